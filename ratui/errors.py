@@ -35,7 +35,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def clean(text: object, limit: int = 80) -> str:
-    """`text` as one printable line of at most `limit` characters; every control or invisible character becomes ``�``."""
+    """`text` as one printable line of at most `limit` characters, control and invisible ones shown as ``�``."""
     line = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _HIDDEN else c for c in str(text))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
