@@ -1,0 +1,62 @@
+"""One rater's reading of one case, and what may be entered next. Pure: it knows neither screen nor disk."""
+
+from ratui.reading.document import from_document, to_document
+from ratui.reading.model import (
+    Change,
+    Entry,
+    Field,
+    Found,
+    Graded,
+    LogEntry,
+    LogKind,
+    NotAssessable,
+    Reading,
+    Slot,
+)
+from ratui.reading.rules import (
+    Options,
+    apply_regions,
+    clear,
+    enter,
+    next_open,
+    normal,
+    options,
+    refusal,
+    reopen,
+    same,
+    sign,
+    start,
+    undo,
+    undoable,
+)
+from ratui.reading.validity import problems
+
+__all__ = [
+    "Change",
+    "Entry",
+    "Field",
+    "Found",
+    "Graded",
+    "LogEntry",
+    "LogKind",
+    "NotAssessable",
+    "Options",
+    "Reading",
+    "Slot",
+    "apply_regions",
+    "clear",
+    "enter",
+    "from_document",
+    "next_open",
+    "normal",
+    "options",
+    "problems",
+    "refusal",
+    "reopen",
+    "same",
+    "sign",
+    "start",
+    "to_document",
+    "undo",
+    "undoable",
+]

@@ -1,0 +1,154 @@
+"""A reading as a document of plain values, ready for JSON, and back.
+
+What comes back is checked as a whole, so that a file that was changed by hand can't bring in what no key could enter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, get_args
+
+from ratui.errors import EntryRefused, SchemeError, StoreError, clean
+from ratui.reading.model import (
+    Change,
+    Entry,
+    Field,
+    Found,
+    Graded,
+    LogEntry,
+    LogKind,
+    NotAssessable,
+    Reading,
+    Slot,
+)
+from ratui.reading.validity import problems
+from ratui.scheme import Scheme
+
+__all__ = ["FORMAT", "from_document", "to_document"]
+
+FORMAT = 1
+
+
+def to_document(reading: Reading) -> dict[str, Any]:
+    """`reading` as ``{"meta": {...}, "fields": [...], "log": [...]}`` of plain values."""
+    return {
+        "meta": {
+            "format": FORMAT,
+            "scheme": reading.scheme.name,
+            "case": reading.case,
+            "rater": reading.rater,
+            "sites": [site.key for site in reading.sites],
+            "order": list(reading.order),
+            "blinded": reading.blinded,
+            "absent": [list(slot) for slot in sorted(reading.absent)],
+            "signed": _time_out(reading.signed),
+        },
+        "fields": [
+            {**_field_out(field), **(_entry_out(value) or {})}
+            for field in reading.fields
+            if (value := reading.values.get(field)) is not None
+        ],
+        "log": [
+            {
+                "number": entry.number,
+                "at": _time_out(entry.at),
+                "kind": entry.kind,
+                "key": entry.key,
+                "undoes": entry.undoes,
+                "note": entry.note,
+                "changes": [
+                    {**_field_out(change.field), "old": _entry_out(change.old), "new": _entry_out(change.new)}
+                    for change in entry.changes
+                ],
+            }
+            for entry in reading.log
+        ],
+    }
+
+
+def from_document(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
+    """The reading that `document` holds. Raises StoreError, naming `where`, for what can't be a reading of `scheme`."""
+    try:
+        meta = document["meta"]
+        if meta["format"] != FORMAT:
+            raise StoreError(
+                f"the reading has format {clean(meta['format'])}, this version reads {FORMAT}", where, "Update ratui"
+            )
+        reading = Reading(
+            scheme=scheme,
+            case=str(meta["case"]),
+            rater=str(meta["rater"]),
+            sites=tuple(scheme.site(key) for key in meta["sites"]),
+            order=tuple(int(time) for time in meta["order"]),
+            blinded=bool(meta["blinded"]),
+            values={_field_in(raw): _entry_in(raw) for raw in document["fields"]},
+            log=tuple(_log_in(raw) for raw in document["log"]),
+            absent=frozenset(Slot(str(site), int(time)) for site, time in meta["absent"]),
+            signed=_time_in(meta["signed"]),
+        )
+        wrong = problems(reading)
+    except (KeyError, TypeError, ValueError, AttributeError, EntryRefused, SchemeError) as error:
+        raise StoreError(
+            f"not a reading: {type(error).__name__} {error}", where, "Restore it from its backup copy"
+        ) from error
+    if wrong:
+        raise StoreError(f"the reading contradicts itself: {wrong[0]}", where, "Restore it from its backup copy")
+    return reading
+
+
+def _field_out(field: Field) -> dict[str, Any]:
+    return {"site": field.site, "scale": field.scale, "time": field.time}
+
+
+def _field_in(raw: Mapping[str, Any]) -> Field:
+    return Field(str(raw["site"]), str(raw["scale"]), int(raw["time"]))
+
+
+def _entry_out(entry: Entry | None) -> dict[str, Any] | None:
+    match entry:
+        case Graded(grade):
+            return {"grade": grade}
+        case Found(finding):
+            return {"finding": finding}
+        case NotAssessable(reason):
+            return {"reason": reason}
+        case None:
+            return None
+
+
+def _entry_in(raw: Mapping[str, Any]) -> Entry:
+    if "grade" in raw:
+        return Graded(int(raw["grade"]))
+    if "finding" in raw:
+        return Found(str(raw["finding"]))
+    return NotAssessable(str(raw["reason"]))
+
+
+def _log_in(raw: Mapping[str, Any]) -> LogEntry:
+    if raw["kind"] not in get_args(LogKind):
+        raise ValueError(f"unknown log entry {clean(raw['kind'])}")
+    return LogEntry(
+        number=int(raw["number"]),
+        at=_time_in(raw["at"]),
+        kind=raw["kind"],
+        key=str(raw["key"]),
+        changes=tuple(
+            Change(
+                _field_in(change),
+                _entry_in(change["old"]) if change["old"] else None,
+                _entry_in(change["new"]) if change["new"] else None,
+            )
+            for change in raw["changes"]
+        ),
+        undoes=raw["undoes"],
+        note=str(raw["note"]),
+    )
+
+
+def _time_out(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="milliseconds") if at else None
+
+
+def _time_in(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,44 @@
+"""What holds beyond its own field: findings and reasons for a whole joint, and findings that time does not undo.
+
+Shared by the rules and by the check of a whole reading; it changes nothing.
+"""
+
+from __future__ import annotations
+
+from ratui.reading.model import Entry, Found, NotAssessable, Reading, Slot
+from ratui.scheme import Finding, Scheme
+
+__all__ = ["held_whole", "lasting_before", "may_follow_lasting"]
+
+
+def held_whole(reading: Reading, value: Entry | None) -> str:
+    """The name of the finding, or of the reason for the whole joint, that `value` is; empty for anything else."""
+    match value:
+        case Found(finding):
+            return reading.scheme.finding(finding).label
+        case NotAssessable(reason) if reading.scheme.reason(reason).whole_joint:
+            return reading.scheme.reason(reason).label
+        case _:
+            return ""
+
+
+def lasting_before(reading: Reading, slot: Slot) -> Finding | None:
+    """The finding at an earlier time point that can't have healed by `slot`; None where the order is hidden."""
+    if reading.blinded:
+        return None
+    for time in sorted(time for time in reading.order if time < slot.time):
+        finding = reading.finding(Slot(slot.site, time))
+        if finding and not finding.heals:
+            return finding
+    return None
+
+
+def may_follow_lasting(scheme: Scheme, entry: Entry) -> bool:
+    """Whether `entry` can come after a finding that does not heal."""
+    match entry:
+        case Found(finding):
+            return not scheme.finding(finding).heals
+        case NotAssessable():
+            return True
+        case _:
+            return False

@@ -1,0 +1,173 @@
+"""One rater's reading of one case as an immutable value: its fields, what was entered, and the log of how.
+
+It never decides what may be entered next (that is `ratui.reading.rules`) and knows neither screen nor disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Literal, NamedTuple, TypeAlias
+
+from ratui.errors import EntryRefused, clean
+from ratui.scheme import Finding, Scheme, Site
+
+__all__ = ["Change", "Entry", "Field", "Found", "Graded", "LogEntry", "LogKind", "NotAssessable", "Reading", "Slot"]
+
+
+class Field(NamedTuple):
+    """One scale of one site at one time point: the unit that is scored."""
+
+    site: str
+    scale: str
+    time: int
+
+
+class Slot(NamedTuple):
+    """One site at one time point: what a finding holds for."""
+
+    site: str
+    time: int
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A grade that the rater gave."""
+
+    grade: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finding; the score follows from the scheme, so another convention can be applied without reading again."""
+
+    finding: str
+
+
+@dataclass(frozen=True)
+class NotAssessable:
+    """No score, and why: the id of one of the scheme's reasons."""
+
+    reason: str
+
+
+Entry: TypeAlias = Graded | Found | NotAssessable
+LogKind: TypeAlias = Literal["enter", "normal", "same", "clear", "undo", "regions", "sign", "reopen"]
+
+
+class Change(NamedTuple):
+    """What one log entry did to one field; None is an open field."""
+
+    field: Field
+    old: Entry | None
+    new: Entry | None
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One thing that happened to a reading. `number` counts from 1; `undoes` is the number of the entry taken back."""
+
+    number: int
+    at: datetime | None
+    kind: LogKind
+    key: str
+    changes: tuple[Change, ...]
+    undoes: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A rater's reading of a case.
+
+    `order` is the time points as they stand on the screen, left first; in a `blinded` study it tells nothing about
+    which came first. `absent` are the slots that the regions say are not on their film. `signed` is when, or None.
+    """
+
+    scheme: Scheme
+    case: str
+    rater: str
+    sites: tuple[Site, ...]
+    order: tuple[int, ...]
+    blinded: bool
+    values: Mapping[Field, Entry] = field(default_factory=dict)
+    log: tuple[LogEntry, ...] = ()
+    absent: frozenset[Slot] = frozenset()
+    signed: datetime | None = None
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """Every field in reading order: joint by joint, in a joint scale by scale, in a scale both time points."""
+        return tuple(
+            Field(site.key, scale, time) for site in self.sites for scale in site.joint.scales for time in self.order
+        )
+
+    @cached_property
+    def _sites(self) -> dict[str, Site]:
+        return {site.key: site for site in self.sites}
+
+    @cached_property
+    def _places(self) -> dict[Field, int]:
+        return {field: place for place, field in enumerate(self.fields)}
+
+    def site(self, key: str) -> Site:
+        """The site named `key`. Raises EntryRefused when this reading has no such site."""
+        try:
+            return self._sites[key]
+        except KeyError:
+            raise EntryRefused(f"{clean(key)} is not part of this reading", self.case) from None
+
+    def place(self, field: Field) -> int:
+        """Where `field` stands in `fields`. Raises EntryRefused when this reading has no such field."""
+        try:
+            return self._places[field]
+        except KeyError:
+            name = clean(f"{field.site} {field.scale} {field.time}")
+            raise EntryRefused(f"{name} is not a field of this reading", self.case) from None
+
+    def slot_fields(self, slot: Slot) -> tuple[Field, ...]:
+        """The fields of one site at one time point."""
+        return tuple(Field(slot.site, scale, slot.time) for scale in self.site(slot.site).joint.scales)
+
+    def joint_fields(self, site: str) -> tuple[Field, ...]:
+        """The fields of one site at all time points, in reading order."""
+        return tuple(Field(site, scale, time) for scale in self.site(site).joint.scales for time in self.order)
+
+    def finding(self, slot: Slot) -> Finding | None:
+        """The finding that holds for `slot`, or None."""
+        for each in self.slot_fields(slot):
+            value = self.values.get(each)
+            if isinstance(value, Found):
+                return self.scheme.finding(value.finding)
+        return None
+
+    def score(self, field: Field) -> int | None:
+        """The score of `field`: the grade, or what the finding sets; None where it is open or not assessable."""
+        match self.values.get(field):
+            case Graded(grade):
+                return grade
+            case Found(finding):
+                return self.site(field.site).joint.score_of(self.scheme.finding(finding), field.scale)
+            case _:
+                return None
+
+    @property
+    def open_fields(self) -> tuple[Field, ...]:
+        """The fields that wait for an entry, in reading order."""
+        return tuple(field for field in self.fields if field not in self.values)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every field is filled, so that the reading can be signed."""
+        return len(self.values) == len(self.fields)
+
+    def total(self, time: int, scale: str | None = None) -> tuple[int, int]:
+        """The sum of the scores at `time` and the number of fields in it, of one scale or of all."""
+        scores = [
+            score
+            for field in self.fields
+            if field.time == time and scale in (None, field.scale) and (score := self.score(field)) is not None
+        ]
+        return sum(scores), len(scores)

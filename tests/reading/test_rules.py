@@ -1,0 +1,232 @@
+"""What may be entered, and what an entry does."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from ratui.errors import EntryRefused
+from ratui.reading import (
+    Field,
+    Found,
+    Graded,
+    NotAssessable,
+    Reading,
+    Slot,
+    apply_regions,
+    clear,
+    enter,
+    next_open,
+    normal,
+    options,
+    reopen,
+    same,
+    sign,
+    start,
+    undo,
+)
+from ratui.scheme import load_scheme
+
+SCHEME = load_scheme("fingers")
+NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+ANKYLOSIS, COLLAPSE, SUBLUXATION = Found("ankylosis"), Found("collapse"), Found("subluxation")
+
+
+def reading(*, blinded: bool = False, order: tuple[int, int] = (0, 1)) -> Reading:
+    return start(SCHEME, "C-1", "anna", SCHEME.sites, blinded=blinded, order=order)
+
+
+def at(scale: str, time: int, site: str = "L.MCP2") -> Field:
+    return Field(site, scale, time)
+
+
+def ids(values: object) -> set[str]:
+    return {value.id for value in values}  # type: ignore[attr-defined]
+
+
+class TestOrder:
+    def test_a_joint_is_asked_scale_by_scale_both_time_points_together(self) -> None:
+        r = reading()
+        asked = []
+        while (field := next_open(r, asked[-1] if asked else None)) and len(asked) < 6:
+            asked.append(field)
+            r = enter(r, field, Graded(0))
+        assert asked == [
+            at("ERO", 0, "L.IP1"),
+            at("ERO", 1, "L.IP1"),  # the thumb IP has no JSN
+            at("ERO", 0, "L.PIP2"),
+            at("ERO", 1, "L.PIP2"),
+            at("JSN", 0, "L.PIP2"),
+            at("JSN", 1, "L.PIP2"),
+        ]
+
+    def test_the_time_point_shown_left_is_asked_first(self) -> None:
+        assert next_open(reading(order=(1, 0), blinded=True)) == at("ERO", 1, "L.IP1")
+
+    def test_what_was_left_open_behind_is_asked_at_the_end(self) -> None:
+        r = reading()
+        for field in r.fields[1:]:
+            r = enter(r, field, Graded(0))
+        assert next_open(r, r.fields[-1]) == r.fields[0]
+
+
+class TestFindings:
+    def test_ankylosis_fixes_both_scores_and_is_skipped(self) -> None:
+        r = enter(reading(), at("ERO", 0), ANKYLOSIS)
+        assert (r.score(at("ERO", 0)), r.score(at("JSN", 0))) == (5, 4)
+        assert next_open(r, at("ERO", 0)) == at("ERO", 1)
+
+    def test_a_fixed_score_cannot_be_typed(self) -> None:
+        r = enter(reading(), at("ERO", 0), ANKYLOSIS)
+        assert options(r, at("JSN", 0)).grades == ()
+        with pytest.raises(EntryRefused, match="fixed by ankylosis"):
+            enter(r, at("JSN", 0), Graded(2))
+
+    def test_ankylosis_and_collapse_do_not_heal(self) -> None:
+        r = enter(reading(), at("ERO", 0), ANKYLOSIS)
+        later = options(r, at("ERO", 1))
+        assert later.grades == ()
+        assert ids(later.findings) == {"ankylosis", "collapse"}
+        assert ids(later.reasons) == {reason.id for reason in SCHEME.reasons}
+        assert not later.normal
+
+    def test_a_finding_given_first_at_the_later_film_rules_nothing_out_at_the_earlier(self) -> None:
+        r = enter(reading(), at("ERO", 1), ANKYLOSIS)
+        assert len(options(r, at("ERO", 0)).grades) == 6
+
+    def test_a_lasting_finding_reopens_what_it_rules_out_later(self) -> None:
+        r = enter(enter(reading(), at("ERO", 0), Graded(4)), at("ERO", 1), Graded(5))
+        r = enter(r, at("JSN", 0), COLLAPSE)
+        assert at("ERO", 1) not in r.values
+        assert next_open(r, at("JSN", 0)) == at("ERO", 1)
+
+    def test_subluxation_sets_jsn_and_leaves_erosion_open(self) -> None:
+        r = enter(reading(), at("ERO", 0), SUBLUXATION)
+        assert r.score(at("JSN", 0)) == 3
+        assert next_open(r, at("ERO", 0)) == at("ERO", 0)
+        r = enter(r, at("ERO", 0), Graded(1))
+        assert r.score(at("ERO", 0)) == 1
+        assert len(options(r, at("ERO", 1)).grades) == 6  # it heals
+
+    def test_a_finding_that_sets_nothing_here_is_not_offered(self) -> None:
+        assert ids(options(reading(), at("ERO", 0, "L.IP1")).findings) == {"ankylosis", "collapse"}
+
+    def test_another_finding_replaces_the_first(self) -> None:
+        r = enter(enter(reading(), at("ERO", 0), ANKYLOSIS), at("ERO", 0), SUBLUXATION)
+        assert r.score(at("JSN", 0)) == 3
+        assert at("ERO", 0) not in r.values
+
+    def test_clearing_a_finding_opens_all_that_it_fixed(self) -> None:
+        r = clear(enter(reading(), at("ERO", 0), ANKYLOSIS), at("JSN", 0))
+        assert r.values == {}
+
+
+class TestNotAssessable:
+    def test_a_replaced_joint_has_no_score_on_any_scale(self) -> None:
+        r = enter(reading(), at("JSN", 1), NotAssessable("replaced"))
+        assert set(r.values) == {at("ERO", 1), at("JSN", 1)}
+        assert r.score(at("ERO", 1)) is None
+        with pytest.raises(EntryRefused, match="fixed by replaced"):
+            enter(r, at("ERO", 1), Graded(0))
+
+    def test_unreadable_holds_for_its_field_alone(self) -> None:
+        r = enter(reading(), at("JSN", 1), NotAssessable("unreadable"))
+        assert set(r.values) == {at("JSN", 1)}
+        assert enter(r, at("JSN", 1), Graded(2)).score(at("JSN", 1)) == 2
+
+    def test_slots_without_a_region_are_filled_and_come_back(self) -> None:
+        r = apply_regions(reading(), {Slot("L.MCP2", 1)})
+        assert r.values[at("ERO", 1)] == NotAssessable("outside")
+        assert options(r, at("ERO", 1)).entries == ()
+        with pytest.raises(EntryRefused, match="not on this film"):
+            enter(r, at("ERO", 1), Graded(0))
+        assert apply_regions(r, set()).values == {}
+
+    def test_what_the_rater_called_outside_stays_when_the_regions_change(self) -> None:
+        r = enter(reading(), at("ERO", 0), NotAssessable("outside"))
+        r = apply_regions(apply_regions(r, {Slot("L.MCP3", 0)}), set())
+        assert r.values[at("ERO", 0)] == NotAssessable("outside")
+
+
+class TestShortcuts:
+    def test_normal_fills_the_open_fields_only(self) -> None:
+        r = normal(enter(reading(), at("ERO", 1), Graded(2)), "L.MCP2")
+        assert [r.score(field) for field in r.joint_fields("L.MCP2")] == [0, 2, 0, 0]
+        assert undo(r).values == {at("ERO", 1): Graded(2)}
+
+    def test_normal_is_not_offered_where_a_field_cannot_be_0(self) -> None:
+        r = enter(reading(), at("ERO", 0), ANKYLOSIS)
+        with pytest.raises(EntryRefused):
+            normal(r, "L.MCP2")
+
+    def test_same_takes_over_a_finding_with_what_it_fixes(self) -> None:
+        r = same(enter(reading(), at("ERO", 0), ANKYLOSIS), at("ERO", 1))
+        assert r.score(at("JSN", 1)) == 4
+
+    def test_same_is_not_offered_to_a_blinded_reader(self) -> None:
+        r = enter(reading(blinded=True), at("ERO", 0), Graded(2))
+        assert not options(r, at("ERO", 1)).same
+
+
+class TestUndo:
+    def test_undo_goes_back_to_the_beginning_and_is_logged(self) -> None:
+        r = reading()
+        for field in r.fields[:5]:
+            r = enter(r, field, Graded(1))
+        for _ in range(5):
+            r = undo(r)
+        assert r.values == {}
+        assert [entry.kind for entry in r.log] == ["enter"] * 5 + ["undo"] * 5
+        with pytest.raises(EntryRefused, match="nothing to undo"):
+            undo(r)
+
+    def test_undo_brings_back_what_a_finding_replaced(self) -> None:
+        before = enter(enter(reading(), at("ERO", 0), Graded(3)), at("ERO", 1), Graded(4))
+        assert undo(enter(before, at("JSN", 0), COLLAPSE)).values == before.values
+
+
+class TestSigning:
+    def complete(self) -> Reading:
+        r = reading()
+        for site in r.sites:
+            r = normal(r, site.key)
+        return r
+
+    def test_only_a_complete_reading_is_signed(self) -> None:
+        with pytest.raises(EntryRefused, match="76 fields are still open"):
+            sign(reading(), at=NOW)
+
+    def test_a_signed_reading_cannot_change(self) -> None:
+        r = sign(self.complete(), at=NOW)
+        assert options(r, at("ERO", 0)).entries == ()
+        for change in (
+            lambda: enter(r, at("ERO", 0), Graded(1)),
+            lambda: undo(r),
+            lambda: clear(r, at("ERO", 0)),
+            lambda: apply_regions(r, {Slot("L.MCP2", 0)}),
+            lambda: sign(r, at=NOW),
+        ):
+            with pytest.raises(EntryRefused):
+                change()
+
+    def test_reopening_is_recorded_with_its_reason(self) -> None:
+        r = reopen(sign(self.complete(), at=NOW), "wrong film", at=NOW)
+        assert r.signed is None
+        assert r.log[-1].note == "wrong film"
+        assert enter(r, at("ERO", 0), Graded(1)).score(at("ERO", 0)) == 1
+        with pytest.raises(EntryRefused):
+            reopen(sign(self.complete(), at=NOW), "  ")
+
+
+class TestBlinding:
+    def test_no_option_depends_on_the_order(self) -> None:
+        """Swapping the time points of a blinded reading swaps its options and nothing else."""
+        for entry in (ANKYLOSIS, COLLAPSE, Graded(5), NotAssessable("replaced")):
+            first = enter(reading(blinded=True), at("ERO", 0), entry)
+            second = enter(reading(blinded=True), at("ERO", 1), entry)
+            for scale in ("ERO", "JSN"):
+                for time in (0, 1):
+                    assert options(first, at(scale, time)) == options(second, at(scale, 1 - time))
+
+    def test_a_finding_on_one_film_rules_nothing_out_on_the_other(self) -> None:
+        r = enter(reading(blinded=True), at("ERO", 0), ANKYLOSIS)
+        assert len(options(r, at("ERO", 1)).grades) == 6
