@@ -1,0 +1,77 @@
+"""Grey pixels to a DICOM file: what the simulator and the import of PNG files write.
+
+Files are lossless (JPEG-LS) and carry only what is given; nothing about a person or a place is added.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, generate_uid
+
+from ratui.errors import FilmError
+
+__all__ = ["dicom_bytes", "write_film"]
+
+
+def dicom_bytes(
+    pixels: npt.NDArray[np.generic],
+    *,
+    bits: int = 12,
+    spacing: tuple[float, float] | None = None,
+    laterality: str = "",
+    inverted: bool = False,
+    compress: bool = True,
+    attributes: Mapping[str, object] | None = None,
+) -> bytes:
+    """`pixels`, shape (rows, columns), unsigned with `bits` used, as the bytes of a DICOM CR film.
+
+    `spacing` is mm per pixel (row, column). `attributes` are further elements by keyword. Raises FilmError for pixels
+    that don't fit in `bits`.
+    """
+    if pixels.ndim != 2 or int(pixels.min()) < 0 or int(pixels.max()) >= 1 << bits:
+        raise FilmError(f"these pixels are no grey image of {bits} bits")
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID = meta.MediaStorageSOPClassUID
+    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    dataset.StudyInstanceUID = generate_uid(prefix=None)
+    dataset.SeriesInstanceUID = generate_uid(prefix=None)
+    dataset.Modality = "CR"
+    dataset.PatientName = dataset.PatientID = dataset.PatientBirthDate = dataset.PatientSex = ""
+    dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
+    dataset.StudyID = dataset.SeriesNumber = dataset.InstanceNumber = ""
+    dataset.BodyPartExamined, dataset.ViewPosition = "HAND", "PA"
+    dataset.Laterality = laterality
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
+    dataset.Rows, dataset.Columns = pixels.shape
+    wide = bits > 8
+    dataset.BitsAllocated = 16 if wide else 8
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = bits, bits - 1, 0
+    if spacing is not None:
+        dataset.PixelSpacing = dataset.ImagerPixelSpacing = [f"{spacing[0]:.6g}", f"{spacing[1]:.6g}"]
+    dataset.LossyImageCompression = "00"
+    for keyword, value in (attributes or {}).items():
+        setattr(dataset, keyword, value)
+    dataset.PixelData = np.ascontiguousarray(pixels.astype("<u2" if wide else np.uint8)).tobytes()
+    if dataset.Rows * dataset.Columns % 2 and not wide:
+        dataset.PixelData += b"\0"
+    if compress:
+        dataset.compress(JPEGLSLossless, encoding_plugin="pyjpegls", generate_instance_uid=False)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def write_film(path: Path, pixels: npt.NDArray[np.generic], **options: object) -> None:
+    """Writes `dicom_bytes(pixels, **options)` to `path`."""
+    path.write_bytes(dicom_bytes(pixels, **options))  # type: ignore[arg-type]

@@ -1,0 +1,88 @@
+"""The CSV that says of films what their files can't: patient, time point, side, view, day, spacing.
+
+It must not reach outside its own folder; everything it says is checked before a film is touched.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ratui.errors import StudyError, clean
+from ratui.scheme import Scheme
+
+__all__ = ["ManifestRow", "read_manifest"]
+
+_COLUMNS = {"file", "patient", "time", "side"}
+_OPTIONAL = {"view", "day", "spacing"}
+_SIDES = {"l": "L", "left": "L", "r": "R", "right": "R", "b": "B", "both": "B"}
+_LARGEST = 20_000_000
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """What a manifest says of one film. `spacing` is mm per pixel."""
+
+    path: Path
+    patient: str
+    time: int
+    side: str
+    view: str
+    day: int | None
+    spacing: tuple[float, float] | None
+
+
+def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
+    """The rows of the manifest at `path`. Raises StudyError that names the line for anything wrong in it."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise StudyError("the manifest is too large", path, "Split it")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = {(name or "").strip().lower() for name in reader.fieldnames or ()}
+            if not columns >= _COLUMNS:
+                missing = ", ".join(sorted(_COLUMNS - columns))
+                raise StudyError(f"the manifest lacks the columns {missing}", path, "Its first line names the columns")
+            return [_row(path, reader.line_num, raw, scheme) for raw in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StudyError(f"the manifest can't be read: {error}", path, "Save it as CSV in UTF-8") from error
+
+
+def _row(manifest: Path, line: int, raw: Mapping[str | None, str | list[str] | None], scheme: Scheme) -> ManifestRow:
+    values = {str(key).strip().lower(): value.strip() for key, value in raw.items() if isinstance(value, str)}
+
+    def fail(what: str) -> StudyError:
+        known = ", ".join(sorted(_COLUMNS | _OPTIONAL))
+        return StudyError(what, f"{manifest}, line {line}", f"Correct that line; columns are {known}")
+
+    file = values.get("file", "")
+    target = (manifest.parent / file).resolve()
+    if not file or Path(file).is_absolute() or not target.is_relative_to(manifest.parent.resolve()):
+        raise fail(f"file {clean(file)!r} must lie in the manifest's folder")
+    patient = values.get("patient", "")
+    if not patient:
+        raise fail("the patient is missing")
+    if values.get("time") not in ("0", "1"):
+        raise fail(f"time is {clean(values.get('time'))!r}, it must be 0 (earlier) or 1 (later)")
+    side = _SIDES.get(values.get("side", "").lower())
+    if side is None:
+        raise fail(f"side is {clean(values.get('side'))!r}, it must be L, R or B")
+    view = values.get("view") or next(iter(scheme.views))
+    if view not in scheme.views:
+        raise fail(f"view is {clean(view)!r}, it must be one of {', '.join(scheme.views)}")
+    day = values.get("day") or None
+    if day is not None and not re.fullmatch(r"-?\d{1,6}", day):
+        raise fail(f"day is {clean(day)!r}, it must be a whole number")
+    spacing = None
+    if values.get("spacing"):
+        try:
+            mm = float(values["spacing"])
+        except ValueError:
+            mm = 0.0
+        if not 0.01 <= mm <= 2:
+            raise fail(f"spacing is {clean(values['spacing'])!r}, it must be mm per pixel, 0.01 to 2")
+        spacing = (mm, mm)
+    return ManifestRow(target, patient, int(values["time"]), side, view, int(day) if day else None, spacing)

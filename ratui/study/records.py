@@ -1,0 +1,125 @@
+"""What a study holds besides readings: cases, their films, and the regions of sites on them. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+from ratui.errors import StoreError
+from ratui.imaging import Box
+from ratui.scheme import Scheme, Site
+
+__all__ = ["Case", "CaseState", "FilmRecord", "Region", "Stage"]
+
+
+@dataclass(frozen=True)
+class FilmRecord:
+    """One film of a case. `side` is ``L``, ``R`` or ``B`` (both hands); `day` counts from the case's first film."""
+
+    id: str
+    time: int
+    side: str
+    view: str
+    rows: int
+    columns: int
+    day: int | None = None
+    spacing: tuple[float, float] | None = None
+    digest: str = ""
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        return ("L", "R") if self.side == "B" else (self.side,)
+
+    def to_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> FilmRecord:
+        spacing = record["spacing"]
+        return cls(**{**record, "spacing": (float(spacing[0]), float(spacing[1])) if spacing else None})
+
+
+@dataclass(frozen=True)
+class Case:
+    """One patient of the study, under the pseudonym `id`."""
+
+    id: str
+    films: tuple[FilmRecord, ...]
+
+    @property
+    def times(self) -> tuple[int, ...]:
+        return tuple(sorted({film.time for film in self.films}))
+
+    def film(self, time: int, side: str, part: str, scheme: Scheme) -> FilmRecord | None:
+        """The film that shows `part` of `side` at `time`, or None."""
+        for film in self.films:
+            if film.time == time and side in film.sides and scheme.views[film.view].part == part:
+                return film
+        return None
+
+    def sites(self, scheme: Scheme) -> tuple[Site, ...]:
+        """The sites that can be read: those whose part and side has a film at both time points, in reading order."""
+        return tuple(
+            site for site in scheme.sites if all(self.film(time, site.side, site.part, scheme) for time in (0, 1))
+        )
+
+    def unreadable(self, scheme: Scheme) -> str:
+        """Why the case can't be read, in a few words, or an empty text when it can."""
+        if len(self.times) < 2:
+            return f"films of one time point only ({len(self.films)})"
+        return "" if self.sites(scheme) else "no side with films at both time points"
+
+
+@dataclass(frozen=True)
+class Region:
+    """The box of a site on a film, in film pixels; `box` None says that the site is not on that film.
+
+    `source` tells where the box came from (``template``, ``rater``, ``truth`` or a model's name), `by` the rater who
+    confirmed it, empty before that. `confidence` is a model's, from 0 to 1.
+    """
+
+    site: str
+    film: str
+    box: Box | None
+    source: str
+    by: str = ""
+    confidence: float | None = None
+
+    def to_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], where: object = "") -> Region:
+        try:
+            box = record["box"]
+            if box is not None:
+                x0, y0, x1, y1 = (float(v) for v in box)
+                if not (x0 < x1 and y0 < y1):
+                    raise ValueError("an empty box")
+                box = (x0, y0, x1, y1)
+            return cls(
+                str(record["site"]),
+                str(record["film"]),
+                box,
+                str(record["source"]),
+                str(record.get("by", "")),
+                record.get("confidence"),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"not a region: {error}", where, "Restore the file from its backup copy") from error
+
+
+Stage: TypeAlias = Literal["unreadable", "regions", "reading", "review", "signed"]
+
+
+@dataclass(frozen=True)
+class CaseState:
+    """How far a rater is with a case: `done` of `total` fields, `seconds` spent, `note` where it can't be read."""
+
+    case: str
+    stage: Stage
+    done: int
+    total: int
+    seconds: float
+    note: str = ""
