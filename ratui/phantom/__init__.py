@@ -1,0 +1,18 @@
+"""Simulated films of a patient at two time points with known truth, and simulated raters. It never touches a study."""
+
+from ratui.phantom.film import PhantomFilm, render
+from ratui.phantom.hospital import SentFilm, send
+from ratui.phantom.raters import RATERS, SimulatedRater, SimulatedReading
+from ratui.phantom.truth import PhantomPatient, simulate_patient
+
+__all__ = [
+    "RATERS",
+    "PhantomFilm",
+    "PhantomPatient",
+    "SentFilm",
+    "SimulatedRater",
+    "SimulatedReading",
+    "render",
+    "send",
+    "simulate_patient",
+]

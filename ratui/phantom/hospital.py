@@ -1,0 +1,75 @@
+"""Simulated films as a hospital would send them: DICOM files with a name, dates and a side, ready to be imported.
+
+The names are made up and say so. The truth is written beside the films, never into them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ratui.imaging import Box, write_film
+from ratui.phantom.film import render
+from ratui.phantom.truth import PhantomPatient
+
+__all__ = ["SentFilm", "send"]
+
+_SIDES: tuple[Literal["L", "R"], ...] = ("L", "R")
+
+
+@dataclass(frozen=True)
+class SentFilm:
+    """A film that was written: its file, what it shows, and the true boxes by site key in pixels."""
+
+    path: Path
+    side: Literal["L", "R"]
+    time: int
+    boxes: dict[str, Box]
+
+
+def send(
+    patient: PhantomPatient,
+    folder: Path,
+    rng: np.random.Generator,
+    *,
+    name: str,
+    dates: Sequence[date] = (date(2020, 3, 2), date(2021, 5, 4)),
+    size: tuple[int, int] = (1250, 1024),
+) -> list[SentFilm]:
+    """Writes both hands of `patient` at both time points into `folder`, and ``truth.json`` beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    films = []
+    for time, when in enumerate(dates):
+        for side in _SIDES:
+            film = render(patient, side, time, rng, size=size)
+            inverted = bool(rng.random() < 0.15)
+            path = folder / f"{name}_{when:%Y%m%d}_{side}.dcm"
+            write_film(
+                path,
+                4095 - film.pixels if inverted else film.pixels,
+                spacing=film.spacing,
+                laterality=side,
+                inverted=inverted,
+                attributes={
+                    "PatientName": f"PHANTOM^{name}",
+                    "PatientID": f"PHANTOM-{name}",
+                    "StudyDate": f"{when:%Y%m%d}",
+                    "StudyDescription": "SIMULATED HAND",
+                    "Manufacturer": "ratui phantom",
+                },
+            )
+            films.append(SentFilm(path, side, time, dict(film.boxes)))
+    truth = {
+        "severity": patient.severity,
+        "grades": [[*key, grade] for key, grade in patient.grades.items()],
+        "findings": [[*key, finding] for key, finding in patient.findings.items()],
+        "films": [{"file": f.path.name, "side": f.side, "time": f.time, "boxes": f.boxes} for f in films],
+    }
+    (folder / f"{name}_truth.json").write_text(json.dumps(truth), encoding="utf-8")
+    return films

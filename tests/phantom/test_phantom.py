@@ -1,0 +1,136 @@
+"""Simulated patients could be real readings, their films show what is true of them, and raters err as their kind says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from ratui.imaging import read_film
+from ratui.phantom import RATERS, PhantomPatient, render, send, simulate_patient
+from ratui.reading import Field, Found, Graded, enter, next_open, problems, start
+from ratui.scheme import load_scheme
+
+FINGERS = load_scheme("fingers")
+SMALL = (420, 344)
+
+
+def patient(seed: int = 1, severity: float | None = 1.0, scheme: str = "fingers") -> PhantomPatient:
+    return simulate_patient(np.random.default_rng(seed), load_scheme(scheme), severity=severity)
+
+
+@pytest.mark.parametrize("kind", RATERS)
+@pytest.mark.parametrize("scheme", ["fingers", "mtss-hands"])
+def test_what_a_rater_gives_can_be_entered(kind: str, scheme: str) -> None:
+    rng = np.random.default_rng(5)
+    for seed in range(8):
+        sick = patient(seed, severity=2.5, scheme=scheme)
+        given = RATERS[kind].read(sick, rng)
+        reading = start(sick.scheme, "C-1", "sim", sick.scheme.sites)
+        while field := next_open(reading):
+            finding = given.findings.get((field.site, field.time))
+            entry = Found(finding) if finding else Graded(given.grades[tuple(field)])
+            reading = enter(reading, field, entry)
+        assert problems(reading) == ()
+        assert {f.site for f in map(Field._make, given.grades)} <= {s.key for s in sick.scheme.sites}
+
+
+def test_the_disease_is_neither_everywhere_nor_nowhere() -> None:
+    changes, found = [], []
+    for seed in range(150):
+        sick = patient(seed, severity=None)
+        for site in FINGERS.sites:
+            changes.append(sick.grades[site.key, "ERO", 1] - sick.grades[site.key, "ERO", 0])
+            found.append((site.key, 1) in sick.findings)
+    assert 0.2 < np.mean(np.abs(changes)) < 0.5
+    assert 0.015 < np.mean(found) < 0.08
+    assert min(changes) < 0  # repair is real
+
+
+def test_a_film_is_the_same_for_the_same_generator() -> None:
+    first, second = (render(patient(), "L", 0, np.random.default_rng(3), size=SMALL) for _ in range(2))
+    assert np.array_equal(first.pixels, second.pixels)
+    assert first.boxes == second.boxes
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_box_lies_on_the_film(seed: int) -> None:
+    for side in ("L", "R"):
+        film = render(patient(seed, severity=None), side, 1, np.random.default_rng(seed), size=SMALL)
+        assert set(film.boxes) == {site.key for site in FINGERS.sites if site.side == side}
+        for x0, y0, x1, y1 in film.boxes.values():
+            assert 0 <= (x0 + x1) / 2 <= SMALL[1]
+            assert 0 <= (y0 + y1) / 2 <= SMALL[0]
+
+
+def test_a_right_hand_has_its_thumb_at_the_left() -> None:
+    for side, sign in (("L", 1), ("R", -1)):
+        film = render(patient(), side, 0, np.random.default_rng(1), size=SMALL)
+        thumb, little = (film.boxes[f"{side}.MCP{n}"][0] for n in (1, 5))
+        assert (thumb - little) * sign > 0
+
+
+def with_grade(sick: PhantomPatient, site: str, scale: str, grade: int) -> PhantomPatient:
+    return replace(sick, grades={**sick.grades, (site, scale, 0): grade}, findings={})
+
+
+def test_an_erosion_takes_mineral_from_its_joint_and_from_nothing_else() -> None:
+    healthy = patient(4, severity=0.0)
+    films = [
+        render(with_grade(healthy, "L.MCP3", "ERO", g), "L", 0, np.random.default_rng(9), size=(840, 688))
+        for g in (0, 3)
+    ]
+    lost = films[0].pixels.astype(float) - films[1].pixels
+    x0, y0, x1, y1 = (round(v) for v in films[0].boxes["L.MCP3"])
+    inside = np.zeros(lost.shape, bool)
+    inside[y0:y1, x0:x1] = True
+    assert lost[inside].mean() > 12
+    assert abs(lost[~inside]).mean() < 3
+
+
+def test_a_joint_space_narrows_with_its_grade() -> None:
+    """The darkest level between the two bone ends rises as the space closes."""
+    healthy = patient(4, severity=0.0)
+    darkest = []
+    for grade in (0, 2, 4):
+        film = render(with_grade(healthy, "L.PIP3", "JSN", grade), "L", 0, np.random.default_rng(9), size=(1250, 1024))
+        x0, y0, x1, y1 = film.boxes["L.PIP3"]
+        x, y, half = round((x0 + x1) / 2), round((y0 + y1) / 2), round((y1 - y0) / 4)
+        darkest.append(film.pixels[y - half : y + half, x - 4 : x + 5].mean(axis=1).min())
+    assert darkest[0] < darkest[1] < darkest[2]
+
+
+def test_raters_of_the_papers_kind_err_alike_at_both_time_points() -> None:
+    def correlation(kind: str) -> float:
+        rng, errors = np.random.default_rng(2), []
+        for seed in range(40):
+            sick = patient(seed, severity=2.0)
+            given = RATERS[kind].read(sick, rng).grades
+            for site in FINGERS.sites:
+                keys = [(site.key, "ERO", time) for time in (0, 1)]
+                if all(key in given and 1 <= sick.grades[key] <= 4 for key in keys):
+                    errors.append([given[key] - sick.grades[key] for key in keys])
+        return float(np.corrcoef(np.array(errors).T)[0, 1])
+
+    assert correlation("shared-shift") > 0.4
+    assert abs(correlation("independent")) < 0.2
+
+
+def test_films_arrive_as_a_hospital_sends_them(tmp_path: Path) -> None:
+    films = send(
+        patient(),
+        tmp_path,
+        np.random.default_rng(1),
+        name="0007",
+        dates=[date(2020, 1, 2), date(2021, 1, 2)],
+        size=SMALL,
+    )
+    assert [(film.side, film.time) for film in films] == [("L", 0), ("R", 0), ("L", 1), ("R", 1)]
+    header = pydicom.dcmread(films[1].path)
+    assert (header.BitsStored, header.Laterality, header.StudyDate) == (12, "R", "20200102")
+    assert header.PatientName == "PHANTOM^0007"
+    assert read_film(films[1].path).pixels.max() <= 4095
