@@ -1,0 +1,235 @@
+"""The one training loop, for both models: schedule, mixed precision, many processes, checkpoints, progress.
+
+A run that is killed and resumed goes on as if it hadn't been; the loop knows nothing of joints or scores.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from ratui.errors import TrainError, clean
+
+__all__ = ["Fit", "Processes", "fit", "load_checkpoint", "pick_device", "processes", "save_checkpoint"]
+
+Batches = Callable[[int, "Processes"], Iterable[Any]]
+BatchLoss = Callable[[nn.Module, Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How long and how fast to train. With `seconds`, the schedule follows the clock and ends when they are spent."""
+
+    epochs: int = 40
+    seconds: float | None = None
+    rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warm_up: float = 0.08
+    seed: int = 0
+    amp: bool = True
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which of how many processes this is."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, indices: Tensor) -> Tensor:
+        """This process's part of a batch's `indices`; all parts have the same length."""
+        return indices[self.rank : len(indices) - len(indices) % self.count : self.count]
+
+
+@contextmanager
+def processes(device: torch.device) -> Iterator[Processes]:
+    """The processes that ``torchrun`` started, or this one alone."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Processes()
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Processes(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called `name`; ``auto`` is this process's GPU where there is one, else the CPU. Raises TrainError."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise TrainError("no GPU is to be seen here", "--device cuda", "Give --device cpu, or auto")
+    if name not in ("cpu", "cuda"):
+        raise TrainError(f"there is no device {clean(name)}", "--device", "Take auto, cpu or cuda")
+    if name == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+        return device
+    return torch.device("cpu")
+
+
+def fit(
+    model: nn.Module,
+    batches: Batches,
+    batch_loss: BatchLoss,
+    plan: Fit,
+    folder: Path,
+    device: torch.device,
+    *,
+    resume: bool = False,
+    about: dict[str, Any] | None = None,
+    label: str = "training",
+) -> nn.Module:
+    """Trains `model` on ``batches(epoch, processes)`` and returns it, on `device`, in evaluation mode.
+
+    ``batch_loss(model, batch)`` gives the mean loss of a batch. `folder` receives ``last.pt`` (all that a resumed run
+    needs), ``model.pt`` at the end, and ``metrics.jsonl``. SIGTERM ends the run after the running epoch, resumable.
+    """
+    torch.manual_seed(plan.seed)
+    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
+    scaler = torch.amp.GradScaler(device.type, enabled=plan.amp and device.type == "cuda")
+    folder.mkdir(parents=True, exist_ok=True)
+    first, spent = 0, 0.0
+    if resume and (folder / "last.pt").exists():
+        state = load_checkpoint(folder / "last.pt")
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        scaler.load_state_dict(state["scaler"])
+        torch.set_rng_state(state["rng"])
+        first, spent = int(state["epoch"]), float(state["seconds"])
+    with processes(device) as here, _stoppable() as stopped:
+        wrapped: nn.Module = model
+        if here.count > 1:
+            wrapped = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
+        began = time.monotonic() - spent
+        for epoch in range(first, plan.epochs):
+            wrapped.train()
+            total, seen = torch.zeros((), device=device), 0
+            for batch in batches(epoch, here):
+                elapsed = time.monotonic() - began
+                done = _progress(plan, epoch, elapsed)
+                for group in optimiser.param_groups:
+                    group["lr"] = plan.rate * _schedule(done, plan.warm_up)
+                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=plan.amp and device.type == "cuda"):
+                    loss = batch_loss(wrapped, batch)
+                optimiser.zero_grad(set_to_none=True)
+                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                scaler.unscale_(optimiser)
+                nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+                scaler.step(optimiser)
+                scaler.update()
+                total, seen = total + loss.detach(), seen + 1
+                if plan.seconds and elapsed > plan.seconds:
+                    break
+            elapsed = time.monotonic() - began
+            mean = float(total / max(seen, 1))
+            if not math.isfinite(mean):
+                raise TrainError(f"the loss is {mean} after epoch {epoch + 1}", str(folder), "Lower --rate")
+            over = epoch + 1 == plan.epochs or bool(plan.seconds and elapsed > plan.seconds) or stopped()
+            if here.first:
+                _report(label, epoch, mean, elapsed, plan, folder)
+                if over or epoch % 5 == 4:
+                    state = {
+                        "model": model.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "scaler": scaler.state_dict(),
+                        "rng": torch.get_rng_state(),
+                        "epoch": epoch + 1,
+                        "seconds": elapsed,
+                        "plan": asdict(plan),
+                        "about": about or {},
+                    }
+                    save_checkpoint(folder / "last.pt", state)
+            if over:
+                break
+        if here.first:
+            save_checkpoint(folder / "model.pt", {"model": model.state_dict(), "about": about or {}})
+    return model.eval()
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Writes `state` to `path` by way of a temporary file, so that a killed run leaves a whole checkpoint."""
+    temporary = path.with_suffix(".tmp")
+    try:
+        torch.save(state, temporary)
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise TrainError(f"the checkpoint can't be written: {clean(error)}", path, "Make room on the disk") from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state in `path`, tensors and plain values only; nothing in it is executed. Raises TrainError."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise TrainError("there is no such checkpoint", path, "Train the model first, or check the path") from error
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise TrainError(
+            "this is no checkpoint that can be trusted or read", path, "Give one that ratui wrote"
+        ) from error
+    if not isinstance(state, dict) or "model" not in state:
+        raise TrainError("the file holds no model", path, "Give a model.pt that ratui-train wrote")
+    return state
+
+
+def _progress(plan: Fit, epoch: int, elapsed: float) -> float:
+    """How much of the run is done, from 0 to 1: by the clock where it rules, else by epochs."""
+    return min(elapsed / plan.seconds if plan.seconds else epoch / plan.epochs, 1.0)
+
+
+def _schedule(done: float, warm_up: float) -> float:
+    """The learning rate's share of its maximum: a linear warm-up, then half a cosine."""
+    if done < warm_up:
+        return 0.1 + 0.9 * done / warm_up
+    return max(0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up))), 0.01)
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Whether SIGTERM has come; the handler of before is put back at the end."""
+    asked: list[int] = []
+    try:
+        before = signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    except ValueError:  # not in the main thread, where signals can't be caught
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _report(label: str, epoch: int, loss: float, elapsed: float, plan: Fit, folder: Path) -> None:
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"epoch": epoch + 1, "loss": round(loss, 5), "seconds": round(elapsed, 2)}) + "\n")
+    done = max(_progress(plan, epoch + 1, elapsed), 1e-6)
+    left = (plan.seconds - elapsed) if plan.seconds else elapsed / done * (1 - done)
+    bar = "█" * round(20 * done) + "░" * (20 - round(20 * done))
+    line = f"{label} {bar} epoch {epoch + 1}  loss {loss:.3f}  {max(left, 0):.0f} s left"
+    if sys.stderr.isatty():
+        print(f"\r{line}   ", end="\n" if done >= 1 else "", file=sys.stderr, flush=True)
+    elif epoch % 10 == 0 or done >= 1:
+        print(line, file=sys.stderr, flush=True)
