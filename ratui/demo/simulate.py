@@ -1,0 +1,148 @@
+"""A study of phantom patients, imported and read as a real one would be, with simulated raters at the keys.
+
+Every entry passes through `ratui.reading.enter`, every film through the import; nothing is written past them.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from ratui.phantom import RATERS, PhantomPatient, SentFilm, SimulatedReading, send, simulate_patient
+from ratui.reading import Entry, Field, Found, Graded, Reading, enter, next_open, sign
+from ratui.scheme import load_scheme
+from ratui.study import Case, KeyFile, Region, Study, import_films
+
+__all__ = ["Simulation", "read_case", "simulate_study"]
+
+Progress = Callable[[str, int, int], None]
+_BEGIN = datetime(2022, 1, 10, 18, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What to simulate: how many patients, the raters by name, the size of a film (rows, columns), and the seed."""
+
+    patients: int
+    raters: Mapping[str, str]
+    size: tuple[int, int] = (1250, 1024)
+    seed: int = 0
+    scheme: str = "fingers"
+    title: str = "Phantom hands"
+
+
+def simulate_study(
+    path: Path, what: Simulation, *, key: Path, progress: Progress, unread: Mapping[str, int] | None = None
+) -> Study:
+    """A new study at `path` with `what` in it, read and signed by all its raters.
+
+    `raters` maps an ID to a kind of `ratui.phantom.RATERS`. `unread` leaves that many of a rater's last cases unread;
+    regions stay unconfirmed where nobody has read. `progress` gets (stage, done, of). Raises StudyError.
+    """
+    scheme = load_scheme(what.scheme)
+    study = Study.create(path, scheme, tuple(what.raters), title=what.title)
+    seeds = np.random.SeedSequence(what.seed).spawn(what.patients)
+    patients = [simulate_patient(np.random.default_rng(seed), scheme) for seed in seeds]
+    with tempfile.TemporaryDirectory(prefix="ratui-hospital-") as folder:
+        sent = _send_all(patients, seeds, Path(folder), what.size, progress)
+        report = import_films(
+            study, [Path(folder)], key=key, progress=lambda done, of, _: progress("importing films", done, of)
+        )
+        assert len(report.taken) == sum(map(len, sent)), report.refused
+        cases = {item.path: item.case for item in report.taken}
+    keys = KeyFile.open(study, key)
+    keys.save(study)
+    order = sorted((cases[films[0].path], number) for number, films in enumerate(sent))
+    left_out = dict(unread or {})
+    for place, (case_id, number) in enumerate(order):
+        progress("reading", place, len(order))
+        rng = np.random.default_rng([what.seed, number])
+        from_end = len(order) - place
+        readers = [rater for rater in what.raters if from_end > left_out.get(rater, 0)]
+        if readers:
+            _confirm_regions(study, study.case(case_id), sent[number], readers[0], rng)
+        for reader in readers:
+            reading = RATERS[what.raters[reader]].read(patients[number], rng)
+            read_case(study, reader, case_id, reading, rng)
+    progress("reading", len(order), len(order))
+    return study
+
+
+def read_case(study: Study, rater: str, case: str, seen: SimulatedReading, rng: np.random.Generator) -> Reading:
+    """`rater` enters what they have `seen` into `case`, field by field as the app asks, and signs."""
+    at = _BEGIN + timedelta(days=int(rng.integers(0, 200)), minutes=int(rng.integers(0, 120)))
+    with study.open_reading(rater, case) as session:
+        reading, begun, field = session.reading, at, next_open(session.reading)
+        while field is not None:
+            at += timedelta(seconds=float(rng.uniform(0.6, 2.4)))
+            entry = _entry(reading, field, seen)
+            reading = enter(reading, field, entry, at=at, key=_key(reading, entry))
+            field = next_open(reading, after=field)
+        reading = sign(reading, at=at + timedelta(seconds=3))
+        session.save(reading, seconds=(at - begun).total_seconds())
+    return reading
+
+
+def _entry(reading: Reading, field: Field, seen: SimulatedReading) -> Entry:
+    """What the rater says to `field`: a finding where one fixes its score, else a grade."""
+    finding = seen.findings.get((field.site, field.time))
+    if finding and field.scale in reading.site(field.site).joint.fixed_by(reading.scheme.finding(finding)):
+        return Found(finding)
+    return Graded(seen.grades[field.site, field.scale, field.time])
+
+
+def _key(reading: Reading, entry: Entry) -> str:
+    return reading.scheme.finding(entry.finding).key if isinstance(entry, Found) else str(getattr(entry, "grade", ""))
+
+
+def _confirm_regions(study: Study, case: Case, films: list[SentFilm], rater: str, rng: np.random.Generator) -> None:
+    """Boxes as a careful rater sets them: the true ones, a little off."""
+    regions = []
+    for film in films:
+        record = case.film(film.time, film.side, "hand", study.scheme)
+        assert record is not None
+        for site, (x0, y0, x1, y1) in film.boxes.items():
+            side = x1 - x0
+            dx, dy = rng.normal(0.0, 0.025 * side, 2)
+            half = 0.5 * side * float(np.exp(rng.normal(0.0, 0.02)))
+            x, y = (x0 + x1) / 2 + dx, (y0 + y1) / 2 + dy
+            box = (float(x - half), float(y - half), float(x + half), float(y + half))
+            regions.append(Region(site, record.id, box, "rater", rater))
+    known = {site.key for site in case.sites(study.scheme)}
+    study.save_regions(case.id, [region for region in regions if region.site in known])
+
+
+def _send_all(
+    patients: list[PhantomPatient],
+    seeds: list[np.random.SeedSequence],
+    folder: Path,
+    size: tuple[int, int],
+    progress: Progress,
+) -> list[list[SentFilm]]:
+    """The films of all patients, drawn on every core."""
+    sent: list[list[SentFilm]] = [[] for _ in patients]
+    with ProcessPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        jobs = {
+            pool.submit(_send_one, patient, seed, folder, f"{number:04d}", size): number
+            for number, (patient, seed) in enumerate(zip(patients, seeds, strict=True))
+        }
+        for done, job in enumerate(as_completed(jobs), start=1):
+            sent[jobs[job]] = job.result()
+            progress("drawing films", done, len(patients))
+    return sent
+
+
+def _send_one(
+    patient: PhantomPatient, seed: np.random.SeedSequence, folder: Path, name: str, size: tuple[int, int]
+) -> list[SentFilm]:
+    rng = np.random.default_rng(seed.spawn(1)[0])
+    before = date(2018, 1, 1) + timedelta(days=int(rng.integers(0, 900)))
+    after = before + timedelta(days=int(rng.integers(300, 900)))
+    return send(patient, folder, rng, name=name, dates=(before, after), size=size)
