@@ -59,6 +59,19 @@ class Processes:
         """This process's part of a batch's `indices`; all parts have the same length."""
         return indices[self.rank : len(indices) - len(indices) % self.count : self.count]
 
+    def same(self, value: float) -> float:
+        """The first process's `value`, in every process: no two of them may follow clocks of their own."""
+        if self.count == 1:
+            return value
+        on_gpu = dist.get_backend() == "nccl"
+        tensor = torch.tensor([value], dtype=torch.float64, device="cuda" if on_gpu else "cpu")
+        dist.broadcast(tensor, src=0)
+        return float(tensor)
+
+    def wait(self) -> None:
+        """Returns when every process has come this far."""
+        self.same(0.0)
+
 
 @contextmanager
 def processes(device: torch.device) -> Iterator[Processes]:
@@ -96,6 +109,7 @@ def fit(
     plan: Fit,
     folder: Path,
     device: torch.device,
+    here: Processes = Processes(),
     *,
     resume: bool = False,
     about: dict[str, Any] | None = None,
@@ -106,7 +120,6 @@ def fit(
     ``batch_loss(model, batch)`` gives the mean loss of a batch. `folder` receives ``last.pt`` (all that a resumed run
     needs), ``model.pt`` at the end, and ``metrics.jsonl``. SIGTERM ends the run after the running epoch, resumable.
     """
-    torch.manual_seed(plan.seed)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
     scaler = torch.amp.GradScaler(device.type, enabled=plan.amp and device.type == "cuda")
@@ -117,19 +130,19 @@ def fit(
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["rng"])
         first, spent = int(state["epoch"]), float(state["seconds"])
-    with processes(device) as here, _stoppable() as stopped:
+    with _stoppable() as stopped:
         wrapped: nn.Module = model
         if here.count > 1:
             wrapped = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
         began = time.monotonic() - spent
         for epoch in range(first, plan.epochs):
             wrapped.train()
+            # Every epoch draws from a seed of its own, so that a resumed run draws what an unbroken one would have.
+            torch.manual_seed(plan.seed * 1_000_003 + epoch * 1_009 + here.rank)
             total, seen = torch.zeros((), device=device), 0
             for batch in batches(epoch, here):
-                elapsed = time.monotonic() - began
-                done = _progress(plan, epoch, elapsed)
+                done = _progress(plan, epoch, here.same(time.monotonic() - began) if plan.seconds else 0.0)
                 for group in optimiser.param_groups:
                     group["lr"] = plan.rate * _schedule(done, plan.warm_up)
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=plan.amp and device.type == "cuda"):
@@ -141,13 +154,16 @@ def fit(
                 scaler.step(optimiser)
                 scaler.update()
                 total, seen = total + loss.detach(), seen + 1
-                if plan.seconds and elapsed > plan.seconds:
-                    break
+            if not seen:
+                raise TrainError(
+                    "there is not one batch to learn from", str(folder), "Give more cases, or fewer processes"
+                )
             elapsed = time.monotonic() - began
             mean = float(total / max(seen, 1))
             if not math.isfinite(mean):
                 raise TrainError(f"the loss is {mean} after epoch {epoch + 1}", str(folder), "Lower --rate")
-            over = epoch + 1 == plan.epochs or bool(plan.seconds and elapsed > plan.seconds) or stopped()
+            ends = epoch + 1 == plan.epochs or bool(plan.seconds and elapsed > plan.seconds) or stopped()
+            over = bool(here.same(float(ends)))
             if here.first:
                 _report(label, epoch, mean, elapsed, plan, folder)
                 if over or epoch % 5 == 4:
@@ -155,7 +171,6 @@ def fit(
                         "model": model.state_dict(),
                         "optimiser": optimiser.state_dict(),
                         "scaler": scaler.state_dict(),
-                        "rng": torch.get_rng_state(),
                         "epoch": epoch + 1,
                         "seconds": elapsed,
                         "plan": asdict(plan),

@@ -112,6 +112,11 @@ class Reading:
     def _places(self) -> dict[Field, int]:
         return {field: place for place, field in enumerate(self.fields)}
 
+    @property
+    def site_keys(self) -> frozenset[str]:
+        """The keys of the sites that this reading scores."""
+        return frozenset(self._sites)
+
     def site(self, key: str) -> Site:
         """The site named `key`. Raises EntryRefused when this reading has no such site."""
         try:

@@ -31,6 +31,13 @@ class FilmRecord:
     def sides(self) -> tuple[str, ...]:
         return ("L", "R") if self.side == "B" else (self.side,)
 
+    def area(self, side: str) -> Box:
+        """The part of the film that shows `side`: all of it, or a half of a film of both hands, the left one left."""
+        if self.side != "B":
+            return (0.0, 0.0, float(self.columns), float(self.rows))
+        half = self.columns / 2
+        return (0.0, 0.0, half, float(self.rows)) if side == "L" else (half, 0.0, float(self.columns), float(self.rows))
+
     def to_record(self) -> dict[str, Any]:
         return asdict(self)
 

@@ -1,0 +1,176 @@
+"""A run folder: what was asked, what was split how, with which versions; and the two models trained into one.
+
+It puts the parts together (samples, model, loss, loop) and holds no arithmetic of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from torch import Tensor, nn
+
+import ratui
+from ratui.errors import TrainError, clean
+from ratui.study import Study
+from trainer.detector import augment_hands, build_detector, targets_of
+from trainer.loop import Fit, Processes, fit, load_checkpoint
+from trainer.losses import LOSSES
+from trainer.samples import Split, hand_samples, pair_samples, read_cases, split_cases
+from trainer.scorer import PairScorer, augment_pairs, scorer_loss
+
+__all__ = ["RunPlan", "load_split", "progress", "train_detector", "train_scorer"]
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a training run is asked for. `loss`, `difference` and `paired` concern the scorer."""
+
+    fit: Fit
+    batch: int
+    held_out: float = 0.25
+    loss: str = "marginal"
+    difference: float = 1.0
+    paired: bool = True
+    weights: Path | None = None
+    resume: bool = False
+
+
+def train_detector(study: Study, out: Path, plan: RunPlan, device: torch.device, here: Processes) -> None:
+    """Trains the detector on the study's training cases; `out` receives the run. Raises TrainError."""
+    split = _begin("detector", study, out, plan, here)
+    samples = _one_by_one(here, lambda: hand_samples(study, split.train, out / "samples", progress))
+    boxes, findings = torch.from_numpy(samples.boxes), torch.from_numpy(samples.findings)
+    kinds = torch.from_numpy(samples.kinds)
+    torch.manual_seed(plan.fit.seed)
+    model = build_detector(plan.weights)
+
+    def batches(epoch: int, here: Processes) -> Iterable[Any]:
+        for part, generator in _parts(len(boxes), plan, epoch, here):
+            images = torch.from_numpy(samples.images[np.sort(part.numpy())]).to(device)
+            part = part.sort().values
+            moved, placed = augment_hands(images[:, None].float() / 255, boxes[part].to(device), generator)
+            yield moved, targets_of(placed, findings[part].to(device), kinds.to(device))
+
+    def batch_loss(wrapped: nn.Module, batch: Any) -> Tensor:
+        images, targets = batch
+        losses: dict[str, Tensor] = wrapped(list(images), targets)
+        return losses["classification"] + losses["bbox_regression"]
+
+    about = {"model": "detector", "seed": plan.fit.seed, "joints": list(samples.joints)}
+    fit(model, batches, batch_loss, plan.fit, out, device, here, resume=plan.resume, about=about, label="detector")
+
+
+def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, here: Processes) -> None:
+    """Trains the scorer on the study's training cases; `out` receives the run. Raises TrainError."""
+    if plan.loss not in LOSSES:
+        raise TrainError(f"there is no loss named {clean(plan.loss)}", "--loss", f"Take one of {', '.join(LOSSES)}")
+    split = _begin("scorer", study, out, plan, here)
+    samples = _one_by_one(here, lambda: pair_samples(study, split.train, out / "samples", progress))
+    labels, tops = torch.from_numpy(samples.labels), torch.from_numpy(samples.tops)
+    groups = torch.from_numpy(samples.groups)
+    torch.manual_seed(plan.fit.seed)
+    model = PairScorer(samples.grades, len(samples.group_names), paired=plan.paired)
+    if plan.weights is not None:
+        try:
+            model.load_state_dict(load_checkpoint(plan.weights)["model"])
+        except (RuntimeError, AttributeError, TypeError) as error:
+            raise TrainError("these weights don't fit", plan.weights, "Give a scorer's model.pt") from error
+
+    def batches(epoch: int, here: Processes) -> Iterable[Any]:
+        for part, generator in _parts(len(labels), plan, epoch, here):
+            crops = torch.from_numpy(samples.crops[part.numpy()]).to(device).float() / 255
+            crops = augment_pairs(crops, generator)
+            yield crops, groups[part].to(device), labels[part].to(device), tops[part].to(device)
+
+    def batch_loss(wrapped: nn.Module, batch: Any) -> Tensor:
+        crops, kinds, wanted, top = batch
+        return scorer_loss(wrapped(crops, kinds), wanted, top, name=plan.loss, difference=plan.difference)
+
+    about = {
+        "model": "scorer",
+        "seed": plan.fit.seed,
+        "grades": list(samples.grades),
+        "group_names": list(samples.group_names),
+        "scales": list(samples.scales),
+        "paired": plan.paired,
+        "loss": plan.loss,
+        "difference": plan.difference,
+    }
+    fit(model, batches, batch_loss, plan.fit, out, device, here, resume=plan.resume, about=about, label="scorer")
+
+
+def load_split(folder: Path) -> Split:
+    """The split that the run in `folder` was trained with. Raises TrainError."""
+    try:
+        raw = json.loads((folder / "split.json").read_text(encoding="utf-8"))
+        return Split(tuple(map(str, raw["train"])), tuple(map(str, raw["test"])))
+    except FileNotFoundError as error:
+        raise TrainError("there is no run here", folder, "Give the folder that a training wrote") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainError("its split can't be read", folder, "Train again") from error
+
+
+def progress(stage: str, done: int, of: int) -> None:
+    """Shows how far a preparation is: a bar on a terminal, a line at its end elsewhere."""
+    if sys.stderr.isatty():
+        filled = round(20 * done / max(of, 1))
+        print(f"\r{stage} {'█' * filled}{'░' * (20 - filled)} {done}/{of} ", end="", file=sys.stderr, flush=True)
+        if done == of:
+            print(file=sys.stderr)
+    elif done == of:
+        print(f"{stage}: {of}", file=sys.stderr, flush=True)
+
+
+def _begin(model: str, study: Study, out: Path, plan: RunPlan, here: Processes) -> Split:
+    """Checks that the run may begin, and writes what it is about."""
+    if (out / "last.pt").exists() and not plan.resume:
+        raise TrainError("there is a run in this folder already", out, "Go on with --resume, or give another --out")
+    split = load_split(out) if plan.resume and (out / "split.json").exists() else None
+    split = split or split_cases(read_cases(study), seed=plan.fit.seed, held_out=plan.held_out)
+    if here.first:
+        config = {
+            "model": model,
+            "study": study.config.id,
+            "scheme": study.scheme.name,
+            "plan": {key: str(value) if isinstance(value, Path) else value for key, value in asdict(plan).items()},
+            "processes": here.count,
+            "versions": {
+                "ratui": ratui.__version__,
+                "torch": torch.__version__,
+                "torchvision": torchvision.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+            (out / "split.json").write_text(json.dumps(asdict(split), indent=1), encoding="utf-8")
+        except OSError as error:
+            raise TrainError(f"the run folder can't be written: {error.strerror}", out, "Give another --out") from error
+    return split
+
+
+def _one_by_one(here: Processes, make: Any) -> Any:
+    """What `make` makes: in the first process first, so that the others find its cached images."""
+    made = make() if here.first else None
+    here.wait()
+    return made if made is not None else make()
+
+
+def _parts(count: int, plan: RunPlan, epoch: int, here: Processes) -> Iterator[tuple[Tensor, torch.Generator]]:
+    """This process's part of each batch of an epoch, and what its augmentation draws from."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(plan.fit.seed * 7_919 + epoch))
+    for number, indices in enumerate(torch.split(order, plan.batch)):
+        part = here.share(indices)
+        if len(part):
+            seed = ((plan.fit.seed * 7_919 + epoch) * 100_003 + number) * 64 + here.rank
+            yield part, torch.Generator().manual_seed(seed)
