@@ -1,0 +1,36 @@
+"""What a terminal can show, as a value. It asks nothing and draws nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = ["PROTOCOLS", "Display", "Protocol"]
+
+Protocol: TypeAlias = Literal["kitty", "sixel", "halfcell"]
+PROTOCOLS: tuple[Protocol, ...] = ("kitty", "sixel", "halfcell")
+
+
+@dataclass(frozen=True)
+class Display:
+    """How images get onto this terminal.
+
+    `cell` is the size of a character in pixels (width, height); `levels` how many greys an image may use; `why` says in
+    a few words how this was chosen; `round_trip` is how long the terminal took to answer, in seconds, None if it didn't.
+    """
+
+    protocol: Protocol
+    cell: tuple[int, int] = (10, 20)
+    levels: int = 256
+    why: str = ""
+    round_trip: float | None = None
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """How many image pixels a character holds, across and down."""
+        return (1, 2) if self.protocol == "halfcell" else self.cell
+
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of an image pixel divided by its height."""
+        return self.cell[0] / self.pixels[0] / (self.cell[1] / self.pixels[1])

@@ -1,0 +1,1 @@
+"""Parts of screens. None of them decides what may be entered."""
