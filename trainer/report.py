@@ -35,8 +35,8 @@ def _markdown(results: Results) -> str:
         "# What the models are worth",
         "",
         (
-            f"Measured on {results.cases} cases ({results.films} hands, {results.joints} joints) that neither model has learnt "
-            "from, against every rater's signed reading. Intervals are 95 %, bootstrapped over patients. "
+            f"Measured on {results.cases} cases ({results.films} hands, {results.joints} joints) that neither model "
+            "has learnt from, against every rater's signed reading. Intervals are 95 %, bootstrapped over patients. "
             f"The scorer's loss was `{results.loss}`."
         ),
         "",

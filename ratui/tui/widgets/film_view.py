@@ -41,7 +41,7 @@ class FilmView(Widget):
 
     def __init__(self, display: Display, cache: FrameCache, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._display = display
+        self._graphics = display
         self._frames = cache
         self._frame: Frame | None = None
         self._shown: KittyFrame | None = None
@@ -52,7 +52,7 @@ class FilmView(Widget):
     @property
     def pixel_size(self) -> tuple[int, int]:
         """How many image pixels fit: (width, height)."""
-        across, down = self._display.pixels
+        across, down = self._graphics.pixels
         return (self.size.width * across, self.size.height * down)
 
     def has(self, key: Hashable) -> bool:
@@ -63,7 +63,7 @@ class FilmView(Widget):
         """Encodes `image` for a later `show(key)`. May be called from any thread."""
         size = image.size
         if self._frames.get((size, key)) is None:
-            self._frames.put((size, key), encode(self._display, image))
+            self._frames.put((size, key), encode(self._graphics, image))
 
     def show(self, key: Hashable, image: Image.Image | None = None) -> bool:
         """Shows the frame of `key`, encoding `image` if it isn't ready; False where it isn't and there is no image."""
@@ -71,11 +71,11 @@ class FilmView(Widget):
         if frame is None:
             if image is None:
                 return False
-            frame = self._frames.put((image.size, key), encode(self._display, image))
+            frame = self._frames.put((image.size, key), encode(self._graphics, image))
         self.key = key
         if frame is not self._frame:
             self._frame = frame
-            if self._display.protocol == "halfcell":
+            if self._graphics.protocol == "halfcell":
                 self.refresh()
             else:
                 self._draw()

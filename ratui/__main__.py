@@ -1,0 +1,5 @@
+"""``python -m ratui`` is ``ratui``."""
+
+from ratui.cli import main
+
+main()

@@ -1,0 +1,168 @@
+"""The ``ratui`` command. Each subcommand imports what it needs when it runs; errors become one message and exit code 1."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ratui.errors import RatuiError, clean
+
+__all__ = ["main"]
+
+_FOLDER = click.Path(path_type=Path)
+_GRAPHICS = click.option(
+    "--graphics", default="auto", show_default=True, help="auto, kitty, sixel or halfcell: how films are shown."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ratui", prog_name="ratui")
+def commands() -> None:
+    """Score joint damage on radiographs, in the terminal.
+
+    \b
+    ratui demo                          read a sample case now
+    ratui new STUDY --rater ID          make a study
+    ratui import STUDY FILES…           take films into it
+    ratui read STUDY --rater ID         read
+    ratui status STUDY                  who has read what
+    """
+
+
+@commands.command()
+@click.argument("study", type=_FOLDER)
+@click.option("--rater", "raters", multiple=True, required=True, help="A rater's ID; give it once for each.")
+@click.option("--scheme", default="mtss-hands", show_default=True, help="fingers, mtss-hands, mtss, or a .toml file.")
+@click.option("--blinded", is_flag=True, help="Raters don't learn which time point came first.")
+@click.option("--title", default="", help="What the worklist calls it.")
+def new(study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title: str) -> None:
+    """Make a new study in the folder STUDY."""
+    from ratui.study import Study
+
+    made = Study.create(study, scheme, raters, blinded=blinded, title=title)
+    order = "blinded to the order" if blinded else "order shown"
+    click.echo(f"made {clean(study)}: {made.scheme.title}; raters {', '.join(raters)}; {order}")
+    click.echo(f"next: ratui import {clean(study)} FOLDER")
+
+
+@commands.command("import")
+@click.argument("study", type=_FOLDER)
+@click.argument("files", nargs=-1, type=_FOLDER)
+@click.option("--manifest", type=_FOLDER, help="A CSV file: file, patient, time, side [, view, day, spacing].")
+@click.option("--key", type=_FOLDER, help="Where the key to the pseudonyms is kept, outside the study.")
+def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Path | None) -> None:
+    """Take DICOM files or folders, or the PNG files that a manifest names, into STUDY, de-identified.
+
+    Says at the end what was taken, what wasn't, and why. The exit code is 1 where nothing was taken.
+    """
+    from ratui.study import KeyFile, Study, import_films
+
+    opened = Study.open(study)
+    bar = _Bar()
+    report = import_films(opened, files, manifest=manifest, key=key, progress=lambda i, n, _: bar("importing", i, n))
+    for taken in report.taken:
+        click.echo(f"  taken    {clean(taken.path.name)}: case {taken.case}, time point {taken.time}, {taken.side}")
+    for refused in report.refused:
+        click.echo(f"  refused  {clean(refused.path.name)}: {clean(refused.why, 300)}")
+    cases = {taken.case for taken in report.taken}
+    click.echo(f"{len(report.taken)} films of {len(cases)} cases taken, {len(report.refused)} files refused")
+    for case in sorted(cases):
+        why = opened.case(case).unreadable(opened.scheme)
+        if why:
+            click.echo(f"  {case} can't be read yet: {why}")
+    if report.taken:
+        click.echo(f"who is who: {clean(KeyFile.open(opened, key).path, 200)} (keep it apart from the study)")
+    else:
+        sys.exit(1)
+
+
+@commands.command()
+@click.argument("study", type=_FOLDER)
+@click.option("--rater", required=True, help="Who reads.")
+@click.option("--case", help="Open this case at once.")
+@_GRAPHICS
+def read(study: Path, rater: str, case: str | None, graphics: str) -> None:
+    """Read the cases of STUDY."""
+    _run_app(study, rater, case, graphics)
+
+
+@commands.command()
+@click.argument("study", type=_FOLDER)
+def status(study: Path) -> None:
+    """Show who has read what in STUDY."""
+    from ratui.study import Study
+
+    opened = Study.open(study)
+    cases = opened.cases()
+    click.echo(f"{opened.config.title}: {opened.scheme.title}, {len(cases)} cases")
+    width = max([len(case) for case in cases], default=4)
+    click.echo("  ".join([f"{'case':<{width}}", *(f"{rater:<16}" for rater in opened.config.raters)]).rstrip())
+    for case in cases:
+        cells = []
+        for rater in opened.config.raters:
+            state = opened.state(rater, case)
+            cells.append(f"{state.stage} {state.done}/{state.total}" if state.total else state.note or state.stage)
+        click.echo("  ".join([f"{case:<{width}}", *(f"{cell:<16}" for cell in cells)]).rstrip())
+
+
+@commands.command()
+@click.option("--headless", type=_FOLDER, metavar="DIR", help="Run everything without a person, into DIR.")
+@click.option("--patients", default=72, show_default=True, help="Headless: how many phantom patients.")
+@click.option("--minutes", default=5.0, show_default=True, help="Headless: how long to train, both models together.")
+@click.option("--seed", default=1, show_default=True, help="Headless: of the phantoms, the raters and the training.")
+@_GRAPHICS
+def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphics: str) -> None:
+    """Read a case of the sample study; what you enter goes into a copy of your own.
+
+    With --headless: phantom study, simulated readings, both models, report and proposals, without a person.
+    """
+    if headless is None:
+        from ratui.demo.sample import own_copy
+
+        study, rater, case = own_copy()
+        click.echo(f"the sample study is at {clean(study, 200)}")
+        _run_app(study, rater, case, graphics)
+        return
+    from ratui.demo.headless import run
+
+    bar = _Bar()
+    click.echo(run(headless, patients=patients, minutes=minutes, seed=seed, progress=bar))
+
+
+def _run_app(folder: Path, rater: str, case: str | None, graphics: str) -> None:
+    from ratui.study import Study
+    from ratui.terminal import probe
+
+    study = Study.open(folder)
+    study.check_rater(rater)
+    if case is not None:
+        study.case(case)
+    display = probe(graphics)
+    # The terminal has been asked; only now may textual-image be imported, which asks again.
+    from ratui.tui import RatuiApp
+
+    RatuiApp(study, rater, display, case=case).run()
+    click.echo(f"films were shown as {display.protocol}: {display.why}")
+
+
+class _Bar:
+    """Progress on stderr: a bar on a terminal, a line for each finished stage elsewhere."""
+
+    def __call__(self, stage: str, done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            filled = round(24 * done / max(of, 1))
+            end = "\n" if done >= of else ""
+            click.echo(f"\r{stage:<18} {'█' * filled}{'░' * (24 - filled)} {done}/{of} {end}", nl=False, err=True)
+        elif done >= of:
+            click.echo(f"{stage}: {of}", err=True)
+
+
+def main() -> None:
+    """Runs the command line; a `RatuiError` ends it with its message and exit code 1."""
+    try:
+        commands()
+    except RatuiError as error:
+        click.echo(f"ratui: {error}", err=True)
+        sys.exit(1)

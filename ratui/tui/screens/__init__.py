@@ -1,0 +1,1 @@
+"""The app's screens: worklist, regions, scoring, overview, help."""
