@@ -84,7 +84,8 @@ def fields_line(reading: Reading, site: str, time: int, waiting: Field | None) -
 
 
 def keys_text(scheme: Scheme, options: Options, commands: Sequence[tuple[str, str]], width: int) -> Text:
-    """Up to three lines of keys: what may be entered now, shortened until it fits, then `commands` (key, label)."""
+    """Up to three lines of keys: what may be entered now, shortened until it fits, then as many `commands`
+    (key, label) as fit."""
     grades = [(entry_key(scheme, Graded(grade.value)), grade.meaning) for grade in options.grades]
     others = [(finding.key, finding.label) for finding in options.findings]
     if options.reasons:
@@ -94,7 +95,7 @@ def keys_text(scheme: Scheme, options: Options, commands: Sequence[tuple[str, st
     text.append("\n")
     _append_items(text, fitted(others, width), width)
     text.append("\n")
-    _append_items(text, fitted(list(commands), width), width)
+    _append_items(text, commands, width)
     return text
 
 

@@ -401,14 +401,8 @@ class ScoringScreen(KeyScreen):
             commands.append(("=", f"as {'earlier' if twin.time == 0 else 'later'}"))
         if rd.undoable(self.reading):
             commands.append(("u", "undo"))
-        commands += [
-            ("/", "go to"),
-            ("o", "overview"),
-            ("z", "zoom"),
-            ("w", "window"),
-            ("?", "help"),
-            ("Esc", "worklist"),
-        ]
+        commands += [("z", "zoom"), ("/", "go to"), ("o", "overview"), ("Esc", "list"), ("?", "help"), ("w", "window")]
+        commands += [("r", "regions"), ("← →", "joint")]
         return texts.keys_text(self.reading.scheme, options, commands, width)
 
     def _put(self, id: str, text: str) -> None:

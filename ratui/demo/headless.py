@@ -1,0 +1,59 @@
+"""The whole loop without a person: phantom study, simulated readings, both models, report, proposals.
+
+The trainer runs as a program of its own, just as an engineer would call it; nothing of it is imported here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from ratui.demo.simulate import Progress, Simulation, simulate_study
+from ratui.errors import StudyError
+
+__all__ = ["run"]
+
+RATERS = {"ada": "shared-shift", "ben": "threshold", "cho": "mixed"}
+_FRESH = 4
+"""Cases that nobody has read: what the proposals are for."""
+
+
+def run(folder: Path, *, patients: int, minutes: float, seed: int, progress: Progress) -> str:
+    """Runs everything into `folder`; returns where things are. Raises StudyError, also where a step of it fails."""
+    folder = Path(folder)
+    if find_spec("torch") is None or find_spec("torchvision") is None:
+        raise StudyError("the trainer is not installed", "ratui demo --headless", "pip install 'ratui[train]'")
+    if patients < 8:
+        raise StudyError(
+            f"{patients} patients are too few to learn from and to hold out", "--patients", "Take 8 or more"
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StudyError("there is something already", folder, "Choose a new folder")
+    begun = time.monotonic()
+    what = Simulation(patients + _FRESH, RATERS, seed=seed)
+    study, runs, report = folder / "study", folder / "study" / "models", folder / "report"
+    simulate_study(study, what, key=folder / "key.json", progress=progress, unread=dict.fromkeys(RATERS, _FRESH))
+    seconds = 60 * minutes
+    common = ("--seed", str(seed))
+    detector, scorer = str(runs / "detector"), str(runs / "scorer")
+    _trainer("detector", str(study), "--out", detector, "--seconds", f"{0.62 * seconds:.0f}", *common)
+    _trainer("scorer", str(study), "--out", scorer, "--seconds", f"{0.38 * seconds:.0f}", *common)
+    _trainer("evaluate", str(study), "--detector", detector, "--scorer", scorer, "--out", str(report), *common)
+    _trainer("propose", str(study), "--detector", detector, "--name", "detector")
+    spent = time.monotonic() - begun
+    return (
+        f"\ndone in {spent / 60:.1f} minutes\n"
+        f"report     {report / 'report.md'}\n"
+        f"study      {study} ({_FRESH} cases are unread, with proposed regions: ratui read {study} --rater ada)\n"
+    )
+
+
+def _trainer(*arguments: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "trainer", *arguments], check=False)
+    if done.returncode:
+        raise StudyError(
+            f"ratui-train {arguments[0]} ended with code {done.returncode}", arguments[1], "Its message stands above"
+        )

@@ -1,0 +1,39 @@
+"""Makes the sample study: ``python -m ratui.demo.make_sample FOLDER [--detector RUN]``. Needed only to renew it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from ratui.demo.sample import READER
+from ratui.demo.simulate import Simulation, simulate_study
+
+__all__ = ["main"]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--detector", type=click.Path(path_type=Path), help="Propose regions with this detector's run.")
+@click.option("--seed", default=7, show_default=True)
+def main(folder: Path, detector: Path | None, seed: int) -> None:
+    """A study of four phantom patients: two read by all, one that waits for the reader, one that nobody has seen."""
+    raters = {READER: "shared-shift", "ada": "threshold", "ben": "mixed"}
+    what = Simulation(4, raters, size=(800, 656), seed=seed, title="Sample: phantom hands")
+    with tempfile.TemporaryDirectory() as keys:
+        unread = {READER: 2, "ada": 1, "ben": 1}
+        simulate_study(folder, what, key=Path(keys) / "key.json", progress=lambda *_: None, unread=unread)
+    for leftover in (*folder.rglob("*.lock"), *folder.rglob("*.bak")):
+        leftover.unlink()
+    if detector is not None:
+        subprocess.run(
+            [sys.executable, "-m", "trainer", "propose", folder, "--detector", detector, "--name", "phantom-ssd"],
+            check=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
