@@ -140,7 +140,6 @@ def _run_app(folder: Path, rater: str, case: str | None, graphics: str) -> None:
     if case is not None:
         study.case(case)
     display = probe(graphics)
-    # The terminal has been asked; only now may textual-image be imported, which asks again.
     from ratui.tui import RatuiApp
 
     RatuiApp(study, rater, display, case=case).run()

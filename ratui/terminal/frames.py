@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TypeAlias
@@ -22,8 +21,9 @@ from PIL import Image
 
 from ratui.errors import DisplayError
 from ratui.terminal.display import Display
+from ratui.terminal.sixel import sixel
 
-__all__ = ["Frame", "FrameCache", "HalfCells", "KittyFrame", "SixelFrame", "decode_sixel", "encode", "quantised"]
+__all__ = ["Frame", "FrameCache", "HalfCells", "KittyFrame", "SixelFrame", "encode"]
 
 _CHUNK = 4096
 
@@ -91,19 +91,8 @@ def encode(display: Display, image: Image.Image) -> Frame:
     if display.protocol == "kitty":
         return _kitty(image)
     if display.protocol == "sixel":
-        # Imported late: the rest of the package asks the terminal when it is imported.
-        from textual_image._sixel import image_to_sixels
-
-        return SixelFrame(image_to_sixels(quantised(image, display.levels)))
+        return SixelFrame(sixel(np.asarray(image), display.levels))
     return HalfCells(np.asarray(image).copy())
-
-
-def quantised(image: Image.Image, levels: int) -> Image.Image:
-    """`image` with at most `levels` greys, evenly spread from black to white."""
-    if levels >= 256:
-        return image
-    step = 255 / (levels - 1)
-    return image.point([round(round(value / step) * step) for value in range(256)])
 
 
 def _kitty(image: Image.Image) -> KittyFrame:
@@ -163,38 +152,3 @@ class FrameCache:
         with self._lock:
             frames, self._frames, self._weight = list(self._frames.values()), OrderedDict(), 0
         return "".join(frame.forget() for frame in frames if isinstance(frame, KittyFrame))
-
-
-_RASTER = re.compile(r'"\d+;\d+;(\d+);(\d+)')
-_TOKEN = re.compile(r"#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)([?-~])|([$-])|([?-~])")
-
-
-def decode_sixel(data: str) -> npt.NDArray[np.uint8]:
-    """The grey levels that a Sixel sequence paints, shape (rows, columns): to compare what was sent with the source."""
-    raster = _RASTER.search(data)
-    if raster is None:
-        raise DisplayError("this is no Sixel image with a size")
-    columns, rows = int(raster[1]), int(raster[2])
-    levels = np.zeros((rows + 6, columns), np.uint8)
-    registers: dict[int, int] = {}
-    x = y = colour = 0
-    for token in _tokens(data[raster.end() :]):
-        if token[1]:
-            registers[int(token[1])] = round(int(token[2]) * 255 / 100)
-            colour = int(token[1])
-        elif token[5]:
-            colour = int(token[5])
-        elif token[8]:
-            x = 0
-            y += 6 if token[8] == "-" else 0
-        else:
-            count, bits = (int(token[6]), token[7]) if token[6] else (1, token[9])
-            for bit in range(6):
-                if (ord(bits) - 0x3F) >> bit & 1:
-                    levels[y + bit, x : x + count] = registers[colour]
-            x += count
-    return levels[:rows]
-
-
-def _tokens(body: str) -> Iterator[re.Match[str]]:
-    return _TOKEN.finditer(body.split("\x1b", 1)[0])
