@@ -30,7 +30,7 @@ from ratui.tui.widgets.film_view import FilmView
 
 __all__ = ["ScoringScreen"]
 
-_ZOOMS = (2.0, 1.35, 3.4)
+_ZOOMS = (1.7, 1.2, 3.0)
 """How many boxes high the view of a joint is."""
 _IDLE = 60.0
 _AHEAD = 2
@@ -371,7 +371,8 @@ class ScoringScreen(KeyScreen):
                 title += " · not on this film"
             self._put(f"title{place}", f" {title}")
             self.query_one(f"#fields{place}", Static).update(texts.fields_line(reading, site.key, point, field))
-        self._put("message", f" {self._status()}")
+        alarm = bool(self._unsaved or self._note or self._mode == "go_to")
+        self.query_one("#message", Static).update(Text(f" {self._status()}", "bold #e0b050" if alarm else "#808080"))
         self.query_one("#keys", Static).update(self._keys(width))
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20

@@ -1,0 +1,65 @@
+"""Small films and studies that several tests share: quick to make, real DICOM, imported as any film is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ratui.imaging import write_film
+from ratui.study import Region, Study, import_films
+from ratui.tui.placing import starting_regions
+
+SIZE = (240, 200)
+
+
+def film_file(path: Path, *, patient: str = "P1", day: str = "20200302", side: str = "L", seed: int = 0, **more: object) -> Path:
+    """A DICOM film of noise and a bright bar."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 900, SIZE).astype(np.uint16)
+    pixels[60:180, 80:120] += 2500
+    path.parent.mkdir(parents=True, exist_ok=True)
+    attributes = {"PatientID": patient, "PatientName": f"Doe^{patient}", "StudyDate": day, **more}
+    write_film(path, pixels, spacing=(0.8, 0.8), laterality=side, attributes=attributes)
+    return path
+
+
+def hospital(folder: Path, patients: int = 1, sides: str = "LR") -> Path:
+    """A folder with films of both time points."""
+    for patient in range(patients):
+        for time, day in enumerate(("20200302", "20210504")):
+            for side in sides:
+                name = f"P{patient}"
+                seed = 100 * patient + 10 * time + ord(side)
+                film_file(folder / f"{name}_{time}_{side}.dcm", patient=name, day=day, side=side, seed=seed)
+    return folder
+
+
+def make_study(
+    tmp_path: Path,
+    *,
+    scheme: str = "fingers",
+    raters: tuple[str, ...] = ("anna", "bert"),
+    blinded: bool = False,
+    patients: int = 1,
+    sides: str = "LR",
+    regions: bool = True,
+) -> Study:
+    """A study with imported films and, if asked, confirmed regions from the template."""
+    study = Study.create(tmp_path / "study", scheme, raters, blinded=blinded)
+    import_films(study, [hospital(tmp_path / "hospital", patients, sides)], key=tmp_path / "key.json")
+    if regions:
+        for case in study.cases():
+            confirm_template(study, case, raters[0])
+    return study
+
+
+def confirm_template(study: Study, case_id: str, rater: str) -> None:
+    """Confirms the template's boxes on every film of a case."""
+    case = study.case(case_id)
+    found = []
+    for film in case.films:
+        sites = [s for s in case.sites(study.scheme) if s.side in film.sides]
+        regions = starting_regions(study.scheme, film, sites, confirmed={}, proposed={}, other={})
+        found += [Region(r.site, r.film, r.box, r.source, rater) for r in regions.values()]
+    study.save_regions(case_id, found)

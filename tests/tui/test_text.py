@@ -1,0 +1,65 @@
+"""What the screens say, as text."""
+
+import pytest
+
+from ratui.errors import SchemeError
+from ratui.reading import Field, Found, Graded, enter, options, start
+from ratui.scheme import load_scheme, parse_scheme
+from ratui.tui import text
+from ratui.tui.actions import ACTIONS, check_scheme_keys, entry_keys, key_name
+from tests.strategies import TINY_TOML
+
+SCHEME = load_scheme("mtss")
+
+
+def test_keys_stand_on_three_lines_that_fit() -> None:
+    reading = start(SCHEME, "C", "anna", SCHEME.sites)
+    commands = [("n", "all normal"), ("u", "undo"), ("z", "zoom"), ("/", "go to"), ("o", "overview"), ("?", "help")]
+    for width in (60, 80, 120):
+        for field in reading.fields:
+            lines = text.keys_text(SCHEME, options(reading, field), commands, width).plain.split("\n")
+            assert len(lines) == 3
+            assert all(len(line) <= width for line in lines)
+            assert all(f" {key} " in lines[0] or lines[0].endswith(key) for key in "012")
+
+
+def test_grade_ten_of_a_foot_has_a_key_of_its_own() -> None:
+    reading = start(SCHEME, "C", "anna", SCHEME.sites)
+    keys = entry_keys(SCHEME, options(reading, Field("L.MTP1", "ERO", 0)))
+    assert keys["t"] == Graded(10)
+    assert keys["9"] == Graded(9)
+
+
+@pytest.mark.parametrize("name", ["fingers", "mtss-hands", "mtss"])
+def test_no_scheme_key_is_also_a_command(name: str) -> None:
+    check_scheme_keys(load_scheme(name))
+
+
+def test_a_scheme_whose_key_is_taken_is_refused() -> None:
+    scheme = parse_scheme(TINY_TOML.replace('key = "a"', 'key = "u"', 1), "x.toml")
+    with pytest.raises(SchemeError, match="'u' of ankylosis"):
+        check_scheme_keys(scheme)
+
+
+def test_every_key_of_a_screen_is_there_once() -> None:
+    pairs = [(action.screen, action.key) for action in ACTIONS]
+    assert len(pairs) == len(set(pairs))
+
+
+def test_a_finding_stands_beside_its_score() -> None:
+    reading = start(SCHEME, "C", "anna", SCHEME.sites)
+    field = Field("L.MCP2", "ERO", 0)
+    reading = enter(reading, field, Found("ankylosis"))
+    assert text.entry_text(reading, field) == "5 ankylosis"
+    assert "MCP2 ERO · → ankylosis and 1 more" in text.last_entry(reading, reading.log[-1])
+
+
+def test_blinded_titles_are_arrows() -> None:
+    assert [text.side_title((1, 0), place, True, 400) for place in (0, 1)] == ["◀", "▶"]
+    assert text.side_title((0, 1), 1, False, 426) == "later · +14 months"
+
+
+def test_keys_of_input_methods_are_read_as_plain() -> None:
+    assert key_name("\uff11", "fullwidth_digit_one") == "1"
+    assert key_name("\r", "enter") == "enter"
+    assert key_name(None, "left") == "left"
