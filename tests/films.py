@@ -13,7 +13,9 @@ from ratui.tui.placing import starting_regions
 SIZE = (240, 200)
 
 
-def film_file(path: Path, *, patient: str = "P1", day: str = "20200302", side: str = "L", seed: int = 0, **more: object) -> Path:
+def film_file(
+    path: Path, *, patient: str = "P1", day: str = "20200302", side: str = "L", seed: int = 0, **more: object
+) -> Path:
     """A DICOM film of noise and a bright bar."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 900, SIZE).astype(np.uint16)

@@ -63,14 +63,26 @@ class Processes:
         """The first process's `value`, in every process: no two of them may follow clocks of their own."""
         if self.count == 1:
             return value
-        on_gpu = dist.get_backend() == "nccl"
-        tensor = torch.tensor([value], dtype=torch.float64, device="cuda" if on_gpu else "cpu")
+        tensor = torch.tensor([value], dtype=torch.float64, device=_meeting_place())
         dist.broadcast(tensor, src=0)
         return float(tensor)
+
+    def average(self, value: float) -> float:
+        """The mean of every process's `value`."""
+        if self.count == 1:
+            return value
+        tensor = torch.tensor([value], dtype=torch.float64, device=_meeting_place())
+        dist.all_reduce(tensor)
+        return float(tensor) / self.count
 
     def wait(self) -> None:
         """Returns when every process has come this far."""
         self.same(0.0)
+
+
+def _meeting_place() -> str:
+    """Where a tensor must lie for the processes to exchange it."""
+    return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
 
 @contextmanager

@@ -37,8 +37,8 @@ def _shifted(log1: Tensor, log2: Tensor, labels: Tensor) -> tuple[Tensor, Tensor
         inside = ((moved >= 0) & (moved < grades)).all(dim=1)
         safe = moved.clamp(0, grades - 1)
         sums.append(_at(log1, safe[:, 0]) + _at(log2, safe[:, 1]))
-        weights.append(torch.where(inside, weight, 0.0))
-    p = torch.stack(weights, dim=1).to(log1.dtype)
+        weights.append(inside.to(log1.dtype) * weight)
+    p = torch.stack(weights, dim=1)
     return torch.stack(sums, dim=1), p / p.sum(dim=1, keepdim=True)
 
 

@@ -25,7 +25,7 @@ from trainer.detector import augment_hands, build_detector, targets_of
 from trainer.loop import Fit, Processes, fit, load_checkpoint
 from trainer.losses import LOSSES
 from trainer.samples import Split, hand_samples, pair_samples, read_cases, split_cases
-from trainer.scorer import PairScorer, augment_pairs, scorer_loss
+from trainer.scorer import PairScorer, augment_pairs, labelled, scorer_loss
 
 __all__ = ["RunPlan", "load_split", "progress", "train_detector", "train_scorer"]
 
@@ -93,7 +93,9 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, h
 
     def batch_loss(wrapped: nn.Module, batch: Any) -> Tensor:
         crops, kinds, wanted, top = batch
-        return scorer_loss(wrapped(crops, kinds), wanted, top, name=plan.loss, difference=plan.difference)
+        # The mean over the whole batch, wherever its parts are: each process divides by the same number.
+        over = here.average(labelled(wanted))
+        return scorer_loss(wrapped(crops, kinds), wanted, top, name=plan.loss, difference=plan.difference, over=over)
 
     about = {
         "model": "scorer",

@@ -21,7 +21,7 @@ from trainer.detector import Block
 from trainer.loop import load_checkpoint
 from trainer.losses import pair_loss
 
-__all__ = ["PairScorer", "augment_pairs", "load_scorer", "predict", "scorer_loss"]
+__all__ = ["PairScorer", "augment_pairs", "labelled", "load_scorer", "predict", "scorer_loss"]
 
 _CLOSED = -1e4  # a logit for a grade that the joint doesn't have
 
@@ -88,24 +88,28 @@ def augment_pairs(crops: Tensor, generator: torch.Generator) -> Tensor:
     return moved + torch.randn(moved.shape, device=device) * draw(0, 0.03, n, 2, 1, 1)
 
 
-def scorer_loss(outputs: Sequence[Tensor], labels: Tensor, tops: Tensor, *, name: str, difference: float) -> Tensor:
-    """The mean of the loss called `name` over all labelled pairs: every rater's, every scale's.
+def labelled(labels: Tensor) -> int:
+    """How many pairs of scores in `labels`, (N, raters, scales, 2) with −1 for none, can be learnt from."""
+    return int((labels >= 0).all(dim=3).sum())
+
+
+def scorer_loss(
+    outputs: Sequence[Tensor], labels: Tensor, tops: Tensor, *, name: str, difference: float, over: float
+) -> Tensor:
+    """The sum of the loss called `name` over all labelled pairs, every rater's, every scale's, divided by `over`.
 
     `outputs` as `PairScorer` gives them, `labels` (N, raters, scales, 2) with −1 for none, `tops` (N, scales).
     """
-    total = outputs[0].new_zeros(())
-    count = 0
+    # Zero that depends on every output, so that a process without a label still meets the others' gradients.
+    total: Tensor = sum((logits.sum() * 0.0 for logits in outputs), start=outputs[0].new_zeros(()))
     for scale, logits in enumerate(outputs):
         closed = close(logits.float(), tops[:, scale])
         pairs = labels[:, :, scale]
         rows, raters = torch.nonzero((pairs >= 0).all(dim=2), as_tuple=True)
         if len(rows):
             losses = pair_loss(name, closed[rows, 0], closed[rows, 1], pairs[rows, raters], difference)
-            total, count = total + losses.sum(), count + len(rows)
-    if not count:
-        # Zero that depends on every output, so that other processes' gradients still meet this one's.
-        return sum((logits.sum() * 0.0 for logits in outputs), start=total)
-    return total / count
+            total = total + losses.sum()
+    return total / max(over, 1.0)
 
 
 def close(logits: Tensor, tops: Tensor) -> Tensor:

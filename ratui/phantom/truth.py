@@ -15,9 +15,9 @@ from ratui.scheme import Scheme, Site
 __all__ = ["PhantomPatient", "simulate_patient"]
 
 # Chosen so that the mean absolute change of ERO is near 0.35 a joint and about 3 % of the joints have a finding.
-_INVOLVED = 0.42
-_PROGRESS = 0.40
-_ONSET = 0.10
+_INVOLVED = 0.48
+_PROGRESS = 0.52
+_ONSET = 0.12
 _REPAIR = 0.03
 _FINDING = 0.45
 

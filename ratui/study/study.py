@@ -61,7 +61,9 @@ class Study:
             raise StudyError("a rater is named twice", path, "Give each rater an ID of its own")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise StudyError("there is something already", path, "Choose a new folder")
-        config = StudyConfig(secrets.token_hex(8), clean(title or path.name), tuple(names), blinded, secrets.token_hex(16))
+        config = StudyConfig(
+            secrets.token_hex(8), clean(title or path.name), tuple(names), blinded, secrets.token_hex(16)
+        )
         text = (
             "# A ratui study. The films, regions and readings beside this file belong to it.\n"
             f"format = {FORMAT}\n"

@@ -78,7 +78,11 @@ def test_a_writer_that_is_killed_leaves_old_or_new(tmp_path: Path) -> None:
 
 
 def test_the_second_writer_is_told_who_is_first(tmp_path: Path) -> None:
-    with Lock(tmp_path / "a.lock"), pytest.raises(StoreError, match=f"process {os.getpid()}"), Lock(tmp_path / "a.lock"):
+    with (
+        Lock(tmp_path / "a.lock"),
+        pytest.raises(StoreError, match=f"process {os.getpid()}"),
+        Lock(tmp_path / "a.lock"),
+    ):
         pass
     with Lock(tmp_path / "a.lock"):
         pass

@@ -52,8 +52,12 @@ def in_terminal(answer: Callable[[int], None], deadline: float) -> tuple[str, fl
     main, sub = pty.openpty()
     begun = time.monotonic()
     child = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=sub, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        start_new_session=True, preexec_fn=lambda: os.close(os.open(os.ttyname(sub), os.O_RDWR)),
+        [sys.executable, "-c", script],
+        stdin=sub,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: os.close(os.open(os.ttyname(sub), os.O_RDWR)),
     )
     thread = threading.Thread(target=answer, args=(main,), daemon=True)
     thread.start()

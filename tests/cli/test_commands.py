@@ -1,0 +1,105 @@
+"""The command line: what works, and that every mistake is one message with an exit code that isn't 0."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ratui.study import Study
+from tests.films import film_file, hospital, make_study
+
+
+def ratui(*arguments: object, module: str = "ratui") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, start_new_session=True
+    )
+
+
+def fails(*arguments: object, module: str = "ratui") -> str:
+    done = ratui(*arguments, module=module)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    return done.stderr
+
+
+def test_new_import_status(tmp_path: Path) -> None:
+    made = ratui("new", tmp_path / "s", "--rater", "anna", "--rater", "bert", "--scheme", "fingers")
+    assert made.returncode == 0, made.stderr
+    folder = hospital(tmp_path / "h")
+    (folder / "letter.dcm").write_text("Dear \x1b]0;colleague\x07")
+    done = ratui("import", tmp_path / "s", folder, "--key", tmp_path / "key.json")
+    assert done.returncode == 0, done.stderr
+    assert "4 films of 1 cases taken, 1 files refused" in done.stdout
+    assert "\x1b" not in done.stdout
+    status = ratui("status", tmp_path / "s")
+    assert "regions 0/76" in status.stdout
+    assert "anna" in status.stdout
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred.dcm", "\u202egpj.dcm"])
+def test_a_hostile_file_name_is_not_printed_raw(tmp_path: Path, name: str) -> None:
+    Study.create(tmp_path / "s", "fingers", ["anna"])
+    (tmp_path / "h").mkdir()
+    (tmp_path / "h" / name).write_text("x")
+    done = ratui("import", tmp_path / "s", tmp_path / "h", "--key", tmp_path / "key.json")
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\u202e" not in done.stdout + done.stderr
+
+
+class TestMistakes:
+    def test_no_study(self, tmp_path: Path) -> None:
+        assert "there is no study here" in fails("read", tmp_path, "--rater", "anna")
+
+    def test_no_file(self, tmp_path: Path) -> None:
+        Study.create(tmp_path / "s", "fingers", ["anna"])
+        assert "no such file" in fails("import", tmp_path / "s", tmp_path / "none", "--key", tmp_path / "k")
+
+    def test_an_empty_folder(self, tmp_path: Path) -> None:
+        Study.create(tmp_path / "s", "fingers", ["anna"])
+        (tmp_path / "empty").mkdir()
+        assert "holds no file" in fails("import", tmp_path / "s", tmp_path / "empty", "--key", tmp_path / "k")
+
+    def test_unknown_rater(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        assert "anna, bert" in fails("read", study.path, "--rater", "zoe")
+
+    def test_unknown_case(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        assert "there is no case C-NONE" in fails("read", study.path, "--rater", "anna", "--case", "C-NONE")
+
+    def test_a_scheme_with_a_mistake_is_named_by_line(self, tmp_path: Path) -> None:
+        text = Path("ratui/scheme/fingers.toml").read_text()
+        (tmp_path / "mine.toml").write_text(text.replace("heals = false", "heals = 7", 1))
+        message = fails("new", tmp_path / "s", "--rater", "anna", "--scheme", tmp_path / "mine.toml")
+        assert "mine.toml" in message
+        assert "heals" in message
+        assert not (tmp_path / "s").exists()
+
+    def test_no_terminal(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        assert "no terminal" in fails("read", study.path, "--rater", "anna")
+
+    def test_unknown_graphics(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        assert "kitty, sixel, halfcell" in fails("read", study.path, "--rater", "anna", "--graphics", "x")
+
+    def test_only_refused_files_is_a_failure(self, tmp_path: Path) -> None:
+        Study.create(tmp_path / "s", "fingers", ["anna"])
+        film_file(tmp_path / "h" / "a.dcm", side="")
+        done = ratui("import", tmp_path / "s", tmp_path / "h", "--key", tmp_path / "k")
+        assert done.returncode == 1
+        assert "which side" in done.stdout
+
+
+class TestTrainerMistakes:
+    def test_an_empty_study(self, tmp_path: Path) -> None:
+        Study.create(tmp_path / "s", "fingers", ["anna"])
+        message = fails("detector", tmp_path / "s", "--out", tmp_path / "run", module="trainer")
+        assert "0 read cases" in message
+
+    def test_a_folder_that_is_no_run(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        assert "no such checkpoint" in fails("propose", study.path, "--detector", tmp_path, module="trainer")

@@ -1,0 +1,34 @@
+"""A small phantom study, read by simulated raters, shared by the trainer's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from ratui.demo.simulate import Simulation, simulate_study
+from ratui.study import Study
+
+
+@pytest.fixture(scope="session")
+def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Six patients, read by two raters."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    what = Simulation(6, {"ada": "shared-shift", "ben": "mixed"}, size=(500, 410), seed=3)
+    return simulate_study(folder / "study", what, key=folder / "key.json", progress=lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Two cores and many tests: one thread each is faster, and the same every time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    return tmp_path / "run"

@@ -1,0 +1,214 @@
+"""Training runs: resumed as if never killed, many processes as one, hostile checkpoints refused, small studies refused."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ratui.errors import TrainError
+from ratui.study import Study
+from trainer.detector import build_detector
+from trainer.loop import Fit, Processes, load_checkpoint
+from trainer.runs import RunPlan, load_split, train_detector, train_scorer
+from trainer.samples import hand_samples, pair_samples, split_cases
+from trainer.scorer import load_scorer
+
+CPU = torch.device("cpu")
+ALONE = Processes()
+
+
+def plan(epochs: int, **changes: object) -> RunPlan:
+    return replace(RunPlan(Fit(epochs=epochs), batch=32), **changes)  # type: ignore[arg-type]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = load_checkpoint(folder / "model.pt")["model"]
+    return state
+
+
+def same(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+class TestSplit:
+    def test_no_patient_is_on_both_sides(self) -> None:
+        split = split_cases([f"C-{n}" for n in range(40)], seed=3)
+        assert not set(split.train) & set(split.test)
+        assert len(split.test) == 10
+        assert split == split_cases([f"C-{n}" for n in range(40)][::-1], seed=3)
+        assert split != split_cases([f"C-{n}" for n in range(40)], seed=4)
+
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_too_few_to_split(self, count: int) -> None:
+        with pytest.raises(TrainError, match=f"{count} read case"):
+            split_cases(["C-1"][:count])
+
+    def test_two_cases_are_split(self) -> None:
+        split = split_cases(["a", "b"])
+        assert len(split.train) == len(split.test) == 1
+
+
+class TestSamples:
+    def test_boxes_go_there_and_back(self, phantom_study: Study, tmp_path: Path) -> None:
+        samples = hand_samples(phantom_study, phantom_study.cases()[:1], tmp_path, lambda *_: None)
+        regions = {(r.site, r.film): r.box for r in phantom_study.regions(samples.cases[0])}
+        for row, frame in enumerate(samples.frames):
+            for column, joint in enumerate(samples.joints):
+                box = regions[f"{samples.sides[row]}.{joint}", samples.films[row]]
+                assert box is not None
+                back = frame.back(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
+                assert back == pytest.approx(box, abs=0.05)
+
+    def test_right_hands_are_mirrored_to_left(self, phantom_study: Study, tmp_path: Path) -> None:
+        samples = hand_samples(phantom_study, phantom_study.cases()[:2], tmp_path, lambda *_: None)
+        thumb, little = samples.joints.index("MCP1"), samples.joints.index("MCP5")
+        assert (samples.boxes[:, thumb, 0] > samples.boxes[:, little, 0]).all()
+
+    def test_labels_are_every_raters_scores(self, phantom_study: Study, tmp_path: Path) -> None:
+        from ratui.reading import Field
+
+        samples = pair_samples(phantom_study, phantom_study.cases()[:2], tmp_path, lambda *_: None)
+        for row, (case, site) in enumerate(zip(samples.cases, samples.sites, strict=True)):
+            for number, rater in enumerate(phantom_study.config.raters):
+                reading = phantom_study.reading(rater, case)
+                assert reading
+                for scale, name in enumerate(samples.scales):
+                    for time in (0, 1):
+                        has = name in phantom_study.scheme.site(site).joint.scales
+                        wanted = reading.score(Field(site, name, time)) if has else -1
+                        assert samples.labels[row, number, scale, time] == wanted
+
+    def test_cached_images_are_the_same_and_a_changed_region_makes_new_ones(
+        self, phantom_study: Study, tmp_path: Path
+    ) -> None:
+        stages: list[int] = []
+        cases = phantom_study.cases()[:1]
+        first = np.array(pair_samples(phantom_study, cases, tmp_path, lambda _s, n, _o: stages.append(n)).crops)
+        worked = len(stages)
+        again = pair_samples(phantom_study, cases, tmp_path, lambda _s, n, _o: stages.append(n)).crops
+        assert len(stages) == worked + 1, "only the last message: nothing was decoded"
+        assert np.array_equal(first, again)
+
+
+class TestResuming:
+    def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(self, phantom_study: Study, tmp_path: Path) -> None:
+        train_scorer(phantom_study, tmp_path / "whole", plan(7), CPU, ALONE)
+        # Epochs rule the schedule, so a run that is stopped needs the same plan: it is stopped by SIGTERM.
+        script = (
+            "import os, signal, sys, threading, time\n"
+            "from pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
+            "from ratui.study import Study\nfrom trainer.loop import Fit, Processes\n"
+            "from trainer.runs import RunPlan, train_scorer\n"
+            "out = Path(sys.argv[2])\n"
+            "def stop():\n"
+            "    while not (out / 'metrics.jsonl').exists(): time.sleep(0.01)\n"
+            "    os.kill(os.getpid(), signal.SIGTERM)\n"
+            "threading.Thread(target=stop, daemon=True).start()\n"
+            "train_scorer(Study.open(Path(sys.argv[1])), out, RunPlan(Fit(epochs=7), batch=32), "
+            "torch.device('cpu'), Processes())\n"
+        )
+        broken = tmp_path / "broken"
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run(
+            [sys.executable, "-c", script, str(phantom_study.path), str(broken)], check=True, env=environment
+        )
+        stopped = load_checkpoint(broken / "last.pt")
+        assert 1 <= stopped["epoch"] < 7, "it was stopped on its way"
+        train_scorer(phantom_study, broken, plan(7, resume=True), CPU, ALONE)
+        assert same(weights(tmp_path / "whole"), weights(broken))
+        epochs = [json.loads(line)["epoch"] for line in (broken / "metrics.jsonl").read_text().splitlines()]
+        assert epochs == list(range(1, 8))
+
+    def test_a_run_is_not_overwritten(self, phantom_study: Study, run_folder: Path) -> None:
+        train_scorer(phantom_study, run_folder, plan(1), CPU, ALONE)
+        with pytest.raises(TrainError, match="a run in this folder already"):
+            train_scorer(phantom_study, run_folder, plan(1), CPU, ALONE)
+
+    def test_a_run_folder_says_what_it_is(self, phantom_study: Study, run_folder: Path) -> None:
+        train_scorer(phantom_study, run_folder, plan(1, loss="soft", difference=0.5), CPU, ALONE)
+        config = json.loads((run_folder / "config.json").read_text())
+        assert config["plan"]["loss"] == "soft"
+        assert config["versions"]["torch"] == torch.__version__
+        split = load_split(run_folder)
+        assert set(split.train) | set(split.test) == set(phantom_study.cases())
+        _, about = load_scorer(run_folder, CPU)
+        assert about["scales"] == ["ERO", "JSN"]
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(phantom_study: Study, tmp_path: Path) -> None:
+    """Without augmentation and dropout, which each process draws for itself, the gradients are those of the whole batch.
+
+    Plain gradient descent, since Adam makes whole steps of rounding errors.
+    """
+    script = (
+        "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
+        "import trainer.runs as runs\nfrom trainer.scorer import PairScorer\n"
+        "from ratui.study import Study\nfrom trainer.loop import Fit, processes\n"
+        "runs.augment_pairs = lambda crops, generator: crops\n"
+        "class Plain(PairScorer):\n"
+        "    def __init__(self, *a, **k):\n"
+        "        super().__init__(*a, **k)\n"
+        "        self.mix[2] = torch.nn.Identity()\n"
+        "runs.PairScorer = Plain\n"
+        "torch.optim.AdamW = lambda p, lr, weight_decay: torch.optim.SGD(p, lr=lr)\n"
+        "cpu = torch.device('cpu')\n"
+        "with processes(cpu) as here:\n"
+        "    runs.train_scorer(Study.open(Path(sys.argv[1])), Path(sys.argv[2]), "
+        "runs.RunPlan(Fit(epochs=2, rate=0.05), batch=20, loss='ce'), cpu, here)\n"
+    )
+    file = tmp_path / "train.py"
+    file.write_text(script)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    one, two = tmp_path / "one", tmp_path / "two"
+    subprocess.run([sys.executable, str(file), str(phantom_study.path), str(one)], check=True, env=environment)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(file)]
+    subprocess.run([*launch, str(phantom_study.path), str(two)], check=True, env=environment)
+    alone, together = weights(one), weights(two)
+    assert json.loads((two / "config.json").read_text())["processes"] == 2
+    assert max(float((alone[key] - together[key]).abs().max()) for key in alone) < 1e-5
+
+
+class TestCheckpoints:
+    def test_code_in_a_checkpoint_is_not_run(self, tmp_path: Path) -> None:
+        class Bomb:
+            def __reduce__(self) -> tuple[object, tuple[str]]:
+                return os.system, (f"touch {tmp_path / 'exploded'}",)
+
+        for save in (lambda o, p: torch.save(o, p), lambda o, p: p.write_bytes(pickle.dumps(o))):
+            save({"model": Bomb()}, tmp_path / "model.pt")
+            with pytest.raises(TrainError, match="no checkpoint that can be trusted"):
+                load_checkpoint(tmp_path / "model.pt")
+        assert not (tmp_path / "exploded").exists()
+
+    @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04" + b"\0" * 60])
+    def test_rubbish_is_refused(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "model.pt").write_bytes(content)
+        with pytest.raises(TrainError):
+            load_checkpoint(tmp_path / "model.pt")
+
+    @pytest.mark.parametrize("state", [[1, 2], {"nothing": 1}, {"model": {"a": torch.zeros(2)}}, {"model": 3}])
+    def test_a_checkpoint_of_something_else_is_refused(self, tmp_path: Path, state: object) -> None:
+        torch.save(state, tmp_path / "model.pt")
+        with pytest.raises(TrainError):
+            build_detector(tmp_path / "model.pt")
+        with pytest.raises(TrainError):
+            load_scorer(tmp_path, CPU)
+
+    def test_weights_of_a_run_start_another(self, phantom_study: Study, tmp_path: Path) -> None:
+        train_detector(phantom_study, tmp_path / "a", plan(1, batch=16), CPU, ALONE)
+        model = build_detector(tmp_path / "a" / "model.pt")
+        assert same(dict(model.state_dict()), weights(tmp_path / "a"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_a_gpu_trains_with_mixed_precision(phantom_study: Study, run_folder: Path) -> None:
+    train_scorer(phantom_study, run_folder, plan(2), torch.device("cuda", 0), ALONE)
+    assert all(torch.isfinite(value).all() for value in weights(run_folder).values())
