@@ -109,8 +109,8 @@ def status(study: Path) -> None:
 
 @commands.command()
 @click.option("--headless", type=_FOLDER, metavar="DIR", help="Run everything without a person, into DIR.")
-@click.option("--patients", default=72, show_default=True, help="Headless: how many phantom patients.")
-@click.option("--minutes", default=5.0, show_default=True, help="Headless: how long to train, both models together.")
+@click.option("--patients", default=96, show_default=True, help="Headless: how many phantom patients.")
+@click.option("--minutes", default=5.5, show_default=True, help="Headless: how long to train, both models together.")
 @click.option("--seed", default=1, show_default=True, help="Headless: of the phantoms, the raters and the training.")
 @_GRAPHICS
 def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphics: str) -> None:

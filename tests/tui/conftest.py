@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -13,15 +12,13 @@ from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
 
-Reader = Callable[..., "object"]
-
 
 @asynccontextmanager
 async def reading_as(
-    study: Study, rater: str, *, size: tuple[int, int] = (80, 24), protocol: str = "halfcell"
+    study: Study, rater: str, *, size: tuple[int, int] = (80, 24), protocol: str = "halfcell", case: str | None = None
 ) -> AsyncIterator[Pilot[None]]:
     """The app, run without a terminal."""
-    app = RatuiApp(study, rater, Display(protocol))  # type: ignore[arg-type]
+    app = RatuiApp(study, rater, Display(protocol), case=case)  # type: ignore[arg-type]
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield pilot
@@ -36,8 +33,3 @@ async def settle(pilot: Pilot[None]) -> None:
 def shown(pilot: Pilot[None]) -> str:
     """All text of the screen's labels."""
     return "\n".join(str(widget.render()) for widget in pilot.app.screen.query(Static))
-
-
-@pytest.fixture
-def terminal_sizes() -> list[tuple[int, int]]:
-    return [(80, 24), (120, 40), (200, 60)]

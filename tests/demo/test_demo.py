@@ -1,0 +1,85 @@
+"""The sample study and the loop without a person."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ratui.demo.sample import READER, own_copy, sample_folder
+from ratui.demo.simulate import Simulation, simulate_study
+from ratui.reading import problems
+from ratui.study import Study
+from ratui.tui.screens.scoring import ScoringScreen
+from tests.tui.conftest import reading_as, settle
+
+
+class TestSample:
+    def test_it_is_small_whole_and_has_something_left_to_read(self) -> None:
+        folder = sample_folder()
+        assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 8_000_000
+        study = Study.open(folder)
+        stages = {case: study.state(READER, case).stage for case in study.cases()}
+        assert sorted(stages.values()) == ["reading", "regions", "signed", "signed"]
+        unseen = next(case for case, stage in stages.items() if stage == "regions")
+        assert len(study.proposals(unseen)) >= 36
+        for case in study.cases():
+            assert all(not problems(reading) for reading in study.signed_readings(case))
+
+    def test_a_copy_keeps_what_was_entered_and_the_sample_stays(self, tmp_path: Path) -> None:
+        folder, rater, case = own_copy(tmp_path / "mine")
+        assert case is not None
+        with Study.open(folder).open_reading(rater, case) as session:
+            session.save(session.reading, seconds=1.0)
+        again, _, same_case = own_copy(tmp_path / "mine")
+        assert (again, same_case) == (folder, case)
+        assert Study.open(folder).reading(rater, case) is not None
+        assert Study.open(sample_folder()).reading(rater, case) is None
+
+    async def test_it_opens_at_a_joint(self, tmp_path: Path) -> None:
+        folder, rater, case = own_copy(tmp_path / "mine")
+        async with reading_as(Study.open(folder), rater, case=case) as pilot:
+            await settle(pilot)
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, ScoringScreen)
+            assert pilot.app.screen.field is not None
+
+
+def test_simulated_readings_went_through_the_rules(tmp_path: Path) -> None:
+    what = Simulation(2, {"ada": "mixed", "ben": "threshold"}, size=(300, 246), seed=5)
+    key = tmp_path / "key.json"
+    study = simulate_study(tmp_path / "s", what, key=key, progress=lambda *_: None, unread={"ben": 1})
+    first, last = study.cases()
+    assert [reading.rater for reading in study.signed_readings(first)] == ["ada", "ben"]
+    assert [reading.rater for reading in study.signed_readings(last)] == ["ada"]
+    for reading in study.signed_readings(first):
+        assert not problems(reading)
+        assert reading.complete
+        assert [entry.kind for entry in reading.log[-2:]] == ["enter", "sign"]
+        assert all(entry.key for entry in reading.log[:-1])
+
+
+@pytest.mark.slow
+def test_the_whole_loop_without_a_person(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ratui", "demo", "--headless", str(tmp_path / "loop")]
+    done = subprocess.run([*command, "--patients", "8", "--minutes", "0.3"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "loop" / "report" / "report.json").read_text())
+    names = [figure["name"] for figure in report["headline"]]
+    assert names[0] == "Joint detection, mean IoU"
+    assert "ERO, mean error of the difference" in names
+    assert report["cases"] == 2
+    assert (tmp_path / "loop" / "report" / "differences.png").stat().st_size > 5_000
+    text = (tmp_path / "loop" / "report" / "report.md").read_text()
+    assert "no change" in text
+    study = Study.open(tmp_path / "loop" / "study")
+    assert len(study.cases()) == 12
+    for run in ("detector", "scorer"):
+        folder = study.path / "models" / run
+        assert {"config.json", "split.json", "metrics.jsonl", "model.pt", "last.pt"} <= {
+            f.name for f in folder.iterdir()
+        }
+    again = subprocess.run([*command, "--patients", "8"], capture_output=True, text=True)
+    assert again.returncode == 1
+    assert "something already" in again.stderr
