@@ -193,7 +193,8 @@ def hand_map(reading: Reading, current: str, height: int) -> Text:
     text = Text(no_wrap=True)
     text.append(f"{'':<9}{'left':<10}right\n", _DIM)
     for joint in joints[first : first + room]:
-        text.append(f"{joint.label[:8]:<9}", _DIM)
+        name = joint.label if len(joint.label) < 9 else joint.id
+        text.append(f"{name[:8]:<9}", _DIM)
         for side in ("L", "R"):
             key = f"{side}.{joint.id}"
             if key not in keys:

@@ -114,7 +114,8 @@ class RegionsScreen(KeyScreen):
             other=other,
         )
         unsure = [i for i, site in enumerate(sites) if not self._regions[site.key].by]
-        self._at_site = (unsure or [0])[0]
+        placed = [i for i in unsure if self._regions[sites[i].key].box is not None]
+        self._at_site = (placed or unsure or [0])[0]
         self._draw()
 
     @property

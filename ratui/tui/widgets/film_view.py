@@ -22,7 +22,7 @@ from ratui.terminal import Display, Frame, FrameCache, HalfCells, KittyFrame, Si
 
 __all__ = ["FilmView"]
 
-_BLANK = Style(bgcolor="black")
+_BLANK = Style(bgcolor=Color.from_rgb(0, 0, 0))
 
 
 class FilmView(Widget):

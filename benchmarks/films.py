@@ -1,0 +1,46 @@
+"""How long a film takes to decode and a joint to crop: ``python benchmarks/films.py [FILE…]``. Ratios are what counts."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ratui.demo.sample import sample_folder
+from ratui.imaging import crop, dicom_bytes, read_film
+
+
+def milliseconds(work: Callable[[], object], repeat: int = 9) -> float:
+    """The median time of `work`."""
+    times = []
+    for _ in range(repeat):
+        begun = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begun)
+    return 1000 * sorted(times)[repeat // 2]
+
+
+def main() -> None:
+    files = [Path(name) for name in sys.argv[1:]] or [sorted(sample_folder().rglob("*.dcm"))[0]]
+    print("| film | size | decode | crop, first look | crop, again | stored plain: decode |")
+    print("|---|---|---|---|---|---|")
+    for file in files:
+        film = read_film(file)
+        x, y = film.columns / 2, film.rows / 2
+        box = (x - 90, y - 90, x + 90, y + 90)
+        with tempfile.TemporaryDirectory() as folder:
+            plain = Path(folder) / "plain.dcm"
+            plain.write_bytes(dicom_bytes(film.pixels, bits=film.bits, compress=False))
+            stored = milliseconds(lambda plain=plain: read_film(plain))  # type: ignore[misc]
+        decode = milliseconds(lambda file=file: read_film(file), 5)  # type: ignore[misc]
+        fresh = read_film(file)
+        first = milliseconds(lambda fresh=fresh, box=box: crop(fresh, box, (400, 400)), 1)  # type: ignore[misc]
+        again = milliseconds(lambda fresh=fresh, box=box: crop(fresh, box, (400, 400)))  # type: ignore[misc]
+        size = f"{film.columns} × {film.rows}"
+        print(f"| {file.name[:30]} | {size} | {decode:.0f} ms | {first:.1f} ms | {again:.1f} ms | {stored:.0f} ms |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What it costs to show a joint: ``python benchmarks/graphics.py``. Our Sixel beside textual-image's, in one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from textual_image._sixel import image_to_sixels
+
+from ratui.demo.sample import sample_folder
+from ratui.imaging import crop, read_film
+from ratui.terminal import Display, KittyFrame, decode_sixel, encode, sixel
+
+
+def measure(work: Callable[[], str]) -> tuple[float, int]:
+    """The median milliseconds of `work`, and the bytes it gives."""
+    times, text = [], ""
+    for _ in range(15):
+        begun = time.perf_counter()
+        text = work()
+        times.append(time.perf_counter() - begun)
+    return 1000 * sorted(times)[7], len(text)
+
+
+def main() -> None:
+    film = read_film(sorted(sample_folder().rglob("*.dcm"))[0])
+    x, y = film.columns / 2, film.rows / 2
+    image = crop(film, (x - 60, y - 60, x + 60, y + 60), (400, 400))
+    step = 255 / 63
+    coarse = image.point([round(round(value / step) * step) for value in range(256)])
+    levels = np.asarray(image)
+
+    shown = encode(Display("kitty"), image)
+    assert isinstance(shown, KittyFrame)
+    shown.place(40, 20, 1)
+
+    def kitty() -> str:
+        frame = encode(Display("kitty"), image)
+        assert isinstance(frame, KittyFrame)
+        return frame.place(40, 20, 1)
+
+    rows = {
+        "Sixel, ours, 64 greys": lambda: sixel(levels, 64),
+        "Sixel, textual-image, 64 greys": lambda: image_to_sixels(coarse),
+        "Sixel, textual-image, as RGB": lambda: image_to_sixels(image.convert("RGB")),
+        "Kitty, first time": kitty,
+        "Kitty, shown again": lambda: shown.place(40, 20, 1),
+    }
+    print("| frame of 400 × 400 | encode | bytes | largest error of a grey level |\n|---|---|---|---|")
+    for name, work in rows.items():
+        took, size = measure(work)
+        off = ""
+        if name.startswith("Sixel"):
+            off = str(int(np.abs(decode_sixel(work()).astype(int) - levels).max()))
+        print(f"| {name} | {took:.1f} ms | {size:,} | {off or '0'} |")
+
+
+if __name__ == "__main__":
+    main()
