@@ -66,7 +66,7 @@ def detector(study: Path, out: Path, batch: int, **options: Any) -> None:
 @_training
 @click.option("--batch", default=64, show_default=True, help="Joints in a batch, over all processes.")
 @click.option("--loss", default="marginal", show_default=True, help="ce, soft or marginal.")
-@click.option("--difference", default=0.0, show_default=True, help="The weight of the squared difference error.")
+@click.option("--difference", default=1.0, show_default=True, help="The weight of the squared difference error.")
 @click.option("--paired/--single", default=True, help="Judge both time points together, or each alone.")
 def scorer(study: Path, out: Path, batch: int, loss: str, difference: float, paired: bool, **options: Any) -> None:
     """Train the scorer of joints at two time points."""
