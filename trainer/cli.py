@@ -133,3 +133,8 @@ def main() -> None:
     except RatuiError as error:
         click.echo(f"ratui-train: {error}", err=True)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "torchvision", "matplotlib"):
+            raise
+        click.echo(f"ratui-train: {error.name} is not installed. pip install 'ratui[train]'", err=True)
+        sys.exit(1)
