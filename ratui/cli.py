@@ -108,6 +108,20 @@ def status(study: Path) -> None:
 
 
 @commands.command()
+def keys() -> None:
+    """List every action with its key, after the changes in the user's settings."""
+    from ratui.tui.actions import Keymap, shown_key
+    from ratui.tui.messages import Messages, language_of
+    from ratui.tui.settings import read_settings, settings_file
+
+    settings = read_settings()
+    t = Messages(language_of(wanted=settings.language))
+    for action in Keymap(settings.keys).actions:
+        click.echo(f"{action.id:<26} {shown_key(action.key):<10} {action.help(t)}")
+    click.echo(f'\nChange one in {clean(settings_file(), 200)}: [keys], then "scoring.undo" = "U"')
+
+
+@commands.command()
 @click.option("--headless", type=_FOLDER, metavar="DIR", help="Run everything without a person, into DIR.")
 @click.option("--patients", default=96, show_default=True, help="Headless: how many phantom patients.")
 @click.option("--minutes", default=5.5, show_default=True, help="Headless: how long to train, both models together.")
@@ -139,11 +153,13 @@ def _run_app(folder: Path, rater: str, case: str | None, graphics: str) -> None:
     study.check_rater(rater)
     if case is not None:
         study.case(case)
-    display = probe(graphics)
     from ratui.tui import RatuiApp
+    from ratui.tui.settings import read_settings
 
-    RatuiApp(study, rater, display, case=case).run()
-    click.echo(f"films were shown as {display.protocol}: {display.why}")
+    settings = read_settings()
+    app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings)
+    app.run()
+    click.echo(f"films were shown as {app.graphics.protocol}: {app.graphics.why}")
 
 
 class _Bar:

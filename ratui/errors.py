@@ -11,6 +11,7 @@ Nothing here imports the rest of the project, so that every layer can raise and 
     │   └── StoreError  a stored file: locked, damaged, not writable
     ├── FilmError       a film that can't be read or shown
     ├── DisplayError    a terminal that can't do what was asked of it
+    ├── SettingsError   the user's settings: a language, a key
     └── TrainError      a training run, its data or its checkpoint
 """
 
@@ -24,6 +25,7 @@ __all__ = [
     "FilmError",
     "RatuiError",
     "SchemeError",
+    "SettingsError",
     "StoreError",
     "StudyError",
     "TrainError",
@@ -76,6 +78,10 @@ class FilmError(RatuiError):
 
 class DisplayError(RatuiError):
     """A terminal that can't do what was asked of it."""
+
+
+class SettingsError(RatuiError):
+    """The user's settings: a language that isn't there, a key that is taken."""
 
 
 class TrainError(RatuiError):

@@ -1,89 +1,171 @@
-"""Every key of the app in one table, and the names of keys that terminals send differently.
+"""Every key of the app in one table, what a user has remapped, and the names of keys that terminals send differently.
 
-Keys for grades, findings and reasons come from the scheme through `options`; here is what is left.
+Keys for grades, findings and reasons come from the scheme through `options`; here is what is left. What an action is called
+stands in the message files (``actions.<screen>.<name>``).
 """
 
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from ratui.errors import SchemeError
+from ratui.errors import SchemeError, SettingsError, clean
 from ratui.reading import Entry, Found, Graded, NotAssessable, Options
 from ratui.scheme import Scheme
+from ratui.tui.messages import Messages
 
-__all__ = ["ACTIONS", "Action", "check_scheme_keys", "entry_key", "entry_keys", "key_name"]
+__all__ = ["ACTIONS", "Action", "Keymap", "entry_key", "entry_keys", "key_name", "shown_key"]
 
 _TENS = "tq"  # keys of the grades 10 and 11, which have no digit
+_SHOWN = {
+    "enter": "Enter",
+    "escape": "Esc",
+    "tab": "Tab",
+    "shift+tab": "Shift-Tab",
+    "backspace": "⌫",
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+    "space": "Space",
+}
 
 
 @dataclass(frozen=True)
 class Action:
-    """A command with its key, on one screen. `key` is a character, or Textual's name of a key without one."""
+    """A command on one screen. `key` is a character, or Textual's name of a key without one."""
 
     screen: str
     key: str
     name: str
-    label: str
-    meaning: str
 
     @property
-    def shown(self) -> str:
-        """The key as it is printed."""
-        names = {"enter": "Enter", "escape": "Esc", "tab": "Tab", "shift+tab": "Shift-Tab", "backspace": "⌫"}
-        return names.get(self.key, {"left": "←", "right": "→", "up": "↑", "down": "↓"}.get(self.key, self.key))
+    def id(self) -> str:
+        """What a user's settings call it."""
+        return f"{self.screen}.{self.name}"
+
+    def label(self, t: Messages) -> str:
+        """What the bottom lines call it; empty where it doesn't stand there."""
+        return t(f"actions.{self.id}.label")
+
+    def help(self, t: Messages) -> str:
+        """What it does, in one line."""
+        return t(f"actions.{self.id}.help")
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("worklist", "enter", "open", "open", "open the case where it was left"),
-    Action("worklist", "escape", "clear_filter", "all cases", "show all cases again"),
-    Action("worklist", "?", "help", "help", "all keys"),
-    Action("worklist", "ctrl+q", "quit", "quit", "leave; everything is saved"),
-    Action("regions", "enter", "accept", "accept", "this box is right; go to the next"),
-    Action("regions", "A", "accept_all", "accept all", "all boxes left on this film are right"),
-    Action("regions", "left", "move_left", "", "move the box"),
-    Action("regions", "right", "move_right", "", "move the box"),
-    Action("regions", "up", "move_up", "", "move the box"),
-    Action("regions", "down", "move_down", "", "move the box"),
-    Action("regions", "H", "far_left", "", "move the box by half its size"),
-    Action("regions", "L", "far_right", "", "move the box by half its size"),
-    Action("regions", "K", "far_up", "", "move the box by half its size"),
-    Action("regions", "J", "far_down", "", "move the box by half its size"),
-    Action("regions", "+", "larger", "larger", "make the box larger"),
-    Action("regions", "-", "smaller", "smaller", "make the box smaller"),
-    Action("regions", "tab", "next", "next", "next box"),
-    Action("regions", "shift+tab", "previous", "", "previous box"),
-    Action("regions", "s", "swap", "swap sides", "mirror the unconfirmed boxes: this film lies the other way"),
-    Action("regions", "x", "absent", "not on this film", "the joint isn't on this film, or is again"),
-    Action("regions", "?", "help", "help", "all keys"),
-    Action("regions", "escape", "leave", "worklist", "back to the worklist; what was accepted stays"),
-    Action("scoring", "n", "normal", "all normal", "0 in all open fields of this joint"),
-    Action("scoring", "=", "same", "same as the other", "the same as at the other time point"),
-    Action("scoring", "x", "reasons", "not assessable", "no score here, and why"),
-    Action("scoring", "u", "undo", "undo", "take the last entry back"),
-    Action("scoring", "backspace", "clear", "", "empty this field"),
-    Action("scoring", "left", "previous_joint", "", "previous joint"),
-    Action("scoring", "right", "next_joint", "", "next joint"),
-    Action("scoring", "tab", "next_field", "", "next field of this joint"),
-    Action("scoring", "z", "zoom", "zoom", "closer, closest, wide"),
-    Action("scoring", "w", "window", "window", "grey levels of the joint, of the film, of the file"),
-    Action("scoring", "/", "go_to", "go to", "type a joint's name"),
-    Action("scoring", "r", "regions", "regions", "correct the boxes"),
-    Action("scoring", "o", "overview", "overview", "all joints of the case"),
-    Action("scoring", "?", "help", "help", "all keys and grades"),
-    Action("scoring", "escape", "leave", "worklist", "back to the worklist; everything is saved"),
-    Action("overview", "S", "sign", "sign", "finish this reading and lock it"),
-    Action("overview", "enter", "go", "read this joint", "go to the joint under the cursor"),
-    Action("overview", "?", "help", "help", "all keys"),
-    Action("overview", "escape", "leave", "back", "back"),
+    Action("worklist", "enter", "open"),
+    Action("worklist", "escape", "clear_filter"),
+    Action("worklist", "?", "help"),
+    Action("worklist", "ctrl+q", "quit"),
+    Action("regions", "enter", "accept"),
+    Action("regions", "A", "accept_all"),
+    Action("regions", "left", "move_left"),
+    Action("regions", "right", "move_right"),
+    Action("regions", "up", "move_up"),
+    Action("regions", "down", "move_down"),
+    Action("regions", "H", "far_left"),
+    Action("regions", "L", "far_right"),
+    Action("regions", "K", "far_up"),
+    Action("regions", "J", "far_down"),
+    Action("regions", "+", "larger"),
+    Action("regions", "-", "smaller"),
+    Action("regions", "tab", "next"),
+    Action("regions", "shift+tab", "previous"),
+    Action("regions", "s", "swap"),
+    Action("regions", "x", "absent"),
+    Action("regions", "?", "help"),
+    Action("regions", "escape", "leave"),
+    Action("scoring", "n", "normal"),
+    Action("scoring", "=", "same"),
+    Action("scoring", "x", "reasons"),
+    Action("scoring", "u", "undo"),
+    Action("scoring", "backspace", "clear"),
+    Action("scoring", "left", "previous_joint"),
+    Action("scoring", "right", "next_joint"),
+    Action("scoring", "tab", "next_field"),
+    Action("scoring", "z", "zoom"),
+    Action("scoring", "w", "window"),
+    Action("scoring", "/", "go_to"),
+    Action("scoring", "r", "regions"),
+    Action("scoring", "o", "overview"),
+    Action("scoring", "?", "help"),
+    Action("scoring", "escape", "leave"),
+    Action("overview", "S", "sign"),
+    Action("overview", "enter", "go"),
+    Action("overview", "?", "help"),
+    Action("overview", "escape", "leave"),
 )
+
+
+class Keymap:
+    """The actions with their keys, after a user's changes."""
+
+    def __init__(self, changes: Mapping[str, str] | None = None, scheme: Scheme | None = None) -> None:
+        """`changes` maps an action's id to its new key. Raises SettingsError for an unknown action and for a key that is
+        taken, SchemeError where a finding of `scheme` takes a key that the scoring screen needs itself."""
+        changes = changes or {}
+        known = {action.id for action in ACTIONS}
+        for id in changes:
+            if id not in known:
+                raise SettingsError(f"there is no action {clean(id)!r}", "keys", "ratui keys lists them all")
+        self.actions = tuple(replace(action, key=changes.get(action.id, action.key)) for action in ACTIONS)
+        self._by_id = {action.id: action for action in self.actions}
+        self._by_key: dict[tuple[str, str], Action] = {}
+        for action in self.actions:
+            other = self._by_key.setdefault((action.screen, action.key), action)
+            if other is not action:
+                raise SettingsError(
+                    f"the key {clean(action.key)!r} stands for both {other.id} and {action.id}", "keys", "Change one"
+                )
+            if action.screen == "scoring" and _is_grade(action.key):
+                raise SettingsError(f"the key {action.key!r} of {action.id} is a grade's", "keys", "Choose another")
+        for finding in scheme.findings if scheme else ():
+            taken = self.find("scoring", finding.key)
+            if taken and taken.id in changes:
+                raise SettingsError(
+                    f"the key {finding.key!r} of {taken.id} is that of {finding.label}", "keys", "Choose another"
+                )
+            if taken or _is_grade(finding.key):
+                use = taken.id if taken else "a grade"
+                raise SchemeError(
+                    f"the key {finding.key!r} of {finding.id} is taken by: {use}", "scheme", "Choose another key"
+                )
+
+    def find(self, screen: str, key: str) -> Action | None:
+        """The action of `key` on `screen`, or None."""
+        return self._by_key.get((screen, key))
+
+    def of(self, screen: str) -> tuple[Action, ...]:
+        """The actions of `screen`, in the order of the table."""
+        return tuple(action for action in self.actions if action.screen == screen)
+
+    def key(self, id: str) -> str:
+        """The key of the action `id`, as `key_name` names it. Raises KeyError for an unknown one."""
+        return self._by_id[id].key
+
+    def shown(self, id: str) -> str:
+        """The key of the action `id`, as it is printed."""
+        return shown_key(self.key(id))
+
+
+def _is_grade(key: str) -> bool:
+    return key.isdigit() or key in _TENS
+
+
+def shown_key(key: str) -> str:
+    """`key` as it is printed."""
+    if key.startswith("ctrl+"):
+        return f"Ctrl-{key[5:].upper()}"
+    return _SHOWN.get(key, key)
 
 
 def key_name(character: str | None, key: str) -> str:
     """The name of a pressed key as `ACTIONS` has it. Full-width forms, as East Asian input methods send, count as plain."""
-    if character is not None and character.isprintable() and character != " ":
+    if character is not None and character.isprintable() and character not in (" ", "\u3000"):
         return unicodedata.normalize("NFKC", character)
-    return key
+    return "space" if character in (" ", "\u3000") else key
 
 
 def entry_key(scheme: Scheme, entry: Entry) -> str:
@@ -101,14 +183,3 @@ def entry_keys(scheme: Scheme, options: Options) -> dict[str, Entry]:
     """What each key enters now: grades and findings. Reasons have a choice of their own."""
     entries = [entry for entry in options.entries if not isinstance(entry, NotAssessable)]
     return {entry_key(scheme, entry): entry for entry in entries}
-
-
-def check_scheme_keys(scheme: Scheme) -> None:
-    """Raises SchemeError where a finding's key is one that the scoring screen needs itself."""
-    taken = {action.key: action.label or action.meaning for action in ACTIONS if action.screen == "scoring"}
-    for finding in scheme.findings:
-        if finding.key in taken or finding.key.isdigit() or finding.key in _TENS:
-            use = taken.get(finding.key, "a grade")
-            raise SchemeError(
-                f"the key {finding.key!r} of {finding.id} is taken by: {use}", scheme.name, "Choose another key"
-            )

@@ -7,24 +7,39 @@ from textual.binding import Binding
 
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache
-from ratui.tui.actions import check_scheme_keys
+from ratui.tui.actions import Keymap
 from ratui.tui.library import Library
+from ratui.tui.messages import Messages, language_of
+from ratui.tui.settings import Settings
 
 __all__ = ["RatuiApp"]
 
 
 class RatuiApp(App[None]):
-    """Reads `study` as `rater`. `case` is opened at once where given. Raises StudyError for an unknown rater."""
+    """Reads `study` as `rater`. `case` is opened at once where given.
+
+    Raises StudyError for an unknown rater, SettingsError and SchemeError for keys that clash.
+    """
 
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS = [Binding("ctrl+q", "quit", "quit", show=False, priority=True)]  # noqa: RUF012 - Textual's own way
     TITLE = "ratui"
 
-    def __init__(self, study: Study, rater: str, display: Display, *, case: str | None = None) -> None:
+    def __init__(
+        self,
+        study: Study,
+        rater: str,
+        display: Display,
+        *,
+        case: str | None = None,
+        settings: Settings | None = None,
+    ) -> None:
         super().__init__()
         study.check_rater(rater)
-        check_scheme_keys(study.scheme)
+        settings = settings or Settings(language="en")
+        self.keymap = Keymap(settings.keys, study.scheme)
+        self.t = Messages(language_of(wanted=settings.language))
         self.study = study
         self.rater = rater
         self.graphics = display

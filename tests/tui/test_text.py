@@ -6,7 +6,7 @@ from ratui.errors import SchemeError
 from ratui.reading import Field, Found, Graded, enter, options, start
 from ratui.scheme import load_scheme, parse_scheme
 from ratui.tui import text
-from ratui.tui.actions import ACTIONS, check_scheme_keys, entry_keys, key_name
+from ratui.tui.actions import ACTIONS, Keymap, entry_keys, key_name
 from tests.strategies import TINY_TOML
 
 SCHEME = load_scheme("mtss")
@@ -32,13 +32,13 @@ def test_grade_ten_of_a_foot_has_a_key_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", ["fingers", "mtss-hands", "mtss"])
 def test_no_scheme_key_is_also_a_command(name: str) -> None:
-    check_scheme_keys(load_scheme(name))
+    assert Keymap(scheme=load_scheme(name)).of("scoring")
 
 
 def test_a_scheme_whose_key_is_taken_is_refused() -> None:
     scheme = parse_scheme(TINY_TOML.replace('key = "a"', 'key = "u"', 1), "x.toml")
     with pytest.raises(SchemeError, match="'u' of ankylosis"):
-        check_scheme_keys(scheme)
+        Keymap(scheme=scheme)
 
 
 def test_every_key_of_a_screen_is_there_once() -> None:

@@ -8,7 +8,8 @@ from textual.events import Key
 from textual.screen import Screen
 
 from ratui.errors import RatuiError
-from ratui.tui.actions import ACTIONS, key_name
+from ratui.tui.actions import key_name
+from ratui.tui.messages import Messages
 from ratui.tui.widgets.film_view import FilmView
 
 if TYPE_CHECKING:
@@ -18,13 +19,18 @@ __all__ = ["KeyScreen"]
 
 
 class KeyScreen(Screen[Any]):
-    """A screen driven by `ACTIONS`: the action `name` calls the method ``do_name``."""
+    """A screen driven by the keymap: the action `name` calls the method ``do_name``."""
 
     NAME: ClassVar[str] = ""
 
     @property
     def ratui(self) -> RatuiApp:
         return cast("RatuiApp", self.app)
+
+    @property
+    def t(self) -> Messages:
+        """The texts, in the rater's language."""
+        return self.ratui.t
 
     def on_key(self, event: Key) -> None:
         """Calls what the pressed key stands for; other keys go where they would have gone."""
@@ -35,19 +41,19 @@ class KeyScreen(Screen[Any]):
 
     def pressed(self, name: str) -> bool:
         """Acts on the key `name`; whether there was anything to do."""
-        for action in ACTIONS:
-            if action.screen == self.NAME and action.key == name:
-                try:
-                    getattr(self, f"do_{action.name}")()
-                except RatuiError as error:
-                    self.say(str(error))
-                return True
-        return False
+        action = self.ratui.keymap.find(self.NAME, name)
+        if action is None:
+            return False
+        try:
+            getattr(self, f"do_{action.name}")()
+        except RatuiError as error:
+            self.say(str(error))
+        return True
 
     def do_help(self) -> None:
         from ratui.tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.NAME, self.ratui.study.scheme))
+        self.app.push_screen(HelpScreen(self.NAME, self.ratui.study.scheme, self.ratui.keymap, self.t))
 
     def say(self, text: str) -> None:
         """Tells the rater something, in the way of the screen."""

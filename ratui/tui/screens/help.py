@@ -10,7 +10,8 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from ratui.scheme import Scheme
-from ratui.tui.actions import ACTIONS
+from ratui.tui.actions import Keymap, shown_key
+from ratui.tui.messages import Messages
 
 __all__ = ["HelpScreen"]
 
@@ -18,15 +19,15 @@ __all__ = ["HelpScreen"]
 class HelpScreen(Screen[None]):
     """Help to the screen named `about`; any key but those that scroll closes it."""
 
-    def __init__(self, about: str, scheme: Scheme) -> None:
+    def __init__(self, about: str, scheme: Scheme, keymap: Keymap, t: Messages) -> None:
         super().__init__()
-        self._about = about
-        self._scheme = scheme
+        self._text = help_text(about, scheme, keymap, t)
+        self._t = t
 
     def compose(self) -> ComposeResult:
         with VerticalScroll():
-            yield Static(help_text(self._about, self._scheme))
-        yield Static("↑ ↓ scroll   any other key closes", classes="line title")
+            yield Static(self._text)
+        yield Static(self._t("help.foot"), classes="line title")
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
@@ -37,16 +38,15 @@ class HelpScreen(Screen[None]):
             self.dismiss()
 
 
-def help_text(about: str, scheme: Scheme) -> Text:
+def help_text(about: str, scheme: Scheme, keymap: Keymap, t: Messages) -> Text:
     """The help to the screen named `about`."""
     text = Text()
-    text.append(f"Keys of this screen: {about}\n\n", "bold #8fb8d8")
-    for action in ACTIONS:
-        if action.screen == about:
-            text.append(f"  {action.shown:<10}", "bold white")
-            text.append(f"{action.meaning}\n")
+    text.append(f"{t(f'help.title_{about}')}\n\n", "bold #8fb8d8")
+    for action in keymap.of(about):
+        text.append(f"  {shown_key(action.key):<10}", "bold white")
+        text.append(f"{action.help(t)}\n")
     if about in ("scoring", "overview"):
-        text.append("\nGrades\n", "bold #8fb8d8")
+        text.append(f"\n{t('help.grades')}\n", "bold #8fb8d8")
         shown: set[tuple[str, ...]] = set()
         for joint in scheme.joints:
             for scale, grades in joint.grades.items():
@@ -54,16 +54,18 @@ def help_text(about: str, scheme: Scheme) -> Text:
                 if meanings in shown:
                     continue
                 shown.add(meanings)
-                text.append(f"\n  {scale}, as at {joint.label}\n", "bold")
+                text.append(f"\n  {t('help.scale_at', scale=scale, joint=joint.label)}\n", "bold")
                 for grade in grades:
                     text.append(f"  {grade.value:>3}  ", "bold white")
-                    text.append(f"{grade.meaning}\n")
-        text.append("\nFindings, which fix the score\n\n", "bold #8fb8d8")
+                    text.append(f"{t.of_scheme(grade.meaning)}\n")
+        text.append(f"\n{t('help.findings')}\n\n", "bold #8fb8d8")
         for finding in scheme.findings:
             text.append(f"  {finding.key:<5}", "bold white")
-            text.append(f"{finding.label}: {finding.meaning}{'' if finding.heals else '. Does not heal'}\n")
-        text.append("\nNot assessable (x, then)\n\n", "bold #8fb8d8")
+            lasting = "" if finding.heals else f" {t('help.lasting')}"
+            text.append(f"{t.of_scheme(finding.label)}: {t.of_scheme(finding.meaning)}{lasting}\n")
+        reasons = t("help.reasons", key=keymap.shown("scoring.reasons"))
+        text.append(f"\n{reasons}\n\n", "bold #8fb8d8")
         for reason in scheme.reasons:
             text.append(f"  {reason.key:<5}", "bold white")
-            text.append(f"{reason.label}\n")
+            text.append(f"{t.of_scheme(reason.label)}\n")
     return text

@@ -20,8 +20,9 @@ from ratui.imaging import Box
 from ratui.scheme import Site
 from ratui.study import Case, FilmRecord, Region
 from ratui.tui import text as texts
-from ratui.tui.actions import ACTIONS
+from ratui.tui.actions import Keymap, shown_key
 from ratui.tui.library import View, joint_box, whole_box
+from ratui.tui.messages import Messages
 from ratui.tui.placing import mirrored, moved, resized, starting_regions
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.widgets.film_view import FilmView
@@ -272,7 +273,7 @@ class RegionsScreen(KeyScreen):
         accepted = sum(bool(each.by) for each in self._regions.values())
         self._put("state", f" {site.joint.label} · {where} · {mark} · {accepted} of {len(self._sites)} accepted")
         self._put("message", f" {self._note}")
-        self.query_one("#keys", Static).update(_keys(self.app.size.width))
+        self.query_one("#keys", Static).update(_keys(self.ratui.keymap, self.t, self.app.size.width))
         self._show()
 
     def _put(self, id: str, text: str) -> None:
@@ -362,9 +363,9 @@ def _with_boxes(image: Image.Image, view: View, regions: dict[str, Region], curr
     return picture
 
 
-def _keys(width: int) -> Text:
+def _keys(keymap: Keymap, t: Messages, width: int) -> Text:
     """The keys that have a label, and the arrows."""
-    items = [(action.shown, action.label) for action in ACTIONS if action.screen == "regions" and action.label]
+    items = [(shown_key(action.key), label) for action in keymap.of("regions") if (label := action.label(t))]
     items.insert(2, ("←↑↓→", "move"))
     text = Text(no_wrap=True)
     used = 0

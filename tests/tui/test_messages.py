@@ -1,0 +1,72 @@
+"""The texts: every language says the same things, and every text that a screen asks for is there."""
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import ratui.tui
+from ratui.errors import SettingsError
+from ratui.tui.actions import ACTIONS
+from ratui.tui.messages import LANGUAGES, Messages, language_of
+
+SOURCE = Path(ratui.tui.__file__).parent
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_has_every_text_with_the_same_blanks(language: str) -> None:
+    english, other = Messages("en"), Messages(language)
+    assert other.ids == english.ids
+    for id in english.ids:
+        blanks = placeholders(other._texts[id])
+        assert blanks == placeholders(english._texts[id]) or id.endswith("_one"), id
+
+
+def test_every_text_that_the_code_asks_for_is_there() -> None:
+    t = Messages("en")
+    asked = {
+        id for file in SOURCE.rglob("*.py") for id in re.findall(r"""\bt\(\s*["']([a-z_.]+)["']""", file.read_text())
+    }
+    assert len(asked) > 3, "the pattern finds what it looks for"
+    assert asked <= t.ids
+
+
+def test_every_action_has_a_name_and_help() -> None:
+    t = Messages("en")
+    for action in ACTIONS:
+        assert f"actions.{action.id}.label" in t
+        assert action.help(t)
+
+
+def test_one_of_a_thing_has_a_text_of_its_own_where_there_is_one() -> None:
+    t = Messages("en")
+    t._texts.update({"x.left": "{count} are left", "x.left_one": "one is left"})
+    assert t("x.left", count=2) == "2 are left"
+    assert t("x.left", count=1) == "one is left"
+
+
+class TestTheLanguage:
+    @pytest.mark.parametrize(
+        ("environment", "language"),
+        [
+            ({}, "en"),
+            ({"LANG": "ja_JP.UTF-8"}, "ja"),
+            ({"LANG": "ja"}, "ja"),
+            ({"LANG": "de_DE.UTF-8"}, "en"),
+            ({"LANG": "ja_JP.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ],
+    )
+    def test_comes_from_the_environment(self, environment: dict[str, str], language: str) -> None:
+        assert language_of(environment) == language
+
+    def test_or_from_the_settings(self) -> None:
+        assert language_of({"LANG": "en_GB"}, wanted="ja") == "ja"
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        with pytest.raises(SettingsError, match="xx"):
+            language_of({}, wanted="xx")
