@@ -34,7 +34,7 @@ def language_of(environment: Mapping[str, str] = os.environ, wanted: str = "") -
 
 
 class Messages:
-    """All texts of one language. An object ``t`` of it gives a text by ``t("file.id", name=value)``."""
+    """All texts of one language. An object ``t`` of it gives a text when called with its id, as screens do."""
 
     def __init__(self, language: str = "en") -> None:
         self.language = language
