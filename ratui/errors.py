@@ -6,7 +6,7 @@ Nothing here imports the rest of the project, so that every layer can raise and 
 
     RatuiError
     ├── SchemeError     a scheme file says something that can't be
-    ├── EntryRefused    an entry that the situation rules out
+    ├── EntryRefused    an entry that the situation rules out; carries a `Refusal`
     ├── StudyError      a study folder, its import or its settings
     │   └── StoreError  a stored file: locked, damaged, not writable
     ├── FilmError       a film that can't be read or shown
@@ -18,12 +18,17 @@ Nothing here imports the rest of the project, so that every layer can raise and 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 __all__ = [
     "DisplayError",
     "EntryRefused",
     "FilmError",
     "RatuiError",
+    "Refusal",
+    "RefusalKind",
     "SchemeError",
     "SettingsError",
     "StoreError",
@@ -60,8 +65,71 @@ class SchemeError(RatuiError):
     """A scheme file says something that can't be."""
 
 
+RefusalKind: TypeAlias = Literal[
+    "signed",
+    "not_signed",
+    "still_open",
+    "needs_reason",
+    "absent",
+    "out_of_range",
+    "fixed",
+    "does_not_heal",
+    "sets_nothing",
+    "no_finding",
+    "no_reason",
+    "no_site",
+    "no_field",
+    "not_normal",
+    "nothing_to_take_over",
+    "nothing_to_clear",
+    "nothing_to_undo",
+]
+
+# In English, for logs and the command line; a screen says them in the rater's language by kind and parameters.
+_REFUSALS: Mapping[RefusalKind, str] = {
+    "signed": "signed",
+    "not_signed": "not signed",
+    "still_open": "{count} fields are still open",
+    "needs_reason": "a reason is needed to reopen",
+    "absent": "not on this film",
+    "out_of_range": "{scale} here goes from 0 to {maximum}",
+    "fixed": "fixed by {label}",
+    "does_not_heal": "{label} does not heal",
+    "sets_nothing": "sets no score here",
+    "no_finding": "no such finding",
+    "no_reason": "no such reason",
+    "no_site": "{name} is not part of this reading",
+    "no_field": "{name} is not a field of this reading",
+    "not_normal": "not normal in all its open fields",
+    "nothing_to_take_over": "nothing to take over",
+    "nothing_to_clear": "nothing to clear",
+    "nothing_to_undo": "nothing to undo",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an entry or a command is ruled out, as a kind and the values it speaks of; its text is plain English.
+
+    `parameters` by kind: ``still_open`` count; ``out_of_range`` scale, maximum; ``fixed`` and ``does_not_heal`` id and
+    label of the finding or reason; ``no_site`` and ``no_field`` name. The others have none.
+    """
+
+    kind: RefusalKind
+    parameters: Mapping[str, str | int] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        if self.kind == "still_open" and self.parameters["count"] == 1:
+            return "1 field is still open"
+        return _REFUSALS[self.kind].format(**self.parameters)
+
+
 class EntryRefused(RatuiError):
-    """An entry that the situation rules out; `what` says why in a few words."""
+    """An entry that the situation rules out; `refusal` says why, and `what` says it in a few English words."""
+
+    def __init__(self, refusal: Refusal, where: object = "", remedy: str = "") -> None:
+        super().__init__(str(refusal), where, remedy)
+        self.refusal = refusal
 
 
 class StudyError(RatuiError):

@@ -1,6 +1,10 @@
 """One rater's reading of one case, and what may be entered next. Pure: it knows neither screen nor disk."""
 
-from ratui.reading.document import from_document, to_document
+from ratui.errors import Refusal, RefusalKind
+from ratui.reading.choices import Options, next_open, options, refusal
+from ratui.reading.document import FORMAT, from_document, to_document
+from ratui.reading.doubt import Doubt, unlikely, unlikely_normal
+from ratui.reading.history import Replay, replay
 from ratui.reading.model import (
     Change,
     Entry,
@@ -14,14 +18,13 @@ from ratui.reading.model import (
     Slot,
 )
 from ratui.reading.rules import (
-    Options,
+    NOTE_LENGTH,
     apply_regions,
     clear,
     enter,
-    next_open,
+    flag,
     normal,
-    options,
-    refusal,
+    note,
     reopen,
     same,
     sign,
@@ -29,34 +32,51 @@ from ratui.reading.rules import (
     undo,
     undoable,
 )
-from ratui.reading.validity import problems
+from ratui.reading.second_look import Look, LookKind, LookReason, second_look
+from ratui.reading.validity import history_problems, problems
 
 __all__ = [
+    "FORMAT",
+    "NOTE_LENGTH",
     "Change",
+    "Doubt",
     "Entry",
     "Field",
     "Found",
     "Graded",
     "LogEntry",
     "LogKind",
+    "Look",
+    "LookKind",
+    "LookReason",
     "NotAssessable",
     "Options",
     "Reading",
+    "Refusal",
+    "RefusalKind",
+    "Replay",
     "Slot",
     "apply_regions",
     "clear",
     "enter",
+    "flag",
     "from_document",
+    "history_problems",
     "next_open",
     "normal",
+    "note",
     "options",
     "problems",
     "refusal",
     "reopen",
+    "replay",
     "same",
+    "second_look",
     "sign",
     "start",
     "to_document",
     "undo",
     "undoable",
+    "unlikely",
+    "unlikely_normal",
 ]

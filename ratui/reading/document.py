@@ -22,12 +22,13 @@ from ratui.reading.model import (
     Reading,
     Slot,
 )
-from ratui.reading.validity import problems
+from ratui.reading.validity import history_problems, problems
 from ratui.scheme import Scheme
 
 __all__ = ["FORMAT", "from_document", "to_document"]
 
-FORMAT = 1
+FORMAT = 2
+"""Written by this version. Format 1 had neither flags nor notes and did not say what was confirmed."""
 
 
 def to_document(reading: Reading) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def to_document(reading: Reading) -> dict[str, Any]:
             "blinded": reading.blinded,
             "absent": [list(slot) for slot in sorted(reading.absent)],
             "signed": _time_out(reading.signed),
+            "flags": sorted(reading.flags),
+            "notes": dict(sorted(reading.notes.items())),
         },
         "fields": [
             {**_field_out(field), **(_entry_out(value) or {})}
@@ -57,6 +60,8 @@ def to_document(reading: Reading) -> dict[str, Any]:
                 "key": entry.key,
                 "undoes": entry.undoes,
                 "note": entry.note,
+                "site": entry.site,
+                "confirmed": entry.confirmed,
                 "changes": [
                     {**_field_out(change.field), "old": _entry_out(change.old), "new": _entry_out(change.new)}
                     for change in entry.changes
@@ -68,13 +73,13 @@ def to_document(reading: Reading) -> dict[str, Any]:
 
 
 def from_document(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
-    """The reading that `document` holds. Raises StoreError, naming `where`, for what can't be a reading of `scheme`."""
+    """The reading that `document` holds, of this format or an older one.
+
+    Raises StoreError, naming `where`, for a newer format and for what can't be a reading of `scheme`.
+    """
     try:
+        document = _migrated(document, where)
         meta = document["meta"]
-        if meta["format"] != FORMAT:
-            raise StoreError(
-                f"the reading has format {clean(meta['format'])}, this version reads {FORMAT}", where, "Update ratui"
-            )
         reading = Reading(
             scheme=scheme,
             case=str(meta["case"]),
@@ -86,8 +91,10 @@ def from_document(scheme: Scheme, document: Mapping[str, Any], where: object = "
             log=tuple(_log_in(raw) for raw in document["log"]),
             absent=frozenset(Slot(str(site), int(time)) for site, time in meta["absent"]),
             signed=_time_in(meta["signed"]),
+            flags=frozenset(str(site) for site in meta["flags"]),
+            notes={str(site): str(text) for site, text in meta["notes"].items()},
         )
-        wrong = problems(reading)
+        wrong = problems(reading) or history_problems(reading)
     except (KeyError, TypeError, ValueError, AttributeError, EntryRefused, SchemeError) as error:
         raise StoreError(
             f"not a reading: {type(error).__name__} {error}", where, "Restore it from its backup copy"
@@ -95,6 +102,23 @@ def from_document(scheme: Scheme, document: Mapping[str, Any], where: object = "
     if wrong:
         raise StoreError(f"the reading contradicts itself: {wrong[0]}", where, "Restore it from its backup copy")
     return reading
+
+
+def _migrated(document: Mapping[str, Any], where: object) -> Mapping[str, Any]:
+    """`document` in this version's format; what is given stays as it is. Raises StoreError for a newer format."""
+    meta = document["meta"]
+    found = meta["format"]
+    if found == FORMAT:
+        return document
+    if found != 1:
+        raise StoreError(
+            f"the reading has format {clean(found)}, this version reads up to {FORMAT}", where, "Update ratui"
+        )
+    return {
+        **document,
+        "meta": {**meta, "format": FORMAT, "flags": [], "notes": {}},
+        "log": [{**entry, "site": "", "confirmed": False} for entry in document["log"]],
+    }
 
 
 def _field_out(field: Field) -> dict[str, Any]:
@@ -143,6 +167,8 @@ def _log_in(raw: Mapping[str, Any]) -> LogEntry:
         ),
         undoes=raw["undoes"],
         note=str(raw["note"]),
+        site=str(raw["site"]),
+        confirmed=raw["confirmed"] is True,
     )
 
 

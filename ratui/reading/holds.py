@@ -1,25 +1,25 @@
 """What holds beyond its own field: findings and reasons for a whole joint, and findings that time does not undo.
 
-Shared by the rules and by the check of a whole reading; it changes nothing.
+Shared by what may be entered and by what an entry does; it changes nothing.
 """
 
 from __future__ import annotations
 
 from ratui.reading.model import Entry, Found, NotAssessable, Reading, Slot
-from ratui.scheme import Finding, Scheme
+from ratui.scheme import Finding, Reason, Scheme
 
 __all__ = ["held_whole", "lasting_before", "may_follow_lasting"]
 
 
-def held_whole(reading: Reading, value: Entry | None) -> str:
-    """The name of the finding, or of the reason for the whole joint, that `value` is; empty for anything else."""
+def held_whole(reading: Reading, value: Entry | None) -> Finding | Reason | None:
+    """The finding, or the reason for the whole joint, that `value` is; None for anything else."""
     match value:
-        case Found(finding):
-            return reading.scheme.finding(finding).label
-        case NotAssessable(reason) if reading.scheme.reason(reason).whole_joint:
-            return reading.scheme.reason(reason).label
+        case Found(id):
+            return reading.scheme.finding(id)
+        case NotAssessable(id) if (reason := reading.scheme.reason(id)).whole_joint:
+            return reason
         case _:
-            return ""
+            return None
 
 
 def lasting_before(reading: Reading, slot: Slot) -> Finding | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
-from ratui.errors import EntryRefused, clean
+from ratui.errors import EntryRefused, Refusal, clean
 from ratui.scheme import Finding, Scheme, Site
 
 __all__ = ["Change", "Entry", "Field", "Found", "Graded", "LogEntry", "LogKind", "NotAssessable", "Reading", "Slot"]
@@ -54,7 +54,7 @@ class NotAssessable:
 
 
 Entry: TypeAlias = Graded | Found | NotAssessable
-LogKind: TypeAlias = Literal["enter", "normal", "same", "clear", "undo", "regions", "sign", "reopen"]
+LogKind: TypeAlias = Literal["enter", "normal", "same", "clear", "undo", "flag", "note", "regions", "sign", "reopen"]
 
 
 class Change(NamedTuple):
@@ -67,7 +67,11 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One thing that happened to a reading. `number` counts from 1; `undoes` is the number of the entry taken back."""
+    """One thing that happened to a reading.
+
+    `number` counts from 1; `undoes` is the number of the entry taken back. `confirmed` says that the entry was unlikely
+    and the rater gave it once more. `site` is where a flag or a note was set, `note` its text or the reason to reopen.
+    """
 
     number: int
     at: datetime | None
@@ -76,6 +80,8 @@ class LogEntry:
     changes: tuple[Change, ...]
     undoes: int | None = None
     note: str = ""
+    site: str = ""
+    confirmed: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ class Reading:
 
     `order` is the time points as they stand on the screen, left first; in a `blinded` study it tells nothing about
     which came first. `absent` are the slots that the regions say are not on their film. `signed` is when, or None.
+    `flags` are the keys of sites to come back to, `notes` what the rater wrote by site key, a line each.
     """
 
     scheme: Scheme
@@ -96,6 +103,8 @@ class Reading:
     log: tuple[LogEntry, ...] = ()
     absent: frozenset[Slot] = frozenset()
     signed: datetime | None = None
+    flags: frozenset[str] = frozenset()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -122,7 +131,7 @@ class Reading:
         try:
             return self._sites[key]
         except KeyError:
-            raise EntryRefused(f"{clean(key)} is not part of this reading", self.case) from None
+            raise EntryRefused(Refusal("no_site", {"name": clean(key)}), self.case) from None
 
     def place(self, field: Field) -> int:
         """Where `field` stands in `fields`. Raises EntryRefused when this reading has no such field."""
@@ -130,7 +139,7 @@ class Reading:
             return self._places[field]
         except KeyError:
             name = clean(f"{field.site} {field.scale} {field.time}")
-            raise EntryRefused(f"{name} is not a field of this reading", self.case) from None
+            raise EntryRefused(Refusal("no_field", {"name": name}), self.case) from None
 
     def slot_fields(self, slot: Slot) -> tuple[Field, ...]:
         """The fields of one site at one time point."""
@@ -139,6 +148,10 @@ class Reading:
     def joint_fields(self, site: str) -> tuple[Field, ...]:
         """The fields of one site at all time points, in reading order."""
         return tuple(Field(site, scale, time) for scale in self.site(site).joint.scales for time in self.order)
+
+    def twins(self, field: Field) -> tuple[Field, ...]:
+        """The same scale of the same site at the other time points."""
+        return tuple(field._replace(time=time) for time in self.order if time != field.time)
 
     def finding(self, slot: Slot) -> Finding | None:
         """The finding that holds for `slot`, or None."""
