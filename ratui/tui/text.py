@@ -10,12 +10,14 @@ from rich.text import Text
 from ratui.reading import Change, Field, Found, Graded, LogEntry, NotAssessable, Options, Reading, Slot
 from ratui.scheme import Scheme, Site
 from ratui.tui.actions import entry_key
+from ratui.tui.messages import Messages
 
 __all__ = [
     "entry_text",
     "fields_line",
     "fitted",
     "hand_map",
+    "hand_title",
     "joint_summary",
     "keys_text",
     "last_entry",
@@ -26,17 +28,21 @@ __all__ = [
     "totals_text",
 ]
 
-_SIDES = {"L": "left", "R": "right"}
 _DIM, _BRIGHT, _KEY, _WAITING = "#707070", "bold white", "bold #8fb8d8", "bold black on #e0b050"
 
 
-def site_title(scheme: Scheme, site: Site) -> str:
-    """``left hand · MCP2``."""
+def hand_title(t: Messages, scheme: Scheme, site: Site) -> str:
+    """``LEFT hand``: the side, and the part of the body, of `site`."""
     part = next((part.label for part in scheme.parts if part.id == site.part), site.part)
-    return f"{_SIDES[site.side]} {part.lower()} · {site.joint.label}"
+    return t("text.hand_title", side=t(f"text.side_{site.side}"), part=t.of_scheme(part))
 
 
-def side_title(order: Sequence[int], place: int, blinded: bool, days: int | None) -> str:
+def site_title(t: Messages, scheme: Scheme, site: Site) -> str:
+    """``LEFT hand · MCP2``."""
+    return t("text.site_title", hand=hand_title(t, scheme, site), joint=site.joint.label)
+
+
+def side_title(t: Messages, order: Sequence[int], place: int, blinded: bool, days: int | None) -> str:
     """What stands over the film at `place` (0 left, 1 right); in a blinded study nothing that tells the order.
 
     `days` is from the case's first film to this one, None where it isn't known.
@@ -44,17 +50,17 @@ def side_title(order: Sequence[int], place: int, blinded: bool, days: int | None
     if blinded:
         return "◀" if place == 0 else "▶"
     if order[place] == 0:
-        return "earlier"
-    return "later" if days is None else f"later · {_span(days)}"
+        return t("text.earlier")
+    return t("text.later") if days is None else t("text.later_after", span=_span(t, days))
 
 
-def _span(days: int) -> str:
+def _span(t: Messages, days: int) -> str:
     if abs(days) < 60:
-        return f"{days:+d} days"
-    return f"{round(days / 30.44):+d} months"
+        return t("text.days", days=f"{days:+d}")
+    return t("text.months", months=f"{round(days / 30.44):+d}")
 
 
-def entry_text(reading: Reading, field: Field) -> str:
+def entry_text(t: Messages, reading: Reading, field: Field) -> str:
     """What stands in `field`: a score with its finding, a reason, or ``·`` where it is open."""
     value = reading.values.get(field)
     match value:
@@ -63,17 +69,17 @@ def entry_text(reading: Reading, field: Field) -> str:
         case Graded(grade):
             return str(grade)
         case Found(id):
-            return f"{reading.score(field)} {reading.scheme.finding(id).label}"
+            return f"{reading.score(field)} {t.of_scheme(reading.scheme.finding(id).label)}"
         case NotAssessable(id):
-            return f"– {reading.scheme.reason(id).label}"
+            return f"– {t.of_scheme(reading.scheme.reason(id).label)}"
     return "·"
 
 
-def fields_line(reading: Reading, site: str, time: int, waiting: Field | None) -> Text:
+def fields_line(t: Messages, reading: Reading, site: str, time: int, waiting: Field | None) -> Text:
     """The fields of one film: the waiting one marked, the answered ones bright."""
     text = Text(no_wrap=True, overflow="ellipsis")
     for field in reading.slot_fields(Slot(site, time)):
-        shown = entry_text(reading, field)
+        shown = entry_text(t, reading, field)
         if field == waiting:
             text.append(f" {field.scale} {shown if shown != '·' else '▁'} ", _WAITING)
         else:
@@ -83,13 +89,13 @@ def fields_line(reading: Reading, site: str, time: int, waiting: Field | None) -
     return text
 
 
-def keys_text(scheme: Scheme, options: Options, commands: Sequence[tuple[str, str]], width: int) -> Text:
+def keys_text(t: Messages, scheme: Scheme, options: Options, commands: Sequence[tuple[str, str]], width: int) -> Text:
     """Up to three lines of keys: what may be entered now, shortened until it fits, then as many `commands`
     (key, label) as fit."""
-    grades = [(entry_key(scheme, Graded(grade.value)), grade.meaning) for grade in options.grades]
-    others = [(finding.key, finding.label) for finding in options.findings]
+    grades = [(entry_key(scheme, Graded(grade.value)), t.of_scheme(grade.meaning)) for grade in options.grades]
+    others = [(finding.key, t.of_scheme(finding.label)) for finding in options.findings]
     if options.reasons:
-        others.append(("x", "not assessable"))
+        others.append(("x", t("text.not_assessable")))
     text = Text(no_wrap=True)
     _append_items(text, fitted(grades, width), width)
     text.append("\n")
@@ -99,12 +105,12 @@ def keys_text(scheme: Scheme, options: Options, commands: Sequence[tuple[str, st
     return text
 
 
-def reasons_text(scheme: Scheme, options: Options, width: int) -> Text:
+def reasons_text(t: Messages, scheme: Scheme, options: Options, width: int) -> Text:
     """The choice that `x` opens."""
-    text = Text("Why is there no score?\n", no_wrap=True)
-    _append_items(text, fitted([(reason.key, reason.label) for reason in options.reasons], width), width)
+    text = Text(f"{t('text.why_no_score')}\n", no_wrap=True)
+    _append_items(text, fitted([(reason.key, t.of_scheme(reason.label)) for reason in options.reasons], width), width)
     text.append("\n")
-    _append_items(text, [("Esc", "back")], width)
+    _append_items(text, [("Esc", t("text.back"))], width)
     return text
 
 
@@ -132,36 +138,38 @@ def _append_items(text: Text, items: Sequence[tuple[str, str]], width: int) -> N
         text.append(f" {label}  ")
 
 
-def progress_text(reading: Reading, width: int = 16) -> str:
+def progress_text(t: Messages, reading: Reading, width: int = 16) -> str:
     """``12 of 38 joints ▓▓▓░░░``."""
     opened = {field.site for field in reading.open_fields}
     total = len(reading.sites)
     done = total - len(opened)
     filled = round(width * done / max(total, 1))
-    return f"{done} of {total} joints {'▓' * filled}{'░' * (width - filled)}"
+    return f"{t('text.joints_done', done=done, total=total)} {'▓' * filled}{'░' * (width - filled)}"
 
 
-def last_entry(reading: Reading, entry: LogEntry | None) -> str:
+def last_entry(t: Messages, reading: Reading, entry: LogEntry | None) -> str:
     """``MCP2 ERO · → 1``, the first change of the last log entry; an empty text where there is none."""
     if entry is None or not entry.changes:
         return ""
     change = entry.changes[0]
     site = reading.site(change.field.site)
-    more = f" and {len(entry.changes) - 1} more" if len(entry.changes) > 1 else ""
-    name = "undo: " if entry.kind == "undo" else ""
-    return f"{name}{_SIDES[site.side]} {site.joint.label} {change.field.scale} {_values(reading, change)}{more}"
+    name = f"{t(f'text.side_{site.side}')} {site.joint.label}"
+    last = t("text.last_entry", site=name, scale=change.field.scale, values=_values(t, reading, change))
+    if len(entry.changes) > 1:
+        last = t("text.last_more", last=last, count=len(entry.changes) - 1)
+    return t("text.last_undo", last=last) if entry.kind == "undo" else last
 
 
-def _values(reading: Reading, change: Change) -> str:
+def _values(t: Messages, reading: Reading, change: Change) -> str:
     shown = []
     for value in (change.old, change.new):
         match value:
             case Graded(grade):
                 shown.append(str(grade))
             case Found(id):
-                shown.append(reading.scheme.finding(id).label)
+                shown.append(t.of_scheme(reading.scheme.finding(id).label))
             case NotAssessable(id):
-                shown.append(reading.scheme.reason(id).label)
+                shown.append(t.of_scheme(reading.scheme.reason(id).label))
             case _:
                 shown.append("·")
     return " → ".join(shown)
@@ -181,7 +189,7 @@ def joint_summary(reading: Reading, site: str) -> str:
     return "  ".join(parts)
 
 
-def hand_map(reading: Reading, current: str, height: int) -> Text:
+def hand_map(t: Messages, reading: Reading, current: str, height: int) -> Text:
     """A line for each joint, left and right: open, here, or its scores; the lines around `current` where not all fit."""
     part = reading.site(current).part
     joints = list(dict.fromkeys(site.joint for site in reading.sites if site.part == part))
@@ -191,7 +199,7 @@ def hand_map(reading: Reading, current: str, height: int) -> Text:
     opened = {field.site for field in reading.open_fields}
     keys = reading.site_keys
     text = Text(no_wrap=True)
-    text.append(f"{'':<9}{'left':<10}right\n", _DIM)
+    text.append(f"{'':<9}{_padded(t('text.column_L'), 10)}{t('text.column_R')}\n", _DIM)
     for joint in joints[first : first + room]:
         name = joint.label if len(joint.label) < 9 else joint.id
         text.append(f"{name[:8]:<9}", _DIM)
@@ -209,9 +217,14 @@ def hand_map(reading: Reading, current: str, height: int) -> Text:
     return text
 
 
-def totals_text(reading: Reading) -> str:
+def _padded(text: str, width: int) -> str:
+    """`text` in exactly `width` cells."""
+    return set_cell_size(text, width)
+
+
+def totals_text(t: Messages, reading: Reading) -> str:
     """The totals of both time points, and how many fields have no score."""
-    names = ("◀", "▶") if reading.blinded else ("earlier", "later")
+    names = ("◀", "▶") if reading.blinded else (t("text.earlier"), t("text.later"))
     parts = []
     for place, time in enumerate(reading.order):
         name = names[place] if reading.blinded else names[time]
@@ -219,5 +232,5 @@ def totals_text(reading: Reading) -> str:
         parts.append(f"{name} {reading.total(time)[0]} ({scales})")
     lacking = len(reading.values) - sum(reading.total(time)[1] for time in reading.order)
     if lacking:
-        parts.append(f"{lacking} fields not assessable")
+        parts.append(t("text.without_score", count=lacking))
     return " · ".join(parts)

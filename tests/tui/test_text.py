@@ -7,9 +7,11 @@ from ratui.reading import Field, Found, Graded, enter, options, start
 from ratui.scheme import load_scheme, parse_scheme
 from ratui.tui import text
 from ratui.tui.actions import ACTIONS, Keymap, entry_keys, key_name
+from ratui.tui.messages import Messages
 from tests.strategies import TINY_TOML
 
 SCHEME = load_scheme("mtss")
+T = Messages("en")
 
 
 def test_keys_stand_on_three_lines_that_fit() -> None:
@@ -17,7 +19,7 @@ def test_keys_stand_on_three_lines_that_fit() -> None:
     commands = [("n", "all normal"), ("u", "undo"), ("z", "zoom"), ("/", "go to"), ("o", "overview"), ("?", "help")]
     for width in (60, 80, 120):
         for field in reading.fields:
-            lines = text.keys_text(SCHEME, options(reading, field), commands, width).plain.split("\n")
+            lines = text.keys_text(T, SCHEME, options(reading, field), commands, width).plain.split("\n")
             assert len(lines) == 3
             assert all(len(line) <= width for line in lines)
             assert all(f" {key} " in lines[0] or lines[0].endswith(key) for key in "012")
@@ -50,13 +52,13 @@ def test_a_finding_stands_beside_its_score() -> None:
     reading = start(SCHEME, "C", "anna", SCHEME.sites)
     field = Field("L.MCP2", "ERO", 0)
     reading = enter(reading, field, Found("ankylosis"))
-    assert text.entry_text(reading, field) == "5 ankylosis"
-    assert "MCP2 ERO · → ankylosis and 1 more" in text.last_entry(reading, reading.log[-1])
+    assert text.entry_text(T, reading, field) == "5 ankylosis"
+    assert "MCP2 ERO · → ankylosis and 1 more" in text.last_entry(T, reading, reading.log[-1])
 
 
 def test_blinded_titles_are_arrows() -> None:
-    assert [text.side_title((1, 0), place, True, 400) for place in (0, 1)] == ["◀", "▶"]
-    assert text.side_title((0, 1), 1, False, 426) == "later · +14 months"
+    assert [text.side_title(T, (1, 0), place, True, 400) for place in (0, 1)] == ["◀", "▶"]
+    assert text.side_title(T, (0, 1), 1, False, 426) == "later · +14 months"
 
 
 def test_keys_of_input_methods_are_read_as_plain() -> None:

@@ -54,7 +54,7 @@ class OverviewScreen(KeyScreen):
             table.add_row(*cells)
         self._place_cursor(table)
         table.focus()
-        self.query_one("#totals", Static).update(f" {texts.totals_text(reading)}")
+        self.query_one("#totals", Static).update(f" {texts.totals_text(self.t, reading)}")
         self.query_one("#message", Static).update(f" {self._state()}")
         go = "Enter read this joint   " if self._writable else ""
         sign = "S sign   " if self._writable and reading.complete else ""

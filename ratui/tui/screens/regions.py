@@ -262,8 +262,8 @@ class RegionsScreen(KeyScreen):
         study = self.ratui.study
         site, region = self._sites[self._at_site], self._region
         place = self._order.index(self._film.time)
-        when = texts.side_title(self._order, place, study.config.blinded, self._film.day)
-        title = texts.site_title(study.scheme, site).rsplit(" · ", 1)[0]
+        when = texts.side_title(self.t, self._order, place, study.config.blinded, self._film.day)
+        title = texts.hand_title(self.t, study.scheme, site)
         self._put(
             "head",
             f" {self._case.id} · regions · {title} · {when} · film {self._at_film + 1} of {len(self._films)}",

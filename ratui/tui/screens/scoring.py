@@ -12,26 +12,22 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.events import Resize
 from textual.widgets import Static
-from textual.worker import get_current_worker
 
 from ratui import reading as rd
-from ratui.errors import EntryRefused, FilmError, StoreError
-from ratui.imaging import Box
+from ratui.errors import EntryRefused, StoreError
 from ratui.reading import Field, Found, Graded, NotAssessable, Reading
-from ratui.study import Case, FilmRecord, ReadingSession
+from ratui.study import Case, ReadingSession
 from ratui.tui import text as texts
 from ratui.tui.actions import entry_keys
-from ratui.tui.library import WINDOWS, View, joint_box
+from ratui.tui.joint_views import CaseFilms, case_films
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.joint_films import JointFilms
 
 __all__ = ["ScoringScreen"]
 
-_ZOOMS = (1.7, 1.2, 3.0)
-"""How many boxes high the view of a joint is."""
 _IDLE = 60.0
 _AHEAD = 2
 
@@ -50,9 +46,7 @@ class ScoringScreen(KeyScreen):
         self.field: Field | None = None
         self._mode = "entry"
         self._typed = ""
-        self._zoom = 0
-        self._window = 0
-        self._boxes: dict[tuple[str, int], tuple[FilmRecord, Box]] = {}
+        self._films: CaseFilms | None = None
         self._last_key = time.monotonic()
         self._seconds = session.seconds
         self._saved_at = ""
@@ -61,14 +55,10 @@ class ScoringScreen(KeyScreen):
         self._note = ""
 
     def compose(self) -> ComposeResult:
-        display, frames = self.ratui.graphics, self.ratui.frames
+        ratui = self.ratui
         yield Static(id="head", classes="line title", markup=False)
         with Horizontal(classes="films"):
-            for place in (0, 1):
-                with Vertical():
-                    yield Static(id=f"title{place}", classes="line", markup=False)
-                    yield FilmView(display, frames, id=f"film{place}")
-                    yield Static(id=f"fields{place}", classes="line")
+            yield JointFilms(ratui.graphics, ratui.frames, ratui.library, id="joint")
             yield Static(id="map")
         yield Static(id="message", classes="message", markup=False)
         yield Static(id="keys", classes="keys")
@@ -84,9 +74,6 @@ class ScoringScreen(KeyScreen):
         self._arrange()
         self.call_after_refresh(self._draw)
 
-    def on_film_view_resized(self) -> None:
-        self._show_films()
-
     def _arrange(self) -> None:
         """The map is for wide terminals; the films never give way to it."""
         self.query_one("#map").display = self.app.size.width >= 104
@@ -99,7 +86,7 @@ class ScoringScreen(KeyScreen):
         if not study.regions_complete(self._case):
             self._correct_regions()
             return
-        self._boxes = self._read_boxes()
+        self._films = case_films(study, self._case, self.reading.order)
         try:
             reading = rd.apply_regions(self.reading, study.absent(self._case), at=_now())
             if reading is not self.reading:
@@ -124,17 +111,6 @@ class ScoringScreen(KeyScreen):
             self._begin()
         else:
             self.dismiss()
-
-    def _read_boxes(self) -> dict[tuple[str, int], tuple[FilmRecord, Box]]:
-        regions = {(region.site, region.film): region.box for region in self.ratui.study.regions(self._case.id)}
-        boxes = {}
-        for site in self.reading.sites:
-            for point in self.reading.order:
-                film = self._case.film(point, site.side, site.part, self.reading.scheme)
-                box = regions.get((site.key, film.id)) if film else None
-                if film is not None and box is not None:
-                    boxes[site.key, point] = (film, box)
-        return boxes
 
     # Keys.
 
@@ -310,12 +286,11 @@ class ScoringScreen(KeyScreen):
             self._draw()
 
     def do_zoom(self) -> None:
-        self._zoom = (self._zoom + 1) % len(_ZOOMS)
-        self._show_films()
+        self._joint_films.next_zoom()
 
     def do_window(self) -> None:
-        self._window = (self._window + 1) % len(WINDOWS)
-        self._note = f"grey levels of the {WINDOWS[self._window]}"
+        self._joint_films.next_window()
+        self._note = f"grey levels of the {self._joint_films.look.window_name}"
         self._draw()
 
     def do_go_to(self) -> None:
@@ -361,22 +336,22 @@ class ScoringScreen(KeyScreen):
         site = reading.site(field.site)
         width = self.app.size.width
         scales = " ▸ ".join(site.joint.scales)
-        left = f" {self._case.id} · {texts.site_title(reading.scheme, site)}   {scales}"
-        right = texts.progress_text(reading)
+        left = f" {self._case.id} · {texts.site_title(self.t, reading.scheme, site)}   {scales}"
+        right = texts.progress_text(self.t, reading)
         self._put("head", left + " " * max(width - len(left) - len(right) - 1, 2) + right)
         for place, point in enumerate(reading.order):
             record = self._case.film(point, site.side, site.part, reading.scheme)
-            title = texts.side_title(reading.order, place, reading.blinded, record.day if record else None)
-            if (site.key, point) not in self._boxes:
-                title += " · not on this film"
-            self._put(f"title{place}", f" {title}")
-            self.query_one(f"#fields{place}", Static).update(texts.fields_line(reading, site.key, point, field))
+            title = texts.side_title(self.t, reading.order, place, reading.blinded, record.day if record else None)
+            if self._films is not None and not self._films.has(site.key, place):
+                title += f" · {self.t('text.not_on_film')}"
+            self._joint_films.title(place, f" {title}")
+            self._joint_films.line(place, texts.fields_line(self.t, reading, site.key, point, field))
         alarm = bool(self._unsaved or self._note or self._mode == "go_to")
         self.query_one("#message", Static).update(Text(f" {self._status()}", "bold #e0b050" if alarm else "#808080"))
         self.query_one("#keys", Static).update(self._keys(width))
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20
-            self.query_one("#map", Static).update(texts.hand_map(reading, site.key, height))
+            self.query_one("#map", Static).update(texts.hand_map(self.t, reading, site.key, height))
         self._show_films()
 
     def _status(self) -> str:
@@ -386,14 +361,14 @@ class ScoringScreen(KeyScreen):
             return f"go to joint: {self._typed}▁   (Enter goes, Esc doesn't; r or l before the name changes sides)"
         if self._note:
             return self._note
-        last = texts.last_entry(self.reading, self.reading.log[-1] if self.reading.log else None)
+        last = texts.last_entry(self.t, self.reading, self.reading.log[-1] if self.reading.log else None)
         return f"last: {last}   {self._saved_at}" if last else self._saved_at
 
     def _keys(self, width: int) -> Text:
         assert self.field is not None
         options = rd.options(self.reading, self.field)
         if self._mode == "reasons":
-            return texts.reasons_text(self.reading.scheme, options, width)
+            return texts.reasons_text(self.t, self.reading.scheme, options, width)
         commands = []
         if options.normal:
             commands.append(("n", "all normal"))
@@ -404,80 +379,31 @@ class ScoringScreen(KeyScreen):
             commands.append(("u", "undo"))
         commands += [("z", "zoom"), ("/", "go to"), ("o", "overview"), ("Esc", "list"), ("?", "help"), ("w", "window")]
         commands += [("r", "regions"), ("← →", "joint")]
-        return texts.keys_text(self.reading.scheme, options, commands, width)
+        return texts.keys_text(self.t, self.reading.scheme, options, commands, width)
 
     def _put(self, id: str, text: str) -> None:
         self.query_one(f"#{id}", Static).update(text)
 
     # Films.
 
-    def _views(self, site: str, place: int, size: tuple[int, int]) -> View | None:
-        """What to show of `site` at `place`; both time points on one scale."""
-        here = self._boxes.get((site, self.reading.order[place]))
-        if here is None or not size[0]:
-            return None
-        record, box = here
-        side = box[2] - box[0]
-        known = [item for point in self.reading.order if (item := self._boxes.get((site, point)))]
-        if record.spacing and all(film.spacing for film, _ in known):
-            # Both films say how large a pixel is: then the same length of bone is the same length on the screen.
-            side = max(_millimetres(film, each) for film, each in known) / record.spacing[1]
-        area = joint_box(box, side * _ZOOMS[self._zoom], size, self.ratui.graphics)
-        return View(self._case.id, record.id, area, size, WINDOWS[self._window])
+    @property
+    def _joint_films(self) -> JointFilms:
+        return self.query_one("#joint", JointFilms)
 
     def _show_films(self) -> None:
-        """Shows both films of the joint, at once where they are ready, and prepares those of the next joints."""
-        if self.field is None:
+        """Shows both films of the joint, and has those of the next joints prepared."""
+        if self.field is None or self._films is None:
             return
-        jobs: list[tuple[int, FilmView, View]] = []
         keys = [site.key for site in self.reading.sites]
         start = keys.index(self.field.site)
-        for ahead, site in enumerate(keys[start : start + 1 + _AHEAD]):
-            for place in (0, 1):
-                widget = self.query_one(f"#film{place}", FilmView)
-                view = self._views(site, place, widget.pixel_size)
-                if view is None:
-                    if ahead == 0:
-                        widget.blank()
-                elif not (ahead == 0 and widget.show(view.key)) and not widget.has(view.key):
-                    if ahead == 0:
-                        widget.blank()  # never another joint's film under this joint's name
-                    jobs.append((ahead, widget, view))
-        if jobs:
-            self.run_worker(lambda: self._prepare(jobs), thread=True, exclusive=True, group="films")
+        self._joint_films.show(self._films, self.field.site, keys[start + 1 : start + 1 + _AHEAD])
 
-    def _prepare(self, jobs: list[tuple[int, FilmView, View]]) -> None:
-        worker = get_current_worker()
-        for ahead, widget, view in jobs:
-            if worker.is_cancelled:
-                return
-            try:
-                image = self.ratui.library.image(view)
-            except FilmError as error:
-                if ahead == 0:
-                    self.app.call_from_thread(self._film_failed, str(error))
-                return
-            widget.prepare(image, view.key)
-            if ahead == 0 and not worker.is_cancelled:
-                self.app.call_from_thread(self._film_ready, widget, view)
-
-    def _film_ready(self, widget: FilmView, view: View) -> None:
-        if self.field is not None and self.is_mounted:
-            place = 0 if widget.id == "film0" else 1
-            if self._views(self.field.site, place, widget.pixel_size) == view:
-                widget.show(view.key)
-
-    def _film_failed(self, why: str) -> None:
-        self._note = why
-        self._put("message", f" {why}")
+    def on_joint_films_failed(self, event: JointFilms.Failed) -> None:
+        self.say(event.why)
 
     def say(self, text: str) -> None:
         self._note = text
         self._put("message", f" {text}")
-
-
-def _millimetres(record: FilmRecord, box: Box) -> float:
-    return (box[2] - box[0]) * (record.spacing[1] if record.spacing else 1.0)
 
 
 def _now() -> datetime:
