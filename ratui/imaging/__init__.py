@@ -2,13 +2,17 @@
 
 from ratui.imaging.film import LARGEST_SIDE, Film, Pixels, Window, check_header, read_film, read_header
 from ratui.imaging.grey import Box, automatic_window, crop, grey, stretch
+from ratui.imaging.register import AGREES, Alignment, Unaligned, register, warped
 from ratui.imaging.write import dicom_bytes, write_film
 
 __all__ = [
+    "AGREES",
     "LARGEST_SIDE",
+    "Alignment",
     "Box",
     "Film",
     "Pixels",
+    "Unaligned",
     "Window",
     "automatic_window",
     "check_header",
@@ -17,6 +21,8 @@ __all__ = [
     "grey",
     "read_film",
     "read_header",
+    "register",
     "stretch",
+    "warped",
     "write_film",
 ]
