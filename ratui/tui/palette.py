@@ -1,7 +1,7 @@
 """The few colours of the app, by what they mean; the style sheets know them by the same names (``$waiting``).
 
-No state is told by colour alone: what waits is reversed, what warns is bold and says so in words. Blue and amber stay apart in
-every colour vision; red and green are never set against each other.
+No state is told by colour alone: what waits is reversed, what warns is bold and says so in words. Blue and amber stay apart
+in every colour vision; red and green are never set against each other.
 """
 
 from __future__ import annotations
