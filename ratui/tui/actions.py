@@ -17,6 +17,38 @@ from ratui.tui.messages import Messages
 
 __all__ = ["ACTIONS", "Action", "Keymap", "entry_key", "entry_keys", "key_name", "shown_key"]
 
+TAKES_ENTRIES = ("scoring",)
+"""Screens where grades and findings are entered: their keys are taken there."""
+TYPED_INTO = ("worklist",)
+"""Screens where characters are text, such as a filter: an action there needs a key without one."""
+RESERVED = {"ctrl+q": "leaves ratui", "ctrl+p": "opens the list of commands", "ctrl+c": "belongs to the terminal"}
+"""Keys that mean the same everywhere."""
+_SENT_AS = {"ctrl+i": "Tab", "ctrl+m": "Enter", "ctrl+j": "Enter", "ctrl+h": "⌫", "ctrl+[": "Esc"}
+_NAMES = frozenset(
+    {
+        "enter",
+        "escape",
+        "tab",
+        "shift+tab",
+        "backspace",
+        "delete",
+        "insert",
+        "space",
+        "home",
+        "end",
+        "pageup",
+        "pagedown",
+    }
+    | {
+        f"{modifier}{arrow}"
+        for modifier in ("", "shift+", "ctrl+", "alt+")
+        for arrow in ("left", "right", "up", "down")
+    }
+    | {f"f{number}" for number in range(1, 13)}
+    | {f"{modifier}+{letter}" for modifier in ("ctrl", "alt") for letter in "abcdefghijklmnopqrstuvwxyz"}
+)
+# What a Japanese input method makes of keys that have no full-width twin, or another one.
+_TYPED = str.maketrans({"ー": "-", "−": "-", "・": "/", "。": ".", "、": ",", "「": "[", "」": "]", "〜": "~"})
 _TENS = "tq"  # keys of the grades 10 and 11, which have no digit
 _SHOWN = {
     "enter": "Enter",
@@ -29,6 +61,10 @@ _SHOWN = {
     "up": "↑",
     "down": "↓",
     "space": "Space",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "delete": "Del",
+    "insert": "Ins",
 }
 
 
@@ -102,36 +138,57 @@ ACTIONS: tuple[Action, ...] = (
 class Keymap:
     """The actions with their keys, after a user's changes."""
 
-    def __init__(self, changes: Mapping[str, str] | None = None, scheme: Scheme | None = None) -> None:
-        """`changes` maps an action's id to its new key. Raises SettingsError for an unknown action and for a key that is
-        taken, SchemeError where a finding of `scheme` takes a key that the scoring screen needs itself."""
-        changes = changes or {}
+    def __init__(
+        self, changes: Mapping[str, str] | None = None, scheme: Scheme | None = None, *, source: str = "[keys]"
+    ) -> None:
+        """`changes` maps an action's id to its new key; `source` is the file they come from.
+
+        Raises SettingsError for an unknown action, a key that no terminal sends, and one that is taken; SchemeError where a
+        finding of `scheme` takes a key that a screen needs itself.
+        """
+        changes = {id: _plain(key) for id, key in (changes or {}).items()}
+        self._source = source
         known = {action.id for action in ACTIONS}
         for id in changes:
             if id not in known:
-                raise SettingsError(f"there is no action {clean(id)!r}", "keys", "ratui keys lists them all")
+                raise SettingsError(f"there is no action {clean(id)!r}", source, "ratui keys lists them all")
         self.actions = tuple(replace(action, key=changes.get(action.id, action.key)) for action in ACTIONS)
         self._by_id = {action.id: action for action in self.actions}
         self._by_key: dict[tuple[str, str], Action] = {}
         for action in self.actions:
+            if action.id in changes:
+                self._check(action)
             other = self._by_key.setdefault((action.screen, action.key), action)
             if other is not action:
-                raise SettingsError(
-                    f"the key {clean(action.key)!r} stands for both {other.id} and {action.id}", "keys", "Change one"
-                )
-            if action.screen == "scoring" and _is_grade(action.key):
-                raise SettingsError(f"the key {action.key!r} of {action.id} is a grade's", "keys", "Choose another")
+                raise self._refused(action, f"is that of {other.id} too")
         for finding in scheme.findings if scheme else ():
-            taken = self.find("scoring", finding.key)
-            if taken and taken.id in changes:
-                raise SettingsError(
-                    f"the key {finding.key!r} of {taken.id} is that of {finding.label}", "keys", "Choose another"
-                )
-            if taken or _is_grade(finding.key):
-                use = taken.id if taken else "a grade"
-                raise SchemeError(
-                    f"the key {finding.key!r} of {finding.id} is taken by: {use}", "scheme", "Choose another key"
-                )
+            for screen in TAKES_ENTRIES:
+                taken = self.find(screen, finding.key)
+                if taken and taken.id in changes:
+                    raise self._refused(taken, f"is that of the finding {clean(finding.label)}")
+                if taken or _is_grade(finding.key):
+                    use = taken.id if taken else "a grade"
+                    raise SchemeError(
+                        f"the key {finding.key!r} of {finding.id} is taken by: {use}", "scheme", "Choose another key"
+                    )
+
+    def _check(self, action: Action) -> None:
+        """Raises SettingsError where the key of `action` can't be one."""
+        key = action.key
+        if key in _SENT_AS:
+            raise self._refused(action, f"reaches ratui as {_SENT_AS[key]}")
+        if len(key) != 1 and key not in _NAMES:
+            raise self._refused(action, 'is no key: write one character, or a name such as "f5", "ctrl+u", "pageup"')
+        if key in RESERVED and key != next(a.key for a in ACTIONS if a.id == action.id):
+            raise self._refused(action, RESERVED[key])
+        if action.screen in TAKES_ENTRIES and _is_grade(key):
+            raise self._refused(action, "is a grade's")
+        if action.screen in TYPED_INTO and len(key) == 1 and (key.isalnum() or key == " "):
+            raise self._refused(action, "is typed into the filter there")
+
+    def _refused(self, action: Action, why: str) -> SettingsError:
+        what = f"the key {clean(action.key)!r} of {action.id} {why}"
+        return SettingsError(what, self._source, "Choose another; ratui keys shows what is taken")
 
     def find(self, screen: str, key: str) -> Action | None:
         """The action of `key` on `screen`, or None."""
@@ -156,16 +213,23 @@ def _is_grade(key: str) -> bool:
 
 def shown_key(key: str) -> str:
     """`key` as it is printed."""
-    if key.startswith("ctrl+"):
-        return f"Ctrl-{key[5:].upper()}"
-    return _SHOWN.get(key, key)
+    if key in _SHOWN:
+        return _SHOWN[key]
+    modifier, plus, name = key.rpartition("+")
+    if plus and modifier:
+        return f"{modifier.capitalize()}-{_SHOWN.get(name, name.upper())}"
+    return key if len(key) == 1 else key.capitalize()
 
 
 def key_name(character: str | None, key: str) -> str:
-    """The name of a pressed key as `ACTIONS` has it. Full-width forms, as East Asian input methods send, count as plain."""
+    """The name of a pressed key as `ACTIONS` has it. What an East Asian input method sends counts as the plain key."""
     if character is not None and character.isprintable() and character not in (" ", "\u3000"):
-        return unicodedata.normalize("NFKC", character)
+        return _plain(character)
     return "space" if character in (" ", "\u3000") else key
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text.translate(_TYPED))
 
 
 def entry_key(scheme: Scheme, entry: Entry) -> str:

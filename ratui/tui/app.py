@@ -10,6 +10,7 @@ from ratui.terminal import Display, FrameCache
 from ratui.tui.actions import Keymap
 from ratui.tui.library import Library
 from ratui.tui.messages import Messages, language_of
+from ratui.tui.palette import THEME
 from ratui.tui.settings import Settings
 
 __all__ = ["RatuiApp"]
@@ -36,6 +37,8 @@ class RatuiApp(App[None]):
         settings: Settings | None = None,
     ) -> None:
         super().__init__()
+        self.register_theme(THEME)
+        self.theme = THEME.name
         study.check_rater(rater)
         settings = settings or Settings(language="en")
         self.keymap = Keymap(settings.keys, study.scheme)
