@@ -1,27 +1,36 @@
 """Film file → grey levels → crop. Knows nothing of scoring."""
 
-from ratui.imaging.film import LARGEST_SIDE, Film, Pixels, Window, check_header, read_film, read_header
+from ratui.imaging.film import LARGEST_SIDE, Contrast, Film, Pixels, Table, Window
 from ratui.imaging.grey import Box, automatic_window, crop, grey, stretch
+from ratui.imaging.look import PLAIN, Look, contrast_of, presets, render
+from ratui.imaging.read import check_header, read_film, read_header
 from ratui.imaging.register import AGREES, Alignment, Unaligned, register, warped
 from ratui.imaging.write import dicom_bytes, write_film
 
 __all__ = [
     "AGREES",
     "LARGEST_SIDE",
+    "PLAIN",
     "Alignment",
     "Box",
+    "Contrast",
     "Film",
+    "Look",
     "Pixels",
+    "Table",
     "Unaligned",
     "Window",
     "automatic_window",
     "check_header",
+    "contrast_of",
     "crop",
     "dicom_bytes",
     "grey",
+    "presets",
     "read_film",
     "read_header",
     "register",
+    "render",
     "stretch",
     "warped",
     "write_film",

@@ -12,7 +12,7 @@ from threading import Lock
 
 from PIL import Image
 
-from ratui.imaging import Box, Film, Window, automatic_window, crop, read_film
+from ratui.imaging import Box, Film, Look, read_film, render
 from ratui.study import FilmRecord, Study
 from ratui.terminal import Display
 
@@ -67,12 +67,7 @@ class Library:
     def image(self, view: View) -> Image.Image:
         """`view` as grey levels, mode ``L``. Raises FilmError."""
         film = self.film(view.case, view.film)
-        window: Window | None = None
-        if view.window == "film":
-            window = automatic_window(film)
-        elif view.window == "file":
-            window = film.window or automatic_window(film)
-        return crop(film, view.box, view.size, window)
+        return render(film, view.box, view.size, Look("file1" if view.window == "file" else view.window))
 
 
 def whole_box(record: FilmRecord, size: tuple[int, int], display: Display) -> Box:
