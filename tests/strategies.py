@@ -61,3 +61,15 @@ template = { IP1 = [0.7, 0.2, 0.1], MCP1 = [0.6, 0.5, 0.1] }
 def tiny_scheme() -> Scheme:
     """Two joints a side, three grades, one lasting and one healing finding: small enough to search exhaustively."""
     return parse_scheme(TINY_TOML, "tiny.toml")
+
+
+def small_scheme() -> Scheme:
+    """The tiny scheme with an erosion scale of four grades at MCP1, so that a change of three is possible."""
+    three = """[grades.three]
+0 = "none"
+1 = "some"
+2 = "much"
+3 = "all"
+[grades.two]"""
+    text = TINY_TOML.replace("[grades.two]", three).replace('ERO = "two", JSN', 'ERO = "three", JSN')
+    return parse_scheme(text, "small.toml")

@@ -5,7 +5,7 @@ Every change of a reading is one entry of its log; nothing here decides whether 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -63,9 +63,10 @@ def replay(log: Iterable[LogEntry]) -> Replay:
     notes: dict[str, str] = {}
     signed: datetime | None = None
     waiting: list[int] = []
+    idle: set[int] = set()
     broken = ""
     for number, entry in enumerate(log, start=1):
-        broken = _contradiction(entry, number, values, waiting)
+        broken = _contradiction(entry, number, values) or _wrong_undo(entry, waiting, idle)
         if broken:
             break
         for field, _, new in entry.changes:
@@ -75,7 +76,8 @@ def replay(log: Iterable[LogEntry]) -> Replay:
                 values[field] = new
         match entry.kind:
             case "undo":
-                waiting.pop()
+                if entry.undoes not in idle:
+                    waiting.pop()
             case "flag":
                 flags ^= {entry.site}
             case "note":
@@ -87,7 +89,10 @@ def replay(log: Iterable[LogEntry]) -> Replay:
             case "reopen":
                 signed = None
             case "enter" | "normal" | "same" | "clear":
-                waiting.append(number)
+                if entry.changes:
+                    waiting.append(number)
+                else:
+                    idle.add(number)
             case "regions":
                 pass
     return Replay(values, frozenset(flags), notes, signed, broken)
@@ -109,15 +114,24 @@ def setters(reading: Reading) -> Mapping[Field, LogEntry]:
     return here
 
 
-def _contradiction(entry: LogEntry, number: int, values: Mapping[Field, Entry], waiting: list[int]) -> str:
+def _contradiction(entry: LogEntry, number: int, values: Mapping[Field, Entry]) -> str:
     """Why `entry` can't be number `number` of a log that has led to `values`, or an empty text."""
     if entry.number != number:
         return f"entry {number} of the log is numbered {entry.number}"
-    if (entry.kind == "undo") != (entry.undoes is not None):
-        return f"entry {number} of the log is an undo by half"
-    if entry.kind == "undo" and (not waiting or waiting[-1] != entry.undoes):
-        return f"entry {number} of the log takes back what wasn't the last entry"
     for field, old, new in entry.changes:
         if values.get(field) != old or old == new:
             return f"entry {number} of the log changes what wasn't there"
+    return ""
+
+
+def _wrong_undo(entry: LogEntry, waiting: Sequence[int], idle: Container[int]) -> str:
+    """Why `entry` can't take back what it says, or an empty text.
+
+    `waiting` are the numbers of what can still be undone, the last one first in turn; `idle` those of entries that
+    changed nothing, which undo passes over today and took back in format 1.
+    """
+    if (entry.kind == "undo") != (entry.undoes is not None):
+        return f"entry {entry.number} of the log is an undo by half"
+    if entry.kind == "undo" and entry.undoes not in idle and (not waiting or waiting[-1] != entry.undoes):
+        return f"entry {entry.number} of the log takes back what wasn't the last entry"
     return ""

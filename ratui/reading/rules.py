@@ -105,12 +105,12 @@ def clear(reading: Reading, field: Field, *, at: datetime | None = None, key: st
 
 
 def undoable(reading: Reading) -> LogEntry | None:
-    """The entry that `undo` would take back, or None."""
+    """The entry that `undo` would take back, or None. One that changed nothing is passed over: undo always shows."""
     if reading.signed:
         return None
     undone = {entry.undoes for entry in reading.log}
     for entry in reversed(reading.log):
-        if entry.kind in ENTRIES and entry.number not in undone:
+        if entry.kind in ENTRIES and entry.changes and entry.number not in undone:
             return entry
     return None
 

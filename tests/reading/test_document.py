@@ -6,7 +6,20 @@ from typing import Any
 import pytest
 
 from ratui.errors import StoreError
-from ratui.reading import Field, Found, Graded, enter, from_document, normal, start, to_document, undo
+from ratui.reading import (
+    Field,
+    Found,
+    Graded,
+    enter,
+    flag,
+    from_document,
+    normal,
+    note,
+    replay,
+    start,
+    to_document,
+    undo,
+)
 from ratui.scheme import load_scheme
 
 SCHEME = load_scheme("mtss-hands")
@@ -17,6 +30,8 @@ def document() -> dict[str, Any]:
     r = normal(r, "L.PIP2", key="n")
     r = enter(r, Field("L.MCP2", "ERO", 0), Found("ankylosis"), key="a")
     r = undo(enter(r, Field("L.MCP2", "ERO", 1), Found("collapse"), key="c"), key="u")
+    r = note(flag(r, "L.MCP3", key="f"), "L.MCP2", "fused?")
+    r = enter(enter(r, Field("L.MCP4", "ERO", 0), Graded(0)), Field("L.MCP4", "ERO", 1), Graded(4), confirmed=True)
     return json.loads(json.dumps(to_document(r)))  # type: ignore[no-any-return]
 
 
@@ -24,7 +39,19 @@ def test_round_trip_through_json() -> None:
     reading = from_document(SCHEME, document())
     assert to_document(reading) == document()
     assert reading.score(Field("L.MCP2", "JSN", 0)) == 4
-    assert [entry.kind for entry in reading.log] == ["normal", "enter", "enter", "undo"]
+    assert [entry.kind for entry in reading.log] == [
+        "normal",
+        "enter",
+        "enter",
+        "undo",
+        "flag",
+        "note",
+        "enter",
+        "enter",
+    ]
+    assert reading.flags == {"L.MCP3"}
+    assert reading.notes == {"L.MCP2": "fused?"}
+    assert [entry.number for entry in reading.log if entry.confirmed] == [8]
 
 
 def test_a_typed_over_score_of_a_fixed_field_is_noticed() -> None:
@@ -42,6 +69,18 @@ def test_a_typed_over_score_of_a_fixed_field_is_noticed() -> None:
     [
         lambda d: d.pop("meta"),
         lambda d: d["meta"].update(format=99),
+        lambda d: d["meta"].update(format="2"),
+        lambda d: d["meta"].update(flags=["L.NOSE"]),
+        lambda d: d["meta"].update(flags=[]),
+        lambda d: d["meta"].update(notes={"L.MCP2": "another note"}),
+        lambda d: d["meta"].update(notes={"L.MCP2": "two\nlines"}),
+        lambda d: d["log"].pop(),
+        lambda d: d["log"].pop(0),
+        lambda d: d["log"].reverse(),
+        lambda d: d["log"][3].update(undoes=1),
+        lambda d: d["log"][3].update(undoes=None),
+        lambda d: d["log"][0]["changes"][0].update(old={"grade": 3}),
+        lambda d: d["log"][0]["changes"][0].update(new={"grade": 3}),
         lambda d: d["meta"].update(sites=["L.NOSE"]),
         lambda d: d["fields"].append({"site": "L.MCP9", "scale": "ERO", "time": 0, "grade": 1}),
         lambda d: d["fields"][0].update(grade=17),
@@ -61,3 +100,42 @@ def test_the_grade_is_stored_not_the_score() -> None:
     records = [record for record in document()["fields"] if record["site"] == "L.MCP2"]
     assert all("grade" not in record for record in records)
     assert Graded(5) not in from_document(SCHEME, document()).values.values()
+
+
+def of_format_1() -> dict[str, Any]:
+    """What the first version wrote: no flags, no notes, no word of what was confirmed."""
+    r = enter(start(SCHEME, "C-1", "anna", SCHEME.sites), Field("L.MCP2", "ERO", 0), Graded(1), key="1")
+    r = enter(r, Field("L.MCP2", "ERO", 0), Graded(1), key="1")
+    old = to_document(r)
+    old["meta"]["format"] = 1
+    del old["meta"]["flags"], old["meta"]["notes"]
+    # It took back an entry that had changed nothing, which undo passes over today.
+    old["log"].append({**old["log"][1], "number": 3, "kind": "undo", "key": "u", "undoes": 2})
+    for entry in old["log"]:
+        del entry["site"], entry["confirmed"]
+    return json.loads(json.dumps(old))  # type: ignore[no-any-return]
+
+
+def test_a_document_of_format_1_is_read_and_written_as_the_newest() -> None:
+    given = of_format_1()
+    reading = from_document(SCHEME, given)
+    assert given == of_format_1(), "the migration changed what it was given"
+    assert (reading.flags, reading.notes) == (frozenset(), {})
+    assert reading.score(Field("L.MCP2", "ERO", 0)) == 1
+    assert undo(reading).values == {}
+    assert to_document(reading)["meta"]["format"] == 2
+    assert from_document(SCHEME, to_document(reading)) == reading
+
+
+def test_a_newer_document_is_refused_with_what_to_do() -> None:
+    newer = document()
+    newer["meta"]["format"] = 3
+    with pytest.raises(StoreError, match=r"has format 3, this version reads up to 2\. Update ratui"):
+        from_document(SCHEME, newer, "anna/C-1.json")
+
+
+def test_the_log_alone_leads_to_the_fields() -> None:
+    reading = from_document(SCHEME, document())
+    told = replay(reading.log)
+    assert (told.values, told.flags, told.notes) == (reading.values, reading.flags, reading.notes)
+    assert told.broken == ""

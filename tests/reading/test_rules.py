@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ratui.errors import EntryRefused
+from ratui.errors import EntryRefused, Refusal
 from ratui.reading import (
     Field,
     Found,
@@ -15,14 +15,18 @@ from ratui.reading import (
     apply_regions,
     clear,
     enter,
+    flag,
     next_open,
     normal,
+    note,
     options,
+    refusal,
     reopen,
     same,
     sign,
     start,
     undo,
+    undoable,
 )
 from ratui.scheme import load_scheme
 
@@ -182,6 +186,98 @@ class TestUndo:
     def test_undo_brings_back_what_a_finding_replaced(self) -> None:
         before = enter(enter(reading(), at("ERO", 0), Graded(3)), at("ERO", 1), Graded(4))
         assert undo(enter(before, at("JSN", 0), COLLAPSE)).values == before.values
+
+    def test_what_changed_nothing_is_passed_over(self) -> None:
+        r = enter(enter(reading(), at("ERO", 0), Graded(1)), at("ERO", 0), Graded(1))
+        assert len(r.log) == 2
+        assert undo(r).values == {}
+        assert undoable(undo(r)) is None
+
+    def test_undo_leaves_flags_and_notes_alone(self) -> None:
+        r = note(flag(enter(reading(), at("ERO", 0), Graded(1)), "L.MCP3"), "L.MCP2", "margin?")
+        r = undo(r)
+        assert r.values == {}
+        assert r.flags == {"L.MCP3"}
+        assert r.notes == {"L.MCP2": "margin?"}
+        assert undoable(r) is None
+
+
+class TestFlagsAndNotes:
+    def test_the_same_key_sets_a_flag_and_takes_it_away(self) -> None:
+        r = flag(reading(), "L.MCP2", at=NOW, key="f")
+        assert r.flags == {"L.MCP2"}
+        assert (r.log[-1].kind, r.log[-1].site, r.log[-1].at, r.log[-1].key) == ("flag", "L.MCP2", NOW, "f")
+        assert flag(r, "L.MCP2").flags == set()
+
+    def test_a_note_is_one_clean_line(self) -> None:
+        r = note(reading(), "L.MCP2", "  erosion at the\n radial\tmargin? ")
+        assert r.notes == {"L.MCP2": "erosion at the radial margin?"}
+        assert r.log[-1].note == "erosion at the radial margin?"
+        assert "\x1b" not in note(r, "L.MCP2", "\x1b[2J").notes["L.MCP2"]
+        assert len(note(r, "L.MCP2", "x" * 500).notes["L.MCP2"]) == 200
+
+    def test_an_empty_text_removes_it_and_the_same_text_leaves_no_trace(self) -> None:
+        r = note(reading(), "L.MCP2", "margin?")
+        assert note(r, "L.MCP2", " margin? ") is r
+        assert note(r, "L.MCP2", " ").notes == {}
+        assert [entry.note for entry in note(r, "L.MCP2", "").log] == ["margin?", ""]
+
+    def test_both_name_a_site_of_the_reading(self) -> None:
+        for command in (lambda: flag(reading(), "L.NOSE"), lambda: note(reading(), "L.NOSE", "big")):
+            with pytest.raises(EntryRefused, match="not part of this reading"):
+                command()
+
+
+class TestRefusals:
+    def test_kind_and_parameters_are_for_the_screen_the_text_is_plain_english(self) -> None:
+        r = enter(reading(), at("ERO", 0), ANKYLOSIS)
+        cases = {
+            "fixed": (at("ERO", 0), Graded(1), {"id": "ankylosis", "label": "ankylosis"}, "fixed by ankylosis"),
+            "does_not_heal": (
+                at("ERO", 1),
+                Graded(1),
+                {"id": "ankylosis", "label": "ankylosis"},
+                "ankylosis does not heal",
+            ),
+            "out_of_range": (
+                at("JSN", 1),
+                Graded(5),
+                {"scale": "JSN", "maximum": 4},
+                "JSN here goes from 0 to 4",
+            ),
+            "sets_nothing": (at("ERO", 0, "L.IP1"), SUBLUXATION, {}, "sets no score here"),
+            "no_finding": (at("ERO", 0), Found("unheard"), {}, "no such finding"),
+            "no_reason": (at("ERO", 0), NotAssessable("unheard"), {}, "no such reason"),
+        }
+        for kind, (field, entry, parameters, text) in cases.items():
+            why = refusal(r, field, entry)
+            assert why == Refusal(kind, parameters)  # type: ignore[arg-type]
+            assert str(why) == text
+            with pytest.raises(EntryRefused) as caught:
+                enter(r, field, entry)
+            assert caught.value.refusal == why
+            assert text in str(caught.value)
+
+    def test_a_command_says_that_the_reading_is_signed_before_anything_else(self) -> None:
+        r = reading()
+        for site in r.sites:
+            r = normal(r, site.key)
+        signed = sign(r, at=NOW)
+        for command in (
+            lambda: undo(signed),
+            lambda: clear(signed, at("ERO", 0)),
+            lambda: same(signed, at("ERO", 0)),
+            lambda: normal(signed, "L.MCP2"),
+            lambda: flag(signed, "L.MCP2"),
+            lambda: note(signed, "L.MCP2", "margin?"),
+        ):
+            with pytest.raises(EntryRefused) as caught:
+                command()
+            assert caught.value.refusal == Refusal("signed")
+
+    def test_one_open_field_is_spoken_of_as_one(self) -> None:
+        assert str(Refusal("still_open", {"count": 1})) == "1 field is still open"
+        assert str(Refusal("still_open", {"count": 2})) == "2 fields are still open"
 
 
 class TestSigning:

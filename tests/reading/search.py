@@ -1,0 +1,185 @@
+"""An exhaustive search of one joint: every act in every state, each compared with the specification.
+
+Complete for what one joint can do; joints don't touch each other, which the walk over several joints watches.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ratui import reading as rd
+from ratui.errors import EntryRefused
+from ratui.reading import Entry, Field, Graded, Reading, Slot
+from ratui.scheme import Scheme
+from tests.reading.spec import Spec, State
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+Absent = frozenset[int]
+ABSENT: tuple[Absent, ...] = (frozenset(), frozenset({0}), frozenset({1}), frozenset({0, 1}))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the search went through: the values of the joint with the time points that lack it, and how many acts."""
+
+    states: frozenset[tuple[State, Absent]]
+    acts: int
+
+
+def search(spec: Spec) -> Found:
+    """Breadth first from the empty reading over every act. Raises AssertionError where an act isn't as specified."""
+    queue = deque([(spec.empty, ABSENT[0])])
+    seen, acts = set(queue), 0
+    while queue:
+        state, absent = queue.popleft()
+        for reached in _acts(spec, state, absent):
+            acts += 1
+            if reached not in seen:
+                seen.add(reached)
+                queue.append(reached)
+    return Found(frozenset(seen), acts)
+
+
+def valid(spec: Spec) -> frozenset[tuple[State, Absent]]:
+    """Every state that can be, with each set of time points whose film may lack the joint then."""
+    return frozenset(
+        (state, absent) for state in spec.valid for absent in ABSENT if spec.regions(state, (), absent) == state
+    )
+
+
+def answered(spec: Spec) -> frozenset[State]:
+    """Every complete state that answering alone leads to: always the field asked for, never going back."""
+    ended: set[State] = set()
+    queue: deque[tuple[State, Field | None]] = deque([(spec.empty, None)])
+    seen = set(queue)
+    while queue:
+        state, last = queue.popleft()
+        here = reading(spec, state)
+        field = rd.next_open(here, last)
+        if field is None:
+            ended.add(state)
+            continue
+        for entry in rd.options(here, field).entries:
+            after = (values(spec, rd.enter(here, field, entry)), field)
+            if after not in seen:
+                seen.add(after)
+                queue.append(after)
+    return frozenset(ended)
+
+
+def reading(spec: Spec, state: State, absent: Absent = ABSENT[0]) -> Reading:
+    """A reading of the one joint in `state`, with no past."""
+    filled: dict[Field, Entry] = {f: v for f, v in zip(spec.fields, state, strict=True) if v is not None}
+    slots = frozenset(Slot(spec.site.key, time) for time in absent)
+    return Reading(spec.scheme, "C-1", "anna", (spec.site,), spec.order, spec.blinded, filled, absent=slots)
+
+
+def values(spec: Spec, of: Reading) -> State:
+    """The state that `of` is in."""
+    assert set(of.values) <= set(spec.fields)
+    return tuple(of.values.get(field) for field in spec.fields)
+
+
+def _acts(spec: Spec, state: State, absent: Absent) -> Iterator[tuple[State, Absent]]:
+    here = reading(spec, state, absent)
+    assert rd.problems(here) == (), (state, absent)
+    assert (rd.next_open(here) is None) == (None not in state)
+    for place, field in enumerate(spec.fields):
+        offered = rd.options(here, field)
+        entries = set(offered.entries)
+        for entry in spec.vocabulary:
+            wanted = spec.entered(state, place, entry, absent)
+            assert (entry in entries) == (wanted is not None), (state, absent, field, entry)
+            step = spec.step(state, wanted) if wanted else None
+            doubt = rd.unlikely(here, field, entry)
+            assert (doubt and (doubt.kind, doubt.size, spec.fields.index(doubt.field))) == step, (state, field, entry)
+            after = _act(spec, here, state, wanted, lambda r, f=field, e=entry: rd.enter(r, f, e, confirmed=True))  # type: ignore[misc]
+            if after is not None:
+                assert after.log[-1].confirmed == (step is not None)
+                yield values(spec, after), absent
+        for command, allowed, wanted in (
+            (rd.clear, offered.clear, spec.cleared(state, place, absent)),
+            (rd.same, offered.same, spec.same(state, place, absent)),
+        ):
+            assert allowed == (wanted is not None), (command.__name__, state, absent, field)
+            after = _act(spec, here, state, wanted, lambda r, f=field, c=command: c(r, f))  # type: ignore[misc]
+            if after is not None:
+                yield values(spec, after), absent
+        assert offered.normal == (spec.normal(state) is not None)
+    wanted = spec.normal(state)
+    doubt = rd.unlikely_normal(here, spec.site.key)
+    step = spec.step(state, wanted) if wanted else None
+    assert (doubt and (doubt.kind, doubt.size, spec.fields.index(doubt.field))) == step, ("normal", state)
+    after = _act(spec, here, state, wanted, lambda r: rd.normal(r, spec.site.key))
+    if after is not None:
+        yield values(spec, after), absent
+    for now in ABSENT:
+        slots = {Slot(spec.site.key, time) for time in now}
+        moved = values(spec, rd.apply_regions(here, slots))
+        assert moved == spec.regions(state, absent - now, now - absent), (state, absent, now)
+        yield moved, now
+    _signing(spec, here, complete=None not in state)
+
+
+def _act(
+    spec: Spec, here: Reading, state: State, wanted: State | None, act: Callable[[Reading], Reading]
+) -> Reading | None:
+    """The reading after `act`: as `wanted`, and undone exactly, also where the films changed meanwhile."""
+    try:
+        after = act(here)
+    except EntryRefused:
+        assert wanted is None, ("refused", state, wanted)
+        assert len(here.log) == 0
+        return None
+    assert wanted is not None, ("not refused", state)
+    assert values(spec, after) == wanted, (state, values(spec, after), wanted)
+    if wanted == state:
+        assert rd.undoable(after) is None, "nothing changed, yet it can be undone"
+        return after
+    assert values(spec, rd.undo(after)) == state
+    absent = {slot.time for slot in here.absent}
+    for gone in set(spec.order) - absent:
+        meanwhile = rd.apply_regions(after, {*here.absent, Slot(spec.site.key, gone)})
+        back = rd.undo(meanwhile)
+        assert values(spec, back) == spec.regions(state, (), {gone}), ("undone off the film", state, wanted, gone)
+        assert values(spec, rd.apply_regions(back, here.absent)) == spec.regions(state, {gone}, ())
+    return after
+
+
+def _signing(spec: Spec, here: Reading, *, complete: bool) -> None:
+    """Signed only when complete, then closed to every act until it is reopened."""
+    try:
+        signed = rd.sign(here, at=NOW)
+    except EntryRefused:
+        assert not complete
+        return
+    assert complete
+    assert rd.problems(signed) == ()
+    for field in spec.fields:
+        assert rd.options(signed, field) == rd.Options()
+    key = spec.site.key
+    acts: tuple[Callable[[], Reading], ...] = (
+        lambda: rd.enter(signed, spec.fields[0], Graded(0)),
+        lambda: rd.clear(signed, spec.fields[0]),
+        lambda: rd.normal(signed, key),
+        lambda: rd.flag(signed, key),
+        lambda: rd.note(signed, key, "a line"),
+        lambda: rd.undo(signed),
+        lambda: rd.sign(signed, at=NOW),
+    )
+    for act in acts:
+        try:
+            act()
+        except EntryRefused:
+            continue
+        raise AssertionError("a signed reading changed")
+    assert rd.reopen(signed, "again").signed is None
+
+
+def specs(scheme: Scheme, joint: str) -> tuple[Spec, Spec]:
+    """`joint` of the left side where the order is known, and where it is hidden."""
+    site = next(site for site in scheme.sites if site.key == f"L.{joint}")
+    return Spec(scheme, site), Spec(scheme, site, blinded=True)

@@ -1,0 +1,173 @@
+"""What the rules of entry must do at one joint, said another way: an entry leads to the closest reading that can be.
+
+It shares nothing with `ratui.reading` but the values. Valid states are built up, not tested for; the effect of an entry
+is found by trying what could change. Slow and plain on purpose: the rules are measured against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+from itertools import product
+from typing import TypeAlias
+
+from ratui.reading import Entry, Field, Found, Graded, NotAssessable
+from ratui.scheme import Finding, Scheme, Site
+
+State: TypeAlias = tuple[Entry | None, ...]
+"""The values of a joint's fields, in the order in which they are asked for."""
+Step: TypeAlias = tuple[str, int, int]
+"""A step between time points that is asked for twice: kind, size, the place of the field it is told of."""
+
+
+class Spec:
+    """One joint at two time points, in a study whose readers know the order, or don't."""
+
+    def __init__(self, scheme: Scheme, site: Site, *, order: tuple[int, int] = (0, 1), blinded: bool = False) -> None:
+        self.scheme, self.site, self.order, self.blinded = scheme, site, order, blinded
+        self.fields = tuple(Field(site.key, scale, time) for scale in site.joint.grades for time in order)
+        self._findings = {finding.id: finding for finding in scheme.findings}
+        self._whole = {reason.id for reason in scheme.reasons if reason.whole_joint}
+        self._outside = NotAssessable(next(r.id for r in scheme.reasons if r == scheme.outside))
+        self._at = {time: tuple(i for i, f in enumerate(self.fields) if f.time == time) for time in order}
+        self.entered = lru_cache(maxsize=None)(self._entered)
+        self.cleared = lru_cache(maxsize=None)(self._cleared)
+        self.valid = frozenset(self._valid())
+
+    @property
+    def empty(self) -> State:
+        return (None,) * len(self.fields)
+
+    @property
+    def vocabulary(self) -> tuple[Entry, ...]:
+        """Everything that a rater could try to enter, and some that no scheme knows."""
+        grades = {grade.value for scale in self.site.joint.grades.values() for grade in scale}
+        return (
+            *(Graded(grade) for grade in sorted(grades | {-1, max(grades) + 1})),
+            *(Found(id) for id in (*self._findings, "unheard")),
+            *(NotAssessable(reason.id) for reason in self.scheme.reasons),
+            NotAssessable("unheard"),
+        )
+
+    def contents(self, place: int) -> frozenset[Entry | None]:
+        """All that field `place` holds in some valid state."""
+        return frozenset(state[place] for state in self.valid)
+
+    # What an act leads to; None where it must be refused.
+
+    def _entered(self, state: State, place: int, entry: Entry, absent: frozenset[int]) -> State | None:
+        time = self.fields[place].time
+        if time in absent or (isinstance(entry, Graded) and self._held(state[place])):
+            return None
+        free = {
+            i: {state[i], None, entry} if field.time == time else {state[i], None}
+            for i, field in enumerate(self.fields)
+            if field.time == time or (field.time > time and not self.blinded and field.time not in absent)
+        }
+        wanted = self._at[time] if isinstance(entry, Found) else (place,)
+        return self._closest(state, free, lambda new: any(new[i] == entry for i in wanted))
+
+    def _cleared(self, state: State, place: int, absent: frozenset[int]) -> State | None:
+        if state[place] is None or self.fields[place].time in absent:
+            return None
+        free = {i: {state[i], None} for i in self._at[self.fields[place].time]}
+        return self._closest(state, free, lambda new: new[place] is None)
+
+    def normal(self, state: State) -> State | None:
+        filled = tuple(Graded(0) if value is None else value for value in state)
+        return filled if filled != state and filled in self.valid else None
+
+    def same(self, state: State, place: int, absent: frozenset[int]) -> State | None:
+        twin = state[self.twin(place)]
+        if self.blinded or twin is None or twin == state[place]:
+            return None
+        return self.entered(state, place, twin, absent)
+
+    def regions(self, state: State, before: Collection[int], now: Collection[int]) -> State:
+        """`state` after the films turned out to lack the joint at the time points `now`, `before` them at others."""
+        return tuple(
+            self._outside if field.time in now else None if field.time in before else value
+            for field, value in zip(self.fields, state, strict=True)
+        )
+
+    def step(self, before: State, after: State) -> Step | None:
+        """What of the change from `before` to `after` is asked for twice: the biggest, the first in order of asking."""
+        worst: Step | None = None
+        for place, field in enumerate(self.fields):
+            twin = self.twin(place)
+            here, there = self.score(after, place), self.score(after, twin)
+            if before[place] == after[place] or here is None or there is None:
+                continue
+            size = abs(here - there)
+            fell = (here < there) if field.time > self.fields[twin].time else (here > there)
+            kind = "fall" if fell and not self.blinded else "jump"
+            if size >= (1 if kind == "fall" else 3) and (worst is None or size > worst[1]):
+                worst = (kind, size, place)
+        return worst
+
+    def score(self, state: State, place: int) -> int | None:
+        value, scale = state[place], self.fields[place].scale
+        if isinstance(value, Graded):
+            return value.grade
+        if isinstance(value, Found):
+            sets = self._findings[value.finding].sets[scale]
+            return max(grade.value for grade in self.site.joint.grades[scale]) if sets == "max" else sets
+        return None
+
+    def twin(self, place: int) -> int:
+        return place + 1 if place % 2 == 0 else place - 1
+
+    # What can be.
+
+    def _valid(self) -> Iterator[State]:
+        for first, second in product(self._slot(), repeat=2):
+            slots = dict(zip(self.order, (first, second), strict=True))
+            if self.blinded or not self._lasts(slots[0]) or self._may_follow(slots[1]):
+                yield tuple(slots[field.time][i // 2] for i, field in enumerate(self.fields))
+
+    def _slot(self) -> Iterator[tuple[Entry | None, ...]]:
+        """Everything that the fields of one time point can hold together, scale by scale."""
+        alone: list[list[Entry | None]] = [
+            [
+                None,
+                *(Graded(grade.value) for grade in grades),
+                *(NotAssessable(reason.id) for reason in self.scheme.reasons if not reason.whole_joint),
+            ]
+            for grades in self.site.joint.grades.values()
+        ]
+        yield from product(*alone)
+        for finding in self.scheme.findings:
+            sets = [scale in finding.sets for scale in self.site.joint.grades]
+            if any(sets):
+                yield from product(*([Found(finding.id)] if s else one for s, one in zip(sets, alone, strict=True)))
+        for reason in self._whole:
+            yield tuple(NotAssessable(reason) for _ in alone)
+
+    def _lasting(self, value: Entry | None) -> Finding | None:
+        found = self._findings[value.finding] if isinstance(value, Found) else None
+        return found if found and not found.heals else None
+
+    def _lasts(self, slot: Iterable[Entry | None]) -> bool:
+        return any(self._lasting(value) for value in slot)
+
+    def _may_follow(self, slot: Iterable[Entry | None]) -> bool:
+        return all(value is None or isinstance(value, NotAssessable) or self._lasting(value) for value in slot)
+
+    def _held(self, value: Entry | None) -> bool:
+        return isinstance(value, Found) or (isinstance(value, NotAssessable) and value.reason in self._whole)
+
+    def _closest(self, state: State, free: dict[int, set[Entry | None]], wanted: object) -> State | None:
+        """The valid state nearest to `state` that is `wanted` and differs in `free` fields only; None where there is none.
+
+        Nearest: fewest fields changed, then fewest of them filled rather than opened. There is never a second one.
+        """
+        choices = [free.get(place, {value}) for place, value in enumerate(state)]
+        reached = [new for new in product(*choices) if new in self.valid and wanted(new)]  # type: ignore[operator]
+
+        def distance(new: State) -> tuple[int, int]:
+            changed = [new[i] for i in range(len(state)) if new[i] != state[i]]
+            return len(changed), sum(value is not None for value in changed)
+
+        nearest = sorted(reached, key=distance)
+        assert len(nearest) < 2 or distance(nearest[0]) < distance(nearest[1]), "two readings are equally close"
+        return nearest[0] if nearest else None
