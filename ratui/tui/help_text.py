@@ -68,8 +68,8 @@ def _grades(scheme: Scheme, t: Messages) -> list[Section]:
 def _findings(scheme: Scheme, t: Messages) -> Section:
     rows = []
     for finding in scheme.findings:
-        lasting = "" if finding.heals else f" {t('help.lasting')}"
-        rows.append((finding.key, f"{t.of_scheme(finding.label)}: {t.of_scheme(finding.meaning)}{lasting}"))
+        text = t("help.finding", label=t.of_scheme(finding.label), meaning=t.of_scheme(finding.meaning))
+        rows.append((finding.key, text if finding.heals else f"{text} {t('help.lasting')}"))
     return Section(t("help.findings"), tuple(rows))
 
 

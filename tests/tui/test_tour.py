@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from ratui.demo.sample import TOUR, own_copy, sample_folder
 from ratui.reading import Field
@@ -28,8 +29,12 @@ def test_it_has_six_keys_all_of_them_real() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_step_has_words_that_name_its_key(language: str) -> None:
+    t = Messages(language)
     for step in STEPS:
-        assert "<key>" in Messages(language)(f"tour.{step.name}", key="<key>")
+        text = t(f"tour.{step.name}", key="0–5")
+        assert "0–5" in text
+        assert cell_len(text) <= 70, "one line of a terminal of 80 columns"
+    assert cell_len(t("tour.ended")) <= 76
 
 
 async def test_each_key_brings_the_next_and_what_was_seen_is_kept(tmp_path: Path) -> None:
@@ -101,7 +106,7 @@ async def test_a_changed_key_is_the_one_that_is_asked_for(tmp_path: Path) -> Non
         await settle(pilot)
         await pilot.press("1")
         await settle(pilot)
-        assert "Press U" in cells(pilot)
+        assert "It is saved. U" in cells(pilot)
         await pilot.press("U")
         await settle(pilot)
         assert "3/6" in cells(pilot)
