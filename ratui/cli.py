@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,6 +17,7 @@ _FOLDER = click.Path(path_type=Path)
 _GRAPHICS = click.option(
     "--graphics", default="auto", show_default=True, help="auto, kitty, sixel or halfcell: how films are shown."
 )
+_LANGUAGE = click.option("--lang", "language", help="en or ja, whatever the settings and the environment say.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,9 +86,10 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
 @click.option("--rater", required=True, help="Who reads.")
 @click.option("--case", help="Open this case at once.")
 @_GRAPHICS
-def read(study: Path, rater: str, case: str | None, graphics: str) -> None:
+@_LANGUAGE
+def read(study: Path, rater: str, case: str | None, graphics: str, language: str | None) -> None:
     """Read the cases of STUDY."""
-    _run_app(study, rater, case, graphics)
+    _run_app(study, rater, case, graphics, language)
 
 
 @commands.command()
@@ -108,17 +112,29 @@ def status(study: Path) -> None:
 
 
 @commands.command()
-def keys() -> None:
+@_LANGUAGE
+@click.option(
+    "--card", is_flag=True, help="One page for a rater to print, as Markdown: keys, grades, findings, reasons."
+)
+@click.option("--scheme", default="mtss-hands", show_default=True, help="The card's scheme: a name or a .toml file.")
+def keys(language: str | None, card: bool, scheme: str) -> None:
     """List every action with its key, after the changes in the user's settings."""
     from ratui.tui.actions import Keymap, shown_key
     from ratui.tui.messages import Messages, language_of
-    from ratui.tui.settings import read_settings, settings_file
+    from ratui.tui.settings import read_settings
 
     settings = read_settings()
-    t = Messages(language_of(wanted=settings.language))
-    for action in Keymap(settings.keys).actions:
+    t = Messages(language_of(wanted=language or settings.language))
+    if card:
+        from ratui.scheme import load_scheme
+        from ratui.tui.card import rater_card
+
+        loaded = load_scheme(scheme)
+        click.echo(rater_card(loaded, Keymap(settings.keys, loaded, source=str(settings.source)), t), nl=False)
+        return
+    for action in Keymap(settings.keys, source=str(settings.source)).actions:
         click.echo(f"{action.id:<26} {shown_key(action.key):<10} {action.help(t)}")
-    click.echo(f'\nChange one in {clean(settings_file(), 200)}: [keys], then "scoring.undo" = "U"')
+    click.echo(f"\n{t('card.change', file=clean(settings.source, 200))}")
 
 
 @commands.command()
@@ -127,17 +143,18 @@ def keys() -> None:
 @click.option("--minutes", default=5.5, show_default=True, help="Headless: how long to train, both models together.")
 @click.option("--seed", default=1, show_default=True, help="Headless: of the phantoms, the raters and the training.")
 @_GRAPHICS
-def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphics: str) -> None:
+@_LANGUAGE
+def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphics: str, language: str | None) -> None:
     """Read a case of the sample study; what you enter goes into a copy of your own.
 
     With --headless: phantom study, simulated readings, both models, report and proposals, without a person.
     """
     if headless is None:
-        from ratui.demo.sample import own_copy
+        from ratui.demo.sample import TOUR, own_copy
 
         study, rater, case = own_copy()
         click.echo(f"the sample study is at {clean(study, 200)}")
-        _run_app(study, rater, case, graphics)
+        _run_app(study, rater, case, graphics, language, tour=study / TOUR)
         return
     from ratui.demo.headless import run
 
@@ -145,7 +162,9 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
     click.echo(run(headless, patients=patients, minutes=minutes, seed=seed, progress=bar))
 
 
-def _run_app(folder: Path, rater: str, case: str | None, graphics: str) -> None:
+def _run_app(
+    folder: Path, rater: str, case: str | None, graphics: str, language: str | None, *, tour: Path | None = None
+) -> None:
     from ratui.study import Study
     from ratui.terminal import probe
 
@@ -154,10 +173,17 @@ def _run_app(folder: Path, rater: str, case: str | None, graphics: str) -> None:
     if case is not None:
         study.case(case)
     from ratui.tui import RatuiApp
+    from ratui.tui.palette import has_colours
     from ratui.tui.settings import read_settings
+    from ratui.tui.tour import Tour
 
     settings = read_settings()
-    app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings)
+    if language:
+        settings = replace(settings, language=language)
+    if not has_colours():
+        os.environ["NO_COLOR"] = "1"  # where colours are nothing, Textual and the style sheets use reverse and bold
+    guide = Tour(tour) if tour else None
+    app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings, tour=guide)
     app.run()
     click.echo(f"films were shown as {app.graphics.protocol}: {app.graphics.why}")
 

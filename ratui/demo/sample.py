@@ -11,10 +11,13 @@ import ratui
 from ratui.errors import StudyError
 from ratui.study import Study
 
-__all__ = ["READER", "own_copy", "sample_folder"]
+__all__ = ["READER", "TOUR", "own_copy", "sample_folder"]
 
 READER = "you"
 """The rater of the sample study who has cases left to read."""
+
+TOUR = "tour.json"
+"""The file, in the copy alone, that keeps how much of the tour was seen."""
 
 
 def sample_folder() -> Path:

@@ -15,7 +15,18 @@ from ratui.reading import Entry, Found, Graded, NotAssessable, Options
 from ratui.scheme import Scheme
 from ratui.tui.messages import Messages
 
-__all__ = ["ACTIONS", "Action", "Keymap", "entry_key", "entry_keys", "key_name", "shown_key"]
+__all__ = [
+    "ACTIONS",
+    "RESERVED",
+    "TAKES_ENTRIES",
+    "TYPED_INTO",
+    "Action",
+    "Keymap",
+    "entry_key",
+    "entry_keys",
+    "key_name",
+    "shown_key",
+]
 
 TAKES_ENTRIES = ("scoring",)
 """Screens where grades and findings are entered: their keys are taken there."""

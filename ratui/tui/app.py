@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING, cast
+
 from textual.app import App
 from textual.binding import Binding
+from textual.command import CommandPalette
 
+from ratui.errors import SettingsError
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache
 from ratui.tui.actions import Keymap
+from ratui.tui.commands import Commands
 from ratui.tui.library import Library
 from ratui.tui.messages import Messages, language_of
 from ratui.tui.palette import THEME
-from ratui.tui.settings import Settings
+from ratui.tui.screens.base import KeyScreen
+from ratui.tui.settings import Settings, keep_language
+from ratui.tui.tour import Tour
+
+if TYPE_CHECKING:
+    from ratui.tui.screens.worklist import WorklistScreen
 
 __all__ = ["RatuiApp"]
 
 
 class RatuiApp(App[None]):
-    """Reads `study` as `rater`. `case` is opened at once where given.
+    """Reads `study` as `rater`. `case` is opened at once where given; a `tour` is shown until it has been seen.
 
     Raises StudyError for an unknown rater, SettingsError and SchemeError for keys that clash.
     """
 
     CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS = [Binding("ctrl+q", "quit", "quit", show=False, priority=True)]  # noqa: RUF012 - Textual's own way
+    COMMANDS = {Commands}  # noqa: RUF012 - Textual's own way
+    BINDINGS = [Binding("ctrl+q", "quit", "quit", show=False, priority=True)]  # noqa: RUF012
     TITLE = "ratui"
 
     def __init__(
@@ -35,19 +46,22 @@ class RatuiApp(App[None]):
         *,
         case: str | None = None,
         settings: Settings | None = None,
+        tour: Tour | None = None,
     ) -> None:
         super().__init__()
         self.register_theme(THEME)
         self.theme = THEME.name
         study.check_rater(rater)
         settings = settings or Settings(language="en")
-        self.keymap = Keymap(settings.keys, study.scheme)
+        self.keymap = Keymap(settings.keys, study.scheme, source=str(settings.source or "[keys]"))
         self.t = Messages(language_of(wanted=settings.language))
         self.study = study
         self.rater = rater
         self.graphics = display
         self.library = Library(study)
         self.frames = FrameCache()
+        self.tour = tour
+        self._settings = settings
         self._first_case = case
 
     def on_mount(self) -> None:
@@ -61,3 +75,41 @@ class RatuiApp(App[None]):
     def on_unmount(self) -> None:
         if self._driver is not None:
             self._driver.write(self.frames.forget_all())
+
+    def action_command_palette(self) -> None:
+        """The list of commands, on every screen that has some."""
+        if isinstance(self.screen, KeyScreen):
+            self.push_screen(CommandPalette(placeholder=self.t("commands.search"), id="--command-palette"))
+
+    async def speak(self, language: str) -> None:
+        """Says everything in `language` from now on, and next time too where there is a place to keep that."""
+        self.t = Messages(language)
+        for screen in self.screen_stack:
+            if isinstance(screen, KeyScreen):
+                await screen.retell()
+        if isinstance(self.screen, KeyScreen) and self._settings.source is not None:
+            try:
+                keep_language(language, self._settings.source)
+                self.screen.say(self.t("commands.kept"))
+            except SettingsError as error:
+                self.screen.say(str(error))
+
+    async def go_to_case(self, case: str) -> None:
+        """Leaves what is open, as Esc would, and opens `case`; stays where a screen doesn't let itself be left yet."""
+        worklist = self.screen_stack[1]
+        while (screen := self.screen) is not worklist:
+            if not isinstance(screen, KeyScreen):
+                return
+            screen.perform("leave")
+            if self.screen is screen:
+                return
+            while screen.is_running:  # it holds its reading's lock until it is gone
+                await asyncio.sleep(0.01)
+        cast("WorklistScreen", worklist).open_case(case)
+
+    def show_tour(self) -> None:
+        """Begins the tour anew."""
+        if self.tour is not None:
+            self.tour.again()
+            if isinstance(self.screen, KeyScreen):
+                self.screen.guide()

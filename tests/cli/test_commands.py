@@ -1,5 +1,6 @@
 """The command line: what works, and that every mistake is one message with an exit code that isn't 0."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,41 @@ class TestTrainerMistakes:
     def test_a_folder_that_is_no_run(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         assert "no such checkpoint" in fails("propose", study.path, "--detector", tmp_path, module="trainer")
+
+
+class TestKeys:
+    def keys(self, home: Path, *arguments: object, settings: str = "") -> subprocess.CompletedProcess[str]:
+        (home / "ratui").mkdir(exist_ok=True)
+        (home / "ratui" / "settings.toml").write_text(settings, encoding="utf-8")
+        environment = {**os.environ, "XDG_CONFIG_HOME": str(home), "LC_ALL": "C.UTF-8"}
+        command = [sys.executable, "-m", "ratui", "keys", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, encoding="utf-8")
+
+    def test_lists_the_keys_after_the_users_changes(self, tmp_path: Path) -> None:
+        done = self.keys(tmp_path, settings='[keys]\n"scoring.undo" = "U"\n')
+        assert done.returncode == 0, done.stderr
+        line = next(line for line in done.stdout.splitlines() if line.startswith("scoring.undo"))
+        assert line.split()[1] == "U"
+        assert "settings.toml" in done.stdout
+
+    def test_in_the_language_of_the_settings_or_of_the_option(self, tmp_path: Path) -> None:
+        assert "取り消す" in self.keys(tmp_path, settings='language = "ja"').stdout
+        assert "取り消す" not in self.keys(tmp_path, "--lang", "en", settings='language = "ja"').stdout
+        assert "取り消す" in self.keys(tmp_path, "--lang", "ja").stdout
+
+    def test_a_clash_is_one_message_that_names_file_and_both_actions(self, tmp_path: Path) -> None:
+        done = self.keys(tmp_path, settings='[keys]\nscoring.undo = "n"\n')
+        assert done.returncode == 1
+        for name in ("settings.toml", "scoring.undo", "scoring.normal"):
+            assert name in done.stderr
+
+    def test_an_unknown_language_is_one_message(self, tmp_path: Path) -> None:
+        for done in (self.keys(tmp_path, "--lang", "xx"), self.keys(tmp_path, settings='language = "xx"')):
+            assert done.returncode == 1
+            assert "en, ja" in done.stderr
+            assert "Traceback" not in done.stderr
+
+    def test_the_card_is_markdown_with_the_users_keys(self, tmp_path: Path) -> None:
+        done = self.keys(tmp_path, "--card", "--scheme", "fingers", settings='[keys]\n"scoring.undo" = "U"\n')
+        assert done.stdout.startswith("# ")
+        assert "<kbd>U</kbd>" in done.stdout

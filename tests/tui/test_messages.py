@@ -8,6 +8,7 @@ import pytest
 
 import ratui.tui
 from ratui.errors import SettingsError
+from ratui.scheme import load_scheme
 from ratui.tui.actions import ACTIONS
 from ratui.tui.messages import LANGUAGES, Messages, language_of
 
@@ -48,6 +49,39 @@ def test_one_of_a_thing_has_a_text_of_its_own_where_there_is_one() -> None:
     t._texts.update({"x.left": "{count} are left", "x.left_one": "one is left"})
     assert t("x.left", count=2) == "2 are left"
     assert t("x.left", count=1) == "one is left"
+
+
+@pytest.mark.parametrize("name", ["fingers", "mtss-hands", "mtss"])
+def test_every_text_of_a_shipped_scheme_is_there_in_japanese(name: str) -> None:
+    t, scheme = Messages("ja"), load_scheme(name)
+    said = {scheme.title, *(part.label for part in scheme.parts), *(view.label for view in scheme.views.values())}
+    said |= {text for finding in scheme.findings for text in (finding.label, finding.meaning)}
+    said |= {reason.label for reason in scheme.reasons}
+    said |= {grade.meaning for joint in scheme.joints for grades in joint.grades.values() for grade in grades}
+    said |= {text for joint in scheme.joints for text in (joint.label, joint.group)}
+    international = re.compile(r"(IP|PIP|MCP|CMC|MTP)\d?")
+    missing = {text for text in said if not international.fullmatch(text) and t.of_scheme(text) == text}
+    assert not missing
+
+
+def test_no_line_of_the_scheme_texts_is_for_nothing() -> None:
+    schemes = [load_scheme(name) for name in ("fingers", "mtss-hands", "mtss")]
+    for text in Messages("ja")._scheme:
+        assert any(f'"{text}"' in scheme.source for scheme in schemes), text
+
+
+# Texts that are the same in both languages, or are empty: names of keys, scales, arrows.
+_SAME = re.compile(r"[\W\dA-Z_]*|[\W\d_]*(\{\w+\}[\W\d_]*)+|[A-Za-z]+ \{\w+\}")
+
+
+def test_no_japanese_text_was_left_in_english() -> None:
+    english, japanese = Messages("en"), Messages("ja")
+    left = {
+        id
+        for id in english.ids
+        if japanese._texts[id] == english._texts[id] and not _SAME.fullmatch(english._texts[id])
+    }
+    assert not left
 
 
 class TestTheLanguage:

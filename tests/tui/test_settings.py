@@ -90,7 +90,15 @@ class TestTheKeymap:
 
 @pytest.mark.parametrize(
     ("key", "shown"),
-    [("ctrl+q", "Ctrl-Q"), ("shift+left", "Shift-←"), ("f5", "F5"), ("+", "+"), ("A", "A"), ("pageup", "PgUp"), ("home", "Home")],
+    [
+        ("ctrl+q", "Ctrl-Q"),
+        ("shift+left", "Shift-←"),
+        ("f5", "F5"),
+        ("+", "+"),
+        ("A", "A"),
+        ("pageup", "PgUp"),
+        ("home", "Home"),
+    ],
 )
 def test_keys_are_printed_as_on_a_keyboard(key: str, shown: str) -> None:
     assert shown_key(key) == shown

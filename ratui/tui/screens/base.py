@@ -8,9 +8,12 @@ from textual.events import Key
 from textual.screen import Screen
 
 from ratui.errors import RatuiError
-from ratui.tui.actions import key_name
+from ratui.reading import LogEntry
+from ratui.tui.actions import TAKES_ENTRIES, key_name
 from ratui.tui.messages import Messages
 from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.tour_panel import TourPanel
+from ratui.tui.wording import error_text
 
 if TYPE_CHECKING:
     from ratui.tui.app import RatuiApp
@@ -22,6 +25,8 @@ class KeyScreen(Screen[Any]):
     """A screen driven by the keymap: the action `name` calls the method ``do_name``."""
 
     NAME: ClassVar[str] = ""
+    GUIDED: ClassVar[bool] = False
+    """Whether the tour goes through this screen."""
 
     @property
     def ratui(self) -> RatuiApp:
@@ -35,29 +40,81 @@ class KeyScreen(Screen[Any]):
     def on_key(self, event: Key) -> None:
         """Calls what the pressed key stands for; other keys go where they would have gone."""
         name = key_name(event.character, event.key)
-        if self.pressed(name):
+        if self._ended_tour(name) or self.pressed(name):
             event.stop()
             event.prevent_default()
+        for panel in self.query(TourPanel):
+            panel.after(name, self.t)
 
     def pressed(self, name: str) -> bool:
         """Acts on the key `name`; whether there was anything to do."""
         action = self.ratui.keymap.find(self.NAME, name)
         if action is None:
             return False
+        self.perform(action.name)
+        return True
+
+    def perform(self, name: str) -> None:
+        """Does the action `name`; an error is said, not raised."""
         try:
-            getattr(self, f"do_{action.name}")()
+            getattr(self, f"do_{name}")()
         except RatuiError as error:
-            self.say(str(error))
+            self.say(error_text(self.t, error))
+
+    def possible(self, name: str) -> bool:
+        """Whether the action `name` makes sense now: help and the list of commands leave out what doesn't."""
         return True
 
     def do_help(self) -> None:
+        from ratui.tui.help_text import key_section, scheme_sections
         from ratui.tui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.NAME, self.ratui.study.scheme, self.ratui.keymap, self.t))
+        keymap = self.ratui.keymap
+        keys = key_section(self.NAME, keymap, self.t, self.possible)
+        entered = self.NAME in TAKES_ENTRIES
+        meanings = scheme_sections(self.ratui.study.scheme, keymap, self.t) if entered else ()
+        self.app.push_screen(HelpScreen(keys, meanings, self.t("help.foot")))
 
     def say(self, text: str) -> None:
         """Tells the rater something, in the way of the screen."""
         self.notify(text, markup=False)
+
+    @property
+    def asking(self) -> bool:
+        """Whether the screen asks something that Esc takes back, before Esc means anything else."""
+        return False
+
+    def entries(self) -> tuple[LogEntry, ...]:
+        """The log of the reading on the screen; empty where there is none."""
+        return ()
+
+    def guide(self) -> None:
+        """Shows the tour, on a screen that is part of it, where it hasn't been seen."""
+        tour = self.ratui.tour
+        for panel in self.query(TourPanel):
+            panel.remove()
+        if self.GUIDED and tour is not None and tour.step is not None:
+            panel = TourPanel(tour, self.ratui.keymap, self.entries)
+            self.mount(panel, before="#message")
+            panel.tell(self.t)
+
+    def _ended_tour(self, name: str) -> bool:
+        """Whether `name` was Esc to end the tour."""
+        panels = self.query(TourPanel) if name == "escape" and not self.asking else ()
+        for panel in panels:
+            if self.ratui.tour is not None:
+                self.ratui.tour.end()
+            panel.remove()
+        return bool(panels)
+
+    async def retell(self) -> None:
+        """Says everything anew, in another language: the widgets are made again, then filled."""
+        await self.recompose()
+        self.refill()
+        self.guide()
+
+    def refill(self) -> None:
+        """Fills the widgets that `compose` made."""
 
     def on_screen_suspend(self) -> None:
         for view in self.query(FilmView):
@@ -66,3 +123,5 @@ class KeyScreen(Screen[Any]):
     def on_screen_resume(self) -> None:
         for view in self.query(FilmView):
             view.refresh()
+        if not self.query(TourPanel):
+            self.guide()

@@ -1,71 +1,67 @@
-"""All keys of a screen, and what the grades and findings mean. It changes nothing."""
+"""All keys of a screen that do something now, and what the grades and findings mean. It changes nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from rich.console import Group
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.events import Key
+from textual.containers import Horizontal, VerticalScroll
+from textual.events import Key, Resize
 from textual.screen import Screen
 from textual.widgets import Static
 
-from ratui.scheme import Scheme
-from ratui.tui.actions import Keymap, shown_key
-from ratui.tui.messages import Messages
+from ratui.tui.help_text import Section
+from ratui.tui.palette import BRIGHT, HEADING
 
 __all__ = ["HelpScreen"]
 
+_WIDE = 112
+"""From this many columns on, keys and grades stand side by side."""
+
 
 class HelpScreen(Screen[None]):
-    """Help to the screen named `about`; any key but those that scroll closes it."""
+    """Shows `keys` and `meanings`; any key but those that scroll closes it."""
 
-    def __init__(self, about: str, scheme: Scheme, keymap: Keymap, t: Messages) -> None:
+    def __init__(self, keys: Section, meanings: Iterable[Section], foot: str) -> None:
         super().__init__()
-        self._text = help_text(about, scheme, keymap, t)
-        self._t = t
+        self._keys = keys
+        self._meanings = tuple(meanings)
+        self._foot = foot
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll():
-            yield Static(self._text)
-        yield Static(self._t("help.foot"), classes="line title")
+        with VerticalScroll(id="help"), Horizontal(id="columns"):
+            yield Static(_drawn([self._keys]))
+            if self._meanings:
+                yield Static(_drawn(self._meanings))
+        yield Static(f" {self._foot}", classes="line title", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
+        self._arrange()
+
+    def on_resize(self, event: Resize) -> None:
+        self._arrange()
 
     def on_key(self, event: Key) -> None:
         if event.key not in ("up", "down", "pageup", "pagedown", "home", "end"):
             event.stop()
             self.dismiss()
 
+    def _arrange(self) -> None:
+        self.query_one("#columns").set_class(self.app.size.width < _WIDE, "narrow")
 
-def help_text(about: str, scheme: Scheme, keymap: Keymap, t: Messages) -> Text:
-    """The help to the screen named `about`."""
-    text = Text()
-    text.append(f"{t(f'help.title_{about}')}\n\n", "bold #8fb8d8")
-    for action in keymap.of(about):
-        text.append(f"  {shown_key(action.key):<10}", "bold white")
-        text.append(f"{action.help(t)}\n")
-    if about in ("scoring", "overview"):
-        text.append(f"\n{t('help.grades')}\n", "bold #8fb8d8")
-        shown: set[tuple[str, ...]] = set()
-        for joint in scheme.joints:
-            for scale, grades in joint.grades.items():
-                meanings = (scale, *(grade.meaning for grade in grades))
-                if meanings in shown:
-                    continue
-                shown.add(meanings)
-                text.append(f"\n  {t('help.scale_at', scale=scale, joint=joint.label)}\n", "bold")
-                for grade in grades:
-                    text.append(f"  {grade.value:>3}  ", "bold white")
-                    text.append(f"{t.of_scheme(grade.meaning)}\n")
-        text.append(f"\n{t('help.findings')}\n\n", "bold #8fb8d8")
-        for finding in scheme.findings:
-            text.append(f"  {finding.key:<5}", "bold white")
-            lasting = "" if finding.heals else f" {t('help.lasting')}"
-            text.append(f"{t.of_scheme(finding.label)}: {t.of_scheme(finding.meaning)}{lasting}\n")
-        reasons = t("help.reasons", key=keymap.shown("scoring.reasons"))
-        text.append(f"\n{reasons}\n\n", "bold #8fb8d8")
-        for reason in scheme.reasons:
-            text.append(f"  {reason.key:<5}", "bold white")
-            text.append(f"{t.of_scheme(reason.label)}\n")
-    return text
+
+def _drawn(sections: Iterable[Section]) -> Group:
+    """Sections one under the other. The keys have a column of their own, as wide as the widest, in cells."""
+    drawn: list[Text | Table] = []
+    for section in sections:
+        table = Table.grid(padding=(0, 2, 0, 1), expand=False)
+        table.add_column(no_wrap=True, min_width=4, style=BRIGHT)
+        table.add_column(overflow="fold")
+        for key, meaning in section.rows:
+            table.add_row(Text(key), Text(meaning))
+        drawn += [Text(section.heading, HEADING), table, Text()]
+    return Group(*drawn)

@@ -38,6 +38,9 @@ class OverviewScreen(KeyScreen):
         yield Static(id="keys", classes="line title", markup=False)
 
     def on_mount(self) -> None:
+        self.refill()
+
+    def refill(self) -> None:
         reading = self._reading
         scales = " ".join(reading.scheme.scales)
         self.query_one("#head", Static).update(f" {reading.case} · all joints · {scales}, {self._order()}")

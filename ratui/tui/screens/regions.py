@@ -71,6 +71,9 @@ class RegionsScreen(KeyScreen):
     def on_film_view_resized(self) -> None:
         self._draw()
 
+    def refill(self) -> None:
+        self._draw()
+
     # Films and their regions.
 
     def _films_with_sites(self) -> list[tuple[FilmRecord, list[Site]]]:

@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from ratui import reading as rd
 from ratui.errors import EntryRefused, StoreError
-from ratui.reading import Field, Found, Graded, NotAssessable, Reading
+from ratui.reading import Field, Found, Graded, LogEntry, NotAssessable, Reading
 from ratui.study import Case, ReadingSession
 from ratui.tui import text as texts
 from ratui.tui.actions import entry_keys
@@ -36,6 +36,7 @@ class ScoringScreen(KeyScreen):
     """Scores one case. `held` closes with the screen, and with it the reading's lock."""
 
     NAME = "scoring"
+    GUIDED = True
 
     def __init__(self, case: Case, session: ReadingSession, held: ExitStack) -> None:
         super().__init__()
@@ -78,6 +79,30 @@ class ScoringScreen(KeyScreen):
         """The map is for wide terminals; the films never give way to it."""
         self.query_one("#map").display = self.app.size.width >= 104
         self.query_one("#map").styles.width = 30
+
+    # What help, the list of commands, the tour and a change of language ask.
+
+    @property
+    def asking(self) -> bool:
+        return self._mode != "entry"
+
+    def possible(self, name: str) -> bool:
+        options = rd.options(self.reading, self.field) if self.field else rd.Options()
+        known = {
+            "normal": options.normal,
+            "same": options.same,
+            "reasons": bool(options.reasons),
+            "clear": options.clear,
+            "undo": rd.undoable(self.reading) is not None,
+        }
+        return known.get(name, True)
+
+    def entries(self) -> tuple[LogEntry, ...]:
+        return self.reading.log
+
+    def refill(self) -> None:
+        self._arrange()
+        self._draw()
 
     # Beginning and ending.
 

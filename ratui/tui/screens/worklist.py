@@ -43,6 +43,9 @@ class WorklistScreen(KeyScreen):
         yield Static("Enter open   type to filter   ? help   Ctrl-Q quit", classes="line title", markup=False)
 
     def on_mount(self) -> None:
+        self.refill()
+
+    def refill(self) -> None:
         table = self.query_one(DataTable)
         table.add_column("case", width=12)
         table.add_column("state", width=14)

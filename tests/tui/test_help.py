@@ -1,0 +1,93 @@
+"""The help: made from the table of keys, only what is possible, and in columns that fit Japanese too."""
+
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from ratui.scheme import load_scheme
+from ratui.tui.actions import ACTIONS, TAKES_ENTRIES, Keymap
+from ratui.tui.help_text import key_section, scheme_sections
+from ratui.tui.messages import LANGUAGES, Messages
+from ratui.tui.screens.help import HelpScreen
+from ratui.tui.screens.scoring import ScoringScreen
+from tests.films import make_study
+from tests.tui.conftest import cells, reading_as, settle
+
+SCREENS = sorted({action.screen for action in ACTIONS})
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_key_of_every_screen_stands_in_its_help(screen: str, language: str) -> None:
+    section = key_section(screen, Keymap(), Messages(language))
+    assert section.heading
+    shown = " ".join(key for key, _ in section.rows).split(" ")
+    assert sorted(shown) == sorted(Keymap().shown(action.id) for action in Keymap().of(screen))
+
+
+def test_a_changed_key_is_the_one_that_help_shows() -> None:
+    rows = dict(key_section("scoring", Keymap({"scoring.undo": "U"}), Messages()).rows)
+    assert rows["U"] == Messages()("actions.scoring.undo.help")
+    assert "u" not in rows
+
+
+def test_what_is_not_possible_is_left_out() -> None:
+    section = key_section("scoring", Keymap(), Messages(), lambda name: name != "same")
+    assert "=" not in dict(section.rows)
+    assert "u" in dict(section.rows)
+
+
+def test_grades_of_hand_and_foot_have_a_table_each() -> None:
+    headings = [section.heading for section in scheme_sections(load_scheme("mtss"), Keymap(), Messages())]
+    assert headings[:3] == ["ERO 0–5, hand", "ERO 0–10, foot", "JSN 0–4"]
+    foot = scheme_sections(load_scheme("mtss"), Keymap(), Messages())[1]
+    assert foot.rows[-1] == ("t", "both sides collapsed")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_nothing_is_cut_off(tmp_path: Path, size: tuple[int, int], language: str) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna", size=size, language=language) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        below = pilot.app.screen
+        assert isinstance(below, ScoringScreen)
+        await pilot.press("question_mark")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, HelpScreen)
+        seen = ""
+        for _ in range(12):
+            page = cells(pilot)
+            assert all(cell_len(line) <= size[0] for line in page.splitlines())
+            seen += page
+            await pilot.press("pagedown")
+            await pilot.pause()
+        t = Messages(language)
+        sections = [key_section("scoring", Keymap(), t, below.possible), *scheme_sections(study.scheme, Keymap(), t)]
+        packed = "".join(seen.split())
+        for section in sections:
+            assert "".join(section.heading.split()) in packed
+            for _, meaning in section.rows:
+                assert "".join(meaning.split())[:14] in packed
+        await pilot.press("q")
+        assert pilot.app.screen is not screen
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_on_a_wide_terminal_keys_and_grades_stand_side_by_side(tmp_path: Path, language: str) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna", size=(120, 40), language=language) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("question_mark")
+        await settle(pilot)
+        t = Messages(language)
+        first = next(line for line in cells(pilot).splitlines() if t("help.title_scoring") in line)
+        assert "ERO 0–5" in first
+
+
+def test_grades_belong_in_the_help_where_they_are_entered() -> None:
+    assert set(TAKES_ENTRIES) <= set(SCREENS)

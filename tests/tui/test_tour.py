@@ -1,0 +1,137 @@
+"""The tour: shown once, in the demo, one key after the other, and never in the way of reading."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from ratui.demo.sample import TOUR, own_copy, sample_folder
+from ratui.reading import Field
+from ratui.study import Study
+from ratui.tui.actions import ACTIONS
+from ratui.tui.messages import LANGUAGES, Messages
+from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.screens.worklist import WorklistScreen
+from ratui.tui.settings import Settings
+from ratui.tui.tour import STEPS, Tour
+from ratui.tui.widgets.tour_panel import TourPanel
+from tests.films import make_study
+from tests.tui.conftest import cells, reading_as, settle
+
+KEYS = {"grade": "1", "undo": "u", "normal": "n", "zoom": "z", "overview": "o", "help": "question_mark"}
+
+
+def test_it_has_six_keys_all_of_them_real() -> None:
+    assert len(STEPS) == 6
+    assert {step.key for step in STEPS if step.key} <= {action.id for action in ACTIONS}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_step_has_words_that_name_its_key(language: str) -> None:
+    t = Messages(language)
+    for step in STEPS:
+        text = t(f"tour.{step.name}", key="0–5")
+        assert "0–5" in text
+        assert cell_len(text) <= 70, "one line of a terminal of 80 columns"
+    assert cell_len(t("tour.ended")) <= 76
+
+
+async def test_each_key_brings_the_next_and_what_was_seen_is_kept(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    file = tmp_path / TOUR
+    async with reading_as(study, "anna", tour=Tour(file)) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        for place, step in enumerate(STEPS, 1):
+            page = cells(pilot)
+            assert f"{place}/6" in page
+            await pilot.press(KEYS[step.name])
+            await settle(pilot)
+            if not isinstance(pilot.app.screen, ScoringScreen):
+                await pilot.press("escape")
+                await settle(pilot)
+        assert "That is all" in cells(pilot)
+        await pilot.press("right")
+        await settle(pilot)
+        assert not pilot.app.screen.query(TourPanel)
+    assert Tour(file).step is None
+    async with reading_as(study, "anna", tour=Tour(file)) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, ScoringScreen)
+        assert not pilot.app.screen.query(TourPanel)
+
+
+async def test_other_keys_do_what_they_always_do_and_the_tour_waits(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna", tour=Tour()) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        await pilot.press("z", "9")
+        assert "1/6" in cells(pilot), "a key that is not asked for, and a grade that isn't there"
+        await pilot.press("2", "3", "n", "n")
+        await settle(pilot)
+        assert "2/6" in cells(pilot)
+        assert screen.reading.score(Field("L.IP1", "ERO", 1)) == 3
+        assert screen.reading.score(Field("L.PIP3", "JSN", 1)) == 0
+
+
+async def test_escape_ends_the_tour_and_only_then_leaves(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    file = tmp_path / TOUR
+    async with reading_as(study, "anna", tour=Tour(file)) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("x", "escape")
+        await settle(pilot)
+        assert pilot.app.screen.query(TourPanel), "Esc took the question back, as it says there"
+        await pilot.press("escape")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, ScoringScreen)
+        assert not pilot.app.screen.query(TourPanel)
+        await pilot.press("escape")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, WorklistScreen)
+    assert Tour(file).step is None
+
+
+async def test_a_changed_key_is_the_one_that_is_asked_for(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    settings = Settings("en", {"scoring.undo": "U"})
+    async with reading_as(study, "anna", tour=Tour(), settings=settings) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("1")
+        await settle(pilot)
+        assert "It is saved. U" in cells(pilot)
+        await pilot.press("U")
+        await settle(pilot)
+        assert "3/6" in cells(pilot)
+
+
+def test_what_was_seen_lies_in_the_copy_and_the_sample_stays(tmp_path: Path) -> None:
+    folder, _, _ = own_copy(tmp_path / "mine")
+    Tour(folder / TOUR).end()
+    assert not (sample_folder() / TOUR).exists()
+    assert Study.open(folder).cases()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "3", '["grade", 3]', "not json"])
+def test_a_damaged_file_only_shows_the_tour_again(tmp_path: Path, text: str) -> None:
+    file = tmp_path / TOUR
+    file.write_text(text)
+    tour = Tour(file)
+    assert tour.step is not None
+    tour.end()
+    assert json.loads(file.read_text()) == sorted(step.name for step in STEPS)
+
+
+async def test_without_a_tour_nothing_is_shown(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        assert not pilot.app.screen.query(TourPanel)
