@@ -56,6 +56,11 @@ class Keyboard:
         can have seen it, are not handed on; `tell` is given their names, one by one."""
         self._guard = _Guard(unwanted, tell)
 
+    async def idle(self) -> None:
+        """Returns when every key that was typed has been worked off."""
+        while self._handing is not None:
+            await asyncio.wait([self._handing])
+
     def close(self) -> None:
         """Ends the handing on."""
         if self._handing is not None:
