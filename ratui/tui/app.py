@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, cast
 from textual.app import App
 from textual.binding import Binding
 from textual.command import CommandPalette
+from textual.events import Event, Key
 
 from ratui.errors import SettingsError
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache
 from ratui.tui.actions import Keymap
 from ratui.tui.commands import Commands
+from ratui.tui.keyboard import Keyboard
 from ratui.tui.library import Library
 from ratui.tui.messages import Messages, language_of
 from ratui.tui.palette import THEME
@@ -62,6 +64,7 @@ class RatuiApp(App[None]):
         self.frames = FrameCache()
         self.tour = tour
         self._settings = settings
+        self.keyboard = Keyboard(self)
         self._first_case = case
 
     def on_mount(self) -> None:
@@ -72,7 +75,14 @@ class RatuiApp(App[None]):
         if self._first_case is not None:
             self.call_after_refresh(worklist.open_case, self._first_case)
 
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key) and not event.is_forwarded and not self.keyboard.due(event):
+            self.keyboard.typed(event)
+        else:
+            await super().on_event(event)
+
     def on_unmount(self) -> None:
+        self.keyboard.close()
         if self._driver is not None:
             self._driver.write(self.frames.forget_all())
 

@@ -11,24 +11,27 @@ from ratui.reading import Change, Field, Found, Graded, LogEntry, NotAssessable,
 from ratui.scheme import Scheme, Site
 from ratui.tui.actions import entry_key
 from ratui.tui.messages import Messages
+from ratui.tui.palette import ACCENT, BRIGHT, KEY, NOTE, QUIET, WAITING
 
 __all__ = [
+    "edge_text",
+    "ends",
     "entry_text",
     "fields_line",
     "fitted",
-    "hand_map",
     "hand_title",
     "joint_summary",
     "keys_text",
     "last_entry",
+    "padded",
     "progress_text",
     "reasons_text",
     "side_title",
     "site_title",
+    "title_text",
     "totals_text",
+    "wrapped",
 ]
-
-_DIM, _BRIGHT, _KEY, _WAITING = "#707070", "bold white", "bold #8fb8d8", "bold black on #e0b050"
 
 
 def hand_title(t: Messages, scheme: Scheme, site: Site) -> str:
@@ -75,66 +78,122 @@ def entry_text(t: Messages, reading: Reading, field: Field) -> str:
     return "·"
 
 
-def fields_line(t: Messages, reading: Reading, site: str, time: int, waiting: Field | None) -> Text:
-    """The fields of one film: the waiting one marked, the answered ones bright."""
+def fields_line(
+    t: Messages,
+    reading: Reading,
+    site: str,
+    time: int,
+    waiting: Field | None,
+    *,
+    both: bool = False,
+    doubted: str = "",
+    said: str = "",
+) -> Text:
+    """The fields of one film: the waiting one a block in brackets, the answered ones bright.
+
+    With `both` the waiting field waits at every time point. `doubted` is an entry that stands in it with a question
+    mark, `said` a word beside it.
+    """
     text = Text(no_wrap=True, overflow="ellipsis")
     for field in reading.slot_fields(Slot(site, time)):
         shown = entry_text(t, reading, field)
-        if field == waiting:
-            text.append(f" {field.scale} {shown if shown != '·' else '▁'} ", _WAITING)
+        if field == waiting or (both and waiting is not None and (field.site, field.scale) == waiting[:2]):
+            shown = f"{doubted}?" if doubted else "▁" if shown == "·" else shown
+            text.append(f"[{field.scale} {shown}]", WAITING)
+            if said and field == waiting:
+                text.append(f" {said}", NOTE)
         else:
-            text.append(f" {field.scale} ", _DIM)
-            text.append(f"{shown} ", _BRIGHT if shown != "·" else _DIM)
+            text.append(f" {field.scale} ", QUIET)
+            text.append(f"{shown} ", QUIET if shown == "·" else BRIGHT)
         text.append("  ")
     return text
 
 
-def keys_text(t: Messages, scheme: Scheme, options: Options, commands: Sequence[tuple[str, str]], width: int) -> Text:
-    """Up to three lines of keys: what may be entered now, shortened until it fits, then as many `commands`
-    (key, label) as fit."""
+def keys_text(
+    t: Messages,
+    scheme: Scheme,
+    options: Options,
+    commands: Sequence[tuple[str, str]],
+    width: int,
+    *,
+    rows: int = 1,
+    reasons_key: str = "x",
+) -> Text:
+    """The keys that do something now: the grades with their meanings on `rows` lines, findings and the way to the reasons
+    on one, and as many `commands` (key, label) as fit on the last. Meanings are cut as little as makes them fit."""
     grades = [(entry_key(scheme, Graded(grade.value)), t.of_scheme(grade.meaning)) for grade in options.grades]
     others = [(finding.key, t.of_scheme(finding.label)) for finding in options.findings]
     if options.reasons:
-        others.append(("x", t("text.not_assessable")))
+        others.append((reasons_key, t("text.not_assessable")))
+    lines = [*wrapped(grades, width, rows), fitted(others, width), _as_fit(commands, width)]
     text = Text(no_wrap=True)
-    _append_items(text, fitted(grades, width), width)
-    text.append("\n")
-    _append_items(text, fitted(others, width), width)
-    text.append("\n")
-    _append_items(text, commands, width)
+    for number, items in enumerate(lines):
+        if number:
+            text.append("\n")
+        _append_items(text, items)
     return text
 
 
-def reasons_text(t: Messages, scheme: Scheme, options: Options, width: int) -> Text:
-    """The choice that `x` opens."""
-    text = Text(f"{t('text.why_no_score')}\n", no_wrap=True)
-    _append_items(text, fitted([(reason.key, t.of_scheme(reason.label)) for reason in options.reasons], width), width)
+def reasons_text(t: Messages, scheme: Scheme, options: Options, width: int, *, rows: int = 1) -> Text:
+    """The choice that asks why there is no score."""
+    text = Text(no_wrap=True)
+    text.append(t("text.why_no_score"), NOTE)
+    for items in wrapped([(reason.key, t.of_scheme(reason.label)) for reason in options.reasons], width, rows):
+        text.append("\n")
+        _append_items(text, items)
     text.append("\n")
-    _append_items(text, [("Esc", t("text.back"))], width)
+    _append_items(text, [("Esc", t("text.back"))])
     return text
+
+
+def wrapped(items: Sequence[tuple[str, str]], width: int, rows: int) -> list[list[tuple[str, str]]]:
+    """`items` on exactly `rows` lines of `width`, in their order, with their labels cut as little as makes them fit."""
+    longest = max((cell_len(label) for _, label in items), default=0)
+    for limit in range(longest, 0, -1):
+        lines = _broken([(key, _shortened(label, limit)) for key, label in items], width)
+        if len(lines) <= rows:
+            return lines + [[] for _ in range(rows - len(lines))]
+    lines = _broken([(key, "") for key, _ in items], width)[:rows]
+    return lines + [[] for _ in range(rows - len(lines))]
 
 
 def fitted(items: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
     """`items` with their labels cut as little as lets them all stand on one line of `width`."""
-    longest = max((cell_len(label) for _, label in items), default=0)
-    for limit in range(longest, 0, -1):
-        cut = [(key, _shortened(label, limit)) for key, label in items]
-        if sum(cell_len(key) + cell_len(label) + 4 for key, label in cut) <= width:
-            return cut
-    return [(key, "") for key, _ in items]
+    return wrapped(items, width, 1)[0]
+
+
+def _broken(items: Sequence[tuple[str, str]], width: int) -> list[list[tuple[str, str]]]:
+    lines: list[list[tuple[str, str]]] = []
+    left = 0
+    for item in items:
+        needed = _length(item)
+        if not lines or needed > left:
+            lines.append([])
+            left = width
+        lines[-1].append(item)
+        left -= needed
+    return lines
+
+
+def _as_fit(items: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
+    """As many of `items`, from the first, as fit on one line; the last one always: it is the help."""
+    kept = list(items)
+    while len(kept) > 1 and sum(map(_length, kept)) > width:
+        del kept[-2]
+    return kept
+
+
+def _length(item: tuple[str, str]) -> int:
+    return cell_len(item[0]) + cell_len(item[1]) + 4
 
 
 def _shortened(label: str, limit: int) -> str:
     return label if cell_len(label) <= limit else set_cell_size(label, limit - 1).rstrip() + "…"
 
 
-def _append_items(text: Text, items: Sequence[tuple[str, str]], width: int) -> None:
-    used = 0
+def _append_items(text: Text, items: Sequence[tuple[str, str]]) -> None:
     for key, label in items:
-        used += cell_len(key) + cell_len(label) + 4
-        if used > width:
-            break
-        text.append(f" {key}", _KEY)
+        text.append(f" {key}", KEY)
         text.append(f" {label}  ")
 
 
@@ -189,37 +248,31 @@ def joint_summary(reading: Reading, site: str) -> str:
     return "  ".join(parts)
 
 
-def hand_map(t: Messages, reading: Reading, current: str, height: int) -> Text:
-    """A line for each joint, left and right: open, here, or its scores; the lines around `current` where not all fit."""
-    part = reading.site(current).part
-    joints = list(dict.fromkeys(site.joint for site in reading.sites if site.part == part))
-    here = next(i for i, joint in enumerate(joints) if joint == reading.site(current).joint)
-    room = max(height - 1, 1)
-    first = min(max(here - room // 2, 0), max(len(joints) - room, 0))
-    opened = {field.site for field in reading.open_fields}
-    keys = reading.site_keys
-    text = Text(no_wrap=True)
-    text.append(f"{'':<9}{_padded(t('text.column_L'), 10)}{t('text.column_R')}\n", _DIM)
-    for joint in joints[first : first + room]:
-        name = joint.label if len(joint.label) < 9 else joint.id
-        text.append(f"{name[:8]:<9}", _DIM)
-        for side in ("L", "R"):
-            key = f"{side}.{joint.id}"
-            if key not in keys:
-                text.append(f"{'':<10}")
-            elif key == current:
-                text.append(f"{'▣':<10}", "bold #e0b050")
-            elif key in opened:
-                text.append(f"{'·':<10}", _DIM)
-            else:
-                text.append(f"{joint_summary(reading, key)[:9]:<10}", "white")
-        text.append("\n")
-    return text
-
-
-def _padded(text: str, width: int) -> str:
+def padded(text: str, width: int) -> str:
     """`text` in exactly `width` cells."""
     return set_cell_size(text, width)
+
+
+def ends(left: Text, right: Text, width: int) -> Text:
+    """`left` and `right` at the two ends of a line; where both don't fit, `left` is cut."""
+    room = width - right.cell_len
+    line = left.copy()
+    if line.cell_len > room - 1:
+        line.truncate(max(room - 1, 0), overflow="ellipsis")
+    line.append(" " * max(room - line.cell_len, 0))
+    line.append_text(right)
+    line.no_wrap = True
+    return line
+
+
+def title_text(title: str, asked: bool) -> Text:
+    """What stands over a film: bright and with an arrow where the waiting field is its."""
+    return Text(f"▼ {title}", BRIGHT, no_wrap=True) if asked else Text(f"  {title}", QUIET, no_wrap=True)
+
+
+def edge_text(edge: str, side: str, height: int) -> Text:
+    """What runs down the `edge` of the screen, ``L`` or ``R``: the letter of the `side` on the screen, on its own edge."""
+    return Text("\n".join(side for _ in range(height)), f"{ACCENT} reverse") if edge == side else Text("")
 
 
 def totals_text(t: Messages, reading: Reading) -> str:

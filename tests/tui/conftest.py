@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from textual.pilot import Pilot
 from textual.widgets import Static
+from textual.worker import WorkerCancelled
 
 from ratui.study import Study
 from ratui.terminal import Display
@@ -30,14 +32,26 @@ async def reading_as(
     """The app, run without a terminal, in `language` and with its own keys unless there are `settings`."""
     settings = settings or Settings(language)
     app = RatuiApp(study, rater, Display(protocol), case=case, settings=settings, tour=tour)  # type: ignore[arg-type]
+    app.keyboard.reaction = 0.0
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
+        pilot.press = partial(_pressed, app, pilot.press)  # type: ignore[method-assign]
         yield pilot
 
 
+async def _pressed(app: RatuiApp, press: Callable[..., Awaitable[None]], *keys: str) -> None:
+    """Presses `keys`, and waits until they are worked off, however busy the machine is."""
+    await press(*keys)
+    await app.keyboard.idle()
+
+
 async def settle(pilot: Pilot[None]) -> None:
-    """Waits until films are drawn and messages handled."""
-    await pilot.app.workers.wait_for_complete()
+    """Waits until keys are worked off, films drawn or overtaken, and messages handled."""
+    if isinstance(pilot.app, RatuiApp):
+        await pilot.app.keyboard.idle()
+    while pilot.app.workers:
+        with suppress(WorkerCancelled):
+            await pilot.app.workers.wait_for_complete()
     await pilot.pause()
 
 

@@ -36,10 +36,10 @@ def scores(screen: ScoringScreen, site: str) -> list[int | None]:
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param("３２", id="committed together, as xterm and tmux send it"),
-        pytest.param("\x1b[0;;65299:65298u", id="committed together, in the Kitty keyboard protocol"),
-        pytest.param("\x1b[0;;65299u\x1b[0;;65298u", id="one by one, in the Kitty keyboard protocol"),
-        pytest.param("32", id="plain"),
+        pytest.param("２３", id="committed together, as xterm and tmux send it"),
+        pytest.param("\x1b[0;;65298:65299u", id="committed together, in the Kitty keyboard protocol"),
+        pytest.param("\x1b[0;;65298u\x1b[0;;65299u", id="one by one, in the Kitty keyboard protocol"),
+        pytest.param("23", id="plain"),
     ],
 )
 async def test_committed_digits_go_to_field_after_field(tmp_path: Path, data: str) -> None:
@@ -48,8 +48,8 @@ async def test_committed_digits_go_to_field_after_field(tmp_path: Path, data: st
         await pilot.press("enter")
         await settle(pilot)
         await sent(pilot, data)
-        assert scores(scoring(pilot), "L.IP1") == [3, 2]
-        assert [entry.key for entry in scoring(pilot).reading.log] == ["3", "2"]
+        assert scores(scoring(pilot), "L.IP1") == [2, 3]
+        assert [entry.key for entry in scoring(pilot).reading.log] == ["2", "3"]
 
 
 async def test_full_width_letters_are_commands_and_findings(tmp_path: Path) -> None:

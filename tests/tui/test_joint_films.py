@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -10,8 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from textual.app import App, ComposeResult
-from textual.pilot import Pilot
-from textual.worker import WorkerCancelled
 
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache
@@ -19,6 +16,7 @@ from ratui.tui.joint_views import WHOLE, ZOOMS, CaseFilms, Look, case_films
 from ratui.tui.library import Library, View
 from ratui.tui.widgets.joint_films import JointFilms, outlined
 from tests.films import make_study
+from tests.tui.conftest import settle
 
 DISPLAY = Display("halfcell")
 SIZES = ((40, 36), (40, 36))
@@ -95,14 +93,6 @@ class Alone(App[None]):
         self.failures.append(event.why)
 
 
-async def drawn(pilot: Pilot[None]) -> None:
-    """Waits until every film is drawn or overtaken."""
-    while pilot.app.workers:
-        with suppress(WorkerCancelled):
-            await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
-
-
 async def test_what_is_not_ready_is_black_and_comes_by_itself(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")
     films, library = films_of(study), SlowLibrary(study)
@@ -110,7 +100,7 @@ async def test_what_is_not_ready_is_black_and_comes_by_itself(tmp_path: Path) ->
     app = Alone(library)
     async with app.run_test(size=(80, 24)) as pilot:
         app.joint.show(films, "L.MCP2", ahead=["L.MCP3"])
-        await drawn(pilot)
+        await settle(pilot)
         shots = films.shots("L.MCP2", [view.pixel_size for view in app.joint.views], DISPLAY, Look())
         assert [view.key for view in app.joint.views] == [shot and shot.key for shot in shots]
         library.gate.clear()
@@ -121,7 +111,7 @@ async def test_what_is_not_ready_is_black_and_comes_by_itself(tmp_path: Path) ->
         assert [view.key for view in app.joint.views] == [None, None], "not MCP3 under the name of MCP5"
         app.joint.show(films, "L.MCP4")
         library.gate.set()
-        await drawn(pilot)
+        await settle(pilot)
         wanted = films.shots("L.MCP4", [view.pixel_size for view in app.joint.views], DISPLAY, Look())
         assert [view.key for view in app.joint.views] == [shot and shot.key for shot in wanted], "MCP5 was overtaken"
 
@@ -135,7 +125,7 @@ async def test_a_film_that_cannot_be_read_is_told_and_the_other_one_is_shown(tmp
     app = Alone(Library(study))
     async with app.run_test(size=(80, 24)) as pilot:
         app.joint.show(films, "L.MCP2")
-        await drawn(pilot)
+        await settle(pilot)
         assert app.joint.views[0].key is None
         assert app.joint.views[1].key is not None
         assert len(app.failures) == 1
@@ -151,7 +141,7 @@ async def test_zoom_and_window_stay_from_joint_to_joint(tmp_path: Path) -> None:
         app.joint.next_zoom()
         app.joint.next_window()
         app.joint.show(films, "L.MCP3")
-        await drawn(pilot)
+        await settle(pilot)
         assert app.joint.look == Look(1, 1)
         app.joint.show_whole(True)
         assert app.joint.whole

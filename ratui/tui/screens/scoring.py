@@ -1,14 +1,12 @@
-"""Joint by joint, both time points side by side: the screen asks for one field at a time and saves each answer.
+"""Joint by joint, both time points side by side: the screen that asks for one field at a time.
 
-Which keys do something comes from `ratui.reading.options`, what they do from `ratui.reading`; here is only the asking.
+What is asked and what a key says to it is the `Conversation`'s, what is said where is `scoring_text`'s; here they meet the
+films, the other screens and the disk.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import UTC, datetime
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,19 +15,25 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from ratui import reading as rd
-from ratui.errors import EntryRefused, StoreError
-from ratui.reading import Field, Found, Graded, LogEntry, NotAssessable, Reading
+from ratui.errors import EntryRefused
+from ratui.reading import Field, LogEntry, Reading
 from ratui.study import Case, ReadingSession
 from ratui.tui import text as texts
-from ratui.tui.actions import entry_keys
+from ratui.tui.conversation import Conversation
+from ratui.tui.hand_map import hand_map
 from ratui.tui.joint_views import CaseFilms, case_films
+from ratui.tui.keeping import Keeper, now
+from ratui.tui.palette import ALARM, NOTE, QUIET
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.scoring_text import head_text, keys_lines, line_text, status_text
 from ratui.tui.widgets.joint_films import JointFilms
 
 __all__ = ["ScoringScreen"]
 
-_IDLE = 60.0
 _AHEAD = 2
+"""How many joints are prepared while one is read."""
+_MAP_FROM, _MAP_WIDTH = 104, 30
+"""The map is for terminals of that many columns; the films never give way to it."""
 
 
 class ScoringScreen(KeyScreen):
@@ -37,38 +41,40 @@ class ScoringScreen(KeyScreen):
 
     NAME = "scoring"
     GUIDED = True
+    CSS = """
+    ScoringScreen .edge { width: 1; height: 1fr; }
+    ScoringScreen #map { width: 30; }
+    ScoringScreen #keys { height: 4; }
+    """
 
     def __init__(self, case: Case, session: ReadingSession, held: ExitStack) -> None:
         super().__init__()
         self._case = case
-        self._session = session
         self._held = held
-        self.reading: Reading = session.reading
-        self.field: Field | None = None
-        self._mode = "entry"
-        self._typed = ""
+        self._keeper = Keeper(session)
         self._films: CaseFilms | None = None
-        self._last_key = time.monotonic()
-        self._seconds = session.seconds
-        self._saved_at = ""
-        self._unsaved = ""
+        self._talk: Conversation | None = None
         self._warned = False
-        self._note = ""
+        self._said = ""
 
     def compose(self) -> ComposeResult:
         ratui = self.ratui
-        yield Static(id="head", classes="line title", markup=False)
+        yield Static(id="head", classes="line", markup=False)
         with Horizontal(classes="films"):
+            yield Static(id="edgeL", classes="edge", markup=False)
             yield JointFilms(ratui.graphics, ratui.frames, ratui.library, id="joint")
+            yield Static(id="edgeR", classes="edge", markup=False)
             yield Static(id="map")
         yield Static(id="message", classes="message", markup=False)
         yield Static(id="keys", classes="keys")
 
     def on_mount(self) -> None:
+        self.ratui.keyboard.watch = self._keeper.touched
         self._arrange()
         self._begin()
 
     def on_unmount(self) -> None:
+        self.ratui.keyboard.watch = None
         self._held.close()
 
     def on_resize(self, event: Resize) -> None:
@@ -76,33 +82,17 @@ class ScoringScreen(KeyScreen):
         self.call_after_refresh(self._draw)
 
     def _arrange(self) -> None:
-        """The map is for wide terminals; the films never give way to it."""
-        self.query_one("#map").display = self.app.size.width >= 104
-        self.query_one("#map").styles.width = 30
-
-    # What help, the list of commands, the tour and a change of language ask.
+        self.query_one("#map").display = self.app.size.width >= _MAP_FROM
 
     @property
-    def asking(self) -> bool:
-        return self._mode != "entry"
+    def reading(self) -> Reading:
+        """The reading as it stands."""
+        return self._keeper.reading
 
-    def possible(self, name: str) -> bool:
-        options = rd.options(self.reading, self.field) if self.field else rd.Options()
-        known = {
-            "normal": options.normal,
-            "same": options.same,
-            "reasons": bool(options.reasons),
-            "clear": options.clear,
-            "undo": rd.undoable(self.reading) is not None,
-        }
-        return known.get(name, True)
-
-    def entries(self) -> tuple[LogEntry, ...]:
-        return self.reading.log
-
-    def refill(self) -> None:
-        self._arrange()
-        self._draw()
+    @property
+    def field(self) -> Field | None:
+        """The field that waits for an answer; None before the joints have regions."""
+        return self._talk.field if self._talk else None
 
     # Beginning and ending.
 
@@ -113,18 +103,16 @@ class ScoringScreen(KeyScreen):
             return
         self._films = case_films(study, self._case, self.reading.order)
         try:
-            reading = rd.apply_regions(self.reading, study.absent(self._case), at=_now())
+            reading = rd.apply_regions(self.reading, study.absent(self._case), at=now())
             if reading is not self.reading:
-                self._keep(reading)
+                self._keeper.keep(reading)
         except EntryRefused as error:
             self.say(str(error))
-        self.field = self.field or rd.next_open(self.reading)
-        if self.field is None:
-            self.field = self.reading.fields[0]
-            self._draw()
-            self.do_overview()
-        else:
-            self._draw()
+        if self._talk is None:
+            self._talk = Conversation(self._keeper, self.ratui.keymap, self.t)
+        self._draw()
+        if not self.reading.open_fields:
+            self._finish()
 
     def _correct_regions(self) -> None:
         from ratui.tui.screens.regions import RegionsScreen
@@ -137,190 +125,134 @@ class ScoringScreen(KeyScreen):
         else:
             self.dismiss()
 
+    def _finish(self) -> None:
+        """Every field is filled: what comes next comes by itself, so nothing typed for a field may reach it."""
+        self.ratui.keyboard.guard(self._enters, self._typed_ahead)
+        self.do_overview()
+
+    def _enters(self, name: str) -> bool:
+        """Whether the key `name` makes an entry somewhere on this screen."""
+        findings = {finding.key for finding in self.reading.scheme.findings}
+        commands = {self.ratui.keymap.key(f"scoring.{action}") for action in ("normal", "same", "reasons")}
+        return name.isdecimal() or name in findings or name in commands
+
+    def _typed_ahead(self, name: str) -> None:
+        if isinstance(self.app.screen, KeyScreen):
+            self.app.screen.say(self.t("scoring.typed_ahead", keys=name))
+
     # Keys.
 
     def pressed(self, name: str) -> bool:
-        now = time.monotonic()
-        self._seconds += min(now - self._last_key, _IDLE)
-        self._last_key = now
-        self._note = ""
-        if self._unsaved and name != "escape":
-            self._keep(self.reading)
-        if self._mode == "go_to":
-            return self._typing(name)
-        if self.field is None:
+        if self._talk is None:
             return super().pressed(name)
-        options = rd.options(self.reading, self.field)
-        if self._mode == "reasons":
-            for reason in options.reasons:
-                if reason.key == name:
-                    self._mode = "entry"
-                    self._enter(NotAssessable(reason.id), name)
-                    return True
-            if name in ("escape", "x"):
-                self._mode = "entry"
-                self._draw()
-            return True
-        entry = entry_keys(self.reading.scheme, options).get(name)
-        if entry is not None:
-            self._enter(entry, name)
+        self._said = ""
+        site = self._talk.site
+        if self._talk.key(name):
+            self._answered(site)
             return True
         if super().pressed(name):
             return True
         if len(name) == 1:
-            self._refuse(name)
+            self._talk.refuse(name)
+            self._draw()
             return True
         return False
 
-    def _refuse(self, name: str) -> None:
-        """Says why the key `name` does nothing here."""
-        assert self.field is not None
-        scheme = self.reading.scheme
-        for finding in scheme.findings:
-            if finding.key == name:
-                self._note = f"{finding.label}: {rd.refusal(self.reading, self.field, Found(finding.id))}"
-        if name.isdigit():
-            self._note = f"{name}: {rd.refusal(self.reading, self.field, Graded(int(name)))}"
-        if not self._note:
-            self._note = f"{name!r} does nothing here. ? shows all keys"
+    def perform(self, name: str) -> None:
+        site = self._talk.site if self._talk else ""
+        super().perform(name)
+        if site:
+            self._answered(site)
+
+    def _answered(self, before: str) -> None:
+        """Shows what the conversation has come to; `before` is the site that was asked about."""
+        talk = self.talk
+        if talk.site != before:
+            self._joint_films.show_whole(False)
+        self._draw()
+        if talk.ended:
+            talk.ended = False
+            self._finish()
+
+    # What help, the list of commands, the tour and a change of language ask.
+
+    @property
+    def asking(self) -> bool:
+        return self._talk is not None and self._talk.mode != "entry"
+
+    def possible(self, name: str) -> bool:
+        """Whether the action `name` would do something now."""
+        if self._talk is None:
+            return name in ("help", "leave")
+        options = self._talk.options
+        known = {
+            "normal": options.normal,
+            "same": self._talk.both or options.same or self._talk.may_pair,
+            "reasons": bool(options.reasons),
+            "clear": options.clear,
+            "undo": rd.undoable(self.reading) is not None,
+        }
+        return known.get(name, True)
+
+    def entries(self) -> tuple[LogEntry, ...]:
+        return self.reading.log
+
+    def refill(self) -> None:
+        if self._talk is not None:
+            self._talk.t = self.t
+        self._arrange()
         self._draw()
 
-    def _typing(self, name: str) -> bool:
-        if name == "escape":
-            self._mode = "entry"
-        elif name == "backspace":
-            self._typed = self._typed[:-1]
-        elif name == "enter":
-            self._mode = "entry"
-            self._go_to(self._typed)
-        elif len(name) == 1:
-            self._typed += name
-        self._draw()
-        return True
+    # Actions.
 
-    def _go_to(self, typed: str) -> None:
-        """To the joint that was typed: on this side where it has one, ``l`` or ``r`` before it names the side."""
-        typed = typed.strip()
-        side = self.reading.site(self.field.site).side if self.field else "L"
-        joints = self.reading.scheme.find(typed) if typed else ()
-        if not joints and typed[:1].lower() in ("l", "r"):
-            side, joints = ("L" if typed[0].lower() == "l" else "R"), self.reading.scheme.find(typed[1:].strip(". "))
-        keys = [f"{side}.{joint.id}" for joint in joints if f"{side}.{joint.id}" in self.reading.site_keys]
-        if keys:
-            self._visit(keys[0])
-        else:
-            self._note = f"no joint here is called {typed!r}"
-
-    def _visit(self, site: str) -> None:
-        fields = self.reading.joint_fields(site)
-        self.field = next((field for field in fields if field not in self.reading.values), fields[0])
-        self._draw()
-
-    # Entries.
-
-    def _enter(self, entry: rd.Entry, key: str) -> None:
-        field = self.field
-        assert field is not None
-        self._after(lambda at: rd.enter(self.reading, field, entry, at=at, key=key))
-
-    def _after(self, change: Callable[[datetime], Reading]) -> None:
-        """Makes and saves an entry, then asks for the next open field."""
-        try:
-            reading = change(_now())
-        except EntryRefused as error:
-            self._note = str(error)
-            self._draw()
-            return
-        self._keep(reading)
-        upcoming = rd.next_open(self.reading, after=self.field)
-        if upcoming is None:
-            self._draw()
-            self.do_overview()
-            return
-        self.field = upcoming
-        self._draw()
-
-    def _keep(self, reading: Reading) -> bool:
-        """Saves `reading`; where the disk refuses it stays in memory and every key tries again."""
-        self.reading = reading
-        try:
-            self._session.save(reading, seconds=self._seconds)
-        except StoreError as error:
-            self._unsaved = f"NOT SAVED: {error.what}. It is kept here; the next key tries again"
-            return False
-        self._unsaved, self._warned = "", False
-        self._saved_at = f"saved {datetime.now():%H:%M:%S} ✓"
-        return True
+    @property
+    def talk(self) -> Conversation:
+        """The conversation; there is one as soon as the joints have regions."""
+        assert self._talk is not None
+        return self._talk
 
     def do_normal(self) -> None:
-        field = self.field
-        assert field is not None
-        self._after(lambda at: rd.normal(self.reading, field.site, at=at, key="n"))
+        self.talk.normal()
 
     def do_same(self) -> None:
-        field = self.field
-        assert field is not None
-        self._after(lambda at: rd.same(self.reading, field, at=at, key="="))
+        self.talk.same()
 
     def do_undo(self) -> None:
-        last = rd.undoable(self.reading)
-        try:
-            self._keep(rd.undo(self.reading, at=_now(), key="u"))
-        except EntryRefused as error:
-            self._note = str(error)
-        else:
-            if last and last.changes:
-                self.field = last.changes[0].field
-        self._draw()
+        self.talk.undo()
 
     def do_clear(self) -> None:
-        assert self.field is not None
-        try:
-            self._keep(rd.clear(self.reading, self.field, at=_now(), key="backspace"))
-        except EntryRefused as error:
-            self._note = str(error)
-        self._draw()
+        self.talk.clear()
 
     def do_reasons(self) -> None:
-        assert self.field is not None
-        if rd.options(self.reading, self.field).reasons:
-            self._mode = "reasons"
-        else:
-            self._note = "there is no reason to give here"
-        self._draw()
+        self.talk.ask_why()
 
-    # Moving about.
+    def do_flag(self) -> None:
+        self.talk.flag()
+
+    def do_note(self) -> None:
+        self.talk.ask_note()
+
+    def do_go_to(self) -> None:
+        self.talk.ask_where()
 
     def do_previous_joint(self) -> None:
-        self._step(-1)
+        self.talk.step(-1)
 
     def do_next_joint(self) -> None:
-        self._step(1)
-
-    def _step(self, by: int) -> None:
-        keys = [site.key for site in self.reading.sites]
-        if self.field is not None:
-            place = keys.index(self.field.site) + by
-            if 0 <= place < len(keys):
-                self._visit(keys[place])
+        self.talk.step(1)
 
     def do_next_field(self) -> None:
-        if self.field is not None:
-            fields = self.reading.joint_fields(self.field.site)
-            self.field = fields[(fields.index(self.field) + 1) % len(fields)]
-            self._draw()
+        self.talk.next_field()
 
     def do_zoom(self) -> None:
         self._joint_films.next_zoom()
 
+    def do_whole(self) -> None:
+        self._joint_films.show_whole(not self._joint_films.whole)
+
     def do_window(self) -> None:
         self._joint_films.next_window()
-        self._note = f"grey levels of the {self._joint_films.look.window_name}"
-        self._draw()
-
-    def do_go_to(self) -> None:
-        self._mode, self._typed = "go_to", ""
-        self._draw()
+        self._said = self.t(f"scoring.window_{self._joint_films.look.window_name}")
 
     def do_regions(self) -> None:
         self._correct_regions()
@@ -328,108 +260,79 @@ class ScoringScreen(KeyScreen):
     def do_overview(self) -> None:
         from ratui.tui.screens.overview import OverviewScreen
 
-        site = self.field.site if self.field else ""
+        site = self.talk.site
         self.app.push_screen(OverviewScreen(self.reading, site=site, writable=True), self._overview_done)
 
     def _overview_done(self, result: object) -> None:
         if result == "sign":
             before = self.reading
-            if self._keep(rd.sign(before, at=_now())):
-                self.dismiss(f"{self._case.id} is signed")
+            if self._keeper.keep(rd.sign(before, at=now())):
+                self.dismiss(self.t("scoring.signed", case=self._case.id))
                 return
-            self.reading = before
+            self._keeper.reading = before
         elif isinstance(result, str) and result:
-            self._visit(result)
+            self.talk.visit(result)
         self._draw()
 
     def do_leave(self) -> None:
-        if self._unsaved and not self._keep(self.reading) and not self._warned:
+        if self._keeper.refusal and not self._keeper.keep(self.reading) and not self._warned:
             self._warned = True
-            self._note = "The last entries are not on the disk. Esc again leaves without them"
-            self._draw()
+            self._said = self.t("scoring.leaving_unsaved", key=self.ratui.keymap.shown("scoring.leave"))
             return
-        if not self._unsaved and self.reading.log:
-            self._keep(self.reading)
+        if not self._keeper.refusal and self.reading.log:
+            self._keeper.keep(self.reading)
         self.dismiss()
 
     # Drawing.
 
     def _draw(self) -> None:
-        if self.field is None or not self.is_mounted:
+        if self._talk is None or self._films is None or not self.is_mounted:
             return
-        reading, field = self.reading, self.field
-        site = reading.site(field.site)
-        width = self.app.size.width
-        scales = " ▸ ".join(site.joint.scales)
-        left = f" {self._case.id} · {texts.site_title(self.t, reading.scheme, site)}   {scales}"
-        right = texts.progress_text(self.t, reading)
-        self._put("head", left + " " * max(width - len(left) - len(right) - 1, 2) + right)
+        t, talk, reading, width = self.t, self._talk, self.reading, self.app.size.width
+        site = reading.site(talk.site)
+        self.query_one("#head", Static).update(head_text(t, self._case.id, talk, width))
+        for side in ("L", "R"):
+            self.query_one(f"#edge{side}", Static).update(texts.edge_text(side, site.side, self.app.size.height))
         for place, point in enumerate(reading.order):
-            record = self._case.film(point, site.side, site.part, reading.scheme)
-            title = texts.side_title(self.t, reading.order, place, reading.blinded, record.day if record else None)
-            if self._films is not None and not self._films.has(site.key, place):
-                title += f" · {self.t('text.not_on_film')}"
-            self._joint_films.title(place, f" {title}")
-            self._joint_films.line(place, texts.fields_line(self.t, reading, site.key, point, field))
-        alarm = bool(self._unsaved or self._note or self._mode == "go_to")
-        self.query_one("#message", Static).update(Text(f" {self._status()}", "bold #e0b050" if alarm else "#808080"))
-        self.query_one("#keys", Static).update(self._keys(width))
+            record = self._films.record(site.key, place)
+            title = texts.side_title(t, reading.order, place, reading.blinded, record.day if record else None)
+            if record is None:
+                title += f" · {t('text.not_on_film')}"
+            elif self._joint_films.whole:
+                title += f" · {t('scoring.whole_film')}"
+            asked = any(field.time == point for field in talk.waiting)
+            self._joint_films.title(place, texts.title_text(title, asked))
+            self._joint_films.line(place, line_text(t, talk, point))
+        self._draw_message(width)
+        self.query_one("#keys", Static).update(keys_lines(t, talk, self.ratui.keymap, self.possible, width))
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20
-            self.query_one("#map", Static).update(texts.hand_map(self.t, reading, site.key, height))
-        self._show_films()
+            self.query_one("#map", Static).update(hand_map(t, reading, talk.site, _MAP_WIDTH - 2, height))
+        keys = [each.key for each in reading.sites]
+        start = keys.index(talk.site)
+        self._joint_films.show(self._films, talk.site, keys[start + 1 : start + 1 + _AHEAD])
 
-    def _status(self) -> str:
-        if self._unsaved:
-            return self._note or self._unsaved
-        if self._mode == "go_to":
-            return f"go to joint: {self._typed}▁   (Enter goes, Esc doesn't; r or l before the name changes sides)"
-        if self._note:
-            return self._note
-        last = texts.last_entry(self.t, self.reading, self.reading.log[-1] if self.reading.log else None)
-        return f"last: {last}   {self._saved_at}" if last else self._saved_at
-
-    def _keys(self, width: int) -> Text:
-        assert self.field is not None
-        options = rd.options(self.reading, self.field)
-        if self._mode == "reasons":
-            return texts.reasons_text(self.t, self.reading.scheme, options, width)
-        commands = []
-        if options.normal:
-            commands.append(("n", "all normal"))
-        if options.same:
-            twin = self.field._replace(time=1 - self.field.time)
-            commands.append(("=", f"as {'earlier' if twin.time == 0 else 'later'}"))
-        if rd.undoable(self.reading):
-            commands.append(("u", "undo"))
-        commands += [("z", "zoom"), ("/", "go to"), ("o", "overview"), ("Esc", "list"), ("?", "help"), ("w", "window")]
-        commands += [("r", "regions"), ("← →", "joint")]
-        return texts.keys_text(self.t, self.reading.scheme, options, commands, width)
-
-    def _put(self, id: str, text: str) -> None:
-        self.query_one(f"#{id}", Static).update(text)
-
-    # Films.
+    def _draw_message(self, width: int) -> None:
+        """On the left what is said, on the right that it is saved; what isn't saved is said on all of the line."""
+        t, keeper = self.t, self._keeper
+        if keeper.refusal and not self._said:
+            text = Text(f" {t('scoring.not_saved', why=keeper.refusal)}", ALARM)
+        else:
+            self._warned = self._warned and bool(keeper.refusal)
+            said = self._said or self.talk.told
+            left = Text(f" {said}", NOTE) if said else status_text(t, self.talk)
+            saved = f"{t('scoring.saved', time=format(keeper.saved_at, '%H:%M:%S'))} " if keeper.saved_at else ""
+            text = texts.ends(left, Text(saved, QUIET), width)
+        self.query_one("#message", Static).update(text)
 
     @property
     def _joint_films(self) -> JointFilms:
         return self.query_one("#joint", JointFilms)
 
-    def _show_films(self) -> None:
-        """Shows both films of the joint, and has those of the next joints prepared."""
-        if self.field is None or self._films is None:
-            return
-        keys = [site.key for site in self.reading.sites]
-        start = keys.index(self.field.site)
-        self._joint_films.show(self._films, self.field.site, keys[start + 1 : start + 1 + _AHEAD])
-
     def on_joint_films_failed(self, event: JointFilms.Failed) -> None:
         self.say(event.why)
 
     def say(self, text: str) -> None:
-        self._note = text
-        self._put("message", f" {text}")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+        self._said = text
+        if self._talk is not None:
+            self._draw_message(self.app.size.width)

@@ -34,13 +34,13 @@ class JointFilms(Horizontal):
 
     DEFAULT_CSS = """
     JointFilms { height: 1fr; }
-    JointFilms Vertical { width: 1fr; margin: 0 1; }
-    JointFilms FilmView { width: 1fr; height: 1fr; }
+    JointFilms Vertical { width: 1fr; }
+    JointFilms FilmView { width: 1fr; height: 1fr; margin: 0 1; }
     JointFilms Static { height: 1; width: 1fr; }
     """
 
     class Failed(Message):
-        """A film of the joint on the screen can't be shown; `why` is the error, in words."""
+        """A film of the joint on the screen can't be shown; `why` is the error, in words without the file's path."""
 
         def __init__(self, why: str) -> None:
             super().__init__()
@@ -154,7 +154,7 @@ class JointFilms(Horizontal):
                 image = self._library.image(shot.view)
             except FilmError as error:
                 if wanted and not worker.is_cancelled:
-                    self.post_message(self.Failed(str(error)))
+                    self.post_message(self.Failed(f"{error.what}. {error.remedy}" if error.remedy else error.what))
                 continue
             view.prepare(image if shot.mark is None else outlined(image, shot.view, shot.mark), shot.key)
             if wanted and not worker.is_cancelled:

@@ -1,0 +1,57 @@
+"""A reading kept on the disk while it is read, and the time that it took.
+
+Where the disk refuses, the reading stays in memory and the refusal stays to be seen; nothing counts as saved before it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from ratui.errors import StoreError
+from ratui.reading import Reading
+from ratui.study import ReadingSession
+
+__all__ = ["IDLE", "Keeper"]
+
+IDLE = 60.0
+"""Seconds. Whoever presses no key for longer isn't reading: of a longer pause only this much counts."""
+
+
+class Keeper:
+    """Holds the reading of `session` and saves every change of it. `clock` counts seconds."""
+
+    def __init__(self, session: ReadingSession, clock: Callable[[], float] = time.monotonic) -> None:
+        self._session = session
+        self._clock = clock
+        self._last = clock()
+        self.reading: Reading = session.reading
+        self.seconds = session.seconds
+        """The time spent on the case so far, long pauses left out."""
+        self.refusal = ""
+        """Why the disk has refused the latest reading, empty where it is saved."""
+        self.saved_at: datetime | None = None
+        """When the disk took it last, in local time; None before the first time."""
+
+    def touched(self) -> None:
+        """Counts the time since the last key."""
+        now = self._clock()
+        self.seconds += min(now - self._last, IDLE)
+        self._last = now
+
+    def keep(self, reading: Reading) -> bool:
+        """Makes `reading` the one that counts, and saves it; whether the disk took it."""
+        self.reading = reading
+        try:
+            self._session.save(reading, seconds=self.seconds)
+        except StoreError as error:
+            self.refusal = error.what
+            return False
+        self.refusal, self.saved_at = "", now().astimezone()
+        return True
+
+
+def now() -> datetime:
+    """The time for a log."""
+    return datetime.now(UTC)
