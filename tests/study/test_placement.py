@@ -1,7 +1,6 @@
 """Boxes that can't be are found, and boxes that are true are never refused."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +9,9 @@ from ratui.imaging import Box
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import Scheme, load_scheme
 from ratui.study import Fault, FilmRecord, faults, lies_mirrored
+from tests.films import real_films
 
 SCHEME = load_scheme("mtss")
-SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 def record(side: str = "L", view: str = "hand", size: tuple[int, int] = (500, 410)) -> FilmRecord:
@@ -72,10 +71,10 @@ class TestTrueBoxesPass:
         assert check(film, turned) == []
 
     def test_of_a_real_hand(self) -> None:
-        file = SHARED / "hand_dicom" / "joint_boxes_by_eye.json"
-        if not file.exists():
+        folder = real_films()
+        if folder is None:
             pytest.skip("the real hand is not here")
-        truth = json.loads(file.read_text())
+        truth = json.loads((folder / "hand_dicom" / "joint_boxes_by_eye.json").read_text())
         scheme = load_scheme("fingers")
         boxes = {f"R.{j['joint'].replace('MP', 'MCP')}": tuple(j["box"]) for j in truth["joints"]}
         film = record("R", size=(truth["height"], truth["width"]))
