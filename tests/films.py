@@ -13,6 +13,12 @@ from ratui.tui.placing import starting_regions
 SIZE = (240, 200)
 
 
+def real_films() -> Path | None:
+    """The folder of real films that may lie beside the checkout, or None."""
+    folders = (parent / "shared" / "data" for parent in Path(__file__).resolve().parents)
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
 def film_file(
     path: Path, *, patient: str = "P1", day: str = "20200302", side: str = "L", seed: int = 0, **more: object
 ) -> Path:

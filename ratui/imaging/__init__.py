@@ -1,5 +1,6 @@
 """Film file → grey levels → crop. Knows nothing of scoring."""
 
+from ratui.imaging.carrying import Carried, carry
 from ratui.imaging.film import LARGEST_SIDE, Contrast, Film, Pixels, Table, Window
 from ratui.imaging.grey import Box, automatic_window, crop, grey, stretch
 from ratui.imaging.look import PLAIN, Look, contrast_of, presets, render
@@ -13,6 +14,7 @@ __all__ = [
     "PLAIN",
     "Alignment",
     "Box",
+    "Carried",
     "Contrast",
     "Film",
     "Look",
@@ -21,6 +23,7 @@ __all__ = [
     "Unaligned",
     "Window",
     "automatic_window",
+    "carry",
     "check_header",
     "contrast_of",
     "crop",

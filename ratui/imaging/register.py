@@ -107,7 +107,7 @@ def warped(moving: npt.NDArray[np.uint8], alignment: Alignment, size: tuple[int,
     return np.asarray(cv2.warpAffine(moving, matrix, size, flags=flags), dtype=np.uint8)
 
 
-# What the whole film's registration (`ratui.imaging.carry`) is made of too. Matrices here count from pixel centres.
+# What the whole film's registration (`ratui.imaging.carrying`) is made of too. Matrices here count from pixel centres.
 
 
 def structure(levels: Levels, coarse: float) -> Levels:

@@ -1,6 +1,7 @@
 """A study folder on disk: its films, regions and readings, and how films come in."""
 
 from ratui.study.importer import ImportReport, Refused, Taken, import_films
+from ratui.study.placement import Fault, FaultKind, faults, lies_mirrored
 from ratui.study.pseudonym import KeyFile
 from ratui.study.records import Case, CaseState, FilmRecord, Region, Stage
 from ratui.study.study import ReadingSession, Study, StudyConfig
@@ -8,6 +9,8 @@ from ratui.study.study import ReadingSession, Study, StudyConfig
 __all__ = [
     "Case",
     "CaseState",
+    "Fault",
+    "FaultKind",
     "FilmRecord",
     "ImportReport",
     "KeyFile",
@@ -18,5 +21,7 @@ __all__ = [
     "Study",
     "StudyConfig",
     "Taken",
+    "faults",
     "import_films",
+    "lies_mirrored",
 ]
