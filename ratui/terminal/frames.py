@@ -150,12 +150,12 @@ def encode_coarse(display: Display, image: Image.Image, budget: int) -> Frame:
     for shrink in (1, 2, 3, 4, 6, 8, 12):
         small = image.reduce(shrink) if shrink > 1 else image
         if display.protocol == "kitty":
-            frame = _kitty(small.point(_coarse(64)), effort=9)
-        elif display.protocol == "sixel":
-            levels = np.asarray(small).repeat(shrink, axis=0).repeat(shrink, axis=1)[: image.height, : image.width]
-            frame = _sixel(levels, display, 1, greys=min(display.levels, 24))
+            frame = _kitty(small.point(_coarse(64)), effort=9)  # the terminal stretches it over the same cells
         else:
-            frame = _half_cells(np.asarray(image.point(_coarse(max(4, 64 // shrink)))))
+            levels = np.asarray(small if display.protocol == "sixel" else small.point(_coarse(max(8, 48 // shrink))))
+            levels = levels.repeat(shrink, axis=0).repeat(shrink, axis=1)[: image.height, : image.width]
+            sixels = display.protocol == "sixel"
+            frame = _sixel(levels, display, 1, greys=min(display.levels, 24)) if sixels else _half_cells(levels)
         if frame.cost <= budget:
             break
     return frame

@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from fcntl import ioctl
 from struct import unpack
 
-
 from ratui.errors import DisplayError, clean
 from ratui.terminal.display import PROTOCOLS, Display
 
@@ -62,9 +61,7 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
         cell = cell_by_ioctl(terminal)
     finally:
         os.close(terminal)
-    return parse_answers(
-        answer, seconds, override=override, cell=cell, rate=rate, multiplexer=_multiplexer(os.environ)
-    )
+    return parse_answers(answer, seconds, override=override, cell=cell, rate=rate, multiplexer=_multiplexer(os.environ))
 
 
 def parse_answers(

@@ -48,7 +48,7 @@ def sixel(levels: npt.NDArray[np.uint8], greys: int) -> str:
     rows, columns = levels.shape
     own, owner, free = _layers(palette(greys)[0][levels], greys)
     breaks, values = _runs(own, free)
-    body = _write(breaks, values, owner)
+    body = _write(breaks, values, owner).tobytes()
     return b"".join((b'\x1bP0;0;0q"1;1;%d;%d' % (columns, rows), _definitions(greys), body, b"-", _END)).decode("ascii")
 
 
