@@ -14,26 +14,32 @@ FENCE = "\x1b[6n"
 
 _LOST = 10.0
 """Seconds after which an answer won't come any more."""
+_FAST = 1e8
 _TELLS = 6_000
 """Bytes below which an answer tells the round trip, not the rate."""
 
 
 class Link:
-    """The line to the terminal. `round_trip` in seconds and `rate` in bytes a second are None where not known: such a
-    line is taken to be fast. Times are those of a monotonic clock, in seconds."""
+    """The line to the terminal. `round_trip` is in seconds, None where not known. Times are those of a monotonic clock,
+    in seconds. A line that nothing is known of counts as fast, and one hiccup of a busy machine makes it no slow one."""
 
     def __init__(self, round_trip: float | None = None, rate: float | None = None) -> None:
         self.round_trip = round_trip
-        self.rate = rate
+        self._rates: deque[float] = deque([rate or _FAST] * 2, maxlen=3)
         self._waiting: deque[tuple[float, int]] = deque()
+
+    @property
+    def rate(self) -> float:
+        """What it carries, in bytes a second: the median of the last three measurements."""
+        return sorted(self._rates)[len(self._rates) // 2]
 
     def seconds(self, size: int) -> float:
         """How long `size` bytes take to get through, the round trip apart."""
-        return size / self.rate if self.rate else 0.0
+        return size / self.rate
 
     def bytes_in(self, seconds: float) -> int:
-        """How many bytes get through in `seconds`; very many on a line that was never slow."""
-        return int(self.rate * seconds) if self.rate else 1 << 30
+        """How many bytes get through in `seconds`."""
+        return int(self.rate * seconds)
 
     def sent(self, size: int, now: float) -> str:
         """Notes that `size` bytes are being sent; returns the fence to send after them."""
@@ -54,9 +60,5 @@ class Link:
         took = max(now - begun, 1e-4)
         if size < _TELLS:
             self.round_trip = took if self.round_trip is None else min(self.round_trip, took)
-            return
-        if self._waiting:
-            return  # more was sent meanwhile: what of the time was whose can't be told
-        rate = size / max(took - (self.round_trip or 0.0), took / 20)
-        # Slower counts at once, faster by and by: a burst that a buffer swallowed is no fast line.
-        self.rate = rate if self.rate is None or rate < self.rate else 0.7 * self.rate + 0.3 * rate
+        elif not self._waiting:  # else more was sent meanwhile, and what of the time was whose can't be told
+            self._rates.append(min(size / max(took - (self.round_trip or 0.0), took / 20), _FAST))
