@@ -1,4 +1,4 @@
-"""What a terminal can show, as a value. It asks nothing and draws nothing."""
+"""What a terminal can show and what its line carries, as a value. It asks nothing and draws nothing."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class Display:
 
     `cell` is the size of a character in pixels (width, height); `levels` how many greys an image may use; `why` says in
     a few words how this was chosen; `round_trip` is how long the terminal took to answer, in seconds, None if it didn't.
+    `rate` is what the line carries, in bytes a second, None where it wasn't measured since the answer came at once.
+    `multiplexer` is ``tmux`` or ``screen`` inside one of those, else empty; `measured` is false where `cell` is a guess.
     """
 
     protocol: Protocol
@@ -24,6 +26,9 @@ class Display:
     levels: int = 256
     why: str = ""
     round_trip: float | None = None
+    rate: float | None = None
+    multiplexer: str = ""
+    measured: bool = True
 
     @property
     def pixels(self) -> tuple[int, int]:

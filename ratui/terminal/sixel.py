@@ -1,52 +1,156 @@
 """Grey images as Sixel, and back.
 
-The palette is defined once, before the first band, and every pixel of every band is painted: encoders that define
-colours as they go, or leave pixels to a background, show dark specks in some terminals, and a speck in a film is a finding.
+Every colour is defined before the first band and selected by number before it paints: a definition alone doesn't
+select it in xterm, where encoders that rely on that paint a pixel's first run in the colour before it. Those are the
+dark specks that textual-image's Sixel shows there, and a speck in a film is a finding.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import DisplayError
 
-__all__ = ["decode_sixel", "sixel"]
+__all__ = ["decode_sixel", "palette", "sixel"]
 
 _BAND = 6
-_RUN = re.compile(rb"(.)\1{3,}")
+_BEGIN, _END, _REPEAT = 0x3F, b"\x1b\\", ord("!")
 _RASTER = re.compile(r'"\d+;\d+;(\d+);(\d+)')
 _TOKEN = re.compile(r"#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)([?-~])|([$-])|([?-~])")
 
 
+@lru_cache(maxsize=8)
+def palette(greys: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The table from a level to its nearest of `greys` colours, and the level that each colour shows (in whole percent)."""
+    shown = np.round(np.arange(greys) * 100 / (greys - 1)) * 2.55
+    nearest = np.abs(np.arange(256)[:, None] - shown[None]).argmin(axis=1)
+    return nearest.astype(np.uint8), np.rint(shown).astype(np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _definitions(greys: int) -> bytes:
+    percents = (round(grey * 100 / (greys - 1)) for grey in range(greys))
+    return b"".join(b"#%d;2;%d;%d;%d" % (grey, part, part, part) for grey, part in enumerate(percents))
+
+
 def sixel(levels: npt.NDArray[np.uint8], greys: int) -> str:
-    """`levels`, shape (rows, columns), as one Sixel sequence with `greys` colours from black to white, at most 256."""
+    """`levels`, shape (rows, columns), as one Sixel sequence with `greys` colours from black to white, at most 256.
+
+    Each band is painted colour by colour, dark to bright. A colour may paint over places that a brighter one paints
+    again afterwards: which ones is chosen so that runs become long.
+    """
     rows, columns = levels.shape
-    index = np.rint(levels.astype(np.float32) * ((greys - 1) / 255)).astype(np.uint8)
-    parts = [f'\x1bP0;0;0q"1;1;{columns};{rows}'.encode()]
-    for grey in range(greys):
-        percent = round(grey * 100 / (greys - 1))
-        parts.append(b"#%d;2;%d;%d;%d" % (grey, percent, percent, percent))
-    across = np.arange(columns)
-    for top in range(0, rows, _BAND):
-        masks = np.zeros((greys, columns), np.uint8)
-        for bit, row in enumerate(index[top : top + _BAND]):
-            masks[row, across] |= np.uint8(1 << bit)
-        used = np.flatnonzero(masks.any(axis=1))
-        lines = (masks[used] + np.uint8(0x3F)).view("S1")
-        bands = []
-        for grey, line in zip(used.tolist(), lines, strict=True):
-            bands.append(b"#%d%s" % (grey, _RUN.sub(_shorter, line.tobytes().rstrip(b"?"))))
-        parts.append(b"$".join(bands) + b"-")
-    parts.append(b"\x1b\\")
-    return b"".join(parts).decode("ascii")
+    own, owner, free = _layers(palette(greys)[0][levels], greys)
+    breaks, values = _runs(own, free)
+    body = _write(breaks, values, owner).tobytes()
+    return b"".join((b'\x1bP0;0;0q"1;1;%d;%d' % (columns, rows), _definitions(greys), body, b"-", _END)).decode("ascii")
 
 
-def _shorter(run: re.Match[bytes]) -> bytes:
-    return b"!%d%s" % (len(run[0]), run[1])
+def _layers(
+    index: npt.NDArray[np.uint8], greys: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """One layer for each band and colour in it, in the order of painting.
+
+    Returns the layers' sixels, shape (columns, layers); (band, colour) of each; and the sixels that later layers paint.
+    """
+    rows, columns = index.shape
+    bands = -(-rows // _BAND)
+    sixels = np.zeros((bands, greys, columns), np.uint8)
+    across = np.arange(columns)[None]
+    for bit in range(_BAND):
+        lines = index[bit::_BAND]
+        sixels[np.arange(len(lines))[:, None], lines, across] |= np.uint8(1 << bit)
+    used = sixels.any(axis=2)
+    owner = np.argwhere(used).astype(np.int32)
+    own = np.ascontiguousarray(sixels[used].T)
+    later = np.zeros_like(sixels)
+    for grey in range(greys - 2, -1, -1):
+        np.bitwise_or(later[:, grey + 1], sixels[:, grey + 1], out=later[:, grey])
+    return own, owner, np.ascontiguousarray(later[used].T)
+
+
+def _runs(
+    own: npt.NDArray[np.uint8], free: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8]]:
+    """Where each layer's runs begin, and what each run paints (read at its last column), both (columns, layers).
+
+    A run goes on while one sixel can hold all that its columns must paint and nothing that they mustn't.
+    """
+    allowed = own | free
+    breaks = np.ones(own.shape, np.bool_)
+    values = np.empty_like(own)
+    must, may = own[0].copy(), allowed[0].copy()
+    more, less = np.empty_like(must), np.empty_like(may)
+    for column in range(1, len(own)):
+        np.bitwise_or(must, own[column], out=more)
+        np.bitwise_and(may, allowed[column], out=less)
+        stop = (more & ~less).astype(np.bool_)
+        breaks[column] = stop
+        values[column - 1] = must
+        np.copyto(more, own[column], where=stop)
+        np.copyto(less, allowed[column], where=stop)
+        must, more = more, must
+        may, less = less, may
+    values[-1] = must
+    return breaks, values
+
+
+def _write(
+    breaks: npt.NDArray[np.bool_], values: npt.NDArray[np.uint8], owner: npt.NDArray[np.int32]
+) -> npt.NDArray[Any]:
+    """The bytes of all layers: runs with their counts, and before each layer its colour."""
+    columns = len(breaks)
+    starts = np.flatnonzero(np.ascontiguousarray(breaks.T))
+    ends = np.append(starts[1:], breaks.size)
+    sixels = np.ascontiguousarray(values.T).ravel()[ends - 1]
+    layer = starts // columns
+    last = np.append(layer[1:] != layer[:-1], True)
+    kept = ~(last & (sixels == 0))  # nothing to paint up to the edge
+    starts, ends, sixels, layer = starts[kept], ends[kept], sixels[kept], layer[kept]
+    counts = ends - starts
+    first = np.append(True, layer[1:] != layer[:-1])
+
+    digits = 1 + (counts >= 10) + (counts >= 100) + (counts >= 1000).astype(np.intp)
+    lengths = np.where(counts < 4, counts, digits + 2)
+    heads, head_at = _heads(owner)
+    head_lengths = np.diff(head_at)
+    before = np.cumsum(lengths) - lengths + np.cumsum(np.where(first, head_lengths[layer], 0))
+    out = np.empty(int(before[-1] + lengths[-1]), np.uint8)
+
+    byte = sixels + np.uint8(_BEGIN)
+    short = counts < 4
+    for place in range(3):
+        chosen = short & (counts > place)
+        out[before[chosen] + place] = byte[chosen]
+    long = ~short
+    at, count, width = before[long], counts[long], digits[long]
+    out[at] = _REPEAT
+    for place in range(int(width.max(initial=0))):
+        # The digit `place` from the right.
+        chosen = width > place
+        out[at[chosen] + width[chosen] - place] = 48 + (count[chosen] // 10**place) % 10
+    out[at + width + 1] = byte[long]
+
+    begins = before[first] - head_lengths[layer[first]]
+    where = np.repeat(begins - head_at[layer[first]], head_lengths[layer[first]]) + np.arange(len(heads))
+    out[where] = heads
+    return out
+
+
+def _heads(owner: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]]:
+    """What stands before each layer, one after the other, and where each begins: a new band or line, and its colour."""
+    parts, band = [], 0
+    for number, (at, colour) in enumerate(owner.tolist()):
+        parts.append(b"%s#%d" % (b"" if number == 0 else b"-" if at != band else b"$", colour))
+        band = at
+    lengths = np.fromiter((len(part) for part in parts), np.intp, len(parts))
+    return np.frombuffer(b"".join(parts), np.uint8), np.concatenate([[0], np.cumsum(lengths)])
 
 
 def decode_sixel(data: str) -> npt.NDArray[np.uint8]:
@@ -60,8 +164,8 @@ def decode_sixel(data: str) -> npt.NDArray[np.uint8]:
     x = y = colour = 0
     for token in _tokens(data[raster.end() :]):
         if token[1]:
+            # As xterm does it, and so the stricter way: a colour is defined here, and selected by its number alone.
             registers[int(token[1])] = round(int(token[2]) * 255 / 100)
-            colour = int(token[1])
         elif token[5]:
             colour = int(token[5])
         elif token[8]:
@@ -71,7 +175,7 @@ def decode_sixel(data: str) -> npt.NDArray[np.uint8]:
             count, bits = (int(token[6]), token[7]) if token[6] else (1, token[9])
             for bit in range(6):
                 if (ord(bits) - 0x3F) >> bit & 1:
-                    levels[y + bit, x : x + count] = registers[colour]
+                    levels[y + bit, x : x + count] = registers.get(colour, 0)
             x += count
     return levels[:rows]
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from textual.app import App
 from textual.binding import Binding
 from textual.command import CommandPalette
-from textual.events import Event, Key
+from textual.driver import Driver
+from textual.events import Event, Key, Resize
 
 from ratui.errors import SettingsError
 from ratui.study import Study
-from ratui.terminal import Display, FrameCache
+from ratui.terminal import Display, FrameCache, Link, cell_by_ioctl
 from ratui.tui.actions import Keymap
 from ratui.tui.commands import Commands
 from ratui.tui.keyboard import Keyboard
 from ratui.tui.library import Library
 from ratui.tui.messages import Messages, language_of
+from ratui.tui.painter import Painter
 from ratui.tui.palette import THEME
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.settings import Settings, keep_language
 from ratui.tui.tour import Tour
+from ratui.tui.widgets.film_view import FilmView
 
 if TYPE_CHECKING:
     from ratui.tui.screens.worklist import WorklistScreen
@@ -37,7 +42,10 @@ class RatuiApp(App[None]):
 
     CSS_PATH = "app.tcss"
     COMMANDS = {Commands}  # noqa: RUF012 - Textual's own way
-    BINDINGS = [Binding("ctrl+q", "quit", "quit", show=False, priority=True)]  # noqa: RUF012
+    BINDINGS = [  # noqa: RUF012
+        Binding("ctrl+q", "quit", "quit", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
+    ]
     TITLE = "ratui"
 
     def __init__(
@@ -65,9 +73,37 @@ class RatuiApp(App[None]):
         self.tour = tour
         self._settings = settings
         self.keyboard = Keyboard(self)
+        self.painter = Painter(self, Link(display.round_trip, display.rate))
         self._first_case = case
+        self._cell: tuple[int, int] | None = None
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's own driver, made to listen for the terminal's answers where it is the one of a Unix terminal."""
+        found = super().get_driver_class()
+        if found.__name__ != "LinuxDriver":
+            return found
+        from ratui.tui.driver import ListeningDriver
+
+        return ListeningDriver
+
+    def on_resize(self, event: Resize) -> None:
+        """Films are cut for the cells that the terminal has now: its font may have changed, and not its rows."""
+        if self.is_headless or not sys.__stdin__:
+            return
+        pixels, cells = event.pixel_size, event.size
+        if pixels and cells.width and cells.height:
+            cell: tuple[int, int] | None = (pixels.width // cells.width, pixels.height // cells.height)
+        else:
+            cell = cell_by_ioctl(sys.__stdin__.fileno())
+        before, self._cell = self._cell, cell
+        if cell is not None and before is not None and cell != before and min(cell) > 1:
+            self.graphics = replace(self.graphics, cell=cell)
+            for screen in self.screen_stack:
+                for view in screen.query(FilmView):
+                    view.on_resize()
 
     def on_mount(self) -> None:
+        self.painter.asks = type(self._driver).__name__ == "ListeningDriver" and self.graphics.round_trip is not None
         from ratui.tui.screens.worklist import WorklistScreen
 
         worklist = WorklistScreen()

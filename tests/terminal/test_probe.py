@@ -1,5 +1,6 @@
-"""What terminals answer, and what is made of it: on real pseudo-terminals, capable, plain and mute."""
+"""What terminals answer, and what is made of it: on real pseudo-terminals, capable, plain, slow, mute and mad."""
 
+import json
 import os
 import pty
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -38,52 +40,163 @@ class TestParsing:
     @pytest.mark.parametrize("answer", [b"", b"garbage", b"\x1b[6;0;0t", b"\x1b[6;99999;1t"])
     def test_nonsense_means_half_cells_of_a_usual_size(self, answer: bytes) -> None:
         display = parse_answers(answer, None)
-        assert (display.protocol, display.cell) == ("halfcell", (10, 20))
+        assert (display.protocol, display.cell, display.measured) == ("halfcell", (10, 20), False)
         assert display.why
+
+    def test_a_cell_that_cannot_be_is_taken_from_the_operating_system(self) -> None:
+        assert parse_answers(b"\x1b[6;0;0t" + DA1_PLAIN, 0.01, cell=(8, 17)).cell == (8, 17)
+
+    def test_inside_tmux_it_says_why_there_are_only_half_cells(self) -> None:
+        display = parse_answers(DA1_PLAIN, 0.01, multiplexer="tmux")
+        assert display.protocol == "halfcell"
+        assert "tmux" in display.why
+        assert parse_answers(DA1_SIXEL, 0.01, multiplexer="tmux").protocol == "sixel", "where tmux paints Sixel itself"
 
     def test_an_unknown_name_is_refused(self) -> None:
         with pytest.raises(DisplayError, match="kitty, sixel, halfcell"):
             probe("hologram")
 
 
-def in_terminal(answer: Callable[[int], None], deadline: float) -> tuple[str, float]:
-    """The protocol that `probe` finds in a pseudo-terminal whose other end runs `answer`, and how long it took."""
-    script = f"from ratui.terminal import probe; d = probe(deadline={deadline}); print('FOUND', d.protocol, flush=True)"
+Answer = Callable[[int], None]
+
+SCRIPT = """
+import dataclasses, json, sys
+from ratui.errors import DisplayError
+from ratui.terminal import probe
+try:
+    print("FOUND", json.dumps(dataclasses.asdict(probe(deadline=float(sys.argv[1])))), flush=True)
+except DisplayError as error:
+    print("FOUND", json.dumps({"error": str(error)}), flush=True)
+"""
+
+
+def in_terminal(answer: Answer, deadline: float = 5.0, **streams: Any) -> tuple[dict[str, Any], float]:
+    """What `probe` finds in a pseudo-terminal whose other end runs `answer`, and how long it took."""
     main, sub = pty.openpty()
-    begun = time.monotonic()
     child = subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdin=sub,
+        [sys.executable, "-c", SCRIPT, str(deadline)],
+        **{"stdin": sub, "stderr": sub, **streams},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         start_new_session=True,
         preexec_fn=lambda: os.close(os.open(os.ttyname(sub), os.O_RDWR)),
     )
-    thread = threading.Thread(target=answer, args=(main,), daemon=True)
-    thread.start()
-    out, error = child.communicate(timeout=30)
+    begun = time.monotonic()
+
+    def run() -> None:
+        try:
+            answer(main)
+            while os.read(main, 4096):
+                pass
+        except OSError:
+            pass  # the child has left
+
+    threading.Thread(target=run, daemon=True).start()
+    out, _ = child.communicate(timeout=30)
+    took = time.monotonic() - begun
     os.close(sub)
-    assert b"FOUND" in out, error.decode()
-    return out.decode().split()[1], time.monotonic() - begun
+    return json.loads(out.decode().split("FOUND ")[1]), took
 
 
-def wait_for_question(main: int) -> None:
-    seen = b""
-    while b"\x1b[c" not in seen:
-        seen += os.read(main, 4096)
+def terminal(*answers: bytes, after: float = 0.0, pieces: bool = False, rate: float | None = None) -> Answer:
+    """A terminal that answers the fences one after the other, `after` so many seconds and taking `rate` bytes a second."""
 
-
-def test_a_capable_terminal_that_answers_in_pieces() -> None:
     def answer(main: int) -> None:
-        wait_for_question(main)
-        for piece in (KITTY_OK[:5], KITTY_OK[5:], CELL, DA1_PLAIN):
-            time.sleep(0.05)
-            os.write(main, piece)
+        seen = b""
+        for each in answers:
+            while b"\x1b[c" not in seen:
+                chunk = os.read(main, 1024)
+                if rate:
+                    time.sleep(len(chunk) / rate)
+                seen += chunk
+            seen = seen.split(b"\x1b[c", 1)[1]
+            time.sleep(after)
+            for start in range(0, len(each), 3 if pieces else len(each) or 1):
+                os.write(main, each[start : start + 3] if pieces else each)
+                time.sleep(0.002 if pieces else 0)
 
-    assert in_terminal(answer, 5.0)[0] == "kitty"
+    return answer
 
 
-def test_a_mute_terminal_is_given_up_in_time() -> None:
-    protocol, seconds = in_terminal(wait_for_question, 0.3)
-    assert protocol == "halfcell"
+def test_a_capable_terminal() -> None:
+    display, _ = in_terminal(terminal(DA1_PLAIN, KITTY_OK + CELL + DA1_PLAIN))
+    assert (display["protocol"], display["cell"]) == ("kitty", [9, 20])
+
+
+def test_answers_in_pieces() -> None:
+    display, _ = in_terminal(terminal(DA1_SIXEL, CELL + DA1_SIXEL, pieces=True))
+    assert (display["protocol"], display["cell"]) == ("sixel", [9, 20])
+
+
+def test_a_long_line_is_right_and_measured() -> None:
+    long = terminal(DA1_PLAIN, KITTY_OK + CELL + DA1_PLAIN, DA1_PLAIN, after=0.4, rate=100_000)
+    display, _ = in_terminal(long, deadline=2.0)
+    assert display["protocol"] == "kitty"
+    assert 0.4 <= display["round_trip"] < 2.0
+    assert 20_000 < display["rate"] < 200_000
+
+
+def test_a_near_terminal_is_not_measured() -> None:
+    display, _ = in_terminal(terminal(DA1_PLAIN, KITTY_OK + CELL + DA1_PLAIN))
+    if display["round_trip"] < 0.008:
+        assert display["rate"] is None
+
+
+def test_a_mute_terminal_is_given_up_in_time_and_asked_one_thing_only() -> None:
+    seen: list[bytes] = []
+
+    def mute(main: int) -> None:
+        while True:
+            seen.append(os.read(main, 4096))
+
+    display, seconds = in_terminal(mute, 0.3)
+    assert (display["protocol"], display["round_trip"]) == ("halfcell", None)
     assert seconds < 20
+    assert b"_G" not in b"".join(seen), "its answer could come late, and be taken for keys"
+
+
+def test_a_terminal_that_answers_the_first_question_only() -> None:
+    display, seconds = in_terminal(terminal(DA1_PLAIN), 0.3)
+    assert display["protocol"] == "halfcell"
+    assert seconds < 20
+
+
+def test_one_that_talks_nonsense_without_end() -> None:
+    def mad(main: int) -> None:
+        while True:
+            os.write(main, b"\x1b[?1;;;\x00\xffnonsense\x1b]" * 50)
+
+    display, seconds = in_terminal(mad, 0.5)
+    assert display["protocol"] == "halfcell"
+    assert seconds < 20
+
+
+def test_one_that_echoes_what_it_is_asked() -> None:
+    def echo(main: int) -> None:
+        while True:
+            os.write(main, os.read(main, 4096))
+
+    assert in_terminal(echo, 0.5)[0]["protocol"] == "halfcell"
+
+
+def test_one_that_takes_nothing() -> None:
+    # Its buffer fills up with the question and nobody reads: the deadline still holds.
+    display, seconds = in_terminal(lambda main: time.sleep(2), 0.5)
+    assert display["protocol"] == "halfcell"
+    assert seconds < 20
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stderr"])
+def test_a_stream_that_is_not_the_terminal_is_one_clear_message(stream: str) -> None:
+    found, _ = in_terminal(terminal(DA1_PLAIN), **{stream: subprocess.DEVNULL})
+    assert "is not the terminal. Run it without <" in found["error"]
+
+
+def test_no_terminal_at_all_is_one_clear_message() -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "1"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        start_new_session=True,
+        text=True,
+    )
+    assert "there is no terminal to show films on" in child.stdout

@@ -14,23 +14,30 @@ from PIL import Image
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
+from textual.app import App
+from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ratui.terminal import Display, Frame, FrameCache, HalfCells, KittyFrame, SixelFrame, encode
+from ratui.terminal import Display, Frame, FrameCache, HalfCells, encode, encode_coarse
+from ratui.tui.painter import Painter, Place
 
 __all__ = ["FilmView"]
 
 _BLANK = Style(bgcolor=Color.from_rgb(0, 0, 0))
+_COARSE = "coarse"
 
 
 class FilmView(Widget):
-    """Shows one image at a time. `show` takes an image of `pixel_size`, or the key of one that was given before."""
+    """Shows one image at a time. `show` takes an image of `pixel_size`, or the key of one that was given before.
+
+    It takes no border and no padding: the image fills it.
+    """
 
     DEFAULT_CSS = "FilmView { background: black; }"
     can_focus = False
-    _placements: ClassVar = itertools.count(1)
+    _numbers: ClassVar = itertools.count(1)
 
     class Resized(Message):
         """The view has another size now: what it shows should be drawn again for it."""
@@ -41,18 +48,24 @@ class FilmView(Widget):
 
     def __init__(self, display: Display, cache: FrameCache, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._graphics = display
+        self._display_given = display
         self._frames = cache
         self._frame: Frame | None = None
-        self._shown: KittyFrame | None = None
-        self._placement = next(FilmView._placements)
+        self._place = Place(next(FilmView._numbers), self._where)
         self._waiting = False
+        self._strips: list[Strip] = []
         self.key: Hashable = None
+
+    @property
+    def graphics(self) -> Display:
+        """What the terminal shows now: the app's, whose cells may have changed since this view was made."""
+        found = getattr(self.app, "graphics", None) if self.is_attached else None
+        return found if isinstance(found, Display) else self._display_given
 
     @property
     def pixel_size(self) -> tuple[int, int]:
         """How many image pixels fit: (width, height)."""
-        across, down = self._graphics.pixels
+        across, down = self.graphics.pixels
         return (self.size.width * across, self.size.height * down)
 
     def has(self, key: Hashable) -> bool:
@@ -60,10 +73,14 @@ class FilmView(Widget):
         return self._frames.get((self.pixel_size, key)) is not None
 
     def prepare(self, image: Image.Image, key: Hashable) -> None:
-        """Encodes `image` for a later `show(key)`. May be called from any thread."""
-        size = image.size
-        if self._frames.get((size, key)) is None:
-            self._frames.put((size, key), encode(self._graphics, image))
+        """Encodes `image` for a later `show(key)`, coarsely too where the line is slow. May be called from any thread."""
+        name = (image.size, key)
+        display, painter = self.graphics, Painter.of(self.app)
+        slow = painter.slow
+        if slow and self._frames.get((name, _COARSE)) is None:
+            self._frames.put((name, _COARSE), encode_coarse(display, image, painter.coarse_budget))
+        if self._frames.get(name) is None:
+            self._frames.put(name, encode(display, image, slices=slow))
 
     def show(self, key: Hashable, image: Image.Image | None = None) -> bool:
         """Shows the frame of `key`, encoding `image` if it isn't ready; False where it isn't and there is no image."""
@@ -71,77 +88,90 @@ class FilmView(Widget):
         if frame is None:
             if image is None:
                 return False
-            frame = self._frames.put((image.size, key), encode(self._graphics, image))
+            self.prepare(image, key)
+            frame = self._frames.get((image.size, key))
         self.key = key
-        if frame is not self._frame:
-            self._frame = frame
-            if self._graphics.protocol == "halfcell":
-                self.refresh()
-            else:
-                self._draw()
+        if frame is not self._frame and frame is not None:
+            self._keep(frame)
+            self._draw()
         return True
 
     def blank(self) -> None:
         """Shows nothing."""
-        self.key = self._frame = None
-        self.conceal()
-        self.refresh()
+        self.key = None
+        if self._frame is not None:
+            self._keep(None)
+            self.conceal()
+            self.refresh()
 
     def conceal(self) -> None:
         """Takes the image off the screen while something else is shown there."""
-        if self._shown is not None:
-            self._write(self._shown.remove(self._placement))
-            self._shown = None
+        if self.is_attached:
+            Painter.of(self.app).clear(self._place)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The cells under the image, anew each time they are painted: the image has to come after them."""
+        if self._frame is not None and not isinstance(self._frame, HalfCells) and not self._waiting:
+            self._waiting = True
+            self.call_after_refresh(self._draw)
+        return [self.render_line(y).crop(crop.x, crop.right) for y in range(crop.y, crop.bottom)]
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if isinstance(self._frame, HalfCells):
-            return _half_cells(self._frame, y, width)
-        if not self._waiting and self._frame is not None:
-            # The cells under the image are being painted: the image has to come after them.
-            self._waiting = True
-            self.call_after_refresh(self._draw)
+            if not self._strips:
+                self._strips = [_half_cells(self._frame, row, width) for row in range(self.size.height)]
+            if y < len(self._strips):
+                return self._strips[y]
         return Strip([Segment(" " * width, _BLANK)], width)
 
+    def on_mount(self) -> None:
+        self.app.app_resume_signal.subscribe(self, self._resumed)
+
     def on_resize(self) -> None:
-        self._frame = None
+        self._keep(None)
         self.conceal()
         self.post_message(self.Resized(self))
 
     def on_unmount(self) -> None:
+        self._keep(None)
         self.conceal()
+
+    def _resumed(self, app: App[object]) -> None:
+        """Another program had the terminal meanwhile: nothing that it held of ours can be relied on."""
+        self._frames.lost()
+        self._place.shown = None
+        self.refresh()
+
+    def _keep(self, frame: Frame | None) -> None:
+        if self._frame is not None:
+            self._frames.release(self._frame)
+        if frame is not None:
+            self._frames.hold(frame)
+        self._frame = frame
+        self._strips = []
 
     def _draw(self) -> None:
         self._waiting = False
-        if not self.is_attached or self.app.screen is not self.screen or self.size.width == 0:
+        if self._frame is None or self._where() is None:
             return
-        region, frame = self.content_region, self._frame
-        if isinstance(frame, KittyFrame):
-            data = frame.place(region.width, region.height, self._placement)
-            if self._shown is not None and self._shown.id != frame.id:
-                data += self._shown.remove(self._placement)
-            self._shown = frame
-        elif isinstance(frame, SixelFrame):
-            data = frame.data
-        else:
-            return
-        # In one piece and, where the terminal knows it, in one synchronized update: no half image is ever seen.
-        where = f"\x1b[{region.y + 1};{region.x + 1}H"
-        self._write(f"\x1b[?2026h\x1b7{where}{data}\x1b8\x1b[?2026l{self._frames.dropped()}")
+        coarse = self._frames.get(((self.pixel_size, self.key), _COARSE))
+        Painter.of(self.app).paint(self._place, self._frame, coarse, self._frames.dropped())
 
-    def _write(self, data: str) -> None:
-        driver = self.app._driver
-        if driver is not None and data:
-            driver.write(data)
-            driver.flush()
+    def _where(self) -> tuple[int, int, int, int] | None:
+        """The cells of the view: (column, row, columns, rows); None while it isn't on the screen."""
+        if not self.is_attached or self.app.screen is not self.screen or not self.size.width or not self.size.height:
+            return None
+        region = self.content_region
+        return (region.x, region.y, region.width, region.height)
 
 
 def _half_cells(frame: HalfCells, y: int, width: int) -> Strip:
     levels = frame.levels
     if 2 * y + 1 >= len(levels):
         return Strip([Segment(" " * width, _BLANK)], width)
-    upper, lower = levels[2 * y], levels[2 * y + 1]
-    segments = [Segment("▀", _style(int(a), int(b))) for a, b in zip(upper[:width], lower[:width], strict=True)]
+    upper, lower = levels[2 * y].tolist(), levels[2 * y + 1].tolist()
+    segments = [Segment("▀", _style(a, b)) for a, b in zip(upper[:width], lower[:width], strict=True)]
     if len(segments) < width:
         segments.append(Segment(" " * (width - len(segments)), _BLANK))
     return Strip(segments, width)

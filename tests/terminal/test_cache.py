@@ -1,0 +1,65 @@
+"""What is kept of frames stays within its limit, here and in the terminal, and never what is on the screen goes."""
+
+import numpy as np
+from PIL import Image
+
+from ratui.terminal import Display, FrameCache, KittyFrame, encode
+
+
+def frames(count: int) -> list[KittyFrame]:
+    made = []
+    for seed in range(count):
+        noise = np.random.default_rng(seed).integers(0, 255, (40, 50)).astype(np.uint8)
+        frame = encode(Display("kitty"), Image.fromarray(noise))
+        assert isinstance(frame, KittyFrame)
+        frame.shown()
+        made.append(frame)
+    return made
+
+
+def cache_for(made: list[KittyFrame], count: int) -> FrameCache:
+    return FrameCache(limit=int(sum(frame.weight for frame in made[:count]) * 1.05))
+
+
+def test_what_was_used_last_stays_and_the_rest_is_freed() -> None:
+    made = frames(4)
+    cache = cache_for(made, 3)
+    for number, frame in enumerate(made[:3]):
+        cache.put(number, frame)
+    assert cache.get(0) is made[0]
+    cache.put(3, made[3])
+    assert cache.get(1) is None
+    assert cache.get(0) is made[0]
+    assert cache.dropped() == made[1].forget() != ""
+    assert cache.dropped() == ""
+
+
+def test_the_weight_counts_what_the_terminal_keeps() -> None:
+    (frame,) = frames(1)
+    assert frame.weight >= 4 * 40 * 50
+
+
+def test_a_frame_on_the_screen_is_kept_however_old() -> None:
+    made = frames(5)
+    cache = cache_for(made, 2)
+    cache.put(0, made[0])
+    cache.hold(made[0])
+    for number, frame in enumerate(made[1:], 1):
+        cache.put(number, frame)
+    assert cache.get(0) is made[0]
+    assert made[0].forget() not in cache.dropped()
+    cache.release(made[0])
+    cache.put(9, frames(6)[5])
+    cache.put(10, frames(7)[6])
+    assert cache.get(0) is None
+
+
+def test_after_another_program_had_the_terminal_everything_is_sent_anew() -> None:
+    made = frames(2)
+    cache = cache_for(made, 2)
+    for number, frame in enumerate(made):
+        cache.put(number, frame)
+    cache.lost()
+    assert not any(frame.sent for frame in made)
+    assert cache.forget_all() == ""
+    assert cache.weight == 0
