@@ -184,9 +184,10 @@ def reopen(reading: Reading, why: str, *, at: datetime | None = None) -> Reading
     """A signed reading open again; that it was, and why, stays in its log."""
     if not reading.signed:
         raise EntryRefused(Refusal("not_signed"), reading.case)
-    if not why.strip():
+    reason = note_text(why)
+    if not reason:
         raise EntryRefused(Refusal("needs_reason"), reading.case)
-    return replace(logged(reading, "reopen", {}, at, "", note=why), signed=None)
+    return replace(logged(reading, "reopen", {}, at, "", note=reason), signed=None)
 
 
 def _check_site(reading: Reading, site: str) -> None:

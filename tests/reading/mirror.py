@@ -1,4 +1,4 @@
-"""The image of anything a reading tells when its two time points change places."""
+"""The image of a reading, and of anything that it tells, when its two time points change places."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from ratui.reading import Field, Slot
+from ratui import reading as rd
+from ratui.reading import Entry, Field, Reading, Slot
 
 
 def image(of: Any) -> Any:
@@ -30,3 +31,39 @@ def image(of: Any) -> Any:
             return replace(of, **{each.name: image(getattr(of, each.name)) for each in fields(of)})
         case _:
             return of
+
+
+def told(of: Reading, entries: tuple[Entry, ...]) -> dict[object, object]:
+    """Everything that the functions of `reading` tell about `of`."""
+    all_told: dict[object, object] = {
+        "problems": frozenset(rd.problems(of)),
+        "second look": rd.second_look(of),
+        "first": rd.next_open(of),
+        "undoable": rd.undoable(of),
+    }
+    for site in of.sites:
+        all_told["normal", site.key] = rd.unlikely_normal(of, site.key)
+    for field in of.fields:
+        all_told["next", field] = rd.next_open(of, field)
+        all_told["options", field] = rd.options(of, field)
+        for entry in entries:
+            all_told["refusal", field, entry] = rd.refusal(of, field, entry)
+            all_told["unlikely", field, entry] = rd.unlikely(of, field, entry)
+    return all_told
+
+
+def mirrored(of: Reading) -> Reading:
+    return Reading(
+        of.scheme,
+        of.case,
+        of.rater,
+        of.sites,
+        tuple(1 - time for time in of.order),
+        of.blinded,
+        image(of.values),
+        image(of.log),
+        image(of.absent),
+        of.signed,
+        of.flags,
+        of.notes,
+    )

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import product
 
 from ratui import reading as rd
 from ratui.errors import EntryRefused
 from ratui.reading import Entry, Field, Graded, Reading, Slot
 from ratui.scheme import Scheme
+from tests.reading.mirror import image, mirrored, told
 from tests.reading.spec import Spec, State
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,6 +52,25 @@ def valid(spec: Spec) -> frozenset[tuple[State, Absent]]:
     )
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Every combination of values at a joint, with the time points that lack it, as `problems` judges it."""
+
+    accepted: frozenset[tuple[State, Absent]]
+    refused: frozenset[tuple[State, Absent]]
+
+
+def judge(spec: Spec) -> Judged:
+    """What `problems` says to all that could be written into a file for the fields of one joint."""
+    accepted, refused = set(), set()
+    for state in product(*(spec.contents(place) for place in range(len(spec.fields)))):
+        for absent in ABSENT:
+            here = reading(spec, state, absent)
+            (refused if rd.problems(here) else accepted).add((state, absent))
+            assert None not in state or rd.problems(replace(here, signed=NOW)), "signed with open fields"
+    return Judged(frozenset(accepted), frozenset(refused))
+
+
 def answered(spec: Spec) -> frozenset[State]:
     """Every complete state that answering alone leads to: always the field asked for, never going back."""
     ended: set[State] = set()
@@ -70,6 +91,15 @@ def answered(spec: Spec) -> frozenset[State]:
     return frozenset(ended)
 
 
+def tells_no_order(spec: Spec) -> int:
+    """How many states were looked at in which all that is told is mirrored with the time points. Raises AssertionError."""
+    for state in spec.valid:
+        here = reading(spec, state)
+        one, other = told(here, spec.vocabulary), told(mirrored(here), spec.vocabulary)
+        assert other == image(one), state
+    return len(spec.valid)
+
+
 def reading(spec: Spec, state: State, absent: Absent = ABSENT[0]) -> Reading:
     """A reading of the one joint in `state`, with no past."""
     filled: dict[Field, Entry] = {f: v for f, v in zip(spec.fields, state, strict=True) if v is not None}
@@ -86,7 +116,7 @@ def values(spec: Spec, of: Reading) -> State:
 def _acts(spec: Spec, state: State, absent: Absent) -> Iterator[tuple[State, Absent]]:
     here = reading(spec, state, absent)
     assert rd.problems(here) == (), (state, absent)
-    assert (rd.next_open(here) is None) == (None not in state)
+    assert rd.next_open(here) == next((f for f, v in zip(spec.fields, state, strict=True) if v is None), None)
     for place, field in enumerate(spec.fields):
         offered = rd.options(here, field)
         entries = set(offered.entries)
@@ -115,6 +145,7 @@ def _acts(spec: Spec, state: State, absent: Absent) -> Iterator[tuple[State, Abs
     assert (doubt and (doubt.kind, doubt.size, spec.fields.index(doubt.field))) == step, ("normal", state)
     after = _act(spec, here, state, wanted, lambda r: rd.normal(r, spec.site.key))
     if after is not None:
+        _signing(spec, after, complete=True)
         yield values(spec, after), absent
     for now in ABSENT:
         slots = {Slot(spec.site.key, time) for time in now}
@@ -139,7 +170,9 @@ def _act(
     if wanted == state:
         assert rd.undoable(after) is None, "nothing changed, yet it can be undone"
         return after
-    assert values(spec, rd.undo(after)) == state
+    undone = rd.undo(after)
+    assert values(spec, undone) == state
+    assert rd.undoable(undone) is None, "one entry was made, and two can be undone"
     absent = {slot.time for slot in here.absent}
     for gone in set(spec.order) - absent:
         meanwhile = rd.apply_regions(after, {*here.absent, Slot(spec.site.key, gone)})
@@ -151,6 +184,12 @@ def _act(
 
 def _signing(spec: Spec, here: Reading, *, complete: bool) -> None:
     """Signed only when complete, then closed to every act until it is reopened."""
+    try:
+        rd.reopen(here, "again")
+    except EntryRefused:
+        pass
+    else:
+        raise AssertionError("what wasn't signed was reopened")
     try:
         signed = rd.sign(here, at=NOW)
     except EntryRefused:
@@ -180,6 +219,6 @@ def _signing(spec: Spec, here: Reading, *, complete: bool) -> None:
 
 
 def specs(scheme: Scheme, joint: str) -> tuple[Spec, Spec]:
-    """`joint` of the left side where the order is known, and where it is hidden."""
+    """`joint` of the left side where the order is known, and where it is hidden and the later film stands left."""
     site = next(site for site in scheme.sites if site.key == f"L.{joint}")
-    return Spec(scheme, site), Spec(scheme, site, blinded=True)
+    return Spec(scheme, site), Spec(scheme, site, order=(1, 0), blinded=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.reading.search import answered, search, specs, valid
+from tests.reading.search import answered, judge, search, specs, valid
 from tests.strategies import small_scheme
 
 SMALL = small_scheme()
@@ -32,11 +32,20 @@ def test_every_complete_reading_comes_from_answering_what_is_asked(name: str) ->
     assert answered(spec) == {state for state in spec.valid if None not in state}
 
 
-def test_the_number_of_states_is_what_counting_by_hand_gives() -> None:
-    """A slot of MCP1: 4 grades, unreadable or open, by 3 grades, luxation, unreadable or open; ankylosis; outside.
+@pytest.mark.parametrize("name", list(SPECS))
+def test_whatever_else_a_joint_could_hold_is_called_invalid(name: str) -> None:
+    spec = SPECS[name]
+    judged = judge(spec)
+    assert judged.accepted == valid(spec)
+    assert judged.refused
 
-    After ankylosis: unreadable or open on each scale, ankylosis, outside.
+
+def test_the_number_of_states_is_what_counting_by_hand_gives() -> None:
+    """A slot of MCP1 holds, erosion by narrowing:
+
+    4 grades, unreadable or open, by 2 grades, luxation, unreadable or open; notch by 2 grades, unreadable or open;
+    ankylosis; outside. After ankylosis come only unreadable or open on each scale, ankylosis, outside.
     """
-    slot = 6 * 6 + 2
+    slot = 6 * 5 + 4 + 2
     assert len(SPECS["MCP1 blinded"].valid) == slot**2
     assert len(SPECS["MCP1 in order"].valid) == (slot - 1) * slot + 2 * 2 + 2

@@ -17,7 +17,7 @@ def test_a_short_walk_finds_no_fault(kind: type[Walk]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", [1, 2])
 def test_a_long_walk_finds_no_fault_and_reaches_every_kind(part: int) -> None:
-    tally = walk(Walk, runs=700, length=100)
+    tally = walk(Walk, runs=600, length=100)
     check_reach(tally, blinded=False)
     assert {"fall", "jump"} <= set(tally.doubts)
     assert tally.outcomes["same", True]

@@ -38,13 +38,17 @@ Kind: TypeAlias = tuple[str, str, int, Entry | None]
 
 @dataclass
 class Tally:
-    """What a whole run went through: steps, commands by outcome, and every kind of field value that was reached."""
+    """What a whole run went through: commands by outcome, and every kind of field value that was reached."""
 
-    steps: int = 0
     outcomes: Counter[tuple[str, bool]] = field(default_factory=Counter)
     kinds: set[Kind] = field(default_factory=set)
     signed: int = 0
     doubts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def steps(self) -> int:
+        """How many commands were tried, each compared with the specification."""
+        return self.outcomes.total()
 
 
 def every_kind(*, blinded: bool) -> set[Kind]:
@@ -148,6 +152,19 @@ class Walk(RuleBasedStateMachine):
             assert self.reading.log[-1].confirmed == (confirmed and step is not None)
             self.tally.doubts[step[0] if step else "none"] += 1
 
+    @rule(at=st.sampled_from(FIELDS), twin=st.booleans())
+    def enter_what_stands(self, at: Field, twin: bool) -> None:
+        """The same entry once more, here or at the other time point: what random entries rarely do."""
+        entry = self.reading.values.get(at)
+        if entry is not None:
+            self.enter(at._replace(time=1 - at.time) if twin else at, entry, confirmed=False)
+
+    @rule(site=st.sampled_from(KEYS))
+    def clear_all(self, site: str) -> None:
+        for at in self.specs[site].fields:
+            if at in self.reading.values:
+                self.at_field(at, rd.clear)
+
     @rule(at=st.sampled_from(FIELDS), command=st.sampled_from([rd.clear, rd.same]))
     def at_field(self, at: Field, command: Callable[..., Reading]) -> None:
         spec, state, absent = self.specs[at.site], self.state(at.site), self.absent(at.site)
@@ -230,7 +247,6 @@ class Walk(RuleBasedStateMachine):
             assert entries, "a field is asked for that nothing can fill"
             assert self.attempt(rd.enter, at, entries[choice % len(entries)])
             last, asked, choice = at, asked + 1, choice * 7 + 3
-            self.tally.steps += 1
         assert asked <= len(FIELDS)
         assert self.reading.complete
 
@@ -249,7 +265,6 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def counted(self) -> None:
-        self.tally.steps += 1
         self.age += 1
 
     @invariant()
@@ -306,11 +321,13 @@ def spec(key: str, order: tuple[int, int], blinded: bool) -> Spec:
     return _SPECS[key, order, blinded]
 
 
-def walk(kind: type[Walk], *, runs: int, length: int, shrink: bool = True) -> Tally:
-    """Walks `runs` times `length` rules and tells what was gone through. Raises AssertionError at the first fault."""
+def walk(kind: type[Walk], *, runs: int, length: int, repeatable: bool = False) -> Tally:
+    """Walks `runs` times `length` rules and tells what was gone through. Raises AssertionError at the first fault.
+
+    A `repeatable` walk takes the same steps every time, and doesn't look for the shortest way to a fault.
+    """
     tally = Tally()
     machine = type(kind.__name__, (kind,), {"tally": tally})
-    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -318,7 +335,8 @@ def walk(kind: type[Walk], *, runs: int, length: int, shrink: bool = True) -> Ta
             stateful_step_count=length,
             deadline=None,
             database=None,
-            phases=phases,
+            derandomize=repeatable,
+            phases=[Phase.generate] if repeatable else [Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         ),
     )
