@@ -54,6 +54,7 @@ class Conversation:
         self.near = ""
         self.told = ""
         self.ended = False
+        self._options: tuple[tuple[Reading, Field, bool], Options] | None = None
 
     @property
     def reading(self) -> Reading:
@@ -74,6 +75,12 @@ class Conversation:
     @property
     def options(self) -> Options:
         """What may be entered now."""
+        asked = (self.reading, self.field, self.both)
+        if self._options is None or not _alike(self._options[0], asked):
+            self._options = (asked, self._find_options())
+        return self._options[1]
+
+    def _find_options(self) -> Options:
         here = rd.options(self.reading, self.field)
         for twin in self.waiting[1:]:
             there = rd.options(self.reading, twin)
@@ -93,6 +100,22 @@ class Conversation:
             return False
         twins = reading.twins(self.field)
         return len(twins) == 1 and twins[0] not in reading.values
+
+    def possible(self, action: str) -> bool:
+        """Whether the scoring screen's `action` would do something now."""
+        match action:
+            case "normal":
+                return self.options.normal
+            case "same":
+                return self.both or self.may_pair or self.options.same
+            case "reasons":
+                return bool(self.options.reasons)
+            case "clear":
+                return self.options.clear
+            case "undo":
+                return rd.undoable(self.reading) is not None
+            case _:
+                return True
 
     # Keys.
 
@@ -324,6 +347,10 @@ class Conversation:
                 self.enter(NotAssessable(reason.id), name)
                 return
         self.told = self.t("scoring.which_reason", key=shown_key(name))
+
+
+def _alike(before: tuple[Reading, Field, bool], asked: tuple[Reading, Field, bool]) -> bool:
+    return before[0] is asked[0] and before[1:] == asked[1:]
 
 
 def resumed(reading: Reading) -> Field:

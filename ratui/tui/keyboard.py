@@ -116,11 +116,17 @@ class _Guard:
 
 async def _worked_off(node: DOMNode, app: App[Any]) -> None:
     """Waits until `node` has handled every message that it has by now, or is gone."""
+    begun = time.monotonic()
+
+    def wait_on() -> bool:
+        return not _gone(node, app) and time.monotonic() - begun < _STUCK
+
+    while not node.is_running and wait_on():  # a screen that was opened just now
+        await asyncio.sleep(0.001)
     done = asyncio.Event()
     if not node.call_later(done.set):
         return
-    begun = time.monotonic()
-    while not done.is_set() and not _gone(node, app) and time.monotonic() - begun < _STUCK:
+    while not done.is_set() and wait_on():
         with suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), 0.05)
 

@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 
+_GAP = 2
+"""Spaces between two keys of a line."""
+
+
 def hand_title(t: Messages, scheme: Scheme, site: Site) -> str:
     """``LEFT hand``: the side, and the part of the body, of `site`."""
     part = next((part.label for part in scheme.parts if part.id == site.part), site.part)
@@ -167,7 +171,7 @@ def _broken(items: Sequence[tuple[str, str]], width: int) -> list[list[tuple[str
     left = 0
     for item in items:
         needed = _length(item)
-        if not lines or needed > left:
+        if not lines or needed - _GAP > left:  # nothing follows the last one
             lines.append([])
             left = width
         lines[-1].append(item)
@@ -178,13 +182,13 @@ def _broken(items: Sequence[tuple[str, str]], width: int) -> list[list[tuple[str
 def _as_fit(items: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
     """As many of `items`, from the first, as fit on one line; the last one always: it is the help."""
     kept = list(items)
-    while len(kept) > 1 and sum(map(_length, kept)) > width:
+    while len(kept) > 1 and sum(map(_length, kept)) - _GAP > width:
         del kept[-2]
     return kept
 
 
 def _length(item: tuple[str, str]) -> int:
-    return cell_len(item[0]) + cell_len(item[1]) + 4
+    return cell_len(item[0]) + cell_len(item[1]) + 2 + _GAP
 
 
 def _shortened(label: str, limit: int) -> str:
@@ -194,7 +198,7 @@ def _shortened(label: str, limit: int) -> str:
 def _append_items(text: Text, items: Sequence[tuple[str, str]]) -> None:
     for key, label in items:
         text.append(f" {key}", KEY)
-        text.append(f" {label}  ")
+        text.append(f" {label}" + " " * _GAP)
 
 
 def progress_text(t: Messages, reading: Reading, width: int = 16) -> str:

@@ -184,15 +184,7 @@ class ScoringScreen(KeyScreen):
         """Whether the action `name` would do something now."""
         if self._talk is None:
             return name in ("help", "leave")
-        options = self._talk.options
-        known = {
-            "normal": options.normal,
-            "same": self._talk.both or options.same or self._talk.may_pair,
-            "reasons": bool(options.reasons),
-            "clear": options.clear,
-            "undo": rd.undoable(self.reading) is not None,
-        }
-        return known.get(name, True)
+        return self._talk.possible(name)
 
     def entries(self) -> tuple[LogEntry, ...]:
         return self.reading.log
@@ -286,13 +278,13 @@ class ScoringScreen(KeyScreen):
     # Drawing.
 
     def _draw(self) -> None:
-        if self._talk is None or self._films is None or not self.is_mounted:
+        if self._talk is None or self._films is None or not self.is_attached:
             return
         t, talk, reading, width = self.t, self._talk, self.reading, self.app.size.width
         site = reading.site(talk.site)
-        self.query_one("#head", Static).update(head_text(t, self._case.id, talk, width))
+        self._put("head", head_text(t, self._case.id, talk, width))
         for side in ("L", "R"):
-            self.query_one(f"#edge{side}", Static).update(texts.edge_text(side, site.side, self.app.size.height))
+            self._put(f"edge{side}", texts.edge_text(side, site.side, self.app.size.height))
         for place, point in enumerate(reading.order):
             record = self._films.record(site.key, place)
             title = texts.side_title(t, reading.order, place, reading.blinded, record.day if record else None)
@@ -304,10 +296,10 @@ class ScoringScreen(KeyScreen):
             self._joint_films.title(place, texts.title_text(title, asked))
             self._joint_films.line(place, line_text(t, talk, point))
         self._draw_message(width)
-        self.query_one("#keys", Static).update(keys_lines(t, talk, self.ratui.keymap, self.possible, width))
+        self._put("keys", keys_lines(t, talk, self.ratui.keymap, self.possible, width))
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20
-            self.query_one("#map", Static).update(hand_map(t, reading, talk.site, _MAP_WIDTH - 2, height))
+            self._put("map", hand_map(t, reading, talk.site, _MAP_WIDTH - 2, height))
         keys = [each.key for each in reading.sites]
         start = keys.index(talk.site)
         self._joint_films.show(self._films, talk.site, keys[start + 1 : start + 1 + _AHEAD])
@@ -323,7 +315,13 @@ class ScoringScreen(KeyScreen):
             left = Text(f" {said}", NOTE) if said else status_text(t, self.talk)
             saved = f"{t('scoring.saved', time=format(keeper.saved_at, '%H:%M:%S'))} " if keeper.saved_at else ""
             text = texts.ends(left, Text(saved, QUIET), width)
-        self.query_one("#message", Static).update(text)
+        self._put("message", text)
+
+    def _put(self, id: str, text: Text) -> None:
+        """Shows `text` where it isn't shown yet. No place on this screen grows with its text: nothing is laid out anew."""
+        static = self.query_one(f"#{id}", Static)
+        if static.content != text:
+            static.update(text, layout=False)
 
     @property
     def _joint_films(self) -> JointFilms:

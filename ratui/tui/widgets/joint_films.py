@@ -88,11 +88,11 @@ class JointFilms(Horizontal):
 
     def title(self, place: int, text: str | Text) -> None:
         """What stands above the film at `place` (0 left, 1 right)."""
-        self._titles[place].update(text)
+        self._titles[place].update(text, layout=False)
 
     def line(self, place: int, text: str | Text) -> None:
         """What stands below it: its fields."""
-        self._lines[place].update(text)
+        self._lines[place].update(text, layout=False)
 
     # How it is shown.
 
