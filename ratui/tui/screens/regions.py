@@ -1,78 +1,77 @@
-"""Where the joints are: each film whole, its boxes placed and corrected by keys, the current one enlarged beside it.
+"""Where the joints are: each film whole with its boxes on it, the current one enlarged; the rater mostly accepts.
 
-Accepting saves at once. Nothing here knows of scores.
+Accepting saves at once, and refuses what can't be true. Nothing here knows of scores.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import time
+from collections.abc import Iterable
 
-from PIL import Image, ImageDraw
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widgets import Static
-from textual.worker import get_current_worker
 
 from ratui.errors import FilmError
-from ratui.imaging import Box
 from ratui.scheme import Site
-from ratui.study import Case, FilmRecord, Region
-from ratui.tui import text as texts
-from ratui.tui.actions import Keymap, shown_key
-from ratui.tui.library import View, joint_box, whole_box
-from ratui.tui.messages import Messages
-from ratui.tui.placing import mirrored, moved, resized, starting_regions
+from ratui.study import Case, Fault, FilmRecord, Region, lies_mirrored
+from ratui.tui import region_text as words
+from ratui.tui.film_boxes import FilmBoxes
+from ratui.tui.following import Followed, Follower, Placed
+from ratui.tui.placing import REGISTERED, Pace, moved, resized, starting_regions
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.region_films import RegionFilms, Scene
 
 __all__ = ["RegionsScreen"]
 
-_STEP, _FAR, _GROW = 0.06, 0.5, 1.08
+_FAR, _GROW = 0.5, 1.08
+_ANYTIME = {"help", "leave", "next_film", "previous_film"}
 
 
 class RegionsScreen(KeyScreen):
-    """The regions of `case`, film by film; `order` is how its time points stand on the screen."""
+    """The regions of `case`, film by film; `order` is how its time points stand on the screen.
+
+    Opens at the first film that lacks some, or at `site` of `film` where both are given.
+    """
 
     NAME = "regions"
 
-    def __init__(self, case: Case, order: tuple[int, ...]) -> None:
+    def __init__(self, case: Case, order: tuple[int, ...], *, film: str = "", site: str = "") -> None:
         super().__init__()
         self._case = case
         self._order = order
+        self._wanted = (film, site)
         self._films: list[tuple[FilmRecord, list[Site]]] = []
         self._at_film = 0
-        self._at_site = 0
-        self._regions: dict[str, Region] = {}
+        self._boxes: FilmBoxes | None = None
+        self._faults: tuple[Fault, ...] = ()
+        self._pace = Pace()
         self._note = ""
-        self._whole: tuple[View, Image.Image] | None = None
 
     def compose(self) -> ComposeResult:
-        display, frames = self.ratui.graphics, self.ratui.frames
+        app = self.ratui
+        self._follower = Follower(app.library, app.study.scheme, self._case.id)
         yield Static(id="head", classes="line title", markup=False)
-        with Horizontal(classes="films"):
-            with Vertical():
-                yield FilmView(display, frames, id="whole")
-            with Vertical():
-                yield FilmView(display, frames, id="near")
-        yield Static(id="state", classes="line", markup=False)
+        yield RegionFilms(app.graphics, app.frames, app.library, id="films")
         yield Static(id="message", classes="message", markup=False)
         yield Static(id="keys", classes="keys")
 
     def on_mount(self) -> None:
         self._films = self._films_with_sites()
-        incomplete = [i for i, (film, sites) in enumerate(self._films) if self._lacks(film, sites)]
-        self._open_film((incomplete or [0])[0])
+        lacking = self._lacking_film()
+        names = [film.id for film, _ in self._films]
+        film, site = self._wanted
+        self._open_film(names.index(film) if film in names else lacking or 0, site)
 
     def on_resize(self, event: Resize) -> None:
         self.call_after_refresh(self._draw)
 
-    def on_film_view_resized(self) -> None:
-        self._draw()
-
     def refill(self) -> None:
         self._draw()
+
+    def on_region_films_failed(self, message: RegionFilms.Failed) -> None:
+        self.say(message.why)
 
     # Films and their regions.
 
@@ -80,8 +79,7 @@ class RegionsScreen(KeyScreen):
         """Each film with the sites to place on it: side by side, both time points of one after another."""
         scheme = self.ratui.study.scheme
         found: dict[str, tuple[FilmRecord, list[Site]]] = {}
-        sites = self._case.sites(scheme)
-        for site in sites:
+        for site in self._case.sites(scheme):
             for point in self._order:
                 film = self._case.film(point, site.side, site.part, scheme)
                 if film is not None:
@@ -95,163 +93,227 @@ class RegionsScreen(KeyScreen):
                 by_film.setdefault(region.film, {})[region.site] = region
         return by_film
 
-    def _lacks(self, film: FilmRecord, sites: list[Site]) -> bool:
-        known = self._confirmed().get(film.id, {})
-        return any(site.key not in known for site in sites)
+    def _placed(self, confirmed: dict[str, dict[str, Region]]) -> Placed:
+        return {film.id: (film, confirmed[film.id]) for film, _ in self._films if confirmed.get(film.id)}
 
-    def _open_film(self, index: int) -> None:
+    def _lacking_film(self) -> int | None:
+        """The first film that still has unconfirmed sites."""
+        known = self._confirmed()
+        for index, (film, sites) in enumerate(self._films):
+            if any(site.key not in known.get(film.id, {}) for site in sites):
+                return index
+        return None
+
+    def _open_film(self, index: int, site: str = "") -> None:
+        """Shows the film at once, and its boxes as soon as it is known where they go."""
         self._at_film = index
+        self._boxes, self._faults, self._pace = None, (), Pace()
         film, sites = self._films[index]
         confirmed = self._confirmed()
-        proposed = {r.site: r for r in self.ratui.study.proposals(self._case.id) if r.film == film.id}
-        other: dict[str, tuple[FilmRecord, Region]] = {}
-        for record, _ in self._films:
-            if record.id != film.id:
-                for site, region in confirmed.get(record.id, {}).items():
-                    other.setdefault(site, (record, region))
-        self._regions = starting_regions(
-            self.ratui.study.scheme,
+        missing = [each for each in sites if each.key not in confirmed.get(film.id, {})]
+        placed = self._placed(confirmed)
+        if missing and placed:
+            self._draw()
+            self.run_worker(
+                lambda: self._follow(index, missing, placed, site), thread=True, exclusive=True, group="following"
+            )
+        else:
+            self._begin(index, Followed({}), site)
+
+    def _follow(self, index: int, missing: list[Site], placed: Placed, site: str) -> None:
+        try:
+            followed = self._follower.follow(self._films[index][0], missing, placed)
+        except FilmError:
+            followed = Followed({}, failed=True)  # the film itself says what is wrong with it
+        self.app.call_from_thread(self._begin, index, followed, site)
+
+    def _begin(self, index: int, followed: Followed, site: str = "") -> None:
+        if index != self._at_film or not self.is_attached:
+            return
+        film, sites = self._films[index]
+        scheme, confirmed = self.ratui.study.scheme, self._confirmed()
+        others = {
+            key: (record, region)
+            for record, _ in self._films
+            if record.id != film.id
+            for key, region in confirmed.get(record.id, {}).items()
+        }
+        regions = starting_regions(
+            scheme,
             film,
             sites,
             confirmed=confirmed.get(film.id, {}),
-            proposed=proposed,
-            other=other,
+            proposed={r.site: r for r in self.ratui.study.proposals(self._case.id) if r.film == film.id},
+            other=others,
+            carried=followed.regions,
         )
-        unsure = [i for i, site in enumerate(sites) if not self._regions[site.key].by]
-        placed = [i for i in unsure if self._regions[sites[i].key].box is not None]
-        self._at_site = (placed or unsure or [0])[0]
+        mirror = any(
+            lies_mirrored(scheme, record, {k: r.box for k, r in confirmed.get(record.id, {}).items()}, side)
+            for record, _ in self._films
+            if any(region.source == REGISTERED for region in followed.regions.values())
+            for side in set(record.sides) & set(film.sides)
+        )
+        self._boxes = FilmBoxes.begin(scheme, film, sites, regions, mirror)
+        if site in regions:
+            self._boxes = self._boxes.at_site(site)
+        self._note = words.opening(self.t, self._boxes, followed.failed)
         self._draw()
+        self._look_ahead()
 
-    @property
-    def _film(self) -> FilmRecord:
-        return self._films[self._at_film][0]
+    def _look_ahead(self) -> None:
+        """Follows the boxes as they are to the next film meanwhile: mostly they are accepted as they are."""
+        boxes, following = self._boxes, self._at_film + 1
+        if boxes is None or following >= len(self._films) or not boxes.left:
+            return
+        placed = {**self._placed(self._confirmed()), boxes.film.id: (boxes.film, dict(boxes.regions))}
+        film, sites = self._films[following]
+        self.run_worker(
+            lambda: self._follow_ahead(film, sites, placed),
+            thread=True,
+            exclusive=True,
+            group="ahead",
+            exit_on_error=False,
+        )
 
-    @property
-    def _sites(self) -> list[Site]:
-        return self._films[self._at_film][1]
-
-    @property
-    def _region(self) -> Region:
-        return self._regions[self._sites[self._at_site].key]
-
-    def _save(self) -> None:
-        """Writes this film's confirmed regions beside those of the other films. Raises StoreError."""
-        others = [r for r in self.ratui.study.regions(self._case.id) if r.film != self._film.id]
-        mine = [region for region in self._regions.values() if region.by]
-        self.ratui.study.save_regions(self._case.id, [*others, *mine])
-
-    def _confirm(self, keys: list[str]) -> None:
-        before = dict(self._regions)
-        for key in keys:
-            self._regions[key] = replace(self._regions[key], by=self.ratui.rater)
+    def _follow_ahead(self, film: FilmRecord, sites: list[Site], placed: Placed) -> None:
         try:
-            self._save()
-        except Exception:
-            self._regions = before  # what isn't on the disk isn't shown as accepted
-            raise
+            self._follower.follow(film, sites, placed)
+        except FilmError:
+            return  # it will be met again when the film is opened
 
     # Keys.
 
     def pressed(self, name: str) -> bool:
-        self._note = ""
         # The same key on another layout: + needs no Shift then.
         return super().pressed({"=": "+", "_": "-"}.get(name, name))
 
+    def perform(self, name: str) -> None:
+        if self._boxes is None and name not in _ANYTIME:
+            return  # no box is accepted or moved that hasn't been seen
+        self._note, self._faults = "", ()
+        super().perform(name)
+
     def do_accept(self) -> None:
-        self._confirm([self._sites[self._at_site].key])
-        left = [i for i, site in enumerate(self._sites) if not self._regions[site.key].by]
-        behind = [i for i in left if i > self._at_site]
-        if left:
-            self._at_site = (behind or left)[0]
-            self._draw()
-        elif self._at_site + 1 < len(self._sites) and self._lacking_film() is None:
-            self._at_site += 1
-            self._draw()
-        else:
-            self._next_film()
+        if self._confirm([self._now.site.key]):
+            self._go_on()
 
     def do_accept_all(self) -> None:
-        self._confirm([site.key for site in self._sites if not self._regions[site.key].by])
-        self._next_film()
+        if self._confirm(self._now.left or [site.key for site in self._now.sites]):
+            self._go_on()
 
-    def _lacking_film(self) -> int | None:
-        """The first film that still has unconfirmed sites."""
-        return next((i for i, (film, sites) in enumerate(self._films) if self._lacks(film, sites)), None)
-
-    def _next_film(self) -> None:
-        lacking = self._lacking_film()
-        if lacking is not None:
+    def _go_on(self) -> None:
+        """To the next box that waits: of this film, or of the next one that has any."""
+        lacking = None if self._now.left else self._lacking_film()
+        if self._now.left:
+            self._set(self._now.after_accept())
+        elif lacking is not None:
             self._open_film(lacking)
         else:
             self.dismiss(True)
 
-    def _change(self, box: Box | None) -> None:
-        site = self._sites[self._at_site].key
-        self._regions[site] = Region(site, self._film.id, box, "rater")
-        self._draw()
+    def _confirm(self, keys: Iterable[str]) -> bool:
+        """Saves `keys` as accepted; refuses them all where one can't be true. Raises StoreError, and then nothing is."""
+        wanted = list(keys)
+        found = self._now.refusals(wanted)
+        if found:
+            self._faults = found
+            self._set(self._now.at_site(found[0].site))
+            return False
+        accepted = self._now.accept(wanted, self.ratui.rater)
+        others = [r for r in self.ratui.study.regions(self._case.id) if r.film != self._now.film.id]
+        mine = [region for region in accepted.regions.values() if region.by]
+        self.ratui.study.save_regions(self._case.id, [*others, *mine])
+        self._boxes = accepted
+        self._other_hand()
+        return True
 
-    def _move(self, dx: float, dy: float) -> None:
-        box = self._region.box
-        if box is not None:
-            self._change(moved(box, dx, dy, self._film))
+    def _other_hand(self) -> None:
+        """On a film of two hands the one that was accepted tells where the joints of the other are."""
+        boxes = self._now
+        waiting = [site for site in boxes.sites if not boxes.regions[site.key].by]
+        sides = {site.side for site in waiting}
+        if (
+            boxes.film.side == "B"
+            and len(sides) == 1
+            and all(boxes.sites.index(site) in boxes.unsure for site in waiting)
+        ):
+            self._open_film(self._at_film)
+
+    def _move(self, dx: int, dy: int, step: float | None = None) -> None:
+        box = self._now.region.box
+        if box is None:
+            return
+        if step is None:
+            self._pace = self._pace.next((dx, dy), time.monotonic())
+            step = self._pace.step
+        self._set(self._now.with_box(moved(box, dx * step, dy * step, self._now.film)), moving=True)
 
     def do_move_left(self) -> None:
-        self._move(-_STEP, 0)
+        self._move(-1, 0)
 
     def do_move_right(self) -> None:
-        self._move(_STEP, 0)
+        self._move(1, 0)
 
     def do_move_up(self) -> None:
-        self._move(0, -_STEP)
+        self._move(0, -1)
 
     def do_move_down(self) -> None:
-        self._move(0, _STEP)
+        self._move(0, 1)
 
     def do_far_left(self) -> None:
-        self._move(-_FAR, 0)
+        self._move(-1, 0, _FAR)
 
     def do_far_right(self) -> None:
-        self._move(_FAR, 0)
+        self._move(1, 0, _FAR)
 
     def do_far_up(self) -> None:
-        self._move(0, -_FAR)
+        self._move(0, -1, _FAR)
 
     def do_far_down(self) -> None:
-        self._move(0, _FAR)
+        self._move(0, 1, _FAR)
 
     def do_larger(self) -> None:
-        if self._region.box is not None:
-            self._change(resized(self._region.box, _GROW, self._film))
+        self._resize(_GROW)
 
     def do_smaller(self) -> None:
-        if self._region.box is not None:
-            self._change(resized(self._region.box, 1 / _GROW, self._film))
+        self._resize(1 / _GROW)
+
+    def _resize(self, factor: float) -> None:
+        box = self._now.region.box
+        if box is not None:
+            self._set(self._now.with_box(resized(box, factor, self._now.film)), moving=True)
 
     def do_next(self) -> None:
-        self._at_site = (self._at_site + 1) % len(self._sites)
-        self._draw()
+        self._set(self._now.go(1))
 
     def do_previous(self) -> None:
-        self._at_site = (self._at_site - 1) % len(self._sites)
-        self._draw()
+        self._set(self._now.go(-1))
 
     def do_swap(self) -> None:
-        for site in self._sites:
-            region = self._regions[site.key]
-            if region.box is not None and not region.by:
-                box = mirrored(region.box, self._film, site.side)
-                self._regions[site.key] = Region(site.key, self._film.id, box, "rater")
-        self._draw()
+        swapped = self._now.swapped()
+        same = swapped is self._now
+        self._note = self.t("regions.nothing_to_swap") if same else words.arrangement(self.t, swapped)
+        self._set(swapped)
 
     def do_absent(self) -> None:
-        if self._region.box is not None:
-            self._change(None)
-            return
-        x, y, half = self._film.columns / 2, self._film.rows / 2, self._film.columns / 20
-        self._change((x - half, y - half, x + half, y + half))
+        self._set(self._now.toggled())
+
+    def do_undo(self) -> None:
+        if not self._now.past:
+            self._note = self.t("regions.nothing_to_undo")
+        self._set(self._now.undone())
+
+    def do_next_film(self) -> None:
+        self._open_film((self._at_film + 1) % len(self._films))
+
+    def do_previous_film(self) -> None:
+        self._open_film((self._at_film - 1) % len(self._films))
 
     def do_leave(self) -> None:
         self.dismiss(False)
+
+    def possible(self, name: str) -> bool:
+        return name != "undo" or (self._boxes is not None and bool(self._boxes.past))
 
     def say(self, text: str) -> None:
         self._note = text
@@ -259,125 +321,36 @@ class RegionsScreen(KeyScreen):
 
     # Drawing.
 
-    def _draw(self) -> None:
+    @property
+    def _now(self) -> FilmBoxes:
+        assert self._boxes is not None, "no action runs before there are boxes"
+        return self._boxes
+
+    def _set(self, boxes: FilmBoxes, *, moving: bool = False) -> None:
+        if boxes.at != (self._boxes.at if self._boxes else -1):
+            self._pace = Pace()
+        self._boxes = boxes
+        self._draw(moving=moving)
+
+    def _draw(self, *, moving: bool = False) -> None:
         if not self._films or not self.is_mounted:
             return
-        study = self.ratui.study
-        site, region = self._sites[self._at_site], self._region
-        place = self._order.index(self._film.time)
-        when = texts.side_title(self.t, self._order, place, study.config.blinded, self._film.day)
-        title = texts.hand_title(self.t, study.scheme, site)
-        self._put(
-            "head",
-            f" {self._case.id} · regions · {title} · {when} · film {self._at_film + 1} of {len(self._films)}",
-        )
-        where = "not on this film" if region.box is None else _source(region)
-        mark = f"accepted by {region.by}" if region.by else "not accepted yet"
-        accepted = sum(bool(each.by) for each in self._regions.values())
-        self._put("state", f" {site.joint.label} · {where} · {mark} · {accepted} of {len(self._sites)} accepted")
-        self._put("message", f" {self._note}")
-        self.query_one("#keys", Static).update(_keys(self.ratui.keymap, self.t, self.app.size.width))
-        self._show()
-
-    def _put(self, id: str, text: str) -> None:
-        self.query_one(f"#{id}", Static).update(text)
-
-    def _show(self) -> None:
-        """Both views, drawn in a worker; a later call overtakes an earlier one."""
-        film, region = self._film, self._region
-        whole, near = self.query_one("#whole", FilmView), self.query_one("#near", FilmView)
-        if not whole.pixel_size[0] or not near.pixel_size[0]:
-            return
-        display = self.ratui.graphics
-        all_of_it = View(self._case.id, film.id, whole_box(film, whole.pixel_size, display), whole.pixel_size, "film")
-        close: View | None = None
-        if region.box is not None:
-            side = 1.8 * (region.box[2] - region.box[0])
-            close = View(self._case.id, film.id, joint_box(region.box, side, near.pixel_size, display), near.pixel_size)
-        regions = dict(self._regions)
-        current = self._sites[self._at_site].key
-        self.run_worker(
-            lambda: self._paint(all_of_it, close, regions, current), thread=True, exclusive=True, group="films"
-        )
-
-    def _paint(self, whole: View, near: View | None, regions: dict[str, Region], current: str) -> None:
-        worker = get_current_worker()
-        try:
-            if self._whole is None or self._whole[0] != whole:
-                self._whole = (whole, self.ratui.library.image(whole))
-            picture = _with_boxes(self._whole[1], whole, regions, current)
-            close = None
-            if near is not None:
-                close = _with_boxes(self.ratui.library.image(near), near, {current: regions[current]}, current)
-        except FilmError as error:
-            self.app.call_from_thread(self._failed, str(error))
-            return
-        if worker.is_cancelled:
-            return
-        boxes = tuple((key, region.box, bool(region.by)) for key, region in regions.items())
-        self.app.call_from_thread(self._painted, (whole, boxes, current), picture, near, close)
-
-    def _painted(
-        self, key: tuple[object, ...], picture: Image.Image, near: View | None, close: Image.Image | None
-    ) -> None:
-        if not self.is_mounted:
-            return
-        whole, beside = self.query_one("#whole", FilmView), self.query_one("#near", FilmView)
-        if picture.size == whole.pixel_size:
-            whole.show(key, picture)
-        if close is None:
-            beside.blank()
-        elif close.size == beside.pixel_size:
-            beside.show((near, "box"), close)
-
-    def _failed(self, why: str) -> None:
-        self._note = why
-        self._put("message", f" {why}")
-
-
-def _source(region: Region) -> str:
-    if region.source == "rater":
-        return "placed by hand"
-    if region.source == "template":
-        return "from the template"
-    if region.source == "other film":
-        return "as on the other film"
-    sure = f", {round(100 * region.confidence)} % sure" if region.confidence is not None else ""
-    return f"proposed by {region.source}{sure}"
-
-
-def _with_boxes(image: Image.Image, view: View, regions: dict[str, Region], current: str) -> Image.Image:
-    """`image` of `view` with boxes on it: the current one bright, accepted ones dim, with a dark rim to stand out."""
-    picture = image.copy()
-    draw = ImageDraw.Draw(picture)
-    across = view.size[0] / (view.box[2] - view.box[0])
-    down = view.size[1] / (view.box[3] - view.box[1])
-    for key, region in sorted(regions.items(), key=lambda item: item[0] == current):
-        if region.box is None:
-            continue
-        x0, x1 = ((value - view.box[0]) * across for value in (region.box[0], region.box[2]))
-        y0, y1 = ((value - view.box[1]) * down for value in (region.box[1], region.box[3]))
-        level = 255 if key == current else 90 if region.by else 170
-        if min(view.size) > 150:
-            draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=0)
-            if key == current:
-                draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=level)
-        draw.rectangle((x0, y0, x1, y1), outline=level)
-    return picture
-
-
-def _keys(keymap: Keymap, t: Messages, width: int) -> Text:
-    """The keys that have a label, and the arrows."""
-    items = [(shown_key(action.key), label) for action in keymap.of("regions") if (label := action.label(t))]
-    items.insert(2, ("←↑↓→", "move"))
-    text = Text(no_wrap=True)
-    used = 0
-    for key, label in items:
-        length = len(key) + len(label) + 4
-        if used + length > width:
-            text.append("\n")
-            used = 0
-        used += length
-        text.append(f" {key}", "bold #8fb8d8")
-        text.append(f" {label}  ")
-    return text
+        (film, sites), study, t = self._films[self._at_film], self.ratui.study, self.t
+        boxes = self._boxes
+        site = boxes.site if boxes else sites[0]
+        head = words.head(t, self._case.id, study, film, site, self._order, self._at_film + 1, len(self._films))
+        self.query_one("#head", Static).update(head)
+        films = self.query_one(RegionFilms)
+        if boxes is None:
+            films.say("", "")
+            films.show(Scene(self._case.id, film))
+            self._note = t("regions.laying")
+        else:
+            keys = {name: self.ratui.keymap.shown(f"regions.{name}") for name in ("swap", "absent")}
+            state = words.fault(t, boxes, self._faults[0], keys) if self._faults else words.state(t, boxes)
+            films.say(words.count(t, boxes), state)
+            wrong = tuple(key for fault in self._faults for key in (fault.site, fault.other) if key)
+            scene = Scene(self._case.id, film, boxes.sites, dict(boxes.regions), boxes.site.key, wrong)
+            films.show(scene, moving=moving)
+        self.query_one("#message", Static).update(Text(f" {self._note}"))
+        self.query_one("#keys", Static).update(words.keys(t, self.ratui.keymap, self.app.size.width))
