@@ -31,6 +31,7 @@ def commands() -> None:
     ratui import STUDY FILES…           take films into it
     ratui read STUDY --rater ID         read
     ratui status STUDY                  who has read what
+    ratui doctor                        what this terminal can show
     """
 
 
@@ -135,6 +136,30 @@ def keys(language: str | None, card: bool, scheme: str) -> None:
     for action in Keymap(settings.keys, source=str(settings.source)).actions:
         click.echo(f"{action.id:<26} {shown_key(action.key):<10} {action.help(t)}")
     click.echo(f"\n{t('card.change', file=clean(settings.source, 200))}")
+
+
+@commands.command()
+@_GRAPHICS
+def doctor(graphics: str) -> None:
+    """Say what this terminal can show and how, and show a test card to check by eye."""
+    import shutil
+
+    from ratui.terminal import CHECKS, advice, probe, report, show_card
+
+    display = probe(graphics)
+    columns, rows = shutil.get_terminal_size()
+    lines = [f"{name:<10}{text}" for name, text in report(display, columns, rows)]
+    hints = advice(display, columns, rows)
+    if sys.stdout.isatty():
+        height = max(rows - len(lines) - len(CHECKS) - len(hints) - 4, 8)
+        size, took = show_card(display, columns - 1, height)
+        if took is not None:
+            lines.append(f"{'card':<10}{size / 1000:,.0f} kB, there after {1000 * took:.0f} ms")
+        lines += ["", "The card is right where you see", *(f"  {check}" for check in CHECKS)]
+    else:
+        lines.append("card      not shown: the output goes elsewhere")
+    for line in (*lines, *(f"advice: {hint}" for hint in hints)):
+        click.echo(line)
 
 
 @commands.command()

@@ -1,14 +1,20 @@
 """What this terminal can show and how: probed once, before the app starts. It knows nothing of films or scores."""
 
 from ratui.terminal.cache import FrameCache
+from ratui.terminal.card import CHECKS, card
 from ratui.terminal.display import PROTOCOLS, Display
+from ratui.terminal.doctor import advice, report, show_card
+from ratui.terminal.fit import LEAST, joint_fit, pixels_per_mm
 from ratui.terminal.frames import Frame, HalfCells, KittyFrame, SixelFrame, encode, encode_coarse
 from ratui.terminal.link import FENCE, Link
-from ratui.terminal.probe import cell_by_ioctl, parse_answers, probe
+from ratui.terminal.probe import NEAR, cell_by_ioctl, parse_answers, probe
 from ratui.terminal.sixel import decode_sixel, sixel
 
 __all__ = [
+    "CHECKS",
     "FENCE",
+    "LEAST",
+    "NEAR",
     "PROTOCOLS",
     "Display",
     "Frame",
@@ -17,11 +23,17 @@ __all__ = [
     "KittyFrame",
     "Link",
     "SixelFrame",
+    "advice",
+    "card",
     "cell_by_ioctl",
     "decode_sixel",
     "encode",
     "encode_coarse",
+    "joint_fit",
     "parse_answers",
+    "pixels_per_mm",
     "probe",
+    "report",
+    "show_card",
     "sixel",
 ]

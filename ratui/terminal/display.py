@@ -19,6 +19,7 @@ class Display:
     a few words how this was chosen; `round_trip` is how long the terminal took to answer, in seconds, None if it didn't.
     `rate` is what the line carries, in bytes a second, None where it wasn't measured since the answer came at once.
     `multiplexer` is ``tmux`` or ``screen`` inside one of those, else empty; `measured` is false where `cell` is a guess.
+    `largest` is the largest Sixel image it takes (width, height): xterm shows nothing of a larger one.
     """
 
     protocol: Protocol
@@ -29,6 +30,7 @@ class Display:
     rate: float | None = None
     multiplexer: str = ""
     measured: bool = True
+    largest: tuple[int, int] = (1000, 1000)
 
     @property
     def pixels(self) -> tuple[int, int]:

@@ -81,9 +81,9 @@ class KittyFrame:
 
 @dataclass(frozen=True)
 class SixelFrame:
-    """An image as Sixel sequences one below the other, each with the row of cells where it begins."""
+    """An image as Sixel sequences that cover it as tiles, each with the column and row of cells where it begins."""
 
-    strips: tuple[tuple[int, str], ...]
+    tiles: tuple[tuple[int, int, str], ...]
 
     @property
     def weight(self) -> int:
@@ -91,11 +91,11 @@ class SixelFrame:
 
     @property
     def cost(self) -> int:
-        return sum(len(data) + 10 for _, data in self.strips)
+        return sum(len(data) + 10 for _, _, data in self.tiles)
 
     def parts(self, column: int, row: int, columns: int, rows: int, placement: int) -> list[str]:
         """As `KittyFrame.parts`."""
-        return [f"\x1b[{row + top + 1};{column + 1}H{data}" for top, data in self.strips]
+        return [f"\x1b[{row + top + 1};{column + left + 1}H{data}" for left, top, data in self.tiles]
 
     def shown(self) -> None:
         """Sixel keeps nothing in the terminal."""
@@ -182,13 +182,23 @@ def _kitty(image: Image.Image, *, effort: int) -> KittyFrame:
 
 
 def _sixel(levels: npt.NDArray[np.uint8], display: Display, strips: int, greys: int | None = None) -> SixelFrame:
-    cell = display.cell[1]
-    cells = -(-levels.shape[0] // cell)
-    height = -(-cells // strips) if cells else 1
+    """Tiles of whole cells: at least `strips` of them, and each as large as the terminal takes."""
+    across, down = display.cell
+    wide, high = max(display.largest[0] // across, 1), max(display.largest[1] // down, 1)
+    columns, rows = -(-levels.shape[1] // across), -(-levels.shape[0] // down)
+    high = min(high, max(-(-rows // strips), 1))
     return SixelFrame(
         tuple(
-            (top, sixel(levels[top * cell : (top + height) * cell], greys or display.levels))
-            for top in range(0, cells, height)
+            (
+                left,
+                top,
+                sixel(
+                    levels[top * down : (top + high) * down, left * across : (left + wide) * across],
+                    greys or display.levels,
+                ),
+            )
+            for top in range(0, rows, high)
+            for left in range(0, columns, wide)
         )
     )
 

@@ -22,20 +22,21 @@ from struct import unpack
 from ratui.errors import DisplayError, clean
 from ratui.terminal.display import PROTOCOLS, Display
 
-__all__ = ["FILLER", "HELLO", "QUERY", "cell_by_ioctl", "parse_answers", "probe"]
+__all__ = ["FILLER", "HELLO", "NEAR", "QUERY", "cell_by_ioctl", "parse_answers", "probe"]
 
 HELLO = b"\x1b[c"
 # A one-pixel Kitty image to judge, the size of a cell, the colour registers for Sixel (read, then as many as we want,
-# then read again), and the fence.
-QUERY = b"\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[?1;3;64S\x1b[?1;1;0S" + HELLO
+# then read again), the largest Sixel image it takes, and the fence.
+QUERY = b"\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[?1;3;64S\x1b[?1;1;0S\x1b[?2;1;0S" + HELLO
 FILLER = b"\x1b[m" * 8192 + HELLO
 """24 kB that change nothing, and the fence: how long they take tells what the line carries."""
-_NEAR = 0.008
+NEAR = 0.008
 """A terminal that answers faster is on this machine or beside it, and its line needs no measuring."""
 _FENCE = re.compile(rb"\x1b\[\?([0-9;]*)c")
 _KITTY = re.compile(rb"\x1b_Gi=4211;OK")
 _CELL = re.compile(rb"\x1b\[6;(\d+);(\d+)t")
 _REGISTERS = re.compile(rb"\x1b\[\?1;0;(\d+)S")
+_LARGEST = re.compile(rb"\x1b\[\?2;0;(\d+);(\d+)S")
 
 
 def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
@@ -84,9 +85,12 @@ def parse_answers(
     registers = [int(count) for count in _REGISTERS.findall(answer)]
     greys = min(64, registers[-1]) if registers and registers[-1] >= 2 else 64
 
+    room = _LARGEST.search(answer)
+    largest = (int(room[1]), int(room[2])) if room and int(room[1]) >= 100 and int(room[2]) >= 100 else (1000, 1000)
+
     def display(protocol: str, why: str) -> Display:
         levels = greys if protocol == "sixel" else 256
-        return Display(protocol, size or (10, 20), levels, why, seconds, rate, multiplexer, size is not None)  # type: ignore[arg-type]
+        return Display(protocol, size or (10, 20), levels, why, seconds, rate, multiplexer, size is not None, largest)  # type: ignore[arg-type]
 
     if override != "auto":
         return display(override, "asked for")
@@ -129,7 +133,7 @@ def _ask(terminal: int, deadline: float) -> tuple[bytes, float | None, float | N
                 return hello, first, None
             round_trip = min(first, second)
             rate = None
-            if round_trip > _NEAR:
+            if round_trip > NEAR:
                 _, took = _exchange(terminal, FILLER, patience + 5.0)
                 rate = len(FILLER) / max(took - round_trip, 1e-3) if took else None
             return answer, round_trip, rate

@@ -14,12 +14,14 @@ from weakref import WeakKeyDictionary
 from textual.app import App
 from textual.timer import Timer
 
-from ratui.terminal import Frame, KittyFrame, Link
+from ratui.terminal import NEAR, Frame, KittyFrame, Link
 
 __all__ = ["Painter", "Place"]
 
-AT_ONCE = 0.15
-"""Seconds that a frame may take on its way to be sent whole; a slower one comes coarse first."""
+AT_ONCE = 0.06
+"""Seconds that a frame may take on a long line to be sent whole; a slower one comes coarse first."""
+AT_ONCE_NEAR = 0.25
+"""The same for a terminal on this machine: there it is the terminal that takes its time, and one image is calmer."""
 COARSE = 0.11
 """Seconds that a coarse frame may take: two of them and the round trip of a long line still make 0.4."""
 _SLICE = 0.1
@@ -61,10 +63,10 @@ class Painter:
         """The painter of `app`, made where there is none yet."""
         return cls._all.get(app) or cls(app)
 
-    @property
-    def slow(self) -> bool:
-        """Whether a usual frame would take long, so that coarse ones are worth preparing."""
-        return self.link.seconds(100_000) > AT_ONCE
+    def slow(self, size: int = 100_000) -> bool:
+        """Whether a frame of `size` bytes, a usual one by default, takes too long to be sent whole."""
+        near = self.link.round_trip is not None and self.link.round_trip < NEAR
+        return self.link.seconds(size) > (AT_ONCE_NEAR if near else AT_ONCE)
 
     @property
     def coarse_budget(self) -> int:
@@ -77,14 +79,14 @@ class Painter:
         where = place.region()
         if where is None:
             return
-        if self.link.seconds(frame.cost) <= AT_ONCE:
+        if not self.slow(frame.cost):
             self._whole(place, frame, where, freed)
             return
         # Nothing of what was there before may stand under a new name while the new picture is on its way.
         self._write(self._cleared(place, where) + freed)
         place._coarse, place._fine = coarse, frame
         self._slow.append(place)
-        self.pump()
+        self._later(0.02)  # the screen's text first: it is short, and says which joint this is
 
     def clear(self, place: Place) -> None:
         """Takes what is shown at `place` off the screen."""

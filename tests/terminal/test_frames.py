@@ -39,8 +39,23 @@ def picture(seed: int = 0, size: tuple[int, int] = (61, 47)) -> Image.Image:
 def sixel_of(image: Image.Image, greys: int = 64) -> str:
     frame = encode(Display("sixel", levels=greys), image)
     assert isinstance(frame, SixelFrame)
-    ((_, data),) = frame.strips
+    ((_, _, data),) = frame.tiles
     return data
+
+
+def tiles(frame: Frame) -> tuple[tuple[int, int, str], ...]:
+    assert isinstance(frame, SixelFrame)
+    return frame.tiles
+
+
+def assembled(frame: Frame, display: Display, size: tuple[int, int] = (61, 47)) -> np.ndarray:
+    """What all tiles paint together."""
+    seen = np.full((size[1] + 20, size[0] + 20), 77, np.uint8)
+    for left, top, data in tiles(frame):
+        piece = decode_sixel(data)
+        y, x = top * display.cell[1], left * display.cell[0]
+        seen[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
+    return seen[: size[1], : size[0]]
 
 
 def kitty_image(frame: Frame) -> np.ndarray:
@@ -112,13 +127,16 @@ class TestSixel:
     def test_slices_make_the_same_image(self) -> None:
         display = Display("sixel", cell=(10, 8), levels=64)
         whole, sliced = (encode(display, picture(), slices=slices) for slices in (False, True))
-        assert isinstance(sliced, SixelFrame)
-        assert isinstance(whole, SixelFrame)
-        assert len(sliced.strips) > 3
-        assert [top for top, _ in sliced.strips] == list(range(len(sliced.strips)))
-        pieces = [decode_sixel(data) for _, data in sliced.strips]
-        assert all(len(piece) == 8 for piece in pieces[:-1])
-        assert np.array_equal(np.vstack(pieces), decode_sixel(whole.strips[0][1]))
+        assert len(tiles(sliced)) > 3
+        assert np.array_equal(assembled(sliced, display), assembled(whole, display))
+
+    def test_an_image_larger_than_the_terminal_takes_is_sent_in_tiles(self) -> None:
+        display = Display("sixel", cell=(10, 8), levels=64, largest=(34, 20))
+        whole = encode(Display("sixel", cell=(10, 8), levels=64), picture())
+        frame = encode(display, picture())
+        assert len(tiles(frame)) == 3 * 3
+        assert all(decode_sixel(data).shape <= (20, 34) for _, _, data in tiles(frame))
+        assert np.array_equal(assembled(frame, display), assembled(whole, display))
 
 
 class TestKitty:
@@ -170,7 +188,7 @@ class TestCoarse:
         if isinstance(frame, KittyFrame):
             seen = np.asarray(Image.fromarray(kitty_image(frame)).resize(size))
         elif isinstance(frame, SixelFrame):
-            seen = decode_sixel(frame.strips[0][1])
+            seen = assembled(frame, display, size)
         else:
             seen = cells_image(frame.lines, size[0])
         assert seen.shape == (size[1], size[0])

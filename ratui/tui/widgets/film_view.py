@@ -76,7 +76,7 @@ class FilmView(Widget):
         """Encodes `image` for a later `show(key)`, coarsely too where the line is slow. May be called from any thread."""
         name = (image.size, key)
         display, painter = self.graphics, Painter.of(self.app)
-        slow = painter.slow
+        slow = painter.slow()
         if slow and self._frames.get((name, _COARSE)) is None:
             self._frames.put((name, _COARSE), encode_coarse(display, image, painter.coarse_budget))
         if self._frames.get(name) is None:

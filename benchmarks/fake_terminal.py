@@ -1,0 +1,212 @@
+"""A terminal in software: a pty whose other end answers as Kitty, a Sixel terminal, a plain one or a mute one would.
+
+It draws nothing: it notes when each byte arrives, over a line of a given rate and delay, so that a program on it can be
+measured and tested from outside.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["GRAPHICS", "Burst", "FakeTerminal"]
+
+GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80")
+"""A Kitty image placed, a Sixel image, an upper half block."""
+_ASKED = re.compile(rb"\x1b_Gi=(\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[(c|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)")
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What arrived after a moment: `size` bytes, the first after `first` seconds and the last after `last`, with what
+    they were in `data`."""
+
+    size: int
+    first: float
+    last: float
+    data: bytes
+
+
+class FakeTerminal:
+    """Runs `command` in a terminal of `kind` (``kitty``, ``sixel``, ``halfcell`` or ``mute``), until `close`.
+
+    `rate` is what the line carries in bytes a second, `delay` how long it takes one way in seconds. `size` is columns and
+    rows, `cell` the pixels of a character.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        kind: str,
+        *,
+        rate: float | None = None,
+        delay: float = 0.0,
+        size: tuple[int, int] = (100, 30),
+        cell: tuple[int, int] = (10, 20),
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.kind, self.cell, self.size = kind, cell, size
+        self._rate, self._delay = rate, delay
+        main, sub = pty.openpty()
+        self._main = main
+        self.resize(*size)
+        # What would call another terminal's tricks up is taken out of the environment.
+        keep = {k: v for k, v in os.environ.items() if k not in ("TMUX", "STY", "TERM_PROGRAM", "KITTY_WINDOW_ID")}
+        self.begun = time.monotonic()
+        self.process = subprocess.Popen(
+            command,
+            stdin=sub,
+            stdout=sub,
+            stderr=sub,
+            start_new_session=True,
+            cwd=folder,
+            env={**keep, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})},
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(sub)
+        self._log: list[tuple[float, bytes]] = []
+        self._total = 0
+        self._lock = threading.Lock()
+        self._due: list[tuple[float, bytes]] = []
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    # What a person does.
+
+    def press(self, keys: str | bytes) -> float:
+        """Sends `keys`; they reach the program after the delay. The time at which they were pressed."""
+        now = time.monotonic()
+        with self._lock:
+            self._due.append((now + self._delay, keys.encode() if isinstance(keys, str) else keys))
+        return now
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Gives the terminal another size, and tells the program."""
+        pixels = (columns * self.cell[0], rows * self.cell[1])
+        fcntl.ioctl(self._main, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, *pixels))
+
+    # What can be seen.
+
+    @property
+    def data(self) -> bytes:
+        """Everything that has arrived."""
+        with self._lock:
+            return b"".join(chunk for _, chunk in self._log)
+
+    def burst(self, since: float, *, quiet: float = 0.15, patience: float = 10.0, least: int = 1) -> Burst:
+        """What arrives after the time `since`, up to `quiet` seconds in which nothing does; `least` bytes are waited for."""
+        ends = time.monotonic() + patience
+        while True:
+            with self._lock:
+                seen = [(when, chunk) for when, chunk in self._log if when >= since]
+            size = sum(len(chunk) for _, chunk in seen)
+            now = time.monotonic()
+            if (size >= least and now - seen[-1][0] > quiet) or now > ends:
+                data = b"".join(chunk for _, chunk in seen)
+                first, last = (seen[0][0] - since, seen[-1][0] - since) if seen else (0.0, 0.0)
+                return Burst(size, first, last, data)
+            time.sleep(0.005)
+
+    def wait_for(self, wanted: re.Pattern[bytes], since: float = 0.0, patience: float = 20.0) -> float | None:
+        """When the first match of `wanted` after `since` was complete; None where it doesn't come within `patience`."""
+        ends = time.monotonic() + patience
+        while time.monotonic() < ends:
+            with self._lock:
+                seen = [(when, chunk) for when, chunk in self._log if when >= since]
+            found = wanted.search(b"".join(chunk for _, chunk in seen))
+            if found:
+                left = found.end()
+                for when, chunk in seen:
+                    left -= len(chunk)
+                    if left <= 0:
+                        return when
+            if self.process.poll() is not None and not found:
+                return None
+            time.sleep(0.005)
+        return None
+
+    def cpu(self) -> float:
+        """Seconds of processor time that the program has taken."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self) -> int:
+        """Ends the program and everything it started; its exit code."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(3)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self._closed = True
+        self._thread.join(2)
+        os.close(self._main)
+        return self.process.wait()
+
+    # The other end.
+
+    def _run(self) -> None:
+        behind, ready_at = b"", time.monotonic()
+        while not self._closed:
+            now = time.monotonic()
+            self._deliver(now)
+            wait = 0.002 if self._due or self._rate else 0.02
+            readable, _, _ = select.select([self._main], [], [], wait)
+            if not readable or now < ready_at:
+                continue
+            try:
+                chunk = os.read(self._main, 1024 if self._rate else 65_536)
+            except OSError:
+                return
+            if self._rate:
+                ready_at = max(ready_at, now) + len(chunk) / self._rate
+            arrives = (ready_at if self._rate else now) + self._delay
+            with self._lock:
+                self._log.append((arrives, chunk))
+            behind = self._answer(behind + chunk, arrives)
+
+    def _deliver(self, now: float) -> None:
+        with self._lock:
+            due = sorted(each for each in self._due if each[0] <= now)
+            self._due = [each for each in self._due if each[0] > now]
+        for _, keys in due:
+            os.write(self._main, keys)
+
+    def _answer(self, data: bytes, at: float) -> bytes:
+        """Answers every question in `data`; what of it may be the beginning of one is returned."""
+        end = 0
+        for found in _ASKED.finditer(data):
+            end = found.end()
+            answer = self._to(found)
+            if answer and self.kind != "mute":
+                with self._lock:
+                    self._due.append((at + self._delay, answer))
+        return data[max(end, len(data) - 200) :]
+
+    def _to(self, asked: re.Match[bytes]) -> bytes:
+        if asked[1]:
+            return b"\x1b_Gi=%s;OK\x1b\\" % asked[1] if self.kind == "kitty" else b""
+        across, down = self.cell
+        return {
+            b"c": b"\x1b[?62;4;22c" if self.kind == "sixel" else b"\x1b[?62;22c",
+            b"16t": b"\x1b[6;%d;%dt" % (down, across),
+            b"14t": b"\x1b[4;%d;%dt" % (down * self.size[1], across * self.size[0]),
+            b"18t": b"\x1b[8;%d;%dt" % (self.size[1], self.size[0]),
+            b"6n": b"\x1b[1;1R",
+            b"?2026$p": b"\x1b[?2026;2$y",
+            b"?1;1;0S": b"\x1b[?1;0;256S" if self.kind == "sixel" else b"",
+        }[asked[2]]

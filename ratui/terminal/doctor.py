@@ -1,0 +1,120 @@
+"""What a terminal can do, said to a person: a report, advice, and a test card shown the way films are.
+
+It changes nothing in the terminal but what stands on it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import sys
+import termios
+import time
+import tty
+from collections.abc import Mapping
+
+from ratui.errors import clean
+from ratui.terminal.card import card
+from ratui.terminal.display import Display
+from ratui.terminal.fit import LEAST, joint_fit
+from ratui.terminal.frames import Frame, encode
+from ratui.terminal.link import FENCE
+
+__all__ = ["advice", "report", "show_card"]
+
+
+def report(
+    display: Display, columns: int, rows: int, environment: Mapping[str, str] = os.environ
+) -> list[tuple[str, str]]:
+    """What is known of the terminal, as pairs of a name and what is so. `columns` and `rows` are its size in characters."""
+    across, down = display.cell
+    guessed = "" if display.measured else " (a guess: the terminal doesn't say)"
+    name = " ".join(filter(None, (environment.get("TERM_PROGRAM"), environment.get("TERM"), display.multiplexer)))
+    line = f"answers in {1000 * display.round_trip:.1f} ms" if display.round_trip else "doesn't answer"
+    if display.rate:
+        line += f", carries {display.rate / 1000:,.0f} kB a second"
+    fit = joint_fit(display, columns, rows)
+    judged = "enough to judge erosions" if fit >= LEAST else f"too few to judge erosions, which takes {LEAST:.0f}"
+    return [
+        ("terminal", clean(name or "unknown")),
+        ("films as", f"{display.protocol}: {display.why}"),
+        ("greys", str(display.levels)),
+        ("size", f"{columns} × {rows} characters of {across} × {down} pixels{guessed}"),
+        ("line", line),
+        ("joints", f"about {fit:.1f} pixels a millimetre side by side: {judged}"),
+    ]
+
+
+def advice(display: Display, columns: int, rows: int) -> list[str]:
+    """What would help, one thing a line; nothing where all is well."""
+    lines = []
+    if display.multiplexer == "tmux" and display.protocol == "halfcell":
+        lines += _tmux_advice()
+    elif display.multiplexer == "screen" and display.protocol == "halfcell":
+        lines.append("screen passes no graphics on: run ratui outside it")
+    elif display.protocol == "halfcell" and display.round_trip is None:
+        lines.append("the terminal answered nothing: if it has graphics, name them with --graphics kitty or sixel")
+    elif display.protocol == "halfcell":
+        lines.append(
+            "a terminal with graphics shows ten times as many pixels: kitty, Ghostty, WezTerm, foot, iTerm2, xterm"
+        )
+    if joint_fit(display, columns, rows) < LEAST:
+        lines.append("a larger window or a smaller font gives films more pixels; so do zoom and one film at a time")
+    if display.rate and display.rate < 1e6:
+        lines.append(
+            "the line is slow: films come coarse first and fine when the keys rest. Compression (ssh -C) helps"
+        )
+    return lines
+
+
+def _tmux_advice() -> list[str]:
+    lines = ["inside tmux films are half-cells: for sharp ones run ratui outside it"]
+    tmux = shutil.which("tmux")
+    if tmux:
+        found = subprocess.run([tmux, "-V"], capture_output=True, text=True, timeout=5, check=False).stdout.strip()
+        lines.append(
+            f"this is {clean(found)}; a tmux from 3.4 on that was built with Sixel shows films in a Sixel terminal. "
+            "allow-passthrough doesn't help: tmux wouldn't know where the images are"
+        )
+    return lines
+
+
+def show_card(display: Display, columns: int, rows: int) -> tuple[int, float | None]:
+    """Shows the test card at the top of an empty screen and leaves the cursor below it.
+
+    `columns` and `rows` are its size in characters. Returns the bytes it took and the seconds until the
+    terminal had taken them, None where it doesn't answer.
+    """
+    across, down = display.pixels
+    frame = encode(display, card((columns * across, rows * down), display.pixel_aspect))
+    return frame.cost, _paint(frame, columns, rows, answers=display.round_trip is not None)
+
+
+def _paint(frame: Frame, columns: int, rows: int, *, answers: bool) -> float | None:
+    """Writes `frame` to the terminal that the program's output goes to, and waits for its fence."""
+    height = shutil.get_terminal_size().lines
+    # What stood on the screen is scrolled away, not wiped out.
+    data = "\n" * height + "\x1b[H" + "\x1b7" + "".join(frame.parts(0, 0, columns, rows, 1)) + "\x1b8"
+    data += f"\x1b[{rows + 1};1H"
+    begun = time.monotonic()
+    sys.stdout.write(data)
+    if not answers:
+        sys.stdout.flush()
+        return None
+    terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    before = termios.tcgetattr(terminal)
+    try:
+        tty.setraw(terminal, termios.TCSADRAIN)
+        sys.stdout.write(FENCE)
+        sys.stdout.flush()
+        answer = b""
+        while b"R" not in answer:
+            if not select.select([terminal], [], [], 10.0)[0]:
+                return None
+            answer += os.read(terminal, 256)
+        return time.monotonic() - begun
+    finally:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        os.close(terminal)

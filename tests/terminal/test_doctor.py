@@ -1,0 +1,109 @@
+"""What the doctor says of a terminal, and a card on which a wrong terminal shows."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.fake_terminal import FakeTerminal
+from ratui.terminal import LEAST, Display, advice, card, joint_fit, pixels_per_mm, report
+
+
+def said(display: Display, columns: int = 120, rows: int = 40) -> str:
+    return "\n".join(f"{name} {text}" for name, text in report(display, columns, rows, {"TERM": "xterm-256color"}))
+
+
+class TestReport:
+    def test_it_names_protocol_reason_cell_and_line(self) -> None:
+        text = said(Display("kitty", (9, 18), why="it said so", round_trip=0.0612, rate=250_000.0))
+        for part in ("kitty: it said so", "9 × 18", "61.2 ms", "250 kB a second", "xterm-256color"):
+            assert part in text
+
+    def test_a_guessed_cell_is_called_a_guess(self) -> None:
+        assert "a guess" in said(Display("halfcell", measured=False))
+        assert "a guess" not in said(Display("kitty"))
+
+    def test_a_mute_terminal_is_called_one(self) -> None:
+        display = Display("halfcell", round_trip=None)
+        assert "doesn't answer" in said(display)
+        assert any("--graphics" in line for line in advice(display, 120, 40))
+
+    def test_too_few_pixels_are_said_and_what_helps(self) -> None:
+        small = Display("halfcell", round_trip=0.001)
+        assert "too few" in said(small, 80, 24)
+        assert any("smaller font" in line for line in advice(small, 80, 24))
+        assert advice(Display("kitty", round_trip=0.001), 120, 40) == []
+
+    def test_inside_tmux_it_says_what_to_do(self) -> None:
+        display = Display("halfcell", round_trip=0.001, multiplexer="tmux")
+        assert "outside" in advice(display, 200, 60)[0]
+
+    def test_what_a_terminal_calls_itself_is_cleaned(self) -> None:
+        (_, name), *_ = report(Display("kitty"), 80, 24, {"TERM": "evil\x1b[2J"})
+        assert "\x1b" not in name
+
+
+class TestFit:
+    def test_pixels_a_millimetre_come_from_box_and_spacing(self) -> None:
+        assert pixels_per_mm((400, 400), (0, 0, 200, 200), (0.2, 0.2)) == pytest.approx(5.0), "the film has no more"
+        assert pixels_per_mm((100, 100), (0, 0, 200, 200), (0.2, 0.2)) == pytest.approx(2.5)
+        assert pixels_per_mm((100, 50), (0, 0, 200, 200), (0.2, 0.2)) == pytest.approx(1.25), "the worse direction"
+
+    def test_half_cells_in_a_usual_window_are_below_the_limit_and_kitty_is_above(self) -> None:
+        assert joint_fit(Display("halfcell"), 80, 24) < LEAST < joint_fit(Display("kitty"), 80, 24)
+
+
+class TestCard:
+    @pytest.mark.parametrize("size", [(1090, 400), (300, 200), (100, 40), (3, 3)])
+    def test_any_size_has_a_frame_at_all_four_edges(self, size: tuple[int, int]) -> None:
+        levels = np.asarray(card(size))
+        assert levels.shape == (max(size[1], 16), max(size[0], 16))
+        for edge in (levels[0], levels[-1], levels[:, 0], levels[:, -1]):
+            assert (edge == 255).all()
+
+    def test_the_steps_go_up_evenly_and_the_lines_are_one_pixel_wide(self) -> None:
+        levels = np.asarray(card((1090, 400)))
+        top = levels[10, 420:-4].astype(int)
+        assert (np.diff(top) >= 0).all()
+        assert len(np.unique(top)) == 16
+        lines = levels[200, 420:560].astype(int)
+        assert (np.abs(np.diff(lines)) == 255).all()
+
+    def test_the_circle_is_round_on_pixels_that_are_not_square(self) -> None:
+        levels = np.asarray(card((900, 200), pixel_aspect=0.5))[1:-1, 1:394]
+        rows, columns = np.nonzero(levels == 255)
+        assert np.ptp(columns) * 0.5 == pytest.approx(np.ptp(rows), abs=1)
+        assert levels[97, 1] == 255, "it touches the frame at the left"
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs a Unix terminal of Linux")
+@pytest.mark.parametrize("kind", ["kitty", "sixel", "halfcell", "mute"])
+def test_the_command_reports_and_shows_its_card(kind: str) -> None:
+    terminal = FakeTerminal([sys.executable, "-m", "ratui", "doctor"], kind)
+    try:
+        assert terminal.wait_for(re.compile(rb"a dark or bright dot in it\r"), patience=60)
+        assert terminal.process.wait(20) == 0
+        data = terminal.data
+    finally:
+        terminal.close()
+    shown = {"kitty": rb"\x1b_Ga=p", "sixel": rb"\x1bP0;0;0q"}.get(kind, "▀".encode())
+    assert re.search(shown, data)
+    assert b"films as  " + {"mute": b"halfcell"}.get(kind, kind.encode()) in data
+
+
+def test_without_a_terminal_there_is_one_message(tmp_path: Path) -> None:
+    if shutil.which("setsid") is None:
+        pytest.skip("needs setsid")
+    import subprocess
+
+    done = subprocess.run(
+        ["setsid", "-w", sys.executable, "-m", "ratui", "doctor"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "ratui: there is no terminal to show films on. Run this in a terminal\n"
