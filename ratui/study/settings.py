@@ -15,8 +15,9 @@ from typing import Any
 from ratui.errors import DamagedError, StoreError, StudyError, clean
 from ratui.study.formats import Formats
 from ratui.study.store import sound_bytes, write_bytes
+from ratui.study.store.tables import read_file
 
-__all__ = ["FORMAT", "StudyConfig", "check_name", "read_settings", "seal_by_hand", "write_settings"]
+__all__ = ["FORMAT", "StudyConfig", "check_name", "check_seal", "read_settings", "seal_by_hand", "write_settings"]
 
 FORMAT = 2
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -87,7 +88,7 @@ def read_settings(folder: Path) -> tuple[StudyConfig, str]:
     file = folder / "study.toml"
     if folder.exists() and not folder.is_dir():
         raise StudyError("this is a file, not a study folder", folder, "Give the study's folder")
-    stored = sound_bytes(file, lambda data: _check(data, file), largest=_LARGEST)
+    stored = sound_bytes(file, lambda data: check_seal(data, file), largest=_LARGEST)
     if stored is None:
         raise StudyError("there is no study here", folder, "Make one with: ratui new FOLDER --rater ID")
     data, notice = stored
@@ -96,7 +97,8 @@ def read_settings(folder: Path) -> tuple[StudyConfig, str]:
     return _config(_parsed(data, file), file), notice
 
 
-def _check(data: bytes, file: Path) -> None:
+def check_seal(data: bytes, file: Path) -> None:
+    """Raises DamagedError where `data` is not a ``study.toml`` as it was sealed, or one of format 1."""
     found = _SEAL.search(data)
     if found:
         if hashlib.sha256(data[: found.start()]).hexdigest().encode() != found[1]:
@@ -131,17 +133,14 @@ def _config(raw: dict[str, Any], file: Path) -> StudyConfig:
         raise StoreError(f"it lacks {clean(error)}", file, "Restore it from a backup") from error
 
 
-def seal_by_hand(folder: Path, scheme: bytes) -> StudyConfig:
-    """Seals ``study.toml`` as it stands, with the digest of `scheme`, and returns what it says. Raises StudyError."""
+def seal_by_hand(folder: Path) -> StudyConfig:
+    """Seals ``study.toml`` as it stands and returns what it says; the scheme can't be changed. Raises StudyError."""
     file = folder / "study.toml"
     try:
-        data = file.read_bytes()[: _LARGEST + 1]
-    except OSError as error:
-        raise StudyError(f"study.toml can't be read: {error.strerror}", folder, "Check the path") from error
-    if len(data) > _LARGEST:
-        raise StudyError("study.toml is too large", folder, "Restore it from a backup")
-    raw = {**_parsed(data, file), "scheme": hashlib.sha256(scheme).hexdigest()}
-    config = _config(raw, file)
+        data = read_file(file, _LARGEST)
+    except FileNotFoundError as error:
+        raise StudyError("there is no study here", folder, "Make one with: ratui new FOLDER --rater ID") from error
+    config = _config(_parsed(data, file), file)
     if not config.raters or len(set(config.raters)) < len(config.raters):
         raise StudyError("the raters must be named, each once", file, "Correct that line")
     if config.stored < FORMAT:
