@@ -222,8 +222,11 @@ def _loose_records(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
             yield match[1], value
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _sum(table: str, id: str, before: str, body: str) -> str:
