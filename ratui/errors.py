@@ -8,7 +8,8 @@ Nothing here imports the rest of the project, so that every layer can raise and 
     ├── SchemeError     a scheme file says something that can't be
     ├── EntryRefused    an entry that the situation rules out; carries a `Refusal`
     ├── StudyError      a study folder, its import or its settings
-    │   └── StoreError  a stored file: locked, damaged, not writable
+    │   └── StoreError  a stored file: locked, not writable, of a newer format
+    │       └── DamagedError  its bytes are not those that were written
     ├── FilmError       a film that can't be read or shown
     ├── DisplayError    a terminal that can't do what was asked of it
     ├── SettingsError   the user's settings: a language, a key
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 __all__ = [
+    "DamagedError",
     "DisplayError",
     "EntryRefused",
     "FilmError",
@@ -137,7 +139,11 @@ class StudyError(RatuiError):
 
 
 class StoreError(StudyError):
-    """A stored file that is locked, damaged or not writable."""
+    """A stored file that is locked, damaged, not writable or of a newer format."""
+
+
+class DamagedError(StoreError):
+    """A stored file whose bytes are not those that were written."""
 
 
 class FilmError(RatuiError):

@@ -4,7 +4,10 @@ from ratui.study.importer import ImportReport, Refused, Taken, import_films
 from ratui.study.placement import Fault, FaultKind, faults, lies_mirrored
 from ratui.study.pseudonym import KeyFile
 from ratui.study.records import Case, CaseState, FilmRecord, Region, Stage
-from ratui.study.study import ReadingSession, Study, StudyConfig
+from ratui.study.session import ReadingSession
+from ratui.study.settings import StudyConfig
+from ratui.study.store import Held, Holder
+from ratui.study.study import Study
 
 __all__ = [
     "Case",
@@ -12,6 +15,8 @@ __all__ = [
     "Fault",
     "FaultKind",
     "FilmRecord",
+    "Held",
+    "Holder",
     "ImportReport",
     "KeyFile",
     "ReadingSession",

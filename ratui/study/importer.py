@@ -25,7 +25,7 @@ from ratui.study.deidentify import deidentified
 from ratui.study.manifest import ManifestRow, read_manifest
 from ratui.study.pseudonym import KeyFile
 from ratui.study.records import Case, FilmRecord
-from ratui.study.store import write_bytes
+from ratui.study.store import make_folder, write_bytes
 from ratui.study.study import Study
 
 __all__ = ["ImportReport", "Refused", "Taken", "import_films"]
@@ -239,8 +239,8 @@ def _take(study: Study, case: Case, candidate: _Candidate) -> Case:
         digest=digest,
     )
     path = study.film_path(case.id, record.id)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_bytes(path, deidentified(dataset, case.id, candidate.side), keep=False)
+    make_folder(path.parent)
+    write_bytes(path, deidentified(dataset, case.id, candidate.side), copy=False)
     return Case(case.id, (*case.films, record))
 
 

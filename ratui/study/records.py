@@ -15,7 +15,11 @@ __all__ = ["Case", "CaseState", "FilmRecord", "Region", "Stage"]
 
 @dataclass(frozen=True)
 class FilmRecord:
-    """One film of a case. `side` is ``L``, ``R`` or ``B`` (both hands); `day` counts from the case's first film."""
+    """One film of a case. `side` is ``L``, ``R`` or ``B`` (both hands); `day` counts from the case's first film.
+
+    `digest` is the SHA-256 of its pixels, `file` that of its file, empty for a film that format 1 imported. `note` says
+    what was odd about it at its import, such as text burned into the picture.
+    """
 
     id: str
     time: int
@@ -26,6 +30,8 @@ class FilmRecord:
     day: int | None = None
     spacing: tuple[float, float] | None = None
     digest: str = ""
+    file: str = ""
+    note: str = ""
 
     @property
     def sides(self) -> tuple[str, ...]:

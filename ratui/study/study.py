@@ -7,36 +7,37 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
+import os
+import pwd
 import secrets
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ratui.errors import SchemeError, StudyError, clean
-from ratui.reading import Reading, Slot, from_document, start, to_document
+from ratui.errors import DamagedError, FilmError, SchemeError, StoreError, StudyError, clean
+from ratui.imaging import Film, read_film
+from ratui.reading import Reading, Slot, from_document, start
 from ratui.scheme import Scheme, load_scheme, parse_scheme
+from ratui.study.folder import Changes, make_study_folder
 from ratui.study.records import Case, CaseState, FilmRecord, Region
-from ratui.study.store import Lock, read_tables, write_bytes, write_tables
+from ratui.study.session import ReadingSession
+from ratui.study.settings import StudyConfig, check_name, read_settings, write_settings
+from ratui.study.store import (
+    Lock,
+    Stored,
+    make_folder,
+    read_sound,
+    restore_from_copy,
+    sound_bytes,
+    write_bytes,
+    write_tables,
+)
+from ratui.study.worklist import Worklist
 
-__all__ = ["ReadingSession", "Study", "StudyConfig"]
+__all__ = ["Study"]
 
-FORMAT = 1
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
-
-
-@dataclass(frozen=True)
-class StudyConfig:
-    """The settings of a study. `secret` seeds the order drawn for blinded readers; `id` names its key file."""
-
-    id: str
-    title: str
-    raters: tuple[str, ...]
-    blinded: bool
-    secret: str
+_LARGEST_SCHEME = 1_000_000
 
 
 class Study:
@@ -46,12 +47,25 @@ class Study:
         self.path = path
         self.config = config
         self.scheme = scheme
+        self._changes = Changes(path)
+        self._worklists: dict[str, Worklist] = {}
+        self._notices: dict[str, None] = {}
 
     @classmethod
     def create(
-        cls, path: Path, scheme: Scheme | str, raters: Sequence[str], *, blinded: bool = False, title: str = ""
+        cls,
+        path: Path,
+        scheme: Scheme | str,
+        raters: Sequence[str],
+        *,
+        blinded: bool = False,
+        title: str = "",
+        group: str = "",
     ) -> Study:
-        """A new study in the folder `path`, which must not hold anything. Raises StudyError or SchemeError."""
+        """A new study in the folder `path`, which must not hold anything, for its owner and the Unix `group` if given.
+
+        Raises StudyError or SchemeError.
+        """
         chosen = load_scheme(scheme) if isinstance(scheme, str) else scheme
         path = Path(path)
         names = [check_name(rater, "rater") for rater in raters]
@@ -61,97 +75,138 @@ class Study:
             raise StudyError("a rater is named twice", path, "Give each rater an ID of its own")
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise StudyError("there is something already", path, "Choose a new folder")
+        source = chosen.source.encode()
         config = StudyConfig(
-            secrets.token_hex(8), clean(title or path.name), tuple(names), blinded, secrets.token_hex(16)
+            id=secrets.token_hex(8),
+            title=clean(title or path.name),
+            raters=tuple(names),
+            blinded=blinded,
+            secret=secrets.token_hex(16),
+            group=group,
+            scheme=hashlib.sha256(source).hexdigest(),
         )
-        text = (
-            "# A ratui study. The films, regions and readings beside this file belong to it.\n"
-            f"format = {FORMAT}\n"
-            f"id = {_quoted(config.id)}\n"
-            f"title = {_quoted(config.title)}\n"
-            f"raters = [{', '.join(_quoted(rater) for rater in config.raters)}]\n"
-            "# Readers of a blinded study don't learn which time point came first.\n"
-            f"blinded = {'true' if blinded else 'false'}\n"
-            "# Draws which time point stands left for whom. Change it and the order of unread cases changes.\n"
-            f"secret = {_quoted(config.secret)}\n"
-        )
-        try:
-            for folder in (path, path / "films", path / "regions", path / "readings"):
-                folder.mkdir(mode=0o700, parents=folder == path, exist_ok=True)
-        except OSError as error:
-            raise StudyError(f"the folder can't be made: {error.strerror}", path, "Check the path") from error
-        write_bytes(path / "scheme.toml", chosen.source.encode(), keep=False)
-        write_bytes(path / "study.toml", text.encode(), keep=False)
+        make_study_folder(path, group)
+        write_bytes(path / "scheme.toml", source)
+        write_settings(path, config)
         return cls(path, config, chosen)
 
     @classmethod
     def open(cls, path: Path) -> Study:
         """The study in the folder `path`. Raises StudyError where there is none that this version can open."""
         path = Path(path)
-        file = path / "study.toml"
+        config, notice = read_settings(path)
+        file = path / "scheme.toml"
+
+        def check(data: bytes) -> None:
+            if config.scheme and hashlib.sha256(data).hexdigest() != config.scheme:
+                raise DamagedError("it is not the scheme that the study was made with", file, "See: ratui check STUDY")
+
+        stored = sound_bytes(file, check, largest=_LARGEST_SCHEME)
+        if stored is None:
+            raise SchemeError("scheme.toml is missing", path, "Restore it from a backup")
         try:
-            raw = tomllib.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise StudyError("there is no study here", path, "Make one with: ratui new FOLDER --rater ID") from error
-        except NotADirectoryError as error:
-            raise StudyError("this is a file, not a study folder", path, "Give the study's folder") from error
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise StudyError(f"study.toml can't be read: {error}", path, "Restore it from a backup") from error
-        if raw.get("format") != FORMAT:
-            raise StudyError(
-                f"the study has format {clean(raw.get('format'))}, this version reads {FORMAT}", path, "Update ratui"
-            )
-        try:
-            config = StudyConfig(
-                id=check_name(raw["id"], "study"),
-                title=clean(raw["title"]),
-                raters=tuple(check_name(rater, "rater") for rater in raw["raters"]),
-                blinded=raw["blinded"] is True,
-                secret=str(raw["secret"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise StudyError(f"study.toml lacks {clean(error)}", path, "Restore it from a backup") from error
-        try:
-            text = (path / "scheme.toml").read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            scheme = parse_scheme(stored[0].decode(), str(file))
+        except UnicodeDecodeError as error:
             raise SchemeError(f"scheme.toml can't be read: {error}", path, "Restore it from a backup") from error
-        return cls(path, config, parse_scheme(text, str(path / "scheme.toml")))
+        study = cls(path, config, scheme)
+        study._note(path / "study.toml", notice)
+        study._note(file, stored[1])
+        return study
+
+    def _note(self, file: Path, notice: str) -> None:
+        if notice:
+            self._notices[f"{file.relative_to(self.path)}: {notice}"] = None
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was found damaged so far and read from a second copy, in sentences; ``ratui check`` mends it."""
+        return tuple(self._notices)
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """While it is held nothing in the study changes: savers wait. For moments only. Raises StoreError."""
+        with self._changes.none():
+            yield
+
+    def _read(self, file: Path) -> Stored | None:
+        """What a file of tables holds; damage that its second copy makes good is noted. Raises StoreError."""
+        stored = read_sound(file, unsealed=self.config.stored < 2)
+        if stored is not None:
+            self._note(file, stored.notice)
+        return stored
 
     # Cases and films.
 
     def cases(self) -> tuple[str, ...]:
         """The ids of the study's cases, sorted."""
         folder = self.path / "films"
-        return tuple(sorted(entry.name for entry in folder.iterdir() if (entry / "films.json").exists()))
+        try:
+            with os.scandir(folder) as entries:
+                return tuple(sorted(entry.name for entry in entries if self._films_file(entry.name).exists()))
+        except OSError as error:
+            raise StudyError(f"its films can't be listed: {error.strerror}", folder, "Check permissions") from error
+
+    def _films_file(self, case: str) -> Path:
+        return self.path / "films" / case / "films.json"
 
     def case(self, id: str) -> Case:
         """The case `id`. Raises StudyError for an unknown one."""
-        file = self.path / "films" / check_name(id, "case") / "films.json"
-        tables = read_tables(file)
-        if tables is None:
+        file = self._films_file(check_name(id, "case"))
+        stored = self._read(file)
+        if stored is None:
             raise StudyError(f"there is no case {clean(id)}", self.path, "See: ratui status STUDY")
-        films = sorted((FilmRecord.from_record(r) for r in tables["films"]), key=lambda f: (f.time, f.side, f.view))
-        return Case(id, tuple(films))
+        try:
+            films = [FilmRecord.from_record(record) for record in stored.tables["films"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"not a list of films: {error}", file, "See: ratui check STUDY") from error
+        return Case(id, tuple(sorted(films, key=lambda f: (f.time, f.side, f.view))))
 
     def save_case(self, case: Case) -> None:
-        """Writes which films `case` has."""
-        file = self.path / "films" / check_name(case.id, "case") / "films.json"
-        write_tables(file, {"films": [film.to_record() for film in case.films]})
+        """Writes which films `case` has. Raises StoreError."""
+        file = self._films_file(check_name(case.id, "case"))
+        self._read(file)  # refuses to replace what a newer version wrote
+        with self._changes.one():
+            write_tables(file, {"films": [film.to_record() for film in case.films]})
 
     def film_path(self, case: str, film: str) -> Path:
         """The file of one film."""
         return self.path / "films" / check_name(case, "case") / f"{check_name(film, 'film')}.dcm"
 
+    def film(self, case: str, film: str) -> Film:
+        """One film, decoded. Raises FilmError, also where its file is not the one that was imported."""
+        path = self.film_path(case, film)
+        record = next((record for record in self.case(case).films if record.id == film), None)
+        if record is not None and record.file and path.exists() and file_digest(path) != record.file:
+            raise FilmError("its file was damaged after its import", path, "Restore it from a backup")
+        return read_film(path)
+
     # Regions and proposals.
 
     def regions(self, case: str) -> tuple[Region, ...]:
         """The regions that raters have set or confirmed, empty before the first."""
-        return _regions(self.path / "regions" / f"{check_name(case, 'case')}.json")
+        return self._regions(self._regions_file(case))
 
-    def save_regions(self, case: str, regions: Iterable[Region]) -> None:
-        """Replaces the regions of `case`."""
-        file = self.path / "regions" / f"{check_name(case, 'case')}.json"
-        write_tables(file, {"regions": [region.to_record() for region in regions]})
+    def _regions_file(self, case: str) -> Path:
+        return self.path / "regions" / f"{check_name(case, 'case')}.json"
+
+    def _regions(self, file: Path) -> tuple[Region, ...]:
+        stored = self._read(file)
+        records = stored.tables.get("regions", []) if stored else []
+        return tuple(Region.from_record(record, file) for record in records)
+
+    def save_regions(self, case: str, regions: Iterable[Region], *, films: Collection[str] | None = None) -> None:
+        """Replaces the regions of `case`, those on `films` only where these are given.
+
+        A rater who saves what they did on their film says so by `films`, so that what somebody else does on another film
+        at the same time stays. Raises StoreError.
+        """
+        file = self._regions_file(case)
+        with Lock(file.with_suffix(".lock"), wait=5.0):
+            stored = self._regions(file)
+            kept = [] if films is None else [region for region in stored if region.film not in films]
+            records = [region.to_record() for region in (*kept, *regions)]
+            with self._changes.one():
+                write_tables(file, {"regions": records})
 
     def proposal_models(self) -> tuple[str, ...]:
         """The names of the models that have made proposals, the newest last."""
@@ -166,13 +221,15 @@ class Study:
         for model in reversed(self.proposal_models()):
             file = self.path / "proposals" / model / f"{check_name(case, 'case')}.json"
             if file.exists():
-                return _regions(file)
+                return self._regions(file)
         return ()
 
     def save_proposals(self, model: str, case: str, regions: Iterable[Region]) -> None:
-        """Replaces what `model` proposes for `case`."""
+        """Replaces what `model` proposes for `case`. Raises StoreError."""
         file = self.path / "proposals" / check_name(model, "model") / f"{check_name(case, 'case')}.json"
-        write_tables(file, {"regions": [region.to_record() for region in regions]})
+        self._regions(file)  # refuses to replace what a newer version wrote
+        with self._changes.one():
+            write_tables(file, {"regions": [region.to_record() for region in regions]})
 
     def absent(self, case: Case) -> frozenset[Slot]:
         """The slots that the confirmed regions say are not on their film."""
@@ -206,29 +263,44 @@ class Study:
         return (1, 0) if drawn[0] & 1 else (0, 1)
 
     def check_rater(self, rater: str) -> str:
-        """`rater`, if the study has one of that name. Raises StudyError otherwise."""
+        """`rater`, if the study has one of that name and this account may read as them. Raises StudyError otherwise."""
         if rater not in self.config.raters:
             known = ", ".join(self.config.raters)
             raise StudyError(f"{clean(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
+        folder = self.path / "readings" / rater
+        if folder.exists() and os.geteuid() not in (0, folder.stat().st_uid):
+            owner = _account(folder.stat().st_uid)
+            raise StudyError(f"{rater} reads from another account, {owner}", self.path, f"Log in as {owner}")
         return rater
 
     def reading(self, rater: str, case: str) -> Reading | None:
         """What `rater` has entered for `case` so far, or None. Raises StoreError for a damaged file."""
-        document = self._document(rater, case)
-        return None if document is None else from_document(self.scheme, document, self._reading_path(rater, case))
+        stored = self._read(self.reading_path(rater, case))
+        return self._reading_in(stored, rater, case)[0]
 
     @contextmanager
-    def open_reading(self, rater: str, case: str) -> Iterator[ReadingSession]:
-        """The reading of `case` by `rater`, to write; begun if there is none. Raises StoreError while it is open."""
+    def open_reading(self, rater: str, case: str, *, take_over: bool = False) -> Iterator[ReadingSession]:
+        """The reading of `case` by `rater`, to write; begun if there is none.
+
+        Raises Held, a StoreError that says who and where, while it is open elsewhere. With `take_over` it is taken from
+        a holder who is dead, or on another machine; a living one on this machine keeps it. A damaged file whose second
+        copy is whole is set aside and mended; the session's `notice` says so.
+        """
         self.check_rater(rater)
         film_case = self.case(case)
         why = film_case.unreadable(self.scheme)
         if why:
             raise StudyError(f"it can't be read: {why}", case, "Import its other films")
-        path = self._reading_path(rater, case)
-        with Lock(path.with_suffix(".lock")):
-            document = self._document(rater, case)
-            if document is None:
+        path = self.reading_path(rater, case)
+        make_folder(path.parent, group=0o050)  # in a shared study the others of the group may not write here
+        with Lock(path.with_suffix(".lock"), take_over=take_over) as lock:
+            stored = self._read(path)
+            reading, seconds = self._reading_in(stored, rater, case)
+            notice = stored.notice if stored else ""
+            if notice:
+                restore_from_copy(path)
+                notice = "its file was damaged; it was set aside and restored from the second copy, nothing is lost"
+            if reading is None:
                 reading = start(
                     self.scheme,
                     case,
@@ -237,10 +309,7 @@ class Study:
                     order=self.order(rater, case),
                     blinded=self.config.blinded,
                 )
-                yield ReadingSession(path, reading, 0.0)
-            else:
-                reading = from_document(self.scheme, document, path)
-                yield ReadingSession(path, reading, float(document["meta"].get("seconds", 0.0)))
+            yield ReadingSession(path, lock, self._changes.one, reading, seconds, notice)
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
         """The signed readings of `case`, in the order of the study's raters: for managers and for the trainer."""
@@ -248,68 +317,65 @@ class Study:
         return tuple(reading for reading in readings if reading is not None and reading.signed)
 
     def state(self, rater: str, case: str) -> CaseState:
-        """How far `rater` is with `case`."""
+        """How far `rater` is with `case`. Raises StoreError for a damaged file."""
         film_case = self.case(case)
         why = film_case.unreadable(self.scheme)
         if why:
             return CaseState(case, "unreadable", 0, 0, 0.0, why)
-        document = self._document(rater, case)
+        stored = self._read(self.reading_path(rater, case))
         total = 2 * sum(len(site.joint.scales) for site in film_case.sites(self.scheme))
-        if document is None:
+        if stored is None:
             return CaseState(case, "reading" if self.regions_complete(film_case) else "regions", 0, total, 0.0)
-        done, meta = len(document["fields"]), document["meta"]
-        seconds = float(meta.get("seconds", 0.0))
+        meta, done = _meta(stored), len(stored.tables.get("fields", ()))
+        seconds, note = float(meta.get("seconds", 0.0)), "damaged; its second copy is whole" if stored.notice else ""
         if meta["signed"]:
-            return CaseState(case, "signed", done, total, seconds)
+            return CaseState(case, "signed", done, total, seconds, note)
         if not self.regions_complete(film_case):
-            return CaseState(case, "regions", done, total, seconds)
-        return CaseState(case, "review" if done == total else "reading", done, total, seconds)
+            return CaseState(case, "regions", done, total, seconds, note)
+        return CaseState(case, "review" if done == total else "reading", done, total, seconds, note)
 
-    def _reading_path(self, rater: str, case: str) -> Path:
+    def states(self, rater: str) -> tuple[CaseState, ...]:
+        """How far `rater` is with each case, in the order of `cases`, from an index that is brought up to date.
+
+        A case whose files are damaged is told as unreadable, with the reason. The same as `state` of each case, faster.
+        """
+        check_name(rater, "rater")
+        worklist = self._worklists.setdefault(rater, Worklist(self.path, rater, self.config.scheme))
+        return worklist.states(self.cases(), self.state)
+
+    def reading_path(self, rater: str, case: str) -> Path:
+        """The file of one reading."""
         return self.path / "readings" / check_name(rater, "rater") / f"{check_name(case, 'case')}.json"
 
-    def _document(self, rater: str, case: str) -> dict[str, Any] | None:
-        tables = read_tables(self._reading_path(rater, case))
-        if tables is None:
-            return None
-        meta = tables.get("meta", [{}])
-        return {"meta": meta[0] if meta else {}, "fields": tables.get("fields", []), "log": tables.get("log", [])}
-
-
-class ReadingSession:
-    """A reading held for writing. `save` returns when it is on the disk."""
-
-    def __init__(self, path: Path, reading: Reading, seconds: float) -> None:
-        self._path = path
-        self.reading = reading
-        self.seconds = seconds
-
-    def save(self, reading: Reading, *, seconds: float | None = None) -> None:
-        """Makes `reading` the stored one. Raises StoreError, with the old one still stored, where the disk refuses."""
-        spent = self.seconds if seconds is None else seconds
-        document = to_document(reading)
-        tables: Mapping[str, Sequence[Mapping[str, Any]]] = {
-            "meta": [{**document["meta"], "seconds": round(spent, 1)}],
-            "fields": document["fields"],
-            "log": document["log"],
+    def _reading_in(self, stored: Stored | None, rater: str, case: str) -> tuple[Reading | None, float]:
+        if stored is None:
+            return None, 0.0
+        where = self.reading_path(rater, case)
+        tables = stored.tables
+        document: Mapping[str, Any] = {
+            "meta": _meta(stored),
+            "fields": tables.get("fields", []),
+            "log": tables.get("log", []),
         }
-        write_tables(self._path, tables)
-        self.reading, self.seconds = reading, spent
+        reading = from_document(self.scheme, document, where)
+        if (reading.rater, reading.case) != (rater, case):
+            raise StoreError("it is the reading of another rater or case", where, "See: ratui check STUDY")
+        return reading, float(document["meta"].get("seconds", 0.0))
 
 
-def check_name(name: object, kind: str) -> str:
-    """`name` if it can safely be a file's name. Raises StudyError otherwise."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise StudyError(
-            f"{clean(name)!r} can't be the name of a {kind}", "", "Use letters, digits, dot, - and _, at most 40"
-        )
-    return name
+def file_digest(path: Path) -> str:
+    """The SHA-256 of the file at `path`. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _regions(file: Path) -> tuple[Region, ...]:
-    tables = read_tables(file) or {}
-    return tuple(Region.from_record(record, file) for record in tables.get("regions", []))
+def _meta(stored: Stored) -> Mapping[str, Any]:
+    records = stored.tables.get("meta", [])
+    return records[0] if records else {}
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _account(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"number {uid}"

@@ -6,10 +6,15 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from ratui.cli.upkeep import COMMANDS
 from ratui.errors import RatuiError, clean
+
+if TYPE_CHECKING:
+    from ratui.study import Study
 
 __all__ = ["main"]
 
@@ -32,7 +37,13 @@ def commands() -> None:
     ratui read STUDY --rater ID         read
     ratui status STUDY                  who has read what
     ratui doctor                        what this terminal can show
+    ratui check STUDY                   is every file whole?
+    ratui backup STUDY ARCHIVE          one verified archive
     """
+
+
+for _command in COMMANDS:
+    commands.add_command(_command)
 
 
 @commands.command()
@@ -41,11 +52,12 @@ def commands() -> None:
 @click.option("--scheme", default="mtss-hands", show_default=True, help="fingers, mtss-hands, mtss, or a .toml file.")
 @click.option("--blinded", is_flag=True, help="Raters don't learn which time point came first.")
 @click.option("--title", default="", help="What the worklist calls it.")
-def new(study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title: str) -> None:
+@click.option("--group", default="", help="A Unix group to share it with; without one it is yours alone.")
+def new(study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title: str, group: str) -> None:
     """Make a new study in the folder STUDY."""
     from ratui.study import Study
 
-    made = Study.create(study, scheme, raters, blinded=blinded, title=title)
+    made = Study.create(study, scheme, raters, blinded=blinded, title=title, group=group)
     order = "blinded to the order" if blinded else "order shown"
     click.echo(f"made {clean(study)}: {made.scheme.title}; raters {', '.join(raters)}; {order}")
     click.echo(f"next: ratui import {clean(study)} FOLDER")
@@ -100,16 +112,15 @@ def status(study: Path) -> None:
     from ratui.study import Study
 
     opened = Study.open(study)
-    cases = opened.cases()
-    click.echo(f"{opened.config.title}: {opened.scheme.title}, {len(cases)} cases")
-    width = max([len(case) for case in cases], default=4)
+    columns = [opened.states(rater) for rater in opened.config.raters]
+    rows = list(zip(*columns, strict=True))
+    click.echo(f"{opened.config.title}: {opened.scheme.title}, {len(rows)} cases")
+    width = max([len(row[0].case) for row in rows], default=4)
     click.echo("  ".join([f"{'case':<{width}}", *(f"{rater:<16}" for rater in opened.config.raters)]).rstrip())
-    for case in cases:
-        cells = []
-        for rater in opened.config.raters:
-            state = opened.state(rater, case)
-            cells.append(f"{state.stage} {state.done}/{state.total}" if state.total else state.note or state.stage)
-        click.echo("  ".join([f"{case:<{width}}", *(f"{cell:<16}" for cell in cells)]).rstrip())
+    for row in rows:
+        cells = [f"{s.stage} {s.done}/{s.total}" if s.total else clean(s.note) or s.stage for s in row]
+        click.echo("  ".join([f"{row[0].case:<{width}}", *(f"{cell:<16}" for cell in cells)]).rstrip())
+    _tell(opened)
 
 
 @commands.command()
@@ -187,6 +198,12 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
     click.echo(run(headless, patients=patients, minutes=minutes, seed=seed, progress=bar))
 
 
+def _tell(study: Study) -> None:
+    """Says on stderr what was found damaged and read from a second copy."""
+    for notice in study.notices:
+        click.echo(f"note: {clean(notice, 300)}. ratui check {clean(study.path)} --repair mends it", err=True)
+
+
 def _run_app(
     folder: Path, rater: str, case: str | None, graphics: str, language: str | None, *, tour: Path | None = None
 ) -> None:
@@ -210,6 +227,7 @@ def _run_app(
     guide = Tour(tour) if tour else None
     app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings, tour=guide)
     app.run()
+    _tell(study)
     click.echo(f"films were shown as {app.graphics.protocol}: {app.graphics.why}")
 
 

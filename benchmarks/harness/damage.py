@@ -1,0 +1,96 @@
+"""Stored files damaged at rest: bits turned over, ends cut off, stretches of zeros, files in each other's place."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+from benchmarks.harness.count import Count
+from benchmarks.harness.stores import CASE, RATER, Ours, Stock, text_of
+from ratui.study import FilmRecord, Region, Study
+
+__all__ = ["damages"]
+
+KINDS = ("bit", "bit", "bit", "bit", "cut", "zeros", "swap")
+
+
+def damages(store: Ours | Stock, folder: Path, trials: int, seed: int = 0, entries: int = 40) -> Count:
+    """`trials` times one random stored file is damaged: is it noticed, and are all entries there once it is mended?"""
+    rng = random.Random(seed)
+    count = Count("bit flips, truncations, zeros", store.name)
+    place = store.make(folder / "pristine")
+    saved = [text_of(0, number) for number in range(entries)]
+    with store.session(place) as session:
+        for text in saved:
+            session.save(text)
+    if isinstance(store, Ours):
+        _fill(place)
+    count.saved = len(saved)
+    home = place if place.is_dir() else place.parent
+    originals = {file: file.read_bytes() for file in sorted(home.rglob("*")) if _counts(file)}
+    for _ in range(trials):
+        count.trials += 1
+        file = rng.choice(list(originals))
+        data = originals[file]
+        changed = _damaged(data, list(originals.values()), rng)
+        file.write_bytes(changed)
+        try:
+            noticed = store.noticed(place)
+            if isinstance(store, Stock) and not noticed and set(store.entries(place)) == set(saved):
+                noticed = True  # harmless: white space, or what no entry says
+            count.unnoticed += not noticed
+            store.mend(place)
+            found = set(store.entries(place))
+        except Exception as error:
+            count.crashes += isinstance(store, Ours) and not isinstance(error, Exception)
+            found = set()
+        count.lost += sum(text not in found for text in saved)
+        for each, original in originals.items():
+            if not each.exists() or each.read_bytes() != original:
+                each.write_bytes(original)
+                each.chmod(0o600)
+        for litter in home.rglob("*.damaged-*"):
+            litter.unlink()
+    shutil.rmtree(folder)
+    return count
+
+
+def _counts(file: Path) -> bool:
+    return file.is_file() and file.suffix not in (".lock", ".takeover") and file.name != ".worklist.json"
+
+
+def _damaged(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
+    while True:
+        kind = rng.choice(KINDS)
+        at = rng.randrange(len(data))
+        if kind == "bit":
+            changed = data[:at] + bytes([data[at] ^ (1 << rng.randrange(8))]) + data[at + 1 :]
+        elif kind == "cut":
+            changed = data[:at]
+        elif kind == "zeros":
+            length = min(rng.choice((1, 16, 512, 4096)), len(data) - at)
+            changed = data[:at] + b"\0" * length + data[at + length :]
+        else:
+            changed = rng.choice(others)
+        if changed != data:
+            return changed
+
+
+def _fill(place: Path) -> None:
+    """Regions, and films whose bytes count: so that every kind of file is there to be damaged."""
+    from dataclasses import replace
+
+    from ratui.study.study import file_digest
+
+    study = Study.open(place)
+    case = study.case(CASE)
+    films: list[FilmRecord] = []
+    for number, film in enumerate(case.films):
+        path = study.film_path(CASE, film.id)
+        path.write_bytes(random.Random(number).randbytes(3000))
+        path.chmod(0o600)
+        films.append(replace(film, file=file_digest(path)))
+    study.save_case(type(case)(CASE, tuple(films)))
+    regions = [Region("L.MCP2", film.id, (1.0, 2.0, 30.0, 40.0), "rater", RATER) for film in films]
+    study.save_regions(CASE, regions)

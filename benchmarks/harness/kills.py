@@ -1,0 +1,121 @@
+"""Writers killed by SIGKILL at random moments, and many writers at once: real processes on real files."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.harness.count import Count
+from benchmarks.harness.stores import Ours, Stock, text_of
+
+__all__ = ["kills", "many_writers"]
+
+_LONGEST = 0.06
+"""Seconds from a writer's first entry to its death, at most; a save takes a few thousandths."""
+
+
+def _child(work: Callable[[int], None]) -> tuple[int, int]:
+    """Forks a process that runs `work` with a pipe to write acknowledgements to; gives its id and the other end."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        return pid, reading
+    code = 1
+    try:
+        os.close(reading)
+        work(writing)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _acknowledged(pipe: int) -> list[tuple[int, int]]:
+    data = b""
+    while part := os.read(pipe, 65_536):
+        data += part
+    os.close(pipe)
+    whole = len(data) // 8 * 8
+    return [(writer, number) for writer, number in struct.iter_unpack("II", data[:whole])]
+
+
+def kills(store: Ours | Stock, folder: Path, trials: int, seed: int = 0) -> Count:
+    """`trials` writers, each killed at a random moment; the next one goes on with what it finds."""
+    rng = random.Random(seed)
+    count = Count("kill -9 at a random moment", store.name)
+    place = store.make(folder)
+    expected: set[str] = set()
+    for trial in range(trials):
+        if trial % 40 == 0:  # a fresh file now and then: it grows, and so would the time of each save
+            shutil.rmtree(folder)
+            place, expected = store.make(folder), set()
+
+        def work(pipe: int, writer: int = trial, place: Path = place) -> None:
+            with store.session(place) as session:
+                for number in range(1_000_000):
+                    session.save(text_of(writer, number))
+                    os.write(pipe, struct.pack("II", writer, number))
+
+        pid, pipe = _child(work)
+        # Most die while they save, some before or during their first save.
+        first = os.read(pipe, 8) if rng.random() < 0.8 else b""
+        time.sleep(rng.uniform(0.0, _LONGEST))
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        count.crashes += not os.WIFSIGNALED(status)
+        new = [*struct.iter_unpack("II", first), *_acknowledged(pipe)]
+        count.trials += 1
+        count.saved += len(new)
+        expected |= {text_of(*each) for each in new}
+        try:
+            found = set(store.entries(place))
+        except Exception:
+            found = set()
+        lost = len(expected - found)
+        count.lost += lost
+        if lost:
+            shutil.rmtree(folder)
+            place, expected = store.make(folder), set()
+    return count
+
+
+def many_writers(store: Ours | Stock, folder: Path, writers: int, each: int) -> Count:
+    """`writers` processes that want to save `each` entries to the same file at the same time."""
+    count = Count(f"{writers} writers at once", store.name, trials=writers)
+    place = store.make(folder)
+    with store.session(place) as session:
+        session.save("begin")
+
+    def work(pipe: int, writer: int) -> None:
+        done = 0
+        until = time.monotonic() + 60
+        while done < each and time.monotonic() < until:
+            try:
+                with store.session(place) as session:
+                    for _ in range(min(3, each - done)):
+                        session.save(text_of(writer, done))
+                        os.write(pipe, struct.pack("II", writer, done))
+                        done += 1
+            except Exception as error:
+                if not store.busy(error):
+                    raise
+            time.sleep(0.001 * (1 + writer % 3))
+
+    children = [_child(lambda pipe, writer=writer: work(pipe, writer)) for writer in range(writers)]
+    acknowledged = [item for _, pipe in children for item in _acknowledged(pipe)]
+    for pid, _ in children:
+        _, status = os.waitpid(pid, 0)
+        count.crashes += status != 0
+    count.saved = len(acknowledged)
+    try:
+        found = set(store.entries(place))
+    except Exception:
+        found = set()
+    count.lost = sum(text_of(*item) not in found for item in acknowledged)
+    return count

@@ -1,0 +1,102 @@
+"""The two copies of a stored file: compared, and each mended from the other where one of them is whole.
+
+It knows bytes only; what a whole file may say is the business of `whole`. It never deletes: damage is set aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ratui.errors import DamagedError, StoreError
+from ratui.study.store import restore_from_copy, write_bytes
+from ratui.study.store.disk import copy_of
+from ratui.study.store.seal import Broken, Newer, Unsealed, open_seal, seal
+from ratui.study.store.tables import known_as, read_file, set_aside
+
+__all__ = ["Copies", "check_tables", "look_at", "mend", "rewrite"]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What was found of a file and its second copy: `data` is None where neither is whole.
+
+    `what` says what is wrong, empty where nothing is; `remedy` how it can be mended from what is whole.
+    """
+
+    path: Path
+    data: bytes | None
+    what: str = ""
+    remedy: str = ""
+
+
+def check_tables(path: Path, *, unsealed: bool) -> Callable[[bytes], None]:
+    """A check of bytes that belong at `path`: raises DamagedError for what isn't a whole file of tables.
+
+    Stricter than reading: the sums of the single records and the chain of the log are computed anew.
+    """
+
+    def check(data: bytes) -> None:
+        try:
+            sealed = open_seal(data, known_as(path))
+            if seal(sealed.tables, sealed.of) != data:
+                raise DamagedError("its checksums do not fit its records", path)
+        except Unsealed as error:
+            if not unsealed:
+                raise DamagedError("it has no seal", path) from error
+        except Newer as error:
+            raise StoreError(f"a newer ratui wrote it: {error}", path, "Update ratui") from error
+        except Broken as error:
+            raise DamagedError(str(error), path) from error
+
+    return check
+
+
+def look_at(path: Path, check: Callable[[bytes], None], *, twins: bool = True) -> Copies:
+    """Reads both copies of `path`. With `twins` false only the first is asked for, as with a file of format 1."""
+    first, wrong = _try(path, check)
+    if first is not None and not twins:
+        return Copies(path, first)
+    second, other = _try(copy_of(path), check)
+    if first is None and second is None:
+        return Copies(path, None, wrong)
+    if first is None:
+        return Copies(path, second, wrong, "restored from its second copy")
+    if second is None:
+        return Copies(path, first, f"its second copy: {other}", "second copy written anew")
+    if first != second:
+        return Copies(path, first, "its second copy is of another save", "second copy written anew")
+    return Copies(path, first)
+
+
+def _try(path: Path, check: Callable[[bytes], None]) -> tuple[bytes | None, str]:
+    try:
+        data = read_file(path)
+        check(data)
+    except FileNotFoundError:
+        return None, "it is missing"
+    except DamagedError as error:
+        return None, error.what
+    return data, ""
+
+
+def mend(copies: Copies) -> None:
+    """Does what `copies.remedy` says. For whoever holds the file's lock. Raises StoreError."""
+    assert copies.data is not None
+    try:
+        first = read_file(copies.path)
+    except FileNotFoundError:
+        first = b""
+    if first == copies.data:
+        write_bytes(copies.path, copies.data)
+    else:
+        restore_from_copy(copies.path)
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    """Puts `data` in the place of two damaged copies, which are set aside. Raises StoreError."""
+    for each in (path, copy_of(path)):
+        if each.exists():
+            set_aside(each)
+    write_bytes(path, data)

@@ -1,0 +1,130 @@
+"""The folders of a study, who may enter which, and the lock by which a whole study can be held still for a moment.
+
+In a study that a Unix group shares: films and settings are the owner's to change and the group's to read; each rater's
+readings are that rater's to change; regions and proposals may be changed by everyone in the group.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import grp
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ratui.errors import StoreError, StudyError, clean
+from ratui.study.store import file_mode, make_folder, share_folder
+from ratui.study.store.access import STICKY
+
+__all__ = ["FOLDERS", "Changes", "folder_mode", "group_id", "make_study_folder"]
+
+FOLDERS = {"": 0o050, "films": 0o050, "regions": 0o070, "readings": 0o070, "proposals": 0o070, "models": 0o070}
+"""What the group of a shared study may do in each folder of it."""
+_STICKY = {"readings", "proposals", "models"}
+_WAIT = 10.0
+
+
+def group_id(name: str) -> int | None:
+    """The number of the Unix group `name`, or None for no group. Raises StudyError for an unknown one."""
+    if not name:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except (KeyError, ValueError) as error:
+        raise StudyError(
+            f"there is no Unix group {clean(name)}", "", "Ask for it to be made, or leave it out"
+        ) from error
+
+
+def folder_mode(name: str, shared: bool) -> int:
+    """The mode of the folder `name` of a study, of FOLDERS."""
+    if not shared:
+        return 0o700
+    return 0o2700 | FOLDERS[name] | (STICKY if name in _STICKY else 0)
+
+
+def make_study_folder(path: Path, group: str) -> None:
+    """Makes the empty folders of a study at `path`, open to `group` as FOLDERS says. Raises StudyError."""
+    gid = group_id(group)
+    try:
+        make_folder(path)
+        share_folder(path, gid, FOLDERS[""])
+        for name, bits in FOLDERS.items():
+            if name:
+                make_folder(path / name)
+                share_folder(path / name, gid, bits, sticky=name in _STICKY)
+        Changes(path).make()
+    except OSError as error:
+        remedy = "Check the path" if gid is None else f"Whoever makes the study must be a member of {group}"
+        raise StudyError(f"the folder can't be made: {error.strerror}", path, remedy) from error
+
+
+class Changes:
+    """Many may change files of a study at once, each holding `one`; while somebody holds `none`, nobody does.
+
+    Both end with their process. Held for the moment of a save or of a look at everything, never while a person thinks.
+    """
+
+    def __init__(self, study: Path) -> None:
+        self._path = study / "study.lock"
+
+    def make(self) -> None:
+        """Makes the lock's file, so that every member of the group can use it later. Raises OSError."""
+        mode = file_mode(self._path.parent)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(descriptor, mode | (0o060 if mode & 0o040 else 0))
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """For one save. Raises StoreError where the study is held still for longer than some seconds."""
+        with self._held(fcntl.LOCK_SH):
+            yield
+
+    @contextmanager
+    def none(self) -> Iterator[None]:
+        """For a look at everything. Raises StoreError where saves don't end for some seconds."""
+        with self._held(fcntl.LOCK_EX):
+            yield
+
+    @contextmanager
+    def _held(self, kind: int) -> Iterator[None]:
+        try:
+            descriptor = self._open()
+        except OSError as error:
+            raise StoreError(f"can't be locked: {error.strerror}", self._path, "Check its permissions") from error
+        try:
+            self._lock(descriptor, kind)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _open(self) -> int:
+        flags = os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            return os.open(self._path, os.O_RDWR | flags)
+        except FileNotFoundError:
+            self.make()  # a study of format 1 has none
+            return os.open(self._path, os.O_RDWR | flags)
+
+    def _lock(self, descriptor: int, kind: int) -> None:
+        until = time.monotonic() + _WAIT
+        while True:
+            try:
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+                return
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise StoreError(
+                        f"can't be locked: {error.strerror}", self._path, "Use a file system that knows locks"
+                    ) from error
+                if time.monotonic() >= until:
+                    raise StoreError(
+                        "somebody holds the study still, perhaps for a backup", self._path, "Try again in a moment"
+                    ) from error
+                time.sleep(0.002)

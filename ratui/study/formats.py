@@ -1,0 +1,48 @@
+"""Formats of what is stored: an older one is brought up step by step, a newer one is refused and left as it is.
+
+Pure. Each kind of document has one `Formats`; a step takes a document of one format and returns it in the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ratui.errors import StoreError, clean
+
+__all__ = ["Formats", "Step"]
+
+Step: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Formats:
+    """The formats of one kind of document, which errors call `what`. ``steps[n]`` leads from format n to n + 1."""
+
+    what: str
+    newest: int
+    steps: Mapping[int, Step]
+
+    def __post_init__(self) -> None:
+        first = min(self.steps, default=self.newest)
+        assert set(self.steps) == set(range(first, self.newest)), "a step is missing"
+
+    def newest_of(self, document: Mapping[str, Any], where: object = "") -> dict[str, Any]:
+        """`document`, which says its ``format``, in the newest one; what is given stays as it was.
+
+        Raises StoreError for a newer format and for what is none.
+        """
+        found = document.get("format")
+        if isinstance(found, int) and not isinstance(found, bool) and found > self.newest:
+            raise StoreError(
+                f"the {self.what} has format {found}, this version reads up to {self.newest}",
+                where,
+                "Update ratui; nothing was changed",
+            )
+        if found != self.newest and found not in self.steps:
+            raise StoreError(f"the {self.what} has no known format: {clean(found)}", where, "Restore it from a backup")
+        result = dict(document)
+        for number in range(int(str(found)), self.newest):
+            result = {**self.steps[number](result), "format": number + 1}
+        return result

@@ -1,0 +1,76 @@
+"""A reading held for writing: what is saved through it is on the disk when `save` returns, or the caller is told.
+
+It never writes once somebody else has taken the reading over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from ratui.errors import StoreError
+from ratui.reading import Reading, to_document
+from ratui.study.store import Lock, write_tables
+
+__all__ = ["ReadingSession", "signature", "tables_of"]
+
+Signature: TypeAlias = tuple[int, int, int] | None
+"""(inode, modification time in ns, bytes) of a file, or None without one: each save makes another."""
+
+
+class _Changing(Protocol):
+    def __call__(self) -> AbstractContextManager[None]: ...
+
+
+def signature(path: Path) -> Signature:
+    """What tells one saved state of the file at `path` from the next."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def tables_of(reading: Reading, seconds: float) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """`reading` as the tables of its file; `seconds` is the time spent on it."""
+    document = to_document(reading)
+    return {
+        "meta": [{**document["meta"], "seconds": round(seconds, 1)}],
+        "fields": document["fields"],
+        "log": document["log"],
+    }
+
+
+class ReadingSession:
+    """A reading held for writing. `save` returns when it is on the disk.
+
+    `notice` is empty, or says what was found damaged when it was opened and how that was mended.
+    """
+
+    def __init__(
+        self, path: Path, lock: Lock, changing: _Changing, reading: Reading, seconds: float, notice: str = ""
+    ) -> None:
+        self._path = path
+        self._lock = lock
+        self._changing = changing
+        self._last = signature(path)
+        self.reading = reading
+        self.seconds = seconds
+        self.notice = notice
+
+    def save(self, reading: Reading, *, seconds: float | None = None) -> None:
+        """Makes `reading` the stored one. Raises StoreError, with the old one still stored, where the disk refuses,
+        where the reading was taken over by somebody else, or where its file was changed behind this session.
+        """
+        spent = self.seconds if seconds is None else seconds
+        with self._changing():
+            self._lock.check()
+            if signature(self._path) != self._last:
+                raise StoreError("its file was changed meanwhile", self._path, "Open it again to see what it holds now")
+            try:
+                write_tables(self._path, tables_of(reading, spent))
+            finally:
+                self._last = signature(self._path)  # after a failure too: the file may have been replaced all the same
+        self.reading, self.seconds = reading, spent

@@ -1,0 +1,94 @@
+"""How bytes get to the disk: whole or not at all, twice, and there when the call returns.
+
+Every system call of a save goes through this module's `os`, so that a test can make each of them fail in turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import time
+from pathlib import Path
+
+from ratui.errors import StoreError
+from ratui.study.store.access import file_mode
+
+__all__ = ["copy_of", "remove_leftovers", "sync_folder", "write_bytes"]
+
+_LEFT_OVER = 3600.0
+"""A temporary file that is older than this, in seconds, belongs to a writer that is gone."""
+
+
+def copy_of(path: Path) -> Path:
+    """Where the second copy of `path` lies."""
+    return path.with_name(path.name + ".bak")
+
+
+def write_bytes(path: Path, data: bytes, *, copy: bool = True, private: bool = False) -> None:
+    """Writes `path` so that after a crash it holds the old bytes or the new, and the new once this returns.
+
+    With `copy` a second file of its own, ``.bak``, holds the same bytes, so that damage to one of the two loses nothing.
+    Both are written under other names and fsynced before either is renamed: the copy first, so that a sound copy is
+    never older than what this function has reported as written. `private` keeps the file to its owner even in a shared
+    folder. Raises StoreError where any step fails; what was stored before can then still be read.
+    """
+    targets = [copy_of(path), path] if copy else [path]
+    written: list[Path] = []
+    try:
+        mode = 0o600 if private else file_mode(path.parent)
+        for target in targets:
+            temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+            written.append(temporary)
+            _write_new(temporary, data, mode)
+        for temporary, target in zip(written, targets, strict=True):
+            os.replace(temporary, target)  # noqa: PTH105 - by `os`, see above
+        sync_folder(path.parent)
+    except OSError as error:
+        for temporary in written:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+        raise StoreError(
+            f"not saved: {error.strerror or error}", path, "What was saved before is intact; mend this and try again"
+        ) from error
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        if mode != 0o600:
+            os.fchmod(descriptor, mode)
+        view = memoryview(data)
+        while view:
+            count = os.write(descriptor, view)
+            if count == 0:
+                raise OSError(errno.EIO, "nothing was written")
+            view = view[count:]
+        os.fsync(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+        raise
+    os.close(descriptor)  # may report what a network file system could not store, so it counts
+
+
+def sync_folder(folder: Path) -> None:
+    """Brings the names in `folder` to the disk. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Removes the temporary files in `folder` that a killed writer left an hour ago or earlier; says how many."""
+    removed = 0
+    for entry in folder.glob(".*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - entry.stat().st_mtime > _LEFT_OVER:
+                entry.unlink()
+                removed += 1
+    return removed

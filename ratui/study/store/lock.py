@@ -1,0 +1,211 @@
+"""The lock that gives each file one writer, with the holder's name for whoever comes second.
+
+It ends with its process, however that ends. A lock that outlives its holder (a network file system that has not noticed
+yet) can be taken over; the first holder is then told at its next save and can't write any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import getpass
+import json
+import os
+import secrets
+import socket
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from ratui.errors import StoreError, clean
+from ratui.study.store.access import file_mode, make_folder
+
+__all__ = ["Held", "Holder", "Lock"]
+
+_BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock, and where: `started` tells a process from a later one with the same number."""
+
+    user: str
+    host: str
+    process: int
+    terminal: str
+    since: str
+    token: str
+    started: str = ""
+
+    @classmethod
+    def here(cls) -> Holder:
+        """This process."""
+        terminal = ""
+        with contextlib.suppress(OSError):
+            terminal = os.ttyname(0).removeprefix("/dev/")
+        pid = os.getpid()
+        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return cls(_user(), socket.gethostname(), pid, terminal, since, secrets.token_hex(8), _started(pid))
+
+    @property
+    def dead(self) -> bool | None:
+        """Whether the holder's process is gone; None where that can't be known from this machine."""
+        if self.host != socket.gethostname():
+            return None
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):
+            return False  # it exists and belongs to somebody else
+        return bool(self.started) and _started(self.process) != self.started
+
+    def __str__(self) -> str:
+        terminal = f", terminal {self.terminal}" if self.terminal else ""
+        return clean(f"{self.user} on {self.host}, process {self.process}{terminal}, since {self.since}", 200)
+
+
+class Held(StoreError):
+    """Somebody else holds the lock. `holder` is who, or None where the lock doesn't say."""
+
+    def __init__(self, holder: Holder | None, where: object) -> None:
+        self.holder = holder
+        if holder is None:
+            what, remedy = "it is open already, in another session", "Close it there; nothing was changed"
+        elif holder.dead is False:
+            what = f"it is open already: {holder}"
+            remedy = f"Close it there, or end that process (kill {holder.process}); you can look at it meanwhile"
+        else:
+            gone = "is gone" if holder.dead else "may be gone"
+            what = f"it is open already: {holder}, who {gone}"
+            remedy = "You can look at it, or take it over"
+        super().__init__(what, where, remedy)
+
+
+class Lock:
+    """One writer for what `path` stands for. Raises Held at the entry while another holds it.
+
+    With `take_over` a lock whose holder is dead, or on another machine, is taken from it. `wait` is how many seconds to
+    go on trying, for locks that are held for moments only.
+    """
+
+    def __init__(self, path: Path, *, take_over: bool = False, wait: float = 0.0) -> None:
+        self._path = path
+        self._take_over = take_over
+        self._wait = wait
+        self._descriptor = -1
+
+    def __enter__(self) -> Lock:
+        make_folder(self._path.parent)
+        until = time.monotonic() + self._wait
+        try:
+            while self._descriptor < 0:
+                try:
+                    self._try()
+                except Held:
+                    if time.monotonic() >= until:
+                        raise
+                    time.sleep(0.01)
+        except OSError as error:
+            remedy = "Check who owns it and that the file system knows locks"
+            raise StoreError(f"can't be locked: {error.strerror}", self._path, remedy) from error
+        return self
+
+    def _try(self) -> None:
+        """Takes the lock if it is free; leaves it untaken where its file was replaced under the hand."""
+        descriptor = _open(self._path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = read_holder(self._path)
+            os.close(descriptor)
+            if error.errno not in _BUSY:
+                raise
+            if not self._take_over or holder is None or holder.dead is False:
+                raise Held(holder, self._path.stem) from error
+            self._replace(holder)
+            return
+        if self._is_ours(descriptor):
+            _sign(descriptor)
+            self._descriptor = descriptor
+        else:
+            os.close(descriptor)
+
+    def _replace(self, holder: Holder) -> None:
+        """Puts a lock file of our own in the place of `holder`'s; one taker at a time."""
+        guard = _open(self._path.with_suffix(".takeover"))
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            if read_holder(self._path) != holder:
+                return  # somebody else took it over, or it was freed
+            fresh = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}.tmp")
+            descriptor = _open(fresh)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _sign(descriptor)
+            fresh.replace(self._path)
+            self._descriptor = descriptor
+        finally:
+            os.close(guard)
+
+    def _is_ours(self, descriptor: int) -> bool:
+        try:
+            there, here = self._path.stat(), os.fstat(descriptor)
+        except FileNotFoundError:
+            return False
+        return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+    def check(self) -> None:
+        """Raises StoreError where the lock was taken over meanwhile, so that nothing more may be written."""
+        if self._descriptor < 0 or not self._is_ours(self._descriptor):
+            by = read_holder(self._path)
+            raise StoreError(f"it was taken over{f' by {by}' if by else ''}", self._path.stem, "Open it again to go on")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Who last took the lock at `path`, whether or not it is still held; None where that can't be read."""
+    try:
+        with path.open("rb") as file:
+            raw = json.loads(file.read(2000))
+        process = raw.pop("process")
+        return Holder(process=int(process), **{str(key): str(value) for key, value in raw.items()})
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return None
+
+
+def _open(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    mode = file_mode(path.parent)
+    with contextlib.suppress(PermissionError):  # somebody else's, whose mode was set when it was made
+        if os.fstat(descriptor).st_mode & 0o777 != mode:
+            os.fchmod(descriptor, mode)
+    return descriptor
+
+
+def _sign(descriptor: int) -> None:
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(asdict(Holder.here())).encode(), 0)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"user {os.getuid()}"
+
+
+def _started(process: int) -> str:
+    """When a process began, in the kernel's own count; empty where that can't be read."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -1,0 +1,221 @@
+"""TinyDB files: sealed when written, checked when read, and read from their second copy where the first is damaged.
+
+Nothing here knows what is stored. A file is read whole or refused with a message, never half, and reading changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from tinydb import TinyDB
+from tinydb.storages import Storage
+
+from ratui.errors import DamagedError, StoreError
+from ratui.study.store.access import make_folder
+from ratui.study.store.disk import copy_of, write_bytes
+from ratui.study.store.seal import Broken, Newer, Unsealed, open_seal, seal
+
+__all__ = [
+    "LARGEST_FILE",
+    "DamagedError",
+    "SealedStorage",
+    "Stored",
+    "Tables",
+    "known_as",
+    "read_file",
+    "read_sound",
+    "read_tables",
+    "restore_from_copy",
+    "set_aside",
+    "sound_bytes",
+    "write_tables",
+]
+
+Tables: TypeAlias = dict[str, list[dict[str, Any]]]
+LARGEST_FILE = 64_000_000
+"""Bytes; no file that is written here comes near it."""
+
+
+def known_as(path: Path) -> str:
+    """What the file at `path` is sealed as: its folder's name and its own, so that a file in a wrong place is told."""
+    return f"{path.parent.name}/{path.stem}"
+
+
+def read_file(path: Path, largest: int = LARGEST_FILE) -> bytes:
+    """The bytes of a stored file. Raises FileNotFoundError, and StoreError where it can't be read or is too large."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > largest:
+                raise StoreError("the file is larger than any that ratui writes", path, "Restore it from a backup")
+            return file.read(largest + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreError(f"can't be read: {error.strerror}", path, "Check its permissions") from error
+
+
+def _unpack(path: Path, data: bytes, of: str, unsealed: bool) -> dict[str, dict[str, Any]]:
+    try:
+        return open_seal(data, of).tables
+    except Unsealed as error:
+        if unsealed:
+            tables: dict[str, dict[str, Any]] = error.args[0]
+            return tables
+        raise DamagedError("the file is damaged: it has no seal", path, "See: ratui check STUDY") from error
+    except Newer as error:
+        raise StoreError(f"a newer ratui wrote it: {error}", path, "Update ratui; nothing was changed") from error
+    except Broken as error:
+        raise DamagedError(f"the file is damaged: {error}", path, "See: ratui check STUDY") from error
+
+
+class SealedStorage(Storage):
+    """A TinyDB storage whose every write is sealed, in two copies and atomic.
+
+    `unsealed` says whether files of format 1, which have no checksums, may be read.
+    """
+
+    def __init__(self, path: Path, *, unsealed: bool = False) -> None:
+        self._path = Path(path)
+        self._unsealed = unsealed
+
+    def read(self) -> dict[str, dict[str, Any]] | None:
+        """The tables in the file, or None where there is none. Raises DamagedError, or StoreError for a newer format."""
+        try:
+            data = read_file(self._path)
+        except FileNotFoundError:
+            return None
+        return _unpack(self._path, data, known_as(self._path), self._unsealed)
+
+    def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Raises StoreError where the disk refuses, or for a value that JSON can't hold."""
+        try:
+            sealed = seal(data, known_as(self._path))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise StoreError(f"not saved: {error}", self._path, "What was saved before is intact") from error
+        write_bytes(self._path, sealed)
+
+
+class _Batch(Storage):
+    """Holds the tables in memory, so that several changes become one write."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[str, Any]] | None = None
+
+    def read(self) -> dict[str, dict[str, Any]] | None:
+        return self.tables
+
+    def write(self, data: dict[str, dict[str, Any]]) -> None:
+        self.tables = data
+
+
+def _records(tables: Mapping[str, Mapping[str, Any]]) -> Tables:
+    batch = _Batch()
+    batch.tables = {name: dict(records) for name, records in tables.items()}
+    with TinyDB(storage=lambda: batch) as database:
+        return {name: [dict(record) for record in database.table(name)] for name in tables}
+
+
+def read_tables(path: Path, *, unsealed: bool = False) -> Tables | None:
+    """The records of the TinyDB file at `path` by table, or None where there is no file.
+
+    Raises DamagedError for a file that isn't what was written, StoreError for a newer format or one that can't be read.
+    """
+    tables = SealedStorage(path, unsealed=unsealed).read()
+    return None if tables is None else _records(tables)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a file holds. `notice` is empty, or says that the file is damaged and that its second copy was read."""
+
+    tables: Tables
+    notice: str = ""
+
+
+def sound_bytes(
+    path: Path, check: Callable[[bytes], object], *, largest: int = LARGEST_FILE
+) -> tuple[bytes, str] | None:
+    """The bytes at `path`, or of its copy where `check` raises DamagedError for them; and what was wrong, or "".
+
+    None where neither file is there. Raises DamagedError where both are damaged.
+    """
+    try:
+        data = read_file(path, largest)
+        try:
+            check(data)
+        except DamagedError as error:
+            wrong = error
+        else:
+            return data, ""
+    except FileNotFoundError:
+        if not copy_of(path).exists():
+            return None
+        wrong = DamagedError("the file is missing, its second copy is there", path, "See: ratui check STUDY")
+    try:
+        data = read_file(copy_of(path), largest)
+        check(data)
+    except (FileNotFoundError, DamagedError):
+        raise wrong from None
+    return data, f"{wrong.what}; its second copy is whole and was read"
+
+
+def read_sound(path: Path, *, unsealed: bool = False) -> Stored | None:
+    """What `read_tables` gives, from the second copy where the file itself is damaged or missing, with a notice.
+
+    A copy of format 1 proves nothing and is not taken. Raises DamagedError where neither is whole.
+    """
+    of = known_as(path)
+    damaged: DamagedError
+    try:
+        tables = read_tables(path, unsealed=unsealed)
+        if tables is not None:
+            return Stored(tables)
+        if not copy_of(path).exists():
+            return None
+        damaged = DamagedError("the file is missing, its second copy is there", path, "See: ratui check STUDY")
+    except DamagedError as error:
+        damaged = error
+    try:
+        copy = _unpack(copy_of(path), read_file(copy_of(path)), of, unsealed=False)
+    except (FileNotFoundError, DamagedError):
+        raise damaged from None
+    return Stored(_records(copy), f"{damaged.what}; its second copy is whole and was read")
+
+
+def write_tables(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Replaces the TinyDB file at `path` by `tables`, in one atomic write of two copies. Raises StoreError."""
+    with TinyDB(storage=_Batch) as database:
+        for name, records in tables.items():
+            database.table(name).insert_multiple(records)
+        batch = database.storage
+        assert isinstance(batch, _Batch)
+        make_folder(path.parent)
+        SealedStorage(path).write({name: (batch.tables or {}).get(name, {}) for name in tables})
+
+
+def set_aside(path: Path) -> Path:
+    """Moves a damaged file out of the way, under a name that says so, and returns that. Raises StoreError."""
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise StoreError(f"can't be set aside: {error.strerror}", path, "Check the folder's permissions") from error
+    return aside
+
+
+def restore_from_copy(path: Path) -> None:
+    """Puts the whole second copy of `path` in its place; the damaged file is set aside. Raises StoreError.
+
+    For the holder of the file's lock only. Sound copies are never older than what was reported as saved.
+    """
+    data = read_file(copy_of(path))
+    with contextlib.suppress(FileNotFoundError):
+        if path.exists():
+            set_aside(path)
+    write_bytes(path, data)

@@ -1,0 +1,128 @@
+"""How far a rater is with each case, kept in an index so that a study of any size opens its worklist at once.
+
+The index is a cache: what it says of a case counts only while the case's files are the very ones it was made from, and
+it can be deleted at any time. A save never touches it, so that its cost doesn't grow with the study.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any, TypeAlias, get_args
+
+from ratui.errors import RatuiError, StoreError
+from ratui.study.records import CaseState, Stage
+from ratui.study.store.access import file_mode
+
+__all__ = ["INDEX", "Worklist"]
+
+INDEX = ".worklist.json"
+_FORMAT = 1
+_LARGEST = 200_000_000
+
+_Signature: TypeAlias = tuple[int, int, int] | None
+_Signatures: TypeAlias = tuple[_Signature, _Signature, _Signature]
+
+
+class Worklist:
+    """The worklist of `rater` in the study at `path`. `about` is what every state depends on besides the files."""
+
+    def __init__(self, path: Path, rater: str, about: str) -> None:
+        self._study = path
+        self._readings = path / "readings" / rater
+        self._about = f"{_FORMAT} {rater} {about}"
+        self._rows: dict[str, tuple[_Signatures, CaseState]] | None = None
+
+    def states(self, cases: tuple[str, ...], state: Callable[[str, str], CaseState]) -> tuple[CaseState, ...]:
+        """The states of `cases`; those whose files have changed since the index was made are asked of `state`."""
+        known = self._load() if self._rows is None else self._rows
+        regions, readings = _signatures(self._study / "regions"), _signatures(self._readings)
+        rows: dict[str, tuple[_Signatures, CaseState]] = {}
+        fresh = 0
+        for case in cases:
+            name = f"{case}.json"
+            films = _signature(self._study / "films" / case / "films.json")
+            seen = (films, regions.get(name), readings.get(name))
+            row = known.get(case)
+            if row is None or row[0] != seen:
+                row = (seen, self._ask(state, case))
+                fresh += 1
+            rows[case] = row
+        self._rows = rows
+        if fresh or len(rows) != len(known):
+            self._save(rows)
+        return tuple(row[1] for row in rows.values())
+
+    def _ask(self, state: Callable[[str, str], CaseState], case: str) -> CaseState:
+        try:
+            return state(self._readings.name, case)
+        except RatuiError as error:
+            return CaseState(case, "unreadable", 0, 0, 0.0, error.what)
+
+    def _load(self) -> Mapping[str, tuple[_Signatures, CaseState]]:
+        """The index as it was saved; empty where there is none, or none that can be trusted."""
+        try:
+            with (self._readings / INDEX).open("rb") as file:
+                total, _, body = file.read(_LARGEST).partition(b"\n")
+            if total != self._total(body):
+                return {}
+            return {row[1][0]: (_from_lists(row[0]), _state(row[1])) for row in json.loads(body)}
+        except (OSError, ValueError, TypeError, IndexError, StoreError):
+            return {}
+
+    def _save(self, rows: Mapping[str, tuple[_Signatures, CaseState]]) -> None:
+        body = json.dumps([[seen, astuple(state)] for seen, state in rows.values()], separators=(",", ":")).encode()
+        temporary = self._readings / f".{INDEX}.{secrets.token_hex(6)}.tmp"
+        # A manager who may not write here, or a full disk: then the index is made again next time.
+        with contextlib.suppress(OSError):
+            if not self._readings.is_dir():
+                return
+            mode = file_mode(self._readings)
+            with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+                os.fchmod(file.fileno(), mode)
+                file.write(self._total(body) + b"\n" + body)
+            temporary.replace(self._readings / INDEX)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+    def _total(self, body: bytes) -> bytes:
+        return hashlib.sha256(self._about.encode() + b"\n" + body).hexdigest().encode()
+
+
+def _signature(path: Path) -> _Signature:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+def _signatures(folder: Path) -> dict[str, _Signature]:
+    result: dict[str, _Signature] = {}
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(".json"):
+                    found = entry.stat()
+                    result[entry.name] = (found.st_ino, found.st_mtime_ns, found.st_size)
+    except OSError:
+        return result
+    return result
+
+
+def _from_lists(raw: list[Any]) -> _Signatures:
+    one, two, three = (None if each is None else (int(each[0]), int(each[1]), int(each[2])) for each in raw)
+    return (one, two, three)
+
+
+def _state(raw: list[Any]) -> CaseState:
+    state = CaseState(*raw)
+    if state.stage not in get_args(Stage):
+        raise ValueError("no stage")
+    return state
