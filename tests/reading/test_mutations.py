@@ -1,20 +1,25 @@
-"""Each rule broken on purpose is noticed by every proof that should notice it."""
+"""Rules broken on purpose are noticed by every proof that should notice them.
+
+Every seventh here; ``python -m tests.reading.mutations`` tries them all and prints the table of ``docs/proofs.md``.
+"""
 
 import pytest
 
-from tests.reading.mutations import MUTATIONS, PROOFS, Mutation, broken, noticed
+from tests.reading.broken_rules import MUTATIONS, PROOFS, Mutation
+from tests.reading.mutations import ROOT, noticed
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_what_a_mutation_breaks_is_still_there(mutation: Mutation) -> None:
-    with broken(mutation) as copy:
-        assert mutation.new in (copy / "ratui" / "reading" / mutation.file).read_text(encoding="utf-8")
+    text = (ROOT / "ratui" / "reading" / mutation.file).read_text(encoding="utf-8")
+    assert text.count(mutation.old) == 1
+    assert mutation.new not in text or mutation.new in mutation.old
+    assert mutation.proofs
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+@pytest.mark.parametrize("mutation", MUTATIONS[::7], ids=lambda mutation: mutation.name)
 def test_a_broken_rule_is_noticed(mutation: Mutation) -> None:
-    assert mutation.proofs
     for proof in mutation.proofs:
         assert noticed(mutation, proof), f"the {proof} passes"
 

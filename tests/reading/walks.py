@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ratui import reading as rd
 from ratui.errors import EntryRefused
-from ratui.reading import Entry, Field, Reading, Slot
+from ratui.reading import Entry, Field, Found, Reading, Slot
 from ratui.scheme import load_scheme
 from tests.reading.mirror import image
 from tests.reading.spec import Spec, State
@@ -29,6 +29,7 @@ FIELDS = tuple(Field(site.key, scale, time) for site in SITES for scale in site.
 SLOTS = tuple(Slot(key, time) for key in KEYS for time in (0, 1))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENTRIES = Spec(SCHEME, SITES[1]).vocabulary
+FINDINGS = tuple(entry for entry in ENTRIES if isinstance(entry, Found))
 EVERY = 16
 """The checks that cost most are made at every so many steps."""
 
@@ -173,6 +174,12 @@ class Walk(RuleBasedStateMachine):
         offered = getattr(rd.options(self.reading, at), command.__name__)
         assert offered == (wanted is not None and self.reading.signed is None)
         self.expect(at.site, wanted, command, at)
+
+    @rule(at=st.sampled_from(FIELDS), finding=st.sampled_from(FINDINGS))
+    def finding_then_normal(self, at: Field, finding: Entry) -> None:
+        """Normal beside a finding, where part of the joint may be open and not free to be 0."""
+        self.enter(at, finding, confirmed=False)
+        self.normal(at.site)
 
     @rule(site=st.sampled_from(KEYS))
     def normal(self, site: str) -> None:
