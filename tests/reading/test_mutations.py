@@ -13,7 +13,6 @@ from tests.reading.mutations import ROOT, noticed
 def test_what_a_mutation_breaks_is_still_there(mutation: Mutation) -> None:
     text = (ROOT / "ratui" / "reading" / mutation.file).read_text(encoding="utf-8")
     assert text.count(mutation.old) == 1
-    assert mutation.new not in text or mutation.new in mutation.old
     assert mutation.proofs
 
 
