@@ -6,6 +6,7 @@ from ratui.reading.document import FORMAT, from_document, to_document
 from ratui.reading.doubt import Doubt, unlikely, unlikely_normal
 from ratui.reading.history import Replay, replay
 from ratui.reading.model import (
+    NOTE_LENGTH,
     Change,
     Entry,
     Field,
@@ -18,7 +19,6 @@ from ratui.reading.model import (
     Slot,
 )
 from ratui.reading.rules import (
-    NOTE_LENGTH,
     apply_regions,
     clear,
     enter,

@@ -14,7 +14,22 @@ from typing import Literal, NamedTuple, TypeAlias
 from ratui.errors import EntryRefused, Refusal, clean
 from ratui.scheme import Finding, Scheme, Site
 
-__all__ = ["Change", "Entry", "Field", "Found", "Graded", "LogEntry", "LogKind", "NotAssessable", "Reading", "Slot"]
+__all__ = [
+    "NOTE_LENGTH",
+    "Change",
+    "Entry",
+    "Field",
+    "Found",
+    "Graded",
+    "LogEntry",
+    "LogKind",
+    "NotAssessable",
+    "Reading",
+    "Slot",
+]
+
+NOTE_LENGTH = 200
+"""The longest note, in characters."""
 
 
 class Field(NamedTuple):

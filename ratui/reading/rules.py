@@ -14,11 +14,10 @@ from ratui.reading.choices import can_be_normal, options, refusal, twin_entry
 from ratui.reading.consequences import consequences, released
 from ratui.reading.doubt import unlikely, unlikely_normal
 from ratui.reading.history import ENTRIES, logged
-from ratui.reading.model import Entry, Field, Graded, LogEntry, NotAssessable, Reading, Slot
+from ratui.reading.model import NOTE_LENGTH, Entry, Field, Graded, LogEntry, NotAssessable, Reading, Slot
 from ratui.scheme import Scheme, Site
 
 __all__ = [
-    "NOTE_LENGTH",
     "apply_regions",
     "clear",
     "enter",
@@ -33,9 +32,6 @@ __all__ = [
     "undo",
     "undoable",
 ]
-
-NOTE_LENGTH = 200
-"""The longest note, in characters."""
 
 
 def start(

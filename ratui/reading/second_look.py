@@ -6,13 +6,13 @@ order nothing in it, neither a reason nor the place of a joint, depends on which
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from ratui.reading.doubt import step
 from ratui.reading.history import setters
-from ratui.reading.model import Found, NotAssessable, Reading, Slot
+from ratui.reading.model import Field, Found, NotAssessable, Reading, Slot
 from ratui.scheme import Site
 
 __all__ = ["HIGH", "Look", "LookKind", "LookReason", "second_look"]
@@ -64,7 +64,7 @@ def _weight(reason: LookReason) -> tuple[int, int]:
     return _RANK[reason.kind], -reason.size
 
 
-def _reasons(reading: Reading, site: Site, confirmed: Iterable[object]) -> Iterable[LookReason]:
+def _reasons(reading: Reading, site: Site, confirmed: Collection[Field]) -> Iterable[LookReason]:
     if site.key in reading.flags:
         yield LookReason("flag")
     if site.key in reading.notes:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from ratui.errors import clean
 from ratui.reading.history import replay
-from ratui.reading.model import Entry, Found, Graded, NotAssessable, Reading, Slot
+from ratui.reading.model import NOTE_LENGTH, Entry, Found, Graded, NotAssessable, Reading, Slot
 
 __all__ = ["history_problems", "problems"]
 
@@ -42,7 +42,7 @@ def problems(reading: Reading) -> tuple[str, ...]:
     for key, text in reading.notes.items():
         if key not in known_sites:
             found.append(f"{clean(key)} has a note, yet is no site of this reading")
-        if not text or text != clean(text, 200):
+        if not text or text != clean(text, NOTE_LENGTH):
             found.append(f"the note on {clean(key)} is not one clean line")
     return tuple(found)
 
