@@ -32,6 +32,8 @@ from ratui.tui.screens.scoring import ScoringScreen
 KINDS = {"ada": "shared-shift", "ben": "threshold", "cho": "mixed", "dan": "independent"}
 SIZE = (500, 410)
 """Rows and columns of a film: small, since nobody looks at it here."""
+SCREEN = (80, 12)
+"""Columns and rows of the terminal: all that is pressed stands on it, and the films cost little."""
 _MOST = 2000
 """Keys a case may take before something must be wrong."""
 
@@ -126,7 +128,7 @@ async def play_rater(study: Study, rater: str, model: str) -> list[Counted]:
     app = RatuiApp(study, rater, Display("halfcell"))
     app.animation_level = "none"
     counted = []
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=SCREEN) as pilot:
         await _shown(pilot)
         for _ in study.cases():
             case = next_case(study, rater)

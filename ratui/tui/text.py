@@ -20,6 +20,7 @@ __all__ = [
     "fields_line",
     "fitted",
     "hand_title",
+    "items_text",
     "joint_summary",
     "keys_text",
     "last_entry",
@@ -147,6 +148,13 @@ def reasons_text(t: Messages, scheme: Scheme, options: Options, width: int, *, r
         _append_items(text, items)
     text.append("\n")
     _append_items(text, [("Esc", t("text.back"))])
+    return text
+
+
+def items_text(items: Sequence[tuple[str, str]]) -> Text:
+    """A line of keys and what they do."""
+    text = Text(no_wrap=True)
+    _append_items(text, items)
     return text
 
 
