@@ -94,12 +94,14 @@ class Conversation:
 
     @property
     def may_pair(self) -> bool:
-        """Whether one answer could count for both time points: both are open, and the reader knows which is which."""
+        """Whether one answer could count for both time points: the reader knows which is which, and in this field and one
+        more of the joint neither has an answer yet, so that it saves a key."""
         reading = self.reading
-        if reading.blinded or reading.signed or self.field in reading.values:
+        if reading.blinded or reading.signed or len(reading.order) != 2:
             return False
-        twins = reading.twins(self.field)
-        return len(twins) == 1 and twins[0] not in reading.values
+        opened = {field for field in reading.joint_fields(self.site) if field not in reading.values}
+        pairs = [field for field in opened if reading.twins(field)[0] in opened]
+        return self.field in pairs and len(pairs) > 2
 
     def possible(self, action: str) -> bool:
         """Whether the scoring screen's `action` would do something now."""
@@ -252,9 +254,9 @@ class Conversation:
         if upcoming is None:
             self.ended, self.both = True, False
             return
-        self.both = self.both and upcoming.site == self.field.site
+        twins_open = all(twin not in reading.values for twin in reading.twins(upcoming))
+        self.both = self.both and upcoming.site == self.field.site and twins_open
         self.field = upcoming
-        self.both = self.both and self.may_pair
 
     def _confirms(self, key: str) -> bool:
         return self._again is not None and (self._again.key, self._again.field) == (key, self.field)

@@ -47,7 +47,7 @@ def hand_title(t: Messages, scheme: Scheme, site: Site) -> str:
 
 def site_title(t: Messages, scheme: Scheme, site: Site) -> str:
     """``LEFT hand · MCP2``."""
-    return t("text.site_title", hand=hand_title(t, scheme, site), joint=site.joint.label)
+    return t("text.site_title", hand=hand_title(t, scheme, site), joint=t.of_scheme(site.joint.label))
 
 
 def side_title(t: Messages, order: Sequence[int], place: int, blinded: bool, days: int | None) -> str:
@@ -224,7 +224,7 @@ def last_entry(t: Messages, reading: Reading, entry: LogEntry | None) -> str:
         return ""
     change = entry.changes[0]
     site = reading.site(change.field.site)
-    name = f"{t(f'text.side_{site.side}')} {site.joint.label}"
+    name = f"{t(f'text.side_{site.side}')} {t.of_scheme(site.joint.label)}"
     last = t("text.last_entry", site=name, scale=change.field.scale, values=_values(t, reading, change))
     if len(entry.changes) > 1:
         last = t("text.last_more", last=last, count=len(entry.changes) - 1)

@@ -120,7 +120,6 @@ class TestOneAnswerForBoth:
         assert not talk.both
 
     def test_only_what_both_fields_can_take_is_offered(self) -> None:
-        # MCP1 has JSN; the later film of PIP2 has an ankylosis already, so PIP2 can't be answered for both.
         reading = start(FINGERS, "C", "anna", FINGERS.sites)
         reading = enter(reading, Field("L.PIP2", "ERO", 1), Found("ankylosis"))
         talk, _ = talk_about(reading)
@@ -131,8 +130,14 @@ class TestOneAnswerForBoth:
 
     def test_a_second_press_parts_them(self) -> None:
         talk, _ = talk_about()
-        say(talk, "==2")
-        assert scores(talk, "L.IP1") == [2, None]
+        say(talk, "n==2")
+        assert scores(talk, "L.PIP2") == [2, None, None, None]
+
+    def test_not_where_it_saves_no_key(self) -> None:
+        talk, _ = talk_about()
+        assert not talk.possible("same"), "IP1 has one field at each time point"
+        say(talk, "n12")
+        assert not talk.possible("same"), "only JSN is left"
 
     def test_a_finding_and_a_reason_count_for_both_too(self) -> None:
         talk, _ = talk_about()
