@@ -204,9 +204,10 @@ def _shortened(label: str, limit: int) -> str:
 
 
 def _append_items(text: Text, items: Sequence[tuple[str, str]]) -> None:
-    for key, label in items:
+    for number, (key, label) in enumerate(items):
+        text.append(" " * (_GAP if number else 0))
         text.append(f" {key}", KEY)
-        text.append(f" {label}" + " " * _GAP)
+        text.append(f" {label}" if label else "")
 
 
 def progress_text(t: Messages, reading: Reading, width: int = 16) -> str:
