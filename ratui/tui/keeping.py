@@ -10,10 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ratui.errors import StoreError
-from ratui.reading import Reading
+from ratui.reading import Field, Reading, next_open
 from ratui.study import ReadingSession
 
-__all__ = ["IDLE", "Keeper"]
+__all__ = ["IDLE", "Keeper", "now", "resumed"]
 
 IDLE = 60.0
 """Seconds. Whoever presses no key for longer isn't reading: of a longer pause only this much counts."""
@@ -55,3 +55,15 @@ class Keeper:
 def now() -> datetime:
     """The time for a log."""
     return datetime.now(UTC)
+
+
+def resumed(reading: Reading) -> Field:
+    """The field to ask for when `reading` is opened again: where its log stopped, or the first open one."""
+    for entry in reversed(reading.log):
+        if not entry.changes or entry.kind == "regions":
+            continue
+        field = entry.changes[0].field
+        if entry.kind in ("undo", "clear") and field not in reading.values:
+            return field
+        return next_open(reading, after=field) or field
+    return next_open(reading) or reading.fields[0]

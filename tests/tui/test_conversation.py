@@ -10,8 +10,8 @@ from ratui.errors import StoreError
 from ratui.reading import Field, Found, Graded, Reading, clear, enter, flag, normal, start, undo
 from ratui.scheme import load_scheme
 from ratui.tui.actions import Keymap
-from ratui.tui.conversation import Conversation, resumed
-from ratui.tui.keeping import IDLE, Keeper
+from ratui.tui.conversation import Conversation
+from ratui.tui.keeping import IDLE, Keeper, resumed
 from ratui.tui.messages import Messages
 from ratui.tui.naming import named_site
 
