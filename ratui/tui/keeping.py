@@ -31,7 +31,8 @@ class Keeper:
         """The time spent on the case so far, long pauses left out."""
         self.refusal = ""
         """Why the disk has refused the latest reading, empty where it is saved."""
-        self.saved_at: datetime | None = None
+        last = self.reading.log[-1].at if self.reading.log else None
+        self.saved_at: datetime | None = last.astimezone() if last else None
         """When the disk took it last, in local time; None before the first time."""
 
     def touched(self) -> None:

@@ -190,6 +190,7 @@ async def test_coming_back_is_to_the_very_field_even_after_a_jump(tmp_path: Path
         assert isinstance(pilot.app.screen, WorklistScreen)
         await pilot.press("enter")
         assert scoring(pilot).field == Field("R.MCP4", "JSN", 1)
+        assert "✓" in text_of(pilot, "message"), "what was read before is saved"
 
 
 async def test_the_time_of_a_case_grows_with_its_keys_and_is_stored(
