@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from ratui import reading as rd
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.reading import Entry, Field, Graded, NotAssessable, Reading
 from ratui.study import Study
@@ -32,17 +34,18 @@ from ratui.tui.screens.scoring import ScoringScreen
 KINDS = {"ada": "shared-shift", "ben": "threshold", "cho": "mixed", "dan": "independent"}
 SIZE = (500, 410)
 """Rows and columns of a film: small, since nobody looks at it here."""
+SCREEN = (80, 12)
+"""Columns and rows of the terminal: all that is pressed stands on it, and the films cost little."""
 _MOST = 2000
 """Keys a case may take before something must be wrong."""
 
 
 @dataclass
 class Counted:
-    """Keys of one case by what they do; `normal` says that every field of it was 0."""
+    """Keys of one case by what they do."""
 
     fields: int
     joints: int
-    normal: bool
     keys: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -56,8 +59,7 @@ class Player:
     def __init__(self, app: RatuiApp, wanted: Reading) -> None:
         self._app = app
         self._wanted = wanted.values
-        every = list(wanted.values.values())
-        self.counted = Counted(len(wanted.fields), len(wanted.sites), all(value == Graded(0) for value in every))
+        self.counted = Counted(len(wanted.fields), len(wanted.sites))
 
     async def play(self) -> None:
         """From the worklist, where the case waits, to the signature."""
@@ -121,17 +123,16 @@ def offered_keys(screen: ScoringScreen) -> set[str]:
     return {content.plain[span.start : span.end].strip() for span in content.spans if span.style == KEY}
 
 
-async def play_rater(study: Study, rater: str, model: str) -> list[Counted]:
-    """All cases of `study`, read by `rater` as `model` has read them."""
+async def play_rater(study: Study, rater: str, wanted_of: Callable[[str], Reading]) -> list[Counted]:
+    """All cases of `study`, read by `rater`, who wants for a case what `wanted_of` gives for it."""
     app = RatuiApp(study, rater, Display("halfcell"))
     app.animation_level = "none"
     counted = []
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=SCREEN) as pilot:
         await _shown(pilot)
         for _ in study.cases():
             case = next_case(study, rater)
-            wanted = study.reading(model, case)
-            assert wanted is not None
+            wanted = wanted_of(case)
             player = Player(app, wanted)
             await player.play()
             done = study.reading(rater, case)
@@ -151,6 +152,29 @@ def next_case(study: Study, rater: str) -> str:
     return next(case for case in study.cases() if study.state(rater, case).stage != "signed")
 
 
+def as_read(study: Study, rater: str) -> Callable[[str], Reading]:
+    """What `rater` has read in a case of `study`."""
+
+    def wanted(case: str) -> Reading:
+        reading = study.reading(rater, case)
+        assert reading is not None
+        return reading
+
+    return wanted
+
+
+def healthy(study: Study) -> Callable[[str], Reading]:
+    """A case with nothing to be seen at any joint."""
+
+    def wanted(case: str) -> Reading:
+        reading = rd.start(study.scheme, case, "nobody", study.case(case).sites(study.scheme))
+        for site in reading.sites:
+            reading = rd.normal(reading, site.key)
+        return reading
+
+    return wanted
+
+
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
@@ -159,19 +183,26 @@ def row(name: str, counted: list[Counted]) -> str:
     """One line of the table: what a case takes on average."""
     each = [count.scoring / count.fields for count in counted]
     total = [sum(count.keys.values()) / count.fields for count in counted]
-    normal = [count.scoring / count.joints for count in counted if count.normal]
+    joint = [count.scoring / count.joints for count in counted]
     kinds = [
         f"{_mean([count.keys[kind] for count in counted]):.1f}"
         for kind in ("n", "grade", "finding", "=", "again", "second look", "sign", "open")
     ]
-    clean = f"{max(normal):.2f}" if normal else "–"
-    cells = [name, str(len(counted)), *kinds, clean, f"{_mean(each):.3f}", f"{max(each):.2f}", f"{_mean(total):.3f}"]
+    cells = [
+        name,
+        str(len(counted)),
+        *kinds,
+        f"{_mean(joint):.2f}",
+        f"{_mean(each):.3f}",
+        f"{max(each):.2f}",
+        f"{_mean(total):.3f}",
+    ]
     return f"| {' | '.join(cells)} |"
 
 
 HEAD = (
     "| scheme, rater | cases | n | grade | finding | = | again | second look | sign | open "
-    "| keys a joint, normal cases | **keys a field** | worst case | with sign-off |\n|" + "---|" * 14
+    "| keys a joint | **keys a field** | worst case | with sign-off |\n|" + "---|" * 14
 )
 
 
@@ -181,15 +212,18 @@ def main() -> None:
     print(HEAD)
     for scheme in ("fingers", "mtss-hands"):
         with tempfile.TemporaryDirectory() as folder:
-            raters = {**KINDS, **{f"{name}-keys": kind for name, kind in KINDS.items()}}
+            keys = {f"{name}-keys": kind for name, kind in KINDS.items()}
+            raters = {**KINDS, **keys, "nil-keys": KINDS["ada"]}
             what = Simulation(cases, raters, size=SIZE, seed=7, scheme=scheme)
-            unread = {f"{name}-keys": cases for name in KINDS}
+            unread = dict.fromkeys((*keys, "nil-keys"), cases)
             study = simulate_study(
                 Path(folder) / "study", what, key=Path(folder) / "key.json", progress=_quiet, unread=unread
             )
+            counted = asyncio.run(play_rater(study, "nil-keys", healthy(study)))
+            print(row(f"{scheme}, normal cases", counted), flush=True)
             everything = []
             for name, kind in KINDS.items():
-                counted = asyncio.run(play_rater(study, f"{name}-keys", name))
+                counted = asyncio.run(play_rater(study, f"{name}-keys", as_read(study, name)))
                 everything += counted
                 print(row(f"{scheme}, {kind}", counted), flush=True)
             print(row(f"**{scheme}, all**", everything), flush=True)

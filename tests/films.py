@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ratui.imaging import write_film
+from ratui.scheme import Scheme
 from ratui.study import Region, Study, import_films
 from ratui.tui.placing import starting_regions
 
@@ -46,7 +47,7 @@ def hospital(folder: Path, patients: int = 1, sides: str = "LR") -> Path:
 def make_study(
     tmp_path: Path,
     *,
-    scheme: str = "fingers",
+    scheme: Scheme | str = "fingers",
     raters: tuple[str, ...] = ("anna", "bert"),
     blinded: bool = False,
     patients: int = 1,

@@ -13,12 +13,13 @@ from ratui import reading as rd
 from ratui.errors import EntryRefused, Refusal
 from ratui.reading import Doubt, Entry, Field, Found, Graded, NotAssessable, Options, Reading
 from ratui.tui.actions import Keymap, entry_key, entry_keys, shown_key
-from ratui.tui.keeping import Keeper, now
+from ratui.tui.keeping import Keeper, now, resumed
 from ratui.tui.messages import Messages
 from ratui.tui.naming import named_site
+from ratui.tui.typed_line import TypedLine
 from ratui.tui.wording import doubt_text, refusal_text, unknown_key
 
-__all__ = ["Conversation", "Mode", "Pending", "resumed"]
+__all__ = ["Conversation", "Mode", "Pending"]
 
 Mode = Literal["entry", "reasons", "go_to", "note"]
 
@@ -46,7 +47,7 @@ class Conversation:
         self.t = t
         self.field: Field = resumed(keeper.reading)
         self.mode: Mode = "entry"
-        self.typed = ""
+        self._line = TypedLine()
         self.both = False
         """Whether one answer counts for both time points, in what is left of this joint."""
         self.pending: Pending | None = None
@@ -94,12 +95,14 @@ class Conversation:
 
     @property
     def may_pair(self) -> bool:
-        """Whether one answer could count for both time points: both are open, and the reader knows which is which."""
+        """Whether one answer could count for both time points: the reader knows which is which, and in this field and one
+        more of the joint neither has an answer yet, so that it saves a key."""
         reading = self.reading
-        if reading.blinded or reading.signed or self.field in reading.values:
+        if reading.blinded or reading.signed or len(reading.order) != 2:
             return False
-        twins = reading.twins(self.field)
-        return len(twins) == 1 and twins[0] not in reading.values
+        opened = {field for field in reading.joint_fields(self.site) if field not in reading.values}
+        pairs = [field for field in opened if reading.twins(field)[0] in opened]
+        return self.field in pairs and len(pairs) > 2
 
     def possible(self, action: str) -> bool:
         """Whether the scoring screen's `action` would do something now."""
@@ -252,9 +255,9 @@ class Conversation:
         if upcoming is None:
             self.ended, self.both = True, False
             return
-        self.both = self.both and upcoming.site == self.field.site
+        twins_open = all(twin not in reading.values for twin in reading.twins(upcoming))
+        self.both = self.both and upcoming.site == self.field.site and twins_open
         self.field = upcoming
-        self.both = self.both and self.may_pair
 
     def _confirms(self, key: str) -> bool:
         return self._again is not None and (self._again.key, self._again.field) == (key, self.field)
@@ -288,13 +291,18 @@ class Conversation:
 
     # Lines that are typed.
 
+    @property
+    def typed(self) -> str:
+        """What has been typed of the name or the note so far."""
+        return self._line.text
+
     def ask_where(self) -> None:
         """Asks for the name of a joint to go to."""
-        self.mode, self.typed = "go_to", ""
+        self.mode, self._line = "go_to", TypedLine(limit=rd.NOTE_LENGTH)
 
     def ask_note(self) -> None:
         """Asks for the note on this joint."""
-        self.mode, self.typed = "note", self.reading.notes.get(self.site, "")
+        self.mode, self._line = "note", TypedLine(self.reading.notes.get(self.site, ""), rd.NOTE_LENGTH)
 
     @property
     def meant(self) -> str | None:
@@ -302,26 +310,15 @@ class Conversation:
         return named_site(self.reading, self.reading.site(self.site).side, self.typed)
 
     def _edit(self, name: str) -> None:
-        if name == "escape":
-            self.mode = "entry"
-        elif name == "enter":
-            mode, self.mode = self.mode, "entry"
+        done = self._line.key(name)
+        if done == "typing":
+            return
+        mode, self.mode = self.mode, "entry"
+        if done == "taken":
             if mode == "note":
                 self._note()
             else:
                 self._go_to()
-        elif name == "backspace":
-            self.typed = self.typed[:-1]
-        elif name == "ctrl+u":
-            self.typed = ""
-        elif name == "space":
-            self._type(" ")
-        elif len(name) == 1:
-            self._type(name)
-
-    def _type(self, character: str) -> None:
-        if len(self.typed) < rd.NOTE_LENGTH:
-            self.typed += character
 
     def _go_to(self) -> None:
         site = self.meant
@@ -351,15 +348,3 @@ class Conversation:
 
 def _alike(before: tuple[Reading, Field, bool], asked: tuple[Reading, Field, bool]) -> bool:
     return before[0] is asked[0] and before[1:] == asked[1:]
-
-
-def resumed(reading: Reading) -> Field:
-    """The field to ask for when `reading` is opened again: where its log stopped, or the first open one."""
-    for entry in reversed(reading.log):
-        if not entry.changes or entry.kind == "regions":
-            continue
-        field = entry.changes[0].field
-        if entry.kind in ("undo", "clear") and field not in reading.values:
-            return field
-        return rd.next_open(reading, after=field) or field
-    return rd.next_open(reading) or reading.fields[0]

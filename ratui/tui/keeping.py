@@ -10,10 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ratui.errors import StoreError
-from ratui.reading import Reading
+from ratui.reading import Field, Reading, next_open
 from ratui.study import ReadingSession
 
-__all__ = ["IDLE", "Keeper"]
+__all__ = ["IDLE", "Keeper", "now", "resumed"]
 
 IDLE = 60.0
 """Seconds. Whoever presses no key for longer isn't reading: of a longer pause only this much counts."""
@@ -31,7 +31,8 @@ class Keeper:
         """The time spent on the case so far, long pauses left out."""
         self.refusal = ""
         """Why the disk has refused the latest reading, empty where it is saved."""
-        self.saved_at: datetime | None = None
+        last = self.reading.log[-1].at if self.reading.log else None
+        self.saved_at: datetime | None = last.astimezone() if last else None
         """When the disk took it last, in local time; None before the first time."""
 
     def touched(self) -> None:
@@ -55,3 +56,15 @@ class Keeper:
 def now() -> datetime:
     """The time for a log."""
     return datetime.now(UTC)
+
+
+def resumed(reading: Reading) -> Field:
+    """The field to ask for when `reading` is opened again: where its log stopped, or the first open one."""
+    for entry in reversed(reading.log):
+        if not entry.changes or entry.kind == "regions":
+            continue
+        field = entry.changes[0].field
+        if entry.kind in ("undo", "clear") and field not in reading.values:
+            return field
+        return next_open(reading, after=field) or field
+    return next_open(reading) or reading.fields[0]

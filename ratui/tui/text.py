@@ -20,6 +20,7 @@ __all__ = [
     "fields_line",
     "fitted",
     "hand_title",
+    "items_text",
     "joint_summary",
     "keys_text",
     "last_entry",
@@ -46,7 +47,7 @@ def hand_title(t: Messages, scheme: Scheme, site: Site) -> str:
 
 def site_title(t: Messages, scheme: Scheme, site: Site) -> str:
     """``LEFT hand · MCP2``."""
-    return t("text.site_title", hand=hand_title(t, scheme, site), joint=site.joint.label)
+    return t("text.site_title", hand=hand_title(t, scheme, site), joint=t.of_scheme(site.joint.label))
 
 
 def side_title(t: Messages, order: Sequence[int], place: int, blinded: bool, days: int | None) -> str:
@@ -150,6 +151,13 @@ def reasons_text(t: Messages, scheme: Scheme, options: Options, width: int, *, r
     return text
 
 
+def items_text(items: Sequence[tuple[str, str]]) -> Text:
+    """A line of keys and what they do."""
+    text = Text(no_wrap=True)
+    _append_items(text, items)
+    return text
+
+
 def wrapped(items: Sequence[tuple[str, str]], width: int, rows: int) -> list[list[tuple[str, str]]]:
     """`items` on exactly `rows` lines of `width`, in their order, with their labels cut as little as makes them fit."""
     longest = max((cell_len(label) for _, label in items), default=0)
@@ -196,9 +204,10 @@ def _shortened(label: str, limit: int) -> str:
 
 
 def _append_items(text: Text, items: Sequence[tuple[str, str]]) -> None:
-    for key, label in items:
+    for number, (key, label) in enumerate(items):
+        text.append(" " * (_GAP if number else 0))
         text.append(f" {key}", KEY)
-        text.append(f" {label}" + " " * _GAP)
+        text.append(f" {label}" if label else "")
 
 
 def progress_text(t: Messages, reading: Reading, width: int = 16) -> str:
@@ -216,7 +225,7 @@ def last_entry(t: Messages, reading: Reading, entry: LogEntry | None) -> str:
         return ""
     change = entry.changes[0]
     site = reading.site(change.field.site)
-    name = f"{t(f'text.side_{site.side}')} {site.joint.label}"
+    name = f"{t(f'text.side_{site.side}')} {t.of_scheme(site.joint.label)}"
     last = t("text.last_entry", site=name, scale=change.field.scale, values=_values(t, reading, change))
     if len(entry.changes) > 1:
         last = t("text.last_more", last=last, count=len(entry.changes) - 1)

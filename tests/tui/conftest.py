@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Static
 from textual.worker import WorkerCancelled
@@ -13,6 +14,7 @@ from textual.worker import WorkerCancelled
 from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
+from ratui.tui.palette import KEY
 from ratui.tui.settings import Settings
 from ratui.tui.tour import Tour
 
@@ -58,6 +60,13 @@ async def settle(pilot: Pilot[None]) -> None:
 def shown(pilot: Pilot[None]) -> str:
     """All text of the screen's labels."""
     return "\n".join(str(widget.render()) for widget in pilot.app.screen.query(Static))
+
+
+def offered(pilot: Pilot[None]) -> set[str]:
+    """The keys that stand on the bottom lines of the screen."""
+    content = pilot.app.screen.query_one("#keys", Static).content
+    assert isinstance(content, Text)
+    return {content.plain[span.start : span.end].strip() for span in content.spans if span.style == KEY}
 
 
 def cells(pilot: Pilot[None]) -> str:

@@ -52,6 +52,7 @@ class ScoringScreen(KeyScreen):
         self._case = case
         self._held = held
         self._keeper = Keeper(session)
+        self._notice = session.notice
         self._films: CaseFilms | None = None
         self._talk: Conversation | None = None
         self._warned = False
@@ -110,6 +111,7 @@ class ScoringScreen(KeyScreen):
             self.say(str(error))
         if self._talk is None:
             self._talk = Conversation(self._keeper, self.ratui.keymap, self.t)
+            self._said = self._said or self._notice
         self._draw()
         if not self.reading.open_fields:
             self._finish()

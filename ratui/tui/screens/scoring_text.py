@@ -11,7 +11,7 @@ from ratui.tui import text as texts
 from ratui.tui.actions import Keymap, entry_key
 from ratui.tui.conversation import Conversation
 from ratui.tui.messages import Messages
-from ratui.tui.palette import ACCENT, BRIGHT, KEY, NOTE, QUIET
+from ratui.tui.palette import ACCENT, BRIGHT, NOTE, QUIET
 
 __all__ = ["head_text", "keys_lines", "line_text", "status_text"]
 
@@ -73,7 +73,7 @@ def keys_lines(t: Messages, talk: Conversation, keymap: Keymap, possible: Callab
     if talk.mode == "reasons":
         return texts.reasons_text(t, scheme, talk.options, width, rows=_GRADE_ROWS)
     if talk.mode in ("go_to", "note"):
-        return Text(f" {t('scoring.line_keys')}", KEY)
+        return texts.items_text([("Enter", t("scoring.line_takes")), ("Esc", t("scoring.line_drops"))])
     commands = []
     if possible("normal"):
         commands.append((keymap.shown("scoring.normal"), t("actions.scoring.normal.label")))

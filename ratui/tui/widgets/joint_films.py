@@ -36,7 +36,7 @@ class JointFilms(Horizontal):
     JointFilms { height: 1fr; }
     JointFilms Vertical { width: 1fr; }
     JointFilms FilmView { width: 1fr; height: 1fr; margin: 0 1; }
-    JointFilms Static { height: 1; width: 1fr; }
+    JointFilms Static { height: 1; width: 1fr; margin: 0 1; }
     """
 
     class Failed(Message):

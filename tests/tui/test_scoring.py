@@ -1,0 +1,235 @@
+"""The scoring screen: what is where, at every size and in both languages, and what never happens."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from rich.text import Text
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from ratui.reading import Field, Graded
+from ratui.tui.messages import Messages
+from ratui.tui.palette import WAITING
+from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.screens.worklist import WorklistScreen
+from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.joint_films import JointFilms
+from tests.films import make_study
+from tests.tui.conftest import cells, offered, reading_as, settle, shown
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+
+
+def scoring(pilot: Pilot[None]) -> ScoringScreen:
+    assert isinstance(pilot.app.screen, ScoringScreen)
+    return pilot.app.screen
+
+
+def text_of(pilot: Pilot[None], id: str) -> str:
+    return str(pilot.app.screen.query_one(f"#{id}", Static).render())
+
+
+def waiting(pilot: Pilot[None]) -> list[str]:
+    """The blocks that mark what is asked, on the lines below the films."""
+    found = []
+    for place in (0, 1):
+        content = pilot.app.screen.query_one(f"#fields{place}", Static).content
+        assert isinstance(content, Text)
+        found += [f"{place} {content.plain[s.start : s.end]}" for s in content.spans if s.style == WAITING]
+    return found
+
+
+class TestWhatIsAsked:
+    async def test_exactly_the_waiting_field_is_a_block_in_brackets(self, tmp_path: Path) -> None:
+        async with reading_as(make_study(tmp_path), "anna") as pilot:
+            await pilot.press("enter")
+            assert waiting(pilot) == ["0 [ERO ▁]"]
+            await pilot.press("0")
+            assert waiting(pilot) == ["1 [ERO ▁]"]
+            await pilot.press("0", "=")
+            assert waiting(pilot) == ["0 [ERO ▁]", "1 [ERO ▁]"]
+            await pilot.press("2")
+            assert waiting(pilot) == ["0 [JSN ▁]", "1 [JSN ▁]"]
+
+    async def test_the_film_of_the_waiting_field_is_marked_above_too(self, tmp_path: Path) -> None:
+        async with reading_as(make_study(tmp_path), "anna") as pilot:
+            await pilot.press("enter")
+            assert "▼ earlier" in text_of(pilot, "title0")
+            assert "▼" not in text_of(pilot, "title1")
+            await pilot.press("0")
+            assert "▼" not in text_of(pilot, "title0")
+            assert "▼ later" in text_of(pilot, "title1")
+
+    async def test_only_possible_keys_are_there_with_their_meanings(self, tmp_path: Path) -> None:
+        async with reading_as(make_study(tmp_path), "anna") as pilot:
+            await pilot.press("enter")
+            assert {*"012345acxn?"} <= offered(pilot)
+            assert not {*"678slu="} & offered(pilot), "no JSN here, nothing to undo, one field a film"
+            assert "3 large, past the midline" in text_of(pilot, "keys")
+            await pilot.press("n", "a")
+            assert not {*"012345sn"} & offered(pilot)
+            assert {*"acxu="} <= offered(pilot)
+
+    async def test_the_word_why_stands_beside_the_field(self, tmp_path: Path) -> None:
+        async with reading_as(make_study(tmp_path), "anna") as pilot:
+            await pilot.press("enter", "1", "9")
+            assert "[ERO ▁] 0 to 5 here" in text_of(pilot, "fields1")
+            assert "0 to 5" not in text_of(pilot, "fields0")
+            await pilot.press("4")
+            assert "[ERO 4?] 4 once more?" in text_of(pilot, "fields1")
+            await pilot.press("4")
+            assert scoring(pilot).reading.score(Field("L.IP1", "ERO", 1)) == 4
+
+
+class TestSides:
+    async def test_a_left_hand_stands_left_and_a_right_one_right(self, tmp_path: Path) -> None:
+        async with reading_as(make_study(tmp_path), "anna") as pilot:
+            await pilot.press("enter")
+            assert re.match(r" L  LEFT hand · IP1 ", text_of(pilot, "head"))
+            assert set(text_of(pilot, "edgeL")) == {"L", "\n"}
+            assert not text_of(pilot, "edgeR")
+            await pilot.press("slash", *"rip", "enter")
+            assert re.search(r" R  RIGHT hand · IP1 $", text_of(pilot, "head"))
+            assert set(text_of(pilot, "edgeR")) == {"R", "\n"}
+            assert not text_of(pilot, "edgeL")
+
+    async def test_the_whole_film_with_its_marker_on_demand_and_never_longer(self, tmp_path: Path) -> None:
+        async with reading_as(make_study(tmp_path), "anna") as pilot:
+            await pilot.press("enter", "v")
+            await settle(pilot)
+            films = scoring(pilot).query_one(JointFilms)
+            assert films.whole
+            assert "whole film" in text_of(pilot, "title0")
+            assert all(view.key is not None for view in films.views)
+            await pilot.press("0")
+            assert films.whole, "the same joint is still asked about"
+            await pilot.press("0")
+            assert not films.whole, "the next joint is shown as a joint"
+
+
+@pytest.mark.parametrize(("language", "size"), [*(("en", size) for size in SIZES), ("ja", SIZES[0])])
+async def test_nothing_is_cut_off_and_nothing_jumps(tmp_path: Path, size: tuple[int, int], language: str) -> None:
+    width, height = size
+    async with reading_as(make_study(tmp_path), "anna", size=size, language=language) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        places = []
+        for keys in ([], ["n", "2"], ["5"], ["5"], ["x"], ["escape"], ["f"], ["slash", *"rmcp2"], ["enter"]):
+            await pilot.press(*keys)
+            await settle(pilot)
+            screen = scoring(pilot)
+            places.append([(view.region, view.size) for view in screen.query(FilmView)])
+            lines = cells(pilot).split("\n")
+            assert len(lines) == height
+            assert all(cell_len(line) <= width for line in lines)
+            for id in ("head", "message"):
+                assert cell_len(text_of(pilot, id)) <= width
+            assert all(cell_len(line) <= width for line in text_of(pilot, "keys").split("\n"))
+            if screen.talk.mode == "entry":
+                assert screen.reading.site(screen.talk.site).joint.label in text_of(pilot, "head")
+                assert "?" in offered(pilot)
+        assert all(place == places[0] for place in places), "the films stay where they are"
+        map_shown = pilot.app.screen.query_one("#map").display
+        assert map_shown == (width >= 104)
+
+
+async def test_the_map_shows_where_and_how_far(tmp_path: Path) -> None:
+    async with reading_as(make_study(tmp_path), "anna", size=(120, 40)) as pilot:
+        await pilot.press("enter", "n", "2", "3", "n", "f")
+        text = text_of(pilot, "map")
+        assert "LEFT hand" in text
+        assert "2/10" in text
+        assert "▣!" in text
+        assert "3" in text, "PIP2 with its worst score"
+
+
+async def test_flags_and_notes_are_seen_at_their_joint(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter", "f")
+        assert "flagged" in text_of(pilot, "message")
+        await pilot.press("m", *"cyst", "space", *"or", "space", *"erosion", "question_mark")
+        assert "note: cyst or erosion?▁" in text_of(pilot, "message")
+        await pilot.press("enter", "right")
+        assert "cyst" not in text_of(pilot, "message")
+        await pilot.press("left")
+        assert "flagged · note: cyst or erosion?" in text_of(pilot, "message")
+    reading = study.reading("anna", study.cases()[0])
+    assert reading is not None
+    assert reading.notes == {"L.IP1": "cyst or erosion?"}
+
+
+async def test_saved_is_always_said_with_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with reading_as(make_study(tmp_path), "anna") as pilot:
+        await pilot.press("enter", "1")
+        assert re.search(r"saved \d\d:\d\d:\d\d ✓", text_of(pilot, "message"))
+        await pilot.press("9")
+        assert re.search(r"goes from 0 to 5 here +saved \d\d:\d\d:\d\d ✓", text_of(pilot, "message"))
+
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", full)
+            await pilot.press("1")
+            assert "NOT SAVED" in text_of(pilot, "message")
+            assert "saved 1" not in text_of(pilot, "message")
+        await pilot.press("0")
+        assert "NOT SAVED" not in shown(pilot)
+
+
+async def test_coming_back_is_to_the_very_field_even_after_a_jump(tmp_path: Path) -> None:
+    async with reading_as(make_study(tmp_path), "anna") as pilot:
+        await pilot.press("enter", "slash", *"rmcp4", "enter", "1", "1", "0", "escape")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, WorklistScreen)
+        await pilot.press("enter")
+        assert scoring(pilot).field == Field("R.MCP4", "JSN", 1)
+        assert "✓" in text_of(pilot, "message"), "what was read before is saved"
+
+
+async def test_the_time_of_a_case_grows_with_its_keys_and_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ratui.tui import keeping
+
+    study = make_study(tmp_path)
+    now = 0.0
+
+    class Clock:
+        def __init__(self, session: object) -> None:
+            self.keeper = keeping.Keeper(session, clock=lambda: now)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("ratui.tui.screens.scoring.Keeper", lambda session: Clock(session).keeper)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter")
+        for pause in (4.0, 3.0, 1000.0):
+            now += pause
+            await pilot.press("0")
+        await pilot.press("escape")
+    assert study.state("anna", study.cases()[0]).seconds == 4.0 + 3.0 + keeping.IDLE
+
+
+async def test_another_language_while_reading(tmp_path: Path) -> None:
+    async with reading_as(make_study(tmp_path), "anna", language="ja") as pilot:
+        await pilot.press("enter", "1")
+        assert "左手 · IP1" in text_of(pilot, "head")
+        assert "評価不能" in text_of(pilot, "keys")
+        assert "保存" in text_of(pilot, "message")
+        await pilot.press("9")
+        assert "0〜5まで" in text_of(pilot, "fields1")
+        assert dict(scoring(pilot).reading.values) == {Field("L.IP1", "ERO", 0): Graded(1)}
+
+
+def test_every_refusal_that_the_screen_can_meet_has_a_word() -> None:
+    english, japanese = Messages("en"), Messages("ja")
+    kinds = ("signed", "absent", "out_of_range", "fixed", "does_not_heal", "sets_nothing", "not_normal")
+    for kind in (*kinds, "nothing_to_take_over", "nothing_to_clear", "nothing_to_undo", "no_reason"):
+        for t in (english, japanese):
+            word = t(f"scoring.near.{kind}", maximum=5, label="x")
+            assert cell_len(word) <= 20, "beside the field, at 80 columns"

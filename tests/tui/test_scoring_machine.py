@@ -1,0 +1,153 @@
+"""A rater who presses anything: whatever the keys, what is on the disk is what is on the screen, and it can be true."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from textual.events import Key
+from textual.pilot import Pilot
+
+from ratui.reading import history_problems, options, problems
+from ratui.study import Study
+from ratui.tui import RatuiApp
+from ratui.tui.actions import entry_keys
+from ratui.tui.screens.help import HelpScreen
+from ratui.tui.screens.overview import OverviewScreen
+from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.screens.worklist import WorklistScreen
+from tests.films import make_study
+from tests.strategies import tiny_scheme
+from tests.tui.conftest import offered, reading_as
+
+ANY = [*"0123456789alouxn=fmvzw/?Stq", "left", "right", "tab", "backspace", "enter", "escape", "space"]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of one case, two joints a side, that no one has read."""
+    return make_study(tmp_path_factory.mktemp("machine"), scheme=tiny_scheme()).path
+
+
+class Rater(RuleBasedStateMachine):
+    """Presses keys in a copy of the study at `template`."""
+
+    template: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self.study = Study.open(Path(shutil.copytree(self.template, Path(self._folder.name) / "study")))
+        self.case = self.study.cases()[0]
+        self._runner = asyncio.Runner()
+        self._context = contextvars.copy_context()
+        self._stack = AsyncExitStack()
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(work, context=self._context)
+
+    @initialize(blinded=st.just(False))
+    def open(self, blinded: bool) -> None:
+        self.pilot: Pilot[None] = self._run(self._stack.enter_async_context(reading_as(self.study, "anna")))
+        self.keyboard = self.app.keyboard
+        self._press("enter")
+
+    def teardown(self) -> None:
+        self._run(self._stack.aclose())
+        self._runner.close()
+        self._folder.cleanup()
+
+    @property
+    def app(self) -> RatuiApp:
+        assert isinstance(self.pilot.app, RatuiApp)
+        return self.pilot.app
+
+    def _press(self, *keys: str) -> None:
+        """All `keys` at once, as fast as anybody types."""
+
+        async def press() -> None:
+            for key in keys:
+                self.keyboard.typed(Key(key, key if len(key) == 1 else None))
+            await self.keyboard.idle()
+
+        self._run(press())
+
+    @property
+    def scoring(self) -> ScoringScreen | None:
+        screen = self.app.screen
+        return screen if isinstance(screen, ScoringScreen) and screen.field is not None else None
+
+    @rule(data=st.data())
+    def press_what_is_offered(self, data: st.DataObject) -> None:
+        if self.scoring:
+            self._press(data.draw(st.sampled_from(sorted(offered(self.pilot))).map(_named)))
+        elif isinstance(self.app.screen, OverviewScreen):
+            self._press(data.draw(st.sampled_from(["S", "escape", "enter"])))
+        elif isinstance(self.app.screen, WorklistScreen):
+            self._press("escape", "enter")
+        else:
+            self._press("escape")
+
+    @rule(keys=st.lists(st.sampled_from(ANY), min_size=1, max_size=4))
+    def press_anything(self, keys: list[str]) -> None:
+        self._press(*keys)
+
+    @invariant()
+    def what_is_on_the_screen_is_on_the_disk(self) -> None:
+        stored = self.study.reading("anna", self.case)
+        if self.scoring and self.scoring.reading.log:
+            shown = self.scoring.reading
+            assert stored is not None
+            assert (stored.values, stored.flags, stored.notes) == (shown.values, shown.flags, shown.notes)
+            assert [entry.changes for entry in stored.log] == [entry.changes for entry in shown.log]
+        if stored is not None:
+            assert problems(stored) == ()
+            assert history_problems(stored) == ()
+            assert stored.complete or not stored.signed
+
+    @invariant()
+    def what_is_offered_is_what_can_be(self) -> None:
+        screen = self.scoring
+        if screen is None or screen.talk.mode != "entry":
+            return
+        scheme, talk = screen.reading.scheme, screen.talk
+        can = [entry_keys(scheme, options(screen.reading, field)) for field in talk.waiting]
+        keys = set(can[0]).intersection(*can)
+        every = {*"0123456789tq", *(finding.key for finding in scheme.findings)}
+        assert offered(self.pilot) & every == keys
+        assert ("x" in offered(self.pilot)) == bool(talk.options.reasons)
+        assert ("n" in offered(self.pilot)) == options(screen.reading, talk.field).normal
+
+    @invariant()
+    def somebody_is_there_to_be_asked(self) -> None:
+        assert isinstance(self.app.screen, ScoringScreen | OverviewScreen | WorklistScreen | HelpScreen) or (
+            self.app.screen.id == "--command-palette"
+        )
+
+
+def _named(shown: str) -> str:
+    return {"Esc": "escape", "Enter": "enter"}.get(shown, shown)
+
+
+def test_any_keys_at_all(template: Path) -> None:
+    machine = type("RaterOfTheTemplate", (Rater,), {"template": template})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=12,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking runs the app for minutes
+        ),
+    )

@@ -1,0 +1,153 @@
+"""Keys typed faster than screens and films come: each does what it would have done if it had been typed slowly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+
+from PIL import Image
+from textual.events import Key
+from textual.pilot import Pilot
+
+from ratui.reading import Field, Graded
+from ratui.study import Study
+from ratui.tui import RatuiApp
+from ratui.tui.joint_views import Look, case_films
+from ratui.tui.library import Library, View
+from ratui.tui.screens.overview import OverviewScreen
+from ratui.tui.screens.regions import RegionsScreen
+from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.screens.worklist import WorklistScreen
+from ratui.tui.widgets.joint_films import JointFilms
+from tests.films import make_study
+from tests.tui.conftest import reading_as, settle, shown
+
+
+async def burst(pilot: Pilot[None], *keys: str) -> None:
+    """All `keys` at once, before the app has looked at the first of them."""
+    for key in keys:
+        pilot.app.post_message(Key(key, key if len(key) == 1 else None))
+    await pilot.pause()
+    await settle(pilot)
+
+
+def values(study: Study, case: str) -> set[object]:
+    reading = study.reading("anna", case)
+    return set() if reading is None else set(reading.values.values())
+
+
+async def test_two_whole_cases_in_one_breath(tmp_path: Path) -> None:
+    study = make_study(tmp_path, patients=2, sides="L")
+    async with reading_as(study, "anna") as pilot:
+        await burst(pilot, "enter", *"n" * 10, "S", "enter", *"n" * 9, "2", "2", "n", "S")
+        assert isinstance(pilot.app.screen, WorklistScreen)
+    for case in study.cases():
+        reading = study.reading("anna", case)
+        assert reading is not None
+        assert reading.signed
+    first, second = study.cases()
+    assert values(study, first) == {Graded(0)}
+    assert values(study, second) == {Graded(0), Graded(2)}
+
+
+async def test_from_the_worklist_through_the_regions_into_the_first_field(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L", regions=False)
+    async with reading_as(study, "anna") as pilot:
+        await burst(pilot, "enter", "A", "A", "1", "2", "3")
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert [screen.reading.score(Field("L.IP1", "ERO", time)) for time in (0, 1)] == [1, 2]
+        assert screen.reading.score(Field("L.PIP2", "ERO", 0)) == 3
+
+
+async def test_a_name_typed_after_the_slash_is_a_name_even_at_once(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await burst(pilot, "enter", "/", *"rmcp3", "enter", "1", "2")
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert dict(screen.reading.values) == {
+            Field("R.MCP3", "ERO", 0): Graded(1),
+            Field("R.MCP3", "ERO", 1): Graded(2),
+        }
+
+
+async def test_help_takes_one_key_and_the_next_is_an_answer(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await burst(pilot, "enter", "?", "q", "1")
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): Graded(1)}
+
+
+class TestPastTheLastField:
+    async def test_an_answer_too_many_reaches_no_field_and_no_case(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, patients=2, sides="L")
+        async with reading_as(study, "anna") as pilot:
+            await burst(pilot, "enter", *"n" * 10, "3")
+            assert isinstance(pilot.app.screen, OverviewScreen)
+            assert "typed before this was on the screen, not taken: 3" in shown(pilot)
+            await burst(pilot, "S", "enter")
+            screen = pilot.app.screen
+            assert isinstance(screen, ScoringScreen)
+            assert not screen.reading.values
+        first, _ = study.cases()
+        assert values(study, first) == {Graded(0)}
+
+    async def test_a_key_that_is_no_answer_gets_through(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna") as pilot:
+            await burst(pilot, "enter", *"n" * 12, "S")
+            assert isinstance(pilot.app.screen, WorklistScreen)
+        assert values(study, study.cases()[0]) == {Graded(0)}
+
+    async def test_whoever_has_had_time_to_see_the_screen_means_it(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna") as pilot:
+            await burst(pilot, "enter", *"n" * 10)
+            await pilot.press("3")
+            assert "not taken" not in shown(pilot)
+
+
+class SlowLibrary(Library):
+    """A library that hands out nothing before `gate` is open."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study)
+        self.gate = Event()
+
+    def image(self, view: View) -> Image.Image:
+        self.gate.wait(10)
+        return super().image(view)
+
+
+async def test_answers_go_to_their_fields_while_the_films_are_still_loading(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    async with reading_as(study, "anna") as pilot:
+        assert isinstance(pilot.app, RatuiApp)
+        slow = pilot.app.library = SlowLibrary(study)
+        for key in ("enter", "1", "1", "n"):
+            pilot.app.post_message(Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        await pilot.app.keyboard.idle()
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert screen.field == Field("L.PIP3", "ERO", 0)
+        films = screen.query_one(JointFilms)
+        assert [view.key for view in films.views] == [None, None]
+        slow.gate.set()
+        await settle(pilot)
+        case = case_films(study, study.case(study.cases()[0]), (0, 1))
+        wanted = case.shots("L.PIP3", [view.pixel_size for view in films.views], pilot.app.graphics, Look())
+        assert [view.key for view in films.views] == [shot and shot.key for shot in wanted]
+
+
+async def test_keys_for_the_regions_do_not_answer_and_answers_do_not_move_boxes(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    async with reading_as(study, "anna") as pilot:
+        await burst(pilot, "enter", "1", "r", "s", "escape")
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert not isinstance(screen, RegionsScreen)
+        assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): Graded(1)}
