@@ -30,6 +30,8 @@ _COARSE = 11.0  # pixels: larger things than this are not compared
 _AROUND = 1.6  # how much of what surrounds a joint is compared, in boxes
 _REACH = 1.6  # how far a joint may have moved against the wrist, in boxes
 _TURNS = np.arange(-40.0, 40.1, 5.0)  # and how far it may have turned, in degrees
+_NEAR, _NEAR_TURNS = 0.5, np.arange(-15.0, 15.1, 5.0)  # most have not: there it is looked for first
+_PLAIN = 0.9  # what looks so alike near by needs no search farther off
 _KEPT = 8  # places considered for each joint
 _IMPOSSIBLE = 1.0
 _LEAST_INLIERS = 18  # of the same hand there are 40 and more, of its mirror image 16 at most
@@ -77,7 +79,7 @@ def carry(fixed: Film, moving: Film, boxes: Mapping[str, Box], *, mirrored: bool
     a, b = (structure(each, _COARSE) for each in (here, there))
     centres = {name: np.array([(x0 + x1) / 2, (y0 + y1) / 2]) for name, (x0, y0, x1, y1) in scaled.items()}
     sides = {name: box[2] - box[0] for name, box in scaled.items()}
-    places = {name: _places(a, b, centres[name], sides[name], whole) for name in boxes}
+    places = {name: _near_or_far(a, b, centres[name], sides[name], whole) for name in boxes}
     chosen = _agreed(centres, places, whole)
     refined = {name: _refined(a, b, centres[name], sides[name], whole, place) for name, place in chosen.items()}
     found = {name: at for name, (score, at) in refined.items() if score >= FOUND}
@@ -139,11 +141,18 @@ def _whole_film(here: Levels, there: Levels, boxes: Mapping[str, Box]) -> Matrix
     return np.asarray(matrix, np.float64) if _SIZES[0] <= size <= _SIZES[1] else None
 
 
-def _places(here: Levels, there: Levels, centre: Point, side: float, whole: Matrix) -> list[_Place]:
-    """Where what is around `centre` shows again near the place to which the whole film's movement takes it."""
+def _near_or_far(here: Levels, there: Levels, centre: Point, side: float, whole: Matrix) -> list[_Place]:
+    near = _places(here, there, centre, side, whole, _NEAR, _NEAR_TURNS)
+    return near if near and near[0].score >= _PLAIN else _places(here, there, centre, side, whole, _REACH, _TURNS)
+
+
+def _places(
+    here: Levels, there: Levels, centre: Point, side: float, whole: Matrix, boxes: float, turns: npt.NDArray[np.float64]
+) -> list[_Place]:
+    """Where what is around `centre` shows again within `boxes` of the place to which the whole film's movement takes it."""
     import cv2
 
-    reach = int(_REACH * max(side, _BOX))
+    reach = int(boxes * max(side, _BOX))
     extent = max(int(_AROUND * side), 12) | 1
     half = extent // 2
     expected = whole[:, :2] @ centre + whole[:, 2]
@@ -155,7 +164,7 @@ def _places(here: Levels, there: Levels, centre: Point, side: float, whole: Matr
         return []
     size, turned = float(np.hypot(whole[0, 0], whole[1, 0])), float(np.degrees(np.arctan2(whole[1, 0], whole[0, 0])))
     found: list[_Place] = []
-    for turn in _TURNS:
+    for turn in turns:
         spin = similarity(size, turned + turn, (float(centre[0]), float(centre[1])), (half, half))
         scores = cv2.matchTemplate(area, cv2.warpAffine(here, spin, (extent, extent)), cv2.TM_CCOEFF_NORMED)
         peaks = (scores == cv2.dilate(scores, np.ones((7, 7)))) & (scores > 0.2)

@@ -24,6 +24,10 @@ _RANK: dict[State, int] = {"accepted": 0, "waiting": 1, "current": 3, "refused":
 _LEVEL: dict[State, int] = {"accepted": 120, "waiting": 200, "current": 255, "refused": 255}
 
 
+_SMALL = 5  # halves of a cell: a smaller box is a mark
+_CROWDED = 1.25  # how much wider than the boxes all names together may be
+
+
 @dataclass(frozen=True)
 class Outline:
     """One box in the pixels of a picture, with its short name and how it stands."""
@@ -75,16 +79,22 @@ def outlines(
 def name_places(
     boxes: Sequence[Outline], sizes: Sequence[tuple[int, int]], area: tuple[int, int]
 ) -> dict[int, tuple[int, int]]:
-    """The top left corners of the names that have room, by index: those that matter most first, then as they come.
+    """The top left corners of the names that have room, by index: those that matter most first, then as they come. Where
+    boxes are much smaller than their names only those of the current box and of refused ones stand: the others would hide
+    the film.
 
     `sizes` are the names' width and height; `area` is that of the picture. A name stands above its box, or below, beside
     or within it, never on another name and never over the current box.
     """
     order = sorted(range(len(boxes)), key=lambda index: -_RANK[boxes[index].state])
     current = next((outline.box for outline in boxes if outline.state == "current"), None)
+    wide = [box.box[2] - box.box[0] for box in boxes]
+    tight = sum(width for width, _ in sizes) > _CROWDED * sum(wide)
     taken: list[Box] = []
     places = {}
     for index in order:
+        if tight and boxes[index].state in ("accepted", "waiting"):
+            continue
         x0, y0, x1, y1 = (int(value) for value in boxes[index].box)
         width, height = sizes[index]
         middle = (x0 + x1 - width) // 2
@@ -139,7 +149,9 @@ def borders(boxes: Sequence[Outline], area: tuple[int, int]) -> dict[tuple[int, 
         x0, y0, x1, y1 = (int(value) for value in outline.box)
         x1, y1 = max(x1 - 1, x0 + 1), max(y1 - 1, y0 + 1)
         line = {(x, y) for x in range(x0, x1 + 1) for y in (y0, y1)} | {(x, y) for y in range(y0, y1) for x in (x0, x1)}
-        if outline.state == "accepted":
+        if x1 - x0 < _SMALL and outline.state in ("accepted", "waiting"):
+            line = {((x0 + x1) // 2, (y0 + y1) // 2)}  # lines would hide what is in it
+        elif outline.state == "accepted":
             line = {(x, y) for x in (x0, x1) for y in (y0, y1)}
         found |= {(x, y): outline.state for x, y in line if 0 <= x < area[0] and 0 <= y < area[1]}
     return found

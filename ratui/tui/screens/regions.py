@@ -6,7 +6,7 @@ Accepting saves at once, and refuses what can't be true. Nothing here knows of s
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -15,11 +15,12 @@ from textual.widgets import Static
 
 from ratui.errors import FilmError
 from ratui.scheme import Site
-from ratui.study import Case, Fault, FilmRecord, Region, lies_mirrored
+from ratui.study import Case, Fault, FilmRecord
 from ratui.tui import region_text as words
+from ratui.tui.case_regions import CaseRegions
 from ratui.tui.film_boxes import FilmBoxes
 from ratui.tui.following import Followed, Follower, Placed
-from ratui.tui.placing import REGISTERED, Pace, moved, resized, starting_regions
+from ratui.tui.placing import Pace, moved, resized
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.widgets.region_films import RegionFilms, Scene
 
@@ -42,27 +43,27 @@ class RegionsScreen(KeyScreen):
         self._case = case
         self._order = order
         self._wanted = (film, site)
-        self._films: list[tuple[FilmRecord, list[Site]]] = []
         self._at_film = 0
         self._boxes: FilmBoxes | None = None
         self._faults: tuple[Fault, ...] = ()
         self._pace = Pace()
         self._note = ""
+        self._tried_other_hand = False
 
     def compose(self) -> ComposeResult:
         app = self.ratui
-        self._follower = Follower(app.library, app.study.scheme, self._case.id)
         yield Static(id="head", classes="line title", markup=False)
         yield RegionFilms(app.graphics, app.frames, app.library, id="films")
         yield Static(id="message", classes="message", markup=False)
         yield Static(id="keys", classes="keys")
 
     def on_mount(self) -> None:
-        self._films = self._films_with_sites()
-        lacking = self._lacking_film()
-        names = [film.id for film, _ in self._films]
+        study = self.ratui.study
+        self._case_regions = CaseRegions(study, self._case, self._order)
+        self._follower = Follower(self.ratui.library, study.scheme, self._case.id)
         film, site = self._wanted
-        self._open_film(names.index(film) if film in names else lacking or 0, site)
+        names = [record.id for record, _ in self._case_regions.films]
+        self._open_film(names.index(film) if film in names else self._case_regions.lacking() or 0, site)
 
     def on_resize(self, event: Resize) -> None:
         self.call_after_refresh(self._draw)
@@ -73,45 +74,14 @@ class RegionsScreen(KeyScreen):
     def on_region_films_failed(self, message: RegionFilms.Failed) -> None:
         self.say(message.why)
 
-    # Films and their regions.
-
-    def _films_with_sites(self) -> list[tuple[FilmRecord, list[Site]]]:
-        """Each film with the sites to place on it: side by side, both time points of one after another."""
-        scheme = self.ratui.study.scheme
-        found: dict[str, tuple[FilmRecord, list[Site]]] = {}
-        for site in self._case.sites(scheme):
-            for point in self._order:
-                film = self._case.film(point, site.side, site.part, scheme)
-                if film is not None:
-                    found.setdefault(film.id, (film, []))[1].append(site)
-        return list(found.values())
-
-    def _confirmed(self) -> dict[str, dict[str, Region]]:
-        by_film: dict[str, dict[str, Region]] = {}
-        for region in self.ratui.study.regions(self._case.id):
-            if region.by:
-                by_film.setdefault(region.film, {})[region.site] = region
-        return by_film
-
-    def _placed(self, confirmed: dict[str, dict[str, Region]]) -> Placed:
-        return {film.id: (film, confirmed[film.id]) for film, _ in self._films if confirmed.get(film.id)}
-
-    def _lacking_film(self) -> int | None:
-        """The first film that still has unconfirmed sites."""
-        known = self._confirmed()
-        for index, (film, sites) in enumerate(self._films):
-            if any(site.key not in known.get(film.id, {}) for site in sites):
-                return index
-        return None
+    # From film to film.
 
     def _open_film(self, index: int, site: str = "") -> None:
         """Shows the film at once, and its boxes as soon as it is known where they go."""
+        self._tried_other_hand = self._tried_other_hand and index == self._at_film
         self._at_film = index
         self._boxes, self._faults, self._pace = None, (), Pace()
-        film, sites = self._films[index]
-        confirmed = self._confirmed()
-        missing = [each for each in sites if each.key not in confirmed.get(film.id, {})]
-        placed = self._placed(confirmed)
+        missing, placed = self._case_regions.missing(index), self._case_regions.placed()
         if missing and placed:
             self._draw()
             self.run_worker(
@@ -120,9 +90,9 @@ class RegionsScreen(KeyScreen):
         else:
             self._begin(index, Followed({}), site)
 
-    def _follow(self, index: int, missing: list[Site], placed: Placed, site: str) -> None:
+    def _follow(self, index: int, missing: Sequence[Site], placed: Placed, site: str) -> None:
         try:
-            followed = self._follower.follow(self._films[index][0], missing, placed)
+            followed = self._follower.follow(self._case_regions.films[index][0], missing, placed)
         except FilmError:
             followed = Followed({}, failed=True)  # the film itself says what is wrong with it
         self.app.call_from_thread(self._begin, index, followed, site)
@@ -130,52 +100,21 @@ class RegionsScreen(KeyScreen):
     def _begin(self, index: int, followed: Followed, site: str = "") -> None:
         if index != self._at_film or not self.is_attached:
             return
-        film, sites = self._films[index]
-        scheme, confirmed = self.ratui.study.scheme, self._confirmed()
-        others = {
-            key: (record, region)
-            for record, _ in self._films
-            if record.id != film.id
-            for key, region in confirmed.get(record.id, {}).items()
-        }
-        regions = starting_regions(
-            scheme,
-            film,
-            sites,
-            confirmed=confirmed.get(film.id, {}),
-            proposed={r.site: r for r in self.ratui.study.proposals(self._case.id) if r.film == film.id},
-            other=others,
-            carried=followed.regions,
-        )
-        mirror = any(
-            lies_mirrored(scheme, record, {k: r.box for k, r in confirmed.get(record.id, {}).items()}, side)
-            for record, _ in self._films
-            if any(region.source == REGISTERED for region in followed.regions.values())
-            for side in set(record.sides) & set(film.sides)
-        )
-        self._boxes = FilmBoxes.begin(scheme, film, sites, regions, mirror)
-        if site in regions:
-            self._boxes = self._boxes.at_site(site)
+        boxes = self._case_regions.begin(index, followed)
+        self._boxes = boxes.at_site(site) if site in boxes.regions else boxes
         self._note = words.opening(self.t, self._boxes, followed.failed)
         self._draw()
         self._look_ahead()
 
     def _look_ahead(self) -> None:
         """Follows the boxes as they are to the next film meanwhile: mostly they are accepted as they are."""
-        boxes, following = self._boxes, self._at_film + 1
-        if boxes is None or following >= len(self._films) or not boxes.left:
-            return
-        placed = {**self._placed(self._confirmed()), boxes.film.id: (boxes.film, dict(boxes.regions))}
-        film, sites = self._films[following]
-        self.run_worker(
-            lambda: self._follow_ahead(film, sites, placed),
-            thread=True,
-            exclusive=True,
-            group="ahead",
-            exit_on_error=False,
-        )
+        following = self._at_film + 1
+        if following < len(self._case_regions.films) and self._now.left:
+            placed = self._case_regions.placed(self._now)
+            film, sites = self._case_regions.films[following]
+            self.run_worker(lambda: self._follow_ahead(film, sites, placed), thread=True, exclusive=True, group="ahead")
 
-    def _follow_ahead(self, film: FilmRecord, sites: list[Site], placed: Placed) -> None:
+    def _follow_ahead(self, film: FilmRecord, sites: Sequence[Site], placed: Placed) -> None:
         try:
             self._follower.follow(film, sites, placed)
         except FilmError:
@@ -203,8 +142,11 @@ class RegionsScreen(KeyScreen):
 
     def _go_on(self) -> None:
         """To the next box that waits: of this film, or of the next one that has any."""
-        lacking = None if self._now.left else self._lacking_film()
-        if self._now.left:
+        lacking = None if self._now.left else self._case_regions.lacking()
+        if self._other_hand_follows() and not self._tried_other_hand:
+            self._tried_other_hand = True
+            self._open_film(self._at_film)
+        elif self._now.left:
             self._set(self._now.after_accept())
         elif lacking is not None:
             self._open_film(lacking)
@@ -220,24 +162,15 @@ class RegionsScreen(KeyScreen):
             self._set(self._now.at_site(found[0].site))
             return False
         accepted = self._now.accept(wanted, self.ratui.rater)
-        others = [r for r in self.ratui.study.regions(self._case.id) if r.film != self._now.film.id]
-        mine = [region for region in accepted.regions.values() if region.by]
-        self.ratui.study.save_regions(self._case.id, [*others, *mine])
+        self._case_regions.save(accepted)
         self._boxes = accepted
-        self._other_hand()
         return True
 
-    def _other_hand(self) -> None:
-        """On a film of two hands the one that was accepted tells where the joints of the other are."""
-        boxes = self._now
-        waiting = [site for site in boxes.sites if not boxes.regions[site.key].by]
-        sides = {site.side for site in waiting}
-        if (
-            boxes.film.side == "B"
-            and len(sides) == 1
-            and all(boxes.sites.index(site) in boxes.unsure for site in waiting)
-        ):
-            self._open_film(self._at_film)
+    def _other_hand_follows(self) -> bool:
+        """Whether this film shows two hands and the one that is accepted now tells where the joints of the other are."""
+        waiting = [index for index, site in enumerate(self._now.sites) if site.key in self._now.left]
+        sides = {self._now.sites[index].side for index in waiting}
+        return self._now.film.side == "B" and len(sides) == 1 and set(waiting) <= set(self._now.unsure)
 
     def _move(self, dx: int, dy: int, step: float | None = None) -> None:
         box = self._now.region.box
@@ -304,10 +237,10 @@ class RegionsScreen(KeyScreen):
         self._set(self._now.undone())
 
     def do_next_film(self) -> None:
-        self._open_film((self._at_film + 1) % len(self._films))
+        self._open_film((self._at_film + 1) % len(self._case_regions.films))
 
     def do_previous_film(self) -> None:
-        self._open_film((self._at_film - 1) % len(self._films))
+        self._open_film((self._at_film - 1) % len(self._case_regions.films))
 
     def do_leave(self) -> None:
         self.dismiss(False)
@@ -333,12 +266,14 @@ class RegionsScreen(KeyScreen):
         self._draw(moving=moving)
 
     def _draw(self, *, moving: bool = False) -> None:
-        if not self._films or not self.is_mounted:
+        if not self.is_mounted:
             return
-        (film, sites), study, t = self._films[self._at_film], self.ratui.study, self.t
+        (film, sites), study, t = self._case_regions.films[self._at_film], self.ratui.study, self.t
         boxes = self._boxes
         site = boxes.site if boxes else sites[0]
-        head = words.head(t, self._case.id, study, film, site, self._order, self._at_film + 1, len(self._films))
+        head = words.head(
+            t, self._case.id, study, film, site, self._order, self._at_film + 1, len(self._case_regions.films)
+        )
         self.query_one("#head", Static).update(head)
         films = self.query_one(RegionFilms)
         if boxes is None:

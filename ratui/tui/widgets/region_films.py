@@ -50,6 +50,7 @@ class RegionFilms(Horizontal):
     DEFAULT_CSS = """
     RegionFilms { height: 1fr; }
     RegionFilms Vertical { width: 1fr; margin: 0 1; }
+    RegionFilms.wide #left { width: 2fr; }
     RegionFilms BoxedFilm { width: 1fr; height: 1fr; }
     RegionFilms Static { height: 1; width: 1fr; }
     """
@@ -75,8 +76,8 @@ class RegionFilms(Horizontal):
         self._worker: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
-        for view, line in zip((self.whole, self.near), self._lines, strict=True):
-            with Vertical():
+        for id, view, line in zip(("left", "right"), (self.whole, self.near), self._lines, strict=True):
+            with Vertical(id=id):
                 yield view
                 yield line
 
@@ -92,6 +93,7 @@ class RegionFilms(Horizontal):
             self.whole.blank()
             self.near.blank()
         self._scene = scene
+        self.set_class(scene.film.columns > 1.2 * scene.film.rows, "wide")
         if not self.whole.pixel_size[0] or not self.whole.pixel_size[1]:
             return
         jobs: list[tuple[BoxedFilm, View, tuple[Outline, ...]]] = []

@@ -1,0 +1,91 @@
+"""A study of one phantom patient whose true boxes are known, for tests of where boxes land."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ratui.imaging import Box, write_film
+from ratui.phantom import PhantomFilm, render, simulate_patient
+from ratui.scheme import load_scheme
+from ratui.study import Case, FilmRecord, Region, Study
+
+SIZE = (640, 525)
+
+
+@dataclass(frozen=True)
+class PhantomCase:
+    """A study with one case, `truth` by film id and site."""
+
+    study: Study
+    case: Case
+    truth: Mapping[str, Mapping[str, Box]]
+
+    def film(self, time: int, side: str) -> FilmRecord:
+        return next(film for film in self.case.films if film.time == time and film.side == side)
+
+    def confirm(self, *films: FilmRecord, by: str = "anna") -> None:
+        """Confirms the true boxes of `films`."""
+        scheme = self.study.scheme
+        keys = {site.key for site in self.case.sites(scheme)}
+        regions = [
+            Region(key, film.id, box, "rater", by)
+            for film in films
+            for key, box in self.truth[film.id].items()
+            if key in keys
+        ]
+        self.study.save_regions(self.case.id, [*self.study.regions(self.case.id), *regions])
+
+    def off(self, film: FilmRecord, regions: Mapping[str, Region]) -> list[float]:
+        """How far each box of `regions` on `film` lies from the truth, in box widths."""
+        found = []
+        for key, region in regions.items():
+            if region.box is not None:
+                true = self.truth[film.id][key]
+                dx, dy = ((region.box[i] + region.box[i + 2] - true[i] - true[i + 2]) / 2 for i in (0, 1))
+                found.append(float(np.hypot(dx, dy)) / (true[2] - true[0]))
+        return found
+
+
+@cache
+def _films(seed: int) -> dict[tuple[int, str], PhantomFilm]:
+    who = simulate_patient(np.random.default_rng([91, seed]), load_scheme("mtss-hands"), severity=0.6)
+    return {
+        (time, side): render(who, side, time, np.random.default_rng([92, seed, time, ord(side)]), size=SIZE)  # type: ignore[arg-type]
+        for time in (0, 1)
+        for side in ("L", "R")
+    }
+
+
+def phantom_case(
+    tmp_path: Path, *, both: bool = False, swapped: bool = False, seed: int = 1, scheme: str = "fingers"
+) -> PhantomCase:
+    """A film for each hand and time point; with `both` one film of both hands, at the later time point `swapped`."""
+    study = Study.create(tmp_path / "phantom", scheme, ["anna"])
+    films = _films(seed)
+    records, truth = [], {}
+    for time in (0, 1):
+        if both:
+            sides = "RL" if swapped and time == 1 else "LR"
+            left = films[time, sides[0]]
+            pixels = np.hstack([left.pixels, films[time, sides[1]].pixels])
+            boxes = dict(left.boxes)
+            for key, (x0, y0, x1, y1) in films[time, sides[1]].boxes.items():
+                boxes[key] = (x0 + left.pixels.shape[1], y0, x1 + left.pixels.shape[1], y1)
+            shown = [("B", pixels, boxes, left.spacing)]
+        else:
+            shown = [(s, films[time, s].pixels, dict(films[time, s].boxes), films[time, s].spacing) for s in "LR"]
+        for side, pixels, boxes, spacing in shown:
+            id = f"film{time}{side}"
+            path = study.film_path("C-1", id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_film(path, pixels, spacing=spacing)
+            records.append(FilmRecord(id, time, side, "hand", *pixels.shape, 400 * time, spacing))
+            truth[id] = boxes
+    case = Case("C-1", tuple(records))
+    study.save_case(case)
+    return PhantomCase(study, case, truth)
