@@ -172,6 +172,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("overview", "enter", "go"),
     Action("overview", "r", "look_again"),
     Action("overview", "R", "reopen"),
+    Action("overview", "T", "take_over"),
     Action("overview", "tab", "next_open"),
     Action("overview", "left", "left"),
     Action("overview", "right", "right"),

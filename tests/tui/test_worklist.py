@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from textual.pilot import Pilot
@@ -11,7 +12,7 @@ from ratui.study import FilmRecord, Study
 from ratui.tui.screens.overview import OverviewScreen
 from ratui.tui.screens.scoring import ScoringScreen
 from ratui.tui.screens.worklist import WorklistScreen
-from tests.films import make_study
+from tests.films import confirm_template, make_study
 from tests.tui.conftest import reading_as, rows, settle, shown
 from tests.tui.readings import store
 
@@ -156,25 +157,39 @@ class TestTyping:
 async def test_enter_typed_before_the_cases_are_known_opens_the_right_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    study = study_of(tmp_path, 3)
+    begun = study.cases()[2]
+    store(study, begun, joints=1)
+    known, states = Event(), study.states
     monkeypatch.setattr("ratui.tui.screens.worklist._FIRST", 1)
-    study = crowd(tmp_path, 40)
-    for case in study.cases()[:-1]:
-        study.save_regions(case, ())
-    begun = study.cases()[0]
-    store(study, study.cases()[0], joints=1)
+    monkeypatch.setattr(study, "states", lambda rater: known.wait(20) and states(rater))
     async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter")
+        assert isinstance(pilot.app.screen, WorklistScreen), "the begun one isn't known yet"
+        assert "cases looked at" in shown(pilot)
+        known.set()
+        await settle(pilot)
+        await settle(pilot)
         screen = pilot.app.screen
-        assert isinstance(screen, WorklistScreen)
-        screen._states = screen._states[:0]
-        screen._total = 40
-        screen.do_open()
-        assert pilot.app.screen is screen, "nothing is known yet"
-        screen._load()
+        assert isinstance(screen, ScoringScreen)
+        assert screen.reading.case == begun
+
+
+async def test_what_others_do_meanwhile_is_seen_on_coming_back_and_moves_nothing(tmp_path: Path) -> None:
+    study = study_of(tmp_path, 3)
+    cases = study.cases()
+    for case in cases[1:]:
+        study.save_regions(case, ())
+    async with reading_as(study, "anna") as pilot:
         await settle(pilot)
+        await pilot.press("enter")
         await settle(pilot)
-        assert pilot.app.screen is not screen
-        assert getattr(pilot.app.screen, "_case", None) is not None
-        assert pilot.app.screen._case.id == begun  # type: ignore[attr-defined]
+        confirm_template(study, cases[1], "bert")
+        await pilot.press("escape")
+        await settle(pilot)
+        assert "reading" in rows(pilot)[1]
+        assert "regions" in rows(pilot)[2]
+        assert selected(pilot) == cases[0]
 
 
 class TestGoingOn:

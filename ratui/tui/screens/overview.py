@@ -12,15 +12,17 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from ratui.reading import LogEntry, Reading, Slot
+from ratui.study import Held
 from ratui.tui import text as texts
 from ratui.tui.case_map import CaseMap, missing_text, totals_lines
 from ratui.tui.palette import BRIGHT, KEY, NOTE, PLAIN, QUIET
 from ratui.tui.screens.base import KeyScreen
 
-__all__ = ["LOOK_AGAIN", "SIGN", "OverviewScreen", "Reopen"]
+__all__ = ["LOOK_AGAIN", "SIGN", "TAKE_OVER", "OverviewScreen", "Reopen"]
 
 SIGN = "sign"
 LOOK_AGAIN = "look again"
+TAKE_OVER = "take over"
 _LONGEST_REASON = 120
 
 
@@ -35,18 +37,29 @@ class OverviewScreen(KeyScreen):
     """Shows `reading`, `site` under the cursor. A `writable` one can be signed where `pending`, the number of joints that
     still deserve a second look, is 0.
 
-    Its result is SIGN, LOOK_AGAIN, the key of a site to go to, a `Reopen`, or None.
+    `held` says who has it open elsewhere, if somebody has. Its result is SIGN, LOOK_AGAIN, TAKE_OVER, the key of a site to
+    go to, a `Reopen`, or None.
     """
 
     NAME = "overview"
     DEFAULT_CSS = """
     OverviewScreen #chart { height: 1fr; }
     OverviewScreen #totals { height: 4; }
+    OverviewScreen #missing { height: auto; max-height: 2; padding: 0 1; }
     """
 
-    def __init__(self, reading: Reading, *, site: str = "", writable: bool = False, pending: int = 0) -> None:
+    def __init__(
+        self,
+        reading: Reading,
+        *,
+        site: str = "",
+        writable: bool = False,
+        pending: int = 0,
+        held: Held | None = None,
+    ) -> None:
         super().__init__()
         self._reading = reading
+        self._held = held
         self._pending = pending
         self._writable = writable and reading.signed is None
         opened = [field.site for field in reading.open_fields]
@@ -60,7 +73,7 @@ class OverviewScreen(KeyScreen):
         yield Static(id="chart")
         yield Static(id="totals")
         yield Static(id="joint", classes="line")
-        yield Static(id="missing", classes="line", markup=False)
+        yield Static(id="missing", markup=False)
         yield Static(id="message", classes="message", markup=False)
         yield Static(id="keys", classes="line title")
 
@@ -87,6 +100,8 @@ class OverviewScreen(KeyScreen):
                 return self._writable and not self._reading.complete
             case "reopen":
                 return self._reading.signed is not None
+            case "take_over":
+                return self._held is not None and self._held.holder is not None and self._held.holder.dead is not False
         return True
 
     def entries(self) -> tuple[LogEntry, ...]:
@@ -128,6 +143,11 @@ class OverviewScreen(KeyScreen):
         else:
             self._typed = ""
             self._ask()
+
+    def do_take_over(self) -> None:
+        """Reads on here what is open in a session that is gone, or may be."""
+        if self.possible("take_over"):
+            self.dismiss(TAKE_OVER)
 
     def do_next_open(self) -> None:
         """To the next joint that has an open field."""
@@ -198,7 +218,7 @@ class OverviewScreen(KeyScreen):
         totals = totals_lines(self.t, reading)
         self.query_one("#totals", Static).update(Text("\n").join(totals))
         self.query_one("#joint", Static).update(self._joint())
-        self.query_one("#missing", Static).update(f" {self._missing(width)}")
+        self.query_one("#missing", Static).update(Text(self._missing(width)))
         self.query_one("#keys", Static).update(self._keys())
 
     def _map_text(self, width: int) -> Text:
@@ -242,6 +262,8 @@ class OverviewScreen(KeyScreen):
 
     def _missing(self, width: int) -> str:
         reading = self._reading
+        if self._held is not None:
+            return str(self._held)
         if not reading.complete:
             return missing_text(self.t, reading, width - 2)
         lacking = len(reading.fields) - sum(reading.total(time)[1] for time in reading.order)

@@ -62,7 +62,7 @@ class ScoringScreen(KeyScreen):
         self._talk: Conversation | None = None
         self._review = Review()
         self._warned = False
-        self._said = ""
+        self._said = session.notice
 
     def compose(self) -> ComposeResult:
         ratui = self.ratui

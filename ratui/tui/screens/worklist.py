@@ -16,13 +16,13 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ratui import reading as rd
-from ratui.errors import RatuiError, StoreError, clean
-from ratui.study import CaseState
+from ratui.errors import RatuiError, clean
+from ratui.study import CaseState, Held
 from ratui.tui import workload
 from ratui.tui.actions import key_name
 from ratui.tui.palette import KEY, PLAIN, QUIET, SELECTED
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.overview import OverviewScreen, Reopen
+from ratui.tui.screens.overview import TAKE_OVER, OverviewScreen, Reopen
 from ratui.tui.widgets.row_list import RowList
 
 __all__ = ["WorklistScreen"]
@@ -257,21 +257,21 @@ class WorklistScreen(KeyScreen):
         except RatuiError as error:
             self.say(str(error))
 
-    def _read(self, case: str, site: str = "") -> None:
+    def _read(self, case: str, site: str = "", *, take_over: bool = False) -> None:
         """Opens `case` for entries; where it is open elsewhere it may be looked at. Raises RatuiError."""
         from ratui.tui.screens.scoring import ScoringScreen
 
         study, held = self.ratui.study, ExitStack()
         try:
-            session = held.enter_context(study.open_reading(self.ratui.rater, case))
-        except StoreError as error:
+            session = held.enter_context(study.open_reading(self.ratui.rater, case, take_over=take_over))
+        except Held as error:
             self.say(str(error))
-            self._look_only(case, site)
+            self._look_only(case, site, error)
             return
         self.app.push_screen(ScoringScreen(study.case(case), session, held, site=site), self._left)
 
-    def _look_only(self, case: str, site: str = "") -> None:
-        """Shows what was read of `case`, to look at only."""
+    def _look_only(self, case: str, site: str = "", held: Held | None = None) -> None:
+        """Shows what was read of `case`, to look at only: at `site` where one is given, else as a whole."""
         from ratui.tui.screens.second_look import SecondLookScreen
 
         reading = self.ratui.study.reading(self.ratui.rater, case)
@@ -280,14 +280,17 @@ class WorklistScreen(KeyScreen):
         if site in reading.site_keys:
             self.app.push_screen(SecondLookScreen.to_look_at(self.ratui.study, reading, site))
         else:
-            self.app.push_screen(OverviewScreen(reading), lambda result: self._looked(case, result))
+            self.app.push_screen(OverviewScreen(reading, held=held), lambda result: self._looked(case, result))
 
     def _looked(self, case: str, result: object) -> None:
-        if isinstance(result, Reopen):
-            try:
+        try:
+            if isinstance(result, Reopen):
                 self._reopen(case, result.why)
-            except RatuiError as error:
-                self.say(str(error))
+            elif result == TAKE_OVER:
+                self._opened = case
+                self._read(case, take_over=True)
+        except RatuiError as error:
+            self.say(str(error))
 
     def _reopen(self, case: str, why: str) -> None:
         """Opens a signed reading again, with the reason in its log, and goes on reading it. Raises RatuiError."""
