@@ -128,7 +128,8 @@ Stage: TypeAlias = Literal["unreadable", "regions", "reading", "review", "signed
 
 @dataclass(frozen=True)
 class CaseState:
-    """How far a rater is with a case: `done` of `total` fields, `seconds` spent, `note` where it can't be read."""
+    """How far a rater is with a case: `done` of `total` fields, `joints` of `joints_total` with all their fields filled,
+    `seconds` spent, `flags` to come back to, `note` where it can't be read."""
 
     case: str
     stage: Stage
@@ -136,3 +137,6 @@ class CaseState:
     total: int
     seconds: float
     note: str = ""
+    joints: int = 0
+    joints_total: int = 0
+    flags: int = 0

@@ -33,7 +33,7 @@ from ratui.study.store import (
     write_bytes,
     write_tables,
 )
-from ratui.study.worklist import Worklist
+from ratui.study.worklist import Worklist, reading_state
 
 __all__ = ["Study"]
 
@@ -323,16 +323,10 @@ class Study:
         if why:
             return CaseState(case, "unreadable", 0, 0, 0.0, why)
         stored = self._read(self.reading_path(rater, case))
-        total = 2 * sum(len(site.joint.scales) for site in film_case.sites(self.scheme))
-        if stored is None:
-            return CaseState(case, "reading" if self.regions_complete(film_case) else "regions", 0, total, 0.0)
-        meta, done = _meta(stored), len(stored.tables.get("fields", ()))
-        seconds, note = float(meta.get("seconds", 0.0)), "damaged; its second copy is whole" if stored.notice else ""
-        if meta["signed"]:
-            return CaseState(case, "signed", done, total, seconds, note)
-        if not self.regions_complete(film_case):
-            return CaseState(case, "regions", done, total, seconds, note)
-        return CaseState(case, "review" if done == total else "reading", done, total, seconds, note)
+        note = "damaged; its second copy is whole" if stored and stored.notice else ""
+        fields, meta = (stored.tables.get("fields", ()), _meta(stored)) if stored else ((), {})
+        complete = bool(meta.get("signed")) or self.regions_complete(film_case)
+        return reading_state(film_case, self.scheme, fields, meta, complete, note)
 
     def states(self, rater: str) -> tuple[CaseState, ...]:
         """How far `rater` is with each case, in the order of `cases`, from an index that is brought up to date.

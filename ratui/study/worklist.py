@@ -11,23 +11,55 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
 from ratui.errors import RatuiError, StoreError
-from ratui.study.records import CaseState, Stage
+from ratui.scheme import Scheme
+from ratui.study.records import Case, CaseState, Stage
 from ratui.study.store.access import file_mode
 
-__all__ = ["INDEX", "Worklist"]
+__all__ = ["INDEX", "Worklist", "reading_state"]
 
 INDEX = ".worklist.json"
-_FORMAT = 1
+_FORMAT = 2
 _LARGEST = 200_000_000
 
 _Signature: TypeAlias = tuple[int, int, int] | None
 _Signatures: TypeAlias = tuple[_Signature, _Signature, _Signature]
+
+
+def reading_state(
+    case: Case,
+    scheme: Scheme,
+    fields: Sequence[Mapping[str, Any]],
+    meta: Mapping[str, Any],
+    regions_complete: bool,
+    note: str = "",
+) -> CaseState:
+    """How far a reading of `case` is, from its stored `fields` and `meta`; both empty where it isn't begun."""
+    sites = case.sites(scheme)
+    filled = Counter(str(record["site"]) for record in fields)
+    total = 2 * sum(len(site.joint.scales) for site in sites)
+    stage: Stage = "review" if len(fields) == total else "reading"
+    if meta.get("signed"):
+        stage = "signed"
+    elif not regions_complete:
+        stage = "regions"
+    return CaseState(
+        case.id,
+        stage,
+        len(fields),
+        total,
+        float(meta.get("seconds", 0.0)),
+        note,
+        joints=sum(filled[site.key] == 2 * len(site.joint.scales) for site in sites),
+        joints_total=len(sites),
+        flags=len(meta.get("flags", ())),
+    )
 
 
 class Worklist:

@@ -28,7 +28,7 @@ __all__ = [
     "shown_key",
 ]
 
-TAKES_ENTRIES = ("scoring",)
+TAKES_ENTRIES = ("scoring", "second_look")
 """Screens where grades and findings are entered: their keys are taken there."""
 TYPED_INTO = ("worklist",)
 """Screens where characters are text, such as a filter: an action there needs a key without one."""
@@ -76,6 +76,8 @@ _SHOWN = {
     "pagedown": "PgDn",
     "delete": "Del",
     "insert": "Ins",
+    "home": "Home",
+    "end": "End",
 }
 
 
@@ -103,6 +105,15 @@ class Action:
 
 ACTIONS: tuple[Action, ...] = (
     Action("worklist", "enter", "open"),
+    Action("worklist", "tab", "contact_sheet"),
+    Action("worklist", "ctrl+n", "next"),
+    Action("worklist", "up", "up"),
+    Action("worklist", "down", "down"),
+    Action("worklist", "pageup", "page_up"),
+    Action("worklist", "pagedown", "page_down"),
+    Action("worklist", "home", "first"),
+    Action("worklist", "end", "last"),
+    Action("worklist", "backspace", "rub"),
     Action("worklist", "escape", "clear_filter"),
     Action("worklist", "?", "help"),
     Action("worklist", "ctrl+q", "quit"),
@@ -145,10 +156,44 @@ ACTIONS: tuple[Action, ...] = (
     Action("scoring", "o", "overview"),
     Action("scoring", "?", "help"),
     Action("scoring", "escape", "leave"),
+    Action("second_look", "enter", "keep"),
+    Action("second_look", "x", "reasons"),
+    Action("second_look", "left", "back"),
+    Action("second_look", "right", "forward"),
+    Action("second_look", "tab", "next_field"),
+    Action("second_look", "u", "undo"),
+    Action("second_look", "f", "flag"),
+    Action("second_look", "m", "note"),
+    Action("second_look", "z", "zoom"),
+    Action("second_look", "w", "window"),
+    Action("second_look", "?", "help"),
+    Action("second_look", "escape", "leave"),
     Action("overview", "S", "sign"),
     Action("overview", "enter", "go"),
+    Action("overview", "r", "look_again"),
+    Action("overview", "R", "reopen"),
+    Action("overview", "T", "take_over"),
+    Action("overview", "tab", "next_open"),
+    Action("overview", "left", "left"),
+    Action("overview", "right", "right"),
+    Action("overview", "up", "up"),
+    Action("overview", "down", "down"),
     Action("overview", "?", "help"),
     Action("overview", "escape", "leave"),
+    Action("contact", "enter", "open"),
+    Action("contact", "tab", "next_site"),
+    Action("contact", "shift+tab", "previous_site"),
+    Action("contact", "s", "other_side"),
+    Action("contact", "o", "sort"),
+    Action("contact", "z", "zoom"),
+    Action("contact", "left", "left"),
+    Action("contact", "right", "right"),
+    Action("contact", "up", "up"),
+    Action("contact", "down", "down"),
+    Action("contact", "pageup", "page_up"),
+    Action("contact", "pagedown", "page_down"),
+    Action("contact", "?", "help"),
+    Action("contact", "escape", "leave"),
 )
 
 

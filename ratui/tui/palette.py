@@ -10,7 +10,20 @@ import sys
 
 from textual.theme import Theme
 
-__all__ = ["ACCENT", "ALARM", "BRIGHT", "HEADING", "KEY", "NOTE", "PLAIN", "QUIET", "THEME", "WAITING", "has_colours"]
+__all__ = [
+    "ACCENT",
+    "ALARM",
+    "BRIGHT",
+    "HEADING",
+    "KEY",
+    "NOTE",
+    "PLAIN",
+    "QUIET",
+    "SELECTED",
+    "THEME",
+    "WAITING",
+    "has_colours",
+]
 
 _ACCENT, _WAITING, _QUIET, _PLAIN, _ALARM = "#8fb8d8", "#e0b050", "#8a8a8a", "#c8c8c8", "#ffffff"
 
@@ -29,6 +42,8 @@ WAITING = f"bold {_WAITING} on black reverse"
 """The one field that waits for an answer: a block, with and without colour."""
 NOTE = f"bold {_WAITING}"
 """A word to the rater: why a key does nothing here, what it asks."""
+SELECTED = "bold white on #24506e"
+"""The selected row of a list; a mark before it says so too."""
 ALARM = f"bold {_ALARM} on black reverse"
 """What must not be overlooked: an entry that is not on the disk."""
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from rich.text import Text
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Static
 from textual.worker import WorkerCancelled
@@ -17,6 +18,7 @@ from ratui.tui import RatuiApp
 from ratui.tui.palette import KEY
 from ratui.tui.settings import Settings
 from ratui.tui.tour import Tour
+from ratui.tui.widgets.row_list import RowList
 
 
 @asynccontextmanager
@@ -47,6 +49,15 @@ async def _pressed(app: RatuiApp, press: Callable[..., Awaitable[None]], *keys: 
     await app.keyboard.idle()
 
 
+async def type_ahead(pilot: Pilot[None], *keys: str) -> None:
+    """Presses `keys` all at once, before anything that the first of them sets off is on the screen."""
+    app = pilot.app
+    assert isinstance(app, RatuiApp)
+    for key in keys:
+        app.keyboard.typed(Key(key, key if len(key) == 1 else None))
+    await app.keyboard.idle()
+
+
 async def settle(pilot: Pilot[None]) -> None:
     """Waits until keys are worked off, films drawn or overtaken, and messages handled."""
     if isinstance(pilot.app, RatuiApp):
@@ -74,3 +85,10 @@ def cells(pilot: Pilot[None]) -> str:
     return "\n".join(
         "".join(segment.text for segment in strip).rstrip() for strip in pilot.app.screen._compositor.render_strips()
     )
+
+
+def rows(pilot: Pilot[None]) -> list[str]:
+    """The lines of the worklist that are seen, top to bottom."""
+    seen = pilot.app.screen.query_one(RowList)
+    lines = ["".join(segment.text for segment in seen.render_line(y)).rstrip() for y in range(seen.size.height)]
+    return [line for line in lines if line]

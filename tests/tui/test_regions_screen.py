@@ -247,7 +247,9 @@ async def test_films_can_be_gone_through_and_back(tmp_path: Path) -> None:
 
 class TestSeen:
     @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-    async def test_the_current_name_and_its_state_are_on_the_screen(self, tmp_path: Path, size: tuple[int, int]) -> None:
+    async def test_the_current_name_and_its_state_are_on_the_screen(
+        self, tmp_path: Path, size: tuple[int, int]
+    ) -> None:
         phantom = phantom_case(tmp_path, scheme="mtss-hands")
         true_first_film(phantom)
         async with reading_as(phantom.study, "anna", size=size) as pilot:

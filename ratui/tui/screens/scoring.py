@@ -6,6 +6,7 @@ films, the other screens and the disk.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from rich.text import Text
@@ -19,12 +20,15 @@ from ratui.errors import EntryRefused
 from ratui.reading import Field, LogEntry, Reading
 from ratui.study import Case, ReadingSession
 from ratui.tui import text as texts
+from ratui.tui.actions import shown_key
 from ratui.tui.conversation import Conversation
 from ratui.tui.hand_map import hand_map
 from ratui.tui.joint_views import CaseFilms, case_films
 from ratui.tui.keeping import Keeper, now
 from ratui.tui.palette import ALARM, NOTE, QUIET
+from ratui.tui.review import Review
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.overview import LOOK_AGAIN, SIGN, OverviewScreen
 from ratui.tui.screens.scoring_text import head_text, keys_lines, line_text, status_text
 from ratui.tui.widgets.joint_films import JointFilms
 
@@ -37,7 +41,8 @@ _MAP_FROM, _MAP_WIDTH = 104, 30
 
 
 class ScoringScreen(KeyScreen):
-    """Scores one case. `held` closes with the screen, and with it the reading's lock."""
+    """Scores one case, from where it was left or from `site` on. `held` closes with the screen, and with it the
+    reading's lock."""
 
     NAME = "scoring"
     GUIDED = True
@@ -47,14 +52,16 @@ class ScoringScreen(KeyScreen):
     ScoringScreen #keys { height: 4; }
     """
 
-    def __init__(self, case: Case, session: ReadingSession, held: ExitStack) -> None:
+    def __init__(self, case: Case, session: ReadingSession, held: ExitStack, *, site: str = "") -> None:
         super().__init__()
         self._case = case
+        self._site = site
         self._held = held
         self._keeper = Keeper(session)
         self._notice = session.notice
         self._films: CaseFilms | None = None
         self._talk: Conversation | None = None
+        self._review = Review()
         self._warned = False
         self._said = ""
 
@@ -112,8 +119,10 @@ class ScoringScreen(KeyScreen):
         if self._talk is None:
             self._talk = Conversation(self._keeper, self.ratui.keymap, self.t)
             self._said = self._said or self._notice
+            if self._site in self.reading.site_keys:
+                self._talk.visit(self._site)
         self._draw()
-        if not self.reading.open_fields:
+        if not self.reading.open_fields and not self._site:
             self._finish()
 
     def _correct_regions(self) -> None:
@@ -128,8 +137,13 @@ class ScoringScreen(KeyScreen):
             self.dismiss()
 
     def _finish(self) -> None:
-        """Every field is filled: what comes next comes by itself, so nothing typed for a field may reach it."""
-        self.ratui.keyboard.guard(self._enters, self._typed_ahead)
+        """Every field is filled: once more through what deserves it, then the overview."""
+        if not self._look_again(self._review.pending(self.reading)):
+            self._overview_comes()
+
+    def _overview_comes(self) -> None:
+        """Shows the overview unasked: so nothing that was typed before anybody can have seen it counts there."""
+        self.ratui.keyboard.guard(lambda name: self._enters(name) or self._answers(name, "overview"), self._typed_ahead)
         self.do_overview()
 
     def _enters(self, name: str) -> bool:
@@ -138,9 +152,14 @@ class ScoringScreen(KeyScreen):
         commands = {self.ratui.keymap.key(f"scoring.{action}") for action in ("normal", "same", "reasons")}
         return name.isdecimal() or name in findings or name in commands
 
+    def _answers(self, name: str, screen: str) -> bool:
+        """Whether the key `name` signs, keeps or opens something on `screen`."""
+        action = self.ratui.keymap.find(screen, name)
+        return action is not None and action.name in ("sign", "keep", "go")
+
     def _typed_ahead(self, name: str) -> None:
         if isinstance(self.app.screen, KeyScreen):
-            self.app.screen.say(self.t("scoring.typed_ahead", keys=name))
+            self.app.screen.say(self.t("scoring.typed_ahead", keys=shown_key(name)))
 
     # Keys.
 
@@ -251,19 +270,44 @@ class ScoringScreen(KeyScreen):
     def do_regions(self) -> None:
         self._correct_regions()
 
-    def do_overview(self) -> None:
-        from ratui.tui.screens.overview import OverviewScreen
+    def _look_again(self, looks: Sequence[rd.Look]) -> bool:
+        """Begins the second look at `looks`; False where there is nothing to look at."""
+        from ratui.tui.screens.second_look import SecondLookScreen
 
-        site = self.talk.site
-        self.app.push_screen(OverviewScreen(self.reading, site=site, writable=True), self._overview_done)
+        if not looks or self._films is None:
+            return False
+        self.ratui.keyboard.guard(
+            lambda name: self._enters(name) or self._answers(name, "second_look"), self._typed_ahead
+        )
+        screen = SecondLookScreen(self._films, self.reading, looks, keeper=self._keeper, review=self._review)
+        self.app.push_screen(screen, self._looked_again)
+        return True
+
+    def _looked_again(self, site: str | None) -> None:
+        """After the second look: at `site` the rater left it, None where it is done."""
+        if site is None:
+            self._overview_comes()
+        else:
+            self.talk.visit(site)
+            self._draw()
+
+    def do_overview(self) -> None:
+        reading = self.reading
+        pending = len(self._review.pending(reading)) if reading.complete else 0
+        screen = OverviewScreen(reading, site=self.talk.site, writable=True, pending=pending)
+        self.app.push_screen(screen, self._overview_done)
 
     def _overview_done(self, result: object) -> None:
-        if result == "sign":
+        if result == SIGN:
             before = self.reading
             if self._keeper.keep(rd.sign(before, at=now())):
                 self.dismiss(self.t("scoring.signed", case=self._case.id))
                 return
             self._keeper.reading = before
+        elif result == LOOK_AGAIN:
+            if self._look_again(self._review.pending(self.reading) or rd.second_look(self.reading)):
+                return
+            self.do_overview()
         elif isinstance(result, str) and result:
             self.talk.visit(result)
         self._draw()

@@ -1,187 +1,388 @@
-"""The rater's cases: which are done, which wait, and where each was left. It shows nothing of other raters."""
+"""All cases of the study and how far they are; the next one is selected already, and one key opens it where it was left.
+
+Cases stand in the order of their names, which are drawn: nothing here tells, or is sorted by, the order of time points.
+"""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.events import Key
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
+from textual.worker import get_current_worker
 
-from ratui.errors import RatuiError, StoreError, clean
-from ratui.study import CaseState, Stage
+from ratui import reading as rd
+from ratui.errors import RatuiError, clean
+from ratui.study import CaseState, Held
+from ratui.tui import workload
 from ratui.tui.actions import key_name
+from ratui.tui.palette import KEY, PLAIN, QUIET, SELECTED
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.overview import TAKE_OVER, OverviewScreen, Reopen
+from ratui.tui.widgets.row_list import RowList
 
 __all__ = ["WorklistScreen"]
 
-_STATE: dict[Stage, str] = {
-    "unreadable": "can't be read",
-    "regions": "regions",
-    "reading": "reading",
-    "review": "to sign",
-    "signed": "signed",
-}
+_FIRST = 60
+"""How many cases are looked at before the list is shown: a screenful. The index of all others may have to be made first."""
+_BAR = 12
 
 
 class WorklistScreen(KeyScreen):
-    """One line a case; the next unfinished one is selected. Typing filters."""
+    """One line a case. Typing filters; the case to do next is selected."""
 
     NAME = "worklist"
 
     def __init__(self) -> None:
         super().__init__()
-        self._filter = ""
+        self._typed = ""
         self._states: list[CaseState] = []
+        self._searched: list[str] = []
+        self._shown: list[int] = []
+        self._total = 0
+        self._loaded = False
+        self._name_width = 6
+        self._place: int | None = None
+        self._moved = False
+        self._enter_waits = False
+        self._opened = ""
+        self._sheet_site = ""
 
     def compose(self) -> ComposeResult:
         yield Static(id="head", classes="line title", markup=False)
-        yield DataTable(cursor_type="row", zebra_stripes=False)
+        yield Static(id="heads", classes="line title", markup=False)
+        yield RowList(self._row)
         yield Static(id="message", classes="message", markup=False)
-        yield Static(id="foot", classes="line", markup=False)
-        yield Static("Enter open   type to filter   ? help   Ctrl-Q quit", classes="line title", markup=False)
+        yield Static(id="progress", classes="line", markup=False)
+        yield Static(id="keys", classes="line title", markup=False)
 
     def on_mount(self) -> None:
-        self.refill()
+        self._load()
 
     def refill(self) -> None:
-        table = self.query_one(DataTable)
-        table.add_column("case", width=12)
-        table.add_column("state", width=14)
-        table.add_column("fields", width=24)
-        table.add_column("minutes", width=8)
-        table.add_column("", key="note")
-        table.focus()
-        self._reload()
+        self._searched = [workload.searched(self.t, state) for state in self._states]
+        self._show(self._place)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        if self._states:
-            self._reload()
+        if self._opened:
+            self._look_again(self._opened)
+            self._opened = ""
+
+    def on_resize(self) -> None:
+        self._describe()
 
     def say(self, text: str) -> None:
-        self.query_one("#message", Static).update(text)
+        self.query_one("#message", Static).update(f" {text}" if text else "")
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        event.stop()
-        self.do_open()
+    # The states of the cases.
+
+    def _load(self) -> None:
+        """Looks at all cases beside the screen, which shows each batch as it comes."""
+        cases = self.ratui.study.cases()
+        self._states, self._searched, self._total = [], [], len(cases)
+        self._name_width = min(max((len(case) for case in cases), default=6), 24)
+        self._show()
+        self._look(cases, _FIRST)
+
+    def _look(self, cases: tuple[str, ...], first: int) -> None:
+        self.run_worker(lambda: self._look_at(cases, first), thread=True, exclusive=True, group="states")
+
+    def _look_at(self, cases: tuple[str, ...], first: int) -> None:
+        """In a thread: how far the `first` cases are, then all, as the index has it."""
+        worker, study, rater = get_current_worker(), self.ratui.study, self.ratui.rater
+        states = [self._state(case) for case in cases[:first]]
+        if len(states) < len(cases):
+            if states and not worker.is_cancelled:
+                self.app.call_from_thread(self._arrived, states, False)
+            states = list(study.states(rater))
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._arrived, states, True)
+
+    def _state(self, case: str) -> CaseState:
+        try:
+            return self.ratui.study.state(self.ratui.rater, case)
+        except RatuiError as error:
+            return CaseState(case, "unreadable", 0, 0, 0.0, error.what)
+
+    def _arrived(self, states: list[CaseState], all_of_them: bool) -> None:
+        if not self.is_mounted:
+            return
+        # Until all are known the next case is only the next so far.
+        settled = self._place is not None and (self._moved or self._loaded)
+        here = self._states[self._place].case if settled and self._place is not None else ""
+        self._states = states
+        self._loaded = self._loaded or all_of_them
+        self._total = len(states) if all_of_them else self._total
+        self._searched = [workload.searched(self.t, state) for state in states]
+        self._show(next((place for place, state in enumerate(states) if state.case == here), None))
+        if self._loaded and self._enter_waits:
+            self._enter_waits = False
+            self.do_open()
+
+    def _look_again(self, case: str) -> None:
+        """After a visit to `case`: its line anew and, once it is signed, on to the next."""
+        place = next((place for place, state in enumerate(self._states) if state.case == case), None)
+        if place is None:
+            return
+        before, now = self._states[place], self._state(case)
+        self._states[place] = now
+        self._searched[place] = workload.searched(self.t, now)
+        if workload.is_open(before) and now.stage == "signed":
+            place = workload.next_case(self._states, after=place) or 0
+        self._show(place)
+        # Others may have set regions meanwhile.
+        self._look(self.ratui.study.cases(), 0)
+
+    # Keys.
+
+    def possible(self, name: str) -> bool:
+        match name:
+            case "clear_filter" | "rub":
+                return bool(self._typed)
+            case "contact_sheet":
+                return any(state.done for state in self._states)
+            case "next":
+                return any(workload.is_open(state) for state in self._states)
+        return True
+
+    @property
+    def asking(self) -> bool:
+        return bool(self._typed)
 
     def on_key(self, event: Key) -> None:
         name = key_name(event.character, event.key)
-        if name != "?" and len(name) == 1 and name.isprintable():
+        if self.ratui.keymap.find(self.NAME, name) is None and (len(name) == 1 or name == "space"):
             event.stop()
-            self._set_filter(self._filter + name)
-        elif name == "backspace":
-            event.stop()
-            self._set_filter(self._filter[:-1])
-        elif name != "enter":  # the table turns Enter into a selected row
+            self._filter(self._typed + (" " if name == "space" else name))
+        else:
             super().on_key(event)
 
-    def do_open(self) -> None:
-        """Opens the case under the cursor."""
-        table = self.query_one(DataTable)
-        shown = self._shown()
-        if shown:
-            self.open_case(shown[table.cursor_row].case)
+    def _filter(self, typed: str) -> None:
+        self.say("")
+        self._typed = typed.lstrip()
+        self._show(self._place)
+        if not self._shown and self._typed:
+            self.say(self.t("worklist.none_match", key=self.ratui.keymap.shown("worklist.clear_filter")))
+
+    def do_rub(self) -> None:
+        self._filter(self._typed[:-1])
 
     def do_clear_filter(self) -> None:
-        self._set_filter("")
+        self._filter("")
+
+    def do_up(self) -> None:
+        self._step(-1)
+
+    def do_down(self) -> None:
+        self._step(1)
+
+    def do_page_up(self) -> None:
+        self._step(-self.query_one(RowList).page)
+
+    def do_page_down(self) -> None:
+        self._step(self.query_one(RowList).page)
+
+    def do_first(self) -> None:
+        self._step(-len(self._shown))
+
+    def do_last(self) -> None:
+        self._step(len(self._shown))
+
+    def do_next(self) -> None:
+        """To the case to do next, behind the selected one."""
+        following = workload.next_case(self._states, after=self._place)
+        if following is not None:
+            self._typed = self._typed if following in self._shown else ""
+            self._moved = True
+            self._show(following)
 
     def do_quit(self) -> None:
         self.app.exit()
 
-    def open_case(self, case: str) -> None:
-        """Opens `case` where it was left: regions, the very field, or the overview."""
-        from ratui.tui.screens.overview import OverviewScreen
-        from ratui.tui.screens.scoring import ScoringScreen
+    def do_open(self) -> None:
+        """Opens the selected case; a key typed before all cases were looked at waits until the next one is known."""
+        if not self._loaded and not self._moved:
+            self._enter_waits = True
+            return
+        if self._place is not None:
+            self.open_case(self._states[self._place].case)
 
+    def do_contact_sheet(self) -> None:
+        """One joint over all cases that the rater has read."""
+        from ratui.tui.screens.contact_sheet import ContactSheetScreen
+
+        if self._loaded and not any(state.done for state in self._states):
+            self.say(self.t("worklist.nothing_read"))
+            return
+        self.app.push_screen(ContactSheetScreen(self.open_case, self._sheet_site), self._sheet_closed)
+
+    def _sheet_closed(self, site: object) -> None:
+        self._sheet_site = str(site or "")
+
+    def on_row_list_picked(self, event: RowList.Picked) -> None:
+        self._moved = True
+        self._place = self._shown[event.row]
+        if event.again:
+            self.do_open()
+
+    def _step(self, by: int) -> None:
+        if self._shown:
+            rows = self.query_one(RowList)
+            self._moved = True
+            rows.select(rows.cursor + by)
+            self._place = self._shown[rows.cursor]
+        self.say("")
+
+    # Opening.
+
+    def open_case(self, case: str, site: str = "") -> None:
+        """Opens `case` where it was left, or at `site`: regions, the very field, or what was signed."""
+        self._opened = case
+        self.say("")
         study, rater = self.ratui.study, self.ratui.rater
         try:
             state = study.state(rater, case)
             if state.stage == "unreadable":
-                self.say(f"{case} can't be read: {state.note}")
+                self.say(self.t("worklist.unreadable", case=case, why=state.note))
                 return
             if state.stage == "signed":
-                reading = study.reading(rater, case)
-                assert reading is not None
-                self.app.push_screen(OverviewScreen(reading))
+                self._look_only(case, site)
                 return
-            self.say("")
-            held = ExitStack()
-            try:
-                session = held.enter_context(study.open_reading(rater, case))
-            except StoreError as error:
-                # A second session may look, not write.
-                self.say(str(error))
-                reading = study.reading(rater, case)
-                if reading is not None:
-                    self.app.push_screen(OverviewScreen(reading))
-                return
-            self.app.push_screen(ScoringScreen(study.case(case), session, held), self._left)
+            self._read(case, site)
         except RatuiError as error:
             self.say(str(error))
+
+    def _read(self, case: str, site: str = "", *, take_over: bool = False) -> None:
+        """Opens `case` for entries; where it is open elsewhere it may be looked at. Raises RatuiError."""
+        from ratui.tui.screens.scoring import ScoringScreen
+
+        study, held = self.ratui.study, ExitStack()
+        try:
+            session = held.enter_context(study.open_reading(self.ratui.rater, case, take_over=take_over))
+        except Held as error:
+            self.say(str(error))
+            self._look_only(case, site, error)
+            return
+        self.app.push_screen(ScoringScreen(study.case(case), session, held, site=site), self._left)
+
+    def _look_only(self, case: str, site: str = "", held: Held | None = None) -> None:
+        """Shows what was read of `case`, to look at only: at `site` where one is given, else as a whole."""
+        from ratui.tui.screens.second_look import SecondLookScreen
+
+        reading = self.ratui.study.reading(self.ratui.rater, case)
+        if reading is None:
+            return
+        if site in reading.site_keys:
+            self.app.push_screen(SecondLookScreen.to_look_at(self.ratui.study, reading, site))
+        else:
+            self.app.push_screen(OverviewScreen(reading, held=held), lambda result: self._looked(case, result))
+
+    def _looked(self, case: str, result: object) -> None:
+        try:
+            if isinstance(result, Reopen):
+                self._reopen(case, result.why)
+            elif result == TAKE_OVER:
+                self._opened = case
+                self._read(case, take_over=True)
+        except RatuiError as error:
+            self.say(str(error))
+
+    def _reopen(self, case: str, why: str) -> None:
+        """Opens a signed reading again, with the reason in its log, and goes on reading it. Raises RatuiError."""
+        with self.ratui.study.open_reading(self.ratui.rater, case) as session:
+            session.save(rd.reopen(session.reading, why, at=datetime.now(UTC)))
+        self._look_again(case)
+        self._opened = case
+        self._read(case)
 
     def _left(self, result: object) -> None:
         if isinstance(result, str):
             self.say(result)
 
-    def _set_filter(self, text: str) -> None:
-        self._filter = text
-        self._fill()
+    # What is shown.
 
-    def _shown(self) -> list[CaseState]:
-        wanted = self._filter.casefold()
-        return [s for s in self._states if wanted in s.case.casefold() or wanted in _STATE[s.stage]]
-
-    def _reload(self) -> None:
-        study, rater = self.ratui.study, self.ratui.rater
-        states = []
-        for case in study.cases():
-            try:
-                states.append(study.state(rater, case))
-            except RatuiError as error:
-                states.append(CaseState(case, "unreadable", 0, 0, 0.0, error.what))
-        self._states = states
-        self._fill()
-
-    def _fill(self) -> None:
-        table = self.query_one(DataTable)
-        before = self._shown_case(table)
-        table.clear()
-        shown = self._shown()
-        for state in shown:
-            style = "#707070" if state.stage in ("signed", "unreadable") else "white"
-            done = state.done / state.total if state.total else 0.0
-            bar = "▓" * round(12 * done) + "░" * (12 - round(12 * done))
-            fields = f"{bar} {state.done}/{state.total}" if state.total else ""
-            minutes = f"{state.seconds / 60:.1f}" if state.seconds else ""
-            row = (state.case, _STATE[state.stage], fields, minutes, clean(state.note, 120))
-            table.add_row(*(Text(cell, style) for cell in row), key=state.case)
-        names = [state.case for state in shown]
-        unfinished = [i for i, state in enumerate(shown) if state.stage not in ("signed", "unreadable")]
-        begun = [i for i in unfinished if shown[i].done]
-        if before in names and shown[names.index(before)].stage not in ("signed", "unreadable"):
-            selected = names.index(before)
-        else:
-            selected = (begun or unfinished or [0])[0]
-        if shown:
-            table.move_cursor(row=selected)
+    def _show(self, wanted: int | None = None) -> None:
+        """Lists the cases that match, `wanted` selected (a place in the states), or the next one to do."""
+        rows = self.query_one(RowList)
+        self._shown = workload.matching(self._typed, self._searched)
+        if wanted not in self._shown:
+            shown = [self._states[place] for place in self._shown]
+            following = workload.next_case(shown)
+            wanted = self._shown[following or 0] if shown else None
+        self._place = wanted
+        rows.fill(len(self._shown), self._shown.index(wanted) if wanted is not None else 0)
         self._describe()
 
-    def _shown_case(self, table: DataTable[Text]) -> str:
-        if not table.row_count:
-            return ""
-        return str(table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value)
+    def _row(self, row: int, width: int, selected: bool) -> Text:
+        state = self._states[self._shown[row]]
+        style = SELECTED if selected else PLAIN if workload.is_open(state) else QUIET
+        bar = ""
+        if state.joints_total:
+            filled = _BAR * state.joints // state.joints_total
+            bar = f"{'▓' * filled}{'░' * (_BAR - filled)} {state.joints}/{state.joints_total}"
+        cells = [
+            state.case,
+            workload.state_word(self.t, state),
+            bar,
+            f"{state.seconds / 60:>6.1f}" if state.seconds else "",
+            f"⚑ {state.flags}" if state.flags else "",
+        ]
+        return Text(f"{'▸' if selected else ' '}{self._line(cells)}{clean(state.note, 120)}", style, no_wrap=True)
+
+    def _line(self, cells: list[str]) -> str:
+        """`cells` in the widths of the columns."""
+        widths = (self._name_width + 2, 15, _BAR + 9, 9, 7)
+        return "".join(set_cell_size(cell, width) for cell, width in zip(cells, widths, strict=True))
 
     def _describe(self) -> None:
-        study = self.ratui.study
+        t, study = self.t, self.ratui.study
+        names = [t(f"worklist.column_{name}") for name in ("case", "state", "joints", "minutes", "flags")]
+        self.query_one("#heads", Static).update(f" {self._line(names)}")
         head = f" {study.config.title} · {self.ratui.rater}"
-        self.query_one("#head", Static).update(f"{head} · filter: {self._filter}_" if self._filter else head)
-        signed = [state for state in self._states if state.stage == "signed"]
-        remain = [state for state in self._states if state.stage not in ("signed", "unreadable")]
-        foot = f" {len(signed)} signed, {len(remain)} to read"
-        timed = [state.seconds for state in signed if state.seconds]
-        if timed:
-            foot += f", {sum(timed) / len(timed) / 60:.1f} minutes a case so far"
-        self.query_one("#foot", Static).update(foot if self._states else " The study has no films yet: ratui import")
+        if self._typed:
+            head += f" · {t('worklist.filter', typed=self._typed)}"
+            head += f" · {t('worklist.matches', count=len(self._shown), total=self._total)}"
+        self.query_one("#head", Static).update(head)
+        self.query_one("#progress", Static).update(f" {self._progress()}")
+        self.query_one("#keys", Static).update(self._keys())
+
+    def _progress(self) -> str:
+        t = self.t
+        if not self._total:
+            return t("worklist.no_films")
+        if not self._loaded:
+            return t("worklist.loading", count=len(self._states), total=self._total)
+        progress = workload.Progress.of(self._states)
+        if progress.remaining:
+            said = [t("worklist.done", signed=progress.signed, total=progress.total, count=progress.remaining)]
+        else:
+            said = [t("worklist.done_all", count=progress.total)]
+        if progress.case_seconds is not None:
+            said.append(t("worklist.pace", minutes=f"{progress.case_seconds / 60:.1f}"))
+        if progress.remaining and progress.seconds_left is not None:
+            said.append(t("worklist.left", span=self._span(progress.seconds_left)))
+        text = " · ".join(said)
+        room = max(min(self.app.size.width - cell_len(text) - 4, 40), 0)
+        filled = room * progress.signed // max(progress.total, 1)
+        return f"{'▓' * filled}{'░' * (room - filled)} {text}" if room >= 6 else text
+
+    def _span(self, seconds: float) -> str:
+        minutes = max(round(seconds / 60), 1)
+        if minutes < 100:
+            return self.t("worklist.span_minutes", count=minutes)
+        return self.t("worklist.span_hours", count=round(minutes / 60))
+
+    def _keys(self) -> Text:
+        text = Text(no_wrap=True)
+        for action in self.ratui.keymap.of(self.NAME):
+            label = action.label(self.t)
+            if label and self.possible(action.name):
+                text.append(f" {self.ratui.keymap.shown(action.id)}", KEY).append(f" {label}  ", PLAIN)
+            if action.name == "open":
+                text.append(f" {self.t('worklist.type_to_filter')}  ", PLAIN)
+        return text

@@ -1,0 +1,344 @@
+"""Once more through the joints that deserve it, the worst first, before signing: Enter keeps, a number changes.
+
+What deserves it comes from `ratui.reading.second_look`, what a key enters is the `Conversation`'s; neither is decided here,
+and nothing is signed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.events import Resize
+from textual.widgets import Static
+
+from ratui import reading as rd
+from ratui.reading import Field, LogEntry, Look, Reading
+from ratui.study import Study
+from ratui.tui import text as texts
+from ratui.tui.actions import entry_keys
+from ratui.tui.conversation import Conversation
+from ratui.tui.joint_views import CaseFilms, case_films
+from ratui.tui.keeping import Keeper
+from ratui.tui.palette import ACCENT, ALARM, BRIGHT, KEY, NOTE
+from ratui.tui.review import Review, field_to_change, reasons_text
+from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.scoring_text import line_text, status_text
+from ratui.tui.widgets.joint_films import JointFilms
+
+__all__ = ["SecondLookScreen"]
+
+_AHEAD = 3
+_CHANGING = ("keep", "reasons", "flag", "note", "undo", "next_field")
+
+
+class SecondLookScreen(KeyScreen):
+    """Goes through `looks` of `reading`. Without a `keeper`, which saves what is changed, it is to look at only.
+
+    Its result is None when all were kept or changed, or the key of the site at which the rater left.
+    """
+
+    NAME = "second_look"
+    CSS = """
+    SecondLookScreen .edge { width: 1; height: 1fr; }
+    SecondLookScreen #keys { height: 4; }
+    """
+
+    def __init__(
+        self,
+        films: CaseFilms,
+        reading: Reading,
+        looks: Sequence[Look],
+        *,
+        keeper: Keeper | None = None,
+        review: Review | None = None,
+        place: int = 0,
+    ) -> None:
+        super().__init__()
+        self._films = films
+        self._reading = reading
+        self._looks = tuple(looks)
+        self._keeper = keeper
+        self._review = review or Review()
+        self._begun = len(reading.log)
+        self._place = place
+        self._talk: Conversation | None = None
+        self._said = ""
+
+    @classmethod
+    def to_look_at(cls, study: Study, reading: Reading, site: str) -> SecondLookScreen:
+        """All joints of `reading`, `site` first on the screen, nothing to be changed. Raises StudyError."""
+        films = case_films(study, study.case(reading.case), reading.order)
+        special = {look.site: look for look in rd.second_look(reading)}
+        looks = [special.get(each.key, Look(each.key, ())) for each in reading.sites]
+        return cls(films, reading, looks, place=[look.site for look in looks].index(site))
+
+    def compose(self) -> ComposeResult:
+        ratui = self.ratui
+        yield Static(id="head", classes="line", markup=False)
+        yield Static(id="why", classes="line", markup=False)
+        with Horizontal(classes="films"):
+            yield Static(id="edgeL", classes="edge", markup=False)
+            yield JointFilms(ratui.graphics, ratui.frames, ratui.library, id="joint")
+            yield Static(id="edgeR", classes="edge", markup=False)
+        yield Static(id="message", classes="message", markup=False)
+        yield Static(id="keys", classes="keys")
+
+    def on_mount(self) -> None:
+        if self._keeper is not None:
+            self._talk = Conversation(self._keeper, self.ratui.keymap, self.t)
+            self._talk.field = field_to_change(self.reading, self.look)
+        self._draw()
+
+    def refill(self) -> None:
+        if self._talk is not None:
+            self._talk.t = self.t
+        self._draw()
+
+    def on_resize(self, event: Resize) -> None:
+        self.call_after_refresh(self._draw)
+
+    def on_joint_films_failed(self, event: JointFilms.Failed) -> None:
+        self.say(event.why)
+
+    @property
+    def look(self) -> Look:
+        """The joint that is on the screen, and why."""
+        return self._looks[self._place]
+
+    @property
+    def reading(self) -> Reading:
+        """The reading as it stands."""
+        return self._keeper.reading if self._keeper else self._reading
+
+    @property
+    def field(self) -> Field | None:
+        """The field that a number changes; None where there is only something to look at."""
+        return self._talk.field if self._talk else None
+
+    # What help, the list of commands and the tour ask.
+
+    def possible(self, name: str) -> bool:
+        if name in _CHANGING and self._talk is None:
+            return False
+        match name:
+            case "undo":
+                return self._undoable() is not None
+            case "reasons":
+                return self._talk is not None and bool(self._talk.options.reasons)
+            case "back":
+                return self._place > 0
+            case "forward":
+                return self._place + 1 < len(self._looks)
+        return True
+
+    def entries(self) -> tuple[LogEntry, ...]:
+        return self.reading.log
+
+    @property
+    def asking(self) -> bool:
+        return self._talk is not None and self._talk.mode != "entry"
+
+    # Keys.
+
+    def pressed(self, name: str) -> bool:
+        self._said = ""
+        done = self._took(name)
+        if self.is_current:
+            self._draw()
+        return done
+
+    def _took(self, name: str) -> bool:
+        talk = self._talk
+        if talk is None:
+            return super().pressed(name)
+        if talk.mode == "entry":
+            entry = entry_keys(self.reading.scheme, talk.options).get(name)
+            if entry is not None and entry == self.reading.values.get(talk.field):
+                self.do_keep()
+                return True
+        before = self.reading
+        if talk.key(name):
+            if self.reading.values != before.values:
+                self._changed()
+            return True
+        if super().pressed(name):
+            return True
+        if len(name) == 1:
+            talk.refuse(name)
+        return len(name) == 1
+
+    def perform(self, name: str) -> None:
+        super().perform(name)
+        if self.is_current:
+            self._draw()
+
+    def do_keep(self) -> None:
+        """The joint stands as it is; on to the next."""
+        if self._talk is None:
+            self.do_forward()
+        elif not self._asks_for_open():
+            self._review.keep(self.reading, self.look.site)
+            self._on()
+
+    def do_forward(self) -> None:
+        self._go(self._place + 1)
+
+    def do_back(self) -> None:
+        self._go(self._place - 1)
+
+    def do_next_field(self) -> None:
+        if self._talk is not None:
+            self._talk.next_field()
+
+    def do_reasons(self) -> None:
+        if self._talk is not None:
+            self._talk.ask_why()
+
+    def do_flag(self) -> None:
+        if self._talk is not None:
+            self._talk.flag()
+
+    def do_note(self) -> None:
+        if self._talk is not None:
+            self._talk.ask_note()
+
+    def do_undo(self) -> None:
+        """Takes back the last change that was made here, and shows the joint it was made at."""
+        last = self._undoable()
+        if self._talk is None or last is None:
+            self._said = self.t("second_look.nothing_to_undo")
+            return
+        self._talk.undo()
+        field = self._talk.field
+        self._go([look.site for look in self._looks].index(field.site))
+        self._talk.field = field
+
+    def do_zoom(self) -> None:
+        self._joint_films.next_zoom()
+
+    def do_window(self) -> None:
+        self._joint_films.next_window()
+        self._said = self.t(f"scoring.window_{self._joint_films.look.window_name}")
+
+    def do_leave(self) -> None:
+        self.dismiss(self.look.site)
+
+    def _undoable(self) -> LogEntry | None:
+        last = rd.undoable(self.reading)
+        return last if self._talk is not None and last is not None and last.number > self._begun else None
+
+    # Moving about.
+
+    def _changed(self) -> None:
+        """After a change: on to the next joint, unless it has opened other fields of this one."""
+        reading = self.reading
+        if self._asks_for_open():
+            return
+        self._review.keep(reading, self.look.site)
+        last, key = texts.last_entry(self.t, reading, reading.log[-1]), self.ratui.keymap.shown("second_look.undo")
+        self._said = self.t("second_look.changed", change=last, key=key)
+        self._on()
+
+    def _asks_for_open(self) -> bool:
+        """Asks for the first open field of the joint; False where it has none."""
+        opened = [field for field in self.reading.joint_fields(self.look.site) if field not in self.reading.values]
+        if opened and self._talk is not None:
+            self._talk.field = opened[0]
+            self._said = self.t("second_look.still_open", scale=opened[0].scale)
+        return bool(opened)
+
+    def _on(self) -> None:
+        """To the next joint that wasn't kept, from here on round; after the last one the second look is done."""
+        waiting = {look.site for look in self._review.pending(self.reading)}
+        places = range(len(self._looks))
+        turned = (*places[self._place + 1 :], *places[: self._place])
+        following = next((place for place in turned if self._looks[place].site in waiting), None)
+        if following is None:
+            self.dismiss(None)
+        else:
+            self._go(following)
+
+    def _go(self, place: int) -> None:
+        if 0 <= place < len(self._looks) and place != self._place:
+            self._place = place
+            if self._talk is not None:
+                self._talk.field = field_to_change(self.reading, self.look)
+
+    # Drawing.
+
+    @property
+    def _joint_films(self) -> JointFilms:
+        return self.query_one("#joint", JointFilms)
+
+    def say(self, text: str) -> None:
+        self._said = text
+        self._draw_message()
+
+    def _draw(self) -> None:
+        if not self.is_mounted:
+            return
+        t, reading, site = self.t, self.reading, self.reading.site(self.look.site)
+        films, width = self._joint_films, self.app.size.width
+        self.query_one("#head", Static).update(self._head(width))
+        why = Text(f" {reasons_text(t, reading, self._fresh())}", BRIGHT, no_wrap=True, overflow="ellipsis")
+        self.query_one("#why", Static).update(why)
+        for side in ("L", "R"):
+            self.query_one(f"#edge{side}", Static).update(texts.edge_text(side, site.side, self.app.size.height))
+        for place, time in enumerate(reading.order):
+            record = self._films.record(site.key, place)
+            title = texts.side_title(t, reading.order, place, reading.blinded, record.day if record else None)
+            if record is None:
+                title += f" · {t('text.not_on_film')}"
+            asked = self._talk is not None and self._talk.field.time == time
+            films.title(place, texts.title_text(title, asked))
+            talk = self._talk
+            films.line(place, line_text(t, talk, time) if talk else texts.fields_line(t, reading, site.key, time, None))
+        ahead = [look.site for look in self._looks[self._place + 1 : self._place + 1 + _AHEAD]]
+        films.show(self._films, site.key, ahead)
+        self._draw_message()
+        self.query_one("#keys", Static).update(self._keys(width))
+
+    def _draw_message(self) -> None:
+        refusal = self._keeper.refusal if self._keeper else ""
+        if refusal:
+            text = Text(f" {self.t('scoring.not_saved', why=refusal)}", ALARM)
+        elif self._talk is not None and not self._said:
+            typing = self._talk.mode == "note"
+            text = status_text(self.t, self._talk) if typing else Text(f" {self._talk.told}", NOTE)
+        else:
+            text = Text(f" {self._said}", NOTE)
+        self.query_one("#message", Static).update(text)
+
+    def _head(self, width: int) -> Text:
+        """The joint where its hand is, as while scoring; how far the second look is at the other end."""
+        reading = self.reading
+        site = reading.site(self.look.site)
+        name = Text(f" {site.side} ", f"{BRIGHT} reverse")
+        name.append(f" {texts.site_title(self.t, reading.scheme, site)} ", BRIGHT)
+        which = "second_look.place" if self._keeper else "second_look.looking"
+        progress = self.t(which, number=self._place + 1, total=len(self._looks))
+        far = Text(f" {reading.case} · {progress} ", ACCENT)
+        return texts.ends(name, far, width) if site.side == "L" else texts.ends(far, name, width)
+
+    def _fresh(self) -> Look:
+        """Why the joint is looked at as it stands now: a change may have taken a reason away."""
+        now = {look.site: look for look in rd.second_look(self.reading)}
+        return now.get(self.look.site, Look(self.look.site, ()))
+
+    def _keys(self, width: int) -> Text:
+        t, scheme, keymap = self.t, self.reading.scheme, self.ratui.keymap
+        options = self._talk.options if self._talk else rd.Options()
+        if self._talk is not None and self._talk.mode == "reasons":
+            return texts.reasons_text(t, scheme, options, width, rows=2)
+        if self._talk is not None and self._talk.mode == "note":
+            return Text(f" {t('scoring.line_keys')}", KEY)
+        commands = [
+            (keymap.shown(action.id), label)
+            for action in keymap.of(self.NAME)
+            if (label := action.label(t)) and self.possible(action.name)
+        ]
+        reasons_key = keymap.shown("second_look.reasons")
+        return texts.keys_text(t, scheme, options, commands, width, rows=2, reasons_key=reasons_key)

@@ -1,0 +1,36 @@
+"""One case on a contact sheet: both time points of a joint in one picture, and a line beneath. It chooses nothing itself."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from ratui.terminal import Display, FrameCache
+from ratui.tui.widgets.film_view import FilmView
+
+__all__ = ["ContactCell"]
+
+
+class ContactCell(Vertical):
+    """A picture of `size` characters (width, height) and the line below it."""
+
+    DEFAULT_CSS = """
+    ContactCell Static { height: 1; }
+    """
+
+    def __init__(self, display: Display, frames: FrameCache, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.view = FilmView(display, frames)
+        self._caption = Static(markup=False)
+        self.view.styles.width, self.view.styles.height = size[0], size[1]
+        self.styles.width, self.styles.height = size[0] + 2, size[1] + 1
+
+    def compose(self) -> ComposeResult:
+        yield self.view
+        yield self._caption
+
+    def caption(self, text: Text) -> None:
+        """What stands below the picture."""
+        self._caption.update(text)

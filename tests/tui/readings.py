@@ -1,0 +1,54 @@
+"""Readings made without a screen, for tests of the screens that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from ratui.reading import Entry, Field, Graded, Reading, enter, flag, next_open, note, sign
+from ratui.study import Study
+
+AT = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)
+
+
+def filled(
+    reading: Reading,
+    special: Mapping[Field, Entry] | None = None,
+    *,
+    flags: tuple[str, ...] = (),
+    notes: Mapping[str, str] | None = None,
+    joints: int | None = None,
+) -> Reading:
+    """`reading` with `special` entered and 0 everywhere else, as far as the first `joints` of it."""
+    for field, entry in (special or {}).items():
+        reading = enter(reading, field, entry, at=AT, key="?")
+    wanted = {site.key for site in reading.sites[:joints]}
+    for field in reading.fields:
+        if field.site in wanted and field not in reading.values:
+            reading = enter(reading, field, Graded(0), at=AT, key="0")
+    for site in flags:
+        reading = flag(reading, site, at=AT, key="f")
+    for site, text in (notes or {}).items():
+        reading = note(reading, site, text, at=AT, key="N")
+    return reading
+
+
+def store(
+    study: Study,
+    case: str,
+    special: Mapping[Field, Entry] | None = None,
+    *,
+    rater: str = "anna",
+    signed: bool = False,
+    seconds: float = 120.0,
+    flags: tuple[str, ...] = (),
+    notes: Mapping[str, str] | None = None,
+    joints: int | None = None,
+) -> Reading:
+    """Stores what `filled` makes as the reading of `case` by `rater`."""
+    with study.open_reading(rater, case) as session:
+        reading = filled(session.reading, special, flags=flags, notes=notes, joints=joints)
+        assert joints is not None or next_open(reading) is None
+        reading = sign(reading, at=AT) if signed else reading
+        session.save(reading, seconds=seconds)
+    return reading

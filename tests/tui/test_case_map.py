@@ -1,0 +1,158 @@
+"""The map of a reading: joints where they lie, what stands out, and nothing that tells a blinded order."""
+
+from dataclasses import replace
+
+import pytest
+from rich.text import Text
+
+from ratui.reading import Entry, Field, Found, Graded, NotAssessable, enter, flag, note, start
+from ratui.scheme import load_scheme, parse_scheme
+from ratui.tui.case_map import CaseMap, map_rows, missing_text, totals_lines
+from ratui.tui.messages import Messages
+from tests.strategies import TINY_TOML
+from tests.tui.readings import filled
+
+T = Messages("en")
+MTSS = load_scheme("mtss")
+EMPTY = start(MTSS, "C", "anna", MTSS.sites)
+FINGERS = load_scheme("fingers")
+
+
+def drawn(reading: object, width: int = 80, here: str = "L.MCP2", language: str = "en") -> list[str]:
+    lines, _ = CaseMap(Messages(language), reading).lines(width, here)  # type: ignore[arg-type]
+    return [line.plain for line in lines]
+
+
+def column(line: str, name: str, after: int = 0) -> int:
+    return line.index(name, after)
+
+
+class TestTheArrangement:
+    def test_groups_are_rows_from_the_fingertips_to_the_wrist_then_the_feet(self) -> None:
+        rows = [[joint.id for joint in row.left_hand] for row in map_rows(EMPTY)]
+        assert rows[:2] == [["PIP5", "PIP4", "PIP3", "PIP2", "IP1"], ["MCP5", "MCP4", "MCP3", "MCP2", "MCP1"]]
+        assert sorted([*rows[2], *rows[3]]) == sorted(j.id for j in MTSS.joints if j.group == "wrist")
+        assert rows[4:] == [["FIP1"], ["MTP5", "MTP4", "MTP3", "MTP2", "MTP1"]]
+
+    def test_thumbs_face_each_other_as_on_the_films(self) -> None:
+        names = next(line for line in drawn(EMPTY) if "PIP5" in line)
+        assert names.split() == ["PIP5", "PIP4", "PIP3", "PIP2", "IP1", "IP1", "PIP2", "PIP3", "PIP4", "PIP5"]
+
+    @pytest.mark.parametrize("width", [80, 120, 200])
+    @pytest.mark.parametrize("language", ["en", "ja"])
+    def test_it_fits(self, width: int, language: str) -> None:
+        lines, _ = CaseMap(Messages(language), EMPTY).lines(width, "L.MCP2")
+        assert all(line.cell_len <= width for line in lines)
+
+    def test_a_value_stands_under_its_joint(self) -> None:
+        reading = enter(enter(EMPTY, Field("R.PIP4", "ERO", 0), Graded(2)), Field("R.PIP4", "ERO", 1), Graded(5))
+        lines = drawn(reading)
+        place = next(i for i, line in enumerate(lines) if "PIP4" in line)
+        assert lines[place + 1].index("2→5") == lines[place].rindex("PIP4")
+
+    def test_a_scheme_without_groups_or_template_is_drawn_too(self) -> None:
+        scheme = parse_scheme(TINY_TOML, "tiny.toml")
+        assert drawn(start(scheme, "C", "anna", scheme.sites), here="L.IP1")
+
+    def test_a_case_of_one_hand_shows_one(self) -> None:
+        sites = [site for site in FINGERS.sites if site.side == "R"]
+        lines = drawn(start(FINGERS, "C", "anna", sites), here="R.IP1")
+        assert "RIGHT hand" in lines[0]
+        assert "LEFT" not in lines[0]
+
+
+class TestWhatStandsOut:
+    def test_open_not_assessable_and_findings_each_have_a_sign(self) -> None:
+        special: dict[Field, Entry] = {
+            Field("L.MCP2", "ERO", 0): NotAssessable("replaced"),
+            Field("L.MCP3", "ERO", 0): Found("ankylosis"),
+        }
+        reading = EMPTY
+        for field, entry in special.items():
+            reading = enter(reading, field, entry)
+        lines = drawn(reading)
+        place = next(i for i, line in enumerate(lines) if "MCP3" in line)
+        assert "–→·" in lines[place + 1]
+        assert "5a→·" in lines[place + 1]
+        assert "4a→·" in lines[place + 2]
+
+    def test_flags_and_notes_are_beside_the_name(self) -> None:
+        reading = note(flag(EMPTY, "L.MCP2"), "R.MCP3", "osteophyte?")
+        text = "\n".join(drawn(reading, here="L.IP1"))
+        assert "MCP2⚑" in text
+        assert "MCP3✎" in text
+
+    def test_the_joint_under_the_cursor_is_marked_without_colour(self) -> None:
+        assert sum(line.count("▸") for line in drawn(EMPTY)) == 1
+        assert "▸MCP2" in "\n".join(drawn(EMPTY))
+
+    def test_ten_points_and_a_finding_still_fit(self) -> None:
+        reading = enter(EMPTY, Field("L.MTP2", "ERO", 0), Found("ankylosis"))
+        reading = enter(reading, Field("L.MTP2", "ERO", 1), Found("ankylosis"))
+        lines = drawn(reading)
+        place = next(i for i, line in enumerate(lines) if "MTP2" in line)
+        assert "10→10" in lines[place + 1]
+        assert lines[place + 1].count("·→·") == 9, "the neighbours are where they were"
+
+
+class TestMovingAbout:
+    def test_right_crosses_from_one_hand_to_the_other(self) -> None:
+        assert CaseMap(T, EMPTY).beside("L.IP1", 1, 0) == "R.IP1"
+        assert CaseMap(T, EMPTY).beside("R.PIP5", 1, 0) == "R.PIP5"
+
+    def test_down_stays_on_the_side_and_near_the_finger(self) -> None:
+        assert CaseMap(T, EMPTY).beside("R.PIP2", 0, 1) == "R.MCP2"
+        assert CaseMap(T, EMPTY).beside("L.PIP5", 0, -1) == "L.PIP5"
+
+    def test_every_joint_can_be_reached(self) -> None:
+        chart = CaseMap(T, EMPTY)
+        seen, todo = {"L.IP1"}, ["L.IP1"]
+        while todo:
+            here = todo.pop()
+            for step in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                there = chart.beside(here, *step)
+                if there not in seen:
+                    seen.add(there)
+                    todo.append(there)
+        assert seen == EMPTY.site_keys
+
+
+class TestTotals:
+    def test_they_add_up_and_say_what_they_may_reach(self) -> None:
+        reading = filled(start(FINGERS, "C", "anna", FINGERS.sites), {Field("L.MCP2", "ERO", 1): Graded(3)})
+        lines = [line.plain.split() for line in totals_lines(T, reading)]
+        assert lines[0][:3] == ["earlier", "later", "change"]
+        assert ["ERO", "0", "3", "+3", "100"] in lines
+        assert ["total", "0", "3", "+3", "172"] in lines
+
+    def test_what_is_missing_is_named_as_far_as_it_fits(self) -> None:
+        reading = filled(start(FINGERS, "C", "anna", FINGERS.sites), joints=18)
+        assert missing_text(T, reading, 80) == "8 fields are open: RIGHT MCP4, RIGHT MCP5"
+        assert "RIGHT MCP4 and 1 more" in missing_text(T, reading, 40)
+        assert missing_text(T, reading, 20) == "8 fields are open"
+        assert missing_text(T, filled(reading), 80) == ""
+
+
+class TestBlinded:
+    def test_swapping_the_time_points_changes_nothing_that_is_seen(self) -> None:
+        """The same entries at the same places of the screen, whichever time point stands there."""
+        seen = []
+        for order in ((0, 1), (1, 0)):
+            reading = start(FINGERS, "C", "anna", FINGERS.sites, order=order, blinded=True)
+            left, right = (Field("L.MCP2", "ERO", time) for time in order)
+            reading = filled(reading, {left: Graded(4), right: Graded(1)})
+            lines, _ = CaseMap(T, reading).lines(80, "L.MCP2")
+            seen.append([*lines, *totals_lines(T, reading)])
+        assert [_styled(line) for line in seen[0]] == [_styled(line) for line in seen[1]]
+        text = "\n".join(line.plain for line in seen[0])
+        assert "4 1" in text
+        for word in ("→", "earlier", "later", "change", "+", "-3"):
+            assert word not in text
+
+    def test_in_a_chronological_study_the_arrow_is_there(self) -> None:
+        reading = replace(start(FINGERS, "C", "anna", FINGERS.sites), blinded=False)
+        assert "·→·" in "\n".join(drawn(reading))
+
+
+def _styled(line: Text) -> tuple[str, list[str]]:
+    return line.plain, [f"{span.start} {span.end} {span.style}" for span in line.spans]

@@ -1,0 +1,204 @@
+"""The contact sheet: one joint over the rater's own cases, its order, its pictures, and where Enter leads."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from textual.pilot import Pilot
+
+from ratui.reading import Entry, Field, Graded, start
+from ratui.scheme import load_scheme
+from ratui.study import Study
+from ratui.terminal import Display
+from ratui.tui.contact import card, pasted, sheet
+from ratui.tui.screens.contact_sheet import ContactSheetScreen, cells_that_fit
+from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.screens.second_look import SecondLookScreen
+from ratui.tui.screens.worklist import WorklistScreen
+from ratui.tui.widgets.contact_cell import ContactCell
+from tests.films import make_study
+from tests.tui.conftest import cells, reading_as, settle, shown
+from tests.tui.readings import filled, store
+
+FINGERS = load_scheme("fingers")
+SITE = "L.MCP2"
+
+
+def ero(first: int, second: int) -> dict[Field, Entry]:
+    return {Field(SITE, "ERO", 0): Graded(first), Field(SITE, "ERO", 1): Graded(second)}
+
+
+async def sheet_of(pilot: Pilot[None]) -> ContactSheetScreen:
+    """The contact sheet at MCP2 of the left hand."""
+    await settle(pilot)
+    await pilot.press("tab")
+    await settle(pilot)
+    screen = pilot.app.screen
+    assert isinstance(screen, ContactSheetScreen)
+    keys = [site.key for site in screen.ratui.study.scheme.sites]
+    await pilot.press(*["tab"] * keys.index(SITE))
+    await settle(pilot)
+    return screen
+
+
+def captions(pilot: Pilot[None]) -> list[str]:
+    lines = [str(cell._caption.render()).strip() for cell in pilot.app.screen.query(ContactCell)]
+    return [line for line in lines if line]
+
+
+async def test_it_shows_the_joint_of_every_case_that_the_rater_has_read_and_no_other(tmp_path: Path) -> None:
+    study = make_study(tmp_path, patients=4, sides="L")
+    one, two, three, four = study.cases()
+    store(study, one, ero(0, 2), signed=True)
+    store(study, two, ero(1, 1), joints=10)
+    store(study, three, joints=3)  # MCP2 not yet
+    store(study, four, ero(5, 5), rater="bert", signed=True)  # another's
+    async with reading_as(study, "anna", size=(120, 40)) as pilot:
+        await sheet_of(pilot)
+        assert captions(pilot) == [f"▸{one}  0→2  0→0", f"{two}  1→1  0→0"]
+        filled_cells = [cell for cell in pilot.app.screen.query(ContactCell) if cell.view.key is not None]
+        assert len(filled_cells) == 2, "both have their picture"
+        assert "▀" in cells(pilot)
+        assert four not in cells(pilot)
+
+
+async def test_by_score_the_most_damaged_come_last(tmp_path: Path) -> None:
+    study = make_study(tmp_path, patients=3, sides="L")
+    one, two, three = study.cases()
+    store(study, one, ero(4, 4))
+    store(study, two, ero(0, 0))
+    store(study, three, ero(2, 0))
+    async with reading_as(study, "anna", size=(120, 40)) as pilot:
+        await sheet_of(pilot)
+        assert [line.strip("▸").split()[0] for line in captions(pilot)] == [one, two, three]
+        await pilot.press("o")
+        assert [line.strip("▸").split()[0] for line in captions(pilot)] == [two, three, one]
+        assert "by score" in shown(pilot)
+
+
+class TestEnter:
+    async def test_looks_at_a_signed_case_and_changes_nothing(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, patients=2, sides="L")
+        one, two = study.cases()
+        store(study, one)
+        before = store(study, two, ero(0, 1), signed=True)
+        async with reading_as(study, "anna", size=(120, 40)) as pilot:
+            await sheet_of(pilot)
+            await pilot.press("right", "enter")
+            await settle(pilot)
+            screen = pilot.app.screen
+            assert isinstance(screen, SecondLookScreen)
+            assert screen.reading.case == two
+            assert screen.look.site == SITE
+            await pilot.press("3", "escape")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, ContactSheetScreen)
+        assert study.reading("anna", two) == before
+
+    async def test_reads_an_unsigned_one_and_the_sheet_knows_it_afterwards(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, patients=1, sides="L")
+        (case,) = study.cases()
+        store(study, case, ero(0, 1))
+        async with reading_as(study, "anna", size=(120, 40)) as pilot:
+            await sheet_of(pilot)
+            await pilot.press("enter")
+            await settle(pilot)
+            screen = pilot.app.screen
+            assert isinstance(screen, ScoringScreen)
+            assert screen.field == Field(SITE, "ERO", 0)
+            await pilot.press("1", "escape")
+            await settle(pilot)
+            if not isinstance(pilot.app.screen, ContactSheetScreen):
+                await pilot.press("escape")
+                await settle(pilot)
+            assert isinstance(pilot.app.screen, ContactSheetScreen)
+            assert captions(pilot) == [f"▸{case}  1→1  0→0"]
+            await pilot.press("escape")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, WorklistScreen)
+
+
+async def test_without_a_reading_there_is_no_sheet_and_a_word_why(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        await pilot.press("tab")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, WorklistScreen)
+        assert "You haven't read a case yet" in shown(pilot)
+
+
+async def test_paging_and_the_other_side(tmp_path: Path) -> None:
+    study = make_study(tmp_path, patients=6)
+    for case in study.cases():
+        store(study, case)
+    async with reading_as(study, "anna") as pilot:
+        await sheet_of(pilot)
+        page = len(captions(pilot))
+        assert 1 < page < 6, "not all fit at 80 × 24"
+        await pilot.press("pagedown")
+        assert captions(pilot)[0].startswith(f"▸{study.cases()[page]}")
+        await pilot.press("s")
+        assert "RIGHT hand · MCP2" in shown(pilot)
+        assert captions(pilot)[0].startswith(f"▸{study.cases()[page]}"), "the same case stays under the cursor"
+
+
+async def test_a_film_that_vanished_is_named_beneath_its_place(tmp_path: Path) -> None:
+    study = make_study(tmp_path, patients=2, sides="L")
+    for case in study.cases():
+        store(study, case)
+    for film in (study.path / "films" / study.cases()[0]).glob("*.dcm"):
+        film.unlink()
+    async with reading_as(study, "anna", size=(120, 40)) as pilot:
+        await sheet_of(pilot)
+        assert "no such file" in captions(pilot)[0]
+        assert "0→0" in captions(pilot)[1]
+
+
+class TestBlinded:
+    async def test_the_sheet_and_its_order_are_the_same_in_either_order(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        orders = {"anna": (0, 1), "bert": (1, 0)}
+        monkeypatch.setattr(Study, "order", lambda self, rater, case: orders[rater])
+        study = make_study(tmp_path, patients=4, sides="L", blinded=True)
+        seen = []
+        for rater, (left, right) in orders.items():
+            for number, case in enumerate(study.cases()):
+                special: dict[Field, Entry] = {
+                    Field(SITE, "ERO", left): Graded(number),
+                    Field(SITE, "ERO", right): Graded(5 - 2 * number if number < 3 else 0),
+                }
+                store(study, case, special, rater=rater)
+            async with reading_as(study, rater, size=(120, 40)) as pilot:
+                await sheet_of(pilot)
+                by_case = captions(pilot)
+                await pilot.press("o")
+                seen.append((by_case, captions(pilot)))
+        assert seen[0] == seen[1]
+        assert "→" not in "".join(seen[0][0])
+
+
+class TestTheCards:
+    def test_only_sites_with_an_answer_are_there(self) -> None:
+        reading = filled(start(FINGERS, "C", "anna", FINGERS.sites), joints=3)
+        assert set(card(reading).marks) == {site.key for site in FINGERS.sites[:3]}
+
+    def test_equals_stay_in_the_order_of_their_cases(self) -> None:
+        cards = [card(filled(start(FINGERS, case, "anna", FINGERS.sites))) for case in ("C", "A", "B")]
+        assert [each.case for each in sheet(cards, SITE, by_score=True)] == ["A", "B", "C"]
+
+    def test_two_pictures_stand_side_by_side_and_a_missing_one_is_black(self) -> None:
+        white = Image.new("L", (10, 8), 255)
+        both = np.asarray(pasted((white, None), (22, 8), 2))
+        assert (both[:, :10] == 255).all()
+        assert (both[:, 10:] == 0).all()
+
+    @pytest.mark.parametrize("room", [(80, 21), (120, 37), (200, 57), (20, 5)])
+    def test_as_many_cells_as_fit(self, room: tuple[int, int]) -> None:
+        across, down, high = cells_that_fit(min(38, room[0] - 2), room, Display("halfcell"))
+        assert across >= 1
+        assert down >= 1
+        assert down * (high + 1) <= room[1]
+        assert across * (min(38, room[0] - 2) + 2) <= room[0]

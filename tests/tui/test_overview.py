@@ -1,0 +1,161 @@
+"""The overview by keys: moving over the map, going to a joint, what is missing, taking over, and that it fits."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from textual.widgets import Static
+
+from ratui.reading import Field, Found, Graded
+from ratui.study import Held, Holder
+from ratui.tui.screens.overview import OverviewScreen
+from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.screens.worklist import WorklistScreen
+from tests.films import make_study
+from tests.tui.conftest import cells, reading_as, settle, shown
+from tests.tui.readings import store
+
+
+async def test_arrows_choose_a_joint_and_enter_goes_there(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("o")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, OverviewScreen)
+        await pilot.press("down", "right")
+        assert "RIGHT hand · MCP1" in shown(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert screen.field == Field("R.MCP1", "ERO", 0)
+
+
+async def test_what_is_missing_is_named_and_tab_goes_there(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    store(study, case, joints=18)
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("o")
+        await settle(pilot)
+        assert "8 fields are open: RIGHT MCP4, RIGHT MCP5" in shown(pilot)
+        await pilot.press("S")
+        assert "8 fields are still open" in shown(pilot)
+        await pilot.press("tab")
+        assert "RIGHT hand · MCP5" in shown(pilot)
+        await pilot.press("tab")
+        assert "RIGHT hand · MCP4" in shown(pilot)
+
+
+async def test_the_joint_under_the_cursor_is_told_in_words(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    store(
+        study,
+        case,
+        {Field("L.MCP2", "ERO", time): Found("ankylosis") for time in (0, 1)},
+        signed=True,
+        notes={"L.MCP2": "old fracture"},
+        flags=("L.MCP2",),
+    )
+    async with reading_as(study, "anna", size=(160, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("down", "left")
+        text = shown(pilot)
+        for word in ("LEFT hand · MCP2", "ERO 5 ankylosis", "note: old fracture", "come back"):
+            assert word in text
+
+
+async def test_a_session_that_is_gone_can_be_taken_over_and_a_living_one_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    store(study, case, {Field("L.MCP2", "ERO", 1): Graded(1)}, joints=8)
+    real = study.open_reading
+    holder: list[Holder] = []
+
+    def opened(rater: str, case: str, *, take_over: bool = False) -> object:
+        if take_over:
+            return real(rater, case)
+        raise Held(holder[0], case)
+
+    monkeypatch.setattr(study, "open_reading", opened)
+    living = Holder.here()
+    gone = replace(living, host="another machine")  # of which nobody knows whether it still runs
+    for each in (living, gone):
+        holder[:] = [each]
+        async with reading_as(study, "anna", size=(120, 40)) as pilot:
+            await settle(pilot)
+            await pilot.press("enter")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, OverviewScreen)
+            assert "it is open already" in shown(pilot)
+            await pilot.press("T")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, ScoringScreen) is (each is gone)
+            if each is living:
+                await pilot.press("escape")
+                await settle(pilot)
+                assert isinstance(pilot.app.screen, WorklistScreen)
+
+
+@pytest.mark.parametrize("scheme", ["fingers", "mtss-hands"])
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_all_of_it_is_on_the_screen(tmp_path: Path, size: tuple[int, int], language: str, scheme: str) -> None:
+    study = make_study(tmp_path, scheme=scheme)
+    (case,) = study.cases()
+    store(study, case)
+    async with reading_as(study, "anna", size=size, language=language) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, OverviewScreen)
+        text = cells(pilot)
+        for joint in study.scheme.joints:
+            assert text.count(joint.id) >= 2 or len(joint.id) > 4, joint.id
+        for word in ("0→0", "CMC1" if scheme == "mtss-hands" else "MCP1", " S "):
+            assert word in text
+        assert all(cell_len(line) <= size[0] for line in text.split("\n"))
+        missing = pilot.app.screen.query_one("#missing", Static)
+        assert missing.size.height == -(-cell_len(str(missing.render())) // (size[0] - 2)), "nothing of it is cut off"
+
+
+async def test_feet_below_the_hands_are_scrolled_to(tmp_path: Path) -> None:
+    study = make_study(tmp_path, scheme="mtss")
+    (case,) = study.cases()
+    hands = study.case(case)
+    feet = [
+        replace(film, id=f"foot{number}", view="foot", side=film.side, digest="", file="")
+        for number, film in enumerate(hands.films)
+    ]
+    study.save_case(replace(hands, films=(*hands.films, *feet)))
+    from tests.films import confirm_template
+
+    confirm_template(study, case, "anna")
+    store(study, case, signed=True)
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "more below" in cells(pilot)
+        assert "MTP1" not in cells(pilot)
+        await pilot.press(*["down"] * 6)
+        assert "▸MTP" in cells(pilot)
+        assert "more above" in cells(pilot)
+    async with reading_as(study, "anna", size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "MTP1" in cells(pilot)
+        assert "more" not in cells(pilot)
