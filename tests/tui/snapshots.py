@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -27,18 +28,32 @@ _MASKS = (
 
 
 def picture(pilot: Pilot[None]) -> str:
-    """The screen's cells, what differs between two runs masked, and below them every reversed run of cells."""
-    lines, reversed_ = [], []
-    for row, strip in enumerate(pilot.app.screen._compositor.render_strips()):
-        column, text = 0, ""
+    """The screen's cells, what differs between two runs masked; below them the reversed runs of cells by row and column."""
+    lines: list[str] = []
+    reversed_: dict[str, list[int]] = {}
+    for row, strip in enumerate(pilot.app.screen._compositor.render_strips(), 1):
+        column, text = 1, ""
         for segment in strip:
             if segment.style and segment.style.reverse and segment.text.strip():
-                reversed_.append(f"{row + 1}:{column + 1} [{_masked(segment.text)}]")
+                reversed_.setdefault(f"column {column}: {_masked(segment.text)}".rstrip(), []).append(row)
             text += segment.text
             column += cell_len(segment.text)
         lines.append(_masked(_FILM.sub(lambda run: "▒" * len(run.group()), text)).rstrip())
-    foot = ["", "reversed:", *reversed_] if reversed_ else []
-    return "\n".join([*lines, *foot]) + "\n"
+    folded = [line for same in _runs(lines) for line in _folded(*same)]
+    told = [f"{_rows(rows)}, {what}" for what, rows in reversed_.items()]
+    return "\n".join([*folded, *(["", "Reversed", *told] if told else [])]) + "\n"
+
+
+def _runs(lines: list[str]) -> list[tuple[str, int]]:
+    return [(line, len(list(same))) for line, same in groupby(lines)]
+
+
+def _folded(line: str, count: int) -> list[str]:
+    return [f"{line}  × {count}"] if count > 1 and "▒" in line else [line] * count
+
+
+def _rows(rows: list[int]) -> str:
+    return f"row {rows[0]}" if len(rows) == 1 else f"rows {rows[0]}–{rows[-1]}"
 
 
 def _masked(text: str) -> str:
