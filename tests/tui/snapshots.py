@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from difflib import unified_diff
 from itertools import groupby
 from pathlib import Path
 
@@ -71,4 +72,8 @@ def check(pilot: Pilot[None], name: str) -> None:
         return
     if not file.exists():
         pytest.fail(f"there is no picture {file.name} yet: RATUI_SNAPSHOTS=write makes it")
-    assert seen == file.read_text(encoding="utf-8"), f"{file.name} has changed: see how snapshots.py renews it"
+    kept = file.read_text(encoding="utf-8")
+    if seen != kept:
+        pytest.fail(
+            "\n".join(unified_diff(kept.splitlines(), seen.splitlines(), file.name, "the screen now", lineterm=""))
+        )

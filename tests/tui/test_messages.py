@@ -125,7 +125,7 @@ def _literals(file: Path) -> set[str]:
     return {text for text in found if isinstance(text, str) and words.search(text) and not _STYLE.fullmatch(text)}
 
 
-_STYLE = re.compile(r"((bold|dim|reverse|underline|on|white|black|line|title|keys|message|quiet|#\w+)\b ?)+")
+_STYLE = re.compile(r" ?((bold|dim|reverse|underline|on|white|black|line|title|keys|message|quiet|#\w+)\b ?)+")
 
 
 def test_no_screen_says_anything_that_is_not_in_the_message_files() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 from textual.pilot import Pilot
@@ -17,6 +19,7 @@ from tests.films import make_study
 from tests.tui.conftest import reading_as, settle
 from tests.tui.snapshots import check
 
+Templates: TypeAlias = Callable[[Callable[[Path], Study]], Path]
 AT = datetime(2021, 5, 4, 12, 30, tzinfo=UTC)
 
 
@@ -93,14 +96,28 @@ SCENES = (
 )
 
 
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Each kind of study is made once; every scene is played in a copy of it."""
+    made: dict[Callable[[Path], Study], Path] = {}
+
+    def template(kind: Callable[[Path], Study]) -> Path:
+        if kind not in made:
+            made[kind] = kind(tmp_path_factory.mktemp(kind.__name__)).path
+        return made[kind]
+
+    return template
+
+
 async def drawn(pilot: Pilot[None]) -> None:
     """Waits until nothing moves any more: films, messages, the list of commands."""
     for _ in range(3):
         await settle(pilot)
 
 
-async def play(scene: Scene, tmp_path: Path, size: tuple[int, int], language: str, name: str) -> None:
-    study = scene.study(tmp_path)
+async def play(scene: Scene, template: Path, folder: Path, size: tuple[int, int], language: str, name: str) -> None:
+    shutil.copytree(template, folder / "study")
+    study = Study.open(folder / "study")
     tour = Tour() if scene.tour else None
     async with reading_as(study, "anna", size=size, language=language, tour=tour) as pilot:
         await drawn(pilot)
@@ -112,10 +129,10 @@ async def play(scene: Scene, tmp_path: Path, size: tuple[int, int], language: st
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
-async def test_in_english(tmp_path: Path, scene: Scene, width: int, height: int) -> None:
-    await play(scene, tmp_path, (width, height), "en", f"{scene.name}-{width}x{height}")
+async def test_in_english(tmp_path: Path, templates: Templates, scene: Scene, width: int, height: int) -> None:
+    await play(scene, templates(scene.study), tmp_path, (width, height), "en", f"{scene.name}-{width}x{height}")
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
-async def test_in_japanese(tmp_path: Path, scene: Scene) -> None:
-    await play(scene, tmp_path, (80, 24), "ja", f"{scene.name}-80x24.ja")
+async def test_in_japanese(tmp_path: Path, templates: Templates, scene: Scene) -> None:
+    await play(scene, templates(scene.study), tmp_path, (80, 24), "ja", f"{scene.name}-80x24.ja")
