@@ -1,5 +1,6 @@
 """The texts: every language says the same things, and every text that a screen asks for is there."""
 
+import ast
 import re
 from pathlib import Path
 from string import Formatter
@@ -104,3 +105,43 @@ class TestTheLanguage:
     def test_an_unknown_one_is_refused(self) -> None:
         with pytest.raises(SettingsError, match="xx"):
             language_of({}, wanted="xx")
+
+
+def _literals(file: Path) -> set[str]:
+    """Strings in `file` that read like words to a person: neither docstrings, nor what is raised, nor styles and ids."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    passed = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr | ast.Raise | ast.Assert) and not (
+            isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
+        ):
+            passed |= set(ast.walk(node))
+        if isinstance(node, ast.Assign | ast.AnnAssign) and any(
+            isinstance(target, ast.Name) and target.id in ("DEFAULT_CSS", "BINDINGS") for target in ast.walk(node)
+        ):
+            passed |= set(ast.walk(node))
+    words = re.compile(r"[A-Za-z]{2,}[ ,:]+[a-z]{2,}")
+    found = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in passed}
+    return {text for text in found if isinstance(text, str) and words.search(text) and not _STYLE.fullmatch(text)}
+
+
+_STYLE = re.compile(r" ?((bold|dim|reverse|underline|on|white|black|line|title|keys|message|quiet|#\w+)\b ?)+")
+
+
+def test_no_screen_says_anything_that_is_not_in_the_message_files() -> None:
+    files = [file for folder in ("screens", "widgets") for file in (SOURCE / folder).rglob("*.py")]
+    files += [SOURCE / name for name in ("text.py", "help_text.py", "commands.py", "card.py", "wording.py", "tour.py")]
+    said = {file.name: literals for file in files if (literals := _literals(file))}
+    assert not said
+
+
+def test_the_search_for_literals_finds_one(tmp_path: Path) -> None:
+    file = tmp_path / "screen.py"
+    lines = [
+        '"""Some words here."""',
+        'style = "bold white"',
+        'self.say(f"{n} fields are open")',
+        'raise E("not this")',
+    ]
+    file.write_text("\n".join(lines))
+    assert _literals(file) == {" fields are open"}

@@ -1,0 +1,79 @@
+"""Pictures of screens as text: the cells a terminal would show, and which of them are reversed.
+
+Text and not SVG: a capture in SVG holds Textual's own styles, fonts and ids, so it changes with each release of it, and
+nobody can read its differences. ``RATUI_SNAPSHOTS=write python -m pytest tests/tui/test_snapshots.py`` writes them anew;
+`git diff` then shows what a rater would see differently.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from difflib import unified_diff
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from textual.pilot import Pilot
+
+__all__ = ["check", "picture"]
+
+FOLDER = Path(__file__).parent / "snapshots"
+_FILM = re.compile("▀{4,}")
+_MASKS = (
+    (re.compile(r"C-[A-Z0-9]{6}"), "C-XXXXXX"),  # pseudonyms are random
+    (re.compile(r"\b\d\d:\d\d:\d\d\b"), "00:00:00"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b"), "2000-01-01 00:00"),
+)
+
+
+def picture(pilot: Pilot[None]) -> str:
+    """The screen's cells, what differs between two runs masked; below them the reversed runs of cells by row and column."""
+    lines: list[str] = []
+    reversed_: dict[str, list[int]] = {}
+    for row, strip in enumerate(pilot.app.screen._compositor.render_strips(), 1):
+        column, text = 1, ""
+        for segment in strip:
+            if segment.style and segment.style.reverse and segment.text.strip():
+                reversed_.setdefault(f"column {column}: {_masked(segment.text)}".rstrip(), []).append(row)
+            text += segment.text
+            column += cell_len(segment.text)
+        lines.append(_masked(_FILM.sub(lambda run: "▒" * len(run.group()), text)).rstrip())
+    folded = [line for same in _runs(lines) for line in _folded(*same)]
+    told = [f"{_rows(rows)}, {what}" for what, rows in reversed_.items()]
+    return "\n".join([*folded, *(["", "Reversed", *told] if told else [])]) + "\n"
+
+
+def _runs(lines: list[str]) -> list[tuple[str, int]]:
+    return [(line, len(list(same))) for line, same in groupby(lines)]
+
+
+def _folded(line: str, count: int) -> list[str]:
+    return [f"{line}  × {count}"] if count > 1 and "▒" in line else [line] * count
+
+
+def _rows(rows: list[int]) -> str:
+    return f"row {rows[0]}" if len(rows) == 1 else f"rows {rows[0]}–{rows[-1]}"
+
+
+def _masked(text: str) -> str:
+    for pattern, mask in _MASKS:
+        text = pattern.sub(mask, text)
+    return text
+
+
+def check(pilot: Pilot[None], name: str) -> None:
+    """Compares the screen with the picture `name`, or writes it where RATUI_SNAPSHOTS is ``write``."""
+    file, seen = FOLDER / f"{name}.txt", picture(pilot)
+    if os.environ.get("RATUI_SNAPSHOTS") == "write":
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(seen, encoding="utf-8")
+        return
+    if not file.exists():
+        pytest.fail(f"there is no picture {file.name} yet: RATUI_SNAPSHOTS=write makes it")
+    kept = file.read_text(encoding="utf-8")
+    if seen != kept:
+        pytest.fail(
+            "\n".join(unified_diff(kept.splitlines(), seen.splitlines(), file.name, "the screen now", lineterm=""))
+        )

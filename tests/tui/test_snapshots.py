@@ -1,0 +1,138 @@
+"""What each screen looks like, cell by cell, at two sizes and in both languages. Behaviour is tested elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from textual.pilot import Pilot
+
+from ratui.reading import Field, Found, Graded, NotAssessable, Reading, enter, flag, normal, note, sign
+from ratui.study import Study
+from ratui.tui.tour import Tour
+from tests.films import make_study
+from tests.tui.conftest import reading_as, settle
+from tests.tui.snapshots import check
+
+Templates: TypeAlias = Callable[[Callable[[Path], Study]], Path]
+AT = datetime(2021, 5, 4, 12, 30, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """How to get to a screen: the study as it is found, and the keys pressed in it, screen by screen."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+    study: Callable[[Path], Study] = make_study
+    tour: bool = False
+
+
+def part_read(tmp_path: Path) -> Study:
+    """Four cases: one signed, one full but unsigned, one begun with a flag and a note, one untouched."""
+    study = make_study(tmp_path, patients=4)
+    first, second, third, _ = study.cases()
+    for case, change in ((first, full), (second, full), (third, begun)):
+        with study.open_reading("anna", case) as session:
+            reading = change(session.reading)
+            session.save(sign(reading, at=AT) if case == first else reading, seconds=240.0)
+    return study
+
+
+def full(reading: Reading) -> Reading:
+    """Every joint normal but one with a finding, one that gets worse, one that can't be read."""
+    for place, time in enumerate(reading.order):
+        reading = enter(reading, Field("L.MCP2", "ERO", time), Found("ankylosis"), at=AT)
+        reading = enter(reading, Field("L.MCP3", "ERO", time), Graded(1 + place), at=AT)
+        reading = enter(reading, Field("R.PIP4", "JSN", time), NotAssessable("unreadable"), at=AT)
+    for site in reading.sites:
+        if any(field not in reading.values for field in reading.joint_fields(site.key)):
+            reading = normal(reading, site.key, at=AT)
+    return reading
+
+
+def begun(reading: Reading) -> Reading:
+    reading = normal(reading, "L.IP1", at=AT)
+    reading = enter(reading, Field("L.PIP2", "ERO", 0), Graded(2), at=AT)
+    reading = flag(reading, "L.IP1", at=AT)
+    return note(reading, "L.IP1", "cyst or erosion?", at=AT)
+
+
+def blinded(tmp_path: Path) -> Study:
+    return make_study(tmp_path, blinded=True)
+
+
+def no_regions(tmp_path: Path) -> Study:
+    return make_study(tmp_path, regions=False)
+
+
+def feet_and_hands(tmp_path: Path) -> Study:
+    return make_study(tmp_path, scheme="mtss-hands")
+
+
+SCENES = (
+    Scene("worklist", study=part_read),
+    Scene("worklist-filtered", tuple("sign"), part_read),
+    Scene("worklist-help", ("question_mark",)),
+    Scene("regions", ("enter",), no_regions),
+    Scene("regions-help", ("enter", "question_mark"), no_regions),
+    Scene("scoring", ("enter",)),
+    Scene("scoring-entered", ("enter", "1")),
+    Scene("scoring-unlikely", ("enter", "0", "4")),
+    Scene("scoring-refused", ("enter", "0", "0", "a", "3")),
+    Scene("scoring-reasons", ("enter", "x")),
+    Scene("scoring-go-to", ("enter", "slash", "r", "m", "c")),
+    Scene("scoring-help", ("enter", "question_mark")),
+    Scene("scoring-commands", ("enter", "ctrl+p")),
+    Scene("scoring-tour", ("enter",), tour=True),
+    Scene("scoring-blinded", ("enter", "2"), blinded),
+    Scene("scoring-wrist", ("enter", *"/lmcp5", "enter"), feet_and_hands),
+    Scene("overview-begun", ("enter", "o"), part_read),
+)
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Each kind of study is made once; every scene is played in a copy of it."""
+    made: dict[Callable[[Path], Study], Path] = {}
+
+    def template(kind: Callable[[Path], Study]) -> Path:
+        if kind not in made:
+            made[kind] = kind(tmp_path_factory.mktemp(kind.__name__)).path
+        return made[kind]
+
+    return template
+
+
+async def drawn(pilot: Pilot[None]) -> None:
+    """Waits until nothing moves any more: films, messages, the list of commands."""
+    for _ in range(3):
+        await settle(pilot)
+
+
+async def play(scene: Scene, template: Path, folder: Path, size: tuple[int, int], language: str, name: str) -> None:
+    shutil.copytree(template, folder / "study")
+    study = Study.open(folder / "study")
+    tour = Tour() if scene.tour else None
+    async with reading_as(study, "anna", size=size, language=language, tour=tour) as pilot:
+        await drawn(pilot)
+        for key in scene.keys:
+            await pilot.press("slash" if key == "/" else key)
+            await drawn(pilot)
+        check(pilot, name)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
+async def test_in_english(tmp_path: Path, templates: Templates, scene: Scene, width: int, height: int) -> None:
+    await play(scene, templates(scene.study), tmp_path, (width, height), "en", f"{scene.name}-{width}x{height}")
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+async def test_in_japanese(tmp_path: Path, templates: Templates, scene: Scene) -> None:
+    await play(scene, templates(scene.study), tmp_path, (80, 24), "ja", f"{scene.name}-80x24.ja")
