@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, generate_uid
+from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, generate_uid
 from pydicom.valuerep import DSfloat
 
 from ratui.imaging import Film, Table, Window
@@ -85,7 +85,7 @@ def deidentified(film: Film, facts: Facts, *, case: str, side: str, key: bytes) 
     uids = {keyword: new_uid(key, facts.uids.get(keyword, "")) for keyword in _UIDS}
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
-    meta.MediaStorageSOPInstanceUID = uids["SOPInstanceUID"]
+    meta.MediaStorageSOPInstanceUID = UID(uids["SOPInstanceUID"])
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     new = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     new.SOPClassUID = meta.MediaStorageSOPClassUID

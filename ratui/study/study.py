@@ -11,7 +11,7 @@ import os
 import pwd
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,15 @@ class Study:
         """While it is held nothing in the study changes: savers wait. For moments only. Raises StoreError."""
         with self._changes.none():
             yield
+
+    def snapshot(self) -> AbstractContextManager[Study]:
+        """This study as it is at this moment, unchanged by whoever goes on saving, until the block ends.
+
+        Raises StoreError where no picture of it can be taken.
+        """
+        from ratui.study.snapshot import snapshot
+
+        return snapshot(self)
 
     def _read(self, file: Path) -> Stored | None:
         """What a file of tables holds; damage that its second copy makes good is noted. Raises StoreError."""
