@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.encaps import generate_frames
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.uid import UID
 
 from ratui.errors import FilmError
@@ -41,9 +41,11 @@ def check_file(path: Path) -> None:
     except OSError as error:
         raise FilmError(f"it can't be read: {error.strerror}", path, "Check its permissions") from error
     try:
-        meta = read_file_meta_info(path)
-        syntax = str(meta.get("TransferSyntaxUID", ""))
-        start = 132 + 12 + int(meta.FileMetaInformationGroupLength)
+        with path.open("rb") as file:
+            # The length that the header claims for itself may lie, so it is read to its end, as its reader will.
+            read_preamble(file, force=False)
+            syntax = str(_read_file_meta_info(file).get("TransferSyntaxUID", ""))
+            start = file.tell()
     except Exception:  # no DICOM file, or a damaged one: whoever reads it says so
         return
     if syntax and UID(syntax).name == syntax:  # pydicom names every one that the standard knows

@@ -136,9 +136,7 @@ class TestDamage:
 
 class TestFailingDisk:
     @pytest.mark.parametrize("call", ["open", "write", "fsync", "replace"])
-    def test_the_old_file_stays_and_no_litter(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-    ) -> None:
+    def test_the_old_file_stays_and_no_litter(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
         write_tables(tmp_path / "a.json", {"t": [{"a": 1}]})
 
         def full(*_: object, **__: object) -> None:
@@ -193,7 +191,9 @@ class TestFormats:
     def test_the_newest_stays(self) -> None:
         assert self.formats.newest_of({"format": 3, "x": 1}) == {"format": 3, "x": 1}
 
-    @pytest.mark.parametrize(("found", "says"), [(4, "up to 3"), (0, "no known"), ("3", "no known"), (None, "no known")])
+    @pytest.mark.parametrize(
+        ("found", "says"), [(4, "up to 3"), (0, "no known"), ("3", "no known"), (None, "no known")]
+    )
     def test_anything_else_is_refused(self, found: object, says: str) -> None:
         with pytest.raises(StoreError, match=says):
             self.formats.newest_of({"format": found})

@@ -186,7 +186,9 @@ def _png(path: Path) -> Pixels:
                 values = np.asarray(image)
     except FileNotFoundError as error:
         raise FilmError("there is no such file", path, "Check the manifest") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise FilmError("its size is not that of a radiograph", path, "Give the film itself") from error
+    except (OSError, ValueError, SyntaxError) as error:
         raise FilmError("it is not a readable PNG file", path, "Export it again") from error
     if values.ndim == 3 and mode == "RGB" and (values == values[..., :1]).all():
         values = values[..., 0]  # a grey film that was saved as colour
