@@ -38,6 +38,7 @@ from ratui.study.worklist import Worklist
 __all__ = ["Study"]
 
 _LARGEST_SCHEME = 1_000_000
+_COPY_READ = "damaged; its second copy is whole and was read"
 
 
 class Study:
@@ -336,7 +337,7 @@ class Study:
         if stored is None:
             return CaseState(case, "reading" if self.regions_complete(film_case) else "regions", 0, total, 0.0)
         meta, done = _meta(stored), len(stored.tables.get("fields", ()))
-        seconds, note = float(meta.get("seconds", 0.0)), "damaged; its second copy is whole" if stored.notice else ""
+        seconds, note = float(meta.get("seconds", 0.0)), _COPY_READ if stored.notice else ""
         if meta["signed"]:
             return CaseState(case, "signed", done, total, seconds, note)
         if not self.regions_complete(film_case):
@@ -350,7 +351,11 @@ class Study:
         """
         check_name(rater, "rater")
         worklist = self._worklists.setdefault(rater, Worklist(self.path, rater, self.config.scheme))
-        return worklist.states(self.cases(), self.state)
+        states = worklist.states(self.cases(), self.state)
+        for state in states:
+            if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
+                self._note(self.reading_path(rater, state.case), state.note)
+        return states
 
     def reading_path(self, rater: str, case: str) -> Path:
         """The file of one reading."""
