@@ -8,7 +8,7 @@ import numpy as np
 
 from ratui.imaging import write_film
 from ratui.scheme import Scheme
-from ratui.study import Region, Study, import_films
+from ratui.study import InProcess, Region, Study, import_films
 from ratui.tui.placing import starting_regions
 
 SIZE = (240, 200)
@@ -56,7 +56,8 @@ def make_study(
 ) -> Study:
     """A study with imported films and, if asked, confirmed regions from the template."""
     study = Study.create(tmp_path / "study", scheme, raters, blinded=blinded)
-    import_films(study, [hospital(tmp_path / "hospital", patients, sides)], key=tmp_path / "key.json")
+    films = hospital(tmp_path / "hospital", patients, sides)
+    import_films(study, [films], key=tmp_path / "key.json", intake=InProcess())
     if regions:
         for case in study.cases():
             confirm_template(study, case, raters[0])

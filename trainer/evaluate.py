@@ -75,8 +75,9 @@ def evaluate(study: Study, detector: Path, scorer: Path, out: Path, device: torc
     if not cases:
         raise TrainError("both models have learnt from every read case", study.path, "Hold some out, or read more")
     rng = np.random.default_rng(seed)
-    hands = hand_samples(study, cases, out / "samples", progress)
-    pairs = pair_samples(study, cases, out / "samples", progress)
+    with study.snapshot() as still:
+        hands = hand_samples(still, cases, out / "samples", progress)
+        pairs = pair_samples(still, cases, out / "samples", progress)
     found = detect(load_detector(detector, device), hands.images)
     headline, more = _detection(hands, found, study, rng)
     model, about = load_scorer(scorer, device)

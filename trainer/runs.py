@@ -24,7 +24,7 @@ from ratui.study import Study
 from trainer.detector import augment_hands, build_detector, targets_of
 from trainer.loop import Fit, Processes, fit, load_checkpoint
 from trainer.losses import LOSSES
-from trainer.samples import Split, hand_samples, pair_samples, read_cases, split_cases
+from trainer.samples import HandSamples, PairSamples, Split, hand_samples, pair_samples, read_cases, split_cases
 from trainer.scorer import PairScorer, augment_pairs, labelled, scorer_loss
 
 __all__ = ["RunPlan", "load_split", "progress", "train_detector", "train_scorer"]
@@ -47,7 +47,12 @@ class RunPlan:
 def train_detector(study: Study, out: Path, plan: RunPlan, device: torch.device, here: Processes) -> None:
     """Trains the detector on the study's training cases; `out` receives the run. Raises TrainError."""
     split = _begin("detector", study, out, plan, here)
-    samples = _one_by_one(here, lambda: hand_samples(study, split.train, out / "samples", progress))
+
+    def prepare() -> HandSamples:
+        with study.snapshot() as still:  # raters may go on meanwhile; what is learnt from stems from one moment
+            return hand_samples(still, split.train, out / "samples", progress)
+
+    samples = _one_by_one(here, prepare)
     boxes, findings = torch.from_numpy(samples.boxes), torch.from_numpy(samples.findings)
     kinds = torch.from_numpy(samples.kinds)
     torch.manual_seed(plan.fit.seed)
@@ -74,7 +79,12 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, h
     if plan.loss not in LOSSES:
         raise TrainError(f"there is no loss named {clean(plan.loss)}", "--loss", f"Take one of {', '.join(LOSSES)}")
     split = _begin("scorer", study, out, plan, here)
-    samples = _one_by_one(here, lambda: pair_samples(study, split.train, out / "samples", progress))
+
+    def prepare() -> PairSamples:
+        with study.snapshot() as still:
+            return pair_samples(still, split.train, out / "samples", progress)
+
+    samples = _one_by_one(here, prepare)
     labels, tops = torch.from_numpy(samples.labels), torch.from_numpy(samples.tops)
     groups = torch.from_numpy(samples.groups)
     torch.manual_seed(plan.fit.seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,23 +74,26 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
 
     Says at the end what was taken, what wasn't, and why. The exit code is 1 where nothing was taken.
     """
-    from ratui.study import KeyFile, Study, import_films
+    from ratui.study import Study, import_films
 
     opened = Study.open(study)
     bar = _Bar()
-    report = import_films(opened, files, manifest=manifest, key=key, progress=lambda i, n, _: bar("importing", i, n))
-    for taken in report.taken:
-        click.echo(f"  taken    {clean(taken.path.name)}: case {taken.case}, time point {taken.time}, {taken.side}")
-    for refused in report.refused:
-        click.echo(f"  refused  {clean(refused.path.name)}: {clean(refused.why, 300)}")
+    report = import_films(opened, files, manifest=manifest, key=key, progress=lambda i, n: bar("importing", i, n))
+    # Files are numbered, not named: a name may be a patient's, and a terminal is recorded in many places.
+    for number, taken in enumerate(report.taken, start=1):
+        note = f" · {taken.note}" if taken.note else ""
+        click.echo(f"  taken    no. {number}: case {taken.case}, time point {taken.time}, {taken.side}{note}")
+    for number, refused in enumerate(report.refused, start=len(report.taken) + 1):
+        click.echo(f"  refused  no. {number}: {clean(refused.why, 300)}")
     cases = {taken.case for taken in report.taken}
     click.echo(f"{len(report.taken)} films of {len(cases)} cases taken, {len(report.refused)} files refused")
     for case in sorted(cases):
         why = opened.case(case).unreadable(opened.scheme)
         if why:
             click.echo(f"  {case} can't be read yet: {why}")
+    click.echo(f"which file is which number: {clean(report.save_list(), 200)}")
     if report.taken:
-        click.echo(f"who is who: {clean(KeyFile.open(opened, key).path, 200)} (keep it apart from the study)")
+        click.echo(f"who is who: {clean(report.key, 200)} (both name patients: keep them apart from the study)")
     else:
         sys.exit(1)
 
@@ -244,9 +248,19 @@ class _Bar:
 
 
 def main() -> None:
-    """Runs the command line; a `RatuiError` ends it with its message and exit code 1."""
+    """Runs the command line; a `RatuiError` ends it with its message and exit code 1.
+
+    A fault of the program ends it with exit code 70 and says where it happened, not with what: that may name a patient.
+    """
     try:
         commands()
     except RatuiError as error:
         click.echo(f"ratui: {error}", err=True)
         sys.exit(1)
+    except Exception as error:
+        click.echo(
+            f"ratui: a fault of the program, {type(error).__name__}. What was saved is safe. It happened in", err=True
+        )
+        for frame in traceback.extract_tb(error.__traceback__):
+            click.echo(f"  {Path(frame.filename).name}, line {frame.lineno}, {frame.name}", err=True)
+        sys.exit(70)

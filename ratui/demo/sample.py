@@ -10,6 +10,7 @@ from platformdirs import user_data_path
 import ratui
 from ratui.errors import StudyError
 from ratui.study import Study
+from ratui.study.check.access import close_to_others
 
 __all__ = ["READER", "TOUR", "own_copy", "sample_folder"]
 
@@ -38,6 +39,7 @@ def own_copy(into: Path | None = None) -> tuple[Path, str, str | None]:
     if not (folder / "study.toml").exists():
         try:
             shutil.copytree(sample_folder(), folder, dirs_exist_ok=True)
+            close_to_others(folder)
         except OSError as error:
             raise StudyError(f"no copy of the sample study can be made: {error}", folder, "Make room there") from error
     study = Study.open(folder)

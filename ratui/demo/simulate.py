@@ -18,7 +18,7 @@ import numpy as np
 from ratui.phantom import RATERS, PhantomPatient, SentFilm, SimulatedReading, send, simulate_patient
 from ratui.reading import Entry, Field, Found, Graded, Reading, enter, next_open, sign
 from ratui.scheme import load_scheme
-from ratui.study import Case, KeyFile, Region, Study, import_films
+from ratui.study import Case, InProcess, KeyFile, Region, Study, import_films
 
 __all__ = ["Simulation", "read_case", "simulate_study"]
 
@@ -53,7 +53,11 @@ def simulate_study(
     with tempfile.TemporaryDirectory(prefix="ratui-hospital-") as folder:
         sent = _send_all(patients, seeds, Path(folder), what.size, progress)
         report = import_films(
-            study, [Path(folder)], key=key, progress=lambda done, of, _: progress("importing films", done, of)
+            study,
+            [Path(folder)],
+            key=key,
+            progress=lambda done, of: progress("importing films", done, of),
+            intake=InProcess(),
         )
         assert len(report.taken) == sum(map(len, sent)), report.refused
         cases = {item.path: item.case for item in report.taken}

@@ -19,9 +19,10 @@ from pydicom.uid import UID, JPEGExtended12Bit, JPEGLSLossless, JPEGLSNearLossle
 
 from ratui.errors import FilmError, clean
 from ratui.imaging.film import LARGEST_SIDE, Film, Pixels
+from ratui.imaging.guard import LARGEST_PIXELS, check_codestream, check_file
 from ratui.imaging.header import Grey, first_number, geometry, greys
 
-__all__ = ["check_header", "read_film", "read_header"]
+__all__ = ["check_header", "film_of", "read_film", "read_header"]
 
 # pydicom warns about every oddity of a header; what matters here becomes a FilmError or a note instead.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
@@ -34,9 +35,14 @@ def read_header(path: Path) -> pydicom.Dataset:
 
 def read_film(path: Path) -> Film:
     """The film in the DICOM file at `path`. Raises FilmError saying what is wrong and what to do."""
-    dataset = _read(path, stop_before_pixels=False)
+    return film_of(_read(path, stop_before_pixels=False), path)
+
+
+def film_of(dataset: pydicom.Dataset, path: Path) -> Film:
+    """The film in a whole `dataset`; `path` names it in errors. Raises FilmError as `read_film` does."""
     check_header(dataset, path)
     _check_length(dataset, path)
+    check_codestream(dataset, path)
     pixels = _stored(dataset, _decode(dataset, path))
     try:
         with warnings.catch_warnings():
@@ -81,6 +87,10 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
         refuse(f"it holds {frames} frames", "Export one film per file")
     if not (16 <= rows <= LARGEST_SIDE and 16 <= columns <= LARGEST_SIDE):
         refuse(f"its size {columns} × {rows} is not that of a radiograph", f"Sides go from 16 to {LARGEST_SIDE}")
+    if rows * columns > LARGEST_PIXELS:
+        refuse(
+            f"its size {columns} × {rows} is not that of a radiograph", f"At most {LARGEST_PIXELS // 10**6} megapixels"
+        )
     if allocated not in (8, 16) or not 6 <= stored <= allocated:
         refuse(f"it stores {stored} of {allocated} bits a pixel", "8 to 16 bits can be read")
 
@@ -146,6 +156,7 @@ def _stored(dataset: pydicom.Dataset, pixels: Pixels) -> Pixels:
 
 
 def _read(path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
+    check_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

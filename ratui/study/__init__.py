@@ -1,6 +1,7 @@
 """A study folder on disk: its films, regions and readings, and how films come in."""
 
 from ratui.study.importer import ImportReport, Refused, Taken, import_films
+from ratui.study.intake import InProcess
 from ratui.study.placement import Fault, FaultKind, faults, lies_mirrored
 from ratui.study.pseudonym import KeyFile
 from ratui.study.records import Case, CaseState, FilmRecord, Region, Stage
@@ -18,6 +19,7 @@ __all__ = [
     "Held",
     "Holder",
     "ImportReport",
+    "InProcess",
     "KeyFile",
     "ReadingSession",
     "Refused",

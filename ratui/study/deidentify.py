@@ -1,71 +1,184 @@
-"""A film without its patient: a new dataset that takes over what shows the image, and nothing else.
+"""A film without its patient: a new DICOM file made from the film's numbers, and from nothing else of the old one.
 
-An allow-list: an element that isn't named here can't get through, whatever it holds. Pixels stay untouched.
+Nothing is removed from the old file, for nothing of it is taken: pixels, table entries and measures are numbers, words
+come from closed lists, UIDs are keyed hashes. So text, private elements, overlays, embedded files and comments of a
+codestream have no way in. This is the Basic Application Level Confidentiality Profile of PS3.15, annex E, and more.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
+import warnings
+from dataclasses import dataclass, field
 
-import pydicom
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ComputedRadiographyImageStorage, generate_uid
+import numpy as np
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, generate_uid
+from pydicom.valuerep import DSfloat
 
-__all__ = ["deidentified"]
+from ratui.imaging import Film, Table, Window
 
-_KEPT = (
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PixelAspectRatio",
-    "PixelSpacing",
-    "ImagerPixelSpacing",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
-    "LossyImageCompression",
-    "LossyImageCompressionRatio",
-)
-# Elements of free text are written anew, from a closed list.
-_VIEW_POSITIONS = {"PA", "AP", "LL", "RL"}
+__all__ = ["Facts", "deidentified", "facts_of", "new_uid"]
+
+_UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+# Elements that hold a word: the words that may stay.
+_WORDS = {
+    "ViewPosition": ("PA", "AP", "LL", "RL", "RLD", "LLD", "RLO", "LLO"),
+    "BodyPartExamined": ("HAND", "WRIST", "FOOT", "ANKLE", "FINGER", "TOE", "EXTREMITY"),
+    "PresentationLUTShape": ("IDENTITY", "INVERSE"),
+    "LossyImageCompression": ("00", "01"),
+    "BurnedInAnnotation": ("YES", "NO"),
+    "PixelIntensityRelationship": ("LIN", "LOG"),
+}
+# What devices call their windows and tables; any other name is dropped.
+_NAMES = ("NORMAL", "HARDER", "SOFTER", "HARD", "SOFT", "STANDARD", "BONE", "WINDOW1", "WINDOW2", "WINDOW3", "DEFAULT")
+_MODALITY_TYPES = ("OD", "HU", "US", "P")
 
 
-def deidentified(dataset: pydicom.Dataset, case: str, side: str) -> bytes:
-    """The bytes of a DICOM file with the pixels of `dataset` and the pseudonym `case`.
+@dataclass(frozen=True)
+class Facts:
+    """What besides its pixels a film keeps: words from closed lists by keyword, and its old UIDs to be hashed."""
 
-    UIDs are new and random; `side` is ``L``, ``R`` or ``B``.
+    words: dict[str, str] = field(default_factory=dict)
+    uids: dict[str, str] = field(default_factory=dict)
+
+
+def facts_of(dataset: Dataset) -> Facts:
+    """The facts in a header. Never raises: what can't be read is left out."""
+    words, uids = {}, {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for keyword, known in _WORDS.items():
+            value = _text(dataset, keyword).strip().upper()
+            if value in known:
+                words[keyword] = value
+        for keyword in _UIDS:
+            uids[keyword] = _text(dataset, keyword)
+    return Facts(words, {keyword: uid for keyword, uid in uids.items() if uid})
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    try:
+        return str(dataset.get(keyword) or "")
+    except Exception:  # a damaged element makes its parser raise almost anything
+        return ""
+
+
+def new_uid(key: bytes, old: str) -> str:
+    """The UID that stands for `old` in the study whose key is `key`: always the same, and not to be turned back.
+
+    Raises nothing; an empty `old` gets a random one.
     """
+    if not old:
+        return str(generate_uid(prefix=None))
+    digest = hmac.new(key, old.encode("utf-8", "replace"), hashlib.sha256).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+def deidentified(film: Film, facts: Facts, *, case: str, side: str, key: bytes) -> bytes:
+    """The bytes of a DICOM file with the picture of `film` under the pseudonym `case`, stored without loss.
+
+    `side` is ``L``, ``R`` or ``B``; `key` is the study's for UIDs.
+    """
+    uids = {keyword: new_uid(key, facts.uids.get(keyword, "")) for keyword in _UIDS}
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
-    meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    meta.MediaStorageSOPInstanceUID = UID(uids["SOPInstanceUID"])
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
     new = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    new.SOPClassUID, new.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    new.StudyInstanceUID, new.SeriesInstanceUID = generate_uid(prefix=None), generate_uid(prefix=None)
+    new.SOPClassUID = meta.MediaStorageSOPClassUID
+    for keyword, replacement in uids.items():
+        if keyword != "FrameOfReferenceUID" or keyword in facts.uids:
+            setattr(new, keyword, replacement)
     new.PatientName = new.PatientID = case
     new.PatientBirthDate = new.PatientSex = new.StudyDate = new.StudyTime = ""
     new.AccessionNumber = new.ReferringPhysicianName = new.StudyID = new.SeriesNumber = new.InstanceNumber = ""
-    new.PatientIdentityRemoved = "YES"
-    new.DeidentificationMethod = "ratui: allow-list of image attributes"
+    _say_how(new)
     new.Modality = "CR"
     new.Laterality = side
-    position = str(dataset.get("ViewPosition", ""))
-    new.ViewPosition = position if position in _VIEW_POSITIONS else ""
-    for keyword in _KEPT:
-        if keyword in dataset:
-            new[keyword] = dataset[keyword]
-    new.PixelData = dataset.PixelData
-    if new.file_meta.TransferSyntaxUID.is_compressed:
-        new["PixelData"].is_undefined_length = True
-    else:
-        new["PixelData"].VR = "OW" if dataset.BitsAllocated > 8 else "OB"
+    for keyword, word in facts.words.items():
+        setattr(new, keyword, word)
+    _greys(new, film)
+    _picture(new, film)
     buffer = io.BytesIO()
     new.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def _say_how(new: Dataset) -> None:
+    new.PatientIdentityRemoved = "YES"
+    new.DeidentificationMethod = "ratui: written anew from pixels and numbers"
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator = "113100", "DCM"
+    code.CodeMeaning = "Basic Application Confidentiality Profile"
+    new.DeidentificationMethodCodeSequence = [code]
+    new.LongitudinalTemporalInformationModified = "REMOVED"
+
+
+def _greys(new: Dataset, film: Film) -> None:
+    """Rescaling, tables, windows, padding and measures, as numbers."""
+    if film.modality is not None:
+        item = _table(film.modality)
+        item.ModalityLUTType = film.modality.name if film.modality.name in _MODALITY_TYPES else "US"
+        new.ModalityLUTSequence = [item]
+    else:
+        new.RescaleSlope, new.RescaleIntercept = _number(film.slope), _number(film.intercept)
+        new.RescaleType = "US"
+    tables = [contrast for contrast in film.contrasts if isinstance(contrast, Table)]
+    windows = [contrast for contrast in film.contrasts if isinstance(contrast, Window)]
+    if tables:
+        new.VOILUTSequence = [_table(table, name=True) for table in tables]
+    if windows:
+        new.WindowCenter = [_number(window.centre) for window in windows]
+        new.WindowWidth = [_number(window.width) for window in windows]
+        new.VOILUTFunction = windows[0].function
+        names = [_name(window.name) for window in windows]
+        if any(names):
+            new.WindowCenterWidthExplanation = names
+    if film.spacing is not None:
+        new.PixelSpacing = new.ImagerPixelSpacing = [_number(value) for value in film.spacing]
+    elif film.aspect != 1.0:
+        new.PixelAspectRatio = [round(10_000 * film.aspect), 10_000]
+    if film.padding is not None:
+        low, high = film.padding
+        vr = "SS" if film.pixels.dtype.kind == "i" else "US"
+        new.add_new("PixelPaddingValue", vr, low)
+        if high != low:
+            new.add_new("PixelPaddingRangeLimit", vr, high)
+
+
+def _table(table: Table, *, name: bool = False) -> Dataset:
+    item = Dataset()
+    # The first input is stored in 16 bits; a reader takes it as signed where what goes in is signed.
+    item.add_new("LUTDescriptor", "US", [len(table.values) % 65_536, table.first % 65_536, table.bits])
+    item.add_new("LUTData", "OW", table.values.astype("<u2").tobytes())
+    if name and _name(table.name):
+        item.LUTExplanation = _name(table.name)
+    return item
+
+
+def _name(text: str) -> str:
+    name = text.strip().upper()
+    return name if name in _NAMES else ""
+
+
+def _number(value: float) -> DSfloat:
+    return DSfloat(value, auto_format=True)
+
+
+def _picture(new: Dataset, film: Film) -> None:
+    pixels = np.ascontiguousarray(film.pixels)
+    signed, wide = pixels.dtype.kind == "i", pixels.dtype.itemsize > 1
+    new.SamplesPerPixel = 1
+    new.PhotometricInterpretation = "MONOCHROME1" if film.inverted else "MONOCHROME2"
+    new.Rows, new.Columns = pixels.shape
+    new.BitsAllocated = 16 if wide else 8
+    new.BitsStored, new.HighBit, new.PixelRepresentation = film.bits, film.bits - 1, int(signed)
+    data = pixels.astype(f"<{pixels.dtype.kind}{pixels.dtype.itemsize}").tobytes()
+    new.add_new("PixelData", "OW" if wide else "OB", data + b"\0" * (len(data) % 2))
+    if not signed:  # JPEG-LS has no signed values
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            new.compress(JPEGLSLossless, encoding_plugin="pyjpegls", generate_instance_uid=False)

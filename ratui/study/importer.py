@@ -5,47 +5,43 @@ A bad file never ends an import, and nothing of a patient but the pseudonym, the
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
-import re
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-import numpy as np
-import pydicom
-from PIL import Image
-
 from ratui.errors import FilmError, RatuiError, StudyError, clean
-from ratui.imaging import LARGEST_SIDE, Pixels, dicom_bytes, read_film, read_header
-from ratui.study.deidentify import deidentified
+from ratui.study.intake import Intake, Isolated, Wish
 from ratui.study.manifest import ManifestRow, read_manifest
 from ratui.study.pseudonym import KeyFile
 from ratui.study.records import Case, FilmRecord
-from ratui.study.store import make_folder, write_bytes
+from ratui.study.store import Lock, make_folder, write_bytes
 from ratui.study.study import Study
 
 __all__ = ["ImportReport", "Refused", "Taken", "import_films"]
 
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A film that is now in the study."""
+    """A film that is now in the study. `path` is where it came from, `note` what a person should look at, or empty."""
 
     path: Path
     case: str
     time: int
     side: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that isn't, and why."""
+    """A file that isn't, and why, in words that repeat nothing of the file."""
 
     path: Path
     why: str
@@ -53,10 +49,31 @@ class Refused:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import took and what it refused, in the order of the files."""
+    """What an import took and what it refused, in the order of the files. `key` is where the key to the cases lies.
+
+    Paths may name patients: they are for whoever may see the key.
+    """
 
     taken: tuple[Taken, ...]
     refused: tuple[Refused, ...]
+    key: Path
+
+    def save_list(self) -> Path:
+        """Writes which file became what beside the key, for its owner alone, and returns where. Raises StoreError.
+
+        Lines are numbered as the command line numbers its output, which names no file.
+        """
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        path = self.key.with_name(f"{self.key.stem}-import-{now}-{secrets.token_hex(2)}.csv")
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["number", "file", "outcome"])
+        taken = [(item.path, f"case {item.case}, time point {item.time}, {item.side}") for item in self.taken]
+        for number, (file, outcome) in enumerate([*taken, *((r.path, r.why) for r in self.refused)], start=1):
+            rows.writerow([number, clean(file, 4000), outcome])
+        make_folder(path.parent)
+        write_bytes(path, text.getvalue().encode(), copy=False, private=True)
+        return path
 
 
 @dataclass(frozen=True)
@@ -78,10 +95,12 @@ def import_films(
     manifest: Path | None = None,
     key: Path | None = None,
     progress: Progress | None = None,
+    intake: Intake | None = None,
 ) -> ImportReport:
     """Takes the films in `paths` (files and folders) and in `manifest` into `study`.
 
-    Raises StudyError where nothing can be begun: a path that isn't there, a wrong manifest, no file at all.
+    Each file is read in another process, or by `intake` where one is given. `progress` gets (done, of). Raises
+    StudyError where nothing can be begun: a path that isn't there, a wrong manifest, no file at all, another import.
     """
     rows = {row.path: row for row in read_manifest(manifest, study.scheme)} if manifest else {}
     files = list(dict.fromkeys([*rows, *(file.resolve() for path in paths for file in _files(path))]))
@@ -90,33 +109,54 @@ def import_films(
         raise StudyError(
             "there is no file to import", ", ".join(map(str, paths)), "Give DICOM files or a folder of them"
         )
-    keys = KeyFile.open(study, key)
+    with Lock(study.path / "import.lock"):
+        keys = KeyFile.open(study, key)
+        if intake is not None:
+            return _import(study, files, rows, keys, intake, progress)
+        with Isolated() as isolated:
+            return _import(study, files, rows, keys, isolated, progress)
+
+
+def _import(
+    study: Study,
+    files: list[Path],
+    rows: dict[Path, ManifestRow],
+    keys: KeyFile,
+    intake: Intake,
+    progress: Progress | None,
+) -> ImportReport:
     refused: dict[Path, str] = {}
     candidates: list[_Candidate] = []
     for file in files:
         try:
-            candidates.append(_candidate(file, rows.get(file), study))
+            candidates.append(_candidate(file, rows.get(file), study, intake))
         except RatuiError as error:
             refused[file] = _reason(error)
     candidates = _with_times(study, keys, candidates, refused)
+    for candidate in candidates:
+        keys.case_of(candidate.patient)
+    if candidates:
+        keys.save(study)  # before the first film: a film whose patient nobody can find again must never be there
     taken: list[Taken] = []
-    cases: dict[str, Case] = {id: study.case(id) for id in study.cases()}
+    known = set(study.cases())
     for number, candidate in enumerate(candidates):
         if progress:
-            progress(number, len(candidates), clean(candidate.path.name))
+            progress(number, len(candidates))
         case_id = keys.case_of(candidate.patient)
         try:
-            case = _take(study, cases.get(case_id, Case(case_id, ())), candidate)
+            case = study.case(case_id) if case_id in known else Case(case_id, ())
+            case, note = _take(study, case, candidate, intake, keys)
         except RatuiError as error:
             refused[candidate.path] = _reason(error)
             continue
-        keys.save(study)
         study.save_case(case)
-        cases[case_id] = case
-        taken.append(Taken(candidate.path, case_id, case.films[-1].time, candidate.side))
+        known.add(case_id)
+        assert candidate.time is not None
+        taken.append(Taken(candidate.path, case_id, candidate.time, candidate.side, note))
     if progress:
-        progress(len(candidates), len(candidates), "")
-    return ImportReport(tuple(taken), tuple(Refused(file, refused[file]) for file in files if file in refused))
+        progress(len(candidates), len(candidates))
+    left = tuple(Refused(file, refused[file]) for file in files if file in refused)
+    return ImportReport(tuple(taken), left, keys.path)
 
 
 def _files(path: Path) -> list[Path]:
@@ -130,51 +170,20 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _candidate(file: Path, row: ManifestRow | None, study: Study) -> _Candidate:
+def _candidate(file: Path, row: ManifestRow | None, study: Study, intake: Intake) -> _Candidate:
     if row is not None:
         return _Candidate(file, row.patient, row.side, row.view, row.time, None, row.day, row.spacing)
     if file.suffix.lower() == ".png":
         raise FilmError("a PNG file doesn't say whose it is", file, "Name it in a manifest")
-    header = read_header(file)
-    patient = str(header.get("PatientID", "") or header.get("PatientName", "")).strip()
-    if not patient:
+    seen = intake.look(file)
+    if not seen.patient:
         raise FilmError("it names no patient", file, "Name it in a manifest")
-    side = _side(header)
-    if side is None:
+    if not seen.side:
         raise FilmError("it doesn't say which side it shows", file, "Name it in a manifest")
-    return _Candidate(file, patient, side, _view(header, study), None, _date(header))
-
-
-def _side(header: pydicom.Dataset) -> str | None:
-    for keyword in ("ImageLaterality", "Laterality"):
-        value = str(header.get(keyword, "")).strip().upper()
-        if value in ("L", "R", "B"):
-            return value
-    text = " ".join(str(header.get(k, "")) for k in ("SeriesDescription", "ProtocolName", "StudyDescription")).upper()
-    words = set(re.findall(r"[A-Z]+", text))
-    if words & {"BOTH", "BILATERAL", "BIL"} or {"LEFT", "RIGHT"} <= words:
-        return "B"
-    if words & {"LEFT", "LT"}:
-        return "L"
-    return "R" if words & {"RIGHT", "RT"} else None
-
-
-def _view(header: pydicom.Dataset, study: Study) -> str:
-    text = f"{header.get('BodyPartExamined', '')} {header.get('StudyDescription', '')}".lower()
-    for view in study.scheme.views:
-        if view in text:
-            return view
-    return next(iter(study.scheme.views))
-
-
-def _date(header: pydicom.Dataset) -> date | None:
-    for keyword in ("AcquisitionDate", "StudyDate", "ContentDate"):
-        text = str(header.get(keyword, ""))[:8]
-        try:
-            return datetime.strptime(text, "%Y%m%d").date()
-        except ValueError:
-            continue
-    return None
+    when = date.fromisoformat(seen.when) if seen.when else None
+    views = study.scheme.views
+    view = next((view for view in views if view in seen.words), next(iter(views)))
+    return _Candidate(file, seen.patient, seen.side, view, None, when)
 
 
 def _with_times(
@@ -194,7 +203,7 @@ def _with_times(
         days = sorted(dates[candidate.patient])
         if candidate.when is None:
             refused[candidate.path] = "it has no date to tell its time point. Name it in a manifest"
-        elif keys.case_of(candidate.patient) in known:
+        elif keys.known(candidate.patient) in known:
             refused[candidate.path] = "its case is in the study already. Name it in a manifest to add it"
         elif len(days) > 2:
             refused[candidate.path] = f"its patient has {len(days)} dates. Name the two to compare in a manifest"
@@ -204,21 +213,13 @@ def _with_times(
     return result
 
 
-def _take(study: Study, case: Case, candidate: _Candidate) -> Case:
-    """`case` with the film of `candidate`, which is on the disk by then. Raises RatuiError where it can't be taken."""
+def _take(study: Study, case: Case, candidate: _Candidate, intake: Intake, keys: KeyFile) -> tuple[Case, str]:
+    """`case` with the film of `candidate`, which is on the disk by then, and a note. Raises RatuiError otherwise."""
     assert candidate.time is not None
     part = study.scheme.views[candidate.view].part
-    if candidate.path.suffix.lower() == ".png":
-        pixels, spacing = _png(candidate.path), candidate.spacing
-        bits = 8 * pixels.dtype.itemsize
-        dataset = pydicom.dcmread(io.BytesIO(dicom_bytes(pixels, bits=bits, spacing=spacing)))
-    else:
-        film = read_film(candidate.path)
-        pixels, spacing = film.pixels, candidate.spacing or film.spacing
-        dataset = pydicom.dcmread(candidate.path)
-    digest = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    made = intake.make(candidate.path, Wish(case.id, candidate.side, keys.uid_key.hex(), candidate.spacing))
     for other in case.films:
-        if other.digest == digest:
+        if other.digest == made.digest:
             raise FilmError("the same film is in the study already", candidate.path, "Nothing to do")
     sides = ("L", "R") if candidate.side == "B" else (candidate.side,)
     if any(case.film(candidate.time, side, part, study.scheme) for side in sides):
@@ -232,38 +233,18 @@ def _take(study: Study, case: Case, candidate: _Candidate) -> Case:
         time=candidate.time,
         side=candidate.side,
         view=candidate.view,
-        rows=int(pixels.shape[0]),
-        columns=int(pixels.shape[1]),
+        rows=made.rows,
+        columns=made.columns,
         day=candidate.day,
-        spacing=spacing,
-        digest=digest,
+        spacing=made.spacing,
+        digest=made.digest,
+        file=hashlib.sha256(made.data).hexdigest(),
+        note=made.note,
     )
     path = study.film_path(case.id, record.id)
     make_folder(path.parent)
-    write_bytes(path, deidentified(dataset, case.id, candidate.side), copy=False)
-    return Case(case.id, (*case.films, record))
-
-
-def _png(path: Path) -> Pixels:
-    """The grey levels of a PNG file, 8 or 16 bits. Raises FilmError for anything but one grey image."""
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            if max(image.size) > LARGEST_SIDE or min(image.size) < 16:
-                raise FilmError(f"its size {image.size} is not that of a radiograph", path, "Give the film itself")
-            image.load()
-            mode = image.mode
-            values = np.asarray(image)
-    except FileNotFoundError as error:
-        raise FilmError("there is no such file", path, "Check the manifest") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FilmError("it is not a readable PNG file", path, "Export it again") from error
-    if values.ndim == 3 and mode == "RGB" and (values == values[..., :1]).all():
-        values = values[..., 0]  # a grey film that was saved as colour
-    if values.ndim != 2 or mode == "P":
-        raise FilmError("it is a colour image, not a grey film", path, "Export the original radiograph")
-    if values.dtype == np.bool_:
-        raise FilmError("it has two levels only", path, "Export the original radiograph")
-    return values if values.dtype == np.uint8 else values.astype(np.uint16)
+    write_bytes(path, made.data, copy=False)
+    return Case(case.id, (*case.films, record)), made.note
 
 
 def _reason(error: RatuiError) -> str:

@@ -1,6 +1,7 @@
 """The CSV that says of films what their files can't: patient, time point, side, view, day, spacing.
 
-It must not reach outside its own folder; everything it says is checked before a film is touched.
+It must not reach outside its own folder; everything it says is checked before a film is touched. Errors name the line,
+and never repeat what stands in it, for that may name a patient.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratui.errors import StudyError, clean
+from ratui.errors import StudyError
 from ratui.scheme import Scheme
 
 __all__ = ["ManifestRow", "read_manifest"]
@@ -46,9 +47,14 @@ def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
             if not columns >= _COLUMNS:
                 missing = ", ".join(sorted(_COLUMNS - columns))
                 raise StudyError(f"the manifest lacks the columns {missing}", path, "Its first line names the columns")
-            return [_row(path, reader.line_num, raw, scheme) for raw in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StudyError(f"the manifest can't be read: {error}", path, "Save it as CSV in UTF-8") from error
+            rows = [_row(path, reader.line_num, raw, scheme) for raw in reader]
+    except OSError as error:
+        raise StudyError(f"the manifest can't be read: {error.strerror}", path, "Check the path") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise StudyError("the manifest can't be read", path, "Save it as CSV in UTF-8") from error
+    if len({row.path for row in rows}) < len(rows):
+        raise StudyError("the manifest names a file twice", path, "Name each film once")
+    return rows
 
 
 def _row(manifest: Path, line: int, raw: Mapping[str | None, str | list[str] | None], scheme: Scheme) -> ManifestRow:
@@ -59,23 +65,26 @@ def _row(manifest: Path, line: int, raw: Mapping[str | None, str | list[str] | N
         return StudyError(what, f"{manifest}, line {line}", f"Correct that line; columns are {known}")
 
     file = values.get("file", "")
-    target = (manifest.parent / file).resolve()
+    try:
+        target = (manifest.parent / file).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a zero byte
+        raise fail("the file must lie in the manifest's folder") from error
     if not file or Path(file).is_absolute() or not target.is_relative_to(manifest.parent.resolve()):
-        raise fail(f"file {clean(file)!r} must lie in the manifest's folder")
+        raise fail("the file must lie in the manifest's folder")
     patient = values.get("patient", "")
     if not patient:
         raise fail("the patient is missing")
     if values.get("time") not in ("0", "1"):
-        raise fail(f"time is {clean(values.get('time'))!r}, it must be 0 (earlier) or 1 (later)")
+        raise fail("the time must be 0 (earlier) or 1 (later)")
     side = _SIDES.get(values.get("side", "").lower())
     if side is None:
-        raise fail(f"side is {clean(values.get('side'))!r}, it must be L, R or B")
+        raise fail("the side must be L, R or B")
     view = values.get("view") or next(iter(scheme.views))
     if view not in scheme.views:
-        raise fail(f"view is {clean(view)!r}, it must be one of {', '.join(scheme.views)}")
+        raise fail(f"the view must be one of {', '.join(scheme.views)}")
     day = values.get("day") or None
     if day is not None and not re.fullmatch(r"-?\d{1,6}", day):
-        raise fail(f"day is {clean(day)!r}, it must be a whole number")
+        raise fail("the day must be a whole number")
     spacing = None
     if values.get("spacing"):
         try:
@@ -83,6 +92,6 @@ def _row(manifest: Path, line: int, raw: Mapping[str | None, str | list[str] | N
         except ValueError:
             mm = 0.0
         if not 0.01 <= mm <= 2:
-            raise fail(f"spacing is {clean(values['spacing'])!r}, it must be mm per pixel, 0.01 to 2")
+            raise fail("the spacing must be mm per pixel, 0.01 to 2")
         spacing = (mm, mm)
     return ManifestRow(target, patient, int(values["time"]), side, view, int(day) if day else None, spacing)

@@ -1,6 +1,6 @@
 """The key that links patients to case ids: a file of its own, outside the study, readable by its owner alone.
 
-Case ids are a keyed hash with a random salt, so nobody without the key can compute them from patient ids.
+Case ids and UIDs are keyed hashes with a random salt, so nobody without the key can compute them from patient ids.
 """
 
 from __future__ import annotations
@@ -11,23 +11,32 @@ import hmac
 import json
 import secrets
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_data_path
 
-from ratui.errors import StudyError
-from ratui.study.store import write_bytes
+from ratui.errors import DamagedError, StudyError
+from ratui.study.store import make_folder, sound_bytes, write_bytes
 from ratui.study.study import Study
 
 __all__ = ["KeyFile"]
 
+_LARGEST = 100_000_000
+_VALUES = {"study", "salt", "cases"}
+
 
 class KeyFile:
-    """The pseudonyms of one study. Changes are on the disk after `save`."""
+    """The pseudonyms of one study. Changes are on the disk after `save`.
 
-    def __init__(self, path: Path, salt: str, cases: dict[str, str]) -> None:
+    `notice` is empty, or says that the file is damaged and that its second copy was read.
+    """
+
+    def __init__(self, path: Path, salt: str, cases: dict[str, str], notice: str = "") -> None:
         self.path = path
+        self.notice = notice
         self._salt = salt
         self._cases = cases  # patient → case
+        self._taken = set(cases.values())
 
     @classmethod
     def open(cls, study: Study, path: Path | None = None) -> KeyFile:
@@ -35,33 +44,59 @@ class KeyFile:
         path = (path or user_data_path("ratui") / "keys" / f"{study.config.id}.json").absolute()
         if path.resolve().is_relative_to(study.path.resolve()):
             raise StudyError("the key to the pseudonyms must not lie in the study", path, "Choose another folder")
-        if not path.exists():
+        stored = sound_bytes(path, lambda data: _parsed(data, path), largest=_LARGEST)
+        if stored is None:
             return cls(path, secrets.token_hex(32), {})
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            if raw["study"] != study.config.id:
-                raise StudyError("this key file belongs to another study", path, "Give this study's own with --key")
-            return cls(path, str(raw["salt"]), {str(k): str(v) for k, v in raw["cases"].items()})
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StudyError("the key file is damaged", path, "Restore it from a backup") from error
+        raw = _parsed(stored[0], path)
+        if raw["study"] != study.config.id:
+            raise StudyError("this key file belongs to another study", path, "Give this study's own with --key")
+        return cls(path, raw["salt"], raw["cases"], stored[1])
+
+    @property
+    def uid_key(self) -> bytes:
+        """What new UIDs are hashed with: the same old UID gets the same new one in this study, and in no other."""
+        return hmac.new(bytes.fromhex(self._salt), b"UIDs", hashlib.sha256).digest()
+
+    def known(self, patient: str) -> str:
+        """The case id that `patient` has already, or an empty text."""
+        return self._cases.get(patient, "")
 
     def case_of(self, patient: str) -> str:
         """The case id of `patient`, the same each time."""
         if patient not in self._cases:
-            taken = set(self._cases.values())
-            digest = hmac.new(bytes.fromhex(self._salt), patient.encode(), hashlib.sha256).digest()
+            digest = hmac.new(
+                bytes.fromhex(self._salt), patient.encode("utf-8", "surrogatepass"), hashlib.sha256
+            ).digest()
             name = base64.b32encode(digest).decode()
             length = 6
-            while f"C-{name[:length]}" in taken:
+            while f"C-{name[:length]}" in self._taken:
                 length += 1
             self._cases[patient] = f"C-{name[:length]}"
+            self._taken.add(self._cases[patient])
         return self._cases[patient]
 
     def save(self, study: Study) -> None:
         """Writes the key file, readable by its owner alone. Raises StoreError."""
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StudyError(f"its folder can't be made: {error.strerror}", self.path, "Give another --key") from error
-        text = json.dumps({"study": study.config.id, "salt": self._salt, "cases": self._cases}, indent=1)
-        write_bytes(self.path, text.encode())
+        make_folder(self.path.parent)
+        values = {"study": study.config.id, "salt": self._salt, "cases": self._cases}
+        write_bytes(self.path, json.dumps({**values, "sum": _sum(values)}, indent=1).encode(), private=True)
+
+
+def _parsed(data: bytes, path: Path) -> dict[str, Any]:
+    """What a key file says. Raises DamagedError; a file of format 1 has no checksum."""
+    try:
+        raw = json.loads(data)
+        total = raw.pop("sum", None)
+        values: dict[str, Any] = {"study": str(raw["study"]), "salt": str(raw["salt"]), "cases": dict(raw["cases"])}
+        bytes.fromhex(values["salt"])
+        if set(raw) != _VALUES or (total is not None and total != _sum(values)):
+            raise ValueError("not as it was written")
+        if not all(isinstance(name, str) for pair in values["cases"].items() for name in pair):
+            raise ValueError("no pairs of names")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedError("the key file is damaged", path, "Restore it from a backup") from error
+    return values
+
+
+def _sum(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

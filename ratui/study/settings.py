@@ -107,6 +107,10 @@ def check_seal(data: bytes, file: Path) -> None:
     raw = _parsed(data, file)
     if raw.get("format") == FORMAT or "seal" in raw or "scheme" in raw:
         raise DamagedError("its seal is missing", file, "If you changed it by hand: ratui seal STUDY")
+    try:
+        _config(raw, file)
+    except StudyError as error:
+        raise DamagedError(error.what, file, error.remedy) from error
 
 
 def _parsed(data: bytes, file: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import os
 import pwd
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from ratui.study.worklist import Worklist, reading_state
 __all__ = ["Study"]
 
 _LARGEST_SCHEME = 1_000_000
+_COPY_READ = "damaged; its second copy is whole and was read"
 
 
 class Study:
@@ -127,6 +128,15 @@ class Study:
         """While it is held nothing in the study changes: savers wait. For moments only. Raises StoreError."""
         with self._changes.none():
             yield
+
+    def snapshot(self) -> AbstractContextManager[Study]:
+        """This study as it is at this moment, unchanged by whoever goes on saving, until the block ends.
+
+        Raises StoreError where no picture of it can be taken.
+        """
+        from ratui.study.snapshot import snapshot
+
+        return snapshot(self)
 
     def _read(self, file: Path) -> Stored | None:
         """What a file of tables holds; damage that its second copy makes good is noted. Raises StoreError."""
@@ -323,7 +333,7 @@ class Study:
         if why:
             return CaseState(case, "unreadable", 0, 0, 0.0, why)
         stored = self._read(self.reading_path(rater, case))
-        note = "damaged; its second copy is whole" if stored and stored.notice else ""
+        note = _COPY_READ if stored and stored.notice else ""
         fields, meta = (stored.tables.get("fields", ()), _meta(stored)) if stored else ((), {})
         complete = bool(meta.get("signed")) or self.regions_complete(film_case)
         return reading_state(film_case, self.scheme, fields, meta, complete, note)
@@ -335,7 +345,11 @@ class Study:
         """
         check_name(rater, "rater")
         worklist = self._worklists.setdefault(rater, Worklist(self.path, rater, self.config.scheme))
-        return worklist.states(self.cases(), self.state)
+        states = worklist.states(self.cases(), self.state)
+        for state in states:
+            if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
+                self._note(self.reading_path(rater, state.case), state.note)
+        return states
 
     def reading_path(self, rater: str, case: str) -> Path:
         """The file of one reading."""

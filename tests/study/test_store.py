@@ -1,88 +1,203 @@
-"""Files that are whole or untouched, and one writer for each."""
+"""Files that are whole or untouched, in two copies, whatever fails while they are written."""
 
 import errno
 import os
-import subprocess
-import sys
+import stat
 from pathlib import Path
 
 import pytest
+from tinydb import TinyDB
 
-from ratui.errors import StoreError
-from ratui.study.store import Lock, read_tables, write_tables
+from ratui.errors import DamagedError, StoreError
+from ratui.study.formats import Formats
+from ratui.study.store import (
+    SealedStorage,
+    disk,
+    make_folder,
+    read_sound,
+    read_tables,
+    remove_leftovers,
+    restore_from_copy,
+    share_folder,
+    write_tables,
+)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    tables = {"meta": [{"a": 1}], "fields": [{"x": "ü"}, {"x": None}]}
+    tables = {"meta": [{"a": 1}], "fields": [{"x": "ü"}, {"x": None}], "log": []}
     write_tables(tmp_path / "deep" / "a.json", tables)
     assert read_tables(tmp_path / "deep" / "a.json") == tables
     assert read_tables(tmp_path / "none.json") is None
 
 
-def test_no_one_else_may_read_it(tmp_path: Path) -> None:
+def test_tinydb_itself_works_on_it(tmp_path: Path) -> None:
+    with TinyDB(tmp_path / "a.json", storage=SealedStorage) as database:
+        database.table("log").insert({"n": 1})
+        database.table("log").insert({"n": 2})
+    with TinyDB(tmp_path / "a.json", storage=SealedStorage) as database:
+        assert [record["n"] for record in database.table("log")] == [1, 2]
+
+
+def test_what_json_can_not_hold_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
     write_tables(tmp_path / "a.json", {"t": [{"a": 1}]})
-    assert (tmp_path / "a.json").stat().st_mode & 0o077 == 0
-
-
-@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
-def test_a_failing_disk_leaves_the_old_file_and_no_litter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    write_tables(tmp_path / "a.json", {"t": [{"a": 1}]})
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        if step == "replace":
-            patched.setattr(Path, "replace", full)
-        else:
-            patched.setattr(os, step, full)
-        with pytest.raises(StoreError, match="No space left"):
-            write_tables(tmp_path / "a.json", {"t": [{"a": 2}]})
+    with pytest.raises(StoreError, match="not saved"):
+        write_tables(tmp_path / "a.json", {"t": [{"a": float("nan")}]})
     assert read_tables(tmp_path / "a.json") == {"t": [{"a": 1}]}
-    assert not list(tmp_path.glob("*.tmp"))
-    assert not list(tmp_path.glob(".*.tmp"))
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff\xfe", b'{"t": 3}', b"[" * 100_000])
-def test_a_damaged_file_is_set_aside_and_its_last_good_copy_named(tmp_path: Path, damage: bytes) -> None:
-    path = tmp_path / "a.json"
-    write_tables(path, {"t": [{"a": 1}]})
-    write_tables(path, {"t": [{"a": 2}]})
-    path.write_bytes(damage)
-    with pytest.raises(StoreError) as caught:
-        read_tables(path)
-    assert "a.json.bak" in caught.value.remedy
-    assert len(list(tmp_path.glob("a.json.damaged-*"))) == 1
-    (tmp_path / "a.json.bak").replace(path)
-    assert read_tables(path) == {"t": [{"a": 1}]}
+class TestAccess:
+    @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+    def test_no_one_else_may_read_it_whatever_the_umask(self, tmp_path: Path, umask: int) -> None:
+        old = os.umask(umask)
+        try:
+            write_tables(tmp_path / "deep" / "a.json", {"t": [{"a": 1}]})
+        finally:
+            os.umask(old)
+        for path in (tmp_path / "deep", *(tmp_path / "deep").iterdir()):
+            assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+
+    @pytest.mark.parametrize(("bits", "folder", "file"), [(0o050, 0o2750, 0o640), (0o070, 0o2770, 0o660)])
+    def test_a_shared_folder_shares_what_is_made_in_it(self, tmp_path: Path, bits: int, folder: int, file: int) -> None:
+        (tmp_path / "s").mkdir()
+        share_folder(tmp_path / "s", os.getgid(), bits)
+        old = os.umask(0o077)
+        try:
+            write_tables(tmp_path / "s" / "deep" / "a.json", {"t": []})
+        finally:
+            os.umask(old)
+        assert stat.S_IMODE((tmp_path / "s" / "deep").stat().st_mode) == folder
+        assert stat.S_IMODE((tmp_path / "s" / "deep" / "a.json").stat().st_mode) == file
+
+    def test_a_group_is_only_let_in_by_the_bit_that_says_so(self, tmp_path: Path) -> None:
+        (tmp_path / "s").mkdir()
+        (tmp_path / "s").chmod(0o775)
+        write_tables(tmp_path / "s" / "a.json", {"t": []})
+        assert stat.S_IMODE((tmp_path / "s" / "a.json").stat().st_mode) == 0o600
+
+    def test_a_private_file_stays_private_in_a_shared_folder(self, tmp_path: Path) -> None:
+        share_folder(tmp_path, os.getgid(), 0o070)
+        disk.write_bytes(tmp_path / "key", b"x", private=True)
+        assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
 
 
-def test_a_writer_that_is_killed_leaves_old_or_new(tmp_path: Path) -> None:
-    script = (
-        "import sys\nfrom pathlib import Path\nfrom ratui.study.store import write_tables\n"
-        "n = 0\nwhile True:\n    n += 1\n"
-        "    write_tables(Path(sys.argv[1]), {'t': [{'n': n, 'fill': 'x' * 20000}]})\n"
-        "    if n == 3: print('going', flush=True)\n"
+class TestDamage:
+    @pytest.mark.parametrize(
+        "damage",
+        [b"", b"{", b"[1]", b"\xff\xfe", b'{"t": 3}', b"[" * 100_000, b'{"t":{"1":{"a":2}}}'],
+        ids=["empty", "cut", "list", "bytes", "no table", "deep", "no seal"],
     )
-    for _ in range(5):
-        child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "a.json")], stdout=subprocess.PIPE)
-        assert child.stdout
-        child.stdout.readline()
-        child.kill()
-        child.wait()
-        tables = read_tables(tmp_path / "a.json")
-        assert tables
-        assert tables["t"][0]["n"] >= 2
+    def test_a_damaged_file_is_told_and_its_second_copy_read(self, tmp_path: Path, damage: bytes) -> None:
+        path = tmp_path / "a.json"
+        write_tables(path, {"t": [{"a": 2}]})
+        path.write_bytes(damage)
+        with pytest.raises(DamagedError):
+            read_tables(path)
+        stored = read_sound(path)
+        assert stored
+        assert stored.tables == {"t": [{"a": 2}]}
+        assert "second copy" in stored.notice
+        assert path.read_bytes() == damage  # reading changes nothing
+
+    def test_restoring_sets_the_damaged_file_aside(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.json"
+        write_tables(path, {"t": [{"a": 2}]})
+        path.write_bytes(b"broken")
+        restore_from_copy(path)
+        assert read_tables(path) == {"t": [{"a": 2}]}
+        (aside,) = tmp_path.glob("a.json.damaged-*")
+        assert aside.read_bytes() == b"broken"
+
+    def test_a_missing_file_with_a_copy_is_damage_too(self, tmp_path: Path) -> None:
+        write_tables(tmp_path / "a.json", {"t": [{"a": 2}]})
+        (tmp_path / "a.json").unlink()
+        stored = read_sound(tmp_path / "a.json")
+        assert stored
+        assert "missing" in stored.notice
+
+    def test_two_damaged_copies_are_an_error(self, tmp_path: Path) -> None:
+        write_tables(tmp_path / "a.json", {"t": [{"a": 2}]})
+        for path in tmp_path.iterdir():
+            path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(DamagedError, match="damaged"):
+            read_sound(tmp_path / "a.json")
+
+    def test_format_1_is_read_only_where_it_is_expected(self, tmp_path: Path) -> None:
+        (tmp_path / "a.json").write_text('{"t":{"1":{"a":1}}}')
+        assert read_tables(tmp_path / "a.json", unsealed=True) == {"t": [{"a": 1}]}
+        with pytest.raises(DamagedError):
+            read_tables(tmp_path / "a.json")
+
+    def test_a_copy_of_format_1_proves_nothing(self, tmp_path: Path) -> None:
+        (tmp_path / "a.json").write_text("{")
+        (tmp_path / "a.json.bak").write_text('{"t":{"1":{"a":1}}}')
+        with pytest.raises(DamagedError):
+            read_sound(tmp_path / "a.json", unsealed=True)
 
 
-def test_the_second_writer_is_told_who_is_first(tmp_path: Path) -> None:
-    with (
-        Lock(tmp_path / "a.lock"),
-        pytest.raises(StoreError, match=f"process {os.getpid()}"),
-        Lock(tmp_path / "a.lock"),
-    ):
-        pass
-    with Lock(tmp_path / "a.lock"):
-        pass
+class TestFailingDisk:
+    @pytest.mark.parametrize("call", ["open", "write", "fsync", "replace"])
+    def test_the_old_file_stays_and_no_litter(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+        write_tables(tmp_path / "a.json", {"t": [{"a": 1}]})
+
+        def full(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(disk.os, call, full)
+            with pytest.raises(StoreError, match="No space left"):
+                write_tables(tmp_path / "a.json", {"t": [{"a": 2}]})
+        assert read_tables(tmp_path / "a.json") == {"t": [{"a": 1}]}
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.json.bak"]
+
+    def test_a_disk_that_is_really_full(self, tmp_path: Path) -> None:
+        """The kernel's own limit on a file's length stands in for a full disk."""
+        import resource
+        import signal
+
+        write_tables(tmp_path / "a.json", {"t": [{"a": 1}]})
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+            with pytest.raises(StoreError, match="too large"):
+                write_tables(tmp_path / "a.json", {"t": [{"a": "x" * 9000}]})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, old)
+        assert read_tables(tmp_path / "a.json") == {"t": [{"a": 1}]}
+
+    def test_a_folder_that_can_not_be_made_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(StoreError):
+            make_folder(tmp_path / "file" / "folder")
+
+
+def test_only_old_leftovers_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".a.json.12.tmp").write_text("")
+    (tmp_path / ".b.json.34.tmp").write_text("")
+    os.utime(tmp_path / ".a.json.12.tmp", (0, 0))
+    assert remove_leftovers(tmp_path) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [".b.json.34.tmp"]
+
+
+class TestFormats:
+    formats = Formats("thing", 3, {1: lambda old: {**old, "b": 1}, 2: lambda old: {**old, "c": old["b"] + 1}})
+
+    def test_an_older_one_is_brought_up_step_by_step(self) -> None:
+        old = {"format": 1, "a": 0}
+        assert self.formats.newest_of(old) == {"format": 3, "a": 0, "b": 1, "c": 2}
+        assert old == {"format": 1, "a": 0}
+
+    def test_the_newest_stays(self) -> None:
+        assert self.formats.newest_of({"format": 3, "x": 1}) == {"format": 3, "x": 1}
+
+    @pytest.mark.parametrize(
+        ("found", "says"), [(4, "up to 3"), (0, "no known"), ("3", "no known"), (None, "no known")]
+    )
+    def test_anything_else_is_refused(self, found: object, says: str) -> None:
+        with pytest.raises(StoreError, match=says):
+            self.formats.newest_of({"format": found})
+
+    def test_a_missing_step_is_found_when_the_program_starts(self) -> None:
+        with pytest.raises(AssertionError):
+            Formats("thing", 3, {1: dict})

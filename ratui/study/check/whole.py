@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from ratui.study.check.copies import Copies, check_tables, look_at, mend, rewrit
 from ratui.study.check.readings import rebuilt, salvaged
 from ratui.study.check.report import Finding, Report
 from ratui.study.records import Case, FilmRecord
-from ratui.study.settings import FORMAT, read_settings, write_settings
-from ratui.study.store import Lock, remove_leftovers, set_aside, write_bytes
+from ratui.study.settings import FORMAT, check_seal, read_settings, write_settings
+from ratui.study.store import Held, Lock, remove_leftovers, set_aside, write_bytes
 from ratui.study.store.disk import copy_of
 from ratui.study.store.seal import Unsealed, open_seal, seal
 from ratui.study.store.tables import known_as, read_file
@@ -79,6 +80,7 @@ class _Check:
     ) -> bool:
         """Notes a finding and, with `repair`, mends it by `act`; says whether it was mended."""
         mended = False
+        advice = "" if remedy else advice
         if remedy and act is not None and self._repair:
             try:
                 act()
@@ -98,8 +100,6 @@ class _Check:
         scheme = self._path / "scheme.toml"
 
         def sealed(data: bytes) -> None:
-            from ratui.study.settings import check_seal
-
             check_seal(data, file)
 
         def digest(data: bytes) -> None:
@@ -159,8 +159,6 @@ class _Check:
             return
 
         def note_digest() -> None:
-            from dataclasses import replace
-
             now = study.case(case.id)
             films = tuple(replace(f, file=file_digest(path)) if f.id == film.id else f for f in now.films)
             study.save_case(Case(case.id, films))
@@ -190,6 +188,8 @@ class _Check:
                 with Lock(file.with_suffix(".lock")):
                     del self._findings[before:]
                     self._sealed(study, file, reading)
+        except Held as error:
+            self._findings[before:] = [replace(each, advice=error.what) for each in self._findings[before:]]
         except StoreError as error:
             self._found(file, error.what, advice=error.remedy)
         finally:
@@ -282,8 +282,6 @@ class _Check:
         yield from sorted(path for path in self._path.rglob("*") if path.is_dir() and not path.is_symlink())
 
     def _bring_up(self, study: Study) -> None:
-        from dataclasses import replace
-
         scheme = read_file(self._path / "scheme.toml")
         config = replace(study.config, scheme=hashlib.sha256(scheme).hexdigest(), stored=FORMAT)
 

@@ -58,8 +58,7 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600)
     try:
-        if mode != 0o600:
-            os.fchmod(descriptor, mode)
+        os.fchmod(descriptor, mode)  # the umask has no say
         view = memoryview(data)
         while view:
             count = os.write(descriptor, view)

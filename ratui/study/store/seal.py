@@ -133,9 +133,15 @@ def _without_seal(data: bytes) -> Sealed:
 
 
 def chain(data: bytes) -> tuple[str, ...]:
-    """The sums of the log in a sealed file, in order: of two logs with the same beginning, so begin their chains."""
-    sealed = json.loads(data)
-    return tuple(str(record["sum"]) for record in sealed.get(CHAINED, {}).values())
+    """The sums of the log in a sealed file, in order: of two logs with the same beginning, so begin their chains.
+
+    They are computed from the records anew, not taken from them. Raises ValueError for what is no JSON.
+    """
+    sums, before = [], ""
+    for id, record in json.loads(data).get(CHAINED, {}).items():
+        before = _sum(CHAINED, id, before, _dump({key: value for key, value in record.items() if key != "sum"}))
+        sums.append(before)
+    return tuple(sums)
 
 
 @dataclass(frozen=True)

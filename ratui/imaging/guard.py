@@ -1,0 +1,128 @@
+"""What a file claims, looked at before memory is taken for it: its length, what it inflates to, the size of its picture.
+
+Every check reads a few bytes, or inflates without keeping; each refusal is a FilmError that repeats no text of the file.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zlib
+from pathlib import Path
+
+import pydicom
+from pydicom.encaps import generate_frames
+from pydicom.filereader import _read_file_meta_info, read_preamble
+from pydicom.uid import UID
+
+from ratui.errors import FilmError
+
+__all__ = ["LARGEST_BYTES", "LARGEST_PIXELS", "check_codestream", "check_file"]
+
+LARGEST_BYTES = 600_000_000
+"""Bytes of a film's file, and of what a deflated one inflates to."""
+LARGEST_PIXELS = 80_000_000
+"""Rows times columns: a film of 43 cm × 43 cm at 50 µm has 74 million."""
+_MOST_TILES = 16_384
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_CHUNK = 1 << 20
+
+
+def check_file(path: Path) -> None:
+    """Raises FilmError for what is no plain file, is too large, or inflates to too much."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise FilmError("it is no plain file", path, "Give DICOM files")
+        if found.st_size > LARGEST_BYTES:
+            raise FilmError("it is larger than any film", path, "Give the film itself")
+    except FileNotFoundError as error:
+        raise FilmError("there is no such file", path, "Check the path") from error
+    except OSError as error:
+        raise FilmError(f"it can't be read: {error.strerror}", path, "Check its permissions") from error
+    try:
+        with path.open("rb") as file:
+            # The length that the header claims for itself may lie, so it is read to its end, as its reader will.
+            read_preamble(file, force=False)
+            syntax = str(_read_file_meta_info(file).get("TransferSyntaxUID", ""))
+            start = file.tell()
+    except Exception:  # no DICOM file, or a damaged one: whoever reads it says so
+        return
+    if syntax and UID(syntax).name == syntax:  # pydicom names every one that the standard knows
+        raise FilmError("it stores its pixels in a way that isn't known", path, "Ask for it uncompressed")
+    if syntax == _DEFLATED:
+        _check_inflated(path, start)
+
+
+def _check_inflated(path: Path, start: int) -> None:
+    """Inflates what follows byte `start`, keeps nothing, and raises FilmError where it becomes too much."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            data = file.read(_CHUNK)
+            while data and not inflate.eof:
+                total += len(inflate.decompress(data, _CHUNK))
+                if total > LARGEST_BYTES:
+                    raise FilmError("it inflates to more than any film holds", path, "Ask for it uncompressed")
+                data = inflate.unconsumed_tail or file.read(_CHUNK)
+    except (OSError, zlib.error) as error:
+        raise FilmError("its deflated part is damaged", path, "Ask for it uncompressed") from error
+
+
+def check_codestream(dataset: pydicom.Dataset, path: Path) -> None:
+    """Raises FilmError where a compressed picture is of another size than its header says.
+
+    A decoder takes memory for what the codestream claims, not for what the header does.
+    """
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    if not syntax.is_encapsulated:
+        return
+    try:
+        frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    except Exception as error:  # whatever the parser stumbles over: the frames are damaged
+        raise FilmError("its compressed pixels are damaged", path, "Ask for it uncompressed") from error
+    try:
+        size = _size_in(frame)
+    except (struct.error, IndexError, ValueError) as error:
+        raise FilmError("its compressed pixels are damaged", path, "Ask for it uncompressed") from error
+    if size is not None and size != (dataset.Rows, dataset.Columns):
+        raise FilmError("its compressed picture has another size than its header says", path, "Ask for it uncompressed")
+
+
+def _size_in(frame: bytes) -> tuple[int, int] | None:
+    """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 codestream claims; None for other kinds, which claim none."""
+    if frame[:2] == b"\xff\xd8":
+        return _jpeg_size(frame)
+    at = 0 if frame[:4] == b"\xff\x4f\xff\x51" else frame.find(b"\xff\x4f\xff\x51", 0, 65_536)
+    return _jpeg_2000_size(frame, at + 4) if at >= 0 else None
+
+
+def _jpeg_size(frame: bytes) -> tuple[int, int]:
+    at = 2
+    while at < len(frame):
+        if frame[at] != 0xFF:
+            raise ValueError("no marker")
+        marker = frame[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        (length,) = struct.unpack_from(">H", frame, at + 2)
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            rows, columns, components = struct.unpack_from(">HHB", frame, at + 5)
+            if components != 1:
+                raise ValueError("not one component")
+            return rows, columns
+        at += 2 + length
+    raise ValueError("no frame header")
+
+
+def _jpeg_2000_size(frame: bytes, at: int) -> tuple[int, int]:
+    right, down, left, top, tile_across, tile_down, _, _, components = struct.unpack_from(">8IH", frame, at + 4)
+    columns, rows = right - left, down - top
+    if columns <= 0 or rows <= 0 or not tile_across or not tile_down or components != 1:
+        raise ValueError("an impossible size")
+    if -(-columns // tile_across) * -(-rows // tile_down) > _MOST_TILES:
+        raise ValueError("too many tiles")
+    return rows, columns

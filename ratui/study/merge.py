@@ -1,0 +1,174 @@
+"""Joins what was read of one study at several sites: what is missing here comes over, what differs is listed.
+
+Nothing that is here is ever replaced, except a reading by one that begins with all of it: its log proves that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from ratui.errors import DamagedError, StoreError, StudyError
+from ratui.study.check.copies import check_tables
+from ratui.study.records import Case, FilmRecord
+from ratui.study.settings import write_settings
+from ratui.study.store import Lock, make_folder, sound_bytes, write_bytes
+from ratui.study.store.seal import chain
+from ratui.study.study import Study, file_digest
+
+__all__ = ["Merged", "merge"]
+
+Outcome: TypeAlias = Literal["added", "continued", "conflict"]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What was done with one thing of the other study: `what` names it; `why` says what differs in a conflict."""
+
+    outcome: Outcome
+    what: str
+    why: str = ""
+
+
+def merge(study: Study, other: Study, *, pretend: bool = False) -> list[Merged]:
+    """Brings into `study` what `other` has and it lacks. With `pretend` nothing is written.
+
+    `other` is a copy of the same study that went on elsewhere. Raises StudyError where it isn't, or is damaged.
+    """
+    if other.config.id != study.config.id:
+        raise StudyError("it is another study", other.path, "Only copies of one study can be joined")
+    if other.config.scheme != study.config.scheme or other.config.stored != study.config.stored:
+        raise StudyError(
+            "it has another scheme or format", other.path, "Bring both up with: ratui check STUDY --repair"
+        )
+    if other.config.blinded != study.config.blinded or other.config.secret != study.config.secret:
+        raise StudyError(
+            "it shows the time points in another order", other.path, "Only copies of one study can be joined"
+        )
+    if study.config.stored < 2:
+        raise StudyError("it has no checksums yet", study.path, "Bring both up with: ratui check STUDY --repair")
+    done = list(_raters(study, other, pretend))
+    for case in other.cases():
+        done += _films(study, other, case, pretend)
+    for case in other.cases():
+        done += _regions(study, other, case, pretend)
+        for rater in other.config.raters:
+            done += _reading(study, other, rater, case, pretend)
+    done += _proposals(study, other, pretend)
+    return done
+
+
+def _raters(study: Study, other: Study, pretend: bool) -> Iterator[Merged]:
+    new = [rater for rater in other.config.raters if rater not in study.config.raters]
+    if new and not pretend:
+        study.config = replace(study.config, raters=(*study.config.raters, *new))
+        write_settings(study.path, study.config)
+    for rater in new:
+        yield Merged("added", f"rater {rater}")
+
+
+def _films(study: Study, other: Study, case: str, pretend: bool) -> Iterator[Merged]:
+    theirs = other.case(case)
+    ours = study.case(case) if case in study.cases() else Case(case, ())
+    known = {film.id: film for film in ours.films}
+    films = list(ours.films)
+    for film in theirs.films:
+        what = f"film {film.id} of {case}"
+        if film.id in known:
+            if known[film.id] != film:
+                yield Merged("conflict", what, "its record differs")
+            continue
+        if any(_same_place(study, film, each) for each in films):
+            yield Merged("conflict", what, f"time point {film.time} has another film of that side here")
+            continue
+        source = other.film_path(case, film.id)
+        if not source.exists() or file_digest(source) != film.file:
+            yield Merged("conflict", what, "its file there is damaged or missing")
+            continue
+        if not pretend:
+            target = study.film_path(case, film.id)
+            make_folder(target.parent)
+            write_bytes(target, source.read_bytes(), copy=False)
+        films.append(film)
+        yield Merged("added", what)
+    if len(films) > len(ours.films) and not pretend:
+        study.save_case(Case(case, tuple(films)))
+
+
+def _same_place(study: Study, one: FilmRecord, other: FilmRecord) -> bool:
+    views = study.scheme.views
+    here = one.time == other.time and views[one.view].part == views[other.view].part
+    return here and bool(set(one.sides) & set(other.sides))
+
+
+def _regions(study: Study, other: Study, case: str, pretend: bool) -> Iterator[Merged]:
+    ours, theirs = study.regions(case), other.regions(case)
+    for film in sorted({region.film for region in theirs}):
+        here = sorted((r for r in ours if r.film == film), key=lambda r: r.site)
+        there = sorted((r for r in theirs if r.film == film), key=lambda r: r.site)
+        what = f"regions on film {film} of {case}"
+        if not here:
+            if not pretend:
+                study.save_regions(case, there, films={film})
+            yield Merged("added", what)
+        elif here != there:
+            yield Merged("conflict", what, f"{len(set(here) ^ set(there))} boxes differ; those here stay")
+
+
+def _reading(study: Study, other: Study, rater: str, case: str, pretend: bool) -> Iterator[Merged]:
+    source, target = other.reading_path(rater, case), study.reading_path(rater, case)
+    what = f"reading of {case} by {rater}"
+    try:
+        if other.reading(rater, case) is None:
+            return
+        theirs = _sound(source)
+        make_folder(target.parent, group=0o050)
+        with Lock(target.with_suffix(".lock")):
+            ours = None if study.reading(rater, case) is None else _sound(target)
+            yield from _join(what, target, ours, theirs, pretend)
+    except StoreError as error:  # damaged on either side, or open just now
+        yield Merged("conflict", what, f"{error.what}; nothing was changed")
+
+
+def _join(what: str, target: Path, ours: bytes | None, theirs: bytes, pretend: bool) -> Iterator[Merged]:
+    if ours is None:
+        if not pretend:
+            write_bytes(target, theirs)
+        yield Merged("added", what)
+        return
+    here, there = chain(ours), chain(theirs)
+    same = sum(one == other for one, other in zip(here, there, strict=False))  # chains that part never meet again
+    if same < min(len(here), len(there)):
+        yield Merged("conflict", what, f"both went on after entry {same}; the one here stays")
+    elif len(there) > len(here):
+        if not pretend:
+            write_bytes(target, theirs)
+        yield Merged("continued", what, f"{len(there) - same} entries more")
+
+
+def _sound(path: Path) -> bytes:
+    """The bytes of a file of tables, or of its second copy. Raises DamagedError."""
+    stored = sound_bytes(path, check_tables(path, unsealed=False))
+    if stored is None:
+        raise DamagedError("it is missing", path)
+    return stored[0]
+
+
+def _proposals(study: Study, other: Study, pretend: bool) -> Iterator[Merged]:
+    for model in other.proposal_models():
+        for source in sorted((other.path / "proposals" / model).glob("*.json")):
+            target = study.path / "proposals" / model / source.name
+            what = f"proposals of {model} for {source.stem}"
+            try:
+                data = _sound(source)
+                if not target.exists():
+                    if not pretend:
+                        make_folder(target.parent)
+                        write_bytes(target, data)
+                    yield Merged("added", what)
+                elif _sound(target) != data:
+                    yield Merged("conflict", what, "they differ; those here stay")
+            except StoreError as error:
+                yield Merged("conflict", what, f"{error.what}; nothing was changed")

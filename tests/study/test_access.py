@@ -1,0 +1,162 @@
+"""Who may open a study: its owner and its group, whatever the umask; a rater's readings are that rater's to write."""
+
+import grp
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ratui.errors import StudyError
+from ratui.reading import Field, Graded, enter
+from ratui.study import InProcess, Study, import_films
+from ratui.study.check import check_study
+from tests.films import confirm_template, hospital
+
+ROOT = os.geteuid() == 0
+
+
+def a_group() -> str:
+    """A group that this account may give a folder to, not its own first one where there is another."""
+    known = {group.gr_gid: group.gr_name for group in grp.getgrall()}
+    choices = [1, 2, 3, 100] if ROOT else [*os.getgroups(), os.getgid()]
+    return next(known[gid] for gid in choices if gid in known)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in [folder, *folder.rglob("*")]}
+
+
+def fill(tmp_path: Path, group: str) -> Study:
+    study = Study.create(tmp_path / "study", "fingers", ["anna", "bert"], group=group)
+    import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", intake=InProcess())
+    (case,) = study.cases()
+    confirm_template(study, case, "anna")
+    with study.open_reading("anna", case) as session:
+        session.save(enter(session.reading, Field("L.IP1", "ERO", 0), Graded(1)))
+    study.states("anna")
+    return study
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_without_a_group_it_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    old = os.umask(umask)
+    try:
+        study = fill(tmp_path, "")
+    finally:
+        os.umask(old)
+    for name, mode in modes(study.path).items():
+        assert mode == (0o700 if (study.path / name).is_dir() else 0o600), name
+    assert check_study(study.path).sound
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_with_a_group_each_folder_lets_it_do_what_it_may(tmp_path: Path, umask: int) -> None:
+    group = a_group()
+    old = os.umask(umask)
+    try:
+        study = fill(tmp_path, group)
+    finally:
+        os.umask(old)
+    found = modes(study.path)
+    (case,) = study.cases()
+    expected = {
+        ".": 0o2750,
+        "study.toml": 0o640,
+        "study.lock": 0o660,
+        "films": 0o2750,
+        f"films/{case}": 0o2750,
+        f"films/{case}/films.json": 0o640,
+        "regions": 0o2770,
+        f"regions/{case}.json": 0o660,
+        "readings": 0o3770,
+        "readings/anna": 0o2750,
+        f"readings/anna/{case}.json": 0o640,
+    }
+    assert {name: found[name] for name in expected} == expected
+    assert all(mode & 0o007 == 0 for mode in found.values())
+    gid = grp.getgrnam(group).gr_gid
+    assert all(path.stat().st_gid == gid for path in [study.path, *study.path.rglob("*")])
+    assert check_study(study.path).sound
+    assert (tmp_path / "key.json").stat().st_mode & 0o077 == 0
+
+
+def test_an_unknown_group_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="no Unix group"):
+        Study.create(tmp_path / "s", "fingers", ["anna"], group="no-such-group")
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, to act as other accounts")
+class TestOtherAccounts:
+    """Two accounts of the study's group, and one of no group, act on a shared study."""
+
+    def act(self, uid: int, gid: int, code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        script = (
+            # Everything is imported first: the interpreter itself may lie where other accounts can't read.
+            "import os, sys\nfrom pathlib import Path\nfrom ratui.study import Region, Study\n"
+            "from ratui.reading import Field, Graded, enter\n"
+            f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid})\n"
+            "study = Study.open(Path(sys.argv[1]))\ncase = study.cases()[0]\n" + code
+        )
+        return subprocess.run(
+            [sys.executable, "-c", script, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+    @pytest.fixture
+    def shared(self, tmp_path: Path) -> Iterator[Study]:
+        # pytest's own folder is closed to other accounts.
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            study = Study.create(Path(folder) / "study", "fingers", ["anna", "bert"], group="daemon")
+            import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", intake=InProcess())
+            yield study
+
+    SAVE = (
+        "with study.open_reading(sys.argv[2], case) as s:\n"
+        "    s.save(enter(s.reading, Field('L.IP1', 'ERO', 0), Graded(1)))\n"
+    )
+
+    def test_each_writes_their_own_and_nobody_the_others(self, shared: Study) -> None:
+        gid = grp.getgrnam("daemon").gr_gid
+        done = self.act(20_001, gid, self.SAVE, shared.path, "anna")
+        assert done.returncode == 0, done.stderr
+        done = self.act(20_002, gid, self.SAVE, shared.path, "bert")
+        assert done.returncode == 0, done.stderr
+        # Bert can't read as Anna, nor write where she writes, nor take her folder's place.
+        done = self.act(20_002, gid, self.SAVE, shared.path, "anna")
+        assert "reads from another account" in done.stderr
+        for code in (
+            "(study.path / 'readings' / 'anna' / 'x').write_text('')",
+            "(study.path / 'readings' / 'anna').rename(study.path / 'readings' / 'gone')",
+            "(study.path / 'films' / case / 'films.json').write_text('')",
+            "(study.path / 'study.toml').write_text('')",
+            "(study.path / 'study.toml').unlink()",
+        ):
+            assert "PermissionError" in self.act(20_002, gid, code, shared.path).stderr, code
+        (case,) = shared.cases()
+        assert shared.reading("anna", case) is not None
+        assert check_study(shared.path).sound
+
+    def test_regions_are_everybodys(self, shared: Study) -> None:
+        gid = grp.getgrnam("daemon").gr_gid
+        code = (
+            "film = study.case(case).films[int(sys.argv[2])].id\n"
+            "study.save_regions(case, [Region('L.MCP2', film, (1., 1., 9., 9.), 'rater', 'x')], films={film})\n"
+        )
+        for uid, film in ((20_001, 0), (20_002, 1)):
+            done = self.act(uid, gid, code, shared.path, film)
+            assert done.returncode == 0, done.stderr
+        assert len(shared.regions(shared.cases()[0])) == 2
+
+    def test_the_rest_of_the_world_sees_nothing(self, shared: Study) -> None:
+        done = self.act(20_003, 20_003, "pass", shared.path)
+        assert done.returncode == 1
+        assert "ermission" in done.stderr

@@ -1,0 +1,287 @@
+"""`check`: what is wrong is said, what can be proven is mended, the rest is set aside so that everything else opens."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ratui.demo.sample import sample_folder
+from ratui.reading import Field, Graded, enter, next_open
+from ratui.study import Study
+from ratui.study.check import check_study
+from ratui.study.settings import seal_by_hand
+from ratui.study.store import disk, open_seal, seal
+from tests.films import make_study
+
+FIELD = Field("L.IP1", "ERO", 0)
+
+
+def read_some(study: Study, rater: str = "anna", count: int = 6) -> Path:
+    (case,) = study.cases()
+    with study.open_reading(rater, case) as session:
+        field = next_open(session.reading)
+        for _ in range(count):
+            assert field
+            session.save(enter(session.reading, field, Graded(0), key="0"))
+            field = next_open(session.reading, after=field)
+    return study.reading_path(rater, case)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return make_study(tmp_path)
+
+
+def both(path: Path) -> tuple[Path, Path]:
+    return path, disk.copy_of(path)
+
+
+def test_a_study_that_is_well(study: Study) -> None:
+    read_some(study)
+    report = check_study(study.path)
+    assert report.sound, report.findings
+    assert report.files > 7
+
+
+def test_one_damaged_copy_is_mended_from_the_other(study: Study) -> None:
+    path = read_some(study)
+    for each in both(path):
+        whole = each.read_bytes()
+        each.write_bytes(whole[:-9])
+        assert not check_study(study.path).sound
+        report = check_study(study.path, repair=True)
+        assert [finding.mended for finding in report.findings] == [True]
+        assert each.read_bytes() == whole
+        assert check_study(study.path).sound
+
+
+def test_looking_changes_nothing(study: Study) -> None:
+    path = read_some(study)
+    path.write_bytes(b"{")
+    check_study(study.path)
+    assert path.read_bytes() == b"{"
+
+
+def test_fields_are_rebuilt_from_the_log_where_both_copies_lost_them(study: Study) -> None:
+    path = read_some(study)
+    before = study.reading("anna", path.stem)
+    for each in both(path):
+        each.write_bytes(each.read_bytes().replace(b'"grade":0', b'"grade":9', 2))
+    report = check_study(study.path, repair=True)
+    assert "made anew" in report.findings[0].remedy
+    assert not report.open
+    assert study.reading("anna", path.stem) == before
+    assert len(list(path.parent.glob("*.damaged-*"))) == 2
+
+
+def test_fields_that_contradict_the_log_are_rebuilt_from_it(study: Study) -> None:
+    """Somebody changed a grade and sealed the file anew: the log still says what was entered."""
+    path = read_some(study)
+    sealed = open_seal(path.read_bytes())
+    sealed.tables["fields"]["1"]["grade"] = 3
+    for each in both(path):
+        each.write_bytes(seal(sealed.tables, sealed.of))
+    report = check_study(study.path)
+    assert [finding.remedy for finding in report.findings] == ["fields rebuilt from the log"]
+    check_study(study.path, repair=True)
+    reading = study.reading("anna", path.stem)
+    assert reading
+    assert reading.score(FIELD) == 0
+
+
+def test_what_nothing_proves_is_set_aside_and_the_rest_opens(study: Study) -> None:
+    path = read_some(study)
+    read_some(study, "bert", 2)
+    for each in both(path):
+        each.write_bytes(each.read_bytes()[:200])
+    report = check_study(study.path)
+    assert not report.provable
+    check_study(study.path, repair=True)
+    assert check_study(study.path).sound
+    assert study.reading("anna", path.stem) is None
+    assert study.reading("bert", path.stem) is not None
+    assert len(list(path.parent.glob("*.damaged-*"))) == 2
+
+
+def test_a_reading_that_is_open_is_not_touched(study: Study) -> None:
+    path = read_some(study)
+    with study.open_reading("anna", path.stem):
+        disk.copy_of(path).write_bytes(b"")
+        report = check_study(study.path, repair=True)
+        assert "open already" in report.open[0].advice
+        assert disk.copy_of(path).read_bytes() == b""
+    assert check_study(study.path, repair=True).open == ()
+
+
+def test_a_session_mends_what_it_opens_and_says_so(study: Study) -> None:
+    path = read_some(study)
+    path.write_bytes(b"\0" * 500)
+    with study.open_reading("anna", path.stem) as session:
+        assert "nothing is lost" in session.notice
+        assert session.reading.score(FIELD) == 0
+    assert check_study(study.path).sound
+
+
+def test_a_damaged_film_is_told_and_not_shown(study: Study) -> None:
+    (case,) = study.cases()
+    film = study.case(case).films[0]
+    path = study.film_path(case, film.id)
+    path.write_bytes(path.read_bytes()[:-2] + b"xx")
+    report = check_study(study.path)
+    assert "not the file that was imported" in report.findings[0].what
+    from ratui.errors import FilmError
+
+    with pytest.raises(FilmError, match="damaged"):
+        study.film(case, film.id)
+    other = study.case(case).films[1]
+    assert study.film(case, other.id).rows == other.rows
+
+
+def test_a_film_of_an_interrupted_import_is_set_aside(study: Study) -> None:
+    (case,) = study.cases()
+    stray = study.film_path(case, "aaaaaaaaaaaa")
+    stray.write_bytes(b"DICM")
+    stray.chmod(0o600)
+    assert check_study(study.path).provable
+    check_study(study.path, repair=True)
+    assert not stray.exists()
+    assert check_study(study.path).sound
+
+
+def test_files_in_each_others_place_are_told(study: Study) -> None:
+    one, two = read_some(study), read_some(study, "bert", 3)
+    for each, other in zip(both(one), both(two), strict=True):
+        other.write_bytes(each.read_bytes())
+    findings = check_study(study.path).findings
+    assert [finding.file for finding in findings] == [f"readings/bert/{two.name}"]
+
+
+@pytest.mark.parametrize("name", ["study.toml", "scheme.toml"])
+def test_settings_and_scheme_are_mended_from_their_copies(study: Study, name: str) -> None:
+    path = study.path / name
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"title", b"titel", 1))
+    opened = Study.open(study.path)
+    assert opened.config == study.config
+    assert any(name in notice for notice in opened.notices)
+    check_study(study.path, repair=True)
+    assert path.read_bytes() == whole
+
+
+def test_settings_can_be_changed_by_hand_and_sealed(study: Study) -> None:
+    path = study.path / "study.toml"
+    path.write_text(path.read_text().replace('["anna", "bert"]', '["anna", "bert", "cleo"]'))
+    assert Study.open(study.path).config.raters == ("anna", "bert")
+    seal_by_hand(study.path)
+    assert Study.open(study.path).config.raters == ("anna", "bert", "cleo")
+    assert check_study(study.path).sound
+
+
+def test_open_doors_are_closed(study: Study) -> None:
+    path = read_some(study)
+    path.chmod(0o644)
+    (study.path / "films").chmod(0o755)
+    report = check_study(study.path)
+    assert {finding.file for finding in report.findings} == {"films", f"readings/anna/{path.name}"}
+    check_study(study.path, repair=True)
+    assert check_study(study.path).sound
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_link_is_told(study: Study, tmp_path: Path) -> None:
+    (study.path / "films" / "C-LINK").symlink_to(tmp_path)
+    assert any("link" in finding.what for finding in check_study(study.path).findings)
+
+
+def test_readings_of_nobody_are_told(study: Study) -> None:
+    path = read_some(study)
+    shutil.copytree(path.parent, study.path / "readings" / "zoe")
+    assert any("no rater of that name" in finding.what for finding in check_study(study.path).findings)
+
+
+def test_a_wrong_index_is_removed(study: Study) -> None:
+    import hashlib
+
+    path = read_some(study)
+    study.states("anna")
+    index = path.parent / ".worklist.json"
+    body = index.read_bytes().partition(b"\n")[2].replace(b'"reading",6', b'"reading",7')
+    about = f"1 anna {study.config.scheme}".encode()
+    index.write_bytes(hashlib.sha256(about + b"\n" + body).hexdigest().encode() + b"\n" + body)
+    report = check_study(study.path, repair=True)
+    assert [finding.what for finding in report.findings] == ["the worklist's index is wrong"]
+    assert check_study(study.path).sound
+
+
+class TestFormat1:
+    """The sample study has no seals, as every study that was made before there were any."""
+
+    @pytest.fixture
+    def old(self, tmp_path: Path) -> Path:
+        shutil.copytree(sample_folder(), tmp_path / "old")
+        text = (tmp_path / "old" / "study.toml").read_text()
+        if "format = 1" not in text:
+            pytest.skip("the sample study has been renewed")
+        return tmp_path / "old"
+
+    def test_it_opens_reads_and_can_be_gone_on_with(self, old: Path) -> None:
+        study = Study.open(old)
+        assert study.config.stored == 1
+        case = next(state.case for state in study.states("you") if state.stage == "reading")
+        with study.open_reading("you", case) as session:
+            field = next_open(session.reading)
+            assert field
+            session.save(enter(session.reading, field, Graded(0)))
+        assert open_seal(study.reading_path("you", case).read_bytes()).of == f"you/{case}"
+        assert Study.open(old).state("you", case).done == 1
+
+    def test_it_is_brought_up(self, old: Path) -> None:
+        before = {
+            (rater, case): Study.open(old).reading(rater, case)
+            for rater in ("ada", "ben", "you")
+            for case in Study.open(old).cases()
+        }
+        assert check_study(old).provable
+        report = check_study(old, repair=True)
+        assert not report.open
+        study = Study.open(old)
+        assert study.config.stored == 2
+        assert check_study(old).sound
+        assert {key: study.reading(*key) for key in before} == before
+        assert all(film.file for case in study.cases() for film in study.case(case).films)
+
+    def test_damage_keeps_it_from_being_brought_up_unseen(self, old: Path) -> None:
+        file = next((old / "readings" / "ada").glob("*.json"))
+        file.write_text(file.read_text()[:-20])
+        report = check_study(old, repair=True)
+        assert [finding.file for finding in report.open] == [f"readings/ada/{file.name}"]
+
+
+@pytest.mark.parametrize(
+    ("file", "newer"),
+    [
+        ("study.toml", lambda text: text.replace("format = 2", "format = 3")),
+        ("readings", lambda text: text.replace('"meta":{"1":{"format":2', '"meta":{"1":{"format":99')),
+    ],
+)
+def test_a_newer_format_is_refused_and_left_as_it_is(study: Study, file: str, newer: object) -> None:
+    from ratui.errors import StudyError
+    from ratui.study.settings import _sealed
+
+    path = read_some(study) if file == "readings" else study.path / file
+    text = newer(path.read_text())  # type: ignore[operator]
+    assert text != path.read_text()
+    if file == "readings":
+        tables = {name: records for name, records in json.loads(text).items() if name != "seal"}
+        for records in tables.values():
+            for record in records.values():
+                del record["sum"]
+        data = seal(tables, f"anna/{path.stem}")
+    else:
+        data = _sealed(text[: text.index("# Of every line")].encode())
+    for each in both(path):
+        each.write_bytes(data)
+    with pytest.raises(StudyError, match="format"), Study.open(study.path).open_reading("anna", study.cases()[0]):
+        pass
+    assert all(each.read_bytes() == data for each in both(path))

@@ -1,0 +1,80 @@
+"""The harness of `benchmarks/faults`, in small: nothing acknowledged is lost, no damage stays unnoticed."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness.damage import damages
+from benchmarks.harness.kills import kills, many_writers
+from benchmarks.harness.stores import Ours, Stock
+from benchmarks.harness.syscalls import KINDS, failing_calls, power_cuts
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    count = kills(Ours(), tmp_path / "k", 25)
+    assert count.trials == 25
+    assert count.saved > 25
+    assert (count.lost, count.crashes) == (0, 0)
+
+
+def test_every_call_of_a_save_fails_in_turn(tmp_path: Path) -> None:
+    counts = list(failing_calls(Ours(), tmp_path / "c"))
+    assert [count.fault.split(" at ")[0] for count in counts] == list(KINDS)
+    for count in counts:
+        assert count.trials >= 12  # two files written, synced and renamed, and the folder synced
+        assert (count.lost, count.crashes) == (0, 0), count
+
+
+def test_power_cuts(tmp_path: Path) -> None:
+    count = power_cuts(tmp_path / "p", saves=2)
+    assert count.trials > 100
+    assert count.lost == 0
+
+
+def test_damage_at_rest(tmp_path: Path) -> None:
+    count = damages(Ours(), tmp_path / "d", 60, seed=3)
+    assert (count.lost, count.unnoticed, count.crashes) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("writers", [2, 5])
+def test_many_writers_of_one_reading(tmp_path: Path, writers: int) -> None:
+    count = many_writers(Ours(), tmp_path / "w", writers, 9)
+    assert count.saved == writers * 9
+    assert (count.lost, count.crashes) == (0, 0)
+
+
+class TestTheHarnessBites:
+    """The same faults done to TinyDB's own storage find what it loses."""
+
+    def test_kills(self, tmp_path: Path) -> None:
+        assert kills(Stock(), tmp_path / "k", 40).lost > 0
+
+    def test_failing_calls(self, tmp_path: Path) -> None:
+        assert sum(count.lost for count in failing_calls(Stock(), tmp_path / "c")) > 0
+
+    def test_damage(self, tmp_path: Path) -> None:
+        count = damages(Stock(), tmp_path / "d", 60)
+        assert count.lost > 0
+        assert count.unnoticed > 0
+
+    def test_a_store_that_acknowledges_too_early_is_caught(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Without fsync a power cut loses entries, and the model of it says so."""
+        from benchmarks.harness import syscalls
+
+        whole = syscalls._Trace.outcomes
+
+        def without_sync(self: syscalls._Trace, durable: dict[str, bytes], cut: int) -> object:
+            kept, dropped = [], 0
+            for place, event in enumerate(self.events):
+                if event[0] in ("sync", "folder"):
+                    dropped += place < cut
+                else:
+                    kept.append(event)
+            fake = syscalls._Trace()
+            fake.events = kept
+            return whole(fake, durable, cut - dropped)
+
+        monkeypatch.setattr(syscalls._Trace, "outcomes", without_sync)
+        assert power_cuts(tmp_path / "p", saves=1).lost > 0

@@ -1,0 +1,361 @@
+"""Films that mean harm, or were made by a machine in pain: each is listed with its outcome, and nothing else happens."""
+
+import contextlib
+import os
+import random
+import resource
+import struct
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.data import get_testdata_file
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+)
+
+from ratui.errors import FilmError, StudyError
+from ratui.imaging import guard, read_film
+from ratui.scheme import load_scheme
+from ratui.study import InProcess, Study, import_films
+from ratui.study.intake import Isolated, Wish
+from ratui.study.intake.worker import LARGEST_MEMORY
+from ratui.study.manifest import read_manifest
+from tests.films import film_file
+
+WISH = Wish("C-X", "L", "00")
+
+
+def own_test_files() -> list[Path]:
+    """Every file that pydicom brings along for its own tests."""
+    folder = Path(str(get_testdata_file("CT_small.dcm", download=False))).parent
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def through(paths: list[Path], patience: float = 20.0) -> dict[str, list[str]]:
+    """The outcome of each file, by kind; each must end in time."""
+    outcomes: dict[str, list[str]] = {}
+    with Isolated(patience) as intake:
+        for path in paths:
+            begun = time.monotonic()
+            try:
+                intake.look(path)
+                made = intake.make(path, WISH)
+                outcome = f"taken, {made.rows} × {made.columns}"
+            except FilmError as error:
+                outcome = error.what
+            assert time.monotonic() - begun < 2 * patience + 5
+            outcomes.setdefault(outcome, []).append(path.name)
+    return outcomes
+
+
+def test_all_of_pydicoms_own_test_files_have_an_outcome() -> None:
+    files = own_test_files()
+    assert len(files) > 80
+    outcomes = through(files)
+    assert sum(map(len, outcomes.values())) == len(files)
+    assert any(outcome.startswith("taken") for outcome in outcomes)
+    assert "it made the decoder crash; it is damaged or hostile" not in outcomes
+    assert "it took too long to read" not in outcomes
+
+
+def mutations(tmp_path: Path, count: int, seed: int) -> list[Path]:
+    """Films changed at random: bytes turned, stretches doubled or dropped, lengths made huge."""
+    rng = random.Random(seed)
+    sources = [path for path in own_test_files() if path.suffix == ".dcm" and path.stat().st_size < 600_000]
+    sources.append(film_file(tmp_path / "own.dcm"))
+    made = []
+    for number in range(count):
+        data = bytearray(rng.choice(sources).read_bytes())
+        for _ in range(rng.randint(1, 12)):
+            at = rng.randrange(132, max(len(data), 133))
+            kind = rng.randrange(5)
+            if kind == 0:
+                data[at : at + 1] = bytes([rng.randrange(256)])
+            elif kind == 1:
+                data[at : at + 4] = rng.choice([b"\xff" * 4, b"\0" * 4, struct.pack("<I", 2**31 - 1)])
+            elif kind == 2:
+                del data[at : at + rng.randint(1, 64)]
+            elif kind == 3:
+                data[at:at] = data[max(at - 64, 0) : at]
+            else:
+                del data[at:]
+        path = tmp_path / f"m{number}.dcm"
+        path.write_bytes(data)
+        made.append(path)
+    return made
+
+
+def test_a_hundred_mutations_have_an_outcome(tmp_path: Path) -> None:
+    outcomes = through(mutations(tmp_path, 100, seed=20))
+    assert sum(map(len, outcomes.values())) == 100
+    assert len(outcomes) > 3
+
+
+def test_an_import_lists_each_file_once_and_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "h"
+    folder.mkdir()
+    files = [path for path in own_test_files() if path.suffix == ".dcm"][:25]
+    for path in files:
+        (folder / path.name).write_bytes(path.read_bytes())
+    film_file(folder / "good.dcm", patient="Good")
+    mutations(folder, 10, seed=4)
+    study = Study.create(tmp_path / "study", "fingers", ["anna"])
+    report = import_films(study, [folder], key=tmp_path / "key.json")
+    listed = [item.path.name for item in (*report.taken, *report.refused)]
+    assert sorted(listed) == sorted(path.name for path in folder.iterdir())
+    assert "good.dcm" in {item.path.name for item in report.taken}
+
+
+class TestTheProcessApart:
+    """A decoder that crashes, hangs or eats memory costs its file alone."""
+
+    def begin(self, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+        """The worker, with `code` run before it looks at a file called bad.dcm."""
+        from ratui.study.intake import isolated
+
+        text = (
+            "import ratui.study.intake.worker as w\nreal = w.look\n"
+            "def look(path):\n    if path.name == 'bad.dcm':\n"
+            f"        {code}\n    return real(path)\n"
+            "w.look = look\nw.main()\n"
+        )
+        monkeypatch.setattr(isolated, "_BEGIN", text)
+
+    @pytest.mark.parametrize(
+        ("code", "says"),
+        [
+            ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "crash"),
+            ("import os; os._exit(0)", "crash"),
+            ("import time; time.sleep(60)", "too long"),
+            ("bytearray(1 << 40)", "more memory"),
+            ("raise RuntimeError('Doe')", "RuntimeError"),
+            ("print('Doe' * 10**6)", ""),
+        ],
+        ids=["crash", "exit", "hang", "memory", "fault", "chatter"],
+    )
+    def test_it_costs_that_file_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str
+    ) -> None:
+        self.begin(monkeypatch, code)
+        good, bad = film_file(tmp_path / "good.dcm"), film_file(tmp_path / "bad.dcm")
+        with Isolated(3.0) as intake:
+            assert intake.look(good).side == "L"
+            if says:
+                with pytest.raises(FilmError, match=says) as caught:
+                    intake.look(bad)
+                assert "Doe" not in str(caught.value)
+            else:
+                assert intake.look(bad).side == "L"
+            assert intake.look(good).side == "L"
+
+    def test_it_can_write_no_file_and_leaves_no_memory_image(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        target = tmp_path / "out"
+        self.begin(monkeypatch, f"open({str(target)!r}, 'w').write('x'); raise SystemExit")
+        with Isolated(5.0) as intake, pytest.raises(FilmError):
+            intake.look(film_file(tmp_path / "bad.dcm"))
+        assert not target.exists() or target.stat().st_size == 0
+        assert list(tmp_path.glob("core*")) == []
+
+    def test_it_gives_what_the_same_process_gives(self, tmp_path: Path) -> None:
+        path = film_file(tmp_path / "a.dcm")
+        with Isolated() as intake:
+            assert intake.look(path) == InProcess().look(path)
+            one, two = intake.make(path, WISH), InProcess().make(path, WISH)
+        assert (one.rows, one.columns, one.spacing, one.digest) == (two.rows, two.columns, two.spacing, two.digest)
+        assert resource.getrlimit(resource.RLIMIT_AS)[0] != LARGEST_MEMORY  # the limit is the worker's alone
+
+
+def encapsulated(path: Path, frame: bytes, rows: int, columns: int) -> Path:
+    dataset = pydicom.dcmread(film_file(path))
+    dataset.decompress()
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    dataset.Rows, dataset.Columns = rows, columns
+    dataset.PixelData = pydicom.encaps.encapsulate([frame])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(path)
+    return path
+
+
+def jpeg_2000(columns: int, rows: int, tile: int = 1024, components: int = 1) -> bytes:
+    size = struct.pack(">HHIIIIIIIIH", 41, 0, columns, rows, 0, 0, tile, tile, 0, 0, components)
+    return b"\xff\x4f\xff\x51" + size + b"\x0b\x01\x01" + b"\xff\x93" + b"\0" * 64 + b"\xff\xd9"
+
+
+class TestBombs:
+    @pytest.mark.parametrize(("rows", "columns"), [(60_000, 60_000), (11_000, 11_000), (1, 65_535)])
+    def test_absurd_sizes_in_the_header(self, tmp_path: Path, rows: int, columns: int) -> None:
+        dataset = pydicom.dcmread(film_file(tmp_path / "a.dcm"))
+        dataset.Rows, dataset.Columns = rows, columns
+        dataset.save_as(tmp_path / "a.dcm")
+        with pytest.raises(FilmError, match="not that of a radiograph"):
+            read_film(tmp_path / "a.dcm")
+
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            jpeg_2000(200_000, 200_000),
+            jpeg_2000(240, 240, tile=1),
+            jpeg_2000(240, 240, components=16_384),
+            b"\xff\xd8\xff\xc0\x00\x0b\x08\xff\xff\xff\xff\x01\x01\x11\x00\xff\xd9",
+            b"\xff\xd8\xff\xf7\x00\x0b\x10\xff\xff\xff\xff\x01\x01\x11\x00\xff\xd9",
+            b"\xff\xd8" + b"\xff" * 50,
+            b"\xff\xd8\xff\xe0\x00\x00" * 20,
+        ],
+        ids=["size", "tiles", "components", "JPEG", "JPEG-LS", "fill", "no length"],
+    )
+    def test_a_codestream_that_claims_more_than_its_header(self, tmp_path: Path, frame: bytes) -> None:
+        path = encapsulated(tmp_path / "a.dcm", frame, 240, 240)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(FilmError):
+            read_film(path)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+    def test_a_codestream_of_the_right_size_goes_on_to_the_decoder(self, tmp_path: Path) -> None:
+        with pytest.raises(FilmError, match="can't be decoded"):
+            read_film(encapsulated(tmp_path / "a.dcm", jpeg_2000(240, 240), 240, 240))
+
+    def deflated(self, path: Path, length: int) -> Path:
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+        meta.MediaStorageSOPInstanceUID = "1.2.3"
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+        dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, "1.2.3"
+        meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        dataset.PatientID = "P"
+        dataset.save_as(path, enforce_file_format=True)
+        squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        head = path.read_bytes()
+        start = 132 + 12 + int(pydicom.dcmread(path).file_meta.FileMetaInformationGroupLength)
+        inflated = zlib.decompress(head[start:], -zlib.MAX_WBITS)
+        element = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, length)
+        with path.open("wb") as file:
+            file.write(head[:start])
+            file.write(squeeze.compress(inflated + element))
+            for _ in range(length >> 20):
+                file.write(squeeze.compress(b"\0" * (1 << 20)))
+            file.write(squeeze.flush())
+        return path
+
+    def test_a_deflated_file_that_inflates_to_too_much(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(guard, "LARGEST_BYTES", 50_000_000)
+        path = self.deflated(tmp_path / "a.dcm", 64 << 20)
+        assert path.stat().st_size < 1_000_000
+        with pytest.raises(FilmError, match="inflates to more"):
+            read_film(path)
+
+    @pytest.mark.parametrize("lie", [b"\0\0\0\0", b"\xff\xff\0\0"])
+    def test_a_lie_about_where_the_deflated_part_begins(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: bytes
+    ) -> None:
+        monkeypatch.setattr(guard, "LARGEST_BYTES", 50_000_000)
+        path = self.deflated(tmp_path / "a.dcm", 64 << 20)
+        data = path.read_bytes()
+        path.write_bytes(data[:140] + lie + data[144:])
+        with pytest.raises(FilmError, match="inflates to more"):
+            read_film(path)
+
+    def test_a_deflated_file_of_a_sane_size_is_read_on(self, tmp_path: Path) -> None:
+        with pytest.raises(FilmError, match="holds no image"):
+            read_film(self.deflated(tmp_path / "a.dcm", 1 << 20))
+
+    def test_a_png_file_that_claims_too_much(self, tmp_path: Path) -> None:
+        header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+        chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 1000))]
+        data = b"".join(
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+            for kind, body in chunks
+        )
+        (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+        with pytest.raises(FilmError, match="not that of a radiograph"):
+            InProcess().make(tmp_path / "a.png", WISH)
+
+    def test_a_file_larger_than_any_film(self, tmp_path: Path) -> None:
+        with (tmp_path / "a.dcm").open("wb") as file:
+            file.truncate(guard.LARGEST_BYTES + 1)
+        with pytest.raises(FilmError, match="larger than any film"):
+            read_film(tmp_path / "a.dcm")
+
+    def test_what_is_no_plain_file_is_not_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.dcm")
+        with pytest.raises(FilmError, match="no plain file"):
+            read_film(tmp_path / "pipe.dcm")
+
+    def test_a_sequence_without_a_bottom(self, tmp_path: Path) -> None:
+        head = film_file(tmp_path / "a.dcm").read_bytes()[:132]
+        meta = pydicom.dcmread(tmp_path / "a.dcm").file_meta
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        buffer = pydicom.filebase.DicomBytesIO()
+        buffer.is_little_endian, buffer.is_implicit_VR = True, False
+        pydicom.filewriter.write_file_meta_info(buffer, meta)
+        level = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
+            "<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF
+        )
+        (tmp_path / "a.dcm").write_bytes(head + buffer.getvalue() + level * 30_000)
+        with Isolated(20.0) as intake, pytest.raises(FilmError):
+            intake.make(tmp_path / "a.dcm", WISH)
+
+
+class TestText:
+    def test_a_manifest_of_a_thousand_columns_or_a_long_field(self, tmp_path: Path) -> None:
+        scheme = load_scheme("fingers")
+        path = tmp_path / "m.csv"
+        path.write_text("file,patient,time,side\n" + "a.png," + "x" * 200_000 + ",0,L\n")
+        with pytest.raises(StudyError, match="can't be read"):
+            read_manifest(path, scheme)
+        path.write_text("file,patient,time,side\n" + "a.png,P,0,L" + "," * 100_000 + "\n")
+        assert len(read_manifest(path, scheme)) == 1
+
+    @pytest.mark.parametrize("name", ["../x.png", "/etc/passwd", "a/../../x.png", "link/x.png", "\0.png", "~root/x"])
+    def test_a_manifest_can_not_reach_out_of_its_folder(self, tmp_path: Path, name: str) -> None:
+        folder = tmp_path / "m"
+        folder.mkdir()
+        (folder / "link").symlink_to("/etc")
+        (folder / "films.csv").write_text(f"file,patient,time,side\n{name},P,0,L\n")
+        with contextlib.suppress(StudyError):
+            rows = read_manifest(folder / "films.csv", load_scheme("fingers"))
+            assert all(row.path.is_relative_to(folder) for row in rows)
+
+    @pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "x" * 300_000, "a = 1\n" * 200_000])
+    def test_settings_that_are_a_burden_are_refused(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "study.toml").write_text(text)
+        with pytest.raises(StudyError):
+            Study.open(tmp_path)
+
+    def test_numbers_of_a_million_digits_in_a_stored_file(self, tmp_path: Path) -> None:
+        study = Study.create(tmp_path / "s", "fingers", ["anna"])
+        (study.path / "regions" / "C-1.json").write_text('{"regions":{"1":{"box":' + "9" * 1_000_000 + "}}}")
+        with pytest.raises(StudyError, match="damaged"):
+            study.regions("C-1")
+
+
+def test_no_film_is_changed_by_what_its_pixels_are(tmp_path: Path) -> None:
+    """Signed, odd-sided, of few bits, of any level: what is stored is what was there."""
+    for number, (dtype, bits, shape) in enumerate(
+        [("uint8", 8, (17, 31)), ("uint16", 10, (33, 17)), ("uint16", 16, (20, 20)), ("int16", 12, (21, 19))]
+    ):
+        rng = np.random.default_rng(number)
+        low = -(1 << (bits - 1)) if dtype.startswith("i") else 0
+        pixels = rng.integers(low, low + (1 << bits), shape).astype(dtype)
+        dataset = pydicom.dcmread(film_file(tmp_path / "a.dcm"))
+        dataset.decompress()
+        dataset.Rows, dataset.Columns = shape
+        dataset.BitsAllocated, dataset.BitsStored = 8 * pixels.dtype.itemsize, bits
+        dataset.HighBit, dataset.PixelRepresentation = bits - 1, int(dtype.startswith("i"))
+        data = pixels.tobytes()
+        dataset.PixelData = data + b"\0" * (len(data) % 2)
+        dataset["PixelData"].VR = "OW" if bits > 8 else "OB"
+        dataset.save_as(tmp_path / "b.dcm")
+        made = InProcess().make(tmp_path / "b.dcm", WISH)
+        (tmp_path / "c.dcm").write_bytes(made.data)
+        assert np.array_equal(read_film(tmp_path / "c.dcm").pixels, pixels)

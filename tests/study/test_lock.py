@@ -1,0 +1,149 @@
+"""One writer for each reading: the second is told who and where, and may take over from a holder who is gone."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ratui.errors import StoreError
+from ratui.reading import Field, Graded, enter
+from ratui.study import Held, Study
+from ratui.study.store import Lock
+from tests.films import make_study
+
+FIELD = Field("L.IP1", "ERO", 0)
+
+_HOLD = (
+    "import sys\nfrom pathlib import Path\nfrom ratui.study.store import Lock\n"
+    "with Lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+)
+
+
+def hold(path: Path) -> subprocess.Popen[bytes]:
+    """A process that holds the lock until it is killed."""
+    child = subprocess.Popen([sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout
+    assert child.stdout.readline() == b"held\n"
+    return child
+
+
+def pretend(path: Path, **changes: object) -> None:
+    """Changes what the lock file says of its holder."""
+    raw = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**raw, **changes}))
+
+
+def test_the_second_is_told_who_where_and_since_when(tmp_path: Path) -> None:
+    child = hold(tmp_path / "a.lock")
+    with pytest.raises(Held) as caught, Lock(tmp_path / "a.lock"):
+        pass
+    child.kill()
+    child.communicate()
+    text = str(caught.value)
+    assert f"process {child.pid}" in text
+    assert socket.gethostname() in text
+    assert "since 20" in text
+    assert f"kill {child.pid}" in text
+    assert caught.value.holder
+    assert caught.value.holder.process == child.pid
+
+
+def test_it_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
+    child = hold(tmp_path / "a.lock")
+    child.kill()
+    child.communicate()
+    with Lock(tmp_path / "a.lock"):
+        pass
+
+
+def test_a_living_holder_keeps_it(tmp_path: Path) -> None:
+    child = hold(tmp_path / "a.lock")
+    with pytest.raises(Held), Lock(tmp_path / "a.lock", take_over=True):
+        pass
+    child.kill()
+    child.communicate()
+
+
+@pytest.mark.parametrize("gone", [{"process": 2**22 - 1}, {"host": "elsewhere"}, {"started": "1"}])
+def test_a_holder_who_is_gone_or_elsewhere_can_be_relieved(tmp_path: Path, gone: dict[str, object]) -> None:
+    """The lock outlives its holder on a network file system; here another open file holds it in its stead."""
+    path = tmp_path / "a.lock"
+    with Lock(path) as first:
+        pretend(path, **gone)
+        with pytest.raises(Held, match="gone"), Lock(path):
+            pass
+        with Lock(path, take_over=True) as second:
+            second.check()
+            with pytest.raises(StoreError, match=f"taken over by .*process {os.getpid()}"):
+                first.check()
+
+
+def test_what_a_lock_says_can_not_harm_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with Lock(path):
+        pretend(path, user="\x1b[31manna", process="7", more="x")
+        with pytest.raises(Held) as caught, Lock(path):
+            pass
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_lock_waits_if_asked(tmp_path: Path) -> None:
+    with Lock(tmp_path / "a.lock"), pytest.raises(Held), Lock(tmp_path / "a.lock", wait=0.05):
+        pass
+
+
+class TestReadings:
+    def test_a_session_that_was_taken_over_can_not_save_any_more(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        (case,) = study.cases()
+        with study.open_reading("anna", case) as first:
+            first.save(enter(first.reading, FIELD, Graded(1)))
+            pretend(study.reading_path("anna", case).with_suffix(".lock"), host="elsewhere")
+            with study.open_reading("anna", case, take_over=True) as second:
+                assert second.reading.score(FIELD) == 1
+                second.save(enter(second.reading, FIELD, Graded(2)))
+                with pytest.raises(StoreError, match="taken over"):
+                    first.save(enter(first.reading, FIELD, Graded(0)))
+        reading = study.reading("anna", case)
+        assert reading
+        assert reading.score(FIELD) == 2
+
+    def test_a_file_that_changed_behind_a_session_is_not_overwritten(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        (case,) = study.cases()
+        with study.open_reading("anna", case) as session:
+            session.save(enter(session.reading, FIELD, Graded(1)))
+            path = study.reading_path("anna", case)
+            old = path.read_bytes()
+            session.save(enter(session.reading, FIELD, Graded(2)))
+            path.unlink()
+            path.write_bytes(old)
+            with pytest.raises(StoreError, match="changed meanwhile"):
+                session.save(enter(session.reading, FIELD, Graded(0)))
+
+    def test_everyone_may_look_meanwhile(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        (case,) = study.cases()
+        with study.open_reading("anna", case) as session:
+            session.save(enter(session.reading, FIELD, Graded(1)))
+            seen = Study.open(study.path).reading("anna", case)
+            assert seen
+            assert seen.score(FIELD) == 1
+
+    def test_two_raters_confirm_regions_of_different_films_at_once(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        (case,) = study.cases()
+        before = study.regions(case)
+        one, two, *_ = sorted({region.film for region in before})
+        mine = [r for r in before if r.film == one][:3]
+        theirs = [r for r in before if r.film == two][:2]
+        study.save_regions(case, mine, films={one})
+        Study.open(study.path).save_regions(case, theirs, films={two})
+        after = study.regions(case)
+        assert [r for r in after if r.film == one] == mine
+        assert [r for r in after if r.film == two] == theirs
+        assert {r.film for r in after} == {r.film for r in before}

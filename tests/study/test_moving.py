@@ -1,0 +1,256 @@
+"""Studies that move: joined from several sites, packed into one archive, looked at as they were at one moment."""
+
+import os
+import shutil
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ratui.errors import DamagedError, StoreError, StudyError
+from ratui.reading import Graded, enter, next_open, note
+from ratui.study import Region, Study
+from ratui.study.backup import back_up, changed_history, open_archive, restore
+from ratui.study.check import check_study
+from ratui.study.merge import Merged, merge
+from ratui.study.snapshot import PREFIX
+from ratui.study.store import disk
+from tests.films import make_study
+
+
+def read_on(study: Study, rater: str, count: int = 3, grade: int = 0) -> None:
+    with study.open_reading(rater, study.cases()[0]) as session:
+        for _ in range(count):
+            field = next_open(session.reading)
+            assert field
+            session.save(enter(session.reading, field, Graded(grade)))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return make_study(tmp_path, patients=2)
+
+
+def elsewhere(study: Study, tmp_path: Path, name: str = "site") -> Study:
+    shutil.copytree(study.path, tmp_path / name)
+    return Study.open(tmp_path / name)
+
+
+def outcomes(done: list[Merged]) -> list[tuple[str, str]]:
+    return [(item.outcome, item.what.split()[0]) for item in done]
+
+
+class TestMerge:
+    def test_what_each_site_read_comes_together(self, study: Study, tmp_path: Path) -> None:
+        one, two = elsewhere(study, tmp_path, "one"), elsewhere(study, tmp_path, "two")
+        read_on(one, "anna")
+        read_on(two, "bert", 5)
+        assert outcomes(merge(study, one)) == [("added", "reading")]
+        assert outcomes(merge(study, two)) == [("added", "reading")]
+        case = study.cases()[0]
+        assert study.reading("anna", case) == one.reading("anna", case)
+        assert study.reading("bert", case) == two.reading("bert", case)
+        assert check_study(study.path).sound
+        assert merge(study, one) == []
+
+    def test_a_reading_that_went_on_elsewhere_is_continued(self, study: Study, tmp_path: Path) -> None:
+        read_on(study, "anna")
+        site = elsewhere(study, tmp_path)
+        read_on(site, "anna", 2)
+        assert outcomes(merge(study, site)) == [("continued", "reading")]
+        case = study.cases()[0]
+        assert study.reading("anna", case) == site.reading("anna", case)
+
+    def test_one_that_went_on_here_stays(self, study: Study, tmp_path: Path) -> None:
+        read_on(study, "anna")
+        site = elsewhere(study, tmp_path)
+        read_on(study, "anna", 2)
+        assert merge(study, site) == []
+
+    def test_one_that_went_on_in_both_places_is_a_conflict_and_stays(self, study: Study, tmp_path: Path) -> None:
+        read_on(study, "anna", 3)
+        site = elsewhere(study, tmp_path)
+        read_on(study, "anna", 1, grade=1)
+        read_on(site, "anna", 4, grade=2)
+        path = study.reading_path("anna", study.cases()[0])
+        before = path.read_bytes()
+        (item,) = merge(study, site)
+        assert item.outcome == "conflict"
+        assert "after entry 3" in item.why
+        assert path.read_bytes() == before
+
+    def test_films_regions_and_raters(self, study: Study, tmp_path: Path) -> None:
+        site = elsewhere(study, tmp_path)
+        first, second = study.cases()
+        shutil.rmtree(study.path / "films" / second)
+        for file in (study.path / "regions").glob(f"{second}*"):
+            file.unlink()
+        text = (site.path / "study.toml").read_text().replace('["anna", "bert"]', '["anna", "bert", "cleo"]')
+        (site.path / "study.toml").write_text(text)
+        from ratui.study.settings import seal_by_hand
+
+        seal_by_hand(site.path)
+        site = Study.open(site.path)
+        read_on(site, "cleo")
+        changed = [*site.regions(first)]
+        changed[0] = Region(changed[0].site, changed[0].film, (1.0, 1.0, 5.0, 5.0), "rater", "anna")
+        site.save_regions(first, changed)
+        done = merge(study, site)
+        assert ("added", "rater") in outcomes(done)
+        assert outcomes(done).count(("added", "film")) == 4
+        assert outcomes(done).count(("added", "regions")) == 4
+        assert outcomes(done).count(("conflict", "regions")) == 1
+        assert ("added", "reading") in outcomes(done)
+        again = Study.open(study.path)
+        assert again.config.raters == ("anna", "bert", "cleo")
+        assert again.case(second) == site.case(second)
+        assert check_study(again.path).sound
+
+    def test_pretending_writes_nothing(self, study: Study, tmp_path: Path) -> None:
+        site = elsewhere(study, tmp_path)
+        read_on(site, "anna")
+        assert outcomes(merge(study, site, pretend=True)) == [("added", "reading")]
+        assert study.reading("anna", study.cases()[0]) is None
+
+    def test_damage_there_is_a_conflict_here(self, study: Study, tmp_path: Path) -> None:
+        site = elsewhere(study, tmp_path)
+        read_on(site, "anna")
+        read_on(site, "bert")
+        path = site.reading_path("anna", site.cases()[0])
+        for each in (path, disk.copy_of(path)):
+            each.write_bytes(each.read_bytes()[:-5])
+        assert outcomes(merge(study, site)) == [("conflict", "reading"), ("added", "reading")]
+
+    def test_another_study_is_refused(self, study: Study, tmp_path: Path) -> None:
+        other = Study.create(tmp_path / "other", "fingers", ["anna"])
+        with pytest.raises(StudyError, match="another study"):
+            merge(study, other)
+
+
+class TestBackup:
+    def test_what_is_packed_comes_back(self, study: Study, tmp_path: Path) -> None:
+        read_on(study, "anna")
+        archive = back_up(study, tmp_path / "b" / "one.zip")
+        assert archive.path.stat().st_mode & 0o077 == 0
+        back = restore(archive.path, tmp_path / "back")
+        case = study.cases()[0]
+        assert back.reading("anna", case) == study.reading("anna", case)
+        assert [back.case(c) for c in back.cases()] == [study.case(c) for c in study.cases()]
+        assert check_study(back.path).sound
+
+    def test_neither_key_nor_locks_are_in_it(self, study: Study, tmp_path: Path) -> None:
+        read_on(study, "anna")
+        study.states("anna")
+        names = open_archive(back_up(study, tmp_path / "b.zip").path).sums
+        assert not [name for name in names if name.endswith((".lock", ".bak", ".tmp")) or "/." in name or "key" in name]
+
+    def test_nothing_is_overwritten(self, study: Study, tmp_path: Path) -> None:
+        back_up(study, tmp_path / "b.zip")
+        with pytest.raises(StoreError, match="already"):
+            back_up(study, tmp_path / "b.zip")
+        with pytest.raises(StoreError, match="must not lie in the study"):
+            back_up(study, study.path / "b.zip")
+        with pytest.raises(StudyError, match="something already"):
+            restore(tmp_path / "b.zip", study.path)
+
+    def test_every_flipped_byte_is_told_before_anything_is_made(self, study: Study, tmp_path: Path) -> None:
+        data = back_up(study, tmp_path / "b.zip").path.read_bytes()
+        step = max(len(data) // 150, 1)
+        harmless = 0
+        for at in range(0, len(data), step):
+            (tmp_path / "c.zip").write_bytes(data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :])
+            try:
+                archive = open_archive(tmp_path / "c.zip")
+            except (DamagedError, StoreError):
+                continue
+            # What a ZIP reader doesn't look at may change; no byte of a file of the study does.
+            assert archive.sums == open_archive(tmp_path / "b.zip").sums
+            harmless += 1
+        assert harmless < 15
+
+    @pytest.mark.parametrize("name", ["../evil.json", "/etc/evil", "a/../../evil", "a\\evil", "..", "a//b"])
+    def test_an_archive_can_not_reach_out_of_its_folder(self, study: Study, tmp_path: Path, name: str) -> None:
+        import json
+
+        back_up(study, tmp_path / "b.zip")
+        with zipfile.ZipFile(tmp_path / "b.zip") as old, zipfile.ZipFile(tmp_path / "c.zip", "w") as new:
+            head = json.loads(old.read("CONTENTS.json"))
+            sums = {**head["sums"], name: "0" * 64}
+            for each in head["sums"]:
+                new.writestr(each, old.read(each))
+            new.writestr(name, b"")
+            new.writestr("CONTENTS.json", json.dumps({**head, "sums": sums}))
+        with pytest.raises(StoreError):
+            restore(tmp_path / "c.zip", tmp_path / "deep" / "back")
+        assert not (tmp_path / "deep").exists()
+
+    def test_a_log_that_was_changed_in_hindsight_is_told(self, study: Study, tmp_path: Path) -> None:
+        read_on(study, "anna", 4)
+        read_on(study, "bert", 2)
+        archive = back_up(study, tmp_path / "b.zip").path
+        read_on(study, "anna", 1)
+        assert changed_history(study, archive) == []
+        # Anna makes her first entry another one and seals everything anew, without a trace in the study itself.
+        case = study.cases()[0]
+        for each in (study.reading_path("anna", case), disk.copy_of(study.reading_path("anna", case))):
+            each.unlink()
+        read_on(study, "anna", 5, grade=1)
+        assert check_study(study.path).sound
+        assert changed_history(study, archive) == [f"readings/anna/{case}.json"]
+
+
+class TestSnapshot:
+    def test_it_stays_while_raters_go_on(self, study: Study) -> None:
+        read_on(study, "anna")
+        case = study.cases()[0]
+        with study.snapshot() as still:
+            before = still.reading("anna", case)
+            read_on(study, "anna", 2)
+            assert still.reading("anna", case) == before
+            assert len(still.cases()) == 2
+            assert still.film(case, still.case(case).films[0].id).rows == 240
+        assert not still.path.exists()
+        assert not list(study.path.glob(f"{PREFIX}*"))
+
+    def test_all_of_it_stems_from_one_moment(self, study: Study) -> None:
+        """Two raters whose entries always match while nobody looks: no snapshot may show one ahead of the other."""
+        case = study.cases()[0]
+        stop = threading.Event()
+
+        def write() -> None:
+            writer = Study.open(study.path)
+            with writer.open_reading("anna", case) as anna, writer.open_reading("bert", case) as bert:
+                for number in range(400):
+                    if stop.is_set():
+                        return
+                    # Both in one change: as nobody may look between them, both or neither are seen.
+                    with writer._changes.one():
+                        for session in (anna, bert):
+                            session.save(note(session.reading, "L.MCP2", f"note {number}"))
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        seen = set()
+        try:
+            for _ in range(12):
+                with study.snapshot() as still:
+                    notes = [
+                        reading.notes.get("L.MCP2", "") if reading else ""
+                        for reading in (still.reading("anna", case), still.reading("bert", case))
+                    ]
+                assert notes[0] == notes[1]
+                seen.add(notes[0])
+        finally:
+            stop.set()
+            thread.join()
+        assert len(seen) > 2
+
+    def test_a_file_system_without_links_gets_copies(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise OSError(1, "Operation not permitted")
+
+        read_on(study, "anna")
+        monkeypatch.setattr(os, "link", refuse)
+        with study.snapshot() as still:
+            assert still.reading("anna", study.cases()[0]) == study.reading("anna", study.cases()[0])

@@ -1,0 +1,138 @@
+"""The sealed form: what is written comes back, what was changed is told, what is left of it is found."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ratui.study.store import Broken, open_seal, seal
+from ratui.study.store.seal import Newer, Unsealed, chain, salvage
+
+_values = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**40), 2**40)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+)
+_record = st.dictionaries(st.text(min_size=1, max_size=5).filter(lambda key: key != "sum"), _values, max_size=4)
+_records = st.lists(_record, max_size=5).map(lambda each: {str(n): record for n, record in enumerate(each, start=1)})
+_tables = st.fixed_dictionaries({"meta": _records, "fields": _records, "log": _records})
+
+TABLES = {
+    "meta": {"1": {"rater": "anna", "seconds": 4.5}},
+    "fields": {str(n): {"site": f"L.MCP{n}", "grade": n} for n in range(1, 6)},
+    "log": {str(n): {"number": n, "note": "ü" * n} for n in range(1, 9)},
+}
+
+
+@given(_tables)
+@settings(max_examples=60, deadline=None)
+def test_what_is_sealed_is_opened(tables: dict[str, dict[str, dict[str, object]]]) -> None:
+    opened = open_seal(seal(tables, "anna/C-1"), "anna/C-1")
+    assert opened.tables == tables
+
+
+def test_it_is_json_that_others_can_read() -> None:
+    raw = json.loads(seal(TABLES, "anna/C-1"))
+    assert raw["meta"]["1"]["rater"] == "anna"
+    assert set(raw) == {"meta", "fields", "log", "seal"}
+
+
+def test_every_single_bit_counts() -> None:
+    data = seal({"meta": {"1": {"a": 1}}, "log": {"1": {"n": 1}}}, "a/b")
+    for place in range(len(data)):
+        for bit in range(8):
+            changed = data[:place] + bytes([data[place] ^ (1 << bit)]) + data[place + 1 :]
+            with pytest.raises((Broken, Newer)):
+                open_seal(changed, "a/b")
+
+
+@pytest.mark.parametrize("length", [0, 1, 30, 400])
+def test_a_cut_off_file_is_told(length: int) -> None:
+    with pytest.raises(Broken):
+        open_seal(seal(TABLES, "a/b")[:length])
+
+
+def test_white_space_counts_too() -> None:
+    with pytest.raises(Broken):
+        open_seal(seal(TABLES, "a/b") + b"\n")
+    pretty = json.dumps(json.loads(seal(TABLES, "a/b")), indent=1).encode()
+    with pytest.raises(Broken):
+        open_seal(pretty)
+
+
+def test_a_file_in_anothers_place_is_told() -> None:
+    with pytest.raises(Broken, match="file of bert/C-1"):
+        open_seal(seal(TABLES, "bert/C-1"), "anna/C-1")
+
+
+def test_a_file_without_checksums_is_of_format_1() -> None:
+    with pytest.raises(Unsealed) as caught:
+        open_seal(json.dumps(TABLES).encode())
+    assert caught.value.args[0] == TABLES
+
+
+def test_a_newer_format_is_told_from_damage() -> None:
+    import hashlib
+
+    text = seal(TABLES, "a/b").replace(b'"format":2', b'"format":3')
+    text = text[: -len('"sum":""}}}') - 64]
+    newer = text + b'"sum":"' + hashlib.sha256(text).hexdigest().encode() + b'"}}}'
+    with pytest.raises(Newer):
+        open_seal(newer)
+
+
+@pytest.mark.parametrize("tables", [{"seal": {}}, {"a": {"1": {"sum": 1}}}, {"a": {"1": {"x": float("nan")}}}])
+def test_what_can_not_be_sealed_is_refused(tables: dict[str, dict[str, dict[str, object]]]) -> None:
+    with pytest.raises(ValueError, match=r"seal|sum|JSON"):
+        seal(tables, "a/b")
+
+
+class TestChain:
+    def test_a_log_that_went_on_begins_with_the_same_chain(self) -> None:
+        longer = {**TABLES, "log": {**TABLES["log"], "9": {"number": 9}}}
+        assert chain(seal(longer, "a/b"))[:8] == chain(seal(TABLES, "a/b"))
+
+    def test_a_change_in_hindsight_changes_all_that_follows(self) -> None:
+        log = {**TABLES["log"], "3": {"number": 3, "note": "other"}}
+        before, after = chain(seal(TABLES, "a/b")), chain(seal({**TABLES, "log": log}, "a/b"))
+        assert before[:2] == after[:2]
+        assert not set(before[2:]) & set(after[2:])
+
+
+class TestSalvage:
+    def test_a_broken_field_costs_that_field_alone(self) -> None:
+        data = seal(TABLES, "a/b").replace(b'"grade":3', b'"grade":4')
+        found = salvage([data])
+        assert found.missing == ("fields",)
+        assert set(found.tables["fields"]) == {"1", "2", "4", "5"}
+        assert found.tables["log"] == TABLES["log"]
+
+    def test_broken_brackets_cost_nothing(self) -> None:
+        data = seal(TABLES, "a/b").replace(b'},"log":{', b'};"log":(')
+        found = salvage([data])
+        assert found.whole
+        assert found.tables == TABLES
+
+    def test_two_copies_broken_in_different_places_make_a_whole(self) -> None:
+        data = seal(TABLES, "a/b")
+        one, two = data.replace(b'"number":2', b'"number":7'), data.replace(b'"number":5', b'"number":9')
+        assert not salvage([one]).whole
+        assert not salvage([two]).whole
+        assert salvage([one, two]).tables == TABLES
+
+    def test_a_log_with_a_gap_proves_nothing(self) -> None:
+        data = seal(TABLES, "a/b").replace(b'"number":5', b'"number":9')
+        assert salvage([data]).tables["log"] == {}
+
+    def test_a_lost_seal_proves_nothing(self) -> None:
+        data = seal(TABLES, "a/b").replace(b'"counts":{"meta":1', b'"counts":{"meta":0')
+        assert salvage([data]).counts is None
+        assert not salvage([data]).whole
+
+    def test_a_record_moved_to_another_table_is_not_taken(self) -> None:
+        data = seal({"meta": {"1": {"a": 1}}, "fields": {}}, "a/b")
+        moved = data.replace(b'"meta"', b'"fields"', 1)
+        assert salvage([moved]).tables.get("fields", {}) == {}

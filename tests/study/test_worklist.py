@@ -1,0 +1,93 @@
+"""The index of the worklist: always the same as looking at every case, and never worth more than the files."""
+
+from pathlib import Path
+
+import pytest
+
+from ratui.reading import Graded, enter, next_open
+from ratui.study import Study
+from ratui.study.worklist import INDEX
+from tests.films import confirm_template, make_study
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return make_study(tmp_path, patients=3, regions=False)
+
+
+def slow(study: Study, rater: str) -> list[object]:
+    return [study.state(rater, case) for case in study.cases()]
+
+
+def read_one(study: Study, case: str) -> None:
+    with study.open_reading("anna", case) as session:
+        field = next_open(session.reading)
+        assert field
+        session.save(enter(session.reading, field, Graded(0)))
+
+
+def test_it_says_what_each_case_says(study: Study) -> None:
+    first, second, _ = study.cases()
+    assert list(study.states("anna")) == slow(study, "anna")
+    confirm_template(study, first, "anna")
+    read_one(study, first)
+    confirm_template(study, second, "bert")
+    assert list(study.states("anna")) == slow(study, "anna")
+    assert [state.stage for state in Study.open(study.path).states("anna")] == ["reading", "reading", "regions"]
+
+
+def test_only_what_changed_is_looked_at_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *_ = study.cases()
+    confirm_template(study, first, "anna")
+    read_one(study, first)
+    study.states("anna")
+    again = Study.open(study.path)
+    asked: list[str] = []
+    real = Study.state
+    monkeypatch.setattr(Study, "state", lambda self, rater, case: asked.append(case) or real(self, rater, case))
+    again.states("anna")
+    assert asked == []
+    read_one(again, first)
+    again.states("anna")
+    assert asked == [first]
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", b"\0" * 4000])
+def test_a_damaged_index_is_made_again(study: Study, damage: bytes) -> None:
+    first, *_ = study.cases()
+    confirm_template(study, first, "anna")
+    read_one(study, first)
+    study.states("anna")
+    (study.path / "readings" / "anna" / INDEX).write_bytes(damage)
+    assert list(Study.open(study.path).states("anna")) == slow(study, "anna")
+
+
+def test_an_index_of_another_rater_is_not_believed(study: Study) -> None:
+    first, *_ = study.cases()
+    confirm_template(study, first, "anna")
+    read_one(study, first)
+    study.states("anna")
+    (study.path / "readings" / "bert").mkdir()
+    index = (study.path / "readings" / "anna" / INDEX).read_bytes()
+    (study.path / "readings" / "bert" / INDEX).write_bytes(index)
+    assert list(Study.open(study.path).states("bert")) == slow(study, "bert")
+
+
+def test_one_damaged_case_does_not_hide_the_others(study: Study) -> None:
+    first, *_ = study.cases()
+    for file in (study.path / "films" / first).glob("films.json*"):
+        file.write_bytes(b"{")
+    states = study.states("anna")
+    assert [state.stage for state in states] == ["unreadable", "regions", "regions"]
+    assert "damaged" in states[0].note
+
+
+def test_a_save_does_not_touch_it(study: Study) -> None:
+    first, *_ = study.cases()
+    confirm_template(study, first, "anna")
+    read_one(study, first)
+    study.states("anna")
+    index = study.path / "readings" / "anna" / INDEX
+    before = index.stat().st_mtime_ns
+    read_one(study, first)
+    assert index.stat().st_mtime_ns == before
