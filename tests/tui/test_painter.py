@@ -32,7 +32,8 @@ class Line:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, link: Link) -> None:
         self.painter = Painter(App(), link)
         self.painter.asks = True
-        monkeypatch.setattr(link, "answered", lambda now: link._waiting and link._waiting.popleft())  # what it carries stays the same
+        # What it carries stays the same, however soon the test answers.
+        monkeypatch.setattr(link, "answered", lambda now: link._waiting and link._waiting.popleft())
         self.writes: list[str] = []
         self.places = [Place(number, lambda: (1, 2, 30, 15)) for number in (1, 2)]
         monkeypatch.setattr(self.painter, "_write", lambda data: self.writes.append(data) if data else None)
