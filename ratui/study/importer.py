@@ -210,11 +210,13 @@ def _take(study: Study, case: Case, candidate: _Candidate) -> Case:
     part = study.scheme.views[candidate.view].part
     if candidate.path.suffix.lower() == ".png":
         pixels, spacing = _png(candidate.path), candidate.spacing
+        aspect = spacing[0] / spacing[1] if spacing else 1.0
         bits = 8 * pixels.dtype.itemsize
         dataset = pydicom.dcmread(io.BytesIO(dicom_bytes(pixels, bits=bits, spacing=spacing)))
     else:
         film = read_film(candidate.path)
         pixels, spacing = film.pixels, candidate.spacing or film.spacing
+        aspect = spacing[0] / spacing[1] if spacing else film.aspect
         dataset = pydicom.dcmread(candidate.path)
     digest = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
     for other in case.films:
@@ -237,6 +239,7 @@ def _take(study: Study, case: Case, candidate: _Candidate) -> Case:
         day=candidate.day,
         spacing=spacing,
         digest=digest,
+        aspect=aspect,
     )
     path = study.film_path(case.id, record.id)
     make_folder(path.parent)

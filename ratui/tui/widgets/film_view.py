@@ -38,6 +38,8 @@ class FilmView(Widget):
 
     DEFAULT_CSS = "FilmView { background: black; }"
     can_focus = False
+    LAID_OVER: ClassVar[bool] = False
+    """Whether a subclass changes cells in `render_line`: half-cells are then written by Textual, line by line."""
     _numbers: ClassVar = itertools.count(1)
 
     class Resized(Message):
@@ -94,7 +96,10 @@ class FilmView(Widget):
         self.key = key
         if frame is not self._frame and frame is not None:
             self._keep(frame)
-            self._draw()
+            if self.LAID_OVER and isinstance(frame, HalfCells):
+                self.refresh()
+            else:
+                self._draw()
         return True
 
     def blank(self) -> None:
