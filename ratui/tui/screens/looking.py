@@ -106,7 +106,9 @@ class LookingScreen(KeyScreen):
         films.turn_to(self.place_asked)
         films.set_mode("alone")
         keys = self.ratui.keymap
-        self._said = self.t("scoring.alone", blink=keys.shown("scoring.blink"), leave=keys.shown("scoring.leave"))
+        self._said = self.t(
+            "scoring.alone", blink=keys.shown(f"{self.NAME}.blink"), leave=keys.shown(f"{self.NAME}.leave")
+        )
 
     def do_difference(self) -> None:
         films = self.joint_films
@@ -158,8 +160,8 @@ class LookingScreen(KeyScreen):
             self._said = self.t(
                 "scoring.coarse_help",
                 pixels=f"{pixels:.1f}",
-                zoom=keys.shown("scoring.zoom"),
-                blink=keys.shown("scoring.blink"),
+                zoom=keys.shown(f"{self.NAME}.zoom"),
+                blink=keys.shown(f"{self.NAME}.blink"),
             )
         return True
 
@@ -172,7 +174,7 @@ class LookingScreen(KeyScreen):
         elif films.mode == "difference":
             parts = [t("scoring.difference") if place == 0 else title]
         elif films.mode == "alone" and place != films.place:
-            parts.append(t("scoring.behind", key=self.ratui.keymap.shown("scoring.blink")))
+            parts.append(t("scoring.behind", key=self.ratui.keymap.shown(f"{self.NAME}.blink")))
         elif films.mode == "alone" and place == 1:
             parts.append(t("scoring.not_aligned" if self._unaligned == site else "scoring.laid_on"))
         if coarse and films.mode != "difference":
