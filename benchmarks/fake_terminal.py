@@ -23,8 +23,8 @@ from pathlib import Path
 
 __all__ = ["GRAPHICS", "Burst", "FakeTerminal"]
 
-GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80")
-"""A Kitty image placed, a Sixel image, an upper half block."""
+GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80|\x1b\[48;2;(?!0;0;0m)(\d+);\1;\1m")
+"""A Kitty image placed, a Sixel image, an upper half block, or a cell of some grey."""
 _ASKED = re.compile(rb"\x1b_Gi=(\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[(c|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)")
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from ratui.imaging.film import Contrast, Film, Table, Window
 from ratui.imaging.grey import Box, automatic_window, crop
 
-__all__ = ["PLAIN", "Look", "adjusted", "contrast_of", "presets", "render"]
+__all__ = ["PLAIN", "Look", "adjusted", "contrast_of", "local_contrast", "presets", "render"]
 
 _STEP = 0.05
 _HARDER = 0.85
@@ -89,10 +89,10 @@ def render(film: Film, box: Box, size: tuple[int, int], look: Look, *, joint: Bo
     its greys from, `box` by default, so that zooming or panning doesn't change them."""
     contrast = contrast_of(film, look, joint or box)
     image = crop(film, box, size, contrast, invert=look.invert)
-    return _local(image, film, box) if look.local else image
+    return local_contrast(image, film, box) if look.local else image
 
 
-def _local(image: Image.Image, film: Film, box: Box) -> Image.Image:
+def local_contrast(image: Image.Image, film: Film, box: Box) -> Image.Image:
     """`image` with contrast equalised within tiles of some millimetres (contrast-limited, by scikit-image)."""
     from skimage.exposure import equalize_adapthist  # here, since few readers ask for it and it takes a moment to load
 

@@ -4,7 +4,7 @@ from ratui.study.importer import ImportReport, Refused, Taken, import_films
 from ratui.study.intake import InProcess
 from ratui.study.placement import Fault, FaultKind, faults, lies_mirrored
 from ratui.study.pseudonym import KeyFile
-from ratui.study.records import Case, CaseState, FilmRecord, Region, Stage
+from ratui.study.records import Case, CaseState, DisplayUse, FilmRecord, Region, Stage
 from ratui.study.session import ReadingSession
 from ratui.study.settings import StudyConfig
 from ratui.study.store import Held, Holder
@@ -13,6 +13,7 @@ from ratui.study.study import Study
 __all__ = [
     "Case",
     "CaseState",
+    "DisplayUse",
     "Fault",
     "FaultKind",
     "FilmRecord",

@@ -240,6 +240,7 @@ def _take(study: Study, case: Case, candidate: _Candidate, intake: Intake, keys:
         digest=made.digest,
         file=hashlib.sha256(made.data).hexdigest(),
         note=made.note,
+        aspect=made.aspect,
     )
     path = study.film_path(case.id, record.id)
     make_folder(path.parent)

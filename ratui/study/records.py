@@ -10,7 +10,7 @@ from ratui.errors import StoreError
 from ratui.imaging import Box
 from ratui.scheme import Scheme, Site
 
-__all__ = ["Case", "CaseState", "FilmRecord", "Region", "Stage"]
+__all__ = ["Case", "CaseState", "DisplayUse", "FilmRecord", "Region", "Stage"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class FilmRecord:
     """One film of a case. `side` is ``L``, ``R`` or ``B`` (both hands); `day` counts from the case's first film.
 
     `digest` is the SHA-256 of its pixels, `file` that of its file, empty for a film that format 1 imported. `note` says
-    what was odd about it at its import, such as text burned into the picture.
+    what was odd about it at its import, such as text burned into the picture. `aspect` is a pixel's height divided by
+    its width.
     """
 
     id: str
@@ -32,6 +33,7 @@ class FilmRecord:
     digest: str = ""
     file: str = ""
     note: str = ""
+    aspect: float = 1.0
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -140,3 +142,33 @@ class CaseState:
     joints: int = 0
     joints_total: int = 0
     flags: int = 0
+
+
+@dataclass(frozen=True)
+class DisplayUse:
+    """What a reading was read on: `entries` were made while films were shown by `protocol`, `below` of them with fewer
+    pixels a millimetre than an erosion takes. `least` is the fewest that any entry was made with."""
+
+    protocol: str
+    entries: int
+    below: int
+    least: float
+
+    def with_entries(self, count: int, pixels: float, limit: float) -> DisplayUse:
+        """After `count` more entries made at `pixels` a millimetre, where fewer than `limit` don't do."""
+        return DisplayUse(
+            self.protocol,
+            self.entries + count,
+            self.below + (count if pixels < limit else 0),
+            round(min(self.least, pixels) if self.entries else pixels, 2),
+        )
+
+    def to_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], where: object = "") -> DisplayUse:
+        try:
+            return cls(str(record["protocol"]), int(record["entries"]), int(record["below"]), float(record["least"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"not a display: {error}", where, "Restore the file from its backup copy") from error

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 from ratui.errors import StoreError
 from ratui.reading import Reading, to_document
+from ratui.study.records import DisplayUse
 from ratui.study.store import Lock, write_tables
 
 __all__ = ["ReadingSession", "signature", "tables_of"]
@@ -33,11 +34,13 @@ def signature(path: Path) -> Signature:
     return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
-def tables_of(reading: Reading, seconds: float) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """`reading` as the tables of its file; `seconds` is the time spent on it."""
+def tables_of(
+    reading: Reading, seconds: float, displays: Sequence[DisplayUse] = ()
+) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """`reading` as the tables of its file; `seconds` is the time spent on it, `displays` what it was read on."""
     document = to_document(reading)
     return {
-        "meta": [{**document["meta"], "seconds": round(seconds, 1)}],
+        "meta": [{**document["meta"], "seconds": round(seconds, 1), "displays": [use.to_record() for use in displays]}],
         "fields": document["fields"],
         "log": document["log"],
     }
@@ -46,11 +49,19 @@ def tables_of(reading: Reading, seconds: float) -> Mapping[str, Sequence[Mapping
 class ReadingSession:
     """A reading held for writing. `save` returns when it is on the disk.
 
-    `notice` is empty, or says what was found damaged when it was opened and how that was mended.
+    `displays` is what it was read on so far. `notice` is empty, or says what was found damaged when it was opened and how
+    that was mended.
     """
 
     def __init__(
-        self, path: Path, lock: Lock, changing: _Changing, reading: Reading, seconds: float, notice: str = ""
+        self,
+        path: Path,
+        lock: Lock,
+        changing: _Changing,
+        reading: Reading,
+        seconds: float,
+        notice: str = "",
+        displays: tuple[DisplayUse, ...] = (),
     ) -> None:
         self._path = path
         self._lock = lock
@@ -59,18 +70,22 @@ class ReadingSession:
         self.reading = reading
         self.seconds = seconds
         self.notice = notice
+        self.displays = displays
 
-    def save(self, reading: Reading, *, seconds: float | None = None) -> None:
+    def save(
+        self, reading: Reading, *, seconds: float | None = None, displays: tuple[DisplayUse, ...] | None = None
+    ) -> None:
         """Makes `reading` the stored one. Raises StoreError, with the old one still stored, where the disk refuses,
         where the reading was taken over by somebody else, or where its file was changed behind this session.
         """
         spent = self.seconds if seconds is None else seconds
+        used = self.displays if displays is None else displays
         with self._changing():
             self._lock.check()
             if signature(self._path) != self._last:
                 raise StoreError("its file was changed meanwhile", self._path, "Open it again to see what it holds now")
             try:
-                write_tables(self._path, tables_of(reading, spent))
+                write_tables(self._path, tables_of(reading, spent, used))
             finally:
                 self._last = signature(self._path)  # after a failure too: the file may have been replaced all the same
-        self.reading, self.seconds = reading, spent
+        self.reading, self.seconds, self.displays = reading, spent, used

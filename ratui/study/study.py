@@ -20,7 +20,7 @@ from ratui.imaging import Film, read_film
 from ratui.reading import Reading, Slot, from_document, start
 from ratui.scheme import Scheme, load_scheme, parse_scheme
 from ratui.study.folder import Changes, make_study_folder
-from ratui.study.records import Case, CaseState, FilmRecord, Region
+from ratui.study.records import Case, CaseState, DisplayUse, FilmRecord, Region
 from ratui.study.session import ReadingSession
 from ratui.study.settings import StudyConfig, check_name, read_settings, write_settings
 from ratui.study.store import (
@@ -288,6 +288,16 @@ class Study:
         stored = self._read(self.reading_path(rater, case))
         return self._reading_in(stored, rater, case)[0]
 
+    def displays(self, rater: str, case: str) -> tuple[DisplayUse, ...]:
+        """What `rater` has read `case` on so far: with it a manager finds readings made with too few pixels. Raises
+        StoreError for a damaged file."""
+        path = self.reading_path(rater, case)
+        return self._displays_in(self._read(path), path)
+
+    def _displays_in(self, stored: Stored | None, where: Path) -> tuple[DisplayUse, ...]:
+        found = _meta(stored).get("displays", []) if stored else []
+        return tuple(DisplayUse.from_record(record, where) for record in found)
+
     @contextmanager
     def open_reading(self, rater: str, case: str, *, take_over: bool = False) -> Iterator[ReadingSession]:
         """The reading of `case` by `rater`, to write; begun if there is none.
@@ -319,7 +329,8 @@ class Study:
                     order=self.order(rater, case),
                     blinded=self.config.blinded,
                 )
-            yield ReadingSession(path, lock, self._changes.one, reading, seconds, notice)
+            displays = self._displays_in(stored, path)
+            yield ReadingSession(path, lock, self._changes.one, reading, seconds, notice, displays)
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
         """The signed readings of `case`, in the order of the study's raters: for managers and for the trainer."""

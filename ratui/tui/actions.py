@@ -103,6 +103,24 @@ class Action:
         return t(f"actions.{self.id}.help")
 
 
+_LOOKING = (
+    ("b", "blink"),
+    ("d", "difference"),
+    ("w", "window"),
+    (".", "brighter"),
+    (",", "darker"),
+    (">", "harder"),
+    ("<", "softer"),
+    ("i", "invert"),
+    ("e", "local"),
+    ("g", "lens"),
+    ("H", "pan_left"),
+    ("L", "pan_right"),
+    ("K", "pan_up"),
+    ("J", "pan_down"),
+)
+"""Keys that look at the films of a joint, the same wherever joints are judged."""
+
 ACTIONS: tuple[Action, ...] = (
     Action("worklist", "enter", "open"),
     Action("worklist", "tab", "contact_sheet"),
@@ -150,7 +168,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("scoring", "m", "note"),
     Action("scoring", "v", "whole"),
     Action("scoring", "z", "zoom"),
-    Action("scoring", "w", "window"),
+    *(Action("scoring", key, name) for key, name in _LOOKING),
     Action("scoring", "/", "go_to"),
     Action("scoring", "r", "regions"),
     Action("scoring", "o", "overview"),
@@ -165,7 +183,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("second_look", "f", "flag"),
     Action("second_look", "m", "note"),
     Action("second_look", "z", "zoom"),
-    Action("second_look", "w", "window"),
+    *(Action("second_look", key, name) for key, name in _LOOKING),
     Action("second_look", "?", "help"),
     Action("second_look", "escape", "leave"),
     Action("overview", "S", "sign"),

@@ -71,7 +71,7 @@ class RatuiApp(App[None]):
         self.library = Library(study)
         self.frames = FrameCache()
         self.tour = tour
-        self._settings = settings
+        self.settings = settings
         self.keyboard = Keyboard(self)
         self.painter = Painter(self, Link(display.round_trip, display.rate))
         self._first_case = case
@@ -133,9 +133,9 @@ class RatuiApp(App[None]):
         for screen in self.screen_stack:
             if isinstance(screen, KeyScreen):
                 await screen.retell()
-        if isinstance(self.screen, KeyScreen) and self._settings.source is not None:
+        if isinstance(self.screen, KeyScreen) and self.settings.source is not None:
             try:
-                keep_language(language, self._settings.source)
+                keep_language(language, self.settings.source)
                 self.screen.say(self.t("commands.kept"))
             except SettingsError as error:
                 self.screen.say(str(error))

@@ -15,45 +15,46 @@ __all__ = ["AnswerFilter", "ListeningDriver"]
 _TOGETHER = 0.02
 """Seconds between the characters of one answer; nobody types that fast."""
 _NUMBERS = frozenset("0123456789;:?>=$ ")
+_STRINGS = frozenset("_P]")
 
 
 class AnswerFilter:
-    """Recognizes terminal answers that arrive as keys, one character each: their digits would be taken for grades."""
+    """Recognizes terminal answers that arrive as keys, one character each: their digits would be taken for grades.
+
+    Textual gives what follows the escape character of a sequence that it doesn't know as keys, at once. The first of
+    them comes through, since it could have been typed; it is no grade.
+    """
 
     def __init__(self) -> None:
         self._inside = ""
         self._last = -1.0
 
-    def swallows(self, key: str, character: str | None, now: float) -> bool:
-        """Whether the key is part of an answer. `now` is a monotonic time in seconds."""
-        together = now - self._last < _TOGETHER
+    def swallows(self, character: str | None, now: float) -> bool:
+        """Whether the key that gives `character` is part of an answer. `now` is a monotonic time in seconds."""
+        if now - self._last >= _TOGETHER:
+            self._inside = ""
         self._last = now
-        if not together:
-            self._inside = ""
-        if key == "alt+left_square_bracket":
-            self._inside = "csi"
-            return True
-        if key in ("alt+underscore", "alt+P", "alt+upper_p", "alt+right_square_bracket"):
-            self._inside = "string"
-            return True
-        if key == "circumflex_accent":
-            # What Textual makes of an escape character that something else than a known key follows.
-            self._inside = "escape" if self._inside != "string" else "end"
-            return False
-        if self._inside == "escape":
-            self._inside = {"_": "string", "P": "string", "]": "string", "[": "csi"}.get(character or "", "")
-            return bool(self._inside)
-        if self._inside == "string":
-            if key in ("alt+backslash", "ctrl+g"):
+        match self._inside, character:
+            case "string", "\\":
                 self._inside = ""
-            return True
-        if self._inside == "end":
-            self._inside = ""
-            return character == "\\"
-        if self._inside == "csi":
-            if character not in _NUMBERS:
+                return True
+            case "string", _:
+                return True
+            case (("bracket" | "csi"), str(c)) if c in _NUMBERS:
+                self._inside = "csi"
+                return True
+            case "csi", _:
                 self._inside = ""
-            return True
+                return True
+            case "caret", str(c) if c in _STRINGS:
+                self._inside = "string"
+                return True
+            case _, "[":
+                self._inside = "bracket"
+            case _, "^":
+                self._inside = "caret"
+            case _:
+                self._inside = ""
         return False
 
 
@@ -68,7 +69,7 @@ class ListeningDriver(LinuxDriver):
             self._loop.call_soon_threadsafe(painter.answered, now)
             return
         if isinstance(message, events.Key):
-            if self._answers.swallows(message.key, message.character, now):
+            if self._answers.swallows(message.character, now):
                 return
             self._loop.call_soon_threadsafe(painter.key, now)
         super().process_message(message)

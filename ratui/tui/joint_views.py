@@ -6,31 +6,49 @@ Pure: it knows boxes and sizes, decodes nothing and draws nothing.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ratui.imaging import Box
+from ratui.imaging import PLAIN, Box, Look
 from ratui.study import Case, FilmRecord, Study
-from ratui.terminal import Display
-from ratui.tui.library import WINDOWS, View, joint_box, whole_box
+from ratui.terminal import Display, pixels_per_mm
+from ratui.tui.library import Twin, View, joint_box, whole_box
 
-__all__ = ["WHOLE", "ZOOMS", "CaseFilms", "Look", "Shot", "case_films"]
+__all__ = ["WHOLE", "ZOOMS", "CaseFilms", "Shot", "Sight", "case_films"]
 
-ZOOMS = (1.7, 1.2, 3.0)
+ZOOMS = (1.7, 1.2, 0.8, 3.0)
 """How many boxes high the view of a joint is, in the order of the key."""
 WHOLE = -1
 """The zoom that shows all of both films, with a frame around the joint."""
+_PAN = 0.15
+_FARTHEST = 1.5
 
 
 @dataclass(frozen=True)
-class Look:
-    """How joints are looked at: `zoom` counts in ZOOMS or is WHOLE, `window` counts in WINDOWS."""
+class Sight:
+    """How joints are looked at: `zoom` counts in ZOOMS or is WHOLE; `look` is how greys are made.
+
+    `pan` is how far the view is moved off the joint, as parts of its shorter side (right, down). `lens` is the middle of
+    a magnifying lens as parts of the view's width and height, None without one.
+    """
 
     zoom: int = 0
-    window: int = 0
+    look: Look = PLAIN
+    pan: tuple[float, float] = (0.0, 0.0)
+    lens: tuple[float, float] | None = None
 
-    @property
-    def window_name(self) -> str:
-        return WINDOWS[self.window]
+    def moved(self, right: int, down: int) -> Sight:
+        """The lens moved by a step where there is one, else the view."""
+        if self.lens is not None:
+            x, y = (min(max(at + _PAN * step, 0.0), 1.0) for at, step in zip(self.lens, (right, down), strict=True))
+            return replace(self, lens=(round(x, 3), round(y, 3)))
+        x, y = (
+            min(max(at + _PAN * step, -_FARTHEST), _FARTHEST) for at, step in zip(self.pan, (right, down), strict=True)
+        )
+        return replace(self, pan=(round(x, 3), round(y, 3)))
+
+    def at_rest(self) -> Sight:
+        """What stays for the next joint: not where this one was looked at."""
+        return replace(self, pan=(0.0, 0.0), lens=None if self.lens is None else (0.5, 0.5))
 
 
 @dataclass(frozen=True)
@@ -62,27 +80,48 @@ class CaseFilms:
         return self.boxes[site, self.order[place]][0] if self.has(site, place) else None
 
     def shots(
-        self, site: str, sizes: Sequence[tuple[int, int]], display: Display, look: Look
+        self, site: str, sizes: Sequence[tuple[int, int]], display: Display, sight: Sight
     ) -> tuple[Shot | None, ...]:
         """What to show of `site` at each place, for images of `sizes` in pixels; None where it isn't on the film.
 
         Where all films say how large a pixel is, the same length of bone has the same length at every place.
         """
-        return tuple(self._shot(site, place, size, display, look) for place, size in enumerate(sizes))
+        return tuple(self.shot(site, place, size, display, sight) for place, size in enumerate(sizes))
 
-    def _shot(self, site: str, place: int, size: tuple[int, int], display: Display, look: Look) -> Shot | None:
+    def shot(self, site: str, place: int, size: tuple[int, int], display: Display, sight: Sight) -> Shot | None:
+        """What to show of `site` at one place."""
         here = self.boxes.get((site, self.order[place]))
         if here is None or not size[0] or not size[1]:
             return None
         record, box = here
-        if look.zoom == WHOLE:
-            return Shot(View(self.case.id, record.id, whole_box(record, size, display), size, "film"), box)
+        if sight.zoom == WHOLE:
+            look = sight.look.with_preset("film")
+            return Shot(View(self.case.id, record.id, whole_box(record, size, display), size, look), box)
         side = box[2] - box[0]
         known = [found for point in self.order if (found := self.boxes.get((site, point)))]
         if record.spacing and all(film.spacing for film, _ in known):
             side = max(_millimetres(film, each) for film, each in known) / record.spacing[1]
-        area = joint_box(box, side * ZOOMS[look.zoom], size, display)
-        return Shot(View(self.case.id, record.id, area, size, look.window_name))
+        side *= ZOOMS[sight.zoom]
+        right, down = sight.pan[0] * side, sight.pan[1] * side / record.aspect
+        middle = (box[0] + right, box[1] + down, box[2] + right, box[3] + down)
+        area = joint_box(middle, side, size, display, record.aspect)
+        return Shot(View(self.case.id, record.id, area, size, sight.look, box, sight.lens))
+
+    def twin(self, shot: Shot, site: str, place: int, *, differing: bool = False) -> Twin | None:
+        """The film of `site` at `place`, as it lies on `shot` of another one, or what differs from it."""
+        there = self.boxes.get((site, self.order[place]))
+        if there is None or shot.view.joint is None:
+            return None
+        return Twin(replace(shot.view, lens=None), there[0].id, there[1], differing)
+
+    def fit(self, site: str, shots: Sequence[Shot | None]) -> float | None:
+        """How many pixels a millimetre of bone gets in the worse of `shots`; None where there are none."""
+        known = [
+            pixels_per_mm(shot.view.size, shot.view.box, record.spacing)
+            for place, shot in enumerate(shots)
+            if shot is not None and (record := self.record(site, place)) is not None
+        ]
+        return min(known, default=None)
 
 
 def case_films(study: Study, case: Case, order: tuple[int, ...]) -> CaseFilms:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from ratui.errors import StoreError
 from ratui.reading import Field, Reading, next_open
-from ratui.study import ReadingSession
+from ratui.study import DisplayUse, ReadingSession
+from ratui.terminal import LEAST
 
 __all__ = ["IDLE", "Keeper", "now", "resumed"]
 
@@ -29,6 +30,10 @@ class Keeper:
         self.reading: Reading = session.reading
         self.seconds = session.seconds
         """The time spent on the case so far, long pauses left out."""
+        self.displays = session.displays
+        """What it was read on so far."""
+        self.seen: tuple[str, float] | None = None
+        """How films are shown now, and how many pixels a millimetre of the joint got at best; None before one is shown."""
         self.refusal = ""
         """Why the disk has refused the latest reading, empty where it is saved."""
         last = self.reading.log[-1].at if self.reading.log else None
@@ -43,14 +48,24 @@ class Keeper:
 
     def keep(self, reading: Reading) -> bool:
         """Makes `reading` the one that counts, and saves it; whether the disk took it."""
+        made = len(reading.log) - len(self.reading.log)
+        if made > 0 and self.seen is not None:
+            self.displays = _noted(self.displays, *self.seen, made)
         self.reading = reading
         try:
-            self._session.save(reading, seconds=self.seconds)
+            self._session.save(reading, seconds=self.seconds, displays=self.displays)
         except StoreError as error:
             self.refusal = error.what
             return False
         self.refusal, self.saved_at = "", now().astimezone()
         return True
+
+
+def _noted(displays: tuple[DisplayUse, ...], protocol: str, pixels: float, made: int) -> tuple[DisplayUse, ...]:
+    """`displays` after `made` entries at `pixels` a millimetre."""
+    use = next((each for each in displays if each.protocol == protocol), DisplayUse(protocol, 0, 0, 0.0))
+    others = tuple(each for each in displays if each.protocol != protocol)
+    return (*others, use.with_entries(made, pixels, LEAST))
 
 
 def now() -> datetime:

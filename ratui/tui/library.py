@@ -10,27 +10,65 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from threading import Lock
 
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from ratui.imaging import Box, Film, Look, read_film, render
+from ratui.imaging import (
+    PLAIN,
+    Box,
+    Film,
+    Look,
+    Matrix,
+    Unaligned,
+    align,
+    carried,
+    centred,
+    difference,
+    presets,
+    read_film,
+    render,
+)
 from ratui.study import FilmRecord, Study
 from ratui.terminal import Display
 
-__all__ = ["WINDOWS", "Library", "View", "joint_box", "whole_box"]
+__all__ = ["LENS", "Library", "Twin", "View", "joint_box", "whole_box"]
 
-WINDOWS = ("joint", "film", "file")
-"""Ways to choose the grey window, in the order of the key."""
+LENS = 3.0
+"""How many times larger the lens shows its middle."""
+_LENS_SIDE = 0.45  # of the image's shorter side
 
 
 @dataclass(frozen=True)
 class View:
-    """A part of a film as it is to be seen: `box` in film pixels, `size` in image pixels, `window` of WINDOWS."""
+    """A part of a film as it is to be seen: `box` in film pixels, `size` in image pixels, under `look`.
+
+    `joint` is the box that the look's preset ``joint`` takes its greys from, the view's own where None. `lens` is the
+    middle of a magnifying lens on the image, as parts of its width and height; None without one.
+    """
 
     case: str
     film: str
     box: Box
     size: tuple[int, int]
-    window: str = "joint"
+    look: Look = PLAIN
+    joint: Box | None = None
+    lens: tuple[float, float] | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return self
+
+
+@dataclass(frozen=True)
+class Twin:
+    """Another film of the same joint, as it lies on `view`, or what differs between the two.
+
+    `joint` is the joint's box on that `film`; the one on the view's film is the view's `joint`.
+    """
+
+    view: View
+    film: str
+    joint: Box
+    differing: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -46,6 +84,7 @@ class Library:
         self._films: OrderedDict[tuple[str, str], Film] = OrderedDict()
         self._lock = Lock()
         self._locks: dict[tuple[str, str], Lock] = {}
+        self._aligned: dict[Hashable, Matrix | Unaligned] = {}
 
     def film(self, case: str, id: str) -> Film:
         """The decoded film; the first call takes a moment. Raises FilmError."""
@@ -64,23 +103,77 @@ class Library:
                     self._films.popitem(last=False)
             return film
 
+    def presets(self, case: str, *films: str) -> tuple[str, ...]:
+        """The grey presets that those of `films` offer that are decoded by now."""
+        with self._lock:
+            found = [film for id in films if (film := self._films.get((case, id)))]
+        return presets(*found)
+
     def image(self, view: View) -> Image.Image:
         """`view` as grey levels, mode ``L``. Raises FilmError."""
         film = self.film(view.case, view.film)
-        return render(film, view.box, view.size, Look("file1" if view.window == "file" else view.window))
+        image = render(film, view.box, view.size, view.look, joint=view.joint)
+        return image if view.lens is None else self._through_lens(image, film, view)
+
+    def alignment(self, twin: Twin) -> Matrix | Unaligned:
+        """How the two films of `twin` lie on each other, worked out once for each joint. Raises FilmError."""
+        view = twin.view
+        here = view.joint or view.box
+        key = (view.case, view.film, here, twin.film, twin.joint)
+        found = self._aligned.get(key)
+        if found is None:
+            first, second = self.film(view.case, view.film), self.film(view.case, twin.film)
+            found = self._aligned[key] = align(first, here, second, twin.joint)
+        return found
+
+    def twin(self, twin: Twin) -> Image.Image | None:
+        """`twin` as grey levels, mode ``L``. Where the films can't be aligned the other one is shown with only the middle
+        of the joint in place, and of a difference there is None. Raises FilmError."""
+        view = twin.view
+        first, second = self.film(view.case, view.film), self.film(view.case, twin.film)
+        matrix = self.alignment(twin)
+        if isinstance(matrix, Unaligned):
+            if twin.differing:
+                return None
+            matrix = centred(view.joint or view.box, first, twin.joint, second)
+        if not twin.differing:
+            return carried(second, matrix, view.box, view.size, view.look, joint=twin.joint)
+        look = Look(view.look.preset)
+        here = render(first, view.box, view.size, look, joint=view.joint)
+        return difference(here, carried(second, matrix, view.box, view.size, look, joint=twin.joint))
+
+    def _through_lens(self, image: Image.Image, film: Film, view: View) -> Image.Image:
+        assert view.lens is not None
+        width, height = view.size
+        across = (view.box[2] - view.box[0]) / width
+        down = (view.box[3] - view.box[1]) / height
+        # Square on the film, whatever the shape of the image's pixels.
+        side = _LENS_SIDE * min(width * across, height * down)
+        inner = (max(round(side / across), 4), max(round(side / down), 4))
+        x, y = (view.box[0] + view.lens[0] * width * across, view.box[1] + view.lens[1] * height * down)
+        part = side / LENS / 2
+        near = render(film, (x - part, y - part, x + part, y + part), inner, view.look, joint=view.joint or view.box)
+        left, top = (round(view.lens[0] * width - inner[0] / 2), round(view.lens[1] * height - inner[1] / 2))
+        image.paste(near, (left, top))
+        ImageDraw.Draw(image).rectangle((left - 1, top - 1, left + inner[0], top + inner[1]), outline=255)
+        return image
 
 
 def whole_box(record: FilmRecord, size: tuple[int, int], display: Display) -> Box:
     """The box that shows all of a film, centred, in an image of `size`, without stretching it."""
     width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
-    scale = max(record.columns / width, record.rows / height)
-    x, y = record.columns / 2, record.rows / 2
-    return (x - scale * width / 2, y - scale * height / 2, x + scale * width / 2, y + scale * height / 2)
+    scale = max(record.columns / width, record.rows * record.aspect / height)
+    return _around(record.columns / 2, record.rows / 2, scale * width, scale * height, record.aspect)
 
 
-def joint_box(box: Box, side: float, size: tuple[int, int], display: Display) -> Box:
-    """The box around the centre of `box` whose shorter side is `side` film pixels, in the shape of an image of `size`."""
+def joint_box(box: Box, side: float, size: tuple[int, int], display: Display, aspect: float = 1.0) -> Box:
+    """The box around the centre of `box` whose shorter side is `side` film pixels across, in the shape of an image of
+    `size`. `aspect` is a film pixel's height divided by its width."""
     width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
     scale = side / min(width, height)
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return (x - scale * width / 2, y - scale * height / 2, x + scale * width / 2, y + scale * height / 2)
+    return _around((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, scale * width, scale * height, aspect)
+
+
+def _around(x: float, y: float, width: float, height: float, aspect: float) -> Box:
+    """The box about (x, y); its sides are in widths of a film pixel, whose height is `aspect` of those."""
+    return (x - width / 2, y - height / aspect / 2, x + width / 2, y + height / aspect / 2)

@@ -5,6 +5,7 @@ What a key overtook is dropped, unsent parts and all. It knows frames and places
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from textual.app import App
-from textual.timer import Timer
 
 from ratui.terminal import NEAR, Frame, KittyFrame, Link
 
@@ -55,7 +55,7 @@ class Painter:
         """Whether the driver reports answers to fences; without it the line counts as fast."""
         self._slow: list[Place] = []
         self._last_key = 0.0
-        self._timer: Timer | None = None
+        self._timer: asyncio.TimerHandle | None = None
         Painter._all[app] = self
 
     @classmethod
@@ -120,14 +120,14 @@ class Painter:
             self._later(0.5)  # the answer comes before, or never
             return
         waiting = [place for place in self._slow if place._coarse is not None]
-        if waiting:
-            place = waiting[0]
+        for place in waiting:
             for other in self._slow:
                 self._break_off(other)
             coarse, place._coarse = place._coarse, None
             where = place.region()
             if coarse is not None and where is not None:
                 self._whole(place, coarse, where, "")
+        if waiting:
             self._later(0.02)
             return
         rest = self._last_key + _REST - now
@@ -184,8 +184,9 @@ class Painter:
 
     def _later(self, seconds: float) -> None:
         if self._timer is not None:
-            self._timer.stop()
-        self._timer = self._app.set_timer(seconds, self.pump)
+            self._timer.cancel()
+        # Not a timer of Textual's: those leave out a call whose time has passed before they get to run.
+        self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.0), self.pump)
 
     def _send(self, data: str) -> None:
         """One write, in one synchronized update where the terminal knows that: no half image is ever seen."""

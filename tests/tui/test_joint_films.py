@@ -12,7 +12,7 @@ from textual.app import App, ComposeResult
 
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache
-from ratui.tui.joint_views import WHOLE, ZOOMS, CaseFilms, Look, case_films
+from ratui.tui.joint_views import WHOLE, ZOOMS, CaseFilms, Sight, case_films
 from ratui.tui.library import Library, View
 from ratui.tui.widgets.joint_films import JointFilms, outlined
 from tests.films import make_study
@@ -34,7 +34,7 @@ class TestShots:
         finer = type(record)(**{**vars(record), "spacing": (0.4, 0.4)})
         films = CaseFilms(films.case, (0, 1), {**films.boxes, ("L.MCP2", 1): (finer, tuple(2 * v for v in box))})  # type: ignore[dict-item]
         for zoom in range(len(ZOOMS)):
-            left, right = films.shots("L.MCP2", SIZES, DISPLAY, Look(zoom))
+            left, right = films.shots("L.MCP2", SIZES, DISPLAY, Sight(zoom))
             assert left is not None
             assert right is not None
             spans = [shot.view.box[3] - shot.view.box[1] for shot in (left, right)]
@@ -44,14 +44,14 @@ class TestShots:
         films = films_of(make_study(tmp_path, sides="L"))
         rest = {key: value for key, value in films.boxes.items() if key != ("L.MCP2", 0)}
         films = CaseFilms(films.case, (0, 1), rest)
-        left, right = films.shots("L.MCP2", SIZES, DISPLAY, Look())
+        left, right = films.shots("L.MCP2", SIZES, DISPLAY, Sight())
         assert left is None
         assert right is not None
         assert not films.has("L.MCP2", 0)
 
     def test_the_whole_film_marks_the_joint(self, tmp_path: Path) -> None:
         films = films_of(make_study(tmp_path, sides="L"))
-        shot, _ = films.shots("L.MCP2", SIZES, DISPLAY, Look(WHOLE))
+        shot, _ = films.shots("L.MCP2", SIZES, DISPLAY, Sight(WHOLE))
         assert shot is not None
         record, box = films.boxes["L.MCP2", 0]
         assert shot.mark == box
@@ -101,18 +101,18 @@ async def test_what_is_not_ready_is_black_and_comes_by_itself(tmp_path: Path) ->
     async with app.run_test(size=(80, 24)) as pilot:
         app.joint.show(films, "L.MCP2", ahead=["L.MCP3"])
         await settle(pilot)
-        shots = films.shots("L.MCP2", [view.pixel_size for view in app.joint.views], DISPLAY, Look())
+        shots = films.shots("L.MCP2", [view.pixel_size for view in app.joint.views], DISPLAY, Sight())
         assert [view.key for view in app.joint.views] == [shot and shot.key for shot in shots]
         library.gate.clear()
         app.joint.show(films, "L.MCP3")
-        following = films.shots("L.MCP3", [view.pixel_size for view in app.joint.views], DISPLAY, Look())
+        following = films.shots("L.MCP3", [view.pixel_size for view in app.joint.views], DISPLAY, Sight())
         assert [view.key for view in app.joint.views] == [shot and shot.key for shot in following], "it was prepared"
         app.joint.show(films, "L.MCP5")
         assert [view.key for view in app.joint.views] == [None, None], "not MCP3 under the name of MCP5"
         app.joint.show(films, "L.MCP4")
         library.gate.set()
         await settle(pilot)
-        wanted = films.shots("L.MCP4", [view.pixel_size for view in app.joint.views], DISPLAY, Look())
+        wanted = films.shots("L.MCP4", [view.pixel_size for view in app.joint.views], DISPLAY, Sight())
         assert [view.key for view in app.joint.views] == [shot and shot.key for shot in wanted], "MCP5 was overtaken"
 
 
@@ -139,10 +139,10 @@ async def test_zoom_and_window_stay_from_joint_to_joint(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         app.joint.show(films, "L.MCP2")
         app.joint.next_zoom()
-        app.joint.next_window()
+        app.joint.next_preset()
         app.joint.show(films, "L.MCP3")
         await settle(pilot)
-        assert app.joint.look == Look(1, 1)
+        assert (app.joint.sight.zoom, app.joint.sight.look.preset) == (1, "film")
         app.joint.show_whole(True)
         assert app.joint.whole
         app.joint.next_zoom()

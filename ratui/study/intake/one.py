@@ -49,13 +49,17 @@ class Wish:
 
 @dataclass(frozen=True)
 class Made:
-    """A de-identified film: the bytes of its file, what its record needs, and a note for a person, or empty."""
+    """A de-identified film: the bytes of its file, what its record needs, and a note for a person, or empty.
+
+    `aspect` is a pixel's height divided by its width.
+    """
 
     data: bytes
     rows: int
     columns: int
     spacing: tuple[float, float] | None
     digest: str
+    aspect: float = 1.0
     note: str = ""
 
 
@@ -134,7 +138,8 @@ def make(path: Path, wish: Wish) -> Made:
         note = "text seems to be burned into the picture: look whether it names the patient"
     rows, columns = film.pixels.shape
     digest = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()
-    return Made(data, int(rows), int(columns), wish.spacing or film.spacing, digest, note)
+    aspect = wish.spacing[0] / wish.spacing[1] if wish.spacing else film.aspect
+    return Made(data, int(rows), int(columns), wish.spacing or film.spacing, digest, aspect, note)
 
 
 def _compare(film: Film, data: bytes, path: Path) -> None:

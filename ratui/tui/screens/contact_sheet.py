@@ -19,7 +19,7 @@ from ratui.errors import RatuiError
 from ratui.terminal import Display
 from ratui.tui import text as texts
 from ratui.tui.contact import Card, card, pasted, sheet
-from ratui.tui.joint_views import CaseFilms, Look, Shot, case_films
+from ratui.tui.joint_views import CaseFilms, Shot, Sight, case_films
 from ratui.tui.palette import KEY, PLAIN
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.widgets.contact_cell import ContactCell
@@ -283,7 +283,7 @@ class ContactSheetScreen(KeyScreen):
             return None
         graphics = self.ratui.graphics
         half = ((size[0] - graphics.pixels[0]) // len(each.order), size[1])
-        return films.shots(site, [half] * len(each.order), graphics, Look())
+        return films.shots(site, [half] * len(each.order), graphics, Sight())
 
     def _key(self, each: Card) -> Hashable | None:
         shots = self._shots(each, self._site, self._pixels)

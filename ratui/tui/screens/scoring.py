@@ -28,6 +28,7 @@ from ratui.tui.keeping import Keeper, now
 from ratui.tui.palette import ALARM, NOTE, QUIET
 from ratui.tui.review import Review
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.looking import LookingScreen
 from ratui.tui.screens.overview import LOOK_AGAIN, SIGN, OverviewScreen
 from ratui.tui.screens.scoring_text import head_text, keys_lines, line_text, status_text
 from ratui.tui.widgets.joint_films import JointFilms
@@ -40,7 +41,7 @@ _MAP_FROM, _MAP_WIDTH = 104, 30
 """The map is for terminals of that many columns; the films never give way to it."""
 
 
-class ScoringScreen(KeyScreen):
+class ScoringScreen(LookingScreen):
     """Scores one case, from where it was left or from `site` on. `held` closes with the screen, and with it the
     reading's lock."""
 
@@ -63,7 +64,8 @@ class ScoringScreen(KeyScreen):
         self._talk: Conversation | None = None
         self._review = Review()
         self._warned = False
-        self._said = ""
+        self._asked = 0
+        """The film that the waiting field belongs to: where only one is shown, it is that one."""
 
     def compose(self) -> ComposeResult:
         ratui = self.ratui
@@ -102,6 +104,13 @@ class ScoringScreen(KeyScreen):
         """The field that waits for an answer; None before the joints have regions."""
         return self._talk.field if self._talk else None
 
+    @property
+    def place_asked(self) -> int:
+        return self.reading.order.index(self.field.time) if self.field else 0
+
+    def redraw(self) -> None:
+        self._draw()
+
     # Beginning and ending.
 
     def _begin(self) -> None:
@@ -118,6 +127,7 @@ class ScoringScreen(KeyScreen):
             self.say(str(error))
         if self._talk is None:
             self._talk = Conversation(self._keeper, self.ratui.keymap, self.t)
+            self.joint_films.sight = self.remembered()
             self._said = self._said or self._notice
             if self._site in self.reading.site_keys:
                 self._talk.visit(self._site)
@@ -189,7 +199,9 @@ class ScoringScreen(KeyScreen):
         """Shows what the conversation has come to; `before` is the site that was asked about."""
         talk = self.talk
         if talk.site != before:
-            self._joint_films.show_whole(False)
+            self.joint_films.show_whole(False)
+            if self.joint_films.mode == "difference":
+                self.joint_films.set_mode("pair")
         self._draw()
         if talk.ended:
             talk.ended = False
@@ -257,16 +269,6 @@ class ScoringScreen(KeyScreen):
     def do_next_field(self) -> None:
         self.talk.next_field()
 
-    def do_zoom(self) -> None:
-        self._joint_films.next_zoom()
-
-    def do_whole(self) -> None:
-        self._joint_films.show_whole(not self._joint_films.whole)
-
-    def do_window(self) -> None:
-        self._joint_films.next_window()
-        self._said = self.t(f"scoring.window_{self._joint_films.look.window_name}")
-
     def do_regions(self) -> None:
         self._correct_regions()
 
@@ -313,6 +315,8 @@ class ScoringScreen(KeyScreen):
         self._draw()
 
     def do_leave(self) -> None:
+        if self.back_to_both():
+            return
         if self._keeper.refusal and not self._keeper.keep(self.reading) and not self._warned:
             self._warned = True
             self._said = self.t("scoring.leaving_unsaved", key=self.ratui.keymap.shown("scoring.leave"))
@@ -328,6 +332,14 @@ class ScoringScreen(KeyScreen):
             return
         t, talk, reading, width = self.t, self._talk, self.reading, self.app.size.width
         site = reading.site(talk.site)
+        if self.place_asked != self._asked:
+            self._asked = self.place_asked
+            self.joint_films.turn_to(self._asked)
+        keys = [each.key for each in reading.sites]
+        start = keys.index(talk.site)
+        self.joint_films.show(self._films, talk.site, keys[start + 1 : start + 1 + _AHEAD])
+        coarse = self.coarse()
+        self._keeper.seen = self.measured(talk.site)
         self._put("head", head_text(t, self._case.id, talk, width))
         for side in ("L", "R"):
             self._put(f"edge{side}", texts.edge_text(side, site.side, self.app.size.height))
@@ -336,19 +348,16 @@ class ScoringScreen(KeyScreen):
             title = texts.side_title(t, reading.order, place, reading.blinded, record.day if record else None)
             if record is None:
                 title += f" · {t('text.not_on_film')}"
-            elif self._joint_films.whole:
-                title += f" · {t('scoring.whole_film')}"
+            else:
+                title = self.film_title(place, title, site.key, coarse)
             asked = any(field.time == point for field in talk.waiting)
-            self._joint_films.title(place, texts.title_text(title, asked))
-            self._joint_films.line(place, line_text(t, talk, point))
+            self.joint_films.title(place, texts.title_text(title, asked))
+            self.joint_films.line(place, line_text(t, talk, point))
         self._draw_message(width)
         self._put("keys", keys_lines(t, talk, self.ratui.keymap, self.possible, width))
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20
             self._put("map", hand_map(t, reading, talk.site, _MAP_WIDTH - 2, height))
-        keys = [each.key for each in reading.sites]
-        start = keys.index(talk.site)
-        self._joint_films.show(self._films, talk.site, keys[start + 1 : start + 1 + _AHEAD])
 
     def _draw_message(self, width: int) -> None:
         """On the left what is said, on the right that it is saved; what isn't saved is said on all of the line."""
@@ -368,10 +377,6 @@ class ScoringScreen(KeyScreen):
         static = self.query_one(f"#{id}", Static)
         if static.content != text:
             static.update(text, layout=False)
-
-    @property
-    def _joint_films(self) -> JointFilms:
-        return self.query_one("#joint", JointFilms)
 
     def on_joint_films_failed(self, event: JointFilms.Failed) -> None:
         self.say(event.why)

@@ -15,7 +15,21 @@ from ratui.tui.palette import ACCENT, BRIGHT, NOTE, QUIET
 
 __all__ = ["head_text", "keys_lines", "line_text", "status_text"]
 
-_COMMANDS = ("undo", "flag", "note", "go_to", "whole", "zoom", "window", "overview", "regions", "leave", "help")
+_COMMANDS = (
+    "undo",
+    "flag",
+    "note",
+    "go_to",
+    "blink",
+    "whole",
+    "zoom",
+    "window",
+    "difference",
+    "overview",
+    "regions",
+    "leave",
+    "help",
+)
 """What stands on the last line after the answers, the most wanted first; help always has room."""
 _GRADE_ROWS = 2
 

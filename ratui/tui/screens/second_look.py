@@ -24,7 +24,7 @@ from ratui.tui.joint_views import CaseFilms, case_films
 from ratui.tui.keeping import Keeper
 from ratui.tui.palette import ACCENT, ALARM, BRIGHT, KEY, NOTE
 from ratui.tui.review import Review, field_to_change, reasons_text
-from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.looking import LookingScreen
 from ratui.tui.screens.scoring_text import line_text, status_text
 from ratui.tui.widgets.joint_films import JointFilms
 
@@ -34,7 +34,7 @@ _AHEAD = 3
 _CHANGING = ("keep", "reasons", "flag", "note", "undo", "next_field")
 
 
-class SecondLookScreen(KeyScreen):
+class SecondLookScreen(LookingScreen):
     """Goes through `looks` of `reading`. Without a `keeper`, which saves what is changed, it is to look at only.
 
     Its result is None when all were kept or changed, or the key of the site at which the rater left.
@@ -65,7 +65,6 @@ class SecondLookScreen(KeyScreen):
         self._begun = len(reading.log)
         self._place = place
         self._talk: Conversation | None = None
-        self._said = ""
 
     @classmethod
     def to_look_at(cls, study: Study, reading: Reading, site: str) -> SecondLookScreen:
@@ -87,6 +86,7 @@ class SecondLookScreen(KeyScreen):
         yield Static(id="keys", classes="keys")
 
     def on_mount(self) -> None:
+        self.joint_films.sight = self.remembered()
         if self._keeper is not None:
             self._talk = Conversation(self._keeper, self.ratui.keymap, self.t)
             self._talk.field = field_to_change(self.reading, self.look)
@@ -216,15 +216,9 @@ class SecondLookScreen(KeyScreen):
         self._go([look.site for look in self._looks].index(field.site))
         self._talk.field = field
 
-    def do_zoom(self) -> None:
-        self._joint_films.next_zoom()
-
-    def do_window(self) -> None:
-        self._joint_films.next_window()
-        self._said = self.t(f"scoring.window_{self._joint_films.look.window_name}")
-
     def do_leave(self) -> None:
-        self.dismiss(self.look.site)
+        if not self.back_to_both():
+            self.dismiss(self.look.site)
 
     def _undoable(self) -> LogEntry | None:
         last = rd.undoable(self.reading)
@@ -264,14 +258,19 @@ class SecondLookScreen(KeyScreen):
     def _go(self, place: int) -> None:
         if 0 <= place < len(self._looks) and place != self._place:
             self._place = place
+            if self.joint_films.mode == "difference":
+                self.joint_films.set_mode("pair")
             if self._talk is not None:
                 self._talk.field = field_to_change(self.reading, self.look)
 
     # Drawing.
 
     @property
-    def _joint_films(self) -> JointFilms:
-        return self.query_one("#joint", JointFilms)
+    def place_asked(self) -> int:
+        return self.reading.order.index(self._talk.field.time) if self._talk else 0
+
+    def redraw(self) -> None:
+        self._draw()
 
     def say(self, text: str) -> None:
         self._said = text
@@ -281,7 +280,12 @@ class SecondLookScreen(KeyScreen):
         if not self.is_mounted:
             return
         t, reading, site = self.t, self.reading, self.reading.site(self.look.site)
-        films, width = self._joint_films, self.app.size.width
+        films, width = self.joint_films, self.app.size.width
+        ahead = [look.site for look in self._looks[self._place + 1 : self._place + 1 + _AHEAD]]
+        films.show(self._films, site.key, ahead)
+        coarse, seen = self.coarse(), self.measured(site.key)
+        if self._keeper is not None:
+            self._keeper.seen = seen
         self.query_one("#head", Static).update(self._head(width))
         why = Text(f" {reasons_text(t, reading, self._fresh())}", BRIGHT, no_wrap=True, overflow="ellipsis")
         self.query_one("#why", Static).update(why)
@@ -292,12 +296,12 @@ class SecondLookScreen(KeyScreen):
             title = texts.side_title(t, reading.order, place, reading.blinded, record.day if record else None)
             if record is None:
                 title += f" · {t('text.not_on_film')}"
+            else:
+                title = self.film_title(place, title, site.key, coarse)
             asked = self._talk is not None and self._talk.field.time == time
             films.title(place, texts.title_text(title, asked))
             talk = self._talk
             films.line(place, line_text(t, talk, time) if talk else texts.fields_line(t, reading, site.key, time, None))
-        ahead = [look.site for look in self._looks[self._place + 1 : self._place + 1 + _AHEAD]]
-        films.show(self._films, site.key, ahead)
         self._draw_message()
         self.query_one("#keys", Static).update(self._keys(width))
 

@@ -30,6 +30,8 @@ _NAME: dict[State, Style] = {
 class BoxedFilm(FilmView):
     """Shows a picture with outlines: `prepare_boxed` from any thread, then `show_boxed` with the same."""
 
+    LAID_OVER = True
+
     _border: dict[int, dict[int, tuple[State | None, State | None]]] | None = None
     _names: dict[int, list[tuple[int, str, Style]]] | None = None
 

@@ -6,12 +6,13 @@ It knows nothing of films: it is given images and keys that name them.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import ClassVar
 
 from PIL import Image
 from rich.color import Color
+from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
@@ -37,6 +38,8 @@ class FilmView(Widget):
 
     DEFAULT_CSS = "FilmView { background: black; }"
     can_focus = False
+    LAID_OVER: ClassVar[bool] = False
+    """Whether a subclass changes cells in `render_line`: half-cells are then written by Textual, line by line."""
     _numbers: ClassVar = itertools.count(1)
 
     class Resized(Message):
@@ -93,7 +96,10 @@ class FilmView(Widget):
         self.key = key
         if frame is not self._frame and frame is not None:
             self._keep(frame)
-            self._draw()
+            if self.LAID_OVER and isinstance(frame, HalfCells):
+                self.refresh()
+            else:
+                self._draw()
         return True
 
     def blank(self) -> None:
@@ -110,10 +116,7 @@ class FilmView(Widget):
             Painter.of(self.app).clear(self._place)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The cells under the image, anew each time they are painted: the image has to come after them."""
-        if self._frame is not None and not isinstance(self._frame, HalfCells) and not self._waiting:
-            self._waiting = True
-            self.call_after_refresh(self._draw)
+        """The cells under the image, never from a cache, so that each write of one of them is noticed."""
         return [self.render_line(y).crop(crop.x, crop.right) for y in range(crop.y, crop.bottom)]
 
     def render_line(self, y: int) -> Strip:
@@ -123,7 +126,13 @@ class FilmView(Widget):
                 self._strips = [_half_cells(self._frame, row, width) for row in range(self.size.height)]
             if y < len(self._strips):
                 return self._strips[y]
-        return Strip([Segment(" " * width, _BLANK)], width)
+        return _Cells([Segment(" " * width, _BLANK)], width, self._painted)
+
+    def _painted(self) -> None:
+        """Cells under the image were written: the image has to come after them."""
+        if self._frame is not None and not self._waiting:
+            self._waiting = True
+            self.call_later(self._draw)
 
     def on_mount(self) -> None:
         self.app.app_resume_signal.subscribe(self, self._resumed)
@@ -164,6 +173,37 @@ class FilmView(Widget):
             return None
         region = self.content_region
         return (region.x, region.y, region.width, region.height)
+
+
+class _Cells(Strip):
+    """Blank cells that tell when they are written to the terminal.
+
+    Textual asks a widget for its lines far more often than it writes them: at each update of anything, it composes
+    the whole lines and writes the parts that changed. An image sent at each asking would be sent several times a key.
+    """
+
+    __slots__ = ("_written",)
+
+    def __init__(self, segments: Iterable[Segment], width: int, written: Callable[[], None]) -> None:
+        super().__init__(segments, width)
+        self._written = written
+
+    def render(self, console: Console) -> str:
+        self._written()
+        return super().render(console)
+
+    def __iter__(self) -> Iterator[Segment]:
+        self._written()  # written in part
+        return super().__iter__()
+
+    def crop(self, start: int, end: int | None = None) -> Strip:
+        return self._again(super().crop(start, end))
+
+    def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
+        return [self._again(strip) for strip in super().divide(cuts)]
+
+    def _again(self, strip: Strip) -> Strip:
+        return strip if isinstance(strip, _Cells) else _Cells(strip._segments, strip.cell_length, self._written)
 
 
 def _half_cells(frame: HalfCells, y: int, width: int) -> Strip:

@@ -1,12 +1,14 @@
-"""Both time points of one joint side by side, each with a line above and one below; the next joints are prepared meanwhile.
+"""Both time points of one joint side by side, or one in the place of the other; the next joints are prepared meanwhile.
 
-Never another joint's film under this joint's name: what isn't ready is black. What the lines say is the screen's business.
+Never another joint's film under this joint's name: what isn't ready is black. What the lines say is the screen's business,
+and nothing here depends on which film is the earlier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal, TypeAlias
 
 from PIL import Image, ImageDraw
 from rich.text import Text
@@ -17,24 +19,28 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ratui.errors import FilmError
-from ratui.imaging import Box
+from ratui.imaging import Box, Unaligned
 from ratui.terminal import Display, FrameCache
-from ratui.tui.joint_views import WHOLE, ZOOMS, CaseFilms, Look, Shot
-from ratui.tui.library import WINDOWS, Library, View
+from ratui.tui.joint_views import WHOLE, ZOOMS, CaseFilms, Shot, Sight
+from ratui.tui.library import Library, Twin, View
 from ratui.tui.widgets.film_view import FilmView
 
-__all__ = ["JointFilms"]
+__all__ = ["JointFilms", "Mode"]
 
-_Job = tuple[FilmView, Shot, bool]
-"""Where a picture goes, what it shows, and whether it is of the joint on the screen."""
+Mode: TypeAlias = Literal["pair", "alone", "difference"]
+"""Side by side; one at a time in one place; or what differs."""
+_Wanted = Shot | Twin
+_Job = tuple[FilmView, _Wanted, bool]
+"""Where a picture goes, what it shows, and whether it is wanted on the screen now."""
 
 
-class JointFilms(Horizontal):
-    """Shows one joint at a time: `show(films, site)`. `look` is how; it stays from joint to joint."""
+class JointFilms(Vertical):
+    """Shows one joint at a time: `show(films, site)`. `sight` is how; it stays from joint to joint, but for where in the
+    joint it looks."""
 
     DEFAULT_CSS = """
     JointFilms { height: 1fr; }
-    JointFilms Vertical { width: 1fr; }
+    JointFilms .lines { height: 1; }
     JointFilms FilmView { width: 1fr; height: 1fr; margin: 0 1; }
     JointFilms Static { height: 1; width: 1fr; margin: 0 1; }
     """
@@ -46,19 +52,32 @@ class JointFilms(Horizontal):
             super().__init__()
             self.why = why
 
+    class NotAligned(Message):
+        """The two films of `site` can't be laid onto each other; `reason` is that of `Unaligned`."""
+
+        def __init__(self, site: str, reason: str) -> None:
+            super().__init__()
+            self.site = site
+            self.reason = reason
+
+    class Refitted(Message):
+        """The views have another size now: a millimetre gets more pixels, or fewer."""
+
     class Ready(Message):
         """A picture was prepared; from the worker to the widget itself, which shows it if it is still wanted."""
 
-        def __init__(self, view: FilmView, shot: Shot) -> None:
+        def __init__(self, view: FilmView, wanted: _Wanted) -> None:
             super().__init__()
             self.view = view
-            self.shot = shot
+            self.wanted = wanted
 
     def __init__(self, display: Display, frames: FrameCache, library: Library, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._graphics = display
         self._library = library
-        self.look = Look()
+        self.sight = Sight()
+        self.mode: Mode = "pair"
+        self.place = 0
+        """The film that is shown where only one is: 0 the left, 1 the right."""
         self.views = tuple(FilmView(display, frames, id=f"film{place}") for place in (0, 1))
         self._titles = tuple(Static(id=f"title{place}", markup=False) for place in (0, 1))
         self._lines = tuple(Static(id=f"fields{place}", markup=False) for place in (0, 1))
@@ -67,16 +86,19 @@ class JointFilms(Horizontal):
         self._ahead: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
-        for title, view, line in zip(self._titles, self.views, self._lines, strict=True):
-            with Vertical():
-                yield title
-                yield view
-                yield line
+        with Horizontal(classes="lines"):
+            yield from self._titles
+        with Horizontal():
+            yield from self.views
+        with Horizontal(classes="lines"):
+            yield from self._lines
 
     # What is shown.
 
     def show(self, films: CaseFilms, site: str, ahead: Sequence[str] = ()) -> None:
         """Shows `site` of `films`, at once where it is ready; prepares it where not, and then the sites of `ahead`."""
+        if site != self._site:
+            self.sight = self.sight.at_rest()
         self._films, self._site, self._ahead = films, site, tuple(ahead)
         self._refresh()
 
@@ -94,76 +116,146 @@ class JointFilms(Horizontal):
         """What stands below it: its fields."""
         self._lines[place].update(text, layout=False)
 
+    @property
+    def fit(self) -> float | None:
+        """How many pixels a millimetre of bone gets on the screen now; None where no joint is shown."""
+        return self._films.fit(self._site, self._shots(self._site)) if self._films else None
+
     # How it is shown.
+
+    def look_through(self, sight: Sight) -> None:
+        """Shows the joint through `sight`."""
+        if sight != self.sight:
+            self.sight = sight
+            self._refresh()
 
     def next_zoom(self) -> None:
         """The next of ZOOMS; from the whole films back to the joint."""
-        self._look(replace(self.look, zoom=0 if self.look.zoom == WHOLE else (self.look.zoom + 1) % len(ZOOMS)))
+        zoom = 0 if self.whole else (self.sight.zoom + 1) % len(ZOOMS)
+        self.look_through(replace(self.sight, zoom=zoom))
 
-    def next_window(self) -> None:
-        """The next of WINDOWS."""
-        self._look(replace(self.look, window=(self.look.window + 1) % len(WINDOWS)))
+    def next_preset(self) -> str:
+        """The next way to choose the greys, of those that the joint's films offer; its name."""
+        films = self._films
+        records = [films.record(self._site, place) for place in (0, 1)] if films else []
+        names = self._library.presets(films.case.id if films else "", *(record.id for record in records if record))
+        now = self.sight.look.preset
+        preset = names[(names.index(now) + 1) % len(names)] if now in names else names[0]
+        self.look_through(replace(self.sight, look=self.sight.look.with_preset(preset)))
+        return preset
 
     @property
     def whole(self) -> bool:
         """Whether all of both films is shown, with a frame around the joint."""
-        return self.look.zoom == WHOLE
+        return self.sight.zoom == WHOLE
 
     def show_whole(self, whole: bool) -> None:
         """Shows all of both films, or the joint again."""
         if whole != self.whole:
-            self._look(replace(self.look, zoom=WHOLE if whole else 0))
+            self.set_mode("pair")
+            self.look_through(replace(self.sight, zoom=WHOLE if whole else 0))
 
-    def _look(self, look: Look) -> None:
-        self.look = look
-        self._refresh()
+    def set_mode(self, mode: Mode) -> None:
+        """Side by side, one at a time, or what differs."""
+        if mode != self.mode:
+            if mode != "pair" and self.whole:
+                self.sight = replace(self.sight, zoom=0)
+            # The view changes its size with this, unless it was alone before, and asks for its picture itself.
+            self.mode = mode
+            self.views[1].display = mode == "pair"
+            self._refresh()
+
+    def turn_to(self, place: int) -> None:
+        """Shows the film at `place` where only one is shown."""
+        if place != self.place:
+            self.place = place
+            self._refresh()
 
     def on_film_view_resized(self, event: FilmView.Resized) -> None:
         event.stop()
         self._refresh()
+        self.post_message(self.Refitted())
 
     # Preparing.
 
     def _refresh(self) -> None:
         """Shows what is ready, blanks what isn't, and has a worker make the rest; a later call overtakes an earlier one."""
         jobs: list[_Job] = []
-        for view, shot in zip(self.views, self._shots(self._site), strict=True):
-            if shot is None:
+        for view, wanted in self._wanted():
+            if wanted is None:
                 view.blank()
-            elif not view.show(shot.key):
+            elif not view.show(wanted.key):
                 view.blank()
-                jobs.append((view, shot, True))
-        for site in self._ahead:
-            for view, shot in zip(self.views, self._shots(site), strict=True):
-                if shot is not None and not view.has(shot.key):
-                    jobs.append((view, shot, False))
+                jobs.append((view, wanted, True))
+        for view, wanted in self._next():
+            if not view.has(wanted.key):
+                jobs.append((view, wanted, False))
         if jobs:
             self.run_worker(lambda: self._prepare(jobs), thread=True, exclusive=True, group="films")
+
+    def _wanted(self) -> list[tuple[FilmView, _Wanted | None]]:
+        """What belongs into each view that is on the screen."""
+        shots = self._shots(self._site)
+        if self.mode == "pair":
+            return list(zip(self.views, shots, strict=True))
+        return [(self.views[0], self._single(self._site, self.place))]
+
+    def _next(self) -> list[tuple[FilmView, _Wanted]]:
+        """What is likely to be wanted next: the film that the key turns to, then the next joints."""
+        found: list[tuple[FilmView, _Wanted | None]] = []
+        if self.mode == "alone":
+            found.append((self.views[0], self._single(self._site, 1 - self.place)))
+        for site in self._ahead:
+            if self.mode == "pair":
+                found += zip(self.views, self._shots(site), strict=True)
+            else:
+                found.append((self.views[0], self._single(site, 0)))
+        return [(view, wanted) for view, wanted in found if wanted is not None]
 
     def _shots(self, site: str) -> tuple[Shot | None, ...]:
         if self._films is None:
             return (None, None)
-        return self._films.shots(site, [view.pixel_size for view in self.views], self._graphics, self.look)
+        sizes = [view.pixel_size if self.mode == "pair" else self.views[0].pixel_size for view in self.views]
+        return self._films.shots(site, sizes, self.views[0].graphics, self.sight)
+
+    def _single(self, site: str, place: int) -> _Wanted | None:
+        """What the only view shows of `site`: the left film, or the right one as it lies on it, or what differs."""
+        first, second = self._shots(site)
+        if self.mode == "alone" and (place == 0 or first is None):
+            return first if place == 0 else second
+        if first is None or self._films is None:
+            return None
+        return self._films.twin(first, site, 1, differing=self.mode == "difference")
 
     def _prepare(self, jobs: list[_Job]) -> None:
         worker = get_current_worker()
-        for view, shot, wanted in jobs:
+        for view, wanted, now in jobs:
             if worker.is_cancelled:
                 return
             try:
-                image = self._library.image(shot.view)
+                image = self._picture(wanted, now)
             except FilmError as error:
-                if wanted and not worker.is_cancelled:
+                if now and not worker.is_cancelled:
                     self.post_message(self.Failed(f"{error.what}. {error.remedy}" if error.remedy else error.what))
                 continue
-            view.prepare(image if shot.mark is None else outlined(image, shot.view, shot.mark), shot.key)
-            if wanted and not worker.is_cancelled:
-                self.post_message(self.Ready(view, shot))
+            if image is not None:
+                view.prepare(image, wanted.key)
+                if now and not worker.is_cancelled:
+                    self.post_message(self.Ready(view, wanted))
+
+    def _picture(self, wanted: _Wanted, now: bool) -> Image.Image | None:
+        if isinstance(wanted, Shot):
+            image = self._library.image(wanted.view)
+            return image if wanted.mark is None else outlined(image, wanted.view, wanted.mark)
+        found = self._library.alignment(wanted)
+        if isinstance(found, Unaligned) and now:
+            self.post_message(self.NotAligned(self._site, found.reason))
+        return self._library.twin(wanted)
 
     def on_joint_films_ready(self, event: Ready) -> None:
         event.stop()
-        if self._shots(self._site)[self.views.index(event.view)] == event.shot:
-            event.view.show(event.shot.key)
+        if (event.view, event.wanted) in self._wanted():
+            event.view.show(event.wanted.key)
 
 
 def outlined(image: Image.Image, view: View, box: Box) -> Image.Image:

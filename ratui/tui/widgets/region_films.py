@@ -18,7 +18,7 @@ from textual.widgets import Static
 from textual.worker import Worker, get_current_worker
 
 from ratui.errors import FilmError
-from ratui.imaging import Box
+from ratui.imaging import Box, Look
 from ratui.scheme import Site
 from ratui.study import FilmRecord, Region
 from ratui.terminal import Display, FrameCache
@@ -103,7 +103,7 @@ class RegionFilms(Horizontal):
         else:
             self.near.blank()
         area = whole_box(scene.film, self.whole.pixel_size, self._graphics)
-        view = View(scene.case, scene.film.id, area, self.whole.pixel_size, "film")
+        view = View(scene.case, scene.film.id, area, self.whole.pixel_size, Look("film"))
         jobs.append((self.whole, *self._outlined(view, scene)))
         if all(widget.in_cells and view in self._pictures for widget, view, _ in jobs):
             for widget, view, boxes in jobs:  # nothing to paint: the boxes are laid over the cells at once
@@ -133,7 +133,7 @@ class RegionFilms(Horizontal):
             same = film == scene.film.id and site == scene.current
             if same and 0.7 < (box[2] - box[0]) / (around[2] - around[0]) < 1.4 and _within(box, area):
                 return View(scene.case, scene.film.id, area, size)
-        area = joint_box(box, _ROOM * (box[2] - box[0]), size, self._graphics)
+        area = joint_box(box, _ROOM * (box[2] - box[0]), size, self._graphics, scene.film.aspect)
         self._enlarged = (scene.film.id, scene.current, box, area)
         return View(scene.case, scene.film.id, area, size)
 

@@ -1,0 +1,260 @@
+"""From key to glass: ``python benchmarks/frames.py [local] [ssh] [slow] [case] [start]``, all parts by default.
+
+Our widget beside textual-image's in one run, in a pty and over SSH on this machine; the whole app on a slow line, through
+a case at a fast reader's pace, and its start. Times go from the key to the last byte of the frame, on the terminal's side.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fake_terminal import GRAPHICS, FakeTerminal
+
+ROOT = Path(__file__).resolve().parents[1]
+FRESH = 10  # pairs that ``frames_app`` has never shown
+
+PROTOCOLS = ("kitty", "sixel", "halfcell")
+SLOW = {"rate": 250_000.0, "delay": 0.03}  # 2 Mbit/s, 60 ms there and back
+_FRAME = re.compile(rb"\x1b\[\?2026h\x1b7.*?\x1b8\x1b\[\?2026l", re.DOTALL)
+Wrap = Callable[[Sequence[str]], list[str]]
+
+
+def swaps(kind: str, protocol: str, wrap: Wrap) -> dict[str, tuple[float, float, int]]:
+    """For ``b`` and ``f``: median and slowest milliseconds, and median bytes."""
+    command = wrap([sys.executable, "-m", "benchmarks.frames_app", kind, protocol])
+    terminal = FakeTerminal(command, protocol, folder=ROOT)
+    try:
+        if terminal.wait_for(GRAPHICS, patience=60) is None:
+            raise RuntimeError(terminal.data[-500:].decode(errors="replace"))
+        terminal.burst(terminal.begun, quiet=1.0)
+        found = {}
+        for key, times in (("f", FRESH), ("b", 15)):
+            for _ in range(2 if key == "b" else 0):  # both pairs have been shown before
+                terminal.burst(terminal.press(key), quiet=0.4)
+            bursts = [terminal.burst(terminal.press(key), quiet=0.25, least=50) for _ in range(times)]
+            took = [1000 * each.last for each in bursts]
+            found[key] = (statistics.median(took), max(took), round(statistics.median(each.size for each in bursts)))
+        terminal.press("q")
+        return found
+    finally:
+        terminal.close()
+
+
+def compare(title: str, wrap: Wrap) -> None:
+    print(f"\n### Two images of 40 × 20 characters, {title}\n")
+    print("| | first show | bytes | of stock's time | swap of a shown pair | slowest | bytes | of stock's bytes |")
+    print("|---|---|---|---|---|---|---|---|")
+    for protocol in PROTOCOLS:
+        ours, stock = (swaps(kind, protocol, wrap) for kind in ("ours", "stock"))
+        for name, found in (("ours", ours), ("textual-image", stock)):
+            first, again = found["f"], found["b"]
+            shares = (
+                (f"{first[0] / stock['f'][0]:.0%}", f"{again[2] / stock['b'][2]:.1%}") if name == "ours" else ("", "")
+            )
+            print(
+                f"| {protocol}, {name} | {first[0]:.0f} ms | {first[2]:,} | {shares[0]} "
+                f"| {again[0]:.0f} ms | {again[1]:.0f} ms | {again[2]:,} | {shares[1]} |"
+            )
+
+
+@contextmanager
+def ssh() -> Iterator[Wrap]:
+    """A private sshd on this machine, with keys of its own; a command put through it. Raises RuntimeError with a reason."""
+    sshd, client, keygen = (
+        shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin"),
+        shutil.which("ssh"),
+        shutil.which("ssh-keygen"),
+    )
+    if not (sshd and client and keygen):
+        raise RuntimeError("sshd, ssh or ssh-keygen is not installed here")
+    with tempfile.TemporaryDirectory() as name, socket.socket() as free:
+        folder = Path(name)
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        for key in ("host", "user"):
+            subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
+        (folder / "allowed").write_text((folder / "user.pub").read_text())
+        (folder / "config").write_text(
+            f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/allowed\n"
+            "PasswordAuthentication no\nStrictModes no\nUsePAM no\nPidFile none\n"
+        )
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+        server = subprocess.Popen([sshd, "-D", "-e", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
+        options = [
+            "-p",
+            str(port),
+            "-i",
+            str(folder / "user"),
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            "LogLevel=ERROR",
+        ]
+        options += ["-o", f"UserKnownHostsFile={folder}/known", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"]
+        try:
+            for _ in range(20):
+                time.sleep(0.1)
+                done = subprocess.run([client, *options, "127.0.0.1", "true"], capture_output=True, text=True)
+                if done.returncode == 0:
+                    break
+            else:
+                raise RuntimeError(f"the private sshd takes no session: {done.stderr.strip()[:120]}")
+            passed = " ".join(f"{k}={v}" for k, v in (("COLORTERM", "truecolor"), ("TERM", "xterm-256color")))
+            yield lambda command: [client, "-tt", *options, "127.0.0.1", f"cd {ROOT} && {passed} {' '.join(command)}"]
+        finally:
+            server.terminate()
+            server.wait()
+
+
+@contextmanager
+def app(protocol: str, **line: float) -> Iterator[tuple[FakeTerminal, float]]:
+    """ratui itself on a copy of the sample, and when the first film was there."""
+    from ratui.demo.sample import own_copy
+
+    with tempfile.TemporaryDirectory() as folder:
+        study, rater, case = own_copy(Path(folder) / "study")
+        command = [sys.executable, "-m", "ratui", "read", str(study), "--rater", rater, "--case", str(case)]
+        home = {"XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder}
+        terminal = FakeTerminal(command, protocol, size=(104, 32), environment=home, folder=ROOT, **line)  # type: ignore[arg-type]
+        try:
+            first = terminal.wait_for(GRAPHICS, patience=60)
+            if first is None:
+                raise RuntimeError(terminal.data[-500:].decode(errors="replace"))
+            yield terminal, first - terminal.begun
+        finally:
+            terminal.close()
+
+
+def frames_after(terminal: FakeTerminal, since: float, until: float) -> list[float]:
+    """When each write of a frame after `since` was complete, in seconds from then."""
+    with terminal._lock:
+        seen = [(when, chunk) for when, chunk in terminal._log if since <= when < until]
+    ends, at = [], 0
+    for when, chunk in seen:
+        at += len(chunk)
+        ends.append((at, when - since))
+    data = b"".join(chunk for _, chunk in seen)
+    return [
+        next(when for end, when in ends if end >= found.end())
+        for found in _FRAME.finditer(data)
+        if GRAPHICS.search(found[0])
+    ]
+
+
+def slow() -> None:
+    print("\n### The app on a line of 60 ms and 2 Mbit/s, in milliseconds from the key (n: the next joint)\n")
+    print("| | text | both coarse frames | worst | both fine frames | bytes |\n|---|---|---|---|---|---|")
+    for protocol in PROTOCOLS:
+        with app(protocol, **SLOW) as (terminal, _):
+            terminal.burst(terminal.begun, quiet=2.0)
+            text, coarse, fine, sizes = [], [], [], []
+            for _ in range(8):
+                since = terminal.press("n")
+                burst = terminal.burst(since, quiet=0.8, least=2000, patience=20)
+                frames = frames_after(terminal, since, time.monotonic())
+                text.append(1000 * burst.first)
+                coarse.append(1000 * frames[min(1, len(frames) - 1)])
+                fine.append(1000 * frames[-1])
+                sizes.append(burst.size)
+            middle = [f"{statistics.median(each):,.0f}" for each in (text, coarse, fine, sizes)]
+            print(f"| {protocol} | {middle[0]} | {middle[1]} | {max(coarse):.0f} | {middle[2]} | {middle[3]} |")
+            typed = []
+            for _ in range(6):
+                terminal.press("n")
+                time.sleep(0.15)  # the next joint's films are on their way now
+                since = terminal.press("0")
+                shown = terminal.wait_for(re.compile(rb"last:"), since, patience=5)
+                typed.append(1000 * (shown - since) if shown else 1e6)
+                terminal.burst(since, quiet=0.8)
+            print(f"| {protocol}, 0 typed meanwhile | {statistics.median(typed):.0f} | | {max(typed):.0f} | | |")
+
+
+def case() -> None:
+    print("\n### A whole case at three keys a second: from the key to both final frames of the next joint\n")
+    print("| | joints | median | 95 % within | within 50 ms |\n|---|---|---|---|---|")
+    for protocol in PROTOCOLS:
+        with app(protocol) as (terminal, _):
+            terminal.burst(terminal.begun, quiet=1.5)
+            took = []
+            for _ in range(18):
+                since = terminal.press("n")
+                time.sleep(1 / 3)
+                frames = frames_after(terminal, since, time.monotonic())
+                took.append(1000 * frames[-1] if frames else 1e6)
+            took.sort()
+            share = sum(each <= 50 for each in took) / len(took)
+            near = took[min(round(0.95 * len(took)), len(took) - 1)]
+            print(f"| {protocol} | {len(took)} | {statistics.median(took):.0f} ms | {near:.0f} ms | {share:.0%} |")
+
+
+def cpu_of(code: str) -> float:
+    """Seconds of processor time of a Python that runs `code`, the least of three."""
+    found = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(found)
+
+
+def start() -> None:
+    print("\n### From the command to the first joint of the sample\n")
+    print("| | processor time | on the clock |\n|---|---|---|")
+    for protocol in PROTOCOLS:
+        times = []
+        for _ in range(3):
+            with app(protocol) as (terminal, first):
+                times.append((terminal.cpu(), first))
+        print(f"| {protocol}, first film | {min(t for t, _ in times):.2f} s | {min(t for _, t in times):.2f} s |")
+    print("\n| made of | processor time |\n|---|---|")
+    steps = [
+        ("Python itself", "pass"),
+        ("NumPy", "import numpy"),
+        ("Pillow", "import PIL.Image"),
+        ("Textual", "import textual.app, textual.widgets"),
+        ("pydicom", "import pydicom"),
+        (
+            "all of ratui that shows a joint",
+            "import ratui.tui, ratui.study, ratui.tui.screens.scoring, ratui.imaging.read",
+        ),
+    ]
+    code, before = "pass", 0.0
+    for name, line in steps:
+        code += f"; {line}"
+        now = cpu_of(code)
+        print(f"| {name} | {max(now - before, 0):.2f} s |")
+        before = max(now, before)
+
+
+def main() -> None:
+    parts = sys.argv[1:] or ["local", "ssh", "slow", "case", "start"]
+    if "local" in parts:
+        compare("in a pty", list)
+    if "ssh" in parts:
+        try:
+            with ssh() as wrap:
+                compare("over SSH on this machine", wrap)
+        except RuntimeError as reason:
+            print(f"\nOver SSH: skipped, {reason}")
+    for name, part in (("slow", slow), ("case", case), ("start", start)):
+        if name in parts:
+            part()
+
+
+if __name__ == "__main__":
+    main()

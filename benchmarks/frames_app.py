@@ -1,0 +1,107 @@
+"""Two images side by side, by our widget or by textual-image's: the program that ``frames.py`` measures from outside.
+
+``b`` swaps between two pairs that have been shown before, ``f`` shows a pair that never was, ``q`` leaves.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from PIL import Image
+from textual.app import App, ComposeResult
+from textual.containers import Horizontal
+from textual.events import Key
+from textual.widget import Widget
+
+CELLS, CELL, FRESH = (40, 20), (10, 20), 10
+
+
+def pictures(halves: bool) -> list[Image.Image]:
+    """Crops of the sample's films, as many as are needed, in the size of the widgets."""
+    from ratui.demo.sample import sample_folder
+    from ratui.imaging import PLAIN, read_film, render
+
+    films = [read_film(path) for path in sorted(sample_folder().rglob("*.dcm"))[:2]]
+    size = (CELLS[0], 2 * CELLS[1]) if halves else (CELLS[0] * CELL[0], CELLS[1] * CELL[1])
+    made = []
+    for number in range(4 + 2 * FRESH):
+        film = films[number % 2]
+        x, y = film.columns * (0.3 + 0.03 * (number // 2 % 12)), film.rows * (0.3 + 0.02 * (number // 2))
+        made.append(render(film, (x - 60, y - 60, x + 60, y + 60), size, PLAIN))
+    return made
+
+
+class Pairs(App[None]):
+    CSS = f"Horizontal > * {{ width: {CELLS[0]}; height: {CELLS[1]}; margin: 0 1; }}"
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__()
+        self.protocol = protocol
+        self.images = pictures(protocol == "halfcell" and isinstance(self, Ours))
+        self.fresh, self.swaps = 4, 0
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield from self.widgets()
+
+    def widgets(self) -> tuple[Widget, Widget]:
+        raise NotImplementedError
+
+    def put(self, place: int, number: int) -> None:
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        for place in (0, 1):
+            self.put(place, place)
+
+    def on_key(self, event: Key) -> None:
+        if event.key == "q":
+            self.exit()
+        elif event.key in ("b", "f"):
+            self.swaps += event.key == "b"
+            first = 2 * (self.swaps % 2) if event.key == "b" else self.fresh
+            self.fresh += 2 * (event.key == "f")
+            for place in (0, 1):
+                self.put(place, first + place)
+
+
+class Ours(Pairs):
+    def get_driver_class(self) -> Any:
+        from ratui.tui.driver import ListeningDriver
+
+        return ListeningDriver
+
+    def widgets(self) -> tuple[Widget, Widget]:
+        from ratui.terminal import Display, FrameCache, Link
+        from ratui.tui.painter import Painter
+        from ratui.tui.widgets.film_view import FilmView
+
+        levels = 64 if self.protocol == "sixel" else 256
+        display = Display(self.protocol, CELL, levels, round_trip=0.001)  # type: ignore[arg-type]
+        Painter(self, Link(display.round_trip)).asks = True
+        cache = FrameCache()
+        self.views = (FilmView(display, cache), FilmView(display, cache))
+        return self.views
+
+    def put(self, place: int, number: int) -> None:
+        self.views[place].show(number, self.images[number])
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(super().on_mount)
+
+
+class Stock(Pairs):
+    def widgets(self) -> tuple[Widget, Widget]:
+        from textual_image.widget import HalfcellImage, SixelImage, TGPImage
+
+        made = {"kitty": TGPImage, "sixel": SixelImage, "halfcell": HalfcellImage}[self.protocol]
+        self.shown = (made(), made())
+        return self.shown
+
+    def put(self, place: int, number: int) -> None:
+        self.shown[place].image = self.images[number]
+
+
+if __name__ == "__main__":
+    (Ours if sys.argv[1] == "ours" else Stock)(sys.argv[2]).run()

@@ -1,0 +1,169 @@
+"""The whole app on terminals of all kinds: each leads to a readable screen, or to one clear message."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fake_terminal import GRAPHICS, FakeTerminal
+from ratui.study import Study
+from tests.films import make_study
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux")
+PLACED = re.compile(rb"\x1b_Ga=p,i=(\d+),p=(\d+)")
+SENT = re.compile(rb"\x1b_Ga=t,[^;]*i=(\d+)")
+REMOVED = re.compile(rb"\x1b_Ga=d,d=i,i=(\d+),p=(\d+)")
+
+
+@contextmanager
+def reading(study: Study, kind: str, *options: str, **more: object) -> Iterator[FakeTerminal]:
+    (case,) = study.cases()
+    command = [sys.executable, "-m", "ratui", "read", str(study.path), "--rater", "anna", "--case", case, *options]
+    home = {"XDG_CONFIG_HOME": str(study.path.parent), "LANG": "C.UTF-8"}
+    terminal = FakeTerminal(command, kind, environment=home, **more)  # type: ignore[arg-type]
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def wait(terminal: FakeTerminal, wanted: str | bytes | re.Pattern[bytes], since: float = 0.0) -> float:
+    pattern = (
+        wanted
+        if isinstance(wanted, re.Pattern)
+        else re.compile(re.escape(wanted if isinstance(wanted, bytes) else wanted.encode()))
+    )
+    found = terminal.wait_for(pattern, since, patience=60)
+    assert found is not None, terminal.data[-600:]
+    return found
+
+
+@pytest.mark.parametrize("kind", ["kitty", "sixel", "halfcell", "mute"])
+def test_films_are_shown_and_the_terminal_is_left_as_it_was(tmp_path: Path, kind: str) -> None:
+    with reading(make_study(tmp_path, sides="L"), kind) as terminal:
+        wait(terminal, GRAPHICS)
+        wait(terminal, "LEFT")
+        terminal.press("\x11")
+        wait(terminal, "films were shown as " + {"mute": "halfcell"}.get(kind, kind))
+        assert terminal.process.wait(20) == 0
+        assert terminal.data.rindex(b"\x1b[?1049l") > terminal.data.rindex(b"\x1b[?1049h")
+
+
+def test_a_terminal_of_no_size_gets_a_screen_of_the_usual_one(tmp_path: Path) -> None:
+    with reading(make_study(tmp_path, sides="L"), "halfcell", size=(0, 0)) as terminal:
+        wait(terminal, GRAPHICS)
+        wait(terminal, "LEFT")
+
+
+def test_back_at_a_joint_nothing_is_sent_again(tmp_path: Path) -> None:
+    with reading(make_study(tmp_path, sides="L"), "kitty") as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.0)
+        terminal.burst(terminal.press("\x1b[C"), quiet=0.5)
+        burst = terminal.burst(terminal.press("\x1b[D"), quiet=0.5)
+        assert len(PLACED.findall(burst.data)) == 2
+        assert not SENT.search(burst.data)
+        assert burst.size < 5_000
+
+
+def test_a_key_sends_each_film_once(tmp_path: Path) -> None:
+    with reading(make_study(tmp_path, sides="L"), "sixel") as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.0)
+        assert terminal.burst(terminal.press("n"), quiet=0.5).data.count(b"\x1bP") == 2
+        assert terminal.burst(terminal.press("0"), quiet=0.5).data.count(b"\x1bP") == 0, "the same joint"
+
+
+def test_help_leaves_no_ghost_of_a_film_and_the_films_come_back(tmp_path: Path) -> None:
+    with reading(make_study(tmp_path, sides="L"), "kitty") as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.0)
+        burst = terminal.burst(terminal.press("?"), quiet=0.5)
+        assert len(REMOVED.findall(burst.data)) == 2
+        assert not PLACED.search(burst.data)
+        burst = terminal.burst(terminal.press("?"), quiet=0.5)
+        assert len(set(PLACED.findall(burst.data))) == 2
+        assert burst.data.rindex(b"\x1b_Ga=p") > burst.data.rindex(b"LEFT"), "after the cells under them"
+
+
+def test_after_ctrl_z_and_fg_the_films_are_sent_anew(tmp_path: Path) -> None:
+    with reading(make_study(tmp_path, sides="L"), "kitty") as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.0)
+        since = terminal.press("\x1a")
+        wait(terminal, b"\x1b[?1049l", since)
+        for _ in range(100):
+            if Path(f"/proc/{terminal.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T":
+                break
+            time.sleep(0.05)
+        since = time.monotonic()
+        os.kill(terminal.process.pid, signal.SIGCONT)
+        wait(terminal, SENT, since)
+        burst = terminal.burst(since, quiet=0.8)
+        assert len(set(SENT.findall(burst.data))) == 2
+        assert burst.data.rindex(b"\x1b_Ga=p") > burst.data.rindex(b"LEFT"), "after the cells under them"
+
+
+@pytest.mark.parametrize("kind", ["kitty", "sixel", "halfcell"])
+def test_another_size_brings_other_frames(tmp_path: Path, kind: str) -> None:
+    with reading(make_study(tmp_path, sides="L"), kind) as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.0)
+        since = time.monotonic()
+        terminal.resize(70, 22)
+        os.kill(terminal.process.pid, signal.SIGWINCH)
+        burst = terminal.burst(since, quiet=1.0, least=2000)
+        assert GRAPHICS.search(burst.data)
+
+
+def test_a_larger_font_brings_other_frames_though_the_rows_stay(tmp_path: Path) -> None:
+    with reading(make_study(tmp_path, sides="L"), "kitty") as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.0)
+        since = time.monotonic()
+        terminal.cell = (14, 28)
+        terminal.resize(100, 30)
+        os.kill(terminal.process.pid, signal.SIGWINCH)
+        wait(terminal, SENT, since)
+
+
+def test_an_answer_that_comes_late_enters_nothing(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    with reading(study, "mute") as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.0)
+        terminal.press("\x1b[?62;4;22c")
+        time.sleep(0.5)
+        terminal.press("\x1b_Gi=4211;OK\x1b\\\x1b[?62;2c")
+        time.sleep(0.5)
+        terminal.press("\x11")
+        terminal.process.wait(20)
+    reading_now = study.reading("anna", study.cases()[0])
+    assert reading_now is None or not reading_now.values
+
+
+def test_on_a_slow_line_a_coarse_film_comes_first_and_keys_are_taken(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    with reading(study, "kitty", rate=100_000.0, delay=0.03) as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.5, patience=20)
+        since = terminal.press("n")
+        burst = terminal.burst(since, quiet=1.5, patience=20)
+        sizes = [len(data) for data in re.findall(rb"\x1b_Ga=t.*?\x1b_Ga=p", burst.data, re.DOTALL)]
+        assert len(sizes) == 4, "two coarse and two fine"
+        assert max(sizes[:2]) < min(sizes[2:])
+        terminal.press("0000")
+        wait(terminal, "last:", time.monotonic())
+        terminal.press("\x11")
+        terminal.process.wait(20)
+    kept = study.reading("anna", study.cases()[0])
+    assert kept is not None
+    assert len(kept.values) >= 6

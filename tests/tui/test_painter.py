@@ -1,0 +1,157 @@
+"""Frames in the right order: at once on a fast line; on a slow one text, coarse, fine, and nothing that was overtaken."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from textual.app import App
+
+from ratui.terminal import FENCE, Display, Frame, KittyFrame, Link, encode, encode_coarse
+from ratui.tui import painter as module
+from ratui.tui.driver import AnswerFilter
+from ratui.tui.painter import Painter, Place
+
+DISPLAY = Display("kitty", round_trip=0.06)
+
+
+def frames(seed: int) -> tuple[Frame, Frame]:
+    """A fine and a coarse frame of one image."""
+    noise = np.random.default_rng(seed).integers(0, 255, (300, 300)).astype(np.uint8)
+    image = Image.fromarray(noise)
+    return encode(DISPLAY, image, slices=True), encode_coarse(DISPLAY, image, 20_000)
+
+
+class Line:
+    """A painter whose writes are noted."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, link: Link) -> None:
+        self.painter = Painter(App(), link)
+        self.painter.asks = True
+        # What it carries stays the same, however soon the test answers.
+        monkeypatch.setattr(link, "answered", lambda now: link._waiting and link._waiting.popleft())
+        self.writes: list[str] = []
+        self.places = [Place(number, lambda: (1, 2, 30, 15)) for number in (1, 2)]
+        monkeypatch.setattr(self.painter, "_write", lambda data: self.writes.append(data) if data else None)
+
+    def placed(self) -> list[tuple[int, int]]:
+        """The (image, place) that were shown, in order."""
+        found = re.findall(r"\x1b_Ga=p,i=(\d+),p=(\d+)", "".join(self.writes))
+        return [(int(image), int(place)) for image, place in found]
+
+    async def until_quiet(self) -> None:
+        """Answers every fence, until nothing is sent any more."""
+        answered = 0
+        for _ in range(400):
+            await asyncio.sleep(0.005)
+            asked = sum(data.count(FENCE) for data in self.writes)
+            if answered < asked:
+                answered += 1
+                self.painter.answered(time.monotonic())
+            elif not self.painter._slow:
+                return
+        raise AssertionError("it never ends")
+
+
+def id_of(frame: Frame) -> int:
+    assert isinstance(frame, KittyFrame)
+    return frame.id
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REST", 0.03)
+
+
+async def test_a_fast_line_gets_one_write_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, Link())
+    (first, coarse), (second, _) = frames(0), frames(1)
+    line.painter.paint(line.places[0], first, coarse)
+    assert len(line.writes) == 1
+    assert line.writes[0].startswith("\x1b[?2026h")
+    line.painter.paint(line.places[0], second)
+    assert len(line.writes) == 2
+    assert line.placed() == [(id_of(first), 1), (id_of(second), 1)]
+    assert f"a=d,d=i,i={id_of(first)}" in line.writes[1], "the one before goes in the same write"
+
+
+async def test_a_slow_line_gets_both_coarse_frames_and_then_the_fine_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, Link(0.06, 250_000.0))
+    pair = [frames(0), frames(1)]
+    for place, (fine, coarse) in zip(line.places, pair, strict=True):
+        line.painter.paint(place, fine, coarse)
+    assert line.placed() == [], "the screen's text goes first"
+    await line.until_quiet()
+    coarse_first = [(id_of(coarse), place + 1) for place, (_, coarse) in enumerate(pair)]
+    then_fine = [(id_of(fine), place + 1) for place, (fine, _) in enumerate(pair)]
+    assert line.placed() == coarse_first + then_fine
+    assert max(len(data) for data in line.writes) < 60_000, "small enough that a key's answer isn't held up"
+
+
+async def test_what_was_there_before_is_taken_away_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, Link(0.06, 250_000.0))
+    (old, old_coarse), (new, coarse) = frames(0), frames(1)
+    line.painter.paint(line.places[0], old, old_coarse)
+    await line.until_quiet()
+    line.writes.clear()
+    line.painter.paint(line.places[0], new, coarse)
+    assert f"a=d,d=i,i={id_of(old)}" in line.writes[0], "never another joint's film under this joint's name"
+
+
+async def test_an_overtaken_frame_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, Link(0.06, 250_000.0))
+    (old, old_coarse), (new, coarse) = frames(0), frames(1)
+    line.painter.paint(line.places[0], old, old_coarse)
+    while not any("a=t" in data and str(id_of(old)) in data for data in line.writes):
+        await asyncio.sleep(0.005)  # its upload has begun
+        if line.painter.link.busy(time.monotonic()):
+            line.painter.answered(time.monotonic())
+    line.painter.paint(line.places[0], new, coarse)
+    assert any("\x1b_Gm=0" in data for data in line.writes), "the upload is ended, so that another may begin"
+    await line.until_quiet()
+    shown = [image for image, _ in line.placed()]
+    assert id_of(old) not in shown
+    assert shown[-1] == id_of(new)
+
+
+async def test_fine_frames_wait_while_keys_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, Link(0.06, 250_000.0))
+    fine, coarse = frames(0)
+    line.painter.paint(line.places[0], fine, coarse)
+    for _ in range(15):
+        line.painter.key(time.monotonic())
+        line.painter.answered(time.monotonic())
+        await asyncio.sleep(0.01)
+    assert line.placed() == [(id_of(coarse), 1)]
+    await line.until_quiet()
+    assert line.placed()[-1] == (id_of(fine), 1)
+
+
+class TestAnswers:
+    def through(self, *bursts: str, gap: float = 0.0001) -> str:
+        """What comes through of `bursts` of characters, a second apart, the characters of each `gap` seconds apart."""
+        answers = AnswerFilter()
+        return "".join(
+            character
+            for number, burst in enumerate(bursts)
+            for place, character in enumerate(burst)
+            if not answers.swallows(character, 1.0 + number + gap * place)
+        )
+
+    def test_typing_comes_through(self) -> None:
+        text = "0n2=x[62;c_G4^_1"
+        assert self.through(text, gap=0.08) == text
+
+    # As Textual's parser gives them: without the escape character, or with a caret for it.
+    @pytest.mark.parametrize(
+        "answer", ["[?62;4;22c", "[?1;0;256S", "[6;20;10t", "^_Gi=4211;OK\\", "^_Gi=4211;OK^\\[?62;2c", "^P>|xterm\\"]
+    )
+    def test_of_a_late_answer_nothing_is_entered(self, answer: str) -> None:
+        assert self.through("2", answer, "n").replace(answer[0], "").replace("[", "") == "2n"
+
+    def test_a_key_after_an_answer_counts(self) -> None:
+        assert self.through("[?62c" + "3") == "[3"
