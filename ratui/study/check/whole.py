@@ -20,13 +20,14 @@ from ratui.study.check.access import check_access
 from ratui.study.check.copies import Copies, check_tables, look_at, mend, rewrite
 from ratui.study.check.readings import rebuilt, salvaged
 from ratui.study.check.report import Finding, Report
+from ratui.study.folder import file_digest
 from ratui.study.records import Case, FilmRecord
 from ratui.study.settings import FORMAT, check_seal, read_settings, write_settings
 from ratui.study.store import Held, Lock, remove_leftovers, set_aside, write_bytes
 from ratui.study.store.disk import copy_of
 from ratui.study.store.seal import Unsealed, open_seal, seal
 from ratui.study.store.tables import known_as, read_file
-from ratui.study.study import Study, file_digest
+from ratui.study.study import Study
 
 __all__ = ["check_study"]
 
