@@ -23,7 +23,7 @@ from ratui.study.records import Case, CaseState, DisplayUse, FilmRecord, Region
 from ratui.study.session import ReadingSession, Signature, signature
 from ratui.study.settings import StudyConfig, check_name
 from ratui.study.store import Lock, Stored, make_folder, read_sound, restore_from_copy, write_tables
-from ratui.study.worklist import Worklist, reading_state
+from ratui.study.worklist import Sweep, Worklist, reading_state
 
 __all__ = ["Study"]
 
@@ -108,12 +108,14 @@ class Study:
 
     def cases(self) -> tuple[str, ...]:
         """The ids of the study's cases, sorted."""
-        folder = self.path / "films"
+        return self._sweep().cases
+
+    def _sweep(self) -> Sweep:
         try:
-            with os.scandir(folder) as entries:
-                return tuple(sorted(entry.name for entry in entries if self._films_file(entry.name).exists()))
+            return Sweep(self.path)
         except OSError as error:
-            raise StudyError(f"its films can't be listed: {error.strerror}", folder, "Check permissions") from error
+            where = self.path / "films"
+            raise StudyError(f"its films can't be listed: {error.strerror}", where, "Check permissions") from error
 
     def _films_file(self, case: str) -> Path:
         return self.path / "films" / case / "films.json"
@@ -325,9 +327,16 @@ class Study:
 
         A case whose files are damaged is told as unreadable, with the reason. The same as `state` of each case, faster.
         """
-        check_name(rater, "rater")
+        return self._states(check_name(rater, "rater"), self._sweep())
+
+    def all_states(self) -> dict[str, tuple[CaseState, ...]]:
+        """`states` of each rater of the study."""
+        sweep = self._sweep()
+        return {rater: self._states(rater, sweep) for rater in self.config.raters}
+
+    def _states(self, rater: str, sweep: Sweep) -> tuple[CaseState, ...]:
         worklist = self._worklists.setdefault(rater, Worklist(self.path, rater, self.config.scheme))
-        states = worklist.states(self.cases(), self.state)
+        states = worklist.states(sweep, self.state)
         for state in states:
             if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
                 self._note(self.reading_path(rater, state.case), state.note)
