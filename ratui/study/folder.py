@@ -21,10 +21,21 @@ from ratui.errors import StoreError, StudyError, clean
 from ratui.study.store import file_mode, make_folder, share_folder
 from ratui.study.store.access import STICKY
 
-__all__ = ["FOLDERS", "Changes", "account_name", "file_digest", "folder_mode", "group_id", "make_study_folder"]
+__all__ = [
+    "FOLDERS",
+    "SNAPSHOT",
+    "Changes",
+    "account_name",
+    "file_digest",
+    "folder_mode",
+    "group_id",
+    "make_study_folder",
+]
 
 FOLDERS = {"": 0o050, "films": 0o050, "regions": 0o070, "readings": 0o070, "proposals": 0o070, "models": 0o070}
 """What the group of a shared study may do in each folder of it."""
+SNAPSHOT = ".snapshot-"
+"""How the folder of a picture of the study begins, which is there while somebody looks at it."""
 _STICKY = {"readings", "proposals", "models"}
 _WAIT = 10.0
 

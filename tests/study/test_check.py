@@ -285,3 +285,15 @@ def test_a_newer_format_is_refused_and_left_as_it_is(study: Study, file: str, ne
     with pytest.raises(StudyError, match="format"), Study.open(study.path).open_reading("anna", study.cases()[0]):
         pass
     assert all(each.read_bytes() == data for each in both(path))
+
+
+def test_what_a_killed_backup_left_is_removed_after_a_day(study: Study) -> None:
+    import os
+
+    for name in (".snapshot-old", ".snapshot-new"):
+        (study.path / name).mkdir()
+    os.utime(study.path / ".snapshot-old", (0, 0))
+    assert check_study(study.path).sound
+    check_study(study.path, repair=True)
+    assert not (study.path / ".snapshot-old").exists()
+    assert (study.path / ".snapshot-new").exists()
