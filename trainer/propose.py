@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 
 from ratui.errors import FilmError, TrainError
-from ratui.imaging import read_film
 from ratui.scheme import Scheme
 from ratui.study import Region, Study
 from trainer.detector import Detection, JointDetector, detect, load_detector
@@ -72,7 +71,7 @@ def propose(study: Study, run: Path, name: str, device: torch.device, *, every: 
         todo = [item for item in hands(case, study.scheme) if every or item[0].id not in confirmed]
         for record, side, frame in todo:
             try:
-                image = hand_image(read_film(study.film_path(case.id, record.id)), frame)
+                image = hand_image(study.film(case.id, record.id), frame)
             except FilmError as error:
                 skipped.append(str(error))
                 continue

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ratui.errors import TrainError
-from ratui.imaging import Box, Film, read_film, stretch
+from ratui.imaging import Box, Film, stretch
 from ratui.reading import Field, Slot
 from ratui.scheme import Scheme
 from ratui.study import Case, FilmRecord, Region, Study
@@ -200,7 +200,7 @@ def hand_samples(study: Study, cases: Sequence[str], folder: Path, progress: Pro
     for row, (case, film, side, frame, regions) in enumerate(todo):
         if not cache.full:
             progress("preparing hands", row, len(todo))
-            cache.images[row] = hand_image(read_film(study.film_path(case.id, film.id)), frame)
+            cache.images[row] = hand_image(study.film(case.id, film.id), frame)
         for column, joint in enumerate(joints):
             site = f"{side}.{joint.id}"
             region = regions[film.id].get(site)
@@ -300,7 +300,7 @@ def read_cases(study: Study) -> tuple[str, ...]:
 
 def _levels(study: Study, case: str, record: FilmRecord) -> npt.NDArray[np.float32]:
     """The film stretched, bone bright."""
-    film = read_film(study.film_path(case, record.id))
+    film = study.film(case, record.id)
     levels = stretch(film.pixels)
     return np.float32(1.0) - levels if film.inverted else levels
 

@@ -81,7 +81,7 @@ def _fill(place: Path) -> None:
     """Regions, and films whose bytes count: so that every kind of file is there to be damaged."""
     from dataclasses import replace
 
-    from ratui.study.study import file_digest
+    from ratui.study.folder import file_digest
 
     study = Study.open(place)
     case = study.case(CASE)

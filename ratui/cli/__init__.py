@@ -116,7 +116,7 @@ def status(study: Path) -> None:
     from ratui.study import Study
 
     opened = Study.open(study)
-    columns = [opened.states(rater) for rater in opened.config.raters]
+    columns = list(opened.all_states().values())
     rows = list(zip(*columns, strict=True))
     click.echo(f"{opened.config.title}: {opened.scheme.title}, {len(rows)} cases")
     width = max([len(row[0].case) for row in rows], default=4)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import grp
+import hashlib
 import os
+import pwd
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +21,21 @@ from ratui.errors import StoreError, StudyError, clean
 from ratui.study.store import file_mode, make_folder, share_folder
 from ratui.study.store.access import STICKY
 
-__all__ = ["FOLDERS", "Changes", "folder_mode", "group_id", "make_study_folder"]
+__all__ = [
+    "FOLDERS",
+    "SNAPSHOT",
+    "Changes",
+    "account_name",
+    "file_digest",
+    "folder_mode",
+    "group_id",
+    "make_study_folder",
+]
 
 FOLDERS = {"": 0o050, "films": 0o050, "regions": 0o070, "readings": 0o070, "proposals": 0o070, "models": 0o070}
 """What the group of a shared study may do in each folder of it."""
+SNAPSHOT = ".snapshot-"
+"""How the folder of a picture of the study begins, which is there while somebody looks at it."""
 _STICKY = {"readings", "proposals", "models"}
 _WAIT = 10.0
 
@@ -37,6 +50,20 @@ def group_id(name: str) -> int | None:
         raise StudyError(
             f"there is no Unix group {clean(name)}", "", "Ask for it to be made, or leave it out"
         ) from error
+
+
+def account_name(uid: int) -> str:
+    """The name of the account number `uid`."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"number {uid}"
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of the file at `path`. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_mode(name: str, shared: bool) -> int:

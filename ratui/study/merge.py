@@ -12,11 +12,12 @@ from typing import Literal, TypeAlias
 
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study.check.copies import check_tables
+from ratui.study.folder import file_digest
 from ratui.study.records import Case, FilmRecord
 from ratui.study.settings import write_settings
 from ratui.study.store import Lock, make_folder, sound_bytes, write_bytes
 from ratui.study.store.seal import chain
-from ratui.study.study import Study, file_digest
+from ratui.study.study import Study
 
 __all__ = ["Merged", "merge"]
 

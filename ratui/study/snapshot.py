@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ratui.errors import StoreError
+from ratui.study.folder import SNAPSHOT
 from ratui.study.study import Study
 
-__all__ = ["PREFIX", "snapshot", "stored_files"]
+__all__ = ["snapshot", "stored_files"]
 
-PREFIX = ".snapshot-"
 _PASSING = (".lock", ".takeover", ".tmp")
 
 
@@ -57,7 +57,7 @@ def snapshot(study: Study) -> Iterator[Study]:
 def _folder(study: Path) -> Path:
     """A new folder beside the study's files, so that links are possible; elsewhere where this account can't write."""
     with contextlib.suppress(OSError):
-        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=study))
+        return Path(tempfile.mkdtemp(prefix=SNAPSHOT, dir=study))
     return Path(tempfile.mkdtemp(prefix="ratui-snapshot-"))
 
 

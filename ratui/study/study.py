@@ -8,36 +8,25 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import pwd
-import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ratui.errors import DamagedError, FilmError, SchemeError, StoreError, StudyError, clean
+from ratui.errors import FilmError, StoreError, StudyError, clean
 from ratui.imaging import Film, read_film
 from ratui.reading import Reading, Slot, from_document, start
-from ratui.scheme import Scheme, load_scheme, parse_scheme
-from ratui.study.folder import Changes, make_study_folder
+from ratui.scheme import Scheme
+from ratui.study.folder import Changes, account_name, file_digest
+from ratui.study.opening import begin, find
 from ratui.study.records import Case, CaseState, DisplayUse, FilmRecord, Region
-from ratui.study.session import ReadingSession
-from ratui.study.settings import StudyConfig, check_name, read_settings, write_settings
-from ratui.study.store import (
-    Lock,
-    Stored,
-    make_folder,
-    read_sound,
-    restore_from_copy,
-    sound_bytes,
-    write_bytes,
-    write_tables,
-)
-from ratui.study.worklist import Worklist, reading_state
+from ratui.study.session import ReadingSession, Signature, signature
+from ratui.study.settings import StudyConfig, check_name
+from ratui.study.store import Lock, Stored, make_folder, read_sound, restore_from_copy, write_tables
+from ratui.study.worklist import Sweep, Worklist, reading_state
 
 __all__ = ["Study"]
 
-_LARGEST_SCHEME = 1_000_000
 _COPY_READ = "damaged; its second copy is whole and was read"
 
 
@@ -51,6 +40,9 @@ class Study:
         self._changes = Changes(path)
         self._worklists: dict[str, Worklist] = {}
         self._notices: dict[str, None] = {}
+        # What was last read of a case, as long as its files are the very same.
+        self._cases: dict[str, tuple[Signature, Case]] = {}
+        self._complete: dict[str, tuple[Signature, Case, bool]] = {}
 
     @classmethod
     def create(
@@ -67,51 +59,18 @@ class Study:
 
         Raises StudyError or SchemeError.
         """
-        chosen = load_scheme(scheme) if isinstance(scheme, str) else scheme
         path = Path(path)
-        names = [check_name(rater, "rater") for rater in raters]
-        if not names:
-            raise StudyError("a study needs at least one rater", path, "Give --rater ID, once for each")
-        if len(set(names)) < len(names):
-            raise StudyError("a rater is named twice", path, "Give each rater an ID of its own")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise StudyError("there is something already", path, "Choose a new folder")
-        source = chosen.source.encode()
-        config = StudyConfig(
-            id=secrets.token_hex(8),
-            title=clean(title or path.name),
-            raters=tuple(names),
-            blinded=blinded,
-            secret=secrets.token_hex(16),
-            group=group,
-            scheme=hashlib.sha256(source).hexdigest(),
-        )
-        make_study_folder(path, group)
-        write_bytes(path / "scheme.toml", source)
-        write_settings(path, config)
+        config, chosen = begin(path, scheme, raters, blinded=blinded, title=title, group=group)
         return cls(path, config, chosen)
 
     @classmethod
     def open(cls, path: Path) -> Study:
         """The study in the folder `path`. Raises StudyError where there is none that this version can open."""
         path = Path(path)
-        config, notice = read_settings(path)
-        file = path / "scheme.toml"
-
-        def check(data: bytes) -> None:
-            if config.scheme and hashlib.sha256(data).hexdigest() != config.scheme:
-                raise DamagedError("it is not the scheme that the study was made with", file, "See: ratui check STUDY")
-
-        stored = sound_bytes(file, check, largest=_LARGEST_SCHEME)
-        if stored is None:
-            raise SchemeError("scheme.toml is missing", path, "Restore it from a backup")
-        try:
-            scheme = parse_scheme(stored[0].decode(), str(file))
-        except UnicodeDecodeError as error:
-            raise SchemeError(f"scheme.toml can't be read: {error}", path, "Restore it from a backup") from error
+        config, scheme, notices = find(path)
         study = cls(path, config, scheme)
-        study._note(path / "study.toml", notice)
-        study._note(file, stored[1])
+        for file, notice in notices.items():
+            study._note(file, notice)
         return study
 
     def _note(self, file: Path, notice: str) -> None:
@@ -149,12 +108,14 @@ class Study:
 
     def cases(self) -> tuple[str, ...]:
         """The ids of the study's cases, sorted."""
-        folder = self.path / "films"
+        return self._sweep().cases
+
+    def _sweep(self) -> Sweep:
         try:
-            with os.scandir(folder) as entries:
-                return tuple(sorted(entry.name for entry in entries if self._films_file(entry.name).exists()))
+            return Sweep(self.path)
         except OSError as error:
-            raise StudyError(f"its films can't be listed: {error.strerror}", folder, "Check permissions") from error
+            where = self.path / "films"
+            raise StudyError(f"its films can't be listed: {error.strerror}", where, "Check permissions") from error
 
     def _films_file(self, case: str) -> Path:
         return self.path / "films" / case / "films.json"
@@ -162,6 +123,10 @@ class Study:
     def case(self, id: str) -> Case:
         """The case `id`. Raises StudyError for an unknown one."""
         file = self._films_file(check_name(id, "case"))
+        now = signature(file)
+        last = self._cases.get(id)
+        if last is not None and last[0] == now is not None:
+            return last[1]
         stored = self._read(file)
         if stored is None:
             raise StudyError(f"there is no case {clean(id)}", self.path, "See: ratui status STUDY")
@@ -169,7 +134,9 @@ class Study:
             films = [FilmRecord.from_record(record) for record in stored.tables["films"]]
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"not a list of films: {error}", file, "See: ratui check STUDY") from error
-        return Case(id, tuple(sorted(films, key=lambda f: (f.time, f.side, f.view))))
+        case = Case(id, tuple(sorted(films, key=lambda f: (f.time, f.side, f.view))))
+        self._cases[id] = now, case
+        return case
 
     def save_case(self, case: Case) -> None:
         """Writes which films `case` has. Raises StoreError."""
@@ -255,13 +222,19 @@ class Study:
 
     def regions_complete(self, case: Case) -> bool:
         """Whether every site of `case` has a confirmed region, or is confirmed absent, on each of its films."""
+        now = signature(self._regions_file(case.id))
+        last = self._complete.get(case.id)
+        if last is not None and last[:2] == (now, case):
+            return last[2]
         known = {(region.site, region.film) for region in self.regions(case.id) if region.by}
-        for site in case.sites(self.scheme):
-            for time in (0, 1):
-                film = case.film(time, site.side, site.part, self.scheme)
-                if film is None or (site.key, film.id) not in known:
-                    return False
-        return True
+        films = (
+            (site.key, case.film(time, site.side, site.part, self.scheme))
+            for site in case.sites(self.scheme)
+            for time in (0, 1)
+        )
+        complete = all(film is not None and (site, film.id) in known for site, film in films)
+        self._complete[case.id] = now, case, complete
+        return complete
 
     # Readings.
 
@@ -279,7 +252,7 @@ class Study:
             raise StudyError(f"{clean(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
         folder = self.path / "readings" / rater
         if folder.exists() and os.geteuid() not in (0, folder.stat().st_uid):
-            owner = _account(folder.stat().st_uid)
+            owner = account_name(folder.stat().st_uid)
             raise StudyError(f"{rater} reads from another account, {owner}", self.path, f"Log in as {owner}")
         return rater
 
@@ -354,9 +327,16 @@ class Study:
 
         A case whose files are damaged is told as unreadable, with the reason. The same as `state` of each case, faster.
         """
-        check_name(rater, "rater")
+        return self._states(check_name(rater, "rater"), self._sweep())
+
+    def all_states(self) -> dict[str, tuple[CaseState, ...]]:
+        """`states` of each rater of the study."""
+        sweep = self._sweep()
+        return {rater: self._states(rater, sweep) for rater in self.config.raters}
+
+    def _states(self, rater: str, sweep: Sweep) -> tuple[CaseState, ...]:
         worklist = self._worklists.setdefault(rater, Worklist(self.path, rater, self.config.scheme))
-        states = worklist.states(self.cases(), self.state)
+        states = worklist.states(sweep, self.state)
         for state in states:
             if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
                 self._note(self.reading_path(rater, state.case), state.note)
@@ -382,19 +362,6 @@ class Study:
         return reading, float(document["meta"].get("seconds", 0.0))
 
 
-def file_digest(path: Path) -> str:
-    """The SHA-256 of the file at `path`. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _meta(stored: Stored) -> Mapping[str, Any]:
     records = stored.tables.get("meta", [])
     return records[0] if records else {}
-
-
-def _account(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"number {uid}"

@@ -22,14 +22,15 @@ from ratui.scheme import Scheme
 from ratui.study.records import Case, CaseState, Stage
 from ratui.study.store.access import file_mode
 
-__all__ = ["INDEX", "Worklist", "reading_state"]
+__all__ = ["INDEX", "Sweep", "Worklist", "reading_state"]
 
 INDEX = ".worklist.json"
-_FORMAT = 2
+_FORMAT = 3
 _LARGEST = 200_000_000
 
-_Signature: TypeAlias = tuple[int, int, int] | None
-_Signatures: TypeAlias = tuple[_Signature, _Signature, _Signature]
+_Signature: TypeAlias = list[int] | None
+"""[inode, modification time in ns, bytes] of a file, None without one: a list, as JSON gives it back."""
+_Row: TypeAlias = tuple[list[_Signature], CaseState]
 
 
 def reading_state(
@@ -62,25 +63,39 @@ def reading_state(
     )
 
 
+class Sweep:
+    """One look at which files of films and regions are there, and which they are; `cases` are sorted."""
+
+    def __init__(self, study: Path) -> None:
+        root = str(study / "films")
+        with os.scandir(root) as entries:
+            found = {entry.name: _signature(f"{root}/{entry.name}/films.json") for entry in entries}
+        self.cases = tuple(sorted(case for case, films in found.items() if films is not None))
+        self._films = found
+        self._regions = _signatures(study / "regions")
+
+    def of(self, case: str, readings: Mapping[str, _Signature]) -> list[_Signature]:
+        """What the state of `case` was made from, with the files of `readings` by name."""
+        name = f"{case}.json"
+        return [self._films[case], self._regions.get(name), readings.get(name)]
+
+
 class Worklist:
     """The worklist of `rater` in the study at `path`. `about` is what every state depends on besides the files."""
 
     def __init__(self, path: Path, rater: str, about: str) -> None:
-        self._study = path
         self._readings = path / "readings" / rater
         self._about = f"{_FORMAT} {rater} {about}"
-        self._rows: dict[str, tuple[_Signatures, CaseState]] | None = None
+        self._rows: dict[str, _Row] | None = None
 
-    def states(self, cases: tuple[str, ...], state: Callable[[str, str], CaseState]) -> tuple[CaseState, ...]:
-        """The states of `cases`; those whose files have changed since the index was made are asked of `state`."""
+    def states(self, sweep: Sweep, state: Callable[[str, str], CaseState]) -> tuple[CaseState, ...]:
+        """The states of all cases; those whose files have changed since the index was made are asked of `state`."""
         known = self._load() if self._rows is None else self._rows
-        regions, readings = _signatures(self._study / "regions"), _signatures(self._readings)
-        rows: dict[str, tuple[_Signatures, CaseState]] = {}
+        readings = _signatures(self._readings)
+        rows: dict[str, _Row] = {}
         fresh = 0
-        for case in cases:
-            name = f"{case}.json"
-            films = _signature(self._study / "films" / case / "films.json")
-            seen = (films, regions.get(name), readings.get(name))
+        for case in sweep.cases:
+            seen = sweep.of(case, readings)
             row = known.get(case)
             if row is None or row[0] != seen:
                 row = (seen, self._ask(state, case))
@@ -97,18 +112,18 @@ class Worklist:
         except RatuiError as error:
             return CaseState(case, "unreadable", 0, 0, 0.0, error.what)
 
-    def _load(self) -> Mapping[str, tuple[_Signatures, CaseState]]:
+    def _load(self) -> Mapping[str, _Row]:
         """The index as it was saved; empty where there is none, or none that can be trusted."""
         try:
             with (self._readings / INDEX).open("rb") as file:
                 total, _, body = file.read(_LARGEST).partition(b"\n")
             if total != self._total(body):
                 return {}
-            return {row[1][0]: (_from_lists(row[0]), _state(row[1])) for row in json.loads(body)}
+            return {row[1][0]: (list(row[0]), _state(row[1])) for row in json.loads(body)}
         except (OSError, ValueError, TypeError, IndexError, StoreError):
             return {}
 
-    def _save(self, rows: Mapping[str, tuple[_Signatures, CaseState]]) -> None:
+    def _save(self, rows: Mapping[str, _Row]) -> None:
         body = json.dumps([[seen, astuple(state)] for seen, state in rows.values()], separators=(",", ":")).encode()
         temporary = self._readings / f".{INDEX}.{secrets.token_hex(6)}.tmp"
         # A manager who may not write here, or a full disk: then the index is made again next time.
@@ -127,12 +142,12 @@ class Worklist:
         return hashlib.sha256(self._about.encode() + b"\n" + body).hexdigest().encode()
 
 
-def _signature(path: Path) -> _Signature:
+def _signature(path: str) -> _Signature:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - ten thousand paths are dear
     except OSError:
         return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
+    return [found.st_ino, found.st_mtime_ns, found.st_size]
 
 
 def _signatures(folder: Path) -> dict[str, _Signature]:
@@ -142,19 +157,17 @@ def _signatures(folder: Path) -> dict[str, _Signature]:
             for entry in entries:
                 if entry.name.endswith(".json"):
                     found = entry.stat()
-                    result[entry.name] = (found.st_ino, found.st_mtime_ns, found.st_size)
+                    result[entry.name] = [found.st_ino, found.st_mtime_ns, found.st_size]
     except OSError:
         return result
     return result
 
 
-def _from_lists(raw: list[Any]) -> _Signatures:
-    one, two, three = (None if each is None else (int(each[0]), int(each[1]), int(each[2])) for each in raw)
-    return (one, two, three)
+_STAGES = frozenset(get_args(Stage))
 
 
 def _state(raw: list[Any]) -> CaseState:
     state = CaseState(*raw)
-    if state.stage not in get_args(Stage):
+    if state.stage not in _STAGES:
         raise ValueError("no stage")
     return state

@@ -89,6 +89,5 @@ class CaseRegions:
 
     def save(self, boxes: FilmBoxes) -> None:
         """Writes the confirmed regions of a film beside those of the other films. Raises StoreError."""
-        others = [region for region in self._study.regions(self._case.id) if region.film != boxes.film.id]
         mine = [region for region in boxes.regions.values() if region.by]
-        self._study.save_regions(self._case.id, [*others, *mine])
+        self._study.save_regions(self._case.id, mine, films={boxes.film.id})

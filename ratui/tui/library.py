@@ -24,7 +24,6 @@ from ratui.imaging import (
     centred,
     difference,
     presets,
-    read_film,
     render,
 )
 from ratui.study import FilmRecord, Study
@@ -96,7 +95,7 @@ class Library:
                 if key in self._films:
                     self._films.move_to_end(key)
                     return self._films[key]
-            film = read_film(self._study.film_path(case, id))
+            film = self._study.film(case, id)
             with self._lock:
                 self._films[key] = film
                 while len(self._films) > self._keep:

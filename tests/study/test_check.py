@@ -8,7 +8,7 @@ import pytest
 
 from ratui.demo.sample import sample_folder
 from ratui.reading import Field, Graded, enter, next_open
-from ratui.study import Study
+from ratui.study import Study, worklist
 from ratui.study.check import check_study
 from ratui.study.settings import seal_by_hand
 from ratui.study.store import disk, open_seal, seal
@@ -207,7 +207,7 @@ def test_a_wrong_index_is_removed(study: Study) -> None:
     study.states("anna")
     index = path.parent / ".worklist.json"
     body = index.read_bytes().partition(b"\n")[2].replace(b'"reading",6', b'"reading",7')
-    about = f"1 anna {study.config.scheme}".encode()
+    about = f"{worklist._FORMAT} anna {study.config.scheme}".encode()
     index.write_bytes(hashlib.sha256(about + b"\n" + body).hexdigest().encode() + b"\n" + body)
     report = check_study(study.path, repair=True)
     assert [finding.what for finding in report.findings] == ["the worklist's index is wrong"]
@@ -285,3 +285,15 @@ def test_a_newer_format_is_refused_and_left_as_it_is(study: Study, file: str, ne
     with pytest.raises(StudyError, match="format"), Study.open(study.path).open_reading("anna", study.cases()[0]):
         pass
     assert all(each.read_bytes() == data for each in both(path))
+
+
+def test_what_a_killed_backup_left_is_removed_after_a_day(study: Study) -> None:
+    import os
+
+    for name in (".snapshot-old", ".snapshot-new"):
+        (study.path / name).mkdir()
+    os.utime(study.path / ".snapshot-old", (0, 0))
+    assert check_study(study.path).sound
+    check_study(study.path, repair=True)
+    assert not (study.path / ".snapshot-old").exists()
+    assert (study.path / ".snapshot-new").exists()

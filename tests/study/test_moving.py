@@ -13,8 +13,8 @@ from ratui.reading import Graded, enter, next_open, note
 from ratui.study import Region, Study
 from ratui.study.backup import back_up, changed_history, open_archive, restore
 from ratui.study.check import check_study
+from ratui.study.folder import SNAPSHOT
 from ratui.study.merge import Merged, merge
-from ratui.study.snapshot import PREFIX
 from ratui.study.store import disk
 from tests.films import make_study
 
@@ -211,7 +211,7 @@ class TestSnapshot:
             assert len(still.cases()) == 2
             assert still.film(case, still.case(case).films[0].id).rows == 240
         assert not still.path.exists()
-        assert not list(study.path.glob(f"{PREFIX}*"))
+        assert not list(study.path.glob(f"{SNAPSHOT}*"))
 
     def test_all_of_it_stems_from_one_moment(self, study: Study) -> None:
         """Two raters whose entries always match while nobody looks: no snapshot may show one ahead of the other."""

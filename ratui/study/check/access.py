@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ratui.study.check.report import Finding
-from ratui.study.folder import FOLDERS, folder_mode, group_id
+from ratui.study.folder import FOLDERS, SNAPSHOT, folder_mode, group_id
 from ratui.study.store import file_mode
 
 __all__ = ["check_access", "close_to_others"]
@@ -71,6 +71,7 @@ def _wanted(study: Path, path: Path, found: os.stat_result, gid: int | None) -> 
 def _all(study: Path) -> Iterator[Path]:
     yield study
     for folder, names, files in os.walk(study):
+        names[:] = [name for name in names if not name.startswith(SNAPSHOT)]
         for name in sorted((*names, *files)):
             yield Path(folder) / name
 

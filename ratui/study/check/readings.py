@@ -64,4 +64,4 @@ def _from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme) -> byte
         return None
     made = to_document(reading)
     records = {str(number): record for number, record in enumerate(made["fields"], start=1)}
-    return seal({"meta": tables["meta"], "fields": records, "log": tables["log"]}, known_as(path))
+    return seal({**tables, "fields": records}, known_as(path))

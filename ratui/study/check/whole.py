@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,17 +23,20 @@ from ratui.study.check.access import check_access
 from ratui.study.check.copies import Copies, check_tables, look_at, mend, rewrite
 from ratui.study.check.readings import rebuilt, salvaged
 from ratui.study.check.report import Finding, Report
+from ratui.study.folder import SNAPSHOT, file_digest
 from ratui.study.records import Case, FilmRecord
 from ratui.study.settings import FORMAT, check_seal, read_settings, write_settings
 from ratui.study.store import Held, Lock, remove_leftovers, set_aside, write_bytes
 from ratui.study.store.disk import copy_of
 from ratui.study.store.seal import Unsealed, open_seal, seal
 from ratui.study.store.tables import known_as, read_file
-from ratui.study.study import Study, file_digest
+from ratui.study.study import Study
 
 __all__ = ["check_study"]
 
 Progress = Callable[[int, int], None]
+_ABANDONED = 86_400.0
+"""Seconds after which a picture of the study that is still there belongs to nobody."""
 
 
 def check_study(path: Path, *, repair: bool = False, progress: Progress | None = None) -> Report:
@@ -277,9 +283,16 @@ class _Check:
                 if removed:
                     self._notes.append(f"{clean(folder.relative_to(self._path))}: {removed} unfinished files removed")
 
+        for folder in self._path.glob(f"{SNAPSHOT}*"):
+            with contextlib.suppress(OSError):
+                if self._repair and time.time() - folder.stat().st_mtime > _ABANDONED:
+                    shutil.rmtree(folder)
+                    self._notes.append(f"{folder.name}: left by a backup that was killed; removed")
+
     def _walk(self) -> Iterator[Path]:
-        yield self._path
-        yield from sorted(path for path in self._path.rglob("*") if path.is_dir() and not path.is_symlink())
+        for folder, names, _ in os.walk(self._path):
+            names[:] = sorted(name for name in names if not name.startswith(SNAPSHOT))
+            yield Path(folder)
 
     def _bring_up(self, study: Study) -> None:
         scheme = read_file(self._path / "scheme.toml")

@@ -115,10 +115,7 @@ class _Batch(Storage):
 
 
 def _records(tables: Mapping[str, Mapping[str, Any]]) -> Tables:
-    batch = _Batch()
-    batch.tables = {name: dict(records) for name, records in tables.items()}
-    with TinyDB(storage=lambda: batch) as database:
-        return {name: [dict(record) for record in database.table(name)] for name in tables}
+    return {name: list(records.values()) for name, records in tables.items()}
 
 
 def read_tables(path: Path, *, unsealed: bool = False) -> Tables | None:

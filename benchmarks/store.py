@@ -1,0 +1,130 @@
+"""What a study's size costs: ``python -m benchmarks.store [FOLDER]``. Give a folder on the disk that matters.
+
+Studies of 10, 1,000 and 10,000 cases, three raters each, are laid out; saves go to them in turn, so that what else the
+machine does hits all alike.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from ratui.reading import Graded, Reading, enter, next_open, note, sign, start
+from ratui.scheme import load_scheme
+from ratui.study import Case, FilmRecord, Region, Study
+from ratui.study.session import tables_of
+from ratui.study.store import make_folder, seal
+from ratui.study.store.disk import copy_of
+from ratui.study.store.tables import known_as
+
+SIZES = (10, 1_000, 10_000)
+RATERS = ("anna", "bert", "cleo")
+SAVES = 120
+
+
+def lay_out(folder: Path, cases: int) -> Study:
+    """A study whose readings are signed, begun or not begun, a third each; not synced, for that isn't measured."""
+    study = Study.create(folder, "mtss-hands", RATERS)
+    films = tuple(FilmRecord(f"{t}{s}", t, s, "hand", 2500, 2048) for t in (0, 1) for s in "LR")
+    example = Case("C", films)
+    sites = example.sites(study.scheme)
+    regions = [
+        Region(site.key, film.id, (1.0, 2.0, 30.0, 40.0), "rater", "anna").to_record()
+        for film in films
+        for site in sites
+        if site.side in film.sides
+    ]
+    stages = _stages(study, sites)
+    for number in range(cases):
+        case = f"C-{number:06d}"
+        _put(study.path / "films" / case / "films.json", {"films": [film.to_record() for film in films]})
+        _put(study.path / "regions" / f"{case}.json", {"regions": regions})
+        for place, rater in enumerate(RATERS):
+            reading = stages[(number + place) % 3]
+            if reading is not None:
+                tables = tables_of(reading, 300.0)
+                meta = {**tables["meta"][0], "case": case, "rater": rater}
+                _put(study.reading_path(rater, case), {**tables, "meta": [meta]})
+    return study
+
+
+def _stages(study: Study, sites: object) -> tuple[Reading | None, ...]:
+    scheme = load_scheme("mtss-hands")
+    begun = reading = start(scheme, "C", "anna", sites)  # type: ignore[arg-type]
+    field = next_open(reading)
+    while field is not None:
+        reading = enter(reading, field, Graded(0), key="0")
+        if len(reading.values) == 40:
+            begun = reading
+        field = next_open(reading, after=field)
+    return sign(reading, at=datetime(2024, 1, 1, tzinfo=UTC)), begun, None
+
+
+def _put(path: Path, tables: object) -> None:
+    if not path.parent.exists():
+        make_folder(path.parent)
+    records = {
+        name: {str(n): record for n, record in enumerate(each, start=1)}
+        for name, each in tables.items()  # type: ignore[attr-defined]
+    }
+    data = seal(records, known_as(path))
+    for each in (path, copy_of(path)):
+        each.write_bytes(data)
+        each.chmod(0o600)
+
+
+def saves(studies: list[Study]) -> list[float]:
+    """The median time of a save in each study, in ms."""
+    times: list[list[float]] = [[] for _ in studies]
+    with ExitStack() as held:
+        sessions = [held.enter_context(s.open_reading("anna", s.cases()[1])) for s in studies]
+        for number in range(SAVES):
+            for place, session in enumerate(sessions):
+                reading = note(session.reading, "L.MCP2", f"note {number % 10}")
+                begun = time.perf_counter()
+                session.save(reading)
+                times[place].append(1000 * (time.perf_counter() - begun))
+    return [median(each[10:]) for each in times]
+
+
+def worklists(study: Study) -> tuple[float, float, float]:
+    """Seconds to open the worklist of all raters without an index, with one, and again after one more entry."""
+    spent = []
+    for _ in range(2):
+        begun = time.perf_counter()
+        opened = Study.open(study.path)
+        opened.all_states()
+        spent.append(time.perf_counter() - begun)
+    with opened.open_reading("anna", opened.cases()[1]) as session:
+        session.save(note(session.reading, "L.MCP3", "one more"))
+    begun = time.perf_counter()
+    opened.all_states()
+    return spent[0], spent[1], time.perf_counter() - begun
+
+
+def main() -> None:
+    where = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    with tempfile.TemporaryDirectory(dir=where) as folder:
+        studies = [lay_out(Path(folder) / str(size), size) for size in SIZES]
+        print("| cases | a save | its ratio | worklists, no index | with index | after an entry | one, with index |")
+        print("|---|---|---|---|---|---|---|", flush=True)
+        costs = saves(studies)
+        for size, study, cost in zip(SIZES, studies, costs, strict=True):
+            first, second, third = worklists(study)
+            begun = time.perf_counter()
+            Study.open(study.path).states("anna")
+            one = time.perf_counter() - begun
+            print(
+                f"| {size:,} | {cost:.1f} ms | {cost / costs[0]:.2f} | {first:.2f} s | {second:.2f} s | {third:.2f} s "
+                f"| {one:.2f} s |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
