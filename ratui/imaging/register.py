@@ -20,7 +20,7 @@ Matrix: TypeAlias = npt.NDArray[np.float64]
 Levels: TypeAlias = npt.NDArray[np.float32]
 Why: TypeAlias = Literal["featureless", "unlike"]
 
-AGREES = 0.58
+AGREES = 0.50
 """The least agreement that counts as aligned. `benchmarks/regions.py` shows what lies on either side of it."""
 
 _SIDE, _COARSE = 224, 96  # pixels of the longer side, to refine and to search

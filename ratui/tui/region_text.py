@@ -38,13 +38,13 @@ def count(t: Messages, boxes: FilmBoxes) -> Text:
 
 
 def state(t: Messages, boxes: FilmBoxes) -> Text:
-    """The current box: its joint, where it came from, whether it is accepted."""
+    """The current box: its joint, whether it is accepted, where it came from."""
     region = boxes.region
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f" {_name(t, boxes, boxes.site)} ", WAITING)
     mark = t("regions.accepted_by", rater=region.by) if region.by else t("regions.not_accepted")
-    text.append(f" {_source(t, region)} · ", PLAIN)
-    text.append(mark, QUIET if region.by else BRIGHT)
+    text.append(f" {mark}", QUIET if region.by else BRIGHT)
+    text.append(f" · {_source(t, region)}", PLAIN)
     return text
 
 

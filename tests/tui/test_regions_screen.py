@@ -168,7 +168,7 @@ async def test_what_was_not_found_again_is_named_and_shown_first(tmp_path: Path)
     path = phantom.study.film_path("C-1", later.id)
     pixels = read_film(path).pixels.copy()
     x0, y0, x1, y1 = (round(v) for v in phantom.truth[later.id]["L.PIP3"])
-    pixels[y0 - 20 : y1 + 20, x0 - 5 : x1 + 5] = 200
+    pixels[y0 - (y1 - y0) : y1 + (y1 - y0), x0 - 8 : x1 + 8] = 200
     write_film(path, pixels, spacing=later.spacing)
     async with reading_as(phantom.study, "anna", size=(120, 40)) as pilot:
         await opened(pilot)

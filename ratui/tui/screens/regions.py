@@ -72,7 +72,8 @@ class RegionsScreen(KeyScreen):
         self._draw()
 
     def on_region_films_failed(self, message: RegionFilms.Failed) -> None:
-        self.say(message.why)
+        self._note = message.why
+        self._tell()  # and nothing is drawn anew: it would fail anew
 
     # From film to film.
 
@@ -287,5 +288,8 @@ class RegionsScreen(KeyScreen):
             wrong = tuple(key for fault in self._faults for key in (fault.site, fault.other) if key)
             scene = Scene(self._case.id, film, boxes.sites, dict(boxes.regions), boxes.site.key, wrong)
             films.show(scene, moving=moving)
-        self.query_one("#message", Static).update(Text(f" {self._note}"))
+        self._tell()
         self.query_one("#keys", Static).update(words.keys(t, self.ratui.keymap, self.app.size.width))
+
+    def _tell(self) -> None:
+        self.query_one("#message", Static).update(Text(f" {self._note}"))
