@@ -95,6 +95,8 @@ SCENES = (
     Scene("second-look", ("enter",), part_read),
     Scene("second-look-help", ("enter", "question_mark"), part_read),
     Scene("second-look-changed", ("enter", "3"), part_read),
+    Scene("second-look-note", ("enter", "m", "o"), part_read),
+    Scene("scoring-note", ("enter", "m", "o")),
     Scene("overview-unfinished", ("down", "enter", "o"), part_read),
     Scene("overview-to-sign", ("enter", "enter", "enter"), part_read),
     Scene("overview-signed", ("home", "enter"), part_read),
