@@ -22,7 +22,7 @@ from ratui.tui.actions import entry_keys
 from ratui.tui.conversation import Conversation
 from ratui.tui.joint_views import CaseFilms, case_films
 from ratui.tui.keeping import Keeper
-from ratui.tui.palette import ACCENT, ALARM, BRIGHT, KEY, NOTE
+from ratui.tui.palette import ACCENT, ALARM, BRIGHT, NOTE
 from ratui.tui.review import Review, field_to_change, reasons_text
 from ratui.tui.screens.looking import LookingScreen
 from ratui.tui.screens.scoring_text import line_text, status_text
@@ -338,7 +338,7 @@ class SecondLookScreen(LookingScreen):
         if self._talk is not None and self._talk.mode == "reasons":
             return texts.reasons_text(t, scheme, options, width, rows=2)
         if self._talk is not None and self._talk.mode == "note":
-            return Text(f" {t('scoring.line_keys')}", KEY)
+            return texts.items_text([("Enter", t("scoring.line_takes")), ("Esc", t("scoring.line_drops"))])
         commands = [
             (keymap.shown(action.id), label)
             for action in keymap.of(self.NAME)
