@@ -19,7 +19,7 @@ __all__ = ["LookingScreen"]
 
 
 class LookingScreen(KeyScreen):
-    """A screen with `JointFilms`. `saying` is what its message line says of the last key."""
+    """A screen with `JointFilms` of the id ``joint``, where the actions that look at films do what they say."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -172,7 +172,8 @@ class LookingScreen(KeyScreen):
         if films.whole:
             parts.append(t("scoring.whole_film"))
         elif films.mode == "difference":
-            parts = [t("scoring.difference") if place == 0 else title]
+            what = "scoring.not_aligned" if self._unaligned == site else "scoring.difference"
+            parts = [t(what) if place == 0 else title]
         elif films.mode == "alone" and place != films.place:
             parts.append(t("scoring.behind", key=self.ratui.keymap.shown(f"{self.NAME}.blink")))
         elif films.mode == "alone" and place == 1:
