@@ -174,9 +174,12 @@ class TestSharpness:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             screen = await opened(pilot, study)
+            assert "too coarse" not in shown(pilot), "all that this film has is shown"
+            await pilot.press("z", "z", "z")  # the widest view
+            await settle(pilot)
             fit = screen.joint_films.fit
             assert fit is not None
-            assert fit < LEAST
+            assert not fit.enough
             assert "too coarse for erosions" in shown(pilot)
             assert "erosions can't be judged" in shown(pilot)
 
@@ -188,7 +191,7 @@ class TestSharpness:
             await pilot.press("0", "1", "n")
             await settle(pilot)
         (use,) = study.displays("anna", case)
-        assert (use.protocol, use.entries, use.below) == ("halfcell", 3, 3)
+        assert (use.protocol, use.entries, use.below) == ("halfcell", 3, 0)
         assert 0 < use.least < LEAST
         async with reading_as(study, "anna", case=case, protocol="kitty", size=(160, 60)) as pilot:
             await opened(pilot, study)
@@ -198,8 +201,8 @@ class TestSharpness:
         assert study.displays("bert", case) == ()
 
     def test_uses_add_up(self) -> None:
-        use = (
-            DisplayUse("kitty", 0, 0, 0.0).with_entries(2, 6.0, 4.0).with_entries(1, 3.0, 4.0).with_entries(1, 9.0, 4.0)
-        )
+        use = DisplayUse("kitty", 0, 0, 0.0)
+        for count, pixels, enough in ((2, 6.0, True), (1, 3.0, False), (1, 9.0, True)):
+            use = use.with_entries(count, pixels, enough=enough)
         assert use == DisplayUse("kitty", 4, 1, 3.0)
         assert DisplayUse.from_record(use.to_record()) == use

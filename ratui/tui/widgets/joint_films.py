@@ -20,7 +20,7 @@ from textual.worker import get_current_worker
 
 from ratui.errors import FilmError
 from ratui.imaging import Box, Unaligned
-from ratui.terminal import Display, FrameCache
+from ratui.terminal import Display, Fit, FrameCache
 from ratui.tui.joint_views import WHOLE, ZOOMS, CaseFilms, Shot, Sight
 from ratui.tui.library import Library, Twin, View
 from ratui.tui.widgets.film_view import FilmView
@@ -119,8 +119,8 @@ class JointFilms(Vertical):
         self._lines[place].update(text, layout=False)
 
     @property
-    def fit(self) -> float | None:
-        """How many pixels a millimetre of bone gets on the screen now; None where no joint is shown."""
+    def fit(self) -> Fit | None:
+        """How sharp the joint is on the screen now; None where none is shown."""
         return self._films.fit(self._site, self._shots(self._site)) if self._films else None
 
     # How it is shown.
