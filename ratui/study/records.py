@@ -154,12 +154,12 @@ class DisplayUse:
     below: int
     least: float
 
-    def with_entries(self, count: int, pixels: float, limit: float) -> DisplayUse:
-        """After `count` more entries made at `pixels` a millimetre, where fewer than `limit` don't do."""
+    def with_entries(self, count: int, pixels: float, *, enough: bool) -> DisplayUse:
+        """After `count` more entries made at `pixels` a millimetre, whether or not that was `enough`."""
         return DisplayUse(
             self.protocol,
             self.entries + count,
-            self.below + (count if pixels < limit else 0),
+            self.below + (0 if enough else count),
             round(min(self.least, pixels) if self.entries else pixels, 2),
         )
 

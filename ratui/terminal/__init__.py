@@ -4,7 +4,7 @@ from ratui.terminal.cache import FrameCache
 from ratui.terminal.card import CHECKS, card
 from ratui.terminal.display import PROTOCOLS, Display
 from ratui.terminal.doctor import advice, report, show_card
-from ratui.terminal.fit import LEAST, joint_fit, pixels_per_mm
+from ratui.terminal.fit import LEAST, Fit, fit_of, joint_fit
 from ratui.terminal.frames import Frame, HalfCells, KittyFrame, SixelFrame, encode, encode_coarse
 from ratui.terminal.link import FENCE, Link
 from ratui.terminal.probe import NEAR, cell_by_ioctl, parse_answers, probe
@@ -17,6 +17,7 @@ __all__ = [
     "NEAR",
     "PROTOCOLS",
     "Display",
+    "Fit",
     "Frame",
     "FrameCache",
     "HalfCells",
@@ -29,9 +30,9 @@ __all__ = [
     "decode_sixel",
     "encode",
     "encode_coarse",
+    "fit_of",
     "joint_fit",
     "parse_answers",
-    "pixels_per_mm",
     "probe",
     "report",
     "show_card",

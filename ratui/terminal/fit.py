@@ -5,9 +5,11 @@ Pure numbers; what to say about it is the screen's business.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ratui.terminal.display import Display
 
-__all__ = ["LEAST", "joint_fit", "pixels_per_mm"]
+__all__ = ["LEAST", "Fit", "fit_of", "joint_fit"]
 
 LEAST = 4.0
 """Pixels a millimetre below which an erosion can't be judged: a discrete one is 1 to 2 mm across, and a notch of less than
@@ -18,18 +20,24 @@ _SPACING = 0.15
 """Millimetres a pixel of a film that doesn't say: what digital films of hands have, give or take a third."""
 
 
-def pixels_per_mm(
-    size: tuple[int, int], box: tuple[float, float, float, float], spacing: tuple[float, float] | None
-) -> float:
-    """How many image pixels a millimetre gets, in the direction where it gets fewer.
+@dataclass(frozen=True)
+class Fit:
+    """How sharp a view is: `pixels` a millimetre of bone, and whether that is `enough` to judge an erosion by."""
 
-    `size` is the image's in pixels, `box` what it shows in film pixels, `spacing` mm a film pixel as (row, column). Never
-    more than the film itself has.
+    pixels: float
+    enough: bool
+
+
+def fit_of(size: tuple[int, int], box: tuple[float, float, float, float], spacing: tuple[float, float] | None) -> Fit:
+    """How sharp an image of `size` pixels is that shows `box` of a film, in the direction where it gets fewer pixels.
+
+    `spacing` is mm a film pixel as (row, column). All that a film has is enough, even where that is little: no screen
+    could show more of it.
     """
     down_mm, across_mm = spacing or (_SPACING, _SPACING)
-    across = size[0] / max((box[2] - box[0]) * across_mm, 1e-6)
-    down = size[1] / max((box[3] - box[1]) * down_mm, 1e-6)
-    return min(across, down, 1 / across_mm, 1 / down_mm)
+    across, down = size[0] / max(box[2] - box[0], 1e-6), size[1] / max(box[3] - box[1], 1e-6)
+    pixels = min(across / across_mm, down / down_mm)
+    return Fit(pixels, pixels >= LEAST or min(across, down) >= 1.0)
 
 
 def joint_fit(display: Display, columns: int, rows: int) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ratui.imaging import PLAIN, Box, Look
 from ratui.study import Case, FilmRecord, Study
-from ratui.terminal import Display, pixels_per_mm
+from ratui.terminal import Display, Fit, fit_of
 from ratui.tui.library import Twin, View, joint_box, whole_box
 
 __all__ = ["WHOLE", "ZOOMS", "CaseFilms", "Shot", "Sight", "case_films"]
@@ -114,14 +114,14 @@ class CaseFilms:
             return None
         return Twin(replace(shot.view, lens=None), there[0].id, there[1], differing)
 
-    def fit(self, site: str, shots: Sequence[Shot | None]) -> float | None:
-        """How many pixels a millimetre of bone gets in the worse of `shots`; None where there are none."""
+    def fit(self, site: str, shots: Sequence[Shot | None]) -> Fit | None:
+        """How sharp the worse of `shots` is; None where there are none."""
         known = [
-            pixels_per_mm(shot.view.size, shot.view.box, record.spacing)
+            fit_of(shot.view.size, shot.view.box, record.spacing)
             for place, shot in enumerate(shots)
             if shot is not None and (record := self.record(site, place)) is not None
         ]
-        return min(known, default=None)
+        return min(known, key=lambda fit: (fit.enough, fit.pixels), default=None)
 
 
 def case_films(study: Study, case: Case, order: tuple[int, ...]) -> CaseFilms:

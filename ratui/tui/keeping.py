@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from ratui.errors import StoreError
 from ratui.reading import Field, Reading, next_open
 from ratui.study import DisplayUse, ReadingSession
-from ratui.terminal import LEAST
+from ratui.terminal import Fit
 
 __all__ = ["IDLE", "Keeper", "now", "resumed"]
 
@@ -32,8 +32,8 @@ class Keeper:
         """The time spent on the case so far, long pauses left out."""
         self.displays = session.displays
         """What it was read on so far."""
-        self.seen: tuple[str, float] | None = None
-        """How films are shown now, and how many pixels a millimetre of the joint got at best; None before one is shown."""
+        self.seen: tuple[str, Fit] | None = None
+        """How films are shown now, and how sharp the joint was at best; None before one is shown."""
         self.refusal = ""
         """Why the disk has refused the latest reading, empty where it is saved."""
         last = self.reading.log[-1].at if self.reading.log else None
@@ -61,11 +61,11 @@ class Keeper:
         return True
 
 
-def _noted(displays: tuple[DisplayUse, ...], protocol: str, pixels: float, made: int) -> tuple[DisplayUse, ...]:
-    """`displays` after `made` entries at `pixels` a millimetre."""
+def _noted(displays: tuple[DisplayUse, ...], protocol: str, fit: Fit, made: int) -> tuple[DisplayUse, ...]:
+    """`displays` after `made` entries with films as sharp as `fit`."""
     use = next((each for each in displays if each.protocol == protocol), DisplayUse(protocol, 0, 0, 0.0))
     others = tuple(each for each in displays if each.protocol != protocol)
-    return (*others, use.with_entries(made, pixels, LEAST))
+    return (*others, use.with_entries(made, fit.pixels, enough=fit.enough))
 
 
 def now() -> datetime:

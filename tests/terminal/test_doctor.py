@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.fake_terminal import FakeTerminal
-from ratui.terminal import LEAST, Display, advice, card, joint_fit, pixels_per_mm, report
+from ratui.terminal import LEAST, Display, Fit, advice, card, fit_of, joint_fit, report
 
 
 def said(display: Display, columns: int = 120, rows: int = 40) -> str:
@@ -48,9 +48,13 @@ class TestReport:
 
 class TestFit:
     def test_pixels_a_millimetre_come_from_box_and_spacing(self) -> None:
-        assert pixels_per_mm((400, 400), (0, 0, 200, 200), (0.2, 0.2)) == pytest.approx(5.0), "the film has no more"
-        assert pixels_per_mm((100, 100), (0, 0, 200, 200), (0.2, 0.2)) == pytest.approx(2.5)
-        assert pixels_per_mm((100, 50), (0, 0, 200, 200), (0.2, 0.2)) == pytest.approx(1.25), "the worse direction"
+        assert fit_of((100, 100), (0, 0, 200, 200), (0.1, 0.1)) == Fit(pytest.approx(5.0), True)
+        assert fit_of((100, 100), (0, 0, 200, 200), (0.2, 0.2)) == Fit(pytest.approx(2.5), False)
+        assert fit_of((100, 50), (0, 0, 200, 200), (0.2, 0.2)).pixels == pytest.approx(1.25), "the worse direction"
+
+    def test_all_that_a_coarse_film_has_is_enough(self) -> None:
+        assert fit_of((200, 200), (0, 0, 200, 200), (0.4, 0.4)).enough
+        assert not fit_of((150, 200), (0, 0, 200, 200), (0.4, 0.4)).enough
 
     def test_half_cells_in_a_usual_window_are_below_the_limit_and_kitty_is_above(self) -> None:
         assert joint_fit(Display("halfcell"), 80, 24) < LEAST < joint_fit(Display("kitty"), 80, 24)

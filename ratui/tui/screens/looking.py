@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ratui.errors import SettingsError
 from ratui.imaging import Look
-from ratui.terminal import LEAST
+from ratui.terminal import Fit
 from ratui.tui.joint_views import Sight
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.sights import keep_sight, sight_of, sights_file
@@ -19,7 +19,7 @@ __all__ = ["LookingScreen"]
 
 
 class LookingScreen(KeyScreen):
-    """A screen with `JointFilms`. `saying` is what its message line says of the last key."""
+    """A screen with `JointFilms` of the id ``joint``, where the actions that look at films do what they say."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,8 +27,8 @@ class LookingScreen(KeyScreen):
         self._unaligned = ""
         """The site whose films could not be aligned."""
         self._warned_coarse = False
-        self._best = ("", 0.0)
-        """The site on the screen, and the most pixels a millimetre of it has got."""
+        self._best: tuple[str, Fit | None] = ("", None)
+        """The site on the screen, and how sharp it has been at best."""
 
     @property
     def joint_films(self) -> JointFilms:
@@ -140,26 +140,28 @@ class LookingScreen(KeyScreen):
 
     # How sharp it is.
 
-    def measured(self, site: str) -> tuple[str, float] | None:
-        """How films are shown, and how many pixels a millimetre of `site` has got at best since it came up."""
-        now = self.joint_films.fit
-        if now is None:
+    def measured(self, site: str) -> tuple[str, Fit] | None:
+        """How films are shown, and how sharp `site` has been at best since it came up."""
+        found = self.joint_films.fit
+        before = self._best[1] if self._best[0] == site else None
+        known = [fit for fit in (found, before) if fit is not None]
+        if not known:
             return None
-        best = max(now, self._best[1]) if self._best[0] == site else now
+        best = max(known, key=lambda fit: (fit.enough, fit.pixels))
         self._best = (site, best)
         return self.ratui.graphics.protocol, best
 
     def coarse(self) -> bool:
         """Whether films are shown too coarsely to judge erosions; what helps is said once."""
-        pixels = self.joint_films.fit
-        if pixels is None or pixels >= LEAST or self.joint_films.whole:
+        fit = self.joint_films.fit
+        if fit is None or fit.enough or self.joint_films.whole:
             return False
         if not self._warned_coarse and not self._said:
             self._warned_coarse = True
             keys = self.ratui.keymap
             self._said = self.t(
                 "scoring.coarse_help",
-                pixels=f"{pixels:.1f}",
+                pixels=f"{fit.pixels:.1f}",
                 zoom=keys.shown(f"{self.NAME}.zoom"),
                 blink=keys.shown(f"{self.NAME}.blink"),
             )
@@ -172,7 +174,8 @@ class LookingScreen(KeyScreen):
         if films.whole:
             parts.append(t("scoring.whole_film"))
         elif films.mode == "difference":
-            parts = [t("scoring.difference") if place == 0 else title]
+            what = "scoring.not_aligned" if self._unaligned == site else "scoring.difference"
+            parts = [t(what) if place == 0 else title]
         elif films.mode == "alone" and place != films.place:
             parts.append(t("scoring.behind", key=self.ratui.keymap.shown(f"{self.NAME}.blink")))
         elif films.mode == "alone" and place == 1:

@@ -20,7 +20,7 @@ from textual.worker import get_current_worker
 
 from ratui.errors import FilmError
 from ratui.imaging import Box, Unaligned
-from ratui.terminal import Display, FrameCache
+from ratui.terminal import Display, Fit, FrameCache
 from ratui.tui.joint_views import WHOLE, ZOOMS, CaseFilms, Shot, Sight
 from ratui.tui.library import Library, Twin, View
 from ratui.tui.widgets.film_view import FilmView
@@ -84,6 +84,8 @@ class JointFilms(Vertical):
         self._films: CaseFilms | None = None
         self._site = ""
         self._ahead: tuple[str, ...] = ()
+        self._pictureless: set[_Wanted] = set()
+        """Differences of films that can't be laid onto each other: there is no picture of them."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="lines"):
@@ -117,8 +119,8 @@ class JointFilms(Vertical):
         self._lines[place].update(text, layout=False)
 
     @property
-    def fit(self) -> float | None:
-        """How many pixels a millimetre of bone gets on the screen now; None where no joint is shown."""
+    def fit(self) -> Fit | None:
+        """How sharp the joint is on the screen now; None where none is shown."""
         return self._films.fit(self._site, self._shots(self._site)) if self._films else None
 
     # How it is shown.
@@ -182,7 +184,7 @@ class JointFilms(Vertical):
         """Shows what is ready, blanks what isn't, and has a worker make the rest; a later call overtakes an earlier one."""
         jobs: list[_Job] = []
         for view, wanted in self._wanted():
-            if wanted is None:
+            if wanted is None or wanted in self._pictureless:
                 view.blank()
             elif not view.show(wanted.key):
                 view.blank()
@@ -233,24 +235,26 @@ class JointFilms(Vertical):
             if worker.is_cancelled:
                 return
             try:
-                image = self._picture(wanted, now)
+                image = self._picture(wanted)
+                aligned = isinstance(wanted, Shot) or self._library.alignment(wanted)
             except FilmError as error:
                 if now and not worker.is_cancelled:
                     self.post_message(self.Failed(f"{error.what}. {error.remedy}" if error.remedy else error.what))
                 continue
-            if image is not None:
+            if image is None:
+                self._pictureless.add(wanted)  # else it would be asked for again at each drawing
+            else:
                 view.prepare(image, wanted.key)
                 if now and not worker.is_cancelled:
                     self.post_message(self.Ready(view, wanted))
+            if now and isinstance(aligned, Unaligned) and not worker.is_cancelled:
+                self.post_message(self.NotAligned(self._site, aligned.reason))
 
-    def _picture(self, wanted: _Wanted, now: bool) -> Image.Image | None:
-        if isinstance(wanted, Shot):
-            image = self._library.image(wanted.view)
-            return image if wanted.mark is None else outlined(image, wanted.view, wanted.mark)
-        found = self._library.alignment(wanted)
-        if isinstance(found, Unaligned) and now:
-            self.post_message(self.NotAligned(self._site, found.reason))
-        return self._library.twin(wanted)
+    def _picture(self, wanted: _Wanted) -> Image.Image | None:
+        if isinstance(wanted, Twin):
+            return self._library.twin(wanted)
+        image = self._library.image(wanted.view)
+        return image if wanted.mark is None else outlined(image, wanted.view, wanted.mark)
 
     def on_joint_films_ready(self, event: Ready) -> None:
         event.stop()
