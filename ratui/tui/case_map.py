@@ -121,7 +121,7 @@ class CaseMap:
                 current = len(lines)
             lines.append(self._names(row, width, here))
             lines += [self._values(row, scale, width) for scale in row.scales]
-            if airy:
+            if airy and number + 1 < len(self.rows):
                 lines.append(Text(""))
         return lines, current
 

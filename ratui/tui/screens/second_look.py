@@ -320,11 +320,11 @@ class SecondLookScreen(LookingScreen):
         """The joint where its hand is, as while scoring; how far the second look is at the other end."""
         reading = self.reading
         site = reading.site(self.look.site)
-        name = Text(f" {site.side} ", f"{BRIGHT} reverse")
-        name.append(f" {texts.site_title(self.t, reading.scheme, site)} ", BRIGHT)
+        title = f" {texts.site_title(self.t, reading.scheme, site)} "
+        name = Text.assemble((f" {site.side} ", f"{BRIGHT} reverse"), (title, BRIGHT))
         which = "second_look.place" if self._keeper else "second_look.looking"
         progress = self.t(which, number=self._place + 1, total=len(self._looks))
-        far = Text(f" {reading.case} · {progress} ", ACCENT)
+        far = Text.assemble((f" {reading.case} · {progress} ", ACCENT))
         return texts.ends(name, far, width) if site.side == "L" else texts.ends(far, name, width)
 
     def _fresh(self) -> Look:
@@ -339,9 +339,11 @@ class SecondLookScreen(LookingScreen):
             return texts.reasons_text(t, scheme, options, width, rows=2)
         if self._talk is not None and self._talk.mode == "note":
             return Text(f" {t('scoring.line_keys')}", KEY)
+        # Help last: there is always room for that one.
+        actions = sorted(keymap.of(self.NAME), key=lambda action: action.name == "help")
         commands = [
             (keymap.shown(action.id), label)
-            for action in keymap.of(self.NAME)
+            for action in actions
             if (label := action.label(t)) and self.possible(action.name)
         ]
         reasons_key = keymap.shown("second_look.reasons")

@@ -20,7 +20,7 @@ from ratui.errors import RatuiError, clean
 from ratui.study import CaseState, Held
 from ratui.tui import workload
 from ratui.tui.actions import key_name
-from ratui.tui.palette import KEY, PLAIN, QUIET, SELECTED
+from ratui.tui.palette import BRIGHT, KEY, PLAIN, QUIET, SELECTED
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview import TAKE_OVER, OverviewScreen, Reopen
 from ratui.tui.widgets.row_list import RowList
@@ -320,7 +320,8 @@ class WorklistScreen(KeyScreen):
 
     def _row(self, row: int, width: int, selected: bool) -> Text:
         state = self._states[self._shown[row]]
-        style = SELECTED if selected else PLAIN if workload.is_open(state) else QUIET
+        chosen = f"{BRIGHT} reverse" if self.app.no_color else SELECTED
+        style = chosen if selected else PLAIN if workload.is_open(state) else QUIET
         bar = ""
         if state.joints_total:
             filled = _BAR * state.joints // state.joints_total
