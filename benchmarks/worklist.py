@@ -1,6 +1,6 @@
 """What opening and filtering a long worklist costs: ``python benchmarks/worklist.py [CASES…]``. 500 and 3000 unless told.
 
-A third of the cases is signed, a third begun. The app runs without a terminal: what is timed is until the line is on its screen.
+A third of the cases is signed, a third begun. The app runs without a terminal; what is timed is until the lines are there.
 """
 
 from __future__ import annotations
