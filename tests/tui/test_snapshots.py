@@ -92,7 +92,16 @@ SCENES = (
     Scene("scoring-tour", ("enter",), tour=True),
     Scene("scoring-blinded", ("enter", "2"), blinded),
     Scene("scoring-wrist", ("enter", *"/lmcp5", "enter"), feet_and_hands),
-    Scene("overview-begun", ("enter", "o"), part_read),
+    Scene("second-look", ("enter",), part_read),
+    Scene("second-look-changed", ("enter", "1"), part_read),
+    Scene("second-look-refused", ("enter", "enter", "1"), part_read),
+    Scene("second-look-help", ("enter", "question_mark"), part_read),
+    Scene("overview-begun", ("down", "enter", "o"), part_read),
+    Scene("overview-full", ("enter", "enter", "enter"), part_read),
+    Scene("overview-signed", ("up", "enter"), part_read),
+    Scene("overview-wrist", ("enter", "o"), feet_and_hands),
+    Scene("look-only", ("up", "enter", "down", "enter"), part_read),
+    Scene("contact-sheet", ("tab",), part_read),
 )
 
 

@@ -237,7 +237,9 @@ class OverviewScreen(KeyScreen):
                 lines[0] = Text(f" {self.t('overview.more_above')}", QUIET)
             if below:
                 lines[-1] = Text(f" {self.t('overview.more_below')}", QUIET)
-        self.query_one("#chart").styles.height = len(lines)
+        self.query_one("#chart").styles.height = min(
+            len(lines) + 1, room
+        )  # a line apart from the totals, if there is one
         return Text("\n").join(lines)
 
     def _state(self) -> str:
