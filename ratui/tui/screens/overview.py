@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.widgets import Static
 
 from ratui.reading import LogEntry, Reading, Slot
@@ -45,7 +46,7 @@ class OverviewScreen(KeyScreen):
 
     NAME = "overview"
     DEFAULT_CSS = """
-    OverviewScreen #rest { height: 1fr; }
+    OverviewScreen #bottom { height: 2; dock: bottom; }
     OverviewScreen #totals { height: 4; }
     OverviewScreen #missing { height: auto; max-height: 2; padding: 0 1; }
     """
@@ -76,9 +77,9 @@ class OverviewScreen(KeyScreen):
         yield Static(id="totals")
         yield Static(id="joint", classes="line")
         yield Static(id="missing", markup=False)
-        yield Static(id="rest")
-        yield Static(id="message", classes="message", markup=False)
-        yield Static(id="keys", classes="line title")
+        with Vertical(id="bottom"):
+            yield Static(id="message", classes="message", markup=False)
+            yield Static(id="keys", classes="line title")
 
     def on_mount(self) -> None:
         self.refill()
