@@ -127,6 +127,7 @@ async def play_rater(study: Study, rater: str, wanted_of: Callable[[str], Readin
     """All cases of `study`, read by `rater`, who wants for a case what `wanted_of` gives for it."""
     app = RatuiApp(study, rater, Display("halfcell"))
     app.animation_level = "none"
+    app.keyboard.reaction = 0.0  # whoever signs has looked before; a player needs no time for that
     counted = []
     async with app.run_test(size=SCREEN) as pilot:
         await _shown(pilot)

@@ -121,7 +121,7 @@ class CaseMap:
                 current = len(lines)
             lines.append(self._names(row, width, here))
             lines += [self._values(row, scale, width) for scale in row.scales]
-            if airy:
+            if airy and number + 1 < len(self.rows):
                 lines.append(Text(""))
         return lines, current
 
@@ -199,7 +199,10 @@ class CaseMap:
 
 
 def totals_lines(t: Messages, reading: Reading) -> list[Text]:
-    """The totals of both time points by scale, a line each, the names of the time points above; what they may reach."""
+    """The totals of both time points by scale, a line each, the names of the time points above; what they may reach.
+
+    The change counts only fields that have a score at both, and is left open while one of all is.
+    """
     names = ("◀", "▶") if reading.blinded else tuple(t(f"text.{_TIMES[time]}") for time in reading.order)
     head = [*names, *(() if reading.blinded else (t("overview.change"),)), t("overview.of")]
     lines = [_totals_line("", head, QUIET)]
@@ -207,11 +210,23 @@ def totals_lines(t: Messages, reading: Reading) -> list[Text]:
         sums = [reading.total(time, scale)[0] for time in reading.order]
         cells = [str(each) for each in sums]
         if not reading.blinded:
-            cells.append(f"{sums[1] - sums[0]:+d}" if sums[1] != sums[0] else "0")
+            change = _change(reading, scale)
+            cells.append("–" if not reading.complete else f"{change:+d}" if change else "0")
         most = sum(site.joint.maximum(s) for site in reading.sites for s in site.joint.scales if scale in (None, s))
         cells.append(str(most))
         lines.append(_totals_line(scale or t("overview.total"), cells, BRIGHT if scale is None else PLAIN))
     return lines
+
+
+def _change(reading: Reading, scale: str | None) -> int:
+    """From the first time point to the last, over the fields of `scale`, or of all, that have a score at both."""
+    first, last = reading.order[0], reading.order[-1]
+    pairs = [
+        (reading.score(field), reading.score(field._replace(time=last)))
+        for field in reading.fields
+        if field.time == first and scale in (None, field.scale)
+    ]
+    return sum(after - before for before, after in pairs if before is not None and after is not None)
 
 
 def missing_text(t: Messages, reading: Reading, width: int) -> str:

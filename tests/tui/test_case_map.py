@@ -125,6 +125,20 @@ class TestTotals:
         assert ["ERO", "0", "3", "+3", "100"] in lines
         assert ["total", "0", "3", "+3", "172"] in lines
 
+    def test_a_change_is_told_of_what_has_a_score_at_both_and_not_before_all_is_filled(self) -> None:
+        empty = start(FINGERS, "C", "anna", FINGERS.sites)
+        special: dict[Field, Entry] = {
+            Field("L.MCP2", "ERO", 0): Graded(3),
+            Field("L.MCP2", "ERO", 1): NotAssessable("unreadable"),
+            Field("L.MCP3", "ERO", 1): Graded(2),
+        }
+        assert ["total", "3", "2", "–", "172"] in [
+            line.plain.split() for line in totals_lines(T, filled(empty, special, joints=4))
+        ]
+        assert ["total", "3", "2", "+2", "172"] in [
+            line.plain.split() for line in totals_lines(T, filled(empty, special))
+        ]
+
     def test_what_is_missing_is_named_as_far_as_it_fits(self) -> None:
         reading = filled(start(FINGERS, "C", "anna", FINGERS.sites), joints=18)
         assert missing_text(T, reading, 80) == "8 fields are open: RIGHT MCP4, RIGHT MCP5"

@@ -34,7 +34,7 @@ _BATCH = 25
 def cells_that_fit(width: int, room: tuple[int, int], display: Display) -> tuple[int, int, int]:
     """How many pairs of square pictures, together `width` characters wide, fit into `room` (width, height): across, down,
     and how many lines high each is, without its caption."""
-    high = max(round(width / 2 * display.cell[0] / display.cell[1]), 3)
+    high = max(int(width / 2 * display.cell[0] / display.cell[1]), 3)
     high = min(high, max(room[1] - 1, 3))
     return max(room[0] // (width + 2), 1), max(room[1] // (high + 1), 1), high
 

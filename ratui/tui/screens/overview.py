@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.widgets import Static
 
 from ratui.reading import LogEntry, Reading, Slot
@@ -24,6 +25,8 @@ SIGN = "sign"
 LOOK_AGAIN = "look again"
 TAKE_OVER = "take over"
 _LONGEST_REASON = 120
+_LINES = 10
+"""How many lines of the screen the map can't have: head, totals, the joint, what is missing, message and keys."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class OverviewScreen(KeyScreen):
 
     NAME = "overview"
     DEFAULT_CSS = """
-    OverviewScreen #chart { height: 1fr; }
+    OverviewScreen #bottom { height: 2; dock: bottom; }
     OverviewScreen #totals { height: 4; }
     OverviewScreen #missing { height: auto; max-height: 2; padding: 0 1; }
     """
@@ -74,8 +77,9 @@ class OverviewScreen(KeyScreen):
         yield Static(id="totals")
         yield Static(id="joint", classes="line")
         yield Static(id="missing", markup=False)
-        yield Static(id="message", classes="message", markup=False)
-        yield Static(id="keys", classes="line title")
+        with Vertical(id="bottom"):
+            yield Static(id="message", classes="message", markup=False)
+            yield Static(id="keys", classes="line title")
 
     def on_mount(self) -> None:
         self.refill()
@@ -83,7 +87,6 @@ class OverviewScreen(KeyScreen):
     def refill(self) -> None:
         self._map = CaseMap(self.t, self._reading)
         self._draw()
-        self.call_after_refresh(self._draw)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._draw)
@@ -223,7 +226,7 @@ class OverviewScreen(KeyScreen):
 
     def _map_text(self, width: int) -> Text:
         """The map; where it is taller than the screen, the part around the cursor."""
-        room = max(self.query_one("#chart").size.height, 1)
+        room = max(self.app.size.height - _LINES, 1)
         lines, here = self._map.lines(width, self._here)
         if len(lines) > room:
             lines, here = self._map.lines(width, self._here, airy=False)
@@ -235,6 +238,9 @@ class OverviewScreen(KeyScreen):
                 lines[0] = Text(f" {self.t('overview.more_above')}", QUIET)
             if below:
                 lines[-1] = Text(f" {self.t('overview.more_below')}", QUIET)
+        self.query_one("#chart").styles.height = min(
+            len(lines) + 1, room
+        )  # a line apart from the totals, if there is one
         return Text("\n").join(lines)
 
     def _state(self) -> str:
@@ -246,7 +252,7 @@ class OverviewScreen(KeyScreen):
     def _joint(self) -> Text:
         """All that was entered at the joint under the cursor, in words."""
         reading, key = self._reading, self._here
-        text = Text(f" {texts.site_title(self.t, reading.scheme, reading.site(key))}", BRIGHT, no_wrap=True)
+        text = Text(no_wrap=True).append(f" {texts.site_title(self.t, reading.scheme, reading.site(key))}", BRIGHT)
         for place, time in enumerate(reading.order):
             name = texts.side_title(self.t, reading.order, place, reading.blinded, None)
             shown = [

@@ -22,10 +22,11 @@ from ratui.tui.actions import entry_keys
 from ratui.tui.conversation import Conversation
 from ratui.tui.joint_views import CaseFilms, case_films
 from ratui.tui.keeping import Keeper
-from ratui.tui.palette import ACCENT, ALARM, BRIGHT, NOTE
+from ratui.tui.palette import ALARM, BRIGHT, NOTE
 from ratui.tui.review import Review, field_to_change, reasons_text
 from ratui.tui.screens.looking import LookingScreen
 from ratui.tui.screens.scoring_text import line_text, status_text
+from ratui.tui.screens.second_look_text import head_line, keys_lines
 from ratui.tui.widgets.joint_films import JointFilms
 
 __all__ = ["SecondLookScreen"]
@@ -286,7 +287,9 @@ class SecondLookScreen(LookingScreen):
         coarse, seen = self.coarse(), self.measured(site.key)
         if self._keeper is not None:
             self._keeper.seen = seen
-        self.query_one("#head", Static).update(self._head(width))
+        which = "second_look.place" if self._keeper else "second_look.looking"
+        progress = t(which, number=self._place + 1, total=len(self._looks))
+        self.query_one("#head", Static).update(head_line(t, reading, site.key, progress, width))
         why = Text(f" {reasons_text(t, reading, self._fresh())}", BRIGHT, no_wrap=True, overflow="ellipsis")
         self.query_one("#why", Static).update(why)
         for side in ("L", "R"):
@@ -303,7 +306,8 @@ class SecondLookScreen(LookingScreen):
             talk = self._talk
             films.line(place, line_text(t, talk, time) if talk else texts.fields_line(t, reading, site.key, time, None))
         self._draw_message()
-        self.query_one("#keys", Static).update(self._keys(width))
+        keys = keys_lines(t, reading, self._talk, self.ratui.keymap, self.possible, width)
+        self.query_one("#keys", Static).update(keys)
 
     def _draw_message(self) -> None:
         refusal = self._keeper.refusal if self._keeper else ""
@@ -316,33 +320,7 @@ class SecondLookScreen(LookingScreen):
             text = Text(f" {self._said}", NOTE)
         self.query_one("#message", Static).update(text)
 
-    def _head(self, width: int) -> Text:
-        """The joint where its hand is, as while scoring; how far the second look is at the other end."""
-        reading = self.reading
-        site = reading.site(self.look.site)
-        name = Text(f" {site.side} ", f"{BRIGHT} reverse")
-        name.append(f" {texts.site_title(self.t, reading.scheme, site)} ", BRIGHT)
-        which = "second_look.place" if self._keeper else "second_look.looking"
-        progress = self.t(which, number=self._place + 1, total=len(self._looks))
-        far = Text(f" {reading.case} · {progress} ", ACCENT)
-        return texts.ends(name, far, width) if site.side == "L" else texts.ends(far, name, width)
-
     def _fresh(self) -> Look:
         """Why the joint is looked at as it stands now: a change may have taken a reason away."""
         now = {look.site: look for look in rd.second_look(self.reading)}
         return now.get(self.look.site, Look(self.look.site, ()))
-
-    def _keys(self, width: int) -> Text:
-        t, scheme, keymap = self.t, self.reading.scheme, self.ratui.keymap
-        options = self._talk.options if self._talk else rd.Options()
-        if self._talk is not None and self._talk.mode == "reasons":
-            return texts.reasons_text(t, scheme, options, width, rows=2)
-        if self._talk is not None and self._talk.mode == "note":
-            return texts.items_text([("Enter", t("scoring.line_takes")), ("Esc", t("scoring.line_drops"))])
-        commands = [
-            (keymap.shown(action.id), label)
-            for action in keymap.of(self.NAME)
-            if (label := action.label(t)) and self.possible(action.name)
-        ]
-        reasons_key = keymap.shown("second_look.reasons")
-        return texts.keys_text(t, scheme, options, commands, width, rows=2, reasons_key=reasons_key)

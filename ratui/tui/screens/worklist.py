@@ -8,7 +8,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
-from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.events import Key
@@ -16,20 +15,20 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ratui import reading as rd
-from ratui.errors import RatuiError, clean
+from ratui.errors import RatuiError
 from ratui.study import CaseState, Held
 from ratui.tui import workload
 from ratui.tui.actions import key_name
-from ratui.tui.palette import KEY, PLAIN, QUIET, SELECTED
+from ratui.tui.palette import BRIGHT, KEY, PLAIN, QUIET, SELECTED
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview import TAKE_OVER, OverviewScreen, Reopen
+from ratui.tui.screens.worklist_text import case_line, column_line, name_width, progress_text
 from ratui.tui.widgets.row_list import RowList
 
 __all__ = ["WorklistScreen"]
 
 _FIRST = 60
 """How many cases are looked at before the list is shown: a screenful. The index of all others may have to be made first."""
-_BAR = 12
 
 
 class WorklistScreen(KeyScreen):
@@ -85,7 +84,7 @@ class WorklistScreen(KeyScreen):
         """Looks at all cases beside the screen, which shows each batch as it comes."""
         cases = self.ratui.study.cases()
         self._states, self._searched, self._total = [], [], len(cases)
-        self._name_width = min(max((len(case) for case in cases), default=6), 24)
+        self._name_width = name_width(cases)
         self._show()
         self._look(cases, _FIRST)
 
@@ -320,29 +319,14 @@ class WorklistScreen(KeyScreen):
 
     def _row(self, row: int, width: int, selected: bool) -> Text:
         state = self._states[self._shown[row]]
-        style = SELECTED if selected else PLAIN if workload.is_open(state) else QUIET
-        bar = ""
-        if state.joints_total:
-            filled = _BAR * state.joints // state.joints_total
-            bar = f"{'▓' * filled}{'░' * (_BAR - filled)} {state.joints}/{state.joints_total}"
-        cells = [
-            state.case,
-            workload.state_word(self.t, state),
-            bar,
-            f"{state.seconds / 60:>6.1f}" if state.seconds else "",
-            f"⚑ {state.flags}" if state.flags else "",
-        ]
-        return Text(f"{'▸' if selected else ' '}{self._line(cells)}{clean(state.note, 120)}", style, no_wrap=True)
-
-    def _line(self, cells: list[str]) -> str:
-        """`cells` in the widths of the columns."""
-        widths = (self._name_width + 2, 15, _BAR + 9, 9, 7)
-        return "".join(set_cell_size(cell, width) for cell, width in zip(cells, widths, strict=True))
+        chosen = f"{BRIGHT} reverse" if self.app.no_color else SELECTED
+        style = chosen if selected else PLAIN if workload.is_open(state) else QUIET
+        line = case_line(self.t, state, self._name_width)
+        return Text(f"{'▸' if selected else ' '}{line}", style, no_wrap=True)
 
     def _describe(self) -> None:
         t, study = self.t, self.ratui.study
-        names = [t(f"worklist.column_{name}") for name in ("case", "state", "joints", "minutes", "flags")]
-        self.query_one("#heads", Static).update(f" {self._line(names)}")
+        self.query_one("#heads", Static).update(f" {column_line(t, self._name_width)}")
         head = f" {study.config.title} · {self.ratui.rater}"
         if self._typed:
             head += f" · {t('worklist.filter', typed=self._typed)}"
@@ -357,25 +341,7 @@ class WorklistScreen(KeyScreen):
             return t("worklist.no_films")
         if not self._loaded:
             return t("worklist.loading", count=len(self._states), total=self._total)
-        progress = workload.Progress.of(self._states)
-        if progress.remaining:
-            said = [t("worklist.done", signed=progress.signed, total=progress.total, count=progress.remaining)]
-        else:
-            said = [t("worklist.done_all", count=progress.total)]
-        if progress.case_seconds is not None:
-            said.append(t("worklist.pace", minutes=f"{progress.case_seconds / 60:.1f}"))
-        if progress.remaining and progress.seconds_left is not None:
-            said.append(t("worklist.left", span=self._span(progress.seconds_left)))
-        text = " · ".join(said)
-        room = max(min(self.app.size.width - cell_len(text) - 4, 40), 0)
-        filled = room * progress.signed // max(progress.total, 1)
-        return f"{'▓' * filled}{'░' * (room - filled)} {text}" if room >= 6 else text
-
-    def _span(self, seconds: float) -> str:
-        minutes = max(round(seconds / 60), 1)
-        if minutes < 100:
-            return self.t("worklist.span_minutes", count=minutes)
-        return self.t("worklist.span_hours", count=round(minutes / 60))
+        return progress_text(t, workload.Progress.of(self._states), self.app.size.width)
 
     def _keys(self) -> Text:
         text = Text(no_wrap=True)
