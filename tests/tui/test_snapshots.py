@@ -93,28 +93,19 @@ SCENES = (
     Scene("scoring-blinded", ("enter", "2"), blinded),
     Scene("scoring-wrist", ("enter", *"/lmcp5", "enter"), feet_and_hands),
     Scene("second-look", ("enter",), part_read),
-<<<<<<< HEAD
     Scene("second-look-help", ("enter", "question_mark"), part_read),
     Scene("second-look-changed", ("enter", "3"), part_read),
+    Scene("second-look-refused", ("enter", "enter", "1"), part_read),
     Scene("second-look-note", ("enter", "m", "o"), part_read),
     Scene("scoring-note", ("enter", "m", "o")),
     Scene("overview-unfinished", ("down", "enter", "o"), part_read),
     Scene("overview-to-sign", ("enter", "enter", "enter"), part_read),
     Scene("overview-signed", ("home", "enter"), part_read),
-    Scene("overview-help", ("home", "enter", "question_mark"), part_read),
-    Scene("contact-sheet", ("tab",), part_read),
-    Scene("contact-sheet-help", ("tab", "question_mark"), part_read),
-=======
-    Scene("second-look-changed", ("enter", "1"), part_read),
-    Scene("second-look-refused", ("enter", "enter", "1"), part_read),
-    Scene("second-look-help", ("enter", "question_mark"), part_read),
-    Scene("overview-begun", ("down", "enter", "o"), part_read),
-    Scene("overview-full", ("enter", "enter", "enter"), part_read),
-    Scene("overview-signed", ("up", "enter"), part_read),
     Scene("overview-wrist", ("enter", "o"), feet_and_hands),
+    Scene("overview-help", ("home", "enter", "question_mark"), part_read),
     Scene("look-only", ("up", "enter", "down", "enter"), part_read),
     Scene("contact-sheet", ("tab",), part_read),
->>>>>>> worklist
+    Scene("contact-sheet-help", ("tab", "question_mark"), part_read),
 )
 
 
