@@ -112,7 +112,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=where) as folder:
         studies = [lay_out(Path(folder) / str(size), size) for size in SIZES]
         print(
-            "| cases | a save | its ratio | worklists, no index | with index | after an entry | one rater's (CPU) | snapshot |"
+            "| cases | a save | its ratio | no index, 3 raters | with index | after an entry | one rater (CPU) | snapshot |"
         )
         print("|---|---|---|---|---|---|---|---|", flush=True)
         costs = saves(studies)
