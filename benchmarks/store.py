@@ -111,17 +111,22 @@ def main() -> None:
     where = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     with tempfile.TemporaryDirectory(dir=where) as folder:
         studies = [lay_out(Path(folder) / str(size), size) for size in SIZES]
-        print("| cases | a save | its ratio | worklists, no index | with index | after an entry | one, with index |")
-        print("|---|---|---|---|---|---|---|", flush=True)
+        print(
+            "| cases | a save | its ratio | no index, 3 raters | with index | after an entry | one rater (CPU) | snapshot |"
+        )
+        print("|---|---|---|---|---|---|---|---|", flush=True)
         costs = saves(studies)
         for size, study, cost in zip(SIZES, studies, costs, strict=True):
             first, second, third = worklists(study)
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             Study.open(study.path).states("anna")
-            one = time.perf_counter() - begun
+            one, used = time.perf_counter() - begun, time.process_time() - used
+            begun = time.perf_counter()
+            with study.snapshot():
+                picture = time.perf_counter() - begun
             print(
                 f"| {size:,} | {cost:.1f} ms | {cost / costs[0]:.2f} | {first:.2f} s | {second:.2f} s | {third:.2f} s "
-                f"| {one:.2f} s |",
+                f"| {one:.2f} s ({used:.2f} s) | {picture:.2f} s |",
                 flush=True,
             )
 
