@@ -19,15 +19,18 @@ from textual.events import Key
 from textual.pilot import Pilot
 
 from ratui.reading import history_problems, options, problems
+from ratui.scheme import parse_scheme
 from ratui.study import Study
 from ratui.tui import RatuiApp
 from ratui.tui.actions import entry_keys
 from ratui.tui.screens.help import HelpScreen
 from ratui.tui.screens.overview import OverviewScreen
+from ratui.tui.screens.regions import RegionsScreen
 from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.screens.second_look import SecondLookScreen
 from ratui.tui.screens.worklist import WorklistScreen
 from tests.films import make_study
-from tests.strategies import tiny_scheme
+from tests.strategies import TINY_TOML
 from tests.tui.conftest import offered, reading_as
 
 ANY = [*"0123456789alouxn=fmvzw/?Stq", "left", "right", "tab", "backspace", "enter", "escape", "space"]
@@ -36,11 +39,11 @@ ANY = [*"0123456789alouxn=fmvzw/?Stq", "left", "right", "tab", "backspace", "ent
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of one case, two joints a side, that no one has read."""
-    return make_study(tmp_path_factory.mktemp("machine"), scheme=tiny_scheme()).path
+    return make_study(tmp_path_factory.mktemp("machine"), scheme=parse_scheme(TINY_TOML, "tiny.toml")).path
 
 
 class Rater(RuleBasedStateMachine):
-    """Presses keys in a copy of the study at `template`."""
+    """Presses keys in a copy of the study at `template`, on whatever screen they lead to."""
 
     template: Path
 
@@ -93,6 +96,8 @@ class Rater(RuleBasedStateMachine):
             self._press(data.draw(st.sampled_from(sorted(offered(self.pilot))).map(_named)))
         elif isinstance(self.app.screen, OverviewScreen):
             self._press(data.draw(st.sampled_from(["S", "escape", "enter"])))
+        elif isinstance(self.app.screen, SecondLookScreen):
+            self._press(data.draw(st.sampled_from(["enter", "escape", *"012anu"])))
         elif isinstance(self.app.screen, WorklistScreen):
             self._press("escape", "enter")
         else:
@@ -130,9 +135,8 @@ class Rater(RuleBasedStateMachine):
 
     @invariant()
     def somebody_is_there_to_be_asked(self) -> None:
-        assert isinstance(self.app.screen, ScoringScreen | OverviewScreen | WorklistScreen | HelpScreen) or (
-            self.app.screen.id == "--command-palette"
-        )
+        known = ScoringScreen | SecondLookScreen | OverviewScreen | RegionsScreen | WorklistScreen | HelpScreen
+        assert isinstance(self.app.screen, known)
 
 
 def _named(shown: str) -> str:

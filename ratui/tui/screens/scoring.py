@@ -1,13 +1,10 @@
 """Joint by joint, both time points side by side: the screen that asks for one field at a time.
 
 What is asked and what a key says to it is the `Conversation`'s, what is said where is `scoring_text`'s; here they meet the
-films, the other screens and the disk.
+films.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from contextlib import ExitStack
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -15,21 +12,10 @@ from textual.containers import Horizontal
 from textual.events import Resize
 from textual.widgets import Static
 
-from ratui import reading as rd
-from ratui.errors import EntryRefused
-from ratui.reading import Field, LogEntry, Reading
-from ratui.study import Case, ReadingSession
 from ratui.tui import text as texts
-from ratui.tui.actions import shown_key
-from ratui.tui.conversation import Conversation
 from ratui.tui.hand_map import hand_map
-from ratui.tui.joint_views import CaseFilms, case_films
-from ratui.tui.keeping import Keeper, now
 from ratui.tui.palette import ALARM, NOTE, QUIET
-from ratui.tui.review import Review
-from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.looking import LookingScreen
-from ratui.tui.screens.overview import LOOK_AGAIN, SIGN, OverviewScreen
+from ratui.tui.screens.case_flow import CaseFlow
 from ratui.tui.screens.scoring_text import head_text, keys_lines, line_text, status_text
 from ratui.tui.widgets.joint_films import JointFilms
 
@@ -41,9 +27,8 @@ _MAP_FROM, _MAP_WIDTH = 104, 30
 """The map is for terminals of that many columns; the films never give way to it."""
 
 
-class ScoringScreen(LookingScreen):
-    """Scores one case, from where it was left or from `site` on. `held` closes with the screen, and with it the
-    reading's lock."""
+class ScoringScreen(CaseFlow):
+    """Scores one case, field by field."""
 
     NAME = "scoring"
     GUIDED = True
@@ -53,19 +38,8 @@ class ScoringScreen(LookingScreen):
     ScoringScreen #keys { height: 4; }
     """
 
-    def __init__(self, case: Case, session: ReadingSession, held: ExitStack, *, site: str = "") -> None:
-        super().__init__()
-        self._case = case
-        self._site = site
-        self._held = held
-        self._keeper = Keeper(session)
-        self._notice = session.notice
-        self._films: CaseFilms | None = None
-        self._talk: Conversation | None = None
-        self._review = Review()
-        self._warned = False
-        self._asked = 0
-        """The film that the waiting field belongs to: where only one is shown, it is that one."""
+    _asked = 0
+    """The film that the waiting field belongs to: where only one is shown, it is that one."""
 
     def compose(self) -> ComposeResult:
         ratui = self.ratui
@@ -79,13 +53,7 @@ class ScoringScreen(LookingScreen):
         yield Static(id="keys", classes="keys")
 
     def on_mount(self) -> None:
-        self.ratui.keyboard.watch = self._keeper.touched
         self._arrange()
-        self._begin()
-
-    def on_unmount(self) -> None:
-        self.ratui.keyboard.watch = None
-        self._held.close()
 
     def on_resize(self, event: Resize) -> None:
         self._arrange()
@@ -94,82 +62,8 @@ class ScoringScreen(LookingScreen):
     def _arrange(self) -> None:
         self.query_one("#map").display = self.app.size.width >= _MAP_FROM
 
-    @property
-    def reading(self) -> Reading:
-        """The reading as it stands."""
-        return self._keeper.reading
-
-    @property
-    def field(self) -> Field | None:
-        """The field that waits for an answer; None before the joints have regions."""
-        return self._talk.field if self._talk else None
-
-    @property
-    def place_asked(self) -> int:
-        return self.reading.order.index(self.field.time) if self.field else 0
-
     def redraw(self) -> None:
         self._draw()
-
-    # Beginning and ending.
-
-    def _begin(self) -> None:
-        study = self.ratui.study
-        if not study.regions_complete(self._case):
-            self._correct_regions()
-            return
-        self._films = case_films(study, self._case, self.reading.order)
-        try:
-            reading = rd.apply_regions(self.reading, study.absent(self._case), at=now())
-            if reading is not self.reading:
-                self._keeper.keep(reading)
-        except EntryRefused as error:
-            self.say(str(error))
-        if self._talk is None:
-            self._talk = Conversation(self._keeper, self.ratui.keymap, self.t)
-            self.joint_films.sight = self.remembered()
-            self._said = self._said or self._notice
-            if self._site in self.reading.site_keys:
-                self._talk.visit(self._site)
-        self._draw()
-        if not self.reading.open_fields and not self._site:
-            self._finish()
-
-    def _correct_regions(self) -> None:
-        from ratui.tui.screens.regions import RegionsScreen
-
-        self.app.push_screen(RegionsScreen(self._case, self.reading.order), self._regions_done)
-
-    def _regions_done(self, result: object) -> None:
-        if self.ratui.study.regions_complete(self._case):
-            self._begin()
-        else:
-            self.dismiss()
-
-    def _finish(self) -> None:
-        """Every field is filled: once more through what deserves it, then the overview."""
-        if not self._look_again(self._review.pending(self.reading)):
-            self._overview_comes()
-
-    def _overview_comes(self) -> None:
-        """Shows the overview unasked: so nothing that was typed before anybody can have seen it counts there."""
-        self.ratui.keyboard.guard(lambda name: self._enters(name) or self._answers(name, "overview"), self._typed_ahead)
-        self.do_overview()
-
-    def _enters(self, name: str) -> bool:
-        """Whether the key `name` makes an entry somewhere on this screen."""
-        findings = {finding.key for finding in self.reading.scheme.findings}
-        commands = {self.ratui.keymap.key(f"scoring.{action}") for action in ("normal", "same", "reasons")}
-        return name.isdecimal() or name in findings or name in commands
-
-    def _answers(self, name: str, screen: str) -> bool:
-        """Whether the key `name` signs, keeps or opens something on `screen`."""
-        action = self.ratui.keymap.find(screen, name)
-        return action is not None and action.name in ("sign", "keep", "go")
-
-    def _typed_ahead(self, name: str) -> None:
-        if isinstance(self.app.screen, KeyScreen):
-            self.app.screen.say(self.t("scoring.typed_ahead", keys=shown_key(name)))
 
     # Keys.
 
@@ -219,9 +113,6 @@ class ScoringScreen(LookingScreen):
             return name in ("help", "leave")
         return self._talk.possible(name)
 
-    def entries(self) -> tuple[LogEntry, ...]:
-        return self.reading.log
-
     def refill(self) -> None:
         if self._talk is not None:
             self._talk.t = self.t
@@ -229,12 +120,6 @@ class ScoringScreen(LookingScreen):
         self._draw()
 
     # Actions.
-
-    @property
-    def talk(self) -> Conversation:
-        """The conversation; there is one as soon as the joints have regions."""
-        assert self._talk is not None
-        return self._talk
 
     def do_normal(self) -> None:
         self.talk.normal()
@@ -268,62 +153,6 @@ class ScoringScreen(LookingScreen):
 
     def do_next_field(self) -> None:
         self.talk.next_field()
-
-    def do_regions(self) -> None:
-        self._correct_regions()
-
-    def _look_again(self, looks: Sequence[rd.Look]) -> bool:
-        """Begins the second look at `looks`; False where there is nothing to look at."""
-        from ratui.tui.screens.second_look import SecondLookScreen
-
-        if not looks or self._films is None:
-            return False
-        self.ratui.keyboard.guard(
-            lambda name: self._enters(name) or self._answers(name, "second_look"), self._typed_ahead
-        )
-        screen = SecondLookScreen(self._films, self.reading, looks, keeper=self._keeper, review=self._review)
-        self.app.push_screen(screen, self._looked_again)
-        return True
-
-    def _looked_again(self, site: str | None) -> None:
-        """After the second look: at `site` the rater left it, None where it is done."""
-        if site is None:
-            self._overview_comes()
-        else:
-            self.talk.visit(site)
-            self._draw()
-
-    def do_overview(self) -> None:
-        reading = self.reading
-        pending = len(self._review.pending(reading)) if reading.complete else 0
-        screen = OverviewScreen(reading, site=self.talk.site, writable=True, pending=pending)
-        self.app.push_screen(screen, self._overview_done)
-
-    def _overview_done(self, result: object) -> None:
-        if result == SIGN:
-            before = self.reading
-            if self._keeper.keep(rd.sign(before, at=now())):
-                self.dismiss(self.t("scoring.signed", case=self._case.id))
-                return
-            self._keeper.reading = before
-        elif result == LOOK_AGAIN:
-            if self._look_again(self._review.pending(self.reading) or rd.second_look(self.reading)):
-                return
-            self.do_overview()
-        elif isinstance(result, str) and result:
-            self.talk.visit(result)
-        self._draw()
-
-    def do_leave(self) -> None:
-        if self.back_to_both():
-            return
-        if self._keeper.refusal and not self._keeper.keep(self.reading) and not self._warned:
-            self._warned = True
-            self._said = self.t("scoring.leaving_unsaved", key=self.ratui.keymap.shown("scoring.leave"))
-            return
-        if not self._keeper.refusal and self.reading.log:
-            self._keeper.keep(self.reading)
-        self.dismiss()
 
     # Drawing.
 
