@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ratui.errors import StoreError
 from ratui.reading import Field, Found, Graded, Reading, clear, enter, flag, normal, start, undo
 from ratui.scheme import load_scheme
+from ratui.study import DisplayUse
 from ratui.tui.actions import Keymap
 from ratui.tui.conversation import Conversation
 from ratui.tui.keeping import IDLE, Keeper, resumed
@@ -24,12 +26,14 @@ class Disk:
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
         self.seconds = 0.0
+        self.displays: tuple[DisplayUse, ...] = ()
         self.full = False
 
-    def save(self, reading: Reading, *, seconds: float | None = None) -> None:
+    def save(self, reading: Reading, *, seconds: float | None = None, displays: Sequence[DisplayUse] = ()) -> None:
         if self.full:
             raise StoreError("No space left on device", "study")
         self.reading = reading
+        self.displays = tuple(displays)
         self.seconds = seconds or 0.0
 
 

@@ -12,8 +12,9 @@ from textual.pilot import Pilot
 from ratui.reading import Field, Graded
 from ratui.study import Study
 from ratui.tui import RatuiApp
-from ratui.tui.joint_views import Look, case_films
+from ratui.tui.joint_views import Sight, case_films
 from ratui.tui.library import Library, View
+from ratui.tui.screens.help import HelpScreen
 from ratui.tui.screens.overview import OverviewScreen
 from ratui.tui.screens.regions import RegionsScreen
 from ratui.tui.screens.scoring import ScoringScreen
@@ -36,10 +37,12 @@ def values(study: Study, case: str) -> set[object]:
     return set() if reading is None else set(reading.values.values())
 
 
-async def test_two_whole_cases_in_one_breath(tmp_path: Path) -> None:
+async def test_two_whole_cases_each_in_one_breath(tmp_path: Path) -> None:
     study = make_study(tmp_path, patients=2, sides="L")
     async with reading_as(study, "anna") as pilot:
-        await burst(pilot, "enter", *"n" * 10, "S", "enter", *"n" * 9, "2", "2", "n", "S")
+        await burst(pilot, "enter", *"n" * 10)
+        await burst(pilot, "S", "enter", *"n" * 9, "1", "1", "n")
+        await burst(pilot, "S")
         assert isinstance(pilot.app.screen, WorklistScreen)
     for case in study.cases():
         reading = study.reading("anna", case)
@@ -47,13 +50,14 @@ async def test_two_whole_cases_in_one_breath(tmp_path: Path) -> None:
         assert reading.signed
     first, second = study.cases()
     assert values(study, first) == {Graded(0)}
-    assert values(study, second) == {Graded(0), Graded(2)}
+    assert values(study, second) == {Graded(0), Graded(1)}
 
 
 async def test_from_the_worklist_through_the_regions_into_the_first_field(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L", regions=False)
     async with reading_as(study, "anna") as pilot:
-        await burst(pilot, "enter", "A", "A", "1", "2", "3")
+        await burst(pilot, "enter", "A")
+        await burst(pilot, "A", "1", "2", "3")  # the second film's boxes had to be seen first
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         assert [screen.reading.score(Field("L.IP1", "ERO", time)) for time in (0, 1)] == [1, 2]
@@ -95,12 +99,20 @@ class TestPastTheLastField:
         first, _ = study.cases()
         assert values(study, first) == {Graded(0)}
 
-    async def test_a_key_that_is_no_answer_gets_through(self, tmp_path: Path) -> None:
+    async def test_nobody_signs_what_they_have_not_seen(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna") as pilot:
-            await burst(pilot, "enter", *"n" * 12, "S")
+            await burst(pilot, "enter", *"n" * 10, "S")
+            assert isinstance(pilot.app.screen, OverviewScreen)
+            assert "not taken: S" in shown(pilot)
+            await burst(pilot, "S")
             assert isinstance(pilot.app.screen, WorklistScreen)
-        assert values(study, study.cases()[0]) == {Graded(0)}
+
+    async def test_a_key_that_can_do_no_harm_gets_through(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna") as pilot:
+            await burst(pilot, "enter", *"n" * 11, "?")
+            assert isinstance(pilot.app.screen, HelpScreen)
 
     async def test_whoever_has_had_time_to_see_the_screen_means_it(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
@@ -139,7 +151,7 @@ async def test_answers_go_to_their_fields_while_the_films_are_still_loading(tmp_
         slow.gate.set()
         await settle(pilot)
         case = case_films(study, study.case(study.cases()[0]), (0, 1))
-        wanted = case.shots("L.PIP3", [view.pixel_size for view in films.views], pilot.app.graphics, Look())
+        wanted = case.shots("L.PIP3", [view.pixel_size for view in films.views], pilot.app.graphics, Sight())
         assert [view.key for view in films.views] == [shot and shot.key for shot in wanted]
 
 

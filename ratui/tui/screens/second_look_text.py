@@ -12,7 +12,7 @@ from ratui.tui import text as texts
 from ratui.tui.actions import Keymap
 from ratui.tui.conversation import Conversation
 from ratui.tui.messages import Messages
-from ratui.tui.palette import ACCENT, BRIGHT, KEY
+from ratui.tui.palette import ACCENT, BRIGHT
 
 __all__ = ["head_line", "keys_lines"]
 
@@ -42,7 +42,7 @@ def keys_lines(
     if talk is not None and talk.mode == "reasons":
         return texts.reasons_text(t, reading.scheme, options, width, rows=2)
     if talk is not None and talk.mode == "note":
-        return Text(f" {t('scoring.line_keys')}", KEY)
+        return texts.items_text([("Enter", t("scoring.line_takes")), ("Esc", t("scoring.line_drops"))])
     actions = {action.name: action for action in keymap.of("second_look")}
     order = [*_WANTED, *(name for name in actions if name not in (*_WANTED, "help")), "help"]
     commands = [
