@@ -90,8 +90,10 @@ class Case:
 class Region:
     """The box of a site on a film, in film pixels; `box` None says that the site is not on that film.
 
-    `source` tells where the box came from (``template``, ``rater``, ``truth`` or a model's name), `by` the rater who
-    confirmed it, empty before that. `confidence` is a model's, from 0 to 1.
+    `source` tells where the box came from: ``template``, ``rater``, ``truth``, a model's name, or another film
+    (``registered`` where the joint was found again, ``estimated`` where its neighbours placed it, ``other film`` where it
+    stands as it stood there). `by` is the rater who confirmed it, empty before that. `confidence`, from 0 to 1, is a
+    model's, or how well a registered joint agrees with itself.
     """
 
     site: str
