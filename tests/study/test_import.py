@@ -122,13 +122,13 @@ class TestManifest:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"time": "2"}, "line 2: time is '2'"),
-            ({"side": "up"}, "side is 'up'"),
+            ({"time": "2"}, "line 2: the time must be"),
+            ({"side": "up"}, "the side must be"),
             ({"patient": ""}, "patient is missing"),
             ({"file": "../x.png"}, "must lie in"),
             ({"file": "/etc/passwd"}, "must lie in"),
-            ({"view": "skull"}, "view is 'skull'"),
-            ({"spacing": "9"}, "spacing is '9'"),
+            ({"view": "skull"}, "the view must be one of"),
+            ({"spacing": "9"}, "the spacing must be"),
         ],
     )
     def test_a_wrong_line_is_named(self, study: Study, tmp_path: Path, change: dict[str, str], message: str) -> None:

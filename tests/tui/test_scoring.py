@@ -205,7 +205,7 @@ async def test_the_time_of_a_case_grows_with_its_keys_and_is_stored(
         def __init__(self, session: object) -> None:
             self.keeper = keeping.Keeper(session, clock=lambda: now)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ratui.tui.screens.scoring.Keeper", lambda session: Clock(session).keeper)
+    monkeypatch.setattr("ratui.tui.screens.case_flow.Keeper", lambda session: Clock(session).keeper)
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         for pause in (4.0, 3.0, 1000.0):

@@ -19,6 +19,7 @@ from textual.events import Key
 from textual.pilot import Pilot
 
 from ratui.reading import history_problems, options, problems
+from ratui.scheme import parse_scheme
 from ratui.study import Study
 from ratui.tui import RatuiApp
 from ratui.tui.actions import entry_keys
@@ -29,7 +30,7 @@ from ratui.tui.screens.scoring import ScoringScreen
 from ratui.tui.screens.second_look import SecondLookScreen
 from ratui.tui.screens.worklist import WorklistScreen
 from tests.films import make_study
-from tests.strategies import small_scheme
+from tests.strategies import TINY_TOML
 from tests.tui.conftest import offered, reading_as
 
 ANY = [*"0123456789alouxn=fmvzw/?Stq", "left", "right", "tab", "backspace", "enter", "escape", "space"]
@@ -38,7 +39,7 @@ ANY = [*"0123456789alouxn=fmvzw/?Stq", "left", "right", "tab", "backspace", "ent
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of one case, two joints a side, that no one has read."""
-    return make_study(tmp_path_factory.mktemp("machine"), scheme=small_scheme()).path
+    return make_study(tmp_path_factory.mktemp("machine"), scheme=parse_scheme(TINY_TOML, "tiny.toml")).path
 
 
 class Rater(RuleBasedStateMachine):
