@@ -246,7 +246,7 @@ class Keymap:
                 taken = self.find(screen, finding.key)
                 if taken and taken.id in changes:
                     raise self._refused(taken, f"is that of the finding {clean(finding.label)}")
-                if taken or _is_grade(finding.key):
+                if taken or _is_grade(finding.key, _highest(scheme)):
                     use = taken.id if taken else "a grade"
                     raise SchemeError(
                         f"the key {finding.key!r} of {finding.id} is taken by: {use}", "scheme", "Choose another key"
@@ -287,8 +287,17 @@ class Keymap:
         return shown_key(self.key(id))
 
 
-def _is_grade(key: str) -> bool:
-    return key.isdigit() or key in _TENS
+def _is_grade(key: str, highest: int = 9 + len(_TENS)) -> bool:
+    """Whether `key` enters a grade, of those up to `highest`. A user's keys hold for every scheme, so for the highest."""
+    return key.isdecimal() or key in _TENS[: max(highest - 9, 0)]
+
+
+def _highest(scheme: Scheme | None) -> int:
+    return (
+        max((grades[-1].value for joint in scheme.joints for grades in joint.grades.values()), default=0)
+        if scheme
+        else 0
+    )
 
 
 def shown_key(key: str) -> str:

@@ -17,7 +17,10 @@ from benchmarks.fake_terminal import GRAPHICS, FakeTerminal
 from ratui.study import Study
 from tests.films import make_study
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux"),
+]
 PLACED = re.compile(rb"\x1b_Ga=p,i=(\d+),p=(\d+)")
 SENT = re.compile(rb"\x1b_Ga=t,[^;]*i=(\d+)")
 REMOVED = re.compile(rb"\x1b_Ga=d,d=i,i=(\d+),p=(\d+)")
@@ -46,6 +49,10 @@ def wait(terminal: FakeTerminal, wanted: str | bytes | re.Pattern[bytes], since:
     return found
 
 
+def stopped(process: int) -> bool:
+    return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+
 @pytest.mark.parametrize("kind", ["kitty", "sixel", "halfcell", "mute"])
 def test_films_are_shown_and_the_terminal_is_left_as_it_was(tmp_path: Path, kind: str) -> None:
     with reading(make_study(tmp_path, sides="L"), kind) as terminal:
@@ -67,8 +74,8 @@ def test_back_at_a_joint_nothing_is_sent_again(tmp_path: Path) -> None:
     with reading(make_study(tmp_path, sides="L"), "kitty") as terminal:
         wait(terminal, GRAPHICS)
         terminal.burst(terminal.begun, quiet=1.0)
-        terminal.burst(terminal.press("\x1b[C"), quiet=0.5)
-        burst = terminal.burst(terminal.press("\x1b[D"), quiet=0.5)
+        terminal.burst(terminal.press("\x1b[C"), quiet=1.0)
+        burst = terminal.burst(terminal.press("\x1b[D"), quiet=1.0)
         assert len(PLACED.findall(burst.data)) == 2
         assert not SENT.search(burst.data)
         assert burst.size < 5_000
@@ -78,18 +85,18 @@ def test_a_key_sends_each_film_once(tmp_path: Path) -> None:
     with reading(make_study(tmp_path, sides="L"), "sixel") as terminal:
         wait(terminal, GRAPHICS)
         terminal.burst(terminal.begun, quiet=1.0)
-        assert terminal.burst(terminal.press("n"), quiet=0.5).data.count(b"\x1bP") == 2
-        assert terminal.burst(terminal.press("0"), quiet=0.5).data.count(b"\x1bP") == 0, "the same joint"
+        assert terminal.burst(terminal.press("n"), quiet=1.0).data.count(b"\x1bP") == 2
+        assert terminal.burst(terminal.press("0"), quiet=1.0).data.count(b"\x1bP") == 0, "the same joint"
 
 
 def test_help_leaves_no_ghost_of_a_film_and_the_films_come_back(tmp_path: Path) -> None:
     with reading(make_study(tmp_path, sides="L"), "kitty") as terminal:
         wait(terminal, GRAPHICS)
         terminal.burst(terminal.begun, quiet=1.0)
-        burst = terminal.burst(terminal.press("?"), quiet=0.5)
+        burst = terminal.burst(terminal.press("?"), quiet=1.0)
         assert len(REMOVED.findall(burst.data)) == 2
         assert not PLACED.search(burst.data)
-        burst = terminal.burst(terminal.press("?"), quiet=0.5)
+        burst = terminal.burst(terminal.press("?"), quiet=1.0)
         assert len(set(PLACED.findall(burst.data))) == 2
         assert burst.data.rindex(b"\x1b_Ga=p") > burst.data.rindex(b"LEFT"), "after the cells under them"
 
@@ -100,10 +107,11 @@ def test_after_ctrl_z_and_fg_the_films_are_sent_anew(tmp_path: Path) -> None:
         terminal.burst(terminal.begun, quiet=1.0)
         since = terminal.press("\x1a")
         wait(terminal, b"\x1b[?1049l", since)
-        for _ in range(100):
-            if Path(f"/proc/{terminal.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T":
+        for _ in range(1200):
+            if stopped(terminal.process.pid):
                 break
             time.sleep(0.05)
+        assert stopped(terminal.process.pid), "to go on before it has stopped would be no going on"
         since = time.monotonic()
         os.kill(terminal.process.pid, signal.SIGCONT)
         wait(terminal, SENT, since)
@@ -154,9 +162,9 @@ def test_on_a_slow_line_a_coarse_film_comes_first_and_keys_are_taken(tmp_path: P
     study = make_study(tmp_path, sides="L")
     with reading(study, "kitty", rate=100_000.0, delay=0.03) as terminal:
         wait(terminal, GRAPHICS)
-        terminal.burst(terminal.begun, quiet=1.5, patience=20)
+        terminal.burst(terminal.begun, quiet=3.0, patience=30)
         since = terminal.press("n")
-        burst = terminal.burst(since, quiet=1.5, patience=20)
+        burst = terminal.burst(since, quiet=4.0, patience=30)
         sizes = [len(data) for data in re.findall(rb"\x1b_Ga=t.*?\x1b_Ga=p", burst.data, re.DOTALL)]
         assert len(sizes) == 4, "two coarse and two fine"
         assert max(sizes[:2]) < min(sizes[2:])
