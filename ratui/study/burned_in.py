@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from ratui.imaging import Pixels
 
@@ -41,6 +40,8 @@ def seems_to_hold_text(pixels: Pixels) -> bool:
 
 
 def _has_row(mask: npt.NDArray[np.bool_]) -> bool:
+    from scipy import ndimage  # at the import of a film, not at the start of every reading
+
     labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
     if count > _MOST_PIECES:  # grain, not letters
         return False
