@@ -42,7 +42,7 @@ class Tally:
     """What a whole run went through: commands by outcome, and every kind of field value that was reached."""
 
     outcomes: Counter[tuple[str, bool]] = field(default_factory=Counter)
-    kinds: set[Kind] = field(default_factory=set)
+    kinds: Counter[Kind] = field(default_factory=Counter)
     signed: int = 0
     doubts: Counter[str] = field(default_factory=Counter)
 
@@ -108,7 +108,7 @@ class Walk(RuleBasedStateMachine):
             for changed, old, new in self.reading.log[-1].changes:
                 assert before.values.get(changed) == old
                 assert self.reading.values.get(changed) == new
-                self.tally.kinds.add((changed.site.partition(".")[2], changed.scale, changed.time, new))
+                self.tally.kinds[changed.site.partition(".")[2], changed.scale, changed.time, new] += 1
         return done
 
     def state(self, site: str) -> State:
@@ -174,6 +174,12 @@ class Walk(RuleBasedStateMachine):
         offered = getattr(rd.options(self.reading, at), command.__name__)
         assert offered == (wanted is not None and self.reading.signed is None)
         self.expect(at.site, wanted, command, at)
+
+    @rule(at=st.sampled_from(FIELDS))
+    def enter_all_in_turn(self, at: Field) -> None:
+        """Everything that is offered here, one after the other: some draws are rare, so none is left to luck."""
+        for entry in rd.options(self.reading, at).entries:
+            self.enter(at, entry, confirmed=True)
 
     @rule(at=st.sampled_from(FIELDS), finding=st.sampled_from(FINDINGS))
     def finding_then_normal(self, at: Field, finding: Entry) -> None:
@@ -256,6 +262,14 @@ class Walk(RuleBasedStateMachine):
             last, asked, choice = at, asked + 1, choice * 7 + 3
         assert asked <= len(FIELDS)
         assert self.reading.complete
+
+    @rule(choice=st.integers(0, 40), again=st.booleans())
+    def finish(self, choice: int, again: bool) -> None:
+        """All answered and signed, and perhaps opened once more."""
+        self.answer_all(choice)
+        self.sign()
+        if again:
+            self.reopen("again")
 
     @rule()
     def sign(self) -> None:
