@@ -43,6 +43,12 @@ def test_a_scheme_whose_key_is_taken_is_refused() -> None:
         Keymap(scheme=scheme)
 
 
+def test_the_keys_of_grades_ten_and_eleven_are_free_where_no_grade_is_that_high() -> None:
+    Keymap(scheme=parse_scheme(TINY_TOML.replace('key = "a"', 'key = "t"', 1), "x.toml"))
+    with pytest.raises(SchemeError, match="'t' of ankylosis"):
+        Keymap(scheme=parse_scheme(SCHEME.source.replace('key = "a"', 'key = "t"', 1), "x.toml"))
+
+
 def test_every_key_of_a_screen_is_there_once() -> None:
     pairs = [(action.screen, action.key) for action in ACTIONS]
     assert len(pairs) == len(set(pairs))
