@@ -185,6 +185,7 @@ def row(name: str, counted: list[Counted]) -> str:
     each = [count.scoring / count.fields for count in counted]
     total = [sum(count.keys.values()) / count.fields for count in counted]
     joint = [count.scoring / count.joints for count in counted]
+    looked = [(count.scoring + count.keys["second look"]) / count.fields for count in counted]
     kinds = [
         f"{_mean([count.keys[kind] for count in counted]):.1f}"
         for kind in ("n", "grade", "finding", "=", "again", "second look", "sign", "open")
@@ -195,7 +196,8 @@ def row(name: str, counted: list[Counted]) -> str:
         *kinds,
         f"{_mean(joint):.2f}",
         f"{_mean(each):.3f}",
-        f"{max(each):.2f}",
+        f"{_mean(looked):.3f}",
+        f"{max(looked):.2f}",
         f"{_mean(total):.3f}",
     ]
     return f"| {' | '.join(cells)} |"
@@ -203,7 +205,9 @@ def row(name: str, counted: list[Counted]) -> str:
 
 HEAD = (
     "| scheme, rater | cases | n | grade | finding | = | again | second look | sign | open "
-    "| keys a joint | **keys a field** | worst case | with sign-off |\n|" + "---|" * 14
+    "| keys a joint | keys a field, scoring | **keys a field** | worst case | with opening and sign-off |\n|"
+    + "---|"
+    * 15
 )
 
 
