@@ -33,7 +33,9 @@ def test_what_a_rater_gives_can_be_entered(kind: str, scheme: str) -> None:
         reading = start(sick.scheme, "C-1", "sim", sick.scheme.sites)
         while field := next_open(reading):
             finding = given.findings.get((field.site, field.time))
-            entry = Found(finding) if finding else Graded(given.grades[tuple(field)])
+            joint = sick.scheme.site(field.site).joint
+            fixes = finding and field.scale in joint.fixed_by(sick.scheme.finding(finding))
+            entry = Found(finding) if finding and fixes else Graded(given.grades[tuple(field)])
             reading = enter(reading, field, entry)
         assert problems(reading) == ()
         assert {f.site for f in map(Field._make, given.grades)} <= {s.key for s in sick.scheme.sites}
