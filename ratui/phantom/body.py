@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from zlib import crc32
 
 import numpy as np
 
@@ -65,4 +66,4 @@ def body_of(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
 
 def fixed(patient: PhantomPatient, *what: str) -> np.random.Generator:
     """A generator for what is so for good about `patient`, named by `what`: it gives the same at both time points."""
-    return np.random.default_rng([patient.seed, *(ord(letter) for word in what for letter in word)])
+    return np.random.default_rng([patient.seed, crc32("/".join(what).encode())])

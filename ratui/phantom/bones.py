@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from ratui.phantom.anatomy import Array, Flags
 from ratui.phantom.lesions import Bite
@@ -21,7 +20,8 @@ __all__ = ["Canvas", "add_bridge", "add_long_bone", "add_short_bone"]
 
 _GRAIN = 0.18  # how much of trabecular bone is struts rather than the marrow between
 _F = np.float32
-_FINEST = 0.3  # mm; outlines on coarser canvases are drawn at this and reduced
+_BELL = np.hanning(17) / np.hanning(17).sum()  # rounds the corners of a bone's profile
+_FINEST = 0.45  # mm; outlines on coarser canvases are drawn at this and reduced
 
 
 class Canvas:
@@ -49,14 +49,10 @@ class Canvas:
     def grain(self, along: Array, across: Array) -> Array:
         """Trabeculae at those places (mm) of a bone, around 0."""
         tile = trabeculae(self.level)
-        picked = cv2.remap(
-            tile,
-            (across * _F(1 / TILE_MM)).astype(_F, copy=False),
-            (along * _F(1 / TILE_MM)).astype(_F, copy=False),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_WRAP,
-        )
-        return np.asarray(picked, _F)
+        last = tile.shape[0] - 1  # a power of two less one: the tile wraps around
+        row = (along * _F(1 / TILE_MM)).astype(np.int32) & last
+        column = (across * _F(1 / TILE_MM)).astype(np.int32) & last
+        return np.asarray(tile.ravel().take(row * (last + 1) + column), _F)
 
 
 def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
@@ -69,54 +65,73 @@ def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
     rows, columns, x, y = view
     axis = ((bone.end - bone.start) / length).astype(_F)
     dx, dy = x - _F(bone.start[0]), y - _F(bone.start[1])
-    u = dx * axis[0] + dy * axis[1]
-    v = dy * axis[0] - dx * axis[1]
-    place = np.clip(u / _F(length), 0, 1)
+    whole_u, whole_v = dx * axis[0] + dy * axis[1], dy * axis[0] - dx * axis[1]
+    # A window around a bone that lies askew is mostly empty: only the pixels along the bone are worked on.
+    room = 1.15 * max(base, shaft, head) + abs(bone.bow) + canvas.mm
+    reach = bone.lip + abs(bone.hollow) + abs(bone.slant) * base + bone.bulge[0] + 1.0
+    picked = np.flatnonzero((np.abs(whole_v) < room) & (whole_u > -reach) & (whole_u < length + 1.0))
+    u, v = whole_u.ravel()[picked], whole_v.ravel()[picked]
+    mineral = np.zeros(whole_u.shape, _F)
+    mineral.ravel()[picked] = _mineral_along(canvas, bone, length, u, v)
+    _bite(mineral, x, y, bone.bites)
+    canvas.mineral[rows, columns] += mineral
+
+
+def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: Array) -> Array:
+    """The mineral of `bone` at places `u` mm along it from its base and `v` mm aside, before anything was bitten off."""
+    base, shaft, head = bone.widths
     if bone.bow:
+        place = np.clip(u / _F(length), 0, 1)
         v = v - _F(bone.bow) * 4 * place * (1 - place)
     low, step, tables = _tables(bone, length)
     index = np.clip((u - _F(low)) * _F(1 / step), 0, tables.shape[1] - 1).astype(np.intp)
     half = tables[0][index]
     wider = 1 + _F(bone.lean) * np.clip(v / half, -1, 1)
-    half = half * wider
+    half *= wider
+    inner = tables[1][index] * wider
     across = np.minimum(np.abs(v) / half, 1.4)
     square = across * across
     corner = np.maximum(across - _F(0.55 if bone.form == "metacarpal" else 0.72), 0)
     at_plate = u + _F(bone.hollow) * square + _F(bone.slant) * v
     if bone.bulge[0]:
         at_plate += _F(bone.bulge[0]) * np.exp(-(((v - _F(bone.bulge[1] * base)) / _F(0.45 * base)) ** 2))
-    at_base = at_plate + _F(bone.lip) - _F((8.0 if bone.form == "metacarpal" else 9.0) * bone.scale) * corner * corner
+    rounding = _F((8.0 if bone.form == "metacarpal" else 14.0) * bone.scale)
+    at_base = at_plate + _F(bone.lip) - rounding * corner * corner
     at_head = _F(length) - u - _dome(bone, v, square, head)
     inside = np.minimum(at_base, at_head)
     round_off = _F((1.0 if bone.form != "tip" else 1.5) * bone.scale)
     taper = _root(1 - (1 - np.clip(inside / round_off, 0, 1)) ** 2)
     # Between the rims of the cup there is only what stands in front of it and behind it.
-    taper = taper * np.clip(_F(0.4) + at_plate / _F(0.45), 0.4, 1)
-    edge = np.clip((1 - across) * half * _F(1 / canvas.mm) + _F(0.5), 0, 1)
-    chord = _root(1 - np.minimum(square, 1))
-    inner = tables[1][index] * wider
-    marrow = inner * _root(1 - np.minimum((v / np.maximum(inner, _F(0.05))) ** 2, 1))
+    taper *= np.clip(_F(0.4) + at_plate / _F(0.45), 0.4, 1)
+    taper *= np.clip((1 - across) * half * _F(1 / canvas.mm) + _F(0.5), 0, 1)
+    chord = _root(1 - square)
+    marrow = inner * _root(1 - (v / inner) ** 2)
     cortex = half * chord - marrow
     spongy = tables[2][index] * (1 + _F(_GRAIN) * canvas.grain(u + _F(bone.texture[0]), v + _F(bone.texture[1])))
     mineral = _F(1.7 * (4.3 * bone.scale / shaft) ** 0.5) * (cortex + marrow * spongy)
-    sharp = _F(1 / 0.42)
     if bone.plates[0] > 0:
-        mineral += _F(2.7 * bone.plates[0]) * chord * np.exp(-(((at_plate - _F(0.45)) * sharp) ** 2))
+        mineral += _F(2.7 * bone.plates[0]) * chord * _line(at_plate - _F(0.45), 0.42)
     if bone.plates[1] > 0 and bone.form != "tip":
-        mineral += _F(1.0 * bone.plates[1]) * chord * np.exp(-(((at_head - _F(0.35)) * sharp) ** 2))
+        mineral += _F(1.0 * bone.plates[1]) * chord * _line(at_head - _F(0.35), 0.42)
     if bone.form == "metacarpal":  # the hollows at the sides of the head are edged by a line
-        ring = np.exp(-(((np.abs(v) - _F(0.70 * head)) / _F(0.42 * bone.scale)) ** 2))
-        ring *= np.exp(-(((at_head - _F(1.25 * head)) / _F(0.6 * head)) ** 2))
+        ring = _line(np.abs(v) - _F(0.70 * head), 0.42 * bone.scale) * _line(at_head - _F(1.25 * head), 0.6 * head)
         mineral += _F(0.9) * ring
     if bone.growth > 0:
         where = length - 6.5 * bone.scale if bone.growth_at_head else 5.0 * bone.scale
         wavy = u - _F(where) - _F(0.5) * np.sin(v * _F(0.9))
-        gap = _F(0.35 + 0.55 * bone.growth)
-        mineral *= 1 - _F(min(0.9, 0.35 + bone.growth)) * np.exp(-((wavy / gap) ** 2))
-        mineral += _F(0.8) * chord * np.exp(-(((np.abs(wavy) - 2 * gap) * _F(2.2)) ** 2))
-    mineral = mineral * taper * edge
-    _bite(mineral, x, y, bone.bites)
-    canvas.mineral[rows, columns] += mineral
+        gap = 0.35 + 0.55 * bone.growth
+        mineral *= 1 - _F(min(0.9, 0.35 + bone.growth)) * _line(wavy, gap)
+        mineral += _F(0.8) * chord * _line(np.abs(wavy) - _F(2 * gap), 0.45)
+    return np.asarray(mineral * taper)
+
+
+def _line(distance: Array, width: float) -> Array:
+    """1 on a line and less beside it, by `distance` (mm); nothing beyond three widths."""
+    part = distance * _F(1 / width)
+    result = np.zeros_like(part)
+    near = np.flatnonzero(np.abs(part) < 3)
+    result[near] = np.exp(-(part[near] ** 2))
+    return result
 
 
 def _tables(bone: LongBone, length: float) -> tuple[float, float, Array]:
@@ -125,21 +140,23 @@ def _tables(bone: LongBone, length: float) -> tuple[float, float, Array]:
     # The flares of a short bone are as steep as there is room.
     b, h = min(base, 0.20 * length), min(head, 0.17 * length)
     if bone.form == "metacarpal":
-        knots = [-3, 0, 0.6 * b, 2.0 * b, 0.53 * length]
+        knots = [-3, 0, 0.6 * b, 1.2 * b, 2.2 * b, 0.34 * length, 0.53 * length, 0.66 * length]
         knots += [length - m * h for m in (2.3, 1.35, 0.95, 0.5, 0.0, -0.5)]
-        profile = [base * m for m in (0.9, 0.97, 1.0)] + [shaft * 1.22, shaft, shaft * 1.16]
-        profile += [head * m for m in (1.0, 0.94, 0.78, 0.7, 0.6)]
+        profile = [base * m for m in (0.9, 0.97, 1.0)]
+        profile += [0.5 * base + 0.62 * shaft, shaft * 1.2, shaft * 1.05, shaft, shaft * 1.03, shaft * 1.16]
+        profile += [head * m for m in (1.02, 0.95, 0.78, 0.7, 0.6)]
     elif bone.form == "phalanx":
-        knots = [-3, 0, 0.45 * b, 1.5 * b, 0.55 * length]
+        knots = [-3, 0, 0.45 * b, 1.0 * b, 1.7 * b, 0.45 * length, 0.58 * length]
         knots += [length - m * h for m in (2.2, 1.0, 0.45, 0.0, -0.6)]
-        profile = [base * m for m in (0.93, 0.98, 1.0)] + [shaft * 1.3, shaft, shaft * 1.1]
-        profile += [head * m for m in (1.0, 0.93, 0.8, 0.7)]
+        profile = [base * m for m in (0.93, 0.99, 1.01)]
+        profile += [0.5 * base + 0.62 * shaft, shaft * 1.24, shaft * 1.04, shaft, shaft * 1.1]
+        profile += [head * m for m in (1.02, 0.94, 0.8, 0.7)]
     else:
         knots = [-3, 0, 0.4 * b, 1.5 * b, 0.58 * length, length - 1.2 * h, length, length + h]
-        profile = [base * 0.9, base * 0.98, base, shaft * 1.25, shaft * 0.95, head, head * 0.8, head * 0.6]
+        profile = [base * 0.9, base * 0.99, base, shaft * 1.25, shaft * 0.95, head * 1.04, head * 0.8, head * 0.6]
     count = 192
     along = np.linspace(-3.0, length + 3.0, count)
-    half = PchipInterpolator(knots, profile)(along)
+    half = np.convolve(np.pad(np.interp(along, knots, profile), 8, mode="edge"), _BELL, "same")[8:-8]
     middle = 0.54 if bone.form != "tip" else 0.6
     waist = np.exp(-(np.abs((along / length - middle) / 0.30) ** 3))
     strong = {"metacarpal": 0.36, "phalanx": 0.40, "tip": 0.34}[bone.form]
@@ -188,20 +205,19 @@ def add_short_bone(canvas: Canvas, bone: ShortBone) -> None:
         part = part * part * (3 - 2 * part)
         shell = bone.shell + _F(bone.shaft_shell - bone.shell) * part
         density = bone.density * (1 - _F(0.62) * part)
-    mineral = np.zeros(shape, _F)
-    outer_radius = 0.46 * bone.depth
-    solid_sum, marrow_sum = mineral, np.zeros(shape, _F)
-    for sign in (-0.5, 0.5):
+    radius = 0.46 * bone.depth
+    faces = [(1.0, 0.0)] if bone.tilt == (0.0, 0.0) else [(0.5, -0.5), (0.5, 0.5)]
+    cortex, marrow = np.zeros(shape, _F), np.zeros(shape, _F)
+    for share, sign in faces:
         distance = _depth_inside(bone.outline + sign * np.asarray(bone.tilt), corner, step, shape)
-        solid = _dome_of(distance, outer_radius) * _F(0.5 * bone.depth)
-        marrow = _dome_of(np.maximum(distance - shell, 0), outer_radius) * (_F(0.5 * bone.depth) - shell * _F(0.8))
-        solid_sum += solid - marrow
-        marrow_sum += marrow
+        within = _dome_of(np.maximum(distance - shell, 0), radius) * (_F(share * bone.depth) - shell * _F(1.6 * share))
+        cortex += _dome_of(distance, radius) * _F(share * bone.depth) - within
+        marrow += within
     c, s = _F(np.cos(bone.angle)), _F(np.sin(bone.angle))
     grain = canvas.grain(x * c + y * s + _F(bone.texture[0]), y * c - x * s + _F(bone.texture[1]))
-    mineral = solid_sum + marrow_sum * density * (1 + _F(_GRAIN) * grain)
+    mineral = cortex + marrow * density * (1 + _F(_GRAIN) * grain)
     if bone.plates:
-        mineral = _with_plates(mineral, bone.plates, corner, step, solid_sum + marrow_sum > 0.4)
+        mineral = _with_plates(mineral, bone.plates, corner, step, cortex + marrow > 0.4)
     _bite(mineral, x, y, bone.bites)
     if factor > 1:
         mineral = np.asarray(

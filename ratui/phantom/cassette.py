@@ -79,17 +79,11 @@ def add_seam(
     if rng.random() < 0.6:
         mask = np.asarray(cv2.blur(mask, (max(1, round(0.8 / mm)),) * 2), np.uint8)
     part = levels[b:f, a:e]
-    where = np.flatnonzero(mask < 255)
-    if not where.size:
-        return
     dark = 3600.0 + 400 * rng.random() if rng.random() < 0.12 else float(rng.uniform(0, 260))
-    flat = part.reshape(-1) if part.flags.c_contiguous else part.ravel()
-    alpha = mask.reshape(-1)[where].astype(_F) * _F(1 / 255)
-    grain: Array = rng.standard_normal(4096, dtype=_F)[where % 4093] * _F(rng.uniform(0, 9))
-    mixed = flat[where] * alpha + (_F(dark) + grain) * (1 - alpha)
-    flat[where] = np.clip(mixed, 0, _TOP).astype(np.uint16)
-    if not part.flags.c_contiguous:
-        levels[b:f, a:e] = flat.reshape(part.shape)
+    edge = np.nonzero((mask > 0) & (mask < 255))
+    alpha = mask[edge].astype(_F) * _F(1 / 255)
+    part[edge] = (part[edge] * alpha + _F(dark) * (1 - alpha)).astype(np.uint16)
+    np.copyto(part, np.uint16(dark), where=mask == 0)
 
 
 def _put(

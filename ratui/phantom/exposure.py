@@ -19,7 +19,8 @@ __all__ = ["TOP", "Look", "draw_look", "expose", "varied"]
 _F = np.float32
 TOP = 4095
 _SMALL = 8  # how much smaller the picture is in which slow things are worked out
-_STEPS = 8192
+_STEPS, _REACH = 8192, 1.6
+_BLOCK = 64  # rows
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def varied(look: Look, rng: np.random.Generator) -> Look:
 def expose(mineral: Array, soft: Array, mm: float, look: Look, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
     """Grey levels from 0 to `TOP`, bone bright, shape of `mineral`; `soft` is resized to it."""
     rows, columns = mineral.shape
-    flesh = cv2.resize(soft * _F(look.flesh), (columns, rows), interpolation=cv2.INTER_CUBIC)
+    flesh = cv2.resize(soft * _F(look.flesh), (columns, rows), interpolation=cv2.INTER_LINEAR)
     signal = np.asarray(cv2.scaleAdd(mineral, look.bone, flesh), _F)
     sigma = look.blur / mm
     if sigma > 0.25:
@@ -105,54 +106,68 @@ def expose(mineral: Array, soft: Array, mm: float, look: Look, rng: np.random.Ge
         if side > 1:
             smooth = cv2.blur(signal, (side, side))
             signal = np.asarray(cv2.addWeighted(signal, 1 + look.edge, smooth, -look.edge, 0.0))
-    slow = _slow(signal, mm, look)
-    signal += cv2.resize(slow, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    _add_noise(signal, look, rng)
-    return _develop(signal, look, 1.08 * float(np.percentile(signal[::16, ::16], 98.5)))
+    slow, bright = _slow(signal, mm, look)
+    haze = np.asarray(cv2.resize(slow, (columns, rows), interpolation=cv2.INTER_LINEAR))
+    grain = noise(look.noise_kind)
+    top, left, flip = int(rng.integers(0, 2048)), int(rng.integers(0, 2048)), bool(rng.random() < 0.5)
+    waves = _grid_lines(look, columns if look.lines[3] else rows)
+    table = _curve(look)
+    scale = _F((_STEPS - 1) / (_REACH * max(1.08 * bright, 200.0)))
+    levels = np.empty((rows, columns), np.uint16)
+    for first in range(0, rows, _BLOCK):  # in pieces that stay in the processor's cache
+        part = slice(first, min(first + _BLOCK, rows))
+        block = signal[part] + haze[part]
+        block += _noise_of(grain, block, look.grain, top + first, left, flip)
+        if waves is not None:
+            block += waves[None, :] if look.lines[3] else waves[part, None]
+        block *= scale
+        np.clip(block, 0, _STEPS - 1, out=block)
+        table.take(block.astype(np.uint16), out=levels[part])
+    return levels
 
 
-def _slow(signal: Array, mm: float, look: Look) -> Array:
-    """Scatter, the heel effect and what local contrast takes away: all smooth, worked out on a small picture."""
+def _slow(signal: Array, mm: float, look: Look) -> tuple[Array, float]:
+    """Scatter, the heel effect and what local contrast takes away, on a small picture; and a high level of the whole."""
     rows, columns = signal.shape
     shape = (max(2, rows // _SMALL), max(2, columns // _SMALL))
-    small = cv2.resize(signal, shape[::-1], interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(signal, shape[::-1], interpolation=cv2.INTER_AREA), _F)
     unit = mm * rows / shape[0]
-    haze = np.asarray(cv2.GaussianBlur(small, (0, 0), max(14.0 / unit, 0.5)), _F)
-    slow = haze * _F(look.scatter)
+    slow = np.asarray(cv2.GaussianBlur(small, (0, 0), max(14.0 / unit, 0.5)), _F) * _F(look.scatter)
     if look.local:
         slow -= np.asarray(cv2.GaussianBlur(small, (0, 0), max(look.wide / unit, 0.5)), _F) * _F(look.local)
     y = np.linspace(-1, 1, shape[0], dtype=_F)[:, None]
     x = np.linspace(-1, 1, shape[1], dtype=_F)[None, :]
     slow += _F(look.base) + _F(look.heel[0]) * y + _F(look.heel[1]) * x + _F(look.heel[2]) * x * y
-    return np.asarray(slow, _F)
+    return slow, float(np.percentile(small + slow, 98.5))
 
 
-def _add_noise(signal: Array, look: Look, rng: np.random.Generator) -> None:
-    """Quantum noise, more where less light comes through, and the faint lines of a grid."""
-    rows, columns = signal.shape
-    tile = noise(look.noise_kind)
-    repeats = (-(-rows // 2048) + 1, -(-columns // 2048) + 1)
-    top, left = (int(v) for v in rng.integers(0, 2048, 2))
-    if rng.random() < 0.5:
-        tile = tile[::-1]
-    for r in range(repeats[0]):
-        for c in range(repeats[1]):
-            y, x = r * 2048 - top, c * 2048 - left
-            a = signal[max(y, 0) : max(y + 2048, 0), max(x, 0) : max(x + 2048, 0)]
-            if a.size:
-                b = tile[max(-y, 0) :, max(-x, 0) :][: a.shape[0], : a.shape[1]]
-                a += b * (a * _F(look.grain[1]) + _F(look.grain[0]))
-    strength, period, phase, upright = look.lines
-    if strength:
-        count = columns if upright else rows
-        wave = _F(strength) * np.sin(np.arange(count, dtype=_F) * _F(6.2832 / period) + _F(phase))
-        signal += wave[None, :] if upright else wave[:, None]
+def _noise_of(tile: Array, block: Array, grain: tuple[float, float], top: int, left: int, flip: bool) -> Array:
+    """Quantum noise for `block`, more where less light comes through; `top` and `left` say where in the tile it lies."""
+    rows = np.arange(top, top + block.shape[0]) & 2047
+    piece = tile[::-1][rows] if flip else tile[rows]
+    width = block.shape[1]
+    amount = block * _F(grain[1])
+    amount += _F(grain[0])
+    done = 0
+    while done < width:
+        begin = (left + done) & 2047
+        count = min(2048 - begin, width - done)
+        amount[:, done : done + count] *= piece[:, begin : begin + count]
+        done += count
+    return amount
 
 
-def _develop(signal: Array, look: Look, bright: float) -> npt.NDArray[np.uint16]:
-    """`signal` through the film's curve, with `bright` (a high level of this film) near the top."""
-    reach = 1.6 * max(bright, 200.0)
-    t = np.linspace(0, 1.6, _STEPS)
+def _grid_lines(look: Look, count: int) -> Array | None:
+    """The faint lines of a scatter grid along one side of the film, or None."""
+    strength, period, phase, _ = look.lines
+    if not strength:
+        return None
+    return np.asarray(_F(strength) * np.sin(np.arange(count, dtype=_F) * _F(6.2832 / period) + _F(phase)), _F)
+
+
+def _curve(look: Look) -> npt.NDArray[np.uint16]:
+    """The film's answer to `_STEPS` even steps of signal; 1 / `_REACH` of them is a high level of the film itself."""
+    t = np.linspace(0, _REACH, _STEPS)
     if look.curve == "knee":
         answer = (1 - np.exp(-t / look.shape)) / (1 - np.exp(-1 / look.shape))
     elif look.curve == "sigmoid":
@@ -160,7 +175,4 @@ def _develop(signal: Array, look: Look, bright: float) -> npt.NDArray[np.uint16]
         answer = (1 / (1 + np.exp(-look.shape * (t - 0.5))) - edge) / (1 - 2 * edge)
     else:
         answer = t**look.shape
-    table = np.clip(answer * look.top * TOP, 0, TOP).astype(np.uint16)
-    scaled = signal * _F((_STEPS - 1) / reach)
-    np.clip(scaled, 0, _STEPS - 1, out=scaled)
-    return np.asarray(table[scaled.astype(np.uint16)])
+    return np.asarray(np.clip(answer * look.top * TOP, 0, TOP).astype(np.uint16))

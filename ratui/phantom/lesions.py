@@ -88,6 +88,8 @@ def parts_of(grade: int, caps: tuple[int, int]) -> tuple[int, int, int]:
 def lesions_of(patient: PhantomPatient, site: Site, time: int) -> list[Lesion]:
     """The erosions of `site` at `time`, by its grade of ERO."""
     grade = min(patient.grade(site, "ERO", time), 5)
+    if not grade:
+        return []
     draw = fixed(patient, site.key, "ERO")
     caps = (2, 2) if draw.random() < 0.45 else (3, 2)
     sizes = parts_of(grade, caps)

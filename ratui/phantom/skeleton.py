@@ -131,8 +131,10 @@ def _gap(hand: Hand, finger: int, bone: int) -> float:
     name = joint_name(finger, bone)
     kind = bone if finger > 1 else min(bone, 1)
     healthy = GAPS[kind] * hand.body.gap * hand.body.scale
-    state, draw = hand.finding(name), hand.fixed(name, "gap")
-    some = float(draw.random())
+    state = hand.finding(name)
+    if state is None:
+        return healthy * hand.space(name).left
+    some = float(hand.fixed(name, "gap").random())
     if state == "collapse":
         return -(0.9 + 1.6 * some) * hand.body.scale
     if state == "ankylosis":
@@ -141,23 +143,25 @@ def _gap(hand: Hand, finger: int, bone: int) -> float:
         return 0.3 * healthy - 1.4 * some * hand.body.scale
     if state == "luxation":
         return -(2.5 + 4.5 * some) * hand.body.scale
-    return healthy * hand.space(name).left
+    return healthy * hand.space(name).left  # a finding of another scheme, which this simulator can't draw
 
 
 def _aside(hand: Hand, finger: int, bone: int) -> float:
     """How far in mm the outer bone has slid sideways off the head of `bone`; towards the little finger it is negative."""
     name = joint_name(finger, bone)
-    state, draw = hand.finding(name), hand.fixed(name, "aside")
+    state = hand.finding(name)
+    # A reader may also score a joint that is a little out of place by JSN 3 alone.
+    little = state is None and bone == 0 and hand.grade(name, "JSN") == 3
+    if state not in ("luxation", "subluxation") and not little:
+        return 0.0
+    draw = hand.fixed(name, "aside")
     towards = -1.0 if draw.random() < (0.85 if bone == 0 else 0.5) else 1.0
     some, width = float(draw.random()), WIDTHS[finger][bone + 1][0] * hand.body.scale
     if state == "luxation":
         return towards * width * (0.95 + 0.5 * some)
     if state == "subluxation":
         return towards * width * (0.48 + 0.3 * some)
-    # A reader may also score a joint that is a little out of place by JSN 3 alone.
-    if state is None and bone == 0 and hand.grade(name, "JSN") == 3 and draw.random() < 0.2:
-        return towards * width * (0.15 + 0.15 * some)
-    return 0.0
+    return towards * width * (0.15 + 0.15 * some) if draw.random() < 0.2 else 0.0
 
 
 def _plate(hand: Hand, joint: str) -> float:

@@ -14,7 +14,7 @@ from ratui.phantom.texture import cloud
 __all__ = ["add_metal", "soft_tissue"]
 
 _F = np.float32
-_STEP = 0.75  # mm; flesh is smooth, so a coarse grid is enough and quick
+_STEP = 0.8  # mm; flesh is smooth, so a coarse grid is enough and quick
 _PALM, _ROUND = 24.0, 21.0  # how thick a palm is in mm, and how far from its edge it reaches that
 
 
@@ -31,7 +31,9 @@ def soft_tissue(layout: Layout, canvas: Canvas, flesh: float, rng: np.random.Gen
     assert layout.palm is not None
     palm = _palm(layout, canvas, step, shape, roots, flesh)
     # Where finger and palm run into each other the thicker counts; where two fingers cross both do.
-    both = np.sqrt(np.sqrt(palm**4 + fingers**4))
+    palm *= palm
+    fingers *= fingers
+    both = np.sqrt(np.sqrt(palm * palm + fingers * fingers))
     _add_folds(both, layout, canvas, step, rng)
     top, left = rng.integers(0, 512, 2)
     wavy = np.roll(cloud(), (int(top), int(left)), (0, 1))[: min(512, shape[0]), : min(512, shape[1])]
@@ -142,7 +144,7 @@ def add_metal(layout: Layout, canvas: Canvas, rng: np.random.Generator) -> None:
     """A ring now and then, more rarely a watch or a bracelet, as mineral on the canvas."""
     if rng.random() < 0.07:
         points, radii = layout.fingers[4 if rng.random() < 0.75 else 3]
-        _add_band(canvas, points[1], points[2], float(rng.uniform(0.25, 0.75)), float(radii[1]) * 0.86, rng)
+        _add_band(canvas, points[1], points[2], float(rng.uniform(0.45, 0.9)), float(radii[1]) * 0.86, rng)
     if rng.random() < 0.03 and layout.palm is not None:
         outer, inner = layout.palm[7], layout.palm[12]
         middle, half = (outer + inner) / 2, float(np.hypot(*(outer - inner))) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -36,20 +37,19 @@ _REACH = 2.2  # mm: nearer than this two bones face each other
 def add_wrist(layout: Layout, hand: Hand) -> None:
     """Adds the wrist and forearm of `hand` to `layout`, which holds the metacarpals already."""
     traced = _traced(hand)
-    outlines = {name: hand.place(outline) for name, outline in traced.items()}
+    outlines = {name: hand.place(outline) for name, outline in traced.items()}  # coarse yet: smoothed once more below
     scale = hand.body.scale
     bases = {f"mc{number}": _base_line(bone) for number, bone in enumerate(layout.metacarpals, start=1)}
     facing: dict[str, list[_Meeting]] = {}
     outlines = _meet(hand, outlines, bases, facing)
-    for name in list(outlines):
-        outlines[name] = _crushed(hand, name, outlines[name])
+    outlines = {name: smooth(_crushed(hand, name, outline), 1) for name, outline in outlines.items()}
     bites = _bites(hand, outlines)
     for name, outline in outlines.items():
         layout.shorts.append(_bone(hand, name, outline, facing.get(name, []), bites.get(name, [])))
     _add_hook(layout, hand, outlines["hamate"])
     _add_bridges(layout, hand, outlines, facing)
-    plain = {name: hand.place(smooth({**CARPALS, **FOREARM}[name])).mean(axis=0) for name in outlines}
-    moved = {name: outlines[name].mean(axis=0) - plain[name] for name in outlines}
+    plain = {**CARPALS, **FOREARM}
+    moved = {name: outline.mean(axis=0) - hand.place(plain[name].mean(axis=0)) for name, outline in outlines.items()}
     for joint, (centre, width, bones) in WRIST_SITES.items():
         site = hand.sites.get(joint)
         if site is not None:
@@ -77,7 +77,7 @@ def _traced(hand: Hand) -> dict[str, Array]:
             points = hand.forearm(points)
         elif name in _PROXIMAL:
             points = hand.forearm(points, 0.45)
-        bones[name] = smooth(points)
+        bones[name] = smooth(points, 1)
     return bones
 
 
@@ -98,71 +98,122 @@ def _meet(
     facing: dict[str, list[_Meeting]],
 ) -> dict[str, Array]:
     """The outlines with every space between two bones as wide as its grade says; `facing` gets which points meet what."""
+    spaces = [_space(hand, joint) for _, _, joint, _ in MEETINGS]
+    every = list(zip(MEETINGS, spaces, strict=True))
+    # What widens one space may narrow another: they settle in a few rounds, those that disease has closed in a few more.
+    outlines = _moved(hand, outlines, bases, every, None)
+    outlines = _moved(hand, outlines, bases, every, facing)
+    closed = [(meeting, space) for meeting, space in every if space.left < 0.8]
+    for _ in range(2 if closed else 0):
+        outlines = _moved(hand, outlines, bases, closed, None)
+    return outlines
+
+
+def _space(hand: Hand, joint: str | None) -> Space:
+    """What is left of the space of `joint`, or of one without a score; below 0 the bones run into each other."""
+    state = hand.finding(joint) if joint else None
+    if state is not None:
+        return Space(-0.15 if state == "ankylosis" else -0.35, 0.0, 0.0)
+    space = hand.space(joint) if joint else Space(1.0, 0.0, 0.0)
+    if hand.body.maturity < 1 and space.left > 0.9:  # cartilage that isn't bone yet
+        return Space(space.left + 1.6 * (1 - hand.body.maturity), 0.0, 0.0)
+    return space
+
+
+def _moved(
+    hand: Hand,
+    outlines: dict[str, Array],
+    bases: dict[str, Array],
+    meetings: Sequence[tuple[tuple[str, str, str | None, float], Space]],
+    facing: dict[str, list[_Meeting]] | None,
+) -> dict[str, Array]:
+    """The outlines with the points that face another bone moved to the width of that space, half by each bone."""
+    scale = hand.body.scale
+    outwards = {name: _outwards(outline) for name, outline in (*outlines.items(), *bases.items())}
     moves = {name: np.zeros_like(outline) for name, outline in outlines.items()}
     weights = {name: np.full(len(outline), 1e-9) for name, outline in outlines.items()}
-    for first, second, joint, share in MEETINGS:
-        healthy = WRIST_GAP * share * hand.body.gap * hand.body.scale
-        state = hand.finding(joint) if joint else None
-        space = hand.space(joint) if joint else Space(1.0, 0.0, 0.0)
-        if state is not None:
-            space = Space(-0.15 if state == "ankylosis" else -0.35, 0.0, 0.0)
-        if hand.body.maturity < 1 and space.left > 0.9:
-            space = Space(space.left + 1.6 * (1 - hand.body.maturity), 0.0, 0.0)
-        fixed_side = second not in outlines
+    for (first, second, joint, share), space in meetings:
+        healthy = WRIST_GAP * share * hand.body.gap * scale
+        fixed_side = second not in outlines  # a metacarpal's base, which stays where it is
+        reach = _REACH * scale + healthy
         other = bases[second] if fixed_side else outlines[second]
-        for name, against in ((first, other), *(() if fixed_side else ((second, outlines[first]),))):
-            towards, distance, faces = _nearest(outlines[name], against)
-            fade = np.clip((_REACH * hand.body.scale + healthy - distance) / (1.6 * hand.body.scale), 0, 1)
-            fade = fade * np.clip((faces - 0.25) / 0.35, 0, 1)
+        ways = _ways(outlines[first], outwards[first], other, outwards[second], reach)
+        for name, whom, way in ((first, second, ways[0]), (second, first, ways[1]))[: 1 if fixed_side else 2]:
+            towards, distance, faces = way
+            fade = np.clip((reach - distance) / (1.6 * scale), 0, 1) * np.clip((faces + 0.05) / 0.4, 0, 1)
             if fade.max() <= 0:
                 continue
-            target = healthy * space.left * np.ones(len(distance))
-            if space.focal:
-                spots = np.flatnonzero(fade > 0.5)
-                if spots.size:
-                    spot = outlines[name][spots[int((space.where / 1.5 + 0.5) * (spots.size - 1))]]
-                    away = np.hypot(*(outlines[name] - spot).T) / (2.2 * hand.body.scale)
-                    target -= healthy * space.focal * np.exp(-(away**2))
-            step = (distance - target) * fade * (1.0 if fixed_side else 0.5)
-            moves[name] += towards * (step * fade)[:, None]
+            target = np.full(len(distance), healthy * space.left)
+            spots = np.flatnonzero(fade > 0.5) if space.focal else ()
+            if len(spots):
+                spot = outlines[name][spots[int((space.where / 1.5 + 0.5) * (len(spots) - 1))]]
+                away = np.hypot(*(outlines[name] - spot).T) / (2.2 * scale)
+                target -= healthy * space.focal * np.exp(-(away**2))
+            step = (distance - target) * (1.0 if fixed_side else 0.5)
+            moves[name] += towards * (step * fade * fade)[:, None]
             weights[name] += fade
-            facing.setdefault(name, []).append((second if name == first else first, joint, fade > 0.45))
+            if facing is not None:
+                facing.setdefault(name, []).append((whom, joint, np.repeat(fade > 0.45, 2)))
     result = {}
     for name, outline in outlines.items():
         move = moves[name] / np.maximum(weights[name], 1.0)[:, None]
-        for _ in range(2):
-            move = 0.5 * move + 0.25 * (np.roll(move, 1, axis=0) + np.roll(move, -1, axis=0))
+        move = 0.5 * move + 0.25 * (np.roll(move, 1, axis=0) + np.roll(move, -1, axis=0))
         result[name] = outline + move
     return result
 
 
-def _nearest(points: Array, against: Array) -> tuple[Array, Array, Array]:
-    """For each of `points` on a closed outline the way to the nearest of `against`, the distance, and how it faces that.
+def _outwards(outline: Array) -> Array:
+    """At each point of a closed outline the unit vector that points out of it."""
+    along = np.concatenate([outline[1:], outline[:1]]) - np.concatenate([outline[-1:], outline[:-1]])
+    out = np.stack([along[:, 1], -along[:, 0]], axis=1) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
+    return np.asarray(out if ((outline - outline.mean(axis=0)) * out).sum() > 0 else -out)
 
-    The way is a unit vector; where the point lies inside `against` it points out of it and the distance is below 0.
+
+_Way: TypeAlias = tuple[Array, Array, Array]
+
+
+def _ways(one: Array, its_out: Array, other: Array, others_out: Array, reach: float) -> tuple[_Way, _Way]:
+    """For each point of `one` the way to the nearest of `other`, the distance, and how it faces that; and the reverse.
+
+    The outlines are closed, what is `out` points out of them. A way is a unit vector; where a point lies inside the other
+    outline it points out of it and the distance is below 0. Points farther than `reach` (mm) have that distance and face
+    nothing.
     """
-    apart = against[None] - points[:, None]
-    square = np.einsum("ijk,ijk->ij", apart, apart)
-    index = square.argmin(axis=1)
-    distance = np.sqrt(square[np.arange(len(points)), index])
-    way = (against[index] - points) / np.maximum(distance, 1e-6)[:, None]
-    inside = _inside(points, against)
-    sign = np.where(inside, -1.0, 1.0)
-    along = np.roll(points, -1, axis=0) - np.roll(points, 1, axis=0)
-    out = np.column_stack([along[:, 1], -along[:, 0]]) / np.maximum(np.hypot(*along.T), 1e-9)[:, None]
-    middle = points.mean(axis=0)
-    out *= np.sign(((points - middle) * out).sum()) or 1.0
-    return way * sign[:, None], distance * sign, (way * sign[:, None] * out).sum(axis=1)
+    near_one, near_other = _within(one, other, reach), _within(other, one, reach)
+    if not (near_one.size and near_other.size):
+        return _way(one, its_out, near_one[:0]), _way(other, others_out, near_other[:0])
+    apart = other[near_other][None] - one[near_one][:, None]
+    square = apart[..., 0] ** 2 + apart[..., 1] ** 2
+    there, back = square.argmin(axis=1), square.argmin(axis=0)
+    first = _way(one, its_out, near_one, apart[np.arange(near_one.size), there], others_out[near_other[there]], reach)
+    return first, _way(
+        other, others_out, near_other, -apart[back, np.arange(near_other.size)], its_out[near_one[back]], reach
+    )
 
 
-def _inside(points: Array, outline: Array) -> Flags:
-    """Which of `points` lie inside the closed `outline`, by counting crossings."""
-    x, y = points[:, :1], points[:, 1:]
-    x0, y0 = outline[:, 0], outline[:, 1]
-    x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
-    crosses = (y0 > y) != (y1 > y)
-    at = x0 + (y - y0) * (x1 - x0) / np.where(y1 == y0, 1e-9, y1 - y0)
-    return np.asarray((crosses & (x < at)).sum(axis=1) % 2 == 1)
+def _within(points: Array, of: Array, reach: float) -> Indices:
+    """Which of `points` lie within `reach` of the box around `of`."""
+    low, high = of.min(axis=0) - reach, of.max(axis=0) + reach
+    return np.asarray(((points > low) & (points < high)).all(axis=1).nonzero()[0], np.intp)
+
+
+def _way(
+    points: Array,
+    out: Array,
+    close: Indices,
+    there: Array | None = None,
+    beyond: Array | None = None,
+    reach: float = 1e3,
+) -> _Way:
+    """The way of those points that are `close`, `there` to the nearest point, at which `beyond` points out."""
+    way, distance, faces = np.zeros_like(points), np.full(len(points), reach), np.full(len(points), -1.0)
+    if there is not None and beyond is not None:
+        far = np.hypot(there[:, 0], there[:, 1])
+        sign = np.where((there * beyond).sum(axis=1) > 0, -1.0, 1.0)
+        way[close] = there * (sign / np.maximum(far, 1e-6))[:, None]
+        distance[close] = np.minimum(far, reach) * sign
+        faces[close] = (way[close] * out[close]).sum(axis=1)
+    return way, distance, faces
 
 
 def _crushed(hand: Hand, name: str, outline: Array) -> Array:
@@ -229,7 +280,7 @@ def _bone(
         outline, DEPTHS[name] * scale * float(own.normal(1.0, 0.06)),
         shell=(0.16 if fused else 0.27) * scale * (0.6 + 0.4 * body.cortex),
         density=body.density * float(own.normal(1.0, 0.07)) * (1.45 if name not in FOREARM else 1.1),
-        tilt=(0.4 * tilt[0], 0.4 * tilt[1]) if name in FOREARM else tilt,
+        tilt=(0.0, 0.0) if name in FOREARM else tilt,
         angle=angle,
         texture=(body.texture[0] + float(own.uniform(0, 90)), body.texture[1]),
         plates=tuple(plates), bites=tuple(bites), shaft=shaft, shaft_shell=shell_there,
@@ -238,13 +289,20 @@ def _bone(
 
 def _runs(flags: Flags) -> list[Indices]:
     """The runs of neighbours that are true on a closed line, as arrays of indices of two points or more."""
-    count = len(flags)
-    if flags.all() or not flags.any():
-        return [np.arange(count)] if flags.all() else []
-    begin = int(np.flatnonzero(~flags)[0])
-    order = (np.arange(count) + begin) % count
-    pieces = np.split(order, np.flatnonzero(np.diff(flags[order].astype(int))) + 1)
-    return [piece for piece in pieces if flags[piece[0]] and len(piece) > 1]
+    marks, count = flags.tolist(), len(flags)
+    if all(marks):
+        return [np.arange(count)]
+    runs: list[list[int]] = []
+    begin = marks.index(False)
+    before = False
+    for index in (*range(begin, count), *range(begin)):
+        if marks[index]:
+            if before:
+                runs[-1].append(index)
+            else:
+                runs.append([index])
+        before = marks[index]
+    return [np.asarray(run, np.intp) for run in runs if len(run) > 1]
 
 
 def _add_hook(layout: Layout, hand: Hand, hamate: Array) -> None:
@@ -252,7 +310,7 @@ def _add_hook(layout: Layout, hand: Hand, hamate: Array) -> None:
     if hand.body.maturity < 0.8:
         return
     (x, y), wide, high = HOOK
-    shift = hamate.mean(axis=0) - hand.place(smooth(CARPALS["hamate"])).mean(axis=0)
+    shift = hamate.mean(axis=0) - hand.place(CARPALS["hamate"].mean(axis=0))
     tilt = np.asarray(hand.pose.tilt) * 2.0
     turn = np.linspace(0, 2 * np.pi, 13)[:-1]
     ring = np.array([x, y]) + np.column_stack([np.cos(turn) * wide, np.sin(turn) * high])
