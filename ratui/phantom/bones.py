@@ -1,177 +1,301 @@
-"""Bones as thickness on a canvas: long bones by their profile, carpals by their outline, with what disease takes away.
+"""Bones as mineral on a canvas: cortex, trabeculae, joint surfaces and what disease has taken.
 
-Each bone adds millimetres of mineral to the canvas, so overlaps add up as they do for X-rays.
+Each bone adds millimetres of cortical bone to the canvas, so overlaps add up as they do for X-rays. It draws on its own
+window of the canvas, never on the whole.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+import cv2
 import numpy as np
-from PIL import Image, ImageDraw
-from scipy.interpolate import PchipInterpolator
-from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from ratui.phantom.anatomy import Array, Point
+from ratui.phantom.anatomy import Array, Flags
+from ratui.phantom.lesions import Bite
+from ratui.phantom.parts import Bridge, LongBone, Plate, ShortBone
+from ratui.phantom.texture import TILE_MM, trabeculae
 
-__all__ = ["Bite", "Canvas", "Ends", "add_bridge", "add_long_bone", "add_outline_bone"]
+__all__ = ["Canvas", "add_bridge", "add_long_bone", "add_short_bone"]
 
-
-@dataclass(frozen=True)
-class Bite:
-    """An erosion: a hole of `radius` mm at `at` (mm) that takes `depth` of the mineral; `rim` thickens its edge."""
-
-    at: Point
-    radius: float
-    depth: float
-    rim: float
-    phase: float
-
-
-@dataclass(frozen=True)
-class Ends:
-    """How a long bone ends, in mm: `hollow` of its base, `dome` and `notch` of its head; and its joint surfaces."""
-
-    hollow: float = 0.9
-    dome: float = 1.6
-    notch: float = 0.0
-    base_plate: float = 1.0
-    head_plate: float = 1.0
-    tuft: bool = False
+_GRAIN = 0.18  # how much of trabecular bone is struts rather than the marrow between
+_F = np.float32
+_BELL = np.hanning(17) / np.hanning(17).sum()  # rounds the corners of a bone's profile
+_FINEST = 0.45  # mm; outlines on coarser canvases are drawn at this and reduced
 
 
 class Canvas:
-    """Mineral in mm per pixel, shape (rows, columns); `mm` is the size of a pixel, `texture` a tile of trabeculae."""
+    """Mineral in mm per pixel, shape (rows, columns); `mm` is the size of a pixel, `origin` (mm) where its corner lies."""
 
-    def __init__(self, rows: int, columns: int, mm: float, rng: np.random.Generator, density: float) -> None:
+    def __init__(self, rows: int, columns: int, mm: float, origin: Array) -> None:
         self.mm = mm
-        self.mineral = np.zeros((rows, columns), np.float32)
-        self.density = density  # of trabecular bone; low in osteopenia
-        grain = rng.standard_normal((512, 512)).astype(np.float32)
-        fine = gaussian_filter(grain, (0.42 / mm, 0.20 / mm), mode="wrap")
-        coarse = gaussian_filter(rng.standard_normal((512, 512)).astype(np.float32), 1.1 / mm, mode="wrap")
-        tile = fine / max(float(fine.std()), 1e-9) * 0.75 + coarse / max(float(coarse.std()), 1e-9) * 0.45
-        self.texture = (tile * np.float32(rng.uniform(0.14, 0.26))).astype(np.float32)
-        self.rng = rng
+        self.origin = origin
+        self.mineral = np.zeros((rows, columns), _F)
+        self.level = int(np.clip(round(mm / TILE_MM) - 1, 0, 8))
 
     def window(self, points: Array, margin: float) -> tuple[slice, slice, Array, Array] | None:
         """The part of the canvas around `points` (mm) as slices, with the mm coordinates x and y of its pixels."""
         rows, columns = self.mineral.shape
-        low = np.floor((points.min(axis=0) - margin) / self.mm).astype(int)
-        high = np.ceil((points.max(axis=0) + margin) / self.mm).astype(int)
+        low = np.floor((points.min(axis=0) - margin - self.origin) / self.mm).astype(int)
+        high = np.ceil((points.max(axis=0) + margin - self.origin) / self.mm).astype(int)
         x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
         x1, y1 = min(int(high[0]), columns), min(int(high[1]), rows)
         if x1 - x0 < 2 or y1 - y0 < 2:
             return None
-        x = (np.arange(x0, x1, dtype=np.float32) + 0.5) * np.float32(self.mm)
-        y = (np.arange(y0, y1, dtype=np.float32) + 0.5) * np.float32(self.mm)
+        x = (np.arange(x0, x1, dtype=_F) + _F(0.5)) * _F(self.mm) + _F(self.origin[0])
+        y = (np.arange(y0, y1, dtype=_F) + _F(0.5)) * _F(self.mm) + _F(self.origin[1])
         return slice(y0, y1), slice(x0, x1), x[None, :], y[:, None]
 
-    def trabeculae(self, shape: tuple[int, ...]) -> Array:
-        """A piece of texture of `shape`, around 0."""
-        top, left = self.rng.integers(0, 512, 2)
-        rows = np.take(self.texture, np.arange(top, top + shape[0]), axis=0, mode="wrap")
-        return np.asarray(np.take(rows, np.arange(left, left + shape[1]), axis=1, mode="wrap"))
+    def grain(self, along: Array, across: Array) -> Array:
+        """Trabeculae at those places (mm) of a bone, around 0."""
+        tile = trabeculae(self.level)
+        last = tile.shape[0] - 1  # a power of two less one: the tile wraps around
+        row = (along * _F(1 / TILE_MM)).astype(np.int32) & last
+        column = (across * _F(1 / TILE_MM)).astype(np.int32) & last
+        return np.asarray(tile.ravel().take(row * (last + 1) + column), _F)
 
 
-def add_long_bone(
-    canvas: Canvas, start: Array, end: Array, widths: tuple[float, float, float], ends: Ends, bites: list[Bite]
-) -> None:
-    """Adds a bone from `start` to `end` (mm), the middles of its two joint surfaces; `widths` are half widths in mm."""
-    view = canvas.window(np.stack([start, end]), max(widths) + 4)
-    length = float(np.hypot(*(end - start)))
-    if view is None or length < 4:
+def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
+    """Adds `bone` to the canvas."""
+    base, shaft, head = bone.widths
+    view = canvas.window(np.stack([bone.start, bone.end]), max(base, head) + 2.5 * bone.scale)
+    length = float(np.hypot(*(bone.end - bone.start)))
+    if view is None or length < 3:
         return
     rows, columns, x, y = view
-    axis = ((end - start) / length).astype(np.float32)
-    u = (x - start[0]) * axis[0] + (y - start[1]) * axis[1]
-    v = (y - start[1]) * axis[0] - (x - start[0]) * axis[1]
-    base, shaft, head = widths
-    knots = np.array([-0.1, 0.0, 0.06, 0.24, 0.5, 0.76, 0.92, 1.0, 1.1]) * length
-    middle = 1.25 if not ends.tuft else 1.0
-    profile = [base * 0.9, base, base * 0.97, shaft * middle, shaft, shaft * (1.12 if not ends.tuft else 0.95)]
-    profile += [head * 0.98, head * 0.92, head * 0.8] if not ends.tuft else [head, head * 0.9, head * 0.5]
-    table = np.linspace(-0.1 * length, 1.1 * length, 96)
-    half = np.interp(u, table, PchipInterpolator(knots, profile)(table)).astype(np.float32)
-    across = np.clip(np.abs(v) / half, 0.0, 1.0)
-    at_base = u + ends.hollow * across**2 - ends.hollow * 0.35
-    groove = ends.notch * np.exp(-((v / (0.3 * head)) ** 2))
-    at_head = length - u - ends.dome * across**2.4 - groove
+    axis = ((bone.end - bone.start) / length).astype(_F)
+    dx, dy = x - _F(bone.start[0]), y - _F(bone.start[1])
+    whole_u, whole_v = dx * axis[0] + dy * axis[1], dy * axis[0] - dx * axis[1]
+    # A window around a bone that lies askew is mostly empty: only the pixels along the bone are worked on.
+    room = 1.15 * max(base, shaft, head) + abs(bone.bow) + canvas.mm
+    reach = bone.lip + abs(bone.hollow) + abs(bone.slant) * base + bone.bulge[0] + 1.0
+    picked = np.flatnonzero((np.abs(whole_v) < room) & (whole_u > -reach) & (whole_u < length + 1.0))
+    u, v = whole_u.ravel()[picked], whole_v.ravel()[picked]
+    mineral = np.zeros(whole_u.shape, _F)
+    mineral.ravel()[picked] = _mineral_along(canvas, bone, length, u, v)
+    _bite(mineral, x, y, bone.bites)
+    canvas.mineral[rows, columns] += mineral
+
+
+def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: Array) -> Array:
+    """The mineral of `bone` at places `u` mm along it from its base and `v` mm aside, before anything was bitten off."""
+    base, shaft, head = bone.widths
+    if bone.bow:
+        place = np.clip(u / _F(length), 0, 1)
+        v = v - _F(bone.bow) * 4 * place * (1 - place)
+    low, step, tables = _tables(bone, length)
+    index = np.clip((u - _F(low)) * _F(1 / step), 0, tables.shape[1] - 1).astype(np.intp)
+    half = tables[0][index]
+    wider = 1 + _F(bone.lean) * np.clip(v / half, -1, 1)
+    half *= wider
+    inner = tables[1][index] * wider
+    across = np.minimum(np.abs(v) / half, 1.4)
+    square = across * across
+    corner = np.maximum(across - _F(0.55 if bone.form == "metacarpal" else 0.72), 0)
+    at_plate = u + _F(bone.hollow) * square + _F(bone.slant) * v
+    if bone.bulge[0]:
+        at_plate += _F(bone.bulge[0]) * np.exp(-(((v - _F(bone.bulge[1] * base)) / _F(0.45 * base)) ** 2))
+    rounding = _F((8.0 if bone.form == "metacarpal" else 14.0) * bone.scale)
+    at_base = at_plate + _F(bone.lip) - rounding * corner * corner
+    at_head = _F(length) - u - _dome(bone, v, square, head)
     inside = np.minimum(at_base, at_head)
-    round_off = 1.3 if not ends.tuft else 1.6
-    taper = np.sqrt(np.clip(1 - (1 - np.clip(inside / round_off, 0, 1)) ** 2, 0, 1))
-    chord = np.sqrt(np.clip(1 - across**2, 0, None))
-    place = np.clip(u / length, 0, 1)
-    cortex = half * (0.10 + 0.30 * np.exp(-(((place - 0.52) / 0.24) ** 2)))
-    inner = np.maximum(half - cortex, 0.1)
-    hollow = inner * np.sqrt(np.clip(1 - (v / inner) ** 2, 0, None))
-    solid = half * chord - hollow
-    spongy = canvas.density * (0.62 + 0.75 * np.exp(-((np.minimum(at_base, at_head) / (0.16 * length)) ** 2)))
-    mineral = 1.6 * (solid + hollow * spongy * (1 + canvas.trabeculae(u.shape)))
-    plate_base = ends.base_plate * np.exp(-(((at_base - 0.35) / 0.42) ** 2))
-    plate_head = ends.head_plate * np.exp(-(((at_head - 0.35) / 0.42) ** 2))
-    mineral = (mineral + 1.5 * (plate_base + plate_head) * chord) * taper
-    canvas.mineral[rows, columns] += _bitten(np.where(inside > 0, mineral, 0.0), x, y, bites)
+    round_off = _F((1.0 if bone.form != "tip" else 1.5) * bone.scale)
+    taper = _root(1 - (1 - np.clip(inside / round_off, 0, 1)) ** 2)
+    # Between the rims of the cup there is only what stands in front of it and behind it.
+    taper *= np.clip(_F(0.4) + at_plate / _F(0.45), 0.4, 1)
+    taper *= np.clip((1 - across) * half * _F(1 / canvas.mm) + _F(0.5), 0, 1)
+    chord = _root(1 - square)
+    marrow = inner * _root(1 - (v / inner) ** 2)
+    cortex = half * chord - marrow
+    spongy = tables[2][index] * (1 + _F(_GRAIN) * canvas.grain(u + _F(bone.texture[0]), v + _F(bone.texture[1])))
+    mineral = _F(1.7 * (4.3 * bone.scale / shaft) ** 0.5) * (cortex + marrow * spongy)
+    if bone.plates[0] > 0:
+        mineral += _F(2.7 * bone.plates[0]) * chord * _line(at_plate - _F(0.45), 0.42)
+    if bone.plates[1] > 0 and bone.form != "tip":
+        mineral += _F(1.0 * bone.plates[1]) * chord * _line(at_head - _F(0.35), 0.42)
+    if bone.form == "metacarpal":  # the hollows at the sides of the head are edged by a line
+        ring = _line(np.abs(v) - _F(0.70 * head), 0.42 * bone.scale) * _line(at_head - _F(1.25 * head), 0.6 * head)
+        mineral += _F(0.9) * ring
+    if bone.growth > 0:
+        where = length - 6.5 * bone.scale if bone.growth_at_head else 5.0 * bone.scale
+        wavy = u - _F(where) - _F(0.5) * np.sin(v * _F(0.9))
+        gap = 0.35 + 0.55 * bone.growth
+        mineral *= 1 - _F(min(0.9, 0.35 + bone.growth)) * _line(wavy, gap)
+        mineral += _F(0.8) * chord * _line(np.abs(wavy) - _F(2 * gap), 0.45)
+    return np.asarray(mineral * taper)
 
 
-def add_outline_bone(canvas: Canvas, outline: Array, depth: float, grow: float, bites: list[Bite]) -> None:
-    """Adds a short bone with that `outline` (mm) and `depth` mm thick, its outline moved outwards by `grow` mm."""
-    view = canvas.window(outline, 3.0)
+def _line(distance: Array, width: float) -> Array:
+    """1 on a line and less beside it, by `distance` (mm); nothing beyond three widths."""
+    part = distance * _F(1 / width)
+    result = np.zeros_like(part)
+    near = np.flatnonzero(np.abs(part) < 3)
+    result[near] = np.exp(-(part[near] ** 2))
+    return result
+
+
+def _tables(bone: LongBone, length: float) -> tuple[float, float, Array]:
+    """Along a bone from `low` mm by `step` mm: its half width, the half width of its marrow, how dense its marrow is."""
+    base, shaft, head = bone.widths
+    # The flares of a short bone are as steep as there is room.
+    b, h = min(base, 0.20 * length), min(head, 0.17 * length)
+    if bone.form == "metacarpal":
+        knots = [-3, 0, 0.6 * b, 1.2 * b, 2.2 * b, 0.34 * length, 0.53 * length, 0.66 * length]
+        knots += [length - m * h for m in (2.3, 1.35, 0.95, 0.5, 0.0, -0.5)]
+        profile = [base * m for m in (0.9, 0.97, 1.0)]
+        profile += [0.5 * base + 0.62 * shaft, shaft * 1.2, shaft * 1.05, shaft, shaft * 1.03, shaft * 1.16]
+        profile += [head * m for m in (1.02, 0.95, 0.78, 0.7, 0.6)]
+    elif bone.form == "phalanx":
+        knots = [-3, 0, 0.45 * b, 1.0 * b, 1.7 * b, 0.45 * length, 0.58 * length]
+        knots += [length - m * h for m in (2.2, 1.0, 0.45, 0.0, -0.6)]
+        profile = [base * m for m in (0.93, 0.99, 1.01)]
+        profile += [0.5 * base + 0.62 * shaft, shaft * 1.24, shaft * 1.04, shaft, shaft * 1.1]
+        profile += [head * m for m in (1.02, 0.94, 0.8, 0.7)]
+    else:
+        knots = [-3, 0, 0.4 * b, 1.5 * b, 0.58 * length, length - 1.2 * h, length, length + h]
+        profile = [base * 0.9, base * 0.99, base, shaft * 1.25, shaft * 0.95, head * 1.04, head * 0.8, head * 0.6]
+    count = 192
+    along = np.linspace(-3.0, length + 3.0, count)
+    half = np.convolve(np.pad(np.interp(along, knots, profile), 8, mode="edge"), _BELL, "same")[8:-8]
+    middle = 0.54 if bone.form != "tip" else 0.6
+    waist = np.exp(-(np.abs((along / length - middle) / 0.30) ** 3))
+    strong = {"metacarpal": 0.36, "phalanx": 0.40, "tip": 0.34}[bone.form]
+    wall = 0.34 * bone.scale + (strong * shaft * bone.cortex - 0.34 * bone.scale) * waist
+    inner = np.maximum(half - np.maximum(wall, 0.12), 0.15)
+    ends = np.minimum(np.clip(along, 0, None), np.clip(length - along, 0, None)) / max(base, head)
+    spongy = bone.density * (0.42 + 0.62 * np.exp(-((ends / 1.5) ** 2)))
+    return -3.0, float(along[1] - along[0]), np.stack([half, inner, spongy]).astype(_F)
+
+
+def _dome(bone: LongBone, v: Array, square: Array, head: float) -> Array:
+    """How far the surface of the head lies back, in mm."""
+    if bone.form == "phalanx":
+        groove = _F(0.55 * bone.scale) * np.exp(-((v / _F(0.34 * head)) ** 2))
+        return np.asarray(_F(0.75 * bone.scale) * square * square + groove)
+    radius = _F(head * (0.82 if bone.form == "metacarpal" else 1.05))
+    part = np.abs(v) / radius
+    near = np.minimum(part, _F(0.9))
+    # A circle that runs out into a straight slope, so that the head's sides meet it without a step.
+    return np.asarray(radius * (1 - np.sqrt(1 - near * near) + _F(2.06) * (part - near)))
+
+
+def add_short_bone(canvas: Canvas, bone: ShortBone) -> None:
+    """Adds `bone` to the canvas: both faces by their outlines, the cortex between."""
+    view = canvas.window(bone.outline, 2.5)
     if view is None:
         return
     rows, columns, x, y = view
-    step = max(0.22, canvas.mm)  # the outline is smooth: a coarse mask is enough and quick
-    origin = np.array([x[0, 0], y[0, 0]]) - canvas.mm / 2
-    size = (int(np.ceil(x.shape[1] * canvas.mm / step)) + 2, int(np.ceil(y.shape[0] * canvas.mm / step)) + 2)
-    mask = Image.new("L", size)
-    ImageDraw.Draw(mask).polygon([tuple(p) for p in (_rounded(outline) - origin) / step], fill=255)
-    filled = np.asarray(mask) > 127
-    distance = (distance_transform_edt(filled) - distance_transform_edt(~filled)) * step
-    distance = gaussian_filter(distance.astype(np.float32), 1.0)
-    field = Image.fromarray(distance).resize(
-        (x.shape[1], y.shape[0]), Image.Resampling.BILINEAR,
-        box=(0, 0, x.shape[1] * canvas.mm / step, y.shape[0] * canvas.mm / step),
-    )  # fmt: skip
-    inside = np.asarray(field) + grow
-    dome = np.sqrt(np.clip(1 - (1 - np.clip(inside / (0.5 * depth), 0, 1)) ** 2, 0, 1))
-    rim = np.exp(-(((inside - 0.5) / 0.5) ** 2))
-    mineral = depth * dome * canvas.density * 0.78 * (1 + canvas.trabeculae(inside.shape)) + 1.9 * rim * (inside > 0)
-    canvas.mineral[rows, columns] += _bitten(np.where(inside > 0, mineral, 0.0), x, y, bites)
+    factor = max(1, int(np.ceil(canvas.mm / _FINEST)))
+    step = canvas.mm / factor
+    shape = (y.shape[0] * factor, x.shape[1] * factor)
+    corner = np.array([x[0, 0], y[0, 0]]) - canvas.mm / 2
+    shell: Array | float = bone.shell
+    density: Array | float = bone.density
+    if factor > 1:
+        x = np.asarray(np.linspace(corner[0] + step / 2, x[0, -1] + (canvas.mm - step) / 2, shape[1], dtype=_F))[
+            None, :
+        ]
+        y = np.asarray(np.linspace(corner[1] + step / 2, y[-1, 0] + (canvas.mm - step) / 2, shape[0], dtype=_F))[
+            :, None
+        ]
+    if bone.shaft is not None:
+        point, axis, length = bone.shaft
+        along = (x - _F(point[0])) * _F(axis[0]) + (y - _F(point[1])) * _F(axis[1])
+        part = np.clip(along / _F(length), 0, 1)
+        part = part * part * (3 - 2 * part)
+        shell = bone.shell + _F(bone.shaft_shell - bone.shell) * part
+        density = bone.density * (1 - _F(0.62) * part)
+    radius = 0.46 * bone.depth
+    faces = [(1.0, 0.0)] if bone.tilt == (0.0, 0.0) else [(0.5, -0.5), (0.5, 0.5)]
+    cortex, marrow = np.zeros(shape, _F), np.zeros(shape, _F)
+    for share, sign in faces:
+        distance = _depth_inside(bone.outline + sign * np.asarray(bone.tilt), corner, step, shape)
+        within = _dome_of(np.maximum(distance - shell, 0), radius) * (_F(share * bone.depth) - shell * _F(1.6 * share))
+        cortex += _dome_of(distance, radius) * _F(share * bone.depth) - within
+        marrow += within
+    c, s = _F(np.cos(bone.angle)), _F(np.sin(bone.angle))
+    grain = canvas.grain(x * c + y * s + _F(bone.texture[0]), y * c - x * s + _F(bone.texture[1]))
+    mineral = cortex + marrow * density * (1 + _F(_GRAIN) * grain)
+    if bone.plates:
+        mineral = _with_plates(mineral, bone.plates, corner, step, cortex + marrow > 0.4)
+    _bite(mineral, x, y, bone.bites)
+    if factor > 1:
+        mineral = np.asarray(
+            cv2.resize(mineral, (shape[1] // factor, shape[0] // factor), interpolation=cv2.INTER_AREA)
+        )
+    canvas.mineral[rows, columns] += mineral
 
 
-def add_bridge(canvas: Canvas, start: Array, end: Array, half_width: float) -> None:
-    """Adds the trabecular bone that bridges a fused joint between two bone ends (mm)."""
-    view = canvas.window(np.stack([start, end]), half_width + 3)
+def add_bridge(canvas: Canvas, bridge: Bridge) -> None:
+    """Adds the trabecular bone of a fused joint."""
+    view = canvas.window(np.stack([bridge.start, bridge.end]), bridge.half_width + 3)
     if view is None:
         return
     rows, columns, x, y = view
-    length = float(np.hypot(*(end - start))) + 1e-6
-    axis = (end - start) / length
-    u = (x - start[0]) * axis[0] + (y - start[1]) * axis[1]
-    v = (y - start[1]) * axis[0] - (x - start[0]) * axis[1]
-    chord = np.sqrt(np.clip(1 - (v / half_width) ** 2, 0, None))
-    # The two ends round off over a millimetre and a half: the bridge fills that too, so that no line of a space is left.
-    along = np.exp(-(((u - length / 2) / (length / 2 + 1.5)) ** 4))
-    spongy = 0.30 + canvas.density * 1.3 * (1 + canvas.trabeculae(chord.shape))
-    canvas.mineral[rows, columns] += (1.6 * half_width * chord * along * spongy).astype(np.float32)
+    length = float(np.hypot(*(bridge.end - bridge.start))) + 1e-6
+    axis = (bridge.end - bridge.start) / length
+    u = (x - _F(bridge.start[0])) * _F(axis[0]) + (y - _F(bridge.start[1])) * _F(axis[1])
+    v = (y - _F(bridge.start[1])) * _F(axis[0]) - (x - _F(bridge.start[0])) * _F(axis[1])
+    chord = _root(1 - np.minimum((v / _F(bridge.half_width)) ** 2, 1))
+    # The two ends round off over a millimetre: the bridge fills that too, so that no line of a space is left.
+    along = np.exp(-(((u - _F(length / 2)) / _F(length / 2 + 0.7)) ** 4))
+    spongy = _F(bridge.density) * (1 + _F(_GRAIN) * canvas.grain(u, v))
+    canvas.mineral[rows, columns] += _F(1.7 * bridge.half_width) * chord * along * spongy
 
 
-def _bitten(mineral: Array, x: Array, y: Array, bites: list[Bite]) -> Array:
+def _bite(mineral: Array, x: Array, y: Array, bites: Sequence[Bite]) -> None:
+    """Takes `bites` out of `mineral` in place, each in its own window."""
     for bite in bites:
-        dx, dy = x - bite.at[0], y - bite.at[1]
-        angle = np.arctan2(dy, dx)
-        ragged = 1 + 0.13 * np.sin(3 * angle + bite.phase) + 0.07 * np.sin(7 * angle + 2.3 * bite.phase)
-        outside = np.hypot(dx, dy) - bite.radius * ragged
-        hole = 1 / (1 + np.exp(np.clip(outside / 0.22, -30, 30)))
-        edge = bite.rim * np.exp(-(((outside - 0.35) / 0.4) ** 2))
-        mineral = mineral * (1 - bite.depth * hole) * (1 + edge)
-    return mineral.astype(np.float32)
+        reach = max(bite.across, bite.along) * 1.35 + 4 * bite.edge + 0.8
+        first, last = np.searchsorted(x[0], [bite.at[0] - reach, bite.at[0] + reach])
+        top, bottom = np.searchsorted(y[:, 0], [bite.at[1] - reach, bite.at[1] + reach])
+        if last - first < 1 or bottom - top < 1:
+            continue
+        dx, dy = x[:, first:last] - _F(bite.at[0]), y[top:bottom] - _F(bite.at[1])
+        c, s = _F(np.cos(bite.angle)), _F(np.sin(bite.angle))
+        a, b = (dx * c + dy * s) / _F(bite.across), (dy * c - dx * s) / _F(bite.along)
+        angle = np.arctan2(b, a)
+        ragged = 1 + _F(0.13) * np.sin(3 * angle + _F(bite.phase)) + _F(0.08) * np.sin(7 * angle + _F(2.3 * bite.phase))
+        outside = (np.sqrt(a * a + b * b) - ragged) * _F(np.sqrt(bite.across * bite.along))
+        hole = 1 / (1 + np.exp(np.clip(outside / _F(bite.edge), -30, 30)))
+        rim = _F(bite.rim) * np.exp(-(((outside - _F(0.35)) / _F(0.42)) ** 2))
+        mineral[top:bottom, first:last] *= (1 - _F(bite.depth) * hole) * (1 + rim)
 
 
-def _rounded(outline: Array) -> Array:
-    """The outline with its corners cut twice (Chaikin's rule)."""
-    points = outline
-    for _ in range(2):
-        following = np.roll(points, -1, axis=0)
-        points = np.stack([0.75 * points + 0.25 * following, 0.25 * points + 0.75 * following], 1).reshape(-1, 2)
-    return points
+def _depth_inside(outline: Array, corner: Array, step: float, shape: tuple[int, int]) -> Array:
+    """How far inside `outline` each pixel lies, in mm, 0 outside."""
+    mask = np.zeros(shape, np.uint8)
+    fixed_point = np.round(((outline - corner) / step - 0.5) * 256).astype(np.int32)
+    cv2.fillPoly(mask, [fixed_point], 255, cv2.LINE_AA, 8)
+    distance = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
+    # The transform counts from pixel centres; the antialiased mask says where between them the edge lies.
+    inside = np.asarray(distance, _F) - _F(0.5)
+    inside[mask <= 127] = 0
+    np.maximum(inside, mask.astype(_F) * _F(1 / 255) - _F(0.5), out=inside)
+    return np.asarray(cv2.blur(np.maximum(inside, 0) * _F(step), (3, 3)), _F)
+
+
+def _dome_of(distance: Array, radius: float) -> Array:
+    """The height of a slab with round edges at `distance` inside its outline, 1 where it is full."""
+    return _root(1 - (1 - np.minimum(distance / _F(radius), 1)) ** 2)
+
+
+def _with_plates(mineral: Array, plates: Sequence[Plate], corner: Array, step: float, within: Flags) -> Array:
+    """`mineral` with lines along joint surfaces: added where dense, taken where lucent."""
+    for width in {plate.width for plate in plates}:
+        for sign in (1, -1):
+            chosen = [plate for plate in plates if plate.width == width and plate.strength * sign > 0]
+            if not chosen:
+                continue
+            layer = np.zeros(mineral.shape, np.uint8)
+            for plate in chosen:
+                points = np.round(((plate.points - corner) / step - 0.5) * 256).astype(np.int32)
+                value = min(255, round(abs(plate.strength) * 80))
+                cv2.polylines(layer, [points], False, value, max(1, round(1.6 * width / step)), cv2.LINE_AA, 8)
+            soft = cv2.GaussianBlur(layer, (0, 0), max(0.6 * width / step, 0.4)).astype(_F) * _F(1 / 80)
+            mineral = mineral + soft * within if sign > 0 else mineral * (1 - np.minimum(soft, 0.92))
+    return np.asarray(mineral, _F)
+
+
+def _root(values: Array) -> Array:
+    return np.asarray(np.sqrt(np.maximum(values, 0)))

@@ -10,17 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from ratui.imaging import Box, write_film
-from ratui.phantom.film import render
+from ratui.phantom.film import FilmSide, render
 from ratui.phantom.truth import PhantomPatient
 
 __all__ = ["SentFilm", "send"]
-
-_SIDES: tuple[Literal["L", "R"], ...] = ("L", "R")
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class SentFilm:
     """A film that was written: its file, what it shows, and the true boxes by site key in pixels."""
 
     path: Path
-    side: Literal["L", "R"]
+    side: FilmSide
     time: int
     boxes: dict[str, Box]
 
@@ -41,13 +38,19 @@ def send(
     name: str,
     dates: Sequence[date] = (date(2020, 3, 2), date(2021, 5, 4)),
     size: tuple[int, int] = (1250, 1024),
+    together: bool = False,
 ) -> list[SentFilm]:
-    """Writes both hands of `patient` at both time points into `folder`, and ``truth.json`` beside them."""
+    """Writes both hands of `patient` at both time points into `folder`, and ``truth.json`` beside them.
+
+    A film is `size` (rows, columns); with `together` one film shows both hands, as high and twice as wide.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     films = []
+    sides: tuple[FilmSide, ...] = ("B",) if together else ("L", "R")
+    shape = (size[0], 2 * size[1]) if together else size
     for time, when in enumerate(dates):
-        for side in _SIDES:
-            film = render(patient, side, time, rng, size=size)
+        for side in sides:
+            film = render(patient, side, time, rng, size=shape)
             inverted = bool(rng.random() < 0.15)
             path = folder / f"{name}_{when:%Y%m%d}_{side}.dcm"
             write_film(
@@ -67,6 +70,7 @@ def send(
             films.append(SentFilm(path, side, time, dict(film.boxes)))
     truth = {
         "severity": patient.severity,
+        "age": patient.age,
         "grades": [[*key, grade] for key, grade in patient.grades.items()],
         "findings": [[*key, finding] for key, finding in patient.findings.items()],
         "films": [{"file": f.path.name, "side": f.side, "time": f.time, "boxes": f.boxes} for f in films],

@@ -6,14 +6,15 @@ What they give could always be entered: grades of the scale, findings that fix t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from ratui.phantom.truth import PhantomPatient
 from ratui.scheme import Site
 
-__all__ = ["RATERS", "SimulatedRater", "SimulatedReading"]
+__all__ = ["RATERS", "MixedRater", "Rater", "SimulatedRater", "SimulatedReading"]
 
 
 @dataclass(frozen=True)
@@ -24,46 +25,88 @@ class SimulatedReading:
     findings: Mapping[tuple[str, int], str]
 
 
+class Rater(Protocol):
+    """Who can read a simulated patient."""
+
+    def read(
+        self, patient: PhantomPatient, rng: np.random.Generator, *, hour: float | None = None
+    ) -> SimulatedReading:  # fmt: skip
+        """A reading of `patient`; `hour` is how much of the rater's day is over, from 0 to 1, drawn where not given."""
+        ...
+
+
 @dataclass(frozen=True)
 class SimulatedRater:
-    """A rater. Standard deviations are in grades of a scale of five.
+    """A rater. Standard deviations and leanings are in grades of a scale of five; all errors are normal but for slips.
 
-    `shift` moves both time points of a joint alike, `noise` each field by itself; `threshold` is the rater's leaning over
-    the whole study. `missed` and `imagined` are the chances to overlook a finding and to see one in a badly damaged joint.
+    - `shift` moves both time points of a joint alike, drawn for each joint and scale.
+    - `noise` moves each field by itself.
+    - `threshold` is the rater's leaning over the whole study.
+    - `cuts` are the rater's own borders between grades: how much later than usual each next grade begins. The last one
+      holds for all grades above, so that scales of any length can be read.
+    - `drift` is how much the leaning grows from the first case of a day to the last, half below 0 and half above.
+    - `slips` is the chance that a field gets any other grade of its scale, all alike: a wrong key.
+    - `missed` and `imagined` are the chances to overlook a finding and to see one in a badly damaged joint.
+
+    A joint that is clean is called clean by nearly everyone: leanings count `clean` as much there.
     """
 
     shift: float = 0.45
     noise: float = 0.18
     threshold: float = 0.0
+    cuts: tuple[float, ...] = ()
+    drift: float = 0.0
+    slips: float = 0.0
+    clean: float = 0.35
     missed: float = 0.03
     imagined: float = 0.02
 
-    def read(self, patient: PhantomPatient, rng: np.random.Generator) -> SimulatedReading:
-        """A reading of `patient`."""
+    def read(
+        self, patient: PhantomPatient, rng: np.random.Generator, *, hour: float | None = None
+    ) -> SimulatedReading:  # fmt: skip
+        """A reading of `patient`; `hour` is how much of the rater's day is over, from 0 to 1, drawn where not given."""
+        when = float(rng.random()) if hour is None else hour
+        leaning = self.threshold + self.drift * (when - 0.5)
         grades: dict[tuple[str, str, int], int] = {}
         findings: dict[tuple[str, int], str] = {}
         for site in patient.scheme.sites:
-            for time in (0, 1):
-                seen = self._finding(patient, site, time, findings.get((site.key, 0)), rng)
-                if seen:
-                    findings[site.key, time] = seen
-            for scale in site.joint.scales:
-                shift = rng.normal(self.threshold, self.shift)
-                for time in (0, 1):
-                    finding = findings.get((site.key, time))
-                    if finding and scale in site.joint.fixed_by(patient.scheme.finding(finding)):
-                        continue
-                    grades[site.key, scale, time] = self._grade(patient, site, scale, time, shift, rng)
+            self.read_site(patient, site, leaning, rng, grades, findings)
         return SimulatedReading(grades, findings)
+
+    def read_site(
+        self,
+        patient: PhantomPatient,
+        site: Site,
+        leaning: float,
+        rng: np.random.Generator,
+        grades: dict[tuple[str, str, int], int],
+        findings: dict[tuple[str, int], str],
+    ) -> None:
+        """Reads one site into `grades` and `findings`, `leaning` grades too high."""
+        for time in (0, 1):
+            seen = self._finding(patient, site, time, findings.get((site.key, 0)), rng)
+            if seen:
+                findings[site.key, time] = seen
+        for scale in site.joint.scales:
+            shift = rng.normal(leaning, self.shift)
+            for time in (0, 1):
+                finding = findings.get((site.key, time))
+                if finding and scale in site.joint.fixed_by(patient.scheme.finding(finding)):
+                    continue
+                grades[site.key, scale, time] = self._grade(patient, site, scale, time, shift, rng)
 
     def _grade(
         self, patient: PhantomPatient, site: Site, scale: str, time: int, shift: float, rng: np.random.Generator
     ) -> int:
         truth, top = patient.grade(site, scale, time), site.joint.maximum(scale)
-        # A clean joint is called clean by nearly everyone: nobody's leaning makes half a hand erosive.
-        sure = 0.35 if truth == 0 else 1.0
-        seen = truth + (shift * sure + rng.normal(0.0, self.noise)) * top / 5
-        return int(np.clip(round(seen), 0, top))
+        if self.slips and rng.random() < self.slips:
+            return (truth + int(rng.integers(1, top + 1))) % (top + 1)
+        seen = truth + (shift * (self.clean if truth == 0 else 1.0) + rng.normal(0.0, self.noise)) * top / 5
+        borders = np.arange(top) + 0.5
+        if self.cuts:
+            own = np.asarray([self.cuts[min(grade, len(self.cuts) - 1)] for grade in range(top)])
+            borders = np.maximum.accumulate(borders + own * top / 5)
+        return int(np.searchsorted(borders, seen))
 
     def _finding(
         self, patient: PhantomPatient, site: Site, time: int, before: str | None, rng: np.random.Generator
@@ -74,14 +117,46 @@ class SimulatedRater:
             return before if lasting and rng.random() < 0.5 else true if rng.random() > self.missed or lasting else None
         if lasting:
             return before
-        worst = patient.grade(site, "ERO", time) == 5
+        worst = "ERO" in site.joint.scales and patient.grade(site, "ERO", time) == site.joint.maximum("ERO")
         return "collapse" if worst and rng.random() < self.imagined else None
 
 
-RATERS: Mapping[str, SimulatedRater] = {
-    "shared-shift": SimulatedRater(),
-    "independent": SimulatedRater(shift=0.0, noise=0.48),
+@dataclass(frozen=True)
+class MixedRater:
+    """A rater who is of one kind at one joint and of another at the next: `parts` are (weight, kind)."""
+
+    parts: tuple[tuple[float, SimulatedRater], ...]
+
+    def read(
+        self, patient: PhantomPatient, rng: np.random.Generator, *, hour: float | None = None
+    ) -> SimulatedReading:  # fmt: skip
+        """A reading of `patient`; each site is read by one of the kinds, drawn by weight."""
+        when = float(rng.random()) if hour is None else hour
+        weights = np.array([weight for weight, _ in self.parts])
+        grades: dict[tuple[str, str, int], int] = {}
+        findings: dict[tuple[str, int], str] = {}
+        for site in patient.scheme.sites:
+            kind = self.parts[int(rng.choice(len(self.parts), p=weights / weights.sum()))][1]
+            kind.read_site(patient, site, kind.threshold + kind.drift * (when - 0.5), rng, grades, findings)
+        return SimulatedReading(grades, findings)
+
+
+_SHARED = SimulatedRater()
+_INDEPENDENT = SimulatedRater(shift=0.0, noise=0.48)
+
+RATERS: Mapping[str, Rater] = {
+    "shared-shift": _SHARED,
+    "independent": _INDEPENDENT,
     "threshold": SimulatedRater(shift=0.15, noise=0.18, threshold=0.35),
     "mixed": SimulatedRater(shift=0.3, noise=0.3, threshold=-0.15),
+    "own-borders": SimulatedRater(shift=0.1, noise=0.22, cuts=(0.35, -0.35, 0.3, -0.25, 0.1)),
+    "drifting": SimulatedRater(shift=0.1, noise=0.22, drift=1.1),
+    "slipping": SimulatedRater(shift=0.1, noise=0.22, slips=0.04),
+    "mixture": MixedRater(((0.5, _SHARED), (0.35, _INDEPENDENT), (0.15, replace(_INDEPENDENT, noise=0.9, slips=0.05)))),
 }
-"""Kinds of raters by name, so that no result depends on raters being just what a loss assumes."""
+"""Kinds of raters by name, so that no result depends on raters being just what a loss assumes.
+
+All but ``slipping`` and ``mixture`` err by about half a grade in a damaged joint; what differs is what their errors share:
+the joint (``shared-shift``), nothing (``independent``), the study (``threshold``), the border between two grades
+(``own-borders``), the day (``drifting``). ``mixed`` has some of each; a ``mixture`` has heavier tails than any normal error.
+"""

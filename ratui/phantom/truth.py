@@ -20,13 +20,16 @@ _PROGRESS = 0.52
 _ONSET = 0.12
 _REPAIR = 0.03
 _FINDING = 0.45
+_OUT_OF_JOINT = 0.075
+_CHILDREN = 0.06
 
 
 @dataclass(frozen=True)
 class PhantomPatient:
     """One patient. `grades` are by (site key, scale, time), also those that findings set; `findings` by (site key, time).
 
-    `seed` fixes the anatomy and where in a joint the damage sits, so that both time points show the same hand.
+    `seed` fixes the anatomy and where in a joint the damage sits, so that both time points show the same hand. `age` is
+    in years; below 17 the growth plates are open.
     """
 
     seed: int
@@ -34,21 +37,24 @@ class PhantomPatient:
     severity: float
     grades: Mapping[tuple[str, str, int], int]
     findings: Mapping[tuple[str, int], str]
+    age: float = 58.0
 
     def grade(self, site: Site, scale: str, time: int) -> int:
         """The true grade, 0 where the joint has no such scale."""
         return self.grades.get((site.key, scale, time), 0)
 
 
-def simulate_patient(rng: np.random.Generator, scheme: Scheme, *, severity: float | None = None) -> PhantomPatient:
-    """A patient whose disease is drawn from `rng`; `severity` (1 is usual, 0 healthy) is drawn too unless given."""
+def simulate_patient(
+    rng: np.random.Generator, scheme: Scheme, *, severity: float | None = None, age: float | None = None
+) -> PhantomPatient:
+    """A patient whose disease is drawn from `rng`; `severity` (1 is usual, 0 healthy) and `age` too unless given."""
     how_severe = float(rng.gamma(1.6, 0.62)) if severity is None else severity
     grades: dict[tuple[str, str, int], int] = {}
     findings: dict[tuple[str, int], str] = {}
     for site in scheme.sites:
         damage = _damage(rng, how_severe)
         for time in (0, 1):
-            finding = findings.get((site.key, 0)) or _finding(rng, damage[time])
+            finding = _finding(rng, scheme, site, damage[time], findings.get((site.key, 0)))
             if finding:
                 findings[site.key, time] = finding
             narrowing = 0.75 * damage[time] + damage[2]
@@ -56,10 +62,13 @@ def simulate_patient(rng: np.random.Generator, scheme: Scheme, *, severity: floa
                 top = site.joint.maximum(scale)
                 latent = damage[time] if scale == "ERO" else narrowing
                 grades[site.key, scale, time] = int(np.clip(round(latent * top / 5), 0, top))
-                if finding:
-                    score = site.joint.score_of(scheme.finding(finding), scale)
-                    grades[site.key, scale, time] = top if score is None else score
-    return PhantomPatient(int(rng.integers(2**31)), scheme, how_severe, grades, findings)
+                fixes = site.joint.score_of(scheme.finding(finding), scale) if finding else None
+                if fixes is not None:
+                    grades[site.key, scale, time] = fixes
+    seed = int(rng.integers(2**31))
+    child, years = rng.random() < _CHILDREN, rng.random()
+    drawn = 5 + 12 * years if child else float(np.clip(rng.normal(58.0, 13.0), 18.0, 92.0))
+    return PhantomPatient(seed, scheme, how_severe, grades, findings, float(drawn if age is None else age))
 
 
 def _damage(rng: np.random.Generator, severity: float) -> tuple[float, float, float]:
@@ -74,7 +83,21 @@ def _damage(rng: np.random.Generator, severity: float) -> tuple[float, float, fl
     return min(before, 5.0), min(after, 5.0), float(rng.normal(0.0, 0.4)) if involved else 0.0
 
 
-def _finding(rng: np.random.Generator, damage: float) -> str | None:
-    if damage < 4.0 or rng.random() > _FINDING * (damage - 3.2):
-        return None
-    return "ankylosis" if rng.random() < 0.5 else "collapse"
+def _finding(
+    rng: np.random.Generator, scheme: Scheme, site: Site, damage: float, before: str | None
+) -> str | None:  # fmt: skip
+    """What has become of a joint: it stays as it was before, may slip further, or is newly fused, crushed or slipped."""
+    known = {finding.id for finding in scheme.findings if site.joint.fixed_by(finding)}
+    if before is not None:
+        worse = before == "subluxation" and "luxation" in known and rng.random() < 0.15
+        return "luxation" if worse else before
+    if damage >= 4.0 and rng.random() < _FINDING * (damage - 3.2):
+        # A bone that is scored by itself can be crushed, but has nothing to fuse with.
+        alone = site.joint.group == "wrist" and "JSN" not in site.joint.scales
+        fused = rng.random() < 0.5 and not alone
+        name = "ankylosis" if fused else "collapse"
+        return name if name in known else None
+    slips = site.joint.group in ("MCP", "PIP") and "subluxation" in known
+    if slips and rng.random() < _OUT_OF_JOINT * max(damage - 2.0, 0.0) * (1.0 if site.joint.group == "MCP" else 0.3):
+        return "luxation" if "luxation" in known and rng.random() < 0.25 else "subluxation"
+    return None

@@ -1,0 +1,178 @@
+"""From mineral and flesh to grey levels: X-rays, scatter, blur, noise, and what a vendor's processing makes of them.
+
+A `Look` is one machine on one day; looks are drawn wide, so that a model that has seen many doesn't mind the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ratui.phantom.anatomy import Array
+from ratui.phantom.texture import noise
+
+__all__ = ["TOP", "Look", "draw_look", "expose", "varied"]
+
+_F = np.float32
+TOP = 4095
+_SMALL = 8  # how much smaller the picture is in which slow things are worked out
+_STEPS, _REACH = 8192, 1.6
+_BLOCK = 64  # rows
+
+
+@dataclass(frozen=True)
+class Look:
+    """How attenuation becomes grey. `flesh` and `bone` are levels a mm; `blur` and the radii are mm; `grain` is levels.
+
+    `local` takes out what changes over `wide` mm and `edge` adds what changes within `fine` mm, as vendors do. `curve` is
+    how the film answers: ``knee``, ``sigmoid`` or ``gamma``, with its `shape`.
+    """
+
+    flesh: float
+    bone: float
+    base: float
+    heel: tuple[float, float, float]
+    scatter: float
+    blur: float
+    local: float
+    wide: float
+    edge: float
+    fine: float
+    curve: str
+    shape: float
+    top: float
+    noise_kind: int
+    grain: tuple[float, float]
+    lines: tuple[float, float, float, bool]
+
+
+def draw_look(rng: np.random.Generator) -> Look:
+    """A machine, its settings and its mood."""
+    plain = rng.random() < 0.35  # a film or plate without any processing
+    curve = str(rng.choice(["knee", "sigmoid", "gamma"], p=[0.55, 0.15, 0.30]))
+    shape = {"knee": rng.uniform(0.4, 1.7), "sigmoid": rng.uniform(2.5, 6.5), "gamma": np.exp(rng.normal(-0.3, 0.3))}
+    lines = (
+        (rng.uniform(1.5, 9.0), rng.uniform(2.6, 9.0), rng.uniform(0, 6.3)) if rng.random() < 0.1 else (0.0, 4.0, 0.0)
+    )
+    return Look(
+        flesh=float(rng.uniform(9, 34)),
+        bone=float(np.exp(rng.normal(np.log(122), 0.28))),
+        base=float(rng.uniform(60, 620)),
+        heel=tuple(float(v) for v in rng.normal(0, [90, 80, 40])),  # type: ignore[arg-type]
+        scatter=float(rng.uniform(0.03, 0.32)),
+        blur=float(abs(rng.normal(0.09, 0.07))),
+        local=0.0 if plain else float(rng.uniform(0.05, 0.7)),
+        wide=float(rng.uniform(6, 26)),
+        edge=0.0 if plain or rng.random() < 0.35 else float(rng.uniform(0.2, 1.9)),
+        fine=float(rng.uniform(0.35, 1.3)),
+        curve=curve,
+        shape=float(shape[curve]),
+        top=float(rng.uniform(0.62, 1.05)),
+        noise_kind=int(rng.integers(0, 4)),
+        grain=(float(np.exp(rng.normal(np.log(9), 0.6))), float(rng.uniform(0.0, 0.016))),
+        lines=(*(float(v) for v in lines), bool(rng.random() < 0.5)),  # type: ignore[arg-type]
+    )
+
+
+def varied(look: Look, rng: np.random.Generator) -> Look:
+    """The same machine on another day: other exposure, other place in the beam, the same processing."""
+    dose = float(np.exp(rng.normal(0.0, 0.12)))
+    return replace(
+        look,
+        flesh=look.flesh * float(np.exp(rng.normal(0.0, 0.06))),
+        bone=look.bone * float(np.exp(rng.normal(0.0, 0.06))),
+        base=look.base * float(np.exp(rng.normal(0.0, 0.15))),
+        heel=tuple(float(v) for v in np.asarray(look.heel) * rng.normal(1.0, 0.3, 3)),  # type: ignore[arg-type]
+        scatter=look.scatter * float(np.exp(rng.normal(0.0, 0.15))),
+        blur=abs(look.blur + float(rng.normal(0.0, 0.02))),
+        top=float(np.clip(look.top * rng.normal(1.0, 0.05), 0.5, 1.1)),
+        grain=(look.grain[0] / dose, look.grain[1] / dose),
+    )
+
+
+def expose(mineral: Array, soft: Array, mm: float, look: Look, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
+    """Grey levels from 0 to `TOP`, bone bright, shape of `mineral`; `soft` is resized to it."""
+    rows, columns = mineral.shape
+    flesh = cv2.resize(soft * _F(look.flesh), (columns, rows), interpolation=cv2.INTER_LINEAR)
+    signal = np.asarray(cv2.scaleAdd(mineral, look.bone, flesh), _F)
+    sigma = look.blur / mm
+    if sigma > 0.25:
+        signal = np.asarray(cv2.GaussianBlur(signal, (0, 0), sigma))
+    if look.edge:
+        side = 2 * round(look.fine / mm) + 1
+        if side > 1:
+            smooth = cv2.blur(signal, (side, side))
+            signal = np.asarray(cv2.addWeighted(signal, 1 + look.edge, smooth, -look.edge, 0.0))
+    slow, bright = _slow(signal, mm, look)
+    haze = np.asarray(cv2.resize(slow, (columns, rows), interpolation=cv2.INTER_LINEAR))
+    grain = noise(look.noise_kind)
+    top, left, flip = int(rng.integers(0, 2048)), int(rng.integers(0, 2048)), bool(rng.random() < 0.5)
+    waves = _grid_lines(look, columns if look.lines[3] else rows)
+    table = _curve(look)
+    scale = _F((_STEPS - 1) / (_REACH * max(1.08 * bright, 200.0)))
+    levels = np.empty((rows, columns), np.uint16)
+    for first in range(0, rows, _BLOCK):  # in pieces that stay in the processor's cache
+        part = slice(first, min(first + _BLOCK, rows))
+        block = signal[part] + haze[part]
+        block += _noise_of(grain, block, look.grain, top + first, left, flip)
+        if waves is not None:
+            block += waves[None, :] if look.lines[3] else waves[part, None]
+        block *= scale
+        np.clip(block, 0, _STEPS - 1, out=block)
+        table.take(block.astype(np.uint16), out=levels[part])
+    return levels
+
+
+def _slow(signal: Array, mm: float, look: Look) -> tuple[Array, float]:
+    """Scatter, the heel effect and what local contrast takes away, on a small picture; and a high level of the whole."""
+    rows, columns = signal.shape
+    shape = (max(2, rows // _SMALL), max(2, columns // _SMALL))
+    small = np.asarray(cv2.resize(signal, shape[::-1], interpolation=cv2.INTER_AREA), _F)
+    unit = mm * rows / shape[0]
+    slow = np.asarray(cv2.GaussianBlur(small, (0, 0), max(14.0 / unit, 0.5)), _F) * _F(look.scatter)
+    if look.local:
+        slow -= np.asarray(cv2.GaussianBlur(small, (0, 0), max(look.wide / unit, 0.5)), _F) * _F(look.local)
+    y = np.linspace(-1, 1, shape[0], dtype=_F)[:, None]
+    x = np.linspace(-1, 1, shape[1], dtype=_F)[None, :]
+    slow += _F(look.base) + _F(look.heel[0]) * y + _F(look.heel[1]) * x + _F(look.heel[2]) * x * y
+    return slow, float(np.percentile(small + slow, 98.5))
+
+
+def _noise_of(tile: Array, block: Array, grain: tuple[float, float], top: int, left: int, flip: bool) -> Array:
+    """Quantum noise for `block`, more where less light comes through; `top` and `left` say where in the tile it lies."""
+    rows = np.arange(top, top + block.shape[0]) & 2047
+    piece = tile[::-1][rows] if flip else tile[rows]
+    width = block.shape[1]
+    amount = block * _F(grain[1])
+    amount += _F(grain[0])
+    done = 0
+    while done < width:
+        begin = (left + done) & 2047
+        count = min(2048 - begin, width - done)
+        amount[:, done : done + count] *= piece[:, begin : begin + count]
+        done += count
+    return amount
+
+
+def _grid_lines(look: Look, count: int) -> Array | None:
+    """The faint lines of a scatter grid along one side of the film, or None."""
+    strength, period, phase, _ = look.lines
+    if not strength:
+        return None
+    return np.asarray(_F(strength) * np.sin(np.arange(count, dtype=_F) * _F(6.2832 / period) + _F(phase)), _F)
+
+
+def _curve(look: Look) -> npt.NDArray[np.uint16]:
+    """The film's answer to `_STEPS` even steps of signal; 1 / `_REACH` of them is a high level of the film itself."""
+    t = np.linspace(0, _REACH, _STEPS)
+    if look.curve == "knee":
+        answer = (1 - np.exp(-t / look.shape)) / (1 - np.exp(-1 / look.shape))
+    elif look.curve == "sigmoid":
+        edge = 1 / (1 + np.exp(look.shape * 0.5))
+        answer = (1 / (1 + np.exp(-look.shape * (t - 0.5))) - edge) / (1 - 2 * edge)
+    else:
+        answer = t**look.shape
+    return np.asarray(np.clip(answer * look.top * TOP, 0, TOP).astype(np.uint16))

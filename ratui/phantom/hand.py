@@ -1,0 +1,66 @@
+"""One hand of a patient at one time point in one pose, as the layout asks for it: places, grades, findings, spaces.
+
+It holds no pixels and lays nothing out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from ratui.phantom.anatomy import Array
+from ratui.phantom.body import Body, fixed
+from ratui.phantom.lesions import Space, space_of
+from ratui.phantom.pose import Pose
+from ratui.phantom.truth import PhantomPatient
+from ratui.scheme import Site
+
+__all__ = ["Hand"]
+
+_PIVOT = np.array([117.0, 175.0])
+_WRIST = np.array([108.0, 240.0])
+
+
+@dataclass
+class Hand:
+    """What the layout of one hand needs to know, and what is asked of it again and again."""
+
+    patient: PhantomPatient
+    side: Literal["L", "R"]
+    time: int
+    body: Body
+    pose: Pose
+    sites: dict[str, Site] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sites = {site.joint.id: site for site in self.patient.scheme.sites if site.side == self.side}
+        c, s = np.cos(self.pose.rotation), np.sin(self.pose.rotation)
+        self.turn = np.array([[c, -s], [s, c]]) * self.body.scale
+
+    def place(self, points: Array) -> Array:
+        """Points of the tracing (mm) on this film (mm)."""
+        return np.asarray((points - _PIVOT) @ self.turn.T)
+
+    def forearm(self, points: Array, share: float = 1.0) -> Array:
+        """Points of the tracing turned about the wrist by `share` of how far the forearm lies off its usual direction."""
+        c, s = np.cos(share * self.pose.deviation), np.sin(share * self.pose.deviation)
+        return np.asarray((points - _WRIST) @ np.array([[c, s], [-s, c]]) + _WRIST)
+
+    def grade(self, joint: str, scale: str) -> int:
+        site = self.sites.get(joint)
+        return self.patient.grade(site, scale, self.time) if site else 0
+
+    def finding(self, joint: str) -> str | None:
+        site = self.sites.get(joint)
+        return self.patient.findings.get((site.key, self.time)) if site else None
+
+    def space(self, joint: str) -> Space:
+        """What is left of the space of `joint`; all of it where the scheme doesn't score it."""
+        site = self.sites.get(joint)
+        return space_of(self.patient, site, self.time) if site else Space(1.0, 0.0, 0.0)
+
+    def fixed(self, *what: str) -> np.random.Generator:
+        """What is so for good about this hand."""
+        return fixed(self.patient, self.side, *what)

@@ -1,0 +1,187 @@
+"""What disease takes: erosions by grade and what is left of joint spaces, in measures of the bone. It draws nothing.
+
+Where a joint is hurt and how is the patient's for good; the grade says how much, so that damage grows where it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from ratui.phantom.anatomy import Array, Point
+from ratui.phantom.body import fixed
+from ratui.phantom.truth import PhantomPatient
+from ratui.scheme import Site
+
+__all__ = [
+    "Bite",
+    "Lesion",
+    "Space",
+    "bite_at_end",
+    "bites_of_outline",
+    "healing",
+    "lesions_of",
+    "parts_of",
+    "space_of",
+]
+
+
+@dataclass(frozen=True)
+class Bite:
+    """An erosion: a ragged ellipse at `at` (mm) with half axes `across` and `along` (mm), `across` in direction `angle`.
+
+    It takes `depth` of the mineral; `rim` thickens its edge, `edge` (mm) is how soft that is, `phase` how ragged.
+    """
+
+    at: Point
+    across: float
+    along: float
+    angle: float
+    depth: float
+    rim: float
+    edge: float
+    phase: float
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One erosion in measures of its bone: `reach` inwards from the margin in half widths (past 1 is past the midline)."""
+
+    slot: int
+    outer: bool
+    sign: int
+    reach: float
+    along: float
+    length: float
+    depth: float
+    rim: float
+    edge: float
+    phase: float
+    inside: float
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is left of a joint space: `left` of it all over, and `focal` less at one place, `where` from −1 to 1 across."""
+
+    left: float
+    focal: float
+    where: float
+
+
+# How far an erosion of each part of a grade reaches from the margin, in half widths of the bone.
+_REACH = ((0.0, 0.0), (0.26, 0.48), (0.58, 0.92), (1.12, 1.5))
+# How much of a space is left, least and most, by grade of JSN, and how much less at one place.
+_LEFT = ((0.93, 1.07), (0.84, 0.98), (0.54, 0.74), (0.16, 0.40), (0.0, 0.06))
+_FOCAL = ((0.0, 0.0), (0.34, 0.55), (0.0, 0.16), (0.0, 0.12), (0.0, 0.0))
+
+
+def parts_of(grade: int, caps: tuple[int, int]) -> tuple[int, int, int]:
+    """`grade` as three erosions that add up to it, none larger than 3; a higher grade has no erosion smaller."""
+    first = min(grade, caps[0])
+    second = min(grade - first, caps[1])
+    return first, second, min(grade - first - second, 3)
+
+
+def lesions_of(patient: PhantomPatient, site: Site, time: int) -> list[Lesion]:
+    """The erosions of `site` at `time`, by its grade of ERO."""
+    grade = min(patient.grade(site, "ERO", time), 5)
+    if not grade:
+        return []
+    draw = fixed(patient, site.key, "ERO")
+    caps = (2, 2) if draw.random() < 0.45 else (3, 2)
+    sizes = parts_of(grade, caps)
+    first_outer = draw.random() < 0.38  # the inner of the two bones (the head) is the more often hurt
+    first_sign = 1 if draw.random() < (0.3 if site.joint.id[-1:] == "5" else 0.62) else -1
+    faint = draw.random() < 0.3  # some erosions are hard to see whatever their size
+    lesions = []
+    for slot, size in enumerate(sizes):
+        outer, sign = first_outer, first_sign
+        if slot:
+            outer, sign = (not first_outer, first_sign) if draw.random() < 0.6 else (first_outer, -first_sign)
+        low, high = _REACH[size]
+        where, grown = draw.random(), 0.08 * (time - 0.5)
+        depth = draw.uniform(0.36, 0.66) if faint else draw.uniform(0.6, 0.97)
+        rim = max(0.0, draw.normal(0.06, 0.16)) + (0.45 if healing(patient, site, time) else 0.0)
+        lesion = Lesion(
+            slot=slot,
+            outer=outer,
+            sign=sign,
+            reach=float(np.clip(low + (high - low) * (where + grown), low, high)),
+            along=float(draw.uniform(0.18, 0.72)),
+            length=float(draw.uniform(0.24, 0.44)),
+            depth=float(depth * (0.75 if healing(patient, site, time) else 1.0)),
+            rim=float(rim),
+            edge=float(draw.uniform(0.10, 0.38)),
+            phase=float(draw.uniform(0, 6.3)),
+            inside=float(draw.uniform(0.12, 0.3)) if draw.random() < 0.14 else 0.0,  # a cyst that spares the margin
+        )
+        if size:
+            lesions.append(lesion)
+    return lesions
+
+
+def healing(patient: PhantomPatient, site: Site, time: int) -> bool:
+    """Whether an erosion of `site` is seen to have been larger before: repair leaves a dense edge."""
+    return time == 1 and 0 < patient.grade(site, "ERO", 1) < patient.grade(site, "ERO", 0)
+
+
+def space_of(patient: PhantomPatient, site: Site, time: int) -> Space:
+    """What is left of the joint space of `site` at `time`, by its grade of JSN."""
+    # The thumb IP has no JSN of its own; its space narrows with erosion, as in life.
+    scored = "JSN" in site.joint.scales
+    grade = patient.grade(site, "JSN", time) if scored else max(0, patient.grade(site, "ERO", time) - 2)
+    grade = min(grade, 4)
+    draw = fixed(patient, site.key, "JSN")
+    place, more, where = draw.random(3)
+    left = _LEFT[grade][0] + place * (_LEFT[grade][1] - _LEFT[grade][0])
+    focal = _FOCAL[grade][0] + more * (_FOCAL[grade][1] - _FOCAL[grade][0])
+    return Space(left, focal, float(1.5 * where - 0.75))
+
+
+def bite_at_end(lesion: Lesion, end: Array, axis: Array, width: float) -> Bite:
+    """`lesion` on the end of a long bone: `end` the middle of its surface, `axis` into the bone, `width` its half width."""
+    normal = np.array([-axis[1], axis[0]]) * lesion.sign
+    reach = lesion.reach * width
+    # Half of a small hole and less of a large one hangs over the margin, so that it breaks the cortex.
+    outside = 0.0 if lesion.inside else 0.45 * min(reach, 0.5 * width)
+    across = (reach + outside) / 2
+    centre = end + axis * lesion.along * width + normal * (width * (1 - lesion.inside) + outside - across)
+    along = width * lesion.length * (0.62 + 0.5 * min(lesion.reach, 1.2))
+    angle = float(np.arctan2(normal[1], normal[0])) + 0.35 * float(np.sin(lesion.phase))
+    return Bite(
+        (float(centre[0]), float(centre[1])), across, along, angle, lesion.depth, lesion.rim, lesion.edge, lesion.phase
+    )
+
+
+def bites_of_outline(
+    patient: PhantomPatient, site: Site, time: int, outlines: list[Array], margins: list[Array]
+) -> list[list[Bite]]:
+    """The erosions of a site of the wrist, by bone: `outlines` (mm) of its bones, `margins` the points where they begin."""
+    draw = fixed(patient, site.key, "margin")
+    bites: list[list[Bite]] = [[] for _ in outlines]
+    places = [(int(draw.integers(len(outlines))), draw.random(), draw.uniform(0.8, 1.25)) for _ in range(3)]
+    for lesion in lesions_of(patient, site, time):
+        bone, place, longer = places[lesion.slot]
+        margin, middle = margins[bone], outlines[bone].mean(axis=0)
+        at = margin[int(place * len(margin)) % len(margin)]
+        inwards = middle - at
+        half = float(np.sqrt(_area(outlines[bone]) / np.pi)) * 0.95
+        half = min(half, 7.0)  # the ends of the forearm are larger than what an erosion can be compared with
+        inwards = inwards / max(float(np.hypot(*inwards)), 1e-6)
+        reach = lesion.reach * half
+        outside = 0.0 if lesion.inside else 0.4 * min(reach, 0.5 * half)
+        across = (reach + outside) / 2
+        centre = at + inwards * (across - outside + lesion.inside * half)
+        along = half * lesion.length * longer * (0.65 + 0.5 * min(lesion.reach, 1.2))
+        angle = float(np.arctan2(inwards[1], inwards[0])) + 0.3 * float(np.sin(lesion.phase))
+        point = (float(centre[0]), float(centre[1]))
+        bites[bone].append(Bite(point, across, along, angle, lesion.depth, lesion.rim, lesion.edge, lesion.phase))
+    return bites
+
+
+def _area(outline: Array) -> float:
+    closed = np.concatenate([outline, outline[:1]])
+    return abs(sum(float(a[0] * b[1] - b[0] * a[1]) for a, b in pairwise(closed))) / 2

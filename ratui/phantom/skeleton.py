@@ -1,0 +1,216 @@
+"""One hand laid out for one film: where its bones lie, what damage has done to them, where the boxes of its joints are.
+
+It draws nothing. The hand is a left one, its origin wherever the pose put it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ratui.phantom.anatomy import FINGERS, GAPS, WIDTHS, Array, joint_name, smooth
+from ratui.phantom.hand import Hand
+from ratui.phantom.lesions import Bite, Space, bite_at_end, lesions_of
+from ratui.phantom.parts import Bridge, Layout, LongBone, ShortBone
+from ratui.phantom.skin import add_palm, flesh_of
+from ratui.phantom.wrist import add_wrist
+
+__all__ = ["lay_out"]
+
+_BOX_PIP, _BOX_MCP = 17.0, 21.0
+
+
+def lay_out(hand: Hand) -> Layout:
+    """The pieces of `hand`."""
+    layout = Layout()
+    for finger in FINGERS:
+        _add_finger(layout, hand, finger)
+    add_wrist(layout, hand)
+    add_palm(layout, hand)
+    return layout
+
+
+@dataclass(frozen=True)
+class _Bone:
+    """A bone of a finger as placed: its two ends in mm of the film."""
+
+    start: Array
+    end: Array
+
+
+def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
+    body, scale = hand.body, hand.body.scale
+    bones, centres = _chain(hand, finger)
+    last = len(bones) - 1
+    draw = hand.fixed(f"bones {finger}")
+    for number, (bone, widths) in enumerate(zip(bones, WIDTHS[finger], strict=True)):
+        base, shaft, head = (w * scale * body.stout * float(draw.normal(1.0, 0.035)) for w in widths)
+        inner = joint_name(finger, number - 1) if number else ""
+        outer = joint_name(finger, number)
+        form: Literal["metacarpal", "phalanx", "tip"] = (
+            "tip" if number == last else "metacarpal" if number == 0 else "phalanx"
+        )
+        if number < last and hand.finding(outer) == "collapse":
+            head *= 0.84
+        space = hand.space(inner) if number else Space(1.0, 0.0, 0.0)
+        growth = max(0.0, 0.98 - body.maturity) if body.maturity < 1 else 0.0
+        layout.longs.append(
+            LongBone(
+                bone.start, bone.end, (base, shaft, head), form, scale,
+                cortex=body.cortex * float(draw.normal(1.0, 0.05)),
+                density=body.density,
+                hollow=(-0.2 if number == 0 else 2.7 if number == 1 and finger > 1 else 0.9) * scale,
+                lip=(0.3 if number == 0 else float(draw.uniform(0.35, 1.0))) * scale,
+                plates=(_plate(hand, inner) if number else 0.6, _plate(hand, outer) if number < last else 0.0),
+                bulge=(space.focal * GAPS[min(number - 1, 2)] * scale if number else 0.0, space.where),
+                growth=growth * (1.0 if number or finger == 1 or draw.random() < 2 else 0.0),
+                growth_at_head=number == 0 and finger > 1,
+                texture=(body.texture[0] + 17.0 * finger, body.texture[1] + 23.0 * number),
+                bow=float(draw.normal(0.0, 0.25)) * scale + (0.5 * scale if number == 0 and finger == 1 else 0.0),
+                lean=float(np.clip(draw.normal(0.0, 0.05), -0.12, 0.12)),
+                slant=float(draw.normal(0.0, 0.10 if number == 0 else 0.03)),
+                bites=tuple(_bites(hand, finger, number, bone, (base, head), last)),
+            )
+        )  # fmt: skip
+        if number < last:
+            if hand.finding(outer) == "ankylosis":
+                into = (bone.end - bone.start) / float(np.hypot(*(bone.end - bone.start)))
+                reach = 1.6 * scale if number == 0 else 0.5 * scale  # the fused cup is full
+                layout.bridges.append(
+                    Bridge(bone.end - into * reach, bones[number + 1].start, head * 0.92, body.density)
+                )
+            site = hand.sites.get(outer)
+            if site:
+                layout.centres[site.key] = (centres[number], (_BOX_MCP if number == 0 else _BOX_PIP) * scale)
+    _add_sesamoids(layout, hand, finger, bones)
+    layout.fingers[finger] = flesh_of(hand, finger, [(bone.start, bone.end) for bone in bones])
+
+
+def _chain(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
+    """The bones of `finger` from its metacarpal to its tip, and the centres of the joints between them."""
+    traced, pose, scale = FINGERS[finger], hand.pose, hand.body.scale
+    bones: list[_Bone] = []
+    centres: list[Array] = []
+    at, turned = hand.place(traced[0]), float(hand.fixed(f"metacarpal {finger}").normal(0.0, 0.02))
+    for number in range(len(traced) - 1):
+        line = traced[number + 1] - traced[number]
+        if number == (1 if finger > 1 else 0):
+            turned += pose.spread[finger - 1]
+        elif number > 0:
+            turned += pose.bend[finger - 1][number - 1]
+        c, s = np.cos(turned), np.sin(turned)
+        line = hand.turn @ (np.array([[c, -s], [s, c]]) @ line)
+        length = float(np.hypot(*line))
+        axis = line / length
+        healthy = [
+            GAPS[min(number - 1, 2)] if number else 1.2,
+            GAPS[min(number, 2)] if number < len(traced) - 2 else 0.0,
+        ]
+        lifted = float(np.sum(pose.flexion[finger - 1][: number + 1]))
+        solid = length * hand.body.stretch[finger - 1, number] - sum(healthy) / 2 * scale
+        solid *= float(np.cos(np.clip(lifted, -1.15, 1.15)))
+        start = at
+        if number:
+            joint = joint_name(finger, number - 1)
+            gap, aside = _gap(hand, finger, number - 1), _aside(hand, finger, number - 1)
+            lift = abs(float(pose.flexion[finger - 1][number]))
+            if lift > 0.3:  # the bent joint's base lies over the head
+                gap -= float(np.sin(lift - 0.3)) * 0.8 * WIDTHS[finger][number - 1][2] * scale
+            start = at + axis * gap + np.array([-axis[1], axis[0]]) * aside
+            centres.append((at + start) / 2 if hand.finding(joint) != "luxation" else at + 0.35 * (start - at))
+        end = start + axis * max(solid, 4.5 * scale)
+        bones.append(_Bone(start, end))
+        at = end
+    return bones, centres
+
+
+def _gap(hand: Hand, finger: int, bone: int) -> float:
+    """Width in mm of the joint space outwards of `bone` (0: the metacarpal); below 0 the bones overlap."""
+    name = joint_name(finger, bone)
+    kind = bone if finger > 1 else min(bone, 1)
+    healthy = GAPS[kind] * hand.body.gap * hand.body.scale
+    state = hand.finding(name)
+    if state is None:
+        return healthy * hand.space(name).left
+    some = float(hand.fixed(name, "gap").random())
+    if state == "collapse":
+        return -(0.9 + 1.6 * some) * hand.body.scale
+    if state == "ankylosis":
+        return 0.1 * healthy
+    if state == "subluxation":
+        return 0.3 * healthy - 1.4 * some * hand.body.scale
+    if state == "luxation":
+        return -(2.5 + 4.5 * some) * hand.body.scale
+    return healthy * hand.space(name).left  # a finding of another scheme, which this simulator can't draw
+
+
+def _aside(hand: Hand, finger: int, bone: int) -> float:
+    """How far in mm the outer bone has slid sideways off the head of `bone`; towards the little finger it is negative."""
+    name = joint_name(finger, bone)
+    state = hand.finding(name)
+    # A reader may also score a joint that is a little out of place by JSN 3 alone.
+    little = state is None and bone == 0 and hand.grade(name, "JSN") == 3
+    if state not in ("luxation", "subluxation") and not little:
+        return 0.0
+    draw = hand.fixed(name, "aside")
+    towards = -1.0 if draw.random() < (0.85 if bone == 0 else 0.5) else 1.0
+    some, width = float(draw.random()), WIDTHS[finger][bone + 1][0] * hand.body.scale
+    if state == "luxation":
+        return towards * width * (0.95 + 0.5 * some)
+    if state == "subluxation":
+        return towards * width * (0.48 + 0.3 * some)
+    return towards * width * (0.15 + 0.15 * some) if draw.random() < 0.2 else 0.0
+
+
+def _plate(hand: Hand, joint: str) -> float:
+    """How dense the joint surface is: gone in a fused joint, dense where cartilage is lost."""
+    state = hand.finding(joint)
+    if state in ("ankylosis", "collapse"):
+        return 0.0 if state == "ankylosis" else 0.35
+    usual = float(hand.fixed(joint, "plate").uniform(0.65, 1.05))
+    return usual + 0.13 * hand.grade(joint, "JSN")
+
+
+def _bites(
+    hand: Hand, finger: int, number: int, bone: _Bone, widths: tuple[float, float], last: int
+) -> list[Bite]:  # fmt: skip
+    """The erosions on both ends of a bone of a finger."""
+    axis = bone.end - bone.start
+    axis = axis / max(float(np.hypot(*axis)), 1e-6)
+    names = [("CMC1" if finger == 1 else "") if number == 0 else joint_name(finger, number - 1)]
+    names += [joint_name(finger, number)] if number < last else []
+    bites = []
+    for outer, name in zip((True, False), names, strict=False):
+        site = hand.sites.get(name)
+        if site is None or "ERO" not in site.joint.scales or hand.finding(name) == "ankylosis":
+            continue
+        end, inwards, width = (bone.start, axis, widths[0]) if outer else (bone.end, -axis, widths[1])
+        # The base of the first metacarpal bears all that is scored of CMC1.
+        lesions = [each for each in lesions_of(hand.patient, site, hand.time) if each.outer == outer or name == "CMC1"]
+        bites += [bite_at_end(lesion, end, inwards, width) for lesion in lesions]
+    return bites
+
+
+def _add_sesamoids(layout: Layout, hand: Hand, finger: int, bones: list[_Bone]) -> None:
+    """The thumb's two sesamoids, and those of other fingers in those who have them."""
+    scale, body = hand.body.scale, hand.body
+    if body.maturity < 0.75:
+        return
+    places = {1: ((-0.85, 0.45), (0.55, 0.55)), 2: ((0.62, 0.7),), 5: ((-0.6, 0.7),)}.get(finger, ())
+    for number, (across, back) in enumerate(places):
+        luck = float(body.sesamoids[(finger + number) % 4])
+        if (finger != 1 and luck > 0.4) or (finger == 1 and number and luck > 0.85):
+            continue
+        head = bones[0].end
+        axis = (head - bones[0].start) / float(np.hypot(*(head - bones[0].start)))
+        side = np.array([axis[1], -axis[0]])
+        width = WIDTHS[finger][0][2] * scale
+        centre = head - axis * back * width * (0.6 + luck) + side * across * width * (0.9 + 0.4 * luck)
+        turn = np.linspace(0, 2 * np.pi, 11)[:-1]
+        radius = (1.5 + 1.1 * luck) * scale * (1.0 if finger == 1 else 0.8)
+        outline = centre + radius * np.column_stack([np.cos(turn) * 1.25, np.sin(turn)])
+        layout.shorts.append(
+            ShortBone(smooth(outline, 1), 3.2 * scale, 0.2, body.density * 1.7, (0.0, 0.0), 0.0, body.texture)
+        )

@@ -1,0 +1,68 @@
+"""Tiles of trabeculae, noise and cloud that every film samples: made once a process, from fixed seeds, never changed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from ratui.phantom.anatomy import Array
+
+__all__ = ["TILE_MM", "cloud", "noise", "trabeculae"]
+
+_SIDE = 1024
+TILE_MM = 0.1
+"""Size of a pixel of a tile of trabeculae in mm."""
+
+
+@lru_cache(maxsize=64)
+def trabeculae(level: int) -> Array:
+    """Struts that run along the rows' direction (down), around 0 with a standard deviation of about 1.
+
+    Shape (1024, 1024), `TILE_MM` a pixel, it wraps around. `level` 0 is sharp; each step blurs it as a film with pixels
+    of `level` × 0.1 mm would.
+    """
+    rng = np.random.default_rng(20)
+    fine = _field(rng, 0.70, 0.15)
+    coarse = _field(rng, 1.10, 0.30)
+    # Struts lie where a smooth field crosses zero: lines that branch and meet, unlike the blobs of the field itself.
+    lines = np.exp(-((fine / 0.42) ** 2)) + 0.8 * np.exp(-((coarse / 0.36) ** 2)) + 0.16 * _field(rng, 2.6, 1.6)
+    tile = _blur(lines.astype(np.float32), 0.45 * level) if level else lines.astype(np.float32)
+    tile = np.asarray((tile - tile.mean()) / np.float32(lines.std()), np.float32)
+    tile.setflags(write=False)
+    return tile
+
+
+@lru_cache(maxsize=8)
+def noise(kind: int) -> Array:
+    """White noise (0) or noise with ever coarser grain (1, 2, 3): standard deviation 1, shape (2048, 2048)."""
+    tile: Array = np.random.default_rng([21, kind]).standard_normal((2048, 2048), dtype=np.float32)
+    if kind:
+        tile = _blur(tile, 0.35 + 0.25 * kind)
+        tile = np.asarray(tile / tile.std(), np.float32)
+    tile.setflags(write=False)
+    return tile
+
+
+@lru_cache(maxsize=1)
+def cloud() -> Array:
+    """Slow variation, as of muscle and fat: standard deviation 1, shape (512, 512), a pixel meant as about 1 mm."""
+    rng = np.random.default_rng(22)
+    tile = np.zeros((512, 512), np.float32)
+    for sigma in (2.0, 5.0, 11.0):
+        tile += _blur(rng.standard_normal((512, 512), dtype=np.float32), sigma) * np.float32(sigma)
+    result = np.asarray((tile - tile.mean()) / tile.std(), np.float32)
+    result.setflags(write=False)
+    return result
+
+
+def _field(rng: np.random.Generator, down: float, across: float) -> Array:
+    """A smooth field with a standard deviation of 1; `down` and `across` (mm) are how far it stays alike."""
+    white = np.pad(rng.standard_normal((_SIDE, _SIDE), dtype=np.float32), 64, mode="wrap")
+    soft = cv2.GaussianBlur(white, (0, 0), across / TILE_MM, sigmaY=down / TILE_MM)[64:-64, 64:-64]
+    return np.asarray(soft / soft.std(), np.float32)
+
+
+def _blur(tile: Array, sigma: float) -> Array:
+    return np.asarray(cv2.GaussianBlur(np.pad(tile, 32, mode="wrap"), (0, 0), sigma)[32:-32, 32:-32], np.float32)

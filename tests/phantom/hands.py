@@ -1,0 +1,57 @@
+"""What the tests of the simulator share: patients with chosen damage, and hands laid out and drawn without a film around."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ratui.phantom import PhantomPatient, simulate_patient
+from ratui.phantom.body import body_of
+from ratui.phantom.bones import Canvas, add_bridge, add_long_bone, add_short_bone
+from ratui.phantom.hand import Hand
+from ratui.phantom.parts import Layout
+from ratui.phantom.pose import Pose
+from ratui.phantom.skeleton import lay_out
+from ratui.scheme import load_scheme
+
+MM = 0.2
+FLAT = Pose((0.0,) * 5, np.zeros((5, 3)), np.zeros((5, 4)), 0.0, 0.0, (0.0, 0.0))
+
+
+def patient(
+    seed: int = 1, severity: float | None = 1.0, scheme: str = "fingers", age: float | None = None
+) -> PhantomPatient:  # fmt: skip
+    return simulate_patient(np.random.default_rng(seed), load_scheme(scheme), severity=severity, age=age)
+
+
+def healthy(seed: int = 1, scheme: str = "mtss-hands") -> PhantomPatient:
+    return patient(seed, severity=0.0, scheme=scheme, age=40.0)
+
+
+def hurt(who: PhantomPatient, grades: Mapping[tuple[str, str, int], int], **findings: str) -> PhantomPatient:
+    """`who` with those grades at their time points; `findings` at the first, by site with ``_`` for the dot."""
+    found = {(site.replace("_", ".", 1), 0): finding for site, finding in findings.items()}
+    return replace(who, grades={**who.grades, **grades}, findings=found)
+
+
+def laid(who: PhantomPatient, time: int = 0, side: Literal["L", "R"] = "L") -> Layout:
+    """The hand of `side` laid flat."""
+    return lay_out(Hand(who, side, time, body_of(who, side), FLAT))
+
+
+def mineral(layout: Layout, site: str) -> npt.NDArray[np.floating[Any]]:
+    """The bones of `layout` drawn in the box of `site`, in mm of mineral."""
+    centre, width = layout.centres[site]
+    count = round(width / MM)
+    canvas = Canvas(count, count, MM, centre - width / 2)
+    for short in layout.shorts:
+        add_short_bone(canvas, short)
+    for bone in layout.longs:
+        add_long_bone(canvas, bone)
+    for bridge in layout.bridges:
+        add_bridge(canvas, bridge)
+    return canvas.mineral

@@ -1,0 +1,120 @@
+"""Simulated raters err as their kind says: together or apart, by leaning, at borders, with the day, or by slips."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ratui.phantom import RATERS, Rater, SimulatedRater
+from tests.phantom.hands import patient
+
+MIDDLE = (1, 2, 3, 4)  # grades from which one can err both ways
+
+
+def errors(
+    rater: Rater, *, patients: int = 30, hour: float | None = None, truths: tuple[int, ...] = MIDDLE
+) -> npt.NDArray[np.float64]:
+    """Errors of ERO at both time points, shape (joints, 2), where the truth is one of `truths` at both."""
+    rng, seen = np.random.default_rng(2), []
+    for seed in range(patients):
+        sick = patient(seed, severity=2.0)
+        given = rater.read(sick, rng, hour=hour).grades
+        for site in sick.scheme.sites:
+            keys = [(site.key, "ERO", time) for time in (0, 1)]
+            if all(key in given and sick.grades[key] in truths for key in keys):
+                seen.append([given[key] - sick.grades[key] for key in keys])
+    return np.array(seen, float)
+
+
+def correlation(rater: Rater) -> float:
+    return float(np.corrcoef(errors(rater).T)[0, 1])
+
+
+def test_raters_of_the_papers_kind_err_alike_at_both_time_points() -> None:
+    assert correlation(RATERS["shared-shift"]) > 0.4
+    assert abs(correlation(RATERS["independent"])) < 0.2
+
+
+def test_what_is_shared_cancels_in_the_difference_and_what_is_not_adds_up() -> None:
+    for kind, cancels in (("shared-shift", True), ("independent", False)):
+        wrong = errors(RATERS[kind])
+        status, change = wrong.std(), (wrong[:, 1] - wrong[:, 0]).std()
+        assert bool(change < status) is cancels
+
+
+def test_a_rater_with_a_leaning_reads_all_damage_too_high_and_clean_joints_hardly() -> None:
+    assert errors(RATERS["threshold"]).mean() > 0.2
+    assert errors(RATERS["threshold"], truths=(0,)).mean() < 0.1
+    assert abs(errors(RATERS["independent"], truths=(2, 3)).mean()) < 0.08
+
+
+def test_a_rater_with_borders_of_their_own_errs_by_the_grade() -> None:
+    """Late with the first grade, early with the second: a 1 is read as 0 and as 2 where others read 1."""
+    own = SimulatedRater(shift=0.0, noise=0.2, cuts=(0.4, -0.4, 0.4, -0.4, 0.4))
+    plain = SimulatedRater(shift=0.0, noise=0.2)
+
+    def wrong(rater: Rater, truth: int) -> float:
+        return float(np.mean(errors(rater, truths=(truth,)) != 0))
+
+    assert wrong(own, 1) > 0.35 > 0.1 > wrong(plain, 1)
+    assert wrong(own, 2) < 0.02  # its borders have both moved away
+    assert wrong(own, 3) > 0.35
+
+
+def test_borders_of_their_own_are_in_order_on_every_scale() -> None:
+    wild = SimulatedRater(shift=0.0, noise=0.0, cuts=(2.0, -2.0))
+    sick = patient(1, severity=2.0, scheme="mtss")
+    given = wild.read(sick, np.random.default_rng(0)).grades
+    by_truth: dict[tuple[str, int], set[int]] = {}
+    for key, grade in given.items():
+        site = sick.scheme.site(key[0])
+        by_truth.setdefault((f"{key[1]}{site.joint.maximum(key[1])}", sick.grades[key]), set()).add(grade)
+        assert 0 <= grade <= site.joint.maximum(key[1])
+    assert all(len(grades) == 1 for grades in by_truth.values())
+    for (scale, truth), grades in by_truth.items():
+        assert all(grades <= later for (s, t), later in by_truth.items() if s == scale and t == truth + 1) or max(
+            grades
+        ) <= min(min(later) for (s, t), later in by_truth.items() if s == scale and t == truth + 1)
+
+
+def test_a_tiring_rater_leans_with_the_hour_and_both_time_points_share_it() -> None:
+    drifting = RATERS["drifting"]
+    morning, evening = errors(drifting, hour=0.0), errors(drifting, hour=1.0)
+    assert evening.mean() - morning.mean() > 0.6
+    assert abs((evening[:, 1] - evening[:, 0]).mean()) < 0.1
+    assert abs(errors(RATERS["independent"], hour=1.0).mean() - errors(RATERS["independent"], hour=0.0).mean()) < 0.15
+
+
+def test_a_rater_who_slips_is_now_and_then_wrong_by_anything() -> None:
+    slipping = SimulatedRater(shift=0.0, noise=0.0, slips=0.05)
+    wrong = errors(slipping, patients=60, truths=(0, 1, 2, 3, 4, 5))
+    assert 0.03 < np.mean(wrong != 0) < 0.07
+    assert {abs(value) for value in wrong[wrong != 0].ravel()} >= {1, 2, 3, 4, 5}
+    assert (
+        np.mean(np.abs(errors(RATERS["independent"])) >= 3) < 0.005 < np.mean(np.abs(errors(RATERS["slipping"])) >= 3)
+    )
+
+
+def test_a_mixture_has_heavier_tails_than_any_one_kind() -> None:
+    def large(kind: str) -> float:
+        """How many of the errors are of two grades or more."""
+        wrong = np.abs(errors(RATERS[kind], patients=60, truths=(2, 3)))
+        return float(np.mean(wrong >= 2) / np.mean(wrong >= 1))
+
+    assert large("mixture") > 1.5 * max(large("shared-shift"), large("independent"))
+
+
+@pytest.mark.parametrize("kind", RATERS)
+def test_a_reading_is_the_same_for_the_same_generator(kind: str) -> None:
+    sick = patient(3, severity=2.0)
+    first, second = (RATERS[kind].read(sick, np.random.default_rng(4)) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("kind", RATERS)
+def test_every_kind_is_a_rater_worth_having(kind: str) -> None:
+    """Near the truth more often than not, and not always on it."""
+    wrong = np.abs(errors(RATERS[kind]))
+    assert 0.05 < np.mean(wrong != 0) < 0.7
+    assert np.mean(wrong > 1) < 0.12
