@@ -28,7 +28,10 @@ _BEGIN = datetime(2022, 1, 10, 18, 0, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Simulation:
-    """What to simulate: how many patients, the raters by name, the size of a film (rows, columns), and the seed."""
+    """What to simulate: how many patients, the raters by name, the size of a film (rows, columns), and the seed.
+
+    `severity` is how ill all patients are (1 is the phantom's mean, 0 healthy); drawn for each where it isn't given.
+    """
 
     patients: int
     raters: Mapping[str, str]
@@ -36,6 +39,7 @@ class Simulation:
     seed: int = 0
     scheme: str = "fingers"
     title: str = "Phantom hands"
+    severity: float | None = None
 
 
 def simulate_study(
@@ -49,7 +53,7 @@ def simulate_study(
     scheme = load_scheme(what.scheme)
     study = Study.create(path, scheme, tuple(what.raters), title=what.title)
     seeds = np.random.SeedSequence(what.seed).spawn(what.patients)
-    patients = [simulate_patient(np.random.default_rng(seed), scheme) for seed in seeds]
+    patients = [simulate_patient(np.random.default_rng(seed), scheme, severity=what.severity) for seed in seeds]
     with tempfile.TemporaryDirectory(prefix="ratui-hospital-") as folder:
         sent = _send_all(patients, seeds, Path(folder), what.size, progress)
         report = import_films(
