@@ -187,7 +187,7 @@ async def test_what_others_do_meanwhile_is_seen_on_coming_back_and_moves_nothing
         confirm_template(study, cases[1], "bert")
         await pilot.press("escape")
         await settle(pilot)
-        assert "reading" in rows(pilot)[1]
+        assert "to read" in rows(pilot)[1]
         assert "regions" in rows(pilot)[2]
         assert selected(pilot) == cases[0]
 
@@ -316,7 +316,7 @@ async def test_the_list_speaks_japanese_from_one_moment_to_the_next(tmp_path: Pa
         await pilot.press("down")
         await pilot.app.speak("ja")  # type: ignore[attr-defined]
         await settle(pilot)
-        assert "読影中" in rows(pilot)[0]
+        assert "未読影" in rows(pilot)[0]
         assert selected(pilot) == study.cases()[1], "the cursor stays"
 
 

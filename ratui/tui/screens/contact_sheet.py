@@ -20,7 +20,7 @@ from ratui.terminal import Display
 from ratui.tui import text as texts
 from ratui.tui.contact import Card, card, pasted, sheet
 from ratui.tui.joint_views import CaseFilms, Shot, Sight, case_films
-from ratui.tui.palette import KEY, PLAIN
+from ratui.tui.palette import PLAIN
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.widgets.contact_cell import ContactCell
 
@@ -248,12 +248,9 @@ class ContactSheetScreen(KeyScreen):
         return Text(set_cell_size(text, max(width, 1)), "bold reverse" if here else PLAIN, no_wrap=True)
 
     def _keys(self) -> Text:
-        text = Text(no_wrap=True)
-        for action in self.ratui.keymap.of(self.NAME):
-            label = action.label(self.t)
-            if label:
-                text.append(f" {self.ratui.keymap.shown(action.id)}", KEY).append(f" {label}  ", PLAIN)
-        return text
+        actions = self.ratui.keymap.of(self.NAME)
+        items = [(self.ratui.keymap.shown(action.id), label) for action in actions if (label := action.label(self.t))]
+        return texts.items_text(texts.fitted(items, self.app.size.width))
 
     # Pictures.
 
