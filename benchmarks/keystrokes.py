@@ -68,6 +68,7 @@ class Player:
         """From the worklist, where the case waits, to the signature."""
         await self._press("enter", "open")
         for _ in range(_MOST):
+            assert self._app.is_running, "the app has ended by itself"
             screen = self._app.screen
             assert isinstance(screen, KeyScreen)
             if isinstance(screen, ScoringScreen):

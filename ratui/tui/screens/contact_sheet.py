@@ -22,6 +22,7 @@ from ratui.tui.contact import Card, card, pasted, sheet
 from ratui.tui.joint_views import CaseFilms, Shot, Sight, case_films
 from ratui.tui.palette import PLAIN
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.threads import in_thread
 from ratui.tui.widgets.contact_cell import ContactCell
 
 __all__ = ["ContactSheetScreen", "cells_that_fit"]
@@ -74,7 +75,7 @@ class ContactSheetScreen(KeyScreen):
         scheme = self.ratui.study.scheme
         self._site = self._site or scheme.sites[0].key
         self.refill()
-        self.run_worker(self._read, thread=True, exclusive=True, group="readings")
+        in_thread(self, self._read, group="readings")
 
     def refill(self) -> None:
         self._cells = []
@@ -266,7 +267,7 @@ class ContactSheetScreen(KeyScreen):
         jobs += [(None, each) for each in ahead]
         if jobs and self._pixels[0]:
             site, size = self._site, self._pixels
-            self.run_worker(lambda: self._prepare(jobs, site, size), thread=True, exclusive=True, group="pictures")
+            in_thread(self, lambda: self._prepare(jobs, site, size), group="pictures")
 
     @property
     def _pixels(self) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from ratui.tui.palette import BRIGHT, KEY, PLAIN, QUIET, SELECTED
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview import TAKE_OVER, OverviewScreen, Reopen
 from ratui.tui.screens.worklist_text import case_line, column_line, name_width, progress_text
+from ratui.tui.threads import in_thread
 from ratui.tui.widgets.row_list import RowList
 
 __all__ = ["WorklistScreen"]
@@ -89,7 +90,7 @@ class WorklistScreen(KeyScreen):
         self._look(cases, _FIRST)
 
     def _look(self, cases: tuple[str, ...], first: int) -> None:
-        self.run_worker(lambda: self._look_at(cases, first), thread=True, exclusive=True, group="states")
+        in_thread(self, lambda: self._look_at(cases, first), group="states")
 
     def _look_at(self, cases: tuple[str, ...], first: int) -> None:
         """In a thread: how far the `first` cases are, then all, as the index has it."""
