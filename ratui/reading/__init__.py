@@ -32,7 +32,7 @@ from ratui.reading.rules import (
     undo,
     undoable,
 )
-from ratui.reading.second_look import Look, LookKind, LookReason, second_look
+from ratui.reading.second_look import LookKind, LookReason, SecondLook, second_look
 from ratui.reading.validity import history_problems, problems
 
 __all__ = [
@@ -46,7 +46,6 @@ __all__ = [
     "Graded",
     "LogEntry",
     "LogKind",
-    "Look",
     "LookKind",
     "LookReason",
     "NotAssessable",
@@ -55,6 +54,7 @@ __all__ = [
     "Refusal",
     "RefusalKind",
     "Replay",
+    "SecondLook",
     "Slot",
     "apply_regions",
     "clear",
