@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from ratui.errors import StoreError
 from ratui.reading import Reading, to_document
@@ -26,11 +26,13 @@ class _Changing(Protocol):
 
 
 def signature(path: Path) -> Signature:
-    """What tells one saved state of the file at `path` from the next."""
+    """What tells one saved state of the file at `path` from the next. Raises StoreError where it can't be looked at."""
     try:
         found = path.stat()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StoreError(f"can't be looked at: {error.strerror}", path, "Check the disk, and try again") from error
     return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
@@ -66,7 +68,7 @@ class ReadingSession:
         self._path = path
         self._lock = lock
         self._changing = changing
-        self._last = signature(path)
+        self._last: Signature | Literal["unseen"] = signature(path)
         self.reading = reading
         self.seconds = seconds
         self.notice = notice
@@ -82,10 +84,18 @@ class ReadingSession:
         used = self.displays if displays is None else displays
         with self._changing():
             self._lock.check()
-            if signature(self._path) != self._last:
+            now = signature(self._path)
+            if self._last not in ("unseen", now):
                 raise StoreError("its file was changed meanwhile", self._path, "Open it again to see what it holds now")
             try:
                 write_tables(self._path, tables_of(reading, spent, used))
             finally:
-                self._last = signature(self._path)  # after a failure too: the file may have been replaced all the same
+                self._last = self._seen()  # after a failure too: the file may have been replaced all the same
         self.reading, self.seconds, self.displays = reading, spent, used
+
+    def _seen(self) -> Signature | Literal["unseen"]:
+        """The file as it is after a save. What can't be looked at then is no reason to call the save a failure."""
+        try:
+            return signature(self._path)
+        except StoreError:
+            return "unseen"
