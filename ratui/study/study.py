@@ -23,7 +23,7 @@ from ratui.study.records import Case, CaseState, DisplayUse, FilmRecord, Region
 from ratui.study.session import ReadingSession, Signature, signature
 from ratui.study.settings import StudyConfig, check_name
 from ratui.study.store import Lock, Stored, make_folder, read_sound, restore_from_copy, write_tables
-from ratui.study.worklist import Sweep, Worklist, reading_state
+from ratui.study.worklist import Progress, Sweep, Worklists, reading_state
 
 __all__ = ["Study"]
 
@@ -38,7 +38,7 @@ class Study:
         self.config = config
         self.scheme = scheme
         self._changes = Changes(path)
-        self._worklists: dict[str, Worklist] = {}
+        self._worklists = Worklists(path, config.scheme)
         self._notices: dict[str, None] = {}
         # What was last read of a case, as long as its files are the very same.
         self._cases: dict[str, tuple[Signature, Case]] = {}
@@ -210,15 +210,7 @@ class Study:
 
     def absent(self, case: Case) -> frozenset[Slot]:
         """The slots that the confirmed regions say are not on their film."""
-        regions = {(region.site, region.film): region for region in self.regions(case.id)}
-        slots = set()
-        for site in case.sites(self.scheme):
-            for time in (0, 1):
-                film = case.film(time, site.side, site.part, self.scheme)
-                region = regions.get((site.key, film.id)) if film else None
-                if region is not None and region.box is None:
-                    slots.add(Slot(site.key, time))
-        return frozenset(slots)
+        return case.absent(self.scheme, self.regions(case.id))
 
     def regions_complete(self, case: Case) -> bool:
         """Whether every site of `case` has a confirmed region, or is confirmed absent, on each of its films."""
@@ -226,13 +218,7 @@ class Study:
         last = self._complete.get(case.id)
         if last is not None and last[:2] == (now, case):
             return last[2]
-        known = {(region.site, region.film) for region in self.regions(case.id) if region.by}
-        films = (
-            (site.key, case.film(time, site.side, site.part, self.scheme))
-            for site in case.sites(self.scheme)
-            for time in (0, 1)
-        )
-        complete = all(film is not None and (site, film.id) in known for site, film in films)
+        complete = case.confirmed(self.scheme, self.regions(case.id))
         self._complete[case.id] = now, case, complete
         return complete
 
@@ -322,25 +308,25 @@ class Study:
         complete = bool(meta.get("signed")) or self.regions_complete(film_case)
         return reading_state(film_case, self.scheme, fields, meta, complete, note)
 
-    def states(self, rater: str) -> tuple[CaseState, ...]:
+    def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:
         """How far `rater` is with each case, in the order of `cases`, from an index that is brought up to date.
 
-        A case whose files are damaged is told as unreadable, with the reason. The same as `state` of each case, faster.
+        A case whose files are damaged is told as unreadable, with the reason. The same as `state` of each case, faster;
+        `progress` gets (done, of) where the index has to be made anew.
         """
-        return self._states(check_name(rater, "rater"), self._sweep())
+        return self._states([check_name(rater, "rater")], progress)[rater]
 
-    def all_states(self) -> dict[str, tuple[CaseState, ...]]:
+    def all_states(self, *, progress: Progress | None = None) -> dict[str, tuple[CaseState, ...]]:
         """`states` of each rater of the study."""
-        sweep = self._sweep()
-        return {rater: self._states(rater, sweep) for rater in self.config.raters}
+        return self._states(self.config.raters, progress)
 
-    def _states(self, rater: str, sweep: Sweep) -> tuple[CaseState, ...]:
-        worklist = self._worklists.setdefault(rater, Worklist(self.path, rater, self.config.scheme))
-        states = worklist.states(sweep, self.state)
-        for state in states:
-            if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
-                self._note(self.reading_path(rater, state.case), state.note)
-        return states
+    def _states(self, raters: Sequence[str], progress: Progress | None) -> dict[str, tuple[CaseState, ...]]:
+        found = self._worklists.states(raters, self._sweep(), self.state, progress)
+        for rater, states in found.items():
+            for state in states:
+                if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
+                    self._note(self.reading_path(rater, state.case), state.note)
+        return found
 
     def reading_path(self, rater: str, case: str) -> Path:
         """The file of one reading."""
