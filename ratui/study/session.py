@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from ratui.errors import StoreError
-from ratui.reading import Reading, to_document
+from ratui.reading import Reading, from_document, to_document
+from ratui.scheme import Scheme
 from ratui.study.records import DisplayUse
-from ratui.study.store import Lock, write_tables
+from ratui.study.store import Lock, Stored, write_tables
 
-__all__ = ["ReadingSession", "signature", "tables_of"]
+__all__ = ["ReadingSession", "Signature", "displays_in", "meta_in", "reading_in", "signature", "tables_of"]
 
 Signature: TypeAlias = tuple[int, int, int] | None
 """(inode, modification time in ns, bytes) of a file, or None without one: each save makes another."""
@@ -46,6 +47,29 @@ def tables_of(
         "fields": document["fields"],
         "log": document["log"],
     }
+
+
+def meta_in(stored: Stored | None) -> Mapping[str, Any]:
+    """What the file of a reading says of itself; empty where there is none."""
+    records = stored.tables.get("meta", []) if stored else []
+    return records[0] if records else {}
+
+
+def reading_in(stored: Stored | None, scheme: Scheme, where: object) -> tuple[Reading | None, float]:
+    """The reading that `tables_of` made the tables of, and the seconds spent on it; None where there is no file.
+
+    Raises StoreError, naming `where`, for what is no reading of `scheme`.
+    """
+    if stored is None:
+        return None, 0.0
+    meta, tables = meta_in(stored), stored.tables
+    document = {"meta": meta, "fields": tables.get("fields", []), "log": tables.get("log", [])}
+    return from_document(scheme, document, where), float(meta.get("seconds", 0.0))
+
+
+def displays_in(stored: Stored | None, where: object) -> tuple[DisplayUse, ...]:
+    """What the reading in `stored` was read on. Raises StoreError, naming `where`."""
+    return tuple(DisplayUse.from_record(record, where) for record in meta_in(stored).get("displays", []))
 
 
 class ReadingSession:

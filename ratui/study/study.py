@@ -8,19 +8,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 from ratui.errors import FilmError, StoreError, StudyError, clean
 from ratui.imaging import Film, read_film
-from ratui.reading import Reading, Slot, from_document, start
+from ratui.reading import Reading, Slot, start
 from ratui.scheme import Scheme
 from ratui.study.folder import Changes, account_name, file_digest
 from ratui.study.opening import begin, find
 from ratui.study.records import Case, CaseState, DisplayUse, FilmRecord, Region
-from ratui.study.session import ReadingSession, Signature, signature
+from ratui.study.session import ReadingSession, Signature, displays_in, meta_in, reading_in, signature
 from ratui.study.settings import StudyConfig, check_name
 from ratui.study.store import Lock, Stored, make_folder, read_sound, restore_from_copy, write_tables
 from ratui.study.worklist import Progress, Sweep, Worklists, reading_state
@@ -153,7 +152,11 @@ class Study:
         """One film, decoded. Raises FilmError, also where its file is not the one that was imported."""
         path = self.film_path(case, film)
         record = next((record for record in self.case(case).films if record.id == film), None)
-        if record is not None and record.file and path.exists() and file_digest(path) != record.file:
+        try:
+            damaged = bool(record and record.file and path.exists() and file_digest(path) != record.file)
+        except OSError as error:
+            raise FilmError(f"its file can't be read: {error.strerror}", path, "Restore it from a backup") from error
+        if damaged:
             raise FilmError("its file was damaged after its import", path, "Restore it from a backup")
         return read_film(path)
 
@@ -251,11 +254,7 @@ class Study:
         """What `rater` has read `case` on so far: with it a manager finds readings made with too few pixels. Raises
         StoreError for a damaged file."""
         path = self.reading_path(rater, case)
-        return self._displays_in(self._read(path), path)
-
-    def _displays_in(self, stored: Stored | None, where: Path) -> tuple[DisplayUse, ...]:
-        found = _meta(stored).get("displays", []) if stored else []
-        return tuple(DisplayUse.from_record(record, where) for record in found)
+        return displays_in(self._read(path), path)
 
     @contextmanager
     def open_reading(self, rater: str, case: str, *, take_over: bool = False) -> Iterator[ReadingSession]:
@@ -288,7 +287,7 @@ class Study:
                     order=self.order(rater, case),
                     blinded=self.config.blinded,
                 )
-            displays = self._displays_in(stored, path)
+            displays = displays_in(stored, path)
             yield ReadingSession(path, lock, self._changes.one, reading, seconds, notice, displays)
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
@@ -304,7 +303,7 @@ class Study:
             return CaseState(case, "unreadable", 0, 0, 0.0, why)
         stored = self._read(self.reading_path(rater, case))
         note = _COPY_READ if stored and stored.notice else ""
-        fields, meta = (stored.tables.get("fields", ()), _meta(stored)) if stored else ((), {})
+        fields, meta = stored.tables.get("fields", ()) if stored else (), meta_in(stored)
         complete = bool(meta.get("signed")) or self.regions_complete(film_case)
         return reading_state(film_case, self.scheme, fields, meta, complete, note)
 
@@ -333,21 +332,8 @@ class Study:
         return self.path / "readings" / check_name(rater, "rater") / f"{check_name(case, 'case')}.json"
 
     def _reading_in(self, stored: Stored | None, rater: str, case: str) -> tuple[Reading | None, float]:
-        if stored is None:
-            return None, 0.0
         where = self.reading_path(rater, case)
-        tables = stored.tables
-        document: Mapping[str, Any] = {
-            "meta": _meta(stored),
-            "fields": tables.get("fields", []),
-            "log": tables.get("log", []),
-        }
-        reading = from_document(self.scheme, document, where)
-        if (reading.rater, reading.case) != (rater, case):
+        reading, seconds = reading_in(stored, self.scheme, where)
+        if reading is not None and (reading.rater, reading.case) != (rater, case):
             raise StoreError("it is the reading of another rater or case", where, "See: ratui check STUDY")
-        return reading, float(document["meta"].get("seconds", 0.0))
-
-
-def _meta(stored: Stored) -> Mapping[str, Any]:
-    records = stored.tables.get("meta", [])
-    return records[0] if records else {}
+        return reading, seconds
