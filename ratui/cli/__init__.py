@@ -116,7 +116,8 @@ def status(study: Path) -> None:
     from ratui.study import Study
 
     opened = Study.open(study)
-    columns = list(opened.all_states().values())
+    bar = _Bar()
+    columns = list(opened.all_states(progress=lambda done, of: bar("looking at cases", done, of)).values())
     rows = list(zip(*columns, strict=True))
     click.echo(f"{opened.config.title}: {opened.scheme.title}, {len(rows)} cases")
     width = max([len(row[0].case) for row in rows], default=4)

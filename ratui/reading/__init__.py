@@ -2,7 +2,7 @@
 
 from ratui.errors import Refusal, RefusalKind
 from ratui.reading.choices import Options, next_open, options, refusal
-from ratui.reading.document import FORMAT, from_document, to_document
+from ratui.reading.document import FORMAT, from_document, from_log, to_document
 from ratui.reading.doubt import Doubt, unlikely, unlikely_normal
 from ratui.reading.history import Replay, replay
 from ratui.reading.model import (
@@ -61,6 +61,7 @@ __all__ = [
     "enter",
     "flag",
     "from_document",
+    "from_log",
     "history_problems",
     "next_open",
     "normal",

@@ -162,7 +162,7 @@ async def test_enter_typed_before_the_cases_are_known_opens_the_right_one(
     store(study, begun, joints=1)
     known, states = Event(), study.states
     monkeypatch.setattr("ratui.tui.screens.worklist._FIRST", 1)
-    monkeypatch.setattr(study, "states", lambda rater: known.wait(20) and states(rater))
+    monkeypatch.setattr(study, "states", lambda rater, **more: known.wait(20) and states(rater, **more))
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         assert isinstance(pilot.app.screen, WorklistScreen), "the begun one isn't known yet"

@@ -45,6 +45,7 @@ class WorklistScreen(KeyScreen):
         self._shown: list[int] = []
         self._total = 0
         self._loaded = False
+        self._seen_so_far = 0
         self._name_width = 6
         self._place: int | None = None
         self._moved = False
@@ -99,9 +100,19 @@ class WorklistScreen(KeyScreen):
         if len(states) < len(cases):
             if states and not worker.is_cancelled:
                 self.app.call_from_thread(self._arrived, states, False)
-            states = list(study.states(rater))
+            states = list(study.states(rater, progress=lambda done, of: self._looked_at(done)))
         if not worker.is_cancelled:
             self.app.call_from_thread(self._arrived, states, True)
+
+    def _looked_at(self, count: int) -> None:
+        """In a thread: so many cases are looked at, where the index has to be made anew."""
+        if not get_current_worker().is_cancelled:
+            self.app.call_from_thread(self._count, count)
+
+    def _count(self, count: int) -> None:
+        self._seen_so_far = count
+        if self.is_mounted:
+            self._describe()
 
     def _state(self, case: str) -> CaseState:
         try:
@@ -341,7 +352,7 @@ class WorklistScreen(KeyScreen):
         if not self._total:
             return t("worklist.no_films")
         if not self._loaded:
-            return t("worklist.loading", count=len(self._states), total=self._total)
+            return t("worklist.loading", count=max(self._seen_so_far, len(self._states)), total=self._total)
         return progress_text(t, workload.Progress.of(self._states), self.app.size.width)
 
     def _keys(self) -> Text:
