@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.cli.upkeep import COMMANDS
+from ratui.cli import outcome, upkeep
 from ratui.errors import RatuiError, clean
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def commands() -> None:
     """
 
 
-for _command in COMMANDS:
+for _command in (*outcome.COMMANDS, *upkeep.COMMANDS):
     commands.add_command(_command)
 
 
@@ -107,24 +107,6 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
 def read(study: Path, rater: str, case: str | None, graphics: str, language: str | None) -> None:
     """Read the cases of STUDY."""
     _run_app(study, rater, case, graphics, language)
-
-
-@commands.command()
-@click.argument("study", type=_FOLDER)
-def status(study: Path) -> None:
-    """Show who has read what in STUDY."""
-    from ratui.study import Study
-
-    opened = Study.open(study)
-    columns = list(opened.all_states().values())
-    rows = list(zip(*columns, strict=True))
-    click.echo(f"{opened.config.title}: {opened.scheme.title}, {len(rows)} cases")
-    width = max([len(row[0].case) for row in rows], default=4)
-    click.echo("  ".join([f"{'case':<{width}}", *(f"{rater:<16}" for rater in opened.config.raters)]).rstrip())
-    for row in rows:
-        cells = [f"{s.stage} {s.done}/{s.total}" if s.total else clean(s.note) or s.stage for s in row]
-        click.echo("  ".join([f"{row[0].case:<{width}}", *(f"{cell:<16}" for cell in cells)]).rstrip())
-    _tell(opened)
 
 
 @commands.command()
