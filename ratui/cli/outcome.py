@@ -95,4 +95,59 @@ def _cell(row: ProgressRow) -> str:
     return f"{state.stage} {state.done}/{state.total}{minutes}{flags}"
 
 
-COMMANDS = (status,)
+@click.command()
+@click.argument("study", type=_FILE)
+@click.option("--rater", "raters", multiple=True, help="Compare these only; give it once for each. Without it all are.")
+@click.option("--interim", is_flag=True, help="For managers: also of cases that not everybody has signed yet.")
+@click.option("--plots", type=_FILE, metavar="FOLDER", help="Save the plots as PNG and SVG there.")
+@click.option("--show", "shown", is_flag=True, help="Show the plots in this terminal.")
+@click.option("--graphics", default="auto", show_default=True, help="How they are shown: auto, kitty, sixel, halfcell.")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+def agreement(
+    study: Path,
+    raters: tuple[str, ...],
+    interim: bool,
+    plots: Path | None,
+    shown: bool,
+    graphics: str,
+    json_: bool,
+    seed: int,
+) -> None:
+    """Show how far the raters of STUDY agree: ICC, kappa, limits of agreement, smallest detectable change, each site.
+
+    A case counts once every rater has signed it. The exit code is 1 where fewer than two raters or cases can be compared.
+    """
+    from ratui.results.agreement import agreement as compare
+    from ratui.results.agreement_sheets import agreement_sheets, summary
+    from ratui.results.released import released
+    from ratui.study import Study
+
+    opened = Study.open(study)
+    found, scores = compare(opened, released(opened, raters, interim=interim), seed=seed)
+    if json_:
+        click.echo(as_json(found.to_document()), nl=False)
+    else:
+        click.echo(f"{clean(found.title)}: {found.scheme}\n{summary(found)}")
+        for sheet in agreement_sheets(found):
+            click.echo(f"\n{sheet.title}")
+            for line in columns(sheet.heads, sheet.rows, words=sheet.words):
+                click.echo(f"  {line}")
+            click.echo(f"  {sheet.note}")
+    if not (plots or shown):
+        return
+    from ratui.results.plots import draw
+    from ratui.results.plots import plots as drawn
+
+    made = {name: make() for name, make in drawn(found, scores).items()}
+    if plots is not None:
+        for name, figure in made.items():
+            put(draw(figure, "png"), plots / f"{name}.png")
+            put(draw(figure, "svg"), plots / f"{name}.svg")
+    if shown:
+        from ratui.cli.pictures import show
+
+        show([(name, draw(figure, "png")) for name, figure in made.items()], graphics)
+
+
+COMMANDS = (status, agreement)

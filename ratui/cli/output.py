@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,21 +43,16 @@ def as_json(document: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def put(text: str, path: Path) -> None:
-    """Writes `text` to `path`, or to the output where it is ``-``. Raises StudyError where the disk refuses."""
+def put(content: str | bytes, path: Path) -> None:
+    """Writes `content` to `path`, or to the output where it is ``-``. Raises StudyError where the disk refuses."""
     if str(path) == "-":
-        click.echo(text, nl=False)
+        click.echo(content, nl=False)
         return
     from ratui.study.store import write_bytes
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, text.encode(), copy=False)
+        write_bytes(path, content.encode() if isinstance(content, str) else content, copy=False)
     except OSError as error:
         raise StudyError(f"it can't be written: {error.strerror}", path, "Choose another place") from error
     click.echo(f"written: {clean(path, 200)}", err=True)
-
-
-def is_terminal() -> bool:
-    """Whether a person sees the output as it comes."""
-    return sys.stdout.isatty()

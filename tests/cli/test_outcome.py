@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.cli.test_commands import fails, ratui
 from tests.films import make_study
+from tests.results.studies import noisy_study
 from tests.tui.readings import store
 
 
@@ -39,3 +40,45 @@ class TestStatus:
         study = make_study(tmp_path)
         (tmp_path / "file").write_text("")
         assert "can't be written" in fails("status", study.path, "--csv", tmp_path / "file" / "x.csv")
+
+
+class TestAgreement:
+    def test_tables_json_and_plots(self, tmp_path: Path) -> None:
+        study = noisy_study(tmp_path, patients=3)
+        done = ratui("agreement", study.path, "--plots", tmp_path / "plots")
+        assert done.returncode == 0, done.stderr
+        for words in ("ICC(2,1)", "Quadratic-weighted kappa", "Bland–Altman", "Smallest detectable change", "L.MCP2"):
+            assert words in done.stdout
+        names = {file.name for file in (tmp_path / "plots").iterdir()}
+        assert {"bland-altman-change.png", "bland-altman-change.svg", "disagreement-hand.png"} <= names
+        document = json.loads(ratui("agreement", study.path, "--json").stdout)
+        assert document["raters"] == ["anna", "bert"]
+        assert document["totals"][0]["icc2"]["value"] <= 1
+
+    def test_nothing_is_told_before_everybody_has_signed(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, patients=2)
+        for case in study.cases():
+            store(study, case, rater="anna", signed=True)
+            store(study, case, rater="bert", signed=False)
+        assert "0 cases are signed" in fails("agreement", study.path)
+
+    def test_plots_are_not_written_into_a_pipe(self, tmp_path: Path) -> None:
+        study = noisy_study(tmp_path, patients=2)
+        assert "--plots FOLDER" in ratui("agreement", study.path, "--show").stderr
+
+
+def test_a_picture_keeps_its_shape_in_the_terminal() -> None:
+    from ratui.cli.pictures import fitted
+    from ratui.terminal import Display
+
+    for display in (
+        Display("sixel", cell=(10, 20)),
+        Display("halfcell", cell=(10, 20)),
+        Display("kitty", cell=(7, 15)),
+    ):
+        for size in ((1000, 500), (400, 900)):
+            columns, rows = fitted(size, display, 100, 40)
+            assert columns <= 100
+            assert rows <= 40
+            shape = columns * display.cell[0] / (rows * display.cell[1])
+            assert abs(shape / (size[0] / size[1]) - 1) < 0.06
