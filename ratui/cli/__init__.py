@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.cli import outcome, upkeep
+from ratui.cli import exports, outcome, upkeep
 from ratui.errors import RatuiError, clean
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def commands() -> None:
     """
 
 
-for _command in (*outcome.COMMANDS, *upkeep.COMMANDS):
+for _command in (*outcome.COMMANDS, *exports.COMMANDS, *upkeep.COMMANDS):
     commands.add_command(_command)
 
 

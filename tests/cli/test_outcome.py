@@ -82,3 +82,30 @@ def test_a_picture_keeps_its_shape_in_the_terminal() -> None:
             assert rows <= 40
             shape = columns * display.cell[0] / (rows * display.cell[1])
             assert abs(shape / (size[0] / size[1]) - 1) < 0.06
+
+
+class TestExport:
+    def test_says_what_was_written_and_under_which_rule(self, tmp_path: Path) -> None:
+        study = noisy_study(tmp_path, patients=1)
+        assert "totals need a rule" in fails("export", study.path, tmp_path / "out")
+        done = ratui(
+            "export", study.path, tmp_path / "out", "--missing", "carried", "--format", "csv", "--format", "mk"
+        )
+        assert done.returncode == 0, done.stderr
+        assert "2 readings of 1 cases" in done.stdout
+        assert "carried, a field takes its score of the other time point" in done.stdout
+        assert {file.name for file in (tmp_path / "out").iterdir()} == {
+            "scores.csv",
+            "totals.csv",
+            "mk.csv",
+            "dictionary.csv",
+        }
+
+    def test_json_lists_the_files_and_what_is_kept_back(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, patients=2)
+        for rater in ("anna", "bert"):
+            store(study, study.cases()[0], rater=rater, signed=True)
+        done = ratui("export", study.path, tmp_path / "out", "--format", "coco", "--json")
+        document = json.loads(done.stdout)
+        assert document["files"] == ["regions.json"]
+        assert document["kept_back"] == {study.cases()[1]: "not signed by anna, bert"}

@@ -13,6 +13,8 @@ from tests.films import make_study
 from tests.tui.readings import store
 
 Special = Mapping[Field, Entry]
+NOTE = "Mrs Smith, ask Dr Jones"
+"""A note such as nobody should write."""
 
 
 def read_study(
@@ -56,8 +58,8 @@ def noisy_study(tmp_path: Path, raters: tuple[str, ...] = ("anna", "bert"), pati
             for scale in ("ERO", "JSN"):
                 special.pop(Field("R.MCP5", scale, 1))
             special[Field("R.MCP5", "ERO", 1)] = Found("ankylosis")
-            store(study, case, special, rater=rater, signed=True)
+            store(study, case, special, rater=rater, signed=True, notes={"L.MCP2": NOTE})
     return study
 
 
-__all__ = ["Special", "noisy_study", "read_study"]
+__all__ = ["NOTE", "Special", "noisy_study", "read_study"]
