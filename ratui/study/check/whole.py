@@ -23,7 +23,7 @@ from ratui.study.check.readings import rebuilt, salvaged
 from ratui.study.check.report import Finding, Report
 from ratui.study.folder import SNAPSHOT
 from ratui.study.records import Case, FilmRecord
-from ratui.study.settings import FORMAT, check_seal, read_settings, write_settings
+from ratui.study.settings import CONSENSUS, FORMAT, check_seal, read_settings, write_settings
 from ratui.study.store import Held, Lock, remove_leftovers, set_aside, write_bytes
 from ratui.study.store.disk import copy_of
 from ratui.study.store.seal import Unsealed, open_seal, seal
@@ -232,7 +232,7 @@ class _Check:
 
     def _raters(self, study: Study) -> None:
         for folder in _folders(self._path / "readings"):
-            if folder.name not in study.config.raters:
+            if folder.name not in (*study.config.raters, CONSENSUS):
                 what = "the study has no rater of that name, so these readings count nowhere"
                 self._found(folder, what, advice="Name the rater in study.toml, then: ratui seal STUDY")
 
