@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from ratui.scheme import load_scheme
+from trainer.hands import template_of
 from trainer.identity import Candidate, name_joints
-from trainer.propose import template_of
 
 SCHEME = load_scheme("fingers")
-TEMPLATE = template_of(SCHEME, "hand")
+TEMPLATE = template_of(SCHEME)
 KINDS = {joint.id: joint.group for joint in SCHEME.joints}
 
 
