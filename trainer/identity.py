@@ -23,9 +23,12 @@ _MISSING = 6.0
 """What it costs to leave a joint out."""
 _SPREAD = {"MCP": 0.7, "PIP": 1.25}
 """How far joints stray from where the fitted hand has them, in boxes."""
+_LEAN = 0.13
+"""How far all fingers lean aside, in radians; a third of what takes a finger to the next, or a false box shifts names."""
 _SIZE = 0.3
 """How much the logarithm of a box's size strays."""
 _STEEPEST = np.pi / 2.6
+_OTHER_SIZE = 0.5  # how far a hand's size may be off that of the box it begins with, as a logarithm
 _FAR = 1e6
 _FEWEST = 4
 _STARTS = 24
@@ -117,8 +120,11 @@ class _Plan:
         kind = np.array([kinds[name] for name in self.names])
         self.spread = np.array([_SPREAD[kinds[name]] for name in self.names])
         self.centres = np.array([(c.x, c.y) for c in candidates], np.float64)
-        self.widths = np.array([c.size for c in candidates], np.float64)
+        self.widths = np.maximum(np.array([c.size for c in candidates], np.float64), 1e-6)
         self.scores = np.array([c.score for c in candidates], np.float64)
+        # What it costs to believe a box, less what it costs not to: a sure box that is left out speaks against a hand.
+        sure = np.clip(self.scores, 0.02, 0.98)
+        self.odds = np.log(sure / (1 - sure))
         self.same = kind[:, None] == np.array([c.kind for c in candidates])[None, :]
         self.knuckles = np.flatnonzero(kind == "MCP")
         # The PIP of the same finger, by the digit that ends both names.
@@ -131,23 +137,32 @@ class _Plan:
         }
 
     def starts(self) -> list[_Array]:
-        """Hands to begin with, the likeliest first: each of two knuckles on each of two boxes of their kind and size."""
-        found = (
-            [i for i in np.argsort(-self.scores) if self.same[self.knuckles[0], i]][:8] if len(self.knuckles) else []
-        )
-        moves: list[tuple[float, _Array]] = []
-        for a, b in permutations(self.knuckles, 2):
-            for i, j in permutations(found, 2):
-                move = _similarity(self.places[[a, b]], self.centres[[i, j]])
-                scale, angle = float(np.hypot(move[0], move[1])), float(np.arctan2(move[1], move[0]))
-                wrong = abs(np.log(scale * self.sizes[a] / max(self.widths[i], 1e-6)))
-                if abs(angle) < _STEEPEST and wrong < 0.5:
-                    moves.append((self._least(move), move))
-        moves.sort(key=lambda item: item[0])
+        """Hands to begin with, the likeliest first: each of two knuckles on each of two boxes of their kind and size.
+
+        Points are complex numbers here: to turn and to scale is to multiply.
+        """
+        found = [i for i in np.argsort(-self.scores) if self.same[self.knuckles, i].any()][:8]
+        pairs = [(a, b, i, j) for a, b in permutations(self.knuckles, 2) for i, j in permutations(found, 2)]
+        if not pairs:
+            return []
+        a, b, i, j = np.array(pairs).T
+        place, centre = self.places @ [1, 1j], self.centres @ [1, 1j]
+        turn = (centre[j] - centre[i]) / (place[b] - place[a])
+        shift = centre[i] - turn * place[a]
+        odd = np.abs(np.log(np.maximum(np.abs(turn), 1e-9) * self.sizes[a] / self.widths[i]))
+        fit = (np.abs(np.angle(turn)) < _STEEPEST) & (odd < _OTHER_SIZE)
+        turn, shift = turn[fit], shift[fit]
+        # What the hand costs at least: as if a box could be two joints.
+        away = np.abs((turn[:, None] * place + shift[:, None])[..., None] - centre)
+        price = self._price(away, np.abs(turn))
+        least = np.minimum(price.min(axis=2), _MISSING).sum(axis=1)
         distinct: list[_Array] = []
-        for _, move in moves:
-            if all(np.abs(_apply(move, self.places) - _apply(kept, self.places)).max() > 4.0 for kept in distinct):
-                distinct.append(move)
+        seen = np.zeros((0, len(place)), complex)
+        for best in np.argsort(least, kind="stable"):
+            lies = turn[best] * place + shift[best]
+            if not len(seen) or np.abs(seen - lies).max(axis=1).min() > 0.2 * self.sizes.mean() * abs(turn[best]):
+                seen = np.vstack([seen, lies])
+                distinct.append(np.array([turn[best].real, turn[best].imag, shift[best].real, shift[best].imag]))
             if len(distinct) == _STARTS:
                 break
         return distinct
@@ -164,34 +179,29 @@ class _Plan:
         With an assignment of `before`, fingers are looked for where they lean to: all of them as their mean does, each as
         its knuckle lies.
         """
-        expected = _apply(move, self.places)
+        expected, lean = _apply(move, self.places), 0.0
         if before:
-            expected = self._leaning(expected, before)
-        price = self._price(move, expected)
+            expected, lean = self._leaning(expected, before)
+        away = expected[:, None] - self.centres[None]
+        price = self._price(np.hypot(away[..., 0], away[..., 1]), float(np.hypot(move[0], move[1])))
         joints, boxes = price.shape
         cost = np.full((joints, boxes + joints), _FAR)
         cost[:, :boxes] = price
         cost[np.arange(joints), boxes + np.arange(joints)] = _MISSING
         chosen, columns = linear_sum_assignment(cost)
-        total = float(cost[chosen, columns].sum())
+        total = float(cost[chosen, columns].sum()) + 0.5 * (lean / _LEAN) ** 2
         return {int(r): int(c) for r, c in zip(chosen, columns, strict=True) if c < boxes}, total
 
-    def _price(self, move: _Array, expected: _Array) -> _Array:
-        """What each joint (row) at `expected` pays for each candidate: for its place, its size and its doubt."""
-        sizes = self.sizes * float(np.hypot(move[0], move[1]))
-        away = expected[:, None] - self.centres[None]
-        gap = np.hypot(away[..., 0], away[..., 1]) / (sizes * self.spread)[:, None]
-        odd = np.log(np.maximum(self.widths, 1e-6))[None, :] - np.log(sizes)[:, None]
-        price = 0.5 * gap**2 + 0.5 * (odd / _SIZE) ** 2 - np.log(np.maximum(self.scores, 1e-3))[None, :]
+    def _price(self, away: _Array, scale: _Array | float) -> _Array:
+        """What each joint (…, J, C) pays for each candidate `away` from it: for its place, its size and its doubt."""
+        sizes = np.asarray(scale)[..., None] * self.sizes
+        gap = away / (sizes * self.spread)[..., None]
+        odd = np.log(self.widths) - np.log(sizes)[..., None]
+        price = 0.5 * gap**2 + 0.5 * (odd / _SIZE) ** 2 - self.odds
         return np.where(self.same, price, _FAR)
 
-    def _least(self, move: _Array) -> float:
-        """What the hand at `move` costs at least: as if a box could be two joints."""
-        price = self._price(move, _apply(move, self.places))
-        return float(np.minimum(price.min(axis=1), _MISSING).sum())
-
-    def _leaning(self, expected: _Array, before: Mapping[int, int]) -> _Array:
-        """`expected` with the outer joints where the fingers lean to: a hand drifts and spreads as a whole."""
+    def _leaning(self, expected: _Array, before: Mapping[int, int]) -> tuple[_Array, float]:
+        """`expected` with the outer joints where the fingers lean to, and how far: a hand drifts as a whole."""
         leaning = expected.copy()
         turns = []
         for knuckle, outer in self.outer.items():
@@ -206,7 +216,7 @@ class _Plan:
         for knuckle, outer in self.outer.items():
             base = self.centres[before[knuckle]] if knuckle in before else expected[knuckle]
             leaning[outer] = base + np.array([[c, -s], [s, c]]) @ (expected[outer] - expected[knuckle])
-        return leaning
+        return leaning, turn
 
 
 def _similarity(source: _Array, target: _Array, weight: _Array | None = None) -> _Array:
