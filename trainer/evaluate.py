@@ -5,7 +5,7 @@ Intervals are bootstrapped over patients, never over joints. Nothing here trains
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -18,11 +18,11 @@ from torchvision.ops import box_iou
 
 from ratui.errors import TrainError
 from ratui.study import Study
-from trainer.detector import Detection, detect, load_detector
-from trainer.identity import name_joints
-from trainer.propose import template_of
+from trainer.detector import Detection, load_detector
+from trainer.find import find_joints
+from trainer.hands import KINDS, HandSamples, hand_samples
 from trainer.runs import load_split, progress
-from trainer.samples import KINDS, HandSamples, PairSamples, hand_samples, pair_samples, read_cases
+from trainer.samples import PairSamples, pair_samples, read_cases
 from trainer.scorer import load_scorer, predict
 
 __all__ = ["Figure", "Results", "evaluate"]
@@ -78,8 +78,8 @@ def evaluate(study: Study, detector: Path, scorer: Path, out: Path, device: torc
     with study.snapshot() as still:
         hands = hand_samples(still, cases, out / "samples", progress)
         pairs = pair_samples(still, cases, out / "samples", progress)
-    found = detect(load_detector(detector, device), hands.images)
-    headline, more = _detection(hands, found, study, rng)
+    found = find_joints(load_detector(detector, device), hands.images, study.scheme)
+    headline, more = _detection(hands, found, rng)
     model, about = load_scorer(scorer, device)
     if tuple(about["scales"]) != pairs.scales or tuple(about["group_names"]) != pairs.group_names:
         raise TrainError("the scorer was trained with another scheme", scorer, "Train one on this study's scheme")
@@ -101,15 +101,15 @@ def evaluate(study: Study, detector: Path, scorer: Path, out: Path, device: torc
 
 
 def _detection(
-    hands: HandSamples, found: Sequence[Sequence[Detection]], study: Study, rng: np.random.Generator
+    hands: HandSamples, found: Sequence[Mapping[str, Detection]], rng: np.random.Generator
 ) -> tuple[list[Figure], list[Figure]]:
     """Overlap, rate, findings; and false boxes, names, sensitivity and specificity."""
     owner, overlap, finding_true, finding_said, named = [], [], [], [], []
     false_boxes, hand_owner = [], []
-    view = next(view for view in study.scheme.views.values() if view.part == "hand")
-    for row, detections in enumerate(found):
+    for row, joints in enumerate(found):
+        detections = list(joints.values())
+        names = {joint: index for index, joint in enumerate(joints)}
         matched, used = _match(hands, row, detections)
-        names = name_joints([d.candidate for d in detections], template_of(study.scheme, view.id), _kinds(study))
         for joint, name in enumerate(hands.joints):
             if not np.isfinite(hands.boxes[row, joint]).all():
                 continue
@@ -177,10 +177,6 @@ def _detection(
         figure("Joints found and given the right name", np.array(named), better="higher", unit="%"),
     ]
     return headline, more
-
-
-def _kinds(study: Study) -> dict[str, str]:
-    return {joint.id: joint.group for joint in study.scheme.joints if joint.group in KINDS}
 
 
 def _match(

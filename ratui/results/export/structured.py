@@ -55,7 +55,11 @@ def plain(label: str) -> str:
 
 def character_set(scheme: Scheme) -> str:
     """What DICOM calls the encoding that the scheme's words need: Latin 1 where it does, which more programs read."""
-    words = [each.label for each in (*scheme.joints, *scheme.findings, *scheme.reasons)]
+    words = [
+        *(joint.label for joint in scheme.joints),
+        *(finding.label for finding in scheme.findings),
+        *(reason.label for reason in scheme.reasons),
+    ]
     return "ISO_IR 100" if all(plain(word).isascii() for word in words) else "ISO_IR 192"
 
 
