@@ -68,6 +68,7 @@ def test_with_a_group_each_folder_lets_it_do_what_it_may(tmp_path: Path, umask: 
         ".": 0o2750,
         "study.toml": 0o640,
         "study.lock": 0o660,
+        "gate.lock": 0o660,
         "films": 0o2750,
         f"films/{case}": 0o2750,
         f"films/{case}/films.json": 0o640,
