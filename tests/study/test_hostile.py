@@ -20,7 +20,7 @@ from pydicom.uid import (
 )
 
 from benchmarks.harness.fuzz import mutations, own_test_files
-from ratui.errors import FilmError, StudyError
+from ratui.errors import FilmError, SchemeError, StudyError
 from ratui.imaging import guard, read_film
 from ratui.scheme import load_scheme
 from ratui.study import InProcess, Study, import_films
@@ -307,6 +307,12 @@ class TestText:
         (tmp_path / "study.toml").write_text(text)
         with pytest.raises(StudyError):
             Study.open(tmp_path)
+
+    def test_a_scheme_without_a_bottom_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000)
+        with pytest.raises(SchemeError, match="not valid TOML"):
+            Study.create(tmp_path / "study", str(tmp_path / "deep.toml"), ["anna"])
+        assert not (tmp_path / "study").exists()
 
     def test_numbers_of_a_million_digits_in_a_stored_file(self, tmp_path: Path) -> None:
         study = Study.create(tmp_path / "s", "fingers", ["anna"])
