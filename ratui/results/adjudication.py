@@ -19,6 +19,7 @@ from ratui.results.disputes import CaseDispute, agreed
 from ratui.study import CONSENSUS, CaseState, ReadingSession, Study
 from ratui.study.folder import account_name
 from ratui.study.model_scores import model_scores
+from ratui.study.worklist import Progress
 
 __all__ = ["Adjudication", "queue_of"]
 
@@ -60,8 +61,8 @@ class Adjudication(Study):
             raise StudyError(f"the adjudicator reads from another account, {owner}", self.path, f"Log in as {owner}")
         return rater
 
-    def states(self, rater: str) -> tuple[CaseState, ...]:
-        return tuple(state for state in super().states(rater) if state.case in self.queue)
+    def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:
+        return tuple(state for state in super().states(rater, progress=progress) if state.case in self.queue)
 
     @contextmanager
     def open_reading(self, rater: str, case: str, *, take_over: bool = False) -> Iterator[ReadingSession]:
