@@ -132,3 +132,14 @@ class TestAdjudicate:
         assert done.returncode == 1
         assert "no terminal" in done.stderr
         assert not (study.path / "readings" / "consensus").exists()
+
+
+class TestReport:
+    def test_one_command_one_page(self, tmp_path: Path) -> None:
+        study = noisy_study(tmp_path, patients=2)
+        assert "totals need a rule" in fails("report", study.path, tmp_path / "report.html")
+        done = ratui("report", study.path, tmp_path / "report.html", "--missing", "prorated")
+        assert done.returncode == 0, done.stderr
+        text = (tmp_path / "report.html").read_text()
+        assert "prorated, in proportion" in text
+        assert text.count("<img") == 4
