@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from ratui.imaging import Box, Film, stretch
 from ratui.reading import Field, Slot
 from ratui.scheme import Scheme
 from ratui.study import Case, FilmRecord, Region, Study
+from trainer.cache import Kept
 
 __all__ = [
     "CROP",
@@ -193,7 +193,7 @@ def hand_samples(study: Study, cases: Sequence[str], folder: Path, progress: Pro
     if not todo:
         raise TrainError("no film has confirmed regions", study.path, "Confirm the regions of some cases first")
     content = [(film.digest or film.id, side) for _, film, side, *_ in todo]
-    cache = _Cache(folder / "hands.npy", (len(todo), SIDE, SIDE), content)
+    cache = Kept(folder, "hands", (len(todo), SIDE, SIDE), content)
     boxes = np.full((len(todo), len(joints), 4), np.nan, np.float32)
     findings = np.full((len(todo), len(joints)), np.nan, np.float32)
     readings = {id: study.signed_readings(id) for id in dict.fromkeys(case.id for case, *_ in todo)}
@@ -255,8 +255,8 @@ def pair_samples(study: Study, cases: Sequence[str], folder: Path, progress: Pro
     if not todo:
         raise TrainError("no joint has regions at both time points", study.path, "Confirm regions first")
     raters, scales = study.config.raters, scheme.scales
-    content = [(key, [(film.digest or film.id, box) for film, box in pair]) for _, key, pair in todo]
-    cache = _Cache(folder / "pairs.npy", (len(todo), 2, CROP, CROP), content)
+    content = [MARGIN, [(key, [(film.digest or film.id, box) for film, box in pair]) for _, key, pair in todo]]
+    cache = Kept(folder, "pairs", (len(todo), 2, CROP, CROP), content)
     labels = np.full((len(todo), len(raters), len(scales), 2), -1, np.int64)
     tops = np.full((len(todo), len(scales)), -1, np.int64)
     found = np.zeros((len(todo), len(raters), 2), bool)
@@ -312,24 +312,3 @@ def _regions_by_film(regions: Sequence[Region]) -> dict[str, dict[str, Region]]:
         if region.by:
             by_film.setdefault(region.film, {})[region.site] = region
     return by_film
-
-
-class _Cache:
-    """A memory-mapped array of images that is kept for the next run over the same films and boxes."""
-
-    def __init__(self, path: Path, shape: tuple[int, ...], content: object) -> None:
-        self._mark = path.with_suffix(".sha256")
-        self._digest = hashlib.sha256(repr((shape, content)).encode()).hexdigest()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.full = path.exists() and self._mark.exists() and self._mark.read_text() == self._digest
-            if not self.full:
-                self._mark.unlink(missing_ok=True)
-            mode: Literal["r", "w+"] = "r" if self.full else "w+"
-            self.images: npt.NDArray[np.uint8] = np.lib.format.open_memmap(path, mode, np.uint8, shape)
-        except (OSError, ValueError) as error:
-            raise TrainError(f"the samples can't be kept: {error}", path, "Make room on the disk") from error
-
-    def finish(self) -> None:
-        """Marks the array as complete."""
-        self._mark.write_text(self._digest)

@@ -46,6 +46,23 @@ class Cohort:
     owner: npt.NDArray[np.int64]
     sites: tuple[str, ...]
 
+    @property
+    def tops(self) -> npt.NDArray[np.int64]:
+        """The largest grade of each joint by scale, (N, scales), −1 where it lacks the scale."""
+        sites, scales = self.scheme.sites, self.scheme.scales
+        tops = [[s.joint.maximum(scale) if scale in s.joint.scales else -1 for scale in scales] for s in sites]
+        return np.tile(np.array(tops, np.int64), (len(self.patients), 1))
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(joint.group for joint in self.scheme.joints))
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """The group of each joint, (N,), by place in `group_names`."""
+        names = self.group_names
+        return np.tile(np.array([names.index(site.joint.group) for site in self.scheme.sites]), len(self.patients))
+
     def first(self, patients: int) -> Cohort:
         """The cohort of its first `patients` alone: a smaller study is part of a larger one."""
         rows = int(np.searchsorted(self.owner, patients))
@@ -64,7 +81,7 @@ def cohort(patients: int, seed: int, folder: Path, progress: Progress, *, scheme
     """The first `patients` of the cohort numbered `seed`; what is drawn is kept in `folder`. Raises TrainError."""
     loaded = load_scheme(scheme)
     sites = loaded.sites
-    key = hashlib.sha256(f"{_simulator()} {scheme} {seed} {FILM} {CROP}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{_simulator()} {scheme} {seed} {FILM} {CROP} {SHARD}".encode()).hexdigest()[:16]
     people, parts = [], []
     for start in range(0, patients, SHARD):
         path = folder / f"cohort-{key}-{start:05d}.npy"
@@ -113,17 +130,15 @@ def read_by(people: Cohort, kind: str, raters: int, seed: int) -> PairSamples:
                     for column, scale in enumerate(scheme.scales):
                         if scale in site.joint.scales:
                             labels[row, rater, column, time] = _score(scheme, site, scale, time, reading)
-    names = tuple(dict.fromkeys(joint.group for joint in scheme.joints))
-    tops = [[s.joint.maximum(c) if c in s.joint.scales else -1 for c in scheme.scales] for s in sites]
     return PairSamples(
         people.crops,
         labels,
-        np.tile(np.array(tops, np.int64), (len(people.patients), 1)),
-        np.tile(np.array([names.index(site.joint.group) for site in sites]), len(people.patients)),
+        people.tops,
+        people.groups,
         found,
         tuple(f"P{who:04d}" for who in people.owner),
         people.sites,
-        names,
+        people.group_names,
         scheme.scales,
     )
 
