@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ratui.errors import RatuiError
+from ratui.errors import RatuiError, TrainError
 from ratui.study import Study
 
 __all__ = ["main"]
@@ -104,19 +104,36 @@ def evaluate(
 
 @commands.command()
 @click.argument("study", type=_FOLDER)
-@click.option("--detector", type=_FOLDER, required=True, help="The folder of a detector's run.")
+@click.option("--detector", type=_FOLDER, help="The folder of a detector's run: regions for films that have none.")
+@click.option("--scorer", type=_FOLDER, help="The folder of a scorer's run: answers, shown after signing.")
 @click.option("--name", help="The model's name in the study; the run folder's by default.")
 @click.option("--all", "every", is_flag=True, help="Also for films whose regions are confirmed.")
+@click.option("--order", is_flag=True, help="Sort the worklist by what would teach the scorer most.")
 @click.option("--device", default="auto", show_default=True)
-def propose(study: Path, detector: Path, name: str | None, every: bool, device: str) -> None:
-    """Propose regions for the films that have none confirmed."""
+def propose(
+    study: Path, detector: Path | None, scorer: Path | None, name: str | None, every: bool, order: bool, device: str
+) -> None:
+    """Propose regions; keep the scorer's answers; put the worklist in order."""
+    from trainer.answering import answer
     from trainer.loop import pick_device
     from trainer.propose import propose as run
 
-    done = run(Study.open(study), detector, name or detector.resolve().name, pick_device(device), every=every)
-    click.echo(f"{done.joints} joints proposed on {done.hands} hands of {done.cases} cases")
-    for skipped in done.skipped:
-        click.echo(f"  no proposal: {skipped}", err=True)
+    if detector is None and scorer is None:
+        raise TrainError("there is no model to ask", "propose", "Give --detector, --scorer or both")
+    if order and scorer is None:
+        raise TrainError("only a scorer knows what would teach it", "--order", "Give --scorer as well")
+    opened, where = Study.open(study), pick_device(device)
+    if detector is not None:
+        done = run(opened, detector, name or detector.resolve().name, where, every=every)
+        click.echo(f"{done.joints} joints proposed on {done.hands} hands of {done.cases} cases")
+        for skipped in done.skipped:
+            click.echo(f"  no proposal: {skipped}", err=True)
+    if scorer is not None:
+        label = name if name and detector is None else scorer.resolve().name
+        answered = answer(opened, scorer, label, where, scorer / "samples", order=order)
+        click.echo(f"{answered.cases} cases answered by {label}; raters see it once they have signed")
+        if order:
+            click.echo(f"{len(answered.order)} open cases put in order, what teaches most first")
 
 
 @commands.command()

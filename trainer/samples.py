@@ -239,14 +239,20 @@ def crop_image(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt
     return np.asarray(values[:, ::-1] if mirrored else values)
 
 
-def pair_samples(study: Study, cases: Sequence[str], folder: Path, progress: Progress) -> PairSamples:
-    """Every joint of `cases` with regions on both films and at least one signed reading. Raises TrainError for none."""
+def pair_samples(
+    study: Study, cases: Sequence[str], folder: Path, progress: Progress, *, proposed: bool = False
+) -> PairSamples:
+    """Every joint of `cases` with regions on both films, read or not. Raises TrainError for none.
+
+    With `proposed` a joint without a confirmed region stands where a detector proposes it.
+    """
     scheme = study.scheme
     names = tuple(dict.fromkeys(joint.group for joint in scheme.joints))
     todo: list[tuple[Case, str, tuple[tuple[FilmRecord, Box], ...]]] = []
     for id in cases:
         case = study.case(id)
-        regions = {(region.site, region.film): region.box for region in study.regions(id)}
+        known = (*(study.proposals(id) if proposed else ()), *study.regions(id))
+        regions = {(region.site, region.film): region.box for region in known}
         for site in case.sites(scheme):
             films = [case.film(time, site.side, site.part, scheme) for time in (0, 1)]
             placed = [(film, box) for film in films if film and (box := regions.get((site.key, film.id))) is not None]
