@@ -187,6 +187,26 @@ def compare(
     click.echo(run(what, out, progress))
 
 
+@commands.command()
+@click.option("--out", type=_FOLDER, required=True, help="The folder of a comparison with a fixed trunk.")
+@click.option("--arm", default="pair", show_default=True, help="The recipe.")
+@click.option("--rater", default="shared-shift", show_default=True, help="The kind of rater.")
+@click.option("--pool", default=104, show_default=True, help="Patients to choose from.")
+@click.option("--seeds", default=5, show_default=True, help="Studies of each order.")
+@click.option("--steps", default=300, show_default=True, help="Batches that each training may learn from.")
+@click.option("--pixels", default=56, show_default=True, help="A side of a crop.")
+@click.option("--trunk-steps", default=800, show_default=True, help="As for the comparison.")
+def curve(out: Path, arm: str, rater: str, pool: int, seeds: int, steps: int, pixels: int, trunk_steps: int) -> None:
+    """Whether reading what the scorer doubts most teaches it sooner than reading by chance."""
+    from trainer.compare.arms import Budget
+    from trainer.compare.curve import Growth
+    from trainer.compare.run import Comparison, grow_studies
+    from trainer.runs import progress
+
+    what = Comparison((arm,), (rater,), (pool,), seeds, Budget(steps=steps, pixels=pixels), trunk_steps)
+    click.echo(grow_studies(what, Growth(arm, rater, seeds=seeds), out, progress))
+
+
 def _train(train: Any, study: Path, out: Path, batch: int, options: dict[str, Any], **more: Any) -> None:
     from trainer.loop import Fit, pick_device, processes
     from trainer.runs import RunPlan

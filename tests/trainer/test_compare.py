@@ -13,7 +13,8 @@ from ratui.phantom import RATERS
 from trainer.compare import cohort as drawing
 from trainer.compare.arms import ARMS, BASELINE, Budget, Cell, cells
 from trainer.compare.cohort import Cohort, cohort, read_by
-from trainer.compare.run import Comparison, compare, parse_part
+from trainer.compare.curve import Growth
+from trainer.compare.run import Comparison, compare, grow_studies, parse_part
 from trainer.compare.table import Measured, ratio
 
 SMALL = Budget(steps=3, batch=16, pixels=32, width=8, patients=2)
@@ -118,6 +119,23 @@ class TestCells:
     def test_a_part_that_is_none(self, text: str) -> None:
         with pytest.raises(TrainError, match="no part"):
             parse_part(text)
+
+
+class TestGrowth:
+    def test_both_orders_begin_alike_and_never_read_a_patient_twice(self, tmp_path: Path) -> None:
+        what = Comparison(("pair",), ("mixed",), (6,), 1, SMALL, trunk_steps=2, trunk_patients=2)
+        growth = Growth("pair", "mixed", first=2, step=2, rounds=2, seeds=1)
+        table = grow_studies(what, growth, tmp_path, quiet)
+        assert [line.split("|")[1].strip() for line in table.splitlines()[4:]] == ["2", "4", "6"]
+        first, *_, last = table.splitlines()[4:]
+        for line in (first, last):  # the same patients: the same error
+            assert line.split("|")[4].strip() == "1.00"
+        assert grow_studies(what, growth, tmp_path, quiet) == table
+
+    def test_a_pool_that_is_too_small_is_refused(self, tmp_path: Path) -> None:
+        what = Comparison(("pair",), ("mixed",), (2,), 1, SMALL, trunk_steps=2, trunk_patients=2)
+        with pytest.raises(TrainError, match="too few"):
+            grow_studies(what, Growth("pair", "mixed"), tmp_path, quiet)
 
 
 class TestRatios:

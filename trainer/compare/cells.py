@@ -26,7 +26,7 @@ from trainer.decisions import DECISIONS, decide, expected
 from trainer.samples import PairSamples
 from trainer.scorer import PairScorer, augment_pairs, labelled, scorer_loss
 
-__all__ = ["VIEWS", "Views", "measure", "run_cell", "save_cell", "steps_of", "train_cell"]
+__all__ = ["VIEWS", "Views", "measure", "predict_views", "run_cell", "save_cell", "shrunk", "steps_of", "train_cell"]
 
 VIEWS = 6
 """How often each joint is seen, augmented anew each time, where a trunk that doesn't learn looks at it once for all."""
@@ -109,14 +109,18 @@ def _share(done: float) -> float:
 
 @torch.inference_mode()
 def _chances(model: PairScorer, test: Cohort, budget: Budget, views: Views | None) -> list[npt.NDArray[np.float64]]:
-    tops, groups = torch.from_numpy(test.tops), torch.from_numpy(test.groups)
-    parts: list[list[npt.NDArray[np.float64]]] = [[] for _ in test.scheme.scales]
-    for start in range(0, len(test.crops), 256):
-        where = slice(start, start + 256)
-        seen = views.test[where] if views is not None else model.look(shrunk(test.crops[where], budget.pixels))
-        for scale, pair in enumerate(model.judge(seen, groups[where], tops[where])):
-            parts[scale].append(pair[:, 0].double().exp().numpy())
-    return [np.concatenate(part) for part in parts]
+    if views is not None:
+        return predict_views(model, views.test, test)
+    starts = range(0, len(test.crops), 256)
+    seen = torch.cat([model.look(shrunk(test.crops[start : start + 256], budget.pixels)) for start in starts])
+    return predict_views(model, seen, test)
+
+
+@torch.inference_mode()
+def predict_views(model: PairScorer, seen: Tensor, people: Cohort) -> list[npt.NDArray[np.float64]]:
+    """For each scale the chance of each pair, (N, G, G), from what was `seen` of the joints of `people`."""
+    tops, groups = torch.from_numpy(people.tops), torch.from_numpy(people.groups)
+    return [pair[:, 0].double().exp().numpy() for pair in model.judge(seen, groups, tops)]
 
 
 def shrunk(crops: npt.NDArray[np.uint8], pixels: int) -> Tensor:

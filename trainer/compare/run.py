@@ -16,13 +16,16 @@ from ratui.errors import TrainError
 from trainer.compare.arms import Budget, Cell, cells
 from trainer.compare.cells import Views, run_cell, save_cell
 from trainer.compare.cohort import Cohort, cohort
+from trainer.compare.curve import Growth, curve
 from trainer.compare.table import collect, report
 from trainer.compare.trunk import fixed_views, learn_trunk, load_trunk, name_of
 
-__all__ = ["Comparison", "compare", "parse_part"]
+__all__ = ["Comparison", "compare", "grow_studies", "parse_part"]
 
 TRAIN, TEST, TRUNK = 11, 77, 55
 """The cohorts' numbers: patients to learn from, to measure on, and those that a fixed trunk has seen."""
+
+_LEARNING = "the trunk is still learning; run it again to go on"
 
 Progress = Callable[[str, int, int], None]
 
@@ -52,13 +55,10 @@ def compare(what: Comparison, out: Path, progress: Progress) -> str:
     until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
     wanted = cells(what.arms, what.kinds, what.sizes, what.seeds)
     samples = out / "cohorts"
-    trunk = ""
-    if what.trunk_steps:
-        path = out / "trunk.pt"
-        plan = replace(what.budget, steps=what.trunk_steps, batch=128, rate=2e-3)
-        if not learn_trunk(cohort(what.trunk_patients, TRUNK, samples, progress), plan, path, progress, until=until):
-            return "the trunk is still learning; run it again to go on"
-        trunk = name_of(path)
+    path = out / "trunk.pt"
+    if what.trunk_steps and not _trunk(what, path, samples, progress, until):
+        return _LEARNING
+    trunk = name_of(path) if what.trunk_steps else ""
     names = [cell.file(what.budget, trunk) for cell in wanted]
     mine = list(zip(wanted, names, strict=True))[what.part[0] :: what.part[1]]
     empty = [(cell, name) for cell, name in mine if not (out / "cells" / name).exists()]
@@ -71,6 +71,31 @@ def compare(what: Comparison, out: Path, progress: Progress) -> str:
     full = sum((out / "cells" / name).exists() for name in names)
     table = report(found, what.decision)
     return f"{table}\n{full} of {len(wanted)} cells are full.\n"
+
+
+def grow_studies(what: Comparison, growth: Growth, out: Path, progress: Progress) -> str:
+    """Whether the order of reading teaches, on the comparison's patients and its trunk; the table as Markdown.
+
+    Raises TrainError, also without a trunk: each round would have to learn one anew.
+    """
+    torch.set_num_threads(1)
+    until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
+    path, samples = out / "trunk.pt", out / "cohorts"
+    if not what.trunk_steps:
+        raise TrainError("studies grow over a fixed trunk", "--trunk-steps", "Give as many steps as for compare")
+    if not _trunk(what, path, samples, progress, until):
+        return _LEARNING
+    train = cohort(max(what.sizes), TRAIN, samples, progress)
+    test = cohort(what.budget.patients, TEST, samples, progress)
+    views = fixed_views(load_trunk(path, what.budget), train, test, what.budget, progress)
+    return curve(growth, train, test, what.budget, views, out / "curves", progress)
+
+
+def _trunk(what: Comparison, path: Path, samples: Path, progress: Progress, until: float) -> bool:
+    """Sees to it that the trunk is there; says whether it is."""
+    plan = replace(what.budget, steps=what.trunk_steps, batch=128, rate=2e-3)
+    people = cohort(what.trunk_patients, TRUNK, samples, progress)
+    return learn_trunk(people, plan, path, progress, until=until)
 
 
 def _fill(
