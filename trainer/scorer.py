@@ -18,9 +18,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from ratui.errors import TrainError
 from trainer.crowd import Crowd
-from trainer.detector import Block
 from trainer.loop import load_checkpoint
 from trainer.losses import CLOSED, coupled, independent, pair_loss
+from trainer.norm import SharedNorm
 
 __all__ = [
     "PAIRINGS",
@@ -37,6 +37,27 @@ __all__ = [
 Pairing: TypeAlias = Literal["single", "paired", "coupled"]
 PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
 """How time points meet: not at all; each is judged in view of the other; and their doubts are one distribution, too."""
+
+
+class _Block(nn.Module):
+    """A residual block; a stride of 2 halves the map."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            SharedNorm(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            SharedNorm(outputs),
+        )
+        self.skip: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = F.relu(self.body(x) + self.skip(x))
+        return result
 
 
 class PairScorer(nn.Module):
@@ -58,11 +79,12 @@ class PairScorer(nn.Module):
     ) -> None:
         super().__init__()
         self.pairing = pairing
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, width, 5, 2, 2, bias=False), nn.GroupNorm(8, width), nn.ReLU(inplace=True)
-        )
+        self.stem = nn.Sequential(nn.Conv2d(1, width, 5, 2, 2, bias=False), SharedNorm(width), nn.ReLU(inplace=True))
         self.trunk = nn.Sequential(
-            Block(width, width), Block(width, 2 * width, 2), Block(2 * width, 4 * width, 2), Block(4 * width, 4 * width)
+            _Block(width, width),
+            _Block(width, 2 * width, 2),
+            _Block(2 * width, 4 * width, 2),
+            _Block(4 * width, 4 * width),
         )
         features = 4 * width
         self.group = nn.Embedding(groups, features)
