@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import trainer
 from ratui.errors import TrainError
 from ratui.study import Study
 from trainer.detector import build_detector
@@ -200,7 +201,8 @@ def test_two_processes_learn_what_one_does(phantom_study: Study, tmp_path: Path)
     )
     file = tmp_path / "train.py"
     file.write_text(script)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    here = str(Path(trainer.__file__).parent.parent)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": here}
     one, two = tmp_path / "one", tmp_path / "two"
     subprocess.run([sys.executable, str(file), str(phantom_study.path), str(one)], check=True, env=environment)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(file)]
