@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def commands() -> None:
     """Learn from the signed readings of a ratui study.
 
     \b
-    ratui-train detector STUDY --out RUN        finds the joints and their special findings
+    ratui-train detector [STUDY] --out RUN      finds the joints and their special findings
     ratui-train scorer   STUDY --out RUN        gives ERO and JSN at both time points
     ratui-train evaluate STUDY --detector RUN --scorer RUN --out DIR
     ratui-train propose  STUDY --detector RUN   regions for the films that have none yet
@@ -32,11 +33,11 @@ def commands() -> None:
     """
 
 
-def _training(function: Any) -> Any:
+def _training(function: Any, *, study_needed: bool = True) -> Any:
     """The options that both trainings share."""
     for option in reversed(
         (
-            click.argument("study", type=_FOLDER),
+            click.argument("study", type=_FOLDER, required=study_needed),
             click.option("--out", type=_FOLDER, required=True, help="The run's folder."),
             click.option("--epochs", default=60, show_default=True, help="How many times to see every case."),
             click.option("--seconds", type=float, help="Stop after this time; the learning rate follows the clock."),
@@ -58,13 +59,22 @@ def _training(function: Any) -> Any:
 
 
 @commands.command()
-@_training
+@partial(_training, study_needed=False)
 @click.option("--batch", default=16, show_default=True, help="Hands in a batch, over all processes.")
-def detector(study: Path, out: Path, batch: int, **options: Any) -> None:
-    """Train the detector of finger joints."""
+@click.option("--backbone", default="small", show_default=True, help="small, ssd300-vgg16 or ssdlite; see --weights.")
+@click.option("--coco", type=_FOLDER, help="Learn from the boxes of this COCO file, too; its films lie beside it.")
+@click.option("--phantoms", default=0, help="Learn from this many simulated hands, too.")
+def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
+    """Train the detector of finger joints, from the confirmed regions of STUDY, COCO boxes and simulated hands.
+
+    \b
+    --weights takes a run's model.pt, or for the backbones ssd300-vgg16 and ssdlite a file of
+    torchvision's: of a whole SSD, or of VGG16 alone. A pass (--epochs) sees at most 512 hands.
+    """
     from trainer.runs import train_detector
 
-    _train(train_detector, study, out, batch, options)
+    more = {name: options.pop(name) for name in ("backbone", "coco", "phantoms")}
+    _train(train_detector, study, out, batch, options, **more)
 
 
 @commands.command()
@@ -128,6 +138,8 @@ def propose(
         click.echo(f"{done.joints} joints proposed on {done.hands} hands of {done.cases} cases")
         for skipped in done.skipped:
             click.echo(f"  no proposal: {skipped}", err=True)
+        for doubt in done.doubts:
+            click.echo(f"  to check: {doubt}", err=True)
     if scorer is not None:
         label = name if name and detector is None else scorer.resolve().name
         answered = answer(opened, scorer, label, where, scorer / "samples", order=order)
@@ -207,7 +219,7 @@ def curve(out: Path, arm: str, rater: str, pool: int, seeds: int, steps: int, pi
     click.echo(grow_studies(what, Growth(arm, rater, seeds=seeds), out, progress))
 
 
-def _train(train: Any, study: Path, out: Path, batch: int, options: dict[str, Any], **more: Any) -> None:
+def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[str, Any], **more: Any) -> None:
     from trainer.loop import Fit, pick_device, processes
     from trainer.runs import RunPlan
 
@@ -225,7 +237,7 @@ def _train(train: Any, study: Path, out: Path, batch: int, options: dict[str, An
     common = {name: options[name] for name in ("held_out", "samples", "weights", "resume")}
     plan = RunPlan(fit, batch, **common, **more)
     with processes(device) as here:
-        train(Study.open(study), out, plan, device, here)
+        train(Study.open(study) if study else None, out, plan, device, here)
 
 
 def main() -> None:

@@ -1,133 +1,106 @@
-"""The detector: an SSD of the finger joints on one hand, which also tells a joint with a special finding from one without.
+"""The detector: an SSD finds finger joints on a whole hand, and a second look from near gives the exact box and a finding.
 
-It sees one left hand in a square of grey levels and knows nothing of cases or raters; a box's finger is named elsewhere.
+It sees squares of grey levels and knows nothing of cases or raters; a box's finger is named elsewhere. A box is an upright
+square about the middle of the joint space, in continuous coordinates: 0 is the outer edge of the first pixel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
-from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
-from torchvision.models.detection.ssd import SSD
 from torchvision.ops import nms
 
-from ratui.errors import TrainError
+from ratui.errors import TrainError, clean
+from trainer.augment import coarse
+from trainer.backbones import BACKBONES, Block, build_ssd, load_foreign
+from trainer.detail import Detail, detail_loss, look_at
+from trainer.hands import KINDS, SIDE
 from trainer.identity import Candidate
 from trainer.loop import load_checkpoint
-from trainer.samples import KINDS, SIDE
 
-__all__ = ["Detection", "JointDetector", "augment_hands", "build_detector", "detect", "load_detector", "targets_of"]
+__all__ = ["Block", "Detection", "JointDetector", "build_detector", "detect", "load_detector", "targets_of"]
 
 Targets: TypeAlias = list[dict[str, Tensor]]
-WIDTHS = (16, 32, 64, 96, 96)
-FINDING_WEIGHT = 10.0
-"""How many joints without a finding weigh as much as one with it; about three in a hundred have one."""
-# Two default boxes a place, 16 and 21 pixels of SIDE: what a PIP and an MCP joint measure there.
-_SCALES = [0.051, 0.085]
+_LOOKS = 2
+"""How often the second look is taken, each time from where the last one put the box."""
+_MOST = 40
 
 
-class Block(nn.Module):
-    """A residual block; a stride of 2 halves the map. Norms look at one image only, so that any batch size will do."""
+class JointDetector(nn.Module):
+    """`ssd` on squares of SIDE pixels, class 1 + kind; `detail` on crops of squares of FINE pixels.
 
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+    `threshold` is the chance above which the second look says that there is a finding: picked on hands that were not
+    learnt from, and kept with the weights.
+    """
+
+    threshold: Tensor
+
+    def __init__(self, backbone: str = "small") -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-            nn.GroupNorm(8, outputs),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
-            nn.GroupNorm(8, outputs),
-        )
-        self.skip: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+        self.backbone_name = backbone
+        self.ssd = build_ssd(backbone)
+        self.detail = Detail()
+        self.register_buffer("threshold", torch.tensor(0.5))
 
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = F.relu(self.body(x) + self.skip(x))
-        return result
+    def forward(self, images: Tensor, targets: Targets, views: Any) -> Tensor:
+        """The loss on squares of SIDE pixels with their `targets`, and on `views` of single joints."""
+        channels = len(self.ssd.transform.image_mean)
+        losses: dict[str, Tensor] = self.ssd(list(images.expand(-1, channels, -1, -1)), targets)
+        near = detail_loss(self.detail(views.crops), views)
+        return losses["classification"] + losses["bbox_regression"] + near
 
-
-class Pyramid(nn.Module):
-    """One map at stride 8 that has also seen strides 16 and 32, where a finger can be told from its neighbour."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        a, b, c, d, e = WIDTHS
-        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), nn.GroupNorm(8, a), nn.ReLU(inplace=True))
-        self.down4 = nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.GroupNorm(8, b), nn.ReLU(inplace=True))
-        self.down8 = nn.Sequential(Block(b, c, 2), Block(c, c))
-        self.down16 = Block(c, d, 2)
-        self.down32 = Block(d, e, 2)
-        self.side8, self.side16, self.side32 = (nn.Conv2d(width, d, 1) for width in (c, d, e))
-        self.smooth = nn.Sequential(nn.Conv2d(d, d, 3, 1, 1, bias=False), nn.GroupNorm(8, d), nn.ReLU(inplace=True))
-        self.out_channels = [d]
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        eight = self.down8(self.down4(self.stem(x)))
-        sixteen = self.down16(eight)
-        top = self.side32(self.down32(sixteen))
-        top = self.side16(sixteen) + F.interpolate(top, size=sixteen.shape[-2:], mode="nearest")
-        top = self.side8(eight) + F.interpolate(top, size=eight.shape[-2:], mode="nearest")
-        return {"8": self.smooth(F.relu(top))}
+    def first_look(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """For each square of SIDE pixels (N, 1, SIDE, SIDE) its default boxes as moved (A, 4), and chances (A, classes)."""
+        transform, channels = self.ssd.transform, len(self.ssd.transform.image_mean)
+        batch, _ = transform(list(images.expand(-1, channels, -1, -1)))
+        features = list(self.ssd.backbone(batch.tensors).values())
+        head = self.ssd.head(features)
+        anchors = self.ssd.anchor_generator(batch, features)
+        scale = SIDE / batch.tensors.shape[-1]
+        looks = []
+        for deltas, anchor, logits in zip(head["bbox_regression"], anchors, head["cls_logits"], strict=True):
+            boxes = self.ssd.box_coder.decode_single(deltas.float(), anchor) * scale
+            looks.append((boxes.clamp(0, SIDE), logits.float().softmax(dim=-1)))
+        return looks
 
 
-class JointDetector(SSD):  # type: ignore[misc]
-    """torchvision's SSD over `Pyramid`. Class 1 + kind is a joint without a finding, 1 + kinds + kind one with it."""
+def build_detector(weights: Path | None = None, backbone: str = "small") -> JointDetector:
+    """A detector to train, from `weights` where given: a model.pt of ours, or a file of torchvision's for its backbones.
 
-    def __init__(self) -> None:
-        boxes = DefaultBoxGenerator([[]], scales=_SCALES, steps=[8])
-        super().__init__(
-            Pyramid(),
-            boxes,
-            (SIDE, SIDE),
-            1 + 2 * len(KINDS),
-            image_mean=[0.35],
-            image_std=[0.25],
-            iou_thresh=0.45,
-            positive_fraction=0.2,
-        )
-
-    def compute_loss(
-        self, targets: Targets, head_outputs: dict[str, Tensor], anchors: list[Tensor], matched_idxs: list[Tensor]
-    ) -> dict[str, Tensor]:
-        """SSD's losses, and one more that weighs a finding as much as the many joints without."""
-        losses: dict[str, Tensor] = super().compute_loss(targets, head_outputs, anchors, matched_idxs)
-        odds, truths = [], []
-        for target, logits, matched in zip(targets, head_outputs["cls_logits"], matched_idxs, strict=True):
-            on_joint = matched >= 0
-            odds.append(finding_odds(logits[on_joint].float()))
-            truths.append(target["labels"][matched[on_joint]] > len(KINDS))
-        truth = torch.cat(truths).float()
-        weight = truth.new_tensor(FINDING_WEIGHT)
-        extra = F.binary_cross_entropy_with_logits(torch.cat(odds), truth, pos_weight=weight, reduction="sum")
-        losses["classification"] = losses["classification"] + extra / max(len(truth), 1)
-        return losses
-
-
-def finding_odds(logits: Tensor) -> Tensor:
-    """The log odds of a finding, whatever the kind, from class logits (..., classes)."""
-    plain, special = logits[..., 1 : 1 + len(KINDS)], logits[..., 1 + len(KINDS) :]
-    return torch.logsumexp(special, dim=-1) - torch.logsumexp(plain, dim=-1)
-
-
-def build_detector(weights: Path | None = None) -> JointDetector:
-    """A detector to train, from `weights` (a model.pt) where given. Raises TrainError for weights that don't fit."""
-    model = JointDetector()
-    if weights is not None:
-        state = load_checkpoint(weights)["model"]
-        try:
-            model.load_state_dict(state)
-        except (RuntimeError, AttributeError, TypeError) as error:
-            raise TrainError("these weights are not of this detector", weights, "Give a detector's model.pt") from error
+    Raises TrainError for weights that don't fit.
+    """
+    if weights is None:
+        return JointDetector(backbone)
+    if backbone != "small" and not _is_ours(weights):
+        model = JointDetector(backbone)
+        load_foreign(model.ssd, weights)
+        return model
+    state = load_checkpoint(weights)
+    about = state.get("about")
+    name = about.get("backbone", "small") if isinstance(about, dict) else "small"
+    if name not in BACKBONES:
+        raise TrainError(f"these weights are of a backbone {clean(name)}", weights, "Give a detector's model.pt")
+    model = JointDetector(name)
+    try:
+        model.load_state_dict(state["model"])
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise TrainError("these weights are not of this detector", weights, "Give a detector's model.pt") from error
     return model
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        load_checkpoint(path)
+    except TrainError:
+        return False
+    return True
 
 
 def load_detector(folder: Path, device: torch.device) -> JointDetector:
@@ -136,60 +109,18 @@ def load_detector(folder: Path, device: torch.device) -> JointDetector:
     return model
 
 
-def targets_of(boxes: Tensor, findings: Tensor, kinds: Tensor) -> Targets:
-    """What SSD wants to know: for each hand its boxes and classes. NaN boxes are left out, NaN findings are none."""
+def targets_of(boxes: Tensor, kinds: Tensor) -> Targets:
+    """What SSD wants to know: for each hand its boxes (J, 4) and classes. NaN boxes are left out."""
     targets = []
-    for box, finding in zip(boxes, findings, strict=True):
+    for box in boxes:
         known = torch.isfinite(box).all(dim=1) & ((box[:, 2:] - box[:, :2]) > 1).all(dim=1)
-        labels = 1 + kinds + len(KINDS) * (torch.nan_to_num(finding, 0.0) >= 0.5)
-        targets.append({"boxes": box[known], "labels": labels[known]})
+        targets.append({"boxes": box[known], "labels": 1 + kinds[known]})
     return targets
-
-
-def augment_hands(images: Tensor, boxes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A batch as another exposure of another pose: (N, 1, S, S) from 0 to 1, boxes (N, J, 4); on the batch's device.
-
-    Boxes stay upright squares: their centres move with the image, their sides with its scale.
-    """
-    n, device = len(images), images.device
-
-    def draw(low: float, high: float, *shape: int) -> Tensor:
-        return (torch.rand(n, *shape, generator=generator) * (high - low) + low).to(device)
-
-    angle, scale = draw(-0.3, 0.3), torch.exp(draw(-0.28, 0.22))
-    shift = draw(-0.14, 0.14, 2)
-    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
-    inverse = torch.linalg.inv(turn)
-    theta = torch.cat([inverse, -(inverse @ shift[..., None])], dim=2)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    moved = F.grid_sample(images, grid, align_corners=False)
-    side = images.shape[-1]
-    centre = (boxes[..., :2] + boxes[..., 2:]) / side - 1
-    half = (boxes[..., 2:] - boxes[..., :2]) / 2 * scale[:, None, None]
-    centre = (centre @ turn.transpose(1, 2) + shift[:, None] + 1) * side / 2
-    inside = ((centre > 4) & (centre < side - 4)).all(dim=-1, keepdim=True)
-    new = torch.where(inside, torch.cat([centre - half, centre + half], dim=-1).clamp(0, side), torch.nan)
-    return _expose(moved, draw), new
-
-
-def _expose(images: Tensor, draw: Callable[..., Tensor]) -> Tensor:
-    """Gamma, contrast, haze towards one side, blur and noise: what differs between two hospitals' films."""
-    n, _, side, _ = images.shape
-    images = images.clamp(1e-4, 1) ** torch.exp(draw(-0.6, 0.6, 1, 1, 1))
-    ramp = torch.linspace(-1, 1, side, device=images.device)
-    haze = draw(-0.12, 0.12, 1, 1, 1) * ramp[:, None] + draw(-0.12, 0.12, 1, 1, 1) * ramp
-    images = images * draw(0.7, 1.15, 1, 1, 1) + draw(-0.08, 0.12, 1, 1, 1) + haze
-    blurred = F.avg_pool2d(images, 3, 1, 1)
-    mix = draw(-0.6, 1.0, 1, 1, 1)  # below 0 it sharpens
-    images = images + mix * (blurred - images)
-    noise = torch.randn(n, 1, side, side, device=images.device)
-    return torch.clamp(images + noise * draw(0.0, 0.05, 1, 1, 1), 0, 1)
 
 
 @dataclass(frozen=True)
 class Detection:
-    """A joint that was found, and how likely it has a special finding."""
+    """A joint that was found, and how likely it has a special finding: above 0.5 the model says so."""
 
     candidate: Candidate
     finding: float
@@ -205,37 +136,53 @@ class Detection:
 def detect(
     model: JointDetector, images: npt.NDArray[np.uint8], *, threshold: float = 0.3, batch: int = 16
 ) -> list[list[Detection]]:
-    """The joints on each of `images`, (N, SIDE, SIDE) uint8, best first.
+    """The joints on each of `images`, (N, FINE, FINE) uint8, best first; boxes in units of the square (SIDE).
 
-    A joint's score is the sum over its classes with and without a finding, so that doubt about the one costs nothing
-    at the other. Boxes that overlap by more than 0.4 are one joint.
+    Both looks have to agree on what a joint is; boxes that overlap by more than 0.4 are one joint.
     """
     device = next(model.parameters()).device
     found: list[list[Detection]] = []
     for start in range(0, len(images), batch):
-        part = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(device)
-        batched, _ = model.transform(list(part[:, None].float() / 255))
-        features = list(model.backbone(batched.tensors).values())
-        head = model.head(features)
-        anchors = model.anchor_generator(batched, features)
-        logits = head["cls_logits"].float()
-        for deltas, anchor, logit in zip(head["bbox_regression"].float(), anchors, logits, strict=True):
-            found.append(_pick(model.box_coder.decode_single(deltas, anchor).clamp(0, SIDE), logit, threshold))
+        part = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(device)[:, None].float() / 255
+        for image, (boxes, chances) in zip(part, model.first_look(coarse(part)), strict=True):
+            found.append(_second_look(model, image, *_picked(boxes, chances, 0.3 * threshold), threshold))
     return found
 
 
-def _pick(boxes: Tensor, logits: Tensor, threshold: float) -> list[Detection]:
-    scores, finding = logits.softmax(dim=-1), finding_odds(logits).sigmoid()
-    plain, special = scores[:, 1 : 1 + len(KINDS)], scores[:, 1 + len(KINDS) :]
-    score, kind = (plain + special).max(dim=1)
-    keep = score > threshold
-    boxes, score, kind, finding = boxes[keep], score[keep], kind[keep], finding[keep]
-    picked = nms(boxes, score, 0.4)[:60]
-    result = []
-    for i in picked.tolist():
-        x0, y0, x1, y1 = boxes[i].tolist()
-        size = ((x1 - x0) + (y1 - y0)) / 2
-        if size > 1:
-            candidate = Candidate((x0 + x1) / 2, (y0 + y1) / 2, size, KINDS[int(kind[i])], float(score[i]))
-            result.append(Detection(candidate, float(finding[i])))
-    return result
+def _picked(boxes: Tensor, chances: Tensor, least: float) -> tuple[Tensor, Tensor]:
+    """The best boxes, (M, 4), and their chances of each kind, (M, kinds)."""
+    kinds = chances[:, 1:]
+    score = kinds.sum(dim=1)
+    keep = score > least
+    boxes, kinds, score = boxes[keep], kinds[keep], score[keep]
+    picked = nms(boxes, score, 0.5)[:_MOST]
+    return boxes[picked], kinds[picked]
+
+
+def _second_look(
+    model: JointDetector, image: Tensor, boxes: Tensor, kinds: Tensor, threshold: float
+) -> list[Detection]:  # fmt: skip
+    if not len(boxes):
+        return []
+    centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).mean(dim=1).clamp_min(2.0)
+    for _ in range(_LOOKS):
+        seen = model.detail(look_at(image[None], centres[None], sizes[None]))
+        centres = centres + seen.moves[:, :2] * sizes[:, None]
+        sizes = sizes * seen.moves[:, 2].clamp(-0.5, 0.5).exp()
+    agreed = (kinds * seen.kind.float().softmax(dim=1)[:, 1:]).sqrt()
+    score, kind = agreed.max(dim=1)
+    # Odds against the threshold, so that one half is where the model changes its mind.
+    against = math.log(float(model.threshold) / (1 - float(model.threshold)))
+    finding = (seen.finding.float() - against).sigmoid()
+    keep = (score > threshold) & (sizes > 1)
+    square = torch.cat([centres - sizes[:, None] / 2, centres + sizes[:, None] / 2], dim=1)
+    return [
+        Detection(
+            Candidate(
+                float(centres[i, 0]), float(centres[i, 1]), float(sizes[i]), KINDS[int(kind[i])], float(score[i])
+            ),
+            float(finding[i]),
+        )
+        for i in nms(square, torch.where(keep, score, 0.0), 0.4).tolist()
+        if keep[i]
+    ]

@@ -15,12 +15,14 @@ import torch
 from ratui.errors import TrainError
 from ratui.study import Study
 from trainer.decisions import DEFAULT_DECISION
-from trainer.detector import detect, load_detector
+from trainer.detector import load_detector
 from trainer.figures import Figure, Floats
+from trainer.find import find_joints
+from trainer.hands import hand_samples
 from trainer.measure_detector import detection
 from trainer.measure_scorer import Calibration, Judged, Worst, by_doubt, calibration, judged, rank, scoring, worst
 from trainer.runs import load_split, progress
-from trainer.samples import PairSamples, hand_samples, pair_samples, read_cases
+from trainer.samples import PairSamples, pair_samples, read_cases
 from trainer.scorer import load_scorer, predict
 
 __all__ = ["Figure", "Results", "evaluate"]
@@ -71,7 +73,7 @@ def evaluate(
     headline: list[Figure] = []
     more: list[Figure] = []
     if detector is not None and hands is not None:
-        headline, more = detection(hands, detect(load_detector(detector, device), hands.images), study, rng)
+        headline, more = detection(hands, find_joints(load_detector(detector, device), hands.images, study.scheme), rng)
     model, about = load_scorer(scorer, device)
     if tuple(about["scales"]) != pairs.scales or tuple(about["group_names"]) != pairs.group_names:
         raise TrainError("the scorer was trained with another scheme", scorer, "Train one on this study's scheme")

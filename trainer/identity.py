@@ -1,4 +1,4 @@
-"""From boxes to named joints: which finger a box belongs to, solved over the whole hand as one assignment.
+"""From boxes to named joints: which finger each is of and which hand it is, solved over the hand as one assignment.
 
 It looks at where boxes lie, never at pixels; a joint that no box fits is left out rather than guessed.
 """
@@ -13,12 +13,25 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-__all__ = ["Candidate", "name_joints"]
+__all__ = ["Candidate", "NamedHand", "Template", "name_hand", "name_joints"]
 
 _Array = npt.NDArray[np.float64]
-_MISSING = 7.0  # what it costs to leave a joint out
-_SPREAD = {"MCP": 0.75, "PIP": 1.7}  # how far joints stray from the fitted template, in boxes
+Template = Mapping[str, tuple[float, float, float]]
+"""Centre and size of each joint of a left hand, in any unit."""
+
+_MISSING = 6.0
+"""What it costs to leave a joint out."""
+_SPREAD = {"MCP": 0.7, "PIP": 1.25}
+"""How far joints stray from where the fitted hand has them, in boxes."""
+_LEAN = 0.13
+"""How far all fingers lean aside, in radians; a third of what takes a finger to the next, or a false box shifts names."""
+_SIZE = 0.3
+"""How much the logarithm of a box's size strays."""
+_STEEPEST = np.pi / 2.6
+_OTHER_SIZE = 0.5  # how far a hand's size may be off that of the box it begins with, as a logarithm
 _FAR = 1e6
+_FEWEST = 4
+_STARTS = 24
 
 
 @dataclass(frozen=True)
@@ -32,86 +45,194 @@ class Candidate:
     score: float
 
 
-def name_joints(
-    candidates: Sequence[Candidate], template: Mapping[str, tuple[float, float, float]], kinds: Mapping[str, str]
-) -> dict[str, int]:
-    """The index of the candidate for each joint that has one.
+@dataclass(frozen=True)
+class NamedHand:
+    """A hand: the candidate of each joint that has one, its `side`, and the `cost` of the assignment: less is better.
 
-    `template` gives centre and size of each joint of a left hand, in any unit; `kinds` each joint's kind. The template
-    may be turned by up to 60 degrees and scaled; boxes that fit no joint are left out.
+    `move` (2, 3) takes points of the template (of the template's mirror image where `side` is ``R``) to the picture.
     """
-    joints = list(template)
-    places = np.array([template[joint][:2] for joint in joints], np.float64)
-    sizes = np.array([template[joint][2] for joint in joints], np.float64)
-    anchors = [i for i, joint in enumerate(joints) if kinds[joint] == "MCP"]
-    found = [i for i, candidate in enumerate(candidates) if candidate.kind == "MCP"]
-    found = sorted(found, key=lambda i: -candidates[i].score)[:7]
-    best: dict[str, int] = {}
-    best_cost = _MISSING * len(joints)
-    seen: set[tuple[int, ...]] = set()
-    for a, b in permutations(anchors, 2):
-        for i, j in permutations(found, 2):
-            move = _similarity(places[[a, b]], _centres([candidates[i], candidates[j]]))
-            scale, angle = float(np.hypot(*move[0])), float(np.arctan2(move[0][1], move[0][0]))
-            expected = candidates[i].size / sizes[a]
-            if abs(angle) > np.pi / 3 or not 0.6 < scale / expected < 1.6:
-                continue
-            key = (round(scale / expected * 8), round(angle * 8), *np.round(_apply(move, places)[0] / 12).astype(int))
-            if key in seen:
-                continue
-            seen.add(key)
-            names, cost = _assign(candidates, joints, kinds, _apply(move, places), sizes * scale)
-            for _ in range(2):
-                if len(names) < 3:
-                    break
-                picked = [joints.index(name) for name in names]
-                move = _similarity(places[picked], _centres([candidates[names[joints[p]]] for p in picked]))
-                scale = float(np.hypot(*move[0]))
-                names, cost = _assign(candidates, joints, kinds, _apply(move, places), sizes * scale)
-            if cost < best_cost:
-                best, best_cost = names, cost
-    return best
+
+    joints: Mapping[str, int]
+    side: str
+    cost: float
+    move: _Array
 
 
-def _centres(candidates: Sequence[Candidate]) -> _Array:
-    return np.array([(candidate.x, candidate.y) for candidate in candidates], np.float64)
+def name_joints(
+    candidates: Sequence[Candidate], template: Template, kinds: Mapping[str, str]
+) -> dict[str, int]:  # fmt: skip
+    """The index of the candidate for each joint of a left hand that has one; `kinds` gives each joint's kind."""
+    hand = name_hand(candidates, template, kinds, sides=("L",))
+    return dict(hand.joints) if hand else {}
 
 
-def _similarity(source: _Array, target: _Array) -> tuple[_Array, _Array]:
-    """Turning-and-scaling (as cosine, sine) and shift that take `source` to `target`, by least squares."""
-    middle, aim = source.mean(axis=0), target.mean(axis=0)
-    s, t = source - middle, target - aim
-    norm = float((s**2).sum()) or 1e-9
-    turn = np.array([(s * t).sum() / norm, (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum() / norm])
-    return turn, aim - _turn(turn, middle[None])[0]
-
-
-def _turn(turn: _Array, points: _Array) -> _Array:
-    return np.column_stack(
-        [turn[0] * points[:, 0] - turn[1] * points[:, 1], turn[1] * points[:, 0] + turn[0] * points[:, 1]]
-    )
-
-
-def _apply(move: tuple[_Array, _Array], points: _Array) -> _Array:
-    return _turn(move[0], points) + move[1]
-
-
-def _assign(
+def name_hand(
     candidates: Sequence[Candidate],
-    joints: Sequence[str],
+    template: Template,
     kinds: Mapping[str, str],
-    places: _Array,
-    sizes: _Array,
-) -> tuple[dict[str, int], float]:
-    """The cheapest assignment of candidates to joints at `places`, and its cost; a joint may stay without."""
-    centres = _centres(candidates)
-    cost = np.full((len(joints), len(candidates) + len(joints)), _FAR)
-    for row, joint in enumerate(joints):
-        cost[row, len(candidates) + row] = _MISSING
-        away = np.hypot(*(centres - places[row]).T) / (sizes[row] * _SPREAD[kinds[joint]])
-        for column, candidate in enumerate(candidates):
-            if candidate.kind == kinds[joint]:
-                cost[row, column] = min(0.5 * away[column] ** 2, 40.0) - np.log(max(candidate.score, 1e-3))
-    rows, columns = linear_sum_assignment(cost)
-    total = float(cost[rows, columns].sum())
-    return {joints[r]: int(c) for r, c in zip(rows, columns, strict=True) if c < len(candidates)}, total
+    *,
+    sides: Sequence[str] = ("L", "R"),
+) -> NamedHand | None:
+    """The hand that the candidates show best, or None where fewer than four joints fit one.
+
+    The template may lie turned by up to 70 degrees, at any place and size, and mirrored for a right hand. Boxes that fit
+    no joint are left out, and so are joints that no box fits.
+    """
+    hands = [hand for side in sides if (hand := _one_side(candidates, template, kinds, side)) is not None]
+    return min(hands, key=lambda hand: hand.cost, default=None)
+
+
+def _one_side(
+    candidates: Sequence[Candidate], template: Template, kinds: Mapping[str, str], side: str
+) -> NamedHand | None:
+    if not candidates:
+        return None
+    plan = _Plan(candidates, template, kinds, side)
+    best: tuple[dict[int, int], float, _Array] | None = None
+    for move in plan.starts():
+        rows, cost = plan.assign(move)
+        for _ in range(3):
+            if len(rows) < 3:
+                break
+            move = plan.fitted(rows)
+            again, cost = plan.assign(move, rows)
+            if again == rows:
+                break
+            rows = again
+        if len(rows) >= _FEWEST and (best is None or cost < best[1]):
+            best = (rows, cost, move)
+    if best is None:
+        return None
+    rows, cost, move = best
+    return NamedHand({plan.names[row]: column for row, column in sorted(rows.items())}, side, cost, _matrix(move))
+
+
+class _Plan:
+    """The candidates and the template as arrays."""
+
+    def __init__(
+        self, candidates: Sequence[Candidate], template: Template, kinds: Mapping[str, str], side: str
+    ) -> None:
+        self.names = list(template)
+        flip = -1.0 if side == "R" else 1.0
+        self.places = np.array([(flip * template[name][0], template[name][1]) for name in self.names], np.float64)
+        self.sizes = np.array([template[name][2] for name in self.names], np.float64)
+        kind = np.array([kinds[name] for name in self.names])
+        self.spread = np.array([_SPREAD[kinds[name]] for name in self.names])
+        self.centres = np.array([(c.x, c.y) for c in candidates], np.float64)
+        self.widths = np.maximum(np.array([c.size for c in candidates], np.float64), 1e-6)
+        self.scores = np.array([c.score for c in candidates], np.float64)
+        # What it costs to believe a box, less what it costs not to: a sure box that is left out speaks against a hand.
+        sure = np.clip(self.scores, 0.02, 0.98)
+        self.odds = np.log(sure / (1 - sure))
+        self.same = kind[:, None] == np.array([c.kind for c in candidates])[None, :]
+        self.knuckles = np.flatnonzero(kind == "MCP")
+        # The PIP of the same finger, by the digit that ends both names.
+        digits = [name[-1] for name in self.names]
+        self.outer = {
+            int(row): other
+            for row in self.knuckles
+            for other, digit in enumerate(digits)
+            if digit == digits[row] and kind[other] == "PIP"
+        }
+
+    def starts(self) -> list[_Array]:
+        """Hands to begin with, the likeliest first: each of two knuckles on each of two boxes of their kind and size.
+
+        Points are complex numbers here: to turn and to scale is to multiply.
+        """
+        found = [i for i in np.argsort(-self.scores) if self.same[self.knuckles, i].any()][:8]
+        pairs = [(a, b, i, j) for a, b in permutations(self.knuckles, 2) for i, j in permutations(found, 2)]
+        if not pairs:
+            return []
+        a, b, i, j = np.array(pairs).T
+        place, centre = self.places @ [1, 1j], self.centres @ [1, 1j]
+        turn = (centre[j] - centre[i]) / (place[b] - place[a])
+        shift = centre[i] - turn * place[a]
+        odd = np.abs(np.log(np.maximum(np.abs(turn), 1e-9) * self.sizes[a] / self.widths[i]))
+        fit = (np.abs(np.angle(turn)) < _STEEPEST) & (odd < _OTHER_SIZE)
+        turn, shift = turn[fit], shift[fit]
+        # What the hand costs at least: as if a box could be two joints.
+        away = np.abs((turn[:, None] * place + shift[:, None])[..., None] - centre)
+        price = self._price(away, np.abs(turn))
+        least = np.minimum(price.min(axis=2), _MISSING).sum(axis=1)
+        distinct: list[_Array] = []
+        seen = np.zeros((0, len(place)), complex)
+        for best in np.argsort(least, kind="stable"):
+            lies = turn[best] * place + shift[best]
+            if not len(seen) or np.abs(seen - lies).max(axis=1).min() > 0.2 * self.sizes.mean() * abs(turn[best]):
+                seen = np.vstack([seen, lies])
+                distinct.append(np.array([turn[best].real, turn[best].imag, shift[best].real, shift[best].imag]))
+            if len(distinct) == _STARTS:
+                break
+        return distinct
+
+    def fitted(self, rows: Mapping[int, int]) -> _Array:
+        """The similarity that brings the template nearest to what was assigned; knuckles, which stray less, count more."""
+        picked = list(rows)
+        weight = 1 / self.spread[picked] ** 2
+        return _similarity(self.places[picked], self.centres[[rows[row] for row in picked]], weight)
+
+    def assign(self, move: _Array, before: Mapping[int, int] | None = None) -> tuple[dict[int, int], float]:
+        """The cheapest assignment for the hand at `move`, template row to candidate, and its cost.
+
+        With an assignment of `before`, fingers are looked for where they lean to: all of them as their mean does, each as
+        its knuckle lies.
+        """
+        expected, lean = _apply(move, self.places), 0.0
+        if before:
+            expected, lean = self._leaning(expected, before)
+        away = expected[:, None] - self.centres[None]
+        price = self._price(np.hypot(away[..., 0], away[..., 1]), float(np.hypot(move[0], move[1])))
+        joints, boxes = price.shape
+        cost = np.full((joints, boxes + joints), _FAR)
+        cost[:, :boxes] = price
+        cost[np.arange(joints), boxes + np.arange(joints)] = _MISSING
+        chosen, columns = linear_sum_assignment(cost)
+        total = float(cost[chosen, columns].sum()) + 0.5 * (lean / _LEAN) ** 2
+        return {int(r): int(c) for r, c in zip(chosen, columns, strict=True) if c < boxes}, total
+
+    def _price(self, away: _Array, scale: _Array | float) -> _Array:
+        """What each joint (…, J, C) pays for each candidate `away` from it: for its place, its size and its doubt."""
+        sizes = np.asarray(scale)[..., None] * self.sizes
+        gap = away / (sizes * self.spread)[..., None]
+        odd = np.log(self.widths) - np.log(sizes)[..., None]
+        price = 0.5 * gap**2 + 0.5 * (odd / _SIZE) ** 2 - self.odds
+        return np.where(self.same, price, _FAR)
+
+    def _leaning(self, expected: _Array, before: Mapping[int, int]) -> tuple[_Array, float]:
+        """`expected` with the outer joints where the fingers lean to, and how far: a hand drifts as a whole."""
+        leaning = expected.copy()
+        turns = []
+        for knuckle, outer in self.outer.items():
+            if knuckle in before and outer in before:
+                was, now = (
+                    expected[outer] - expected[knuckle],
+                    self.centres[before[outer]] - self.centres[before[knuckle]],
+                )
+                turns.append(float(np.arctan2(was[0] * now[1] - was[1] * now[0], was @ now)))
+        turn = float(np.median(turns)) if len(turns) >= 3 else 0.0
+        c, s = np.cos(turn), np.sin(turn)
+        for knuckle, outer in self.outer.items():
+            base = self.centres[before[knuckle]] if knuckle in before else expected[knuckle]
+            leaning[outer] = base + np.array([[c, -s], [s, c]]) @ (expected[outer] - expected[knuckle])
+        return leaning, turn
+
+
+def _similarity(source: _Array, target: _Array, weight: _Array | None = None) -> _Array:
+    """Cosine and sine times scale, and the shift, that take `source` to `target`, by weighted least squares."""
+    w = np.ones(len(source)) if weight is None else weight
+    middle, aim = np.average(source, axis=0, weights=w), np.average(target, axis=0, weights=w)
+    s, t = source - middle, target - aim
+    norm = float((w[:, None] * s**2).sum()) or 1e-9
+    c = float((w[:, None] * s * t).sum()) / norm
+    d = float((w * (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0])).sum()) / norm
+    return np.array([c, d, aim[0] - (c * middle[0] - d * middle[1]), aim[1] - (d * middle[0] + c * middle[1])])
+
+
+def _apply(move: _Array, points: _Array) -> _Array:
+    return np.asarray(points @ _matrix(move)[:, :2].T + move[2:])
+
+
+def _matrix(move: _Array) -> _Array:
+    return np.array([[move[0], -move[1], move[2]], [move[1], move[0], move[3]]])

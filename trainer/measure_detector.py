@@ -5,19 +5,16 @@ Nothing here trains, and nothing is left out for being bad.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torchvision.ops import box_iou
 
-from ratui.study import Study
 from trainer.detector import Detection
 from trainer.figures import Figure, bootstrap
-from trainer.identity import name_joints
-from trainer.propose import template_of
-from trainer.samples import KINDS, HandSamples
+from trainer.hands import KINDS, HandSamples
 
 __all__ = ["HIT", "detection"]
 
@@ -26,15 +23,15 @@ HIT = 0.5
 
 
 def detection(
-    hands: HandSamples, found: Sequence[Sequence[Detection]], study: Study, rng: np.random.Generator
+    hands: HandSamples, found: Sequence[Mapping[str, Detection]], rng: np.random.Generator
 ) -> tuple[list[Figure], list[Figure]]:
     """Overlap, rate, findings; and false boxes, names, sensitivity and specificity."""
     owner, overlap, finding_true, finding_said, named = [], [], [], [], []
     false_boxes, hand_owner = [], []
-    view = next(view for view in study.scheme.views.values() if view.part == "hand")
-    for row, detections in enumerate(found):
+    for row, joints in enumerate(found):
+        detections = list(joints.values())
+        names = {joint: index for index, joint in enumerate(joints)}
         matched, used = _match(hands, row, detections)
-        names = name_joints([d.candidate for d in detections], template_of(study.scheme, view.id), _kinds(study))
         for joint, name in enumerate(hands.joints):
             if not np.isfinite(hands.boxes[row, joint]).all():
                 continue
@@ -102,10 +99,6 @@ def detection(
         figure("Joints found and given the right name", np.array(named), better="higher", unit="%"),
     ]
     return headline, more
-
-
-def _kinds(study: Study) -> dict[str, str]:
-    return {joint.id: joint.group for joint in study.scheme.joints if joint.group in KINDS}
 
 
 def _match(

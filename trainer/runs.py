@@ -13,19 +13,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torchvision
 from torch import Tensor, nn
 
 import ratui
 from ratui.errors import TrainError, clean
+from ratui.scheme import load_scheme
 from ratui.study import Study
+from trainer.coco import coco_hands
 from trainer.crowd import CROWDS
-from trainer.detector import augment_hands, build_detector, targets_of
+from trainer.detector_run import fit_detector, split_off
+from trainer.hands import HandSamples, hand_samples
 from trainer.loop import Fit, Processes, fit, load_checkpoint
 from trainer.losses import LOSSES
-from trainer.samples import HandSamples, PairSamples, Split, hand_samples, pair_samples, read_cases, split_cases
+from trainer.phantoms import phantom_hands
+from trainer.samples import PairSamples, Split, pair_samples, read_cases, split_cases
 from trainer.scorer import Pairing, augment_pairs, build_scorer, labelled, scorer_loss
 
 __all__ = ["RunPlan", "load_split", "progress", "train_detector", "train_scorer"]
@@ -35,6 +38,7 @@ __all__ = ["RunPlan", "load_split", "progress", "train_detector", "train_scorer"
 class RunPlan:
     """What a training run is asked for. `loss`, `difference`, `pairing` and `crowd` concern the scorer.
 
+    `backbone`, `coco` (a file of boxes) and `phantoms` (how many simulated hands to learn from, too) concern the detector.
     `samples` is where crops are kept, for runs to share; in the run's own folder where it isn't given.
     """
 
@@ -48,36 +52,42 @@ class RunPlan:
     samples: Path | None = None
     weights: Path | None = None
     resume: bool = False
+    backbone: str = "small"
+    coco: Path | None = None
+    phantoms: int = 0
 
 
-def train_detector(study: Study, out: Path, plan: RunPlan, device: torch.device, here: Processes) -> None:
-    """Trains the detector on the study's training cases; `out` receives the run. Raises TrainError."""
+_PICKED_ON = 0.1
+"""The share of the training cases that the threshold of a finding is picked on."""
+
+
+def train_detector(study: Study | None, out: Path, plan: RunPlan, device: torch.device, here: Processes) -> None:
+    """Trains the detector on the study's training cases, COCO boxes and phantoms, as many as `plan` names of them.
+
+    `out` receives the run. A tenth of the training cases picks the threshold of a finding. Raises TrainError.
+    """
+    if study is None and plan.coco is None and not plan.phantoms:
+        raise TrainError("there is nothing to learn from", "STUDY", "Give a study, --coco FILE or --phantoms N")
     split = _begin("detector", study, out, plan, here)
 
-    def prepare() -> HandSamples:
-        with study.snapshot() as still:  # raters may go on meanwhile; what is learnt from stems from one moment
-            return hand_samples(still, split.train, plan.samples or out / "samples", progress)
+    def prepare() -> list[HandSamples]:
+        folder, ready = plan.samples or out / "samples", []
+        if study is not None:
+            with study.snapshot() as still:  # raters may go on meanwhile; what is learnt from stems from one moment
+                ready.append(hand_samples(still, split.train, folder, progress))
+        scheme = study.scheme if study is not None else load_scheme("mtss-hands")
+        if plan.coco is not None:
+            ready.append(coco_hands(plan.coco, scheme, folder, progress))
+        if plan.phantoms:
+            ready.append(phantom_hands(plan.phantoms, folder, progress, scheme=scheme, seed=plan.fit.seed))
+        return ready
 
-    samples = _one_by_one(here, prepare)
-    boxes, findings = torch.from_numpy(samples.boxes), torch.from_numpy(samples.findings)
-    kinds = torch.from_numpy(samples.kinds)
-    torch.manual_seed(plan.fit.seed)
-    model = build_detector(plan.weights)
-
-    def batches(epoch: int, here: Processes) -> Iterable[Any]:
-        for part, generator in _parts(len(boxes), plan, epoch, here):
-            images = torch.from_numpy(samples.images[np.sort(part.numpy())]).to(device)
-            part = part.sort().values
-            moved, placed = augment_hands(images[:, None].float() / 255, boxes[part].to(device), generator)
-            yield moved, targets_of(placed, findings[part].to(device), kinds.to(device))
-
-    def batch_loss(wrapped: nn.Module, batch: Any) -> Tensor:
-        images, targets = batch
-        losses: dict[str, Tensor] = wrapped(list(images), targets)
-        return losses["classification"] + losses["bbox_regression"]
-
-    about = {"model": "detector", "seed": plan.fit.seed, "joints": list(samples.joints)}
-    fit(model, batches, batch_loss, plan.fit, out, device, here, resume=plan.resume, about=about, label="detector")
+    parts = [split_off(each, _PICKED_ON) for each in _one_by_one(here, prepare)]
+    learnt, held = [learn for learn, _ in parts], [held for _, held in parts if len(held.cases)]
+    fit_detector(
+        learnt, held, plan.fit, out, device, here, batch=plan.batch, backbone=plan.backbone, weights=plan.weights,
+        resume=plan.resume, about={"joints": list(learnt[0].joints)},
+    )  # fmt: skip
 
 
 def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, here: Processes) -> None:
@@ -155,17 +165,21 @@ def progress(stage: str, done: int, of: int) -> None:
         print(f"{stage}: {of}", file=sys.stderr, flush=True)
 
 
-def _begin(model: str, study: Study, out: Path, plan: RunPlan, here: Processes) -> Split:
+def _begin(model: str, study: Study | None, out: Path, plan: RunPlan, here: Processes) -> Split:
     """Checks that the run may begin, and writes what it is about."""
     if (out / "last.pt").exists() and not plan.resume:
         raise TrainError("there is a run in this folder already", out, "Go on with --resume, or give another --out")
     split = load_split(out) if plan.resume and (out / "split.json").exists() else None
-    split = split or split_cases(read_cases(study), seed=plan.fit.seed, held_out=plan.held_out)
+    if split is None and study is None:
+        split = Split((), ())
+    elif split is None and study is not None:
+        split = split_cases(read_cases(study), seed=plan.fit.seed, held_out=plan.held_out)
+    assert split is not None
     if here.first:
         config = {
             "model": model,
-            "study": study.config.id,
-            "scheme": study.scheme.name,
+            "study": study.config.id if study else None,
+            "scheme": study.scheme.name if study else None,
             "plan": {key: str(value) if isinstance(value, Path) else value for key, value in asdict(plan).items()},
             "processes": here.count,
             "versions": {

@@ -1,4 +1,4 @@
-"""From a study to arrays: whole films for the detector, paired crops for the scorer, and the split by patient.
+"""From a study to arrays: paired crops for the scorer, and the split by patient; whole hands are in `hands`.
 
 Arrays are made once into a memory-mapped file and augmented on the device later. Right hands are mirrored, so that
 every sample is a left hand; labels come from signed readings alone.
@@ -7,7 +7,7 @@ every sample is a left hand; labels come from signed readings alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,37 +16,23 @@ import numpy.typing as npt
 from PIL import Image
 
 from ratui.errors import TrainError
-from ratui.imaging import Box, Film, stretch
+from ratui.imaging import Box, stretch
 from ratui.reading import Field, Slot
-from ratui.scheme import Scheme
-from ratui.study import Case, FilmRecord, Region, Study
+from ratui.study import Case, FilmRecord, Study
 from trainer.cache import Kept
 
 __all__ = [
     "CROP",
-    "KINDS",
-    "SIDE",
-    "Frame",
-    "HandSamples",
     "PairSamples",
     "Split",
-    "frame_of",
-    "hand_image",
-    "hand_samples",
-    "hands",
     "pair_samples",
     "read_cases",
     "split_cases",
 ]
 
-SIDE = 320
-"""Pixels of the square that a whole hand is fitted into."""
 CROP = 72
 """Pixels of the square that a joint's region, with a margin, is fitted into."""
 MARGIN = 1.25
-KINDS = ("PIP", "MCP")
-"""The kinds of finger joints; a joint's kind is its group in the scheme."""
-
 Progress = Callable[[str, int, int], None]
 
 
@@ -56,55 +42,6 @@ class Split:
 
     train: tuple[str, ...]
     test: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Frame:
-    """How a hand on a film became a square: the part of the film, whether it was mirrored, and pixels per film pixel."""
-
-    area: Box
-    mirrored: bool
-    scale: float
-
-    def into(self, box: Box) -> Box:
-        """A box of the film in pixels of the square."""
-        x0, y0, x1, y1 = box
-        left, right = (
-            (self.area[2] - x1, self.area[2] - x0) if self.mirrored else (x0 - self.area[0], x1 - self.area[0])
-        )
-        return (
-            left * self.scale,
-            (y0 - self.area[1]) * self.scale,
-            right * self.scale,
-            (y1 - self.area[1]) * self.scale,
-        )
-
-    def back(self, box: Box) -> Box:
-        """A box of the square in pixels of the film."""
-        x0, y0, x1, y1 = (value / self.scale for value in box)
-        left, right = (
-            (self.area[2] - x1, self.area[2] - x0) if self.mirrored else (self.area[0] + x0, self.area[0] + x1)
-        )
-        return (left, y0 + self.area[1], right, y1 + self.area[1])
-
-
-@dataclass(frozen=True)
-class HandSamples:
-    """Whole hands. `images` (N, SIDE, SIDE) uint8; `boxes` (N, J, 4) in pixels of the square, NaN where there is none.
-
-    `kinds` (J,) index `KINDS`; `findings` (N, J) is the share of the raters who saw a finding, NaN without a reading.
-    `cases`, `films` and `sides` name each hand, `joints` the columns.
-    """
-
-    images: npt.NDArray[np.uint8]
-    boxes: npt.NDArray[np.float32]
-    findings: npt.NDArray[np.float32]
-    kinds: npt.NDArray[np.int64]
-    frames: tuple[Frame, ...]
-    cases: tuple[str, ...]
-    films: tuple[str, ...]
-    sides: tuple[str, ...]
-    joints: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -143,86 +80,6 @@ def split_cases(cases: Sequence[str], *, seed: int = 0, held_out: float = 0.25) 
     ranked = sorted(cases, key=lambda case: hashlib.sha256(f"{seed}/{case}".encode()).digest())
     test = min(max(1, round(held_out * len(cases))), len(cases) - 1)
     return Split(train=tuple(sorted(ranked[test:])), test=tuple(sorted(ranked[:test])))
-
-
-def hands(case: Case, scheme: Scheme) -> Iterator[tuple[FilmRecord, str, Frame]]:
-    """Each hand on a film of `case`, with its side and its frame."""
-    for film in case.films:
-        if _is_hand(film, scheme):
-            for side in film.sides:
-                yield film, side, frame_of(film, side)
-
-
-def _is_hand(film: FilmRecord, scheme: Scheme) -> bool:
-    view = scheme.views[film.view]
-    return any(joint.group in KINDS and joint.id in view.template for joint in scheme.joints)
-
-
-def frame_of(film: FilmRecord, side: str) -> Frame:
-    """The frame of the hand of `side` on `film`."""
-    area = film.area(side)
-    return Frame(area, side == "R", SIDE / max(area[2] - area[0], area[3] - area[1]))
-
-
-def hand_image(film: Film, frame: Frame) -> npt.NDArray[np.uint8]:
-    """The hand of `frame` as a square of SIDE pixels, grey levels stretched, black where the film ends."""
-    x0, y0, x1, y1 = (round(value) for value in frame.area)
-    part = stretch(film.pixels[y0:y1, x0:x1])
-    if film.inverted:
-        part = 1.0 - part
-    if frame.mirrored:
-        part = part[:, ::-1]
-    size = (max(round((x1 - x0) * frame.scale), 1), max(round((y1 - y0) * frame.scale), 1))
-    image = Image.fromarray(np.ascontiguousarray(part)).resize(size, Image.Resampling.BOX)
-    square = np.zeros((SIDE, SIDE), np.uint8)
-    square[: size[1], : size[0]] = np.rint(np.clip(np.asarray(image), 0, 1) * 255)[:SIDE, :SIDE]
-    return square
-
-
-def hand_samples(study: Study, cases: Sequence[str], folder: Path, progress: Progress) -> HandSamples:
-    """Every hand of `cases` that has confirmed regions. Raises TrainError where there is none."""
-    scheme = study.scheme
-    joints = [joint for joint in scheme.joints if joint.group in KINDS]
-    if not joints:
-        raise TrainError("the scheme has no finger joints", scheme.name, "The detector is for hands")
-    todo = []
-    for id in cases:
-        case = study.case(id)
-        regions = _regions_by_film(study.regions(id))
-        todo += [(case, film, side, frame, regions) for film, side, frame in hands(case, scheme) if film.id in regions]
-    if not todo:
-        raise TrainError("no film has confirmed regions", study.path, "Confirm the regions of some cases first")
-    content = [(film.digest or film.id, side) for _, film, side, *_ in todo]
-    cache = Kept(folder, "hands", (len(todo), SIDE, SIDE), content)
-    boxes = np.full((len(todo), len(joints), 4), np.nan, np.float32)
-    findings = np.full((len(todo), len(joints)), np.nan, np.float32)
-    readings = {id: study.signed_readings(id) for id in dict.fromkeys(case.id for case, *_ in todo)}
-    for row, (case, film, side, frame, regions) in enumerate(todo):
-        if not cache.full:
-            progress("preparing hands", row, len(todo))
-            cache.images[row] = hand_image(study.film(case.id, film.id), frame)
-        for column, joint in enumerate(joints):
-            site = f"{side}.{joint.id}"
-            region = regions[film.id].get(site)
-            if region is None or region.box is None:
-                continue
-            boxes[row, column] = frame.into(region.box)
-            seen = [r.finding(Slot(site, film.time)) is not None for r in readings[case.id] if site in r.site_keys]
-            if seen:
-                findings[row, column] = np.mean(seen)
-    cache.finish()
-    progress("preparing hands", len(todo), len(todo))
-    return HandSamples(
-        cache.images,
-        boxes,
-        findings,
-        np.array([KINDS.index(joint.group) for joint in joints]),
-        tuple(frame for *_, frame, _ in todo),
-        tuple(case.id for case, *_ in todo),
-        tuple(film.id for _, film, *_ in todo),
-        tuple(side for _, _, side, *_ in todo),
-        tuple(joint.id for joint in joints),
-    )
 
 
 def crop_image(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt.NDArray[np.uint8]:
@@ -309,12 +166,3 @@ def _levels(study: Study, case: str, record: FilmRecord) -> npt.NDArray[np.float
     film = study.film(case, record.id)
     levels = stretch(film.pixels)
     return np.float32(1.0) - levels if film.inverted else levels
-
-
-def _regions_by_film(regions: Sequence[Region]) -> dict[str, dict[str, Region]]:
-    """Confirmed regions by film, then by site."""
-    by_film: dict[str, dict[str, Region]] = {}
-    for region in regions:
-        if region.by:
-            by_film.setdefault(region.film, {})[region.site] = region
-    return by_film

@@ -9,16 +9,22 @@ from pathlib import Path
 from benchmarks.harness.count import Count
 from benchmarks.harness.stores import CASE, RATER, Ours, Stock, text_of
 from ratui.study import FilmRecord, Region, Study
+from ratui.study.store.disk import copy_of
 
 __all__ = ["damages"]
 
 KINDS = ("bit", "bit", "bit", "bit", "cut", "zeros", "swap")
 
 
-def damages(store: Ours | Stock, folder: Path, trials: int, seed: int = 0, entries: int = 40) -> Count:
-    """`trials` times one random stored file is damaged: is it noticed, and are all entries there once it is mended?"""
+def damages(
+    store: Ours | Stock, folder: Path, trials: int, seed: int = 0, *, entries: int = 40, twice: bool = False
+) -> Count:
+    """`trials` times one random stored file is damaged: is it noticed, and are all entries there once it is mended?
+
+    With `twice` its second copy is damaged too, in a way of its own. Then entries may be lost; unnoticed they must not be.
+    """
     rng = random.Random(seed)
-    count = Count("bit flips, truncations, zeros", store.name)
+    count = Count("both copies damaged at once" if twice else "bit flips, truncations, zeros", store.name, beyond=twice)
     place = store.make(folder / "pristine")
     saved = [text_of(0, number) for number in range(entries)]
     with store.session(place) as session:
@@ -26,25 +32,16 @@ def damages(store: Ours | Stock, folder: Path, trials: int, seed: int = 0, entri
             session.save(text)
     if isinstance(store, Ours):
         _fill(place)
-    count.saved = len(saved)
     home = place if place.is_dir() else place.parent
     originals = {file: file.read_bytes() for file in sorted(home.rglob("*")) if _counts(file)}
+    files = [file for file in originals if not twice or copy_of(file) in originals]
     for _ in range(trials):
         count.trials += 1
-        file = rng.choice(list(originals))
-        data = originals[file]
-        changed = _damaged(data, list(originals.values()), rng)
-        file.write_bytes(changed)
-        try:
-            noticed = store.noticed(place)
-            if isinstance(store, Stock) and not noticed and set(store.entries(place)) == set(saved):
-                noticed = True  # harmless: white space, or what no entry says
-            count.unnoticed += not noticed
-            store.mend(place)
-            found = set(store.entries(place))
-        except Exception as error:
-            count.crashes += isinstance(store, Ours) and not isinstance(error, Exception)
-            found = set()
+        count.saved += len(saved)
+        file = rng.choice(files)
+        for each in (file, copy_of(file)) if twice else (file,):
+            each.write_bytes(_damaged(originals[each], list(originals.values()), rng))
+        found = _after(store, place, saved, count)
         count.lost += sum(text not in found for text in saved)
         for each, original in originals.items():
             if not each.exists() or each.read_bytes() != original:
@@ -54,6 +51,20 @@ def damages(store: Ours | Stock, folder: Path, trials: int, seed: int = 0, entri
             litter.unlink()
     shutil.rmtree(folder)
     return count
+
+
+def _after(store: Ours | Stock, place: Path, saved: list[str], count: Count) -> set[str]:
+    """What is found of `saved` in the damaged store once it is mended; whether that was noticed goes into `count`."""
+    try:
+        noticed = store.noticed(place)
+        if isinstance(store, Stock) and not noticed and set(store.entries(place)) == set(saved):
+            noticed = True  # harmless: white space, or what no entry says
+        count.unnoticed += not noticed
+        store.mend(place)
+        return set(store.entries(place))
+    except Exception as error:
+        count.crashes += not store.told(error)
+        return set()
 
 
 def _counts(file: Path) -> bool:

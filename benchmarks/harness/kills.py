@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -12,16 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.harness.count import Count
-from benchmarks.harness.stores import Ours, Stock, text_of
+from benchmarks.harness.stores import Ours, Stock, lost_of, text_of
 
-__all__ = ["kills", "many_writers"]
+__all__ = ["acknowledged", "child", "kills", "many_writers"]
 
 _LONGEST = 0.06
 """Seconds from a writer's first entry to its death, at most; a save takes a few thousandths."""
 
 
-def _child(work: Callable[[int], None]) -> tuple[int, int]:
-    """Forks a process that runs `work` with a pipe to write acknowledgements to; gives its id and the other end."""
+def child(work: Callable[[int], None], *, quiet: bool = False) -> tuple[int, int]:
+    """Forks a process that runs `work` with a pipe to write acknowledgements to; gives its id and the other end.
+
+    A `quiet` one ends without a word where `work` fails.
+    """
     reading, writing = os.pipe()
     pid = os.fork()
     if pid:
@@ -30,13 +34,18 @@ def _child(work: Callable[[int], None]) -> tuple[int, int]:
     code = 1
     try:
         os.close(reading)
-        work(writing)
+        if quiet:
+            with contextlib.suppress(Exception):
+                work(writing)
+        else:
+            work(writing)
         code = 0
     finally:
         os._exit(code)
 
 
-def _acknowledged(pipe: int) -> list[tuple[int, int]]:
+def acknowledged(pipe: int) -> list[tuple[int, int]]:
+    """What was written to the other end of `pipe`, (writer, number) each, once that is closed."""
     data = b""
     while part := os.read(pipe, 65_536):
         data += part
@@ -62,22 +71,18 @@ def kills(store: Ours | Stock, folder: Path, trials: int, seed: int = 0) -> Coun
                     session.save(text_of(writer, number))
                     os.write(pipe, struct.pack("II", writer, number))
 
-        pid, pipe = _child(work)
+        pid, pipe = child(work)
         # Most die while they save, some before or during their first save.
         first = os.read(pipe, 8) if rng.random() < 0.8 else b""
         time.sleep(rng.uniform(0.0, _LONGEST))
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         count.crashes += not os.WIFSIGNALED(status)
-        new = [*struct.iter_unpack("II", first), *_acknowledged(pipe)]
+        new = [*struct.iter_unpack("II", first), *acknowledged(pipe)]
         count.trials += 1
         count.saved += len(new)
         expected |= {text_of(*each) for each in new}
-        try:
-            found = set(store.entries(place))
-        except Exception:
-            found = set()
-        lost = len(expected - found)
+        lost = lost_of(store, place, expected)
         count.lost += lost
         if lost:
             shutil.rmtree(folder)
@@ -107,15 +112,11 @@ def many_writers(store: Ours | Stock, folder: Path, writers: int, each: int) -> 
                     raise
             time.sleep(0.001 * (1 + writer % 3))
 
-    children = [_child(lambda pipe, writer=writer: work(pipe, writer)) for writer in range(writers)]
-    acknowledged = [item for _, pipe in children for item in _acknowledged(pipe)]
+    children = [child(lambda pipe, writer=writer: work(pipe, writer)) for writer in range(writers)]
+    saved = [item for _, pipe in children for item in acknowledged(pipe)]
     for pid, _ in children:
         _, status = os.waitpid(pid, 0)
         count.crashes += status != 0
-    count.saved = len(acknowledged)
-    try:
-        found = set(store.entries(place))
-    except Exception:
-        found = set()
-    count.lost = sum(text_of(*item) not in found for item in acknowledged)
+    count.saved = len(saved)
+    count.lost = lost_of(store, place, [text_of(*item) for item in saved])
     return count

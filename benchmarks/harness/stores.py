@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -11,11 +11,12 @@ from typing import Protocol
 from tinydb import TinyDB
 from tinydb.storages import JSONStorage
 
+from ratui.errors import RatuiError
 from ratui.reading import NOTE_LENGTH, Field, Graded, clear, enter, note
 from ratui.study import Case, FilmRecord, Held, Study
 from ratui.study.check import check_study
 
-__all__ = ["CASE", "RATER", "SITE", "Ours", "Session", "Stock", "Subject", "text_of"]
+__all__ = ["CASE", "RATER", "SITE", "STORES", "Ours", "Session", "Stock", "Subject", "lost_of", "text_of"]
 
 CASE, RATER, SITE = "C-AAAAAA", "anna", "L.MCP2"
 _FIELD = Field(SITE, "ERO", 0)
@@ -78,6 +79,10 @@ class Ours:
     def busy(self, error: Exception) -> bool:
         return isinstance(error, Held)
 
+    def told(self, error: Exception) -> bool:
+        """Whether `error` is one that a person is told, and not a fault of the program."""
+        return isinstance(error, RatuiError)
+
     def noticed(self, place: Path) -> bool:
         """Whether using the study, or checking it, tells that something is wrong."""
         try:
@@ -87,7 +92,7 @@ class Ours:
             study.reading(RATER, CASE)
             if study.notices:
                 return True
-        except Exception:
+        except RatuiError:
             return True
         return not check_study(place).sound
 
@@ -125,6 +130,10 @@ class Stock:
     def busy(self, error: Exception) -> bool:
         return False
 
+    def told(self, error: Exception) -> bool:
+        """It has no errors of its own: whatever it raises is its word."""
+        return True
+
     def noticed(self, place: Path) -> bool:
         try:
             self.entries(place)
@@ -134,3 +143,15 @@ class Stock:
 
     def mend(self, place: Path) -> None:
         """There is nothing to mend it from."""
+
+
+STORES = {store.name: store for store in (Ours(), Stock())}
+
+
+def lost_of(store: Ours | Stock, place: Path, saved: Collection[str]) -> int:
+    """How many of the acknowledged entries `saved` are not found; all of them where the store can't be read."""
+    try:
+        found = set(store.entries(place))
+    except Exception:
+        found = set()
+    return sum(text not in found for text in saved)

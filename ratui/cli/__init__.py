@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.cli.upkeep import COMMANDS
+from ratui.cli import exports, outcome, upkeep
+from ratui.cli.output import Bar
 from ratui.errors import RatuiError, clean
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def commands() -> None:
     """
 
 
-for _command in COMMANDS:
+for _command in (*outcome.COMMANDS, *exports.COMMANDS, *upkeep.COMMANDS):
     commands.add_command(_command)
 
 
@@ -77,7 +78,7 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
     from ratui.study import Study, import_films
 
     opened = Study.open(study)
-    bar = _Bar()
+    bar = Bar()
     report = import_films(opened, files, manifest=manifest, key=key, progress=lambda i, n: bar("importing", i, n))
     # Files are numbered, not named: a name may be a patient's, and a terminal is recorded in many places.
     for number, taken in enumerate(report.taken, start=1):
@@ -107,24 +108,6 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
 def read(study: Path, rater: str, case: str | None, graphics: str, language: str | None) -> None:
     """Read the cases of STUDY."""
     _run_app(study, rater, case, graphics, language)
-
-
-@commands.command()
-@click.argument("study", type=_FOLDER)
-def status(study: Path) -> None:
-    """Show who has read what in STUDY."""
-    from ratui.study import Study
-
-    opened = Study.open(study)
-    columns = list(opened.all_states().values())
-    rows = list(zip(*columns, strict=True))
-    click.echo(f"{opened.config.title}: {opened.scheme.title}, {len(rows)} cases")
-    width = max([len(row[0].case) for row in rows], default=4)
-    click.echo("  ".join([f"{'case':<{width}}", *(f"{rater:<16}" for rater in opened.config.raters)]).rstrip())
-    for row in rows:
-        cells = [f"{s.stage} {s.done}/{s.total}" if s.total else clean(s.note) or s.stage for s in row]
-        click.echo("  ".join([f"{row[0].case:<{width}}", *(f"{cell:<16}" for cell in cells)]).rstrip())
-    _tell(opened)
 
 
 @commands.command()
@@ -198,7 +181,7 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
         return
     from ratui.demo.headless import run
 
-    bar = _Bar()
+    bar = Bar()
     click.echo(run(headless, patients=patients, minutes=minutes, seed=seed, progress=bar))
 
 
@@ -233,18 +216,6 @@ def _run_app(
     app.run()
     _tell(study)
     click.echo(f"films were shown as {app.graphics.protocol}: {app.graphics.why}")
-
-
-class _Bar:
-    """Progress on stderr: a bar on a terminal, a line for each finished stage elsewhere."""
-
-    def __call__(self, stage: str, done: int, of: int) -> None:
-        if sys.stderr.isatty():
-            filled = round(24 * done / max(of, 1))
-            end = "\n" if done >= of else ""
-            click.echo(f"\r{stage:<18} {'█' * filled}{'░' * (24 - filled)} {done}/{of} {end}", nl=False, err=True)
-        elif done >= of:
-            click.echo(f"{stage}: {of}", err=True)
 
 
 def main() -> None:

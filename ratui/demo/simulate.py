@@ -28,7 +28,11 @@ _BEGIN = datetime(2022, 1, 10, 18, 0, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Simulation:
-    """What to simulate: how many patients, the raters by name, the size of a film (rows, columns), and the seed."""
+    """What to simulate: how many patients, the raters by name, the size of a film of one hand (rows, columns), and the seed.
+
+    A share `together` of the patients has both hands on one film, twice as wide. `severity` is how ill
+    all are (1 is the phantom's mean, 0 healthy), drawn for each where it isn't given.
+    """
 
     patients: int
     raters: Mapping[str, str]
@@ -36,6 +40,8 @@ class Simulation:
     seed: int = 0
     scheme: str = "fingers"
     title: str = "Phantom hands"
+    together: float = 0.0
+    severity: float | None = None
 
 
 def simulate_study(
@@ -49,9 +55,9 @@ def simulate_study(
     scheme = load_scheme(what.scheme)
     study = Study.create(path, scheme, tuple(what.raters), title=what.title)
     seeds = np.random.SeedSequence(what.seed).spawn(what.patients)
-    patients = [simulate_patient(np.random.default_rng(seed), scheme) for seed in seeds]
+    patients = [simulate_patient(np.random.default_rng(seed), scheme, severity=what.severity) for seed in seeds]
     with tempfile.TemporaryDirectory(prefix="ratui-hospital-") as folder:
-        sent = _send_all(patients, seeds, Path(folder), what.size, progress)
+        sent = _send_all(patients, seeds, Path(folder), what, progress)
         report = import_films(
             study,
             [Path(folder)],
@@ -110,7 +116,8 @@ def _confirm_regions(study: Study, case: Case, films: list[SentFilm], rater: str
     """Boxes as a careful rater sets them: the true ones, a little off."""
     regions = []
     for film in films:
-        record = case.film(film.time, film.side, "hand", study.scheme)
+        # A film of both hands is the film of either.
+        record = case.film(film.time, "L" if film.side == "B" else film.side, "hand", study.scheme)
         assert record is not None
         for site, (x0, y0, x1, y1) in film.boxes.items():
             side = x1 - x0
@@ -127,14 +134,14 @@ def _send_all(
     patients: list[PhantomPatient],
     seeds: list[np.random.SeedSequence],
     folder: Path,
-    size: tuple[int, int],
+    what: Simulation,
     progress: Progress,
 ) -> list[list[SentFilm]]:
     """The films of all patients, drawn on every core."""
     sent: list[list[SentFilm]] = [[] for _ in patients]
     with ProcessPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         jobs = {
-            pool.submit(_send_one, patient, seed, folder, f"{number:04d}", size): number
+            pool.submit(_send_one, patient, seed, folder, f"{number:04d}", what): number
             for number, (patient, seed) in enumerate(zip(patients, seeds, strict=True))
         }
         for done, job in enumerate(as_completed(jobs), start=1):
@@ -144,9 +151,10 @@ def _send_all(
 
 
 def _send_one(
-    patient: PhantomPatient, seed: np.random.SeedSequence, folder: Path, name: str, size: tuple[int, int]
+    patient: PhantomPatient, seed: np.random.SeedSequence, folder: Path, name: str, what: Simulation
 ) -> list[SentFilm]:
     rng = np.random.default_rng(seed.spawn(1)[0])
     before = date(2018, 1, 1) + timedelta(days=int(rng.integers(0, 900)))
     after = before + timedelta(days=int(rng.integers(300, 900)))
-    return send(patient, folder, rng, name=name, dates=(before, after), size=size)
+    together = what.together > 0 and float(rng.random()) < what.together
+    return send(patient, folder, rng, name=name, dates=(before, after), size=what.size, together=together)

@@ -2,7 +2,7 @@
 
 from ratui.errors import Refusal, RefusalKind
 from ratui.reading.choices import Options, next_open, options, refusal
-from ratui.reading.document import FORMAT, from_document, to_document
+from ratui.reading.document import FORMAT, from_document, from_log, to_document
 from ratui.reading.doubt import Doubt, unlikely, unlikely_normal
 from ratui.reading.history import Replay, replay
 from ratui.reading.model import (
@@ -32,7 +32,7 @@ from ratui.reading.rules import (
     undo,
     undoable,
 )
-from ratui.reading.second_look import Look, LookKind, LookReason, second_look
+from ratui.reading.second_look import LookKind, LookReason, SecondLook, second_look
 from ratui.reading.validity import history_problems, problems
 
 __all__ = [
@@ -46,7 +46,6 @@ __all__ = [
     "Graded",
     "LogEntry",
     "LogKind",
-    "Look",
     "LookKind",
     "LookReason",
     "NotAssessable",
@@ -55,12 +54,14 @@ __all__ = [
     "Refusal",
     "RefusalKind",
     "Replay",
+    "SecondLook",
     "Slot",
     "apply_regions",
     "clear",
     "enter",
     "flag",
     "from_document",
+    "from_log",
     "history_problems",
     "next_open",
     "normal",

@@ -5,11 +5,13 @@ What comes back is checked as a whole, so that a file that was changed by hand c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
 
 from ratui.errors import EntryRefused, SchemeError, StoreError, clean
+from ratui.reading.history import replay
 from ratui.reading.model import (
     Change,
     Entry,
@@ -25,7 +27,7 @@ from ratui.reading.model import (
 from ratui.reading.validity import history_problems, problems
 from ratui.scheme import Scheme
 
-__all__ = ["FORMAT", "from_document", "to_document"]
+__all__ = ["FORMAT", "from_document", "from_log", "to_document"]
 
 FORMAT = 2
 """Written by this version. Format 1 had neither flags nor notes and did not say what was confirmed."""
@@ -77,22 +79,43 @@ def from_document(scheme: Scheme, document: Mapping[str, Any], where: object = "
 
     Raises StoreError, naming `where`, for a newer format and for what can't be a reading of `scheme`.
     """
+    return _made(scheme, document, where, lambda reading: reading)
+
+
+def from_log(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
+    """The reading that the log of `document` leads to, whatever else the document says of fields, flags and notes.
+
+    Raises StoreError, naming `where`, also for a log that leads to no reading of `scheme`.
+    """
+
+    def led_to(reading: Reading) -> Reading:
+        told = replay(reading.log)
+        return replace(reading, values=told.values, flags=told.flags, notes=told.notes, signed=told.signed)
+
+    return _made(scheme, {**document, "fields": []}, where, led_to)
+
+
+def _made(
+    scheme: Scheme, document: Mapping[str, Any], where: object, completed: Callable[[Reading], Reading]
+) -> Reading:
     try:
         document = _migrated(document, where)
         meta = document["meta"]
-        reading = Reading(
-            scheme=scheme,
-            case=str(meta["case"]),
-            rater=str(meta["rater"]),
-            sites=tuple(scheme.site(key) for key in meta["sites"]),
-            order=tuple(int(time) for time in meta["order"]),
-            blinded=bool(meta["blinded"]),
-            values={_field_in(raw): _entry_in(raw) for raw in document["fields"]},
-            log=tuple(_log_in(raw) for raw in document["log"]),
-            absent=frozenset(Slot(str(site), int(time)) for site, time in meta["absent"]),
-            signed=_time_in(meta["signed"]),
-            flags=frozenset(str(site) for site in meta["flags"]),
-            notes={str(site): str(text) for site, text in meta["notes"].items()},
+        reading = completed(
+            Reading(
+                scheme=scheme,
+                case=str(meta["case"]),
+                rater=str(meta["rater"]),
+                sites=tuple(scheme.site(key) for key in meta["sites"]),
+                order=tuple(int(time) for time in meta["order"]),
+                blinded=bool(meta["blinded"]),
+                values={_field_in(raw): _entry_in(raw) for raw in document["fields"]},
+                log=tuple(_log_in(raw) for raw in document["log"]),
+                absent=frozenset(Slot(str(site), int(time)) for site, time in meta["absent"]),
+                signed=_time_in(meta["signed"]),
+                flags=frozenset(str(site) for site in meta["flags"]),
+                notes={str(site): str(text) for site, text in meta["notes"].items()},
+            )
         )
         wrong = problems(reading) or history_problems(reading)
     except (KeyError, TypeError, ValueError, AttributeError, EntryRefused, SchemeError) as error:

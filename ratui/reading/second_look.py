@@ -15,7 +15,7 @@ from ratui.reading.history import setters
 from ratui.reading.model import Field, Found, NotAssessable, Reading, Slot
 from ratui.scheme import Site
 
-__all__ = ["HIGH", "Look", "LookKind", "LookReason", "second_look"]
+__all__ = ["HIGH", "LookKind", "LookReason", "SecondLook", "second_look"]
 
 HIGH = 3
 """The smallest grade that deserves a second look by itself."""
@@ -42,21 +42,21 @@ class LookReason:
 
 
 @dataclass(frozen=True)
-class Look:
+class SecondLook:
     """A site to look at again, and all that speaks for it, the worst first."""
 
     site: str
     reasons: tuple[LookReason, ...]
 
 
-def second_look(reading: Reading) -> tuple[Look, ...]:
+def second_look(reading: Reading) -> tuple[SecondLook, ...]:
     """The sites of `reading` that deserve a second look, worst first, equals in reading order."""
     confirmed = {field for field, entry in setters(reading).items() if entry.confirmed}
     looks = []
     for site in reading.sites:
         reasons = sorted(_reasons(reading, site, confirmed), key=_weight)
         if reasons:
-            looks.append(Look(site.key, tuple(reasons)))
+            looks.append(SecondLook(site.key, tuple(reasons)))
     return tuple(sorted(looks, key=lambda look: _weight(look.reasons[0])))
 
 

@@ -6,11 +6,12 @@ from ratui.study.placement import Fault, FaultKind, faults, lies_mirrored
 from ratui.study.pseudonym import KeyFile
 from ratui.study.records import Case, CaseState, DisplayUse, FilmRecord, Region, Stage
 from ratui.study.session import ReadingSession
-from ratui.study.settings import StudyConfig
+from ratui.study.settings import CONSENSUS, StudyConfig
 from ratui.study.store import Held, Holder
 from ratui.study.study import Study
 
 __all__ = [
+    "CONSENSUS",
     "Case",
     "CaseState",
     "DisplayUse",

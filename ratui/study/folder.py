@@ -6,6 +6,7 @@ readings are that rater's to change; regions and proposals may be changed by eve
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import grp
@@ -14,7 +15,7 @@ import os
 import pwd
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ratui.errors import StoreError, StudyError, clean
@@ -93,65 +94,73 @@ class Changes:
     """Many may change files of a study at once, each holding `one`; while somebody holds `none`, nobody does.
 
     Both end with their process. Held for the moment of a save or of a look at everything, never while a person thinks.
+    Whoever waits for `none` holds the turn meanwhile, so that new saves queue behind it: raters who never stop saving
+    can't keep a backup from its moment.
     """
 
     def __init__(self, study: Path) -> None:
         self._path = study / "study.lock"
+        self._turn = study / "turn.lock"
 
     def make(self) -> None:
-        """Makes the lock's file, so that every member of the group can use it later. Raises OSError."""
+        """Makes the locks' files, so that every member of the group can use them later. Raises OSError."""
         mode = file_mode(self._path.parent)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchmod(descriptor, mode | (0o060 if mode & 0o040 else 0))
-        finally:
-            os.close(descriptor)
+        for path in (self._path, self._turn):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                os.fchmod(descriptor, mode | (0o060 if mode & 0o040 else 0))
+            finally:
+                os.close(descriptor)
 
     @contextmanager
     def one(self) -> Iterator[None]:
         """For one save. Raises StoreError where the study is held still for longer than some seconds."""
-        with self._held(fcntl.LOCK_SH):
+        held = "somebody holds the study still, perhaps for a backup"
+        with ExitStack() as locks:
+            with self._locked(self._turn, fcntl.LOCK_SH, held):
+                locks.enter_context(self._locked(self._path, fcntl.LOCK_SH, held))
             yield
 
     @contextmanager
     def none(self) -> Iterator[None]:
         """For a look at everything. Raises StoreError where saves don't end for some seconds."""
-        with self._held(fcntl.LOCK_EX):
+        held = "somebody else holds the study, or a save there doesn't end"
+        with self._locked(self._turn, fcntl.LOCK_EX, held), self._locked(self._path, fcntl.LOCK_EX, held):
             yield
 
     @contextmanager
-    def _held(self, kind: int) -> Iterator[None]:
+    def _locked(self, path: Path, kind: int, held: str) -> Iterator[None]:
         try:
-            descriptor = self._open()
+            descriptor = self._open(path)
         except OSError as error:
-            raise StoreError(f"can't be locked: {error.strerror}", self._path, "Check its permissions") from error
+            raise StoreError(f"can't be locked: {error.strerror}", path, "Check its permissions") from error
         try:
-            self._lock(descriptor, kind)
+            _lock(descriptor, kind, path, held)
             yield
         finally:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # it is closed all the same, and so the lock is free
+                os.close(descriptor)
 
-    def _open(self) -> int:
-        flags = os.O_NOFOLLOW | os.O_CLOEXEC
+    def _open(self, path: Path) -> int:
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            return os.open(self._path, os.O_RDWR | flags)
+            return os.open(path, flags)
         except FileNotFoundError:
             self.make()  # a study of format 1 has none
-            return os.open(self._path, os.O_RDWR | flags)
+            return os.open(path, flags)
 
-    def _lock(self, descriptor: int, kind: int) -> None:
-        until = time.monotonic() + _WAIT
-        while True:
-            try:
-                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-                return
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise StoreError(
-                        f"can't be locked: {error.strerror}", self._path, "Use a file system that knows locks"
-                    ) from error
-                if time.monotonic() >= until:
-                    raise StoreError(
-                        "somebody holds the study still, perhaps for a backup", self._path, "Try again in a moment"
-                    ) from error
-                time.sleep(0.002)
+
+def _lock(descriptor: int, kind: int, path: Path, held: str) -> None:
+    """Waits for a lock, for some seconds at most; `held` says what is wrong after that. Raises StoreError."""
+    until = time.monotonic() + _WAIT
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                remedy = "Use a file system that knows locks"
+                raise StoreError(f"can't be locked: {error.strerror}", path, remedy) from error
+            if time.monotonic() >= until:
+                raise StoreError(held, path.parent, "Try again in a moment") from error
+            time.sleep(0.002)

@@ -14,7 +14,7 @@ from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study.check.copies import check_tables
 from ratui.study.folder import file_digest
 from ratui.study.records import Case, FilmRecord
-from ratui.study.settings import write_settings
+from ratui.study.settings import CONSENSUS, write_settings
 from ratui.study.store import Lock, make_folder, sound_bytes, write_bytes
 from ratui.study.store.seal import chain
 from ratui.study.study import Study
@@ -55,7 +55,7 @@ def merge(study: Study, other: Study, *, pretend: bool = False) -> list[Merged]:
         done += _films(study, other, case, pretend)
     for case in other.cases():
         done += _regions(study, other, case, pretend)
-        for rater in other.config.raters:
+        for rater in (*other.config.raters, CONSENSUS):
             done += _reading(study, other, rater, case, pretend)
     done += _proposals(study, other, pretend)
     return done

@@ -13,7 +13,7 @@ from pathlib import Path
 from ratui.errors import DamagedError, SchemeError, StudyError, clean
 from ratui.scheme import Scheme, load_scheme, parse_scheme
 from ratui.study.folder import make_study_folder
-from ratui.study.settings import StudyConfig, check_name, read_settings, write_settings
+from ratui.study.settings import CONSENSUS, StudyConfig, check_name, read_settings, write_settings
 from ratui.study.store import sound_bytes, write_bytes
 
 __all__ = ["begin", "find"]
@@ -29,6 +29,8 @@ def begin(
     names = [check_name(rater, "rater") for rater in raters]
     if not names:
         raise StudyError("a study needs at least one rater", path, "Give --rater ID, once for each")
+    if CONSENSUS in names:
+        raise StudyError(f"{CONSENSUS} is the adjudicator's name", path, "Give that rater another ID")
     if len(set(names)) < len(names):
         raise StudyError("a rater is named twice", path, "Give each rater an ID of its own")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from ratui.errors import StoreError
 from ratui.imaging import Box
+from ratui.reading import Slot
 from ratui.scheme import Scheme, Site
 
 __all__ = ["Case", "CaseState", "DisplayUse", "FilmRecord", "Region", "Stage"]
@@ -75,9 +76,27 @@ class Case:
 
     def sites(self, scheme: Scheme) -> tuple[Site, ...]:
         """The sites that can be read: those whose part and side has a film at both time points, in reading order."""
-        return tuple(
-            site for site in scheme.sites if all(self.film(time, site.side, site.part, scheme) for time in (0, 1))
-        )
+        shown = {(film.time, side, scheme.views[film.view].part) for film in self.films for side in film.sides}
+        both = {(side, part) for time, side, part in shown if (1 - time, side, part) in shown}
+        return tuple(site for site in scheme.sites if (site.side, site.part) in both)
+
+    def slots(self, scheme: Scheme) -> Iterator[tuple[Slot, str]]:
+        """Each site that can be read, at each time point, with the id of the film that shows it."""
+        for site in self.sites(scheme):
+            for time in (0, 1):
+                film = self.film(time, site.side, site.part, scheme)
+                assert film is not None, "a site without a film can't be read"
+                yield Slot(site.key, time), film.id
+
+    def confirmed(self, scheme: Scheme, regions: Iterable[Region]) -> bool:
+        """Whether every slot has a region in `regions` that a rater has confirmed, be it that it isn't there."""
+        known = {(region.site, region.film) for region in regions if region.by}
+        return all((slot.site, film) in known for slot, film in self.slots(scheme))
+
+    def absent(self, scheme: Scheme, regions: Iterable[Region]) -> frozenset[Slot]:
+        """The slots that `regions` say are not on their film."""
+        nowhere = {(region.site, region.film) for region in regions if region.box is None}
+        return frozenset(slot for slot, film in self.slots(scheme) if (slot.site, film) in nowhere)
 
     def unreadable(self, scheme: Scheme) -> str:
         """Why the case can't be read, in a few words, or an empty text when it can."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from ratui.errors import StoreError
-from ratui.reading import Reading, to_document
+from ratui.reading import Reading, from_document, to_document
+from ratui.scheme import Scheme
 from ratui.study.records import DisplayUse
-from ratui.study.store import Lock, write_tables
+from ratui.study.store import Lock, Stored, write_tables
 
-__all__ = ["ReadingSession", "signature", "tables_of"]
+__all__ = ["ReadingSession", "Signature", "displays_in", "meta_in", "reading_in", "signature", "tables_of"]
 
 Signature: TypeAlias = tuple[int, int, int] | None
 """(inode, modification time in ns, bytes) of a file, or None without one: each save makes another."""
@@ -26,11 +27,13 @@ class _Changing(Protocol):
 
 
 def signature(path: Path) -> Signature:
-    """What tells one saved state of the file at `path` from the next."""
+    """What tells one saved state of the file at `path` from the next. Raises StoreError where it can't be looked at."""
     try:
         found = path.stat()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StoreError(f"can't be looked at: {error.strerror}", path, "Check the disk, and try again") from error
     return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
@@ -44,6 +47,29 @@ def tables_of(
         "fields": document["fields"],
         "log": document["log"],
     }
+
+
+def meta_in(stored: Stored | None) -> Mapping[str, Any]:
+    """What the file of a reading says of itself; empty where there is none."""
+    records = stored.tables.get("meta", []) if stored else []
+    return records[0] if records else {}
+
+
+def reading_in(stored: Stored | None, scheme: Scheme, where: object) -> tuple[Reading | None, float]:
+    """The reading that `tables_of` made the tables of, and the seconds spent on it; None where there is no file.
+
+    Raises StoreError, naming `where`, for what is no reading of `scheme`.
+    """
+    if stored is None:
+        return None, 0.0
+    meta, tables = meta_in(stored), stored.tables
+    document = {"meta": meta, "fields": tables.get("fields", []), "log": tables.get("log", [])}
+    return from_document(scheme, document, where), float(meta.get("seconds", 0.0))
+
+
+def displays_in(stored: Stored | None, where: object) -> tuple[DisplayUse, ...]:
+    """What the reading in `stored` was read on. Raises StoreError, naming `where`."""
+    return tuple(DisplayUse.from_record(record, where) for record in meta_in(stored).get("displays", []))
 
 
 class ReadingSession:
@@ -66,7 +92,7 @@ class ReadingSession:
         self._path = path
         self._lock = lock
         self._changing = changing
-        self._last = signature(path)
+        self._last: Signature | Literal["unseen"] = signature(path)
         self.reading = reading
         self.seconds = seconds
         self.notice = notice
@@ -82,10 +108,18 @@ class ReadingSession:
         used = self.displays if displays is None else displays
         with self._changing():
             self._lock.check()
-            if signature(self._path) != self._last:
+            now = signature(self._path)
+            if self._last not in ("unseen", now):
                 raise StoreError("its file was changed meanwhile", self._path, "Open it again to see what it holds now")
             try:
                 write_tables(self._path, tables_of(reading, spent, used))
             finally:
-                self._last = signature(self._path)  # after a failure too: the file may have been replaced all the same
+                self._last = self._seen()  # after a failure too: the file may have been replaced all the same
         self.reading, self.seconds, self.displays = reading, spent, used
+
+    def _seen(self) -> Signature | Literal["unseen"]:
+        """The file as it is after a save. What can't be looked at then is no reason to call the save a failure."""
+        try:
+            return signature(self._path)
+        except StoreError:
+            return "unseen"

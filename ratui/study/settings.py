@@ -17,9 +17,20 @@ from ratui.study.formats import Formats
 from ratui.study.store import sound_bytes, write_bytes
 from ratui.study.store.tables import read_file
 
-__all__ = ["FORMAT", "StudyConfig", "check_name", "check_seal", "read_settings", "seal_by_hand", "write_settings"]
+__all__ = [
+    "CONSENSUS",
+    "FORMAT",
+    "StudyConfig",
+    "check_name",
+    "check_seal",
+    "read_settings",
+    "seal_by_hand",
+    "write_settings",
+]
 
 FORMAT = 2
+CONSENSUS = "consensus"
+"""Whose readings an adjudicator's are: stored as a rater's, yet no rater's."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _LARGEST = 256_000
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)

@@ -8,22 +8,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 from ratui.errors import FilmError, StoreError, StudyError, clean
 from ratui.imaging import Film, read_film
-from ratui.reading import Reading, Slot, from_document, start
+from ratui.reading import Reading, Slot, start
 from ratui.scheme import Scheme
 from ratui.study.folder import Changes, account_name, file_digest
 from ratui.study.opening import begin, find
 from ratui.study.records import Case, CaseState, DisplayUse, FilmRecord, Region
-from ratui.study.session import ReadingSession, Signature, signature
+from ratui.study.session import ReadingSession, Signature, displays_in, meta_in, reading_in, signature
 from ratui.study.settings import StudyConfig, check_name
 from ratui.study.store import Lock, Stored, make_folder, read_sound, restore_from_copy, write_tables
-from ratui.study.worklist import Sweep, Worklist, reading_state
+from ratui.study.worklist import Progress, Sweep, Worklists, reading_state
 
 __all__ = ["Study"]
 
@@ -38,7 +37,7 @@ class Study:
         self.config = config
         self.scheme = scheme
         self._changes = Changes(path)
-        self._worklists: dict[str, Worklist] = {}
+        self._worklists = Worklists(path, config.scheme)
         self._notices: dict[str, None] = {}
         # What was last read of a case, as long as its files are the very same.
         self._cases: dict[str, tuple[Signature, Case]] = {}
@@ -154,7 +153,11 @@ class Study:
         """One film, decoded. Raises FilmError, also where its file is not the one that was imported."""
         path = self.film_path(case, film)
         record = next((record for record in self.case(case).films if record.id == film), None)
-        if record is not None and record.file and path.exists() and file_digest(path) != record.file:
+        try:
+            damaged = bool(record and record.file and path.exists() and file_digest(path) != record.file)
+        except OSError as error:
+            raise FilmError(f"its file can't be read: {error.strerror}", path, "Restore it from a backup") from error
+        if damaged:
             raise FilmError("its file was damaged after its import", path, "Restore it from a backup")
         return read_film(path)
 
@@ -211,15 +214,7 @@ class Study:
 
     def absent(self, case: Case) -> frozenset[Slot]:
         """The slots that the confirmed regions say are not on their film."""
-        regions = {(region.site, region.film): region for region in self.regions(case.id)}
-        slots = set()
-        for site in case.sites(self.scheme):
-            for time in (0, 1):
-                film = case.film(time, site.side, site.part, self.scheme)
-                region = regions.get((site.key, film.id)) if film else None
-                if region is not None and region.box is None:
-                    slots.add(Slot(site.key, time))
-        return frozenset(slots)
+        return case.absent(self.scheme, self.regions(case.id))
 
     def regions_complete(self, case: Case) -> bool:
         """Whether every site of `case` has a confirmed region, or is confirmed absent, on each of its films."""
@@ -227,13 +222,7 @@ class Study:
         last = self._complete.get(case.id)
         if last is not None and last[:2] == (now, case):
             return last[2]
-        known = {(region.site, region.film) for region in self.regions(case.id) if region.by}
-        films = (
-            (site.key, case.film(time, site.side, site.part, self.scheme))
-            for site in case.sites(self.scheme)
-            for time in (0, 1)
-        )
-        complete = all(film is not None and (site, film.id) in known for site, film in films)
+        complete = case.confirmed(self.scheme, self.regions(case.id))
         self._complete[case.id] = now, case, complete
         return complete
 
@@ -266,11 +255,7 @@ class Study:
         """What `rater` has read `case` on so far: with it a manager finds readings made with too few pixels. Raises
         StoreError for a damaged file."""
         path = self.reading_path(rater, case)
-        return self._displays_in(self._read(path), path)
-
-    def _displays_in(self, stored: Stored | None, where: Path) -> tuple[DisplayUse, ...]:
-        found = _meta(stored).get("displays", []) if stored else []
-        return tuple(DisplayUse.from_record(record, where) for record in found)
+        return displays_in(self._read(path), path)
 
     @contextmanager
     def open_reading(self, rater: str, case: str, *, take_over: bool = False) -> Iterator[ReadingSession]:
@@ -303,7 +288,7 @@ class Study:
                     order=self.order(rater, case),
                     blinded=self.config.blinded,
                 )
-            displays = self._displays_in(stored, path)
+            displays = displays_in(stored, path)
             yield ReadingSession(path, lock, self._changes.one, reading, seconds, notice, displays)
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
@@ -319,50 +304,37 @@ class Study:
             return CaseState(case, "unreadable", 0, 0, 0.0, why)
         stored = self._read(self.reading_path(rater, case))
         note = _COPY_READ if stored and stored.notice else ""
-        fields, meta = (stored.tables.get("fields", ()), _meta(stored)) if stored else ((), {})
+        fields, meta = stored.tables.get("fields", ()) if stored else (), meta_in(stored)
         complete = bool(meta.get("signed")) or self.regions_complete(film_case)
         return reading_state(film_case, self.scheme, fields, meta, complete, note)
 
-    def states(self, rater: str) -> tuple[CaseState, ...]:
+    def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:
         """How far `rater` is with each case, in the order of `cases`, from an index that is brought up to date.
 
-        A case whose files are damaged is told as unreadable, with the reason. The same as `state` of each case, faster.
+        A case whose files are damaged is told as unreadable, with the reason. The same as `state` of each case, faster;
+        `progress` gets (done, of) where the index has to be made anew.
         """
-        return self._states(check_name(rater, "rater"), self._sweep())
+        return self._states([check_name(rater, "rater")], progress)[rater]
 
-    def all_states(self) -> dict[str, tuple[CaseState, ...]]:
+    def all_states(self, *, progress: Progress | None = None) -> dict[str, tuple[CaseState, ...]]:
         """`states` of each rater of the study."""
-        sweep = self._sweep()
-        return {rater: self._states(rater, sweep) for rater in self.config.raters}
+        return self._states(self.config.raters, progress)
 
-    def _states(self, rater: str, sweep: Sweep) -> tuple[CaseState, ...]:
-        worklist = self._worklists.setdefault(rater, Worklist(self.path, rater, self.config.scheme))
-        states = worklist.states(sweep, self.state)
-        for state in states:
-            if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
-                self.note(self.reading_path(rater, state.case), state.note)
-        return states
+    def _states(self, raters: Sequence[str], progress: Progress | None) -> dict[str, tuple[CaseState, ...]]:
+        found = self._worklists.states(raters, self._sweep(), self.state, progress)
+        for rater, states in found.items():
+            for state in states:
+                if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
+                    self.note(self.reading_path(rater, state.case), state.note)
+        return found
 
     def reading_path(self, rater: str, case: str) -> Path:
         """The file of one reading."""
         return self.path / "readings" / check_name(rater, "rater") / f"{check_name(case, 'case')}.json"
 
     def _reading_in(self, stored: Stored | None, rater: str, case: str) -> tuple[Reading | None, float]:
-        if stored is None:
-            return None, 0.0
         where = self.reading_path(rater, case)
-        tables = stored.tables
-        document: Mapping[str, Any] = {
-            "meta": _meta(stored),
-            "fields": tables.get("fields", []),
-            "log": tables.get("log", []),
-        }
-        reading = from_document(self.scheme, document, where)
-        if (reading.rater, reading.case) != (rater, case):
+        reading, seconds = reading_in(stored, self.scheme, where)
+        if reading is not None and (reading.rater, reading.case) != (rater, case):
             raise StoreError("it is the reading of another rater or case", where, "See: ratui check STUDY")
-        return reading, float(document["meta"].get("seconds", 0.0))
-
-
-def _meta(stored: Stored) -> Mapping[str, Any]:
-    records = stored.tables.get("meta", [])
-    return records[0] if records else {}
+        return reading, seconds

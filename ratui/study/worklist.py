@@ -22,12 +22,16 @@ from ratui.scheme import Scheme
 from ratui.study.records import Case, CaseState, Stage
 from ratui.study.store.access import file_mode
 
-__all__ = ["INDEX", "Sweep", "Worklist", "reading_state"]
+__all__ = ["INDEX", "Progress", "Sweep", "Worklist", "Worklists", "reading_state"]
 
 INDEX = ".worklist.json"
 _FORMAT = 3
 _LARGEST = 200_000_000
 
+_PROGRESS = 100
+"""Cases looked at between two words of how far it is."""
+
+Progress: TypeAlias = Callable[[int, int], None]
 _Signature: TypeAlias = list[int] | None
 """[inode, modification time in ns, bytes] of a file, None without one: a list, as JSON gives it back."""
 _Row: TypeAlias = tuple[list[_Signature], CaseState]
@@ -88,20 +92,29 @@ class Worklist:
         self._about = f"{_FORMAT} {rater} {about}"
         self._rows: dict[str, _Row] | None = None
 
-    def states(self, sweep: Sweep, state: Callable[[str, str], CaseState]) -> tuple[CaseState, ...]:
-        """The states of all cases; those whose files have changed since the index was made are asked of `state`."""
+    def states(
+        self, sweep: Sweep, state: Callable[[str, str], CaseState], progress: Progress | None = None
+    ) -> tuple[CaseState, ...]:
+        """The states of all cases; those whose files have changed since the index was made are asked of `state`.
+
+        `progress` gets (done, of) now and then where many have, as when there is no index yet.
+        """
         known = self._load() if self._rows is None else self._rows
         readings = _signatures(self._readings)
         rows: dict[str, _Row] = {}
         fresh = 0
-        for case in sweep.cases:
+        for number, case in enumerate(sweep.cases):
             seen = sweep.of(case, readings)
             row = known.get(case)
             if row is None or row[0] != seen:
                 row = (seen, self._ask(state, case))
                 fresh += 1
+                if progress and fresh % _PROGRESS == 0:
+                    progress(number + 1, len(sweep.cases))
             rows[case] = row
         self._rows = rows
+        if progress and fresh >= _PROGRESS:
+            progress(len(rows), len(rows))
         if fresh or len(rows) != len(known):
             self._save(rows)
         return tuple(row[1] for row in rows.values())
@@ -140,6 +153,38 @@ class Worklist:
 
     def _total(self, body: bytes) -> bytes:
         return hashlib.sha256(self._about.encode() + b"\n" + body).hexdigest().encode()
+
+
+class Worklists:
+    """The worklists of a study's raters, each kept once it was asked for."""
+
+    def __init__(self, path: Path, about: str) -> None:
+        self._path, self._about = path, about
+        self._kept: dict[str, Worklist] = {}
+
+    def states(
+        self,
+        raters: Sequence[str],
+        sweep: Sweep,
+        state: Callable[[str, str], CaseState],
+        progress: Progress | None = None,
+    ) -> dict[str, tuple[CaseState, ...]]:
+        """The states of all cases for each of `raters`; `progress` counts the cases of all of them."""
+        result: dict[str, tuple[CaseState, ...]] = {}
+        told = False
+
+        def tell(done: int, of: int) -> None:
+            nonlocal told
+            told = True
+            if progress:
+                progress(len(result) * of + done, len(raters) * of)
+
+        for rater in raters:
+            worklist = self._kept.setdefault(rater, Worklist(self._path, rater, self._about))
+            result[rater] = worklist.states(sweep, state, tell)
+        if told:
+            tell(0, len(sweep.cases))
+        return result
 
 
 def _signature(path: str) -> _Signature:

@@ -22,12 +22,14 @@ from struct import unpack
 from ratui.errors import DisplayError, clean
 from ratui.terminal.display import PROTOCOLS, Display
 
-__all__ = ["FILLER", "HELLO", "NEAR", "QUERY", "cell_by_ioctl", "parse_answers", "probe"]
+__all__ = ["FILLER", "HELLO", "NEAR", "PLAIN_QUERY", "QUERY", "cell_by_ioctl", "parse_answers", "probe"]
 
 HELLO = b"\x1b[c"
-# A one-pixel Kitty image to judge, the size of a cell, the colour registers for Sixel (read, then as many as we want,
-# then read again), the largest Sixel image it takes, and the fence.
-QUERY = b"\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[?1;3;64S\x1b[?1;1;0S\x1b[?2;1;0S" + HELLO
+# The size of a cell, the colour registers for Sixel (read, then as many as we want, then read again), the largest Sixel
+# image it takes, and the fence.
+PLAIN_QUERY = b"\x1b[16t\x1b[?1;3;64S\x1b[?1;1;0S\x1b[?2;1;0S" + HELLO
+# First a one-pixel Kitty image to judge. A multiplexer passes none on, and takes the question for the window's title.
+QUERY = b"\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\" + PLAIN_QUERY
 FILLER = b"\x1b[m" * 8192 + HELLO
 """24 kB that change nothing, and the fence: how long they take tells what the line carries."""
 NEAR = 0.008
@@ -58,11 +60,12 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
         for stream, name in ((sys.__stdin__, "its input"), (sys.__stderr__, "its error output")):
             if stream is None or not stream.isatty():
                 raise DisplayError(f"{name} is not the terminal", "", "Run it without < and | and 2>")
-        answer, seconds, rate = _ask(terminal, deadline)
+        multiplexer = _multiplexer(os.environ)
+        answer, seconds, rate = _ask(terminal, deadline, PLAIN_QUERY if multiplexer else QUERY)
         cell = cell_by_ioctl(terminal)
     finally:
         os.close(terminal)
-    return parse_answers(answer, seconds, override=override, cell=cell, rate=rate, multiplexer=_multiplexer(os.environ))
+    return parse_answers(answer, seconds, override=override, cell=cell, rate=rate, multiplexer=multiplexer)
 
 
 def parse_answers(
@@ -120,15 +123,15 @@ def _multiplexer(environment: Mapping[str, str]) -> str:
     return "screen" if environment.get("STY") else ""
 
 
-def _ask(terminal: int, deadline: float) -> tuple[bytes, float | None, float | None]:
-    """What the terminal says to QUERY, how long a round trip took, and what the line carries in bytes a second."""
+def _ask(terminal: int, deadline: float, query: bytes) -> tuple[bytes, float | None, float | None]:
+    """What the terminal says to `query`, how long a round trip took, and what the line carries in bytes a second."""
     try:
         with _raw(terminal):
             hello, first = _exchange(terminal, HELLO, deadline)
             if first is None:
                 return hello, None, None
             patience = max(deadline, 10 * first)
-            answer, second = _exchange(terminal, QUERY, patience)
+            answer, second = _exchange(terminal, query, patience)
             if second is None:
                 return hello, first, None
             round_trip = min(first, second)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from ratui.reading import Field, Look, NotAssessable, Reading, second_look
+from ratui.reading import Field, NotAssessable, Reading, SecondLook, second_look
 from ratui.tui.messages import Messages
 from ratui.tui.wording import look_text
 
@@ -24,7 +24,7 @@ class Review:
         """The rater has looked at `site` again and lets it stand as it is."""
         self._kept[site] = _standing(reading, site)
 
-    def pending(self, reading: Reading) -> tuple[Look, ...]:
+    def pending(self, reading: Reading) -> tuple[SecondLook, ...]:
         """What still deserves a look, worst first: not what was kept as it stands."""
         looks = second_look(reading)
         return tuple(look for look in looks if self._kept.get(look.site) != _standing(reading, look.site))
@@ -35,7 +35,7 @@ def _standing(reading: Reading, site: str) -> Hashable:
     return values, site in reading.flags, reading.notes.get(site, "")
 
 
-def reasons_text(t: Messages, reading: Reading, look: Look) -> str:
+def reasons_text(t: Messages, reading: Reading, look: SecondLook) -> str:
     """All that speaks for `look`, the worst first, with the rater's own words where they wrote a note."""
     said = []
     for reason in look.reasons:
@@ -46,7 +46,7 @@ def reasons_text(t: Messages, reading: Reading, look: Look) -> str:
     return " · ".join(said) or t("second_look.nothing_special")
 
 
-def field_to_change(reading: Reading, look: Look) -> Field:
+def field_to_change(reading: Reading, look: SecondLook) -> Field:
     """The field that a number most likely would change: an open one, the one without a score, or the one that stands out."""
     fields = reading.joint_fields(look.site)
     opened = next((field for field in fields if field not in reading.values), None)

@@ -20,7 +20,9 @@ def is_open(state: CaseState) -> bool:
 
 
 def state_word(t: Messages, state: CaseState) -> str:
-    """What the worklist calls the stage of `state`."""
+    """What the worklist calls the stage of `state`; a case that waits with no entry yet isn't called read."""
+    if state.stage == "reading" and not state.done:
+        return t("worklist.stage_waiting")
     return t(f"worklist.stage_{state.stage}")
 
 

@@ -90,6 +90,31 @@ def test_fields_that_contradict_the_log_are_rebuilt_from_it(study: Study) -> Non
     assert reading.score(FIELD) == 0
 
 
+def test_a_flag_and_a_signature_that_the_log_knows_nothing_of_go(study: Study) -> None:
+    path = read_some(study)
+    before = study.reading("anna", path.stem)
+    sealed = open_seal(path.read_bytes())
+    sealed.tables["meta"]["1"] |= {"flags": ["L.MCP2"], "signed": "2024-01-01T00:00:00.000+00:00", "seconds": 77.0}
+    for each in both(path):
+        each.write_bytes(seal(sealed.tables, sealed.of))
+    check_study(study.path, repair=True)
+    assert study.reading("anna", path.stem) == before
+    assert study.state("anna", path.stem).seconds == 77.0
+    assert check_study(study.path).sound
+
+
+def test_a_log_that_contradicts_itself_proves_nothing(study: Study) -> None:
+    path = read_some(study)
+    sealed = open_seal(path.read_bytes())
+    sealed.tables["log"]["2"]["changes"][0]["old"] = {"grade": 1}
+    for each in both(path):
+        each.write_bytes(seal(sealed.tables, sealed.of))
+    (finding,) = check_study(study.path, repair=True).findings
+    assert "contradicts itself" in finding.what
+    assert (finding.remedy, finding.mended) == ("", False)
+    assert path.read_bytes() == seal(sealed.tables, sealed.of)
+
+
 def test_what_nothing_proves_is_set_aside_and_the_rest_opens(study: Study) -> None:
     path = read_some(study)
     read_some(study, "bert", 2)

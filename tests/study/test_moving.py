@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -221,13 +222,14 @@ class TestSnapshot:
         def write() -> None:
             writer = Study.open(study.path)
             with writer.open_reading("anna", case) as anna, writer.open_reading("bert", case) as bert:
-                for number in range(400):
-                    if stop.is_set():
-                        return
-                    # Both in one change: as nobody may look between them, both or neither are seen.
+                anna._changing = bert._changing = nullcontext  # both in one change, below
+                number = 0
+                while not stop.is_set():
+                    number += 1
+                    # As nobody may look between them, both or neither are seen.
                     with writer._changes.one():
                         for session in (anna, bert):
-                            session.save(note(session.reading, "L.MCP2", f"note {number}"))
+                            session.save(note(session.reading, "L.MCP2", f"note {number % 50}"))
 
         thread = threading.Thread(target=write)
         thread.start()
@@ -244,7 +246,7 @@ class TestSnapshot:
         finally:
             stop.set()
             thread.join()
-        assert len(seen) > 2
+        assert len(seen) > 2  # the writer never rests, and the looks had their turn all the same
 
     def test_a_file_system_without_links_gets_copies(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: object) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ratui.reading import Graded, enter, next_open
-from ratui.study import Study
+from ratui.study import Study, worklist
 from ratui.study.worklist import INDEX
 from tests.films import confirm_template, make_study
 
@@ -91,3 +91,19 @@ def test_a_save_does_not_touch_it(study: Study) -> None:
     before = index.stat().st_mtime_ns
     read_one(study, first)
     assert index.stat().st_mtime_ns == before
+
+
+def test_a_long_way_to_an_index_is_told(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worklist, "_PROGRESS", 1)
+    told: list[tuple[int, int]] = []
+    study.all_states(progress=lambda done, of: told.append((done, of)))
+    assert told[0] == (1, 6)
+    assert (6, 6) in told
+    assert told == sorted(told)
+    told.clear()
+    for case in study.cases():
+        confirm_template(study, case, "anna")
+        read_one(study, case)
+    study.all_states()
+    Study.open(study.path).states("anna", progress=lambda done, of: told.append((done, of)))
+    assert told == []  # the index knows them all

@@ -200,3 +200,21 @@ def test_no_terminal_at_all_is_one_clear_message() -> None:
         text=True,
     )
     assert "there is no terminal to show films on" in child.stdout
+
+
+def test_a_multiplexer_is_not_asked_for_kitty_which_it_would_take_for_a_title(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")
+    seen: list[bytes] = []
+
+    def tmux(main: int) -> None:
+        for _ in range(2):
+            heard = b""
+            while b"\x1b[c" not in heard:
+                heard += os.read(main, 1024)
+            seen.append(heard)
+            os.write(main, DA1_SIXEL)
+
+    display, _ = in_terminal(tmux)
+    assert display["protocol"] == "sixel"
+    assert b"\x1b_" not in b"".join(seen)
+    assert b"\x1b[16t" in seen[1]

@@ -17,9 +17,10 @@ import trainer
 from ratui.errors import TrainError
 from ratui.study import Study
 from trainer.detector import build_detector
+from trainer.hands import hand_samples
 from trainer.loop import Fit, Processes, load_checkpoint
 from trainer.runs import RunPlan, load_split, train_detector, train_scorer
-from trainer.samples import hand_samples, pair_samples, split_cases
+from trainer.samples import pair_samples, split_cases
 from trainer.scorer import build_scorer, load_scorer
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ratui.imaging import Box, write_film
-from ratui.phantom import PhantomFilm, render, simulate_patient
+from ratui.phantom import PhantomFilm, PhantomPatient, render, simulate_patient
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, Study
 
@@ -51,9 +51,19 @@ class PhantomCase:
         return found
 
 
+def _patient(seed: int) -> PhantomPatient:
+    return simulate_patient(np.random.default_rng([91, seed]), load_scheme("mtss-hands"), severity=0.6)
+
+
+@cache
+def _both(seed: int, time: int) -> PhantomFilm:
+    rng = np.random.default_rng([92, seed, time, ord("B")])
+    return render(_patient(seed), "B", time, rng, size=(SIZE[0], 2 * SIZE[1]))
+
+
 @cache
 def _films(seed: int) -> dict[tuple[int, str], PhantomFilm]:
-    who = simulate_patient(np.random.default_rng([91, seed]), load_scheme("mtss-hands"), severity=0.6)
+    who = _patient(seed)
     return {
         (time, side): render(who, side, time, np.random.default_rng([92, seed, time, ord(side)]), size=SIZE)  # type: ignore[arg-type]
         for time in (0, 1)
@@ -69,14 +79,16 @@ def phantom_case(
     films = _films(seed)
     records, truth = [], {}
     for time in (0, 1):
-        if both:
-            sides = "RL" if swapped and time == 1 else "LR"
-            left = films[time, sides[0]]
-            pixels = np.hstack([left.pixels, films[time, sides[1]].pixels])
+        if both and swapped and time == 1:
+            left, right = films[time, "R"], films[time, "L"]
+            pixels = np.hstack([left.pixels, right.pixels])
             boxes = dict(left.boxes)
-            for key, (x0, y0, x1, y1) in films[time, sides[1]].boxes.items():
+            for key, (x0, y0, x1, y1) in right.boxes.items():
                 boxes[key] = (x0 + left.pixels.shape[1], y0, x1 + left.pixels.shape[1], y1)
             shown = [("B", pixels, boxes, left.spacing)]
+        elif both:
+            film = _both(seed, time)
+            shown = [("B", film.pixels, dict(film.boxes), film.spacing)]
         else:
             shown = [(s, films[time, s].pixels, dict(films[time, s].boxes), films[time, s].spacing) for s in "LR"]
         for side, pixels, boxes, spacing in shown:

@@ -180,8 +180,8 @@ class TestSharpness:
             fit = screen.joint_films.fit
             assert fit is not None
             assert not fit.enough
-            assert "too coarse for erosions" in shown(pilot)
-            assert "erosions can't be judged" in shown(pilot)
+            assert "· too coarse" in shown(pilot)
+            assert "pixels a mm, too coarse" in shown(pilot)
 
     async def test_what_was_read_on_is_kept_with_the_reading(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")

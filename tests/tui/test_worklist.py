@@ -163,7 +163,7 @@ async def test_enter_typed_before_the_cases_are_known_opens_the_right_one(
     store(study, begun, joints=1)
     known, states = Event(), study.states
     monkeypatch.setattr("ratui.tui.screens.worklist._FIRST", 1)
-    monkeypatch.setattr(study, "states", lambda rater: known.wait(20) and states(rater))
+    monkeypatch.setattr(study, "states", lambda rater, **more: known.wait(20) and states(rater, **more))
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         assert isinstance(pilot.app.screen, WorklistScreen), "the begun one isn't known yet"
@@ -188,7 +188,7 @@ async def test_what_others_do_meanwhile_is_seen_on_coming_back_and_moves_nothing
         confirm_template(study, cases[1], "bert")
         await pilot.press("escape")
         await settle(pilot)
-        assert "reading" in rows(pilot)[1]
+        assert "to read" in rows(pilot)[1]
         assert "regions" in rows(pilot)[2]
         assert selected(pilot) == cases[0]
 
@@ -317,7 +317,7 @@ async def test_the_list_speaks_japanese_from_one_moment_to_the_next(tmp_path: Pa
         await pilot.press("down")
         await pilot.app.speak("ja")  # type: ignore[attr-defined]
         await settle(pilot)
-        assert "読影中" in rows(pilot)[0]
+        assert "未読影" in rows(pilot)[0]
         assert selected(pilot) == study.cases()[1], "the cursor stays"
 
 

@@ -63,7 +63,7 @@ def _wanted(study: Path, path: Path, found: os.stat_result, gid: int | None) -> 
         return 0o2750 if name in ("readings", "films") else 0o2700 | FOLDERS.get(name, 0o050)
     if gid is None:
         return 0o600
-    if parts == ("study.lock",):
+    if parts in (("study.lock",), ("turn.lock",)):
         return 0o660
     return file_mode(path.parent)
 

@@ -1,16 +1,15 @@
 """A reading whose files are both damaged, or whose fields don't follow from its log: rebuilt where its log proves it.
 
-The log is the record of what happened, held together by its chain; fields are only its outcome. Pure, apart from reading.
+The log is the record of what happened, held together by its chain; all else is only its outcome. Pure, apart from reading.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ratui.errors import RatuiError
-from ratui.reading import Reading, from_document, to_document
+from ratui.reading import from_log, to_document
 from ratui.scheme import Scheme
 from ratui.study.store.disk import copy_of
 from ratui.study.store.seal import Records, open_seal, salvage, seal
@@ -42,26 +41,20 @@ def salvaged(path: Path, scheme: Scheme) -> bytes | None:
 
 
 def rebuilt(path: Path, data: bytes, scheme: Scheme) -> bytes | None:
-    """`data`, a whole file of a reading whose fields contradict its log, with the fields that the log leads to."""
+    """`data`, a whole file of a reading that contradicts its log, with the fields, flags and notes that the log leads to.
+
+    None where the log leads to no reading.
+    """
     return _from_log(path, open_seal(data).tables, scheme)
 
 
 def _from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme) -> bytes | None:
-    """The file with the fields that its log leads to, if that is a reading without contradiction; else None."""
-    held: dict[tuple[str, str, int], dict[str, Any]] = {}
     try:
-        for entry in tables["log"].values():
-            for change in entry["changes"]:
-                field = (change["site"], change["scale"], change["time"])
-                held.pop(field, None)
-                if change["new"]:
-                    held[field] = change["new"]
-        fields = [{"site": site, "scale": scale, "time": time, **new} for (site, scale, time), new in held.items()]
         meta = next(iter(tables["meta"].values()))
-        document = {"meta": meta, "fields": fields, "log": list(tables["log"].values())}
-        reading: Reading = from_document(scheme, document, path)
-    except (RatuiError, KeyError, TypeError, AttributeError, StopIteration):
+        reading = from_log(scheme, {"meta": meta, "log": list(tables["log"].values())}, path)
+    except (RatuiError, KeyError, StopIteration):
         return None
     made = to_document(reading)
     records = {str(number): record for number, record in enumerate(made["fields"], start=1)}
-    return seal({**tables, "fields": records}, known_as(path))
+    # What the file keeps of a reading besides, such as the time spent on it, no log can tell: it stays.
+    return seal({**tables, "meta": {"1": {**meta, **made["meta"]}}, "fields": records}, known_as(path))

@@ -15,17 +15,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from ratui.errors import DamagedError, RatuiError, StoreError, clean
-from ratui.imaging import read_film
 from ratui.study.check.access import check_access
 from ratui.study.check.copies import Copies, check_tables, look_at, mend, rewrite
+from ratui.study.check.films import film_fault
 from ratui.study.check.readings import rebuilt, salvaged
 from ratui.study.check.report import Finding, Report
-from ratui.study.folder import SNAPSHOT, file_digest
+from ratui.study.folder import SNAPSHOT
 from ratui.study.records import Case, FilmRecord
-from ratui.study.settings import FORMAT, check_seal, read_settings, write_settings
+from ratui.study.settings import CONSENSUS, FORMAT, check_seal, read_settings, write_settings
 from ratui.study.store import Held, Lock, remove_leftovers, set_aside, write_bytes
 from ratui.study.store.disk import copy_of
 from ratui.study.store.seal import Unsealed, open_seal, seal
@@ -143,33 +141,10 @@ class _Check:
                 self._found(path, what, "set aside", lambda path=path: set_aside(path))  # type: ignore[misc]
 
     def _film(self, study: Study, case: Case, film: FilmRecord) -> None:
-        path = study.film_path(case.id, film.id)
         self._files += 1
-        if not path.exists():
-            self._found(path, "it is missing", advice="Restore it from a backup")
-        elif film.file:
-            if file_digest(path) != film.file:
-                self._found(path, "it is not the file that was imported", advice="Restore it from a backup")
-        else:
-            self._unsealed_film(study, case, film, path)
-
-    def _unsealed_film(self, study: Study, case: Case, film: FilmRecord, path: Path) -> None:
-        """A film that format 1 imported: its pixels have a digest, its file has none yet."""
-        try:
-            pixels = np.ascontiguousarray(read_film(path).pixels)
-        except RatuiError as error:
-            self._found(path, error.what, advice="Restore it from a backup")
-            return
-        if hashlib.sha256(pixels.tobytes()).hexdigest() != film.digest:
-            self._found(path, "its pixels are not those that were imported", advice="Restore it from a backup")
-            return
-
-        def note_digest() -> None:
-            now = study.case(case.id)
-            films = tuple(replace(f, file=file_digest(path)) if f.id == film.id else f for f in now.films)
-            study.save_case(Case(case.id, films))
-
-        self._found(path, "its file has no checksum (format 1)", "its checksum noted", note_digest)
+        found = film_fault(study, case, film)
+        if found is not None:
+            self._found(study.film_path(case.id, film.id), *found)
 
     # Tables.
 
@@ -257,7 +232,7 @@ class _Check:
 
     def _raters(self, study: Study) -> None:
         for folder in _folders(self._path / "readings"):
-            if folder.name not in study.config.raters:
+            if folder.name not in (*study.config.raters, CONSENSUS):
                 what = "the study has no rater of that name, so these readings count nowhere"
                 self._found(folder, what, advice="Name the rater in study.toml, then: ratui seal STUDY")
 

@@ -159,7 +159,12 @@ class Lock:
 
     def check(self) -> None:
         """Raises StoreError where the lock was taken over meanwhile, so that nothing more may be written."""
-        if self._descriptor < 0 or not self._is_ours(self._descriptor):
+        try:
+            ours = self._descriptor >= 0 and self._is_ours(self._descriptor)
+        except OSError as error:
+            remedy = "Check the disk, and try again"
+            raise StoreError(f"its lock can't be looked at: {error.strerror}", self._path, remedy) from error
+        if not ours:
             by = read_holder(self._path)
             raise StoreError(f"it was taken over{f' by {by}' if by else ''}", self._path.stem, "Open it again to go on")
 
@@ -167,7 +172,8 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            with contextlib.suppress(OSError):  # it is closed all the same, and so the lock is free
+                os.close(self._descriptor)
             self._descriptor = -1
 
 

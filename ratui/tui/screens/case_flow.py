@@ -136,7 +136,7 @@ class CaseFlow(LookingScreen):
     def do_regions(self) -> None:
         self._correct_regions()
 
-    def _look_again(self, looks: Sequence[rd.Look]) -> bool:
+    def _look_again(self, looks: Sequence[rd.SecondLook]) -> bool:
         """Begins the second look at `looks`; False where there is nothing to look at."""
         from ratui.tui.screens.second_look import SecondLookScreen
 

@@ -20,8 +20,9 @@ from ratui.terminal import Display
 from ratui.tui import text as texts
 from ratui.tui.contact import Card, card, pasted, sheet
 from ratui.tui.joint_views import CaseFilms, Shot, Sight, case_films
-from ratui.tui.palette import KEY, PLAIN
+from ratui.tui.palette import PLAIN
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.threads import in_thread
 from ratui.tui.widgets.contact_cell import ContactCell
 
 __all__ = ["ContactSheetScreen", "cells_that_fit"]
@@ -74,7 +75,7 @@ class ContactSheetScreen(KeyScreen):
         scheme = self.ratui.study.scheme
         self._site = self._site or scheme.sites[0].key
         self.refill()
-        self.run_worker(self._read, thread=True, exclusive=True, group="readings")
+        in_thread(self, self._read, group="readings")
 
     def refill(self) -> None:
         self._cells = []
@@ -248,12 +249,9 @@ class ContactSheetScreen(KeyScreen):
         return Text(set_cell_size(text, max(width, 1)), "bold reverse" if here else PLAIN, no_wrap=True)
 
     def _keys(self) -> Text:
-        text = Text(no_wrap=True)
-        for action in self.ratui.keymap.of(self.NAME):
-            label = action.label(self.t)
-            if label:
-                text.append(f" {self.ratui.keymap.shown(action.id)}", KEY).append(f" {label}  ", PLAIN)
-        return text
+        actions = self.ratui.keymap.of(self.NAME)
+        items = [(self.ratui.keymap.shown(action.id), label) for action in actions if (label := action.label(self.t))]
+        return texts.items_text(texts.fitted(items, self.app.size.width))
 
     # Pictures.
 
@@ -269,7 +267,7 @@ class ContactSheetScreen(KeyScreen):
         jobs += [(None, each) for each in ahead]
         if jobs and self._pixels[0]:
             site, size = self._site, self._pixels
-            self.run_worker(lambda: self._prepare(jobs, site, size), thread=True, exclusive=True, group="pictures")
+            in_thread(self, lambda: self._prepare(jobs, site, size), group="pictures")
 
     @property
     def _pixels(self) -> tuple[int, int]:

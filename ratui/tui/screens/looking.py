@@ -113,6 +113,8 @@ class LookingScreen(KeyScreen):
     def do_difference(self) -> None:
         films = self.joint_films
         films.set_mode("pair" if films.mode == "difference" else "difference")
+        if films.mode == "difference":
+            self._said = self.t("scoring.difference_on")
 
     def back_to_both(self) -> bool:
         """Shows both films side by side again; whether they weren't."""
@@ -171,16 +173,17 @@ class LookingScreen(KeyScreen):
         """`title` of the film at `place`, with how it is shown."""
         t, films = self.t, self.joint_films
         parts = [title]
+        behind = films.mode == "alone" and place != films.place
         if films.whole:
             parts.append(t("scoring.whole_film"))
         elif films.mode == "difference":
             what = "scoring.not_aligned" if self._unaligned == site else "scoring.difference"
             parts = [t(what) if place == 0 else title]
-        elif films.mode == "alone" and place != films.place:
+        elif behind:
             parts.append(t("scoring.behind", key=self.ratui.keymap.shown(f"{self.NAME}.blink")))
         elif films.mode == "alone" and place == 1:
             parts.append(t("scoring.not_aligned" if self._unaligned == site else "scoring.laid_on"))
-        if coarse and films.mode != "difference":
+        if coarse and films.mode != "difference" and not behind:
             parts.append(t("scoring.coarse"))
         return " · ".join(parts)
 

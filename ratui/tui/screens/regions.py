@@ -22,6 +22,7 @@ from ratui.tui.film_boxes import FilmBoxes
 from ratui.tui.following import Followed, Follower, Placed
 from ratui.tui.placing import Pace, moved, resized
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.threads import in_thread
 from ratui.tui.widgets.region_films import RegionFilms, Scene
 
 __all__ = ["RegionsScreen"]
@@ -85,9 +86,7 @@ class RegionsScreen(KeyScreen):
         missing, placed = self._case_regions.missing(index), self._case_regions.placed()
         if missing and placed:
             self._draw()
-            self.run_worker(
-                lambda: self._follow(index, missing, placed, site), thread=True, exclusive=True, group="following"
-            )
+            in_thread(self, lambda: self._follow(index, missing, placed, site), group="following")
         else:
             self._begin(index, Followed({}), site)
 
@@ -113,7 +112,7 @@ class RegionsScreen(KeyScreen):
         if following < len(self._case_regions.films) and self._now.left:
             placed = self._case_regions.placed(self._now)
             film, sites = self._case_regions.films[following]
-            self.run_worker(lambda: self._follow_ahead(film, sites, placed), thread=True, exclusive=True, group="ahead")
+            in_thread(self, lambda: self._follow_ahead(film, sites, placed), group="ahead")
 
     def _follow_ahead(self, film: FilmRecord, sites: Sequence[Site], placed: Placed) -> None:
         try:

@@ -15,7 +15,7 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from ratui import reading as rd
-from ratui.reading import Field, LogEntry, Look, Reading
+from ratui.reading import Field, LogEntry, Reading, SecondLook
 from ratui.study import Study
 from ratui.tui import text as texts
 from ratui.tui.actions import entry_keys
@@ -51,7 +51,7 @@ class SecondLookScreen(LookingScreen):
         self,
         films: CaseFilms,
         reading: Reading,
-        looks: Sequence[Look],
+        looks: Sequence[SecondLook],
         *,
         keeper: Keeper | None = None,
         review: Review | None = None,
@@ -72,7 +72,7 @@ class SecondLookScreen(LookingScreen):
         """All joints of `reading`, `site` first on the screen, nothing to be changed. Raises StudyError."""
         films = case_films(study, study.case(reading.case), reading.order)
         special = {look.site: look for look in rd.second_look(reading)}
-        looks = [special.get(each.key, Look(each.key, ())) for each in reading.sites]
+        looks = [special.get(each.key, SecondLook(each.key, ())) for each in reading.sites]
         return cls(films, reading, looks, place=[look.site for look in looks].index(site))
 
     def compose(self) -> ComposeResult:
@@ -105,7 +105,7 @@ class SecondLookScreen(LookingScreen):
         self.say(event.why)
 
     @property
-    def look(self) -> Look:
+    def look(self) -> SecondLook:
         """The joint that is on the screen, and why."""
         return self._looks[self._place]
 
@@ -320,7 +320,7 @@ class SecondLookScreen(LookingScreen):
             text = Text(f" {self._said}", NOTE)
         self.query_one("#message", Static).update(text)
 
-    def _fresh(self) -> Look:
+    def _fresh(self) -> SecondLook:
         """Why the joint is looked at as it stands now: a change may have taken a reason away."""
         now = {look.site: look for look in rd.second_look(self.reading)}
-        return now.get(self.look.site, Look(self.look.site, ()))
+        return now.get(self.look.site, SecondLook(self.look.site, ()))

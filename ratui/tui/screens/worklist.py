@@ -25,6 +25,7 @@ from ratui.tui.palette import BRIGHT, KEY, PLAIN, QUIET, SELECTED
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview import TAKE_OVER, OverviewScreen, Reopen
 from ratui.tui.screens.worklist_text import case_line, column_line, name_width, progress_text
+from ratui.tui.threads import in_thread
 from ratui.tui.widgets.row_list import RowList
 
 __all__ = ["WorklistScreen"]
@@ -46,6 +47,7 @@ class WorklistScreen(KeyScreen):
         self._shown: list[int] = []
         self._total = 0
         self._loaded = False
+        self._seen_so_far = 0
         self._name_width = 6
         self._place: int | None = None
         self._moved = False
@@ -91,7 +93,7 @@ class WorklistScreen(KeyScreen):
         self._look(cases, _FIRST)
 
     def _look(self, cases: tuple[str, ...], first: int) -> None:
-        self.run_worker(lambda: self._look_at(cases, first), thread=True, exclusive=True, group="states")
+        in_thread(self, lambda: self._look_at(cases, first), group="states")
 
     def _look_at(self, cases: tuple[str, ...], first: int) -> None:
         """In a thread: how far the `first` cases are, then all, as the index has it."""
@@ -100,10 +102,21 @@ class WorklistScreen(KeyScreen):
         if len(states) < len(cases):
             if states and not worker.is_cancelled:
                 self.app.call_from_thread(self._arrived, states, False)
-            known = {state.case: state for state in study.states(rater)}
+            found = study.states(rater, progress=lambda done, of: self._looked_at(done))
+            known = {state.case: state for state in found}
             states = [known[case] for case in cases if case in known]
         if not worker.is_cancelled:
             self.app.call_from_thread(self._arrived, states, True)
+
+    def _looked_at(self, count: int) -> None:
+        """In a thread: so many cases are looked at, where the index has to be made anew."""
+        if not get_current_worker().is_cancelled:
+            self.app.call_from_thread(self._count, count)
+
+    def _count(self, count: int) -> None:
+        self._seen_so_far = count
+        if self.is_mounted:
+            self._describe()
 
     def _state(self, case: str) -> CaseState:
         try:
@@ -343,7 +356,7 @@ class WorklistScreen(KeyScreen):
         if not self._total:
             return t("worklist.no_films")
         if not self._loaded:
-            return t("worklist.loading", count=len(self._states), total=self._total)
+            return t("worklist.loading", count=max(self._seen_so_far, len(self._states)), total=self._total)
         return progress_text(t, workload.Progress.of(self._states), self.app.size.width)
 
     def _keys(self) -> Text:

@@ -23,6 +23,7 @@ from ratui.imaging import Box, Unaligned
 from ratui.terminal import Display, Fit, FrameCache
 from ratui.tui.joint_views import WHOLE, ZOOMS, CaseFilms, Shot, Sight
 from ratui.tui.library import Library, Twin, View
+from ratui.tui.threads import in_thread
 from ratui.tui.widgets.film_view import FilmView
 
 __all__ = ["JointFilms", "Mode"]
@@ -193,7 +194,7 @@ class JointFilms(Vertical):
             if not view.has(wanted.key):
                 jobs.append((view, wanted, False))
         if jobs:
-            self.run_worker(lambda: self._prepare(jobs), thread=True, exclusive=True, group="films")
+            in_thread(self, lambda: self._prepare(jobs), group="films")
 
     def _wanted(self) -> list[tuple[FilmView, _Wanted | None]]:
         """What belongs into each view that is on the screen."""

@@ -24,6 +24,7 @@ from ratui.study import FilmRecord, Region
 from ratui.terminal import Display, FrameCache
 from ratui.tui.library import Library, View, joint_box, whole_box
 from ratui.tui.outlines import Outline, outlines
+from ratui.tui.threads import in_thread
 from ratui.tui.widgets.boxed_film import BoxedFilm
 
 __all__ = ["RegionFilms", "Scene"]
@@ -110,9 +111,7 @@ class RegionFilms(Horizontal):
                 widget.show_boxed(self._pictures[view], view.key, boxes)
             return
         pause = _PAUSE if moving else 0.0
-        self._worker = self.run_worker(
-            lambda: self._paint(jobs, pause), thread=True, exclusive=True, group="films", exit_on_error=False
-        )
+        self._worker = in_thread(self, lambda: self._paint(jobs, pause), group="films", exit_on_error=False)
 
     def on_film_view_resized(self) -> None:
         self._enlarged = None

@@ -1,0 +1,154 @@
+"""A detector on held-out phantoms: ``python benchmarks/detector.py RUN [--hands N] [--together N] [--cache FOLDER]``.
+
+Every hand is another patient's, as ill as patients are, and none that a training draws. Intervals are bootstrapped over
+patients. Boxes are the true ones, not a rater's; a joint counts only under its right name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ratui.imaging import Film
+from ratui.phantom import render, simulate_patient
+from ratui.scheme import load_scheme
+from trainer.detector import Detection, load_detector
+from trainer.find import find_hands
+from trainer.hands import FINE, SIDE, levels_of
+from trainer.phantoms import phantom_hands
+
+SEED = 900_001  # far from any training's
+SCHEME = load_scheme("mtss-hands")
+_Box = tuple[float, float, float, float]
+
+
+def overlap(one: _Box, other: _Box) -> float:
+    """Intersection over union."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    return shared / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - shared)
+
+
+class Tally:
+    """What was found of each true joint, by patient."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, float, float, float, float]] = []  # patient, overlap, near, finding, said
+        self.false: list[tuple[int, int]] = []
+
+    def add(self, patient: int, truth: dict[str, _Box], ill: dict[str, bool], found: dict[str, Detection]) -> None:
+        hits = 0
+        for joint, box in truth.items():
+            detection = found.get(joint)
+            iou = overlap(box, detection.box) if detection else 0.0
+            off = 9.9
+            if detection:
+                middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+                off = max(abs(detection.candidate.x - middle[0]), abs(detection.candidate.y - middle[1]))
+                off /= box[2] - box[0]
+            hits += iou >= 0.5
+            said = float(detection.finding >= 0.5) if detection else np.nan
+            self.rows.append((patient, iou, float(off <= 0.25), float(ill.get(joint, False)), said))
+        self.false.append((patient, len(found) - hits))
+
+    def table(self) -> str:
+        patient, iou, near, ill, said = np.array(self.rows).T
+        found = ~np.isnan(said)
+        false = np.array(self.false, float)
+        lines = ["| measure | here | 95 % interval |", "|---|---|---|"]
+        for name, values, who, percent in (
+            ("mean IoU, a joint not found or misnamed counting as 0", iou, patient, False),
+            ("found: right name, IoU at least 0.5", (iou >= 0.5) * 1.0, patient, True),
+            ("centre within a quarter of the box, right name", near, patient, True),
+            ("boxes on no joint, for each hand", false[:, 1], false[:, 0], False),
+            ("special finding, sensitivity", said[(ill == 1) & found], patient[(ill == 1) & found], True),
+            ("special finding, specificity", 1 - said[(ill == 0) & found], patient[(ill == 0) & found], True),
+        ):
+            if len(values):
+                value, low, high = interval(values, who)
+                form = (lambda v: f"{100 * v:.1f} %") if percent else (lambda v: f"{v:.3f}")
+                lines.append(f"| {name} | {form(value)} | {form(low)} to {form(high)} |")
+        lines.append(f"\n{len(self.false)} hands, {len(iou)} joints, {int(ill.sum())} with a finding.")
+        return "\n".join(lines)
+
+
+def interval(
+    values: npt.NDArray[np.float64], who: npt.NDArray[np.float64]
+) -> tuple[float, float, float]:  # fmt: skip
+    """The mean and its bootstrap interval over patients."""
+    _, index = np.unique(who, return_inverse=True)
+    sums, counts = np.bincount(index, values), np.bincount(index)
+    draws = np.random.default_rng(0).integers(0, len(sums), (2000, len(sums)))
+    means = sums[draws].sum(axis=1) / np.maximum(counts[draws].sum(axis=1), 1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(values.mean()), float(low), float(high)
+
+
+def single(run: Path, count: int, cache: Path, ill: float) -> str:
+    """Films of one hand, every second one mirrored: side and joints are to be found."""
+    samples = phantom_hands(count, cache, progress, scheme=SCHEME, seed=SEED, ill=ill)
+    model, tally, sides = load_detector(run, torch.device("cpu")), Tally(), 0
+    unit = FINE / SIDE
+    for row in range(count):
+        mirrored = row % 2 == 1
+        image = samples.images[row][:, ::-1] if mirrored else samples.images[row]
+        hands = find_hands(model, np.asarray(image, np.float32) / np.float32(255), SCHEME)
+        sides += bool(hands) and hands[0].side == ("R" if mirrored else "L")
+        truth, findings = {}, {}
+        for column, joint in enumerate(samples.joints):
+            x0, y0, x1, y1 = (float(v) * unit for v in samples.boxes[row, column])
+            truth[joint] = (FINE - x1, y0, FINE - x0, y1) if mirrored else (x0, y0, x1, y1)
+            findings[joint] = bool(samples.findings[row, column] >= 0.5)
+        tally.add(row, truth, findings, dict(hands[0].joints) if hands else {})
+    return f"{tally.table()} Side told rightly: {sides} of {count}."
+
+
+def both(run: Path, count: int) -> str:
+    """Films of both hands, left one first or not: each hand is to be found under its side."""
+    model, tally, sides = load_detector(run, torch.device("cpu")), Tally(), 0
+    for number in range(count):
+        rng = np.random.default_rng([SEED, number])
+        patient = simulate_patient(rng, SCHEME)
+        film = render(patient, "B", 0, rng, size=(900, 1480), left_first=bool(number % 3))
+        levels = levels_of(Film(film.pixels, 12), (0.0, 0.0, 1480.0, 900.0))
+        found = {hand.side: hand for hand in find_hands(model, levels, SCHEME, most=2)}
+        for side in ("L", "R"):
+            truth = {key[2:]: box for key, box in film.boxes.items() if key[0] == side and key[2:] in JOINTS}
+            ill = {key[2:]: True for key, time in patient.findings if key[0] == side and time == 0}
+            tally.add(number, truth, ill, dict(found[side].joints) if side in found else {})
+            sides += side in found
+    return f"{tally.table()} Hands found under their side: {sides} of {2 * count}."
+
+
+JOINTS = {joint.id for joint in SCHEME.joints if joint.group in ("PIP", "MCP")}
+
+
+def progress(*_: object) -> None:
+    """A benchmark prints its table alone."""
+
+
+def main(arguments: Iterable[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--hands", type=int, default=300)
+    parser.add_argument("--together", type=int, default=40)
+    parser.add_argument("--ill", type=float, default=0.0, help="the share of very ill patients")
+    parser.add_argument("--cache", type=Path, help="where the drawn hands are kept")
+    options = parser.parse_args(list(arguments) if arguments is not None else None)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.hands:
+            print(single(options.run, options.hands, options.cache or Path(folder), options.ill), flush=True)
+    if options.together:
+        print("\nFilms of both hands:\n\n" + both(options.run, options.together))
+
+
+if __name__ == "__main__":
+    main()

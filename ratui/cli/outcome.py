@@ -1,0 +1,154 @@
+"""Commands that say what comes out of a study: ``status``, ``agreement``, ``report``.
+
+None of them tells a rater what another has read before everybody has signed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ratui.cli.output import Bar, as_csv, as_json, columns, put
+from ratui.errors import clean
+
+if TYPE_CHECKING:
+    from ratui.results.progress import Progress, ProgressRow
+
+__all__ = ["COMMANDS"]
+
+_FILE = click.Path(path_type=Path)
+_HEADS = ("case", "rater", "stage", "fields", "fields_total", "joints", "joints_total", "minutes", "flags", "missing")
+
+
+@click.command()
+@click.argument("study", type=_FILE)
+@click.option("--html", type=_FILE, metavar="FILE", help="As one page that opens alone; - for the output.")
+@click.option(
+    "--csv", "table", type=_FILE, metavar="FILE", help="As a table, a line for each rater and case; - likewise."
+)
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> None:
+    """Show who has read what in STUDY, how long it took, and what is missing.
+
+    Minutes are those spent reading: of a pause only the first counts. It tells how much was read, never what.
+    """
+    from ratui.results.progress import progress
+    from ratui.study import Study
+
+    opened = Study.open(study)
+    bar = Bar()
+    found = progress(opened, told=lambda done, of: bar("looking at cases", done, of))
+    if json_:
+        click.echo(as_json(found.to_document()), nl=False)
+    if table is not None:
+        rows = ([row.to_record()[head] for head in _HEADS] for row in found.rows)
+        put(as_csv(_HEADS, rows), table)
+    if html is not None:
+        from ratui.results.page import page
+        from ratui.results.progress import progress_parts
+
+        put(page(f"{found.title}: progress", progress_parts(found)), html)
+    if not (json_ or table or html):
+        for line in _status_lines(found):
+            click.echo(line)
+    for notice in opened.notices:
+        click.echo(f"note: {clean(notice, 300)}. ratui check {clean(opened.path)} --repair mends it", err=True)
+
+
+def _status_lines(found: Progress) -> list[str]:
+    raters = [each.rater for each in found.raters]
+    lines = [f"{clean(found.title)}: {found.scheme}, {len(found.cases)} cases"]
+    cells = [[case, *(_cell(found.row(rater, case)) for rater in raters)] for case in found.cases]
+    lines += columns(["case", *raters], cells, words=1 + len(raters))
+    done = [
+        [
+            each.rater,
+            f"{each.signed} of {each.cases}",
+            each.begun,
+            each.untouched,
+            "–" if each.median_minutes is None else f"{each.median_minutes:.1f}",
+            f"{each.minutes / 60:.1f}",
+        ]
+        for each in found.raters
+    ]
+    lines += ["", *columns(["rater", "signed", "begun", "untouched", "min a case", "hours"], done)]
+    missing = [f"  {row.state.case} {row.rater}: {clean(row.missing, 100)}" for row in found.rows if row.missing]
+    if missing:
+        lines += ["", "missing", *missing[:_LISTED]]
+    if len(missing) > _LISTED:
+        lines.append(f"  and {len(missing) - _LISTED} more: --csv - lists them all")
+    if found.settled:
+        lines.append(f"consensus signed: {found.settled} cases")
+    return lines
+
+
+_LISTED = 20
+
+
+def _cell(row: ProgressRow) -> str:
+    state = row.state
+    if not state.total:
+        return clean(state.note) or state.stage
+    minutes = f" {row.minutes:.1f} min" if state.seconds else ""
+    flags = f" ⚑{state.flags}" if state.flags else ""
+    return f"{state.stage} {state.done}/{state.total}{minutes}{flags}"
+
+
+@click.command()
+@click.argument("study", type=_FILE)
+@click.option("--rater", "raters", multiple=True, help="Compare these only; give it once for each. Without it all are.")
+@click.option("--interim", is_flag=True, help="For managers: also of cases that not everybody has signed yet.")
+@click.option("--plots", type=_FILE, metavar="FOLDER", help="Save the plots as PNG and SVG there.")
+@click.option("--show", "shown", is_flag=True, help="Show the plots in this terminal.")
+@click.option("--graphics", default="auto", show_default=True, help="How they are shown: auto, kitty, sixel, halfcell.")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+def agreement(
+    study: Path,
+    raters: tuple[str, ...],
+    interim: bool,
+    plots: Path | None,
+    shown: bool,
+    graphics: str,
+    json_: bool,
+    seed: int,
+) -> None:
+    """Show how far the raters of STUDY agree: ICC, kappa, limits of agreement, smallest detectable change, each site.
+
+    A case counts once every rater has signed it. The exit code is 1 where fewer than two raters or cases can be compared.
+    """
+    from ratui.results.agreement import agreement as compare
+    from ratui.results.agreement_sheets import agreement_sheets, summary
+    from ratui.results.released import released
+    from ratui.study import Study
+
+    opened = Study.open(study)
+    found, scores = compare(opened, released(opened, raters, interim=interim), seed=seed)
+    if json_:
+        click.echo(as_json(found.to_document()), nl=False)
+    else:
+        click.echo(f"{clean(found.title)}: {found.scheme}\n{summary(found)}")
+        for sheet in agreement_sheets(found):
+            click.echo(f"\n{sheet.title}")
+            for line in columns(sheet.heads, sheet.rows, words=sheet.words):
+                click.echo(f"  {line}")
+            click.echo(f"  {sheet.note}")
+    if not (plots or shown):
+        return
+    from ratui.results.plots import draw
+    from ratui.results.plots import plots as drawn
+
+    made = {name: make() for name, make in drawn(found, scores).items()}
+    if plots is not None:
+        for name, figure in made.items():
+            put(draw(figure, "png"), plots / f"{name}.png")
+            put(draw(figure, "svg"), plots / f"{name}.svg")
+    if shown:
+        from ratui.cli.pictures import show
+
+        show([(name, draw(figure, "png")) for name, figure in made.items()], graphics)
+
+
+COMMANDS = (status, agreement)

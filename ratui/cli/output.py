@@ -1,0 +1,71 @@
+"""How commands say what they found: as a table, as CSV, as JSON, into a file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ratui.errors import StudyError, clean
+
+__all__ = ["Bar", "as_csv", "as_json", "columns", "put"]
+
+
+def columns(heads: Sequence[str], rows: Iterable[Sequence[object]], *, words: int = 1) -> list[str]:
+    """Lines of a table; its first `words` columns stand left, figures right."""
+    cells = [[clean(head) for head in heads], *([clean(value, 60) for value in row] for row in rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(heads))]
+    return [
+        "  ".join(
+            f"{cell:<{width}}" if place < words else f"{cell:>{width}}"
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def as_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as comma-separated values, a line each, empty for None."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(heads)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def as_json(document: Any) -> str:
+    """`document` as JSON; what isn't a number there is null, as JSON has no other word for it."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def put(content: str | bytes, path: Path) -> None:
+    """Writes `content` to `path`, or to the output where it is ``-``. Raises StudyError where the disk refuses."""
+    if str(path) == "-":
+        click.echo(content, nl=False)
+        return
+    from ratui.study.store import write_bytes
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content.encode() if isinstance(content, str) else content, copy=False)
+    except OSError as error:
+        raise StudyError(f"it can't be written: {error.strerror}", path, "Choose another place") from error
+    click.echo(f"written: {clean(path, 200)}", err=True)
+
+
+class Bar:
+    """Progress on stderr: a bar on a terminal, a line for each finished stage elsewhere."""
+
+    def __call__(self, stage: str, done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            filled = round(24 * done / max(of, 1))
+            end = "\n" if done >= of else ""
+            click.echo(f"\r{stage:<18} {'█' * filled}{'░' * (24 - filled)} {done}/{of} {end}", nl=False, err=True)
+        elif done >= of:
+            click.echo(f"{stage}: {of}", err=True)

@@ -1,0 +1,276 @@
+"""How far the raters of a study agree: status and change, scale by scale, pair by pair, site by site.
+
+It tells of released readings only, and compares only what all of the raters have scored at both time points.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ratui.errors import StudyError
+from ratui.results.released import Released
+from ratui.results.scores import Scores, scores_of
+from ratui.results.statistics import (
+    BlandAltman,
+    Estimate,
+    bland_altman,
+    grade_tables,
+    icc_agreement,
+    icc_consistency,
+    kappa_of_patients,
+    smallest_detectable_change,
+)
+from ratui.study import Study
+
+__all__ = [
+    "ALL",
+    "Agreement",
+    "Detectable",
+    "PairLimits",
+    "Quantity",
+    "ScaleKappa",
+    "SiteAgreement",
+    "TotalAgreement",
+    "agreement",
+    "agreement_of",
+    "quantities",
+    "without_nan",
+]
+
+Quantity: TypeAlias = Literal["earlier", "later", "change"]
+QUANTITIES: tuple[Quantity, ...] = ("earlier", "later", "change")
+ALL = "total"
+"""What the total over all scales is called."""
+_ENOUGH = 10
+"""In how many patients a site must be damaged before its kappa has an interval."""
+
+
+@dataclass(frozen=True)
+class TotalAgreement:
+    """How far the raters agree on a patient's total of `scale`: each rater's mean, the SD of patients' mean totals, ICC(2,1)
+    and ICC(3,1)."""
+
+    scale: str
+    quantity: Quantity
+    means: tuple[float, ...]
+    deviation: float
+    icc2: Estimate
+    icc3: Estimate
+
+
+@dataclass(frozen=True)
+class ScaleKappa:
+    """Quadratic-weighted kappa of the grades of `scale`, both time points together: the mean over pairs, and each pair."""
+
+    scale: str
+    mean: Estimate
+    pairs: tuple[tuple[str, str, Estimate], ...]
+
+
+@dataclass(frozen=True)
+class PairLimits:
+    """The limits of agreement of two raters on a total."""
+
+    scale: str
+    quantity: Quantity
+    first: str
+    second: str
+    limits: BlandAltman
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """The smallest detectable change of a total: of one reader, and of the mean of all."""
+
+    scale: str
+    one: Estimate
+    mean: Estimate
+
+
+@dataclass(frozen=True)
+class SiteAgreement:
+    """How far pairs of raters agree at one site on one scale.
+
+    `damaged` counts the patients in whom any rater saw damage; where they are fewer than ten, kappa has no interval, since
+    one patient more or less would make another figure. `pairs` counts the pairs of grades compared; `exact` and
+    `within_one` are parts of them; `difference` and `change_difference` are mean absolute differences of grade and of
+    change. Of `patients`, in `any_change` at least one rater saw change, in `all_change` all did.
+    """
+
+    site: str
+    scale: str
+    patients: int
+    damaged: int
+    pairs: int
+    exact: float
+    within_one: float
+    kappa: Estimate
+    difference: float
+    change_difference: float
+    any_change: int
+    all_change: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """All figures of a study's agreement. `compared` is how many fields of a patient all raters have scored, on average,
+    of `fields`; `kept_back` how many cases may not be told yet or lack a rater."""
+
+    title: str
+    scheme: str
+    raters: tuple[str, ...]
+    cases: tuple[str, ...]
+    kept_back: int
+    compared: float
+    fields: int
+    totals: tuple[TotalAgreement, ...]
+    kappas: tuple[ScaleKappa, ...]
+    limits: tuple[PairLimits, ...]
+    detectable: tuple[Detectable, ...]
+    sites: tuple[SiteAgreement, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        """As plain values for JSON, None where there is no figure."""
+        document: dict[str, Any] = without_nan(asdict(self))
+        return document
+
+
+def without_nan(value: Any) -> Any:
+    """`value`, made of plain values, with None for every number that isn't one."""
+    if isinstance(value, dict):
+        return {key: without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(each) for each in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def agreement(study: Study, told: Released, *, seed: int = 0) -> tuple[Agreement, Scores]:
+    """The agreement of the raters of `told`, with the scores it was made from. `seed` is of the bootstrap.
+
+    Raises StudyError where fewer than two raters or two cases can be compared.
+    """
+    complete = told.complete()
+    if len(told.raters) < 2:
+        raise StudyError("agreement takes two raters", study.path, "Name two or more, or have a second one read")
+    if len(complete) < 2:
+        why = f"{len(complete)} cases are signed by {', '.join(told.raters)} and may be told"
+        remedy = (
+            "Wait until two are" if told.interim else "Wait until everybody has signed; a manager may give --interim"
+        )
+        raise StudyError(why, study.path, remedy)
+    scores = scores_of(study.scheme, complete, told.raters)
+    kept = len(study.cases()) - len(complete)
+    return agreement_of(scores, study.config.title, kept_back=kept, seed=seed), scores
+
+
+def agreement_of(scores: Scores, title: str, *, kept_back: int = 0, seed: int = 0) -> Agreement:
+    """The agreement of `scores`."""
+    rng = np.random.default_rng(seed)
+    scheme = scores.scheme
+    names: list[str | None] = [*scheme.scales] if len(scheme.scales) == 1 else [None, *scheme.scales]
+    return Agreement(
+        title,
+        scheme.title,
+        scores.raters,
+        scores.cases,
+        kept_back,
+        float(scores.common.sum(axis=1).mean()),
+        len(scores.fields),
+        tuple(_total(scores, scale, quantity) for scale in names for quantity in QUANTITIES),
+        tuple(_kappa(scores, scale, rng) for scale in scheme.scales),
+        tuple(each for scale in names for quantity in QUANTITIES for each in _limits(scores, scale, quantity)),
+        tuple(_detectable(scores, scale) for scale in names),
+        tuple(_site(scores, place, rng) for place in range(len(scores.fields)) if scores.common[:, place].any()),
+    )
+
+
+def quantities(totals: npt.NDArray[np.float64], quantity: Quantity) -> npt.NDArray[np.float64]:
+    """(cases, raters) of `totals`, which are (cases, raters, 2)."""
+    if quantity == "change":
+        return np.asarray(totals[..., 1] - totals[..., 0])
+    return np.asarray(totals[..., 0 if quantity == "earlier" else 1])
+
+
+def _total(scores: Scores, scale: str | None, quantity: Quantity) -> TotalAgreement:
+    values = quantities(scores.totals(scale), quantity)
+    return TotalAgreement(
+        scale or ALL,
+        quantity,
+        tuple(float(mean) for mean in values.mean(axis=0)),
+        float(values.mean(axis=1).std(ddof=1)),
+        icc_agreement(values),
+        icc_consistency(values),
+    )
+
+
+def _limits(scores: Scores, scale: str | None, quantity: Quantity) -> Sequence[PairLimits]:
+    values = quantities(scores.totals(scale), quantity)
+    return [
+        PairLimits(scale or ALL, quantity, scores.raters[a], scores.raters[b], bland_altman(values[:, a], values[:, b]))
+        for a, b in scores.pairs()
+    ]
+
+
+def _detectable(scores: Scores, scale: str | None) -> Detectable:
+    changes = quantities(scores.totals(scale), "change")
+    readers = len(scores.raters)
+    return Detectable(
+        scale or ALL, smallest_detectable_change(changes, 1), smallest_detectable_change(changes, readers)
+    )
+
+
+def _kappa(scores: Scores, scale: str, rng: np.random.Generator) -> ScaleKappa:
+    tables = _tables(scores, scores.of_scale(scale))
+    pairs = [
+        (scores.raters[a], scores.raters[b], kappa_of_patients(tables[place][None], rng))
+        for place, (a, b) in enumerate(scores.pairs())
+    ]
+    return ScaleKappa(scale, kappa_of_patients(tables, rng), tuple(pairs))
+
+
+def _tables(scores: Scores, fields: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """(pairs, cases, grades, grades) over the `fields` in common, both time points together."""
+    kept = np.where(scores.common[:, None, :, None], scores.values, np.nan)[:, :, fields]
+    patients = len(scores.cases)
+    grades = 1 + max(
+        scores.scheme.site(site).joint.maximum(scale)
+        for (site, scale), wanted in zip(scores.fields, fields, strict=True)
+        if wanted
+    )
+    owner = np.broadcast_to(np.arange(patients)[:, None, None], kept[:, 0].shape).ravel()
+    return np.stack(
+        [grade_tables(kept[:, a].ravel(), kept[:, b].ravel(), owner, patients, grades) for a, b in scores.pairs()]
+    )
+
+
+def _site(scores: Scores, place: int, rng: np.random.Generator) -> SiteAgreement:
+    site, scale = scores.fields[place]
+    only = np.arange(len(scores.fields)) == place
+    values = scores.values[scores.common[:, place], :, place]
+    damaged = int((values > 0).any(axis=(1, 2)).sum())
+    kappa = kappa_of_patients(_tables(scores, only), rng)
+    apart = np.stack([np.abs(values[:, a] - values[:, b]) for a, b in scores.pairs()])
+    changes = values[..., 1] - values[..., 0]
+    changes_apart = np.stack([np.abs(changes[:, a] - changes[:, b]) for a, b in scores.pairs()])
+    return SiteAgreement(
+        site,
+        scale,
+        len(values),
+        damaged,
+        int(apart.size),
+        float((apart == 0).mean()),
+        float((apart <= 1).mean()),
+        kappa if damaged >= _ENOUGH else Estimate(kappa.value),
+        float(apart.mean()),
+        float(changes_apart.mean()),
+        int((changes != 0).any(axis=1).sum()),
+        int((changes != 0).all(axis=1).sum()),
+    )

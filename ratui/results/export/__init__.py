@@ -1,0 +1,8 @@
+"""What a study exports: tables, boxes, documents, DICOM objects. Released readings only, and never an identity.
+
+Notes are free text and may name a patient, so none is exported; neither are dates, but for days since the first film.
+"""
+
+from ratui.results.export.everything import FORMATS, Exported, export
+
+__all__ = ["FORMATS", "Exported", "export"]

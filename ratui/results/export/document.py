@@ -1,0 +1,90 @@
+"""Everything of the exported cases as one JSON document, by the schema that lies beside it: films, regions, readings.
+
+Whoever has it and the scheme can make each reading anew, entry by entry; dates, notes and logs are not in it.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from ratui.reading import Found, Graded, NotAssessable, Reading
+from ratui.results.export.readers import Exportable, Signed
+
+__all__ = ["SCHEMA", "readings_document", "schema_text"]
+
+SCHEMA = "readings.schema.json"
+VERSION = 1
+
+
+def schema_text() -> str:
+    """The JSON Schema of the document."""
+    return files("ratui.results.export").joinpath(SCHEMA).read_text(encoding="utf-8")
+
+
+def readings_document(source: Exportable, software: str) -> dict[str, Any]:
+    """The document; `software` says which version wrote it."""
+    study = source.study
+    readings: dict[str, list[Signed]] = {}
+    for signed in source.readings():
+        readings.setdefault(signed.reading.case, []).append(signed)
+    return {
+        "$schema": SCHEMA,
+        "version": VERSION,
+        "software": software,
+        "study": study.config.id,
+        "blinded": study.config.blinded,
+        "scheme": {
+            "name": study.scheme.name,
+            "title": study.scheme.title,
+            "digest": study.config.scheme,
+            "scales": list(study.scheme.scales),
+            "joints": [
+                {"joint": joint.id, "part": joint.part, "maxima": {s: joint.maximum(s) for s in joint.scales}}
+                for joint in study.scheme.joints
+            ],
+        },
+        "cases": [
+            {
+                "case": case.id,
+                "films": [
+                    {
+                        "film": film.id,
+                        "time": film.time,
+                        "side": film.side,
+                        "view": film.view,
+                        "day": film.day,
+                        "rows": film.rows,
+                        "columns": film.columns,
+                        "spacing": list(film.spacing) if film.spacing else None,
+                    }
+                    for film in case.films
+                ],
+                "regions": [
+                    {"site": region.site, "film": region.film, "box": list(region.box) if region.box else None}
+                    for region in study.regions(case.id)
+                    if region.by
+                ],
+                "readings": [
+                    {"reader": each.reader, "kind": each.kind, "entries": _entries(each.reading)}
+                    for each in readings.get(case.id, [])
+                ],
+            }
+            for case in source.cases()
+        ],
+    }
+
+
+def _entries(reading: Reading) -> list[dict[str, Any]]:
+    entries = []
+    for field in reading.fields:
+        entry: dict[str, Any] = {"site": field.site, "scale": field.scale, "time": field.time}
+        match reading.values.get(field):
+            case Graded(grade):
+                entry["grade"] = grade
+            case Found(id):
+                entry["finding"] = id
+            case NotAssessable(id):
+                entry["reason"] = id
+        entries.append({**entry, "score": reading.score(field)})
+    return entries

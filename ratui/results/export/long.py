@@ -1,0 +1,78 @@
+"""The long table: a row for each field of each reading, with what was entered and what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ratui.reading import Found, Graded, NotAssessable
+from ratui.results.export.readers import Exportable, Signed
+from ratui.results.export.tables import Column, Table
+from ratui.scheme import Scheme
+
+__all__ = ["long_table"]
+
+
+def long_table(source: Exportable) -> Table:
+    """Every field of every released reading of the study."""
+    rows = [row for signed in source.readings() for row in _rows(signed)]
+    return Table(
+        "scores", "one field: a scale of a site at a time point, of one reader", _columns(source.study.scheme), rows
+    )
+
+
+def _columns(scheme: Scheme) -> tuple[Column, ...]:
+    return (
+        Column("case", "text", "the patient's pseudonym"),
+        Column("reader", "text", "who read"),
+        Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
+        Column("time", "integer", "the time point, 0 the earlier", "0, 1"),
+        Column("day", "integer", "days from the patient's first film to this one; empty where unknown"),
+        Column("film", "text", "the film's id in the study"),
+        Column("site", "text", "joint with its side"),
+        Column("side", "text", "the patient's side", "L, R"),
+        Column("joint", "text", "the joint", ", ".join(joint.id for joint in scheme.joints)),
+        Column("part", "text", "part of the body", ", ".join(part.id for part in scheme.parts)),
+        Column("scale", "text", "what is scored", ", ".join(scheme.scales)),
+        Column("entry", "text", "what the reader gave", "grade, finding, not assessable"),
+        Column("grade", "integer", "the grade, where a grade was given"),
+        Column("finding", "text", "the finding, where one was named", ", ".join(f.id for f in scheme.findings)),
+        Column("reason", "text", "why there is no score", ", ".join(reason.id for reason in scheme.reasons)),
+        Column("score", "integer", "the grade, or what the scheme gives for the finding; empty where not assessable"),
+        Column("maximum", "integer", "the highest grade of this scale at this joint"),
+    )
+
+
+def _rows(signed: Signed) -> Iterator[tuple[Any, ...]]:
+    reading, scheme = signed.reading, signed.reading.scheme
+    for field in sorted(reading.fields, key=lambda field: (field.time, reading.place(field))):
+        site = reading.site(field.site)
+        film = signed.case.film(field.time, site.side, site.part, scheme)
+        grade: int | None = None
+        kind = finding = reason = None
+        match reading.values.get(field):
+            case Graded(given):
+                kind, grade = "grade", given
+            case Found(id):
+                kind, finding = "finding", id
+            case NotAssessable(id):
+                kind, reason = "not assessable", id
+        yield (
+            reading.case,
+            signed.reader,
+            signed.kind,
+            field.time,
+            film.day if film else None,
+            film.id if film else None,
+            field.site,
+            site.side,
+            site.joint.id,
+            site.part,
+            field.scale,
+            kind,
+            grade,
+            finding,
+            reason,
+            reading.score(field),
+            site.joint.maximum(field.scale),
+        )

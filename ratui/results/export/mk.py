@@ -1,0 +1,89 @@
+"""Rows in the manner of CDISC's MK domain (musculoskeletal findings, SDTM 3.4): one for each field of each reading.
+
+In its manner: where controlled terminology has a term that is known here (MKLOC, MKLAT, MKMETHOD, MKSTAT) it stands; the
+test codes are the scheme's scales, which the terminology doesn't have, and whoever submits maps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ratui.reading import Found, Graded, NotAssessable
+from ratui.results.export.readers import Exportable, Signed
+from ratui.results.export.tables import Column, Table
+
+__all__ = ["mk_table"]
+
+_SIDES = {"L": "LEFT", "R": "RIGHT"}
+_COLUMNS = (
+    Column("STUDYID", "text", "the study's id"),
+    Column("DOMAIN", "text", "the domain", "MK"),
+    Column("USUBJID", "text", "the study's id and the patient's pseudonym"),
+    Column("MKSEQ", "integer", "number of the row within the patient"),
+    Column("MKREFID", "text", "the film's id in the study"),
+    Column("MKTESTCD", "text", "the scale"),
+    Column("MKTEST", "text", "the scale in words"),
+    Column("MKORRES", "text", "what the reader gave: a grade, or a finding"),
+    Column("MKSTRESC", "text", "the score"),
+    Column("MKSTRESN", "integer", "the score as a number"),
+    Column("MKSTAT", "text", "that there is no score", "NOT DONE"),
+    Column("MKREASND", "text", "why there is no score"),
+    Column("MKLOC", "text", "the joint, in the terminology's words where it has them"),
+    Column("MKLAT", "text", "the patient's side", "LEFT, RIGHT"),
+    Column("MKMETHOD", "text", "how it was seen", "X-RAY"),
+    Column("MKEVAL", "text", "who judged", "INDEPENDENT ASSESSOR, ADJUDICATOR"),
+    Column("MKEVALID", "text", "which of them", "READER 1, READER 2, …, ADJUDICATOR 1"),
+    Column("VISITNUM", "integer", "the time point, counted from 1"),
+    Column("MKDY", "integer", "day of the film, the patient's first film being day 1; empty where unknown"),
+)
+_TESTS = {"ERO": "Erosion Score", "JSN": "Joint Space Narrowing Score"}
+
+
+def mk_table(source: Exportable) -> Table:
+    """The MK rows of every released reading. Readers are numbered, as the terminology has it."""
+    rows: list[tuple[Any, ...]] = []
+    last, number = "", 0
+    for signed in source.readings():
+        number = 0 if signed.reading.case != last else number
+        last = signed.reading.case
+        for row in _rows(source.study.config.id, signed):
+            number += 1
+            rows.append((*row[:3], number, *row[3:]))
+    return Table("mk", "one field, in the manner of SDTM's MK", _COLUMNS, rows)
+
+
+def _rows(study: str, signed: Signed) -> Iterator[tuple[Any, ...]]:
+    reading, scheme = signed.reading, signed.reading.scheme
+    for field in reading.fields:
+        site = reading.site(field.site)
+        film = signed.case.film(field.time, site.side, site.part, scheme)
+        score = reading.score(field)
+        given = reason = None
+        match reading.values.get(field):
+            case Graded(grade):
+                given = str(grade)
+            case Found(id):
+                given = scheme.finding(id).label.upper()
+            case NotAssessable(id):
+                reason = scheme.reason(id).label.upper()
+        yield (
+            study,
+            "MK",
+            f"{study}-{reading.case}",
+            film.id if film else None,
+            field.scale[:8].upper(),
+            _TESTS.get(field.scale, field.scale),
+            given,
+            None if score is None else str(score),
+            score,
+            "NOT DONE" if reason else None,
+            reason,
+            site.joint.mkloc or site.joint.label.upper(),
+            _SIDES[site.side],
+            "X-RAY",
+            "INDEPENDENT ASSESSOR" if signed.number else "ADJUDICATOR",
+            f"READER {signed.number}" if signed.number else "ADJUDICATOR 1",
+            field.time + 1,
+            film.day + 1 if film and film.day is not None else None,
+        )

@@ -1,0 +1,59 @@
+"""Under which name a reader stands in an export, and which readings go into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ratui.reading import Reading
+from ratui.results.released import Released
+from ratui.study import CONSENSUS, Case, Study
+
+__all__ = ["Exportable", "Signed"]
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A signed reading with the case it is of and the name of its reader; `number` counts raters from 1 and is 0 for the
+    consensus."""
+
+    case: Case
+    reader: str
+    number: int
+    reading: Reading
+
+    @property
+    def kind(self) -> str:
+        return "rater" if self.number else "consensus"
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """What goes out of `study`: the readings of `told`. With `numbered` raters stand as ``READER 1`` and so on."""
+
+    study: Study
+    told: Released
+    numbered: bool = False
+
+    def name(self, rater: str) -> str:
+        if rater == CONSENSUS:
+            return CONSENSUS
+        return f"READER {self.number(rater)}" if self.numbered else rater
+
+    def number(self, rater: str) -> int:
+        """The rater's place among those of the study, from 1."""
+        return self.study.config.raters.index(rater) + 1
+
+    def readings(self) -> Iterator[Signed]:
+        """Every reading, case by case, raters in their order, the consensus last."""
+        for case, readings in self.told.readings.items():
+            found = self.study.case(case)
+            for rater, reading in readings.items():
+                yield Signed(found, self.name(rater), self.number(rater), reading)
+            if case in self.told.consensus:
+                yield Signed(found, CONSENSUS, 0, self.told.consensus[case])
+
+    def cases(self) -> Iterator[Case]:
+        """Every case that has a reading to export."""
+        for case in self.told.readings:
+            yield self.study.case(case)

@@ -1,0 +1,53 @@
+"""The wide table: a row for each reading, with its totals and changes under a named rule for what has no score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ratui.results.export.readers import Exportable, Signed
+from ratui.results.export.tables import Column, Table
+from ratui.results.totals import Rule, change, total
+
+__all__ = ["wide_table"]
+
+
+def wide_table(source: Exportable, rule: Rule) -> Table:
+    """The totals of every released reading of the study under `rule`."""
+    names: list[tuple[str, str | None]] = [(scale, scale) for scale in source.study.scheme.scales]
+    names.append(("total", None))
+    columns = [
+        Column("case", "text", "the patient's pseudonym"),
+        Column("reader", "text", "who read"),
+        Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
+        Column("days", "integer", "days between the two time points; empty where unknown"),
+        Column("missing_rule", "text", f"what is done about fields without a score: {rule.meaning}", rule.name),
+    ]
+    for name, scale in names:
+        most = source.study.scheme.maximum_total(scale)
+        what = "all scales" if scale is None else scale
+        for time in (0, 1):
+            columns += [
+                Column(f"{name}_{time}", "number", f"total of {what} at time point {time}, 0 to {most}"),
+                Column(f"{name}_{time}_assessed", "integer", f"how many fields of {what} have a score there"),
+                Column(f"{name}_{time}_fields", "integer", f"how many fields of {what} were to be read there"),
+            ]
+        columns.append(Column(f"{name}_change", "number", f"change of the total of {what} from time point 0 to 1"))
+    rows = [_row(signed, rule, [scale for _, scale in names]) for signed in source.readings()]
+    return Table("totals", "one reader's totals of one patient", columns, rows)
+
+
+def _row(signed: Signed, rule: Rule, scales: list[str | None]) -> list[Any]:
+    days = {film.time: film.day for film in signed.case.films if film.day is not None}
+    row: list[Any] = [
+        signed.reading.case,
+        signed.reader,
+        signed.kind,
+        days[1] - days[0] if {0, 1} <= set(days) else None,
+        rule.name,
+    ]
+    for scale in scales:
+        for time in (0, 1):
+            found = total(signed.reading, time, scale, rule)
+            row += [found.value, found.assessed, found.fields]
+        row.append(change(signed.reading, scale, rule))
+    return row

@@ -1,0 +1,90 @@
+"""One HTML page that opens alone: tables, text and pictures inside it, no script and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from ratui.errors import clean
+
+__all__ = ["facts", "figure", "page", "paragraph", "picture", "section", "table", "text"]
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1d2129; --paper: #fff; --line: #d5d9e0; --quiet: #5a6270; --band: #f4f6f9; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e3e6eb; --paper: #15181d; --line: #363c47; --quiet: #9aa3b2; --band: #1d2128; }
+  figure { background: #fff; color: #1d2129; }
+}
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem;
+  margin: 2rem auto; padding: 0 1.5rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
+h2 { border-bottom: 1px solid var(--line); padding-bottom: .2rem; } h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
+p { margin: .4rem 0; } .quiet, caption, figcaption { color: var(--quiet); font-size: .88rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums; }
+caption { text-align: left; padding: .2rem 0; } th, td { padding: .22rem .7rem; border-bottom: 1px solid var(--line); }
+th { text-align: left; background: var(--band); font-weight: 600; } td.n, th.n { text-align: right; white-space: nowrap; }
+figure { margin: 1rem 0; padding: .6rem; border: 1px solid var(--line); display: inline-block; max-width: 100%; }
+img { max-width: 100%; height: auto; display: block; }
+dl { display: grid; grid-template-columns: max-content auto; gap: .15rem 1.2rem; margin: .6rem 0; }
+dt { color: var(--quiet); }
+dd { margin: 0; }
+@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } tr, figure { break-inside: avoid; } }
+"""
+
+
+def page(title: str, body: Iterable[str]) -> str:
+    """The whole page, of parts that the functions here have made."""
+    head = f"<title>{text(title)}</title>\n<style>{_STYLE}</style>"
+    # Nothing may be fetched, not even by a mistake of ours: who opens a report tells nobody.
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"{head}\n</head>\n<body>\n<h1>{text(title)}</h1>\n" + "\n".join(body) + "\n</body>\n</html>\n"
+    )
+
+
+def text(words: object) -> str:
+    """`words` as they may stand in a page."""
+    return escape(clean(words, 1000))
+
+
+def paragraph(words: object, *, quiet: bool = False) -> str:
+    return f'<p class="quiet">{text(words)}</p>' if quiet else f"<p>{text(words)}</p>"
+
+
+def section(title: str, parts: Iterable[str], level: int = 2) -> str:
+    return f"<h{level}>{text(title)}</h{level}>\n" + "\n".join(parts)
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> str:
+    """Names with what belongs to them."""
+    return "<dl>" + "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in pairs) + "</dl>"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, words: int = 1, caption: str = "") -> str:
+    """A table whose first `words` columns are words, the others figures."""
+
+    def cell(tag: str, place: int, value: object) -> str:
+        kind = "" if place < words else ' class="n"'
+        return f"<{tag}{kind}>{text(value)}</{tag}>"
+
+    lines = [f"<caption>{text(caption)}</caption>"] if caption else []
+    lines.append("<thead><tr>" + "".join(cell("th", i, head) for i, head in enumerate(heads)) + "</tr></thead><tbody>")
+    lines += ["<tr>" + "".join(cell("td", i, value) for i, value in enumerate(row)) + "</tr>" for row in rows]
+    return '<div class="wide"><table>' + "\n".join(lines) + "</tbody></table></div>"
+
+
+def picture(data: bytes, kind: str, about: str) -> str:
+    """The picture `data`, ``png`` or ``svg``, as a part of the page; `about` says what it shows."""
+    mime = {"png": "image/png", "svg": "image/svg+xml"}[kind]
+    source = f"data:{mime};base64,{base64.b64encode(data).decode()}"
+    return f'<img alt="{text(about)}" src="{source}">'
+
+
+def figure(data: bytes, kind: str, about: str) -> str:
+    """A picture with its legend."""
+    return f"<figure>{picture(data, kind, about)}<figcaption>{text(about)}</figcaption></figure>"

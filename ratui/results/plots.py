@@ -1,0 +1,202 @@
+"""Plots of agreement: cumulative probability of change, Bland–Altman, and the hand by disagreement.
+
+They draw what they are given and calculate nothing but where a dot lies. Matplotlib is loaded on the first call, without
+any window: each figure becomes bytes of PNG or SVG.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ratui.results.agreement import ALL, Agreement, quantities
+from ratui.results.extra import need
+from ratui.results.scores import Scores
+from ratui.results.sheet import number
+from ratui.results.statistics import Estimate
+from ratui.scheme import Scheme, View
+
+__all__ = ["Format", "draw", "plots"]
+
+Format: TypeAlias = Literal["png", "svg"]
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Okabe and Ito's, told apart by eyes of every kind; markers differ too."""
+_MARKERS = "osD^vP"
+
+
+def plots(found: Agreement, scores: Scores) -> Mapping[str, Callable[[], Any]]:
+    """What can be drawn, by file name without its ending; each call makes a matplotlib figure.
+
+    Raises StudyError, on a call, where matplotlib is missing.
+    """
+    made: dict[str, Callable[[], Any]] = {
+        "cumulative-probability": lambda: _probability(scores),
+        "bland-altman-change": lambda: _bland_altman(found, scores, "change"),
+        "bland-altman-status": lambda: _bland_altman(found, scores, "later"),
+    }
+    for part in scores.scheme.parts:
+        view = next((view for view in scores.scheme.views.values() if view.part == part.id), None)
+        if view is not None:
+            made[f"disagreement-{part.id}"] = lambda view=view: _heat_map(found, scores.scheme, view)  # type: ignore[misc]
+    return made
+
+
+def draw(figure: Any, kind: Format, *, dots: int = 144) -> bytes:
+    """`figure` as bytes of a file; the same figure gives the same bytes. It is closed after that."""
+    buffer = io.BytesIO()
+    facts: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
+    with need("matplotlib", "plots").rc_context({"svg.hashsalt": "ratui", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format=kind, dpi=dots, metadata=facts)
+    return buffer.getvalue()
+
+
+def _new(width: float, height: float, columns: int = 1, **more: Any) -> tuple[Any, Any]:
+    """A figure of its own, apart from pyplot's state, with its axes in a row."""
+    figures = need("matplotlib.figure", "plots")
+    figure = figures.Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False, **more)[0]
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _probability(scores: Scores) -> Any:
+    """Every patient's change against the part of patients with less: a line for each rater."""
+    changes = quantities(scores.totals(), "change")
+    figure, (axes,) = _new(7.0, 4.6)
+    count = len(scores.cases)
+    places = (np.arange(count) + 0.5) / count
+    for place, rater in enumerate(scores.raters):
+        style = {"color": _COLOURS[place % 6], "marker": _MARKERS[place % 6], "markersize": 4, "linewidth": 1}
+        axes.plot(places, np.sort(changes[:, place]), label=rater, **style)
+    axes.axhline(0, color="#888", linewidth=0.8)
+    axes.set(xlim=(0, 1), xlabel="cumulative probability", ylabel="change of the total score")
+    axes.set_title("Cumulative probability of change", loc="left")
+    axes.legend(frameon=False, title="rater")
+    return figure
+
+
+def _bland_altman(found: Agreement, scores: Scores, quantity: Literal["change", "later"]) -> Any:
+    """Each pair's difference against its mean, one dot a patient, with the mean difference and the limits."""
+    scale = None if found.totals[0].scale == ALL else found.totals[0].scale
+    values = quantities(scores.totals(scale), quantity)
+    pairs = list(scores.pairs())
+    figure, axes = _new(min(4.2 * len(pairs) + 0.6, 14), 4.2, len(pairs), sharey=True)
+    top = found.totals[0].scale
+    limits = {
+        (each.first, each.second): each.limits
+        for each in found.limits
+        if (each.scale, each.quantity) == (top, quantity)
+    }
+    for place, (a, b) in enumerate(pairs):
+        names = scores.raters[a], scores.raters[b]
+        held = limits[names]
+        mean, apart = values[:, [a, b]].mean(axis=1), values[:, a] - values[:, b]
+        axes[place].scatter(mean, apart, s=18, color=_COLOURS[0], alpha=0.75, linewidths=0)
+        for line, style in ((held.bias, "-"), (held.lower, "--"), (held.upper, "--")):
+            _band(axes[place], line, style)
+        axes[place].set(xlabel="mean of the two", title=f"{names[0]} − {names[1]}")
+        axes[place].margins(0.08)
+    axes[0].set_ylabel("difference")
+    what = "change of the total score" if quantity == "change" else "total score, later time point"
+    figure.suptitle(f"Bland–Altman, {what}", x=0.01, ha="left")
+    return figure
+
+
+def _band(axes: Any, line: Estimate, style: str) -> None:
+    """A line at a limit, its interval as a band, its value at the right."""
+    if not np.isfinite(line.value):
+        return
+    axes.axhline(line.value, color="#444", linestyle=style, linewidth=1)
+    if np.isfinite(line.low):
+        axes.axhspan(line.low, line.high, color="#888", alpha=0.18, linewidth=0)
+    axes.annotate(
+        number(line.value, 1),
+        (1, line.value),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 2),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+    )
+
+
+def _heat_map(found: Agreement, scheme: Scheme, view: View) -> Any:
+    """Both sides as films of them hang, a row for each scale: the mean difference of grade at each joint."""
+    colours, cells = need("matplotlib.colors", "plots"), need("matplotlib.cm", "plots")
+    apart = {(each.site, each.scale): each.difference for each in found.sites}
+    keys = [f"{side}.{joint}" for side in "LR" for joint in view.template]
+    scales = [scale for scale in scheme.scales if any((key, scale) in apart for key in keys)]
+    rows = max(len(scales), 1)
+    figure = need("matplotlib.figure", "plots").Figure(figsize=(8.6, 4.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, 2, squeeze=False)
+    largest = max([apart[key, scale] for key in keys for scale in scales if (key, scale) in apart], default=0.0)
+    colour = cells.ScalarMappable(colours.Normalize(0, max(largest, 0.5)), "YlOrRd")
+    for row in range(rows):
+        # The patient's right is at the reader's left.
+        for place, side in enumerate("RL"):
+            values = {joint: apart.get((f"{side}.{joint}", scales[row])) for joint in view.template} if scales else {}
+            _side(axes[row, place], view, side, values, colour)
+            axes[row, place].set_title(f"{'right' if side == 'R' else 'left'} · {scales[row] if scales else ''}")
+    bar = figure.colorbar(colour, ax=axes, shrink=0.6, pad=0.02)
+    bar.set_label("mean difference between two raters, grades")
+    figure.suptitle("Where raters disagree", x=0.01, ha="left")
+    return figure
+
+
+def _side(axes: Any, view: View, side: str, values: Mapping[str, float | None], colour: Any) -> None:
+    """One hand or foot: a dot at each joint that has a value."""
+    joints = [joint for joint in view.template if values.get(joint) is not None]
+    places = _spread(np.array([view.template[joint][:2] for joint in joints]).reshape(-1, 2))
+    for bone in _bones(view, dict(zip(joints, places, strict=True))):
+        across = bone[:, 0] if side == "L" else 1 - bone[:, 0]
+        axes.plot(across, bone[:, 1], color="#ececec", linewidth=20, solid_capstyle="round", zorder=0)
+    for joint, (x, y) in zip(joints, places, strict=True):
+        value = values[joint] or 0.0
+        across = x if side == "L" else 1 - x
+        ink = "w" if colour.norm(value) > 0.6 else "k"
+        axes.scatter([across], [y], s=560, color=[colour.to_rgba(value)], edgecolors="#555", linewidths=0.6)
+        label = f"{joint.replace('-', '-' + chr(10), 1)}\n{value:.2f}"
+        axes.annotate(label, (across, y), ha="center", va="center", fontsize=5.5, color=ink)
+    axes.set(xlim=(0, 1), xticks=[], yticks=[])
+    if joints:
+        low, high = float(places[:, 1].min()), float(places[:, 1].max())
+        axes.set_ylim(high + 0.1, low - 0.16)
+    axes.spines[:].set_visible(False)
+
+
+def _bones(view: View, places: Mapping[str, npt.NDArray[np.float64]]) -> list[npt.NDArray[np.float64]]:
+    """Lines that make dots look like a hand or foot: through the joints of each ray, from a common root beyond them."""
+    rays = [[f"{kind}{ray}" for kind in ("MCP", "MTP", "PIP", "IP")] for ray in range(1, 6)]
+    drawn = [
+        [np.array(places.get(name, view.template[name][:2])) for name in ray if name in view.template] for ray in rays
+    ]
+    drawn = [ray for ray in drawn if ray]
+    if not drawn:
+        return []
+    middle = np.mean([ray[0] for ray in drawn], axis=0)
+    root = np.array([middle[0], max(middle[1] + 0.25, 0.0)])
+    lines = []
+    for ray in drawn:
+        along = ray[-1] - (ray[-2] if len(ray) > 1 else root)
+        tip = ray[-1] + 0.12 * along / max(float(np.hypot(*along)), 1e-6)
+        lines.append(np.array([root, *ray, tip]))
+    return lines
+
+
+def _spread(places: npt.NDArray[np.float64], least: float = 0.105) -> npt.NDArray[np.float64]:
+    """`places` pushed apart until none is nearer to another than `least`: the joints of a wrist lie on each other."""
+    moved = places.copy()
+    for _ in range(400):
+        gaps = moved[:, None] - moved[None, :]
+        far = np.hypot(gaps[..., 0], gaps[..., 1])
+        np.fill_diagonal(far, np.inf)
+        if not far.size or far.min() >= least:
+            break
+        push = np.where(far < least, (least - far) / 2, 0.0)
+        moved += 0.5 * (gaps / np.maximum(far, 1e-6)[..., None] * push[..., None]).sum(axis=1)
+    return moved

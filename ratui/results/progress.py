@@ -1,0 +1,194 @@
+"""How far a study is: for each rater and case the stage, the time without idle time, and what is missing.
+
+It tells how much was read, never what: a rater may see all of it at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from ratui.reading import Slot
+from ratui.results.page import paragraph, section, table
+from ratui.study import CONSENSUS, CaseState, Study
+
+__all__ = ["Progress", "ProgressRow", "RaterProgress", "progress", "progress_parts"]
+
+
+@dataclass(frozen=True)
+class ProgressRow:
+    """How far `rater` is with one case; `missing` says in a few words what there is still to do, empty where nothing."""
+
+    rater: str
+    state: CaseState
+    missing: str
+
+    @property
+    def minutes(self) -> float:
+        return self.state.seconds / 60
+
+    def to_record(self) -> dict[str, Any]:
+        state = self.state
+        return {
+            "case": state.case,
+            "rater": self.rater,
+            "stage": state.stage,
+            "fields": state.done,
+            "fields_total": state.total,
+            "joints": state.joints,
+            "joints_total": state.joints_total,
+            "minutes": round(self.minutes, 2),
+            "flags": state.flags,
+            "missing": self.missing,
+        }
+
+
+@dataclass(frozen=True)
+class RaterProgress:
+    """How far one rater is: cases signed, begun and untouched of those that can be read; the median minutes of a signed
+    case, None before the first; and all minutes together."""
+
+    rater: str
+    signed: int
+    begun: int
+    untouched: int
+    median_minutes: float | None
+    minutes: float
+
+    @property
+    def cases(self) -> int:
+        return self.signed + self.begun + self.untouched
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is: `rows` case by case, in each the raters in order; `settled` cases have a signed consensus."""
+
+    title: str
+    scheme: str
+    cases: tuple[str, ...]
+    raters: tuple[RaterProgress, ...]
+    rows: tuple[ProgressRow, ...]
+    settled: int = 0
+
+    def row(self, rater: str, case: str) -> ProgressRow:
+        return next(row for row in self.rows if (row.rater, row.state.case) == (rater, case))
+
+    def to_document(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return {
+            "study": self.title,
+            "scheme": self.scheme,
+            "raters": [
+                {
+                    "rater": each.rater,
+                    "signed": each.signed,
+                    "begun": each.begun,
+                    "untouched": each.untouched,
+                    "median_minutes": None if each.median_minutes is None else round(each.median_minutes, 2),
+                    "minutes": round(each.minutes, 2),
+                }
+                for each in self.raters
+            ],
+            "cases": [row.to_record() for row in self.rows],
+            "settled": self.settled,
+        }
+
+
+def progress(study: Study, *, told: Callable[[int, int], None] | None = None) -> Progress:
+    """How far `study` is. A case whose files are damaged is told as unreadable, with the reason. Raises StudyError.
+
+    `told` gets (done, of) where cases have to be looked at one by one.
+    """
+    states = study.all_states(progress=told)
+    cases = study.cases()
+    rows = [
+        ProgressRow(rater, state, _missing(study, rater, state))
+        for of_case in zip(*states.values(), strict=True)
+        for rater, state in zip(states, of_case, strict=True)
+    ]
+    raters = tuple(_rater(rater, [row.state for row in rows if row.rater == rater]) for rater in states)
+    return Progress(study.config.title, study.scheme.title, cases, raters, tuple(rows), _settled(study))
+
+
+def _rater(rater: str, states: Sequence[CaseState]) -> RaterProgress:
+    readable = [state for state in states if state.stage != "unreadable"]
+    signed = [state for state in readable if state.stage == "signed"]
+    begun = sum(1 for state in readable if state.stage != "signed" and state.done)
+    times = [state.seconds / 60 for state in signed if state.seconds > 0]
+    return RaterProgress(
+        rater,
+        len(signed),
+        begun,
+        len(readable) - len(signed) - begun,
+        median(times) if times else None,
+        sum(state.seconds for state in readable) / 60,
+    )
+
+
+def _missing(study: Study, rater: str, state: CaseState) -> str:
+    """What there is still to do for `rater` in a case, in a few words."""
+    match state.stage:
+        case "unreadable":
+            return state.note
+        case "signed":
+            return ""
+        case "regions":
+            return _regions_missing(study, state.case)
+        case "review":
+            return "second look and signature"
+        case "reading":
+            return _fields_missing(state)
+
+
+def _fields_missing(state: CaseState) -> str:
+    fields, joints = state.total - state.done, state.joints_total - state.joints
+    return f"{fields} field{'s' * (fields != 1)} in {joints} joint{'s' * (joints != 1)}"
+
+
+def _regions_missing(study: Study, case: str) -> str:
+    """Which regions nobody has confirmed, as a number of joints and films."""
+    found = study.case(case)
+    known = {(region.site, region.film) for region in study.regions(case) if region.by}
+    open_slots = set()
+    for site in found.sites(study.scheme):
+        for time in (0, 1):
+            film = found.film(time, site.side, site.part, study.scheme)
+            if film is not None and (site.key, film.id) not in known:
+                open_slots.add(Slot(site.key, time))
+    return f"{len(open_slots)} region{'s' * (len(open_slots) != 1)} to confirm"
+
+
+def _settled(study: Study) -> int:
+    """How many cases have a signed consensus."""
+    if not (study.path / "readings" / CONSENSUS).is_dir():
+        return 0
+    return sum(1 for state in study.states(CONSENSUS) if state.stage == "signed")
+
+
+def progress_parts(found: Progress) -> list[str]:
+    """`found` as parts of a page: a summary by rater, then every case."""
+    summary = [
+        (each.rater, each.signed, each.begun, each.untouched, _minutes(each.median_minutes), f"{each.minutes / 60:.1f}")
+        for each in found.raters
+    ]
+    cases = [
+        (row.state.case, row.rater, row.state.stage, f"{row.state.done} of {row.state.total}", row.missing, _time(row))
+        for row in found.rows
+    ]
+    return [
+        paragraph(f"{found.scheme}; {len(found.cases)} cases; consensus signed for {found.settled}."),
+        paragraph("Minutes are those spent reading: pauses are left out but for their first minute.", quiet=True),
+        table(["rater", "signed", "begun", "untouched", "median minutes a case", "hours"], summary),
+        section("Cases", [table(["case", "rater", "stage", "fields", "missing", "minutes"], cases, words=5)], 3),
+    ]
+
+
+def _minutes(minutes: float | None) -> str:
+    return "–" if minutes is None else f"{minutes:.1f}"
+
+
+def _time(row: ProgressRow) -> str:
+    return _minutes(row.minutes if row.state.seconds else None)

@@ -1,0 +1,226 @@
+"""How well readers agree, from arrays of numbers: intraclass correlation, weighted kappa, limits of agreement, SDC.
+
+Pure functions; they know neither study nor scheme. Intervals are exact where there is a formula for them, else
+bootstrapped over patients, never over joints, since the joints of one patient are not independent.
+
+Sources: Shrout and Fleiss 1979 and McGraw and Wong 1996 (intraclass correlation and its intervals); Cohen 1968, Fleiss and
+Cohen 1973 (weighted kappa); Bland and Altman 1986, 1999 and Carkeet 2015 (limits of agreement and their exact intervals);
+Bruynesteyn and others 2005 (smallest detectable change).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+__all__ = [
+    "RESAMPLES",
+    "BlandAltman",
+    "Estimate",
+    "bland_altman",
+    "grade_tables",
+    "icc_agreement",
+    "icc_consistency",
+    "kappa_of_patients",
+    "quadratic_kappa",
+    "smallest_detectable_change",
+]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+LEVEL = 0.95
+RESAMPLES = 2000
+"""How many times patients are drawn anew for a bootstrapped interval."""
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval; NaN where the numbers don't determine it, as where all of them are the same."""
+
+    value: float
+    low: float = _NAN
+    high: float = _NAN
+
+
+# Intraclass correlation.
+
+
+@dataclass(frozen=True)
+class _Squares:
+    """Mean squares of a table of `n` targets and `k` raters: between targets, between raters, and what is left."""
+
+    n: int
+    k: int
+    targets: float
+    raters: float
+    rest: float
+
+
+def _squares(ratings: Floats) -> _Squares | None:
+    """None where there are fewer than two targets or raters."""
+    n, k = ratings.shape
+    if n < 2 or k < 2:
+        return None
+    mean, rows, columns = ratings.mean(), ratings.mean(axis=1), ratings.mean(axis=0)
+    rest = ratings - rows[:, None] - columns[None, :] + mean
+    square = float((rest**2).sum()) / ((n - 1) * (k - 1))
+    # What is left of identical raters is rounding alone; an interval from that would be noise.
+    if square <= 1e-12 * max(float(np.ptp(ratings)) ** 2, 1e-300):
+        square = 0.0
+    between = k * float(((rows - mean) ** 2).sum()) / (n - 1)
+    return _Squares(n, k, between, n * float(((columns - mean) ** 2).sum()) / (k - 1), square)
+
+
+def icc_agreement(ratings: Floats) -> Estimate:
+    """ICC(2,1), absolute agreement of single raters drawn at random, of `ratings` (targets × raters)."""
+    squares = _squares(ratings)
+    if squares is None:
+        return Estimate(_NAN)
+    n, k, rows, columns, rest = squares.n, squares.k, squares.targets, squares.raters, squares.rest
+    below = rows + (k - 1) * rest + k * (columns - rest) / n
+    if below <= 0:
+        return Estimate(_NAN)
+    value = (rows - rest) / below
+    if rest == 0 or value >= 1:
+        return Estimate(value)
+    a = k * value / (n * (1 - value))
+    b = 1 + k * value * (n - 1) / (n * (1 - value))
+    freedom = (a * columns + b * rest) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * rest) ** 2 / ((n - 1) * (k - 1)))
+    tail = 1 - (1 - LEVEL) / 2
+    upper, lower = stats.f.ppf(tail, n - 1, freedom), stats.f.ppf(tail, freedom, n - 1)
+    error = k * columns + (k * n - k - n) * rest
+    low = n * (rows - upper * rest) / (upper * error + n * rows)
+    high = n * (lower * rows - rest) / (error + n * lower * rows)
+    return Estimate(value, float(low), float(high))
+
+
+def icc_consistency(ratings: Floats) -> Estimate:
+    """ICC(3,1), consistency of these single raters: a rater's constant shift doesn't count. `ratings` as above."""
+    squares = _squares(ratings)
+    if squares is None or squares.targets + squares.rest <= 0:
+        return Estimate(_NAN)
+    n, k, rows, rest = squares.n, squares.k, squares.targets, squares.rest
+    value = (rows - rest) / (rows + (k - 1) * rest)
+    if rest == 0:
+        return Estimate(value)
+    tail, ratio = 1 - (1 - LEVEL) / 2, rows / rest
+    below = ratio / stats.f.ppf(tail, n - 1, (n - 1) * (k - 1))
+    above = ratio * stats.f.ppf(tail, (n - 1) * (k - 1), n - 1)
+    return Estimate(value, float((below - 1) / (below + k - 1)), float((above - 1) / (above + k - 1)))
+
+
+# Weighted kappa.
+
+
+def grade_tables(first: Floats, second: Floats, patient: npt.NDArray[np.int64], patients: int, grades: int) -> Floats:
+    """How often which grade met which, (patients, grades, grades), the first rater's down.
+
+    `first` and `second` are grades from 0 to `grades` − 1 with NaN where there is none, `patient` whose each is.
+    """
+    known = np.isfinite(first) & np.isfinite(second)
+    tables = np.zeros((patients, grades, grades))
+    np.add.at(tables, (patient[known], first[known].astype(int), second[known].astype(int)), 1.0)
+    return tables
+
+
+def quadratic_kappa(tables: Floats) -> Floats:
+    """Kappa with quadratic weights of each table, (..., grades, grades) to (...); NaN where nothing could disagree."""
+    grades = tables.shape[-1]
+    place = np.arange(grades)
+    weights = (place[:, None] - place[None, :]) ** 2
+    count = tables.sum(axis=(-2, -1))
+    seen = (weights * tables).sum(axis=(-2, -1))
+    expected = np.einsum("...i,ij,...j->...", tables.sum(axis=-1), weights.astype(float), tables.sum(axis=-2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(expected > 0, 1 - seen * count / expected, _NAN))
+
+
+def kappa_of_patients(pairs: Floats, rng: np.random.Generator) -> Estimate:
+    """The mean quadratic-weighted kappa over pairs of raters, `pairs` being (pairs, patients, grades, grades).
+
+    Its interval is a percentile bootstrap over patients. NaN where no pair has one.
+    """
+    value = _mean(quadratic_kappa(pairs.sum(axis=1)))
+    patients = pairs.shape[1]
+    if not np.isfinite(value) or patients < 2:
+        return Estimate(value)
+    counts = rng.multinomial(patients, np.full(patients, 1 / patients), RESAMPLES).astype(float)
+    drawn = np.stack([np.tensordot(counts, pair, axes=(1, 0)) for pair in pairs], axis=1)
+    kappas = quadratic_kappa(drawn)
+    held = np.isfinite(kappas)
+    # A draw in which nobody could disagree says nothing; the others are taken.
+    with np.errstate(invalid="ignore"):
+        means = np.where(held, kappas, 0.0).sum(axis=1) / held.sum(axis=1)
+    low, high = _bounds(means)
+    return Estimate(value, low, high)
+
+
+def _mean(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else _NAN
+
+
+def _bounds(values: Floats) -> tuple[float, float]:
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return _NAN, _NAN
+    low, high = np.percentile(known, [50 * (1 - LEVEL), 100 - 50 * (1 - LEVEL)])
+    return float(low), float(high)
+
+
+# Differences.
+
+
+@dataclass(frozen=True)
+class BlandAltman:
+    """How far two raters lie apart on `n` patients, the first less the second: the mean difference, the differences'
+    standard deviation, and the limits between which 95 % of them lie. The intervals are exact for normal differences."""
+
+    n: int
+    bias: Estimate
+    deviation: float
+    lower: Estimate
+    upper: Estimate
+
+
+def bland_altman(first: Floats, second: Floats) -> BlandAltman:
+    """The limits of agreement of two raters' values of the same patients."""
+    differences = np.asarray(first - second, dtype=np.float64)
+    n = len(differences)
+    if n < 2:
+        nothing = Estimate(_NAN)
+        return BlandAltman(n, nothing, _NAN, nothing, nothing)
+    mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
+    tail, wide = (1 - LEVEL) / 2, float(stats.norm.ppf(1 - (1 - LEVEL) / 2))
+    root = math.sqrt(n)
+    half = float(stats.t.ppf(1 - tail, n - 1)) * deviation / root
+    inner, outer = (float(stats.nct.ppf(p, n - 1, wide * root)) / root for p in (tail, 1 - tail))
+    return BlandAltman(
+        n,
+        Estimate(mean, mean - half, mean + half),
+        deviation,
+        Estimate(mean - wide * deviation, mean - outer * deviation, mean - inner * deviation),
+        Estimate(mean + wide * deviation, mean + inner * deviation, mean + outer * deviation),
+    )
+
+
+def smallest_detectable_change(changes: Floats, readers: int) -> Estimate:
+    """The change that the mean of `readers` readers must exceed to be more than their error, from `changes`
+    (patients × raters).
+
+    1.96 · SD of two readers' difference of change / (√2 · √readers); with more than two raters the SD is √2 times that of
+    what is left once patients and raters are taken out. The interval is exact for normal errors.
+    """
+    squares = _squares(changes)
+    if squares is None:
+        return Estimate(_NAN)
+    freedom = (squares.n - 1) * (squares.k - 1)
+    wide, tail = float(stats.norm.ppf(1 - (1 - LEVEL) / 2)), (1 - LEVEL) / 2
+    value = wide * math.sqrt(squares.rest / readers)
+    low, high = (math.sqrt(freedom / float(stats.chi2.ppf(p, freedom))) * value for p in (1 - tail, tail))
+    return Estimate(value, low, high)

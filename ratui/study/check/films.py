@@ -1,0 +1,53 @@
+"""Whether the file of a film is the one that was imported. A film has one copy only: what is wrong with it is told."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ratui.errors import RatuiError
+from ratui.imaging import read_film
+from ratui.study.folder import file_digest
+from ratui.study.records import Case, FilmRecord
+from ratui.study.study import Study
+
+__all__ = ["Fault", "film_fault"]
+
+Fault = tuple[str, str, Callable[[], object] | None, str]
+"""What is wrong, how it can be mended, what mends it, and what a person can do where nothing does."""
+_ADVICE = "Restore it from a backup"
+
+
+def film_fault(study: Study, case: Case, film: FilmRecord) -> Fault | None:
+    """What is wrong with the file of `film`, or None."""
+    path = study.film_path(case.id, film.id)
+    if not path.exists():
+        return "it is missing", "", None, _ADVICE
+    if not film.file:
+        return _unsealed(study, case, film, path)
+    try:
+        same = file_digest(path) == film.file
+    except OSError as error:
+        return f"it can't be read: {error.strerror}", "", None, _ADVICE
+    return None if same else ("it is not the file that was imported", "", None, _ADVICE)
+
+
+def _unsealed(study: Study, case: Case, film: FilmRecord, path: Path) -> Fault:
+    """A film that format 1 imported: its pixels have a digest, its file has none yet."""
+    try:
+        pixels = np.ascontiguousarray(read_film(path).pixels)
+    except RatuiError as error:
+        return error.what, "", None, _ADVICE
+    if hashlib.sha256(pixels.tobytes()).hexdigest() != film.digest:
+        return "its pixels are not those that were imported", "", None, _ADVICE
+
+    def note_digest() -> None:
+        now = study.case(case.id)
+        films = tuple(replace(each, file=file_digest(path)) if each.id == film.id else each for each in now.films)
+        study.save_case(Case(case.id, films))
+
+    return "its file has no checksum (format 1)", "its checksum noted", note_digest, ""

@@ -1,0 +1,161 @@
+"""Agreement of a study: what is compared, and that the figures are those of what was entered."""
+
+import io
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ratui.errors import StudyError
+from ratui.reading import Field, Found, Graded, NotAssessable
+from ratui.results.agreement import Agreement, agreement
+from ratui.results.agreement_sheets import agreement_sheets
+from ratui.results.released import released
+from ratui.results.scores import Scores
+from ratui.study import Study
+from tests.results.studies import Special, noisy_study, read_study
+
+
+def compare(study: Study, *raters: str) -> tuple[Agreement, Scores]:
+    return agreement(study, released(study, raters))
+
+
+ANNA: Special = {
+    Field("L.MCP2", "ERO", 0): Graded(1),
+    Field("L.MCP2", "ERO", 1): Graded(3),
+    Field("R.MCP3", "JSN", 1): Graded(2),
+    Field("R.PIP2", "ERO", 1): Found("ankylosis"),
+}
+BERT: Special = {
+    Field("L.MCP2", "ERO", 0): Graded(1),
+    Field("L.MCP2", "ERO", 1): Graded(2),
+    Field("L.PIP3", "ERO", 1): NotAssessable("unreadable"),
+}
+
+
+class TestWhatIsCompared:
+    def test_findings_count_with_the_score_that_they_set(self, tmp_path: Path) -> None:
+        _, scores = compare(read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2))
+        place = scores.fields.index(("R.PIP2", "JSN"))
+        assert scores.values[0, 0, place].tolist() == [0, 4]
+        assert scores.totals("JSN")[0].tolist() == [[0, 2 + 4], [0, 0]]
+
+    def test_what_one_could_not_assess_counts_for_neither_at_either_time_point(self, tmp_path: Path) -> None:
+        study = read_study(
+            tmp_path,
+            {"anna": {Field("L.PIP3", "ERO", 0): Graded(5), Field("L.PIP3", "ERO", 1): Graded(5)}, "bert": BERT},
+            patients=2,
+        )
+        found, scores = compare(study)
+        assert scores.totals("ERO")[0].tolist() == [[0, 0], [1, 2]]
+        assert found.compared == found.fields - 1
+
+    def test_a_case_that_not_all_have_signed_is_not_told(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=3)
+        study.reading_path("bert", study.cases()[1]).unlink()
+        (study.path / "readings" / "bert" / f"{study.cases()[1]}.json.bak").unlink()
+        found, _ = compare(study)
+        assert found.cases == (study.cases()[0], study.cases()[2])
+        assert found.kept_back == 1
+
+    def test_one_rater_agrees_with_nobody(self, tmp_path: Path) -> None:
+        with pytest.raises(StudyError, match="two raters"):
+            compare(read_study(tmp_path, {"anna": ANNA}, patients=2))
+
+    def test_one_case_is_too_few(self, tmp_path: Path) -> None:
+        with pytest.raises(StudyError, match="1 cases"):
+            compare(read_study(tmp_path, {"anna": ANNA, "bert": BERT}))
+
+
+class TestFigures:
+    def test_they_are_those_of_what_was_entered(self, tmp_path: Path) -> None:
+        found, _ = compare(read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2))
+        change = next(each for each in found.totals if (each.scale, each.quantity) == ("ERO", "change"))
+        assert change.means == (2 + 5, 1)
+        limits = next(each for each in found.limits if (each.scale, each.quantity) == ("ERO", "change"))
+        assert limits.limits.bias.value == 6
+        site = next(each for each in found.sites if (each.site, each.scale) == ("L.MCP2", "ERO"))
+        assert (site.patients, site.pairs, site.exact, site.within_one) == (2, 4, 0.5, 1.0)
+        assert (site.difference, site.change_difference, site.any_change, site.all_change) == (0.5, 1.0, 2, 2)
+
+    def test_every_site_and_scale_that_was_compared_is_there(self, tmp_path: Path) -> None:
+        found, scores = compare(noisy_study(tmp_path))
+        assert {(each.site, each.scale) for each in found.sites} == set(scores.fields) - {("L.IP1", "ERO")}
+
+    def test_a_site_that_few_patients_have_damaged_has_no_interval(self, tmp_path: Path) -> None:
+        found, _ = compare(noisy_study(tmp_path))
+        assert all(np.isnan(each.kappa.low) for each in found.sites)
+
+    def test_the_same_seed_gives_the_same_figures(self, tmp_path: Path) -> None:
+        study = noisy_study(tmp_path)
+        assert compare(study)[0].to_document() == compare(study)[0].to_document()
+
+    def test_three_raters_make_three_pairs(self, tmp_path: Path) -> None:
+        found, _ = compare(noisy_study(tmp_path, ("anna", "bert", "cleo"), patients=3))
+        assert {(each.first, each.second) for each in found.limits} == {
+            ("anna", "bert"),
+            ("anna", "cleo"),
+            ("bert", "cleo"),
+        }
+        assert len(found.kappas[0].pairs) == 3
+
+    def test_what_has_no_figure_is_null_in_json_and_a_dash_in_the_table(self, tmp_path: Path) -> None:
+        found, _ = compare(read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2))
+        assert found.to_document()["kappas"][0]["mean"]["value"] is None
+        sheets = agreement_sheets(found)
+        assert sheets[1].rows[0][-1] == "–"
+
+    def test_a_study_of_readers_without_order_is_compared_all_the_same(self, tmp_path: Path) -> None:
+        found, _ = compare(read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2, blinded=True))
+        change = next(each for each in found.totals if (each.scale, each.quantity) == ("ERO", "change"))
+        assert change.means == (7, 1)
+
+
+class TestPlots:
+    def test_each_is_a_picture_and_a_drawing(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'ratui[results]'")
+        from ratui.results.plots import draw, plots
+
+        found, scores = compare(noisy_study(tmp_path, ("anna", "bert", "cleo")))
+        made = {name: make() for name, make in plots(found, scores).items()}
+        assert set(made) == {
+            "cumulative-probability",
+            "bland-altman-change",
+            "bland-altman-status",
+            "disagreement-hand",
+        }
+        for name, figure in made.items():
+            image = Image.open(io.BytesIO(draw(figure, "png")))
+            assert min(image.size) > 400
+            assert np.asarray(image.convert("L")).std() > 5
+            words = "".join(ET.fromstring(draw(figure, "svg")).itertext())
+            expected = {"disagreement-hand": "MCP2", "cumulative-probability": "cleo"}.get(name, "bert − cleo")
+            assert expected in words
+
+    def test_a_dot_lies_where_the_patient_does(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'ratui[results]'")
+        from ratui.results.plots import plots
+
+        found, scores = compare(read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2))
+        dots = plots(found, scores)["bland-altman-change"]().axes[0].collections[0].get_offsets()
+        # The changes are 7 + 6 and 1: ERO and JSN together.
+        assert dots.tolist() == [[7.0, 12.0], [7.0, 12.0]]
+
+    def test_the_joints_of_a_wrist_are_told_apart(self) -> None:
+        from ratui.results.plots import _spread
+        from ratui.scheme import load_scheme
+
+        view = load_scheme("mtss-hands").views["hand"]
+        places = _spread(np.array([view.template[joint][:2] for joint in view.template]))
+        gaps = np.hypot(*(places[:, None] - places[None, :]).transpose(2, 0, 1)) + 9 * np.eye(len(places))
+        assert gaps.min() > 0.08
+
+
+def test_a_missing_library_is_one_error_that_names_the_extra() -> None:
+    from ratui.results.extra import need
+
+    with pytest.raises(StudyError, match="nothing_of_that_name is not installed") as caught:
+        need("nothing_of_that_name.part", "plots")
+    assert "ratui[results]" in caught.value.remedy

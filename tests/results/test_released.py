@@ -1,0 +1,73 @@
+"""Blinding: what of a study may be told, and to whom."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ratui.errors import StudyError
+from ratui.results.released import check_interim, released
+from ratui.study import Study
+from tests.films import make_study
+from tests.results.studies import read_study
+from tests.tui.readings import store
+
+
+def test_a_case_is_told_only_when_every_rater_has_signed(tmp_path: Path) -> None:
+    study = make_study(tmp_path, raters=("anna", "bert"), patients=3)
+    both, one, open_ = study.cases()
+    store(study, both, rater="anna", signed=True)
+    store(study, both, rater="bert", signed=True)
+    store(study, one, rater="anna", signed=True)
+    store(study, open_, rater="anna", signed=True)
+    store(study, open_, rater="bert", signed=False)
+    found = released(study)
+    assert set(found.readings) == {both}
+    assert found.kept_back == {one: "not signed by bert", open_: "not signed by bert"}
+
+
+def test_asking_for_some_raters_does_not_tell_of_cases_that_another_still_reads(tmp_path: Path) -> None:
+    study = read_study(tmp_path, {"anna": {}, "bert": {}, "cleo": None})
+    assert released(study, ["anna", "bert"]).readings == {}
+
+
+def test_the_manager_may_look_before_and_sees_signed_readings_alone(tmp_path: Path) -> None:
+    study = make_study(tmp_path, raters=("anna", "bert"))
+    case = study.cases()[0]
+    store(study, case, rater="anna", signed=True)
+    store(study, case, rater="bert", signed=False)
+    found = released(study, interim=True)
+    assert list(found.readings[case]) == ["anna"]
+    assert found.complete() == {}
+
+
+def test_an_unknown_rater_is_an_error(tmp_path: Path) -> None:
+    study = read_study(tmp_path, {"anna": {}})
+    with pytest.raises(StudyError, match="zoe is not a rater"):
+        released(study, ["zoe"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another account")
+class TestWhoLooks:
+    def study(self, tmp_path: Path) -> Study:
+        study = read_study(tmp_path, {"anna": {}, "bert": {}})
+        os.chown(study.path, 1000, 1000)
+        os.chown(study.path / "readings" / "bert", 2000, 2000)
+        return study
+
+    @pytest.mark.parametrize(("account", "may"), [(1000, True), (2000, False), (3000, True)])
+    def test_who_reads_and_does_not_own_the_study_must_wait(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: int, may: bool
+    ) -> None:
+        study = self.study(tmp_path)
+        monkeypatch.setattr(os, "geteuid", lambda: account)
+        if may:
+            check_interim(study)
+        else:
+            with pytest.raises(StudyError, match="reads as bert"):
+                check_interim(study)
+
+
+def test_consensus_is_no_rater_s_name(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="adjudicator"):
+        Study.create(tmp_path / "s", "fingers", ["anna", "consensus"])

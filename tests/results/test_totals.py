@@ -1,0 +1,87 @@
+"""Totals under each rule for what has no score."""
+
+from pathlib import Path
+
+import pytest
+
+from ratui.errors import StudyError
+from ratui.reading import Field, Graded, NotAssessable, Reading
+from ratui.results.released import released
+from ratui.results.totals import RULES, change, rule_for, rule_named, total
+from tests.results.studies import Special, read_study
+
+# Of 20 ERO fields with 100 points: 4 at the later time point in one, 2 at the earlier of another that has no later score.
+ENTRIES: Special = {
+    Field("L.MCP2", "ERO", 1): Graded(4),
+    Field("L.MCP3", "ERO", 0): Graded(2),
+    Field("L.MCP3", "ERO", 1): NotAssessable("unreadable"),
+}
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Reading:
+    study = read_study(tmp_path, {"anna": ENTRIES})
+    found = study.reading("anna", study.cases()[0])
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rule", "earlier", "later", "changed"),
+    [
+        ("complete", 2, None, None),
+        ("observed", 2, 4, 4),
+        ("carried", 2, 6, 4),
+        ("prorated", 2, 4 * 100 / 95, 4 * 100 / 95 - 2),
+    ],
+)
+def test_each_rule(reading: Reading, rule: str, earlier: float, later: float | None, changed: float | None) -> None:
+    named = rule_named(rule)
+    before, after = total(reading, 0, "ERO", named), total(reading, 1, "ERO", named)
+    assert (before.assessed, before.fields) == (20, 20)
+    assert (after.assessed, after.fields) == (19, 20)
+    assert before.value == earlier
+    assert after.value == (None if later is None else pytest.approx(later))
+    assert change(reading, "ERO", named) == (None if changed is None else pytest.approx(changed))
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_where_nothing_is_missing_all_rules_agree_with_the_reading(tmp_path: Path, rule: object) -> None:
+    study = read_study(tmp_path, {"anna": {Field("L.MCP2", "ERO", 1): Graded(4), Field("R.PIP2", "JSN", 0): Graded(1)}})
+    reading = study.reading("anna", study.cases()[0])
+    assert reading is not None
+    for scale in ("ERO", "JSN", None):
+        for time in (0, 1):
+            found = total(reading, time, scale, rule)  # type: ignore[arg-type]
+            assert (found.value, found.assessed) == reading.total(time, scale)
+    assert change(reading, None, rule) == 3  # type: ignore[arg-type]
+
+
+def test_less_than_half_is_too_little_to_prorate(tmp_path: Path) -> None:
+    study = read_study(
+        tmp_path,
+        {
+            "anna": {
+                Field(f"{side}.{joint}", "ERO", 0): NotAssessable("unreadable")
+                for side in "LR"
+                for joint in ("MCP1", "MCP2", "MCP3", "MCP4", "MCP5", "IP1")
+            }
+        },
+    )
+    reading = study.reading("anna", study.cases()[0])
+    assert reading is not None
+    assert total(reading, 0, "ERO", rule_named("prorated")).value is None
+    assert total(reading, 0, None, rule_named("prorated")).value is None
+    assert total(reading, 0, "ERO", rule_named("observed")).value == 0
+
+
+def test_a_rule_must_be_named_only_where_it_matters(tmp_path: Path) -> None:
+    study = read_study(tmp_path / "a", {"anna": ENTRIES})
+    with pytest.raises(StudyError, match="1 of 1 readings have fields without a score"):
+        rule_for(released(study), None)
+    assert rule_for(released(study), "carried").name == "carried"
+    assert rule_for(released(study), None, needed=False).name == "complete"
+    whole = read_study(tmp_path / "b", {"anna": {}})
+    assert rule_for(released(whole), None).name == "complete"
+    with pytest.raises(StudyError, match="no rule guess"):
+        rule_named("guess")
