@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ratui.errors import RatuiError
+from ratui.errors import RatuiError, TrainError
 from ratui.study import Study
 
 __all__ = ["main"]
@@ -27,6 +27,7 @@ def commands() -> None:
     ratui-train scorer   STUDY --out RUN        gives ERO and JSN at both time points
     ratui-train evaluate STUDY --detector RUN --scorer RUN --out DIR
     ratui-train propose  STUDY --detector RUN   regions for the films that have none yet
+    ratui-train compare  --out DIR              losses, raters and sizes of studies, simulated
 
     Under torchrun the trainings use every process:  torchrun --nproc-per-node 8 -m trainer detector …
     """
@@ -45,6 +46,10 @@ def _training(function: Any, *, study_needed: bool = True) -> Any:
             click.option("--held-out", default=0.25, show_default=True, help="The share of cases not learnt from."),
             click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
             click.option("--amp/--no-amp", default=True, help="Mixed precision, on a GPU."),
+            click.option("--deterministic", is_flag=True, help="Only algorithms that give the same each time."),
+            click.option("--compile", "compiled", is_flag=True, help="Let torch build the network for this machine."),
+            click.option("--tensorboard", is_flag=True, help="Write TensorBoard's files as well."),
+            click.option("--samples", type=_FOLDER, help="Where crops are kept, for runs to share."),
             click.option("--weights", type=_FOLDER, help="Start from this model.pt instead of from scratch."),
             click.option("--resume", is_flag=True, help="Go on with the run in --out."),
         )
@@ -75,50 +80,143 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
 @commands.command()
 @_training
 @click.option("--batch", default=64, show_default=True, help="Joints in a batch, over all processes.")
-@click.option("--loss", default="marginal", show_default=True, help="ce, soft or marginal.")
-@click.option("--difference", default=1.0, show_default=True, help="The weight of the squared difference error.")
-@click.option("--paired/--single", default=True, help="Judge both time points together, or each alone.")
-def scorer(study: Path, out: Path, batch: int, loss: str, difference: float, paired: bool, **options: Any) -> None:
+@click.option("--loss", default="pair", show_default=True, help="ce, soft, marginal, pair, emd or cumulative.")
+@click.option("--difference", default=0.0, show_default=True, help="The weight λ of the squared difference error.")
+@click.option("--pairing", default="coupled", show_default=True, type=click.Choice(["single", "paired", "coupled"]))
+@click.option("--crowd", default="none", show_default=True, help="How raters are modelled: none, confusion, leaning.")
+def scorer(study: Path, out: Path, batch: int, **options: Any) -> None:
     """Train the scorer of joints at two time points."""
     from trainer.runs import train_scorer
 
-    _train(train_scorer, study, out, batch, options, loss=loss, difference=difference, paired=paired)
+    recipe = {name: options.pop(name) for name in ("loss", "difference", "pairing", "crowd")}
+    _train(train_scorer, study, out, batch, options, **recipe)
 
 
 @commands.command()
 @click.argument("study", type=_FOLDER)
-@click.option("--detector", type=_FOLDER, required=True, help="The folder of a detector's run.")
+@click.option("--detector", type=_FOLDER, help="The folder of a detector's run; without it only scores are measured.")
 @click.option("--scorer", type=_FOLDER, required=True, help="The folder of a scorer's run.")
 @click.option("--out", type=_FOLDER, required=True, help="Where the report goes.")
+@click.option("--decision", default="median", show_default=True, help="expectation, median, argmax or joint.")
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--device", default="auto", show_default=True)
-def evaluate(study: Path, detector: Path, scorer: Path, out: Path, seed: int, device: str) -> None:
+def evaluate(
+    study: Path, detector: Path | None, scorer: Path, out: Path, decision: str, seed: int, device: str
+) -> None:
     """Measure both models on the cases that neither has learnt from."""
     from trainer.evaluate import evaluate as measure
     from trainer.loop import pick_device
     from trainer.report import write_report
 
-    results = measure(Study.open(study), detector, scorer, out, pick_device(device), seed=seed)
+    results = measure(Study.open(study), detector, scorer, out, pick_device(device), seed=seed, decision=decision)
     click.echo(write_report(results, out))
 
 
 @commands.command()
 @click.argument("study", type=_FOLDER)
-@click.option("--detector", type=_FOLDER, required=True, help="The folder of a detector's run.")
+@click.option("--detector", type=_FOLDER, help="The folder of a detector's run: regions for films that have none.")
+@click.option("--scorer", type=_FOLDER, help="The folder of a scorer's run: answers, shown after signing.")
 @click.option("--name", help="The model's name in the study; the run folder's by default.")
 @click.option("--all", "every", is_flag=True, help="Also for films whose regions are confirmed.")
+@click.option("--order", is_flag=True, help="Sort the worklist by what would teach the scorer most.")
 @click.option("--device", default="auto", show_default=True)
-def propose(study: Path, detector: Path, name: str | None, every: bool, device: str) -> None:
-    """Propose regions for the films that have none confirmed."""
+def propose(
+    study: Path, detector: Path | None, scorer: Path | None, name: str | None, every: bool, order: bool, device: str
+) -> None:
+    """Propose regions; keep the scorer's answers; put the worklist in order."""
+    from trainer.answering import answer
     from trainer.loop import pick_device
     from trainer.propose import propose as run
 
-    done = run(Study.open(study), detector, name or detector.resolve().name, pick_device(device), every=every)
-    click.echo(f"{done.joints} joints proposed on {done.hands} hands of {done.cases} cases")
-    for skipped in done.skipped:
-        click.echo(f"  no proposal: {skipped}", err=True)
-    for doubt in done.doubts:
-        click.echo(f"  to check: {doubt}", err=True)
+    if detector is None and scorer is None:
+        raise TrainError("there is no model to ask", "propose", "Give --detector, --scorer or both")
+    if order and scorer is None:
+        raise TrainError("only a scorer knows what would teach it", "--order", "Give --scorer as well")
+    opened, where = Study.open(study), pick_device(device)
+    if detector is not None:
+        done = run(opened, detector, name or detector.resolve().name, where, every=every)
+        click.echo(f"{done.joints} joints proposed on {done.hands} hands of {done.cases} cases")
+        for skipped in done.skipped:
+            click.echo(f"  no proposal: {skipped}", err=True)
+        for doubt in done.doubts:
+            click.echo(f"  to check: {doubt}", err=True)
+    if scorer is not None:
+        label = name if name and detector is None else scorer.resolve().name
+        answered = answer(opened, scorer, label, where, scorer / "samples", order=order)
+        click.echo(f"{answered.cases} cases answered by {label}; raters see it once they have signed")
+        if order:
+            click.echo(f"{len(answered.order)} open cases put in order, what teaches most first")
+
+
+@commands.command()
+@click.option("--out", type=_FOLDER, required=True, help="Where patients, cells and the table are kept.")
+@click.option("--arm", "arms", multiple=True, help="A recipe, as often as wanted; all without it.")
+@click.option("--rater", "kinds", multiple=True, help="A kind of rater, as often as wanted; all without it.")
+@click.option("--size", "sizes", multiple=True, type=int, help="Patients to learn from; 26, 104 and 400 without it.")
+@click.option("--seeds", default=3, show_default=True, help="How often each cell is trained.")
+@click.option("--steps", default=300, show_default=True, help="Batches that each cell may learn from.")
+@click.option("--pixels", default=56, show_default=True, help="A side of a crop.")
+@click.option("--trunk-steps", default=0, help="Learn a trunk once for all cells, in so many batches; 0 for none.")
+@click.option("--part", default="0/1", show_default=True, help="Which part of how many this process fills.")
+@click.option("--seconds", type=float, help="Stop after this time; run again to go on.")
+@click.option("--decision", default="median", show_default=True, help="expectation, median, argmax or joint.")
+def compare(
+    out: Path,
+    arms: tuple[str, ...],
+    kinds: tuple[str, ...],
+    sizes: tuple[int, ...],
+    seeds: int,
+    steps: int,
+    pixels: int,
+    trunk_steps: int,
+    part: str,
+    seconds: float | None,
+    decision: str,
+) -> None:
+    """Compare losses over kinds of simulated raters and sizes of studies.
+
+    \b
+    On a cluster, one line of an array job (Slurm):
+      ratui-train compare --out DIR --part $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
+    """
+    from ratui.phantom import RATERS
+    from trainer.compare.arms import ARMS, Budget
+    from trainer.compare.run import Comparison, parse_part
+    from trainer.compare.run import compare as run
+    from trainer.runs import progress
+
+    what = Comparison(
+        arms or tuple(ARMS),
+        kinds or tuple(RATERS),
+        sizes or (26, 104, 400),
+        seeds,
+        Budget(steps=steps, pixels=pixels),
+        trunk_steps,
+        part=parse_part(part),
+        seconds=seconds,
+        decision=decision,
+    )
+    click.echo(run(what, out, progress))
+
+
+@commands.command()
+@click.option("--out", type=_FOLDER, required=True, help="The folder of a comparison with a fixed trunk.")
+@click.option("--arm", default="pair", show_default=True, help="The recipe.")
+@click.option("--rater", default="shared-shift", show_default=True, help="The kind of rater.")
+@click.option("--pool", default=104, show_default=True, help="Patients to choose from.")
+@click.option("--seeds", default=5, show_default=True, help="Studies of each order.")
+@click.option("--steps", default=300, show_default=True, help="Batches that each training may learn from.")
+@click.option("--pixels", default=56, show_default=True, help="A side of a crop.")
+@click.option("--trunk-steps", default=800, show_default=True, help="As for the comparison.")
+def curve(out: Path, arm: str, rater: str, pool: int, seeds: int, steps: int, pixels: int, trunk_steps: int) -> None:
+    """Whether reading what the scorer doubts most teaches it sooner than reading by chance."""
+    from trainer.compare.arms import Budget
+    from trainer.compare.curve import Growth
+    from trainer.compare.run import Comparison, grow_studies
+    from trainer.runs import progress
+
+    what = Comparison((arm,), (rater,), (pool,), seeds, Budget(steps=steps, pixels=pixels), trunk_steps)
+    click.echo(grow_studies(what, Growth(arm, rater, seeds=seeds), out, progress))
 
 
 def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[str, Any], **more: Any) -> None:
@@ -132,8 +230,12 @@ def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[
         rate=options["rate"],
         seed=options["seed"],
         amp=options["amp"],
+        deterministic=options["deterministic"],
+        compile=options["compiled"],
+        tensorboard=options["tensorboard"],
     )
-    plan = RunPlan(fit, batch, options["held_out"], weights=options["weights"], resume=options["resume"], **more)
+    common = {name: options[name] for name in ("held_out", "samples", "weights", "resume")}
+    plan = RunPlan(fit, batch, **common, **more)
     with processes(device) as here:
         train(Study.open(study) if study else None, out, plan, device, here)
 

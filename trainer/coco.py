@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from ratui.errors import FilmError, TrainError, clean
 from ratui.imaging import Box, Film, read_film
 from ratui.scheme import Scheme
+from trainer.cache import Kept
 from trainer.hands import (
     FINE,
     KINDS,
@@ -32,7 +33,6 @@ from trainer.hands import (
     template_of,
 )
 from trainer.identity import Candidate, NamedHand, name_hand
-from trainer.samples import _Cache
 
 __all__ = ["coco_hands", "joint_called"]
 
@@ -60,7 +60,7 @@ def coco_hands(path: Path, scheme: Scheme, folder: Path, progress: Progress) -> 
     found = _read(path, scheme)
     joints = finger_joints(scheme)
     content = [(FINE, str(hand.file), hand.file.stat().st_mtime_ns, hand.frame) for hand in found]
-    cache = _Cache(folder / "coco.npy", (len(found), FINE, FINE), content)
+    cache = Kept(folder, "coco", (len(found), FINE, FINE), content)
     boxes = np.full((len(found), len(joints), 4), np.nan, np.float32)
     for row, hand in enumerate(found):
         if not cache.full:

@@ -18,7 +18,7 @@ from ratui.imaging import Box, Film, stretch
 from ratui.reading import Slot
 from ratui.scheme import Joint, Scheme
 from ratui.study import Case, FilmRecord, Region, Study
-from trainer.samples import _Cache
+from trainer.cache import Kept
 
 __all__ = [
     "FINE",
@@ -177,7 +177,7 @@ def hand_samples(study: Study, cases: Sequence[str], folder: Path, progress: Pro
     if not todo:
         raise TrainError("no film has confirmed regions", study.path, "Confirm the regions of some cases first")
     content = [(FINE, film.digest or film.id, frame) for _, film, _, frame, _ in todo]
-    cache = _Cache(folder / "hands.npy", (len(todo), FINE, FINE), content)
+    cache = Kept(folder, "hands", (len(todo), FINE, FINE), content)
     boxes = np.full((len(todo), len(joints), 4), np.nan, np.float32)
     findings = np.full((len(todo), len(joints)), np.nan, np.float32)
     readings = {id: study.signed_readings(id) for id in dict.fromkeys(case.id for case, *_ in todo)}

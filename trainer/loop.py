@@ -5,12 +5,10 @@ A run that is killed and resumed goes on as if it hadn't been; the loop knows no
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import pickle
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -24,16 +22,22 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from ratui.errors import TrainError, clean
+from trainer.metrics import Metrics
 
 __all__ = ["Fit", "Processes", "fit", "load_checkpoint", "pick_device", "processes", "save_checkpoint"]
 
 Batches = Callable[[int, "Processes"], Iterable[Any]]
 BatchLoss = Callable[[nn.Module, Any], Tensor]
+_KEEP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How long and how fast to train. With `seconds`, the schedule follows the clock and ends when they are spent."""
+    """How long and how fast to train. With `seconds`, the schedule follows the clock and ends when they are spent.
+
+    `amp` is for GPUs alone. `deterministic` takes only algorithms that give the same each time, where a GPU has faster ones
+    that don't; on one CPU thread a run is repeatable anyhow. `compile` lets torch build the network anew for this machine.
+    """
 
     epochs: int = 40
     seconds: float | None = None
@@ -42,6 +46,9 @@ class Fit:
     warm_up: float = 0.08
     seed: int = 0
     amp: bool = True
+    deterministic: bool = False
+    compile: bool = False
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,7 @@ def fit(
     ``batch_loss(model, batch)`` gives the mean loss of a batch. `folder` receives ``last.pt`` (all that a resumed run
     needs), ``model.pt`` at the end, and ``metrics.jsonl``. SIGTERM ends the run after the running epoch, resumable.
     """
+    _prepare(plan, device)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
     scaler = torch.amp.GradScaler(device.type, enabled=plan.amp and device.type == "cuda")
@@ -143,15 +151,20 @@ def fit(
         optimiser.load_state_dict(state["optimiser"])
         scaler.load_state_dict(state["scaler"])
         first, spent = int(state["epoch"]), float(state["seconds"])
+    metrics = Metrics(folder, label, after=first, tensorboard=plan.tensorboard) if here.first else None
     with _stoppable() as stopped:
         wrapped: nn.Module = model
         if here.count > 1:
             wrapped = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
+        if plan.compile:
+            wrapped = torch.compile(wrapped)  # type: ignore[assignment]
         began = time.monotonic() - spent
+        kept = time.monotonic()
         for epoch in range(first, plan.epochs):
             wrapped.train()
             # Every epoch draws from a seed of its own, so that a resumed run draws what an unbroken one would have.
             torch.manual_seed(plan.seed * 1_000_003 + epoch * 1_009 + here.rank)
+            started = time.monotonic()
             total, seen = torch.zeros((), device=device), 0
             for batch in batches(epoch, here):
                 done = _progress(plan, epoch, here.same(time.monotonic() - began) if plan.seconds else 0.0)
@@ -170,15 +183,21 @@ def fit(
                 raise TrainError(
                     "there is not one batch to learn from", str(folder), "Give more cases, or fewer processes"
                 )
-            elapsed = time.monotonic() - began
             mean = float(total / max(seen, 1))
+            now = time.monotonic()
+            elapsed = now - began
             if not math.isfinite(mean):
                 raise TrainError(f"the loss is {mean} after epoch {epoch + 1}", str(folder), "Lower --rate")
             ends = epoch + 1 == plan.epochs or bool(plan.seconds and elapsed > plan.seconds) or stopped()
             over = bool(here.same(float(ends)))
-            if here.first:
-                _report(label, epoch, mean, elapsed, plan, folder)
-                if over or epoch % 5 == 4:
+            if metrics is not None:
+                part = max(_progress(plan, epoch + 1, elapsed), 1e-6)
+                left = (plan.seconds - elapsed) if plan.seconds else elapsed / part * (1 - part)
+                rate = optimiser.param_groups[0]["lr"]
+                values = {"loss": mean, "rate": rate, "seconds": elapsed, "batches_per_second": seen / (now - started)}
+                metrics.tell(epoch + 1, values, done=part, left=left)
+                # Short epochs aren't worth a file each; long ones are, or a kill would cost them.
+                if over or epoch % 5 == 4 or now - kept > _KEEP_SECONDS:
                     state = {
                         "model": model.state_dict(),
                         "optimiser": optimiser.state_dict(),
@@ -189,11 +208,21 @@ def fit(
                         "about": about or {},
                     }
                     save_checkpoint(folder / "last.pt", state)
+                    kept = now
             if over:
                 break
-        if here.first:
+        if metrics is not None:
             save_checkpoint(folder / "model.pt", {"model": model.state_dict(), "about": about or {}})
+            metrics.close()
     return model.eval()
+
+
+def _prepare(plan: Fit, device: torch.device) -> None:
+    """Settles between the fastest algorithms and those that give the same each time."""
+    if plan.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be repeatable
+    torch.use_deterministic_algorithms(plan.deterministic)
+    torch.backends.cudnn.benchmark = device.type == "cuda" and not plan.deterministic
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -247,16 +276,3 @@ def _stoppable() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(asked)
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _report(label: str, epoch: int, loss: float, elapsed: float, plan: Fit, folder: Path) -> None:
-    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"epoch": epoch + 1, "loss": round(loss, 5), "seconds": round(elapsed, 2)}) + "\n")
-    done = max(_progress(plan, epoch + 1, elapsed), 1e-6)
-    left = (plan.seconds - elapsed) if plan.seconds else elapsed / done * (1 - done)
-    bar = "█" * round(20 * done) + "░" * (20 - round(20 * done))
-    line = f"{label} {bar} epoch {epoch + 1}  loss {loss:.3f}  {max(left, 0):.0f} s left"
-    if sys.stderr.isatty():
-        print(f"\r{line}   ", end="\n" if done >= 1 else "", file=sys.stderr, flush=True)
-    elif epoch % 10 == 0 or done >= 1:
-        print(line, file=sys.stderr, flush=True)

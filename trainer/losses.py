@@ -1,7 +1,7 @@
 """The losses of the scorer, by name: how a pair of labels may be missed, and how tightly their difference is held.
 
-Notation: t1, t2 are the labels of the two time points, p1, p2 the predicted distributions over grades, p(g) the chance
-that a rater's wavering shifts both labels by g. Nothing here knows of films or of models.
+Notation: t1, t2 are the labels of the two time points, P(y1, y2) the predicted chance of a pair of grades, p1 and p2 its
+margins, p(g) the chance that a rater's wavering shifts both labels by g. Nothing here knows of films or of models.
 """
 
 from __future__ import annotations
@@ -12,67 +12,145 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from ratui.errors import TrainError
+from ratui.errors import TrainError, clean
 
-__all__ = ["LOSSES", "Loss", "pair_loss"]
+__all__ = ["CLOSED", "LOSSES", "Loss", "coupled", "expected_change", "independent", "margins", "pair_loss"]
 
-Loss: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 SHIFTS = (-1, 0, 1)
 SHIFT_WEIGHTS = (0.15, 0.70, 0.15)
 """p(g): how likely it is that a rater gives both time points g grades more."""
+CLOSED = -1e4
+"""A logit for a grade that the joint doesn't have."""
 
 
-def _ce(log1: Tensor, log2: Tensor, labels: Tensor) -> Tensor:
+# From logits to the chance of a pair.
+
+
+def independent(logits1: Tensor, logits2: Tensor) -> Tensor:
+    """log P(y1, y2) = log p1(y1) + log p2(y2), (N, G, G), from logits (N, G) of each time point."""
+    return torch.log_softmax(logits1, dim=1)[:, :, None] + torch.log_softmax(logits2, dim=1)[:, None, :]
+
+
+def coupled(logits1: Tensor, logits2: Tensor, change: Tensor) -> Tensor:
+    """log P(y1, y2) ∝ a(y1) + b(y2) + c(y2 − y1), (N, G, G): both time points doubted together.
+
+    `logits1`, `logits2` (N, G) are a and b, `change` (N, 2G − 1) is c, for differences from −(G − 1) on.
+    """
+    n, grades = logits1.shape
+    place = torch.arange(grades, device=logits1.device)
+    difference = place[None, :] - place[:, None] + grades - 1
+    scores = logits1[:, :, None] + logits2[:, None, :] + change[:, difference]
+    return torch.log_softmax(scores.reshape(n, -1), dim=1).reshape(n, grades, grades)
+
+
+def margins(log_pair: Tensor) -> tuple[Tensor, Tensor]:
+    """log p1 and log p2, (N, G) each, of log P (N, G, G)."""
+    return torch.logsumexp(log_pair, dim=2), torch.logsumexp(log_pair, dim=1)
+
+
+def expected_change(log_pair: Tensor) -> Tensor:
+    """E[y2 − y1], (N,), of log P (N, G, G)."""
+    log1, log2 = margins(log_pair)
+    grades = torch.arange(log1.shape[1], dtype=log1.dtype, device=log1.device)
+    return (log2.exp() * grades).sum(dim=1) - (log1.exp() * grades).sum(dim=1)
+
+
+# The losses.
+
+
+def _ce(log_pair: Tensor, labels: Tensor) -> Tensor:
     """−log p1(t1) − log p2(t2)."""
+    log1, log2 = margins(log_pair)
     return -(_at(log1, labels[:, 0]) + _at(log2, labels[:, 1]))
 
 
-def _shifted(log1: Tensor, log2: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """log p1(t1+g) + log p2(t2+g) by shift, and log p(g) over the shifts that stay on the scale for both labels."""
-    grades = log1.shape[1]
-    sums, weights = [], []
+def _pair(log_pair: Tensor, labels: Tensor) -> Tensor:
+    """−log P(t1, t2): the pair as one answer. The same as `ce` where time points are judged independently."""
+    return -_both(log_pair, labels)
+
+
+def _shifts(labels: Tensor, grades: int, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+    """For each shift the labels moved by it, and p(g), (N, shifts), over those that stay on the scale for both."""
+    moved, weights = [], []
     for shift, weight in zip(SHIFTS, SHIFT_WEIGHTS, strict=True):
-        moved = labels + shift
-        inside = ((moved >= 0) & (moved < grades)).all(dim=1)
-        safe = moved.clamp(0, grades - 1)
-        sums.append(_at(log1, safe[:, 0]) + _at(log2, safe[:, 1]))
-        weights.append(inside.to(log1.dtype) * weight)
+        there = labels + shift
+        inside = ((there >= 0) & (there < grades)).all(dim=1)
+        moved.append(there.clamp(0, grades - 1))
+        weights.append(inside.to(dtype) * weight)
     p = torch.stack(weights, dim=1)
-    return torch.stack(sums, dim=1), p / p.sum(dim=1, keepdim=True)
+    return moved, p / p.sum(dim=1, keepdim=True)
 
 
-def _soft(log1: Tensor, log2: Tensor, labels: Tensor) -> Tensor:
+def _soft(log_pair: Tensor, labels: Tensor) -> Tensor:
     """−Σ_g p(g) [log p1(t1+g) + log p2(t2+g)]: linear in the logarithms, so it smooths each time point."""
-    sums, p = _shifted(log1, log2, labels)
-    return -(p * sums).sum(dim=1)
+    log1, log2 = margins(log_pair)
+    moved, p = _shifts(labels, log1.shape[1], log1.dtype)
+    sums = torch.stack([_at(log1, there[:, 0]) + _at(log2, there[:, 1]) for there in moved], dim=1)
+    # A grade that the joint doesn't have can't be hoped for: without this it would outweigh everything.
+    possible = sums > CLOSED / 2
+    p = p * possible
+    return -(p / p.sum(dim=1, keepdim=True).clamp_min(1e-12) * sums.masked_fill(~possible, 0.0)).sum(dim=1)
 
 
-def _marginal(log1: Tensor, log2: Tensor, labels: Tensor) -> Tensor:
-    """−log Σ_g p(g) p1(t1+g) p2(t2+g): another pair with the same difference costs little, as the paper words it."""
-    sums, p = _shifted(log1, log2, labels)
-    smallest = torch.finfo(p.dtype).tiny
-    return -torch.logsumexp(sums + torch.log(p.clamp_min(smallest)), dim=1)
+def _marginal(log_pair: Tensor, labels: Tensor) -> Tensor:
+    """−log Σ_g p(g) P(t1+g, t2+g): another pair with the same difference costs little, as the paper words it."""
+    moved, p = _shifts(labels, log_pair.shape[1], log_pair.dtype)
+    sums = torch.stack([_both(log_pair, there) for there in moved], dim=1)
+    return -torch.logsumexp(sums + torch.log(p.clamp_min(torch.finfo(p.dtype).tiny)), dim=1)
 
 
-LOSSES: dict[str, Loss] = {"ce": _ce, "soft": _soft, "marginal": _marginal}
-"""Per-pair losses of (log p1, log p2, labels), each (N, grades) and (N, 2), to (N,)."""
+def _emd(log_pair: Tensor, labels: Tensor) -> Tensor:
+    """Σ_k (P(y ≤ k) − [t ≤ k])², for both time points: the squared earth mover's distance, or ranked probability score."""
+    total = torch.zeros_like(log_pair[:, 0, 0])
+    for time, log in enumerate(margins(log_pair)):
+        below = log.exp().cumsum(dim=1)
+        steps = torch.arange(log.shape[1], device=log.device) >= labels[:, time, None]
+        total = total + ((below - steps.to(below.dtype)) ** 2).sum(dim=1)
+    return total
 
 
-def pair_loss(name: str, logits1: Tensor, logits2: Tensor, labels: Tensor, difference: float) -> Tensor:
+def _cumulative(log_pair: Tensor, labels: Tensor) -> Tensor:
+    """−Σ_k log P([y > k] = [t > k]), for both time points: each border between grades a question of its own, as in CORAL."""
+    total = torch.zeros_like(log_pair[:, 0, 0])
+    for time, log in enumerate(margins(log_pair)):
+        upto = torch.logcumsumexp(log, dim=1)[:, :-1]
+        above = torch.logcumsumexp(log.flip(1), dim=1).flip(1)[:, 1:]
+        over = torch.arange(log.shape[1] - 1, device=log.device) < labels[:, time, None]
+        total = total - torch.where(over, above, upto).sum(dim=1)
+    return total
+
+
+LOSSES: dict[str, Loss] = {
+    "ce": _ce,
+    "soft": _soft,
+    "marginal": _marginal,
+    "pair": _pair,
+    "emd": _emd,
+    "cumulative": _cumulative,
+}
+"""Losses by pair, (N,), of log P (N, G, G) and labels (N, 2)."""
+
+
+def pair_loss(name: str, log_pair: Tensor, labels: Tensor, difference: float) -> Tensor:
     """The loss called `name` plus ``difference * (E[y2 − y1] − (t2 − t1))²``, by pair.
 
-    `logits1` and `logits2` are (N, grades), `labels` (N, 2) whole numbers; returns (N,). Raises TrainError for an
-    unknown name.
+    `log_pair` is log P (N, G, G), `labels` (N, 2) whole numbers; returns (N,). Raises TrainError for an unknown name.
     """
     if name not in LOSSES:
-        raise TrainError(f"there is no loss named {name}", "", f"Take one of {', '.join(LOSSES)}")
-    log1, log2 = torch.log_softmax(logits1, dim=1), torch.log_softmax(logits2, dim=1)
-    grades = torch.arange(log1.shape[1], dtype=log1.dtype, device=log1.device)
-    expected = (log2.exp() * grades).sum(dim=1) - (log1.exp() * grades).sum(dim=1)
-    labelled = (labels[:, 1] - labels[:, 0]).to(log1.dtype)
-    return LOSSES[name](log1, log2, labels) + difference * (expected - labelled) ** 2
+        raise TrainError(f"there is no loss named {clean(name)}", "--loss", f"Take one of {', '.join(LOSSES)}")
+    loss = LOSSES[name](log_pair, labels)
+    if not difference:
+        return loss
+    labelled = (labels[:, 1] - labels[:, 0]).to(log_pair.dtype)
+    return loss + difference * (expected_change(log_pair) - labelled) ** 2
 
 
 def _at(log: Tensor, label: Tensor) -> Tensor:
     return log.gather(1, label[:, None])[:, 0]
+
+
+def _both(log_pair: Tensor, labels: Tensor) -> Tensor:
+    grades = log_pair.shape[1]
+    return _at(log_pair.flatten(1), labels[:, 0] * grades + labels[:, 1])

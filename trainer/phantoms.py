@@ -14,8 +14,8 @@ import numpy as np
 from ratui.imaging import Film
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import Scheme, load_scheme
+from trainer.cache import Kept
 from trainer.hands import FINE, KINDS, HandSamples, Progress, finger_joints, frame_of, hand_image
-from trainer.samples import _Cache
 
 __all__ = ["phantom_hands"]
 
@@ -32,7 +32,7 @@ def phantom_hands(
     are the true ones and findings 0 or 1. Images are kept in `folder` and drawn once for the same arguments.
     """
     drawn = finger_joints(load_scheme("mtss-hands"))  # whatever the study scores, a wrist is ill as well
-    cache = _Cache(folder / "phantoms.npy", (count, FINE, FINE), (_VERSION, count, seed, ill))
+    cache = Kept(folder, "phantoms", (count, FINE, FINE), (_VERSION, count, seed, ill))
     kept = folder / "phantoms.npz"
     boxes = np.full((count, len(drawn), 4), np.nan, np.float32)
     findings = np.zeros((count, len(drawn)), np.float32)

@@ -22,30 +22,34 @@ from ratui.errors import TrainError, clean
 from ratui.scheme import load_scheme
 from ratui.study import Study
 from trainer.coco import coco_hands
+from trainer.crowd import CROWDS
 from trainer.detector_run import fit_detector, split_off
 from trainer.hands import HandSamples, hand_samples
 from trainer.loop import Fit, Processes, fit, load_checkpoint
 from trainer.losses import LOSSES
 from trainer.phantoms import phantom_hands
 from trainer.samples import PairSamples, Split, pair_samples, read_cases, split_cases
-from trainer.scorer import PairScorer, augment_pairs, labelled, scorer_loss
+from trainer.scorer import Pairing, augment_pairs, build_scorer, labelled, scorer_loss
 
 __all__ = ["RunPlan", "load_split", "progress", "train_detector", "train_scorer"]
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a training run is asked for. `loss`, `difference` and `paired` concern the scorer.
+    """What a training run is asked for. `loss`, `difference`, `pairing` and `crowd` concern the scorer.
 
     `backbone`, `coco` (a file of boxes) and `phantoms` (how many simulated hands to learn from, too) concern the detector.
+    `samples` is where crops are kept, for runs to share; in the run's own folder where it isn't given.
     """
 
     fit: Fit
     batch: int
     held_out: float = 0.25
-    loss: str = "marginal"
-    difference: float = 1.0
-    paired: bool = True
+    loss: str = "pair"
+    difference: float = 0.0
+    pairing: Pairing = "coupled"
+    crowd: str = "none"
+    samples: Path | None = None
     weights: Path | None = None
     resume: bool = False
     backbone: str = "small"
@@ -67,7 +71,7 @@ def train_detector(study: Study | None, out: Path, plan: RunPlan, device: torch.
     split = _begin("detector", study, out, plan, here)
 
     def prepare() -> list[HandSamples]:
-        folder, ready = out / "samples", []
+        folder, ready = plan.samples or out / "samples", []
         if study is not None:
             with study.snapshot() as still:  # raters may go on meanwhile; what is learnt from stems from one moment
                 ready.append(hand_samples(still, split.train, folder, progress))
@@ -90,17 +94,32 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, h
     """Trains the scorer on the study's training cases; `out` receives the run. Raises TrainError."""
     if plan.loss not in LOSSES:
         raise TrainError(f"there is no loss named {clean(plan.loss)}", "--loss", f"Take one of {', '.join(LOSSES)}")
+    if plan.crowd not in CROWDS:
+        known = ", ".join(CROWDS)
+        raise TrainError(f"no raters are modelled by {clean(plan.crowd)}", "--crowd", f"Take one of {known}")
     split = _begin("scorer", study, out, plan, here)
 
     def prepare() -> PairSamples:
         with study.snapshot() as still:
-            return pair_samples(still, split.train, out / "samples", progress)
+            return pair_samples(still, split.train, plan.samples or out / "samples", progress)
 
     samples = _one_by_one(here, prepare)
+    about = {
+        "model": "scorer",
+        "seed": plan.fit.seed,
+        "grades": list(samples.grades),
+        "group_names": list(samples.group_names),
+        "scales": list(samples.scales),
+        "pairing": plan.pairing,
+        "crowd": plan.crowd,
+        "raters": samples.labels.shape[1],
+        "loss": plan.loss,
+        "difference": plan.difference,
+    }
     labels, tops = torch.from_numpy(samples.labels), torch.from_numpy(samples.tops)
     groups = torch.from_numpy(samples.groups)
     torch.manual_seed(plan.fit.seed)
-    model = PairScorer(samples.grades, len(samples.group_names), paired=plan.paired)
+    model = build_scorer(about)
     if plan.weights is not None:
         try:
             model.load_state_dict(load_checkpoint(plan.weights)["model"])
@@ -117,18 +136,10 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, h
         crops, kinds, wanted, top = batch
         # The mean over the whole batch, wherever its parts are: each process divides by the same number.
         over = here.average(labelled(wanted))
-        return scorer_loss(wrapped(crops, kinds), wanted, top, name=plan.loss, difference=plan.difference, over=over)
+        pairs = wrapped(crops, kinds, top)
+        loss = scorer_loss(pairs, wanted, name=plan.loss, difference=plan.difference, over=over)
+        return loss + model.hold()
 
-    about = {
-        "model": "scorer",
-        "seed": plan.fit.seed,
-        "grades": list(samples.grades),
-        "group_names": list(samples.group_names),
-        "scales": list(samples.scales),
-        "paired": plan.paired,
-        "loss": plan.loss,
-        "difference": plan.difference,
-    }
     fit(model, batches, batch_loss, plan.fit, out, device, here, resume=plan.resume, about=about, label="scorer")
 
 

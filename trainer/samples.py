@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,7 @@ from ratui.errors import TrainError
 from ratui.imaging import Box, stretch
 from ratui.reading import Field, Slot
 from ratui.study import Case, FilmRecord, Study
+from trainer.cache import Kept
 
 __all__ = [
     "CROP",
@@ -96,14 +96,20 @@ def crop_image(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt
     return np.asarray(values[:, ::-1] if mirrored else values)
 
 
-def pair_samples(study: Study, cases: Sequence[str], folder: Path, progress: Progress) -> PairSamples:
-    """Every joint of `cases` with regions on both films and at least one signed reading. Raises TrainError for none."""
+def pair_samples(
+    study: Study, cases: Sequence[str], folder: Path, progress: Progress, *, proposed: bool = False
+) -> PairSamples:
+    """Every joint of `cases` with regions on both films, read or not. Raises TrainError for none.
+
+    With `proposed` a joint without a confirmed region stands where a detector proposes it.
+    """
     scheme = study.scheme
     names = tuple(dict.fromkeys(joint.group for joint in scheme.joints))
     todo: list[tuple[Case, str, tuple[tuple[FilmRecord, Box], ...]]] = []
     for id in cases:
         case = study.case(id)
-        regions = {(region.site, region.film): region.box for region in study.regions(id)}
+        known = (*(study.proposals(id) if proposed else ()), *study.regions(id))
+        regions = {(region.site, region.film): region.box for region in known}
         for site in case.sites(scheme):
             films = [case.film(time, site.side, site.part, scheme) for time in (0, 1)]
             placed = [(film, box) for film in films if film and (box := regions.get((site.key, film.id))) is not None]
@@ -112,8 +118,8 @@ def pair_samples(study: Study, cases: Sequence[str], folder: Path, progress: Pro
     if not todo:
         raise TrainError("no joint has regions at both time points", study.path, "Confirm regions first")
     raters, scales = study.config.raters, scheme.scales
-    content = [(key, [(film.digest or film.id, box) for film, box in pair]) for _, key, pair in todo]
-    cache = _Cache(folder / "pairs.npy", (len(todo), 2, CROP, CROP), content)
+    content = [MARGIN, [(key, [(film.digest or film.id, box) for film, box in pair]) for _, key, pair in todo]]
+    cache = Kept(folder, "pairs", (len(todo), 2, CROP, CROP), content)
     labels = np.full((len(todo), len(raters), len(scales), 2), -1, np.int64)
     tops = np.full((len(todo), len(scales)), -1, np.int64)
     found = np.zeros((len(todo), len(raters), 2), bool)
@@ -160,24 +166,3 @@ def _levels(study: Study, case: str, record: FilmRecord) -> npt.NDArray[np.float
     film = study.film(case, record.id)
     levels = stretch(film.pixels)
     return np.float32(1.0) - levels if film.inverted else levels
-
-
-class _Cache:
-    """A memory-mapped array of images that is kept for the next run over the same films and boxes."""
-
-    def __init__(self, path: Path, shape: tuple[int, ...], content: object) -> None:
-        self._mark = path.with_suffix(".sha256")
-        self._digest = hashlib.sha256(repr((shape, content)).encode()).hexdigest()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.full = path.exists() and self._mark.exists() and self._mark.read_text() == self._digest
-            if not self.full:
-                self._mark.unlink(missing_ok=True)
-            mode: Literal["r", "w+"] = "r" if self.full else "w+"
-            self.images: npt.NDArray[np.uint8] = np.lib.format.open_memmap(path, mode, np.uint8, shape)
-        except (OSError, ValueError) as error:
-            raise TrainError(f"the samples can't be kept: {error}", path, "Make room on the disk") from error
-
-    def finish(self) -> None:
-        """Marks the array as complete."""
-        self._mark.write_text(self._digest)

@@ -1,14 +1,14 @@
-"""The scorer: a Siamese network over a joint at both time points, which gives ERO and JSN at each.
+"""The scorer: a Siamese network over a joint at both time points, which gives the chance of each pair of ERO and of JSN.
 
-Both crops go through the same layers, and each score is given in view of both; how labels may be missed is the loss's
-business.
+Both crops go through the same layers, and turning the two around turns the answer around: the network can't know which
+film is the later one. How labels may be missed is the loss's business.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,46 +17,116 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from ratui.errors import TrainError
-from trainer.detector import Block
+from trainer.crowd import Crowd
 from trainer.loop import load_checkpoint
-from trainer.losses import pair_loss
+from trainer.losses import CLOSED, coupled, independent, pair_loss
+from trainer.norm import SharedNorm
 
-__all__ = ["PairScorer", "augment_pairs", "labelled", "load_scorer", "predict", "scorer_loss"]
+__all__ = [
+    "PAIRINGS",
+    "PairScorer",
+    "Pairing",
+    "augment_pairs",
+    "build_scorer",
+    "labelled",
+    "load_scorer",
+    "predict",
+    "scorer_loss",
+]
 
-_CLOSED = -1e4  # a logit for a grade that the joint doesn't have
+Pairing: TypeAlias = Literal["single", "paired", "coupled"]
+PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
+"""How time points meet: not at all; each is judged in view of the other; and their doubts are one distribution, too."""
+
+
+class _Block(nn.Module):
+    """A residual block; a stride of 2 halves the map."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            SharedNorm(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            SharedNorm(outputs),
+        )
+        self.skip: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = F.relu(self.body(x) + self.skip(x))
+        return result
 
 
 class PairScorer(nn.Module):
-    """Logits (N, 2, grades) for each scale, from crops (N, 2, S, S) from 0 to 1 and joint groups (N,).
+    """For each scale log P (N, views, G, G) of pairs of grades, from crops (N, 2, S, S) from 0 to 1.
 
-    With `paired` false each time point is judged from its own crop alone: the baseline that pairs have to beat.
+    While it trains with a model of its raters, `views` are the raters, and P what each would have said; else there is
+    one view, the joint itself. `pairing` ``single`` is the baseline that pairs have to beat.
     """
 
-    def __init__(self, grades: Sequence[int], groups: int, *, paired: bool = True, width: int = 24) -> None:
+    def __init__(
+        self,
+        grades: Sequence[int],
+        groups: int,
+        *,
+        pairing: Pairing = "coupled",
+        crowd: str = "none",
+        raters: int = 1,
+        width: int = 24,
+    ) -> None:
         super().__init__()
-        self.paired = paired
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, width, 5, 2, 2, bias=False), nn.GroupNorm(8, width), nn.ReLU(inplace=True)
-        )
+        self.pairing = pairing
+        self.stem = nn.Sequential(nn.Conv2d(1, width, 5, 2, 2, bias=False), SharedNorm(width), nn.ReLU(inplace=True))
         self.trunk = nn.Sequential(
-            Block(width, width), Block(width, 2 * width, 2), Block(2 * width, 4 * width, 2), Block(4 * width, 4 * width)
+            _Block(width, width),
+            _Block(width, 2 * width, 2),
+            _Block(2 * width, 4 * width, 2),
+            _Block(4 * width, 4 * width),
         )
         features = 4 * width
         self.group = nn.Embedding(groups, features)
-        self.mix = nn.Sequential(nn.Linear((4 if paired else 2) * features, features), nn.ReLU(), nn.Dropout(0.2))
+        meeting = pairing != "single"
+        self.mix = nn.Sequential(nn.Linear((4 if meeting else 2) * features, features), nn.ReLU(), nn.Dropout(0.2))
         self.heads = nn.ModuleList(nn.Linear(features, n) for n in grades)
+        self.changes = nn.ModuleList(nn.Linear(2 * features, 2 * n - 1) for n in grades if pairing == "coupled")
+        self.crowds = nn.ModuleList(Crowd(crowd, raters, n) for n in grades if crowd != "none")
 
-    def forward(self, crops: Tensor, groups: Tensor) -> list[Tensor]:
+    def forward(self, crops: Tensor, groups: Tensor, tops: Tensor) -> list[Tensor]:
+        return self.judge(self.look(crops), groups, tops)
+
+    def hold(self) -> Tensor:
+        """What it costs that the modelled raters differ from raters without a leaning."""
+        costs = [crowd.hold() for crowd in self.crowds if isinstance(crowd, Crowd)]
+        return torch.stack(costs).sum() if costs else torch.zeros((), device=self.group.weight.device)
+
+    def look(self, crops: Tensor) -> Tensor:
+        """What is to be seen in each crop, (N, 2, features): how much there is of each, and that there is some."""
         n, _, side, _ = crops.shape
         maps = self.trunk(self.stem(_level(crops).reshape(2 * n, 1, side, side)))
         # The mean tells how much there is, the maximum that there is some: an erosion is small.
-        own = torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1).reshape(n, 2, -1)
-        mean, most = own.chunk(2, dim=2)
+        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1).reshape(n, 2, -1)
+
+    def judge(self, seen: Tensor, groups: Tensor, tops: Tensor) -> list[Tensor]:
+        """From what was seen to log P. `groups` (N,) are the joints' kinds, `tops` (N, scales) their largest grades."""
+        mean, most = seen.chunk(2, dim=2)
         own = torch.cat([mean + self.group(groups)[:, None], most], dim=2)
-        if self.paired:
+        if self.pairing != "single":
             own = torch.cat([own, own.flip(1)], dim=2)
         mixed = self.mix(own)
-        return [head(mixed) for head in self.heads]
+        pairs = []
+        for scale, head in enumerate(self.heads):
+            logits = close(head(mixed).float(), tops[:, scale])
+            if self.pairing == "coupled":
+                there, back = mixed.flatten(1), mixed.flip(1).flatten(1)
+                change = self.changes[scale](there) + self.changes[scale](back).flip(1)
+                pair = coupled(logits[:, 0], logits[:, 1], change.float())
+            else:
+                pair = independent(logits[:, 0], logits[:, 1])
+            pairs.append(self.crowds[scale](pair) if self.crowds and self.training else pair[:, None])
+        return pairs
 
 
 def _level(crops: Tensor) -> Tensor:
@@ -65,10 +135,20 @@ def _level(crops: Tensor) -> Tensor:
     return (crops - mean) / (spread + 0.05)
 
 
-def augment_pairs(crops: Tensor, generator: torch.Generator) -> Tensor:
-    """Pairs (N, 2, S, S) as other films of the same joint: one turn and scale for both, a little of its own for each."""
+def close(logits: Tensor, tops: Tensor) -> Tensor:
+    """`logits` (N, 2, grades) with the grades above each joint's own top, (N,), ruled out."""
+    grades = torch.arange(logits.shape[-1], device=logits.device)
+    return logits.masked_fill(grades > tops.clamp_min(0)[:, None, None], CLOSED)
+
+
+def augment_pairs(crops: Tensor, generator: torch.Generator, *, side: int | None = None) -> Tensor:
+    """Pairs (N, 2, S, S) as other films of the same joint: one turn and scale for both, a little of its own for each.
+
+    The result measures `side` pixels, S where that isn't given.
+    """
     n, device = len(crops), crops.device
-    side = crops.shape[-1]
+    whole = crops.shape[-1]
+    side = side or whole
 
     def draw(low: float, high: float, *shape: int) -> Tensor:
         return (torch.rand(*shape, generator=generator) * (high - low) + low).to(device)
@@ -81,11 +161,14 @@ def augment_pairs(crops: Tensor, generator: torch.Generator) -> Tensor:
     theta = torch.stack(
         [torch.stack([cos * flip, -sin, shift[..., 0]], -1), torch.stack([sin * flip, cos, shift[..., 1]], -1)], -2
     )
-    flat = crops.reshape(2 * n, 1, side, side)
-    grid = F.affine_grid(theta.reshape(2 * n, 2, 3), list(flat.shape), align_corners=False)
+    flat = crops.reshape(2 * n, 1, whole, whole)
+    grid = F.affine_grid(theta.reshape(2 * n, 2, 3), [2 * n, 1, side, side], align_corners=False)
     moved = F.grid_sample(flat, grid, align_corners=False, padding_mode="border").reshape(n, 2, side, side)
     moved = moved.clamp(1e-4, 1) ** torch.exp(draw(-0.3, 0.3, n, 2, 1, 1))
-    return moved + torch.randn(moved.shape, device=device) * draw(0, 0.03, n, 2, 1, 1)
+    # Drawn where it is needed: a batch of noise is too much to carry to a GPU.
+    own = torch.Generator(device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+    noise = torch.randn(moved.shape, generator=own, device=device)
+    return moved + noise * draw(0, 0.03, n, 2, 1, 1)
 
 
 def labelled(labels: Tensor) -> int:
@@ -93,29 +176,21 @@ def labelled(labels: Tensor) -> int:
     return int((labels >= 0).all(dim=3).sum())
 
 
-def scorer_loss(
-    outputs: Sequence[Tensor], labels: Tensor, tops: Tensor, *, name: str, difference: float, over: float
-) -> Tensor:
+def scorer_loss(outputs: Sequence[Tensor], labels: Tensor, *, name: str, difference: float, over: float) -> Tensor:
     """The sum of the loss called `name` over all labelled pairs, every rater's, every scale's, divided by `over`.
 
-    `outputs` as `PairScorer` gives them, `labels` (N, raters, scales, 2) with −1 for none, `tops` (N, scales).
+    `outputs` as `PairScorer` gives them, `labels` (N, raters, scales, 2) with −1 for none.
     """
     # Zero that depends on every output, so that a process without a label still meets the others' gradients.
-    total: Tensor = sum((logits.sum() * 0.0 for logits in outputs), start=outputs[0].new_zeros(()))
-    for scale, logits in enumerate(outputs):
-        closed = close(logits.float(), tops[:, scale])
-        pairs = labels[:, :, scale]
-        rows, raters = torch.nonzero((pairs >= 0).all(dim=2), as_tuple=True)
+    total: Tensor = sum((pair[..., 0, 0].sum() * 0.0 for pair in outputs), start=outputs[0].new_zeros(()))
+    for scale, pair in enumerate(outputs):
+        wanted = labels[:, :, scale]
+        rows, raters = torch.nonzero((wanted >= 0).all(dim=2), as_tuple=True)
         if len(rows):
-            losses = pair_loss(name, closed[rows, 0], closed[rows, 1], pairs[rows, raters], difference)
+            views = raters if pair.shape[1] > 1 else torch.zeros_like(raters)
+            losses = pair_loss(name, pair[rows, views], wanted[rows, raters], difference)
             total = total + losses.sum()
     return total / max(over, 1.0)
-
-
-def close(logits: Tensor, tops: Tensor) -> Tensor:
-    """`logits` (N, 2, grades) with the grades above each joint's own top, (N,), ruled out."""
-    grades = torch.arange(logits.shape[-1], device=logits.device)
-    return logits.masked_fill(grades > tops.clamp_min(0)[:, None, None], _CLOSED)
 
 
 @torch.inference_mode()
@@ -127,17 +202,30 @@ def predict(
     *,
     batch: int = 256,
 ) -> list[npt.NDArray[np.float64]]:
-    """For each scale the chance of each grade, (N, 2, grades), from crops (N, 2, S, S) uint8."""
+    """For each scale the chance of each pair of grades, (N, G, G), from crops (N, 2, S, S) uint8."""
     device = next(model.parameters()).device
     parts: list[list[npt.NDArray[np.float64]]] = [[] for _ in model.heads]
     for start in range(0, len(crops), batch):
         where = slice(start, start + batch)
         images = torch.from_numpy(np.ascontiguousarray(crops[where])).to(device).float() / 255
         kinds, top = torch.from_numpy(groups[where]).to(device), torch.from_numpy(tops[where]).to(device)
-        for scale, logits in enumerate(model(images, kinds)):
-            chances = close(logits.float(), top[:, scale]).softmax(dim=-1)
-            parts[scale].append(chances.double().cpu().numpy())
+        for scale, pair in enumerate(model(images, kinds, top)):
+            parts[scale].append(pair[:, 0].double().exp().cpu().numpy())
     return [np.concatenate(part) for part in parts]
+
+
+def build_scorer(about: dict[str, Any]) -> PairScorer:
+    """The scorer that a run described by `about` trains. Raises KeyError, TypeError or ValueError for what isn't one."""
+    pairing = about["pairing"]
+    if pairing not in PAIRINGS:
+        raise ValueError("no such pairing")
+    return PairScorer(
+        [int(n) for n in about["grades"]],
+        len(about["group_names"]),
+        pairing=pairing,
+        crowd=str(about["crowd"]),
+        raters=int(about["raters"]),
+    )
 
 
 def load_scorer(folder: Path, device: torch.device) -> tuple[PairScorer, dict[str, Any]]:
@@ -145,7 +233,7 @@ def load_scorer(folder: Path, device: torch.device) -> tuple[PairScorer, dict[st
     state = load_checkpoint(folder / "model.pt")
     about = state.get("about", {})
     try:
-        model = PairScorer([int(n) for n in about["grades"]], len(about["group_names"]), paired=bool(about["paired"]))
+        model = build_scorer(about)
         model.load_state_dict(state["model"])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise TrainError("this checkpoint is not of a scorer", folder, "Give the folder of a scorer's run") from error

@@ -69,10 +69,11 @@ class Study:
         config, scheme, notices = find(path)
         study = cls(path, config, scheme)
         for file, notice in notices.items():
-            study._note(file, notice)
+            study.note(file, notice)
         return study
 
-    def _note(self, file: Path, notice: str) -> None:
+    def note(self, file: Path, notice: str) -> None:
+        """Adds to `notices` what was wrong with `file`; an empty `notice` adds nothing."""
         if notice:
             self._notices[f"{file.relative_to(self.path)}: {notice}"] = None
 
@@ -100,7 +101,7 @@ class Study:
         """What a file of tables holds; damage that its second copy makes good is noted. Raises StoreError."""
         stored = read_sound(file, unsealed=self.config.stored < 2)
         if stored is not None:
-            self._note(file, stored.notice)
+            self.note(file, stored.notice)
         return stored
 
     # Cases and films.
@@ -324,7 +325,7 @@ class Study:
         for rater, states in found.items():
             for state in states:
                 if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
-                    self._note(self.reading_path(rater, state.case), state.note)
+                    self.note(self.reading_path(rater, state.case), state.note)
         return found
 
     def reading_path(self, rater: str, case: str) -> Path:

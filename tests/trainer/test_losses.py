@@ -1,80 +1,152 @@
 """The losses against slow references written from their formulas, and their gradients."""
 
 import itertools
+import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from ratui.errors import TrainError
-from trainer.losses import LOSSES, SHIFT_WEIGHTS, SHIFTS, pair_loss
+from trainer.losses import (
+    CLOSED,
+    LOSSES,
+    SHIFT_WEIGHTS,
+    SHIFTS,
+    coupled,
+    expected_change,
+    independent,
+    margins,
+    pair_loss,
+)
 
 GRADES = 6
+Pair = list[list[float]]
 
 
-def slow(name: str, p1: list[float], p2: list[float], t1: int, t2: int) -> float:
-    """One pair's loss, term by term."""
-    import math
-
+def slow(name: str, pair: Pair, t1: int, t2: int) -> float:
+    """One pair's loss, term by term, from the chance of each pair of grades."""
+    p1 = [sum(row) for row in pair]
+    p2 = [sum(row[g] for row in pair) for g in range(GRADES)]
+    both = ((p1, t1), (p2, t2))
     if name == "ce":
         return -math.log(p1[t1]) - math.log(p2[t2])
+    if name == "pair":
+        return -math.log(pair[t1][t2])
+    if name == "emd":
+        return sum((sum(p[: k + 1]) - (1 if t <= k else 0)) ** 2 for p, t in both for k in range(GRADES))
+    if name == "cumulative":
+        return -sum(math.log(sum(p[k + 1 :]) if t > k else sum(p[: k + 1])) for p, t in both for k in range(GRADES - 1))
     inside = [
         (g, w) for g, w in zip(SHIFTS, SHIFT_WEIGHTS, strict=True) if 0 <= t1 + g < GRADES and 0 <= t2 + g < GRADES
     ]
     whole = sum(w for _, w in inside)
     if name == "soft":
         return -sum(w / whole * (math.log(p1[t1 + g]) + math.log(p2[t2 + g])) for g, w in inside)
-    return -math.log(sum(w / whole * p1[t1 + g] * p2[t2 + g] for g, w in inside))
+    assert name == "marginal", "a loss without a reference"
+    return -math.log(sum(w / whole * pair[t1 + g][t2 + g] for g, w in inside))
+
+
+def drawn(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
+class TestPairs:
+    def test_independent_time_points_multiply(self) -> None:
+        one, two = drawn(0, 2, GRADES), drawn(1, 2, GRADES)
+        pair = independent(one, two).exp()
+        for n, a, b in itertools.product(range(2), range(GRADES), range(GRADES)):
+            assert pair[n, a, b].item() == pytest.approx((one[n].softmax(0)[a] * two[n].softmax(0)[b]).item())
+
+    def test_a_coupled_pair_is_weighed_by_its_difference(self) -> None:
+        one, two, change = drawn(0, 1, GRADES)[0], drawn(1, 1, GRADES)[0], drawn(2, 1, 2 * GRADES - 1)[0]
+        weight = {
+            (a, b): math.exp(one[a] + two[b] + change[b - a + GRADES - 1])
+            for a, b in itertools.product(range(GRADES), repeat=2)
+        }
+        pair = coupled(one[None], two[None], change[None]).exp()[0]
+        for (a, b), each in weight.items():
+            assert pair[a, b].item() == pytest.approx(each / sum(weight.values()))
+
+    def test_margins_and_the_expected_change(self) -> None:
+        pair = coupled(drawn(3, 1, GRADES), drawn(4, 1, GRADES), drawn(5, 1, 2 * GRADES - 1))
+        table = pair[0].exp().tolist()
+        first, second = margins(pair)
+        assert first[0].exp().tolist() == pytest.approx([sum(row) for row in table])
+        assert second[0].exp().tolist() == pytest.approx([sum(row[g] for row in table) for g in range(GRADES)])
+        wanted = sum(table[a][b] * (b - a) for a, b in itertools.product(range(GRADES), repeat=2))
+        assert expected_change(pair).item() == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_every_pair_of_labels_costs_what_the_formula_says(name: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    one, two = torch.randn(GRADES, generator=generator).double(), torch.randn(GRADES, generator=generator).double()
-    p1, p2 = one.softmax(0).tolist(), two.softmax(0).tolist()
+    log_pair = coupled(drawn(0, 1, GRADES), drawn(1, 1, GRADES), drawn(2, 1, 2 * GRADES - 1))
+    table = log_pair[0].exp().tolist()
     for t1, t2 in itertools.product(range(GRADES), repeat=2):
-        got = pair_loss(name, one[None], two[None], torch.tensor([[t1, t2]]), 0.0)
-        assert got.item() == pytest.approx(slow(name, p1, p2, t1, t2), rel=1e-9)
-
-
-def test_the_difference_term_is_the_squared_error_of_the_expected_change() -> None:
-    one, two = torch.randn(1, GRADES).double(), torch.randn(1, GRADES).double()
-    grades = torch.arange(GRADES).double()
-    change = (two.softmax(1) * grades).sum() - (one.softmax(1) * grades).sum()
-    without = pair_loss("ce", one, two, torch.tensor([[1, 3]]), 0.0)
-    with_it = pair_loss("ce", one, two, torch.tensor([[1, 3]]), 0.7)
-    assert (with_it - without).item() == pytest.approx(0.7 * (change - 2).item() ** 2, rel=1e-9)
+        got = pair_loss(name, log_pair, torch.tensor([[t1, t2]]), 0.0)
+        assert got.item() == pytest.approx(slow(name, table, t1, t2), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
-def test_gradients(name: str) -> None:
-    torch.manual_seed(1)
-    one = torch.randn(4, GRADES, dtype=torch.double, requires_grad=True)
-    two = torch.randn(4, GRADES, dtype=torch.double, requires_grad=True)
+def test_the_difference_term_is_the_squared_error_of_the_expected_change(name: str) -> None:
+    log_pair = independent(drawn(0, 1, GRADES), drawn(1, 1, GRADES))
+    without = pair_loss(name, log_pair, torch.tensor([[1, 3]]), 0.0)
+    with_it = pair_loss(name, log_pair, torch.tensor([[1, 3]]), 0.7)
+    wanted = 0.7 * (expected_change(log_pair) - 2).item() ** 2
+    assert (with_it - without).item() == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.5])
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_gradients(name: str, difference: float) -> None:
+    one, two = drawn(1, 4, GRADES).requires_grad_(), drawn(2, 4, GRADES).requires_grad_()
+    change = drawn(3, 4, 2 * GRADES - 1).requires_grad_()
     labels = torch.tensor([[0, 0], [5, 5], [0, 5], [2, 3]])
-    assert torch.autograd.gradcheck(lambda a, b: pair_loss(name, a, b, labels, 0.5), (one, two))
+    assert torch.autograd.gradcheck(
+        lambda a, b, c: pair_loss(name, coupled(a, b, c), labels, difference), (one, two, change)
+    )
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_logits_of_any_size_stay_finite(name: str) -> None:
     one = torch.tensor([[1e4, -1e4, 0, 0, 0, 0.0]], requires_grad=True)
-    loss = pair_loss(name, one, one.flip(1), torch.tensor([[3, 0]]), 1.0).sum()
+    loss = pair_loss(name, independent(one, one.flip(1)), torch.tensor([[3, 0]]), 1.0).sum()
     loss.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(loss)
     assert one.grad is not None
     assert torch.isfinite(one.grad).all()
 
 
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_grades_that_the_joint_does_not_have_cost_nothing_and_get_nothing(name: str) -> None:
+    logits = drawn(0, 1, GRADES).float()
+    logits[:, 5] = CLOSED
+    logits.requires_grad_()
+    loss = pair_loss(name, independent(logits, logits), torch.tensor([[4, 4]]), 0.0).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() < 50
+    assert logits.grad is not None
+    assert abs(logits.grad[0, 5].item()) < 1e-6
+
+
 def test_only_marginal_forgives_a_shift_of_both_more_than_a_shift_of_one() -> None:
     sure = torch.full((1, GRADES), -6.0)
     at = lambda grade: sure.scatter(1, torch.tensor([[grade]]), 6.0)  # noqa: E731
     labels = torch.tensor([[2, 3]])
-    both = pair_loss("marginal", at(3), at(4), labels, 0.0)
-    one = pair_loss("marginal", at(3), at(3), labels, 0.0)
+    both = pair_loss("marginal", independent(at(3), at(4)), labels, 0.0)
+    one = pair_loss("marginal", independent(at(3), at(3)), labels, 0.0)
     assert both < one - 5
-    plain_both, plain_one = pair_loss("ce", at(3), at(4), labels, 0.0), pair_loss("ce", at(3), at(3), labels, 0.0)
+    plain_both = pair_loss("ce", independent(at(3), at(4)), labels, 0.0)
+    plain_one = pair_loss("ce", independent(at(3), at(3)), labels, 0.0)
     assert plain_both > plain_one
+
+
+def test_a_pair_of_independent_time_points_is_plain_cross_entropy() -> None:
+    log_pair = independent(drawn(0, 3, GRADES), drawn(1, 3, GRADES))
+    labels = torch.tensor([[0, 1], [2, 2], [5, 0]])
+    assert torch.allclose(pair_loss("pair", log_pair, labels, 0.0), pair_loss("ce", log_pair, labels, 0.0))
 
 
 def test_an_unknown_loss_is_refused() -> None:
     with pytest.raises(TrainError, match="ce, soft, marginal"):
-        pair_loss("best", torch.zeros(1, 6), torch.zeros(1, 6), torch.zeros(1, 2, dtype=torch.long), 0.0)
+        pair_loss("best", independent(torch.zeros(1, 6), torch.zeros(1, 6)), torch.zeros(1, 2, dtype=torch.long), 0.0)

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+import trainer
 from ratui.errors import TrainError
 from ratui.study import Study
 from trainer.detector import build_detector
@@ -19,7 +21,7 @@ from trainer.hands import hand_samples
 from trainer.loop import Fit, Processes, load_checkpoint
 from trainer.runs import RunPlan, load_split, train_detector, train_scorer
 from trainer.samples import pair_samples, split_cases
-from trainer.scorer import PairScorer, load_scorer
+from trainer.scorer import build_scorer, load_scorer
 
 CPU = torch.device("cpu")
 ALONE = Processes()
@@ -98,34 +100,67 @@ class TestSamples:
         assert np.array_equal(first, again)
 
 
+SCRIPT = """
+import os, signal, sys, threading, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+import trainer.loop as loop
+from ratui.study import Study
+from trainer.loop import Fit, Processes
+from trainer.runs import RunPlan, train_scorer
+out, number = Path(sys.argv[2]), getattr(signal, sys.argv[3])
+loop._KEEP_SECONDS = 0.0  # a checkpoint an epoch, as a run with long ones has
+def stop():
+    while not (out / "last.pt").exists(): time.sleep(0.01)
+    time.sleep(0.2)
+    os.kill(os.getpid(), number)
+threading.Thread(target=stop, daemon=True).start()
+train_scorer(Study.open(Path(sys.argv[1])), out, RunPlan(Fit(epochs=7), batch=32), torch.device("cpu"), Processes())
+"""
+
+
 class TestResuming:
-    def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(self, phantom_study: Study, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("ended", ["SIGTERM", "SIGKILL"])
+    def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
+        self, phantom_study: Study, tmp_path: Path, ended: str
+    ) -> None:
         train_scorer(phantom_study, tmp_path / "whole", plan(7), CPU, ALONE)
-        # Epochs rule the schedule, so a run that is stopped needs the same plan: it is stopped by SIGTERM.
-        script = (
-            "import os, signal, sys, threading, time\n"
-            "from pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
-            "from ratui.study import Study\nfrom trainer.loop import Fit, Processes\n"
-            "from trainer.runs import RunPlan, train_scorer\n"
-            "out = Path(sys.argv[2])\n"
-            "def stop():\n"
-            "    while not (out / 'metrics.jsonl').exists(): time.sleep(0.01)\n"
-            "    os.kill(os.getpid(), signal.SIGTERM)\n"
-            "threading.Thread(target=stop, daemon=True).start()\n"
-            "train_scorer(Study.open(Path(sys.argv[1])), out, RunPlan(Fit(epochs=7), batch=32), "
-            "torch.device('cpu'), Processes())\n"
-        )
         broken = tmp_path / "broken"
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run(
-            [sys.executable, "-c", script, str(phantom_study.path), str(broken)], check=True, env=environment
-        )
+        command = [sys.executable, "-c", SCRIPT, str(phantom_study.path), str(broken), ended]
+        done = subprocess.run(command, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        assert done.returncode == (0 if ended == "SIGTERM" else -signal.SIGKILL)
         stopped = load_checkpoint(broken / "last.pt")
         assert 1 <= stopped["epoch"] < 7, "it was stopped on its way"
+        with (broken / "metrics.jsonl").open("a") as file:  # what was told after the checkpoint, half of it
+            file.write('{"epoch": 7, "loss": 1.0}\n{"epo')
         train_scorer(phantom_study, broken, plan(7, resume=True), CPU, ALONE)
         assert same(weights(tmp_path / "whole"), weights(broken))
-        epochs = [json.loads(line)["epoch"] for line in (broken / "metrics.jsonl").read_text().splitlines()]
-        assert epochs == list(range(1, 8))
+        lines = [json.loads(line) for line in (broken / "metrics.jsonl").read_text().splitlines()]
+        assert [line["epoch"] for line in lines] == list(range(1, 8))
+        whole = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+        assert [line["loss"] for line in lines] == [line["loss"] for line in whole]
+
+    def test_twice_the_same_is_the_same_twice(self, phantom_study: Study, tmp_path: Path) -> None:
+        fit = Fit(epochs=1, deterministic=True)
+        for name in ("one", "two"):
+            train_scorer(phantom_study, tmp_path / name, plan(1, fit=fit, samples=tmp_path / "kept"), CPU, ALONE)
+        assert same(weights(tmp_path / "one"), weights(tmp_path / "two"))
+        assert torch.are_deterministic_algorithms_enabled()
+        train_scorer(phantom_study, tmp_path / "three", plan(1, samples=tmp_path / "kept"), CPU, ALONE)
+        assert not torch.are_deterministic_algorithms_enabled()
+        assert len(list((tmp_path / "kept").iterdir())) == 1, "three runs share the crops"
+
+    def test_tensorboard_is_told_the_same_as_the_lines(self, phantom_study: Study, run_folder: Path) -> None:
+        accumulator = pytest.importorskip(
+            "tensorboard.backend.event_processing.event_accumulator", reason="TensorBoard is not installed"
+        )
+        train_scorer(phantom_study, run_folder, plan(2, fit=Fit(epochs=2, tensorboard=True)), CPU, ALONE)
+        events = accumulator.EventAccumulator(str(run_folder / "tensorboard"))
+        events.Reload()
+        lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
+        told = [(event.step, pytest.approx(event.value, rel=1e-4)) for event in events.Scalars("loss")]
+        assert told == [(line["epoch"], line["loss"]) for line in lines]
 
     def test_a_run_is_not_overwritten(self, phantom_study: Study, run_folder: Path) -> None:
         train_scorer(phantom_study, run_folder, plan(1), CPU, ALONE)
@@ -151,23 +186,24 @@ def test_two_processes_learn_what_one_does(phantom_study: Study, tmp_path: Path)
     """
     script = (
         "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
-        "import trainer.runs as runs\nfrom trainer.scorer import PairScorer\n"
+        "import trainer.runs as runs\nfrom trainer.scorer import build_scorer\n"
         "from ratui.study import Study\nfrom trainer.loop import Fit, processes\n"
         "runs.augment_pairs = lambda crops, generator: crops\n"
-        "class Plain(PairScorer):\n"
-        "    def __init__(self, *a, **k):\n"
-        "        super().__init__(*a, **k)\n"
-        "        self.mix[2] = torch.nn.Identity()\n"
-        "runs.PairScorer = Plain\n"
+        "def plain(about):\n"
+        "    model = build_scorer(about)\n"
+        "    model.mix[2] = torch.nn.Identity()\n"
+        "    return model\n"
+        "runs.build_scorer = plain\n"
         "torch.optim.AdamW = lambda p, lr, weight_decay: torch.optim.SGD(p, lr=lr)\n"
         "cpu = torch.device('cpu')\n"
         "with processes(cpu) as here:\n"
         "    runs.train_scorer(Study.open(Path(sys.argv[1])), Path(sys.argv[2]), "
-        "runs.RunPlan(Fit(epochs=1, rate=0.01), batch=40, loss='ce'), cpu, here)\n"
+        "runs.RunPlan(Fit(epochs=1, rate=0.01), batch=40, crowd='confusion'), cpu, here)\n"
     )
     file = tmp_path / "train.py"
     file.write_text(script)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    here = str(Path(trainer.__file__).parent.parent)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": here}
     one, two = tmp_path / "one", tmp_path / "two"
     subprocess.run([sys.executable, str(file), str(phantom_study.path), str(one)], check=True, env=environment)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(file)]
@@ -176,7 +212,7 @@ def test_two_processes_learn_what_one_does(phantom_study: Study, tmp_path: Path)
     assert json.loads((two / "config.json").read_text())["processes"] == 2
     torch.manual_seed(0)
     about = load_checkpoint(one / "model.pt")["about"]
-    start = PairScorer(about["grades"], len(about["group_names"])).state_dict()
+    start = build_scorer(about).state_dict()
     learnt = sum(float((alone[key] - start[key]).square().sum()) for key in alone) ** 0.5
     apart = sum(float((alone[key] - together[key]).square().sum()) for key in alone) ** 0.5
     assert learnt > 0

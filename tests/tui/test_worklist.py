@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from ratui.reading import Field, Graded
 from ratui.study import FilmRecord, Study
+from ratui.study.answers import save_order
 from ratui.tui.screens.overview import OverviewScreen
 from ratui.tui.screens.scoring import ScoringScreen
 from ratui.tui.screens.worklist import WorklistScreen
@@ -331,3 +332,16 @@ async def test_nothing_is_cut_off(tmp_path: Path, size: tuple[int, int], languag
         await settle(pilot)
         for line in (*rows(pilot), *shown(pilot).split("\n")):
             assert cell_len(line.rstrip()) <= size[0], line
+
+
+async def test_an_order_that_a_model_gave_is_how_the_cases_stand_and_come_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratui.tui.screens.worklist._FIRST", 1)
+    study = study_of(tmp_path, 3)
+    one, two, three = study.cases()
+    save_order(study, [three, one], "scorer")
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        assert [line.lstrip("▸ ").split()[0] for line in rows(pilot)] == [three, one, two]
+        assert selected(pilot) == three

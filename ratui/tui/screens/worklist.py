@@ -1,6 +1,7 @@
 """All cases of the study and how far they are; the next one is selected already, and one key opens it where it was left.
 
-Cases stand in the order of their names, which are drawn: nothing here tells, or is sorted by, the order of time points.
+Cases stand in the order of their names, which are drawn, or in the one that ``ratui-train propose --order`` has kept:
+nothing here tells, or is sorted by, the order of time points.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from textual.worker import get_current_worker
 from ratui import reading as rd
 from ratui.errors import RatuiError
 from ratui.study import CaseState, Held
+from ratui.study.answers import reading_order
 from ratui.tui import workload
 from ratui.tui.actions import key_name
 from ratui.tui.palette import BRIGHT, KEY, PLAIN, QUIET, SELECTED
@@ -84,7 +86,7 @@ class WorklistScreen(KeyScreen):
 
     def _load(self) -> None:
         """Looks at all cases beside the screen, which shows each batch as it comes."""
-        cases = self.ratui.study.cases()
+        cases = reading_order(self.ratui.study)
         self._states, self._searched, self._total = [], [], len(cases)
         self._name_width = name_width(cases)
         self._show()
@@ -100,7 +102,9 @@ class WorklistScreen(KeyScreen):
         if len(states) < len(cases):
             if states and not worker.is_cancelled:
                 self.app.call_from_thread(self._arrived, states, False)
-            states = list(study.states(rater, progress=lambda done, of: self._looked_at(done)))
+            found = study.states(rater, progress=lambda done, of: self._looked_at(done))
+            known = {state.case: state for state in found}
+            states = [known[case] for case in cases if case in known]
         if not worker.is_cancelled:
             self.app.call_from_thread(self._arrived, states, True)
 
@@ -147,7 +151,7 @@ class WorklistScreen(KeyScreen):
             place = workload.next_case(self._states, after=place) or 0
         self._show(place)
         # Others may have set regions meanwhile.
-        self._look(self.ratui.study.cases(), 0)
+        self._look(reading_order(self.ratui.study), 0)
 
     # Keys.
 

@@ -1,0 +1,181 @@
+"""How many joints a second the scorer learns from: ``python benchmarks/training.py [PATIENTS]``.
+
+Ours (crops once into a memory-mapped file, augmentation in batches) beside a plain DataLoader that opens the films of each
+joint anew, in one run on one machine. On a GPU also mixed precision and ``torch.compile`` on and off, and how busy it is.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ratui.demo.simulate import Simulation, simulate_study
+from ratui.imaging import Box, stretch
+from ratui.study import FilmRecord, Study
+from trainer.samples import PairSamples, crop_image, pair_samples
+from trainer.scorer import PairScorer, augment_pairs, labelled, scorer_loss
+
+BATCH = 64
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+class FilmsEachTime(Dataset[Batch]):
+    """Joints as a first version would load them: both films opened, stretched, cropped, turned, for every joint anew."""
+
+    def __init__(self, study: Study, samples: PairSamples) -> None:
+        self.study, self.samples = study, samples
+        self.places: list[tuple[str, list[tuple[FilmRecord, Box]], bool]] = []
+        for case, key in zip(samples.cases, samples.sites, strict=True):
+            site, films = study.scheme.site(key), study.case(case)
+            regions = {(r.site, r.film): r.box for r in study.regions(case)}
+            pair = []
+            for t in (0, 1):
+                film = films.film(t, site.side, site.part, study.scheme)
+                assert film is not None
+                box = regions[key, film.id]
+                assert box is not None
+                pair.append((film, box))
+            self.places.append((case, pair, site.side == "R"))
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, row: int) -> Batch:
+        case, pair, mirrored = self.places[row]
+        crops = []
+        for record, box in pair:
+            film = self.study.film(case, record.id)
+            levels = stretch(film.pixels)
+            crops.append(crop_image(np.float32(1) - levels if film.inverted else levels, box, mirrored))
+        images = torch.from_numpy(np.stack(crops))[None].float() / 255
+        moved = augment_pairs(images, torch.Generator().manual_seed(row))[0]
+        s = self.samples
+        return moved, torch.tensor(s.groups[row]), torch.from_numpy(s.labels[row]), torch.from_numpy(s.tops[row])
+
+
+def ours(samples: PairSamples, device: torch.device) -> Iterator[Batch]:
+    """Batches as `trainer.runs` makes them."""
+    labels, tops = torch.from_numpy(samples.labels), torch.from_numpy(samples.tops)
+    groups, epoch = torch.from_numpy(samples.groups), 0
+    while True:
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(epoch))
+        for part in torch.split(order, BATCH):
+            crops = torch.from_numpy(samples.crops[part.numpy()]).to(device).float() / 255
+            generator = torch.Generator().manual_seed(epoch)
+            where = (groups[part].to(device), labels[part].to(device), tops[part].to(device))
+            yield augment_pairs(crops, generator), *where
+        epoch += 1
+
+
+def rate(
+    batches: Iterator[Batch],
+    samples: PairSamples,
+    device: torch.device,
+    seconds: float,
+    *,
+    learn: bool,
+    amp: bool = False,
+    compiled: bool = False,
+) -> float:
+    """Joints a second, over `seconds` after a first batch; with `learn` a step of the scorer on each batch."""
+    model = PairScorer(samples.grades, len(samples.group_names), raters=samples.labels.shape[1]).to(device)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    step: Callable[..., list[Tensor]] = torch.compile(model) if compiled else model
+    optimiser = torch.optim.AdamW(model.parameters())
+    seen, begun = 0, 0.0
+    warm = 12 if compiled else 1
+    for number, (crops, groups, labels, tops) in enumerate(batches):
+        if learn:
+            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                pairs = step(crops.to(device), groups.to(device), tops.to(device))
+                loss = scorer_loss(pairs, labels.to(device), name="pair", difference=0.0, over=labelled(labels))
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        if number < warm:
+            begun = time.perf_counter()
+            continue
+        seen += len(crops)
+        if time.perf_counter() - begun > seconds:
+            break
+    return seen / (time.perf_counter() - begun)
+
+
+def again(loader: DataLoader[Batch]) -> Iterator[Batch]:
+    while True:
+        yield from loader
+
+
+def on_cpu(study: Study, samples: PairSamples) -> None:
+    cpu = torch.device("cpu")
+    threads = torch.get_num_threads()
+    workers = max(threads - 1, 0)
+    plain: DataLoader[Batch] = DataLoader(
+        FilmsEachTime(study, samples), BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+    )
+    print(f"{threads} threads, {workers} workers for the plain loader, {len(samples.crops)} joints\n")
+    print("| joints a second | plain DataLoader | ours | ratio |\n|---|---|---|---|")
+    for learn, name in ((False, "batches alone"), (True, "with a step of the scorer")):
+        slow = rate(again(plain), samples, cpu, 10.0, learn=learn)
+        fast = rate(ours(samples, cpu), samples, cpu, 10.0, learn=learn)
+        print(f"| {name} | {slow:.1f} | {fast:.1f} | {fast / slow:.0f} × |", flush=True)
+
+
+def on_gpu(samples: PairSamples) -> None:
+    if not torch.cuda.is_available():
+        print("\nGPU: skipped, there is none here (torch.cuda.is_available() is false).")
+        return
+    device = torch.device("cuda")
+    print(f"\n{torch.cuda.get_device_name()}\n\n| AMP | torch.compile | joints a second | busy |\n|---|---|---|---|")
+    for amp in (False, True):
+        for compiled in (False, True):
+            busy: list[int] = []
+            done = threading.Event()
+            watcher = threading.Thread(target=_watch, args=(busy, done))
+            watcher.start()
+            speed = rate(ours(samples, device), samples, device, 10.0, learn=True, amp=amp, compiled=compiled)
+            done.set()
+            watcher.join()
+            shown = f"{np.mean(busy):.0f} %" if busy else "not told"
+            print(f"| {'on' if amp else 'off'} | {'on' if compiled else 'off'} | {speed:.0f} | {shown} |", flush=True)
+    alone = rate(ours(samples, device), samples, device, 5.0, learn=False)
+    print(f"\nBatches alone: {alone:.0f} joints a second. The lower of the two is the limit.")
+
+
+def _watch(busy: list[int], done: threading.Event) -> None:
+    """How busy the GPU is, twice a second; nothing where its driver doesn't tell."""
+    while not done.wait(0.5):
+        try:
+            busy.append(torch.cuda.utilization())
+        except (RuntimeError, ModuleNotFoundError):
+            return
+
+
+def main() -> None:
+    patients = int(sys.argv[1]) if len(sys.argv) > 1 else 6
+    quiet = lambda *_: None  # noqa: E731
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        what = Simulation(patients, {"ada": "shared-shift", "ben": "mixed"})
+        study = simulate_study(folder / "study", what, key=folder / "key.json", progress=quiet)
+        begun = time.perf_counter()
+        samples = pair_samples(study, study.cases(), folder / "samples", quiet)
+        spent = time.perf_counter() - begun
+        print(f"{patients} patients; the cache was made in {spent:.1f} s ({len(samples.crops) / spent:.0f} joints/s)")
+        on_cpu(study, samples)
+        on_gpu(samples)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What a scorer said of the study's cases, and in which order it would have them read: small files beside its run.
+
+A rater sees a model's answers for a case only once their own reading of it is signed, so readers ask `answers_after`.
+What is here is never a reading, and no total is made of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ratui.errors import StoreError, clean
+from ratui.study.folder import Changes
+from ratui.study.settings import check_name
+from ratui.study.store import read_sound, write_tables
+from ratui.study.study import Study
+
+__all__ = ["Answer", "answer_models", "answers", "answers_after", "reading_order", "save_answers", "save_order"]
+
+_ORDER = "order.json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one scale of one site at both time points.
+
+    `grades` are its decisions, `chances` for each time point the chance of each grade of the joint from 0 on, which add
+    up to 1. `change` is what it decides the change to be, which needn't be the difference of `grades`; `doubt` is the
+    error that it expects of `change`, in grades.
+    """
+
+    site: str
+    scale: str
+    grades: tuple[int, int]
+    chances: tuple[tuple[float, ...], tuple[float, ...]]
+    change: int
+    doubt: float
+
+    def to_record(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], where: object = "") -> Answer:
+        try:
+            earlier, later = (tuple(float(chance) for chance in time) for time in record["chances"])
+            first, second = (int(grade) for grade in record["grades"])
+            answer = cls(
+                str(record["site"]),
+                str(record["scale"]),
+                (first, second),
+                (earlier, later),
+                int(record["change"]),
+                float(record["doubt"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"not an answer of a model: {error}", where, "Run ratui-train propose again") from error
+        for grade, chances in zip(answer.grades, answer.chances, strict=True):
+            if not (0 <= grade < len(chances) and abs(math.fsum(chances) - 1) < 1e-3):
+                raise StoreError("an answer's chances and grade don't fit", where, "Run ratui-train propose again")
+        return answer
+
+
+def save_answers(study: Study, run: str, case: str, found: Iterable[Answer]) -> None:
+    """Replaces what the scorer `run` says of `case`, in ``models/<run>/answers/<case>.json``. Raises StoreError."""
+    file = study.path / "models" / check_name(run, "model") / "answers" / f"{check_name(case, 'case')}.json"
+    read_sound(file)  # refuses to replace what a newer version wrote
+    with Changes(study.path).one():
+        write_tables(file, {"answers": [answer.to_record() for answer in found]})
+
+
+def answer_models(study: Study) -> tuple[str, ...]:
+    """The names of the scorers whose answers the study keeps, the newest last."""
+    folders = [folder for folder in (study.path / "models").glob("*/answers") if folder.is_dir()]
+    ranked = sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.parent.name))
+    return tuple(folder.parent.name for folder in ranked)
+
+
+def answers(study: Study, case: str, *, run: str | None = None) -> tuple[Answer, ...]:
+    """What the scorer `run`, or the newest that has seen `case`, says of it; empty where none has. For managers, and for
+    an adjudicator after their own answer. Raises StoreError for a damaged file."""
+    for model in (run,) if run else reversed(answer_models(study)):
+        file = study.path / "models" / check_name(model, "model") / "answers" / f"{check_name(case, 'case')}.json"
+        stored = read_sound(file)
+        if stored is not None:
+            return tuple(Answer.from_record(record, file) for record in stored.tables.get("answers", []))
+    return ()
+
+
+def answers_after(study: Study, rater: str, case: str) -> tuple[Answer, ...]:
+    """`answers` for a rater who has signed `case`; empty before that, whatever the model said. Raises StoreError."""
+    reading = study.reading(rater, case)
+    return answers(study, case) if reading is not None and reading.signed else ()
+
+
+def save_order(study: Study, cases: Sequence[str], model: str) -> None:
+    """Keeps the order in which `model` would have the cases read, what teaches most first. Raises StoreError."""
+    file = study.path / "models" / _ORDER
+    read_sound(file)
+    with Changes(study.path).one():
+        write_tables(file, {"order": [{"case": check_name(case, "case"), "model": model} for case in cases]})
+
+
+def reading_order(study: Study) -> tuple[str, ...]:
+    """The study's cases as the worklist shows them: in the kept order, then those it doesn't know by name.
+
+    Without a kept order by name; so, too, with one that can't be read, which the study's notices then say: an order is a
+    convenience and keeps nobody from work.
+    """
+    cases = study.cases()
+    file = study.path / "models" / _ORDER
+    try:
+        stored = read_sound(file)
+        wanted = [str(record["case"]) for record in stored.tables.get("order", [])] if stored else []
+    except (StoreError, KeyError, TypeError) as error:
+        study.note(file, f"the order of reading can't be used: {clean(error)}")
+        wanted = []
+    known = set(cases)
+    first = list(dict.fromkeys(case for case in wanted if case in known))
+    return (*first, *(case for case in cases if case not in set(first)))

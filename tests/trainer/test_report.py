@@ -1,0 +1,227 @@
+"""What is measured of a scorer, by hand-made answers, and how the report tells it."""
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from ratui.study import Study
+from ratui.study.answers import answers, answers_after, reading_order
+from tests.trainer.test_runs import ALONE, CPU
+from trainer.answering import answer, answers_of, teaching
+from trainer.evaluate import evaluate
+from trainer.loop import Fit
+from trainer.measure_scorer import Judged, by_doubt, calibration, judged, scoring, worst
+from trainer.report import write_report
+from trainer.report.document import Heading, Picture, Table, Text, html, markdown
+from trainer.runs import RunPlan, train_scorer
+from trainer.samples import PairSamples
+
+GRADES = 6
+
+
+def sure_of(grades: list[tuple[int, int]], chance: float = 1.0) -> npt.NDArray[np.float64]:
+    """Chances (N, G, G) of a model that is so sure of each pair, and no more of one other than of another."""
+    table = np.full((len(grades), GRADES, GRADES), (1 - chance) / (GRADES**2 - 1))
+    for row, pair in enumerate(grades):
+        table[row][pair] = chance
+    return table
+
+
+def samples_of(labels: list[list[tuple[int, int]]], cases: list[str]) -> PairSamples:
+    """Joints with one scale, `labels` by joint and rater."""
+    n = len(labels)
+    return PairSamples(
+        np.zeros((n, 2, 8, 8), np.uint8),
+        np.array(labels, np.int64)[:, :, None],
+        np.full((n, 1), GRADES - 1),
+        np.zeros(n, np.int64),
+        np.zeros((n, len(labels[0]), 2), bool),
+        tuple(cases),
+        tuple(f"L.MCP{row + 1}" for row in range(n)),
+        ("MCP",),
+        ("ERO",),
+    )
+
+
+def answered(labels: list[list[tuple[int, int]]], said: list[tuple[int, int]], cases: list[str]) -> Judged:
+    return judged(samples_of(labels, cases), sure_of(said), 0, "median")
+
+
+RNG = np.random.default_rng
+LABELS = [[(0, 1), (0, 2)], [(2, 2), (2, 2)], [(3, 2), (3, 3)]]
+"""Three joints by two raters; the last one got better, or stayed."""
+
+
+class TestScoring:
+    def figures(self, said: list[tuple[int, int]]) -> dict[str, float]:
+        headline, more = scoring(answered(LABELS, said, ["A", "A", "B"]), RNG(0))
+        return {figure.name.removeprefix("ERO, "): figure.value for figure in (*headline, *more)}
+
+    def test_every_raters_label_counts(self) -> None:
+        found = self.figures([(0, 1), (2, 2), (3, 2)])
+        # Changes read 1, 2, 0, 0, −1, 0; said 1, 1, 0, 0, −1, −1.
+        assert found["mean error of the difference"] == pytest.approx(2 / 6)
+        assert found["mean error of the difference where a change was read"] == pytest.approx(1 / 3)
+        assert found["mean error of the difference where no change was read"] == pytest.approx(1 / 3)
+        assert found["worsening that was read and seen"] == 1.0
+        assert found["improvement taken for worsening or the reverse"] == 0.0
+
+    def test_the_reverse_is_counted(self) -> None:
+        found = self.figures([(1, 0), (2, 2), (2, 3)])
+        assert found["improvement taken for worsening or the reverse"] == pytest.approx(3 / 6)
+        assert found["worsening that was read and seen"] == 0.0
+
+    def test_trivial_answers_and_raters_stand_beside(self) -> None:
+        headline, _ = scoring(answered(LABELS, [(0, 0)] * 3, ["A", "A", "B"]), RNG(0))
+        assert headline[0].value == headline[0].baseline == pytest.approx(4 / 6)
+        assert headline[0].raters == pytest.approx((1 + 0 + 1) / 3)
+
+    def test_joints_with_a_finding_do_not_count(self) -> None:
+        pairs = samples_of(LABELS, ["A", "A", "B"])
+        found = np.array(pairs.found)
+        found[0, 1, 1] = True
+        counted = judged(replace(pairs, found=found), sure_of([(0, 0)] * 3), 0, "median")
+        assert len(counted.row) == 5
+
+
+class TestDoubt:
+    def test_who_is_as_sure_as_right_has_no_gap(self) -> None:
+        rng = RNG(1)
+        pair = np.zeros((4000, GRADES, GRADES))
+        pair[:, 1, 2], pair[:, 1, 1] = 0.75, 0.25
+        labels = [[(1, 2)] if rng.random() < 0.75 else [(1, 1)] for _ in range(4000)]
+        pairs = samples_of(labels, [f"C{n // 20}" for n in range(4000)])
+        honest = calibration(judged(pairs, pair, 0, "median"), "change", RNG(0))
+        assert honest.error.value < 0.02
+        assert honest.sure == pytest.approx((0.75,))
+        boastful = calibration(judged(pairs, sure_of([(1, 2)] * 4000, 0.99), 0, "median"), "change", RNG(0))
+        assert boastful.error.value == pytest.approx(0.99 - honest.right[0], abs=0.01)
+        assert boastful.error.low <= boastful.error.value <= boastful.error.high
+
+    def test_quarters_go_from_the_least_to_the_most_doubted(self) -> None:
+        labels = [[(0, 0)]] * 4 + [[(0, 3)]] * 4
+        chances = np.concatenate([sure_of([(0, 0)] * 4), sure_of([(0, 0)] * 4, 0.4)])
+        found = by_doubt(judged(samples_of(labels, list("ABCDEFGH")), chances, 0, "argmax"), RNG(0))
+        assert [figure.value for figure in found] == [0, 0, 3, 3]
+
+    def test_the_worst_joint_comes_first_and_the_surest_of_equals(self) -> None:
+        labels = [[(0, 0)], [(0, 3)], [(0, 1)], [(0, 3)]]
+        chances = np.concatenate([sure_of([(0, 0)]), sure_of([(0, 0)], 0.6), sure_of([(0, 0)] * 2)])
+        pairs = samples_of(labels, list("ABCD"))
+        found = worst(pairs, judged(pairs, chances, 0, "argmax"), count=3)
+        assert [each.case for each in found] == ["D", "B", "C"]
+        assert found[0].read == ((0, 3),)
+        assert (found[0].said, found[0].change) == ((0, 0), 0)
+
+    def test_what_is_doubted_teaches_most(self) -> None:
+        pairs = samples_of([[(0, 0)]] * 3, ["sure", "unsure", "sure"])
+        chances = np.concatenate([sure_of([(0, 0)]), sure_of([(0, 0)], 0.5), sure_of([(0, 0)])])
+        worth = teaching(pairs, [chances])
+        assert worth["unsure"] > worth["sure"] == pytest.approx(0.0)
+
+    def test_answers_keep_the_joints_own_grades_and_chances(self) -> None:
+        pairs = samples_of([[(0, 0)]], ["A"])
+        low = replace(pairs, tops=np.array([[2]]))
+        chances = np.zeros((1, GRADES, GRADES))
+        chances[0, :3, :3] = [[0.1, 0.2, 0.1], [0.1, 0.1, 0.1], [0.1, 0.1, 0.1]]
+        (found,) = answers_of(low, [chances], "median")["A"]
+        assert found.chances == ((0.4, 0.3, 0.3), (0.3, 0.4, 0.3))
+        assert len(found.chances[0]) == 3
+
+
+class TestDocument:
+    BLOCKS = (
+        Heading("A <b>case</b>"),
+        Text("said `x < y`"),
+        Table(("name", "value"), (("a|b", "1"), ("", "")), strong=1),
+        Picture("p.png", b"\x89PNG", "Errors & more"),
+    )
+
+    def test_as_markdown(self) -> None:
+        text = markdown(self.BLOCKS)
+        assert "| a\\|b | **1** |" in text
+        assert "![Errors & more](p.png)" in text
+
+    def test_a_page_asks_for_nothing_and_runs_nothing(self) -> None:
+        page = html(self.BLOCKS, "<script>")
+        assert "<script" not in page
+        assert "<b>case" not in page
+        assert "<code>x &lt; y</code>" in page
+        assert not re.search(r"(src|href)=\"(?!data:)", page)
+        assert "http" not in page
+        open_tags: list[str] = []
+
+        class Balanced(HTMLParser):
+            def handle_starttag(self, tag: str, attrs: object) -> None:
+                if tag not in ("meta", "img"):
+                    open_tags.append(tag)
+
+            def handle_endtag(self, tag: str) -> None:
+                assert open_tags.pop() == tag
+
+        Balanced().feed(page)
+        assert not open_tags
+
+
+class TestOfAStudy:
+    """A scorer trained for a moment, on its study: what it finds doesn't matter here, only that it is told."""
+
+    @pytest.fixture(scope="class")
+    def run(self, phantom_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder = tmp_path_factory.mktemp("runs") / "scorer"
+        train_scorer(phantom_study, folder, RunPlan(Fit(epochs=1), batch=64), CPU, ALONE)
+        return folder
+
+    def test_the_report_stands_in_three_forms(self, phantom_study: Study, run: Path, tmp_path: Path) -> None:
+        results = evaluate(phantom_study, None, run, tmp_path, CPU)
+        text = write_report(results, tmp_path)
+        facts = json.loads((tmp_path / "report.json").read_text())
+        names = [figure["name"] for figure in facts["headline"]]
+        assert names == [
+            "ERO, mean error of the difference",
+            "ERO, improvement taken for worsening or the reverse",
+        ]
+        assert all(name in text for name in names)
+        assert 1 <= len(facts["worst"]) <= 6
+        assert {each["case"] for each in facts["worst"]} <= set(phantom_study.cases())
+        for picture in ("differences.png", "calibration.png", "worst.png"):
+            assert f"]({picture})" in text
+            assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+        page = (tmp_path / "report.html").read_text()
+        assert page.count("data:image/png;base64,") == 3
+        assert "no change" in page
+
+    def test_answers_come_back_into_the_study_and_put_the_worklist_in_order(
+        self, phantom_study: Study, run: Path, tmp_path: Path
+    ) -> None:
+        done = answer(phantom_study, run, "scorer", CPU, tmp_path, order=True)
+        assert done.cases == len(phantom_study.cases())
+        assert done.order == (), "all are signed: nothing is left to put in order"
+        assert reading_order(phantom_study) == phantom_study.cases()
+        case = phantom_study.cases()[0]
+        found = answers(phantom_study, case)
+        assert {each.scale for each in found} == {"ERO", "JSN"}
+        assert len(found) == sum(
+            len(site.joint.scales) for site in phantom_study.case(case).sites(phantom_study.scheme)
+        )
+        assert answers_after(phantom_study, "ada", case) == found
+
+    def test_open_cases_stand_in_the_order_of_their_doubt(
+        self, phantom_study: Study, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        signed = phantom_study.cases()[1]
+        readings = phantom_study.signed_readings(signed)
+        monkeypatch.setattr(Study, "signed_readings", lambda _, case: readings if case == signed else ())
+        done = answer(phantom_study, run, "scorer", CPU, tmp_path, order=True)
+        assert sorted(done.order) == sorted(set(phantom_study.cases()) - {signed})
+        assert reading_order(phantom_study) == (*done.order, signed)
+        doubted = {case: sum(each.doubt for each in answers(phantom_study, case)) for case in done.order}
+        assert doubted[done.order[0]] > doubted[done.order[-1]]
+        (phantom_study.path / "models" / "order.json").unlink()
+        (phantom_study.path / "models" / "order.json.bak").unlink()

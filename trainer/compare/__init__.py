@@ -1,0 +1,1 @@
+"""Losses compared: the same simulated patients, other raters, losses and sizes."""

@@ -1,0 +1,132 @@
+"""Runs a comparison: draws the patients once, fills the cells that are still empty, and tells the table.
+
+A cell is a file, so a comparison goes on where it was cut off, and many processes fill one table side by side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from ratui.errors import TrainError
+from trainer.compare.arms import Budget, Cell, cells
+from trainer.compare.cells import Views, run_cell, save_cell
+from trainer.compare.cohort import Cohort, cohort
+from trainer.compare.curve import Growth, curve
+from trainer.compare.table import collect, report
+from trainer.compare.trunk import fixed_views, learn_trunk, load_trunk, name_of
+
+__all__ = ["Comparison", "compare", "grow_studies", "parse_part"]
+
+TRAIN, TEST, TRUNK = 11, 77, 55
+"""The cohorts' numbers: patients to learn from, to measure on, and those that a fixed trunk has seen."""
+
+_LEARNING = "the trunk is still learning; run it again to go on"
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is asked for. `part` is (which, of how many) for processes side by side; `seconds` when to stop, if ever.
+
+    With `trunk_steps` the trunk is learnt once, in that many steps, from `trunk_patients` other patients, and held fixed.
+    """
+
+    arms: Sequence[str]
+    kinds: Sequence[str]
+    sizes: Sequence[int]
+    seeds: int = 3
+    budget: Budget = field(default_factory=Budget)
+    trunk_steps: int = 0
+    trunk_patients: int = 240
+    part: tuple[int, int] = (0, 1)
+    seconds: float | None = None
+    decision: str = "median"
+
+
+def compare(what: Comparison, out: Path, progress: Progress) -> str:
+    """Fills this part's empty cells in `out` and returns the table of all that are full, as Markdown. Raises TrainError."""
+    torch.set_num_threads(1)  # processes side by side share the machine; and one thread gives the same every time
+    until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
+    wanted = cells(what.arms, what.kinds, what.sizes, what.seeds)
+    samples = out / "cohorts"
+    path = out / "trunk.pt"
+    if what.trunk_steps and not _trunk(what, path, samples, progress, until):
+        return _LEARNING
+    trunk = name_of(path) if what.trunk_steps else ""
+    names = [cell.file(what.budget, trunk) for cell in wanted]
+    mine = list(zip(wanted, names, strict=True))[what.part[0] :: what.part[1]]
+    empty = [(cell, name) for cell, name in mine if not (out / "cells" / name).exists()]
+    if empty:
+        train = cohort(max(what.sizes), TRAIN, samples, progress)
+        test = cohort(what.budget.patients, TEST, samples, progress)
+        views = fixed_views(load_trunk(path, what.budget), train, test, what.budget, progress) if trunk else None
+        _fill(empty, train, test, what.budget, views, out / "cells", until, progress)
+    found = collect(out / "cells", wanted, names)
+    full = sum((out / "cells" / name).exists() for name in names)
+    table = report(found, what.decision)
+    return f"{table}\n{full} of {len(wanted)} cells are full.\n"
+
+
+def grow_studies(what: Comparison, growth: Growth, out: Path, progress: Progress) -> str:
+    """Whether the order of reading teaches, on the comparison's patients and its trunk; the table as Markdown.
+
+    Raises TrainError, also without a trunk: each round would have to learn one anew.
+    """
+    torch.set_num_threads(1)
+    until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
+    path, samples = out / "trunk.pt", out / "cohorts"
+    if not what.trunk_steps:
+        raise TrainError("studies grow over a fixed trunk", "--trunk-steps", "Give as many steps as for compare")
+    if not _trunk(what, path, samples, progress, until):
+        return _LEARNING
+    train = cohort(max(what.sizes), TRAIN, samples, progress)
+    test = cohort(what.budget.patients, TEST, samples, progress)
+    views = fixed_views(load_trunk(path, what.budget), train, test, what.budget, progress)
+    return curve(growth, train, test, what.budget, views, out / "curves", progress)
+
+
+def _trunk(what: Comparison, path: Path, samples: Path, progress: Progress, until: float) -> bool:
+    """Sees to it that the trunk is there; says whether it is."""
+    plan = replace(what.budget, steps=what.trunk_steps, batch=128, rate=2e-3)
+    people = cohort(what.trunk_patients, TRUNK, samples, progress)
+    return learn_trunk(people, plan, path, progress, until=until)
+
+
+def _fill(
+    empty: Sequence[tuple[Cell, str]],
+    train: Cohort,
+    test: Cohort,
+    budget: Budget,
+    views: Views | None,
+    folder: Path,
+    until: float,
+    progress: Progress,
+) -> None:
+    for number, (cell, name) in enumerate(empty):
+        if time.monotonic() > until:
+            return
+        progress(f"{cell.arm}, {cell.kind}, {cell.size} patients, seed {cell.seed}", number, len(empty))
+        if (folder / name).exists():  # somebody else was here meanwhile
+            continue
+        part = (
+            None if views is None else Views(views.train[:, : int(train.first(cell.size).crops.shape[0])], views.test)
+        )
+        save_cell(folder / name, run_cell(cell, train, test, budget, part))
+
+
+def parse_part(text: str) -> tuple[int, int]:
+    """``3/8`` as (3, 8), counted from 0. Raises TrainError."""
+    first, _, of = text.partition("/")
+    try:
+        part = int(first), int(of)
+    except ValueError:
+        part = (-1, 0)
+    if not 0 <= part[0] < part[1]:
+        raise TrainError(f"{text} is no part", "--part", "Give which of how many, from 0: 0/8 to 7/8")
+    return part
