@@ -61,7 +61,8 @@ class TestTheHarnessBites:
     """The same faults done to TinyDB's own storage find what it loses."""
 
     def test_kills(self, tmp_path: Path) -> None:
-        assert kills(Stock(), tmp_path / "k", 15).lost > 0
+        # Which moment is hit is chance: a few rounds, of which one is mostly enough.
+        assert any(kills(Stock(), tmp_path / f"k{number}", 15, seed=number).lost for number in range(10))
 
     def test_failing_calls(self, tmp_path: Path) -> None:
         assert sum(count.lost for count in failing_calls(Stock(), tmp_path / "c")) > 0

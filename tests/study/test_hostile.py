@@ -28,6 +28,7 @@ from ratui.study.intake import Isolated, Wish
 from ratui.study.intake.worker import LARGEST_MEMORY
 from ratui.study.manifest import read_manifest
 from tests.films import film_file
+from tests.study.conftest import Say
 
 WISH = Wish("C-X", "L", "00")
 
@@ -343,3 +344,35 @@ def test_no_film_is_changed_by_what_its_pixels_are(tmp_path: Path) -> None:
         made = InProcess().make(tmp_path / "b.dcm", WISH)
         (tmp_path / "c.dcm").write_bytes(made.data)
         assert np.array_equal(read_film(tmp_path / "c.dcm").pixels, pixels)
+
+
+def test_nothing_that_moves_a_terminal_is_ever_printed(tmp_path: Path, say: Say) -> None:
+    """Escape sequences in headers, file names, a manifest and the title of a study."""
+    evil = "\x1b]0;x\x07\x1b[2J\x9b31m\r\u202e"
+    hospital = tmp_path / f"h{evil}"
+    names = ("PatientID", "PatientName", "StudyDescription", "SeriesDescription", "InstitutionName")
+    more = {**dict.fromkeys(names, f"X{evil}"), "ViewPosition": "\x1b[2J", "SpecificCharacterSet": "ISO_IR 192"}
+    for number, day in enumerate(("20200302", "20210504")):
+        film_file(hospital / f"{number}{evil}.dcm", day=day, seed=number, **more)
+    film_file(hospital / f"side{evil}.dcm", side="", **{**more, "SeriesDescription": evil})
+    (hospital / f"letter{evil}").write_text(evil)
+    (hospital / "films.csv").write_text(f"file,patient,time,side\n{evil},{evil},{evil},{evil}\n")
+    study = tmp_path / f"study{evil}"
+    printed = [
+        say("new", study, "--rater", "anna", "--scheme", "fingers", "--title", f"T{evil}"),
+        say("import", study, hospital, "--key", tmp_path / "k" / f"key{evil}"),
+        say("import", study, "--manifest", hospital / "films.csv", "--key", tmp_path / "k", code=1),
+        say("import", study, hospital / f"none{evil}", code=1),
+        say("new", study, "--rater", evil, code=1),
+        say("new", tmp_path / "s", "--rater", "a", "--scheme", f"{evil}.toml", code=1),
+        say("status", study),
+        say("read", study, "--rater", evil, code=1),
+        say("read", study, "--rater", "anna", "--case", evil, code=1),
+        say("check", study),
+        say("backup", study, tmp_path / f"b{evil}.zip"),
+        say("restore", tmp_path / f"b{evil}.zip", tmp_path / f"r{evil}"),
+        say("merge", study, tmp_path / f"r{evil}"),
+    ]
+    assert b"2 films of 1 cases taken" in printed[1]
+    for text in printed:
+        assert not [character for character in text.decode() if character != "\n" and not character.isprintable()]

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from ratui.cli import commands, main
 from ratui.imaging import read_film
 from ratui.imaging.film import Table, Window
-from ratui.reading import Graded, enter, next_open, sign
+from ratui.reading import Field, Graded, NotAssessable, enter, flag, next_open, note, sign
 from ratui.study import InProcess, KeyFile, Study, import_films
 from ratui.study.burned_in import seems_to_hold_text
 from ratui.study.deidentify import new_uid
-from tests.films import confirm_template, film_file
+from tests.films import confirm_template, film_file, make_study
 from tests.planted import BORN, DAYS, PATIENT, SECRET, TEXT, UID, everything, planted, png, traces, with_comment
-
-Say = Callable[..., bytes]
+from tests.study.conftest import Say
 
 # Every command that prints or writes something of a study, run over a study that was imported from planted films.
 # {out} is a folder whose every byte is searched afterwards, as what is printed is.
@@ -38,21 +36,6 @@ OVER_A_STUDY: dict[str, tuple[str, ...]] = {
 }
 # Those that don't, and those that the tests below run by themselves.
 NOT_OVER_A_STUDY = {"new", "import", "read", "demo", "doctor", "keys"}
-
-
-@pytest.fixture
-def say(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Say:
-    """Runs a ``ratui`` command and gives what it printed, of both kinds."""
-
-    def run(*arguments: object) -> bytes:
-        monkeypatch.setattr(sys, "argv", ["ratui", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfdbinary.readouterr()
-        assert ended.value.code == 0, out + err
-        return out + err
-
-    return run
 
 
 def test_every_command_is_held_against_it() -> None:
@@ -119,6 +102,21 @@ def test_no_trace_in_study_exports_or_terminal(tmp_path: Path, say: Say) -> None
     lists = list(key.parent.glob("*.csv"))
     assert any(SECRET in each.read_text() for each in lists)
     assert all(path.stat().st_mode & 0o077 == 0 for path in (key, *lists))
+
+
+def test_no_command_tells_what_an_unsigned_reading_says(tmp_path: Path, say: Say) -> None:
+    """Managers and other raters run these commands while Anna reads: how far she is they may learn, no more."""
+    study = make_study(tmp_path)
+    case, out = study.cases()[0], tmp_path / "out"
+    with study.open_reading("anna", case) as session:
+        reading = enter(session.reading, Field("L.MCP2", "ERO", 0), Graded(3))
+        reading = enter(reading, Field("R.PIP3", "ERO", 1), NotAssessable("replaced"))
+        session.save(note(flag(reading, "L.MCP4"), "L.MCP2", "a doubtful margin"))
+    out.mkdir()
+    for command, arguments in OVER_A_STUDY.items():
+        printed = say(command, *(each.format(study=study.path, out=out) for each in arguments)).decode()
+        for told in ("MCP", "PIP", "doubtful", "replaced", "ERO 3", "grade"):
+            assert told not in printed, command
 
 
 @pytest.mark.parametrize(
