@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from trainer.augment import grain
 from trainer.backbones import Block
 from trainer.hands import KINDS, SIDE
 
@@ -178,8 +179,7 @@ def _expose(crops: Tensor, generator: torch.Generator) -> Tensor:
     softer = F.avg_pool2d(soft, 5, 1, 2, count_include_pad=False)
     soft = torch.where(draw(0, 1) < 0.3, softer, soft)
     crops = crops + draw(-0.8, 1.0) * (soft - crops)  # below 0 it sharpens
-    grain = torch.randn(crops.shape, generator=generator).to(crops.device)
-    crops = crops + grain * draw(0.0, 1.0) ** 2 * 0.07
+    crops = crops + grain(crops.shape, generator, crops.device) * draw(0.0, 1.0) ** 2 * 0.07
     return torch.where(draw(0, 1) < 0.06, 1 - crops, crops)
 
 
