@@ -17,8 +17,8 @@ from ratui.errors import StudyError
 from ratui.reading import Entry, Field, Graded, adopt, apply_regions
 from ratui.results.disputes import CaseDispute, agreed
 from ratui.study import CONSENSUS, CaseState, ReadingSession, Study
+from ratui.study.answers import expected_scores
 from ratui.study.folder import account_name
-from ratui.study.model_scores import model_scores
 from ratui.study.worklist import Progress
 
 __all__ = ["Adjudication", "queue_of"]
@@ -86,9 +86,9 @@ class Adjudication(Study):
             for reading in readings
         ]
         if self._model and readings:
-            said = model_scores(self, self._model, case)
+            said = expected_scores(self, self._model, case)
             rounded: dict[Field, Entry] = {
-                field: Graded(round(said[field].expected)) for field in readings[0].joint_fields(site) if field in said
+                field: Graded(round(said[field])) for field in readings[0].joint_fields(site) if field in said
             }
             if rounded:
                 given.append((f"\0{self._model}", rounded))

@@ -16,7 +16,7 @@ from ratui.reading import Entry, Field, Reading
 from ratui.results.released import Released
 from ratui.results.scores import scores_of
 from ratui.study import CONSENSUS, Study
-from ratui.study.model_scores import ModelScore, model_scores
+from ratui.study.answers import expected_scores
 
 __all__ = ["CaseDispute", "JointDispute", "Limits", "agreed", "disputes"]
 
@@ -98,7 +98,7 @@ def disputes(study: Study, told: Released, limits: Limits, *, model: str = "") -
 def _case(
     study: Study, case: str, readings: Sequence[Reading], spread: float, limits: Limits, model: str
 ) -> CaseDispute:
-    said = model_scores(study, model, case) if model else {}
+    said = expected_scores(study, model, case) if model else {}
     joints = [
         dispute for site in readings[0].sites if (dispute := _joint(readings, site.key, said, limits)) is not None
     ]
@@ -108,9 +108,7 @@ def _case(
     return CaseDispute(case, spread, ordered, spread >= limits.case, settled)
 
 
-def _joint(
-    readings: Sequence[Reading], site: str, said: Mapping[Field, ModelScore], limits: Limits
-) -> JointDispute | None:
+def _joint(readings: Sequence[Reading], site: str, said: Mapping[Field, float], limits: Limits) -> JointDispute | None:
     """How `site` is in dispute, or None."""
     answers = [_answers(reading, site) for reading in readings]
     differ = any(each != answers[0] for each in answers[1:])
@@ -133,14 +131,14 @@ def _answers(reading: Reading, site: str) -> Mapping[Field, Entry | None]:
     return {field: reading.values.get(field) for field in sorted(reading.joint_fields(site))}
 
 
-def _off(readings: Sequence[Reading], site: str, said: Mapping[Field, ModelScore]) -> float | None:
+def _off(readings: Sequence[Reading], site: str, said: Mapping[Field, float]) -> float | None:
     """How far the model lies off the nearest rater, in the field or the change where that is most; None without both."""
     worst: float | None = None
     for scale in readings[0].site(site).joint.scales:
         fields = [Field(site, scale, time) for time in (0, 1)]
         if not all(field in said for field in fields):
             continue
-        model = [said[field].expected for field in fields]
+        model = [said[field] for field in fields]
         rated = [[reading.score(field) for field in fields] for reading in readings]
         known = [(a, b) for a, b in rated if a is not None and b is not None]
         if not known:

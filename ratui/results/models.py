@@ -22,7 +22,7 @@ from ratui.results.scores import Scores, scores_of
 from ratui.results.sheet import Sheet, interval, number
 from ratui.results.statistics import RESAMPLES, Estimate
 from ratui.study import Study
-from ratui.study.model_scores import model_scores, scoring_models
+from ratui.study.answers import answer_models, expected_scores
 
 __all__ = ["ModelFigure", "evaluation_sheet", "model_figures", "model_sheet"]
 
@@ -55,12 +55,12 @@ class ModelFigure:
 def model_figures(study: Study, told: Released, *, seed: int = 0) -> tuple[ModelFigure, ...]:
     """Every scoring model of `study` against the readings of `told`. Raises StoreError for scores that can't be read."""
     found: list[ModelFigure] = []
-    for model in scoring_models(study):
+    for model in answer_models(study):
         learnt = _learnt(study.path / "models" / model / "split.json")
         readings = {
             case: readings for case, readings in told.complete().items() if case not in (learnt or frozenset())
         }  # fmt: skip
-        said = {case: model_scores(study, model, case) for case in readings}
+        said = {case: expected_scores(study, model, case) for case in readings}
         scored = {case: readings[case] for case in readings if said[case]}
         if not scored:
             continue
@@ -71,7 +71,7 @@ def model_figures(study: Study, told: Released, *, seed: int = 0) -> tuple[Model
                 for time in (0, 1):
                     answer = said[case].get((site, scale, time))  # type: ignore[call-overload]
                     if answer is not None:
-                        predicted[row, place, time] = answer.expected
+                        predicted[row, place, time] = answer
         rng = np.random.default_rng(seed)
         found += [_figure(model, scale, scores, predicted, learnt is None, rng) for scale in study.scheme.scales]
     return tuple(found)

@@ -15,9 +15,10 @@ from ratui.results.disputes import CaseDispute, Limits, disputes
 from ratui.results.progress import progress
 from ratui.results.released import released
 from ratui.study import CONSENSUS, Study
+from ratui.study.answers import save_answers
 from ratui.study.check import check_study
 from ratui.study.merge import merge
-from ratui.study.model_scores import ModelScore, save_model_scores
+from tests.model_answers import answer
 from tests.results.studies import Special, read_study
 from tests.tui.readings import AT, store
 
@@ -70,8 +71,7 @@ class TestTheQueue:
 class TestTheModel:
     def study(self, tmp_path: Path, later: float) -> Study:
         study = read_study(tmp_path, {"anna": {MCP2[1]: Graded(1)}, "bert": {MCP2[1]: Graded(1)}})
-        scores = [ModelScore("L.MCP2", "ERO", 0, 0.0), ModelScore("L.MCP2", "ERO", 1, later)]
-        save_model_scores(study, "scorer", study.cases()[0], scores)
+        save_answers(study, "scorer", study.cases()[0], [answer("L.MCP2", "ERO", 0.0, later, 5)])
         return study
 
     def test_it_brings_up_a_joint_that_all_raters_agree_on(self, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from ratui.results.report import report
 from ratui.results.summary import summaries
 from ratui.results.totals import rule_named
 from ratui.study import DisplayUse, Study
-from ratui.study.model_scores import ModelScore, save_model_scores
+from ratui.study.answers import save_answers
+from tests.model_answers import answer
 from tests.results.studies import NOTE, Special, noisy_study, read_study
 
 TODAY = date(2024, 1, 2)
@@ -115,11 +116,18 @@ class TestModels:
         later: Special = {Field("L.MCP2", "ERO", 1): Graded(3)}
         study = read_study(tmp_path, {"anna": later, "bert": {}}, patients=patients)
         for case in study.cases():
-            scores = [
-                ModelScore(f.site, f.scale, f.time, off if f == Field("L.MCP2", "ERO", 1) else 0.0)
-                for f in study.signed_readings(case)[0].fields
+            said = [
+                answer(
+                    site.key,
+                    scale,
+                    0.0,
+                    off if (site.key, scale) == ("L.MCP2", "ERO") else 0.0,
+                    site.joint.maximum(scale),
+                )
+                for site in study.case(case).sites(study.scheme)
+                for scale in site.joint.scales
             ]
-            save_model_scores(study, "scorer", case, scores)
+            save_answers(study, "scorer", case, said)
         return study
 
     def test_each_error_stands_beside_no_change_and_the_raters(self, tmp_path: Path) -> None:
