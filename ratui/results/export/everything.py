@@ -29,6 +29,7 @@ from ratui.study.store import write_bytes
 __all__ = ["FORMATS", "Exported", "export"]
 
 _Files = Iterator[tuple[str, bytes]]
+Progress = Callable[[str, int, int], None]
 
 FORMATS: Mapping[str, str] = {
     "csv": "scores.csv, totals.csv, and dictionary.csv that explains their columns",
@@ -61,12 +62,13 @@ def export(
     rule: Rule,
     *,
     numbered: bool = False,
-    progress: Callable[[str], None] = lambda name: None,
+    progress: Progress = lambda stage, done, of: None,
 ) -> Exported:
     """Writes `formats`, of FORMATS, of the readings of `told` into `folder`; totals follow `rule`.
 
-    With `numbered` raters stand as ``READER 1`` and so on. Raises StudyError where nothing may be told, for an unknown
-    format, for a folder inside the study, where a library is missing, or where the disk refuses.
+    With `numbered` raters stand as ``READER 1`` and so on. `progress` gets (stage, done, of) of what takes long. Raises
+    StudyError where nothing may be told, for an unknown format, for a folder inside the study, where a library is missing,
+    or where the disk refuses.
     """
     for name in formats:
         if name not in FORMATS:
@@ -78,14 +80,13 @@ def export(
     if not readings:
         raise StudyError("no reading may be told yet", study.path, "See: ratui status STUDY")
     written = []
-    for name, data in _files(source, formats, rule):
-        progress(name)
+    for name, data in _files(source, formats, rule, progress):
         _write(folder / name, data)
         written.append(name)
     return Exported(folder, tuple(written), len(told.readings), readings, len(told.kept_back))
 
 
-def _files(source: Exportable, formats: Sequence[str], rule: Rule) -> _Files:
+def _files(source: Exportable, formats: Sequence[str], rule: Rule, progress: Progress) -> _Files:
     software = f"ratui {version('ratui')}"
     tables: list[Table] = []
     if {"csv", "parquet"} & set(formats):
@@ -108,9 +109,19 @@ def _files(source: Exportable, formats: Sequence[str], rule: Rule) -> _Files:
     if "coco" in formats:
         yield "regions.json", _json(coco_document(source))
     if "sr" in formats:
-        yield from ((f"sr/{name}", data) for name, data in structured_reports(source, software))
+        reports = 2 * sum(1 for _ in source.readings())
+        yield from _told("reports", "sr", structured_reports(source, software), reports, progress)
     if "gsps" in formats:
-        yield from ((f"gsps/{name}", data) for name, data in presentation_states(source, software))
+        films = sum(len(signed.case.films) for signed in source.readings())
+        yield from _told("presentation states", "gsps", presentation_states(source, software), films, progress)
+
+
+def _told(stage: str, folder: str, files: _Files, of: int, progress: Progress) -> _Files:
+    """`files` in `folder`, each told when it is there; `of` is how many there will be at most."""
+    for done, (name, data) in enumerate(files):
+        progress(stage, done, of)
+        yield f"{folder}/{name}", data
+    progress(stage, of, of)
 
 
 def _json(document: object) -> bytes:
