@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ratui.cli import commands
 from ratui.reading import Field, Graded, NotAssessable
 from ratui.study import Study
 from tests.films import confirm_template, hospital
@@ -54,20 +53,21 @@ def read_all(study: Study) -> None:
         store(study, case, rater="bert", signed=True)
 
 
-def test_they_all_work_in_their_order(tmp_path: Path) -> None:
+def test_they_all_work_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("highdicom", reason="pip install 'ratui[results]'")
     pytest.importorskip("pyarrow", reason="pip install 'ratui[results]'")
     hospital(tmp_path / "films", patients=2)
-    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "home")}
+    monkeypatch.chdir(tmp_path)
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
     found = blocks()
     assert len(found) >= 7
     for block in found:
         for line in block:
             program, *arguments = shlex.split(line)
             assert program == "ratui", line
-            command = [sys.executable, "-m", "ratui", *arguments]
-            done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
-            assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+            done = CliRunner().invoke(commands, arguments)
+            assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception}"
             if arguments[0] == "import":
                 read_all(Study.open(tmp_path / "trial"))
     assert {name for name in _WRITES if not (tmp_path / name).exists()} == set()
@@ -75,10 +75,6 @@ def test_they_all_work_in_their_order(tmp_path: Path) -> None:
 
 def test_every_command_of_the_page_exists_with_its_options() -> None:
     """Also those that stand in a sentence, and can't be run without a terminal."""
-    from click.testing import CliRunner
-
-    from ratui.cli import commands
-
     text = _PAGE.read_text(encoding="utf-8")
     for name in sorted(set(re.findall(r"ratui ([a-z]+) trial", text)) | {"restore", "merge", "keys"}):
         assert name in commands.commands, name

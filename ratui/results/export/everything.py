@@ -21,6 +21,7 @@ from ratui.results.export.readers import Exportable
 from ratui.results.export.structured import structured_reports
 from ratui.results.export.tables import Table, as_csv, as_parquet, dictionary
 from ratui.results.export.wide import wide_table
+from ratui.results.extra import need
 from ratui.results.released import Released
 from ratui.results.totals import Rule
 from ratui.study import Study
@@ -41,6 +42,7 @@ FORMATS: Mapping[str, str] = {
     "gsps": "gsps/: DICOM presentation states that draw boxes and scores over the films",
 }
 """What can be exported, and what it makes."""
+_NEEDS = {"parquet": "pyarrow", "sr": "highdicom", "gsps": "highdicom"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def export(
     for name in formats:
         if name not in FORMATS:
             raise StudyError(f"there is no format {clean(name)}", "--format", f"Take {', '.join(FORMATS)}")
+        if name in _NEEDS:
+            need(_NEEDS[name], f"--format {name}")  # before anything is written
     if folder.resolve().is_relative_to(study.path.resolve()):
         raise StudyError("this is inside the study, which holds nothing but itself", folder, "Choose another folder")
     source = Exportable(study, told, numbered)
