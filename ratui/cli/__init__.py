@@ -38,6 +38,10 @@ def commands() -> None:
     ratui import STUDY FILES…           take films into it
     ratui read STUDY --rater ID         read
     ratui status STUDY                  who has read what
+    ratui agreement STUDY               how far the raters agree
+    ratui adjudicate STUDY              settle what they dispute
+    ratui export STUDY FOLDER           tables, JSON, COCO, DICOM
+    ratui report STUDY FILE             one page with everything
     ratui doctor                        what this terminal can show
     ratui check STUDY                   is every file whole?
     ratui backup STUDY ARCHIVE          one verified archive
