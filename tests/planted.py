@@ -36,18 +36,18 @@ _DATED = {"DA": BORN, "DT": f"{BORN}101112", "TM": "101112"}
 _KEPT = {"PhotometricInterpretation", "Laterality", "ImageLaterality", "Modality", "ModalityLUTSequence"}
 
 
-def planted(folder: Path, day: str, number: int, *, side: str = "L", bad: bool = False) -> Path:
+def planted(folder: Path, day: str, number: int, *, patient: str = PATIENT, side: str = "L", bad: bool = False) -> Path:
     """A film with the identity in every element of text or date, in every sequence, private group, overlay and preamble.
 
     A `bad` one says in its image header what can't be.
     """
-    path = film_file(folder / f"{SECRET}_{number}.dcm", patient=PATIENT, day=day, side=side, seed=number)
+    path = film_file(folder / f"{SECRET}_{number}.dcm", patient=patient, day=day, side=side, seed=number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name is no code string, and pydicom says so
         dataset = pydicom.dcmread(path)
         dataset.decompress()
         _plant_elements(dataset)
-        _plant_the_rest(dataset, day, number)
+        _plant_the_rest(dataset, patient, day, number)
         if bad:
             dataset.PhotometricInterpretation = SECRET[:16].upper()
             dataset.Rows = 7
@@ -74,11 +74,11 @@ def _plant_elements(dataset: Dataset) -> None:
             dataset.add_new(tag, vr, [item])
 
 
-def _plant_the_rest(dataset: Dataset, day: str, number: int) -> None:
+def _plant_the_rest(dataset: Dataset, patient: str, day: str, number: int) -> None:
     for keyword in ("WindowCenterWidthExplanation", "StudyDescription", "BodyPartExamined", "ViewPosition"):
         setattr(dataset, keyword, SECRET[:16])
     dataset.WindowCenter, dataset.WindowWidth = 1800, 3000
-    dataset.PatientID = PATIENT
+    dataset.PatientID = patient
     dataset.StudyDate = dataset.AcquisitionDate = day
     for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
         setattr(dataset, keyword, f"{UID}.{number if keyword.startswith('SOP') else 0}")
@@ -141,14 +141,14 @@ def traces(data: bytes) -> list[str]:
 
 
 def _forms() -> Iterator[tuple[str, bytes]]:
-    for secret in (SECRET, SECRET[:16], UID, "XQ-77", BORN, *DAYS):
+    for secret in (SECRET, SECRET[:16], UID, "XQ-7", "XQ-8", BORN, *DAYS):
         for coding in ("utf-8", "utf-16-le", "utf-16-be"):
             yield f"{secret} as {coding}", secret.encode(coding).lower()
         yield f"{secret} as hex", secret.encode().hex().encode()
     for shift in range(3):  # wherever it stands in a text that is coded in base 64
         coded = base64.b64encode(b"\0" * shift + SECRET.encode())
         yield f"{SECRET} in base 64, {shift}", coded[4 : 4 * (len(SECRET) // 3)].lower()
-    for secret in (SECRET, PATIENT, f"{SECRET}-88", *(f"{UID}.{number}" for number in range(5))):
+    for secret in (SECRET, PATIENT, f"{SECRET}-78", f"{SECRET}-88", *(f"{UID}.{number}" for number in range(9))):
         for kind in ("md5", "sha1", "sha256", "blake2b"):
             digest = hashlib.new(kind, secret.encode()).digest()
             yield f"{kind} of {secret}", digest.hex()[:16].encode()
@@ -168,7 +168,7 @@ def _parts(folder: Path, path: Path) -> Iterator[bytes]:
     yield str(path.relative_to(folder)).encode()
     if path.is_file():
         yield from _unpacked(path.read_bytes())
-        if path.suffix == ".dcm":
+        if path.suffix == ".dcm" and "PixelData" in pydicom.dcmread(path):  # no report
             yield read_film(path).pixels.tobytes()
 
 
