@@ -243,6 +243,10 @@ class TestPresentationStates:
                 t.TrackingID: t.UnformattedTextValue for t in state.GraphicAnnotationSequence[0].TextObjectSequence
             }
             assert set(texts) == {site for site in reading.site_keys if site[0] == film.side}
+            boxes = {region.site: region.box for region in study.regions(case) if region.film == film.id}
+            for drawn in state.GraphicAnnotationSequence[0].GraphicObjectSequence:
+                x0, y0, x1, y1 = boxes[drawn.TrackingID] or (0, 0, 0, 0)
+                assert list(drawn.GraphicData[:6]) == pytest.approx([x0, y0, x1, y0, x1, y1], abs=1e-3)
             for site, text in texts.items():
                 score = reading.score(Field(site, "ERO", film.time))
                 if score is not None and "ankylosis" not in text:

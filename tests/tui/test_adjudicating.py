@@ -31,11 +31,13 @@ async def test_a_case_is_settled_by_keys_and_nobody_is_named(tmp_path: Path, lan
         assert screen.field == Field("L.MCP2", "ERO", 0)
         await pilot.press("0")
         await settle(pilot)
-        assert "A ERO" not in cells(pilot)  # not before the joint is answered
+        assert "ERO, JSN" not in cells(pilot)  # not before the joint is answered
         await pilot.press("2", "0", "0")
         await settle(pilot)
         told = cells(pilot)
-        assert "A ERO" in told
+        assert "ERO, JSN" in told
+        assert "A 0→" in told
+        assert "B 0→" in told
         assert "0→4" in told
         assert "0→0" in told
         assert "anna" not in told
@@ -78,4 +80,4 @@ async def test_a_rater_is_told_nothing_of_others(tmp_path: Path) -> None:
         await settle(pilot)
         await pilot.press("0", "0")
         await settle(pilot)
-        assert "A ERO" not in cells(pilot)
+        assert "ERO, JSN" not in cells(pilot)
