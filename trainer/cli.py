@@ -97,7 +97,7 @@ def scorer(study: Path, out: Path, batch: int, **options: Any) -> None:
 @click.option("--detector", type=_FOLDER, help="The folder of a detector's run; without it only scores are measured.")
 @click.option("--scorer", type=_FOLDER, required=True, help="The folder of a scorer's run.")
 @click.option("--out", type=_FOLDER, required=True, help="Where the report goes.")
-@click.option("--decision", default="median", show_default=True, help="expectation, median, argmax or joint.")
+@click.option("--decision", default="expectation", show_default=True, help="expectation, median, argmax or joint.")
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--device", default="auto", show_default=True)
 def evaluate(
@@ -159,7 +159,7 @@ def propose(
 @click.option("--trunk-steps", default=0, help="Learn a trunk once for all cells, in so many batches; 0 for none.")
 @click.option("--part", default="0/1", show_default=True, help="Which part of how many this process fills.")
 @click.option("--seconds", type=float, help="Stop after this time; run again to go on.")
-@click.option("--decision", default="median", show_default=True, help="expectation, median, argmax or joint.")
+@click.option("--decision", default="expectation", show_default=True, help="expectation, median, argmax or joint.")
 def compare(
     out: Path,
     arms: tuple[str, ...],
@@ -201,7 +201,7 @@ def compare(
 
 @commands.command()
 @click.option("--out", type=_FOLDER, required=True, help="The folder of a comparison with a fixed trunk.")
-@click.option("--arm", default="pair", show_default=True, help="The recipe.")
+@click.option("--arm", default="coupled pair λ1", show_default=True, help="The recipe.")
 @click.option("--rater", default="shared-shift", show_default=True, help="The kind of rater.")
 @click.option("--pool", default=104, show_default=True, help="Patients to choose from.")
 @click.option("--seeds", default=5, show_default=True, help="Studies of each order.")

@@ -95,7 +95,7 @@ DECISIONS: dict[str, Callable[[_Floats], Decided]] = {
     "joint": _joint,
 }
 
-DEFAULT_DECISION = "median"
+DEFAULT_DECISION = "expectation"
 
 
 def decide(name: str, pair: _Floats) -> Decided:

@@ -1,7 +1,7 @@
 """The scorer: a Siamese network over a joint at both time points, which gives the chance of each pair of ERO and of JSN.
 
-Both crops go through the same layers, and turning the two around turns the answer around: the network can't know which
-film is the later one. How labels may be missed is the loss's business.
+Both crops go through the same layers, and swapping them swaps the answer: the network can't know which film is the later
+one. How labels may be missed is the loss's business.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ __all__ = [
 
 Pairing: TypeAlias = Literal["single", "paired", "coupled"]
 PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
-"""How time points meet: not at all; each is judged in view of the other; and their doubts are one distribution, too."""
+"""How time points meet: not at all; each is judged in view of the other; or each is judged by itself, the change by what
+differs between the two, and the chance of a pair by all three."""
 
 
 class _Block(nn.Module):
@@ -88,10 +89,11 @@ class PairScorer(nn.Module):
         )
         features = 4 * width
         self.group = nn.Embedding(groups, features)
-        meeting = pairing != "single"
-        self.mix = nn.Sequential(nn.Linear((4 if meeting else 2) * features, features), nn.ReLU(), nn.Dropout(0.2))
+        self.mix = _mixer((4 if pairing == "paired" else 2) * features, features)
         self.heads = nn.ModuleList(nn.Linear(features, n) for n in grades)
-        self.changes = nn.ModuleList(nn.Linear(2 * features, 2 * n - 1) for n in grades if pairing == "coupled")
+        if pairing == "coupled":
+            self.compare = _mixer(4 * features, features)
+            self.changes = nn.ModuleList(nn.Linear(features, 2 * n - 1) for n in grades)
         self.crowds = nn.ModuleList(Crowd(crowd, raters, n) for n in grades if crowd != "none")
 
     def forward(self, crops: Tensor, groups: Tensor, tops: Tensor) -> list[Tensor]:
@@ -113,20 +115,24 @@ class PairScorer(nn.Module):
         """From what was seen to log P. `groups` (N,) are the joints' kinds, `tops` (N, scales) their largest grades."""
         mean, most = seen.chunk(2, dim=2)
         own = torch.cat([mean + self.group(groups)[:, None], most], dim=2)
-        if self.pairing != "single":
-            own = torch.cat([own, own.flip(1)], dim=2)
-        mixed = self.mix(own)
+        mixed = self.mix(torch.cat([own, own.flip(1)], dim=2) if self.pairing == "paired" else own)
+        if self.pairing == "coupled":
+            both, ahead = own.sum(dim=1), seen[:, 1] - seen[:, 0]
+            there, back = (self.compare(torch.cat([step, both], dim=1)) for step in (ahead, -ahead))
         pairs = []
         for scale, head in enumerate(self.heads):
             logits = close(head(mixed).float(), tops[:, scale])
             if self.pairing == "coupled":
-                there, back = mixed.flatten(1), mixed.flip(1).flatten(1)
                 change = self.changes[scale](there) + self.changes[scale](back).flip(1)
                 pair = coupled(logits[:, 0], logits[:, 1], change.float())
             else:
                 pair = independent(logits[:, 0], logits[:, 1])
             pairs.append(self.crowds[scale](pair) if self.crowds and self.training else pair[:, None])
         return pairs
+
+
+def _mixer(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(0.2))
 
 
 def _level(crops: Tensor) -> Tensor:

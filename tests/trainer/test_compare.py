@@ -77,7 +77,7 @@ class TestCohort:
 
 class TestCells:
     def test_parts_fill_one_table_and_go_on_where_they_stopped(self, people: Cohort, folder: Path) -> None:
-        what = Comparison((BASELINE, "pair"), ("shared-shift",), (2, 4), 1, SMALL)
+        what = Comparison((BASELINE, "coupled pair"), ("shared-shift",), (2, 4), 1, SMALL)
         first = compare(replace(what, part=(0, 2)), folder, quiet)
         assert "2 of 4 cells" in first
         before = {file.name: file.stat().st_mtime_ns for file in (folder / "cells").iterdir()}
@@ -86,18 +86,18 @@ class TestCells:
         assert {name: (folder / "cells" / name).stat().st_mtime_ns for name in before} == before
         assert "### 2 patients" in table
         assert "### 4 patients" in table
-        assert "| pair |" in table
+        assert "| coupled pair |" in table
 
     def test_a_cell_is_the_same_whoever_fills_it(self, people: Cohort, folder: Path, tmp_path: Path) -> None:
-        what = Comparison(("pair",), ("mixed",), (4,), 1, SMALL)
+        what = Comparison(("coupled pair",), ("mixed",), (4,), 1, SMALL)
         for out in (folder, tmp_path):
             compare(what, out, quiet)
-        name = Cell("pair", "mixed", 4, 0).file(SMALL, "")
+        name = Cell("coupled pair", "mixed", 4, 0).file(SMALL, "")
         one, two = (json.loads((out / "cells" / name).read_text())["measured"] for out in (folder, tmp_path))
         assert one == two
 
     def test_a_fixed_trunk_goes_on_where_the_clock_stopped_it(self, tmp_path: Path) -> None:
-        what = Comparison((BASELINE, "pair"), ("mixed",), (2,), 1, SMALL, trunk_steps=3, trunk_patients=2)
+        what = Comparison((BASELINE, "coupled pair"), ("mixed",), (2,), 1, SMALL, trunk_steps=3, trunk_patients=2)
         assert "still learning" in compare(replace(what, seconds=0.0), tmp_path, quiet)
         assert "2 of 2 cells" in compare(what, tmp_path, quiet)
         whole = (tmp_path / "trunk.pt").stat().st_mtime_ns
@@ -105,7 +105,7 @@ class TestCells:
         assert (tmp_path / "trunk.pt").stat().st_mtime_ns == whole
 
     def test_another_budget_is_another_cell(self) -> None:
-        cell = Cell("pair", "mixed", 4, 0)
+        cell = Cell("coupled pair", "mixed", 4, 0)
         assert cell.file(SMALL, "") != cell.file(replace(SMALL, steps=4), "")
         assert cell.file(SMALL, "") != cell.file(SMALL, "trunk")
 
@@ -123,8 +123,8 @@ class TestCells:
 
 class TestGrowth:
     def test_both_orders_begin_alike_and_never_read_a_patient_twice(self, tmp_path: Path) -> None:
-        what = Comparison(("pair",), ("mixed",), (6,), 1, SMALL, trunk_steps=2, trunk_patients=2)
-        growth = Growth("pair", "mixed", first=2, step=2, rounds=2, seeds=1)
+        what = Comparison(("coupled pair",), ("mixed",), (6,), 1, SMALL, trunk_steps=2, trunk_patients=2)
+        growth = Growth("coupled pair", "mixed", first=2, step=2, rounds=2, seeds=1)
         table = grow_studies(what, growth, tmp_path, quiet)
         assert [line.split("|")[1].strip() for line in table.splitlines()[4:]] == ["2", "4", "6"]
         first, *_, last = table.splitlines()[4:]
@@ -133,9 +133,9 @@ class TestGrowth:
         assert grow_studies(what, growth, tmp_path, quiet) == table
 
     def test_a_pool_that_is_too_small_is_refused(self, tmp_path: Path) -> None:
-        what = Comparison(("pair",), ("mixed",), (2,), 1, SMALL, trunk_steps=2, trunk_patients=2)
+        what = Comparison(("coupled pair",), ("mixed",), (2,), 1, SMALL, trunk_steps=2, trunk_patients=2)
         with pytest.raises(TrainError, match="too few"):
-            grow_studies(what, Growth("pair", "mixed"), tmp_path, quiet)
+            grow_studies(what, Growth("coupled pair", "mixed"), tmp_path, quiet)
 
 
 class TestRatios:

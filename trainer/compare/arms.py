@@ -37,14 +37,13 @@ ARMS: dict[str, Arm] = {
     "marginal": Arm("paired", "marginal"),
     "marginal λ1": Arm("paired", "marginal", 1.0),
     "emd": Arm("paired", "emd"),
-    "emd λ1": Arm("paired", "emd", 1.0),
     "cumulative": Arm("paired", "cumulative"),
     "cumulative λ1": Arm("paired", "cumulative", 1.0),
-    "pair": Arm("coupled", "pair"),
-    "pair λ1": Arm("coupled", "pair", 1.0),
-    "pair confusion": Arm("coupled", "pair", 0.0, "confusion"),
-    "pair leaning": Arm("coupled", "pair", 0.0, "leaning"),
-    "coupled marginal": Arm("coupled", "marginal"),
+    "coupled pair": Arm("coupled", "pair"),
+    "coupled pair λ1": Arm("coupled", "pair", 1.0),
+    "coupled marginal λ1": Arm("coupled", "marginal", 1.0),
+    "coupled pair λ1 confusion": Arm("coupled", "pair", 1.0, "confusion"),
+    "coupled pair λ1 leaning": Arm("coupled", "pair", 1.0, "leaning"),
 }
 """Recipes by the names that the table shows."""
 

@@ -21,6 +21,7 @@ from trainer.answering import expected_error
 from trainer.compare.arms import Budget, Cell
 from trainer.compare.cells import Views, measure, predict_views, save_cell, train_cell
 from trainer.compare.cohort import Cohort, read_by
+from trainer.decisions import DEFAULT_DECISION
 from trainer.samples import PairSamples
 
 __all__ = ["Growth", "Order", "curve", "curve_table", "grow"]
@@ -40,7 +41,7 @@ class Growth:
     step: int = 13
     rounds: int = 5
     seeds: int = 5
-    decision: str = "median"
+    decision: str = DEFAULT_DECISION
 
 
 def curve(

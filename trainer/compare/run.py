@@ -19,6 +19,7 @@ from trainer.compare.cohort import Cohort, cohort
 from trainer.compare.curve import Growth, curve
 from trainer.compare.table import collect, report
 from trainer.compare.trunk import fixed_views, learn_trunk, load_trunk, name_of
+from trainer.decisions import DEFAULT_DECISION
 
 __all__ = ["Comparison", "compare", "grow_studies", "parse_part"]
 
@@ -46,7 +47,7 @@ class Comparison:
     trunk_patients: int = 240
     part: tuple[int, int] = (0, 1)
     seconds: float | None = None
-    decision: str = "median"
+    decision: str = DEFAULT_DECISION
 
 
 def compare(what: Comparison, out: Path, progress: Progress) -> str:
