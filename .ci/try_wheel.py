@@ -27,7 +27,10 @@ for name in ("fingers", "mtss-hands", "mtss"):
     assert load_scheme(name).sites
 for language in LANGUAGES:
     assert run("ratui", "keys", "--card", "--lang", language)
-assert "not installed" in subprocess.run(
-    [programs / "ratui-train", "scorer", ".", "--out", "run"], capture_output=True, text=True, check=False
-).stderr
+assert (
+    "not installed"
+    in subprocess.run(
+        [programs / "ratui-train", "scorer", ".", "--out", "run"], capture_output=True, text=True, check=False
+    ).stderr
+)
 print(f"the wheel works by itself: {run('ratui', '--version').strip()}")
