@@ -12,7 +12,8 @@ from PIL import Image
 from ratui.errors import StudyError
 from ratui.imaging import read_film
 from ratui.study import Study, import_films
-from ratui.study.intake import Isolated
+from ratui.study.check import check_study
+from ratui.study.intake import Isolated, Made, Seen, Wish
 from tests.films import film_file, hospital
 
 
@@ -84,6 +85,48 @@ def test_a_film_that_comes_again_later_is_refused(study: Study, tmp_path: Path, 
     assert not report.taken
     assert len(report.refused) == 4
     assert len(study.cases()) == 1
+
+
+class DyingIntake:
+    """An intake whose process is ended after some films, as by kill -9."""
+
+    def __init__(self, intake: Isolated, films: int) -> None:
+        self._intake, self._left = intake, films
+
+    def look(self, path: Path) -> Seen:
+        return self._intake.look(path)
+
+    def make(self, path: Path, wish: Wish) -> Made:
+        if not self._left:
+            raise KeyboardInterrupt
+        self._left -= 1
+        return self._intake.make(path, wish)
+
+
+@pytest.mark.parametrize("films", range(8))
+def test_an_import_that_was_cut_short_is_run_again(study: Study, tmp_path: Path, intake: Isolated, films: int) -> None:
+    folder = hospital(tmp_path / "h", patients=2)
+    with pytest.raises(KeyboardInterrupt):
+        import_films(study, [folder], key=tmp_path / "key.json", intake=DyingIntake(intake, films))
+    report = import_films(study, [folder], key=tmp_path / "key.json", intake=intake)
+    assert len(report.taken) == 8 - films
+    assert all("same film" in item.why for item in report.refused)
+    assert len(study.cases()) == 2
+    for case in map(study.case, study.cases()):
+        assert [(film.time, film.side, film.day) for film in case.films] == [
+            (0, "L", 0),
+            (0, "R", 0),
+            (1, "L", 428),
+            (1, "R", 428),
+        ]
+    assert check_study(study.path).sound
+
+
+def test_a_film_of_another_day_needs_a_manifest(study: Study, tmp_path: Path, intake: Isolated) -> None:
+    import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", intake=intake)
+    later = film_file(tmp_path / "later" / "x.dcm", patient="P0", day="20220101", seed=99)
+    report = import_films(study, [later], key=tmp_path / "key.json", intake=intake)
+    assert "in the study already" in report.refused[0].why
 
 
 @pytest.mark.parametrize("what", ["missing", "empty"])
