@@ -46,7 +46,7 @@ class RunPlan:
     batch: int
     held_out: float = 0.25
     loss: str = "pair"
-    difference: float = 0.0
+    difference: float = 1.0
     pairing: Pairing = "coupled"
     crowd: str = "none"
     samples: Path | None = None
