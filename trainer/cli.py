@@ -81,7 +81,7 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
 @_training
 @click.option("--batch", default=64, show_default=True, help="Joints in a batch, over all processes.")
 @click.option("--loss", default="pair", show_default=True, help="ce, soft, marginal, pair, emd or cumulative.")
-@click.option("--difference", default=0.0, show_default=True, help="The weight λ of the squared difference error.")
+@click.option("--difference", default=1.0, show_default=True, help="The weight λ of the squared difference error.")
 @click.option("--pairing", default="coupled", show_default=True, type=click.Choice(["single", "paired", "coupled"]))
 @click.option("--crowd", default="none", show_default=True, help="How raters are modelled: none, confusion, leaning.")
 def scorer(study: Path, out: Path, batch: int, **options: Any) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torchvision
 from torch import Tensor, nn
@@ -46,7 +48,7 @@ class RunPlan:
     batch: int
     held_out: float = 0.25
     loss: str = "pair"
-    difference: float = 0.0
+    difference: float = 1.0
     pairing: Pairing = "coupled"
     crowd: str = "none"
     samples: Path | None = None
@@ -126,10 +128,11 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, h
         except (RuntimeError, AttributeError, TypeError) as error:
             raise TrainError("these weights don't fit", plan.weights, "Give a scorer's model.pt") from error
 
+    take = _at_hand(samples.crops, device)
+
     def batches(epoch: int, here: Processes) -> Iterable[Any]:
         for part, generator in _parts(len(labels), plan, epoch, here):
-            crops = torch.from_numpy(samples.crops[part.numpy()]).to(device).float() / 255
-            crops = augment_pairs(crops, generator)
+            crops = augment_pairs(take(part).float() / 255, generator)
             yield crops, groups[part].to(device), labels[part].to(device), tops[part].to(device)
 
     def batch_loss(wrapped: nn.Module, batch: Any) -> Tensor:
@@ -203,6 +206,14 @@ def _one_by_one(here: Processes, make: Any) -> Any:
     made = make() if here.first else None
     here.wait()
     return made if made is not None else make()
+
+
+def _at_hand(crops: npt.NDArray[np.uint8], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Takes rows of `crops` to `device`: all are there from the start where they fit, else batches come from the file."""
+    if device.type == "cuda" and crops.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
+        there = torch.from_numpy(np.array(crops)).to(device)
+        return lambda rows: there[rows.to(device)]
+    return lambda rows: torch.from_numpy(crops[rows.numpy()]).to(device)
 
 
 def _parts(count: int, plan: RunPlan, epoch: int, here: Processes) -> Iterator[tuple[Tensor, torch.Generator]]:

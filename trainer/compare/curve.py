@@ -37,9 +37,9 @@ class Growth:
 
     arm: str
     kind: str
-    first: int = 13
-    step: int = 13
-    rounds: int = 5
+    first: int = 5
+    step: int = 5
+    rounds: int = 6
     seeds: int = 5
     decision: str = DEFAULT_DECISION
 

@@ -12,20 +12,21 @@ from pathlib import Path
 
 import torch
 
-from ratui.errors import TrainError
+from ratui.errors import TrainError, clean
 from trainer.compare.arms import Budget, Cell, cells
 from trainer.compare.cells import Views, run_cell, save_cell
 from trainer.compare.cohort import Cohort, cohort
 from trainer.compare.curve import Growth, curve
 from trainer.compare.table import collect, report
 from trainer.compare.trunk import fixed_views, learn_trunk, load_trunk, name_of
-from trainer.decisions import DEFAULT_DECISION
+from trainer.decisions import DECISIONS, DEFAULT_DECISION
 
 __all__ = ["Comparison", "compare", "grow_studies", "parse_part"]
 
 TRAIN, TEST, TRUNK = 11, 77, 55
 """The cohorts' numbers: patients to learn from, to measure on, and those that a fixed trunk has seen."""
 
+_KNOWN = ", ".join(DECISIONS)
 _LEARNING = "the trunk is still learning; run it again to go on"
 
 Progress = Callable[[str, int, int], None]
@@ -52,6 +53,8 @@ class Comparison:
 
 def compare(what: Comparison, out: Path, progress: Progress) -> str:
     """Fills this part's empty cells in `out` and returns the table of all that are full, as Markdown. Raises TrainError."""
+    if what.decision not in DECISIONS:
+        raise TrainError(f"there is no decision named {clean(what.decision)}", "--decision", f"Take one of {_KNOWN}")
     torch.set_num_threads(1)  # processes side by side share the machine; and one thread gives the same every time
     until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
     wanted = cells(what.arms, what.kinds, what.sizes, what.seeds)

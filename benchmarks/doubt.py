@@ -1,0 +1,52 @@
+"""What the scorer's doubt is worth: ``python benchmarks/doubt.py DIR``, where DIR is a comparison with a fixed trunk.
+
+Trains each recipe on 104 simulated patients, and asks other raters of the same kind about 100 others: how sure it is beside
+how often they say the same, and whether what it doubts most is what it gets wrong most.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from trainer.compare.arms import BASELINE, Budget, Cell
+from trainer.compare.cells import predict_views, train_cell
+from trainer.compare.cohort import cohort, read_by
+from trainer.compare.run import TEST, TRAIN
+from trainer.compare.trunk import fixed_views, load_trunk
+from trainer.measure_scorer import by_doubt, calibration, judged, scoring
+
+ARMS = (BASELINE, "ce λ1", "coupled pair λ1", "coupled marginal λ1")
+KINDS = ("shared-shift", "mixture")
+OTHERS = 99
+"""The seed of the raters who are asked: other readings than those learnt from."""
+
+
+def main() -> None:
+    folder, budget, quiet = Path(sys.argv[1]), Budget(), lambda *_: None
+    torch.set_num_threads(1)
+    train, test = (cohort(n, number, folder / "cohorts", quiet) for n, number in ((104, TRAIN), (100, TEST)))
+    views = fixed_views(load_trunk(folder / "trunk.pt", budget), train, test, budget, quiet)
+    print("| raters | recipe | gap, score | gap, change | error of the change by quarters of doubt (expected) |")
+    print("|---|---|---|---|---|")
+    for kind in KINDS:
+        read, asked = read_by(train, kind, budget.raters, 0), read_by(test, kind, budget.raters, OTHERS)
+        for arm in ARMS:
+            model = train_cell(Cell(arm, kind, 104, 0), read, budget, views)
+            answers = judged(asked, predict_views(model, views.test, test)[0], 0, "expectation")
+            rng = np.random.default_rng(0)
+            gaps = [calibration(answers, what, rng).error for what in ("score", "change")]
+            quarters = " · ".join(f"{q.value:.2f} ({q.baseline:.2f})" for q in by_doubt(answers, rng))
+            shown = " | ".join(f"{gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f})" for gap in gaps)
+            print(f"| {kind} | {arm} | {shown} | {quarters} |", flush=True)
+        (difference, _), _ = scoring(answers, rng)
+        print(
+            f"| {kind} | raters among themselves: {difference.raters:.3f}, no change: {difference.baseline:.3f} | | | |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The command's own refusals: one line that says what to do, and an exit code that isn't 0."""
+
+from pathlib import Path
+
+import pytest
+
+from ratui.study import Study
+from trainer.cli import main
+
+
+def said(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command says on its way out with an error."""
+    monkeypatch.setattr("sys.argv", ["ratui-train", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code not in (0, None)
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["propose"], "Give --detector, --scorer or both"),
+        (["propose", "--order", "--detector", "run"], "Give --scorer as well"),
+        (["scorer", "--out", "run", "--loss", "best"], "Take one of ce, soft"),
+        (["scorer", "--out", "run", "--crowd", "best"], "Take one of none, confusion"),
+        (["scorer", "--out", "run", "--pairing", "best"], "single"),
+    ],
+)
+def test_what_can_not_be_done_is_said_in_a_line(
+    phantom_study: Study,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command, *rest = arguments
+    assert message in said([command, str(phantom_study.path), *rest], monkeypatch, capsys)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--part", "3/2"], "no part"),
+        (["--arm", "best"], "single ce"),
+        (["--rater", "perfect"], "shared-shift"),
+        (["--decision", "guess"], "expectation, median"),
+    ],
+)
+def test_a_comparison_of_nothing_known_is_refused_before_it_draws(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    out = tmp_path / "comparison"
+    assert message in said(["compare", "--out", str(out), *arguments], monkeypatch, capsys)
+    assert not out.exists()

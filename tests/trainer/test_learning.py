@@ -1,0 +1,54 @@
+"""The scorer learns: trained small on films where joints go from nothing to ruin, it beats every trivial answer by far."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ratui.phantom import PhantomPatient, simulate_patient
+from ratui.scheme import Scheme
+from trainer.compare import cohort as drawing
+from trainer.compare.arms import BASELINE, Budget, Cell
+from trainer.compare.cells import run_cell
+from trainer.compare.cohort import Cohort, cohort
+
+BUDGET = Budget(steps=150, batch=32, pixels=40, width=8, rate=1e-2, raters=2)
+
+
+def ruined(seed: int, number: int, scheme: Scheme) -> PhantomPatient:
+    """A patient whose every other joint is, or comes to be, badly eroded: easy to see, so that little training is enough."""
+    rng = np.random.default_rng([seed, number])
+    healthy = simulate_patient(rng, scheme, severity=0.0, age=50.0)
+    grades = dict(healthy.grades)
+    for site in scheme.sites:
+        later = int(rng.choice([0, 0, 3, 5]))
+        earlier = int(rng.choice([0, 0, later]))
+        for time, grade in ((0, earlier), (1, later)):
+            for scale in site.joint.scales:
+                top = site.joint.maximum(scale)
+                grades[site.key, scale, time] = round(grade * top / 5)
+    return replace(healthy, grades=grades, findings={})
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cohort, Cohort]]:
+    folder: Path = tmp_path_factory.mktemp("ruined")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "SHARD", 8)
+        patch.setattr(drawing, "FILM", (500, 410))
+        patch.setattr(drawing, "_patient", ruined)
+        yield cohort(24, 11, folder, lambda *_: None), cohort(8, 77, folder, lambda *_: None)
+
+
+@pytest.mark.parametrize("arm", ["coupled pair λ1", BASELINE])
+def test_it_beats_the_trivial_answers_on_patients_it_has_not_seen(people: tuple[Cohort, Cohort], arm: str) -> None:
+    train, test = people
+    measured = run_cell(Cell(arm, "shared-shift", 24, 0), train, test, BUDGET)["measured"]
+    joints, no_change = sum(measured["joints"]), sum(measured["no change"])
+    truth = test.truth[:, 0].astype(float)
+    always_median = float(np.abs(truth - np.median(truth, axis=0)).mean())
+    assert sum(measured["expectation"]["difference"]) < 0.65 * no_change
+    assert sum(measured["expectation"]["status"]) / joints < 0.65 * always_median
+    assert sum(measured["expectation"]["reversed"]) / joints < 0.03
