@@ -5,10 +5,11 @@ Nobody may lose an entry, meet a fault, or see anything wrong where nothing is.
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.harness.count import Count
@@ -79,12 +80,18 @@ def _lost(study: Study, rater: str, who: int, said: list[tuple[int, int]]) -> in
 
 def _read(place: Path, rater: str, who: int, until: float, ack: _Ack) -> None:
     with Study.open(place).open_reading(rater, CASE) as session:
-        number = 0
-        while time.monotonic() < until:
+        for number in _rounds(until):
             session.save(note(session.reading, SITE, text_of(who, number)))
             ack(number)
-            number += 1
             time.sleep(0.01)  # ten times as fast as anybody reads
+
+
+def _rounds(until: float) -> Iterator[int]:
+    """0, 1, 2 and so on; once at least, however slow the machine is."""
+    for number in itertools.count():
+        yield number
+        if time.monotonic() > until:
+            return
 
 
 def _box(number: int) -> tuple[float, float, float, float]:
@@ -92,17 +99,16 @@ def _box(number: int) -> tuple[float, float, float, float]:
 
 
 def _confirm(place: Path, film: str, until: float, ack: _Ack) -> None:
-    study, number = Study.open(place), 0
-    while time.monotonic() < until:
+    study = Study.open(place)
+    for number in _rounds(until):
         study.save_regions(CASE, [Region(SITE, film, _box(number), "rater", "x")], films={film})
         ack(number)
-        number += 1
 
 
 def _manage(place: Path, folder: Path, until: float, ack: _Ack) -> None:
     """Acknowledges how many things were found wrong in each round."""
     archive = folder / "backup.zip"
-    while time.monotonic() < until:
+    for _ in _rounds(until):
         report = check_study(place, repair=True)
         back_up(Study.open(place), archive)
         archive.unlink()
@@ -110,8 +116,8 @@ def _manage(place: Path, folder: Path, until: float, ack: _Ack) -> None:
 
 
 def _look(place: Path, until: float, ack: _Ack) -> None:
-    study, number = Study.open(place), 0
-    while time.monotonic() < until:
+    study = Study.open(place)
+    for number in _rounds(until):
         with study.snapshot() as still:
             for rater in still.config.raters:
                 still.reading(rater, CASE)
@@ -119,4 +125,3 @@ def _look(place: Path, until: float, ack: _Ack) -> None:
             assert not still.notices
         study.all_states()
         ack(number)
-        number += 1
