@@ -147,9 +147,8 @@ class TestAugmentation:
             torch.from_numpy(drawn.kinds),
             torch.Generator().manual_seed(0),
         )
-        assert float((views.findings.reshape(200, -1) == 1).any(dim=1).float().mean()) > 0.8, (
-            "by chance it would be 0.4"
-        )
+        seen = float((views.findings.reshape(200, -1) == 1).any(dim=1).float().mean())
+        assert seen > 0.5, "by chance it would be 0.28: four joints of ten, seven in ten of them near enough to tell"
 
     def test_an_unknown_finding_teaches_nothing(self) -> None:
         near = Detail()
