@@ -92,7 +92,7 @@ class PairScorer(nn.Module):
         self.mix = _mixer((4 if pairing == "paired" else 2) * features, features)
         self.heads = nn.ModuleList(nn.Linear(features, n) for n in grades)
         if pairing == "coupled":
-            self.compare = _mixer(4 * features, features)
+            self.compare = _mixer(6 * features, features)
             self.changes = nn.ModuleList(nn.Linear(features, 2 * n - 1) for n in grades)
         self.crowds = nn.ModuleList(Crowd(crowd, raters, n) for n in grades if crowd != "none")
 
@@ -117,8 +117,10 @@ class PairScorer(nn.Module):
         own = torch.cat([mean + self.group(groups)[:, None], most], dim=2)
         mixed = self.mix(torch.cat([own, own.flip(1)], dim=2) if self.pairing == "paired" else own)
         if self.pairing == "coupled":
-            both, ahead = own.sum(dim=1), seen[:, 1] - seen[:, 0]
-            there, back = (self.compare(torch.cat([step, both], dim=1)) for step in (ahead, -ahead))
+            ahead = seen[:, 1] - seen[:, 0]
+            # How much differs is the same either way; which way it differs turns around with the films.
+            same = torch.cat([own.sum(dim=1), ahead.abs()], dim=1)
+            there, back = (self.compare(torch.cat([step, same], dim=1)) for step in (ahead, -ahead))
         pairs = []
         for scale, head in enumerate(self.heads):
             logits = close(head(mixed).float(), tops[:, scale])
