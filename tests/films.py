@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,14 +58,27 @@ def make_study(
     sides: str = "LR",
     regions: bool = True,
 ) -> Study:
-    """A study with imported films and, if asked, confirmed regions from the template."""
-    study = Study.create(tmp_path / "study", scheme, raters, blinded=blinded)
-    films = hospital(tmp_path / "hospital", patients, sides)
-    import_films(study, [films], key=tmp_path / "key.json", intake=InProcess())
+    """A study with imported films and, if asked, confirmed regions from the template; its films and key lie beside it.
+
+    One of each kind is made and then copied, for an import is the dearest part of many a test.
+    """
+    shutil.copytree(_made_study(scheme, raters, blinded, patients, sides, regions), tmp_path, dirs_exist_ok=True)
+    return Study.open(tmp_path / "study")
+
+
+@cache
+def _made_study(
+    scheme: Scheme | str, raters: tuple[str, ...], blinded: bool, patients: int, sides: str, regions: bool
+) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="ratui-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    study = Study.create(folder / "study", scheme, raters, blinded=blinded)
+    films = hospital(folder / "hospital", patients, sides)
+    import_films(study, [films], key=folder / "key.json", intake=InProcess())
     if regions:
         for case in study.cases():
             confirm_template(study, case, raters[0])
-    return study
+    return folder
 
 
 def confirm_template(study: Study, case_id: str, rater: str) -> None:

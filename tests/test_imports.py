@@ -23,6 +23,17 @@ def test_the_app_and_every_command_run_without_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_results_and_the_screens_load_none_of_what_only_some_exports_and_plots_need() -> None:
+    script = (
+        "import sys, ratui.tui.screens.scoring, ratui.results.adjudication, ratui.results.report, ratui.results.export\n"
+        "heavy = ('matplotlib', 'highdicom', 'pyarrow', 'pandas', 'statsmodels', 'sklearn', 'pingouin')\n"
+        "wrong = sorted(name for name in sys.modules if name in heavy)\n"
+        "assert not wrong, wrong\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_asking_for_the_version_imports_neither_app_nor_numbers() -> None:
     script = (
         "import sys, ratui.cli\n"

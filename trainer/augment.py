@@ -5,7 +5,7 @@ Everything happens on the batch's device and draws from one generator, so that a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from trainer.hands import FINE, SIDE
 
-__all__ = ["augment_hands", "coarse"]
+__all__ = ["augment_hands", "coarse", "grain"]
 
 _FAR = 0.35
 """The share of hands shown much smaller, much larger or much more turned than films have them: both hands on one film, a
@@ -23,6 +23,13 @@ child's hand on a large plate, a hand that no one has framed."""
 def coarse(images: Tensor) -> Tensor:
     """`images` (N, 1, FINE, FINE) as squares of SIDE pixels."""
     return F.avg_pool2d(images, FINE // SIDE)
+
+
+def grain(shape: Sequence[int], generator: torch.Generator, device: torch.device) -> Tensor:
+    """Normal noise made on `device`, for there is much of it, but drawn from `generator` like everything else."""
+    if device.type != "cpu":
+        generator = torch.Generator(device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+    return torch.randn(*shape, generator=generator, device=device)
 
 
 def augment_hands(images: Tensor, boxes: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -83,6 +90,6 @@ def _expose(images: Tensor, draw: Callable[..., Tensor], generator: torch.Genera
     images = images * draw(0.55, 1.2, 1, 1, 1) + draw(-0.1, 0.2, 1, 1, 1) + haze
     blurred = F.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
     images = images + draw(-0.7, 1.0, 1, 1, 1) * (blurred - images)  # below 0 it sharpens
-    noise = torch.randn(n, 1, side, side, generator=generator).to(images.device)
+    noise = grain((n, 1, side, side), generator, images.device)
     images = torch.clamp(images + noise * draw(0.0, 1.0, 1, 1, 1) ** 2 * 0.07, 0, 1)
     return torch.where(draw(0, 1, 1, 1, 1) < 0.08, 1 - images, images)

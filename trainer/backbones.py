@@ -108,13 +108,11 @@ def _small() -> SSD:
 
 
 def _ssd300() -> SSD:
-    return ssd300_vgg16(weights=None, weights_backbone=None, num_classes=_CLASSES, trainable_backbone_layers=5)
+    return ssd300_vgg16(weights=None, weights_backbone=None, num_classes=_CLASSES)
 
 
 def _ssdlite() -> SSD:
-    model = ssdlite320_mobilenet_v3_large(
-        weights=None, weights_backbone=None, num_classes=_CLASSES, trainable_backbone_layers=6
-    )
+    model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=_CLASSES)
     # As many default boxes as before, so that its weights fit, but of the size of joints: theirs start at 64 pixels.
     model.anchor_generator = DefaultBoxGenerator([[2, 3] for _ in range(6)], min_ratio=0.045, max_ratio=0.5)
     return model

@@ -133,12 +133,12 @@ def _json(path: Path) -> Any:
 
 
 def _find(path: Path, name: str) -> Path:
-    """The picture called `name`: beside the file, or in a folder ``images`` beside it or one further up."""
+    """The picture called `name`: beside the file, or in a folder ``images`` or ``films`` there or one further up."""
     inside = Path(name)
     if inside.is_absolute() or ".." in inside.parts:
         raise TrainError("a picture of it lies outside of its folder", path, "Keep pictures beside the file")
     near, above = path.parent, path.parent.parent
-    for root in (near, near / "images", near / path.stem, above, above / "images"):
+    for root in (near, *(at / name for at in (near, above) for name in ("images", "films", path.stem)), above):
         if (root / inside).is_file():
             return root / inside
     raise TrainError(f"the picture {clean(name)} is missing", path, "Put the pictures beside the file")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from trainer.augment import grain
 from trainer.backbones import Block
 from trainer.hands import KINDS, SIDE
 
@@ -24,6 +25,8 @@ WINDOW = 1.5
 """Sides of a joint's box that the square shows."""
 _WIDTHS = (24, 48, 96)
 _JOINTS, _DECOYS = 4, 2
+_NEAR, _OFF = 0.1, 0.42
+"""How far a box may be off, in sides of it: half of the time as after a look, half as an SSD may leave it."""
 Draw: TypeAlias = Callable[..., Tensor]
 _RARE = 8.0
 """How much likelier a joint with a finding is drawn than one without."""
@@ -112,8 +115,8 @@ def draw_views(images: Tensor, boxes: Tensor, findings: Tensor, kinds: Tensor, g
     centre, size = centre.nan_to_num(SIDE / 2), torch.where(there, size, usual)
     k = size.shape[1]
     near = draw(0, 1, k) < 0.5
-    wide = torch.where(near, 0.08, 0.25)[..., None]
-    off, zoom = draw(-1, 1, k, 2) * wide, torch.exp(draw(-1, 1, k) * wide[..., 0])
+    wide = torch.where(near, _NEAR, _OFF)[..., None]
+    off, zoom = draw(-1, 1, k, 2) * wide, torch.exp(draw(-1, 1, k) * (wide[..., 0] * 0.7))
     seen = size * zoom
     turn = _turns(draw(-0.4, 0.4, k + _DECOYS), draw(0, 1, k + _DECOYS) < 0.5)
     # Where the crop's middle lies off the joint's, seen in the crop's own turned axes.
@@ -163,17 +166,21 @@ def _decoys(boxes: Tensor, usual: Tensor, draw: Draw) -> tuple[Tensor, Tensor, T
 
 
 def _expose(crops: Tensor, generator: torch.Generator) -> Tensor:
-    """Gamma, blur or sharpness, noise and inversion, each crop's own."""
-    m = len(crops)
+    """Gamma, a haze towards one side, blur or sharpness, noise and inversion, each crop's own."""
+    m, side = len(crops), crops.shape[-1]
 
     def draw(low: float, high: float) -> Tensor:
         return (torch.rand(m, 1, 1, 1, generator=generator) * (high - low) + low).to(crops.device)
 
-    crops = crops.clamp(1e-4, 1) ** torch.exp(draw(-0.6, 0.6))
-    crops = crops + draw(-0.7, 1.0) * (F.avg_pool2d(crops, 3, 1, 1, count_include_pad=False) - crops)
-    grain = torch.randn(crops.shape, generator=generator).to(crops.device)
-    crops = crops + grain * draw(0.0, 1.0) ** 2 * 0.06
-    return torch.where(draw(0, 1) < 0.05, 1 - crops, crops)
+    crops = crops.clamp(1e-4, 1) ** torch.exp(draw(-0.7, 0.7))
+    ramp = torch.linspace(-1, 1, side, device=crops.device)
+    crops = crops + draw(-0.2, 0.2) * ramp + draw(-0.2, 0.2) * ramp[:, None]
+    soft = F.avg_pool2d(crops, 3, 1, 1, count_include_pad=False)
+    softer = F.avg_pool2d(soft, 5, 1, 2, count_include_pad=False)
+    soft = torch.where(draw(0, 1) < 0.3, softer, soft)
+    crops = crops + draw(-0.8, 1.0) * (soft - crops)  # below 0 it sharpens
+    crops = crops + grain(crops.shape, generator, crops.device) * draw(0.0, 1.0) ** 2 * 0.07
+    return torch.where(draw(0, 1) < 0.06, 1 - crops, crops)
 
 
 def detail_loss(seen: Seen, views: Views) -> Tensor:

@@ -75,7 +75,7 @@ def real_power_cuts(store: Ours | Stock, folder: Path, trials: int, seed: int = 
                 for old in where.glob("s*"):
                     shutil.rmtree(old) if old.is_dir() else old.unlink()
                 place, expected = store.make(where), set()
-                os.sync()
+                subprocess.run(["sync", "-f", str(where)], check=True)
             new = _until_the_cut(store, place, where, trial, rng.uniform(0.002, 0.12), fsync)
         count.trials += 1
         count.saved += len(new)

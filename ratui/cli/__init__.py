@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.cli import exports, outcome, upkeep
+from ratui.cli import adjudicate, exports, outcome, upkeep
 from ratui.cli.output import Bar
 from ratui.errors import RatuiError, clean
 
 if TYPE_CHECKING:
     from ratui.study import Study
 
-__all__ = ["main"]
+__all__ = ["main", "run_app"]
 
 _FOLDER = click.Path(path_type=Path)
 _GRAPHICS = click.option(
@@ -38,13 +38,17 @@ def commands() -> None:
     ratui import STUDY FILES…           take films into it
     ratui read STUDY --rater ID         read
     ratui status STUDY                  who has read what
+    ratui agreement STUDY               how far the raters agree
+    ratui adjudicate STUDY              settle what they dispute
+    ratui export STUDY FOLDER           tables, JSON, COCO, DICOM
+    ratui report STUDY FILE             one page with everything
     ratui doctor                        what this terminal can show
     ratui check STUDY                   is every file whole?
     ratui backup STUDY ARCHIVE          one verified archive
     """
 
 
-for _command in (*outcome.COMMANDS, *exports.COMMANDS, *upkeep.COMMANDS):
+for _command in (*outcome.COMMANDS, *exports.COMMANDS, *adjudicate.COMMANDS, *upkeep.COMMANDS):
     commands.add_command(_command)
 
 
@@ -107,7 +111,9 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
 @_LANGUAGE
 def read(study: Path, rater: str, case: str | None, graphics: str, language: str | None) -> None:
     """Read the cases of STUDY."""
-    _run_app(study, rater, case, graphics, language)
+    from ratui.study import Study
+
+    run_app(Study.open(study), rater, case, graphics, language)
 
 
 @commands.command()
@@ -174,10 +180,11 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
     """
     if headless is None:
         from ratui.demo.sample import TOUR, own_copy
+        from ratui.study import Study
 
         study, rater, case = own_copy()
         click.echo(f"the sample study is at {clean(study, 200)}")
-        _run_app(study, rater, case, graphics, language, tour=study / TOUR)
+        run_app(Study.open(study), rater, case, graphics, language, tour=study / TOUR)
         return
     from ratui.demo.headless import run
 
@@ -191,13 +198,12 @@ def _tell(study: Study) -> None:
         click.echo(f"note: {clean(notice, 300)}. ratui check {clean(study.path)} --repair mends it", err=True)
 
 
-def _run_app(
-    folder: Path, rater: str, case: str | None, graphics: str, language: str | None, *, tour: Path | None = None
+def run_app(
+    study: Study, rater: str, case: str | None, graphics: str, language: str | None, *, tour: Path | None = None
 ) -> None:
-    from ratui.study import Study
+    """Reads `study` as `rater` in this terminal. Raises RatuiError for an unknown rater or case, or no terminal."""
     from ratui.terminal import probe
 
-    study = Study.open(folder)
     study.check_rater(rater)
     if case is not None:
         study.case(case)

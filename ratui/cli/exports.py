@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ratui.cli.output import as_json
+from ratui.cli.output import Bar, as_json
 from ratui.errors import clean
 
 __all__ = ["COMMANDS"]
@@ -61,7 +61,7 @@ def export(
     told = released(opened, raters, interim=interim)
     wanted = formats or ("csv",)
     rule = rule_for(told, missing, needed=bool({"csv", "parquet"} & set(wanted)))
-    done = write(opened, told, folder, wanted, rule, numbered=numbered)
+    done = write(opened, told, folder, wanted, rule, numbered=numbered, progress=Bar())
     if json_:
         document = {
             "folder": str(done.folder),

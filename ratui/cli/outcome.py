@@ -151,4 +151,40 @@ def agreement(
         show([(name, draw(figure, "png")) for name, figure in made.items()], graphics)
 
 
-COMMANDS = (status, agreement)
+@click.command()
+@click.argument("study", type=_FILE)
+@click.argument("file", type=_FILE)
+@click.option("--missing", help="The rule for totals with fields that have no score; needed where one has none.")
+@click.option("--threshold", default=7.0, show_default=True, help="Points of total change that make a dispute.")
+@click.option("--evaluation", "evaluations", type=_FILE, multiple=True, help="A folder of ratui-train evaluate.")
+@click.option("--interim", is_flag=True, help="For managers: also of cases that not everybody has signed yet.")
+@click.option("--no-plots", "plots", flag_value=False, default=True, help="Without plots, so without matplotlib.")
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+def report(
+    study: Path,
+    file: Path,
+    missing: str | None,
+    threshold: float,
+    evaluations: tuple[Path, ...],
+    interim: bool,
+    plots: bool,
+    seed: int,
+) -> None:
+    """Write FILE, one HTML page that opens alone: how STUDY was read, how far it is, agreement, totals, models, plots."""
+    from datetime import UTC, datetime
+
+    from ratui.results.disputes import Limits
+    from ratui.results.released import released
+    from ratui.results.report import report as write
+    from ratui.results.totals import rule_for
+    from ratui.study import Study
+
+    opened = Study.open(study)
+    told = released(opened, interim=interim)
+    rule = rule_for(told, missing)
+    today = datetime.now(UTC).astimezone().date()
+    limits = Limits(case=threshold)
+    put(write(opened, told, rule, today=today, limits=limits, evaluations=evaluations, plots=plots, seed=seed), file)
+
+
+COMMANDS = (status, agreement, report)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,8 @@ def _send_all(
 ) -> list[list[SentFilm]]:
     """The films of all patients, drawn on every core."""
     sent: list[list[SentFilm]] = [[] for _ in patients]
-    with ProcessPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    # Spawned, not forked: a caller's threads may hold locks that a fork would copy locked, and wait for ever.
+    with ProcessPoolExecutor(max_workers=os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
         jobs = {
             pool.submit(_send_one, patient, seed, folder, f"{number:04d}", what): number
             for number, (patient, seed) in enumerate(zip(patients, seeds, strict=True))

@@ -169,7 +169,8 @@ def _read(path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
     except InvalidDicomError as error:
         raise FilmError("it is not a DICOM file", path, "Give DICOM files, or PNG files with a manifest") from error
     except OSError as error:
-        raise FilmError(f"it can't be read: {error.strerror or error}", path, "Check its permissions") from error
+        why = error.strerror or "its end is missing"  # the parser's own words could repeat what the file says
+        raise FilmError(f"it can't be read: {why}", path, "Check its permissions, or copy it again") from error
     except Exception as error:  # a damaged header makes the parser raise almost anything
         raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
     if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):

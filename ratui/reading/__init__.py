@@ -1,6 +1,7 @@
 """One rater's reading of one case, and what may be entered next. Pure: it knows neither screen nor disk."""
 
 from ratui.errors import Refusal, RefusalKind
+from ratui.reading.adopting import adopt
 from ratui.reading.choices import Options, next_open, options, refusal
 from ratui.reading.document import FORMAT, from_document, from_log, to_document
 from ratui.reading.doubt import Doubt, unlikely, unlikely_normal
@@ -56,6 +57,7 @@ __all__ = [
     "Replay",
     "SecondLook",
     "Slot",
+    "adopt",
     "apply_regions",
     "clear",
     "enter",

@@ -93,7 +93,7 @@ def replay(log: Iterable[LogEntry]) -> Replay:
                     waiting.append(number)
                 else:
                     idle.add(number)
-            case "regions":
+            case "regions" | "adopt":
                 pass
     return Replay(values, frozenset(flags), notes, signed, broken)
 

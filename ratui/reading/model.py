@@ -69,7 +69,9 @@ class NotAssessable:
 
 
 Entry: TypeAlias = Graded | Found | NotAssessable
-LogKind: TypeAlias = Literal["enter", "normal", "same", "clear", "undo", "flag", "note", "regions", "sign", "reopen"]
+LogKind: TypeAlias = Literal[
+    "enter", "normal", "same", "clear", "undo", "flag", "note", "regions", "adopt", "sign", "reopen"
+]
 
 
 class Change(NamedTuple):

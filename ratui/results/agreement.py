@@ -24,6 +24,7 @@ from ratui.results.statistics import (
     icc_agreement,
     icc_consistency,
     kappa_of_patients,
+    resamples,
     smallest_detectable_change,
 )
 from ratui.study import Study
@@ -173,7 +174,7 @@ def agreement(study: Study, told: Released, *, seed: int = 0) -> tuple[Agreement
 
 def agreement_of(scores: Scores, title: str, *, kept_back: int = 0, seed: int = 0) -> Agreement:
     """The agreement of `scores`."""
-    rng = np.random.default_rng(seed)
+    draws = resamples(len(scores.cases), np.random.default_rng(seed))
     scheme = scores.scheme
     names: list[str | None] = [*scheme.scales] if len(scheme.scales) == 1 else [None, *scheme.scales]
     return Agreement(
@@ -185,10 +186,10 @@ def agreement_of(scores: Scores, title: str, *, kept_back: int = 0, seed: int = 
         float(scores.common.sum(axis=1).mean()),
         len(scores.fields),
         tuple(_total(scores, scale, quantity) for scale in names for quantity in QUANTITIES),
-        tuple(_kappa(scores, scale, rng) for scale in scheme.scales),
+        tuple(_kappa(scores, scale, draws) for scale in scheme.scales),
         tuple(each for scale in names for quantity in QUANTITIES for each in _limits(scores, scale, quantity)),
         tuple(_detectable(scores, scale) for scale in names),
-        tuple(_site(scores, place, rng) for place in range(len(scores.fields)) if scores.common[:, place].any()),
+        tuple(_site(scores, place, draws) for place in range(len(scores.fields)) if scores.common[:, place].any()),
     )
 
 
@@ -227,13 +228,13 @@ def _detectable(scores: Scores, scale: str | None) -> Detectable:
     )
 
 
-def _kappa(scores: Scores, scale: str, rng: np.random.Generator) -> ScaleKappa:
+def _kappa(scores: Scores, scale: str, draws: npt.NDArray[np.float64]) -> ScaleKappa:
     tables = _tables(scores, scores.of_scale(scale))
     pairs = [
-        (scores.raters[a], scores.raters[b], kappa_of_patients(tables[place][None], rng))
+        (scores.raters[a], scores.raters[b], kappa_of_patients(tables[place][None], draws))
         for place, (a, b) in enumerate(scores.pairs())
     ]
-    return ScaleKappa(scale, kappa_of_patients(tables, rng), tuple(pairs))
+    return ScaleKappa(scale, kappa_of_patients(tables, draws), tuple(pairs))
 
 
 def _tables(scores: Scores, fields: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -251,12 +252,12 @@ def _tables(scores: Scores, fields: npt.NDArray[np.bool_]) -> npt.NDArray[np.flo
     )
 
 
-def _site(scores: Scores, place: int, rng: np.random.Generator) -> SiteAgreement:
+def _site(scores: Scores, place: int, draws: npt.NDArray[np.float64]) -> SiteAgreement:
     site, scale = scores.fields[place]
     only = np.arange(len(scores.fields)) == place
     values = scores.values[scores.common[:, place], :, place]
     damaged = int((values > 0).any(axis=(1, 2)).sum())
-    kappa = kappa_of_patients(_tables(scores, only), rng)
+    kappa = kappa_of_patients(_tables(scores, only), draws if damaged >= _ENOUGH else None)
     apart = np.stack([np.abs(values[:, a] - values[:, b]) for a, b in scores.pairs()])
     changes = values[..., 1] - values[..., 0]
     changes_apart = np.stack([np.abs(changes[:, a] - changes[:, b]) for a, b in scores.pairs()])
@@ -268,7 +269,7 @@ def _site(scores: Scores, place: int, rng: np.random.Generator) -> SiteAgreement
         int(apart.size),
         float((apart == 0).mean()),
         float((apart <= 1).mean()),
-        kappa if damaged >= _ENOUGH else Estimate(kappa.value),
+        kappa,
         float(apart.mean()),
         float(changes_apart.mean()),
         int((changes != 0).any(axis=1).sum()),

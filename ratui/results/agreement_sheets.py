@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ratui.results.agreement import Agreement
-from ratui.results.sheet import Sheet, interval, number
+from ratui.results.sheet import Sheet, counted, interval, number
 
 __all__ = ["agreement_sheets", "summary"]
 
 
 def summary(found: Agreement) -> str:
     """What was compared, in a sentence."""
-    kept = f"; {found.kept_back} cases not told yet or not read by all" if found.kept_back else ""
+    kept = f"; {counted(found.kept_back, 'case')} not told yet or not read by all" if found.kept_back else ""
     return (
         f"{len(found.cases)} cases read by {', '.join(found.raters)}{kept}. Compared are the fields that all have scored "
         f"at both time points: {found.compared:.1f} of {found.fields} in a case, on average."

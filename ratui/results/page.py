@@ -16,7 +16,7 @@ _STYLE = """
   :root { --ink: #e3e6eb; --paper: #15181d; --line: #363c47; --quiet: #9aa3b2; --band: #1d2128; }
   figure { background: #fff; color: #1d2129; }
 }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem;
+body { font: .94rem/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem;
   margin: 2rem auto; padding: 0 1.5rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; }
 h2 { border-bottom: 1px solid var(--line); padding-bottom: .2rem; } h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
@@ -27,10 +27,15 @@ caption { text-align: left; padding: .2rem 0; } th, td { padding: .22rem .7rem; 
 th { text-align: left; background: var(--band); font-weight: 600; } td.n, th.n { text-align: right; white-space: nowrap; }
 figure { margin: 1rem 0; padding: .6rem; border: 1px solid var(--line); display: inline-block; max-width: 100%; }
 img { max-width: 100%; height: auto; display: block; }
-dl { display: grid; grid-template-columns: max-content auto; gap: .15rem 1.2rem; margin: .6rem 0; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1.2rem; margin: .6rem 0; }
 dt { color: var(--quiet); }
-dd { margin: 0; }
-@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } tr, figure { break-inside: avoid; } }
+dd { margin: 0; overflow-wrap: anywhere; } td:first-child { white-space: nowrap; }
+@page { size: A4 landscape; margin: 14mm; }
+@media print {
+  html { font-size: 10px; } body { margin: 0; padding: 0; max-width: none; } td, th { padding: .15rem .45rem; }
+  img { max-height: 155mm; width: auto; }
+  .wide { overflow: visible; } h2, h3 { break-after: avoid; } tr, figure { break-inside: avoid; } figure { max-width: 80%; }
+}
 """
 
 

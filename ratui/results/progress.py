@@ -12,9 +12,18 @@ from typing import Any
 
 from ratui.reading import Slot
 from ratui.results.page import paragraph, section, table
+from ratui.results.sheet import counted
 from ratui.study import CONSENSUS, CaseState, Study
 
-__all__ = ["Progress", "ProgressRow", "RaterProgress", "progress", "progress_parts"]
+__all__ = [
+    "Progress",
+    "ProgressRow",
+    "RaterProgress",
+    "progress",
+    "progress_cases",
+    "progress_parts",
+    "progress_summary",
+]
 
 
 @dataclass(frozen=True)
@@ -145,7 +154,7 @@ def _missing(study: Study, rater: str, state: CaseState) -> str:
 
 def _fields_missing(state: CaseState) -> str:
     fields, joints = state.total - state.done, state.joints_total - state.joints
-    return f"{fields} field{'s' * (fields != 1)} in {joints} joint{'s' * (joints != 1)}"
+    return f"{counted(fields, 'field')} in {counted(joints, 'joint')}"
 
 
 def _regions_missing(study: Study, case: str) -> str:
@@ -158,7 +167,7 @@ def _regions_missing(study: Study, case: str) -> str:
             film = found.film(time, site.side, site.part, study.scheme)
             if film is not None and (site.key, film.id) not in known:
                 open_slots.add(Slot(site.key, time))
-    return f"{len(open_slots)} region{'s' * (len(open_slots) != 1)} to confirm"
+    return f"{counted(len(open_slots), 'region')} to confirm"
 
 
 def _settled(study: Study) -> int:
@@ -170,20 +179,30 @@ def _settled(study: Study) -> int:
 
 def progress_parts(found: Progress) -> list[str]:
     """`found` as parts of a page: a summary by rater, then every case."""
-    summary = [
+    return [*progress_summary(found), section("Cases", [progress_cases(found)], 3)]
+
+
+def progress_summary(found: Progress) -> list[str]:
+    """How far each rater is."""
+    rows = [
         (each.rater, each.signed, each.begun, each.untouched, _minutes(each.median_minutes), f"{each.minutes / 60:.1f}")
         for each in found.raters
     ]
-    cases = [
-        (row.state.case, row.rater, row.state.stage, f"{row.state.done} of {row.state.total}", row.missing, _time(row))
+    said = f"{counted(len(found.cases), 'case')}; a consensus is signed for {found.settled}."
+    return [
+        paragraph(f"{found.scheme}; {said}"),
+        table(["rater", "signed", "begun", "untouched", "median minutes a case", "hours"], rows),
+        paragraph("Minutes are those spent reading: pauses are left out but for their first minute.", quiet=True),
+    ]
+
+
+def progress_cases(found: Progress) -> str:
+    """How far each rater is with each case."""
+    rows = [
+        (row.state.case, row.rater, row.state.stage, f"{row.state.done}/{row.state.total}", row.missing, _time(row))
         for row in found.rows
     ]
-    return [
-        paragraph(f"{found.scheme}; {len(found.cases)} cases; consensus signed for {found.settled}."),
-        paragraph("Minutes are those spent reading: pauses are left out but for their first minute.", quiet=True),
-        table(["rater", "signed", "begun", "untouched", "median minutes a case", "hours"], summary),
-        section("Cases", [table(["case", "rater", "stage", "fields", "missing", "minutes"], cases, words=5)], 3),
-    ]
+    return table(["case", "rater", "stage", "fields", "missing", "minutes"], rows, words=5)
 
 
 def _minutes(minutes: float | None) -> str:

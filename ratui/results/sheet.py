@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ratui.results.statistics import Estimate
 
-__all__ = ["Sheet", "interval", "number"]
+__all__ = ["Sheet", "counted", "interval", "number"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,11 @@ class Sheet:
     rows: Sequence[Sequence[object]]
     words: int = 1
     note: str = ""
+
+
+def counted(count: int, what: str) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "icc_consistency",
     "kappa_of_patients",
     "quadratic_kappa",
+    "resamples",
     "smallest_detectable_change",
 ]
 
@@ -140,17 +141,20 @@ def quadratic_kappa(tables: Floats) -> Floats:
         return np.asarray(np.where(expected > 0, 1 - seen * count / expected, _NAN))
 
 
-def kappa_of_patients(pairs: Floats, rng: np.random.Generator) -> Estimate:
+def resamples(patients: int, rng: np.random.Generator) -> Floats:
+    """How often each of `patients` is in each of the RESAMPLES draws of as many patients, (draws, patients)."""
+    return rng.multinomial(patients, np.full(patients, 1 / patients), RESAMPLES).astype(np.float64)
+
+
+def kappa_of_patients(pairs: Floats, draws: Floats | None = None) -> Estimate:
     """The mean quadratic-weighted kappa over pairs of raters, `pairs` being (pairs, patients, grades, grades).
 
-    Its interval is a percentile bootstrap over patients. NaN where no pair has one.
+    With `draws`, as `resamples` makes them, its interval is a percentile bootstrap over patients. NaN where no pair has one.
     """
     value = _mean(quadratic_kappa(pairs.sum(axis=1)))
-    patients = pairs.shape[1]
-    if not np.isfinite(value) or patients < 2:
+    if draws is None or not np.isfinite(value) or pairs.shape[1] < 2:
         return Estimate(value)
-    counts = rng.multinomial(patients, np.full(patients, 1 / patients), RESAMPLES).astype(float)
-    drawn = np.stack([np.tensordot(counts, pair, axes=(1, 0)) for pair in pairs], axis=1)
+    drawn = np.stack([np.tensordot(draws, pair, axes=(1, 0)) for pair in pairs], axis=1)
     kappas = quadratic_kappa(drawn)
     held = np.isfinite(kappas)
     # A draw in which nobody could disagree says nothing; the others are taken.

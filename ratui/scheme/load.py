@@ -56,7 +56,7 @@ def parse_scheme(text: str, where: str) -> Scheme:
     """The scheme that the TOML `text` describes; `where` names it in errors. Raises SchemeError."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SchemeError(f"not valid TOML: {error}", where, "Correct that line") from error
     return _Parser(text, where).scheme(document)
 

@@ -1,7 +1,10 @@
 """What a scorer said of the study's cases, and in which order it would have them read: small files beside its run.
 
 A rater sees a model's answers for a case only once their own reading of it is signed, so readers ask `answers_after`.
-What is here is never a reading, and no total is made of it.
+What is here is never a reading, and no total of a rater is made of it.
+
+A file is one of tables, sealed like every other. Table ``meta`` has one record: ``format`` (1), ``model`` (the run's name)
+and ``scheme`` (the digest of the study's scheme); table ``answers`` one for each scale of each site that was answered.
 """
 
 from __future__ import annotations
@@ -9,17 +12,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from ratui.errors import StoreError, clean
+from ratui.errors import SchemeError, StoreError, clean
+from ratui.reading import Field
 from ratui.study.folder import Changes
 from ratui.study.settings import check_name
 from ratui.study.store import read_sound, write_tables
 from ratui.study.study import Study
 
-__all__ = ["Answer", "answer_models", "answers", "answers_after", "reading_order", "save_answers", "save_order"]
+__all__ = [
+    "Answer",
+    "answer_models",
+    "answers",
+    "answers_after",
+    "expected_scores",
+    "reading_order",
+    "save_answers",
+    "save_order",
+]
 
 _ORDER = "order.json"
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,10 @@ class Answer:
     chances: tuple[tuple[float, ...], tuple[float, ...]]
     change: int
     doubt: float
+
+    def expected(self, time: int) -> float:
+        """The mean grade that it expects at `time`."""
+        return math.fsum(grade * chance for grade, chance in enumerate(self.chances[time]))
 
     def to_record(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,10 +83,11 @@ class Answer:
 
 def save_answers(study: Study, run: str, case: str, found: Iterable[Answer]) -> None:
     """Replaces what the scorer `run` says of `case`, in ``models/<run>/answers/<case>.json``. Raises StoreError."""
-    file = study.path / "models" / check_name(run, "model") / "answers" / f"{check_name(case, 'case')}.json"
+    file = _file(study, run, case)
     read_sound(file)  # refuses to replace what a newer version wrote
+    meta = {"format": _FORMAT, "model": run, "scheme": study.config.scheme}
     with Changes(study.path).one():
-        write_tables(file, {"answers": [answer.to_record() for answer in found]})
+        write_tables(file, {"meta": [meta], "answers": [answer.to_record() for answer in found]})
 
 
 def answer_models(study: Study) -> tuple[str, ...]:
@@ -81,11 +101,23 @@ def answers(study: Study, case: str, *, run: str | None = None) -> tuple[Answer,
     """What the scorer `run`, or the newest that has seen `case`, says of it; empty where none has. For managers, and for
     an adjudicator after their own answer. Raises StoreError for a damaged file."""
     for model in (run,) if run else reversed(answer_models(study)):
-        file = study.path / "models" / check_name(model, "model") / "answers" / f"{check_name(case, 'case')}.json"
-        stored = read_sound(file)
+        file = _file(study, model, case)
+        stored = read_sound(file, unsealed=False)
         if stored is not None:
-            return tuple(Answer.from_record(record, file) for record in stored.tables.get("answers", []))
+            _check_meta(stored.tables.get("meta", []), study, model, file)
+            found = tuple(Answer.from_record(record, file) for record in stored.tables.get("answers", []))
+            _check_joints(found, study, file)
+            return found
     return ()
+
+
+def expected_scores(study: Study, run: str, case: str) -> Mapping[Field, float]:
+    """The mean grade that the scorer `run` expects of each field of `case` that it answered. Raises StoreError."""
+    return {
+        Field(answer.site, answer.scale, time): answer.expected(time)
+        for answer in answers(study, case, run=run)
+        for time in (0, 1)
+    }
 
 
 def answers_after(study: Study, rater: str, case: str) -> tuple[Answer, ...]:
@@ -119,3 +151,29 @@ def reading_order(study: Study) -> tuple[str, ...]:
     known = set(cases)
     first = list(dict.fromkeys(case for case in wanted if case in known))
     return (*first, *(case for case in cases if case not in set(first)))
+
+
+def _file(study: Study, run: str, case: str) -> Path:
+    return study.path / "models" / check_name(run, "model") / "answers" / f"{check_name(case, 'case')}.json"
+
+
+def _check_meta(meta: Sequence[Mapping[str, Any]], study: Study, run: str, file: Path) -> None:
+    """That the file is of this format, of this model and of this study's scheme."""
+    about = meta[0] if len(meta) == 1 else {}
+    if about.get("format") != _FORMAT:
+        raise StoreError(f"the answers have format {clean(about.get('format'))}", file, "Update ratui")
+    if about.get("model") != run or about.get("scheme") != study.config.scheme:
+        raise StoreError("they are of another model or scheme", file, "Run ratui-train propose again")
+
+
+def _check_joints(found: Sequence[Answer], study: Study, file: Path) -> None:
+    """That each answer is about a scale that its site has, with a chance for each of its grades."""
+    for answer in found:
+        try:
+            top = study.scheme.site(answer.site).joint.maximum(answer.scale)
+        except (SchemeError, KeyError) as error:
+            raise StoreError(
+                f"no {clean(answer.scale)} at {clean(answer.site)}", file, "Run ratui-train propose again"
+            ) from error
+        if any(len(chances) != top + 1 for chances in answer.chances):
+            raise StoreError("an answer's chances and grades don't fit", file, "Run ratui-train propose again")

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ratui.errors import DamagedError, StoreError, StudyError
-from ratui.study.folder import make_study_folder
+from ratui.study.folder import account_name, make_study_folder
 from ratui.study.snapshot import snapshot, stored_files
 from ratui.study.store import make_folder, write_bytes
 from ratui.study.store.disk import sync_folder
@@ -51,9 +51,14 @@ class Archive:
 def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> Archive:
     """Makes the archive `target` of the study as it is at this moment and reads it again to verify it.
 
-    Raters may go on saving. Raises StoreError; there is then no file of that name.
+    Raters may go on saving. It holds what no rater may see of another, so that only the study's owner can make one.
+    Raises StoreError; there is then no file of that name.
     """
     target = Path(target)
+    owner = study.path.stat().st_uid
+    if os.geteuid() not in (0, owner):
+        what = "a backup holds every rater's readings: only the study's owner makes one"
+        raise StoreError(what, study.path, f"Ask {account_name(owner)}")
     if target.exists():
         raise StoreError("there is a file of that name already", target, "Choose another")
     if target.resolve().is_relative_to(study.path.resolve()):

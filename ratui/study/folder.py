@@ -6,16 +6,16 @@ readings are that rater's to change; regions and proposals may be changed by eve
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import grp
 import hashlib
 import os
 import pwd
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ratui.errors import StoreError, StudyError, clean
@@ -37,6 +37,7 @@ FOLDERS = {"": 0o050, "films": 0o050, "regions": 0o070, "readings": 0o070, "prop
 """What the group of a shared study may do in each folder of it."""
 SNAPSHOT = ".snapshot-"
 """How the folder of a picture of the study begins, which is there while somebody looks at it."""
+LOCKS = ("study.lock", "gate.lock")
 _STICKY = {"readings", "proposals", "models"}
 _WAIT = 10.0
 
@@ -94,18 +95,17 @@ class Changes:
     """Many may change files of a study at once, each holding `one`; while somebody holds `none`, nobody does.
 
     Both end with their process. Held for the moment of a save or of a look at everything, never while a person thinks.
-    Whoever waits for `none` holds the turn meanwhile, so that new saves queue behind it: raters who never stop saving
-    can't keep a backup from its moment.
+    Whoever wants `none` shuts a gate first, through which each `one` passes, so that a stream of saves can't keep it out.
     """
 
     def __init__(self, study: Path) -> None:
-        self._path = study / "study.lock"
-        self._turn = study / "turn.lock"
+        self._path, self._gate = (study / name for name in LOCKS)
+        self._held = threading.local()
 
     def make(self) -> None:
         """Makes the locks' files, so that every member of the group can use them later. Raises OSError."""
-        mode = file_mode(self._path.parent)
-        for path in (self._path, self._turn):
+        for path in (self._path, self._gate):
+            mode = file_mode(path.parent)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 os.fchmod(descriptor, mode | (0o060 if mode & 0o040 else 0))
@@ -114,31 +114,37 @@ class Changes:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """For one save. Raises StoreError where the study is held still for longer than some seconds."""
-        held = "somebody holds the study still, perhaps for a backup"
-        with ExitStack() as locks:
-            with self._locked(self._turn, fcntl.LOCK_SH, held):
-                locks.enter_context(self._locked(self._path, fcntl.LOCK_SH, held))
+        """For one save, or some that belong together. Raises StoreError where the study is held still for seconds."""
+        if getattr(self._held, "one", False):
             yield
+            return
+        with self._lock(self._gate, fcntl.LOCK_SH):
+            passed = ExitStack()
+            passed.enter_context(self._lock(self._path, fcntl.LOCK_SH))
+        with passed:
+            self._held.one = True
+            try:
+                yield
+            finally:
+                self._held.one = False
 
     @contextmanager
     def none(self) -> Iterator[None]:
         """For a look at everything. Raises StoreError where saves don't end for some seconds."""
-        held = "somebody else holds the study, or a save there doesn't end"
-        with self._locked(self._turn, fcntl.LOCK_EX, held), self._locked(self._path, fcntl.LOCK_EX, held):
+        with self._lock(self._gate, fcntl.LOCK_EX), self._lock(self._path, fcntl.LOCK_EX):
             yield
 
     @contextmanager
-    def _locked(self, path: Path, kind: int, held: str) -> Iterator[None]:
+    def _lock(self, path: Path, kind: int) -> Iterator[None]:
         try:
             descriptor = self._open(path)
         except OSError as error:
             raise StoreError(f"can't be locked: {error.strerror}", path, "Check its permissions") from error
         try:
-            _lock(descriptor, kind, path, held)
+            _wait_for(descriptor, kind, path)
             yield
         finally:
-            with contextlib.suppress(OSError):  # it is closed all the same, and so the lock is free
+            with suppress(OSError):  # it is closed all the same, and so the lock is free
                 os.close(descriptor)
 
     def _open(self, path: Path) -> int:
@@ -150,8 +156,7 @@ class Changes:
             return os.open(path, flags)
 
 
-def _lock(descriptor: int, kind: int, path: Path, held: str) -> None:
-    """Waits for a lock, for some seconds at most; `held` says what is wrong after that. Raises StoreError."""
+def _wait_for(descriptor: int, kind: int, path: Path) -> None:
     until = time.monotonic() + _WAIT
     while True:
         try:
@@ -162,5 +167,9 @@ def _lock(descriptor: int, kind: int, path: Path, held: str) -> None:
                 remedy = "Use a file system that knows locks"
                 raise StoreError(f"can't be locked: {error.strerror}", path, remedy) from error
             if time.monotonic() >= until:
-                raise StoreError(held, path.parent, "Try again in a moment") from error
+                remedy = "Try again in a moment"
+                held = "somebody holds the study still, perhaps for a backup"
+                if kind == fcntl.LOCK_EX:
+                    held = "somebody else holds the study, or a save in it doesn't end"
+                raise StoreError(held, path.parent, remedy) from error
             time.sleep(0.002)

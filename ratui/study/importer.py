@@ -189,7 +189,10 @@ def _candidate(file: Path, row: ManifestRow | None, study: Study, intake: Intake
 def _with_times(
     study: Study, keys: KeyFile, candidates: list[_Candidate], refused: dict[Path, str]
 ) -> list[_Candidate]:
-    """`candidates` with their time points: the manifest's, or the order of the two dates that a patient has."""
+    """`candidates` with their time points: the manifest's, or the order of the two dates that a patient has.
+
+    Dates of an earlier import count where there was one: run again, it takes what it could not take before.
+    """
     dates: dict[str, set[date]] = defaultdict(set)
     for candidate in candidates:
         if candidate.time is None and candidate.when:
@@ -200,14 +203,16 @@ def _with_times(
         if candidate.time is not None:
             result.append(candidate)
             continue
-        days = sorted(dates[candidate.patient])
+        there, before = keys.known(candidate.patient) in known, keys.days(candidate.patient)
+        days = before if there or dates[candidate.patient] <= set(before) else sorted(dates[candidate.patient])
         if candidate.when is None:
             refused[candidate.path] = "it has no date to tell its time point. Name it in a manifest"
-        elif keys.known(candidate.patient) in known:
+        elif there and candidate.when not in days:
             refused[candidate.path] = "its case is in the study already. Name it in a manifest to add it"
         elif len(days) > 2:
             refused[candidate.path] = f"its patient has {len(days)} dates. Name the two to compare in a manifest"
         else:
+            keys.note_days(candidate.patient, days)
             time = days.index(candidate.when)
             result.append(replace(candidate, time=time, day=(candidate.when - days[0]).days))
     return result

@@ -10,6 +10,8 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from ratui.study.study import Study
 __all__ = ["KeyFile"]
 
 _LARGEST = 100_000_000
-_VALUES = {"study", "salt", "cases"}
+_VALUES = {"study", "salt", "cases", "days"}
 
 
 class KeyFile:
@@ -31,11 +33,14 @@ class KeyFile:
     `notice` is empty, or says that the file is damaged and that its second copy was read.
     """
 
-    def __init__(self, path: Path, salt: str, cases: dict[str, str], notice: str = "") -> None:
+    def __init__(
+        self, path: Path, salt: str, cases: dict[str, str], days: dict[str, list[str]], notice: str = ""
+    ) -> None:
         self.path = path
         self.notice = notice
         self._salt = salt
         self._cases = cases  # patient → case
+        self._days = days  # patient → the dates of both time points
         self._taken = set(cases.values())
 
     @classmethod
@@ -46,11 +51,11 @@ class KeyFile:
             raise StudyError("the key to the pseudonyms must not lie in the study", path, "Choose another folder")
         stored = sound_bytes(path, lambda data: _parsed(data, path), largest=_LARGEST)
         if stored is None:
-            return cls(path, secrets.token_hex(32), {})
+            return cls(path, secrets.token_hex(32), {}, {})
         raw = _parsed(stored[0], path)
         if raw["study"] != study.config.id:
             raise StudyError("this key file belongs to another study", path, "Give this study's own with --key")
-        return cls(path, raw["salt"], raw["cases"], stored[1])
+        return cls(path, raw["salt"], raw["cases"], raw["days"], stored[1])
 
     @property
     def uid_key(self) -> bytes:
@@ -60,6 +65,14 @@ class KeyFile:
     def known(self, patient: str) -> str:
         """The case id that `patient` has already, or an empty text."""
         return self._cases.get(patient, "")
+
+    def days(self, patient: str) -> tuple[date, ...]:
+        """The dates of the time points of `patient`, earlier first, as an import noted them; empty where none did."""
+        return tuple(date.fromisoformat(day) for day in self._days.get(patient, ()))
+
+    def note_days(self, patient: str, days: Iterable[date]) -> None:
+        """Notes them, so that an import that was cut short can be run again and puts each film where it belongs."""
+        self._days[patient] = [day.isoformat() for day in days]
 
     def case_of(self, patient: str) -> str:
         """The case id of `patient`, the same each time."""
@@ -78,18 +91,25 @@ class KeyFile:
     def save(self, study: Study) -> None:
         """Writes the key file, readable by its owner alone. Raises StoreError."""
         make_folder(self.path.parent)
-        values = {"study": study.config.id, "salt": self._salt, "cases": self._cases}
+        values = {"study": study.config.id, "salt": self._salt, "cases": self._cases, "days": self._days}
         write_bytes(self.path, json.dumps({**values, "sum": _sum(values)}, indent=1).encode(), private=True)
 
 
 def _parsed(data: bytes, path: Path) -> dict[str, Any]:
-    """What a key file says. Raises DamagedError; a file of format 1 has no checksum."""
+    """What a key file says. Raises DamagedError; a file of format 1 has no checksum, and an older one no days."""
     try:
         raw = json.loads(data)
         total = raw.pop("sum", None)
-        values: dict[str, Any] = {"study": str(raw["study"]), "salt": str(raw["salt"]), "cases": dict(raw["cases"])}
+        if total is not None and total != _sum(raw):
+            raise ValueError("not as it was written")
+        values: dict[str, Any] = {
+            "study": str(raw["study"]),
+            "salt": str(raw["salt"]),
+            "cases": dict(raw["cases"]),
+            "days": {patient: [str(day) for day in days] for patient, days in raw.get("days", {}).items()},
+        }
         bytes.fromhex(values["salt"])
-        if set(raw) != _VALUES or (total is not None and total != _sum(values)):
+        if set(raw) | {"days"} != _VALUES or any(days != sorted(days) for days in values["days"].values()):
             raise ValueError("not as it was written")
         if not all(isinstance(name, str) for pair in values["cases"].items() for name in pair):
             raise ValueError("no pairs of names")

@@ -17,9 +17,9 @@ from ratui.errors import StoreError
 from ratui.study.folder import SNAPSHOT
 from ratui.study.study import Study
 
-__all__ = ["snapshot", "stored_files"]
+__all__ = ["Picture", "snapshot", "stored_files"]
 
-_PASSING = (".lock", ".takeover", ".tmp")
+_PASSING = (".lock", ".takeover", ".tmp", ".bak")
 
 
 def stored_files(study: Path) -> Iterator[Path]:
@@ -27,27 +27,37 @@ def stored_files(study: Path) -> Iterator[Path]:
 
     Not locks, caches, unfinished and damaged files, nor second copies, which are made anew where they are needed.
     """
-    for folder, names, files in os.walk(study):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        for name in sorted(files):
-            passing = name.startswith(".") or name.endswith((*_PASSING, ".bak")) or ".damaged-" in name
-            if not passing and not (Path(folder) / name).is_symlink():
-                yield (Path(folder) / name).relative_to(study)
+    for name, _ in sorted(_entries(str(study), "")):
+        yield Path(name)
+
+
+def _entries(folder: str, within: str) -> Iterator[tuple[str, int]]:
+    """(path inside the study, inode) of each file that belongs to it."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith(".") or name.endswith(_PASSING) or ".damaged-" in name or entry.is_symlink():
+                continue
+            if entry.is_dir():
+                yield from _entries(entry.path, f"{within}{name}/")
+            else:
+                yield f"{within}{name}", entry.inode()
 
 
 @contextmanager
 def snapshot(study: Study) -> Iterator[Study]:
     """The study as it is now, as a study of its own that nobody changes; gone when the block ends. Raises StoreError.
 
-    Readings, regions and films all stem from one moment; what is saved meanwhile waits for some thousandths of a second.
+    Readings, regions and films all stem from one moment. Most of it is taken while raters go on; then they wait for the
+    time that a look at the names takes, and only what has changed meanwhile is taken again.
     """
     folder = _folder(study.path)
     try:
+        picture = Picture(study.path, folder)
+        picture.take()
         with study.still():
-            for file in stored_files(study.path):
-                _link(study.path / file, folder / file)
-        still = Study(folder, study.config, study.scheme)
-        yield still
+            picture.take()
+        yield Study(folder, study.config, study.scheme)
     except OSError as error:
         raise StoreError(f"no picture of the study can be taken: {error.strerror}", study.path, "Make room") from error
     finally:
@@ -61,9 +71,47 @@ def _folder(study: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="ratui-snapshot-"))
 
 
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # another file system, or one without links, or a file of somebody else: a copy shows the same
-        shutil.copyfile(source, target)
+class Picture:
+    """Links to the files of `study` in `folder`. Each save makes a new inode, so an inode tells what has changed.
+
+    A link keeps its inode from being used again; a copy doesn't, so of a copied file the time counts too.
+    """
+
+    def __init__(self, study: Path, folder: Path) -> None:
+        self._study = str(study)
+        self._folder = str(folder)
+        self._taken: dict[str, tuple[int, int]] = {}
+        self._made: set[str] = set()
+
+    def take(self) -> None:
+        """Takes what is new or has changed since the last time, and drops what is gone. Raises OSError."""
+        found = dict(_entries(self._study, ""))
+        for name, inode in found.items():
+            before = self._taken.get(name)
+            if before is None or before[0] != inode or (before[1] and before[1] != self._time(name)):
+                with contextlib.suppress(FileNotFoundError):  # replaced just now; the next time finds the new one
+                    self._taken[name] = self._one(name, inode)
+        for name in self._taken.keys() - found.keys():
+            Path(self._folder, name).unlink(missing_ok=True)
+            del self._taken[name]
+
+    def _time(self, name: str) -> int:
+        return Path(self._study, name).stat().st_mtime_ns
+
+    def _one(self, name: str, inode: int) -> tuple[int, int]:
+        source, target = f"{self._study}/{name}", f"{self._folder}/{name}"
+        within = target.rpartition("/")[0]
+        if within not in self._made:
+            Path(within).mkdir(parents=True, exist_ok=True)
+            self._made.add(within)
+        if name in self._taken:
+            Path(target).unlink(missing_ok=True)
+        try:
+            os.link(source, target)
+        except FileNotFoundError:
+            raise
+        except OSError:  # another file system, or one without links, or a file of somebody else: a copy shows the same
+            seen = self._time(name)
+            shutil.copyfile(source, target)
+            return inode, seen
+        return Path(target).stat().st_ino, 0  # what was linked, should the file have been replaced just now

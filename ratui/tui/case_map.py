@@ -5,7 +5,7 @@ Pure: rows and text from a reading, no widget, no film. In a blinded study the v
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -72,10 +72,11 @@ def _across(scheme: Scheme, joints: Sequence[Joint]) -> tuple[Joint, ...]:
 
 
 class CaseMap:
-    """The map of one reading, in the rater's language, with a joint under the cursor."""
+    """The map of one reading, in the rater's language, with a joint under the cursor. A model differs at `doubted` sites."""
 
-    def __init__(self, t: Messages, reading: Reading) -> None:
+    def __init__(self, t: Messages, reading: Reading, doubted: Collection[str] = ()) -> None:
         self._t = t
+        self._doubted = doubted
         self._reading = reading
         self._opened = {field.site for field in reading.open_fields}
         self.rows = map_rows(reading)
@@ -158,6 +159,7 @@ class CaseMap:
         cell = self._cell(row, width)
         for x, key, joint in self._columns(row, width):
             marks = ("⚑" if key in self._reading.flags else "") + ("✎" if key in self._reading.notes else "")
+            marks += "≠" if key in self._doubted else ""
             style = _HERE if key == here else HEADING if key in self._opened else QUIET
             if key == here:
                 pieces.append((x, "▸", "bold"))

@@ -39,10 +39,14 @@ class Conversation:
 
     A screen gives each key to `key`, and acts itself on what that leaves. `near` is a word that belongs beside the
     waiting field, `told` a sentence; both are about the last key alone. `ended` says that it filled the last open field.
+    `aside` is asked for a sentence about each joint that is answered wholly, when it is and when it is come back to.
     """
 
-    def __init__(self, keeper: Keeper, keymap: Keymap, t: Messages) -> None:
+    def __init__(
+        self, keeper: Keeper, keymap: Keymap, t: Messages, *, aside: Callable[[Reading, str], str] | None = None
+    ) -> None:
         self._keeper = keeper
+        self._aside = aside
         self._keymap = keymap
         self.t = t
         self.field: Field = resumed(keeper.reading)
@@ -251,6 +255,7 @@ class Conversation:
     def _go_on(self, reading: Reading) -> None:
         """Saves `reading` and asks for the next open field."""
         self._keeper.keep(reading)
+        self._tell_aside()
         upcoming = rd.next_open(reading, after=self.field)
         if upcoming is None:
             self.ended, self.both = True, False
@@ -258,6 +263,11 @@ class Conversation:
         twins_open = all(twin not in reading.values for twin in reading.twins(upcoming))
         self.both = self.both and upcoming.site == self.field.site and twins_open
         self.field = upcoming
+
+    def _tell_aside(self) -> None:
+        answered = all(field in self.reading.values for field in self.reading.joint_fields(self.site))
+        if self._aside is not None and answered:
+            self.told = self._aside(self.reading, self.site)
 
     def _confirms(self, key: str) -> bool:
         return self._again is not None and (self._again.key, self._again.field) == (key, self.field)
@@ -275,6 +285,7 @@ class Conversation:
         fields = self.reading.joint_fields(site)
         self.both = False
         self.field = next((field for field in fields if field not in self.reading.values), fields[0])
+        self._tell_aside()
 
     def step(self, by: int) -> None:
         """To the joint `by` places further."""

@@ -76,7 +76,7 @@ def now() -> datetime:
 def resumed(reading: Reading) -> Field:
     """The field to ask for when `reading` is opened again: where its log stopped, or the first open one."""
     for entry in reversed(reading.log):
-        if not entry.changes or entry.kind == "regions":
+        if not entry.changes or entry.kind in ("regions", "adopt"):
             continue
         field = entry.changes[0].field
         if entry.kind in ("undo", "clear") and field not in reading.values:

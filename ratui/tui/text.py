@@ -220,8 +220,8 @@ def progress_text(t: Messages, reading: Reading, width: int = 16) -> str:
 
 
 def last_entry(t: Messages, reading: Reading, entry: LogEntry | None) -> str:
-    """``MCP2 ERO · → 1``, the first change of the last log entry; an empty text where there is none."""
-    if entry is None or not entry.changes:
+    """``MCP2 ERO · → 1``, the first change of the last log entry; an empty text where no key made it."""
+    if entry is None or not entry.changes or entry.kind == "adopt":
         return ""
     change = entry.changes[0]
     site = reading.site(change.field.site)

@@ -109,3 +109,37 @@ class TestExport:
         document = json.loads(done.stdout)
         assert document["files"] == ["regions.json"]
         assert document["kept_back"] == {study.cases()[1]: "not signed by anna, bert"}
+
+
+class TestAdjudicate:
+    def test_lists_what_is_worth_a_look_and_names_nobody(self, tmp_path: Path) -> None:
+        study = noisy_study(tmp_path, patients=3)
+        done = ratui("adjudicate", study.path, "--list", "--threshold", "1")
+        assert done.returncode == 0, done.stderr
+        assert "lie 1 points of change or more apart" in done.stdout
+        assert "anna" not in done.stdout
+        document = json.loads(ratui("adjudicate", study.path, "--list", "--json").stdout)
+        assert len(document["cases"]) == 3
+        assert "anna" not in str(document)
+
+    def test_a_model_that_has_not_scored_the_study_is_one_message(self, tmp_path: Path) -> None:
+        study = noisy_study(tmp_path, patients=1)
+        assert "Runs that have: none" in fails("adjudicate", study.path, "--model", "scorer")
+
+    def test_without_a_terminal_nothing_is_opened(self, tmp_path: Path) -> None:
+        study = noisy_study(tmp_path, patients=1)
+        done = ratui("adjudicate", study.path, "--threshold", "0")
+        assert done.returncode == 1
+        assert "no terminal" in done.stderr
+        assert not (study.path / "readings" / "consensus").exists()
+
+
+class TestReport:
+    def test_one_command_one_page(self, tmp_path: Path) -> None:
+        study = noisy_study(tmp_path, patients=2)
+        assert "totals need a rule" in fails("report", study.path, tmp_path / "report.html")
+        done = ratui("report", study.path, tmp_path / "report.html", "--missing", "prorated")
+        assert done.returncode == 0, done.stderr
+        text = (tmp_path / "report.html").read_text()
+        assert "prorated, in proportion" in text
+        assert text.count("<img") == 4

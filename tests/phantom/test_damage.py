@@ -38,7 +38,7 @@ def test_the_more_erosion_the_less_mineral(site: str) -> None:
         lost.append([1 - mineral(laid(hurt(who, {(site, "ERO", 0): g})), site).sum() / whole for g in range(6)])
     mean = np.mean(lost, axis=0)
     assert (np.diff(mean) > 0).all()
-    assert mean[1] > 0.0015  # of a box that may show much besides
+    assert mean[1] > 0.0014  # of a box that may show much besides
     assert mean[5] > (0.04 if site != "L.RAD" else 0.008)
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,10 @@ class TestPresentationStates:
                 t.TrackingID: t.UnformattedTextValue for t in state.GraphicAnnotationSequence[0].TextObjectSequence
             }
             assert set(texts) == {site for site in reading.site_keys if site[0] == film.side}
+            boxes = {region.site: region.box for region in study.regions(case) if region.film == film.id}
+            for drawn in state.GraphicAnnotationSequence[0].GraphicObjectSequence:
+                x0, y0, x1, y1 = boxes[drawn.TrackingID] or (0, 0, 0, 0)
+                assert list(drawn.GraphicData[:6]) == pytest.approx([x0, y0, x1, y0, x1, y1], abs=1e-3)
             for site, text in texts.items():
                 score = reading.score(Field(site, "ERO", film.time))
                 if score is not None and "ankylosis" not in text:
@@ -289,6 +294,16 @@ class TestMistakes:
     def test_an_unknown_format(self, study: Study, tmp_path: Path) -> None:
         with pytest.raises(StudyError, match="no format xls"):
             export(study, released(study), tmp_path / "out", ["xls"], rule_named("carried"))
+
+    @pytest.mark.parametrize(("name", "library"), [("parquet", "pyarrow"), ("sr", "highdicom"), ("gsps", "highdicom")])
+    def test_a_missing_library_is_named_with_the_extra_before_anything_is_written(
+        self, study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, library: str
+    ) -> None:
+        monkeypatch.setitem(sys.modules, library, None)
+        with pytest.raises(StudyError, match=f"{library} is not installed") as caught:
+            export(study, released(study), tmp_path / "out", ["csv", name], rule_named("carried"))
+        assert "ratui[results]" in caught.value.remedy
+        assert not (tmp_path / "out").exists()
 
     def test_nothing_to_tell(self, tmp_path: Path) -> None:
         from tests.results.studies import read_study

@@ -64,7 +64,7 @@ def test_the_page_holds_every_case_and_no_grade(tmp_path: Path) -> None:
     store(study, case, {Field("L.MCP2", "ERO", 1): Graded(4)}, signed=True)
     text = "\n".join(progress_parts(progress(study)))
     assert case in text
-    assert "76 of 76" in text
+    assert "76/76" in text
     assert "MCP2" not in text
 
 

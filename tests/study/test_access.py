@@ -68,6 +68,7 @@ def test_with_a_group_each_folder_lets_it_do_what_it_may(tmp_path: Path, umask: 
         ".": 0o2750,
         "study.toml": 0o640,
         "study.lock": 0o660,
+        "gate.lock": 0o660,
         "films": 0o2750,
         f"films/{case}": 0o2750,
         f"films/{case}/films.json": 0o640,
@@ -95,20 +96,28 @@ def test_an_unknown_group_is_refused_before_anything_is_made(tmp_path: Path) -> 
 class TestOtherAccounts:
     """Two accounts of the study's group, and one of no group, act on a shared study."""
 
-    def act(self, uid: int, gid: int, code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    def act(self, uid: int, gid: int, study: Study, *codes: str) -> list[str]:
+        """What becomes of each of `codes` when that account runs it: an empty text, or the error."""
         script = (
             # Everything is imported first: the interpreter itself may lie where other accounts can't read.
             "import os, sys\nfrom pathlib import Path\nfrom ratui.study import Region, Study\n"
             "from ratui.reading import Field, Graded, enter\n"
             f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid})\n"
-            "study = Study.open(Path(sys.argv[1]))\ncase = study.cases()[0]\n" + code
+            "for code in sys.argv[2:]:\n"
+            "    try:\n"
+            "        study = Study.open(Path(sys.argv[1]))\n        case = study.cases()[0]\n        exec(code)\n"
+            "        print()\n"
+            "    except Exception as error:\n        print(repr(error), error)\n"
         )
-        return subprocess.run(
-            [sys.executable, "-c", script, *map(str, arguments)],
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(study.path), *codes],
             capture_output=True,
             text=True,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )
+        outcomes = done.stdout.splitlines()
+        assert len(outcomes) == len(codes), done.stderr
+        return outcomes
 
     @pytest.fixture
     def shared(self, tmp_path: Path) -> Iterator[Study]:
@@ -120,27 +129,30 @@ class TestOtherAccounts:
             yield study
 
     SAVE = (
-        "with study.open_reading(sys.argv[2], case) as s:\n"
+        "with study.open_reading({rater!r}, case) as s:\n"
         "    s.save(enter(s.reading, Field('L.IP1', 'ERO', 0), Graded(1)))\n"
     )
 
     def test_each_writes_their_own_and_nobody_the_others(self, shared: Study) -> None:
         gid = grp.getgrnam("daemon").gr_gid
-        done = self.act(20_001, gid, self.SAVE, shared.path, "anna")
-        assert done.returncode == 0, done.stderr
-        done = self.act(20_002, gid, self.SAVE, shared.path, "bert")
-        assert done.returncode == 0, done.stderr
-        # Bert can't read as Anna, nor write where she writes, nor take her folder's place.
-        done = self.act(20_002, gid, self.SAVE, shared.path, "anna")
-        assert "reads from another account" in done.stderr
-        for code in (
+        assert self.act(20_001, gid, shared, self.SAVE.format(rater="anna")) == [""]
+        forbidden = (
             "(study.path / 'readings' / 'anna' / 'x').write_text('')",
             "(study.path / 'readings' / 'anna').rename(study.path / 'readings' / 'gone')",
             "(study.path / 'films' / case / 'films.json').write_text('')",
             "(study.path / 'study.toml').write_text('')",
             "(study.path / 'study.toml').unlink()",
-        ):
-            assert "PermissionError" in self.act(20_002, gid, code, shared.path).stderr, code
+        )
+        backup = "from ratui.study.backup import back_up\nback_up(study, Path('/tmp/never-made-by-a-rater.zip'))"
+        saved, as_anna, packed, *refused = self.act(
+            20_002, gid, shared, self.SAVE.format(rater="bert"), self.SAVE.format(rater="anna"), backup, *forbidden
+        )
+        assert saved == ""
+        # Bert can't read as Anna, nor pack her readings, nor write where she writes, nor take her folder's place.
+        assert "reads from another account" in as_anna
+        assert "only the study's owner" in packed
+        for code, outcome in zip(forbidden, refused, strict=True):
+            assert "PermissionError" in outcome, code
         (case,) = shared.cases()
         assert shared.reading("anna", case) is not None
         assert check_study(shared.path).sound
@@ -148,15 +160,13 @@ class TestOtherAccounts:
     def test_regions_are_everybodys(self, shared: Study) -> None:
         gid = grp.getgrnam("daemon").gr_gid
         code = (
-            "film = study.case(case).films[int(sys.argv[2])].id\n"
-            "study.save_regions(case, [Region('L.MCP2', film, (1., 1., 9., 9.), 'rater', 'x')], films={film})\n"
+            "film = study.case(case).films[{film}].id\n"
+            "study.save_regions(case, [Region('L.MCP2', film, (1., 1., 9., 9.), 'rater', 'x')], films={{film}})\n"
         )
         for uid, film in ((20_001, 0), (20_002, 1)):
-            done = self.act(uid, gid, code, shared.path, film)
-            assert done.returncode == 0, done.stderr
+            assert self.act(uid, gid, shared, code.format(film=film)) == [""]
         assert len(shared.regions(shared.cases()[0])) == 2
 
     def test_the_rest_of_the_world_sees_nothing(self, shared: Study) -> None:
-        done = self.act(20_003, 20_003, "pass", shared.path)
-        assert done.returncode == 1
-        assert "ermission" in done.stderr
+        (outcome,) = self.act(20_003, 20_003, shared, "pass")
+        assert "ermission" in outcome

@@ -7,18 +7,23 @@ import pytest
 
 from ratui.demo.sample import READER, own_copy
 from ratui.errors import DamagedError, StoreError, StudyError
+from ratui.reading import Field
 from ratui.study import Study
 from ratui.study.answers import (
     Answer,
     answer_models,
     answers,
     answers_after,
+    expected_scores,
     reading_order,
     save_answers,
     save_order,
 )
+from ratui.study.check import check_study
+from ratui.study.store import read_sound, write_tables
 
-ANSWER = Answer("L.MCP2", "ERO", (1, 2), ((0.1, 0.8, 0.1), (0.0, 0.25, 0.75)), 1, 0.3)
+EARLIER, LATER = (0.1, 0.8, 0.1, 0.0, 0.0, 0.0), (0.0, 0.25, 0.75, 0.0, 0.0, 0.0)
+ANSWER = Answer("L.MCP2", "ERO", (1, 2), (EARLIER, LATER), 1, 0.3)
 
 
 @pytest.fixture
@@ -34,7 +39,7 @@ def by_stage(study: Study, stage: str) -> str:
 class TestAnswers:
     def test_they_come_back_as_they_were_kept(self, study: Study) -> None:
         case = study.cases()[0]
-        jsn = replace(ANSWER, scale="JSN", grades=(0, 0), change=0)
+        jsn = replace(ANSWER, scale="JSN", grades=(0, 0), chances=(EARLIER[:5], LATER[:5]), change=0)
         save_answers(study, "scorer", case, [ANSWER, jsn])
         assert answers(study, case) == (ANSWER, jsn)
         assert answers(study, study.cases()[1]) == ()
@@ -68,7 +73,7 @@ class TestAnswers:
     @pytest.mark.parametrize(
         "wrong",
         [
-            {"grades": (3, 1)},
+            {"grades": (6, 1)},
             {"grades": (-1, 1)},
             {"chances": ((0.5, 0.2), (0.5, 0.5))},
             {"chances": ((1.0,),)},
@@ -78,6 +83,47 @@ class TestAnswers:
     def test_what_no_model_can_mean_is_refused(self, wrong: dict[str, object]) -> None:
         with pytest.raises(StoreError):
             Answer.from_record({**ANSWER.to_record(), **wrong})
+
+    @pytest.mark.parametrize(
+        ("table", "record"),
+        [
+            ("meta", {"scheme": "0" * 64}),
+            ("meta", {"format": 9}),
+            ("meta", {"model": "other"}),
+            ("answers", {"scale": "NONE"}),
+            ("answers", {"site": "L.NONE"}),
+            ("answers", {"chances": [EARLIER[:3], LATER[:3]]}),
+        ],
+    )
+    def test_what_can_not_be_of_this_study_is_refused(
+        self, study: Study, table: str, record: dict[str, object]
+    ) -> None:  # fmt: skip
+        case = study.cases()[0]
+        save_answers(study, "scorer", case, [ANSWER])
+        file = study.path / "models" / "scorer" / "answers" / f"{case}.json"
+        stored = read_sound(file, unsealed=False)
+        assert stored is not None
+        tables = {name: [dict(each) for each in records] for name, records in stored.tables.items()}
+        tables[table][0].update(record)
+        write_tables(file, tables)
+        with pytest.raises(StoreError):
+            answers(study, case)
+
+    def test_what_it_expects_comes_by_field(self, study: Study) -> None:
+        case = study.cases()[0]
+        save_answers(study, "scorer", case, [ANSWER])
+        found = expected_scores(study, "scorer", case)
+        assert found == {
+            Field("L.MCP2", "ERO", 0): pytest.approx(1.0),
+            Field("L.MCP2", "ERO", 1): pytest.approx(1.75),
+        }
+
+    def test_a_damaged_one_is_found_by_check(self, study: Study) -> None:
+        case = study.cases()[0]
+        save_answers(study, "scorer", case, [ANSWER])
+        file = study.path / "models" / "scorer" / "answers" / f"{case}.json"
+        file.write_bytes(file.read_bytes().replace(b"0.25", b"0.26"))
+        assert any("answers" in finding.file for finding in check_study(study.path).findings)
 
     def test_names_can_not_leave_the_study(self, study: Study) -> None:
         with pytest.raises(StudyError, match="model"):

@@ -4,16 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.count import Unavailable
 from benchmarks.harness.damage import damages
+from benchmarks.harness.kernel import failing_syscalls
 from benchmarks.harness.kills import kills, many_writers
 from benchmarks.harness.stores import Ours, Stock
 from benchmarks.harness.syscalls import KINDS, failing_calls, power_cuts
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    count = kills(Ours(), tmp_path / "k", 25)
-    assert count.trials == 25
-    assert count.saved > 25
+    count = kills(Ours(), tmp_path / "k", 15)
+    assert count.trials == 15
+    assert count.saved > 15
     assert (count.lost, count.crashes) == (0, 0)
 
 
@@ -32,8 +34,20 @@ def test_power_cuts(tmp_path: Path) -> None:
 
 
 def test_damage_at_rest(tmp_path: Path) -> None:
-    count = damages(Ours(), tmp_path / "d", 60, seed=3)
+    count = damages(Ours(), tmp_path / "d", 40, seed=3)
     assert (count.lost, count.unnoticed, count.crashes) == (0, 0, 0)
+    both = damages(Ours(), tmp_path / "b", 20, seed=4, entries=8, twice=True)
+    assert (both.unnoticed, both.crashes) == (0, 0)
+
+
+def test_real_system_calls_that_fail(tmp_path: Path) -> None:
+    """The kernel itself refuses each call of a save in turn, those of the locks too: nobody crashes over it."""
+    try:
+        (count,) = failing_syscalls(Ours(), tmp_path, errors=("EIO",))
+    except Unavailable as error:
+        pytest.skip(str(error))
+    assert count.trials > 20
+    assert (count.lost, count.crashes) == (0, 0), count
 
 
 @pytest.mark.parametrize("writers", [2, 5])
@@ -47,13 +61,14 @@ class TestTheHarnessBites:
     """The same faults done to TinyDB's own storage find what it loses."""
 
     def test_kills(self, tmp_path: Path) -> None:
-        assert kills(Stock(), tmp_path / "k", 40).lost > 0
+        # Which moment is hit is chance: a few rounds, of which one is mostly enough.
+        assert any(kills(Stock(), tmp_path / f"k{number}", 15, seed=number).lost for number in range(10))
 
     def test_failing_calls(self, tmp_path: Path) -> None:
         assert sum(count.lost for count in failing_calls(Stock(), tmp_path / "c")) > 0
 
     def test_damage(self, tmp_path: Path) -> None:
-        count = damages(Stock(), tmp_path / "d", 60)
+        count = damages(Stock(), tmp_path / "d", 40)
         assert count.lost > 0
         assert count.unnoticed > 0
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import resource
 import struct
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -21,7 +19,8 @@ from pydicom.uid import (
     JPEG2000Lossless,
 )
 
-from ratui.errors import FilmError, StudyError
+from benchmarks.harness.fuzz import mutations, own_test_files
+from ratui.errors import FilmError, SchemeError, StudyError
 from ratui.imaging import guard, read_film
 from ratui.scheme import load_scheme
 from ratui.study import InProcess, Study, import_films
@@ -29,14 +28,9 @@ from ratui.study.intake import Isolated, Wish
 from ratui.study.intake.worker import LARGEST_MEMORY
 from ratui.study.manifest import read_manifest
 from tests.films import film_file
+from tests.study.conftest import Say
 
 WISH = Wish("C-X", "L", "00")
-
-
-def own_test_files() -> list[Path]:
-    """Every file that pydicom brings along for its own tests."""
-    folder = Path(str(get_testdata_file("CT_small.dcm", download=False))).parent
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def through(paths: list[Path], patience: float = 20.0) -> dict[str, list[str]]:
@@ -66,35 +60,18 @@ def test_all_of_pydicoms_own_test_files_have_an_outcome() -> None:
     assert "it took too long to read" not in outcomes
 
 
-def mutations(tmp_path: Path, count: int, seed: int) -> list[Path]:
-    """Films changed at random: bytes turned, stretches doubled or dropped, lengths made huge."""
-    rng = random.Random(seed)
-    sources = [path for path in own_test_files() if path.suffix == ".dcm" and path.stat().st_size < 600_000]
-    sources.append(film_file(tmp_path / "own.dcm"))
+def mutants(folder: Path, count: int, seed: int) -> list[Path]:
+    """`count` files that a fuzzer made of pydicom's own and of a film of ours."""
+    sources = [*own_test_files(), film_file(folder.with_suffix(".own") / "film.dcm")]
     made = []
-    for number in range(count):
-        data = bytearray(rng.choice(sources).read_bytes())
-        for _ in range(rng.randint(1, 12)):
-            at = rng.randrange(132, max(len(data), 133))
-            kind = rng.randrange(5)
-            if kind == 0:
-                data[at : at + 1] = bytes([rng.randrange(256)])
-            elif kind == 1:
-                data[at : at + 4] = rng.choice([b"\xff" * 4, b"\0" * 4, struct.pack("<I", 2**31 - 1)])
-            elif kind == 2:
-                del data[at : at + rng.randint(1, 64)]
-            elif kind == 3:
-                data[at:at] = data[max(at - 64, 0) : at]
-            else:
-                del data[at:]
-        path = tmp_path / f"m{number}.dcm"
-        path.write_bytes(data)
-        made.append(path)
+    for number, (_, data) in enumerate(mutations(sources, count, seed)):
+        made.append(folder / f"m{number}.dcm")
+        made[-1].write_bytes(data)
     return made
 
 
 def test_a_hundred_mutations_have_an_outcome(tmp_path: Path) -> None:
-    outcomes = through(mutations(tmp_path, 100, seed=20))
+    outcomes = through(mutants(tmp_path, 100, seed=20))
     assert sum(map(len, outcomes.values())) == 100
     assert len(outcomes) > 3
 
@@ -106,7 +83,7 @@ def test_an_import_lists_each_file_once_and_goes_on(tmp_path: Path) -> None:
     for path in files:
         (folder / path.name).write_bytes(path.read_bytes())
     film_file(folder / "good.dcm", patient="Good")
-    mutations(folder, 10, seed=4)
+    mutants(folder, 10, seed=4)
     study = Study.create(tmp_path / "study", "fingers", ["anna"])
     report = import_films(study, [folder], key=tmp_path / "key.json")
     listed = [item.path.name for item in (*report.taken, *report.refused)]
@@ -146,14 +123,16 @@ class TestTheProcessApart:
     ) -> None:
         self.begin(monkeypatch, code)
         good, bad = film_file(tmp_path / "good.dcm"), film_file(tmp_path / "bad.dcm")
-        with Isolated(3.0) as intake:
-            assert intake.look(good).side == "L"
+        with Isolated() as intake:
+            assert intake.look(good).side == "L"  # the process is there now, so a hang can be told in a moment
+            intake._patience = 0.5 if says == "too long" else 20.0
             if says:
                 with pytest.raises(FilmError, match=says) as caught:
                     intake.look(bad)
                 assert "Doe" not in str(caught.value)
             else:
                 assert intake.look(bad).side == "L"
+            intake._patience = 20.0
             assert intake.look(good).side == "L"
 
     def test_it_can_write_no_file_and_leaves_no_memory_image(
@@ -332,6 +311,12 @@ class TestText:
         with pytest.raises(StudyError):
             Study.open(tmp_path)
 
+    def test_a_scheme_without_a_bottom_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000)
+        with pytest.raises(SchemeError, match="not valid TOML"):
+            Study.create(tmp_path / "study", str(tmp_path / "deep.toml"), ["anna"])
+        assert not (tmp_path / "study").exists()
+
     def test_numbers_of_a_million_digits_in_a_stored_file(self, tmp_path: Path) -> None:
         study = Study.create(tmp_path / "s", "fingers", ["anna"])
         (study.path / "regions" / "C-1.json").write_text('{"regions":{"1":{"box":' + "9" * 1_000_000 + "}}}")
@@ -359,3 +344,35 @@ def test_no_film_is_changed_by_what_its_pixels_are(tmp_path: Path) -> None:
         made = InProcess().make(tmp_path / "b.dcm", WISH)
         (tmp_path / "c.dcm").write_bytes(made.data)
         assert np.array_equal(read_film(tmp_path / "c.dcm").pixels, pixels)
+
+
+def test_nothing_that_moves_a_terminal_is_ever_printed(tmp_path: Path, say: Say) -> None:
+    """Escape sequences in headers, file names, a manifest and the title of a study."""
+    evil = "\x1b]0;x\x07\x1b[2J\x9b31m\r\u202e"
+    hospital = tmp_path / f"h{evil}"
+    names = ("PatientID", "PatientName", "StudyDescription", "SeriesDescription", "InstitutionName")
+    more = {**dict.fromkeys(names, f"X{evil}"), "ViewPosition": "\x1b[2J", "SpecificCharacterSet": "ISO_IR 192"}
+    for number, day in enumerate(("20200302", "20210504")):
+        film_file(hospital / f"{number}{evil}.dcm", day=day, seed=number, **more)
+    film_file(hospital / f"side{evil}.dcm", side="", **{**more, "SeriesDescription": evil})
+    (hospital / f"letter{evil}").write_text(evil)
+    (hospital / "films.csv").write_text(f"file,patient,time,side\n{evil},{evil},{evil},{evil}\n")
+    study = tmp_path / f"study{evil}"
+    printed = [
+        say("new", study, "--rater", "anna", "--scheme", "fingers", "--title", f"T{evil}"),
+        say("import", study, hospital, "--key", tmp_path / "k" / f"key{evil}"),
+        say("import", study, "--manifest", hospital / "films.csv", "--key", tmp_path / "k", code=1),
+        say("import", study, hospital / f"none{evil}", code=1),
+        say("new", study, "--rater", evil, code=1),
+        say("new", tmp_path / "s", "--rater", "a", "--scheme", f"{evil}.toml", code=1),
+        say("status", study),
+        say("read", study, "--rater", evil, code=1),
+        say("read", study, "--rater", "anna", "--case", evil, code=1),
+        say("check", study),
+        say("backup", study, tmp_path / f"b{evil}.zip"),
+        say("restore", tmp_path / f"b{evil}.zip", tmp_path / f"r{evil}"),
+        say("merge", study, tmp_path / f"r{evil}"),
+    ]
+    assert b"2 films of 1 cases taken" in printed[1]
+    for text in printed:
+        assert not [character for character in text.decode() if character != "\n" and not character.isprintable()]

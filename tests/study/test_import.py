@@ -1,6 +1,7 @@
 """Import: what is taken, what is refused and why, and that nothing of the patient gets in."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 from ratui.errors import StudyError
 from ratui.imaging import read_film
 from ratui.study import Study, import_films
+from ratui.study.check import check_study
+from ratui.study.intake import Isolated, Made, Seen, Wish
 from tests.films import film_file, hospital
 
 
@@ -19,12 +22,19 @@ def study(tmp_path: Path) -> Study:
     return Study.create(tmp_path / "study", "fingers", ["anna"])
 
 
+@pytest.fixture(scope="module")
+def intake() -> Iterator[Isolated]:
+    """One process apart for all of these imports: to begin one takes longer than they do."""
+    with Isolated() as isolated:
+        yield isolated
+
+
 def names(items: object) -> dict[str, str]:
     return {item.path.name: getattr(item, "why", "") for item in items}  # type: ignore[attr-defined]
 
 
-def test_two_dates_become_two_time_points(study: Study, tmp_path: Path) -> None:
-    report = import_films(study, [hospital(tmp_path / "h", patients=2)], key=tmp_path / "key.json")
+def test_two_dates_become_two_time_points(study: Study, tmp_path: Path, intake: Isolated) -> None:
+    report = import_films(study, [hospital(tmp_path / "h", patients=2)], key=tmp_path / "key.json", intake=intake)
     assert len(report.taken) == 8
     assert not report.refused
     for case in map(study.case, study.cases()):
@@ -32,9 +42,9 @@ def test_two_dates_become_two_time_points(study: Study, tmp_path: Path) -> None:
         assert {film.day for film in case.films} == {0, 428}
 
 
-def test_pixels_are_untouched_and_names_gone(study: Study, tmp_path: Path) -> None:
+def test_pixels_are_untouched_and_names_gone(study: Study, tmp_path: Path, intake: Isolated) -> None:
     source = film_file(tmp_path / "h" / "a.dcm", patient="SECRET-77", InstitutionName="St. Elsewhere")
-    import_films(study, [tmp_path / "h"], key=tmp_path / "key.json")
+    import_films(study, [tmp_path / "h"], key=tmp_path / "key.json", intake=intake)
     (copy,) = study.path.rglob("*.dcm")
     assert np.array_equal(read_film(copy).pixels, read_film(source).pixels)
     everything = b"".join(file.read_bytes() for file in study.path.rglob("*") if file.is_file())
@@ -45,12 +55,12 @@ def test_pixels_are_untouched_and_names_gone(study: Study, tmp_path: Path) -> No
     assert (tmp_path / "key.json").stat().st_mode & 0o077 == 0
 
 
-def test_the_key_must_not_lie_in_the_study(study: Study, tmp_path: Path) -> None:
+def test_the_key_must_not_lie_in_the_study(study: Study, tmp_path: Path, intake: Isolated) -> None:
     with pytest.raises(StudyError, match="must not lie in the study"):
-        import_films(study, [hospital(tmp_path / "h")], key=study.path / "key.json")
+        import_films(study, [hospital(tmp_path / "h")], key=study.path / "key.json", intake=intake)
 
 
-def test_bad_files_are_listed_and_the_rest_is_taken(study: Study, tmp_path: Path) -> None:
+def test_bad_files_are_listed_and_the_rest_is_taken(study: Study, tmp_path: Path, intake: Isolated) -> None:
     folder = hospital(tmp_path / "h", sides="L")
     (folder / "letter.dcm").write_text("Dear colleague, \x1b[31m")
     good = (folder / "P0_0_L.dcm").read_bytes()
@@ -58,7 +68,7 @@ def test_bad_files_are_listed_and_the_rest_is_taken(study: Study, tmp_path: Path
     (folder / "again.dcm").write_bytes(good)
     film_file(folder / "nobody.dcm", patient="", side="L", PatientName="")
     film_file(folder / "noside.dcm", patient="P9", side="")
-    report = import_films(study, [folder], key=tmp_path / "key.json")
+    report = import_films(study, [folder], key=tmp_path / "key.json", intake=intake)
     assert len(report.taken) == 2
     refused = names(report.refused)
     assert "not a DICOM" in refused["letter.dcm"]
@@ -68,21 +78,63 @@ def test_bad_files_are_listed_and_the_rest_is_taken(study: Study, tmp_path: Path
     assert refused["short.dcm"]
 
 
-def test_a_film_that_comes_again_later_is_refused(study: Study, tmp_path: Path) -> None:
+def test_a_film_that_comes_again_later_is_refused(study: Study, tmp_path: Path, intake: Isolated) -> None:
     folder = hospital(tmp_path / "h")
-    import_films(study, [folder], key=tmp_path / "key.json")
-    report = import_films(study, [folder], key=tmp_path / "key.json")
+    import_films(study, [folder], key=tmp_path / "key.json", intake=intake)
+    report = import_films(study, [folder], key=tmp_path / "key.json", intake=intake)
     assert not report.taken
     assert len(report.refused) == 4
     assert len(study.cases()) == 1
 
 
+class DyingIntake:
+    """An intake whose process is ended after some films, as by kill -9."""
+
+    def __init__(self, intake: Isolated, films: int) -> None:
+        self._intake, self._left = intake, films
+
+    def look(self, path: Path) -> Seen:
+        return self._intake.look(path)
+
+    def make(self, path: Path, wish: Wish) -> Made:
+        if not self._left:
+            raise KeyboardInterrupt
+        self._left -= 1
+        return self._intake.make(path, wish)
+
+
+@pytest.mark.parametrize("films", range(8))
+def test_an_import_that_was_cut_short_is_run_again(study: Study, tmp_path: Path, intake: Isolated, films: int) -> None:
+    folder = hospital(tmp_path / "h", patients=2)
+    with pytest.raises(KeyboardInterrupt):
+        import_films(study, [folder], key=tmp_path / "key.json", intake=DyingIntake(intake, films))
+    report = import_films(study, [folder], key=tmp_path / "key.json", intake=intake)
+    assert len(report.taken) == 8 - films
+    assert all("same film" in item.why for item in report.refused)
+    assert len(study.cases()) == 2
+    for case in map(study.case, study.cases()):
+        assert [(film.time, film.side, film.day) for film in case.films] == [
+            (0, "L", 0),
+            (0, "R", 0),
+            (1, "L", 428),
+            (1, "R", 428),
+        ]
+    assert check_study(study.path).sound
+
+
+def test_a_film_of_another_day_needs_a_manifest(study: Study, tmp_path: Path, intake: Isolated) -> None:
+    import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", intake=intake)
+    later = film_file(tmp_path / "later" / "x.dcm", patient="P0", day="20220101", seed=99)
+    report = import_films(study, [later], key=tmp_path / "key.json", intake=intake)
+    assert "in the study already" in report.refused[0].why
+
+
 @pytest.mark.parametrize("what", ["missing", "empty"])
-def test_nothing_to_import_is_an_error(study: Study, tmp_path: Path, what: str) -> None:
+def test_nothing_to_import_is_an_error(study: Study, tmp_path: Path, intake: Isolated, what: str) -> None:
     if what == "empty":
         (tmp_path / what).mkdir()
     with pytest.raises(StudyError):
-        import_films(study, [tmp_path / what], key=tmp_path / "key.json")
+        import_films(study, [tmp_path / what], key=tmp_path / "key.json", intake=intake)
 
 
 class TestManifest:
@@ -100,12 +152,12 @@ class TestManifest:
         image = Image.fromarray(array) if mode == "L" else Image.fromarray(np.dstack([array, array[::-1], array]))
         image.save(path)
 
-    def test_png_films_get_their_patient_from_it(self, study: Study, tmp_path: Path) -> None:
+    def test_png_films_get_their_patient_from_it(self, study: Study, tmp_path: Path, intake: Isolated) -> None:
         folder = tmp_path / "m"
         for time in (0, 1):
             self.png(folder / f"{time}.png", seed=time)
         rows = [{"file": f"{t}.png", "patient": "X", "time": t, "side": "left", "spacing": 0.2} for t in (0, 1)]
-        report = import_films(study, [], manifest=self.write(folder, rows), key=tmp_path / "key.json")
+        report = import_films(study, [], manifest=self.write(folder, rows), key=tmp_path / "key.json", intake=intake)
         assert len(report.taken) == 2
         (case,) = study.cases()
         film = study.case(case).films[0]
@@ -113,10 +165,10 @@ class TestManifest:
         with Image.open(folder / "0.png") as image:
             assert np.array_equal(read_film(study.film_path(case, film.id)).pixels, np.asarray(image))
 
-    def test_a_colour_picture_is_refused(self, study: Study, tmp_path: Path) -> None:
+    def test_a_colour_picture_is_refused(self, study: Study, tmp_path: Path, intake: Isolated) -> None:
         self.png(tmp_path / "m" / "c.png", mode="RGB")
         manifest = self.write(tmp_path / "m", [{"file": "c.png", "patient": "X", "time": 0, "side": "L"}])
-        report = import_films(study, [], manifest=manifest, key=tmp_path / "key.json")
+        report = import_films(study, [], manifest=manifest, key=tmp_path / "key.json", intake=intake)
         assert "colour" in names(report.refused)["c.png"]
 
     @pytest.mark.parametrize(
@@ -131,14 +183,16 @@ class TestManifest:
             ({"spacing": "9"}, "the spacing must be"),
         ],
     )
-    def test_a_wrong_line_is_named(self, study: Study, tmp_path: Path, change: dict[str, str], message: str) -> None:
+    def test_a_wrong_line_is_named(
+        self, study: Study, tmp_path: Path, intake: Isolated, change: dict[str, str], message: str
+    ) -> None:
         row = {"file": "a.png", "patient": "X", "time": "0", "side": "L", "view": "", "spacing": "", **change}
         manifest = self.write(tmp_path / "m", [row])
         with pytest.raises(StudyError) as caught:
-            import_films(study, [], manifest=manifest, key=tmp_path / "key.json")
+            import_films(study, [], manifest=manifest, key=tmp_path / "key.json", intake=intake)
         assert message in str(caught.value)
 
-    def test_a_missing_column_is_named(self, study: Study, tmp_path: Path) -> None:
+    def test_a_missing_column_is_named(self, study: Study, tmp_path: Path, intake: Isolated) -> None:
         manifest = self.write(tmp_path / "m", [{"file": "a.png", "patient": "X", "time": 0}])
         with pytest.raises(StudyError, match="lacks the columns side"):
-            import_films(study, [], manifest=manifest, key=tmp_path / "key.json")
+            import_films(study, [], manifest=manifest, key=tmp_path / "key.json", intake=intake)

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,35 @@ class TestReadings:
         assert [r for r in after if r.film == one] == mine
         assert [r for r in after if r.film == two] == theirs
         assert {r.film for r in after} == {r.film for r in before}
+
+
+def test_a_stream_of_saves_does_not_keep_out_who_wants_them_to_stop(tmp_path: Path) -> None:
+    """And who saves twice in one change doesn't wait for itself."""
+    from ratui.study.folder import Changes
+
+    stop, failed = threading.Event(), []
+
+    def save() -> None:
+        changes = Changes(tmp_path)
+        try:
+            while not stop.is_set():
+                with changes.one():
+                    stop.wait(0.003)
+                    with changes.one():
+                        pass
+        except StoreError as error:
+            failed.append(error)
+
+    Changes(tmp_path).make()
+    savers = [threading.Thread(target=save) for _ in range(4)]
+    for saver in savers:
+        saver.start()
+    try:
+        for _ in range(5):
+            with Changes(tmp_path).none():
+                pass
+    finally:
+        stop.set()
+        for saver in savers:
+            saver.join()
+    assert not failed

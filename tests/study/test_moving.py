@@ -4,7 +4,6 @@ import os
 import shutil
 import threading
 import zipfile
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -222,11 +221,10 @@ class TestSnapshot:
         def write() -> None:
             writer = Study.open(study.path)
             with writer.open_reading("anna", case) as anna, writer.open_reading("bert", case) as bert:
-                anna._changing = bert._changing = nullcontext  # both in one change, below
                 number = 0
                 while not stop.is_set():
                     number += 1
-                    # As nobody may look between them, both or neither are seen.
+                    # Both in one change: as nobody may look between them, both or neither are seen.
                     with writer._changes.one():
                         for session in (anna, bert):
                             session.save(note(session.reading, "L.MCP2", f"note {number % 50}"))

@@ -1,187 +1,185 @@
 """An identity planted in everything that a film can say leaves no trace anywhere but in the key."""
 
-import io
 import os
 import subprocess
 import sys
-import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataset import Dataset
-from pydicom.uid import JPEG2000Lossless
 
+from ratui.cli import commands, main
 from ratui.imaging import read_film
 from ratui.imaging.film import Table, Window
+from ratui.reading import Field, Graded, NotAssessable, enter, flag, next_open, note, sign
 from ratui.study import InProcess, KeyFile, Study, import_films
 from ratui.study.burned_in import seems_to_hold_text
 from ratui.study.deidentify import new_uid
-from tests.films import film_file
+from tests.films import confirm_template, film_file, make_study
+from tests.planted import BORN, DAYS, PATIENT, SECRET, TEXT, UID, everything, planted, png, traces, with_comment
+from tests.study.conftest import Say
 
-SECRET = "MusterfrauErikaXQ"
-UID = "1.2.276.0.99.424242.1"
-_TEXT = {"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
-_DATED = "19630229"
-
-
-def planted(folder: Path, day: str, number: int, *, side: str = "L", bad: bool = False) -> Path:
-    """A film with the secret in every element of text, a sequence, private and repeated groups, and the preamble."""
-    path = film_file(folder / f"{SECRET}_{number}.dcm", patient=f"{SECRET}-77", day=day, side=side, seed=number)
-    dataset = pydicom.dcmread(path)
-    dataset.decompress()
-    keep = {"PhotometricInterpretation", "Laterality", "Modality", "PixelData"}
-    from pydicom.datadict import DicomDictionary
-
-    for tag, entry in DicomDictionary.items():
-        vr, keyword = entry[0], entry[4]
-        if keyword and keyword not in keep and tag >> 16 not in (0x0000, 0x0002, 0x0004) and keyword not in dataset:
-            if vr in _TEXT:
-                dataset.add_new(tag, vr, SECRET[: 16 if vr in ("AE", "CS", "SH") else 60])
-            elif vr == "UI":
-                dataset.add_new(tag, vr, UID)
-            elif vr == "DA":
-                dataset.add_new(tag, vr, _DATED)
-    for keyword in ("WindowCenterWidthExplanation", "StudyDescription", "BodyPartExamined", "ViewPosition"):
-        setattr(dataset, keyword, SECRET[:16])
-    dataset.WindowCenter, dataset.WindowWidth = 1800, 3000
-    dataset.PatientID = f"{SECRET}-77"
-    dataset.StudyDate = dataset.AcquisitionDate = day
-    for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
-        setattr(dataset, keyword, f"{UID}.{number if keyword.startswith('SOP') else 0}")
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.file_meta.SourceApplicationEntityTitle = SECRET[:16]
-    dataset.file_meta.PrivateInformationCreatorUID, dataset.file_meta.PrivateInformation = UID, SECRET.encode() + b"!"
-    item = Dataset()
-    item.LUTDescriptor, item.LUTExplanation = [16, 0, 12], SECRET
-    item.add_new("LUTData", "OW", np.linspace(0, 4095, 16).astype("<u2").tobytes())
-    item.PatientName = SECRET
-    dataset.VOILUTSequence = [item]
-    other = Dataset()
-    other.PatientID, other.PatientName = SECRET, SECRET
-    dataset.OtherPatientIDsSequence = [other]
-    dataset.private_block(0x0029, SECRET, create=True).add_new(1, "LO", SECRET)
-    dataset.add_new(0x60000010, "US", 16)
-    dataset.add_new(0x60003000, "OW", SECRET.encode() + b"!")
-    dataset.add_new(0x60000022, "LO", SECRET)
-    dataset.EncapsulatedDocument = SECRET.encode() + b"!"
-    dataset.preamble = (SECRET.encode() * 8)[:128]
-    dataset.PixelData += SECRET.encode() + b"!"  # beyond the last pixel
-    if bad:
-        dataset.PhotometricInterpretation = SECRET[:16].upper()
-        dataset.Rows = 7
-    dataset.save_as(path)
-    return path
+# Every command that prints or writes something of a study, run over a study that was imported from planted films.
+# {out} is a folder whose every byte is searched afterwards, as what is printed is.
+OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
+    ("status", "{study}"),
+    ("status", "{study}", "--html", "{out}/status.html", "--csv", "{out}/status.csv"),
+    ("status", "{study}", "--json"),
+    ("agreement", "{study}", "--plots", "{out}/plots"),
+    ("agreement", "{study}", "--json"),
+    ("adjudicate", "{study}", "--list"),
+    ("adjudicate", "{study}", "--list", "--json"),
+    *(
+        ("export", "{study}", f"{{out}}/{form}", "--format", form, "--missing", "carried")
+        for form in ("csv", "parquet", "json", "coco", "mk", "sr", "gsps")
+    ),
+    ("report", "{study}", "{out}/report.html", "--missing", "carried"),
+    ("seal", "{study}"),
+    ("check", "{study}"),
+    ("backup", "{study}", "{out}/backup.zip"),
+    ("restore", "{out}/backup.zip", "{out}/restored"),
+    ("merge", "{study}", "{out}/restored"),
+)
+# Those that don't, and those that the tests below run by themselves.
+NOT_OVER_A_STUDY = {"new", "import", "read", "demo", "doctor", "keys"}
 
 
-def with_comment(path: Path, folder: Path) -> Path:
-    """The same film as JPEG 2000, the secret in a comment of the codestream."""
-    dataset = pydicom.dcmread(path)
-    dataset.PixelData = dataset.PixelData[: 2 * dataset.Rows * dataset.Columns]
-    dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
-    frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
-    at = frame.index(b"\xff\x52")  # before COD
-    text = SECRET.encode()
-    comment = b"\xff\x64" + (4 + len(text)).to_bytes(2, "big") + b"\x00\x01" + text
-    dataset.PixelData = pydicom.encaps.encapsulate([frame[:at] + comment + frame[at:]])
-    target = folder / f"{SECRET}_j2k.dcm"
-    dataset.save_as(target)
-    return target
-
-
-def png(path: Path) -> Path:
-    info = PngImagePlugin.PngInfo()
-    info.add_text("Author", SECRET)
-    info.add_text("Comment", SECRET, zip=True)
-    info.add_itxt("Title", SECRET)
-    exif = Image.Exif()
-    exif[0x010E] = SECRET
-    image = Image.fromarray(np.random.default_rng(5).integers(0, 200, (90, 80)).astype(np.uint8))
-    image.save(path, pnginfo=info, exif=exif)
-    with path.open("ab") as file:
-        file.write(SECRET.encode())
-    return path
-
-
-def traces(data: bytes) -> list[str]:
-    """What of the identity is in `data`, in any of the ways in which text is stored."""
-    found = []
-    for secret in (SECRET, SECRET.upper(), SECRET[:16], UID, "P-77", _DATED, "20200302"):
-        codings = ("utf-8", "utf-16-le", "utf-16-be")
-        found += [f"{secret} as {coding}" for coding in codings if secret.encode(coding) in data]
-    return found
-
-
-def everything(folder: Path) -> bytes:
-    parts = []
-    for path in folder.rglob("*"):
-        parts.append(str(path.relative_to(folder)).encode())
-        if path.is_file():
-            data = path.read_bytes()
-            parts.append(data)
-            if path.suffix == ".zip":
-                with zipfile.ZipFile(io.BytesIO(data)) as packed:
-                    parts += [packed.read(name) for name in packed.namelist()]
-            if path.suffix == ".dcm":
-                parts.append(read_film(path).pixels.tobytes())
-    return b"\n".join(parts)
-
-
-def ratui(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(
-        [sys.executable, "-m", "ratui", *map(str, arguments)], capture_output=True, env={**os.environ, **environment}
-    )
+def test_every_command_is_held_against_it() -> None:
+    """Who adds a command adds it to one of the two lists above."""
+    assert set(commands.commands) == {*(command for command, *_ in OVER_A_STUDY), *NOT_OVER_A_STUDY}
 
 
 def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
-    planted(tmp_path / "h", "20200302", 1)
+    planted(tmp_path / "h", DAYS[0], 1)
     png(tmp_path / "h" / "a.png")
-    assert {text.split(" as ")[0] for text in traces(everything(tmp_path / "h"))} >= {SECRET, UID, _DATED, "20200302"}
+    found = traces(everything(tmp_path / "h"))
+    assert {text.split(" as ")[0] for text in found} >= {SECRET, UID, BORN, DAYS[0]}
+    import base64
+    import hashlib
+
+    for data in (
+        SECRET.upper().encode(),
+        base64.b64encode(b"by " + SECRET.encode()),
+        hashlib.sha256(PATIENT.encode()).hexdigest().encode(),
+        b"C-" + base64.b32encode(hashlib.md5(PATIENT.encode()).digest()),
+    ):
+        assert traces(data), data
 
 
-def test_no_trace_in_study_exports_or_terminal(tmp_path: Path) -> None:
+def read_and_sign(study: Study) -> int:
+    """Whatever a rater's work puts into a study, and so into what is made of it; says how many cases were read."""
+    cases = [case for case in study.cases() if not study.case(case).unreadable(study.scheme)]
+    for case in cases:
+        confirm_template(study, case, "anna")
+        for grade, rater in enumerate(study.config.raters):
+            with study.open_reading(rater, case) as session:
+                reading = session.reading
+                while field := next_open(reading):
+                    reading = enter(reading, field, Graded(grade))
+                session.save(sign(reading, at=datetime.now(UTC)))
+    return len(cases)
+
+
+@pytest.fixture
+def extras() -> None:
+    """What some exports need; without it no export could be searched."""
+    for name in ("highdicom", "pyarrow", "matplotlib"):
+        pytest.importorskip(name, reason="pip install 'ratui[results]'")
+
+
+@pytest.mark.usefixtures("extras")
+def test_no_trace_in_study_exports_or_terminal(tmp_path: Path, say: Say) -> None:
     hospital = tmp_path / "hospital"
-    planted(hospital, "20200302", 1)
-    planted(hospital, "20210504", 2)
-    planted(hospital, "20210504", 3, bad=True)
-    with_comment(planted(tmp_path / "aside", "20200302", 4, side="R"), hospital)
+    for number, (patient, day) in enumerate((p, d) for p in (PATIENT, f"{SECRET}-78") for d in DAYS):
+        planted(hospital, day, number, patient=patient)
+    planted(hospital, DAYS[1], 5, bad=True)
+    with_comment(planted(tmp_path / "aside", DAYS[0], 6, side="R"), hospital)
     (hospital / f"{SECRET}.dcm").write_text(f"a letter about {SECRET}")
     png(hospital / f"{SECRET}.png")
     manifest = tmp_path / "hospital" / "films.csv"
     manifest.write_text(f"file,patient,time,side\n{SECRET}.png,{SECRET}-88,0,L\n")
-    study, key = tmp_path / "study", tmp_path / "keys" / "key.json"
-    said = [
-        ratui("new", study, "--rater", "anna", "--scheme", "fingers"),
-        ratui("import", study, hospital, "--key", key),
-        ratui("import", study, "--manifest", manifest, "--key", key),
-        ratui("status", study),
-        ratui("check", study),
-        ratui("backup", study, tmp_path / "backup.zip"),
-        ratui("restore", tmp_path / "backup.zip", tmp_path / "restored"),
-        ratui("merge", study, tmp_path / "restored"),
-    ]
-    printed = b"".join(done.stdout + done.stderr for done in said)
-    assert b"3 films of 1 cases taken, 4 files refused" in printed
-    assert b"1 films of 1 cases taken" in printed  # the PNG file
+    study, key, out = tmp_path / "study", tmp_path / "keys" / "key.json", tmp_path / "out"
+    printed = say("new", study, "--rater", "anna", "--rater", "bert", "--scheme", "fingers")
+    first = say("import", study, hospital, "--key", key)
+    second = say("import", study, "--manifest", manifest, "--key", key)
+    assert b"5 films of 2 cases taken, 4 files refused" in first
+    assert b"1 films of 1 cases taken" in second  # the PNG file
+    assert read_and_sign(Study.open(study)) == 2
+    out.mkdir()
+    for command in OVER_A_STUDY:
+        printed += say(*(each.format(study=study, out=out) for each in command))
+    printed += first + second
     assert traces(printed.replace(str(tmp_path).encode(), b"")) == []
-    for folder in (study, tmp_path / "restored"):
+    for folder in (study, out):
+        assert list(folder.rglob("*"))
         assert traces(everything(folder)) == []
-    (tmp_path / "archive").mkdir()
-    (tmp_path / "backup.zip").rename(tmp_path / "archive" / "backup.zip")
-    assert traces(everything(tmp_path / "archive")) == []
     assert SECRET in key.read_text()  # or the search would prove nothing
     lists = list(key.parent.glob("*.csv"))
     assert any(SECRET in each.read_text() for each in lists)
     assert all(path.stat().st_mode & 0o077 == 0 for path in (key, *lists))
 
 
+@pytest.mark.usefixtures("extras")
+def test_no_command_tells_what_an_unsigned_reading_says(tmp_path: Path, say: Say) -> None:
+    """Managers and other raters run these commands while Anna reads: how far she is they may learn, no more."""
+    study = make_study(tmp_path)
+    case, out = study.cases()[0], tmp_path / "out"
+    with study.open_reading("anna", case) as session:
+        reading = enter(session.reading, Field("L.MCP2", "ERO", 0), Graded(3))
+        reading = enter(reading, Field("R.PIP3", "ERO", 1), NotAssessable("replaced"))
+        session.save(note(flag(reading, "L.MCP4"), "L.MCP2", "a doubtful margin"))
+    out.mkdir()
+    told = b""
+    for command in OVER_A_STUDY:
+        told += say(*(each.format(study=study.path, out=out) for each in command), code=None)
+        if command[0] == "backup":
+            (out / "backup.zip").rename(tmp_path / "backup.zip")  # holds all, and is its owner's alone
+            break
+    told += everything(out)
+    assert b"anna" in told  # who reads is no secret
+    for secret in (b"doubtful", b"L.MCP2", b"R.PIP3", b"L.MCP4", b"replaced"):
+        assert secret not in told, secret
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        f"../{SECRET}.png,P,0,L",
+        f"{SECRET}.png,P,7,L",
+        f"{SECRET}.png,P,0,{SECRET}",
+        f"{SECRET}.png,P,0,L\n{SECRET}.png,P,1,L",
+        f'{SECRET}.png,"{SECRET},0,L',
+    ],
+)
+def test_a_wrong_manifest_names_its_line_and_nobody(
+    tmp_path: Path, row: str, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Study.create(tmp_path / "study", "fingers", ["anna"])
+    (tmp_path / "films.csv").write_text(f"file,patient,time,side\n{row}\n")
+    arguments = ("import", tmp_path / "study", "--manifest", tmp_path / "films.csv", "--key", tmp_path / "k")
+    monkeypatch.setattr(sys, "argv", ["ratui", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    printed = b"".join(capfdbinary.readouterr())
+    assert b"ratui: " in printed
+    assert traces(printed.replace(str(tmp_path).encode(), b"")) == []
+
+
+def _process(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(
+        [sys.executable, "-m", "ratui", *map(str, arguments)], capture_output=True, env={**os.environ, **environment}
+    )
+
+
 def test_a_fault_of_the_program_names_nobody(tmp_path: Path) -> None:
     """An error whose text is the patient's name, raised in the midst of an import."""
-    planted(tmp_path / "h", "20200302", 1)
+    planted(tmp_path / "h", DAYS[0], 1)
     Study.create(tmp_path / "study", "fingers", ["anna"])
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
@@ -190,7 +188,7 @@ def test_a_fault_of_the_program_names_nobody(tmp_path: Path) -> None:
         "p.KeyFile.case_of = fail\n"
     )
     path = os.pathsep.join([str(tmp_path / "site"), str(Path.cwd())])
-    done = ratui("import", tmp_path / "study", tmp_path / "h", "--key", tmp_path / "k", PYTHONPATH=path)
+    done = _process("import", tmp_path / "study", tmp_path / "h", "--key", tmp_path / "k", PYTHONPATH=path)
     assert done.returncode == 70
     assert b"KeyError" in done.stderr
     assert b"importer.py, line" in done.stderr
@@ -205,7 +203,7 @@ class TestWhatStays:
         return pydicom.dcmread(path)
 
     def test_the_greys(self, tmp_path: Path) -> None:
-        source = planted(tmp_path / "h", "20200302", 1)
+        source = planted(tmp_path / "h", DAYS[0], 1)
         before = read_film(source)
         self.take(tmp_path, source)
         after = read_film(next((tmp_path / "study").rglob("*.dcm")))
@@ -219,13 +217,13 @@ class TestWhatStays:
         assert after.spacing == before.spacing
 
     def test_only_elements_that_are_meant_to(self, tmp_path: Path) -> None:
-        new = self.take(tmp_path, planted(tmp_path / "h", "20200302", 1))
+        new = self.take(tmp_path, planted(tmp_path / "h", DAYS[0], 1))
         assert not any(element.tag.is_private for element in new.iterall())
         assert not any(element.tag.group in (0x6000, 0x0029) for element in new)
         assert new.PatientIdentityRemoved == "YES"
         assert new.DeidentificationMethodCodeSequence[0].CodeValue == "113100"
         assert new.preamble == b"\0" * 128
-        words = {e.keyword for e in new if e.VR in _TEXT and e.value not in ("", None)}
+        words = {e.keyword for e in new if e.VR in TEXT and e.value not in ("", None)}
         assert words == {
             "Modality",
             "PatientName",
@@ -239,12 +237,12 @@ class TestWhatStays:
             "VOILUTFunction",
             "LossyImageCompression",
         }
-        assert all(dictionary_VR(tag_for_keyword(word)) in _TEXT for word in words)  # type: ignore[arg-type]
+        assert all(dictionary_VR(tag_for_keyword(word)) in TEXT for word in words)  # type: ignore[arg-type]
 
     def test_uids_are_replaced_consistently(self, tmp_path: Path) -> None:
         folder = tmp_path / "h"
-        planted(folder, "20200302", 1)
-        planted(folder, "20210504", 2)
+        planted(folder, DAYS[0], 1)
+        planted(folder, DAYS[1], 2)
         study = Study.create(tmp_path / "study", "fingers", ["anna"])
         import_films(study, [folder], key=tmp_path / "key.json", intake=InProcess())
         one, two = (pydicom.dcmread(path) for path in sorted(study.path.rglob("*.dcm")))

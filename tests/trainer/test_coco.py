@@ -10,9 +10,13 @@ from PIL import Image
 
 from ratui.errors import TrainError
 from ratui.phantom import PhantomFilm, render, simulate_patient
+from ratui.results.export.coco import coco_document
+from ratui.results.export.readers import Exportable
+from ratui.results.released import Released
 from ratui.scheme import load_scheme
+from ratui.study import Study
 from trainer.coco import coco_hands, joint_called
-from trainer.hands import HandSamples
+from trainer.hands import HandSamples, hand_samples
 
 SCHEME = load_scheme("mtss-hands")
 FINGERS = [joint.id for joint in SCHEME.joints if joint.group in ("PIP", "MCP")]
@@ -145,3 +149,21 @@ def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "boxes.json").write_text("[")
     with pytest.raises(TrainError, match="no JSON"):
         read(path)
+
+
+def test_regions_that_ratui_exported_come_back(phantom_study: Study, tmp_path: Path) -> None:
+    """What one study exports, another installation's detector can learn from: the same boxes of the same hands."""
+    readings: dict[str, Any] = {case: {} for case in phantom_study.cases()}
+    source = Exportable(phantom_study, Released((), readings, {}, {}))
+    (tmp_path / "films").symlink_to(phantom_study.path / "films")
+    (tmp_path / "exports").mkdir()
+    path = tmp_path / "exports" / "coco.json"
+    path.write_text(json.dumps(coco_document(source)), encoding="utf-8")
+    back = coco_hands(path, phantom_study.scheme, tmp_path / "a", lambda *_: None)
+    own = hand_samples(phantom_study, phantom_study.cases(), tmp_path / "b", lambda *_: None)
+    assert len(back.films) == len(own.films)
+    for row, film in enumerate(back.films):
+        mine = own.films.index(film)
+        assert back.sides[row] == own.sides[mine]
+        assert np.allclose(back.boxes[row], own.boxes[mine], atol=0.02)
+        assert np.array_equal(back.images[row], own.images[mine])

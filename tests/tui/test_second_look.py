@@ -6,10 +6,9 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from ratui.reading import Entry, Field, Found, Graded, NotAssessable, Reading, second_look, start
+from ratui.reading import Entry, Field, Found, Graded, NotAssessable, Reading
 from ratui.scheme import load_scheme
 from ratui.study import Study
-from ratui.tui.review import Review, field_to_change
 from ratui.tui.screens.overview import OverviewScreen
 from ratui.tui.screens.scoring import ScoringScreen
 from ratui.tui.screens.second_look import SecondLookScreen
@@ -17,7 +16,7 @@ from ratui.tui.screens.worklist import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle, shown, type_ahead
-from tests.tui.readings import filled, store
+from tests.tui.readings import store
 
 SCHEME = load_scheme("fingers")
 JUMP: dict[Field, Entry] = {Field("L.MCP4", "ERO", 1): Graded(4)}
@@ -313,44 +312,6 @@ class TestSigning:
             await pilot.press("enter", "1")
             await settle(pilot)
         assert 119 <= study.state("anna", case).seconds <= 140
-
-
-class TestReview:
-    READING = filled(start(SCHEME, "C", "anna", SCHEME.sites), WORST_FIRST)
-
-    def test_what_was_kept_does_not_come_again_until_it_changes(self) -> None:
-        from ratui.reading import enter
-
-        review = Review()
-        review.keep(self.READING, "L.MCP4")
-        assert [look.site for look in review.pending(self.READING)] == ["R.MCP2", "L.PIP2"]
-        changed = enter(self.READING, Field("L.MCP4", "JSN", 1), Graded(3))
-        assert "L.MCP4" in [look.site for look in review.pending(changed)]
-
-    @pytest.mark.parametrize(
-        ("special", "site", "field"),
-        [
-            ({Field("L.MCP4", "JSN", 1): Graded(2)}, "L.MCP4", Field("L.MCP4", "JSN", 1)),
-            ({Field("L.MCP4", "ERO", 0): Graded(3)}, "L.MCP4", Field("L.MCP4", "ERO", 1)),
-            (
-                {Field("L.MCP4", "JSN", time): Graded(3) for time in (0, 1)},
-                "L.MCP4",
-                Field("L.MCP4", "JSN", 0),
-            ),
-            (
-                {Field("L.MCP4", "ERO", 0): NotAssessable("unreadable")},
-                "L.MCP4",
-                Field("L.MCP4", "ERO", 0),
-            ),
-        ],
-    )
-    def test_the_cursor_starts_where_a_change_is_likely(
-        self, special: dict[Field, Entry], site: str, field: Field
-    ) -> None:
-        reading = filled(start(SCHEME, "C", "anna", SCHEME.sites), special)
-        (look,) = second_look(reading)
-        assert look.site == site
-        assert field_to_change(reading, look) == field
 
 
 class TestBlinded:

@@ -1,5 +1,6 @@
 """The worklist by keys: what is selected, what typing finds, and that a case goes on at the very field where it was left."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -8,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from ratui.reading import Field, Graded
-from ratui.study import FilmRecord, Study
+from ratui.study import CaseState, FilmRecord, Study
 from ratui.study.answers import save_order
 from ratui.tui.screens.overview import OverviewScreen
 from ratui.tui.screens.scoring import ScoringScreen
@@ -163,11 +164,17 @@ async def test_enter_typed_before_the_cases_are_known_opens_the_right_one(
     store(study, begun, joints=1)
     known, states = Event(), study.states
     monkeypatch.setattr("ratui.tui.screens.worklist._FIRST", 1)
-    monkeypatch.setattr(study, "states", lambda rater, **more: known.wait(20) and states(rater, **more))
+
+    def slow(rater: str, progress: Callable[[int, int], None]) -> tuple[CaseState, ...]:
+        progress(2, 3)
+        assert known.wait(20)
+        return states(rater)
+
+    monkeypatch.setattr(study, "states", slow)
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         assert isinstance(pilot.app.screen, WorklistScreen), "the begun one isn't known yet"
-        assert "cases looked at" in shown(pilot)
+        assert "2 of 3 cases looked at" in shown(pilot)
         known.set()
         await settle(pilot)
         await settle(pilot)

@@ -21,6 +21,7 @@ from ratui.results.export.readers import Exportable
 from ratui.results.export.structured import structured_reports
 from ratui.results.export.tables import Table, as_csv, as_parquet, dictionary
 from ratui.results.export.wide import wide_table
+from ratui.results.extra import need
 from ratui.results.released import Released
 from ratui.results.totals import Rule
 from ratui.study import Study
@@ -29,6 +30,7 @@ from ratui.study.store import write_bytes
 __all__ = ["FORMATS", "Exported", "export"]
 
 _Files = Iterator[tuple[str, bytes]]
+Progress = Callable[[str, int, int], None]
 
 FORMATS: Mapping[str, str] = {
     "csv": "scores.csv, totals.csv, and dictionary.csv that explains their columns",
@@ -40,6 +42,7 @@ FORMATS: Mapping[str, str] = {
     "gsps": "gsps/: DICOM presentation states that draw boxes and scores over the films",
 }
 """What can be exported, and what it makes."""
+_NEEDS = {"parquet": "pyarrow", "sr": "highdicom", "gsps": "highdicom"}
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,19 @@ def export(
     rule: Rule,
     *,
     numbered: bool = False,
-    progress: Callable[[str], None] = lambda name: None,
+    progress: Progress = lambda stage, done, of: None,
 ) -> Exported:
     """Writes `formats`, of FORMATS, of the readings of `told` into `folder`; totals follow `rule`.
 
-    With `numbered` raters stand as ``READER 1`` and so on. Raises StudyError where nothing may be told, for an unknown
-    format, for a folder inside the study, where a library is missing, or where the disk refuses.
+    With `numbered` raters stand as ``READER 1`` and so on. `progress` gets (stage, done, of) of what takes long. Raises
+    StudyError where nothing may be told, for an unknown format, for a folder inside the study, where a library is missing,
+    or where the disk refuses.
     """
     for name in formats:
         if name not in FORMATS:
             raise StudyError(f"there is no format {clean(name)}", "--format", f"Take {', '.join(FORMATS)}")
+        if name in _NEEDS:
+            need(_NEEDS[name], f"--format {name}")  # before anything is written
     if folder.resolve().is_relative_to(study.path.resolve()):
         raise StudyError("this is inside the study, which holds nothing but itself", folder, "Choose another folder")
     source = Exportable(study, told, numbered)
@@ -78,14 +84,13 @@ def export(
     if not readings:
         raise StudyError("no reading may be told yet", study.path, "See: ratui status STUDY")
     written = []
-    for name, data in _files(source, formats, rule):
-        progress(name)
+    for name, data in _files(source, formats, rule, progress):
         _write(folder / name, data)
         written.append(name)
     return Exported(folder, tuple(written), len(told.readings), readings, len(told.kept_back))
 
 
-def _files(source: Exportable, formats: Sequence[str], rule: Rule) -> _Files:
+def _files(source: Exportable, formats: Sequence[str], rule: Rule, progress: Progress) -> _Files:
     software = f"ratui {version('ratui')}"
     tables: list[Table] = []
     if {"csv", "parquet"} & set(formats):
@@ -108,9 +113,19 @@ def _files(source: Exportable, formats: Sequence[str], rule: Rule) -> _Files:
     if "coco" in formats:
         yield "regions.json", _json(coco_document(source))
     if "sr" in formats:
-        yield from ((f"sr/{name}", data) for name, data in structured_reports(source, software))
+        reports = 2 * sum(1 for _ in source.readings())
+        yield from _told("reports", "sr", structured_reports(source, software), reports, progress)
     if "gsps" in formats:
-        yield from ((f"gsps/{name}", data) for name, data in presentation_states(source, software))
+        films = sum(len(signed.case.films) for signed in source.readings())
+        yield from _told("presentation states", "gsps", presentation_states(source, software), films, progress)
+
+
+def _told(stage: str, folder: str, files: _Files, of: int, progress: Progress) -> _Files:
+    """`files` in `folder`, each told when it is there; `of` is how many there will be at most."""
+    for done, (name, data) in enumerate(files):
+        progress(stage, done, of)
+        yield f"{folder}/{name}", data
+    progress(stage, of, of)
 
 
 def _json(document: object) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 from ratui.reading import Field, Found, NotAssessable, Reading
@@ -37,6 +38,7 @@ def _state(
     study: Study, signed: Signed, film: FilmRecord, regions: list[Region], header: Any, software: str
 ) -> bytes:  # fmt: skip
     hd = need("highdicom", "DICOM presentation states")
+    header = _with_one_contrast(header)
     layer = hd.pr.GraphicLayer("SCORES", 1, description="Regions of joints with their scores")
     boxes, texts = [], []
     about = (study.config.id, signed.case.id, signed.reader, film.id)
@@ -85,6 +87,16 @@ def _state(
     buffer = io.BytesIO()
     made.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def _with_one_contrast(header: Any) -> Any:
+    """`header` as a state can repeat it: of a table and a window, which films may both have, the table, as it is shown."""
+    if "VOILUTSequence" not in header or "WindowCenter" not in header:
+        return header
+    changed = deepcopy(header)  # a copy of pydicom's shares its elements
+    for keyword in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"):
+        changed.pop(keyword, None)
+    return changed
 
 
 def _label(reading: Reading, site: Site, time: int) -> str:

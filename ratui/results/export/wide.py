@@ -7,6 +7,7 @@ from typing import Any
 from ratui.results.export.readers import Exportable, Signed
 from ratui.results.export.tables import Column, Table
 from ratui.results.totals import Rule, change, total
+from ratui.study import Study
 
 __all__ = ["wide_table"]
 
@@ -20,6 +21,10 @@ def wide_table(source: Exportable, rule: Rule) -> Table:
         Column("reader", "text", "who read"),
         Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
         Column("days", "integer", "days between the two time points; empty where unknown"),
+        Column("entries", "integer", "entries whose display is known"),
+        Column(
+            "entries_coarse", "integer", "of these, entries made while films had fewer pixels than an erosion takes"
+        ),
         Column("missing_rule", "text", f"what is done about fields without a score: {rule.meaning}", rule.name),
     ]
     for name, scale in names:
@@ -32,17 +37,20 @@ def wide_table(source: Exportable, rule: Rule) -> Table:
                 Column(f"{name}_{time}_fields", "integer", f"how many fields of {what} were to be read there"),
             ]
         columns.append(Column(f"{name}_change", "number", f"change of the total of {what} from time point 0 to 1"))
-    rows = [_row(signed, rule, [scale for _, scale in names]) for signed in source.readings()]
+    rows = [_row(source.study, signed, rule, [scale for _, scale in names]) for signed in source.readings()]
     return Table("totals", "one reader's totals of one patient", columns, rows)
 
 
-def _row(signed: Signed, rule: Rule, scales: list[str | None]) -> list[Any]:
+def _row(study: Study, signed: Signed, rule: Rule, scales: list[str | None]) -> list[Any]:
+    displays = study.displays(signed.reading.rater, signed.reading.case)
     days = {film.time: film.day for film in signed.case.films if film.day is not None}
     row: list[Any] = [
         signed.reading.case,
         signed.reader,
         signed.kind,
         days[1] - days[0] if {0, 1} <= set(days) else None,
+        sum(use.entries for use in displays),
+        sum(use.below for use in displays),
         rule.name,
     ]
     for scale in scales:

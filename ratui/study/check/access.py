@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ratui.study.check.report import Finding
-from ratui.study.folder import FOLDERS, SNAPSHOT, folder_mode, group_id
+from ratui.study.folder import FOLDERS, LOCKS, SNAPSHOT, folder_mode, group_id
 from ratui.study.store import file_mode
 
 __all__ = ["check_access", "close_to_others"]
@@ -63,7 +63,7 @@ def _wanted(study: Path, path: Path, found: os.stat_result, gid: int | None) -> 
         return 0o2750 if name in ("readings", "films") else 0o2700 | FOLDERS.get(name, 0o050)
     if gid is None:
         return 0o600
-    if parts in (("study.lock",), ("turn.lock",)):
+    if len(parts) == 1 and parts[0] in LOCKS:
         return 0o660
     return file_mode(path.parent)
 

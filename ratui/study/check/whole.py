@@ -60,7 +60,8 @@ class _Check:
         self._old = study.config.stored < FORMAT
         self._findings += check_access(self._path, study.config.group, self._repair)
         cases = study.cases()
-        folders = [*(self._path / "regions",), *_folders(self._path / "proposals"), *_folders(self._path / "readings")]
+        folders = [self._path / "regions", *_folders(self._path / "proposals"), *_folders(self._path / "readings")]
+        folders += [answers for run in _folders(self._path / "models") if (answers := run / "answers").is_dir()]
         of = len(cases) + len(folders)
         for number, case in enumerate(cases):
             self._progress(number, of)

@@ -16,6 +16,7 @@ from ratui.reading import LogEntry, Reading, Slot
 from ratui.study import Held
 from ratui.tui import text as texts
 from ratui.tui.case_map import CaseMap, missing_text, totals_lines
+from ratui.tui.models_view import differing, model_text
 from ratui.tui.palette import BRIGHT, KEY, NOTE, PLAIN, QUIET
 from ratui.tui.screens.base import KeyScreen
 
@@ -85,7 +86,8 @@ class OverviewScreen(KeyScreen):
         self.refill()
 
     def refill(self) -> None:
-        self._map = CaseMap(self.t, self._reading)
+        self._model = differing(self.ratui.study, self._reading)
+        self._map = CaseMap(self.t, self._reading, self._model)
         self._draw()
 
     def on_resize(self) -> None:
@@ -264,6 +266,8 @@ class OverviewScreen(KeyScreen):
             text.append(f"   {self.t('overview.flagged')}", NOTE)
         if key in reading.notes:
             text.append(f"   {self.t('overview.note', text=reading.notes[key])}", PLAIN)
+        if key in self._model:
+            text.append(f"   ≠ {model_text(self.t, reading, self._model[key])}", NOTE)
         return text
 
     def _missing(self, width: int) -> str:

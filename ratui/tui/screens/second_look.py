@@ -6,7 +6,7 @@ and nothing is signed here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,11 +17,13 @@ from textual.widgets import Static
 from ratui import reading as rd
 from ratui.reading import Field, LogEntry, Reading, SecondLook
 from ratui.study import Study
+from ratui.study.answers import Answer
 from ratui.tui import text as texts
 from ratui.tui.actions import entry_keys
 from ratui.tui.conversation import Conversation
 from ratui.tui.joint_views import CaseFilms, case_films
 from ratui.tui.keeping import Keeper
+from ratui.tui.models_view import differing, model_text
 from ratui.tui.palette import ALARM, BRIGHT, NOTE
 from ratui.tui.review import Review, field_to_change, reasons_text
 from ratui.tui.screens.looking import LookingScreen
@@ -37,6 +39,7 @@ _CHANGING = ("keep", "reasons", "flag", "note", "undo", "next_field")
 
 class SecondLookScreen(LookingScreen):
     """Goes through `looks` of `reading`. Without a `keeper`, which saves what is changed, it is to look at only.
+    `model` is what a scorer says of some sites, for a signed reading.
 
     Its result is None when all were kept or changed, or the key of the site at which the rater left.
     """
@@ -56,8 +59,10 @@ class SecondLookScreen(LookingScreen):
         keeper: Keeper | None = None,
         review: Review | None = None,
         place: int = 0,
+        model: Mapping[str, Sequence[Answer]] | None = None,
     ) -> None:
         super().__init__()
+        self._model = model or {}
         self._films = films
         self._reading = reading
         self._looks = tuple(looks)
@@ -73,7 +78,8 @@ class SecondLookScreen(LookingScreen):
         films = case_films(study, study.case(reading.case), reading.order)
         special = {look.site: look for look in rd.second_look(reading)}
         looks = [special.get(each.key, SecondLook(each.key, ())) for each in reading.sites]
-        return cls(films, reading, looks, place=[look.site for look in looks].index(site))
+        place = [look.site for look in looks].index(site)
+        return cls(films, reading, looks, place=place, model=differing(study, reading))
 
     def compose(self) -> ComposeResult:
         ratui = self.ratui
@@ -291,6 +297,8 @@ class SecondLookScreen(LookingScreen):
         progress = t(which, number=self._place + 1, total=len(self._looks))
         self.query_one("#head", Static).update(head_line(t, reading, site.key, progress, width))
         why = Text(f" {reasons_text(t, reading, self._fresh())}", BRIGHT, no_wrap=True, overflow="ellipsis")
+        if site.key in self._model:
+            why.append(f"   {model_text(t, reading, self._model[site.key])}", NOTE)
         self.query_one("#why", Static).update(why)
         for side in ("L", "R"):
             self.query_one(f"#edge{side}", Static).update(texts.edge_text(side, site.side, self.app.size.height))

@@ -1,0 +1,218 @@
+"""A study's report: one HTML page that opens alone, with the methods as they were run, progress, agreement, totals, models.
+
+It tells what is released and nothing else; what isn't yet is said to be kept back, with the reason.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ratui.results.agreement import Agreement, agreement
+from ratui.results.agreement_sheets import agreement_sheets, summary
+from ratui.results.disputes import CaseDispute, Limits, disputes
+from ratui.results.models import evaluation_sheet, model_figures, model_sheet
+from ratui.results.page import facts, figure, page, paragraph, section, table
+from ratui.results.progress import progress, progress_cases, progress_summary
+from ratui.results.released import Released
+from ratui.results.scores import Scores
+from ratui.results.sheet import Sheet, counted
+from ratui.results.summary import summaries, summary_sheet
+from ratui.results.totals import Rule
+from ratui.study import Study
+
+__all__ = ["report"]
+
+_LEGENDS = {
+    "cumulative-probability": "Every patient's change of the total score, in order, for each rater.",
+    "bland-altman-change": "Change: each pair of raters' difference against their mean, with limits of agreement.",
+    "bland-altman-status": "Later time point: each pair of raters' difference against their mean, with limits.",
+    "disagreement": "Where raters disagree: the mean difference of two raters' grades at each joint.",
+}
+
+
+@dataclass(frozen=True)
+class _Sources:
+    study: Study
+    told: Released
+    rule: Rule
+    limits: Limits
+
+
+def report(
+    study: Study,
+    told: Released,
+    rule: Rule,
+    *,
+    today: date,
+    limits: Limits | None = None,
+    evaluations: Sequence[Path] = (),
+    plots: bool = True,
+    seed: int = 0,
+) -> str:
+    """The page. `evaluations` are folders of ``ratui-train evaluate``; totals follow `rule`, disputes `limits`.
+
+    Raises StudyError where a library for plots is missing and `plots` are wanted, or where there is no such evaluation.
+    """
+    sources = _Sources(study, told, rule, limits or Limits())
+    compared: tuple[Agreement, Scores] | None = None
+    if len(told.raters) > 1 and len(told.complete()) > 1:
+        compared = agreement(study, told, seed=seed)
+    far = progress(study)
+    parts = [
+        paragraph(f"{study.scheme.title}. Report of {today:%Y-%m-%d}.", quiet=True),
+        section("Methods as run", _methods(sources)),
+        section("Progress", progress_summary(far)),
+        section("Agreement", _agreement(sources, compared, plots)),
+        section("Disputes", _disputes(sources)),
+        section("Totals", _totals(sources)),
+        section("Models", _models(sources, evaluations, seed)),
+        section("Cases", [progress_cases(far)]),
+    ]
+    return page(study.config.title, parts)
+
+
+def _sheet(sheet: Sheet, *, title: bool = True) -> str:
+    body = [table(sheet.heads, sheet.rows, words=sheet.words), paragraph(sheet.note, quiet=True)]
+    return section(sheet.title, body, 3) if title else "\n".join(body)
+
+
+# Methods.
+
+
+def _methods(sources: _Sources) -> Iterator[str]:
+    study, config = sources.study, sources.study.config
+    cases = [study.case(case) for case in study.cases()]
+    films = [film for case in cases for film in case.films]
+    days = sorted(
+        later - earlier
+        for case in cases
+        if (earlier := _day(case.films, 0)) is not None and (later := _day(case.films, 1)) is not None
+    )
+    order = "hidden: which time point stands left was drawn for each reader and case" if config.blinded else "known"
+    apart = f"{days[len(days) // 2]} days, from {days[0]} to {days[-1]}" if days else "not known"
+    scales = ", ".join(f"{scale} 0 to {study.scheme.maximum_total(scale)}" for scale in study.scheme.scales)
+    yield facts(
+        [
+            ("study", config.id),
+            ("scoring", f"{study.scheme.title}: {len(study.scheme.sites)} sites, {scales}"),
+            ("scheme file", f"SHA-256 {config.scheme or 'not recorded'}"),
+            ("cases", len(cases)),
+            ("films", f"{len(films)}, of {', '.join(sorted({study.scheme.views[film.view].label for film in films}))}"),
+            ("between the time points", f"median {apart}" if days else apart),
+            ("readers", ", ".join(config.raters)),
+            ("order of the time points", order),
+            ("shown on", _displays(sources)),
+            ("software", _software()),
+        ]
+    )
+    yield paragraph(
+        "Each reader read alone: joint by joint, both time points of a joint side by side, one scale after the other. "
+        "Findings set the scores that the scheme gives them; a joint that could not be judged has a reason instead of a "
+        "score. What was unlikely was asked for twice, what deserved it was looked at again, and a reading was signed "
+        "only when every field was filled. No reader saw another's scores, nor a model's, before signing."
+    )
+    told = sources.told
+    waiting = counted(len(told.kept_back), "case")
+    kept = f" Kept back, since not everybody has signed: {waiting}." if told.kept_back else ""
+    if told.interim:
+        yield paragraph(f"This is an interim report: it tells signed readings of cases that others still read.{kept}")
+    elif kept:
+        yield paragraph(f"Told here: {counted(len(told.readings), 'case')}.{kept}")
+
+
+def _day(films: Sequence[object], time: int) -> int | None:
+    return next((film.day for film in films if film.time == time and film.day is not None), None)  # type: ignore[attr-defined]
+
+
+def _displays(sources: _Sources) -> str:
+    """How films were shown when entries were made, and how many entries had too few pixels for an erosion."""
+    entries: Counter[str] = Counter()
+    below = 0
+    for case, readings in sources.told.readings.items():
+        for rater in readings:
+            for use in sources.study.displays(rater, case):
+                entries[use.protocol] += use.entries
+                below += use.below
+    if not entries:
+        return "not recorded"
+    every = sum(entries.values())
+    shown = ", ".join(f"{protocol} ({100 * count / every:.0f} %)" for protocol, count in entries.most_common())
+    return f"{shown}; {below} of {every} entries with fewer pixels than an erosion takes"
+
+
+def _software() -> str:
+    parts = [f"ratui {version('ratui')}", f"Python {platform.python_version()}"]
+    for name in ("numpy", "scipy", "matplotlib"):
+        try:
+            parts.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(parts)
+
+
+# Results.
+
+
+def _agreement(sources: _Sources, compared: tuple[Agreement, Scores] | None, plots: bool) -> Iterator[str]:
+    if compared is None:
+        yield paragraph("There is none to tell yet: it takes two cases that two raters have signed.")
+        return
+    found, scores = compared
+    yield paragraph(summary(found))
+    *figures, sites = agreement_sheets(found)
+    yield from map(_sheet, figures)
+    if plots:
+        from ratui.results.plots import draw
+        from ratui.results.plots import plots as drawn
+
+        for name, make in drawn(found, scores).items():
+            legend = next(text for start, text in _LEGENDS.items() if name.startswith(start))
+            yield figure(draw(make(), "svg"), "svg", legend)
+    yield _sheet(sites)
+
+
+def _disputes(sources: _Sources) -> Iterator[str]:
+    if len(sources.told.raters) < 2:
+        yield paragraph("A dispute takes two raters.")
+        return
+    found = disputes(sources.study, sources.told, sources.limits)
+    over = [each for each in found if each.over]
+    part = f" ({100 * len(over) / len(found):.0f} %)" if found else ""
+    yield paragraph(
+        f"{len(over)} of {len(found)} cases{part} have two raters whose change of the total lies "
+        f"{sources.limits.case:g} points or more apart. More than 20 % would be a bad sign. "
+        f"A consensus is signed for {counted(sum(each.settled == 'signed' for each in found), 'case')}."
+    )
+    if over:
+        yield table(
+            ["case", "consensus", "widest joints", "apart", "joints"], [_dispute(each) for each in over], words=3
+        )
+
+
+def _dispute(each: CaseDispute) -> list[object]:
+    widest = ", ".join(joint.site for joint in each.joints[:5])
+    return [each.case, each.settled or "open", widest, f"{each.spread:.0f}", len(each.joints)]
+
+
+def _totals(sources: _Sources) -> Iterator[str]:
+    if not sources.told.readings:
+        yield paragraph("No case may be told yet.")
+        return
+    found = summaries(sources.study, sources.told, sources.rule)
+    yield _sheet(summary_sheet(found, sources.rule), title=False)
+
+
+def _models(sources: _Sources, evaluations: Sequence[Path], seed: int) -> Iterator[str]:
+    found = model_figures(sources.study, sources.told, seed=seed)
+    if found:
+        yield _sheet(model_sheet(found))
+    for folder in evaluations:
+        yield _sheet(evaluation_sheet(folder))
+    if not found and not evaluations:
+        yield paragraph("No model has scored released cases of this study, and no evaluation was given.")

@@ -1,0 +1,74 @@
+"""Every command in README and docs is one that the programs understand, and what a manager types works on the sample."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import ratui.cli
+import trainer.cli
+from ratui.demo.sample import own_copy
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROGRAMS = {"ratui": ratui.cli.commands, "ratui-train": trainer.cli.commands}
+BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The command lines of `page` that call ratui, as words; a line ended by a backslash goes on."""
+    found = []
+    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        for line in re.sub(r"\\\n", " ", block).splitlines():
+            for part in line.split("&&"):
+                words = [word for word in shlex.split(part, comments=True) if "=" not in word or word.startswith("-")]
+                if "trainer" in words and "-m" in words:
+                    found.append(["ratui-train", *words[words.index("trainer") + 1 :]])
+                elif words and Path(words[0]).name in PROGRAMS:
+                    found.append([Path(words[0]).name, *words[1:]])
+    return found
+
+
+LINES = [(page.name, line) for page in PAGES for line in commands(page)]
+
+
+def understood(words: list[str]) -> None:
+    """Parses `words` as the program would, and calls nothing."""
+    group = PROGRAMS[words[0]]
+    if set(words[1:]) <= {"--version", "--help", "-h"}:
+        return
+    with group.make_context(words[0], words[1:]) as context:
+        name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+        assert command is not None
+        command.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize(("page", "words"), LINES, ids=[f"{page}: {' '.join(words)}" for page, words in LINES])
+def test_it_is_understood(page: str, words: list[str]) -> None:
+    understood(words)
+
+
+def test_a_wrong_one_would_be_noticed() -> None:
+    with pytest.raises(click.UsageError):
+        understood(["ratui", "status", "wrists", "--no-such-option"])
+    assert len(LINES) > 20
+
+
+def test_what_a_manager_types_works_on_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_copy(tmp_path / "wrists")
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner()
+    for words in (
+        ["status", "wrists"],
+        ["check", "wrists"],
+        ["agreement", "wrists"],
+        ["backup", "wrists", "wrists.zip"],
+        ["restore", "wrists.zip", "again"],
+    ):
+        done = run.invoke(ratui.cli.commands, words)
+        assert done.exit_code == 0, f"{words}: {done.output} {done.exception}"

@@ -1,0 +1,92 @@
+"""The commands of the managers' page: all of them, in order, as they stand there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ratui.cli import commands
+from ratui.reading import Field, Graded, NotAssessable
+from ratui.study import Study
+from tests.films import confirm_template, hospital
+from tests.results.studies import Special
+from tests.tui.readings import store
+
+_PAGE = Path(__file__).resolve().parents[2] / "docs" / "managers.md"
+_WRITES = {
+    "progress.html",
+    "progress.csv",
+    "trial.backup",
+    "plots/bland-altman-change.svg",
+    "out/scores.csv",
+    "out/totals.parquet",
+    "out/readings.json",
+    "out/regions.json",
+    "out/mk.csv",
+    "dicom/sr",
+    "dicom/gsps",
+    "report.html",
+}
+"""What the page says will be there at its end."""
+
+
+def blocks() -> list[list[str]]:
+    """The commands of each block, in order."""
+    found = re.findall(r"^```sh\n(.*?)^```", _PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [block.strip().splitlines() for block in found]
+
+
+def read_all(study: Study) -> None:
+    """What the raters do between import and agreement."""
+    anna: Special = {
+        Field("L.MCP2", "ERO", 1): Graded(5),
+        Field("R.PIP2", "JSN", 1): Graded(4),
+        Field("R.IP1", "ERO", 1): NotAssessable("unreadable"),
+    }
+    for case in study.cases():
+        confirm_template(study, case, "anna")
+        store(study, case, anna, rater="anna", signed=True)
+        store(study, case, rater="bert", signed=True)
+
+
+def test_they_all_work_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("highdicom", reason="pip install 'ratui[results]'")
+    pytest.importorskip("pyarrow", reason="pip install 'ratui[results]'")
+    hospital(tmp_path / "films", patients=2)
+    monkeypatch.chdir(tmp_path)
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    found = blocks()
+    assert len(found) >= 7
+    for block in found:
+        for line in block:
+            program, *arguments = shlex.split(line)
+            assert program == "ratui", line
+            done = CliRunner().invoke(commands, arguments)
+            assert done.exit_code == 0, f"{line}\n{done.output}\n{done.exception}"
+            if arguments[0] == "import":
+                read_all(Study.open(tmp_path / "trial"))
+    assert {name for name in _WRITES if not (tmp_path / name).exists()} == set()
+
+
+def test_every_command_of_the_page_exists_with_its_options() -> None:
+    """Also those that stand in a sentence, and can't be run without a terminal."""
+    text = _PAGE.read_text(encoding="utf-8")
+    for name in sorted(set(re.findall(r"ratui ([a-z]+) trial", text)) | {"restore", "merge", "keys"}):
+        assert name in commands.commands, name
+    options = {option for command in commands.commands.values() for each in command.params for option in each.opts}
+    options |= {"--resume"}
+    assert set(re.findall(r"(--[a-z-]+)", re.sub(r"\|[-|]+\|", "", text))) <= options
+    assert CliRunner().invoke(commands, ["adjudicate", "--help"]).exit_code == 0
+
+
+def test_the_rules_for_missing_scores_stand_there_word_for_word() -> None:
+    from ratui.results.totals import RULES
+
+    text = _PAGE.read_text(encoding="utf-8")
+    for rule in RULES.values():
+        assert f"| `{rule.name}` | {rule.meaning} |" in text

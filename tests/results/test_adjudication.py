@@ -1,0 +1,236 @@
+"""Adjudication: what is worth a look, that nobody is named, and that the raters' readings stay as they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ratui.errors import StudyError
+from ratui.reading import Field, Found, Graded, NotAssessable, enter, next_open, sign
+from ratui.results.adjudication import Adjudication, queue_of
+from ratui.results.agreement import agreement
+from ratui.results.disputes import CaseDispute, Limits, disputes
+from ratui.results.progress import progress
+from ratui.results.released import released
+from ratui.study import CONSENSUS, Study
+from ratui.study.answers import save_answers
+from ratui.study.check import check_study
+from ratui.study.merge import merge
+from tests.model_answers import answer
+from tests.results.studies import Special, read_study
+from tests.tui.readings import AT, store
+
+MCP2, MCP3, PIP2 = (
+    [Field(site, "ERO", time) for time in (0, 1)] for site in ("L.MCP2", "L.MCP3", "R.PIP2")
+)  # fmt: skip
+ANNA: Special = {MCP2[1]: Graded(5), MCP3[1]: Graded(1), PIP2[0]: Graded(2), PIP2[1]: Graded(2)}
+BERT: Special = {MCP2[1]: Graded(1), MCP3[1]: Graded(2), PIP2[0]: Graded(2), PIP2[1]: Graded(2)}
+
+
+def found(study: Study, case: float = 3, model: str = "") -> tuple[CaseDispute, ...]:
+    return disputes(study, released(study), Limits(case=case), model=model)
+
+
+class TestTheQueue:
+    def test_cases_by_the_difference_in_change_and_joints_by_disagreement(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
+        (case,) = found(study)
+        assert case.spread == 6 - 3
+        assert [(joint.site, joint.change, joint.status) for joint in case.joints] == [
+            ("L.MCP2", 4, 4),
+            ("L.MCP3", 1, 1),
+        ]
+
+    @pytest.mark.parametrize(("threshold", "over"), [(3, True), (3.5, False)])
+    def test_a_case_is_over_where_it_reaches_the_threshold(self, tmp_path: Path, threshold: float, over: bool) -> None:
+        (case,) = found(read_study(tmp_path, {"anna": ANNA, "bert": BERT}), threshold)
+        assert case.over == over
+        assert bool(queue_of([case])) == over
+
+    def test_a_high_status_that_all_see_alike_at_both_time_points_is_no_dispute(self, tmp_path: Path) -> None:
+        high: Special = {PIP2[0]: Graded(5), PIP2[1]: Graded(5)}
+        (case,) = found(read_study(tmp_path, {"anna": high, "bert": high}))
+        assert (case.spread, case.joints) == (0, ())
+
+    def test_a_finding_against_the_same_score_as_a_grade_is_one(self, tmp_path: Path) -> None:
+        grades: Special = {Field("L.MCP2", scale, 1): Graded(top) for scale, top in (("ERO", 5), ("JSN", 4))}
+        study = read_study(tmp_path, {"anna": grades, "bert": {MCP2[1]: Found("ankylosis")}})
+        (case,) = found(study)
+        assert [(joint.site, joint.rank) for joint in case.joints] == [("L.MCP2", (0, 0, 0))]
+
+    def test_so_is_what_only_one_could_assess(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": {MCP2[0]: NotAssessable("unreadable")}, "bert": {}})
+        assert [joint.site for joint in found(study)[0].joints] == ["L.MCP2"]
+
+    def test_nothing_is_told_of_a_case_that_one_still_reads(self, tmp_path: Path) -> None:
+        assert found(read_study(tmp_path, {"anna": ANNA, "bert": BERT, "cleo": None})) == ()
+
+
+class TestTheModel:
+    def study(self, tmp_path: Path, later: float) -> Study:
+        study = read_study(tmp_path, {"anna": {MCP2[1]: Graded(1)}, "bert": {MCP2[1]: Graded(1)}})
+        save_answers(study, "scorer", study.cases()[0], [answer("L.MCP2", "ERO", 0.0, later, 5)])
+        return study
+
+    def test_it_brings_up_a_joint_that_all_raters_agree_on(self, tmp_path: Path) -> None:
+        study = self.study(tmp_path, 3.2)
+        (case,) = found(study, model="scorer")
+        (joint,) = case.joints
+        assert joint.site == "L.MCP2"
+        assert joint.model == pytest.approx(2.2)
+        assert queue_of([case]) == (case,)
+        assert found(study)[0].joints == ()
+
+    def test_a_small_doubt_brings_up_nothing(self, tmp_path: Path) -> None:
+        assert found(self.study(tmp_path, 2.0), model="scorer")[0].joints == ()
+
+    def test_its_answer_stands_among_the_others_as_a_grade(self, tmp_path: Path) -> None:
+        study = self.study(tmp_path, 3.2)
+        opened = Adjudication(study, found(study, model="scorer"), model="scorer")
+        answers = [each.get(MCP2[1]) for each in opened.others(study.cases()[0], "L.MCP2")]
+        assert sorted(answers, key=str) == [Graded(1), Graded(1), Graded(3)]
+
+
+def settle(opened: Adjudication, case: str, grade: int = 2, *, signed: bool = True) -> None:
+    """The adjudicator answers everything that is asked."""
+    with opened.open_reading(CONSENSUS, case) as session:
+        reading = session.reading
+        while (field := next_open(reading)) is not None:
+            reading = enter(reading, field, Graded(grade if field.scale == "ERO" else 0), at=AT, key="2")
+        session.save(sign(reading, at=AT) if signed else reading, seconds=60)
+
+
+class TestTheConsensus:
+    def test_what_all_agree_on_is_there_and_what_they_dispute_is_asked(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
+        opened = Adjudication(study, queue_of(found(study)))
+        with opened.open_reading(CONSENSUS, study.cases()[0]) as session:
+            reading = session.reading
+            assert {field.site for field in reading.open_fields} == {"L.MCP2", "L.MCP3"}
+            assert reading.score(PIP2[1]) == 2
+
+    def test_it_is_a_reading_of_its_own_and_the_originals_stay_byte_for_byte(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
+        case = study.cases()[0]
+        before = {rater: study.reading_path(rater, case).read_bytes() for rater in ("anna", "bert")}
+        settle(Adjudication(study, queue_of(found(study))), case)
+        consensus = study.reading(CONSENSUS, case)
+        assert consensus is not None
+        assert consensus.signed
+        assert consensus.score(MCP2[1]) == 2
+        assert before == {rater: study.reading_path(rater, case).read_bytes() for rater in ("anna", "bert")}
+        assert [reading.rater for reading in study.signed_readings(case)] == ["anna", "bert"]
+
+    def test_it_counts_as_settled_and_goes_out_with_the_exports_but_not_into_agreement(self, tmp_path: Path) -> None:
+        from ratui.results.export.long import long_table
+        from ratui.results.export.readers import Exportable
+
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2)
+        figures = agreement(study, released(study))[0].to_document()
+        settle(Adjudication(study, queue_of(found(study))), study.cases()[0])
+        assert progress(study).settled == 1
+        assert agreement(study, released(study))[0].to_document() == figures
+        assert found(study)[0].settled == "signed"
+        rows = long_table(Exportable(study, released(study), numbered=True)).rows
+        assert {(row[1], row[2]) for row in rows} == {
+            ("READER 1", "rater"),
+            ("READER 2", "rater"),
+            (CONSENSUS, "consensus"),
+        }
+
+    def test_one_that_is_not_signed_is_not_exported(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
+        settle(Adjudication(study, queue_of(found(study))), study.cases()[0], signed=False)
+        assert released(study).consensus == {}
+        assert found(study)[0].settled == "begun"
+
+    def test_it_is_gone_on_with_where_it_was_left(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
+        case = study.cases()[0]
+        with Adjudication(study, queue_of(found(study))).open_reading(CONSENSUS, case) as session:
+            session.save(enter(session.reading, MCP2[0], Graded(1), at=AT, key="1"))
+        with Adjudication(study, queue_of(found(study, 99))).open_reading(CONSENSUS, case) as session:
+            assert session.reading.score(MCP2[0]) == 1
+            assert [entry.kind for entry in session.reading.log] == ["adopt", "enter"]
+
+    def test_the_study_is_sound_with_it_and_a_merge_brings_it_along(self, tmp_path: Path) -> None:
+        import shutil
+
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
+        shutil.copytree(study.path, tmp_path / "copy")
+        settle(Adjudication(study, queue_of(found(study))), study.cases()[0])
+        assert check_study(study.path).sound
+        copy = Study.open(tmp_path / "copy")
+        assert any(f"by {CONSENSUS}" in item.what for item in merge(copy, study))
+        assert copy.reading(CONSENSUS, study.cases()[0]) is not None
+
+    def test_readers_without_order_get_a_consensus_without_order(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, blinded=True)
+        settle(Adjudication(study, queue_of(found(study))), study.cases()[0])
+        consensus = study.reading(CONSENSUS, study.cases()[0])
+        assert consensus is not None
+        assert consensus.blinded
+
+
+class TestWhoSaidWhat:
+    def test_answers_come_without_names_in_an_order_drawn_for_each_joint(self, tmp_path: Path) -> None:
+        sites = [f"{side}.{joint}" for side in "LR" for joint in ("MCP1", "MCP2", "MCP3", "MCP4", "MCP5", "PIP2")]
+        anna: Special = {Field(site, "ERO", 1): Graded(1) for site in sites}
+        study = read_study(tmp_path, {"anna": anna, "bert": {}})
+        opened = Adjudication(study, found(study))
+        first = {site: opened.others(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
+        assert set(first.values()) == {Graded(0), Graded(1)}
+        assert first == {site: opened.others(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
+
+    def test_the_list_of_disputes_names_nobody(self, tmp_path: Path) -> None:
+        record = found(read_study(tmp_path, {"anna": ANNA, "bert": BERT}))[0].to_record()
+        assert "anna" not in str(record)
+        assert "bert" not in str(record)
+
+
+class TestWhoMay:
+    def test_nobody_writes_a_rater_s_reading(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
+        opened = Adjudication(study, found(study))
+        with (
+            pytest.raises(StudyError, match="nobody's readings but its own"),
+            opened.open_reading("anna", opened.cases()[0]),
+        ):
+            pass
+
+    def test_only_the_cases_of_the_queue_are_shown(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=3)
+        opened = Adjudication(study, found(study)[:1])
+        assert len(opened.cases()) == len(opened.states(CONSENSUS)) == 1
+
+    def test_not_while_a_rater_has_opened_the_case_again(self, tmp_path: Path) -> None:
+        from ratui.reading import reopen
+
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
+        opened = Adjudication(study, found(study))
+        with study.open_reading("anna", study.cases()[0]) as session:
+            session.save(reopen(session.reading, "a slip", at=AT))
+        with pytest.raises(StudyError, match="opened it again"), opened.open_reading(CONSENSUS, study.cases()[0]):
+            pass
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another account")
+    def test_a_rater_of_a_shared_study_does_not_settle_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:  # fmt: skip
+        from dataclasses import replace
+
+        study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
+        queue = found(study)
+        study.config = replace(study.config, group="readers")
+        os.chown(study.path / "readings" / "anna", 2000, 2000)
+        monkeypatch.setattr(os, "geteuid", lambda: 2000)
+        with pytest.raises(StudyError, match="reads as anna"):
+            Adjudication(study, queue)
+
+
+def test_a_case_is_settled_only_once_all_have_signed(tmp_path: Path) -> None:
+    study = read_study(tmp_path, {"anna": ANNA, "bert": None})
+    store(study, study.cases()[0], BERT, rater="bert", signed=False)
+    assert found(study) == ()

@@ -1,0 +1,177 @@
+"""The report: one page that opens alone, true to what was entered, silent about what may not be told."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ratui.errors import StudyError
+from ratui.reading import Field, Graded
+from ratui.results.models import evaluation_sheet, model_figures
+from ratui.results.released import released
+from ratui.results.report import report
+from ratui.results.summary import summaries
+from ratui.results.totals import rule_named
+from ratui.study import DisplayUse, Study
+from ratui.study.answers import save_answers
+from tests.model_answers import answer
+from tests.results.studies import NOTE, Special, noisy_study, read_study
+
+TODAY = date(2024, 1, 2)
+CARRIED = rule_named("carried")
+
+
+class Page(HTMLParser):
+    """The words of a page by its headings, and what it would fetch."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sections: dict[str, list[str]] = {"": []}
+        self.fetched: list[str] = []
+        self._heading = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._heading = tag in ("h2", "h3")
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href")]
+        assert tag not in ("script", "link", "iframe")
+
+    def handle_data(self, data: str) -> None:
+        if self._heading:
+            self.sections[data] = []
+        elif data.strip():
+            self.sections[list(self.sections)[-1]].append(data.strip())
+        self._heading = False
+
+    def __getitem__(self, heading: str) -> str:
+        return " ".join(self.sections[heading])
+
+
+def page(study: Study, **more: object) -> Page:
+    return Page(report(study, released(study), CARRIED, today=TODAY, **more))  # type: ignore[arg-type]
+
+
+def test_it_opens_alone_and_holds_every_plot(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="pip install 'ratui[results]'")
+    study = noisy_study(tmp_path, patients=3)
+    text = report(study, released(study), CARRIED, today=TODAY)
+    shown = Page(text)
+    assert len(shown.fetched) == 4
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in shown.fetched)
+    assert not re.search(r"url\(|@import|https?://", text)
+    assert NOTE not in text
+
+
+def test_methods_are_those_of_the_study(tmp_path: Path) -> None:
+    study = noisy_study(tmp_path, patients=2)
+    with study.open_reading("anna", study.cases()[0]) as session:
+        session.save(session.reading, displays=(DisplayUse("kitty", 60, 0, 8.0), DisplayUse("halfcell", 20, 15, 2.0)))
+    methods = page(study, plots=False)["Methods as run"]
+    for words in ("anna, bert", "20 sites, ERO 0 to 100, JSN 0 to 72", "median 428 days", study.config.scheme, "known"):
+        assert words in methods
+    assert "kitty (75 %), halfcell (25 %); 15 of 80 entries with fewer pixels" in methods
+    assert re.search(r"ratui \d+\.\d+\.\d+, Python 3", methods)
+
+
+def test_a_study_without_order_says_so(tmp_path: Path) -> None:
+    study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2, blinded=True)
+    assert "hidden: which time point stands left was drawn" in page(study, plots=False)["Methods as run"]
+
+
+def test_what_is_not_signed_by_all_is_counted_and_not_told(tmp_path: Path) -> None:
+    study = read_study(tmp_path, {"anna": {Field("L.MCP2", "ERO", 1): Graded(5)}, "bert": None}, patients=2)
+    shown = page(study, plots=False)
+    assert "Kept back, since not everybody has signed: 2 cases" in shown["Methods as run"]
+    assert "There is none to tell yet" in shown["Agreement"]
+    assert "No case may be told yet" in shown["Totals"]
+    assert "L.MCP2" not in str(shown.sections)
+
+
+ANNA: Special = {Field("L.MCP2", "ERO", 1): Graded(5), Field("L.MCP3", "JSN", 1): Graded(2)}
+
+
+class TestTotals:
+    def test_progression_is_by_the_year(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": ANNA, "bert": {}}, patients=2)
+        anna, bert = summaries(study, released(study), CARRIED)
+        assert anna.changes == (7, 7)
+        # 7 points in 428 days are 5.97 a year.
+        assert (anna.dated, anna.progressed, anna.rapid) == (2, 2, 2)
+        assert (bert.dated, bert.progressed, bert.rapid) == (2, 0, 0)
+
+    def test_patients_without_a_total_are_counted(self, tmp_path: Path) -> None:
+        study = noisy_study(tmp_path, patients=2)
+        found = summaries(study, released(study), rule_named("complete"))
+        assert [(each.patients, each.without) for each in found] == [(0, 2), (0, 2)]
+
+
+class TestModels:
+    def study(self, tmp_path: Path, off: float, *, patients: int = 2) -> Study:
+        later: Special = {Field("L.MCP2", "ERO", 1): Graded(3)}
+        study = read_study(tmp_path, {"anna": later, "bert": {}}, patients=patients)
+        for case in study.cases():
+            said = [
+                answer(
+                    site.key,
+                    scale,
+                    0.0,
+                    off if (site.key, scale) == ("L.MCP2", "ERO") else 0.0,
+                    site.joint.maximum(scale),
+                )
+                for site in study.case(case).sites(study.scheme)
+                for scale in site.joint.scales
+            ]
+            save_answers(study, "scorer", case, said)
+        return study
+
+    def test_each_error_stands_beside_no_change_and_the_raters(self, tmp_path: Path) -> None:
+        study = self.study(tmp_path, 2.0)
+        ero, jsn = model_figures(study, released(study))
+        # Of 20 ERO joints one is read as 3 by anna and 0 by bert, and said to be 2.
+        assert ero.change.value == pytest.approx((1 + 2) / 40)
+        assert ero.no_change == pytest.approx(3 / 40)
+        assert ero.raters == pytest.approx(3 / 20)
+        assert (ero.changed.value, ero.no_change_changed) == (1, 3)
+        assert ero.status.value == pytest.approx((0.5 + 1) / 40)
+        assert jsn.change.value == 0
+        assert np.isnan(jsn.changed.value)
+
+    def test_cases_that_it_has_learnt_from_do_not_count(self, tmp_path: Path) -> None:
+        study = self.study(tmp_path, 2.0, patients=3)
+        assert model_figures(study, released(study))[0].unknown
+        split = {"train": list(study.cases()[:1]), "held_out": list(study.cases()[1:])}
+        (study.path / "models" / "scorer" / "split.json").write_text(json.dumps(split))
+        figures = model_figures(study, released(study))[0]
+        assert (figures.cases, figures.unknown) == (2, False)
+        split["train"] = list(study.cases())
+        (study.path / "models" / "scorer" / "split.json").write_text(json.dumps(split))
+        assert model_figures(study, released(study)) == ()
+
+    def test_they_stand_in_the_report(self, tmp_path: Path) -> None:
+        shown = page(self.study(tmp_path, 2.0), plots=False)["Models against the raters"]
+        assert "scorer *" in shown
+        assert "doesn't say what it learnt from" in shown
+
+    def test_an_evaluation_of_the_trainer_is_taken_over(self, tmp_path: Path) -> None:
+        figure = {"name": "Rate", "value": 0.9, "low": 0.8, "high": 0.95, "unit": "%", "baseline": 0.5}
+        figure |= {"baseline_name": "never", "raters": None}
+        (tmp_path / "report.json").write_text(json.dumps({"headline": [figure], "more": [], "cases": 4}))
+        assert evaluation_sheet(tmp_path).rows == [["Rate", "90.0 %", "80.0 % to 95.0 %", "50.0 % (never)", ""]]
+        with pytest.raises(StudyError, match="no evaluation here"):
+            evaluation_sheet(tmp_path / "nowhere")
+
+
+def test_disputes_and_consensus_are_told_without_names(tmp_path: Path) -> None:
+    anna: Special = {Field(f"L.MCP{n}", "ERO", 1): Graded(3) for n in (1, 2, 3)}
+    study = read_study(tmp_path, {"anna": anna, "bert": {}}, patients=2)
+    shown = page(study, plots=False)["Disputes"]
+    assert "2 of 2 cases (100 %)" in shown
+    assert "A consensus is signed for 0 cases" in shown
+    assert "L.MCP1" in shown
+    assert "anna" not in shown

@@ -1,0 +1,328 @@
+"""The detector: what it learns in half a minute, whose weights it takes, what is a hand to it, and what its threshold is."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ratui.demo.simulate import Simulation, simulate_study
+from ratui.errors import TrainError
+from ratui.imaging import Film
+from ratui.phantom import render, simulate_patient
+from ratui.scheme import load_scheme
+from ratui.study import FilmRecord
+from trainer import detector_run
+from trainer.augment import augment_hands, coarse
+from trainer.backbones import build_ssd
+from trainer.detail import Detail, Views, detail_loss, draw_views, look_at
+from trainer.detector import Detection, JointDetector, build_detector, detect
+from trainer.detector_run import fit_detector, pick_threshold, split_off
+from trainer.find import FoundHand, find_hands
+from trainer.hands import FINE, SIDE, HandSamples, hand_samples, levels_of
+from trainer.identity import Candidate
+from trainer.loop import Fit, Processes, save_checkpoint
+from trainer.phantoms import phantom_hands
+from trainer.propose import _by_side
+
+SCHEME = load_scheme("fingers")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> HandSamples:
+    """Fifty hands of fifty patients, half of them very ill."""
+    return phantom_hands(50, tmp_path_factory.mktemp("drawn"), lambda *_: None, scheme=SCHEME, seed=11)
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    size = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
+    shared = float(size.prod())
+    return shared / float((one[2:] - one[:2]).prod() + (other[2:] - other[:2]).prod() - shared)
+
+
+class TestLearning:
+    @pytest.mark.slow
+    def test_from_afar_it_soon_beats_a_box_where_joints_usually_lie(
+        self, drawn: HandSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Without the augmentation, which takes far longer to master: what is to be seen is that it learns."""
+        monkeypatch.setattr(detector_run, "augment_hands", lambda images, boxes, generator: (images, boxes))
+        learn, held = split_off(drawn, 0.2)
+        model = fit_detector(
+            [learn], [], Fit(epochs=8, rate=3e-3), tmp_path / "run", CPU, Processes(), batch=4
+        ).eval()  # fmt: skip
+        usual = np.nanmean(learn.boxes, axis=0)
+        ours, trivial = [], []
+        for row, found in enumerate(detect(model, held.images, threshold=0.2)):
+            boxes = [np.array(detection.box) for detection in found]
+            for column in range(len(held.joints)):
+                true = held.boxes[row, column]
+                trivial.append(overlap(usual[column], true))
+                ours.append(max((overlap(box, true) for box in boxes), default=0.0))
+        assert np.mean(ours) > np.mean(trivial) + 0.15, (np.mean(ours), np.mean(trivial))
+
+    @pytest.mark.slow
+    def test_from_near_it_soon_beats_leaving_the_box_where_it_is(self, drawn: HandSamples) -> None:
+        torch.manual_seed(0)
+        near, generator = Detail(), torch.Generator().manual_seed(0)
+        learn, held = split_off(drawn, 0.2)
+        optimiser = torch.optim.AdamW(near.parameters(), lr=3e-3)
+        for step in range(120):
+            rows = [(8 * step + n) % len(learn.images) for n in range(8)]
+            views = views_of(learn, rows, generator)
+            loss = detail_loss(near(views.crops), views)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        near.eval()
+        seen = views_of(held, list(range(len(held.images))) * 3, generator)
+        with torch.inference_mode():
+            said = near(seen.crops)
+        placed = torch.isfinite(seen.moves).all(dim=1)
+        left = (said.moves - seen.moves)[placed].abs().mean()
+        assert left < 0.6 * seen.moves[placed].abs().mean(), "the trivial answer is not to move the box"
+
+
+def views_of(samples: HandSamples, rows: list[int], generator: torch.Generator) -> Views:
+    images = torch.from_numpy(np.stack([samples.images[row] for row in rows]))[:, None].float() / 255
+    boxes, findings = torch.from_numpy(samples.boxes[rows]), torch.from_numpy(samples.findings[rows])
+    return draw_views(images, boxes, findings, torch.from_numpy(samples.kinds), generator)
+
+
+def dots(
+    boxes: np.ndarray, kinds: np.ndarray, shape: tuple[int, int] = (FINE, FINE), *, rings: bool = False
+) -> np.ndarray:  # fmt: skip
+    """A picture with a disc at the middle of each box (pixels), as wide as a quarter of it; knuckles may be rings."""
+    y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
+    picture = np.zeros(shape, np.float32)
+    for box, kind in zip(boxes, kinds, strict=True):
+        if np.isfinite(box).all():
+            off = np.hypot(x - (box[0] + box[2]) / 2, y - (box[1] + box[3]) / 2)
+            wide = (box[2] - box[0]) / 8
+            picture[(off < wide) & (off >= wide / 2 * (rings and kind == 1))] = 1.0
+    return picture
+
+
+class TestAugmentation:
+    def test_boxes_go_where_the_picture_goes(self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("trainer.augment._expose", lambda images, draw, generator: images)
+        boxes = torch.from_numpy(drawn.boxes[:6])
+        images = torch.from_numpy(np.stack([dots(box.numpy() * 3, drawn.kinds) for box in boxes]))[:, None]
+        moved, placed = augment_hands(coarse(images), boxes, torch.Generator().manual_seed(3))
+        seen = 0
+        for image, hand in zip(moved, placed, strict=True):
+            for x0, y0, x1, y1 in hand[torch.isfinite(hand).all(dim=1)].tolist():
+                x, y = int((x0 + x1) / 2), int((y0 + y1) / 2)
+                assert image[0, y, x] > 0.25, "the middle of the box shows the middle of the joint"
+                seen += 1
+        assert seen > 30
+
+    def test_a_crop_says_how_far_its_joint_is_from_its_middle(
+        self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("trainer.detail._expose", lambda crops, generator: crops)
+        boxes = torch.from_numpy(drawn.boxes[:4])
+        images = torch.from_numpy(np.stack([dots(box.numpy() * 3, drawn.kinds) for box in boxes]))[:, None]
+        views = draw_views(
+            images, boxes, torch.zeros(boxes.shape[:2]), torch.from_numpy(drawn.kinds), torch.Generator().manual_seed(5)
+        )
+        placed = torch.isfinite(views.moves).all(dim=1)
+        assert placed.sum() == 16
+        for crop, move in zip(views.crops[placed], views.moves[placed], strict=True):
+            x, y = ((move[:2] * 2 / 1.5 + 1) / 2 * 80).long().tolist()
+            assert crop[0, y, x] > 0.5, "where the joint is said to lie, it lies"
+        assert (views.kinds[~placed] <= 0).all()
+
+    def test_joints_with_a_finding_come_more_often(self, drawn: HandSamples) -> None:
+        boxes = torch.from_numpy(drawn.boxes[:1]).repeat(200, 1, 1)
+        findings = torch.zeros(200, 10)
+        findings[:, 3] = 1
+        views = draw_views(
+            torch.zeros(200, 1, FINE, FINE),
+            boxes,
+            findings,
+            torch.from_numpy(drawn.kinds),
+            torch.Generator().manual_seed(0),
+        )
+        assert float((views.findings.reshape(200, -1) == 1).any(dim=1).float().mean()) > 0.8, (
+            "by chance it would be 0.4"
+        )
+
+    def test_an_unknown_finding_teaches_nothing(self) -> None:
+        near = Detail()
+        crops = torch.rand(3, 1, 80, 80)
+        nothing = torch.full((3,), torch.nan)
+        views = Views(crops, nothing[:, None].expand(-1, 3), nothing, torch.full((3,), -1))
+        loss = detail_loss(near(crops), views)
+        loss.backward()
+        assert float(loss.detach()) == 0.0
+        assert all(p.grad is not None and not p.grad.any() for p in near.parameters())
+
+    def test_looking_again_sees_the_same_place(self) -> None:
+        image = torch.rand(1, 1, FINE, FINE)
+        crop = look_at(image, torch.tensor([[[100.0, 120.0]]]), torch.tensor([[80 / 1.5 / 3]]))
+        x, y = 100 * 3 - 40, 120 * 3 - 40
+        assert torch.allclose(crop[0, 0], image[0, 0, y : y + 80, x : x + 80], atol=1e-3)
+
+
+class TestThreshold:
+    @pytest.mark.parametrize("seed", range(5))
+    def test_it_leaves_those_without_a_finding_in_peace(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        true = rng.random(2000) < 0.06
+        said = np.clip(rng.normal(np.where(true, 0.7, 0.2), 0.15), 0, 1)
+        threshold = pick_threshold(said, true)
+        assert (said[~true] < threshold).mean() >= 0.993
+        assert (said[true] >= threshold).mean() > 0.5
+
+    @pytest.mark.parametrize("true", [[False] * 4, [True] * 4, []])
+    def test_where_nothing_can_be_learnt_of_it_it_is_one_half(self, true: list[bool]) -> None:
+        assert pick_threshold(np.linspace(0, 1, len(true)), np.array(true, bool)) == 0.5
+
+    def test_it_is_kept_with_the_weights_and_moves_where_the_model_changes_its_mind(self, tmp_path: Path) -> None:
+        torch.manual_seed(1)
+        model = JointDetector().eval()
+        image = np.random.default_rng(0).integers(0, 255, (1, FINE, FINE)).astype(np.uint8)
+        before = detect(model, image, threshold=0.0)[0]
+        assert before
+        model.threshold.fill_(0.9)
+        save_checkpoint(tmp_path / "model.pt", {"model": model.state_dict(), "about": {"backbone": "small"}})
+        again = build_detector(tmp_path / "model.pt").eval()
+        after = detect(again, image, threshold=0.0)[0]
+        for one, other in zip(before, after, strict=True):
+            assert one.candidate == other.candidate
+            assert (other.finding >= 0.5) == (one.finding >= 0.9)
+
+
+class TestBackbones:
+    @pytest.mark.parametrize("name", ["small", "ssdlite", pytest.param("ssd300-vgg16", marks=pytest.mark.slow)])
+    def test_each_takes_a_step_and_finds_its_way_back_from_a_file(self, name: str, tmp_path: Path) -> None:
+        torch.manual_seed(0)
+        model = JointDetector(name)
+        boxes = torch.tensor([[100.0, 100, 120, 120], [200, 150, 224, 174]])
+        targets = [{"boxes": boxes, "labels": torch.tensor([1, 2])}] * 2
+        nothing = torch.full((2,), torch.nan)
+        views = Views(torch.rand(2, 1, 80, 80), nothing[:, None].expand(-1, 3), nothing, torch.tensor([1, 2]))
+        model(torch.rand(2, 1, SIDE, SIDE), targets, views).backward()
+        assert all(p.grad is not None for p in model.ssd.parameters())
+        save_checkpoint(tmp_path / "model.pt", {"model": model.state_dict(), "about": {"backbone": name}})
+        again = build_detector(tmp_path / "model.pt")
+        assert again.backbone_name == name
+        image = np.zeros((1, FINE, FINE), np.uint8)
+        assert isinstance(detect(again.eval(), image)[0], list)
+
+    def test_weights_of_a_whole_ssd_of_torchvision_start_the_backbone(self, tmp_path: Path) -> None:
+        from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+
+        theirs = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=91).state_dict()
+        torch.save(theirs, tmp_path / "theirs.pth")
+        model = build_detector(tmp_path / "theirs.pth", "ssdlite").ssd.state_dict()
+        assert all(torch.equal(model[key], value) for key, value in theirs.items() if key.startswith("backbone."))
+        head = [key for key in theirs if "classification_head" in key and theirs[key].shape != model[key].shape]
+        assert head, "its classes are others, and so that head is drawn anew"
+
+    def test_weights_of_another_backbone_are_refused(self, tmp_path: Path) -> None:
+        torch.save(build_ssd("small").state_dict(), tmp_path / "small.pth")
+        with pytest.raises(TrainError, match="only 0% of the backbone"):
+            build_detector(tmp_path / "small.pth", "ssdlite")
+
+    @pytest.mark.parametrize("content", [b"", b"no weights", [1, 2], {"a": 1}])
+    def test_what_are_no_weights_is_refused(self, tmp_path: Path, content: object) -> None:
+        path = tmp_path / "w.pth"
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            torch.save(content, path)
+        with pytest.raises(TrainError):
+            build_detector(path, "ssdlite")
+        with pytest.raises(TrainError, match="no such file"):
+            build_detector(tmp_path / "none.pth", "ssdlite")
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        with pytest.raises(TrainError, match="no backbone named resnet"):
+            JointDetector("resnet")
+
+
+def oracle(model: object, images: np.ndarray, *, threshold: float = 0.3, batch: int = 16) -> list[list[Detection]]:
+    """Finds the discs and rings of `dots`, however they lie: a detector that makes no mistakes."""
+    import cv2
+
+    result = []
+    for image in images:
+        _, _, stats, centres = cv2.connectedComponentsWithStats((image > 60).astype(np.uint8))
+        found = []
+        for n in range(1, len(stats)):
+            if stats[n, cv2.CC_STAT_AREA] > 6:
+                kind = "MCP" if image[int(centres[n][1] + 0.5), int(centres[n][0] + 0.5)] < 60 else "PIP"
+                size = 4 * stats[n, cv2.CC_STAT_WIDTH] * SIDE / FINE
+                x, y = (centres[n] + 0.5) * SIDE / FINE
+                found.append(Detection(Candidate(float(x), float(y), size, kind, 0.9), 0.0))
+        result.append(found)
+    return result
+
+
+class TestFindingHands:
+    @pytest.fixture(autouse=True)
+    def _sure(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("trainer.find.detect", oracle)
+
+    def picture(self, side: str, **how: bool) -> tuple[np.ndarray, Mapping[str, tuple[float, float, float, float]]]:
+        patient = simulate_patient(np.random.default_rng(8), SCHEME, severity=0.3)
+        shape = (700, 1140) if side == "B" else (700, 560)
+        film = render(patient, side, 0, np.random.default_rng(9), size=shape, **how)  # type: ignore[arg-type]
+        kinds = np.array([int("MCP" in site) for site in film.boxes])
+        return dots(np.array(list(film.boxes.values())), kinds, shape, rings=True), film.boxes
+
+    def right(self, hand: FoundHand, boxes: Mapping[str, tuple[float, float, float, float]]) -> None:
+        assert len(hand.joints) == 10
+        for joint, found in hand.joints.items():
+            x0, y0, x1, y1 = boxes[f"{hand.side}.{joint}"]
+            assert (found.candidate.x, found.candidate.y) == pytest.approx(((x0 + x1) / 2, (y0 + y1) / 2), abs=1.2)
+
+    @pytest.mark.parametrize("side", ["L", "R"])
+    def test_one_hand_of_either_side(self, side: str) -> None:
+        levels, boxes = self.picture(side)
+        (hand,) = find_hands(object(), levels, SCHEME)  # type: ignore[arg-type]
+        assert hand.side == side
+        self.right(hand, boxes)
+
+    @pytest.mark.parametrize("left_first", [True, False])
+    def test_both_hands_whichever_lies_where(self, left_first: bool) -> None:
+        levels, boxes = self.picture("B", left_first=left_first)
+        hands = find_hands(object(), levels, SCHEME, most=2)  # type: ignore[arg-type]
+        assert sorted(hand.side for hand in hands) == ["L", "R"]
+        for hand in hands:
+            self.right(hand, boxes)
+
+    def test_an_empty_film_shows_none(self) -> None:
+        assert find_hands(object(), np.zeros((300, 200), np.float32), SCHEME) == []  # type: ignore[arg-type]
+
+
+def test_a_film_of_one_hand_is_of_the_side_that_its_record_says() -> None:
+    left, right = FoundHand("L", {}, 0.0), FoundHand("R", {}, 0.0)
+    one = FilmRecord("f", 0, "L", "hand", 100, 80)
+    assert _by_side(one, [right]) == {"L": right}
+    assert _by_side(one, []) == {"L": None}
+    assert _by_side(replace(one, side="B"), [right, left]) == {"L": left, "R": right}
+    assert _by_side(replace(one, side="B"), [right]) == {"L": None, "R": right}
+
+
+def test_films_of_both_hands_give_two_hands_to_learn_from(tmp_path: Path) -> None:
+    what = Simulation(2, {"ada": "mixed"}, size=(400, 330), seed=3, together=1.0)
+    study = simulate_study(tmp_path / "s", what, key=tmp_path / "k.json", progress=lambda *_: None)
+    samples = hand_samples(study, study.cases(), tmp_path, lambda *_: None)
+    assert samples.sides == ("L", "R") * 4
+    regions = {(r.site, r.film): r.box for case in study.cases() for r in study.regions(case)}
+    for row, frame in enumerate(samples.frames):
+        for column, joint in enumerate(samples.joints):
+            back = frame.back(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
+            assert back == pytest.approx(regions[f"{samples.sides[row]}.{joint}", samples.films[row]], abs=0.05)
+
+
+def test_levels_have_bone_bright_whatever_the_film_stores() -> None:
+    pixels = np.arange(64, dtype=np.uint16).reshape(8, 8)
+    area = (0.0, 0.0, 8.0, 8.0)
+    assert np.allclose(levels_of(Film(pixels, 12), area), 1 - levels_of(Film(pixels, 12, inverted=True), area))

@@ -1,0 +1,83 @@
+"""The adjudicator at the same screens: disputed joints alone, their own answer first, the others' after, by letters."""
+
+from pathlib import Path
+
+import pytest
+
+from ratui.reading import Field, Graded
+from ratui.results.adjudication import Adjudication, queue_of
+from ratui.results.disputes import Limits, disputes
+from ratui.results.released import released
+from ratui.study import CONSENSUS
+from ratui.tui.screens.scoring import ScoringScreen
+from tests.results.studies import read_study
+from tests.tui.conftest import cells, reading_as, rows, settle
+
+
+def adjudication(tmp_path: Path, *, blinded: bool = False, patients: int = 1) -> Adjudication:
+    anna = {Field("L.MCP2", "ERO", 1): Graded(4), Field("R.PIP3", "JSN", 1): Graded(3)}
+    study = read_study(tmp_path, {"anna": anna, "bert": {}}, blinded=blinded, patients=patients)
+    return Adjudication(study, queue_of(disputes(study, released(study), Limits(case=2))))
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+async def test_a_case_is_settled_by_keys_and_nobody_is_named(tmp_path: Path, language: str) -> None:
+    study = adjudication(tmp_path)
+    case = study.cases()[0]
+    async with reading_as(study, CONSENSUS, case=case, language=language) as pilot:
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert screen.field == Field("L.MCP2", "ERO", 0)
+        await pilot.press("0")
+        await settle(pilot)
+        assert "ERO, JSN" not in cells(pilot)  # not before the joint is answered
+        await pilot.press("2", "0", "0")
+        await settle(pilot)
+        told = cells(pilot)
+        assert "ERO, JSN" in told
+        assert "A 0→" in told
+        assert "B 0→" in told
+        assert "0→4" in told
+        assert "0→0" in told
+        assert "anna" not in told
+        assert "bert" not in told
+        assert screen.field == Field("R.PIP3", "ERO", 0)
+        await pilot.press("u")
+        await settle(pilot)
+        assert screen.field == Field("L.MCP2", "JSN", 1)
+    reading = study.reading(CONSENSUS, case)
+    assert reading is not None
+    assert reading.score(Field("L.MCP2", "ERO", 1)) == 2
+    assert len(reading.open_fields) == 5
+
+
+async def test_the_worklist_holds_the_queue_alone(tmp_path: Path) -> None:
+    study = adjudication(tmp_path, patients=2)
+    kept, dropped = sorted(study.queue)
+    del study.queue[dropped]
+    async with reading_as(study, CONSENSUS) as pilot:
+        await settle(pilot)
+        assert len(rows(pilot)) == 1
+        assert kept in rows(pilot)[0]
+
+
+async def test_without_order_nothing_tells_which_came_first(tmp_path: Path) -> None:
+    study = adjudication(tmp_path, blinded=True)
+    async with reading_as(study, CONSENSUS, case=study.cases()[0]) as pilot:
+        await settle(pilot)
+        await pilot.press("0", "0", "0", "0")
+        await settle(pilot)
+        assert "→" not in cells(pilot)
+        assert "|" in cells(pilot)
+
+
+async def test_a_rater_is_told_nothing_of_others(tmp_path: Path) -> None:
+    from tests.films import make_study
+
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
+        await settle(pilot)
+        await pilot.press("0", "0")
+        await settle(pilot)
+        assert "ERO, JSN" not in cells(pilot)
