@@ -176,7 +176,9 @@ def compare(
     """Compare losses over kinds of simulated raters and sizes of studies.
 
     \b
-    On a cluster, one line of an array job (Slurm):
+    A cell is a file: a comparison goes on where it was stopped, and processes fill one table side by side:
+      for part in 0 1 2 3; do ratui-train compare --out DIR --part $part/4 & done; wait
+    On a cluster, the line of an array job (Slurm, --array=0-31):
       ratui-train compare --out DIR --part $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
     """
     from ratui.phantom import RATERS
