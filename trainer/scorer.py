@@ -32,6 +32,7 @@ __all__ = [
     "load_scorer",
     "predict",
     "scorer_loss",
+    "start_from",
 ]
 
 Pairing: TypeAlias = Literal["single", "paired", "coupled"]
@@ -233,7 +234,25 @@ def build_scorer(about: dict[str, Any]) -> PairScorer:
         pairing=pairing,
         crowd=str(about["crowd"]),
         raters=int(about["raters"]),
+        width=int(about["width"]),
     )
+
+
+def start_from(model: PairScorer, path: Path) -> tuple[str, ...]:
+    """Takes over from the scorer in `path` what fits `model`, its whole trunk at least; returns the parts that stay new.
+
+    So a scorer of another pairing, of other raters or of simulated films can be learnt on from. Raises TrainError.
+    """
+    state, own = load_checkpoint(path)["model"], model.state_dict()
+    try:
+        fits = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    except AttributeError as error:
+        raise TrainError("these weights are not of a scorer", path, "Give a scorer's model.pt") from error
+    new = [name for name in own if name not in fits]
+    if any(name.startswith(("stem.", "trunk.")) for name in new):
+        raise TrainError("these weights are not of such a scorer", path, "Give a scorer's model.pt of the same --width")
+    model.load_state_dict(fits, strict=False)
+    return tuple(dict.fromkeys(name.partition(".")[0] for name in new))
 
 
 def load_scorer(folder: Path, device: torch.device) -> tuple[PairScorer, dict[str, Any]]:

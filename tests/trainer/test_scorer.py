@@ -1,11 +1,15 @@
 """The network's promises: swapping the films swaps the answer, a joint gets only its own grades, norms are everybody's."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from ratui.errors import TrainError
+from trainer.loop import save_checkpoint
 from trainer.losses import expected_change
 from trainer.norm import SharedNorm
-from trainer.scorer import PAIRINGS, Pairing, PairScorer, augment_pairs
+from trainer.scorer import PAIRINGS, Pairing, PairScorer, augment_pairs, start_from
 
 
 def some(count: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -63,6 +67,27 @@ def test_augmentation_keeps_its_promises() -> None:
     assert torch.equal(one, augment_pairs(crops, torch.Generator().manual_seed(3)))
     assert not torch.equal(one, augment_pairs(crops, torch.Generator().manual_seed(4)))
     assert augment_pairs(crops, torch.Generator().manual_seed(3), side=24).shape == (5, 2, 24, 24)
+
+
+class TestStarting:
+    def test_from_a_scorer_of_another_pairing_the_trunk_is_taken_and_the_rest_said(self, tmp_path: Path) -> None:
+        other = scorer("single")
+        save_checkpoint(tmp_path / "model.pt", {"model": other.state_dict()})
+        torch.manual_seed(9)
+        model = PairScorer((6, 5), 3, pairing="coupled", width=8)
+        assert start_from(model, tmp_path / "model.pt") == ("compare", "changes")
+        assert all(torch.equal(a, b) for a, b in zip(model.trunk.parameters(), other.trunk.parameters(), strict=True))
+
+    def test_from_its_own_kind_all_is_taken(self, tmp_path: Path) -> None:
+        other = scorer("coupled", "confusion")
+        save_checkpoint(tmp_path / "model.pt", {"model": other.state_dict()})
+        assert start_from(scorer("coupled", "confusion"), tmp_path / "model.pt") == ()
+
+    @pytest.mark.parametrize("state", [{}, {"a": torch.zeros(2)}, {"stem.0.weight": 3}, [1]])
+    def test_from_something_else_is_refused(self, tmp_path: Path, state: object) -> None:
+        save_checkpoint(tmp_path / "model.pt", {"model": state})
+        with pytest.raises(TrainError, match="not of"):
+            start_from(scorer("coupled"), tmp_path / "model.pt")
 
 
 def test_a_norm_alone_is_batch_norm() -> None:
