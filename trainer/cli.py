@@ -84,11 +84,17 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
 @click.option("--difference", default=1.0, show_default=True, help="The weight λ of the squared difference error.")
 @click.option("--pairing", default="coupled", show_default=True, type=click.Choice(["single", "paired", "coupled"]))
 @click.option("--crowd", default="none", show_default=True, help="How raters are modelled: none, confusion, leaning.")
+@click.option(
+    "--width", default=24, show_default=True, help="How wide the network is; twice as wide is four times dearer."
+)
 def scorer(study: Path, out: Path, batch: int, **options: Any) -> None:
-    """Train the scorer of joints at two time points."""
+    """Train the scorer of joints at two time points.
+
+    --weights takes another scorer's model.pt, or the trunk of a comparison: what doesn't fit is learnt anew.
+    """
     from trainer.runs import train_scorer
 
-    recipe = {name: options.pop(name) for name in ("loss", "difference", "pairing", "crowd")}
+    recipe = {name: options.pop(name) for name in ("loss", "difference", "pairing", "crowd", "width")}
     _train(train_scorer, study, out, batch, options, **recipe)
 
 
@@ -176,7 +182,9 @@ def compare(
     """Compare losses over kinds of simulated raters and sizes of studies.
 
     \b
-    On a cluster, one line of an array job (Slurm):
+    A cell is a file: a comparison goes on where it was stopped, and processes fill one table side by side:
+      for part in 0 1 2 3; do ratui-train compare --out DIR --part $part/4 & done; wait
+    On a cluster, the line of an array job (Slurm, --array=0-31):
       ratui-train compare --out DIR --part $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
     """
     from ratui.phantom import RATERS

@@ -27,18 +27,18 @@ from trainer.coco import coco_hands
 from trainer.crowd import CROWDS
 from trainer.detector_run import fit_detector, split_off
 from trainer.hands import HandSamples, hand_samples
-from trainer.loop import Fit, Processes, fit, load_checkpoint
+from trainer.loop import Fit, Processes, fit
 from trainer.losses import LOSSES
 from trainer.phantoms import phantom_hands
 from trainer.samples import PairSamples, Split, pair_samples, read_cases, split_cases
-from trainer.scorer import Pairing, augment_pairs, build_scorer, labelled, scorer_loss
+from trainer.scorer import Pairing, augment_pairs, build_scorer, labelled, scorer_loss, start_from
 
 __all__ = ["RunPlan", "load_split", "progress", "train_detector", "train_scorer"]
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a training run is asked for. `loss`, `difference`, `pairing` and `crowd` concern the scorer.
+    """What a training run is asked for. `loss`, `difference`, `pairing`, `crowd` and `width` concern the scorer.
 
     `backbone`, `coco` (a file of boxes) and `phantoms` (how many simulated hands to learn from, too) concern the detector.
     `samples` is where crops are kept, for runs to share; in the run's own folder where it isn't given.
@@ -51,6 +51,7 @@ class RunPlan:
     difference: float = 1.0
     pairing: Pairing = "coupled"
     crowd: str = "none"
+    width: int = 24
     samples: Path | None = None
     weights: Path | None = None
     resume: bool = False
@@ -117,17 +118,16 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, h
         "raters": samples.labels.shape[1],
         "loss": plan.loss,
         "difference": plan.difference,
+        "width": plan.width,
     }
     labels, tops = torch.from_numpy(samples.labels), torch.from_numpy(samples.tops)
     groups = torch.from_numpy(samples.groups)
     torch.manual_seed(plan.fit.seed)
     model = build_scorer(about)
     if plan.weights is not None:
-        try:
-            model.load_state_dict(load_checkpoint(plan.weights)["model"])
-        except (RuntimeError, AttributeError, TypeError) as error:
-            raise TrainError("these weights don't fit", plan.weights, "Give a scorer's model.pt") from error
-
+        new = start_from(model, plan.weights)
+        if here.first and new:
+            print(f"taken over from {plan.weights.name}; new: {', '.join(new)}", file=sys.stderr, flush=True)
     take = _at_hand(samples.crops, device)
 
     def batches(epoch: int, here: Processes) -> Iterable[Any]:

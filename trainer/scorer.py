@@ -32,6 +32,7 @@ __all__ = [
     "load_scorer",
     "predict",
     "scorer_loss",
+    "start_from",
 ]
 
 Pairing: TypeAlias = Literal["single", "paired", "coupled"]
@@ -92,7 +93,7 @@ class PairScorer(nn.Module):
         self.mix = _mixer((4 if pairing == "paired" else 2) * features, features)
         self.heads = nn.ModuleList(nn.Linear(features, n) for n in grades)
         if pairing == "coupled":
-            self.compare = _mixer(4 * features, features)
+            self.compare = _mixer(6 * features, features)
             self.changes = nn.ModuleList(nn.Linear(features, 2 * n - 1) for n in grades)
         self.crowds = nn.ModuleList(Crowd(crowd, raters, n) for n in grades if crowd != "none")
 
@@ -117,8 +118,10 @@ class PairScorer(nn.Module):
         own = torch.cat([mean + self.group(groups)[:, None], most], dim=2)
         mixed = self.mix(torch.cat([own, own.flip(1)], dim=2) if self.pairing == "paired" else own)
         if self.pairing == "coupled":
-            both, ahead = own.sum(dim=1), seen[:, 1] - seen[:, 0]
-            there, back = (self.compare(torch.cat([step, both], dim=1)) for step in (ahead, -ahead))
+            ahead = seen[:, 1] - seen[:, 0]
+            # How much differs is the same either way; which way it differs turns around with the films.
+            same = torch.cat([own.sum(dim=1), ahead.abs()], dim=1)
+            there, back = (self.compare(torch.cat([step, same], dim=1)) for step in (ahead, -ahead))
         pairs = []
         for scale, head in enumerate(self.heads):
             logits = close(head(mixed).float(), tops[:, scale])
@@ -231,7 +234,25 @@ def build_scorer(about: dict[str, Any]) -> PairScorer:
         pairing=pairing,
         crowd=str(about["crowd"]),
         raters=int(about["raters"]),
+        width=int(about["width"]),
     )
+
+
+def start_from(model: PairScorer, path: Path) -> tuple[str, ...]:
+    """Takes over from the scorer in `path` what fits `model`, its whole trunk at least; returns the parts that stay new.
+
+    So a scorer of another pairing, of other raters or of simulated films can be learnt on from. Raises TrainError.
+    """
+    state, own = load_checkpoint(path)["model"], model.state_dict()
+    try:
+        fits = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+    except AttributeError as error:
+        raise TrainError("these weights are not of a scorer", path, "Give a scorer's model.pt") from error
+    new = [name for name in own if name not in fits]
+    if any(name.startswith(("stem.", "trunk.")) for name in new):
+        raise TrainError("these weights are not of such a scorer", path, "Give a scorer's model.pt of the same --width")
+    model.load_state_dict(fits, strict=False)
+    return tuple(dict.fromkeys(name.partition(".")[0] for name in new))
 
 
 def load_scorer(folder: Path, device: torch.device) -> tuple[PairScorer, dict[str, Any]]:

@@ -352,3 +352,4 @@ async def test_an_order_that_a_model_gave_is_how_the_cases_stand_and_come_next(
         await settle(pilot)
         assert [line.lstrip("▸ ").split()[0] for line in rows(pilot)] == [three, one, two]
         assert selected(pilot) == three
+        assert "what teaches the model most stands first" in shown(pilot)

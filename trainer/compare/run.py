@@ -5,6 +5,7 @@ A cell is a file, so a comparison goes on where it was cut off, and many process
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,12 +15,13 @@ import torch
 
 from ratui.errors import TrainError, clean
 from trainer.compare.arms import Budget, Cell, cells
-from trainer.compare.cells import Views, run_cell, save_cell
+from trainer.compare.cells import VIEWS, Views, run_cell, save_cell
 from trainer.compare.cohort import Cohort, cohort
 from trainer.compare.curve import Growth, curve
 from trainer.compare.table import collect, report
 from trainer.compare.trunk import fixed_views, learn_trunk, load_trunk, name_of
 from trainer.decisions import DECISIONS, DEFAULT_DECISION
+from trainer.loop import load_checkpoint, save_checkpoint
 
 __all__ = ["Comparison", "compare", "grow_studies", "parse_part"]
 
@@ -69,7 +71,7 @@ def compare(what: Comparison, out: Path, progress: Progress) -> str:
     if empty:
         train = cohort(max(what.sizes), TRAIN, samples, progress)
         test = cohort(what.budget.patients, TEST, samples, progress)
-        views = fixed_views(load_trunk(path, what.budget), train, test, what.budget, progress) if trunk else None
+        views = _views(path, train, test, what.budget, progress) if trunk else None
         _fill(empty, train, test, what.budget, views, out / "cells", until, progress)
     found = collect(out / "cells", wanted, names)
     full = sum((out / "cells" / name).exists() for name in names)
@@ -91,7 +93,7 @@ def grow_studies(what: Comparison, growth: Growth, out: Path, progress: Progress
         return _LEARNING
     train = cohort(max(what.sizes), TRAIN, samples, progress)
     test = cohort(what.budget.patients, TEST, samples, progress)
-    views = fixed_views(load_trunk(path, what.budget), train, test, what.budget, progress)
+    views = _views(path, train, test, what.budget, progress)
     return curve(growth, train, test, what.budget, views, out / "curves", progress)
 
 
@@ -100,6 +102,18 @@ def _trunk(what: Comparison, path: Path, samples: Path, progress: Progress, unti
     plan = replace(what.budget, steps=what.trunk_steps, batch=128, rate=2e-3)
     people = cohort(what.trunk_patients, TRUNK, samples, progress)
     return learn_trunk(people, plan, path, progress, until=until)
+
+
+def _views(trunk: Path, train: Cohort, test: Cohort, budget: Budget, progress: Progress) -> Views:
+    """What the trunk sees of both cohorts; looked at once, and kept beside it for whoever goes on."""
+    what = f"{name_of(trunk)} {len(train.crops)} {len(test.crops)} {budget.pixels} {VIEWS}"
+    path = trunk.with_name(f"views-{hashlib.sha256(what.encode()).hexdigest()[:12]}.pt")
+    if path.exists():
+        kept = load_checkpoint(path)["model"]
+        return Views(kept["train"], kept["test"])
+    views = fixed_views(load_trunk(trunk, budget), train, test, budget, progress)
+    save_checkpoint(path, {"model": {"train": views.train, "test": views.test}})
+    return views
 
 
 def _fill(

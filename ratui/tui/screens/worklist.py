@@ -53,6 +53,7 @@ class WorklistScreen(KeyScreen):
         self._moved = False
         self._enter_waits = False
         self._opened = ""
+        self._ordered = False
         self._sheet_site = ""
 
     def compose(self) -> ComposeResult:
@@ -87,6 +88,7 @@ class WorklistScreen(KeyScreen):
     def _load(self) -> None:
         """Looks at all cases beside the screen, which shows each batch as it comes."""
         cases = reading_order(self.ratui.study)
+        self._ordered = cases != self.ratui.study.cases()
         self._states, self._searched, self._total = [], [], len(cases)
         self._name_width = name_width(cases)
         self._show()
@@ -347,6 +349,8 @@ class WorklistScreen(KeyScreen):
         if self._typed:
             head += f" · {t('worklist.filter', typed=self._typed)}"
             head += f" · {t('worklist.matches', count=len(self._shown), total=self._total)}"
+        elif self._ordered:
+            head += f" · {t('worklist.ordered')}"
         self.query_one("#head", Static).update(head)
         self.query_one("#progress", Static).update(f" {self._progress()}")
         self.query_one("#keys", Static).update(self._keys())
