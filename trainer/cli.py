@@ -45,7 +45,7 @@ def _training(function: Any, *, study_needed: bool = True) -> Any:
             click.option("--held-out", default=0.25, show_default=True, help="The share of cases not learnt from."),
             click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
             click.option("--amp/--no-amp", default=True, help="Mixed precision, on a GPU."),
-            click.option("--weights", type=_FOLDER, help="Start from this model.pt instead of from scratch."),
+            click.option("--weights", type=_FOLDER, help="Start from this model.pt (a detector: or shipped)."),
             click.option("--resume", is_flag=True, help="Go on with the run in --out."),
         )
     ):
