@@ -20,6 +20,7 @@ from benchmarks.harness.kills import kills, many_writers
 from benchmarks.harness.mounts import full_disk, real_power_cuts
 from benchmarks.harness.stores import STORES, Ours, Stock
 from benchmarks.harness.syscalls import failing_calls, power_cuts
+from benchmarks.harness.together import all_at_once
 
 Part = Callable[[Ours | Stock, Path, argparse.Namespace], Iterator[Count]]
 
@@ -55,6 +56,8 @@ def _damages(store: Ours | Stock, folder: Path, options: argparse.Namespace) -> 
 def _writers(store: Ours | Stock, folder: Path, options: argparse.Namespace) -> Iterator[Count]:
     for writers in range(2, 9):
         yield many_writers(store, folder / str(writers), writers, 24)
+    if isinstance(store, Ours):
+        yield all_at_once(folder / "all", options.seconds)
 
 
 PARTS: dict[str, Part] = {
@@ -74,6 +77,7 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=2000)
     parser.add_argument("--damages", type=int, default=1000)
     parser.add_argument("--cuts", type=int, default=200, help="of a real file system's power, and fillings of a disk")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of everything going on at once")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.parts = [word for word in options.words if word in PARTS] or list(PARTS)

@@ -26,7 +26,7 @@ WINDOW = 1.5
 _WIDTHS = (24, 48, 96)
 _JOINTS, _DECOYS = 4, 2
 _NEAR, _OFF = 0.1, 0.42
-"""How far a box may be off, in sides of it: half of the time as after a look, half as an SSD may leave it."""
+"""How far a box may be off, in sides of it: mostly as after a look, else as an SSD may leave it."""
 Draw: TypeAlias = Callable[..., Tensor]
 _RARE = 8.0
 """How much likelier a joint with a finding is drawn than one without."""
@@ -114,7 +114,9 @@ def draw_views(images: Tensor, boxes: Tensor, findings: Tensor, kinds: Tensor, g
     usual = size.nanmedian(dim=1, keepdim=True).values.nan_to_num(20.0)
     centre, size = centre.nan_to_num(SIDE / 2), torch.where(there, size, usual)
     k = size.shape[1]
-    near = draw(0, 1, k) < 0.5
+    near = draw(0, 1, k) < 0.7
+    # A finding is told at the last look, when the box lies well; what is far off need not tell it.
+    truth = torch.where(near, truth, torch.nan)
     wide = torch.where(near, _NEAR, _OFF)[..., None]
     off, zoom = draw(-1, 1, k, 2) * wide, torch.exp(draw(-1, 1, k) * (wide[..., 0] * 0.7))
     seen = size * zoom

@@ -25,9 +25,22 @@ from trainer.hands import KINDS, SIDE
 from trainer.identity import Candidate
 from trainer.loop import load_checkpoint
 
-__all__ = ["Block", "Detection", "JointDetector", "build_detector", "detect", "load_detector", "targets_of"]
+__all__ = [
+    "SHIPPED",
+    "SHIPPED_RUN",
+    "Block",
+    "Detection",
+    "JointDetector",
+    "build_detector",
+    "detect",
+    "load_detector",
+    "targets_of",
+]
 
 Targets: TypeAlias = list[dict[str, Tensor]]
+SHIPPED = Path("shipped")
+"""Stands for the run that comes with ratui: a small detector that has seen simulated hands alone."""
+SHIPPED_RUN = Path(__file__).parent / "shipped"
 _LOOKS = 3
 """How often the second look is taken, each time from where the last one put the box."""
 _MOST = 40
@@ -36,11 +49,14 @@ _MOST = 40
 class JointDetector(nn.Module):
     """`ssd` on squares of SIDE pixels, class 1 + kind; `detail` on crops of squares of FINE pixels.
 
-    `threshold` is the chance above which the second look says that there is a finding: picked on hands that were not
-    learnt from, and kept with the weights.
+    Three figures are kept with the weights. `threshold` is the chance above which there is said to be a finding, and `bias`
+    by how much boxes come out too large, as a logarithm: both measured on hands that were not learnt from. `habit` is how
+    the boxes that were learnt from are sized within a hand: the logarithm of MCP to PIP, and how much single ones stray.
     """
 
     threshold: Tensor
+    bias: Tensor
+    habit: Tensor
 
     def __init__(self, backbone: str = "small") -> None:
         super().__init__()
@@ -48,6 +64,8 @@ class JointDetector(nn.Module):
         self.ssd = build_ssd(backbone)
         self.detail = Detail()
         self.register_buffer("threshold", torch.tensor(0.5))
+        self.register_buffer("bias", torch.tensor(0.0))
+        self.register_buffer("habit", torch.tensor([0.21, 1.0]))
 
     def forward(self, images: Tensor, targets: Targets, views: Any) -> Tensor:
         """The loss on squares of SIDE pixels with their `targets`, and on `views` of single joints."""
@@ -72,12 +90,14 @@ class JointDetector(nn.Module):
 
 
 def build_detector(weights: Path | None = None, backbone: str = "small") -> JointDetector:
-    """A detector to train, from `weights` where given: a model.pt of ours, or a file of torchvision's for its backbones.
+    """A detector to train, from `weights` where given: `SHIPPED`, a model.pt of ours, or torchvision's for its backbones.
 
     Raises TrainError for weights that don't fit.
     """
     if weights is None:
         return JointDetector(backbone)
+    if weights == SHIPPED:
+        weights = SHIPPED_RUN / "model.pt"
     if backbone != "small" and not _is_ours(weights):
         model = JointDetector(backbone)
         load_foreign(model.ssd, weights)
@@ -104,7 +124,11 @@ def _is_ours(path: Path) -> bool:
 
 
 def load_detector(folder: Path, device: torch.device) -> JointDetector:
-    """The detector that a run left in `folder`, ready to use. Raises TrainError."""
+    """The detector that a run left in `folder`, or with `SHIPPED` the one that comes with ratui, ready to use.
+
+    Raises TrainError.
+    """
+    folder = SHIPPED_RUN if folder == SHIPPED else folder
     model: JointDetector = build_detector(folder / "model.pt").to(device).eval()
     return model
 
@@ -178,6 +202,7 @@ def _second_look(
         kind_said = seen.kind.float().softmax(dim=1).reshape(2, n, -1).mean(dim=0)
         centres = centres + moves[:, :2] * sizes[:, None]
         sizes = sizes * moves[:, 2].clamp(-0.5, 0.5).exp()
+    sizes = sizes * (-model.bias).exp()
     agreed = (kinds * kind_said[:, 1:]).sqrt()
     score, kind = agreed.max(dim=1)
     # Odds against the threshold, so that one half is where the model changes its mind.

@@ -19,13 +19,15 @@ from ratui.errors import TrainError
 from trainer.augment import augment_hands, coarse
 from trainer.detail import draw_views
 from trainer.detector import JointDetector, build_detector, detect, targets_of
-from trainer.hands import HandSamples
+from trainer.hands import KINDS, HandSamples
 from trainer.loop import Fit, Processes, fit, save_checkpoint
 
-__all__ = ["fit_detector", "pick_threshold", "split_off"]
+__all__ = ["calibrate", "fit_detector", "habit_of", "pick_threshold", "split_off"]
 
 PASS = 512
 """Hands in a pass at most, so that progress, checkpoints and a stop are never far off."""
+_ENOUGH = 30
+"""Boxes that it takes to tell a bias from chance."""
 _SPECIFIC = 0.994
 """The share of joints without a finding that are to be said to have none; a little above the aim, as it is an estimate."""
 
@@ -44,7 +46,7 @@ def fit_detector(
     resume: bool = False,
     about: dict[str, Any] | None = None,
 ) -> JointDetector:
-    """Trains on all `samples` together into the run folder `out`; picks the threshold of a finding on the `held` ones."""
+    """Trains on all `samples` together into the run folder `out`; calibrates on the `held` ones."""
     torch.manual_seed(plan.seed)
     model = build_detector(weights, backbone)
     pool = _Pool(samples)
@@ -63,9 +65,8 @@ def fit_detector(
 
     facts = {**(about or {}), "model": "detector", "seed": plan.seed, "backbone": model.backbone_name}
     fit(model, batches, batch_loss, plan, out, device, here, resume=resume, about=facts, label="detector")
-    if here.first and held:
-        said, true = judged(model, held)
-        model.threshold.fill_(pick_threshold(said, true))
+    if here.first:
+        calibrate(model, samples, held)
         save_checkpoint(out / "model.pt", {"model": model.state_dict(), "about": facts})
     here.wait()
     return model
@@ -106,27 +107,57 @@ def _parts(count: int, batch: int, seed: int, epoch: int, here: Processes) -> It
             yield part, torch.Generator().manual_seed(((seed * 7_919 + epoch) * 100_003 + number) * 64 + here.rank)
 
 
-def judged(
-    model: JointDetector, samples: Sequence[HandSamples], part: int = 64
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """For each joint that is found and that raters judged: the chance of a finding by the model, and whether it has one."""
-    before = float(model.threshold)
+def calibrate(model: JointDetector, samples: Sequence[HandSamples], held: Sequence[HandSamples]) -> None:
+    """Sets the figures of `model` that no gradient teaches: on the hands it learnt from, and on those that were `held`."""
+    model.habit.copy_(torch.tensor(habit_of(samples)))
+    if not held:
+        return
     model.threshold.fill_(0.5)
-    said, true = [], []
+    model.bias.fill_(0.0)
+    said, true, sizes = _judged(model, held)
+    model.threshold.fill_(pick_threshold(said, true))
+    if len(sizes) >= _ENOUGH:
+        model.bias.fill_(float(np.median(sizes)))
+
+
+def habit_of(samples: Sequence[HandSamples]) -> tuple[float, float]:
+    """How boxes are sized within a hand: the logarithm of MCP to PIP, and the spread that is left, 1 where it is unknown."""
+    larger, left = [], []
+    for each in samples:
+        with np.errstate(invalid="ignore"):
+            sizes = np.log((each.boxes[..., 2:] - each.boxes[..., :2]).mean(axis=2))
+        for row in sizes:
+            known = np.isfinite(row)
+            kinds = [row[known & (each.kinds == kind)] for kind in range(len(KINDS))]
+            if all(len(kind) >= 2 for kind in kinds):
+                larger.append(float(np.median(kinds[1]) - np.median(kinds[0])))
+                left += [float(value - np.median(kind)) for kind in kinds for value in kind]
+    return (float(np.median(larger)), float(np.std(left))) if larger else (0.21, 1.0)
+
+
+def _judged(
+    model: JointDetector, samples: Sequence[HandSamples], part: int = 64
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """The chance of a finding and the truth, for each joint that is found and was judged; and how much larger each found
+    box is than the true one, as a logarithm."""
+    said, true, larger = [], [], []
     for each in samples:
         for start in range(0, len(each.images), part):
-            found = detect(model, each.images[start : start + part])
-            for row, detections in enumerate(found, start):
-                known = np.isfinite(each.boxes[row]).all(axis=1) & np.isfinite(each.findings[row])
+            for row, detections in enumerate(detect(model, each.images[start : start + part]), start):
+                known = np.isfinite(each.boxes[row]).all(axis=1)
                 if not detections or not known.any():
                     continue
                 boxes = torch.tensor([detection.box for detection in detections])
                 best, which = box_iou(torch.from_numpy(each.boxes[row, known]), boxes).max(dim=1)
-                hit = best >= 0.5
-                said += [detections[index].finding for index in which[hit].tolist()]
-                true += (each.findings[row, known][hit.numpy()] >= 0.5).tolist()
-    model.threshold.fill_(before)
-    return np.array(said, np.float64), np.array(true, bool)
+                for iou, index, box, ill in zip(
+                    best.tolist(), which.tolist(), each.boxes[row, known], each.findings[row, known], strict=True
+                ):
+                    if iou >= 0.5:
+                        larger.append(np.log(detections[index].candidate.size / np.mean(box[2:] - box[:2])))
+                        if np.isfinite(ill):
+                            said.append(detections[index].finding)
+                            true.append(ill >= 0.5)
+    return np.array(said, np.float64), np.array(true, bool), np.array(larger, np.float64)
 
 
 def pick_threshold(said: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> float:

@@ -23,6 +23,12 @@ _Floats = npt.NDArray[np.float32]
 _UNSURE = 0.15
 """From afar doubtful joints are kept: the second time they are seen better, and a hand is told by all of them together."""
 
+_SURE = 0.6
+"""How sure the joints of a hand have to be on the average: a wrist alone, on which a hand is seen, reaches 0.5."""
+
+_SIZE_ERROR = 0.04
+"""How much the second look errs about the size of one box, as a logarithm."""
+
 
 @dataclass(frozen=True)
 class FoundHand:
@@ -32,11 +38,26 @@ class FoundHand:
     joints: Mapping[str, Detection]
     cost: float
 
+    @property
+    def sure(self) -> float:
+        """How sure its joints are on the average, from 0 to 1."""
+        return sum(joint.candidate.score for joint in self.joints.values()) / max(len(self.joints), 1)
+
 
 def find_hands(
     model: JointDetector, levels: _Floats, scheme: Scheme, *, sides: Sequence[str] = ("L", "R"), most: int = 1
 ) -> list[FoundHand]:
-    """At most `most` hands of `sides` on `levels` (rows, columns; from 0 to 1, bone bright), no side twice; best first."""
+    """At most `most` hands of `sides` on `levels` (rows, columns; from 0 to 1), no side twice; best first.
+
+    Bone should be bright; where no hand is made out, the film's negative is tried, for a header may be wrong about that.
+    """
+    found = _hands(model, levels, scheme, sides, most)
+    return found or _hands(model, np.float32(1.0) - levels, scheme, sides, most)
+
+
+def _hands(
+    model: JointDetector, levels: _Floats, scheme: Scheme, sides: Sequence[str], most: int
+) -> list[FoundHand]:  # fmt: skip
     template, kinds = template_of(scheme), kinds_of(scheme)
     rows, columns = levels.shape
     scale = SIDE / max(rows, columns)
@@ -49,13 +70,28 @@ def find_hands(
             break
         first = FoundHand(hand.side, {joint: left[index] for joint, index in hand.joints.items()}, hand.cost)
         second = _again(model, levels, hand, template, kinds)
-        best = first if second is None or first.cost < second.cost else second
+        best = _even(model, first if second is None or first.cost < second.cost else second)
+        if best.sure < _SURE:
+            break
         found.append(best)
         left_sides.remove(best.side)
         left = [
             d for d in left if not any(_touch(d, joint) for joint in (*first.joints.values(), *best.joints.values()))
         ]
     return found
+
+
+def _even(model: JointDetector, hand: FoundHand) -> FoundHand:
+    """`hand` with its boxes as even in size as those are that were learnt from: ten tell a hand's size better than one."""
+    larger, strays = (float(value) for value in model.habit)
+    own = {j: np.log(d.candidate.size) - larger * (d.candidate.kind == "MCP") for j, d in hand.joints.items()}
+    middle = float(np.median(list(own.values())))
+    trust = strays**2 / (strays**2 + _SIZE_ERROR**2)
+    joints = {}
+    for joint, detection in hand.joints.items():
+        size = detection.candidate.size * float(np.exp((trust - 1) * (own[joint] - middle)))
+        joints[joint] = replace(detection, candidate=replace(detection.candidate, size=size))
+    return replace(hand, joints=joints)
 
 
 def find_joints(model: JointDetector, images: npt.NDArray[np.uint8], scheme: Scheme) -> list[dict[str, Detection]]:

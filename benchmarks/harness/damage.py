@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness.count import Count
 from benchmarks.harness.stores import CASE, RATER, Ours, Stock, text_of
 from ratui.study import FilmRecord, Region, Study
+from ratui.study.folder import file_digest
 from ratui.study.store.disk import copy_of
 
-__all__ = ["damages"]
+__all__ = ["damages", "fill"]
 
 KINDS = ("bit", "bit", "bit", "bit", "cut", "zeros", "swap")
 
@@ -31,7 +33,7 @@ def damages(
         for text in saved:
             session.save(text)
     if isinstance(store, Ours):
-        _fill(place)
+        fill(place)
     home = place if place.is_dir() else place.parent
     originals = {file: file.read_bytes() for file in sorted(home.rglob("*")) if _counts(file)}
     files = [file for file in originals if not twice or copy_of(file) in originals]
@@ -88,12 +90,8 @@ def _damaged(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
             return changed
 
 
-def _fill(place: Path) -> None:
+def fill(place: Path) -> None:
     """Regions, and films whose bytes count: so that every kind of file is there to be damaged."""
-    from dataclasses import replace
-
-    from ratui.study.folder import file_digest
-
     study = Study.open(place)
     case = study.case(CASE)
     films: list[FilmRecord] = []

@@ -171,7 +171,7 @@ def _side(axes: Any, view: View, side: str, values: Mapping[str, float | None], 
 
 def _bones(view: View, places: Mapping[str, npt.NDArray[np.float64]]) -> list[npt.NDArray[np.float64]]:
     """Lines that make dots look like a hand or foot: through the joints of each ray, from a common root beyond them."""
-    rays = [[f"{kind}{ray}" for kind in ("MCP", "MTP", "PIP", "IP")] for ray in range(1, 6)]
+    rays = [[f"{kind}{ray}" for kind in ("MCP", "MTP", "PIP", "IP", "FIP")] for ray in range(1, 6)]
     drawn = [
         [np.array(places.get(name, view.template[name][:2])) for name in ray if name in view.template] for ray in rays
     ]

@@ -53,6 +53,7 @@ def snapshot(study: Study) -> Iterator[Study]:
     """
     folder = _folder(study.path)
     try:
+        (folder / "films").mkdir()  # a study that has none yet is one, too
         picture = Picture(study.path, folder)
         picture.take()
         with study.still():

@@ -153,6 +153,19 @@ class TestPlots:
         assert gaps.min() > 0.08
 
 
+@pytest.mark.parametrize("part", ["hand", "foot"])
+def test_every_ray_goes_through_its_joints(part: str) -> None:
+    from ratui.results.plots import _bones
+    from ratui.scheme import load_scheme
+
+    view = next(view for view in load_scheme("mtss").views.values() if view.part == part)
+    lines = _bones(view, {})
+    assert len(lines) == 5
+    fingers = [name for name in view.template if name.rstrip("12345") in ("MCP", "PIP", "IP", "MTP", "FIP")]
+    passed = {tuple(place) for line in lines for place in line.tolist()}
+    assert {view.template[name][:2] for name in fingers} <= passed
+
+
 def test_a_missing_library_is_one_error_that_names_the_extra() -> None:
     from ratui.results.extra import need
 

@@ -10,6 +10,7 @@ import pytest
 
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import Graded, enter, next_open, note
+from ratui.scheme import load_scheme
 from ratui.study import Region, Study
 from ratui.study.backup import back_up, changed_history, open_archive, restore
 from ratui.study.check import check_study
@@ -254,3 +255,9 @@ class TestSnapshot:
         monkeypatch.setattr(os, "link", refuse)
         with study.snapshot() as still:
             assert still.reading("anna", study.cases()[0]) == study.reading("anna", study.cases()[0])
+
+
+def test_a_study_without_films_has_a_snapshot_too(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "empty", load_scheme("fingers"), ["anna"])
+    with study.snapshot() as still:
+        assert still.cases() == ()

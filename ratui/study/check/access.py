@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,29 +14,41 @@ from ratui.study.store import file_mode
 
 __all__ = ["check_access", "close_to_others"]
 
+_LINK = "it is a link, which no study holds"
+_MOMENT = 0.05
+"""Seconds after which a file that was being made at the first look has the mode that it keeps."""
+
 
 def check_access(study: Path, group: str, repair: bool) -> Iterator[Finding]:
     """What in the folder `study` is more open than it may be, or belongs to another group. Mends it with `repair`."""
     gid = group_id(group)
-    for path in _all(study):
+    suspects = [path for path in _all(study) if _fault(study, path, group, gid)]
+    if suspects:
+        time.sleep(_MOMENT)
+    for path in suspects:
+        wrong = _fault(study, path, group, gid)
+        if wrong == _LINK:
+            yield Finding(_name(study, path), wrong, advice="Look where it leads; remove it")
+        elif wrong:
+            yield _closed(study, path, _wanted(study, path, path.lstat(), gid), gid, wrong, repair)
+
+
+def _fault(study: Path, path: Path, group: str, gid: int | None) -> str:
+    """What is wrong with the access of `path`, empty where nothing is, or where it has gone meanwhile."""
+    try:
         found = path.lstat()
         mode, wanted = stat.S_IMODE(found.st_mode), _wanted(study, path, found, gid)
-        wrong = ""
-        if stat.S_ISLNK(found.st_mode):
-            yield Finding(
-                _name(study, path), "it is a link, which no study holds", advice="Look where it leads; remove it"
-            )
-            continue
-        if mode & ~wanted & 0o007:
-            wrong = "everybody on this machine could open it"
-        elif mode & ~wanted & 0o070:
-            wrong = "a group could open it that the study is not shared with"
-        elif gid is not None and found.st_gid != gid:
-            wrong = f"it does not belong to the group {group}"
-        elif gid is not None and wanted & ~mode & 0o050:
-            wrong = f"the group {group} can't open it"
-        if wrong:
-            yield _closed(study, path, wanted, gid, wrong, repair)
+    except FileNotFoundError:  # a save was done just now
+        return ""
+    if stat.S_ISLNK(found.st_mode):
+        return _LINK
+    if mode & ~wanted & 0o007:
+        return "everybody on this machine could open it"
+    if mode & ~wanted & 0o070:
+        return "a group could open it that the study is not shared with"
+    if gid is not None and found.st_gid != gid:
+        return f"it does not belong to the group {group}"
+    return f"the group {group} can't open it" if gid is not None and wanted & ~mode & 0o050 else ""
 
 
 def _closed(study: Path, path: Path, wanted: int, gid: int | None, wrong: str, repair: bool) -> Finding:

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ratui.errors import DamagedError, RatuiError, StoreError, clean
@@ -22,7 +23,7 @@ from ratui.study.check.films import film_fault
 from ratui.study.check.readings import rebuilt, salvaged
 from ratui.study.check.report import Finding, Report
 from ratui.study.folder import SNAPSHOT
-from ratui.study.records import Case, FilmRecord
+from ratui.study.records import Case, CaseState, FilmRecord
 from ratui.study.settings import CONSENSUS, FORMAT, check_seal, read_settings, write_settings
 from ratui.study.store import Held, Lock, remove_leftovers, set_aside, write_bytes
 from ratui.study.store.disk import copy_of
@@ -239,12 +240,16 @@ class _Check:
 
     def _index(self, study: Study) -> None:
         for rater in study.config.raters:
-            for shown in study.states(rater):
-                with contextlib.suppress(RatuiError):
-                    if shown.stage != "unreadable" and study.state(rater, shown.case) != shown:
-                        file = self._path / "readings" / rater / ".worklist.json"
-                        self._found(file, "the worklist's index is wrong", "removed, to be made again", file.unlink)
-                        break
+            wrong = (shown.case for shown in study.states(rater) if not _as_it_is(study, rater, shown))
+            for case in wrong:
+                with study.still():  # a save may have come between the two looks
+                    shown = next(state for state in study.states(rater) if state.case == case)
+                    if _as_it_is(study, rater, shown):
+                        continue
+                file = self._path / "readings" / rater / ".worklist.json"
+                remove = partial(file.unlink, missing_ok=True)
+                self._found(file, "the worklist's index is wrong", "removed, to be made again", remove)
+                break
 
     def _leftovers(self) -> None:
         for folder in self._walk():
@@ -281,6 +286,14 @@ class _Check:
             write_settings(self._path, config)
 
         self._found(self._path / "study.toml", "the study has format 1", "brought up to format 2", bring_up)
+
+
+def _as_it_is(study: Study, rater: str, shown: CaseState) -> bool:
+    """Whether the index says of a case what its files say; damaged ones are found elsewhere."""
+    try:
+        return shown.stage == "unreadable" or study.state(rater, shown.case) == shown
+    except RatuiError:
+        return True
 
 
 def _folders(path: Path) -> list[Path]:

@@ -1,0 +1,127 @@
+"""All that may happen to a study at once: raters read, others confirm regions, one checks and backs up, a trainer learns.
+
+Nobody may lose an entry, meet a fault, or see anything wrong where nothing is.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.harness.count import Count
+from benchmarks.harness.damage import fill
+from benchmarks.harness.kills import acknowledged, child
+from benchmarks.harness.stores import CASE, SITE, Ours, text_of
+from ratui.reading import note
+from ratui.study import Region, Study
+from ratui.study.backup import back_up
+from ratui.study.check import check_study
+
+__all__ = ["all_at_once"]
+
+_Ack = Callable[[int], None]
+_MANAGER = 100
+
+
+def all_at_once(folder: Path, seconds: float) -> Count:
+    """Two raters, two who confirm regions of a film each, a manager and a trainer go on for `seconds`, nobody pausing.
+
+    `trials` counts the manager's and the trainer's rounds. A finding of the manager's checks counts as a crash.
+    """
+    count = Count("reading, confirming, checking, backing up, learning at once", Ours.name)
+    place = Ours().make(folder / "place")
+    fill(place)
+    study = Study.open(place)
+    raters, films = study.config.raters, [film.id for film in study.case(CASE).films[:2]]
+    until = time.monotonic() + seconds
+    works: list[tuple[int, Callable[[_Ack], None]]] = [
+        *((who, lambda ack, who=who: _read(place, raters[who], who, until, ack)) for who in (0, 1)),
+        *((10 + who, lambda ack, who=who: _confirm(place, films[who], until, ack)) for who in (0, 1)),
+        (_MANAGER, lambda ack: _manage(place, folder, until, ack)),
+        (_MANAGER + 1, lambda ack: _look(place, until, ack)),
+    ]
+    children = []
+    for who, work in works:
+
+        def serve(pipe: int, who: int = who, work: Callable[[_Ack], None] = work) -> None:
+            work(lambda number: _tell(pipe, who, number))
+
+        children.append(child(serve))
+    said = [item for _, pipe in children for item in acknowledged(pipe)]
+    for pid, _ in children:
+        _, status = os.waitpid(pid, 0)
+        count.crashes += status != 0
+    for who, number in said:
+        count.trials += who >= _MANAGER
+        count.saved += who < _MANAGER
+        count.crashes += number if who == _MANAGER else 0
+    count.lost = sum(_lost(study, raters[who], who, said) for who in (0, 1))
+    for who in (0, 1):
+        last = max(number for by, number in said if by == 10 + who)
+        now = [region.box for region in study.regions(CASE) if region.film == films[who]]
+        # What was saved, or what came after it and was not acknowledged any more.
+        count.lost += now not in ([_box(last)], [_box(last + 1)])
+    return count
+
+
+def _tell(pipe: int, who: int, number: int) -> None:
+    os.write(pipe, struct.pack("II", who, number))
+
+
+def _lost(study: Study, rater: str, who: int, said: list[tuple[int, int]]) -> int:
+    reading = study.reading(rater, CASE)
+    found = {entry.note for entry in reading.log} if reading else set()
+    return sum(text_of(who, number) not in found for by, number in said if by == who)
+
+
+def _read(place: Path, rater: str, who: int, until: float, ack: _Ack) -> None:
+    with Study.open(place).open_reading(rater, CASE) as session:
+        for number in _rounds(until):
+            session.save(note(session.reading, SITE, text_of(who, number)))
+            ack(number)
+            time.sleep(0.01)  # ten times as fast as anybody reads
+
+
+def _rounds(until: float) -> Iterator[int]:
+    """0, 1, 2 and so on; once at least, however slow the machine is."""
+    for number in itertools.count():
+        yield number
+        if time.monotonic() > until:
+            return
+
+
+def _box(number: int) -> tuple[float, float, float, float]:
+    return (1.0, 2.0, 3.0 + number, 9.0)
+
+
+def _confirm(place: Path, film: str, until: float, ack: _Ack) -> None:
+    study = Study.open(place)
+    for number in _rounds(until):
+        study.save_regions(CASE, [Region(SITE, film, _box(number), "rater", "x")], films={film})
+        ack(number)
+
+
+def _manage(place: Path, folder: Path, until: float, ack: _Ack) -> None:
+    """Acknowledges how many things were found wrong in each round."""
+    archive = folder / "backup.zip"
+    for _ in _rounds(until):
+        report = check_study(place, repair=True)
+        back_up(Study.open(place), archive)
+        archive.unlink()
+        ack(len(report.findings))
+
+
+def _look(place: Path, until: float, ack: _Ack) -> None:
+    study = Study.open(place)
+    for number in _rounds(until):
+        with study.snapshot() as still:
+            for rater in still.config.raters:
+                still.reading(rater, CASE)
+            still.regions(CASE)
+            assert not still.notices
+        study.all_states()
+        ack(number)
