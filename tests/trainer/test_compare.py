@@ -15,7 +15,7 @@ from trainer.compare.arms import ARMS, BASELINE, Budget, Cell, cells
 from trainer.compare.cohort import Cohort, cohort, read_by
 from trainer.compare.curve import Growth
 from trainer.compare.run import Comparison, compare, grow_studies, parse_part
-from trainer.compare.table import Measured, ratio
+from trainer.compare.table import Measured, ratio, report
 
 SMALL = Budget(steps=3, batch=16, pixels=32, width=8, patients=2)
 
@@ -148,6 +148,20 @@ class TestRatios:
     def test_half_the_error_everywhere_is_a_half_without_doubt(self) -> None:
         found = ratio(self.measured(0.5), self.measured(1.0), "median difference", "median difference")
         assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
+
+    @pytest.mark.parametrize(("scale", "word"), [(0.8, "reached"), (0.95, "missed")])
+    def test_the_report_says_whether_the_aim_is_reached(self, scale: float, word: str) -> None:
+        base, default = self.measured(1.0), self.measured(scale)
+        both = {"expectation difference", "no change"}
+        found = {
+            (arm, kind, 26): Measured(each.joints, dict.fromkeys(both, each.errors["median difference"]))
+            for arm, each in ((BASELINE, base), ("coupled pair λ1", default))
+            for kind in ("shared-shift", "mixed")
+        }
+        text = report(found, "expectation")
+        assert f"- shared-shift: {scale:.2f}, so the aim of 0.85 is {word}" in text
+        assert f"- mixed: {scale:.2f}, no worse" in text
+        assert f"| coupled pair λ1 | 2 | {scale:.3f} |" in text
 
     def test_the_interval_holds_the_ratio_and_knows_doubt(self) -> None:
         found = ratio(self.measured(0.9, 1.0), self.measured(1.0, 1.0), "median difference", "median difference")

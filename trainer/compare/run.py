@@ -5,6 +5,7 @@ A cell is a file, so a comparison goes on where it was cut off, and many process
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ TRAIN, TEST, TRUNK = 11, 77, 55
 """The cohorts' numbers: patients to learn from, to measure on, and those that a fixed trunk has seen."""
 
 _KNOWN = ", ".join(DECISIONS)
+_TRUNK = "trunk.pt"
 _LEARNING = "the trunk is still learning; run it again to go on"
 
 Progress = Callable[[str, int, int], None]
@@ -60,22 +62,17 @@ def compare(what: Comparison, out: Path, progress: Progress) -> str:
     torch.set_num_threads(1)  # processes side by side share the machine; and one thread gives the same every time
     until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
     wanted = cells(what.arms, what.kinds, what.sizes, what.seeds)
-    samples = out / "cohorts"
-    path = out / "trunk.pt"
-    if what.trunk_steps and not _trunk(what, path, samples, progress, until):
+    prepared = _prepare(what, out, progress, until)
+    if prepared is None:
         return _LEARNING
-    trunk = name_of(path) if what.trunk_steps else ""
+    trunk = name_of(out / _TRUNK) if what.trunk_steps else ""
     names = [cell.file(what.budget, trunk) for cell in wanted]
     mine = list(zip(wanted, names, strict=True))[what.part[0] :: what.part[1]]
     empty = [(cell, name) for cell, name in mine if not (out / "cells" / name).exists()]
-    if empty:
-        train = cohort(max(what.sizes), TRAIN, samples, progress)
-        test = cohort(what.budget.patients, TEST, samples, progress)
-        views = _views(path, train, test, what.budget, progress) if trunk else None
-        _fill(empty, train, test, what.budget, views, out / "cells", until, progress)
+    _fill(empty, prepared, what.budget, out / "cells", until, progress)
     found = collect(out / "cells", wanted, names)
     full = sum((out / "cells" / name).exists() for name in names)
-    table = report(found, what.decision)
+    table = report(found, what.decision) if found else ""
     return f"{table}\n{full} of {len(wanted)} cells are full.\n"
 
 
@@ -86,15 +83,39 @@ def grow_studies(what: Comparison, growth: Growth, out: Path, progress: Progress
     """
     torch.set_num_threads(1)
     until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
-    path, samples = out / "trunk.pt", out / "cohorts"
     if not what.trunk_steps:
         raise TrainError("studies grow over a fixed trunk", "--trunk-steps", "Give as many steps as for compare")
-    if not _trunk(what, path, samples, progress, until):
+    prepared = _prepare(what, out, progress, until)
+    if prepared is None or prepared.views is None:
         return _LEARNING
-    train = cohort(max(what.sizes), TRAIN, samples, progress)
-    test = cohort(what.budget.patients, TEST, samples, progress)
-    views = _views(path, train, test, what.budget, progress)
-    return curve(growth, train, test, what.budget, views, out / "curves", progress)
+    return curve(growth, prepared.train, prepared.test, what.budget, prepared.views, out / "curves", progress)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The patients to learn from and to measure on, and what a fixed trunk sees of them where there is one."""
+
+    train: Cohort
+    test: Cohort
+    views: Views | None
+
+
+def _prepare(what: Comparison, out: Path, progress: Progress, until: float) -> _Prepared | None:
+    """All that the cells share, made by one process while the others wait; None where the trunk isn't done by `until`."""
+    samples, path = out / "cohorts", out / _TRUNK
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".preparing").open("w")
+    except OSError as error:
+        raise TrainError(f"can't be written: {error.strerror}", out, "Give another --out") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if what.trunk_steps and not _trunk(what, path, samples, progress, until):
+            return None
+        train = cohort(max(what.sizes), TRAIN, samples, progress)
+        test = cohort(what.budget.patients, TEST, samples, progress)
+        views = _views(path, train, test, what.budget, progress) if what.trunk_steps else None
+    return _Prepared(train, test, views)
 
 
 def _trunk(what: Comparison, path: Path, samples: Path, progress: Progress, until: float) -> bool:
@@ -118,10 +139,8 @@ def _views(trunk: Path, train: Cohort, test: Cohort, budget: Budget, progress: P
 
 def _fill(
     empty: Sequence[tuple[Cell, str]],
-    train: Cohort,
-    test: Cohort,
+    shared: _Prepared,
     budget: Budget,
-    views: Views | None,
     folder: Path,
     until: float,
     progress: Progress,
@@ -132,10 +151,10 @@ def _fill(
         progress(f"{cell.arm}, {cell.kind}, {cell.size} patients, seed {cell.seed}", number, len(empty))
         if (folder / name).exists():  # somebody else was here meanwhile
             continue
-        part = (
-            None if views is None else Views(views.train[:, : int(train.first(cell.size).crops.shape[0])], views.test)
-        )
-        save_cell(folder / name, run_cell(cell, train, test, budget, part))
+        views = shared.views
+        if views is not None:
+            views = Views(views.train[:, : len(shared.train.first(cell.size).crops)], views.test)
+        save_cell(folder / name, run_cell(cell, shared.train, shared.test, budget, views))
 
 
 def parse_part(text: str) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from trainer.compare.arms import ARMS, BASELINE, Cell
 __all__ = ["Measured", "Ratio", "collect", "ratio", "report", "winner"]
 
 _RESAMPLES = 2000
+DEFAULT, SHARED = "coupled pair λ1", "shared-shift"
 AIM = 0.85
 """What the default's error should be of the baseline's, at most, where raters shift both time points alike."""
 PLAIN = "expectation"
@@ -118,7 +119,7 @@ def report(found: Mapping[Key, Measured], decision: str) -> str:
         raise TrainError("no cell is finished", "", "Run the comparison first")
     lines = []
     for size in sorted({size for _, _, size in found}):
-        lines += _of_size(found, size, decision)
+        lines += [*_of_size(found, size, decision), *_verdict(found, size, decision), ""]
     lines += [
         "### Over all kinds and sizes",
         "",
@@ -128,6 +129,23 @@ def report(found: Mapping[Key, Measured], decision: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _verdict(found: Mapping[Key, Measured], size: int, decision: str) -> list[str]:
+    """Whether the default does at this size what it should: `AIM` where raters shift both times, no worse elsewhere."""
+    what, than = f"{decision} difference", f"{PLAIN} difference"
+    lines = []
+    for kind in dict.fromkeys(kind for arm, kind, each in found if each == size and arm == DEFAULT):
+        if (BASELINE, kind, size) not in found:
+            continue
+        r = ratio(found[DEFAULT, kind, size], found[BASELINE, kind, size], what, than)
+        if kind == SHARED:
+            word = "reached" if r.value <= AIM else "missed"
+            lines.append(f"- {kind}: {r.value:.2f}, so the aim of {AIM} is {word} (interval up to {r.high:.2f})")
+        else:
+            word = "no worse" if r.value <= 1 else "worse" if r.low > 1 else "perhaps worse"
+            lines.append(f"- {kind}: {r.value:.2f}, {word}")
+    return [f"`{DEFAULT}`, the default, against {BASELINE}:", "", *lines] if lines else []
 
 
 def _of_size(found: Mapping[Key, Measured], size: int, decision: str) -> list[str]:
