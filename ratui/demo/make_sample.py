@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--detector", type=click.Path(path_type=Path), help="Propose regions with this detector's run, or with shipped.")
+@click.option("--detector", type=click.Path(path_type=Path), help="Propose regions with this run, or shipped.")
 @click.option("--seed", default=7, show_default=True)
 def main(folder: Path, detector: Path | None, seed: int) -> None:
     """A study of four phantom patients: two read by all, one that waits for the reader, one that nobody has seen."""
