@@ -50,7 +50,7 @@ def _training(function: Any, *, study_needed: bool = True) -> Any:
             click.option("--compile", "compiled", is_flag=True, help="Let torch build the network for this machine."),
             click.option("--tensorboard", is_flag=True, help="Write TensorBoard's files as well."),
             click.option("--samples", type=_FOLDER, help="Where crops are kept, for runs to share."),
-            click.option("--weights", type=_FOLDER, help="Start from this model.pt instead of from scratch."),
+            click.option("--weights", type=_FOLDER, help="Start from this model.pt (a detector: or shipped)."),
             click.option("--resume", is_flag=True, help="Go on with the run in --out."),
         )
     ):

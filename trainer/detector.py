@@ -107,6 +107,8 @@ def build_detector(weights: Path | None = None, backbone: str = "small") -> Join
     name = about.get("backbone", "small") if isinstance(about, dict) else "small"
     if name not in BACKBONES:
         raise TrainError(f"these weights are of a backbone {clean(name)}", weights, "Give a detector's model.pt")
+    if backbone not in ("small", name):
+        raise TrainError(f"these weights are of the backbone {name}, not of {clean(backbone)}", weights, "Give others")
     model = JointDetector(name)
     try:
         model.load_state_dict(state["model"])

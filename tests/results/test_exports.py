@@ -148,6 +148,20 @@ def test_coco_is_read_by_its_own_tools(study: Study, folder: Path, capsys: pytes
             assert (x, y, x + width, y + height) == pytest.approx(region.box)
 
 
+def test_a_region_that_nobody_has_confirmed_is_not_exported(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    study = noisy_study(tmp_path, patients=1)
+    case = study.cases()[0]
+    guessed = [replace(region, by="") if region.site == "L.PIP5" else region for region in study.regions(case)]
+    study.save_regions(case, guessed)
+    export(study, released(study), tmp_path / "out", ["coco", "json"], rule_named("carried"))
+    boxes = json.loads((tmp_path / "out" / "regions.json").read_text())["annotations"]
+    assert {each["site"] for each in boxes} == {region.site for region in guessed if region.by}
+    (told,) = json.loads((tmp_path / "out" / "readings.json").read_text())["cases"]
+    assert len(told["regions"]) == len(boxes)
+
+
 class TestMK:
     def test_what_has_no_score_is_not_done_with_the_reason(self, folder: Path) -> None:
         table = rows(folder / "mk.csv")
@@ -182,6 +196,8 @@ class TestStructuredReports:
                         scores = {m.name.value: int(m.value) for m in group.get_measurements()}
                         wanted = {s: reading.score(Field(site.key, s, time)) for s in site.joint.scales}
                         assert scores == {scale: score for scale, score in wanted.items() if score is not None}
+                        (place,) = group.finding_sites
+                        assert place.laterality.meaning == {"L": "Left", "R": "Right"}[site.side]
                         film = study.case(case).film(time, site.side, site.part, study.scheme)
                         assert film is not None
                         corners = group.roi.value

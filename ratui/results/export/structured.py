@@ -86,7 +86,8 @@ def structured_reports(source: Exportable, software: str) -> Iterator[tuple[str,
     """Each report with its file's name. Raises StudyError where highdicom is missing."""
     need("highdicom", "DICOM Structured Reports")
     for signed in source.readings():
-        regions = {(region.site, region.film): region for region in source.study.regions(signed.case.id)}
+        confirmed = [region for region in source.study.regions(signed.case.id) if region.by]
+        regions = {(region.site, region.film): region for region in confirmed}
         for time in (0, 1):
             films = [film for film in signed.case.films if film.time == time]
             headers = film_headers(source.study, signed.case.id, films)

@@ -1,0 +1,81 @@
+"""The detector that comes with ratui: what it finds on hands that it has not seen, simulated and real."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ratui.imaging import read_film, stretch
+from ratui.scheme import load_scheme
+from tests.films import real_films
+from trainer.detector import SHIPPED, SHIPPED_RUN, JointDetector, load_detector
+from trainer.find import FoundHand, find_hands
+from trainer.hands import levels_of
+from trainer.phantoms import phantom_hands
+
+SCHEME = load_scheme("fingers")
+REAL = real_films() or Path("nowhere")
+needs_real_films = pytest.mark.skipif(not REAL.exists(), reason="there are no real films here")
+
+
+@pytest.fixture(scope="module")
+def model() -> JointDetector:
+    return load_detector(SHIPPED, torch.device("cpu"))
+
+
+@dataclass(frozen=True)
+class Result:
+    """How many joints were found within a quarter of their box, and how many boxes lie elsewhere."""
+
+    near: int
+    elsewhere: int
+
+
+def compared(hands: list[FoundHand], truth: dict[str, tuple[float, float, float, float]]) -> Result:
+    near = elsewhere = 0
+    for joint, found in hands[0].joints.items() if hands else ():
+        x0, y0, x1, y1 = truth[joint]
+        off = max(abs(found.candidate.x - (x0 + x1) / 2), abs(found.candidate.y - (y0 + y1) / 2)) / (x1 - x0)
+        near, elsewhere = near + (off <= 0.25), elsewhere + (off > 0.5)
+    return Result(near, elsewhere)
+
+
+def test_it_is_small_and_says_that_it_knows_no_study() -> None:
+    assert (SHIPPED_RUN / "model.pt").stat().st_size < 3_000_000
+    assert json.loads((SHIPPED_RUN / "split.json").read_text()) == {"train": [], "test": []}
+
+
+def test_it_finds_the_joints_of_new_simulated_hands(model: JointDetector, tmp_path: Path) -> None:
+    samples = phantom_hands(6, tmp_path, lambda *_: None, scheme=SCHEME, seed=424_242, ill=0.0)
+    near = elsewhere = 0
+    for row in range(6):
+        levels = np.asarray(samples.images[row], np.float32) / np.float32(255)
+        truth = {
+            joint: tuple(float(3 * v) for v in samples.boxes[row, column])
+            for column, joint in enumerate(samples.joints)
+        }
+        result = compared(find_hands(model, levels, SCHEME), truth)  # type: ignore[arg-type]
+        near, elsewhere = near + result.near, elsewhere + result.elsewhere
+    assert near >= 57
+    assert elsewhere <= 1
+
+
+@needs_real_films
+def test_it_finds_and_names_all_joints_of_a_real_hand_and_nothing_else(model: JointDetector) -> None:
+    film = read_film(REAL / "hand_dicom" / "hand_right_pa_kodak_cr500_uncompressed.dcm")
+    raw = json.loads((REAL / "hand_dicom" / "joint_boxes_by_eye.json").read_text())["joints"]
+    truth = {joint["joint"].replace("MP", "MCP"): tuple(joint["box"]) for joint in raw}
+    levels = levels_of(film, (0.0, 0.0, float(film.columns), float(film.rows)))
+    hands = find_hands(model, levels, SCHEME, most=2)
+    assert [hand.side for hand in hands] == ["R"]
+    assert compared(hands, truth) == Result(10, 0)
+
+
+@needs_real_films
+def test_it_takes_no_wrist_for_a_hand(model: JointDetector) -> None:
+    for file in sorted((REAL / "ra_wrists").glob("*.png"))[::4]:
+        assert find_hands(model, stretch(np.asarray(Image.open(file).convert("L"))), SCHEME) == []
