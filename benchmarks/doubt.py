@@ -19,7 +19,7 @@ from trainer.compare.run import TEST, TRAIN
 from trainer.compare.trunk import fixed_views, load_trunk
 from trainer.measure_scorer import by_doubt, calibration, judged, scoring
 
-ARMS = (BASELINE, "ce λ1", "coupled pair λ1", "coupled marginal λ1")
+ARMS = (BASELINE, "ce λ1", "coupled pair", "coupled pair λ1")
 KINDS = ("shared-shift", "mixture")
 OTHERS = 99
 """The seed of the raters who are asked: other readings than those learnt from."""

@@ -81,7 +81,7 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
 @_training
 @click.option("--batch", default=64, show_default=True, help="Joints in a batch, over all processes.")
 @click.option("--loss", default="pair", show_default=True, help="ce, soft, marginal, pair, emd or cumulative.")
-@click.option("--difference", default=1.0, show_default=True, help="The weight λ of the squared difference error.")
+@click.option("--difference", default=0.0, show_default=True, help="The weight λ of the squared difference error.")
 @click.option("--pairing", default="coupled", show_default=True, type=click.Choice(["single", "paired", "coupled"]))
 @click.option("--crowd", default="none", show_default=True, help="How raters are modelled: none, confusion, leaning.")
 @click.option(
@@ -209,7 +209,7 @@ def compare(
 
 @commands.command()
 @click.option("--out", type=_FOLDER, required=True, help="The folder of a comparison with a fixed trunk.")
-@click.option("--arm", default="coupled pair λ1", show_default=True, help="The recipe.")
+@click.option("--arm", default="coupled pair", show_default=True, help="The recipe.")
 @click.option("--rater", default="shared-shift", show_default=True, help="The kind of rater.")
 @click.option("--pool", default=104, show_default=True, help="Patients to choose from.")
 @click.option("--seeds", default=5, show_default=True, help="Studies of each order.")

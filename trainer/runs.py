@@ -48,7 +48,7 @@ class RunPlan:
     batch: int
     held_out: float = 0.25
     loss: str = "pair"
-    difference: float = 1.0
+    difference: float = 0.0
     pairing: Pairing = "coupled"
     crowd: str = "none"
     width: int = 24

@@ -155,13 +155,13 @@ class TestRatios:
         both = {"expectation difference", "no change"}
         found = {
             (arm, kind, 26): Measured(each.joints, dict.fromkeys(both, each.errors["median difference"]))
-            for arm, each in ((BASELINE, base), ("coupled pair λ1", default))
+            for arm, each in ((BASELINE, base), ("coupled pair", default))
             for kind in ("shared-shift", "mixed")
         }
         text = report(found, "expectation")
         assert f"- shared-shift: {scale:.2f}, so the aim of 0.85 is {word}" in text
         assert f"- mixed: {scale:.2f}, no worse" in text
-        assert f"| coupled pair λ1 | 2 | {scale:.3f} |" in text
+        assert f"| coupled pair | 2 | {scale:.3f} |" in text
 
     def test_the_interval_holds_the_ratio_and_knows_doubt(self) -> None:
         found = ratio(self.measured(0.9, 1.0), self.measured(1.0, 1.0), "median difference", "median difference")

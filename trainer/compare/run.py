@@ -120,6 +120,8 @@ def _prepare(what: Comparison, out: Path, progress: Progress, until: float) -> _
 
 def _trunk(what: Comparison, path: Path, samples: Path, progress: Progress, until: float) -> bool:
     """Sees to it that the trunk is there; says whether it is."""
+    if path.exists() and int(load_checkpoint(path).get("step", 0)) >= what.trunk_steps:
+        return True
     plan = replace(what.budget, steps=what.trunk_steps, batch=128, rate=2e-3)
     people = cohort(what.trunk_patients, TRUNK, samples, progress)
     return learn_trunk(people, plan, path, progress, until=until)

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from ratui.errors import TrainError
 from trainer.compare.arms import ARMS, BASELINE, Cell
 
-__all__ = ["Measured", "Ratio", "collect", "ratio", "report", "winner"]
+__all__ = ["DEFAULT", "Measured", "Ratio", "collect", "ratio", "report", "winner"]
 
 _RESAMPLES = 2000
-DEFAULT, SHARED = "coupled pair λ1", "shared-shift"
+DEFAULT, SHARED = "coupled pair", "shared-shift"
 AIM = 0.85
 """What the default's error should be of the baseline's, at most, where raters shift both time points alike."""
 PLAIN = "expectation"
