@@ -59,8 +59,10 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
 
 
 def _status_lines(found: Progress) -> list[str]:
+    from ratui.results.sheet import counted
+
     raters = [each.rater for each in found.raters]
-    lines = [f"{clean(found.title)}: {found.scheme}, {len(found.cases)} cases"]
+    lines = [f"{clean(found.title)}: {found.scheme}, {counted(len(found.cases), 'case')}"]
     cells = [[case, *(_cell(found.row(rater, case)) for rater in raters)] for case in found.cases]
     lines += columns(["case", *raters], cells, words=1 + len(raters))
     done = [
@@ -81,7 +83,7 @@ def _status_lines(found: Progress) -> list[str]:
     if len(missing) > _LISTED:
         lines.append(f"  and {len(missing) - _LISTED} more: --csv - lists them all")
     if found.settled:
-        lines.append(f"consensus signed: {found.settled} cases")
+        lines.append(f"consensus signed: {counted(found.settled, 'case')}")
     return lines
 
 

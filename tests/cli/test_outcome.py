@@ -107,7 +107,7 @@ class TestExport:
             "export", study.path, tmp_path / "out", "--missing", "carried", "--format", "csv", "--format", "mk"
         )
         assert done.returncode == 0, done.stderr
-        assert "2 readings of 1 cases" in done.stdout
+        assert "2 readings of 1 case," in done.stdout
         assert "carried, a field takes its score of the other time point" in done.stdout
         assert {file.name for file in (tmp_path / "out").iterdir()} == {
             "scores.csv",

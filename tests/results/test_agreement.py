@@ -65,7 +65,7 @@ class TestWhatIsCompared:
             compare(read_study(tmp_path, {"anna": ANNA}, patients=2))
 
     def test_one_case_is_too_few(self, tmp_path: Path) -> None:
-        with pytest.raises(StudyError, match="1 cases"):
+        with pytest.raises(StudyError, match="one case"):
             compare(read_study(tmp_path, {"anna": ANNA, "bert": BERT}))
 
 
