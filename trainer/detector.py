@@ -169,7 +169,7 @@ def detect(
     device = next(model.parameters()).device
     found: list[list[Detection]] = []
     for start in range(0, len(images), batch):
-        part = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(device)[:, None].float() / 255
+        part = torch.from_numpy(np.array(images[start : start + batch])).to(device)[:, None].float() / 255
         for image, (boxes, chances) in zip(part, model.first_look(coarse(part)), strict=True):
             found.append(_second_look(model, image, *_picked(boxes, chances, 0.3 * threshold), threshold))
     return found

@@ -21,8 +21,11 @@ Template = Mapping[str, tuple[float, float, float]]
 
 _MISSING = 6.0
 """What it costs to leave a joint out."""
-_SPREAD = {"MCP": 0.7, "PIP": 1.25}
-"""How far joints stray from where the fitted hand has them, in boxes."""
+_SPREAD = {"MCP": 0.5, "PIP": 1.25}
+_THUMB = 0.6
+"""How far joints stray from where the fitted hand has them, in boxes, and how far the thumb's knuckle does.
+
+A little finger that is spread as far as a thumb is told from one by how the row of knuckles lies: so little for those."""
 _LEAN = 0.13
 """How far all fingers lean aside, in radians; a third of what takes a finger to the next, or a false box shifts names."""
 _SIZE = 0.3
@@ -118,7 +121,9 @@ class _Plan:
         self.places = np.array([(flip * template[name][0], template[name][1]) for name in self.names], np.float64)
         self.sizes = np.array([template[name][2] for name in self.names], np.float64)
         kind = np.array([kinds[name] for name in self.names])
-        self.spread = np.array([_SPREAD[kinds[name]] for name in self.names])
+        self.spread = np.array(
+            [_THUMB if name[-1] == "1" and kinds[name] == "MCP" else _SPREAD[kinds[name]] for name in self.names]
+        )
         self.centres = np.array([(c.x, c.y) for c in candidates], np.float64)
         self.widths = np.maximum(np.array([c.size for c in candidates], np.float64), 1e-6)
         self.scores = np.array([c.score for c in candidates], np.float64)

@@ -79,6 +79,7 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
 
     Says at the end what was taken, what wasn't, and why. The exit code is 1 where nothing was taken.
     """
+    from ratui.results.sheet import counted
     from ratui.study import Study, import_films
 
     opened = Study.open(study)
@@ -91,7 +92,8 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
     for number, refused in enumerate(report.refused, start=len(report.taken) + 1):
         click.echo(f"  refused  no. {number}: {clean(refused.why, 300)}")
     cases = {taken.case for taken in report.taken}
-    click.echo(f"{len(report.taken)} films of {len(cases)} cases taken, {len(report.refused)} files refused")
+    taken_now = f"{counted(len(report.taken), 'film')} of {counted(len(cases), 'case')} taken"
+    click.echo(f"{taken_now}, {counted(len(report.refused), 'file')} refused")
     for case in sorted(cases):
         why = opened.case(case).unreadable(opened.scheme)
         if why:

@@ -54,6 +54,7 @@ def export(
     """
     from ratui.results.export import export as write
     from ratui.results.released import released
+    from ratui.results.sheet import counted
     from ratui.results.totals import rule_for
     from ratui.study import Study
 
@@ -76,7 +77,8 @@ def export(
     shown = [name for name in done.files if "/" not in name]
     folders = sorted({name.partition("/")[0] for name in done.files if "/" in name})
     shown += [f"{each}/ ({sum(name.startswith(f'{each}/') for name in done.files)} files)" for each in folders]
-    click.echo(f"{done.readings} readings of {done.cases} cases, into {clean(folder, 200)}: {', '.join(shown)}")
+    told_now = f"{counted(done.readings, 'reading')} of {counted(done.cases, 'case')}"
+    click.echo(f"{told_now}, into {clean(folder, 200)}: {', '.join(shown)}")
     click.echo(f"fields without a score: {rule.name}, {rule.meaning}")
     for case, why in told.kept_back.items():
         click.echo(f"  kept back: {case}, {clean(why, 100)}")

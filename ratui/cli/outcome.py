@@ -5,6 +5,7 @@ None of them tells a rater what another has read before everybody has signed.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,8 +59,10 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
 
 
 def _status_lines(found: Progress) -> list[str]:
+    from ratui.results.sheet import counted
+
     raters = [each.rater for each in found.raters]
-    lines = [f"{clean(found.title)}: {found.scheme}, {len(found.cases)} cases"]
+    lines = [f"{clean(found.title)}: {found.scheme}, {counted(len(found.cases), 'case')}"]
     cells = [[case, *(_cell(found.row(rater, case)) for rater in raters)] for case in found.cases]
     lines += columns(["case", *raters], cells, words=1 + len(raters))
     done = [
@@ -74,13 +77,28 @@ def _status_lines(found: Progress) -> list[str]:
         for each in found.raters
     ]
     lines += ["", *columns(["rater", "signed", "begun", "untouched", "min a case", "hours"], done)]
-    missing = [f"  {row.state.case} {row.rater}: {clean(row.missing, 100)}" for row in found.rows if row.missing]
+    missing = _missing(found)
     if missing:
         lines += ["", "missing", *missing[:_LISTED]]
     if len(missing) > _LISTED:
         lines.append(f"  and {len(missing) - _LISTED} more: --csv - lists them all")
     if found.settled:
-        lines.append(f"consensus signed: {found.settled} cases")
+        lines.append(f"consensus signed: {counted(found.settled, 'case')}")
+    return lines
+
+
+def _missing(found: Progress) -> list[str]:
+    """What each rater has still to do, case by case; what nobody can do anything about there, counted by its reason."""
+    raters = len(found.raters)
+    lines, unreadable = [], Counter[str]()
+    for place in range(0, len(found.rows), max(raters, 1)):
+        rows = found.rows[place : place + raters]
+        if all(row.state.stage == "unreadable" for row in rows) and len({row.missing for row in rows}) == 1:
+            unreadable[rows[0].missing] += 1
+        else:
+            lines += [f"  {row.state.case} {row.rater}: {clean(row.missing, 100)}" for row in rows if row.missing]
+    for why, count in unreadable.items():
+        lines.insert(0, f"  {count} can't be read by anybody: {clean(why, 100)}")
     return lines
 
 

@@ -132,10 +132,11 @@ def backup(study: Path, archive: Path) -> None:
 @click.argument("study", type=_FOLDER)
 def restore(archive: Path, study: Path) -> None:
     """Make the new folder STUDY out of a verified ARCHIVE."""
+    from ratui.results.sheet import counted
     from ratui.study.backup import restore as unpack
 
     made = unpack(archive, study, progress=_progress)
-    click.echo(f"restored {clean(made.config.title)}: {len(made.cases())} cases, into {clean(study, 200)}")
+    click.echo(f"restored {clean(made.config.title)}: {counted(len(made.cases()), 'case')}, into {clean(study, 200)}")
     if made.config.group:
         click.echo(f"it is yours alone; share it with {clean(made.config.group)} again: ratui check STUDY --repair")
 

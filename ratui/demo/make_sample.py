@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--detector", type=click.Path(path_type=Path), help="Propose regions with this detector's run.")
+@click.option("--detector", type=click.Path(path_type=Path), help="Propose regions with this run, or shipped.")
 @click.option("--seed", default=7, show_default=True)
 def main(folder: Path, detector: Path | None, seed: int) -> None:
     """A study of four phantom patients: two read by all, one that waits for the reader, one that nobody has seen."""
@@ -26,13 +26,13 @@ def main(folder: Path, detector: Path | None, seed: int) -> None:
     with tempfile.TemporaryDirectory() as keys:
         unread = {READER: 2, "ada": 1, "ben": 1}
         simulate_study(folder, what, key=Path(keys) / "key.json", progress=lambda *_: None, unread=unread)
-    for leftover in (*folder.rglob("*.lock"), *folder.rglob("*.bak")):
-        leftover.unlink()
     if detector is not None:
         subprocess.run(
             [sys.executable, "-m", "trainer", "propose", folder, "--detector", detector, "--name", "phantom-ssd"],
             check=True,
         )
+    for leftover in (*folder.rglob("*.lock"), *folder.rglob("*.bak")):
+        leftover.unlink()
 
 
 if __name__ == "__main__":

@@ -162,9 +162,12 @@ def agreement(study: Study, told: Released, *, seed: int = 0) -> tuple[Agreement
     if len(told.raters) < 2:
         raise StudyError("agreement takes two raters", study.path, "Name two or more, or have a second one read")
     if len(complete) < 2:
-        why = f"{len(complete)} cases are signed by {', '.join(told.raters)} and may be told"
+        have = {0: "no case", 1: "one case"}[len(complete)]
+        why = f"agreement takes two cases, and {have} has been signed by {', '.join(told.raters)}"
         remedy = (
-            "Wait until two are" if told.interim else "Wait until everybody has signed; a manager may give --interim"
+            "Wait until two are"
+            if told.interim
+            else "Wait until every rater has signed two; a manager may give --interim"
         )
         raise StudyError(why, study.path, remedy)
     scores = scores_of(study.scheme, complete, told.raters)

@@ -7,7 +7,7 @@ any window: each figure becomes bytes of PNG or SVG.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -101,10 +101,26 @@ def _bland_altman(found: Agreement, scores: Scores, quantity: Literal["change", 
             _band(axes[place], line, style)
         axes[place].set(xlabel="mean of the two", title=f"{names[0]} − {names[1]}")
         axes[place].margins(0.08)
+    shown = [each for pair in limits.values() for each in (pair.bias, pair.lower, pair.upper)]
+    apart = np.concatenate([values[:, a] - values[:, b] for a, b in pairs])
+    axes[0].set_ylim(*_span(shown, apart))
     axes[0].set_ylabel("difference")
     what = "change of the total score" if quantity == "change" else "total score, later time point"
     figure.suptitle(f"Bland–Altman, {what}", x=0.01, ha="left")
     return figure
+
+
+def _span(lines: Sequence[Estimate], apart: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """From where to where differences are drawn: every dot, every line, and of the intervals what isn't too wide.
+
+    Few patients have intervals many times as wide as their limits lie apart: in full they would leave a flat picture.
+    """
+    values = [*apart, *(line.value for line in lines if np.isfinite(line.value))]
+    ends = [*values, *(end for line in lines for end in (line.low, line.high) if np.isfinite(end))]
+    low, high = float(min(values)), float(max(values))
+    room = max(high - low, 1.0)
+    low, high = max(float(min(ends)), low - room), min(float(max(ends)), high + room)
+    return low - 0.05 * room, high + 0.05 * room
 
 
 def _band(axes: Any, line: Estimate, style: str) -> None:

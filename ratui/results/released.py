@@ -20,8 +20,8 @@ __all__ = ["Released", "check_interim", "released"]
 class Released:
     """What may be told: by case, in the order of the cases, the signed readings by rater, in the order of the raters.
 
-    `raters` are those asked for; `kept_back` says of each case that isn't told why. `consensus` are the signed readings
-    of the adjudicator, by case.
+    `raters` are those asked for; `kept_back` says of each case that isn't told why, `unreadable` are those of them that
+    nobody can read. `consensus` are the signed readings of the adjudicator, by case.
     """
 
     raters: tuple[str, ...]
@@ -29,6 +29,7 @@ class Released:
     kept_back: Mapping[str, str]
     consensus: Mapping[str, Reading]
     interim: bool = False
+    unreadable: frozenset[str] = frozenset()
 
     def complete(self) -> dict[str, tuple[Reading, ...]]:
         """By case the readings of all the raters, for the cases that have them all."""
@@ -68,10 +69,15 @@ def released(study: Study, raters: Sequence[str] = (), *, interim: bool = False)
     readings: dict[str, dict[str, Reading]] = {}
     kept: dict[str, str] = {}
     consensus: dict[str, Reading] = {}
+    unreadable: set[str] = set()
     with study.snapshot() as still:
         for case in still.cases():
             signed = {reading.rater: reading for reading in still.signed_readings(case)}
             waiting = [rater for rater in study.config.raters if rater not in signed]
+            if len(waiting) == len(study.config.raters) and (why := still.case(case).unreadable(still.scheme)):
+                kept[case] = why
+                unreadable.add(case)
+                continue
             if waiting and not interim:
                 kept[case] = f"not signed by {', '.join(waiting)}"
                 continue
@@ -83,4 +89,4 @@ def released(study: Study, raters: Sequence[str] = (), *, interim: bool = False)
             settled = still.reading(CONSENSUS, case)
             if settled is not None and settled.signed:
                 consensus[case] = settled
-    return Released(chosen, readings, kept, consensus, interim)
+    return Released(chosen, readings, kept, consensus, interim, frozenset(unreadable))

@@ -118,8 +118,9 @@ def _methods(sources: _Sources) -> Iterator[str]:
         "only when every field was filled. No reader saw another's scores, nor a model's, before signing."
     )
     told = sources.told
-    waiting = counted(len(told.kept_back), "case")
-    kept = f" Kept back, since not everybody has signed: {waiting}." if told.kept_back else ""
+    waiting, unreadable = len(told.kept_back) - len(told.unreadable), len(told.unreadable)
+    kept = f" Kept back, since not everybody has signed: {counted(waiting, 'case')}." if waiting else ""
+    kept += f" Without films that can be read side by side: {counted(unreadable, 'case')}." if unreadable else ""
     if told.interim:
         yield paragraph(f"This is an interim report: it tells signed readings of cases that others still read.{kept}")
     elif kept:

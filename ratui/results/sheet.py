@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ratui.results.statistics import Estimate
+if TYPE_CHECKING:  # whoever only counts cases doesn't wait for scipy
+    from ratui.results.statistics import Estimate
 
 __all__ = ["Sheet", "counted", "interval", "number"]
 

@@ -5,7 +5,7 @@ Nothing that is here is ever replaced, except a reading by one that begins with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study.check.copies import check_tables
 from ratui.study.folder import file_digest
-from ratui.study.records import Case, FilmRecord
+from ratui.study.records import Case, FilmRecord, Region
 from ratui.study.settings import CONSENSUS, write_settings
 from ratui.study.store import Lock, make_folder, sound_bytes, write_bytes
 from ratui.study.store.seal import chain
@@ -114,8 +114,18 @@ def _regions(study: Study, other: Study, case: str, pretend: bool) -> Iterator[M
             if not pretend:
                 study.save_regions(case, there, films={film})
             yield Merged("added", what)
-        elif here != there:
-            yield Merged("conflict", what, f"{len(set(here) ^ set(there))} boxes differ; those here stay")
+        elif count := _boxes_apart(here, there):
+            boxes = "1 box differs" if count == 1 else f"{count} boxes differ"
+            yield Merged("conflict", what, f"{boxes}; those here stay")
+
+
+def _boxes_apart(here: Sequence[Region], there: Sequence[Region]) -> int:
+    """At how many sites two lists differ in what a rater reads by: the box, and whether somebody has confirmed it.
+
+    Who did, and where the box came from, is no difference: raters of two copies confirm the same box each.
+    """
+    ours, theirs = ({region.site: (region.box, bool(region.by)) for region in each} for each in (here, there))
+    return sum(ours.get(site) != theirs.get(site) for site in ours.keys() | theirs.keys())
 
 
 def _reading(study: Study, other: Study, rater: str, case: str, pretend: bool) -> Iterator[Merged]:

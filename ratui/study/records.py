@@ -101,7 +101,7 @@ class Case:
     def unreadable(self, scheme: Scheme) -> str:
         """Why the case can't be read, in a few words, or an empty text when it can."""
         if len(self.times) < 2:
-            return f"films of one time point only ({len(self.films)})"
+            return "films of one time point only"
         return "" if self.sites(scheme) else "no side with films at both time points"
 
 

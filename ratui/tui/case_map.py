@@ -203,7 +203,8 @@ class CaseMap:
 def totals_lines(t: Messages, reading: Reading) -> list[Text]:
     """The totals of both time points by scale, a line each, the names of the time points above; what they may reach.
 
-    The change counts only fields that have a score at both, and is left open while one of all is.
+    The change counts only fields that have a score at both, and is left open while one of all is; where that leaves it
+    short of the difference of the two totals, it says so.
     """
     names = ("◀", "▶") if reading.blinded else tuple(t(f"text.{_TIMES[time]}") for time in reading.order)
     head = [*names, *(() if reading.blinded else (t("overview.change"),)), t("overview.of")]
@@ -217,6 +218,9 @@ def totals_lines(t: Messages, reading: Reading) -> list[Text]:
         most = sum(site.joint.maximum(s) for site in reading.sites for s in site.joint.scales if scale in (None, s))
         cells.append(str(most))
         lines.append(_totals_line(scale or t("overview.total"), cells, BRIGHT if scale is None else PLAIN))
+    apart = reading.total(reading.order[-1])[0] - reading.total(reading.order[0])[0]
+    if not reading.blinded and reading.complete and _change(reading, None) != apart:
+        lines[-1].append(f"   {t('overview.change_of_both')}", QUIET)
     return lines
 
 

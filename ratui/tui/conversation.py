@@ -144,8 +144,8 @@ class Conversation:
         self.enter(entry, name)
         return True
 
-    def refuse(self, name: str) -> None:
-        """Says why the character `name`, which nothing has taken, does nothing here."""
+    def refuse(self, name: str, instead: str = "") -> None:
+        """Says why the character `name`, which nothing has taken, does nothing here; `instead`, if it has another place."""
         scheme = self.reading.scheme
         entries: list[Entry] = [Found(finding.id) for finding in scheme.findings]
         entries += [Graded(grade) for grade in range(10)]
@@ -157,7 +157,7 @@ class Conversation:
                     self._refused(refusal, name)
                     return
         self.near = self.t("scoring.near.nothing", key=name)
-        self.told = unknown_key(self.t, name, self._keymap.shown("scoring.help"))
+        self.told = instead or unknown_key(self.t, name, self._keymap.shown("scoring.help"))
 
     def _refused(self, refusal: Refusal, key: str) -> None:
         values = dict(refusal.parameters)

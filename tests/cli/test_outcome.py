@@ -20,6 +20,19 @@ class TestStatus:
         assert "signed 76/76 4.0 min" in done.stdout
         assert "bert: 76 fields in 20 joints" in done.stdout
 
+    def test_cases_that_nobody_can_read_are_counted_once_and_hide_nobody_s_work(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, patients=24)
+        first, *others = study.cases()
+        for case in others:
+            study.save_case(type(study.case(case))(case, study.case(case).films[:1]))
+        lines = ratui("status", study.path).stdout.splitlines()
+        missing = lines[lines.index("missing") + 1 :]
+        assert missing == [
+            "  23 can't be read by anybody: films of one time point only",
+            f"  {first} anna: 76 fields in 20 joints",
+            f"  {first} bert: 76 fields in 20 joints",
+        ]
+
     def test_csv_and_json_say_the_same(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         store(study, study.cases()[0], rater="anna", signed=True, seconds=90)
@@ -60,7 +73,9 @@ class TestAgreement:
         for case in study.cases():
             store(study, case, rater="anna", signed=True)
             store(study, case, rater="bert", signed=False)
-        assert "0 cases are signed" in fails("agreement", study.path)
+        assert "no case has been signed by anna, bert" in fails("agreement", study.path)
+        store(study, study.cases()[0], rater="bert", signed=True)
+        assert "one case has been signed by anna, bert" in fails("agreement", study.path)
 
     def test_plots_are_not_written_into_a_pipe(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=2)
@@ -92,7 +107,7 @@ class TestExport:
             "export", study.path, tmp_path / "out", "--missing", "carried", "--format", "csv", "--format", "mk"
         )
         assert done.returncode == 0, done.stderr
-        assert "2 readings of 1 cases" in done.stdout
+        assert "2 readings of 1 case," in done.stdout
         assert "carried, a field takes its score of the other time point" in done.stdout
         assert {file.name for file in (tmp_path / "out").iterdir()} == {
             "scores.csv",

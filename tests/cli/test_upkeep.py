@@ -45,7 +45,7 @@ def test_backup_restore_merge_and_check_against(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     assert ratui("backup", study.path, tmp_path / "b.zip").returncode == 0
     restored = ratui("restore", tmp_path / "b.zip", tmp_path / "site")
-    assert "1 cases" in restored.stdout
+    assert "1 case," in restored.stdout
     reading(Study.open(tmp_path / "site"))
     done = ratui("merge", study.path, tmp_path / "site", "--dry-run")
     assert "nothing was written" in done.stdout

@@ -65,7 +65,7 @@ class TestWhatIsCompared:
             compare(read_study(tmp_path, {"anna": ANNA}, patients=2))
 
     def test_one_case_is_too_few(self, tmp_path: Path) -> None:
-        with pytest.raises(StudyError, match="1 cases"):
+        with pytest.raises(StudyError, match="one case"):
             compare(read_study(tmp_path, {"anna": ANNA, "bert": BERT}))
 
 
@@ -142,6 +142,28 @@ class TestPlots:
         dots = plots(found, scores)["bland-altman-change"]().axes[0].collections[0].get_offsets()
         # The changes are 7 + 6 and 1: ERO and JSN together.
         assert dots.tolist() == [[7.0, 12.0], [7.0, 12.0]]
+
+    def test_few_patients_leave_dots_and_lines_to_be_told_apart(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'ratui[results]'")
+        from ratui.results.plots import plots
+
+        found, scores = compare(noisy_study(tmp_path, patients=2))
+        axes = plots(found, scores)["bland-altman-change"]().axes[0]
+        limits = next(each.limits for each in found.limits if each.quantity == "change")
+        low, high = axes.get_ylim()
+        assert limits.upper.high - limits.lower.low > 10 * (limits.upper.value - limits.lower.value)
+        assert high - low < 5 * (limits.upper.value - limits.lower.value)
+        for value in (*axes.collections[0].get_offsets()[:, 1], limits.lower.value, limits.upper.value):
+            assert low < value < high
+
+    def test_many_patients_show_their_intervals_whole(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'ratui[results]'")
+        from ratui.results.plots import plots
+
+        found, scores = compare(noisy_study(tmp_path, patients=20))
+        low, high = plots(found, scores)["bland-altman-change"]().axes[0].get_ylim()
+        limits = next(each.limits for each in found.limits if each.quantity == "change")
+        assert low < limits.lower.low < limits.upper.high < high
 
     def test_the_joints_of_a_wrist_are_told_apart(self) -> None:
         from ratui.results.plots import _spread

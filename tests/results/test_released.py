@@ -26,6 +26,16 @@ def test_a_case_is_told_only_when_every_rater_has_signed(tmp_path: Path) -> None
     assert found.kept_back == {one: "not signed by bert", open_: "not signed by bert"}
 
 
+def test_a_case_that_nobody_can_read_says_so_and_not_that_it_waits_for_signatures(tmp_path: Path) -> None:
+    study = make_study(tmp_path, raters=("anna", "bert"), patients=2)
+    whole, half = study.cases()
+    study.save_case(type(study.case(half))(half, study.case(half).films[:1]))
+    found = released(study)
+    assert found.kept_back == {whole: "not signed by anna, bert", half: "films of one time point only"}
+    assert found.unreadable == {half}
+    assert released(study, interim=True).kept_back[half] == "films of one time point only"
+
+
 def test_asking_for_some_raters_does_not_tell_of_cases_that_another_still_reads(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}, "bert": {}, "cleo": None})
     assert released(study, ["anna", "bert"]).readings == {}

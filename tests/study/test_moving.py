@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,22 @@ class TestMerge:
         assert again.config.raters == ("anna", "bert", "cleo")
         assert again.case(second) == site.case(second)
         assert check_study(again.path).sound
+
+    def test_boxes_that_two_raters_confirmed_alike_are_no_conflict(self, study: Study, tmp_path: Path) -> None:
+        site = elsewhere(study, tmp_path)
+        case = study.cases()[0]
+        site.save_regions(case, [replace(region, by="bert", source="registered") for region in site.regions(case)])
+        assert merge(study, site) == []
+
+    def test_a_conflict_counts_each_box_once(self, study: Study, tmp_path: Path) -> None:
+        site = elsewhere(study, tmp_path)
+        case = study.cases()[0]
+        first, second, *rest = site.regions(case)
+        assert first.film == second.film
+        site.save_regions(case, [replace(first, box=(1.0, 1.0, 5.0, 5.0)), replace(second, box=None), *rest])
+        (item,) = merge(study, site)
+        assert item.why == "2 boxes differ; those here stay"
+        assert first in study.regions(case)
 
     def test_pretending_writes_nothing(self, study: Study, tmp_path: Path) -> None:
         site = elsewhere(study, tmp_path)

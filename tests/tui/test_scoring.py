@@ -15,6 +15,7 @@ from textual.widgets import Static
 from ratui.reading import Field, Graded
 from ratui.tui.messages import Messages
 from ratui.tui.palette import WAITING
+from ratui.tui.screens.overview import OverviewScreen
 from ratui.tui.screens.scoring import ScoringScreen
 from ratui.tui.screens.worklist import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
@@ -181,6 +182,15 @@ async def test_saved_is_always_said_with_its_time(tmp_path: Path, monkeypatch: p
             assert "saved 1" not in text_of(pilot, "message")
         await pilot.press("0")
         assert "NOT SAVED" not in shown(pilot)
+
+
+async def test_the_key_of_the_signature_says_where_it_signs(tmp_path: Path) -> None:
+    async with reading_as(make_study(tmp_path), "anna") as pilot:
+        await pilot.press("enter", "S")
+        assert "S signs on the overview: o shows it" in text_of(pilot, "message")
+        await pilot.press("o")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, OverviewScreen)
 
 
 async def test_coming_back_is_to_the_very_field_even_after_a_jump(tmp_path: Path) -> None:

@@ -78,10 +78,17 @@ class ScoringScreen(CaseFlow):
         if super().pressed(name):
             return True
         if len(name) == 1:
-            self._talk.refuse(name)
+            self._talk.refuse(name, self._elsewhere(name))
             self._draw()
             return True
         return False
+
+    def _elsewhere(self, name: str) -> str:
+        """Where the key `name` does something if not here: who is done looks for the signature's key."""
+        keymap = self.ratui.keymap
+        if name != keymap.key("overview.sign"):
+            return ""
+        return self.t("scoring.sign_there", key=name, overview=keymap.shown("scoring.overview"))
 
     def perform(self, name: str) -> None:
         site = self._talk.site if self._talk else ""
