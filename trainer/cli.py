@@ -163,6 +163,7 @@ def propose(
 @click.option("--steps", default=300, show_default=True, help="Batches that each cell may learn from.")
 @click.option("--pixels", default=56, show_default=True, help="A side of a crop.")
 @click.option("--trunk-steps", default=0, help="Learn a trunk once for all cells, in so many batches; 0 for none.")
+@click.option("--test", default=77, show_default=True, help="The number of the patients to measure on.")
 @click.option("--part", default="0/1", show_default=True, help="Which part of how many this process fills.")
 @click.option("--seconds", type=float, help="Stop after this time; run again to go on.")
 @click.option("--decision", default="expectation", show_default=True, help="expectation, median, argmax or joint.")
@@ -175,6 +176,7 @@ def compare(
     steps: int,
     pixels: int,
     trunk_steps: int,
+    test: int,
     part: str,
     seconds: float | None,
     decision: str,
@@ -203,6 +205,7 @@ def compare(
         part=parse_part(part),
         seconds=seconds,
         decision=decision,
+        test=test,
     )
     click.echo(run(what, out, progress))
 

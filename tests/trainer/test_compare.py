@@ -96,6 +96,14 @@ class TestCells:
         one, two = (json.loads((out / "cells" / name).read_text())["measured"] for out in (folder, tmp_path))
         assert one == two
 
+    def test_other_patients_to_measure_on_are_other_cells(self, people: Cohort, folder: Path) -> None:
+        what = Comparison((BASELINE,), ("shared-shift",), (2,), 1, SMALL)
+        compare(what, folder, quiet)
+        before = {file.name for file in (folder / "cells").iterdir()}
+        assert "1 of 1 cells" in compare(replace(what, test=78), folder, quiet)
+        (new,) = {file.name for file in (folder / "cells").iterdir()} - before
+        assert json.loads((folder / "cells" / new).read_text())["measured"]["joints"]
+
     def test_a_fixed_trunk_goes_on_where_the_clock_stopped_it(self, tmp_path: Path) -> None:
         what = Comparison((BASELINE, "coupled pair"), ("mixed",), (2,), 1, SMALL, trunk_steps=3, trunk_patients=2)
         assert "still learning" in compare(replace(what, seconds=0.0), tmp_path, quiet)

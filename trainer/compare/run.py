@@ -40,6 +40,8 @@ Progress = Callable[[str, int, int], None]
 class Comparison:
     """What is asked for. `part` is (which, of how many) for processes side by side; `seconds` when to stop, if ever.
 
+    `test` numbers the cohort to measure on: recipes that were chosen on one are to be held against another.
+
     With `trunk_steps` the trunk is learnt once, in that many steps, from `trunk_patients` other patients, and held fixed.
     """
 
@@ -53,6 +55,7 @@ class Comparison:
     part: tuple[int, int] = (0, 1)
     seconds: float | None = None
     decision: str = DEFAULT_DECISION
+    test: int = TEST
 
 
 def compare(what: Comparison, out: Path, progress: Progress) -> str:
@@ -66,7 +69,8 @@ def compare(what: Comparison, out: Path, progress: Progress) -> str:
     if prepared is None:
         return _LEARNING
     trunk = name_of(out / _TRUNK) if what.trunk_steps else ""
-    names = [cell.file(what.budget, trunk) for cell in wanted]
+    measured_on = "" if what.test == TEST else f" on {what.test}"
+    names = [cell.file(what.budget, trunk + measured_on) for cell in wanted]
     mine = list(zip(wanted, names, strict=True))[what.part[0] :: what.part[1]]
     empty = [(cell, name) for cell, name in mine if not (out / "cells" / name).exists()]
     _fill(empty, prepared, what.budget, out / "cells", until, progress)
@@ -113,8 +117,8 @@ def _prepare(what: Comparison, out: Path, progress: Progress, until: float) -> _
         if what.trunk_steps and not _trunk(what, path, samples, progress, until):
             return None
         train = cohort(max(what.sizes), TRAIN, samples, progress)
-        test = cohort(what.budget.patients, TEST, samples, progress)
-        views = _views(path, train, test, what.budget, progress) if what.trunk_steps else None
+        test = cohort(what.budget.patients, what.test, samples, progress)
+        views = _views(path, train, test, what, progress) if what.trunk_steps else None
     return _Prepared(train, test, views)
 
 
@@ -127,9 +131,10 @@ def _trunk(what: Comparison, path: Path, samples: Path, progress: Progress, unti
     return learn_trunk(people, plan, path, progress, until=until)
 
 
-def _views(trunk: Path, train: Cohort, test: Cohort, budget: Budget, progress: Progress) -> Views:
+def _views(trunk: Path, train: Cohort, test: Cohort, asked: Comparison, progress: Progress) -> Views:
     """What the trunk sees of both cohorts; looked at once, and kept beside it for whoever goes on."""
-    what = f"{name_of(trunk)} {len(train.crops)} {len(test.crops)} {budget.pixels} {VIEWS}"
+    budget = asked.budget
+    what = f"{name_of(trunk)} {len(train.crops)} {len(test.crops)} {budget.pixels} {VIEWS} {asked.test}"
     path = trunk.with_name(f"views-{hashlib.sha256(what.encode()).hexdigest()[:12]}.pt")
     if path.exists():
         kept = load_checkpoint(path)["model"]
