@@ -175,7 +175,11 @@ def hand_samples(study: Study, cases: Sequence[str], folder: Path, progress: Pro
             if film.id in regions
         ]
     if not todo:
-        raise TrainError("no film has confirmed regions", study.path, "Confirm the regions of some cases first")
+        raise TrainError(
+            "no film has confirmed regions of finger joints, and the detector learns no others",
+            study.path,
+            "Confirm the regions of some hands first",
+        )
     content = [(FINE, film.digest or film.id, frame) for _, film, _, frame, _ in todo]
     cache = Kept(folder, "hands", (len(todo), FINE, FINE), content)
     boxes = np.full((len(todo), len(joints), 4), np.nan, np.float32)

@@ -25,6 +25,7 @@ from ratui.scheme import load_scheme
 from ratui.study import Study
 from trainer.coco import coco_hands
 from trainer.crowd import CROWDS
+from trainer.detector import SHIPPED, SHIPPED_RUN
 from trainer.detector_run import fit_detector, split_off
 from trainer.hands import HandSamples, hand_samples
 from trainer.loop import Fit, Processes, fit
@@ -147,7 +148,8 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, h
 
 
 def load_split(folder: Path) -> Split:
-    """The split that the run in `folder` was trained with. Raises TrainError."""
+    """The split that the run in `folder` was trained with; the one of ratui knows no case. Raises TrainError."""
+    folder = SHIPPED_RUN if folder == SHIPPED else folder
     try:
         raw = json.loads((folder / "split.json").read_text(encoding="utf-8"))
         return Split(tuple(map(str, raw["train"])), tuple(map(str, raw["test"])))

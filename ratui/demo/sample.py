@@ -11,6 +11,7 @@ import ratui
 from ratui.errors import StudyError
 from ratui.study import Study
 from ratui.study.check.access import close_to_others
+from ratui.study.store.disk import copy_of
 
 __all__ = ["READER", "TOUR", "own_copy", "sample_folder"]
 
@@ -30,6 +31,13 @@ def sample_folder() -> Path:
     raise StudyError("the sample study is missing", package, "Install ratui again")
 
 
+def _double(study: Path) -> None:
+    """Second copies of all that isn't a film, as every study has them: the package comes without."""
+    for file in [*study.rglob("*")]:
+        if file.suffix in (".json", ".toml"):
+            shutil.copyfile(file, copy_of(file))
+
+
 def own_copy(into: Path | None = None) -> tuple[Path, str, str | None]:
     """The user's copy of the sample study, made at the first call; its reader, and the case to read next or None.
 
@@ -39,6 +47,7 @@ def own_copy(into: Path | None = None) -> tuple[Path, str, str | None]:
     if not (folder / "study.toml").exists():
         try:
             shutil.copytree(sample_folder(), folder, dirs_exist_ok=True)
+            _double(folder)
             close_to_others(folder)
         except OSError as error:
             raise StudyError(f"no copy of the sample study can be made: {error}", folder, "Make room there") from error

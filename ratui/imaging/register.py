@@ -164,7 +164,10 @@ def _starts(here: Levels, there: Levels) -> list[Matrix]:
     a, b = (_reduced(each, scale) for each in (here, there))
     rows, columns = (round(0.62 * side) for side in a.shape)
     middle = (a.shape[1] / 2, a.shape[0] / 2)
-    margin = (b.shape[0] // 5, b.shape[1] // 5)
+    # At least so wide that the piece fits, which it needn't where one of the pictures is much longer than the other.
+    margin = tuple(
+        max(there // 5, (piece - there + 1) // 2) for there, piece in zip(b.shape, (rows, columns), strict=True)
+    )
     padded = cv2.copyMakeBorder(b, margin[0], margin[0], margin[1], margin[1], cv2.BORDER_CONSTANT, value=0)
     found: list[tuple[float, Matrix]] = []
     for size in _SIZES:

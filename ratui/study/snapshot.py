@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ratui.errors import StoreError
+from ratui.errors import RatuiError, StoreError
 from ratui.study.folder import SNAPSHOT
 from ratui.study.study import Study
 
@@ -61,6 +61,10 @@ def snapshot(study: Study) -> Iterator[Study]:
         yield Study(folder, study.config, study.scheme)
     except OSError as error:
         raise StoreError(f"no picture of the study can be taken: {error.strerror}", study.path, "Make room") from error
+    except RatuiError as error:
+        # The picture is gone when the message is read: it names the study's own file instead.
+        error.where = error.where.replace(str(folder), str(study.path))
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

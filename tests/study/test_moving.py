@@ -274,6 +274,13 @@ class TestSnapshot:
             assert still.reading("anna", study.cases()[0]) == study.reading("anna", study.cases()[0])
 
 
+def test_what_is_wrong_in_a_snapshot_is_told_of_the_study_itself(study: Study) -> None:
+    """Its folder is gone when the message is read."""
+    with pytest.raises(StudyError) as caught, study.snapshot() as still:
+        still.case("C-NOBODY")
+    assert caught.value.where == str(study.path)
+
+
 def test_a_study_without_films_has_a_snapshot_too(tmp_path: Path) -> None:
     study = Study.create(tmp_path / "empty", load_scheme("fingers"), ["anna"])
     with study.snapshot() as still:

@@ -18,7 +18,7 @@ from trainer import detector_run
 from trainer.augment import augment_hands, coarse
 from trainer.backbones import build_ssd
 from trainer.detail import Detail, Views, detail_loss, draw_views, look_at
-from trainer.detector import Detection, JointDetector, build_detector, detect
+from trainer.detector import SHIPPED, Detection, JointDetector, build_detector, detect, load_detector
 from trainer.detector_run import fit_detector, habit_of, pick_threshold, split_off
 from trainer.find import FoundHand, _even, find_hands
 from trainer.hands import FINE, SIDE, HandSamples, hand_samples, levels_of
@@ -65,25 +65,31 @@ class TestLearning:
         assert np.mean(ours) > np.mean(trivial) + 0.15, (np.mean(ours), np.mean(trivial))
 
     @pytest.mark.slow
-    def test_from_near_it_soon_beats_leaving_the_box_where_it_is(self, drawn: HandSamples) -> None:
+    def test_from_near_it_soon_takes_over_another_habit(self, drawn: HandSamples) -> None:
+        """Raters whose boxes are a quarter larger than ratui's: the detector that comes with ratui learns to make such."""
+        middle = (drawn.boxes[..., :2] + drawn.boxes[..., 2:]) / 2
+        half = (drawn.boxes[..., 2:] - drawn.boxes[..., :2]) / 2 * 1.25
+        larger = replace(drawn, boxes=np.concatenate([middle - half, middle + half], axis=2))
+        learn, held = split_off(larger, 0.2)
         torch.manual_seed(0)
-        near, generator = Detail(), torch.Generator().manual_seed(0)
-        learn, held = split_off(drawn, 0.2)
-        optimiser = torch.optim.AdamW(near.parameters(), lr=3e-3)
-        for step in range(120):
-            rows = [(8 * step + n) % len(learn.images) for n in range(8)]
-            views = views_of(learn, rows, generator)
-            loss = detail_loss(near(views.crops), views)
+        near, generator = load_detector(SHIPPED, CPU).detail, torch.Generator().manual_seed(0)
+        seen = views_of(held, list(range(len(held.images))) * 2, generator)
+        placed = torch.isfinite(seen.moves).all(dim=1)
+
+        def off() -> float:
+            with torch.inference_mode():
+                return float((near.eval()(seen.crops).moves - seen.moves)[placed, 2].mean())
+
+        before = off()
+        optimiser = torch.optim.AdamW(near.parameters(), lr=1e-3)
+        for step in range(30):
+            views = views_of(learn, [(6 * step + n) % len(learn.images) for n in range(6)], generator)
+            loss = detail_loss(near.train()(views.crops), views)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        near.eval()
-        seen = views_of(held, list(range(len(held.images))) * 3, generator)
-        with torch.inference_mode():
-            said = near(seen.crops)
-        placed = torch.isfinite(seen.moves).all(dim=1)
-        left = (said.moves - seen.moves)[placed].abs().mean()
-        assert left < 0.6 * seen.moves[placed].abs().mean(), "the trivial answer is not to move the box"
+        assert before < -0.05, "ratui's own boxes are smaller"
+        assert abs(off()) < 0.5 * abs(before), (off(), before)
 
 
 def views_of(samples: HandSamples, rows: list[int], generator: torch.Generator) -> Views:

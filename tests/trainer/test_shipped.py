@@ -16,6 +16,8 @@ from trainer.detector import SHIPPED, SHIPPED_RUN, JointDetector, load_detector
 from trainer.find import FoundHand, find_hands
 from trainer.hands import levels_of
 from trainer.phantoms import phantom_hands
+from trainer.runs import load_split
+from trainer.samples import Split
 
 SCHEME = load_scheme("fingers")
 REAL = real_films() or Path("nowhere")
@@ -46,7 +48,7 @@ def compared(hands: list[FoundHand], truth: dict[str, tuple[float, float, float,
 
 def test_it_is_small_and_says_that_it_knows_no_study() -> None:
     assert (SHIPPED_RUN / "model.pt").stat().st_size < 3_000_000
-    assert json.loads((SHIPPED_RUN / "split.json").read_text()) == {"train": [], "test": []}
+    assert load_split(SHIPPED) == Split((), ())
 
 
 def test_it_finds_the_joints_of_new_simulated_hands(model: JointDetector, tmp_path: Path) -> None:

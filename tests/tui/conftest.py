@@ -62,10 +62,11 @@ async def settle(pilot: Pilot[None]) -> None:
     """Waits until keys are worked off, films drawn or overtaken, and messages handled."""
     if isinstance(pilot.app, RatuiApp):
         await pilot.app.keyboard.idle()
+    await pilot.pause()  # a screen that has just come starts its work when it is mounted
     while pilot.app.workers:
         with suppress(WorkerCancelled):
             await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
+        await pilot.pause()
 
 
 def shown(pilot: Pilot[None]) -> str:

@@ -52,7 +52,7 @@ def test_on_films_of_both_hands_also_where_they_lie_swapped(tmp_path: Path, swap
 
 
 def test_the_second_hand_on_a_film_follows_from_the_first(tmp_path: Path) -> None:
-    phantom = phantom_case(tmp_path, both=True)
+    phantom = phantom_case(tmp_path, both=True, seed=7)
     film = phantom.film(0, "B")
     phantom.confirm(film)
     study = phantom.study

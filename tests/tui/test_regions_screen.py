@@ -201,7 +201,7 @@ async def test_undo_takes_back_a_move_and_a_size_and_says_when_there_is_nothing(
 
 
 async def test_the_second_hand_of_a_film_follows_once_the_first_is_accepted(tmp_path: Path) -> None:
-    phantom = phantom_case(tmp_path, both=True)
+    phantom = phantom_case(tmp_path, both=True, seed=7)
     film = phantom.film(0, "B")
     async with reading_as(phantom.study, "anna", size=(120, 40)) as pilot:
         await opened(pilot)
