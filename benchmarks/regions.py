@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ratui.imaging import AGREES, Alignment, Box, Film, carry, register
+from ratui.imaging import AGREES, Alignment, Box, Film, Look, carry, register
+from ratui.imaging import render as rendered
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, faults
@@ -141,9 +142,6 @@ def moving(phantom: PhantomFilm) -> None:
             times.append(time.process_time() - begun)
         return 1000 * float(np.median(times))
 
-    from ratui.imaging import Look
-    from ratui.imaging import render as rendered
-
     shown = film(phantom)
     record = FilmRecord("film", 0, "L", "hand", shown.rows, shown.columns)
     sites = [site for site in SCHEME.sites if site.side == "L"]
@@ -156,8 +154,8 @@ def moving(phantom: PhantomFilm) -> None:
         display = Display(protocol)  # type: ignore[arg-type]
         size = (58 * display.pixels[0], 34 * display.pixels[1])
         near = View("case", "film", joint_box(box, 2 * (box[2] - box[0]), size, display), size)
-        whole = View("case", "film", whole_box(record, size, display), size, "film")
-        pictures = {view: rendered(shown, view.box, view.size, Look(view.window)) for view in (near, whole)}
+        whole = View("case", "film", whole_box(record, size, display), size, Look("film"))
+        pictures = {view: rendered(shown, view.box, view.size, view.look) for view in (near, whole)}
 
         def draw(view: View, picture: Image.Image, display: Display = display) -> None:
             marks = outlines(view, sites, regions, "L.PIP3")
@@ -171,7 +169,7 @@ def moving(phantom: PhantomFilm) -> None:
 
         def before(near: View = near, whole: View = whole) -> None:
             for view in (near, whole):
-                draw(view, rendered(shown, view.box, view.size, Look(view.window)))
+                draw(view, rendered(shown, view.box, view.size, view.look))
 
         quick, slow = milliseconds(now), milliseconds(before)
         print(f"| {protocol} | {quick:.1f} ms | {slow:.1f} ms | {slow / max(quick, 0.01):.1f} |")
