@@ -60,11 +60,15 @@ def show(report: Report) -> None:
         click.echo(f"  {clean(finding.file, 120)}: {clean(finding.what, 200)}{done}{clean(advice, 200)}")
     for note in report.notes:
         click.echo(f"  note  {clean(note, 200)}")
+    from ratui.results.sheet import counted
+
     wrong, mended = len(report.findings), len(report.findings) - len(report.open)
     if not wrong:
         click.echo(f"{report.files} files looked at: nothing is wrong")
     else:
-        click.echo(f"{report.files} files looked at: {wrong} things wrong, {mended} mended, {len(report.open)} open")
+        click.echo(
+            f"{report.files} files looked at: {counted(wrong, 'thing')} wrong, {mended} mended, {len(report.open)} open"
+        )
 
 
 @click.command()
@@ -115,6 +119,7 @@ def backup(study: Path, archive: Path) -> None:
 
     The key to the pseudonyms is not in it. A damaged file is packed as it is, named, and makes the exit code 3.
     """
+    from ratui.results.sheet import counted
     from ratui.study import Study
     from ratui.study.backup import back_up
     from ratui.study.check import check_study
@@ -123,7 +128,7 @@ def backup(study: Path, archive: Path) -> None:
     click.echo(f"{len(made.sums)} files packed and verified: {clean(archive, 200)}")
     report = check_study(study)
     if not report.sound:
-        click.echo(f"the study itself has {len(report.findings)} things wrong: ratui check {clean(study)}")
+        click.echo(f"the study itself has {counted(len(report.findings), 'thing')} wrong: ratui check {clean(study)}")
         sys.exit(3)
 
 

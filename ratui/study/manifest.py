@@ -46,7 +46,11 @@ def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
             columns = {(name or "").strip().lower() for name in reader.fieldnames or ()}
             if not columns >= _COLUMNS:
                 missing = ", ".join(sorted(_COLUMNS - columns))
-                raise StudyError(f"the manifest lacks the columns {missing}", path, "Its first line names the columns")
+                raise StudyError(
+                    f"the manifest lacks the columns {missing}",
+                    path,
+                    "Its first line names the columns, with commas between",
+                )
             rows = [_row(path, reader.line_num, raw, scheme) for raw in reader]
     except OSError as error:
         raise StudyError(f"the manifest can't be read: {error.strerror}", path, "Check the path") from error

@@ -256,7 +256,7 @@ class _Check:
             old = [file for file in folder.glob("*.damaged-*") if file.is_file()]
             if old:
                 self._notes.append(
-                    f"{clean(folder.relative_to(self._path))}: {len(old)} damaged files were set aside here; "
+                    f"{clean(folder.relative_to(self._path))}: files set aside as damaged: {len(old)}; "
                     "remove them when nobody needs them"
                 )
             if self._repair:
