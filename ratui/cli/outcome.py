@@ -111,7 +111,8 @@ def _cell(row: ProgressRow) -> str:
         return clean(state.note) or state.stage
     minutes = f" {row.minutes:.1f} min" if state.seconds else ""
     flags = f" ⚑{state.flags}" if state.flags else ""
-    return f"{state.stage} {state.done}/{state.total}{minutes}{flags}"
+    stage = "to read" if state.stage == "reading" and not state.done else state.stage
+    return f"{stage} {state.done}/{state.total}{minutes}{flags}"
 
 
 @click.command()
