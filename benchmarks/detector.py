@@ -91,9 +91,9 @@ def interval(
     return float(values.mean()), float(low), float(high)
 
 
-def single(run: Path, count: int, cache: Path, ill: float) -> str:
+def single(run: Path, count: int, cache: Path, ill: float, seed: int) -> str:
     """Films of one hand, every second one mirrored: side and joints are to be found."""
-    samples = phantom_hands(count, cache, progress, scheme=SCHEME, seed=SEED, ill=ill)
+    samples = phantom_hands(count, cache, progress, scheme=SCHEME, seed=seed, ill=ill)
     model, tally, sides = load_detector(run, torch.device("cpu")), Tally(), 0
     unit = FINE / SIDE
     for row in range(count):
@@ -140,12 +140,13 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--hands", type=int, default=300)
     parser.add_argument("--together", type=int, default=40)
     parser.add_argument("--ill", type=float, default=0.0, help="the share of very ill patients")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the hands of the first table")
     parser.add_argument("--cache", type=Path, help="where the drawn hands are kept")
     options = parser.parse_args(list(arguments) if arguments is not None else None)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         if options.hands:
-            print(single(options.run, options.hands, options.cache or Path(folder), options.ill), flush=True)
+            print(single(options.run, options.hands, options.cache or Path(folder), options.ill, options.seed), flush=True)
     if options.together:
         print("\nFilms of both hands:\n\n" + both(options.run, options.together))
 
