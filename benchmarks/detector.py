@@ -146,7 +146,9 @@ def main(arguments: Iterable[str] | None = None) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         if options.hands:
-            print(single(options.run, options.hands, options.cache or Path(folder), options.ill, options.seed), flush=True)
+            print(
+                single(options.run, options.hands, options.cache or Path(folder), options.ill, options.seed), flush=True
+            )
     if options.together:
         print("\nFilms of both hands:\n\n" + both(options.run, options.together))
 
