@@ -63,7 +63,7 @@ def _status_lines(found: Progress) -> list[str]:
 
     raters = [each.rater for each in found.raters]
     lines = [f"{clean(found.title)}: {found.scheme}, {counted(len(found.cases), 'case')}"]
-    cells = [[case, *(_cell(found.row(rater, case)) for rater in raters)] for case in found.cases]
+    cells = [[rows[0].state.case, *map(_cell, rows)] for rows in found.by_case()]
     lines += columns(["case", *raters], cells, words=1 + len(raters))
     done = [
         [
@@ -89,10 +89,8 @@ def _status_lines(found: Progress) -> list[str]:
 
 def _missing(found: Progress) -> list[str]:
     """What each rater has still to do, case by case; what nobody can do anything about there, counted by its reason."""
-    raters = len(found.raters)
     lines, unreadable = [], Counter[str]()
-    for place in range(0, len(found.rows), max(raters, 1)):
-        rows = found.rows[place : place + raters]
+    for rows in found.by_case():
         if all(row.state.stage == "unreadable" for row in rows) and len({row.missing for row in rows}) == 1:
             unreadable[rows[0].missing] += 1
         else:

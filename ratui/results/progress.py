@@ -5,12 +5,12 @@ It tells how much was read, never what: a rater may see all of it at any time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from statistics import median
 from typing import Any
 
-from ratui.reading import Slot
 from ratui.results.page import paragraph, section, table
 from ratui.results.sheet import counted
 from ratui.study import CONSENSUS, CaseState, Study
@@ -82,8 +82,9 @@ class Progress:
     rows: tuple[ProgressRow, ...]
     settled: int = 0
 
-    def row(self, rater: str, case: str) -> ProgressRow:
-        return next(row for row in self.rows if (row.rater, row.state.case) == (rater, case))
+    def by_case(self) -> Iterator[tuple[ProgressRow, ...]]:
+        """The rows of each case."""
+        return zip(*[iter(self.rows)] * len(self.raters), strict=True)
 
     def to_document(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -113,8 +114,9 @@ def progress(study: Study, *, told: Callable[[int, int], None] | None = None) ->
     """
     states = study.all_states(progress=told)
     cases = study.cases()
+    regions_missing = cache(partial(_regions_missing, study))  # the same for every rater of a case
     rows = [
-        ProgressRow(rater, state, _missing(study, rater, state))
+        ProgressRow(rater, state, _missing(state, regions_missing))
         for of_case in zip(*states.values(), strict=True)
         for rater, state in zip(states, of_case, strict=True)
     ]
@@ -137,15 +139,15 @@ def _rater(rater: str, states: Sequence[CaseState]) -> RaterProgress:
     )
 
 
-def _missing(study: Study, rater: str, state: CaseState) -> str:
-    """What there is still to do for `rater` in a case, in a few words."""
+def _missing(state: CaseState, regions_missing: Callable[[str], str]) -> str:
+    """What there is still to do for a rater in a case, in a few words."""
     match state.stage:
         case "unreadable":
             return state.note
         case "signed":
             return ""
         case "regions":
-            return _regions_missing(study, state.case)
+            return regions_missing(state.case)
         case "review":
             return "second look and signature"
         case "reading":
@@ -158,16 +160,9 @@ def _fields_missing(state: CaseState) -> str:
 
 
 def _regions_missing(study: Study, case: str) -> str:
-    """Which regions nobody has confirmed, as a number of joints and films."""
-    found = study.case(case)
-    known = {(region.site, region.film) for region in study.regions(case) if region.by}
-    open_slots = set()
-    for site in found.sites(study.scheme):
-        for time in (0, 1):
-            film = found.film(time, site.side, site.part, study.scheme)
-            if film is not None and (site.key, film.id) not in known:
-                open_slots.add(Slot(site.key, time))
-    return f"{counted(len(open_slots), 'region')} to confirm"
+    """How many regions nobody has confirmed."""
+    waiting = sum(1 for _ in study.case(case).unconfirmed(study.scheme, study.regions(case)))
+    return f"{counted(waiting, 'region')} to confirm"
 
 
 def _settled(study: Study) -> int:

@@ -88,10 +88,14 @@ class Case:
                 assert film is not None, "a site without a film can't be read"
                 yield Slot(site.key, time), film.id
 
-    def confirmed(self, scheme: Scheme, regions: Iterable[Region]) -> bool:
-        """Whether every slot has a region in `regions` that a rater has confirmed, be it that it isn't there."""
+    def unconfirmed(self, scheme: Scheme, regions: Iterable[Region]) -> Iterator[Slot]:
+        """The slots that have no region in `regions` that a rater has confirmed, be it that it isn't there."""
         known = {(region.site, region.film) for region in regions if region.by}
-        return all((slot.site, film) in known for slot, film in self.slots(scheme))
+        return (slot for slot, film in self.slots(scheme) if (slot.site, film) not in known)
+
+    def confirmed(self, scheme: Scheme, regions: Iterable[Region]) -> bool:
+        """Whether none is unconfirmed."""
+        return next(self.unconfirmed(scheme, regions), None) is None
 
     def absent(self, scheme: Scheme, regions: Iterable[Region]) -> frozenset[Slot]:
         """The slots that `regions` say are not on their film."""
