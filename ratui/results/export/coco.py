@@ -21,7 +21,7 @@ def coco_document(source: Exportable) -> dict[str, Any]:
     }
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for case in source.cases():
+    for case, _ in source.by_case():
         numbers: dict[str, int] = {}
         for film in case.films:
             numbers[film.id] = len(images) + 1

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from ratui.reading import Found, Graded, NotAssessable, Reading
-from ratui.results.export.readers import Exportable, Signed
+from ratui.results.export.readers import Exportable
 
 __all__ = ["SCHEMA", "readings_document", "schema_text"]
 
@@ -25,9 +25,6 @@ def schema_text() -> str:
 def readings_document(source: Exportable, software: str) -> dict[str, Any]:
     """The document; `software` says which version wrote it."""
     study = source.study
-    readings: dict[str, list[Signed]] = {}
-    for signed in source.readings():
-        readings.setdefault(signed.reading.case, []).append(signed)
     return {
         "$schema": SCHEMA,
         "version": VERSION,
@@ -66,11 +63,10 @@ def readings_document(source: Exportable, software: str) -> dict[str, Any]:
                     if region.by
                 ],
                 "readings": [
-                    {"reader": each.reader, "kind": each.kind, "entries": _entries(each.reading)}
-                    for each in readings.get(case.id, [])
+                    {"reader": each.reader, "kind": each.kind, "entries": _entries(each.reading)} for each in readings
                 ],
             }
-            for case in source.cases()
+            for case, readings in source.by_case()
         ],
     }
 

@@ -43,13 +43,9 @@ _TESTS = {"ERO": "Erosion Score", "JSN": "Joint Space Narrowing Score"}
 def mk_table(source: Exportable) -> Table:
     """The MK rows of every released reading. Readers are numbered, as the terminology has it."""
     rows: list[tuple[Any, ...]] = []
-    last, number = "", 0
-    for signed in source.readings():
-        number = 0 if signed.reading.case != last else number
-        last = signed.reading.case
-        for row in _rows(source.study.config.id, signed):
-            number += 1
-            rows.append((*row[:3], number, *row[3:]))
+    for _, readings in source.by_case():
+        of_case = (row for signed in readings for row in _rows(source.study.config.id, signed))
+        rows += ((*row[:3], number, *row[3:]) for number, row in enumerate(of_case, start=1))
     return Table("mk", "one field, in the manner of SDTM's MK", _COLUMNS, rows)
 
 

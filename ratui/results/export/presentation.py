@@ -6,14 +6,13 @@ draws is a presentation state's graphic annotations, grouped in a layer. They sa
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
 from ratui.reading import Field, Found, NotAssessable, Reading
 from ratui.results.export.readers import Exportable, Signed
-from ratui.results.export.structured import character_set, corners, film_headers, person, plain, quiet_about_names, uid
+from ratui.results.export.structured import corners, file_bytes, film_headers, person, plain, quiet_about_names, uid
 from ratui.results.extra import need
 from ratui.scheme import Site
 from ratui.study import FilmRecord, Region, Study
@@ -24,14 +23,16 @@ __all__ = ["presentation_states"]
 def presentation_states(source: Exportable, software: str) -> Iterator[tuple[str, bytes]]:
     """Each state with its file's name, for the films that have regions. Raises StudyError where highdicom is missing."""
     need("highdicom", "DICOM presentation states")
-    for signed in source.readings():
-        regions = [region for region in source.study.regions(signed.case.id) if region.by and region.box]
-        headers = film_headers(source.study, signed.case.id, signed.case.films)
-        for film in signed.case.films:
-            here = [region for region in regions if region.film == film.id and region.site in signed.reading.site_keys]
-            if here:
-                name = f"{signed.case.id}/{signed.reader.replace(' ', '-').lower()}-{film.id}.dcm"
-                yield name, _state(source.study, signed, film, here, headers[film.id], software)
+    for case, readings in source.by_case():
+        regions = [region for region in source.study.regions(case.id) if region.by and region.box]
+        headers = film_headers(source.study, case)
+        for signed in readings:
+            known = signed.reading.site_keys
+            for film in case.films:
+                here = [region for region in regions if region.film == film.id and region.site in known]
+                if here:
+                    state = _state(source.study, signed, film, here, headers[film.id], software)
+                    yield signed.file(film.id), state
 
 
 def _state(
@@ -83,10 +84,7 @@ def _state(
             graphic_layers=[layer],
             graphic_annotations=[hd.pr.GraphicAnnotation([header], layer, graphic_objects=boxes, text_objects=texts)],
         )
-    made.SpecificCharacterSet = character_set(signed.reading.scheme)
-    buffer = io.BytesIO()
-    made.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
+    return file_bytes(made, signed.reading.scheme)
 
 
 def _with_one_contrast(header: Any) -> Any:

@@ -26,6 +26,10 @@ class Signed:
     def kind(self) -> str:
         return "rater" if self.number else "consensus"
 
+    def file(self, what: object) -> str:
+        """The name of a file about `what` in this reading, inside an export's folder."""
+        return f"{self.case.id}/{self.reader.replace(' ', '-').lower()}-{what}.dcm"
+
 
 @dataclass(frozen=True)
 class Exportable:
@@ -44,16 +48,16 @@ class Exportable:
         """The rater's place among those of the study, from 1."""
         return self.study.config.raters.index(rater) + 1
 
-    def readings(self) -> Iterator[Signed]:
-        """Every reading, case by case, raters in their order, the consensus last."""
+    def by_case(self) -> Iterator[tuple[Case, tuple[Signed, ...]]]:
+        """Every case that has a reading to export, with them: raters in their order, the consensus last."""
         for case, readings in self.told.readings.items():
             found = self.study.case(case)
-            for rater, reading in readings.items():
-                yield Signed(found, self.name(rater), self.number(rater), reading)
+            signed = [Signed(found, self.name(rater), self.number(rater), each) for rater, each in readings.items()]
             if case in self.told.consensus:
-                yield Signed(found, CONSENSUS, 0, self.told.consensus[case])
+                signed.append(Signed(found, CONSENSUS, 0, self.told.consensus[case]))
+            yield found, tuple(signed)
 
-    def cases(self) -> Iterator[Case]:
-        """Every case that has a reading to export."""
-        for case in self.told.readings:
-            yield self.study.case(case)
+    def readings(self) -> Iterator[Signed]:
+        """Every reading, case by case."""
+        for _, signed in self.by_case():
+            yield from signed

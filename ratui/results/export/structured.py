@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,12 +18,12 @@ from ratui.reading import Field, NotAssessable, Slot
 from ratui.results.export.readers import Exportable, Signed
 from ratui.results.extra import need
 from ratui.scheme import Scheme, Site
-from ratui.study import FilmRecord, Region, Study
+from ratui.study import Case, FilmRecord, Region, Study
 
 __all__ = [
     "DESIGNATOR",
-    "character_set",
     "corners",
+    "file_bytes",
     "film_headers",
     "person",
     "quiet_about_names",
@@ -76,23 +76,30 @@ def quiet_about_names() -> Iterator[None]:
         yield
 
 
-def film_headers(study: Study, case: str, films: Sequence[FilmRecord]) -> Mapping[str, Any]:
-    """The headers of `films`, by their ids, without pixels."""
+def film_headers(study: Study, case: Case) -> Mapping[str, Any]:
+    """The headers of the films of `case`, by their ids, without pixels."""
     pydicom = need("pydicom", "DICOM")
-    return {film.id: pydicom.dcmread(study.film_path(case, film.id), stop_before_pixels=True) for film in films}
+    return {film.id: pydicom.dcmread(study.film_path(case.id, film.id), stop_before_pixels=True) for film in case.films}
+
+
+def file_bytes(made: Any, scheme: Scheme) -> bytes:
+    """The object `made` as a file, in the encoding that the words of `scheme` need."""
+    made.SpecificCharacterSet = character_set(scheme)
+    buffer = io.BytesIO()
+    made.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
 
 
 def structured_reports(source: Exportable, software: str) -> Iterator[tuple[str, bytes]]:
     """Each report with its file's name. Raises StudyError where highdicom is missing."""
     need("highdicom", "DICOM Structured Reports")
-    for signed in source.readings():
-        confirmed = [region for region in source.study.regions(signed.case.id) if region.by]
-        regions = {(region.site, region.film): region for region in confirmed}
-        for time in (0, 1):
-            films = [film for film in signed.case.films if film.time == time]
-            headers = film_headers(source.study, signed.case.id, films)
-            name = f"{signed.case.id}/{signed.reader.replace(' ', '-').lower()}-{time}.dcm"
-            yield name, _report(source.study, signed, time, regions, headers, software)
+    for case, readings in source.by_case():
+        regions = {(region.site, region.film): region for region in source.study.regions(case.id) if region.by}
+        headers = film_headers(source.study, case)
+        for signed in readings:
+            for time in (0, 1):
+                here = {film.id: headers[film.id] for film in case.films if film.time == time}
+                yield signed.file(time), _report(source.study, signed, time, regions, here, software)
 
 
 def _report(
@@ -136,10 +143,7 @@ def _report(
             is_complete=True,
             is_final=True,
         )
-    made.SpecificCharacterSet = character_set(reading.scheme)
-    buffer = io.BytesIO()
-    made.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
+    return file_bytes(made, reading.scheme)
 
 
 def _site_group(
