@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from ratui.reading import Entry, Field, Graded, adopt, apply_regions
 from ratui.results.disputes import CaseDispute, agreed
 from ratui.study import CONSENSUS, CaseState, ReadingSession, Study
 from ratui.study.answers import expected_scores
-from ratui.study.folder import account_name
 from ratui.study.worklist import Progress
 
 __all__ = ["Adjudication", "queue_of"]
@@ -35,17 +33,10 @@ class Adjudication(Study):
         super().__init__(study.path, study.config, study.scheme)
         if CONSENSUS in study.config.raters:
             raise StudyError(f"a rater is called {CONSENSUS}", study.path, "The adjudicator needs that name")
-        self._check_account()
+        if self.config.group and (rater := self.account_rater()):
+            raise StudyError(f"this account reads as {rater}", self.path, "Let somebody else adjudicate")
         self.queue = {each.case: each for each in queue}
         self._model = model
-
-    def _check_account(self) -> None:
-        if not self.config.group:
-            return
-        for rater in self.config.raters:
-            folder = self.path / "readings" / rater
-            if folder.exists() and folder.stat().st_uid == os.geteuid():
-                raise StudyError(f"this account reads as {rater}", self.path, "Let somebody else adjudicate")
 
     def cases(self) -> tuple[str, ...]:
         """The cases in dispute, by name."""
@@ -55,10 +46,7 @@ class Adjudication(Study):
         """CONSENSUS, where this account may write its readings. Raises StudyError otherwise."""
         if rater != CONSENSUS:
             raise StudyError("an adjudication writes nobody's readings but its own", self.path, "See: ratui read")
-        folder = self.path / "readings" / CONSENSUS
-        if folder.exists() and os.geteuid() not in (0, folder.stat().st_uid):
-            owner = account_name(folder.stat().st_uid)
-            raise StudyError(f"the adjudicator reads from another account, {owner}", self.path, f"Log in as {owner}")
+        self._check_account(CONSENSUS, "the adjudicator")
         return rater
 
     def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:

@@ -42,15 +42,12 @@ class Released:
 
 def check_interim(study: Study) -> None:
     """Raises StudyError where this account reads in `study` and doesn't own it: it must not look before everybody signed."""
-    account = os.geteuid()
-    if account in (0, study.path.stat().st_uid):
+    if os.geteuid() in (0, study.path.stat().st_uid):
         return
-    for rater in study.config.raters:
-        folder = study.path / "readings" / rater
-        if folder.exists() and folder.stat().st_uid == account:
-            raise StudyError(
-                f"this account reads as {rater}, and not everybody has signed", study.path, "Ask the study's owner"
-            )
+    if rater := study.account_rater():
+        raise StudyError(
+            f"this account reads as {rater}, and not everybody has signed", study.path, "Ask the study's owner"
+        )
 
 
 def released(study: Study, raters: Sequence[str] = (), *, interim: bool = False) -> Released:

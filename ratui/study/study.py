@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from ratui.errors import FilmError, StoreError, StudyError, clean
 from ratui.imaging import Film, read_film
-from ratui.reading import Reading, Slot, start
+from ratui.reading import Entry, Field, Reading, Slot, start
 from ratui.scheme import Scheme
 from ratui.study.folder import Changes, account_name, file_digest
 from ratui.study.opening import begin, find
@@ -240,11 +240,23 @@ class Study:
         if rater not in self.config.raters:
             known = ", ".join(self.config.raters)
             raise StudyError(f"{clean(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
+        self._check_account(rater, rater)
+        return rater
+
+    def _check_account(self, rater: str, called: str) -> None:
+        """Raises StudyError where another account writes the readings of `rater`, who is `called` so."""
         folder = self.path / "readings" / rater
         if folder.exists() and os.geteuid() not in (0, folder.stat().st_uid):
             owner = account_name(folder.stat().st_uid)
-            raise StudyError(f"{rater} reads from another account, {owner}", self.path, f"Log in as {owner}")
-        return rater
+            raise StudyError(f"{called} reads from another account, {owner}", self.path, f"Log in as {owner}")
+
+    def account_rater(self) -> str:
+        """The rater as whom this account reads in the study, empty where it reads as none."""
+        for rater in self.config.raters:
+            folder = self.path / "readings" / rater
+            if folder.exists() and folder.stat().st_uid == os.geteuid():
+                return rater
+        return ""
 
     def reading(self, rater: str, case: str) -> Reading | None:
         """What `rater` has entered for `case` so far, or None. Raises StoreError for a damaged file."""
@@ -295,6 +307,10 @@ class Study:
         """The signed readings of `case`, in the order of the study's raters: for managers and for the trainer."""
         readings = (self.reading(rater, case) for rater in self.config.raters)
         return tuple(reading for reading in readings if reading is not None and reading.signed)
+
+    def others(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
+        """What others answered at `site`, for whoever has answered it: nothing, except to an adjudicator."""
+        return ()
 
     def state(self, rater: str, case: str) -> CaseState:
         """How far `rater` is with `case`. Raises StoreError for a damaged file."""

@@ -39,7 +39,8 @@ class Conversation:
 
     A screen gives each key to `key`, and acts itself on what that leaves. `near` is a word that belongs beside the
     waiting field, `told` a sentence; both are about the last key alone. `ended` says that it filled the last open field.
-    `aside` is asked for a sentence about each joint that is answered wholly, when it is and when it is come back to.
+    `aside` is asked for a sentence about each joint that is answered wholly, when it is and when it is come back to; an
+    empty one says nothing.
     """
 
     def __init__(
@@ -266,8 +267,8 @@ class Conversation:
 
     def _tell_aside(self) -> None:
         answered = all(field in self.reading.values for field in self.reading.joint_fields(self.site))
-        if self._aside is not None and answered:
-            self.told = self._aside(self.reading, self.site)
+        if self._aside is not None and answered and (said := self._aside(self.reading, self.site)):
+            self.told = said
 
     def _confirms(self, key: str) -> bool:
         return self._again is not None and (self._again.key, self._again.field) == (key, self.field)

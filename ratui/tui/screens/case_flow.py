@@ -5,7 +5,7 @@ It asks for no field itself; what a screen shows of that is its own business.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from ratui import reading as rd
@@ -16,6 +16,7 @@ from ratui.tui.actions import shown_key
 from ratui.tui.conversation import Conversation
 from ratui.tui.joint_views import CaseFilms, case_films
 from ratui.tui.keeping import Keeper, now
+from ratui.tui.others import others_text
 from ratui.tui.review import Review
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.looking import LookingScreen
@@ -88,7 +89,7 @@ class CaseFlow(LookingScreen):
         except EntryRefused as error:
             self.say(error_text(self.t, error))
         if self._talk is None:
-            self._talk = Conversation(self._keeper, self.ratui.keymap, self.t, aside=self._aside())
+            self._talk = Conversation(self._keeper, self.ratui.keymap, self.t, aside=self._aside)
             self.joint_films.sight = self.remembered()
             self._said = self._said or self._notice
             if self._site in self.reading.site_keys:
@@ -97,15 +98,9 @@ class CaseFlow(LookingScreen):
         if not self.reading.open_fields and not self._site:
             self._finish()
 
-    def _aside(self) -> Callable[[Reading, str], str] | None:
+    def _aside(self, reading: Reading, site: str) -> str:
         """What is said of an answered joint: in an adjudication what the raters had answered, else nothing."""
-        from ratui.results.adjudication import Adjudication
-        from ratui.tui.others import others_text
-
-        study = self.ratui.study
-        if not isinstance(study, Adjudication):
-            return None
-        return lambda reading, site: others_text(self.t, reading, study.others(reading.case, site), site)
+        return others_text(self.t, reading, self.ratui.study.others(reading.case, site), site)
 
     def _correct_regions(self) -> None:
         from ratui.tui.screens.regions import RegionsScreen
