@@ -181,7 +181,8 @@ class FakeTerminal:
 
     def _deliver(self, now: float) -> None:
         with self._lock:
-            due = sorted(each for each in self._due if each[0] <= now)
+            # By the time alone: answers to questions that came together go back in the order of the questions.
+            due = sorted((each for each in self._due if each[0] <= now), key=lambda each: each[0])
             self._due = [each for each in self._due if each[0] > now]
         for _, keys in due:
             os.write(self._main, keys)
