@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ratui.cli import adjudicate, exports, outcome, upkeep
-from ratui.cli.output import Bar
+from ratui.cli.output import Bar, tell_notices
 from ratui.errors import RatuiError, clean
 
 if TYPE_CHECKING:
@@ -194,12 +194,6 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
     click.echo(run(headless, patients=patients, minutes=minutes, seed=seed, progress=bar))
 
 
-def _tell(study: Study) -> None:
-    """Says on stderr what was found damaged and read from a second copy."""
-    for notice in study.notices:
-        click.echo(f"note: {clean(notice, 300)}. ratui check {clean(study.path)} --repair mends it", err=True)
-
-
 def run_app(
     study: Study, rater: str, case: str | None, graphics: str, language: str | None, *, tour: Path | None = None
 ) -> None:
@@ -222,7 +216,7 @@ def run_app(
     guide = Tour(tour) if tour else None
     app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings, tour=guide)
     app.run()
-    _tell(study)
+    tell_notices(study)
     click.echo(f"films were shown as {app.graphics.protocol}: {app.graphics.why}")
 
 

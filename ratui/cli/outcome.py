@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.cli.output import Bar, as_csv, as_json, columns, put
+from ratui.cli.output import Bar, as_csv, as_json, columns, put, tell_notices
 from ratui.errors import clean
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
     if not (json_ or table or html):
         for line in _status_lines(found):
             click.echo(line)
-    for notice in opened.notices:
-        click.echo(f"note: {clean(notice, 300)}. ratui check {clean(opened.path)} --repair mends it", err=True)
+    tell_notices(opened)
 
 
 def _status_lines(found: Progress) -> list[str]:

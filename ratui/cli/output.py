@@ -8,13 +8,16 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ratui.errors import StudyError, clean
 
-__all__ = ["Bar", "as_csv", "as_json", "columns", "put"]
+if TYPE_CHECKING:
+    from ratui.study import Study
+
+__all__ = ["Bar", "as_csv", "as_json", "columns", "put", "tell_notices"]
 
 
 def columns(heads: Sequence[str], rows: Iterable[Sequence[object]], *, words: int = 1) -> list[str]:
@@ -57,6 +60,12 @@ def put(content: str | bytes, path: Path) -> None:
     except OSError as error:
         raise StudyError(f"it can't be written: {error.strerror}", path, "Choose another place") from error
     click.echo(f"written: {clean(path, 200)}", err=True)
+
+
+def tell_notices(study: Study) -> None:
+    """Says on stderr what was found damaged and read from a second copy."""
+    for notice in study.notices:
+        click.echo(f"note: {clean(notice, 300)}. ratui check {clean(study.path)} --repair mends it", err=True)
 
 
 class Bar:

@@ -242,7 +242,7 @@ def _kappa(scores: Scores, scale: str, draws: npt.NDArray[np.float64]) -> ScaleK
 
 def _tables(scores: Scores, fields: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """(pairs, cases, grades, grades) over the `fields` in common, both time points together."""
-    kept = np.where(scores.common[:, None, :, None], scores.values, np.nan)[:, :, fields]
+    kept = np.where(scores.common[:, None, fields, None], scores.values[:, :, fields], np.nan)
     patients = len(scores.cases)
     grades = 1 + max(
         scores.scheme.site(site).joint.maximum(scale)

@@ -60,9 +60,8 @@ def _summary(study: Study, reader: str, readings: Sequence[Reading], rule: Rule)
         earlier.append(before)
         later.append(after)
         changes.append(moved)
-        days = {film.time: film.day for film in study.case(reading.case).films if film.day is not None}
-        apart = days[1] - days[0] if {0, 1} <= set(days) else 0
-        if apart > 0:
+        apart = study.case(reading.case).apart
+        if apart is not None and apart > 0:
             yearly.append(moved * _YEAR / apart)
     return ReaderSummary(
         reader,

@@ -67,6 +67,12 @@ class Case:
     def times(self) -> tuple[int, ...]:
         return tuple(sorted({film.time for film in self.films}))
 
+    @property
+    def apart(self) -> int | None:
+        """Days from the one time point to the other, None where a day is unknown."""
+        days = {film.time: film.day for film in self.films if film.day is not None}
+        return days[1] - days[0] if {0, 1} <= set(days) else None
+
     def film(self, time: int, side: str, part: str, scheme: Scheme) -> FilmRecord | None:
         """The film that shows `part` of `side` at `time`, or None."""
         for film in self.films:

@@ -43,12 +43,11 @@ def wide_table(source: Exportable, rule: Rule) -> Table:
 
 def _row(study: Study, signed: Signed, rule: Rule, scales: list[str | None]) -> list[Any]:
     displays = study.displays(signed.reading.rater, signed.reading.case)
-    days = {film.time: film.day for film in signed.case.films if film.day is not None}
     row: list[Any] = [
         signed.reading.case,
         signed.reader,
         signed.kind,
-        days[1] - days[0] if {0, 1} <= set(days) else None,
+        signed.case.apart,
         sum(use.entries for use in displays),
         sum(use.below for use in displays),
         rule.name,
