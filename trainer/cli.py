@@ -11,6 +11,7 @@ import click
 
 from ratui.errors import RatuiError, TrainError
 from ratui.study import Study
+from ratui.study.store import open_as
 
 __all__ = ["main"]
 
@@ -104,18 +105,30 @@ def scorer(study: Path, out: Path, batch: int, **options: Any) -> None:
 @click.option("--scorer", type=_FOLDER, required=True, help="The folder of a scorer's run.")
 @click.option("--out", type=_FOLDER, required=True, help="Where the report goes.")
 @click.option("--decision", default="expectation", show_default=True, help="expectation, median, argmax or joint.")
+@click.option("--to-study", is_flag=True, help="Keep it in STUDY, too: ratui opens it for who has signed its cases.")
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--device", default="auto", show_default=True)
 def evaluate(
-    study: Path, detector: Path | None, scorer: Path, out: Path, decision: str, seed: int, device: str
+    study: Path,
+    detector: Path | None,
+    scorer: Path,
+    out: Path,
+    decision: str,
+    to_study: bool,
+    seed: int,
+    device: str,
 ) -> None:
     """Measure both models on the cases that neither has learnt from."""
     from trainer.evaluate import evaluate as measure
     from trainer.loop import pick_device
-    from trainer.report import write_report
+    from trainer.report import keep_report, write_report
 
-    results = measure(Study.open(study), detector, scorer, out, pick_device(device), seed=seed, decision=decision)
-    click.echo(write_report(results, out))
+    opened = Study.open(study)
+    with open_as(out):
+        results = measure(opened, detector, scorer, out, pick_device(device), seed=seed, decision=decision)
+        click.echo(write_report(results, out))
+    if to_study:
+        keep_report(results, opened, scorer.resolve().name)
 
 
 @commands.command()
@@ -148,7 +161,8 @@ def propose(
             click.echo(f"  to check: {doubt}", err=True)
     if scorer is not None:
         label = name if name and detector is None else scorer.resolve().name
-        answered = answer(opened, scorer, label, where, scorer / "samples", order=order)
+        with open_as(scorer):
+            answered = answer(opened, scorer, label, where, scorer / "samples", order=order)
         click.echo(f"{answered.cases} cases answered by {label}; raters see it once they have signed")
         if order:
             click.echo(f"{len(answered.order)} open cases put in order, what teaches most first")
@@ -247,7 +261,7 @@ def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[
     )
     common = {name: options[name] for name in ("held_out", "samples", "weights", "resume")}
     plan = RunPlan(fit, batch, **common, **more)
-    with processes(device) as here:
+    with open_as(out), processes(device) as here:
         train(Study.open(study) if study else None, out, plan, device, here)
 
 

@@ -30,10 +30,10 @@ __all__ = ["Figure", "Results", "evaluate"]
 
 @dataclass(frozen=True)
 class Results:
-    """All that an evaluation found. `differences` are errors of the ERO difference for the histogram, `crops` by place in
-    `worst` the pair of pictures (2, S, S) uint8, `sure` what the model's doubt is worth."""
+    """All that an evaluation found on `cases`. `differences` are errors of the ERO difference for the histogram, `crops` by
+    place in `worst` the pair of pictures (2, S, S) uint8, `sure` what the model's doubt is worth."""
 
-    cases: int
+    cases: tuple[str, ...]
     films: int
     joints: int
     headline: tuple[Figure, ...]
@@ -83,10 +83,22 @@ def evaluate(
         first, rest = scoring(each, rng)
         headline, rest = (headline + first, rest) if each.scale == "ERO" else (headline, first + rest)
         more += [*rest, rank(pairs, each, chances[scale], rng)]
-    return _told(pairs, answers, len(hands.images) if hands else 0, headline, more, str(about["loss"]), decision, rng)
+    measured = {*pairs.cases, *(hands.cases if hands else ())}
+    return _told(
+        tuple(case for case in cases if case in measured),
+        pairs,
+        answers,
+        len(hands.images) if hands else 0,
+        headline,
+        more,
+        str(about["loss"]),
+        decision,
+        rng,
+    )
 
 
 def _told(
+    cases: tuple[str, ...],
     pairs: PairSamples,
     answers: list[Judged],
     films: int,
@@ -101,7 +113,7 @@ def _told(
     sure = tuple(calibration(each, what, rng) for each in answers for what in ("score", "change"))
     bad = worst(pairs, ero)
     return Results(
-        len(set(pairs.cases)),
+        cases,
         films,
         len(pairs.crops),
         tuple(headline),

@@ -43,12 +43,14 @@ def run(folder: Path, *, patients: int, minutes: float, seed: int, progress: Pro
     start = ("--weights", "shipped", "--rate", "0.001")
     _trainer("detector", str(study), "--out", detector, "--seconds", f"{0.5 * seconds:.0f}", *start, *common)
     _trainer("scorer", str(study), "--out", scorer, "--seconds", f"{0.5 * seconds:.0f}", *common)
-    _trainer("evaluate", str(study), "--detector", detector, "--scorer", scorer, "--out", str(report), *common)
+    _trainer(
+        "evaluate", str(study), "--detector", detector, "--scorer", scorer, "--out", str(report), "--to-study", *common
+    )
     _trainer("propose", str(study), "--detector", detector, "--name", "detector")
     spent = time.monotonic() - begun
     return (
         f"\ndone in {spent / 60:.1f} minutes\n"
-        f"report     {report / 'report.md'}\n"
+        f"report     {report / 'report.html'} (in ratui: Ctrl-E on the worklist)\n"
         f"study      {study} ({_FRESH} cases are unread, with proposed regions: ratui read {study} --rater ada)\n"
     )
 

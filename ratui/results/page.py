@@ -25,6 +25,7 @@ p { margin: .4rem 0; } .quiet, caption, figcaption { color: var(--quiet); font-s
 table { border-collapse: collapse; margin: .6rem 0; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: .2rem 0; } th, td { padding: .22rem .7rem; border-bottom: 1px solid var(--line); }
 th { text-align: left; background: var(--band); font-weight: 600; } td.n, th.n { text-align: right; white-space: nowrap; }
+td.strong { font-weight: 600; white-space: nowrap; } code { background: var(--band); padding: 0 .25em; border-radius: 3px; }
 figure { margin: 1rem 0; padding: .6rem; border: 1px solid var(--line); display: inline-block; max-width: 100%; }
 img { max-width: 100%; height: auto; display: block; }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1.2rem; margin: .6rem 0; }
@@ -70,11 +71,18 @@ def facts(pairs: Iterable[tuple[str, object]]) -> str:
     return "<dl>" + "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in pairs) + "</dl>"
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, words: int = 1, caption: str = "") -> str:
-    """A table whose first `words` columns are words, the others figures."""
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    words: int = 1,
+    caption: str = "",
+    strong: int | None = None,
+) -> str:
+    """A table whose first `words` columns are words, the others figures; the column `strong` is to be read first."""
 
     def cell(tag: str, place: int, value: object) -> str:
-        kind = "" if place < words else ' class="n"'
+        kind = ' class="strong"' if place == strong else "" if place < words else ' class="n"'
         return f"<{tag}{kind}>{text(value)}</{tag}>"
 
     lines = [f"<caption>{text(caption)}</caption>"] if caption else []

@@ -23,6 +23,7 @@ from ratui.study.store import read_sound, write_tables
 from ratui.study.study import Study
 
 __all__ = [
+    "ORDER",
     "Answer",
     "answer_models",
     "answers",
@@ -33,7 +34,8 @@ __all__ = [
     "save_order",
 ]
 
-_ORDER = "order.json"
+ORDER = "order.json"
+"""The file of a study's ``models`` that keeps the order of reading."""
 _FORMAT = 1
 
 
@@ -128,7 +130,7 @@ def answers_after(study: Study, rater: str, case: str) -> tuple[Answer, ...]:
 
 def save_order(study: Study, cases: Sequence[str], model: str) -> None:
     """Keeps the order in which `model` would have the cases read, what teaches most first. Raises StoreError."""
-    file = study.path / "models" / _ORDER
+    file = study.path / "models" / ORDER
     read_sound(file)
     with Changes(study.path).one():
         write_tables(file, {"order": [{"case": check_name(case, "case"), "model": model} for case in cases]})
@@ -141,7 +143,7 @@ def reading_order(study: Study) -> tuple[str, ...]:
     convenience and keeps nobody from work.
     """
     cases = study.cases()
-    file = study.path / "models" / _ORDER
+    file = study.path / "models" / ORDER
     try:
         stored = read_sound(file)
         wanted = [str(record["case"]) for record in stored.tables.get("order", [])] if stored else []

@@ -124,6 +124,7 @@ _LOOKING = (
 ACTIONS: tuple[Action, ...] = (
     Action("worklist", "enter", "open"),
     Action("worklist", "tab", "contact_sheet"),
+    Action("worklist", "ctrl+e", "evaluation"),
     Action("worklist", "ctrl+n", "next"),
     Action("worklist", "up", "up"),
     Action("worklist", "down", "down"),
@@ -212,6 +213,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("contact", "pagedown", "page_down"),
     Action("contact", "?", "help"),
     Action("contact", "escape", "leave"),
+    Action("evaluation", "right", "next"),
+    Action("evaluation", "left", "previous"),
+    Action("evaluation", "tab", "next_model"),
+    Action("evaluation", "up", "up"),
+    Action("evaluation", "down", "down"),
+    Action("evaluation", "pageup", "page_up"),
+    Action("evaluation", "pagedown", "page_down"),
+    Action("evaluation", "?", "help"),
+    Action("evaluation", "escape", "leave"),
 )
 
 

@@ -15,6 +15,7 @@ from ratui.study import Study
 from tests.films import confirm_template, hospital
 from tests.results.studies import Special
 from tests.tui.readings import store
+from trainer.cli import commands as trainings
 
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "managers.md"
 _WRITES = {
@@ -78,8 +79,8 @@ def test_every_command_of_the_page_exists_with_its_options() -> None:
     text = _PAGE.read_text(encoding="utf-8")
     for name in sorted(set(re.findall(r"ratui ([a-z]+) trial", text)) | {"restore", "merge", "keys"}):
         assert name in commands.commands, name
-    options = {option for command in commands.commands.values() for each in command.params for option in each.opts}
-    options |= {"--resume"}
+    every = [*commands.commands.values(), *trainings.commands.values()]
+    options = {option for command in every for each in command.params for option in each.opts}
     assert set(re.findall(r"(--[a-z-]+)", re.sub(r"\|[-|]+\|", "", text))) <= options
     assert CliRunner().invoke(commands, ["adjudicate", "--help"]).exit_code == 0
 

@@ -15,6 +15,7 @@ from ratui.errors import StudyError
 from ratui.reading import Field, Graded, enter
 from ratui.study import InProcess, Study, import_films
 from ratui.study.check import check_study
+from ratui.study.store import open_as
 from tests.films import confirm_template, hospital
 
 ROOT = os.geteuid() == 0
@@ -170,3 +171,23 @@ class TestOtherAccounts:
     def test_the_rest_of_the_world_sees_nothing(self, shared: Study) -> None:
         (outcome,) = self.act(20_003, 20_003, shared, "pass")
         assert "ermission" in outcome
+
+
+def test_what_a_library_writes_is_open_to_whom_its_folder_is(tmp_path: Path) -> None:
+    shared, private = tmp_path / "shared", tmp_path / "private"
+    for folder, mode in ((shared, 0o2770), (private, 0o755)):
+        folder.mkdir()
+        folder.chmod(mode)
+    before = os.umask(0)
+    try:
+        for folder in (shared, private):
+            with open_as(folder / "run" / "of a model"):
+                (folder / "run").mkdir()
+                (folder / "run" / "file").write_bytes(b"")
+        assert os.umask(0) == 0, "put back"
+    finally:
+        os.umask(before)
+    assert modes(shared)["run"] == 0o2770
+    assert modes(shared)["run/file"] == 0o660
+    assert modes(private)["run"] == 0o700
+    assert modes(private)["run/file"] == 0o600

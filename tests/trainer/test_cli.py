@@ -1,5 +1,6 @@
 """The command's own refusals: one line that says what to do, and an exit code that isn't 0."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,25 @@ def test_a_comparison_of_nothing_known_is_refused_before_it_draws(
     out = tmp_path / "comparison"
     assert message in said(["compare", "--out", str(out), *arguments], monkeypatch, capsys)
     assert not out.exists()
+
+
+def test_runs_and_reports_are_their_owners_alone_whatever_the_umask(
+    phantom_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, report = tmp_path / "run", tmp_path / "report"
+    before = os.umask(0)
+    try:
+        for arguments in (
+            ["scorer", str(phantom_study.path), "--out", str(run), "--epochs", "1"],
+            ["evaluate", str(phantom_study.path), "--scorer", str(run), "--out", str(report)],
+        ):
+            monkeypatch.setattr("sys.argv", ["ratui-train", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+            assert not ended.value.code
+        assert os.umask(0) == 0, "put back"
+    finally:
+        os.umask(before)
+    made = [*run.rglob("*"), *report.rglob("*"), run, report]
+    assert {"model.pt", "samples", "report.html"} <= {path.name for path in made}
+    assert not [path for path in made if path.stat().st_mode & 0o077]

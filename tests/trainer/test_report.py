@@ -12,14 +12,15 @@ import pytest
 
 from ratui.study import Study
 from ratui.study.answers import answers, answers_after, reading_order
+from ratui.study.evaluations import Evaluation, Heading, Picture, Table, Text, evaluation_after
 from tests.trainer.test_runs import ALONE, CPU
 from trainer.answering import answer, answers_of, teaching
 from trainer.evaluate import evaluate
 from trainer.loop import Fit
 from trainer.measure_scorer import Judged, by_doubt, calibration, judged, scoring, worst
-from trainer.report import write_report
-from trainer.report.document import Heading, Picture, Table, Text, html, markdown
-from trainer.runs import RunPlan, train_scorer
+from trainer.report import keep_report, write_report
+from trainer.report.document import html, markdown
+from trainer.runs import RunPlan, load_split, train_scorer
 from trainer.samples import PairSamples
 
 GRADES = 6
@@ -137,6 +138,7 @@ class TestDoubt:
 
 class TestDocument:
     BLOCKS = (
+        Heading("<script>", 1),
         Heading("A <b>case</b>"),
         Text("said `x < y`"),
         Table(("name", "value"), (("a|b", "1"), ("", "")), strong=1),
@@ -149,12 +151,13 @@ class TestDocument:
         assert "![Errors & more](p.png)" in text
 
     def test_a_page_asks_for_nothing_and_runs_nothing(self) -> None:
-        page = html(self.BLOCKS, "<script>")
+        page = html(self.BLOCKS)
         assert "<script" not in page
         assert "<b>case" not in page
         assert "<code>x &lt; y</code>" in page
         assert not re.search(r"(src|href)=\"(?!data:)", page)
-        assert "http" not in page
+        assert "http:" not in page
+        assert "https" not in page
         open_tags: list[str] = []
 
         class Balanced(HTMLParser):
@@ -196,6 +199,12 @@ class TestOfAStudy:
         page = (tmp_path / "report.html").read_text()
         assert page.count("data:image/png;base64,") == 3
         assert "no change" in page
+        keep_report(results, phantom_study, "scorer")
+        kept = evaluation_after(phantom_study, "ada", "scorer")
+        assert isinstance(kept, Evaluation), "ada has signed every case"
+        assert kept.cases == results.cases
+        assert set(kept.cases) == set(load_split(run).test)
+        assert markdown(kept.blocks) == text
 
     def test_answers_come_back_into_the_study_and_put_the_worklist_in_order(
         self, phantom_study: Study, run: Path, tmp_path: Path

@@ -1,4 +1,7 @@
-"""An evaluation as a report: Markdown, a page that opens alone, JSON for programs. It measures nothing itself."""
+"""An evaluation as a report: Markdown, a page that opens alone, JSON for programs; and kept in the study for the app.
+
+It measures nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,20 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import TrainError
+from ratui.study import Study
+from ratui.study.evaluations import Block, Evaluation, Heading, Picture, Table, Text, save_evaluation
 from trainer.evaluate import Figure, Results
-from trainer.report.document import Block, Heading, Picture, Table, Text, html, markdown
+from trainer.report.document import html, markdown
 from trainer.report.pictures import histogram, reliability, worst_joints
 
-__all__ = ["write_report"]
-
-_TITLE = "What the models are worth"
+__all__ = ["keep_report", "write_report"]
 
 
 def write_report(results: Results, out: Path) -> str:
@@ -26,9 +30,10 @@ def write_report(results: Results, out: Path) -> str:
 
     Raises TrainError.
     """
-    blocks = _blocks(results)
+    blocks = _told(results)
     text = markdown(blocks)
     facts = asdict(results)
+    facts["cases"] = len(results.cases)
     facts["differences"] = [round(float(value), 4) for value in results.differences]
     del facts["crops"]
     try:
@@ -37,19 +42,25 @@ def write_report(results: Results, out: Path) -> str:
             if isinstance(block, Picture):
                 (out / block.file).write_bytes(block.png)
         (out / "report.md").write_text(text, encoding="utf-8")
-        (out / "report.html").write_text(html(blocks, _TITLE), encoding="utf-8")
+        (out / "report.html").write_text(html(blocks), encoding="utf-8")
         (out / "report.json").write_text(json.dumps(_plain(facts), indent=1), encoding="utf-8")
     except OSError as error:
         raise TrainError(f"the report can't be written: {error.strerror}", out, "Give another --out") from error
     return text
 
 
-def _blocks(results: Results) -> list[Block]:
+def keep_report(results: Results, study: Study, model: str) -> None:
+    """Keeps the report in `study` as that of the scorer `model`, for the app to open. Raises StoreError."""
+    found = Evaluation(model, datetime.now(UTC), results.cases, tuple(_told(results)))
+    save_evaluation(study, found)
+
+
+def _told(results: Results) -> list[Block]:
     films = f"{results.films} hands, " if results.films else ""
     blocks: list[Block] = [
-        Heading(_TITLE, 1),
+        Heading("What the models are worth", 1),
         Text(
-            f"Measured on {results.cases} cases ({films}{results.joints} joints) that no model here has learnt from, "
+            f"Measured on {len(results.cases)} cases ({films}{results.joints} joints) that no model here has learnt from, "
             "against every rater's signed reading. Intervals are 95 %, bootstrapped over patients. "
             f"The scorer's loss was `{results.loss}`, its decision `{results.decision}`."
         ),
@@ -63,7 +74,7 @@ def _blocks(results: Results) -> list[Block]:
         Heading("More"),
         _figures(results.more),
         Heading("Errors of the ERO difference"),
-        Picture("differences.png", histogram(results.differences, results.cases), "Errors of the ERO difference"),
+        Picture("differences.png", histogram(results.differences, len(results.cases)), "Errors of the ERO difference"),
         _histogram_table(results.differences),
     ]
     if results.sure:
@@ -101,7 +112,8 @@ def _figures(figures: Sequence[Figure]) -> Table:
             )
         )
     columns = ("measure", "here", "95 % interval", "source", "trivial", "raters among themselves")
-    return Table(columns, rows, strong=1)
+    told = [place for place in range(len(columns)) if place < 3 or any(row[place] for row in rows)]
+    return Table([columns[place] for place in told], [[row[place] for place in told] for row in rows], strong=1)
 
 
 def _worst_table(results: Results) -> Table:

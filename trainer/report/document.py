@@ -1,51 +1,16 @@
-"""A report as a list of blocks, and how each looks as Markdown and as a page that opens alone. It knows no figures.
+"""A report's blocks as Markdown and as a page that opens alone. It knows no figures.
 
 Whatever text comes in is escaped on the page: a case's name is never markup.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
-from typing import TypeAlias
 
-__all__ = ["Block", "Heading", "Picture", "Table", "Text", "html", "markdown"]
+from ratui.results import page
+from ratui.study.evaluations import Block, Heading, Picture, Table, Text
 
-
-@dataclass(frozen=True)
-class Heading:
-    text: str
-    level: int = 2
-
-
-@dataclass(frozen=True)
-class Text:
-    """A paragraph; ```code``` in single backquotes."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """`strong` is the column that is meant to be read first, or None."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    strong: int | None = None
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG: its file's name beside the Markdown, its bytes, and what it shows in words."""
-
-    file: str
-    png: bytes
-    words: str
-
-
-Block: TypeAlias = Heading | Text | Table | Picture
+__all__ = ["html", "markdown"]
 
 
 def markdown(blocks: Sequence[Block]) -> str:
@@ -72,56 +37,26 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-_STYLE = """
-body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif; color: #1d2429; }
-h1, h2 { line-height: 1.2; font-weight: 600; } h2 { margin-top: 2.5rem; }
-table { border-collapse: collapse; width: 100%; font-size: .93rem; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .6rem; border-bottom: 1px solid #d8dee2; }
-td.strong { font-weight: 600; white-space: nowrap; } th { border-bottom: 2px solid #8a979f; }
-img { max-width: 100%; } code { background: #eef1f3; padding: 0 .25em; border-radius: 3px; }
-figure { margin: 1rem 0; } figcaption { color: #57646c; font-size: .9rem; }
-@media (prefers-color-scheme: dark) {
-  body { background: #14181b; color: #dbe2e6; } th, td { border-color: #323b41; }
-  code { background: #232a2f; } figcaption { color: #94a1a9; }
-}
-"""
-
-
-def html(blocks: Sequence[Block], title: str) -> str:
-    """The blocks as one page, pictures and all; it asks for nothing from anywhere."""
-    parts = [
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(title)}</title>',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<style>{_STYLE}</style>\n</head>\n<body>",
-    ]
+def html(blocks: Sequence[Block]) -> str:
+    """The blocks as one page, pictures and all, under the first heading; it asks for nothing from anywhere."""
+    title = next((block.text for block in blocks if isinstance(block, Heading)), "")
+    parts: list[str] = []
     for block in blocks:
         match block:
+            case Heading(level=1):
+                pass  # the page's own title
             case Heading():
-                parts.append(f"<h{block.level}>{escape(block.text)}</h{block.level}>")
+                parts.append(page.section(block.text, (), block.level))
             case Text():
                 parts.append(f"<p>{_inline(block.text)}</p>")
             case Table():
-                head = "".join(f"<th>{escape(name)}</th>" for name in block.columns)
-                rows = "".join(f"<tr>{_cells(row, block.strong)}</tr>\n" for row in block.rows)
-                parts.append(f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>")
+                parts.append(page.table(block.columns, block.rows, words=len(block.columns), strong=block.strong))
             case Picture():
-                data = base64.b64encode(block.png).decode()
-                words = escape(block.words)
-                parts.append(
-                    f'<figure><img src="data:image/png;base64,{data}" alt="{words}">'
-                    f"<figcaption>{words}</figcaption></figure>"
-                )
-    return "\n".join((*parts, "</body>\n</html>\n"))
-
-
-def _cells(row: Sequence[str], strong: int | None) -> str:
-    return "".join(
-        f'<td class="strong">{_inline(cell)}</td>' if n == strong else f"<td>{_inline(cell)}</td>"
-        for n, cell in enumerate(row)
-    )
+                parts.append(page.figure(block.png, "png", block.words))
+    return page.page(title, parts)
 
 
 def _inline(text: str) -> str:
     """Escaped text with its `code`."""
-    pieces = escape(text).split("`")
+    pieces = page.text(text).split("`")
     return "".join(f"<code>{piece}</code>" if n % 2 else piece for n, piece in enumerate(pieces))

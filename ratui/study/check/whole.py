@@ -17,11 +17,13 @@ from functools import partial
 from pathlib import Path
 
 from ratui.errors import DamagedError, RatuiError, StoreError, clean
+from ratui.study.answers import ORDER
 from ratui.study.check.access import check_access
 from ratui.study.check.copies import Copies, check_tables, look_at, mend, rewrite
 from ratui.study.check.films import film_fault
 from ratui.study.check.readings import rebuilt, salvaged
 from ratui.study.check.report import Finding, Report
+from ratui.study.evaluations import EVALUATION
 from ratui.study.folder import SNAPSHOT
 from ratui.study.records import Case, CaseState, FilmRecord
 from ratui.study.settings import CONSENSUS, FORMAT, check_seal, read_settings, write_settings
@@ -62,7 +64,8 @@ class _Check:
         self._findings += check_access(self._path, study.config.group, self._repair)
         cases = study.cases()
         folders = [self._path / "regions", *_folders(self._path / "proposals"), *_folders(self._path / "readings")]
-        folders += [answers for run in _folders(self._path / "models") if (answers := run / "answers").is_dir()]
+        models = self._path / "models"
+        folders += [answers for run in _folders(models) if (answers := run / "answers").is_dir()]
         of = len(cases) + len(folders)
         for number, case in enumerate(cases):
             self._progress(number, of)
@@ -73,6 +76,9 @@ class _Check:
                 if not file.name.startswith("."):
                     self._tables(study, file)
             self._lonely_copies(study, folder)
+        for file in (models / ORDER, *(run / EVALUATION for run in _folders(models))):
+            if file.exists() or copy_of(file).exists():
+                self._tables(study, file)
         self._raters(study)
         self._index(study)
         self._leftovers()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ratui.errors import StoreError
 
-__all__ = ["STICKY", "file_mode", "make_folder", "share_folder"]
+__all__ = ["STICKY", "file_mode", "make_folder", "open_as", "share_folder"]
 
 STICKY = stat.S_ISVTX
 """In a shared folder: whoever made an entry is the only one who may rename or remove it."""
@@ -67,3 +69,15 @@ def share_folder(path: Path, gid: int | None, bits: int, *, sticky: bool = False
         return
     os.chown(path, -1, gid)
     path.chmod(0o700 | bits | stat.S_ISGID | (STICKY if sticky else 0))
+
+
+@contextmanager
+def open_as(folder: Path) -> Iterator[None]:
+    """What is written meanwhile, by whatever library, is open to those alone to whom `folder` is, or where it isn't there
+    yet the one that it will lie in. For a whole program: every thread of it is under the same umask."""
+    there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), Path("/"))
+    before = os.umask(0o077 & ~_group_bits(there))
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -19,6 +19,7 @@ from ratui import reading as rd
 from ratui.errors import RatuiError
 from ratui.study import CaseState, Held
 from ratui.study.answers import reading_order
+from ratui.study.evaluations import evaluated_models
 from ratui.tui import workload
 from ratui.tui.actions import key_name
 from ratui.tui.palette import BRIGHT, KEY, PLAIN, QUIET, SELECTED
@@ -55,6 +56,8 @@ class WorklistScreen(KeyScreen):
         self._opened = ""
         self._ordered = False
         self._sheet_site = ""
+        self._evaluated: tuple[str, ...] = ()
+        """The models that the study keeps an evaluation of."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="head", classes="line title", markup=False)
@@ -90,6 +93,7 @@ class WorklistScreen(KeyScreen):
         cases = reading_order(self.ratui.study)
         self._ordered = cases != self.ratui.study.cases()
         self._states, self._searched, self._total = [], [], len(cases)
+        self._evaluated = evaluated_models(self.ratui.study)
         self._name_width = name_width(cases)
         self._show()
         self._look(cases, _FIRST)
@@ -163,6 +167,8 @@ class WorklistScreen(KeyScreen):
                 return bool(self._typed)
             case "contact_sheet":
                 return any(state.done for state in self._states)
+            case "evaluation":
+                return bool(self._evaluated)
             case "next":
                 return any(workload.is_open(state) for state in self._states)
         return True
@@ -237,6 +243,16 @@ class WorklistScreen(KeyScreen):
             self.say(self.t("worklist.nothing_read"))
             return
         self.app.push_screen(ContactSheetScreen(self.open_case, self._sheet_site), self._sheet_closed)
+
+    def do_evaluation(self) -> None:
+        """What the models are worth, where somebody has measured it."""
+        from ratui.tui.screens.evaluation import EvaluationScreen
+
+        self._evaluated = evaluated_models(self.ratui.study)
+        if self._evaluated:
+            self.app.push_screen(EvaluationScreen(self._evaluated))
+        else:
+            self.say(self.t("worklist.not_evaluated"))
 
     def _sheet_closed(self, site: object) -> None:
         self._sheet_site = str(site or "")
