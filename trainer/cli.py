@@ -65,6 +65,7 @@ def _training(function: Any, *, study_needed: bool = True) -> Any:
 @click.option("--backbone", default="small", show_default=True, help="small, ssd300-vgg16 or ssdlite; see --weights.")
 @click.option("--coco", type=_FOLDER, help="Learn from the boxes of this COCO file, too; its films lie beside it.")
 @click.option("--phantoms", default=0, help="Learn from this many simulated hands, too.")
+@click.option("--near", is_flag=True, help="Train the second look alone; the rest stays as --weights have it.")
 def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
     """Train the detector of finger joints, from the confirmed regions of STUDY, COCO boxes and simulated hands.
 
@@ -74,7 +75,7 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
     """
     from trainer.runs import train_detector
 
-    more = {name: options.pop(name) for name in ("backbone", "coco", "phantoms")}
+    more = {name: options.pop(name) for name in ("backbone", "coco", "phantoms", "near")}
     _train(train_detector, study, out, batch, options, **more)
 
 

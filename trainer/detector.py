@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from torchvision.ops import nms
 from ratui.errors import TrainError, clean
 from trainer.augment import coarse
 from trainer.backbones import BACKBONES, Block, build_ssd, load_foreign
-from trainer.detail import Detail, detail_loss, look_at
+from trainer.detail import Detail, Views, detail_loss, look_at
 from trainer.hands import KINDS, SIDE
 from trainer.identity import Candidate
 from trainer.loop import load_checkpoint
@@ -67,11 +67,13 @@ class JointDetector(nn.Module):
         self.register_buffer("bias", torch.tensor(0.0))
         self.register_buffer("habit", torch.tensor([0.21, 1.0]))
 
-    def forward(self, images: Tensor, targets: Targets, views: Any) -> Tensor:
-        """The loss on squares of SIDE pixels with their `targets`, and on `views` of single joints."""
+    def forward(self, images: Tensor | None, targets: Targets | None, views: Views) -> Tensor:
+        """The loss on `views` of single joints; and on squares of SIDE pixels with their `targets`, where there are some."""
+        near = detail_loss(self.detail(views.crops), views)
+        if images is None:
+            return near
         channels = len(self.ssd.transform.image_mean)
         losses: dict[str, Tensor] = self.ssd(list(images.expand(-1, channels, -1, -1)), targets)
-        near = detail_loss(self.detail(views.crops), views)
         return losses["classification"] + losses["bbox_regression"] + near
 
     def first_look(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -43,12 +43,20 @@ def fit_detector(
     batch: int,
     backbone: str = "small",
     weights: Path | None = None,
+    near: bool = False,
     resume: bool = False,
     about: dict[str, Any] | None = None,
 ) -> JointDetector:
-    """Trains on all `samples` together into the run folder `out`; calibrates on the `held` ones."""
+    """Trains on all `samples` together into the run folder `out`; calibrates on the `held` ones.
+
+    With `near` the SSD stays as `weights` have it, and only the second look learns: its findings need far more joints than
+    the SSD does, and a step of it alone is several times as fast. Raises TrainError.
+    """
+    if near and weights is None:
+        raise TrainError("the second look follows an SSD that has learnt", "--near", "Give --weights, such as shipped")
     torch.manual_seed(plan.seed)
     model = build_detector(weights, backbone)
+    model.ssd.requires_grad_(not near)
     pool = _Pool(samples)
 
     def batches(epoch: int, here: Processes) -> Iterable[Any]:
@@ -56,6 +64,9 @@ def fit_detector(
             images, boxes, findings, kinds = (part.to(device) for part in pool.take(rows))
             images = images[:, None].float() / 255
             views = draw_views(images, boxes, findings, kinds, generator)
+            if near:
+                yield None, None, views
+                continue
             moved, placed = augment_hands(coarse(images), boxes, generator)
             yield moved, targets_of(placed, kinds), views
 
@@ -63,7 +74,7 @@ def fit_detector(
         loss: Tensor = wrapped(*batch)
         return loss
 
-    facts = {**(about or {}), "model": "detector", "seed": plan.seed, "backbone": model.backbone_name}
+    facts = {**(about or {}), "model": "detector", "seed": plan.seed, "backbone": model.backbone_name, "near": near}
     fit(model, batches, batch_loss, plan, out, device, here, resume=resume, about=facts, label="detector")
     if here.first:
         calibrate(model, samples, held)

@@ -5,19 +5,22 @@ No study, no file of a film and no rater comes between. Every hand is another pa
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from functools import cache as once
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+import ratui.phantom
 from ratui.imaging import Film
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import Scheme, load_scheme
 from trainer.cache import Kept
 from trainer.hands import FINE, KINDS, HandSamples, Progress, finger_joints, frame_of, hand_image
 
-__all__ = ["phantom_hands"]
+__all__ = ["phantom_hands", "simulator"]
 
 _VERSION = 2
 _TOGETHER = 0.1
@@ -32,7 +35,7 @@ def phantom_hands(
     are the true ones and findings 0 or 1. Images are kept in `folder` and drawn once for the same arguments.
     """
     drawn = finger_joints(load_scheme("mtss-hands"))  # whatever the study scores, a wrist is ill as well
-    cache = Kept(folder, "phantoms", (count, FINE, FINE), (_VERSION, count, seed, ill))
+    cache = Kept(folder, "phantoms", (count, FINE, FINE), (_VERSION, simulator(), count, seed, ill))
     kept = folder / "phantoms.npz"
     boxes = np.full((count, len(drawn), 4), np.nan, np.float32)
     findings = np.zeros((count, len(drawn)), np.float32)
@@ -89,3 +92,12 @@ def _films(count: int, seed: int, ill: float) -> Iterator[tuple[PhantomFilm, str
             yield render(patient, "B", time, rng, size=(rows, 2 * columns), left_first=order), side, found
         else:
             yield render(patient, side, time, rng, size=(rows, columns)), side, found
+
+
+@once
+def simulator() -> str:
+    """What the simulator is: a digest of its source, so that films of another one are never taken for this one's."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(ratui.phantom.__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -41,7 +41,8 @@ __all__ = ["RunPlan", "load_split", "progress", "train_detector", "train_scorer"
 class RunPlan:
     """What a training run is asked for. `loss`, `difference`, `pairing`, `crowd` and `width` concern the scorer.
 
-    `backbone`, `coco` (a file of boxes) and `phantoms` (how many simulated hands to learn from, too) concern the detector.
+    `backbone`, `coco` (a file of boxes), `phantoms` (how many simulated hands to learn from, too) and `near` (only the
+    second look learns) concern the detector.
     `samples` is where crops are kept, for runs to share; in the run's own folder where it isn't given.
     """
 
@@ -59,6 +60,7 @@ class RunPlan:
     backbone: str = "small"
     coco: Path | None = None
     phantoms: int = 0
+    near: bool = False
 
 
 _PICKED_ON = 0.1
@@ -90,7 +92,7 @@ def train_detector(study: Study | None, out: Path, plan: RunPlan, device: torch.
     learnt, held = [learn for learn, _ in parts], [held for _, held in parts if len(held.cases)]
     fit_detector(
         learnt, held, plan.fit, out, device, here, batch=plan.batch, backbone=plan.backbone, weights=plan.weights,
-        resume=plan.resume, about={"joints": list(learnt[0].joints)},
+        near=plan.near, resume=plan.resume, about={"joints": list(learnt[0].joints)},
     )  # fmt: skip
 
 

@@ -65,31 +65,31 @@ class TestLearning:
         assert np.mean(ours) > np.mean(trivial) + 0.15, (np.mean(ours), np.mean(trivial))
 
     @pytest.mark.slow
-    def test_from_near_it_soon_takes_over_another_habit(self, drawn: HandSamples) -> None:
+    def test_from_near_it_soon_takes_over_another_habit(self, drawn: HandSamples, tmp_path: Path) -> None:
         """Raters whose boxes are a quarter larger than ratui's: the detector that comes with ratui learns to make such."""
         middle = (drawn.boxes[..., :2] + drawn.boxes[..., 2:]) / 2
         half = (drawn.boxes[..., 2:] - drawn.boxes[..., :2]) / 2 * 1.25
         larger = replace(drawn, boxes=np.concatenate([middle - half, middle + half], axis=2))
         learn, held = split_off(larger, 0.2)
-        torch.manual_seed(0)
-        near, generator = load_detector(SHIPPED, CPU).detail, torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(0)
         seen = views_of(held, list(range(len(held.images))) * 2, generator)
         placed = torch.isfinite(seen.moves).all(dim=1)
 
-        def off() -> float:
+        def off(model: JointDetector) -> float:
             with torch.inference_mode():
-                return float((near.eval()(seen.crops).moves - seen.moves)[placed, 2].mean())
+                return float((model.detail(seen.crops).moves - seen.moves)[placed, 2].mean())
 
-        before = off()
-        optimiser = torch.optim.AdamW(near.parameters(), lr=1e-3)
-        for step in range(30):
-            views = views_of(learn, [(6 * step + n) % len(learn.images) for n in range(6)], generator)
-            loss = detail_loss(near.train()(views.crops), views)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        assert before < -0.05, "ratui's own boxes are smaller"
-        assert abs(off()) < 0.5 * abs(before), (off(), before)
+        before = load_detector(SHIPPED, CPU)
+        plan = Fit(epochs=5, rate=1e-3)
+        after = fit_detector([learn], [], plan, tmp_path / "run", CPU, Processes(), batch=6, weights=SHIPPED, near=True)
+        assert off(before) < -0.05, "ratui's own boxes are smaller"
+        assert abs(off(after)) < 0.5 * abs(off(before)), (off(after), off(before))
+        for name, weight in before.ssd.state_dict().items():
+            assert torch.equal(after.ssd.state_dict()[name], weight), f"{name}: only the second look was to learn"
+
+    def test_the_second_look_alone_needs_a_first_one(self, drawn: HandSamples, tmp_path: Path) -> None:
+        with pytest.raises(TrainError, match="shipped"):
+            fit_detector([drawn], [], Fit(epochs=1), tmp_path, CPU, Processes(), batch=6, near=True)
 
 
 def views_of(samples: HandSamples, rows: list[int], generator: torch.Generator) -> Views:

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-import ratui.phantom
 from ratui.errors import TrainError
 from ratui.imaging import Box, stretch
 from ratui.phantom import RATERS, PhantomPatient, SimulatedReading, render, simulate_patient
 from ratui.scheme import Scheme, Site, load_scheme
+from trainer.phantoms import simulator
 from trainer.samples import CROP, PairSamples, crop_image
 
 __all__ = ["Cohort", "cohort", "read_by"]
@@ -81,7 +81,7 @@ def cohort(patients: int, seed: int, folder: Path, progress: Progress, *, scheme
     """The first `patients` of the cohort numbered `seed`; what is drawn is kept in `folder`. Raises TrainError."""
     loaded = load_scheme(scheme)
     sites = loaded.sites
-    key = hashlib.sha256(f"{_simulator()} {scheme} {seed} {FILM} {CROP} {SHARD}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{simulator()} {scheme} {seed} {FILM} {CROP} {SHARD}".encode()).hexdigest()[:16]
     people, parts = [], []
     for start in range(0, patients, SHARD):
         path = folder / f"cohort-{key}-{start:05d}.npy"
@@ -175,15 +175,6 @@ def _set_by_hand(box: Box, rng: np.random.Generator) -> Box:
     half = 0.5 * side * float(np.exp(rng.normal(0.0, 0.02)))
     x, y = (box[0] + box[2]) / 2 + dx, (box[1] + box[3]) / 2 + dy
     return (float(x - half), float(y - half), float(x + half), float(y + half))
-
-
-def _simulator() -> str:
-    """What the simulator is: a digest of its source, so that films of another one are never taken for this one's."""
-    folder = Path(ratui.phantom.__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _keep(path: Path, drawn: npt.NDArray[np.uint8]) -> None:
