@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ratui.imaging import Film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
 from trainer.detector import Detection, load_detector
+from trainer.figures import bootstrap
 from trainer.find import find_hands
 from trainer.hands import FINE, SIDE, levels_of
 from trainer.phantoms import phantom_hands
@@ -72,23 +72,11 @@ class Tally:
             ("special finding, specificity", 1 - said[(ill == 0) & found], patient[(ill == 0) & found], True),
         ):
             if len(values):
-                value, low, high = interval(values, who)
+                value, low, high = bootstrap(values, [str(each) for each in who], np.random.default_rng(0))
                 form = (lambda v: f"{100 * v:.1f} %") if percent else (lambda v: f"{v:.3f}")
                 lines.append(f"| {name} | {form(value)} | {form(low)} to {form(high)} |")
         lines.append(f"\n{len(self.false)} hands, {len(iou)} joints, {int(ill.sum())} with a finding.")
         return "\n".join(lines)
-
-
-def interval(
-    values: npt.NDArray[np.float64], who: npt.NDArray[np.float64]
-) -> tuple[float, float, float]:  # fmt: skip
-    """The mean and its bootstrap interval over patients."""
-    _, index = np.unique(who, return_inverse=True)
-    sums, counts = np.bincount(index, values), np.bincount(index)
-    draws = np.random.default_rng(0).integers(0, len(sums), (2000, len(sums)))
-    means = sums[draws].sum(axis=1) / np.maximum(counts[draws].sum(axis=1), 1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(values.mean()), float(low), float(high)
 
 
 def single(run: Path, count: int, cache: Path, ill: float, seed: int) -> str:

@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ratui.errors import TrainError
 from ratui.study import Study
 from ratui.study.answers import Answer, save_answers, save_order
 from trainer.decisions import DEFAULT_DECISION, decide, doubt, of_time
 from trainer.figures import Floats
 from trainer.runs import progress
 from trainer.samples import PairSamples, pair_samples
-from trainer.scorer import load_scorer, predict
+from trainer.scorer import check_scheme, load_scorer, predict
 
 __all__ = ["Answered", "answer", "answers_of", "expected_error", "teaching"]
 
@@ -51,8 +50,7 @@ def answer(
     cases = [case for case in study.cases() if not study.case(case).unreadable(study.scheme)]
     with study.snapshot() as still:
         pairs = pair_samples(still, cases, folder, progress, proposed=True)
-    if tuple(about["scales"]) != pairs.scales or tuple(about["group_names"]) != pairs.group_names:
-        raise TrainError("the scorer was trained with another scheme", run, "Train one on this study's scheme")
+    check_scheme(about, pairs.scales, pairs.group_names, run)
     chances = predict(model, pairs.crops, pairs.groups, pairs.tops)
     for case, found in answers_of(pairs, chances, decision).items():
         save_answers(study, name, case, found)

@@ -20,8 +20,9 @@ from torchvision.models.detection.ssd import SSD
 
 from ratui.errors import TrainError, clean
 from trainer.hands import KINDS, SIDE
+from trainer.layers import Block, norm_of_one
 
-__all__ = ["BACKBONES", "Block", "build_ssd", "load_foreign"]
+__all__ = ["BACKBONES", "build_ssd", "load_foreign"]
 
 _CLASSES = 1 + len(KINDS)
 _SIZES = (9.5, 13.5, 19.0, 27.0)
@@ -32,41 +33,20 @@ _CPU = torch.device("cpu")
 _FEATURES = "backbone.features."
 
 
-class Block(nn.Module):
-    """A residual block; a stride of 2 halves the map. Norms look at one image only, so that any batch size will do."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-            nn.GroupNorm(8, outputs),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
-            nn.GroupNorm(8, outputs),
-        )
-        self.skip: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = F.relu(self.body(x) + self.skip(x))
-        return result
-
-
 class Pyramid(nn.Module):
     """One map at stride 8 that has also seen strides 16 and 32, where a finger can be told from its neighbour."""
 
     def __init__(self) -> None:
         super().__init__()
         a, b, c, d, e = _WIDTHS
-        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), nn.GroupNorm(8, a), nn.ReLU(inplace=True))
-        self.down4 = nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.GroupNorm(8, b), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), norm_of_one(a), nn.ReLU(inplace=True))
+        self.down4 = nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), norm_of_one(b), nn.ReLU(inplace=True))
         self.down8 = nn.Sequential(Block(b, c, 2), Block(c, c))
         self.down16 = Block(c, d, 2)
         self.down32 = Block(d, e, 2)
         self.side8, self.side16, self.side32 = (nn.Conv2d(width, _SMOOTH, 1) for width in (c, d, e))
         self.smooth = nn.Sequential(
-            nn.Conv2d(_SMOOTH, _SMOOTH, 3, 1, 1, bias=False), nn.GroupNorm(8, _SMOOTH), nn.ReLU(inplace=True)
+            nn.Conv2d(_SMOOTH, _SMOOTH, 3, 1, 1, bias=False), norm_of_one(_SMOOTH), nn.ReLU(inplace=True)
         )
         self.out_channels = [_SMOOTH]
 

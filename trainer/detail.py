@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from trainer.augment import grain
-from trainer.backbones import Block
 from trainer.hands import KINDS, SIDE
+from trainer.layers import Block, norm_of_one
 
 __all__ = ["CROP", "Detail", "Seen", "Views", "detail_loss", "draw_views", "look_at"]
 
@@ -48,7 +48,7 @@ class Detail(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         a, b, c = _WIDTHS
-        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), nn.GroupNorm(8, a), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), norm_of_one(a), nn.ReLU(inplace=True))
         self.trunk = nn.Sequential(Block(a, a), Block(a, b, 2), Block(b, c, 2), Block(c, c))
         self.place = nn.Sequential(nn.Conv2d(c, 24, 1), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(24 * 100, 96))
         self.box = nn.Sequential(nn.ReLU(), nn.Linear(96, 3))

@@ -19,7 +19,7 @@ from torchvision.ops import nms
 
 from ratui.errors import TrainError, clean
 from trainer.augment import coarse
-from trainer.backbones import BACKBONES, Block, build_ssd, load_foreign
+from trainer.backbones import BACKBONES, build_ssd, load_foreign
 from trainer.detail import Detail, Views, detail_loss, look_at
 from trainer.hands import KINDS, SIDE
 from trainer.identity import Candidate
@@ -28,12 +28,12 @@ from trainer.loop import load_checkpoint
 __all__ = [
     "SHIPPED",
     "SHIPPED_RUN",
-    "Block",
     "Detection",
     "JointDetector",
     "build_detector",
     "detect",
     "load_detector",
+    "run_folder",
     "targets_of",
 ]
 
@@ -91,6 +91,11 @@ class JointDetector(nn.Module):
         return looks
 
 
+def run_folder(run: Path) -> Path:
+    """Where `run` lies: `SHIPPED` stands for the one that comes with ratui."""
+    return SHIPPED_RUN if run == SHIPPED else run
+
+
 def build_detector(weights: Path | None = None, backbone: str = "small") -> JointDetector:
     """A detector to train, from `weights` where given: `SHIPPED`, a model.pt of ours, or torchvision's for its backbones.
 
@@ -98,8 +103,7 @@ def build_detector(weights: Path | None = None, backbone: str = "small") -> Join
     """
     if weights is None:
         return JointDetector(backbone)
-    if weights == SHIPPED:
-        weights = SHIPPED_RUN / "model.pt"
+    weights = run_folder(weights) / "model.pt" if weights == SHIPPED else weights
     if backbone != "small" and not _is_ours(weights):
         model = JointDetector(backbone)
         load_foreign(model.ssd, weights)
@@ -132,8 +136,7 @@ def load_detector(folder: Path, device: torch.device) -> JointDetector:
 
     Raises TrainError.
     """
-    folder = SHIPPED_RUN if folder == SHIPPED else folder
-    model: JointDetector = build_detector(folder / "model.pt").to(device).eval()
+    model: JointDetector = build_detector(run_folder(folder) / "model.pt").to(device).eval()
     return model
 
 

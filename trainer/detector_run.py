@@ -5,7 +5,7 @@ It puts the parts together (samples, model, loop) and holds no arithmetic of its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def fit_detector(
     pool = _Pool(samples)
 
     def batches(epoch: int, here: Processes) -> Iterable[Any]:
-        for rows, generator in _parts(len(pool), batch, plan.seed, epoch, here):
+        for rows, generator in here.parts(_order(len(pool), plan.seed, epoch), batch, plan.seed, epoch):
             images, boxes, findings, kinds = (part.to(device) for part in pool.take(rows))
             images = images[:, None].float() / 255
             views = draw_views(images, boxes, findings, kinds, generator)
@@ -107,15 +107,12 @@ class _Pool:
         return torch.from_numpy(images), self._boxes[rows], self._findings[rows], self._kinds
 
 
-def _parts(count: int, batch: int, seed: int, epoch: int, here: Processes) -> Iterator[tuple[Tensor, torch.Generator]]:
-    """This process's rows of each batch of a pass, and what its augmentation draws from."""
+def _order(count: int, seed: int, epoch: int) -> Tensor:
+    """The hands of a pass: all of them in turn over as many passes as it takes, then anew in another order."""
     passes = -(-count // PASS)
     cycle, within = divmod(epoch, passes)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + cycle))
-    for number, indices in enumerate(torch.split(torch.tensor_split(order, passes)[within], batch)):
-        part = here.share(indices)
-        if len(part):
-            yield part, torch.Generator().manual_seed(((seed * 7_919 + epoch) * 100_003 + number) * 64 + here.rank)
+    return torch.tensor_split(order, passes)[within]
 
 
 def calibrate(model: JointDetector, samples: Sequence[HandSamples], held: Sequence[HandSamples]) -> None:

@@ -23,7 +23,7 @@ from trainer.measure_detector import detection
 from trainer.measure_scorer import Calibration, Judged, Worst, by_doubt, calibration, judged, rank, scoring, worst
 from trainer.runs import load_split, progress
 from trainer.samples import PairSamples, pair_samples, read_cases
-from trainer.scorer import load_scorer, predict
+from trainer.scorer import check_scheme, load_scorer, predict
 
 __all__ = ["Figure", "Results", "evaluate"]
 
@@ -75,8 +75,7 @@ def evaluate(
     if detector is not None and hands is not None:
         headline, more = detection(hands, find_joints(load_detector(detector, device), hands.images, study.scheme), rng)
     model, about = load_scorer(scorer, device)
-    if tuple(about["scales"]) != pairs.scales or tuple(about["group_names"]) != pairs.group_names:
-        raise TrainError("the scorer was trained with another scheme", scorer, "Train one on this study's scheme")
+    check_scheme(about, pairs.scales, pairs.group_names, scorer)
     chances = predict(model, pairs.crops, pairs.groups, pairs.tops)
     answers = [judged(pairs, chances[scale], scale, decision) for scale in range(len(pairs.scales))]
     for scale, each in enumerate(answers):

@@ -66,6 +66,15 @@ class Processes:
         """This process's part of a batch's `indices`; all parts have the same length."""
         return indices[self.rank : len(indices) - len(indices) % self.count : self.count]
 
+    def parts(self, order: Tensor, batch: int, seed: int, epoch: int) -> Iterator[tuple[Tensor, torch.Generator]]:
+        """This process's rows of each batch of `order`, and what their augmentation draws from: for each batch of each
+        epoch of each process another generator, the same in a resumed run."""
+        for number, indices in enumerate(torch.split(order, batch)):
+            part = self.share(indices)
+            if len(part):
+                drawn = ((seed * 7_919 + epoch) * 100_003 + number) * 64 + self.rank
+                yield part, torch.Generator().manual_seed(drawn)
+
     def same(self, value: float) -> float:
         """The first process's `value`, in every process: no two of them may follow clocks of their own."""
         if self.count == 1:

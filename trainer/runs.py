@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from ratui.scheme import load_scheme
 from ratui.study import Study
 from trainer.coco import coco_hands
 from trainer.crowd import CROWDS
-from trainer.detector import SHIPPED, SHIPPED_RUN
+from trainer.detector import run_folder
 from trainer.detector_run import fit_detector, split_off
 from trainer.hands import HandSamples, hand_samples
 from trainer.loop import Fit, Processes, fit
@@ -134,7 +134,8 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, h
     take = _at_hand(samples.crops, device)
 
     def batches(epoch: int, here: Processes) -> Iterable[Any]:
-        for part, generator in _parts(len(labels), plan, epoch, here):
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(plan.fit.seed * 7_919 + epoch))
+        for part, generator in here.parts(order, plan.batch, plan.fit.seed, epoch):
             crops = augment_pairs(take(part).float() / 255, generator)
             yield crops, groups[part].to(device), labels[part].to(device), tops[part].to(device)
 
@@ -151,7 +152,7 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, h
 
 def load_split(folder: Path) -> Split:
     """The split that the run in `folder` was trained with; the one of ratui knows no case. Raises TrainError."""
-    folder = SHIPPED_RUN if folder == SHIPPED else folder
+    folder = run_folder(folder)
     try:
         raw = json.loads((folder / "split.json").read_text(encoding="utf-8"))
         return Split(tuple(map(str, raw["train"])), tuple(map(str, raw["test"])))
@@ -218,13 +219,3 @@ def _at_hand(crops: npt.NDArray[np.uint8], device: torch.device) -> Callable[[Te
         there = torch.from_numpy(np.array(crops)).to(device)
         return lambda rows: there[rows.to(device)]
     return lambda rows: torch.from_numpy(crops[rows.numpy()]).to(device)
-
-
-def _parts(count: int, plan: RunPlan, epoch: int, here: Processes) -> Iterator[tuple[Tensor, torch.Generator]]:
-    """This process's part of each batch of an epoch, and what its augmentation draws from."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(plan.fit.seed * 7_919 + epoch))
-    for number, indices in enumerate(torch.split(order, plan.batch)):
-        part = here.share(indices)
-        if len(part):
-            seed = ((plan.fit.seed * 7_919 + epoch) * 100_003 + number) * 64 + here.rank
-            yield part, torch.Generator().manual_seed(seed)

@@ -6,7 +6,7 @@ one. How labels may be missed is the loss's business.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -18,9 +18,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from ratui.errors import TrainError
 from trainer.crowd import Crowd
+from trainer.layers import Block, SharedNorm
 from trainer.loop import load_checkpoint
 from trainer.losses import CLOSED, coupled, independent, pair_loss
-from trainer.norm import SharedNorm
 
 __all__ = [
     "PAIRINGS",
@@ -28,6 +28,7 @@ __all__ = [
     "Pairing",
     "augment_pairs",
     "build_scorer",
+    "check_scheme",
     "labelled",
     "load_scorer",
     "predict",
@@ -39,27 +40,6 @@ Pairing: TypeAlias = Literal["single", "paired", "coupled"]
 PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
 """How time points meet: not at all; each is judged in view of the other; or each is judged by itself, the change by what
 differs between the two, and the chance of a pair by all three."""
-
-
-class _Block(nn.Module):
-    """A residual block; a stride of 2 halves the map."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
-            SharedNorm(outputs),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
-            SharedNorm(outputs),
-        )
-        self.skip: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = F.relu(self.body(x) + self.skip(x))
-        return result
 
 
 class PairScorer(nn.Module):
@@ -83,10 +63,10 @@ class PairScorer(nn.Module):
         self.pairing = pairing
         self.stem = nn.Sequential(nn.Conv2d(1, width, 5, 2, 2, bias=False), SharedNorm(width), nn.ReLU(inplace=True))
         self.trunk = nn.Sequential(
-            _Block(width, width),
-            _Block(width, 2 * width, 2),
-            _Block(2 * width, 4 * width, 2),
-            _Block(4 * width, 4 * width),
+            Block(width, width, norm=SharedNorm),
+            Block(width, 2 * width, 2, norm=SharedNorm),
+            Block(2 * width, 4 * width, 2, norm=SharedNorm),
+            Block(4 * width, 4 * width, norm=SharedNorm),
         )
         features = 4 * width
         self.group = nn.Embedding(groups, features)
@@ -265,3 +245,9 @@ def load_scorer(folder: Path, device: torch.device) -> tuple[PairScorer, dict[st
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise TrainError("this checkpoint is not of a scorer", folder, "Give the folder of a scorer's run") from error
     return model.to(device).eval(), about
+
+
+def check_scheme(about: Mapping[str, Any], scales: Sequence[str], groups: Sequence[str], run: Path) -> None:
+    """Raises TrainError unless the scorer that `run` says this `about` has learnt these scales and groups of joints."""
+    if tuple(about["scales"]) != tuple(scales) or tuple(about["group_names"]) != tuple(groups):
+        raise TrainError("the scorer was trained with another scheme", run, "Train one on this study's scheme")

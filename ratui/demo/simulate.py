@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ratui.phantom import RATERS, PhantomPatient, SentFilm, SimulatedReading, send, simulate_patient
+from ratui.phantom import RATERS, PhantomPatient, SentFilm, SimulatedReading, send, set_by_hand, simulate_patient
 from ratui.reading import Entry, Field, Found, Graded, Reading, enter, next_open, sign
 from ratui.scheme import load_scheme
 from ratui.study import Case, InProcess, KeyFile, Region, Study, import_films
@@ -114,19 +114,13 @@ def _key(reading: Reading, entry: Entry) -> str:
 
 
 def _confirm_regions(study: Study, case: Case, films: list[SentFilm], rater: str, rng: np.random.Generator) -> None:
-    """Boxes as a careful rater sets them: the true ones, a little off."""
-    regions = []
+    """Boxes as a careful rater sets them."""
+    regions: list[Region] = []
     for film in films:
         # A film of both hands is the film of either.
         record = case.film(film.time, "L" if film.side == "B" else film.side, "hand", study.scheme)
         assert record is not None
-        for site, (x0, y0, x1, y1) in film.boxes.items():
-            side = x1 - x0
-            dx, dy = rng.normal(0.0, 0.025 * side, 2)
-            half = 0.5 * side * float(np.exp(rng.normal(0.0, 0.02)))
-            x, y = (x0 + x1) / 2 + dx, (y0 + y1) / 2 + dy
-            box = (float(x - half), float(y - half), float(x + half), float(y + half))
-            regions.append(Region(site, record.id, box, "rater", rater))
+        regions += [Region(site, record.id, set_by_hand(box, rng), "rater", rater) for site, box in film.boxes.items()]
     known = {site.key for site in case.sites(study.scheme)}
     study.save_regions(case.id, [region for region in regions if region.site in known])
 

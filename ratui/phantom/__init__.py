@@ -2,7 +2,7 @@
 
 from ratui.phantom.film import FilmSide, PhantomFilm, render
 from ratui.phantom.hospital import SentFilm, send
-from ratui.phantom.raters import RATERS, MixedRater, Rater, SimulatedRater, SimulatedReading
+from ratui.phantom.raters import RATERS, MixedRater, Rater, SimulatedRater, SimulatedReading, set_by_hand
 from ratui.phantom.truth import PhantomPatient, simulate_patient
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "SimulatedReading",
     "render",
     "send",
+    "set_by_hand",
     "simulate_patient",
 ]

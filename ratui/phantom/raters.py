@@ -11,10 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
+from ratui.imaging import Box
 from ratui.phantom.truth import PhantomPatient
 from ratui.scheme import Site
 
-__all__ = ["RATERS", "MixedRater", "Rater", "SimulatedRater", "SimulatedReading"]
+__all__ = ["RATERS", "MixedRater", "Rater", "SimulatedRater", "SimulatedReading", "set_by_hand"]
 
 
 @dataclass(frozen=True)
@@ -160,3 +161,12 @@ All but ``slipping`` and ``mixture`` err by about half a grade in a damaged join
 the joint (``shared-shift``), nothing (``independent``), the study (``threshold``), the border between two grades
 (``own-borders``), the day (``drifting``). ``mixed`` has some of each; a ``mixture`` has heavier tails than any normal error.
 """
+
+
+def set_by_hand(box: Box, rng: np.random.Generator) -> Box:
+    """A joint's true `box` as a careful rater sets it: a little off, a little larger or smaller."""
+    side = box[2] - box[0]
+    dx, dy = rng.normal(0.0, 0.025 * side, 2)
+    half = 0.5 * side * float(np.exp(rng.normal(0.0, 0.02)))
+    x, y = (box[0] + box[2]) / 2 + dx, (box[1] + box[3]) / 2 + dy
+    return (float(x - half), float(y - half), float(x + half), float(y + half))

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from ratui.errors import TrainError
+from trainer.layers import SharedNorm
 from trainer.loop import save_checkpoint
 from trainer.losses import expected_change
-from trainer.norm import SharedNorm
 from trainer.scorer import PAIRINGS, Pairing, PairScorer, augment_pairs, start_from
 
 

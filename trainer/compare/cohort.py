@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import TrainError
-from ratui.imaging import Box, stretch
-from ratui.phantom import RATERS, PhantomPatient, SimulatedReading, render, simulate_patient
+from ratui.imaging import stretch
+from ratui.phantom import RATERS, PhantomPatient, SimulatedReading, render, set_by_hand, simulate_patient
 from ratui.scheme import Scheme, Site, load_scheme
 from trainer.phantoms import simulator
 from trainer.samples import CROP, PairSamples, crop_image
@@ -165,16 +165,8 @@ def _crops(patient: PhantomPatient, seed: int, number: int) -> npt.NDArray[np.ui
             levels = stretch(film.pixels)
             for row, site in enumerate(sites):
                 if site.side == side:
-                    crops[row, time] = crop_image(levels, _set_by_hand(film.boxes[site.key], rng), side == "R")
+                    crops[row, time] = crop_image(levels, set_by_hand(film.boxes[site.key], rng), side == "R")
     return crops
-
-
-def _set_by_hand(box: Box, rng: np.random.Generator) -> Box:
-    side = box[2] - box[0]
-    dx, dy = rng.normal(0.0, 0.025 * side, 2)
-    half = 0.5 * side * float(np.exp(rng.normal(0.0, 0.02)))
-    x, y = (box[0] + box[2]) / 2 + dx, (box[1] + box[3]) / 2 + dy
-    return (float(x - half), float(y - half), float(x + half), float(y + half))
 
 
 def _keep(path: Path, drawn: npt.NDArray[np.uint8]) -> None:
