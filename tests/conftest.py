@@ -6,6 +6,11 @@ The fast part (``-m 'not slow'``) is for every change, under a minute on two cor
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes is no finding: machines are busy.
+settings.register_profile("ratui", deadline=None)
+settings.load_profile("ratui")
 
 SLOW = {
     "test_imports",
@@ -42,6 +47,7 @@ SLOW = {
     "tui.test_adjudicating",
     "tui.test_commands",
     "tui.test_contact_sheet",
+    "tui.test_evaluation",
     "tui.test_following",
     "tui.test_help",
     "tui.test_looking",

@@ -160,7 +160,7 @@ class TestDamage:
         assert read_film(path).aspect == 2.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     x=st.floats(-5, 50), y=st.floats(-5, 50), side=st.floats(3, 60), size=st.integers(5, 200), seed=st.integers(0, 9)
 )

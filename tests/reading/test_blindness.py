@@ -38,7 +38,7 @@ ENTRIES = tuple(entry for entry in Spec(FINGERS, SITES[1]).vocabulary if "unhear
     absent=st.sets(st.sampled_from([rd.Slot(site.key, time) for site in SITES for time in (0, 1)]), max_size=2),
     flags=st.sets(st.sampled_from([site.key for site in SITES])),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_not_even_an_impossible_reading_tells_the_order(
     values: dict[Field, Entry], absent: set[rd.Slot], flags: set[str]
 ) -> None:
@@ -50,7 +50,7 @@ def test_not_even_an_impossible_reading_tells_the_order(
 
 
 @given(commands=st.lists(st.tuples(st.sampled_from(FIELDS), st.sampled_from(ENTRIES)), max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_sequence_of_entries_is_told_apart(commands: list[tuple[Field, Entry]]) -> None:
     left = rd.start(FINGERS, "C-1", "anna", SITES, order=(0, 1), blinded=True)
     right = rd.start(FINGERS, "C-1", "anna", SITES, order=(1, 0), blinded=True)

@@ -354,7 +354,6 @@ def walk(kind: type[Walk], *, runs: int, length: int, repeatable: bool = False) 
         settings=settings(
             max_examples=runs,
             stateful_step_count=length,
-            deadline=None,
             database=None,
             derandomize=repeatable,
             phases=[Phase.generate] if repeatable else [Phase.generate, Phase.shrink],

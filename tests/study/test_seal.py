@@ -28,7 +28,7 @@ TABLES = {
 
 
 @given(_tables)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_sealed_is_opened(tables: dict[str, dict[str, dict[str, object]]]) -> None:
     opened = open_seal(seal(tables, "anna/C-1"), "anna/C-1")
     assert opened.tables == tables

@@ -100,7 +100,7 @@ class TestSixel:
             seen = np.asarray(image.convert("L")).astype(int)[:47, :61]
         assert np.abs(seen - np.asarray(picture())).max() <= 255 / (greys - 1) / 2 + 2
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         st.integers(1, 30), st.integers(1, 50), st.integers(2, 256), st.integers(0, 99), st.sampled_from([1, 40, 256])
     )

@@ -96,7 +96,7 @@ def test_a_box_of_the_other_kind_is_no_joint_however_well_it_lies() -> None:
     seed=st.integers(0, 10_000),
     gone=st.sets(st.sampled_from(sorted(TEMPLATE)), max_size=3),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_either_hand_is_told_and_no_joint_gets_a_wrong_name(
     side: str, angle: float, scale: float, seed: int, gone: set[str]
 ) -> None:
@@ -113,7 +113,7 @@ def test_either_hand_is_told_and_no_joint_gets_a_wrong_name(
     seed=st.integers(0, 10_000),
     false=st.lists(st.tuples(st.floats(0, 320), st.floats(0, 320), st.booleans()), max_size=6),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_doubtful_boxes_beside_a_whole_hand_change_nothing(seed: int, false: list[tuple[float, float, bool]]) -> None:
     truth = hand(jitter=0.1, seed=seed)
     doubtful = [Candidate(x, y, 20, "MCP" if knuckle else "PIP", 0.3) for x, y, knuckle in false]
@@ -128,7 +128,7 @@ def test_doubtful_boxes_beside_a_whole_hand_change_nothing(seed: int, false: lis
 
 
 @given(seed=st.integers(0, 10_000), angle=st.floats(-0.8, 0.8))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_order_of_the_boxes_changes_nothing(seed: int, angle: float) -> None:
     truth = hand(angle=angle, jitter=0.2, seed=seed)
     assert named(shuffled(truth, seed)) == named(shuffled(truth, seed + 1))

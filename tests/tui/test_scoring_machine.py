@@ -150,7 +150,6 @@ def test_any_keys_at_all(template: Path) -> None:
         settings=settings(
             max_examples=12,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking runs the app for minutes
         ),
