@@ -2,13 +2,13 @@
 
 BOXES.json holds ``{"joints": [{"joint": "PIP2", "box": [x0, y0, x1, y1]}, …]}``. A joint is found where a box of its name
 has its centre within a quarter of the true one's. The film is tried as it is, and turned, cut, shrunk, inverted, mirrored;
-wrists without fingers are to show no hand.
+with ``--redrawn N`` as N other hands might look. Wrists without fingers are to show no hand.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,36 +83,114 @@ def measure(model: JointDetector, levels: _Levels, truth: _Boxes, side: str) -> 
     found = hands[0].joints if hands else {}
     near, false, worst = 0, 0, 0.0
     for name, detection in found.items():
+        if name not in truth:  # moved off the film
+            false += 1
+            continue
         x0, y0, x1, y1 = truth[name]
         off = max(abs(detection.candidate.x - (x0 + x1) / 2), abs(detection.candidate.y - (y0 + y1) / 2)) / (x1 - x0)
         near, false, worst = near + (off <= 0.25), false + (off > 0.5), max(worst, off)
     return near, false, bool(hands) and hands[0].side == side, worst
 
 
+def redrawn(levels: _Levels, truth: _Boxes, number: int) -> tuple[_Levels, _Boxes, bool]:
+    """The film as if of another hand, pose and machine, by `number`: bent smoothly, turned, stretched, exposed otherwise,
+    resolved less; its boxes where they are still on it, and whether it shows the other hand."""
+    rng = np.random.default_rng([number, 5])
+    rows, columns = levels.shape
+    much = float(rng.uniform(0, 0.02)) * rows
+    bend = [
+        cv2.resize(rng.normal(0, 1, (5, 4)).astype(np.float32), (columns, rows), interpolation=cv2.INTER_CUBIC) * much
+        for _ in "xy"
+    ]
+    angle, size = np.deg2rad(rng.uniform(-35, 35)), float(np.exp(rng.uniform(-0.7, 0.1)))
+    longer, shear = float(np.exp(rng.uniform(-0.12, 0.12))), float(rng.uniform(-0.08, 0.08))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turn = turn @ np.array([[longer, shear], [0, 1 / longer]]) * size
+    middle = np.array([columns / 2, rows / 2])
+    shift = rng.uniform(-0.06, 0.06, 2) * [columns, rows]
+    y, x = np.mgrid[:rows, :columns].astype(np.float32)
+    source = np.stack([x - middle[0] - shift[0], y - middle[1] - shift[1]], -1) @ np.linalg.inv(turn).T + middle
+    at = [source[..., axis].astype(np.float32) for axis in (0, 1)]
+    at = [here + cv2.remap(field, *at, cv2.INTER_LINEAR) for here, field in zip(at, bend, strict=True)]
+    ground = float(rng.choice([0, 0, 0, rng.uniform(0, 1)]))
+    picture = cv2.remap(levels, at[0], at[1], cv2.INTER_LINEAR, borderValue=ground)
+    boxes: _Boxes = {}
+    for name, (x0, y0, x1, y1) in truth.items():
+        centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+        before = centre.copy()
+        for _ in range(20):  # what is bent to the box's centre: before + bend(before) = centre
+            column, row = np.clip(before.round().astype(int), 0, [columns - 1, rows - 1])
+            before = centre - np.array([bend[0][row, column], bend[1][row, column]])
+        u, v = turn @ (before - middle) + middle + shift
+        half = (x1 - x0) / 2 * size
+        if 0 <= u < columns and 0 <= v < rows:
+            boxes[name] = (float(u - half), float(v - half), float(u + half), float(v + half))
+    picture = np.clip(picture, 1e-4, 1) ** np.exp(rng.uniform(-0.8, 0.8)) * rng.uniform(0.5, 1) + rng.uniform(0, 0.2)
+    coarser = float(rng.choice([1, 1, 0.5, 0.3, 0.2]))
+    small = cv2.resize(picture, None, fx=coarser, fy=coarser, interpolation=cv2.INTER_AREA)
+    picture = cv2.resize(small, (columns, rows)) + rng.normal(0, rng.uniform(0, 0.06), (rows, columns))
+    picture = np.clip(picture, 0, 1).astype(np.float32)
+    other, negative = rng.random(2) < [0.5, 0.1]
+    if negative:
+        picture = 1 - picture
+    if other:
+        boxes = {name: (columns - b[2], b[1], columns - b[0], b[3]) for name, b in boxes.items()}
+        picture = picture[:, ::-1].copy()
+    return picture, boxes, bool(other)
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("film", type=Path, nargs="?")
+    parser.add_argument("boxes", type=Path, nargs="?")
+    parser.add_argument("side", nargs="?", choices=["L", "R"])
+    parser.add_argument("--redrawn", type=int, metavar="N", help="N films as if of other hands, instead of the table")
+    parser.add_argument("--wrists", type=Path, metavar="FOLDER")
+    given = parser.parse_args()
     torch.set_num_threads(1)
-    model = load_detector(Path(sys.argv[1]), torch.device("cpu"))
-    if sys.argv[2] == "--wrists":
-        files = sorted(Path(sys.argv[3]).glob("*.png"))
+    model = load_detector(given.run, torch.device("cpu"))
+    if given.wrists:
+        files = sorted(given.wrists.glob("*.png"))
         named = [find_hands(model, stretch(np.asarray(Image.open(file).convert("L"))), SCHEME) for file in files]
         print(f"{sum(map(bool, named))} of {len(files)} wrists were taken for a hand: ", end="")
         print(f"{sum(len(hands[0].joints) for hands in named if hands)} boxes")
         return
-    file, boxes, side = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
-    film = read_film(file)
+    film = read_film(given.film)
     levels = levels_of(film, (0.0, 0.0, float(film.columns), float(film.rows)))
     truth: _Boxes = {
-        joint["joint"].replace("MP", "MCP"): tuple(joint["box"]) for joint in json.loads(boxes.read_text())["joints"]
+        joint["joint"].replace("MP", "MCP"): tuple(joint["box"])
+        for joint in json.loads(given.boxes.read_text())["joints"]
     }
+    if given.redrawn:
+        print(of_redrawn(model, levels, truth, given.side, given.redrawn))
+        return
     print(
         "| film | joints within a quarter, right name | boxes elsewhere | side | furthest off |\n|---|---|---|---|---|"
     )
     for name, picture, moved, other in variants(levels, truth):
-        wanted = {"L": "R", "R": "L"}[side] if other else side
-        near, false, told, worst = measure(model, picture, moved, wanted)
+        near, false, told, worst = measure(model, picture, moved, _side(given.side, other))
         print(
             f"| {name} | {near} of {len(truth)} | {false} | {'right' if told else 'wrong'} | {worst:.2f} |", flush=True
         )
+
+
+def of_redrawn(model: JointDetector, levels: _Levels, truth: _Boxes, side: str, count: int) -> str:
+    """What is found on `count` redrawn films together."""
+    joints, found, elsewhere, told, whole = 0, 0, 0, 0, 0
+    for number in range(count):
+        picture, moved, other = redrawn(levels, truth, number)
+        near, false, right, _ = measure(model, picture, moved, _side(side, other))
+        joints, found, elsewhere, told = joints + len(moved), found + near, elsewhere + false, told + right
+        whole += near == len(moved)
+    return (
+        f"{found} of {joints} joints within a quarter under their name ({found / joints:.1%}), "
+        f"{elsewhere / count:.2f} boxes elsewhere a hand; {whole} of {count} hands whole, side told of {told}"
+    )
+
+
+def _side(side: str, other: bool) -> str:
+    return {"L": "R", "R": "L"}[side] if other else side
 
 
 if __name__ == "__main__":
