@@ -50,7 +50,7 @@ def fit_detector(
     """Trains on all `samples` together into the run folder `out`; calibrates on the `held` ones.
 
     With `near` the SSD stays as `weights` have it, and only the second look learns: its findings need far more joints than
-    the SSD does, and a step of it alone is several times as fast. Raises TrainError.
+    the SSD does, and a step of it alone takes about half the time. Raises TrainError.
     """
     if near and weights is None:
         raise TrainError("the second look follows an SSD that has learnt", "--near", "Give --weights, such as shipped")
