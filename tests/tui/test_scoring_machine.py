@@ -23,9 +23,9 @@ from ratui.scheme import parse_scheme
 from ratui.study import Study
 from ratui.tui import RatuiApp
 from ratui.tui.actions import entry_keys
+from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.help import HelpScreen
 from ratui.tui.screens.overview import OverviewScreen
-from ratui.tui.screens.regions import RegionsScreen
 from ratui.tui.screens.scoring import ScoringScreen
 from ratui.tui.screens.second_look import SecondLookScreen
 from ratui.tui.screens.worklist import WorklistScreen
@@ -135,8 +135,7 @@ class Rater(RuleBasedStateMachine):
 
     @invariant()
     def somebody_is_there_to_be_asked(self) -> None:
-        known = ScoringScreen | SecondLookScreen | OverviewScreen | RegionsScreen | WorklistScreen | HelpScreen
-        assert isinstance(self.app.screen, known)
+        assert isinstance(self.app.screen, KeyScreen | HelpScreen)
 
 
 def _named(shown: str) -> str:
