@@ -122,14 +122,12 @@ def evaluate(
     """Measure both models on the cases that neither has learnt from."""
     from trainer.evaluate import evaluate as measure
     from trainer.loop import pick_device
-    from trainer.report import keep_report, write_report
+    from trainer.report import write_report
 
     opened = Study.open(study)
     with open_as(out):
         results = measure(opened, detector, scorer, out, pick_device(device), seed=seed, decision=decision)
-        click.echo(write_report(results, out))
-    if to_study:
-        keep_report(results, opened, scorer.resolve().name)
+        click.echo(write_report(results, out, study=opened if to_study else None, model=scorer.resolve().name))
 
 
 @commands.command()

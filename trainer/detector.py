@@ -103,7 +103,8 @@ def build_detector(weights: Path | None = None, backbone: str = "small") -> Join
     """
     if weights is None:
         return JointDetector(backbone)
-    weights = run_folder(weights) / "model.pt" if weights == SHIPPED else weights
+    if weights == SHIPPED:
+        weights = SHIPPED_RUN / "model.pt"
     if backbone != "small" and not _is_ours(weights):
         model = JointDetector(backbone)
         load_foreign(model.ssd, weights)

@@ -1,11 +1,14 @@
-"""What tests of a study share: the command line, run here, with all that it prints."""
+"""What tests of a study share: the command line, run here, with all that it prints; and a copy of the demo's study."""
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from ratui.cli import main
+from ratui.demo.sample import READER, own_copy
+from ratui.study import Study
 
 Say = Callable[..., bytes]
 
@@ -24,3 +27,15 @@ def say(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPat
         return out + err
 
     return run
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """A copy of the demo's study, with cases at every stage."""
+    folder, _, _ = own_copy(tmp_path / "copy")
+    return Study.open(folder)
+
+
+def by_stage(study: Study, stage: str) -> str:
+    """A case of `study`, such a copy, that the demo's reader has brought to `stage`."""
+    return next(case for case in study.cases() if study.state(READER, case).stage == stage)

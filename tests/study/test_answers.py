@@ -1,11 +1,10 @@
 """What a model said of a case: kept whole, shown to a rater only after signing; and the order it would have cases read."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from ratui.demo.sample import READER, own_copy
+from ratui.demo.sample import READER
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import Field
 from ratui.study import Study
@@ -21,19 +20,10 @@ from ratui.study.answers import (
 )
 from ratui.study.check import check_study
 from ratui.study.store import read_sound, write_tables
+from tests.study.conftest import by_stage
 
 EARLIER, LATER = (0.1, 0.8, 0.1, 0.0, 0.0, 0.0), (0.0, 0.25, 0.75, 0.0, 0.0, 0.0)
 ANSWER = Answer("L.MCP2", "ERO", (1, 2), (EARLIER, LATER), 1, 0.3)
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    folder, _, _ = own_copy(tmp_path / "copy")
-    return Study.open(folder)
-
-
-def by_stage(study: Study, stage: str) -> str:
-    return next(case for case in study.cases() if study.state(READER, case).stage == stage)
 
 
 class TestAnswers:

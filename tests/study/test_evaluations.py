@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.demo.sample import READER, own_copy
+from ratui.demo.sample import READER
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study import Study
 from ratui.study.answers import save_order
@@ -24,6 +24,7 @@ from ratui.study.evaluations import (
     save_evaluation,
 )
 from ratui.study.store import read_sound, write_tables
+from tests.study.conftest import by_stage
 
 BLOCKS = (
     Heading("Worth", 1),
@@ -31,16 +32,6 @@ BLOCKS = (
     Table(("measure", "here"), (("error", "0.2"),), strong=1),
     Picture("p.png", b"\x89PNG\x00\xff", "errors"),
 )
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Study:
-    folder, _, _ = own_copy(tmp_path / "copy")
-    return Study.open(folder)
-
-
-def by_stage(study: Study, stage: str) -> str:
-    return next(case for case in study.cases() if study.state(READER, case).stage == stage)
 
 
 def measured(study: Study, *cases: str, model: str = "scorer") -> Evaluation:

@@ -18,7 +18,7 @@ from trainer.answering import answer, answers_of, teaching
 from trainer.evaluate import evaluate
 from trainer.loop import Fit
 from trainer.measure_scorer import Judged, by_doubt, calibration, judged, scoring, worst
-from trainer.report import keep_report, write_report
+from trainer.report import write_report
 from trainer.report.document import html, markdown
 from trainer.runs import RunPlan, load_split, train_scorer
 from trainer.samples import PairSamples
@@ -183,7 +183,7 @@ class TestOfAStudy:
 
     def test_the_report_stands_in_three_forms(self, phantom_study: Study, run: Path, tmp_path: Path) -> None:
         results = evaluate(phantom_study, None, run, tmp_path, CPU)
-        text = write_report(results, tmp_path)
+        text = write_report(results, tmp_path, study=phantom_study, model="scorer")
         facts = json.loads((tmp_path / "report.json").read_text())
         names = [figure["name"] for figure in facts["headline"]]
         assert names == [
@@ -199,7 +199,6 @@ class TestOfAStudy:
         page = (tmp_path / "report.html").read_text()
         assert page.count("data:image/png;base64,") == 3
         assert "no change" in page
-        keep_report(results, phantom_study, "scorer")
         kept = evaluation_after(phantom_study, "ada", "scorer")
         assert isinstance(kept, Evaluation), "ada has signed every case"
         assert kept.cases == results.cases

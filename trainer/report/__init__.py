@@ -22,13 +22,14 @@ from trainer.evaluate import Figure, Results
 from trainer.report.document import html, markdown
 from trainer.report.pictures import histogram, reliability, worst_joints
 
-__all__ = ["keep_report", "write_report"]
+__all__ = ["write_report"]
 
 
-def write_report(results: Results, out: Path) -> str:
+def write_report(results: Results, out: Path, *, study: Study | None = None, model: str = "") -> str:
     """Writes ``report.md`` with its pictures, ``report.html`` and ``report.json`` into `out`; returns the Markdown.
 
-    Raises TrainError.
+    Keeps it in `study` as well, where given, as that of the scorer `model`, for the app to open. Raises TrainError, and
+    StoreError where the study can't keep it.
     """
     blocks = _told(results)
     text = markdown(blocks)
@@ -46,13 +47,9 @@ def write_report(results: Results, out: Path) -> str:
         (out / "report.json").write_text(json.dumps(_plain(facts), indent=1), encoding="utf-8")
     except OSError as error:
         raise TrainError(f"the report can't be written: {error.strerror}", out, "Give another --out") from error
+    if study is not None:
+        save_evaluation(study, Evaluation(model, datetime.now(UTC), results.cases, tuple(blocks)))
     return text
-
-
-def keep_report(results: Results, study: Study, model: str) -> None:
-    """Keeps the report in `study` as that of the scorer `model`, for the app to open. Raises StoreError."""
-    found = Evaluation(model, datetime.now(UTC), results.cases, tuple(_told(results)))
-    save_evaluation(study, found)
 
 
 def _told(results: Results) -> list[Block]:

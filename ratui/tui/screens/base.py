@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.text import Text
 from textual.events import Key
 from textual.screen import Screen
 
@@ -11,6 +12,7 @@ from ratui.errors import RatuiError
 from ratui.reading import LogEntry
 from ratui.tui.actions import TAKES_ENTRIES, key_name
 from ratui.tui.messages import Messages
+from ratui.tui.text import fitted, items_text
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.tour_panel import TourPanel
 from ratui.tui.wording import error_text
@@ -64,6 +66,12 @@ class KeyScreen(Screen[Any]):
     def possible(self, name: str) -> bool:
         """Whether the action `name` makes sense now: help and the list of commands leave out what doesn't."""
         return True
+
+    def key_line(self) -> Text:
+        """The keys that do something now and have a label, on one line."""
+        actions = [action for action in self.ratui.keymap.of(self.NAME) if self.possible(action.name)]
+        items = [(self.ratui.keymap.shown(action.id), label) for action in actions if (label := action.label(self.t))]
+        return items_text(fitted(items, self.app.size.width))
 
     def do_help(self) -> None:
         from ratui.tui.help_text import key_section, scheme_sections

@@ -225,7 +225,7 @@ class ContactSheetScreen(KeyScreen):
         self._head(first, len(page))
         for cell, each in zip(self._cells, (*page, *[None] * len(self._cells)), strict=False):
             cell.caption(self._caption(each) if each else Text(""))
-        self.query_one("#keys", Static).update(self._keys())
+        self.query_one("#keys", Static).update(self.key_line())
         self._show(page, ahead)
 
     def _head(self, first: int, count: int) -> None:
@@ -247,11 +247,6 @@ class ContactSheetScreen(KeyScreen):
         text = f"{'▸' if here else ' '}{each.case}  {said}"
         width = self._cells[0].view.size.width
         return Text(set_cell_size(text, max(width, 1)), "bold reverse" if here else PLAIN, no_wrap=True)
-
-    def _keys(self) -> Text:
-        actions = self.ratui.keymap.of(self.NAME)
-        items = [(self.ratui.keymap.shown(action.id), label) for action in actions if (label := action.label(self.t))]
-        return texts.items_text(texts.fitted(items, self.app.size.width))
 
     # Pictures.
 

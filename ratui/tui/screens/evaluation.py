@@ -14,7 +14,6 @@ from textual.worker import get_current_worker
 
 from ratui.errors import RatuiError
 from ratui.study.evaluations import Evaluation, Withheld, evaluation_after
-from ratui.tui import text as texts
 from ratui.tui.evaluation_text import Page, drawn, fitted_into, pages_of
 from ratui.tui.palette import PLAIN
 from ratui.tui.screens.base import KeyScreen
@@ -135,7 +134,7 @@ class EvaluationScreen(KeyScreen):
         self.query_one("#text", Static).update(self._text(shown))
         self._words.scroll_home(animate=False)
         self.set_class(shown is not None and self._drawable(shown), "pictured")
-        self.query_one("#keys", Static).update(self._keys())
+        self.query_one("#keys", Static).update(self.key_line())
         self.call_after_refresh(self._show_picture)
 
     def _text(self, shown: Page | None) -> Text | Group:
@@ -155,11 +154,6 @@ class EvaluationScreen(KeyScreen):
     def _drawable(self, shown: Page) -> bool:
         """Whether a picture can be drawn so that its figures are read: half-cells have too few pixels for that."""
         return shown.picture is not None and self.ratui.graphics.protocol != "halfcell"
-
-    def _keys(self) -> Text:
-        actions = [action for action in self.ratui.keymap.of(self.NAME) if self.possible(action.name)]
-        items = [(self.ratui.keymap.shown(action.id), label) for action in actions if (label := action.label(self.t))]
-        return texts.items_text(texts.fitted(items, self.app.size.width))
 
     # The picture.
 
