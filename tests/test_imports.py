@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_the_import_contracts_hold() -> None:
     script = "from importlinter.cli import lint_imports_command; lint_imports_command()"

@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 HEAVY = ("scipy", "skimage", "cv2", "torch", "ratui.phantom", "ratui.demo")
 
 

@@ -10,6 +10,8 @@ import pytest
 from ratui.study import Study
 from tests.films import film_file, hospital, make_study
 
+pytestmark = pytest.mark.slow
+
 
 def ratui(*arguments: object, module: str = "ratui") -> subprocess.CompletedProcess[str]:
     return subprocess.run(

@@ -5,10 +5,14 @@ import io
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.test_commands import fails, ratui
 from tests.films import make_study
 from tests.results.studies import noisy_study
 from tests.tui.readings import store
+
+pytestmark = pytest.mark.slow
 
 
 class TestStatus:

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from ratui.reading import Graded, enter, next_open
 from ratui.study import Study
 from ratui.study.store import disk
 from tests.cli.test_commands import fails, ratui
 from tests.films import make_study
+
+pytestmark = pytest.mark.slow
 
 
 def reading(study: Study, grade: int = 1) -> Path:

@@ -14,6 +14,8 @@ from ratui.study import Study
 from ratui.tui.screens.scoring import ScoringScreen
 from tests.tui.conftest import reading_as, settle
 
+pytestmark = pytest.mark.slow
+
 
 class TestSample:
     def test_it_is_small_whole_and_has_something_left_to_read(self) -> None:

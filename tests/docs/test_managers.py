@@ -17,6 +17,8 @@ from tests.results.studies import Special
 from tests.tui.readings import store
 from trainer.cli import commands as trainings
 
+pytestmark = pytest.mark.slow
+
 _PAGE = Path(__file__).resolve().parents[2] / "docs" / "managers.md"
 _WRITES = {
     "progress.html",

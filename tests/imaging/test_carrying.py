@@ -12,6 +12,8 @@ from ratui.imaging import Box, Carried, Film, carry
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import load_scheme
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def visits(patient: int, side: str = "L") -> tuple[PhantomFilm, PhantomFilm]:

@@ -13,6 +13,8 @@ from ratui.imaging import AGREES, Alignment, Box, Unaligned, register, warped
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import load_scheme
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def films(patient: int, side: str = "L") -> tuple[PhantomFilm, PhantomFilm]:

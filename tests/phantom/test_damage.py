@@ -14,6 +14,8 @@ from ratui.phantom.lesions import lesions_of, parts_of, space_of
 from ratui.phantom.parts import Layout, LongBone
 from tests.phantom.hands import healthy, hurt, laid, mineral
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(1, 7)
 BONES = ("L.MULT", "L.NAV", "L.LUN", "L.RAD", "L.ULN")
 

@@ -13,6 +13,8 @@ from ratui.phantom.cassette import add_cassette, add_seam
 from ratui.phantom.exposure import draw_look, expose, varied
 from tests.phantom.hands import healthy, patient
 
+pytestmark = pytest.mark.slow
+
 SMALL = (420, 344)
 WIDE = (344, 520)
 

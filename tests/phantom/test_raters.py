@@ -9,6 +9,8 @@ import pytest
 from ratui.phantom import RATERS, Rater, SimulatedRater
 from tests.phantom.hands import patient
 
+pytestmark = pytest.mark.slow
+
 MIDDLE = (1, 2, 3, 4)  # grades from which one can err both ways
 
 

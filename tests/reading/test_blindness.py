@@ -18,6 +18,8 @@ from tests.reading.search import specs, tells_no_order
 from tests.reading.spec import Spec
 from tests.strategies import small_scheme
 
+pytestmark = pytest.mark.slow
+
 FINGERS = load_scheme("fingers")
 SITES = FINGERS.sites[:4]
 MCP1 = specs(small_scheme(), "MCP1")[1]

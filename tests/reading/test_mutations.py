@@ -8,6 +8,8 @@ import pytest
 from tests.reading.broken_rules import MUTATIONS, PROOFS, Mutation
 from tests.reading.mutations import ROOT, noticed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_what_a_mutation_breaks_is_still_there(mutation: Mutation) -> None:

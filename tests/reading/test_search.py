@@ -7,6 +7,8 @@ import pytest
 from tests.reading.search import answered, judge, search, specs, valid
 from tests.strategies import small_scheme
 
+pytestmark = pytest.mark.slow
+
 SMALL = small_scheme()
 SPECS = {
     f"{joint} {'blinded' if spec.blinded else 'in order'}": spec

@@ -6,6 +6,8 @@ import pytest
 
 from tests.reading.walks import BlindedWalk, Tally, Walk, every_kind, walk
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {"enter", "clear", "normal", "undo", "apply_regions", "flag", "note", "sign", "reopen"}
 
 

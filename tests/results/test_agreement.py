@@ -17,6 +17,8 @@ from ratui.results.scores import Scores
 from ratui.study import Study
 from tests.results.studies import Special, noisy_study, read_study
 
+pytestmark = pytest.mark.slow
+
 
 def compare(study: Study, *raters: str) -> tuple[Agreement, Scores]:
     return agreement(study, released(study, raters))

@@ -22,6 +22,8 @@ from ratui.results.totals import rule_named
 from ratui.study import Study
 from tests.results.studies import NOTE, noisy_study
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("pyarrow", reason="pip install 'ratui[results]'")
 highdicom = pytest.importorskip("highdicom", reason="pip install 'ratui[results]'")
 

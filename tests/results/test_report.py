@@ -23,6 +23,8 @@ from ratui.study.answers import save_answers
 from tests.model_answers import answer
 from tests.results.studies import NOTE, Special, noisy_study, read_study
 
+pytestmark = pytest.mark.slow
+
 TODAY = date(2024, 1, 2)
 CARRIED = rule_named("carried")
 

@@ -18,6 +18,8 @@ from ratui.study.check import check_study
 from ratui.study.store import open_as
 from tests.films import confirm_template, hospital
 
+pytestmark = pytest.mark.slow
+
 ROOT = os.geteuid() == 0
 
 

@@ -12,6 +12,8 @@ from benchmarks.harness.stores import Ours, Stock
 from benchmarks.harness.syscalls import KINDS, failing_calls, power_cuts
 from benchmarks.harness.together import all_at_once
 
+pytestmark = pytest.mark.slow
+
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     count = kills(Ours(), tmp_path / "k", 15)

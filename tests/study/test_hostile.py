@@ -30,6 +30,8 @@ from ratui.study.manifest import read_manifest
 from tests.films import film_file
 from tests.study.conftest import Say
 
+pytestmark = pytest.mark.slow
+
 WISH = Wish("C-X", "L", "00")
 
 

@@ -24,6 +24,8 @@ from tests.films import confirm_template, film_file, make_study
 from tests.planted import BORN, DAYS, PATIENT, SECRET, TEXT, UID, everything, planted, png, traces, with_comment
 from tests.study.conftest import Say
 
+pytestmark = pytest.mark.slow
+
 # Every command that prints or writes something of a study, run over a study that was imported from planted films.
 # {out} is a folder whose every byte is searched afterwards, as what is printed is.
 OVER_A_STUDY: tuple[tuple[str, ...], ...] = (

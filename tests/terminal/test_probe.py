@@ -15,6 +15,8 @@ import pytest
 from ratui.errors import DisplayError
 from ratui.terminal import parse_answers, probe
 
+pytestmark = pytest.mark.slow
+
 DA1_PLAIN, DA1_SIXEL = b"\x1b[?62;22c", b"\x1b[?63;1;2;4;6;9;15;22c"
 KITTY_OK = b"\x1b_Gi=4211;OK\x1b\\"
 CELL = b"\x1b[6;20;9t"

@@ -18,6 +18,8 @@ from ratui.study import Study
 from trainer.coco import coco_hands, joint_called
 from trainer.hands import HandSamples, hand_samples
 
+pytestmark = pytest.mark.slow
+
 SCHEME = load_scheme("mtss-hands")
 FINGERS = [joint.id for joint in SCHEME.joints if joint.group in ("PIP", "MCP")]
 

@@ -17,6 +17,8 @@ from trainer.compare.curve import Growth
 from trainer.compare.run import Comparison, compare, grow_studies, parse_part
 from trainer.compare.table import Measured, ratio, report
 
+pytestmark = pytest.mark.slow
+
 SMALL = Budget(steps=3, batch=16, pixels=32, width=8, patients=2)
 
 

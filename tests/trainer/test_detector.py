@@ -27,6 +27,8 @@ from trainer.loop import Fit, Processes, save_checkpoint
 from trainer.phantoms import phantom_hands
 from trainer.propose import _by_side
 
+pytestmark = pytest.mark.slow
+
 SCHEME = load_scheme("fingers")
 CPU = torch.device("cpu")
 

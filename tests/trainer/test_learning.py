@@ -15,6 +15,8 @@ from trainer.compare.cells import run_cell
 from trainer.compare.cohort import Cohort, cohort
 from trainer.compare.table import DEFAULT
 
+pytestmark = pytest.mark.slow
+
 BUDGET = Budget(steps=150, batch=32, pixels=40, width=8, rate=1e-2, raters=2)
 
 

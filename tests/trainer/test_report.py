@@ -23,6 +23,8 @@ from trainer.report.document import html, markdown
 from trainer.runs import RunPlan, load_split, train_scorer
 from trainer.samples import PairSamples
 
+pytestmark = pytest.mark.slow
+
 GRADES = 6
 
 

@@ -23,6 +23,8 @@ from trainer.runs import RunPlan, load_split, train_detector, train_scorer
 from trainer.samples import pair_samples, split_cases
 from trainer.scorer import build_scorer, load_scorer
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 ALONE = Processes()
 

@@ -11,6 +11,8 @@ from trainer.loop import save_checkpoint
 from trainer.losses import expected_change
 from trainer.scorer import PAIRINGS, Pairing, PairScorer, augment_pairs, start_from
 
+pytestmark = pytest.mark.slow
+
 
 def some(count: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(0)

@@ -13,6 +13,8 @@ from ratui.tui.screens.scoring import ScoringScreen
 from tests.results.studies import read_study
 from tests.tui.conftest import cells, reading_as, rows, settle
 
+pytestmark = pytest.mark.slow
+
 
 def adjudication(tmp_path: Path, *, blinded: bool = False, patients: int = 1) -> Adjudication:
     anna = {Field("L.MCP2", "ERO", 1): Graded(4), Field("R.PIP3", "JSN", 1): Graded(3)}

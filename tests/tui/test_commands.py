@@ -20,6 +20,8 @@ from ratui.tui.settings import Settings, read_settings
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle
 
+pytestmark = pytest.mark.slow
+
 
 def offered(pilot: Pilot[None]) -> dict[str, str]:
     """The commands of the present screen with their keys."""

@@ -21,6 +21,8 @@ from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle, shown
 from tests.tui.readings import filled, store
 
+pytestmark = pytest.mark.slow
+
 FINGERS = load_scheme("fingers")
 SITE = "L.MCP2"
 

@@ -22,6 +22,8 @@ from tests.films import make_study
 from tests.tui.conftest import cells, offered, reading_as, settle, shown
 from tests.tui.readings import store
 
+pytestmark = pytest.mark.slow
+
 
 def png(width: int = 60, height: int = 30, level: int = 0) -> bytes:
     buffer = io.BytesIO()

@@ -11,6 +11,8 @@ from ratui.tui.library import Library
 from ratui.tui.placing import REGISTERED
 from tests.tui.phantom_case import PhantomCase, phantom_case
 
+pytestmark = pytest.mark.slow
+
 
 def follower(phantom: PhantomCase) -> tuple[Follower, CaseRegions]:
     scheme = phantom.study.scheme

@@ -14,6 +14,8 @@ from ratui.tui.screens.scoring import ScoringScreen
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle
 
+pytestmark = pytest.mark.slow
+
 SCREENS = sorted({action.screen for action in ACTIONS})
 
 

@@ -19,6 +19,8 @@ from ratui.tui.sights import keep_sight, sight_of, sights_file
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle, shown
 
+pytestmark = pytest.mark.slow
+
 
 def screen_of(pilot: Pilot[None]) -> ScoringScreen:
     screen = pilot.app.screen

@@ -16,6 +16,8 @@ from tests.model_answers import answer
 from tests.tui.conftest import reading_as, settle, shown
 from tests.tui.readings import store
 
+pytestmark = pytest.mark.slow
+
 MCP2 = [Field("L.MCP2", "ERO", time) for time in (0, 1)]
 READ: Mapping[Field, Entry] = {MCP2[0]: Graded(1), MCP2[1]: Graded(2)}
 

@@ -16,6 +16,8 @@ from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle, shown
 from tests.tui.readings import store
 
+pytestmark = pytest.mark.slow
+
 
 async def test_arrows_choose_a_joint_and_enter_goes_there(tmp_path: Path) -> None:
     study = make_study(tmp_path)

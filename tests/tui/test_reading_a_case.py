@@ -19,6 +19,8 @@ from ratui.tui.widgets.film_view import FilmView
 from tests.films import make_study
 from tests.tui.conftest import reading_as, rows, settle, shown
 
+pytestmark = pytest.mark.slow
+
 
 def wrist_study(tmp_path: Path) -> Study:
     """A left wrist at two time points, from PNG files and a manifest."""

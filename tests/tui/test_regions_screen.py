@@ -17,6 +17,8 @@ from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle, shown
 from tests.tui.phantom_case import PhantomCase, phantom_case
 
+pytestmark = pytest.mark.slow
+
 
 def screen(pilot: Pilot[None]) -> RegionsScreen:
     found = pilot.app.screen

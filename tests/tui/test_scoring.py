@@ -23,6 +23,8 @@ from ratui.tui.widgets.joint_films import JointFilms
 from tests.films import make_study
 from tests.tui.conftest import cells, offered, reading_as, settle, shown
 
+pytestmark = pytest.mark.slow
+
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
 

@@ -33,6 +33,8 @@ from tests.films import make_study
 from tests.strategies import TINY_TOML
 from tests.tui.conftest import offered, reading_as
 
+pytestmark = pytest.mark.slow
+
 ANY = [*"0123456789alouxn=fmvzw/?Stq", "left", "right", "tab", "backspace", "enter", "escape", "space"]
 
 

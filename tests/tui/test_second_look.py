@@ -18,6 +18,8 @@ from tests.films import make_study
 from tests.tui.conftest import reading_as, settle, shown, type_ahead
 from tests.tui.readings import store
 
+pytestmark = pytest.mark.slow
+
 SCHEME = load_scheme("fingers")
 JUMP: dict[Field, Entry] = {Field("L.MCP4", "ERO", 1): Graded(4)}
 WORST_FIRST: dict[Field, Entry] = {

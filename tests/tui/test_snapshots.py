@@ -19,6 +19,8 @@ from tests.films import make_study
 from tests.tui.conftest import reading_as, settle
 from tests.tui.snapshots import check
 
+pytestmark = pytest.mark.slow
+
 Templates: TypeAlias = Callable[[Callable[[Path], Study]], Path]
 AT = datetime(2021, 5, 4, 12, 30, tzinfo=UTC)
 

@@ -19,6 +19,8 @@ from ratui.tui.widgets.tour_panel import TourPanel
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"grade": "1", "undo": "u", "normal": "n", "zoom": "z", "overview": "o", "help": "question_mark"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Event
 
+import pytest
 from PIL import Image
 from textual.events import Key
 from textual.pilot import Pilot
@@ -22,6 +23,8 @@ from ratui.tui.screens.worklist import WorklistScreen
 from ratui.tui.widgets.joint_films import JointFilms
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle, shown
+
+pytestmark = pytest.mark.slow
 
 
 async def burst(pilot: Pilot[None], *keys: str) -> None:

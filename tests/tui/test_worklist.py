@@ -18,6 +18,8 @@ from tests.films import confirm_template, make_study
 from tests.tui.conftest import reading_as, rows, settle, shown
 from tests.tui.readings import store
 
+pytestmark = pytest.mark.slow
+
 
 def study_of(tmp_path: Path, patients: int, *, blinded: bool = False) -> Study:
     return make_study(tmp_path, patients=patients, blinded=blinded, sides="L")
