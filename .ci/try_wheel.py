@@ -9,7 +9,7 @@ from pathlib import Path
 import ratui
 from ratui.demo.sample import own_copy
 from ratui.scheme import load_scheme
-from ratui.tui.messages import LANGUAGES
+from ratui.tui.i18n.catalog import LANGUAGES
 
 programs = Path(sys.executable).parent
 

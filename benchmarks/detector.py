@@ -17,11 +17,11 @@ import torch
 from ratui.imaging import Film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
-from trainer.detector import Detection, load_detector
-from trainer.figures import bootstrap
-from trainer.find import find_hands
-from trainer.hands import FINE, SIDE, levels_of
-from trainer.phantoms import phantom_hands
+from trainer.data.hands import FINE, SIDE, levels_of
+from trainer.data.phantoms import phantom_hands
+from trainer.evaluation.metrics import bootstrap
+from trainer.inference.hand_finder import find_hands
+from trainer.models.detector import Detection, load_detector
 
 SEED = 900_001  # far from any training's
 SCHEME = load_scheme("mtss-hands")

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer.compare.arms import BASELINE, Budget, Cell
-from trainer.compare.cells import predict_views, train_cell
-from trainer.compare.cohort import cohort, read_by
-from trainer.compare.run import TEST, TRAIN
-from trainer.compare.trunk import fixed_views, load_trunk
-from trainer.measure_scorer import by_doubt, calibration, judged, scoring
+from trainer.evaluation.evaluate_scorer import by_doubt, calibration, judged, scoring
+from trainer.experiments.arms import BASELINE, Budget, Cell
+from trainer.experiments.cells import predict_views, train_cell
+from trainer.experiments.cohort import cohort, read_by
+from trainer.experiments.comparison import TEST, TRAIN
+from trainer.experiments.shared_trunk import fixed_views, load_trunk
 
 ARMS = (BASELINE, "ce λ1", "coupled pair", "coupled pair λ1")
 KINDS = ("shared-shift", "mixture")

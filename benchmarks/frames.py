@@ -235,7 +235,7 @@ def start() -> None:
         ("pydicom", "import pydicom"),
         (
             "all of ratui that shows a joint",
-            "import ratui.tui, ratui.study, ratui.tui.screens.scoring, ratui.imaging.read",
+            "import ratui.tui, ratui.study, ratui.tui.screens.scoring.screen, ratui.imaging.dicom_reader",
         ),
     ]
     code, before = "pass", 0.0

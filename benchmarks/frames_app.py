@@ -74,7 +74,7 @@ class Ours(Pairs):
 
     def widgets(self) -> tuple[Widget, Widget]:
         from ratui.terminal import Display, FrameCache, Link
-        from ratui.tui.painter import Painter
+        from ratui.tui.graphics.painter import Painter
         from ratui.tui.widgets.film_view import FilmView
 
         levels = 64 if self.protocol == "sixel" else 256

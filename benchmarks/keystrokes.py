@@ -26,10 +26,10 @@ from ratui.reading import Entry, Field, Graded, NotAssessable, Reading
 from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
-from ratui.tui.actions import entry_key
-from ratui.tui.palette import KEY
+from ratui.tui.input.actions import entry_key
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.theme import KEY
 
 KINDS = {"ada": "shared-shift", "ben": "threshold", "cho": "mixed", "dan": "independent"}
 SIZE = (500, 410)

@@ -20,9 +20,9 @@ from PIL import Image
 
 from ratui.imaging import read_film, stretch
 from ratui.scheme import load_scheme
-from trainer.detector import JointDetector, load_detector
-from trainer.find import find_hands
-from trainer.hands import levels_of
+from trainer.data.hands import levels_of
+from trainer.inference.hand_finder import find_hands
+from trainer.models.detector import JointDetector, load_detector
 
 SCHEME = load_scheme("fingers")
 _Levels = npt.NDArray[np.float32]

@@ -18,12 +18,13 @@ from PIL import Image
 from ratui.imaging import AGREES, Alignment, Box, Film, Look, carry, register
 from ratui.imaging import render as rendered
 from ratui.phantom import PhantomFilm, render, simulate_patient
+from ratui.regions import faults
+from ratui.regions.initial import starting_regions
 from ratui.scheme import load_scheme
-from ratui.study import FilmRecord, faults
+from ratui.study import FilmRecord
 from ratui.terminal import Display, encode
-from ratui.tui.library import View, joint_box, whole_box
-from ratui.tui.outlines import outlines, painted
-from ratui.tui.placing import starting_regions
+from ratui.tui.graphics.box_drawing import outlines, painted
+from ratui.tui.graphics.film_store import View, joint_box, whole_box
 
 SCHEME = load_scheme("mtss-hands")
 Pair = tuple[PhantomFilm, PhantomFilm]

@@ -17,11 +17,11 @@ from statistics import median
 from ratui.reading import Graded, Reading, enter, next_open, note, sign, start
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, Study
-from ratui.study.folder import SNAPSHOT
-from ratui.study.session import tables_of
+from ratui.study.layout import SNAPSHOT
+from ratui.study.reading_session import tables_of
 from ratui.study.snapshot import Picture
 from ratui.study.store import make_folder, seal
-from ratui.study.store.disk import copy_of
+from ratui.study.store.atomic_write import copy_of
 from ratui.study.store.tables import known_as
 
 SIZES = (10, 1_000, 10_000)

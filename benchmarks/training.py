@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.imaging import Box, stretch
 from ratui.study import FilmRecord, Study
-from trainer.samples import PairSamples, crop_image, pair_samples
-from trainer.scorer import PairScorer, augment_pairs, labelled, scorer_loss
+from trainer.data.pairs import PairSamples, crop_image, pair_samples
+from trainer.models.scorer import PairScorer, augment_pairs, labelled, scorer_loss
 
 BATCH = 64
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -63,7 +63,7 @@ class FilmsEachTime(Dataset[Batch]):
 
 
 def ours(samples: PairSamples, device: torch.device) -> Iterator[Batch]:
-    """Batches as `trainer.runs` makes them."""
+    """Batches as `trainer.training.runs` makes them."""
     labels, tops = torch.from_numpy(samples.labels), torch.from_numpy(samples.tops)
     groups, epoch = torch.from_numpy(samples.groups), 0
     while True:

@@ -18,7 +18,7 @@ from ratui.study import Case, FilmRecord, Region, Study
 from ratui.study.worklist import INDEX
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
-from ratui.tui.screens.worklist import WorklistScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
 
 FILMS = tuple(
     FilmRecord(f"film{time}{side}", time, side, "hand", 2500, 2048, 400 * time) for time in (0, 1) for side in "LR"

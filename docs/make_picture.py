@@ -20,7 +20,7 @@ from textual.pilot import Pilot
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
-from ratui.tui.library import View
+from ratui.tui.graphics.film_store import View
 from ratui.tui.widgets.film_view import FilmView
 
 SIZE = (118, 34)

@@ -1,5 +1,5 @@
 """``python -m ratui`` is ``ratui``."""
 
-from ratui.cli import main
+from ratui.cli.main import main
 
 main()

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ratui.imaging import write_film
+from ratui.regions.initial import starting_regions
 from ratui.scheme import Scheme
 from ratui.study import InProcess, Region, Study, import_films
-from ratui.tui.placing import starting_regions
 
 SIZE = (240, 200)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ratui.study.answers import Answer
+from ratui.study.predictions import Answer
 
 
 def answer(site: str, scale: str, earlier: float, later: float, top: int) -> Answer:

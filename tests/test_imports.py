@@ -18,7 +18,8 @@ def test_the_import_contracts_hold() -> None:
 def test_the_app_and_every_command_run_without_torch() -> None:
     script = (
         "import sys\n"
-        "import ratui.cli, ratui.tui, ratui.tui.screens.scoring, ratui.tui.screens.regions, ratui.demo.headless\n"
+        "import ratui.cli.main, ratui.tui, ratui.tui.screens.scoring.screen\n"
+        "import ratui.tui.screens.regions.screen, ratui.demo.headless\n"
         "import ratui.demo.sample, ratui.demo.simulate, ratui.study, ratui.terminal\n"
         "wrong = sorted(name for name in sys.modules if name.split('.')[0] in ('torch', 'torchvision', 'trainer'))\n"
         "assert not wrong, wrong\n"
@@ -29,7 +30,8 @@ def test_the_app_and_every_command_run_without_torch() -> None:
 
 def test_results_and_the_screens_load_none_of_what_only_some_exports_and_plots_need() -> None:
     script = (
-        "import sys, ratui.tui.screens.scoring, ratui.results.adjudication, ratui.results.report, ratui.results.export\n"
+        "import sys, ratui.tui.screens.scoring.screen, ratui.results.adjudication\n"
+        "import ratui.results.report, ratui.results.export\n"
         "heavy = ('matplotlib', 'highdicom', 'pyarrow', 'pandas', 'statsmodels', 'sklearn', 'pingouin')\n"
         "wrong = sorted(name for name in sys.modules if name in heavy)\n"
         "assert not wrong, wrong\n"

@@ -11,7 +11,7 @@ HEAVY = ("scipy", "skimage", "cv2", "torch", "ratui.phantom", "ratui.demo")
 
 
 def test_reading_starts_without_what_only_other_work_needs() -> None:
-    code = "import sys, ratui.tui, ratui.tui.screens.scoring; print(*sorted(sys.modules))"
+    code = "import sys, ratui.tui, ratui.tui.screens.scoring.screen; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "textual.app" in loaded
     assert [name for name in loaded if name in HEAVY] == []

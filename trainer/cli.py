@@ -73,7 +73,7 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
     --weights takes a run's model.pt, or for the backbones ssd300-vgg16 and ssdlite a file of
     torchvision's: of a whole SSD, or of VGG16 alone. A pass (--epochs) sees at most 512 hands.
     """
-    from trainer.runs import train_detector
+    from trainer.training.runs import train_detector
 
     more = {name: options.pop(name) for name in ("backbone", "coco", "phantoms", "near")}
     _train(train_detector, study, out, batch, options, **more)
@@ -94,7 +94,7 @@ def scorer(study: Path, out: Path, batch: int, **options: Any) -> None:
 
     --weights takes another scorer's model.pt, or the trunk of a comparison: what doesn't fit is learnt anew.
     """
-    from trainer.runs import train_scorer
+    from trainer.training.runs import train_scorer
 
     recipe = {name: options.pop(name) for name in ("loss", "difference", "pairing", "crowd", "width")}
     _train(train_scorer, study, out, batch, options, **recipe)
@@ -120,9 +120,9 @@ def evaluate(
     device: str,
 ) -> None:
     """Measure both models on the cases that neither has learnt from."""
-    from trainer.evaluate import evaluate as measure
-    from trainer.loop import pick_device
-    from trainer.report import write_report
+    from trainer.evaluation.evaluate import evaluate as measure
+    from trainer.evaluation.report import write_report
+    from trainer.training.loop import pick_device
 
     opened = Study.open(study)
     with open_as(out):
@@ -142,9 +142,9 @@ def propose(
     study: Path, detector: Path | None, scorer: Path | None, name: str | None, every: bool, order: bool, device: str
 ) -> None:
     """Propose regions; keep the scorer's answers; put the worklist in order."""
-    from trainer.answering import answer
-    from trainer.loop import pick_device
-    from trainer.propose import propose as run
+    from trainer.inference.predictions import answer
+    from trainer.inference.proposals import propose as run
+    from trainer.training.loop import pick_device
 
     if detector is None and scorer is None:
         raise TrainError("there is no model to ask", "propose", "Give --detector, --scorer or both")
@@ -203,10 +203,10 @@ def compare(
       ratui-train compare --out DIR --part $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT
     """
     from ratui.phantom import RATERS
-    from trainer.compare.arms import ARMS, Budget
-    from trainer.compare.run import Comparison, parse_part
-    from trainer.compare.run import compare as run
-    from trainer.runs import progress
+    from trainer.experiments.arms import ARMS, Budget
+    from trainer.experiments.comparison import Comparison, parse_part
+    from trainer.experiments.comparison import compare as run
+    from trainer.training.runs import progress
 
     what = Comparison(
         arms or tuple(ARMS),
@@ -234,18 +234,18 @@ def compare(
 @click.option("--trunk-steps", default=800, show_default=True, help="As for the comparison.")
 def curve(out: Path, arm: str, rater: str, pool: int, seeds: int, steps: int, pixels: int, trunk_steps: int) -> None:
     """Whether reading what the scorer doubts most teaches it sooner than reading by chance."""
-    from trainer.compare.arms import Budget
-    from trainer.compare.curve import Growth
-    from trainer.compare.run import Comparison, grow_studies
-    from trainer.runs import progress
+    from trainer.experiments.arms import Budget
+    from trainer.experiments.comparison import Comparison, grow_studies
+    from trainer.experiments.learning_curve import Growth
+    from trainer.training.runs import progress
 
     what = Comparison((arm,), (rater,), (pool,), seeds, Budget(steps=steps, pixels=pixels), trunk_steps)
     click.echo(grow_studies(what, Growth(arm, rater, seeds=seeds), out, progress))
 
 
 def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[str, Any], **more: Any) -> None:
-    from trainer.loop import Fit, pick_device, processes
-    from trainer.runs import RunPlan
+    from trainer.training.loop import Fit, pick_device, processes
+    from trainer.training.runs import RunPlan
 
     device = pick_device(options["device"])
     fit = Fit(

@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks.harness.count import Count
 from benchmarks.harness.stores import CASE, RATER, Ours, Stock, text_of
 from ratui.study import FilmRecord, Region, Study
-from ratui.study.folder import file_digest
-from ratui.study.store.disk import copy_of
+from ratui.study.layout import file_digest
+from ratui.study.store.atomic_write import copy_of
 
 __all__ = ["damages", "fill"]
 

@@ -22,7 +22,7 @@ from unittest import mock
 from benchmarks.harness.count import Count, Unavailable
 from benchmarks.harness.kills import acknowledged, child
 from benchmarks.harness.stores import Ours, Stock, lost_of, text_of
-from ratui.study.store import disk
+from ratui.study.store import atomic_write as disk
 
 __all__ = ["full_disk", "real_power_cuts"]
 

@@ -21,7 +21,7 @@ from tinydb import storages
 from benchmarks.harness.count import Count
 from benchmarks.harness.stores import Ours, Stock, text_of
 from ratui.errors import StoreError
-from ratui.study.store import disk
+from ratui.study.store import atomic_write as disk
 
 __all__ = ["CALLS", "KINDS", "Died", "failing_calls", "power_cuts"]
 

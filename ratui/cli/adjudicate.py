@@ -54,7 +54,7 @@ def adjudicate(
     from ratui.results.disputes import Limits, disputes
     from ratui.results.released import released
     from ratui.study import CONSENSUS, Study
-    from ratui.study.answers import answer_models
+    from ratui.study.predictions import answer_models
 
     opened = Study.open(study)
     if model and model not in answer_models(opened):
@@ -74,7 +74,7 @@ def adjudicate(
         return
     if not opened.config.group:
         click.echo("this study is one account's: whoever adjudicates must not have read in it", err=True)
-    from ratui.cli import run_app
+    from ratui.cli.main import run_app
 
     run_app(Adjudication(opened, queue, model=model), CONSENSUS, None, graphics, language)
 

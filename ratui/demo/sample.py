@@ -11,7 +11,7 @@ import ratui
 from ratui.errors import StudyError
 from ratui.study import Study
 from ratui.study.check.access import close_to_others
-from ratui.study.store.disk import copy_of
+from ratui.study.store.atomic_write import copy_of
 
 __all__ = ["READER", "TOUR", "own_copy", "sample_folder"]
 

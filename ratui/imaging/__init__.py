@@ -1,14 +1,14 @@
 """Film file → grey levels → crop. Knows nothing of scoring."""
 
-from ratui.imaging.carrying import Carried, carry
-from ratui.imaging.compare import align, carried, centred, difference
+from ratui.imaging.box_propagation import Carried, carry
+from ratui.imaging.dicom_reader import check_header, film_of, read_film, read_header
+from ratui.imaging.dicom_writer import dicom_bytes, write_film
+from ratui.imaging.display_settings import PLAIN, Look, contrast_of, presets, render
+from ratui.imaging.file_limits import LARGEST_BYTES, LARGEST_PIXELS
 from ratui.imaging.film import LARGEST_SIDE, Contrast, Film, Pixels, Table, Window
-from ratui.imaging.grey import Box, automatic_window, crop, grey, stretch
-from ratui.imaging.guard import LARGEST_BYTES, LARGEST_PIXELS
-from ratui.imaging.look import PLAIN, Look, contrast_of, presets, render
-from ratui.imaging.read import check_header, film_of, read_film, read_header
-from ratui.imaging.register import AGREES, Alignment, Matrix, Unaligned, register, warped
-from ratui.imaging.write import dicom_bytes, write_film
+from ratui.imaging.joint_alignment import align, carried, centred, difference
+from ratui.imaging.registration import AGREES, Alignment, Matrix, Unaligned, register, warped
+from ratui.imaging.windowing import Box, automatic_window, crop, grey, stretch
 
 __all__ = [
     "AGREES",

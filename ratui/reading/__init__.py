@@ -2,24 +2,7 @@
 
 from ratui.errors import Refusal, RefusalKind
 from ratui.reading.adopting import adopt
-from ratui.reading.choices import Options, next_open, options, refusal
-from ratui.reading.document import FORMAT, from_document, from_log, to_document
-from ratui.reading.doubt import Doubt, unlikely, unlikely_normal
-from ratui.reading.history import Replay, replay
-from ratui.reading.model import (
-    NOTE_LENGTH,
-    Change,
-    Entry,
-    Field,
-    Found,
-    Graded,
-    LogEntry,
-    LogKind,
-    NotAssessable,
-    Reading,
-    Slot,
-)
-from ratui.reading.rules import (
+from ratui.reading.commands import (
     apply_regions,
     clear,
     enter,
@@ -33,8 +16,25 @@ from ratui.reading.rules import (
     undo,
     undoable,
 )
-from ratui.reading.second_look import LookKind, LookReason, SecondLook, second_look
-from ratui.reading.validity import history_problems, problems
+from ratui.reading.invariants import history_problems, problems
+from ratui.reading.log import Replay, replay
+from ratui.reading.model import (
+    NOTE_LENGTH,
+    Change,
+    Entry,
+    Field,
+    Found,
+    Graded,
+    LogEntry,
+    LogKind,
+    NotAssessable,
+    Reading,
+    Slot,
+)
+from ratui.reading.options import Options, next_open, options, refusal
+from ratui.reading.plausibility import Doubt, unlikely, unlikely_normal
+from ratui.reading.review import LookKind, LookReason, SecondLook, second_look
+from ratui.reading.serialization import FORMAT, from_document, from_log, to_document
 
 __all__ = [
     "FORMAT",

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from ratui.errors import EntryRefused
-from ratui.reading.choices import refusal
-from ratui.reading.consequences import consequences
-from ratui.reading.history import logged
+from ratui.reading.effects import consequences
+from ratui.reading.log import logged
 from ratui.reading.model import Entry, Field, Reading
+from ratui.reading.options import refusal
 
 __all__ = ["adopt"]
 

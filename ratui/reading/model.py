@@ -1,6 +1,6 @@
 """One rater's reading of one case as an immutable value: its fields, what was entered, and the log of how.
 
-It never decides what may be entered next (that is `ratui.reading.rules`) and knows neither screen nor disk.
+It never decides what may be entered next (that is `ratui.reading.commands`) and knows neither screen nor disk.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ratui.errors import StudyError
 from ratui.reading import Entry, Field, Graded, adopt, apply_regions
 from ratui.results.disputes import CaseDispute, agreed
 from ratui.study import CONSENSUS, CaseState, ReadingSession, Study
-from ratui.study.answers import expected_scores
+from ratui.study.predictions import expected_scores
 from ratui.study.worklist import Progress
 
 __all__ = ["Adjudication", "queue_of"]

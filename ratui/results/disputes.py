@@ -16,7 +16,7 @@ from ratui.reading import Entry, Field, Reading
 from ratui.results.released import Released
 from ratui.results.scores import scores_of
 from ratui.study import CONSENSUS, Study
-from ratui.study.answers import expected_scores
+from ratui.study.predictions import expected_scores
 
 __all__ = ["CaseDispute", "JointDispute", "Limits", "agreed", "disputes"]
 

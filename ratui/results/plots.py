@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.results.agreement import ALL, Agreement, quantities
-from ratui.results.extra import need
+from ratui.results.optional_dependencies import need
 from ratui.results.scores import Scores
-from ratui.results.sheet import number
 from ratui.results.statistics import Estimate
+from ratui.results.text_table import number
 from ratui.scheme import Scheme, View
 
 __all__ = ["Format", "draw", "plots"]

@@ -11,8 +11,8 @@ from functools import cache, partial
 from statistics import median
 from typing import Any
 
-from ratui.results.page import paragraph, section, table
-from ratui.results.sheet import counted
+from ratui.results.html import paragraph, section, table
+from ratui.results.text_table import counted
 from ratui.study import CONSENSUS, CaseState, Study
 
 __all__ = [

@@ -14,15 +14,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ratui.results.agreement import Agreement, agreement
-from ratui.results.agreement_sheets import agreement_sheets, summary
+from ratui.results.agreement_tables import agreement_sheets, summary
 from ratui.results.disputes import CaseDispute, Limits, disputes
-from ratui.results.models import evaluation_sheet, model_figures, model_sheet
-from ratui.results.page import facts, figure, page, paragraph, section, table
+from ratui.results.html import facts, figure, page, paragraph, section, table
+from ratui.results.model_performance import evaluation_sheet, model_figures, model_sheet
 from ratui.results.progress import progress, progress_cases, progress_summary
+from ratui.results.reader_totals import summaries, summary_sheet
 from ratui.results.released import Released
 from ratui.results.scores import Scores
-from ratui.results.sheet import Sheet, counted
-from ratui.results.summary import summaries, summary_sheet
+from ratui.results.text_table import Sheet, counted
 from ratui.results.totals import Rule
 from ratui.study import Study
 

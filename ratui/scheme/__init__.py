@@ -3,8 +3,8 @@
 Another scoring method is another file; no code here names a joint.
 """
 
-from ratui.scheme.load import load_scheme, parse_scheme, shipped_schemes
 from ratui.scheme.model import Finding, Grade, Joint, Part, Reason, Scheme, Side, Site, View
+from ratui.scheme.parser import load_scheme, parse_scheme, shipped_schemes
 
 __all__ = [
     "Finding",

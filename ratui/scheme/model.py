@@ -1,7 +1,7 @@
 """What is scored, as frozen values: joints with their grades, findings, reasons, views.
 
 It holds no rule about the order of entries (that is `ratui.reading`) and never
-reads a file (that is `ratui.scheme.load`).
+reads a file (that is `ratui.scheme.parser`).
 """
 
 from __future__ import annotations

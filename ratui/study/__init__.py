@@ -1,12 +1,11 @@
 """A study folder on disk: its films, regions and readings, and how films come in."""
 
-from ratui.study.importer import ImportReport, Refused, Taken, import_films
-from ratui.study.intake import InProcess
-from ratui.study.placement import Fault, FaultKind, faults, lies_mirrored
-from ratui.study.pseudonym import KeyFile
-from ratui.study.records import Case, CaseState, DisplayUse, FilmRecord, Region, Stage
-from ratui.study.session import ReadingSession
-from ratui.study.settings import CONSENSUS, StudyConfig
+from ratui.study.case import Case, CaseState, DisplayUse, FilmRecord, Region, Stage
+from ratui.study.config import CONSENSUS, StudyConfig
+from ratui.study.importing import InProcess
+from ratui.study.importing.importer import ImportReport, Refused, Taken, import_films
+from ratui.study.importing.pseudonyms import KeyFile
+from ratui.study.reading_session import ReadingSession
 from ratui.study.store import Held, Holder
 from ratui.study.study import Study
 
@@ -15,8 +14,6 @@ __all__ = [
     "Case",
     "CaseState",
     "DisplayUse",
-    "Fault",
-    "FaultKind",
     "FilmRecord",
     "Held",
     "Holder",
@@ -30,7 +27,5 @@ __all__ = [
     "Study",
     "StudyConfig",
     "Taken",
-    "faults",
     "import_films",
-    "lies_mirrored",
 ]

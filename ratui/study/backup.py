@@ -19,10 +19,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ratui.errors import DamagedError, StoreError, StudyError
-from ratui.study.folder import account_name, make_study_folder
+from ratui.study.layout import account_name, make_study_folder
 from ratui.study.snapshot import snapshot, stored_files
 from ratui.study.store import make_folder, write_bytes
-from ratui.study.store.disk import sync_folder
+from ratui.study.store.atomic_write import sync_folder
 from ratui.study.store.seal import chain
 from ratui.study.store.tables import read_file
 from ratui.study.study import Study

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ratui.errors import DamagedError, StoreError, StudyError
+from ratui.study.case import Case, FilmRecord, Region
 from ratui.study.check.copies import check_tables
-from ratui.study.folder import file_digest
-from ratui.study.records import Case, FilmRecord, Region
-from ratui.study.settings import CONSENSUS, write_settings
+from ratui.study.config import CONSENSUS, write_settings
+from ratui.study.layout import file_digest
 from ratui.study.store import Lock, make_folder, sound_bytes, write_bytes
 from ratui.study.store.seal import chain
 from ratui.study.study import Study

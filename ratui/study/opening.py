@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ratui.errors import DamagedError, SchemeError, StudyError, clean
 from ratui.scheme import Scheme, load_scheme, parse_scheme
-from ratui.study.folder import make_study_folder
-from ratui.study.settings import CONSENSUS, StudyConfig, check_name, read_settings, write_settings
+from ratui.study.config import CONSENSUS, StudyConfig, check_name, read_settings, write_settings
+from ratui.study.layout import make_study_folder
 from ratui.study.store import sound_bytes, write_bytes
 
 __all__ = ["begin", "find"]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ratui.errors import RatuiError, StoreError
-from ratui.study.folder import SNAPSHOT
+from ratui.study.layout import SNAPSHOT
 from ratui.study.study import Study
 
 __all__ = ["Picture", "snapshot", "stored_files"]

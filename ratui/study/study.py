@@ -16,11 +16,11 @@ from ratui.errors import FilmError, StoreError, StudyError, clean
 from ratui.imaging import Film, read_film
 from ratui.reading import Entry, Field, Reading, Slot, start
 from ratui.scheme import Scheme
-from ratui.study.folder import Changes, account_name, file_digest
+from ratui.study.case import Case, CaseState, DisplayUse, FilmRecord, Region
+from ratui.study.config import StudyConfig, check_name
+from ratui.study.layout import Changes, account_name, file_digest
 from ratui.study.opening import begin, find
-from ratui.study.records import Case, CaseState, DisplayUse, FilmRecord, Region
-from ratui.study.session import ReadingSession, Signature, displays_in, meta_in, reading_in, signature
-from ratui.study.settings import StudyConfig, check_name
+from ratui.study.reading_session import ReadingSession, Signature, displays_in, meta_in, reading_in, signature
 from ratui.study.store import Lock, Stored, make_folder, read_sound, restore_from_copy, write_tables
 from ratui.study.worklist import Progress, Sweep, Worklists, reading_state
 

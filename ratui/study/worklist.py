@@ -19,7 +19,7 @@ from typing import Any, TypeAlias, get_args
 
 from ratui.errors import RatuiError, StoreError
 from ratui.scheme import Scheme
-from ratui.study.records import Case, CaseState, Stage
+from ratui.study.case import Case, CaseState, Stage
 from ratui.study.store.access import file_mode
 
 __all__ = ["INDEX", "Progress", "Sweep", "Worklist", "Worklists", "reading_state"]

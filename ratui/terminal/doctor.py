@@ -16,11 +16,11 @@ import tty
 from collections.abc import Mapping
 
 from ratui.errors import clean
-from ratui.terminal.card import card
+from ratui.terminal.bandwidth import FENCE
 from ratui.terminal.display import Display
-from ratui.terminal.fit import LEAST, joint_fit
 from ratui.terminal.frames import Frame, encode
-from ratui.terminal.link import FENCE
+from ratui.terminal.resolution import LEAST, joint_fit
+from ratui.terminal.test_card import card
 
 __all__ = ["advice", "report", "show_card"]
 

@@ -16,20 +16,20 @@ from textual.events import Event, Key, Resize
 from ratui.errors import SettingsError
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache, Link, cell_by_ioctl
-from ratui.tui.actions import Keymap
-from ratui.tui.commands import Commands
-from ratui.tui.keyboard import Keyboard
-from ratui.tui.library import Library
-from ratui.tui.messages import Messages, language_of
-from ratui.tui.painter import Painter
-from ratui.tui.palette import THEME
+from ratui.tui.command_palette import Commands
+from ratui.tui.graphics.film_store import Library
+from ratui.tui.graphics.painter import Painter
+from ratui.tui.i18n.catalog import Messages, language_of
+from ratui.tui.input.actions import Keymap
+from ratui.tui.input.key_queue import Keyboard
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.settings import Settings, keep_language
-from ratui.tui.tour import Tour
+from ratui.tui.theme import THEME
+from ratui.tui.tour.tour import Tour
+from ratui.tui.user_settings import Settings, keep_language
 from ratui.tui.widgets.film_view import FilmView
 
 if TYPE_CHECKING:
-    from ratui.tui.screens.worklist import WorklistScreen
+    from ratui.tui.screens.worklist.screen import WorklistScreen
 
 __all__ = ["RatuiApp"]
 
@@ -104,7 +104,7 @@ class RatuiApp(App[None]):
 
     def on_mount(self) -> None:
         self.painter.asks = type(self._driver).__name__ == "ListeningDriver" and self.graphics.round_trip is not None
-        from ratui.tui.screens.worklist import WorklistScreen
+        from ratui.tui.screens.worklist.screen import WorklistScreen
 
         worklist = WorklistScreen()
         self.push_screen(worklist)

@@ -8,7 +8,7 @@ from textual import events
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from ratui.tui.painter import Painter
+from ratui.tui.graphics.painter import Painter
 
 __all__ = ["AnswerFilter", "ListeningDriver"]
 

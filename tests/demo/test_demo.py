@@ -11,7 +11,7 @@ from ratui.demo.sample import READER, own_copy, sample_folder
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.reading import problems
 from ratui.study import Study
-from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
 from tests.tui.conftest import reading_as, settle
 
 pytestmark = pytest.mark.slow

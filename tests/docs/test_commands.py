@@ -10,13 +10,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-import ratui.cli
+import ratui.cli.main
 import trainer.cli
 from ratui.demo.sample import own_copy
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-PROGRAMS = {"ratui": ratui.cli.commands, "ratui-train": trainer.cli.commands}
+PROGRAMS = {"ratui": ratui.cli.main.commands, "ratui-train": trainer.cli.commands}
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
@@ -70,5 +70,5 @@ def test_what_a_manager_types_works_on_the_sample(tmp_path: Path, monkeypatch: p
         ["backup", "wrists", "wrists.zip"],
         ["restore", "wrists.zip", "again"],
     ):
-        done = run.invoke(ratui.cli.commands, words)
+        done = run.invoke(ratui.cli.main.commands, words)
         assert done.exit_code == 0, f"{words}: {done.output} {done.exception}"

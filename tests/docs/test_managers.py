@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ratui.cli import commands
+from ratui.cli.main import commands
 from ratui.reading import Field, Graded, NotAssessable
 from ratui.study import Study
 from tests.films import confirm_template, hospital

@@ -15,9 +15,9 @@ from ratui.results.disputes import CaseDispute, Limits, disputes
 from ratui.results.progress import progress
 from ratui.results.released import released
 from ratui.study import CONSENSUS, Study
-from ratui.study.answers import save_answers
 from ratui.study.check import check_study
 from ratui.study.merge import merge
+from ratui.study.predictions import save_answers
 from tests.model_answers import answer
 from tests.results.studies import Special, read_study
 from tests.tui.readings import AT, store
@@ -124,7 +124,7 @@ class TestTheConsensus:
         assert [reading.rater for reading in study.signed_readings(case)] == ["anna", "bert"]
 
     def test_it_counts_as_settled_and_goes_out_with_the_exports_but_not_into_agreement(self, tmp_path: Path) -> None:
-        from ratui.results.export.long import long_table
+        from ratui.results.export.long_table import long_table
         from ratui.results.export.readers import Exportable
 
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2)

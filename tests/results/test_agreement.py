@@ -11,7 +11,7 @@ from PIL import Image
 from ratui.errors import StudyError
 from ratui.reading import Field, Found, Graded, NotAssessable
 from ratui.results.agreement import Agreement, agreement
-from ratui.results.agreement_sheets import agreement_sheets
+from ratui.results.agreement_tables import agreement_sheets
 from ratui.results.released import released
 from ratui.results.scores import Scores
 from ratui.study import Study
@@ -191,7 +191,7 @@ def test_every_ray_goes_through_its_joints(part: str) -> None:
 
 
 def test_a_missing_library_is_one_error_that_names_the_extra() -> None:
-    from ratui.results.extra import need
+    from ratui.results.optional_dependencies import need
 
     with pytest.raises(StudyError, match="nothing_of_that_name is not installed") as caught:
         need("nothing_of_that_name.part", "plots")

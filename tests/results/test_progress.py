@@ -69,7 +69,7 @@ def test_the_page_holds_every_case_and_no_grade(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("title", ["<script>alert(1)</script>", 'a "b" & c'])
 def test_what_stands_in_a_page_is_text(title: str) -> None:
-    from ratui.results.page import page, paragraph, table
+    from ratui.results.html import page, paragraph, table
 
     text = page(title, [paragraph(title), table([title], [[title]], caption=title)])
     assert title not in text

@@ -13,13 +13,13 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.reading import Field, Graded
-from ratui.results.models import evaluation_sheet, model_figures
+from ratui.results.model_performance import evaluation_sheet, model_figures
+from ratui.results.reader_totals import summaries
 from ratui.results.released import released
 from ratui.results.report import report
-from ratui.results.summary import summaries
 from ratui.results.totals import rule_named
 from ratui.study import DisplayUse, Study
-from ratui.study.answers import save_answers
+from ratui.study.predictions import save_answers
 from tests.model_answers import answer
 from tests.results.studies import NOTE, Special, noisy_study, read_study
 

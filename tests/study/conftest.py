@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.cli import main
+from ratui.cli.main import main
 from ratui.demo.sample import READER, own_copy
 from ratui.study import Study
 

@@ -9,8 +9,9 @@ import pytest
 from ratui.reading import Field, Graded, enter, next_open
 from ratui.study import Study, worklist
 from ratui.study.check import check_study
-from ratui.study.settings import seal_by_hand
-from ratui.study.store import disk, open_seal, seal
+from ratui.study.config import seal_by_hand
+from ratui.study.store import atomic_write as disk
+from ratui.study.store import open_seal, seal
 from tests.films import make_study
 
 FIELD = Field("L.IP1", "ERO", 0)
@@ -288,7 +289,7 @@ class TestFormat1:
 )
 def test_a_newer_format_is_refused_and_left_as_it_is(study: Study, file: str, newer: object) -> None:
     from ratui.errors import StudyError
-    from ratui.study.settings import _sealed
+    from ratui.study.config import _sealed
 
     path = read_some(study) if file == "readings" else study.path / file
     text = newer(path.read_text())  # type: ignore[operator]

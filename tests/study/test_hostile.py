@@ -21,12 +21,13 @@ from pydicom.uid import (
 
 from benchmarks.harness.fuzz import mutations, own_test_files
 from ratui.errors import FilmError, SchemeError, StudyError
-from ratui.imaging import guard, read_film
+from ratui.imaging import file_limits as guard
+from ratui.imaging import read_film
 from ratui.scheme import load_scheme
 from ratui.study import InProcess, Study, import_films
-from ratui.study.intake import Isolated, Wish
-from ratui.study.intake.worker import LARGEST_MEMORY
-from ratui.study.manifest import read_manifest
+from ratui.study.importing import Isolated, Wish
+from ratui.study.importing.manifest import read_manifest
+from ratui.study.importing.reader_worker import LARGEST_MEMORY
 from tests.films import film_file
 from tests.study.conftest import Say
 
@@ -98,10 +99,10 @@ class TestTheProcessApart:
 
     def begin(self, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
         """The worker, with `code` run before it looks at a file called bad.dcm."""
-        from ratui.study.intake import isolated
+        from ratui.study.importing import reader_process as isolated
 
         text = (
-            "import ratui.study.intake.worker as w\nreal = w.look\n"
+            "import ratui.study.importing.reader_worker as w\nreal = w.look\n"
             "def look(path):\n    if path.name == 'bad.dcm':\n"
             f"        {code}\n    return real(path)\n"
             "w.look = look\nw.main()\n"

@@ -13,7 +13,7 @@ from ratui.errors import StudyError
 from ratui.imaging import read_film
 from ratui.study import Study, import_films
 from ratui.study.check import check_study
-from ratui.study.intake import Isolated, Made, Seen, Wish
+from ratui.study.importing import Isolated, Made, Seen, Wish
 from tests.films import film_file, hospital
 
 

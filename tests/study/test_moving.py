@@ -15,9 +15,9 @@ from ratui.scheme import load_scheme
 from ratui.study import Region, Study
 from ratui.study.backup import back_up, changed_history, open_archive, restore
 from ratui.study.check import check_study
-from ratui.study.folder import SNAPSHOT
+from ratui.study.layout import SNAPSHOT
 from ratui.study.merge import Merged, merge
-from ratui.study.store import disk
+from ratui.study.store import atomic_write as disk
 from tests.films import make_study
 
 
@@ -90,7 +90,7 @@ class TestMerge:
             file.unlink()
         text = (site.path / "study.toml").read_text().replace('["anna", "bert"]', '["anna", "bert", "cleo"]')
         (site.path / "study.toml").write_text(text)
-        from ratui.study.settings import seal_by_hand
+        from ratui.study.config import seal_by_hand
 
         seal_by_hand(site.path)
         site = Study.open(site.path)

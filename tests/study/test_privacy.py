@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from ratui.cli import commands, main
+from ratui.cli.main import commands, main
 from ratui.imaging import read_film
 from ratui.imaging.film import Table, Window
 from ratui.reading import Field, Graded, NotAssessable, enter, flag, next_open, note, sign
 from ratui.study import InProcess, KeyFile, Study, import_films
-from ratui.study.burned_in import seems_to_hold_text
-from ratui.study.deidentify import new_uid
+from ratui.study.importing.burned_in_text import seems_to_hold_text
+from ratui.study.importing.deidentification import new_uid
 from tests.films import confirm_template, film_file, make_study
 from tests.planted import BORN, DAYS, PATIENT, SECRET, TEXT, UID, everything, planted, png, traces, with_comment
 from tests.study.conftest import Say
@@ -185,7 +185,7 @@ def test_a_fault_of_the_program_names_nobody(tmp_path: Path) -> None:
     Study.create(tmp_path / "study", "fingers", ["anna"])
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
-        "import ratui.study.pseudonym as p\n"
+        "import ratui.study.importing.pseudonyms as p\n"
         "def fail(self, patient):\n    raise KeyError(f'no such patient: {patient}')\n"
         "p.KeyFile.case_of = fail\n"
     )

@@ -9,10 +9,9 @@ import pytest
 from tinydb import TinyDB
 
 from ratui.errors import DamagedError, StoreError
-from ratui.study.formats import Formats
+from ratui.study.migrations import Formats
 from ratui.study.store import (
     SealedStorage,
-    disk,
     make_folder,
     read_sound,
     read_tables,
@@ -21,6 +20,7 @@ from ratui.study.store import (
     share_folder,
     write_tables,
 )
+from ratui.study.store import atomic_write as disk
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

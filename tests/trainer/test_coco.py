@@ -15,8 +15,8 @@ from ratui.results.export.readers import Exportable
 from ratui.results.released import Released
 from ratui.scheme import load_scheme
 from ratui.study import Study
-from trainer.coco import coco_hands, joint_called
-from trainer.hands import HandSamples, hand_samples
+from trainer.data.coco import coco_hands, joint_called
+from trainer.data.hands import HandSamples, hand_samples
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from ratui.errors import TrainError
-from trainer.decisions import DECISIONS, change_chances, decide, doubt, expected, of_time
+from trainer.inference.decisions import DECISIONS, change_chances, decide, doubt, expected, of_time
 
 
 def pairs(chances: dict[tuple[int, int], float], grades: int = 4) -> npt.NDArray[np.float64]:

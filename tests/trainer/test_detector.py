@@ -14,18 +14,18 @@ from ratui.imaging import Film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
-from trainer import detector_run
-from trainer.augment import augment_hands, coarse
-from trainer.backbones import build_ssd
-from trainer.detail import Detail, Views, detail_loss, draw_views, look_at
-from trainer.detector import SHIPPED, Detection, JointDetector, build_detector, detect, load_detector
-from trainer.detector_run import fit_detector, habit_of, pick_threshold, split_off
-from trainer.find import FoundHand, _even, find_hands
-from trainer.hands import FINE, SIDE, HandSamples, hand_samples, levels_of
-from trainer.identity import Candidate
-from trainer.loop import Fit, Processes, save_checkpoint
-from trainer.phantoms import phantom_hands
-from trainer.propose import _by_side
+from trainer.data.augmentation import augment_hands, coarse
+from trainer.data.hands import FINE, SIDE, HandSamples, hand_samples, levels_of
+from trainer.data.phantoms import phantom_hands
+from trainer.inference.hand_finder import FoundHand, _even, find_hands
+from trainer.inference.joint_naming import Candidate
+from trainer.inference.proposals import _by_side
+from trainer.models.backbones import build_ssd
+from trainer.models.detector import SHIPPED, Detection, JointDetector, build_detector, detect, load_detector
+from trainer.models.refiner import Detail, Views, detail_loss, draw_views, look_at
+from trainer.training import detector_training as detector_run
+from trainer.training.detector_training import fit_detector, habit_of, pick_threshold, split_off
+from trainer.training.loop import Fit, Processes, save_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -116,7 +116,7 @@ def dots(
 
 class TestAugmentation:
     def test_boxes_go_where_the_picture_goes(self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("trainer.augment._expose", lambda images, draw, generator: images)
+        monkeypatch.setattr("trainer.data.augmentation._expose", lambda images, draw, generator: images)
         boxes = torch.from_numpy(drawn.boxes[:6])
         images = torch.from_numpy(np.stack([dots(box.numpy() * 3, drawn.kinds) for box in boxes]))[:, None]
         moved, placed = augment_hands(coarse(images), boxes, torch.Generator().manual_seed(3))
@@ -131,7 +131,7 @@ class TestAugmentation:
     def test_a_crop_says_how_far_its_joint_is_from_its_middle(
         self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("trainer.detail._expose", lambda crops, generator: crops)
+        monkeypatch.setattr("trainer.models.refiner._expose", lambda crops, generator: crops)
         boxes = torch.from_numpy(drawn.boxes[:4])
         images = torch.from_numpy(np.stack([dots(box.numpy() * 3, drawn.kinds) for box in boxes]))[:, None]
         views = draw_views(
@@ -307,7 +307,7 @@ def oracle(model: object, images: np.ndarray, *, threshold: float = 0.3, batch: 
 class TestFindingHands:
     @pytest.fixture(autouse=True)
     def _sure(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("trainer.find.detect", oracle)
+        monkeypatch.setattr("trainer.inference.hand_finder.detect", oracle)
         self.model = JointDetector()
 
     def picture(self, side: str, **how: bool) -> tuple[np.ndarray, Mapping[str, tuple[float, float, float, float]]]:

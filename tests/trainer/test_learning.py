@@ -9,11 +9,11 @@ import pytest
 
 from ratui.phantom import PhantomPatient, simulate_patient
 from ratui.scheme import Scheme
-from trainer.compare import cohort as drawing
-from trainer.compare.arms import BASELINE, Budget, Cell
-from trainer.compare.cells import run_cell
-from trainer.compare.cohort import Cohort, cohort
-from trainer.compare.table import DEFAULT
+from trainer.experiments import cohort as drawing
+from trainer.experiments.arms import BASELINE, Budget, Cell
+from trainer.experiments.cells import run_cell
+from trainer.experiments.cohort import Cohort, cohort
+from trainer.experiments.comparison_table import DEFAULT
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ratui.errors import TrainError
-from trainer.losses import (
+from trainer.models.losses import (
     CLOSED,
     LOSSES,
     SHIFT_WEIGHTS,

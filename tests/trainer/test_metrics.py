@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.metrics import Metrics, duration
+from trainer.training.metric_log import Metrics, duration
 
 
 @pytest.mark.parametrize(

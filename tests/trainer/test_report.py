@@ -11,17 +11,17 @@ import numpy.typing as npt
 import pytest
 
 from ratui.study import Study
-from ratui.study.answers import answers, answers_after, reading_order
-from ratui.study.evaluations import Evaluation, Heading, Picture, Table, Text, evaluation_after
+from ratui.study.model_reports import Evaluation, Heading, Picture, Table, Text, evaluation_after
+from ratui.study.predictions import answers, answers_after, reading_order
 from tests.trainer.test_runs import ALONE, CPU
-from trainer.answering import answer, answers_of, teaching
-from trainer.evaluate import evaluate
-from trainer.loop import Fit
-from trainer.measure_scorer import Judged, by_doubt, calibration, judged, scoring, worst
-from trainer.report import write_report
-from trainer.report.document import html, markdown
-from trainer.runs import RunPlan, load_split, train_scorer
-from trainer.samples import PairSamples
+from trainer.data.pairs import PairSamples
+from trainer.evaluation.evaluate import evaluate
+from trainer.evaluation.evaluate_scorer import Judged, by_doubt, calibration, judged, scoring, worst
+from trainer.evaluation.report import write_report
+from trainer.evaluation.report_document import html, markdown
+from trainer.inference.predictions import answer, answers_of, teaching
+from trainer.training.loop import Fit
+from trainer.training.runs import RunPlan, load_split, train_scorer
 
 pytestmark = pytest.mark.slow
 

@@ -16,12 +16,12 @@ import torch
 import trainer
 from ratui.errors import TrainError
 from ratui.study import Study
-from trainer.detector import build_detector
-from trainer.hands import hand_samples
-from trainer.loop import Fit, Processes, load_checkpoint
-from trainer.runs import RunPlan, load_split, train_detector, train_scorer
-from trainer.samples import pair_samples, split_cases
-from trainer.scorer import build_scorer, load_scorer
+from trainer.data.hands import hand_samples
+from trainer.data.pairs import pair_samples, split_cases
+from trainer.models.detector import build_detector
+from trainer.models.scorer import build_scorer, load_scorer
+from trainer.training.loop import Fit, Processes, load_checkpoint
+from trainer.training.runs import RunPlan, load_split, train_detector, train_scorer
 
 pytestmark = pytest.mark.slow
 
@@ -107,10 +107,10 @@ import os, signal, sys, threading, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-import trainer.loop as loop
+import trainer.training.loop as loop
 from ratui.study import Study
-from trainer.loop import Fit, Processes
-from trainer.runs import RunPlan, train_scorer
+from trainer.training.loop import Fit, Processes
+from trainer.training.runs import RunPlan, train_scorer
 out, number = Path(sys.argv[2]), getattr(signal, sys.argv[3])
 loop._KEEP_SECONDS = 0.0  # a checkpoint an epoch, as a run with long ones has
 def stop():
@@ -188,8 +188,8 @@ def test_two_processes_learn_what_one_does(phantom_study: Study, tmp_path: Path)
     """
     script = (
         "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
-        "import trainer.runs as runs\nfrom trainer.scorer import build_scorer\n"
-        "from ratui.study import Study\nfrom trainer.loop import Fit, processes\n"
+        "import trainer.training.runs as runs\nfrom trainer.models.scorer import build_scorer\n"
+        "from ratui.study import Study\nfrom trainer.training.loop import Fit, processes\n"
         "runs.augment_pairs = lambda crops, generator: crops\n"
         "def plain(about):\n"
         "    model = build_scorer(about)\n"

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from ratui.errors import TrainError
-from trainer.layers import SharedNorm
-from trainer.loop import save_checkpoint
-from trainer.losses import expected_change
-from trainer.scorer import PAIRINGS, Pairing, PairScorer, augment_pairs, start_from
+from trainer.models.layers import SharedNorm
+from trainer.models.losses import expected_change
+from trainer.models.scorer import PAIRINGS, Pairing, PairScorer, augment_pairs, start_from
+from trainer.training.loop import save_checkpoint
 
 pytestmark = pytest.mark.slow
 

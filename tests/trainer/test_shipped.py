@@ -12,12 +12,12 @@ from PIL import Image
 from ratui.imaging import read_film, stretch
 from ratui.scheme import load_scheme
 from tests.films import real_films
-from trainer.detector import SHIPPED, SHIPPED_RUN, JointDetector, load_detector
-from trainer.find import FoundHand, find_hands
-from trainer.hands import levels_of
-from trainer.phantoms import phantom_hands
-from trainer.runs import load_split
-from trainer.samples import Split
+from trainer.data.hands import levels_of
+from trainer.data.pairs import Split
+from trainer.data.phantoms import phantom_hands
+from trainer.inference.hand_finder import FoundHand, find_hands
+from trainer.models.detector import SHIPPED, SHIPPED_RUN, JointDetector, load_detector
+from trainer.training.runs import load_split
 
 SCHEME = load_scheme("fingers")
 REAL = real_films() or Path("nowhere")

@@ -15,10 +15,10 @@ from textual.worker import WorkerCancelled
 from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
-from ratui.tui.palette import KEY
-from ratui.tui.settings import Settings
-from ratui.tui.tour import Tour
-from ratui.tui.widgets.row_list import RowList
+from ratui.tui.theme import KEY
+from ratui.tui.tour.tour import Tour
+from ratui.tui.user_settings import Settings
+from ratui.tui.widgets.virtual_list import RowList
 
 
 @asynccontextmanager

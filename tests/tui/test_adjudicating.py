@@ -9,7 +9,7 @@ from ratui.results.adjudication import Adjudication, queue_of
 from ratui.results.disputes import Limits, disputes
 from ratui.results.released import released
 from ratui.study import CONSENSUS
-from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
 from tests.results.studies import read_study
 from tests.tui.conftest import cells, reading_as, rows, settle
 

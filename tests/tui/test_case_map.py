@@ -7,8 +7,8 @@ from rich.text import Text
 
 from ratui.reading import Entry, Field, Found, Graded, NotAssessable, enter, flag, note, start
 from ratui.scheme import load_scheme, parse_scheme
-from ratui.tui.case_map import CaseMap, map_rows, missing_text, totals_lines
-from ratui.tui.messages import Messages
+from ratui.tui.i18n.catalog import Messages
+from ratui.tui.screens.overview.case_map import CaseMap, map_rows, missing_text, totals_lines
 from tests.strategies import TINY_TOML
 from tests.tui.readings import filled
 

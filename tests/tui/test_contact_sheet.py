@@ -11,12 +11,12 @@ from ratui.reading import Entry, Field, Graded, start
 from ratui.scheme import load_scheme
 from ratui.study import Study
 from ratui.terminal import Display
-from ratui.tui.contact import card, pasted, sheet
-from ratui.tui.screens.contact_sheet import ContactSheetScreen, cells_that_fit
-from ratui.tui.screens.scoring import ScoringScreen
-from ratui.tui.screens.second_look import SecondLookScreen
-from ratui.tui.screens.worklist import WorklistScreen
-from ratui.tui.widgets.contact_cell import ContactCell
+from ratui.tui.screens.contact_sheet.cell import ContactCell
+from ratui.tui.screens.contact_sheet.model import card, pasted, sheet
+from ratui.tui.screens.contact_sheet.screen import ContactSheetScreen, cells_that_fit
+from ratui.tui.screens.review.screen import SecondLookScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle, shown
 from tests.tui.readings import filled, store

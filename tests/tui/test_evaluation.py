@@ -13,10 +13,10 @@ from PIL import Image
 
 from ratui.errors import StoreError
 from ratui.study import Study
-from ratui.study.evaluations import Evaluation, Heading, Picture, Table, Text, save_evaluation
-from ratui.tui.evaluation_text import fitted_into, pages_of
-from ratui.tui.screens.evaluation import EvaluationScreen
-from ratui.tui.screens.worklist import WorklistScreen
+from ratui.study.model_reports import Evaluation, Heading, Picture, Table, Text, save_evaluation
+from ratui.tui.screens.evaluation.screen import EvaluationScreen
+from ratui.tui.screens.evaluation.text import fitted_into, pages_of
+from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
 from tests.films import make_study
 from tests.tui.conftest import cells, offered, reading_as, settle, shown

@@ -4,8 +4,8 @@ import pytest
 
 from ratui.reading import Field, Found, Graded, NotAssessable, enter, flag, normal, start
 from ratui.scheme import load_scheme
-from ratui.tui.hand_map import hand_map, placed, side_progress
-from ratui.tui.messages import Messages
+from ratui.tui.i18n.catalog import Messages
+from ratui.tui.screens.scoring.hand_map import hand_map, placed, side_progress
 
 T = Messages("en")
 

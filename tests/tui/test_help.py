@@ -6,11 +6,11 @@ import pytest
 from rich.cells import cell_len
 
 from ratui.scheme import load_scheme
-from ratui.tui.actions import ACTIONS, TAKES_ENTRIES, Keymap
-from ratui.tui.help_text import key_section, scheme_sections
-from ratui.tui.messages import LANGUAGES, Messages
-from ratui.tui.screens.help import HelpScreen
-from ratui.tui.screens.scoring import ScoringScreen
+from ratui.tui.i18n.catalog import LANGUAGES, Messages
+from ratui.tui.input.actions import ACTIONS, TAKES_ENTRIES, Keymap
+from ratui.tui.screens.help.screen import HelpScreen
+from ratui.tui.screens.help.text import key_section, scheme_sections
+from ratui.tui.screens.scoring.screen import ScoringScreen
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle
 

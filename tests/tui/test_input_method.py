@@ -8,10 +8,10 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 
 from ratui.reading import Field
-from ratui.tui.actions import key_name
-from ratui.tui.screens.overview import OverviewScreen
-from ratui.tui.screens.scoring import ScoringScreen
-from ratui.tui.screens.worklist import WorklistScreen
+from ratui.tui.input.actions import key_name
+from ratui.tui.screens.overview.screen import OverviewScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle
 

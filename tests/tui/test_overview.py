@@ -9,9 +9,9 @@ from textual.widgets import Static
 
 from ratui.reading import Field, Found, Graded
 from ratui.study import Held, Holder
-from ratui.tui.screens.overview import OverviewScreen
-from ratui.tui.screens.scoring import ScoringScreen
-from ratui.tui.screens.worklist import WorklistScreen
+from ratui.tui.screens.overview.screen import OverviewScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle, shown
 from tests.tui.readings import store

@@ -12,9 +12,9 @@ from PIL import Image
 from textual.app import App
 
 from ratui.terminal import FENCE, Display, Frame, KittyFrame, Link, encode, encode_coarse
-from ratui.tui import painter as module
 from ratui.tui.driver import AnswerFilter
-from ratui.tui.painter import Painter, Place
+from ratui.tui.graphics import painter as module
+from ratui.tui.graphics.painter import Painter, Place
 
 DISPLAY = Display("kitty", round_trip=0.06)
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 from ratui.reading import Field
 from ratui.study import Study, import_films
-from ratui.tui.screens.overview import OverviewScreen
-from ratui.tui.screens.regions import RegionsScreen
-from ratui.tui.screens.scoring import ScoringScreen
-from ratui.tui.screens.second_look import SecondLookScreen
-from ratui.tui.screens.worklist import WorklistScreen
+from ratui.tui.screens.overview.screen import OverviewScreen
+from ratui.tui.screens.regions.screen import RegionsScreen
+from ratui.tui.screens.review.screen import SecondLookScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
 from tests.films import make_study
 from tests.tui.conftest import reading_as, rows, settle, shown

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
+from ratui.regions.editor import FilmBoxes
 from ratui.study import Region
-from ratui.tui.film_boxes import FilmBoxes
-from ratui.tui.screens.regions import RegionsScreen
-from ratui.tui.screens.scoring import ScoringScreen
-from ratui.tui.screens.worklist import WorklistScreen
-from ratui.tui.widgets.boxed_film import BoxedFilm
-from ratui.tui.widgets.region_films import RegionFilms
+from ratui.tui.screens.regions.screen import RegionsScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
+from ratui.tui.widgets.annotated_film import BoxedFilm
+from ratui.tui.widgets.region_viewer import RegionFilms
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle, shown
 from tests.tui.phantom_case import PhantomCase, phantom_case
@@ -68,7 +68,7 @@ async def test_one_key_a_film_and_every_box_on_its_joint(tmp_path: Path) -> None
 async def test_nothing_is_accepted_that_has_not_been_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
-    from ratui.tui import following
+    from ratui.regions import propagation as following
 
     phantom = phantom_case(tmp_path)
     true_first_film(phantom)

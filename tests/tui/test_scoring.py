@@ -13,13 +13,13 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from ratui.reading import Field, Graded
-from ratui.tui.messages import Messages
-from ratui.tui.palette import WAITING
-from ratui.tui.screens.overview import OverviewScreen
-from ratui.tui.screens.scoring import ScoringScreen
-from ratui.tui.screens.worklist import WorklistScreen
+from ratui.tui.i18n.catalog import Messages
+from ratui.tui.screens.overview.screen import OverviewScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
+from ratui.tui.theme import WAITING
 from ratui.tui.widgets.film_view import FilmView
-from ratui.tui.widgets.joint_films import JointFilms
+from ratui.tui.widgets.joint_viewer import JointFilms
 from tests.films import make_study
 from tests.tui.conftest import cells, offered, reading_as, settle, shown
 
@@ -208,7 +208,7 @@ async def test_coming_back_is_to_the_very_field_even_after_a_jump(tmp_path: Path
 async def test_the_time_of_a_case_grows_with_its_keys_and_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ratui.tui import keeping
+    from ratui.tui.entry import autosave as keeping
 
     study = make_study(tmp_path)
     now = 0.0

@@ -22,13 +22,13 @@ from ratui.reading import history_problems, options, problems
 from ratui.scheme import parse_scheme
 from ratui.study import Study
 from ratui.tui import RatuiApp
-from ratui.tui.actions import entry_keys
+from ratui.tui.input.actions import entry_keys
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.help import HelpScreen
-from ratui.tui.screens.overview import OverviewScreen
-from ratui.tui.screens.scoring import ScoringScreen
-from ratui.tui.screens.second_look import SecondLookScreen
-from ratui.tui.screens.worklist import WorklistScreen
+from ratui.tui.screens.help.screen import HelpScreen
+from ratui.tui.screens.overview.screen import OverviewScreen
+from ratui.tui.screens.review.screen import SecondLookScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
 from tests.strategies import TINY_TOML
 from tests.tui.conftest import offered, reading_as

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from ratui.reading import Field, Found, Graded, NotAssessable, Reading, enter, flag, normal, note, sign
 from ratui.study import Study
-from ratui.tui.tour import Tour
+from ratui.tui.tour.tour import Tour
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle
 from tests.tui.snapshots import check

@@ -5,9 +5,9 @@ import pytest
 from ratui.errors import SchemeError
 from ratui.reading import Field, Found, Graded, enter, options, start
 from ratui.scheme import load_scheme, parse_scheme
-from ratui.tui import text
-from ratui.tui.actions import ACTIONS, Keymap, entry_keys, key_name
-from ratui.tui.messages import Messages
+from ratui.tui.entry import text
+from ratui.tui.i18n.catalog import Messages
+from ratui.tui.input.actions import ACTIONS, Keymap, entry_keys, key_name
 from tests.strategies import TINY_TOML
 
 SCHEME = load_scheme("mtss")

@@ -9,13 +9,13 @@ from rich.cells import cell_len
 from ratui.demo.sample import TOUR, own_copy, sample_folder
 from ratui.reading import Field
 from ratui.study import Study
-from ratui.tui.actions import ACTIONS
-from ratui.tui.messages import LANGUAGES, Messages
-from ratui.tui.screens.scoring import ScoringScreen
-from ratui.tui.screens.worklist import WorklistScreen
-from ratui.tui.settings import Settings
-from ratui.tui.tour import STEPS, Tour
-from ratui.tui.widgets.tour_panel import TourPanel
+from ratui.tui.i18n.catalog import LANGUAGES, Messages
+from ratui.tui.input.actions import ACTIONS
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
+from ratui.tui.tour.panel import TourPanel
+from ratui.tui.tour.tour import STEPS, Tour
+from ratui.tui.user_settings import Settings
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle
 

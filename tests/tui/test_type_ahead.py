@@ -13,14 +13,14 @@ from textual.pilot import Pilot
 from ratui.reading import Field, Graded
 from ratui.study import Study
 from ratui.tui import RatuiApp
-from ratui.tui.joint_views import Sight, case_films
-from ratui.tui.library import Library, View
-from ratui.tui.screens.help import HelpScreen
-from ratui.tui.screens.overview import OverviewScreen
-from ratui.tui.screens.regions import RegionsScreen
-from ratui.tui.screens.scoring import ScoringScreen
-from ratui.tui.screens.worklist import WorklistScreen
-from ratui.tui.widgets.joint_films import JointFilms
+from ratui.tui.graphics.film_store import Library, View
+from ratui.tui.graphics.viewport import Sight, case_films
+from ratui.tui.screens.help.screen import HelpScreen
+from ratui.tui.screens.overview.screen import OverviewScreen
+from ratui.tui.screens.regions.screen import RegionsScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
+from ratui.tui.widgets.joint_viewer import JointFilms
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle, shown
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from ratui.results.extra import need
+from ratui.results.optional_dependencies import need
 
 __all__ = ["Column", "Kind", "Table", "as_csv", "as_parquet", "dictionary"]
 

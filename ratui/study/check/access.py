@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ratui.study.check.report import Finding
-from ratui.study.folder import FOLDERS, LOCKS, SNAPSHOT, folder_mode, group_id
+from ratui.study.layout import FOLDERS, LOCKS, SNAPSHOT, folder_mode, group_id
 from ratui.study.store import file_mode
 
 __all__ = ["check_access", "close_to_others"]

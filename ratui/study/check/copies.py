@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ratui.errors import DamagedError, StoreError
 from ratui.study.store import restore_from_copy, write_bytes
-from ratui.study.store.disk import copy_of
+from ratui.study.store.atomic_write import copy_of
 from ratui.study.store.seal import Broken, Newer, Unsealed, open_seal, seal
 from ratui.study.store.tables import known_as, read_file, set_aside
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ratui.errors import RatuiError
 from ratui.imaging import read_film
-from ratui.study.folder import file_digest
-from ratui.study.records import Case, FilmRecord
+from ratui.study.case import Case, FilmRecord
+from ratui.study.layout import file_digest
 from ratui.study.study import Study
 
 __all__ = ["Fault", "film_fault"]

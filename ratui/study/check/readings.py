@@ -11,7 +11,7 @@ from pathlib import Path
 from ratui.errors import RatuiError
 from ratui.reading import from_log, to_document
 from ratui.scheme import Scheme
-from ratui.study.store.disk import copy_of
+from ratui.study.store.atomic_write import copy_of
 from ratui.study.store.seal import Records, open_seal, salvage, seal
 from ratui.study.store.tables import known_as, read_file
 

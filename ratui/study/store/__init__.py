@@ -1,8 +1,8 @@
 """Files that are written whole or not at all, that tell when they were changed, and one writer for each."""
 
 from ratui.study.store.access import file_mode, make_folder, open_as, share_folder
-from ratui.study.store.disk import remove_leftovers, write_bytes
-from ratui.study.store.lock import Held, Holder, Lock
+from ratui.study.store.atomic_write import remove_leftovers, write_bytes
+from ratui.study.store.file_lock import Held, Holder, Lock
 from ratui.study.store.seal import FORMAT, Broken, open_seal, seal
 from ratui.study.store.tables import (
     DamagedError,

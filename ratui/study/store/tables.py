@@ -18,7 +18,7 @@ from tinydb.storages import Storage
 
 from ratui.errors import DamagedError, StoreError
 from ratui.study.store.access import make_folder
-from ratui.study.store.disk import copy_of, write_bytes
+from ratui.study.store.atomic_write import copy_of, write_bytes
 from ratui.study.store.seal import Broken, Newer, Unsealed, open_seal, seal
 
 __all__ = [

@@ -10,12 +10,12 @@ from textual.screen import Screen
 
 from ratui.errors import RatuiError
 from ratui.reading import LogEntry
-from ratui.tui.actions import TAKES_ENTRIES, key_name
-from ratui.tui.messages import Messages
-from ratui.tui.text import fitted, items_text
+from ratui.tui.entry.text import fitted, items_text
+from ratui.tui.i18n.catalog import Messages
+from ratui.tui.i18n.reading_phrases import error_text
+from ratui.tui.input.actions import TAKES_ENTRIES, key_name
+from ratui.tui.tour.panel import TourPanel
 from ratui.tui.widgets.film_view import FilmView
-from ratui.tui.widgets.tour_panel import TourPanel
-from ratui.tui.wording import error_text
 
 if TYPE_CHECKING:
     from ratui.tui.app import RatuiApp
@@ -74,8 +74,8 @@ class KeyScreen(Screen[Any]):
         return items_text(fitted(items, self.app.size.width))
 
     def do_help(self) -> None:
-        from ratui.tui.help_text import key_section, scheme_sections
-        from ratui.tui.screens.help import HelpScreen
+        from ratui.tui.screens.help.screen import HelpScreen
+        from ratui.tui.screens.help.text import key_section, scheme_sections
 
         keymap = self.ratui.keymap
         keys = key_section(self.NAME, keymap, self.t, self.possible)

@@ -12,16 +12,16 @@ from ratui import reading as rd
 from ratui.errors import EntryRefused
 from ratui.reading import Field, LogEntry, Reading
 from ratui.study import Case, ReadingSession
-from ratui.tui.actions import shown_key
-from ratui.tui.conversation import Conversation
-from ratui.tui.joint_views import CaseFilms, case_films
-from ratui.tui.keeping import Keeper, now
-from ratui.tui.others import others_text
-from ratui.tui.review import Review
+from ratui.tui.entry.autosave import Keeper, now
+from ratui.tui.entry.other_answers import others_text
+from ratui.tui.entry.review_queue import Review
+from ratui.tui.entry.scoring_session import Conversation
+from ratui.tui.graphics.viewport import CaseFilms, case_films
+from ratui.tui.i18n.reading_phrases import error_text
+from ratui.tui.input.actions import shown_key
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.looking import LookingScreen
-from ratui.tui.screens.overview import LOOK_AGAIN, SIGN, OverviewScreen
-from ratui.tui.wording import error_text
+from ratui.tui.screens.film_screen import LookingScreen
+from ratui.tui.screens.overview.screen import LOOK_AGAIN, SIGN, OverviewScreen
 
 __all__ = ["CaseFlow"]
 
@@ -103,7 +103,7 @@ class CaseFlow(LookingScreen):
         return others_text(self.t, reading, self.ratui.study.others(reading.case, site), site)
 
     def _correct_regions(self) -> None:
-        from ratui.tui.screens.regions import RegionsScreen
+        from ratui.tui.screens.regions.screen import RegionsScreen
 
         self.app.push_screen(RegionsScreen(self._case, self.reading.order), self._regions_done)
 
@@ -143,7 +143,7 @@ class CaseFlow(LookingScreen):
 
     def _look_again(self, looks: Sequence[rd.SecondLook]) -> bool:
         """Begins the second look at `looks`; False where there is nothing to look at."""
-        from ratui.tui.screens.second_look import SecondLookScreen
+        from ratui.tui.screens.review.screen import SecondLookScreen
 
         if not looks or self._films is None:
             return False

@@ -22,7 +22,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ratui.terminal import Display, Frame, FrameCache, HalfCells, encode, encode_coarse
-from ratui.tui.painter import Painter, Place
+from ratui.tui.graphics.painter import Painter, Place
 
 __all__ = ["FilmView"]
 

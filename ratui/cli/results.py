@@ -1,0 +1,206 @@
+"""Commands that say what comes out of a study: ``status``, ``agreement``, ``report``.
+
+None of them tells a rater what another has read before everybody has signed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ratui.cli.output import Bar, as_csv, as_json, columns, put, tell_notices
+from ratui.errors import clean
+
+if TYPE_CHECKING:
+    from ratui.results.progress import Progress, ProgressRow
+
+__all__ = ["COMMANDS"]
+
+_FILE = click.Path(path_type=Path)
+_HEADS = ("case", "rater", "stage", "fields", "fields_total", "joints", "joints_total", "minutes", "flags", "missing")
+
+
+@click.command()
+@click.argument("study", type=_FILE)
+@click.option("--html", type=_FILE, metavar="FILE", help="As one page that opens alone; - for the output.")
+@click.option(
+    "--csv", "table", type=_FILE, metavar="FILE", help="As a table, a line for each rater and case; - likewise."
+)
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> None:
+    """Show who has read what in STUDY, how long it took, and what is missing.
+
+    Minutes are those spent reading: of a pause only the first counts. It tells how much was read, never what.
+    """
+    from ratui.results.progress import progress
+    from ratui.study import Study
+
+    opened = Study.open(study)
+    bar = Bar()
+    found = progress(opened, told=lambda done, of: bar("looking at cases", done, of))
+    if json_:
+        click.echo(as_json(found.to_document()), nl=False)
+    if table is not None:
+        rows = ([row.to_record()[head] for head in _HEADS] for row in found.rows)
+        put(as_csv(_HEADS, rows), table)
+    if html is not None:
+        from ratui.results.html import page
+        from ratui.results.progress import progress_parts
+
+        put(page(f"{found.title}: progress", progress_parts(found)), html)
+    if not (json_ or table or html):
+        for line in _status_lines(found):
+            click.echo(line)
+    tell_notices(opened)
+
+
+def _status_lines(found: Progress) -> list[str]:
+    from ratui.results.text_table import counted
+
+    raters = [each.rater for each in found.raters]
+    lines = [f"{clean(found.title)}: {found.scheme}, {counted(len(found.cases), 'case')}"]
+    cells = [[rows[0].state.case, *map(_cell, rows)] for rows in found.by_case()]
+    lines += columns(["case", *raters], cells, words=1 + len(raters))
+    done = [
+        [
+            each.rater,
+            f"{each.signed} of {each.cases}",
+            each.begun,
+            each.untouched,
+            "–" if each.median_minutes is None else f"{each.median_minutes:.1f}",
+            f"{each.minutes / 60:.1f}",
+        ]
+        for each in found.raters
+    ]
+    lines += ["", *columns(["rater", "signed", "begun", "untouched", "min a case", "hours"], done)]
+    missing = _missing(found)
+    if missing:
+        lines += ["", "missing", *missing[:_LISTED]]
+    if len(missing) > _LISTED:
+        lines.append(f"  and {len(missing) - _LISTED} more: --csv - lists them all")
+    if found.settled:
+        lines.append(f"consensus signed: {counted(found.settled, 'case')}")
+    return lines
+
+
+def _missing(found: Progress) -> list[str]:
+    """What each rater has still to do, case by case; what nobody can do anything about there, counted by its reason."""
+    lines, unreadable = [], Counter[str]()
+    for rows in found.by_case():
+        if all(row.state.stage == "unreadable" for row in rows) and len({row.missing for row in rows}) == 1:
+            unreadable[rows[0].missing] += 1
+        else:
+            lines += [f"  {row.state.case} {row.rater}: {clean(row.missing, 100)}" for row in rows if row.missing]
+    for why, count in unreadable.items():
+        lines.insert(0, f"  {count} can't be read by anybody: {clean(why, 100)}")
+    return lines
+
+
+_LISTED = 20
+
+
+def _cell(row: ProgressRow) -> str:
+    state = row.state
+    if not state.total:
+        return clean(state.note) or state.stage
+    minutes = f" {row.minutes:.1f} min" if state.seconds else ""
+    flags = f" ⚑{state.flags}" if state.flags else ""
+    stage = "to read" if state.stage == "reading" and not state.done else state.stage
+    return f"{stage} {state.done}/{state.total}{minutes}{flags}"
+
+
+@click.command()
+@click.argument("study", type=_FILE)
+@click.option("--rater", "raters", multiple=True, help="Compare these only; give it once for each. Without it all are.")
+@click.option("--interim", is_flag=True, help="For managers: also of cases that not everybody has signed yet.")
+@click.option("--plots", type=_FILE, metavar="FOLDER", help="Save the plots as PNG and SVG there.")
+@click.option("--show", "shown", is_flag=True, help="Show the plots in this terminal.")
+@click.option("--graphics", default="auto", show_default=True, help="How they are shown: auto, kitty, sixel, halfcell.")
+@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+def agreement(
+    study: Path,
+    raters: tuple[str, ...],
+    interim: bool,
+    plots: Path | None,
+    shown: bool,
+    graphics: str,
+    json_: bool,
+    seed: int,
+) -> None:
+    """Show how far the raters of STUDY agree: ICC, kappa, limits of agreement, smallest detectable change, each site.
+
+    A case counts once every rater has signed it. The exit code is 1 where fewer than two raters or cases can be compared.
+    """
+    from ratui.results.agreement import agreement as compare
+    from ratui.results.agreement_tables import agreement_sheets, summary
+    from ratui.results.released import released
+    from ratui.study import Study
+
+    opened = Study.open(study)
+    found, scores = compare(opened, released(opened, raters, interim=interim), seed=seed)
+    if json_:
+        click.echo(as_json(found.to_document()), nl=False)
+    else:
+        click.echo(f"{clean(found.title)}: {found.scheme}\n{summary(found)}")
+        for sheet in agreement_sheets(found):
+            click.echo(f"\n{sheet.title}")
+            for line in columns(sheet.heads, sheet.rows, words=sheet.words):
+                click.echo(f"  {line}")
+            click.echo(f"  {sheet.note}")
+    if not (plots or shown):
+        return
+    from ratui.results.plots import draw
+    from ratui.results.plots import plots as drawn
+
+    made = {name: make() for name, make in drawn(found, scores).items()}
+    if plots is not None:
+        for name, figure in made.items():
+            put(draw(figure, "png"), plots / f"{name}.png")
+            put(draw(figure, "svg"), plots / f"{name}.svg")
+    if shown:
+        from ratui.cli.inline_images import show
+
+        show([(name, draw(figure, "png")) for name, figure in made.items()], graphics)
+
+
+@click.command()
+@click.argument("study", type=_FILE)
+@click.argument("file", type=_FILE)
+@click.option("--missing", help="The rule for totals with fields that have no score; needed where one has none.")
+@click.option("--threshold", default=7.0, show_default=True, help="Points of total change that make a dispute.")
+@click.option("--evaluation", "evaluations", type=_FILE, multiple=True, help="A folder of ratui-train evaluate.")
+@click.option("--interim", is_flag=True, help="For managers: also of cases that not everybody has signed yet.")
+@click.option("--no-plots", "plots", flag_value=False, default=True, help="Without plots, so without matplotlib.")
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+def report(
+    study: Path,
+    file: Path,
+    missing: str | None,
+    threshold: float,
+    evaluations: tuple[Path, ...],
+    interim: bool,
+    plots: bool,
+    seed: int,
+) -> None:
+    """Write FILE, one HTML page that opens alone: how STUDY was read, how far it is, agreement, totals, models, plots."""
+    from datetime import UTC, datetime
+
+    from ratui.results.disputes import Limits
+    from ratui.results.released import released
+    from ratui.results.report import report as write
+    from ratui.results.totals import rule_for
+    from ratui.study import Study
+
+    opened = Study.open(study)
+    told = released(opened, interim=interim)
+    rule = rule_for(told, missing)
+    today = datetime.now(UTC).astimezone().date()
+    limits = Limits(case=threshold)
+    put(write(opened, told, rule, today=today, limits=limits, evaluations=evaluations, plots=plots, seed=seed), file)
+
+
+COMMANDS = (status, agreement, report)

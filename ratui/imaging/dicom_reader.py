@@ -1,0 +1,187 @@
+"""DICOM files to films, with every doubt turned into a clear refusal or a note.
+
+It knows nothing of scoring, shows nothing, and never takes memory for an image before its size was found sane.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, JPEGExtended12Bit, JPEGLSLossless, JPEGLSNearLossless
+
+from ratui.errors import FilmError, clean
+from ratui.imaging.dicom_header import Grey, first_number, geometry, greys
+from ratui.imaging.file_limits import LARGEST_PIXELS, check_codestream, check_file
+from ratui.imaging.film import LARGEST_SIDE, Film, Pixels
+
+__all__ = ["check_header", "film_of", "read_film", "read_header"]
+
+# pydicom warns about every oddity of a header; what matters here becomes a FilmError or a note instead.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+
+def read_header(path: Path) -> pydicom.Dataset:
+    """The header of the DICOM file at `path`, without its pixels. Raises FilmError."""
+    return _read(path, stop_before_pixels=True)
+
+
+def read_film(path: Path) -> Film:
+    """The film in the DICOM file at `path`. Raises FilmError saying what is wrong and what to do."""
+    return film_of(_read(path, stop_before_pixels=False), path)
+
+
+def film_of(dataset: pydicom.Dataset, path: Path) -> Film:
+    """The film in a whole `dataset`; `path` names it in errors. Raises FilmError as `read_film` does."""
+    check_header(dataset, path)
+    _check_length(dataset, path)
+    check_codestream(dataset, path)
+    pixels = _stored(dataset, _decode(dataset, path))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            grey: Grey = greys(dataset, pixels)
+            spacing, aspect = geometry(dataset)
+    except Exception as error:  # a damaged element makes its parser raise almost anything
+        raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
+    return Film(
+        pixels=pixels,
+        bits=int(dataset.BitsStored),
+        inverted=dataset.PhotometricInterpretation == "MONOCHROME1",
+        slope=grey.slope,
+        intercept=grey.intercept,
+        modality=grey.modality,
+        contrasts=grey.contrasts,
+        spacing=spacing,
+        aspect=aspect,
+        padding=grey.padding,
+        notes=grey.notes,
+    )
+
+
+def check_header(dataset: pydicom.Dataset, path: Path) -> None:
+    """Raises FilmError where the header alone shows that this is no single grey film of a sane size."""
+
+    def refuse(what: str, remedy: str) -> None:
+        raise FilmError(what, path, remedy)
+
+    if "Rows" not in dataset or "Columns" not in dataset or "BitsAllocated" not in dataset:
+        refuse("it holds no image", "Export the film itself, not a report or a directory")
+    try:
+        rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel", 1))
+        frames = int(first_number(dataset.get("NumberOfFrames"), 1) or 1)
+        allocated, stored = int(dataset.BitsAllocated), int(dataset.get("BitsStored", 0))
+    except (TypeError, ValueError, OverflowError):
+        refuse("its image header is damaged", "Export it again")
+        return
+    if samples != 1 or dataset.get("PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
+        refuse("it is a colour image, not a grey film", "Export the original radiograph")
+    if frames != 1:
+        refuse(f"it holds {frames} frames", "Export one film per file")
+    if not (16 <= rows <= LARGEST_SIDE and 16 <= columns <= LARGEST_SIDE):
+        refuse(f"its size {columns} × {rows} is not that of a radiograph", f"Sides go from 16 to {LARGEST_SIDE}")
+    if rows * columns > LARGEST_PIXELS:
+        refuse(
+            f"its size {columns} × {rows} is not that of a radiograph", f"At most {LARGEST_PIXELS // 10**6} megapixels"
+        )
+    if allocated not in (8, 16) or not 6 <= stored <= allocated:
+        refuse(f"it stores {stored} of {allocated} bits a pixel", "8 to 16 bits can be read")
+
+
+def _decode(dataset: pydicom.Dataset, path: Path) -> Pixels:
+    """The pixels as the decoder gives them, shape (rows, columns)."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    options: dict[str, Any] = {"correct_unused_bits": False}  # see `_stored`, which also knows of other high bits
+    if syntax in (JPEGLSLossless, JPEGLSNearLossless):
+        # Two decoders may be installed; this one is the one that the films of a study are written with.
+        options["decoding_plugin"] = "pyjpegls"
+    try:
+        dataset.pixel_array_options(**options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pixels = dataset.pixel_array
+    except MemoryError as error:
+        raise FilmError("there is not enough memory to decode it", path, "Close other programs") from error
+    except (
+        Exception
+    ) as error:  # decoders raise all sorts, from ValueError to their own; any of them means the same here
+        what, remedy = _undecodable(dataset)
+        raise FilmError(what, path, remedy) from error
+    if pixels.shape != (dataset.Rows, dataset.Columns):
+        raise FilmError(f"its pixels have shape {pixels.shape}, not one grey image", path, "Export it again")
+    return np.asarray(pixels)
+
+
+def _undecodable(dataset: pydicom.Dataset) -> tuple[str, str]:
+    """Why no decoder gave pixels, and what to do: one is missing, or the data are damaged."""
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    if syntax == JPEGExtended12Bit and dataset.BitsStored > 8 and find_spec("libjpeg") is None:
+        return (
+            "it is lossy JPEG of 12 bits, which needs one more decoder",
+            "Install pylibjpeg-libjpeg (GPL), or ask for the film uncompressed",
+        )
+    try:
+        missing = not get_decoder(syntax).is_available
+    except NotImplementedError:
+        missing = True
+    if missing:
+        return f"nothing here decodes {clean(syntax.name)}", "Ask for the film uncompressed"
+    return f"its pixels can't be decoded as {clean(syntax.name)}; they may be damaged", "Export it again, uncompressed"
+
+
+def _stored(dataset: pydicom.Dataset, pixels: Pixels) -> Pixels:
+    """`pixels` without what old files keep in the bits that no grey uses, such as overlays; signed ones keep their sign."""
+    if not pixels.dtype.isnative:
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="))
+    allocated, bits = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    high = int(dataset.get("HighBit", bits - 1))
+    shift = high + 1 - bits if not UID(dataset.file_meta.TransferSyntaxUID).is_encapsulated else 0
+    if not 0 < shift <= allocated - bits:
+        shift = 0  # a high bit that can't be is taken for the usual one
+    if bits == allocated and not shift:
+        return pixels
+    wide = pixels.astype(np.int32) >> shift
+    wide &= (1 << bits) - 1
+    if pixels.dtype.kind == "i":
+        sign = 1 << (bits - 1)
+        wide = (wide ^ sign) - sign
+    return wide.astype(pixels.dtype)
+
+
+def _read(path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
+    check_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
+            # Touching the elements that are used finds the damage that a lazy reader would find later.
+            for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "PhotometricInterpretation"):
+                dataset.get(keyword)
+    except FileNotFoundError as error:
+        raise FilmError("there is no such file", path, "Check the path") from error
+    except InvalidDicomError as error:
+        raise FilmError("it is not a DICOM file", path, "Give DICOM files, or PNG files with a manifest") from error
+    except OSError as error:
+        why = error.strerror or "its end is missing"  # the parser's own words could repeat what the file says
+        raise FilmError(f"it can't be read: {why}", path, "Check its permissions, or copy it again") from error
+    except Exception as error:  # a damaged header makes the parser raise almost anything
+        raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
+    if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
+        raise FilmError("it doesn't say how its pixels are stored", path, "Export it as a DICOM file (Part 10)")
+    return dataset
+
+
+def _check_length(dataset: pydicom.Dataset, path: Path) -> None:
+    if "PixelData" not in dataset:
+        raise FilmError("it has no pixels; the file may be cut off", path, "Copy it again")
+    if not UID(dataset.file_meta.TransferSyntaxUID).is_compressed:
+        expected = dataset.Rows * dataset.Columns * dataset.BitsAllocated // 8
+        if len(dataset.PixelData) < expected:
+            raise FilmError(f"it is cut off: {len(dataset.PixelData)} of {expected} bytes", path, "Copy it again")

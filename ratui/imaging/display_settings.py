@@ -1,0 +1,109 @@
+"""How a film is looked at: which contrast, made brighter or harder, inverted, with local contrast. Values only.
+
+A look never depends on which time point a film belongs to, and says nothing of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from ratui.imaging.film import Contrast, Film, Table, Window
+from ratui.imaging.windowing import Box, automatic_window, crop
+
+__all__ = ["PLAIN", "Look", "adjusted", "contrast_of", "local_contrast", "presets", "render"]
+
+_STEP = 0.05
+_HARDER = 0.85
+_TILE_MM = 6.0
+"""The neighbourhood of local contrast: about a metacarpal head, so that its margin is seen against its own bone."""
+_CLIP = 0.008
+
+
+@dataclass(frozen=True)
+class Look:
+    """`preset` is ``joint``, ``film`` or ``file1``, ``file2``, …; `shift` moves its centre by that part of its width
+    (up makes the film darker), `stretch` multiplies its width (up makes it softer)."""
+
+    preset: str = "joint"
+    shift: float = 0.0
+    stretch: float = 1.0
+    invert: bool = False
+    local: bool = False
+
+    def brighter(self, steps: int = 1) -> Look:
+        """Brighter by `steps`, darker where that is negative; within one width of the preset."""
+        return replace(self, shift=round(min(max(self.shift - steps * _STEP, -1.0), 1.0), 3))
+
+    def harder(self, steps: int = 1) -> Look:
+        """More contrast by `steps`, less where that is negative; from an eighth to eight times the preset's width."""
+        return replace(self, stretch=round(min(max(self.stretch * _HARDER**steps, 0.125), 8.0), 4))
+
+    def with_preset(self, preset: str) -> Look:
+        """`preset` as it is, what was adjusted before undone."""
+        return Look(preset, invert=self.invert, local=self.local)
+
+    @property
+    def adjusted(self) -> bool:
+        return self.shift != 0.0 or self.stretch != 1.0
+
+
+PLAIN = Look()
+
+
+def presets(*films: Film) -> tuple[str, ...]:
+    """The presets that `films` offer together, in the order of the key."""
+    own = max((len(film.contrasts) for film in films), default=0)
+    return ("joint", "film", *(f"file{number + 1}" for number in range(own)))
+
+
+def contrast_of(film: Film, look: Look, box: Box | None = None) -> Contrast:
+    """The contrast that `look` gives `film`, for the joint in `box`. A preset that it lacks gives the film's first own
+    contrast, and where it has none the automatic one of the whole film."""
+    contrast: Contrast
+    if look.preset.startswith("file") and film.contrasts:
+        number = int(look.preset[4:] or 1) - 1
+        contrast = film.contrasts[number if number < len(film.contrasts) else 0]
+    else:
+        contrast = automatic_window(film, box if look.preset == "joint" else None)
+    return adjusted(contrast, look.shift, look.stretch) if look.adjusted else contrast
+
+
+def adjusted(contrast: Contrast, shift: float, stretch: float) -> Contrast:
+    """`contrast` with its centre moved by `shift` widths and its width times `stretch`; a table's inputs likewise."""
+    if isinstance(contrast, Window):
+        least = 1.0 if contrast.function == "LINEAR" else 1e-6
+        width = max(contrast.width * stretch, least)
+        return replace(contrast, centre=contrast.centre + shift * contrast.width, width=width)
+    count = len(contrast.values)
+    places = np.arange(count, dtype=np.float64)
+    middle = (count - 1) / 2
+    inputs = contrast.first + middle + (places - middle - shift * count) / stretch
+    return Table(contrast.first, contrast.look_up(inputs), contrast.bits, contrast.name)
+
+
+def render(film: Film, box: Box, size: tuple[int, int], look: Look, *, joint: Box | None = None) -> Image.Image:
+    """`box` of the film under `look`, an image of mode ``L`` and `size`. `joint` is what the preset of that name takes
+    its greys from, `box` by default, so that zooming or panning doesn't change them."""
+    contrast = contrast_of(film, look, joint or box)
+    image = crop(film, box, size, contrast, invert=look.invert)
+    return local_contrast(image, film, box) if look.local else image
+
+
+def local_contrast(image: Image.Image, film: Film, box: Box) -> Image.Image:
+    """`image` with contrast equalised within tiles of some millimetres (contrast-limited, by scikit-image)."""
+    from skimage.exposure import equalize_adapthist  # here, since few readers ask for it and it takes a moment to load
+
+    across, down = image.size
+    spacing = film.spacing or (0.15 * film.aspect, 0.15)
+    tile = (
+        _TILE_MM / spacing[0] * down / max(box[3] - box[1], 1e-6),
+        _TILE_MM / spacing[1] * across / max(box[2] - box[0], 1e-6),
+    )
+    sides = [
+        int(min(max(side, length / 12, 4), max(length, 4))) for side, length in zip(tile, (down, across), strict=True)
+    ]
+    levels = equalize_adapthist(np.asarray(image), kernel_size=sides, clip_limit=_CLIP)
+    return Image.fromarray(np.rint(levels * 255).astype(np.uint8))

@@ -1,0 +1,120 @@
+"""Regions and scores drawn over their films: a DICOM presentation state for each film and reading, for any viewer.
+
+DICOM's bulk annotation groups are for microscopy alone, and their classes refuse a radiograph; what a radiograph's viewer
+draws is a presentation state's graphic annotations, grouped in a layer. They say what the Structured Reports say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
+
+from ratui.reading import Field, Found, NotAssessable, Reading
+from ratui.results.export.readers import Exportable, Signed
+from ratui.results.export.structured_report import (
+    corners,
+    file_bytes,
+    film_headers,
+    person,
+    plain,
+    quiet_about_names,
+    uid,
+)
+from ratui.results.optional_dependencies import need
+from ratui.scheme import Site
+from ratui.study import FilmRecord, Region, Study
+
+__all__ = ["presentation_states"]
+
+
+def presentation_states(source: Exportable, software: str) -> Iterator[tuple[str, bytes]]:
+    """Each state with its file's name, for the films that have regions. Raises StudyError where highdicom is missing."""
+    need("highdicom", "DICOM presentation states")
+    for case, readings in source.by_case():
+        regions = [region for region in source.study.regions(case.id) if region.by and region.box]
+        headers = film_headers(source.study, case)
+        for signed in readings:
+            known = signed.reading.site_keys
+            for film in case.films:
+                here = [region for region in regions if region.film == film.id and region.site in known]
+                if here:
+                    state = _state(source.study, signed, film, here, headers[film.id], software)
+                    yield signed.file(film.id), state
+
+
+def _state(
+    study: Study, signed: Signed, film: FilmRecord, regions: list[Region], header: Any, software: str
+) -> bytes:  # fmt: skip
+    hd = need("highdicom", "DICOM presentation states")
+    header = _with_one_contrast(header)
+    layer = hd.pr.GraphicLayer("SCORES", 1, description="Regions of joints with their scores")
+    boxes, texts = [], []
+    about = (study.config.id, signed.case.id, signed.reader, film.id)
+    for region in regions:
+        site = signed.reading.site(region.site)
+        line, id = corners(region, film), uid(*about, region.site)
+        boxes.append(
+            hd.pr.GraphicObject(
+                hd.pr.GraphicTypeValues.POLYLINE,
+                line,
+                hd.pr.AnnotationUnitsValues.PIXEL,
+                tracking_id=site.key,
+                tracking_uid=id,
+            )
+        )
+        text = _label(signed.reading, site, film.time)
+        texts.append(
+            hd.pr.TextObject(
+                text,
+                hd.pr.AnnotationUnitsValues.PIXEL,
+                anchor_point=(float(line[1, 0]), float(line[1, 1])),
+                anchor_point_visible=False,
+                tracking_id=site.key,
+                tracking_uid=id,
+            )
+        )
+    drawn = (*about, [(region.site, region.box) for region in regions], [t.UnformattedTextValue for t in texts])
+    with quiet_about_names():
+        made = hd.pr.GrayscaleSoftcopyPresentationState(
+            referenced_images=[header],
+            series_instance_uid=uid(*drawn, "series"),
+            series_number=2,
+            sop_instance_uid=uid(*drawn, "instance"),
+            instance_number=1,
+            manufacturer=software,
+            manufacturer_model_name=software,
+            software_versions=software,
+            device_serial_number=study.config.id,
+            content_label="SCORES",
+            content_description=f"scores of {signed.reader}"[:64],
+            content_creator_name=person(signed.reader),
+            graphic_layers=[layer],
+            graphic_annotations=[hd.pr.GraphicAnnotation([header], layer, graphic_objects=boxes, text_objects=texts)],
+        )
+    return file_bytes(made, signed.reading.scheme)
+
+
+def _with_one_contrast(header: Any) -> Any:
+    """`header` as a state can repeat it: of a table and a window, which films may both have, the table, as it is shown."""
+    if "VOILUTSequence" not in header or "WindowCenter" not in header:
+        return header
+    changed = deepcopy(header)  # a copy of pydicom's shares its elements
+    for keyword in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"):
+        changed.pop(keyword, None)
+    return changed
+
+
+def _label(reading: Reading, site: Site, time: int) -> str:
+    """``MCP2 ERO 2 JSN 1``; a finding by its name, what isn't assessable in words."""
+    words = [site.joint.id]
+    for scale in site.joint.scales:
+        field = Field(site.key, scale, time)
+        match reading.values.get(field):
+            case Found(id) if reading.scheme.finding(id).label not in words:
+                words.append(plain(reading.scheme.finding(id).label))
+            case NotAssessable(_):
+                words.append(f"{scale} not assessable")
+                continue
+        words.append(f"{scale} {reading.score(field)}")
+    return " ".join(words)

@@ -1,0 +1,213 @@
+"""Readings as DICOM Structured Reports by template 1500: each site's box on its film, its scores, its finding.
+
+One report for each reading and time point. Codes are those of SNOMED CT that are known to be right and, for all else, the
+scheme's own ids under a private designator: none is invented. Films are referred to by the UIDs they have in the study.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ratui.reading import Field, NotAssessable, Slot
+from ratui.results.export.readers import Exportable, Signed
+from ratui.results.optional_dependencies import need
+from ratui.scheme import Scheme, Site
+from ratui.study import Case, FilmRecord, Region, Study
+
+__all__ = [
+    "DESIGNATOR",
+    "corners",
+    "file_bytes",
+    "film_headers",
+    "person",
+    "quiet_about_names",
+    "structured_reports",
+    "uid",
+]
+
+DESIGNATOR = "99RATUI"
+"""The private coding scheme of what no public one is known to name."""
+_ANATOMY = {
+    "MCP2": ("289002", "Metacarpophalangeal joint of index finger"),
+    "MCP3": ("6059006", "Metacarpophalangeal joint of middle finger"),
+    "FIP1": ("363670009", "Interphalangeal joint of hallux"),
+    "NAV": ("30518006", "Scaphoid"),
+}
+_SCALES = {"ERO": "Erosion score", "JSN": "Joint space narrowing score"}
+
+
+def uid(*about: object) -> str:
+    """A UID that is always the same for the same things."""
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).digest()
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+def plain(label: str) -> str:
+    """`label` as a code's meaning: at most 64 characters, a plain hyphen for a dash."""
+    return label.replace("–", "-").replace("−", "-")[:64]
+
+
+def character_set(scheme: Scheme) -> str:
+    """What DICOM calls the encoding that the scheme's words need: Latin 1 where it does, which more programs read."""
+    words = [
+        *(joint.label for joint in scheme.joints),
+        *(finding.label for finding in scheme.findings),
+        *(reason.label for reason in scheme.reasons),
+    ]
+    return "ISO_IR 100" if all(plain(word).isascii() for word in words) else "ISO_IR 192"
+
+
+def person(reader: str) -> str:
+    """A reader's id as a DICOM person name: a family name alone."""
+    return reader.replace(" ", "-") + "^"
+
+
+@contextmanager
+def quiet_about_names() -> Iterator[None]:
+    """Without highdicom's warning that a patient's pseudonym is an unlikely name: it is meant to be one."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*unlikely to represent the intended person name")
+        yield
+
+
+def film_headers(study: Study, case: Case) -> Mapping[str, Any]:
+    """The headers of the films of `case`, by their ids, without pixels."""
+    pydicom = need("pydicom", "DICOM")
+    return {film.id: pydicom.dcmread(study.film_path(case.id, film.id), stop_before_pixels=True) for film in case.films}
+
+
+def file_bytes(made: Any, scheme: Scheme) -> bytes:
+    """The object `made` as a file, in the encoding that the words of `scheme` need."""
+    made.SpecificCharacterSet = character_set(scheme)
+    buffer = io.BytesIO()
+    made.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def structured_reports(source: Exportable, software: str) -> Iterator[tuple[str, bytes]]:
+    """Each report with its file's name. Raises StudyError where highdicom is missing."""
+    need("highdicom", "DICOM Structured Reports")
+    for case, readings in source.by_case():
+        regions = {(region.site, region.film): region for region in source.study.regions(case.id) if region.by}
+        headers = film_headers(source.study, case)
+        for signed in readings:
+            for time in (0, 1):
+                here = {film.id: headers[film.id] for film in case.films if film.time == time}
+                yield signed.file(time), _report(source.study, signed, time, regions, here, software)
+
+
+def _report(
+    study: Study,
+    signed: Signed,
+    time: int,
+    regions: Mapping[tuple[str, str], Region],
+    headers: Mapping[str, Any],
+    software: str,
+) -> bytes:
+    hd = need("highdicom", "DICOM Structured Reports")
+    codes = need("pydicom.sr.codedict", "DICOM Structured Reports").codes
+    sr, reading = hd.sr, signed.reading
+    content = [[*field, str(reading.values.get(field))] for field in reading.fields if field.time == time]
+    about = (study.config.id, signed.case.id, signed.reader, time, content)
+    with quiet_about_names():
+        observer = sr.ObservationContext(
+            observer_person_context=sr.ObserverContext(
+                observer_type=codes.DCM.Person,
+                observer_identifying_attributes=sr.PersonObserverIdentifyingAttributes(name=person(signed.reader)),
+            )
+        )
+    groups = [
+        _site_group(hd, codes, signed, site, time, regions, headers, uid(*about, site.key)) for site in reading.sites
+    ]
+    report = sr.MeasurementReport(
+        observation_context=observer,
+        procedure_reported=sr.CodedConcept("radiograph", DESIGNATOR, "Radiography of hands or feet"),
+        imaging_measurements=[group for group in groups if group is not None],
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    with quiet_about_names():
+        made = sr.ComprehensiveSR(
+            evidence=list(headers.values()),
+            content=report,
+            series_instance_uid=uid(*about, "series"),
+            series_number=1,
+            sop_instance_uid=uid(*about, "instance"),
+            instance_number=1,
+            manufacturer=software,
+            is_complete=True,
+            is_final=True,
+        )
+    return file_bytes(made, reading.scheme)
+
+
+def _site_group(
+    hd: Any,
+    codes: Any,
+    signed: Signed,
+    site: Site,
+    time: int,
+    regions: Mapping[tuple[str, str], Region],
+    headers: Mapping[str, Any],
+    id: str,
+) -> Any:
+    """The measurement group of one site: with its region where the site is on its film, without one elsewhere."""
+    sr, reading = hd.sr, signed.reading
+    scores: list[Any] = []
+    evaluations: list[Any] = []
+    for scale in site.joint.scales:
+        field = Field(site.key, scale, time)
+        score = reading.score(field)
+        if score is not None:
+            name = sr.CodedConcept(scale, DESIGNATOR, _SCALES.get(scale, scale))
+            scores.append(sr.Measurement(name, float(score), codes.UCUM.NoUnits))
+        value = reading.values.get(field)
+        if isinstance(value, NotAssessable):
+            name = sr.CodedConcept(f"NA-{scale}", DESIGNATOR, f"{scale} not assessable")
+            why = sr.CodedConcept(value.reason, DESIGNATOR, plain(reading.scheme.reason(value.reason).label))
+            evaluations.append(sr.QualitativeEvaluation(name, why))
+    found = reading.finding(Slot(site.key, time))
+    side = codes.SCT.Left if site.side == "L" else codes.SCT.Right
+    common = {
+        "tracking_identifier": sr.TrackingIdentifier(uid=id, identifier=site.key),
+        "finding_type": sr.CodedConcept(found.id, DESIGNATOR, plain(found.label)) if found else None,
+        "finding_sites": [sr.FindingSite(_anatomy(sr, site), laterality=side)],
+        "measurements": scores,
+        "qualitative_evaluations": evaluations,
+    }
+    film = signed.case.film(time, site.side, site.part, reading.scheme)
+    region = regions.get((site.key, film.id)) if film else None
+    if film is None or region is None or region.box is None:
+        return sr.MeasurementsAndQualitativeEvaluations(**common)
+    header = headers[film.id]
+    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        referenced_region=sr.ImageRegion(
+            graphic_type=sr.GraphicTypeValues.POLYLINE,
+            graphic_data=corners(region, film),
+            source_image=sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID),
+        ),
+        **common,
+    )
+
+
+def _anatomy(sr: Any, site: Site) -> Any:
+    known = _ANATOMY.get(site.joint.id)
+    if known:
+        return sr.CodedConcept(known[0], "SCT", known[1])
+    return sr.CodedConcept(site.joint.id, DESIGNATOR, plain(site.joint.mkloc or site.joint.label))
+
+
+def corners(region: Region, film: FilmRecord) -> Any:
+    """The box as a closed line, (5, 2) of column and row from the corner of the image, as DICOM counts too."""
+    import numpy as np
+
+    assert region.box is not None
+    x0, y0, x1, y1 = region.box
+    x0, x1 = max(x0, 0.0), min(x1, float(film.columns))
+    y0, y1 = max(y0, 0.0), min(y1, float(film.rows))
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]])

@@ -1,0 +1,204 @@
+"""What is done with one file: a look at its header, and the de-identified film made of it.
+
+No refusal repeats a text of the file, for it may name a person. Nothing is written to the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import warnings
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pydicom
+from PIL import Image
+
+from ratui.errors import FilmError
+from ratui.imaging import LARGEST_PIXELS, LARGEST_SIDE, Film, Pixels, Table, Window, film_of, read_film, read_header
+from ratui.imaging.file_limits import check_file
+from ratui.study.importing.burned_in_text import seems_to_hold_text
+from ratui.study.importing.deidentification import Facts, deidentified, facts_of
+
+__all__ = ["InProcess", "Intake", "Made", "Seen", "Wish"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a header says of whose film it is. `side` is ``L``, ``R``, ``B`` or empty; `words` tell the view."""
+
+    patient: str
+    side: str
+    words: str
+    when: str  # ISO date, or empty
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a film is to be made: its pseudonym, side, the key for its UIDs as hex, and mm a pixel if a manifest says."""
+
+    case: str
+    side: str
+    key: str
+    spacing: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A de-identified film: the bytes of its file, what its record needs, and a note for a person, or empty.
+
+    `aspect` is a pixel's height divided by its width.
+    """
+
+    data: bytes
+    rows: int
+    columns: int
+    spacing: tuple[float, float] | None
+    digest: str
+    aspect: float = 1.0
+    note: str = ""
+
+
+class Intake(Protocol):
+    """Looks at files and makes films of them. Both raise FilmError."""
+
+    def look(self, path: Path) -> Seen: ...
+
+    def make(self, path: Path, wish: Wish) -> Made: ...
+
+
+class InProcess:
+    """An intake in this process: for films that are known to be harmless, such as simulated ones."""
+
+    def look(self, path: Path) -> Seen:
+        return look(path)
+
+    def make(self, path: Path, wish: Wish) -> Made:
+        return make(path, wish)
+
+
+def look(path: Path) -> Seen:
+    """What the header of the DICOM file at `path` says. Raises FilmError."""
+    header = read_header(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            patient = str(header.get("PatientID", "") or header.get("PatientName", "")).strip()
+            words = f"{header.get('BodyPartExamined', '')} {header.get('StudyDescription', '')}".lower()
+            when = _date(header)
+            return Seen(patient, _side(header), words, when.isoformat() if when else "")
+        except Exception as error:  # a damaged element makes its parser raise almost anything
+            raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
+
+
+def _side(header: pydicom.Dataset) -> str:
+    for keyword in ("ImageLaterality", "Laterality"):
+        value = str(header.get(keyword, "")).strip().upper()
+        if value in ("L", "R", "B"):
+            return value
+    text = " ".join(str(header.get(k, "")) for k in ("SeriesDescription", "ProtocolName", "StudyDescription")).upper()
+    words = set(re.findall(r"[A-Z]+", text))
+    if words & {"BOTH", "BILATERAL", "BIL"} or {"LEFT", "RIGHT"} <= words:
+        return "B"
+    if words & {"LEFT", "LT"}:
+        return "L"
+    return "R" if words & {"RIGHT", "RT"} else ""
+
+
+def _date(header: pydicom.Dataset) -> date | None:
+    for keyword in ("AcquisitionDate", "StudyDate", "ContentDate"):
+        text = str(header.get(keyword, ""))[:8]
+        try:
+            return datetime.strptime(text, "%Y%m%d").date()
+        except ValueError:
+            continue
+    return None
+
+
+def make(path: Path, wish: Wish) -> Made:
+    """The film in the DICOM or PNG file at `path` without its patient. Raises FilmError.
+
+    What was written is read again and compared: pixels bit by bit, and everything that greys are made of.
+    """
+    if path.suffix.lower() == ".png":
+        pixels = _png(path)
+        film, facts = Film(pixels, bits=8 * pixels.dtype.itemsize, spacing=wish.spacing), Facts()
+    else:
+        film, facts = read_film(path), facts_of(read_header(path))
+    data = deidentified(film, facts, case=wish.case, side=wish.side, key=bytes.fromhex(wish.key))
+    _compare(film, data, path)
+    note = ""
+    if facts.words.get("BurnedInAnnotation") == "YES":
+        note = "its header says that text is burned into the picture: look whether it names the patient"
+    elif seems_to_hold_text(film.pixels):
+        note = "text seems to be burned into the picture: look whether it names the patient"
+    rows, columns = film.pixels.shape
+    digest = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()
+    aspect = wish.spacing[0] / wish.spacing[1] if wish.spacing else film.aspect
+    return Made(data, int(rows), int(columns), wish.spacing or film.spacing, digest, aspect, note)
+
+
+def _compare(film: Film, data: bytes, path: Path) -> None:
+    """Raises FilmError where the new file doesn't show the same as `film`."""
+    new = film_of(pydicom.dcmread(io.BytesIO(data)), path)
+    same = (
+        new.pixels.dtype == film.pixels.dtype
+        and np.array_equal(new.pixels, film.pixels)
+        and (new.bits, new.inverted, new.padding) == (film.bits, film.inverted, film.padding)
+        and np.allclose((new.slope, new.intercept), (film.slope, film.intercept), rtol=1e-9)
+        and np.allclose(new.spacing or (0, 0), film.spacing or (0, 0), rtol=1e-9)
+        and np.isclose(new.aspect, film.aspect, rtol=1e-3)
+        and _same_table(new.modality, film.modality)
+        and len(new.contrasts) == len(film.contrasts)
+        and all(_same_contrast(*pair) for pair in zip(new.contrasts, film.contrasts, strict=True))
+    )
+    if not same:
+        raise FilmError("it can't be stored without a change to its greys", path, "Tell the makers of ratui")
+
+
+def _same_contrast(one: object, other: object) -> bool:
+    if isinstance(one, Table) and isinstance(other, Table):
+        return _same_table(one, other)
+    if isinstance(one, Window) and isinstance(other, Window):
+        numbers = (one.centre, one.width), (other.centre, other.width)
+        return one.function == other.function and bool(np.allclose(*numbers, rtol=1e-9))
+    return False
+
+
+def _same_table(one: Table | None, other: Table | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return (one.first, one.bits) == (other.first, other.bits) and np.array_equal(one.values, other.values)
+
+
+def _png(path: Path) -> Pixels:
+    """The grey levels of a PNG file, 8 or 16 bits. Raises FilmError for anything but one grey image."""
+    check_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=["PNG"]) as image:
+                width, height = image.size
+                if max(width, height) > LARGEST_SIDE or min(width, height) < 16 or width * height > LARGEST_PIXELS:
+                    remedy = "Give the film itself"
+                    raise FilmError(f"its size {width} × {height} is not that of a radiograph", path, remedy)
+                image.load()
+                mode = image.mode
+                values = np.asarray(image)
+    except FileNotFoundError as error:
+        raise FilmError("there is no such file", path, "Check the manifest") from error
+    except Image.DecompressionBombError as error:
+        raise FilmError("its size is not that of a radiograph", path, "Give the film itself") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise FilmError("it is not a readable PNG file", path, "Export it again") from error
+    if values.ndim == 3 and mode == "RGB" and (values == values[..., :1]).all():
+        values = values[..., 0]  # a grey film that was saved as colour
+    if values.ndim != 2 or mode == "P":
+        raise FilmError("it is a colour image, not a grey film", path, "Export the original radiograph")
+    if values.dtype == np.bool_:
+        raise FilmError("it has two levels only", path, "Export the original radiograph")
+    return values if values.dtype == np.uint8 else values.astype(np.uint16)

@@ -1,0 +1,56 @@
+"""The process in which foreign files are read: it may use so much memory and no more, and can write no file.
+
+A request comes in as one line of JSON, an answer goes out as one line and, for a film, its bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from ratui.errors import FilmError
+from ratui.study.importing.film_maker import Wish, look, make
+
+__all__ = ["LARGEST_MEMORY", "main", "serve"]
+
+LARGEST_MEMORY = 4 << 30
+"""Bytes of address space: enough for the largest film that is taken, several times over."""
+
+
+def main() -> None:
+    """Serves requests until its input ends."""
+    answers = sys.stdout.buffer
+    sys.stdout = sys.stderr  # whatever a decoder prints goes nowhere
+    for limit, most in ((resource.RLIMIT_AS, LARGEST_MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
+        _, hard = resource.getrlimit(limit)
+        resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    serve(sys.stdin.buffer, answers)
+
+
+def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+    """Answers each request of `requests` in turn."""
+    for line in requests:
+        head, data = _answer(json.loads(line))
+        answers.write(json.dumps({**head, "bytes": len(data)}).encode() + b"\n" + data)
+        answers.flush()
+
+
+def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    path = Path(request["path"])
+    try:
+        if "wish" not in request:
+            return {"seen": asdict(look(path))}, b""
+        wish = request["wish"]
+        spacing = (float(wish["spacing"][0]), float(wish["spacing"][1])) if wish["spacing"] else None
+        made = make(path, Wish(wish["case"], wish["side"], wish["key"], spacing))
+        return {"made": {key: value for key, value in asdict(made).items() if key != "data"}}, made.data
+    except FilmError as error:
+        return {"refused": [error.what, error.remedy]}, b""
+    except MemoryError:
+        return {"refused": ["it needs more memory than any film", "Ask for it uncompressed"]}, b""
+    except Exception as error:  # a fault of ours or of a decoder: named by its kind, for its text may name a person
+        return {"refused": [f"it could not be read ({type(error).__name__})", "Export it again"]}, b""

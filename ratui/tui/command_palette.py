@@ -1,0 +1,86 @@
+"""The list of commands (Ctrl-P), in the rater's words: the screen's actions from the table of keys, cases, the language.
+
+It offers what the screen says is possible now, and nothing that the screen couldn't do by a key.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from rich.text import Text
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from ratui.tui.i18n.catalog import LANGUAGES, Messages
+from ratui.tui.input.actions import shown_key
+from ratui.tui.screens.base import KeyScreen
+from ratui.tui.theme import KEY
+
+if TYPE_CHECKING:
+    from ratui.tui.app import RatuiApp
+
+__all__ = ["Command", "Commands", "commands_of"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line of the list: what it does, its key where it has one, and the doing.
+
+    One that is not `at_once` is found by typing only: there may be hundreds of cases.
+    """
+
+    text: str
+    key: str
+    run: Callable[[], object]
+    at_once: bool = True
+
+
+def commands_of(app: RatuiApp, screen: KeyScreen) -> Iterator[Command]:
+    """What can be done on `screen` now."""
+    t = app.t
+    actions = [action for action in app.keymap.of(screen.NAME) if screen.possible(action.name)]
+    # One meaning by several keys is a movement: a list of commands is no place to aim from.
+    meanings = Counter(action.help(t) for action in actions)
+    for action in actions:
+        if meanings[action.help(t)] == 1:
+            yield Command(action.help(t), shown_key(action.key), partial(screen.perform, action.name))
+    for language in LANGUAGES:
+        if language != t.language:
+            yield Command(Messages(language)("commands.language"), "", partial(app.speak, language))
+    if app.tour is not None:
+        yield Command(t("commands.tour"), "", app.show_tour)
+    for case in app.study.cases():
+        text = t("commands.go_to_case", case=case)
+        yield Command(text, "", partial(app.go_to_case, case), at_once=False)
+
+
+class Commands(Provider):
+    """Gives Textual's command palette the commands of the screen that it was called from."""
+
+    def _commands(self) -> Iterator[Command]:
+        if isinstance(self.screen, KeyScreen):
+            yield from commands_of(cast("RatuiApp", self.app), self.screen)
+
+    async def discover(self) -> Hits:
+        for command in self._commands():
+            if command.at_once:
+                line = Text(command.text).append(f"  {command.key}", KEY)
+                yield DiscoveryHit(line, command.run, text=command.text)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(unicodedata.normalize("NFKC", query))
+        found = False
+        for command in self._commands():
+            score = matcher.match(command.text)
+            if score > 0:
+                found = True
+                line = matcher.highlight(command.text) + Content.from_rich_text(Text(f"  {command.key}", KEY))
+                yield Hit(score, line, command.run, text=command.text)
+        if not found:
+            text = cast("RatuiApp", self.app).t("commands.none")
+            yield Hit(0.0, text, lambda: None, text=text)

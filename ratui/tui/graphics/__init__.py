@@ -1,0 +1,1 @@
+"""Films on the screen: decoded films, viewports, drawing of boxes, and writing of frames to the terminal."""

@@ -1,0 +1,69 @@
+"""How each rater likes to look at films, kept from one day to the next: one small JSON file beside the settings.
+
+It holds greys and zoom only, nothing of a film, and what it can't read it takes for not there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ratui.errors import SettingsError
+from ratui.imaging import Look
+from ratui.tui.graphics.viewport import ZOOMS, Sight
+
+__all__ = ["keep_sight", "sight_of", "sights_file"]
+
+_LARGEST = 1_000_000
+
+
+def sights_file(settings: Path) -> Path:
+    """Where they are kept: beside the file of the `settings`."""
+    return settings.with_name("sights.json")
+
+
+def sight_of(rater: str, file: Path | None) -> Sight:
+    """How `rater` looked at films last; the usual way where that isn't known. Never raises: a look is no reason to stop."""
+    raw = _read(file).get(rater)
+    if not isinstance(raw, dict):
+        return Sight()
+    try:
+        look = Look(
+            preset=str(raw["preset"]),
+            shift=float(raw["shift"]),
+            stretch=float(raw["stretch"]),
+            invert=bool(raw["invert"]),
+            local=bool(raw["local"]),
+        )
+        zoom = int(raw["zoom"])
+    except (KeyError, TypeError, ValueError):
+        return Sight()
+    known = look.preset in ("joint", "film") or (look.preset.startswith("file") and look.preset[4:].isdecimal())
+    sane = known and -1.0 <= look.shift <= 1.0 and 0.125 <= look.stretch <= 8.0 and 0 <= zoom < len(ZOOMS)
+    return Sight(zoom, look) if sane else Sight()
+
+
+def keep_sight(rater: str, sight: Sight, file: Path) -> None:
+    """Keeps how `rater` looks at films now. Raises SettingsError where the disk refuses."""
+    raw = _read(file)
+    raw[rater] = {**asdict(sight.look), "zoom": max(sight.zoom, 0)}
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(raw, indent=1), encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        raise SettingsError(error.strerror or str(error), file, "Make room there") from error
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    try:
+        if file is None or file.stat().st_size > _LARGEST:
+            return {}
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return raw if isinstance(raw, dict) else {}

@@ -1,0 +1,1 @@
+"""Texts of the screens in English and Japanese."""

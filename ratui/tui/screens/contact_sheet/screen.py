@@ -1,0 +1,318 @@
+"""One joint over all cases that the rater has read, with the scores beneath: to see whether one has stayed true to oneself.
+
+Only the rater's own readings are read here, never another's; nothing is changed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.widgets import Static
+from textual.worker import get_current_worker
+
+from ratui.errors import RatuiError
+from ratui.terminal import Display
+from ratui.tui.entry import text as texts
+from ratui.tui.graphics.viewport import CaseFilms, Shot, Sight, case_films
+from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.contact_sheet.cell import ContactCell
+from ratui.tui.screens.contact_sheet.model import Card, card, pasted, sheet
+from ratui.tui.theme import PLAIN
+from ratui.tui.workers import in_thread
+
+__all__ = ["ContactSheetScreen", "cells_that_fit"]
+
+_WIDTHS = (38, 26, 58)
+"""How many characters a pair of pictures is wide, in the order of the key."""
+_BATCH = 25
+
+
+def cells_that_fit(width: int, room: tuple[int, int], display: Display) -> tuple[int, int, int]:
+    """How many pairs of square pictures, together `width` characters wide, fit into `room` (width, height): across, down,
+    and how many lines high each is, without its caption."""
+    high = max(int(width / 2 * display.cell[0] / display.cell[1]), 3)
+    high = min(high, max(room[1] - 1, 3))
+    return max(room[0] // (width + 2), 1), max(room[1] // (high + 1), 1), high
+
+
+class ContactSheetScreen(KeyScreen):
+    """Shows `site`, or another that the rater steps to; `open_case(case, site)` opens what Enter is pressed on."""
+
+    NAME = "contact"
+    DEFAULT_CSS = """
+    ContactSheetScreen #sheet { height: 1fr; }
+    ContactSheetScreen #sheet Horizontal { height: auto; }
+    """
+
+    def __init__(self, open_case: Callable[[str, str], None], site: str = "") -> None:
+        super().__init__()
+        self._open_case = open_case
+        self._site = site
+        self._cards: dict[str, Card] = {}
+        self._shown: list[Card] = []
+        self._here = ""
+        self._by_score = False
+        self._zoom = 0
+        self._cells: list[ContactCell] = []
+        self._across = 1
+        self._films: dict[str, CaseFilms] = {}
+        self._failed: dict[str, str] = {}
+        self._loading = True
+        self._opened = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="head", classes="line title", markup=False)
+        yield Vertical(id="sheet")
+        yield Static(id="message", classes="message", markup=False)
+        yield Static(id="keys", classes="line title")
+
+    def on_mount(self) -> None:
+        scheme = self.ratui.study.scheme
+        self._site = self._site or scheme.sites[0].key
+        self.refill()
+        in_thread(self, self._read, group="readings")
+
+    def refill(self) -> None:
+        self._cells = []
+        self.call_after_refresh(self._lay_out)
+
+    def on_resize(self, event: Resize) -> None:
+        self.call_after_refresh(self._lay_out)
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self._opened:
+            # It may have been read further meanwhile.
+            reading = self.ratui.study.reading(self.ratui.rater, self._opened)
+            if reading is not None:
+                self._cards[self._opened] = card(reading)
+            self._films.pop(self._opened, None)
+            self._opened = ""
+            self._draw()
+
+    # The readings.
+
+    def _read(self) -> None:
+        """Reads the rater's own readings, case by case; what is damaged is named and left out."""
+        worker, study, rater = get_current_worker(), self.ratui.study, self.ratui.rater
+        batch: list[Card] = []
+        failed: dict[str, str] = {}
+        for case in study.cases():
+            if worker.is_cancelled:
+                return
+            try:
+                reading = study.reading(rater, case)
+            except RatuiError as error:
+                failed[case] = str(error)
+                continue
+            if reading is not None and reading.values:
+                batch.append(card(reading))
+            if len(batch) == _BATCH:
+                self.app.call_from_thread(self._arrived, batch, {}, False)
+                batch = []
+        self.app.call_from_thread(self._arrived, batch, failed, True)
+
+    def _arrived(self, cards: list[Card], failed: dict[str, str], last: bool) -> None:
+        if not self.is_mounted:
+            return
+        self._cards.update({each.case: each for each in cards})
+        self._loading = not last
+        self._draw()
+        if failed:
+            self.say(next(iter(failed.values())))
+
+    # Keys.
+
+    def pressed(self, name: str) -> bool:
+        self.say("")
+        return super().pressed(name)
+
+    def do_open(self) -> None:
+        """Opens the case under the cursor at this joint."""
+        if self._here:
+            self._opened = self._here
+            self._open_case(self._here, self._site)
+
+    def do_left(self) -> None:
+        self._step(-1)
+
+    def do_right(self) -> None:
+        self._step(1)
+
+    def do_up(self) -> None:
+        self._step(-self._across)
+
+    def do_down(self) -> None:
+        self._step(self._across)
+
+    def do_page_up(self) -> None:
+        self._step(-len(self._cells))
+
+    def do_page_down(self) -> None:
+        self._step(len(self._cells))
+
+    def do_next_site(self) -> None:
+        self._turn(1)
+
+    def do_previous_site(self) -> None:
+        self._turn(-1)
+
+    def do_other_side(self) -> None:
+        """The same joint of the other hand or foot."""
+        side, _, joint = self._site.partition(".")
+        self._site = f"{'R' if side == 'L' else 'L'}.{joint}"
+        self._draw()
+
+    def do_sort(self) -> None:
+        """By case, or by score."""
+        self._by_score = not self._by_score
+        self._draw()
+
+    def do_zoom(self) -> None:
+        self._zoom = (self._zoom + 1) % len(_WIDTHS)
+        self.call_later(self._lay_out)
+
+    def do_leave(self) -> None:
+        self.dismiss(self._site)
+
+    def _step(self, by: int) -> None:
+        if self._shown:
+            place = self._place + by
+            self._here = self._shown[min(max(place, 0), len(self._shown) - 1)].case
+            self._draw()
+
+    def _turn(self, by: int) -> None:
+        keys = [site.key for site in self.ratui.study.scheme.sites]
+        self._site = keys[(keys.index(self._site) + by) % len(keys)]
+        self._draw()
+
+    @property
+    def _place(self) -> int:
+        return next((place for place, each in enumerate(self._shown) if each.case == self._here), 0)
+
+    # Drawing.
+
+    def say(self, text: str) -> None:
+        self.query_one("#message", Static).update(f" {text}" if text else "")
+
+    async def _lay_out(self) -> None:
+        """Makes as many cells as fit."""
+        room, width = self.query_one("#sheet").size, _WIDTHS[self._zoom]
+        width = min(width, max(room.width - 2, 10))
+        across, down, high = cells_that_fit(width, (room.width, room.height), self.ratui.graphics)
+        graphics, frames = self.ratui.graphics, self.ratui.frames
+        self._across = across
+        self._cells = [ContactCell(graphics, frames, (width, high)) for _ in range(across * down)]
+        rows = [Horizontal(*self._cells[start : start + across]) for start in range(0, len(self._cells), across)]
+        box = self.query_one("#sheet", Vertical)
+        await box.remove_children()
+        await box.mount_all(rows)
+        self.call_after_refresh(self._draw)
+
+    def _draw(self) -> None:
+        if not self.is_mounted or not self._cells:
+            return
+        self._shown = sheet(self._cards.values(), self._site, by_score=self._by_score)
+        self._here = self._shown[self._place].case if self._shown else ""
+        first = self._place // len(self._cells) * len(self._cells)
+        page = self._shown[first : first + len(self._cells)]
+        ahead = self._shown[first + len(self._cells) : first + 2 * len(self._cells)]
+        self._head(first, len(page))
+        for cell, each in zip(self._cells, (*page, *[None] * len(self._cells)), strict=False):
+            cell.caption(self._caption(each) if each else Text(""))
+        self.query_one("#keys", Static).update(self.key_line())
+        self._show(page, ahead)
+
+    def _head(self, first: int, count: int) -> None:
+        t, scheme = self.t, self.ratui.study.scheme
+        left = f" {t('contact.title')} · {texts.site_title(t, scheme, scheme.site(self._site))}"
+        right = t("contact.by_score" if self._by_score else "contact.by_case")
+        if self._shown:
+            right += f" · {t('contact.place', first=first + 1, last=first + count, total=len(self._shown))}"
+        gap = max(self.app.size.width - cell_len(left) - cell_len(right) - 1, 2)
+        self.query_one("#head", Static).update(left + " " * gap + right)
+        if self._loading:
+            self.say(t("contact.loading"))
+        elif not self._shown:
+            self.say(t("contact.none"))
+
+    def _caption(self, each: Card) -> Text:
+        mark, here = each.marks[self._site], each.case == self._here
+        said = self._failed.get(each.case, mark.scores) + (" ⚑" if mark.flagged else "")
+        text = f"{'▸' if here else ' '}{each.case}  {said}"
+        width = self._cells[0].view.size.width
+        return Text(set_cell_size(text, max(width, 1)), "bold reverse" if here else PLAIN, no_wrap=True)
+
+    # Pictures.
+
+    def _show(self, page: list[Card], ahead: list[Card]) -> None:
+        """Shows what is ready, and has a worker make the rest: this page first, then the next."""
+        jobs: list[tuple[ContactCell | None, Card]] = []
+        for cell, each in zip(self._cells, (*page, *[None] * len(self._cells)), strict=False):
+            key = self._key(each) if each else None
+            if key is None or not cell.view.show(key):
+                cell.view.blank()
+                if each:
+                    jobs.append((cell, each))
+        jobs += [(None, each) for each in ahead]
+        if jobs and self._pixels[0]:
+            site, size = self._site, self._pixels
+            in_thread(self, lambda: self._prepare(jobs, site, size), group="pictures")
+
+    @property
+    def _pixels(self) -> tuple[int, int]:
+        """The pixels of one picture: both time points."""
+        return self._cells[0].view.pixel_size
+
+    def _shots(self, each: Card, site: str, size: tuple[int, int]) -> tuple[Shot | None, ...] | None:
+        """What of which film a picture is made of; None where it isn't known yet."""
+        films = self._films.get(each.case)
+        if films is None:
+            return None
+        graphics = self.ratui.graphics
+        half = ((size[0] - graphics.pixels[0]) // len(each.order), size[1])
+        return films.shots(site, [half] * len(each.order), graphics, Sight())
+
+    def _key(self, each: Card) -> Hashable | None:
+        shots = self._shots(each, self._site, self._pixels)
+        return None if shots is None else _key(shots)
+
+    def _prepare(self, jobs: list[tuple[ContactCell | None, Card]], site: str, size: tuple[int, int]) -> None:
+        """Makes the pictures of `jobs`, in a thread of its own."""
+        worker, ratui = get_current_worker(), self.ratui
+        view = self._cells[0].view
+        for cell, each in jobs:
+            if worker.is_cancelled:
+                return
+            try:
+                if each.case not in self._films:
+                    case = ratui.study.case(each.case)
+                    self._films[each.case] = case_films(ratui.study, case, each.order)
+                shots = self._shots(each, site, size) or ()
+                key = _key(shots)
+                if not view.has(key):
+                    images = tuple(ratui.library.image(shot.view) if shot else None for shot in shots)
+                    view.prepare(pasted(images, size, ratui.graphics.pixels[0]), key)
+            except RatuiError as error:
+                self.app.call_from_thread(self._not_shown, each.case, error.what)
+                continue
+            if cell is not None and not worker.is_cancelled:
+                self.app.call_from_thread(self._ready, cell, site, key)
+
+    def _ready(self, cell: ContactCell, site: str, key: Hashable) -> None:
+        if cell.is_attached and site == self._site:
+            cell.view.show(key)
+
+    def _not_shown(self, case: str, why: str) -> None:
+        if self.is_mounted and self._failed.get(case) != why:
+            self._failed[case] = why
+            self._draw()
+
+
+def _key(shots: tuple[Shot | None, ...]) -> Hashable:
+    return ("contact", *(shot and shot.key for shot in shots))

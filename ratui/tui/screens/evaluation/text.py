@@ -1,0 +1,100 @@
+"""An evaluation as pages: what stands under one heading is read at once, its picture below it. Pure; it draws no picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from PIL import Image
+from rich.console import Group
+from rich.table import Table as Grid
+from rich.text import Text as Line
+
+from ratui.errors import StoreError, clean
+from ratui.study.model_reports import Block, Heading, Picture, Table, Text
+from ratui.tui.theme import ACCENT, BRIGHT, HEADING, PLAIN, QUIET
+
+__all__ = ["Page", "drawn", "fitted_into", "pages_of"]
+
+_LARGEST = 40_000_000
+"""Pixels of a picture; those of a report have about a million."""
+_PAPER = 255
+_LONGEST = 2000
+
+
+@dataclass(frozen=True)
+class Page:
+    """What stands under one heading: `blocks` to read, and at most one picture, since more don't fit under them."""
+
+    title: str
+    blocks: tuple[Block, ...] = ()
+    picture: Picture | None = None
+
+
+def pages_of(blocks: Iterable[Block]) -> tuple[Page, ...]:
+    """The blocks by heading; a second picture under a heading gets a page of its own."""
+    pages = [Page("")]
+    for block in blocks:
+        match block:
+            case Heading():
+                pages.append(Page(block.text))
+            case Picture() if pages[-1].picture is not None:
+                pages.append(Page(pages[-1].title, picture=block))
+            case Picture():
+                pages[-1] = replace(pages[-1], picture=block)
+            case _:
+                pages[-1] = replace(pages[-1], blocks=(*pages[-1].blocks, block))
+    return tuple(page for page in pages if page.blocks or page.picture)
+
+
+def drawn(blocks: Sequence[Block]) -> Group:
+    """Texts and tables one under the other, for any width: what doesn't fit is wrapped, never cut."""
+    shown: list[Line | Grid] = []
+    for block in blocks:
+        match block:
+            case Text():
+                shown += [_paragraph(block.text), Line()]
+            case Table():
+                shown += [_grid(block), Line()]
+    return Group(*shown)
+
+
+def _paragraph(text: str) -> Line:
+    line = Line(style=PLAIN)
+    for number, piece in enumerate(clean(text, _LONGEST).split("`")):
+        line.append(piece, ACCENT if number % 2 else "")
+    return line
+
+
+def _grid(table: Table) -> Grid:
+    grid = Grid(box=None, padding=(0, 2, 0, 0), expand=False, header_style=HEADING, pad_edge=False)
+    for place, column in enumerate(table.columns):
+        style = BRIGHT if place == table.strong else PLAIN if place == 0 else QUIET
+        grid.add_column(Line(clean(column, _LONGEST)), style=style, overflow="fold", vertical="top")
+    for row in table.rows:
+        grid.add_row(*(Line(clean(cell, _LONGEST)) for cell in row))
+    return grid
+
+
+def fitted_into(picture: Picture, size: tuple[int, int]) -> Image.Image:
+    """`picture` in grey on white paper of `size` square pixels, as large as it fits.
+
+    Raises StoreError for what is no PNG of a report.
+    """
+    try:
+        with Image.open(io.BytesIO(picture.png), formats=["PNG"]) as opened:
+            if opened.width * opened.height > _LARGEST:
+                raise StoreError(f"the picture is too large: {opened.width} × {opened.height}", clean(picture.file))
+            image = opened.convert("RGBA")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise StoreError("the picture can't be read", clean(picture.file), "Make the report again") from error
+    paper = Image.new("RGBA", image.size, (_PAPER,) * 3 + (255,))
+    paper.alpha_composite(image)
+    grey = paper.convert("L")
+    scale = min(size[0] / grey.width, size[1] / grey.height)
+    small = (max(round(grey.width * scale), 1), max(round(grey.height * scale), 1))
+    page = Image.new("L", size, _PAPER)
+    fitted = grey.resize(small, Image.Resampling.LANCZOS)
+    page.paste(fitted, ((size[0] - small[0]) // 2, (size[1] - small[1]) // 2))
+    return page

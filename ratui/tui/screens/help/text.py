@@ -1,0 +1,78 @@
+"""The keys of a screen and the meanings of a scheme as sections of rows, from the same table as the bindings. Pure.
+
+What is not possible now is left out; nothing here is written for one screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ratui.reading import Graded
+from ratui.scheme import Grade, Scheme
+from ratui.tui.i18n.catalog import Messages
+from ratui.tui.input.actions import Keymap, entry_key, shown_key
+
+__all__ = ["Section", "key_section", "scheme_sections"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, and rows of a key and what it does or means."""
+
+    heading: str
+    rows: tuple[tuple[str, str], ...]
+
+
+def key_section(
+    screen: str, keymap: Keymap, t: Messages, possible: Callable[[str], bool] = lambda name: True
+) -> Section:
+    """The keys of `screen` whose action's name is `possible`; actions of one meaning share a row."""
+    rows: list[tuple[str, str]] = []
+    for action in keymap.of(screen):
+        if not possible(action.name):
+            continue
+        key, meaning = shown_key(action.key), action.help(t)
+        if rows and rows[-1][1] == meaning:
+            rows[-1] = (f"{rows[-1][0]} {key}", meaning)
+        else:
+            rows.append((key, meaning))
+    return Section(t(f"help.title_{screen}"), tuple(rows))
+
+
+def scheme_sections(scheme: Scheme, keymap: Keymap, t: Messages) -> tuple[Section, ...]:
+    """The grades of each scale, the findings and the reasons of `scheme`, with their keys."""
+    return (*_grades(scheme, t), _findings(scheme, t), _reasons(scheme, keymap, t))
+
+
+def _grades(scheme: Scheme, t: Messages) -> list[Section]:
+    tables: dict[tuple[str, tuple[Grade, ...]], list[str]] = {}
+    for joint in scheme.joints:
+        for scale, grades in joint.grades.items():
+            parts = tables.setdefault((scale, grades), [])
+            if joint.part not in parts:
+                parts.append(joint.part)
+    labels = {part.id: t.of_scheme(part.label) for part in scheme.parts}
+    sections = []
+    for (scale, grades), parts in sorted(tables.items(), key=lambda item: scheme.scales.index(item[0][0])):
+        ends = {"scale": scale, "from": grades[0].value, "to": grades[-1].value}
+        if sum(other == scale for other, _ in tables) == 1:
+            heading = t("help.grades_first", **ends)
+        else:
+            heading = t("help.grades_of_part", **ends, part=", ".join(labels[part] for part in parts))
+        rows = tuple((entry_key(scheme, Graded(grade.value)), t.of_scheme(grade.meaning)) for grade in grades)
+        sections.append(Section(heading, rows))
+    return sections
+
+
+def _findings(scheme: Scheme, t: Messages) -> Section:
+    rows = []
+    for finding in scheme.findings:
+        text = t("help.finding", label=t.of_scheme(finding.label), meaning=t.of_scheme(finding.meaning))
+        rows.append((finding.key, text if finding.heals else f"{text} {t('help.lasting')}"))
+    return Section(t("help.findings"), tuple(rows))
+
+
+def _reasons(scheme: Scheme, keymap: Keymap, t: Messages) -> Section:
+    heading = t("help.reasons", key=keymap.shown("scoring.reasons"))
+    return Section(heading, tuple((reason.key, t.of_scheme(reason.label)) for reason in scheme.reasons))

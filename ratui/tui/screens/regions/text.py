@@ -1,0 +1,127 @@
+"""What stands on the regions screen, as text made from the boxes. Pure: no widget, no film, no disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from ratui.regions import Fault
+from ratui.regions.editor import FilmBoxes
+from ratui.regions.initial import ESTIMATED, REGISTERED
+from ratui.scheme import Site
+from ratui.study import FilmRecord, Region, Study
+from ratui.tui.entry import text as texts
+from ratui.tui.graphics.box_drawing import short_name
+from ratui.tui.i18n.catalog import Messages
+from ratui.tui.input.actions import Keymap, shown_key
+from ratui.tui.theme import BRIGHT, KEY, NOTE, PLAIN, QUIET, WAITING
+
+__all__ = ["arrangement", "count", "fault", "head", "keys", "opening", "state"]
+
+_MANY = 4
+
+
+def head(
+    t: Messages, case: str, study: Study, film: FilmRecord, site: Site, order: Sequence[int], number: int, total: int
+) -> str:
+    """Which film this is: its case, side and time point."""
+    place = list(order).index(film.time)
+    when = texts.side_title(t, order, place, study.config.blinded, film.day)
+    hand = texts.hand_title(t, study.scheme, site)
+    return t("regions.head", case=case, hand=hand, when=when, number=number, total=total)
+
+
+def count(t: Messages, boxes: FilmBoxes) -> Text:
+    """How many boxes of the film are accepted."""
+    return Text(t("regions.count", done=boxes.accepted, total=len(boxes.sites)), QUIET, no_wrap=True)
+
+
+def state(t: Messages, boxes: FilmBoxes) -> Text:
+    """The current box: its joint, whether it is accepted, where it came from."""
+    region = boxes.region
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f" {_name(t, boxes, boxes.site)} ", WAITING)
+    mark = t("regions.accepted_by", rater=region.by) if region.by else t("regions.not_accepted")
+    text.append(f" {mark}", QUIET if region.by else BRIGHT)
+    text.append(f" · {_source(t, region)}", PLAIN)
+    return text
+
+
+def fault(t: Messages, boxes: FilmBoxes, wrong: Fault, keys: Mapping[str, str]) -> Text:
+    """Why a box is refused, below it. `keys` are those that may help, by action."""
+    values = {
+        "joint": _name(t, boxes, boxes.scheme.site(wrong.site)),
+        "other": _name(t, boxes, boxes.scheme.site(wrong.other)) if wrong.other else "",
+    }
+    kind = wrong.kind.replace(" ", "_")
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(t(f"regions.fault_{kind}", **values, **keys), NOTE)
+    return text
+
+
+def arrangement(t: Messages, boxes: FilmBoxes) -> str:
+    """How the film is said to lie now."""
+    return t(f"regions.lies_{boxes.arrangement}")
+
+
+def opening(t: Messages, boxes: FilmBoxes, failed: bool) -> str:
+    """What the rater should know of the boxes when a film is opened: which want a look, and why."""
+    names = [_name(t, boxes, boxes.sites[i]) for i in boxes.unsure]
+    sources = {boxes.regions[boxes.sites[i].key].source for i in boxes.unsure}
+    if failed:
+        return t("regions.not_laid")
+    if not names or "template" in sources:
+        return t("regions.from_template") if names else ""
+    shown = ", ".join(names[:_MANY]) + (" …" if len(names) > _MANY else "")
+    return t("regions.unsure", joints=shown, count=len(names))
+
+
+def keys(t: Messages, keymap: Keymap, width: int) -> Text:
+    """The keys that have a label, and the arrows; as many as fit on three lines."""
+    items = [(shown_key(action.key), label) for action in keymap.of("regions") if (label := action.label(t))]
+    items.insert(2, (_arrows(keymap), t("regions.move")))
+    text = Text(no_wrap=True)
+    used, line = 0, 1
+    for key, label in items:
+        length = cell_len(key) + cell_len(label) + 4
+        if used + length > width:
+            if line == 3:
+                break
+            text.append("\n")
+            used, line = 0, line + 1
+        used += length
+        text.append(f" {key}", KEY)
+        text.append(f" {label}  ")
+    return text
+
+
+def _arrows(keymap: Keymap) -> str:
+    return "".join(keymap.shown(f"regions.move_{way}") for way in ("left", "up", "down", "right"))
+
+
+def _name(t: Messages, boxes: FilmBoxes, site: Site) -> str:
+    label = t.of_scheme(site.joint.label)
+    if cell_len(label) > 14:
+        label = short_name(site, False)
+    return f"{t(f'text.side_{site.side}')} {label}" if boxes.film.side == "B" else label
+
+
+def _source(t: Messages, region: Region) -> str:
+    if region.box is None:
+        return t("regions.not_on_film")
+    percent = round(100 * region.confidence) if region.confidence is not None else None
+    known = {
+        "rater": "regions.source_rater",
+        "template": "regions.source_template",
+        "other film": "regions.source_other_film",
+        ESTIMATED: "regions.source_estimated",
+    }
+    if region.source in known:
+        return t(known[region.source])
+    if region.source == REGISTERED:
+        return t("regions.source_registered", percent=percent)
+    if percent is None:
+        return t("regions.source_model", model=region.source)
+    return t("regions.source_model_sure", model=region.source, percent=percent)

@@ -1,0 +1,74 @@
+"""The lines of the worklist: a case, its columns, how far the whole study is. Text made from case states alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+
+from ratui.errors import clean
+from ratui.study import CaseState
+from ratui.tui.i18n.catalog import Messages
+from ratui.tui.screens.worklist.model import Progress, state_word
+
+__all__ = ["case_line", "column_line", "name_width", "progress_text"]
+
+_BAR, _LONGEST_NAME = 12, 24
+_SHORTEST_STUDY_BAR, _LONGEST_STUDY_BAR = 6, 40
+
+
+def name_width(cases: Sequence[str]) -> int:
+    """How wide the column of names is."""
+    return min(max((len(case) for case in cases), default=6), _LONGEST_NAME)
+
+
+def column_line(t: Messages, names: int) -> str:
+    """What stands above the columns, that of the names `names` wide."""
+    return _line(names, [t(f"worklist.column_{name}") for name in ("case", "state", "joints", "minutes", "flags")])
+
+
+def case_line(t: Messages, state: CaseState, names: int) -> str:
+    """One case: state, joints done, minutes, flags, and what is wrong with it where something is."""
+    done = f"{_bar(_BAR, state.joints, state.joints_total)} {state.joints}/{state.joints_total}"
+    cells = [
+        state.case,
+        state_word(t, state),
+        done if state.joints_total else "",
+        f"{state.seconds / 60:>6.1f}" if state.seconds else "",
+        f"⚑ {state.flags}" if state.flags else "",
+    ]
+    return _line(names, cells) + clean(state.note, 120)
+
+
+def progress_text(t: Messages, progress: Progress, width: int) -> str:
+    """How much is done and how long the rest takes, with a bar before it where there is room."""
+    if progress.remaining:
+        said = [t("worklist.done", signed=progress.signed, total=progress.total, count=progress.remaining)]
+    else:
+        said = [t("worklist.done_all", count=progress.total)]
+    if progress.case_seconds is not None:
+        said.append(t("worklist.pace", minutes=f"{progress.case_seconds / 60:.1f}"))
+    if progress.remaining and progress.seconds_left is not None:
+        said.append(t("worklist.left", span=_span(t, progress.seconds_left)))
+    text = " · ".join(said)
+    room = min(width - cell_len(text) - 4, _LONGEST_STUDY_BAR)
+    return f"{_bar(room, progress.signed, progress.total)} {text}" if room >= _SHORTEST_STUDY_BAR else text
+
+
+def _line(names: int, cells: Sequence[str]) -> str:
+    widths = (names + 2, 15, _BAR + 9, 9, 7)
+    return "".join(set_cell_size(cell, width) for cell, width in zip(cells, widths, strict=True))
+
+
+def _bar(width: int, done: int, total: int) -> str:
+    filled = width * done // max(total, 1)
+    return "▓" * filled + "░" * (width - filled)
+
+
+def _span(t: Messages, seconds: float) -> str:
+    minutes = max(round(seconds / 60), 1)
+    return (
+        t("worklist.span_minutes", count=minutes)
+        if minutes < 100
+        else t("worklist.span_hours", count=round(minutes / 60))
+    )

@@ -1,0 +1,1 @@
+"""The tour of six keys for a first-time rater."""

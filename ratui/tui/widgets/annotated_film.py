@@ -1,0 +1,120 @@
+"""A film with boxes on it. Where pixels are half a character the boxes and names are laid over the film's cells, so that
+moving one costs a few cells; elsewhere they are painted into the picture.
+
+It places nothing and knows nothing of joints: it shows the outlines that it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from PIL import Image
+from rich.cells import cell_len
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from ratui.tui.graphics.box_drawing import Outline, State, borders, name_places, painted
+from ratui.tui.widgets.film_view import FilmView
+
+__all__ = ["BoxedFilm"]
+
+_COLOUR: dict[State, str] = {"accepted": "#5c86a8", "waiting": "#8fb8d8", "current": "#e0b050", "refused": "#ffffff"}
+_NAME: dict[State, Style] = {
+    state: Style.parse(f"bold black on {colour}" if state in ("current", "refused") else f"{colour} on black")
+    for state, colour in _COLOUR.items()
+}
+
+
+class BoxedFilm(FilmView):
+    """Shows a picture with outlines: `prepare_boxed` from any thread, then `show_boxed` with the same."""
+
+    LAID_OVER = True
+
+    _border: dict[int, dict[int, tuple[State | None, State | None]]] | None = None
+    _names: dict[int, list[tuple[int, str, Style]]] | None = None
+
+    @property
+    def in_cells(self) -> bool:
+        """Whether boxes are laid over the cells, so that a picture needs no painting for them."""
+        across, _ = self._pixels_of_a_cell
+        return across == 1
+
+    @property
+    def text_height(self) -> int:
+        """How many pixels high a name is painted, so that it is as legible as the terminal's own text."""
+        return max(round(0.62 * self._pixels_of_a_cell[1]), 8)
+
+    @property
+    def _pixels_of_a_cell(self) -> tuple[int, int]:
+        width, height = self.pixel_size
+        return (width // max(self.size.width, 1), height // max(self.size.height, 1))
+
+    def prepare_boxed(self, picture: Image.Image, key: Hashable, boxes: tuple[Outline, ...]) -> None:
+        """Paints and encodes `picture`, named by `key`, with `boxes` on it. May be called from any thread."""
+        if self.in_cells:
+            self.prepare(picture, key)
+        else:
+            self.prepare(painted(picture, boxes, self.text_height), (key, boxes))
+
+    def show_boxed(self, picture: Image.Image, key: Hashable, boxes: tuple[Outline, ...]) -> None:
+        """Shows `picture`, named by `key`, with `boxes` on it."""
+        if not self.in_cells:
+            name = (key, boxes)
+            if not self.show(name):
+                self.show(name, painted(picture, boxes, self.text_height))
+            return
+        self._lay(boxes)
+        self.show(key, picture)
+        self.refresh()
+
+    def blank(self) -> None:
+        self._border = self._names = None
+        super().blank()
+
+    def _lay(self, boxes: tuple[Outline, ...]) -> None:
+        """Sorts lines and names by the rows of cells that they fall on."""
+        width, height = self.size.width, self.size.height
+        self._border = {}
+        for (x, y), state in borders(boxes, (width, 2 * height)).items():
+            row = self._border.setdefault(y // 2, {})
+            upper, lower = row.get(x, (None, None))
+            row[x] = (upper, state) if y % 2 else (state, lower)
+        # Names take whole cells; boxes are measured in rows of cells for them.
+        rows = [Outline((b.box[0], b.box[1] // 2, b.box[2], (b.box[3] + 1) // 2), b.name, b.state) for b in boxes]
+        self._names = {}
+        places = name_places(rows, [(cell_len(each.name), 1) for each in rows], (width, height))
+        for index, (x, y) in places.items():
+            self._names.setdefault(y, []).append((x, rows[index].name, _NAME[rows[index].state]))
+
+    def render_line(self, y: int) -> Strip:
+        strip = super().render_line(y)
+        if not self._border and not self._names:
+            return strip
+        line = (self._border or {}).get(y)
+        if line:
+            strip = _with_lines(strip, line)
+        for x, name, style in sorted((self._names or {}).get(y, ()), key=lambda item: item[0]):
+            end = min(x + cell_len(name), strip.cell_length)
+            label = Strip([Segment(name, style)]).crop(0, end - x)
+            strip = Strip.join([strip.crop(0, x), label, strip.crop(end, strip.cell_length)])
+        return strip
+
+
+def _with_lines(strip: Strip, line: dict[int, tuple[State | None, State | None]]) -> Strip:
+    """`strip` of half-cells with the halves in `line` in the colours of their boxes."""
+    cells: list[Segment] = []
+    for segment in strip:
+        style = segment.style or Style()
+        for character in segment.text:
+            upper, lower = line.get(len(cells), (None, None))
+            if upper is None and lower is None:
+                cells.append(Segment(character, style))
+                continue
+            # A blank cell has its only colour behind it.
+            over = style.color if character == "▀" else style.bgcolor
+            top = Color.parse(_COLOUR[upper]) if upper else over
+            bottom = Color.parse(_COLOUR[lower]) if lower else style.bgcolor
+            cells.append(Segment("▀", Style(color=top, bgcolor=bottom)))
+    return Strip(cells, strip.cell_length)

@@ -1,0 +1,176 @@
+"""A film whole with all its boxes, and the current one enlarged beside it, each with a line below.
+
+The enlarged part stays where it is while a box moves within it, and is painted first: that is where the rater looks.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from PIL import Image
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Static
+from textual.worker import Worker, get_current_worker
+
+from ratui.errors import FilmError
+from ratui.imaging import Box, Look
+from ratui.scheme import Site
+from ratui.study import FilmRecord, Region
+from ratui.terminal import Display, FrameCache
+from ratui.tui.graphics.box_drawing import Outline, outlines
+from ratui.tui.graphics.film_store import Library, View, joint_box, whole_box
+from ratui.tui.widgets.annotated_film import BoxedFilm
+from ratui.tui.workers import in_thread
+
+__all__ = ["RegionFilms", "Scene"]
+
+_ROOM = 2.0  # sides of the box that the enlarged part shows
+_PAUSE = 0.08  # seconds without a key before the whole film is painted anew
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is to be seen: `regions` by site key of the `sites` on `film` of `case`; `refused` are site keys."""
+
+    case: str
+    film: FilmRecord
+    sites: tuple[Site, ...] = ()
+    regions: dict[str, Region] = field(default_factory=dict)
+    current: str = ""
+    refused: tuple[str, ...] = ()
+
+
+class RegionFilms(Horizontal):
+    """Shows a scene: `show(scene)`, from the screen's own thread; a later one overtakes an earlier one."""
+
+    DEFAULT_CSS = """
+    RegionFilms { height: 1fr; }
+    RegionFilms Vertical { width: 1fr; margin: 0 1; }
+    RegionFilms.wide #left { width: 2fr; }
+    RegionFilms BoxedFilm { width: 1fr; height: 1fr; }
+    RegionFilms Static { height: 1; width: 1fr; }
+    """
+    PICTURES: ClassVar[int] = 6
+
+    class Failed(Message):
+        """The film can't be shown; `why` is the error, in words."""
+
+        def __init__(self, why: str) -> None:
+            super().__init__()
+            self.why = why
+
+    def __init__(self, display: Display, frames: FrameCache, library: Library, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._graphics = display
+        self._library = library
+        self.whole = BoxedFilm(display, frames, id="whole")
+        self.near = BoxedFilm(display, frames, id="near")
+        self._lines = (Static(id="count", markup=False), Static(id="state", markup=False))
+        self._scene: Scene | None = None
+        self._enlarged: tuple[str, str, Box, Box] | None = None
+        self._pictures: dict[View, Image.Image] = {}
+        self._worker: Worker[None] | None = None
+
+    def compose(self) -> ComposeResult:
+        for id, view, line in zip(("left", "right"), (self.whole, self.near), self._lines, strict=True):
+            with Vertical(id=id):
+                yield view
+                yield line
+
+    def say(self, count: Text | str, state: Text | str) -> None:
+        """What stands below the whole film and below the enlarged box."""
+        self._lines[0].update(count)
+        self._lines[1].update(state)
+
+    def show(self, scene: Scene, *, moving: bool = False) -> None:
+        """Shows `scene`. Where a box is `moving` the whole film waits until the keys pause."""
+        if self._scene is not None and self._scene.film.id != scene.film.id:
+            self._pictures.clear()
+            self.whole.blank()
+            self.near.blank()
+        self._scene = scene
+        self.set_class(scene.film.columns > 1.2 * scene.film.rows, "wide")
+        if not self.whole.pixel_size[0] or not self.whole.pixel_size[1]:
+            return
+        jobs: list[tuple[BoxedFilm, View, tuple[Outline, ...]]] = []
+        box = scene.regions[scene.current].box if scene.current else None
+        if box is not None:
+            jobs.append((self.near, *self._outlined(self._near_view(scene, box), scene)))
+        else:
+            self.near.blank()
+        area = whole_box(scene.film, self.whole.pixel_size, self._graphics)
+        view = View(scene.case, scene.film.id, area, self.whole.pixel_size, Look("film"))
+        jobs.append((self.whole, *self._outlined(view, scene)))
+        if all(widget.in_cells and view in self._pictures for widget, view, _ in jobs):
+            for widget, view, boxes in jobs:  # nothing to paint: the boxes are laid over the cells at once
+                widget.show_boxed(self._pictures[view], view.key, boxes)
+            return
+        pause = _PAUSE if moving else 0.0
+        self._worker = in_thread(self, lambda: self._paint(jobs, pause), group="films", exit_on_error=False)
+
+    def on_film_view_resized(self) -> None:
+        self._enlarged = None
+        self._pictures.clear()
+        if self._scene is not None:
+            self.show(self._scene)
+
+    def _outlined(self, view: View, scene: Scene) -> tuple[View, tuple[Outline, ...]]:
+        both = scene.film.side == "B"
+        shown = outlines(view, scene.sites, scene.regions, scene.current, scene.refused, both_sides=both)
+        return view, shown
+
+    def _near_view(self, scene: Scene, box: Box) -> View:
+        """The part that is enlarged: where it was, as long as the box lies well within it."""
+        size = self.near.pixel_size
+        if self._enlarged is not None:
+            film, site, around, area = self._enlarged
+            same = film == scene.film.id and site == scene.current
+            if same and 0.7 < (box[2] - box[0]) / (around[2] - around[0]) < 1.4 and _within(box, area):
+                return View(scene.case, scene.film.id, area, size)
+        area = joint_box(box, _ROOM * (box[2] - box[0]), size, self._graphics, scene.film.aspect)
+        self._enlarged = (scene.film.id, scene.current, box, area)
+        return View(scene.case, scene.film.id, area, size)
+
+    def _paint(self, jobs: list[tuple[BoxedFilm, View, tuple[Outline, ...]]], pause: float) -> None:
+        worker = get_current_worker()
+        for widget, view, boxes in jobs:
+            if widget is self.whole and pause:
+                time.sleep(pause)
+            if worker.is_cancelled:
+                return
+            try:
+                picture = self._pictures.get(view)
+                if picture is None:
+                    picture = self._library.image(view)
+            except FilmError as error:
+                self.post_message(self.Failed(str(error)))
+                return
+            widget.prepare_boxed(picture, view.key, boxes)
+            if worker.is_cancelled:
+                return
+            self.app.call_from_thread(self._painted, widget, view, picture, boxes)
+
+    def _painted(self, widget: BoxedFilm, view: View, picture: Image.Image, boxes: tuple[Outline, ...]) -> None:
+        if not self.is_mounted or view.size != widget.pixel_size or self._scene is None:
+            return
+        if view.film != self._scene.film.id:
+            return
+        while len(self._pictures) >= self.PICTURES:
+            self._pictures.pop(next(iter(self._pictures)))
+        self._pictures[view] = picture
+        widget.show_boxed(picture, view.key, boxes)
+
+
+def _within(box: Box, area: Box) -> bool:
+    margin = 0.06 * min(area[2] - area[0], area[3] - area[1])
+    return (
+        box[0] > area[0] + margin
+        and box[1] > area[1] + margin
+        and box[2] < area[2] - margin
+        and box[3] < area[3] - margin
+    )

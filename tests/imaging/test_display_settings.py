@@ -1,0 +1,176 @@
+"""What a rater's keys do to greys, what the file says of them, and that no crop shows a grey the film doesn't have."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+
+from ratui.imaging import (
+    PLAIN,
+    Film,
+    Look,
+    Table,
+    Window,
+    automatic_window,
+    contrast_of,
+    crop,
+    grey,
+    presets,
+    read_film,
+    render,
+)
+from ratui.imaging.display_settings import adjusted
+from tests.imaging.odd_films import film_with, ramp, table
+
+
+def film(values: np.ndarray, **more: object) -> Film:
+    return Film(values, 12, **more)  # type: ignore[arg-type]
+
+
+def noise(seed: int = 0, size: tuple[int, int] = (90, 120)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 4096, size).astype(np.uint16)
+
+
+class TestLooks:
+    def test_brighter_makes_every_grey_brighter_or_equal(self) -> None:
+        plain, bright = (
+            np.asarray(render(film(noise()), (10, 10, 60, 60), (50, 50), look), int)
+            for look in (PLAIN, PLAIN.brighter(3))
+        )
+        assert (bright >= plain).all()
+        assert bright.mean() > plain.mean() + 20
+
+    def test_harder_spreads_the_greys_and_softer_takes_it_back(self) -> None:
+        values = film(noise())
+        hard = np.asarray(render(values, (10, 10, 60, 60), (50, 50), PLAIN.harder(4)))
+        plain = np.asarray(render(values, (10, 10, 60, 60), (50, 50), PLAIN))
+        assert hard.std() > plain.std()
+        assert PLAIN.harder(4).harder(-4).stretch == pytest.approx(1.0, abs=1e-3)
+
+    def test_invert_is_the_exact_negative(self) -> None:
+        values = film(noise())
+        plain = np.asarray(render(values, (0, 0, 50, 50), (50, 50), PLAIN), int)
+        negative = np.asarray(render(values, (0, 0, 50, 50), (50, 50), Look(invert=True)), int)
+        assert np.array_equal(plain + negative, np.full((50, 50), 255))
+
+    def test_zooming_in_keeps_the_greys_of_the_joint(self) -> None:
+        values = film(noise())
+        joint = (10.0, 10.0, 70.0, 70.0)
+        wide = np.asarray(render(values, joint, (60, 60), PLAIN, joint=joint))
+        close = np.asarray(render(values, (20.0, 20.0, 40.0, 40.0), (20, 20), PLAIN, joint=joint))
+        assert np.array_equal(wide[10:30, 10:30], close)
+
+    def test_a_table_can_be_made_brighter_too(self) -> None:
+        curve = Table(0, np.arange(0, 4096, dtype=np.uint16), 12)
+        moved = adjusted(curve, -0.25, 1.0)
+        assert isinstance(moved, Table)
+        levels = (grey(film(noise()), each).astype(int) for each in (curve, moved))
+        assert (np.subtract(*levels) <= 0).all()
+        assert np.array_equal(adjusted(curve, 0.0, 1.0).values, curve.values)  # type: ignore[union-attr]
+
+    def test_steps_end_somewhere(self) -> None:
+        look = PLAIN
+        for _ in range(200):
+            look = look.brighter(-1).harder(-1)
+        assert (look.shift, look.stretch) == (1.0, 8.0)
+
+    def test_local_contrast_shows_both_a_dark_and_a_bright_place(self) -> None:
+        texture = np.random.default_rng(0).normal(0, 90, (200, 200))
+        values = (np.where(np.arange(200) < 100, 500, 3500) + texture).astype(np.uint16)
+        flat, local = (
+            np.asarray(render(film(values), (0, 0, 200, 200), (200, 200), look), float)
+            for look in (PLAIN, Look(local=True))
+        )
+        for half in (slice(10, 90), slice(110, 190)):
+            assert local[:, half].std() > 1.3 * flat[:, half].std()
+
+
+class TestPresets:
+    def test_the_file_s_own_come_after_the_automatic_ones(self, tmp_path: Path) -> None:
+        path = film_with(
+            tmp_path / "a.dcm", ramp(12), bits=12, grey_tables=(table(0, list(range(4096)), 12),),
+            WindowCenter=[700, 2000], WindowWidth=[900, 4000], WindowCenterWidthExplanation=["SOFT", "BONE"],
+        )  # fmt: skip
+        taken = read_film(path)
+        assert presets(taken) == ("joint", "film", "file1", "file2", "file3")
+        assert contrast_of(taken, Look("file3")) == Window(2000.0, 4000.0, "LINEAR", "BONE")
+        assert isinstance(contrast_of(taken, Look("file1")), Table)
+
+    def test_a_film_without_the_preset_shows_its_first_or_the_automatic_one(self) -> None:
+        bare = film(noise())
+        assert contrast_of(bare, Look("file2")) == automatic_window(bare)
+        own = film(noise(), contrasts=(Window(100, 50),))
+        assert contrast_of(own, Look("file2")) == Window(100, 50)
+
+    def test_padding_doesn_t_count_for_the_automatic_window(self, tmp_path: Path) -> None:
+        values = np.full((64, 80), 4000, np.uint16)
+        values[20:40, 20:60] = ramp(8)[20:40, 20:60] * 4
+        path = film_with(tmp_path / "a.dcm", values, bits=12, PixelPaddingValue=4000)
+        window = automatic_window(read_film(path))
+        assert window.centre + window.width / 2 < 1100
+
+
+class TestDamage:
+    def notes(self, tmp_path: Path, **elements: object) -> tuple[str, ...]:
+        taken = read_film(film_with(tmp_path / "a.dcm", ramp(12), bits=12, **elements))  # type: ignore[arg-type]
+        grey(taken)
+        return taken.notes
+
+    def test_a_shape_that_contradicts_the_polarity_is_noted(self, tmp_path: Path) -> None:
+        (note,) = self.notes(tmp_path, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="IDENTITY")
+        assert "MONOCHROME1 and IDENTITY" in note
+        assert self.notes(tmp_path, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE") == ()
+
+    @pytest.mark.parametrize("width", [0, -5, "NaN"])
+    def test_a_window_that_can_t_be_is_left_out(self, tmp_path: Path, width: object) -> None:
+        (note,) = self.notes(tmp_path, WindowCenter=[100, 200], WindowWidth=[width, 300])
+        assert "window 1 is damaged" in note
+
+    def test_an_unknown_function_is_taken_as_linear(self, tmp_path: Path) -> None:
+        (note,) = self.notes(tmp_path, VOILUTFunction="CUBIC", WindowCenter=100, WindowWidth=300)
+        assert "CUBIC" in note
+
+    @pytest.mark.parametrize(
+        "item",
+        [
+            Dataset(),
+            table(0, [1, 2, 3], 44),
+            table(0, [], 12),
+        ],
+    )
+    def test_a_damaged_table_is_left_out(self, tmp_path: Path, item: Dataset) -> None:
+        (note,) = self.notes(tmp_path, grey_tables=(item,))
+        assert "grey table is damaged" in note
+
+    def test_a_table_of_bytes_packed_in_words_is_unpacked(self, tmp_path: Path) -> None:
+        item = table(0, [0x0201, 0x0403], 8)
+        item.LUTDescriptor = [4, 0, 8]
+        taken = read_film(film_with(tmp_path / "a.dcm", ramp(12), bits=12, grey_tables=(item,)))
+        (found,) = taken.contrasts
+        assert isinstance(found, Table)
+        assert found.values.tolist() == [1, 2, 3, 4]
+
+    def test_the_shape_of_a_pixel_comes_from_the_spacing_or_the_ratio(self, tmp_path: Path) -> None:
+        path = film_with(tmp_path / "a.dcm", ramp(12), bits=12, PixelAspectRatio=["3", "2"])
+        assert (read_film(path).spacing, read_film(path).aspect) == (None, 1.5)
+        path = film_with(tmp_path / "a.dcm", ramp(12), bits=12, PixelSpacing=[0.2, 0.1])
+        assert read_film(path).aspect == 2.0
+
+
+@settings(max_examples=40)
+@given(
+    x=st.floats(-5, 50), y=st.floats(-5, 50), side=st.floats(3, 60), size=st.integers(5, 200), seed=st.integers(0, 9)
+)
+def test_no_crop_shows_a_grey_that_its_part_of_the_film_hasn_t(
+    x: float, y: float, side: float, size: int, seed: int
+) -> None:
+    values = film(noise(seed, (64, 64)) // 3 + 1000)
+    window = Window(1600, 2400)
+    part = grey(values, window)[max(int(y) - 1, 0) : int(y + side) + 2, max(int(x) - 1, 0) : int(x + side) + 2]
+    levels = np.asarray(crop(values, (x, y, x + side, y + side), (size, size), window))
+    leaves = x < 0 or y < 0 or x + side > 64 or y + side > 64
+    assert levels.max() <= part.max(initial=0), "black where there is no film"
+    assert leaves or levels.min() >= part.min()

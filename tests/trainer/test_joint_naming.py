@@ -1,0 +1,149 @@
+"""Which finger a box belongs to and which hand it is, whatever is missing, added, mirrored, turned or crooked."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ratui.scheme import load_scheme
+from trainer.data.hands import kinds_of, template_of
+from trainer.inference.joint_naming import Candidate, name_hand, name_joints
+
+SCHEME = load_scheme("fingers")
+TEMPLATE = template_of(SCHEME)
+KINDS = kinds_of(SCHEME)
+
+
+def hand(
+    *, angle: float = 0.0, scale: float = 1.0, jitter: float = 0.0, seed: int = 0, side: str = "L", drift: float = 0.0
+) -> dict[str, Candidate]:
+    """The template as boxes: turned by `angle`, mirrored for a right hand, its fingers bent by `drift` at the knuckles."""
+    rng = np.random.default_rng(seed)
+    cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
+    found = {}
+    for joint, (x, y, size) in TEMPLATE.items():
+        if KINDS[joint] == "PIP":
+            knuckle = TEMPLATE[f"MCP{joint[-1]}"]
+            c, s = math.cos(drift), math.sin(drift)
+            dx, dy = x - knuckle[0], y - knuckle[1]
+            x, y = knuckle[0] + c * dx - s * dy, knuckle[1] + s * dx + c * dy
+        dx, dy = x - 130, y - 160
+        dx = -dx if side == "R" else dx
+        noise = rng.normal(0, jitter * size * scale, 2)
+        x, y = 150 + cos * dx - sin * dy + noise[0], 160 + sin * dx + cos * dy + noise[1]
+        found[joint] = Candidate(x, y, size * scale, KINDS[joint], 0.9)
+    return found
+
+
+def named(candidates: list[Candidate]) -> dict[str, Candidate]:
+    return {joint: candidates[index] for joint, index in name_joints(candidates, TEMPLATE, KINDS).items()}
+
+
+def shuffled(joints: Mapping[str, Candidate], seed: int = 1) -> list[Candidate]:
+    order = np.random.default_rng(seed).permutation(len(joints))
+    return [list(joints.values())[i] for i in order]
+
+
+@pytest.mark.parametrize("angle", [-0.9, 0.0, 0.6])
+@pytest.mark.parametrize("scale", [0.4, 1.0, 1.3])
+def test_a_hand_turned_and_scaled(angle: float, scale: float) -> None:
+    truth = hand(angle=angle, scale=scale, jitter=0.1)
+    assert named(shuffled(truth)) == truth
+
+
+@pytest.mark.parametrize("drift", [-0.5, -0.25, 0.25])
+def test_fingers_that_drift_as_a_whole_keep_their_names(drift: float) -> None:
+    truth = hand(drift=drift, jitter=0.1)
+    assert named(shuffled(truth)) == truth
+
+
+@pytest.mark.parametrize("missing", list(TEMPLATE))
+def test_a_missing_joint_is_left_out_and_no_other_takes_its_name(missing: str) -> None:
+    truth = hand(jitter=0.1)
+    del truth[missing]
+    assert named(list(truth.values())) == truth
+
+
+def test_false_boxes_get_no_name() -> None:
+    truth = hand(jitter=0.1)
+    false = [
+        Candidate(20, 300, 20, "MCP", 0.5),
+        Candidate(250, 20, 17, "PIP", 0.6),
+        Candidate(300, 310, 20, "MCP", 0.4),
+    ]
+    assert named([*false, *truth.values()]) == truth
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_too_few_boxes_get_no_names(number: int) -> None:
+    assert named(list(hand().values())[:number]) == {}
+
+
+def test_a_box_of_the_other_kind_is_no_joint_however_well_it_lies() -> None:
+    truth = hand()
+    wrong = [Candidate(c.x, c.y, c.size, "PIP" if j == "MCP3" else c.kind, c.score) for j, c in truth.items()]
+    assert "MCP3" not in named(wrong)
+    assert len(named(wrong)) == 9
+
+
+@given(
+    side=st.sampled_from("LR"),
+    angle=st.floats(-1.0, 1.0),
+    scale=st.floats(0.3, 1.5),
+    seed=st.integers(0, 10_000),
+    gone=st.sets(st.sampled_from(sorted(TEMPLATE)), max_size=3),
+)
+@settings(max_examples=40)
+def test_either_hand_is_told_and_no_joint_gets_a_wrong_name(
+    side: str, angle: float, scale: float, seed: int, gone: set[str]
+) -> None:
+    whole = hand(side=side, angle=angle, scale=scale, jitter=0.1, seed=seed)
+    truth = {joint: box for joint, box in whole.items() if joint not in gone}
+    boxes = shuffled(truth, seed)
+    found = name_hand(boxes, TEMPLATE, KINDS)
+    assert found is not None
+    assert found.side == side
+    assert {joint: boxes[index] for joint, index in found.joints.items()} == truth
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    false=st.lists(st.tuples(st.floats(0, 320), st.floats(0, 320), st.booleans()), max_size=6),
+)
+@settings(max_examples=40)
+def test_doubtful_boxes_beside_a_whole_hand_change_nothing(seed: int, false: list[tuple[float, float, bool]]) -> None:
+    truth = hand(jitter=0.1, seed=seed)
+    doubtful = [Candidate(x, y, 20, "MCP" if knuckle else "PIP", 0.3) for x, y, knuckle in false]
+    boxes = shuffled({**truth, **{f"false {n}": box for n, box in enumerate(doubtful)}}, seed)
+    found = name_hand(boxes, TEMPLATE, KINDS)
+    assert found is not None
+    names = {joint: boxes[index] for joint, index in found.joints.items()}
+    # One that lies on a joint may stand for it; no true box ever goes by another's name.
+    assert all(box in doubtful or truth[joint] == box for joint, box in names.items())
+    assert set(names) == set(truth)
+    assert len(set(found.joints.values())) == len(names)
+
+
+@given(seed=st.integers(0, 10_000), angle=st.floats(-0.8, 0.8))
+@settings(max_examples=15)
+def test_the_order_of_the_boxes_changes_nothing(seed: int, angle: float) -> None:
+    truth = hand(angle=angle, jitter=0.2, seed=seed)
+    assert named(shuffled(truth, seed)) == named(shuffled(truth, seed + 1))
+
+
+def test_two_hands_are_taken_apart() -> None:
+    left = {joint: Candidate(c.x * 0.5, c.y * 0.5, c.size * 0.5, c.kind, 0.9) for joint, c in hand().items()}
+    right = {
+        joint: Candidate(160 + c.x * 0.5, c.y * 0.5, c.size * 0.5, c.kind, 0.8) for joint, c in hand(side="R").items()
+    }
+    boxes = [*left.values(), *right.values()]
+    for _ in range(2):
+        found = name_hand(boxes, TEMPLATE, KINDS)
+        assert found is not None
+        truth = {"L": left, "R": right}[found.side]
+        assert {joint: boxes[index] for joint, index in found.joints.items()} == truth
+        boxes = [box for index, box in enumerate(boxes) if index not in found.joints.values()]
+    assert boxes == []

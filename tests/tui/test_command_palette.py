@@ -1,0 +1,198 @@
+"""The list of commands: what is possible on the screen, in the rater's words; the language; another case."""
+
+from pathlib import Path
+
+import pytest
+from textual.command import CommandPalette
+from textual.pilot import Pilot
+
+from ratui.reading import Field
+from ratui.study import Study
+from ratui.tui.app import RatuiApp
+from ratui.tui.command_palette import commands_of
+from ratui.tui.i18n.catalog import LANGUAGES, Messages
+from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.help.screen import HelpScreen
+from ratui.tui.screens.overview.screen import OverviewScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
+from ratui.tui.user_settings import Settings, read_settings
+from tests.films import make_study
+from tests.tui.conftest import cells, reading_as, settle
+
+pytestmark = pytest.mark.slow
+
+
+def offered(pilot: Pilot[None]) -> dict[str, str]:
+    """The commands of the present screen with their keys."""
+    app, screen = pilot.app, pilot.app.screen
+    assert isinstance(app, RatuiApp)
+    assert isinstance(screen, KeyScreen)
+    return {command.text: command.key for command in commands_of(app, screen)}
+
+
+async def chosen(pilot: Pilot[None], typed: str) -> None:
+    """Types `typed` into the list of commands and takes the first line."""
+    await pilot.press("ctrl+p")
+    await pilot.pause()
+    assert isinstance(pilot.app.screen, CommandPalette)
+    await pilot.press(*(character if character != " " else "space" for character in typed))
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause(0.3)
+    await pilot.press("enter")
+    await pilot.pause(0.1)
+    await settle(pilot)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_it_offers_what_is_possible_now_with_its_key(tmp_path: Path, language: str) -> None:
+    study = make_study(tmp_path)
+    t = Messages(language)
+    undo = t("actions.scoring.undo.help")
+    async with reading_as(study, "anna", language=language) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        assert undo not in offered(pilot)
+        await pilot.press("2")
+        await settle(pilot)
+        assert offered(pilot)[undo] == "u"
+
+
+async def test_a_command_does_what_its_key_does(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        await pilot.press("2")
+        await chosen(pilot, "last entry back")
+        assert pilot.app.screen is screen
+        assert not screen.reading.values
+        assert [entry.kind for entry in screen.reading.log] == ["enter", "undo"]
+        await chosen(pilot, "all joints of")
+        assert isinstance(pilot.app.screen, OverviewScreen)
+
+
+async def test_in_a_blinded_study_it_does_not_offer_what_would_tell_the_order(tmp_path: Path) -> None:
+    study = make_study(tmp_path, blinded=True)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("2")
+        assert Messages()("actions.scoring.same.help") not in offered(pilot)
+
+
+async def test_typed_letters_do_not_reach_the_films_below(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        await pilot.press("ctrl+p", "3", "n", "a", "escape")
+        await settle(pilot)
+        assert pilot.app.screen is screen
+        assert not screen.reading.values
+
+
+async def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("ctrl+p", *"xyzzy")
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause(0.3)
+        assert Messages()("commands.none") in cells(pilot)
+
+
+async def test_help_has_no_list_of_commands(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, HelpScreen)
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        assert not isinstance(pilot.app.screen, CommandPalette)
+
+
+class TestAnotherCase:
+    async def test_it_opens_at_its_field_and_the_first_one_is_free(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, patients=2)
+        first, second = study.cases()
+        async with reading_as(study, "anna", case=first) as pilot:
+            await settle(pilot)
+            await settle(pilot)
+            await pilot.press("2")
+            await chosen(pilot, second)
+            await settle(pilot)
+            screen = pilot.app.screen
+            assert isinstance(screen, ScoringScreen)
+            assert screen.reading.case == second
+            assert len(pilot.app.screen_stack) == 3
+            await pilot.press("4")
+            await chosen(pilot, first)
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, ScoringScreen)
+            assert pilot.app.screen.reading.case == first
+            assert pilot.app.screen.field == Field("L.IP1", "ERO", 1)
+        readings = [study.reading("anna", case) for case in (first, second)]
+        assert [len(reading.values) for reading in readings if reading] == [1, 1]
+
+    async def test_entries_that_are_not_on_the_disk_hold_it_back(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import os
+
+        study = make_study(tmp_path, patients=2)
+        first, second = study.cases()
+        async with reading_as(study, "anna", case=first) as pilot:
+            await settle(pilot)
+            await settle(pilot)
+
+            def full(*_: object) -> None:
+                raise OSError(28, "No space left on device")
+
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "fsync", full)
+                await pilot.press("2")
+                await chosen(pilot, second)
+                screen = pilot.app.screen
+                assert isinstance(screen, ScoringScreen)
+                assert screen.reading.case == first
+
+
+class TestTheLanguage:
+    async def test_it_changes_every_screen_and_is_kept(self, tmp_path: Path) -> None:
+        study: Study = make_study(tmp_path)
+        file = tmp_path / "settings.toml"
+        async with reading_as(study, "anna", settings=Settings("en", source=file)) as pilot:
+            await pilot.press("enter")
+            await settle(pilot)
+            screen = pilot.app.screen
+            assert isinstance(screen, ScoringScreen)
+            await pilot.press("2", "3")
+            field = screen.field
+            await chosen(pilot, "日本語")
+            assert pilot.app.screen is screen
+            assert screen.field == field
+            assert screen.t.language == "ja"
+            await pilot.press("question_mark")
+            await settle(pilot)
+            assert Messages("ja")("help.title_scoring") in cells(pilot)
+            await pilot.press("q")
+            await settle(pilot)
+            await pilot.press("1")
+            assert screen.reading.score(field) == 1  # type: ignore[arg-type]
+            await pilot.press("escape")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, WorklistScreen)
+            await chosen(pilot, "english")
+            assert pilot.app.t.language == "en"  # type: ignore[attr-defined]
+        assert read_settings(file).language == "en"
+
+    async def test_without_a_settings_file_it_lasts_as_long_as_the_app(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        async with reading_as(study, "anna") as pilot:
+            await chosen(pilot, "日本語")
+            assert pilot.app.t.language == "ja"  # type: ignore[attr-defined]

@@ -1,0 +1,210 @@
+"""Looking at films by keys: what stays for the rater, one film in the place of the other, and whether it is sharp enough."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from ratui.study import DisplayUse, Study
+from ratui.terminal import LEAST
+from ratui.tui.graphics.film_store import Library, Twin
+from ratui.tui.graphics.view_preferences import keep_sight, sight_of, sights_file
+from ratui.tui.graphics.viewport import Sight
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.user_settings import Settings
+from tests.films import make_study
+from tests.tui.conftest import reading_as, settle, shown
+
+pytestmark = pytest.mark.slow
+
+
+def screen_of(pilot: Pilot[None]) -> ScoringScreen:
+    screen = pilot.app.screen
+    assert isinstance(screen, ScoringScreen)
+    return screen
+
+
+async def opened(pilot: Pilot[None], study: Study) -> ScoringScreen:
+    await settle(pilot)
+    return screen_of(pilot)
+
+
+class TestGreys:
+    async def test_keys_change_them_and_they_stay_from_joint_to_joint(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
+            screen = await opened(pilot, study)
+            await pilot.press(".", ".", ">", "i", "e", "z")
+            look = screen.joint_films.sight.look
+            assert look.shift < 0 < look.stretch < 1
+            assert look.invert
+            assert look.local
+            await pilot.press("n")
+            await settle(pilot)
+            assert screen.joint_films.sight == Sight(1, look)
+            await pilot.press("w")
+            assert screen.joint_films.sight.look.preset == "film"
+            assert not screen.joint_films.sight.look.adjusted, "a preset is as it is"
+
+    async def test_they_stay_for_the_rater_and_for_nobody_else(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        settings = Settings("en", source=tmp_path / "config" / "settings.toml")
+        (case,) = study.cases()
+        async with reading_as(study, "anna", case=case, settings=settings) as pilot:
+            await opened(pilot, study)
+            await pilot.press("i", "z")
+        async with reading_as(study, "anna", case=case, settings=settings) as pilot:
+            screen = await opened(pilot, study)
+            assert screen.joint_films.sight.look.invert
+            assert screen.joint_films.sight.zoom == 1
+        async with reading_as(study, "bert", case=case, settings=settings) as pilot:
+            screen = await opened(pilot, study)
+            assert screen.joint_films.sight == Sight()
+
+    @pytest.mark.parametrize("text", ["", "[]", "{", '{"anna": 3}', '{"anna": {"preset": "joint"}}', "\x00"])
+    def test_a_damaged_file_means_the_usual_look(self, tmp_path: Path, text: str) -> None:
+        file = sights_file(tmp_path / "settings.toml")
+        file.write_text(text)
+        assert sight_of("anna", file) == Sight()
+
+    def test_what_can_t_be_is_not_taken_over(self, tmp_path: Path) -> None:
+        file = tmp_path / "sights.json"
+        keep_sight("anna", Sight(1), file)
+        assert sight_of("anna", file) == Sight(1)
+        raw = json.loads(file.read_text())
+        for change in ({"zoom": 99}, {"stretch": 0.0}, {"preset": "../x"}):
+            file.write_text(json.dumps({"anna": {**raw["anna"], **change}}))
+            assert sight_of("anna", file) == Sight()
+
+
+class TestCloseness:
+    async def test_panning_ends_with_the_joint(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
+            screen = await opened(pilot, study)
+            await pilot.press("L", "L", "J")
+            assert screen.joint_films.sight.pan == (0.3, 0.15)
+            await pilot.press("right")
+            assert screen.joint_films.sight.pan == (0.0, 0.0)
+
+    async def test_the_lens_shows_its_middle_larger_and_moves(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
+            screen = await opened(pilot, study)
+            shot = screen.joint_films._shots(screen.field.site)[0]  # type: ignore[union-attr]
+            await pilot.press("g")
+            assert screen.joint_films.sight.lens == (0.5, 0.5)
+            through = screen.joint_films._shots(screen.field.site)[0]  # type: ignore[union-attr]
+            await pilot.press("L", "K")
+            assert screen.joint_films.sight.lens == (0.65, 0.35)
+            assert screen.joint_films.sight.pan == (0.0, 0.0)
+            await pilot.press("g")
+            assert screen.joint_films.sight.lens is None
+        assert shot is not None
+        assert through is not None
+        library = Library(study)
+        plain, lens = (np.asarray(library.image(each.view)) for each in (shot, through))
+        assert np.array_equal(plain[0], lens[0]), "beside the lens nothing changes"
+        assert not np.array_equal(plain, lens)
+
+
+class TestOneInPlaceOfTheOther:
+    async def test_it_turns_in_one_place_and_back_to_both(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna", case=study.cases()[0], size=(120, 40)) as pilot:
+            screen = await opened(pilot, study)
+            films = screen.joint_films
+            narrow = films.views[0].pixel_size[0]
+            await pilot.press("b")
+            await settle(pilot)
+            assert films.mode == "alone"
+            assert films.views[0].pixel_size[0] > 1.8 * narrow
+            first = films.views[0].key
+            await pilot.press("b")
+            await settle(pilot)
+            second = films.views[0].key
+            assert isinstance(second, Twin)
+            assert first != second
+            await pilot.press("b")
+            assert films.views[0].key == first
+            await pilot.press("escape")
+            await settle(pilot)
+            assert screen_of(pilot).joint_films.mode == "pair", "Esc goes back to both, not to the list"
+            assert [view.key is not None for view in films.views] == [True, True]
+
+    async def test_it_shows_the_film_that_is_asked_about(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
+            screen = await opened(pilot, study)
+            await pilot.press("b")
+            assert screen.joint_films.place == 0
+            await pilot.press("1")
+            assert screen.field is not None
+            assert screen.field.time == 1
+            assert screen.joint_films.place == 1
+
+    async def test_films_that_do_not_agree_say_so_and_show_no_difference(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")  # noise with a bar in it: nothing to hold on to
+        async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
+            screen = await opened(pilot, study)
+            await pilot.press("d")
+            await settle(pilot)
+            assert screen.joint_films.views[0].key is None
+            assert "could not align" in shown(pilot)
+            await pilot.press("b", "b")
+            await settle(pilot)
+            assert isinstance(screen.joint_films.views[0].key, Twin), "the middle of the joint in place, and said so"
+            assert "could not align" in shown(pilot)
+
+    async def test_in_a_blinded_study_nothing_tells_the_order(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L", blinded=True)
+        async with reading_as(study, "anna", case=study.cases()[0], size=(120, 40)) as pilot:
+            await opened(pilot, study)
+            for key in ("b", "b", "d", "escape"):
+                await pilot.press(key)
+                await settle(pilot)
+                text = shown(pilot).lower()
+                assert not any(word in text for word in ("earlier", "later", "month", "before", "after"))
+
+
+class TestSharpness:
+    async def test_half_cells_in_a_small_window_are_said_to_be_too_coarse(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
+            screen = await opened(pilot, study)
+            assert "too coarse" not in shown(pilot), "all that this film has is shown"
+            await pilot.press("z", "z", "z")  # the widest view
+            await settle(pilot)
+            fit = screen.joint_films.fit
+            assert fit is not None
+            assert not fit.enough
+            assert "· too coarse" in shown(pilot)
+            assert "pixels a mm, too coarse" in shown(pilot)
+
+    async def test_what_was_read_on_is_kept_with_the_reading(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        (case,) = study.cases()
+        async with reading_as(study, "anna", case=case) as pilot:
+            await opened(pilot, study)
+            await pilot.press("0", "1", "n")
+            await settle(pilot)
+        (use,) = study.displays("anna", case)
+        assert (use.protocol, use.entries, use.below) == ("halfcell", 3, 0)
+        assert 0 < use.least < LEAST
+        async with reading_as(study, "anna", case=case, protocol="kitty", size=(160, 60)) as pilot:
+            await opened(pilot, study)
+            await pilot.press("0")
+            await settle(pilot)
+        assert {use.protocol for use in study.displays("anna", case)} == {"halfcell", "kitty"}
+        assert study.displays("bert", case) == ()
+
+    def test_uses_add_up(self) -> None:
+        use = DisplayUse("kitty", 0, 0, 0.0)
+        for count, pixels, enough in ((2, 6.0, True), (1, 3.0, False), (1, 9.0, True)):
+            use = use.with_entries(count, pixels, enough=enough)
+        assert use == DisplayUse("kitty", 4, 1, 3.0)
+        assert DisplayUse.from_record(use.to_record()) == use

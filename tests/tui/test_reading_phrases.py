@@ -1,0 +1,89 @@
+"""What the readings say in kinds and numbers has words in every language, and never an English one in another."""
+
+from datetime import UTC, datetime
+from string import ascii_letters
+from typing import get_args
+
+import pytest
+
+from ratui.errors import EntryRefused, Refusal, RefusalKind, StoreError
+from ratui.reading import Doubt, Field, LookKind, LookReason, second_look, start
+from ratui.reading.commands import enter, sign
+from ratui.reading.model import Found, Graded
+from ratui.scheme import load_scheme
+from ratui.tui.i18n import reading_phrases as wording
+from ratui.tui.i18n.catalog import LANGUAGES, Messages
+
+SCHEME = load_scheme("mtss-hands")
+PARAMETERS = {
+    "still_open": {"count": 3},
+    "out_of_range": {"scale": "ERO", "maximum": 5},
+    "fixed": {"id": "ankylosis", "label": "ankylosis"},
+    "does_not_heal": {"id": "collapse", "label": "collapse"},
+    "no_site": {"name": "L.X"},
+    "no_field": {"name": "L.X ERO 0"},
+}
+INTERNATIONAL = ("ERO", "JSN", "L.X")
+
+
+def words(text: str) -> str:
+    for name in INTERNATIONAL:
+        text = text.replace(name, "")
+    return "".join(letter for letter in text if letter in ascii_letters)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", get_args(RefusalKind))
+def test_every_refusal_has_words(language: str, kind: RefusalKind) -> None:
+    text = wording.refusal_text(Messages(language), Refusal(kind, PARAMETERS.get(kind, {})))
+    assert text
+    assert "{" not in text
+    assert bool(words(text)) == (language == "en"), text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", get_args(LookKind))
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_every_reason_for_a_second_look_has_words(language: str, kind: LookKind, confirmed: bool) -> None:
+    reason = LookReason(kind, "ERO", 3, confirmed, "ankylosis" if kind == "finding" else "")
+    text = wording.look_text(Messages(language), reason, SCHEME)
+    assert text
+    assert language == "en" or not words(text), text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "doubt", [Doubt("jump", 3, Field("L.MCP2", "ERO", 1)), Doubt("fall", 1, Field("L.MCP2", "JSN", 0))]
+)
+def test_a_doubt_names_scale_and_key(language: str, doubt: Doubt) -> None:
+    text = wording.doubt_text(Messages(language), doubt, "4")
+    assert doubt.field.scale in text
+    assert "4" in text
+
+
+def test_a_real_refusal_is_said_in_japanese() -> None:
+    t = Messages("ja")
+    reading = start(SCHEME, "C", "anna", SCHEME.sites)
+    field = Field("L.MCP2", "ERO", 0)
+    reading = enter(reading, field, Found("ankylosis"))
+    with pytest.raises(EntryRefused) as caught:
+        enter(reading, field._replace(time=1), Graded(0))
+    assert wording.error_text(t, caught.value) == "強直は元に戻りません"
+    with pytest.raises(EntryRefused) as caught:
+        sign(reading, at=datetime.now(UTC))
+    assert wording.error_text(t, caught.value) == f"未入力の欄が{len(reading.open_fields)}あります"
+    reasons = [wording.look_text(t, reason, SCHEME) for look in second_look(reading) for reason in look.reasons]
+    assert "強直" in reasons
+
+
+def test_what_lies_below_stays_as_it_was_raised() -> None:
+    error = StoreError("the disk is full", "/study", "Make room")
+    assert wording.error_text(Messages("ja"), error) == "/study: the disk is full. Make room"
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"), [("k", "unknown"), ("あ", "kana"), ("ア", "kana"), ("亜", "kana"), ("%", "unknown")]
+)
+def test_kana_is_answered_with_what_to_do(key: str, kind: str) -> None:
+    t = Messages("en")
+    assert wording.unknown_key(t, key, "?") == t(f"reading.key.{kind}", key=key, help="?")

@@ -1,0 +1,133 @@
+"""The user's settings: what they may say, and that a clash of keys is found before a case is open."""
+
+from pathlib import Path
+
+import pytest
+
+from ratui.errors import RatuiError, SettingsError
+from ratui.scheme import load_scheme
+from ratui.tui.input.actions import ACTIONS, TAKES_ENTRIES, TYPED_INTO, Keymap, shown_key
+from ratui.tui.user_settings import Settings, keep_language, read_settings
+
+
+def settings(tmp_path: Path, text: str) -> Settings:
+    file = tmp_path / "settings.toml"
+    file.write_text(text, encoding="utf-8")
+    return read_settings(file)
+
+
+def test_no_file_is_no_trouble(tmp_path: Path) -> None:
+    assert read_settings(tmp_path / "none.toml") == Settings()
+
+
+def test_keys_may_stand_quoted_or_in_tables(tmp_path: Path) -> None:
+    text = 'language = "ja"\n[keys]\n"scoring.undo" = "U"\nscoring.zoom = "Z"\n'
+    assert settings(tmp_path, text) == Settings("ja", {"scoring.undo": "U", "scoring.zoom": "Z"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["language = 3", "lang = 'ja'", "keys = 3", "[keys]\nscoring.undo = 3", "[keys]\nscoring.undo = ''", "language ="],
+)
+def test_a_wrong_file_is_one_error_that_names_it(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match=r"settings\.toml"):
+        settings(tmp_path, text)
+
+
+class TestTheKeymap:
+    def test_a_changed_key_counts_and_the_old_one_is_free(self) -> None:
+        keymap = Keymap({"scoring.undo": "U"})
+        undo = keymap.find("scoring", "U")
+        assert undo is not None
+        assert undo.name == "undo"
+        assert keymap.find("scoring", "u") is None
+
+    @pytest.mark.parametrize(
+        ("changes", "why"),
+        [
+            ({"scoring.undo": "n"}, r"'n' of scoring\.undo is that of scoring\.normal too"),
+            ({"scoring.undo": "3"}, "grade"),
+            ({"scoring.undo": "３"}, "grade"),
+            ({"scoring.undo": "a"}, "finding ankylosis"),
+            ({"scoring.fly": "U"}, "no action"),
+            ({"scoring.undo": "ctrl+p"}, "list of commands"),
+            ({"scoring.undo": "ctrl+q"}, "leaves ratui"),
+            ({"scoring.undo": "ctrl+i"}, "as Tab"),
+            ({"scoring.undo": "crtl+u"}, "no key"),
+            ({"scoring.undo": "question_mark"}, "one character"),
+            ({"worklist.help": "h"}, "filter"),
+            ({"scoring.undo": "Z", "scoring.zoom": "Z"}, "too"),
+        ],
+    )
+    def test_a_clash_is_refused_with_the_file_it_stands_in(self, changes: dict[str, str], why: str) -> None:
+        with pytest.raises(RatuiError, match=why) as caught:
+            Keymap(changes, load_scheme("fingers"), source="/home/anna/settings.toml")
+        assert "settings.toml" in str(caught.value)
+
+    @pytest.mark.parametrize("screen", TAKES_ENTRIES)
+    def test_no_entry_key_of_a_shipped_scheme_is_an_action_where_entries_are_made(self, screen: str) -> None:
+        for name in ("fingers", "mtss-hands", "mtss"):
+            scheme = load_scheme(name)
+            keymap = Keymap(scheme=scheme)
+            keys = [*(finding.key for finding in scheme.findings), *"0123456789tq"]
+            assert not [key for key in keys if keymap.find(screen, key)]
+
+    def test_every_screen_that_reads_a_scheme_is_in_the_table(self) -> None:
+        assert set(TAKES_ENTRIES) | set(TYPED_INTO) <= {action.screen for action in ACTIONS}
+
+    @pytest.mark.parametrize("key", ["U", "f5", "ctrl+u", "shift+left", "Ｕ", "pageup", ";"])
+    def test_keys_that_a_terminal_sends_are_taken(self, key: str) -> None:
+        assert Keymap({"scoring.undo": key}).key("scoring.undo") == ("U" if key == "Ｕ" else key)
+
+    def test_every_key_of_the_table_could_be_given_by_a_user(self) -> None:
+        for action in ACTIONS:
+            assert Keymap({action.id: action.key}).key(action.id) == action.key
+
+    def test_two_keys_can_change_places(self) -> None:
+        keymap = Keymap({"scoring.undo": "z", "scoring.zoom": "u"}, load_scheme("fingers"))
+        assert keymap.shown("scoring.zoom") == "u"
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("ctrl+q", "Ctrl-Q"),
+        ("shift+left", "Shift-←"),
+        ("f5", "F5"),
+        ("+", "+"),
+        ("A", "A"),
+        ("pageup", "PgUp"),
+        ("home", "Home"),
+    ],
+)
+def test_keys_are_printed_as_on_a_keyboard(key: str, shown: str) -> None:
+    assert shown_key(key) == shown
+
+
+class TestTheLanguageIsKept:
+    def test_in_a_file_that_was_not_there(self, tmp_path: Path) -> None:
+        keep_language("ja", tmp_path / "new" / "settings.toml")
+        assert read_settings(tmp_path / "new" / "settings.toml").language == "ja"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '# mine\n[keys]\n"scoring.undo" = "U" # as in the old program\n',
+            'language = "en"  # for now\n[keys]\nscoring.undo = "U"\n',
+            '[keys]\nscoring.undo = "U"',
+        ],
+    )
+    def test_and_nothing_else_in_it_changes(self, tmp_path: Path, text: str) -> None:
+        file = tmp_path / "settings.toml"
+        file.write_text(text, encoding="utf-8")
+        keep_language("ja", file)
+        assert read_settings(file) == Settings("ja", {"scoring.undo": "U"})
+        kept = [line for line in text.splitlines() if not line.startswith("language")]
+        assert set(kept) <= set(file.read_text(encoding="utf-8").splitlines())
+
+    def test_a_file_that_can_not_be_read_stays_as_it_is(self, tmp_path: Path) -> None:
+        file = tmp_path / "settings.toml"
+        file.write_text("language =", encoding="utf-8")
+        with pytest.raises(SettingsError, match="yourself"):
+            keep_language("ja", file)
+        assert file.read_text(encoding="utf-8") == "language ="

@@ -1,0 +1,357 @@
+"""The worklist by keys: what is selected, what typing finds, and that a case goes on at the very field where it was left."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+from textual.pilot import Pilot
+
+from ratui.reading import Field, Graded
+from ratui.study import CaseState, FilmRecord, Study
+from ratui.study.predictions import save_order
+from ratui.tui.screens.overview.screen import OverviewScreen
+from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.screens.worklist.screen import WorklistScreen
+from tests.films import confirm_template, make_study
+from tests.tui.conftest import reading_as, rows, settle, shown
+from tests.tui.readings import store
+
+pytestmark = pytest.mark.slow
+
+
+def study_of(tmp_path: Path, patients: int, *, blinded: bool = False) -> Study:
+    return make_study(tmp_path, patients=patients, blinded=blinded, sides="L")
+
+
+def crowd(tmp_path: Path, count: int) -> Study:
+    """A study of `count` cases of which only the records are there, not the films."""
+    study = study_of(tmp_path, 1)
+    (first,) = study.cases()
+    model = study.case(first)
+    for number in range(1, count):
+        study.save_case(replace(model, id=f"X-{number:04d}"))
+    return study
+
+
+def selected(pilot: Pilot[None]) -> str:
+    """The name of the case under the cursor."""
+    (line,) = [line for line in rows(pilot) if line.startswith("▸")]
+    return line[1:].split()[0]
+
+
+async def test_a_line_tells_state_joints_minutes_and_flags(tmp_path: Path) -> None:
+    study = study_of(tmp_path, 3)
+    one, two, three = study.cases()
+    store(study, one, signed=True, seconds=150)
+    store(study, two, joints=4, seconds=30, flags=("L.IP1",))
+    study.save_regions(three, ())
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        lines = rows(pilot)
+        assert lines[0].split() == [one, "signed", "▓" * 12, "10/10", "2.5"]
+        assert lines[1].split()[1:] == [two, "reading", "▓▓▓▓░░░░░░░░", "4/10", "0.5", "⚑", "1"][1:]
+        assert lines[2].split()[:2] == [three, "regions"]
+        foot = shown(pilot)
+        assert "1 of 3 signed, 2 to go" in foot
+        assert "2.5 minutes a case" in foot
+        assert "about 4 minutes left" in foot
+
+
+async def test_only_ones_own_readings_count(tmp_path: Path) -> None:
+    study = study_of(tmp_path, 1)
+    store(study, study.cases()[0], rater="bert", signed=True, flags=("L.IP1",))
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        assert "0/10" in rows(pilot)[0]
+        assert "⚑" not in rows(pilot)[0]
+        assert "0 of 1 signed" in shown(pilot)
+
+
+class TestWhatIsSelected:
+    async def test_the_case_that_was_begun(self, tmp_path: Path) -> None:
+        study = study_of(tmp_path, 3)
+        store(study, study.cases()[1], joints=2)
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            assert selected(pilot) == study.cases()[1]
+
+    async def test_after_signing_the_next_so_that_enter_goes_on(self, tmp_path: Path) -> None:
+        study = study_of(tmp_path, 4)
+        cases = study.cases()
+        store(study, cases[0], joints=2)  # left for later
+        store(study, cases[1])
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press("down", "enter")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, OverviewScreen), "nothing to look at again: straight to the overview"
+            await pilot.press("S")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, WorklistScreen)
+            assert f"{cases[1]} is signed" in shown(pilot)
+            assert selected(pilot) == cases[2], "the one behind, not the one that was left for later"
+            await pilot.press("enter")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, ScoringScreen)
+            assert pilot.app.screen.reading.case == cases[2]
+
+    async def test_a_case_that_was_left_stays_selected(self, tmp_path: Path) -> None:
+        study = study_of(tmp_path, 3)
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press("down", "down", "enter")
+            await settle(pilot)
+            await pilot.press("1", "escape")
+            await settle(pilot)
+            assert selected(pilot) == study.cases()[2]
+
+    async def test_one_key_goes_to_the_next_that_is_open(self, tmp_path: Path) -> None:
+        study = study_of(tmp_path, 3)
+        store(study, study.cases()[1], signed=True)
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press("ctrl+n")
+            assert selected(pilot) == study.cases()[2]
+            await pilot.press("ctrl+n")
+            assert selected(pilot) == study.cases()[0]
+
+
+class TestTyping:
+    async def test_filters_and_escape_shows_all_again(self, tmp_path: Path) -> None:
+        study = crowd(tmp_path, 120)
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press(*"x-010")
+            assert [line[1:].split()[0] for line in rows(pilot)] == [f"X-{n:04d}" for n in range(100, 110)]
+            assert "10 of 120 cases" in shown(pilot)
+            await pilot.press("backspace", "1")
+            assert [line[1:].split()[0] for line in rows(pilot)] == [f"X-{n:04d}" for n in range(110, 120)]
+            await pilot.press("escape")
+            assert "filter" not in shown(pilot).split("\n")[0]
+
+    async def test_what_matches_nothing_is_said_and_enter_opens_nothing(self, tmp_path: Path) -> None:
+        study = study_of(tmp_path, 2)
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press(*"z9", "enter")  # no case's name has a 9
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, WorklistScreen)
+            assert "No case matches. Esc shows all cases" in shown(pilot)
+
+    async def test_full_width_characters_filter_too(self, tmp_path: Path) -> None:
+        study = crowd(tmp_path, 12)
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press("\uff10", "\uff11", "\uff10")
+            assert [line[1:].split()[0] for line in rows(pilot)] == ["X-0010"]
+
+    async def test_a_long_list_scrolls_with_the_cursor(self, tmp_path: Path) -> None:
+        study = crowd(tmp_path, 120)
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            last = study.cases()[-1]
+            await pilot.press("end")
+            assert selected(pilot) == last
+            await pilot.press("home", "pagedown")
+            assert selected(pilot) == study.cases()[len(rows(pilot))]
+
+
+async def test_enter_typed_before_the_cases_are_known_opens_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = study_of(tmp_path, 3)
+    begun = study.cases()[2]
+    store(study, begun, joints=1)
+    known, states = Event(), study.states
+    monkeypatch.setattr("ratui.tui.screens.worklist.screen._FIRST", 1)
+
+    def slow(rater: str, progress: Callable[[int, int], None]) -> tuple[CaseState, ...]:
+        progress(2, 3)
+        assert known.wait(20)
+        return states(rater)
+
+    monkeypatch.setattr(study, "states", slow)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter")
+        assert isinstance(pilot.app.screen, WorklistScreen), "the begun one isn't known yet"
+        assert "2 of 3 cases looked at" in shown(pilot)
+        known.set()
+        await settle(pilot)
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert screen.reading.case == begun
+
+
+async def test_what_others_do_meanwhile_is_seen_on_coming_back_and_moves_nothing(tmp_path: Path) -> None:
+    study = study_of(tmp_path, 3)
+    cases = study.cases()
+    for case in cases[1:]:
+        study.save_regions(case, ())
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        confirm_template(study, cases[1], "bert")
+        await pilot.press("escape")
+        await settle(pilot)
+        assert "to read" in rows(pilot)[1]
+        assert "regions" in rows(pilot)[2]
+        assert selected(pilot) == cases[0]
+
+
+class TestGoingOn:
+    async def test_at_the_very_field_where_the_connection_was_lost(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        (case,) = study.cases()
+        async with reading_as(study, "anna") as pilot:
+            await pilot.press("enter")
+            await settle(pilot)
+            await pilot.press("1", "1", "slash", *"mcp3", "enter", "2")
+            # No Escape: the terminal is gone in the middle of a joint.
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press("enter")
+            await settle(pilot)
+            screen = pilot.app.screen
+            assert isinstance(screen, ScoringScreen)
+            assert screen.field == Field("L.MCP3", "ERO", 1), "not the first open field of the hand"
+            assert screen.reading.score(Field("L.MCP3", "ERO", 0)) == 2
+            assert screen.reading.case == case
+
+    async def test_after_an_undo_at_the_field_that_was_undone(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        async with reading_as(study, "anna") as pilot:
+            await pilot.press("enter")
+            await settle(pilot)
+            await pilot.press("1", "1", "3", "u")
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press("enter")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, ScoringScreen)
+            assert pilot.app.screen.field == Field("L.PIP2", "ERO", 0)
+
+
+class TestASignedCase:
+    async def test_is_looked_at_and_not_changed(self, tmp_path: Path) -> None:
+        study = study_of(tmp_path, 1)
+        (case,) = study.cases()
+        before = store(study, case, {Field("L.MCP2", "ERO", 0): Graded(2)}, signed=True)
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press("enter")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, OverviewScreen)
+            await pilot.press("S", "enter")
+            await settle(pilot)
+            await pilot.press("3", "n", "u", "f", "x", "escape", "escape")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, WorklistScreen)
+        assert study.reading("anna", case) == before
+
+    async def test_is_opened_again_with_a_reason_that_stays(self, tmp_path: Path) -> None:
+        study = study_of(tmp_path, 1)
+        (case,) = study.cases()
+        store(study, case, signed=True)
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press("enter")
+            await settle(pilot)
+            await pilot.press("R", "enter")
+            assert isinstance(pilot.app.screen, OverviewScreen), "not without a reason"
+            assert "Type why" in shown(pilot)
+            await pilot.press(*"wrong", "space", *"hand", "enter")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, OverviewScreen), "all is filled: it waits for its signature"
+            await pilot.press("escape", "escape")
+            await settle(pilot)
+            assert "second look" in rows(pilot)[0]
+        reading = study.reading("anna", case)
+        assert reading is not None
+        assert reading.signed is None
+        assert [(entry.kind, entry.note) for entry in reading.log[-1:]] == [("reopen", "wrong hand")]
+
+    async def test_escape_takes_the_question_back(self, tmp_path: Path) -> None:
+        study = study_of(tmp_path, 1)
+        (case,) = study.cases()
+        before = store(study, case, signed=True)
+        async with reading_as(study, "anna") as pilot:
+            await settle(pilot)
+            await pilot.press("enter")
+            await settle(pilot)
+            await pilot.press("R", *"no", "escape")
+            assert isinstance(pilot.app.screen, OverviewScreen)
+            assert "Why" not in shown(pilot)
+        assert study.reading("anna", case) == before
+
+
+class TestBlinded:
+    async def test_no_line_and_no_place_in_the_list_depends_on_the_order(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two raters with opposite orders, who entered the same left and right, see the same list."""
+        orders = {"anna": (0, 1), "bert": (1, 0)}
+        monkeypatch.setattr(Study, "order", lambda self, rater, case: orders[rater])
+        study = study_of(tmp_path, 6, blinded=True)
+        seen = []
+        for rater, (left, right) in orders.items():
+            for case in study.cases():
+                special = {Field("L.MCP2", "ERO", left): Graded(3), Field("L.MCP2", "ERO", right): Graded(1)}
+                store(study, case, special, rater=rater, joints=7)
+            async with reading_as(study, rater, size=(120, 40)) as pilot:
+                await settle(pilot)
+                seen.append((rows(pilot), shown(pilot).replace(rater, "RATER")))
+        assert seen[0] == seen[1]
+
+
+async def test_an_unreadable_case_says_why_and_is_no_work_left(tmp_path: Path) -> None:
+    study = study_of(tmp_path, 2)
+    case = study.cases()[0]
+    films: tuple[FilmRecord, ...] = study.case(case).films
+    study.save_case(replace(study.case(case), films=films[:1]))
+    async with reading_as(study, "anna", size=(120, 24)) as pilot:
+        await settle(pilot)
+        assert "one time point only" in rows(pilot)[0]
+        assert "0 of 1 signed, 1 to go" in shown(pilot)
+        assert selected(pilot) == study.cases()[1]
+
+
+async def test_the_list_speaks_japanese_from_one_moment_to_the_next(tmp_path: Path) -> None:
+    study = study_of(tmp_path, 3)
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        await pilot.press("down")
+        await pilot.app.speak("ja")  # type: ignore[attr-defined]
+        await settle(pilot)
+        assert "未読影" in rows(pilot)[0]
+        assert selected(pilot) == study.cases()[1], "the cursor stays"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+@pytest.mark.parametrize("language", ["en", "ja"])
+async def test_nothing_is_cut_off(tmp_path: Path, size: tuple[int, int], language: str) -> None:
+    from rich.cells import cell_len
+
+    study = study_of(tmp_path, 2)
+    store(study, study.cases()[0], signed=True)
+    async with reading_as(study, "anna", size=size, language=language) as pilot:
+        await settle(pilot)
+        for line in (*rows(pilot), *shown(pilot).split("\n")):
+            assert cell_len(line.rstrip()) <= size[0], line
+
+
+async def test_an_order_that_a_model_gave_is_how_the_cases_stand_and_come_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratui.tui.screens.worklist.screen._FIRST", 1)
+    study = study_of(tmp_path, 3)
+    one, two, three = study.cases()
+    save_order(study, [three, one], "scorer")
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        assert [line.lstrip("▸ ").split()[0] for line in rows(pilot)] == [three, one, two]
+        assert selected(pilot) == three
+        assert "what teaches the model most stands first" in shown(pilot)

@@ -1,0 +1,1 @@
+"""Samples for training: crops of joint pairs, whole hands, phantoms, COCO files."""

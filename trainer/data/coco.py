@@ -1,0 +1,202 @@
+"""Hands from a COCO file: joint boxes that others have drawn, such as RAM-H1200's, as samples for the detector.
+
+A category may name a joint (``MCP2``, ``Right PIP-3``, ``IP``) or only its kind (``MCP``): then geometry names it. Which
+hand it is, geometry tells as well. Other categories are left out; nothing is guessed from a file's name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ratui.errors import FilmError, TrainError, clean
+from ratui.imaging import Box, Film, read_film
+from ratui.scheme import Scheme
+from trainer.data.hands import (
+    FINE,
+    KINDS,
+    Frame,
+    HandSamples,
+    Progress,
+    finger_joints,
+    frame_of,
+    hand_image,
+    kinds_of,
+    template_of,
+)
+from trainer.data.image_cache import Kept
+from trainer.inference.joint_naming import Candidate, NamedHand, name_hand
+
+__all__ = ["coco_hands", "joint_called"]
+
+_ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
+_ROOM = 1.5
+"""How much further than its joints' boxes a hand is taken to reach, in boxes, on a picture of both hands."""
+
+
+@dataclass(frozen=True)
+class _Hand:
+    """One hand of a picture: its file, the part of it, and the box of each joint in pixels."""
+
+    file: Path
+    frame: Frame
+    side: str
+    boxes: Mapping[str, Box]
+
+
+def coco_hands(path: Path, scheme: Scheme, folder: Path, progress: Progress) -> HandSamples:
+    """Every hand of the COCO file at `path` on which joints of `scheme` have boxes; findings are unknown.
+
+    A box of COCO is (x, y, width, height) from the outer edge of the first pixel, as ours are; one that is no square
+    becomes the square of the mean side about the same middle. Raises TrainError.
+    """
+    found = _read(path, scheme)
+    joints = finger_joints(scheme)
+    content = [(FINE, str(hand.file), hand.file.stat().st_mtime_ns, hand.frame) for hand in found]
+    cache = Kept(folder, "coco", (len(found), FINE, FINE), content)
+    boxes = np.full((len(found), len(joints), 4), np.nan, np.float32)
+    for row, hand in enumerate(found):
+        if not cache.full:
+            progress("preparing COCO hands", row, len(found))
+            cache.images[row] = hand_image(_film(hand.file), hand.frame)
+        for column, joint in enumerate(joints):
+            if joint.id in hand.boxes:
+                boxes[row, column] = hand.frame.into(hand.boxes[joint.id])
+    cache.finish()
+    progress("preparing COCO hands", len(found), len(found))
+    return HandSamples(
+        cache.images,
+        boxes,
+        np.full(boxes.shape[:2], np.nan, np.float32),
+        np.array([KINDS.index(joint.group) for joint in joints]),
+        tuple(hand.frame for hand in found),
+        tuple(hand.file.stem for hand in found),
+        tuple(hand.file.stem for hand in found),
+        tuple(hand.side for hand in found),
+        tuple(joint.id for joint in joints),
+    )
+
+
+def joint_called(name: str, scheme: Scheme) -> str | None:
+    """The joint of `scheme` that a category's `name` means, ``PIP`` or ``MCP`` where it tells the kind alone, else None."""
+    plain = re.sub(r"[^A-Z0-9]", " ", re.sub(r"(?<=[A-Za-z])(?=\d)", " ", name).upper())
+    words = [
+        _ROMAN.get(word, word) for word in plain.split() if word not in ("L", "R", "LEFT", "RIGHT", "JOINT", "HAND")
+    ]
+    called = "".join(words)
+    known = {alias.upper(): joint.id for joint in finger_joints(scheme) for alias in (joint.id, *joint.aliases)}
+    kinds = {**{kind: kind for kind in KINDS}, "MP": "MCP"}
+    return known.get(called, kinds.get(called))
+
+
+def _read(path: Path, scheme: Scheme) -> list[_Hand]:
+    raw = _json(path)
+    try:
+        called = {item["id"]: joint_called(str(item["name"]), scheme) for item in raw["categories"]}
+        names = {item["id"]: str(item["name"]) for item in raw["categories"]}
+        files = {item["id"]: _find(path, str(item["file_name"])) for item in raw["images"]}
+        by_image: dict[Any, list[tuple[str, Box]]] = {}
+        for item in raw["annotations"]:
+            joint = called[item["category_id"]]
+            x, y, width, height = (float(value) for value in item["bbox"])
+            if joint is not None and min(width, height) > 1:
+                half, middle = (width + height) / 4, (x + width / 2, y + height / 2)
+                box = (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)
+                by_image.setdefault(item["image_id"], []).append((joint, box))
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainError(
+            f"this is no COCO file of boxes: {clean(error)}", path, "Give its annotations' JSON"
+        ) from error
+    if not any(called.values()):
+        said = ", ".join(clean(name) for name in list(names.values())[:8])
+        raise TrainError(f"no category is a finger joint: {said}", path, "Name categories MCP1 … PIP5, or MCP and PIP")
+    hands = [hand for image, boxes in by_image.items() for hand in _hands(files[image], boxes, scheme)]
+    if not hands:
+        raise TrainError("no picture of it shows a hand's joints", path, "Give a file with four joints a hand or more")
+    return hands
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainError(f"the COCO file can't be read: {error.strerror}", path, "Check the path") from error
+    except ValueError as error:
+        raise TrainError("this is no JSON", path, "Give the annotations' JSON") from error
+
+
+def _find(path: Path, name: str) -> Path:
+    """The picture called `name`: beside the file, or in a folder ``images`` or ``films`` there or one further up."""
+    inside = Path(name)
+    if inside.is_absolute() or ".." in inside.parts:
+        raise TrainError("a picture of it lies outside of its folder", path, "Keep pictures beside the file")
+    near, above = path.parent, path.parent.parent
+    for root in (near, *(at / name for at in (near, above) for name in ("images", "films", path.stem)), above):
+        if (root / inside).is_file():
+            return root / inside
+    raise TrainError(f"the picture {clean(name)} is missing", path, "Put the pictures beside the file")
+
+
+def _hands(file: Path, boxes: list[tuple[str, Box]], scheme: Scheme) -> list[_Hand]:
+    """The hands on one picture: those that geometry finds among its boxes; names that the file gives are kept."""
+    template, kinds = template_of(scheme), kinds_of(scheme)
+    left = [
+        (Candidate((b[0] + b[2]) / 2, (b[1] + b[3]) / 2, b[2] - b[0], kinds.get(name, name), 1.0), name, b)
+        for name, b in boxes
+    ]
+    found: list[tuple[NamedHand, dict[str, Box]]] = []
+    while hand := name_hand([candidate for candidate, _, _ in left], template, kinds):
+        used = {
+            left[index][1] if left[index][1] in kinds else joint: left[index][2] for joint, index in hand.joints.items()
+        }
+        found.append((hand, used))
+        left = [item for index, item in enumerate(left) if index not in hand.joints.values()]
+    width, height = _size(file)
+    whole = (0.0, 0.0, float(width), float(height))
+    return [
+        _Hand(file, frame_of(whole if len(found) == 1 else _around(used, whole), hand.side), hand.side, used)
+        for hand, used in found
+    ]
+
+
+def _around(boxes: Mapping[str, Box], whole: Box) -> Box:
+    corners = np.array(list(boxes.values()))
+    room = _ROOM * float(np.mean(corners[:, 2] - corners[:, 0]))
+    low, high = corners[:, :2].min(axis=0) - room, corners[:, 2:].max(axis=0) + np.array([room, 3 * room])
+    x0, y0 = np.maximum(low, whole[:2]).tolist()
+    x1, y1 = np.minimum(high, whole[2:]).tolist()
+    return (x0, y0, x1, y1)
+
+
+def _size(file: Path) -> tuple[int, int]:
+    if file.suffix.lower() in (".dcm", ".dicom"):
+        film = _film(file)
+        return film.columns, film.rows
+    try:
+        with Image.open(file) as image:
+            return image.size
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise TrainError("a picture can't be read", file, "Give PNG, JPEG, TIFF or DICOM") from error
+
+
+def _film(file: Path) -> Film:
+    """A picture as a film, bone bright; DICOM or any picture of grey levels."""
+    if file.suffix.lower() in (".dcm", ".dicom"):
+        try:
+            return read_film(file)
+        except FilmError as error:
+            raise TrainError(clean(error), file, "Leave this picture out") from error
+    try:
+        with Image.open(file) as image:
+            deep = image.mode in ("I", "I;16", "I;16B", "F")
+            pixels = np.asarray(image if deep else image.convert("L"))
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise TrainError("a picture can't be read", file, "Give PNG, JPEG, TIFF or DICOM") from error
+    return Film(np.clip(pixels, 0, 65_535).astype(np.uint16), 16)

@@ -1,0 +1,168 @@
+"""From a study to arrays: paired crops for the scorer, and the split by patient; whole hands are in `hands`.
+
+Arrays are made once into a memory-mapped file and augmented on the device later. Right hands are mirrored, so that
+every sample is a left hand; labels come from signed readings alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ratui.errors import TrainError
+from ratui.imaging import Box, stretch
+from ratui.reading import Field, Slot
+from ratui.study import Case, FilmRecord, Study
+from trainer.data.image_cache import Kept
+
+__all__ = [
+    "CROP",
+    "PairSamples",
+    "Split",
+    "pair_samples",
+    "read_cases",
+    "split_cases",
+]
+
+CROP = 72
+"""Pixels of the square that a joint's region, with a margin, is fitted into."""
+MARGIN = 1.25
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which cases are learnt from and which are held out; no case is in both."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PairSamples:
+    """Joints at both time points. `crops` (N, 2, CROP, CROP) uint8.
+
+    `labels` (N, raters, scales, 2) are scores, −1 where there is none; `tops` (N, scales) the largest grade of each
+    scale, −1 where the joint lacks it; `groups` (N,) index `group_names`. `found` (N, raters, 2) says where a finding
+    was seen.
+    """
+
+    crops: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    tops: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
+    found: npt.NDArray[np.bool_]
+    cases: tuple[str, ...]
+    sites: tuple[str, ...]
+    group_names: tuple[str, ...]
+    scales: tuple[str, ...]
+
+    @property
+    def grades(self) -> tuple[int, ...]:
+        """How many grades each scale has at most."""
+        return tuple(int(top) + 1 for top in self.tops.max(axis=0))
+
+
+def split_cases(cases: Sequence[str], *, seed: int = 0, held_out: float = 0.25) -> Split:
+    """`cases` split by patient, the same for the same cases and `seed`. Raises TrainError for fewer than two."""
+    if len(cases) < 2:
+        raise TrainError(
+            f"{len(cases)} read case{'s' * (len(cases) != 1)} can't be split into learning and holding out",
+            "",
+            "Sign the readings of at least two cases, better of fifty",
+        )
+    ranked = sorted(cases, key=lambda case: hashlib.sha256(f"{seed}/{case}".encode()).digest())
+    test = min(max(1, round(held_out * len(cases))), len(cases) - 1)
+    return Split(train=tuple(sorted(ranked[test:])), test=tuple(sorted(ranked[:test])))
+
+
+def crop_image(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt.NDArray[np.uint8]:
+    """The region `box`, with a margin, as a square of CROP pixels; `levels` is the film stretched, shape (rows, columns)."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    half = MARGIN * max(box[2] - box[0], box[3] - box[1]) / 2
+    left, top, side = int(np.floor(x - half)), int(np.floor(y - half)), int(np.ceil(2 * half)) + 1
+    part = np.zeros((side, side), np.float32)
+    inside = levels[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    part[max(-top, 0) :, max(-left, 0) :][: inside.shape[0], : inside.shape[1]] = inside
+    area = (x - half - left, y - half - top, x + half - left, y + half - top)
+    image = Image.fromarray(part).resize((CROP, CROP), Image.Resampling.BILINEAR, box=area)
+    values = np.rint(np.clip(np.asarray(image), 0, 1) * 255).astype(np.uint8)
+    return np.asarray(values[:, ::-1] if mirrored else values)
+
+
+def pair_samples(
+    study: Study, cases: Sequence[str], folder: Path, progress: Progress, *, proposed: bool = False
+) -> PairSamples:
+    """Every joint of `cases` with regions on both films, read or not. Raises TrainError for none.
+
+    With `proposed` a joint without a confirmed region stands where a detector proposes it.
+    """
+    scheme = study.scheme
+    names = tuple(dict.fromkeys(joint.group for joint in scheme.joints))
+    todo: list[tuple[Case, str, tuple[tuple[FilmRecord, Box], ...]]] = []
+    for id in cases:
+        case = study.case(id)
+        known = (*(study.proposals(id) if proposed else ()), *study.regions(id))
+        regions = {(region.site, region.film): region.box for region in known}
+        for site in case.sites(scheme):
+            films = [case.film(time, site.side, site.part, scheme) for time in (0, 1)]
+            placed = [(film, box) for film in films if film and (box := regions.get((site.key, film.id))) is not None]
+            if len(placed) == 2:
+                todo.append((case, site.key, tuple(placed)))
+    if not todo:
+        raise TrainError("no joint has regions at both time points", study.path, "Confirm regions first")
+    raters, scales = study.config.raters, scheme.scales
+    content = [MARGIN, [(key, [(film.digest or film.id, box) for film, box in pair]) for _, key, pair in todo]]
+    cache = Kept(folder, "pairs", (len(todo), 2, CROP, CROP), content)
+    labels = np.full((len(todo), len(raters), len(scales), 2), -1, np.int64)
+    tops = np.full((len(todo), len(scales)), -1, np.int64)
+    found = np.zeros((len(todo), len(raters), 2), bool)
+    groups = np.zeros(len(todo), np.int64)
+    levels: dict[str, npt.NDArray[np.float32]] = {}
+    current = ""
+    for row, (case, key, pair) in enumerate(todo):
+        if not cache.full:
+            progress("preparing joints", row, len(todo))
+        if case.id != current:
+            current, levels = case.id, {}
+            readings = {reading.rater: reading for reading in study.signed_readings(case.id)}
+        site = scheme.site(key)
+        groups[row] = names.index(site.joint.group)
+        for time, (film, box) in enumerate(() if cache.full else pair):
+            if film.id not in levels:
+                levels[film.id] = _levels(study, case.id, film)
+            cache.images[row, time] = crop_image(levels[film.id], box, site.side == "R")
+        for column, scale in enumerate(scales):
+            tops[row, column] = site.joint.maximum(scale) if scale in site.joint.scales else -1
+        for number, rater in enumerate(raters):
+            reading = readings.get(rater)
+            if reading is None or key not in reading.site_keys:
+                continue
+            for time in (0, 1):
+                found[row, number, time] = reading.finding(Slot(key, time)) is not None
+                for column, scale in enumerate(scales):
+                    if scale in site.joint.scales:
+                        score = reading.score(Field(key, scale, time))
+                        labels[row, number, column, time] = -1 if score is None else score
+    cache.finish()
+    progress("preparing joints", len(todo), len(todo))
+    case_ids, keys = tuple(case.id for case, *_ in todo), tuple(key for _, key, _ in todo)
+    return PairSamples(cache.images, labels, tops, groups, found, case_ids, keys, names, scales)
+
+
+def read_cases(study: Study) -> tuple[str, ...]:
+    """The cases with at least one signed reading."""
+    return tuple(id for id in study.cases() if study.signed_readings(id))
+
+
+def _levels(study: Study, case: str, record: FilmRecord) -> npt.NDArray[np.float32]:
+    """The film stretched, bone bright."""
+    film = study.film(case, record.id)
+    levels = stretch(film.pixels)
+    return np.float32(1.0) - levels if film.inverted else levels

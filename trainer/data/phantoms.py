@@ -1,0 +1,103 @@
+"""Simulated hands for the detector: films of many patients with known boxes and findings, drawn straight into samples.
+
+No study, no file of a film and no rater comes between. Every hand is another patient's, so that no two are alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import cache as once
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+import ratui.phantom
+from ratui.imaging import Film
+from ratui.phantom import PhantomFilm, render, simulate_patient
+from ratui.scheme import Scheme, load_scheme
+from trainer.data.hands import FINE, KINDS, HandSamples, Progress, finger_joints, frame_of, hand_image
+from trainer.data.image_cache import Kept
+
+__all__ = ["phantom_hands", "simulator"]
+
+_VERSION = 2
+_TOGETHER = 0.1
+
+
+def phantom_hands(
+    count: int, folder: Path, progress: Progress, *, scheme: Scheme, seed: int = 0, ill: float = 0.5
+) -> HandSamples:
+    """`count` hands of as many patients, a tenth of them from films of both hands, with the finger joints of `scheme`.
+
+    A share `ill` of the patients is much more ill than is usual: findings are rare, and can't be learnt from a few. Boxes
+    are the true ones and findings 0 or 1. Images are kept in `folder` and drawn once for the same arguments.
+    """
+    drawn = finger_joints(load_scheme("mtss-hands"))  # whatever the study scores, a wrist is ill as well
+    cache = Kept(folder, "phantoms", (count, FINE, FINE), (_VERSION, simulator(), count, seed, ill))
+    kept = folder / "phantoms.npz"
+    boxes = np.full((count, len(drawn), 4), np.nan, np.float32)
+    findings = np.zeros((count, len(drawn)), np.float32)
+    areas, sides = np.zeros((count, 4)), np.array(["L"] * count)
+    if cache.full:
+        with np.load(kept) as arrays:
+            boxes, findings, areas, sides = (arrays[name] for name in ("boxes", "findings", "areas", "sides"))
+    else:
+        for row, (film, side, found) in enumerate(_films(count, seed, ill)):
+            progress("drawing hands", row, count)
+            frame = frame_of(film.areas[side], side)
+            cache.images[row] = hand_image(Film(film.pixels, 12), frame)
+            areas[row], sides[row] = frame.area, side
+            for column, joint in enumerate(drawn):
+                boxes[row, column] = frame.into(film.boxes[f"{side}.{joint.id}"])
+                findings[row, column] = f"{side}.{joint.id}" in found
+        np.savez(kept, boxes=boxes, findings=findings, areas=areas, sides=sides)
+        cache.finish()
+    progress("drawing hands", count, count)
+    joints, places = finger_joints(scheme), {joint.id: column for column, joint in enumerate(drawn)}
+    known = [column for column, joint in enumerate(joints) if joint.id in places]
+    wanted = [places[joints[column].id] for column in known]
+    own_boxes = np.full((count, len(joints), 4), np.nan, np.float32)
+    own_findings = np.full((count, len(joints)), np.nan, np.float32)
+    own_boxes[:, known], own_findings[:, known] = boxes[:, wanted], findings[:, wanted]
+    names = tuple(f"phantom-{seed}-{row}" for row in range(count))
+    return HandSamples(
+        cache.images,
+        own_boxes,
+        own_findings,
+        np.array([KINDS.index(joint.group) for joint in joints]),
+        tuple(frame_of((a[0], a[1], a[2], a[3]), str(side)) for a, side in zip(areas.tolist(), sides, strict=True)),
+        names,
+        names,
+        tuple(map(str, sides)),
+        tuple(joint.id for joint in joints),
+    )
+
+
+def _films(count: int, seed: int, ill: float) -> Iterator[tuple[PhantomFilm, str, set[str]]]:
+    """A film, the side to look at, and the sites with a finding on it: `count` times, each of another patient."""
+    scheme = load_scheme("mtss-hands")
+    for number in range(count):
+        rng = np.random.default_rng([seed, number, 77])
+        severity = float(rng.uniform(1.0, 4.0)) if rng.random() < ill else None
+        patient = simulate_patient(rng, scheme, severity=severity)
+        side: Literal["L", "R"] = "L" if rng.random() < 0.5 else "R"
+        time = int(rng.integers(0, 2))
+        rows = int(rng.integers(820, 1300))
+        columns = round(rows * float(rng.uniform(0.7, 0.9)))
+        found = {site for site, at in patient.findings if at == time}
+        if rng.random() < _TOGETHER:
+            order = bool(rng.random() < 0.7)
+            yield render(patient, "B", time, rng, size=(rows, 2 * columns), left_first=order), side, found
+        else:
+            yield render(patient, side, time, rng, size=(rows, columns)), side, found
+
+
+@once
+def simulator() -> str:
+    """What the simulator is: a digest of its source, so that films of another one are never taken for this one's."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(ratui.phantom.__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,87 @@
+"""What is compared: recipes by name, and the cells of the table that each of them fills.
+
+Values only. A recipe says how a scorer learns, never from whom or from how many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+
+from ratui.errors import TrainError, clean
+from ratui.phantom import RATERS
+from trainer.models.scorer import Pairing
+
+__all__ = ["ARMS", "BASELINE", "Arm", "Budget", "Cell", "cells"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A recipe: how time points meet, the loss by name, the weight of the difference, how raters are modelled."""
+
+    pairing: Pairing
+    loss: str
+    difference: float = 0.0
+    crowd: str = "none"
+
+
+BASELINE = "single ce"
+ARMS: dict[str, Arm] = {
+    BASELINE: Arm("single", "ce"),
+    "ce": Arm("paired", "ce"),
+    "ce λ1": Arm("paired", "ce", 1.0),
+    "soft": Arm("paired", "soft"),
+    "marginal": Arm("paired", "marginal"),
+    "marginal λ1": Arm("paired", "marginal", 1.0),
+    "emd": Arm("paired", "emd"),
+    "cumulative": Arm("paired", "cumulative"),
+    "cumulative λ1": Arm("paired", "cumulative", 1.0),
+    "coupled pair": Arm("coupled", "pair"),
+    "coupled pair λ1": Arm("coupled", "pair", 1.0),
+    "coupled marginal λ1": Arm("coupled", "marginal", 1.0),
+    "coupled pair λ1 confusion": Arm("coupled", "pair", 1.0, "confusion"),
+    "coupled pair λ1 leaning": Arm("coupled", "pair", 1.0, "leaning"),
+}
+"""Recipes by the names that the table shows."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every cell may spend, the same for all: `steps` of `batch` joints, crops of `pixels`, a network of `width`."""
+
+    steps: int = 300
+    batch: int = 64
+    pixels: int = 56
+    width: int = 16
+    rate: float = 3e-3
+    raters: int = 3
+    patients: int = 100
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: an arm by name, a kind of rater, how many patients, and the seed."""
+
+    arm: str
+    kind: str
+    size: int
+    seed: int
+
+    def file(self, budget: Budget, trunk: str) -> str:
+        """The name of the cell's file; another budget, trunk or recipe has another one."""
+        what = json.dumps([asdict(ARMS[self.arm]), asdict(self), asdict(budget), trunk], sort_keys=True)
+        digest = hashlib.sha256(what.encode()).hexdigest()[:10]
+        name = self.arm.replace(" ", "-").replace("λ", "d")
+        return f"{name}_{self.kind}_{self.size}_{self.seed}_{digest}.json"
+
+
+def cells(arms: Sequence[str], kinds: Sequence[str], sizes: Sequence[int], seeds: int) -> tuple[Cell, ...]:
+    """All cells of a table, first seeds first, so that a table cut short has something in every place. Raises TrainError."""
+    for name, known, option in ((arms, ARMS, "--arm"), (kinds, RATERS, "--rater")):
+        for each in name:
+            if each not in known:
+                raise TrainError(f"there is no {clean(each)}", option, f"Take from: {', '.join(known)}")
+    return tuple(Cell(arm, kind, size, seed) for seed, size, kind, arm in product(range(seeds), sizes, kinds, arms))

@@ -1,0 +1,178 @@
+"""One cell of the comparison: a scorer trained on simulated readings, measured against what is true of other patients.
+
+Every cell spends the same and meets the same joints in the same order; the result keeps each test patient's errors, so
+that two cells can be compared patient by patient.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ratui.errors import TrainError
+from trainer.data.pairs import PairSamples
+from trainer.experiments.arms import ARMS, Budget, Cell
+from trainer.experiments.cohort import Cohort, read_by
+from trainer.inference.decisions import DECISIONS, decide, expected
+from trainer.models.scorer import PairScorer, augment_pairs, labelled, scorer_loss
+
+__all__ = ["VIEWS", "Views", "measure", "predict_views", "run_cell", "save_cell", "shrunk", "steps_of", "train_cell"]
+
+VIEWS = 6
+"""How often each joint is seen, augmented anew each time, where a trunk that doesn't learn looks at it once for all."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """What a fixed trunk sees: `train` (VIEWS, N, 2, features) of augmented crops, `test` (M, 2, features)."""
+
+    train: Tensor
+    test: Tensor
+
+
+def run_cell(cell: Cell, train: Cohort, test: Cohort, budget: Budget, views: Views | None = None) -> dict[str, Any]:
+    """Trains the cell's scorer and measures it; with `views`, only what comes after the trunk learns."""
+    began = time.process_time()
+    samples = read_by(train.first(cell.size), cell.kind, budget.raters, cell.seed)
+    model = train_cell(cell, samples, budget, views)
+    chances = _chances(model, test, budget, views)
+    return {
+        "cell": asdict(cell),
+        "budget": asdict(budget),
+        "seconds": round(time.process_time() - began, 2),
+        "measured": measure(test, chances),
+    }
+
+
+def train_cell(cell: Cell, samples: PairSamples, budget: Budget, views: Views | None = None) -> PairScorer:
+    """The cell's scorer, trained on `samples`."""
+    arm = ARMS[cell.arm]
+    torch.manual_seed(cell.seed)
+    model = PairScorer(
+        samples.grades,
+        len(samples.group_names),
+        pairing=arm.pairing,
+        crowd=arm.crowd,
+        raters=budget.raters,
+        width=budget.width,
+    )
+    labels, tops, groups = (torch.from_numpy(a) for a in (samples.labels, samples.tops, samples.groups))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=budget.rate, weight_decay=1e-3)
+    model.train()
+    for step, part, generator in steps_of(len(labels), budget, cell.seed):
+        for group in optimiser.param_groups:
+            group["lr"] = budget.rate * _share(step / budget.steps)
+        if views is None:
+            crops = torch.from_numpy(samples.crops[part.numpy()]).float() / 255
+            pairs = model(augment_pairs(crops, generator, side=budget.pixels), groups[part], tops[part])
+        else:
+            which = torch.randint(len(views.train), (len(part),), generator=generator)
+            pairs = model.judge(views.train[which, part], groups[part], tops[part])
+        wanted = labels[part]
+        loss = scorer_loss(pairs, wanted, name=arm.loss, difference=arm.difference, over=labelled(wanted))
+        loss = loss + model.hold()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+    if not math.isfinite(float(loss.detach())):
+        raise TrainError(f"the loss of {cell.arm} is not a number", "", "Lower the rate")
+    return model.eval()
+
+
+def steps_of(count: int, budget: Budget, seed: int) -> Iterator[tuple[int, Tensor, torch.Generator]]:
+    """The joints of each step, epoch after epoch, and what augmentation draws from: the same for every arm."""
+    step, epoch = 0, 0
+    while step < budget.steps:
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
+        epoch += 1
+        for part in torch.split(order, budget.batch):
+            if step < budget.steps and len(part) > 1:
+                yield step, part, torch.Generator().manual_seed(seed * 1_000_003 + step)
+                step += 1
+
+
+def _share(done: float) -> float:
+    """The learning rate's share of its maximum: a short warm-up, then half a cosine."""
+    return 0.1 + 9 * done if done < 0.1 else max(0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9)), 0.01)
+
+
+@torch.inference_mode()
+def _chances(model: PairScorer, test: Cohort, budget: Budget, views: Views | None) -> list[npt.NDArray[np.float64]]:
+    if views is not None:
+        return predict_views(model, views.test, test)
+    starts = range(0, len(test.crops), 256)
+    seen = torch.cat([model.look(shrunk(test.crops[start : start + 256], budget.pixels)) for start in starts])
+    return predict_views(model, seen, test)
+
+
+@torch.inference_mode()
+def predict_views(model: PairScorer, seen: Tensor, people: Cohort) -> list[npt.NDArray[np.float64]]:
+    """For each scale the chance of each pair, (N, G, G), from what was `seen` of the joints of `people`."""
+    tops, groups = torch.from_numpy(people.tops), torch.from_numpy(people.groups)
+    return [pair[:, 0].double().exp().numpy() for pair in model.judge(seen, groups, tops)]
+
+
+def shrunk(crops: npt.NDArray[np.uint8], pixels: int) -> Tensor:
+    """Crops (N, 2, S, S) uint8 as the scorer sees them: from 0 to 1, `pixels` a side."""
+    images = torch.from_numpy(np.ascontiguousarray(crops)).float() / 255
+    if images.shape[-1] == pixels:
+        return images
+    return torch.nn.functional.interpolate(images, size=(pixels, pixels), mode="bilinear", align_corners=False)
+
+
+def measure(test: Cohort, chances: list[npt.NDArray[np.float64]]) -> dict[str, Any]:
+    """Errors against the truth, ERO, by test patient, over joints without a finding; by decision, and the raw ones."""
+    scale = test.scheme.scales.index("ERO")
+    open_ = np.asarray(~test.fixed.any(axis=1))
+    truth, pair = test.truth[:, scale], chances[scale]
+    change = truth[:, 1] - truth[:, 0]
+
+    def by_patient(values: npt.NDArray[Any], which: npt.NDArray[np.bool_] | None = None) -> list[float]:
+        where = open_ if which is None else open_ & which
+        return [round(v, 5) for v in np.bincount(test.owner[where], values[where], len(test.patients)).tolist()]
+
+    mean = expected(pair)
+    found: dict[str, Any] = {
+        "joints": by_patient(np.ones(len(change))),
+        "no change": by_patient(np.abs(change)),
+        "raw": by_patient(np.abs(mean[:, 1] - mean[:, 0] - change)),
+        "raw status": by_patient(np.abs(mean - truth).mean(axis=1)),
+        "likelihood": by_patient(-np.log(np.maximum(_at_truth(pair, truth), 1e-9))),
+        "changed joints": by_patient((change != 0).astype(float)),
+    }
+    for name in DECISIONS:
+        said = decide(name, pair)
+        error = np.abs(said.change - change)
+        found[name] = {
+            "difference": by_patient(error),
+            "changed": by_patient(error, change != 0),
+            "status": by_patient(np.abs(said.grades - truth).mean(axis=1)),
+            "reversed": by_patient((said.change * change < 0).astype(float)),
+        }
+    return found
+
+
+def _at_truth(pair: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    return np.asarray(pair[np.arange(len(pair)), truth[:, 0], truth[:, 1]])
+
+
+def save_cell(path: Path, result: dict[str, Any]) -> None:
+    """Writes a cell's file by rename, so that a killed comparison leaves whole cells alone. Raises TrainError."""
+    temporary = path.with_suffix(".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(result), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise TrainError(f"the cell can't be kept: {error.strerror}", path, "Make room on the disk") from error

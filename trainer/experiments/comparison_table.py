@@ -1,0 +1,180 @@
+"""The comparison as tables: each recipe beside the baseline, patient by patient, with intervals. It trains nothing.
+
+Two recipes are compared on the same patients, drawn together: seeds and patients both count as chance.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ratui.errors import TrainError
+from trainer.experiments.arms import ARMS, BASELINE, Cell
+
+__all__ = ["DEFAULT", "Measured", "Ratio", "collect", "ratio", "report", "winner"]
+
+_RESAMPLES = 2000
+DEFAULT, SHARED = "coupled pair", "shared-shift"
+AIM = 0.85
+"""What the default's error should be of the baseline's, at most, where raters shift both time points alike."""
+PLAIN = "expectation"
+"""The decision of plain cross-entropy, as it stands beside all others: rounded means."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One recipe under one kind of rater at one size: sums by (seed, patient) of what a decision got wrong."""
+
+    joints: npt.NDArray[np.float64]
+    errors: Mapping[str, npt.NDArray[np.float64]]
+
+    def mean(self, what: str) -> float:
+        """The mean of `what` over all joints and seeds."""
+        return float(self.errors[what].sum() / self.joints.sum())
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One recipe's error divided by another's, with the interval in which it lies in 95 of 100 draws of patients."""
+
+    value: float
+    low: float
+    high: float
+
+
+Key = tuple[str, str, int]
+
+
+def collect(folder: Path, wanted: Sequence[Cell], names: Sequence[str]) -> dict[Key, Measured]:
+    """The finished of the `wanted` cells, by (arm, kind, size); `names` are their files'. Raises TrainError."""
+    raw: dict[Key, list[dict[str, Any]]] = defaultdict(list)
+    for cell, name in zip(wanted, names, strict=True):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            raw[cell.arm, cell.kind, cell.size].append(json.loads(path.read_text(encoding="utf-8"))["measured"])
+        except (OSError, ValueError, KeyError) as error:
+            raise TrainError("this is no cell of a comparison", path, "Delete it and run again") from error
+    return {key: _measured(seeds) for key, seeds in raw.items()}
+
+
+def _measured(seeds: list[dict[str, Any]]) -> Measured:
+    errors: dict[str, list[list[float]]] = defaultdict(list)
+    for seed in seeds:
+        for name, value in seed.items():
+            if isinstance(value, dict):
+                for what, by_patient in value.items():
+                    errors[f"{name} {what}"].append(by_patient)
+            else:
+                errors[name].append(value)
+    arrays = {name: np.array(rows) for name, rows in errors.items()}
+    return Measured(arrays["joints"], arrays)
+
+
+def ratio(one: Measured, other: Measured, what: str, than: str, *, seed: int = 0) -> Ratio:
+    """`one`'s error `what` divided by `other`'s error `than`, both drawn from the same patients and the same seeds."""
+    count = min(len(one.joints), len(other.joints))
+    a, b = one.errors[what][:count], other.errors[than][:count]
+    rng = np.random.default_rng(seed)
+    patients = rng.integers(0, a.shape[1], (_RESAMPLES, a.shape[1]))
+    runs = rng.integers(0, count, (_RESAMPLES, count))
+    tops, bottoms = a[runs].sum(axis=1), b[runs].sum(axis=1)
+    top, bottom = (
+        np.take_along_axis(tops, patients, 1).sum(axis=1),
+        np.take_along_axis(bottoms, patients, 1).sum(axis=1),
+    )
+    values = top / np.maximum(bottom, 1e-9)
+    low, high = np.percentile(values, [2.5, 97.5])
+    return Ratio(float(a.sum() / max(b.sum(), 1e-9)), float(low), float(high))
+
+
+def winner(found: Mapping[Key, Measured], decision: str) -> list[tuple[str, int, float]]:
+    """For each recipe how often its difference error is the least, and its mean ratio to the baseline's; best first."""
+    wins: dict[str, int] = defaultdict(int)
+    ratios: dict[str, list[float]] = defaultdict(list)
+    for kind, size in sorted({(kind, size) for _, kind, size in found}):
+        base = found.get((BASELINE, kind, size))
+        here = {arm: found[arm, kind, size] for arm in ARMS if (arm, kind, size) in found}
+        if base is None or len(here) < 2:
+            continue
+        errors = {arm: each.mean(f"{decision} difference") for arm, each in here.items()}
+        wins[min(errors, key=lambda arm: errors[arm])] += 1
+        for arm, error in errors.items():
+            ratios[arm].append(error / base.mean(f"{PLAIN} difference"))
+    ranked = [(arm, wins[arm], float(np.exp(np.mean(np.log(each))))) for arm, each in ratios.items()]
+    return sorted(ranked, key=lambda row: (row[2], -row[1]))
+
+
+def report(found: Mapping[Key, Measured], decision: str) -> str:
+    """The comparison as Markdown: a table for each size, recipes down, kinds of raters across."""
+    if not found:
+        raise TrainError("no cell is finished", "", "Run the comparison first")
+    lines = []
+    for size in sorted({size for _, _, size in found}):
+        lines += [*_of_size(found, size, decision), *_verdict(found, size, decision), ""]
+    lines += [
+        "### Over all kinds and sizes",
+        "",
+        f"| recipe | best in | mean ratio to {BASELINE} |",
+        "|---|---|---|",
+        *(f"| {arm} | {wins} | {mean:.3f} |" for arm, wins, mean in winner(found, decision)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _verdict(found: Mapping[Key, Measured], size: int, decision: str) -> list[str]:
+    """Whether the default does at this size what it should: `AIM` where raters shift both times, no worse elsewhere."""
+    what, than = f"{decision} difference", f"{PLAIN} difference"
+    lines = []
+    for kind in dict.fromkeys(kind for arm, kind, each in found if each == size and arm == DEFAULT):
+        if (BASELINE, kind, size) not in found:
+            continue
+        r = ratio(found[DEFAULT, kind, size], found[BASELINE, kind, size], what, than)
+        if kind == SHARED:
+            word = "reached" if r.value <= AIM else "missed"
+            lines.append(f"- {kind}: {r.value:.2f}, so the aim of {AIM} is {word} (interval up to {r.high:.2f})")
+        else:
+            word = "no worse" if r.value <= 1 else "worse" if r.low > 1 else "perhaps worse"
+            lines.append(f"- {kind}: {r.value:.2f}, {word}")
+    return [f"`{DEFAULT}`, the default, against {BASELINE}:", "", *lines] if lines else []
+
+
+def _of_size(found: Mapping[Key, Measured], size: int, decision: str) -> list[str]:
+    kinds = list(dict.fromkeys(kind for _, kind, each in found if each == size))
+    arms = [arm for arm in ARMS if any((arm, kind, size) in found for kind in kinds)]
+    some = next(each for (_, _, there), each in found.items() if there == size)
+    lines = [
+        f"### {size} patients",
+        "",
+        (
+            f"Error of the rounded ERO difference by `{decision}` ({BASELINE}: `{PLAIN}`), and in brackets its ratio to "
+            f"{BASELINE} with the 95 % interval over patients and seeds. No change: {some.mean('no change'):.3f}."
+        ),
+        "",
+        "| recipe | " + " | ".join(kinds) + " |",
+        "|---|" + "---|" * len(kinds),
+    ]
+    for arm in arms:
+        row = []
+        for kind in kinds:
+            one, base = found.get((arm, kind, size)), found.get((BASELINE, kind, size))
+            if one is None:
+                row.append("")
+                continue
+            used = PLAIN if arm == BASELINE else decision
+            text = f"{one.mean(f'{used} difference'):.3f}"
+            if base is not None and arm != BASELINE:
+                r = ratio(one, base, f"{used} difference", f"{PLAIN} difference")
+                text += f" ({r.value:.2f}, {r.low:.2f} to {r.high:.2f})"
+            row.append(text)
+        lines.append(f"| {arm} | " + " | ".join(row) + " |")
+    return [*lines, ""]

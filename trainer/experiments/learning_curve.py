@@ -1,0 +1,138 @@
+"""Does the order of reading teach? Studies grown by the cases that the scorer doubts most, beside studies grown by chance.
+
+Both begin with the same patients and end with all of them; what counts is how soon the error falls in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ratui.errors import TrainError
+from trainer.data.pairs import PairSamples
+from trainer.experiments.arms import Budget, Cell
+from trainer.experiments.cells import Views, measure, predict_views, save_cell, train_cell
+from trainer.experiments.cohort import Cohort, read_by
+from trainer.inference.decisions import DEFAULT_DECISION
+from trainer.inference.predictions import expected_error
+
+__all__ = ["Growth", "Order", "curve", "curve_table", "grow"]
+
+Order: TypeAlias = Literal["chance", "doubt"]
+ORDERS: tuple[Order, ...] = ("chance", "doubt")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A study that grows from `first` patients by `step` at a time, `rounds` times, read by raters of one `kind`."""
+
+    arm: str
+    kind: str
+    first: int = 5
+    step: int = 5
+    rounds: int = 6
+    seeds: int = 5
+    decision: str = DEFAULT_DECISION
+
+
+def curve(
+    what: Growth, train: Cohort, test: Cohort, budget: Budget, views: Views, out: Path, progress: Progress
+) -> str:
+    """Grows every study whose file isn't there yet, and returns the table of all, as Markdown. Raises TrainError."""
+    grown: dict[Order, list[list[dict[str, Any]]]] = {order: [] for order in ORDERS}
+    jobs = [(seed, order) for seed in range(what.seeds) for order in ORDERS]
+    for number, (seed, order) in enumerate(jobs):
+        facts = json.dumps([asdict(what), asdict(budget), seed, order], sort_keys=True)
+        path = out / f"curve_{order}_{seed}_{hashlib.sha256(facts.encode()).hexdigest()[:10]}.json"
+        progress(f"growing by {order}, seed {seed}", number, len(jobs))
+        if not path.exists():
+            save_cell(path, {"rounds": grow(what, order, seed, train, test, budget, views)})
+        grown[order].append(json.loads(path.read_text(encoding="utf-8"))["rounds"])
+    progress("growing", len(jobs), len(jobs))
+    return curve_table(what, grown)
+
+
+def grow(
+    what: Growth, order: Order, seed: int, train: Cohort, test: Cohort, budget: Budget, views: Views
+) -> list[dict[str, Any]]:
+    """What was measured after each round of one study's growth."""
+    pool = len(train.patients)
+    if what.first + what.rounds * what.step > pool:
+        raise TrainError(f"{pool} patients are too few to grow so far", "curve", "Grow by fewer, or draw more patients")
+    rng = np.random.default_rng([seed, 7])
+    chance = rng.permutation(pool)
+    chosen = list(chance[: what.first])
+    samples = read_by(train, what.kind, budget.raters, seed)
+    found = []
+    for number in range(what.rounds + 1):
+        rows = np.flatnonzero(np.isin(train.owner, chosen))
+        part = Views(views.train[:, torch.from_numpy(rows)], views.test)
+        cell = Cell(what.arm, what.kind, len(chosen), seed)
+        model = train_cell(cell, _only(samples, rows), budget, part)
+        measured = measure(test, predict_views(model, views.test, test))
+        found.append({"patients": len(chosen), "measured": measured})
+        if number == what.rounds:
+            break
+        open_ = [who for who in chance if who not in set(chosen)]
+        if order == "doubt":
+            chances = predict_views(model, views.train[0], train)
+            doubted = sum(expected_error(pair) * (train.tops[:, scale] >= 0) for scale, pair in enumerate(chances))
+            worth = np.bincount(train.owner, np.asarray(doubted), pool)
+            open_.sort(key=lambda who: -worth[who])
+        chosen += open_[: what.step]
+    return found
+
+
+def curve_table(what: Growth, grown: dict[Order, list[list[dict[str, Any]]]]) -> str:
+    """The error of the difference by how many patients were read, both orders side by side, with the ratio's interval."""
+    lines = [
+        f"Error of the rounded ERO difference, `{what.arm}`, raters `{what.kind}`, {what.seeds} studies of each order.",
+        "",
+        "| patients read | by chance | by doubt | ratio | 95 % interval |",
+        "|---|---|---|---|---|",
+    ]
+    rng = np.random.default_rng(0)
+    for number in range(what.rounds + 1):
+        chance, doubt = (_errors(grown[order], number, what.decision) for order in ORDERS)
+        joints = _joints(grown["chance"], number)
+        seeds, patients = chance.shape
+        values = []
+        for _ in range(2000):
+            runs, people = rng.integers(0, seeds, seeds), rng.integers(0, patients, patients)
+            values.append(doubt[runs][:, people].sum() / chance[runs][:, people].sum())
+        low, high = np.percentile(values, [2.5, 97.5])
+        read = grown["chance"][0][number]["patients"]
+        a, b = chance.sum() / joints, doubt.sum() / joints
+        lines.append(f"| {read} | {a:.3f} | {b:.3f} | {b / a:.2f} | {low:.2f} to {high:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _errors(studies: Sequence[list[dict[str, Any]]], number: int, decision: str) -> npt.NDArray[np.float64]:
+    return np.array([study[number]["measured"][decision]["difference"] for study in studies])
+
+
+def _joints(studies: Sequence[list[dict[str, Any]]], number: int) -> float:
+    return float(np.sum([study[number]["measured"]["joints"] for study in studies]))
+
+
+def _only(samples: PairSamples, rows: npt.NDArray[np.int64]) -> PairSamples:
+    """The joints of `rows` alone."""
+    return replace(
+        samples,
+        crops=samples.crops[rows],
+        labels=samples.labels[rows],
+        tops=samples.tops[rows],
+        groups=samples.groups[rows],
+        found=samples.found[rows],
+        cases=tuple(samples.cases[row] for row in rows),
+        sites=tuple(samples.sites[row] for row in rows),
+    )

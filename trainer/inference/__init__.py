@@ -1,0 +1,1 @@
+"""Models applied to films: joint search, predictions, proposals."""

@@ -1,0 +1,82 @@
+"""What the detector finds, back into the study as proposals: named joints, in the pixels of their films.
+
+It writes proposals alone; regions that a rater has confirmed are never touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ratui.errors import FilmError, TrainError
+from ratui.study import FilmRecord, Region, Study
+from trainer.data.hands import hands, levels_of
+from trainer.inference.hand_finder import FoundHand, find_hands
+from trainer.models.detector import load_detector
+from trainer.training.runs import progress
+
+__all__ = ["Proposed", "propose"]
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """What was proposed, which films were skipped and why, and as `doubts` which hands look like the other one."""
+
+    cases: int
+    hands: int
+    joints: int
+    skipped: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+
+
+def propose(study: Study, run: Path, name: str, device: torch.device, *, every: bool = False) -> Proposed:
+    """Proposes regions for each film whose regions aren't confirmed; for `every` film where asked. Raises TrainError."""
+    model = load_detector(run, device)
+    cases = [case for case in map(study.case, study.cases()) if not case.unreadable(study.scheme)]
+    done_cases = done_hands = joints = 0
+    skipped: list[str] = []
+    doubts: list[str] = []
+    for number, case in enumerate(cases):
+        progress("proposing regions", number, len(cases))
+        confirmed = {region.film for region in study.regions(case.id) if region.by}
+        films = {film.id: film for film, _, _ in hands(case, study.scheme)}
+        regions: list[Region] = []
+        for record in films.values():
+            if not every and record.id in confirmed:
+                continue
+            try:
+                film = study.film(case.id, record.id)
+            except FilmError as error:
+                skipped.append(str(error))
+                continue
+            levels = levels_of(film, (0.0, 0.0, float(record.columns), float(record.rows)))
+            found = find_hands(model, levels, study.scheme, most=len(record.sides))
+            where = f"{case.id}, time point {record.time}"
+            for side, hand in _by_side(record, found).items():
+                if hand is None:
+                    skipped.append(f"{where}, side {side}: no hand was made out")
+                    continue
+                if hand.side != side:
+                    doubts.append(f"{where}: said to be side {side}, but it looks like the other hand")
+                done_hands += 1
+                for joint, detection in hand.joints.items():
+                    score = round(detection.candidate.score, 3)
+                    regions.append(Region(f"{side}.{joint}", record.id, detection.box, name, "", score))
+        if regions:
+            done_cases, joints = done_cases + 1, joints + len(regions)
+            study.save_proposals(name, case.id, regions)
+    progress("proposing regions", len(cases), len(cases))
+    if not cases:
+        raise TrainError("the study has no case that can be read", study.path, "Import films of two time points")
+    return Proposed(done_cases, done_hands, joints, tuple(skipped), tuple(doubts))
+
+
+def _by_side(record: FilmRecord, found: list[FoundHand]) -> dict[str, FoundHand | None]:
+    """The hand of each side of a film. A film of one hand is of the side that its record says, whatever the hand looks like:
+    it may have been laid down with its back to the plate."""
+    if len(record.sides) == 1:
+        return {record.side: found[0] if found else None}
+    looks = {hand.side: hand for hand in found}
+    return {side: looks.get(side) for side in record.sides}

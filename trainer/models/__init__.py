@@ -1,0 +1,1 @@
+"""The detector and the scorer, their layers and losses."""

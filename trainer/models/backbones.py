@@ -1,0 +1,143 @@
+"""The SSDs that find finger joints: a small one of our own for one channel, and torchvision's two for those with weights.
+
+All take squares of one channel and know the two kinds of joints; none knows a finger or a finding.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torchvision.models.detection import ssd300_vgg16, ssdlite320_mobilenet_v3_large
+from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
+from torchvision.models.detection.ssd import SSD
+
+from ratui.errors import TrainError, clean
+from trainer.data.hands import KINDS, SIDE
+from trainer.models.layers import Block, norm_of_one
+
+__all__ = ["BACKBONES", "build_ssd", "load_foreign"]
+
+_CLASSES = 1 + len(KINDS)
+_SIZES = (9.5, 13.5, 19.0, 27.0)
+"""Sides of the default boxes, in units of the square: 17 to 24 on a usual film, half of it where both hands lie on one."""
+_WIDTHS = (16, 32, 64, 96, 96)
+_SMOOTH = 80
+_CPU = torch.device("cpu")
+_FEATURES = "backbone.features."
+
+
+class Pyramid(nn.Module):
+    """One map at stride 8 that has also seen strides 16 and 32, where a finger can be told from its neighbour."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        a, b, c, d, e = _WIDTHS
+        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), norm_of_one(a), nn.ReLU(inplace=True))
+        self.down4 = nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), norm_of_one(b), nn.ReLU(inplace=True))
+        self.down8 = nn.Sequential(Block(b, c, 2), Block(c, c))
+        self.down16 = Block(c, d, 2)
+        self.down32 = Block(d, e, 2)
+        self.side8, self.side16, self.side32 = (nn.Conv2d(width, _SMOOTH, 1) for width in (c, d, e))
+        self.smooth = nn.Sequential(
+            nn.Conv2d(_SMOOTH, _SMOOTH, 3, 1, 1, bias=False), norm_of_one(_SMOOTH), nn.ReLU(inplace=True)
+        )
+        self.out_channels = [_SMOOTH]
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        eight = self.down8(self.down4(self.stem(x)))
+        sixteen = self.down16(eight)
+        top = self.side32(self.down32(sixteen))
+        top = self.side16(sixteen) + F.interpolate(top, size=sixteen.shape[-2:], mode="nearest")
+        top = self.side8(eight) + F.interpolate(top, size=eight.shape[-2:], mode="nearest")
+        return {"8": self.smooth(F.relu(top))}
+
+
+class SquareBoxes(DefaultBoxGenerator):  # type: ignore[misc]
+    """Square default boxes of `_SIZES` at every place of one map: joints have no other shape."""
+
+    def __init__(self) -> None:
+        super().__init__([[]], scales=[side / SIDE for side in _SIZES], steps=[8])
+
+    def _generate_wh_pairs(
+        self, num_outputs: int, dtype: torch.dtype = torch.float32, device: torch.device = _CPU
+    ) -> list[Tensor]:
+        return [torch.tensor([[scale, scale] for scale in self.scales], dtype=dtype, device=device)] * num_outputs
+
+    def num_anchors_per_location(self) -> list[int]:
+        return [len(self.scales)]
+
+
+def _small() -> SSD:
+    return SSD(
+        Pyramid(),
+        SquareBoxes(),
+        (SIDE, SIDE),
+        _CLASSES,
+        image_mean=[0.35],
+        image_std=[0.25],
+        iou_thresh=0.45,
+        positive_fraction=0.2,
+    )
+
+
+def _ssd300() -> SSD:
+    return ssd300_vgg16(weights=None, weights_backbone=None, num_classes=_CLASSES)
+
+
+def _ssdlite() -> SSD:
+    model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=_CLASSES)
+    # As many default boxes as before, so that its weights fit, but of the size of joints: theirs start at 64 pixels.
+    model.anchor_generator = DefaultBoxGenerator([[2, 3] for _ in range(6)], min_ratio=0.045, max_ratio=0.5)
+    return model
+
+
+BACKBONES: dict[str, Callable[[], SSD]] = {"small": _small, "ssd300-vgg16": _ssd300, "ssdlite": _ssdlite}
+"""The detectors by name. ``small`` takes one channel; the others are torchvision's own, fed the grey level three times."""
+
+
+def build_ssd(name: str) -> SSD:
+    """The SSD called `name`, with weights drawn at random. Raises TrainError for an unknown name."""
+    if name not in BACKBONES:
+        raise TrainError(
+            f"there is no backbone named {clean(name)}", "--backbone", f"Take one of {', '.join(BACKBONES)}"
+        )
+    return BACKBONES[name]()
+
+
+def load_foreign(ssd: SSD, path: Path) -> int:
+    """Puts the weights of a file of torchvision's into `ssd` as far as they are of the same shape; returns how many did.
+
+    Such a file is a plain table of tensors: of a whole SSD (whose class head knows other classes and is left as it is), or
+    of VGG16 alone. Nothing in it is executed. Raises TrainError where less than nine in ten of the backbone's are in it.
+    """
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise TrainError("there is no such file of weights", path, "Check the path") from error
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise TrainError(
+            "these are no weights that can be trusted or read", path, "Give a state_dict that torch.save wrote"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise TrainError("the file holds no table of weights", path, "Give a state_dict that torch.save wrote")
+    own = ssd.state_dict()
+    fitting: OrderedDict[str, Tensor] = OrderedDict()
+    for key, value in own.items():
+        found = state.get(key, state.get(key.removeprefix("backbone.")))
+        if found is not None and found.shape == value.shape:
+            fitting[key] = found
+    wanted = [key for key in own if key.startswith(_FEATURES)]
+    share = sum(key in fitting for key in wanted) / max(len(wanted), 1)
+    if share < 0.9:
+        raise TrainError(
+            f"only {share:.0%} of the backbone's weights are in this file", path, "Give the weights of this --backbone"
+        )
+    ssd.load_state_dict(fitting, strict=False)
+    return len(fitting)

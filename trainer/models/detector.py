@@ -1,0 +1,230 @@
+"""The detector: an SSD finds finger joints on a whole hand, and a second look from near gives the exact box and a finding.
+
+It sees squares of grey levels and knows nothing of cases or raters; a box's finger is named elsewhere. A box is an upright
+square about the middle of the joint space, in continuous coordinates: 0 is the outer edge of the first pixel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torchvision.ops import nms
+
+from ratui.errors import TrainError, clean
+from trainer.data.augmentation import coarse
+from trainer.data.hands import KINDS, SIDE
+from trainer.inference.joint_naming import Candidate
+from trainer.models.backbones import BACKBONES, build_ssd, load_foreign
+from trainer.models.refiner import Detail, Views, detail_loss, look_at
+from trainer.training.loop import load_checkpoint
+
+__all__ = [
+    "SHIPPED",
+    "SHIPPED_RUN",
+    "Detection",
+    "JointDetector",
+    "build_detector",
+    "detect",
+    "load_detector",
+    "run_folder",
+    "targets_of",
+]
+
+Targets: TypeAlias = list[dict[str, Tensor]]
+SHIPPED = Path("shipped")
+"""Stands for the run that comes with ratui: a small detector that has seen simulated hands alone."""
+SHIPPED_RUN = Path(__file__).parents[1] / "shipped"
+_LOOKS = 3
+"""How often the second look is taken, each time from where the last one put the box."""
+_MOST = 40
+
+
+class JointDetector(nn.Module):
+    """`ssd` on squares of SIDE pixels, class 1 + kind; `detail` on crops of squares of FINE pixels.
+
+    Three figures are kept with the weights. `threshold` is the chance above which there is said to be a finding, and `bias`
+    by how much boxes come out too large, as a logarithm: both measured on hands that were not learnt from. `habit` is how
+    the boxes that were learnt from are sized within a hand: the logarithm of MCP to PIP, and how much single ones stray.
+    """
+
+    threshold: Tensor
+    bias: Tensor
+    habit: Tensor
+
+    def __init__(self, backbone: str = "small") -> None:
+        super().__init__()
+        self.backbone_name = backbone
+        self.ssd = build_ssd(backbone)
+        self.detail = Detail()
+        self.register_buffer("threshold", torch.tensor(0.5))
+        self.register_buffer("bias", torch.tensor(0.0))
+        self.register_buffer("habit", torch.tensor([0.21, 1.0]))
+
+    def forward(self, images: Tensor | None, targets: Targets | None, views: Views) -> Tensor:
+        """The loss on `views` of single joints; and on squares of SIDE pixels with their `targets`, where there are some."""
+        near = detail_loss(self.detail(views.crops), views)
+        if images is None:
+            return near
+        channels = len(self.ssd.transform.image_mean)
+        losses: dict[str, Tensor] = self.ssd(list(images.expand(-1, channels, -1, -1)), targets)
+        return losses["classification"] + losses["bbox_regression"] + near
+
+    def first_look(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """For each square of SIDE pixels (N, 1, SIDE, SIDE) its default boxes as moved (A, 4), and chances (A, classes)."""
+        transform, channels = self.ssd.transform, len(self.ssd.transform.image_mean)
+        batch, _ = transform(list(images.expand(-1, channels, -1, -1)))
+        features = list(self.ssd.backbone(batch.tensors).values())
+        head = self.ssd.head(features)
+        anchors = self.ssd.anchor_generator(batch, features)
+        scale = SIDE / batch.tensors.shape[-1]
+        looks = []
+        for deltas, anchor, logits in zip(head["bbox_regression"], anchors, head["cls_logits"], strict=True):
+            boxes = self.ssd.box_coder.decode_single(deltas.float(), anchor) * scale
+            looks.append((boxes.clamp(0, SIDE), logits.float().softmax(dim=-1)))
+        return looks
+
+
+def run_folder(run: Path) -> Path:
+    """Where `run` lies: `SHIPPED` stands for the one that comes with ratui."""
+    return SHIPPED_RUN if run == SHIPPED else run
+
+
+def build_detector(weights: Path | None = None, backbone: str = "small") -> JointDetector:
+    """A detector to train, from `weights` where given: `SHIPPED`, a model.pt of ours, or torchvision's for its backbones.
+
+    Raises TrainError for weights that don't fit.
+    """
+    if weights is None:
+        return JointDetector(backbone)
+    if weights == SHIPPED:
+        weights = SHIPPED_RUN / "model.pt"
+    if backbone != "small" and not _is_ours(weights):
+        model = JointDetector(backbone)
+        load_foreign(model.ssd, weights)
+        return model
+    state = load_checkpoint(weights)
+    about = state.get("about")
+    name = about.get("backbone", "small") if isinstance(about, dict) else "small"
+    if name not in BACKBONES:
+        raise TrainError(f"these weights are of a backbone {clean(name)}", weights, "Give a detector's model.pt")
+    if backbone not in ("small", name):
+        raise TrainError(f"these weights are of the backbone {name}, not of {clean(backbone)}", weights, "Give others")
+    model = JointDetector(name)
+    try:
+        model.load_state_dict(state["model"])
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise TrainError("these weights are not of this detector", weights, "Give a detector's model.pt") from error
+    return model
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        load_checkpoint(path)
+    except TrainError:
+        return False
+    return True
+
+
+def load_detector(folder: Path, device: torch.device) -> JointDetector:
+    """The detector that a run left in `folder`, or with `SHIPPED` the one that comes with ratui, ready to use.
+
+    Raises TrainError.
+    """
+    model: JointDetector = build_detector(run_folder(folder) / "model.pt").to(device).eval()
+    return model
+
+
+def targets_of(boxes: Tensor, kinds: Tensor) -> Targets:
+    """What SSD wants to know: for each hand its boxes (J, 4) and classes. NaN boxes are left out."""
+    targets = []
+    for box in boxes:
+        known = torch.isfinite(box).all(dim=1) & ((box[:, 2:] - box[:, :2]) > 1).all(dim=1)
+        targets.append({"boxes": box[known], "labels": 1 + kinds[known]})
+    return targets
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A joint that was found, and how likely it has a special finding: above 0.5 the model says so."""
+
+    candidate: Candidate
+    finding: float
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        half = self.candidate.size / 2
+        x, y = self.candidate.x, self.candidate.y
+        return (x - half, y - half, x + half, y + half)
+
+
+@torch.inference_mode()
+def detect(
+    model: JointDetector, images: npt.NDArray[np.uint8], *, threshold: float = 0.3, batch: int = 16
+) -> list[list[Detection]]:
+    """The joints on each of `images`, (N, FINE, FINE) uint8, best first; boxes in units of the square (SIDE).
+
+    Both looks have to agree on what a joint is; boxes that overlap by more than 0.4 are one joint.
+    """
+    device = next(model.parameters()).device
+    found: list[list[Detection]] = []
+    for start in range(0, len(images), batch):
+        part = torch.from_numpy(np.array(images[start : start + batch])).to(device)[:, None].float() / 255
+        for image, (boxes, chances) in zip(part, model.first_look(coarse(part)), strict=True):
+            found.append(_second_look(model, image, *_picked(boxes, chances, 0.3 * threshold), threshold))
+    return found
+
+
+def _picked(boxes: Tensor, chances: Tensor, least: float) -> tuple[Tensor, Tensor]:
+    """The best boxes, (M, 4), and their chances of each kind, (M, kinds)."""
+    kinds = chances[:, 1:]
+    score = kinds.sum(dim=1)
+    keep = score > least
+    boxes, kinds, score = boxes[keep], kinds[keep], score[keep]
+    picked = nms(boxes, score, 0.5)[:_MOST]
+    return boxes[picked], kinds[picked]
+
+
+def _second_look(
+    model: JointDetector, image: Tensor, boxes: Tensor, kinds: Tensor, threshold: float
+) -> list[Detection]:  # fmt: skip
+    if not len(boxes):
+        return []
+    centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).mean(dim=1).clamp_min(2.0)
+    # Each joint is seen as it is and mirrored: the mean of both is nearer to the truth than either.
+    flip = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 1.0]], device=image.device).reshape(2, 1, 2, 2)
+    n = len(boxes)
+    turn = flip.expand(2, n, 2, 2).reshape(1, 2 * n, 2, 2)
+    finding, kind_said = sizes, kinds
+    for _ in range(_LOOKS):
+        seen = model.detail(look_at(image[None], centres.repeat(2, 1)[None], sizes.repeat(2)[None], turn))
+        moves = seen.moves.float().reshape(2, n, 3)
+        moves = torch.cat([(moves[..., :1] * flip[:, :, 0, :1]), moves[..., 1:]], dim=2).mean(dim=0)
+        finding = seen.finding.float().reshape(2, n).mean(dim=0)
+        kind_said = seen.kind.float().softmax(dim=1).reshape(2, n, -1).mean(dim=0)
+        centres = centres + moves[:, :2] * sizes[:, None]
+        sizes = sizes * moves[:, 2].clamp(-0.5, 0.5).exp()
+    sizes = sizes * (-model.bias).exp()
+    agreed = (kinds * kind_said[:, 1:]).sqrt()
+    score, kind = agreed.max(dim=1)
+    # Odds against the threshold, so that one half is where the model changes its mind.
+    against = math.log(float(model.threshold) / (1 - float(model.threshold)))
+    finding = (finding - against).sigmoid()
+    keep = (score > threshold) & (sizes > 1)
+    square = torch.cat([centres - sizes[:, None] / 2, centres + sizes[:, None] / 2], dim=1)
+    return [
+        Detection(
+            Candidate(
+                float(centres[i, 0]), float(centres[i, 1]), float(sizes[i]), KINDS[int(kind[i])], float(score[i])
+            ),
+            float(finding[i]),
+        )
+        for i in nms(square, torch.where(keep, score, 0.0), 0.4).tolist()
+        if keep[i]
+    ]

@@ -1,0 +1,200 @@
+"""The second look: each joint once more from near, at three times the resolution, for its exact box and a special finding.
+
+It takes crops of one joint each and knows neither the hand nor the finger; a fused joint can't be seen from further away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from trainer.data.augmentation import grain
+from trainer.data.hands import KINDS, SIDE
+from trainer.models.layers import Block, norm_of_one
+
+__all__ = ["CROP", "Detail", "Seen", "Views", "detail_loss", "draw_views", "look_at"]
+
+CROP = 80
+"""Pixels of the square that the second look sees of a joint: three to four a millimetre and a half."""
+WINDOW = 1.5
+"""Sides of a joint's box that the square shows."""
+_WIDTHS = (24, 48, 96)
+_JOINTS, _DECOYS = 4, 2
+_NEAR, _OFF = 0.1, 0.42
+"""How far a box may be off, in sides of it: mostly as after a look, else as an SSD may leave it."""
+Draw: TypeAlias = Callable[..., Tensor]
+_RARE = 8.0
+"""How much likelier a joint with a finding is drawn than one without."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the second look says of M crops: `moves` (M, 3), the box's centre off the crop's in sides of the box and the log
+    of its size against the assumed; `finding` (M,) log odds; `kind` (M, 1 + kinds) logits, first of no joint at all."""
+
+    moves: Tensor
+    finding: Tensor
+    kind: Tensor
+
+
+class Detail(nn.Module):
+    """Crops (M, 1, CROP, CROP) to `Seen`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        a, b, c = _WIDTHS
+        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), norm_of_one(a), nn.ReLU(inplace=True))
+        self.trunk = nn.Sequential(Block(a, a), Block(a, b, 2), Block(b, c, 2), Block(c, c))
+        self.place = nn.Sequential(nn.Conv2d(c, 24, 1), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(24 * 100, 96))
+        self.box = nn.Sequential(nn.ReLU(), nn.Linear(96, 3))
+        self.judge = nn.Sequential(nn.Linear(2 * c + 96, 96), nn.ReLU(), nn.Dropout(0.2))
+        self.finding = nn.Linear(96, 1)
+        self.kind = nn.Linear(96, 1 + len(KINDS))
+
+    def forward(self, crops: Tensor) -> Seen:
+        mean, spread = crops.mean(dim=(2, 3), keepdim=True), crops.std(dim=(2, 3), keepdim=True)
+        maps = self.trunk(self.stem((crops - mean) / (spread + 0.03)))
+        place = self.place(maps)
+        judged = self.judge(torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3)), place], dim=1))
+        return Seen(self.box(place), self.finding(judged)[:, 0], self.kind(judged))
+
+
+def look_at(images: Tensor, centres: Tensor, sizes: Tensor, turn: Tensor | None = None) -> Tensor:
+    """Crops (N * K, 1, CROP, CROP) of `images` (N, 1, FINE, FINE) at K places of each.
+
+    `centres` (N, K, 2) and `sizes` (N, K) are those of boxes in units of the square; `turn` (N, K, 2, 2) turns or mirrors
+    what a crop shows.
+    """
+    n, k = sizes.shape
+    step = torch.linspace(-1 + 1 / CROP, 1 - 1 / CROP, CROP, device=images.device)
+    grid = torch.stack([step.repeat(CROP, 1), step[:, None].repeat(1, CROP)], dim=-1)
+    grid = grid.expand(n, k, CROP, CROP, 2)
+    if turn is not None:
+        grid = torch.einsum("nkhwc,nkdc->nkhwd", grid, turn)
+    grid = (centres[:, :, None, None] + grid * (WINDOW / 2 * sizes)[:, :, None, None, None]) * (2 / SIDE) - 1
+    crops = F.grid_sample(images, grid.reshape(n, k * CROP, CROP, 2), align_corners=False)
+    return crops.reshape(n * k, 1, CROP, CROP)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Crops to learn from: `crops` (M, 1, CROP, CROP) and what is true of each; `kinds` 0 is a decoy, NaN is unknown."""
+
+    crops: Tensor
+    moves: Tensor
+    findings: Tensor
+    kinds: Tensor
+
+
+def draw_views(images: Tensor, boxes: Tensor, findings: Tensor, kinds: Tensor, generator: torch.Generator) -> Views:
+    """Some joints of each hand, those with a finding more often, each a little off; and places that are no joint.
+
+    `images` (N, 1, FINE, FINE) from 0 to 1, `boxes` (N, J, 4) with NaN where there is none, `findings` (N, J) with NaN
+    where nobody has looked, `kinds` (J,).
+    """
+    n, device = len(images), images.device
+
+    def draw(low: float, high: float, *shape: int) -> Tensor:
+        return (torch.rand(n, *shape, generator=generator) * (high - low) + low).to(device)
+
+    known = torch.isfinite(boxes).all(dim=2)
+    ill = torch.nan_to_num(findings, 0.0) >= 0.5
+    # Drawn without repeating: the least of exponential draws, faster for what is rare. Unknown joints come last.
+    order = -torch.log(draw(1e-6, 1.0, boxes.shape[1])) / torch.where(ill, _RARE, 1.0)
+    picked = torch.where(known, order, order + 1e6).argsort(dim=1)[:, :_JOINTS]
+    box = boxes.gather(1, picked[..., None].expand(-1, -1, 4))
+    there = known.gather(1, picked)
+    truth = torch.where(there, findings.gather(1, picked), torch.nan)
+    centre, size = (box[..., :2] + box[..., 2:]) / 2, (box[..., 2:] - box[..., :2]).mean(dim=2)
+    usual = size.nanmedian(dim=1, keepdim=True).values.nan_to_num(20.0)
+    centre, size = centre.nan_to_num(SIDE / 2), torch.where(there, size, usual)
+    k = size.shape[1]
+    near = draw(0, 1, k) < 0.7
+    # A finding is told at the last look, when the box lies well; what is far off need not tell it.
+    truth = torch.where(near, truth, torch.nan)
+    wide = torch.where(near, _NEAR, _OFF)[..., None]
+    off, zoom = draw(-1, 1, k, 2) * wide, torch.exp(draw(-1, 1, k) * (wide[..., 0] * 0.7))
+    seen = size * zoom
+    turn = _turns(draw(-0.4, 0.4, k + _DECOYS), draw(0, 1, k + _DECOYS) < 0.5)
+    # Where the crop's middle lies off the joint's, seen in the crop's own turned axes.
+    moves = torch.cat(
+        [torch.einsum("nkdc,nkd->nkc", turn[:, :k], -off * size[..., None]) / seen[..., None], -zoom.log()[..., None]],
+        2,
+    )
+    places, decoy_sizes, good = _decoys(boxes, usual, draw)
+    crops = look_at(
+        images,
+        torch.cat([centre + off * size[..., None], places], dim=1),
+        torch.cat([seen, decoy_sizes], dim=1),
+        turn,
+    )
+    kind = torch.where(there, kinds[picked] + 1, -1)
+    kind = torch.cat([kind, torch.where(good, 0, -1)], dim=1)
+    nothing = torch.full((n, _DECOYS), torch.nan, device=device)
+    return Views(
+        _expose(crops, generator),
+        torch.cat([torch.where(there[..., None], moves, torch.nan), nothing[..., None].expand(-1, -1, 3)], 1).flatten(
+            0, 1
+        ),
+        torch.cat([truth, nothing], dim=1).flatten(),
+        kind.flatten(),
+    )
+
+
+def _turns(angle: Tensor, mirrored: Tensor) -> Tensor:
+    c, s, flip = torch.cos(angle), torch.sin(angle), torch.where(mirrored, -1.0, 1.0)
+    return torch.stack([torch.stack([c * flip, -s], -1), torch.stack([s * flip, c], -1)], -2)
+
+
+def _decoys(boxes: Tensor, usual: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+    """Places (N, D, 2) that are no joint, their sizes, and whether they truly are none: half of them along a finger."""
+    centre = (boxes[..., :2] + boxes[..., 2:]) / 2
+    one, two = (draw(0, 1, _DECOYS, 1) * boxes.shape[1] for _ in range(2))
+    one, two = (at.long().expand(-1, -1, 2) for at in (one, two))
+    a, b = centre.gather(1, one), centre.gather(1, two)
+    # On the line through two joints and beyond it lie shafts, finger ends and carpals.
+    along = a + (b - a) * draw(-1.0, 2.0, _DECOYS, 1)
+    anywhere = draw(0, SIDE, _DECOYS, 2)
+    place = torch.where((draw(0, 1, _DECOYS, 1) < 0.7) & torch.isfinite(along), along, anywhere)
+    size = usual * torch.exp(draw(-0.3, 0.3, _DECOYS))
+    gap = (place[:, :, None] - centre[:, None]).abs().amax(dim=3).nan_to_num(1e6).amin(dim=2)
+    inside = ((place > 0) & (place < SIDE)).all(dim=2)
+    return place, size, (gap > 0.75 * usual) & inside
+
+
+def _expose(crops: Tensor, generator: torch.Generator) -> Tensor:
+    """Gamma, a haze towards one side, blur or sharpness, noise and inversion, each crop's own."""
+    m, side = len(crops), crops.shape[-1]
+
+    def draw(low: float, high: float) -> Tensor:
+        return (torch.rand(m, 1, 1, 1, generator=generator) * (high - low) + low).to(crops.device)
+
+    crops = crops.clamp(1e-4, 1) ** torch.exp(draw(-0.7, 0.7))
+    ramp = torch.linspace(-1, 1, side, device=crops.device)
+    crops = crops + draw(-0.2, 0.2) * ramp + draw(-0.2, 0.2) * ramp[:, None]
+    soft = F.avg_pool2d(crops, 3, 1, 1, count_include_pad=False)
+    softer = F.avg_pool2d(soft, 5, 1, 2, count_include_pad=False)
+    soft = torch.where(draw(0, 1) < 0.3, softer, soft)
+    crops = crops + draw(-0.8, 1.0) * (soft - crops)  # below 0 it sharpens
+    crops = crops + grain(crops.shape, generator, crops.device) * draw(0.0, 1.0) ** 2 * 0.07
+    return torch.where(draw(0, 1) < 0.06, 1 - crops, crops)
+
+
+def detail_loss(seen: Seen, views: Views) -> Tensor:
+    """Box, finding and kind together, each a mean over the crops where it is known."""
+    total = (seen.moves.sum() + seen.finding.sum() + seen.kind.sum()) * 0.0
+    placed = torch.isfinite(views.moves).all(dim=1)
+    if placed.any():
+        total = total + 8.0 * F.smooth_l1_loss(seen.moves[placed], views.moves[placed], beta=0.05)
+    judged = torch.isfinite(views.findings)
+    if judged.any():
+        total = total + F.binary_cross_entropy_with_logits(seen.finding[judged], views.findings[judged])
+    named = views.kinds >= 0
+    if named.any():
+        total = total + 0.5 * F.cross_entropy(seen.kind[named], views.kinds[named])
+    return total

@@ -1,0 +1,36 @@
+"""Copy a detector's run into the package: ``python -m trainer.shipped.make RUN``.
+
+It keeps the weights at half precision and what the run says about itself; a shipped run has learnt from no study's cases.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import torch
+
+from ratui.errors import TrainError
+from trainer.models.detector import SHIPPED_RUN
+from trainer.training.loop import load_checkpoint, save_checkpoint
+
+__all__ = ["main"]
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def main(run: Path) -> None:
+    """Puts RUN, trained on simulated hands alone, into the package."""
+    split = run / "split.json"
+    if split.exists() and any(json.loads(split.read_text(encoding="utf-8")).values()):
+        raise TrainError("this run has learnt from a study", run, "Ship one that has seen simulated hands alone")
+    state = load_checkpoint(run / "model.pt")
+    half = {key: value.half() if torch.is_floating_point(value) else value for key, value in state["model"].items()}
+    SHIPPED_RUN.mkdir(exist_ok=True)
+    save_checkpoint(SHIPPED_RUN / "model.pt", {"model": half, "about": state["about"]})
+    (SHIPPED_RUN / "split.json").write_text(json.dumps({"train": [], "test": []}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""A detector's run: hands from a study, from COCO boxes and from the simulator, learnt from together; then its threshold.
+
+It puts the parts together (samples, model, loop) and holds no arithmetic of its own but how the threshold is picked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torchvision.ops import box_iou
+
+from ratui.errors import TrainError
+from trainer.data.augmentation import augment_hands, coarse
+from trainer.data.hands import KINDS, HandSamples
+from trainer.models.detector import JointDetector, build_detector, detect, targets_of
+from trainer.models.refiner import draw_views
+from trainer.training.loop import Fit, Processes, fit, save_checkpoint
+
+__all__ = ["calibrate", "fit_detector", "habit_of", "pick_threshold", "split_off"]
+
+PASS = 512
+"""Hands in a pass at most, so that progress, checkpoints and a stop are never far off."""
+_ENOUGH = 30
+"""Boxes that it takes to tell a bias from chance."""
+_SPECIFIC = 0.994
+"""The share of joints without a finding that are to be said to have none; a little above the aim, as it is an estimate."""
+
+
+def fit_detector(
+    samples: Sequence[HandSamples],
+    held: Sequence[HandSamples],
+    plan: Fit,
+    out: Path,
+    device: torch.device,
+    here: Processes,
+    *,
+    batch: int,
+    backbone: str = "small",
+    weights: Path | None = None,
+    near: bool = False,
+    resume: bool = False,
+    about: dict[str, Any] | None = None,
+) -> JointDetector:
+    """Trains on all `samples` together into the run folder `out`; calibrates on the `held` ones.
+
+    With `near` the SSD stays as `weights` have it, and only the second look learns: its findings need far more joints than
+    the SSD does, and a step of it alone takes about half the time. Raises TrainError.
+    """
+    if near and weights is None:
+        raise TrainError("the second look follows an SSD that has learnt", "--near", "Give --weights, such as shipped")
+    torch.manual_seed(plan.seed)
+    model = build_detector(weights, backbone)
+    model.ssd.requires_grad_(not near)
+    pool = _Pool(samples)
+
+    def batches(epoch: int, here: Processes) -> Iterable[Any]:
+        for rows, generator in here.parts(_order(len(pool), plan.seed, epoch), batch, plan.seed, epoch):
+            images, boxes, findings, kinds = (part.to(device) for part in pool.take(rows))
+            images = images[:, None].float() / 255
+            views = draw_views(images, boxes, findings, kinds, generator)
+            if near:
+                yield None, None, views
+                continue
+            moved, placed = augment_hands(coarse(images), boxes, generator)
+            yield moved, targets_of(placed, kinds), views
+
+    def batch_loss(wrapped: nn.Module, batch: Any) -> Tensor:
+        loss: Tensor = wrapped(*batch)
+        return loss
+
+    facts = {**(about or {}), "model": "detector", "seed": plan.seed, "backbone": model.backbone_name, "near": near}
+    fit(model, batches, batch_loss, plan, out, device, here, resume=resume, about=facts, label="detector")
+    if here.first:
+        calibrate(model, samples, held)
+        save_checkpoint(out / "model.pt", {"model": model.state_dict(), "about": facts})
+    here.wait()
+    return model
+
+
+class _Pool:
+    """Several samples as one: a row is a hand, wherever it stems from."""
+
+    def __init__(self, samples: Sequence[HandSamples]) -> None:
+        if len({each.joints for each in samples}) != 1:
+            raise TrainError("the hands to learn from name their joints differently", "", "Use one scheme for all")
+        self._samples = samples
+        self._starts = np.cumsum([0, *(len(each.images) for each in samples)])
+        self._boxes = torch.from_numpy(np.concatenate([each.boxes for each in samples]))
+        self._findings = torch.from_numpy(np.concatenate([each.findings for each in samples]))
+        self._kinds = torch.from_numpy(samples[0].kinds)
+
+    def __len__(self) -> int:
+        return len(self._boxes)
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Images (N, FINE, FINE) uint8, boxes, findings and kinds of `rows`."""
+        which = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
+        images = np.stack(
+            [self._samples[w].images[int(row) - self._starts[w]] for w, row in zip(which, rows, strict=True)]
+        )
+        return torch.from_numpy(images), self._boxes[rows], self._findings[rows], self._kinds
+
+
+def _order(count: int, seed: int, epoch: int) -> Tensor:
+    """The hands of a pass: all of them in turn over as many passes as it takes, then anew in another order."""
+    passes = -(-count // PASS)
+    cycle, within = divmod(epoch, passes)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + cycle))
+    return torch.tensor_split(order, passes)[within]
+
+
+def calibrate(model: JointDetector, samples: Sequence[HandSamples], held: Sequence[HandSamples]) -> None:
+    """Sets the figures of `model` that no gradient teaches: on the hands it learnt from, and on those that were `held`."""
+    model.habit.copy_(torch.tensor(habit_of(samples)))
+    if not held:
+        return
+    model.threshold.fill_(0.5)
+    model.bias.fill_(0.0)
+    said, true, sizes = _judged(model, held)
+    model.threshold.fill_(pick_threshold(said, true))
+    if len(sizes) >= _ENOUGH:
+        model.bias.fill_(float(np.median(sizes)))
+
+
+def habit_of(samples: Sequence[HandSamples]) -> tuple[float, float]:
+    """How boxes are sized within a hand: the logarithm of MCP to PIP, and the spread that is left, 1 where it is unknown."""
+    larger, left = [], []
+    for each in samples:
+        with np.errstate(invalid="ignore"):
+            sizes = np.log((each.boxes[..., 2:] - each.boxes[..., :2]).mean(axis=2))
+        for row in sizes:
+            known = np.isfinite(row)
+            kinds = [row[known & (each.kinds == kind)] for kind in range(len(KINDS))]
+            if all(len(kind) >= 2 for kind in kinds):
+                larger.append(float(np.median(kinds[1]) - np.median(kinds[0])))
+                left += [float(value - np.median(kind)) for kind in kinds for value in kind]
+    return (float(np.median(larger)), float(np.std(left))) if larger else (0.21, 1.0)
+
+
+def _judged(
+    model: JointDetector, samples: Sequence[HandSamples], part: int = 64
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """The chance of a finding and the truth, for each joint that is found and was judged; and how much larger each found
+    box is than the true one, as a logarithm."""
+    said, true, larger = [], [], []
+    for each in samples:
+        for start in range(0, len(each.images), part):
+            for row, detections in enumerate(detect(model, each.images[start : start + part]), start):
+                known = np.isfinite(each.boxes[row]).all(axis=1)
+                if not detections or not known.any():
+                    continue
+                boxes = torch.tensor([detection.box for detection in detections])
+                best, which = box_iou(torch.from_numpy(each.boxes[row, known]), boxes).max(dim=1)
+                for iou, index, box, ill in zip(
+                    best.tolist(), which.tolist(), each.boxes[row, known], each.findings[row, known], strict=True
+                ):
+                    if iou >= 0.5:
+                        larger.append(np.log(detections[index].candidate.size / np.mean(box[2:] - box[:2])))
+                        if np.isfinite(ill):
+                            said.append(detections[index].finding)
+                            true.append(ill >= 0.5)
+    return np.array(said, np.float64), np.array(true, bool), np.array(larger, np.float64)
+
+
+def pick_threshold(said: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> float:
+    """The least chance of a finding at which enough of the joints without one are left in peace; 0.5 where none has one."""
+    if not true.any() or true.all():
+        return 0.5
+    without = np.sort(said[~true])
+    edge = float(without[min(int(np.ceil(_SPECIFIC * len(without))), len(without) - 1)])
+    above = said[true & (said > edge)]
+    # Halfway to the next joint with a finding, so that neither stands on the edge.
+    return float(np.clip((edge + above.min()) / 2 if len(above) else edge, 0.01, 0.99))
+
+
+def split_off(samples: HandSamples, share: float) -> tuple[HandSamples, HandSamples]:
+    """`samples` less the last `share` of their cases, and those: to learn from, and to pick the threshold on."""
+    cases = list(dict.fromkeys(samples.cases))
+    held = set(cases[len(cases) - max(round(share * len(cases)), 1) :]) if len(cases) > 1 else set()
+    return tuple(_only(samples, keep) for keep in (set(cases) - held, held))  # type: ignore[return-value]
+
+
+def _only(samples: HandSamples, cases: set[str]) -> HandSamples:
+    from dataclasses import replace
+
+    rows = [row for row, case in enumerate(samples.cases) if case in cases]
+    where = slice(rows[0], rows[-1] + 1) if rows and rows == list(range(rows[0], rows[-1] + 1)) else rows
+    return replace(
+        samples,
+        images=samples.images[where],
+        boxes=samples.boxes[rows],
+        findings=samples.findings[rows],
+        frames=tuple(samples.frames[row] for row in rows),
+        cases=tuple(samples.cases[row] for row in rows),
+        films=tuple(samples.films[row] for row in rows),
+        sides=tuple(samples.sides[row] for row in rows),
+    )
