@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -12,6 +13,7 @@ from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.driver import Driver
 from textual.events import Event, Key, Resize
+from textual.widgets import Input
 
 from ratui.errors import SettingsError
 from ratui.study import Study
@@ -20,8 +22,9 @@ from ratui.tui.command_palette import Commands
 from ratui.tui.graphics.film_store import Library
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.i18n.catalog import Messages, language_of
-from ratui.tui.input.actions import Keymap
-from ratui.tui.input.key_queue import Keyboard
+from ratui.tui.input.actions import TAKES_ENTRIES, Keymap, all_entry_keys
+from ratui.tui.input.key_queue import Keyboard, KeyBurst
+from ratui.tui.input.terminal_input import is_reply_tail
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.theme import THEME
 from ratui.tui.tour.tour import Tour
@@ -73,6 +76,9 @@ class RatuiApp(App[None]):
         self.tour = tour
         self.settings = settings
         self.keyboard = Keyboard(self)
+        self.keyboard.is_tail = self._is_reply_tail
+        self.keyboard.begins_tail = lambda name: name == ";" and not self._types_text
+        self.keyboard.on_ignored = self._say_ignored
         self.painter = Painter(self, Link(display.round_trip, display.rate))
         self._first_case = case
         self._cell: tuple[int, int] | None = None
@@ -112,10 +118,37 @@ class RatuiApp(App[None]):
             self.call_after_refresh(worklist.open_case, self._first_case)
 
     async def on_event(self, event: Event) -> None:
-        if isinstance(event, Key) and not event.is_forwarded and not self.keyboard.due(event):
+        if isinstance(event, KeyBurst):
+            self.keyboard.typed_together(event)
+        elif isinstance(event, Key) and not event.is_forwarded and not self.keyboard.due(event):
             self.keyboard.typed(event)
         else:
             await super().on_event(event)
+
+    @property
+    def _types_text(self) -> bool:
+        screen = self.screen
+        return screen.types_text if isinstance(screen, KeyScreen) else isinstance(self.focused, Input)
+
+    def _is_reply_tail(self, names: Sequence[str]) -> bool:
+        """Return whether keys that came together are the rest of a terminal's reply."""
+        keymap, entries = self.keymap, all_entry_keys(self.study.scheme)
+        screen = self.screen.NAME if isinstance(self.screen, KeyScreen) else ""
+        here = {action.key for action in keymap.of(screen)} | (entries if screen in TAKES_ENTRIES else frozenset())
+        return is_reply_tail(
+            names,
+            in_text=self._types_text,
+            here=here,
+            known=entries | {action.key for action in keymap.actions},
+            opens_help={action.key for action in keymap.actions if action.name == "help"},
+            opens_text={keymap.key(id) for id in ("scoring.go_to", "scoring.note", "second_look.note")},
+        )
+
+    def _say_ignored(self) -> None:
+        if isinstance(self.screen, KeyScreen):
+            self.screen.say(self.t("text.input_ignored"))
+        else:
+            self.notify(self.t("text.input_ignored"), markup=False)
 
     def on_unmount(self) -> None:
         self.keyboard.close()

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from rich.text import Text
+from textual._xterm_parser import XTermParser
 from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -15,6 +16,9 @@ from textual.worker import WorkerCancelled
 from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
+from ratui.tui.driver import keys_of, kind_of_sequence
+from ratui.tui.input.key_queue import KeyBurst
+from ratui.tui.input.terminal_input import InputSplitter
 from ratui.tui.theme import KEY
 from ratui.tui.tour.tour import Tour
 from ratui.tui.user_settings import Settings
@@ -56,6 +60,40 @@ async def type_ahead(pilot: Pilot[None], *keys: str) -> None:
     for key in keys:
         app.keyboard.typed(Key(key, key if len(key) == 1 else None))
     await app.keyboard.idle()
+
+
+class TerminalLine:
+    """The way from the bytes of a terminal to an app: that of the driver, with a clock of its own."""
+
+    def __init__(self, pilot: Pilot[None]) -> None:
+        self._pilot = pilot
+        self._splitter = InputSplitter(kind_of_sequence)
+        self._parser = XTermParser()
+        self.now = 1000.0
+
+    async def send(self, data: str, gap: float = 0.0, rest: float = 1.0) -> None:
+        """Send `data` at once, or its characters `gap` seconds apart, then nothing for `rest` seconds."""
+        for chunk in data if gap else [data]:
+            self._until(self.now + gap)
+            for sequence in self._splitter.feed(chunk, self.now):
+                for message in self._parser.feed(sequence):
+                    self._pilot.app.post_message(message)
+            self._take()
+        self._until(self.now + rest)
+        await settle(self._pilot)
+        await settle(self._pilot)
+
+    def _until(self, then: float) -> None:
+        while (deadline := self._splitter.deadline) is not None and deadline < then:
+            self.now = max(self.now, deadline)
+            self._take()
+        self.now = then
+
+    def _take(self) -> None:
+        while (burst := self._splitter.take(self.now)) is not None:
+            keys, others = keys_of(burst.tokens, self._parser)
+            for message in (*others, KeyBurst.of(burst, keys)):
+                self._pilot.app.post_message(message)
 
 
 async def settle(pilot: Pilot[None]) -> None:

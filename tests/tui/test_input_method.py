@@ -13,15 +13,12 @@ from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
-from tests.tui.conftest import reading_as, settle
+from tests.tui.conftest import TerminalLine, reading_as, settle
 
 
 async def sent(pilot: Pilot[None], data: str) -> None:
-    """`data` as the terminal sends it, parsed by Textual, in one go."""
-    for event in XTermParser().feed(data):
-        pilot.app.post_message(event)
-    await settle(pilot)
-    await settle(pilot)
+    """Send `data` as the terminal does, in one go."""
+    await TerminalLine(pilot).send(data)
 
 
 def scoring(pilot: Pilot[None]) -> ScoringScreen:

@@ -158,6 +158,38 @@ def test_an_answer_that_comes_late_enters_nothing(tmp_path: Path) -> None:
     assert reading_now is None or not reading_now.values
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param((b";4c",), id="the end alone"),
+        pytest.param((b"\x1b[?62", b";4c"), id="in two parts"),
+        pytest.param(tuple(bytes([each]) for each in b";4c"), id="byte by byte"),
+        pytest.param((b"rgb:1e1e/1e1e/1e1e\a",), id="a colour"),
+        pytest.param((b">|xterm(390)\x1b\\",), id="a version"),
+    ],
+)
+def test_the_end_of_an_answer_enters_nothing_and_grades_still_do(tmp_path: Path, parts: tuple[bytes, ...]) -> None:
+    study = make_study(tmp_path, sides="L")
+    with reading(study, "halfcell") as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.0)
+        since = time.monotonic()
+        for part in parts:
+            terminal.press(part)
+            time.sleep(0.005 if len(parts) == 3 else 0.8)
+        if parts[0][:1] != b"\x1b":
+            wait(terminal, "Input ignored", since)
+        time.sleep(0.3)
+        since = terminal.press("0112")
+        wait(terminal, "saved", since)
+        time.sleep(0.5)
+        terminal.press("\x11")
+        terminal.process.wait(20)
+    kept = study.reading("anna", study.cases()[0])
+    assert kept is not None
+    assert [entry.key for entry in kept.log] == [*"0112"]
+
+
 def test_on_a_slow_line_a_coarse_film_comes_first_and_keys_are_taken(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")
     with reading(study, "kitty", rate=100_000.0, delay=0.03) as terminal:

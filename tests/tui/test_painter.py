@@ -12,7 +12,6 @@ from PIL import Image
 from textual.app import App
 
 from ratui.terminal import FENCE, Display, Frame, KittyFrame, Link, encode, encode_coarse
-from ratui.tui.driver import AnswerFilter
 from ratui.tui.graphics import painter as module
 from ratui.tui.graphics.painter import Painter, Place
 
@@ -129,29 +128,3 @@ async def test_fine_frames_wait_while_keys_are_typed(monkeypatch: pytest.MonkeyP
     assert line.placed() == [(id_of(coarse), 1)]
     await line.until_quiet()
     assert line.placed()[-1] == (id_of(fine), 1)
-
-
-class TestAnswers:
-    def through(self, *bursts: str, gap: float = 0.0001) -> str:
-        """What comes through of `bursts` of characters, a second apart, the characters of each `gap` seconds apart."""
-        answers = AnswerFilter()
-        return "".join(
-            character
-            for number, burst in enumerate(bursts)
-            for place, character in enumerate(burst)
-            if not answers.swallows(character, 1.0 + number + gap * place)
-        )
-
-    def test_typing_comes_through(self) -> None:
-        text = "0n2=x[62;c_G4^_1"
-        assert self.through(text, gap=0.08) == text
-
-    # As Textual's parser gives them: without the escape character, or with a caret for it.
-    @pytest.mark.parametrize(
-        "answer", ["[?62;4;22c", "[?1;0;256S", "[6;20;10t", "^_Gi=4211;OK\\", "^_Gi=4211;OK^\\[?62;2c", "^P>|xterm\\"]
-    )
-    def test_of_a_late_answer_nothing_is_entered(self, answer: str) -> None:
-        assert self.through("2", answer, "n").replace(answer[0], "").replace("[", "") == "2n"
-
-    def test_a_key_after_an_answer_counts(self) -> None:
-        assert self.through("[?62c" + "3") == "[3"

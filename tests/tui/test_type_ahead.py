@@ -15,6 +15,7 @@ from ratui.study import Study
 from ratui.tui import RatuiApp
 from ratui.tui.graphics.film_store import Library, View
 from ratui.tui.graphics.viewport import Sight, case_films
+from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.regions.screen import RegionsScreen
@@ -29,8 +30,8 @@ pytestmark = pytest.mark.slow
 
 async def burst(pilot: Pilot[None], *keys: str) -> None:
     """All `keys` at once, before the app has looked at the first of them."""
-    for key in keys:
-        pilot.app.post_message(Key(key, key if len(key) == 1 else None))
+    pressed = [Key(key, key if len(key) == 1 else None) for key in keys]
+    pilot.app.post_message(KeyBurst(pressed, began=pressed[0].time, ended=pressed[-1].time))
     await pilot.pause()
     await settle(pilot)
 

@@ -22,6 +22,7 @@ __all__ = [
     "TYPED_INTO",
     "Action",
     "Keymap",
+    "all_entry_keys",
     "entry_key",
     "entry_keys",
     "key_name",
@@ -340,6 +341,13 @@ def entry_key(scheme: Scheme, entry: Entry) -> str:
             return scheme.finding(id).key
         case NotAssessable(id):
             return scheme.reason(id).key
+
+
+def all_entry_keys(scheme: Scheme) -> frozenset[str]:
+    """Return every key that enters something under `scheme`: grades, findings and reasons."""
+    grades = [*"0123456789", *_TENS[: max(_highest(scheme) - 9, 0)]]
+    findings = [finding.key for finding in scheme.findings]
+    return frozenset((*grades, *findings, *(reason.key for reason in scheme.reasons)))
 
 
 def entry_keys(scheme: Scheme, options: Options) -> dict[str, Entry]:

@@ -92,6 +92,11 @@ class KeyScreen(Screen[Any]):
         """Whether the screen asks something that Esc takes back, before Esc means anything else."""
         return False
 
+    @property
+    def types_text(self) -> bool:
+        """Whether characters are text now, such as a note, and not commands."""
+        return False
+
     def entries(self) -> tuple[LogEntry, ...]:
         """The log of the reading on the screen; empty where there is none."""
         return ()

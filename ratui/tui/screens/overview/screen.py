@@ -116,6 +116,10 @@ class OverviewScreen(KeyScreen):
     def asking(self) -> bool:
         return self._typed is not None
 
+    @property
+    def types_text(self) -> bool:
+        return self._typed is not None
+
     def pressed(self, name: str) -> bool:
         if self._typed is not None:
             self._type(self._typed, name)

@@ -148,6 +148,10 @@ class SecondLookScreen(LookingScreen):
     def asking(self) -> bool:
         return self._talk is not None and self._talk.mode != "entry"
 
+    @property
+    def types_text(self) -> bool:
+        return self._talk is not None and self._talk.mode in ("go_to", "note")
+
     # Keys.
 
     def pressed(self, name: str) -> bool:

@@ -114,6 +114,10 @@ class ScoringScreen(CaseFlow):
     def asking(self) -> bool:
         return self._talk is not None and self._talk.mode != "entry"
 
+    @property
+    def types_text(self) -> bool:
+        return self._talk is not None and self._talk.mode in ("go_to", "note")
+
     def possible(self, name: str) -> bool:
         """Whether the action `name` would do something now."""
         if self._talk is None:

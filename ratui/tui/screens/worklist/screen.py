@@ -177,6 +177,10 @@ class WorklistScreen(KeyScreen):
     def asking(self) -> bool:
         return bool(self._typed)
 
+    @property
+    def types_text(self) -> bool:
+        return True
+
     def on_key(self, event: Key) -> None:
         name = key_name(event.character, event.key)
         if self.ratui.keymap.find(self.NAME, name) is None and (len(name) == 1 or name == "space"):

@@ -1,0 +1,229 @@
+"""Separate the keys that a person types from the replies that a terminal sends on the same line.
+
+A terminal answers questions (of ratui, of tmux, of the shell) in the same stream that carries the keys. A complete reply
+begins with an escape sequence and is recognized by that. A reply that lost its beginning (tmux took it, or it was split)
+looks like typed text: ``;4c`` would be the grade 4 and a finding. `InputSplitter` drops complete and split replies, and
+groups the remaining keys into bursts; `is_reply_tail` recognizes a burst that is the rest of a reply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["Burst", "InputSplitter", "Kind", "continues_tail", "is_reply_tail"]
+
+Kind = Literal["key", "event", "reply"]
+
+_TOGETHER = 0.015
+"""Longest time in seconds between two characters of one burst. A person leaves at least 0.02."""
+_LONGEST = 0.25
+"""Seconds after which a burst is handed on even where more characters follow."""
+_ESCAPE = 0.1
+"""Seconds after which a lone escape character is the Esc key, as in Textual."""
+_TYPING = 0.06
+"""Seconds between characters, from which on they look typed while the end of a reply is awaited."""
+_GIVE_UP = 3
+"""Number of such characters after which a reply is no longer awaited: its end is lost."""
+_LIMIT = 4096
+
+_PASTE, _PASTE_END = "\x1b[200~", "\x1b[201~"
+_STRING_TERMINATOR = "\x1b\\"
+_TOKEN = re.compile(
+    r"\x1b\[M[^\x1b]{3}"  # a mouse event in the oldest form
+    r"|\x1b\[\[[A-E]"  # F1 to F5 on the Linux console
+    r"|\x1b\[(?![M\[])[0-?]*[ -/]*[@-~]"  # a control sequence
+    r"|\x1b[\]P_][^\x00-\x1f\x7f]*(?:\x07|\x1b\\)"  # a string: colours, versions, Kitty's graphics
+    r"|\x1bO[ -~]"
+    r"|\x1b(?=\x1b)"
+    r"|\x1b[^\[\]P_O\x1b]"
+    r"|[^\x1b]",
+    re.DOTALL,
+)
+_HEAD = re.compile(r"\x1b(?:\[(?:[0-?]*[ -/]*|M[^\x1b]{0,2}|\[)|[\]P_][^\x00-\x1f\x7f]*)")
+"""The beginning of a control sequence or string whose end has not come yet."""
+
+_CSI_TAIL = re.compile(r"[0-9:;<=>?$]*[;$][0-9:;<=>?$]*[@-~]")
+_PLAIN_CSI_TAIL = re.compile(r"\??[0-9]+[@-~]")
+_SLOW_TAIL = re.compile(r"[0-9;:?$]*[@-~]?")
+_COLOUR = re.compile(r"[0-9a-fA-F]{4}/[0-9a-fA-F]{4}")
+_EDITING = frozenset({"ctrl+u", "ctrl+q", "ctrl+p", "ctrl+c", "ctrl+z"})
+"""Keys of the text lines and of the app itself, which are not in the keymap."""
+_IN_TEXT = re.compile(r"[\w .,'+-]", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Characters and escape sequences that arrived together.
+
+    `tokens` are single characters and complete sequences. `ignored` says that input was dropped which may have been
+    typed. `began` and `ended` are monotonic times in seconds. `unfinished` says that more follows at once.
+    """
+
+    tokens: tuple[str, ...]
+    began: float
+    ended: float
+    ignored: bool = False
+    unfinished: bool = False
+
+
+@dataclass
+class InputSplitter:
+    """Split what the terminal sends into bursts of keys; drop the replies.
+
+    `kind_of` says what the app makes of a control sequence; what it doesn't understand is a reply. The caller passes each
+    chunk it reads to `feed`, which returns the sequences that are no keys, such as those of the mouse, and calls `take`
+    then and at `deadline`. Times are monotonic, in seconds.
+    """
+
+    kind_of: Callable[[str], Kind]
+    _rest: str = ""
+    _tokens: list[str] = field(default_factory=list)
+    _events: list[str] = field(default_factory=list)
+    _began: float = 0.0
+    _last: float = float("-inf")
+    _typed: int = 0
+    _ignored: bool = False
+    _pasting: bool = False
+
+    @property
+    def deadline(self) -> float | None:
+        """Return the time at which `take` has something to do, or None."""
+        times = []
+        if self._tokens or self._ignored:
+            held = any(len(token) == 1 and token.isprintable() for token in self._tokens)
+            times.append(min(self._last + _TOGETHER, self._began + _LONGEST) if held else self._last)
+        if not self._pasting and (self._rest.endswith("\x1b") or self._rest == "\x1bO"):
+            times.append(self._last + _ESCAPE)
+        return min(times, default=None)
+
+    def feed(self, text: str, now: float) -> list[str]:
+        """Take a chunk of characters that was read at `now`; return the sequences in it that are no keys."""
+        if not self._tokens:
+            self._began = now
+        before, count = self._last, len(self._tokens)
+        if _HEAD.fullmatch(self._rest) and len(text) == 1 and now - self._last >= _TYPING:
+            self._typed += 1
+            self._ignored = True
+        self._last = now
+        self._rest += text
+        self._split()
+        if not self._rest:
+            self._typed = 0
+            if len(self._tokens) == count and not self._ignored:
+                self._last = before  # a key that is held back must not wait longer because the mouse moves
+        elif self._typed >= _GIVE_UP or (len(self._rest) > _LIMIT and not self._pasting):
+            self._rest, self._typed, self._ignored = "", 0, True
+        events, self._events = self._events, []
+        return events
+
+    def take(self, now: float) -> Burst | None:
+        """Return the burst that is complete at `now`, or None."""
+        deadline = self.deadline
+        if deadline is None or now < deadline:
+            return None
+        if not self._tokens and not self._ignored:
+            self._end_escape()
+        unfinished = now - self._last < _TOGETHER and self._last - self._began >= _LONGEST - _TOGETHER
+        burst = Burst(tuple(self._tokens), self._began, self._last, self._ignored, unfinished)
+        self._tokens, self._ignored = [], False
+        return burst
+
+    def _end_escape(self) -> None:
+        """Take an escape character that nothing followed as the Esc key."""
+        if self._rest == "\x1bO":
+            self._tokens = [self._rest]
+        else:
+            self._ignored = self._rest != "\x1b"
+            self._tokens = ["\x1b"]
+        self._rest, self._typed, self._began = "", 0, self._last
+
+    def _split(self) -> None:
+        """Move all complete tokens out of the rest."""
+        while self._rest:
+            if self._pasting:
+                end = self._rest.find(_PASTE_END)
+                if end < 0:
+                    return
+                end += len(_PASTE_END)
+                self._tokens.append(self._rest[:end])
+                self._rest = self._rest[end:]
+                self._pasting = False
+            elif found := _TOKEN.match(self._rest):
+                token = found[0]
+                if token == _PASTE:
+                    self._pasting = True
+                kind = self._kind(token)
+                if kind == "key":
+                    self._tokens.append(token)
+                elif kind == "event":
+                    self._events.append(token)
+                self._rest = self._rest[len(token) :]
+            else:
+                head = _HEAD.match(self._rest)
+                after = self._rest[head.end() :] if head else ""
+                if not after or after == "\x1b":
+                    return
+                # Something that no reply contains: the reply was broken off.
+                self._rest, self._ignored = after, True
+
+    def _kind(self, token: str) -> Kind:
+        if token in (_PASTE, _PASTE_END) or token[:2] not in ("\x1b[", "\x1b]", "\x1bP", "\x1b_"):
+            return "key"
+        return self.kind_of(token) if token[1] == "[" else "reply"
+
+
+def is_reply_tail(
+    names: Sequence[str], *, in_text: bool, here: Set[str], known: Set[str], opens_text: Set[str], opens_help: Set[str]
+) -> bool:
+    """Return whether keys that arrived together are the rest of a terminal's reply.
+
+    Parameters
+    ----------
+    names
+        The keys of one burst, as `ratui.tui.input.actions.key_name` names them.
+    in_text
+        Whether characters are text on the current screen, such as a note.
+    here, known
+        The keys that mean something on the current screen, and on any screen. Keys for the next screen may be typed
+        ahead, so that a key which is `known` elsewhere does not make a burst a reply.
+    opens_text
+        The keys after which characters are text.
+    opens_help
+        The keys that show the help, which any key closes.
+
+    Notes
+    -----
+    One key alone is never a tail. A tail that consists of known keys only (``4c``) cannot be told from typing.
+    """
+    if len(names) < 2:
+        return False
+    joined = "".join(name if len(name) == 1 else " " if name == "space" else "\0" for name in names)
+    if _CSI_TAIL.fullmatch(joined) or _COLOUR.search(joined):
+        return True
+    if not in_text and _PLAIN_CSI_TAIL.fullmatch(joined) and ("?" in joined or names[-1] not in here):
+        return True
+    # `free` text was begun before this burst and may hold any character. Text that begins within the burst may be part
+    # of a reply itself, so that only letters, digits and a few signs are accepted there.
+    opened = free = in_text
+    for before, name in zip(("", *names), names, strict=False):
+        if name in ("enter", "escape"):
+            opened = free = False
+        elif len(name) > 1:
+            if name.startswith(("ctrl+", "alt+")) and name not in _EDITING and name not in known:
+                return True
+        elif opened:
+            if not free and name not in known and name.isascii() and not _IN_TEXT.fullmatch(name):
+                return True
+        elif name in opens_text:
+            opened = True
+        elif name not in known and not (before in opens_help and name.isalnum()):
+            return True
+    return False
+
+
+def continues_tail(names: Sequence[str]) -> bool:
+    """Return whether keys can continue a tail that began with ``;`` a moment ago."""
+    return bool(_SLOW_TAIL.fullmatch("".join(name if len(name) == 1 else "\0" for name in names)))
