@@ -48,6 +48,7 @@ def reading_of(pilot: Pilot[None]) -> Reading:
     return pilot.app.screen.reading
 
 
+@pytest.mark.slow
 class TestOnTheScoringScreen:
     @pytest.mark.parametrize("gap", [0.0, 0.005], ids=["in one burst", "5 ms apart"])
     @pytest.mark.parametrize("tail", TAILS)
@@ -142,6 +143,7 @@ class TestOnTheScoringScreen:
             assert [entry.key for entry in reading_of(pilot).log] == ["1", "2"]
 
 
+@pytest.mark.slow
 class TestInText:
     async def test_a_semicolon_belongs_to_a_note_but_a_tail_does_not(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
