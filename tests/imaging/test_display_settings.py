@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pydicom.dataset import Dataset
 
 from ratui.imaging import (
@@ -22,7 +24,7 @@ from ratui.imaging import (
     read_film,
     render,
 )
-from ratui.imaging.display_settings import adjusted
+from ratui.imaging.display_settings import adjusted, local_contrast
 from tests.imaging.odd_films import film_with, ramp, table
 
 
@@ -86,6 +88,41 @@ class TestLooks:
         )
         for half in (slice(10, 90), slice(110, 190)):
             assert local[:, half].std() > 1.3 * flat[:, half].std()
+
+    def test_local_contrast_hardly_depends_on_the_window_s_width(self) -> None:
+        soft, plain = (
+            np.asarray(render(film(noise()), (0, 0, 120, 90), (120, 90), Look(stretch=width, local=True)), float)
+            for width in (6.0, 1.0)
+        )
+        assert soft.min() < 20
+        assert soft.max() > 235
+        assert np.abs(soft - plain).mean() < 10
+
+    def test_local_contrast_makes_faint_grain_only_a_little_stronger(self) -> None:
+        grain = np.random.default_rng(0).normal(1000, 20, (200, 200))
+        grain[:, 100:] += 2500  # so that the window is wide, and the grain of both halves faint
+        flat, local = (
+            np.asarray(render(film(grain.astype(np.uint16)), (0, 0, 200, 200), (200, 200), look), float)
+            for look in (PLAIN, Look(local=True))
+        )
+        assert local[:, 10:90].std() < 6 * flat[:, 10:90].std()
+
+    def test_tiles_of_local_contrast_are_six_millimetres_wide(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        made: list[tuple[int, ...]] = []
+        create = cv2.createCLAHE
+        monkeypatch.setattr(cv2, "createCLAHE", lambda clip, tiles: made.append(tuple(tiles)) or create(clip, tiles))
+        # 10 mm across, 60 mm down.
+        values = film(noise(size=(200, 200)), spacing=(0.3, 0.05))
+        render(values, (0, 0, 200, 200), (100, 300), Look(local=True))
+        assert made == [(2, 10)]
+
+    @pytest.mark.parametrize("size", [(1, 1), (3, 2), (2, 400), (400, 2), (17, 23)])
+    def test_local_contrast_keeps_the_size(self, size: tuple[int, int]) -> None:
+        assert render(film(noise()), (0, 0, 50, 50), size, Look(local=True)).size == size
+
+    def test_local_contrast_of_one_grey_is_that_grey(self) -> None:
+        image = Image.fromarray(np.full((40, 40), 200, np.uint8))
+        assert np.array_equal(np.asarray(local_contrast(image, film(noise()), (0, 0, 40, 40))), np.asarray(image))
 
 
 class TestPresets:
