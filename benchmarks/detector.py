@@ -17,8 +17,8 @@ import torch
 from ratui.imaging import Film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
-from trainer.data.hands import FINE, SIDE, levels_of
-from trainer.data.phantoms import phantom_hands
+from trainer.data.hands import COARSE_SIZE, FINE_SIZE, normalise_levels
+from trainer.data.phantoms import simulate_hands
 from trainer.evaluation.metrics import bootstrap
 from trainer.inference.hand_finder import find_hands
 from trainer.models.detector import Detection, load_detector
@@ -81,9 +81,9 @@ class Tally:
 
 def single(run: Path, count: int, cache: Path, ill: float, seed: int) -> str:
     """Films of one hand, every second one mirrored: side and joints are to be found."""
-    samples = phantom_hands(count, cache, progress, scheme=SCHEME, seed=seed, ill=ill)
+    samples = simulate_hands(count, cache, progress, scheme=SCHEME, seed=seed, ill=ill)
     model, tally, sides = load_detector(run, torch.device("cpu")), Tally(), 0
-    unit = FINE / SIDE
+    unit = FINE_SIZE / COARSE_SIZE
     for row in range(count):
         mirrored = row % 2 == 1
         image = samples.images[row][:, ::-1] if mirrored else samples.images[row]
@@ -92,7 +92,7 @@ def single(run: Path, count: int, cache: Path, ill: float, seed: int) -> str:
         truth, findings = {}, {}
         for column, joint in enumerate(samples.joints):
             x0, y0, x1, y1 = (float(v) * unit for v in samples.boxes[row, column])
-            truth[joint] = (FINE - x1, y0, FINE - x0, y1) if mirrored else (x0, y0, x1, y1)
+            truth[joint] = (FINE_SIZE - x1, y0, FINE_SIZE - x0, y1) if mirrored else (x0, y0, x1, y1)
             findings[joint] = bool(samples.findings[row, column] >= 0.5)
         tally.add(row, truth, findings, dict(hands[0].joints) if hands else {})
     return f"{tally.table()} Side told rightly: {sides} of {count}."
@@ -105,8 +105,8 @@ def both(run: Path, count: int) -> str:
         rng = np.random.default_rng([SEED, number])
         patient = simulate_patient(rng, SCHEME)
         film = render(patient, "B", 0, rng, size=(900, 1480), left_first=bool(number % 3))
-        levels = levels_of(Film(film.pixels, 12), (0.0, 0.0, 1480.0, 900.0))
-        found = {hand.side: hand for hand in find_hands(model, levels, SCHEME, most=2)}
+        levels = normalise_levels(Film(film.pixels, 12), (0.0, 0.0, 1480.0, 900.0))
+        found = {hand.side: hand for hand in find_hands(model, levels, SCHEME, max_hands=2)}
         for side in ("L", "R"):
             truth = {key[2:]: box for key, box in film.boxes.items() if key[0] == side and key[2:] in JOINTS}
             ill = {key[2:]: True for key, time in patient.findings if key[0] == side and time == 0}

@@ -12,12 +12,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainer.evaluation.evaluate_scorer import by_doubt, calibration, judged, scoring
+from trainer.evaluation.evaluate_scorer import (
+    evaluate_by_uncertainty,
+    evaluate_calibration,
+    evaluate_scale,
+    match_labels,
+)
 from trainer.experiments.arms import BASELINE, Budget, Cell
-from trainer.experiments.cells import predict_views, train_cell
-from trainer.experiments.cohort import cohort, read_by
+from trainer.experiments.cells import predict_from_features, train_cell
+from trainer.experiments.cohort import load_cohort, simulate_readings
 from trainer.experiments.comparison import TEST, TRAIN
-from trainer.experiments.shared_trunk import fixed_views, load_trunk
+from trainer.experiments.shared_trunk import extract_trunk_features, load_trunk
 
 ARMS = (BASELINE, "ce λ1", "coupled pair", "coupled pair λ1")
 KINDS = ("shared-shift", "mixture")
@@ -28,21 +33,24 @@ OTHERS = 99
 def main() -> None:
     folder, budget, quiet = Path(sys.argv[1]), Budget(), lambda *_: None
     torch.set_num_threads(1)
-    train, test = (cohort(n, number, folder / "cohorts", quiet) for n, number in ((104, TRAIN), (100, TEST)))
-    views = fixed_views(load_trunk(folder / "trunk.pt", budget), train, test, budget, quiet)
+    train, test = (load_cohort(n, number, folder / "cohorts", quiet) for n, number in ((104, TRAIN), (100, TEST)))
+    trunk_features = extract_trunk_features(load_trunk(folder / "trunk.pt", budget), train, test, budget, quiet)
     print("| raters | recipe | gap, score | gap, change | error of the change by quarters of doubt (expected) |")
     print("|---|---|---|---|---|")
     for kind in KINDS:
-        read, asked = read_by(train, kind, budget.raters, 0), read_by(test, kind, budget.raters, OTHERS)
+        read, asked = (
+            simulate_readings(train, kind, budget.raters, 0),
+            simulate_readings(test, kind, budget.raters, OTHERS),
+        )
         for arm in ARMS:
-            model = train_cell(Cell(arm, kind, 104, 0), read, budget, views)
-            answers = judged(asked, predict_views(model, views.test, test)[0], 0, "expectation")
+            model = train_cell(Cell(arm, kind, 104, 0), read, budget, trunk_features)
+            answers = match_labels(asked, predict_from_features(model, trunk_features.test, test)[0], 0, "expectation")
             rng = np.random.default_rng(0)
-            gaps = [calibration(answers, what, rng).error for what in ("score", "change")]
-            quarters = " · ".join(f"{q.value:.2f} ({q.baseline:.2f})" for q in by_doubt(answers, rng))
+            gaps = [evaluate_calibration(answers, what, rng).error for what in ("score", "change")]
+            quarters = " · ".join(f"{q.value:.2f} ({q.baseline:.2f})" for q in evaluate_by_uncertainty(answers, rng))
             shown = " | ".join(f"{gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f})" for gap in gaps)
             print(f"| {kind} | {arm} | {shown} | {quarters} |", flush=True)
-        (difference, _), _ = scoring(answers, rng)
+        (difference, _), _ = evaluate_scale(answers, rng)
         print(
             f"| {kind} | raters among themselves: {difference.raters:.3f}, no change: {difference.baseline:.3f} | | | |"
         )

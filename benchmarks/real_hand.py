@@ -20,7 +20,7 @@ from PIL import Image
 
 from ratui.imaging import read_film, stretch
 from ratui.scheme import load_scheme
-from trainer.data.hands import levels_of
+from trainer.data.hands import normalise_levels
 from trainer.inference.hand_finder import find_hands
 from trainer.models.detector import JointDetector, load_detector
 
@@ -157,7 +157,7 @@ def main() -> None:
         print(f"{sum(len(hands[0].joints) for hands in named if hands)} boxes")
         return
     film = read_film(given.film)
-    levels = levels_of(film, (0.0, 0.0, float(film.columns), float(film.rows)))
+    levels = normalise_levels(film, (0.0, 0.0, float(film.columns), float(film.rows)))
     truth: _Boxes = {
         joint["joint"].replace("MP", "MCP"): tuple(joint["box"])
         for joint in json.loads(given.boxes.read_text())["joints"]

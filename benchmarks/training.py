@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader, Dataset
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.imaging import Box, stretch
 from ratui.study import FilmRecord, Study
-from trainer.data.pairs import PairSamples, crop_image, pair_samples
-from trainer.models.scorer import PairScorer, augment_pairs, labelled, scorer_loss
+from trainer.data.pairs import PairSamples, crop_joint, load_pair_samples
+from trainer.models.scorer import PairScorer, augment_pairs, count_labelled, scorer_loss
 
 BATCH = 64
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -55,23 +55,23 @@ class FilmsEachTime(Dataset[Batch]):
         for record, box in pair:
             film = self.study.film(case, record.id)
             levels = stretch(film.pixels)
-            crops.append(crop_image(np.float32(1) - levels if film.inverted else levels, box, mirrored))
+            crops.append(crop_joint(np.float32(1) - levels if film.inverted else levels, box, mirrored))
         images = torch.from_numpy(np.stack(crops))[None].float() / 255
         moved = augment_pairs(images, torch.Generator().manual_seed(row))[0]
         s = self.samples
-        return moved, torch.tensor(s.groups[row]), torch.from_numpy(s.labels[row]), torch.from_numpy(s.tops[row])
+        return moved, torch.tensor(s.groups[row]), torch.from_numpy(s.labels[row]), torch.from_numpy(s.max_grades[row])
 
 
 def ours(samples: PairSamples, device: torch.device) -> Iterator[Batch]:
     """Batches as `trainer.training.runs` makes them."""
-    labels, tops = torch.from_numpy(samples.labels), torch.from_numpy(samples.tops)
+    labels, max_grades = torch.from_numpy(samples.labels), torch.from_numpy(samples.max_grades)
     groups, epoch = torch.from_numpy(samples.groups), 0
     while True:
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(epoch))
         for part in torch.split(order, BATCH):
             crops = torch.from_numpy(samples.crops[part.numpy()]).to(device).float() / 255
             generator = torch.Generator().manual_seed(epoch)
-            where = (groups[part].to(device), labels[part].to(device), tops[part].to(device))
+            where = (groups[part].to(device), labels[part].to(device), max_grades[part].to(device))
             yield augment_pairs(crops, generator), *where
         epoch += 1
 
@@ -93,11 +93,11 @@ def rate(
     optimiser = torch.optim.AdamW(model.parameters())
     seen, begun = 0, 0.0
     warm = 12 if compiled else 1
-    for number, (crops, groups, labels, tops) in enumerate(batches):
+    for number, (crops, groups, labels, max_grades) in enumerate(batches):
         if learn:
             with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                pairs = step(crops.to(device), groups.to(device), tops.to(device))
-                loss = scorer_loss(pairs, labels.to(device), name="pair", difference=0.0, over=labelled(labels))
+                pairs = step(crops.to(device), groups.to(device), max_grades.to(device))
+                loss = scorer_loss(pairs, labels.to(device), name="pair", difference=0.0, over=count_labelled(labels))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -170,7 +170,7 @@ def main() -> None:
         what = Simulation(patients, {"ada": "shared-shift", "ben": "mixed"})
         study = simulate_study(folder / "study", what, key=folder / "key.json", progress=quiet)
         begun = time.perf_counter()
-        samples = pair_samples(study, study.cases(), folder / "samples", quiet)
+        samples = load_pair_samples(study, study.cases(), folder / "samples", quiet)
         spent = time.perf_counter() - begun
         print(f"{patients} patients; the cache was made in {spent:.1f} s ({len(samples.crops) / spent:.0f} joints/s)")
         on_cpu(study, samples)

@@ -34,7 +34,7 @@ def commands() -> None:
     """
 
 
-def _training(function: Any, *, study_needed: bool = True) -> Any:
+def _training_options(function: Any, *, study_needed: bool = True) -> Any:
     """The options that both trainings share."""
     for option in reversed(
         (
@@ -60,12 +60,14 @@ def _training(function: Any, *, study_needed: bool = True) -> Any:
 
 
 @commands.command()
-@partial(_training, study_needed=False)
+@partial(_training_options, study_needed=False)
 @click.option("--batch", default=16, show_default=True, help="Hands in a batch, over all processes.")
 @click.option("--backbone", default="small", show_default=True, help="small, ssd300-vgg16 or ssdlite; see --weights.")
 @click.option("--coco", type=_FOLDER, help="Learn from the boxes of this COCO file, too; its films lie beside it.")
 @click.option("--phantoms", default=0, help="Learn from this many simulated hands, too.")
-@click.option("--near", is_flag=True, help="Train the second look alone; the rest stays as --weights have it.")
+@click.option(
+    "--near", "refiner_only", is_flag=True, help="Train the second look alone; the rest stays as --weights have it."
+)
 def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
     """Train the detector of finger joints, from the confirmed regions of STUDY, COCO boxes and simulated hands.
 
@@ -75,17 +77,23 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
     """
     from trainer.training.runs import train_detector
 
-    more = {name: options.pop(name) for name in ("backbone", "coco", "phantoms", "near")}
+    more = {name: options.pop(name) for name in ("backbone", "coco", "phantoms", "refiner_only")}
     _train(train_detector, study, out, batch, options, **more)
 
 
 @commands.command()
-@_training
+@_training_options
 @click.option("--batch", default=64, show_default=True, help="Joints in a batch, over all processes.")
 @click.option("--loss", default="pair", show_default=True, help="ce, soft, marginal, pair, emd or cumulative.")
 @click.option("--difference", default=0.0, show_default=True, help="The weight λ of the squared difference error.")
 @click.option("--pairing", default="coupled", show_default=True, type=click.Choice(["single", "paired", "coupled"]))
-@click.option("--crowd", default="none", show_default=True, help="How raters are modelled: none, confusion, leaning.")
+@click.option(
+    "--crowd",
+    "rater_model",
+    default="none",
+    show_default=True,
+    help="How raters are modelled: none, confusion, leaning.",
+)
 @click.option(
     "--width", default=24, show_default=True, help="How wide the network is; twice as wide is four times dearer."
 )
@@ -96,7 +104,7 @@ def scorer(study: Path, out: Path, batch: int, **options: Any) -> None:
     """
     from trainer.training.runs import train_scorer
 
-    recipe = {name: options.pop(name) for name in ("loss", "difference", "pairing", "crowd", "width")}
+    recipe = {name: options.pop(name) for name in ("loss", "difference", "pairing", "rater_model", "width")}
     _train(train_scorer, study, out, batch, options, **recipe)
 
 
@@ -120,13 +128,13 @@ def evaluate(
     device: str,
 ) -> None:
     """Measure both models on the cases that neither has learnt from."""
-    from trainer.evaluation.evaluate import evaluate as measure
+    from trainer.evaluation.evaluate import evaluate_models
     from trainer.evaluation.report import write_report
     from trainer.training.loop import pick_device
 
     opened = Study.open(study)
     with open_as(out):
-        results = measure(opened, detector, scorer, out, pick_device(device), seed=seed, decision=decision)
+        results = evaluate_models(opened, detector, scorer, out, pick_device(device), seed=seed, decision=decision)
         click.echo(write_report(results, out, study=opened if to_study else None, model=scorer.resolve().name))
 
 
@@ -142,8 +150,8 @@ def propose(
     study: Path, detector: Path | None, scorer: Path | None, name: str | None, every: bool, order: bool, device: str
 ) -> None:
     """Propose regions; keep the scorer's answers; put the worklist in order."""
-    from trainer.inference.predictions import answer
-    from trainer.inference.proposals import propose as run
+    from trainer.inference.predictions import predict_study
+    from trainer.inference.proposals import propose_regions
     from trainer.training.loop import pick_device
 
     if detector is None and scorer is None:
@@ -152,16 +160,16 @@ def propose(
         raise TrainError("only a scorer knows what would teach it", "--order", "Give --scorer as well")
     opened, where = Study.open(study), pick_device(device)
     if detector is not None:
-        done = run(opened, detector, name or detector.resolve().name, where, every=every)
+        done = propose_regions(opened, detector, name or detector.resolve().name, where, include_confirmed=every)
         click.echo(f"{done.joints} joints proposed on {done.hands} hands of {done.cases} cases")
         for skipped in done.skipped:
             click.echo(f"  no proposal: {skipped}", err=True)
-        for doubt in done.doubts:
+        for doubt in done.side_warnings:
             click.echo(f"  to check: {doubt}", err=True)
     if scorer is not None:
         label = name if name and detector is None else scorer.resolve().name
         with open_as(scorer):
-            answered = answer(opened, scorer, label, where, scorer / "samples", order=order)
+            answered = predict_study(opened, scorer, label, where, scorer / "samples", order=order)
         click.echo(f"{answered.cases} cases answered by {label}; raters see it once they have signed")
         if order:
             click.echo(f"{len(answered.order)} open cases put in order, what teaches most first")
@@ -204,9 +212,8 @@ def compare(
     """
     from ratui.phantom import RATERS
     from trainer.experiments.arms import ARMS, Budget
-    from trainer.experiments.comparison import Comparison, parse_part
-    from trainer.experiments.comparison import compare as run
-    from trainer.training.runs import progress
+    from trainer.experiments.comparison import Comparison, parse_part, run_comparison
+    from trainer.training.runs import show_progress
 
     what = Comparison(
         arms or tuple(ARMS),
@@ -220,7 +227,7 @@ def compare(
         decision=decision,
         test=test,
     )
-    click.echo(run(what, out, progress))
+    click.echo(run_comparison(what, out, show_progress))
 
 
 @commands.command()
@@ -235,20 +242,20 @@ def compare(
 def curve(out: Path, arm: str, rater: str, pool: int, seeds: int, steps: int, pixels: int, trunk_steps: int) -> None:
     """Whether reading what the scorer doubts most teaches it sooner than reading by chance."""
     from trainer.experiments.arms import Budget
-    from trainer.experiments.comparison import Comparison, grow_studies
-    from trainer.experiments.learning_curve import Growth
-    from trainer.training.runs import progress
+    from trainer.experiments.comparison import Comparison, run_growth
+    from trainer.experiments.learning_curve import StudyGrowth
+    from trainer.training.runs import show_progress
 
     what = Comparison((arm,), (rater,), (pool,), seeds, Budget(steps=steps, pixels=pixels), trunk_steps)
-    click.echo(grow_studies(what, Growth(arm, rater, seeds=seeds), out, progress))
+    click.echo(run_growth(what, StudyGrowth(arm, rater, seeds=seeds), out, show_progress))
 
 
 def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[str, Any], **more: Any) -> None:
-    from trainer.training.loop import Fit, pick_device, processes
+    from trainer.training.loop import TrainingPlan, join_processes, pick_device
     from trainer.training.runs import RunPlan
 
     device = pick_device(options["device"])
-    fit = Fit(
+    training = TrainingPlan(
         epochs=10**9 if options["seconds"] else options["epochs"],
         seconds=options["seconds"],
         rate=options["rate"],
@@ -259,9 +266,9 @@ def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[
         tensorboard=options["tensorboard"],
     )
     common = {name: options[name] for name in ("held_out", "samples", "weights", "resume")}
-    plan = RunPlan(fit, batch, **common, **more)
-    with open_as(out), processes(device) as here:
-        train(Study.open(study) if study else None, out, plan, device, here)
+    plan = RunPlan(training, batch, **common, **more)
+    with open_as(out), join_processes(device) as process_group:
+        train(Study.open(study) if study else None, out, plan, device, process_group)
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from ratui.results.export.readers import Exportable
 from ratui.results.released import Released
 from ratui.scheme import load_scheme
 from ratui.study import Study
-from trainer.data.coco import coco_hands, joint_called
-from trainer.data.hands import HandSamples, hand_samples
+from trainer.data.coco import load_coco_hands, parse_joint_name
+from trainer.data.hands import HandSamples, load_hand_samples
 
 pytestmark = pytest.mark.slow
 
@@ -54,12 +54,12 @@ def dataset(folder: Path, shown: PhantomFilm, call: Any, **changes: Any) -> Path
 
 
 def read(path: Path) -> HandSamples:
-    return coco_hands(path, SCHEME, path.parent / "samples", lambda *_: None)
+    return load_coco_hands(path, SCHEME, path.parent / "samples", lambda *_: None)
 
 
 def boxes_are(samples: HandSamples, row: int, shown: PhantomFilm, side: str) -> None:
     for column, joint in enumerate(samples.joints):
-        back = samples.frames[row].back(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
+        back = samples.frames[row].to_film(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
         assert back == pytest.approx(shown.boxes[f"{side}.{joint}"], abs=0.1)
 
 
@@ -97,7 +97,7 @@ def test_a_box_that_is_no_square_becomes_one_about_its_middle(tmp_path: Path) ->
     samples = read(path)
     sides = samples.boxes[0, :, 2:] - samples.boxes[0, :, :2]
     assert sides[:, 0] == pytest.approx(sides[:, 1], abs=1e-3)
-    first = samples.frames[0].back(tuple(float(v) for v in samples.boxes[0, 0]))  # type: ignore[arg-type]
+    first = samples.frames[0].to_film(tuple(float(v) for v in samples.boxes[0, 0]))  # type: ignore[arg-type]
     true = shown.boxes[f"L.{samples.joints[0]}"]
     assert first[0] + first[2] == pytest.approx(true[0] + true[2], abs=0.1)
     assert first[2] - first[0] == pytest.approx(true[2] - true[0] + 1, abs=0.1)
@@ -122,7 +122,7 @@ def test_a_box_that_is_no_square_becomes_one_about_its_middle(tmp_path: Path) ->
     ],
 )
 def test_what_a_category_is_called(name: str, joint: str | None) -> None:
-    assert joint_called(name, SCHEME) == joint
+    assert parse_joint_name(name, SCHEME) == joint
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,8 @@ def test_regions_that_ratui_exported_come_back(phantom_study: Study, tmp_path: P
     (tmp_path / "exports").mkdir()
     path = tmp_path / "exports" / "coco.json"
     path.write_text(json.dumps(coco_document(source)), encoding="utf-8")
-    back = coco_hands(path, phantom_study.scheme, tmp_path / "a", lambda *_: None)
-    own = hand_samples(phantom_study, phantom_study.cases(), tmp_path / "b", lambda *_: None)
+    back = load_coco_hands(path, phantom_study.scheme, tmp_path / "a", lambda *_: None)
+    own = load_hand_samples(phantom_study, phantom_study.cases(), tmp_path / "b", lambda *_: None)
     assert len(back.films) == len(own.films)
     for row, film in enumerate(back.films):
         mine = own.films.index(film)

@@ -7,12 +7,19 @@ import numpy.typing as npt
 import pytest
 
 from ratui.errors import TrainError
-from trainer.inference.decisions import DECISIONS, change_chances, decide, doubt, expected, of_time
+from trainer.inference.decisions import (
+    DECISIONS,
+    change_probabilities,
+    decide,
+    expected_change_error,
+    expected_grades,
+    marginal_probabilities,
+)
 
 
-def pairs(chances: dict[tuple[int, int], float], grades: int = 4) -> npt.NDArray[np.float64]:
+def pairs(probabilities: dict[tuple[int, int], float], grades: int = 4) -> npt.NDArray[np.float64]:
     table = np.zeros((1, grades, grades))
-    for place, chance in chances.items():
+    for place, chance in probabilities.items():
         table[0][place] = chance
     assert table.sum() == pytest.approx(1)
     return table
@@ -23,9 +30,9 @@ SHIFTED = pairs({(1, 2): 0.4, (2, 3): 0.4, (1, 1): 0.2})
 
 
 def test_chances_of_grades_and_of_changes() -> None:
-    assert of_time(SHIFTED)[0].tolist() == [[0, 0.6000000000000001, 0.4, 0], [0, 0.2, 0.4, 0.4]]
-    assert change_chances(SHIFTED)[0].tolist() == [0, 0, 0, 0.2, 0.8, 0, 0]
-    assert expected(SHIFTED)[0].tolist() == pytest.approx([1.4, 2.2])
+    assert marginal_probabilities(SHIFTED)[0].tolist() == [[0, 0.6000000000000001, 0.4, 0], [0, 0.2, 0.4, 0.4]]
+    assert change_probabilities(SHIFTED)[0].tolist() == [0, 0, 0, 0.2, 0.8, 0, 0]
+    assert expected_grades(SHIFTED)[0].tolist() == pytest.approx([1.4, 2.2])
 
 
 def test_each_decision_says_what_its_name_says() -> None:
@@ -50,11 +57,11 @@ def test_the_joint_decision_is_the_cheapest_pair() -> None:
     table = rng.random((20, 4, 4))
     table /= table.sum(axis=(1, 2), keepdims=True)
     said = decide("joint", table)
-    for row, chances in enumerate(table):
+    for row, probabilities in enumerate(table):
 
-        def cost(a: int, b: int, chances: npt.NDArray[np.float64] = chances) -> float:
+        def cost(a: int, b: int, probabilities: npt.NDArray[np.float64] = probabilities) -> float:
             return sum(
-                chances[y1, y2] * (abs(a - y1) + abs(b - y2) + 2 * abs((b - a) - (y2 - y1)))
+                probabilities[y1, y2] * (abs(a - y1) + abs(b - y2) + 2 * abs((b - a) - (y2 - y1)))
                 for y1, y2 in itertools.product(range(4), repeat=2)
             )
 
@@ -64,8 +71,8 @@ def test_the_joint_decision_is_the_cheapest_pair() -> None:
 
 
 def test_doubt_is_the_error_to_be_expected() -> None:
-    assert doubt(SHIFTED, np.array([1])).tolist() == pytest.approx([0.2])
-    assert doubt(SHIFTED, np.array([0])).tolist() == pytest.approx([0.8])
+    assert expected_change_error(SHIFTED, np.array([1])).tolist() == pytest.approx([0.2])
+    assert expected_change_error(SHIFTED, np.array([0])).tolist() == pytest.approx([0.8])
 
 
 def test_an_unknown_decision_is_refused() -> None:

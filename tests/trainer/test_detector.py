@@ -14,18 +14,18 @@ from ratui.imaging import Film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
-from trainer.data.augmentation import augment_hands, coarse
-from trainer.data.hands import FINE, SIDE, HandSamples, hand_samples, levels_of
-from trainer.data.phantoms import phantom_hands
-from trainer.inference.hand_finder import FoundHand, _even, find_hands
+from trainer.data.augmentation import augment_hands, downsample
+from trainer.data.hands import COARSE_SIZE, FINE_SIZE, HandSamples, load_hand_samples, normalise_levels
+from trainer.data.phantoms import simulate_hands
+from trainer.inference.hand_finder import FoundHand, _even_out_sizes, find_hands
 from trainer.inference.joint_naming import Candidate
 from trainer.inference.proposals import _by_side
 from trainer.models.backbones import build_ssd
 from trainer.models.detector import SHIPPED, Detection, JointDetector, build_detector, detect, load_detector
-from trainer.models.refiner import Detail, Views, detail_loss, draw_views, look_at
+from trainer.models.refiner import JointCrops, Refiner, crop_joints, draw_joint_crops, refiner_loss
 from trainer.training import detector_training as detector_run
-from trainer.training.detector_training import fit_detector, habit_of, pick_threshold, split_off
-from trainer.training.loop import Fit, Processes, save_checkpoint
+from trainer.training.detector_training import fit_detector, measure_box_sizes, pick_threshold, split_validation
+from trainer.training.loop import ProcessGroup, TrainingPlan, save_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> HandSamples:
     """Fifty hands of fifty patients, half of them very ill."""
-    return phantom_hands(50, tmp_path_factory.mktemp("drawn"), lambda *_: None, scheme=SCHEME, seed=11)
+    return simulate_hands(50, tmp_path_factory.mktemp("drawn"), lambda *_: None, scheme=SCHEME, seed=11)
 
 
 def overlap(one: np.ndarray, other: np.ndarray) -> float:
@@ -52,9 +52,9 @@ class TestLearning:
     ) -> None:
         """Without the augmentation, which takes far longer to master: what is to be seen is that it learns."""
         monkeypatch.setattr(detector_run, "augment_hands", lambda images, boxes, generator: (images, boxes))
-        learn, held = split_off(drawn, 0.2)
+        learn, held = split_validation(drawn, 0.2)
         model = fit_detector(
-            [learn], [], Fit(epochs=8, rate=3e-3), tmp_path / "run", CPU, Processes(), batch=4
+            [learn], [], TrainingPlan(epochs=8, rate=3e-3), tmp_path / "run", CPU, ProcessGroup(), batch=4
         ).eval()  # fmt: skip
         usual = np.nanmean(learn.boxes, axis=0)
         ours, trivial = [], []
@@ -72,9 +72,9 @@ class TestLearning:
         middle = (drawn.boxes[..., :2] + drawn.boxes[..., 2:]) / 2
         half = (drawn.boxes[..., 2:] - drawn.boxes[..., :2]) / 2 * 1.25
         larger = replace(drawn, boxes=np.concatenate([middle - half, middle + half], axis=2))
-        learn, held = split_off(larger, 0.2)
+        learn, held = split_validation(larger, 0.2)
         generator = torch.Generator().manual_seed(0)
-        seen = views_of(held, list(range(len(held.images))) * 2, generator)
+        seen = make_joint_crops(held, list(range(len(held.images))) * 2, generator)
         placed = torch.isfinite(seen.moves).all(dim=1)
 
         def off(model: JointDetector) -> float:
@@ -82,8 +82,10 @@ class TestLearning:
                 return float((model.detail(seen.crops).moves - seen.moves)[placed, 2].mean())
 
         before = load_detector(SHIPPED, CPU)
-        plan = Fit(epochs=5, rate=1e-3)
-        after = fit_detector([learn], [], plan, tmp_path / "run", CPU, Processes(), batch=6, weights=SHIPPED, near=True)
+        plan = TrainingPlan(epochs=5, rate=1e-3)
+        after = fit_detector(
+            [learn], [], plan, tmp_path / "run", CPU, ProcessGroup(), batch=6, weights=SHIPPED, refiner_only=True
+        )
         assert off(before) < -0.05, "ratui's own boxes are smaller"
         assert abs(off(after)) < 0.5 * abs(off(before)), (off(after), off(before))
         for name, weight in before.ssd.state_dict().items():
@@ -91,17 +93,17 @@ class TestLearning:
 
     def test_the_second_look_alone_needs_a_first_one(self, drawn: HandSamples, tmp_path: Path) -> None:
         with pytest.raises(TrainError, match="shipped"):
-            fit_detector([drawn], [], Fit(epochs=1), tmp_path, CPU, Processes(), batch=6, near=True)
+            fit_detector([drawn], [], TrainingPlan(epochs=1), tmp_path, CPU, ProcessGroup(), batch=6, refiner_only=True)
 
 
-def views_of(samples: HandSamples, rows: list[int], generator: torch.Generator) -> Views:
+def make_joint_crops(samples: HandSamples, rows: list[int], generator: torch.Generator) -> JointCrops:
     images = torch.from_numpy(np.stack([samples.images[row] for row in rows]))[:, None].float() / 255
     boxes, findings = torch.from_numpy(samples.boxes[rows]), torch.from_numpy(samples.findings[rows])
-    return draw_views(images, boxes, findings, torch.from_numpy(samples.kinds), generator)
+    return draw_joint_crops(images, boxes, findings, torch.from_numpy(samples.kinds), generator)
 
 
 def dots(
-    boxes: np.ndarray, kinds: np.ndarray, shape: tuple[int, int] = (FINE, FINE), *, rings: bool = False
+    boxes: np.ndarray, kinds: np.ndarray, shape: tuple[int, int] = (FINE_SIZE, FINE_SIZE), *, rings: bool = False
 ) -> np.ndarray:  # fmt: skip
     """A picture with a disc at the middle of each box (pixels), as wide as a quarter of it; knuckles may be rings."""
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
@@ -116,10 +118,10 @@ def dots(
 
 class TestAugmentation:
     def test_boxes_go_where_the_picture_goes(self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("trainer.data.augmentation._expose", lambda images, draw, generator: images)
+        monkeypatch.setattr("trainer.data.augmentation._vary_exposure", lambda images, draw, generator: images)
         boxes = torch.from_numpy(drawn.boxes[:6])
         images = torch.from_numpy(np.stack([dots(box.numpy() * 3, drawn.kinds) for box in boxes]))[:, None]
-        moved, placed = augment_hands(coarse(images), boxes, torch.Generator().manual_seed(3))
+        moved, placed = augment_hands(downsample(images), boxes, torch.Generator().manual_seed(3))
         seen = 0
         for image, hand in zip(moved, placed, strict=True):
             for x0, y0, x1, y1 in hand[torch.isfinite(hand).all(dim=1)].tolist():
@@ -131,46 +133,46 @@ class TestAugmentation:
     def test_a_crop_says_how_far_its_joint_is_from_its_middle(
         self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("trainer.models.refiner._expose", lambda crops, generator: crops)
+        monkeypatch.setattr("trainer.models.refiner._vary_exposure", lambda crops, generator: crops)
         boxes = torch.from_numpy(drawn.boxes[:4])
         images = torch.from_numpy(np.stack([dots(box.numpy() * 3, drawn.kinds) for box in boxes]))[:, None]
-        views = draw_views(
+        joint_crops = draw_joint_crops(
             images, boxes, torch.zeros(boxes.shape[:2]), torch.from_numpy(drawn.kinds), torch.Generator().manual_seed(5)
         )
-        placed = torch.isfinite(views.moves).all(dim=1)
+        placed = torch.isfinite(joint_crops.moves).all(dim=1)
         assert placed.sum() == 16
-        for crop, move in zip(views.crops[placed], views.moves[placed], strict=True):
+        for crop, move in zip(joint_crops.crops[placed], joint_crops.moves[placed], strict=True):
             x, y = ((move[:2] * 2 / 1.5 + 1) / 2 * 80).long().tolist()
             assert crop[0, y, x] > 0.5, "where the joint is said to lie, it lies"
-        assert (views.kinds[~placed] <= 0).all()
+        assert (joint_crops.kinds[~placed] <= 0).all()
 
     def test_joints_with_a_finding_come_more_often(self, drawn: HandSamples) -> None:
         boxes = torch.from_numpy(drawn.boxes[:1]).repeat(200, 1, 1)
         findings = torch.zeros(200, 10)
         findings[:, 3] = 1
-        views = draw_views(
-            torch.zeros(200, 1, FINE, FINE),
+        joint_crops = draw_joint_crops(
+            torch.zeros(200, 1, FINE_SIZE, FINE_SIZE),
             boxes,
             findings,
             torch.from_numpy(drawn.kinds),
             torch.Generator().manual_seed(0),
         )
-        seen = float((views.findings.reshape(200, -1) == 1).any(dim=1).float().mean())
+        seen = float((joint_crops.findings.reshape(200, -1) == 1).any(dim=1).float().mean())
         assert seen > 0.5, "by chance it would be 0.28: four joints of ten, seven in ten of them near enough to tell"
 
     def test_an_unknown_finding_teaches_nothing(self) -> None:
-        near = Detail()
+        near = Refiner()
         crops = torch.rand(3, 1, 80, 80)
         nothing = torch.full((3,), torch.nan)
-        views = Views(crops, nothing[:, None].expand(-1, 3), nothing, torch.full((3,), -1))
-        loss = detail_loss(near(crops), views)
+        joint_crops = JointCrops(crops, nothing[:, None].expand(-1, 3), nothing, torch.full((3,), -1))
+        loss = refiner_loss(near(crops), joint_crops)
         loss.backward()
         assert float(loss.detach()) == 0.0
         assert all(p.grad is not None and not p.grad.any() for p in near.parameters())
 
     def test_looking_again_sees_the_same_place(self) -> None:
-        image = torch.rand(1, 1, FINE, FINE)
-        crop = look_at(image, torch.tensor([[[100.0, 120.0]]]), torch.tensor([[80 / 1.5 / 3]]))
+        image = torch.rand(1, 1, FINE_SIZE, FINE_SIZE)
+        crop = crop_joints(image, torch.tensor([[[100.0, 120.0]]]), torch.tensor([[80 / 1.5 / 3]]))
         x, y = 100 * 3 - 40, 120 * 3 - 40
         assert torch.allclose(crop[0, 0], image[0, 0, y : y + 80, x : x + 80], atol=1e-3)
 
@@ -192,7 +194,7 @@ class TestThreshold:
     def test_it_is_kept_with_the_weights_and_moves_where_the_model_changes_its_mind(self, tmp_path: Path) -> None:
         torch.manual_seed(1)
         model = JointDetector().eval()
-        image = np.random.default_rng(0).integers(0, 255, (1, FINE, FINE)).astype(np.uint8)
+        image = np.random.default_rng(0).integers(0, 255, (1, FINE_SIZE, FINE_SIZE)).astype(np.uint8)
         before = detect(model, image, threshold=0.0)[0]
         assert before
         model.threshold.fill_(0.9)
@@ -216,25 +218,25 @@ class TestSizes:
     def test_boxes_are_made_as_even_as_those_that_were_learnt_from(self) -> None:
         model = JointDetector()
         model.habit.copy_(torch.tensor([float(np.log(1.25)), 0.0]))
-        even = _even(model, self.hand([20.0, 21.0, 19.0, 25.0, 24.0, 27.0]))
+        even = _even_out_sizes(model, self.hand([20.0, 21.0, 19.0, 25.0, 24.0, 27.0]))
         assert [round(d.candidate.size, 3) for d in even.joints.values()] == [20.0] * 3 + [25.0] * 3
 
     def test_where_boxes_differ_from_joint_to_joint_each_keeps_its_own(self) -> None:
         model = JointDetector()
         model.habit.copy_(torch.tensor([0.2, 5.0]))
         sizes = [20.0, 30.0, 15.0, 25.0, 24.0, 40.0]
-        kept = _even(model, self.hand(sizes))
+        kept = _even_out_sizes(model, self.hand(sizes))
         assert [d.candidate.size for d in kept.joints.values()] == pytest.approx(sizes, rel=1e-3)
 
     def test_the_habit_is_read_off_the_boxes(self, drawn: HandSamples) -> None:
-        larger, strays = habit_of([drawn])
+        larger, strays = measure_box_sizes([drawn])
         assert larger == pytest.approx(np.log(21 / 17), abs=1e-3)
         assert strays < 1e-3
         rng = np.random.default_rng(0)
         half = (drawn.boxes[..., 2:] - drawn.boxes[..., :2]) / 2 * np.exp(rng.normal(0, 0.1, (50, 10, 1)))
         middle = (drawn.boxes[..., 2:] + drawn.boxes[..., :2]) / 2
         uneven = replace(drawn, boxes=np.concatenate([middle - half, middle + half], axis=2).astype(np.float32))
-        assert habit_of([uneven])[1] == pytest.approx(0.1, rel=0.2)
+        assert measure_box_sizes([uneven])[1] == pytest.approx(0.1, rel=0.2)
 
 
 class TestBackbones:
@@ -245,13 +247,15 @@ class TestBackbones:
         boxes = torch.tensor([[100.0, 100, 120, 120], [200, 150, 224, 174]])
         targets = [{"boxes": boxes, "labels": torch.tensor([1, 2])}] * 2
         nothing = torch.full((2,), torch.nan)
-        views = Views(torch.rand(2, 1, 80, 80), nothing[:, None].expand(-1, 3), nothing, torch.tensor([1, 2]))
-        model(torch.rand(2, 1, SIDE, SIDE), targets, views).backward()
+        joint_crops = JointCrops(
+            torch.rand(2, 1, 80, 80), nothing[:, None].expand(-1, 3), nothing, torch.tensor([1, 2])
+        )
+        model(torch.rand(2, 1, COARSE_SIZE, COARSE_SIZE), targets, joint_crops).backward()
         assert all(p.grad is not None for p in model.ssd.parameters())
         save_checkpoint(tmp_path / "model.pt", {"model": model.state_dict(), "about": {"backbone": name}})
         again = build_detector(tmp_path / "model.pt")
         assert again.backbone_name == name
-        image = np.zeros((1, FINE, FINE), np.uint8)
+        image = np.zeros((1, FINE_SIZE, FINE_SIZE), np.uint8)
         assert isinstance(detect(again.eval(), image)[0], list)
 
     def test_weights_of_a_whole_ssd_of_torchvision_start_the_backbone(self, tmp_path: Path) -> None:
@@ -297,8 +301,8 @@ def oracle(model: object, images: np.ndarray, *, threshold: float = 0.3, batch: 
         for n in range(1, len(stats)):
             if stats[n, cv2.CC_STAT_AREA] > 6:
                 kind = "MCP" if image[int(centres[n][1] + 0.5), int(centres[n][0] + 0.5)] < 60 else "PIP"
-                size = 4 * stats[n, cv2.CC_STAT_WIDTH] * SIDE / FINE
-                x, y = (centres[n] + 0.5) * SIDE / FINE
+                size = 4 * stats[n, cv2.CC_STAT_WIDTH] * COARSE_SIZE / FINE_SIZE
+                x, y = (centres[n] + 0.5) * COARSE_SIZE / FINE_SIZE
                 found.append(Detection(Candidate(float(x), float(y), size, kind, 0.9), 0.0))
         result.append(found)
     return result
@@ -333,7 +337,7 @@ class TestFindingHands:
     @pytest.mark.parametrize("left_first", [True, False])
     def test_both_hands_whichever_lies_where(self, left_first: bool) -> None:
         levels, boxes = self.picture("B", left_first=left_first)
-        hands = find_hands(self.model, levels, SCHEME, most=2)
+        hands = find_hands(self.model, levels, SCHEME, max_hands=2)
         assert sorted(hand.side for hand in hands) == ["L", "R"]
         for hand in hands:
             self.right(hand, boxes)
@@ -354,16 +358,18 @@ def test_a_film_of_one_hand_is_of_the_side_that_its_record_says() -> None:
 def test_films_of_both_hands_give_two_hands_to_learn_from(tmp_path: Path) -> None:
     what = Simulation(2, {"ada": "mixed"}, size=(400, 330), seed=3, together=1.0)
     study = simulate_study(tmp_path / "s", what, key=tmp_path / "k.json", progress=lambda *_: None)
-    samples = hand_samples(study, study.cases(), tmp_path, lambda *_: None)
+    samples = load_hand_samples(study, study.cases(), tmp_path, lambda *_: None)
     assert samples.sides == ("L", "R") * 4
     regions = {(r.site, r.film): r.box for case in study.cases() for r in study.regions(case)}
     for row, frame in enumerate(samples.frames):
         for column, joint in enumerate(samples.joints):
-            back = frame.back(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
+            back = frame.to_film(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
             assert back == pytest.approx(regions[f"{samples.sides[row]}.{joint}", samples.films[row]], abs=0.05)
 
 
 def test_levels_have_bone_bright_whatever_the_film_stores() -> None:
     pixels = np.arange(64, dtype=np.uint16).reshape(8, 8)
     area = (0.0, 0.0, 8.0, 8.0)
-    assert np.allclose(levels_of(Film(pixels, 12), area), 1 - levels_of(Film(pixels, 12, inverted=True), area))
+    assert np.allclose(
+        normalise_levels(Film(pixels, 12), area), 1 - normalise_levels(Film(pixels, 12, inverted=True), area)
+    )

@@ -6,40 +6,40 @@ import numpy as np
 import pytest
 
 from ratui.errors import TrainError
-from trainer.data.image_cache import Kept
+from trainer.data.image_cache import ImageCache
 
 SHAPE = (3, 4, 4)
 
 
-def fill(kept: Kept, value: int) -> None:
+def fill(kept: ImageCache, value: int) -> None:
     kept.images[:] = value
     kept.finish()
 
 
 def test_what_was_made_once_is_found_again(tmp_path: Path) -> None:
-    fill(Kept(tmp_path, "pairs", SHAPE, ["film a"]), 7)
-    again = Kept(tmp_path, "pairs", SHAPE, ["film a"])
-    assert again.full
+    fill(ImageCache(tmp_path, "pairs", SHAPE, ["film a"]), 7)
+    again = ImageCache(tmp_path, "pairs", SHAPE, ["film a"])
+    assert again.is_complete
     assert (np.asarray(again.images) == 7).all()
 
 
 def test_other_films_are_other_images_and_both_stay(tmp_path: Path) -> None:
-    fill(Kept(tmp_path, "pairs", SHAPE, ["film a"]), 7)
-    other = Kept(tmp_path, "pairs", SHAPE, ["film b"])
-    assert not other.full
+    fill(ImageCache(tmp_path, "pairs", SHAPE, ["film a"]), 7)
+    other = ImageCache(tmp_path, "pairs", SHAPE, ["film b"])
+    assert not other.is_complete
     fill(other, 9)
-    assert (np.asarray(Kept(tmp_path, "pairs", SHAPE, ["film a"]).images) == 7).all()
+    assert (np.asarray(ImageCache(tmp_path, "pairs", SHAPE, ["film a"]).images) == 7).all()
 
 
 def test_what_was_not_finished_is_not_there(tmp_path: Path) -> None:
-    begun = Kept(tmp_path, "pairs", SHAPE, ["film a"])
+    begun = ImageCache(tmp_path, "pairs", SHAPE, ["film a"])
     begun.images[:2] = 7
-    assert not Kept(tmp_path, "pairs", SHAPE, ["film a"]).full
+    assert not ImageCache(tmp_path, "pairs", SHAPE, ["film a"]).is_complete
 
 
 def test_a_file_cut_short_is_told(tmp_path: Path) -> None:
-    fill(Kept(tmp_path, "pairs", SHAPE, ["film a"]), 7)
+    fill(ImageCache(tmp_path, "pairs", SHAPE, ["film a"]), 7)
     (file,) = tmp_path.glob("*.npy")
     file.write_bytes(file.read_bytes()[:-5])
     with pytest.raises(TrainError, match="can't be kept"):
-        Kept(tmp_path, "pairs", SHAPE, ["film a"])
+        ImageCache(tmp_path, "pairs", SHAPE, ["film a"])

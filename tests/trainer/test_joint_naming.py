@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratui.scheme import load_scheme
-from trainer.data.hands import kinds_of, template_of
+from trainer.data.hands import joint_template, kinds_by_joint
 from trainer.inference.joint_naming import Candidate, name_hand, name_joints
 
 SCHEME = load_scheme("fingers")
-TEMPLATE = template_of(SCHEME)
-KINDS = kinds_of(SCHEME)
+TEMPLATE = joint_template(SCHEME)
+KINDS = kinds_by_joint(SCHEME)
 
 
 def hand(

@@ -12,8 +12,8 @@ from ratui.scheme import Scheme
 from trainer.experiments import cohort as drawing
 from trainer.experiments.arms import BASELINE, Budget, Cell
 from trainer.experiments.cells import run_cell
-from trainer.experiments.cohort import Cohort, cohort
-from trainer.experiments.comparison_table import DEFAULT
+from trainer.experiments.cohort import Cohort, load_cohort
+from trainer.experiments.comparison_table import DEFAULT_ARM
 
 pytestmark = pytest.mark.slow
 
@@ -39,18 +39,18 @@ def ruined(seed: int, number: int, scheme: Scheme) -> PhantomPatient:
 def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cohort, Cohort]]:
     folder: Path = tmp_path_factory.mktemp("ruined")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing, "SHARD", 8)
-        patch.setattr(drawing, "FILM", (500, 410))
-        patch.setattr(drawing, "_patient", ruined)
-        yield cohort(24, 11, folder, lambda *_: None), cohort(8, 77, folder, lambda *_: None)
+        patch.setattr(drawing, "PATIENTS_PER_FILE", 8)
+        patch.setattr(drawing, "FILM_SIZE", (500, 410))
+        patch.setattr(drawing, "_simulate_patient", ruined)
+        yield load_cohort(24, 11, folder, lambda *_: None), load_cohort(8, 77, folder, lambda *_: None)
 
 
-@pytest.mark.parametrize("arm", [DEFAULT, BASELINE])
+@pytest.mark.parametrize("arm", [DEFAULT_ARM, BASELINE])
 def test_it_beats_the_trivial_answers_on_patients_it_has_not_seen(people: tuple[Cohort, Cohort], arm: str) -> None:
     train, test = people
     measured = run_cell(Cell(arm, "shared-shift", 24, 0), train, test, BUDGET)["measured"]
     joints, no_change = sum(measured["joints"]), sum(measured["no change"])
-    truth = test.truth[:, 0].astype(float)
+    truth = test.true_grades[:, 0].astype(float)
     always_median = float(np.abs(truth - np.median(truth, axis=0)).mean())
     assert sum(measured["expectation"]["difference"]) < 0.65 * no_change
     assert sum(measured["expectation"]["status"]) / joints < 0.65 * always_median

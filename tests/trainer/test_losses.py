@@ -9,14 +9,14 @@ from torch import Tensor
 
 from ratui.errors import TrainError
 from trainer.models.losses import (
-    CLOSED,
+    EXCLUDED_LOGIT,
     LOSSES,
     SHIFT_WEIGHTS,
     SHIFTS,
-    coupled,
+    coupled_log_pair,
     expected_change,
-    independent,
-    margins,
+    independent_log_pair,
+    log_marginals,
     pair_loss,
 )
 
@@ -54,7 +54,7 @@ def drawn(seed: int, *shape: int) -> Tensor:
 class TestPairs:
     def test_independent_time_points_multiply(self) -> None:
         one, two = drawn(0, 2, GRADES), drawn(1, 2, GRADES)
-        pair = independent(one, two).exp()
+        pair = independent_log_pair(one, two).exp()
         for n, a, b in itertools.product(range(2), range(GRADES), range(GRADES)):
             assert pair[n, a, b].item() == pytest.approx((one[n].softmax(0)[a] * two[n].softmax(0)[b]).item())
 
@@ -64,14 +64,14 @@ class TestPairs:
             (a, b): math.exp(one[a] + two[b] + change[b - a + GRADES - 1])
             for a, b in itertools.product(range(GRADES), repeat=2)
         }
-        pair = coupled(one[None], two[None], change[None]).exp()[0]
+        pair = coupled_log_pair(one[None], two[None], change[None]).exp()[0]
         for (a, b), each in weight.items():
             assert pair[a, b].item() == pytest.approx(each / sum(weight.values()))
 
     def test_margins_and_the_expected_change(self) -> None:
-        pair = coupled(drawn(3, 1, GRADES), drawn(4, 1, GRADES), drawn(5, 1, 2 * GRADES - 1))
+        pair = coupled_log_pair(drawn(3, 1, GRADES), drawn(4, 1, GRADES), drawn(5, 1, 2 * GRADES - 1))
         table = pair[0].exp().tolist()
-        first, second = margins(pair)
+        first, second = log_marginals(pair)
         assert first[0].exp().tolist() == pytest.approx([sum(row) for row in table])
         assert second[0].exp().tolist() == pytest.approx([sum(row[g] for row in table) for g in range(GRADES)])
         wanted = sum(table[a][b] * (b - a) for a, b in itertools.product(range(GRADES), repeat=2))
@@ -80,7 +80,7 @@ class TestPairs:
 
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_every_pair_of_labels_costs_what_the_formula_says(name: str) -> None:
-    log_pair = coupled(drawn(0, 1, GRADES), drawn(1, 1, GRADES), drawn(2, 1, 2 * GRADES - 1))
+    log_pair = coupled_log_pair(drawn(0, 1, GRADES), drawn(1, 1, GRADES), drawn(2, 1, 2 * GRADES - 1))
     table = log_pair[0].exp().tolist()
     for t1, t2 in itertools.product(range(GRADES), repeat=2):
         got = pair_loss(name, log_pair, torch.tensor([[t1, t2]]), 0.0)
@@ -89,7 +89,7 @@ def test_every_pair_of_labels_costs_what_the_formula_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_the_difference_term_is_the_squared_error_of_the_expected_change(name: str) -> None:
-    log_pair = independent(drawn(0, 1, GRADES), drawn(1, 1, GRADES))
+    log_pair = independent_log_pair(drawn(0, 1, GRADES), drawn(1, 1, GRADES))
     without = pair_loss(name, log_pair, torch.tensor([[1, 3]]), 0.0)
     with_it = pair_loss(name, log_pair, torch.tensor([[1, 3]]), 0.7)
     wanted = 0.7 * (expected_change(log_pair) - 2).item() ** 2
@@ -103,14 +103,14 @@ def test_gradients(name: str, difference: float) -> None:
     change = drawn(3, 4, 2 * GRADES - 1).requires_grad_()
     labels = torch.tensor([[0, 0], [5, 5], [0, 5], [2, 3]])
     assert torch.autograd.gradcheck(
-        lambda a, b, c: pair_loss(name, coupled(a, b, c), labels, difference), (one, two, change)
+        lambda a, b, c: pair_loss(name, coupled_log_pair(a, b, c), labels, difference), (one, two, change)
     )
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_logits_of_any_size_stay_finite(name: str) -> None:
     one = torch.tensor([[1e4, -1e4, 0, 0, 0, 0.0]], requires_grad=True)
-    loss = pair_loss(name, independent(one, one.flip(1)), torch.tensor([[3, 0]]), 1.0).sum()
+    loss = pair_loss(name, independent_log_pair(one, one.flip(1)), torch.tensor([[3, 0]]), 1.0).sum()
     loss.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(loss)
     assert one.grad is not None
@@ -120,9 +120,9 @@ def test_logits_of_any_size_stay_finite(name: str) -> None:
 @pytest.mark.parametrize("name", list(LOSSES))
 def test_grades_that_the_joint_does_not_have_cost_nothing_and_get_nothing(name: str) -> None:
     logits = drawn(0, 1, GRADES).float()
-    logits[:, 5] = CLOSED
+    logits[:, 5] = EXCLUDED_LOGIT
     logits.requires_grad_()
-    loss = pair_loss(name, independent(logits, logits), torch.tensor([[4, 4]]), 0.0).sum()
+    loss = pair_loss(name, independent_log_pair(logits, logits), torch.tensor([[4, 4]]), 0.0).sum()
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() < 50
     assert logits.grad is not None
@@ -133,20 +133,22 @@ def test_only_marginal_forgives_a_shift_of_both_more_than_a_shift_of_one() -> No
     sure = torch.full((1, GRADES), -6.0)
     at = lambda grade: sure.scatter(1, torch.tensor([[grade]]), 6.0)  # noqa: E731
     labels = torch.tensor([[2, 3]])
-    both = pair_loss("marginal", independent(at(3), at(4)), labels, 0.0)
-    one = pair_loss("marginal", independent(at(3), at(3)), labels, 0.0)
+    both = pair_loss("marginal", independent_log_pair(at(3), at(4)), labels, 0.0)
+    one = pair_loss("marginal", independent_log_pair(at(3), at(3)), labels, 0.0)
     assert both < one - 5
-    plain_both = pair_loss("ce", independent(at(3), at(4)), labels, 0.0)
-    plain_one = pair_loss("ce", independent(at(3), at(3)), labels, 0.0)
+    plain_both = pair_loss("ce", independent_log_pair(at(3), at(4)), labels, 0.0)
+    plain_one = pair_loss("ce", independent_log_pair(at(3), at(3)), labels, 0.0)
     assert plain_both > plain_one
 
 
 def test_a_pair_of_independent_time_points_is_plain_cross_entropy() -> None:
-    log_pair = independent(drawn(0, 3, GRADES), drawn(1, 3, GRADES))
+    log_pair = independent_log_pair(drawn(0, 3, GRADES), drawn(1, 3, GRADES))
     labels = torch.tensor([[0, 1], [2, 2], [5, 0]])
     assert torch.allclose(pair_loss("pair", log_pair, labels, 0.0), pair_loss("ce", log_pair, labels, 0.0))
 
 
 def test_an_unknown_loss_is_refused() -> None:
     with pytest.raises(TrainError, match="ce, soft, marginal"):
-        pair_loss("best", independent(torch.zeros(1, 6), torch.zeros(1, 6)), torch.zeros(1, 2, dtype=torch.long), 0.0)
+        pair_loss(
+            "best", independent_log_pair(torch.zeros(1, 6), torch.zeros(1, 6)), torch.zeros(1, 2, dtype=torch.long), 0.0
+        )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.training.metric_log import Metrics, duration
+from trainer.training.metric_log import MetricLog, format_duration
 
 
 @pytest.mark.parametrize(
@@ -13,17 +13,17 @@ from trainer.training.metric_log import Metrics, duration
     [(-3, "0 s"), (0, "0 s"), (42.4, "42 s"), (99, "99 s"), (150, "2 min"), (5400, "90 min"), (7500, "2 h 05 min")],
 )
 def test_time_left_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_a_resumed_run_takes_back_what_comes_again_and_half_lines(tmp_path: Path) -> None:
-    first = Metrics(tmp_path, "scorer")
+    first = MetricLog(tmp_path, "scorer")
     for epoch in (1, 2, 3):
-        first.tell(epoch, {"loss": epoch / 7}, done=0.5, left=1.0)
+        first.write_epoch(epoch, {"loss": epoch / 7}, done=0.5, left=1.0)
     file = tmp_path / "metrics.jsonl"
     file.write_text(file.read_text() + '{"epoch": 4, "lo')
-    again = Metrics(tmp_path, "scorer", after=2)
-    again.tell(3, {"loss": 0.5}, done=1.0, left=0.0)
+    again = MetricLog(tmp_path, "scorer", after=2)
+    again.write_epoch(3, {"loss": 0.5}, done=1.0, left=0.0)
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[-1]["loss"] == 0.5
@@ -32,10 +32,10 @@ def test_a_resumed_run_takes_back_what_comes_again_and_half_lines(tmp_path: Path
 
 def test_a_new_run_begins_with_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n')
-    Metrics(tmp_path, "scorer")
+    MetricLog(tmp_path, "scorer")
     assert (tmp_path / "metrics.jsonl").read_text() == ""
 
 
 def test_a_line_of_progress_tells_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Metrics(tmp_path, "scorer").tell(1, {"loss": 1.5}, done=0.25, left=240.0)
+    MetricLog(tmp_path, "scorer").write_epoch(1, {"loss": 1.5}, done=0.25, left=240.0)
     assert "scorer █████░░░░░░░░░░░░░░░ epoch 1  loss 1.500  4 min left" in capsys.readouterr().err

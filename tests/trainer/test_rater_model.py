@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ratui.errors import TrainError
-from trainer.models.losses import coupled, pair_loss
-from trainer.models.rater_model import CROWDS, Crowd
+from trainer.models.losses import coupled_log_pair, pair_loss
+from trainer.models.rater_model import RATER_MODELS, RaterModel
 
 GRADES = 4
 
@@ -15,18 +15,18 @@ GRADES = 4
 def some_pair(rows: int = 1) -> torch.Tensor:
     draw = torch.Generator().manual_seed(3)
     one, two, change = (torch.randn(rows, n, generator=draw).double() for n in (GRADES, GRADES, 2 * GRADES - 1))
-    return coupled(one, two, change)
+    return coupled_log_pair(one, two, change)
 
 
-def crowd(kind: str) -> Crowd:
-    made = Crowd(kind, 2, GRADES).double()
+def rater_model(kind: str) -> RaterModel:
+    made = RaterModel(kind, 2, GRADES).double()
     with torch.no_grad():
         made.free.copy_(torch.randn(made.free.shape, generator=torch.Generator().manual_seed(4)))
     return made
 
 
 def test_a_confusion_is_a_sum_over_what_each_grade_may_be_called() -> None:
-    pair, raters = some_pair(), crowd("confusion")
+    pair, raters = some_pair(), rater_model("confusion")
     habits = torch.softmax(raters.start + raters.free, dim=-1).detach()
     said, truth = raters(pair).exp().detach(), pair.exp()
     for r, t1, t2 in itertools.product(range(2), range(GRADES), range(GRADES)):
@@ -38,7 +38,7 @@ def test_a_confusion_is_a_sum_over_what_each_grade_may_be_called() -> None:
 
 
 def test_a_leaning_moves_both_time_points_alike_and_stays_on_the_scale() -> None:
-    pair, raters = some_pair(), crowd("leaning")
+    pair, raters = some_pair(), rater_model("leaning")
     habits = torch.softmax(raters.start + raters.free, dim=-1).detach()
     said, truth = raters(pair).exp().detach(), pair.exp()
     on = lambda grade: min(max(grade, 0), GRADES - 1)  # noqa: E731
@@ -49,9 +49,9 @@ def test_a_leaning_moves_both_time_points_alike_and_stays_on_the_scale() -> None
         assert torch.allclose(said[0, r], wanted)
 
 
-@pytest.mark.parametrize("kind", CROWDS[1:])
+@pytest.mark.parametrize("kind", RATER_MODELS[1:])
 def test_chances_stay_chances_and_gradients_are_right(kind: str) -> None:
-    raters = crowd(kind)
+    raters = rater_model(kind)
     assert torch.allclose(raters(some_pair(3)).exp().sum(dim=(2, 3)), torch.ones(3, 2).double())
     labels = torch.tensor([[0, 1], [2, 2], [3, 0]])
 
@@ -68,12 +68,12 @@ def test_a_rater_who_calls_everything_one_higher_is_found_out() -> None:
     torch.manual_seed(0)
     truth = torch.randint(0, GRADES - 1, (400, 2))
     labels = torch.stack([truth, truth + 1], dim=1)
-    raters, logits = Crowd("confusion", 2, GRADES), torch.zeros(400, 2, GRADES, requires_grad=True)
+    raters, logits = RaterModel("confusion", 2, GRADES), torch.zeros(400, 2, GRADES, requires_grad=True)
     optimiser = torch.optim.Adam([logits, raters.free], lr=0.1)
     for _ in range(150):
         pair = torch.log_softmax(logits[:, 0], 1)[:, :, None] + torch.log_softmax(logits[:, 1], 1)[:, None, :]
         said = raters(pair)
-        loss = sum(pair_loss("pair", said[:, r], labels[:, r], 0.0).mean() for r in range(2)) + raters.hold() / 100
+        loss = sum(pair_loss("pair", said[:, r], labels[:, r], 0.0).mean() for r in range(2)) + raters.penalty() / 100
         assert isinstance(loss, torch.Tensor)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -85,4 +85,4 @@ def test_a_rater_who_calls_everything_one_higher_is_found_out() -> None:
 
 def test_an_unknown_model_is_refused() -> None:
     with pytest.raises(TrainError, match="none, confusion, leaning"):
-        Crowd("average", 2, GRADES)
+        RaterModel("average", 2, GRADES)

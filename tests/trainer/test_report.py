@@ -15,12 +15,19 @@ from ratui.study.model_reports import Evaluation, Heading, Picture, Table, Text,
 from ratui.study.predictions import answers, answers_after, reading_order
 from tests.trainer.test_runs import ALONE, CPU
 from trainer.data.pairs import PairSamples
-from trainer.evaluation.evaluate import evaluate
-from trainer.evaluation.evaluate_scorer import Judged, by_doubt, calibration, judged, scoring, worst
+from trainer.evaluation.evaluate import evaluate_models
+from trainer.evaluation.evaluate_scorer import (
+    ScalePredictions,
+    evaluate_by_uncertainty,
+    evaluate_calibration,
+    evaluate_scale,
+    find_worst_joints,
+    match_labels,
+)
 from trainer.evaluation.report import write_report
-from trainer.evaluation.report_document import html, markdown
-from trainer.inference.predictions import answer, answers_of, teaching
-from trainer.training.loop import Fit
+from trainer.evaluation.report_document import to_html, to_markdown
+from trainer.inference.predictions import acquisition_scores, make_predictions, predict_study
+from trainer.training.loop import TrainingPlan
 from trainer.training.runs import RunPlan, load_split, train_scorer
 
 pytestmark = pytest.mark.slow
@@ -52,8 +59,8 @@ def samples_of(labels: list[list[tuple[int, int]]], cases: list[str]) -> PairSam
     )
 
 
-def answered(labels: list[list[tuple[int, int]]], said: list[tuple[int, int]], cases: list[str]) -> Judged:
-    return judged(samples_of(labels, cases), sure_of(said), 0, "median")
+def answered(labels: list[list[tuple[int, int]]], said: list[tuple[int, int]], cases: list[str]) -> ScalePredictions:
+    return match_labels(samples_of(labels, cases), sure_of(said), 0, "median")
 
 
 RNG = np.random.default_rng
@@ -63,7 +70,7 @@ LABELS = [[(0, 1), (0, 2)], [(2, 2), (2, 2)], [(3, 2), (3, 3)]]
 
 class TestScoring:
     def figures(self, said: list[tuple[int, int]]) -> dict[str, float]:
-        headline, more = scoring(answered(LABELS, said, ["A", "A", "B"]), RNG(0))
+        headline, more = evaluate_scale(answered(LABELS, said, ["A", "A", "B"]), RNG(0))
         return {figure.name.removeprefix("ERO, "): figure.value for figure in (*headline, *more)}
 
     def test_every_raters_label_counts(self) -> None:
@@ -81,15 +88,15 @@ class TestScoring:
         assert found["worsening that was read and seen"] == 0.0
 
     def test_trivial_answers_and_raters_stand_beside(self) -> None:
-        headline, _ = scoring(answered(LABELS, [(0, 0)] * 3, ["A", "A", "B"]), RNG(0))
+        headline, _ = evaluate_scale(answered(LABELS, [(0, 0)] * 3, ["A", "A", "B"]), RNG(0))
         assert headline[0].value == headline[0].baseline == pytest.approx(4 / 6)
         assert headline[0].raters == pytest.approx((1 + 0 + 1) / 3)
 
     def test_joints_with_a_finding_do_not_count(self) -> None:
         pairs = samples_of(LABELS, ["A", "A", "B"])
-        found = np.array(pairs.found)
+        found = np.array(pairs.has_finding)
         found[0, 1, 1] = True
-        counted = judged(replace(pairs, found=found), sure_of([(0, 0)] * 3), 0, "median")
+        counted = match_labels(replace(pairs, has_finding=found), sure_of([(0, 0)] * 3), 0, "median")
         assert len(counted.row) == 5
 
 
@@ -100,40 +107,44 @@ class TestDoubt:
         pair[:, 1, 2], pair[:, 1, 1] = 0.75, 0.25
         labels = [[(1, 2)] if rng.random() < 0.75 else [(1, 1)] for _ in range(4000)]
         pairs = samples_of(labels, [f"C{n // 20}" for n in range(4000)])
-        honest = calibration(judged(pairs, pair, 0, "median"), "change", RNG(0))
+        honest = evaluate_calibration(match_labels(pairs, pair, 0, "median"), "change", RNG(0))
         assert honest.error.value < 0.02
-        assert honest.sure == pytest.approx((0.75,))
-        boastful = calibration(judged(pairs, sure_of([(1, 2)] * 4000, 0.99), 0, "median"), "change", RNG(0))
-        assert boastful.error.value == pytest.approx(0.99 - honest.right[0], abs=0.01)
+        assert honest.confidence == pytest.approx((0.75,))
+        boastful = evaluate_calibration(
+            match_labels(pairs, sure_of([(1, 2)] * 4000, 0.99), 0, "median"), "change", RNG(0)
+        )
+        assert boastful.error.value == pytest.approx(0.99 - honest.accuracy[0], abs=0.01)
         assert boastful.error.low <= boastful.error.value <= boastful.error.high
 
     def test_quarters_go_from_the_least_to_the_most_doubted(self) -> None:
         labels = [[(0, 0)]] * 4 + [[(0, 3)]] * 4
-        chances = np.concatenate([sure_of([(0, 0)] * 4), sure_of([(0, 0)] * 4, 0.4)])
-        found = by_doubt(judged(samples_of(labels, list("ABCDEFGH")), chances, 0, "argmax"), RNG(0))
+        probabilities = np.concatenate([sure_of([(0, 0)] * 4), sure_of([(0, 0)] * 4, 0.4)])
+        found = evaluate_by_uncertainty(
+            match_labels(samples_of(labels, list("ABCDEFGH")), probabilities, 0, "argmax"), RNG(0)
+        )
         assert [figure.value for figure in found] == [0, 0, 3, 3]
 
     def test_the_worst_joint_comes_first_and_the_surest_of_equals(self) -> None:
         labels = [[(0, 0)], [(0, 3)], [(0, 1)], [(0, 3)]]
-        chances = np.concatenate([sure_of([(0, 0)]), sure_of([(0, 0)], 0.6), sure_of([(0, 0)] * 2)])
+        probabilities = np.concatenate([sure_of([(0, 0)]), sure_of([(0, 0)], 0.6), sure_of([(0, 0)] * 2)])
         pairs = samples_of(labels, list("ABCD"))
-        found = worst(pairs, judged(pairs, chances, 0, "argmax"), count=3)
+        found = find_worst_joints(pairs, match_labels(pairs, probabilities, 0, "argmax"), count=3)
         assert [each.case for each in found] == ["D", "B", "C"]
-        assert found[0].read == ((0, 3),)
-        assert (found[0].said, found[0].change) == ((0, 0), 0)
+        assert found[0].rater_grades == ((0, 3),)
+        assert (found[0].predicted_grades, found[0].change) == ((0, 0), 0)
 
     def test_what_is_doubted_teaches_most(self) -> None:
         pairs = samples_of([[(0, 0)]] * 3, ["sure", "unsure", "sure"])
-        chances = np.concatenate([sure_of([(0, 0)]), sure_of([(0, 0)], 0.5), sure_of([(0, 0)])])
-        worth = teaching(pairs, [chances])
+        probabilities = np.concatenate([sure_of([(0, 0)]), sure_of([(0, 0)], 0.5), sure_of([(0, 0)])])
+        worth = acquisition_scores(pairs, [probabilities])
         assert worth["unsure"] > worth["sure"] == pytest.approx(0.0)
 
     def test_answers_keep_the_joints_own_grades_and_chances(self) -> None:
         pairs = samples_of([[(0, 0)]], ["A"])
-        low = replace(pairs, tops=np.array([[2]]))
-        chances = np.zeros((1, GRADES, GRADES))
-        chances[0, :3, :3] = [[0.1, 0.2, 0.1], [0.1, 0.1, 0.1], [0.1, 0.1, 0.1]]
-        (found,) = answers_of(low, [chances], "median")["A"]
+        low = replace(pairs, max_grades=np.array([[2]]))
+        probabilities = np.zeros((1, GRADES, GRADES))
+        probabilities[0, :3, :3] = [[0.1, 0.2, 0.1], [0.1, 0.1, 0.1], [0.1, 0.1, 0.1]]
+        (found,) = make_predictions(low, [probabilities], "median")["A"]
         assert found.chances == ((0.4, 0.3, 0.3), (0.3, 0.4, 0.3))
         assert len(found.chances[0]) == 3
 
@@ -148,12 +159,12 @@ class TestDocument:
     )
 
     def test_as_markdown(self) -> None:
-        text = markdown(self.BLOCKS)
+        text = to_markdown(self.BLOCKS)
         assert "| a\\|b | **1** |" in text
         assert "![Errors & more](p.png)" in text
 
     def test_a_page_asks_for_nothing_and_runs_nothing(self) -> None:
-        page = html(self.BLOCKS)
+        page = to_html(self.BLOCKS)
         assert "<script" not in page
         assert "<b>case" not in page
         assert "<code>x &lt; y</code>" in page
@@ -180,11 +191,11 @@ class TestOfAStudy:
     @pytest.fixture(scope="class")
     def run(self, phantom_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = tmp_path_factory.mktemp("runs") / "scorer"
-        train_scorer(phantom_study, folder, RunPlan(Fit(epochs=1), batch=64), CPU, ALONE)
+        train_scorer(phantom_study, folder, RunPlan(TrainingPlan(epochs=1), batch=64), CPU, ALONE)
         return folder
 
     def test_the_report_stands_in_three_forms(self, phantom_study: Study, run: Path, tmp_path: Path) -> None:
-        results = evaluate(phantom_study, None, run, tmp_path, CPU)
+        results = evaluate_models(phantom_study, None, run, tmp_path, CPU)
         text = write_report(results, tmp_path, study=phantom_study, model="scorer")
         facts = json.loads((tmp_path / "report.json").read_text())
         names = [figure["name"] for figure in facts["headline"]]
@@ -205,12 +216,12 @@ class TestOfAStudy:
         assert isinstance(kept, Evaluation), "ada has signed every case"
         assert kept.cases == results.cases
         assert set(kept.cases) == set(load_split(run).test)
-        assert markdown(kept.blocks) == text
+        assert to_markdown(kept.blocks) == text
 
     def test_answers_come_back_into_the_study_and_put_the_worklist_in_order(
         self, phantom_study: Study, run: Path, tmp_path: Path
     ) -> None:
-        done = answer(phantom_study, run, "scorer", CPU, tmp_path, order=True)
+        done = predict_study(phantom_study, run, "scorer", CPU, tmp_path, order=True)
         assert done.cases == len(phantom_study.cases())
         assert done.order == (), "all are signed: nothing is left to put in order"
         assert reading_order(phantom_study) == phantom_study.cases()
@@ -228,7 +239,7 @@ class TestOfAStudy:
         signed = phantom_study.cases()[1]
         readings = phantom_study.signed_readings(signed)
         monkeypatch.setattr(Study, "signed_readings", lambda _, case: readings if case == signed else ())
-        done = answer(phantom_study, run, "scorer", CPU, tmp_path, order=True)
+        done = predict_study(phantom_study, run, "scorer", CPU, tmp_path, order=True)
         assert sorted(done.order) == sorted(set(phantom_study.cases()) - {signed})
         assert reading_order(phantom_study) == (*done.order, signed)
         doubted = {case: sum(each.doubt for each in answers(phantom_study, case)) for case in done.order}

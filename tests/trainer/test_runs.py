@@ -16,21 +16,21 @@ import torch
 import trainer
 from ratui.errors import TrainError
 from ratui.study import Study
-from trainer.data.hands import hand_samples
-from trainer.data.pairs import pair_samples, split_cases
+from trainer.data.hands import load_hand_samples
+from trainer.data.pairs import load_pair_samples, split_cases
 from trainer.models.detector import build_detector
 from trainer.models.scorer import build_scorer, load_scorer
-from trainer.training.loop import Fit, Processes, load_checkpoint
+from trainer.training.loop import ProcessGroup, TrainingPlan, load_checkpoint
 from trainer.training.runs import RunPlan, load_split, train_detector, train_scorer
 
 pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
-ALONE = Processes()
+ALONE = ProcessGroup()
 
 
 def plan(epochs: int, **changes: object) -> RunPlan:
-    return replace(RunPlan(Fit(epochs=epochs), batch=32), **changes)  # type: ignore[arg-type]
+    return replace(RunPlan(TrainingPlan(epochs=epochs), batch=32), **changes)  # type: ignore[arg-type]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -62,24 +62,24 @@ class TestSplit:
 
 class TestSamples:
     def test_boxes_go_there_and_back(self, phantom_study: Study, tmp_path: Path) -> None:
-        samples = hand_samples(phantom_study, phantom_study.cases()[:1], tmp_path, lambda *_: None)
+        samples = load_hand_samples(phantom_study, phantom_study.cases()[:1], tmp_path, lambda *_: None)
         regions = {(r.site, r.film): r.box for r in phantom_study.regions(samples.cases[0])}
         for row, frame in enumerate(samples.frames):
             for column, joint in enumerate(samples.joints):
                 box = regions[f"{samples.sides[row]}.{joint}", samples.films[row]]
                 assert box is not None
-                back = frame.back(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
+                back = frame.to_film(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
                 assert back == pytest.approx(box, abs=0.05)
 
     def test_right_hands_are_mirrored_to_left(self, phantom_study: Study, tmp_path: Path) -> None:
-        samples = hand_samples(phantom_study, phantom_study.cases()[:2], tmp_path, lambda *_: None)
+        samples = load_hand_samples(phantom_study, phantom_study.cases()[:2], tmp_path, lambda *_: None)
         thumb, little = samples.joints.index("MCP1"), samples.joints.index("MCP5")
         assert (samples.boxes[:, thumb, 0] > samples.boxes[:, little, 0]).all()
 
     def test_labels_are_every_raters_scores(self, phantom_study: Study, tmp_path: Path) -> None:
         from ratui.reading import Field
 
-        samples = pair_samples(phantom_study, phantom_study.cases()[:2], tmp_path, lambda *_: None)
+        samples = load_pair_samples(phantom_study, phantom_study.cases()[:2], tmp_path, lambda *_: None)
         for row, (case, site) in enumerate(zip(samples.cases, samples.sites, strict=True)):
             for number, rater in enumerate(phantom_study.config.raters):
                 reading = phantom_study.reading(rater, case)
@@ -95,9 +95,9 @@ class TestSamples:
     ) -> None:
         stages: list[int] = []
         cases = phantom_study.cases()[:1]
-        first = np.array(pair_samples(phantom_study, cases, tmp_path, lambda _s, n, _o: stages.append(n)).crops)
+        first = np.array(load_pair_samples(phantom_study, cases, tmp_path, lambda _s, n, _o: stages.append(n)).crops)
         worked = len(stages)
-        again = pair_samples(phantom_study, cases, tmp_path, lambda _s, n, _o: stages.append(n)).crops
+        again = load_pair_samples(phantom_study, cases, tmp_path, lambda _s, n, _o: stages.append(n)).crops
         assert len(stages) == worked + 1, "only the last message: nothing was decoded"
         assert np.array_equal(first, again)
 
@@ -109,16 +109,17 @@ import torch
 torch.set_num_threads(1)
 import trainer.training.loop as loop
 from ratui.study import Study
-from trainer.training.loop import Fit, Processes
+from trainer.training.loop import TrainingPlan, ProcessGroup
 from trainer.training.runs import RunPlan, train_scorer
 out, number = Path(sys.argv[2]), getattr(signal, sys.argv[3])
-loop._KEEP_SECONDS = 0.0  # a checkpoint an epoch, as a run with long ones has
+loop._CHECKPOINT_SECONDS = 0.0  # a checkpoint an epoch, as a run with long ones has
 def stop():
     while not (out / "last.pt").exists(): time.sleep(0.01)
     time.sleep(0.2)
     os.kill(os.getpid(), number)
 threading.Thread(target=stop, daemon=True).start()
-train_scorer(Study.open(Path(sys.argv[1])), out, RunPlan(Fit(epochs=7), batch=32), torch.device("cpu"), Processes())
+plan = RunPlan(TrainingPlan(epochs=7), batch=32)
+train_scorer(Study.open(Path(sys.argv[1])), out, plan, torch.device("cpu"), ProcessGroup())
 """
 
 
@@ -144,9 +145,9 @@ class TestResuming:
         assert [line["loss"] for line in lines] == [line["loss"] for line in whole]
 
     def test_twice_the_same_is_the_same_twice(self, phantom_study: Study, tmp_path: Path) -> None:
-        fit = Fit(epochs=1, deterministic=True)
+        fit = TrainingPlan(epochs=1, deterministic=True)
         for name in ("one", "two"):
-            train_scorer(phantom_study, tmp_path / name, plan(1, fit=fit, samples=tmp_path / "kept"), CPU, ALONE)
+            train_scorer(phantom_study, tmp_path / name, plan(1, training=fit, samples=tmp_path / "kept"), CPU, ALONE)
         assert same(weights(tmp_path / "one"), weights(tmp_path / "two"))
         assert torch.are_deterministic_algorithms_enabled()
         train_scorer(phantom_study, tmp_path / "three", plan(1, samples=tmp_path / "kept"), CPU, ALONE)
@@ -157,7 +158,7 @@ class TestResuming:
         accumulator = pytest.importorskip(
             "tensorboard.backend.event_processing.event_accumulator", reason="TensorBoard is not installed"
         )
-        train_scorer(phantom_study, run_folder, plan(2, fit=Fit(epochs=2, tensorboard=True)), CPU, ALONE)
+        train_scorer(phantom_study, run_folder, plan(2, training=TrainingPlan(epochs=2, tensorboard=True)), CPU, ALONE)
         events = accumulator.EventAccumulator(str(run_folder / "tensorboard"))
         events.Reload()
         lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
@@ -189,7 +190,7 @@ def test_two_processes_learn_what_one_does(phantom_study: Study, tmp_path: Path)
     script = (
         "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
         "import trainer.training.runs as runs\nfrom trainer.models.scorer import build_scorer\n"
-        "from ratui.study import Study\nfrom trainer.training.loop import Fit, processes\n"
+        "from ratui.study import Study\nfrom trainer.training.loop import TrainingPlan, join_processes\n"
         "runs.augment_pairs = lambda crops, generator: crops\n"
         "def plain(about):\n"
         "    model = build_scorer(about)\n"
@@ -198,9 +199,9 @@ def test_two_processes_learn_what_one_does(phantom_study: Study, tmp_path: Path)
         "runs.build_scorer = plain\n"
         "torch.optim.AdamW = lambda p, lr, weight_decay: torch.optim.SGD(p, lr=lr)\n"
         "cpu = torch.device('cpu')\n"
-        "with processes(cpu) as here:\n"
+        "with join_processes(cpu) as here:\n"
         "    runs.train_scorer(Study.open(Path(sys.argv[1])), Path(sys.argv[2]), "
-        "runs.RunPlan(Fit(epochs=1, rate=0.01), batch=40, crowd='confusion'), cpu, here)\n"
+        "runs.RunPlan(TrainingPlan(epochs=1, rate=0.01), batch=40, rater_model='confusion'), cpu, here)\n"
     )
     file = tmp_path / "train.py"
     file.write_text(script)

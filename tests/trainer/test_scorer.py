@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from ratui.errors import TrainError
-from trainer.models.layers import SharedNorm
+from trainer.models.layers import SynchronisedBatchNorm
 from trainer.models.losses import expected_change
-from trainer.models.scorer import PAIRINGS, Pairing, PairScorer, augment_pairs, start_from
+from trainer.models.scorer import PAIRINGS, Pairing, PairScorer, augment_pairs, load_matching_weights
 from trainer.training.loop import save_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -16,51 +16,51 @@ pytestmark = pytest.mark.slow
 
 def some(count: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(0)
-    tops = torch.tensor([[5, 4], [5, -1], [3, 4], [5, 4], [5, 2]])[:count]
-    return torch.rand(count, 2, 40, 40, generator=draw), torch.arange(count) % 3, tops
+    max_grades = torch.tensor([[5, 4], [5, -1], [3, 4], [5, 4], [5, 2]])[:count]
+    return torch.rand(count, 2, 40, 40, generator=draw), torch.arange(count) % 3, max_grades
 
 
-def scorer(pairing: Pairing, crowd: str = "none") -> PairScorer:
+def scorer(pairing: Pairing, rater_model: str = "none") -> PairScorer:
     torch.manual_seed(1)
-    return PairScorer((6, 5), 3, pairing=pairing, crowd=crowd, raters=2, width=8)
+    return PairScorer((6, 5), 3, pairing=pairing, rater_model=rater_model, raters=2, width=8)
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_swapped_films_get_the_swapped_answer(pairing: Pairing) -> None:
-    crops, groups, tops = some()
+    crops, groups, max_grades = some()
     model = scorer(pairing).eval()
-    for there, back in zip(model(crops, groups, tops), model(crops.flip(1), groups, tops), strict=True):
+    for there, back in zip(model(crops, groups, max_grades), model(crops.flip(1), groups, max_grades), strict=True):
         assert torch.allclose(there[:, 0], back[:, 0].transpose(1, 2), atol=1e-5)
         assert torch.allclose(expected_change(there[:, 0]), -expected_change(back[:, 0]), atol=1e-5)
 
 
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_a_joint_gets_its_own_grades_and_chances_add_up(pairing: Pairing) -> None:
-    crops, groups, tops = some()
-    for scale, pair in enumerate(scorer(pairing).eval()(crops, groups, tops)):
-        chances = pair[:, 0].exp()
-        assert torch.allclose(chances.sum(dim=(1, 2)), torch.ones(5), atol=1e-5)
-        for row, top in enumerate(tops[:, scale].clamp_min(0).tolist()):
-            assert chances[row, top + 1 :].max() < 1e-6 if top + 1 < chances.shape[1] else True
-            assert chances[row, :, top + 1 :].sum() < 1e-6
+    crops, groups, max_grades = some()
+    for scale, pair in enumerate(scorer(pairing).eval()(crops, groups, max_grades)):
+        probabilities = pair[:, 0].exp()
+        assert torch.allclose(probabilities.sum(dim=(1, 2)), torch.ones(5), atol=1e-5)
+        for row, top in enumerate(max_grades[:, scale].clamp_min(0).tolist()):
+            assert probabilities[row, top + 1 :].max() < 1e-6 if top + 1 < probabilities.shape[1] else True
+            assert probabilities[row, :, top + 1 :].sum() < 1e-6
 
 
 def test_only_pairs_see_the_other_film() -> None:
-    crops, groups, tops = some()
+    crops, groups, max_grades = some()
     other = crops.clone()
     other[:, 1] = 1 - other[:, 1]
     for pairing, sees in (("single", False), ("paired", True)):
         model = scorer(pairing).eval()  # type: ignore[arg-type]
-        one, two = (model(each, groups, tops)[0][:, 0].exp().sum(dim=2) for each in (crops, other))
+        one, two = (model(each, groups, max_grades)[0][:, 0].exp().sum(dim=2) for each in (crops, other))
         assert torch.allclose(one, two, atol=1e-6) != sees
 
 
 def test_raters_are_modelled_while_it_learns_and_the_joint_is_asked_afterwards() -> None:
-    crops, groups, tops = some()
+    crops, groups, max_grades = some()
     model = scorer("coupled", "confusion")
-    assert [pair.shape[1] for pair in model(crops, groups, tops)] == [2, 2]
-    assert [pair.shape[1] for pair in model.eval()(crops, groups, tops)] == [1, 1]
-    assert float(model.hold().detach()) == 0.0, "nothing is learnt of them yet"
+    assert [pair.shape[1] for pair in model(crops, groups, max_grades)] == [2, 2]
+    assert [pair.shape[1] for pair in model.eval()(crops, groups, max_grades)] == [1, 1]
+    assert float(model.penalty().detach()) == 0.0, "nothing is learnt of them yet"
 
 
 def test_augmentation_keeps_its_promises() -> None:
@@ -77,24 +77,24 @@ class TestStarting:
         save_checkpoint(tmp_path / "model.pt", {"model": other.state_dict()})
         torch.manual_seed(9)
         model = PairScorer((6, 5), 3, pairing="coupled", width=8)
-        assert start_from(model, tmp_path / "model.pt") == ("compare", "changes")
+        assert load_matching_weights(model, tmp_path / "model.pt") == ("compare", "changes")
         assert all(torch.equal(a, b) for a, b in zip(model.trunk.parameters(), other.trunk.parameters(), strict=True))
 
     def test_from_its_own_kind_all_is_taken(self, tmp_path: Path) -> None:
         other = scorer("coupled", "confusion")
         save_checkpoint(tmp_path / "model.pt", {"model": other.state_dict()})
-        assert start_from(scorer("coupled", "confusion"), tmp_path / "model.pt") == ()
+        assert load_matching_weights(scorer("coupled", "confusion"), tmp_path / "model.pt") == ()
 
     @pytest.mark.parametrize("state", [{}, {"a": torch.zeros(2)}, {"stem.0.weight": 3}, [1]])
     def test_from_something_else_is_refused(self, tmp_path: Path, state: object) -> None:
         save_checkpoint(tmp_path / "model.pt", {"model": state})
         with pytest.raises(TrainError, match="not of"):
-            start_from(scorer("coupled"), tmp_path / "model.pt")
+            load_matching_weights(scorer("coupled"), tmp_path / "model.pt")
 
 
 def test_a_norm_alone_is_batch_norm() -> None:
     torch.manual_seed(0)
-    ours, torchs = SharedNorm(3), torch.nn.BatchNorm2d(3)
+    ours, torchs = SynchronisedBatchNorm(3), torch.nn.BatchNorm2d(3)
     values = torch.randn(4, 3, 5, 5)
     assert torch.equal(ours(values), torchs(values))
     assert torch.equal(ours.eval()(values), torchs.eval()(values))

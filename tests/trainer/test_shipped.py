@@ -12,9 +12,9 @@ from PIL import Image
 from ratui.imaging import read_film, stretch
 from ratui.scheme import load_scheme
 from tests.films import real_films
-from trainer.data.hands import levels_of
+from trainer.data.hands import normalise_levels
 from trainer.data.pairs import Split
-from trainer.data.phantoms import phantom_hands
+from trainer.data.phantoms import simulate_hands
 from trainer.inference.hand_finder import FoundHand, find_hands
 from trainer.models.detector import SHIPPED, SHIPPED_RUN, JointDetector, load_detector
 from trainer.training.runs import load_split
@@ -52,7 +52,7 @@ def test_it_is_small_and_says_that_it_knows_no_study() -> None:
 
 
 def test_it_finds_the_joints_of_new_simulated_hands(model: JointDetector, tmp_path: Path) -> None:
-    samples = phantom_hands(6, tmp_path, lambda *_: None, scheme=SCHEME, seed=424_242, ill=0.0)
+    samples = simulate_hands(6, tmp_path, lambda *_: None, scheme=SCHEME, seed=424_242, ill=0.0)
     near = elsewhere = 0
     for row in range(6):
         levels = np.asarray(samples.images[row], np.float32) / np.float32(255)
@@ -71,8 +71,8 @@ def test_it_finds_and_names_all_joints_of_a_real_hand_and_nothing_else(model: Jo
     film = read_film(REAL / "hand_dicom" / "hand_right_pa_kodak_cr500_uncompressed.dcm")
     raw = json.loads((REAL / "hand_dicom" / "joint_boxes_by_eye.json").read_text())["joints"]
     truth = {joint["joint"].replace("MP", "MCP"): tuple(joint["box"]) for joint in raw}
-    levels = levels_of(film, (0.0, 0.0, float(film.columns), float(film.rows)))
-    hands = find_hands(model, levels, SCHEME, most=2)
+    levels = normalise_levels(film, (0.0, 0.0, float(film.columns), float(film.rows)))
+    hands = find_hands(model, levels, SCHEME, max_hands=2)
     assert [hand.side for hand in hands] == ["R"]
     assert compared(hands, truth) == Result(10, 0)
 

@@ -20,29 +20,29 @@ from ratui.errors import FilmError, TrainError, clean
 from ratui.imaging import Box, Film, read_film
 from ratui.scheme import Scheme
 from trainer.data.hands import (
-    FINE,
-    KINDS,
+    FINE_SIZE,
+    JOINT_KINDS,
     Frame,
     HandSamples,
     Progress,
+    crop_hand,
     finger_joints,
-    frame_of,
-    hand_image,
-    kinds_of,
-    template_of,
+    joint_template,
+    kinds_by_joint,
+    make_frame,
 )
-from trainer.data.image_cache import Kept
+from trainer.data.image_cache import ImageCache
 from trainer.inference.joint_naming import Candidate, NamedHand, name_hand
 
-__all__ = ["coco_hands", "joint_called"]
+__all__ = ["load_coco_hands", "parse_joint_name"]
 
 _ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
-_ROOM = 1.5
+_HAND_MARGIN = 1.5
 """How much further than its joints' boxes a hand is taken to reach, in boxes, on a picture of both hands."""
 
 
 @dataclass(frozen=True)
-class _Hand:
+class _CocoHand:
     """One hand of a picture: its file, the part of it, and the box of each joint in pixels."""
 
     file: Path
@@ -51,31 +51,31 @@ class _Hand:
     boxes: Mapping[str, Box]
 
 
-def coco_hands(path: Path, scheme: Scheme, folder: Path, progress: Progress) -> HandSamples:
+def load_coco_hands(path: Path, scheme: Scheme, folder: Path, progress: Progress) -> HandSamples:
     """Every hand of the COCO file at `path` on which joints of `scheme` have boxes; findings are unknown.
 
     A box of COCO is (x, y, width, height) from the outer edge of the first pixel, as ours are; one that is no square
     becomes the square of the mean side about the same middle. Raises TrainError.
     """
-    found = _read(path, scheme)
+    found = _read_annotations(path, scheme)
     joints = finger_joints(scheme)
-    content = [(FINE, str(hand.file), hand.file.stat().st_mtime_ns, hand.frame) for hand in found]
-    cache = Kept(folder, "coco", (len(found), FINE, FINE), content)
+    content = [(FINE_SIZE, str(hand.file), hand.file.stat().st_mtime_ns, hand.frame) for hand in found]
+    cache = ImageCache(folder, "coco", (len(found), FINE_SIZE, FINE_SIZE), content)
     boxes = np.full((len(found), len(joints), 4), np.nan, np.float32)
     for row, hand in enumerate(found):
-        if not cache.full:
+        if not cache.is_complete:
             progress("preparing COCO hands", row, len(found))
-            cache.images[row] = hand_image(_film(hand.file), hand.frame)
+            cache.images[row] = crop_hand(_load_image(hand.file), hand.frame)
         for column, joint in enumerate(joints):
             if joint.id in hand.boxes:
-                boxes[row, column] = hand.frame.into(hand.boxes[joint.id])
+                boxes[row, column] = hand.frame.to_square(hand.boxes[joint.id])
     cache.finish()
     progress("preparing COCO hands", len(found), len(found))
     return HandSamples(
         cache.images,
         boxes,
         np.full(boxes.shape[:2], np.nan, np.float32),
-        np.array([KINDS.index(joint.group) for joint in joints]),
+        np.array([JOINT_KINDS.index(joint.group) for joint in joints]),
         tuple(hand.frame for hand in found),
         tuple(hand.file.stem for hand in found),
         tuple(hand.file.stem for hand in found),
@@ -84,7 +84,7 @@ def coco_hands(path: Path, scheme: Scheme, folder: Path, progress: Progress) -> 
     )
 
 
-def joint_called(name: str, scheme: Scheme) -> str | None:
+def parse_joint_name(name: str, scheme: Scheme) -> str | None:
     """The joint of `scheme` that a category's `name` means, ``PIP`` or ``MCP`` where it tells the kind alone, else None."""
     plain = re.sub(r"[^A-Z0-9]", " ", re.sub(r"(?<=[A-Za-z])(?=\d)", " ", name).upper())
     words = [
@@ -92,16 +92,16 @@ def joint_called(name: str, scheme: Scheme) -> str | None:
     ]
     called = "".join(words)
     known = {alias.upper(): joint.id for joint in finger_joints(scheme) for alias in (joint.id, *joint.aliases)}
-    kinds = {**{kind: kind for kind in KINDS}, "MP": "MCP"}
+    kinds = {**{kind: kind for kind in JOINT_KINDS}, "MP": "MCP"}
     return known.get(called, kinds.get(called))
 
 
-def _read(path: Path, scheme: Scheme) -> list[_Hand]:
-    raw = _json(path)
+def _read_annotations(path: Path, scheme: Scheme) -> list[_CocoHand]:
+    raw = _load_json(path)
     try:
-        called = {item["id"]: joint_called(str(item["name"]), scheme) for item in raw["categories"]}
+        called = {item["id"]: parse_joint_name(str(item["name"]), scheme) for item in raw["categories"]}
         names = {item["id"]: str(item["name"]) for item in raw["categories"]}
-        files = {item["id"]: _find(path, str(item["file_name"])) for item in raw["images"]}
+        files = {item["id"]: _find_image(path, str(item["file_name"])) for item in raw["images"]}
         by_image: dict[Any, list[tuple[str, Box]]] = {}
         for item in raw["annotations"]:
             joint = called[item["category_id"]]
@@ -117,13 +117,13 @@ def _read(path: Path, scheme: Scheme) -> list[_Hand]:
     if not any(called.values()):
         said = ", ".join(clean(name) for name in list(names.values())[:8])
         raise TrainError(f"no category is a finger joint: {said}", path, "Name categories MCP1 … PIP5, or MCP and PIP")
-    hands = [hand for image, boxes in by_image.items() for hand in _hands(files[image], boxes, scheme)]
+    hands = [hand for image, boxes in by_image.items() for hand in _group_hands(files[image], boxes, scheme)]
     if not hands:
         raise TrainError("no picture of it shows a hand's joints", path, "Give a file with four joints a hand or more")
     return hands
 
 
-def _json(path: Path) -> Any:
+def _load_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -132,7 +132,7 @@ def _json(path: Path) -> Any:
         raise TrainError("this is no JSON", path, "Give the annotations' JSON") from error
 
 
-def _find(path: Path, name: str) -> Path:
+def _find_image(path: Path, name: str) -> Path:
     """The picture called `name`: beside the file, or in a folder ``images`` or ``films`` there or one further up."""
     inside = Path(name)
     if inside.is_absolute() or ".." in inside.parts:
@@ -144,9 +144,9 @@ def _find(path: Path, name: str) -> Path:
     raise TrainError(f"the picture {clean(name)} is missing", path, "Put the pictures beside the file")
 
 
-def _hands(file: Path, boxes: list[tuple[str, Box]], scheme: Scheme) -> list[_Hand]:
+def _group_hands(file: Path, boxes: list[tuple[str, Box]], scheme: Scheme) -> list[_CocoHand]:
     """The hands on one picture: those that geometry finds among its boxes; names that the file gives are kept."""
-    template, kinds = template_of(scheme), kinds_of(scheme)
+    template, kinds = joint_template(scheme), kinds_by_joint(scheme)
     left = [
         (Candidate((b[0] + b[2]) / 2, (b[1] + b[3]) / 2, b[2] - b[0], kinds.get(name, name), 1.0), name, b)
         for name, b in boxes
@@ -158,26 +158,26 @@ def _hands(file: Path, boxes: list[tuple[str, Box]], scheme: Scheme) -> list[_Ha
         }
         found.append((hand, used))
         left = [item for index, item in enumerate(left) if index not in hand.joints.values()]
-    width, height = _size(file)
+    width, height = _image_size(file)
     whole = (0.0, 0.0, float(width), float(height))
     return [
-        _Hand(file, frame_of(whole if len(found) == 1 else _around(used, whole), hand.side), hand.side, used)
+        _CocoHand(file, make_frame(whole if len(found) == 1 else _hand_area(used, whole), hand.side), hand.side, used)
         for hand, used in found
     ]
 
 
-def _around(boxes: Mapping[str, Box], whole: Box) -> Box:
+def _hand_area(boxes: Mapping[str, Box], whole: Box) -> Box:
     corners = np.array(list(boxes.values()))
-    room = _ROOM * float(np.mean(corners[:, 2] - corners[:, 0]))
+    room = _HAND_MARGIN * float(np.mean(corners[:, 2] - corners[:, 0]))
     low, high = corners[:, :2].min(axis=0) - room, corners[:, 2:].max(axis=0) + np.array([room, 3 * room])
     x0, y0 = np.maximum(low, whole[:2]).tolist()
     x1, y1 = np.minimum(high, whole[2:]).tolist()
     return (x0, y0, x1, y1)
 
 
-def _size(file: Path) -> tuple[int, int]:
+def _image_size(file: Path) -> tuple[int, int]:
     if file.suffix.lower() in (".dcm", ".dicom"):
-        film = _film(file)
+        film = _load_image(file)
         return film.columns, film.rows
     try:
         with Image.open(file) as image:
@@ -186,7 +186,7 @@ def _size(file: Path) -> tuple[int, int]:
         raise TrainError("a picture can't be read", file, "Give PNG, JPEG, TIFF or DICOM") from error
 
 
-def _film(file: Path) -> Film:
+def _load_image(file: Path) -> Film:
     """A picture as a film, bone bright; DICOM or any picture of grey levels."""
     if file.suffix.lower() in (".dcm", ".dicom"):
         try:

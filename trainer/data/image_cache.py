@@ -17,14 +17,13 @@ import numpy.typing as npt
 
 from ratui.errors import TrainError
 
-__all__ = ["Kept"]
+__all__ = ["ImageCache"]
 
 
-class Kept:
+class ImageCache:
     """Images of `shape` made from `content`, kept in `folder` under `name`.
 
-    `full` says whether they are there already; if not, fill `images` and call `finish`. Raises TrainError where the disk
-    refuses.
+    If `is_complete` is false, fill `images` and call `finish`. Raises TrainError if the file can't be read or written.
     """
 
     def __init__(self, folder: Path, name: str, shape: tuple[int, ...], content: object) -> None:
@@ -33,9 +32,9 @@ class Kept:
         self._partial = self._path.with_suffix(f".partial-{os.getpid()}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self.full = self._path.exists()
-            mode: Literal["r", "w+"] = "r" if self.full else "w+"
-            path = self._path if self.full else self._partial
+            self.is_complete = self._path.exists()
+            mode: Literal["r", "w+"] = "r" if self.is_complete else "w+"
+            path = self._path if self.is_complete else self._partial
             self.images: npt.NDArray[np.uint8] = np.lib.format.open_memmap(path, mode, np.uint8, shape)
             if self.images.shape != shape:
                 raise ValueError("its shape is another one")
@@ -46,7 +45,7 @@ class Kept:
 
     def finish(self) -> None:
         """Gives the filled file its name. Raises TrainError."""
-        if self.full:
+        if self.is_complete:
             return
         try:
             if isinstance(self.images, np.memmap):
@@ -54,4 +53,4 @@ class Kept:
             self._partial.replace(self._path)
         except OSError as error:
             raise TrainError(f"the samples can't be kept: {error.strerror}", self._path, "Make room there") from error
-        self.full = True
+        self.is_complete = True

@@ -19,18 +19,18 @@ from ratui.errors import TrainError
 from ratui.imaging import Box, stretch
 from ratui.reading import Field, Slot
 from ratui.study import Case, FilmRecord, Study
-from trainer.data.image_cache import Kept
+from trainer.data.image_cache import ImageCache
 
 __all__ = [
-    "CROP",
+    "PAIR_CROP_SIZE",
     "PairSamples",
     "Split",
-    "pair_samples",
-    "read_cases",
+    "list_signed_cases",
+    "load_pair_samples",
     "split_cases",
 ]
 
-CROP = 72
+PAIR_CROP_SIZE = 72
 """Pixels of the square that a joint's region, with a margin, is fitted into."""
 MARGIN = 1.25
 Progress = Callable[[str, int, int], None]
@@ -46,18 +46,18 @@ class Split:
 
 @dataclass(frozen=True)
 class PairSamples:
-    """Joints at both time points. `crops` (N, 2, CROP, CROP) uint8.
+    """Joints at both time points. `crops` (N, 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE) uint8.
 
-    `labels` (N, raters, scales, 2) are scores, −1 where there is none; `tops` (N, scales) the largest grade of each
-    scale, −1 where the joint lacks it; `groups` (N,) index `group_names`. `found` (N, raters, 2) says where a finding
+    `labels` (N, raters, scales, 2) are scores, −1 where there is none; `max_grades` (N, scales) the largest grade of each
+    scale, −1 where the joint lacks it; `groups` (N,) index `group_names`. `has_finding` (N, raters, 2) says where a finding
     was seen.
     """
 
     crops: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
-    tops: npt.NDArray[np.int64]
+    max_grades: npt.NDArray[np.int64]
     groups: npt.NDArray[np.int64]
-    found: npt.NDArray[np.bool_]
+    has_finding: npt.NDArray[np.bool_]
     cases: tuple[str, ...]
     sites: tuple[str, ...]
     group_names: tuple[str, ...]
@@ -66,7 +66,7 @@ class PairSamples:
     @property
     def grades(self) -> tuple[int, ...]:
         """How many grades each scale has at most."""
-        return tuple(int(top) + 1 for top in self.tops.max(axis=0))
+        return tuple(int(top) + 1 for top in self.max_grades.max(axis=0))
 
 
 def split_cases(cases: Sequence[str], *, seed: int = 0, held_out: float = 0.25) -> Split:
@@ -82,8 +82,11 @@ def split_cases(cases: Sequence[str], *, seed: int = 0, held_out: float = 0.25) 
     return Split(train=tuple(sorted(ranked[test:])), test=tuple(sorted(ranked[:test])))
 
 
-def crop_image(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt.NDArray[np.uint8]:
-    """The region `box`, with a margin, as a square of CROP pixels; `levels` is the film stretched, shape (rows, columns)."""
+def crop_joint(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt.NDArray[np.uint8]:
+    """Return the region `box` with a margin, resized to PAIR_CROP_SIZE pixels a side.
+
+    `levels` (rows, columns) are the film's grey levels from 0 to 1.
+    """
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     half = MARGIN * max(box[2] - box[0], box[3] - box[1]) / 2
     left, top, side = int(np.floor(x - half)), int(np.floor(y - half)), int(np.ceil(2 * half)) + 1
@@ -91,12 +94,12 @@ def crop_image(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt
     inside = levels[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
     part[max(-top, 0) :, max(-left, 0) :][: inside.shape[0], : inside.shape[1]] = inside
     area = (x - half - left, y - half - top, x + half - left, y + half - top)
-    image = Image.fromarray(part).resize((CROP, CROP), Image.Resampling.BILINEAR, box=area)
+    image = Image.fromarray(part).resize((PAIR_CROP_SIZE, PAIR_CROP_SIZE), Image.Resampling.BILINEAR, box=area)
     values = np.rint(np.clip(np.asarray(image), 0, 1) * 255).astype(np.uint8)
     return np.asarray(values[:, ::-1] if mirrored else values)
 
 
-def pair_samples(
+def load_pair_samples(
     study: Study, cases: Sequence[str], folder: Path, progress: Progress, *, proposed: bool = False
 ) -> PairSamples:
     """Every joint of `cases` with regions on both films, read or not. Raises TrainError for none.
@@ -119,27 +122,27 @@ def pair_samples(
         raise TrainError("no joint has regions at both time points", study.path, "Confirm regions first")
     raters, scales = study.config.raters, scheme.scales
     content = [MARGIN, [(key, [(film.digest or film.id, box) for film, box in pair]) for _, key, pair in todo]]
-    cache = Kept(folder, "pairs", (len(todo), 2, CROP, CROP), content)
+    cache = ImageCache(folder, "pairs", (len(todo), 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), content)
     labels = np.full((len(todo), len(raters), len(scales), 2), -1, np.int64)
-    tops = np.full((len(todo), len(scales)), -1, np.int64)
+    max_grades = np.full((len(todo), len(scales)), -1, np.int64)
     found = np.zeros((len(todo), len(raters), 2), bool)
     groups = np.zeros(len(todo), np.int64)
     levels: dict[str, npt.NDArray[np.float32]] = {}
     current = ""
     for row, (case, key, pair) in enumerate(todo):
-        if not cache.full:
+        if not cache.is_complete:
             progress("preparing joints", row, len(todo))
         if case.id != current:
             current, levels = case.id, {}
             readings = {reading.rater: reading for reading in study.signed_readings(case.id)}
         site = scheme.site(key)
         groups[row] = names.index(site.joint.group)
-        for time, (film, box) in enumerate(() if cache.full else pair):
+        for time, (film, box) in enumerate(() if cache.is_complete else pair):
             if film.id not in levels:
-                levels[film.id] = _levels(study, case.id, film)
-            cache.images[row, time] = crop_image(levels[film.id], box, site.side == "R")
+                levels[film.id] = _load_levels(study, case.id, film)
+            cache.images[row, time] = crop_joint(levels[film.id], box, site.side == "R")
         for column, scale in enumerate(scales):
-            tops[row, column] = site.joint.maximum(scale) if scale in site.joint.scales else -1
+            max_grades[row, column] = site.joint.maximum(scale) if scale in site.joint.scales else -1
         for number, rater in enumerate(raters):
             reading = readings.get(rater)
             if reading is None or key not in reading.site_keys:
@@ -153,15 +156,15 @@ def pair_samples(
     cache.finish()
     progress("preparing joints", len(todo), len(todo))
     case_ids, keys = tuple(case.id for case, *_ in todo), tuple(key for _, key, _ in todo)
-    return PairSamples(cache.images, labels, tops, groups, found, case_ids, keys, names, scales)
+    return PairSamples(cache.images, labels, max_grades, groups, found, case_ids, keys, names, scales)
 
 
-def read_cases(study: Study) -> tuple[str, ...]:
+def list_signed_cases(study: Study) -> tuple[str, ...]:
     """The cases with at least one signed reading."""
     return tuple(id for id in study.cases() if study.signed_readings(id))
 
 
-def _levels(study: Study, case: str, record: FilmRecord) -> npt.NDArray[np.float32]:
+def _load_levels(study: Study, case: str, record: FilmRecord) -> npt.NDArray[np.float32]:
     """The film stretched, bone bright."""
     film = study.film(case, record.id)
     levels = stretch(film.pixels)

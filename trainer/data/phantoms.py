@@ -17,16 +17,16 @@ import ratui.phantom
 from ratui.imaging import Film
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import Scheme, load_scheme
-from trainer.data.hands import FINE, KINDS, HandSamples, Progress, finger_joints, frame_of, hand_image
-from trainer.data.image_cache import Kept
+from trainer.data.hands import FINE_SIZE, JOINT_KINDS, HandSamples, Progress, crop_hand, finger_joints, make_frame
+from trainer.data.image_cache import ImageCache
 
-__all__ = ["phantom_hands", "simulator"]
+__all__ = ["simulate_hands", "simulator_digest"]
 
 _VERSION = 2
-_TOGETHER = 0.1
+_BOTH_HANDS_SHARE = 0.1
 
 
-def phantom_hands(
+def simulate_hands(
     count: int, folder: Path, progress: Progress, *, scheme: Scheme, seed: int = 0, ill: float = 0.5
 ) -> HandSamples:
     """`count` hands of as many patients, a tenth of them from films of both hands, with the finger joints of `scheme`.
@@ -35,22 +35,24 @@ def phantom_hands(
     are the true ones and findings 0 or 1. Images are kept in `folder` and drawn once for the same arguments.
     """
     drawn = finger_joints(load_scheme("mtss-hands"))  # whatever the study scores, a wrist is ill as well
-    cache = Kept(folder, "phantoms", (count, FINE, FINE), (_VERSION, simulator(), count, seed, ill))
+    cache = ImageCache(
+        folder, "phantoms", (count, FINE_SIZE, FINE_SIZE), (_VERSION, simulator_digest(), count, seed, ill)
+    )
     kept = folder / "phantoms.npz"
     boxes = np.full((count, len(drawn), 4), np.nan, np.float32)
     findings = np.zeros((count, len(drawn)), np.float32)
     areas, sides = np.zeros((count, 4)), np.array(["L"] * count)
-    if cache.full:
+    if cache.is_complete:
         with np.load(kept) as arrays:
             boxes, findings, areas, sides = (arrays[name] for name in ("boxes", "findings", "areas", "sides"))
     else:
-        for row, (film, side, found) in enumerate(_films(count, seed, ill)):
+        for row, (film, side, found) in enumerate(_simulate_films(count, seed, ill)):
             progress("drawing hands", row, count)
-            frame = frame_of(film.areas[side], side)
-            cache.images[row] = hand_image(Film(film.pixels, 12), frame)
+            frame = make_frame(film.areas[side], side)
+            cache.images[row] = crop_hand(Film(film.pixels, 12), frame)
             areas[row], sides[row] = frame.area, side
             for column, joint in enumerate(drawn):
-                boxes[row, column] = frame.into(film.boxes[f"{side}.{joint.id}"])
+                boxes[row, column] = frame.to_square(film.boxes[f"{side}.{joint.id}"])
                 findings[row, column] = f"{side}.{joint.id}" in found
         np.savez(kept, boxes=boxes, findings=findings, areas=areas, sides=sides)
         cache.finish()
@@ -66,8 +68,8 @@ def phantom_hands(
         cache.images,
         own_boxes,
         own_findings,
-        np.array([KINDS.index(joint.group) for joint in joints]),
-        tuple(frame_of((a[0], a[1], a[2], a[3]), str(side)) for a, side in zip(areas.tolist(), sides, strict=True)),
+        np.array([JOINT_KINDS.index(joint.group) for joint in joints]),
+        tuple(make_frame((a[0], a[1], a[2], a[3]), str(side)) for a, side in zip(areas.tolist(), sides, strict=True)),
         names,
         names,
         tuple(map(str, sides)),
@@ -75,7 +77,7 @@ def phantom_hands(
     )
 
 
-def _films(count: int, seed: int, ill: float) -> Iterator[tuple[PhantomFilm, str, set[str]]]:
+def _simulate_films(count: int, seed: int, ill: float) -> Iterator[tuple[PhantomFilm, str, set[str]]]:
     """A film, the side to look at, and the sites with a finding on it: `count` times, each of another patient."""
     scheme = load_scheme("mtss-hands")
     for number in range(count):
@@ -87,7 +89,7 @@ def _films(count: int, seed: int, ill: float) -> Iterator[tuple[PhantomFilm, str
         rows = int(rng.integers(820, 1300))
         columns = round(rows * float(rng.uniform(0.7, 0.9)))
         found = {site for site, at in patient.findings if at == time}
-        if rng.random() < _TOGETHER:
+        if rng.random() < _BOTH_HANDS_SHARE:
             order = bool(rng.random() < 0.7)
             yield render(patient, "B", time, rng, size=(rows, 2 * columns), left_first=order), side, found
         else:
@@ -95,7 +97,7 @@ def _films(count: int, seed: int, ill: float) -> Iterator[tuple[PhantomFilm, str
 
 
 @once
-def simulator() -> str:
+def simulator_digest() -> str:
     """What the simulator is: a digest of its source, so that films of another one are never taken for this one's."""
     digest = hashlib.sha256()
     for file in sorted(Path(ratui.phantom.__file__).parent.glob("*.py")):

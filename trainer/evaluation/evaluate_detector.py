@@ -12,22 +12,22 @@ import numpy.typing as npt
 import torch
 from torchvision.ops import box_iou
 
-from trainer.data.hands import KINDS, HandSamples
-from trainer.evaluation.metrics import Figure, bootstrap
+from trainer.data.hands import JOINT_KINDS, HandSamples
+from trainer.evaluation.metrics import Metric, bootstrap
 from trainer.models.detector import Detection
 
-__all__ = ["HIT", "detection"]
+__all__ = ["MIN_IOU", "evaluate_detections"]
 
-HIT = 0.5
+MIN_IOU = 0.5
 """A joint counts as found where a box of its kind overlaps it by at least this IoU."""
 
 
-def detection(
+def evaluate_detections(
     hands: HandSamples, found: Sequence[Mapping[str, Detection]], rng: np.random.Generator
-) -> tuple[list[Figure], list[Figure]]:
+) -> tuple[list[Metric], list[Metric]]:
     """Overlap, rate, findings; and false boxes, names, sensitivity and specificity."""
-    owner, overlap, finding_true, finding_said, named = [], [], [], [], []
-    false_boxes, hand_owner = [], []
+    patients, overlap, finding_true, finding_said, named = [], [], [], [], []
+    false_boxes, hand_patients = [], []
     for row, joints in enumerate(found):
         detections = list(joints.values())
         names = {joint: index for index, joint in enumerate(joints)}
@@ -35,7 +35,7 @@ def detection(
         for joint, name in enumerate(hands.joints):
             if not np.isfinite(hands.boxes[row, joint]).all():
                 continue
-            owner.append(hands.cases[row])
+            patients.append(hands.cases[row])
             index, iou = matched.get(joint, (None, 0.0))
             overlap.append(iou)
             named.append(index is not None and names.get(name) == index)
@@ -43,22 +43,24 @@ def detection(
             finding_true.append(np.nan if np.isnan(seen) or index is None else float(seen >= 0.5))
             finding_said.append(np.nan if index is None else float(detections[index].finding >= 0.5))
         false_boxes.append(float(len(detections) - len(used)))
-        hand_owner.append(hands.cases[row])
-    iou_hit = np.array([value if value >= HIT else np.nan for value in overlap])
-    hit = np.array(overlap) >= HIT
+        hand_patients.append(hands.cases[row])
+    iou_hit = np.array([value if value >= MIN_IOU else np.nan for value in overlap])
+    hit = np.array(overlap) >= MIN_IOU
     true, said = np.array(finding_true), np.array(finding_said)
     right = np.where(np.isnan(true), np.nan, true == said)
     best_guess = max(float(np.nanmean(true)), 1 - float(np.nanmean(true)))
 
-    def figure(name: str, values: npt.NDArray[np.generic], who: Sequence[str] = owner, **facts: object) -> Figure:
-        value, low, high = bootstrap(np.asarray(values, np.float64), who, rng)
-        return Figure(name, value, low, high, **facts)  # type: ignore[arg-type]
+    def make_metric(
+        name: str, values: npt.NDArray[np.generic], patient_ids: Sequence[str] = patients, **facts: object
+    ) -> Metric:
+        value, low, high = bootstrap(np.asarray(values, np.float64), patient_ids, rng)
+        return Metric(name, value, low, high, **facts)  # type: ignore[arg-type]
 
     headline = [
-        figure(
+        make_metric(
             "Joint detection, mean IoU", iou_hit, better="higher", paper=0.845, note="over the joints that were found"
         ),
-        figure(
+        make_metric(
             "Joint detection rate",
             hit,
             better="higher",
@@ -66,7 +68,7 @@ def detection(
             paper=0.946,
             note="a box of its kind, IoU at least 0.5",
         ),
-        figure(
+        make_metric(
             "Special finding, accuracy",
             right,
             better="higher",
@@ -76,7 +78,7 @@ def detection(
             baseline_name="never a finding",
             note="over the joints that were found; read it with the next two",
         ),
-        figure(
+        make_metric(
             "Special finding, sensitivity",
             np.where(true == 1, right, np.nan),
             better="higher",
@@ -84,7 +86,7 @@ def detection(
             baseline=0.0,
             baseline_name="never a finding",
         ),
-        figure(
+        make_metric(
             "Special finding, specificity",
             np.where(true == 0, right, np.nan),
             better="higher",
@@ -94,9 +96,9 @@ def detection(
         ),
     ]
     more = [
-        figure("Mean IoU, a joint not found counting as 0", np.array(overlap), better="higher"),
-        figure("Boxes on no joint, for each hand", np.array(false_boxes), hand_owner, better="lower"),
-        figure("Joints found and given the right name", np.array(named), better="higher", unit="%"),
+        make_metric("Mean IoU, a joint not found counting as 0", np.array(overlap), better="higher"),
+        make_metric("Boxes on no joint, for each hand", np.array(false_boxes), hand_patients, better="lower"),
+        make_metric("Joints found and given the right name", np.array(named), better="higher", unit="%"),
     ]
     return headline, more
 
@@ -114,8 +116,8 @@ def _match(
     pairs = sorted(((v, j, d) for (j, d), v in np.ndenumerate(overlaps) if v > 0), reverse=True)
     used: set[int] = set()
     for value, joint, index in pairs:
-        same = detections[index].candidate.kind == KINDS[hands.kinds[joint]]
+        same = detections[index].candidate.kind == JOINT_KINDS[hands.kinds[joint]]
         if same and joint not in matched and index not in used:
             matched[joint] = (index, float(value))
             used.add(index)
-    return matched, {index for index, value in matched.values() if value >= HIT}
+    return matched, {index for index, value in matched.values() if value >= MIN_IOU}

@@ -14,29 +14,46 @@ import numpy.typing as npt
 from scipy.stats import spearmanr
 
 from trainer.data.pairs import PairSamples
-from trainer.evaluation.metrics import RESAMPLES, Figure, Floats, bootstrap
-from trainer.inference.decisions import Decided, change_chances, decide, doubt, expected, of_time
+from trainer.evaluation.metrics import RESAMPLES, Floats, Metric, bootstrap
+from trainer.inference.decisions import (
+    Decision,
+    change_probabilities,
+    decide,
+    expected_change_error,
+    expected_grades,
+    marginal_probabilities,
+)
 
-__all__ = ["Calibration", "Judged", "Worst", "by_doubt", "calibration", "judged", "rank", "scoring", "worst"]
+__all__ = [
+    "Calibration",
+    "ScalePredictions",
+    "WorstJoint",
+    "evaluate_by_uncertainty",
+    "evaluate_calibration",
+    "evaluate_ranking",
+    "evaluate_scale",
+    "find_worst_joints",
+    "match_labels",
+]
 
-_BINS = 10
+_CONFIDENCE_BINS = 10
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScalePredictions:
     """One scale's answers beside its labels, one row for each joint and rater whose label counts.
 
-    `row` (M,) is the joint's place in the samples; `label` (M, 2), `said` the decision, `mean` (M, 2) unrounded, `pair`
-    (M, G, G) the chances, `owner` the cases.
+    `row` (M,) is the joint's place in the samples; `label` (M, 2) are the raters' scores, `decision` the model's.
+    `mean` (M, 2) are its expected grades, `pair_probabilities` (M, G, G) those of each pair of grades, `patients` the cases.
     """
 
     scale: str
     row: npt.NDArray[np.int64]
-    owner: tuple[str, ...]
+    patients: tuple[str, ...]
     label: Floats
-    said: Decided
+    decision: Decision
     mean: Floats
-    pair: Floats
+    pair_probabilities: Floats
     all_labels: Floats
 
     @property
@@ -47,73 +64,74 @@ class Judged:
     @property
     def errors(self) -> Floats:
         """Errors of the decided difference, said less read, (M,)."""
-        return np.asarray(self.said.change - self.change)
+        return np.asarray(self.decision.change - self.change)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How often the model was right, by how sure it was: `sure` and `right` by bin, `count` of answers, and the mean gap.
+    """The model's mean `confidence` and `accuracy` in each bin of confidence, with the `count` of answers.
 
-    `what` says of which answers: ``score`` of one time point, or ``change``.
+    `error` is the expected calibration error.
+    `target` says of which answers: ``score`` of one time point, or ``change``.
     """
 
-    what: str
-    sure: tuple[float, ...]
-    right: tuple[float, ...]
+    target: str
+    confidence: tuple[float, ...]
+    accuracy: tuple[float, ...]
     count: tuple[int, ...]
-    error: Figure
+    error: Metric
 
 
 @dataclass(frozen=True)
-class Worst:
+class WorstJoint:
     """A joint where the model was far off: what the raters read at both time points, and what it said."""
 
     case: str
     site: str
     row: int
-    read: tuple[tuple[int, int], ...]
-    said: tuple[int, int]
+    rater_grades: tuple[tuple[int, int], ...]
+    predicted_grades: tuple[int, int]
     change: int
-    doubt: float
+    uncertainty: float
 
 
-def judged(pairs: PairSamples, chances: Floats, scale: int, decision: str) -> Judged:
+def match_labels(pairs: PairSamples, probabilities: Floats, scale: int, decision: str) -> ScalePredictions:
     """The answers of one scale beside every label that counts: both given, and no finding at either time point."""
     labels = pairs.labels[:, :, scale].astype(np.float64)
-    counts = np.asarray((labels >= 0).all(axis=2) & ~pairs.found.any(axis=2))
+    counts = np.asarray((labels >= 0).all(axis=2) & ~pairs.has_finding.any(axis=2))
     rows, raters = np.nonzero(counts)
-    said = decide(decision, chances)
-    return Judged(
+    said = decide(decision, probabilities)
+    return ScalePredictions(
         pairs.scales[scale],
         rows,
         tuple(pairs.cases[row] for row in rows),
         labels[rows, raters],
-        Decided(said.grades[rows], said.change[rows]),
-        expected(chances)[rows],
-        chances[rows],
+        Decision(said.grades[rows], said.change[rows]),
+        expected_grades(probabilities)[rows],
+        probabilities[rows],
         np.where(counts[..., None], labels, np.nan),
     )
 
 
-def scoring(answers: Judged, rng: np.random.Generator) -> tuple[list[Figure], list[Figure]]:
+def evaluate_scale(answers: ScalePredictions, rng: np.random.Generator) -> tuple[list[Metric], list[Metric]]:
     """The figures of one scale: those that the source has (the difference's error, changes of the wrong sign), and more."""
-    name, change, owner = answers.scale, answers.change, answers.owner
+    name, change, patients = answers.scale, answers.change, answers.patients
     source = name == "ERO"
     error = np.abs(answers.errors)
     raw = np.abs(answers.mean[:, 1] - answers.mean[:, 0] - change)
-    status = np.abs(answers.said.grades - answers.label).mean(axis=1)
+    status = np.abs(answers.decision.grades - answers.label).mean(axis=1)
     usual = np.median(answers.label, axis=0)
     changed = change != 0
     still = float(np.abs(change).mean())
-    raters_change, raters_status = _raters(answers.all_labels)
+    raters_change, raters_status = _rater_disagreement(answers.all_labels)
 
-    def figure(what: str, values: Floats, better: str = "lower", **facts: Any) -> Figure:
-        value, low, high = bootstrap(np.asarray(values, np.float64), owner, rng)
-        return Figure(f"{name}, {what}", value, low, high, better, **facts)
+    def make_metric(what: str, values: Floats, better: str = "lower", **facts: Any) -> Metric:
+        value, low, high = bootstrap(np.asarray(values, np.float64), patients, rng)
+        return Metric(f"{name}, {what}", value, low, high, better, **facts)
 
     no_change: dict[str, Any] = {"baseline_name": "no change"}
     headline = [
-        figure(
+        make_metric(
             "mean error of the difference",
             error,
             baseline=still,
@@ -122,9 +140,9 @@ def scoring(answers: Judged, rng: np.random.Generator) -> tuple[list[Figure], li
             note="in whole grades, as they would be stored",
             **no_change,
         ),
-        figure(
+        make_metric(
             "improvement taken for worsening or the reverse",
-            (answers.said.change * change < 0).astype(float),
+            (answers.decision.change * change < 0).astype(float),
             unit="%",
             baseline=0.0,
             paper=0.0 if source else None,
@@ -134,28 +152,30 @@ def scoring(answers: Judged, rng: np.random.Generator) -> tuple[list[Figure], li
     ]
     worse = change > 0
     more = [
-        figure("mean error of the difference, not rounded", raw, baseline=still, raters=raters_change, **no_change),
-        figure(
+        make_metric(
+            "mean error of the difference, not rounded", raw, baseline=still, raters=raters_change, **no_change
+        ),
+        make_metric(
             "mean error of the difference where a change was read",
             np.where(changed, error, np.nan),
             baseline=float(np.abs(change[changed]).mean()) if changed.any() else None,
             **no_change,
         ),
-        figure(
+        make_metric(
             "mean error of the difference where no change was read",
             np.where(changed, np.nan, error),
             baseline=0.0,
             **no_change,
         ),
-        figure(
+        make_metric(
             "worsening that was read and seen",
-            np.where(worse, answers.said.change > 0, np.nan),
+            np.where(worse, answers.decision.change > 0, np.nan),
             "higher",
             unit="%",
             baseline=0.0,
             **no_change,
         ),
-        figure(
+        make_metric(
             "mean error of the score of one time point",
             status,
             baseline=float(np.abs(answers.label - usual).mean()),
@@ -166,9 +186,11 @@ def scoring(answers: Judged, rng: np.random.Generator) -> tuple[list[Figure], li
     return headline, more
 
 
-def rank(pairs: PairSamples, answers: Judged, chances: Floats, rng: np.random.Generator) -> Figure:
+def evaluate_ranking(
+    pairs: PairSamples, answers: ScalePredictions, probabilities: Floats, rng: np.random.Generator
+) -> Metric:
     """How well patients are ordered by their total change, which is what a trial reads."""
-    labels, mean = answers.all_labels, expected(chances)
+    labels, mean = answers.all_labels, expected_grades(probabilities)
     known = np.isfinite(labels).all(axis=2)
     safe = np.where(np.isfinite(labels), labels, 0.0)
     count = known.sum(axis=1)
@@ -180,27 +202,29 @@ def rank(pairs: PairSamples, answers: Judged, chances: Floats, rng: np.random.Ge
     values = [_spearman(totals[draw]) for draw in draws]
     low, high = np.nanpercentile(values, [2.5, 97.5]) if np.isfinite(values).any() else (np.nan, np.nan)
     name = f"{answers.scale}, rank correlation of the patients' total change"
-    return Figure(name, _spearman(totals), float(low), float(high), "higher", baseline=0.0, baseline_name="no change")
+    return Metric(name, _spearman(totals), float(low), float(high), "higher", baseline=0.0, baseline_name="no change")
 
 
-def calibration(answers: Judged, what: str, rng: np.random.Generator) -> Calibration:
+def evaluate_calibration(answers: ScalePredictions, what: str, rng: np.random.Generator) -> Calibration:
     """How sure the model is of what it says, beside how often raters say the same; `what` is ``score`` or ``change``.
 
     The expected calibration error is the gap between the two, weighed by how many answers are so sure.
     """
     if what == "score":
-        chances = of_time(answers.pair).reshape(-1, answers.pair.shape[1])
-        said, read = answers.said.grades.ravel(), answers.label.ravel()
-        owner = np.repeat(np.array(answers.owner), 2)
+        probabilities = marginal_probabilities(answers.pair_probabilities).reshape(
+            -1, answers.pair_probabilities.shape[1]
+        )
+        said, read = answers.decision.grades.ravel(), answers.label.ravel()
+        patients = np.repeat(np.array(answers.patients), 2)
     else:
-        offset = answers.pair.shape[1] - 1
-        chances, said = change_chances(answers.pair), answers.said.change + offset
-        read, owner = answers.change + offset, np.array(answers.owner)
-    sure = chances[np.arange(len(said)), said]
+        offset = answers.pair_probabilities.shape[1] - 1
+        probabilities, said = change_probabilities(answers.pair_probabilities), answers.decision.change + offset
+        read, patients = answers.change + offset, np.array(answers.patients)
+    sure = probabilities[np.arange(len(said)), said]
     right = (said == read).astype(np.float64)
-    place = np.minimum((sure * _BINS).astype(int), _BINS - 1)
-    ids, index = np.unique(owner, return_inverse=True)
-    shape = (len(ids), _BINS)
+    place = np.minimum((sure * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1)
+    ids, index = np.unique(patients, return_inverse=True)
+    shape = (len(ids), _CONFIDENCE_BINS)
     gaps = np.zeros(shape)
     counts = np.zeros(shape)
     np.add.at(gaps, (index, place), right - sure)
@@ -211,50 +235,50 @@ def calibration(answers: Judged, what: str, rng: np.random.Generator) -> Calibra
     value = float(np.abs(gaps.sum(axis=0)).sum() / counts.sum())
     filled = counts.sum(axis=0) > 0
     name = f"{answers.scale}, expected calibration error of the {what}"
-    figure = Figure(name, value, float(low), float(high), "lower", note="how sure less how often right")
+    metric = Metric(name, value, float(low), float(high), "lower", note="how sure less how often right")
     whole = counts.sum(axis=0)[filled]
-    says, is_right = (tuple((np.bincount(place, v, _BINS)[filled] / whole).tolist()) for v in (sure, right))
-    return Calibration(what, says, is_right, tuple(int(n) for n in whole), figure)
+    says, is_right = (tuple((np.bincount(place, v, _CONFIDENCE_BINS)[filled] / whole).tolist()) for v in (sure, right))
+    return Calibration(what, says, is_right, tuple(int(n) for n in whole), metric)
 
 
-def by_doubt(answers: Judged, rng: np.random.Generator) -> tuple[Figure, ...]:
+def evaluate_by_uncertainty(answers: ScalePredictions, rng: np.random.Generator) -> tuple[Metric, ...]:
     """The error of the difference in each quarter of the answers, from the least doubted to the most."""
-    doubted = doubt(answers.pair, answers.said.change)
+    doubted = expected_change_error(answers.pair_probabilities, answers.decision.change)
     order = np.argsort(doubted, kind="stable")
     quarter = np.empty(len(order), int)
     quarter[order] = np.arange(len(order)) * 4 // max(len(order), 1)
     found = []
     for number, word in enumerate(("least", "second", "third", "most")):
         there = np.where(quarter == number, np.abs(answers.errors), np.nan)
-        value, low, high = bootstrap(there, answers.owner, rng)
+        value, low, high = bootstrap(there, answers.patients, rng)
         expects = float(doubted[quarter == number].mean()) if (quarter == number).any() else None
         name = f"{answers.scale}, error of the difference in the {word} doubted quarter"
-        found.append(Figure(name, value, low, high, "lower", baseline=expects, baseline_name="as the model expects"))
+        found.append(Metric(name, value, low, high, "lower", baseline=expects, baseline_name="as the model expects"))
     return tuple(found)
 
 
-def worst(pairs: PairSamples, answers: Judged, count: int = 6) -> tuple[Worst, ...]:
+def find_worst_joints(pairs: PairSamples, answers: ScalePredictions, count: int = 6) -> tuple[WorstJoint, ...]:
     """The joints whose change was most wrongly decided, by the median rater; of equal ones the surest come first."""
     rows = np.unique(answers.row)
     first = {int(row): place for place, row in reversed(list(enumerate(answers.row)))}
-    doubted = doubt(answers.pair, answers.said.change)
+    doubted = expected_change_error(answers.pair_probabilities, answers.decision.change)
     ranked = []
     for row in rows:
         labels = answers.all_labels[row]
         labels = labels[np.isfinite(labels).all(axis=1)].astype(int)
         place = first[int(row)]
-        said = int(answers.said.change[place])
+        said = int(answers.decision.change[place])
         error = abs(said - float(np.median(labels[:, 1] - labels[:, 0])))
         ranked.append((-error, float(doubted[place]), int(row), labels, place))
     ranked.sort(key=lambda item: item[:3])
     return tuple(
-        Worst(
+        WorstJoint(
             pairs.cases[row],
             pairs.sites[row],
             row,
             tuple((int(a), int(b)) for a, b in labels),
-            (int(answers.said.grades[place, 0]), int(answers.said.grades[place, 1])),
-            int(answers.said.change[place]),
+            (int(answers.decision.grades[place, 0]), int(answers.decision.grades[place, 1])),
+            int(answers.decision.change[place]),
             round(doubt_, 3),
         )
         for _, doubt_, row, labels, place in ranked[:count]
@@ -267,7 +291,7 @@ def _spearman(totals: Floats) -> float:
     return float(spearmanr(totals[:, 0], totals[:, 1]).statistic)
 
 
-def _raters(labels: Floats) -> tuple[float | None, float | None]:
+def _rater_disagreement(labels: Floats) -> tuple[float | None, float | None]:
     """The mean absolute disagreement of two raters, of the change and of the score; None with a single rater."""
     change, status = [], []
     for a, b in combinations(range(labels.shape[1]), 2):

@@ -9,14 +9,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["RESAMPLES", "Figure", "Floats", "bootstrap"]
+__all__ = ["RESAMPLES", "Floats", "Metric", "bootstrap"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """One measured figure with its 95 % interval, and what it stands beside.
 
     `baseline` is what doing nothing clever gives, `raters` the raters' own figure, `paper` the source's; None where
@@ -36,9 +36,9 @@ class Figure:
     note: str = ""
 
 
-def bootstrap(values: Floats, owner: Sequence[str], rng: np.random.Generator) -> tuple[float, float, float]:
+def bootstrap(values: Floats, patients: Sequence[str], rng: np.random.Generator) -> tuple[float, float, float]:
     """The mean of `values` (NaN left out) and its 95 % interval, drawing patients, not joints."""
-    ids, index = np.unique(np.asarray(owner), return_inverse=True)
+    ids, index = np.unique(np.asarray(patients), return_inverse=True)
     known = np.isfinite(values)
     if not known.any():
         return float("nan"), float("nan"), float("nan")

@@ -18,11 +18,26 @@ import numpy.typing as npt
 from ratui.errors import TrainError
 from ratui.study import Study
 from ratui.study.model_reports import Block, Evaluation, Heading, Picture, Table, Text, save_evaluation
-from trainer.evaluation.evaluate import Figure, Results
-from trainer.evaluation.report_document import html, markdown
-from trainer.evaluation.report_pictures import histogram, reliability, worst_joints
+from trainer.evaluation.evaluate import Metric, Results
+from trainer.evaluation.report_document import to_html, to_markdown
+from trainer.evaluation.report_pictures import draw_histogram, draw_reliability, draw_worst_joints
 
 __all__ = ["write_report"]
+
+_STORED_NAMES = {
+    "other_metrics": "more",
+    "change_errors": "differences",
+    "uncertainty_metrics": "doubted",
+    "calibrations": "sure",
+    "worst_joints": "worst",
+    "target": "what",
+    "confidence": "sure",
+    "accuracy": "right",
+    "rater_grades": "read",
+    "predicted_grades": "said",
+    "uncertainty": "doubt",
+}
+"""Keys of ``report.json`` by field; ``ratui`` and other programs read the file under these."""
 
 
 def write_report(results: Results, out: Path, *, study: Study | None = None, model: str = "") -> str:
@@ -31,11 +46,11 @@ def write_report(results: Results, out: Path, *, study: Study | None = None, mod
     Keeps it in `study` as well, where given, as that of the scorer `model`, for the app to open. Raises TrainError, and
     StoreError where the study can't keep it.
     """
-    blocks = _told(results)
-    text = markdown(blocks)
+    blocks = _make_blocks(results)
+    text = to_markdown(blocks)
     facts = asdict(results)
     facts["cases"] = len(results.cases)
-    facts["differences"] = [round(float(value), 4) for value in results.differences]
+    facts["change_errors"] = [round(float(value), 4) for value in results.change_errors]
     del facts["crops"]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -43,8 +58,8 @@ def write_report(results: Results, out: Path, *, study: Study | None = None, mod
             if isinstance(block, Picture):
                 (out / block.file).write_bytes(block.png)
         (out / "report.md").write_text(text, encoding="utf-8")
-        (out / "report.html").write_text(html(blocks), encoding="utf-8")
-        (out / "report.json").write_text(json.dumps(_plain(facts), indent=1), encoding="utf-8")
+        (out / "report.html").write_text(to_html(blocks), encoding="utf-8")
+        (out / "report.json").write_text(json.dumps(_to_json(facts), indent=1), encoding="utf-8")
     except OSError as error:
         raise TrainError(f"the report can't be written: {error.strerror}", out, "Give another --out") from error
     if study is not None:
@@ -52,7 +67,7 @@ def write_report(results: Results, out: Path, *, study: Study | None = None, mod
     return text
 
 
-def _told(results: Results) -> list[Block]:
+def _make_blocks(results: Results) -> list[Block]:
     films = f"{results.films} hands, " if results.films else ""
     blocks: list[Block] = [
         Heading("What the models are worth", 1),
@@ -61,7 +76,7 @@ def _told(results: Results) -> list[Block]:
             "against every rater's signed reading. Intervals are 95 %, bootstrapped over patients. "
             f"The scorer's loss was `{results.loss}`, its decision `{results.decision}`."
         ),
-        _figures(results.headline),
+        _metrics_table(results.headline),
         Text(
             "The source's figures are of real films; a figure here is comparable only where these films are real, too. "
             "An accuracy says little where findings are rare: read it with sensitivity and specificity. "
@@ -69,34 +84,36 @@ def _told(results: Results) -> list[Block]:
             "What raters differ among themselves is the ceiling: no model can agree with all of them more than that."
         ),
         Heading("More"),
-        _figures(results.more),
+        _metrics_table(results.other_metrics),
         Heading("Errors of the ERO difference"),
-        Picture("differences.png", histogram(results.differences, len(results.cases)), "Errors of the ERO difference"),
-        _histogram_table(results.differences),
+        Picture(
+            "differences.png", draw_histogram(results.change_errors, len(results.cases)), "Errors of the ERO difference"
+        ),
+        _histogram_table(results.change_errors),
     ]
-    if results.sure:
+    if results.calibrations:
         blocks += [
             Heading("What its doubt is worth"),
             Text(
                 "How sure the model is of an answer, beside how often a rater gave the same. On the diagonal it knows "
                 "itself. Below: whether what it doubts most is what it gets wrong most."
             ),
-            Picture("calibration.png", reliability(results.sure), "How often right, by how sure"),
-            _figures(results.doubted),
+            Picture("calibration.png", draw_reliability(results.calibrations), "How often right, by how sure"),
+            _metrics_table(results.uncertainty_metrics),
         ]
-    if results.worst:
+    if results.worst_joints:
         words = "The joints whose ERO change was most wrongly decided, earlier film left"
         blocks += [
             Heading("Worst joints"),
-            Picture("worst.png", worst_joints(results.worst, results.crops), words),
+            Picture("worst.png", draw_worst_joints(results.worst_joints, results.crops), words),
             _worst_table(results),
         ]
     return blocks
 
 
-def _figures(figures: Sequence[Figure]) -> Table:
+def _metrics_table(metrics: Sequence[Metric]) -> Table:
     rows = []
-    for f in figures:
+    for f in metrics:
         trivial = f"{_number(f.baseline, f.unit)} ({f.baseline_name})" if f.baseline is not None else ""
         rows.append(
             (
@@ -109,8 +126,8 @@ def _figures(figures: Sequence[Figure]) -> Table:
             )
         )
     columns = ("measure", "here", "95 % interval", "source", "trivial", "raters among themselves")
-    told = [place for place in range(len(columns)) if place < 3 or any(row[place] for row in rows)]
-    return Table([columns[place] for place in told], [[row[place] for place in told] for row in rows], strong=1)
+    shown = [place for place in range(len(columns)) if place < 3 or any(row[place] for row in rows)]
+    return Table([columns[place] for place in shown], [[row[place] for place in shown] for row in rows], strong=1)
 
 
 def _worst_table(results: Results) -> Table:
@@ -118,12 +135,12 @@ def _worst_table(results: Results) -> Table:
         (
             each.case,
             each.site,
-            ", ".join(f"{a}→{b}" for a, b in each.read),
-            f"{each.said[0]}→{each.said[1]}",
+            ", ".join(f"{a}→{b}" for a, b in each.rater_grades),
+            f"{each.predicted_grades[0]}→{each.predicted_grades[1]}",
             f"{each.change:+d}",
-            f"{each.doubt:.2f}",
+            f"{each.uncertainty:.2f}",
         )
-        for each in results.worst
+        for each in results.worst_joints
     ]
     return Table(("case", "site", "read", "said", "change said", "doubt"), rows)
 
@@ -145,12 +162,12 @@ def _histogram_table(errors: npt.NDArray[np.float64]) -> Table:
     return Table(("said less read change", "pairs", "share"), rows)
 
 
-def _plain(value: object) -> object:
-    """`value` for JSON, where NaN is null."""
+def _to_json(value: object) -> object:
+    """Return `value` for JSON: NaN becomes null, and fields get their stored names."""
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {_STORED_NAMES.get(key, key): _to_json(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [_to_json(each) for each in value]
     return value

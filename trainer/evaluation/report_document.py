@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from ratui.results import html as page
 from ratui.study.model_reports import Block, Heading, Picture, Table, Text
 
-__all__ = ["html", "markdown"]
+__all__ = ["to_html", "to_markdown"]
 
 
-def markdown(blocks: Sequence[Block]) -> str:
+def to_markdown(blocks: Sequence[Block]) -> str:
     """The blocks as Markdown; pictures lie beside it."""
     lines: list[str] = []
     for block in blocks:
@@ -37,7 +37,7 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def html(blocks: Sequence[Block]) -> str:
+def to_html(blocks: Sequence[Block]) -> str:
     """The blocks as one page, pictures and all, under the first heading; it asks for nothing from anywhere."""
     title = next((block.text for block in blocks if isinstance(block, Heading)), "")
     parts: list[str] = []

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from trainer.evaluation.evaluate_scorer import Calibration, Worst
+from trainer.evaluation.evaluate_scorer import Calibration, WorstJoint
 
-__all__ = ["histogram", "reliability", "worst_joints"]
+__all__ = ["draw_histogram", "draw_reliability", "draw_worst_joints"]
 
 _BLUE, _GREY, _RED = "#3f6f8f", "#8a979f", "#a4493d"
 
 
-def histogram(errors: npt.NDArray[np.float64], cases: int) -> bytes:
+def draw_histogram(errors: npt.NDArray[np.float64], cases: int) -> bytes:
     """The source's Fig. 2: how often the ERO difference was missed by how much."""
     figure, axes = _axes(7, 4)
     axes.hist(errors, bins=np.arange(-5.25, 5.5, 0.5).tolist(), color=_BLUE, edgecolor="white")
@@ -30,22 +30,22 @@ def histogram(errors: npt.NDArray[np.float64], cases: int) -> bytes:
     return _png(figure)
 
 
-def reliability(sure: Sequence[Calibration]) -> bytes:
+def draw_reliability(calibrations: Sequence[Calibration]) -> bytes:
     """How often the model was right against how sure it was; on the diagonal it knows itself."""
-    figure, axes = _axes(9, 3.2, len(sure))
-    for ax, each in zip(np.atleast_1d(axes), sure, strict=True):
+    figure, axes = _axes(9, 3.2, len(calibrations))
+    for ax, each in zip(np.atleast_1d(axes), calibrations, strict=True):
         ax.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle="--")
         sizes = 12 + 140 * np.sqrt(np.array(each.count) / max(sum(each.count), 1))
-        ax.scatter(each.sure, each.right, s=sizes, color=_BLUE, zorder=3)
-        ax.plot(each.sure, each.right, color=_BLUE, linewidth=1)
+        ax.scatter(each.confidence, each.accuracy, s=sizes, color=_BLUE, zorder=3)
+        ax.plot(each.confidence, each.accuracy, color=_BLUE, linewidth=1)
         ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="how sure")
-        ax.set_title(f"{each.error.name.split(',')[0]} {each.what}: gap {each.error.value:.3f}", fontsize=9)
+        ax.set_title(f"{each.error.name.split(',')[0]} {each.target}: gap {each.error.value:.3f}", fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
     np.atleast_1d(axes)[0].set_ylabel("how often right")
     return _png(figure)
 
 
-def worst_joints(worst: Sequence[Worst], crops: Sequence[npt.NDArray[np.uint8]]) -> bytes:
+def draw_worst_joints(worst: Sequence[WorstJoint], crops: Sequence[npt.NDArray[np.uint8]]) -> bytes:
     """Each joint at both time points, with what was read and what was said under it."""
     columns = min(3, max(len(worst), 1))
     rows = -(-len(worst) // columns)
@@ -55,12 +55,13 @@ def worst_joints(worst: Sequence[Worst], crops: Sequence[npt.NDArray[np.uint8]])
     for ax, each, pair in zip(np.atleast_1d(axes).ravel(), worst, crops, strict=False):
         gap = np.full((pair.shape[1], 3), 255, np.uint8)
         ax.imshow(np.concatenate([pair[0], gap, pair[1]], axis=1), cmap="gray", vmin=0, vmax=255)
-        read = ", ".join(f"{a}→{b}" for a, b in each.read)
+        said = each.predicted_grades
+        read = ", ".join(f"{a}→{b}" for a, b in each.rater_grades)
         ax.set_title(f"{each.case} {each.site}\nread {read}", fontsize=8)
         ax.text(
             0.5,
             -0.04,
-            f"said {each.said[0]}→{each.said[1]}, change {each.change:+d}, doubt {each.doubt:.2f}",
+            f"said {said[0]}→{said[1]}, change {each.change:+d}, doubt {each.uncertainty:.2f}",
             transform=ax.transAxes,
             ha="center",
             va="top",

@@ -15,7 +15,7 @@ from ratui.errors import TrainError, clean
 from ratui.phantom import RATERS
 from trainer.models.scorer import Pairing
 
-__all__ = ["ARMS", "BASELINE", "Arm", "Budget", "Cell", "cells"]
+__all__ = ["ARMS", "BASELINE", "Arm", "Budget", "Cell", "make_cells"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Arm:
     pairing: Pairing
     loss: str
     difference: float = 0.0
-    crowd: str = "none"
+    rater_model: str = "none"
 
 
 BASELINE = "single ce"
@@ -70,15 +70,17 @@ class Cell:
     size: int
     seed: int
 
-    def file(self, budget: Budget, trunk: str) -> str:
+    def file_name(self, budget: Budget, trunk: str) -> str:
         """The name of the cell's file; another budget, trunk or recipe has another one."""
-        what = json.dumps([asdict(ARMS[self.arm]), asdict(self), asdict(budget), trunk], sort_keys=True)
+        recipe = asdict(ARMS[self.arm])
+        recipe["crowd"] = recipe.pop("rater_model")  # the name it had when the first cells were stored
+        what = json.dumps([recipe, asdict(self), asdict(budget), trunk], sort_keys=True)
         digest = hashlib.sha256(what.encode()).hexdigest()[:10]
         name = self.arm.replace(" ", "-").replace("λ", "d")
         return f"{name}_{self.kind}_{self.size}_{self.seed}_{digest}.json"
 
 
-def cells(arms: Sequence[str], kinds: Sequence[str], sizes: Sequence[int], seeds: int) -> tuple[Cell, ...]:
+def make_cells(arms: Sequence[str], kinds: Sequence[str], sizes: Sequence[int], seeds: int) -> tuple[Cell, ...]:
     """All cells of a table, first seeds first, so that a table cut short has something in every place. Raises TrainError."""
     for name, known, option in ((arms, ARMS, "--arm"), (kinds, RATERS, "--rater")):
         for each in name:

@@ -22,39 +22,53 @@ from torch import Tensor
 from ratui.errors import TrainError
 from trainer.data.pairs import PairSamples
 from trainer.experiments.arms import ARMS, Budget, Cell
-from trainer.experiments.cohort import Cohort, read_by
-from trainer.inference.decisions import DECISIONS, decide, expected
-from trainer.models.scorer import PairScorer, augment_pairs, labelled, scorer_loss
+from trainer.experiments.cohort import Cohort, simulate_readings
+from trainer.inference.decisions import DECISIONS, decide, expected_grades
+from trainer.models.scorer import PairScorer, augment_pairs, count_labelled, scorer_loss
 
-__all__ = ["VIEWS", "Views", "measure", "predict_views", "run_cell", "save_cell", "shrunk", "steps_of", "train_cell"]
+__all__ = [
+    "AUGMENTED_COPIES",
+    "TrunkFeatures",
+    "iterate_batches",
+    "measure_errors",
+    "predict_from_features",
+    "resize_crops",
+    "run_cell",
+    "save_cell",
+    "train_cell",
+]
 
-VIEWS = 6
+AUGMENTED_COPIES = 6
 """How often each joint is seen, augmented anew each time, where a trunk that doesn't learn looks at it once for all."""
 
 
 @dataclass(frozen=True)
-class Views:
-    """What a fixed trunk sees: `train` (VIEWS, N, 2, features) of augmented crops, `test` (M, 2, features)."""
+class TrunkFeatures:
+    """What a fixed trunk sees: `train` (AUGMENTED_COPIES, N, 2, features) of augmented crops, `test` (M, 2, features)."""
 
     train: Tensor
     test: Tensor
 
 
-def run_cell(cell: Cell, train: Cohort, test: Cohort, budget: Budget, views: Views | None = None) -> dict[str, Any]:
-    """Trains the cell's scorer and measures it; with `views`, only what comes after the trunk learns."""
+def run_cell(
+    cell: Cell, train: Cohort, test: Cohort, budget: Budget, trunk_features: TrunkFeatures | None = None
+) -> dict[str, Any]:
+    """Trains the cell's scorer and measures it; with `trunk_features`, only what comes after the trunk learns."""
     began = time.process_time()
-    samples = read_by(train.first(cell.size), cell.kind, budget.raters, cell.seed)
-    model = train_cell(cell, samples, budget, views)
-    chances = _chances(model, test, budget, views)
+    samples = simulate_readings(train.head(cell.size), cell.kind, budget.raters, cell.seed)
+    model = train_cell(cell, samples, budget, trunk_features)
+    probabilities = _predict(model, test, budget, trunk_features)
     return {
         "cell": asdict(cell),
         "budget": asdict(budget),
         "seconds": round(time.process_time() - began, 2),
-        "measured": measure(test, chances),
+        "measured": measure_errors(test, probabilities),
     }
 
 
-def train_cell(cell: Cell, samples: PairSamples, budget: Budget, views: Views | None = None) -> PairScorer:
+def train_cell(
+    cell: Cell, samples: PairSamples, budget: Budget, trunk_features: TrunkFeatures | None = None
+) -> PairScorer:
     """The cell's scorer, trained on `samples`."""
     arm = ARMS[cell.arm]
     torch.manual_seed(cell.seed)
@@ -62,25 +76,25 @@ def train_cell(cell: Cell, samples: PairSamples, budget: Budget, views: Views | 
         samples.grades,
         len(samples.group_names),
         pairing=arm.pairing,
-        crowd=arm.crowd,
+        rater_model=arm.rater_model,
         raters=budget.raters,
         width=budget.width,
     )
-    labels, tops, groups = (torch.from_numpy(a) for a in (samples.labels, samples.tops, samples.groups))
+    labels, max_grades, groups = (torch.from_numpy(a) for a in (samples.labels, samples.max_grades, samples.groups))
     optimiser = torch.optim.AdamW(model.parameters(), lr=budget.rate, weight_decay=1e-3)
     model.train()
-    for step, part, generator in steps_of(len(labels), budget, cell.seed):
+    for step, part, generator in iterate_batches(len(labels), budget, cell.seed):
         for group in optimiser.param_groups:
-            group["lr"] = budget.rate * _share(step / budget.steps)
-        if views is None:
+            group["lr"] = budget.rate * _learning_rate_factor(step / budget.steps)
+        if trunk_features is None:
             crops = torch.from_numpy(samples.crops[part.numpy()]).float() / 255
-            pairs = model(augment_pairs(crops, generator, side=budget.pixels), groups[part], tops[part])
+            pairs = model(augment_pairs(crops, generator, side=budget.pixels), groups[part], max_grades[part])
         else:
-            which = torch.randint(len(views.train), (len(part),), generator=generator)
-            pairs = model.judge(views.train[which, part], groups[part], tops[part])
+            which = torch.randint(len(trunk_features.train), (len(part),), generator=generator)
+            pairs = model.predict_pairs(trunk_features.train[which, part], groups[part], max_grades[part])
         wanted = labels[part]
-        loss = scorer_loss(pairs, wanted, name=arm.loss, difference=arm.difference, over=labelled(wanted))
-        loss = loss + model.hold()
+        loss = scorer_loss(pairs, wanted, name=arm.loss, difference=arm.difference, over=count_labelled(wanted))
+        loss = loss + model.penalty()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -90,7 +104,7 @@ def train_cell(cell: Cell, samples: PairSamples, budget: Budget, views: Views | 
     return model.eval()
 
 
-def steps_of(count: int, budget: Budget, seed: int) -> Iterator[tuple[int, Tensor, torch.Generator]]:
+def iterate_batches(count: int, budget: Budget, seed: int) -> Iterator[tuple[int, Tensor, torch.Generator]]:
     """The joints of each step, epoch after epoch, and what augmentation draws from: the same for every arm."""
     step, epoch = 0, 0
     while step < budget.steps:
@@ -102,28 +116,32 @@ def steps_of(count: int, budget: Budget, seed: int) -> Iterator[tuple[int, Tenso
                 step += 1
 
 
-def _share(done: float) -> float:
+def _learning_rate_factor(done: float) -> float:
     """The learning rate's share of its maximum: a short warm-up, then half a cosine."""
     return 0.1 + 9 * done if done < 0.1 else max(0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9)), 0.01)
 
 
 @torch.inference_mode()
-def _chances(model: PairScorer, test: Cohort, budget: Budget, views: Views | None) -> list[npt.NDArray[np.float64]]:
-    if views is not None:
-        return predict_views(model, views.test, test)
+def _predict(
+    model: PairScorer, test: Cohort, budget: Budget, trunk_features: TrunkFeatures | None
+) -> list[npt.NDArray[np.float64]]:
+    if trunk_features is not None:
+        return predict_from_features(model, trunk_features.test, test)
     starts = range(0, len(test.crops), 256)
-    seen = torch.cat([model.look(shrunk(test.crops[start : start + 256], budget.pixels)) for start in starts])
-    return predict_views(model, seen, test)
+    features = torch.cat(
+        [model.extract_features(resize_crops(test.crops[start : start + 256], budget.pixels)) for start in starts]
+    )
+    return predict_from_features(model, features, test)
 
 
 @torch.inference_mode()
-def predict_views(model: PairScorer, seen: Tensor, people: Cohort) -> list[npt.NDArray[np.float64]]:
-    """For each scale the chance of each pair, (N, G, G), from what was `seen` of the joints of `people`."""
-    tops, groups = torch.from_numpy(people.tops), torch.from_numpy(people.groups)
-    return [pair[:, 0].double().exp().numpy() for pair in model.judge(seen, groups, tops)]
+def predict_from_features(model: PairScorer, features: Tensor, people: Cohort) -> list[npt.NDArray[np.float64]]:
+    """Return, for each scale, the probability of each pair of grades, (N, G, G), from the `features` of all joints."""
+    max_grades, groups = torch.from_numpy(people.max_grades), torch.from_numpy(people.groups)
+    return [pair[:, 0].double().exp().numpy() for pair in model.predict_pairs(features, groups, max_grades)]
 
 
-def shrunk(crops: npt.NDArray[np.uint8], pixels: int) -> Tensor:
+def resize_crops(crops: npt.NDArray[np.uint8], pixels: int) -> Tensor:
     """Crops (N, 2, S, S) uint8 as the scorer sees them: from 0 to 1, `pixels` a side."""
     images = torch.from_numpy(np.ascontiguousarray(crops)).float() / 255
     if images.shape[-1] == pixels:
@@ -131,24 +149,24 @@ def shrunk(crops: npt.NDArray[np.uint8], pixels: int) -> Tensor:
     return torch.nn.functional.interpolate(images, size=(pixels, pixels), mode="bilinear", align_corners=False)
 
 
-def measure(test: Cohort, chances: list[npt.NDArray[np.float64]]) -> dict[str, Any]:
+def measure_errors(test: Cohort, probabilities: list[npt.NDArray[np.float64]]) -> dict[str, Any]:
     """Errors against the truth, ERO, by test patient, over joints without a finding; by decision, and the raw ones."""
     scale = test.scheme.scales.index("ERO")
-    open_ = np.asarray(~test.fixed.any(axis=1))
-    truth, pair = test.truth[:, scale], chances[scale]
+    open_ = np.asarray(~test.has_finding.any(axis=1))
+    truth, pair = test.true_grades[:, scale], probabilities[scale]
     change = truth[:, 1] - truth[:, 0]
 
     def by_patient(values: npt.NDArray[Any], which: npt.NDArray[np.bool_] | None = None) -> list[float]:
         where = open_ if which is None else open_ & which
-        return [round(v, 5) for v in np.bincount(test.owner[where], values[where], len(test.patients)).tolist()]
+        return [round(v, 5) for v in np.bincount(test.patient_index[where], values[where], len(test.patients)).tolist()]
 
-    mean = expected(pair)
+    mean = expected_grades(pair)
     found: dict[str, Any] = {
         "joints": by_patient(np.ones(len(change))),
         "no change": by_patient(np.abs(change)),
         "raw": by_patient(np.abs(mean[:, 1] - mean[:, 0] - change)),
         "raw status": by_patient(np.abs(mean - truth).mean(axis=1)),
-        "likelihood": by_patient(-np.log(np.maximum(_at_truth(pair, truth), 1e-9))),
+        "likelihood": by_patient(-np.log(np.maximum(_probability_of_truth(pair, truth), 1e-9))),
         "changed joints": by_patient((change != 0).astype(float)),
     }
     for name in DECISIONS:
@@ -163,7 +181,7 @@ def measure(test: Cohort, chances: list[npt.NDArray[np.float64]]) -> dict[str, A
     return found
 
 
-def _at_truth(pair: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def _probability_of_truth(pair: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return np.asarray(pair[np.arange(len(pair)), truth[:, 0], truth[:, 1]])
 
 

@@ -18,14 +18,14 @@ from ratui.errors import TrainError
 from ratui.imaging import stretch
 from ratui.phantom import RATERS, PhantomPatient, SimulatedReading, render, set_by_hand, simulate_patient
 from ratui.scheme import Scheme, Site, load_scheme
-from trainer.data.pairs import CROP, PairSamples, crop_image
-from trainer.data.phantoms import simulator
+from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, crop_joint
+from trainer.data.phantoms import simulator_digest
 
-__all__ = ["Cohort", "cohort", "read_by"]
+__all__ = ["Cohort", "load_cohort", "simulate_readings"]
 
-SHARD = 20
+PATIENTS_PER_FILE = 20
 """Patients in one file of crops; a file is the least that an interrupted drawing loses."""
-FILM = (800, 656)
+FILM_SIZE = (800, 656)
 """Rows and columns of a film here: a joint's crop has about as many pixels as the scorer sees."""
 
 Progress = Callable[[str, int, int], None]
@@ -33,25 +33,26 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Cohort:
-    """Patients with known truth. `crops` (N, 2, CROP, CROP) uint8, right hands mirrored; `truth` (N, scales, 2) grades.
+    """Simulated patients with known grades.
 
-    `fixed` (N, 2) says where a finding is; `owner` (N,) indexes `patients`.
+    `crops` (N, 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE) uint8, right hands mirrored. `true_grades` (N, scales, 2).
+    `has_finding` (N, 2) says where a finding is; `patient_index` (N,) indexes `patients`.
     """
 
     scheme: Scheme
     patients: tuple[PhantomPatient, ...]
     crops: npt.NDArray[np.uint8]
-    truth: npt.NDArray[np.int64]
-    fixed: npt.NDArray[np.bool_]
-    owner: npt.NDArray[np.int64]
+    true_grades: npt.NDArray[np.int64]
+    has_finding: npt.NDArray[np.bool_]
+    patient_index: npt.NDArray[np.int64]
     sites: tuple[str, ...]
 
     @property
-    def tops(self) -> npt.NDArray[np.int64]:
+    def max_grades(self) -> npt.NDArray[np.int64]:
         """The largest grade of each joint by scale, (N, scales), −1 where it lacks the scale."""
         sites, scales = self.scheme.sites, self.scheme.scales
-        tops = [[s.joint.maximum(scale) if scale in s.joint.scales else -1 for scale in scales] for s in sites]
-        return np.tile(np.array(tops, np.int64), (len(self.patients), 1))
+        max_grades = [[s.joint.maximum(scale) if scale in s.joint.scales else -1 for scale in scales] for s in sites]
+        return np.tile(np.array(max_grades, np.int64), (len(self.patients), 1))
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -63,37 +64,39 @@ class Cohort:
         names = self.group_names
         return np.tile(np.array([names.index(site.joint.group) for site in self.scheme.sites]), len(self.patients))
 
-    def first(self, patients: int) -> Cohort:
+    def head(self, patients: int) -> Cohort:
         """The cohort of its first `patients` alone: a smaller study is part of a larger one."""
-        rows = int(np.searchsorted(self.owner, patients))
+        rows = int(np.searchsorted(self.patient_index, patients))
         return Cohort(
             self.scheme,
             self.patients[:patients],
             self.crops[:rows],
-            self.truth[:rows],
-            self.fixed[:rows],
-            self.owner[:rows],
+            self.true_grades[:rows],
+            self.has_finding[:rows],
+            self.patient_index[:rows],
             self.sites[:rows],
         )
 
 
-def cohort(patients: int, seed: int, folder: Path, progress: Progress, *, scheme: str = "fingers") -> Cohort:
+def load_cohort(patients: int, seed: int, folder: Path, progress: Progress, *, scheme: str = "fingers") -> Cohort:
     """The first `patients` of the cohort numbered `seed`; what is drawn is kept in `folder`. Raises TrainError."""
     loaded = load_scheme(scheme)
     sites = loaded.sites
-    key = hashlib.sha256(f"{simulator()} {scheme} {seed} {FILM} {CROP} {SHARD}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(
+        f"{simulator_digest()} {scheme} {seed} {FILM_SIZE} {PAIR_CROP_SIZE} {PATIENTS_PER_FILE}".encode()
+    ).hexdigest()[:16]
     people, parts = [], []
-    for start in range(0, patients, SHARD):
+    for start in range(0, patients, PATIENTS_PER_FILE):
         path = folder / f"cohort-{key}-{start:05d}.npy"
-        shard = [_patient(seed, number, loaded) for number in range(start, start + SHARD)]
+        shard = [_simulate_patient(seed, number, loaded) for number in range(start, start + PATIENTS_PER_FILE)]
         if not path.exists():
             progress("drawing films", start, patients)
-            drawn = np.stack([_crops(patient, seed, start + n) for n, patient in enumerate(shard)])
-            _keep(path, drawn)
+            drawn = np.stack([_draw_crops(patient, seed, start + n) for n, patient in enumerate(shard)])
+            _save_crops(path, drawn)
         part = np.load(path, mmap_mode="r")
-        taken = min(SHARD, patients - start)
+        taken = min(PATIENTS_PER_FILE, patients - start)
         people += shard[:taken]
-        parts.append(part[:taken].reshape(-1, 2, CROP, CROP))
+        parts.append(part[:taken].reshape(-1, 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE))
     progress("drawing films", patients, patients)
     truth = np.array(
         [
@@ -111,7 +114,7 @@ def cohort(patients: int, seed: int, folder: Path, progress: Progress, *, scheme
     return Cohort(loaded, tuple(people), np.concatenate(parts), truth, fixed, owner, keys)
 
 
-def read_by(people: Cohort, kind: str, raters: int, seed: int) -> PairSamples:
+def simulate_readings(people: Cohort, kind: str, raters: int, seed: int) -> PairSamples:
     """`people` as `raters` raters of one `kind` have read them, each by themselves. Raises TrainError for no such kind."""
     if kind not in RATERS:
         raise TrainError(f"there is no rater of the kind {kind}", "--raters", f"Take from {', '.join(RATERS)}")
@@ -129,47 +132,47 @@ def read_by(people: Cohort, kind: str, raters: int, seed: int) -> PairSamples:
                     found[row, rater, time] = (site.key, time) in reading.findings
                     for column, scale in enumerate(scheme.scales):
                         if scale in site.joint.scales:
-                            labels[row, rater, column, time] = _score(scheme, site, scale, time, reading)
+                            labels[row, rater, column, time] = _entry_score(scheme, site, scale, time, reading)
     return PairSamples(
         people.crops,
         labels,
-        people.tops,
+        people.max_grades,
         people.groups,
         found,
-        tuple(f"P{who:04d}" for who in people.owner),
+        tuple(f"P{who:04d}" for who in people.patient_index),
         people.sites,
         people.group_names,
         scheme.scales,
     )
 
 
-def _score(scheme: Scheme, site: Site, scale: str, time: int, reading: SimulatedReading) -> int:
+def _entry_score(scheme: Scheme, site: Site, scale: str, time: int, reading: SimulatedReading) -> int:
     """The score that a rater's entry gives: the grade, or what the finding sets."""
     finding = reading.findings.get((site.key, time))
     fixed = site.joint.score_of(scheme.finding(finding), scale) if finding else None
     return reading.grades[site.key, scale, time] if fixed is None else fixed
 
 
-def _patient(seed: int, number: int, scheme: Scheme) -> PhantomPatient:
+def _simulate_patient(seed: int, number: int, scheme: Scheme) -> PhantomPatient:
     return simulate_patient(np.random.default_rng([seed, number]), scheme)
 
 
-def _crops(patient: PhantomPatient, seed: int, number: int) -> npt.NDArray[np.uint8]:
-    """One patient's joints at both time points, (sites, 2, CROP, CROP), boxes a little off as a careful rater's are."""
+def _draw_crops(patient: PhantomPatient, seed: int, number: int) -> npt.NDArray[np.uint8]:
+    """Return one patient's joints, (sites, 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), with boxes as a careful rater sets them."""
     rng = np.random.default_rng([seed, number, 1])
     sites = patient.scheme.sites
-    crops = np.zeros((len(sites), 2, CROP, CROP), np.uint8)
+    crops = np.zeros((len(sites), 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), np.uint8)
     for time in (0, 1):
         for side in ("L", "R"):
-            film = render(patient, "L" if side == "L" else "R", time, rng, size=FILM)
+            film = render(patient, "L" if side == "L" else "R", time, rng, size=FILM_SIZE)
             levels = stretch(film.pixels)
             for row, site in enumerate(sites):
                 if site.side == side:
-                    crops[row, time] = crop_image(levels, set_by_hand(film.boxes[site.key], rng), side == "R")
+                    crops[row, time] = crop_joint(levels, set_by_hand(film.boxes[site.key], rng), side == "R")
     return crops
 
 
-def _keep(path: Path, drawn: npt.NDArray[np.uint8]) -> None:
+def _save_crops(path: Path, drawn: npt.NDArray[np.uint8]) -> None:
     temporary = path.with_suffix(".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

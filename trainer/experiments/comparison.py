@@ -15,16 +15,16 @@ from pathlib import Path
 import torch
 
 from ratui.errors import TrainError, clean
-from trainer.experiments.arms import Budget, Cell, cells
-from trainer.experiments.cells import VIEWS, Views, run_cell, save_cell
-from trainer.experiments.cohort import Cohort, cohort
-from trainer.experiments.comparison_table import collect, report
-from trainer.experiments.learning_curve import Growth, curve
-from trainer.experiments.shared_trunk import fixed_views, learn_trunk, load_trunk, name_of
+from trainer.experiments.arms import Budget, Cell, make_cells
+from trainer.experiments.cells import AUGMENTED_COPIES, TrunkFeatures, run_cell, save_cell
+from trainer.experiments.cohort import Cohort, load_cohort
+from trainer.experiments.comparison_table import collect_errors, format_report
+from trainer.experiments.learning_curve import StudyGrowth, compute_curve
+from trainer.experiments.shared_trunk import extract_trunk_features, load_trunk, train_trunk, trunk_digest
 from trainer.inference.decisions import DECISIONS, DEFAULT_DECISION
 from trainer.training.loop import load_checkpoint, save_checkpoint
 
-__all__ = ["Comparison", "compare", "grow_studies", "parse_part"]
+__all__ = ["Comparison", "parse_part", "run_comparison", "run_growth"]
 
 TRAIN, TEST, TRUNK = 11, 77, 55
 """The cohorts' numbers: patients to learn from, to measure on, and those that a fixed trunk has seen."""
@@ -58,29 +58,29 @@ class Comparison:
     test: int = TEST
 
 
-def compare(what: Comparison, out: Path, progress: Progress) -> str:
+def run_comparison(what: Comparison, out: Path, progress: Progress) -> str:
     """Fills this part's empty cells in `out` and returns the table of all that are full, as Markdown. Raises TrainError."""
     if what.decision not in DECISIONS:
         raise TrainError(f"there is no decision named {clean(what.decision)}", "--decision", f"Take one of {_KNOWN}")
     torch.set_num_threads(1)  # processes side by side share the machine; and one thread gives the same every time
     until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
-    wanted = cells(what.arms, what.kinds, what.sizes, what.seeds)
-    prepared = _prepare(what, out, progress, until)
+    wanted = make_cells(what.arms, what.kinds, what.sizes, what.seeds)
+    prepared = _prepare_shared_data(what, out, progress, until)
     if prepared is None:
         return _LEARNING
-    trunk = name_of(out / _TRUNK) if what.trunk_steps else ""
+    trunk = trunk_digest(out / _TRUNK) if what.trunk_steps else ""
     measured_on = "" if what.test == TEST else f" on {what.test}"
-    names = [cell.file(what.budget, trunk + measured_on) for cell in wanted]
+    names = [cell.file_name(what.budget, trunk + measured_on) for cell in wanted]
     mine = list(zip(wanted, names, strict=True))[what.part[0] :: what.part[1]]
     empty = [(cell, name) for cell, name in mine if not (out / "cells" / name).exists()]
-    _fill(empty, prepared, what.budget, out / "cells", until, progress)
-    found = collect(out / "cells", wanted, names)
+    _run_cells(empty, prepared, what.budget, out / "cells", until, progress)
+    found = collect_errors(out / "cells", wanted, names)
     full = sum((out / "cells" / name).exists() for name in names)
-    table = report(found, what.decision) if found else ""
+    table = format_report(found, what.decision) if found else ""
     return f"{table}\n{full} of {len(wanted)} cells are full.\n"
 
 
-def grow_studies(what: Comparison, growth: Growth, out: Path, progress: Progress) -> str:
+def run_growth(what: Comparison, growth: StudyGrowth, out: Path, progress: Progress) -> str:
     """Whether the order of reading teaches, on the comparison's patients and its trunk; the table as Markdown.
 
     Raises TrainError, also without a trunk: each round would have to learn one anew.
@@ -89,22 +89,24 @@ def grow_studies(what: Comparison, growth: Growth, out: Path, progress: Progress
     until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
     if not what.trunk_steps:
         raise TrainError("studies grow over a fixed trunk", "--trunk-steps", "Give as many steps as for compare")
-    prepared = _prepare(what, out, progress, until)
-    if prepared is None or prepared.views is None:
+    prepared = _prepare_shared_data(what, out, progress, until)
+    if prepared is None or prepared.trunk_features is None:
         return _LEARNING
-    return curve(growth, prepared.train, prepared.test, what.budget, prepared.views, out / "curves", progress)
+    return compute_curve(
+        growth, prepared.train, prepared.test, what.budget, prepared.trunk_features, out / "curves", progress
+    )
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class _SharedData:
     """The patients to learn from and to measure on, and what a fixed trunk sees of them where there is one."""
 
     train: Cohort
     test: Cohort
-    views: Views | None
+    trunk_features: TrunkFeatures | None
 
 
-def _prepare(what: Comparison, out: Path, progress: Progress, until: float) -> _Prepared | None:
+def _prepare_shared_data(what: Comparison, out: Path, progress: Progress, until: float) -> _SharedData | None:
     """All that the cells share, made by one process while the others wait; None where the trunk isn't done by `until`."""
     samples, path = out / "cohorts", out / _TRUNK
     try:
@@ -114,39 +116,41 @@ def _prepare(what: Comparison, out: Path, progress: Progress, until: float) -> _
         raise TrainError(f"can't be written: {error.strerror}", out, "Give another --out") from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if what.trunk_steps and not _trunk(what, path, samples, progress, until):
+        if what.trunk_steps and not _ensure_trunk(what, path, samples, progress, until):
             return None
-        train = cohort(max(what.sizes), TRAIN, samples, progress)
-        test = cohort(what.budget.patients, what.test, samples, progress)
-        views = _views(path, train, test, what, progress) if what.trunk_steps else None
-    return _Prepared(train, test, views)
+        train = load_cohort(max(what.sizes), TRAIN, samples, progress)
+        test = load_cohort(what.budget.patients, what.test, samples, progress)
+        trunk_features = _load_trunk_features(path, train, test, what, progress) if what.trunk_steps else None
+    return _SharedData(train, test, trunk_features)
 
 
-def _trunk(what: Comparison, path: Path, samples: Path, progress: Progress, until: float) -> bool:
+def _ensure_trunk(what: Comparison, path: Path, samples: Path, progress: Progress, until: float) -> bool:
     """Sees to it that the trunk is there; says whether it is."""
     if path.exists() and int(load_checkpoint(path).get("step", 0)) >= what.trunk_steps:
         return True
     plan = replace(what.budget, steps=what.trunk_steps, batch=128, rate=2e-3)
-    people = cohort(what.trunk_patients, TRUNK, samples, progress)
-    return learn_trunk(people, plan, path, progress, until=until)
+    people = load_cohort(what.trunk_patients, TRUNK, samples, progress)
+    return train_trunk(people, plan, path, progress, until=until)
 
 
-def _views(trunk: Path, train: Cohort, test: Cohort, asked: Comparison, progress: Progress) -> Views:
+def _load_trunk_features(
+    trunk: Path, train: Cohort, test: Cohort, asked: Comparison, progress: Progress
+) -> TrunkFeatures:
     """What the trunk sees of both cohorts; looked at once, and kept beside it for whoever goes on."""
     budget = asked.budget
-    what = f"{name_of(trunk)} {len(train.crops)} {len(test.crops)} {budget.pixels} {VIEWS} {asked.test}"
+    what = f"{trunk_digest(trunk)} {len(train.crops)} {len(test.crops)} {budget.pixels} {AUGMENTED_COPIES} {asked.test}"
     path = trunk.with_name(f"views-{hashlib.sha256(what.encode()).hexdigest()[:12]}.pt")
     if path.exists():
         kept = load_checkpoint(path)["model"]
-        return Views(kept["train"], kept["test"])
-    views = fixed_views(load_trunk(trunk, budget), train, test, budget, progress)
-    save_checkpoint(path, {"model": {"train": views.train, "test": views.test}})
-    return views
+        return TrunkFeatures(kept["train"], kept["test"])
+    trunk_features = extract_trunk_features(load_trunk(trunk, budget), train, test, budget, progress)
+    save_checkpoint(path, {"model": {"train": trunk_features.train, "test": trunk_features.test}})
+    return trunk_features
 
 
-def _fill(
+def _run_cells(
     empty: Sequence[tuple[Cell, str]],
-    shared: _Prepared,
+    shared: _SharedData,
     budget: Budget,
     folder: Path,
     until: float,
@@ -158,10 +162,12 @@ def _fill(
         progress(f"{cell.arm}, {cell.kind}, {cell.size} patients, seed {cell.seed}", number, len(empty))
         if (folder / name).exists():  # somebody else was here meanwhile
             continue
-        views = shared.views
-        if views is not None:
-            views = Views(views.train[:, : len(shared.train.first(cell.size).crops)], views.test)
-        save_cell(folder / name, run_cell(cell, shared.train, shared.test, budget, views))
+        trunk_features = shared.trunk_features
+        if trunk_features is not None:
+            trunk_features = TrunkFeatures(
+                trunk_features.train[:, : len(shared.train.head(cell.size).crops)], trunk_features.test
+            )
+        save_cell(folder / name, run_cell(cell, shared.train, shared.test, budget, trunk_features))
 
 
 def parse_part(text: str) -> tuple[int, int]:

@@ -18,18 +18,18 @@ import numpy.typing as npt
 from ratui.errors import TrainError
 from trainer.experiments.arms import ARMS, BASELINE, Cell
 
-__all__ = ["DEFAULT", "Measured", "Ratio", "collect", "ratio", "report", "winner"]
+__all__ = ["DEFAULT_ARM", "CellErrors", "ErrorRatio", "collect_errors", "error_ratio", "format_report", "rank_recipes"]
 
 _RESAMPLES = 2000
-DEFAULT, SHARED = "coupled pair", "shared-shift"
-AIM = 0.85
+DEFAULT_ARM, SHARED_SHIFT = "coupled pair", "shared-shift"
+TARGET_RATIO = 0.85
 """What the default's error should be of the baseline's, at most, where raters shift both time points alike."""
-PLAIN = "expectation"
+BASELINE_DECISION = "expectation"
 """The decision of plain cross-entropy, as it stands beside all others: rounded means."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class CellErrors:
     """One recipe under one kind of rater at one size: sums by (seed, patient) of what a decision got wrong."""
 
     joints: npt.NDArray[np.float64]
@@ -41,7 +41,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Ratio:
+class ErrorRatio:
     """One recipe's error divided by another's, with the interval in which it lies in 95 of 100 draws of patients."""
 
     value: float
@@ -52,7 +52,7 @@ class Ratio:
 Key = tuple[str, str, int]
 
 
-def collect(folder: Path, wanted: Sequence[Cell], names: Sequence[str]) -> dict[Key, Measured]:
+def collect_errors(folder: Path, wanted: Sequence[Cell], names: Sequence[str]) -> dict[Key, CellErrors]:
     """The finished of the `wanted` cells, by (arm, kind, size); `names` are their files'. Raises TrainError."""
     raw: dict[Key, list[dict[str, Any]]] = defaultdict(list)
     for cell, name in zip(wanted, names, strict=True):
@@ -66,7 +66,7 @@ def collect(folder: Path, wanted: Sequence[Cell], names: Sequence[str]) -> dict[
     return {key: _measured(seeds) for key, seeds in raw.items()}
 
 
-def _measured(seeds: list[dict[str, Any]]) -> Measured:
+def _measured(seeds: list[dict[str, Any]]) -> CellErrors:
     errors: dict[str, list[list[float]]] = defaultdict(list)
     for seed in seeds:
         for name, value in seed.items():
@@ -76,10 +76,10 @@ def _measured(seeds: list[dict[str, Any]]) -> Measured:
             else:
                 errors[name].append(value)
     arrays = {name: np.array(rows) for name, rows in errors.items()}
-    return Measured(arrays["joints"], arrays)
+    return CellErrors(arrays["joints"], arrays)
 
 
-def ratio(one: Measured, other: Measured, what: str, than: str, *, seed: int = 0) -> Ratio:
+def error_ratio(one: CellErrors, other: CellErrors, what: str, than: str, *, seed: int = 0) -> ErrorRatio:
     """`one`'s error `what` divided by `other`'s error `than`, both drawn from the same patients and the same seeds."""
     count = min(len(one.joints), len(other.joints))
     a, b = one.errors[what][:count], other.errors[than][:count]
@@ -93,10 +93,10 @@ def ratio(one: Measured, other: Measured, what: str, than: str, *, seed: int = 0
     )
     values = top / np.maximum(bottom, 1e-9)
     low, high = np.percentile(values, [2.5, 97.5])
-    return Ratio(float(a.sum() / max(b.sum(), 1e-9)), float(low), float(high))
+    return ErrorRatio(float(a.sum() / max(b.sum(), 1e-9)), float(low), float(high))
 
 
-def winner(found: Mapping[Key, Measured], decision: str) -> list[tuple[str, int, float]]:
+def rank_recipes(found: Mapping[Key, CellErrors], decision: str) -> list[tuple[str, int, float]]:
     """For each recipe how often its difference error is the least, and its mean ratio to the baseline's; best first."""
     wins: dict[str, int] = defaultdict(int)
     ratios: dict[str, list[float]] = defaultdict(list)
@@ -108,47 +108,49 @@ def winner(found: Mapping[Key, Measured], decision: str) -> list[tuple[str, int,
         errors = {arm: each.mean(f"{decision} difference") for arm, each in here.items()}
         wins[min(errors, key=lambda arm: errors[arm])] += 1
         for arm, error in errors.items():
-            ratios[arm].append(error / base.mean(f"{PLAIN} difference"))
+            ratios[arm].append(error / base.mean(f"{BASELINE_DECISION} difference"))
     ranked = [(arm, wins[arm], float(np.exp(np.mean(np.log(each))))) for arm, each in ratios.items()]
     return sorted(ranked, key=lambda row: (row[2], -row[1]))
 
 
-def report(found: Mapping[Key, Measured], decision: str) -> str:
+def format_report(found: Mapping[Key, CellErrors], decision: str) -> str:
     """The comparison as Markdown: a table for each size, recipes down, kinds of raters across."""
     if not found:
         raise TrainError("no cell is finished", "", "Run the comparison first")
     lines = []
     for size in sorted({size for _, _, size in found}):
-        lines += [*_of_size(found, size, decision), *_verdict(found, size, decision), ""]
+        lines += [*_format_size_table(found, size, decision), *_format_verdict(found, size, decision), ""]
     lines += [
         "### Over all kinds and sizes",
         "",
         f"| recipe | best in | mean ratio to {BASELINE} |",
         "|---|---|---|",
-        *(f"| {arm} | {wins} | {mean:.3f} |" for arm, wins, mean in winner(found, decision)),
+        *(f"| {arm} | {wins} | {mean:.3f} |" for arm, wins, mean in rank_recipes(found, decision)),
         "",
     ]
     return "\n".join(lines)
 
 
-def _verdict(found: Mapping[Key, Measured], size: int, decision: str) -> list[str]:
-    """Whether the default does at this size what it should: `AIM` where raters shift both times, no worse elsewhere."""
-    what, than = f"{decision} difference", f"{PLAIN} difference"
+def _format_verdict(found: Mapping[Key, CellErrors], size: int, decision: str) -> list[str]:
+    """Compare the default recipe with the baseline at this size, and with `TARGET_RATIO` for raters with a shared shift."""
+    what, than = f"{decision} difference", f"{BASELINE_DECISION} difference"
     lines = []
-    for kind in dict.fromkeys(kind for arm, kind, each in found if each == size and arm == DEFAULT):
+    for kind in dict.fromkeys(kind for arm, kind, each in found if each == size and arm == DEFAULT_ARM):
         if (BASELINE, kind, size) not in found:
             continue
-        r = ratio(found[DEFAULT, kind, size], found[BASELINE, kind, size], what, than)
-        if kind == SHARED:
-            word = "reached" if r.value <= AIM else "missed"
-            lines.append(f"- {kind}: {r.value:.2f}, so the aim of {AIM} is {word} (interval up to {r.high:.2f})")
+        r = error_ratio(found[DEFAULT_ARM, kind, size], found[BASELINE, kind, size], what, than)
+        if kind == SHARED_SHIFT:
+            word = "reached" if r.value <= TARGET_RATIO else "missed"
+            lines.append(
+                f"- {kind}: {r.value:.2f}, so the aim of {TARGET_RATIO} is {word} (interval up to {r.high:.2f})"
+            )
         else:
             word = "no worse" if r.value <= 1 else "worse" if r.low > 1 else "perhaps worse"
             lines.append(f"- {kind}: {r.value:.2f}, {word}")
-    return [f"`{DEFAULT}`, the default, against {BASELINE}:", "", *lines] if lines else []
+    return [f"`{DEFAULT_ARM}`, the default, against {BASELINE}:", "", *lines] if lines else []
 
 
-def _of_size(found: Mapping[Key, Measured], size: int, decision: str) -> list[str]:
+def _format_size_table(found: Mapping[Key, CellErrors], size: int, decision: str) -> list[str]:
     kinds = list(dict.fromkeys(kind for _, kind, each in found if each == size))
     arms = [arm for arm in ARMS if any((arm, kind, size) in found for kind in kinds)]
     some = next(each for (_, _, there), each in found.items() if there == size)
@@ -156,8 +158,9 @@ def _of_size(found: Mapping[Key, Measured], size: int, decision: str) -> list[st
         f"### {size} patients",
         "",
         (
-            f"Error of the rounded ERO difference by `{decision}` ({BASELINE}: `{PLAIN}`), and in brackets its ratio to "
-            f"{BASELINE} with the 95 % interval over patients and seeds. No change: {some.mean('no change'):.3f}."
+            f"Error of the rounded ERO difference by `{decision}` ({BASELINE}: `{BASELINE_DECISION}`), and in brackets "
+            f"its ratio to {BASELINE} with the 95 % interval over patients and seeds. "
+            f"No change: {some.mean('no change'):.3f}."
         ),
         "",
         "| recipe | " + " | ".join(kinds) + " |",
@@ -170,10 +173,10 @@ def _of_size(found: Mapping[Key, Measured], size: int, decision: str) -> list[st
             if one is None:
                 row.append("")
                 continue
-            used = PLAIN if arm == BASELINE else decision
+            used = BASELINE_DECISION if arm == BASELINE else decision
             text = f"{one.mean(f'{used} difference'):.3f}"
             if base is not None and arm != BASELINE:
-                r = ratio(one, base, f"{used} difference", f"{PLAIN} difference")
+                r = error_ratio(one, base, f"{used} difference", f"{BASELINE_DECISION} difference")
                 text += f" ({r.value:.2f}, {r.low:.2f} to {r.high:.2f})"
             row.append(text)
         lines.append(f"| {arm} | " + " | ".join(row) + " |")

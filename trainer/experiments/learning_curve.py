@@ -19,12 +19,12 @@ import torch
 from ratui.errors import TrainError
 from trainer.data.pairs import PairSamples
 from trainer.experiments.arms import Budget, Cell
-from trainer.experiments.cells import Views, measure, predict_views, save_cell, train_cell
-from trainer.experiments.cohort import Cohort, read_by
+from trainer.experiments.cells import TrunkFeatures, measure_errors, predict_from_features, save_cell, train_cell
+from trainer.experiments.cohort import Cohort, simulate_readings
 from trainer.inference.decisions import DEFAULT_DECISION
-from trainer.inference.predictions import expected_error
+from trainer.inference.predictions import expected_total_error
 
-__all__ = ["Growth", "Order", "curve", "curve_table", "grow"]
+__all__ = ["Order", "StudyGrowth", "compute_curve", "format_curve", "grow_study"]
 
 Order: TypeAlias = Literal["chance", "doubt"]
 ORDERS: tuple[Order, ...] = ("chance", "doubt")
@@ -32,7 +32,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Growth:
+class StudyGrowth:
     """A study that grows from `first` patients by `step` at a time, `rounds` times, read by raters of one `kind`."""
 
     arm: str
@@ -44,8 +44,14 @@ class Growth:
     decision: str = DEFAULT_DECISION
 
 
-def curve(
-    what: Growth, train: Cohort, test: Cohort, budget: Budget, views: Views, out: Path, progress: Progress
+def compute_curve(
+    what: StudyGrowth,
+    train: Cohort,
+    test: Cohort,
+    budget: Budget,
+    trunk_features: TrunkFeatures,
+    out: Path,
+    progress: Progress,
 ) -> str:
     """Grows every study whose file isn't there yet, and returns the table of all, as Markdown. Raises TrainError."""
     grown: dict[Order, list[list[dict[str, Any]]]] = {order: [] for order in ORDERS}
@@ -55,14 +61,20 @@ def curve(
         path = out / f"curve_{order}_{seed}_{hashlib.sha256(facts.encode()).hexdigest()[:10]}.json"
         progress(f"growing by {order}, seed {seed}", number, len(jobs))
         if not path.exists():
-            save_cell(path, {"rounds": grow(what, order, seed, train, test, budget, views)})
+            save_cell(path, {"rounds": grow_study(what, order, seed, train, test, budget, trunk_features)})
         grown[order].append(json.loads(path.read_text(encoding="utf-8"))["rounds"])
     progress("growing", len(jobs), len(jobs))
-    return curve_table(what, grown)
+    return format_curve(what, grown)
 
 
-def grow(
-    what: Growth, order: Order, seed: int, train: Cohort, test: Cohort, budget: Budget, views: Views
+def grow_study(
+    what: StudyGrowth,
+    order: Order,
+    seed: int,
+    train: Cohort,
+    test: Cohort,
+    budget: Budget,
+    trunk_features: TrunkFeatures,
 ) -> list[dict[str, Any]]:
     """What was measured after each round of one study's growth."""
     pool = len(train.patients)
@@ -71,28 +83,31 @@ def grow(
     rng = np.random.default_rng([seed, 7])
     chance = rng.permutation(pool)
     chosen = list(chance[: what.first])
-    samples = read_by(train, what.kind, budget.raters, seed)
+    samples = simulate_readings(train, what.kind, budget.raters, seed)
     found = []
     for number in range(what.rounds + 1):
-        rows = np.flatnonzero(np.isin(train.owner, chosen))
-        part = Views(views.train[:, torch.from_numpy(rows)], views.test)
+        rows = np.flatnonzero(np.isin(train.patient_index, chosen))
+        part = TrunkFeatures(trunk_features.train[:, torch.from_numpy(rows)], trunk_features.test)
         cell = Cell(what.arm, what.kind, len(chosen), seed)
-        model = train_cell(cell, _only(samples, rows), budget, part)
-        measured = measure(test, predict_views(model, views.test, test))
+        model = train_cell(cell, _select_rows(samples, rows), budget, part)
+        measured = measure_errors(test, predict_from_features(model, trunk_features.test, test))
         found.append({"patients": len(chosen), "measured": measured})
         if number == what.rounds:
             break
         open_ = [who for who in chance if who not in set(chosen)]
         if order == "doubt":
-            chances = predict_views(model, views.train[0], train)
-            doubted = sum(expected_error(pair) * (train.tops[:, scale] >= 0) for scale, pair in enumerate(chances))
-            worth = np.bincount(train.owner, np.asarray(doubted), pool)
+            probabilities = predict_from_features(model, trunk_features.train[0], train)
+            doubted = sum(
+                expected_total_error(pair) * (train.max_grades[:, scale] >= 0)
+                for scale, pair in enumerate(probabilities)
+            )
+            worth = np.bincount(train.patient_index, np.asarray(doubted), pool)
             open_.sort(key=lambda who: -worth[who])
         chosen += open_[: what.step]
     return found
 
 
-def curve_table(what: Growth, grown: dict[Order, list[list[dict[str, Any]]]]) -> str:
+def format_curve(what: StudyGrowth, grown: dict[Order, list[list[dict[str, Any]]]]) -> str:
     """The error of the difference by how many patients were read, both orders side by side, with the ratio's interval."""
     lines = [
         f"Error of the rounded ERO difference, `{what.arm}`, raters `{what.kind}`, {what.seeds} studies of each order.",
@@ -124,15 +139,15 @@ def _joints(studies: Sequence[list[dict[str, Any]]], number: int) -> float:
     return float(np.sum([study[number]["measured"]["joints"] for study in studies]))
 
 
-def _only(samples: PairSamples, rows: npt.NDArray[np.int64]) -> PairSamples:
+def _select_rows(samples: PairSamples, rows: npt.NDArray[np.int64]) -> PairSamples:
     """The joints of `rows` alone."""
     return replace(
         samples,
         crops=samples.crops[rows],
         labels=samples.labels[rows],
-        tops=samples.tops[rows],
+        max_grades=samples.max_grades[rows],
         groups=samples.groups[rows],
-        found=samples.found[rows],
+        has_finding=samples.has_finding[rows],
         cases=tuple(samples.cases[row] for row in rows),
         sites=tuple(samples.sites[row] for row in rows),
     )

@@ -17,27 +17,27 @@ from torch import Tensor
 
 from ratui.errors import TrainError
 from trainer.experiments.arms import Budget
-from trainer.experiments.cells import VIEWS, Views, shrunk, steps_of
+from trainer.experiments.cells import AUGMENTED_COPIES, TrunkFeatures, iterate_batches, resize_crops
 from trainer.experiments.cohort import Cohort
-from trainer.models.scorer import PairScorer, augment_pairs, labelled, scorer_loss
+from trainer.models.scorer import PairScorer, augment_pairs, count_labelled, scorer_loss
 from trainer.training.loop import load_checkpoint, save_checkpoint
 
-__all__ = ["fixed_views", "learn_trunk", "load_trunk", "name_of"]
+__all__ = ["extract_trunk_features", "load_trunk", "train_trunk", "trunk_digest"]
 
 Progress = Callable[[str, int, int], None]
 
 
-def learn_trunk(people: Cohort, budget: Budget, path: Path, progress: Progress, *, until: float) -> bool:
+def train_trunk(people: Cohort, budget: Budget, path: Path, progress: Progress, *, until: float) -> bool:
     """Trains the trunk on `people`, keeping it in `path`; says whether it is done, or was stopped by the clock at `until`.
 
     A trunk that was stopped goes on where it was. Raises TrainError for a file that is none.
     """
     torch.manual_seed(0)
-    grades = [int(top) + 1 for top in people.tops.max(axis=0)]
+    grades = [int(top) + 1 for top in people.max_grades.max(axis=0)]
     model = PairScorer(grades, len(people.group_names), pairing="single", width=budget.width)
     optimiser = torch.optim.AdamW(model.parameters(), lr=budget.rate, weight_decay=1e-3)
-    tops, groups = torch.from_numpy(people.tops), torch.from_numpy(people.groups)
-    labels = torch.from_numpy(people.truth)[:, None].masked_fill(tops[:, None, :, None] < 0, -1)
+    max_grades, groups = torch.from_numpy(people.max_grades), torch.from_numpy(people.groups)
+    labels = torch.from_numpy(people.true_grades)[:, None].masked_fill(max_grades[:, None, :, None] < 0, -1)
     first = 0
     if path.exists():
         state = load_checkpoint(path)
@@ -48,7 +48,7 @@ def learn_trunk(people: Cohort, budget: Budget, path: Path, progress: Progress, 
             return True
     model.train()
     done = first
-    for step, part, generator in steps_of(len(labels), budget, 0):
+    for step, part, generator in iterate_batches(len(labels), budget, 0):
         if step < first:
             continue
         if time.monotonic() > until:
@@ -56,9 +56,9 @@ def learn_trunk(people: Cohort, budget: Budget, path: Path, progress: Progress, 
         for group in optimiser.param_groups:
             group["lr"] = budget.rate * max(0.5 * (1 + math.cos(math.pi * step / budget.steps)), 0.01)
         crops = torch.from_numpy(people.crops[part.numpy()]).float() / 255
-        pairs = model(augment_pairs(crops, generator, side=budget.pixels), groups[part], tops[part])
+        pairs = model(augment_pairs(crops, generator, side=budget.pixels), groups[part], max_grades[part])
         wanted = labels[part]
-        loss = scorer_loss(pairs, wanted, name="ce", difference=0.0, over=labelled(wanted))
+        loss = scorer_loss(pairs, wanted, name="ce", difference=0.0, over=count_labelled(wanted))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -72,7 +72,7 @@ def learn_trunk(people: Cohort, budget: Budget, path: Path, progress: Progress, 
 
 
 def load_trunk(path: Path, budget: Budget) -> PairScorer:
-    """The trunk that `learn_trunk` left in `path`, not to learn further. Raises TrainError."""
+    """The trunk that `train_trunk` left in `path`, not to learn further. Raises TrainError."""
     state = load_checkpoint(path)
     try:
         groups = state["model"]["group.weight"].shape[0]
@@ -85,24 +85,27 @@ def load_trunk(path: Path, budget: Budget) -> PairScorer:
     return model.eval()
 
 
-def name_of(path: Path) -> str:
+def trunk_digest(path: Path) -> str:
     """What a trunk is called in a cell: a digest of its file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 @torch.inference_mode()
-def fixed_views(trunk: PairScorer, train: Cohort, test: Cohort, budget: Budget, progress: Progress) -> Views:
-    """What `trunk` sees of both cohorts, the training joints augmented anew for each of VIEWS."""
+def extract_trunk_features(
+    trunk: PairScorer, train: Cohort, test: Cohort, budget: Budget, progress: Progress
+) -> TrunkFeatures:
+    """What `trunk` sees of both cohorts, the training joints augmented anew for each of AUGMENTED_COPIES."""
     parts: list[Tensor] = []
-    for view in range(VIEWS):
+    for view in range(AUGMENTED_COPIES):
         rows = []
         for start in range(0, len(train.crops), 256):
             generator = torch.Generator().manual_seed(view * 1_000_003 + start)
             crops = torch.from_numpy(np.ascontiguousarray(train.crops[start : start + 256])).float() / 255
-            rows.append(trunk.look(augment_pairs(crops, generator, side=budget.pixels)))
+            rows.append(trunk.extract_features(augment_pairs(crops, generator, side=budget.pixels)))
         parts.append(torch.cat(rows))
-        progress("looking at joints", view + 1, VIEWS)
+        progress("looking at joints", view + 1, AUGMENTED_COPIES)
     tested = [
-        trunk.look(shrunk(test.crops[start : start + 256], budget.pixels)) for start in range(0, len(test.crops), 256)
+        trunk.extract_features(resize_crops(test.crops[start : start + 256], budget.pixels))
+        for start in range(0, len(test.crops), 256)
     ]
-    return Views(torch.stack(parts), torch.cat(tested))
+    return TrunkFeatures(torch.stack(parts), torch.cat(tested))

@@ -19,22 +19,22 @@ _Array = npt.NDArray[np.float64]
 Template = Mapping[str, tuple[float, float, float]]
 """Centre and size of each joint of a left hand, in any unit."""
 
-_MISSING = 6.0
+_MISSING_COST = 6.0
 """What it costs to leave a joint out."""
-_SPREAD = {"MCP": 0.5, "PIP": 1.25}
-_THUMB = 0.6
+_POSITION_SPREAD = {"MCP": 0.5, "PIP": 1.25}
+_THUMB_SPREAD = 0.6
 """How far joints stray from where the fitted hand has them, in boxes, and how far the thumb's knuckle does.
 
 A little finger that is spread as far as a thumb is told from one by how the row of knuckles lies: so little for those."""
-_LEAN = 0.13
+_LEAN_SPREAD = 0.13
 """How far all fingers lean aside, in radians; a third of what takes a finger to the next, or a false box shifts names."""
-_SIZE = 0.3
+_SIZE_SPREAD = 0.3
 """How much the logarithm of a box's size strays."""
-_STEEPEST = np.pi / 2.6
-_OTHER_SIZE = 0.5  # how far a hand's size may be off that of the box it begins with, as a logarithm
-_FAR = 1e6
-_FEWEST = 4
-_STARTS = 24
+_MAX_ROTATION = np.pi / 2.6
+_MAX_SIZE_ERROR = 0.5  # how far a hand's size may be off that of the box it begins with, as a logarithm
+_FORBIDDEN_COST = 1e6
+_MIN_JOINTS = 4
+_MAX_STARTS = 24
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Candidate:
 class NamedHand:
     """A hand: the candidate of each joint that has one, its `side`, and the `cost` of the assignment: less is better.
 
-    `move` (2, 3) takes points of the template (of the template's mirror image where `side` is ``R``) to the picture.
+    `transform` (2, 3) takes points of the template (of the template's mirror image where `side` is ``R``) to the picture.
     """
 
     joints: Mapping[str, int]
     side: str
     cost: float
-    move: _Array
+    transform: _Array
 
 
 def name_joints(
@@ -81,36 +81,36 @@ def name_hand(
     The template may lie turned by up to 70 degrees, at any place and size, and mirrored for a right hand. Boxes that fit
     no joint are left out, and so are joints that no box fits.
     """
-    hands = [hand for side in sides if (hand := _one_side(candidates, template, kinds, side)) is not None]
+    hands = [hand for side in sides if (hand := _name_hand_of_side(candidates, template, kinds, side)) is not None]
     return min(hands, key=lambda hand: hand.cost, default=None)
 
 
-def _one_side(
+def _name_hand_of_side(
     candidates: Sequence[Candidate], template: Template, kinds: Mapping[str, str], side: str
 ) -> NamedHand | None:
     if not candidates:
         return None
-    plan = _Plan(candidates, template, kinds, side)
+    plan = _AssignmentProblem(candidates, template, kinds, side)
     best: tuple[dict[int, int], float, _Array] | None = None
-    for move in plan.starts():
-        rows, cost = plan.assign(move)
+    for transform in plan.initial_transforms():
+        rows, cost = plan.assign(transform)
         for _ in range(3):
             if len(rows) < 3:
                 break
-            move = plan.fitted(rows)
-            again, cost = plan.assign(move, rows)
+            transform = plan.fit_transform(rows)
+            again, cost = plan.assign(transform, rows)
             if again == rows:
                 break
             rows = again
-        if len(rows) >= _FEWEST and (best is None or cost < best[1]):
-            best = (rows, cost, move)
+        if len(rows) >= _MIN_JOINTS and (best is None or cost < best[1]):
+            best = (rows, cost, transform)
     if best is None:
         return None
-    rows, cost, move = best
-    return NamedHand({plan.names[row]: column for row, column in sorted(rows.items())}, side, cost, _matrix(move))
+    rows, cost, transform = best
+    return NamedHand({plan.names[row]: column for row, column in sorted(rows.items())}, side, cost, _matrix(transform))
 
 
-class _Plan:
+class _AssignmentProblem:
     """The candidates and the template as arrays."""
 
     def __init__(
@@ -122,7 +122,10 @@ class _Plan:
         self.sizes = np.array([template[name][2] for name in self.names], np.float64)
         kind = np.array([kinds[name] for name in self.names])
         self.spread = np.array(
-            [_THUMB if name[-1] == "1" and kinds[name] == "MCP" else _SPREAD[kinds[name]] for name in self.names]
+            [
+                _THUMB_SPREAD if name[-1] == "1" and kinds[name] == "MCP" else _POSITION_SPREAD[kinds[name]]
+                for name in self.names
+            ]
         )
         self.centres = np.array([(c.x, c.y) for c in candidates], np.float64)
         self.widths = np.maximum(np.array([c.size for c in candidates], np.float64), 1e-6)
@@ -141,7 +144,7 @@ class _Plan:
             if digit == digits[row] and kind[other] == "PIP"
         }
 
-    def starts(self) -> list[_Array]:
+    def initial_transforms(self) -> list[_Array]:
         """Hands to begin with, the likeliest first: each of two knuckles on each of two boxes of their kind and size.
 
         Points are complex numbers here: to turn and to scale is to multiply.
@@ -155,12 +158,12 @@ class _Plan:
         turn = (centre[j] - centre[i]) / (place[b] - place[a])
         shift = centre[i] - turn * place[a]
         odd = np.abs(np.log(np.maximum(np.abs(turn), 1e-9) * self.sizes[a] / self.widths[i]))
-        fit = (np.abs(np.angle(turn)) < _STEEPEST) & (odd < _OTHER_SIZE)
+        fit = (np.abs(np.angle(turn)) < _MAX_ROTATION) & (odd < _MAX_SIZE_ERROR)
         turn, shift = turn[fit], shift[fit]
         # What the hand costs at least: as if a box could be two joints.
         away = np.abs((turn[:, None] * place + shift[:, None])[..., None] - centre)
-        price = self._price(away, np.abs(turn))
-        least = np.minimum(price.min(axis=2), _MISSING).sum(axis=1)
+        price = self._assignment_costs(away, np.abs(turn))
+        least = np.minimum(price.min(axis=2), _MISSING_COST).sum(axis=1)
         distinct: list[_Array] = []
         seen = np.zeros((0, len(place)), complex)
         for best in np.argsort(least, kind="stable"):
@@ -168,44 +171,46 @@ class _Plan:
             if not len(seen) or np.abs(seen - lies).max(axis=1).min() > 0.2 * self.sizes.mean() * abs(turn[best]):
                 seen = np.vstack([seen, lies])
                 distinct.append(np.array([turn[best].real, turn[best].imag, shift[best].real, shift[best].imag]))
-            if len(distinct) == _STARTS:
+            if len(distinct) == _MAX_STARTS:
                 break
         return distinct
 
-    def fitted(self, rows: Mapping[int, int]) -> _Array:
+    def fit_transform(self, rows: Mapping[int, int]) -> _Array:
         """The similarity that brings the template nearest to what was assigned; knuckles, which stray less, count more."""
         picked = list(rows)
         weight = 1 / self.spread[picked] ** 2
         return _similarity(self.places[picked], self.centres[[rows[row] for row in picked]], weight)
 
-    def assign(self, move: _Array, before: Mapping[int, int] | None = None) -> tuple[dict[int, int], float]:
-        """The cheapest assignment for the hand at `move`, template row to candidate, and its cost.
+    def assign(self, transform: _Array, before: Mapping[int, int] | None = None) -> tuple[dict[int, int], float]:
+        """The cheapest assignment for the hand at `transform`, template row to candidate, and its cost.
 
         With an assignment of `before`, fingers are looked for where they lean to: all of them as their mean does, each as
         its knuckle lies.
         """
-        expected, lean = _apply(move, self.places), 0.0
+        expected, lean = _apply(transform, self.places), 0.0
         if before:
-            expected, lean = self._leaning(expected, before)
+            expected, lean = self._apply_lean(expected, before)
         away = expected[:, None] - self.centres[None]
-        price = self._price(np.hypot(away[..., 0], away[..., 1]), float(np.hypot(move[0], move[1])))
+        price = self._assignment_costs(
+            np.hypot(away[..., 0], away[..., 1]), float(np.hypot(transform[0], transform[1]))
+        )
         joints, boxes = price.shape
-        cost = np.full((joints, boxes + joints), _FAR)
+        cost = np.full((joints, boxes + joints), _FORBIDDEN_COST)
         cost[:, :boxes] = price
-        cost[np.arange(joints), boxes + np.arange(joints)] = _MISSING
+        cost[np.arange(joints), boxes + np.arange(joints)] = _MISSING_COST
         chosen, columns = linear_sum_assignment(cost)
-        total = float(cost[chosen, columns].sum()) + 0.5 * (lean / _LEAN) ** 2
+        total = float(cost[chosen, columns].sum()) + 0.5 * (lean / _LEAN_SPREAD) ** 2
         return {int(r): int(c) for r, c in zip(chosen, columns, strict=True) if c < boxes}, total
 
-    def _price(self, away: _Array, scale: _Array | float) -> _Array:
+    def _assignment_costs(self, away: _Array, scale: _Array | float) -> _Array:
         """What each joint (…, J, C) pays for each candidate `away` from it: for its place, its size and its doubt."""
         sizes = np.asarray(scale)[..., None] * self.sizes
         gap = away / (sizes * self.spread)[..., None]
         odd = np.log(self.widths) - np.log(sizes)[..., None]
-        price = 0.5 * gap**2 + 0.5 * (odd / _SIZE) ** 2 - self.odds
-        return np.where(self.same, price, _FAR)
+        price = 0.5 * gap**2 + 0.5 * (odd / _SIZE_SPREAD) ** 2 - self.odds
+        return np.where(self.same, price, _FORBIDDEN_COST)
 
-    def _leaning(self, expected: _Array, before: Mapping[int, int]) -> tuple[_Array, float]:
+    def _apply_lean(self, expected: _Array, before: Mapping[int, int]) -> tuple[_Array, float]:
         """`expected` with the outer joints where the fingers lean to, and how far: a hand drifts as a whole."""
         leaning = expected.copy()
         turns = []
@@ -235,9 +240,9 @@ def _similarity(source: _Array, target: _Array, weight: _Array | None = None) ->
     return np.array([c, d, aim[0] - (c * middle[0] - d * middle[1]), aim[1] - (d * middle[0] + c * middle[1])])
 
 
-def _apply(move: _Array, points: _Array) -> _Array:
-    return np.asarray(points @ _matrix(move)[:, :2].T + move[2:])
+def _apply(transform: _Array, points: _Array) -> _Array:
+    return np.asarray(points @ _matrix(transform)[:, :2].T + transform[2:])
 
 
-def _matrix(move: _Array) -> _Array:
-    return np.array([[move[0], -move[1], move[2]], [move[1], move[0], move[3]]])
+def _matrix(transform: _Array) -> _Array:
+    return np.array([[transform[0], -transform[1], transform[2]], [transform[1], transform[0], transform[3]]])

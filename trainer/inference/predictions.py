@@ -15,24 +15,24 @@ import torch
 
 from ratui.study import Study
 from ratui.study.predictions import Answer, save_answers, save_order
-from trainer.data.pairs import PairSamples, pair_samples
+from trainer.data.pairs import PairSamples, load_pair_samples
 from trainer.evaluation.metrics import Floats
-from trainer.inference.decisions import DEFAULT_DECISION, decide, doubt, of_time
+from trainer.inference.decisions import DEFAULT_DECISION, decide, expected_change_error, marginal_probabilities
 from trainer.models.scorer import check_scheme, load_scorer, predict
-from trainer.training.runs import progress
+from trainer.training.runs import show_progress
 
-__all__ = ["Answered", "answer", "answers_of", "expected_error", "teaching"]
+__all__ = ["PredictionSummary", "acquisition_scores", "expected_total_error", "make_predictions", "predict_study"]
 
 
 @dataclass(frozen=True)
-class Answered:
+class PredictionSummary:
     """How many cases were answered, and the open ones in the order in which they would teach most."""
 
     cases: int
     order: tuple[str, ...]
 
 
-def answer(
+def predict_study(
     study: Study,
     run: Path,
     name: str,
@@ -41,7 +41,7 @@ def answer(
     *,
     decision: str = DEFAULT_DECISION,
     order: bool = False,
-) -> Answered:
+) -> PredictionSummary:
     """Answers every case that has regions, confirmed or proposed, by the scorer in `run`; `folder` keeps the crops.
 
     With `order` the cases that some rater hasn't signed are put in order, what teaches most first. Raises TrainError.
@@ -49,32 +49,32 @@ def answer(
     model, about = load_scorer(run, device)
     cases = [case for case in study.cases() if not study.case(case).unreadable(study.scheme)]
     with study.snapshot() as still:
-        pairs = pair_samples(still, cases, folder, progress, proposed=True)
+        pairs = load_pair_samples(still, cases, folder, show_progress, proposed=True)
     check_scheme(about, pairs.scales, pairs.group_names, run)
-    chances = predict(model, pairs.crops, pairs.groups, pairs.tops)
-    for case, found in answers_of(pairs, chances, decision).items():
+    probabilities = predict(model, pairs.crops, pairs.groups, pairs.max_grades)
+    for case, found in make_predictions(pairs, probabilities, decision).items():
         save_answers(study, name, case, found)
     ranked: tuple[str, ...] = ()
     if order:
         signed = {case for case in cases if len(study.signed_readings(case)) == len(study.config.raters)}
-        worth = teaching(pairs, chances)
+        worth = acquisition_scores(pairs, probabilities)
         ranked = tuple(sorted((case for case in worth if case not in signed), key=lambda case: (-worth[case], case)))
         save_order(study, ranked, name)
-    return Answered(len(set(pairs.cases)), ranked)
+    return PredictionSummary(len(set(pairs.cases)), ranked)
 
 
-def answers_of(pairs: PairSamples, chances: Sequence[Floats], decision: str) -> dict[str, list[Answer]]:
+def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decision: str) -> dict[str, list[Answer]]:
     """The answers of each case, joints in their order; a scale that a joint lacks has none."""
     found: dict[str, list[Answer]] = {}
-    said = [decide(decision, each) for each in chances]
-    doubted = [doubt(each, one.change) for each, one in zip(chances, said, strict=True)]
-    of_times = [of_time(each) for each in chances]
+    said = [decide(decision, each) for each in probabilities]
+    doubted = [expected_change_error(each, one.change) for each, one in zip(probabilities, said, strict=True)]
+    marginals = [marginal_probabilities(each) for each in probabilities]
     for row, (case, site) in enumerate(zip(pairs.cases, pairs.sites, strict=True)):
         for scale, name in enumerate(pairs.scales):
-            top = int(pairs.tops[row, scale])
+            top = int(pairs.max_grades[row, scale])
             if top < 0:
                 continue
-            earlier, later = (_whole(of_times[scale][row, time, : top + 1]) for time in (0, 1))
+            earlier, later = (_round_probabilities(marginals[scale][row, time, : top + 1]) for time in (0, 1))
             grades = said[scale].grades[row]
             found.setdefault(case, []).append(
                 Answer(
@@ -89,27 +89,27 @@ def answers_of(pairs: PairSamples, chances: Sequence[Floats], decision: str) -> 
     return found
 
 
-def teaching(pairs: PairSamples, chances: Sequence[Floats]) -> dict[str, float]:
+def acquisition_scores(pairs: PairSamples, probabilities: Sequence[Floats]) -> dict[str, float]:
     """How much each case would teach: the error that the model expects of its own best answers, over all its joints."""
     worth: dict[str, float] = dict.fromkeys(pairs.cases, 0.0)
-    for scale, pair in enumerate(chances):
-        expects = expected_error(pair)
+    for scale, pair in enumerate(probabilities):
+        expects = expected_total_error(pair)
         for row, case in enumerate(pairs.cases):
-            if pairs.tops[row, scale] >= 0:
+            if pairs.max_grades[row, scale] >= 0:
                 worth[case] += float(expects[row])
     return worth
 
 
-def expected_error(pair: Floats) -> Floats:
+def expected_total_error(pair: Floats) -> Floats:
     """The error to be expected, (N,), of the best answer to the change and to both grades."""
     said = decide("median", pair)
     grades = np.arange(pair.shape[1])
-    status = (of_time(pair) * np.abs(grades - said.grades[..., None])).sum(axis=(1, 2))
-    return np.asarray(doubt(pair, said.change) + status)
+    status = (marginal_probabilities(pair) * np.abs(grades - said.grades[..., None])).sum(axis=(1, 2))
+    return np.asarray(expected_change_error(pair, said.change) + status)
 
 
-def _whole(chances: npt.NDArray[np.float64]) -> tuple[float, ...]:
+def _round_probabilities(probabilities: npt.NDArray[np.float64]) -> tuple[float, ...]:
     """Chances with four digits that still add up to 1."""
-    rounded = [round(float(chance), 4) for chance in chances]
-    rounded[int(np.argmax(chances))] += 1 - sum(rounded)
+    rounded = [round(float(chance), 4) for chance in probabilities]
+    rounded[int(np.argmax(probabilities))] += 1 - sum(rounded)
     return tuple(round(chance, 4) for chance in rounded)

@@ -12,54 +12,59 @@ import torch
 
 from ratui.errors import FilmError, TrainError
 from ratui.study import FilmRecord, Region, Study
-from trainer.data.hands import hands, levels_of
+from trainer.data.hands import iterate_hands, normalise_levels
 from trainer.inference.hand_finder import FoundHand, find_hands
 from trainer.models.detector import load_detector
-from trainer.training.runs import progress
+from trainer.training.runs import show_progress
 
-__all__ = ["Proposed", "propose"]
+__all__ = ["ProposalSummary", "propose_regions"]
 
 
 @dataclass(frozen=True)
-class Proposed:
-    """What was proposed, which films were skipped and why, and as `doubts` which hands look like the other one."""
+class ProposalSummary:
+    """What was proposed, which films were skipped and why, and as `side_warnings` which hands look like the other one."""
 
     cases: int
     hands: int
     joints: int
     skipped: tuple[str, ...]
-    doubts: tuple[str, ...] = ()
+    side_warnings: tuple[str, ...] = ()
 
 
-def propose(study: Study, run: Path, name: str, device: torch.device, *, every: bool = False) -> Proposed:
-    """Proposes regions for each film whose regions aren't confirmed; for `every` film where asked. Raises TrainError."""
+def propose_regions(
+    study: Study, run: Path, name: str, device: torch.device, *, include_confirmed: bool = False
+) -> ProposalSummary:
+    """Propose regions for each film without confirmed regions, with `include_confirmed` for all films.
+
+    Raises TrainError.
+    """
     model = load_detector(run, device)
     cases = [case for case in map(study.case, study.cases()) if not case.unreadable(study.scheme)]
     done_cases = done_hands = joints = 0
     skipped: list[str] = []
-    doubts: list[str] = []
+    side_warnings: list[str] = []
     for number, case in enumerate(cases):
-        progress("proposing regions", number, len(cases))
+        show_progress("proposing regions", number, len(cases))
         confirmed = {region.film for region in study.regions(case.id) if region.by}
-        films = {film.id: film for film, _, _ in hands(case, study.scheme)}
+        films = {film.id: film for film, _, _ in iterate_hands(case, study.scheme)}
         regions: list[Region] = []
         for record in films.values():
-            if not every and record.id in confirmed:
+            if not include_confirmed and record.id in confirmed:
                 continue
             try:
                 film = study.film(case.id, record.id)
             except FilmError as error:
                 skipped.append(str(error))
                 continue
-            levels = levels_of(film, (0.0, 0.0, float(record.columns), float(record.rows)))
-            found = find_hands(model, levels, study.scheme, most=len(record.sides))
+            levels = normalise_levels(film, (0.0, 0.0, float(record.columns), float(record.rows)))
+            found = find_hands(model, levels, study.scheme, max_hands=len(record.sides))
             where = f"{case.id}, time point {record.time}"
             for side, hand in _by_side(record, found).items():
                 if hand is None:
                     skipped.append(f"{where}, side {side}: no hand was made out")
                     continue
                 if hand.side != side:
-                    doubts.append(f"{where}: said to be side {side}, but it looks like the other hand")
+                    side_warnings.append(f"{where}: said to be side {side}, but it looks like the other hand")
                 done_hands += 1
                 for joint, detection in hand.joints.items():
                     score = round(detection.candidate.score, 3)
@@ -67,10 +72,10 @@ def propose(study: Study, run: Path, name: str, device: torch.device, *, every: 
         if regions:
             done_cases, joints = done_cases + 1, joints + len(regions)
             study.save_proposals(name, case.id, regions)
-    progress("proposing regions", len(cases), len(cases))
+    show_progress("proposing regions", len(cases), len(cases))
     if not cases:
         raise TrainError("the study has no case that can be read", study.path, "Import films of two time points")
-    return Proposed(done_cases, done_hands, joints, tuple(skipped), tuple(doubts))
+    return ProposalSummary(done_cases, done_hands, joints, tuple(skipped), tuple(side_warnings))
 
 
 def _by_side(record: FilmRecord, found: list[FoundHand]) -> dict[str, FoundHand | None]:

@@ -19,36 +19,38 @@ from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD
 
 from ratui.errors import TrainError, clean
-from trainer.data.hands import KINDS, SIDE
-from trainer.models.layers import Block, norm_of_one
+from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
+from trainer.models.layers import ResidualBlock, make_group_norm
 
-__all__ = ["BACKBONES", "build_ssd", "load_foreign"]
+__all__ = ["BACKBONES", "build_ssd", "load_torchvision_weights"]
 
-_CLASSES = 1 + len(KINDS)
-_SIZES = (9.5, 13.5, 19.0, 27.0)
+_CLASSES = 1 + len(JOINT_KINDS)
+_BOX_SIZES = (9.5, 13.5, 19.0, 27.0)
 """Sides of the default boxes, in units of the square: 17 to 24 on a usual film, half of it where both hands lie on one."""
 _WIDTHS = (16, 32, 64, 96, 96)
-_SMOOTH = 80
+_OUT_CHANNELS = 80
 _CPU = torch.device("cpu")
-_FEATURES = "backbone.features."
+_FEATURES_PREFIX = "backbone.features."
 
 
-class Pyramid(nn.Module):
+class FeaturePyramid(nn.Module):
     """One map at stride 8 that has also seen strides 16 and 32, where a finger can be told from its neighbour."""
 
     def __init__(self) -> None:
         super().__init__()
         a, b, c, d, e = _WIDTHS
-        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), norm_of_one(a), nn.ReLU(inplace=True))
-        self.down4 = nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), norm_of_one(b), nn.ReLU(inplace=True))
-        self.down8 = nn.Sequential(Block(b, c, 2), Block(c, c))
-        self.down16 = Block(c, d, 2)
-        self.down32 = Block(d, e, 2)
-        self.side8, self.side16, self.side32 = (nn.Conv2d(width, _SMOOTH, 1) for width in (c, d, e))
+        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), make_group_norm(a), nn.ReLU(inplace=True))
+        self.down4 = nn.Sequential(nn.Conv2d(a, b, 3, 2, 1, bias=False), make_group_norm(b), nn.ReLU(inplace=True))
+        self.down8 = nn.Sequential(ResidualBlock(b, c, 2), ResidualBlock(c, c))
+        self.down16 = ResidualBlock(c, d, 2)
+        self.down32 = ResidualBlock(d, e, 2)
+        self.side8, self.side16, self.side32 = (nn.Conv2d(width, _OUT_CHANNELS, 1) for width in (c, d, e))
         self.smooth = nn.Sequential(
-            nn.Conv2d(_SMOOTH, _SMOOTH, 3, 1, 1, bias=False), norm_of_one(_SMOOTH), nn.ReLU(inplace=True)
+            nn.Conv2d(_OUT_CHANNELS, _OUT_CHANNELS, 3, 1, 1, bias=False),
+            make_group_norm(_OUT_CHANNELS),
+            nn.ReLU(inplace=True),
         )
-        self.out_channels = [_SMOOTH]
+        self.out_channels = [_OUT_CHANNELS]
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         eight = self.down8(self.down4(self.stem(x)))
@@ -59,11 +61,11 @@ class Pyramid(nn.Module):
         return {"8": self.smooth(F.relu(top))}
 
 
-class SquareBoxes(DefaultBoxGenerator):  # type: ignore[misc]
-    """Square default boxes of `_SIZES` at every place of one map: joints have no other shape."""
+class SquareBoxGenerator(DefaultBoxGenerator):  # type: ignore[misc]
+    """Square default boxes of `_BOX_SIZES` at every place of one map: joints have no other shape."""
 
     def __init__(self) -> None:
-        super().__init__([[]], scales=[side / SIDE for side in _SIZES], steps=[8])
+        super().__init__([[]], scales=[side / COARSE_SIZE for side in _BOX_SIZES], steps=[8])
 
     def _generate_wh_pairs(
         self, num_outputs: int, dtype: torch.dtype = torch.float32, device: torch.device = _CPU
@@ -74,11 +76,11 @@ class SquareBoxes(DefaultBoxGenerator):  # type: ignore[misc]
         return [len(self.scales)]
 
 
-def _small() -> SSD:
+def _build_small() -> SSD:
     return SSD(
-        Pyramid(),
-        SquareBoxes(),
-        (SIDE, SIDE),
+        FeaturePyramid(),
+        SquareBoxGenerator(),
+        (COARSE_SIZE, COARSE_SIZE),
         _CLASSES,
         image_mean=[0.35],
         image_std=[0.25],
@@ -87,18 +89,22 @@ def _small() -> SSD:
     )
 
 
-def _ssd300() -> SSD:
+def _build_ssd300() -> SSD:
     return ssd300_vgg16(weights=None, weights_backbone=None, num_classes=_CLASSES)
 
 
-def _ssdlite() -> SSD:
+def _build_ssdlite() -> SSD:
     model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=_CLASSES)
     # As many default boxes as before, so that its weights fit, but of the size of joints: theirs start at 64 pixels.
     model.anchor_generator = DefaultBoxGenerator([[2, 3] for _ in range(6)], min_ratio=0.045, max_ratio=0.5)
     return model
 
 
-BACKBONES: dict[str, Callable[[], SSD]] = {"small": _small, "ssd300-vgg16": _ssd300, "ssdlite": _ssdlite}
+BACKBONES: dict[str, Callable[[], SSD]] = {
+    "small": _build_small,
+    "ssd300-vgg16": _build_ssd300,
+    "ssdlite": _build_ssdlite,
+}
 """The detectors by name. ``small`` takes one channel; the others are torchvision's own, fed the grey level three times."""
 
 
@@ -111,7 +117,7 @@ def build_ssd(name: str) -> SSD:
     return BACKBONES[name]()
 
 
-def load_foreign(ssd: SSD, path: Path) -> int:
+def load_torchvision_weights(ssd: SSD, path: Path) -> int:
     """Puts the weights of a file of torchvision's into `ssd` as far as they are of the same shape; returns how many did.
 
     Such a file is a plain table of tensors: of a whole SSD (whose class head knows other classes and is left as it is), or
@@ -133,7 +139,7 @@ def load_foreign(ssd: SSD, path: Path) -> int:
         found = state.get(key, state.get(key.removeprefix("backbone.")))
         if found is not None and found.shape == value.shape:
             fitting[key] = found
-    wanted = [key for key in own if key.startswith(_FEATURES)]
+    wanted = [key for key in own if key.startswith(_FEATURES_PREFIX)]
     share = sum(key in fitting for key in wanted) / max(len(wanted), 1)
     if share < 0.9:
         raise TrainError(

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torchvision.ops import nms
 
 from ratui.errors import TrainError, clean
-from trainer.data.augmentation import coarse
-from trainer.data.hands import KINDS, SIDE
+from trainer.data.augmentation import downsample
+from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
 from trainer.inference.joint_naming import Candidate
-from trainer.models.backbones import BACKBONES, build_ssd, load_foreign
-from trainer.models.refiner import Detail, Views, detail_loss, look_at
+from trainer.models.backbones import BACKBONES, build_ssd, load_torchvision_weights
+from trainer.models.refiner import JointCrops, Refiner, crop_joints, refiner_loss
 from trainer.training.loop import load_checkpoint
 
 __all__ = [
@@ -33,21 +33,21 @@ __all__ = [
     "build_detector",
     "detect",
     "load_detector",
-    "run_folder",
-    "targets_of",
+    "make_targets",
+    "resolve_run_folder",
 ]
 
 Targets: TypeAlias = list[dict[str, Tensor]]
 SHIPPED = Path("shipped")
 """Stands for the run that comes with ratui: a small detector that has seen simulated hands alone."""
 SHIPPED_RUN = Path(__file__).parents[1] / "shipped"
-_LOOKS = 3
+_REFINER_PASSES = 3
 """How often the second look is taken, each time from where the last one put the box."""
-_MOST = 40
+_MAX_CANDIDATES = 40
 
 
 class JointDetector(nn.Module):
-    """`ssd` on squares of SIDE pixels, class 1 + kind; `detail` on crops of squares of FINE pixels.
+    """`ssd` on squares of COARSE_SIZE pixels, class 1 + kind; `detail` on crops of squares of FINE_SIZE pixels.
 
     Three figures are kept with the weights. `threshold` is the chance above which there is said to be a finding, and `bias`
     by how much boxes come out too large, as a logarithm: both measured on hands that were not learnt from. `habit` is how
@@ -62,36 +62,39 @@ class JointDetector(nn.Module):
         super().__init__()
         self.backbone_name = backbone
         self.ssd = build_ssd(backbone)
-        self.detail = Detail()
+        self.detail = Refiner()
         self.register_buffer("threshold", torch.tensor(0.5))
         self.register_buffer("bias", torch.tensor(0.0))
         self.register_buffer("habit", torch.tensor([0.21, 1.0]))
 
-    def forward(self, images: Tensor | None, targets: Targets | None, views: Views) -> Tensor:
-        """The loss on `views` of single joints; and on squares of SIDE pixels with their `targets`, where there are some."""
-        near = detail_loss(self.detail(views.crops), views)
+    def forward(self, images: Tensor | None, targets: Targets | None, joint_crops: JointCrops) -> Tensor:
+        """Return the loss on `joint_crops`, plus that on `images` (N, 1, COARSE_SIZE, COARSE_SIZE) if given."""
+        near = refiner_loss(self.detail(joint_crops.crops), joint_crops)
         if images is None:
             return near
         channels = len(self.ssd.transform.image_mean)
         losses: dict[str, Tensor] = self.ssd(list(images.expand(-1, channels, -1, -1)), targets)
         return losses["classification"] + losses["bbox_regression"] + near
 
-    def first_look(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """For each square of SIDE pixels (N, 1, SIDE, SIDE) its default boxes as moved (A, 4), and chances (A, classes)."""
+    def propose_boxes(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return the decoded default boxes (A, 4) and class probabilities (A, classes) of each image.
+
+        `images` are (N, 1, COARSE_SIZE, COARSE_SIZE) from 0 to 1.
+        """
         transform, channels = self.ssd.transform, len(self.ssd.transform.image_mean)
         batch, _ = transform(list(images.expand(-1, channels, -1, -1)))
         features = list(self.ssd.backbone(batch.tensors).values())
         head = self.ssd.head(features)
         anchors = self.ssd.anchor_generator(batch, features)
-        scale = SIDE / batch.tensors.shape[-1]
-        looks = []
+        scale = COARSE_SIZE / batch.tensors.shape[-1]
+        proposals = []
         for deltas, anchor, logits in zip(head["bbox_regression"], anchors, head["cls_logits"], strict=True):
             boxes = self.ssd.box_coder.decode_single(deltas.float(), anchor) * scale
-            looks.append((boxes.clamp(0, SIDE), logits.float().softmax(dim=-1)))
-        return looks
+            proposals.append((boxes.clamp(0, COARSE_SIZE), logits.float().softmax(dim=-1)))
+        return proposals
 
 
-def run_folder(run: Path) -> Path:
+def resolve_run_folder(run: Path) -> Path:
     """Where `run` lies: `SHIPPED` stands for the one that comes with ratui."""
     return SHIPPED_RUN if run == SHIPPED else run
 
@@ -105,9 +108,9 @@ def build_detector(weights: Path | None = None, backbone: str = "small") -> Join
         return JointDetector(backbone)
     if weights == SHIPPED:
         weights = SHIPPED_RUN / "model.pt"
-    if backbone != "small" and not _is_ours(weights):
+    if backbone != "small" and not _is_own_checkpoint(weights):
         model = JointDetector(backbone)
-        load_foreign(model.ssd, weights)
+        load_torchvision_weights(model.ssd, weights)
         return model
     state = load_checkpoint(weights)
     about = state.get("about")
@@ -124,7 +127,7 @@ def build_detector(weights: Path | None = None, backbone: str = "small") -> Join
     return model
 
 
-def _is_ours(path: Path) -> bool:
+def _is_own_checkpoint(path: Path) -> bool:
     try:
         load_checkpoint(path)
     except TrainError:
@@ -137,11 +140,11 @@ def load_detector(folder: Path, device: torch.device) -> JointDetector:
 
     Raises TrainError.
     """
-    model: JointDetector = build_detector(run_folder(folder) / "model.pt").to(device).eval()
+    model: JointDetector = build_detector(resolve_run_folder(folder) / "model.pt").to(device).eval()
     return model
 
 
-def targets_of(boxes: Tensor, kinds: Tensor) -> Targets:
+def make_targets(boxes: Tensor, kinds: Tensor) -> Targets:
     """What SSD wants to know: for each hand its boxes (J, 4) and classes. NaN boxes are left out."""
     targets = []
     for box in boxes:
@@ -168,7 +171,9 @@ class Detection:
 def detect(
     model: JointDetector, images: npt.NDArray[np.uint8], *, threshold: float = 0.3, batch: int = 16
 ) -> list[list[Detection]]:
-    """The joints on each of `images`, (N, FINE, FINE) uint8, best first; boxes in units of the square (SIDE).
+    """Return the joints on each of `images`, (N, FINE_SIZE, FINE_SIZE) uint8, best first.
+
+    Boxes are in units of the square of side COARSE_SIZE.
 
     Both looks have to agree on what a joint is; boxes that overlap by more than 0.4 are one joint.
     """
@@ -176,22 +181,22 @@ def detect(
     found: list[list[Detection]] = []
     for start in range(0, len(images), batch):
         part = torch.from_numpy(np.array(images[start : start + batch])).to(device)[:, None].float() / 255
-        for image, (boxes, chances) in zip(part, model.first_look(coarse(part)), strict=True):
-            found.append(_second_look(model, image, *_picked(boxes, chances, 0.3 * threshold), threshold))
+        for image, (boxes, probabilities) in zip(part, model.propose_boxes(downsample(part)), strict=True):
+            found.append(_refine(model, image, *_select_candidates(boxes, probabilities, 0.3 * threshold), threshold))
     return found
 
 
-def _picked(boxes: Tensor, chances: Tensor, least: float) -> tuple[Tensor, Tensor]:
+def _select_candidates(boxes: Tensor, probabilities: Tensor, min_score: float) -> tuple[Tensor, Tensor]:
     """The best boxes, (M, 4), and their chances of each kind, (M, kinds)."""
-    kinds = chances[:, 1:]
+    kinds = probabilities[:, 1:]
     score = kinds.sum(dim=1)
-    keep = score > least
+    keep = score > min_score
     boxes, kinds, score = boxes[keep], kinds[keep], score[keep]
-    picked = nms(boxes, score, 0.5)[:_MOST]
+    picked = nms(boxes, score, 0.5)[:_MAX_CANDIDATES]
     return boxes[picked], kinds[picked]
 
 
-def _second_look(
+def _refine(
     model: JointDetector, image: Tensor, boxes: Tensor, kinds: Tensor, threshold: float
 ) -> list[Detection]:  # fmt: skip
     if not len(boxes):
@@ -201,17 +206,17 @@ def _second_look(
     flip = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 1.0]], device=image.device).reshape(2, 1, 2, 2)
     n = len(boxes)
     turn = flip.expand(2, n, 2, 2).reshape(1, 2 * n, 2, 2)
-    finding, kind_said = sizes, kinds
-    for _ in range(_LOOKS):
-        seen = model.detail(look_at(image[None], centres.repeat(2, 1)[None], sizes.repeat(2)[None], turn))
-        moves = seen.moves.float().reshape(2, n, 3)
+    finding, kind_refined = sizes, kinds
+    for _ in range(_REFINER_PASSES):
+        refined = model.detail(crop_joints(image[None], centres.repeat(2, 1)[None], sizes.repeat(2)[None], turn))
+        moves = refined.moves.float().reshape(2, n, 3)
         moves = torch.cat([(moves[..., :1] * flip[:, :, 0, :1]), moves[..., 1:]], dim=2).mean(dim=0)
-        finding = seen.finding.float().reshape(2, n).mean(dim=0)
-        kind_said = seen.kind.float().softmax(dim=1).reshape(2, n, -1).mean(dim=0)
+        finding = refined.finding.float().reshape(2, n).mean(dim=0)
+        kind_refined = refined.kind.float().softmax(dim=1).reshape(2, n, -1).mean(dim=0)
         centres = centres + moves[:, :2] * sizes[:, None]
         sizes = sizes * moves[:, 2].clamp(-0.5, 0.5).exp()
     sizes = sizes * (-model.bias).exp()
-    agreed = (kinds * kind_said[:, 1:]).sqrt()
+    agreed = (kinds * kind_refined[:, 1:]).sqrt()
     score, kind = agreed.max(dim=1)
     # Odds against the threshold, so that one half is where the model changes its mind.
     against = math.log(float(model.threshold) / (1 - float(model.threshold)))
@@ -221,7 +226,7 @@ def _second_look(
     return [
         Detection(
             Candidate(
-                float(centres[i, 0]), float(centres[i, 1]), float(sizes[i]), KINDS[int(kind[i])], float(score[i])
+                float(centres[i, 0]), float(centres[i, 1]), float(sizes[i]), JOINT_KINDS[int(kind[i])], float(score[i])
             ),
             float(finding[i]),
         )

@@ -13,15 +13,15 @@ from torch import distributed as dist
 from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["Block", "SharedNorm", "norm_of_one"]
+__all__ = ["ResidualBlock", "SynchronisedBatchNorm", "make_group_norm"]
 
 
-def norm_of_one(width: int) -> nn.Module:
+def make_group_norm(width: int) -> nn.Module:
     """A norm that looks at one image only, so that any batch size will do, on any number of processes."""
     return nn.GroupNorm(8, width)
 
 
-class SharedNorm(nn.BatchNorm2d):
+class SynchronisedBatchNorm(nn.BatchNorm2d):
     """`nn.BatchNorm2d` over the batches of all processes; alone, or in evaluation, it is `nn.BatchNorm2d`.
 
     Without it two processes would each learn from other statistics than one. torch's own SyncBatchNorm knows no CPU.
@@ -51,11 +51,11 @@ class SharedNorm(nn.BatchNorm2d):
         return result
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """A residual block; a stride of 2 halves the map. `norm` makes a norm of so many channels."""
 
     def __init__(
-        self, inputs: int, outputs: int, stride: int = 1, *, norm: Callable[[int], nn.Module] = norm_of_one
+        self, inputs: int, outputs: int, stride: int = 1, *, norm: Callable[[int], nn.Module] = make_group_norm
     ) -> None:
         super().__init__()
         self.body = nn.Sequential(

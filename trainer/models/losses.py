@@ -14,26 +14,35 @@ from torch import Tensor
 
 from ratui.errors import TrainError, clean
 
-__all__ = ["CLOSED", "LOSSES", "Loss", "coupled", "expected_change", "independent", "margins", "pair_loss"]
+__all__ = [
+    "EXCLUDED_LOGIT",
+    "LOSSES",
+    "PairLoss",
+    "coupled_log_pair",
+    "expected_change",
+    "independent_log_pair",
+    "log_marginals",
+    "pair_loss",
+]
 
-Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+PairLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 SHIFTS = (-1, 0, 1)
 SHIFT_WEIGHTS = (0.15, 0.70, 0.15)
 """p(g): how likely it is that a rater gives both time points g grades more."""
-CLOSED = -1e4
+EXCLUDED_LOGIT = -1e4
 """A logit for a grade that the joint doesn't have."""
 
 
 # From logits to the chance of a pair.
 
 
-def independent(logits1: Tensor, logits2: Tensor) -> Tensor:
+def independent_log_pair(logits1: Tensor, logits2: Tensor) -> Tensor:
     """log P(y1, y2) = log p1(y1) + log p2(y2), (N, G, G), from logits (N, G) of each time point."""
     return torch.log_softmax(logits1, dim=1)[:, :, None] + torch.log_softmax(logits2, dim=1)[:, None, :]
 
 
-def coupled(logits1: Tensor, logits2: Tensor, change: Tensor) -> Tensor:
+def coupled_log_pair(logits1: Tensor, logits2: Tensor, change: Tensor) -> Tensor:
     """log P(y1, y2) ∝ a(y1) + b(y2) + c(y2 − y1), (N, G, G): both time points doubted together.
 
     `logits1`, `logits2` (N, G) are a and b, `change` (N, 2G − 1) is c, for differences from −(G − 1) on.
@@ -45,14 +54,14 @@ def coupled(logits1: Tensor, logits2: Tensor, change: Tensor) -> Tensor:
     return torch.log_softmax(scores.reshape(n, -1), dim=1).reshape(n, grades, grades)
 
 
-def margins(log_pair: Tensor) -> tuple[Tensor, Tensor]:
+def log_marginals(log_pair: Tensor) -> tuple[Tensor, Tensor]:
     """log p1 and log p2, (N, G) each, of log P (N, G, G)."""
     return torch.logsumexp(log_pair, dim=2), torch.logsumexp(log_pair, dim=1)
 
 
 def expected_change(log_pair: Tensor) -> Tensor:
     """E[y2 − y1], (N,), of log P (N, G, G)."""
-    log1, log2 = margins(log_pair)
+    log1, log2 = log_marginals(log_pair)
     grades = torch.arange(log1.shape[1], dtype=log1.dtype, device=log1.device)
     return (log2.exp() * grades).sum(dim=1) - (log1.exp() * grades).sum(dim=1)
 
@@ -62,16 +71,16 @@ def expected_change(log_pair: Tensor) -> Tensor:
 
 def _ce(log_pair: Tensor, labels: Tensor) -> Tensor:
     """−log p1(t1) − log p2(t2)."""
-    log1, log2 = margins(log_pair)
-    return -(_at(log1, labels[:, 0]) + _at(log2, labels[:, 1]))
+    log1, log2 = log_marginals(log_pair)
+    return -(_gather_label(log1, labels[:, 0]) + _gather_label(log2, labels[:, 1]))
 
 
 def _pair(log_pair: Tensor, labels: Tensor) -> Tensor:
     """−log P(t1, t2): the pair as one answer. The same as `ce` where time points are judged independently."""
-    return -_both(log_pair, labels)
+    return -_gather_pair(log_pair, labels)
 
 
-def _shifts(labels: Tensor, grades: int, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+def _shift_labels(labels: Tensor, grades: int, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
     """For each shift the labels moved by it, and p(g), (N, shifts), over those that stay on the scale for both."""
     moved, weights = [], []
     for shift, weight in zip(SHIFTS, SHIFT_WEIGHTS, strict=True):
@@ -85,26 +94,26 @@ def _shifts(labels: Tensor, grades: int, dtype: torch.dtype) -> tuple[list[Tenso
 
 def _soft(log_pair: Tensor, labels: Tensor) -> Tensor:
     """−Σ_g p(g) [log p1(t1+g) + log p2(t2+g)]: linear in the logarithms, so it smooths each time point."""
-    log1, log2 = margins(log_pair)
-    moved, p = _shifts(labels, log1.shape[1], log1.dtype)
-    sums = torch.stack([_at(log1, there[:, 0]) + _at(log2, there[:, 1]) for there in moved], dim=1)
+    log1, log2 = log_marginals(log_pair)
+    moved, p = _shift_labels(labels, log1.shape[1], log1.dtype)
+    sums = torch.stack([_gather_label(log1, there[:, 0]) + _gather_label(log2, there[:, 1]) for there in moved], dim=1)
     # A grade that the joint doesn't have can't be hoped for: without this it would outweigh everything.
-    possible = sums > CLOSED / 2
+    possible = sums > EXCLUDED_LOGIT / 2
     p = p * possible
     return -(p / p.sum(dim=1, keepdim=True).clamp_min(1e-12) * sums.masked_fill(~possible, 0.0)).sum(dim=1)
 
 
 def _marginal(log_pair: Tensor, labels: Tensor) -> Tensor:
     """−log Σ_g p(g) P(t1+g, t2+g): another pair with the same difference costs little, as the paper words it."""
-    moved, p = _shifts(labels, log_pair.shape[1], log_pair.dtype)
-    sums = torch.stack([_both(log_pair, there) for there in moved], dim=1)
+    moved, p = _shift_labels(labels, log_pair.shape[1], log_pair.dtype)
+    sums = torch.stack([_gather_pair(log_pair, there) for there in moved], dim=1)
     return -torch.logsumexp(sums + torch.log(p.clamp_min(torch.finfo(p.dtype).tiny)), dim=1)
 
 
 def _emd(log_pair: Tensor, labels: Tensor) -> Tensor:
     """Σ_k (P(y ≤ k) − [t ≤ k])², for both time points: the squared earth mover's distance, or ranked probability score."""
     total = torch.zeros_like(log_pair[:, 0, 0])
-    for time, log in enumerate(margins(log_pair)):
+    for time, log in enumerate(log_marginals(log_pair)):
         below = log.exp().cumsum(dim=1)
         steps = torch.arange(log.shape[1], device=log.device) >= labels[:, time, None]
         total = total + ((below - steps.to(below.dtype)) ** 2).sum(dim=1)
@@ -114,7 +123,7 @@ def _emd(log_pair: Tensor, labels: Tensor) -> Tensor:
 def _cumulative(log_pair: Tensor, labels: Tensor) -> Tensor:
     """−Σ_k log P([y > k] = [t > k]), for both time points: each border between grades a question of its own, as in CORAL."""
     total = torch.zeros_like(log_pair[:, 0, 0])
-    for time, log in enumerate(margins(log_pair)):
+    for time, log in enumerate(log_marginals(log_pair)):
         upto = torch.logcumsumexp(log, dim=1)[:, :-1]
         above = torch.logcumsumexp(log.flip(1), dim=1).flip(1)[:, 1:]
         over = torch.arange(log.shape[1] - 1, device=log.device) < labels[:, time, None]
@@ -122,7 +131,7 @@ def _cumulative(log_pair: Tensor, labels: Tensor) -> Tensor:
     return total
 
 
-LOSSES: dict[str, Loss] = {
+LOSSES: dict[str, PairLoss] = {
     "ce": _ce,
     "soft": _soft,
     "marginal": _marginal,
@@ -147,10 +156,10 @@ def pair_loss(name: str, log_pair: Tensor, labels: Tensor, difference: float) ->
     return loss + difference * (expected_change(log_pair) - labelled) ** 2
 
 
-def _at(log: Tensor, label: Tensor) -> Tensor:
+def _gather_label(log: Tensor, label: Tensor) -> Tensor:
     return log.gather(1, label[:, None])[:, 0]
 
 
-def _both(log_pair: Tensor, labels: Tensor) -> Tensor:
+def _gather_pair(log_pair: Tensor, labels: Tensor) -> Tensor:
     grades = log_pair.shape[1]
-    return _at(log_pair.flatten(1), labels[:, 0] * grades + labels[:, 1])
+    return _gather_label(log_pair.flatten(1), labels[:, 0] * grades + labels[:, 1])

@@ -13,17 +13,17 @@ from torch import Tensor, nn
 
 from ratui.errors import TrainError, clean
 
-__all__ = ["CROWDS", "Crowd"]
+__all__ = ["RATER_MODELS", "RaterModel"]
 
-CROWDS = ("none", "confusion", "leaning")
+RATER_MODELS = ("none", "confusion", "leaning")
 """How raters are modelled: not at all; by a confusion matrix each; by how often each moves both time points alike."""
-_REACH = 1
-_STAY = 0.8
+_MAX_SHIFT = 1
+_INITIAL_AGREEMENT = 0.8
 """How sure a rater is of a grade at the start; the rest goes to the neighbours."""
-_HOLD = 0.02
+_PENALTY_WEIGHT = 0.02
 
 
-class Crowd(nn.Module):
+class RaterModel(nn.Module):
     """log P_r(t1, t2) for each rater r, (N, raters, G, G), from log P(y1, y2) of the joint itself, (N, G, G).
 
     - ``confusion``: P_r = Cᵣᵀ P Cᵣ, a crowd layer; Cᵣ(y, t) is the chance that rater r calls a y a t.
@@ -32,12 +32,14 @@ class Crowd(nn.Module):
 
     def __init__(self, kind: str, raters: int, grades: int) -> None:
         super().__init__()
-        if kind not in CROWDS[1:]:
-            raise TrainError(f"no raters are modelled by {clean(kind)}", "--raters", f"Take one of {', '.join(CROWDS)}")
+        if kind not in RATER_MODELS[1:]:
+            raise TrainError(
+                f"no raters are modelled by {clean(kind)}", "--raters", f"Take one of {', '.join(RATER_MODELS)}"
+            )
         self.kind = kind
-        shape = (raters, grades, grades) if kind == "confusion" else (raters, 2 * _REACH + 1)
+        shape = (raters, grades, grades) if kind == "confusion" else (raters, 2 * _MAX_SHIFT + 1)
         self.free = nn.Parameter(torch.zeros(shape))
-        self.register_buffer("start", _start(kind, grades), persistent=False)
+        self.register_buffer("start", _initial_log_probabilities(kind, grades), persistent=False)
         self.start: Tensor
 
     def forward(self, log_pair: Tensor) -> Tensor:
@@ -45,26 +47,26 @@ class Crowd(nn.Module):
         if self.kind == "confusion":
             first = torch.logsumexp(habits[None, :, :, :, None] + log_pair[:, None, :, None, :], dim=2)
             return torch.logsumexp(first[..., None] + habits[None, :, None, :, :], dim=3)
-        moved = [_moved(log_pair, shift) for shift in range(-_REACH, _REACH + 1)]
+        moved = [_shift_grades(log_pair, shift) for shift in range(-_MAX_SHIFT, _MAX_SHIFT + 1)]
         parts = [moved[n][:, None] + habits[None, :, n, None, None] for n in range(len(moved))]
         return torch.logsumexp(torch.stack(parts), dim=0)
 
-    def hold(self) -> Tensor:
+    def penalty(self) -> Tensor:
         """What it costs to differ from a rater without a leaning."""
-        return _HOLD * self.free.square().sum()
+        return _PENALTY_WEIGHT * self.free.square().sum()
 
 
-def _start(kind: str, grades: int) -> Tensor:
+def _initial_log_probabilities(kind: str, grades: int) -> Tensor:
     """Log chances before anything was learnt: the grade itself, or else its neighbours."""
     if kind == "leaning":
-        away = torch.arange(-_REACH, _REACH + 1).abs().float()
+        away = torch.arange(-_MAX_SHIFT, _MAX_SHIFT + 1).abs().float()
     else:
         place = torch.arange(grades)
         away = (place[:, None] - place).abs().float()
-    return away * math.log((1 - _STAY) / 2 / _STAY)
+    return away * math.log((1 - _INITIAL_AGREEMENT) / 2 / _INITIAL_AGREEMENT)
 
 
-def _moved(log_pair: Tensor, shift: int) -> Tensor:
+def _shift_grades(log_pair: Tensor, shift: int) -> Tensor:
     """`log_pair` with both grades `shift` higher; what would leave the scale stays at its end."""
     if shift == 0:
         return log_pair

@@ -13,27 +13,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from trainer.data.augmentation import grain
-from trainer.data.hands import KINDS, SIDE
-from trainer.models.layers import Block, norm_of_one
+from trainer.data.augmentation import draw_noise
+from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
+from trainer.models.layers import ResidualBlock, make_group_norm
 
-__all__ = ["CROP", "Detail", "Seen", "Views", "detail_loss", "draw_views", "look_at"]
+__all__ = [
+    "REFINER_CROP_SIZE",
+    "JointCrops",
+    "Refiner",
+    "RefinerOutput",
+    "crop_joints",
+    "draw_joint_crops",
+    "refiner_loss",
+]
 
-CROP = 80
+REFINER_CROP_SIZE = 80
 """Pixels of the square that the second look sees of a joint: three to four a millimetre and a half."""
 WINDOW = 1.5
 """Sides of a joint's box that the square shows."""
 _WIDTHS = (24, 48, 96)
-_JOINTS, _DECOYS = 4, 2
-_NEAR, _OFF = 0.1, 0.42
+_JOINTS_PER_HAND, _DECOYS_PER_HAND = 4, 2
+_SMALL_OFFSET, _LARGE_OFFSET = 0.1, 0.42
 """How far a box may be off, in sides of it: mostly as after a look, else as an SSD may leave it."""
 Draw: TypeAlias = Callable[..., Tensor]
-_RARE = 8.0
+_FINDING_WEIGHT = 8.0
 """How much likelier a joint with a finding is drawn than one without."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class RefinerOutput:
     """What the second look says of M crops: `moves` (M, 3), the box's centre off the crop's in sides of the box and the log
     of its size against the assumed; `finding` (M,) log odds; `kind` (M, 1 + kinds) logits, first of no joint at all."""
 
@@ -42,48 +50,55 @@ class Seen:
     kind: Tensor
 
 
-class Detail(nn.Module):
-    """Crops (M, 1, CROP, CROP) to `Seen`."""
+class Refiner(nn.Module):
+    """Crops (M, 1, REFINER_CROP_SIZE, REFINER_CROP_SIZE) to `RefinerOutput`."""
 
     def __init__(self) -> None:
         super().__init__()
         a, b, c = _WIDTHS
-        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), norm_of_one(a), nn.ReLU(inplace=True))
-        self.trunk = nn.Sequential(Block(a, a), Block(a, b, 2), Block(b, c, 2), Block(c, c))
+        self.stem = nn.Sequential(nn.Conv2d(1, a, 5, 2, 2, bias=False), make_group_norm(a), nn.ReLU(inplace=True))
+        self.trunk = nn.Sequential(
+            ResidualBlock(a, a), ResidualBlock(a, b, 2), ResidualBlock(b, c, 2), ResidualBlock(c, c)
+        )
         self.place = nn.Sequential(nn.Conv2d(c, 24, 1), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(24 * 100, 96))
         self.box = nn.Sequential(nn.ReLU(), nn.Linear(96, 3))
         self.judge = nn.Sequential(nn.Linear(2 * c + 96, 96), nn.ReLU(), nn.Dropout(0.2))
         self.finding = nn.Linear(96, 1)
-        self.kind = nn.Linear(96, 1 + len(KINDS))
+        self.kind = nn.Linear(96, 1 + len(JOINT_KINDS))
 
-    def forward(self, crops: Tensor) -> Seen:
+    def forward(self, crops: Tensor) -> RefinerOutput:
         mean, spread = crops.mean(dim=(2, 3), keepdim=True), crops.std(dim=(2, 3), keepdim=True)
         maps = self.trunk(self.stem((crops - mean) / (spread + 0.03)))
         place = self.place(maps)
         judged = self.judge(torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3)), place], dim=1))
-        return Seen(self.box(place), self.finding(judged)[:, 0], self.kind(judged))
+        return RefinerOutput(self.box(place), self.finding(judged)[:, 0], self.kind(judged))
 
 
-def look_at(images: Tensor, centres: Tensor, sizes: Tensor, turn: Tensor | None = None) -> Tensor:
-    """Crops (N * K, 1, CROP, CROP) of `images` (N, 1, FINE, FINE) at K places of each.
+def crop_joints(images: Tensor, centres: Tensor, sizes: Tensor, turn: Tensor | None = None) -> Tensor:
+    """Crops (N * K, 1, REFINER_CROP_SIZE, REFINER_CROP_SIZE) of `images` (N, 1, FINE_SIZE, FINE_SIZE) at K places of each.
 
     `centres` (N, K, 2) and `sizes` (N, K) are those of boxes in units of the square; `turn` (N, K, 2, 2) turns or mirrors
     what a crop shows.
     """
     n, k = sizes.shape
-    step = torch.linspace(-1 + 1 / CROP, 1 - 1 / CROP, CROP, device=images.device)
-    grid = torch.stack([step.repeat(CROP, 1), step[:, None].repeat(1, CROP)], dim=-1)
-    grid = grid.expand(n, k, CROP, CROP, 2)
+    step = torch.linspace(
+        -1 + 1 / REFINER_CROP_SIZE, 1 - 1 / REFINER_CROP_SIZE, REFINER_CROP_SIZE, device=images.device
+    )
+    grid = torch.stack([step.repeat(REFINER_CROP_SIZE, 1), step[:, None].repeat(1, REFINER_CROP_SIZE)], dim=-1)
+    grid = grid.expand(n, k, REFINER_CROP_SIZE, REFINER_CROP_SIZE, 2)
     if turn is not None:
         grid = torch.einsum("nkhwc,nkdc->nkhwd", grid, turn)
-    grid = (centres[:, :, None, None] + grid * (WINDOW / 2 * sizes)[:, :, None, None, None]) * (2 / SIDE) - 1
-    crops = F.grid_sample(images, grid.reshape(n, k * CROP, CROP, 2), align_corners=False)
-    return crops.reshape(n * k, 1, CROP, CROP)
+    grid = (centres[:, :, None, None] + grid * (WINDOW / 2 * sizes)[:, :, None, None, None]) * (2 / COARSE_SIZE) - 1
+    crops = F.grid_sample(images, grid.reshape(n, k * REFINER_CROP_SIZE, REFINER_CROP_SIZE, 2), align_corners=False)
+    return crops.reshape(n * k, 1, REFINER_CROP_SIZE, REFINER_CROP_SIZE)
 
 
 @dataclass(frozen=True)
-class Views:
-    """Crops to learn from: `crops` (M, 1, CROP, CROP) and what is true of each; `kinds` 0 is a decoy, NaN is unknown."""
+class JointCrops:
+    """Training crops of single joints with their targets.
+
+    `crops` (M, 1, REFINER_CROP_SIZE, REFINER_CROP_SIZE); `kinds` is 0 for a decoy; unknown targets are NaN.
+    """
 
     crops: Tensor
     moves: Tensor
@@ -91,11 +106,13 @@ class Views:
     kinds: Tensor
 
 
-def draw_views(images: Tensor, boxes: Tensor, findings: Tensor, kinds: Tensor, generator: torch.Generator) -> Views:
+def draw_joint_crops(
+    images: Tensor, boxes: Tensor, findings: Tensor, kinds: Tensor, generator: torch.Generator
+) -> JointCrops:
     """Some joints of each hand, those with a finding more often, each a little off; and places that are no joint.
 
-    `images` (N, 1, FINE, FINE) from 0 to 1, `boxes` (N, J, 4) with NaN where there is none, `findings` (N, J) with NaN
-    where nobody has looked, `kinds` (J,).
+    `images` (N, 1, FINE_SIZE, FINE_SIZE) from 0 to 1, `boxes` (N, J, 4), `findings` (N, J), `kinds` (J,).
+    Unknown boxes and findings are NaN.
     """
     n, device = len(images), images.device
 
@@ -105,29 +122,29 @@ def draw_views(images: Tensor, boxes: Tensor, findings: Tensor, kinds: Tensor, g
     known = torch.isfinite(boxes).all(dim=2)
     ill = torch.nan_to_num(findings, 0.0) >= 0.5
     # Drawn without repeating: the least of exponential draws, faster for what is rare. Unknown joints come last.
-    order = -torch.log(draw(1e-6, 1.0, boxes.shape[1])) / torch.where(ill, _RARE, 1.0)
-    picked = torch.where(known, order, order + 1e6).argsort(dim=1)[:, :_JOINTS]
+    order = -torch.log(draw(1e-6, 1.0, boxes.shape[1])) / torch.where(ill, _FINDING_WEIGHT, 1.0)
+    picked = torch.where(known, order, order + 1e6).argsort(dim=1)[:, :_JOINTS_PER_HAND]
     box = boxes.gather(1, picked[..., None].expand(-1, -1, 4))
     there = known.gather(1, picked)
     truth = torch.where(there, findings.gather(1, picked), torch.nan)
     centre, size = (box[..., :2] + box[..., 2:]) / 2, (box[..., 2:] - box[..., :2]).mean(dim=2)
     usual = size.nanmedian(dim=1, keepdim=True).values.nan_to_num(20.0)
-    centre, size = centre.nan_to_num(SIDE / 2), torch.where(there, size, usual)
+    centre, size = centre.nan_to_num(COARSE_SIZE / 2), torch.where(there, size, usual)
     k = size.shape[1]
     near = draw(0, 1, k) < 0.7
     # A finding is told at the last look, when the box lies well; what is far off need not tell it.
     truth = torch.where(near, truth, torch.nan)
-    wide = torch.where(near, _NEAR, _OFF)[..., None]
+    wide = torch.where(near, _SMALL_OFFSET, _LARGE_OFFSET)[..., None]
     off, zoom = draw(-1, 1, k, 2) * wide, torch.exp(draw(-1, 1, k) * (wide[..., 0] * 0.7))
     seen = size * zoom
-    turn = _turns(draw(-0.4, 0.4, k + _DECOYS), draw(0, 1, k + _DECOYS) < 0.5)
+    turn = _make_rotations(draw(-0.4, 0.4, k + _DECOYS_PER_HAND), draw(0, 1, k + _DECOYS_PER_HAND) < 0.5)
     # Where the crop's middle lies off the joint's, seen in the crop's own turned axes.
     moves = torch.cat(
         [torch.einsum("nkdc,nkd->nkc", turn[:, :k], -off * size[..., None]) / seen[..., None], -zoom.log()[..., None]],
         2,
     )
-    places, decoy_sizes, good = _decoys(boxes, usual, draw)
-    crops = look_at(
+    places, decoy_sizes, good = _draw_decoys(boxes, usual, draw)
+    crops = crop_joints(
         images,
         torch.cat([centre + off * size[..., None], places], dim=1),
         torch.cat([seen, decoy_sizes], dim=1),
@@ -135,9 +152,9 @@ def draw_views(images: Tensor, boxes: Tensor, findings: Tensor, kinds: Tensor, g
     )
     kind = torch.where(there, kinds[picked] + 1, -1)
     kind = torch.cat([kind, torch.where(good, 0, -1)], dim=1)
-    nothing = torch.full((n, _DECOYS), torch.nan, device=device)
-    return Views(
-        _expose(crops, generator),
+    nothing = torch.full((n, _DECOYS_PER_HAND), torch.nan, device=device)
+    return JointCrops(
+        _vary_exposure(crops, generator),
         torch.cat([torch.where(there[..., None], moves, torch.nan), nothing[..., None].expand(-1, -1, 3)], 1).flatten(
             0, 1
         ),
@@ -146,28 +163,28 @@ def draw_views(images: Tensor, boxes: Tensor, findings: Tensor, kinds: Tensor, g
     )
 
 
-def _turns(angle: Tensor, mirrored: Tensor) -> Tensor:
+def _make_rotations(angle: Tensor, mirrored: Tensor) -> Tensor:
     c, s, flip = torch.cos(angle), torch.sin(angle), torch.where(mirrored, -1.0, 1.0)
     return torch.stack([torch.stack([c * flip, -s], -1), torch.stack([s * flip, c], -1)], -2)
 
 
-def _decoys(boxes: Tensor, usual: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+def _draw_decoys(boxes: Tensor, usual: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
     """Places (N, D, 2) that are no joint, their sizes, and whether they truly are none: half of them along a finger."""
     centre = (boxes[..., :2] + boxes[..., 2:]) / 2
-    one, two = (draw(0, 1, _DECOYS, 1) * boxes.shape[1] for _ in range(2))
+    one, two = (draw(0, 1, _DECOYS_PER_HAND, 1) * boxes.shape[1] for _ in range(2))
     one, two = (at.long().expand(-1, -1, 2) for at in (one, two))
     a, b = centre.gather(1, one), centre.gather(1, two)
     # On the line through two joints and beyond it lie shafts, finger ends and carpals.
-    along = a + (b - a) * draw(-1.0, 2.0, _DECOYS, 1)
-    anywhere = draw(0, SIDE, _DECOYS, 2)
-    place = torch.where((draw(0, 1, _DECOYS, 1) < 0.7) & torch.isfinite(along), along, anywhere)
-    size = usual * torch.exp(draw(-0.3, 0.3, _DECOYS))
+    along = a + (b - a) * draw(-1.0, 2.0, _DECOYS_PER_HAND, 1)
+    anywhere = draw(0, COARSE_SIZE, _DECOYS_PER_HAND, 2)
+    place = torch.where((draw(0, 1, _DECOYS_PER_HAND, 1) < 0.7) & torch.isfinite(along), along, anywhere)
+    size = usual * torch.exp(draw(-0.3, 0.3, _DECOYS_PER_HAND))
     gap = (place[:, :, None] - centre[:, None]).abs().amax(dim=3).nan_to_num(1e6).amin(dim=2)
-    inside = ((place > 0) & (place < SIDE)).all(dim=2)
+    inside = ((place > 0) & (place < COARSE_SIZE)).all(dim=2)
     return place, size, (gap > 0.75 * usual) & inside
 
 
-def _expose(crops: Tensor, generator: torch.Generator) -> Tensor:
+def _vary_exposure(crops: Tensor, generator: torch.Generator) -> Tensor:
     """Gamma, a haze towards one side, blur or sharpness, noise and inversion, each crop's own."""
     m, side = len(crops), crops.shape[-1]
 
@@ -181,20 +198,20 @@ def _expose(crops: Tensor, generator: torch.Generator) -> Tensor:
     softer = F.avg_pool2d(soft, 5, 1, 2, count_include_pad=False)
     soft = torch.where(draw(0, 1) < 0.3, softer, soft)
     crops = crops + draw(-0.8, 1.0) * (soft - crops)  # below 0 it sharpens
-    crops = crops + grain(crops.shape, generator, crops.device) * draw(0.0, 1.0) ** 2 * 0.07
+    crops = crops + draw_noise(crops.shape, generator, crops.device) * draw(0.0, 1.0) ** 2 * 0.07
     return torch.where(draw(0, 1) < 0.06, 1 - crops, crops)
 
 
-def detail_loss(seen: Seen, views: Views) -> Tensor:
+def refiner_loss(seen: RefinerOutput, joint_crops: JointCrops) -> Tensor:
     """Box, finding and kind together, each a mean over the crops where it is known."""
     total = (seen.moves.sum() + seen.finding.sum() + seen.kind.sum()) * 0.0
-    placed = torch.isfinite(views.moves).all(dim=1)
+    placed = torch.isfinite(joint_crops.moves).all(dim=1)
     if placed.any():
-        total = total + 8.0 * F.smooth_l1_loss(seen.moves[placed], views.moves[placed], beta=0.05)
-    judged = torch.isfinite(views.findings)
+        total = total + 8.0 * F.smooth_l1_loss(seen.moves[placed], joint_crops.moves[placed], beta=0.05)
+    judged = torch.isfinite(joint_crops.findings)
     if judged.any():
-        total = total + F.binary_cross_entropy_with_logits(seen.finding[judged], views.findings[judged])
-    named = views.kinds >= 0
+        total = total + F.binary_cross_entropy_with_logits(seen.finding[judged], joint_crops.findings[judged])
+    named = joint_crops.kinds >= 0
     if named.any():
-        total = total + 0.5 * F.cross_entropy(seen.kind[named], views.kinds[named])
+        total = total + 0.5 * F.cross_entropy(seen.kind[named], joint_crops.kinds[named])
     return total

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from ratui.errors import TrainError
-from trainer.models.layers import Block, SharedNorm
-from trainer.models.losses import CLOSED, coupled, independent, pair_loss
-from trainer.models.rater_model import Crowd
+from trainer.models.layers import ResidualBlock, SynchronisedBatchNorm
+from trainer.models.losses import EXCLUDED_LOGIT, coupled_log_pair, independent_log_pair, pair_loss
+from trainer.models.rater_model import RaterModel
 from trainer.training.loop import load_checkpoint
 
 __all__ = [
@@ -29,11 +29,11 @@ __all__ = [
     "augment_pairs",
     "build_scorer",
     "check_scheme",
-    "labelled",
+    "count_labelled",
+    "load_matching_weights",
     "load_scorer",
     "predict",
     "scorer_loss",
-    "start_from",
 ]
 
 Pairing: TypeAlias = Literal["single", "paired", "coupled"]
@@ -55,79 +55,84 @@ class PairScorer(nn.Module):
         groups: int,
         *,
         pairing: Pairing = "coupled",
-        crowd: str = "none",
+        rater_model: str = "none",
         raters: int = 1,
         width: int = 24,
     ) -> None:
         super().__init__()
         self.pairing = pairing
-        self.stem = nn.Sequential(nn.Conv2d(1, width, 5, 2, 2, bias=False), SharedNorm(width), nn.ReLU(inplace=True))
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, width, 5, 2, 2, bias=False), SynchronisedBatchNorm(width), nn.ReLU(inplace=True)
+        )
         self.trunk = nn.Sequential(
-            Block(width, width, norm=SharedNorm),
-            Block(width, 2 * width, 2, norm=SharedNorm),
-            Block(2 * width, 4 * width, 2, norm=SharedNorm),
-            Block(4 * width, 4 * width, norm=SharedNorm),
+            ResidualBlock(width, width, norm=SynchronisedBatchNorm),
+            ResidualBlock(width, 2 * width, 2, norm=SynchronisedBatchNorm),
+            ResidualBlock(2 * width, 4 * width, 2, norm=SynchronisedBatchNorm),
+            ResidualBlock(4 * width, 4 * width, norm=SynchronisedBatchNorm),
         )
         features = 4 * width
         self.group = nn.Embedding(groups, features)
-        self.mix = _mixer((4 if pairing == "paired" else 2) * features, features)
+        self.mix = _make_mixer((4 if pairing == "paired" else 2) * features, features)
         self.heads = nn.ModuleList(nn.Linear(features, n) for n in grades)
         if pairing == "coupled":
-            self.compare = _mixer(6 * features, features)
+            self.compare = _make_mixer(6 * features, features)
             self.changes = nn.ModuleList(nn.Linear(features, 2 * n - 1) for n in grades)
-        self.crowds = nn.ModuleList(Crowd(crowd, raters, n) for n in grades if crowd != "none")
+        self.crowds = nn.ModuleList(RaterModel(rater_model, raters, n) for n in grades if rater_model != "none")
 
-    def forward(self, crops: Tensor, groups: Tensor, tops: Tensor) -> list[Tensor]:
-        return self.judge(self.look(crops), groups, tops)
+    def forward(self, crops: Tensor, groups: Tensor, max_grades: Tensor) -> list[Tensor]:
+        return self.predict_pairs(self.extract_features(crops), groups, max_grades)
 
-    def hold(self) -> Tensor:
+    def penalty(self) -> Tensor:
         """What it costs that the modelled raters differ from raters without a leaning."""
-        costs = [crowd.hold() for crowd in self.crowds if isinstance(crowd, Crowd)]
+        costs = [rater_model.penalty() for rater_model in self.crowds if isinstance(rater_model, RaterModel)]
         return torch.stack(costs).sum() if costs else torch.zeros((), device=self.group.weight.device)
 
-    def look(self, crops: Tensor) -> Tensor:
+    def extract_features(self, crops: Tensor) -> Tensor:
         """What is to be seen in each crop, (N, 2, features): how much there is of each, and that there is some."""
         n, _, side, _ = crops.shape
-        maps = self.trunk(self.stem(_level(crops).reshape(2 * n, 1, side, side)))
+        maps = self.trunk(self.stem(_normalise_exposure(crops).reshape(2 * n, 1, side, side)))
         # The mean tells how much there is, the maximum that there is some: an erosion is small.
         return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1).reshape(n, 2, -1)
 
-    def judge(self, seen: Tensor, groups: Tensor, tops: Tensor) -> list[Tensor]:
-        """From what was seen to log P. `groups` (N,) are the joints' kinds, `tops` (N, scales) their largest grades."""
-        mean, most = seen.chunk(2, dim=2)
+    def predict_pairs(self, features: Tensor, groups: Tensor, max_grades: Tensor) -> list[Tensor]:
+        """Return log P for each scale from `features` (N, 2, features).
+
+        `groups` (N,) are the joints' groups, `max_grades` (N, scales) their largest grades.
+        """
+        mean, most = features.chunk(2, dim=2)
         own = torch.cat([mean + self.group(groups)[:, None], most], dim=2)
         mixed = self.mix(torch.cat([own, own.flip(1)], dim=2) if self.pairing == "paired" else own)
         if self.pairing == "coupled":
-            ahead = seen[:, 1] - seen[:, 0]
+            ahead = features[:, 1] - features[:, 0]
             # How much differs is the same either way; which way it differs turns around with the films.
             same = torch.cat([own.sum(dim=1), ahead.abs()], dim=1)
             there, back = (self.compare(torch.cat([step, same], dim=1)) for step in (ahead, -ahead))
         pairs = []
         for scale, head in enumerate(self.heads):
-            logits = close(head(mixed).float(), tops[:, scale])
+            logits = exclude_grades(head(mixed).float(), max_grades[:, scale])
             if self.pairing == "coupled":
                 change = self.changes[scale](there) + self.changes[scale](back).flip(1)
-                pair = coupled(logits[:, 0], logits[:, 1], change.float())
+                pair = coupled_log_pair(logits[:, 0], logits[:, 1], change.float())
             else:
-                pair = independent(logits[:, 0], logits[:, 1])
+                pair = independent_log_pair(logits[:, 0], logits[:, 1])
             pairs.append(self.crowds[scale](pair) if self.crowds and self.training else pair[:, None])
         return pairs
 
 
-def _mixer(inputs: int, outputs: int) -> nn.Sequential:
+def _make_mixer(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, outputs), nn.ReLU(), nn.Dropout(0.2))
 
 
-def _level(crops: Tensor) -> Tensor:
+def _normalise_exposure(crops: Tensor) -> Tensor:
     """Crops with the exposure taken out: each its own mean and spread."""
     mean, spread = crops.mean(dim=(2, 3), keepdim=True), crops.std(dim=(2, 3), keepdim=True)
     return (crops - mean) / (spread + 0.05)
 
 
-def close(logits: Tensor, tops: Tensor) -> Tensor:
+def exclude_grades(logits: Tensor, max_grades: Tensor) -> Tensor:
     """`logits` (N, 2, grades) with the grades above each joint's own top, (N,), ruled out."""
     grades = torch.arange(logits.shape[-1], device=logits.device)
-    return logits.masked_fill(grades > tops.clamp_min(0)[:, None, None], CLOSED)
+    return logits.masked_fill(grades > max_grades.clamp_min(0)[:, None, None], EXCLUDED_LOGIT)
 
 
 def augment_pairs(crops: Tensor, generator: torch.Generator, *, side: int | None = None) -> Tensor:
@@ -160,7 +165,7 @@ def augment_pairs(crops: Tensor, generator: torch.Generator, *, side: int | None
     return moved + noise * draw(0, 0.03, n, 2, 1, 1)
 
 
-def labelled(labels: Tensor) -> int:
+def count_labelled(labels: Tensor) -> int:
     """How many pairs of scores in `labels`, (N, raters, scales, 2) with −1 for none, can be learnt from."""
     return int((labels >= 0).all(dim=3).sum())
 
@@ -187,7 +192,7 @@ def predict(
     model: PairScorer,
     crops: npt.NDArray[np.uint8],
     groups: npt.NDArray[np.int64],
-    tops: npt.NDArray[np.int64],
+    max_grades: npt.NDArray[np.int64],
     *,
     batch: int = 256,
 ) -> list[npt.NDArray[np.float64]]:
@@ -197,7 +202,7 @@ def predict(
     for start in range(0, len(crops), batch):
         where = slice(start, start + batch)
         images = torch.from_numpy(np.ascontiguousarray(crops[where])).to(device).float() / 255
-        kinds, top = torch.from_numpy(groups[where]).to(device), torch.from_numpy(tops[where]).to(device)
+        kinds, top = torch.from_numpy(groups[where]).to(device), torch.from_numpy(max_grades[where]).to(device)
         for scale, pair in enumerate(model(images, kinds, top)):
             parts[scale].append(pair[:, 0].double().exp().cpu().numpy())
     return [np.concatenate(part) for part in parts]
@@ -212,13 +217,13 @@ def build_scorer(about: dict[str, Any]) -> PairScorer:
         [int(n) for n in about["grades"]],
         len(about["group_names"]),
         pairing=pairing,
-        crowd=str(about["crowd"]),
+        rater_model=str(about["crowd"]),
         raters=int(about["raters"]),
         width=int(about["width"]),
     )
 
 
-def start_from(model: PairScorer, path: Path) -> tuple[str, ...]:
+def load_matching_weights(model: PairScorer, path: Path) -> tuple[str, ...]:
     """Takes over from the scorer in `path` what fits `model`, its whole trunk at least; returns the parts that stay new.
 
     So a scorer of another pairing, of other raters or of simulated films can be learnt on from. Raises TrainError.

@@ -16,74 +16,84 @@ from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 from ratui.errors import TrainError
-from trainer.data.augmentation import augment_hands, coarse
-from trainer.data.hands import KINDS, HandSamples
-from trainer.models.detector import JointDetector, build_detector, detect, targets_of
-from trainer.models.refiner import draw_views
-from trainer.training.loop import Fit, Processes, fit, save_checkpoint
+from trainer.data.augmentation import augment_hands, downsample
+from trainer.data.hands import JOINT_KINDS, HandSamples
+from trainer.models.detector import JointDetector, build_detector, detect, make_targets
+from trainer.models.refiner import draw_joint_crops
+from trainer.training.loop import ProcessGroup, TrainingPlan, save_checkpoint, train_model
 
-__all__ = ["calibrate", "fit_detector", "habit_of", "pick_threshold", "split_off"]
+__all__ = ["calibrate_detector", "fit_detector", "measure_box_sizes", "pick_threshold", "split_validation"]
 
-PASS = 512
+HANDS_PER_EPOCH = 512
 """Hands in a pass at most, so that progress, checkpoints and a stop are never far off."""
-_ENOUGH = 30
+_MIN_BOXES = 30
 """Boxes that it takes to tell a bias from chance."""
-_SPECIFIC = 0.994
+_TARGET_SPECIFICITY = 0.994
 """The share of joints without a finding that are to be said to have none; a little above the aim, as it is an estimate."""
 
 
 def fit_detector(
     samples: Sequence[HandSamples],
-    held: Sequence[HandSamples],
-    plan: Fit,
+    validation: Sequence[HandSamples],
+    plan: TrainingPlan,
     out: Path,
     device: torch.device,
-    here: Processes,
+    process_group: ProcessGroup,
     *,
     batch: int,
     backbone: str = "small",
     weights: Path | None = None,
-    near: bool = False,
+    refiner_only: bool = False,
     resume: bool = False,
     about: dict[str, Any] | None = None,
 ) -> JointDetector:
-    """Trains on all `samples` together into the run folder `out`; calibrates on the `held` ones.
+    """Trains on all `samples` together into the run folder `out`; calibrates on the `validation` ones.
 
-    With `near` the SSD stays as `weights` have it, and only the second look learns: its findings need far more joints than
-    the SSD does, and a step of it alone takes about half the time. Raises TrainError.
+    With `refiner_only` the SSD keeps its `weights` and only the refiner is trained: findings need far more joints than the
+    SSD does, and a step of the refiner alone takes about half the time. Raises TrainError.
     """
-    if near and weights is None:
+    if refiner_only and weights is None:
         raise TrainError("the second look follows an SSD that has learnt", "--near", "Give --weights, such as shipped")
     torch.manual_seed(plan.seed)
     model = build_detector(weights, backbone)
-    model.ssd.requires_grad_(not near)
-    pool = _Pool(samples)
+    model.ssd.requires_grad_(not refiner_only)
+    pool = _CombinedSamples(samples)
 
-    def batches(epoch: int, here: Processes) -> Iterable[Any]:
-        for rows, generator in here.parts(_order(len(pool), plan.seed, epoch), batch, plan.seed, epoch):
+    def batches(epoch: int, process_group: ProcessGroup) -> Iterable[Any]:
+        for rows, generator in process_group.local_batches(
+            _epoch_rows(len(pool), plan.seed, epoch), batch, plan.seed, epoch
+        ):
             images, boxes, findings, kinds = (part.to(device) for part in pool.take(rows))
             images = images[:, None].float() / 255
-            views = draw_views(images, boxes, findings, kinds, generator)
-            if near:
-                yield None, None, views
+            joint_crops = draw_joint_crops(images, boxes, findings, kinds, generator)
+            if refiner_only:
+                yield None, None, joint_crops
                 continue
-            moved, placed = augment_hands(coarse(images), boxes, generator)
-            yield moved, targets_of(placed, kinds), views
+            moved, placed = augment_hands(downsample(images), boxes, generator)
+            yield moved, make_targets(placed, kinds), joint_crops
 
     def batch_loss(wrapped: nn.Module, batch: Any) -> Tensor:
         loss: Tensor = wrapped(*batch)
         return loss
 
-    facts = {**(about or {}), "model": "detector", "seed": plan.seed, "backbone": model.backbone_name, "near": near}
-    fit(model, batches, batch_loss, plan, out, device, here, resume=resume, about=facts, label="detector")
-    if here.first:
-        calibrate(model, samples, held)
+    facts = {
+        **(about or {}),
+        "model": "detector",
+        "seed": plan.seed,
+        "backbone": model.backbone_name,
+        "near": refiner_only,
+    }
+    train_model(
+        model, batches, batch_loss, plan, out, device, process_group, resume=resume, about=facts, label="detector"
+    )
+    if process_group.is_first:
+        calibrate_detector(model, samples, validation)
         save_checkpoint(out / "model.pt", {"model": model.state_dict(), "about": facts})
-    here.wait()
+    process_group.barrier()
     return model
 
 
-class _Pool:
+class _CombinedSamples:
     """Several samples as one: a row is a hand, wherever it stems from."""
 
     def __init__(self, samples: Sequence[HandSamples]) -> None:
@@ -99,7 +109,7 @@ class _Pool:
         return len(self._boxes)
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Images (N, FINE, FINE) uint8, boxes, findings and kinds of `rows`."""
+        """Images (N, FINE_SIZE, FINE_SIZE) uint8, boxes, findings and kinds of `rows`."""
         which = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
         images = np.stack(
             [self._samples[w].images[int(row) - self._starts[w]] for w, row in zip(which, rows, strict=True)]
@@ -107,28 +117,28 @@ class _Pool:
         return torch.from_numpy(images), self._boxes[rows], self._findings[rows], self._kinds
 
 
-def _order(count: int, seed: int, epoch: int) -> Tensor:
+def _epoch_rows(count: int, seed: int, epoch: int) -> Tensor:
     """The hands of a pass: all of them in turn over as many passes as it takes, then anew in another order."""
-    passes = -(-count // PASS)
+    passes = -(-count // HANDS_PER_EPOCH)
     cycle, within = divmod(epoch, passes)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + cycle))
     return torch.tensor_split(order, passes)[within]
 
 
-def calibrate(model: JointDetector, samples: Sequence[HandSamples], held: Sequence[HandSamples]) -> None:
-    """Sets the figures of `model` that no gradient teaches: on the hands it learnt from, and on those that were `held`."""
-    model.habit.copy_(torch.tensor(habit_of(samples)))
-    if not held:
+def calibrate_detector(model: JointDetector, samples: Sequence[HandSamples], validation: Sequence[HandSamples]) -> None:
+    """Set the buffers of `model` that are not trained: box sizes from `samples`, the rest from `validation`."""
+    model.habit.copy_(torch.tensor(measure_box_sizes(samples)))
+    if not validation:
         return
     model.threshold.fill_(0.5)
     model.bias.fill_(0.0)
-    said, true, sizes = _judged(model, held)
+    said, true, sizes = _predict_findings(model, validation)
     model.threshold.fill_(pick_threshold(said, true))
-    if len(sizes) >= _ENOUGH:
+    if len(sizes) >= _MIN_BOXES:
         model.bias.fill_(float(np.median(sizes)))
 
 
-def habit_of(samples: Sequence[HandSamples]) -> tuple[float, float]:
+def measure_box_sizes(samples: Sequence[HandSamples]) -> tuple[float, float]:
     """How boxes are sized within a hand: the logarithm of MCP to PIP, and the spread that is left, 1 where it is unknown."""
     larger, left = [], []
     for each in samples:
@@ -136,14 +146,14 @@ def habit_of(samples: Sequence[HandSamples]) -> tuple[float, float]:
             sizes = np.log((each.boxes[..., 2:] - each.boxes[..., :2]).mean(axis=2))
         for row in sizes:
             known = np.isfinite(row)
-            kinds = [row[known & (each.kinds == kind)] for kind in range(len(KINDS))]
+            kinds = [row[known & (each.kinds == kind)] for kind in range(len(JOINT_KINDS))]
             if all(len(kind) >= 2 for kind in kinds):
                 larger.append(float(np.median(kinds[1]) - np.median(kinds[0])))
                 left += [float(value - np.median(kind)) for kind in kinds for value in kind]
     return (float(np.median(larger)), float(np.std(left))) if larger else (0.21, 1.0)
 
 
-def _judged(
+def _predict_findings(
     model: JointDetector, samples: Sequence[HandSamples], part: int = 64
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
     """The chance of a finding and the truth, for each joint that is found and was judged; and how much larger each found
@@ -173,20 +183,20 @@ def pick_threshold(said: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -
     if not true.any() or true.all():
         return 0.5
     without = np.sort(said[~true])
-    edge = float(without[min(int(np.ceil(_SPECIFIC * len(without))), len(without) - 1)])
+    edge = float(without[min(int(np.ceil(_TARGET_SPECIFICITY * len(without))), len(without) - 1)])
     above = said[true & (said > edge)]
     # Halfway to the next joint with a finding, so that neither stands on the edge.
     return float(np.clip((edge + above.min()) / 2 if len(above) else edge, 0.01, 0.99))
 
 
-def split_off(samples: HandSamples, share: float) -> tuple[HandSamples, HandSamples]:
+def split_validation(samples: HandSamples, share: float) -> tuple[HandSamples, HandSamples]:
     """`samples` less the last `share` of their cases, and those: to learn from, and to pick the threshold on."""
     cases = list(dict.fromkeys(samples.cases))
-    held = set(cases[len(cases) - max(round(share * len(cases)), 1) :]) if len(cases) > 1 else set()
-    return tuple(_only(samples, keep) for keep in (set(cases) - held, held))  # type: ignore[return-value]
+    validation = set(cases[len(cases) - max(round(share * len(cases)), 1) :]) if len(cases) > 1 else set()
+    return tuple(_select_cases(samples, keep) for keep in (set(cases) - validation, validation))  # type: ignore[return-value]
 
 
-def _only(samples: HandSamples, cases: set[str]) -> HandSamples:
+def _select_cases(samples: HandSamples, cases: set[str]) -> HandSamples:
     from dataclasses import replace
 
     rows = [row for row, case in enumerate(samples.cases) if case in cases]

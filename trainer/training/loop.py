@@ -22,17 +22,25 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from ratui.errors import TrainError, clean
-from trainer.training.metric_log import Metrics
+from trainer.training.metric_log import MetricLog
 
-__all__ = ["Fit", "Processes", "fit", "load_checkpoint", "pick_device", "processes", "save_checkpoint"]
+__all__ = [
+    "ProcessGroup",
+    "TrainingPlan",
+    "join_processes",
+    "load_checkpoint",
+    "pick_device",
+    "save_checkpoint",
+    "train_model",
+]
 
-Batches = Callable[[int, "Processes"], Iterable[Any]]
+Batches = Callable[[int, "ProcessGroup"], Iterable[Any]]
 BatchLoss = Callable[[nn.Module, Any], Tensor]
-_KEEP_SECONDS = 20.0
+_CHECKPOINT_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Fit:
+class TrainingPlan:
     """How long and how fast to train. With `seconds`, the schedule follows the clock and ends when they are spent.
 
     `amp` is for GPUs alone. `deterministic` takes only algorithms that give the same each time, where a GPU has faster ones
@@ -52,34 +60,36 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Processes:
+class ProcessGroup:
     """Which of how many processes this is."""
 
     rank: int = 0
     count: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         return self.rank == 0
 
-    def share(self, indices: Tensor) -> Tensor:
+    def local_indices(self, indices: Tensor) -> Tensor:
         """This process's part of a batch's `indices`; all parts have the same length."""
         return indices[self.rank : len(indices) - len(indices) % self.count : self.count]
 
-    def parts(self, order: Tensor, batch: int, seed: int, epoch: int) -> Iterator[tuple[Tensor, torch.Generator]]:
+    def local_batches(
+        self, order: Tensor, batch: int, seed: int, epoch: int
+    ) -> Iterator[tuple[Tensor, torch.Generator]]:
         """This process's rows of each batch of `order`, and what their augmentation draws from: for each batch of each
         epoch of each process another generator, the same in a resumed run."""
         for number, indices in enumerate(torch.split(order, batch)):
-            part = self.share(indices)
+            part = self.local_indices(indices)
             if len(part):
                 drawn = ((seed * 7_919 + epoch) * 100_003 + number) * 64 + self.rank
                 yield part, torch.Generator().manual_seed(drawn)
 
-    def same(self, value: float) -> float:
+    def broadcast(self, value: float) -> float:
         """The first process's `value`, in every process: no two of them may follow clocks of their own."""
         if self.count == 1:
             return value
-        tensor = torch.tensor([value], dtype=torch.float64, device=_meeting_place())
+        tensor = torch.tensor([value], dtype=torch.float64, device=_exchange_device())
         dist.broadcast(tensor, src=0)
         return float(tensor)
 
@@ -87,30 +97,30 @@ class Processes:
         """The mean of every process's `value`."""
         if self.count == 1:
             return value
-        tensor = torch.tensor([value], dtype=torch.float64, device=_meeting_place())
+        tensor = torch.tensor([value], dtype=torch.float64, device=_exchange_device())
         dist.all_reduce(tensor)
         return float(tensor) / self.count
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Returns when every process has come this far."""
-        self.same(0.0)
+        self.broadcast(0.0)
 
 
-def _meeting_place() -> str:
+def _exchange_device() -> str:
     """Where a tensor must lie for the processes to exchange it."""
     return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
 
 @contextmanager
-def processes(device: torch.device) -> Iterator[Processes]:
+def join_processes(device: torch.device) -> Iterator[ProcessGroup]:
     """The processes that ``torchrun`` started, or this one alone."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
-        yield Processes()
+        yield ProcessGroup()
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size())
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
 
@@ -130,25 +140,25 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cpu")
 
 
-def fit(
+def train_model(
     model: nn.Module,
     batches: Batches,
     batch_loss: BatchLoss,
-    plan: Fit,
+    plan: TrainingPlan,
     folder: Path,
     device: torch.device,
-    here: Processes = Processes(),
+    process_group: ProcessGroup = ProcessGroup(),
     *,
     resume: bool = False,
     about: dict[str, Any] | None = None,
     label: str = "training",
 ) -> nn.Module:
-    """Trains `model` on ``batches(epoch, processes)`` and returns it, on `device`, in evaluation mode.
+    """Trains `model` on ``batches(epoch, process_group)`` and returns it, on `device`, in evaluation mode.
 
     ``batch_loss(model, batch)`` gives the mean loss of a batch. `folder` receives ``last.pt`` (all that a resumed run
     needs), ``model.pt`` at the end, and ``metrics.jsonl``. SIGTERM ends the run after the running epoch, resumable.
     """
-    _prepare(plan, device)
+    _configure_backends(plan, device)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
     scaler = torch.amp.GradScaler(device.type, enabled=plan.amp and device.type == "cuda")
@@ -160,25 +170,27 @@ def fit(
         optimiser.load_state_dict(state["optimiser"])
         scaler.load_state_dict(state["scaler"])
         first, spent = int(state["epoch"]), float(state["seconds"])
-    metrics = Metrics(folder, label, after=first, tensorboard=plan.tensorboard) if here.first else None
-    with _stoppable() as stopped:
+    metrics = MetricLog(folder, label, after=first, tensorboard=plan.tensorboard) if process_group.is_first else None
+    with _catch_sigterm() as stopped:
         wrapped: nn.Module = model
-        if here.count > 1:
+        if process_group.count > 1:
             wrapped = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
         if plan.compile:
             wrapped = torch.compile(wrapped)  # type: ignore[assignment]
-        began = time.monotonic() - spent
-        kept = time.monotonic()
+        started_at = time.monotonic() - spent
+        saved = time.monotonic()
         for epoch in range(first, plan.epochs):
             wrapped.train()
             # Every epoch draws from a seed of its own, so that a resumed run draws what an unbroken one would have.
-            torch.manual_seed(plan.seed * 1_000_003 + epoch * 1_009 + here.rank)
+            torch.manual_seed(plan.seed * 1_000_003 + epoch * 1_009 + process_group.rank)
             started = time.monotonic()
             total, seen = torch.zeros((), device=device), 0
-            for batch in batches(epoch, here):
-                done = _progress(plan, epoch, here.same(time.monotonic() - began) if plan.seconds else 0.0)
+            for batch in batches(epoch, process_group):
+                done = _fraction_done(
+                    plan, epoch, process_group.broadcast(time.monotonic() - started_at) if plan.seconds else 0.0
+                )
                 for group in optimiser.param_groups:
-                    group["lr"] = plan.rate * _schedule(done, plan.warm_up)
+                    group["lr"] = plan.rate * _learning_rate_factor(done, plan.warm_up)
                 with torch.autocast(device.type, dtype=torch.bfloat16, enabled=plan.amp and device.type == "cuda"):
                     loss = batch_loss(wrapped, batch)
                 optimiser.zero_grad(set_to_none=True)
@@ -194,19 +206,19 @@ def fit(
                 )
             mean = float(total / max(seen, 1))
             now = time.monotonic()
-            elapsed = now - began
+            elapsed = now - started_at
             if not math.isfinite(mean):
                 raise TrainError(f"the loss is {mean} after epoch {epoch + 1}", str(folder), "Lower --rate")
             ends = epoch + 1 == plan.epochs or bool(plan.seconds and elapsed > plan.seconds) or stopped()
-            over = bool(here.same(float(ends)))
+            over = bool(process_group.broadcast(float(ends)))
             if metrics is not None:
-                part = max(_progress(plan, epoch + 1, elapsed), 1e-6)
+                part = max(_fraction_done(plan, epoch + 1, elapsed), 1e-6)
                 left = (plan.seconds - elapsed) if plan.seconds else elapsed / part * (1 - part)
                 rate = optimiser.param_groups[0]["lr"]
                 values = {"loss": mean, "rate": rate, "seconds": elapsed, "batches_per_second": seen / (now - started)}
-                metrics.tell(epoch + 1, values, done=part, left=left)
+                metrics.write_epoch(epoch + 1, values, done=part, left=left)
                 # Short epochs aren't worth a file each; long ones are, or a kill would cost them.
-                if over or epoch % 5 == 4 or now - kept > _KEEP_SECONDS:
+                if over or epoch % 5 == 4 or now - saved > _CHECKPOINT_SECONDS:
                     state = {
                         "model": model.state_dict(),
                         "optimiser": optimiser.state_dict(),
@@ -217,7 +229,7 @@ def fit(
                         "about": about or {},
                     }
                     save_checkpoint(folder / "last.pt", state)
-                    kept = now
+                    saved = now
             if over:
                 break
         if metrics is not None:
@@ -226,7 +238,7 @@ def fit(
     return model.eval()
 
 
-def _prepare(plan: Fit, device: torch.device) -> None:
+def _configure_backends(plan: TrainingPlan, device: torch.device) -> None:
     """Settles between the fastest algorithms and those that give the same each time."""
     if plan.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be repeatable
@@ -260,12 +272,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def _progress(plan: Fit, epoch: int, elapsed: float) -> float:
+def _fraction_done(plan: TrainingPlan, epoch: int, elapsed: float) -> float:
     """How much of the run is done, from 0 to 1: by the clock where it rules, else by epochs."""
     return min(elapsed / plan.seconds if plan.seconds else epoch / plan.epochs, 1.0)
 
 
-def _schedule(done: float, warm_up: float) -> float:
+def _learning_rate_factor(done: float, warm_up: float) -> float:
     """The learning rate's share of its maximum: a linear warm-up, then half a cosine."""
     if done < warm_up:
         return 0.1 + 0.9 * done / warm_up
@@ -273,7 +285,7 @@ def _schedule(done: float, warm_up: float) -> float:
 
 
 @contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
+def _catch_sigterm() -> Iterator[Callable[[], bool]]:
     """Whether SIGTERM has come; the handler of before is put back at the end."""
     asked: list[int] = []
     try:

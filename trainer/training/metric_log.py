@@ -12,12 +12,12 @@ from typing import Any
 
 from ratui.errors import TrainError
 
-__all__ = ["Metrics", "duration"]
+__all__ = ["MetricLog", "format_duration"]
 
 FILE = "metrics.jsonl"
 
 
-class Metrics:
+class MetricLog:
     """Where the epochs of the run in `folder` are told; a resumed run goes on behind epoch `after`.
 
     What an interrupted run told of later epochs is taken back, since they come again. Raises TrainError where TensorBoard
@@ -27,24 +27,24 @@ class Metrics:
     def __init__(self, folder: Path, label: str, *, after: int = 0, tensorboard: bool = False) -> None:
         self._file = folder / FILE
         self._label = label
-        self._board: Any = _board(folder) if tensorboard else None
+        self._open_tensorboard: Any = _open_tensorboard(folder) if tensorboard else None
         try:
-            kept = _lines_upto(self._file, after)
+            kept = _read_lines(self._file, after)
             self._file.write_text("".join(kept), encoding="utf-8")
         except OSError as error:
             raise TrainError(f"can't be written: {error.strerror}", self._file, "Give another --out") from error
 
-    def tell(self, epoch: int, values: dict[str, float], *, done: float, left: float) -> None:
+    def write_epoch(self, epoch: int, values: dict[str, float], *, done: float, left: float) -> None:
         """One finished epoch, numbered from 1: its `values`, how much of the run is `done` (0 to 1), seconds `left`."""
         line = {"epoch": epoch, **{name: round(value, 6) for name, value in values.items()}}
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        if self._board is not None:
+        if self._open_tensorboard is not None:
             for name, value in values.items():
-                self._board.add_scalar(name, value, epoch)
+                self._open_tensorboard.add_scalar(name, value, epoch)
         filled = round(20 * done)
         bar = "█" * filled + "░" * (20 - filled)
-        text = f"{self._label} {bar} epoch {epoch}  loss {values['loss']:.3f}  {duration(left)} left"
+        text = f"{self._label} {bar} epoch {epoch}  loss {values['loss']:.3f}  {format_duration(left)} left"
         if sys.stderr.isatty():
             print(f"\r{text}   ", end="\n" if done >= 1 else "", file=sys.stderr, flush=True)
         elif epoch % 10 == 1 or done >= 1:
@@ -52,11 +52,11 @@ class Metrics:
 
     def close(self) -> None:
         """Nothing more will be told."""
-        if self._board is not None:
-            self._board.close()
+        if self._open_tensorboard is not None:
+            self._open_tensorboard.close()
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`seconds` as people say it: ``40 s``, ``3 min``, ``2 h 05 min``."""
     seconds = max(seconds, 0.0)
     if seconds < 100:
@@ -65,7 +65,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _lines_upto(file: Path, epoch: int) -> list[str]:
+def _read_lines(file: Path, epoch: int) -> list[str]:
     """The lines of epochs up to `epoch`; a line that a kill left half is none."""
     if not epoch or not file.exists():
         return []
@@ -79,7 +79,7 @@ def _lines_upto(file: Path, epoch: int) -> list[str]:
     return kept
 
 
-def _board(folder: Path) -> Any:
+def _open_tensorboard(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
