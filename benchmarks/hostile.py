@@ -61,7 +61,7 @@ def imported(folder: Path, hospital: Path, *, manifest: bool) -> tuple[dict[str,
         rows = [(Path(row["file"]).name, row["outcome"]) for row in csv.DictReader(file)]
     outcomes = dict(rows)
     assert len(outcomes) == len(rows), "a file is listed twice"
-    if not check_study(study.path).sound:
+    if not check_study(study.path).is_intact:
         raise SystemExit("the study is not sound after the import")
     return outcomes, done.returncode, took
 

@@ -18,8 +18,8 @@ from PIL import Image
 from ratui.imaging import AGREES, Alignment, Box, Film, Look, carry, register
 from ratui.imaging import render as rendered
 from ratui.phantom import PhantomFilm, render, simulate_patient
-from ratui.regions import faults
-from ratui.regions.initial import starting_regions
+from ratui.regions import find_faults
+from ratui.regions.initial import initial_regions
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
 from ratui.terminal import Display, encode
@@ -128,7 +128,7 @@ def false_refusals(count: int) -> None:
         who = simulate_patient(rng, SCHEME, severity=None if number % 3 else 4.0)
         phantom = render(who, side, number % 2, rng, size=(250, 205))  # type: ignore[arg-type]
         record = FilmRecord("film", 0, side, "hand", 250, 205)
-        refused += bool(faults(SCHEME, record, [s for s in SCHEME.sites if s.side == side], phantom.boxes))
+        refused += bool(find_faults(SCHEME, record, [s for s in SCHEME.sites if s.side == side], phantom.boxes))
     print(f"True boxes refused at confirm: {refused} of {count} films.\n")
 
 
@@ -146,7 +146,7 @@ def moving(phantom: PhantomFilm) -> None:
     shown = film(phantom)
     record = FilmRecord("film", 0, "L", "hand", shown.rows, shown.columns)
     sites = [site for site in SCHEME.sites if site.side == "L"]
-    regions = starting_regions(SCHEME, record, sites, confirmed={}, proposed={}, other={})
+    regions = initial_regions(SCHEME, record, sites, confirmed={}, proposed={}, other={})
     box = regions["L.PIP3"].box
     assert box is not None
     print("| terminal, 120 × 40 | a move now | both pictures anew | ratio |")
@@ -188,7 +188,7 @@ def real_wrists(folder: Path) -> None:
         films = [Film(np.asarray(Image.open(path).convert("L")), 8) for path in paths[:2]]
         record = FilmRecord("film", 0, name[-1], "wrist", films[0].rows, films[0].columns)
         sites = [site for site in SCHEME.sites if site.side == name[-1]]
-        start = starting_regions(SCHEME, record, sites, confirmed={}, proposed={}, other={})
+        start = initial_regions(SCHEME, record, sites, confirmed={}, proposed={}, other={})
         boxes = {key: region.box for key, region in start.items() if region.box is not None}
         there = carry(films[0], films[1], boxes)
         back = carry(films[1], films[0], {key: each.box for key, each in there.items()})

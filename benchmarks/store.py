@@ -16,13 +16,13 @@ from statistics import median
 
 from ratui.reading import Graded, Reading, enter, next_open, note, sign, start
 from ratui.scheme import load_scheme
-from ratui.study import Case, FilmRecord, Region, Study
-from ratui.study.layout import SNAPSHOT
-from ratui.study.reading_session import tables_of
-from ratui.study.snapshot import Picture
+from ratui.study import Case, FilmRecord, Region, RegionSource, Study
+from ratui.study.layout import SNAPSHOT_PREFIX
+from ratui.study.reading_session import reading_to_tables
+from ratui.study.snapshot import LinkedCopy
 from ratui.study.store import make_folder, seal
-from ratui.study.store.atomic_write import copy_of
-from ratui.study.store.tables import known_as
+from ratui.study.store.atomic_write import second_copy_path
+from ratui.study.store.tables import sealed_name
 
 SIZES = (10, 1_000, 10_000)
 RATERS = ("anna", "bert", "cleo")
@@ -36,7 +36,7 @@ def lay_out(folder: Path, cases: int) -> Study:
     example = Case("C", films)
     sites = example.sites(study.scheme)
     regions = [
-        Region(site.key, film.id, (1.0, 2.0, 30.0, 40.0), "rater", "anna").to_record()
+        Region(site.key, film.id, (1.0, 2.0, 30.0, 40.0), RegionSource.RATER, "anna").to_record()
         for film in films
         for site in sites
         if site.side in film.sides
@@ -49,7 +49,7 @@ def lay_out(folder: Path, cases: int) -> Study:
         for place, rater in enumerate(RATERS):
             reading = stages[(number + place) % 3]
             if reading is not None:
-                tables = tables_of(reading, 300.0)
+                tables = reading_to_tables(reading, 300.0)
                 meta = {**tables["meta"][0], "case": case, "rater": rater}
                 _put(study.reading_path(rater, case), {**tables, "meta": [meta]})
     return study
@@ -74,8 +74,8 @@ def _put(path: Path, tables: object) -> None:
         name: {str(n): record for n, record in enumerate(each, start=1)}
         for name, each in tables.items()  # type: ignore[attr-defined]
     }
-    data = seal(records, known_as(path))
-    for each in (path, copy_of(path)):
+    data = seal(records, sealed_name(path))
+    for each in (path, second_copy_path(path)):
         each.write_bytes(data)
         each.chmod(0o600)
 
@@ -127,11 +127,11 @@ def main() -> None:
             begun = time.perf_counter()
             with study.snapshot():
                 picture = time.perf_counter() - begun
-            with tempfile.TemporaryDirectory(dir=study.path, prefix=SNAPSHOT) as target:
-                taking = Picture(study.path, Path(target))
-                taking.take()
+            with tempfile.TemporaryDirectory(dir=study.path, prefix=SNAPSHOT_PREFIX) as target:
+                taking = LinkedCopy(study.path, Path(target))
+                taking.update()
                 begun = time.perf_counter()
-                taking.take()
+                taking.update()
                 waiting = time.perf_counter() - begun
             print(
                 f"| {size:,} | {cost:.1f} ms | {cost / costs[0]:.2f} | {first:.2f} s | {second:.2f} s | {third:.2f} s "

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ratui.reading import Graded, enter, next_open, sign
-from ratui.study import Case, FilmRecord, Region, Study
+from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.worklist import INDEX
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
@@ -31,7 +31,7 @@ def make(folder: Path, count: int) -> Study:
     case = Case("C-00000", FILMS)
     study.save_case(case)
     regions = [
-        Region(site.key, film.id, (0.0, 0.0, 100.0, 100.0), "rater", "anna")
+        Region(site.key, film.id, (0.0, 0.0, 100.0, 100.0), RegionSource.RATER, "anna")
         for film in FILMS
         for site in case.sites(study.scheme)
         if site.side == film.side

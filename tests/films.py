@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ratui.imaging import write_film
-from ratui.regions.initial import starting_regions
+from ratui.regions.initial import initial_regions
 from ratui.scheme import Scheme
-from ratui.study import InProcess, Region, Study, import_films
+from ratui.study import InProcessConverter, Region, Study, import_films
 
 SIZE = (240, 200)
 
@@ -74,7 +74,7 @@ def _made_study(
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     study = Study.create(folder / "study", scheme, raters, blinded=blinded)
     films = hospital(folder / "hospital", patients, sides)
-    import_films(study, [films], key=folder / "key.json", intake=InProcess())
+    import_films(study, [films], key=folder / "key.json", converter=InProcessConverter())
     if regions:
         for case in study.cases():
             confirm_template(study, case, raters[0])
@@ -87,6 +87,6 @@ def confirm_template(study: Study, case_id: str, rater: str) -> None:
     found = []
     for film in case.films:
         sites = [s for s in case.sites(study.scheme) if s.side in film.sides]
-        regions = starting_regions(study.scheme, film, sites, confirmed={}, proposed={}, other={})
+        regions = initial_regions(study.scheme, film, sites, confirmed={}, proposed={}, other={})
         found += [Region(r.site, r.film, r.box, r.source, rater) for r in regions.values()]
     study.save_regions(case_id, found)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from ratui.study.predictions import Answer
+from ratui.study.predictions import Prediction
 
 
-def answer(site: str, scale: str, earlier: float, later: float, top: int) -> Answer:
+def answer(site: str, scale: str, earlier: float, later: float, top: int) -> Prediction:
     """An answer that expects `earlier` and `later` on a scale up to `top`, between two grades where they aren't whole."""
     chances = (_chances(earlier, top), _chances(later, top))
     grades = (round(earlier), round(later))
-    return Answer(site, scale, grades, chances, grades[1] - grades[0], 0.5)
+    return Prediction(site, scale, grades, chances, grades[1] - grades[0], 0.5)
 
 
 def _chances(expected: float, top: int) -> tuple[float, ...]:

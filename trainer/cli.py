@@ -11,7 +11,7 @@ import click
 
 from ratui.errors import RatuiError, TrainError
 from ratui.study import Study
-from ratui.study.store import open_as
+from ratui.study.store import umask_for
 
 __all__ = ["main"]
 
@@ -133,7 +133,7 @@ def evaluate(
     from trainer.training.loop import pick_device
 
     opened = Study.open(study)
-    with open_as(out):
+    with umask_for(out):
         results = evaluate_models(opened, detector, scorer, out, pick_device(device), seed=seed, decision=decision)
         click.echo(write_report(results, out, study=opened if to_study else None, model=scorer.resolve().name))
 
@@ -168,7 +168,7 @@ def propose(
             click.echo(f"  to check: {doubt}", err=True)
     if scorer is not None:
         label = name if name and detector is None else scorer.resolve().name
-        with open_as(scorer):
+        with umask_for(scorer):
             answered = predict_study(opened, scorer, label, where, scorer / "samples", order=order)
         click.echo(f"{answered.cases} cases answered by {label}; raters see it once they have signed")
         if order:
@@ -267,7 +267,7 @@ def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[
     )
     common = {name: options[name] for name in ("held_out", "samples", "weights", "resume")}
     plan = RunPlan(training, batch, **common, **more)
-    with open_as(out), join_processes(device) as process_group:
+    with umask_for(out), join_processes(device) as process_group:
         train(Study.open(study) if study else None, out, plan, device, process_group)
 
 

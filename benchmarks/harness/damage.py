@@ -9,9 +9,9 @@ from pathlib import Path
 
 from benchmarks.harness.count import Count
 from benchmarks.harness.stores import CASE, RATER, Ours, Stock, text_of
-from ratui.study import FilmRecord, Region, Study
+from ratui.study import FilmRecord, Region, RegionSource, Study
 from ratui.study.layout import file_digest
-from ratui.study.store.atomic_write import copy_of
+from ratui.study.store.atomic_write import second_copy_path
 
 __all__ = ["damages", "fill"]
 
@@ -36,12 +36,12 @@ def damages(
         fill(place)
     home = place if place.is_dir() else place.parent
     originals = {file: file.read_bytes() for file in sorted(home.rglob("*")) if _counts(file)}
-    files = [file for file in originals if not twice or copy_of(file) in originals]
+    files = [file for file in originals if not twice or second_copy_path(file) in originals]
     for _ in range(trials):
         count.trials += 1
         count.saved += len(saved)
         file = rng.choice(files)
-        for each in (file, copy_of(file)) if twice else (file,):
+        for each in (file, second_copy_path(file)) if twice else (file,):
             each.write_bytes(_damaged(originals[each], list(originals.values()), rng))
         found = _after(store, place, saved, count)
         count.lost += sum(text not in found for text in saved)
@@ -101,5 +101,5 @@ def fill(place: Path) -> None:
         path.chmod(0o600)
         films.append(replace(film, file=file_digest(path)))
     study.save_case(type(case)(CASE, tuple(films)))
-    regions = [Region("L.MCP2", film.id, (1.0, 2.0, 30.0, 40.0), "rater", RATER) for film in films]
+    regions = [Region("L.MCP2", film.id, (1.0, 2.0, 30.0, 40.0), RegionSource.RATER, RATER) for film in films]
     study.save_regions(CASE, regions)

@@ -13,7 +13,7 @@ from tinydb.storages import JSONStorage
 
 from ratui.errors import RatuiError
 from ratui.reading import NOTE_LENGTH, Field, Graded, clear, enter, note
-from ratui.study import Case, FilmRecord, Held, Study
+from ratui.study import Case, FilmRecord, HeldByOther, Study
 from ratui.study.check import check_study
 
 __all__ = ["CASE", "RATER", "SITE", "STORES", "Ours", "Session", "Stock", "Subject", "lost_of", "text_of"]
@@ -77,7 +77,7 @@ class Ours:
         return [] if reading is None else [entry.note for entry in reading.log if entry.kind == "note"]
 
     def busy(self, error: Exception) -> bool:
-        return isinstance(error, Held)
+        return isinstance(error, HeldByOther)
 
     def told(self, error: Exception) -> bool:
         """Whether `error` is one that a person is told, and not a fault of the program."""
@@ -94,7 +94,7 @@ class Ours:
                 return True
         except RatuiError:
             return True
-        return not check_study(place).sound
+        return not check_study(place).is_intact
 
     def mend(self, place: Path) -> None:
         check_study(place, repair=True)

@@ -164,7 +164,7 @@ def power_cuts(folder: Path, saves: int = 4) -> Count:
     with store.session(place) as session:
         session.save(text_of(0, 0))
         for number in range(1, saves + 1):
-            durable = {path.name: path.read_bytes() for path in (file, disk.copy_of(file))}
+            durable = {path.name: path.read_bytes() for path in (file, disk.second_copy_path(file))}
             trace = _Trace()
             with trace.recording():
                 session.save(text_of(0, number))

@@ -17,7 +17,7 @@ from benchmarks.harness.damage import fill
 from benchmarks.harness.kills import acknowledged, child
 from benchmarks.harness.stores import CASE, SITE, Ours, text_of
 from ratui.reading import note
-from ratui.study import Region, Study
+from ratui.study import Region, RegionSource, Study
 from ratui.study.backup import back_up
 from ratui.study.check import check_study
 
@@ -101,7 +101,7 @@ def _box(number: int) -> tuple[float, float, float, float]:
 def _confirm(place: Path, film: str, until: float, ack: _Ack) -> None:
     study = Study.open(place)
     for number in _rounds(until):
-        study.save_regions(CASE, [Region(SITE, film, _box(number), "rater", "x")], films={film})
+        study.save_regions(CASE, [Region(SITE, film, _box(number), RegionSource.RATER, "x")], films={film})
         ack(number)
 
 

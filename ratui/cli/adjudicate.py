@@ -54,11 +54,11 @@ def adjudicate(
     from ratui.results.disputes import Limits, disputes
     from ratui.results.released import released
     from ratui.study import CONSENSUS, Study
-    from ratui.study.predictions import answer_models
+    from ratui.study.predictions import list_prediction_models
 
     opened = Study.open(study)
-    if model and model not in answer_models(opened):
-        known = ", ".join(answer_models(opened)) or "none"
+    if model and model not in list_prediction_models(opened):
+        known = ", ".join(list_prediction_models(opened)) or "none"
         raise StudyError(f"the run {clean(model)} has not scored this study", study, f"Runs that have: {known}")
     found = disputes(opened, released(opened), Limits(threshold, model_over), model=model)
     queue = queue_of(found)

@@ -89,20 +89,20 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
     bar = Bar()
     report = import_films(opened, files, manifest=manifest, key=key, progress=lambda i, n: bar("importing", i, n))
     # Files are numbered, not named: a name may be a patient's, and a terminal is recorded in many places.
-    for number, taken in enumerate(report.taken, start=1):
-        note = f" · {taken.note}" if taken.note else ""
-        click.echo(f"  taken    no. {number}: case {taken.case}, time point {taken.time}, {taken.side}{note}")
-    for number, refused in enumerate(report.refused, start=len(report.taken) + 1):
-        click.echo(f"  refused  no. {number}: {clean(refused.why, 300)}")
-    cases = {taken.case for taken in report.taken}
-    taken_now = f"{counted(len(report.taken), 'film')} of {counted(len(cases), 'case')} taken"
-    click.echo(f"{taken_now}, {counted(len(report.refused), 'file')} refused")
+    for number, imported in enumerate(report.imported, start=1):
+        note = f" · {imported.note}" if imported.note else ""
+        click.echo(f"  taken    no. {number}: case {imported.case}, time point {imported.time}, {imported.side}{note}")
+    for number, rejected in enumerate(report.rejected, start=len(report.imported) + 1):
+        click.echo(f"  refused  no. {number}: {clean(rejected.reason, 300)}")
+    cases = {imported.case for imported in report.imported}
+    taken_now = f"{counted(len(report.imported), 'film')} of {counted(len(cases), 'case')} taken"
+    click.echo(f"{taken_now}, {counted(len(report.rejected), 'file')} refused")
     for case in sorted(cases):
-        why = opened.case(case).unreadable(opened.scheme)
+        why = opened.case(case).unreadable_reason(opened.scheme)
         if why:
             click.echo(f"  {case} can't be read yet: {why}")
     click.echo(f"which file is which number: {clean(report.save_list(), 200)}")
-    if report.taken:
+    if report.imported:
         click.echo(f"who is who: {clean(report.key, 200)} (both name patients: keep them apart from the study)")
     else:
         sys.exit(1)

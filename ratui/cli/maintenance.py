@@ -14,7 +14,7 @@ import click
 from ratui.errors import clean
 
 if TYPE_CHECKING:
-    from ratui.study.check import Report
+    from ratui.study.check import CheckReport
 
 __all__ = ["COMMANDS"]
 
@@ -38,36 +38,36 @@ def check(study: Path, repair: bool, against: Path | None) -> None:
       4  something is wrong that nothing can prove how to mend
     """
     from ratui.study import Study
-    from ratui.study.backup import changed_history
+    from ratui.study.backup import find_rewritten_readings
     from ratui.study.check import check_study
 
     report = check_study(study, repair=repair, progress=_progress)
     show(report)
-    changed = changed_history(Study.open(study), against) if against else []
+    changed = find_rewritten_readings(Study.open(study), against) if against else []
     for name in changed:
         click.echo(f"  {clean(name, 120)}: its log is not the one that the backup holds the beginning of")
-    if report.open or changed:
-        sys.exit(PROVABLE if report.provable and not changed else BEYOND_PROOF)
+    if report.unrepaired or changed:
+        sys.exit(PROVABLE if report.is_repairable and not changed else BEYOND_PROOF)
 
 
-def show(report: Report) -> None:
+def show(report: CheckReport) -> None:
     """Prints what a check found."""
     for finding in report.findings:
         done = (
-            f" · {finding.remedy}" if finding.mended else f" · can be mended: {finding.remedy}" * bool(finding.remedy)
+            f" · {finding.remedy}" if finding.repaired else f" · can be mended: {finding.remedy}" * bool(finding.remedy)
         )
-        advice = f" · {finding.advice}" if finding.advice and not finding.mended else ""
+        advice = f" · {finding.advice}" if finding.advice and not finding.repaired else ""
         click.echo(f"  {clean(finding.file, 120)}: {clean(finding.what, 200)}{done}{clean(advice, 200)}")
     for note in report.notes:
         click.echo(f"  note  {clean(note, 200)}")
     from ratui.results.text_table import counted
 
-    wrong, mended = len(report.findings), len(report.findings) - len(report.open)
+    wrong, left = len(report.findings), len(report.unrepaired)
     if not wrong:
         click.echo(f"{report.files} files looked at: nothing is wrong")
     else:
         click.echo(
-            f"{report.files} files looked at: {counted(wrong, 'thing')} wrong, {mended} mended, {len(report.open)} open"
+            f"{report.files} files looked at: {counted(wrong, 'thing')} wrong, {wrong - left} mended, {left} open"
         )
 
 
@@ -76,9 +76,9 @@ def show(report: Report) -> None:
 def seal(study: Path) -> None:
     """Accept study.toml of STUDY as it stands, after a change by hand."""
     from ratui.study import Study
-    from ratui.study.config import seal_by_hand
+    from ratui.study.config import reseal_settings
 
-    config = seal_by_hand(study)
+    config = reseal_settings(study)
     Study.open(study)
     order = "blinded to the order" if config.blinded else "order shown"
     click.echo(f"sealed: {clean(config.title)}; raters {', '.join(config.raters)}; {order}")
@@ -100,9 +100,9 @@ def merge(study: Path, others: tuple[Path, ...], dry_run: bool) -> None:
     for other in others:
         opened = Study.open(study)
         counts = {"added": 0, "continued": 0, "conflict": 0}
-        for item in join(opened, Study.open(other), pretend=dry_run):
+        for item in join(opened, Study.open(other), dry_run=dry_run):
             counts[item.outcome] += 1
-            why = f": {item.why}" if item.why else ""
+            why = f": {item.reason}" if item.reason else ""
             click.echo(f"  {item.outcome:<10}{clean(item.what + why, 200)}")
         conflicts += counts["conflict"]
         said = f"{counts['added']} added, {counts['continued']} continued, {counts['conflict']} conflicts"
@@ -125,9 +125,9 @@ def backup(study: Path, archive: Path) -> None:
     from ratui.study.check import check_study
 
     made = back_up(Study.open(study), archive, progress=_progress)
-    click.echo(f"{len(made.sums)} files packed and verified: {clean(archive, 200)}")
+    click.echo(f"{len(made.checksums)} files packed and verified: {clean(archive, 200)}")
     report = check_study(study)
-    if not report.sound:
+    if not report.is_intact:
         click.echo(f"the study itself has {counted(len(report.findings), 'thing')} wrong: ratui check {clean(study)}")
         sys.exit(3)
 

@@ -11,7 +11,7 @@ import ratui
 from ratui.errors import StudyError
 from ratui.study import Study
 from ratui.study.check.access import close_to_others
-from ratui.study.store.atomic_write import copy_of
+from ratui.study.store.atomic_write import second_copy_path
 
 __all__ = ["READER", "TOUR", "own_copy", "sample_folder"]
 
@@ -35,7 +35,7 @@ def _double(study: Path) -> None:
     """Second copies of all that isn't a film, as every study has them: the package comes without."""
     for file in [*study.rglob("*")]:
         if file.suffix in (".json", ".toml"):
-            shutil.copyfile(file, copy_of(file))
+            shutil.copyfile(file, second_copy_path(file))
 
 
 def own_copy(into: Path | None = None) -> tuple[Path, str, str | None]:

@@ -19,7 +19,7 @@ import numpy as np
 from ratui.phantom import RATERS, PhantomPatient, SentFilm, SimulatedReading, send, set_by_hand, simulate_patient
 from ratui.reading import Entry, Field, Found, Graded, Reading, enter, next_open, sign
 from ratui.scheme import load_scheme
-from ratui.study import Case, InProcess, KeyFile, Region, Study, import_films
+from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
 
 __all__ = ["Simulation", "read_case", "simulate_study"]
 
@@ -64,10 +64,10 @@ def simulate_study(
             [Path(folder)],
             key=key,
             progress=lambda done, of: progress("importing films", done, of),
-            intake=InProcess(),
+            converter=InProcessConverter(),
         )
-        assert len(report.taken) == sum(map(len, sent)), report.refused
-        cases = {item.path: item.case for item in report.taken}
+        assert len(report.imported) == sum(map(len, sent)), report.rejected
+        cases = {item.path: item.case for item in report.imported}
     keys = KeyFile.open(study, key)
     keys.save(study)
     order = sorted((cases[films[0].path], number) for number, films in enumerate(sent))
@@ -120,7 +120,10 @@ def _confirm_regions(study: Study, case: Case, films: list[SentFilm], rater: str
         # A film of both hands is the film of either.
         record = case.film(film.time, "L" if film.side == "B" else film.side, "hand", study.scheme)
         assert record is not None
-        regions += [Region(site, record.id, set_by_hand(box, rng), "rater", rater) for site, box in film.boxes.items()]
+        regions += [
+            Region(site, record.id, set_by_hand(box, rng), RegionSource.RATER, rater)
+            for site, box in film.boxes.items()
+        ]
     known = {site.key for site in case.sites(study.scheme)}
     study.save_regions(case.id, [region for region in regions if region.site in known])
 

@@ -1,5 +1,5 @@
 """Regions of the joints of a case: starting boxes, propagation between films, editing, validation."""
 
-from ratui.regions.validation import Fault, FaultKind, faults, lies_mirrored
+from ratui.regions.validation import FaultKind, RegionFault, find_faults, is_mirrored
 
-__all__ = ["Fault", "FaultKind", "faults", "lies_mirrored"]
+__all__ = ["FaultKind", "RegionFault", "find_faults", "is_mirrored"]

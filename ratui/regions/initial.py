@@ -10,15 +10,12 @@ from dataclasses import dataclass, replace
 
 from ratui.imaging import Box
 from ratui.scheme import Scheme, Site
-from ratui.study import FilmRecord, Region
+from ratui.study import FilmRecord, Region, RegionSource
 
-__all__ = ["ESTIMATED", "REGISTERED", "Pace", "mirrored", "moved", "resized", "starting_regions", "template_box"]
-
-REGISTERED, ESTIMATED = "registered", "estimated"
-"""Sources of a box that came from another film: found again there, or placed by its neighbours because it wasn't."""
+__all__ = ["StepSize", "initial_regions", "mirror_box", "move_box", "resize_box", "template_box"]
 
 
-def starting_regions(
+def initial_regions(
     scheme: Scheme,
     film: FilmRecord,
     sites: Iterable[Site],
@@ -26,33 +23,33 @@ def starting_regions(
     confirmed: Mapping[str, Region],
     proposed: Mapping[str, Region],
     other: Mapping[str, tuple[FilmRecord, Region]],
-    carried: Mapping[str, Region] | None = None,
+    propagated: Mapping[str, Region] | None = None,
 ) -> dict[str, Region]:
     """A region for each of `sites` on `film`, by site key.
 
     `confirmed` and `proposed` are this film's by site; `other` the confirmed ones of the other time point's film, and
-    `carried` what registration made of them. A joint found again goes before a model's proposal, one that was placed by
+    `propagated` what registration made of them. A joint found again goes before a model's proposal, one that was placed by
     its neighbours behind it. A site that the film's view doesn't show starts as not on the film.
     """
-    carried = carried or {}
+    propagated = propagated or {}
     regions = {}
 
     for site in sites:
         key = site.key
         if key in confirmed:
             regions[key] = confirmed[key]
-        elif key in carried and carried[key].source == REGISTERED:
-            regions[key] = carried[key]
+        elif key in propagated and propagated[key].source == RegionSource.REGISTERED:
+            regions[key] = propagated[key]
         elif key in proposed:
-            regions[key] = replace(proposed[key], by="")
-        elif key in carried:
-            regions[key] = carried[key]
+            regions[key] = replace(proposed[key], confirmed_by="")
+        elif key in propagated:
+            regions[key] = propagated[key]
         elif key in other:
             record, region = other[key]
-            box = _as_there(region.box, record, film) if region.box else None
-            regions[key] = Region(key, film.id, box, "other film")
+            box = _rescale_box(region.box, record, film) if region.box else None
+            regions[key] = Region(key, film.id, box, RegionSource.OTHER_FILM)
         else:
-            regions[key] = Region(key, film.id, template_box(scheme, film, site), "template")
+            regions[key] = Region(key, film.id, template_box(scheme, film, site), RegionSource.TEMPLATE)
     return regions
 
 
@@ -70,7 +67,7 @@ def template_box(scheme: Scheme, film: FilmRecord, site: Site) -> Box | None:
     return (x - half, y - half, x + half, y + half)
 
 
-def moved(box: Box, dx: float, dy: float, film: FilmRecord) -> Box:
+def move_box(box: Box, dx: float, dy: float, film: FilmRecord) -> Box:
     """`box` moved by shares of its width and height; its centre stays on the film."""
     width, height = box[2] - box[0], box[3] - box[1]
     x = min(max((box[0] + box[2]) / 2 + dx * width, 0.0), float(film.columns))
@@ -78,7 +75,7 @@ def moved(box: Box, dx: float, dy: float, film: FilmRecord) -> Box:
     return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
-def resized(box: Box, factor: float, film: FilmRecord) -> Box:
+def resize_box(box: Box, factor: float, film: FilmRecord) -> Box:
     """`box` larger or smaller about its centre, within what makes sense on the film."""
     smallest, largest = 0.015 * film.columns, 0.6 * film.columns
     half = min(max((box[2] - box[0]) * factor, smallest), largest) / 2
@@ -86,45 +83,45 @@ def resized(box: Box, factor: float, film: FilmRecord) -> Box:
     return (x - half, y - half, x + half, y + half)
 
 
-def mirrored(box: Box, area: Box) -> Box:
+def mirror_box(box: Box, area: Box) -> Box:
     """`box` on the other side of the middle of `area`."""
     return (area[0] + area[2] - box[2], box[1], area[0] + area[2] - box[0], box[3])
 
 
 @dataclass(frozen=True)
-class Pace:
+class StepSize:
     """How far the next key moves a box, in shares of its width: held it goes faster, turned back it goes finer.
 
-    `step` was the last step, `way` its direction (dx, dy), `at` when it was taken, in seconds of any clock.
+    `step` was the last step, `direction` its direction (dx, dy), `pressed_at` when it was taken, in seconds of any clock.
     """
 
     step: float = 0.0
-    way: tuple[int, int] = (0, 0)
-    at: float = -1e9
+    direction: tuple[int, int] = (0, 0)
+    pressed_at: float = -1e9
 
-    FIRST = 0.06
-    FINEST = 0.0075
-    FARTHEST = 0.4
-    HELD = 0.2  # seconds: keys that come faster than this are held, or meant to be
-    FORGOTTEN = 2.5
+    INITIAL = 0.06
+    SMALLEST = 0.0075
+    LARGEST = 0.4
+    REPEAT_SECONDS = 0.2  # seconds: keys that come faster than this are held, or meant to be
+    RESET_SECONDS = 2.5
 
-    def next(self, way: tuple[int, int], now: float) -> Pace:
-        """The pace of a key towards `way`: the step of the returned value is the one to take."""
-        since = now - self.at
-        if since > self.FORGOTTEN or self.step == 0.0:
-            step = self.FIRST
-        elif way == (-self.way[0], -self.way[1]):
-            step = max(min(self.step, 2 * self.FIRST) / 2, self.FINEST)  # too far: halve it, as one does by eye
-        elif way == self.way and since < self.HELD:
-            step = min(self.step * 1.25, self.FARTHEST)
-        elif way == self.way:
-            step = min(self.step, self.FIRST)
+    def next(self, direction: tuple[int, int], now: float) -> StepSize:
+        """The pace of a key towards `direction`: the step of the returned value is the one to take."""
+        since = now - self.pressed_at
+        if since > self.RESET_SECONDS or self.step == 0.0:
+            step = self.INITIAL
+        elif direction == (-self.direction[0], -self.direction[1]):
+            step = max(min(self.step, 2 * self.INITIAL) / 2, self.SMALLEST)  # too far: halve it, as one does by eye
+        elif direction == self.direction and since < self.REPEAT_SECONDS:
+            step = min(self.step * 1.25, self.LARGEST)
+        elif direction == self.direction:
+            step = min(self.step, self.INITIAL)
         else:
-            step = min(self.step, self.FIRST)
-        return Pace(step, way, now)
+            step = min(self.step, self.INITIAL)
+        return StepSize(step, direction, now)
 
 
-def _as_there(box: Box, source: FilmRecord, film: FilmRecord) -> Box:
+def _rescale_box(box: Box, source: FilmRecord, film: FilmRecord) -> Box:
     """A box of one film at the same place of another, whose size may differ."""
     across, down = film.columns / source.columns, film.rows / source.rows
     x, y = (box[0] + box[2]) / 2 * across, (box[1] + box[3]) / 2 * down

@@ -12,13 +12,12 @@ from threading import Lock
 from typing import Protocol
 
 from ratui.imaging import Box, Carried, Film, carry
-from ratui.regions.initial import ESTIMATED, REGISTERED
 from ratui.scheme import Scheme, Site
-from ratui.study import FilmRecord, Region
+from ratui.study import FilmRecord, Region, RegionSource
 
-__all__ = ["FilmSource", "Followed", "Follower", "Placed"]
+__all__ = ["BoxPropagation", "ConfirmedRegions", "FilmSource", "PropagatedRegions"]
 
-Placed = Mapping[str, tuple[FilmRecord, Mapping[str, Region]]]
+ConfirmedRegions = Mapping[str, tuple[FilmRecord, Mapping[str, Region]]]
 """The confirmed regions of a case: by film, its record and its regions by site."""
 
 
@@ -31,14 +30,14 @@ class FilmSource(Protocol):
 
 
 @dataclass(frozen=True)
-class Followed:
+class PropagatedRegions:
     """Regions by site key that registration found, and whether a film that should have given some gave none."""
 
     regions: Mapping[str, Region]
     failed: bool = False
 
 
-class Follower:
+class BoxPropagation:
     """Carries boxes between the films of one case; the same question twice is answered at once."""
 
     def __init__(self, library: FilmSource, scheme: Scheme, case: str) -> None:
@@ -48,13 +47,13 @@ class Follower:
         self._known: dict[tuple[object, ...], dict[str, Carried]] = {}
         self._lock = Lock()
 
-    def follow(self, film: FilmRecord, sites: Iterable[Site], placed: Placed) -> Followed:
+    def propagate(self, film: FilmRecord, sites: Iterable[Site], placed: ConfirmedRegions) -> PropagatedRegions:
         """Where `sites` lie on `film`, as far as the confirmed regions in `placed` tell. Raises FilmError."""
         found: dict[str, Region] = {}
         failed = False
         for side in film.sides:
             wanted = [site for site in sites if site.side == side]
-            for source, mirror in self._sources(film, side, placed):
+            for source, mirror in self._source_films(film, side, placed):
                 regions = placed[source.id][1]
                 names = {
                     f"{_opposite(side) if mirror else side}.{site.joint.id}": site.key
@@ -65,22 +64,22 @@ class Follower:
                 boxes = {there: region.box for there, region in known.items() if region.box is not None}
                 if not boxes:
                     continue
-                carried = self._carry(source, film, boxes, mirror)
-                for there, each in carried.items():
-                    where = REGISTERED if each.found else ESTIMATED
+                propagated = self._propagate(source, film, boxes, mirror)
+                for there, each in propagated.items():
+                    where = RegionSource.REGISTERED if each.found else RegionSource.ESTIMATED
                     key = names[there]
                     found[key] = Region(key, film.id, each.box, where, confidence=round(each.agreement, 2))
                 if not mirror:
-                    failed = failed or not carried
+                    failed = failed or not propagated
                     # What isn't on the one film is taken not to be on the other; the rater confirms that too.
                     found |= {
-                        names[there]: Region(names[there], film.id, None, REGISTERED)
+                        names[there]: Region(names[there], film.id, None, RegionSource.REGISTERED)
                         for there, region in known.items()
-                        if region.box is None and carried
+                        if region.box is None and propagated
                     }
-        return Followed(found, failed and not found)
+        return PropagatedRegions(found, failed and not found)
 
-    def _sources(self, film: FilmRecord, side: str, placed: Placed) -> list[tuple[FilmRecord, bool]]:
+    def _source_films(self, film: FilmRecord, side: str, placed: ConfirmedRegions) -> list[tuple[FilmRecord, bool]]:
         """The films to carry from, the best first, and whether they show the other side."""
         part = self._scheme.views[film.view].part
         alike = [
@@ -91,16 +90,18 @@ class Follower:
         others.sort(key=lambda item: item[0].time != film.time)
         return [*same, *others]
 
-    def _carry(self, source: FilmRecord, film: FilmRecord, boxes: dict[str, Box], mirror: bool) -> dict[str, Carried]:
+    def _propagate(
+        self, source: FilmRecord, film: FilmRecord, boxes: dict[str, Box], mirror: bool
+    ) -> dict[str, Carried]:
         key = (source.id, film.id, mirror, tuple(sorted(boxes.items())))
         with self._lock:
             if key in self._known:
                 return self._known[key]
         before, after = (self._library.film(self._case, each.id) for each in (source, film))
-        carried = carry(before, after, boxes, mirrored=mirror)
+        propagated = carry(before, after, boxes, mirrored=mirror)
         with self._lock:
-            self._known[key] = carried
-        return carried
+            self._known[key] = propagated
+        return propagated
 
 
 def _opposite(side: str) -> str:

@@ -17,21 +17,21 @@ from ratui.imaging import Box
 from ratui.scheme import Scheme, Site
 from ratui.study.case import FilmRecord
 
-__all__ = ["Fault", "FaultKind", "faults", "lies_mirrored", "overlap"]
+__all__ = ["FaultKind", "RegionFault", "find_faults", "intersection_over_union", "is_mirrored"]
 
 FaultKind: TypeAlias = Literal["missing", "off film", "overlap", "mirrored", "order"]
 _Points: TypeAlias = npt.NDArray[np.float64]
 
-_ON_FILM = 0.4  # of a box's area
-_OVERLAP, _MORE = 0.5, 0.3  # boxes may share this much, or so much more than the template's do
-_CLEARER = 0.6  # how much better a mirrored template must fit than a plain one
-_TELLS = 4  # boxes that it takes to say on which side the thumb lies
-_REVERSED = -0.5  # cosine of the angle between two joints of the template and on the film
-_APART = 0.75  # joints that lie closer, in boxes, may change places: carpal bones do
+_MIN_FRACTION_ON_FILM = 0.4  # of a box's area
+_MAX_OVERLAP, _MAX_EXTRA_OVERLAP = 0.5, 0.3  # boxes may share this much, or so much more than the template's do
+_MAX_RESIDUAL_RATIO = 0.6  # how much better a mirrored template must fit than a plain one
+_MIN_BOXES = 4  # boxes that it takes to say on which side the thumb lies
+_MIN_COSINE = -0.5  # cosine of the angle between two joints of the template and on the film
+_MIN_DISTANCE = 0.75  # joints that lie closer, in boxes, may change places: carpal bones do
 
 
 @dataclass(frozen=True)
-class Fault:
+class RegionFault:
     """What is wrong with the box of `site`; `other` is the site that it is wrong against, if it is one."""
 
     kind: FaultKind
@@ -39,44 +39,48 @@ class Fault:
     other: str = ""
 
 
-def faults(
+def find_faults(
     scheme: Scheme,
     film: FilmRecord,
     sites: Iterable[Site],
     boxes: Mapping[str, Box | None],
     *,
-    mirrored: bool = False,
-) -> tuple[Fault, ...]:
+    expect_mirrored: bool = False,
+) -> tuple[RegionFault, ...]:
     """What can't be true of `boxes`, by site key, on `film`; empty where nothing is wrong.
 
-    `sites` are those that must be accounted for; None says that a site is not on the film. `mirrored` says that the film
-    is known to show its hands the other way round. Turned films are no fault, nor are crooked fingers.
+    Each of `sites` must have an entry in `boxes`; None means that the site is not on the film. `expect_mirrored` says
+    that the hands on this film are known to be mirrored. Rotated films and crooked fingers are no faults.
     """
     wanted = list(sites)
-    found = [Fault("missing", site.key) for site in wanted if site.key not in boxes]
+    found = [RegionFault("missing", site.key) for site in wanted if site.key not in boxes]
     placed = [(site, box) for site in wanted if (box := boxes.get(site.key)) is not None]
-    found += [Fault("off film", site.key) for site, box in placed if _share_on(film, box) < _ON_FILM]
-    found += _overlaps(scheme, film, placed)
+    found += [
+        RegionFault("off film", site.key)
+        for site, box in placed
+        if _fraction_on_film(film, box) < _MIN_FRACTION_ON_FILM
+    ]
+    found += _find_overlaps(scheme, film, placed)
     for side in film.sides:
         hand = [(site, box) for site, box in placed if site.side == side]
-        found += _sides(scheme, film, hand, mirrored)
+        found += _find_misorientation(scheme, film, hand, expect_mirrored)
     return tuple(found)
 
 
-def lies_mirrored(scheme: Scheme, film: FilmRecord, boxes: Mapping[str, Box | None], side: str) -> bool | None:
+def is_mirrored(scheme: Scheme, film: FilmRecord, boxes: Mapping[str, Box | None], side: str) -> bool | None:
     """Whether the boxes of `side` lie as in a mirror (thumb on the wrong side); None where they are too few to tell."""
     known = {site.key: site for site in scheme.sites}
     hand = [(known[key], box) for key, box in boxes.items() if box is not None and key in known and key[0] == side]
-    template, points = _pair(scheme, film, hand)
-    if len(points) < _TELLS:
+    template, points = _match_to_template(scheme, film, hand)
+    if len(points) < _MIN_BOXES:
         return None
-    plain, mirror = _misfit(template, points), _misfit(template * [-1, 1], points)
-    if mirror < _CLEARER * plain:
+    plain, mirror = _residual(template, points), _residual(template * [-1, 1], points)
+    if mirror < _MAX_RESIDUAL_RATIO * plain:
         return True
-    return False if plain < _CLEARER * mirror else None
+    return False if plain < _MAX_RESIDUAL_RATIO * mirror else None
 
 
-def overlap(a: Box, b: Box) -> float:
+def intersection_over_union(a: Box, b: Box) -> float:
     """What two boxes share, of what they cover together: 0 to 1."""
     across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     if across <= 0 or down <= 0:
@@ -85,57 +89,61 @@ def overlap(a: Box, b: Box) -> float:
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
-def _share_on(film: FilmRecord, box: Box) -> float:
+def _fraction_on_film(film: FilmRecord, box: Box) -> float:
     across = min(box[2], film.columns) - max(box[0], 0.0)
     down = min(box[3], film.rows) - max(box[1], 0.0)
     return max(across, 0.0) * max(down, 0.0) / ((box[2] - box[0]) * (box[3] - box[1]))
 
 
-def _overlaps(scheme: Scheme, film: FilmRecord, placed: list[tuple[Site, Box]]) -> list[Fault]:
+def _find_overlaps(scheme: Scheme, film: FilmRecord, placed: list[tuple[Site, Box]]) -> list[RegionFault]:
     found = []
     template = scheme.views[film.view].template
     for index, (site, box) in enumerate(placed):
         for other, other_box in placed[:index]:
             usual = 0.0
             if site.side == other.side and site.joint.id in template and other.joint.id in template:
-                usual = overlap(*(_square(template[each.joint.id], film) for each in (site, other)))
-            if overlap(box, other_box) > max(_OVERLAP, usual + _MORE):
-                found.append(Fault("overlap", site.key, other.key))
+                usual = intersection_over_union(
+                    *(_template_square(template[each.joint.id], film) for each in (site, other))
+                )
+            if intersection_over_union(box, other_box) > max(_MAX_OVERLAP, usual + _MAX_EXTRA_OVERLAP):
+                found.append(RegionFault("overlap", site.key, other.key))
     return found
 
 
-def _sides(scheme: Scheme, film: FilmRecord, hand: list[tuple[Site, Box]], mirrored: bool) -> list[Fault]:
+def _find_misorientation(
+    scheme: Scheme, film: FilmRecord, hand: list[tuple[Site, Box]], expect_mirrored: bool
+) -> list[RegionFault]:
     """Faults of one hand or foot as a whole: the wrong way round, or two joints that have changed places."""
     if not hand:
         return []
-    way = lies_mirrored(scheme, film, {site.key: box for site, box in hand}, hand[0][0].side)
-    if way is not None and way != mirrored:
+    way = is_mirrored(scheme, film, {site.key: box for site, box in hand}, hand[0][0].side)
+    if way is not None and way != expect_mirrored:
         # Of all the boxes of a hand the one farthest to a side shows it best.
         outer = max(hand, key=lambda item: scheme.views[film.view].template.get(item[0].joint.id, (0.0,))[0])
-        return [Fault("mirrored", outer[0].key)]
-    template, points = _pair(scheme, film, hand)
-    if len(points) < _TELLS:
+        return [RegionFault("mirrored", outer[0].key)]
+    template, points = _match_to_template(scheme, film, hand)
+    if len(points) < _MIN_BOXES:
         return []
-    if mirrored:
+    if expect_mirrored:
         template = template * [-1, 1]
     known = [(site, box) for site, box in hand if site.joint.id in scheme.views[film.view].template]
-    turn = _turn(template, points)
+    turn = _fit_rotation(template, points)
     found = []
     for i in range(len(known)):
         for j in range(i):
             before, now = turn @ (template[i] - template[j]), points[i] - points[j]
             size = min(box[2] - box[0] for _, box in (known[i], known[j]))
             lengths = np.hypot(*before), np.hypot(*now)
-            if min(lengths) > _APART * size and before @ now < _REVERSED * lengths[0] * lengths[1]:
-                found.append(Fault("order", known[i][0].key, known[j][0].key))
+            if min(lengths) > _MIN_DISTANCE * size and before @ now < _MIN_COSINE * lengths[0] * lengths[1]:
+                found.append(RegionFault("order", known[i][0].key, known[j][0].key))
     return found
 
 
-def _pair(scheme: Scheme, film: FilmRecord, hand: list[tuple[Site, Box]]) -> tuple[_Points, _Points]:
+def _match_to_template(scheme: Scheme, film: FilmRecord, hand: list[tuple[Site, Box]]) -> tuple[_Points, _Points]:
     """Where the template has the joints of `hand` and where they are, centres in film pixels, shape (joints, 2)."""
     known = scheme.views[film.view].template
     both = [
-        (_centre(_square(known[site.joint.id], film, site.side)), _centre(box))
+        (_centre(_template_square(known[site.joint.id], film, site.side)), _centre(box))
         for site, box in hand
         if site.joint.id in known
     ]
@@ -145,7 +153,7 @@ def _pair(scheme: Scheme, film: FilmRecord, hand: list[tuple[Site, Box]]) -> tup
     return template, points
 
 
-def _square(place: tuple[float, float, float], film: FilmRecord, side: str = "L") -> Box:
+def _template_square(place: tuple[float, float, float], film: FilmRecord, side: str = "L") -> Box:
     """The template's box in pixels; on a film of both hands one takes half of the width."""
     width = film.columns / len(film.sides)
     x, y, half = (1 - place[0] if side == "R" else place[0]) * width, place[1] * film.rows, place[2] * width / 2
@@ -160,7 +168,7 @@ def _centred(points: _Points) -> _Points:
     return np.asarray(points - points.mean(axis=0))
 
 
-def _turn(template: _Points, points: _Points) -> _Points:
+def _fit_rotation(template: _Points, points: _Points) -> _Points:
     """The turn with size that takes the template nearest to the points, without a mirror."""
     a, b = _centred(template), _centred(points)
     dot, cross = float((a * b).sum()), float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum())
@@ -168,7 +176,7 @@ def _turn(template: _Points, points: _Points) -> _Points:
     return np.array([[dot, -cross], [cross, dot]]) / total
 
 
-def _misfit(template: _Points, points: _Points) -> float:
+def _residual(template: _Points, points: _Points) -> float:
     """What is left between the template and the points after the best turn, size and shift: the root of its mean square."""
-    rest = _centred(points) - _centred(template) @ _turn(template, points).T
+    rest = _centred(points) - _centred(template) @ _fit_rotation(template, points).T
     return float(np.sqrt((rest * rest).sum(axis=1).mean()))

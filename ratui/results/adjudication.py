@@ -16,7 +16,7 @@ from ratui.errors import StudyError
 from ratui.reading import Entry, Field, Graded, adopt, apply_regions
 from ratui.results.disputes import CaseDispute, agreed
 from ratui.study import CONSENSUS, CaseState, ReadingSession, Study
-from ratui.study.predictions import expected_scores
+from ratui.study.predictions import load_expected_grades
 from ratui.study.worklist import Progress
 
 __all__ = ["Adjudication", "queue_of"]
@@ -61,12 +61,12 @@ class Adjudication(Study):
                 if len(readings) < len(self.config.raters):
                     raise StudyError("a rater has opened it again", case, "Wait until everybody has signed")
                 at = datetime.now(UTC)
-                begun = apply_regions(session.reading, self.absent(self.case(case)), at=at)
+                begun = apply_regions(session.reading, self.absent_slots(self.case(case)), at=at)
                 entries = agreed(readings, self.queue[case].joints)
                 session.save(adopt(begun, {f: e for f, e in entries.items() if f in begun.fields}, at=at))
             yield session
 
-    def others(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
+    def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
         """The raters' answers at `site`, and the model's where there is one, in an order drawn for this joint."""
         readings = self.signed_readings(case)
         given = [
@@ -74,7 +74,7 @@ class Adjudication(Study):
             for reading in readings
         ]
         if self._model and readings:
-            said = expected_scores(self, self._model, case)
+            said = load_expected_grades(self, self._model, case)
             rounded: dict[Field, Entry] = {
                 field: Graded(round(said[field])) for field in readings[0].joint_fields(site) if field in said
             }

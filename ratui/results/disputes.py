@@ -16,7 +16,7 @@ from ratui.reading import Entry, Field, Reading
 from ratui.results.released import Released
 from ratui.results.scores import scores_of
 from ratui.study import CONSENSUS, Study
-from ratui.study.predictions import expected_scores
+from ratui.study.predictions import load_expected_grades
 
 __all__ = ["CaseDispute", "JointDispute", "Limits", "agreed", "disputes"]
 
@@ -98,7 +98,7 @@ def disputes(study: Study, told: Released, limits: Limits, *, model: str = "") -
 def _case(
     study: Study, case: str, readings: Sequence[Reading], spread: float, limits: Limits, model: str
 ) -> CaseDispute:
-    said = expected_scores(study, model, case) if model else {}
+    said = load_expected_grades(study, model, case) if model else {}
     joints = [
         dispute for site in readings[0].sites if (dispute := _joint(readings, site.key, said, limits)) is not None
     ]

@@ -22,7 +22,7 @@ from ratui.results.scores import Scores, scores_of
 from ratui.results.statistics import RESAMPLES, Estimate
 from ratui.results.text_table import Sheet, interval, number
 from ratui.study import Study
-from ratui.study.predictions import answer_models, expected_scores
+from ratui.study.predictions import list_prediction_models, load_expected_grades
 
 __all__ = ["ModelFigure", "evaluation_sheet", "model_figures", "model_sheet"]
 
@@ -55,12 +55,12 @@ class ModelFigure:
 def model_figures(study: Study, told: Released, *, seed: int = 0) -> tuple[ModelFigure, ...]:
     """Every scoring model of `study` against the readings of `told`. Raises StoreError for scores that can't be read."""
     found: list[ModelFigure] = []
-    for model in answer_models(study):
+    for model in list_prediction_models(study):
         learnt = _learnt(study.path / "models" / model / "split.json")
         readings = {
             case: readings for case, readings in told.complete().items() if case not in (learnt or frozenset())
         }  # fmt: skip
-        said = {case: expected_scores(study, model, case) for case in readings}
+        said = {case: load_expected_grades(study, model, case) for case in readings}
         scored = {case: readings[case] for case in readings if said[case]}
         if not scored:
             continue

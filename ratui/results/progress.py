@@ -161,7 +161,7 @@ def _fields_missing(state: CaseState) -> str:
 
 def _regions_missing(study: Study, case: str) -> str:
     """How many regions nobody has confirmed."""
-    waiting = sum(1 for _ in study.case(case).unconfirmed(study.scheme, study.regions(case)))
+    waiting = sum(1 for _ in study.case(case).unconfirmed_slots(study.scheme, study.regions(case)))
     return f"{counted(waiting, 'region')} to confirm"
 
 

@@ -60,7 +60,7 @@ def _summary(study: Study, reader: str, readings: Sequence[Reading], rule: Rule)
         earlier.append(before)
         later.append(after)
         changes.append(moved)
-        apart = study.case(reading.case).apart
+        apart = study.case(reading.case).days_between
         if apart is not None and apart > 0:
             yearly.append(moved * _YEAR / apart)
     return ReaderSummary(

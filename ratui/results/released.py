@@ -71,7 +71,7 @@ def released(study: Study, raters: Sequence[str] = (), *, interim: bool = False)
         for case in still.cases():
             signed = {reading.rater: reading for reading in still.signed_readings(case)}
             waiting = [rater for rater in study.config.raters if rater not in signed]
-            if len(waiting) == len(study.config.raters) and (why := still.case(case).unreadable(still.scheme)):
+            if len(waiting) == len(study.config.raters) and (why := still.case(case).unreadable_reason(still.scheme)):
                 kept[case] = why
                 unreadable.add(case)
                 continue

@@ -1,12 +1,12 @@
 """A study folder on disk: its films, regions and readings, and how films come in."""
 
-from ratui.study.case import Case, CaseState, DisplayUse, FilmRecord, Region, Stage
+from ratui.study.case import Case, CaseState, DisplayUse, FilmRecord, Region, RegionSource, Stage
 from ratui.study.config import CONSENSUS, StudyConfig
-from ratui.study.importing import InProcess
-from ratui.study.importing.importer import ImportReport, Refused, Taken, import_films
+from ratui.study.importing import InProcessConverter
+from ratui.study.importing.importer import ImportedFilm, ImportReport, RejectedFile, import_films
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.reading_session import ReadingSession
-from ratui.study.store import Held, Holder
+from ratui.study.store import HeldByOther, LockHolder
 from ratui.study.study import Study
 
 __all__ = [
@@ -15,17 +15,18 @@ __all__ = [
     "CaseState",
     "DisplayUse",
     "FilmRecord",
-    "Held",
-    "Holder",
+    "HeldByOther",
     "ImportReport",
-    "InProcess",
+    "ImportedFilm",
+    "InProcessConverter",
     "KeyFile",
+    "LockHolder",
     "ReadingSession",
-    "Refused",
     "Region",
+    "RegionSource",
+    "RejectedFile",
     "Stage",
     "Study",
     "StudyConfig",
-    "Taken",
     "import_films",
 ]

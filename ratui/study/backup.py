@@ -20,14 +20,14 @@ from pathlib import Path
 
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study.layout import account_name, make_study_folder
-from ratui.study.snapshot import snapshot, stored_files
+from ratui.study.snapshot import list_study_files, snapshot
 from ratui.study.store import make_folder, write_bytes
 from ratui.study.store.atomic_write import sync_folder
-from ratui.study.store.seal import chain
+from ratui.study.store.seal import read_log_chain
 from ratui.study.store.tables import read_file
 from ratui.study.study import Study
 
-__all__ = ["Archive", "back_up", "changed_history", "open_archive", "restore"]
+__all__ = ["Archive", "back_up", "find_rewritten_readings", "open_archive", "restore"]
 
 _LIST = "CONTENTS.json"
 _FORMAT = 1
@@ -44,8 +44,8 @@ class Archive:
 
     path: Path
     study: str
-    made: str
-    sums: dict[str, str]
+    created: str
+    checksums: dict[str, str]
 
 
 def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> Archive:
@@ -66,8 +66,8 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
     make_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with snapshot(study) as still:
-            _pack(still, study.config.id, temporary, progress or (lambda done, of: None))
+        with snapshot(study) as frozen:
+            _pack(frozen, study.config.id, temporary, progress or (lambda done, of: None))
         archive = open_archive(temporary)
         os.link(temporary, target)  # unlike a rename, it never replaces
         sync_folder(target.parent)
@@ -75,23 +75,23 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
         raise StoreError(f"the backup can't be made: {error.strerror or error}", target, "Make room there") from error
     finally:
         temporary.unlink(missing_ok=True)
-    return Archive(target, archive.study, archive.made, archive.sums)
+    return Archive(target, archive.study, archive.created, archive.checksums)
 
 
-def _pack(still: Study, id: str, file: Path, progress: Progress) -> None:
-    names = list(stored_files(still.path))
-    sums: dict[str, str] = {}
+def _pack(frozen: Study, id: str, file: Path, progress: Progress) -> None:
+    names = list(list_study_files(frozen.path))
+    checksums: dict[str, str] = {}
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w+b") as raw:
         with zipfile.ZipFile(raw, "w", allowZip64=True) as packed:
             for number, name in enumerate(names):
                 progress(number, len(names))
-                data = (still.path / name).read_bytes()
-                sums[name.as_posix()] = hashlib.sha256(data).hexdigest()
+                data = (frozen.path / name).read_bytes()
+                checksums[name.as_posix()] = hashlib.sha256(data).hexdigest()
                 kind = zipfile.ZIP_DEFLATED if name.suffix in (".json", ".toml") else zipfile.ZIP_STORED
                 packed.writestr(_entry(name.as_posix(), kind), data)
             made = datetime.now(UTC).isoformat(timespec="seconds")
-            head = {"format": _FORMAT, "study": id, "made": made, "sums": sums}
+            head = {"format": _FORMAT, "study": id, "made": made, "sums": checksums}
             packed.writestr(_entry(_LIST, zipfile.ZIP_DEFLATED), json.dumps(head))
         progress(len(names), len(names))
         raw.flush()
@@ -107,15 +107,15 @@ def _entry(name: str, kind: int) -> zipfile.ZipInfo:
 
 def open_archive(path: Path) -> Archive:
     """The archive at `path`, every file of it compared with its sum. Raises DamagedError or StoreError."""
-    with _opened(path) as packed:
-        archive = _listed(packed, path)
-        for name in archive.sums:
-            _read(packed, archive, name)
+    with _open_zip(path) as packed:
+        archive = _read_contents(packed, path)
+        for name in archive.checksums:
+            _read_verified(packed, archive, name)
     return archive
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as packed:
             yield packed
@@ -125,32 +125,32 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise DamagedError("the archive is damaged", path, "Take another backup") from error
 
 
-def _listed(packed: zipfile.ZipFile, path: Path) -> Archive:
+def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
     """What the archive says it holds. Raises DamagedError where that isn't what is in it."""
     try:
-        head = json.loads(_bounded(packed, _LIST, _LARGEST_LIST))
+        head = json.loads(_read_limited(packed, _LIST, _LARGEST_LIST))
         if head["format"] > _FORMAT:
             raise StoreError("a newer ratui made it", path, "Update ratui")
-        sums = {str(name): str(total) for name, total in head["sums"].items()}
+        checksums = {str(name): str(total) for name, total in head["sums"].items()}
         study, made = str(head["study"]), str(head["made"])
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DamagedError("it is no backup of a study, or is damaged", path, "Take another") from error
-    if sorted([*sums, _LIST]) != sorted(packed.namelist()):
+    if sorted([*checksums, _LIST]) != sorted(packed.namelist()):
         raise DamagedError("the archive doesn't hold what it lists", path, "Take another backup")
-    for name in sums:
+    for name in checksums:
         if not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
             raise DamagedError("the archive names a file outside of the study", path, "Take another backup")
-    return Archive(path, study, made, sums)
+    return Archive(path, study, made, checksums)
 
 
-def _read(packed: zipfile.ZipFile, archive: Archive, name: str) -> bytes:
-    data = _bounded(packed, name, _LARGEST_FILE)
-    if hashlib.sha256(data).hexdigest() != archive.sums[name]:
+def _read_verified(packed: zipfile.ZipFile, archive: Archive, name: str) -> bytes:
+    data = _read_limited(packed, name, _LARGEST_FILE)
+    if hashlib.sha256(data).hexdigest() != archive.checksums[name]:
         raise DamagedError(f"{name} in the archive is not what was packed", archive.path, "Take another backup")
     return data
 
 
-def _bounded(packed: zipfile.ZipFile, name: str, most: int) -> bytes:
+def _read_limited(packed: zipfile.ZipFile, name: str, most: int) -> bytes:
     with packed.open(name) as file:
         data = file.read(most + 1)
     if len(data) > most:
@@ -170,21 +170,21 @@ def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> St
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError("there is something already", folder, "Choose a new folder")
     make_study_folder(folder, "")
-    with _opened(path) as packed:
+    with _open_zip(path) as packed:
         # The settings come last: before that there is no study that a person could take for whole.
-        names = sorted(archive.sums, key=lambda name: (name == "study.toml", name))
+        names = sorted(archive.checksums, key=lambda name: (name == "study.toml", name))
         for number, name in enumerate(names):
             if progress:
                 progress(number, len(names))
             target = folder / name
             make_folder(target.parent)
-            write_bytes(target, _read(packed, archive, name), copy=target.suffix in (".json", ".toml"))
+            write_bytes(target, _read_verified(packed, archive, name), copy=target.suffix in (".json", ".toml"))
         if progress:
             progress(len(names), len(names))
     return Study.open(folder)
 
 
-def changed_history(study: Study, path: Path) -> list[str]:
+def find_rewritten_readings(study: Study, path: Path) -> list[str]:
     """The readings of `study` whose log does not begin with what the archive at `path` holds of it, or that are gone.
 
     A log only ever grows: this shows a change that somebody made in hindsight, however well it was sealed.
@@ -193,13 +193,13 @@ def changed_history(study: Study, path: Path) -> list[str]:
     if archive.study != study.config.id:
         raise StudyError("it is the backup of another study", path, "Give one of this study")
     changed = []
-    with _opened(path) as packed:
-        for name in archive.sums:
+    with _open_zip(path) as packed:
+        for name in archive.checksums:
             if name.startswith("readings/") and name.endswith(".json"):
                 file = study.path / name
-                before = chain(_read(packed, archive, name))
+                before = read_log_chain(_read_verified(packed, archive, name))
                 try:
-                    now = chain(read_file(file)) if file.exists() else ()
+                    now = read_log_chain(read_file(file)) if file.exists() else ()
                 except (ValueError, AttributeError, RecursionError):
                     continue  # damaged, which a check says by itself
                 if now[: len(before)] != before:

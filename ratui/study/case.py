@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 from ratui.errors import StoreError
@@ -11,7 +12,7 @@ from ratui.imaging import Box
 from ratui.reading import Slot
 from ratui.scheme import Scheme, Site
 
-__all__ = ["Case", "CaseState", "DisplayUse", "FilmRecord", "Region", "Stage"]
+__all__ = ["Case", "CaseState", "DisplayUse", "FilmRecord", "Region", "RegionSource", "Stage"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Case:
         return tuple(sorted({film.time for film in self.films}))
 
     @property
-    def apart(self) -> int | None:
+    def days_between(self) -> int | None:
         """Days from the one time point to the other, None where a day is unknown."""
         days = {film.time: film.day for film in self.films if film.day is not None}
         return days[1] - days[0] if {0, 1} <= set(days) else None
@@ -94,49 +95,78 @@ class Case:
                 assert film is not None, "a site without a film can't be read"
                 yield Slot(site.key, time), film.id
 
-    def unconfirmed(self, scheme: Scheme, regions: Iterable[Region]) -> Iterator[Slot]:
+    def unconfirmed_slots(self, scheme: Scheme, regions: Iterable[Region]) -> Iterator[Slot]:
         """The slots that have no region in `regions` that a rater has confirmed, be it that it isn't there."""
-        known = {(region.site, region.film) for region in regions if region.by}
+        known = {(region.site, region.film) for region in regions if region.confirmed_by}
         return (slot for slot, film in self.slots(scheme) if (slot.site, film) not in known)
 
-    def confirmed(self, scheme: Scheme, regions: Iterable[Region]) -> bool:
+    def is_confirmed(self, scheme: Scheme, regions: Iterable[Region]) -> bool:
         """Whether none is unconfirmed."""
-        return next(self.unconfirmed(scheme, regions), None) is None
+        return next(self.unconfirmed_slots(scheme, regions), None) is None
 
-    def absent(self, scheme: Scheme, regions: Iterable[Region]) -> frozenset[Slot]:
+    def absent_slots(self, scheme: Scheme, regions: Iterable[Region]) -> frozenset[Slot]:
         """The slots that `regions` say are not on their film."""
         nowhere = {(region.site, region.film) for region in regions if region.box is None}
         return frozenset(slot for slot, film in self.slots(scheme) if (slot.site, film) in nowhere)
 
-    def unreadable(self, scheme: Scheme) -> str:
+    def unreadable_reason(self, scheme: Scheme) -> str:
         """Why the case can't be read, in a few words, or an empty text when it can."""
         if len(self.times) < 2:
             return "films of one time point only"
         return "" if self.sites(scheme) else "no side with films at both time points"
 
 
+class RegionSource(StrEnum):
+    """The origin of a region's box. Every value except `MODEL` is stored as it stands here."""
+
+    TEMPLATE = "template"  # the scheme's usual place for the joint
+    RATER = "rater"  # drawn or moved by a rater
+    REGISTERED = "registered"  # found again by image registration with another film
+    ESTIMATED = "estimated"  # interpolated between registered neighbours, because registration failed here
+    OTHER_FILM = "other film"  # copied from the other time point without registration
+    MODEL = "model"  # proposed by a detector; a file holds the model's name instead
+
+
 @dataclass(frozen=True)
 class Region:
-    """The box of a site on a film, in film pixels; `box` None says that the site is not on that film.
+    """The box of a site on a film, in film pixels. `box` is None where the site is not on that film.
 
-    `source` tells where the box came from: ``template``, ``rater``, ``truth``, a model's name, or another film
-    (``registered`` where the joint was found again, ``estimated`` where its neighbours placed it, ``other film`` where it
-    stands as it stood there). `by` is the rater who confirmed it, empty before that. `confidence`, from 0 to 1, is a
-    model's, or how well a registered joint agrees with itself.
+    `source` is the origin of the box; `model` is the name of the model for `RegionSource.MODEL` and None otherwise.
+    `confirmed_by` is the rater who confirmed the box, empty before that. `confidence`, from 0 to 1, is the score of a
+    model, or the agreement of registration at a joint.
     """
 
     site: str
     film: str
     box: Box | None
-    source: str
-    by: str = ""
+    source: RegionSource
+    confirmed_by: str = ""
     confidence: float | None = None
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.source is RegionSource.MODEL) != bool(self.model):
+            raise ValueError("a region names its model if and only if a model proposed it")
+        if self.model in _STORED_SOURCES:
+            raise ValueError(f"a model can't be called {self.model}: files could not tell it from that source")
 
     def to_record(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return the region as stored in a file, where ``source`` is the model's name if there is one."""
+        return {
+            "site": self.site,
+            "film": self.film,
+            "box": self.box,
+            "source": self.model or self.source.value,
+            "by": self.confirmed_by,
+            "confidence": self.confidence,
+        }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], where: object = "") -> Region:
+        """Return the region in a stored record. A source that is no `RegionSource` is the name of a model.
+
+        Raises StoreError, naming the file `where`, for a record that is not a region.
+        """
         try:
             box = record["box"]
             if box is not None:
@@ -144,17 +174,22 @@ class Region:
                 if not (x0 < x1 and y0 < y1):
                     raise ValueError("an empty box")
                 box = (x0, y0, x1, y1)
+            stored = str(record["source"])
+            source = RegionSource(stored) if stored in _STORED_SOURCES else RegionSource.MODEL
             return cls(
                 str(record["site"]),
                 str(record["film"]),
                 box,
-                str(record["source"]),
+                source,
                 str(record.get("by", "")),
                 record.get("confidence"),
+                stored if source is RegionSource.MODEL else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"not a region: {error}", where, "Restore the file from its backup copy") from error
 
+
+_STORED_SOURCES = frozenset(RegionSource) - {RegionSource.MODEL}
 
 Stage: TypeAlias = Literal["unreadable", "regions", "reading", "review", "signed"]
 

@@ -24,8 +24,8 @@ from ratui.study.store.access import STICKY
 
 __all__ = [
     "FOLDERS",
-    "SNAPSHOT",
-    "Changes",
+    "SNAPSHOT_PREFIX",
+    "StudyLock",
     "account_name",
     "file_digest",
     "folder_mode",
@@ -35,7 +35,7 @@ __all__ = [
 
 FOLDERS = {"": 0o050, "films": 0o050, "regions": 0o070, "readings": 0o070, "proposals": 0o070, "models": 0o070}
 """What the group of a shared study may do in each folder of it."""
-SNAPSHOT = ".snapshot-"
+SNAPSHOT_PREFIX = ".snapshot-"
 """How the folder of a picture of the study begins, which is there while somebody looks at it."""
 LOCKS = ("study.lock", "gate.lock")
 _STICKY = {"readings", "proposals", "models"}
@@ -85,24 +85,25 @@ def make_study_folder(path: Path, group: str) -> None:
             if name:
                 make_folder(path / name)
                 share_folder(path / name, gid, bits, sticky=name in _STICKY)
-        Changes(path).make()
+        StudyLock(path).create_files()
     except OSError as error:
         remedy = "Check the path" if gid is None else f"Whoever makes the study must be a member of {group}"
         raise StudyError(f"the folder can't be made: {error.strerror}", path, remedy) from error
 
 
-class Changes:
-    """Many may change files of a study at once, each holding `one`; while somebody holds `none`, nobody does.
+class StudyLock:
+    """A readers–writer lock on a study: `shared` for a save, `exclusive` for a consistent snapshot.
 
-    Both end with their process. Held for the moment of a save or of a look at everything, never while a person thinks.
-    Whoever wants `none` shuts a gate first, through which each `one` passes, so that a stream of saves can't keep it out.
+    Any number of processes may hold `shared` at once; a holder of `exclusive` is alone. Each lock ends with its process.
+    Hold it for a moment, never while a person thinks. Who wants `exclusive` closes a gate that every `shared` passes
+    through, so that a stream of saves can't delay it for long.
     """
 
     def __init__(self, study: Path) -> None:
         self._path, self._gate = (study / name for name in LOCKS)
         self._held = threading.local()
 
-    def make(self) -> None:
+    def create_files(self) -> None:
         """Makes the locks' files, so that every member of the group can use them later. Raises OSError."""
         for path in (self._path, self._gate):
             mode = file_mode(path.parent)
@@ -113,23 +114,23 @@ class Changes:
                 os.close(descriptor)
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def shared(self) -> Iterator[None]:
         """For one save, or some that belong together. Raises StoreError where the study is held still for seconds."""
-        if getattr(self._held, "one", False):
+        if getattr(self._held, "shared", False):
             yield
             return
         with self._lock(self._gate, fcntl.LOCK_SH):
             passed = ExitStack()
             passed.enter_context(self._lock(self._path, fcntl.LOCK_SH))
         with passed:
-            self._held.one = True
+            self._held.shared = True
             try:
                 yield
             finally:
-                self._held.one = False
+                self._held.shared = False
 
     @contextmanager
-    def none(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """For a look at everything. Raises StoreError where saves don't end for some seconds."""
         with self._lock(self._gate, fcntl.LOCK_EX), self._lock(self._path, fcntl.LOCK_EX):
             yield
@@ -152,12 +153,12 @@ class Changes:
         try:
             return os.open(path, flags)
         except FileNotFoundError:
-            self.make()  # a study of format 1 has none
+            self.create_files()  # a study of format 1 has none
             return os.open(path, flags)
 
 
 def _wait_for(descriptor: int, kind: int, path: Path) -> None:
-    until = time.monotonic() + _WAIT
+    deadline = time.monotonic() + _WAIT
     while True:
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
@@ -166,7 +167,7 @@ def _wait_for(descriptor: int, kind: int, path: Path) -> None:
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 remedy = "Use a file system that knows locks"
                 raise StoreError(f"can't be locked: {error.strerror}", path, remedy) from error
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 remedy = "Try again in a moment"
                 held = "somebody holds the study still, perhaps for a backup"
                 if kind == fcntl.LOCK_EX:

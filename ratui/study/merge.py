@@ -15,32 +15,32 @@ from ratui.study.case import Case, FilmRecord, Region
 from ratui.study.check.copies import check_tables
 from ratui.study.config import CONSENSUS, write_settings
 from ratui.study.layout import file_digest
-from ratui.study.store import Lock, make_folder, sound_bytes, write_bytes
-from ratui.study.store.seal import chain
+from ratui.study.store import FileLock, make_folder, read_intact_bytes, write_bytes
+from ratui.study.store.seal import read_log_chain
 from ratui.study.study import Study
 
-__all__ = ["Merged", "merge"]
+__all__ = ["MergeResult", "merge"]
 
-Outcome: TypeAlias = Literal["added", "continued", "conflict"]
+MergeOutcome: TypeAlias = Literal["added", "continued", "conflict"]
 
 
 @dataclass(frozen=True)
-class Merged:
-    """What was done with one thing of the other study: `what` names it; `why` says what differs in a conflict."""
+class MergeResult:
+    """What was done with one thing of the other study: `what` names it; `reason` says what differs in a conflict."""
 
-    outcome: Outcome
+    outcome: MergeOutcome
     what: str
-    why: str = ""
+    reason: str = ""
 
 
-def merge(study: Study, other: Study, *, pretend: bool = False) -> list[Merged]:
-    """Brings into `study` what `other` has and it lacks. With `pretend` nothing is written.
+def merge(study: Study, other: Study, *, dry_run: bool = False) -> list[MergeResult]:
+    """Brings into `study` what `other` has and it lacks. With `dry_run` nothing is written.
 
     `other` is a copy of the same study that went on elsewhere. Raises StudyError where it isn't, or is damaged.
     """
     if other.config.id != study.config.id:
         raise StudyError("it is another study", other.path, "Only copies of one study can be joined")
-    if other.config.scheme != study.config.scheme or other.config.stored != study.config.stored:
+    if other.config.scheme != study.config.scheme or other.config.stored_format != study.config.stored_format:
         raise StudyError(
             "it has another scheme or format", other.path, "Bring both up with: ratui check STUDY --repair"
         )
@@ -48,29 +48,29 @@ def merge(study: Study, other: Study, *, pretend: bool = False) -> list[Merged]:
         raise StudyError(
             "it shows the time points in another order", other.path, "Only copies of one study can be joined"
         )
-    if study.config.stored < 2:
+    if study.config.stored_format < 2:
         raise StudyError("it has no checksums yet", study.path, "Bring both up with: ratui check STUDY --repair")
-    done = list(_raters(study, other, pretend))
+    done = list(_raters(study, other, dry_run))
     for case in other.cases():
-        done += _films(study, other, case, pretend)
+        done += _films(study, other, case, dry_run)
     for case in other.cases():
-        done += _regions(study, other, case, pretend)
+        done += _regions(study, other, case, dry_run)
         for rater in (*other.config.raters, CONSENSUS):
-            done += _reading(study, other, rater, case, pretend)
-    done += _proposals(study, other, pretend)
+            done += _reading(study, other, rater, case, dry_run)
+    done += _proposals(study, other, dry_run)
     return done
 
 
-def _raters(study: Study, other: Study, pretend: bool) -> Iterator[Merged]:
+def _raters(study: Study, other: Study, dry_run: bool) -> Iterator[MergeResult]:
     new = [rater for rater in other.config.raters if rater not in study.config.raters]
-    if new and not pretend:
+    if new and not dry_run:
         study.config = replace(study.config, raters=(*study.config.raters, *new))
         write_settings(study.path, study.config)
     for rater in new:
-        yield Merged("added", f"rater {rater}")
+        yield MergeResult("added", f"rater {rater}")
 
 
-def _films(study: Study, other: Study, case: str, pretend: bool) -> Iterator[Merged]:
+def _films(study: Study, other: Study, case: str, dry_run: bool) -> Iterator[MergeResult]:
     theirs = other.case(case)
     ours = study.case(case) if case in study.cases() else Case(case, ())
     known = {film.id: film for film in ours.films}
@@ -79,107 +79,107 @@ def _films(study: Study, other: Study, case: str, pretend: bool) -> Iterator[Mer
         what = f"film {film.id} of {case}"
         if film.id in known:
             if known[film.id] != film:
-                yield Merged("conflict", what, "its record differs")
+                yield MergeResult("conflict", what, "its record differs")
             continue
-        if any(_same_place(study, film, each) for each in films):
-            yield Merged("conflict", what, f"time point {film.time} has another film of that side here")
+        if any(_is_same_view(study, film, each) for each in films):
+            yield MergeResult("conflict", what, f"time point {film.time} has another film of that side here")
             continue
         source = other.film_path(case, film.id)
         if not source.exists() or file_digest(source) != film.file:
-            yield Merged("conflict", what, "its file there is damaged or missing")
+            yield MergeResult("conflict", what, "its file there is damaged or missing")
             continue
-        if not pretend:
+        if not dry_run:
             target = study.film_path(case, film.id)
             make_folder(target.parent)
             write_bytes(target, source.read_bytes(), copy=False)
         films.append(film)
-        yield Merged("added", what)
-    if len(films) > len(ours.films) and not pretend:
+        yield MergeResult("added", what)
+    if len(films) > len(ours.films) and not dry_run:
         study.save_case(Case(case, tuple(films)))
 
 
-def _same_place(study: Study, one: FilmRecord, other: FilmRecord) -> bool:
+def _is_same_view(study: Study, one: FilmRecord, other: FilmRecord) -> bool:
     views = study.scheme.views
     here = one.time == other.time and views[one.view].part == views[other.view].part
     return here and bool(set(one.sides) & set(other.sides))
 
 
-def _regions(study: Study, other: Study, case: str, pretend: bool) -> Iterator[Merged]:
+def _regions(study: Study, other: Study, case: str, dry_run: bool) -> Iterator[MergeResult]:
     ours, theirs = study.regions(case), other.regions(case)
     for film in sorted({region.film for region in theirs}):
         here = sorted((r for r in ours if r.film == film), key=lambda r: r.site)
         there = sorted((r for r in theirs if r.film == film), key=lambda r: r.site)
         what = f"regions on film {film} of {case}"
         if not here:
-            if not pretend:
+            if not dry_run:
                 study.save_regions(case, there, films={film})
-            yield Merged("added", what)
-        elif count := _boxes_apart(here, there):
+            yield MergeResult("added", what)
+        elif count := _count_differing_boxes(here, there):
             boxes = "1 box differs" if count == 1 else f"{count} boxes differ"
-            yield Merged("conflict", what, f"{boxes}; those here stay")
+            yield MergeResult("conflict", what, f"{boxes}; those here stay")
 
 
-def _boxes_apart(here: Sequence[Region], there: Sequence[Region]) -> int:
+def _count_differing_boxes(here: Sequence[Region], there: Sequence[Region]) -> int:
     """At how many sites two lists differ in what a rater reads by: the box, and whether somebody has confirmed it.
 
     Who did, and where the box came from, is no difference: raters of two copies confirm the same box each.
     """
-    ours, theirs = ({region.site: (region.box, bool(region.by)) for region in each} for each in (here, there))
+    ours, theirs = ({region.site: (region.box, bool(region.confirmed_by)) for region in each} for each in (here, there))
     return sum(ours.get(site) != theirs.get(site) for site in ours.keys() | theirs.keys())
 
 
-def _reading(study: Study, other: Study, rater: str, case: str, pretend: bool) -> Iterator[Merged]:
+def _reading(study: Study, other: Study, rater: str, case: str, dry_run: bool) -> Iterator[MergeResult]:
     source, target = other.reading_path(rater, case), study.reading_path(rater, case)
     what = f"reading of {case} by {rater}"
     try:
         if other.reading(rater, case) is None:
             return
-        theirs = _sound(source)
+        theirs = _read_intact(source)
         make_folder(target.parent, group=0o050)
-        with Lock(target.with_suffix(".lock")):
-            ours = None if study.reading(rater, case) is None else _sound(target)
-            yield from _join(what, target, ours, theirs, pretend)
+        with FileLock(target.with_suffix(".lock")):
+            ours = None if study.reading(rater, case) is None else _read_intact(target)
+            yield from _merge_reading(what, target, ours, theirs, dry_run)
     except StoreError as error:  # damaged on either side, or open just now
-        yield Merged("conflict", what, f"{error.what}; nothing was changed")
+        yield MergeResult("conflict", what, f"{error.what}; nothing was changed")
 
 
-def _join(what: str, target: Path, ours: bytes | None, theirs: bytes, pretend: bool) -> Iterator[Merged]:
+def _merge_reading(what: str, target: Path, ours: bytes | None, theirs: bytes, dry_run: bool) -> Iterator[MergeResult]:
     if ours is None:
-        if not pretend:
+        if not dry_run:
             write_bytes(target, theirs)
-        yield Merged("added", what)
+        yield MergeResult("added", what)
         return
-    here, there = chain(ours), chain(theirs)
+    here, there = read_log_chain(ours), read_log_chain(theirs)
     same = sum(one == other for one, other in zip(here, there, strict=False))  # chains that part never meet again
     if same < min(len(here), len(there)):
-        yield Merged("conflict", what, f"both went on after entry {same}; the one here stays")
+        yield MergeResult("conflict", what, f"both went on after entry {same}; the one here stays")
     elif len(there) > len(here):
-        if not pretend:
+        if not dry_run:
             write_bytes(target, theirs)
-        yield Merged("continued", what, f"{len(there) - same} entries more")
+        yield MergeResult("continued", what, f"{len(there) - same} entries more")
 
 
-def _sound(path: Path) -> bytes:
+def _read_intact(path: Path) -> bytes:
     """The bytes of a file of tables, or of its second copy. Raises DamagedError."""
-    stored = sound_bytes(path, check_tables(path, unsealed=False))
+    stored = read_intact_bytes(path, check_tables(path, unsealed=False))
     if stored is None:
         raise DamagedError("it is missing", path)
     return stored[0]
 
 
-def _proposals(study: Study, other: Study, pretend: bool) -> Iterator[Merged]:
+def _proposals(study: Study, other: Study, dry_run: bool) -> Iterator[MergeResult]:
     for model in other.proposal_models():
         for source in sorted((other.path / "proposals" / model).glob("*.json")):
             target = study.path / "proposals" / model / source.name
             what = f"proposals of {model} for {source.stem}"
             try:
-                data = _sound(source)
+                data = _read_intact(source)
                 if not target.exists():
-                    if not pretend:
+                    if not dry_run:
                         make_folder(target.parent)
                         write_bytes(target, data)
-                    yield Merged("added", what)
-                elif _sound(target) != data:
-                    yield Merged("conflict", what, "they differ; those here stay")
+                    yield MergeResult("added", what)
+                elif _read_intact(target) != data:
+                    yield MergeResult("conflict", what, "they differ; those here stay")
             except StoreError as error:
-                yield Merged("conflict", what, f"{error.what}; nothing was changed")
+                yield MergeResult("conflict", what, f"{error.what}; nothing was changed")

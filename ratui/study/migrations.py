@@ -1,6 +1,6 @@
 """Formats of what is stored: an older one is brought up step by step, a newer one is refused and left as it is.
 
-Pure. Each kind of document has one `Formats`; a step takes a document of one format and returns it in the next.
+Pure. Each kind of document has one `Migrations`; a step takes a document of one format and returns it in the next.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from typing import Any, TypeAlias
 
 from ratui.errors import StoreError, clean
 
-__all__ = ["Formats", "Step"]
+__all__ = ["Migration", "Migrations"]
 
-Step: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+Migration: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Formats:
+class Migrations:
     """The formats of one kind of document, which errors call `what`. ``steps[n]`` leads from format n to n + 1."""
 
     what: str
     newest: int
-    steps: Mapping[int, Step]
+    steps: Mapping[int, Migration]
 
     def __post_init__(self) -> None:
         first = min(self.steps, default=self.newest)
         assert set(self.steps) == set(range(first, self.newest)), "a step is missing"
 
-    def newest_of(self, document: Mapping[str, Any], where: object = "") -> dict[str, Any]:
+    def migrate(self, document: Mapping[str, Any], where: object = "") -> dict[str, Any]:
         """`document`, which says its ``format``, in the newest one; what is given stays as it was.
 
         Raises StoreError for a newer format and for what is none.

@@ -1,7 +1,7 @@
 """What models were measured to be worth on a study, as a document of blocks: kept beside a scorer's run, told after signing.
 
 Its pictures show joints with what raters said of them, so a rater sees it only once their own reading of each of its cases
-is signed: readers ask `evaluation_after`.
+is signed: readers ask `load_evaluation`.
 
 A file is one of tables, sealed like every other. Table ``meta`` has one record: ``format`` (1), ``model`` (the run's name),
 ``study`` and ``made``; table ``cases`` one for each case that was measured on; table ``blocks`` the document, in order.
@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 
 from ratui.errors import StoreError, clean
 from ratui.study.config import check_name
-from ratui.study.layout import Changes
-from ratui.study.store import read_sound, write_tables
+from ratui.study.layout import StudyLock
+from ratui.study.store import read_intact, write_tables
 from ratui.study.study import Study
 
 __all__ = [
@@ -28,12 +28,12 @@ __all__ = [
     "Block",
     "Evaluation",
     "Heading",
+    "Paragraph",
     "Picture",
     "Table",
-    "Text",
-    "Withheld",
-    "evaluated_models",
-    "evaluation_after",
+    "WithheldEvaluation",
+    "list_evaluated_models",
+    "load_evaluation",
     "save_evaluation",
 ]
 
@@ -50,7 +50,7 @@ class Heading:
 
 
 @dataclass(frozen=True)
-class Text:
+class Paragraph:
     """A paragraph; ```code``` in single backquotes."""
 
     text: str
@@ -74,10 +74,10 @@ class Picture:
     words: str
 
 
-Block: TypeAlias = Heading | Text | Table | Picture
-_KINDS: Mapping[str, type[Heading] | type[Text] | type[Table] | type[Picture]] = {
+Block: TypeAlias = Heading | Paragraph | Table | Picture
+_KINDS: Mapping[str, type[Heading] | type[Paragraph] | type[Table] | type[Picture]] = {
     "heading": Heading,
-    "text": Text,
+    "text": Paragraph,
     "table": Table,
     "picture": Picture,
 }
@@ -88,54 +88,61 @@ class Evaluation:
     """What the scorer `model` is worth, as `blocks`, measured on `cases` at `made`."""
 
     model: str
-    made: datetime
+    created: datetime
     cases: tuple[str, ...]
     blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True)
-class Withheld:
+class WithheldEvaluation:
     """An evaluation of `model` that a rater may not see yet: they haven't signed `cases`, and it tells what others read."""
 
     model: str
     cases: tuple[str, ...]
 
 
-def save_evaluation(study: Study, found: Evaluation) -> None:
-    """Keeps `found` in place of an earlier one of its model, in ``models/<model>/evaluation.json``. Raises StoreError."""
-    file = _file(study, found.model)
-    read_sound(file)  # refuses to replace what a newer version wrote
-    meta = {"format": _FORMAT, "model": found.model, "study": study.config.id, "made": found.made.isoformat()}
-    cases = [{"case": check_name(case, "case")} for case in found.cases]
-    with Changes(study.path).one():
-        write_tables(file, {"meta": [meta], "cases": cases, "blocks": [_to_record(block) for block in found.blocks]})
+def save_evaluation(study: Study, evaluation: Evaluation) -> None:
+    """Store `evaluation` in ``models/<model>/evaluation.json``, in place of an earlier one. Raises StoreError."""
+    file = _file(study, evaluation.model)
+    read_intact(file)  # refuses to replace what a newer version wrote
+    meta = {
+        "format": _FORMAT,
+        "model": evaluation.model,
+        "study": study.config.id,
+        "made": evaluation.created.isoformat(),
+    }
+    cases = [{"case": check_name(case, "case")} for case in evaluation.cases]
+    with StudyLock(study.path).shared():
+        write_tables(
+            file, {"meta": [meta], "cases": cases, "blocks": [_to_record(block) for block in evaluation.blocks]}
+        )
 
 
-def evaluated_models(study: Study) -> tuple[str, ...]:
+def list_evaluated_models(study: Study) -> tuple[str, ...]:
     """The scorers of which the study keeps an evaluation, the newest first."""
     files = (study.path / "models").glob(f"*/{EVALUATION}")
     ranked = sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.parent.name), reverse=True)
     return tuple(file.parent.name for file in ranked)
 
 
-def evaluation_after(study: Study, rater: str, model: str) -> Evaluation | Withheld | None:
+def load_evaluation(study: Study, rater: str, model: str) -> Evaluation | WithheldEvaluation | None:
     """The evaluation of `model` for a rater who has signed all its cases; None where there is none. Raises StoreError."""
     file = _file(study, model)
-    stored = read_sound(file, unsealed=False)
+    stored = read_intact(file, unsealed=False)
     if stored is None:
         return None
-    found = _from_tables(stored.tables, study, model, file)
+    evaluation = _from_tables(stored.tables, study, model, file)
     known = set(study.cases())
     # A case that has left the study can't be read any more, and nothing of it can sway anybody.
-    unsigned = tuple(case for case in found.cases if case in known and not _signed(study, rater, case))
-    return Withheld(model, unsigned) if unsigned else found
+    unsigned = tuple(case for case in evaluation.cases if case in known and not _has_signed(study, rater, case))
+    return WithheldEvaluation(model, unsigned) if unsigned else evaluation
 
 
 def _file(study: Study, model: str) -> Path:
     return study.path / "models" / check_name(model, "model") / EVALUATION
 
 
-def _signed(study: Study, rater: str, case: str) -> bool:
+def _has_signed(study: Study, rater: str, case: str) -> bool:
     reading = study.reading(rater, case)
     return reading is not None and reading.signed is not None
 
@@ -171,7 +178,7 @@ def _from_record(record: Mapping[str, Any]) -> Block:
         case "heading":
             return Heading(str(record["text"]), int(record["level"]))
         case "text":
-            return Text(str(record["text"]))
+            return Paragraph(str(record["text"]))
         case "table":
             columns = tuple(map(str, record["columns"]))
             rows = tuple(tuple(map(str, row)) for row in record["rows"])

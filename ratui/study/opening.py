@@ -14,14 +14,14 @@ from ratui.errors import DamagedError, SchemeError, StudyError, clean
 from ratui.scheme import Scheme, load_scheme, parse_scheme
 from ratui.study.config import CONSENSUS, StudyConfig, check_name, read_settings, write_settings
 from ratui.study.layout import make_study_folder
-from ratui.study.store import sound_bytes, write_bytes
+from ratui.study.store import read_intact_bytes, write_bytes
 
-__all__ = ["begin", "find"]
+__all__ = ["create_study", "load_study"]
 
 _LARGEST_SCHEME = 1_000_000
 
 
-def begin(
+def create_study(
     path: Path, scheme: Scheme | str, raters: Sequence[str], *, blinded: bool, title: str, group: str
 ) -> tuple[StudyConfig, Scheme]:
     """Makes the folder of a new study at `path`, which must not hold anything. Raises StudyError or SchemeError."""
@@ -51,7 +51,7 @@ def begin(
     return config, chosen
 
 
-def find(path: Path) -> tuple[StudyConfig, Scheme, dict[Path, str]]:
+def load_study(path: Path) -> tuple[StudyConfig, Scheme, dict[Path, str]]:
     """Settings and scheme of the study at `path`, and by file what was found damaged and read from a second copy.
 
     Raises StudyError where there is no study that this version can open.
@@ -63,7 +63,7 @@ def find(path: Path) -> tuple[StudyConfig, Scheme, dict[Path, str]]:
         if config.scheme and hashlib.sha256(data).hexdigest() != config.scheme:
             raise DamagedError("it is not the scheme that the study was made with", file, "See: ratui check STUDY")
 
-    stored = sound_bytes(file, check, largest=_LARGEST_SCHEME)
+    stored = read_intact_bytes(file, check, largest=_LARGEST_SCHEME)
     if stored is None:
         raise SchemeError("scheme.toml is missing", path, "Restore it from a backup")
     try:

@@ -14,19 +14,27 @@ from ratui.errors import StoreError
 from ratui.reading import Reading, from_document, to_document
 from ratui.scheme import Scheme
 from ratui.study.case import DisplayUse
-from ratui.study.store import Lock, Stored, write_tables
+from ratui.study.store import FileLock, StoredTables, write_tables
 
-__all__ = ["ReadingSession", "Signature", "displays_in", "meta_in", "reading_in", "signature", "tables_of"]
+__all__ = [
+    "FileSignature",
+    "ReadingSession",
+    "file_signature",
+    "reading_to_tables",
+    "stored_displays",
+    "stored_meta",
+    "stored_reading",
+]
 
-Signature: TypeAlias = tuple[int, int, int] | None
+FileSignature: TypeAlias = tuple[int, int, int] | None
 """(inode, modification time in ns, bytes) of a file, or None without one: each save makes another."""
 
 
-class _Changing(Protocol):
+class _SharedLock(Protocol):
     def __call__(self) -> AbstractContextManager[None]: ...
 
 
-def signature(path: Path) -> Signature:
+def file_signature(path: Path) -> FileSignature:
     """What tells one saved state of the file at `path` from the next. Raises StoreError where it can't be looked at."""
     try:
         found = path.stat()
@@ -37,7 +45,7 @@ def signature(path: Path) -> Signature:
     return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
-def tables_of(
+def reading_to_tables(
     reading: Reading, seconds: float, displays: Sequence[DisplayUse] = ()
 ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """`reading` as the tables of its file; `seconds` is the time spent on it, `displays` what it was read on."""
@@ -49,27 +57,27 @@ def tables_of(
     }
 
 
-def meta_in(stored: Stored | None) -> Mapping[str, Any]:
+def stored_meta(stored: StoredTables | None) -> Mapping[str, Any]:
     """What the file of a reading says of itself; empty where there is none."""
     records = stored.tables.get("meta", []) if stored else []
     return records[0] if records else {}
 
 
-def reading_in(stored: Stored | None, scheme: Scheme, where: object) -> tuple[Reading | None, float]:
-    """The reading that `tables_of` made the tables of, and the seconds spent on it; None where there is no file.
+def stored_reading(stored: StoredTables | None, scheme: Scheme, where: object) -> tuple[Reading | None, float]:
+    """The reading that `reading_to_tables` made the tables of, and the seconds spent on it; None where there is no file.
 
     Raises StoreError, naming `where`, for what is no reading of `scheme`.
     """
     if stored is None:
         return None, 0.0
-    meta, tables = meta_in(stored), stored.tables
+    meta, tables = stored_meta(stored), stored.tables
     document = {"meta": meta, "fields": tables.get("fields", []), "log": tables.get("log", [])}
     return from_document(scheme, document, where), float(meta.get("seconds", 0.0))
 
 
-def displays_in(stored: Stored | None, where: object) -> tuple[DisplayUse, ...]:
+def stored_displays(stored: StoredTables | None, where: object) -> tuple[DisplayUse, ...]:
     """What the reading in `stored` was read on. Raises StoreError, naming `where`."""
-    return tuple(DisplayUse.from_record(record, where) for record in meta_in(stored).get("displays", []))
+    return tuple(DisplayUse.from_record(record, where) for record in stored_meta(stored).get("displays", []))
 
 
 class ReadingSession:
@@ -82,8 +90,8 @@ class ReadingSession:
     def __init__(
         self,
         path: Path,
-        lock: Lock,
-        changing: _Changing,
+        lock: FileLock,
+        shared_lock: _SharedLock,
         reading: Reading,
         seconds: float,
         notice: str = "",
@@ -91,8 +99,8 @@ class ReadingSession:
     ) -> None:
         self._path = path
         self._lock = lock
-        self._changing = changing
-        self._last: Signature | Literal["unseen"] = signature(path)
+        self._shared_lock = shared_lock
+        self._last_signature: FileSignature | Literal["unseen"] = file_signature(path)
         self.reading = reading
         self.seconds = seconds
         self.notice = notice
@@ -106,20 +114,21 @@ class ReadingSession:
         """
         spent = self.seconds if seconds is None else seconds
         used = self.displays if displays is None else displays
-        with self._changing():
+        with self._shared_lock():
             self._lock.check()
-            now = signature(self._path)
-            if self._last not in ("unseen", now):
+            now = file_signature(self._path)
+            if self._last_signature not in ("unseen", now):
                 raise StoreError("its file was changed meanwhile", self._path, "Open it again to see what it holds now")
             try:
-                write_tables(self._path, tables_of(reading, spent, used))
+                write_tables(self._path, reading_to_tables(reading, spent, used))
             finally:
-                self._last = self._seen()  # after a failure too: the file may have been replaced all the same
+                # After a failure too: the file may have been replaced all the same.
+                self._last_signature = self._signature_after_save()
         self.reading, self.seconds, self.displays = reading, spent, used
 
-    def _seen(self) -> Signature | Literal["unseen"]:
+    def _signature_after_save(self) -> FileSignature | Literal["unseen"]:
         """The file as it is after a save. What can't be looked at then is no reason to call the save a failure."""
         try:
-            return signature(self._path)
+            return file_signature(self._path)
         except StoreError:
             return "unseen"

@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ratui.errors import RatuiError, StoreError
-from ratui.study.layout import SNAPSHOT
+from ratui.study.layout import SNAPSHOT_PREFIX
 from ratui.study.study import Study
 
-__all__ = ["Picture", "snapshot", "stored_files"]
+__all__ = ["LinkedCopy", "list_study_files", "snapshot"]
 
-_PASSING = (".lock", ".takeover", ".tmp", ".bak")
+_TRANSIENT = (".lock", ".takeover", ".tmp", ".bak")
 
 
-def stored_files(study: Path) -> Iterator[Path]:
+def list_study_files(study: Path) -> Iterator[Path]:
     """Every file that belongs to the study in the folder `study`, as a path inside it, sorted.
 
     Not locks, caches, unfinished and damaged files, nor second copies, which are made anew where they are needed.
@@ -36,7 +36,7 @@ def _entries(folder: str, within: str) -> Iterator[tuple[str, int]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
-            if name.startswith(".") or name.endswith(_PASSING) or ".damaged-" in name or entry.is_symlink():
+            if name.startswith(".") or name.endswith(_TRANSIENT) or ".damaged-" in name or entry.is_symlink():
                 continue
             if entry.is_dir():
                 yield from _entries(entry.path, f"{within}{name}/")
@@ -54,10 +54,10 @@ def snapshot(study: Study) -> Iterator[Study]:
     folder = _folder(study.path)
     try:
         (folder / "films").mkdir()  # a study that has none yet is one, too
-        picture = Picture(study.path, folder)
-        picture.take()
-        with study.still():
-            picture.take()
+        copy = LinkedCopy(study.path, folder)
+        copy.update()
+        with study.exclusive():
+            copy.update()
         yield Study(folder, study.config, study.scheme)
     except OSError as error:
         raise StoreError(f"no picture of the study can be taken: {error.strerror}", study.path, "Make room") from error
@@ -72,11 +72,11 @@ def snapshot(study: Study) -> Iterator[Study]:
 def _folder(study: Path) -> Path:
     """A new folder beside the study's files, so that links are possible; elsewhere where this account can't write."""
     with contextlib.suppress(OSError):
-        return Path(tempfile.mkdtemp(prefix=SNAPSHOT, dir=study))
+        return Path(tempfile.mkdtemp(prefix=SNAPSHOT_PREFIX, dir=study))
     return Path(tempfile.mkdtemp(prefix="ratui-snapshot-"))
 
 
-class Picture:
+class LinkedCopy:
     """Links to the files of `study` in `folder`. Each save makes a new inode, so an inode tells what has changed.
 
     A link keeps its inode from being used again; a copy doesn't, so of a copied file the time counts too.
@@ -85,38 +85,38 @@ class Picture:
     def __init__(self, study: Path, folder: Path) -> None:
         self._study = str(study)
         self._folder = str(folder)
-        self._taken: dict[str, tuple[int, int]] = {}
-        self._made: set[str] = set()
+        self._linked: dict[str, tuple[int, int]] = {}
+        self._created_folders: set[str] = set()
 
-    def take(self) -> None:
+    def update(self) -> None:
         """Takes what is new or has changed since the last time, and drops what is gone. Raises OSError."""
         found = dict(_entries(self._study, ""))
         for name, inode in found.items():
-            before = self._taken.get(name)
-            if before is None or before[0] != inode or (before[1] and before[1] != self._time(name)):
+            before = self._linked.get(name)
+            if before is None or before[0] != inode or (before[1] and before[1] != self._modified_ns(name)):
                 with contextlib.suppress(FileNotFoundError):  # replaced just now; the next time finds the new one
-                    self._taken[name] = self._one(name, inode)
-        for name in self._taken.keys() - found.keys():
+                    self._linked[name] = self._link(name, inode)
+        for name in self._linked.keys() - found.keys():
             Path(self._folder, name).unlink(missing_ok=True)
-            del self._taken[name]
+            del self._linked[name]
 
-    def _time(self, name: str) -> int:
+    def _modified_ns(self, name: str) -> int:
         return Path(self._study, name).stat().st_mtime_ns
 
-    def _one(self, name: str, inode: int) -> tuple[int, int]:
+    def _link(self, name: str, inode: int) -> tuple[int, int]:
         source, target = f"{self._study}/{name}", f"{self._folder}/{name}"
         within = target.rpartition("/")[0]
-        if within not in self._made:
+        if within not in self._created_folders:
             Path(within).mkdir(parents=True, exist_ok=True)
-            self._made.add(within)
-        if name in self._taken:
+            self._created_folders.add(within)
+        if name in self._linked:
             Path(target).unlink(missing_ok=True)
         try:
             os.link(source, target)
         except FileNotFoundError:
             raise
         except OSError:  # another file system, or one without links, or a file of somebody else: a copy shows the same
-            seen = self._time(name)
+            seen = self._modified_ns(name)
             shutil.copyfile(source, target)
             return inode, seen
         return Path(target).stat().st_ino, 0  # what was linked, should the file have been replaced just now

@@ -18,11 +18,18 @@ from ratui.reading import Entry, Field, Reading, Slot, start
 from ratui.scheme import Scheme
 from ratui.study.case import Case, CaseState, DisplayUse, FilmRecord, Region
 from ratui.study.config import StudyConfig, check_name
-from ratui.study.layout import Changes, account_name, file_digest
-from ratui.study.opening import begin, find
-from ratui.study.reading_session import ReadingSession, Signature, displays_in, meta_in, reading_in, signature
-from ratui.study.store import Lock, Stored, make_folder, read_sound, restore_from_copy, write_tables
-from ratui.study.worklist import Progress, Sweep, Worklists, reading_state
+from ratui.study.layout import StudyLock, account_name, file_digest
+from ratui.study.opening import create_study, load_study
+from ratui.study.reading_session import (
+    FileSignature,
+    ReadingSession,
+    file_signature,
+    stored_displays,
+    stored_meta,
+    stored_reading,
+)
+from ratui.study.store import FileLock, StoredTables, make_folder, read_intact, restore_from_copy, write_tables
+from ratui.study.worklist import Progress, StudyFiles, WorklistIndex, summarize_reading
 
 __all__ = ["Study"]
 
@@ -36,12 +43,12 @@ class Study:
         self.path = path
         self.config = config
         self.scheme = scheme
-        self._changes = Changes(path)
-        self._worklists = Worklists(path, config.scheme)
+        self._study_lock = StudyLock(path)
+        self._worklists = WorklistIndex(path, config.scheme)
         self._notices: dict[str, None] = {}
         # What was last read of a case, as long as its files are the very same.
-        self._cases: dict[str, tuple[Signature, Case]] = {}
-        self._complete: dict[str, tuple[Signature, Case, bool]] = {}
+        self._cases: dict[str, tuple[FileSignature, Case]] = {}
+        self._complete: dict[str, tuple[FileSignature, Case, bool]] = {}
 
     @classmethod
     def create(
@@ -59,20 +66,20 @@ class Study:
         Raises StudyError or SchemeError.
         """
         path = Path(path)
-        config, chosen = begin(path, scheme, raters, blinded=blinded, title=title, group=group)
+        config, chosen = create_study(path, scheme, raters, blinded=blinded, title=title, group=group)
         return cls(path, config, chosen)
 
     @classmethod
     def open(cls, path: Path) -> Study:
         """The study in the folder `path`. Raises StudyError where there is none that this version can open."""
         path = Path(path)
-        config, scheme, notices = find(path)
+        config, scheme, notices = load_study(path)
         study = cls(path, config, scheme)
         for file, notice in notices.items():
-            study.note(file, notice)
+            study.add_notice(file, notice)
         return study
 
-    def note(self, file: Path, notice: str) -> None:
+    def add_notice(self, file: Path, notice: str) -> None:
         """Adds to `notices` what was wrong with `file`; an empty `notice` adds nothing."""
         if notice:
             self._notices[f"{file.relative_to(self.path)}: {notice}"] = None
@@ -83,9 +90,9 @@ class Study:
         return tuple(self._notices)
 
     @contextmanager
-    def still(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """While it is held nothing in the study changes: savers wait. For moments only. Raises StoreError."""
-        with self._changes.none():
+        with self._study_lock.exclusive():
             yield
 
     def snapshot(self) -> AbstractContextManager[Study]:
@@ -97,22 +104,22 @@ class Study:
 
         return snapshot(self)
 
-    def _read(self, file: Path) -> Stored | None:
+    def _read(self, file: Path) -> StoredTables | None:
         """What a file of tables holds; damage that its second copy makes good is noted. Raises StoreError."""
-        stored = read_sound(file, unsealed=self.config.stored < 2)
+        stored = read_intact(file, unsealed=self.config.stored_format < 2)
         if stored is not None:
-            self.note(file, stored.notice)
+            self.add_notice(file, stored.notice)
         return stored
 
     # Cases and films.
 
     def cases(self) -> tuple[str, ...]:
         """The ids of the study's cases, sorted."""
-        return self._sweep().cases
+        return self._scan_files().cases
 
-    def _sweep(self) -> Sweep:
+    def _scan_files(self) -> StudyFiles:
         try:
-            return Sweep(self.path)
+            return StudyFiles(self.path)
         except OSError as error:
             where = self.path / "films"
             raise StudyError(f"its films can't be listed: {error.strerror}", where, "Check permissions") from error
@@ -123,7 +130,7 @@ class Study:
     def case(self, id: str) -> Case:
         """The case `id`. Raises StudyError for an unknown one."""
         file = self._films_file(check_name(id, "case"))
-        now = signature(file)
+        now = file_signature(file)
         last = self._cases.get(id)
         if last is not None and last[0] == now is not None:
             return last[1]
@@ -142,7 +149,7 @@ class Study:
         """Writes which films `case` has. Raises StoreError."""
         file = self._films_file(check_name(case.id, "case"))
         self._read(file)  # refuses to replace what a newer version wrote
-        with self._changes.one():
+        with self._study_lock.shared():
             write_tables(file, {"films": [film.to_record() for film in case.films]})
 
     def film_path(self, case: str, film: str) -> Path:
@@ -165,12 +172,12 @@ class Study:
 
     def regions(self, case: str) -> tuple[Region, ...]:
         """The regions that raters have set or confirmed, empty before the first."""
-        return self._regions(self._regions_file(case))
+        return self._read_regions(self._regions_file(case))
 
     def _regions_file(self, case: str) -> Path:
         return self.path / "regions" / f"{check_name(case, 'case')}.json"
 
-    def _regions(self, file: Path) -> tuple[Region, ...]:
+    def _read_regions(self, file: Path) -> tuple[Region, ...]:
         stored = self._read(file)
         records = stored.tables.get("regions", []) if stored else []
         return tuple(Region.from_record(record, file) for record in records)
@@ -182,11 +189,11 @@ class Study:
         at the same time stays. Raises StoreError.
         """
         file = self._regions_file(case)
-        with Lock(file.with_suffix(".lock"), wait=5.0):
-            stored = self._regions(file)
+        with FileLock(file.with_suffix(".lock"), wait=5.0):
+            stored = self._read_regions(file)
             kept = [] if films is None else [region for region in stored if region.film not in films]
             records = [region.to_record() for region in (*kept, *regions)]
-            with self._changes.one():
+            with self._study_lock.shared():
                 write_tables(file, {"regions": records})
 
     def proposal_models(self) -> tuple[str, ...]:
@@ -202,27 +209,27 @@ class Study:
         for model in reversed(self.proposal_models()):
             file = self.path / "proposals" / model / f"{check_name(case, 'case')}.json"
             if file.exists():
-                return self._regions(file)
+                return self._read_regions(file)
         return ()
 
     def save_proposals(self, model: str, case: str, regions: Iterable[Region]) -> None:
         """Replaces what `model` proposes for `case`. Raises StoreError."""
         file = self.path / "proposals" / check_name(model, "model") / f"{check_name(case, 'case')}.json"
-        self._regions(file)  # refuses to replace what a newer version wrote
-        with self._changes.one():
+        self._read_regions(file)  # refuses to replace what a newer version wrote
+        with self._study_lock.shared():
             write_tables(file, {"regions": [region.to_record() for region in regions]})
 
-    def absent(self, case: Case) -> frozenset[Slot]:
+    def absent_slots(self, case: Case) -> frozenset[Slot]:
         """The slots that the confirmed regions say are not on their film."""
-        return case.absent(self.scheme, self.regions(case.id))
+        return case.absent_slots(self.scheme, self.regions(case.id))
 
-    def regions_complete(self, case: Case) -> bool:
+    def are_regions_complete(self, case: Case) -> bool:
         """Whether every site of `case` has a confirmed region, or is confirmed absent, on each of its films."""
-        now = signature(self._regions_file(case.id))
+        now = file_signature(self._regions_file(case.id))
         last = self._complete.get(case.id)
         if last is not None and last[:2] == (now, case):
             return last[2]
-        complete = case.confirmed(self.scheme, self.regions(case.id))
+        complete = case.is_confirmed(self.scheme, self.regions(case.id))
         self._complete[case.id] = now, case, complete
         return complete
 
@@ -261,13 +268,13 @@ class Study:
     def reading(self, rater: str, case: str) -> Reading | None:
         """What `rater` has entered for `case` so far, or None. Raises StoreError for a damaged file."""
         stored = self._read(self.reading_path(rater, case))
-        return self._reading_in(stored, rater, case)[0]
+        return self._stored_reading(stored, rater, case)[0]
 
     def displays(self, rater: str, case: str) -> tuple[DisplayUse, ...]:
         """What `rater` has read `case` on so far: with it a manager finds readings made with too few pixels. Raises
         StoreError for a damaged file."""
         path = self.reading_path(rater, case)
-        return displays_in(self._read(path), path)
+        return stored_displays(self._read(path), path)
 
     @contextmanager
     def open_reading(self, rater: str, case: str, *, take_over: bool = False) -> Iterator[ReadingSession]:
@@ -279,14 +286,14 @@ class Study:
         """
         self.check_rater(rater)
         film_case = self.case(case)
-        why = film_case.unreadable(self.scheme)
+        why = film_case.unreadable_reason(self.scheme)
         if why:
             raise StudyError(f"it can't be read: {why}", case, "Import its other films")
         path = self.reading_path(rater, case)
         make_folder(path.parent, group=0o050)  # in a shared study the others of the group may not write here
-        with Lock(path.with_suffix(".lock"), take_over=take_over) as lock:
+        with FileLock(path.with_suffix(".lock"), take_over=take_over) as lock:
             stored = self._read(path)
-            reading, seconds = self._reading_in(stored, rater, case)
+            reading, seconds = self._stored_reading(stored, rater, case)
             notice = stored.notice if stored else ""
             if notice:
                 restore_from_copy(path)
@@ -300,29 +307,29 @@ class Study:
                     order=self.order(rater, case),
                     blinded=self.config.blinded,
                 )
-            displays = displays_in(stored, path)
-            yield ReadingSession(path, lock, self._changes.one, reading, seconds, notice, displays)
+            displays = stored_displays(stored, path)
+            yield ReadingSession(path, lock, self._study_lock.shared, reading, seconds, notice, displays)
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
         """The signed readings of `case`, in the order of the study's raters: for managers and for the trainer."""
         readings = (self.reading(rater, case) for rater in self.config.raters)
         return tuple(reading for reading in readings if reading is not None and reading.signed)
 
-    def others(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
+    def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
         """What others answered at `site`, for whoever has answered it: nothing, except to an adjudicator."""
         return ()
 
     def state(self, rater: str, case: str) -> CaseState:
         """How far `rater` is with `case`. Raises StoreError for a damaged file."""
         film_case = self.case(case)
-        why = film_case.unreadable(self.scheme)
+        why = film_case.unreadable_reason(self.scheme)
         if why:
             return CaseState(case, "unreadable", 0, 0, 0.0, why)
         stored = self._read(self.reading_path(rater, case))
         note = _COPY_READ if stored and stored.notice else ""
-        fields, meta = stored.tables.get("fields", ()) if stored else (), meta_in(stored)
-        complete = bool(meta.get("signed")) or self.regions_complete(film_case)
-        return reading_state(film_case, self.scheme, fields, meta, complete, note)
+        fields, meta = stored.tables.get("fields", ()) if stored else (), stored_meta(stored)
+        complete = bool(meta.get("signed")) or self.are_regions_complete(film_case)
+        return summarize_reading(film_case, self.scheme, fields, meta, complete, note)
 
     def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:
         """How far `rater` is with each case, in the order of `cases`, from an index that is brought up to date.
@@ -337,20 +344,20 @@ class Study:
         return self._states(self.config.raters, progress)
 
     def _states(self, raters: Sequence[str], progress: Progress | None) -> dict[str, tuple[CaseState, ...]]:
-        found = self._worklists.states(raters, self._sweep(), self.state, progress)
+        found = self._worklists.states(raters, self._scan_files(), self.state, progress)
         for rater, states in found.items():
             for state in states:
                 if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
-                    self.note(self.reading_path(rater, state.case), state.note)
+                    self.add_notice(self.reading_path(rater, state.case), state.note)
         return found
 
     def reading_path(self, rater: str, case: str) -> Path:
         """The file of one reading."""
         return self.path / "readings" / check_name(rater, "rater") / f"{check_name(case, 'case')}.json"
 
-    def _reading_in(self, stored: Stored | None, rater: str, case: str) -> tuple[Reading | None, float]:
+    def _stored_reading(self, stored: StoredTables | None, rater: str, case: str) -> tuple[Reading | None, float]:
         where = self.reading_path(rater, case)
-        reading, seconds = reading_in(stored, self.scheme, where)
+        reading, seconds = stored_reading(stored, self.scheme, where)
         if reading is not None and (reading.rater, reading.case) != (rater, case):
             raise StoreError("it is the reading of another rater or case", where, "See: ratui check STUDY")
         return reading, seconds

@@ -22,7 +22,7 @@ from ratui.scheme import Scheme
 from ratui.study.case import Case, CaseState, Stage
 from ratui.study.store.access import file_mode
 
-__all__ = ["INDEX", "Progress", "Sweep", "Worklist", "Worklists", "reading_state"]
+__all__ = ["INDEX", "Progress", "RaterWorklist", "StudyFiles", "WorklistIndex", "summarize_reading"]
 
 INDEX = ".worklist.json"
 _FORMAT = 3
@@ -32,17 +32,17 @@ _PROGRESS = 100
 """Cases looked at between two words of how far it is."""
 
 Progress: TypeAlias = Callable[[int, int], None]
-_Signature: TypeAlias = list[int] | None
+_FileSignature: TypeAlias = list[int] | None
 """[inode, modification time in ns, bytes] of a file, None without one: a list, as JSON gives it back."""
-_Row: TypeAlias = tuple[list[_Signature], CaseState]
+_Row: TypeAlias = tuple[list[_FileSignature], CaseState]
 
 
-def reading_state(
+def summarize_reading(
     case: Case,
     scheme: Scheme,
     fields: Sequence[Mapping[str, Any]],
     meta: Mapping[str, Any],
-    regions_complete: bool,
+    are_regions_complete: bool,
     note: str = "",
 ) -> CaseState:
     """How far a reading of `case` is, from its stored `fields` and `meta`; both empty where it isn't begun."""
@@ -52,7 +52,7 @@ def reading_state(
     stage: Stage = "review" if len(fields) == total else "reading"
     if meta.get("signed"):
         stage = "signed"
-    elif not regions_complete:
+    elif not are_regions_complete:
         stage = "regions"
     return CaseState(
         case.id,
@@ -67,50 +67,50 @@ def reading_state(
     )
 
 
-class Sweep:
+class StudyFiles:
     """One look at which files of films and regions are there, and which they are; `cases` are sorted."""
 
     def __init__(self, study: Path) -> None:
         root = str(study / "films")
         with os.scandir(root) as entries:
-            found = {entry.name: _signature(f"{root}/{entry.name}/films.json") for entry in entries}
+            found = {entry.name: _file_signature(f"{root}/{entry.name}/films.json") for entry in entries}
         self.cases = tuple(sorted(case for case, films in found.items() if films is not None))
         self._films = found
-        self._regions = _signatures(study / "regions")
+        self._regions = _file_signatures(study / "regions")
 
-    def of(self, case: str, readings: Mapping[str, _Signature]) -> list[_Signature]:
+    def signatures(self, case: str, readings: Mapping[str, _FileSignature]) -> list[_FileSignature]:
         """What the state of `case` was made from, with the files of `readings` by name."""
         name = f"{case}.json"
         return [self._films[case], self._regions.get(name), readings.get(name)]
 
 
-class Worklist:
-    """The worklist of `rater` in the study at `path`. `about` is what every state depends on besides the files."""
+class RaterWorklist:
+    """The worklist of `rater` in the study at `path`. `scheme_digest` is what every state depends on besides the files."""
 
-    def __init__(self, path: Path, rater: str, about: str) -> None:
+    def __init__(self, path: Path, rater: str, scheme_digest: str) -> None:
         self._readings = path / "readings" / rater
-        self._about = f"{_FORMAT} {rater} {about}"
+        self._about = f"{_FORMAT} {rater} {scheme_digest}"
         self._rows: dict[str, _Row] | None = None
 
     def states(
-        self, sweep: Sweep, state: Callable[[str, str], CaseState], progress: Progress | None = None
+        self, files: StudyFiles, state: Callable[[str, str], CaseState], progress: Progress | None = None
     ) -> tuple[CaseState, ...]:
         """The states of all cases; those whose files have changed since the index was made are asked of `state`.
 
         `progress` gets (done, of) now and then where many have, as when there is no index yet.
         """
         known = self._load() if self._rows is None else self._rows
-        readings = _signatures(self._readings)
+        readings = _file_signatures(self._readings)
         rows: dict[str, _Row] = {}
         fresh = 0
-        for number, case in enumerate(sweep.cases):
-            seen = sweep.of(case, readings)
+        for number, case in enumerate(files.cases):
+            seen = files.signatures(case, readings)
             row = known.get(case)
             if row is None or row[0] != seen:
-                row = (seen, self._ask(state, case))
+                row = (seen, self._compute_state(state, case))
                 fresh += 1
                 if progress and fresh % _PROGRESS == 0:
-                    progress(number + 1, len(sweep.cases))
+                    progress(number + 1, len(files.cases))
             rows[case] = row
         self._rows = rows
         if progress and fresh >= _PROGRESS:
@@ -119,7 +119,7 @@ class Worklist:
             self._save(rows)
         return tuple(row[1] for row in rows.values())
 
-    def _ask(self, state: Callable[[str, str], CaseState], case: str) -> CaseState:
+    def _compute_state(self, state: Callable[[str, str], CaseState], case: str) -> CaseState:
         try:
             return state(self._readings.name, case)
         except RatuiError as error:
@@ -130,7 +130,7 @@ class Worklist:
         try:
             with (self._readings / INDEX).open("rb") as file:
                 total, _, body = file.read(_LARGEST).partition(b"\n")
-            if total != self._total(body):
+            if total != self._checksum(body):
                 return {}
             return {row[1][0]: (list(row[0]), _state(row[1])) for row in json.loads(body)}
         except (OSError, ValueError, TypeError, IndexError, StoreError):
@@ -146,48 +146,48 @@ class Worklist:
             mode = file_mode(self._readings)
             with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                 os.fchmod(file.fileno(), mode)
-                file.write(self._total(body) + b"\n" + body)
+                file.write(self._checksum(body) + b"\n" + body)
             temporary.replace(self._readings / INDEX)
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
-    def _total(self, body: bytes) -> bytes:
+    def _checksum(self, body: bytes) -> bytes:
         return hashlib.sha256(self._about.encode() + b"\n" + body).hexdigest().encode()
 
 
-class Worklists:
+class WorklistIndex:
     """The worklists of a study's raters, each kept once it was asked for."""
 
-    def __init__(self, path: Path, about: str) -> None:
-        self._path, self._about = path, about
-        self._kept: dict[str, Worklist] = {}
+    def __init__(self, path: Path, scheme_digest: str) -> None:
+        self._path, self._about = path, scheme_digest
+        self._by_rater: dict[str, RaterWorklist] = {}
 
     def states(
         self,
         raters: Sequence[str],
-        sweep: Sweep,
+        files: StudyFiles,
         state: Callable[[str, str], CaseState],
         progress: Progress | None = None,
     ) -> dict[str, tuple[CaseState, ...]]:
         """The states of all cases for each of `raters`; `progress` counts the cases of all of them."""
         result: dict[str, tuple[CaseState, ...]] = {}
-        told = False
+        was_reported = False
 
-        def tell(done: int, of: int) -> None:
-            nonlocal told
-            told = True
+        def report(done: int, of: int) -> None:
+            nonlocal was_reported
+            was_reported = True
             if progress:
                 progress(len(result) * of + done, len(raters) * of)
 
         for rater in raters:
-            worklist = self._kept.setdefault(rater, Worklist(self._path, rater, self._about))
-            result[rater] = worklist.states(sweep, state, tell)
-        if told:
-            tell(0, len(sweep.cases))
+            worklist = self._by_rater.setdefault(rater, RaterWorklist(self._path, rater, self._about))
+            result[rater] = worklist.states(files, state, report)
+        if was_reported:
+            report(0, len(files.cases))
         return result
 
 
-def _signature(path: str) -> _Signature:
+def _file_signature(path: str) -> _FileSignature:
     try:
         found = os.stat(path)  # noqa: PTH116 - ten thousand paths are dear
     except OSError:
@@ -195,8 +195,8 @@ def _signature(path: str) -> _Signature:
     return [found.st_ino, found.st_mtime_ns, found.st_size]
 
 
-def _signatures(folder: Path) -> dict[str, _Signature]:
-    result: dict[str, _Signature] = {}
+def _file_signatures(folder: Path) -> dict[str, _FileSignature]:
+    result: dict[str, _FileSignature] = {}
     try:
         with os.scandir(folder) as entries:
             for entry in entries:

@@ -35,7 +35,7 @@ def test_check_says_what_is_wrong_by_its_code(tmp_path: Path) -> None:
     assert "reading 1/76" in status.stdout
     assert "--repair" in status.stderr
     assert ratui("check", study.path, "--repair").returncode == 0
-    for each in (path, disk.copy_of(path)):
+    for each in (path, disk.second_copy_path(path)):
         each.write_bytes(b"{")
     done = ratui("check", study.path)
     assert done.returncode == 4

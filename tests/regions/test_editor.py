@@ -3,30 +3,30 @@
 import numpy as np
 import pytest
 
-from ratui.regions.editor import FilmBoxes
-from ratui.regions.initial import ESTIMATED, REGISTERED, starting_regions
+from ratui.regions.editor import RegionEditor
+from ratui.regions.initial import initial_regions
 from ratui.scheme import load_scheme
-from ratui.study import FilmRecord, Region
+from ratui.study import FilmRecord, Region, RegionSource
 
 SCHEME = load_scheme("mtss-hands")
 
 
-def boxes(side: str = "L", source: str = "template") -> FilmBoxes:
+def boxes(side: str = "L", source: RegionSource = RegionSource.TEMPLATE) -> RegionEditor:
     """A film with the template's boxes."""
     film = FilmRecord("film", 0, side, "hand", 1000, 1600 if side == "B" else 820)
     sites = [site for site in SCHEME.sites if site.side in film.sides]
-    regions = starting_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
+    regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
     regions = {key: Region(key, "film", region.box, source) for key, region in regions.items()}
-    return FilmBoxes.begin(SCHEME, film, sites, regions)
+    return RegionEditor.create(SCHEME, film, sites, regions)
 
 
-def middle(film_boxes: FilmBoxes, side: str) -> float:
+def middle(film_boxes: RegionEditor, side: str) -> float:
     """Where the middle of a hand's boxes lies across the film, from 0 to 1."""
     found = [r.box for key, r in film_boxes.regions.items() if key[0] == side and r.box]
     return float(np.mean([(box[0] + box[2]) / 2 for box in found])) / film_boxes.film.columns
 
 
-def thumb(film_boxes: FilmBoxes, side: str) -> float:
+def thumb(film_boxes: RegionEditor, side: str) -> float:
     """How far the thumb lies to the right of the little finger, in film pixels."""
     one, five = (film_boxes.regions[f"{side}.MCP{n}"].box for n in (1, 5))
     assert one is not None
@@ -36,118 +36,123 @@ def thumb(film_boxes: FilmBoxes, side: str) -> float:
 
 def test_a_change_has_to_be_accepted_again_and_can_be_taken_back() -> None:
     before = boxes().accept(["L.IP1"], "anna")
-    assert before.accepted == 1
+    assert before.accepted_count == 1
     box = before.regions["L.IP1"].box
     assert box is not None
-    changed = before.at_site("L.IP1").with_box((box[0] + 9, box[1], box[2] + 9, box[3]))
-    assert changed.accepted == 0
-    assert changed.region.source == "rater"
-    back = changed.go(5).undone()
+    changed = before.select_site("L.IP1").with_box((box[0] + 9, box[1], box[2] + 9, box[3]))
+    assert changed.accepted_count == 0
+    assert changed.region.source == RegionSource.RATER
+    back = changed.step(5).undo()
     assert back.regions == before.regions
     assert back.site.key == "L.IP1", "where the change was"
-    assert back.undone() is back
+    assert back.undo() is back
 
 
 def test_undo_goes_back_through_every_change() -> None:
     states = [boxes()]
     for index in range(5):
-        now = states[-1].go(1)
-        states.append(now.toggled() if index % 2 else now.with_box((1.0 + index, 2.0, 30.0, 40.0)))
+        now = states[-1].step(1)
+        states.append(now.toggle_absent() if index % 2 else now.with_box((1.0 + index, 2.0, 30.0, 40.0)))
     now = states[-1]
     for before in reversed(states[:-1]):
-        now = now.undone()
+        now = now.undo()
         assert now.regions == before.regions
 
 
 def test_a_site_said_not_to_be_there_comes_back_where_it_was() -> None:
     placed = boxes().with_box((100.0, 200.0, 160.0, 260.0))
-    gone = placed.toggled()
+    gone = placed.toggle_absent()
     assert gone.region.box is None
-    assert gone.toggled().region.box == (100.0, 200.0, 160.0, 260.0)
+    assert gone.toggle_absent().region.box == (100.0, 200.0, 160.0, 260.0)
 
 
 def test_a_film_opens_where_a_look_is_needed() -> None:
-    start = boxes(source=REGISTERED)
+    start = boxes(source=RegionSource.REGISTERED)
     regions = dict(start.regions)
-    regions["L.MCP4"] = Region("L.MCP4", "film", regions["L.MCP4"].box, ESTIMATED)
-    opened = FilmBoxes.begin(SCHEME, start.film, start.sites, regions)
+    regions["L.MCP4"] = Region("L.MCP4", "film", regions["L.MCP4"].box, RegionSource.ESTIMATED)
+    opened = RegionEditor.create(SCHEME, start.film, start.sites, regions)
     assert opened.site.key == "L.MCP4"
-    assert [opened.sites[i].key for i in opened.unsure] == ["L.MCP4"]
+    assert [opened.sites[i].key for i in opened.uncertain_indices] == ["L.MCP4"]
 
 
 class TestWaysToLie:
     def test_a_film_of_one_hand_is_turned_over_and_back(self) -> None:
         start = boxes()
-        over = start.swapped()
+        over = start.next_arrangement()
         assert thumb(over, "L") == pytest.approx(-thumb(start, "L"))
         assert over.arrangement == "mirrored"
-        back = over.swapped()
+        back = over.next_arrangement()
         assert back.arrangement == "plain"
         assert thumb(back, "L") == pytest.approx(thumb(start, "L"))
-        assert over.undone().arrangement == "plain"
+        assert over.undo().arrangement == "plain"
 
     def test_a_film_of_two_hands_goes_through_all_four_ways(self) -> None:
         now = boxes("B")
         width = thumb(now, "L")
         expected = {"mirrored": (True, -1), "crossed": (True, 1), "turned": (False, -1), "plain": (False, 1)}
         for name, (left_is_right, way) in expected.items():
-            now = now.swapped()
+            now = now.next_arrangement()
             assert now.arrangement == name
             assert (middle(now, "L") > 0.5) == left_is_right
             assert (middle(now, "R") < 0.5) == left_is_right
             assert thumb(now, "L") == pytest.approx(way * width)
             assert thumb(now, "R") == pytest.approx(-way * width)
-            assert now.refusals(now.left) == ()
+            assert now.find_acceptance_faults(now.unaccepted) == ()
 
     def test_accepted_boxes_stay(self) -> None:
         start = boxes().accept(["L.MCP1"], "anna")
-        assert start.swapped().regions["L.MCP1"] == start.regions["L.MCP1"]
-        everything = start.accept(start.left, "anna")
-        assert everything.swapped() is everything
+        assert start.next_arrangement().regions["L.MCP1"] == start.regions["L.MCP1"]
+        everything = start.accept(start.unaccepted, "anna")
+        assert everything.next_arrangement() is everything
 
     def test_boxes_that_lie_so_already_stay_where_they_are(self) -> None:
-        mirror = boxes().swapped()
+        mirror = boxes().next_arrangement()
         # As a model that goes by the film itself would propose them.
-        proposed = FilmBoxes.begin(SCHEME, mirror.film, mirror.sites, mirror.regions)
-        assert [fault.kind for fault in proposed.refusals(proposed.left)] == ["mirrored"]
-        said = proposed.swapped()
+        proposed = RegionEditor.create(SCHEME, mirror.film, mirror.sites, mirror.regions)
+        assert [fault.kind for fault in proposed.find_acceptance_faults(proposed.unaccepted)] == ["mirrored"]
+        said = proposed.next_arrangement()
         assert said.regions == proposed.regions
-        assert said.refusals(said.left) == ()
+        assert said.find_acceptance_faults(said.unaccepted) == ()
 
     def test_a_film_confirmed_as_mirrored_opens_as_mirrored(self) -> None:
-        mirror = boxes().swapped()
-        accepted = mirror.accept(mirror.left, "anna")
-        opened = FilmBoxes.begin(SCHEME, accepted.film, accepted.sites, accepted.regions)
+        mirror = boxes().next_arrangement()
+        accepted = mirror.accept(mirror.unaccepted, "anna")
+        opened = RegionEditor.create(SCHEME, accepted.film, accepted.sites, accepted.regions)
         assert opened.arrangement == "mirrored"
-        assert opened.with_box(opened.region.box).refusals([opened.site.key]) == ()
+        assert opened.with_box(opened.region.box).find_acceptance_faults([opened.site.key]) == ()
 
 
 class TestRefused:
     def test_the_template_is_not(self) -> None:
         for side in ("L", "R", "B"):
             start = boxes(side)
-            assert start.refusals(start.left) == ()
+            assert start.find_acceptance_faults(start.unaccepted) == ()
 
     def test_one_box_on_another(self) -> None:
         start = boxes()
-        wrong = start.at_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
-        kinds = {(fault.kind, frozenset((fault.site, fault.other))) for fault in wrong.refusals(wrong.left)}
+        wrong = start.select_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
+        kinds = {
+            (fault.kind, frozenset((fault.site, fault.other)))
+            for fault in wrong.find_acceptance_faults(wrong.unaccepted)
+        }
         assert ("overlap", frozenset(("L.PIP2", "L.PIP3"))) in kinds
 
     def test_but_not_for_a_box_that_has_nothing_to_do_with_it(self) -> None:
         start = boxes()
-        wrong = start.at_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
-        assert wrong.refusals(["L.MCP5"]) == ()
+        wrong = start.select_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
+        assert wrong.find_acceptance_faults(["L.MCP5"]) == ()
 
     def test_one_box_against_those_that_were_accepted_before(self) -> None:
         start = boxes().accept(["L.PIP2"], "anna")
-        wrong = start.at_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
-        assert any(fault.kind == "overlap" for fault in wrong.refusals(["L.PIP3"]))
+        wrong = start.select_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
+        assert any(fault.kind == "overlap" for fault in wrong.find_acceptance_faults(["L.PIP3"]))
 
     def test_a_joint_without_a_box_that_nobody_said_is_missing(self) -> None:
         start = boxes()
-        regions = {**start.regions, "L.PIP4": Region("L.PIP4", "film", None, "ssd")}
-        proposed = FilmBoxes.begin(SCHEME, start.film, start.sites, regions)
-        assert [(fault.kind, fault.site) for fault in proposed.refusals(proposed.left)] == [("missing", "L.PIP4")]
-        said = proposed.at_site("L.PIP4").with_box(None)
-        assert said.refusals(said.left) == ()
+        regions = {**start.regions, "L.PIP4": Region("L.PIP4", "film", None, RegionSource.MODEL, model="ssd")}
+        proposed = RegionEditor.create(SCHEME, start.film, start.sites, regions)
+        assert [(fault.kind, fault.site) for fault in proposed.find_acceptance_faults(proposed.unaccepted)] == [
+            ("missing", "L.PIP4")
+        ]
+        said = proposed.select_site("L.PIP4").with_box(None)
+        assert said.find_acceptance_faults(said.unaccepted) == ()

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from ratui.regions.case_regions import CaseRegions
-from ratui.regions.initial import REGISTERED
-from ratui.regions.propagation import Follower
+from ratui.regions.propagation import BoxPropagation
+from ratui.study import RegionSource
 from ratui.tui.graphics.film_store import Library
 from tests.tui.phantom_case import PhantomCase, phantom_case
 
 pytestmark = pytest.mark.slow
 
 
-def follower(phantom: PhantomCase) -> tuple[Follower, CaseRegions]:
+def follower(phantom: PhantomCase) -> tuple[BoxPropagation, CaseRegions]:
     scheme = phantom.study.scheme
     return (
-        Follower(Library(phantom.study), scheme, phantom.case.id),
+        BoxPropagation(Library(phantom.study), scheme, phantom.case.id),
         CaseRegions(phantom.study, phantom.case, (0, 1)),
     )
 
@@ -26,31 +26,31 @@ def test_from_the_other_time_point_and_from_the_other_hand(tmp_path: Path) -> No
     phantom = phantom_case(tmp_path)
     first = phantom.film(0, "L")
     phantom.confirm(first)
-    follow, regions = follower(phantom)
+    propagation, regions = follower(phantom)
     for index, (film, sites) in enumerate(regions.films):
         if film.id == first.id:
             continue
-        followed = follow.follow(film, regions.missing(index), regions.placed())
-        assert len(followed.regions) == len(sites)
-        assert not followed.failed
-        sure = [region for region in followed.regions.values() if region.source == REGISTERED]
+        propagated = propagation.propagate(film, regions.missing_sites(index), regions.confirmed_regions())
+        assert len(propagated.regions) == len(sites)
+        assert not propagated.failed
+        sure = [region for region in propagated.regions.values() if region.source == RegionSource.REGISTERED]
         assert len(sure) >= 0.9 * len(sites), film.id
-        assert all(region.by == "" for region in sure), "nothing is confirmed by itself"
-        assert np.median(phantom.off(film, followed.regions)) < 0.1, film.id
-        assert max(phantom.off(film, followed.regions)) < 0.5, film.id
+        assert all(region.confirmed_by == "" for region in sure), "nothing is confirmed by itself"
+        assert np.median(phantom.off(film, propagated.regions)) < 0.1, film.id
+        assert max(phantom.off(film, propagated.regions)) < 0.5, film.id
 
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_on_films_of_both_hands_also_where_they_lie_swapped(tmp_path: Path, swapped: bool) -> None:
     phantom = phantom_case(tmp_path, both=True, swapped=swapped)
     phantom.confirm(phantom.film(0, "B"))
-    follow, regions = follower(phantom)
+    propagation, regions = follower(phantom)
     later, sites = regions.films[1]
-    followed = follow.follow(later, sites, regions.placed())
-    assert len(followed.regions) == len(sites)
-    assert np.median(phantom.off(later, followed.regions)) < 0.1
-    boxes = regions.begin(1, followed)
-    assert boxes.refusals(boxes.left) == ()
+    propagated = propagation.propagate(later, sites, regions.confirmed_regions())
+    assert len(propagated.regions) == len(sites)
+    assert np.median(phantom.off(later, propagated.regions)) < 0.1
+    boxes = regions.open_editor(1, propagated)
+    assert boxes.find_acceptance_faults(boxes.unaccepted) == ()
 
 
 def test_the_second_hand_on_a_film_follows_from_the_first(tmp_path: Path) -> None:
@@ -59,10 +59,10 @@ def test_the_second_hand_on_a_film_follows_from_the_first(tmp_path: Path) -> Non
     phantom.confirm(film)
     study = phantom.study
     study.save_regions("C-1", [region for region in study.regions("C-1") if region.site[0] == "L"])
-    follow, regions = follower(phantom)
-    followed = follow.follow(film, regions.missing(0), regions.placed())
-    assert {key[0] for key in followed.regions} == {"R"}
-    assert np.median(phantom.off(film, followed.regions)) < 0.1
+    propagation, regions = follower(phantom)
+    propagated = propagation.propagate(film, regions.missing_sites(0), regions.confirmed_regions())
+    assert {key[0] for key in propagated.regions} == {"R"}
+    assert np.median(phantom.off(film, propagated.regions)) < 0.1
 
 
 def test_what_is_said_not_to_be_on_a_film_isnt_looked_for_on_the_next(tmp_path: Path) -> None:
@@ -72,9 +72,9 @@ def test_what_is_said_not_to_be_on_a_film_isnt_looked_for_on_the_next(tmp_path: 
     phantom.confirm(phantom.film(0, "L"))
     study = phantom.study
     study.save_regions("C-1", [replace(r, box=None) if r.site == "L.PIP5" else r for r in study.regions("C-1")])
-    follow, regions = follower(phantom)
-    followed = follow.follow(phantom.film(1, "L"), regions.missing(1), regions.placed())
-    assert followed.regions["L.PIP5"].box is None
+    propagation, regions = follower(phantom)
+    propagated = propagation.propagate(phantom.film(1, "L"), regions.missing_sites(1), regions.confirmed_regions())
+    assert propagated.regions["L.PIP5"].box is None
 
 
 def test_a_film_of_something_else_gives_nothing_and_says_so(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_a_film_of_something_else_gives_nothing_and_says_so(tmp_path: Path) -> N
     later = phantom.film(1, "L")
     noise = np.random.default_rng(0).integers(0, 4000, (later.rows, later.columns)).astype(np.uint16)
     write_film(phantom.study.film_path("C-1", later.id), noise)
-    follow, regions = follower(phantom)
-    followed = follow.follow(later, regions.missing(1), regions.placed())
-    assert followed.regions == {}
-    assert followed.failed
-    boxes = regions.begin(1, followed)
-    assert {region.source for region in boxes.regions.values()} == {"other film"}
+    propagation, regions = follower(phantom)
+    propagated = propagation.propagate(later, regions.missing_sites(1), regions.confirmed_regions())
+    assert propagated.regions == {}
+    assert propagated.failed
+    boxes = regions.open_editor(1, propagated)
+    assert {region.source for region in boxes.regions.values()} == {RegionSource.OTHER_FILM}

@@ -7,7 +7,7 @@ import pytest
 
 from ratui.imaging import Box
 from ratui.phantom import render, simulate_patient
-from ratui.regions import Fault, faults, lies_mirrored
+from ratui.regions import RegionFault, find_faults, is_mirrored
 from ratui.scheme import Scheme, load_scheme
 from ratui.study import FilmRecord
 from tests.films import real_films
@@ -33,8 +33,8 @@ def by_template(film: FilmRecord, scheme: Scheme = SCHEME) -> dict[str, Box | No
     return boxes
 
 
-def check(film: FilmRecord, boxes: dict[str, Box | None], **more: bool) -> list[Fault]:
-    return list(faults(SCHEME, film, [site for site in SCHEME.sites if site.key in boxes], boxes, **more))
+def check(film: FilmRecord, boxes: dict[str, Box | None], **more: bool) -> list[RegionFault]:
+    return list(find_faults(SCHEME, film, [site for site in SCHEME.sites if site.key in boxes], boxes, **more))
 
 
 def mirror(boxes: dict[str, Box | None], film: FilmRecord) -> dict[str, Box | None]:
@@ -51,7 +51,11 @@ class TestTrueBoxesPass:
                 for side in ("L", "R"):
                     film = render(who, side, patient % 2, rng, size=(250, 205))  # type: ignore[arg-type]
                     sites = [site for site in scheme.sites if site.side == side]
-                    assert faults(scheme, record(side, size=(250, 205)), sites, film.boxes) == (), (name, patient, side)
+                    assert find_faults(scheme, record(side, size=(250, 205)), sites, film.boxes) == (), (
+                        name,
+                        patient,
+                        side,
+                    )
 
     @pytest.mark.parametrize("view", ["hand", "wrist", "foot"])
     @pytest.mark.parametrize("side", ["L", "R", "B"])
@@ -79,7 +83,7 @@ class TestTrueBoxesPass:
         scheme = load_scheme("fingers")
         boxes = {f"R.{j['joint'].replace('MP', 'MCP')}": tuple(j["box"]) for j in truth["joints"]}
         film = record("R", size=(truth["height"], truth["width"]))
-        assert faults(scheme, film, [scheme.site(key) for key in boxes], boxes) == ()
+        assert find_faults(scheme, film, [scheme.site(key) for key in boxes], boxes) == ()
 
 
 class TestRefused:
@@ -88,7 +92,7 @@ class TestRefused:
         boxes = by_template(film)
         sites = [site for site in SCHEME.sites if site.key in boxes]
         del boxes["L.PIP3"]
-        assert faults(SCHEME, film, sites, boxes) == (Fault("missing", "L.PIP3"),)
+        assert find_faults(SCHEME, film, sites, boxes) == (RegionFault("missing", "L.PIP3"),)
 
     def test_but_not_one_that_is_said_not_to_be_there(self) -> None:
         film = record()
@@ -97,7 +101,7 @@ class TestRefused:
     def test_a_box_off_the_film(self) -> None:
         film = record()
         for box in ((-60.0, 100.0, -10.0, 150.0), (380.0, 470.0, 440.0, 530.0), (-28.0, 100.0, 12.0, 140.0)):
-            assert Fault("off film", "L.PIP5") in check(film, {**by_template(film), "L.PIP5": box})
+            assert RegionFault("off film", "L.PIP5") in check(film, {**by_template(film), "L.PIP5": box})
 
     def test_not_one_that_reaches_over_the_edge(self) -> None:
         film = record()
@@ -120,9 +124,9 @@ class TestRefused:
         film = record(side, view)
         wrong = mirror(by_template(film), film)
         assert [fault.kind for fault in check(film, wrong)] == ["mirrored"]
-        assert check(film, wrong, mirrored=True) == []
-        assert lies_mirrored(SCHEME, film, wrong, side) is True
-        assert lies_mirrored(SCHEME, film, by_template(film), side) is False
+        assert check(film, wrong, expect_mirrored=True) == []
+        assert is_mirrored(SCHEME, film, wrong, side) is True
+        assert is_mirrored(SCHEME, film, by_template(film), side) is False
 
     def test_the_names_of_two_hands_taken_for_each_other(self) -> None:
         film = record("B", size=(500, 800))
@@ -146,4 +150,4 @@ class TestRefused:
         film = record()
         few = dict(list(mirror(by_template(film), film).items())[:3])
         assert check(film, few) == []
-        assert lies_mirrored(SCHEME, film, few, "L") is None
+        assert is_mirrored(SCHEME, film, few, "L") is None

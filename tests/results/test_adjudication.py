@@ -17,7 +17,7 @@ from ratui.results.released import released
 from ratui.study import CONSENSUS, Study
 from ratui.study.check import check_study
 from ratui.study.merge import merge
-from ratui.study.predictions import save_answers
+from ratui.study.predictions import save_predictions
 from tests.model_answers import answer
 from tests.results.studies import Special, read_study
 from tests.tui.readings import AT, store
@@ -71,7 +71,7 @@ class TestTheQueue:
 class TestTheModel:
     def study(self, tmp_path: Path, later: float) -> Study:
         study = read_study(tmp_path, {"anna": {MCP2[1]: Graded(1)}, "bert": {MCP2[1]: Graded(1)}})
-        save_answers(study, "scorer", study.cases()[0], [answer("L.MCP2", "ERO", 0.0, later, 5)])
+        save_predictions(study, "scorer", study.cases()[0], [answer("L.MCP2", "ERO", 0.0, later, 5)])
         return study
 
     def test_it_brings_up_a_joint_that_all_raters_agree_on(self, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ class TestTheModel:
     def test_its_answer_stands_among_the_others_as_a_grade(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 3.2)
         opened = Adjudication(study, found(study, model="scorer"), model="scorer")
-        answers = [each.get(MCP2[1]) for each in opened.others(study.cases()[0], "L.MCP2")]
+        answers = [each.get(MCP2[1]) for each in opened.other_answers(study.cases()[0], "L.MCP2")]
         assert sorted(answers, key=str) == [Graded(1), Graded(1), Graded(3)]
 
 
@@ -161,7 +161,7 @@ class TestTheConsensus:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         shutil.copytree(study.path, tmp_path / "copy")
         settle(Adjudication(study, queue_of(found(study))), study.cases()[0])
-        assert check_study(study.path).sound
+        assert check_study(study.path).is_intact
         copy = Study.open(tmp_path / "copy")
         assert any(f"by {CONSENSUS}" in item.what for item in merge(copy, study))
         assert copy.reading(CONSENSUS, study.cases()[0]) is not None
@@ -180,9 +180,9 @@ class TestWhoSaidWhat:
         anna: Special = {Field(site, "ERO", 1): Graded(1) for site in sites}
         study = read_study(tmp_path, {"anna": anna, "bert": {}})
         opened = Adjudication(study, found(study))
-        first = {site: opened.others(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
+        first = {site: opened.other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
         assert set(first.values()) == {Graded(0), Graded(1)}
-        assert first == {site: opened.others(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
+        assert first == {site: opened.other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
 
     def test_the_list_of_disputes_names_nobody(self, tmp_path: Path) -> None:
         record = found(read_study(tmp_path, {"anna": ANNA, "bert": BERT}))[0].to_record()

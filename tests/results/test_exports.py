@@ -155,11 +155,13 @@ def test_a_region_that_nobody_has_confirmed_is_not_exported(tmp_path: Path) -> N
 
     study = noisy_study(tmp_path, patients=1)
     case = study.cases()[0]
-    guessed = [replace(region, by="") if region.site == "L.PIP5" else region for region in study.regions(case)]
+    guessed = [
+        replace(region, confirmed_by="") if region.site == "L.PIP5" else region for region in study.regions(case)
+    ]
     study.save_regions(case, guessed)
     export(study, released(study), tmp_path / "out", ["coco", "json"], rule_named("carried"))
     boxes = json.loads((tmp_path / "out" / "regions.json").read_text())["annotations"]
-    assert {each["site"] for each in boxes} == {region.site for region in guessed if region.by}
+    assert {each["site"] for each in boxes} == {region.site for region in guessed if region.confirmed_by}
     (told,) = json.loads((tmp_path / "out" / "readings.json").read_text())["cases"]
     assert len(told["regions"]) == len(boxes)
 

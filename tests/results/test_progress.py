@@ -48,10 +48,10 @@ def test_minutes_are_those_of_signed_cases(tmp_path: Path) -> None:
 
 def test_a_case_without_its_films_is_told_with_the_reason_and_counts_nowhere(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",))
-    from ratui.study import InProcess, import_films
+    from ratui.study import InProcessConverter, import_films
 
     film_file(tmp_path / "more" / "x.dcm", patient="P9")
-    import_films(study, [tmp_path / "more"], key=tmp_path / "key.json", intake=InProcess())
+    import_films(study, [tmp_path / "more"], key=tmp_path / "key.json", converter=InProcessConverter())
     found = progress(study)
     assert [row.missing for row in found.rows if row.state.stage == "unreadable"] == ["films of one time point only"]
     assert found.raters[0].cases == 1

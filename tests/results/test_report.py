@@ -19,7 +19,7 @@ from ratui.results.released import released
 from ratui.results.report import report
 from ratui.results.totals import rule_named
 from ratui.study import DisplayUse, Study
-from ratui.study.predictions import save_answers
+from ratui.study.predictions import save_predictions
 from tests.model_answers import answer
 from tests.results.studies import NOTE, Special, noisy_study, read_study
 
@@ -129,7 +129,7 @@ class TestModels:
                 for site in study.case(case).sites(study.scheme)
                 for scale in site.joint.scales
             ]
-            save_answers(study, "scorer", case, said)
+            save_predictions(study, "scorer", case, said)
         return study
 
     def test_each_error_stands_beside_no_change_and_the_raters(self, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.reading import Field, Graded, enter
-from ratui.study import InProcess, Study, import_films
+from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
-from ratui.study.store import open_as
+from ratui.study.store import umask_for
 from tests.films import confirm_template, hospital
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ def modes(folder: Path) -> dict[str, int]:
 
 def fill(tmp_path: Path, group: str) -> Study:
     study = Study.create(tmp_path / "study", "fingers", ["anna", "bert"], group=group)
-    import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", intake=InProcess())
+    import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", converter=InProcessConverter())
     (case,) = study.cases()
     confirm_template(study, case, "anna")
     with study.open_reading("anna", case) as session:
@@ -54,7 +54,7 @@ def test_without_a_group_it_is_its_owners_alone(tmp_path: Path, umask: int) -> N
         os.umask(old)
     for name, mode in modes(study.path).items():
         assert mode == (0o700 if (study.path / name).is_dir() else 0o600), name
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
@@ -85,7 +85,7 @@ def test_with_a_group_each_folder_lets_it_do_what_it_may(tmp_path: Path, umask: 
     assert all(mode & 0o007 == 0 for mode in found.values())
     gid = grp.getgrnam(group).gr_gid
     assert all(path.stat().st_gid == gid for path in [study.path, *study.path.rglob("*")])
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
     assert (tmp_path / "key.json").stat().st_mode & 0o077 == 0
 
 
@@ -103,7 +103,7 @@ class TestOtherAccounts:
         """What becomes of each of `codes` when that account runs it: an empty text, or the error."""
         script = (
             # Everything is imported first: the interpreter itself may lie where other accounts can't read.
-            "import os, sys\nfrom pathlib import Path\nfrom ratui.study import Region, Study\n"
+            "import os, sys\nfrom pathlib import Path\nfrom ratui.study import Region, RegionSource, Study\n"
             "from ratui.reading import Field, Graded, enter\n"
             f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid})\n"
             "for code in sys.argv[2:]:\n"
@@ -128,7 +128,7 @@ class TestOtherAccounts:
         with tempfile.TemporaryDirectory() as folder:
             Path(folder).chmod(0o755)
             study = Study.create(Path(folder) / "study", "fingers", ["anna", "bert"], group="daemon")
-            import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", intake=InProcess())
+            import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", converter=InProcessConverter())
             yield study
 
     SAVE = (
@@ -158,13 +158,13 @@ class TestOtherAccounts:
             assert "PermissionError" in outcome, code
         (case,) = shared.cases()
         assert shared.reading("anna", case) is not None
-        assert check_study(shared.path).sound
+        assert check_study(shared.path).is_intact
 
     def test_regions_are_everybodys(self, shared: Study) -> None:
         gid = grp.getgrnam("daemon").gr_gid
         code = (
             "film = study.case(case).films[{film}].id\n"
-            "study.save_regions(case, [Region('L.MCP2', film, (1., 1., 9., 9.), 'rater', 'x')], films={{film}})\n"
+            "study.save_regions(case, [Region('L.MCP2', film, (1., 1., 9., 9.), RegionSource.RATER, 'x')], films={{film}})\n"
         )
         for uid, film in ((20_001, 0), (20_002, 1)):
             assert self.act(uid, gid, shared, code.format(film=film)) == [""]
@@ -183,7 +183,7 @@ def test_what_a_library_writes_is_open_to_whom_its_folder_is(tmp_path: Path) -> 
     before = os.umask(0)
     try:
         for folder in (shared, private):
-            with open_as(folder / "run" / "of a model"):
+            with umask_for(folder / "run" / "of a model"):
                 (folder / "run").mkdir()
                 (folder / "run" / "file").write_bytes(b"")
         assert os.umask(0) == 0, "put back"

@@ -9,7 +9,7 @@ import pytest
 from ratui.reading import Field, Graded, enter, next_open
 from ratui.study import Study, worklist
 from ratui.study.check import check_study
-from ratui.study.config import seal_by_hand
+from ratui.study.config import reseal_settings
 from ratui.study.store import atomic_write as disk
 from ratui.study.store import open_seal, seal
 from tests.films import make_study
@@ -34,13 +34,13 @@ def study(tmp_path: Path) -> Study:
 
 
 def both(path: Path) -> tuple[Path, Path]:
-    return path, disk.copy_of(path)
+    return path, disk.second_copy_path(path)
 
 
 def test_a_study_that_is_well(study: Study) -> None:
     read_some(study)
     report = check_study(study.path)
-    assert report.sound, report.findings
+    assert report.is_intact, report.findings
     assert report.files > 7
 
 
@@ -49,11 +49,11 @@ def test_one_damaged_copy_is_mended_from_the_other(study: Study) -> None:
     for each in both(path):
         whole = each.read_bytes()
         each.write_bytes(whole[:-9])
-        assert not check_study(study.path).sound
+        assert not check_study(study.path).is_intact
         report = check_study(study.path, repair=True)
-        assert [finding.mended for finding in report.findings] == [True]
+        assert [finding.repaired for finding in report.findings] == [True]
         assert each.read_bytes() == whole
-        assert check_study(study.path).sound
+        assert check_study(study.path).is_intact
 
 
 def test_looking_changes_nothing(study: Study) -> None:
@@ -70,7 +70,7 @@ def test_fields_are_rebuilt_from_the_log_where_both_copies_lost_them(study: Stud
         each.write_bytes(each.read_bytes().replace(b'"grade":0', b'"grade":9', 2))
     report = check_study(study.path, repair=True)
     assert "made anew" in report.findings[0].remedy
-    assert not report.open
+    assert not report.unrepaired
     assert study.reading("anna", path.stem) == before
     assert len(list(path.parent.glob("*.damaged-*"))) == 2
 
@@ -81,7 +81,7 @@ def test_fields_that_contradict_the_log_are_rebuilt_from_it(study: Study) -> Non
     sealed = open_seal(path.read_bytes())
     sealed.tables["fields"]["1"]["grade"] = 3
     for each in both(path):
-        each.write_bytes(seal(sealed.tables, sealed.of))
+        each.write_bytes(seal(sealed.tables, sealed.sealed_as))
     report = check_study(study.path)
     assert [finding.remedy for finding in report.findings] == ["fields rebuilt from the log"]
     check_study(study.path, repair=True)
@@ -96,11 +96,11 @@ def test_a_flag_and_a_signature_that_the_log_knows_nothing_of_go(study: Study) -
     sealed = open_seal(path.read_bytes())
     sealed.tables["meta"]["1"] |= {"flags": ["L.MCP2"], "signed": "2024-01-01T00:00:00.000+00:00", "seconds": 77.0}
     for each in both(path):
-        each.write_bytes(seal(sealed.tables, sealed.of))
+        each.write_bytes(seal(sealed.tables, sealed.sealed_as))
     check_study(study.path, repair=True)
     assert study.reading("anna", path.stem) == before
     assert study.state("anna", path.stem).seconds == 77.0
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
 
 
 def test_a_log_that_contradicts_itself_proves_nothing(study: Study) -> None:
@@ -108,11 +108,11 @@ def test_a_log_that_contradicts_itself_proves_nothing(study: Study) -> None:
     sealed = open_seal(path.read_bytes())
     sealed.tables["log"]["2"]["changes"][0]["old"] = {"grade": 1}
     for each in both(path):
-        each.write_bytes(seal(sealed.tables, sealed.of))
+        each.write_bytes(seal(sealed.tables, sealed.sealed_as))
     (finding,) = check_study(study.path, repair=True).findings
     assert "contradicts itself" in finding.what
-    assert (finding.remedy, finding.mended) == ("", False)
-    assert path.read_bytes() == seal(sealed.tables, sealed.of)
+    assert (finding.remedy, finding.repaired) == ("", False)
+    assert path.read_bytes() == seal(sealed.tables, sealed.sealed_as)
 
 
 def test_what_nothing_proves_is_set_aside_and_the_rest_opens(study: Study) -> None:
@@ -121,9 +121,9 @@ def test_what_nothing_proves_is_set_aside_and_the_rest_opens(study: Study) -> No
     for each in both(path):
         each.write_bytes(each.read_bytes()[:200])
     report = check_study(study.path)
-    assert not report.provable
+    assert not report.is_repairable
     check_study(study.path, repair=True)
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
     assert study.reading("anna", path.stem) is None
     assert study.reading("bert", path.stem) is not None
     assert len(list(path.parent.glob("*.damaged-*"))) == 2
@@ -132,11 +132,11 @@ def test_what_nothing_proves_is_set_aside_and_the_rest_opens(study: Study) -> No
 def test_a_reading_that_is_open_is_not_touched(study: Study) -> None:
     path = read_some(study)
     with study.open_reading("anna", path.stem):
-        disk.copy_of(path).write_bytes(b"")
+        disk.second_copy_path(path).write_bytes(b"")
         report = check_study(study.path, repair=True)
-        assert "open already" in report.open[0].advice
-        assert disk.copy_of(path).read_bytes() == b""
-    assert check_study(study.path, repair=True).open == ()
+        assert "open already" in report.unrepaired[0].advice
+        assert disk.second_copy_path(path).read_bytes() == b""
+    assert check_study(study.path, repair=True).unrepaired == ()
 
 
 def test_a_session_mends_what_it_opens_and_says_so(study: Study) -> None:
@@ -145,7 +145,7 @@ def test_a_session_mends_what_it_opens_and_says_so(study: Study) -> None:
     with study.open_reading("anna", path.stem) as session:
         assert "nothing is lost" in session.notice
         assert session.reading.score(FIELD) == 0
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
 
 
 def test_a_damaged_film_is_told_and_not_shown(study: Study) -> None:
@@ -168,10 +168,10 @@ def test_a_film_of_an_interrupted_import_is_set_aside(study: Study) -> None:
     stray = study.film_path(case, "aaaaaaaaaaaa")
     stray.write_bytes(b"DICM")
     stray.chmod(0o600)
-    assert check_study(study.path).provable
+    assert check_study(study.path).is_repairable
     check_study(study.path, repair=True)
     assert not stray.exists()
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
 
 
 def test_files_in_each_others_place_are_told(study: Study) -> None:
@@ -198,9 +198,9 @@ def test_settings_can_be_changed_by_hand_and_sealed(study: Study) -> None:
     path = study.path / "study.toml"
     path.write_text(path.read_text().replace('["anna", "bert"]', '["anna", "bert", "cleo"]'))
     assert Study.open(study.path).config.raters == ("anna", "bert")
-    seal_by_hand(study.path)
+    reseal_settings(study.path)
     assert Study.open(study.path).config.raters == ("anna", "bert", "cleo")
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
 
 
 def test_open_doors_are_closed(study: Study) -> None:
@@ -210,7 +210,7 @@ def test_open_doors_are_closed(study: Study) -> None:
     report = check_study(study.path)
     assert {finding.file for finding in report.findings} == {"films", f"readings/anna/{path.name}"}
     check_study(study.path, repair=True)
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
     assert path.stat().st_mode & 0o077 == 0
 
 
@@ -236,7 +236,7 @@ def test_a_wrong_index_is_removed(study: Study) -> None:
     index.write_bytes(hashlib.sha256(about + b"\n" + body).hexdigest().encode() + b"\n" + body)
     report = check_study(study.path, repair=True)
     assert [finding.what for finding in report.findings] == ["the worklist's index is wrong"]
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
 
 
 class TestFormat1:
@@ -249,13 +249,13 @@ class TestFormat1:
 
     def test_it_opens_reads_and_can_be_gone_on_with(self, old: Path) -> None:
         study = Study.open(old)
-        assert study.config.stored == 1
+        assert study.config.stored_format == 1
         case = next(state.case for state in study.states("you") if state.stage == "reading")
         with study.open_reading("you", case) as session:
             field = next_open(session.reading)
             assert field
             session.save(enter(session.reading, field, Graded(0)))
-        assert open_seal(study.reading_path("you", case).read_bytes()).of == f"you/{case}"
+        assert open_seal(study.reading_path("you", case).read_bytes()).sealed_as == f"you/{case}"
         assert Study.open(old).state("you", case).done == 1
 
     def test_it_is_brought_up(self, old: Path) -> None:
@@ -264,12 +264,12 @@ class TestFormat1:
             for rater in ("ada", "ben", "you")
             for case in Study.open(old).cases()
         }
-        assert check_study(old).provable
+        assert check_study(old).is_repairable
         report = check_study(old, repair=True)
-        assert not report.open
+        assert not report.unrepaired
         study = Study.open(old)
-        assert study.config.stored == 2
-        assert check_study(old).sound
+        assert study.config.stored_format == 2
+        assert check_study(old).is_intact
         assert {key: study.reading(*key) for key in before} == before
         assert all(film.file for case in study.cases() for film in study.case(case).films)
 
@@ -277,7 +277,7 @@ class TestFormat1:
         file = next((old / "readings" / "ada").glob("*.json"))
         file.write_text(file.read_text()[:-20])
         report = check_study(old, repair=True)
-        assert [finding.file for finding in report.open] == [f"readings/ada/{file.name}"]
+        assert [finding.file for finding in report.unrepaired] == [f"readings/ada/{file.name}"]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ class TestFormat1:
 )
 def test_a_newer_format_is_refused_and_left_as_it_is(study: Study, file: str, newer: object) -> None:
     from ratui.errors import StudyError
-    from ratui.study.config import _sealed
+    from ratui.study.config import _append_seal
 
     path = read_some(study) if file == "readings" else study.path / file
     text = newer(path.read_text())  # type: ignore[operator]
@@ -301,7 +301,7 @@ def test_a_newer_format_is_refused_and_left_as_it_is(study: Study, file: str, ne
                 del record["sum"]
         data = seal(tables, f"anna/{path.stem}")
     else:
-        data = _sealed(text[: text.index("# Of every line")].encode())
+        data = _append_seal(text[: text.index("# Of every line")].encode())
     for each in both(path):
         each.write_bytes(data)
     with pytest.raises(StudyError, match="format"), Study.open(study.path).open_reading("anna", study.cases()[0]):
@@ -315,7 +315,7 @@ def test_what_a_killed_backup_left_is_removed_after_a_day(study: Study) -> None:
     for name in (".snapshot-old", ".snapshot-new"):
         (study.path / name).mkdir()
     os.utime(study.path / ".snapshot-old", (0, 0))
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
     check_study(study.path, repair=True)
     assert not (study.path / ".snapshot-old").exists()
     assert (study.path / ".snapshot-new").exists()

@@ -24,8 +24,8 @@ from ratui.errors import FilmError, SchemeError, StudyError
 from ratui.imaging import file_limits as guard
 from ratui.imaging import read_film
 from ratui.scheme import load_scheme
-from ratui.study import InProcess, Study, import_films
-from ratui.study.importing import Isolated, Wish
+from ratui.study import InProcessConverter, Study, import_films
+from ratui.study.importing import FilmRequest, ReaderProcess
 from ratui.study.importing.manifest import read_manifest
 from ratui.study.importing.reader_worker import LARGEST_MEMORY
 from tests.films import film_file
@@ -33,22 +33,22 @@ from tests.study.conftest import Say
 
 pytestmark = pytest.mark.slow
 
-WISH = Wish("C-X", "L", "00")
+WISH = FilmRequest("C-X", "L", "00")
 
 
-def through(paths: list[Path], patience: float = 20.0) -> dict[str, list[str]]:
+def through(paths: list[Path], timeout: float = 20.0) -> dict[str, list[str]]:
     """The outcome of each file, by kind; each must end in time."""
     outcomes: dict[str, list[str]] = {}
-    with Isolated(patience) as intake:
+    with ReaderProcess(timeout) as converter:
         for path in paths:
             begun = time.monotonic()
             try:
-                intake.look(path)
-                made = intake.make(path, WISH)
+                converter.read_header(path)
+                made = converter.convert(path, WISH)
                 outcome = f"taken, {made.rows} × {made.columns}"
             except FilmError as error:
                 outcome = error.what
-            assert time.monotonic() - begun < 2 * patience + 5
+            assert time.monotonic() - begun < 2 * timeout + 5
             outcomes.setdefault(outcome, []).append(path.name)
     return outcomes
 
@@ -89,9 +89,9 @@ def test_an_import_lists_each_file_once_and_goes_on(tmp_path: Path) -> None:
     mutants(folder, 10, seed=4)
     study = Study.create(tmp_path / "study", "fingers", ["anna"])
     report = import_films(study, [folder], key=tmp_path / "key.json")
-    listed = [item.path.name for item in (*report.taken, *report.refused)]
+    listed = [item.path.name for item in (*report.imported, *report.rejected)]
     assert sorted(listed) == sorted(path.name for path in folder.iterdir())
-    assert "good.dcm" in {item.path.name for item in report.taken}
+    assert "good.dcm" in {item.path.name for item in report.imported}
 
 
 class TestTheProcessApart:
@@ -102,12 +102,12 @@ class TestTheProcessApart:
         from ratui.study.importing import reader_process as isolated
 
         text = (
-            "import ratui.study.importing.reader_worker as w\nreal = w.look\n"
-            "def look(path):\n    if path.name == 'bad.dcm':\n"
+            "import ratui.study.importing.reader_worker as w\nreal = w.read_film_header\n"
+            "def read_film_header(path):\n    if path.name == 'bad.dcm':\n"
             f"        {code}\n    return real(path)\n"
-            "w.look = look\nw.main()\n"
+            "w.read_film_header = read_film_header\nw.main()\n"
         )
-        monkeypatch.setattr(isolated, "_BEGIN", text)
+        monkeypatch.setattr(isolated, "_WORKER_CODE", text)
 
     @pytest.mark.parametrize(
         ("code", "says"),
@@ -126,33 +126,35 @@ class TestTheProcessApart:
     ) -> None:
         self.begin(monkeypatch, code)
         good, bad = film_file(tmp_path / "good.dcm"), film_file(tmp_path / "bad.dcm")
-        with Isolated() as intake:
-            assert intake.look(good).side == "L"  # the process is there now, so a hang can be told in a moment
-            intake._patience = 0.5 if says == "too long" else 20.0
+        with ReaderProcess() as converter:
+            assert (
+                converter.read_header(good).side == "L"
+            )  # the process is there now, so a hang can be told in a moment
+            converter._timeout = 0.5 if says == "too long" else 20.0
             if says:
                 with pytest.raises(FilmError, match=says) as caught:
-                    intake.look(bad)
+                    converter.read_header(bad)
                 assert "Doe" not in str(caught.value)
             else:
-                assert intake.look(bad).side == "L"
-            intake._patience = 20.0
-            assert intake.look(good).side == "L"
+                assert converter.read_header(bad).side == "L"
+            converter._timeout = 20.0
+            assert converter.read_header(good).side == "L"
 
     def test_it_can_write_no_file_and_leaves_no_memory_image(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         target = tmp_path / "out"
         self.begin(monkeypatch, f"open({str(target)!r}, 'w').write('x'); raise SystemExit")
-        with Isolated(5.0) as intake, pytest.raises(FilmError):
-            intake.look(film_file(tmp_path / "bad.dcm"))
+        with ReaderProcess(5.0) as converter, pytest.raises(FilmError):
+            converter.read_header(film_file(tmp_path / "bad.dcm"))
         assert not target.exists() or target.stat().st_size == 0
         assert list(tmp_path.glob("core*")) == []
 
     def test_it_gives_what_the_same_process_gives(self, tmp_path: Path) -> None:
         path = film_file(tmp_path / "a.dcm")
-        with Isolated() as intake:
-            assert intake.look(path) == InProcess().look(path)
-            one, two = intake.make(path, WISH), InProcess().make(path, WISH)
+        with ReaderProcess() as converter:
+            assert converter.read_header(path) == InProcessConverter().read_header(path)
+            one, two = converter.convert(path, WISH), InProcessConverter().convert(path, WISH)
         assert (one.rows, one.columns, one.spacing, one.digest) == (two.rows, two.columns, two.spacing, two.digest)
         assert resource.getrlimit(resource.RLIMIT_AS)[0] != LARGEST_MEMORY  # the limit is the worker's alone
 
@@ -260,7 +262,7 @@ class TestBombs:
         )
         (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
         with pytest.raises(FilmError, match="not that of a radiograph"):
-            InProcess().make(tmp_path / "a.png", WISH)
+            InProcessConverter().convert(tmp_path / "a.png", WISH)
 
     def test_a_file_larger_than_any_film(self, tmp_path: Path) -> None:
         with (tmp_path / "a.dcm").open("wb") as file:
@@ -284,8 +286,8 @@ class TestBombs:
             "<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF
         )
         (tmp_path / "a.dcm").write_bytes(head + buffer.getvalue() + level * 30_000)
-        with Isolated(20.0) as intake, pytest.raises(FilmError):
-            intake.make(tmp_path / "a.dcm", WISH)
+        with ReaderProcess(20.0) as converter, pytest.raises(FilmError):
+            converter.convert(tmp_path / "a.dcm", WISH)
 
 
 class TestText:
@@ -344,7 +346,7 @@ def test_no_film_is_changed_by_what_its_pixels_are(tmp_path: Path) -> None:
         dataset.PixelData = data + b"\0" * (len(data) % 2)
         dataset["PixelData"].VR = "OW" if bits > 8 else "OB"
         dataset.save_as(tmp_path / "b.dcm")
-        made = InProcess().make(tmp_path / "b.dcm", WISH)
+        made = InProcessConverter().convert(tmp_path / "b.dcm", WISH)
         (tmp_path / "c.dcm").write_bytes(made.data)
         assert np.array_equal(read_film(tmp_path / "c.dcm").pixels, pixels)
 

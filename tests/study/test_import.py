@@ -13,7 +13,7 @@ from ratui.errors import StudyError
 from ratui.imaging import read_film
 from ratui.study import Study, import_films
 from ratui.study.check import check_study
-from ratui.study.importing import Isolated, Made, Seen, Wish
+from ratui.study.importing import ConvertedFilm, FilmHeader, FilmRequest, ReaderProcess
 from tests.films import film_file, hospital
 
 
@@ -23,28 +23,28 @@ def study(tmp_path: Path) -> Study:
 
 
 @pytest.fixture(scope="module")
-def intake() -> Iterator[Isolated]:
+def converter() -> Iterator[ReaderProcess]:
     """One process apart for all of these imports: to begin one takes longer than they do."""
-    with Isolated() as isolated:
+    with ReaderProcess() as isolated:
         yield isolated
 
 
 def names(items: object) -> dict[str, str]:
-    return {item.path.name: getattr(item, "why", "") for item in items}  # type: ignore[attr-defined]
+    return {item.path.name: getattr(item, "reason", "") for item in items}  # type: ignore[attr-defined]
 
 
-def test_two_dates_become_two_time_points(study: Study, tmp_path: Path, intake: Isolated) -> None:
-    report = import_films(study, [hospital(tmp_path / "h", patients=2)], key=tmp_path / "key.json", intake=intake)
-    assert len(report.taken) == 8
-    assert not report.refused
+def test_two_dates_become_two_time_points(study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
+    report = import_films(study, [hospital(tmp_path / "h", patients=2)], key=tmp_path / "key.json", converter=converter)
+    assert len(report.imported) == 8
+    assert not report.rejected
     for case in map(study.case, study.cases()):
-        assert not case.unreadable(study.scheme)
+        assert not case.unreadable_reason(study.scheme)
         assert {film.day for film in case.films} == {0, 428}
 
 
-def test_pixels_are_untouched_and_names_gone(study: Study, tmp_path: Path, intake: Isolated) -> None:
+def test_pixels_are_untouched_and_names_gone(study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
     source = film_file(tmp_path / "h" / "a.dcm", patient="SECRET-77", InstitutionName="St. Elsewhere")
-    import_films(study, [tmp_path / "h"], key=tmp_path / "key.json", intake=intake)
+    import_films(study, [tmp_path / "h"], key=tmp_path / "key.json", converter=converter)
     (copy,) = study.path.rglob("*.dcm")
     assert np.array_equal(read_film(copy).pixels, read_film(source).pixels)
     everything = b"".join(file.read_bytes() for file in study.path.rglob("*") if file.is_file())
@@ -55,12 +55,12 @@ def test_pixels_are_untouched_and_names_gone(study: Study, tmp_path: Path, intak
     assert (tmp_path / "key.json").stat().st_mode & 0o077 == 0
 
 
-def test_the_key_must_not_lie_in_the_study(study: Study, tmp_path: Path, intake: Isolated) -> None:
+def test_the_key_must_not_lie_in_the_study(study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
     with pytest.raises(StudyError, match="must not lie in the study"):
-        import_films(study, [hospital(tmp_path / "h")], key=study.path / "key.json", intake=intake)
+        import_films(study, [hospital(tmp_path / "h")], key=study.path / "key.json", converter=converter)
 
 
-def test_bad_files_are_listed_and_the_rest_is_taken(study: Study, tmp_path: Path, intake: Isolated) -> None:
+def test_bad_files_are_listed_and_the_rest_is_taken(study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
     folder = hospital(tmp_path / "h", sides="L")
     (folder / "letter.dcm").write_text("Dear colleague, \x1b[31m")
     good = (folder / "P0_0_L.dcm").read_bytes()
@@ -68,9 +68,9 @@ def test_bad_files_are_listed_and_the_rest_is_taken(study: Study, tmp_path: Path
     (folder / "again.dcm").write_bytes(good)
     film_file(folder / "nobody.dcm", patient="", side="L", PatientName="")
     film_file(folder / "noside.dcm", patient="P9", side="")
-    report = import_films(study, [folder], key=tmp_path / "key.json", intake=intake)
-    assert len(report.taken) == 2
-    refused = names(report.refused)
+    report = import_films(study, [folder], key=tmp_path / "key.json", converter=converter)
+    assert len(report.imported) == 2
+    refused = names(report.rejected)
     assert "not a DICOM" in refused["letter.dcm"]
     assert "same film" in refused["again.dcm"] or "same film" in refused.get("P0_0_L.dcm", "")
     assert "names no patient" in refused["nobody.dcm"]
@@ -78,39 +78,41 @@ def test_bad_files_are_listed_and_the_rest_is_taken(study: Study, tmp_path: Path
     assert refused["short.dcm"]
 
 
-def test_a_film_that_comes_again_later_is_refused(study: Study, tmp_path: Path, intake: Isolated) -> None:
+def test_a_film_that_comes_again_later_is_refused(study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
     folder = hospital(tmp_path / "h")
-    import_films(study, [folder], key=tmp_path / "key.json", intake=intake)
-    report = import_films(study, [folder], key=tmp_path / "key.json", intake=intake)
-    assert not report.taken
-    assert len(report.refused) == 4
+    import_films(study, [folder], key=tmp_path / "key.json", converter=converter)
+    report = import_films(study, [folder], key=tmp_path / "key.json", converter=converter)
+    assert not report.imported
+    assert len(report.rejected) == 4
     assert len(study.cases()) == 1
 
 
-class DyingIntake:
-    """An intake whose process is ended after some films, as by kill -9."""
+class DyingConverter:
+    """A converter whose process is ended after some films, as by kill -9."""
 
-    def __init__(self, intake: Isolated, films: int) -> None:
-        self._intake, self._left = intake, films
+    def __init__(self, converter: ReaderProcess, films: int) -> None:
+        self._converter, self._left = converter, films
 
-    def look(self, path: Path) -> Seen:
-        return self._intake.look(path)
+    def read_header(self, path: Path) -> FilmHeader:
+        return self._converter.read_header(path)
 
-    def make(self, path: Path, wish: Wish) -> Made:
+    def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
         if not self._left:
             raise KeyboardInterrupt
         self._left -= 1
-        return self._intake.make(path, wish)
+        return self._converter.convert(path, request)
 
 
 @pytest.mark.parametrize("films", range(8))
-def test_an_import_that_was_cut_short_is_run_again(study: Study, tmp_path: Path, intake: Isolated, films: int) -> None:
+def test_an_import_that_was_cut_short_is_run_again(
+    study: Study, tmp_path: Path, converter: ReaderProcess, films: int
+) -> None:
     folder = hospital(tmp_path / "h", patients=2)
     with pytest.raises(KeyboardInterrupt):
-        import_films(study, [folder], key=tmp_path / "key.json", intake=DyingIntake(intake, films))
-    report = import_films(study, [folder], key=tmp_path / "key.json", intake=intake)
-    assert len(report.taken) == 8 - films
-    assert all("same film" in item.why for item in report.refused)
+        import_films(study, [folder], key=tmp_path / "key.json", converter=DyingConverter(converter, films))
+    report = import_films(study, [folder], key=tmp_path / "key.json", converter=converter)
+    assert len(report.imported) == 8 - films
+    assert all("same film" in item.reason for item in report.rejected)
     assert len(study.cases()) == 2
     for case in map(study.case, study.cases()):
         assert [(film.time, film.side, film.day) for film in case.films] == [
@@ -119,22 +121,22 @@ def test_an_import_that_was_cut_short_is_run_again(study: Study, tmp_path: Path,
             (1, "L", 428),
             (1, "R", 428),
         ]
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact
 
 
-def test_a_film_of_another_day_needs_a_manifest(study: Study, tmp_path: Path, intake: Isolated) -> None:
-    import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", intake=intake)
+def test_a_film_of_another_day_needs_a_manifest(study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
+    import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", converter=converter)
     later = film_file(tmp_path / "later" / "x.dcm", patient="P0", day="20220101", seed=99)
-    report = import_films(study, [later], key=tmp_path / "key.json", intake=intake)
-    assert "in the study already" in report.refused[0].why
+    report = import_films(study, [later], key=tmp_path / "key.json", converter=converter)
+    assert "in the study already" in report.rejected[0].reason
 
 
 @pytest.mark.parametrize("what", ["missing", "empty"])
-def test_nothing_to_import_is_an_error(study: Study, tmp_path: Path, intake: Isolated, what: str) -> None:
+def test_nothing_to_import_is_an_error(study: Study, tmp_path: Path, converter: ReaderProcess, what: str) -> None:
     if what == "empty":
         (tmp_path / what).mkdir()
     with pytest.raises(StudyError):
-        import_films(study, [tmp_path / what], key=tmp_path / "key.json", intake=intake)
+        import_films(study, [tmp_path / what], key=tmp_path / "key.json", converter=converter)
 
 
 class TestManifest:
@@ -152,24 +154,26 @@ class TestManifest:
         image = Image.fromarray(array) if mode == "L" else Image.fromarray(np.dstack([array, array[::-1], array]))
         image.save(path)
 
-    def test_png_films_get_their_patient_from_it(self, study: Study, tmp_path: Path, intake: Isolated) -> None:
+    def test_png_films_get_their_patient_from_it(self, study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
         folder = tmp_path / "m"
         for time in (0, 1):
             self.png(folder / f"{time}.png", seed=time)
         rows = [{"file": f"{t}.png", "patient": "X", "time": t, "side": "left", "spacing": 0.2} for t in (0, 1)]
-        report = import_films(study, [], manifest=self.write(folder, rows), key=tmp_path / "key.json", intake=intake)
-        assert len(report.taken) == 2
+        report = import_films(
+            study, [], manifest=self.write(folder, rows), key=tmp_path / "key.json", converter=converter
+        )
+        assert len(report.imported) == 2
         (case,) = study.cases()
         film = study.case(case).films[0]
         assert film.spacing == (0.2, 0.2)
         with Image.open(folder / "0.png") as image:
             assert np.array_equal(read_film(study.film_path(case, film.id)).pixels, np.asarray(image))
 
-    def test_a_colour_picture_is_refused(self, study: Study, tmp_path: Path, intake: Isolated) -> None:
+    def test_a_colour_picture_is_refused(self, study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
         self.png(tmp_path / "m" / "c.png", mode="RGB")
         manifest = self.write(tmp_path / "m", [{"file": "c.png", "patient": "X", "time": 0, "side": "L"}])
-        report = import_films(study, [], manifest=manifest, key=tmp_path / "key.json", intake=intake)
-        assert "colour" in names(report.refused)["c.png"]
+        report = import_films(study, [], manifest=manifest, key=tmp_path / "key.json", converter=converter)
+        assert "colour" in names(report.rejected)["c.png"]
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -184,15 +188,15 @@ class TestManifest:
         ],
     )
     def test_a_wrong_line_is_named(
-        self, study: Study, tmp_path: Path, intake: Isolated, change: dict[str, str], message: str
+        self, study: Study, tmp_path: Path, converter: ReaderProcess, change: dict[str, str], message: str
     ) -> None:
         row = {"file": "a.png", "patient": "X", "time": "0", "side": "L", "view": "", "spacing": "", **change}
         manifest = self.write(tmp_path / "m", [row])
         with pytest.raises(StudyError) as caught:
-            import_films(study, [], manifest=manifest, key=tmp_path / "key.json", intake=intake)
+            import_films(study, [], manifest=manifest, key=tmp_path / "key.json", converter=converter)
         assert message in str(caught.value)
 
-    def test_a_missing_column_is_named(self, study: Study, tmp_path: Path, intake: Isolated) -> None:
+    def test_a_missing_column_is_named(self, study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
         manifest = self.write(tmp_path / "m", [{"file": "a.png", "patient": "X", "time": 0}])
         with pytest.raises(StudyError, match="lacks the columns side"):
-            import_films(study, [], manifest=manifest, key=tmp_path / "key.json", intake=intake)
+            import_films(study, [], manifest=manifest, key=tmp_path / "key.json", converter=converter)

@@ -12,15 +12,15 @@ import pytest
 
 from ratui.errors import StoreError
 from ratui.reading import Field, Graded, enter
-from ratui.study import Held, Study
-from ratui.study.store import Lock
+from ratui.study import HeldByOther, Study
+from ratui.study.store import FileLock
 from tests.films import make_study
 
 FIELD = Field("L.IP1", "ERO", 0)
 
 _HOLD = (
-    "import sys\nfrom pathlib import Path\nfrom ratui.study.store import Lock\n"
-    "with Lock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    "import sys\nfrom pathlib import Path\nfrom ratui.study.store import FileLock\n"
+    "with FileLock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
 )
 
 
@@ -40,7 +40,7 @@ def pretend(path: Path, **changes: object) -> None:
 
 def test_the_second_is_told_who_where_and_since_when(tmp_path: Path) -> None:
     child = hold(tmp_path / "a.lock")
-    with pytest.raises(Held) as caught, Lock(tmp_path / "a.lock"):
+    with pytest.raises(HeldByOther) as caught, FileLock(tmp_path / "a.lock"):
         pass
     child.kill()
     child.communicate()
@@ -57,13 +57,13 @@ def test_it_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     child = hold(tmp_path / "a.lock")
     child.kill()
     child.communicate()
-    with Lock(tmp_path / "a.lock"):
+    with FileLock(tmp_path / "a.lock"):
         pass
 
 
 def test_a_living_holder_keeps_it(tmp_path: Path) -> None:
     child = hold(tmp_path / "a.lock")
-    with pytest.raises(Held), Lock(tmp_path / "a.lock", take_over=True):
+    with pytest.raises(HeldByOther), FileLock(tmp_path / "a.lock", take_over=True):
         pass
     child.kill()
     child.communicate()
@@ -73,11 +73,11 @@ def test_a_living_holder_keeps_it(tmp_path: Path) -> None:
 def test_a_holder_who_is_gone_or_elsewhere_can_be_relieved(tmp_path: Path, gone: dict[str, object]) -> None:
     """The lock outlives its holder on a network file system; here another open file holds it in its stead."""
     path = tmp_path / "a.lock"
-    with Lock(path) as first:
+    with FileLock(path) as first:
         pretend(path, **gone)
-        with pytest.raises(Held, match="gone"), Lock(path):
+        with pytest.raises(HeldByOther, match="gone"), FileLock(path):
             pass
-        with Lock(path, take_over=True) as second:
+        with FileLock(path, take_over=True) as second:
             second.check()
             with pytest.raises(StoreError, match=f"taken over by .*process {os.getpid()}"):
                 first.check()
@@ -85,15 +85,15 @@ def test_a_holder_who_is_gone_or_elsewhere_can_be_relieved(tmp_path: Path, gone:
 
 def test_what_a_lock_says_can_not_harm_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
-    with Lock(path):
+    with FileLock(path):
         pretend(path, user="\x1b[31manna", process="7", more="x")
-        with pytest.raises(Held) as caught, Lock(path):
+        with pytest.raises(HeldByOther) as caught, FileLock(path):
             pass
     assert "\x1b" not in str(caught.value)
 
 
 def test_a_lock_waits_if_asked(tmp_path: Path) -> None:
-    with Lock(tmp_path / "a.lock"), pytest.raises(Held), Lock(tmp_path / "a.lock", wait=0.05):
+    with FileLock(tmp_path / "a.lock"), pytest.raises(HeldByOther), FileLock(tmp_path / "a.lock", wait=0.05):
         pass
 
 
@@ -152,28 +152,28 @@ class TestReadings:
 
 def test_a_stream_of_saves_does_not_keep_out_who_wants_them_to_stop(tmp_path: Path) -> None:
     """And who saves twice in one change doesn't wait for itself."""
-    from ratui.study.layout import Changes
+    from ratui.study.layout import StudyLock
 
     stop, failed = threading.Event(), []
 
     def save() -> None:
-        changes = Changes(tmp_path)
+        changes = StudyLock(tmp_path)
         try:
             while not stop.is_set():
-                with changes.one():
+                with changes.shared():
                     stop.wait(0.003)
-                    with changes.one():
+                    with changes.shared():
                         pass
         except StoreError as error:
             failed.append(error)
 
-    Changes(tmp_path).make()
+    StudyLock(tmp_path).create_files()
     savers = [threading.Thread(target=save) for _ in range(4)]
     for saver in savers:
         saver.start()
     try:
         for _ in range(5):
-            with Changes(tmp_path).none():
+            with StudyLock(tmp_path).exclusive():
                 pass
     finally:
         stop.set()

@@ -14,21 +14,21 @@ from ratui.study.model_reports import (
     EVALUATION,
     Evaluation,
     Heading,
+    Paragraph,
     Picture,
     Table,
-    Text,
-    Withheld,
-    evaluated_models,
-    evaluation_after,
+    WithheldEvaluation,
+    list_evaluated_models,
+    load_evaluation,
     save_evaluation,
 )
-from ratui.study.predictions import save_order
-from ratui.study.store import read_sound, write_tables
+from ratui.study.predictions import save_reading_order
+from ratui.study.store import read_intact, write_tables
 from tests.study.conftest import by_stage
 
 BLOCKS = (
     Heading("Worth", 1),
-    Text("said `pair`"),
+    Paragraph("said `pair`"),
     Table(("measure", "here"), (("error", "0.2"),), strong=1),
     Picture("p.png", b"\x89PNG\x00\xff", "errors"),
 )
@@ -46,30 +46,30 @@ def file_of(study: Study, model: str = "scorer") -> Path:
 
 def test_it_comes_back_as_it_was_kept(study: Study) -> None:
     found = measured(study, by_stage(study, "signed"))
-    assert evaluation_after(study, READER, "scorer") == found
-    assert evaluation_after(study, READER, "other") is None
+    assert load_evaluation(study, READER, "scorer") == found
+    assert load_evaluation(study, READER, "other") is None
 
 
 def test_one_unsigned_case_withholds_all_of_it(study: Study) -> None:
     signed, begun = by_stage(study, "signed"), by_stage(study, "reading")
     measured(study, signed, begun)
-    assert evaluation_after(study, READER, "scorer") == Withheld("scorer", (begun,))
+    assert load_evaluation(study, READER, "scorer") == WithheldEvaluation("scorer", (begun,))
 
 
 def test_a_case_that_has_left_the_study_withholds_nothing(study: Study) -> None:
     found = measured(study, by_stage(study, "signed"), "C-GONE22")
-    assert evaluation_after(study, READER, "scorer") == found
+    assert load_evaluation(study, READER, "scorer") == found
 
 
 def test_models_stand_the_newest_first_and_a_new_evaluation_replaces_the_old(study: Study) -> None:
     case = by_stage(study, "signed")
     measured(study, case, model="old")
     measured(study, case, model="new")
-    assert evaluated_models(study) == ("new", "old")
+    assert list_evaluated_models(study) == ("new", "old")
     again = replace(measured(study, case, model="old"), blocks=(Heading("Again", 1),))
     save_evaluation(study, again)
-    assert evaluation_after(study, READER, "old") == again
-    assert evaluated_models(study) == ("old", "new")
+    assert load_evaluation(study, READER, "old") == again
+    assert list_evaluated_models(study) == ("old", "new")
 
 
 def test_a_damaged_one_is_told_not_shown(study: Study) -> None:
@@ -77,7 +77,7 @@ def test_a_damaged_one_is_told_not_shown(study: Study) -> None:
     for file in file_of(study).parent.glob(f"{EVALUATION}*"):
         file.write_bytes(file.read_bytes().replace(b"0.2", b"0.1"))
     with pytest.raises(DamagedError):
-        evaluation_after(study, READER, "scorer")
+        load_evaluation(study, READER, "scorer")
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_a_damaged_one_is_told_not_shown(study: Study) -> None:
 )
 def test_what_no_evaluation_can_be_is_refused(study: Study, table: str, record: dict[str, object]) -> None:
     measured(study, by_stage(study, "signed"))
-    stored = read_sound(file_of(study), unsealed=False)
+    stored = read_intact(file_of(study), unsealed=False)
     assert stored is not None
     tables = {name: [dict(each) for each in records] for name, records in stored.tables.items()}
     tables[table][0].update(record)
     write_tables(file_of(study), tables)
     with pytest.raises(StoreError):
-        evaluation_after(study, READER, "scorer")
+        load_evaluation(study, READER, "scorer")
 
 
 def test_names_can_not_leave_the_study(study: Study) -> None:
@@ -110,11 +110,11 @@ def test_names_can_not_leave_the_study(study: Study) -> None:
 
 def test_damage_to_it_and_to_the_order_of_reading_is_found_and_mended(study: Study) -> None:
     measured(study, by_stage(study, "signed"))
-    save_order(study, study.cases(), "scorer")
+    save_reading_order(study, study.cases(), "scorer")
     order = study.path / "models" / "order.json"
     for file in (file_of(study), order):
         file.write_bytes(file.read_bytes().replace(b"scorer", b"scores"))
     found = {finding.file for finding in check_study(study.path).findings}
     assert {f"models/scorer/{EVALUATION}", "models/order.json"} <= found
     check_study(study.path, repair=True)
-    assert check_study(study.path).sound
+    assert check_study(study.path).is_intact

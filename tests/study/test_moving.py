@@ -12,11 +12,11 @@ import pytest
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import Graded, enter, next_open, note
 from ratui.scheme import load_scheme
-from ratui.study import Region, Study
-from ratui.study.backup import back_up, changed_history, open_archive, restore
+from ratui.study import Region, RegionSource, Study
+from ratui.study.backup import back_up, find_rewritten_readings, open_archive, restore
 from ratui.study.check import check_study
-from ratui.study.layout import SNAPSHOT
-from ratui.study.merge import Merged, merge
+from ratui.study.layout import SNAPSHOT_PREFIX
+from ratui.study.merge import MergeResult, merge
 from ratui.study.store import atomic_write as disk
 from tests.films import make_study
 
@@ -39,7 +39,7 @@ def elsewhere(study: Study, tmp_path: Path, name: str = "site") -> Study:
     return Study.open(tmp_path / name)
 
 
-def outcomes(done: list[Merged]) -> list[tuple[str, str]]:
+def outcomes(done: list[MergeResult]) -> list[tuple[str, str]]:
     return [(item.outcome, item.what.split()[0]) for item in done]
 
 
@@ -53,7 +53,7 @@ class TestMerge:
         case = study.cases()[0]
         assert study.reading("anna", case) == one.reading("anna", case)
         assert study.reading("bert", case) == two.reading("bert", case)
-        assert check_study(study.path).sound
+        assert check_study(study.path).is_intact
         assert merge(study, one) == []
 
     def test_a_reading_that_went_on_elsewhere_is_continued(self, study: Study, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ class TestMerge:
         before = path.read_bytes()
         (item,) = merge(study, site)
         assert item.outcome == "conflict"
-        assert "after entry 3" in item.why
+        assert "after entry 3" in item.reason
         assert path.read_bytes() == before
 
     def test_films_regions_and_raters(self, study: Study, tmp_path: Path) -> None:
@@ -90,13 +90,13 @@ class TestMerge:
             file.unlink()
         text = (site.path / "study.toml").read_text().replace('["anna", "bert"]', '["anna", "bert", "cleo"]')
         (site.path / "study.toml").write_text(text)
-        from ratui.study.config import seal_by_hand
+        from ratui.study.config import reseal_settings
 
-        seal_by_hand(site.path)
+        reseal_settings(site.path)
         site = Study.open(site.path)
         read_on(site, "cleo")
         changed = [*site.regions(first)]
-        changed[0] = Region(changed[0].site, changed[0].film, (1.0, 1.0, 5.0, 5.0), "rater", "anna")
+        changed[0] = Region(changed[0].site, changed[0].film, (1.0, 1.0, 5.0, 5.0), RegionSource.RATER, "anna")
         site.save_regions(first, changed)
         done = merge(study, site)
         assert ("added", "rater") in outcomes(done)
@@ -107,12 +107,15 @@ class TestMerge:
         again = Study.open(study.path)
         assert again.config.raters == ("anna", "bert", "cleo")
         assert again.case(second) == site.case(second)
-        assert check_study(again.path).sound
+        assert check_study(again.path).is_intact
 
     def test_boxes_that_two_raters_confirmed_alike_are_no_conflict(self, study: Study, tmp_path: Path) -> None:
         site = elsewhere(study, tmp_path)
         case = study.cases()[0]
-        site.save_regions(case, [replace(region, by="bert", source="registered") for region in site.regions(case)])
+        site.save_regions(
+            case,
+            [replace(region, confirmed_by="bert", source=RegionSource.REGISTERED) for region in site.regions(case)],
+        )
         assert merge(study, site) == []
 
     def test_a_conflict_counts_each_box_once(self, study: Study, tmp_path: Path) -> None:
@@ -122,13 +125,13 @@ class TestMerge:
         assert first.film == second.film
         site.save_regions(case, [replace(first, box=(1.0, 1.0, 5.0, 5.0)), replace(second, box=None), *rest])
         (item,) = merge(study, site)
-        assert item.why == "2 boxes differ; those here stay"
+        assert item.reason == "2 boxes differ; those here stay"
         assert first in study.regions(case)
 
     def test_pretending_writes_nothing(self, study: Study, tmp_path: Path) -> None:
         site = elsewhere(study, tmp_path)
         read_on(site, "anna")
-        assert outcomes(merge(study, site, pretend=True)) == [("added", "reading")]
+        assert outcomes(merge(study, site, dry_run=True)) == [("added", "reading")]
         assert study.reading("anna", study.cases()[0]) is None
 
     def test_damage_there_is_a_conflict_here(self, study: Study, tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ class TestMerge:
         read_on(site, "anna")
         read_on(site, "bert")
         path = site.reading_path("anna", site.cases()[0])
-        for each in (path, disk.copy_of(path)):
+        for each in (path, disk.second_copy_path(path)):
             each.write_bytes(each.read_bytes()[:-5])
         assert outcomes(merge(study, site)) == [("conflict", "reading"), ("added", "reading")]
 
@@ -155,12 +158,12 @@ class TestBackup:
         case = study.cases()[0]
         assert back.reading("anna", case) == study.reading("anna", case)
         assert [back.case(c) for c in back.cases()] == [study.case(c) for c in study.cases()]
-        assert check_study(back.path).sound
+        assert check_study(back.path).is_intact
 
     def test_neither_key_nor_locks_are_in_it(self, study: Study, tmp_path: Path) -> None:
         read_on(study, "anna")
         study.states("anna")
-        names = open_archive(back_up(study, tmp_path / "b.zip").path).sums
+        names = open_archive(back_up(study, tmp_path / "b.zip").path).checksums
         assert not [name for name in names if name.endswith((".lock", ".bak", ".tmp")) or "/." in name or "key" in name]
 
     def test_nothing_is_overwritten(self, study: Study, tmp_path: Path) -> None:
@@ -183,7 +186,7 @@ class TestBackup:
             except (DamagedError, StoreError):
                 continue
             # What a ZIP reader doesn't look at may change; no byte of a file of the study does.
-            assert archive.sums == open_archive(tmp_path / "b.zip").sums
+            assert archive.checksums == open_archive(tmp_path / "b.zip").checksums
             harmless += 1
         assert harmless < 15
 
@@ -194,11 +197,11 @@ class TestBackup:
         back_up(study, tmp_path / "b.zip")
         with zipfile.ZipFile(tmp_path / "b.zip") as old, zipfile.ZipFile(tmp_path / "c.zip", "w") as new:
             head = json.loads(old.read("CONTENTS.json"))
-            sums = {**head["sums"], name: "0" * 64}
+            checksums = {**head["sums"], name: "0" * 64}
             for each in head["sums"]:
                 new.writestr(each, old.read(each))
             new.writestr(name, b"")
-            new.writestr("CONTENTS.json", json.dumps({**head, "sums": sums}))
+            new.writestr("CONTENTS.json", json.dumps({**head, "sums": checksums}))
         with pytest.raises(StoreError):
             restore(tmp_path / "c.zip", tmp_path / "deep" / "back")
         assert not (tmp_path / "deep").exists()
@@ -208,14 +211,14 @@ class TestBackup:
         read_on(study, "bert", 2)
         archive = back_up(study, tmp_path / "b.zip").path
         read_on(study, "anna", 1)
-        assert changed_history(study, archive) == []
+        assert find_rewritten_readings(study, archive) == []
         # Anna makes her first entry another one and seals everything anew, without a trace in the study itself.
         case = study.cases()[0]
-        for each in (study.reading_path("anna", case), disk.copy_of(study.reading_path("anna", case))):
+        for each in (study.reading_path("anna", case), disk.second_copy_path(study.reading_path("anna", case))):
             each.unlink()
         read_on(study, "anna", 5, grade=1)
-        assert check_study(study.path).sound
-        assert changed_history(study, archive) == [f"readings/anna/{case}.json"]
+        assert check_study(study.path).is_intact
+        assert find_rewritten_readings(study, archive) == [f"readings/anna/{case}.json"]
 
 
 class TestSnapshot:
@@ -229,7 +232,7 @@ class TestSnapshot:
             assert len(still.cases()) == 2
             assert still.film(case, still.case(case).films[0].id).rows == 240
         assert not still.path.exists()
-        assert not list(study.path.glob(f"{SNAPSHOT}*"))
+        assert not list(study.path.glob(f"{SNAPSHOT_PREFIX}*"))
 
     def test_all_of_it_stems_from_one_moment(self, study: Study) -> None:
         """Two raters whose entries always match while nobody looks: no snapshot may show one ahead of the other."""
@@ -243,7 +246,7 @@ class TestSnapshot:
                 while not stop.is_set():
                     number += 1
                     # Both in one change: as nobody may look between them, both or neither are seen.
-                    with writer._changes.one():
+                    with writer._study_lock.shared():
                         for session in (anna, bert):
                             session.save(note(session.reading, "L.MCP2", f"note {number % 50}"))
 

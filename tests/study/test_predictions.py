@@ -10,55 +10,55 @@ from ratui.reading import Field
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.predictions import (
-    Answer,
-    answer_models,
-    answers,
-    answers_after,
-    expected_scores,
-    reading_order,
-    save_answers,
-    save_order,
+    Prediction,
+    list_prediction_models,
+    load_expected_grades,
+    load_predictions,
+    load_reading_order,
+    load_unblinded_predictions,
+    save_predictions,
+    save_reading_order,
 )
-from ratui.study.store import read_sound, write_tables
+from ratui.study.store import read_intact, write_tables
 from tests.study.conftest import by_stage
 
 EARLIER, LATER = (0.1, 0.8, 0.1, 0.0, 0.0, 0.0), (0.0, 0.25, 0.75, 0.0, 0.0, 0.0)
-ANSWER = Answer("L.MCP2", "ERO", (1, 2), (EARLIER, LATER), 1, 0.3)
+ANSWER = Prediction("L.MCP2", "ERO", (1, 2), (EARLIER, LATER), 1, 0.3)
 
 
 class TestAnswers:
     def test_they_come_back_as_they_were_kept(self, study: Study) -> None:
         case = study.cases()[0]
-        jsn = replace(ANSWER, scale="JSN", grades=(0, 0), chances=(EARLIER[:5], LATER[:5]), change=0)
-        save_answers(study, "scorer", case, [ANSWER, jsn])
-        assert answers(study, case) == (ANSWER, jsn)
-        assert answers(study, study.cases()[1]) == ()
+        jsn = replace(ANSWER, scale="JSN", grades=(0, 0), probabilities=(EARLIER[:5], LATER[:5]), change=0)
+        save_predictions(study, "scorer", case, [ANSWER, jsn])
+        assert load_predictions(study, case) == (ANSWER, jsn)
+        assert load_predictions(study, study.cases()[1]) == ()
 
     def test_the_newest_model_that_has_seen_the_case_is_asked(self, study: Study) -> None:
         one, two = study.cases()[:2]
-        save_answers(study, "old", one, [ANSWER])
-        save_answers(study, "old", two, [ANSWER])
+        save_predictions(study, "old", one, [ANSWER])
+        save_predictions(study, "old", two, [ANSWER])
         newer = replace(ANSWER, change=0)
-        save_answers(study, "new", one, [newer])
-        assert answer_models(study) == ("old", "new")
-        assert answers(study, one) == (newer,)
-        assert answers(study, two) == (ANSWER,)
-        assert answers(study, one, run="old") == (ANSWER,)
+        save_predictions(study, "new", one, [newer])
+        assert list_prediction_models(study) == ("old", "new")
+        assert load_predictions(study, one) == (newer,)
+        assert load_predictions(study, two) == (ANSWER,)
+        assert load_predictions(study, one, run="old") == (ANSWER,)
 
     def test_a_rater_sees_them_only_after_signing(self, study: Study) -> None:
         signed, begun = by_stage(study, "signed"), by_stage(study, "reading")
         for case in (signed, begun):
-            save_answers(study, "scorer", case, [ANSWER])
-        assert answers_after(study, READER, signed) == (ANSWER,)
-        assert answers_after(study, READER, begun) == ()
+            save_predictions(study, "scorer", case, [ANSWER])
+        assert load_unblinded_predictions(study, READER, signed) == (ANSWER,)
+        assert load_unblinded_predictions(study, READER, begun) == ()
 
     def test_a_damaged_file_is_told_not_shown(self, study: Study) -> None:
         case = study.cases()[0]
-        save_answers(study, "scorer", case, [ANSWER])
+        save_predictions(study, "scorer", case, [ANSWER])
         for file in (study.path / "models" / "scorer" / "answers").glob(f"{case}.json*"):
             file.write_bytes(file.read_bytes().replace(b"0.8", b"0.7"))
         with pytest.raises(DamagedError):
-            answers(study, case)
+            load_predictions(study, case)
 
     @pytest.mark.parametrize(
         "wrong",
@@ -72,7 +72,7 @@ class TestAnswers:
     )
     def test_what_no_model_can_mean_is_refused(self, wrong: dict[str, object]) -> None:
         with pytest.raises(StoreError):
-            Answer.from_record({**ANSWER.to_record(), **wrong})
+            Prediction.from_record({**ANSWER.to_record(), **wrong})
 
     @pytest.mark.parametrize(
         ("table", "record"),
@@ -89,20 +89,20 @@ class TestAnswers:
         self, study: Study, table: str, record: dict[str, object]
     ) -> None:  # fmt: skip
         case = study.cases()[0]
-        save_answers(study, "scorer", case, [ANSWER])
+        save_predictions(study, "scorer", case, [ANSWER])
         file = study.path / "models" / "scorer" / "answers" / f"{case}.json"
-        stored = read_sound(file, unsealed=False)
+        stored = read_intact(file, unsealed=False)
         assert stored is not None
         tables = {name: [dict(each) for each in records] for name, records in stored.tables.items()}
         tables[table][0].update(record)
         write_tables(file, tables)
         with pytest.raises(StoreError):
-            answers(study, case)
+            load_predictions(study, case)
 
     def test_what_it_expects_comes_by_field(self, study: Study) -> None:
         case = study.cases()[0]
-        save_answers(study, "scorer", case, [ANSWER])
-        found = expected_scores(study, "scorer", case)
+        save_predictions(study, "scorer", case, [ANSWER])
+        found = load_expected_grades(study, "scorer", case)
         assert found == {
             Field("L.MCP2", "ERO", 0): pytest.approx(1.0),
             Field("L.MCP2", "ERO", 1): pytest.approx(1.75),
@@ -110,30 +110,30 @@ class TestAnswers:
 
     def test_a_damaged_one_is_found_by_check(self, study: Study) -> None:
         case = study.cases()[0]
-        save_answers(study, "scorer", case, [ANSWER])
+        save_predictions(study, "scorer", case, [ANSWER])
         file = study.path / "models" / "scorer" / "answers" / f"{case}.json"
         file.write_bytes(file.read_bytes().replace(b"0.25", b"0.26"))
         assert any("answers" in finding.file for finding in check_study(study.path).findings)
 
     def test_names_can_not_leave_the_study(self, study: Study) -> None:
         with pytest.raises(StudyError, match="model"):
-            save_answers(study, "../../away", study.cases()[0], [ANSWER])
+            save_predictions(study, "../../away", study.cases()[0], [ANSWER])
 
 
 class TestOrder:
     def test_without_one_cases_stand_by_name(self, study: Study) -> None:
-        assert reading_order(study) == study.cases()
+        assert load_reading_order(study) == study.cases()
 
     def test_a_kept_order_comes_first_and_the_unknown_after_it(self, study: Study) -> None:
         a, b, *rest = study.cases()
-        save_order(study, [rest[-1], a, "C-GONE"], "scorer")
-        assert reading_order(study)[:2] == (rest[-1], a)
-        assert sorted(reading_order(study)) == sorted(study.cases())
-        assert reading_order(study)[2] == b
+        save_reading_order(study, [rest[-1], a, "C-GONE"], "scorer")
+        assert load_reading_order(study)[:2] == (rest[-1], a)
+        assert sorted(load_reading_order(study)) == sorted(study.cases())
+        assert load_reading_order(study)[2] == b
 
     def test_a_damaged_order_keeps_nobody_from_work(self, study: Study) -> None:
-        save_order(study, list(reversed(study.cases())), "scorer")
+        save_reading_order(study, list(reversed(study.cases())), "scorer")
         for file in (study.path / "models").glob("order.json*"):
             file.write_bytes(b"rubbish")
-        assert reading_order(study) == study.cases()
+        assert load_reading_order(study) == study.cases()
         assert any("order" in notice for notice in study.notices)

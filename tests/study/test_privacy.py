@@ -17,8 +17,8 @@ from ratui.cli.main import commands, main
 from ratui.imaging import read_film
 from ratui.imaging.film import Table, Window
 from ratui.reading import Field, Graded, NotAssessable, enter, flag, next_open, note, sign
-from ratui.study import InProcess, KeyFile, Study, import_films
-from ratui.study.importing.burned_in_text import seems_to_hold_text
+from ratui.study import InProcessConverter, KeyFile, Study, import_films
+from ratui.study.importing.burned_in_text import seems_to_contain_text
 from ratui.study.importing.deidentification import new_uid
 from tests.films import confirm_template, film_file, make_study
 from tests.planted import BORN, DAYS, PATIENT, SECRET, TEXT, UID, everything, planted, png, traces, with_comment
@@ -75,7 +75,7 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
 
 def read_and_sign(study: Study) -> int:
     """Whatever a rater's work puts into a study, and so into what is made of it; says how many cases were read."""
-    cases = [case for case in study.cases() if not study.case(case).unreadable(study.scheme)]
+    cases = [case for case in study.cases() if not study.case(case).unreadable_reason(study.scheme)]
     for case in cases:
         confirm_template(study, case, "anna")
         for grade, rater in enumerate(study.config.raters):
@@ -200,7 +200,7 @@ def test_a_fault_of_the_program_names_nobody(tmp_path: Path) -> None:
 class TestWhatStays:
     def take(self, tmp_path: Path, source: Path) -> pydicom.Dataset:
         study = Study.create(tmp_path / "study", "fingers", ["anna"])
-        import_films(study, [source], key=tmp_path / "key.json", intake=InProcess())
+        import_films(study, [source], key=tmp_path / "key.json", converter=InProcessConverter())
         (path,) = study.path.rglob("*.dcm")
         return pydicom.dcmread(path)
 
@@ -246,7 +246,7 @@ class TestWhatStays:
         planted(folder, DAYS[0], 1)
         planted(folder, DAYS[1], 2)
         study = Study.create(tmp_path / "study", "fingers", ["anna"])
-        import_films(study, [folder], key=tmp_path / "key.json", intake=InProcess())
+        import_films(study, [folder], key=tmp_path / "key.json", converter=InProcessConverter())
         one, two = (pydicom.dcmread(path) for path in sorted(study.path.rglob("*.dcm")))
         assert one.StudyInstanceUID == two.StudyInstanceUID  # both films said the same
         assert one.SOPInstanceUID != two.SOPInstanceUID
@@ -261,19 +261,19 @@ class TestPseudonyms:
         ids = set()
         for number in range(3):
             study = Study.create(tmp_path / f"s{number}", "fingers", ["anna"])
-            ids.add(KeyFile.open(study, tmp_path / f"k{number}").case_of("P1"))
+            ids.add(KeyFile.open(study, tmp_path / f"k{number}").assign_case("P1"))
         assert len(ids) == 3
 
     def test_a_changed_letter_in_the_key_is_told_and_mended_from_its_copy(self, tmp_path: Path) -> None:
         study = Study.create(tmp_path / "s", "fingers", ["anna"])
         keys = KeyFile.open(study, tmp_path / "k" / "key.json")
-        case = keys.case_of("P1")
+        case = keys.assign_case("P1")
         keys.save(study)
         text = keys.path.read_text()
         keys.path.write_text(text.replace('"P1"', '"P2"'))
         again = KeyFile.open(study, keys.path)
         assert "second copy" in again.notice
-        assert again.known("P1") == case
+        assert again.find_case("P1") == case
 
     def test_a_key_file_of_format_1_is_read(self, tmp_path: Path) -> None:
         import json
@@ -281,7 +281,7 @@ class TestPseudonyms:
         study = Study.create(tmp_path / "s", "fingers", ["anna"])
         old = {"study": study.config.id, "salt": "ab" * 32, "cases": {"P1": "C-OLD"}}
         (tmp_path / "key.json").write_text(json.dumps(old))
-        assert KeyFile.open(study, tmp_path / "key.json").case_of("P1") == "C-OLD"
+        assert KeyFile.open(study, tmp_path / "key.json").assign_case("P1") == "C-OLD"
 
 
 class TestBurnedIn:
@@ -302,18 +302,18 @@ class TestBurnedIn:
     def test_a_name_is_seen(self, level: int) -> None:
         pixels = self.film() + np.uint16(50)
         self.write(pixels, "MUSTERFRAU ERIKA", level)
-        assert seems_to_hold_text(pixels)
+        assert seems_to_contain_text(pixels)
 
     @pytest.mark.parametrize("text", ["", "L", "R 12"])
     def test_a_film_or_a_marker_is_not(self, text: str) -> None:
         pixels = self.film()
         self.write(pixels, text, 4095)
-        assert not seems_to_hold_text(pixels)
+        assert not seems_to_contain_text(pixels)
 
     def test_the_import_warns(self, tmp_path: Path) -> None:
         film_file(tmp_path / "h" / "a.dcm", BurnedInAnnotation="YES")
         study = Study.create(tmp_path / "study", "fingers", ["anna"])
-        report = import_films(study, [tmp_path / "h"], key=tmp_path / "key.json", intake=InProcess())
-        assert "burned into the picture" in report.taken[0].note
+        report = import_films(study, [tmp_path / "h"], key=tmp_path / "key.json", converter=InProcessConverter())
+        assert "burned into the picture" in report.imported[0].note
         (case,) = study.cases()
-        assert study.case(case).films[0].note == report.taken[0].note
+        assert study.case(case).films[0].note == report.imported[0].note

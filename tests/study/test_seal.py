@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratui.study.store import Broken, open_seal, seal
-from ratui.study.store.seal import Newer, Unsealed, chain, salvage
+from ratui.study.store import BrokenSealError, open_seal, seal
+from ratui.study.store.seal import NewerFormatError, UnsealedError, read_log_chain, salvage
 
 _values = (
     st.none()
@@ -45,31 +45,31 @@ def test_every_single_bit_counts() -> None:
     for place in range(len(data)):
         for bit in range(8):
             changed = data[:place] + bytes([data[place] ^ (1 << bit)]) + data[place + 1 :]
-            with pytest.raises((Broken, Newer)):
+            with pytest.raises((BrokenSealError, NewerFormatError)):
                 open_seal(changed, "a/b")
 
 
 @pytest.mark.parametrize("length", [0, 1, 30, 400])
 def test_a_cut_off_file_is_told(length: int) -> None:
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenSealError):
         open_seal(seal(TABLES, "a/b")[:length])
 
 
 def test_white_space_counts_too() -> None:
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenSealError):
         open_seal(seal(TABLES, "a/b") + b"\n")
     pretty = json.dumps(json.loads(seal(TABLES, "a/b")), indent=1).encode()
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenSealError):
         open_seal(pretty)
 
 
 def test_a_file_in_anothers_place_is_told() -> None:
-    with pytest.raises(Broken, match="file of bert/C-1"):
+    with pytest.raises(BrokenSealError, match="file of bert/C-1"):
         open_seal(seal(TABLES, "bert/C-1"), "anna/C-1")
 
 
 def test_a_file_without_checksums_is_of_format_1() -> None:
-    with pytest.raises(Unsealed) as caught:
+    with pytest.raises(UnsealedError) as caught:
         open_seal(json.dumps(TABLES).encode())
     assert caught.value.args[0] == TABLES
 
@@ -80,7 +80,7 @@ def test_a_newer_format_is_told_from_damage() -> None:
     text = seal(TABLES, "a/b").replace(b'"format":2', b'"format":3')
     text = text[: -len('"sum":""}}}') - 64]
     newer = text + b'"sum":"' + hashlib.sha256(text).hexdigest().encode() + b'"}}}'
-    with pytest.raises(Newer):
+    with pytest.raises(NewerFormatError):
         open_seal(newer)
 
 
@@ -93,11 +93,11 @@ def test_what_can_not_be_sealed_is_refused(tables: dict[str, dict[str, dict[str,
 class TestChain:
     def test_a_log_that_went_on_begins_with_the_same_chain(self) -> None:
         longer = {**TABLES, "log": {**TABLES["log"], "9": {"number": 9}}}
-        assert chain(seal(longer, "a/b"))[:8] == chain(seal(TABLES, "a/b"))
+        assert read_log_chain(seal(longer, "a/b"))[:8] == read_log_chain(seal(TABLES, "a/b"))
 
     def test_a_change_in_hindsight_changes_all_that_follows(self) -> None:
         log = {**TABLES["log"], "3": {"number": 3, "note": "other"}}
-        before, after = chain(seal(TABLES, "a/b")), chain(seal({**TABLES, "log": log}, "a/b"))
+        before, after = read_log_chain(seal(TABLES, "a/b")), read_log_chain(seal({**TABLES, "log": log}, "a/b"))
         assert before[:2] == after[:2]
         assert not set(before[2:]) & set(after[2:])
 
@@ -113,14 +113,14 @@ class TestSalvage:
     def test_broken_brackets_cost_nothing(self) -> None:
         data = seal(TABLES, "a/b").replace(b'},"log":{', b'};"log":(')
         found = salvage([data])
-        assert found.whole
+        assert found.is_complete
         assert found.tables == TABLES
 
     def test_two_copies_broken_in_different_places_make_a_whole(self) -> None:
         data = seal(TABLES, "a/b")
         one, two = data.replace(b'"number":2', b'"number":7'), data.replace(b'"number":5', b'"number":9')
-        assert not salvage([one]).whole
-        assert not salvage([two]).whole
+        assert not salvage([one]).is_complete
+        assert not salvage([two]).is_complete
         assert salvage([one, two]).tables == TABLES
 
     def test_a_log_with_a_gap_proves_nothing(self) -> None:
@@ -130,7 +130,7 @@ class TestSalvage:
     def test_a_lost_seal_proves_nothing(self) -> None:
         data = seal(TABLES, "a/b").replace(b'"counts":{"meta":1', b'"counts":{"meta":0')
         assert salvage([data]).counts is None
-        assert not salvage([data]).whole
+        assert not salvage([data]).is_complete
 
     def test_a_record_moved_to_another_table_is_not_taken(self) -> None:
         data = seal({"meta": {"1": {"a": 1}}, "fields": {}}, "a/b")

@@ -9,11 +9,11 @@ import pytest
 from tinydb import TinyDB
 
 from ratui.errors import DamagedError, StoreError
-from ratui.study.migrations import Formats
+from ratui.study.migrations import Migrations
 from ratui.study.store import (
     SealedStorage,
     make_folder,
-    read_sound,
+    read_intact,
     read_tables,
     remove_leftovers,
     restore_from_copy,
@@ -92,7 +92,7 @@ class TestDamage:
         path.write_bytes(damage)
         with pytest.raises(DamagedError):
             read_tables(path)
-        stored = read_sound(path)
+        stored = read_intact(path)
         assert stored
         assert stored.tables == {"t": [{"a": 2}]}
         assert "second copy" in stored.notice
@@ -110,7 +110,7 @@ class TestDamage:
     def test_a_missing_file_with_a_copy_is_damage_too(self, tmp_path: Path) -> None:
         write_tables(tmp_path / "a.json", {"t": [{"a": 2}]})
         (tmp_path / "a.json").unlink()
-        stored = read_sound(tmp_path / "a.json")
+        stored = read_intact(tmp_path / "a.json")
         assert stored
         assert "missing" in stored.notice
 
@@ -119,7 +119,7 @@ class TestDamage:
         for path in tmp_path.iterdir():
             path.write_bytes(path.read_bytes()[:-1])
         with pytest.raises(DamagedError, match="damaged"):
-            read_sound(tmp_path / "a.json")
+            read_intact(tmp_path / "a.json")
 
     def test_format_1_is_read_only_where_it_is_expected(self, tmp_path: Path) -> None:
         (tmp_path / "a.json").write_text('{"t":{"1":{"a":1}}}')
@@ -131,7 +131,7 @@ class TestDamage:
         (tmp_path / "a.json").write_text("{")
         (tmp_path / "a.json.bak").write_text('{"t":{"1":{"a":1}}}')
         with pytest.raises(DamagedError):
-            read_sound(tmp_path / "a.json", unsealed=True)
+            read_intact(tmp_path / "a.json", unsealed=True)
 
 
 class TestFailingDisk:
@@ -181,23 +181,23 @@ def test_only_old_leftovers_are_removed(tmp_path: Path) -> None:
 
 
 class TestFormats:
-    formats = Formats("thing", 3, {1: lambda old: {**old, "b": 1}, 2: lambda old: {**old, "c": old["b"] + 1}})
+    formats = Migrations("thing", 3, {1: lambda old: {**old, "b": 1}, 2: lambda old: {**old, "c": old["b"] + 1}})
 
     def test_an_older_one_is_brought_up_step_by_step(self) -> None:
         old = {"format": 1, "a": 0}
-        assert self.formats.newest_of(old) == {"format": 3, "a": 0, "b": 1, "c": 2}
+        assert self.formats.migrate(old) == {"format": 3, "a": 0, "b": 1, "c": 2}
         assert old == {"format": 1, "a": 0}
 
     def test_the_newest_stays(self) -> None:
-        assert self.formats.newest_of({"format": 3, "x": 1}) == {"format": 3, "x": 1}
+        assert self.formats.migrate({"format": 3, "x": 1}) == {"format": 3, "x": 1}
 
     @pytest.mark.parametrize(
         ("found", "says"), [(4, "up to 3"), (0, "no known"), ("3", "no known"), (None, "no known")]
     )
     def test_anything_else_is_refused(self, found: object, says: str) -> None:
         with pytest.raises(StoreError, match=says):
-            self.formats.newest_of({"format": found})
+            self.formats.migrate({"format": found})
 
     def test_a_missing_step_is_found_when_the_program_starts(self) -> None:
         with pytest.raises(AssertionError):
-            Formats("thing", 3, {1: dict})
+            Migrations("thing", 3, {1: dict})

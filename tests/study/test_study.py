@@ -7,7 +7,7 @@ import pytest
 from ratui.errors import StoreError, StudyError
 from ratui.reading import Field, Graded, enter, next_open
 from ratui.scheme import load_scheme
-from ratui.study import Region, Study
+from ratui.study import Region, RegionSource, Study
 from tests.films import confirm_template, make_study
 
 
@@ -92,17 +92,21 @@ class TestRegions:
         film = case.film(1, "R", "hand", study.scheme)
         assert film
         kept = [r for r in study.regions(case_id) if (r.site, r.film) != ("R.PIP3", film.id)]
-        study.save_regions(case_id, [*kept, Region("R.PIP3", film.id, None, "rater", "anna")])
-        assert study.absent(case) == {("R.PIP3", 1)}
-        assert study.regions_complete(case)
+        study.save_regions(case_id, [*kept, Region("R.PIP3", film.id, None, RegionSource.RATER, "anna")])
+        assert study.absent_slots(case) == {("R.PIP3", 1)}
+        assert study.are_regions_complete(case)
 
     def test_the_newest_model_proposes(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         (case,) = study.cases()
         film = study.case(case).films[0].id
-        study.save_proposals("one", case, [Region("L.MCP2", film, (1, 1, 9, 9), "one", confidence=0.5)])
-        study.save_proposals("two", case, [Region("L.MCP2", film, (2, 2, 9, 9), "two", confidence=0.5)])
-        assert {region.source for region in study.proposals(case)} == {"two"}
+        study.save_proposals(
+            "one", case, [Region("L.MCP2", film, (1, 1, 9, 9), RegionSource.MODEL, confidence=0.5, model="one")]
+        )
+        study.save_proposals(
+            "two", case, [Region("L.MCP2", film, (2, 2, 9, 9), RegionSource.MODEL, confidence=0.5, model="two")]
+        )
+        assert {region.model for region in study.proposals(case)} == {"two"}
 
     @pytest.mark.parametrize("name", ["../../etc", "", "a/b"])
     def test_a_model_can_not_write_outside(self, tmp_path: Path, name: str) -> None:

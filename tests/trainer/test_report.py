@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from ratui.study import Study
-from ratui.study.model_reports import Evaluation, Heading, Picture, Table, Text, evaluation_after
-from ratui.study.predictions import answers, answers_after, reading_order
+from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, Table, load_evaluation
+from ratui.study.predictions import load_predictions, load_reading_order, load_unblinded_predictions
 from tests.trainer.test_runs import ALONE, CPU
 from trainer.data.pairs import PairSamples
 from trainer.evaluation.evaluate import evaluate_models
@@ -145,15 +145,15 @@ class TestDoubt:
         probabilities = np.zeros((1, GRADES, GRADES))
         probabilities[0, :3, :3] = [[0.1, 0.2, 0.1], [0.1, 0.1, 0.1], [0.1, 0.1, 0.1]]
         (found,) = make_predictions(low, [probabilities], "median")["A"]
-        assert found.chances == ((0.4, 0.3, 0.3), (0.3, 0.4, 0.3))
-        assert len(found.chances[0]) == 3
+        assert found.probabilities == ((0.4, 0.3, 0.3), (0.3, 0.4, 0.3))
+        assert len(found.probabilities[0]) == 3
 
 
 class TestDocument:
     BLOCKS = (
         Heading("<script>", 1),
         Heading("A <b>case</b>"),
-        Text("said `x < y`"),
+        Paragraph("said `x < y`"),
         Table(("name", "value"), (("a|b", "1"), ("", "")), strong=1),
         Picture("p.png", b"\x89PNG", "Errors & more"),
     )
@@ -212,7 +212,7 @@ class TestOfAStudy:
         page = (tmp_path / "report.html").read_text()
         assert page.count("data:image/png;base64,") == 3
         assert "no change" in page
-        kept = evaluation_after(phantom_study, "ada", "scorer")
+        kept = load_evaluation(phantom_study, "ada", "scorer")
         assert isinstance(kept, Evaluation), "ada has signed every case"
         assert kept.cases == results.cases
         assert set(kept.cases) == set(load_split(run).test)
@@ -224,14 +224,14 @@ class TestOfAStudy:
         done = predict_study(phantom_study, run, "scorer", CPU, tmp_path, order=True)
         assert done.cases == len(phantom_study.cases())
         assert done.order == (), "all are signed: nothing is left to put in order"
-        assert reading_order(phantom_study) == phantom_study.cases()
+        assert load_reading_order(phantom_study) == phantom_study.cases()
         case = phantom_study.cases()[0]
-        found = answers(phantom_study, case)
+        found = load_predictions(phantom_study, case)
         assert {each.scale for each in found} == {"ERO", "JSN"}
         assert len(found) == sum(
             len(site.joint.scales) for site in phantom_study.case(case).sites(phantom_study.scheme)
         )
-        assert answers_after(phantom_study, "ada", case) == found
+        assert load_unblinded_predictions(phantom_study, "ada", case) == found
 
     def test_open_cases_stand_in_the_order_of_their_doubt(
         self, phantom_study: Study, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -241,8 +241,8 @@ class TestOfAStudy:
         monkeypatch.setattr(Study, "signed_readings", lambda _, case: readings if case == signed else ())
         done = predict_study(phantom_study, run, "scorer", CPU, tmp_path, order=True)
         assert sorted(done.order) == sorted(set(phantom_study.cases()) - {signed})
-        assert reading_order(phantom_study) == (*done.order, signed)
-        doubted = {case: sum(each.doubt for each in answers(phantom_study, case)) for case in done.order}
+        assert load_reading_order(phantom_study) == (*done.order, signed)
+        doubted = {case: sum(each.uncertainty for each in load_predictions(phantom_study, case)) for case in done.order}
         assert doubted[done.order[0]] > doubted[done.order[-1]]
         (phantom_study.path / "models" / "order.json").unlink()
         (phantom_study.path / "models" / "order.json.bak").unlink()

@@ -12,7 +12,7 @@ import numpy as np
 from ratui.imaging import Box, write_film
 from ratui.phantom import PhantomFilm, PhantomPatient, render, simulate_patient
 from ratui.scheme import load_scheme
-from ratui.study import Case, FilmRecord, Region, Study
+from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 
 SIZE = (640, 525)
 
@@ -33,7 +33,7 @@ class PhantomCase:
         scheme = self.study.scheme
         keys = {site.key for site in self.case.sites(scheme)}
         regions = [
-            Region(key, film.id, box, "rater", by)
+            Region(key, film.id, box, RegionSource.RATER, by)
             for film in films
             for key, box in self.truth[film.id].items()
             if key in keys

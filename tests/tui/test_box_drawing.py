@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ratui.regions.initial import starting_regions
+from ratui.regions.initial import initial_regions
 from ratui.scheme import load_scheme
-from ratui.study import FilmRecord, Region
+from ratui.study import FilmRecord, Region, RegionSource
 from ratui.tui.graphics.box_drawing import Outline, borders, name_places, outlines, painted, short_name
 from ratui.tui.graphics.film_store import View
 
@@ -18,8 +18,8 @@ SCHEME = load_scheme("mtss-hands")
 def hand(size: tuple[int, int], current: str = "L.PIP3", side: str = "L") -> tuple[Outline, ...]:
     film = FilmRecord("film", 0, side, "hand", 1000, 820)
     sites = [site for site in SCHEME.sites if site.side in film.sides]
-    regions = starting_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
-    regions["L.MCP4"] = Region("L.MCP4", "film", regions["L.MCP4"].box, "rater", "anna")
+    regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
+    regions["L.MCP4"] = Region("L.MCP4", "film", regions["L.MCP4"].box, RegionSource.RATER, "anna")
     view = View("case", "film", (0, 0, 820, 1000), size, "film")
     return outlines(view, sites, regions, current, ["L.MCP2"], both_sides=side == "B")
 
@@ -72,7 +72,7 @@ def test_a_film_of_two_hands_says_which_hand() -> None:
 def test_boxes_outside_the_enlarged_part_are_left_out() -> None:
     film = FilmRecord("film", 0, "L", "hand", 1000, 820)
     sites = [site for site in SCHEME.sites if site.side == "L"]
-    regions = starting_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
+    regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
     box = regions["L.PIP5"].box
     assert box is not None
     view = View("case", "film", box, (100, 100))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ratui.errors import StoreError
 from ratui.study import Study
-from ratui.study.model_reports import Evaluation, Heading, Picture, Table, Text, save_evaluation
+from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, Table, save_evaluation
 from ratui.tui.screens.evaluation.screen import EvaluationScreen
 from ratui.tui.screens.evaluation.text import fitted_into, pages_of
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -33,7 +33,7 @@ def png(width: int = 60, height: int = 30, level: int = 0) -> bytes:
 
 BLOCKS = (
     Heading("What the models are worth", 1),
-    Text("The loss was `pair`. " + "It was measured with care. " * 12),
+    Paragraph("The loss was `pair`. " + "It was measured with care. " * 12),
     Table(("measure", "here"), (("ERO, mean error of the difference " * 4, "0.206"),), strong=1),
     Heading("Errors of the ERO difference"),
     Picture("differences.png", png(), "How far it was off"),
@@ -51,12 +51,12 @@ def measured(tmp_path: Path, *, signed: bool = True, models: tuple[str, ...] = (
 
 class TestPages:
     def test_a_heading_begins_a_page_and_a_second_picture_another(self) -> None:
-        found = pages_of((*BLOCKS, Picture("more.png", png(), "more"), Text("said")))
+        found = pages_of((*BLOCKS, Picture("more.png", png(), "more"), Paragraph("said")))
         assert [page.title for page in found] == [BLOCKS[0].text, BLOCKS[3].text, BLOCKS[3].text]  # type: ignore[union-attr]
         assert [page.picture and page.picture.file for page in found] == [None, "differences.png", "more.png"]
 
     def test_a_heading_of_nothing_is_no_page(self) -> None:
-        assert [page.title for page in pages_of((Heading("empty"), Heading("full"), Text("words")))] == ["full"]
+        assert [page.title for page in pages_of((Heading("empty"), Heading("full"), Paragraph("words")))] == ["full"]
 
 
 class TestPicture:

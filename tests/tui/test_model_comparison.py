@@ -9,7 +9,7 @@ import pytest
 
 from ratui.reading import Entry, Field, Graded
 from ratui.study import Study
-from ratui.study.predictions import save_answers
+from ratui.study.predictions import save_predictions
 from ratui.tui.entry.model_comparison import differing
 from tests.films import make_study
 from tests.model_answers import answer
@@ -26,7 +26,7 @@ def read(tmp_path: Path, *, signed: bool, earlier: float = 1, later: float = 4, 
     study = make_study(tmp_path, sides="L", blinded=blinded)
     (case,) = study.cases()
     store(study, case, READ, signed=signed)
-    save_answers(study, "scorer", case, [answer("L.MCP2", "ERO", earlier, later, 5)])
+    save_predictions(study, "scorer", case, [answer("L.MCP2", "ERO", earlier, later, 5)])
     return study
 
 

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from textual.widgets import Static
 
 from ratui.reading import Field, Found, Graded
-from ratui.study import Held, Holder
+from ratui.study import HeldByOther, LockHolder
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -84,15 +84,15 @@ async def test_a_session_that_is_gone_can_be_taken_over_and_a_living_one_not(
     (case,) = study.cases()
     store(study, case, {Field("L.MCP2", "ERO", 1): Graded(1)}, joints=8)
     real = study.open_reading
-    holder: list[Holder] = []
+    holder: list[LockHolder] = []
 
     def opened(rater: str, case: str, *, take_over: bool = False) -> object:
         if take_over:
             return real(rater, case)
-        raise Held(holder[0], case)
+        raise HeldByOther(holder[0], case)
 
     monkeypatch.setattr(study, "open_reading", opened)
-    living = Holder.here()
+    living = LockHolder.current()
     gone = replace(living, host="another machine")  # of which nobody knows whether it still runs
     for each in (living, gone):
         holder[:] = [each]

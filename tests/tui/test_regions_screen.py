@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from ratui.regions.editor import FilmBoxes
-from ratui.study import Region
+from ratui.regions.editor import RegionEditor
+from ratui.study import Region, RegionSource
 from ratui.tui.screens.regions.screen import RegionsScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -26,7 +26,7 @@ def screen(pilot: Pilot[None]) -> RegionsScreen:
     return found
 
 
-def boxes(pilot: Pilot[None]) -> FilmBoxes:
+def boxes(pilot: Pilot[None]) -> RegionEditor:
     found = screen(pilot)._boxes
     assert found is not None
     return found
@@ -41,7 +41,9 @@ async def opened(pilot: Pilot[None]) -> None:
 def true_first_film(phantom: PhantomCase) -> None:
     """Proposals for the first film alone, as from a very good detector."""
     film = phantom.film(0, "L")
-    found = [Region(key, film.id, box, "ssd", "", 0.9) for key, box in phantom.truth[film.id].items()]
+    found = [
+        Region(key, film.id, box, RegionSource.MODEL, "", 0.9, "ssd") for key, box in phantom.truth[film.id].items()
+    ]
     phantom.study.save_proposals("ssd", phantom.case.id, found)
 
 
@@ -54,15 +56,15 @@ async def test_one_key_a_film_and_every_box_on_its_joint(tmp_path: Path) -> None
             await pilot.press("A")
             await settle(pilot)
         assert isinstance(pilot.app.screen, ScoringScreen)
-    assert phantom.study.regions_complete(phantom.case)
+    assert phantom.study.are_regions_complete(phantom.case)
     for film in phantom.case.films:
         confirmed = {r.site: r for r in phantom.study.regions("C-1") if r.film == film.id}
         off = phantom.off(film, confirmed)
         assert np.median(off) < 0.1
         assert np.quantile(off, 0.9) < 0.2
         if film.id != "film0L":
-            assert {r.source for r in confirmed.values()} <= {"registered", "estimated"}
-        assert {r.by for r in confirmed.values()} == {"anna"}
+            assert {r.source for r in confirmed.values()} <= {RegionSource.REGISTERED, RegionSource.ESTIMATED}
+        assert {r.confirmed_by for r in confirmed.values()} == {"anna"}
 
 
 async def test_nothing_is_accepted_that_has_not_been_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,13 +93,13 @@ async def test_nothing_is_accepted_that_has_not_been_seen(tmp_path: Path, monkey
         await settle(pilot)
         await settle(pilot)
         assert boxes(pilot).film.id == "film1L"
-        assert all(region.source == "registered" for region in boxes(pilot).regions.values())
+        assert all(region.source == RegionSource.REGISTERED for region in boxes(pilot).regions.values())
 
 
 class TestRefused:
     async def put_on(self, pilot: Pilot[None], key: str, other: str) -> None:
         """Moves the current box onto that of `other`."""
-        now = boxes(pilot).at_site(key)
+        now = boxes(pilot).select_site(key)
         screen(pilot)._set(now.with_box(boxes(pilot).regions[other].box))
         await pilot.pause()
 
@@ -124,7 +126,9 @@ class TestRefused:
         phantom = phantom_case(tmp_path)
         film = phantom.film(0, "L")
         turned = {k: (film.columns - b[2], b[1], film.columns - b[0], b[3]) for k, b in phantom.truth[film.id].items()}
-        phantom.study.save_proposals("x", "C-1", [Region(k, film.id, b, "x") for k, b in turned.items()])
+        phantom.study.save_proposals(
+            "x", "C-1", [Region(k, film.id, b, RegionSource.MODEL, model="x") for k, b in turned.items()]
+        )
         async with reading_as(phantom.study, "anna") as pilot:
             await opened(pilot)
             await pilot.press("A")
@@ -144,10 +148,10 @@ class TestRefused:
             await opened(pilot)
             first, second = boxes(pilot).sites[:2]
             await pilot.press("enter")
-            assert boxes(pilot).accepted == 1
+            assert boxes(pilot).accepted_count == 1
             await self.put_on(pilot, second.key, first.key)
             await pilot.press("enter")
-            assert boxes(pilot).accepted == 1
+            assert boxes(pilot).accepted_count == 1
             assert f"{second.joint.label} lies on {first.joint.label}" in shown(pilot)
 
     async def test_the_reason_goes_with_the_next_key(self, tmp_path: Path) -> None:
@@ -208,13 +212,13 @@ async def test_the_second_hand_of_a_film_follows_once_the_first_is_accepted(tmp_
     async with reading_as(phantom.study, "anna", size=(120, 40)) as pilot:
         await opened(pilot)
         for key in [site.key for site in boxes(pilot).sites if site.side == "L"]:
-            screen(pilot)._set(boxes(pilot).at_site(key).with_box(phantom.truth[film.id][key]))
+            screen(pilot)._set(boxes(pilot).select_site(key).with_box(phantom.truth[film.id][key]))
             await pilot.press("enter")
         await settle(pilot)
         right = {key: region for key, region in boxes(pilot).regions.items() if key[0] == "R"}
-        assert {region.source for region in right.values()} <= {"registered", "estimated"}
+        assert {region.source for region in right.values()} <= {RegionSource.REGISTERED, RegionSource.ESTIMATED}
         assert np.median(phantom.off(film, right)) < 0.1
-        assert boxes(pilot).accepted == 10
+        assert boxes(pilot).accepted_count == 10
 
 
 async def test_leaving_keeps_what_was_accepted_and_coming_back_opens_there(tmp_path: Path) -> None:
@@ -228,7 +232,7 @@ async def test_leaving_keeps_what_was_accepted_and_coming_back_opens_there(tmp_p
         assert isinstance(pilot.app.screen, WorklistScreen)
         await opened(pilot)
         assert boxes(pilot).site.key == third
-        assert boxes(pilot).accepted == 2
+        assert boxes(pilot).accepted_count == 2
 
 
 async def test_films_can_be_gone_through_and_back(tmp_path: Path) -> None:
@@ -241,7 +245,7 @@ async def test_films_can_be_gone_through_and_back(tmp_path: Path) -> None:
         await pilot.press("pageup")
         await settle(pilot)
         assert boxes(pilot).film.id == first
-        assert boxes(pilot).complete
+        assert boxes(pilot).is_complete
         await pilot.press("pagedown")
         await settle(pilot)
         assert boxes(pilot).film.id != first
@@ -347,7 +351,7 @@ async def test_a_full_disk_leaves_nothing_accepted(tmp_path: Path, monkeypatch: 
             patched.setattr(os, "fsync", full)
             await pilot.press("A")
             assert "No space left" in shown(pilot)
-            assert boxes(pilot).accepted == 0
+            assert boxes(pilot).accepted_count == 0
         await pilot.press("A")
         await settle(pilot)
         assert len(study.regions(study.cases()[0])) == 10

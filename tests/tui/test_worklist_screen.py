@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from ratui.reading import Field, Graded
 from ratui.study import CaseState, FilmRecord, Study
-from ratui.study.predictions import save_order
+from ratui.study.predictions import save_reading_order
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -349,7 +349,7 @@ async def test_an_order_that_a_model_gave_is_how_the_cases_stand_and_come_next(
     monkeypatch.setattr("ratui.tui.screens.worklist.screen._FIRST", 1)
     study = study_of(tmp_path, 3)
     one, two, three = study.cases()
-    save_order(study, [three, one], "scorer")
+    save_reading_order(study, [three, one], "scorer")
     async with reading_as(study, "anna") as pilot:
         await settle(pilot)
         assert [line.lstrip("▸ ").split()[0] for line in rows(pilot)] == [three, one, two]

@@ -228,6 +228,6 @@ def _group_by_film(regions: Sequence[Region]) -> dict[str, dict[str, Region]]:
     """Confirmed regions by film, then by site."""
     by_film: dict[str, dict[str, Region]] = {}
     for region in regions:
-        if region.by:
+        if region.confirmed_by:
             by_film.setdefault(region.film, {})[region.site] = region
     return by_film

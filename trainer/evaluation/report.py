@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ratui.errors import TrainError
 from ratui.study import Study
-from ratui.study.model_reports import Block, Evaluation, Heading, Picture, Table, Text, save_evaluation
+from ratui.study.model_reports import Block, Evaluation, Heading, Paragraph, Picture, Table, save_evaluation
 from trainer.evaluation.evaluate import Metric, Results
 from trainer.evaluation.report_document import to_html, to_markdown
 from trainer.evaluation.report_pictures import draw_histogram, draw_reliability, draw_worst_joints
@@ -71,13 +71,13 @@ def _make_blocks(results: Results) -> list[Block]:
     films = f"{results.films} hands, " if results.films else ""
     blocks: list[Block] = [
         Heading("What the models are worth", 1),
-        Text(
+        Paragraph(
             f"Measured on {len(results.cases)} cases ({films}{results.joints} joints) that no model here has learnt from, "
             "against every rater's signed reading. Intervals are 95 %, bootstrapped over patients. "
             f"The scorer's loss was `{results.loss}`, its decision `{results.decision}`."
         ),
         _metrics_table(results.headline),
-        Text(
+        Paragraph(
             "The source's figures are of real films; a figure here is comparable only where these films are real, too. "
             "An accuracy says little where findings are rare: read it with sensitivity and specificity. "
             "Scores count where no finding fixes them at either time point, as in the source. "
@@ -94,7 +94,7 @@ def _make_blocks(results: Results) -> list[Block]:
     if results.calibrations:
         blocks += [
             Heading("What its doubt is worth"),
-            Text(
+            Paragraph(
                 "How sure the model is of an answer, beside how often a rater gave the same. On the diagonal it knows "
                 "itself. Below: whether what it doubts most is what it gets wrong most."
             ),

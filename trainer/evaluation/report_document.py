@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ratui.results import html as page
-from ratui.study.model_reports import Block, Heading, Picture, Table, Text
+from ratui.study.model_reports import Block, Heading, Paragraph, Picture, Table
 
 __all__ = ["to_html", "to_markdown"]
 
@@ -20,7 +20,7 @@ def to_markdown(blocks: Sequence[Block]) -> str:
         match block:
             case Heading():
                 lines += [f"{'#' * block.level} {block.text}", ""]
-            case Text():
+            case Paragraph():
                 lines += [block.text, ""]
             case Table():
                 lines += [_row(block.columns), "|" + "---|" * len(block.columns)]
@@ -47,7 +47,7 @@ def to_html(blocks: Sequence[Block]) -> str:
                 pass  # the page's own title
             case Heading():
                 parts.append(page.section(block.text, (), block.level))
-            case Text():
+            case Paragraph():
                 parts.append(f"<p>{_inline(block.text)}</p>")
             case Table():
                 parts.append(page.table(block.columns, block.rows, words=len(block.columns), strong=block.strong))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from ratui.study import Study
-from ratui.study.predictions import Answer, save_answers, save_order
+from ratui.study.predictions import Prediction, save_predictions, save_reading_order
 from trainer.data.pairs import PairSamples, load_pair_samples
 from trainer.evaluation.metrics import Floats
 from trainer.inference.decisions import DEFAULT_DECISION, decide, expected_change_error, marginal_probabilities
@@ -47,25 +47,25 @@ def predict_study(
     With `order` the cases that some rater hasn't signed are put in order, what teaches most first. Raises TrainError.
     """
     model, about = load_scorer(run, device)
-    cases = [case for case in study.cases() if not study.case(case).unreadable(study.scheme)]
+    cases = [case for case in study.cases() if not study.case(case).unreadable_reason(study.scheme)]
     with study.snapshot() as still:
         pairs = load_pair_samples(still, cases, folder, show_progress, proposed=True)
     check_scheme(about, pairs.scales, pairs.group_names, run)
     probabilities = predict(model, pairs.crops, pairs.groups, pairs.max_grades)
     for case, found in make_predictions(pairs, probabilities, decision).items():
-        save_answers(study, name, case, found)
+        save_predictions(study, name, case, found)
     ranked: tuple[str, ...] = ()
     if order:
         signed = {case for case in cases if len(study.signed_readings(case)) == len(study.config.raters)}
         worth = acquisition_scores(pairs, probabilities)
         ranked = tuple(sorted((case for case in worth if case not in signed), key=lambda case: (-worth[case], case)))
-        save_order(study, ranked, name)
+        save_reading_order(study, ranked, name)
     return PredictionSummary(len(set(pairs.cases)), ranked)
 
 
-def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decision: str) -> dict[str, list[Answer]]:
+def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decision: str) -> dict[str, list[Prediction]]:
     """The answers of each case, joints in their order; a scale that a joint lacks has none."""
-    found: dict[str, list[Answer]] = {}
+    found: dict[str, list[Prediction]] = {}
     said = [decide(decision, each) for each in probabilities]
     doubted = [expected_change_error(each, one.change) for each, one in zip(probabilities, said, strict=True)]
     marginals = [marginal_probabilities(each) for each in probabilities]
@@ -77,7 +77,7 @@ def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decisi
             earlier, later = (_round_probabilities(marginals[scale][row, time, : top + 1]) for time in (0, 1))
             grades = said[scale].grades[row]
             found.setdefault(case, []).append(
-                Answer(
+                Prediction(
                     site,
                     name,
                     (int(grades[0]), int(grades[1])),

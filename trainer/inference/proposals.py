@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from ratui.errors import FilmError, TrainError
-from ratui.study import FilmRecord, Region, Study
+from ratui.study import FilmRecord, Region, RegionSource, Study
 from trainer.data.hands import iterate_hands, normalise_levels
 from trainer.inference.hand_finder import FoundHand, find_hands
 from trainer.models.detector import load_detector
@@ -39,13 +39,13 @@ def propose_regions(
     Raises TrainError.
     """
     model = load_detector(run, device)
-    cases = [case for case in map(study.case, study.cases()) if not case.unreadable(study.scheme)]
+    cases = [case for case in map(study.case, study.cases()) if not case.unreadable_reason(study.scheme)]
     done_cases = done_hands = joints = 0
     skipped: list[str] = []
     side_warnings: list[str] = []
     for number, case in enumerate(cases):
         show_progress("proposing regions", number, len(cases))
-        confirmed = {region.film for region in study.regions(case.id) if region.by}
+        confirmed = {region.film for region in study.regions(case.id) if region.confirmed_by}
         films = {film.id: film for film, _, _ in iterate_hands(case, study.scheme)}
         regions: list[Region] = []
         for record in films.values():
@@ -68,7 +68,8 @@ def propose_regions(
                 done_hands += 1
                 for joint, detection in hand.joints.items():
                     score = round(detection.candidate.score, 3)
-                    regions.append(Region(f"{side}.{joint}", record.id, detection.box, name, "", score))
+                    region = Region(f"{side}.{joint}", record.id, detection.box, RegionSource.MODEL, "", score, name)
+                    regions.append(region)
         if regions:
             done_cases, joints = done_cases + 1, joints + len(regions)
             study.save_proposals(name, case.id, regions)

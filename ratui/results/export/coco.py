@@ -38,7 +38,7 @@ def coco_document(source: Exportable) -> dict[str, Any]:
                 }
             )
         for region in study.regions(case.id):
-            if region.box is None or not region.by or region.film not in numbers:
+            if region.box is None or not region.confirmed_by or region.film not in numbers:
                 continue
             site = study.scheme.site(region.site)
             x0, y0, x1, y1 = region.box

@@ -60,7 +60,7 @@ def readings_document(source: Exportable, software: str) -> dict[str, Any]:
                 "regions": [
                     {"site": region.site, "film": region.film, "box": list(region.box) if region.box else None}
                     for region in study.regions(case.id)
-                    if region.by
+                    if region.confirmed_by
                 ],
                 "readings": [
                     {"reader": each.reader, "kind": each.kind, "entries": _entries(each.reading)} for each in readings

@@ -32,7 +32,7 @@ def presentation_states(source: Exportable, software: str) -> Iterator[tuple[str
     """Each state with its file's name, for the films that have regions. Raises StudyError where highdicom is missing."""
     need("highdicom", "DICOM presentation states")
     for case, readings in source.by_case():
-        regions = [region for region in source.study.regions(case.id) if region.by and region.box]
+        regions = [region for region in source.study.regions(case.id) if region.confirmed_by and region.box]
         headers = film_headers(source.study, case)
         for signed in readings:
             known = signed.reading.site_keys

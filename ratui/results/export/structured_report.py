@@ -94,7 +94,9 @@ def structured_reports(source: Exportable, software: str) -> Iterator[tuple[str,
     """Each report with its file's name. Raises StudyError where highdicom is missing."""
     need("highdicom", "DICOM Structured Reports")
     for case, readings in source.by_case():
-        regions = {(region.site, region.film): region for region in source.study.regions(case.id) if region.by}
+        regions = {
+            (region.site, region.film): region for region in source.study.regions(case.id) if region.confirmed_by
+        }
         headers = film_headers(source.study, case)
         for signed in readings:
             for time in (0, 1):

@@ -47,7 +47,7 @@ def _row(study: Study, signed: Signed, rule: Rule, scales: list[str | None]) -> 
         signed.reading.case,
         signed.reader,
         signed.kind,
-        signed.case.apart,
+        signed.case.days_between,
         sum(use.entries for use in displays),
         sum(use.below for use in displays),
         rule.name,

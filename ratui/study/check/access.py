@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ratui.study.check.report import Finding
-from ratui.study.layout import FOLDERS, LOCKS, SNAPSHOT, folder_mode, group_id
+from ratui.study.layout import FOLDERS, LOCKS, SNAPSHOT_PREFIX, folder_mode, group_id
 from ratui.study.store import file_mode
 
 __all__ = ["check_access", "close_to_others"]
@@ -22,22 +22,22 @@ _MOMENT = 0.05
 def check_access(study: Path, group: str, repair: bool) -> Iterator[Finding]:
     """What in the folder `study` is more open than it may be, or belongs to another group. Mends it with `repair`."""
     gid = group_id(group)
-    suspects = [path for path in _all(study) if _fault(study, path, group, gid)]
+    suspects = [path for path in _walk(study) if _find_fault(study, path, group, gid)]
     if suspects:
         time.sleep(_MOMENT)
     for path in suspects:
-        wrong = _fault(study, path, group, gid)
+        wrong = _find_fault(study, path, group, gid)
         if wrong == _LINK:
-            yield Finding(_name(study, path), wrong, advice="Look where it leads; remove it")
+            yield Finding(_relative_name(study, path), wrong, advice="Look where it leads; remove it")
         elif wrong:
-            yield _closed(study, path, _wanted(study, path, path.lstat(), gid), gid, wrong, repair)
+            yield _restrict_access(study, path, _expected_mode(study, path, path.lstat(), gid), gid, wrong, repair)
 
 
-def _fault(study: Path, path: Path, group: str, gid: int | None) -> str:
+def _find_fault(study: Path, path: Path, group: str, gid: int | None) -> str:
     """What is wrong with the access of `path`, empty where nothing is, or where it has gone meanwhile."""
     try:
         found = path.lstat()
-        mode, wanted = stat.S_IMODE(found.st_mode), _wanted(study, path, found, gid)
+        mode, wanted = stat.S_IMODE(found.st_mode), _expected_mode(study, path, found, gid)
     except FileNotFoundError:  # a save was done just now
         return ""
     if stat.S_ISLNK(found.st_mode):
@@ -51,20 +51,20 @@ def _fault(study: Path, path: Path, group: str, gid: int | None) -> str:
     return f"the group {group} can't open it" if gid is not None and wanted & ~mode & 0o050 else ""
 
 
-def _closed(study: Path, path: Path, wanted: int, gid: int | None, wrong: str, repair: bool) -> Finding:
-    remedy, mended, advice = "permissions set", False, ""
+def _restrict_access(study: Path, path: Path, wanted: int, gid: int | None, wrong: str, repair: bool) -> Finding:
+    remedy, repaired, advice = "permissions set", False, ""
     if repair:
         try:
             if gid is not None:
                 os.chown(path, -1, gid)
             path.chmod(wanted)
-            mended = True
+            repaired = True
         except OSError as error:
             advice = f"{error.strerror}: ask its owner, user {path.lstat().st_uid}"
-    return Finding(_name(study, path), wrong, remedy, mended, advice)
+    return Finding(_relative_name(study, path), wrong, remedy, repaired, advice)
 
 
-def _wanted(study: Path, path: Path, found: os.stat_result, gid: int | None) -> int:
+def _expected_mode(study: Path, path: Path, found: os.stat_result, gid: int | None) -> int:
     """The mode that `path` should have; never more than it has, where it is closed to the group on purpose."""
     parts = path.relative_to(study).parts
     if stat.S_ISDIR(found.st_mode):
@@ -81,15 +81,15 @@ def _wanted(study: Path, path: Path, found: os.stat_result, gid: int | None) -> 
     return file_mode(path.parent)
 
 
-def _all(study: Path) -> Iterator[Path]:
+def _walk(study: Path) -> Iterator[Path]:
     yield study
     for folder, names, files in os.walk(study):
-        names[:] = [name for name in names if not name.startswith(SNAPSHOT)]
+        names[:] = [name for name in names if not name.startswith(SNAPSHOT_PREFIX)]
         for name in sorted((*names, *files)):
             yield Path(folder) / name
 
 
-def _name(study: Path, path: Path) -> str:
+def _relative_name(study: Path, path: Path) -> str:
     return str(path.relative_to(study))
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from ratui.errors import DamagedError, StoreError
 from ratui.study.store import restore_from_copy, write_bytes
-from ratui.study.store.atomic_write import copy_of
-from ratui.study.store.seal import Broken, Newer, Unsealed, open_seal, seal
-from ratui.study.store.tables import known_as, read_file, set_aside
+from ratui.study.store.atomic_write import second_copy_path
+from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
+from ratui.study.store.tables import read_file, sealed_name, set_aside
 
-__all__ = ["Copies", "check_tables", "look_at", "mend", "rewrite"]
+__all__ = ["FileCopies", "check_tables", "compare_copies", "replace_damaged", "restore_copies"]
 
 
 @dataclass(frozen=True)
-class Copies:
+class FileCopies:
     """What was found of a file and its second copy: `data` is None where neither is whole.
 
     `what` says what is wrong, empty where nothing is; `remedy` how it can be mended from what is whole.
@@ -39,38 +39,38 @@ def check_tables(path: Path, *, unsealed: bool) -> Callable[[bytes], None]:
 
     def check(data: bytes) -> None:
         try:
-            sealed = open_seal(data, known_as(path))
-            if seal(sealed.tables, sealed.of) != data:
+            sealed = open_seal(data, sealed_name(path))
+            if seal(sealed.tables, sealed.sealed_as) != data:
                 raise DamagedError("its checksums do not fit its records", path)
-        except Unsealed as error:
+        except UnsealedError as error:
             if not unsealed:
                 raise DamagedError("it has no seal", path) from error
-        except Newer as error:
+        except NewerFormatError as error:
             raise StoreError(f"a newer ratui wrote it: {error}", path, "Update ratui") from error
-        except Broken as error:
+        except BrokenSealError as error:
             raise DamagedError(str(error), path) from error
 
     return check
 
 
-def look_at(path: Path, check: Callable[[bytes], None], *, twins: bool = True) -> Copies:
+def compare_copies(path: Path, check: Callable[[bytes], None], *, twins: bool = True) -> FileCopies:
     """Reads both copies of `path`. With `twins` false only the first is asked for, as with a file of format 1."""
-    first, wrong = _try(path, check)
+    first, wrong = _read_checked(path, check)
     if first is not None and not twins:
-        return Copies(path, first)
-    second, other = _try(copy_of(path), check)
+        return FileCopies(path, first)
+    second, other = _read_checked(second_copy_path(path), check)
     if first is None and second is None:
-        return Copies(path, None, wrong)
+        return FileCopies(path, None, wrong)
     if first is None:
-        return Copies(path, second, wrong, "restored from its second copy")
+        return FileCopies(path, second, wrong, "restored from its second copy")
     if second is None:
-        return Copies(path, first, f"its second copy: {other}", "second copy written anew")
+        return FileCopies(path, first, f"its second copy: {other}", "second copy written anew")
     if first != second:
-        return Copies(path, first, "its second copy is of another save", "second copy written anew")
-    return Copies(path, first)
+        return FileCopies(path, first, "its second copy is of another save", "second copy written anew")
+    return FileCopies(path, first)
 
 
-def _try(path: Path, check: Callable[[bytes], None]) -> tuple[bytes | None, str]:
+def _read_checked(path: Path, check: Callable[[bytes], None]) -> tuple[bytes | None, str]:
     try:
         data = read_file(path)
         check(data)
@@ -81,7 +81,7 @@ def _try(path: Path, check: Callable[[bytes], None]) -> tuple[bytes | None, str]
     return data, ""
 
 
-def mend(copies: Copies) -> None:
+def restore_copies(copies: FileCopies) -> None:
     """Does what `copies.remedy` says. For whoever holds the file's lock. Raises StoreError."""
     assert copies.data is not None
     try:
@@ -94,9 +94,9 @@ def mend(copies: Copies) -> None:
         restore_from_copy(copies.path)
 
 
-def rewrite(path: Path, data: bytes) -> None:
+def replace_damaged(path: Path, data: bytes) -> None:
     """Puts `data` in the place of two damaged copies, which are set aside. Raises StoreError."""
-    for each in (path, copy_of(path)):
+    for each in (path, second_copy_path(path)):
         if each.exists():
             set_aside(each)
     write_bytes(path, data)

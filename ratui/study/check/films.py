@@ -15,20 +15,20 @@ from ratui.study.case import Case, FilmRecord
 from ratui.study.layout import file_digest
 from ratui.study.study import Study
 
-__all__ = ["Fault", "film_fault"]
+__all__ = ["FilmFault", "find_film_fault"]
 
-Fault = tuple[str, str, Callable[[], object] | None, str]
+FilmFault = tuple[str, str, Callable[[], object] | None, str]
 """What is wrong, how it can be mended, what mends it, and what a person can do where nothing does."""
 _ADVICE = "Restore it from a backup"
 
 
-def film_fault(study: Study, case: Case, film: FilmRecord) -> Fault | None:
+def find_film_fault(study: Study, case: Case, film: FilmRecord) -> FilmFault | None:
     """What is wrong with the file of `film`, or None."""
     path = study.film_path(case.id, film.id)
     if not path.exists():
         return "it is missing", "", None, _ADVICE
     if not film.file:
-        return _unsealed(study, case, film, path)
+        return _check_unsealed_film(study, case, film, path)
     try:
         same = file_digest(path) == film.file
     except OSError as error:
@@ -36,7 +36,7 @@ def film_fault(study: Study, case: Case, film: FilmRecord) -> Fault | None:
     return None if same else ("it is not the file that was imported", "", None, _ADVICE)
 
 
-def _unsealed(study: Study, case: Case, film: FilmRecord, path: Path) -> Fault:
+def _check_unsealed_film(study: Study, case: Case, film: FilmRecord, path: Path) -> FilmFault:
     """A film that format 1 imported: its pixels have a digest, its file has none yet."""
     try:
         pixels = np.ascontiguousarray(read_film(path).pixels)

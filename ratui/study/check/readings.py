@@ -11,20 +11,20 @@ from pathlib import Path
 from ratui.errors import RatuiError
 from ratui.reading import from_log, to_document
 from ratui.scheme import Scheme
-from ratui.study.store.atomic_write import copy_of
+from ratui.study.store.atomic_write import second_copy_path
 from ratui.study.store.seal import Records, open_seal, salvage, seal
-from ratui.study.store.tables import known_as, read_file
+from ratui.study.store.tables import read_file, sealed_name
 
-__all__ = ["rebuilt", "salvaged"]
+__all__ = ["rebuild_fields", "salvage_tables"]
 
 
-def salvaged(path: Path, scheme: Scheme) -> bytes | None:
+def salvage_tables(path: Path, scheme: Scheme) -> bytes | None:
     """The whole file, out of the records of its two damaged copies that are provably as they were; None without proof.
 
     For any file of tables; fields of a reading are made anew from its log where theirs are missing.
     """
     copies = []
-    for each in (path, copy_of(path)):
+    for each in (path, second_copy_path(path)):
         try:
             copies.append(read_file(each))
         except (FileNotFoundError, RatuiError):
@@ -32,23 +32,23 @@ def salvaged(path: Path, scheme: Scheme) -> bytes | None:
     # Two copies of different saves must not be mixed, except where a log binds the records together.
     for files in ([each] for each in copies):
         found = salvage(files)
-        if found.whole:
-            return seal(found.tables, known_as(path))
+        if found.is_complete:
+            return seal(found.tables, sealed_name(path))
     found = salvage(copies)
     if found.counts is None or "log" not in found.counts or set(found.missing) - {"fields"}:
         return None
-    return _from_log(path, found.tables, scheme)
+    return _rebuild_from_log(path, found.tables, scheme)
 
 
-def rebuilt(path: Path, data: bytes, scheme: Scheme) -> bytes | None:
+def rebuild_fields(path: Path, data: bytes, scheme: Scheme) -> bytes | None:
     """`data`, a whole file of a reading that contradicts its log, with the fields, flags and notes that the log leads to.
 
     None where the log leads to no reading.
     """
-    return _from_log(path, open_seal(data).tables, scheme)
+    return _rebuild_from_log(path, open_seal(data).tables, scheme)
 
 
-def _from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme) -> bytes | None:
+def _rebuild_from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme) -> bytes | None:
     try:
         meta = next(iter(tables["meta"].values()))
         reading = from_log(scheme, {"meta": meta, "log": list(tables["log"].values())}, path)
@@ -57,4 +57,4 @@ def _from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme) -> byte
     made = to_document(reading)
     records = {str(number): record for number, record in enumerate(made["fields"], start=1)}
     # What the file keeps of a reading besides, such as the time spent on it, no log can tell: it stays.
-    return seal({**tables, "meta": {"1": {**meta, **made["meta"]}}, "fields": records}, known_as(path))
+    return seal({**tables, "meta": {"1": {**meta, **made["meta"]}}, "fields": records}, sealed_name(path))

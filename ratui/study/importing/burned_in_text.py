@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ratui.imaging import Pixels
 
-__all__ = ["seems_to_hold_text"]
+__all__ = ["seems_to_contain_text"]
 
 _LETTERS = 6
 """Letters in one row from which on it is called text."""
@@ -28,7 +28,7 @@ class _Piece(NamedTuple):
     width: int
 
 
-def seems_to_hold_text(pixels: Pixels) -> bool:
+def seems_to_contain_text(pixels: Pixels) -> bool:
     """Whether `pixels`, shape (rows, columns), hold a row of small pieces in the film's lightest or darkest value."""
     values = pixels.astype(np.int64)
     for extreme in (int(values.max()), int(values.min())):

@@ -20,7 +20,7 @@ from pydicom.valuerep import DSfloat
 
 from ratui.imaging import Film, Table, Window
 
-__all__ = ["Facts", "deidentified", "facts_of", "new_uid"]
+__all__ = ["RetainedAttributes", "deidentify", "extract_retained_attributes", "new_uid"]
 
 _UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 # Elements that hold a word: the words that may stay.
@@ -38,14 +38,14 @@ _MODALITY_TYPES = ("OD", "HU", "US", "P")
 
 
 @dataclass(frozen=True)
-class Facts:
+class RetainedAttributes:
     """What besides its pixels a film keeps: words from closed lists by keyword, and its old UIDs to be hashed."""
 
     words: dict[str, str] = field(default_factory=dict)
     uids: dict[str, str] = field(default_factory=dict)
 
 
-def facts_of(dataset: Dataset) -> Facts:
+def extract_retained_attributes(dataset: Dataset) -> RetainedAttributes:
     """The facts in a header. Never raises: what can't be read is left out."""
     words, uids = {}, {}
     with warnings.catch_warnings():
@@ -56,7 +56,7 @@ def facts_of(dataset: Dataset) -> Facts:
                 words[keyword] = value
         for keyword in _UIDS:
             uids[keyword] = _text(dataset, keyword)
-    return Facts(words, {keyword: uid for keyword, uid in uids.items() if uid})
+    return RetainedAttributes(words, {keyword: uid for keyword, uid in uids.items() if uid})
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
@@ -77,12 +77,12 @@ def new_uid(key: bytes, old: str) -> str:
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
-def deidentified(film: Film, facts: Facts, *, case: str, side: str, key: bytes) -> bytes:
+def deidentify(film: Film, attributes: RetainedAttributes, *, case: str, side: str, key: bytes) -> bytes:
     """The bytes of a DICOM file with the picture of `film` under the pseudonym `case`, stored without loss.
 
     `side` is ``L``, ``R`` or ``B``; `key` is the study's for UIDs.
     """
-    uids = {keyword: new_uid(key, facts.uids.get(keyword, "")) for keyword in _UIDS}
+    uids = {keyword: new_uid(key, attributes.uids.get(keyword, "")) for keyword in _UIDS}
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
     meta.MediaStorageSOPInstanceUID = UID(uids["SOPInstanceUID"])
@@ -90,24 +90,24 @@ def deidentified(film: Film, facts: Facts, *, case: str, side: str, key: bytes) 
     new = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     new.SOPClassUID = meta.MediaStorageSOPClassUID
     for keyword, replacement in uids.items():
-        if keyword != "FrameOfReferenceUID" or keyword in facts.uids:
+        if keyword != "FrameOfReferenceUID" or keyword in attributes.uids:
             setattr(new, keyword, replacement)
     new.PatientName = new.PatientID = case
     new.PatientBirthDate = new.PatientSex = new.StudyDate = new.StudyTime = ""
     new.AccessionNumber = new.ReferringPhysicianName = new.StudyID = new.SeriesNumber = new.InstanceNumber = ""
-    _say_how(new)
+    _add_deidentification_method(new)
     new.Modality = "CR"
     new.Laterality = side
-    for keyword, word in facts.words.items():
+    for keyword, word in attributes.words.items():
         setattr(new, keyword, word)
-    _greys(new, film)
-    _picture(new, film)
+    _add_grey_transform(new, film)
+    _add_pixels(new, film)
     buffer = io.BytesIO()
     new.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
-def _say_how(new: Dataset) -> None:
+def _add_deidentification_method(new: Dataset) -> None:
     new.PatientIdentityRemoved = "YES"
     new.DeidentificationMethod = "ratui: written anew from pixels and numbers"
     code = Dataset()
@@ -117,28 +117,28 @@ def _say_how(new: Dataset) -> None:
     new.LongitudinalTemporalInformationModified = "REMOVED"
 
 
-def _greys(new: Dataset, film: Film) -> None:
+def _add_grey_transform(new: Dataset, film: Film) -> None:
     """Rescaling, tables, windows, padding and measures, as numbers."""
     if film.modality is not None:
-        item = _table(film.modality)
+        item = _lut_item(film.modality)
         item.ModalityLUTType = film.modality.name if film.modality.name in _MODALITY_TYPES else "US"
         new.ModalityLUTSequence = [item]
     else:
-        new.RescaleSlope, new.RescaleIntercept = _number(film.slope), _number(film.intercept)
+        new.RescaleSlope, new.RescaleIntercept = _decimal_string(film.slope), _decimal_string(film.intercept)
         new.RescaleType = "US"
     tables = [contrast for contrast in film.contrasts if isinstance(contrast, Table)]
     windows = [contrast for contrast in film.contrasts if isinstance(contrast, Window)]
     if tables:
-        new.VOILUTSequence = [_table(table, name=True) for table in tables]
+        new.VOILUTSequence = [_lut_item(table, name=True) for table in tables]
     if windows:
-        new.WindowCenter = [_number(window.centre) for window in windows]
-        new.WindowWidth = [_number(window.width) for window in windows]
+        new.WindowCenter = [_decimal_string(window.centre) for window in windows]
+        new.WindowWidth = [_decimal_string(window.width) for window in windows]
         new.VOILUTFunction = windows[0].function
-        names = [_name(window.name) for window in windows]
+        names = [_known_name(window.name) for window in windows]
         if any(names):
             new.WindowCenterWidthExplanation = names
     if film.spacing is not None:
-        new.PixelSpacing = new.ImagerPixelSpacing = [_number(value) for value in film.spacing]
+        new.PixelSpacing = new.ImagerPixelSpacing = [_decimal_string(value) for value in film.spacing]
     elif film.aspect != 1.0:
         new.PixelAspectRatio = [round(10_000 * film.aspect), 10_000]
     if film.padding is not None:
@@ -149,26 +149,26 @@ def _greys(new: Dataset, film: Film) -> None:
             new.add_new("PixelPaddingRangeLimit", vr, high)
 
 
-def _table(table: Table, *, name: bool = False) -> Dataset:
+def _lut_item(table: Table, *, name: bool = False) -> Dataset:
     item = Dataset()
     # The first input is stored in 16 bits; a reader takes it as signed where what goes in is signed.
     item.add_new("LUTDescriptor", "US", [len(table.values) % 65_536, table.first % 65_536, table.bits])
     item.add_new("LUTData", "OW", table.values.astype("<u2").tobytes())
-    if name and _name(table.name):
-        item.LUTExplanation = _name(table.name)
+    if name and _known_name(table.name):
+        item.LUTExplanation = _known_name(table.name)
     return item
 
 
-def _name(text: str) -> str:
+def _known_name(text: str) -> str:
     name = text.strip().upper()
     return name if name in _NAMES else ""
 
 
-def _number(value: float) -> DSfloat:
+def _decimal_string(value: float) -> DSfloat:
     return DSfloat(value, auto_format=True)
 
 
-def _picture(new: Dataset, film: Film) -> None:
+def _add_pixels(new: Dataset, film: Film) -> None:
     pixels = np.ascontiguousarray(film.pixels)
     signed, wide = pixels.dtype.kind == "i", pixels.dtype.itemsize > 1
     new.SamplesPerPixel = 1

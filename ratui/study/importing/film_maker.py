@@ -21,24 +21,24 @@ from PIL import Image
 from ratui.errors import FilmError
 from ratui.imaging import LARGEST_PIXELS, LARGEST_SIDE, Film, Pixels, Table, Window, film_of, read_film, read_header
 from ratui.imaging.file_limits import check_file
-from ratui.study.importing.burned_in_text import seems_to_hold_text
-from ratui.study.importing.deidentification import Facts, deidentified, facts_of
+from ratui.study.importing.burned_in_text import seems_to_contain_text
+from ratui.study.importing.deidentification import RetainedAttributes, deidentify, extract_retained_attributes
 
-__all__ = ["InProcess", "Intake", "Made", "Seen", "Wish"]
+__all__ = ["ConvertedFilm", "FilmConverter", "FilmHeader", "FilmRequest", "InProcessConverter"]
 
 
 @dataclass(frozen=True)
-class Seen:
+class FilmHeader:
     """What a header says of whose film it is. `side` is ``L``, ``R``, ``B`` or empty; `words` tell the view."""
 
     patient: str
     side: str
     words: str
-    when: str  # ISO date, or empty
+    exam_date: str  # ISO date, or empty
 
 
 @dataclass(frozen=True)
-class Wish:
+class FilmRequest:
     """How a film is to be made: its pseudonym, side, the key for its UIDs as hex, and mm a pixel if a manifest says."""
 
     case: str
@@ -48,7 +48,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Made:
+class ConvertedFilm:
     """A de-identified film: the bytes of its file, what its record needs, and a note for a person, or empty.
 
     `aspect` is a pixel's height divided by its width.
@@ -63,25 +63,25 @@ class Made:
     note: str = ""
 
 
-class Intake(Protocol):
+class FilmConverter(Protocol):
     """Looks at files and makes films of them. Both raise FilmError."""
 
-    def look(self, path: Path) -> Seen: ...
+    def read_header(self, path: Path) -> FilmHeader: ...
 
-    def make(self, path: Path, wish: Wish) -> Made: ...
-
-
-class InProcess:
-    """An intake in this process: for films that are known to be harmless, such as simulated ones."""
-
-    def look(self, path: Path) -> Seen:
-        return look(path)
-
-    def make(self, path: Path, wish: Wish) -> Made:
-        return make(path, wish)
+    def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm: ...
 
 
-def look(path: Path) -> Seen:
+class InProcessConverter:
+    """A converter in this process: for films that are known to be harmless, such as simulated ones."""
+
+    def read_header(self, path: Path) -> FilmHeader:
+        return read_film_header(path)
+
+    def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
+        return convert_film(path, request)
+
+
+def read_film_header(path: Path) -> FilmHeader:
     """What the header of the DICOM file at `path` says. Raises FilmError."""
     header = read_header(path)
     with warnings.catch_warnings():
@@ -89,8 +89,8 @@ def look(path: Path) -> Seen:
         try:
             patient = str(header.get("PatientID", "") or header.get("PatientName", "")).strip()
             words = f"{header.get('BodyPartExamined', '')} {header.get('StudyDescription', '')}".lower()
-            when = _date(header)
-            return Seen(patient, _side(header), words, when.isoformat() if when else "")
+            exam_date = _date(header)
+            return FilmHeader(patient, _side(header), words, exam_date.isoformat() if exam_date else "")
         except Exception as error:  # a damaged element makes its parser raise almost anything
             raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
 
@@ -119,27 +119,27 @@ def _date(header: pydicom.Dataset) -> date | None:
     return None
 
 
-def make(path: Path, wish: Wish) -> Made:
+def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
     """The film in the DICOM or PNG file at `path` without its patient. Raises FilmError.
 
     What was written is read again and compared: pixels bit by bit, and everything that greys are made of.
     """
     if path.suffix.lower() == ".png":
         pixels = _png(path)
-        film, facts = Film(pixels, bits=8 * pixels.dtype.itemsize, spacing=wish.spacing), Facts()
+        film, attributes = Film(pixels, bits=8 * pixels.dtype.itemsize, spacing=request.spacing), RetainedAttributes()
     else:
-        film, facts = read_film(path), facts_of(read_header(path))
-    data = deidentified(film, facts, case=wish.case, side=wish.side, key=bytes.fromhex(wish.key))
+        film, attributes = read_film(path), extract_retained_attributes(read_header(path))
+    data = deidentify(film, attributes, case=request.case, side=request.side, key=bytes.fromhex(request.key))
     _compare(film, data, path)
     note = ""
-    if facts.words.get("BurnedInAnnotation") == "YES":
+    if attributes.words.get("BurnedInAnnotation") == "YES":
         note = "its header says that text is burned into the picture: look whether it names the patient"
-    elif seems_to_hold_text(film.pixels):
+    elif seems_to_contain_text(film.pixels):
         note = "text seems to be burned into the picture: look whether it names the patient"
     rows, columns = film.pixels.shape
     digest = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()
-    aspect = wish.spacing[0] / wish.spacing[1] if wish.spacing else film.aspect
-    return Made(data, int(rows), int(columns), wish.spacing or film.spacing, digest, aspect, note)
+    aspect = request.spacing[0] / request.spacing[1] if request.spacing else film.aspect
+    return ConvertedFilm(data, int(rows), int(columns), request.spacing or film.spacing, digest, aspect, note)
 
 
 def _compare(film: Film, data: bytes, path: Path) -> None:

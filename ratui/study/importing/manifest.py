@@ -51,7 +51,7 @@ def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
                     path,
                     "Its first line names the columns, with commas between",
                 )
-            rows = [_row(path, reader.line_num, raw, scheme) for raw in reader]
+            rows = [_parse_row(path, reader.line_num, raw, scheme) for raw in reader]
     except OSError as error:
         raise StudyError(f"the manifest can't be read: {error.strerror}", path, "Check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -61,7 +61,9 @@ def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
     return rows
 
 
-def _row(manifest: Path, line: int, raw: Mapping[str | None, str | list[str] | None], scheme: Scheme) -> ManifestRow:
+def _parse_row(
+    manifest: Path, line: int, raw: Mapping[str | None, str | list[str] | None], scheme: Scheme
+) -> ManifestRow:
     values = {str(key).strip().lower(): value.strip() for key, value in raw.items() if isinstance(value, str)}
 
     def fail(what: str) -> StudyError:

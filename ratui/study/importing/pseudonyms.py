@@ -18,7 +18,7 @@ from typing import Any
 from platformdirs import user_data_path
 
 from ratui.errors import DamagedError, StudyError
-from ratui.study.store import make_folder, sound_bytes, write_bytes
+from ratui.study.store import make_folder, read_intact_bytes, write_bytes
 from ratui.study.study import Study
 
 __all__ = ["KeyFile"]
@@ -41,7 +41,7 @@ class KeyFile:
         self._salt = salt
         self._cases = cases  # patient → case
         self._days = days  # patient → the dates of both time points
-        self._taken = set(cases.values())
+        self._used_ids = set(cases.values())
 
     @classmethod
     def open(cls, study: Study, path: Path | None = None) -> KeyFile:
@@ -49,10 +49,10 @@ class KeyFile:
         path = (path or user_data_path("ratui") / "keys" / f"{study.config.id}.json").absolute()
         if path.resolve().is_relative_to(study.path.resolve()):
             raise StudyError("the key to the pseudonyms must not lie in the study", path, "Choose another folder")
-        stored = sound_bytes(path, lambda data: _parsed(data, path), largest=_LARGEST)
+        stored = read_intact_bytes(path, lambda data: _parse_key_file(data, path), largest=_LARGEST)
         if stored is None:
             return cls(path, secrets.token_hex(32), {}, {})
-        raw = _parsed(stored[0], path)
+        raw = _parse_key_file(stored[0], path)
         if raw["study"] != study.config.id:
             raise StudyError("this key file belongs to another study", path, "Give this study's own with --key")
         return cls(path, raw["salt"], raw["cases"], raw["days"], stored[1])
@@ -62,7 +62,7 @@ class KeyFile:
         """What new UIDs are hashed with: the same old UID gets the same new one in this study, and in no other."""
         return hmac.new(bytes.fromhex(self._salt), b"UIDs", hashlib.sha256).digest()
 
-    def known(self, patient: str) -> str:
+    def find_case(self, patient: str) -> str:
         """The case id that `patient` has already, or an empty text."""
         return self._cases.get(patient, "")
 
@@ -70,11 +70,11 @@ class KeyFile:
         """The dates of the time points of `patient`, earlier first, as an import noted them; empty where none did."""
         return tuple(date.fromisoformat(day) for day in self._days.get(patient, ()))
 
-    def note_days(self, patient: str, days: Iterable[date]) -> None:
+    def record_days(self, patient: str, days: Iterable[date]) -> None:
         """Notes them, so that an import that was cut short can be run again and puts each film where it belongs."""
         self._days[patient] = [day.isoformat() for day in days]
 
-    def case_of(self, patient: str) -> str:
+    def assign_case(self, patient: str) -> str:
         """The case id of `patient`, the same each time."""
         if patient not in self._cases:
             digest = hmac.new(
@@ -82,25 +82,25 @@ class KeyFile:
             ).digest()
             name = base64.b32encode(digest).decode()
             length = 6
-            while f"C-{name[:length]}" in self._taken:
+            while f"C-{name[:length]}" in self._used_ids:
                 length += 1
             self._cases[patient] = f"C-{name[:length]}"
-            self._taken.add(self._cases[patient])
+            self._used_ids.add(self._cases[patient])
         return self._cases[patient]
 
     def save(self, study: Study) -> None:
         """Writes the key file, readable by its owner alone. Raises StoreError."""
         make_folder(self.path.parent)
         values = {"study": study.config.id, "salt": self._salt, "cases": self._cases, "days": self._days}
-        write_bytes(self.path, json.dumps({**values, "sum": _sum(values)}, indent=1).encode(), private=True)
+        write_bytes(self.path, json.dumps({**values, "sum": _checksum(values)}, indent=1).encode(), private=True)
 
 
-def _parsed(data: bytes, path: Path) -> dict[str, Any]:
+def _parse_key_file(data: bytes, path: Path) -> dict[str, Any]:
     """What a key file says. Raises DamagedError; a file of format 1 has no checksum, and an older one no days."""
     try:
         raw = json.loads(data)
         total = raw.pop("sum", None)
-        if total is not None and total != _sum(raw):
+        if total is not None and total != _checksum(raw):
             raise ValueError("not as it was written")
         values: dict[str, Any] = {
             "study": str(raw["study"]),
@@ -118,5 +118,5 @@ def _parsed(data: bytes, path: Path) -> dict[str, Any]:
     return values
 
 
-def _sum(values: dict[str, Any]) -> str:
+def _checksum(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

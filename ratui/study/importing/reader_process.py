@@ -1,4 +1,4 @@
-"""An intake in a process of its own: a file that crashes a decoder, hangs it or eats memory costs that file alone.
+"""A converter in a process of its own: a file that crashes a decoder, hangs it or eats memory costs that file alone.
 
 The process is begun at the first file and again after each death. Its other end is `worker`.
 """
@@ -18,21 +18,21 @@ from typing import IO, Any
 
 import ratui
 from ratui.errors import FilmError
-from ratui.study.importing.film_maker import Made, Seen, Wish
+from ratui.study.importing.film_maker import ConvertedFilm, FilmHeader, FilmRequest
 
-__all__ = ["Isolated"]
+__all__ = ["ReaderProcess"]
 
-_BEGIN = "from ratui.study.importing.reader_worker import main; main()"
+_WORKER_CODE = "from ratui.study.importing.reader_worker import main; main()"
 
 
-class Isolated:
-    """An intake that reads each file in another process, for `patience` seconds at most. Close it at the end."""
+class ReaderProcess:
+    """A converter that reads each file in another process, for `timeout` seconds at most. Close it at the end."""
 
-    def __init__(self, patience: float = 60.0) -> None:
-        self._patience = patience
+    def __init__(self, timeout: float = 60.0) -> None:
+        self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Isolated:
+    def __enter__(self) -> ReaderProcess:
         return self
 
     def __exit__(
@@ -50,41 +50,41 @@ class Isolated:
             self._process.wait()
             self._process = None
 
-    def look(self, path: Path) -> Seen:
+    def read_header(self, path: Path) -> FilmHeader:
         """What the header of `path` says. Raises FilmError."""
-        head, _ = self._ask({"path": str(path)}, path)
-        return Seen(**head["seen"])
+        head, _ = self._request({"path": str(path)}, path)
+        return FilmHeader(**head["header"])
 
-    def make(self, path: Path, wish: Wish) -> Made:
+    def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
         """The film in `path` without its patient. Raises FilmError."""
-        head, data = self._ask({"path": str(path), "wish": asdict(wish)}, path)
-        made = head["made"]
-        spacing = (float(made["spacing"][0]), float(made["spacing"][1])) if made["spacing"] else None
-        return Made(data=data, **{**made, "spacing": spacing})
+        head, data = self._request({"path": str(path), "request": asdict(request)}, path)
+        converted = head["film"]
+        spacing = (float(converted["spacing"][0]), float(converted["spacing"][1])) if converted["spacing"] else None
+        return ConvertedFilm(data=data, **{**converted, "spacing": spacing})
 
-    def _ask(self, request: dict[str, Any], path: Path) -> tuple[dict[str, Any], bytes]:
-        process = self._process or self._begin()
+    def _request(self, request: dict[str, Any], path: Path) -> tuple[dict[str, Any], bytes]:
+        process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
-            until = time.monotonic() + self._patience
-            line = _line(process.stdout, until)
+            deadline = time.monotonic() + self._timeout
+            line = _read_line(process.stdout, deadline)
             head = json.loads(line)
-            data = _exactly(process.stdout, int(head["bytes"]), until)
+            data = _read_exactly(process.stdout, int(head["bytes"]), deadline)
         except TimeoutError as error:
             self.close()
             raise FilmError("it took too long to read", path, "Ask for it uncompressed") from error
         except (OSError, EOFError, ValueError, KeyError) as error:
             self.close()
             raise FilmError("it made the decoder crash; it is damaged or hostile", path, "Export it again") from error
-        if "refused" in head:
-            what, remedy = head["refused"]
+        if "error" in head:
+            what, remedy = head["error"]
             raise FilmError(what, path, remedy)
         return head, data
 
-    def _begin(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         root = str(Path(ratui.__file__).parents[1])
         environment = {
             **os.environ,
@@ -94,7 +94,7 @@ class Isolated:
             "OMP_NUM_THREADS": "1",
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _BEGIN],
+            [sys.executable, "-c", _WORKER_CODE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # decoders print there what they find in a file
@@ -104,8 +104,8 @@ class Isolated:
         return self._process
 
 
-def _part(pipe: IO[bytes], most: int, until: float) -> bytes:
-    ready, _, _ = select.select([pipe], [], [], max(until - time.monotonic(), 0.0))
+def _read_some(pipe: IO[bytes], most: int, deadline: float) -> bytes:
+    ready, _, _ = select.select([pipe], [], [], max(deadline - time.monotonic(), 0.0))
     if not ready:
         raise TimeoutError
     part = os.read(pipe.fileno(), most)
@@ -114,18 +114,18 @@ def _part(pipe: IO[bytes], most: int, until: float) -> bytes:
     return part
 
 
-def _line(pipe: IO[bytes], until: float) -> bytes:
+def _read_line(pipe: IO[bytes], deadline: float) -> bytes:
     """One line, read byte by byte, for what follows it belongs to the film."""
     line = b""
     while not line.endswith(b"\n"):
-        line += _part(pipe, 1, until)
+        line += _read_some(pipe, 1, deadline)
         if len(line) > 65_536:
             raise ValueError("no line")
     return line
 
 
-def _exactly(pipe: IO[bytes], length: int, until: float) -> bytes:
+def _read_exactly(pipe: IO[bytes], length: int, deadline: float) -> bytes:
     data = bytearray()
     while len(data) < length:
-        data += _part(pipe, min(length - len(data), 1 << 20), until)
+        data += _read_some(pipe, min(length - len(data), 1 << 20), deadline)
     return bytes(data)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ratui.errors import FilmError
-from ratui.study.importing.film_maker import Wish, look, make
+from ratui.study.importing.film_maker import FilmRequest, convert_film, read_film_header
 
 __all__ = ["LARGEST_MEMORY", "main", "serve"]
 
@@ -34,23 +34,27 @@ def main() -> None:
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answers each request of `requests` in turn."""
     for line in requests:
-        head, data = _answer(json.loads(line))
+        head, data = _handle(json.loads(line))
         answers.write(json.dumps({**head, "bytes": len(data)}).encode() + b"\n" + data)
         answers.flush()
 
 
-def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _handle(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     path = Path(request["path"])
     try:
-        if "wish" not in request:
-            return {"seen": asdict(look(path))}, b""
-        wish = request["wish"]
-        spacing = (float(wish["spacing"][0]), float(wish["spacing"][1])) if wish["spacing"] else None
-        made = make(path, Wish(wish["case"], wish["side"], wish["key"], spacing))
-        return {"made": {key: value for key, value in asdict(made).items() if key != "data"}}, made.data
+        if "request" not in request:
+            return {"header": asdict(read_film_header(path))}, b""
+        film_request = request["request"]
+        spacing = (
+            (float(film_request["spacing"][0]), float(film_request["spacing"][1])) if film_request["spacing"] else None
+        )
+        converted = convert_film(
+            path, FilmRequest(film_request["case"], film_request["side"], film_request["key"], spacing)
+        )
+        return {"film": {key: value for key, value in asdict(converted).items() if key != "data"}}, converted.data
     except FilmError as error:
-        return {"refused": [error.what, error.remedy]}, b""
+        return {"error": [error.what, error.remedy]}, b""
     except MemoryError:
-        return {"refused": ["it needs more memory than any film", "Ask for it uncompressed"]}, b""
+        return {"error": ["it needs more memory than any film", "Ask for it uncompressed"]}, b""
     except Exception as error:  # a fault of ours or of a decoder: named by its kind, for its text may name a person
-        return {"refused": [f"it could not be read ({type(error).__name__})", "Export it again"]}, b""
+        return {"error": [f"it could not be read ({type(error).__name__})", "Export it again"]}, b""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ratui.errors import StoreError
 
-__all__ = ["STICKY", "file_mode", "make_folder", "open_as", "share_folder"]
+__all__ = ["STICKY", "file_mode", "make_folder", "share_folder", "umask_for"]
 
 STICKY = stat.S_ISVTX
 """In a shared folder: whoever made an entry is the only one who may rename or remove it."""
@@ -72,7 +72,7 @@ def share_folder(path: Path, gid: int | None, bits: int, *, sticky: bool = False
 
 
 @contextmanager
-def open_as(folder: Path) -> Iterator[None]:
+def umask_for(folder: Path) -> Iterator[None]:
     """What is written meanwhile, by whatever library, is open to those alone to whom `folder` is, or where it isn't there
     yet the one that it will lie in. For a whole program: every thread of it is under the same umask."""
     there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), Path("/"))

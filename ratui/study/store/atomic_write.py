@@ -15,13 +15,13 @@ from pathlib import Path
 from ratui.errors import StoreError
 from ratui.study.store.access import file_mode
 
-__all__ = ["copy_of", "remove_leftovers", "sync_folder", "write_bytes"]
+__all__ = ["remove_leftovers", "second_copy_path", "sync_folder", "write_bytes"]
 
 _LEFT_OVER = 3600.0
 """A temporary file that is older than this, in seconds, belongs to a writer that is gone."""
 
 
-def copy_of(path: Path) -> Path:
+def second_copy_path(path: Path) -> Path:
     """Where the second copy of `path` lies."""
     return path.with_name(path.name + ".bak")
 
@@ -34,7 +34,7 @@ def write_bytes(path: Path, data: bytes, *, copy: bool = True, private: bool = F
     never older than what this function has reported as written. `private` keeps the file to its owner even in a shared
     folder. Raises StoreError where any step fails; what was stored before can then still be read.
     """
-    targets = [copy_of(path), path] if copy else [path]
+    targets = [second_copy_path(path), path] if copy else [path]
     written: list[Path] = []
     try:
         mode = 0o600 if private else file_mode(path.parent)

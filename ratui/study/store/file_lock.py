@@ -23,13 +23,13 @@ from types import TracebackType
 from ratui.errors import StoreError, clean
 from ratui.study.store.access import file_mode, make_folder
 
-__all__ = ["Held", "Holder", "Lock"]
+__all__ = ["FileLock", "HeldByOther", "LockHolder"]
 
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
 
 
 @dataclass(frozen=True)
-class Holder:
+class LockHolder:
     """Who holds a lock, and where: `started` tells a process from a later one with the same number."""
 
     user: str
@@ -41,17 +41,19 @@ class Holder:
     started: str = ""
 
     @classmethod
-    def here(cls) -> Holder:
+    def current(cls) -> LockHolder:
         """This process."""
         terminal = ""
         with contextlib.suppress(OSError):
             terminal = os.ttyname(0).removeprefix("/dev/")
         pid = os.getpid()
         since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return cls(_user(), socket.gethostname(), pid, terminal, since, secrets.token_hex(8), _started(pid))
+        return cls(
+            _user_name(), socket.gethostname(), pid, terminal, since, secrets.token_hex(8), _process_start_time(pid)
+        )
 
     @property
-    def dead(self) -> bool | None:
+    def is_dead(self) -> bool | None:
         """Whether the holder's process is gone; None where that can't be known from this machine."""
         if self.host != socket.gethostname():
             return None
@@ -61,31 +63,31 @@ class Holder:
             return True
         except (OSError, OverflowError):
             return False  # it exists and belongs to somebody else
-        return bool(self.started) and _started(self.process) != self.started
+        return bool(self.started) and _process_start_time(self.process) != self.started
 
     def __str__(self) -> str:
         terminal = f", terminal {self.terminal}" if self.terminal else ""
         return clean(f"{self.user} on {self.host}, process {self.process}{terminal}, since {self.since}", 200)
 
 
-class Held(StoreError):
+class HeldByOther(StoreError):
     """Somebody else holds the lock. `holder` is who, or None where the lock doesn't say."""
 
-    def __init__(self, holder: Holder | None, where: object) -> None:
+    def __init__(self, holder: LockHolder | None, where: object) -> None:
         self.holder = holder
         if holder is None:
             what, remedy = "it is open already, in another session", "Close it there; nothing was changed"
-        elif holder.dead is False:
+        elif holder.is_dead is False:
             what = f"it is open already: {holder}"
             remedy = f"Close it there, or end that process (kill {holder.process}); you can look at it meanwhile"
         else:
-            gone = "is gone" if holder.dead else "may be gone"
+            gone = "is gone" if holder.is_dead else "may be gone"
             what = f"it is open already: {holder}, who {gone}"
             remedy = "You can look at it, or take it over"
         super().__init__(what, where, remedy)
 
 
-class Lock:
+class FileLock:
     """One writer for what `path` stands for. Raises Held at the entry while another holds it.
 
     With `take_over` a lock whose holder is dead, or on another machine, is taken from it. `wait` is how many seconds to
@@ -98,15 +100,15 @@ class Lock:
         self._wait = wait
         self._descriptor = -1
 
-    def __enter__(self) -> Lock:
+    def __enter__(self) -> FileLock:
         make_folder(self._path.parent)
-        until = time.monotonic() + self._wait
+        deadline = time.monotonic() + self._wait
         try:
             while self._descriptor < 0:
                 try:
                     self._try()
-                except Held:
-                    if time.monotonic() >= until:
+                except HeldByOther:
+                    if time.monotonic() >= deadline:
                         raise
                     time.sleep(0.01)
         except OSError as error:
@@ -124,17 +126,17 @@ class Lock:
             os.close(descriptor)
             if error.errno not in _BUSY:
                 raise
-            if not self._take_over or holder is None or holder.dead is False:
-                raise Held(holder, self._path.stem) from error
+            if not self._take_over or holder is None or holder.is_dead is False:
+                raise HeldByOther(holder, self._path.stem) from error
             self._replace(holder)
             return
         if self._is_ours(descriptor):
-            _sign(descriptor)
+            _write_holder(descriptor)
             self._descriptor = descriptor
         else:
             os.close(descriptor)
 
-    def _replace(self, holder: Holder) -> None:
+    def _replace(self, holder: LockHolder) -> None:
         """Puts a lock file of our own in the place of `holder`'s; one taker at a time."""
         guard = _open(self._path.with_suffix(".takeover"))
         try:
@@ -144,7 +146,7 @@ class Lock:
             fresh = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}.tmp")
             descriptor = _open(fresh)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _sign(descriptor)
+            _write_holder(descriptor)
             fresh.replace(self._path)
             self._descriptor = descriptor
         finally:
@@ -177,13 +179,13 @@ class Lock:
             self._descriptor = -1
 
 
-def read_holder(path: Path) -> Holder | None:
+def read_holder(path: Path) -> LockHolder | None:
     """Who last took the lock at `path`, whether or not it is still held; None where that can't be read."""
     try:
         with path.open("rb") as file:
             raw = json.loads(file.read(2000))
         process = raw.pop("process")
-        return Holder(process=int(process), **{str(key): str(value) for key, value in raw.items()})
+        return LockHolder(process=int(process), **{str(key): str(value) for key, value in raw.items()})
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return None
 
@@ -197,19 +199,19 @@ def _open(path: Path) -> int:
     return descriptor
 
 
-def _sign(descriptor: int) -> None:
+def _write_holder(descriptor: int) -> None:
     os.truncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(asdict(Holder.here())).encode(), 0)
+    os.pwrite(descriptor, json.dumps(asdict(LockHolder.current())).encode(), 0)
 
 
-def _user() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
         return f"user {os.getuid()}"
 
 
-def _started(process: int) -> str:
+def _process_start_time(process: int) -> str:
     """When a process began, in the kernel's own count; empty where that can't be read."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]

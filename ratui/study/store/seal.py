@@ -22,7 +22,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["FORMAT", "Broken", "Newer", "Salvaged", "Sealed", "Unsealed", "chain", "open_seal", "salvage", "seal"]
+__all__ = [
+    "FORMAT",
+    "BrokenSealError",
+    "NewerFormatError",
+    "SalvagedTables",
+    "SealedTables",
+    "UnsealedError",
+    "open_seal",
+    "read_log_chain",
+    "salvage",
+    "seal",
+]
 
 FORMAT = 2
 """The format of a sealed file. Files of format 1 had no checksums."""
@@ -37,24 +48,24 @@ _END = re.compile(rb'"sum":"([0-9a-f]{64})"\}\}\}')
 _END_LENGTH = len('"sum":""}}}') + 64
 
 
-class Broken(ValueError):
+class BrokenSealError(ValueError):
     """The bytes are not what was written; the text says in a few words how that shows."""
 
 
-class Unsealed(ValueError):
+class UnsealedError(ValueError):
     """The bytes are tables of format 1, which have neither seal nor checksums."""
 
 
-class Newer(ValueError):
+class NewerFormatError(ValueError):
     """The seal is whole, and its format is newer than this version knows."""
 
 
 @dataclass(frozen=True)
-class Sealed:
-    """What a whole file holds. `of` is what it was written as; `head` the last sum of its log, empty without one."""
+class SealedTables:
+    """What a whole file holds. `sealed_as` is what it was written as; `head` the last sum of its log, empty without one."""
 
     tables: dict[str, Records]
-    of: str
+    sealed_as: str
     head: str
 
 
@@ -72,7 +83,7 @@ def seal(tables: Mapping[str, Mapping[str, Mapping[str, Any]]], of: str) -> byte
             if "sum" in record:
                 raise ValueError("no record can have a value called sum")
             body = _dump(record)
-            total = _sum(name, str(id), before if name == CHAINED else "", body)
+            total = _checksum(name, str(id), before if name == CHAINED else "", body)
             texts.append(f'"{id}":{body[:-1]}{"," if record else ""}"sum":"{total}"}}')
             before = total
         if name == CHAINED:
@@ -80,13 +91,13 @@ def seal(tables: Mapping[str, Mapping[str, Mapping[str, Any]]], of: str) -> byte
         counts[name] = len(texts)
         parts.append(f"{_dump(name)}:{{{','.join(texts)}}}")
     last = _dump({"format": FORMAT, "of": of, "counts": counts, "head": head})
-    check = _sum("seal", "1", "", last)
+    check = _checksum("seal", "1", "", last)
     parts.append(f'"seal":{{"1":{last[:-1]},"check":"{check}",')
     text = ("{" + ",".join(parts)).encode()
     return text + b'"sum":"' + hashlib.sha256(text).hexdigest().encode() + b'"}}}'
 
 
-def open_seal(data: bytes, of: str | None = None) -> Sealed:
+def open_seal(data: bytes, of: str | None = None) -> SealedTables:
     """The tables in `data`, if they are what was sealed. Raises Broken, Newer, or Unsealed for format 1.
 
     With `of`, a whole file that was written as something else is broken too: it doesn't belong where it was found.
@@ -95,60 +106,60 @@ def open_seal(data: bytes, of: str | None = None) -> Sealed:
     if end is None:
         return _without_seal(data)
     if hashlib.sha256(data[: end.start()]).hexdigest().encode() != end[1]:
-        raise Broken("its bytes are not those that were written")
+        raise BrokenSealError("its bytes are not those that were written")
     try:
         tables = json.loads(data)
         last = tables.pop("seal")["1"]
         number, written_as, head = last["format"], str(last["of"]), str(last["head"])
         if not isinstance(number, int) or number < FORMAT:
-            raise Broken("its seal has an impossible format")
+            raise BrokenSealError("its seal has an impossible format")
         if number > FORMAT:
-            raise Newer(f"it has format {number}, this version reads up to {FORMAT}")
+            raise NewerFormatError(f"it has format {number}, this version reads up to {FORMAT}")
         for records in tables.values():
             for record in records.values():
                 del record["sum"]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, Broken | Newer):
+        if isinstance(error, BrokenSealError | NewerFormatError):
             raise
-        raise Broken("its seal is whole, its tables are not") from error
+        raise BrokenSealError("its seal is whole, its tables are not") from error
     if of is not None and written_as != of:
-        raise Broken(f"it is the file of {written_as}")
-    return Sealed(tables, written_as, head)
+        raise BrokenSealError(f"it is the file of {written_as}")
+    return SealedTables(tables, written_as, head)
 
 
-def _without_seal(data: bytes) -> Sealed:
+def _without_seal(data: bytes) -> SealedTables:
     """Raises Unsealed with the tables of format 1 as its argument, or Broken: a file that had a seal and lost it."""
     try:
         tables = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise Broken("it is no JSON file") from error
+        raise BrokenSealError("it is no JSON file") from error
     if not isinstance(tables, dict) or not all(
         isinstance(records, dict) and all(isinstance(record, dict) for record in records.values())
         for records in tables.values()
     ):
-        raise Broken("it holds no tables")
+        raise BrokenSealError("it holds no tables")
     if any("sum" in record for records in tables.values() for record in records.values()):
-        raise Broken("its seal is missing")
-    raise Unsealed(tables)
+        raise BrokenSealError("its seal is missing")
+    raise UnsealedError(tables)
 
 
-def chain(data: bytes) -> tuple[str, ...]:
+def read_log_chain(data: bytes) -> tuple[str, ...]:
     """The sums of the log in a sealed file, in order: of two logs with the same beginning, so begin their chains.
 
     They are computed from the records anew, not taken from them. Raises ValueError for what is no JSON.
     """
     sums, before = [], ""
     for id, record in json.loads(data).get(CHAINED, {}).items():
-        before = _sum(CHAINED, id, before, _dump({key: value for key, value in record.items() if key != "sum"}))
+        before = _checksum(CHAINED, id, before, _dump({key: value for key, value in record.items() if key != "sum"}))
         sums.append(before)
     return tuple(sums)
 
 
 @dataclass(frozen=True)
-class Salvaged:
+class SalvagedTables:
     """The records of broken files whose checksums still hold. `counts` is None where every seal's own record is lost.
 
-    The log is given as far as its chain can be followed; `whole` says whether every record that was sealed is here.
+    The log is given as far as its chain can be followed; `is_complete` says whether every record that was sealed is here.
     """
 
     tables: dict[str, Records]
@@ -156,7 +167,7 @@ class Salvaged:
     head: str
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         return self.counts is not None and self.missing == ()
 
     @property
@@ -166,7 +177,7 @@ class Salvaged:
         return tuple(name for name, count in counts.items() if len(self.tables.get(name, {})) != count)
 
 
-def salvage(files: Sequence[bytes]) -> Salvaged:
+def salvage(files: Sequence[bytes]) -> SalvagedTables:
     """What of broken copies of one file is provably as it was written; the first copy's record counts where both hold.
 
     The shape of a file around its records isn't needed: a checksum tells which table and id a record belongs to.
@@ -179,14 +190,14 @@ def salvage(files: Sequence[bytes]) -> Salvaged:
                 seals.append(raw)
             else:
                 loose.setdefault(id, []).append(raw)
-    counts, head = _longest(seals)
+    counts, head = _longest_log(seals)
     found: dict[str, Records] = {}
     for name in counts or ():
         before = ""
         ids = map(str, range(1, len(loose) + 1)) if name == CHAINED else loose
         found[name] = {}
         for id in ids:
-            record = next((r for r in loose.get(id, ()) if _holds(name, id, before, r)), None)
+            record = next((r for r in loose.get(id, ()) if _has_valid_checksum(name, id, before, r)), None)
             if record is None and name == CHAINED:
                 break
             if record is not None:
@@ -194,20 +205,20 @@ def salvage(files: Sequence[bytes]) -> Salvaged:
                 found[name][id] = {key: value for key, value in record.items() if key != "sum"}
         if name == CHAINED and before != head:
             found[name] = {}  # the chain doesn't lead to where the seal says; nothing of it is proven
-    return Salvaged(found, counts, head)
+    return SalvagedTables(found, counts, head)
 
 
-def _holds(table: str, id: str, before: str, record: Mapping[str, Any]) -> bool:
+def _has_valid_checksum(table: str, id: str, before: str, record: Mapping[str, Any]) -> bool:
     body = _dump({key: value for key, value in record.items() if key != "sum"})
-    return record.get("sum") == _sum(table, id, before, body)
+    return record.get("sum") == _checksum(table, id, before, body)
 
 
-def _longest(seals: list[dict[str, Any]]) -> tuple[dict[str, int] | None, str]:
+def _longest_log(seals: list[dict[str, Any]]) -> tuple[dict[str, int] | None, str]:
     """The counts and the head of the log of the seal record, of those that hold, with the longest log."""
     best: tuple[dict[str, int] | None, str] = (None, "")
     for raw in seals:
         body = _dump({key: value for key, value in raw.items() if key not in ("check", "sum")})
-        if raw["check"] == _sum("seal", "1", "", body):
+        if raw["check"] == _checksum("seal", "1", "", body):
             counts = {str(name): int(count) for name, count in raw["counts"].items()}
             if best[0] is None or counts.get(CHAINED, 0) > best[0].get(CHAINED, 0):
                 best = counts, str(raw["head"])
@@ -235,6 +246,6 @@ def _dump(value: object) -> str:
     return _ENCODER.encode(value)
 
 
-def _sum(table: str, id: str, before: str, body: str) -> str:
+def _checksum(table: str, id: str, before: str, body: str) -> str:
     text = f"{table}\n{id}\n{before}\n{body}".encode()
     return hashlib.blake2b(text, digest_size=_SUM // 2).hexdigest()

@@ -18,22 +18,22 @@ from tinydb.storages import Storage
 
 from ratui.errors import DamagedError, StoreError
 from ratui.study.store.access import make_folder
-from ratui.study.store.atomic_write import copy_of, write_bytes
-from ratui.study.store.seal import Broken, Newer, Unsealed, open_seal, seal
+from ratui.study.store.atomic_write import second_copy_path, write_bytes
+from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
 
 __all__ = [
     "LARGEST_FILE",
     "DamagedError",
     "SealedStorage",
-    "Stored",
+    "StoredTables",
     "Tables",
-    "known_as",
     "read_file",
-    "read_sound",
+    "read_intact",
+    "read_intact_bytes",
     "read_tables",
     "restore_from_copy",
+    "sealed_name",
     "set_aside",
-    "sound_bytes",
     "write_tables",
 ]
 
@@ -42,7 +42,7 @@ LARGEST_FILE = 64_000_000
 """Bytes; no file that is written here comes near it."""
 
 
-def known_as(path: Path) -> str:
+def sealed_name(path: Path) -> str:
     """What the file at `path` is sealed as: its folder's name and its own, so that a file in a wrong place is told."""
     return f"{path.parent.name}/{path.stem}"
 
@@ -63,14 +63,14 @@ def read_file(path: Path, largest: int = LARGEST_FILE) -> bytes:
 def _unpack(path: Path, data: bytes, of: str, unsealed: bool) -> dict[str, dict[str, Any]]:
     try:
         return open_seal(data, of).tables
-    except Unsealed as error:
+    except UnsealedError as error:
         if unsealed:
             tables: dict[str, dict[str, Any]] = error.args[0]
             return tables
         raise DamagedError("the file is damaged: it has no seal", path, "See: ratui check STUDY") from error
-    except Newer as error:
+    except NewerFormatError as error:
         raise StoreError(f"a newer ratui wrote it: {error}", path, "Update ratui; nothing was changed") from error
-    except Broken as error:
+    except BrokenSealError as error:
         raise DamagedError(f"the file is damaged: {error}", path, "See: ratui check STUDY") from error
 
 
@@ -90,18 +90,18 @@ class SealedStorage(Storage):
             data = read_file(self._path)
         except FileNotFoundError:
             return None
-        return _unpack(self._path, data, known_as(self._path), self._unsealed)
+        return _unpack(self._path, data, sealed_name(self._path), self._unsealed)
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
         """Raises StoreError where the disk refuses, or for a value that JSON can't hold."""
         try:
-            sealed = seal(data, known_as(self._path))
+            sealed = seal(data, sealed_name(self._path))
         except (ValueError, TypeError, RecursionError) as error:
             raise StoreError(f"not saved: {error}", self._path, "What was saved before is intact") from error
         write_bytes(self._path, sealed)
 
 
-class _Batch(Storage):
+class _MemoryStorage(Storage):
     """Holds the tables in memory, so that several changes become one write."""
 
     def __init__(self) -> None:
@@ -128,14 +128,14 @@ def read_tables(path: Path, *, unsealed: bool = False) -> Tables | None:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredTables:
     """What a file holds. `notice` is empty, or says that the file is damaged and that its second copy was read."""
 
     tables: Tables
     notice: str = ""
 
 
-def sound_bytes(
+def read_intact_bytes(
     path: Path, check: Callable[[bytes], object], *, largest: int = LARGEST_FILE
 ) -> tuple[bytes, str] | None:
     """The bytes at `path`, or of its copy where `check` raises DamagedError for them; and what was wrong, or "".
@@ -151,47 +151,47 @@ def sound_bytes(
         else:
             return data, ""
     except FileNotFoundError:
-        if not copy_of(path).exists():
+        if not second_copy_path(path).exists():
             return None
         wrong = DamagedError("the file is missing, its second copy is there", path, "See: ratui check STUDY")
     try:
-        data = read_file(copy_of(path), largest)
+        data = read_file(second_copy_path(path), largest)
         check(data)
     except (FileNotFoundError, DamagedError):
         raise wrong from None
     return data, f"{wrong.what}; its second copy is whole and was read"
 
 
-def read_sound(path: Path, *, unsealed: bool = False) -> Stored | None:
+def read_intact(path: Path, *, unsealed: bool = False) -> StoredTables | None:
     """What `read_tables` gives, from the second copy where the file itself is damaged or missing, with a notice.
 
     A copy of format 1 proves nothing and is not taken. Raises DamagedError where neither is whole.
     """
-    of = known_as(path)
+    of = sealed_name(path)
     damaged: DamagedError
     try:
         tables = read_tables(path, unsealed=unsealed)
         if tables is not None:
-            return Stored(tables)
-        if not copy_of(path).exists():
+            return StoredTables(tables)
+        if not second_copy_path(path).exists():
             return None
         damaged = DamagedError("the file is missing, its second copy is there", path, "See: ratui check STUDY")
     except DamagedError as error:
         damaged = error
     try:
-        copy = _unpack(copy_of(path), read_file(copy_of(path)), of, unsealed=False)
+        copy = _unpack(second_copy_path(path), read_file(second_copy_path(path)), of, unsealed=False)
     except (FileNotFoundError, DamagedError):
         raise damaged from None
-    return Stored(_records(copy), f"{damaged.what}; its second copy is whole and was read")
+    return StoredTables(_records(copy), f"{damaged.what}; its second copy is whole and was read")
 
 
 def write_tables(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """Replaces the TinyDB file at `path` by `tables`, in one atomic write of two copies. Raises StoreError."""
-    with TinyDB(storage=_Batch) as database:
+    with TinyDB(storage=_MemoryStorage) as database:
         for name, records in tables.items():
             database.table(name).insert_multiple(records)
         batch = database.storage
-        assert isinstance(batch, _Batch)
+        assert isinstance(batch, _MemoryStorage)
         make_folder(path.parent)
         SealedStorage(path).write({name: (batch.tables or {}).get(name, {}) for name in tables})
 
@@ -211,7 +211,7 @@ def restore_from_copy(path: Path) -> None:
 
     For the holder of the file's lock only. Sound copies are never older than what was reported as saved.
     """
-    data = read_file(copy_of(path))
+    data = read_file(second_copy_path(path))
     with contextlib.suppress(FileNotFoundError):
         if path.exists():
             set_aside(path)

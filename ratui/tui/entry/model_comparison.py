@@ -1,6 +1,6 @@
 """What a scorer says of a signed reading, where it differs: for the rater to look at, once it can't sway them any more.
 
-It asks `answers_after`, which gives nothing before the signature; nothing here changes a reading.
+It asks `load_unblinded_predictions`, which gives nothing before the signature; nothing here changes a reading.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from ratui.errors import StoreError
 from ratui.reading import Field, Reading
 from ratui.study import Study
-from ratui.study.predictions import Answer, answers_after
+from ratui.study.predictions import Prediction, load_unblinded_predictions
 from ratui.tui.i18n.catalog import Messages
 
 __all__ = ["FAR", "differing", "model_text"]
@@ -19,22 +19,22 @@ FAR = 2
 """Grades that one time point may lie off before a joint counts as differing; a change may lie off by less than one."""
 
 
-def differing(study: Study, reading: Reading) -> Mapping[str, tuple[Answer, ...]]:
+def differing(study: Study, reading: Reading) -> Mapping[str, tuple[Prediction, ...]]:
     """The answers that differ from `reading`, by site; none before it is signed, nor where they can't be read."""
     if reading.signed is None:
         return {}
     try:
-        found = answers_after(study, reading.rater, reading.case)
+        found = load_unblinded_predictions(study, reading.rater, reading.case)
     except StoreError:
         return {}  # `ratui check` tells; it is no reason to keep a reading from being looked at
-    sites: dict[str, tuple[Answer, ...]] = {}
+    sites: dict[str, tuple[Prediction, ...]] = {}
     for answer in found:
         if answer.site in reading.site_keys and _differs(reading, answer):
             sites[answer.site] = (*sites.get(answer.site, ()), answer)
     return sites
 
 
-def _differs(reading: Reading, answer: Answer) -> bool:
+def _differs(reading: Reading, answer: Prediction) -> bool:
     read = [reading.score(Field(answer.site, answer.scale, time)) for time in (0, 1)]
     if read[0] is None or read[1] is None:
         return False
@@ -42,7 +42,7 @@ def _differs(reading: Reading, answer: Answer) -> bool:
     return max(off) >= FAR or answer.change != read[1] - read[0]
 
 
-def model_text(t: Messages, reading: Reading, answers: Sequence[Answer]) -> str:
+def model_text(t: Messages, reading: Reading, answers: Sequence[Prediction]) -> str:
     """What the model says, with the time points in the order in which the films stand."""
     between = " " if reading.blinded else "→"
     said = [f"{answer.scale} {between.join(str(answer.grades[time]) for time in reading.order)}" for answer in answers]

@@ -70,7 +70,7 @@ def outlines(
             state = "current"
         elif site.key in wrong:
             state = "refused"
-        elif region.by:
+        elif region.confirmed_by:
             state = "accepted"
         found.append(Outline((round(x0), round(y0), round(x1), round(y1)), short_name(site, both_sides), state))
     return tuple(sorted(found, key=lambda outline: _RANK[outline.state]))

@@ -78,12 +78,12 @@ class CaseFlow(LookingScreen):
 
     def _begin(self) -> None:
         study = self.ratui.study
-        if not study.regions_complete(self._case):
+        if not study.are_regions_complete(self._case):
             self._correct_regions()
             return
         self._films = case_films(study, self._case, self.reading.order)
         try:
-            reading = rd.apply_regions(self.reading, study.absent(self._case), at=now())
+            reading = rd.apply_regions(self.reading, study.absent_slots(self._case), at=now())
             if reading is not self.reading:
                 self._keeper.keep(reading)
         except EntryRefused as error:
@@ -100,7 +100,7 @@ class CaseFlow(LookingScreen):
 
     def _aside(self, reading: Reading, site: str) -> str:
         """What is said of an answered joint: in an adjudication what the raters had answered, else nothing."""
-        return others_text(self.t, reading, self.ratui.study.others(reading.case, site), site)
+        return others_text(self.t, reading, self.ratui.study.other_answers(reading.case, site), site)
 
     def _correct_regions(self) -> None:
         from ratui.tui.screens.regions.screen import RegionsScreen
@@ -108,7 +108,7 @@ class CaseFlow(LookingScreen):
         self.app.push_screen(RegionsScreen(self._case, self.reading.order), self._regions_done)
 
     def _regions_done(self, result: object) -> None:
-        if self.ratui.study.regions_complete(self._case):
+        if self.ratui.study.are_regions_complete(self._case):
             self._begin()
         else:
             self.dismiss()

@@ -1,6 +1,6 @@
 """What the models were measured to be worth, a heading a page, for raters who have signed what it was measured on.
 
-It asks `evaluation_after`, which withholds what the rater may not see yet; nothing is changed here.
+It asks `load_evaluation`, which withholds what the rater may not see yet; nothing is changed here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ratui.errors import RatuiError
-from ratui.study.model_reports import Evaluation, Withheld, evaluation_after
+from ratui.study.model_reports import Evaluation, WithheldEvaluation, load_evaluation
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.evaluation.text import Page, drawn, fitted_into, pages_of
 from ratui.tui.theme import PLAIN
@@ -42,7 +42,7 @@ class EvaluationScreen(KeyScreen):
         super().__init__()
         self._models = models
         self._which = 0
-        self._found: Evaluation | Withheld | None = None
+        self._found: Evaluation | WithheldEvaluation | None = None
         self._pages: tuple[Page, ...] = ()
         self._place = 0
 
@@ -105,7 +105,7 @@ class EvaluationScreen(KeyScreen):
     def _open(self, which: int) -> None:
         self._which, self._place, self._pages, self._found = which % len(self._models), 0, (), None
         try:
-            self._found = evaluation_after(self.ratui.study, self.ratui.rater, self._models[self._which])
+            self._found = load_evaluation(self.ratui.study, self.ratui.rater, self._models[self._which])
         except RatuiError as error:
             self.say(str(error))
         if isinstance(self._found, Evaluation):
@@ -127,7 +127,7 @@ class EvaluationScreen(KeyScreen):
         head = f" {t('evaluation.title', model=self._models[self._which])}"
         shown = self._pages[self._place] if self._pages else None
         if isinstance(self._found, Evaluation) and shown is not None:
-            made = f"{self._found.made.astimezone():%Y-%m-%d %H:%M}"
+            made = f"{self._found.created.astimezone():%Y-%m-%d %H:%M}"
             place = t("evaluation.place", page=self._place + 1, total=len(self._pages))
             head += f" · {place} · {shown.title} · {t('evaluation.made', when=made)}"
         self.query_one("#head", Static).update(head)
@@ -139,7 +139,7 @@ class EvaluationScreen(KeyScreen):
 
     def _text(self, shown: Page | None) -> Text | Group:
         match self._found:
-            case Withheld(cases=cases):
+            case WithheldEvaluation(cases=cases):
                 names = ", ".join(cases[:_NAMED]) + (" …" if len(cases) > _NAMED else "")
                 return Text(self.t("evaluation.withheld", count=len(cases), cases=names), PLAIN)
             case None:
@@ -175,7 +175,7 @@ class EvaluationScreen(KeyScreen):
 
     @property
     def _key(self) -> tuple[object, ...]:
-        made = self._found.made if isinstance(self._found, Evaluation) else None
+        made = self._found.created if isinstance(self._found, Evaluation) else None
         return ("evaluation", self._models[self._which], made, self._place)
 
     def _prepare(self, view: FilmView, page: Page, key: tuple[object, ...], size: tuple[int, int]) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table as Grid
 from rich.text import Text as Line
 
 from ratui.errors import StoreError, clean
-from ratui.study.model_reports import Block, Heading, Picture, Table, Text
+from ratui.study.model_reports import Block, Heading, Paragraph, Picture, Table
 from ratui.tui.theme import ACCENT, BRIGHT, HEADING, PLAIN, QUIET
 
 __all__ = ["Page", "drawn", "fitted_into", "pages_of"]
@@ -53,7 +53,7 @@ def drawn(blocks: Sequence[Block]) -> Group:
     shown: list[Line | Grid] = []
     for block in blocks:
         match block:
-            case Text():
+            case Paragraph():
                 shown += [_paragraph(block.text), Line()]
             case Table():
                 shown += [_grid(block), Line()]

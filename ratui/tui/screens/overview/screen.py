@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from ratui.reading import LogEntry, Reading, Slot
-from ratui.study import Held
+from ratui.study import HeldByOther
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import differing, model_text
 from ratui.tui.screens.base import KeyScreen
@@ -59,7 +59,7 @@ class OverviewScreen(KeyScreen):
         site: str = "",
         writable: bool = False,
         pending: int = 0,
-        held: Held | None = None,
+        held: HeldByOther | None = None,
     ) -> None:
         super().__init__()
         self._reading = reading
@@ -106,7 +106,9 @@ class OverviewScreen(KeyScreen):
             case "reopen":
                 return self._reading.signed is not None
             case "take_over":
-                return self._held is not None and self._held.holder is not None and self._held.holder.dead is not False
+                return (
+                    self._held is not None and self._held.holder is not None and self._held.holder.is_dead is not False
+                )
         return True
 
     def entries(self) -> tuple[LogEntry, ...]:

@@ -14,11 +14,11 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from ratui.errors import FilmError
-from ratui.regions import Fault
+from ratui.regions import RegionFault
 from ratui.regions.case_regions import CaseRegions
-from ratui.regions.editor import FilmBoxes
-from ratui.regions.initial import Pace, moved, resized
-from ratui.regions.propagation import Followed, Follower, Placed
+from ratui.regions.editor import RegionEditor
+from ratui.regions.initial import StepSize, move_box, resize_box
+from ratui.regions.propagation import BoxPropagation, ConfirmedRegions, PropagatedRegions
 from ratui.scheme import Site
 from ratui.study import Case, FilmRecord
 from ratui.tui.screens.base import KeyScreen
@@ -46,9 +46,9 @@ class RegionsScreen(KeyScreen):
         self._order = order
         self._wanted = (film, site)
         self._at_film = 0
-        self._boxes: FilmBoxes | None = None
-        self._faults: tuple[Fault, ...] = ()
-        self._pace = Pace()
+        self._boxes: RegionEditor | None = None
+        self._faults: tuple[RegionFault, ...] = ()
+        self._pace = StepSize()
         self._note = ""
         self._tried_other_hand = False
 
@@ -62,10 +62,10 @@ class RegionsScreen(KeyScreen):
     def on_mount(self) -> None:
         study = self.ratui.study
         self._case_regions = CaseRegions(study, self._case, self._order)
-        self._follower = Follower(self.ratui.library, study.scheme, self._case.id)
+        self._follower = BoxPropagation(self.ratui.library, study.scheme, self._case.id)
         film, site = self._wanted
         names = [record.id for record, _ in self._case_regions.films]
-        self._open_film(names.index(film) if film in names else self._case_regions.lacking() or 0, site)
+        self._open_film(names.index(film) if film in names else self._case_regions.first_incomplete_film() or 0, site)
 
     def on_resize(self, event: Resize) -> None:
         self.call_after_refresh(self._draw)
@@ -83,41 +83,41 @@ class RegionsScreen(KeyScreen):
         """Shows the film at once, and its boxes as soon as it is known where they go."""
         self._tried_other_hand = self._tried_other_hand and index == self._at_film
         self._at_film = index
-        self._boxes, self._faults, self._pace = None, (), Pace()
-        missing, placed = self._case_regions.missing(index), self._case_regions.placed()
+        self._boxes, self._faults, self._pace = None, (), StepSize()
+        missing, placed = self._case_regions.missing_sites(index), self._case_regions.confirmed_regions()
         if missing and placed:
             self._draw()
             in_thread(self, lambda: self._follow(index, missing, placed, site), group="following")
         else:
-            self._begin(index, Followed({}), site)
+            self._begin(index, PropagatedRegions({}), site)
 
-    def _follow(self, index: int, missing: Sequence[Site], placed: Placed, site: str) -> None:
+    def _follow(self, index: int, missing: Sequence[Site], placed: ConfirmedRegions, site: str) -> None:
         try:
-            followed = self._follower.follow(self._case_regions.films[index][0], missing, placed)
+            propagated = self._follower.propagate(self._case_regions.films[index][0], missing, placed)
         except FilmError:
-            followed = Followed({}, failed=True)  # the film itself says what is wrong with it
-        self.app.call_from_thread(self._begin, index, followed, site)
+            propagated = PropagatedRegions({}, failed=True)  # the film itself says what is wrong with it
+        self.app.call_from_thread(self._begin, index, propagated, site)
 
-    def _begin(self, index: int, followed: Followed, site: str = "") -> None:
+    def _begin(self, index: int, propagated: PropagatedRegions, site: str = "") -> None:
         if index != self._at_film or not self.is_attached:
             return
-        boxes = self._case_regions.begin(index, followed)
-        self._boxes = boxes.at_site(site) if site in boxes.regions else boxes
-        self._note = words.opening(self.t, self._boxes, followed.failed)
+        boxes = self._case_regions.open_editor(index, propagated)
+        self._boxes = boxes.select_site(site) if site in boxes.regions else boxes
+        self._note = words.opening(self.t, self._boxes, propagated.failed)
         self._draw()
         self._look_ahead()
 
     def _look_ahead(self) -> None:
         """Follows the boxes as they are to the next film meanwhile: mostly they are accepted as they are."""
         following = self._at_film + 1
-        if following < len(self._case_regions.films) and self._now.left:
-            placed = self._case_regions.placed(self._now)
+        if following < len(self._case_regions.films) and self._now.unaccepted:
+            placed = self._case_regions.confirmed_regions(self._now)
             film, sites = self._case_regions.films[following]
             in_thread(self, lambda: self._follow_ahead(film, sites, placed), group="ahead")
 
-    def _follow_ahead(self, film: FilmRecord, sites: Sequence[Site], placed: Placed) -> None:
+    def _follow_ahead(self, film: FilmRecord, sites: Sequence[Site], placed: ConfirmedRegions) -> None:
         try:
-            self._follower.follow(film, sites, placed)
+            self._follower.propagate(film, sites, placed)
         except FilmError:
             return  # it will be met again when the film is opened
 
@@ -138,17 +138,17 @@ class RegionsScreen(KeyScreen):
             self._go_on()
 
     def do_accept_all(self) -> None:
-        if self._confirm(self._now.left or [site.key for site in self._now.sites]):
+        if self._confirm(self._now.unaccepted or [site.key for site in self._now.sites]):
             self._go_on()
 
     def _go_on(self) -> None:
         """To the next box that waits: of this film, or of the next one that has any."""
-        lacking = None if self._now.left else self._case_regions.lacking()
+        lacking = None if self._now.unaccepted else self._case_regions.first_incomplete_film()
         if self._other_hand_follows() and not self._tried_other_hand:
             self._tried_other_hand = True
             self._open_film(self._at_film)
-        elif self._now.left:
-            self._set(self._now.after_accept())
+        elif self._now.unaccepted:
+            self._set(self._now.select_next_unaccepted())
         elif lacking is not None:
             self._open_film(lacking)
         else:
@@ -157,10 +157,10 @@ class RegionsScreen(KeyScreen):
     def _confirm(self, keys: Iterable[str]) -> bool:
         """Saves `keys` as accepted; refuses them all where one can't be true. Raises StoreError, and then nothing is."""
         wanted = list(keys)
-        found = self._now.refusals(wanted)
+        found = self._now.find_acceptance_faults(wanted)
         if found:
             self._faults = found
-            self._set(self._now.at_site(found[0].site))
+            self._set(self._now.select_site(found[0].site))
             return False
         accepted = self._now.accept(wanted, self.ratui.rater)
         self._case_regions.save(accepted)
@@ -169,9 +169,9 @@ class RegionsScreen(KeyScreen):
 
     def _other_hand_follows(self) -> bool:
         """Whether this film shows two hands and the one that is accepted now tells where the joints of the other are."""
-        waiting = [index for index, site in enumerate(self._now.sites) if site.key in self._now.left]
+        waiting = [index for index, site in enumerate(self._now.sites) if site.key in self._now.unaccepted]
         sides = {self._now.sites[index].side for index in waiting}
-        return self._now.film.side == "B" and len(sides) == 1 and set(waiting) <= set(self._now.unsure)
+        return self._now.film.side == "B" and len(sides) == 1 and set(waiting) <= set(self._now.uncertain_indices)
 
     def _move(self, dx: int, dy: int, step: float | None = None) -> None:
         box = self._now.region.box
@@ -180,7 +180,7 @@ class RegionsScreen(KeyScreen):
         if step is None:
             self._pace = self._pace.next((dx, dy), time.monotonic())
             step = self._pace.step
-        self._set(self._now.with_box(moved(box, dx * step, dy * step, self._now.film)), moving=True)
+        self._set(self._now.with_box(move_box(box, dx * step, dy * step, self._now.film)), moving=True)
 
     def do_move_left(self) -> None:
         self._move(-1, 0)
@@ -215,27 +215,27 @@ class RegionsScreen(KeyScreen):
     def _resize(self, factor: float) -> None:
         box = self._now.region.box
         if box is not None:
-            self._set(self._now.with_box(resized(box, factor, self._now.film)), moving=True)
+            self._set(self._now.with_box(resize_box(box, factor, self._now.film)), moving=True)
 
     def do_next(self) -> None:
-        self._set(self._now.go(1))
+        self._set(self._now.step(1))
 
     def do_previous(self) -> None:
-        self._set(self._now.go(-1))
+        self._set(self._now.step(-1))
 
     def do_swap(self) -> None:
-        swapped = self._now.swapped()
+        swapped = self._now.next_arrangement()
         same = swapped is self._now
         self._note = self.t("regions.nothing_to_swap") if same else words.arrangement(self.t, swapped)
         self._set(swapped)
 
     def do_absent(self) -> None:
-        self._set(self._now.toggled())
+        self._set(self._now.toggle_absent())
 
     def do_undo(self) -> None:
-        if not self._now.past:
+        if not self._now.history:
             self._note = self.t("regions.nothing_to_undo")
-        self._set(self._now.undone())
+        self._set(self._now.undo())
 
     def do_next_film(self) -> None:
         self._open_film((self._at_film + 1) % len(self._case_regions.films))
@@ -247,7 +247,7 @@ class RegionsScreen(KeyScreen):
         self.dismiss(False)
 
     def possible(self, name: str) -> bool:
-        return name != "undo" or (self._boxes is not None and bool(self._boxes.past))
+        return name != "undo" or (self._boxes is not None and bool(self._boxes.history))
 
     def say(self, text: str) -> None:
         self._note = text
@@ -256,13 +256,13 @@ class RegionsScreen(KeyScreen):
     # Drawing.
 
     @property
-    def _now(self) -> FilmBoxes:
+    def _now(self) -> RegionEditor:
         assert self._boxes is not None, "no action runs before there are boxes"
         return self._boxes
 
-    def _set(self, boxes: FilmBoxes, *, moving: bool = False) -> None:
-        if boxes.at != (self._boxes.at if self._boxes else -1):
-            self._pace = Pace()
+    def _set(self, boxes: RegionEditor, *, moving: bool = False) -> None:
+        if boxes.index != (self._boxes.index if self._boxes else -1):
+            self._pace = StepSize()
         self._boxes = boxes
         self._draw(moving=moving)
 

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from ratui.regions import Fault
-from ratui.regions.editor import FilmBoxes
-from ratui.regions.initial import ESTIMATED, REGISTERED
+from ratui.regions import RegionFault
+from ratui.regions.editor import RegionEditor
 from ratui.scheme import Site
-from ratui.study import FilmRecord, Region, Study
+from ratui.study import FilmRecord, Region, RegionSource, Study
 from ratui.tui.entry import text as texts
 from ratui.tui.graphics.box_drawing import short_name
 from ratui.tui.i18n.catalog import Messages
@@ -33,23 +32,23 @@ def head(
     return t("regions.head", case=case, hand=hand, when=when, number=number, total=total)
 
 
-def count(t: Messages, boxes: FilmBoxes) -> Text:
+def count(t: Messages, boxes: RegionEditor) -> Text:
     """How many boxes of the film are accepted."""
-    return Text(t("regions.count", done=boxes.accepted, total=len(boxes.sites)), QUIET, no_wrap=True)
+    return Text(t("regions.count", done=boxes.accepted_count, total=len(boxes.sites)), QUIET, no_wrap=True)
 
 
-def state(t: Messages, boxes: FilmBoxes) -> Text:
+def state(t: Messages, boxes: RegionEditor) -> Text:
     """The current box: its joint, whether it is accepted, where it came from."""
     region = boxes.region
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f" {_name(t, boxes, boxes.site)} ", WAITING)
-    mark = t("regions.accepted_by", rater=region.by) if region.by else t("regions.not_accepted")
-    text.append(f" {mark}", QUIET if region.by else BRIGHT)
+    mark = t("regions.accepted_by", rater=region.confirmed_by) if region.confirmed_by else t("regions.not_accepted")
+    text.append(f" {mark}", QUIET if region.confirmed_by else BRIGHT)
     text.append(f" · {_source(t, region)}", PLAIN)
     return text
 
 
-def fault(t: Messages, boxes: FilmBoxes, wrong: Fault, keys: Mapping[str, str]) -> Text:
+def fault(t: Messages, boxes: RegionEditor, wrong: RegionFault, keys: Mapping[str, str]) -> Text:
     """Why a box is refused, below it. `keys` are those that may help, by action."""
     values = {
         "joint": _name(t, boxes, boxes.scheme.site(wrong.site)),
@@ -61,18 +60,18 @@ def fault(t: Messages, boxes: FilmBoxes, wrong: Fault, keys: Mapping[str, str]) 
     return text
 
 
-def arrangement(t: Messages, boxes: FilmBoxes) -> str:
+def arrangement(t: Messages, boxes: RegionEditor) -> str:
     """How the film is said to lie now."""
     return t(f"regions.lies_{boxes.arrangement}")
 
 
-def opening(t: Messages, boxes: FilmBoxes, failed: bool) -> str:
+def opening(t: Messages, boxes: RegionEditor, failed: bool) -> str:
     """What the rater should know of the boxes when a film is opened: which want a look, and why."""
-    names = [_name(t, boxes, boxes.sites[i]) for i in boxes.unsure]
-    sources = {boxes.regions[boxes.sites[i].key].source for i in boxes.unsure}
+    names = [_name(t, boxes, boxes.sites[i]) for i in boxes.uncertain_indices]
+    sources = {boxes.regions[boxes.sites[i].key].source for i in boxes.uncertain_indices}
     if failed:
         return t("regions.not_laid")
-    if not names or "template" in sources:
+    if not names or RegionSource.TEMPLATE in sources:
         return t("regions.from_template") if names else ""
     shown = ", ".join(names[:_MANY]) + (" …" if len(names) > _MANY else "")
     return t("regions.unsure", joints=shown, count=len(names))
@@ -101,7 +100,7 @@ def _arrows(keymap: Keymap) -> str:
     return "".join(keymap.shown(f"regions.move_{way}") for way in ("left", "up", "down", "right"))
 
 
-def _name(t: Messages, boxes: FilmBoxes, site: Site) -> str:
+def _name(t: Messages, boxes: RegionEditor, site: Site) -> str:
     label = t.of_scheme(site.joint.label)
     if cell_len(label) > 14:
         label = short_name(site, False)
@@ -113,15 +112,15 @@ def _source(t: Messages, region: Region) -> str:
         return t("regions.not_on_film")
     percent = round(100 * region.confidence) if region.confidence is not None else None
     known = {
-        "rater": "regions.source_rater",
-        "template": "regions.source_template",
-        "other film": "regions.source_other_film",
-        ESTIMATED: "regions.source_estimated",
+        RegionSource.RATER: "regions.source_rater",
+        RegionSource.TEMPLATE: "regions.source_template",
+        RegionSource.OTHER_FILM: "regions.source_other_film",
+        RegionSource.ESTIMATED: "regions.source_estimated",
     }
     if region.source in known:
         return t(known[region.source])
-    if region.source == REGISTERED:
+    if region.source == RegionSource.REGISTERED:
         return t("regions.source_registered", percent=percent)
     if percent is None:
-        return t("regions.source_model", model=region.source)
-    return t("regions.source_model_sure", model=region.source, percent=percent)
+        return t("regions.source_model", model=region.model)
+    return t("regions.source_model_sure", model=region.model, percent=percent)

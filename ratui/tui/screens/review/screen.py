@@ -17,7 +17,7 @@ from textual.widgets import Static
 from ratui import reading as rd
 from ratui.reading import Field, LogEntry, Reading, SecondLook
 from ratui.study import Study
-from ratui.study.predictions import Answer
+from ratui.study.predictions import Prediction
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.autosave import Keeper
 from ratui.tui.entry.model_comparison import differing, model_text
@@ -59,7 +59,7 @@ class SecondLookScreen(LookingScreen):
         keeper: Keeper | None = None,
         review: Review | None = None,
         place: int = 0,
-        model: Mapping[str, Sequence[Answer]] | None = None,
+        model: Mapping[str, Sequence[Prediction]] | None = None,
     ) -> None:
         super().__init__()
         self._model = model or {}

@@ -17,9 +17,9 @@ from textual.worker import get_current_worker
 
 from ratui import reading as rd
 from ratui.errors import RatuiError
-from ratui.study import CaseState, Held
-from ratui.study.model_reports import evaluated_models
-from ratui.study.predictions import reading_order
+from ratui.study import CaseState, HeldByOther
+from ratui.study.model_reports import list_evaluated_models
+from ratui.study.predictions import load_reading_order
 from ratui.tui.input.actions import key_name
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.screen import TAKE_OVER, OverviewScreen, Reopen
@@ -90,10 +90,10 @@ class WorklistScreen(KeyScreen):
 
     def _load(self) -> None:
         """Looks at all cases beside the screen, which shows each batch as it comes."""
-        cases = reading_order(self.ratui.study)
+        cases = load_reading_order(self.ratui.study)
         self._ordered = cases != self.ratui.study.cases()
         self._states, self._searched, self._total = [], [], len(cases)
-        self._evaluated = evaluated_models(self.ratui.study)
+        self._evaluated = list_evaluated_models(self.ratui.study)
         self._name_width = name_width(cases)
         self._show()
         self._look(cases, _FIRST)
@@ -157,7 +157,7 @@ class WorklistScreen(KeyScreen):
             place = workload.next_case(self._states, after=place) or 0
         self._show(place)
         # Others may have set regions meanwhile.
-        self._look(reading_order(self.ratui.study), 0)
+        self._look(load_reading_order(self.ratui.study), 0)
 
     # Keys.
 
@@ -252,7 +252,7 @@ class WorklistScreen(KeyScreen):
         """What the models are worth, where somebody has measured it."""
         from ratui.tui.screens.evaluation.screen import EvaluationScreen
 
-        self._evaluated = evaluated_models(self.ratui.study)
+        self._evaluated = list_evaluated_models(self.ratui.study)
         if self._evaluated:
             self.app.push_screen(EvaluationScreen(self._evaluated))
         else:
@@ -301,13 +301,13 @@ class WorklistScreen(KeyScreen):
         study, held = self.ratui.study, ExitStack()
         try:
             session = held.enter_context(study.open_reading(self.ratui.rater, case, take_over=take_over))
-        except Held as error:
+        except HeldByOther as error:
             self.say(str(error))
             self._look_only(case, site, error)
             return
         self.app.push_screen(ScoringScreen(study.case(case), session, held, site=site), self._left)
 
-    def _look_only(self, case: str, site: str = "", held: Held | None = None) -> None:
+    def _look_only(self, case: str, site: str = "", held: HeldByOther | None = None) -> None:
         """Shows what was read of `case`, to look at only: at `site` where one is given, else as a whole."""
         from ratui.tui.screens.review.screen import SecondLookScreen
 
