@@ -119,6 +119,10 @@ class TestCells:
         assert cell.file_name(SMALL, "") != cell.file_name(replace(SMALL, steps=4), "")
         assert cell.file_name(SMALL, "") != cell.file_name(SMALL, "trunk")
 
+    def test_a_cell_keeps_the_file_name_of_earlier_versions(self) -> None:
+        cell = Cell("coupled pair λ1 confusion", "mixed", 4, 0)
+        assert cell.file_name(Budget(), "t") == "coupled-pair-d1-confusion_mixed_4_0_2ef8a79201.json"
+
     def test_unknown_names_are_refused_with_the_known_ones(self) -> None:
         with pytest.raises(TrainError, match="single ce"):
             make_cells(["best"], ["mixed"], [4], 1)

@@ -205,6 +205,9 @@ class TestOfAStudy:
         ]
         assert all(name in text for name in names)
         assert 1 <= len(facts["worst"]) <= 6
+        assert {"more", "differences", "doubted", "sure"} <= facts.keys(), "keys of earlier versions"
+        assert facts["sure"][0].keys() == {"what", "sure", "right", "count", "error"}
+        assert facts["worst"][0].keys() == {"case", "site", "row", "read", "said", "change", "doubt"}
         assert {each["case"] for each in facts["worst"]} <= set(phantom_study.cases())
         for picture in ("differences.png", "calibration.png", "worst.png"):
             assert f"]({picture})" in text

@@ -174,6 +174,8 @@ class TestResuming:
         train_scorer(phantom_study, run_folder, plan(1, loss="soft", difference=0.5), CPU, ALONE)
         config = json.loads((run_folder / "config.json").read_text())
         assert config["plan"]["loss"] == "soft"
+        assert {"fit", "crowd", "near"} <= config["plan"].keys(), "keys of earlier versions"
+        assert config["plan"]["fit"]["epochs"] == 1
         assert config["versions"]["torch"] == torch.__version__
         split = load_split(run_folder)
         assert set(split.train) | set(split.test) == set(phantom_study.cases())
