@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import ratui
-from ratui.demo.sample import own_copy
+from ratui.demo.sample import copy_sample
 from ratui.scheme import load_scheme
 from ratui.tui.i18n.catalog import LANGUAGES
 
@@ -21,7 +21,7 @@ def run(*words: str) -> str:
 assert Path(ratui.__file__).is_relative_to(Path(sys.prefix)), ratui.__file__
 assert find_spec("torch") is None, "installing ratui alone brings PyTorch"
 with tempfile.TemporaryDirectory() as folder:
-    study, _, _ = own_copy(Path(folder) / "sample")
+    study, _, _ = copy_sample(Path(folder) / "sample")
     assert "signed" in run("ratui", "status", str(study))
 for name in ("fingers", "mtss-hands", "mtss"):
     assert load_scheme(name).sites

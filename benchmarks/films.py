@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ratui.demo.sample import sample_folder
+from ratui.demo.sample import find_sample
 from ratui.imaging import crop, dicom_bytes, read_film
 
 
@@ -23,7 +23,7 @@ def milliseconds(work: Callable[[], object], repeat: int = 9) -> float:
 
 
 def main() -> None:
-    files = [Path(name) for name in sys.argv[1:]] or [sorted(sample_folder().rglob("*.dcm"))[0]]
+    files = [Path(name) for name in sys.argv[1:]] or [sorted(find_sample().rglob("*.dcm"))[0]]
     print("| film | size | decode | crop, first look | crop, again | stored plain: decode |")
     print("|---|---|---|---|---|---|")
     for file in files:

@@ -123,10 +123,10 @@ def ssh() -> Iterator[Wrap]:
 @contextmanager
 def app(protocol: str, **line: float) -> Iterator[tuple[FakeTerminal, float]]:
     """ratui itself on a copy of the sample, and when the first film was there."""
-    from ratui.demo.sample import own_copy
+    from ratui.demo.sample import copy_sample
 
     with tempfile.TemporaryDirectory() as folder:
-        study, rater, case = own_copy(Path(folder) / "study")
+        study, rater, case = copy_sample(Path(folder) / "study")
         command = [sys.executable, "-m", "ratui", "read", str(study), "--rater", rater, "--case", str(case)]
         home = {"XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder}
         terminal = FakeTerminal(command, protocol, size=(104, 32), environment=home, folder=ROOT, **line)  # type: ignore[arg-type]

@@ -19,10 +19,10 @@ CELLS, CELL, FRESH = (40, 20), (10, 20), 10
 
 def pictures(halves: bool) -> list[Image.Image]:
     """Crops of the sample's films, as many as are needed, in the size of the widgets."""
-    from ratui.demo.sample import sample_folder
+    from ratui.demo.sample import find_sample
     from ratui.imaging import PLAIN, read_film, render
 
-    films = [read_film(path) for path in sorted(sample_folder().rglob("*.dcm"))[:2]]
+    films = [read_film(path) for path in sorted(find_sample().rglob("*.dcm"))[:2]]
     size = (CELLS[0], 2 * CELLS[1]) if halves else (CELLS[0] * CELL[0], CELLS[1] * CELL[1])
     made = []
     for number in range(4 + 2 * FRESH):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from textual_image._sixel import image_to_sixels
 
-from ratui.demo.sample import sample_folder
+from ratui.demo.sample import find_sample
 from ratui.imaging import crop, read_film
 from ratui.terminal import Display, KittyFrame, decode_sixel, encode, sixel
 
@@ -24,7 +24,7 @@ def measure(work: Callable[[], str]) -> tuple[float, int]:
 
 
 def main() -> None:
-    film = read_film(sorted(sample_folder().rglob("*.dcm"))[0])
+    film = read_film(sorted(find_sample().rglob("*.dcm"))[0])
     x, y = film.columns / 2, film.rows / 2
     image = crop(film, (x - 60, y - 60, x + 60, y + 60), (400, 400))
     step = 255 / 63

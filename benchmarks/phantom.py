@@ -38,10 +38,10 @@ print(json.dumps(sorted(spent)[len(spent) // 2]))
 """
 
 PROFILED = (
-    ("layout: bones, wrist, skin as values", "film", "_lay"),
+    ("layout: bones, wrist, skin as values", "film", "_place_hand"),
     ("long bones", "bones", "add_long_bone"),
     ("short bones", "bones", "add_short_bone"),
-    ("flesh", "tissue", "soft_tissue"),
+    ("flesh", "tissue", "draw_soft_tissue"),
     ("exposure: blur, scatter, noise, curve", "exposure", "expose"),
     ("markers and borders", "film", "_add_borders"),
 )

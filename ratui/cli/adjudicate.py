@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.cli.output import as_json, columns
+from ratui.cli.output import format_columns, to_json
 from ratui.errors import StudyError, clean
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-_SHARE = 0.2
+_WARNING_SHARE = 0.2
 """What part of the cases over the limit is a bad sign."""
 
 
@@ -50,9 +50,9 @@ def adjudicate(
     joint. What all raters entered alike is taken over. The consensus is a reading of its own; the raters' stay as they are.
     Only cases that everybody has signed are in the list, those over the threshold and those begun.
     """
-    from ratui.results.adjudication import Adjudication, queue_of
-    from ratui.results.disputes import Limits, disputes
-    from ratui.results.released import released
+    from ratui.results.adjudication import Adjudication, build_queue
+    from ratui.results.disputes import DisputeLimits, find_disputes
+    from ratui.results.released import released_readings
     from ratui.study import CONSENSUS, Study
     from ratui.study.predictions import list_prediction_models
 
@@ -60,17 +60,17 @@ def adjudicate(
     if model and model not in list_prediction_models(opened):
         known = ", ".join(list_prediction_models(opened)) or "none"
         raise StudyError(f"the run {clean(model)} has not scored this study", study, f"Runs that have: {known}")
-    found = disputes(opened, released(opened), Limits(threshold, model_over), model=model)
-    queue = queue_of(found)
+    found = find_disputes(opened, released_readings(opened), DisputeLimits(threshold, model_over), model=model)
+    queue = build_queue(found)
     if listed or json_:
         if json_:
             document = {"threshold": threshold, "model": model or None, "cases": [each.to_record() for each in found]}
-            click.echo(as_json(document), nl=False)
+            click.echo(to_json(document), nl=False)
         else:
-            _list(found, queue, threshold)
+            _print_queue(found, queue, threshold)
         return
     if not queue:
-        click.echo(f"{_share(found, threshold)}: nothing to settle")
+        click.echo(f"{_describe_share(found, threshold)}: nothing to settle")
         return
     if not opened.config.group:
         click.echo("this study is one account's: whoever adjudicates must not have read in it", err=True)
@@ -79,28 +79,36 @@ def adjudicate(
     run_app(Adjudication(opened, queue, model=model), CONSENSUS, None, graphics, language)
 
 
-def _list(found: Sequence[CaseDispute], queue: Sequence[CaseDispute], threshold: float) -> None:
-    click.echo(_share(found, threshold))
-    over = sum(each.over for each in found)
-    if found and over / len(found) > _SHARE:
+def _print_queue(found: Sequence[CaseDispute], queue: Sequence[CaseDispute], threshold: float) -> None:
+    click.echo(_describe_share(found, threshold))
+    over = sum(each.is_over_limit for each in found)
+    if found and over / len(found) > _WARNING_SHARE:
         click.echo("more than a fifth: look at what the raters do differently before settling case by case")
     if not queue:
         return
     rows = [
-        [each.case, each.settled or "open", _joints(each.joints), f"{each.spread:.0f}", len(each.joints)]
+        [
+            each.case,
+            each.consensus_stage or "open",
+            _describe_joints(each.joints),
+            f"{each.spread:.0f}",
+            len(each.joints),
+        ]
         for each in queue
     ]
-    for line in columns(["case", "consensus", "the widest (change/status)", "apart", "joints"], rows, words=3):
+    for line in format_columns(
+        ["case", "consensus", "the widest (change/status)", "apart", "joints"], rows, text_columns=3
+    ):
         click.echo(f"  {line}")
 
 
-def _share(found: Sequence[CaseDispute], threshold: float) -> str:
-    over = sum(each.over for each in found)
+def _describe_share(found: Sequence[CaseDispute], threshold: float) -> str:
+    over = sum(each.is_over_limit for each in found)
     part = f" ({100 * over / len(found):.0f} %)" if found else ""
     return f"{over} of {len(found)} cases{part} lie {threshold:g} points of change or more apart"
 
 
-def _joints(joints: Sequence[JointDispute]) -> str:
+def _describe_joints(joints: Sequence[JointDispute]) -> str:
     shown = []
     for each in joints[:4]:
         doubt = f", model off by {each.model:.1f}" if each.model is not None else ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ratui.cli.output import Bar, as_json
+from ratui.cli.output import ProgressBar, to_json
 from ratui.errors import clean
 
 __all__ = ["COMMANDS"]
@@ -53,34 +53,34 @@ def export(
     A case is exported once every rater has signed it. The exit code is 1 where there is none.
     """
     from ratui.results.export import export as write
-    from ratui.results.released import released
-    from ratui.results.text_table import counted
-    from ratui.results.totals import rule_for
+    from ratui.results.released import released_readings
+    from ratui.results.text_table import format_count
+    from ratui.results.totals import choose_rule
     from ratui.study import Study
 
     opened = Study.open(study)
-    told = released(opened, raters, interim=interim)
+    released = released_readings(opened, raters, interim=interim)
     wanted = formats or ("csv",)
-    rule = rule_for(told, missing, needed=bool({"csv", "parquet"} & set(wanted)))
-    done = write(opened, told, folder, wanted, rule, numbered=numbered, progress=Bar())
+    rule = choose_rule(released, missing, is_required=bool({"csv", "parquet"} & set(wanted)))
+    result = write(opened, released, folder, wanted, rule, numbered=numbered, progress=ProgressBar())
     if json_:
         document = {
-            "folder": str(done.folder),
-            "files": list(done.files),
-            "cases": done.cases,
-            "readings": done.readings,
-            "kept_back": told.kept_back,
+            "folder": str(result.folder),
+            "files": list(result.files),
+            "cases": result.cases,
+            "readings": result.readings,
+            "kept_back": released.kept_back,
             "missing_rule": rule.name,
         }
-        click.echo(as_json(document), nl=False)
+        click.echo(to_json(document), nl=False)
         return
-    shown = [name for name in done.files if "/" not in name]
-    folders = sorted({name.partition("/")[0] for name in done.files if "/" in name})
-    shown += [f"{each}/ ({sum(name.startswith(f'{each}/') for name in done.files)} files)" for each in folders]
-    told_now = f"{counted(done.readings, 'reading')} of {counted(done.cases, 'case')}"
+    shown = [name for name in result.files if "/" not in name]
+    folders = sorted({name.partition("/")[0] for name in result.files if "/" in name})
+    shown += [f"{each}/ ({sum(name.startswith(f'{each}/') for name in result.files)} files)" for each in folders]
+    told_now = f"{format_count(result.readings, 'reading')} of {format_count(result.cases, 'case')}"
     click.echo(f"{told_now}, into {clean(folder, 200)}: {', '.join(shown)}")
     click.echo(f"fields without a score: {rule.name}, {rule.meaning}")
-    for case, why in told.kept_back.items():
+    for case, why in released.kept_back.items():
         click.echo(f"  kept back: {case}, {clean(why, 100)}")
 
 

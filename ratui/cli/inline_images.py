@@ -14,10 +14,10 @@ from ratui.errors import clean
 if TYPE_CHECKING:
     from ratui.terminal import Display
 
-__all__ = ["fitted", "show"]
+__all__ = ["fit_to_cells", "show_images"]
 
 
-def show(pictures: list[tuple[str, bytes]], graphics: str) -> None:
+def show_images(pictures: list[tuple[str, bytes]], graphics: str) -> None:
     """Shows PNG `pictures`, each with its name above it, one after the other, as large as the terminal allows.
 
     Raises DisplayError where the output is no terminal, or can't do what `graphics` asks of it.
@@ -33,7 +33,7 @@ def show(pictures: list[tuple[str, bytes]], graphics: str) -> None:
     for number, (name, data) in enumerate(pictures):
         size = shutil.get_terminal_size()
         image = Image.open(io.BytesIO(data)).convert("L")
-        columns, rows = fitted(image.size, display, size.columns - 1, max(size.lines - 3, 2))
+        columns, rows = fit_to_cells(image.size, display, size.columns - 1, max(size.lines - 3, 2))
         across, down = display.pixels
         image = image.resize((columns * across, rows * down), Image.Resampling.LANCZOS)
         # What stood on the screen is scrolled away, not wiped out.
@@ -44,7 +44,7 @@ def show(pictures: list[tuple[str, bytes]], graphics: str) -> None:
             click.pause("any key: the next plot")
 
 
-def fitted(image: tuple[int, int], display: Display, columns: int, rows: int) -> tuple[int, int]:
+def fit_to_cells(image: tuple[int, int], display: Display, columns: int, rows: int) -> tuple[int, int]:
     """How many columns and rows of characters an `image` (width, height) takes, undistorted, within those given."""
     across, down = display.pixels
     scale = min(rows * down / image[1], columns * across * display.pixel_aspect / image[0])

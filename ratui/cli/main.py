@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.cli import adjudicate
-from ratui.cli import export as exports
-from ratui.cli import maintenance as upkeep
-from ratui.cli import results as outcome
-from ratui.cli.output import Bar, tell_notices
+from ratui.cli import adjudicate, export, maintenance, results
+from ratui.cli.output import ProgressBar, print_notices
 from ratui.errors import RatuiError, clean
 
 if TYPE_CHECKING:
@@ -51,7 +48,7 @@ def commands() -> None:
     """
 
 
-for _command in (*outcome.COMMANDS, *exports.COMMANDS, *adjudicate.COMMANDS, *upkeep.COMMANDS):
+for _command in (*results.COMMANDS, *export.COMMANDS, *adjudicate.COMMANDS, *maintenance.COMMANDS):
     commands.add_command(_command)
 
 
@@ -82,11 +79,11 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
 
     Says at the end what was taken, what wasn't, and why. The exit code is 1 where nothing was taken.
     """
-    from ratui.results.text_table import counted
+    from ratui.results.text_table import format_count
     from ratui.study import Study, import_films
 
     opened = Study.open(study)
-    bar = Bar()
+    bar = ProgressBar()
     report = import_films(opened, files, manifest=manifest, key=key, progress=lambda i, n: bar("importing", i, n))
     # Files are numbered, not named: a name may be a patient's, and a terminal is recorded in many places.
     for number, imported in enumerate(report.imported, start=1):
@@ -95,8 +92,8 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
     for number, rejected in enumerate(report.rejected, start=len(report.imported) + 1):
         click.echo(f"  refused  no. {number}: {clean(rejected.reason, 300)}")
     cases = {imported.case for imported in report.imported}
-    taken_now = f"{counted(len(report.imported), 'film')} of {counted(len(cases), 'case')} taken"
-    click.echo(f"{taken_now}, {counted(len(report.rejected), 'file')} refused")
+    taken_now = f"{format_count(len(report.imported), 'film')} of {format_count(len(cases), 'case')} taken"
+    click.echo(f"{taken_now}, {format_count(len(report.rejected), 'file')} refused")
     for case in sorted(cases):
         why = opened.case(case).unreadable_reason(opened.scheme)
         if why:
@@ -184,17 +181,17 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
     With --headless: phantom study, simulated readings, both models, report and proposals, without a person.
     """
     if headless is None:
-        from ratui.demo.sample import TOUR, own_copy
+        from ratui.demo.sample import TOUR_FILE, copy_sample
         from ratui.study import Study
 
-        study, rater, case = own_copy()
+        study, rater, case = copy_sample()
         click.echo(f"the sample study is at {clean(study, 200)}")
-        run_app(Study.open(study), rater, case, graphics, language, tour=study / TOUR)
+        run_app(Study.open(study), rater, case, graphics, language, tour=study / TOUR_FILE)
         return
-    from ratui.demo.headless import run
+    from ratui.demo.headless import run_demo
 
-    bar = Bar()
-    click.echo(run(headless, patients=patients, minutes=minutes, seed=seed, progress=bar))
+    bar = ProgressBar()
+    click.echo(run_demo(headless, patients=patients, minutes=minutes, seed=seed, progress=bar))
 
 
 def run_app(
@@ -219,7 +216,7 @@ def run_app(
     guide = Tour(tour) if tour else None
     app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings, tour=guide)
     app.run()
-    tell_notices(study)
+    print_notices(study)
     click.echo(f"films were shown as {app.graphics.protocol}: {app.graphics.why}")
 
 

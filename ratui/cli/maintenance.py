@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 _FOLDER = click.Path(path_type=Path)
-PROVABLE, BEYOND_PROOF = 3, 4
+EXIT_REPAIRABLE, EXIT_UNREPAIRABLE = 3, 4
 """Exit codes of ``check``: what is wrong can be mended by proof; something is wrong that can't."""
 
 
@@ -42,15 +42,15 @@ def check(study: Path, repair: bool, against: Path | None) -> None:
     from ratui.study.check import check_study
 
     report = check_study(study, repair=repair, progress=_progress)
-    show(report)
+    print_report(report)
     changed = find_rewritten_readings(Study.open(study), against) if against else []
     for name in changed:
         click.echo(f"  {clean(name, 120)}: its log is not the one that the backup holds the beginning of")
     if report.unrepaired or changed:
-        sys.exit(PROVABLE if report.is_repairable and not changed else BEYOND_PROOF)
+        sys.exit(EXIT_REPAIRABLE if report.is_repairable and not changed else EXIT_UNREPAIRABLE)
 
 
-def show(report: CheckReport) -> None:
+def print_report(report: CheckReport) -> None:
     """Prints what a check found."""
     for finding in report.findings:
         done = (
@@ -60,14 +60,14 @@ def show(report: CheckReport) -> None:
         click.echo(f"  {clean(finding.file, 120)}: {clean(finding.what, 200)}{done}{clean(advice, 200)}")
     for note in report.notes:
         click.echo(f"  note  {clean(note, 200)}")
-    from ratui.results.text_table import counted
+    from ratui.results.text_table import format_count
 
     wrong, left = len(report.findings), len(report.unrepaired)
     if not wrong:
         click.echo(f"{report.files} files looked at: nothing is wrong")
     else:
         click.echo(
-            f"{report.files} files looked at: {counted(wrong, 'thing')} wrong, {wrong - left} mended, {left} open"
+            f"{report.files} files looked at: {format_count(wrong, 'thing')} wrong, {wrong - left} mended, {left} open"
         )
 
 
@@ -119,7 +119,7 @@ def backup(study: Path, archive: Path) -> None:
 
     The key to the pseudonyms is not in it. A damaged file is packed as it is, named, and makes the exit code 3.
     """
-    from ratui.results.text_table import counted
+    from ratui.results.text_table import format_count
     from ratui.study import Study
     from ratui.study.backup import back_up
     from ratui.study.check import check_study
@@ -128,7 +128,9 @@ def backup(study: Path, archive: Path) -> None:
     click.echo(f"{len(made.checksums)} files packed and verified: {clean(archive, 200)}")
     report = check_study(study)
     if not report.is_intact:
-        click.echo(f"the study itself has {counted(len(report.findings), 'thing')} wrong: ratui check {clean(study)}")
+        click.echo(
+            f"the study itself has {format_count(len(report.findings), 'thing')} wrong: ratui check {clean(study)}"
+        )
         sys.exit(3)
 
 
@@ -137,11 +139,13 @@ def backup(study: Path, archive: Path) -> None:
 @click.argument("study", type=_FOLDER)
 def restore(archive: Path, study: Path) -> None:
     """Make the new folder STUDY out of a verified ARCHIVE."""
-    from ratui.results.text_table import counted
+    from ratui.results.text_table import format_count
     from ratui.study.backup import restore as unpack
 
     made = unpack(archive, study, progress=_progress)
-    click.echo(f"restored {clean(made.config.title)}: {counted(len(made.cases()), 'case')}, into {clean(study, 200)}")
+    click.echo(
+        f"restored {clean(made.config.title)}: {format_count(len(made.cases()), 'case')}, into {clean(study, 200)}"
+    )
     if made.config.group:
         click.echo(f"it is yours alone; share it with {clean(made.config.group)} again: ratui check STUDY --repair")
 

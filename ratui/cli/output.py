@@ -17,37 +17,37 @@ from ratui.errors import StudyError, clean
 if TYPE_CHECKING:
     from ratui.study import Study
 
-__all__ = ["Bar", "as_csv", "as_json", "columns", "put", "tell_notices"]
+__all__ = ["ProgressBar", "format_columns", "print_notices", "to_csv", "to_json", "write_output"]
 
 
-def columns(heads: Sequence[str], rows: Iterable[Sequence[object]], *, words: int = 1) -> list[str]:
-    """Lines of a table; its first `words` columns stand left, figures right."""
-    cells = [[clean(head) for head in heads], *([clean(value, 60) for value in row] for row in rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(heads))]
+def format_columns(headers: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> list[str]:
+    """Lines of a table; its first `text_columns` columns stand left, figures right."""
+    cells = [[clean(head) for head in headers], *([clean(value, 60) for value in row] for row in rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(headers))]
     return [
         "  ".join(
-            f"{cell:<{width}}" if place < words else f"{cell:>{width}}"
+            f"{cell:<{width}}" if place < text_columns else f"{cell:>{width}}"
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in cells
     ]
 
 
-def as_csv(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def to_csv(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table as comma-separated values, a line each, empty for None."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(heads)
+    writer.writerow(headers)
     writer.writerows(rows)
     return buffer.getvalue()
 
 
-def as_json(document: Any) -> str:
+def to_json(document: Any) -> str:
     """`document` as JSON; what isn't a number there is null, as JSON has no other word for it."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def put(content: str | bytes, path: Path) -> None:
+def write_output(content: str | bytes, path: Path) -> None:
     """Writes `content` to `path`, or to the output where it is ``-``. Raises StudyError where the disk refuses."""
     if str(path) == "-":
         click.echo(content, nl=False)
@@ -62,13 +62,13 @@ def put(content: str | bytes, path: Path) -> None:
     click.echo(f"written: {clean(path, 200)}", err=True)
 
 
-def tell_notices(study: Study) -> None:
+def print_notices(study: Study) -> None:
     """Says on stderr what was found damaged and read from a second copy."""
     for notice in study.notices:
         click.echo(f"note: {clean(notice, 300)}. ratui check {clean(study.path)} --repair mends it", err=True)
 
 
-class Bar:
+class ProgressBar:
     """Progress on stderr: a bar on a terminal, a line for each finished stage elsewhere."""
 
     def __call__(self, stage: str, done: int, of: int) -> None:

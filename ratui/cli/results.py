@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.cli.output import Bar, as_csv, as_json, columns, put, tell_notices
+from ratui.cli.output import ProgressBar, format_columns, print_notices, to_csv, to_json, write_output
 from ratui.errors import clean
 
 if TYPE_CHECKING:
-    from ratui.results.progress import Progress, ProgressRow
+    from ratui.results.progress import ProgressRow, StudyProgress
 
 __all__ = ["COMMANDS"]
 
 _FILE = click.Path(path_type=Path)
-_HEADS = ("case", "rater", "stage", "fields", "fields_total", "joints", "joints_total", "minutes", "flags", "missing")
+_HEADERS = ("case", "rater", "stage", "fields", "fields_total", "joints", "joints_total", "minutes", "flags", "missing")
 
 
 @click.command()
@@ -35,58 +35,58 @@ def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> N
 
     Minutes are those spent reading: of a pause only the first counts. It tells how much was read, never what.
     """
-    from ratui.results.progress import progress
+    from ratui.results.progress import measure_progress
     from ratui.study import Study
 
     opened = Study.open(study)
-    bar = Bar()
-    found = progress(opened, told=lambda done, of: bar("looking at cases", done, of))
+    bar = ProgressBar()
+    found = measure_progress(opened, on_progress=lambda done, of: bar("looking at cases", done, of))
     if json_:
-        click.echo(as_json(found.to_document()), nl=False)
+        click.echo(to_json(found.to_document()), nl=False)
     if table is not None:
-        rows = ([row.to_record()[head] for head in _HEADS] for row in found.rows)
-        put(as_csv(_HEADS, rows), table)
+        rows = ([row.to_record()[head] for head in _HEADERS] for row in found.rows)
+        write_output(to_csv(_HEADERS, rows), table)
     if html is not None:
         from ratui.results.html import page
-        from ratui.results.progress import progress_parts
+        from ratui.results.progress import progress_html
 
-        put(page(f"{found.title}: progress", progress_parts(found)), html)
+        write_output(page(f"{found.title}: progress", progress_html(found)), html)
     if not (json_ or table or html):
         for line in _status_lines(found):
             click.echo(line)
-    tell_notices(opened)
+    print_notices(opened)
 
 
-def _status_lines(found: Progress) -> list[str]:
-    from ratui.results.text_table import counted
+def _status_lines(found: StudyProgress) -> list[str]:
+    from ratui.results.text_table import format_count
 
     raters = [each.rater for each in found.raters]
-    lines = [f"{clean(found.title)}: {found.scheme}, {counted(len(found.cases), 'case')}"]
+    lines = [f"{clean(found.title)}: {found.scheme}, {format_count(len(found.cases), 'case')}"]
     cells = [[rows[0].state.case, *map(_cell, rows)] for rows in found.by_case()]
-    lines += columns(["case", *raters], cells, words=1 + len(raters))
+    lines += format_columns(["case", *raters], cells, text_columns=1 + len(raters))
     done = [
         [
             each.rater,
             f"{each.signed} of {each.cases}",
-            each.begun,
+            each.started,
             each.untouched,
             "–" if each.median_minutes is None else f"{each.median_minutes:.1f}",
             f"{each.minutes / 60:.1f}",
         ]
         for each in found.raters
     ]
-    lines += ["", *columns(["rater", "signed", "begun", "untouched", "min a case", "hours"], done)]
-    missing = _missing(found)
+    lines += ["", *format_columns(["rater", "signed", "begun", "untouched", "min a case", "hours"], done)]
+    missing = _describe_missing(found)
     if missing:
         lines += ["", "missing", *missing[:_LISTED]]
     if len(missing) > _LISTED:
         lines.append(f"  and {len(missing) - _LISTED} more: --csv - lists them all")
-    if found.settled:
-        lines.append(f"consensus signed: {counted(found.settled, 'case')}")
+    if found.consensus_signed:
+        lines.append(f"consensus signed: {format_count(found.consensus_signed, 'case')}")
     return lines
 
 
-def _missing(found: Progress) -> list[str]:
+def _describe_missing(found: StudyProgress) -> list[str]:
     """What each rater has still to do, case by case; what nobody can do anything about there, counted by its reason."""
     lines, unreadable = [], Counter[str]()
     for rows in found.by_case():
@@ -135,36 +135,35 @@ def agreement(
 
     A case counts once every rater has signed it. The exit code is 1 where fewer than two raters or cases can be compared.
     """
-    from ratui.results.agreement import agreement as compare
-    from ratui.results.agreement_tables import agreement_sheets, summary
-    from ratui.results.released import released
+    from ratui.results.agreement import measure_agreement
+    from ratui.results.agreement_tables import agreement_tables, summarize_agreement
+    from ratui.results.released import released_readings
     from ratui.study import Study
 
     opened = Study.open(study)
-    found, scores = compare(opened, released(opened, raters, interim=interim), seed=seed)
+    found, scores = measure_agreement(opened, released_readings(opened, raters, interim=interim), seed=seed)
     if json_:
-        click.echo(as_json(found.to_document()), nl=False)
+        click.echo(to_json(found.to_document()), nl=False)
     else:
-        click.echo(f"{clean(found.title)}: {found.scheme}\n{summary(found)}")
-        for sheet in agreement_sheets(found):
-            click.echo(f"\n{sheet.title}")
-            for line in columns(sheet.heads, sheet.rows, words=sheet.words):
+        click.echo(f"{clean(found.title)}: {found.scheme}\n{summarize_agreement(found)}")
+        for text_table in agreement_tables(found):
+            click.echo(f"\n{text_table.title}")
+            for line in format_columns(text_table.headers, text_table.rows, text_columns=text_table.text_columns):
                 click.echo(f"  {line}")
-            click.echo(f"  {sheet.note}")
+            click.echo(f"  {text_table.note}")
     if not (plots or shown):
         return
-    from ratui.results.plots import draw
-    from ratui.results.plots import plots as drawn
+    from ratui.results.plots import encode_figure, list_plots
 
-    made = {name: make() for name, make in drawn(found, scores).items()}
+    made = {name: make() for name, make in list_plots(found, scores).items()}
     if plots is not None:
         for name, figure in made.items():
-            put(draw(figure, "png"), plots / f"{name}.png")
-            put(draw(figure, "svg"), plots / f"{name}.svg")
+            write_output(encode_figure(figure, "png"), plots / f"{name}.png")
+            write_output(encode_figure(figure, "svg"), plots / f"{name}.svg")
     if shown:
-        from ratui.cli.inline_images import show
+        from ratui.cli.inline_images import show_images
 
-        show([(name, draw(figure, "png")) for name, figure in made.items()], graphics)
+        show_images([(name, encode_figure(figure, "png")) for name, figure in made.items()], graphics)
 
 
 @click.command()
@@ -189,18 +188,23 @@ def report(
     """Write FILE, one HTML page that opens alone: how STUDY was read, how far it is, agreement, totals, models, plots."""
     from datetime import UTC, datetime
 
-    from ratui.results.disputes import Limits
-    from ratui.results.released import released
-    from ratui.results.report import report as write
-    from ratui.results.totals import rule_for
+    from ratui.results.disputes import DisputeLimits
+    from ratui.results.released import released_readings
+    from ratui.results.report import render_report
+    from ratui.results.totals import choose_rule
     from ratui.study import Study
 
     opened = Study.open(study)
-    told = released(opened, interim=interim)
-    rule = rule_for(told, missing)
+    released = released_readings(opened, interim=interim)
+    rule = choose_rule(released, missing)
     today = datetime.now(UTC).astimezone().date()
-    limits = Limits(case=threshold)
-    put(write(opened, told, rule, today=today, limits=limits, evaluations=evaluations, plots=plots, seed=seed), file)
+    limits = DisputeLimits(case=threshold)
+    write_output(
+        render_report(
+            opened, released, rule, today=today, limits=limits, evaluations=evaluations, plots=plots, seed=seed
+        ),
+        file,
+    )
 
 
 COMMANDS = (status, agreement, report)

@@ -11,17 +11,17 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from ratui.demo.simulate import Progress, Simulation, simulate_study
+from ratui.demo.simulate import ProgressCallback, Simulation, simulate_study
 from ratui.errors import StudyError
 
-__all__ = ["run"]
+__all__ = ["run_demo"]
 
 RATERS = {"ada": "shared-shift", "ben": "threshold", "cho": "mixed"}
-_FRESH = 4
+_UNREAD_CASES = 4
 """Cases that nobody has read: what the proposals are for."""
 
 
-def run(folder: Path, *, patients: int, minutes: float, seed: int, progress: Progress) -> str:
+def run_demo(folder: Path, *, patients: int, minutes: float, seed: int, progress: ProgressCallback) -> str:
     """Runs everything into `folder`; returns where things are. Raises StudyError, also where a step of it fails."""
     folder = Path(folder)
     if find_spec("torch") is None or find_spec("torchvision") is None:
@@ -33,9 +33,11 @@ def run(folder: Path, *, patients: int, minutes: float, seed: int, progress: Pro
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError("there is something already", folder, "Choose a new folder")
     begun = time.monotonic()
-    what = Simulation(patients + _FRESH, RATERS, seed=seed)
+    simulation = Simulation(patients + _UNREAD_CASES, RATERS, seed=seed)
     study, runs, report = folder / "study", folder / "study" / "models", folder / "report"
-    simulate_study(study, what, key=folder / "key.json", progress=progress, unread=dict.fromkeys(RATERS, _FRESH))
+    simulate_study(
+        study, simulation, key=folder / "key.json", progress=progress, unread=dict.fromkeys(RATERS, _UNREAD_CASES)
+    )
     seconds = 60 * minutes
     common = ("--seed", str(seed))
     detector, scorer = str(runs / "detector"), str(runs / "scorer")
@@ -47,11 +49,11 @@ def run(folder: Path, *, patients: int, minutes: float, seed: int, progress: Pro
         "evaluate", str(study), "--detector", detector, "--scorer", scorer, "--out", str(report), "--to-study", *common
     )
     _trainer("propose", str(study), "--detector", detector, "--name", "detector")
-    spent = time.monotonic() - begun
+    elapsed = time.monotonic() - begun
     return (
-        f"\ndone in {spent / 60:.1f} minutes\n"
+        f"\ndone in {elapsed / 60:.1f} minutes\n"
         f"report     {report / 'report.html'} (in ratui: Ctrl-E on the worklist)\n"
-        f"study      {study} ({_FRESH} cases are unread, with proposed regions: ratui read {study} --rater ada)\n"
+        f"study      {study} ({_UNREAD_CASES} cases are unread, with proposed regions: ratui read {study} --rater ada)\n"
     )
 
 

@@ -22,10 +22,10 @@ __all__ = ["main"]
 def main(folder: Path, detector: Path | None, seed: int) -> None:
     """A study of four phantom patients: two read by all, one that waits for the reader, one that nobody has seen."""
     raters = {READER: "shared-shift", "ada": "threshold", "ben": "mixed"}
-    what = Simulation(4, raters, size=(800, 656), seed=seed, title="Sample: phantom hands")
+    simulation = Simulation(4, raters, size=(800, 656), seed=seed, title="Sample: phantom hands")
     with tempfile.TemporaryDirectory() as keys:
         unread = {READER: 2, "ada": 1, "ben": 1}
-        simulate_study(folder, what, key=Path(keys) / "key.json", progress=lambda *_: None, unread=unread)
+        simulate_study(folder, simulation, key=Path(keys) / "key.json", progress=lambda *_: None, unread=unread)
     if detector is not None:
         subprocess.run(
             [sys.executable, "-m", "trainer", "propose", folder, "--detector", detector, "--name", "phantom-ssd"],

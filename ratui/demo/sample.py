@@ -13,16 +13,16 @@ from ratui.study import Study
 from ratui.study.check.access import close_to_others
 from ratui.study.store.atomic_write import second_copy_path
 
-__all__ = ["READER", "TOUR", "own_copy", "sample_folder"]
+__all__ = ["READER", "TOUR_FILE", "copy_sample", "find_sample"]
 
 READER = "you"
 """The rater of the sample study who has cases left to read."""
 
-TOUR = "tour.json"
+TOUR_FILE = "tour.json"
 """The file, in the copy alone, that keeps how much of the tour was seen."""
 
 
-def sample_folder() -> Path:
+def find_sample() -> Path:
     """Where the sample study lies: inside the installed package, or beside it in a checkout. Raises StudyError."""
     package = Path(ratui.__file__).parent
     for folder in (package / "sample_data" / "study", package.parent / "sample_data" / "study"):
@@ -31,14 +31,14 @@ def sample_folder() -> Path:
     raise StudyError("the sample study is missing", package, "Install ratui again")
 
 
-def _double(study: Path) -> None:
+def _write_second_copies(study: Path) -> None:
     """Second copies of all that isn't a film, as every study has them: the package comes without."""
     for file in [*study.rglob("*")]:
         if file.suffix in (".json", ".toml"):
             shutil.copyfile(file, second_copy_path(file))
 
 
-def own_copy(into: Path | None = None) -> tuple[Path, str, str | None]:
+def copy_sample(into: Path | None = None) -> tuple[Path, str, str | None]:
     """The user's copy of the sample study, made at the first call; its reader, and the case to read next or None.
 
     Copies go to the user's data folder unless `into` is given. Raises StudyError where one can't be made.
@@ -46,8 +46,8 @@ def own_copy(into: Path | None = None) -> tuple[Path, str, str | None]:
     folder = into or user_data_path("ratui") / "demo"
     if not (folder / "study.toml").exists():
         try:
-            shutil.copytree(sample_folder(), folder, dirs_exist_ok=True)
-            _double(folder)
+            shutil.copytree(find_sample(), folder, dirs_exist_ok=True)
+            _write_second_copies(folder)
             close_to_others(folder)
         except OSError as error:
             raise StudyError(f"no copy of the sample study can be made: {error}", folder, "Make room there") from error

@@ -16,22 +16,30 @@ from pathlib import Path
 
 import numpy as np
 
-from ratui.phantom import RATERS, PhantomPatient, SentFilm, SimulatedReading, send, set_by_hand, simulate_patient
+from ratui.phantom import (
+    RATERS,
+    PhantomPatient,
+    SimulatedReading,
+    WrittenFilm,
+    perturb_box,
+    simulate_patient,
+    write_patient_films,
+)
 from ratui.reading import Entry, Field, Found, Graded, Reading, enter, next_open, sign
 from ratui.scheme import load_scheme
 from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
 
 __all__ = ["Simulation", "read_case", "simulate_study"]
 
-Progress = Callable[[str, int, int], None]
-_BEGIN = datetime(2022, 1, 10, 18, 0, tzinfo=UTC)
+ProgressCallback = Callable[[str, int, int], None]
+_FIRST_READING = datetime(2022, 1, 10, 18, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Simulation:
     """What to simulate: how many patients, the raters by name, the size of a film of one hand (rows, columns), and the seed.
 
-    A share `together` of the patients has both hands on one film, twice as wide. `severity` is how ill
+    A share `both_hands_share` of the patients has both hands on one film, twice as wide. `severity` is how ill
     all are (1 is the phantom's mean, 0 healthy), drawn for each where it isn't given.
     """
 
@@ -41,24 +49,29 @@ class Simulation:
     seed: int = 0
     scheme: str = "fingers"
     title: str = "Phantom hands"
-    together: float = 0.0
+    both_hands_share: float = 0.0
     severity: float | None = None
 
 
 def simulate_study(
-    path: Path, what: Simulation, *, key: Path, progress: Progress, unread: Mapping[str, int] | None = None
+    path: Path,
+    simulation: Simulation,
+    *,
+    key: Path,
+    progress: ProgressCallback,
+    unread: Mapping[str, int] | None = None,
 ) -> Study:
-    """A new study at `path` with `what` in it, read and signed by all its raters.
+    """A new study at `path` with `simulation` in it, read and signed by all its raters.
 
     `raters` maps an ID to a kind of `ratui.phantom.RATERS`. `unread` leaves that many of a rater's last cases unread;
     regions stay unconfirmed where nobody has read. `progress` gets (stage, done, of). Raises StudyError.
     """
-    scheme = load_scheme(what.scheme)
-    study = Study.create(path, scheme, tuple(what.raters), title=what.title)
-    seeds = np.random.SeedSequence(what.seed).spawn(what.patients)
-    patients = [simulate_patient(np.random.default_rng(seed), scheme, severity=what.severity) for seed in seeds]
+    scheme = load_scheme(simulation.scheme)
+    study = Study.create(path, scheme, tuple(simulation.raters), title=simulation.title)
+    seeds = np.random.SeedSequence(simulation.seed).spawn(simulation.patients)
+    patients = [simulate_patient(np.random.default_rng(seed), scheme, severity=simulation.severity) for seed in seeds]
     with tempfile.TemporaryDirectory(prefix="ratui-hospital-") as folder:
-        sent = _send_all(patients, seeds, Path(folder), what, progress)
+        written = _write_all_films(patients, seeds, Path(folder), simulation, progress)
         report = import_films(
             study,
             [Path(folder)],
@@ -66,54 +79,54 @@ def simulate_study(
             progress=lambda done, of: progress("importing films", done, of),
             converter=InProcessConverter(),
         )
-        assert len(report.imported) == sum(map(len, sent)), report.rejected
+        assert len(report.imported) == sum(map(len, written)), report.rejected
         cases = {item.path: item.case for item in report.imported}
     keys = KeyFile.open(study, key)
     keys.save(study)
-    order = sorted((cases[films[0].path], number) for number, films in enumerate(sent))
-    left_out = dict(unread or {})
+    order = sorted((cases[films[0].path], number) for number, films in enumerate(written))
+    unread_counts = dict(unread or {})
     for place, (case_id, number) in enumerate(order):
         progress("reading", place, len(order))
-        rng = np.random.default_rng([what.seed, number])
+        rng = np.random.default_rng([simulation.seed, number])
         from_end = len(order) - place
-        readers = [rater for rater in what.raters if from_end > left_out.get(rater, 0)]
+        readers = [rater for rater in simulation.raters if from_end > unread_counts.get(rater, 0)]
         if readers:
-            _confirm_regions(study, study.case(case_id), sent[number], readers[0], rng)
+            _confirm_regions(study, study.case(case_id), written[number], readers[0], rng)
         for reader in readers:
-            reading = RATERS[what.raters[reader]].read(patients[number], rng)
+            reading = RATERS[simulation.raters[reader]].read(patients[number], rng)
             read_case(study, reader, case_id, reading, rng)
     progress("reading", len(order), len(order))
     return study
 
 
-def read_case(study: Study, rater: str, case: str, seen: SimulatedReading, rng: np.random.Generator) -> Reading:
-    """`rater` enters what they have `seen` into `case`, field by field as the app asks, and signs."""
-    at = _BEGIN + timedelta(days=int(rng.integers(0, 200)), minutes=int(rng.integers(0, 120)))
+def read_case(study: Study, rater: str, case: str, simulated: SimulatedReading, rng: np.random.Generator) -> Reading:
+    """`rater` enters what they have `simulated` into `case`, field by field as the app asks, and signs."""
+    at = _FIRST_READING + timedelta(days=int(rng.integers(0, 200)), minutes=int(rng.integers(0, 120)))
     with study.open_reading(rater, case) as session:
         reading, begun, field = session.reading, at, next_open(session.reading)
         while field is not None:
             at += timedelta(seconds=float(rng.uniform(0.6, 2.4)))
-            entry = _entry(reading, field, seen)
-            reading = enter(reading, field, entry, at=at, key=_key(reading, entry))
+            entry = _choose_entry(reading, field, simulated)
+            reading = enter(reading, field, entry, at=at, key=_entry_key(reading, entry))
             field = next_open(reading, after=field)
         reading = sign(reading, at=at + timedelta(seconds=3))
         session.save(reading, seconds=(at - begun).total_seconds())
     return reading
 
 
-def _entry(reading: Reading, field: Field, seen: SimulatedReading) -> Entry:
+def _choose_entry(reading: Reading, field: Field, simulated: SimulatedReading) -> Entry:
     """What the rater says to `field`: a finding where one fixes its score, else a grade."""
-    finding = seen.findings.get((field.site, field.time))
+    finding = simulated.findings.get((field.site, field.time))
     if finding and field.scale in reading.site(field.site).joint.fixed_by(reading.scheme.finding(finding)):
         return Found(finding)
-    return Graded(seen.grades[field.site, field.scale, field.time])
+    return Graded(simulated.grades[field.site, field.scale, field.time])
 
 
-def _key(reading: Reading, entry: Entry) -> str:
+def _entry_key(reading: Reading, entry: Entry) -> str:
     return reading.scheme.finding(entry.finding).key if isinstance(entry, Found) else str(getattr(entry, "grade", ""))
 
 
-def _confirm_regions(study: Study, case: Case, films: list[SentFilm], rater: str, rng: np.random.Generator) -> None:
+def _confirm_regions(study: Study, case: Case, films: list[WrittenFilm], rater: str, rng: np.random.Generator) -> None:
     """Boxes as a careful rater sets them."""
     regions: list[Region] = []
     for film in films:
@@ -121,39 +134,41 @@ def _confirm_regions(study: Study, case: Case, films: list[SentFilm], rater: str
         record = case.film(film.time, "L" if film.side == "B" else film.side, "hand", study.scheme)
         assert record is not None
         regions += [
-            Region(site, record.id, set_by_hand(box, rng), RegionSource.RATER, rater)
+            Region(site, record.id, perturb_box(box, rng), RegionSource.RATER, rater)
             for site, box in film.boxes.items()
         ]
     known = {site.key for site in case.sites(study.scheme)}
     study.save_regions(case.id, [region for region in regions if region.site in known])
 
 
-def _send_all(
+def _write_all_films(
     patients: list[PhantomPatient],
     seeds: list[np.random.SeedSequence],
     folder: Path,
-    what: Simulation,
-    progress: Progress,
-) -> list[list[SentFilm]]:
+    simulation: Simulation,
+    progress: ProgressCallback,
+) -> list[list[WrittenFilm]]:
     """The films of all patients, drawn on every core."""
-    sent: list[list[SentFilm]] = [[] for _ in patients]
+    written: list[list[WrittenFilm]] = [[] for _ in patients]
     # Spawned, not forked: a caller's threads may hold locks that a fork would copy locked, and wait for ever.
     with ProcessPoolExecutor(max_workers=os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
         jobs = {
-            pool.submit(_send_one, patient, seed, folder, f"{number:04d}", what): number
+            pool.submit(_write_films_of_patient, patient, seed, folder, f"{number:04d}", simulation): number
             for number, (patient, seed) in enumerate(zip(patients, seeds, strict=True))
         }
         for done, job in enumerate(as_completed(jobs), start=1):
-            sent[jobs[job]] = job.result()
+            written[jobs[job]] = job.result()
             progress("drawing films", done, len(patients))
-    return sent
+    return written
 
 
-def _send_one(
-    patient: PhantomPatient, seed: np.random.SeedSequence, folder: Path, name: str, what: Simulation
-) -> list[SentFilm]:
+def _write_films_of_patient(
+    patient: PhantomPatient, seed: np.random.SeedSequence, folder: Path, name: str, simulation: Simulation
+) -> list[WrittenFilm]:
     rng = np.random.default_rng(seed.spawn(1)[0])
     before = date(2018, 1, 1) + timedelta(days=int(rng.integers(0, 900)))
     after = before + timedelta(days=int(rng.integers(300, 900)))
-    together = what.together > 0 and float(rng.random()) < what.together
-    return send(patient, folder, rng, name=name, dates=(before, after), size=what.size, together=together)
+    both_hands = simulation.both_hands_share > 0 and float(rng.random()) < simulation.both_hands_share
+    return write_patient_films(
+        patient, folder, rng, name=name, dates=(before, after), size=simulation.size, both_hands=both_hands
+    )

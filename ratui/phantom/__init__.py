@@ -1,8 +1,8 @@
 """Simulated films of a patient at two time points with known truth, and simulated raters. It never touches a study."""
 
 from ratui.phantom.film import FilmSide, PhantomFilm, render
-from ratui.phantom.hospital import SentFilm, send
-from ratui.phantom.raters import RATERS, MixedRater, Rater, SimulatedRater, SimulatedReading, set_by_hand
+from ratui.phantom.hospital import WrittenFilm, write_patient_films
+from ratui.phantom.raters import RATERS, MixedRater, Rater, SimulatedRater, SimulatedReading, perturb_box
 from ratui.phantom.truth import PhantomPatient, simulate_patient
 
 __all__ = [
@@ -12,11 +12,11 @@ __all__ = [
     "PhantomFilm",
     "PhantomPatient",
     "Rater",
-    "SentFilm",
     "SimulatedRater",
     "SimulatedReading",
+    "WrittenFilm",
+    "perturb_box",
     "render",
-    "send",
-    "set_by_hand",
     "simulate_patient",
+    "write_patient_films",
 ]

@@ -11,8 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "CARPALS", "DEPTHS", "FINGERS", "FOREARM", "GAPS", "HOOK", "MEETINGS", "SCORED_BONES", "WIDTHS",
-    "WRIST_GAP", "WRIST_SITES", "Array", "Flags", "Indices", "Mask", "Point", "joint_name", "smooth",
+    "ARTICULATIONS",
+    "CARPALS",
+    "FINGERS",
+    "FOREARM",
+    "HAMATE_HOOK",
+    "JOINT_SPACES",
+    "SCORED_BONES",
+    "THICKNESSES",
+    "WIDTHS",
+    "WRIST_SITES",
+    "WRIST_SPACE",
+    "Array",
+    "Flags",
+    "Indices",
+    "Mask",
+    "Point",
+    "joint_name",
+    "smooth",
 ]  # fmt: skip
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -58,7 +74,7 @@ WIDTHS: dict[int, tuple[tuple[float, float, float], ...]] = {
 }
 
 # Width in mm of a healthy joint space: MCP, PIP (and the thumb's IP), DIP.
-GAPS = (1.65, 1.15, 0.95)
+JOINT_SPACES = (1.65, 1.15, 0.95)
 
 CARPALS: dict[str, Array] = {
     "trapezium": _px(866, 1879, 879, 1858, 897, 1850, 914, 1856, 918, 1875, 908, 1900, 921, 1925, 946, 1950,
@@ -96,20 +112,20 @@ FOREARM: dict[str, Array] = {
 }  # fmt: skip
 
 # How thick the short bones and the forearm are towards the viewer, in mm.
-DEPTHS: dict[str, float] = {
+THICKNESSES: dict[str, float] = {
     "trapezium": 11.0, "trapezoid": 10.5, "capitate": 13.0, "hamate": 11.5, "scaphoid": 11.5, "lunate": 12.5,
     "triquetrum": 10.0, "pisiform": 6.5, "radius": 16.0, "ulna": 11.5,
 }  # fmt: skip
 
-HOOK: tuple[Point, float, float] = ((97.9, 220.6), 2.5, 3.2)
+HAMATE_HOOK: tuple[Point, float, float] = ((97.9, 220.6), 2.5, 3.2)
 """The hook of the hamate, seen end on as a ring: centre, half width, half height in mm."""
 
-WRIST_GAP = 1.75
+WRIST_SPACE = 1.75
 """Width in mm of a healthy space between two bones of the wrist."""
 
 # The bones that meet in the wrist, the joint whose JSN narrows that space (none where it has no score), and its share of
-# `WRIST_GAP`. ``mc3`` is the base of metacarpal 3.
-MEETINGS: tuple[tuple[str, str, str | None, float], ...] = (
+# `WRIST_SPACE`. ``mc3`` is the base of metacarpal 3.
+ARTICULATIONS: tuple[tuple[str, str, str | None, float], ...] = (
     ("capitate", "mc3", "CMC3", 0.80),
     ("hamate", "mc4", "CMC4", 0.75),
     ("hamate", "mc5", "CMC5", 0.75),

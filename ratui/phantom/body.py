@@ -14,7 +14,7 @@ import numpy as np
 from ratui.phantom.anatomy import Array
 from ratui.phantom.truth import PhantomPatient
 
-__all__ = ["Body", "body_of", "fixed"]
+__all__ = ["Body", "draw_body", "persistent_rng"]
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Body:
     swelling: float
     maturity: float
     sesamoids: Array
-    ulna: float
+    ulnar_variance: float
     texture: tuple[float, float]
 
 
-def body_of(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
+def draw_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
     """The hand of `side`. The two hands of a patient are alike but for small things."""
-    person, hand = np.random.default_rng([patient.seed, 11]), fixed(patient, side)
+    person, hand = np.random.default_rng([patient.seed, 11]), persistent_rng(patient, side)
     grown = patient.age >= 17
     maturity = 1.0 if grown else float(np.clip((patient.age - 4) / 13, 0.15, 0.97))
     scale = float(np.clip(person.normal(0.96, 0.075), 0.76, 1.14)) if grown else 0.56 + 0.38 * maturity
@@ -59,11 +59,11 @@ def body_of(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
         swelling=float(hand.random() * min(0.25 + 0.5 * patient.severity, 1.2)) if patient.severity > 0 else 0.0,
         maturity=maturity,
         sesamoids=person.random(4),
-        ulna=float(person.normal(0.0, 1.1)),
+        ulnar_variance=float(person.normal(0.0, 1.1)),
         texture=(float(hand.uniform(0, 90)), float(hand.uniform(0, 90))),
     )
 
 
-def fixed(patient: PhantomPatient, *what: str) -> np.random.Generator:
+def persistent_rng(patient: PhantomPatient, *what: str) -> np.random.Generator:
     """A generator for what is so for good about `patient`, named by `what`: it gives the same at both time points."""
     return np.random.default_rng([patient.seed, crc32("/".join(what).encode())])

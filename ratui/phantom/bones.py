@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ratui.phantom.anatomy import Array, Flags
-from ratui.phantom.lesions import Bite
+from ratui.phantom.lesions import ErosionEllipse
 from ratui.phantom.parts import Bridge, LongBone, Plate, ShortBone
 from ratui.phantom.texture import TILE_MM, trabeculae
 
@@ -20,7 +20,7 @@ __all__ = ["Canvas", "add_bridge", "add_long_bone", "add_short_bone"]
 
 _GRAIN = 0.18  # how much of trabecular bone is struts rather than the marrow between
 _F = np.float32
-_BELL = np.hanning(17) / np.hanning(17).sum()  # rounds the corners of a bone's profile
+_SMOOTHING = np.hanning(17) / np.hanning(17).sum()  # rounds the corners of a bone's profile
 _FINEST = 0.45  # mm; outlines on coarser canvases are drawn at this and reduced
 
 
@@ -28,7 +28,7 @@ class Canvas:
     """Mineral in mm per pixel, shape (rows, columns); `mm` is the size of a pixel, `origin` (mm) where its corner lies."""
 
     def __init__(self, rows: int, columns: int, mm: float, origin: Array) -> None:
-        self.mm = mm
+        self.pixel_size = mm
         self.origin = origin
         self.mineral = np.zeros((rows, columns), _F)
         self.level = int(np.clip(round(mm / TILE_MM) - 1, 0, 8))
@@ -36,14 +36,14 @@ class Canvas:
     def window(self, points: Array, margin: float) -> tuple[slice, slice, Array, Array] | None:
         """The part of the canvas around `points` (mm) as slices, with the mm coordinates x and y of its pixels."""
         rows, columns = self.mineral.shape
-        low = np.floor((points.min(axis=0) - margin - self.origin) / self.mm).astype(int)
-        high = np.ceil((points.max(axis=0) + margin - self.origin) / self.mm).astype(int)
+        low = np.floor((points.min(axis=0) - margin - self.origin) / self.pixel_size).astype(int)
+        high = np.ceil((points.max(axis=0) + margin - self.origin) / self.pixel_size).astype(int)
         x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
         x1, y1 = min(int(high[0]), columns), min(int(high[1]), rows)
         if x1 - x0 < 2 or y1 - y0 < 2:
             return None
-        x = (np.arange(x0, x1, dtype=_F) + _F(0.5)) * _F(self.mm) + _F(self.origin[0])
-        y = (np.arange(y0, y1, dtype=_F) + _F(0.5)) * _F(self.mm) + _F(self.origin[1])
+        x = (np.arange(x0, x1, dtype=_F) + _F(0.5)) * _F(self.pixel_size) + _F(self.origin[0])
+        y = (np.arange(y0, y1, dtype=_F) + _F(0.5)) * _F(self.pixel_size) + _F(self.origin[1])
         return slice(y0, y1), slice(x0, x1), x[None, :], y[:, None]
 
     def grain(self, along: Array, across: Array) -> Array:
@@ -67,13 +67,13 @@ def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
     dx, dy = x - _F(bone.start[0]), y - _F(bone.start[1])
     whole_u, whole_v = dx * axis[0] + dy * axis[1], dy * axis[0] - dx * axis[1]
     # A window around a bone that lies askew is mostly empty: only the pixels along the bone are worked on.
-    room = 1.15 * max(base, shaft, head) + abs(bone.bow) + canvas.mm
+    room = 1.15 * max(base, shaft, head) + abs(bone.bow) + canvas.pixel_size
     reach = bone.lip + abs(bone.hollow) + abs(bone.slant) * base + bone.bulge[0] + 1.0
     picked = np.flatnonzero((np.abs(whole_v) < room) & (whole_u > -reach) & (whole_u < length + 1.0))
     u, v = whole_u.ravel()[picked], whole_v.ravel()[picked]
     mineral = np.zeros(whole_u.shape, _F)
     mineral.ravel()[picked] = _mineral_along(canvas, bone, length, u, v)
-    _bite(mineral, x, y, bone.bites)
+    _carve_erosions(mineral, x, y, bone.erosions)
     canvas.mineral[rows, columns] += mineral
 
 
@@ -83,7 +83,7 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
     if bone.bow:
         place = np.clip(u / _F(length), 0, 1)
         v = v - _F(bone.bow) * 4 * place * (1 - place)
-    low, step, tables = _tables(bone, length)
+    low, step, tables = _bone_profile(bone, length)
     index = np.clip((u - _F(low)) * _F(1 / step), 0, tables.shape[1] - 1).astype(np.intp)
     half = tables[0][index]
     wider = 1 + _F(bone.lean) * np.clip(v / half, -1, 1)
@@ -97,35 +97,37 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
         at_plate += _F(bone.bulge[0]) * np.exp(-(((v - _F(bone.bulge[1] * base)) / _F(0.45 * base)) ** 2))
     rounding = _F((8.0 if bone.form == "metacarpal" else 14.0) * bone.scale)
     at_base = at_plate + _F(bone.lip) - rounding * corner * corner
-    at_head = _F(length) - u - _dome(bone, v, square, head)
+    at_head = _F(length) - u - _head_surface(bone, v, square, head)
     inside = np.minimum(at_base, at_head)
     round_off = _F((1.0 if bone.form != "tip" else 1.5) * bone.scale)
-    taper = _root(1 - (1 - np.clip(inside / round_off, 0, 1)) ** 2)
+    taper = _sqrt_positive(1 - (1 - np.clip(inside / round_off, 0, 1)) ** 2)
     # Between the rims of the cup there is only what stands in front of it and behind it.
     taper *= np.clip(_F(0.4) + at_plate / _F(0.45), 0.4, 1)
-    taper *= np.clip((1 - across) * half * _F(1 / canvas.mm) + _F(0.5), 0, 1)
-    chord = _root(1 - square)
-    marrow = inner * _root(1 - (v / inner) ** 2)
+    taper *= np.clip((1 - across) * half * _F(1 / canvas.pixel_size) + _F(0.5), 0, 1)
+    chord = _sqrt_positive(1 - square)
+    marrow = inner * _sqrt_positive(1 - (v / inner) ** 2)
     cortex = half * chord - marrow
     spongy = tables[2][index] * (1 + _F(_GRAIN) * canvas.grain(u + _F(bone.texture[0]), v + _F(bone.texture[1])))
     mineral = _F(1.7 * (4.3 * bone.scale / shaft) ** 0.5) * (cortex + marrow * spongy)
     if bone.plates[0] > 0:
-        mineral += _F(2.7 * bone.plates[0]) * chord * _line(at_plate - _F(0.45), 0.42)
+        mineral += _F(2.7 * bone.plates[0]) * chord * _line_profile(at_plate - _F(0.45), 0.42)
     if bone.plates[1] > 0 and bone.form != "tip":
-        mineral += _F(1.0 * bone.plates[1]) * chord * _line(at_head - _F(0.35), 0.42)
+        mineral += _F(1.0 * bone.plates[1]) * chord * _line_profile(at_head - _F(0.35), 0.42)
     if bone.form == "metacarpal":  # the hollows at the sides of the head are edged by a line
-        ring = _line(np.abs(v) - _F(0.70 * head), 0.42 * bone.scale) * _line(at_head - _F(1.25 * head), 0.6 * head)
+        ring = _line_profile(np.abs(v) - _F(0.70 * head), 0.42 * bone.scale) * _line_profile(
+            at_head - _F(1.25 * head), 0.6 * head
+        )
         mineral += _F(0.9) * ring
     if bone.growth > 0:
         where = length - 6.5 * bone.scale if bone.growth_at_head else 5.0 * bone.scale
         wavy = u - _F(where) - _F(0.5) * np.sin(v * _F(0.9))
         gap = 0.35 + 0.55 * bone.growth
-        mineral *= 1 - _F(min(0.9, 0.35 + bone.growth)) * _line(wavy, gap)
-        mineral += _F(0.8) * chord * _line(np.abs(wavy) - _F(2 * gap), 0.45)
+        mineral *= 1 - _F(min(0.9, 0.35 + bone.growth)) * _line_profile(wavy, gap)
+        mineral += _F(0.8) * chord * _line_profile(np.abs(wavy) - _F(2 * gap), 0.45)
     return np.asarray(mineral * taper)
 
 
-def _line(distance: Array, width: float) -> Array:
+def _line_profile(distance: Array, width: float) -> Array:
     """1 on a line and less beside it, by `distance` (mm); nothing beyond three widths."""
     part = distance * _F(1 / width)
     result = np.zeros_like(part)
@@ -134,7 +136,7 @@ def _line(distance: Array, width: float) -> Array:
     return result
 
 
-def _tables(bone: LongBone, length: float) -> tuple[float, float, Array]:
+def _bone_profile(bone: LongBone, length: float) -> tuple[float, float, Array]:
     """Along a bone from `low` mm by `step` mm: its half width, the half width of its marrow, how dense its marrow is."""
     base, shaft, head = bone.widths
     # The flares of a short bone are as steep as there is room.
@@ -156,7 +158,7 @@ def _tables(bone: LongBone, length: float) -> tuple[float, float, Array]:
         profile = [base * 0.9, base * 0.99, base, shaft * 1.25, shaft * 0.95, head * 1.04, head * 0.8, head * 0.6]
     count = 192
     along = np.linspace(-3.0, length + 3.0, count)
-    half = np.convolve(np.pad(np.interp(along, knots, profile), 8, mode="edge"), _BELL, "same")[8:-8]
+    half = np.convolve(np.pad(np.interp(along, knots, profile), 8, mode="edge"), _SMOOTHING, "same")[8:-8]
     middle = 0.54 if bone.form != "tip" else 0.6
     waist = np.exp(-(np.abs((along / length - middle) / 0.30) ** 3))
     strong = {"metacarpal": 0.36, "phalanx": 0.40, "tip": 0.34}[bone.form]
@@ -167,7 +169,7 @@ def _tables(bone: LongBone, length: float) -> tuple[float, float, Array]:
     return -3.0, float(along[1] - along[0]), np.stack([half, inner, spongy]).astype(_F)
 
 
-def _dome(bone: LongBone, v: Array, square: Array, head: float) -> Array:
+def _head_surface(bone: LongBone, v: Array, square: Array, head: float) -> Array:
     """How far the surface of the head lies back, in mm."""
     if bone.form == "phalanx":
         groove = _F(0.55 * bone.scale) * np.exp(-((v / _F(0.34 * head)) ** 2))
@@ -185,19 +187,19 @@ def add_short_bone(canvas: Canvas, bone: ShortBone) -> None:
     if view is None:
         return
     rows, columns, x, y = view
-    factor = max(1, int(np.ceil(canvas.mm / _FINEST)))
-    step = canvas.mm / factor
+    factor = max(1, int(np.ceil(canvas.pixel_size / _FINEST)))
+    step = canvas.pixel_size / factor
     shape = (y.shape[0] * factor, x.shape[1] * factor)
-    corner = np.array([x[0, 0], y[0, 0]]) - canvas.mm / 2
+    corner = np.array([x[0, 0], y[0, 0]]) - canvas.pixel_size / 2
     shell: Array | float = bone.shell
     density: Array | float = bone.density
     if factor > 1:
-        x = np.asarray(np.linspace(corner[0] + step / 2, x[0, -1] + (canvas.mm - step) / 2, shape[1], dtype=_F))[
-            None, :
-        ]
-        y = np.asarray(np.linspace(corner[1] + step / 2, y[-1, 0] + (canvas.mm - step) / 2, shape[0], dtype=_F))[
-            :, None
-        ]
+        x = np.asarray(
+            np.linspace(corner[0] + step / 2, x[0, -1] + (canvas.pixel_size - step) / 2, shape[1], dtype=_F)
+        )[None, :]
+        y = np.asarray(
+            np.linspace(corner[1] + step / 2, y[-1, 0] + (canvas.pixel_size - step) / 2, shape[0], dtype=_F)
+        )[:, None]
     if bone.shaft is not None:
         point, axis, length = bone.shaft
         along = (x - _F(point[0])) * _F(axis[0]) + (y - _F(point[1])) * _F(axis[1])
@@ -210,15 +212,17 @@ def add_short_bone(canvas: Canvas, bone: ShortBone) -> None:
     cortex, marrow = np.zeros(shape, _F), np.zeros(shape, _F)
     for share, sign in faces:
         distance = _depth_inside(bone.outline + sign * np.asarray(bone.tilt), corner, step, shape)
-        within = _dome_of(np.maximum(distance - shell, 0), radius) * (_F(share * bone.depth) - shell * _F(1.6 * share))
-        cortex += _dome_of(distance, radius) * _F(share * bone.depth) - within
+        within = _slab_height(np.maximum(distance - shell, 0), radius) * (
+            _F(share * bone.depth) - shell * _F(1.6 * share)
+        )
+        cortex += _slab_height(distance, radius) * _F(share * bone.depth) - within
         marrow += within
     c, s = _F(np.cos(bone.angle)), _F(np.sin(bone.angle))
     grain = canvas.grain(x * c + y * s + _F(bone.texture[0]), y * c - x * s + _F(bone.texture[1]))
     mineral = cortex + marrow * density * (1 + _F(_GRAIN) * grain)
     if bone.plates:
         mineral = _with_plates(mineral, bone.plates, corner, step, cortex + marrow > 0.4)
-    _bite(mineral, x, y, bone.bites)
+    _carve_erosions(mineral, x, y, bone.erosions)
     if factor > 1:
         mineral = np.asarray(
             cv2.resize(mineral, (shape[1] // factor, shape[0] // factor), interpolation=cv2.INTER_AREA)
@@ -236,30 +240,34 @@ def add_bridge(canvas: Canvas, bridge: Bridge) -> None:
     axis = (bridge.end - bridge.start) / length
     u = (x - _F(bridge.start[0])) * _F(axis[0]) + (y - _F(bridge.start[1])) * _F(axis[1])
     v = (y - _F(bridge.start[1])) * _F(axis[0]) - (x - _F(bridge.start[0])) * _F(axis[1])
-    chord = _root(1 - np.minimum((v / _F(bridge.half_width)) ** 2, 1))
+    chord = _sqrt_positive(1 - np.minimum((v / _F(bridge.half_width)) ** 2, 1))
     # The two ends round off over a millimetre: the bridge fills that too, so that no line of a space is left.
     along = np.exp(-(((u - _F(length / 2)) / _F(length / 2 + 0.7)) ** 4))
     spongy = _F(bridge.density) * (1 + _F(_GRAIN) * canvas.grain(u, v))
     canvas.mineral[rows, columns] += _F(1.7 * bridge.half_width) * chord * along * spongy
 
 
-def _bite(mineral: Array, x: Array, y: Array, bites: Sequence[Bite]) -> None:
-    """Takes `bites` out of `mineral` in place, each in its own window."""
-    for bite in bites:
-        reach = max(bite.across, bite.along) * 1.35 + 4 * bite.edge + 0.8
-        first, last = np.searchsorted(x[0], [bite.at[0] - reach, bite.at[0] + reach])
-        top, bottom = np.searchsorted(y[:, 0], [bite.at[1] - reach, bite.at[1] + reach])
+def _carve_erosions(mineral: Array, x: Array, y: Array, erosions: Sequence[ErosionEllipse]) -> None:
+    """Takes `erosions` out of `mineral` in place, each in its own window."""
+    for erosion in erosions:
+        reach = max(erosion.across, erosion.along) * 1.35 + 4 * erosion.edge + 0.8
+        first, last = np.searchsorted(x[0], [erosion.at[0] - reach, erosion.at[0] + reach])
+        top, bottom = np.searchsorted(y[:, 0], [erosion.at[1] - reach, erosion.at[1] + reach])
         if last - first < 1 or bottom - top < 1:
             continue
-        dx, dy = x[:, first:last] - _F(bite.at[0]), y[top:bottom] - _F(bite.at[1])
-        c, s = _F(np.cos(bite.angle)), _F(np.sin(bite.angle))
-        a, b = (dx * c + dy * s) / _F(bite.across), (dy * c - dx * s) / _F(bite.along)
+        dx, dy = x[:, first:last] - _F(erosion.at[0]), y[top:bottom] - _F(erosion.at[1])
+        c, s = _F(np.cos(erosion.angle)), _F(np.sin(erosion.angle))
+        a, b = (dx * c + dy * s) / _F(erosion.across), (dy * c - dx * s) / _F(erosion.along)
         angle = np.arctan2(b, a)
-        ragged = 1 + _F(0.13) * np.sin(3 * angle + _F(bite.phase)) + _F(0.08) * np.sin(7 * angle + _F(2.3 * bite.phase))
-        outside = (np.sqrt(a * a + b * b) - ragged) * _F(np.sqrt(bite.across * bite.along))
-        hole = 1 / (1 + np.exp(np.clip(outside / _F(bite.edge), -30, 30)))
-        rim = _F(bite.rim) * np.exp(-(((outside - _F(0.35)) / _F(0.42)) ** 2))
-        mineral[top:bottom, first:last] *= (1 - _F(bite.depth) * hole) * (1 + rim)
+        ragged = (
+            1
+            + _F(0.13) * np.sin(3 * angle + _F(erosion.phase))
+            + _F(0.08) * np.sin(7 * angle + _F(2.3 * erosion.phase))
+        )
+        outside = (np.sqrt(a * a + b * b) - ragged) * _F(np.sqrt(erosion.across * erosion.along))
+        hole = 1 / (1 + np.exp(np.clip(outside / _F(erosion.edge), -30, 30)))
+        rim = _F(erosion.rim) * np.exp(-(((outside - _F(0.35)) / _F(0.42)) ** 2))
+        mineral[top:bottom, first:last] *= (1 - _F(erosion.depth) * hole) * (1 + rim)
 
 
 def _depth_inside(outline: Array, corner: Array, step: float, shape: tuple[int, int]) -> Array:
@@ -275,9 +283,9 @@ def _depth_inside(outline: Array, corner: Array, step: float, shape: tuple[int, 
     return np.asarray(cv2.blur(np.maximum(inside, 0) * _F(step), (3, 3)), _F)
 
 
-def _dome_of(distance: Array, radius: float) -> Array:
+def _slab_height(distance: Array, radius: float) -> Array:
     """The height of a slab with round edges at `distance` inside its outline, 1 where it is full."""
-    return _root(1 - (1 - np.minimum(distance / _F(radius), 1)) ** 2)
+    return _sqrt_positive(1 - (1 - np.minimum(distance / _F(radius), 1)) ** 2)
 
 
 def _with_plates(mineral: Array, plates: Sequence[Plate], corner: Array, step: float, within: Flags) -> Array:
@@ -297,5 +305,5 @@ def _with_plates(mineral: Array, plates: Sequence[Plate], corner: Array, step: f
     return np.asarray(mineral, _F)
 
 
-def _root(values: Array) -> Array:
+def _sqrt_positive(values: Array) -> Array:
     return np.asarray(np.sqrt(np.maximum(values, 0)))

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ratui.imaging import Box
 from ratui.phantom.anatomy import Array
 
-__all__ = ["add_cassette", "add_seam"]
+__all__ = ["add_collimation", "add_markers"]
 
 _F = np.float32
 _TOP = 4095
@@ -28,7 +28,7 @@ _STROKES = {
 }  # fmt: skip
 
 
-def add_cassette(
+def add_markers(
     levels: npt.NDArray[np.uint16],
     side: str,
     area: Box,
@@ -37,20 +37,22 @@ def add_cassette(
     rng: np.random.Generator,
 ) -> None:
     """Adds to `levels`, in place, what lies on the part `area` of a film of the hand of `side`, away from `boxes`."""
-    taken = list(boxes)
+    occupied = list(boxes)
     if rng.random() < 0.82:
-        marker, patch = _marker(side, mm, rng)
-        _put(levels, marker, patch, area, taken, rng)
+        marker, patch = _marker_stamp(side, mm, rng)
+        _stamp_at_free_place(levels, marker, patch, area, occupied, rng)
     if rng.random() < 0.14:
-        text = _text(str(rng.choice(_NOTES)), round(float(rng.uniform(3, 8)) / mm))
-        _put(levels, text, None, area, taken, rng)
+        text = _text_stamp(str(rng.choice(_NOTES)), round(float(rng.uniform(3, 8)) / mm))
+        _stamp_at_free_place(levels, text, None, area, occupied, rng)
     if rng.random() < 0.06:  # the blank of a name plate
         height, width = round(float(rng.uniform(10, 22)) / mm), round(float(rng.uniform(28, 60)) / mm)
         plate = np.ones((max(height, 2), max(width, 2)), _F)
-        _put(levels, plate, None, area, taken, rng, corner=True, level=float(rng.choice([60.0, 900.0, 3900.0])))
+        _stamp_at_free_place(
+            levels, plate, None, area, occupied, rng, corner=True, level=float(rng.choice([60.0, 900.0, 3900.0]))
+        )
 
 
-def add_seam(
+def add_collimation(
     levels: npt.NDArray[np.uint16], area: Box, boxes: Sequence[Box], mm: float, rng: np.random.Generator
 ) -> None:
     """Adds the borders of the collimator around `area` in place, outside of all `boxes`; beyond them little light came."""
@@ -86,11 +88,11 @@ def add_seam(
     np.copyto(part, np.uint16(dark), where=mask == 0)
 
 
-def _put(
-    levels: npt.NDArray[np.uint16], stamp: Array, patch: Array | None, area: Box, taken: list[Box],
+def _stamp_at_free_place(
+    levels: npt.NDArray[np.uint16], stamp: Array, patch: Array | None, area: Box, occupied: list[Box],
     rng: np.random.Generator, *, corner: bool = False, level: float | None = None,
 ) -> None:  # fmt: skip
-    """Lays `stamp` (alpha) somewhere in `area` where nothing is `taken`; `patch` darkens what is under it first."""
+    """Lays `stamp` (alpha) somewhere in `area` where nothing is `occupied`; `patch` darkens what is under it first."""
     height, width = stamp.shape
     x0, y0, x1, y1 = area
     if x1 - x0 <= width + 2 or y1 - y0 <= height + 2:
@@ -100,22 +102,22 @@ def _put(
         if corner:
             x = round(x0) + 2 if rng.random() < 0.5 else round(x1) - width - 2
             y = round(y0) + 2 if rng.random() < 0.5 else round(y1) - height - 2
-        if all(x + width < b[0] or x > b[2] or y + height < b[1] or y > b[3] for b in taken):
+        if all(x + width < b[0] or x > b[2] or y + height < b[1] or y > b[3] for b in occupied):
             piece = levels[y : y + height, x : x + width].astype(_F)
             if patch is not None:
                 piece *= 1 - patch
             value = _F(level if level is not None else rng.uniform(2300, _TOP))
             levels[y : y + height, x : x + width] = np.clip(piece + stamp * (value - piece), 0, _TOP).astype(np.uint16)
-            taken.append((float(x), float(y), float(x + width), float(y + height)))
+            occupied.append((float(x), float(y), float(x + width), float(y + height)))
             return
 
 
-def _marker(side: str, mm: float, rng: np.random.Generator) -> tuple[Array, Array | None]:
+def _marker_stamp(side: str, mm: float, rng: np.random.Generator) -> tuple[Array, Array | None]:
     """A side marker as alpha, and the dark patch that some of them bring along."""
     height = max(6, round(float(rng.uniform(5, 16)) / mm))
     kind = rng.random()
     if kind < 0.08:
-        stamp = _strokes(side, height)
+        stamp = _character_stamp(side, height)
     elif kind < 0.25:
         scale = height / 24
         text, thick = _WORDS[side][int(rng.integers(0, 5))], max(1, round(height / rng.uniform(6, 12)))
@@ -126,7 +128,7 @@ def _marker(side: str, mm: float, rng: np.random.Generator) -> tuple[Array, Arra
         stamp = canvas.astype(_F) / 255
     else:
         word = str(rng.choice(_WORDS[side]))
-        stamp = _text(word, round(height / len(word) ** 0.5))
+        stamp = _text_stamp(word, round(height / len(word) ** 0.5))
     patch: Array | None = None
     style = rng.random()
     if style < 0.45:  # in a ring, a frame or on a disc
@@ -148,14 +150,14 @@ def _marker(side: str, mm: float, rng: np.random.Generator) -> tuple[Array, Arra
         elif rng.random() < 0.15:
             stamp = np.asarray(np.where(full > 0, 1 - stamp, 0), _F)  # letters cut out of lead
     turn = float(rng.normal(0, 9)) if rng.random() < 0.85 else float(rng.choice([90.0, -90.0, 180.0]))
-    stamp = _turned(stamp, turn)
-    patch = None if patch is None else _turned(patch, turn)
+    stamp = _rotate(stamp, turn)
+    patch = None if patch is None else _rotate(patch, turn)
     if rng.random() < 0.1:  # a marker that was laid face down
         stamp = np.ascontiguousarray(stamp[:, ::-1])
     return stamp, patch
 
 
-def _strokes(side: str, height: int) -> Array:
+def _character_stamp(side: str, height: int) -> Array:
     size = max(height, 10)
     canvas = np.zeros((size, size), np.uint8)
     for line in _STROKES[side]:
@@ -165,7 +167,7 @@ def _strokes(side: str, height: int) -> Array:
 
 
 @lru_cache(maxsize=256)
-def _text(text: str, height: int) -> Array:
+def _text_stamp(text: str, height: int) -> Array:
     height = max(height, 5)
     font = ImageFont.load_default(size=height * 1.3)
     x0, y0, x1, y1 = font.getbbox(text)
@@ -176,7 +178,7 @@ def _text(text: str, height: int) -> Array:
     return stamp
 
 
-def _turned(stamp: Array, degrees: float) -> Array:
+def _rotate(stamp: Array, degrees: float) -> Array:
     rows, columns = stamp.shape
     c, s = abs(np.cos(np.radians(degrees))), abs(np.sin(np.radians(degrees)))
     size = (int(columns * c + rows * s) + 2, int(columns * s + rows * c) + 2)

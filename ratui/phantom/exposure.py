@@ -1,6 +1,7 @@
 """From mineral and flesh to grey levels: X-rays, scatter, blur, noise, and what a vendor's processing makes of them.
 
-A `Look` is one machine on one day; looks are drawn wide, so that a model that has seen many doesn't mind the next.
+`MachineSettings` describe one machine on one day. They are drawn from wide ranges, so that a model trained on many of
+them tolerates an unknown machine.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ import numpy.typing as npt
 from ratui.phantom.anatomy import Array
 from ratui.phantom.texture import noise
 
-__all__ = ["TOP", "Look", "draw_look", "expose", "varied"]
+__all__ = ["TOP", "MachineSettings", "draw_machine", "expose", "vary_machine"]
 
 _F = np.float32
 TOP = 4095
-_SMALL = 8  # how much smaller the picture is in which slow things are worked out
+_REDUCTION = 8  # how much smaller the picture is in which slow things are worked out
 _STEPS, _REACH = 8192, 1.6
 _BLOCK = 64  # rows
 
 
 @dataclass(frozen=True)
-class Look:
+class MachineSettings:
     """How attenuation becomes grey. `flesh` and `bone` are levels a mm; `blur` and the radii are mm; `grain` is levels.
 
     `local` takes out what changes over `wide` mm and `edge` adds what changes within `fine` mm, as vendors do. `curve` is
@@ -49,7 +50,7 @@ class Look:
     lines: tuple[float, float, float, bool]
 
 
-def draw_look(rng: np.random.Generator) -> Look:
+def draw_machine(rng: np.random.Generator) -> MachineSettings:
     """A machine, its settings and its mood."""
     plain = rng.random() < 0.35  # a film or plate without any processing
     curve = str(rng.choice(["knee", "sigmoid", "gamma"], p=[0.55, 0.15, 0.30]))
@@ -57,7 +58,7 @@ def draw_look(rng: np.random.Generator) -> Look:
     lines = (
         (rng.uniform(1.5, 9.0), rng.uniform(2.6, 9.0), rng.uniform(0, 6.3)) if rng.random() < 0.1 else (0.0, 4.0, 0.0)
     )
-    return Look(
+    return MachineSettings(
         flesh=float(rng.uniform(9, 34)),
         bone=float(np.exp(rng.normal(np.log(122), 0.28))),
         base=float(rng.uniform(60, 620)),
@@ -77,71 +78,73 @@ def draw_look(rng: np.random.Generator) -> Look:
     )
 
 
-def varied(look: Look, rng: np.random.Generator) -> Look:
+def vary_machine(machine: MachineSettings, rng: np.random.Generator) -> MachineSettings:
     """The same machine on another day: other exposure, other place in the beam, the same processing."""
     dose = float(np.exp(rng.normal(0.0, 0.12)))
     return replace(
-        look,
-        flesh=look.flesh * float(np.exp(rng.normal(0.0, 0.06))),
-        bone=look.bone * float(np.exp(rng.normal(0.0, 0.06))),
-        base=look.base * float(np.exp(rng.normal(0.0, 0.15))),
-        heel=tuple(float(v) for v in np.asarray(look.heel) * rng.normal(1.0, 0.3, 3)),  # type: ignore[arg-type]
-        scatter=look.scatter * float(np.exp(rng.normal(0.0, 0.15))),
-        blur=abs(look.blur + float(rng.normal(0.0, 0.02))),
-        top=float(np.clip(look.top * rng.normal(1.0, 0.05), 0.5, 1.1)),
-        grain=(look.grain[0] / dose, look.grain[1] / dose),
+        machine,
+        flesh=machine.flesh * float(np.exp(rng.normal(0.0, 0.06))),
+        bone=machine.bone * float(np.exp(rng.normal(0.0, 0.06))),
+        base=machine.base * float(np.exp(rng.normal(0.0, 0.15))),
+        heel=tuple(float(v) for v in np.asarray(machine.heel) * rng.normal(1.0, 0.3, 3)),  # type: ignore[arg-type]
+        scatter=machine.scatter * float(np.exp(rng.normal(0.0, 0.15))),
+        blur=abs(machine.blur + float(rng.normal(0.0, 0.02))),
+        top=float(np.clip(machine.top * rng.normal(1.0, 0.05), 0.5, 1.1)),
+        grain=(machine.grain[0] / dose, machine.grain[1] / dose),
     )
 
 
-def expose(mineral: Array, soft: Array, mm: float, look: Look, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
+def expose(
+    mineral: Array, soft: Array, mm: float, machine: MachineSettings, rng: np.random.Generator
+) -> npt.NDArray[np.uint16]:
     """Grey levels from 0 to `TOP`, bone bright, shape of `mineral`; `soft` is resized to it."""
     rows, columns = mineral.shape
-    flesh = cv2.resize(soft * _F(look.flesh), (columns, rows), interpolation=cv2.INTER_LINEAR)
-    signal = np.asarray(cv2.scaleAdd(mineral, look.bone, flesh), _F)
-    sigma = look.blur / mm
+    flesh = cv2.resize(soft * _F(machine.flesh), (columns, rows), interpolation=cv2.INTER_LINEAR)
+    signal = np.asarray(cv2.scaleAdd(mineral, machine.bone, flesh), _F)
+    sigma = machine.blur / mm
     if sigma > 0.25:
         signal = np.asarray(cv2.GaussianBlur(signal, (0, 0), sigma))
-    if look.edge:
-        side = 2 * round(look.fine / mm) + 1
+    if machine.edge:
+        side = 2 * round(machine.fine / mm) + 1
         if side > 1:
             smooth = cv2.blur(signal, (side, side))
-            signal = np.asarray(cv2.addWeighted(signal, 1 + look.edge, smooth, -look.edge, 0.0))
-    slow, bright = _slow(signal, mm, look)
+            signal = np.asarray(cv2.addWeighted(signal, 1 + machine.edge, smooth, -machine.edge, 0.0))
+    slow, bright = _low_frequency_terms(signal, mm, machine)
     haze = np.asarray(cv2.resize(slow, (columns, rows), interpolation=cv2.INTER_LINEAR))
-    grain = noise(look.noise_kind)
+    grain = noise(machine.noise_kind)
     top, left, flip = int(rng.integers(0, 2048)), int(rng.integers(0, 2048)), bool(rng.random() < 0.5)
-    waves = _grid_lines(look, columns if look.lines[3] else rows)
-    table = _curve(look)
+    waves = _grid_lines(machine, columns if machine.lines[3] else rows)
+    table = _response_curve(machine)
     scale = _F((_STEPS - 1) / (_REACH * max(1.08 * bright, 200.0)))
     levels = np.empty((rows, columns), np.uint16)
     for first in range(0, rows, _BLOCK):  # in pieces that stay in the processor's cache
         part = slice(first, min(first + _BLOCK, rows))
         block = signal[part] + haze[part]
-        block += _noise_of(grain, block, look.grain, top + first, left, flip)
+        block += _quantum_noise(grain, block, machine.grain, top + first, left, flip)
         if waves is not None:
-            block += waves[None, :] if look.lines[3] else waves[part, None]
+            block += waves[None, :] if machine.lines[3] else waves[part, None]
         block *= scale
         np.clip(block, 0, _STEPS - 1, out=block)
         table.take(block.astype(np.uint16), out=levels[part])
     return levels
 
 
-def _slow(signal: Array, mm: float, look: Look) -> tuple[Array, float]:
+def _low_frequency_terms(signal: Array, mm: float, machine: MachineSettings) -> tuple[Array, float]:
     """Scatter, the heel effect and what local contrast takes away, on a small picture; and a high level of the whole."""
     rows, columns = signal.shape
-    shape = (max(2, rows // _SMALL), max(2, columns // _SMALL))
+    shape = (max(2, rows // _REDUCTION), max(2, columns // _REDUCTION))
     small = np.asarray(cv2.resize(signal, shape[::-1], interpolation=cv2.INTER_AREA), _F)
     unit = mm * rows / shape[0]
-    slow = np.asarray(cv2.GaussianBlur(small, (0, 0), max(14.0 / unit, 0.5)), _F) * _F(look.scatter)
-    if look.local:
-        slow -= np.asarray(cv2.GaussianBlur(small, (0, 0), max(look.wide / unit, 0.5)), _F) * _F(look.local)
+    slow = np.asarray(cv2.GaussianBlur(small, (0, 0), max(14.0 / unit, 0.5)), _F) * _F(machine.scatter)
+    if machine.local:
+        slow -= np.asarray(cv2.GaussianBlur(small, (0, 0), max(machine.wide / unit, 0.5)), _F) * _F(machine.local)
     y = np.linspace(-1, 1, shape[0], dtype=_F)[:, None]
     x = np.linspace(-1, 1, shape[1], dtype=_F)[None, :]
-    slow += _F(look.base) + _F(look.heel[0]) * y + _F(look.heel[1]) * x + _F(look.heel[2]) * x * y
+    slow += _F(machine.base) + _F(machine.heel[0]) * y + _F(machine.heel[1]) * x + _F(machine.heel[2]) * x * y
     return slow, float(np.percentile(small + slow, 98.5))
 
 
-def _noise_of(tile: Array, block: Array, grain: tuple[float, float], top: int, left: int, flip: bool) -> Array:
+def _quantum_noise(tile: Array, block: Array, grain: tuple[float, float], top: int, left: int, flip: bool) -> Array:
     """Quantum noise for `block`, more where less light comes through; `top` and `left` say where in the tile it lies."""
     rows = np.arange(top, top + block.shape[0]) & 2047
     piece = tile[::-1][rows] if flip else tile[rows]
@@ -157,22 +160,22 @@ def _noise_of(tile: Array, block: Array, grain: tuple[float, float], top: int, l
     return amount
 
 
-def _grid_lines(look: Look, count: int) -> Array | None:
+def _grid_lines(machine: MachineSettings, count: int) -> Array | None:
     """The faint lines of a scatter grid along one side of the film, or None."""
-    strength, period, phase, _ = look.lines
+    strength, period, phase, _ = machine.lines
     if not strength:
         return None
     return np.asarray(_F(strength) * np.sin(np.arange(count, dtype=_F) * _F(6.2832 / period) + _F(phase)), _F)
 
 
-def _curve(look: Look) -> npt.NDArray[np.uint16]:
+def _response_curve(machine: MachineSettings) -> npt.NDArray[np.uint16]:
     """The film's answer to `_STEPS` even steps of signal; 1 / `_REACH` of them is a high level of the film itself."""
     t = np.linspace(0, _REACH, _STEPS)
-    if look.curve == "knee":
-        answer = (1 - np.exp(-t / look.shape)) / (1 - np.exp(-1 / look.shape))
-    elif look.curve == "sigmoid":
-        edge = 1 / (1 + np.exp(look.shape * 0.5))
-        answer = (1 / (1 + np.exp(-look.shape * (t - 0.5))) - edge) / (1 - 2 * edge)
+    if machine.curve == "knee":
+        answer = (1 - np.exp(-t / machine.shape)) / (1 - np.exp(-1 / machine.shape))
+    elif machine.curve == "sigmoid":
+        edge = 1 / (1 + np.exp(machine.shape * 0.5))
+        answer = (1 / (1 + np.exp(-machine.shape * (t - 0.5))) - edge) / (1 - 2 * edge)
     else:
-        answer = t**look.shape
-    return np.asarray(np.clip(answer * look.top * TOP, 0, TOP).astype(np.uint16))
+        answer = t**machine.shape
+    return np.asarray(np.clip(answer * machine.top * TOP, 0, TOP).astype(np.uint16))

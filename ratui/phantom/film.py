@@ -16,15 +16,15 @@ import numpy.typing as npt
 
 from ratui.imaging import Box
 from ratui.phantom.anatomy import Array
-from ratui.phantom.body import body_of, fixed
+from ratui.phantom.body import draw_body, persistent_rng
 from ratui.phantom.bones import Canvas, add_bridge, add_long_bone, add_short_bone
-from ratui.phantom.cassette import add_cassette, add_seam
-from ratui.phantom.exposure import Look, draw_look, expose, varied
+from ratui.phantom.cassette import add_collimation, add_markers
+from ratui.phantom.exposure import MachineSettings, draw_machine, expose, vary_machine
 from ratui.phantom.hand import Hand
 from ratui.phantom.parts import Layout
 from ratui.phantom.pose import draw_pose
-from ratui.phantom.skeleton import lay_out
-from ratui.phantom.tissue import add_metal, soft_tissue
+from ratui.phantom.skeleton import build_layout
+from ratui.phantom.tissue import add_metal, draw_soft_tissue
 from ratui.phantom.truth import PhantomPatient
 
 __all__ = ["FilmSide", "PhantomFilm", "render"]
@@ -49,7 +49,7 @@ class PhantomFilm:
 
 
 @dataclass(frozen=True)
-class _Laid:
+class _PlacedHand:
     """One hand, where its middle belongs, and the least corner and far corner of the boxes that must be on the film."""
 
     hand: Hand
@@ -75,69 +75,73 @@ def render(
     """
     rows, columns = size
     sides: tuple[Literal["L", "R"], ...] = ("L", "R") if side == "B" else (side,)
-    laid = [_lay(patient, each, time, rng) for each in sides]
+    placed = [_place_hand(patient, each, time, rng) for each in sides]
     width = columns / len(sides)
-    mm = _pixel_size(patient, laid, rows, width, rng)
+    mm = _pixel_size(patient, placed, rows, width, rng)
     mineral, soft = None, None
     boxes: dict[str, Box] = {}
-    busy: dict[str, list[Box]] = {}
+    occupied: dict[str, list[Box]] = {}
     areas: dict[str, Box] = {}
-    for hand in laid:
+    for hand in placed:
         at_left = len(sides) == 2 and (hand.hand.side == "L") == left_first
         left = 0.0 if len(sides) == 1 or at_left else width
         # A right hand is drawn as a left one on the mirrored film.
         mirrored = hand.hand.side == "R"
         start = columns - left - width if mirrored else left
-        canvas, own_soft, own_boxes, flesh = _draw(hand, rows, columns, mm, start, width, rng)
+        canvas, own_soft, own_boxes, flesh = _draw_hand(hand, rows, columns, mm, start, width, rng)
         if mirrored:
-            own_boxes = {site: _mirrored(box, columns) for site, box in own_boxes.items()}
-            flesh = [_mirrored(box, columns) for box in flesh]
+            own_boxes = {site: _mirror(box, columns) for site, box in own_boxes.items()}
+            flesh = [_mirror(box, columns) for box in flesh]
             canvas.mineral, own_soft = canvas.mineral[:, ::-1], own_soft[:, ::-1]
         mineral = canvas.mineral if mineral is None else mineral + canvas.mineral
         soft = own_soft if soft is None else soft + own_soft
         boxes.update(own_boxes)
-        busy[hand.hand.side] = [*own_boxes.values(), *(flesh if rng.random() < 0.92 else [])]
+        occupied[hand.hand.side] = [*own_boxes.values(), *(flesh if rng.random() < 0.92 else [])]
         areas[hand.hand.side] = (left, 0.0, left + width, float(rows))
     assert mineral is not None
     assert soft is not None
-    levels = expose(np.ascontiguousarray(mineral), np.ascontiguousarray(soft), mm, _look(patient, rng), rng)
-    _add_borders(levels, sides, areas, boxes, busy, mm, rng, two_exposures=len(sides) == 2 and not left_first)
+    levels = expose(np.ascontiguousarray(mineral), np.ascontiguousarray(soft), mm, _choose_machine(patient, rng), rng)
+    _add_borders(levels, sides, areas, boxes, occupied, mm, rng, two_exposures=len(sides) == 2 and not left_first)
     return PhantomFilm(levels, boxes, (mm, mm), side, areas)
 
 
-def _look(patient: PhantomPatient, rng: np.random.Generator) -> Look:
+def _choose_machine(patient: PhantomPatient, rng: np.random.Generator) -> MachineSettings:
     """The machine: the clinic's own, set a little differently each time, or now and then another one."""
     another = rng.random() < 0.2
-    return draw_look(rng) if another else varied(draw_look(fixed(patient, "machine")), rng)
+    return draw_machine(rng) if another else vary_machine(draw_machine(persistent_rng(patient, "machine")), rng)
 
 
-def _lay(patient: PhantomPatient, side: Literal["L", "R"], time: int, rng: np.random.Generator) -> _Laid:
-    body = body_of(patient, side)
-    pose = draw_pose(rng, patient, fixed(patient, side, "pose"))
+def _place_hand(patient: PhantomPatient, side: Literal["L", "R"], time: int, rng: np.random.Generator) -> _PlacedHand:
+    body = draw_body(patient, side)
+    pose = draw_pose(rng, patient, persistent_rng(patient, side, "pose"))
     hand = Hand(patient, side, time, body, pose)
-    layout = lay_out(hand)
+    layout = build_layout(hand)
     boxes = [(centre - width / 2, centre + width / 2) for centre, width in layout.centres.values()]
     tips = np.concatenate([points for points, _ in layout.fingers.values()])
     joints = np.stack([corner for box in boxes for corner in box]) if boxes else tips
-    wrist = hand.place(np.array([[110.0, 262.0]]))
+    wrist = hand.to_film(np.array([[110.0, 262.0]]))
     whole = np.concatenate([tips, wrist])
-    return _Laid(hand, layout, joints.min(axis=0), joints.max(axis=0), (whole.min(axis=0) + whole.max(axis=0)) / 2)
+    return _PlacedHand(
+        hand, layout, joints.min(axis=0), joints.max(axis=0), (whole.min(axis=0) + whole.max(axis=0)) / 2
+    )
 
 
-def _pixel_size(patient: PhantomPatient, laid: list[_Laid], rows: int, width: float, rng: np.random.Generator) -> float:
+def _pixel_size(
+    patient: PhantomPatient, placed: list[_PlacedHand], rows: int, width: float, rng: np.random.Generator
+) -> float:
     """Millimetres a pixel: a clinic's usual, more where the hand would not fit otherwise."""
-    usual = float(np.exp(fixed(patient, "clinic").normal(0.0, 0.12)))
+    usual = float(np.exp(persistent_rng(patient, "clinic").normal(0.0, 0.12)))
     if rng.random() < 0.15:  # another room, or a plate of another size
         usual = float(np.exp(rng.normal(0.0, 0.14)))
     mm = _HEIGHT * float(np.clip(usual * rng.normal(1.0, 0.02), 0.72, 1.45)) / rows
-    for hand in laid:
-        need = hand.high - hand.low + 6.0
-        mm = max(mm, float(need[0]) / width, float(need[1]) / rows)
+    for hand in placed:
+        extent = hand.high - hand.low + 6.0
+        mm = max(mm, float(extent[0]) / width, float(extent[1]) / rows)
     return mm
 
 
-def _draw(
-    laid: _Laid, rows: int, columns: int, mm: float, start: float, width: float, rng: np.random.Generator
+def _draw_hand(
+    placed: _PlacedHand, rows: int, columns: int, mm: float, start: float, width: float, rng: np.random.Generator
 ) -> tuple[Canvas, Array, dict[str, Box], list[Box]]:  # fmt: skip
     """The hand on a canvas of the whole film, its flesh on a coarse grid, and in pixels its boxes and where it lies.
 
@@ -145,36 +149,40 @@ def _draw(
     """
     part = np.array([width, rows]) * mm
     jitter = np.clip(rng.normal(0.0, 0.03, 2), -0.08, 0.08) * part
-    corner = laid.middle - part / 2 + jitter
-    corner = np.minimum(corner, laid.low - 2.0)
-    corner = np.maximum(corner, laid.high + 2.0 - part)
+    corner = placed.middle - part / 2 + jitter
+    corner = np.minimum(corner, placed.low - 2.0)
+    corner = np.maximum(corner, placed.high + 2.0 - part)
     origin = corner - np.array([start * mm, 0.0])
     canvas = Canvas(rows, columns, mm, origin)
-    for short in laid.layout.shorts:
+    for short in placed.layout.short_bones:
         add_short_bone(canvas, short)
-    for bone in laid.layout.longs:
+    for bone in placed.layout.long_bones:
         add_long_bone(canvas, bone)
-    for bridge in laid.layout.bridges:
+    for bridge in placed.layout.bridges:
         add_bridge(canvas, bridge)
-    add_metal(laid.layout, canvas, rng)
-    soft = soft_tissue(laid.layout, canvas, laid.hand.body.flesh, rng)
-    boxes = {site: _box((centre - origin) / mm, size / mm) for site, (centre, size) in laid.layout.centres.items()}
+    add_metal(placed.layout, canvas, rng)
+    soft = draw_soft_tissue(placed.layout, canvas, placed.hand.body.flesh, rng)
+    boxes = {
+        site: _square_box((centre - origin) / mm, size / mm) for site, (centre, size) in placed.layout.centres.items()
+    }
     flesh = [
-        _box(((a + b) / 2 - origin) / mm, (float(np.hypot(*(b - a))) + radius) / mm)
-        for points, radii in laid.layout.fingers.values()
+        _square_box(((a + b) / 2 - origin) / mm, (float(np.hypot(*(b - a))) + radius) / mm)
+        for points, radii in placed.layout.fingers.values()
         for a, b, radius in zip(points[:-1], points[1:], radii[1:], strict=True)
     ]
-    flesh += [_box(((bone.start + bone.end) / 2 - origin) / mm, 45 / mm) for bone in laid.layout.longs[::5]]
-    flesh += [_box((laid.hand.place(np.array([[x, y]]))[0] - origin) / mm, 55 / mm) for x, y in _ARM]
+    flesh += [
+        _square_box(((bone.start + bone.end) / 2 - origin) / mm, 45 / mm) for bone in placed.layout.long_bones[::5]
+    ]
+    flesh += [_square_box((placed.hand.to_film(np.array([[x, y]]))[0] - origin) / mm, 55 / mm) for x, y in _ARM]
     return canvas, soft, boxes, flesh
 
 
-def _box(centre: Array, width: float) -> Box:
+def _square_box(centre: Array, width: float) -> Box:
     x, y = float(centre[0]), float(centre[1])
     return (x - width / 2, y - width / 2, x + width / 2, y + width / 2)
 
 
-def _mirrored(box: Box, columns: int) -> Box:
+def _mirror(box: Box, columns: int) -> Box:
     return (columns - box[2], box[1], columns - box[0], box[3])
 
 
@@ -183,7 +191,7 @@ def _add_borders(
     sides: tuple[Literal["L", "R"], ...],
     areas: Mapping[str, Box],
     boxes: Mapping[str, Box],
-    busy: Mapping[str, list[Box]],
+    occupied: Mapping[str, list[Box]],
     mm: float,
     rng: np.random.Generator,
     *,
@@ -194,11 +202,11 @@ def _add_borders(
     for side in sides:
         own = {site: box for site, box in boxes.items() if site.startswith(side)}
         if side == sides[0] or rng.random() < 0.6:  # on a film of both hands one marker often has to do
-            add_cassette(levels, side, areas[side], busy[side], mm, rng)
+            add_markers(levels, side, areas[side], occupied[side], mm, rng)
         if two_exposures:
-            add_seam(levels, areas[side], list(own.values()), mm, rng)
+            add_collimation(levels, areas[side], list(own.values()), mm, rng)
     if not two_exposures and rng.random() < 0.6:
-        add_seam(levels, (0.0, 0.0, float(columns), float(rows)), list(boxes.values()), mm, rng)
+        add_collimation(levels, (0.0, 0.0, float(columns), float(rows)), list(boxes.values()), mm, rng)
     if rng.random() < 0.2:  # dust and dead pixels
         count = int(rng.integers(1, 12))
         ys, xs = rng.integers(0, rows, count), rng.integers(0, columns, count)

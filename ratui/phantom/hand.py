@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from ratui.phantom.anatomy import Array
-from ratui.phantom.body import Body, fixed
-from ratui.phantom.lesions import Space, space_of
+from ratui.phantom.body import Body, persistent_rng
+from ratui.phantom.lesions import JointSpace, draw_joint_space
 from ratui.phantom.pose import Pose
 from ratui.phantom.truth import PhantomPatient
 from ratui.scheme import Site
@@ -37,13 +37,13 @@ class Hand:
     def __post_init__(self) -> None:
         self.sites = {site.joint.id: site for site in self.patient.scheme.sites if site.side == self.side}
         c, s = np.cos(self.pose.rotation), np.sin(self.pose.rotation)
-        self.turn = np.array([[c, -s], [s, c]]) * self.body.scale
+        self.film_transform = np.array([[c, -s], [s, c]]) * self.body.scale
 
-    def place(self, points: Array) -> Array:
+    def to_film(self, points: Array) -> Array:
         """Points of the tracing (mm) on this film (mm)."""
-        return np.asarray((points - _PIVOT) @ self.turn.T)
+        return np.asarray((points - _PIVOT) @ self.film_transform.T)
 
-    def forearm(self, points: Array, share: float = 1.0) -> Array:
+    def turn_forearm(self, points: Array, share: float = 1.0) -> Array:
         """Points of the tracing turned about the wrist by `share` of how far the forearm lies off its usual direction."""
         c, s = np.cos(share * self.pose.deviation), np.sin(share * self.pose.deviation)
         return np.asarray((points - _WRIST) @ np.array([[c, s], [-s, c]]) + _WRIST)
@@ -56,11 +56,11 @@ class Hand:
         site = self.sites.get(joint)
         return self.patient.findings.get((site.key, self.time)) if site else None
 
-    def space(self, joint: str) -> Space:
+    def space(self, joint: str) -> JointSpace:
         """What is left of the space of `joint`; all of it where the scheme doesn't score it."""
         site = self.sites.get(joint)
-        return space_of(self.patient, site, self.time) if site else Space(1.0, 0.0, 0.0)
+        return draw_joint_space(self.patient, site, self.time) if site else JointSpace(1.0, 0.0, 0.0)
 
-    def fixed(self, *what: str) -> np.random.Generator:
+    def persistent_rng(self, *what: str) -> np.random.Generator:
         """What is so for good about this hand."""
-        return fixed(self.patient, self.side, *what)
+        return persistent_rng(self.patient, self.side, *what)

@@ -17,11 +17,11 @@ from ratui.imaging import Box, write_film
 from ratui.phantom.film import FilmSide, render
 from ratui.phantom.truth import PhantomPatient
 
-__all__ = ["SentFilm", "send"]
+__all__ = ["WrittenFilm", "write_patient_films"]
 
 
 @dataclass(frozen=True)
-class SentFilm:
+class WrittenFilm:
     """A film that was written: its file, what it shows, and the true boxes by site key in pixels."""
 
     path: Path
@@ -30,7 +30,7 @@ class SentFilm:
     boxes: dict[str, Box]
 
 
-def send(
+def write_patient_films(
     patient: PhantomPatient,
     folder: Path,
     rng: np.random.Generator,
@@ -38,16 +38,16 @@ def send(
     name: str,
     dates: Sequence[date] = (date(2020, 3, 2), date(2021, 5, 4)),
     size: tuple[int, int] = (1250, 1024),
-    together: bool = False,
-) -> list[SentFilm]:
+    both_hands: bool = False,
+) -> list[WrittenFilm]:
     """Writes both hands of `patient` at both time points into `folder`, and ``truth.json`` beside them.
 
-    A film is `size` (rows, columns); with `together` one film shows both hands, as high and twice as wide.
+    A film is `size` (rows, columns); with `both_hands` one film shows both hands, as high and twice as wide.
     """
     folder.mkdir(parents=True, exist_ok=True)
     films = []
-    sides: tuple[FilmSide, ...] = ("B",) if together else ("L", "R")
-    shape = (size[0], 2 * size[1]) if together else size
+    sides: tuple[FilmSide, ...] = ("B",) if both_hands else ("L", "R")
+    shape = (size[0], 2 * size[1]) if both_hands else size
     for time, when in enumerate(dates):
         for side in sides:
             film = render(patient, side, time, rng, size=shape)
@@ -67,7 +67,7 @@ def send(
                     "Manufacturer": "ratui phantom",
                 },
             )
-            films.append(SentFilm(path, side, time, dict(film.boxes)))
+            films.append(WrittenFilm(path, side, time, dict(film.boxes)))
     truth = {
         "severity": patient.severity,
         "age": patient.age,

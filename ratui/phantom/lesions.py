@@ -11,25 +11,25 @@ from itertools import pairwise
 import numpy as np
 
 from ratui.phantom.anatomy import Array, Point
-from ratui.phantom.body import fixed
+from ratui.phantom.body import persistent_rng
 from ratui.phantom.truth import PhantomPatient
 from ratui.scheme import Site
 
 __all__ = [
-    "Bite",
-    "Lesion",
-    "Space",
-    "bite_at_end",
-    "bites_of_outline",
-    "healing",
-    "lesions_of",
-    "parts_of",
-    "space_of",
+    "Erosion",
+    "ErosionEllipse",
+    "JointSpace",
+    "draw_erosions",
+    "draw_joint_space",
+    "is_healing",
+    "place_at_end",
+    "place_on_outlines",
+    "split_grade",
 ]
 
 
 @dataclass(frozen=True)
-class Bite:
+class ErosionEllipse:
     """An erosion: a ragged ellipse at `at` (mm) with half axes `across` and `along` (mm), `across` in direction `angle`.
 
     It takes `depth` of the mineral; `rim` thickens its edge, `edge` (mm) is how soft that is, `phase` how ragged.
@@ -46,7 +46,7 @@ class Bite:
 
 
 @dataclass(frozen=True)
-class Lesion:
+class Erosion:
     """One erosion in measures of its bone: `reach` inwards from the margin in half widths (past 1 is past the midline)."""
 
     slot: int
@@ -63,12 +63,15 @@ class Lesion:
 
 
 @dataclass(frozen=True)
-class Space:
-    """What is left of a joint space: `left` of it all over, and `focal` less at one place, `where` from −1 to 1 across."""
+class JointSpace:
+    """What is left of a joint space: `remaining` of it all over, `focal_loss` less at one place.
 
-    left: float
-    focal: float
-    where: float
+    `focal_position` is that place, from −1 to 1 across the joint.
+    """
+
+    remaining: float
+    focal_loss: float
+    focal_position: float
 
 
 # How far an erosion of each part of a grade reaches from the margin, in half widths of the bone.
@@ -78,25 +81,25 @@ _LEFT = ((0.93, 1.07), (0.84, 0.98), (0.54, 0.74), (0.16, 0.40), (0.0, 0.06))
 _FOCAL = ((0.0, 0.0), (0.34, 0.55), (0.0, 0.16), (0.0, 0.12), (0.0, 0.0))
 
 
-def parts_of(grade: int, caps: tuple[int, int]) -> tuple[int, int, int]:
+def split_grade(grade: int, caps: tuple[int, int]) -> tuple[int, int, int]:
     """`grade` as three erosions that add up to it, none larger than 3; a higher grade has no erosion smaller."""
     first = min(grade, caps[0])
     second = min(grade - first, caps[1])
     return first, second, min(grade - first - second, 3)
 
 
-def lesions_of(patient: PhantomPatient, site: Site, time: int) -> list[Lesion]:
+def draw_erosions(patient: PhantomPatient, site: Site, time: int) -> list[Erosion]:
     """The erosions of `site` at `time`, by its grade of ERO."""
     grade = min(patient.grade(site, "ERO", time), 5)
     if not grade:
         return []
-    draw = fixed(patient, site.key, "ERO")
+    draw = persistent_rng(patient, site.key, "ERO")
     caps = (2, 2) if draw.random() < 0.45 else (3, 2)
-    sizes = parts_of(grade, caps)
+    sizes = split_grade(grade, caps)
     first_outer = draw.random() < 0.38  # the inner of the two bones (the head) is the more often hurt
     first_sign = 1 if draw.random() < (0.3 if site.joint.id[-1:] == "5" else 0.62) else -1
     faint = draw.random() < 0.3  # some erosions are hard to see whatever their size
-    lesions = []
+    drawn_erosions = []
     for slot, size in enumerate(sizes):
         outer, sign = first_outer, first_sign
         if slot:
@@ -104,82 +107,91 @@ def lesions_of(patient: PhantomPatient, site: Site, time: int) -> list[Lesion]:
         low, high = _REACH[size]
         where, grown = draw.random(), 0.08 * (time - 0.5)
         depth = draw.uniform(0.36, 0.66) if faint else draw.uniform(0.6, 0.97)
-        rim = max(0.0, draw.normal(0.06, 0.16)) + (0.45 if healing(patient, site, time) else 0.0)
-        lesion = Lesion(
+        rim = max(0.0, draw.normal(0.06, 0.16)) + (0.45 if is_healing(patient, site, time) else 0.0)
+        erosion = Erosion(
             slot=slot,
             outer=outer,
             sign=sign,
             reach=float(np.clip(low + (high - low) * (where + grown), low, high)),
             along=float(draw.uniform(0.18, 0.72)),
             length=float(draw.uniform(0.24, 0.44)),
-            depth=float(depth * (0.75 if healing(patient, site, time) else 1.0)),
+            depth=float(depth * (0.75 if is_healing(patient, site, time) else 1.0)),
             rim=float(rim),
             edge=float(draw.uniform(0.10, 0.38)),
             phase=float(draw.uniform(0, 6.3)),
             inside=float(draw.uniform(0.12, 0.3)) if draw.random() < 0.14 else 0.0,  # a cyst that spares the margin
         )
         if size:
-            lesions.append(lesion)
-    return lesions
+            drawn_erosions.append(erosion)
+    return drawn_erosions
 
 
-def healing(patient: PhantomPatient, site: Site, time: int) -> bool:
+def is_healing(patient: PhantomPatient, site: Site, time: int) -> bool:
     """Whether an erosion of `site` is seen to have been larger before: repair leaves a dense edge."""
     return time == 1 and 0 < patient.grade(site, "ERO", 1) < patient.grade(site, "ERO", 0)
 
 
-def space_of(patient: PhantomPatient, site: Site, time: int) -> Space:
+def draw_joint_space(patient: PhantomPatient, site: Site, time: int) -> JointSpace:
     """What is left of the joint space of `site` at `time`, by its grade of JSN."""
     # The thumb IP has no JSN of its own; its space narrows with erosion, as in life.
     scored = "JSN" in site.joint.scales
     grade = patient.grade(site, "JSN", time) if scored else max(0, patient.grade(site, "ERO", time) - 2)
     grade = min(grade, 4)
-    draw = fixed(patient, site.key, "JSN")
+    draw = persistent_rng(patient, site.key, "JSN")
     place, more, where = draw.random(3)
-    left = _LEFT[grade][0] + place * (_LEFT[grade][1] - _LEFT[grade][0])
-    focal = _FOCAL[grade][0] + more * (_FOCAL[grade][1] - _FOCAL[grade][0])
-    return Space(left, focal, float(1.5 * where - 0.75))
+    remaining = _LEFT[grade][0] + place * (_LEFT[grade][1] - _LEFT[grade][0])
+    focal_loss = _FOCAL[grade][0] + more * (_FOCAL[grade][1] - _FOCAL[grade][0])
+    return JointSpace(remaining, focal_loss, float(1.5 * where - 0.75))
 
 
-def bite_at_end(lesion: Lesion, end: Array, axis: Array, width: float) -> Bite:
-    """`lesion` on the end of a long bone: `end` the middle of its surface, `axis` into the bone, `width` its half width."""
-    normal = np.array([-axis[1], axis[0]]) * lesion.sign
-    reach = lesion.reach * width
+def place_at_end(erosion: Erosion, end: Array, axis: Array, width: float) -> ErosionEllipse:
+    """`erosion` on the end of a long bone: `end` the middle of its surface, `axis` into the bone, `width` its half width."""
+    normal = np.array([-axis[1], axis[0]]) * erosion.sign
+    reach = erosion.reach * width
     # Half of a small hole and less of a large one hangs over the margin, so that it breaks the cortex.
-    outside = 0.0 if lesion.inside else 0.45 * min(reach, 0.5 * width)
+    outside = 0.0 if erosion.inside else 0.45 * min(reach, 0.5 * width)
     across = (reach + outside) / 2
-    centre = end + axis * lesion.along * width + normal * (width * (1 - lesion.inside) + outside - across)
-    along = width * lesion.length * (0.62 + 0.5 * min(lesion.reach, 1.2))
-    angle = float(np.arctan2(normal[1], normal[0])) + 0.35 * float(np.sin(lesion.phase))
-    return Bite(
-        (float(centre[0]), float(centre[1])), across, along, angle, lesion.depth, lesion.rim, lesion.edge, lesion.phase
+    centre = end + axis * erosion.along * width + normal * (width * (1 - erosion.inside) + outside - across)
+    along = width * erosion.length * (0.62 + 0.5 * min(erosion.reach, 1.2))
+    angle = float(np.arctan2(normal[1], normal[0])) + 0.35 * float(np.sin(erosion.phase))
+    return ErosionEllipse(
+        (float(centre[0]), float(centre[1])),
+        across,
+        along,
+        angle,
+        erosion.depth,
+        erosion.rim,
+        erosion.edge,
+        erosion.phase,
     )
 
 
-def bites_of_outline(
+def place_on_outlines(
     patient: PhantomPatient, site: Site, time: int, outlines: list[Array], margins: list[Array]
-) -> list[list[Bite]]:
+) -> list[list[ErosionEllipse]]:
     """The erosions of a site of the wrist, by bone: `outlines` (mm) of its bones, `margins` the points where they begin."""
-    draw = fixed(patient, site.key, "margin")
-    bites: list[list[Bite]] = [[] for _ in outlines]
+    draw = persistent_rng(patient, site.key, "margin")
+    erosions: list[list[ErosionEllipse]] = [[] for _ in outlines]
     places = [(int(draw.integers(len(outlines))), draw.random(), draw.uniform(0.8, 1.25)) for _ in range(3)]
-    for lesion in lesions_of(patient, site, time):
-        bone, place, longer = places[lesion.slot]
+    for erosion in draw_erosions(patient, site, time):
+        bone, place, longer = places[erosion.slot]
         margin, middle = margins[bone], outlines[bone].mean(axis=0)
         at = margin[int(place * len(margin)) % len(margin)]
         inwards = middle - at
         half = float(np.sqrt(_area(outlines[bone]) / np.pi)) * 0.95
         half = min(half, 7.0)  # the ends of the forearm are larger than what an erosion can be compared with
         inwards = inwards / max(float(np.hypot(*inwards)), 1e-6)
-        reach = lesion.reach * half
-        outside = 0.0 if lesion.inside else 0.4 * min(reach, 0.5 * half)
+        reach = erosion.reach * half
+        outside = 0.0 if erosion.inside else 0.4 * min(reach, 0.5 * half)
         across = (reach + outside) / 2
-        centre = at + inwards * (across - outside + lesion.inside * half)
-        along = half * lesion.length * longer * (0.65 + 0.5 * min(lesion.reach, 1.2))
-        angle = float(np.arctan2(inwards[1], inwards[0])) + 0.3 * float(np.sin(lesion.phase))
+        centre = at + inwards * (across - outside + erosion.inside * half)
+        along = half * erosion.length * longer * (0.65 + 0.5 * min(erosion.reach, 1.2))
+        angle = float(np.arctan2(inwards[1], inwards[0])) + 0.3 * float(np.sin(erosion.phase))
         point = (float(centre[0]), float(centre[1]))
-        bites[bone].append(Bite(point, across, along, angle, lesion.depth, lesion.rim, lesion.edge, lesion.phase))
-    return bites
+        erosions[bone].append(
+            ErosionEllipse(point, across, along, angle, erosion.depth, erosion.rim, erosion.edge, erosion.phase)
+        )
+    return erosions
 
 
 def _area(outline: Array) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ratui.phantom.anatomy import Array, Point
-from ratui.phantom.lesions import Bite
+from ratui.phantom.lesions import ErosionEllipse
 
 __all__ = ["Bridge", "Layout", "LongBone", "Plate", "ShortBone"]
 
@@ -41,7 +41,7 @@ class LongBone:
     bow: float = 0.0
     lean: float = 0.0
     slant: float = 0.0
-    bites: tuple[Bite, ...] = ()
+    erosions: tuple[ErosionEllipse, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class ShortBone:
     angle: float
     texture: Point
     plates: tuple[Plate, ...] = ()
-    bites: tuple[Bite, ...] = ()
+    erosions: tuple[ErosionEllipse, ...] = ()
     shaft: tuple[Array, Array, float] | None = None
     shaft_shell: float = 0.0
 
@@ -90,8 +90,8 @@ class Layout:
     `fingers` holds by finger the points of its middle line and the radius of its flesh there; `palm` is an outline.
     """
 
-    longs: list[LongBone] = field(default_factory=list)
-    shorts: list[ShortBone] = field(default_factory=list)
+    long_bones: list[LongBone] = field(default_factory=list)
+    short_bones: list[ShortBone] = field(default_factory=list)
     bridges: list[Bridge] = field(default_factory=list)
     centres: dict[str, tuple[Array, float]] = field(default_factory=dict)
     fingers: dict[int, tuple[Array, Array]] = field(default_factory=dict)
@@ -101,4 +101,4 @@ class Layout:
     @property
     def metacarpals(self) -> list[LongBone]:
         """The five metacarpals, the thumb's first."""
-        return [bone for bone in self.longs if bone.form == "metacarpal"]
+        return [bone for bone in self.long_bones if bone.form == "metacarpal"]

@@ -30,38 +30,42 @@ class Pose:
     tilt: Point
 
 
-def draw_pose(rng: np.random.Generator, patient: PhantomPatient, lasting: np.random.Generator) -> Pose:
-    """A pose. What a patient is used to, and deformity, which comes with severity, are drawn from `lasting`: for good.
+def draw_pose(rng: np.random.Generator, patient: PhantomPatient, persistent: np.random.Generator) -> Pose:
+    """A pose. What a patient is used to, and deformity, which comes with severity, are drawn from `persistent`: for good.
 
     From `rng` comes what differs from film to film: a little of everything, and now and then a hand laid quite otherwise.
     """
     deformity = float(np.clip(patient.severity - 0.8, 0.0, 1.8))
-    drift = -abs(lasting.normal(0.0, 0.17)) * deformity  # towards the little finger, at the left of a left hand
-    used = [lasting.uniform(0.75, 1.15) if lasting.random() < 0.5 else lasting.uniform(0.2, 0.9)]
+    drift = -abs(persistent.normal(0.0, 0.17)) * deformity  # towards the little finger, at the left of a left hand
+    used = [persistent.uniform(0.75, 1.15) if persistent.random() < 0.5 else persistent.uniform(0.2, 0.9)]
     anew = rng.uniform(0.2, 1.15)
     together = float(anew if rng.random() < 0.15 else np.clip(used[0] + rng.normal(0.0, 0.07), 0.15, 1.2))
     spread = []
     for finger in range(1, 6):
         lie = FINGERS[finger][2 if finger > 1 else 1] - FINGERS[finger][1 if finger > 1 else 0]
         angle = float(np.arctan2(lie[0], -lie[1]))
-        own = lasting.normal(0.0, 0.045) if finger > 1 else lasting.normal(-0.08, 0.17)
+        own = persistent.normal(0.0, 0.045) if finger > 1 else persistent.normal(-0.08, 0.17)
         home = angle * (together - 1.0) if finger > 1 else rng.normal(0.0, 0.06)
-        spread.append(float(home + own + rng.normal(0.0, 0.025) + drift * lasting.uniform(0.6, 1.3) * (finger > 1)))
-    bend = rng.normal(0.0, 0.012, (5, 3)) + lasting.normal(0.0, 0.035 + 0.06 * deformity, (5, 3))
-    flexion = np.abs(lasting.normal(0.0, 0.12, (5, 1)) + rng.normal(0.0, 0.04, (5, 1))) * np.array([0.1, 1.0, 1.3, 1.5])
-    stiff = np.abs(lasting.normal(0.0, 0.35, (5, 1))) * np.array([0.1, 0.6, 1.0, 1.2])
-    if lasting.random() < 0.10:  # a hand that can't be laid flat
+        spread.append(float(home + own + rng.normal(0.0, 0.025) + drift * persistent.uniform(0.6, 1.3) * (finger > 1)))
+    bend = rng.normal(0.0, 0.012, (5, 3)) + persistent.normal(0.0, 0.035 + 0.06 * deformity, (5, 3))
+    flexion = np.abs(persistent.normal(0.0, 0.12, (5, 1)) + rng.normal(0.0, 0.04, (5, 1))) * np.array(
+        [0.1, 1.0, 1.3, 1.5]
+    )
+    stiff = np.abs(persistent.normal(0.0, 0.35, (5, 1))) * np.array([0.1, 0.6, 1.0, 1.2])
+    if persistent.random() < 0.10:  # a hand that can't be laid flat
         flexion += stiff
     for finger in range(1, 5):
-        if lasting.random() < 0.10 * deformity:
-            hook = lasting.uniform(0.3, 0.75)
+        if persistent.random() < 0.10 * deformity:
+            hook = persistent.uniform(0.3, 0.75)
             # Swan neck: the middle bone leans back and the last one down; boutonnière: the other way round.
-            flexion[finger] += np.array([0, 0.1, -hook, 0.9 * hook] if lasting.random() < 0.5 else [0, 0.2, hook, -0.2])
-    if lasting.random() < 0.18 * deformity:
-        flexion[0] += np.array([0, 0.5, -0.4, 0]) * lasting.uniform(0.5, 1.0)  # the thumb's zigzag
-    usual = lasting.uniform(-0.7, 0.7) if lasting.random() < 0.06 else lasting.normal(0.0, 0.09)
+            flexion[finger] += np.array(
+                [0, 0.1, -hook, 0.9 * hook] if persistent.random() < 0.5 else [0, 0.2, hook, -0.2]
+            )
+    if persistent.random() < 0.18 * deformity:
+        flexion[0] += np.array([0, 0.5, -0.4, 0]) * persistent.uniform(0.5, 1.0)  # the thumb's zigzag
+    usual = persistent.uniform(-0.7, 0.7) if persistent.random() < 0.06 else persistent.normal(0.0, 0.09)
     rotation = rng.uniform(-0.75, 0.75) if rng.random() < 0.06 else usual + rng.normal(0.0, 0.06)
-    deviation = lasting.normal(0.0, 0.08) + rng.normal(0.0, 0.04) + 0.08 * deformity * lasting.normal()
-    tilt = lasting.normal(0.0, 0.40, 2) + rng.normal(0.0, 0.2, 2)
+    deviation = persistent.normal(0.0, 0.08) + rng.normal(0.0, 0.04) + 0.08 * deformity * persistent.normal()
+    tilt = persistent.normal(0.0, 0.40, 2) + rng.normal(0.0, 0.2, 2)
     lifted = np.clip(flexion, -0.9, 1.05)
     return Pose(tuple(spread), bend, lifted, float(rotation), float(deviation), (float(tilt[0]), float(tilt[1])))

@@ -15,7 +15,7 @@ from ratui.imaging import Box
 from ratui.phantom.truth import PhantomPatient
 from ratui.scheme import Site
 
-__all__ = ["RATERS", "MixedRater", "Rater", "SimulatedRater", "SimulatedReading", "set_by_hand"]
+__all__ = ["RATERS", "MixedRater", "Rater", "SimulatedRater", "SimulatedReading", "perturb_box"]
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Rater(Protocol):
     """Who can read a simulated patient."""
 
     def read(
-        self, patient: PhantomPatient, rng: np.random.Generator, *, hour: float | None = None
+        self, patient: PhantomPatient, rng: np.random.Generator, *, day_fraction: float | None = None
     ) -> SimulatedReading:  # fmt: skip
-        """A reading of `patient`; `hour` is how much of the rater's day is over, from 0 to 1, drawn where not given."""
+        """A reading of `patient`; `day_fraction` is the part of the rater's day that is over, 0 to 1, drawn if None."""
         ...
 
 
@@ -55,41 +55,41 @@ class SimulatedRater:
     shift: float = 0.45
     noise: float = 0.18
     threshold: float = 0.0
-    cuts: tuple[float, ...] = ()
+    border_shifts: tuple[float, ...] = ()
     drift: float = 0.0
-    slips: float = 0.0
-    clean: float = 0.35
-    missed: float = 0.03
-    imagined: float = 0.02
+    slip_rate: float = 0.0
+    clean_factor: float = 0.35
+    miss_rate: float = 0.03
+    false_finding_rate: float = 0.02
 
     def read(
-        self, patient: PhantomPatient, rng: np.random.Generator, *, hour: float | None = None
+        self, patient: PhantomPatient, rng: np.random.Generator, *, day_fraction: float | None = None
     ) -> SimulatedReading:  # fmt: skip
-        """A reading of `patient`; `hour` is how much of the rater's day is over, from 0 to 1, drawn where not given."""
-        when = float(rng.random()) if hour is None else hour
-        leaning = self.threshold + self.drift * (when - 0.5)
+        """A reading of `patient`; `day_fraction` is the part of the rater's day that is over, 0 to 1, drawn if None."""
+        when = float(rng.random()) if day_fraction is None else day_fraction
+        bias = self.threshold + self.drift * (when - 0.5)
         grades: dict[tuple[str, str, int], int] = {}
         findings: dict[tuple[str, int], str] = {}
         for site in patient.scheme.sites:
-            self.read_site(patient, site, leaning, rng, grades, findings)
+            self.read_site(patient, site, bias, rng, grades, findings)
         return SimulatedReading(grades, findings)
 
     def read_site(
         self,
         patient: PhantomPatient,
         site: Site,
-        leaning: float,
+        bias: float,
         rng: np.random.Generator,
         grades: dict[tuple[str, str, int], int],
         findings: dict[tuple[str, int], str],
     ) -> None:
-        """Reads one site into `grades` and `findings`, `leaning` grades too high."""
+        """Reads one site into `grades` and `findings`, `bias` grades too high."""
         for time in (0, 1):
             seen = self._finding(patient, site, time, findings.get((site.key, 0)), rng)
             if seen:
                 findings[site.key, time] = seen
         for scale in site.joint.scales:
-            shift = rng.normal(leaning, self.shift)
+            shift = rng.normal(bias, self.shift)
             for time in (0, 1):
                 finding = findings.get((site.key, time))
                 if finding and scale in site.joint.fixed_by(patient.scheme.finding(finding)):
@@ -100,12 +100,12 @@ class SimulatedRater:
         self, patient: PhantomPatient, site: Site, scale: str, time: int, shift: float, rng: np.random.Generator
     ) -> int:
         truth, top = patient.grade(site, scale, time), site.joint.maximum(scale)
-        if self.slips and rng.random() < self.slips:
+        if self.slip_rate and rng.random() < self.slip_rate:
             return (truth + int(rng.integers(1, top + 1))) % (top + 1)
-        seen = truth + (shift * (self.clean if truth == 0 else 1.0) + rng.normal(0.0, self.noise)) * top / 5
+        seen = truth + (shift * (self.clean_factor if truth == 0 else 1.0) + rng.normal(0.0, self.noise)) * top / 5
         borders = np.arange(top) + 0.5
-        if self.cuts:
-            own = np.asarray([self.cuts[min(grade, len(self.cuts) - 1)] for grade in range(top)])
+        if self.border_shifts:
+            own = np.asarray([self.border_shifts[min(grade, len(self.border_shifts) - 1)] for grade in range(top)])
             borders = np.maximum.accumulate(borders + own * top / 5)
         return int(np.searchsorted(borders, seen))
 
@@ -115,11 +115,13 @@ class SimulatedRater:
         true = patient.findings.get((site.key, time))
         lasting = before is not None and not patient.scheme.finding(before).heals
         if true:
-            return before if lasting and rng.random() < 0.5 else true if rng.random() > self.missed or lasting else None
+            return (
+                before if lasting and rng.random() < 0.5 else true if rng.random() > self.miss_rate or lasting else None
+            )
         if lasting:
             return before
         worst = "ERO" in site.joint.scales and patient.grade(site, "ERO", time) == site.joint.maximum("ERO")
-        return "collapse" if worst and rng.random() < self.imagined else None
+        return "collapse" if worst and rng.random() < self.false_finding_rate else None
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,10 @@ class MixedRater:
     parts: tuple[tuple[float, SimulatedRater], ...]
 
     def read(
-        self, patient: PhantomPatient, rng: np.random.Generator, *, hour: float | None = None
+        self, patient: PhantomPatient, rng: np.random.Generator, *, day_fraction: float | None = None
     ) -> SimulatedReading:  # fmt: skip
         """A reading of `patient`; each site is read by one of the kinds, drawn by weight."""
-        when = float(rng.random()) if hour is None else hour
+        when = float(rng.random()) if day_fraction is None else day_fraction
         weights = np.array([weight for weight, _ in self.parts])
         grades: dict[tuple[str, str, int], int] = {}
         findings: dict[tuple[str, int], str] = {}
@@ -150,10 +152,12 @@ RATERS: Mapping[str, Rater] = {
     "independent": _INDEPENDENT,
     "threshold": SimulatedRater(shift=0.15, noise=0.18, threshold=0.35),
     "mixed": SimulatedRater(shift=0.3, noise=0.3, threshold=-0.15),
-    "own-borders": SimulatedRater(shift=0.1, noise=0.22, cuts=(0.35, -0.35, 0.3, -0.25, 0.1)),
+    "own-borders": SimulatedRater(shift=0.1, noise=0.22, border_shifts=(0.35, -0.35, 0.3, -0.25, 0.1)),
     "drifting": SimulatedRater(shift=0.1, noise=0.22, drift=1.1),
-    "slipping": SimulatedRater(shift=0.1, noise=0.22, slips=0.04),
-    "mixture": MixedRater(((0.5, _SHARED), (0.35, _INDEPENDENT), (0.15, replace(_INDEPENDENT, noise=0.9, slips=0.05)))),
+    "slipping": SimulatedRater(shift=0.1, noise=0.22, slip_rate=0.04),
+    "mixture": MixedRater(
+        ((0.5, _SHARED), (0.35, _INDEPENDENT), (0.15, replace(_INDEPENDENT, noise=0.9, slip_rate=0.05)))
+    ),
 }
 """Kinds of raters by name, so that no result depends on raters being just what a loss assumes.
 
@@ -163,7 +167,7 @@ the joint (``shared-shift``), nothing (``independent``), the study (``threshold`
 """
 
 
-def set_by_hand(box: Box, rng: np.random.Generator) -> Box:
+def perturb_box(box: Box, rng: np.random.Generator) -> Box:
     """A joint's true `box` as a careful rater sets it: a little off, a little larger or smaller."""
     side = box[2] - box[0]
     dx, dy = rng.normal(0.0, 0.025 * side, 2)

@@ -10,19 +10,19 @@ from typing import Literal
 
 import numpy as np
 
-from ratui.phantom.anatomy import FINGERS, GAPS, WIDTHS, Array, joint_name, smooth
+from ratui.phantom.anatomy import FINGERS, JOINT_SPACES, WIDTHS, Array, joint_name, smooth
 from ratui.phantom.hand import Hand
-from ratui.phantom.lesions import Bite, Space, bite_at_end, lesions_of
+from ratui.phantom.lesions import ErosionEllipse, JointSpace, draw_erosions, place_at_end
 from ratui.phantom.parts import Bridge, Layout, LongBone, ShortBone
-from ratui.phantom.skin import add_palm, flesh_of
+from ratui.phantom.skin import add_palm, build_finger_flesh
 from ratui.phantom.wrist import add_wrist
 
-__all__ = ["lay_out"]
+__all__ = ["build_layout"]
 
 _BOX_PIP, _BOX_MCP = 17.0, 21.0
 
 
-def lay_out(hand: Hand) -> Layout:
+def build_layout(hand: Hand) -> Layout:
     """The pieces of `hand`."""
     layout = Layout()
     for finger in FINGERS:
@@ -42,9 +42,9 @@ class _Bone:
 
 def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
     body, scale = hand.body, hand.body.scale
-    bones, centres = _chain(hand, finger)
+    bones, centres = _place_bones(hand, finger)
     last = len(bones) - 1
-    draw = hand.fixed(f"bones {finger}")
+    draw = hand.persistent_rng(f"bones {finger}")
     for number, (bone, widths) in enumerate(zip(bones, WIDTHS[finger], strict=True)):
         base, shaft, head = (w * scale * body.stout * float(draw.normal(1.0, 0.035)) for w in widths)
         inner = joint_name(finger, number - 1) if number else ""
@@ -54,24 +54,27 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
         )
         if number < last and hand.finding(outer) == "collapse":
             head *= 0.84
-        space = hand.space(inner) if number else Space(1.0, 0.0, 0.0)
+        space = hand.space(inner) if number else JointSpace(1.0, 0.0, 0.0)
         growth = max(0.0, 0.98 - body.maturity) if body.maturity < 1 else 0.0
-        layout.longs.append(
+        layout.long_bones.append(
             LongBone(
                 bone.start, bone.end, (base, shaft, head), form, scale,
                 cortex=body.cortex * float(draw.normal(1.0, 0.05)),
                 density=body.density,
                 hollow=(-0.2 if number == 0 else 2.7 if number == 1 and finger > 1 else 0.9) * scale,
                 lip=(0.3 if number == 0 else float(draw.uniform(0.35, 1.0))) * scale,
-                plates=(_plate(hand, inner) if number else 0.6, _plate(hand, outer) if number < last else 0.0),
-                bulge=(space.focal * GAPS[min(number - 1, 2)] * scale if number else 0.0, space.where),
+                plates=(
+                    _surface_density(hand, inner) if number else 0.6,
+                    _surface_density(hand, outer) if number < last else 0.0,
+                ),
+                bulge=(space.focal_loss * JOINT_SPACES[min(number - 1, 2)] * scale if number else 0.0, space.focal_position),
                 growth=growth * (1.0 if number or finger == 1 or draw.random() < 2 else 0.0),
                 growth_at_head=number == 0 and finger > 1,
                 texture=(body.texture[0] + 17.0 * finger, body.texture[1] + 23.0 * number),
                 bow=float(draw.normal(0.0, 0.25)) * scale + (0.5 * scale if number == 0 and finger == 1 else 0.0),
                 lean=float(np.clip(draw.normal(0.0, 0.05), -0.12, 0.12)),
                 slant=float(draw.normal(0.0, 0.10 if number == 0 else 0.03)),
-                bites=tuple(_bites(hand, finger, number, bone, (base, head), last)),
+                erosions=tuple(_place_erosions(hand, finger, number, bone, (base, head), last)),
             )
         )  # fmt: skip
         if number < last:
@@ -85,15 +88,15 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
             if site:
                 layout.centres[site.key] = (centres[number], (_BOX_MCP if number == 0 else _BOX_PIP) * scale)
     _add_sesamoids(layout, hand, finger, bones)
-    layout.fingers[finger] = flesh_of(hand, finger, [(bone.start, bone.end) for bone in bones])
+    layout.fingers[finger] = build_finger_flesh(hand, finger, [(bone.start, bone.end) for bone in bones])
 
 
-def _chain(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
+def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
     """The bones of `finger` from its metacarpal to its tip, and the centres of the joints between them."""
     traced, pose, scale = FINGERS[finger], hand.pose, hand.body.scale
     bones: list[_Bone] = []
     centres: list[Array] = []
-    at, turned = hand.place(traced[0]), float(hand.fixed(f"metacarpal {finger}").normal(0.0, 0.02))
+    at, turned = hand.to_film(traced[0]), float(hand.persistent_rng(f"metacarpal {finger}").normal(0.0, 0.02))
     for number in range(len(traced) - 1):
         line = traced[number + 1] - traced[number]
         if number == (1 if finger > 1 else 0):
@@ -101,12 +104,12 @@ def _chain(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
         elif number > 0:
             turned += pose.bend[finger - 1][number - 1]
         c, s = np.cos(turned), np.sin(turned)
-        line = hand.turn @ (np.array([[c, -s], [s, c]]) @ line)
+        line = hand.film_transform @ (np.array([[c, -s], [s, c]]) @ line)
         length = float(np.hypot(*line))
         axis = line / length
         healthy = [
-            GAPS[min(number - 1, 2)] if number else 1.2,
-            GAPS[min(number, 2)] if number < len(traced) - 2 else 0.0,
+            JOINT_SPACES[min(number - 1, 2)] if number else 1.2,
+            JOINT_SPACES[min(number, 2)] if number < len(traced) - 2 else 0.0,
         ]
         lifted = float(np.sum(pose.flexion[finger - 1][: number + 1]))
         solid = length * hand.body.stretch[finger - 1, number] - sum(healthy) / 2 * scale
@@ -114,7 +117,7 @@ def _chain(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
         start = at
         if number:
             joint = joint_name(finger, number - 1)
-            gap, aside = _gap(hand, finger, number - 1), _aside(hand, finger, number - 1)
+            gap, aside = _joint_space_width(hand, finger, number - 1), _sideways_shift(hand, finger, number - 1)
             lift = abs(float(pose.flexion[finger - 1][number]))
             if lift > 0.3:  # the bent joint's base lies over the head
                 gap -= float(np.sin(lift - 0.3)) * 0.8 * WIDTHS[finger][number - 1][2] * scale
@@ -126,15 +129,15 @@ def _chain(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
     return bones, centres
 
 
-def _gap(hand: Hand, finger: int, bone: int) -> float:
+def _joint_space_width(hand: Hand, finger: int, bone: int) -> float:
     """Width in mm of the joint space outwards of `bone` (0: the metacarpal); below 0 the bones overlap."""
     name = joint_name(finger, bone)
     kind = bone if finger > 1 else min(bone, 1)
-    healthy = GAPS[kind] * hand.body.gap * hand.body.scale
+    healthy = JOINT_SPACES[kind] * hand.body.gap * hand.body.scale
     state = hand.finding(name)
     if state is None:
-        return healthy * hand.space(name).left
-    some = float(hand.fixed(name, "gap").random())
+        return healthy * hand.space(name).remaining
+    some = float(hand.persistent_rng(name, "gap").random())
     if state == "collapse":
         return -(0.9 + 1.6 * some) * hand.body.scale
     if state == "ankylosis":
@@ -143,10 +146,10 @@ def _gap(hand: Hand, finger: int, bone: int) -> float:
         return 0.3 * healthy - 1.4 * some * hand.body.scale
     if state == "luxation":
         return -(2.5 + 4.5 * some) * hand.body.scale
-    return healthy * hand.space(name).left  # a finding of another scheme, which this simulator can't draw
+    return healthy * hand.space(name).remaining  # a finding of another scheme, which this simulator can't draw
 
 
-def _aside(hand: Hand, finger: int, bone: int) -> float:
+def _sideways_shift(hand: Hand, finger: int, bone: int) -> float:
     """How far in mm the outer bone has slid sideways off the head of `bone`; towards the little finger it is negative."""
     name = joint_name(finger, bone)
     state = hand.finding(name)
@@ -154,7 +157,7 @@ def _aside(hand: Hand, finger: int, bone: int) -> float:
     little = state is None and bone == 0 and hand.grade(name, "JSN") == 3
     if state not in ("luxation", "subluxation") and not little:
         return 0.0
-    draw = hand.fixed(name, "aside")
+    draw = hand.persistent_rng(name, "aside")
     towards = -1.0 if draw.random() < (0.85 if bone == 0 else 0.5) else 1.0
     some, width = float(draw.random()), WIDTHS[finger][bone + 1][0] * hand.body.scale
     if state == "luxation":
@@ -164,33 +167,35 @@ def _aside(hand: Hand, finger: int, bone: int) -> float:
     return towards * width * (0.15 + 0.15 * some) if draw.random() < 0.2 else 0.0
 
 
-def _plate(hand: Hand, joint: str) -> float:
+def _surface_density(hand: Hand, joint: str) -> float:
     """How dense the joint surface is: gone in a fused joint, dense where cartilage is lost."""
     state = hand.finding(joint)
     if state in ("ankylosis", "collapse"):
         return 0.0 if state == "ankylosis" else 0.35
-    usual = float(hand.fixed(joint, "plate").uniform(0.65, 1.05))
+    usual = float(hand.persistent_rng(joint, "plate").uniform(0.65, 1.05))
     return usual + 0.13 * hand.grade(joint, "JSN")
 
 
-def _bites(
+def _place_erosions(
     hand: Hand, finger: int, number: int, bone: _Bone, widths: tuple[float, float], last: int
-) -> list[Bite]:  # fmt: skip
+) -> list[ErosionEllipse]:  # fmt: skip
     """The erosions on both ends of a bone of a finger."""
     axis = bone.end - bone.start
     axis = axis / max(float(np.hypot(*axis)), 1e-6)
     names = [("CMC1" if finger == 1 else "") if number == 0 else joint_name(finger, number - 1)]
     names += [joint_name(finger, number)] if number < last else []
-    bites = []
+    erosions = []
     for outer, name in zip((True, False), names, strict=False):
         site = hand.sites.get(name)
         if site is None or "ERO" not in site.joint.scales or hand.finding(name) == "ankylosis":
             continue
         end, inwards, width = (bone.start, axis, widths[0]) if outer else (bone.end, -axis, widths[1])
         # The base of the first metacarpal bears all that is scored of CMC1.
-        lesions = [each for each in lesions_of(hand.patient, site, hand.time) if each.outer == outer or name == "CMC1"]
-        bites += [bite_at_end(lesion, end, inwards, width) for lesion in lesions]
-    return bites
+        drawn_erosions = [
+            each for each in draw_erosions(hand.patient, site, hand.time) if each.outer == outer or name == "CMC1"
+        ]
+        erosions += [place_at_end(erosion, end, inwards, width) for erosion in drawn_erosions]
+    return erosions
 
 
 def _add_sesamoids(layout: Layout, hand: Hand, finger: int, bones: list[_Bone]) -> None:
@@ -211,6 +216,6 @@ def _add_sesamoids(layout: Layout, hand: Hand, finger: int, bones: list[_Bone]) 
         turn = np.linspace(0, 2 * np.pi, 11)[:-1]
         radius = (1.5 + 1.1 * luck) * scale * (1.0 if finger == 1 else 0.8)
         outline = centre + radius * np.column_stack([np.cos(turn) * 1.25, np.sin(turn)])
-        layout.shorts.append(
+        layout.short_bones.append(
             ShortBone(smooth(outline, 1), 3.2 * scale, 0.2, body.density * 1.7, (0.0, 0.0), 0.0, body.texture)
         )

@@ -11,10 +11,10 @@ import numpy as np
 
 from ratui.phantom.anatomy import Array, Point, joint_name
 from ratui.phantom.hand import Hand
-from ratui.phantom.lesions import healing
+from ratui.phantom.lesions import is_healing
 from ratui.phantom.parts import Layout
 
-__all__ = ["add_palm", "flesh_of"]
+__all__ = ["add_palm", "build_finger_flesh"]
 
 # Radius of the flesh of a finger in mm at its root, middle joint, last joint and tip.
 _FLESH = (10.6, 9.9, 8.7, 7.0)
@@ -35,14 +35,14 @@ def add_palm(layout: Layout, hand: Hand) -> None:
     up = (heads[2] - metacarpals[2].start) / float(np.hypot(*(heads[2] - metacarpals[2].start)))
     axis = np.array([-up[1], up[0]])  # towards the thumb
     webs = [(heads[i] + heads[i + 1]) / 2 + up * 9.5 * scale for i in (1, 2, 3)]
-    wrist = [_widened(hand, hand.forearm(np.array(points)), flesh) for points in _WRIST_SKIN]
+    wrist = [_widen(hand, hand.turn_forearm(np.array(points)), flesh) for points in _WRIST_SKIN]
     thumb = (heads[0] - metacarpals[0].start) / float(np.hypot(*(heads[0] - metacarpals[0].start)))
     outside = np.array([-thumb[1], thumb[0]])
     crotch = 0.75 * heads[0] + 0.25 * heads[1] + up * 3.0 * scale
     layout.palm = np.concatenate(
         [
             [heads[4] - axis * 8.5 * scale * flesh - up * 4.0 * scale],
-            _widened(hand, np.array(_HYPOTHENAR), flesh),
+            _widen(hand, np.array(_HYPOTHENAR), flesh),
             wrist[0],
             wrist[1],
             [metacarpals[0].start + outside * 12.5 * scale * flesh, heads[0] + outside * 9.5 * scale, crotch],
@@ -53,14 +53,14 @@ def add_palm(layout: Layout, hand: Hand) -> None:
     layout.thenar = (0.5 * metacarpals[0].start + 0.5 * heads[0] - axis * 4.0 * scale, np.array([19.0, 26.0]) * scale)
 
 
-def _widened(hand: Hand, points: Array, flesh: float) -> Array:
+def _widen(hand: Hand, points: Array, flesh: float) -> Array:
     """Points of the skin in mm of the film, moved outwards from the axis of the arm by how stout the hand is."""
     middle = np.array([104.0, 0.0]) - np.array([0.36, 0.0]) * np.maximum(points[:, 1:] - 240.0, 0)
     across = points[:, :1] - middle[:, :1]
-    return hand.place(np.column_stack([middle[:, 0] + across[:, 0] * flesh, points[:, 1]]))
+    return hand.to_film(np.column_stack([middle[:, 0] + across[:, 0] * flesh, points[:, 1]]))
 
 
-def flesh_of(hand: Hand, finger: int, bones: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+def build_finger_flesh(hand: Hand, finger: int, bones: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     """The middle line of a finger's flesh and its radius (mm): thick over swollen joints; `bones` are their two ends."""
     body = hand.body
     stout = body.scale * body.flesh**0.6 * (1.04 if finger == 1 else 0.92 if finger == 5 else 1.0)
@@ -68,10 +68,10 @@ def flesh_of(hand: Hand, finger: int, bones: Sequence[tuple[Array, Array]]) -> t
     for number, (start, end) in enumerate(bones):
         share = min(number + (1 if finger == 1 else 0), 3)
         name = joint_name(finger, number)
-        draw = hand.fixed(name, "flesh", str(hand.time))
+        draw = hand.persistent_rng(name, "flesh", str(hand.time))
         damage = hand.grade(name, "ERO") if number < len(bones) - 1 else 0
         puffed = 1 + body.swelling * 0.16 * float(draw.random()) * min(damage, 2) * (number < len(bones) - 1)
-        healed = hand.sites.get(name) is not None and healing(hand.patient, hand.sites[name], hand.time)
+        healed = hand.sites.get(name) is not None and is_healing(hand.patient, hand.sites[name], hand.time)
         points.append(end)
         radii.append(_FLESH[share] * stout * (1.0 if healed else puffed) * float(draw.normal(1.0, 0.015)))
         if number and number < len(bones):

@@ -11,25 +11,25 @@ from ratui.phantom.bones import Canvas
 from ratui.phantom.parts import Layout
 from ratui.phantom.texture import cloud
 
-__all__ = ["add_metal", "soft_tissue"]
+__all__ = ["add_metal", "draw_soft_tissue"]
 
 _F = np.float32
 _STEP = 0.8  # mm; flesh is smooth, so a coarse grid is enough and quick
 _PALM, _ROUND = 24.0, 21.0  # how thick a palm is in mm, and how far from its edge it reaches that
 
 
-def soft_tissue(layout: Layout, canvas: Canvas, flesh: float, rng: np.random.Generator) -> Array:
+def draw_soft_tissue(layout: Layout, canvas: Canvas, flesh: float, rng: np.random.Generator) -> Array:
     """Millimetres of soft tissue on a coarse grid over the whole `canvas`, to be resized to its shape."""
     rows, columns = canvas.mineral.shape
-    factor = max(1.0, _STEP / canvas.mm)
+    factor = max(1.0, _STEP / canvas.pixel_size)
     shape = (max(2, round(rows / factor)), max(2, round(columns / factor)))
-    step = np.array([columns * canvas.mm / shape[1], rows * canvas.mm / shape[0]])
+    step = np.array([columns * canvas.pixel_size / shape[1], rows * canvas.pixel_size / shape[0]])
     fingers = np.zeros(shape, _F)
     roots = np.zeros(shape, np.uint8)
     for points, radii in layout.fingers.values():
         _add_finger(fingers, roots, (points - canvas.origin) / step, radii / float(step.mean()), float(step.mean()))
     assert layout.palm is not None
-    palm = _palm(layout, canvas, step, shape, roots, flesh)
+    palm = _draw_palm(layout, canvas, step, shape, roots, flesh)
     # Where finger and palm run into each other the thicker counts; where two fingers cross both do.
     palm *= palm
     fingers *= fingers
@@ -42,12 +42,12 @@ def soft_tissue(layout: Layout, canvas: Canvas, flesh: float, rng: np.random.Gen
     return np.asarray(np.maximum(both, 0), _F)
 
 
-def _add_finger(sum_: Array, roots: Mask, points: Array, radii: Array, step: float) -> None:
-    """Adds one finger to `sum_` (mm) in its own window; `points` and `radii` are in steps of the grid."""
+def _add_finger(thickness: Array, roots: Mask, points: Array, radii: Array, step: float) -> None:
+    """Adds one finger to `thickness` (mm) in its own window; `points` and `radii` are in steps of the grid."""
     low = np.floor((points - radii[:, None]).min(axis=0) - 3).astype(int)
     high = np.ceil((points + radii[:, None]).max(axis=0) + 3).astype(int)
     x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
-    x1, y1 = min(int(high[0]), sum_.shape[1]), min(int(high[1]), sum_.shape[0])
+    x1, y1 = min(int(high[0]), thickness.shape[1]), min(int(high[1]), thickness.shape[0])
     if x1 - x0 < 3 or y1 - y0 < 3:
         return
     # Drawn with room around, so that a finger which leaves the film is as thick at its edge as elsewhere.
@@ -66,15 +66,15 @@ def _add_finger(sum_: Array, roots: Mask, points: Array, radii: Array, step: flo
             spot = np.round((centre - 0.5) * 16).astype(int)
             cv2.circle(mask, (int(spot[0]), int(spot[1])), round(radius * 16), 255, -1, cv2.LINE_AA, 4)
     mask = np.maximum(mask, outline)
-    depth = _inside(mask, 1.8, step)
+    depth = _depth_inside(mask, 1.8, step)
     radius = _F(float(radii.mean()) * step * 1.02)
     thick = _F(2.0) * radius * _F(0.97) * np.sqrt(np.maximum(1 - (1 - np.minimum(depth / radius, 1)) ** 2, 0))
-    sum_[y0:y1, x0:x1] += thick[pad:-pad, pad:-pad]
+    thickness[y0:y1, x0:x1] += thick[pad:-pad, pad:-pad]
     spot = (int(points[0][0]), int(points[0][1]))
     cv2.circle(roots, spot, round(float(radii[0])), 255, -1)
 
 
-def _palm(
+def _draw_palm(
     layout: Layout, canvas: Canvas, step: Array, shape: tuple[int, int], roots: Mask, flesh: float
 ) -> Array:  # fmt: skip
     assert layout.palm is not None
@@ -84,7 +84,7 @@ def _palm(
     cv2.fillPoly(mask, [np.round((points - 0.5) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     mask[pad:-pad, pad:-pad] = np.maximum(mask[pad:-pad, pad:-pad], roots)
     size = float(step.mean())
-    depth = _inside(mask, 4.2, size)
+    depth = _depth_inside(mask, 4.2, size)
     # A slab with round edges; beyond them it goes on to rise a little towards the middle.
     part = np.minimum(depth / _F(_ROUND), 1)
     thick = _F(_PALM * flesh) * (np.sqrt(np.maximum(1 - (1 - part) ** 2, 0)) + _F(0.006) * depth)
@@ -97,7 +97,7 @@ def _palm(
     return np.asarray(cv2.GaussianBlur(thick, (0, 0), 0.8)[pad:-pad, pad:-pad], _F)
 
 
-def _inside(mask: Mask, sigma: float, step: float) -> Array:
+def _depth_inside(mask: Mask, sigma: float, step: float) -> Array:
     """How far inside the skin each pixel lies, in mm, once `mask` (0–255) is smoothed by `sigma` mm.
 
     Near the skin the smoothed mask tells by its level, finer than the grid; farther in the distance transform does.
@@ -122,19 +122,19 @@ def _add_folds(thick: Array, layout: Layout, canvas: Canvas, step: Array, rng: n
                 axis = points[at + 1] - points[at]
                 axis = axis / max(float(np.hypot(*axis)), 1e-6)
                 normal = np.array([-axis[1], axis[0]]) * radii[at] * 0.95
-                _arc(layer, (points[at] + axis * rng.normal(0, 2.0) - canvas.origin) / step, normal / step, rng)
+                _draw_crease(layer, (points[at] + axis * rng.normal(0, 2.0) - canvas.origin) / step, normal / step, rng)
     if layout.thenar is not None:
         middle, radius = layout.thenar
         for _ in range(int(rng.integers(0, 3))):
             angle = rng.uniform(0, 6.3)
             normal = np.array([np.cos(angle), np.sin(angle)]) * radius[0] * rng.uniform(0.5, 1.1)
-            _arc(layer, (middle + rng.normal(0, 8.0, 2) - canvas.origin) / step, normal / step, rng)
+            _draw_crease(layer, (middle + rng.normal(0, 8.0, 2) - canvas.origin) / step, normal / step, rng)
     if layer.any():
         lines = np.asarray(cv2.GaussianBlur(layer, (0, 0), 0.8), _F) * _F(1 / 255)
         thick += lines * _F(rng.normal(0.8, 1.2)) * (thick > 2)
 
 
-def _arc(layer: Mask, middle: Array, normal: Array, rng: np.random.Generator) -> None:
+def _draw_crease(layer: Mask, middle: Array, normal: Array, rng: np.random.Generator) -> None:
     t = np.linspace(-1, 1, 12)[:, None]
     points = middle + normal * t + np.array([-normal[1], normal[0]]) * rng.normal(0, 0.2) * (1 - t**2)
     cv2.polylines(layer, [np.round(points * 16).astype(np.int32)], False, 255, 1, cv2.LINE_AA, 4)
@@ -152,9 +152,11 @@ def add_metal(layout: Layout, canvas: Canvas, rng: np.random.Generator) -> None:
         along = np.array([-normal[1], normal[0]])
         _add_band(canvas, middle - along * 4, middle + along * 4, 0.5, half * 0.98, rng)
         if rng.random() < 0.5:  # the case of a watch
-            spot = np.round((middle - canvas.origin) / canvas.mm).astype(int)
+            spot = np.round((middle - canvas.origin) / canvas.pixel_size).astype(int)
             mask = np.zeros(canvas.mineral.shape, np.uint8)
-            cv2.circle(mask, (int(spot[0]), int(spot[1])), round(rng.uniform(12, 18) / canvas.mm), 255, -1, cv2.LINE_AA)
+            cv2.circle(
+                mask, (int(spot[0]), int(spot[1])), round(rng.uniform(12, 18) / canvas.pixel_size), 255, -1, cv2.LINE_AA
+            )
             canvas.mineral += mask.astype(_F) * _F(rng.uniform(10, 25) / 255)
 
 
@@ -166,8 +168,8 @@ def _add_band(
     at, tall, sag = start + (end - start) * place, rng.uniform(1.6, 5.0), rng.normal(0, 1.2)
     t = np.linspace(-1, 1, 17)[:, None]
     # Seen edge on a ring is thickest at its sides, where the rays run along it.
-    points = (at + normal * t * half + axis * sag * (1 - t**2) - canvas.origin) / canvas.mm
+    points = (at + normal * t * half + axis * sag * (1 - t**2) - canvas.origin) / canvas.pixel_size
     mask = np.zeros(canvas.mineral.shape, np.uint8)
     shift = np.round(points * 16).astype(np.int32)
-    cv2.polylines(mask, [shift], False, 255, max(1, round(tall / canvas.mm)), cv2.LINE_AA, 4)
+    cv2.polylines(mask, [shift], False, 255, max(1, round(tall / canvas.pixel_size)), cv2.LINE_AA, 4)
     canvas.mineral += mask.astype(_F) * _F(rng.uniform(7, 22) / 255)

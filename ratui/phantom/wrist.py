@@ -8,26 +8,26 @@ from typing import TypeAlias
 import numpy as np
 
 from ratui.phantom.anatomy import (
+    ARTICULATIONS,
     CARPALS,
-    DEPTHS,
     FOREARM,
-    HOOK,
-    MEETINGS,
+    HAMATE_HOOK,
     SCORED_BONES,
-    WRIST_GAP,
+    THICKNESSES,
     WRIST_SITES,
+    WRIST_SPACE,
     Array,
     Flags,
     Indices,
     smooth,
 )  # fmt: skip
 from ratui.phantom.hand import Hand
-from ratui.phantom.lesions import Bite, Space, bites_of_outline
+from ratui.phantom.lesions import ErosionEllipse, JointSpace, place_on_outlines
 from ratui.phantom.parts import Bridge, Layout, LongBone, Plate, ShortBone
 
 __all__ = ["add_wrist"]
 
-_Meeting: TypeAlias = tuple[str, str | None, Flags]
+_Articulation: TypeAlias = tuple[str, str | None, Flags]
 """What a bone meets, the joint that this is, and which points of its outline do."""
 
 _PROXIMAL = ("scaphoid", "lunate", "triquetrum", "pisiform")
@@ -36,32 +36,32 @@ _REACH = 2.2  # mm: nearer than this two bones face each other
 
 def add_wrist(layout: Layout, hand: Hand) -> None:
     """Adds the wrist and forearm of `hand` to `layout`, which holds the metacarpals already."""
-    traced = _traced(hand)
-    outlines = {name: hand.place(outline) for name, outline in traced.items()}  # coarse yet: smoothed once more below
+    traced = _wrist_outlines(hand)
+    outlines = {name: hand.to_film(outline) for name, outline in traced.items()}  # coarse yet: smoothed once more below
     scale = hand.body.scale
-    bases = {f"mc{number}": _base_line(bone) for number, bone in enumerate(layout.metacarpals, start=1)}
-    facing: dict[str, list[_Meeting]] = {}
-    outlines = _meet(hand, outlines, bases, facing)
-    outlines = {name: smooth(_crushed(hand, name, outline), 1) for name, outline in outlines.items()}
-    bites = _bites(hand, outlines)
+    bases = {f"mc{number}": _metacarpal_base(bone) for number, bone in enumerate(layout.metacarpals, start=1)}
+    facing: dict[str, list[_Articulation]] = {}
+    outlines = _set_joint_spaces(hand, outlines, bases, facing)
+    outlines = {name: smooth(_collapse(hand, name, outline), 1) for name, outline in outlines.items()}
+    erosions = _place_erosions(hand, outlines)
     for name, outline in outlines.items():
-        layout.shorts.append(_bone(hand, name, outline, facing.get(name, []), bites.get(name, [])))
+        layout.short_bones.append(_build_bone(hand, name, outline, facing.get(name, []), erosions.get(name, [])))
     _add_hook(layout, hand, outlines["hamate"])
     _add_bridges(layout, hand, outlines, facing)
     plain = {**CARPALS, **FOREARM}
-    moved = {name: outline.mean(axis=0) - hand.place(plain[name].mean(axis=0)) for name, outline in outlines.items()}
+    moved = {name: outline.mean(axis=0) - hand.to_film(plain[name].mean(axis=0)) for name, outline in outlines.items()}
     for joint, (centre, width, bones) in WRIST_SITES.items():
         site = hand.sites.get(joint)
         if site is not None:
             shifts = [moved[bone] for bone in bones if bone in moved]
             shift = np.mean(shifts, axis=0) if joint not in ("RAD", "ULN") else np.zeros(2)
-            at = hand.forearm(np.array([centre])) if joint in ("RAD", "ULN") else np.array([centre])
-            layout.centres[site.key] = (hand.place(at)[0] + shift, width * scale)
+            at = hand.turn_forearm(np.array([centre])) if joint in ("RAD", "ULN") else np.array([centre])
+            layout.centres[site.key] = (hand.to_film(at)[0] + shift, width * scale)
 
 
-def _traced(hand: Hand) -> dict[str, Array]:
+def _wrist_outlines(hand: Hand) -> dict[str, Array]:
     """The outlines of the wrist's bones in mm of the tracing: this patient's own shapes, in this film's pose."""
-    body, own = hand.body, hand.fixed("carpals")
+    body, own = hand.body, hand.persistent_rng("carpals")
     bones = {}
     for name, outline in {**FOREARM, **CARPALS}.items():
         middle = outline.mean(axis=0)
@@ -72,16 +72,16 @@ def _traced(hand: Hand) -> dict[str, Array]:
             c, s = np.cos(turn), np.sin(turn)
             points = (points - middle) * size @ np.array([[c, s], [-s, c]]) + middle + shift
         if name == "ulna":
-            points = points - np.array([0.25, 1.0]) * body.ulna
+            points = points - np.array([0.25, 1.0]) * body.ulnar_variance
         if name in FOREARM:
-            points = hand.forearm(points)
+            points = hand.turn_forearm(points)
         elif name in _PROXIMAL:
-            points = hand.forearm(points, 0.45)
+            points = hand.turn_forearm(points, 0.45)
         bones[name] = smooth(points, 1)
     return bones
 
 
-def _base_line(bone: LongBone) -> Array:
+def _metacarpal_base(bone: LongBone) -> Array:
     """The base of a metacarpal as a closed outline, in mm of the film: its surface, and its shaft behind that."""
     axis = (bone.end - bone.start) / float(np.hypot(*(bone.end - bone.start)))
     normal = np.array([-axis[1], axis[0]])
@@ -91,64 +91,64 @@ def _base_line(bone: LongBone) -> Array:
     return np.concatenate([surface, behind])
 
 
-def _meet(
+def _set_joint_spaces(
     hand: Hand,
     outlines: dict[str, Array],
     bases: dict[str, Array],
-    facing: dict[str, list[_Meeting]],
+    facing: dict[str, list[_Articulation]],
 ) -> dict[str, Array]:
     """The outlines with every space between two bones as wide as its grade says; `facing` gets which points meet what."""
-    spaces = [_space(hand, joint) for _, _, joint, _ in MEETINGS]
-    every = list(zip(MEETINGS, spaces, strict=True))
+    spaces = [_joint_space(hand, joint) for _, _, joint, _ in ARTICULATIONS]
+    every = list(zip(ARTICULATIONS, spaces, strict=True))
     # What widens one space may narrow another: they settle in a few rounds, those that disease has closed in a few more.
-    outlines = _moved(hand, outlines, bases, every, None)
-    outlines = _moved(hand, outlines, bases, every, facing)
-    closed = [(meeting, space) for meeting, space in every if space.left < 0.8]
+    outlines = _move_surfaces(hand, outlines, bases, every, None)
+    outlines = _move_surfaces(hand, outlines, bases, every, facing)
+    closed = [(meeting, space) for meeting, space in every if space.remaining < 0.8]
     for _ in range(2 if closed else 0):
-        outlines = _moved(hand, outlines, bases, closed, None)
+        outlines = _move_surfaces(hand, outlines, bases, closed, None)
     return outlines
 
 
-def _space(hand: Hand, joint: str | None) -> Space:
+def _joint_space(hand: Hand, joint: str | None) -> JointSpace:
     """What is left of the space of `joint`, or of one without a score; below 0 the bones run into each other."""
     state = hand.finding(joint) if joint else None
     if state is not None:
-        return Space(-0.15 if state == "ankylosis" else -0.35, 0.0, 0.0)
-    space = hand.space(joint) if joint else Space(1.0, 0.0, 0.0)
-    if hand.body.maturity < 1 and space.left > 0.9:  # cartilage that isn't bone yet
-        return Space(space.left + 1.6 * (1 - hand.body.maturity), 0.0, 0.0)
+        return JointSpace(-0.15 if state == "ankylosis" else -0.35, 0.0, 0.0)
+    space = hand.space(joint) if joint else JointSpace(1.0, 0.0, 0.0)
+    if hand.body.maturity < 1 and space.remaining > 0.9:  # cartilage that isn't bone yet
+        return JointSpace(space.remaining + 1.6 * (1 - hand.body.maturity), 0.0, 0.0)
     return space
 
 
-def _moved(
+def _move_surfaces(
     hand: Hand,
     outlines: dict[str, Array],
     bases: dict[str, Array],
-    meetings: Sequence[tuple[tuple[str, str, str | None, float], Space]],
-    facing: dict[str, list[_Meeting]] | None,
+    meetings: Sequence[tuple[tuple[str, str, str | None, float], JointSpace]],
+    facing: dict[str, list[_Articulation]] | None,
 ) -> dict[str, Array]:
     """The outlines with the points that face another bone moved to the width of that space, half by each bone."""
     scale = hand.body.scale
-    outwards = {name: _outwards(outline) for name, outline in (*outlines.items(), *bases.items())}
+    outwards = {name: _outward_normals(outline) for name, outline in (*outlines.items(), *bases.items())}
     moves = {name: np.zeros_like(outline) for name, outline in outlines.items()}
     weights = {name: np.full(len(outline), 1e-9) for name, outline in outlines.items()}
     for (first, second, joint, share), space in meetings:
-        healthy = WRIST_GAP * share * hand.body.gap * scale
+        healthy = WRIST_SPACE * share * hand.body.gap * scale
         fixed_side = second not in outlines  # a metacarpal's base, which stays where it is
         reach = _REACH * scale + healthy
         other = bases[second] if fixed_side else outlines[second]
-        ways = _ways(outlines[first], outwards[first], other, outwards[second], reach)
+        ways = _nearest_points(outlines[first], outwards[first], other, outwards[second], reach)
         for name, whom, way in ((first, second, ways[0]), (second, first, ways[1]))[: 1 if fixed_side else 2]:
             towards, distance, faces = way
             fade = np.clip((reach - distance) / (1.6 * scale), 0, 1) * np.clip((faces + 0.05) / 0.4, 0, 1)
             if fade.max() <= 0:
                 continue
-            target = np.full(len(distance), healthy * space.left)
-            spots = np.flatnonzero(fade > 0.5) if space.focal else ()
+            target = np.full(len(distance), healthy * space.remaining)
+            spots = np.flatnonzero(fade > 0.5) if space.focal_loss else ()
             if len(spots):
-                spot = outlines[name][spots[int((space.where / 1.5 + 0.5) * (len(spots) - 1))]]
+                spot = outlines[name][spots[int((space.focal_position / 1.5 + 0.5) * (len(spots) - 1))]]
                 away = np.hypot(*(outlines[name] - spot).T) / (2.2 * scale)
-                target -= healthy * space.focal * np.exp(-(away**2))
+                target -= healthy * space.focal_loss * np.exp(-(away**2))
             step = (distance - target) * (1.0 if fixed_side else 0.5)
             moves[name] += towards * (step * fade * fade)[:, None]
             weights[name] += fade
@@ -162,49 +162,53 @@ def _moved(
     return result
 
 
-def _outwards(outline: Array) -> Array:
+def _outward_normals(outline: Array) -> Array:
     """At each point of a closed outline the unit vector that points out of it."""
     along = np.concatenate([outline[1:], outline[:1]]) - np.concatenate([outline[-1:], outline[:-1]])
     out = np.stack([along[:, 1], -along[:, 0]], axis=1) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
     return np.asarray(out if ((outline - outline.mean(axis=0)) * out).sum() > 0 else -out)
 
 
-_Way: TypeAlias = tuple[Array, Array, Array]
+_Nearest: TypeAlias = tuple[Array, Array, Array]
 
 
-def _ways(one: Array, its_out: Array, other: Array, others_out: Array, reach: float) -> tuple[_Way, _Way]:
+def _nearest_points(
+    one: Array, its_out: Array, other: Array, others_out: Array, reach: float
+) -> tuple[_Nearest, _Nearest]:
     """For each point of `one` the way to the nearest of `other`, the distance, and how it faces that; and the reverse.
 
     The outlines are closed, what is `out` points out of them. A way is a unit vector; where a point lies inside the other
     outline it points out of it and the distance is below 0. Points farther than `reach` (mm) have that distance and face
     nothing.
     """
-    near_one, near_other = _within(one, other, reach), _within(other, one, reach)
+    near_one, near_other = _indices_near(one, other, reach), _indices_near(other, one, reach)
     if not (near_one.size and near_other.size):
-        return _way(one, its_out, near_one[:0]), _way(other, others_out, near_other[:0])
+        return _nearest_of(one, its_out, near_one[:0]), _nearest_of(other, others_out, near_other[:0])
     apart = other[near_other][None] - one[near_one][:, None]
     square = apart[..., 0] ** 2 + apart[..., 1] ** 2
     there, back = square.argmin(axis=1), square.argmin(axis=0)
-    first = _way(one, its_out, near_one, apart[np.arange(near_one.size), there], others_out[near_other[there]], reach)
-    return first, _way(
+    first = _nearest_of(
+        one, its_out, near_one, apart[np.arange(near_one.size), there], others_out[near_other[there]], reach
+    )
+    return first, _nearest_of(
         other, others_out, near_other, -apart[back, np.arange(near_other.size)], its_out[near_one[back]], reach
     )
 
 
-def _within(points: Array, of: Array, reach: float) -> Indices:
+def _indices_near(points: Array, of: Array, reach: float) -> Indices:
     """Which of `points` lie within `reach` of the box around `of`."""
     low, high = of.min(axis=0) - reach, of.max(axis=0) + reach
     return np.asarray(((points > low) & (points < high)).all(axis=1).nonzero()[0], np.intp)
 
 
-def _way(
+def _nearest_of(
     points: Array,
     out: Array,
     close: Indices,
     there: Array | None = None,
     beyond: Array | None = None,
     reach: float = 1e3,
-) -> _Way:
+) -> _Nearest:
     """The way of those points that are `close`, `there` to the nearest point, at which `beyond` points out."""
     way, distance, faces = np.zeros_like(points), np.full(len(points), reach), np.full(len(points), -1.0)
     if there is not None and beyond is not None:
@@ -216,19 +220,19 @@ def _way(
     return way, distance, faces
 
 
-def _crushed(hand: Hand, name: str, outline: Array) -> Array:
+def _collapse(hand: Hand, name: str, outline: Array) -> Array:
     """A carpal bone that has collapsed is flat and small."""
     for joint, bones in SCORED_BONES.items():
         if name in bones and name in CARPALS and hand.finding(joint) == "collapse":
-            middle, draw = outline.mean(axis=0), hand.fixed(joint, name, "crushed")
-            down = np.array([hand.turn[0, 1], hand.turn[1, 1]]) / hand.body.scale
+            middle, draw = outline.mean(axis=0), hand.persistent_rng(joint, name, "crushed")
+            down = np.array([hand.film_transform[0, 1], hand.film_transform[1, 1]]) / hand.body.scale
             along = ((outline - middle) @ down)[:, None] * down
             return np.asarray(outline - along * draw.uniform(0.3, 0.45) - (outline - middle) * draw.uniform(0.02, 0.1))
     return outline
 
 
-def _bites(hand: Hand, outlines: dict[str, Array]) -> dict[str, list[Bite]]:
-    bites: dict[str, list[Bite]] = {}
+def _place_erosions(hand: Hand, outlines: dict[str, Array]) -> dict[str, list[ErosionEllipse]]:
+    erosions: dict[str, list[ErosionEllipse]] = {}
     for joint, names in SCORED_BONES.items():
         site = hand.sites.get(joint)
         if site is None or hand.finding(joint) == "ankylosis":
@@ -238,16 +242,16 @@ def _bites(hand: Hand, outlines: dict[str, Array]) -> dict[str, list[Bite]]:
         bones = [outlines[name] for name in names]
         margins = [outlines[name][: ends.get(name)] for name in names]
         parts = [bone[: ends[name]] if name in ends else bone for bone, name in zip(bones, names, strict=True)]
-        for name, found in zip(names, bites_of_outline(hand.patient, site, hand.time, parts, margins), strict=True):
-            bites.setdefault(name, []).extend(found)
-    return bites
+        for name, found in zip(names, place_on_outlines(hand.patient, site, hand.time, parts, margins), strict=True):
+            erosions.setdefault(name, []).extend(found)
+    return erosions
 
 
-def _bone(
-    hand: Hand, name: str, outline: Array, facing: list[_Meeting], bites: list[Bite]
+def _build_bone(
+    hand: Hand, name: str, outline: Array, facing: list[_Articulation], erosions: list[ErosionEllipse]
 ) -> ShortBone:  # fmt: skip
     body, scale = hand.body, hand.body.scale
-    own = hand.fixed(name, "bone")
+    own = hand.persistent_rng(name, "bone")
     middle = outline.mean(axis=0)
     plates = []
     for other, joint, points in facing:
@@ -255,16 +259,16 @@ def _bone(
         strength = 0.0 if state == "ankylosis" else 0.6 + 0.2 * (hand.grade(joint, "JSN") if joint else 0)
         radial = name == "radius" and other in ("scaphoid", "lunate")
         width, inset = (0.9, 1.2) if radial else (0.32, 0.5)
-        for run in _runs(points):
+        for run in _consecutive_runs(points):
             line = outline[run]
             inwards = middle - line
             inwards = inwards / np.maximum(np.hypot(*inwards.T), 1e-6)[:, None]
             plates.append(Plate(line + inwards * inset * scale, strength * (2.2 if radial else 1.0), width * scale))
     shaft, shell_there = None, 0.0
     if name in FOREARM:
-        ends = hand.forearm(np.array([[-0.36, 0.93], [0.0, 0.0]]))
-        down = hand.turn @ (ends[0] - ends[1]) / scale
-        start = hand.place(hand.forearm(np.array([[113.0, 252.0] if name == "radius" else [80.0, 252.0]])))[0]
+        ends = hand.turn_forearm(np.array([[-0.36, 0.93], [0.0, 0.0]]))
+        down = hand.film_transform @ (ends[0] - ends[1]) / scale
+        start = hand.to_film(hand.turn_forearm(np.array([[113.0, 252.0] if name == "radius" else [80.0, 252.0]])))[0]
         shaft, shell_there = (start, down / float(np.hypot(*down)), 48.0 * scale), 1.75 * body.cortex * scale
         if body.maturity < 0.99:
             normal = np.array([-shaft[1][1], shaft[1][0]])
@@ -277,17 +281,17 @@ def _bone(
     fused = any(joint and hand.finding(joint) == "ankylosis" for _, joint, _ in facing)
     angle = float(own.uniform(-0.6, 0.6)) if name in CARPALS else float(np.arctan2(*shaft[1][::-1]) if shaft else 0.0)
     return ShortBone(
-        outline, DEPTHS[name] * scale * float(own.normal(1.0, 0.06)),
+        outline, THICKNESSES[name] * scale * float(own.normal(1.0, 0.06)),
         shell=(0.16 if fused else 0.27) * scale * (0.6 + 0.4 * body.cortex),
         density=body.density * float(own.normal(1.0, 0.07)) * (1.45 if name not in FOREARM else 1.1),
         tilt=(0.0, 0.0) if name in FOREARM else tilt,
         angle=angle,
         texture=(body.texture[0] + float(own.uniform(0, 90)), body.texture[1]),
-        plates=tuple(plates), bites=tuple(bites), shaft=shaft, shaft_shell=shell_there,
+        plates=tuple(plates), erosions=tuple(erosions), shaft=shaft, shaft_shell=shell_there,
     )  # fmt: skip
 
 
-def _runs(flags: Flags) -> list[Indices]:
+def _consecutive_runs(flags: Flags) -> list[Indices]:
     """The runs of neighbours that are true on a closed line, as arrays of indices of two points or more."""
     marks, count = flags.tolist(), len(flags)
     if all(marks):
@@ -309,21 +313,23 @@ def _add_hook(layout: Layout, hand: Hand, hamate: Array) -> None:
     """The hook of the hamate: a dense ring on the bone, as it stands towards the plate."""
     if hand.body.maturity < 0.8:
         return
-    (x, y), wide, high = HOOK
-    shift = hamate.mean(axis=0) - hand.place(CARPALS["hamate"].mean(axis=0))
+    (x, y), wide, high = HAMATE_HOOK
+    shift = hamate.mean(axis=0) - hand.to_film(CARPALS["hamate"].mean(axis=0))
     tilt = np.asarray(hand.pose.tilt) * 2.0
     turn = np.linspace(0, 2 * np.pi, 13)[:-1]
     ring = np.array([x, y]) + np.column_stack([np.cos(turn) * wide, np.sin(turn) * high])
     scale = hand.body.scale
-    layout.shorts.append(
+    layout.short_bones.append(
         ShortBone(
-            smooth(hand.place(ring) + shift + tilt, 1), 3.4 * scale, 0.6 * scale, hand.body.density,
+            smooth(hand.to_film(ring) + shift + tilt, 1), 3.4 * scale, 0.6 * scale, hand.body.density,
             (0.0, 0.0), 0.3, hand.body.texture,
         )
     )  # fmt: skip
 
 
-def _add_bridges(layout: Layout, hand: Hand, outlines: dict[str, Array], facing: dict[str, list[_Meeting]]) -> None:
+def _add_bridges(
+    layout: Layout, hand: Hand, outlines: dict[str, Array], facing: dict[str, list[_Articulation]]
+) -> None:
     """Bone across the spaces of the wrist that are fused."""
     for name, meetings in facing.items():
         for _, joint, points in meetings:
@@ -331,7 +337,7 @@ def _add_bridges(layout: Layout, hand: Hand, outlines: dict[str, Array], facing:
                 continue
             scale, middle = hand.body.scale, outlines[name].mean(axis=0)
             last: Array | None = None
-            for spot in (point for run in _runs(points) for point in outlines[name][run]):
+            for spot in (point for run in _consecutive_runs(points) for point in outlines[name][run]):
                 if last is not None and float(np.hypot(*(spot - last))) < 2.6 * scale:
                     continue
                 last = spot

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 
 from ratui.errors import StudyError
 from ratui.reading import Entry, Field, Graded, adopt, apply_regions
-from ratui.results.disputes import CaseDispute, agreed
+from ratui.results.disputes import CaseDispute, agreed_entries
 from ratui.study import CONSENSUS, CaseState, ReadingSession, Study
 from ratui.study.predictions import load_expected_grades
 from ratui.study.worklist import Progress
 
-__all__ = ["Adjudication", "queue_of"]
+__all__ = ["Adjudication", "build_queue"]
 
 
 class Adjudication(Study):
@@ -62,30 +62,30 @@ class Adjudication(Study):
                     raise StudyError("a rater has opened it again", case, "Wait until everybody has signed")
                 at = datetime.now(UTC)
                 begun = apply_regions(session.reading, self.absent_slots(self.case(case)), at=at)
-                entries = agreed(readings, self.queue[case].joints)
+                entries = agreed_entries(readings, self.queue[case].joints)
                 session.save(adopt(begun, {f: e for f, e in entries.items() if f in begun.fields}, at=at))
             yield session
 
     def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
         """The raters' answers at `site`, and the model's where there is one, in an order drawn for this joint."""
         readings = self.signed_readings(case)
-        given = [
+        answers = [
             (reading.rater, {field: reading.values[field] for field in reading.joint_fields(site)})
             for reading in readings
         ]
         if self._model and readings:
-            said = load_expected_grades(self, self._model, case)
+            predicted = load_expected_grades(self, self._model, case)
             rounded: dict[Field, Entry] = {
-                field: Graded(round(said[field])) for field in readings[0].joint_fields(site) if field in said
+                field: Graded(round(predicted[field])) for field in readings[0].joint_fields(site) if field in predicted
             }
             if rounded:
-                given.append((f"\0{self._model}", rounded))
-        return tuple(answers for _, answers in sorted(given, key=lambda each: self._drawn(case, site, each[0])))
+                answers.append((f"\0{self._model}", rounded))
+        return tuple(entries for _, entries in sorted(answers, key=lambda each: self._shuffle_key(case, site, each[0])))
 
-    def _drawn(self, case: str, site: str, who: str) -> bytes:
+    def _shuffle_key(self, case: str, site: str, who: str) -> bytes:
         return hmac.new(self.config.secret.encode(), f"{case}\0{site}\0{who}".encode(), hashlib.sha256).digest()
 
 
-def queue_of(found: Sequence[CaseDispute]) -> tuple[CaseDispute, ...]:
+def build_queue(found: Sequence[CaseDispute]) -> tuple[CaseDispute, ...]:
     """The queue: what is over the limit, what a model doubts, and what was begun."""
-    return tuple(each for each in found if each.over or each.doubted or each.settled)
+    return tuple(each for each in found if each.is_over_limit or each.is_doubted_by_model or each.consensus_stage)

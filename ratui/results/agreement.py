@@ -14,41 +14,41 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import StudyError
-from ratui.results.released import Released
-from ratui.results.scores import Scores, scores_of
+from ratui.results.released import ReleasedReadings
+from ratui.results.scores import ReadingScores, collect_scores
 from ratui.results.statistics import (
     BlandAltman,
     Estimate,
     bland_altman,
-    grade_tables,
+    contingency_tables,
+    draw_resamples,
     icc_agreement,
     icc_consistency,
-    kappa_of_patients,
-    resamples,
+    mean_weighted_kappa,
     smallest_detectable_change,
 )
 from ratui.study import Study
 
 __all__ = [
-    "ALL",
+    "TOTAL",
     "Agreement",
-    "Detectable",
+    "DetectableChange",
     "PairLimits",
     "Quantity",
     "ScaleKappa",
     "SiteAgreement",
     "TotalAgreement",
-    "agreement",
-    "agreement_of",
-    "quantities",
-    "without_nan",
+    "compare_scores",
+    "measure_agreement",
+    "replace_nan",
+    "select_quantity",
 ]
 
 Quantity: TypeAlias = Literal["earlier", "later", "change"]
 QUANTITIES: tuple[Quantity, ...] = ("earlier", "later", "change")
-ALL = "total"
+TOTAL = "total"
 """What the total over all scales is called."""
-_ENOUGH = 10
+_MIN_DAMAGED = 10
 """In how many patients a site must be damaged before its kappa has an interval."""
 
 
@@ -86,7 +86,7 @@ class PairLimits:
 
 
 @dataclass(frozen=True)
-class Detectable:
+class DetectableChange:
     """The smallest detectable change of a total: of one reader, and of the mean of all."""
 
     scale: str
@@ -133,51 +133,51 @@ class Agreement:
     totals: tuple[TotalAgreement, ...]
     kappas: tuple[ScaleKappa, ...]
     limits: tuple[PairLimits, ...]
-    detectable: tuple[Detectable, ...]
+    detectable: tuple[DetectableChange, ...]
     sites: tuple[SiteAgreement, ...]
 
     def to_document(self) -> dict[str, Any]:
         """As plain values for JSON, None where there is no figure."""
-        document: dict[str, Any] = without_nan(asdict(self))
+        document: dict[str, Any] = replace_nan(asdict(self))
         return document
 
 
-def without_nan(value: Any) -> Any:
+def replace_nan(value: Any) -> Any:
     """`value`, made of plain values, with None for every number that isn't one."""
     if isinstance(value, dict):
-        return {key: without_nan(each) for key, each in value.items()}
+        return {key: replace_nan(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [without_nan(each) for each in value]
+        return [replace_nan(each) for each in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value
 
 
-def agreement(study: Study, told: Released, *, seed: int = 0) -> tuple[Agreement, Scores]:
-    """The agreement of the raters of `told`, with the scores it was made from. `seed` is of the bootstrap.
+def measure_agreement(study: Study, released: ReleasedReadings, *, seed: int = 0) -> tuple[Agreement, ReadingScores]:
+    """The agreement of the raters of `released`, with the scores it was made from. `seed` is of the bootstrap.
 
     Raises StudyError where fewer than two raters or two cases can be compared.
     """
-    complete = told.complete()
-    if len(told.raters) < 2:
+    complete = released.complete_cases()
+    if len(released.raters) < 2:
         raise StudyError("agreement takes two raters", study.path, "Name two or more, or have a second one read")
     if len(complete) < 2:
         have = {0: "no case", 1: "one case"}[len(complete)]
-        why = f"agreement takes two cases, and {have} has been signed by {', '.join(told.raters)}"
+        why = f"agreement takes two cases, and {have} has been signed by {', '.join(released.raters)}"
         remedy = (
             "Wait until two are"
-            if told.interim
+            if released.interim
             else "Wait until every rater has signed two; a manager may give --interim"
         )
         raise StudyError(why, study.path, remedy)
-    scores = scores_of(study.scheme, complete, told.raters)
-    kept = len(study.cases()) - len(complete)
-    return agreement_of(scores, study.config.title, kept_back=kept, seed=seed), scores
+    scores = collect_scores(study.scheme, complete, released.raters)
+    scored = len(study.cases()) - len(complete)
+    return compare_scores(scores, study.config.title, kept_back=scored, seed=seed), scores
 
 
-def agreement_of(scores: Scores, title: str, *, kept_back: int = 0, seed: int = 0) -> Agreement:
+def compare_scores(scores: ReadingScores, title: str, *, kept_back: int = 0, seed: int = 0) -> Agreement:
     """The agreement of `scores`."""
-    draws = resamples(len(scores.cases), np.random.default_rng(seed))
+    resample_counts = draw_resamples(len(scores.cases), np.random.default_rng(seed))
     scheme = scores.scheme
     names: list[str | None] = [*scheme.scales] if len(scheme.scales) == 1 else [None, *scheme.scales]
     return Agreement(
@@ -188,25 +188,29 @@ def agreement_of(scores: Scores, title: str, *, kept_back: int = 0, seed: int = 
         kept_back,
         float(scores.common.sum(axis=1).mean()),
         len(scores.fields),
-        tuple(_total(scores, scale, quantity) for scale in names for quantity in QUANTITIES),
-        tuple(_kappa(scores, scale, draws) for scale in scheme.scales),
-        tuple(each for scale in names for quantity in QUANTITIES for each in _limits(scores, scale, quantity)),
-        tuple(_detectable(scores, scale) for scale in names),
-        tuple(_site(scores, place, draws) for place in range(len(scores.fields)) if scores.common[:, place].any()),
+        tuple(_total_agreement(scores, scale, quantity) for scale in names for quantity in QUANTITIES),
+        tuple(_scale_kappa(scores, scale, resample_counts) for scale in scheme.scales),
+        tuple(each for scale in names for quantity in QUANTITIES for each in _pair_limits(scores, scale, quantity)),
+        tuple(_detectable_change(scores, scale) for scale in names),
+        tuple(
+            _site_agreement(scores, place, resample_counts)
+            for place in range(len(scores.fields))
+            if scores.common[:, place].any()
+        ),
     )
 
 
-def quantities(totals: npt.NDArray[np.float64], quantity: Quantity) -> npt.NDArray[np.float64]:
+def select_quantity(totals: npt.NDArray[np.float64], quantity: Quantity) -> npt.NDArray[np.float64]:
     """(cases, raters) of `totals`, which are (cases, raters, 2)."""
     if quantity == "change":
         return np.asarray(totals[..., 1] - totals[..., 0])
     return np.asarray(totals[..., 0 if quantity == "earlier" else 1])
 
 
-def _total(scores: Scores, scale: str | None, quantity: Quantity) -> TotalAgreement:
-    values = quantities(scores.totals(scale), quantity)
+def _total_agreement(scores: ReadingScores, scale: str | None, quantity: Quantity) -> TotalAgreement:
+    values = select_quantity(scores.totals(scale), quantity)
     return TotalAgreement(
-        scale or ALL,
+        scale or TOTAL,
         quantity,
         tuple(float(mean) for mean in values.mean(axis=0)),
         float(values.mean(axis=1).std(ddof=1)),
@@ -215,52 +219,57 @@ def _total(scores: Scores, scale: str | None, quantity: Quantity) -> TotalAgreem
     )
 
 
-def _limits(scores: Scores, scale: str | None, quantity: Quantity) -> Sequence[PairLimits]:
-    values = quantities(scores.totals(scale), quantity)
+def _pair_limits(scores: ReadingScores, scale: str | None, quantity: Quantity) -> Sequence[PairLimits]:
+    values = select_quantity(scores.totals(scale), quantity)
     return [
-        PairLimits(scale or ALL, quantity, scores.raters[a], scores.raters[b], bland_altman(values[:, a], values[:, b]))
+        PairLimits(
+            scale or TOTAL, quantity, scores.raters[a], scores.raters[b], bland_altman(values[:, a], values[:, b])
+        )
         for a, b in scores.pairs()
     ]
 
 
-def _detectable(scores: Scores, scale: str | None) -> Detectable:
-    changes = quantities(scores.totals(scale), "change")
+def _detectable_change(scores: ReadingScores, scale: str | None) -> DetectableChange:
+    changes = select_quantity(scores.totals(scale), "change")
     readers = len(scores.raters)
-    return Detectable(
-        scale or ALL, smallest_detectable_change(changes, 1), smallest_detectable_change(changes, readers)
+    return DetectableChange(
+        scale or TOTAL, smallest_detectable_change(changes, 1), smallest_detectable_change(changes, readers)
     )
 
 
-def _kappa(scores: Scores, scale: str, draws: npt.NDArray[np.float64]) -> ScaleKappa:
-    tables = _tables(scores, scores.of_scale(scale))
+def _scale_kappa(scores: ReadingScores, scale: str, resample_counts: npt.NDArray[np.float64]) -> ScaleKappa:
+    tables = _contingency_tables(scores, scores.scale_mask(scale))
     pairs = [
-        (scores.raters[a], scores.raters[b], kappa_of_patients(tables[place][None], draws))
+        (scores.raters[a], scores.raters[b], mean_weighted_kappa(tables[place][None], resample_counts))
         for place, (a, b) in enumerate(scores.pairs())
     ]
-    return ScaleKappa(scale, kappa_of_patients(tables, draws), tuple(pairs))
+    return ScaleKappa(scale, mean_weighted_kappa(tables, resample_counts), tuple(pairs))
 
 
-def _tables(scores: Scores, fields: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _contingency_tables(scores: ReadingScores, fields: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """(pairs, cases, grades, grades) over the `fields` in common, both time points together."""
-    kept = np.where(scores.common[:, None, fields, None], scores.values[:, :, fields], np.nan)
+    scored = np.where(scores.common[:, None, fields, None], scores.values[:, :, fields], np.nan)
     patients = len(scores.cases)
     grades = 1 + max(
         scores.scheme.site(site).joint.maximum(scale)
         for (site, scale), wanted in zip(scores.fields, fields, strict=True)
         if wanted
     )
-    owner = np.broadcast_to(np.arange(patients)[:, None, None], kept[:, 0].shape).ravel()
+    owner = np.broadcast_to(np.arange(patients)[:, None, None], scored[:, 0].shape).ravel()
     return np.stack(
-        [grade_tables(kept[:, a].ravel(), kept[:, b].ravel(), owner, patients, grades) for a, b in scores.pairs()]
+        [
+            contingency_tables(scored[:, a].ravel(), scored[:, b].ravel(), owner, patients, grades)
+            for a, b in scores.pairs()
+        ]
     )
 
 
-def _site(scores: Scores, place: int, draws: npt.NDArray[np.float64]) -> SiteAgreement:
+def _site_agreement(scores: ReadingScores, place: int, resample_counts: npt.NDArray[np.float64]) -> SiteAgreement:
     site, scale = scores.fields[place]
     only = np.arange(len(scores.fields)) == place
     values = scores.values[scores.common[:, place], :, place]
     damaged = int((values > 0).any(axis=(1, 2)).sum())
-    kappa = kappa_of_patients(_tables(scores, only), draws if damaged >= _ENOUGH else None)
+    kappa = mean_weighted_kappa(_contingency_tables(scores, only), resample_counts if damaged >= _MIN_DAMAGED else None)
     apart = np.stack([np.abs(values[:, a] - values[:, b]) for a, b in scores.pairs()])
     changes = values[..., 1] - values[..., 0]
     changes_apart = np.stack([np.abs(changes[:, a] - changes[:, b]) for a, b in scores.pairs()])

@@ -5,84 +5,93 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ratui.results.agreement import Agreement
-from ratui.results.text_table import Sheet, counted, interval, number
+from ratui.results.text_table import TextTable, format_count, format_estimate, format_number
 
-__all__ = ["agreement_sheets", "summary"]
+__all__ = ["agreement_tables", "summarize_agreement"]
 
 
-def summary(found: Agreement) -> str:
+def summarize_agreement(agreement: Agreement) -> str:
     """What was compared, in a sentence."""
-    kept = f"; {counted(found.kept_back, 'case')} not told yet or not read by all" if found.kept_back else ""
+    kept = (
+        f"; {format_count(agreement.kept_back, 'case')} not told yet or not read by all" if agreement.kept_back else ""
+    )
     return (
-        f"{len(found.cases)} cases read by {', '.join(found.raters)}{kept}. Compared are the fields that all have scored "
-        f"at both time points: {found.compared:.1f} of {found.fields} in a case, on average."
+        f"{len(agreement.cases)} cases read by {', '.join(agreement.raters)}{kept}. "
+        "Compared are the fields that all have scored at both time points: "
+        f"{agreement.compared:.1f} of {agreement.fields} in a case, on average."
     )
 
 
-def agreement_sheets(found: Agreement) -> Sequence[Sheet]:
+def agreement_tables(agreement: Agreement) -> Sequence[TextTable]:
     """Totals, kappa, limits, smallest detectable change, sites."""
-    return (_totals(found), _kappas(found), _limits(found), _detectable(found), _sites(found))
+    return (
+        _totals_table(agreement),
+        _kappa_table(agreement),
+        _limits_table(agreement),
+        _detectable_change_table(agreement),
+        _sites_table(agreement),
+    )
 
 
-def _totals(found: Agreement) -> Sheet:
-    heads = ["scale", "of", *(f"mean {rater}" for rater in found.raters), "SD", "ICC(2,1)", "ICC(3,1)"]
+def _totals_table(agreement: Agreement) -> TextTable:
+    headers = ["scale", "of", *(f"mean {rater}" for rater in agreement.raters), "SD", "ICC(2,1)", "ICC(3,1)"]
     rows = [
         [
             each.scale,
             each.quantity,
-            *(number(mean, 1) for mean in each.means),
-            number(each.deviation, 1),
-            interval(each.icc2),
-            interval(each.icc3),
+            *(format_number(mean, 1) for mean in each.means),
+            format_number(each.deviation, 1),
+            format_estimate(each.icc2),
+            format_estimate(each.icc3),
         ]
-        for each in found.totals
+        for each in agreement.totals
     ]
     note = (
         "Intraclass correlation of patients' totals with exact 95 % intervals. (2,1) counts a rater's constant shift as "
         "disagreement, (3,1) doesn't. SD is that of the patients' mean totals: where it is small, so is the correlation."
     )
-    return Sheet("Status and change", heads, rows, words=2, note=note)
+    return TextTable("Status and change", headers, rows, text_columns=2, note=note)
 
 
-def _kappas(found: Agreement) -> Sheet:
+def _kappa_table(agreement: Agreement) -> TextTable:
     rows: list[list[str]] = []
-    for each in found.kappas:
-        rows.append([each.scale, "all pairs", interval(each.mean)])
+    for each in agreement.kappas:
+        rows.append([each.scale, "all pairs", format_estimate(each.mean)])
         if len(each.pairs) > 1:
-            rows += [["", f"{first} · {second}", interval(kappa)] for first, second, kappa in each.pairs]
+            rows += [["", f"{first} · {second}", format_estimate(kappa)] for first, second, kappa in each.pairs]
     note = "Of single grades, both time points together; 95 % intervals bootstrapped over patients, not joints."
-    return Sheet("Quadratic-weighted kappa", ["scale", "raters", "kappa"], rows, words=2, note=note)
+    return TextTable("Quadratic-weighted kappa", ["scale", "raters", "kappa"], rows, text_columns=2, note=note)
 
 
-def _limits(found: Agreement) -> Sheet:
+def _limits_table(agreement: Agreement) -> TextTable:
     rows = [
         [
             each.scale,
             each.quantity,
             f"{each.first} − {each.second}",
-            interval(each.limits.bias, 1),
-            number(each.limits.deviation, 1),
-            interval(each.limits.lower, 1),
-            interval(each.limits.upper, 1),
+            format_estimate(each.limits.bias, 1),
+            format_number(each.limits.deviation, 1),
+            format_estimate(each.limits.lower, 1),
+            format_estimate(each.limits.upper, 1),
         ]
-        for each in found.limits
+        for each in agreement.limits
     ]
-    heads = ["scale", "of", "difference", "mean", "SD", "lower limit", "upper limit"]
+    headers = ["scale", "of", "difference", "mean", "SD", "lower limit", "upper limit"]
     note = "Between the limits lie 95 % of two raters' differences, if they are about normal; 95 % intervals are exact."
-    return Sheet("Limits of agreement (Bland–Altman)", heads, rows, words=3, note=note)
+    return TextTable("Limits of agreement (Bland–Altman)", headers, rows, text_columns=3, note=note)
 
 
-def _detectable(found: Agreement) -> Sheet:
-    readers = len(found.raters)
-    rows = [[each.scale, interval(each.one, 1), interval(each.mean, 1)] for each in found.detectable]
-    heads = ["scale", "one reader", f"mean of {readers} readers"]
+def _detectable_change_table(agreement: Agreement) -> TextTable:
+    readers = len(agreement.raters)
+    rows = [[each.scale, format_estimate(each.one, 1), format_estimate(each.mean, 1)] for each in agreement.detectable]
+    headers = ["scale", "one reader", f"mean of {readers} readers"]
     note = (
         "Points a patient's total must change by to be more than readers' error: 1.96 · SD of difference / (√2 · √k)."
     )
-    return Sheet("Smallest detectable change", heads, rows, note=note)
+    return TextTable("Smallest detectable change", headers, rows, note=note)
 
 
-def _sites(found: Agreement) -> Sheet:
+def _sites_table(agreement: Agreement) -> TextTable:
     rows = [
         [
             each.site,
@@ -91,15 +100,15 @@ def _sites(found: Agreement) -> Sheet:
             each.pairs,
             f"{100 * each.exact:.0f} %",
             f"{100 * each.within_one:.0f} %",
-            interval(each.kappa),
-            number(each.difference),
-            number(each.change_difference),
+            format_estimate(each.kappa),
+            format_number(each.difference),
+            format_number(each.change_difference),
             each.any_change,
             each.all_change,
         ]
-        for each in found.sites
+        for each in agreement.sites
     ]
-    heads = [
+    headers = [
         "site",
         "scale",
         "damaged",
@@ -116,4 +125,4 @@ def _sites(found: Agreement) -> Sheet:
         "Damaged: patients in whom any rater saw damage; fewer than ten leave kappa without an interval. Apart: mean "
         "absolute difference of grade, and of change. The last two count patients."
     )
-    return Sheet("Sites", heads, rows, words=2, note=note)
+    return TextTable("Sites", headers, rows, text_columns=2, note=note)

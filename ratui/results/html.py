@@ -8,7 +8,7 @@ from html import escape
 
 from ratui.errors import clean
 
-__all__ = ["facts", "figure", "page", "paragraph", "picture", "section", "table", "text"]
+__all__ = ["definition_list", "escape_text", "figure", "image", "page", "paragraph", "section", "table"]
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2129; --paper: #fff; --line: #d5d9e0; --quiet: #5a6270; --band: #f4f6f9; }
@@ -42,62 +42,68 @@ dd { margin: 0; overflow-wrap: anywhere; } td:first-child { white-space: nowrap;
 
 def page(title: str, body: Iterable[str]) -> str:
     """The whole page, of parts that the functions here have made."""
-    head = f"<title>{text(title)}</title>\n<style>{_STYLE}</style>"
+    head = f"<title>{escape_text(title)}</title>\n<style>{_STYLE}</style>"
     # Nothing may be fetched, not even by a mistake of ours: who opens a report tells nobody.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"{head}\n</head>\n<body>\n<h1>{text(title)}</h1>\n" + "\n".join(body) + "\n</body>\n</html>\n"
+        f"{head}\n</head>\n<body>\n<h1>{escape_text(title)}</h1>\n" + "\n".join(body) + "\n</body>\n</html>\n"
     )
 
 
-def text(words: object) -> str:
+def escape_text(words: object) -> str:
     """`words` as they may stand in a page."""
     return escape(clean(words, 1000))
 
 
 def paragraph(words: object, *, quiet: bool = False) -> str:
-    return f'<p class="quiet">{text(words)}</p>' if quiet else f"<p>{text(words)}</p>"
+    return f'<p class="quiet">{escape_text(words)}</p>' if quiet else f"<p>{escape_text(words)}</p>"
 
 
 def section(title: str, parts: Iterable[str], level: int = 2) -> str:
-    return f"<h{level}>{text(title)}</h{level}>\n" + "\n".join(parts)
+    return f"<h{level}>{escape_text(title)}</h{level}>\n" + "\n".join(parts)
 
 
-def facts(pairs: Iterable[tuple[str, object]]) -> str:
+def definition_list(pairs: Iterable[tuple[str, object]]) -> str:
     """Names with what belongs to them."""
-    return "<dl>" + "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in pairs) + "</dl>"
+    return (
+        "<dl>"
+        + "".join(f"<dt>{escape_text(name)}</dt><dd>{escape_text(value)}</dd>" for name, value in pairs)
+        + "</dl>"
+    )
 
 
 def table(
-    heads: Sequence[str],
+    headers: Sequence[str],
     rows: Iterable[Sequence[object]],
     *,
-    words: int = 1,
+    text_columns: int = 1,
     caption: str = "",
     strong: int | None = None,
 ) -> str:
-    """A table whose first `words` columns are words, the others figures; the column `strong` is to be read first."""
+    """A table whose first `text_columns` columns are words, the others figures; the column `strong` is to be read first."""
 
     def cell(tag: str, place: int, value: object) -> str:
-        kind = ' class="strong"' if place == strong else "" if place < words else ' class="n"'
-        return f"<{tag}{kind}>{text(value)}</{tag}>"
+        kind = ' class="strong"' if place == strong else "" if place < text_columns else ' class="n"'
+        return f"<{tag}{kind}>{escape_text(value)}</{tag}>"
 
-    lines = [f"<caption>{text(caption)}</caption>"] if caption else []
-    lines.append("<thead><tr>" + "".join(cell("th", i, head) for i, head in enumerate(heads)) + "</tr></thead><tbody>")
+    lines = [f"<caption>{escape_text(caption)}</caption>"] if caption else []
+    lines.append(
+        "<thead><tr>" + "".join(cell("th", i, head) for i, head in enumerate(headers)) + "</tr></thead><tbody>"
+    )
     lines += ["<tr>" + "".join(cell("td", i, value) for i, value in enumerate(row)) + "</tr>" for row in rows]
     return '<div class="wide"><table>' + "\n".join(lines) + "</tbody></table></div>"
 
 
-def picture(data: bytes, kind: str, about: str) -> str:
+def image(data: bytes, kind: str, about: str) -> str:
     """The picture `data`, ``png`` or ``svg``, as a part of the page; `about` says what it shows."""
     mime = {"png": "image/png", "svg": "image/svg+xml"}[kind]
     source = f"data:{mime};base64,{base64.b64encode(data).decode()}"
-    return f'<img alt="{text(about)}" src="{source}">'
+    return f'<img alt="{escape_text(about)}" src="{source}">'
 
 
 def figure(data: bytes, kind: str, about: str) -> str:
     """A picture with its legend."""
-    return f"<figure>{picture(data, kind, about)}<figcaption>{text(about)}</figcaption></figure>"
+    return f"<figure>{image(data, kind, about)}<figcaption>{escape_text(about)}</figcaption></figure>"

@@ -17,26 +17,26 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import StudyError, clean
-from ratui.results.released import Released
-from ratui.results.scores import Scores, scores_of
+from ratui.results.released import ReleasedReadings
+from ratui.results.scores import ReadingScores, collect_scores
 from ratui.results.statistics import RESAMPLES, Estimate
-from ratui.results.text_table import Sheet, interval, number
+from ratui.results.text_table import TextTable, format_estimate, format_number
 from ratui.study import Study
 from ratui.study.predictions import list_prediction_models, load_expected_grades
 
-__all__ = ["ModelFigure", "evaluation_sheet", "model_figures", "model_sheet"]
+__all__ = ["ModelPerformance", "evaluate_models", "evaluation_table", "model_table"]
 
 _Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class ModelFigure:
+class ModelPerformance:
     """The mean error of `model` on one scale against every rater, in grades, on `cases` that it hasn't learnt from.
 
     `change` and `changed` are of the change, in all joints and in those where the rater saw one; `no_change` and
     `no_change_changed` are what always saying "no change" gives there. `status` is of a time point's score. `raters` and
-    `raters_status` are the raters' mean disagreement among themselves, NaN with a single one. `unknown` says that the run
-    doesn't tell what it learnt from.
+    `raters_status` are the raters' mean disagreement among themselves, NaN with a single one. `is_training_unknown` is
+    true where the run doesn't list its training cases.
     """
 
     model: str
@@ -49,35 +49,40 @@ class ModelFigure:
     no_change_changed: float
     status: Estimate
     raters_status: float
-    unknown: bool = False
+    is_training_unknown: bool = False
 
 
-def model_figures(study: Study, told: Released, *, seed: int = 0) -> tuple[ModelFigure, ...]:
-    """Every scoring model of `study` against the readings of `told`. Raises StoreError for scores that can't be read."""
-    found: list[ModelFigure] = []
+def evaluate_models(study: Study, released: ReleasedReadings, *, seed: int = 0) -> tuple[ModelPerformance, ...]:
+    """Every scoring model of `study` against the readings of `released`. Raises StoreError for scores that can't be read."""
+    found: list[ModelPerformance] = []
     for model in list_prediction_models(study):
-        learnt = _learnt(study.path / "models" / model / "split.json")
+        training_cases = _training_cases(study.path / "models" / model / "split.json")
         readings = {
-            case: readings for case, readings in told.complete().items() if case not in (learnt or frozenset())
-        }  # fmt: skip
-        said = {case: load_expected_grades(study, model, case) for case in readings}
-        scored = {case: readings[case] for case in readings if said[case]}
+            case: readings
+            for case, readings in released.complete_cases().items()
+            if case not in (training_cases or frozenset())
+        }
+        predictions = {case: load_expected_grades(study, model, case) for case in readings}
+        scored = {case: readings[case] for case in readings if predictions[case]}
         if not scored:
             continue
-        scores = scores_of(study.scheme, scored, told.raters)
+        scores = collect_scores(study.scheme, scored, released.raters)
         predicted = np.full((len(scored), len(scores.fields), 2), np.nan)
         for row, case in enumerate(scored):
             for place, (site, scale) in enumerate(scores.fields):
                 for time in (0, 1):
-                    answer = said[case].get((site, scale, time))  # type: ignore[call-overload]
+                    answer = predictions[case].get((site, scale, time))  # type: ignore[call-overload]
                     if answer is not None:
                         predicted[row, place, time] = answer
         rng = np.random.default_rng(seed)
-        found += [_figure(model, scale, scores, predicted, learnt is None, rng) for scale in study.scheme.scales]
+        found += [
+            _evaluate_scale(model, scale, scores, predicted, training_cases is None, rng)
+            for scale in study.scheme.scales
+        ]
     return tuple(found)
 
 
-def _learnt(file: Path) -> frozenset[str] | None:
+def _training_cases(file: Path) -> frozenset[str] | None:
     """The cases that a run has learnt from; None where it doesn't say."""
     try:
         return frozenset(str(case) for case in json.loads(file.read_text(encoding="utf-8"))["train"])
@@ -85,40 +90,45 @@ def _learnt(file: Path) -> frozenset[str] | None:
         return None
 
 
-def _figure(
-    model: str, scale: str, scores: Scores, predicted: _Floats, unknown: bool, rng: np.random.Generator
-) -> ModelFigure:
-    places = scores.of_scale(scale)
-    rated, said = scores.values[:, :, places], predicted[:, None, places]
-    known = np.isfinite(rated).all(axis=-1) & np.isfinite(said).all(axis=-1)
+def _evaluate_scale(
+    model: str,
+    scale: str,
+    scores: ReadingScores,
+    predicted: _Floats,
+    is_training_unknown: bool,
+    rng: np.random.Generator,
+) -> ModelPerformance:
+    places = scores.scale_mask(scale)
+    rated, predictions = scores.values[:, :, places], predicted[:, None, places]
+    known = np.isfinite(rated).all(axis=-1) & np.isfinite(predictions).all(axis=-1)
     seen = np.where(known, rated[..., 1] - rated[..., 0], np.nan)
-    error = np.abs((said[..., 1] - said[..., 0]) - seen)
-    status = np.where(known, np.abs(said - rated).mean(axis=-1), np.nan)
+    error = np.abs((predictions[..., 1] - predictions[..., 0]) - seen)
+    status = np.where(known, np.abs(predictions - rated).mean(axis=-1), np.nan)
     moved = np.where(seen != 0, 1.0, np.nan)
     pairs = list(combinations(range(len(scores.raters)), 2))
     changes = [np.abs(seen[:, a] - seen[:, b]) for a, b in pairs]
     apart = [np.abs(rated[:, a] - rated[:, b]).mean(axis=-1) for a, b in pairs]
-    return ModelFigure(
+    return ModelPerformance(
         model,
         scale,
         len(scores.cases),
-        _mean(error, rng),
-        _plain(np.abs(seen)),
-        _plain(np.stack(changes)) if pairs else float("nan"),
-        _mean(error * moved, rng),
-        _plain(np.abs(seen) * moved),
-        _mean(status, rng),
-        _plain(np.stack(apart)) if pairs else float("nan"),
-        unknown,
+        _bootstrap_mean(error, rng),
+        _finite_mean(np.abs(seen)),
+        _finite_mean(np.stack(changes)) if pairs else float("nan"),
+        _bootstrap_mean(error * moved, rng),
+        _finite_mean(np.abs(seen) * moved),
+        _bootstrap_mean(status, rng),
+        _finite_mean(np.stack(apart)) if pairs else float("nan"),
+        is_training_unknown,
     )
 
 
-def _plain(values: _Floats) -> float:
+def _finite_mean(values: _Floats) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")
 
 
-def _mean(values: _Floats, rng: np.random.Generator) -> Estimate:
+def _bootstrap_mean(values: _Floats, rng: np.random.Generator) -> Estimate:
     """The mean of `values`, patients first, NaN left out, with an interval bootstrapped over patients."""
     flat = values.reshape(len(values), -1)
     known = np.isfinite(flat)
@@ -132,36 +142,36 @@ def _mean(values: _Floats, rng: np.random.Generator) -> Estimate:
     return Estimate(float(sums.sum() / counts.sum()), float(low), float(high))
 
 
-def model_sheet(found: Sequence[ModelFigure]) -> Sheet:
+def model_table(found: Sequence[ModelPerformance]) -> TextTable:
     """The figures as a table."""
     rows = [
         [
-            each.model + (" *" if each.unknown else ""),
+            each.model + (" *" if each.is_training_unknown else ""),
             each.scale,
             each.cases,
-            interval(each.change),
-            number(each.no_change),
-            number(each.raters),
-            interval(each.changed),
-            number(each.no_change_changed),
-            interval(each.status),
-            number(each.raters_status),
+            format_estimate(each.change),
+            format_number(each.no_change),
+            format_number(each.raters),
+            format_estimate(each.changed),
+            format_number(each.no_change_changed),
+            format_estimate(each.status),
+            format_number(each.raters_status),
         ]
         for each in found
     ]
-    heads = ["model", "scale", "cases", "error of change", "“no change”", "raters", "where a change was read"]
-    heads += ["“no change”", "error of status", "raters"]
+    headers = ["model", "scale", "cases", "error of change", "“no change”", "raters", "where a change was read"]
+    headers += ["“no change”", "error of status", "raters"]
     note = (
         "Mean absolute error in grades, joint by joint, against every rater, on cases that it hasn't learnt from; 95 % "
         "intervals bootstrapped over patients. “No change” and raters: what that answer, and the raters among "
         "themselves, come to on the same joints."
     )
-    if any(each.unknown for each in found):
+    if any(each.is_training_unknown for each in found):
         note += " * The run doesn't say what it learnt from: these cases may be among it."
-    return Sheet("Models against the raters", heads, rows, words=2, note=note)
+    return TextTable("Models against the raters", headers, rows, text_columns=2, note=note)
 
 
-def evaluation_sheet(folder: Path) -> Sheet:
+def evaluation_table(folder: Path) -> TextTable:
     """The figures that ``ratui-train evaluate`` has written into `folder`. Raises StudyError where there are none."""
     file = folder / "report.json"
     try:
@@ -172,8 +182,10 @@ def evaluation_sheet(folder: Path) -> Sheet:
         raise StudyError(
             f"there is no evaluation here: {clean(error)}", file, "Make one with: ratui-train evaluate"
         ) from error
-    heads = ["measure", "value", "95 % interval", "trivial", "raters"]
-    return Sheet("Models as evaluated", heads, rows, note=f"On {cases} cases that the models haven't learnt from.")
+    headers = ["measure", "value", "95 % interval", "trivial", "raters"]
+    return TextTable(
+        "Models as evaluated", headers, rows, note=f"On {cases} cases that the models haven't learnt from."
+    )
 
 
 def _row(figure: Mapping[str, Any]) -> list[str]:
@@ -182,7 +194,7 @@ def _row(figure: Mapping[str, Any]) -> list[str]:
     def shown(value: float | None) -> str:
         if value is None:
             return ""
-        return f"{100 * value:.1f} %" if percent else number(value, 3)
+        return f"{100 * value:.1f} %" if percent else format_number(value, 3)
 
     trivial = shown(figure["baseline"])
     if trivial and figure["baseline_name"]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from ratui.errors import StudyError
 
-__all__ = ["need"]
+__all__ = ["require"]
 
 
-def need(module: str, purpose: str) -> Any:
+def require(module: str, purpose: str) -> Any:
     """The module named `module`. Raises StudyError, which names the extra, where it isn't installed."""
     try:
         return import_module(module)

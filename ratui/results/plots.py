@@ -13,14 +13,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ratui.results.agreement import ALL, Agreement, quantities
-from ratui.results.optional_dependencies import need
-from ratui.results.scores import Scores
+from ratui.results.agreement import TOTAL, Agreement, select_quantity
+from ratui.results.optional_dependencies import require
+from ratui.results.scores import ReadingScores
 from ratui.results.statistics import Estimate
-from ratui.results.text_table import number
+from ratui.results.text_table import format_number
 from ratui.scheme import Scheme, View
 
-__all__ = ["Format", "draw", "plots"]
+__all__ = ["Format", "encode_figure", "list_plots"]
 
 Format: TypeAlias = Literal["png", "svg"]
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
@@ -28,35 +28,35 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _MARKERS = "osD^vP"
 
 
-def plots(found: Agreement, scores: Scores) -> Mapping[str, Callable[[], Any]]:
+def list_plots(agreement: Agreement, scores: ReadingScores) -> Mapping[str, Callable[[], Any]]:
     """What can be drawn, by file name without its ending; each call makes a matplotlib figure.
 
     Raises StudyError, on a call, where matplotlib is missing.
     """
-    made: dict[str, Callable[[], Any]] = {
-        "cumulative-probability": lambda: _probability(scores),
-        "bland-altman-change": lambda: _bland_altman(found, scores, "change"),
-        "bland-altman-status": lambda: _bland_altman(found, scores, "later"),
+    figures: dict[str, Callable[[], Any]] = {
+        "cumulative-probability": lambda: _plot_cumulative_probability(scores),
+        "bland-altman-change": lambda: _plot_bland_altman(agreement, scores, "change"),
+        "bland-altman-status": lambda: _plot_bland_altman(agreement, scores, "later"),
     }
     for part in scores.scheme.parts:
         view = next((view for view in scores.scheme.views.values() if view.part == part.id), None)
         if view is not None:
-            made[f"disagreement-{part.id}"] = lambda view=view: _heat_map(found, scores.scheme, view)  # type: ignore[misc]
-    return made
+            figures[f"disagreement-{part.id}"] = lambda view=view: _plot_disagreement(agreement, scores.scheme, view)  # type: ignore[misc]
+    return figures
 
 
-def draw(figure: Any, kind: Format, *, dots: int = 144) -> bytes:
+def encode_figure(figure: Any, kind: Format, *, dots: int = 144) -> bytes:
     """`figure` as bytes of a file; the same figure gives the same bytes. It is closed after that."""
     buffer = io.BytesIO()
-    facts: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
-    with need("matplotlib", "plots").rc_context({"svg.hashsalt": "ratui", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format=kind, dpi=dots, metadata=facts)
+    metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
+    with require("matplotlib", "plots").rc_context({"svg.hashsalt": "ratui", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format=kind, dpi=dots, metadata=metadata)
     return buffer.getvalue()
 
 
-def _new(width: float, height: float, columns: int = 1, **more: Any) -> tuple[Any, Any]:
+def _new_figure(width: float, height: float, columns: int = 1, **more: Any) -> tuple[Any, Any]:
     """A figure of its own, apart from pyplot's state, with its axes in a row."""
-    figures = need("matplotlib.figure", "plots")
+    figures = require("matplotlib.figure", "plots")
     figure = figures.Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False, **more)[0]
     for each in axes:
@@ -64,10 +64,10 @@ def _new(width: float, height: float, columns: int = 1, **more: Any) -> tuple[An
     return figure, axes
 
 
-def _probability(scores: Scores) -> Any:
+def _plot_cumulative_probability(scores: ReadingScores) -> Any:
     """Every patient's change against the part of patients with less: a line for each rater."""
-    changes = quantities(scores.totals(), "change")
-    figure, (axes,) = _new(7.0, 4.6)
+    changes = select_quantity(scores.totals(), "change")
+    figure, (axes,) = _new_figure(7.0, 4.6)
     count = len(scores.cases)
     places = (np.arange(count) + 0.5) / count
     for place, rater in enumerate(scores.raters):
@@ -80,37 +80,37 @@ def _probability(scores: Scores) -> Any:
     return figure
 
 
-def _bland_altman(found: Agreement, scores: Scores, quantity: Literal["change", "later"]) -> Any:
+def _plot_bland_altman(agreement: Agreement, scores: ReadingScores, quantity: Literal["change", "later"]) -> Any:
     """Each pair's difference against its mean, one dot a patient, with the mean difference and the limits."""
-    scale = None if found.totals[0].scale == ALL else found.totals[0].scale
-    values = quantities(scores.totals(scale), quantity)
+    scale = None if agreement.totals[0].scale == TOTAL else agreement.totals[0].scale
+    values = select_quantity(scores.totals(scale), quantity)
     pairs = list(scores.pairs())
-    figure, axes = _new(min(4.2 * len(pairs) + 0.6, 14), 4.2, len(pairs), sharey=True)
-    top = found.totals[0].scale
+    figure, axes = _new_figure(min(4.2 * len(pairs) + 0.6, 14), 4.2, len(pairs), sharey=True)
+    top = agreement.totals[0].scale
     limits = {
         (each.first, each.second): each.limits
-        for each in found.limits
+        for each in agreement.limits
         if (each.scale, each.quantity) == (top, quantity)
     }
     for place, (a, b) in enumerate(pairs):
         names = scores.raters[a], scores.raters[b]
-        held = limits[names]
+        limits_of_pair = limits[names]
         mean, apart = values[:, [a, b]].mean(axis=1), values[:, a] - values[:, b]
         axes[place].scatter(mean, apart, s=18, color=_COLOURS[0], alpha=0.75, linewidths=0)
-        for line, style in ((held.bias, "-"), (held.lower, "--"), (held.upper, "--")):
-            _band(axes[place], line, style)
+        for line, style in ((limits_of_pair.bias, "-"), (limits_of_pair.lower, "--"), (limits_of_pair.upper, "--")):
+            _draw_limit(axes[place], line, style)
         axes[place].set(xlabel="mean of the two", title=f"{names[0]} − {names[1]}")
         axes[place].margins(0.08)
     shown = [each for pair in limits.values() for each in (pair.bias, pair.lower, pair.upper)]
     apart = np.concatenate([values[:, a] - values[:, b] for a, b in pairs])
-    axes[0].set_ylim(*_span(shown, apart))
+    axes[0].set_ylim(*_difference_range(shown, apart))
     axes[0].set_ylabel("difference")
     what = "change of the total score" if quantity == "change" else "total score, later time point"
     figure.suptitle(f"Bland–Altman, {what}", x=0.01, ha="left")
     return figure
 
 
-def _span(lines: Sequence[Estimate], apart: npt.NDArray[np.float64]) -> tuple[float, float]:
+def _difference_range(lines: Sequence[Estimate], apart: npt.NDArray[np.float64]) -> tuple[float, float]:
     """From where to where differences are drawn: every dot, every line, and of the intervals what isn't too wide.
 
     Few patients have intervals many times as wide as their limits lie apart: in full they would leave a flat picture.
@@ -123,7 +123,7 @@ def _span(lines: Sequence[Estimate], apart: npt.NDArray[np.float64]) -> tuple[fl
     return low - 0.05 * room, high + 0.05 * room
 
 
-def _band(axes: Any, line: Estimate, style: str) -> None:
+def _draw_limit(axes: Any, line: Estimate, style: str) -> None:
     """A line at a limit, its interval as a band, its value at the right."""
     if not np.isfinite(line.value):
         return
@@ -131,7 +131,7 @@ def _band(axes: Any, line: Estimate, style: str) -> None:
     if np.isfinite(line.low):
         axes.axhspan(line.low, line.high, color="#888", alpha=0.18, linewidth=0)
     axes.annotate(
-        number(line.value, 1),
+        format_number(line.value, 1),
         (1, line.value),
         xycoords=("axes fraction", "data"),
         xytext=(-2, 2),
@@ -141,14 +141,14 @@ def _band(axes: Any, line: Estimate, style: str) -> None:
     )
 
 
-def _heat_map(found: Agreement, scheme: Scheme, view: View) -> Any:
+def _plot_disagreement(agreement: Agreement, scheme: Scheme, view: View) -> Any:
     """Both sides as films of them hang, a row for each scale: the mean difference of grade at each joint."""
-    colours, cells = need("matplotlib.colors", "plots"), need("matplotlib.cm", "plots")
-    apart = {(each.site, each.scale): each.difference for each in found.sites}
+    colours, cells = require("matplotlib.colors", "plots"), require("matplotlib.cm", "plots")
+    apart = {(each.site, each.scale): each.difference for each in agreement.sites}
     keys = [f"{side}.{joint}" for side in "LR" for joint in view.template]
     scales = [scale for scale in scheme.scales if any((key, scale) in apart for key in keys)]
     rows = max(len(scales), 1)
-    figure = need("matplotlib.figure", "plots").Figure(figsize=(8.6, 4.6 * rows), layout="constrained")
+    figure = require("matplotlib.figure", "plots").Figure(figsize=(8.6, 4.6 * rows), layout="constrained")
     axes = figure.subplots(rows, 2, squeeze=False)
     largest = max([apart[key, scale] for key in keys for scale in scales if (key, scale) in apart], default=0.0)
     colour = cells.ScalarMappable(colours.Normalize(0, max(largest, 0.5)), "YlOrRd")
@@ -156,7 +156,7 @@ def _heat_map(found: Agreement, scheme: Scheme, view: View) -> Any:
         # The patient's right is at the reader's left.
         for place, side in enumerate("RL"):
             values = {joint: apart.get((f"{side}.{joint}", scales[row])) for joint in view.template} if scales else {}
-            _side(axes[row, place], view, side, values, colour)
+            _draw_side(axes[row, place], view, side, values, colour)
             axes[row, place].set_title(f"{'right' if side == 'R' else 'left'} · {scales[row] if scales else ''}")
     bar = figure.colorbar(colour, ax=axes, shrink=0.6, pad=0.02)
     bar.set_label("mean difference between two raters, grades")
@@ -164,11 +164,11 @@ def _heat_map(found: Agreement, scheme: Scheme, view: View) -> Any:
     return figure
 
 
-def _side(axes: Any, view: View, side: str, values: Mapping[str, float | None], colour: Any) -> None:
+def _draw_side(axes: Any, view: View, side: str, values: Mapping[str, float | None], colour: Any) -> None:
     """One hand or foot: a dot at each joint that has a value."""
     joints = [joint for joint in view.template if values.get(joint) is not None]
-    places = _spread(np.array([view.template[joint][:2] for joint in joints]).reshape(-1, 2))
-    for bone in _bones(view, dict(zip(joints, places, strict=True))):
+    places = _push_apart(np.array([view.template[joint][:2] for joint in joints]).reshape(-1, 2))
+    for bone in _ray_lines(view, dict(zip(joints, places, strict=True))):
         across = bone[:, 0] if side == "L" else 1 - bone[:, 0]
         axes.plot(across, bone[:, 1], color="#ececec", linewidth=20, solid_capstyle="round", zorder=0)
     for joint, (x, y) in zip(joints, places, strict=True):
@@ -185,7 +185,7 @@ def _side(axes: Any, view: View, side: str, values: Mapping[str, float | None], 
     axes.spines[:].set_visible(False)
 
 
-def _bones(view: View, places: Mapping[str, npt.NDArray[np.float64]]) -> list[npt.NDArray[np.float64]]:
+def _ray_lines(view: View, places: Mapping[str, npt.NDArray[np.float64]]) -> list[npt.NDArray[np.float64]]:
     """Lines that make dots look like a hand or foot: through the joints of each ray, from a common root beyond them."""
     rays = [[f"{kind}{ray}" for kind in ("MCP", "MTP", "PIP", "IP", "FIP")] for ray in range(1, 6)]
     drawn = [
@@ -204,7 +204,7 @@ def _bones(view: View, places: Mapping[str, npt.NDArray[np.float64]]) -> list[np
     return lines
 
 
-def _spread(places: npt.NDArray[np.float64], least: float = 0.105) -> npt.NDArray[np.float64]:
+def _push_apart(places: npt.NDArray[np.float64], least: float = 0.105) -> npt.NDArray[np.float64]:
     """`places` pushed apart until none is nearer to another than `least`: the joints of a wrist lie on each other."""
     moved = places.copy()
     for _ in range(400):

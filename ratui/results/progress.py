@@ -12,17 +12,17 @@ from statistics import median
 from typing import Any
 
 from ratui.results.html import paragraph, section, table
-from ratui.results.text_table import counted
+from ratui.results.text_table import format_count
 from ratui.study import CONSENSUS, CaseState, Study
 
 __all__ = [
-    "Progress",
     "ProgressRow",
     "RaterProgress",
-    "progress",
-    "progress_cases",
-    "progress_parts",
-    "progress_summary",
+    "StudyProgress",
+    "case_progress_html",
+    "measure_progress",
+    "progress_html",
+    "rater_progress_html",
 ]
 
 
@@ -61,18 +61,18 @@ class RaterProgress:
 
     rater: str
     signed: int
-    begun: int
+    started: int
     untouched: int
     median_minutes: float | None
     minutes: float
 
     @property
     def cases(self) -> int:
-        return self.signed + self.begun + self.untouched
+        return self.signed + self.started + self.untouched
 
 
 @dataclass(frozen=True)
-class Progress:
+class StudyProgress:
     """How far a study is: `rows` case by case, in each the raters in order; `settled` cases have a signed consensus."""
 
     title: str
@@ -80,7 +80,7 @@ class Progress:
     cases: tuple[str, ...]
     raters: tuple[RaterProgress, ...]
     rows: tuple[ProgressRow, ...]
-    settled: int = 0
+    consensus_signed: int = 0
 
     def by_case(self) -> Iterator[tuple[ProgressRow, ...]]:
         """The rows of each case."""
@@ -95,7 +95,7 @@ class Progress:
                 {
                     "rater": each.rater,
                     "signed": each.signed,
-                    "begun": each.begun,
+                    "begun": each.started,
                     "untouched": each.untouched,
                     "median_minutes": None if each.median_minutes is None else round(each.median_minutes, 2),
                     "minutes": round(each.minutes, 2),
@@ -103,28 +103,30 @@ class Progress:
                 for each in self.raters
             ],
             "cases": [row.to_record() for row in self.rows],
-            "settled": self.settled,
+            "settled": self.consensus_signed,
         }
 
 
-def progress(study: Study, *, told: Callable[[int, int], None] | None = None) -> Progress:
+def measure_progress(study: Study, *, on_progress: Callable[[int, int], None] | None = None) -> StudyProgress:
     """How far `study` is. A case whose files are damaged is told as unreadable, with the reason. Raises StudyError.
 
-    `told` gets (done, of) where cases have to be looked at one by one.
+    `on_progress` gets (done, of) where cases have to be looked at one by one.
     """
-    states = study.all_states(progress=told)
+    states = study.all_states(progress=on_progress)
     cases = study.cases()
-    regions_missing = cache(partial(_regions_missing, study))  # the same for every rater of a case
+    describe_regions = cache(partial(_describe_missing_regions, study))  # the same for every rater of a case
     rows = [
-        ProgressRow(rater, state, _missing(state, regions_missing))
+        ProgressRow(rater, state, _describe_missing(state, describe_regions))
         for of_case in zip(*states.values(), strict=True)
         for rater, state in zip(states, of_case, strict=True)
     ]
-    raters = tuple(_rater(rater, [row.state for row in rows if row.rater == rater]) for rater in states)
-    return Progress(study.config.title, study.scheme.title, cases, raters, tuple(rows), _settled(study))
+    raters = tuple(_rater_progress(rater, [row.state for row in rows if row.rater == rater]) for rater in states)
+    return StudyProgress(
+        study.config.title, study.scheme.title, cases, raters, tuple(rows), _count_signed_consensus(study)
+    )
 
 
-def _rater(rater: str, states: Sequence[CaseState]) -> RaterProgress:
+def _rater_progress(rater: str, states: Sequence[CaseState]) -> RaterProgress:
     readable = [state for state in states if state.stage != "unreadable"]
     signed = [state for state in readable if state.stage == "signed"]
     begun = sum(1 for state in readable if state.stage != "signed" and state.done)
@@ -139,7 +141,7 @@ def _rater(rater: str, states: Sequence[CaseState]) -> RaterProgress:
     )
 
 
-def _missing(state: CaseState, regions_missing: Callable[[str], str]) -> str:
+def _describe_missing(state: CaseState, describe_regions: Callable[[str], str]) -> str:
     """What there is still to do for a rater in a case, in a few words."""
     match state.stage:
         case "unreadable":
@@ -147,43 +149,50 @@ def _missing(state: CaseState, regions_missing: Callable[[str], str]) -> str:
         case "signed":
             return ""
         case "regions":
-            return regions_missing(state.case)
+            return describe_regions(state.case)
         case "review":
             return "second look and signature"
         case "reading":
-            return _fields_missing(state)
+            return _describe_missing_fields(state)
 
 
-def _fields_missing(state: CaseState) -> str:
+def _describe_missing_fields(state: CaseState) -> str:
     fields, joints = state.total - state.done, state.joints_total - state.joints
-    return f"{counted(fields, 'field')} in {counted(joints, 'joint')}"
+    return f"{format_count(fields, 'field')} in {format_count(joints, 'joint')}"
 
 
-def _regions_missing(study: Study, case: str) -> str:
+def _describe_missing_regions(study: Study, case: str) -> str:
     """How many regions nobody has confirmed."""
     waiting = sum(1 for _ in study.case(case).unconfirmed_slots(study.scheme, study.regions(case)))
-    return f"{counted(waiting, 'region')} to confirm"
+    return f"{format_count(waiting, 'region')} to confirm"
 
 
-def _settled(study: Study) -> int:
+def _count_signed_consensus(study: Study) -> int:
     """How many cases have a signed consensus."""
     if not (study.path / "readings" / CONSENSUS).is_dir():
         return 0
     return sum(1 for state in study.states(CONSENSUS) if state.stage == "signed")
 
 
-def progress_parts(found: Progress) -> list[str]:
+def progress_html(found: StudyProgress) -> list[str]:
     """`found` as parts of a page: a summary by rater, then every case."""
-    return [*progress_summary(found), section("Cases", [progress_cases(found)], 3)]
+    return [*rater_progress_html(found), section("Cases", [case_progress_html(found)], 3)]
 
 
-def progress_summary(found: Progress) -> list[str]:
+def rater_progress_html(found: StudyProgress) -> list[str]:
     """How far each rater is."""
     rows = [
-        (each.rater, each.signed, each.begun, each.untouched, _minutes(each.median_minutes), f"{each.minutes / 60:.1f}")
+        (
+            each.rater,
+            each.signed,
+            each.started,
+            each.untouched,
+            _format_minutes(each.median_minutes),
+            f"{each.minutes / 60:.1f}",
+        )
         for each in found.raters
     ]
-    said = f"{counted(len(found.cases), 'case')}; a consensus is signed for {found.settled}."
+    said = f"{format_count(len(found.cases), 'case')}; a consensus is signed for {found.consensus_signed}."
     return [
         paragraph(f"{found.scheme}; {said}"),
         table(["rater", "signed", "begun", "untouched", "median minutes a case", "hours"], rows),
@@ -191,18 +200,25 @@ def progress_summary(found: Progress) -> list[str]:
     ]
 
 
-def progress_cases(found: Progress) -> str:
+def case_progress_html(found: StudyProgress) -> str:
     """How far each rater is with each case."""
     rows = [
-        (row.state.case, row.rater, row.state.stage, f"{row.state.done}/{row.state.total}", row.missing, _time(row))
+        (
+            row.state.case,
+            row.rater,
+            row.state.stage,
+            f"{row.state.done}/{row.state.total}",
+            row.missing,
+            _row_minutes(row),
+        )
         for row in found.rows
     ]
-    return table(["case", "rater", "stage", "fields", "missing", "minutes"], rows, words=5)
+    return table(["case", "rater", "stage", "fields", "missing", "minutes"], rows, text_columns=5)
 
 
-def _minutes(minutes: float | None) -> str:
+def _format_minutes(minutes: float | None) -> str:
     return "–" if minutes is None else f"{minutes:.1f}"
 
 
-def _time(row: ProgressRow) -> str:
-    return _minutes(row.minutes if row.state.seconds else None)
+def _row_minutes(row: ProgressRow) -> str:
+    return _format_minutes(row.minutes if row.state.seconds else None)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from statistics import mean, median, stdev
 
 from ratui.reading import Reading
-from ratui.results.released import Released
-from ratui.results.text_table import Sheet, number
-from ratui.results.totals import Rule, change, total
+from ratui.results.released import ReleasedReadings
+from ratui.results.text_table import TextTable, format_number
+from ratui.results.totals import MissingRule, compute_change, compute_total
 from ratui.study import CONSENSUS, Study
 
-__all__ = ["PROGRESSION", "RAPID", "ReaderSummary", "summaries", "summary_sheet"]
+__all__ = ["PROGRESSION", "RAPID", "ReaderTotals", "reader_totals_table", "summarize_readers"]
 
 PROGRESSION = 0.5
 """More points a year than this is progression."""
@@ -22,7 +22,7 @@ _YEAR = 365.25
 
 
 @dataclass(frozen=True)
-class ReaderSummary:
+class ReaderTotals:
     """One reader's totals over all scales: of the `patients` that have one under the rule, `without` others have none.
 
     `dated` of them have days between their films; of those `progressed` and `rapid` count patients by points a year.
@@ -30,7 +30,7 @@ class ReaderSummary:
 
     reader: str
     patients: int
-    without: int
+    without_total: int
     earlier: tuple[float, ...]
     later: tuple[float, ...]
     changes: tuple[float, ...]
@@ -39,22 +39,24 @@ class ReaderSummary:
     rapid: int
 
 
-def summaries(study: Study, told: Released, rule: Rule) -> tuple[ReaderSummary, ...]:
+def summarize_readers(study: Study, released: ReleasedReadings, rule: MissingRule) -> tuple[ReaderTotals, ...]:
     """Each rater's totals under `rule`, then those of the consensus where there is one."""
     found = [
-        _summary(study, rater, [readings[rater] for readings in told.readings.values() if rater in readings], rule)
-        for rater in told.raters
+        _summarize_reader(
+            study, rater, [readings[rater] for readings in released.readings.values() if rater in readings], rule
+        )
+        for rater in released.raters
     ]
-    if told.consensus:
-        found.append(_summary(study, CONSENSUS, list(told.consensus.values()), rule))
+    if released.consensus:
+        found.append(_summarize_reader(study, CONSENSUS, list(released.consensus.values()), rule))
     return tuple(found)
 
 
-def _summary(study: Study, reader: str, readings: Sequence[Reading], rule: Rule) -> ReaderSummary:
+def _summarize_reader(study: Study, reader: str, readings: Sequence[Reading], rule: MissingRule) -> ReaderTotals:
     earlier, later, changes, yearly = [], [], [], []
     for reading in readings:
-        before, after = (total(reading, time, None, rule).value for time in (0, 1))
-        moved = change(reading, None, rule)
+        before, after = (compute_total(reading, time, None, rule).value for time in (0, 1))
+        moved = compute_change(reading, None, rule)
         if before is None or after is None or moved is None:
             continue
         earlier.append(before)
@@ -63,7 +65,7 @@ def _summary(study: Study, reader: str, readings: Sequence[Reading], rule: Rule)
         apart = study.case(reading.case).days_between
         if apart is not None and apart > 0:
             yearly.append(moved * _YEAR / apart)
-    return ReaderSummary(
+    return ReaderTotals(
         reader,
         len(changes),
         len(readings) - len(changes),
@@ -76,35 +78,35 @@ def _summary(study: Study, reader: str, readings: Sequence[Reading], rule: Rule)
     )
 
 
-def summary_sheet(found: Sequence[ReaderSummary], rule: Rule) -> Sheet:
+def reader_totals_table(found: Sequence[ReaderTotals], rule: MissingRule) -> TextTable:
     """The totals as a table."""
     rows = [
         [
             each.reader,
             each.patients,
-            each.without,
-            *(_spread(values) for values in (each.earlier, each.later, each.changes)),
+            each.without_total,
+            *(_format_mean_sd(values) for values in (each.earlier, each.later, each.changes)),
             _median(each.changes),
-            _part(each.progressed, each.dated),
-            _part(each.rapid, each.dated),
+            _format_share(each.progressed, each.dated),
+            _format_share(each.rapid, each.dated),
         ]
         for each in found
     ]
-    heads = ["reader", "patients", "no total", "earlier, mean (SD)", "later", "change", "median change"]
-    heads += [f"over {PROGRESSION:g}/year", f"{RAPID:g}/year or more"]
+    headers = ["reader", "patients", "no total", "earlier, mean (SD)", "later", "change", "median change"]
+    headers += [f"over {PROGRESSION:g}/year", f"{RAPID:g}/year or more"]
     note = f"Total over all scales. Fields without a score: {rule.name}, {rule.meaning}. Progression counts dated patients."
-    return Sheet("Totals", heads, rows, note=note)
+    return TextTable("Totals", headers, rows, note=note)
 
 
-def _spread(values: Sequence[float]) -> str:
+def _format_mean_sd(values: Sequence[float]) -> str:
     if not values:
         return "–"
-    return f"{number(mean(values), 1)} ({number(stdev(values), 1) if len(values) > 1 else '–'})"
+    return f"{format_number(mean(values), 1)} ({format_number(stdev(values), 1) if len(values) > 1 else '–'})"
 
 
 def _median(values: Sequence[float]) -> str:
-    return number(median(values), 1) if values else "–"
+    return format_number(median(values), 1) if values else "–"
 
 
-def _part(count: int, of: int) -> str:
+def _format_share(count: int, of: int) -> str:
     return f"{count} of {of}" if of else "–"

@@ -13,11 +13,11 @@ from ratui.errors import StudyError
 from ratui.reading import Reading
 from ratui.study import CONSENSUS, Study
 
-__all__ = ["Released", "check_interim", "released"]
+__all__ = ["ReleasedReadings", "check_interim", "released_readings"]
 
 
 @dataclass(frozen=True)
-class Released:
+class ReleasedReadings:
     """What may be told: by case, in the order of the cases, the signed readings by rater, in the order of the raters.
 
     `raters` are those asked for; `kept_back` says of each case that isn't told why, `unreadable` are those of them that
@@ -31,7 +31,7 @@ class Released:
     interim: bool = False
     unreadable: frozenset[str] = frozenset()
 
-    def complete(self) -> dict[str, tuple[Reading, ...]]:
+    def complete_cases(self) -> dict[str, tuple[Reading, ...]]:
         """By case the readings of all the raters, for the cases that have them all."""
         return {
             case: tuple(found[rater] for rater in self.raters)
@@ -50,7 +50,7 @@ def check_interim(study: Study) -> None:
         )
 
 
-def released(study: Study, raters: Sequence[str] = (), *, interim: bool = False) -> Released:
+def released_readings(study: Study, raters: Sequence[str] = (), *, interim: bool = False) -> ReleasedReadings:
     """What may be told of `study`, of `raters` or of all.
 
     A case is told once every rater of the study has signed it. With `interim`, which is a manager's, every signed reading
@@ -64,26 +64,28 @@ def released(study: Study, raters: Sequence[str] = (), *, interim: bool = False)
         check_interim(study)
     chosen = tuple(rater for rater in study.config.raters if not raters or rater in raters)
     readings: dict[str, dict[str, Reading]] = {}
-    kept: dict[str, str] = {}
+    kept_back: dict[str, str] = {}
     consensus: dict[str, Reading] = {}
     unreadable: set[str] = set()
-    with study.snapshot() as still:
-        for case in still.cases():
-            signed = {reading.rater: reading for reading in still.signed_readings(case)}
+    with study.snapshot() as snapshot:
+        for case in snapshot.cases():
+            signed = {reading.rater: reading for reading in snapshot.signed_readings(case)}
             waiting = [rater for rater in study.config.raters if rater not in signed]
-            if len(waiting) == len(study.config.raters) and (why := still.case(case).unreadable_reason(still.scheme)):
-                kept[case] = why
+            if len(waiting) == len(study.config.raters) and (
+                why := snapshot.case(case).unreadable_reason(snapshot.scheme)
+            ):
+                kept_back[case] = why
                 unreadable.add(case)
                 continue
             if waiting and not interim:
-                kept[case] = f"not signed by {', '.join(waiting)}"
+                kept_back[case] = f"not signed by {', '.join(waiting)}"
                 continue
             found = {rater: signed[rater] for rater in chosen if rater in signed}
             if not found:
-                kept[case] = "not signed by anybody asked for"
+                kept_back[case] = "not signed by anybody asked for"
                 continue
             readings[case] = found
-            settled = still.reading(CONSENSUS, case)
-            if settled is not None and settled.signed:
-                consensus[case] = settled
-    return Released(chosen, readings, kept, consensus, interim, frozenset(unreadable))
+            consensus_reading = snapshot.reading(CONSENSUS, case)
+            if consensus_reading is not None and consensus_reading.signed:
+                consensus[case] = consensus_reading
+    return ReleasedReadings(chosen, readings, kept_back, consensus, interim, frozenset(unreadable))

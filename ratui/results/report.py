@@ -13,20 +13,20 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ratui.results.agreement import Agreement, agreement
-from ratui.results.agreement_tables import agreement_sheets, summary
-from ratui.results.disputes import CaseDispute, Limits, disputes
-from ratui.results.html import facts, figure, page, paragraph, section, table
-from ratui.results.model_performance import evaluation_sheet, model_figures, model_sheet
-from ratui.results.progress import progress, progress_cases, progress_summary
-from ratui.results.reader_totals import summaries, summary_sheet
-from ratui.results.released import Released
-from ratui.results.scores import Scores
-from ratui.results.text_table import Sheet, counted
-from ratui.results.totals import Rule
+from ratui.results.agreement import Agreement, measure_agreement
+from ratui.results.agreement_tables import agreement_tables, summarize_agreement
+from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes
+from ratui.results.html import definition_list, figure, page, paragraph, section, table
+from ratui.results.model_performance import evaluate_models, evaluation_table, model_table
+from ratui.results.progress import case_progress_html, measure_progress, rater_progress_html
+from ratui.results.reader_totals import reader_totals_table, summarize_readers
+from ratui.results.released import ReleasedReadings
+from ratui.results.scores import ReadingScores
+from ratui.results.text_table import TextTable, format_count
+from ratui.results.totals import MissingRule
 from ratui.study import Study
 
-__all__ = ["report"]
+__all__ = ["render_report"]
 
 _LEGENDS = {
     "cumulative-probability": "Every patient's change of the total score, in order, for each rater.",
@@ -39,18 +39,18 @@ _LEGENDS = {
 @dataclass(frozen=True)
 class _Sources:
     study: Study
-    told: Released
-    rule: Rule
-    limits: Limits
+    released: ReleasedReadings
+    rule: MissingRule
+    limits: DisputeLimits
 
 
-def report(
+def render_report(
     study: Study,
-    told: Released,
-    rule: Rule,
+    released: ReleasedReadings,
+    rule: MissingRule,
     *,
     today: date,
-    limits: Limits | None = None,
+    limits: DisputeLimits | None = None,
     evaluations: Sequence[Path] = (),
     plots: bool = True,
     seed: int = 0,
@@ -59,27 +59,30 @@ def report(
 
     Raises StudyError where a library for plots is missing and `plots` are wanted, or where there is no such evaluation.
     """
-    sources = _Sources(study, told, rule, limits or Limits())
-    compared: tuple[Agreement, Scores] | None = None
-    if len(told.raters) > 1 and len(told.complete()) > 1:
-        compared = agreement(study, told, seed=seed)
-    far = progress(study)
+    sources = _Sources(study, released, rule, limits or DisputeLimits())
+    compared: tuple[Agreement, ReadingScores] | None = None
+    if len(released.raters) > 1 and len(released.complete_cases()) > 1:
+        compared = measure_agreement(study, released, seed=seed)
+    study_progress = measure_progress(study)
     parts = [
         paragraph(f"{study.scheme.title}. Report of {today:%Y-%m-%d}.", quiet=True),
         section("Methods as run", _methods(sources)),
-        section("Progress", progress_summary(far)),
+        section("Progress", rater_progress_html(study_progress)),
         section("Agreement", _agreement(sources, compared, plots)),
         section("Disputes", _disputes(sources)),
         section("Totals", _totals(sources)),
         section("Models", _models(sources, evaluations, seed)),
-        section("Cases", [progress_cases(far)]),
+        section("Cases", [case_progress_html(study_progress)]),
     ]
     return page(study.config.title, parts)
 
 
-def _sheet(sheet: Sheet, *, title: bool = True) -> str:
-    body = [table(sheet.heads, sheet.rows, words=sheet.words), paragraph(sheet.note, quiet=True)]
-    return section(sheet.title, body, 3) if title else "\n".join(body)
+def _table_html(text_table: TextTable, *, title: bool = True) -> str:
+    body = [
+        table(text_table.headers, text_table.rows, text_columns=text_table.text_columns),
+        paragraph(text_table.note, quiet=True),
+    ]
+    return section(text_table.title, body, 3) if title else "\n".join(body)
 
 
 # Methods.
@@ -97,7 +100,7 @@ def _methods(sources: _Sources) -> Iterator[str]:
     order = "hidden: which time point stands left was drawn for each reader and case" if config.blinded else "known"
     apart = f"{days[len(days) // 2]} days, from {days[0]} to {days[-1]}" if days else "not known"
     scales = ", ".join(f"{scale} 0 to {study.scheme.maximum_total(scale)}" for scale in study.scheme.scales)
-    yield facts(
+    yield definition_list(
         [
             ("study", config.id),
             ("scoring", f"{study.scheme.title}: {len(study.scheme.sites)} sites, {scales}"),
@@ -117,14 +120,14 @@ def _methods(sources: _Sources) -> Iterator[str]:
         "score. What was unlikely was asked for twice, what deserved it was looked at again, and a reading was signed "
         "only when every field was filled. No reader saw another's scores, nor a model's, before signing."
     )
-    told = sources.told
-    waiting, unreadable = len(told.kept_back) - len(told.unreadable), len(told.unreadable)
-    kept = f" Kept back, since not everybody has signed: {counted(waiting, 'case')}." if waiting else ""
-    kept += f" Without films that can be read side by side: {counted(unreadable, 'case')}." if unreadable else ""
-    if told.interim:
+    released = sources.released
+    waiting, unreadable = len(released.kept_back) - len(released.unreadable), len(released.unreadable)
+    kept = f" Kept back, since not everybody has signed: {format_count(waiting, 'case')}." if waiting else ""
+    kept += f" Without films that can be read side by side: {format_count(unreadable, 'case')}." if unreadable else ""
+    if released.interim:
         yield paragraph(f"This is an interim report: it tells signed readings of cases that others still read.{kept}")
     elif kept:
-        yield paragraph(f"Told here: {counted(len(told.readings), 'case')}.{kept}")
+        yield paragraph(f"Told here: {format_count(len(released.readings), 'case')}.{kept}")
 
 
 def _day(films: Sequence[object], time: int) -> int | None:
@@ -135,7 +138,7 @@ def _displays(sources: _Sources) -> str:
     """How films were shown when entries were made, and how many entries had too few pixels for an erosion."""
     entries: Counter[str] = Counter()
     below = 0
-    for case, readings in sources.told.readings.items():
+    for case, readings in sources.released.readings.items():
         for rater in readings:
             for use in sources.study.displays(rater, case):
                 entries[use.protocol] += use.entries
@@ -160,60 +163,59 @@ def _software() -> str:
 # Results.
 
 
-def _agreement(sources: _Sources, compared: tuple[Agreement, Scores] | None, plots: bool) -> Iterator[str]:
+def _agreement(sources: _Sources, compared: tuple[Agreement, ReadingScores] | None, plots: bool) -> Iterator[str]:
     if compared is None:
         yield paragraph("There is none to tell yet: it takes two cases that two raters have signed.")
         return
     found, scores = compared
-    yield paragraph(summary(found))
-    *figures, sites = agreement_sheets(found)
-    yield from map(_sheet, figures)
+    yield paragraph(summarize_agreement(found))
+    *figures, sites = agreement_tables(found)
+    yield from map(_table_html, figures)
     if plots:
-        from ratui.results.plots import draw
-        from ratui.results.plots import plots as drawn
+        from ratui.results.plots import encode_figure, list_plots
 
-        for name, make in drawn(found, scores).items():
+        for name, make in list_plots(found, scores).items():
             legend = next(text for start, text in _LEGENDS.items() if name.startswith(start))
-            yield figure(draw(make(), "svg"), "svg", legend)
-    yield _sheet(sites)
+            yield figure(encode_figure(make(), "svg"), "svg", legend)
+    yield _table_html(sites)
 
 
 def _disputes(sources: _Sources) -> Iterator[str]:
-    if len(sources.told.raters) < 2:
+    if len(sources.released.raters) < 2:
         yield paragraph("A dispute takes two raters.")
         return
-    found = disputes(sources.study, sources.told, sources.limits)
-    over = [each for each in found if each.over]
+    found = find_disputes(sources.study, sources.released, sources.limits)
+    over = [each for each in found if each.is_over_limit]
     part = f" ({100 * len(over) / len(found):.0f} %)" if found else ""
     yield paragraph(
         f"{len(over)} of {len(found)} cases{part} have two raters whose change of the total lies "
         f"{sources.limits.case:g} points or more apart. More than 20 % would be a bad sign. "
-        f"A consensus is signed for {counted(sum(each.settled == 'signed' for each in found), 'case')}."
+        f"A consensus is signed for {format_count(sum(each.consensus_stage == 'signed' for each in found), 'case')}."
     )
     if over:
         yield table(
-            ["case", "consensus", "widest joints", "apart", "joints"], [_dispute(each) for each in over], words=3
+            ["case", "consensus", "widest joints", "apart", "joints"], [_dispute(each) for each in over], text_columns=3
         )
 
 
 def _dispute(each: CaseDispute) -> list[object]:
     widest = ", ".join(joint.site for joint in each.joints[:5])
-    return [each.case, each.settled or "open", widest, f"{each.spread:.0f}", len(each.joints)]
+    return [each.case, each.consensus_stage or "open", widest, f"{each.spread:.0f}", len(each.joints)]
 
 
 def _totals(sources: _Sources) -> Iterator[str]:
-    if not sources.told.readings:
+    if not sources.released.readings:
         yield paragraph("No case may be told yet.")
         return
-    found = summaries(sources.study, sources.told, sources.rule)
-    yield _sheet(summary_sheet(found, sources.rule), title=False)
+    found = summarize_readers(sources.study, sources.released, sources.rule)
+    yield _table_html(reader_totals_table(found, sources.rule), title=False)
 
 
 def _models(sources: _Sources, evaluations: Sequence[Path], seed: int) -> Iterator[str]:
-    found = model_figures(sources.study, sources.told, seed=seed)
+    found = evaluate_models(sources.study, sources.released, seed=seed)
     if found:
-        yield _sheet(model_sheet(found))
+        yield _table_html(model_table(found))
     for folder in evaluations:
-        yield _sheet(evaluation_sheet(folder))
+        yield _table_html(evaluation_table(folder))
     if not found and not evaluations:
         yield paragraph("No model has scored released cases of this study, and no evaluation was given.")

@@ -17,13 +17,13 @@ import numpy.typing as npt
 from ratui.reading import Field, Reading
 from ratui.scheme import Scheme
 
-__all__ = ["Scores", "scores_of"]
+__all__ = ["ReadingScores", "collect_scores"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Scores:
+class ReadingScores:
     """`values` is (cases, raters, fields, 2), NaN where a field has no score; `fields` are (site key, scale) in reading
     order, those of the whole scheme."""
 
@@ -38,13 +38,13 @@ class Scores:
         """(cases, fields): what every rater has scored at both time points; only that is compared."""
         return np.asarray(np.isfinite(self.values).all(axis=(1, 3)))
 
-    def of_scale(self, scale: str | None) -> npt.NDArray[np.bool_]:
+    def scale_mask(self, scale: str | None) -> npt.NDArray[np.bool_]:
         """Which fields are of `scale`, or all of them."""
         return np.array([scale in (None, each) for _, each in self.fields])
 
     def totals(self, scale: str | None = None) -> Floats:
         """(cases, raters, 2): the sums over the fields in common, of one scale or of all."""
-        counts = self.common & self.of_scale(scale)
+        counts = self.common & self.scale_mask(scale)
         return np.asarray(np.where(counts[:, None, :, None], np.nan_to_num(self.values), 0.0).sum(axis=2))
 
     def pairs(self) -> Iterator[tuple[int, int]]:
@@ -52,7 +52,7 @@ class Scores:
         yield from combinations(range(len(self.raters)), 2)
 
 
-def scores_of(scheme: Scheme, readings: Mapping[str, Sequence[Reading]], raters: Sequence[str]) -> Scores:
+def collect_scores(scheme: Scheme, readings: Mapping[str, Sequence[Reading]], raters: Sequence[str]) -> ReadingScores:
     """The scores of `readings`: for each case one of each of `raters`, in their order."""
     fields = tuple((site.key, scale) for site in scheme.sites for scale in site.joint.scales)
     values = np.full((len(readings), len(raters), len(fields), 2), np.nan)
@@ -64,4 +64,4 @@ def scores_of(scheme: Scheme, readings: Mapping[str, Sequence[Reading]], raters:
                     score = reading.score(Field(site, scale, time)) if site in known else None
                     if score is not None:
                         values[row, column, place, time] = score
-    return Scores(scheme, tuple(readings), tuple(raters), fields, values)
+    return ReadingScores(scheme, tuple(readings), tuple(raters), fields, values)

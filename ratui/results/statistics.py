@@ -23,17 +23,17 @@ __all__ = [
     "BlandAltman",
     "Estimate",
     "bland_altman",
-    "grade_tables",
+    "contingency_tables",
+    "draw_resamples",
     "icc_agreement",
     "icc_consistency",
-    "kappa_of_patients",
+    "mean_weighted_kappa",
     "quadratic_kappa",
-    "resamples",
     "smallest_detectable_change",
 ]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-LEVEL = 0.95
+CONFIDENCE = 0.95
 RESAMPLES = 2000
 """How many times patients are drawn anew for a bootstrapped interval."""
 _NAN = float("nan")
@@ -52,73 +52,77 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class _Squares:
+class _MeanSquares:
     """Mean squares of a table of `n` targets and `k` raters: between targets, between raters, and what is left."""
 
     n: int
     k: int
     targets: float
     raters: float
-    rest: float
+    residual: float
 
 
-def _squares(ratings: Floats) -> _Squares | None:
+def _mean_squares(ratings: Floats) -> _MeanSquares | None:
     """None where there are fewer than two targets or raters."""
     n, k = ratings.shape
     if n < 2 or k < 2:
         return None
     mean, rows, columns = ratings.mean(), ratings.mean(axis=1), ratings.mean(axis=0)
-    rest = ratings - rows[:, None] - columns[None, :] + mean
-    square = float((rest**2).sum()) / ((n - 1) * (k - 1))
+    residual = ratings - rows[:, None] - columns[None, :] + mean
+    square = float((residual**2).sum()) / ((n - 1) * (k - 1))
     # What is left of identical raters is rounding alone; an interval from that would be noise.
     if square <= 1e-12 * max(float(np.ptp(ratings)) ** 2, 1e-300):
         square = 0.0
     between = k * float(((rows - mean) ** 2).sum()) / (n - 1)
-    return _Squares(n, k, between, n * float(((columns - mean) ** 2).sum()) / (k - 1), square)
+    return _MeanSquares(n, k, between, n * float(((columns - mean) ** 2).sum()) / (k - 1), square)
 
 
 def icc_agreement(ratings: Floats) -> Estimate:
     """ICC(2,1), absolute agreement of single raters drawn at random, of `ratings` (targets × raters)."""
-    squares = _squares(ratings)
+    squares = _mean_squares(ratings)
     if squares is None:
         return Estimate(_NAN)
-    n, k, rows, columns, rest = squares.n, squares.k, squares.targets, squares.raters, squares.rest
-    below = rows + (k - 1) * rest + k * (columns - rest) / n
-    if below <= 0:
+    n, k, rows, columns, residual = squares.n, squares.k, squares.targets, squares.raters, squares.residual
+    denominator = rows + (k - 1) * residual + k * (columns - residual) / n
+    if denominator <= 0:
         return Estimate(_NAN)
-    value = (rows - rest) / below
-    if rest == 0 or value >= 1:
+    value = (rows - residual) / denominator
+    if residual == 0 or value >= 1:
         return Estimate(value)
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))
-    freedom = (a * columns + b * rest) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * rest) ** 2 / ((n - 1) * (k - 1)))
-    tail = 1 - (1 - LEVEL) / 2
-    upper, lower = stats.f.ppf(tail, n - 1, freedom), stats.f.ppf(tail, freedom, n - 1)
-    error = k * columns + (k * n - k - n) * rest
-    low = n * (rows - upper * rest) / (upper * error + n * rows)
-    high = n * (lower * rows - rest) / (error + n * lower * rows)
+    degrees_of_freedom = (a * columns + b * residual) ** 2 / (
+        (a * columns) ** 2 / (k - 1) + (b * residual) ** 2 / ((n - 1) * (k - 1))
+    )
+    tail = 1 - (1 - CONFIDENCE) / 2
+    upper, lower = stats.f.ppf(tail, n - 1, degrees_of_freedom), stats.f.ppf(tail, degrees_of_freedom, n - 1)
+    error = k * columns + (k * n - k - n) * residual
+    low = n * (rows - upper * residual) / (upper * error + n * rows)
+    high = n * (lower * rows - residual) / (error + n * lower * rows)
     return Estimate(value, float(low), float(high))
 
 
 def icc_consistency(ratings: Floats) -> Estimate:
     """ICC(3,1), consistency of these single raters: a rater's constant shift doesn't count. `ratings` as above."""
-    squares = _squares(ratings)
-    if squares is None or squares.targets + squares.rest <= 0:
+    squares = _mean_squares(ratings)
+    if squares is None or squares.targets + squares.residual <= 0:
         return Estimate(_NAN)
-    n, k, rows, rest = squares.n, squares.k, squares.targets, squares.rest
-    value = (rows - rest) / (rows + (k - 1) * rest)
-    if rest == 0:
+    n, k, rows, residual = squares.n, squares.k, squares.targets, squares.residual
+    value = (rows - residual) / (rows + (k - 1) * residual)
+    if residual == 0:
         return Estimate(value)
-    tail, ratio = 1 - (1 - LEVEL) / 2, rows / rest
-    below = ratio / stats.f.ppf(tail, n - 1, (n - 1) * (k - 1))
+    tail, ratio = 1 - (1 - CONFIDENCE) / 2, rows / residual
+    denominator = ratio / stats.f.ppf(tail, n - 1, (n - 1) * (k - 1))
     above = ratio * stats.f.ppf(tail, (n - 1) * (k - 1), n - 1)
-    return Estimate(value, float((below - 1) / (below + k - 1)), float((above - 1) / (above + k - 1)))
+    return Estimate(value, float((denominator - 1) / (denominator + k - 1)), float((above - 1) / (above + k - 1)))
 
 
 # Weighted kappa.
 
 
-def grade_tables(first: Floats, second: Floats, patient: npt.NDArray[np.int64], patients: int, grades: int) -> Floats:
+def contingency_tables(
+    first: Floats, second: Floats, patient: npt.NDArray[np.int64], patients: int, grades: int
+) -> Floats:
     """How often which grade met which, (patients, grades, grades), the first rater's down.
 
     `first` and `second` are grades from 0 to `grades` − 1 with NaN where there is none, `patient` whose each is.
@@ -135,45 +139,46 @@ def quadratic_kappa(tables: Floats) -> Floats:
     place = np.arange(grades)
     weights = (place[:, None] - place[None, :]) ** 2
     count = tables.sum(axis=(-2, -1))
-    seen = (weights * tables).sum(axis=(-2, -1))
+    observed = (weights * tables).sum(axis=(-2, -1))
     expected = np.einsum("...i,ij,...j->...", tables.sum(axis=-1), weights.astype(float), tables.sum(axis=-2))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(expected > 0, 1 - seen * count / expected, _NAN))
+        return np.asarray(np.where(expected > 0, 1 - observed * count / expected, _NAN))
 
 
-def resamples(patients: int, rng: np.random.Generator) -> Floats:
+def draw_resamples(patients: int, rng: np.random.Generator) -> Floats:
     """How often each of `patients` is in each of the RESAMPLES draws of as many patients, (draws, patients)."""
     return rng.multinomial(patients, np.full(patients, 1 / patients), RESAMPLES).astype(np.float64)
 
 
-def kappa_of_patients(pairs: Floats, draws: Floats | None = None) -> Estimate:
+def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) -> Estimate:
     """The mean quadratic-weighted kappa over pairs of raters, `pairs` being (pairs, patients, grades, grades).
 
-    With `draws`, as `resamples` makes them, its interval is a percentile bootstrap over patients. NaN where no pair has one.
+    With `resample_counts`, as `draw_resamples` makes them, its interval is a percentile bootstrap over patients.
+    NaN where no pair has one.
     """
-    value = _mean(quadratic_kappa(pairs.sum(axis=1)))
-    if draws is None or not np.isfinite(value) or pairs.shape[1] < 2:
+    value = _finite_mean(quadratic_kappa(pairs.sum(axis=1)))
+    if resample_counts is None or not np.isfinite(value) or pairs.shape[1] < 2:
         return Estimate(value)
-    drawn = np.stack([np.tensordot(draws, pair, axes=(1, 0)) for pair in pairs], axis=1)
+    drawn = np.stack([np.tensordot(resample_counts, pair, axes=(1, 0)) for pair in pairs], axis=1)
     kappas = quadratic_kappa(drawn)
-    held = np.isfinite(kappas)
+    finite = np.isfinite(kappas)
     # A draw in which nobody could disagree says nothing; the others are taken.
     with np.errstate(invalid="ignore"):
-        means = np.where(held, kappas, 0.0).sum(axis=1) / held.sum(axis=1)
-    low, high = _bounds(means)
+        means = np.where(finite, kappas, 0.0).sum(axis=1) / finite.sum(axis=1)
+    low, high = _percentile_interval(means)
     return Estimate(value, low, high)
 
 
-def _mean(values: Floats) -> float:
+def _finite_mean(values: Floats) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else _NAN
 
 
-def _bounds(values: Floats) -> tuple[float, float]:
+def _percentile_interval(values: Floats) -> tuple[float, float]:
     known = values[np.isfinite(values)]
     if not known.size:
         return _NAN, _NAN
-    low, high = np.percentile(known, [50 * (1 - LEVEL), 100 - 50 * (1 - LEVEL)])
+    low, high = np.percentile(known, [50 * (1 - CONFIDENCE), 100 - 50 * (1 - CONFIDENCE)])
     return float(low), float(high)
 
 
@@ -200,16 +205,16 @@ def bland_altman(first: Floats, second: Floats) -> BlandAltman:
         nothing = Estimate(_NAN)
         return BlandAltman(n, nothing, _NAN, nothing, nothing)
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
-    tail, wide = (1 - LEVEL) / 2, float(stats.norm.ppf(1 - (1 - LEVEL) / 2))
+    tail, z = (1 - CONFIDENCE) / 2, float(stats.norm.ppf(1 - (1 - CONFIDENCE) / 2))
     root = math.sqrt(n)
     half = float(stats.t.ppf(1 - tail, n - 1)) * deviation / root
-    inner, outer = (float(stats.nct.ppf(p, n - 1, wide * root)) / root for p in (tail, 1 - tail))
+    inner, outer = (float(stats.nct.ppf(p, n - 1, z * root)) / root for p in (tail, 1 - tail))
     return BlandAltman(
         n,
         Estimate(mean, mean - half, mean + half),
         deviation,
-        Estimate(mean - wide * deviation, mean - outer * deviation, mean - inner * deviation),
-        Estimate(mean + wide * deviation, mean + inner * deviation, mean + outer * deviation),
+        Estimate(mean - z * deviation, mean - outer * deviation, mean - inner * deviation),
+        Estimate(mean + z * deviation, mean + inner * deviation, mean + outer * deviation),
     )
 
 
@@ -220,11 +225,13 @@ def smallest_detectable_change(changes: Floats, readers: int) -> Estimate:
     1.96 · SD of two readers' difference of change / (√2 · √readers); with more than two raters the SD is √2 times that of
     what is left once patients and raters are taken out. The interval is exact for normal errors.
     """
-    squares = _squares(changes)
+    squares = _mean_squares(changes)
     if squares is None:
         return Estimate(_NAN)
-    freedom = (squares.n - 1) * (squares.k - 1)
-    wide, tail = float(stats.norm.ppf(1 - (1 - LEVEL) / 2)), (1 - LEVEL) / 2
-    value = wide * math.sqrt(squares.rest / readers)
-    low, high = (math.sqrt(freedom / float(stats.chi2.ppf(p, freedom))) * value for p in (1 - tail, tail))
+    degrees_of_freedom = (squares.n - 1) * (squares.k - 1)
+    z, tail = float(stats.norm.ppf(1 - (1 - CONFIDENCE) / 2)), (1 - CONFIDENCE) / 2
+    value = z * math.sqrt(squares.residual / readers)
+    low, high = (
+        math.sqrt(degrees_of_freedom / float(stats.chi2.ppf(p, degrees_of_freedom))) * value for p in (1 - tail, tail)
+    )
     return Estimate(value, low, high)

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # whoever only counts cases doesn't wait for scipy
     from ratui.results.statistics import Estimate
 
-__all__ = ["Sheet", "counted", "interval", "number"]
+__all__ = ["TextTable", "format_count", "format_estimate", "format_number"]
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """`rows` under `heads`, of which the first `words` columns are words; `note` says how to read it."""
+class TextTable:
+    """`rows` under `headers`, of which the first `text_columns` columns are words; `note` says how to read it."""
 
     title: str
-    heads: Sequence[str]
+    headers: Sequence[str]
     rows: Sequence[Sequence[object]]
-    words: int = 1
+    text_columns: int = 1
     note: str = ""
 
 
-def counted(count: int, what: str) -> str:
+def format_count(count: int, what: str) -> str:
     """``1 case``, ``2 cases``."""
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def number(value: float, digits: int = 2) -> str:
+def format_number(value: float, digits: int = 2) -> str:
     """`value` with `digits` places, a dash where there is no figure."""
     if not math.isfinite(value):
         return "–"
@@ -37,8 +37,9 @@ def number(value: float, digits: int = 2) -> str:
     return shown.replace("-", "−") if float(shown) else f"{0:.{digits}f}"
 
 
-def interval(found: Estimate, digits: int = 2) -> str:
+def format_estimate(found: Estimate, digits: int = 2) -> str:
     """A figure with its interval."""
     if not math.isfinite(found.low):
-        return number(found.value, digits)
-    return f"{number(found.value, digits)} ({number(found.low, digits)} to {number(found.high, digits)})"
+        return format_number(found.value, digits)
+    value, low, high = (format_number(number, digits) for number in (found.value, found.low, found.high))
+    return f"{value} ({low} to {high})"

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from ratui.errors import StudyError, clean
 from ratui.reading import Field, Reading
-from ratui.results.released import Released
+from ratui.results.released import ReleasedReadings
 
-__all__ = ["RULES", "Rule", "Total", "change", "rule_for", "rule_named", "total"]
+__all__ = ["RULES", "MissingRule", "TotalScore", "choose_rule", "compute_change", "compute_total", "get_rule"]
 
 
 @dataclass(frozen=True)
-class Total:
+class TotalScore:
     """A total at one time point: `value` is None where the rule gives none; `assessed` of `fields` had a score."""
 
     value: float | None
@@ -25,14 +25,14 @@ class Total:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What is done about fields without a score. `paired` says that a change counts only what was scored at both time
+class MissingRule:
+    """What is done about fields without a score. `is_paired` says that a change counts only what was scored at both time
     points; else it is the later total less the earlier one."""
 
     name: str
     meaning: str
-    value: Callable[[Reading, tuple[Field, ...]], float | None]
-    paired: bool = False
+    compute: Callable[[Reading, tuple[Field, ...]], float | None]
+    is_paired: bool = False
 
 
 def _scores(reading: Reading, fields: tuple[Field, ...]) -> dict[Field, int]:
@@ -49,7 +49,7 @@ def _observed(reading: Reading, fields: tuple[Field, ...]) -> float | None:
     return float(sum(scores.values())) if scores else None
 
 
-def _carried(reading: Reading, fields: tuple[Field, ...]) -> float | None:
+def _carried_over(reading: Reading, fields: tuple[Field, ...]) -> float | None:
     total = 0
     for field in fields:
         scores = (reading.score(field), *(reading.score(twin) for twin in reading.twins(field)))
@@ -71,13 +71,17 @@ def _prorated(reading: Reading, fields: tuple[Field, ...]) -> float | None:
     return sum(scores.values()) * highest(fields) / highest(tuple(scores))
 
 
-RULES: Mapping[str, Rule] = {
+RULES: Mapping[str, MissingRule] = {
     rule.name: rule
     for rule in (
-        Rule("complete", "a total only where every field has a score, else none", _complete),
-        Rule("observed", "the sum of what has a score; a change of what has one at both time points", _observed, True),
-        Rule("carried", "a field takes its score of the other time point; no total where both lack one", _carried),
-        Rule(
+        MissingRule("complete", "a total only where every field has a score, else none", _complete),
+        MissingRule(
+            "observed", "the sum of what has a score; a change of what has one at both time points", _observed, True
+        ),
+        MissingRule(
+            "carried", "a field takes its score of the other time point; no total where both lack one", _carried_over
+        ),
+        MissingRule(
             "prorated",
             "in proportion to the most that the scored fields could have, where half have a score; scale by scale",
             _prorated,
@@ -86,7 +90,7 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-def rule_named(name: str) -> Rule:
+def get_rule(name: str) -> MissingRule:
     """The rule `name`. Raises StudyError for one that isn't there."""
     try:
         return RULES[name]
@@ -95,28 +99,28 @@ def rule_named(name: str) -> Rule:
         raise StudyError(f"there is no rule {clean(name)} for missing scores", "--missing", known) from None
 
 
-def total(reading: Reading, time: int, scale: str | None, rule: Rule) -> Total:
+def compute_total(reading: Reading, time: int, scale: str | None, rule: MissingRule) -> TotalScore:
     """The total at `time`, of one scale or, as the sum of theirs, of all."""
     if scale is None:
-        parts = [total(reading, time, each, rule) for each in reading.scheme.scales]
+        parts = [compute_total(reading, time, each, rule) for each in reading.scheme.scales]
         values = [part.value for part in parts if part.fields]
         known = [value for value in values if value is not None]
-        return Total(
+        return TotalScore(
             sum(known) if values and len(known) == len(values) else None,
             sum(part.assessed for part in parts),
             sum(part.fields for part in parts),
         )
     fields = tuple(field for field in reading.fields if field.time == time and field.scale == scale)
-    return Total(rule.value(reading, fields) if fields else None, len(_scores(reading, fields)), len(fields))
+    return TotalScore(rule.compute(reading, fields) if fields else None, len(_scores(reading, fields)), len(fields))
 
 
-def change(reading: Reading, scale: str | None, rule: Rule) -> float | None:
+def compute_change(reading: Reading, scale: str | None, rule: MissingRule) -> float | None:
     """The change of the total from time point 0 to 1; None where the rule gives none."""
-    if not rule.paired:
-        before, after = total(reading, 0, scale, rule).value, total(reading, 1, scale, rule).value
+    if not rule.is_paired:
+        before, after = compute_total(reading, 0, scale, rule).value, compute_total(reading, 1, scale, rule).value
         return None if before is None or after is None else after - before
     if scale is None:
-        parts = [change(reading, each, rule) for each in reading.scheme.scales]
+        parts = [compute_change(reading, each, rule) for each in reading.scheme.scales]
         known = [part for part in parts if part is not None]
         return sum(known) if known else None
     pairs = [(reading.score(f), reading.score(f._replace(time=1))) for f in reading.fields if f[1:] == (scale, 0)]
@@ -124,17 +128,17 @@ def change(reading: Reading, scale: str | None, rule: Rule) -> float | None:
     return float(sum(scored)) if scored else None
 
 
-def rule_for(told: Released, name: str | None, *, needed: bool = True) -> Rule:
-    """The rule `name` for the totals of what is `told`; without a name `complete`, where every field has a score.
+def choose_rule(released: ReleasedReadings, name: str | None, *, is_required: bool = True) -> MissingRule:
+    """The rule `name` for the totals of what is `released`; without a name `complete`, where every field has a score.
 
-    Raises StudyError for an unknown name, and where a rule is `needed`, none is named, and a field has no score.
+    Raises StudyError for an unknown name, and where a rule is `is_required`, none is named, and a field has no score.
     """
     if name is not None:
-        return rule_named(name)
-    readings = [reading for of_case in told.readings.values() for reading in of_case.values()]
-    readings += told.consensus.values()
+        return get_rule(name)
+    readings = [reading for of_case in released.readings.values() for reading in of_case.values()]
+    readings += released.consensus.values()
     lacking = sum(1 for reading in readings if any(reading.score(field) is None for field in reading.fields))
-    if lacking and needed:
+    if lacking and is_required:
         raise StudyError(
             f"{lacking} of {len(readings)} readings have fields without a score, so totals need a rule",
             "--missing",

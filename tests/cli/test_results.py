@@ -87,7 +87,7 @@ class TestAgreement:
 
 
 def test_a_picture_keeps_its_shape_in_the_terminal() -> None:
-    from ratui.cli.inline_images import fitted
+    from ratui.cli.inline_images import fit_to_cells
     from ratui.terminal import Display
 
     for display in (
@@ -96,7 +96,7 @@ def test_a_picture_keeps_its_shape_in_the_terminal() -> None:
         Display("kitty", cell=(7, 15)),
     ):
         for size in ((1000, 500), (400, 900)):
-            columns, rows = fitted(size, display, 100, 40)
+            columns, rows = fit_to_cells(size, display, 100, 40)
             assert columns <= 100
             assert rows <= 40
             shape = columns * display.cell[0] / (rows * display.cell[1])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.demo.sample import READER, own_copy, sample_folder
+from ratui.demo.sample import READER, copy_sample, find_sample
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.reading import problems
 from ratui.study import Study
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 class TestSample:
     def test_it_is_small_whole_and_has_something_left_to_read(self) -> None:
-        folder = sample_folder()
+        folder = find_sample()
         assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 8_000_000
         study = Study.open(folder)
         stages = {case: study.state(READER, case).stage for case in study.cases()}
@@ -30,17 +30,17 @@ class TestSample:
             assert all(not problems(reading) for reading in study.signed_readings(case))
 
     def test_a_copy_keeps_what_was_entered_and_the_sample_stays(self, tmp_path: Path) -> None:
-        folder, rater, case = own_copy(tmp_path / "mine")
+        folder, rater, case = copy_sample(tmp_path / "mine")
         assert case is not None
         with Study.open(folder).open_reading(rater, case) as session:
             session.save(session.reading, seconds=1.0)
-        again, _, same_case = own_copy(tmp_path / "mine")
+        again, _, same_case = copy_sample(tmp_path / "mine")
         assert (again, same_case) == (folder, case)
         assert Study.open(folder).reading(rater, case) is not None
-        assert Study.open(sample_folder()).reading(rater, case) is None
+        assert Study.open(find_sample()).reading(rater, case) is None
 
     async def test_it_opens_at_a_joint(self, tmp_path: Path) -> None:
-        folder, rater, case = own_copy(tmp_path / "mine")
+        folder, rater, case = copy_sample(tmp_path / "mine")
         async with reading_as(Study.open(folder), rater, case=case) as pilot:
             await settle(pilot)
             await settle(pilot)

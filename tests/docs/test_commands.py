@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import ratui.cli.main
 import trainer.cli
-from ratui.demo.sample import own_copy
+from ratui.demo.sample import copy_sample
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -60,7 +60,7 @@ def test_a_wrong_one_would_be_noticed() -> None:
 
 
 def test_what_a_manager_types_works_on_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own_copy(tmp_path / "wrists")
+    copy_sample(tmp_path / "wrists")
     monkeypatch.chdir(tmp_path)
     run = CliRunner()
     for words in (

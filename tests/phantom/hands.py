@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.phantom import PhantomPatient, simulate_patient
-from ratui.phantom.body import body_of
+from ratui.phantom.body import draw_body
 from ratui.phantom.bones import Canvas, add_bridge, add_long_bone, add_short_bone
 from ratui.phantom.hand import Hand
 from ratui.phantom.parts import Layout
 from ratui.phantom.pose import Pose
-from ratui.phantom.skeleton import lay_out
+from ratui.phantom.skeleton import build_layout
 from ratui.scheme import load_scheme
 
 MM = 0.2
@@ -40,7 +40,7 @@ def hurt(who: PhantomPatient, grades: Mapping[tuple[str, str, int], int], **find
 
 def laid(who: PhantomPatient, time: int = 0, side: Literal["L", "R"] = "L") -> Layout:
     """The hand of `side` laid flat."""
-    return lay_out(Hand(who, side, time, body_of(who, side), FLAT))
+    return build_layout(Hand(who, side, time, draw_body(who, side), FLAT))
 
 
 def mineral(layout: Layout, site: str) -> npt.NDArray[np.floating[Any]]:
@@ -48,9 +48,9 @@ def mineral(layout: Layout, site: str) -> npt.NDArray[np.floating[Any]]:
     centre, width = layout.centres[site]
     count = round(width / MM)
     canvas = Canvas(count, count, MM, centre - width / 2)
-    for short in layout.shorts:
+    for short in layout.short_bones:
         add_short_bone(canvas, short)
-    for bone in layout.longs:
+    for bone in layout.long_bones:
         add_long_bone(canvas, bone)
     for bridge in layout.bridges:
         add_bridge(canvas, bridge)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ratui.phantom.anatomy import WIDTHS
-from ratui.phantom.lesions import lesions_of, parts_of, space_of
+from ratui.phantom.lesions import draw_erosions, draw_joint_space, split_grade
 from ratui.phantom.parts import Layout, LongBone
 from tests.phantom.hands import healthy, hurt, laid, mineral
 
@@ -24,11 +24,11 @@ BONES = ("L.MULT", "L.NAV", "L.LUN", "L.RAD", "L.ULN")
 def test_the_erosions_of_a_joint_add_up_to_its_grade_and_never_shrink_as_it_rises(
     grade: int, first: int, second: int
 ) -> None:
-    parts = parts_of(grade, (first, second))
+    parts = split_grade(grade, (first, second))
     assert sum(parts) == grade
     assert max(parts) <= 3
     if grade:
-        assert all(now >= before for now, before in zip(parts, parts_of(grade - 1, (first, second)), strict=True))
+        assert all(now >= before for now, before in zip(parts, split_grade(grade - 1, (first, second)), strict=True))
 
 
 @pytest.mark.parametrize("site", ["L.PIP3", "L.MCP2", "L.CMC1", *BONES])
@@ -50,7 +50,7 @@ def test_grade_2_stops_before_the_midline_and_grade_3_is_past_it() -> None:
     for seed in range(40):
         for grade in reach:
             who = hurt(healthy(seed), {("L.MCP3", "ERO", 0): grade})
-            lesions = lesions_of(who, who.scheme.site("L.MCP3"), 0)
+            lesions = draw_erosions(who, who.scheme.site("L.MCP3"), 0)
             if len(lesions) == 1:
                 reach[grade].append(lesions[0].reach)
     assert max(reach[1]) < min(reach[2])
@@ -61,7 +61,7 @@ def test_two_patients_of_a_grade_have_it_elsewhere_otherwise_and_more_or_less_pl
     lesions = []
     for seed in range(60):
         who = hurt(healthy(seed), {("L.PIP2", "ERO", 0): 2})
-        lesions.append(lesions_of(who, who.scheme.site("L.PIP2"), 0)[0])
+        lesions.append(draw_erosions(who, who.scheme.site("L.PIP2"), 0)[0])
     assert {(each.outer, each.sign) for each in lesions} == {(a, b) for a in (True, False) for b in (1, -1)}
     assert np.std([each.depth for each in lesions]) > 0.1
     assert np.std([each.along for each in lesions]) > 0.1
@@ -74,24 +74,24 @@ def test_an_erosion_grows_where_it_was_and_repair_leaves_a_dense_edge() -> None:
         who = healthy(seed)
         site = who.scheme.site("L.MCP2")
         worse = hurt(who, {("L.MCP2", "ERO", 0): 2, ("L.MCP2", "ERO", 1): 3})
-        before, after = lesions_of(worse, site, 0)[0], lesions_of(worse, site, 1)[0]
+        before, after = draw_erosions(worse, site, 0)[0], draw_erosions(worse, site, 1)[0]
         assert (before.outer, before.sign, before.along) == (after.outer, after.sign, after.along)
         better = hurt(who, {("L.MCP2", "ERO", 0): 3, ("L.MCP2", "ERO", 1): 2})
-        assert lesions_of(better, site, 1)[0].rim > before.rim + 0.3
-        assert lesions_of(better, site, 1)[0].depth < before.depth
+        assert draw_erosions(better, site, 1)[0].rim > before.rim + 0.3
+        assert draw_erosions(better, site, 1)[0].depth < before.depth
 
 
 def test_nothing_else_of_a_hand_changes_between_the_time_points() -> None:
     who = hurt(healthy(3), {("L.MCP2", "ERO", 1): 4})
     before, after = laid(who, 0), laid(who, 1)
     changed = []
-    for old, new in zip(before.longs, after.longs, strict=True):
+    for old, new in zip(before.long_bones, after.long_bones, strict=True):
         assert np.array_equal(old.start, new.start)
         assert np.array_equal(old.end, new.end)
         assert (old.widths, old.texture) == (new.widths, new.texture)
-        changed.append(old.bites != new.bites)
+        changed.append(old.erosions != new.erosions)
     assert 1 <= sum(changed) <= 2
-    for old, new in zip(before.shorts, after.shorts, strict=True):
+    for old, new in zip(before.short_bones, after.short_bones, strict=True):
         assert np.array_equal(old.outline, new.outline)
 
 
@@ -109,8 +109,8 @@ def test_grade_1_of_jsn_is_focal_and_grade_2_general() -> None:
     for seed in range(30):
         for grade, seen in spaces.items():
             who = hurt(healthy(seed), {("L.PIP4", "JSN", 0): grade})
-            space = space_of(who, who.scheme.site("L.PIP4"), 0)
-            seen.append((space.left, space.focal))
+            space = draw_joint_space(who, who.scheme.site("L.PIP4"), 0)
+            seen.append((space.remaining, space.focal_loss))
     (left1, focal1), (left2, focal2) = (np.mean(spaces[grade], axis=0) for grade in (1, 2))
     assert left1 > 0.85 > left2
     assert focal1 > 3 * focal2
@@ -140,7 +140,7 @@ def test_so_do_those_at_the_bases_of_the_metacarpals(site: str, finger: int) -> 
             layout = laid(hurt(healthy(seed), {(site, "JSN", 0): grade}))
             base = layout.metacarpals[finger - 1]
             axis = (base.end - base.start) / np.hypot(*(base.end - base.start))
-            bone = layout.shorts[name_index("capitate" if finger == 3 else "hamate")]
+            bone = layout.short_bones[name_index("capitate" if finger == 3 else "hamate")]
             out = (base.start - bone.outline) @ axis
             dark.append(out[np.abs((bone.outline - base.start) @ [-axis[1], axis[0]]) < 3].min())
         lowest.append(np.mean(dark))
@@ -178,7 +178,7 @@ def test_a_crushed_bone_of_the_wrist_is_flat() -> None:
         who = healthy(seed)
         tall = {}
         for name, changed in (("normal", who), ("crushed", hurt(who, {}, L_LUN="collapse"))):
-            outline = laid(changed).shorts[name_index("lunate")].outline
+            outline = laid(changed).short_bones[name_index("lunate")].outline
             tall[name] = np.ptp(outline[:, 1])
         assert tall["crushed"] < 0.85 * tall["normal"]
 
@@ -187,16 +187,16 @@ def test_children_have_growth_plates_and_adults_none() -> None:
     for seed in SEEDS:
         who = healthy(seed)
         child = laid(replace(who, age=9.0))
-        assert all(bone.growth == 0 for bone in laid(who).longs)
-        assert all(bone.growth > 0 for bone in child.longs)
-        assert child.longs[0].scale < laid(who).longs[0].scale
+        assert all(bone.growth == 0 for bone in laid(who).long_bones)
+        assert all(bone.growth > 0 for bone in child.long_bones)
+        assert child.long_bones[0].scale < laid(who).long_bones[0].scale
 
 
 def bones_of(layout: Layout, joint: str) -> tuple[LongBone, LongBone]:
     """The two bones that meet in a joint of a finger, from the second finger on."""
     finger, number = int(joint[-1]), 0 if joint.startswith("MCP") else 1
     first = 3 + 4 * (finger - 2) + number  # the thumb has three bones, the others four
-    return layout.longs[first], layout.longs[first + 1]
+    return layout.long_bones[first], layout.long_bones[first + 1]
 
 
 def gap(layout: Layout, joint: str) -> float:
@@ -225,5 +225,5 @@ def name_index(name: str) -> int:
 
 def apart(layout: Layout, first: str, second: str) -> float:
     """How far in mm two bones of the wrist are from each other where they are nearest."""
-    one, other = (layout.shorts[name_index(name)].outline for name in (first, second))
+    one, other = (layout.short_bones[name_index(name)].outline for name in (first, second))
     return float(np.hypot(*(one[:, None] - other[None]).T).min())

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ratui.imaging import read_film
-from ratui.phantom import PhantomFilm, render, send
-from ratui.phantom.cassette import add_cassette, add_seam
-from ratui.phantom.exposure import draw_look, expose, varied
+from ratui.phantom import PhantomFilm, render, write_patient_films
+from ratui.phantom.cassette import add_collimation, add_markers
+from ratui.phantom.exposure import draw_machine, expose, vary_machine
 from tests.phantom.hands import healthy, patient
 
 pytestmark = pytest.mark.slow
@@ -78,8 +78,8 @@ def test_nothing_is_laid_over_the_box_of_a_joint() -> None:
         rng = np.random.default_rng(seed)
         levels = np.full(SMALL, 1000, np.uint16)
         boxes = [(float(x), float(y), x + 30.0, y + 30.0) for x, y in rng.integers(100, 220, (6, 2))]
-        add_cassette(levels, "R", (0.0, 0.0, SMALL[1], SMALL[0]), boxes, 0.68, rng)
-        add_seam(levels, (0.0, 0.0, SMALL[1], SMALL[0]), boxes, 0.68, rng)
+        add_markers(levels, "R", (0.0, 0.0, SMALL[1], SMALL[0]), boxes, 0.68, rng)
+        add_collimation(levels, (0.0, 0.0, SMALL[1], SMALL[0]), boxes, 0.68, rng)
         for x0, y0, x1, y1 in boxes:
             assert (levels[round(y0) : round(y1), round(x0) : round(x1)] == 1000).all()
         marked += bool((levels != 1000).any())
@@ -90,7 +90,7 @@ def test_markers_come_in_many_kinds_and_are_not_always_there() -> None:
     pictures, none = set(), 0
     for seed in range(40):
         levels = np.zeros((200, 200), np.uint16)
-        add_cassette(levels, "L", (0.0, 0.0, 200.0, 200.0), [], 0.5, np.random.default_rng(seed))
+        add_markers(levels, "L", (0.0, 0.0, 200.0, 200.0), [], 0.5, np.random.default_rng(seed))
         ys, xs = np.nonzero(levels)
         none += not len(ys)
         if len(ys):
@@ -103,7 +103,7 @@ def test_more_mineral_is_never_darker_on_any_machine() -> None:
     wedge = np.tile(np.linspace(0, 9, 128, dtype=np.float32), (128, 1))
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        look = varied(draw_look(rng), rng)
+        look = vary_machine(draw_machine(rng), rng)
         # Of the film's answer alone: without noise and without what lightens or darkens by place.
         plain = type(look)(**{**vars(look), "grain": (0.0, 0.0), "heel": (0.0, 0.0, 0.0), "local": 0.0, "edge": 0.0,
                               "lines": (0.0, 4.0, 0.0, False)})  # fmt: skip
@@ -113,9 +113,9 @@ def test_more_mineral_is_never_darker_on_any_machine() -> None:
 
 
 def test_looks_differ_widely_between_clinics_and_little_within_one() -> None:
-    looks = [draw_look(np.random.default_rng(seed)) for seed in range(80)]
+    looks = [draw_machine(np.random.default_rng(seed)) for seed in range(80)]
     ratios = np.log([look.bone / look.flesh for look in looks])
-    again = np.log([(other := varied(look, np.random.default_rng(1))).bone / other.flesh for look in looks])
+    again = np.log([(other := vary_machine(look, np.random.default_rng(1))).bone / other.flesh for look in looks])
     assert ratios.std() > 0.35
     assert (again - ratios).std() < 0.15
     assert {look.curve for look in looks} == {"knee", "sigmoid", "gamma"}
@@ -123,7 +123,9 @@ def test_looks_differ_widely_between_clinics_and_little_within_one() -> None:
 
 
 def test_films_of_both_hands_arrive_as_such(tmp_path: Path) -> None:
-    films = send(healthy(2), tmp_path, np.random.default_rng(1), name="0008", size=SMALL, together=True)
+    films = write_patient_films(
+        healthy(2), tmp_path, np.random.default_rng(1), name="0008", size=SMALL, both_hands=True
+    )
     assert [(film.side, film.time) for film in films] == [("B", 0), ("B", 1)]
     assert read_film(films[0].path).pixels.shape == (SMALL[0], 2 * SMALL[1])
     assert set(films[0].boxes) == {site.key for site in healthy(2).scheme.sites}

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 
 from ratui.imaging import read_film
-from ratui.phantom import RATERS, PhantomPatient, render, send
+from ratui.phantom import RATERS, PhantomPatient, render, write_patient_films
 from ratui.reading import Field, Found, Graded, enter, next_open, problems, start
 from ratui.scheme import load_scheme
 from tests.phantom.hands import patient
@@ -104,7 +104,7 @@ def test_a_joint_space_narrows_with_its_grade() -> None:
 
 
 def test_films_arrive_as_a_hospital_sends_them(tmp_path: Path) -> None:
-    films = send(
+    films = write_patient_films(
         patient(),
         tmp_path,
         np.random.default_rng(1),

@@ -15,13 +15,13 @@ MIDDLE = (1, 2, 3, 4)  # grades from which one can err both ways
 
 
 def errors(
-    rater: Rater, *, patients: int = 30, hour: float | None = None, truths: tuple[int, ...] = MIDDLE
+    rater: Rater, *, patients: int = 30, day_fraction: float | None = None, truths: tuple[int, ...] = MIDDLE
 ) -> npt.NDArray[np.float64]:
     """Errors of ERO at both time points, shape (joints, 2), where the truth is one of `truths` at both."""
     rng, seen = np.random.default_rng(2), []
     for seed in range(patients):
         sick = patient(seed, severity=2.0)
-        given = rater.read(sick, rng, hour=hour).grades
+        given = rater.read(sick, rng, day_fraction=day_fraction).grades
         for site in sick.scheme.sites:
             keys = [(site.key, "ERO", time) for time in (0, 1)]
             if all(key in given and sick.grades[key] in truths for key in keys):
@@ -53,7 +53,7 @@ def test_a_rater_with_a_leaning_reads_all_damage_too_high_and_clean_joints_hardl
 
 def test_a_rater_with_borders_of_their_own_errs_by_the_grade() -> None:
     """Late with the first grade, early with the second: a 1 is read as 0 and as 2 where others read 1."""
-    own = SimulatedRater(shift=0.0, noise=0.2, cuts=(0.4, -0.4, 0.4, -0.4, 0.4))
+    own = SimulatedRater(shift=0.0, noise=0.2, border_shifts=(0.4, -0.4, 0.4, -0.4, 0.4))
     plain = SimulatedRater(shift=0.0, noise=0.2)
 
     def wrong(rater: Rater, truth: int) -> float:
@@ -65,7 +65,7 @@ def test_a_rater_with_borders_of_their_own_errs_by_the_grade() -> None:
 
 
 def test_borders_of_their_own_are_in_order_on_every_scale() -> None:
-    wild = SimulatedRater(shift=0.0, noise=0.0, cuts=(2.0, -2.0))
+    wild = SimulatedRater(shift=0.0, noise=0.0, border_shifts=(2.0, -2.0))
     sick = patient(1, severity=2.0, scheme="mtss")
     given = wild.read(sick, np.random.default_rng(0)).grades
     by_truth: dict[tuple[str, int], set[int]] = {}
@@ -82,14 +82,20 @@ def test_borders_of_their_own_are_in_order_on_every_scale() -> None:
 
 def test_a_tiring_rater_leans_with_the_hour_and_both_time_points_share_it() -> None:
     drifting = RATERS["drifting"]
-    morning, evening = errors(drifting, hour=0.0), errors(drifting, hour=1.0)
+    morning, evening = errors(drifting, day_fraction=0.0), errors(drifting, day_fraction=1.0)
     assert evening.mean() - morning.mean() > 0.6
     assert abs((evening[:, 1] - evening[:, 0]).mean()) < 0.1
-    assert abs(errors(RATERS["independent"], hour=1.0).mean() - errors(RATERS["independent"], hour=0.0).mean()) < 0.15
+    assert (
+        abs(
+            errors(RATERS["independent"], day_fraction=1.0).mean()
+            - errors(RATERS["independent"], day_fraction=0.0).mean()
+        )
+        < 0.15
+    )
 
 
 def test_a_rater_who_slips_is_now_and_then_wrong_by_anything() -> None:
-    slipping = SimulatedRater(shift=0.0, noise=0.0, slips=0.05)
+    slipping = SimulatedRater(shift=0.0, noise=0.0, slip_rate=0.05)
     wrong = errors(slipping, patients=60, truths=(0, 1, 2, 3, 4, 5))
     assert 0.03 < np.mean(wrong != 0) < 0.07
     assert {abs(value) for value in wrong[wrong != 0].ravel()} >= {1, 2, 3, 4, 5}

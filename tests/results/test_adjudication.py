@@ -9,11 +9,11 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.reading import Field, Found, Graded, NotAssessable, enter, next_open, sign
-from ratui.results.adjudication import Adjudication, queue_of
-from ratui.results.agreement import agreement
-from ratui.results.disputes import CaseDispute, Limits, disputes
-from ratui.results.progress import progress
-from ratui.results.released import released
+from ratui.results.adjudication import Adjudication, build_queue
+from ratui.results.agreement import measure_agreement
+from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes
+from ratui.results.progress import measure_progress
+from ratui.results.released import released_readings
 from ratui.study import CONSENSUS, Study
 from ratui.study.check import check_study
 from ratui.study.merge import merge
@@ -30,7 +30,7 @@ BERT: Special = {MCP2[1]: Graded(1), MCP3[1]: Graded(2), PIP2[0]: Graded(2), PIP
 
 
 def found(study: Study, case: float = 3, model: str = "") -> tuple[CaseDispute, ...]:
-    return disputes(study, released(study), Limits(case=case), model=model)
+    return find_disputes(study, released_readings(study), DisputeLimits(case=case), model=model)
 
 
 class TestTheQueue:
@@ -46,8 +46,8 @@ class TestTheQueue:
     @pytest.mark.parametrize(("threshold", "over"), [(3, True), (3.5, False)])
     def test_a_case_is_over_where_it_reaches_the_threshold(self, tmp_path: Path, threshold: float, over: bool) -> None:
         (case,) = found(read_study(tmp_path, {"anna": ANNA, "bert": BERT}), threshold)
-        assert case.over == over
-        assert bool(queue_of([case])) == over
+        assert case.is_over_limit == over
+        assert bool(build_queue([case])) == over
 
     def test_a_high_status_that_all_see_alike_at_both_time_points_is_no_dispute(self, tmp_path: Path) -> None:
         high: Special = {PIP2[0]: Graded(5), PIP2[1]: Graded(5)}
@@ -58,7 +58,7 @@ class TestTheQueue:
         grades: Special = {Field("L.MCP2", scale, 1): Graded(top) for scale, top in (("ERO", 5), ("JSN", 4))}
         study = read_study(tmp_path, {"anna": grades, "bert": {MCP2[1]: Found("ankylosis")}})
         (case,) = found(study)
-        assert [(joint.site, joint.rank) for joint in case.joints] == [("L.MCP2", (0, 0, 0))]
+        assert [(joint.site, joint.severity) for joint in case.joints] == [("L.MCP2", (0, 0, 0))]
 
     def test_so_is_what_only_one_could_assess(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": {MCP2[0]: NotAssessable("unreadable")}, "bert": {}})
@@ -80,7 +80,7 @@ class TestTheModel:
         (joint,) = case.joints
         assert joint.site == "L.MCP2"
         assert joint.model == pytest.approx(2.2)
-        assert queue_of([case]) == (case,)
+        assert build_queue([case]) == (case,)
         assert found(study)[0].joints == ()
 
     def test_a_small_doubt_brings_up_nothing(self, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def settle(opened: Adjudication, case: str, grade: int = 2, *, signed: bool = Tr
 class TestTheConsensus:
     def test_what_all_agree_on_is_there_and_what_they_dispute_is_asked(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
-        opened = Adjudication(study, queue_of(found(study)))
+        opened = Adjudication(study, build_queue(found(study)))
         with opened.open_reading(CONSENSUS, study.cases()[0]) as session:
             reading = session.reading
             assert {field.site for field in reading.open_fields} == {"L.MCP2", "L.MCP3"}
@@ -115,7 +115,7 @@ class TestTheConsensus:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         case = study.cases()[0]
         before = {rater: study.reading_path(rater, case).read_bytes() for rater in ("anna", "bert")}
-        settle(Adjudication(study, queue_of(found(study))), case)
+        settle(Adjudication(study, build_queue(found(study))), case)
         consensus = study.reading(CONSENSUS, case)
         assert consensus is not None
         assert consensus.signed
@@ -124,16 +124,16 @@ class TestTheConsensus:
         assert [reading.rater for reading in study.signed_readings(case)] == ["anna", "bert"]
 
     def test_it_counts_as_settled_and_goes_out_with_the_exports_but_not_into_agreement(self, tmp_path: Path) -> None:
-        from ratui.results.export.long_table import long_table
-        from ratui.results.export.readers import Exportable
+        from ratui.results.export.long_table import build_long_table
+        from ratui.results.export.readers import ExportSource
 
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2)
-        figures = agreement(study, released(study))[0].to_document()
-        settle(Adjudication(study, queue_of(found(study))), study.cases()[0])
-        assert progress(study).settled == 1
-        assert agreement(study, released(study))[0].to_document() == figures
-        assert found(study)[0].settled == "signed"
-        rows = long_table(Exportable(study, released(study), numbered=True)).rows
+        figures = measure_agreement(study, released_readings(study))[0].to_document()
+        settle(Adjudication(study, build_queue(found(study))), study.cases()[0])
+        assert measure_progress(study).consensus_signed == 1
+        assert measure_agreement(study, released_readings(study))[0].to_document() == figures
+        assert found(study)[0].consensus_stage == "signed"
+        rows = build_long_table(ExportSource(study, released_readings(study), numbered=True)).rows
         assert {(row[1], row[2]) for row in rows} == {
             ("READER 1", "rater"),
             ("READER 2", "rater"),
@@ -142,16 +142,16 @@ class TestTheConsensus:
 
     def test_one_that_is_not_signed_is_not_exported(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
-        settle(Adjudication(study, queue_of(found(study))), study.cases()[0], signed=False)
-        assert released(study).consensus == {}
-        assert found(study)[0].settled == "begun"
+        settle(Adjudication(study, build_queue(found(study))), study.cases()[0], signed=False)
+        assert released_readings(study).consensus == {}
+        assert found(study)[0].consensus_stage == "begun"
 
     def test_it_is_gone_on_with_where_it_was_left(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         case = study.cases()[0]
-        with Adjudication(study, queue_of(found(study))).open_reading(CONSENSUS, case) as session:
+        with Adjudication(study, build_queue(found(study))).open_reading(CONSENSUS, case) as session:
             session.save(enter(session.reading, MCP2[0], Graded(1), at=AT, key="1"))
-        with Adjudication(study, queue_of(found(study, 99))).open_reading(CONSENSUS, case) as session:
+        with Adjudication(study, build_queue(found(study, 99))).open_reading(CONSENSUS, case) as session:
             assert session.reading.score(MCP2[0]) == 1
             assert [entry.kind for entry in session.reading.log] == ["adopt", "enter"]
 
@@ -160,7 +160,7 @@ class TestTheConsensus:
 
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         shutil.copytree(study.path, tmp_path / "copy")
-        settle(Adjudication(study, queue_of(found(study))), study.cases()[0])
+        settle(Adjudication(study, build_queue(found(study))), study.cases()[0])
         assert check_study(study.path).is_intact
         copy = Study.open(tmp_path / "copy")
         assert any(f"by {CONSENSUS}" in item.what for item in merge(copy, study))
@@ -168,7 +168,7 @@ class TestTheConsensus:
 
     def test_readers_without_order_get_a_consensus_without_order(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, blinded=True)
-        settle(Adjudication(study, queue_of(found(study))), study.cases()[0])
+        settle(Adjudication(study, build_queue(found(study))), study.cases()[0])
         consensus = study.reading(CONSENSUS, study.cases()[0])
         assert consensus is not None
         assert consensus.blinded

@@ -10,18 +10,18 @@ from PIL import Image
 
 from ratui.errors import StudyError
 from ratui.reading import Field, Found, Graded, NotAssessable
-from ratui.results.agreement import Agreement, agreement
-from ratui.results.agreement_tables import agreement_sheets
-from ratui.results.released import released
-from ratui.results.scores import Scores
+from ratui.results.agreement import Agreement, measure_agreement
+from ratui.results.agreement_tables import agreement_tables
+from ratui.results.released import released_readings
+from ratui.results.scores import ReadingScores
 from ratui.study import Study
 from tests.results.studies import Special, noisy_study, read_study
 
 pytestmark = pytest.mark.slow
 
 
-def compare(study: Study, *raters: str) -> tuple[Agreement, Scores]:
-    return agreement(study, released(study, raters))
+def compare(study: Study, *raters: str) -> tuple[Agreement, ReadingScores]:
+    return measure_agreement(study, released_readings(study, raters))
 
 
 ANNA: Special = {
@@ -106,7 +106,7 @@ class TestFigures:
     def test_what_has_no_figure_is_null_in_json_and_a_dash_in_the_table(self, tmp_path: Path) -> None:
         found, _ = compare(read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2))
         assert found.to_document()["kappas"][0]["mean"]["value"] is None
-        sheets = agreement_sheets(found)
+        sheets = agreement_tables(found)
         assert sheets[1].rows[0][-1] == "–"
 
     def test_a_study_of_readers_without_order_is_compared_all_the_same(self, tmp_path: Path) -> None:
@@ -118,10 +118,10 @@ class TestFigures:
 class TestPlots:
     def test_each_is_a_picture_and_a_drawing(self, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'ratui[results]'")
-        from ratui.results.plots import draw, plots
+        from ratui.results.plots import encode_figure, list_plots
 
         found, scores = compare(noisy_study(tmp_path, ("anna", "bert", "cleo")))
-        made = {name: make() for name, make in plots(found, scores).items()}
+        made = {name: make() for name, make in list_plots(found, scores).items()}
         assert set(made) == {
             "cumulative-probability",
             "bland-altman-change",
@@ -129,28 +129,28 @@ class TestPlots:
             "disagreement-hand",
         }
         for name, figure in made.items():
-            image = Image.open(io.BytesIO(draw(figure, "png")))
+            image = Image.open(io.BytesIO(encode_figure(figure, "png")))
             assert min(image.size) > 400
             assert np.asarray(image.convert("L")).std() > 5
-            words = "".join(ET.fromstring(draw(figure, "svg")).itertext())
+            words = "".join(ET.fromstring(encode_figure(figure, "svg")).itertext())
             expected = {"disagreement-hand": "MCP2", "cumulative-probability": "cleo"}.get(name, "bert − cleo")
             assert expected in words
 
     def test_a_dot_lies_where_the_patient_does(self, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'ratui[results]'")
-        from ratui.results.plots import plots
+        from ratui.results.plots import list_plots
 
         found, scores = compare(read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2))
-        dots = plots(found, scores)["bland-altman-change"]().axes[0].collections[0].get_offsets()
+        dots = list_plots(found, scores)["bland-altman-change"]().axes[0].collections[0].get_offsets()
         # The changes are 7 + 6 and 1: ERO and JSN together.
         assert dots.tolist() == [[7.0, 12.0], [7.0, 12.0]]
 
     def test_few_patients_leave_dots_and_lines_to_be_told_apart(self, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'ratui[results]'")
-        from ratui.results.plots import plots
+        from ratui.results.plots import list_plots
 
         found, scores = compare(noisy_study(tmp_path, patients=2))
-        axes = plots(found, scores)["bland-altman-change"]().axes[0]
+        axes = list_plots(found, scores)["bland-altman-change"]().axes[0]
         limits = next(each.limits for each in found.limits if each.quantity == "change")
         low, high = axes.get_ylim()
         assert limits.upper.high - limits.lower.low > 10 * (limits.upper.value - limits.lower.value)
@@ -160,30 +160,30 @@ class TestPlots:
 
     def test_many_patients_show_their_intervals_whole(self, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'ratui[results]'")
-        from ratui.results.plots import plots
+        from ratui.results.plots import list_plots
 
         found, scores = compare(noisy_study(tmp_path, patients=20))
-        low, high = plots(found, scores)["bland-altman-change"]().axes[0].get_ylim()
+        low, high = list_plots(found, scores)["bland-altman-change"]().axes[0].get_ylim()
         limits = next(each.limits for each in found.limits if each.quantity == "change")
         assert low < limits.lower.low < limits.upper.high < high
 
     def test_the_joints_of_a_wrist_are_told_apart(self) -> None:
-        from ratui.results.plots import _spread
+        from ratui.results.plots import _push_apart
         from ratui.scheme import load_scheme
 
         view = load_scheme("mtss-hands").views["hand"]
-        places = _spread(np.array([view.template[joint][:2] for joint in view.template]))
+        places = _push_apart(np.array([view.template[joint][:2] for joint in view.template]))
         gaps = np.hypot(*(places[:, None] - places[None, :]).transpose(2, 0, 1)) + 9 * np.eye(len(places))
         assert gaps.min() > 0.08
 
 
 @pytest.mark.parametrize("part", ["hand", "foot"])
 def test_every_ray_goes_through_its_joints(part: str) -> None:
-    from ratui.results.plots import _bones
+    from ratui.results.plots import _ray_lines
     from ratui.scheme import load_scheme
 
     view = next(view for view in load_scheme("mtss").views.values() if view.part == part)
-    lines = _bones(view, {})
+    lines = _ray_lines(view, {})
     assert len(lines) == 5
     fingers = [name for name in view.template if name.rstrip("12345") in ("MCP", "PIP", "IP", "MTP", "FIP")]
     passed = {tuple(place) for line in lines for place in line.tolist()}
@@ -191,8 +191,8 @@ def test_every_ray_goes_through_its_joints(part: str) -> None:
 
 
 def test_a_missing_library_is_one_error_that_names_the_extra() -> None:
-    from ratui.results.optional_dependencies import need
+    from ratui.results.optional_dependencies import require
 
     with pytest.raises(StudyError, match="nothing_of_that_name is not installed") as caught:
-        need("nothing_of_that_name.part", "plots")
+        require("nothing_of_that_name.part", "plots")
     assert "ratui[results]" in caught.value.remedy

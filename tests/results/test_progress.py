@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ratui.reading import Field, Graded
-from ratui.results.progress import progress, progress_parts
+from ratui.results.progress import measure_progress, progress_html
 from tests.films import film_file, make_study
 from tests.tui.readings import store
 
@@ -15,7 +15,7 @@ def test_what_is_missing_is_said_for_each_rater_and_case(tmp_path: Path) -> None
     case = study.cases()[0]
     store(study, case, rater="anna", signed=True, seconds=300)
     store(study, case, rater="bert", joints=19, seconds=60)
-    (rows,) = (rows for rows in progress(study).by_case() if rows[0].state.case == case)
+    (rows,) = (rows for rows in measure_progress(study).by_case() if rows[0].state.case == case)
     missing = {row.rater: row.missing for row in rows}
     assert missing["anna"] == ""
     assert missing["bert"] == "4 fields in 1 joint"
@@ -25,7 +25,7 @@ def test_what_is_missing_is_said_for_each_rater_and_case(tmp_path: Path) -> None
 def test_a_filled_reading_waits_for_its_signature(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",))
     store(study, study.cases()[0])
-    assert progress(study).rows[0].missing == "second look and signature"
+    assert measure_progress(study).rows[0].missing == "second look and signature"
 
 
 def test_regions_that_nobody_confirmed_are_counted(tmp_path: Path) -> None:
@@ -33,15 +33,15 @@ def test_regions_that_nobody_confirmed_are_counted(tmp_path: Path) -> None:
     case = study.cases()[0]
     regions = study.regions(case)
     study.save_regions(case, regions[3:])
-    assert progress(study).rows[0].missing == "3 regions to confirm"
+    assert measure_progress(study).rows[0].missing == "3 regions to confirm"
 
 
 def test_minutes_are_those_of_signed_cases(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",), patients=3)
     for case, seconds in zip(study.cases(), (120, 300, 60), strict=True):
         store(study, case, signed=case != study.cases()[2], seconds=seconds)
-    rater = progress(study).raters[0]
-    assert (rater.signed, rater.begun, rater.untouched) == (2, 1, 0)
+    rater = measure_progress(study).raters[0]
+    assert (rater.signed, rater.started, rater.untouched) == (2, 1, 0)
     assert rater.median_minutes == 3.5
     assert rater.minutes == 8
 
@@ -52,7 +52,7 @@ def test_a_case_without_its_films_is_told_with_the_reason_and_counts_nowhere(tmp
 
     film_file(tmp_path / "more" / "x.dcm", patient="P9")
     import_films(study, [tmp_path / "more"], key=tmp_path / "key.json", converter=InProcessConverter())
-    found = progress(study)
+    found = measure_progress(study)
     assert [row.missing for row in found.rows if row.state.stage == "unreadable"] == ["films of one time point only"]
     assert found.raters[0].cases == 1
 
@@ -61,7 +61,7 @@ def test_the_page_holds_every_case_and_no_grade(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",))
     case = study.cases()[0]
     store(study, case, {Field("L.MCP2", "ERO", 1): Graded(4)}, signed=True)
-    text = "\n".join(progress_parts(progress(study)))
+    text = "\n".join(progress_html(measure_progress(study)))
     assert case in text
     assert "76/76" in text
     assert "MCP2" not in text

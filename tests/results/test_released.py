@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StudyError
-from ratui.results.released import check_interim, released
+from ratui.results.released import check_interim, released_readings
 from ratui.study import Study
 from tests.films import make_study
 from tests.results.studies import read_study
@@ -21,7 +21,7 @@ def test_a_case_is_told_only_when_every_rater_has_signed(tmp_path: Path) -> None
     store(study, one, rater="anna", signed=True)
     store(study, open_, rater="anna", signed=True)
     store(study, open_, rater="bert", signed=False)
-    found = released(study)
+    found = released_readings(study)
     assert set(found.readings) == {both}
     assert found.kept_back == {one: "not signed by bert", open_: "not signed by bert"}
 
@@ -30,15 +30,15 @@ def test_a_case_that_nobody_can_read_says_so_and_not_that_it_waits_for_signature
     study = make_study(tmp_path, raters=("anna", "bert"), patients=2)
     whole, half = study.cases()
     study.save_case(type(study.case(half))(half, study.case(half).films[:1]))
-    found = released(study)
+    found = released_readings(study)
     assert found.kept_back == {whole: "not signed by anna, bert", half: "films of one time point only"}
     assert found.unreadable == {half}
-    assert released(study, interim=True).kept_back[half] == "films of one time point only"
+    assert released_readings(study, interim=True).kept_back[half] == "films of one time point only"
 
 
 def test_asking_for_some_raters_does_not_tell_of_cases_that_another_still_reads(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}, "bert": {}, "cleo": None})
-    assert released(study, ["anna", "bert"]).readings == {}
+    assert released_readings(study, ["anna", "bert"]).readings == {}
 
 
 def test_the_manager_may_look_before_and_sees_signed_readings_alone(tmp_path: Path) -> None:
@@ -46,15 +46,15 @@ def test_the_manager_may_look_before_and_sees_signed_readings_alone(tmp_path: Pa
     case = study.cases()[0]
     store(study, case, rater="anna", signed=True)
     store(study, case, rater="bert", signed=False)
-    found = released(study, interim=True)
+    found = released_readings(study, interim=True)
     assert list(found.readings[case]) == ["anna"]
-    assert found.complete() == {}
+    assert found.complete_cases() == {}
 
 
 def test_an_unknown_rater_is_an_error(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}})
     with pytest.raises(StudyError, match="zoe is not a rater"):
-        released(study, ["zoe"])
+        released_readings(study, ["zoe"])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another account")

@@ -13,11 +13,11 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.reading import Field, Graded
-from ratui.results.model_performance import evaluation_sheet, model_figures
-from ratui.results.reader_totals import summaries
-from ratui.results.released import released
-from ratui.results.report import report
-from ratui.results.totals import rule_named
+from ratui.results.model_performance import evaluate_models, evaluation_table
+from ratui.results.reader_totals import summarize_readers
+from ratui.results.released import released_readings
+from ratui.results.report import render_report
+from ratui.results.totals import get_rule
 from ratui.study import DisplayUse, Study
 from ratui.study.predictions import save_predictions
 from tests.model_answers import answer
@@ -26,7 +26,7 @@ from tests.results.studies import NOTE, Special, noisy_study, read_study
 pytestmark = pytest.mark.slow
 
 TODAY = date(2024, 1, 2)
-CARRIED = rule_named("carried")
+CARRIED = get_rule("carried")
 
 
 class Page(HTMLParser):
@@ -56,13 +56,13 @@ class Page(HTMLParser):
 
 
 def page(study: Study, **more: object) -> Page:
-    return Page(report(study, released(study), CARRIED, today=TODAY, **more))  # type: ignore[arg-type]
+    return Page(render_report(study, released_readings(study), CARRIED, today=TODAY, **more))  # type: ignore[arg-type]
 
 
 def test_it_opens_alone_and_holds_every_plot(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="pip install 'ratui[results]'")
     study = noisy_study(tmp_path, patients=3)
-    text = report(study, released(study), CARRIED, today=TODAY)
+    text = render_report(study, released_readings(study), CARRIED, today=TODAY)
     shown = Page(text)
     assert len(shown.fetched) == 4
     assert all(source.startswith("data:image/svg+xml;base64,") for source in shown.fetched)
@@ -101,7 +101,7 @@ ANNA: Special = {Field("L.MCP2", "ERO", 1): Graded(5), Field("L.MCP3", "JSN", 1)
 class TestTotals:
     def test_progression_is_by_the_year(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": {}}, patients=2)
-        anna, bert = summaries(study, released(study), CARRIED)
+        anna, bert = summarize_readers(study, released_readings(study), CARRIED)
         assert anna.changes == (7, 7)
         # 7 points in 428 days are 5.97 a year.
         assert (anna.dated, anna.progressed, anna.rapid) == (2, 2, 2)
@@ -109,8 +109,8 @@ class TestTotals:
 
     def test_patients_without_a_total_are_counted(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=2)
-        found = summaries(study, released(study), rule_named("complete"))
-        assert [(each.patients, each.without) for each in found] == [(0, 2), (0, 2)]
+        found = summarize_readers(study, released_readings(study), get_rule("complete"))
+        assert [(each.patients, each.without_total) for each in found] == [(0, 2), (0, 2)]
 
 
 class TestModels:
@@ -134,7 +134,7 @@ class TestModels:
 
     def test_each_error_stands_beside_no_change_and_the_raters(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 2.0)
-        ero, jsn = model_figures(study, released(study))
+        ero, jsn = evaluate_models(study, released_readings(study))
         # Of 20 ERO joints one is read as 3 by anna and 0 by bert, and said to be 2.
         assert ero.change.value == pytest.approx((1 + 2) / 40)
         assert ero.no_change == pytest.approx(3 / 40)
@@ -146,14 +146,14 @@ class TestModels:
 
     def test_cases_that_it_has_learnt_from_do_not_count(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 2.0, patients=3)
-        assert model_figures(study, released(study))[0].unknown
+        assert evaluate_models(study, released_readings(study))[0].is_training_unknown
         split = {"train": list(study.cases()[:1]), "held_out": list(study.cases()[1:])}
         (study.path / "models" / "scorer" / "split.json").write_text(json.dumps(split))
-        figures = model_figures(study, released(study))[0]
-        assert (figures.cases, figures.unknown) == (2, False)
+        figures = evaluate_models(study, released_readings(study))[0]
+        assert (figures.cases, figures.is_training_unknown) == (2, False)
         split["train"] = list(study.cases())
         (study.path / "models" / "scorer" / "split.json").write_text(json.dumps(split))
-        assert model_figures(study, released(study)) == ()
+        assert evaluate_models(study, released_readings(study)) == ()
 
     def test_they_stand_in_the_report(self, tmp_path: Path) -> None:
         shown = page(self.study(tmp_path, 2.0), plots=False)["Models against the raters"]
@@ -164,9 +164,9 @@ class TestModels:
         figure = {"name": "Rate", "value": 0.9, "low": 0.8, "high": 0.95, "unit": "%", "baseline": 0.5}
         figure |= {"baseline_name": "never", "raters": None}
         (tmp_path / "report.json").write_text(json.dumps({"headline": [figure], "more": [], "cases": 4}))
-        assert evaluation_sheet(tmp_path).rows == [["Rate", "90.0 %", "80.0 % to 95.0 %", "50.0 % (never)", ""]]
+        assert evaluation_table(tmp_path).rows == [["Rate", "90.0 %", "80.0 % to 95.0 %", "50.0 % (never)", ""]]
         with pytest.raises(StudyError, match="no evaluation here"):
-            evaluation_sheet(tmp_path / "nowhere")
+            evaluation_table(tmp_path / "nowhere")
 
 
 def test_disputes_and_consensus_are_told_without_names(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from ratui.results.statistics import (
     bland_altman,
-    grade_tables,
+    contingency_tables,
+    draw_resamples,
     icc_agreement,
     icc_consistency,
-    kappa_of_patients,
+    mean_weighted_kappa,
     quadratic_kappa,
-    resamples,
     smallest_detectable_change,
 )
 
@@ -38,7 +38,7 @@ MINI = np.array([512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260
 
 
 def table_of(first: Floats, second: Floats, grades: int) -> Floats:
-    return grade_tables(first, second, np.zeros(len(first), int), 1, grades)[0]
+    return contingency_tables(first, second, np.zeros(len(first), int), 1, grades)[0]
 
 
 class TestIntraclassCorrelation:
@@ -128,10 +128,10 @@ class TestWeightedKappa:
         rng = np.random.default_rng(5)
         first = rng.integers(0, 5, 30).astype(float)
         second = np.clip(first + rng.integers(-2, 3, 30), 0, 4)
-        single = grade_tables(first, second, np.arange(30), 30, 5)[None]
+        single = contingency_tables(first, second, np.arange(30), 30, 5)[None]
         many = 20 * single
-        draws = resamples(30, np.random.default_rng(6))
-        alone, repeated = (kappa_of_patients(each, draws) for each in (single, many))
+        draws = draw_resamples(30, np.random.default_rng(6))
+        alone, repeated = (mean_weighted_kappa(each, draws) for each in (single, many))
         assert repeated.value == pytest.approx(alone.value)
         assert (repeated.low, repeated.high) == pytest.approx((alone.low, alone.high))
         assert alone.low < alone.value < alone.high
@@ -139,9 +139,9 @@ class TestWeightedKappa:
     def test_of_several_raters_it_is_the_mean_of_the_pairs(self) -> None:
         rng = np.random.default_rng(7)
         grades = rng.integers(0, 5, (3, 40)).astype(float)
-        tables = np.stack([grade_tables(a, b, np.arange(40), 40, 5) for a, b in pairwise(grades)])
+        tables = np.stack([contingency_tables(a, b, np.arange(40), 40, 5) for a, b in pairwise(grades)])
         each = [float(quadratic_kappa(pair.sum(axis=0))) for pair in tables]
-        assert kappa_of_patients(tables).value == pytest.approx(np.mean(each))
+        assert mean_weighted_kappa(tables).value == pytest.approx(np.mean(each))
 
 
 class TestBlandAltman:

@@ -6,8 +6,8 @@ import pytest
 
 from ratui.errors import StudyError
 from ratui.reading import Field, Graded, NotAssessable, Reading
-from ratui.results.released import released
-from ratui.results.totals import RULES, change, rule_for, rule_named, total
+from ratui.results.released import released_readings
+from ratui.results.totals import RULES, choose_rule, compute_change, compute_total, get_rule
 from tests.results.studies import Special, read_study
 
 # Of 20 ERO fields with 100 points: 4 at the later time point in one, 2 at the earlier of another that has no later score.
@@ -36,13 +36,13 @@ def reading(tmp_path: Path) -> Reading:
     ],
 )
 def test_each_rule(reading: Reading, rule: str, earlier: float, later: float | None, changed: float | None) -> None:
-    named = rule_named(rule)
-    before, after = total(reading, 0, "ERO", named), total(reading, 1, "ERO", named)
+    named = get_rule(rule)
+    before, after = compute_total(reading, 0, "ERO", named), compute_total(reading, 1, "ERO", named)
     assert (before.assessed, before.fields) == (20, 20)
     assert (after.assessed, after.fields) == (19, 20)
     assert before.value == earlier
     assert after.value == (None if later is None else pytest.approx(later))
-    assert change(reading, "ERO", named) == (None if changed is None else pytest.approx(changed))
+    assert compute_change(reading, "ERO", named) == (None if changed is None else pytest.approx(changed))
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
@@ -52,9 +52,9 @@ def test_where_nothing_is_missing_all_rules_agree_with_the_reading(tmp_path: Pat
     assert reading is not None
     for scale in ("ERO", "JSN", None):
         for time in (0, 1):
-            found = total(reading, time, scale, rule)  # type: ignore[arg-type]
+            found = compute_total(reading, time, scale, rule)  # type: ignore[arg-type]
             assert (found.value, found.assessed) == reading.total(time, scale)
-    assert change(reading, None, rule) == 3  # type: ignore[arg-type]
+    assert compute_change(reading, None, rule) == 3  # type: ignore[arg-type]
 
 
 def test_less_than_half_is_too_little_to_prorate(tmp_path: Path) -> None:
@@ -70,18 +70,18 @@ def test_less_than_half_is_too_little_to_prorate(tmp_path: Path) -> None:
     )
     reading = study.reading("anna", study.cases()[0])
     assert reading is not None
-    assert total(reading, 0, "ERO", rule_named("prorated")).value is None
-    assert total(reading, 0, None, rule_named("prorated")).value is None
-    assert total(reading, 0, "ERO", rule_named("observed")).value == 0
+    assert compute_total(reading, 0, "ERO", get_rule("prorated")).value is None
+    assert compute_total(reading, 0, None, get_rule("prorated")).value is None
+    assert compute_total(reading, 0, "ERO", get_rule("observed")).value == 0
 
 
 def test_a_rule_must_be_named_only_where_it_matters(tmp_path: Path) -> None:
     study = read_study(tmp_path / "a", {"anna": ENTRIES})
     with pytest.raises(StudyError, match="1 of 1 readings have fields without a score"):
-        rule_for(released(study), None)
-    assert rule_for(released(study), "carried").name == "carried"
-    assert rule_for(released(study), None, needed=False).name == "complete"
+        choose_rule(released_readings(study), None)
+    assert choose_rule(released_readings(study), "carried").name == "carried"
+    assert choose_rule(released_readings(study), None, is_required=False).name == "complete"
     whole = read_study(tmp_path / "b", {"anna": {}})
-    assert rule_for(released(whole), None).name == "complete"
+    assert choose_rule(released_readings(whole), None).name == "complete"
     with pytest.raises(StudyError, match="no rule guess"):
-        rule_named("guess")
+        get_rule("guess")

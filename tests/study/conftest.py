@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ratui.cli.main import main
-from ratui.demo.sample import READER, own_copy
+from ratui.demo.sample import READER, copy_sample
 from ratui.study import Study
 
 Say = Callable[..., bytes]
@@ -32,7 +32,7 @@ def say(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPat
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     """A copy of the demo's study, with cases at every stage."""
-    folder, _, _ = own_copy(tmp_path / "copy")
+    folder, _, _ = copy_sample(tmp_path / "copy")
     return Study.open(folder)
 
 

@@ -10,9 +10,9 @@ from PIL import Image
 
 from ratui.errors import TrainError
 from ratui.phantom import PhantomFilm, render, simulate_patient
-from ratui.results.export.coco import coco_document
-from ratui.results.export.readers import Exportable
-from ratui.results.released import Released
+from ratui.results.export.coco import build_coco
+from ratui.results.export.readers import ExportSource
+from ratui.results.released import ReleasedReadings
 from ratui.scheme import load_scheme
 from ratui.study import Study
 from trainer.data.coco import load_coco_hands, parse_joint_name
@@ -156,11 +156,11 @@ def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
 def test_regions_that_ratui_exported_come_back(phantom_study: Study, tmp_path: Path) -> None:
     """What one study exports, another installation's detector can learn from: the same boxes of the same hands."""
     readings: dict[str, Any] = {case: {} for case in phantom_study.cases()}
-    source = Exportable(phantom_study, Released((), readings, {}, {}))
+    source = ExportSource(phantom_study, ReleasedReadings((), readings, {}, {}))
     (tmp_path / "films").symlink_to(phantom_study.path / "films")
     (tmp_path / "exports").mkdir()
     path = tmp_path / "exports" / "coco.json"
-    path.write_text(json.dumps(coco_document(source)), encoding="utf-8")
+    path.write_text(json.dumps(build_coco(source)), encoding="utf-8")
     back = load_coco_hands(path, phantom_study.scheme, tmp_path / "a", lambda *_: None)
     own = load_hand_samples(phantom_study, phantom_study.cases(), tmp_path / "b", lambda *_: None)
     assert len(back.films) == len(own.films)

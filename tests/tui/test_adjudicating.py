@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ratui.reading import Field, Graded
-from ratui.results.adjudication import Adjudication, queue_of
-from ratui.results.disputes import Limits, disputes
-from ratui.results.released import released
+from ratui.results.adjudication import Adjudication, build_queue
+from ratui.results.disputes import DisputeLimits, find_disputes
+from ratui.results.released import released_readings
 from ratui.study import CONSENSUS
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from tests.results.studies import read_study
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 def adjudication(tmp_path: Path, *, blinded: bool = False, patients: int = 1) -> Adjudication:
     anna = {Field("L.MCP2", "ERO", 1): Graded(4), Field("R.PIP3", "JSN", 1): Graded(3)}
     study = read_study(tmp_path, {"anna": anna, "bert": {}}, blinded=blinded, patients=patients)
-    return Adjudication(study, queue_of(disputes(study, released(study), Limits(case=2))))
+    return Adjudication(study, build_queue(find_disputes(study, released_readings(study), DisputeLimits(case=2))))
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

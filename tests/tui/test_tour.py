@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from ratui.demo.sample import TOUR, own_copy, sample_folder
+from ratui.demo.sample import TOUR_FILE, copy_sample, find_sample
 from ratui.reading import Field
 from ratui.study import Study
 from ratui.tui.i18n.catalog import LANGUAGES, Messages
@@ -41,7 +41,7 @@ def test_every_step_has_words_that_name_its_key(language: str) -> None:
 
 async def test_each_key_brings_the_next_and_what_was_seen_is_kept(tmp_path: Path) -> None:
     study = make_study(tmp_path)
-    file = tmp_path / TOUR
+    file = tmp_path / TOUR_FILE
     async with reading_as(study, "anna", tour=Tour(file)) as pilot:
         await pilot.press("enter")
         await settle(pilot)
@@ -83,7 +83,7 @@ async def test_other_keys_do_what_they_always_do_and_the_tour_waits(tmp_path: Pa
 
 async def test_escape_ends_the_tour_and_only_then_leaves(tmp_path: Path) -> None:
     study = make_study(tmp_path)
-    file = tmp_path / TOUR
+    file = tmp_path / TOUR_FILE
     async with reading_as(study, "anna", tour=Tour(file)) as pilot:
         await pilot.press("enter")
         await settle(pilot)
@@ -115,15 +115,15 @@ async def test_a_changed_key_is_the_one_that_is_asked_for(tmp_path: Path) -> Non
 
 
 def test_what_was_seen_lies_in_the_copy_and_the_sample_stays(tmp_path: Path) -> None:
-    folder, _, _ = own_copy(tmp_path / "mine")
-    Tour(folder / TOUR).end()
-    assert not (sample_folder() / TOUR).exists()
+    folder, _, _ = copy_sample(tmp_path / "mine")
+    Tour(folder / TOUR_FILE).end()
+    assert not (find_sample() / TOUR_FILE).exists()
     assert Study.open(folder).cases()
 
 
 @pytest.mark.parametrize("text", ["", "{}", "3", '["grade", 3]', "not json"])
 def test_a_damaged_file_only_shows_the_tour_again(tmp_path: Path, text: str) -> None:
-    file = tmp_path / TOUR
+    file = tmp_path / TOUR_FILE
     file.write_text(text)
     tour = Tour(file)
     assert tour.step is not None

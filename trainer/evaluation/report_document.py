@@ -50,7 +50,9 @@ def to_html(blocks: Sequence[Block]) -> str:
             case Paragraph():
                 parts.append(f"<p>{_inline(block.text)}</p>")
             case Table():
-                parts.append(page.table(block.columns, block.rows, words=len(block.columns), strong=block.strong))
+                parts.append(
+                    page.table(block.columns, block.rows, text_columns=len(block.columns), strong=block.strong)
+                )
             case Picture():
                 parts.append(page.figure(block.png, "png", block.words))
     return page.page(title, parts)
@@ -58,5 +60,5 @@ def to_html(blocks: Sequence[Block]) -> str:
 
 def _inline(text: str) -> str:
     """Escaped text with its `code`."""
-    pieces = page.text(text).split("`")
+    pieces = page.escape_text(text).split("`")
     return "".join(f"<code>{piece}</code>" if n % 2 else piece for n, piece in enumerate(pieces))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ratui.errors import TrainError
 from ratui.imaging import stretch
-from ratui.phantom import RATERS, PhantomPatient, SimulatedReading, render, set_by_hand, simulate_patient
+from ratui.phantom import RATERS, PhantomPatient, SimulatedReading, perturb_box, render, simulate_patient
 from ratui.scheme import Scheme, Site, load_scheme
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, crop_joint
 from trainer.data.phantoms import simulator_digest
@@ -168,7 +168,7 @@ def _draw_crops(patient: PhantomPatient, seed: int, number: int) -> npt.NDArray[
             levels = stretch(film.pixels)
             for row, site in enumerate(sites):
                 if site.side == side:
-                    crops[row, time] = crop_joint(levels, set_by_hand(film.boxes[site.key], rng), side == "R")
+                    crops[row, time] = crop_joint(levels, perturb_box(film.boxes[site.key], rng), side == "R")
     return crops
 
 

@@ -3,6 +3,6 @@
 Notes are free text and may name a patient, so none is exported; neither are dates, but for days since the first film.
 """
 
-from ratui.results.export.exporter import FORMATS, Exported, export
+from ratui.results.export.exporter import FORMATS, ExportResult, export
 
-__all__ = ["FORMATS", "Exported", "export"]
+__all__ = ["FORMATS", "ExportResult", "export"]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratui.results.export.readers import Exportable
+from ratui.results.export.readers import ExportSource
 
-__all__ = ["coco_document"]
+__all__ = ["build_coco"]
 
 
-def coco_document(source: Exportable) -> dict[str, Any]:
+def build_coco(source: ExportSource) -> dict[str, Any]:
     """The films of the exported cases with their regions, as a COCO detection data set."""
     study = source.study
     categories = {

@@ -12,25 +12,25 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ratui.errors import StudyError, clean
-from ratui.results.export.coco import coco_document
-from ratui.results.export.json_document import SCHEMA, readings_document, schema_text
-from ratui.results.export.long_table import long_table
-from ratui.results.export.mk_table import mk_table
-from ratui.results.export.presentation_state import presentation_states
-from ratui.results.export.readers import Exportable
-from ratui.results.export.structured_report import structured_reports
-from ratui.results.export.tables import Table, as_csv, as_parquet, dictionary
-from ratui.results.export.wide_table import wide_table
-from ratui.results.optional_dependencies import need
-from ratui.results.released import Released
-from ratui.results.totals import Rule
+from ratui.results.export.coco import build_coco
+from ratui.results.export.json_document import SCHEMA, build_readings_document, read_schema
+from ratui.results.export.long_table import build_long_table
+from ratui.results.export.mk_table import build_mk_table
+from ratui.results.export.presentation_state import build_presentation_states
+from ratui.results.export.readers import ExportSource
+from ratui.results.export.structured_report import build_structured_reports
+from ratui.results.export.tables import Table, data_dictionary, table_to_csv, table_to_parquet
+from ratui.results.export.wide_table import build_wide_table
+from ratui.results.optional_dependencies import require
+from ratui.results.released import ReleasedReadings
+from ratui.results.totals import MissingRule
 from ratui.study import Study
 from ratui.study.store import write_bytes
 
-__all__ = ["FORMATS", "Exported", "export"]
+__all__ = ["FORMATS", "ExportResult", "export"]
 
 _Files = Iterator[tuple[str, bytes]]
-Progress = Callable[[str, int, int], None]
+ProgressCallback = Callable[[str, int, int], None]
 
 FORMATS: Mapping[str, str] = {
     "csv": "scores.csv, totals.csv, and dictionary.csv that explains their columns",
@@ -42,11 +42,11 @@ FORMATS: Mapping[str, str] = {
     "gsps": "gsps/: DICOM presentation states that draw boxes and scores over the films",
 }
 """What can be exported, and what it makes."""
-_NEEDS = {"parquet": "pyarrow", "sr": "highdicom", "gsps": "highdicom"}
+_REQUIRED_MODULES = {"parquet": "pyarrow", "sr": "highdicom", "gsps": "highdicom"}
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What was written into `folder`: names inside it, and of how many cases and readings."""
 
     folder: Path
@@ -58,15 +58,15 @@ class Exported:
 
 def export(
     study: Study,
-    told: Released,
+    released: ReleasedReadings,
     folder: Path,
     formats: Sequence[str],
-    rule: Rule,
+    rule: MissingRule,
     *,
     numbered: bool = False,
-    progress: Progress = lambda stage, done, of: None,
-) -> Exported:
-    """Writes `formats`, of FORMATS, of the readings of `told` into `folder`; totals follow `rule`.
+    progress: ProgressCallback = lambda stage, done, of: None,
+) -> ExportResult:
+    """Writes `formats`, of FORMATS, of the readings of `released` into `folder`; totals follow `rule`.
 
     With `numbered` raters stand as ``READER 1`` and so on. `progress` gets (stage, done, of) of what takes long. Raises
     StudyError where nothing may be told, for an unknown format, for a folder inside the study, where a library is missing,
@@ -75,52 +75,54 @@ def export(
     for name in formats:
         if name not in FORMATS:
             raise StudyError(f"there is no format {clean(name)}", "--format", f"Take {', '.join(FORMATS)}")
-        if name in _NEEDS:
-            need(_NEEDS[name], f"--format {name}")  # before anything is written
+        if name in _REQUIRED_MODULES:
+            require(_REQUIRED_MODULES[name], f"--format {name}")  # before anything is written
     if folder.resolve().is_relative_to(study.path.resolve()):
         raise StudyError("this is inside the study, which holds nothing but itself", folder, "Choose another folder")
-    source = Exportable(study, told, numbered)
+    source = ExportSource(study, released, numbered)
     readings = sum(1 for _ in source.readings())
     if not readings:
         raise StudyError("no reading may be told yet", study.path, "See: ratui status STUDY")
     written = []
     for name, data in _files(source, formats, rule, progress):
-        _write(folder / name, data)
+        _write_file(folder / name, data)
         written.append(name)
-    return Exported(folder, tuple(written), len(told.readings), readings, len(told.kept_back))
+    return ExportResult(folder, tuple(written), len(released.readings), readings, len(released.kept_back))
 
 
-def _files(source: Exportable, formats: Sequence[str], rule: Rule, progress: Progress) -> _Files:
+def _files(source: ExportSource, formats: Sequence[str], rule: MissingRule, progress: ProgressCallback) -> _Files:
     software = f"ratui {version('ratui')}"
     tables: list[Table] = []
     if {"csv", "parquet"} & set(formats):
-        tables = [long_table(source), wide_table(source, rule)]
+        tables = [build_long_table(source), build_wide_table(source, rule)]
     described = list(tables)
     if "mk" in formats:
-        described.append(mk_table(source))
+        described.append(build_mk_table(source))
     for table in tables:
         if "csv" in formats:
-            yield f"{table.name}.csv", as_csv(table).encode()
+            yield f"{table.name}.csv", table_to_csv(table).encode()
         if "parquet" in formats:
-            yield f"{table.name}.parquet", as_parquet(table)
+            yield f"{table.name}.parquet", table_to_parquet(table)
     if "mk" in formats:
-        yield "mk.csv", as_csv(described[-1]).encode()
+        yield "mk.csv", table_to_csv(described[-1]).encode()
     if described:
-        yield "dictionary.csv", as_csv(dictionary(described)).encode()
+        yield "dictionary.csv", table_to_csv(data_dictionary(described)).encode()
     if "json" in formats:
-        yield "readings.json", _json(readings_document(source, software))
-        yield SCHEMA, schema_text().encode()
+        yield "readings.json", _encode_json(build_readings_document(source, software))
+        yield SCHEMA, read_schema().encode()
     if "coco" in formats:
-        yield "regions.json", _json(coco_document(source))
+        yield "regions.json", _encode_json(build_coco(source))
     if "sr" in formats:
         reports = 2 * sum(1 for _ in source.readings())
-        yield from _told("reports", "sr", structured_reports(source, software), reports, progress)
+        yield from _with_progress("reports", "sr", build_structured_reports(source, software), reports, progress)
     if "gsps" in formats:
         films = sum(len(signed.case.films) for signed in source.readings())
-        yield from _told("presentation states", "gsps", presentation_states(source, software), films, progress)
+        yield from _with_progress(
+            "presentation states", "gsps", build_presentation_states(source, software), films, progress
+        )
 
 
-def _told(stage: str, folder: str, files: _Files, of: int, progress: Progress) -> _Files:
+def _with_progress(stage: str, folder: str, files: _Files, of: int, progress: ProgressCallback) -> _Files:
     """`files` in `folder`, each told when it is there; `of` is how many there will be at most."""
     for done, (name, data) in enumerate(files):
         progress(stage, done, of)
@@ -128,11 +130,11 @@ def _told(stage: str, folder: str, files: _Files, of: int, progress: Progress) -
     progress(stage, of, of)
 
 
-def _json(document: object) -> bytes:
+def _encode_json(document: object) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write_file(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -9,20 +9,20 @@ from importlib.resources import files
 from typing import Any
 
 from ratui.reading import Found, Graded, NotAssessable, Reading
-from ratui.results.export.readers import Exportable
+from ratui.results.export.readers import ExportSource
 
-__all__ = ["SCHEMA", "readings_document", "schema_text"]
+__all__ = ["SCHEMA", "build_readings_document", "read_schema"]
 
 SCHEMA = "readings.schema.json"
 VERSION = 1
 
 
-def schema_text() -> str:
+def read_schema() -> str:
     """The JSON Schema of the document."""
     return files("ratui.results.export").joinpath(SCHEMA).read_text(encoding="utf-8")
 
 
-def readings_document(source: Exportable, software: str) -> dict[str, Any]:
+def build_readings_document(source: ExportSource, software: str) -> dict[str, Any]:
     """The document; `software` says which version wrote it."""
     study = source.study
     return {

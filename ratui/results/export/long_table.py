@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ratui.reading import Found, Graded, NotAssessable
-from ratui.results.export.readers import Exportable, Signed
+from ratui.results.export.readers import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
 from ratui.scheme import Scheme
 
-__all__ = ["long_table"]
+__all__ = ["build_long_table"]
 
 
-def long_table(source: Exportable) -> Table:
+def build_long_table(source: ExportSource) -> Table:
     """Every field of every released reading of the study."""
     rows = [row for signed in source.readings() for row in _rows(signed)]
     return Table(
@@ -43,7 +43,7 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
     )
 
 
-def _rows(signed: Signed) -> Iterator[tuple[Any, ...]]:
+def _rows(signed: SignedReading) -> Iterator[tuple[Any, ...]]:
     reading, scheme = signed.reading, signed.reading.scheme
     for field in sorted(reading.fields, key=lambda field: (field.time, reading.place(field))):
         site = reading.site(field.site)

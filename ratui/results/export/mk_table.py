@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from ratui.reading import Found, Graded, NotAssessable
-from ratui.results.export.readers import Exportable, Signed
+from ratui.results.export.readers import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
 
-__all__ = ["mk_table"]
+__all__ = ["build_mk_table"]
 
 _SIDES = {"L": "LEFT", "R": "RIGHT"}
 _COLUMNS = (
@@ -40,7 +40,7 @@ _COLUMNS = (
 _TESTS = {"ERO": "Erosion Score", "JSN": "Joint Space Narrowing Score"}
 
 
-def mk_table(source: Exportable) -> Table:
+def build_mk_table(source: ExportSource) -> Table:
     """The MK rows of every released reading. Readers are numbered, as the terminology has it."""
     rows: list[tuple[Any, ...]] = []
     for _, readings in source.by_case():
@@ -49,7 +49,7 @@ def mk_table(source: Exportable) -> Table:
     return Table("mk", "one field, in the manner of SDTM's MK", _COLUMNS, rows)
 
 
-def _rows(study: str, signed: Signed) -> Iterator[tuple[Any, ...]]:
+def _rows(study: str, signed: SignedReading) -> Iterator[tuple[Any, ...]]:
     reading, scheme = signed.reading, signed.reading.scheme
     for field in reading.fields:
         site = reading.site(field.site)

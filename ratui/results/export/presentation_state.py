@@ -11,49 +11,49 @@ from copy import deepcopy
 from typing import Any
 
 from ratui.reading import Field, Found, NotAssessable, Reading
-from ratui.results.export.readers import Exportable, Signed
+from ratui.results.export.readers import ExportSource, SignedReading
 from ratui.results.export.structured_report import (
-    corners,
+    box_polyline,
+    code_meaning,
     file_bytes,
     film_headers,
-    person,
-    plain,
-    quiet_about_names,
-    uid,
+    ignore_name_warnings,
+    make_uid,
+    person_name,
 )
-from ratui.results.optional_dependencies import need
+from ratui.results.optional_dependencies import require
 from ratui.scheme import Site
 from ratui.study import FilmRecord, Region, Study
 
-__all__ = ["presentation_states"]
+__all__ = ["build_presentation_states"]
 
 
-def presentation_states(source: Exportable, software: str) -> Iterator[tuple[str, bytes]]:
+def build_presentation_states(source: ExportSource, software: str) -> Iterator[tuple[str, bytes]]:
     """Each state with its file's name, for the films that have regions. Raises StudyError where highdicom is missing."""
-    need("highdicom", "DICOM presentation states")
+    require("highdicom", "DICOM presentation states")
     for case, readings in source.by_case():
         regions = [region for region in source.study.regions(case.id) if region.confirmed_by and region.box]
         headers = film_headers(source.study, case)
         for signed in readings:
             known = signed.reading.site_keys
             for film in case.films:
-                here = [region for region in regions if region.film == film.id and region.site in known]
-                if here:
-                    state = _state(source.study, signed, film, here, headers[film.id], software)
-                    yield signed.file(film.id), state
+                film_regions = [region for region in regions if region.film == film.id and region.site in known]
+                if film_regions:
+                    state = _state(source.study, signed, film, film_regions, headers[film.id], software)
+                    yield signed.file_name(film.id), state
 
 
 def _state(
-    study: Study, signed: Signed, film: FilmRecord, regions: list[Region], header: Any, software: str
+    study: Study, signed: SignedReading, film: FilmRecord, regions: list[Region], header: Any, software: str
 ) -> bytes:  # fmt: skip
-    hd = need("highdicom", "DICOM presentation states")
+    hd = require("highdicom", "DICOM presentation states")
     header = _with_one_contrast(header)
     layer = hd.pr.GraphicLayer("SCORES", 1, description="Regions of joints with their scores")
     boxes, texts = [], []
     about = (study.config.id, signed.case.id, signed.reader, film.id)
     for region in regions:
         site = signed.reading.site(region.site)
-        line, id = corners(region, film), uid(*about, region.site)
+        line, id = box_polyline(region, film), make_uid(*about, region.site)
         boxes.append(
             hd.pr.GraphicObject(
                 hd.pr.GraphicTypeValues.POLYLINE,
@@ -75,12 +75,12 @@ def _state(
             )
         )
     drawn = (*about, [(region.site, region.box) for region in regions], [t.UnformattedTextValue for t in texts])
-    with quiet_about_names():
-        made = hd.pr.GrayscaleSoftcopyPresentationState(
+    with ignore_name_warnings():
+        dataset = hd.pr.GrayscaleSoftcopyPresentationState(
             referenced_images=[header],
-            series_instance_uid=uid(*drawn, "series"),
+            series_instance_uid=make_uid(*drawn, "series"),
             series_number=2,
-            sop_instance_uid=uid(*drawn, "instance"),
+            sop_instance_uid=make_uid(*drawn, "instance"),
             instance_number=1,
             manufacturer=software,
             manufacturer_model_name=software,
@@ -88,11 +88,11 @@ def _state(
             device_serial_number=study.config.id,
             content_label="SCORES",
             content_description=f"scores of {signed.reader}"[:64],
-            content_creator_name=person(signed.reader),
+            content_creator_name=person_name(signed.reader),
             graphic_layers=[layer],
             graphic_annotations=[hd.pr.GraphicAnnotation([header], layer, graphic_objects=boxes, text_objects=texts)],
         )
-    return file_bytes(made, signed.reading.scheme)
+    return file_bytes(dataset, signed.reading.scheme)
 
 
 def _with_one_contrast(header: Any) -> Any:
@@ -112,7 +112,7 @@ def _label(reading: Reading, site: Site, time: int) -> str:
         field = Field(site.key, scale, time)
         match reading.values.get(field):
             case Found(id) if reading.scheme.finding(id).label not in words:
-                words.append(plain(reading.scheme.finding(id).label))
+                words.append(code_meaning(reading.scheme.finding(id).label))
             case NotAssessable(_):
                 words.append(f"{scale} not assessable")
                 continue

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ratui.reading import Reading
-from ratui.results.released import Released
+from ratui.results.released import ReleasedReadings
 from ratui.study import CONSENSUS, Case, Study
 
-__all__ = ["Exportable", "Signed"]
+__all__ = ["ExportSource", "SignedReading"]
 
 
 @dataclass(frozen=True)
-class Signed:
+class SignedReading:
     """A signed reading with the case it is of and the name of its reader; `number` counts raters from 1 and is 0 for the
     consensus."""
 
@@ -26,17 +26,17 @@ class Signed:
     def kind(self) -> str:
         return "rater" if self.number else "consensus"
 
-    def file(self, what: object) -> str:
+    def file_name(self, what: object) -> str:
         """The name of a file about `what` in this reading, inside an export's folder."""
         return f"{self.case.id}/{self.reader.replace(' ', '-').lower()}-{what}.dcm"
 
 
 @dataclass(frozen=True)
-class Exportable:
-    """What goes out of `study`: the readings of `told`. With `numbered` raters stand as ``READER 1`` and so on."""
+class ExportSource:
+    """What goes out of `study`: the readings of `released`. With `numbered` raters stand as ``READER 1`` and so on."""
 
     study: Study
-    told: Released
+    released: ReleasedReadings
     numbered: bool = False
 
     def name(self, rater: str) -> str:
@@ -48,16 +48,18 @@ class Exportable:
         """The rater's place among those of the study, from 1."""
         return self.study.config.raters.index(rater) + 1
 
-    def by_case(self) -> Iterator[tuple[Case, tuple[Signed, ...]]]:
+    def by_case(self) -> Iterator[tuple[Case, tuple[SignedReading, ...]]]:
         """Every case that has a reading to export, with them: raters in their order, the consensus last."""
-        for case, readings in self.told.readings.items():
+        for case, readings in self.released.readings.items():
             found = self.study.case(case)
-            signed = [Signed(found, self.name(rater), self.number(rater), each) for rater, each in readings.items()]
-            if case in self.told.consensus:
-                signed.append(Signed(found, CONSENSUS, 0, self.told.consensus[case]))
+            signed = [
+                SignedReading(found, self.name(rater), self.number(rater), each) for rater, each in readings.items()
+            ]
+            if case in self.released.consensus:
+                signed.append(SignedReading(found, CONSENSUS, 0, self.released.consensus[case]))
             yield found, tuple(signed)
 
-    def readings(self) -> Iterator[Signed]:
+    def readings(self) -> Iterator[SignedReading]:
         """Every reading, case by case."""
         for _, signed in self.by_case():
             yield from signed

@@ -15,20 +15,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from ratui.reading import Field, NotAssessable, Slot
-from ratui.results.export.readers import Exportable, Signed
-from ratui.results.optional_dependencies import need
+from ratui.results.export.readers import ExportSource, SignedReading
+from ratui.results.optional_dependencies import require
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Region, Study
 
 __all__ = [
     "DESIGNATOR",
-    "corners",
+    "box_polyline",
+    "build_structured_reports",
     "file_bytes",
     "film_headers",
-    "person",
-    "quiet_about_names",
-    "structured_reports",
-    "uid",
+    "ignore_name_warnings",
+    "make_uid",
+    "person_name",
 ]
 
 DESIGNATOR = "99RATUI"
@@ -42,13 +42,13 @@ _ANATOMY = {
 _SCALES = {"ERO": "Erosion score", "JSN": "Joint space narrowing score"}
 
 
-def uid(*about: object) -> str:
+def make_uid(*about: object) -> str:
     """A UID that is always the same for the same things."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
-def plain(label: str) -> str:
+def code_meaning(label: str) -> str:
     """`label` as a code's meaning: at most 64 characters, a plain hyphen for a dash."""
     return label.replace("–", "-").replace("−", "-")[:64]
 
@@ -60,16 +60,16 @@ def character_set(scheme: Scheme) -> str:
         *(finding.label for finding in scheme.findings),
         *(reason.label for reason in scheme.reasons),
     ]
-    return "ISO_IR 100" if all(plain(word).isascii() for word in words) else "ISO_IR 192"
+    return "ISO_IR 100" if all(code_meaning(word).isascii() for word in words) else "ISO_IR 192"
 
 
-def person(reader: str) -> str:
+def person_name(reader: str) -> str:
     """A reader's id as a DICOM person name: a family name alone."""
     return reader.replace(" ", "-") + "^"
 
 
 @contextmanager
-def quiet_about_names() -> Iterator[None]:
+def ignore_name_warnings() -> Iterator[None]:
     """Without highdicom's warning that a patient's pseudonym is an unlikely name: it is meant to be one."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*unlikely to represent the intended person name")
@@ -78,21 +78,21 @@ def quiet_about_names() -> Iterator[None]:
 
 def film_headers(study: Study, case: Case) -> Mapping[str, Any]:
     """The headers of the films of `case`, by their ids, without pixels."""
-    pydicom = need("pydicom", "DICOM")
+    pydicom = require("pydicom", "DICOM")
     return {film.id: pydicom.dcmread(study.film_path(case.id, film.id), stop_before_pixels=True) for film in case.films}
 
 
-def file_bytes(made: Any, scheme: Scheme) -> bytes:
-    """The object `made` as a file, in the encoding that the words of `scheme` need."""
-    made.SpecificCharacterSet = character_set(scheme)
+def file_bytes(dataset: Any, scheme: Scheme) -> bytes:
+    """The object `dataset` as a file, in the encoding that the words of `scheme` need."""
+    dataset.SpecificCharacterSet = character_set(scheme)
     buffer = io.BytesIO()
-    made.save_as(buffer, enforce_file_format=True)
+    dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 
-def structured_reports(source: Exportable, software: str) -> Iterator[tuple[str, bytes]]:
+def build_structured_reports(source: ExportSource, software: str) -> Iterator[tuple[str, bytes]]:
     """Each report with its file's name. Raises StudyError where highdicom is missing."""
-    need("highdicom", "DICOM Structured Reports")
+    require("highdicom", "DICOM Structured Reports")
     for case, readings in source.by_case():
         regions = {
             (region.site, region.film): region for region in source.study.regions(case.id) if region.confirmed_by
@@ -100,32 +100,36 @@ def structured_reports(source: Exportable, software: str) -> Iterator[tuple[str,
         headers = film_headers(source.study, case)
         for signed in readings:
             for time in (0, 1):
-                here = {film.id: headers[film.id] for film in case.films if film.time == time}
-                yield signed.file(time), _report(source.study, signed, time, regions, here, software)
+                film_headers_at_time = {film.id: headers[film.id] for film in case.films if film.time == time}
+                yield (
+                    signed.file_name(time),
+                    _report(source.study, signed, time, regions, film_headers_at_time, software),
+                )
 
 
 def _report(
     study: Study,
-    signed: Signed,
+    signed: SignedReading,
     time: int,
     regions: Mapping[tuple[str, str], Region],
     headers: Mapping[str, Any],
     software: str,
 ) -> bytes:
-    hd = need("highdicom", "DICOM Structured Reports")
-    codes = need("pydicom.sr.codedict", "DICOM Structured Reports").codes
+    hd = require("highdicom", "DICOM Structured Reports")
+    codes = require("pydicom.sr.codedict", "DICOM Structured Reports").codes
     sr, reading = hd.sr, signed.reading
     content = [[*field, str(reading.values.get(field))] for field in reading.fields if field.time == time]
     about = (study.config.id, signed.case.id, signed.reader, time, content)
-    with quiet_about_names():
+    with ignore_name_warnings():
         observer = sr.ObservationContext(
             observer_person_context=sr.ObserverContext(
                 observer_type=codes.DCM.Person,
-                observer_identifying_attributes=sr.PersonObserverIdentifyingAttributes(name=person(signed.reader)),
+                observer_identifying_attributes=sr.PersonObserverIdentifyingAttributes(name=person_name(signed.reader)),
             )
         )
     groups = [
-        _site_group(hd, codes, signed, site, time, regions, headers, uid(*about, site.key)) for site in reading.sites
+        _site_group(hd, codes, signed, site, time, regions, headers, make_uid(*about, site.key))
+        for site in reading.sites
     ]
     report = sr.MeasurementReport(
         observation_context=observer,
@@ -133,25 +137,25 @@ def _report(
         imaging_measurements=[group for group in groups if group is not None],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    with quiet_about_names():
-        made = sr.ComprehensiveSR(
+    with ignore_name_warnings():
+        dataset = sr.ComprehensiveSR(
             evidence=list(headers.values()),
             content=report,
-            series_instance_uid=uid(*about, "series"),
+            series_instance_uid=make_uid(*about, "series"),
             series_number=1,
-            sop_instance_uid=uid(*about, "instance"),
+            sop_instance_uid=make_uid(*about, "instance"),
             instance_number=1,
             manufacturer=software,
             is_complete=True,
             is_final=True,
         )
-    return file_bytes(made, reading.scheme)
+    return file_bytes(dataset, reading.scheme)
 
 
 def _site_group(
     hd: Any,
     codes: Any,
-    signed: Signed,
+    signed: SignedReading,
     site: Site,
     time: int,
     regions: Mapping[tuple[str, str], Region],
@@ -171,13 +175,13 @@ def _site_group(
         value = reading.values.get(field)
         if isinstance(value, NotAssessable):
             name = sr.CodedConcept(f"NA-{scale}", DESIGNATOR, f"{scale} not assessable")
-            why = sr.CodedConcept(value.reason, DESIGNATOR, plain(reading.scheme.reason(value.reason).label))
+            why = sr.CodedConcept(value.reason, DESIGNATOR, code_meaning(reading.scheme.reason(value.reason).label))
             evaluations.append(sr.QualitativeEvaluation(name, why))
     found = reading.finding(Slot(site.key, time))
     side = codes.SCT.Left if site.side == "L" else codes.SCT.Right
     common = {
         "tracking_identifier": sr.TrackingIdentifier(uid=id, identifier=site.key),
-        "finding_type": sr.CodedConcept(found.id, DESIGNATOR, plain(found.label)) if found else None,
+        "finding_type": sr.CodedConcept(found.id, DESIGNATOR, code_meaning(found.label)) if found else None,
         "finding_sites": [sr.FindingSite(_anatomy(sr, site), laterality=side)],
         "measurements": scores,
         "qualitative_evaluations": evaluations,
@@ -190,7 +194,7 @@ def _site_group(
     return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         referenced_region=sr.ImageRegion(
             graphic_type=sr.GraphicTypeValues.POLYLINE,
-            graphic_data=corners(region, film),
+            graphic_data=box_polyline(region, film),
             source_image=sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID),
         ),
         **common,
@@ -201,10 +205,10 @@ def _anatomy(sr: Any, site: Site) -> Any:
     known = _ANATOMY.get(site.joint.id)
     if known:
         return sr.CodedConcept(known[0], "SCT", known[1])
-    return sr.CodedConcept(site.joint.id, DESIGNATOR, plain(site.joint.mkloc or site.joint.label))
+    return sr.CodedConcept(site.joint.id, DESIGNATOR, code_meaning(site.joint.mkloc or site.joint.label))
 
 
-def corners(region: Region, film: FilmRecord) -> Any:
+def box_polyline(region: Region, film: FilmRecord) -> Any:
     """The box as a closed line, (5, 2) of column and row from the corner of the image, as DICOM counts too."""
     import numpy as np
 

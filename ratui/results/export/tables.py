@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from ratui.results.optional_dependencies import need
+from ratui.results.optional_dependencies import require
 
-__all__ = ["Column", "Kind", "Table", "as_csv", "as_parquet", "dictionary"]
+__all__ = ["Column", "Kind", "Table", "data_dictionary", "table_to_csv", "table_to_parquet"]
 
 Kind: TypeAlias = Literal["text", "integer", "number"]
 
@@ -35,7 +35,7 @@ class Table:
     rows: Sequence[Sequence[Any]]
 
 
-def as_csv(table: Table) -> str:
+def table_to_csv(table: Table) -> str:
     """`table` with a line of names; empty where there is no value, lines ended as RFC 4180 has it."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
@@ -44,9 +44,9 @@ def as_csv(table: Table) -> str:
     return buffer.getvalue()
 
 
-def as_parquet(table: Table) -> bytes:
+def table_to_parquet(table: Table) -> bytes:
     """`table` as Parquet, typed, each column with its meaning. Raises StudyError where pyarrow is missing."""
-    arrow, parquet = need("pyarrow", "Parquet"), need("pyarrow.parquet", "Parquet")
+    arrow, parquet = require("pyarrow", "Parquet"), require("pyarrow.parquet", "Parquet")
     kinds = {"text": arrow.string(), "integer": arrow.int32(), "number": arrow.float64()}
     fields = [
         arrow.field(column.name, kinds[column.kind], metadata={"meaning": column.meaning}) for column in table.columns
@@ -61,7 +61,7 @@ def as_parquet(table: Table) -> bytes:
     return buffer.getvalue()
 
 
-def dictionary(tables: Sequence[Table]) -> Table:
+def data_dictionary(tables: Sequence[Table]) -> Table:
     """The data dictionary of `tables`, itself a table."""
     columns = (
         Column("table", "text", "the table"),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratui.results.export.readers import Exportable, Signed
+from ratui.results.export.readers import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
-from ratui.results.totals import Rule, change, total
+from ratui.results.totals import MissingRule, compute_change, compute_total
 from ratui.study import Study
 
-__all__ = ["wide_table"]
+__all__ = ["build_wide_table"]
 
 
-def wide_table(source: Exportable, rule: Rule) -> Table:
+def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
     """The totals of every released reading of the study under `rule`."""
     names: list[tuple[str, str | None]] = [(scale, scale) for scale in source.study.scheme.scales]
     names.append(("total", None))
@@ -41,7 +41,7 @@ def wide_table(source: Exportable, rule: Rule) -> Table:
     return Table("totals", "one reader's totals of one patient", columns, rows)
 
 
-def _row(study: Study, signed: Signed, rule: Rule, scales: list[str | None]) -> list[Any]:
+def _row(study: Study, signed: SignedReading, rule: MissingRule, scales: list[str | None]) -> list[Any]:
     displays = study.displays(signed.reading.rater, signed.reading.case)
     row: list[Any] = [
         signed.reading.case,
@@ -54,7 +54,7 @@ def _row(study: Study, signed: Signed, rule: Rule, scales: list[str | None]) -> 
     ]
     for scale in scales:
         for time in (0, 1):
-            found = total(signed.reading, time, scale, rule)
+            found = compute_total(signed.reading, time, scale, rule)
             row += [found.value, found.assessed, found.fields]
-        row.append(change(signed.reading, scale, rule))
+        row.append(compute_change(signed.reading, scale, rule))
     return row
