@@ -75,7 +75,7 @@ def _faulty(store: Ours | Stock, fault: Faulty) -> Iterator[None]:
         if hasattr(os, name):
             setattr(fake, name, lambda *a, name=name, **k: fault.call(name, lambda *b: getattr(os, name)(*b, **k), *a))
     if isinstance(store, Ours):
-        fake.unlink = lambda *a: fault.call("unlink", os.unlink, *a)
+        fake.unlink = lambda *a, **k: fault.call("unlink", lambda *b: os.unlink(*b, **k), *a)
         with mock.patch.object(disk, "os", fake):
             yield
         return
@@ -204,8 +204,8 @@ class _Trace:
     def recording(self) -> Iterator[None]:
         fake = types.SimpleNamespace(**{name: getattr(os, name) for name in dir(os) if not name.startswith("__")})
 
-        def opened(path: Any, flags: int, mode: int = 0o777) -> int:
-            descriptor = os.open(path, flags, mode)
+        def opened(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+            descriptor = os.open(path, flags, mode, dir_fd=dir_fd)
             self._names[descriptor] = Path(path).name
             if flags & os.O_CREAT:
                 self.events.append(("create", Path(path).name))
@@ -220,8 +220,8 @@ class _Trace:
             name = self._names[descriptor]
             self.events.append(("folder",) if name == "anna" else ("sync", name))
 
-        def replace(old: Any, new: Any) -> None:
-            os.replace(old, new)  # noqa: PTH105
+        def replace(old: Any, new: Any, **folders: int | None) -> None:
+            os.replace(old, new, **folders)  # noqa: PTH105
             self.events.append(("rename", Path(old).name, Path(new).name))
 
         fake.open, fake.write, fake.fsync, fake.replace = opened, write, fsync, replace

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
@@ -20,7 +19,9 @@ from typing import Any, TypeAlias, get_args
 from ratui.errors import RatuiError, StoreError
 from ratui.scheme import Scheme
 from ratui.study.case import Case, CaseState, Stage
-from ratui.study.store.access import file_mode
+from ratui.study.store.atomic_write import write_bytes
+from ratui.study.store.descriptors import open_directory
+from ratui.study.store.tables import read_file
 
 __all__ = ["INDEX", "Progress", "RaterWorklist", "StudyFiles", "WorklistIndex", "summarize_reading"]
 
@@ -73,7 +74,8 @@ class StudyFiles:
     def __init__(self, study: Path) -> None:
         root = str(study / "films")
         with os.scandir(root) as entries:
-            found = {entry.name: _file_signature(f"{root}/{entry.name}/films.json") for entry in entries}
+            folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        found = {name: _file_signature(f"{root}/{name}/films.json") for name in folders}
         self.cases = tuple(sorted(case for case, films in found.items() if films is not None))
         self._films = found
         self._regions = _file_signatures(study / "regions")
@@ -128,8 +130,7 @@ class RaterWorklist:
     def _load(self) -> Mapping[str, _Row]:
         """The index as it was saved; empty where there is none, or none that can be trusted."""
         try:
-            with (self._readings / INDEX).open("rb") as file:
-                total, _, body = file.read(_LARGEST).partition(b"\n")
+            total, _, body = read_file(self._readings / INDEX, _LARGEST, follow=False).partition(b"\n")
             if total != self._checksum(body):
                 return {}
             return {row[1][0]: (list(row[0]), _state(row[1])) for row in json.loads(body)}
@@ -138,18 +139,15 @@ class RaterWorklist:
 
     def _save(self, rows: Mapping[str, _Row]) -> None:
         body = json.dumps([[seen, astuple(state)] for seen, state in rows.values()], separators=(",", ":")).encode()
-        temporary = self._readings / f".{INDEX}.{secrets.token_hex(6)}.tmp"
-        # A manager who may not write here, or a full disk: then the index is made again next time.
-        with contextlib.suppress(OSError):
-            if not self._readings.is_dir():
-                return
-            mode = file_mode(self._readings)
-            with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
-                os.fchmod(file.fileno(), mode)
-                file.write(self._checksum(body) + b"\n" + body)
-            temporary.replace(self._readings / INDEX)
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        # A manager who may not write here, a rater without a folder, or a full disk: then the index is made again next
+        # time. The folder belongs to the rater, who may put a link in its place at any moment: it is not followed.
+        with contextlib.suppress(OSError, StoreError):
+            folder = open_directory(self._readings)
+            try:
+                data = self._checksum(body) + b"\n" + body
+                write_bytes(Path(INDEX), data, copy=False, folder=folder)
+            finally:
+                os.close(folder)
 
     def _checksum(self, body: bytes) -> bytes:
         return hashlib.sha256(self._about.encode() + b"\n" + body).hexdigest().encode()

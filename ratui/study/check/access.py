@@ -1,7 +1,11 @@
-"""Whether anybody but the study's owner and its group could open its files: found, and closed where asked."""
+"""Find and close files and folders of a study that others than its owner and its group could open.
+
+Every change goes through the descriptor of the object that was inspected: see `ratui.study.store.descriptors`.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -10,90 +14,151 @@ from pathlib import Path
 
 from ratui.study.check.report import Finding
 from ratui.study.layout import FOLDERS, LOCKS, SNAPSHOT_PREFIX, folder_mode, group_id
-from ratui.study.store import file_mode
+from ratui.study.store.descriptors import NO_LINK, Entry, walk_no_links
 
 __all__ = ["check_access", "close_to_others"]
 
-_LINK = "it is a link, which no study holds"
+_LINK = "it is a symbolic link; studies contain none; not followed"
+_SEVERAL_NAMES = "It has several names (hard links), as during a backup: try again when none runs; not changed"
 _MOMENT = 0.05
 """Seconds after which a file that was being made at the first look has the mode that it keeps."""
 
 
 def check_access(study: Path, group: str, repair: bool) -> Iterator[Finding]:
-    """What in the folder `study` is more open than it may be, or belongs to another group. Mends it with `repair`."""
+    """Find what in the folder `study` is no file or folder, is too open, or belongs to another group than `group`.
+
+    With `repair` access is taken away from each object that this account may change: the kernel lets an account change
+    its own only, root any. Access is given only where nobody but the study's owner could have put the object there. A
+    file with several names is left as it is: another name of it may lie outside the study. Raises StudyError.
+    """
     gid = group_id(group)
-    suspects = [path for path in _walk(study) if _find_fault(study, path, group, gid)]
-    if suspects:
-        time.sleep(_MOMENT)
-    for path in suspects:
-        wrong = _find_fault(study, path, group, gid)
-        if wrong == _LINK:
-            yield Finding(_relative_name(study, path), wrong, advice="Look where it leads; remove it")
-        elif wrong:
-            yield _restrict_access(study, path, _expected_mode(study, path, path.lstat(), gid), gid, wrong, repair)
+    suspects = {
+        _key(entry.found) for entry in walk_no_links(study, skip=SNAPSHOT_PREFIX) if _find_fault(entry, group, gid)
+    }
+    if not suspects:
+        return
+    time.sleep(_MOMENT)
+    found = [
+        finding
+        for entry in walk_no_links(study, skip=SNAPSHOT_PREFIX)
+        if _key(entry.found) in suspects and (finding := _finding(entry, group, gid, repair))
+    ]
+    yield from sorted(found, key=lambda finding: finding.file)
 
 
-def _find_fault(study: Path, path: Path, group: str, gid: int | None) -> str:
-    """What is wrong with the access of `path`, empty where nothing is, or where it has gone meanwhile."""
-    try:
-        found = path.lstat()
-        mode, wanted = stat.S_IMODE(found.st_mode), _expected_mode(study, path, found, gid)
-    except FileNotFoundError:  # a save was done just now
-        return ""
-    if stat.S_ISLNK(found.st_mode):
+def _key(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _find_fault(entry: Entry, group: str, gid: int | None) -> str:
+    """Say what is wrong with `entry`; empty where nothing is."""
+    kind = entry.found.st_mode
+    if stat.S_ISLNK(kind):
         return _LINK
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        return "it is neither a file nor a folder; not opened"
+    if entry.foreign:
+        return f"{entry.foreign}; not looked at"
+    return _wrong_access(entry, entry.found.st_mode, entry.found.st_gid, group, gid)
+
+
+def _wrong_access(entry: Entry, mode: int, owner_group: int, group: str, gid: int | None) -> str:
+    wanted = _expected_mode(entry, gid)
     if mode & ~wanted & 0o007:
         return "everybody on this machine could open it"
     if mode & ~wanted & 0o070:
         return "a group could open it that the study is not shared with"
-    if gid is not None and found.st_gid != gid:
+    if gid is not None and owner_group != gid:
         return f"it does not belong to the group {group}"
     return f"the group {group} can't open it" if gid is not None and wanted & ~mode & 0o050 else ""
 
 
-def _restrict_access(study: Path, path: Path, wanted: int, gid: int | None, wrong: str, repair: bool) -> Finding:
-    remedy, repaired, advice = "permissions set", False, ""
+def _expected_mode(entry: Entry, gid: int | None) -> int:
+    """Return the mode that `entry` should have."""
+    parts = entry.inside.parts
+    if stat.S_ISDIR(entry.found.st_mode):
+        return _wanted_folder(parts, gid)
+    if gid is not None and len(parts) == 1 and parts[0] in LOCKS:
+        return 0o660
+    return 0o600 | (_wanted_folder(parts[:-1], gid) & 0o060)
+
+
+def _wanted_folder(parts: tuple[str, ...], gid: int | None) -> int:
+    name = parts[0] if parts else ""
+    if len(parts) <= 1 and name in FOLDERS:
+        return folder_mode(name, gid is not None)
+    if gid is None:
+        return 0o700
+    return 0o2750 if name in ("readings", "films") else 0o2700 | FOLDERS.get(name, 0o050)
+
+
+def _is_owners_alone(entry: Entry) -> bool:
+    """Return whether nobody but the study's owner can have put `entry` where it is.
+
+    Elsewhere a rater may have moved a private file of the owner there, for the repair to open it to the group.
+    """
+    owner = (*entry.above, entry.found)[0].st_uid
+    return entry.found.st_uid == owner and all(
+        folder.st_uid == owner and not folder.st_mode & 0o022 for folder in entry.above
+    )
+
+
+def _target(entry: Entry, found: os.stat_result, gid: int | None) -> tuple[int, int]:
+    """Return the mode and the group that a repair gives to `entry`."""
+    wanted = _expected_mode(entry, gid)
+    if _is_owners_alone(entry):
+        return wanted, found.st_gid if gid is None else gid
+    kept = found.st_mode & 0o070 if gid in (None, found.st_gid) else 0
+    return wanted & (0o7700 | kept), found.st_gid
+
+
+def _finding(entry: Entry, group: str, gid: int | None, repair: bool) -> Finding | None:
+    wrong, name = _find_fault(entry, group, gid), str(entry.inside)
+    if not wrong:
+        return None
+    regular = stat.S_ISREG(entry.found.st_mode)
+    if entry.foreign or not (regular or stat.S_ISDIR(entry.found.st_mode)):
+        return Finding(name, wrong, advice="Look where it leads and who made it; remove it")
+    if regular and entry.found.st_nlink > 1:
+        return Finding(name, wrong, advice=_SEVERAL_NAMES)
+    left = _wrong_access(entry, *_target(entry, entry.found, gid), group, gid)
+    advice = "If it belongs to the study, its owner can open it to the group: chgrp, chmod" if left else ""
+    repaired = False
     if repair:
         try:
-            if gid is not None:
-                os.chown(path, -1, gid)
-            path.chmod(wanted)
-            repaired = True
+            _set_access(entry, gid)
+            repaired = not left
         except OSError as error:
-            advice = f"{error.strerror}: ask its owner, user {path.lstat().st_uid}"
-    return Finding(_relative_name(study, path), wrong, remedy, repaired, advice)
+            advice = f"{error.strerror}: ask its owner, user {entry.found.st_uid}"
+    return Finding(name, wrong, "" if left else "permissions set", repaired, advice)
 
 
-def _expected_mode(study: Path, path: Path, found: os.stat_result, gid: int | None) -> int:
-    """The mode that `path` should have; never more than it has, where it is closed to the group on purpose."""
-    parts = path.relative_to(study).parts
-    if stat.S_ISDIR(found.st_mode):
-        name = parts[0] if parts else ""
-        if len(parts) <= 1 and name in FOLDERS:
-            return folder_mode(name, gid is not None)
-        if gid is None:
-            return 0o700
-        return 0o2750 if name in ("readings", "films") else 0o2700 | FOLDERS.get(name, 0o050)
-    if gid is None:
-        return 0o600
-    if len(parts) == 1 and parts[0] in LOCKS:
-        return 0o660
-    return file_mode(path.parent)
+def _set_access(entry: Entry, gid: int | None) -> None:
+    """Change the very object that was inspected. Raises OSError, also where another has taken its name."""
+    if entry.descriptor is not None:
+        _set_descriptor(entry, entry.descriptor, gid)
+        return
+    descriptor = os.open(entry.inside.name, NO_LINK, dir_fd=entry.folder)
+    try:
+        _set_descriptor(entry, descriptor, gid)
+    finally:
+        os.close(descriptor)
 
 
-def _walk(study: Path) -> Iterator[Path]:
-    yield study
-    for folder, names, files in os.walk(study):
-        names[:] = [name for name in names if not name.startswith(SNAPSHOT_PREFIX)]
-        for name in sorted((*names, *files)):
-            yield Path(folder) / name
-
-
-def _relative_name(study: Path, path: Path) -> str:
-    return str(path.relative_to(study))
+def _set_descriptor(entry: Entry, descriptor: int, gid: int | None) -> None:
+    found = os.fstat(descriptor)
+    if _key(found) != _key(entry.found) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1):
+        raise OSError(errno.ESTALE, "it was replaced just now")
+    mode, group = _target(entry, found, gid)
+    if group != found.st_gid:
+        os.fchown(descriptor, -1, group)
+    os.fchmod(descriptor, mode)
 
 
 def close_to_others(study: Path, group: str = "") -> None:
-    """Gives every file and folder of `study` the access it should have, as far as this account may. Raises StudyError."""
+    """Give every file and folder of `study` the access it should have, as far as this account may.
+
+    Raises StudyError for an unknown group and where the folder can't be opened.
+    """
     for _ in check_access(study, group, repair=True):
         pass

@@ -11,7 +11,8 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,14 @@ from pathlib import Path
 from ratui.errors import DamagedError, RatuiError, StoreError, clean
 from ratui.study.case import Case, CaseState, FilmRecord
 from ratui.study.check.access import check_access
-from ratui.study.check.copies import FileCopies, check_tables, compare_copies, replace_damaged, restore_copies
+from ratui.study.check.copies import (
+    FileCopies,
+    check_tables,
+    compare_copies,
+    replace_damaged,
+    restore_copies,
+    set_both_aside,
+)
 from ratui.study.check.films import find_film_fault
 from ratui.study.check.readings import rebuild_fields, salvage_tables
 from ratui.study.check.report import CheckReport, Finding
@@ -29,9 +37,11 @@ from ratui.study.model_reports import EVALUATION
 from ratui.study.predictions import ORDER
 from ratui.study.store import FileLock, HeldByOther, remove_leftovers, set_aside, write_bytes
 from ratui.study.store.atomic_write import second_copy_path
+from ratui.study.store.descriptors import is_folder, is_missing, is_regular, open_inside, walk_no_links
 from ratui.study.store.seal import UnsealedError, open_seal, seal
 from ratui.study.store.tables import read_file, sealed_name
 from ratui.study.study import Study
+from ratui.study.worklist import INDEX
 
 __all__ = ["check_study"]
 
@@ -69,19 +79,21 @@ class _StudyChecker:
             *_subfolders(self._path / "readings"),
         ]
         models = self._path / "models"
-        folders += [answers for run in _subfolders(models) if (answers := run / "answers").is_dir()]
+        folders += [answers for run in _subfolders(models) if is_folder(answers := run / "answers")]
         of = len(cases) + len(folders)
         for number, case in enumerate(cases):
             self._progress(number, of)
             self._check_films(study, case)
         for number, folder in enumerate(folders, start=len(cases)):
             self._progress(number, of)
+            if not is_folder(folder):
+                continue  # a link, which the look at the access has found
             for file in sorted(folder.glob("*.json")):
                 if not file.name.startswith("."):
                     self._check_file(study, file)
             self._check_orphaned_copies(study, folder)
         for file in (models / ORDER, *(run / EVALUATION for run in _subfolders(models))):
-            if file.exists() or second_copy_path(file).exists():
+            if is_folder(file.parent) and (file.exists() or second_copy_path(file).exists()):
                 self._check_file(study, file)
         self._check_raters(study)
         self._check_worklist_index(study)
@@ -124,19 +136,31 @@ class _StudyChecker:
 
         for path, check in ((file, sealed), (scheme, digest)):
             self._files += 1
-            copies = compare_copies(path, check)
             advice = "If it was changed by hand: ratui seal STUDY" if notice and path == file else ""
-            self._repair_copies(copies, advice or "Restore it from a backup")
+            try:
+                with self._open_folder(path) as folder:
+                    if not _is_link_or_special(path, folder):
+                        self._repair_copies(
+                            compare_copies(path, check, folder), advice or "Restore it from a backup", folder
+                        )
+            except StoreError as error:
+                self._add_finding(path, error.what, advice=error.remedy)
 
-    def _repair_copies(self, copies: FileCopies, advice: str) -> bytes | None:
+    def _open_folder(self, file: Path) -> AbstractContextManager[int]:
+        """Open the folder of `file` without following a link inside the study. Raises StoreError."""
+        return open_inside(self._path, file.relative_to(self._path).parent)
+
+    def _repair_copies(self, copies: FileCopies, advice: str, folder: int) -> bytes | None:
         if copies.what:
-            self._add_finding(copies.path, copies.what, copies.remedy, lambda: restore_copies(copies), advice)
+            self._add_finding(copies.path, copies.what, copies.remedy, lambda: restore_copies(copies, folder), advice)
         return copies.data
 
     # Films.
 
     def _check_films(self, study: Study, case: str) -> None:
         folder = self._path / "films" / case
+        if not (is_folder(folder.parent) and is_folder(folder)):
+            return  # a link, which the look at the access has found
         file = folder / "films.json"
         self._check_file(study, file)
         self._check_orphaned_copies(study, folder)
@@ -148,15 +172,22 @@ class _StudyChecker:
             self._check_film(study, known, film)
         listed = {film.id for film in known.films}
         for path in sorted(folder.glob("*.dcm")):
-            if path.stem not in listed:
+            if path.stem not in listed and not path.is_symlink():
                 what = "no case lists it; an import was interrupted before it could"
-                self._add_finding(path, what, "set aside", lambda path=path: set_aside(path))  # type: ignore[misc]
+                self._add_finding(path, what, "set aside", partial(self._set_aside, path))
+
+    def _set_aside(self, path: Path) -> None:
+        with self._open_folder(path) as folder:
+            set_aside(path, folder=folder)
 
     def _check_film(self, study: Study, case: Case, film: FilmRecord) -> None:
         self._files += 1
-        found = find_film_fault(study, case, film)
+        path = study.film_path(case.id, film.id)
+        with self._open_folder(path) as folder:
+            readable = is_missing(path.name, folder) or is_regular(path.name, folder)
+        found = find_film_fault(study, case, film) if readable else None
         if found is not None:
-            self._add_finding(study.film_path(case.id, film.id), *found)
+            self._add_finding(path, *found)
 
     # Tables.
 
@@ -164,7 +195,7 @@ class _StudyChecker:
         """Second copies whose first is gone."""
         for copy in sorted(folder.glob("*.json.bak")):
             first = copy.with_name(copy.name.removesuffix(".bak"))
-            if not first.exists():
+            if not first.exists() and not first.is_symlink():
                 self._check_file(study, first)
 
     def _check_file(self, study: Study, file: Path) -> None:
@@ -173,14 +204,17 @@ class _StudyChecker:
         reading = file.parent.parent.name == "readings"
         before, repair = len(self._findings), self._repair
         try:
-            self._repair = False
-            with study.exclusive():
-                self._check_sealed_file(study, file, reading)
-            self._repair = repair
-            if repair and len(self._findings) > before:
-                with FileLock(file.with_suffix(".lock")):
-                    del self._findings[before:]
-                    self._check_sealed_file(study, file, reading)
+            with self._open_folder(file) as folder:
+                if _is_link_or_special(file, folder):
+                    return  # the look at the access has found it
+                self._repair = False
+                with study.exclusive():
+                    self._check_sealed_file(study, file, reading, folder)
+                self._repair = repair
+                if repair and len(self._findings) > before:
+                    with FileLock(file.with_suffix(".lock"), folder=folder):
+                        del self._findings[before:]
+                        self._check_sealed_file(study, file, reading, folder)
         except HeldByOther as error:
             self._findings[before:] = [replace(each, advice=error.what) for each in self._findings[before:]]
         except StoreError as error:
@@ -188,51 +222,53 @@ class _StudyChecker:
         finally:
             self._repair = repair
 
-    def _check_sealed_file(self, study: Study, file: Path, reading: bool) -> None:
+    def _check_sealed_file(self, study: Study, file: Path, reading: bool, folder: int) -> None:
         copies = compare_copies(
-            file, check_tables(file, unsealed=self._is_unsealed_format), twins=not self._is_unsealed_format
+            file, check_tables(file, unsealed=self._is_unsealed_format), folder, twins=not self._is_unsealed_format
         )
         advice = "Restore it from a backup" if not reading else "Restore it from a backup, or have the case read again"
         if copies.data is None:
-            whole = salvage_tables(file, study.scheme)
+            whole = salvage_tables(file, study.scheme, folder)
             if whole is not None:
                 remedy = "made anew from its records, whose checksums hold"
                 self._add_finding(
-                    file, f"both copies are damaged: {copies.what}", remedy, lambda: replace_damaged(file, whole)
+                    file,
+                    f"both copies are damaged: {copies.what}",
+                    remedy,
+                    lambda: replace_damaged(file, whole, folder),
                 )
             else:
-                self._report_unrepairable(file, copies.what, advice)
+                self._report_unrepairable(file, copies.what, advice, folder)
             return
-        data = self._repair_copies(copies, advice)
+        data = self._repair_copies(copies, advice, folder)
         if data is None:
             return
         if self._is_unsealed_format:
-            self._add_seal(file, data)
-        self._check_content(study, file, data, reading)
+            self._add_seal(file, data, folder)
+        self._check_content(study, file, data, reading, folder)
 
-    def _report_unrepairable(self, file: Path, what: str, advice: str) -> None:
+    def _report_unrepairable(self, file: Path, what: str, advice: str, folder: int) -> None:
         if self._repair:
-            for each in (file, second_copy_path(file)):
-                if each.exists():
-                    set_aside(each)
+            set_both_aside(file, folder)
             what += "; both copies were set aside, so that the rest opens"
         self._add_finding(file, f"both copies are damaged: {what}" if not self._repair else what, advice=advice)
 
-    def _add_seal(self, file: Path, data: bytes) -> None:
+    def _add_seal(self, file: Path, data: bytes, folder: int) -> None:
         """Gives a file of format 1 its seal."""
         try:
             open_seal(data)
         except UnsealedError as error:
             tables = error.args[0]
             sealed = seal(tables, sealed_name(file))
-            self._add_finding(file, "it has no checksums (format 1)", "sealed", lambda: write_bytes(file, sealed))
+            what = "it has no checksums (format 1)"
+            self._add_finding(file, what, "sealed", lambda: write_bytes(file, sealed, folder=folder))
 
-    def _check_content(self, study: Study, file: Path, data: bytes, reading: bool) -> None:
+    def _check_content(self, study: Study, file: Path, data: bytes, reading: bool, folder: int) -> None:
         """What checksums can't tell: whether what the file says can be."""
         try:
             if reading:
                 study.reading(file.parent.name, file.stem)
-            elif file.parent.name == "regions":
+            elif file.parent.name == "regions" and not (self._path / "films" / file.stem).is_symlink():
                 known = {film.id for film in study.case(file.stem).films}
                 strange = {region.film for region in study.regions(file.stem)} - known
                 if strange:
@@ -242,7 +278,9 @@ class _StudyChecker:
         except RatuiError as error:
             fields = rebuild_fields(file, data, study.scheme) if reading and not self._is_unsealed_format else None
             remedy = "fields rebuilt from the log" if fields else ""
-            self._add_finding(file, error.what, remedy, lambda: replace_damaged(file, fields or b""), error.remedy)
+            self._add_finding(
+                file, error.what, remedy, lambda: replace_damaged(file, fields or b"", folder), error.remedy
+            )
 
     # The rest.
 
@@ -253,41 +291,48 @@ class _StudyChecker:
                 self._add_finding(folder, what, advice="Name the rater in study.toml, then: ratui seal STUDY")
 
     def _check_worklist_index(self, study: Study) -> None:
+        readings = self._path / "readings"
+        if not all(is_folder(self._path / name) for name in ("films", "regions", "readings")):
+            return  # a link, which the look at the access has found
         for rater in study.config.raters:
+            if (readings / rater).is_symlink():
+                continue  # found, too
             wrong = (shown.case for shown in study.states(rater) if not _matches_files(study, rater, shown))
             for case in wrong:
                 with study.exclusive():  # a save may have come between the two looks
                     shown = next(state for state in study.states(rater) if state.case == case)
                     if _matches_files(study, rater, shown):
                         continue
-                file = self._path / "readings" / rater / ".worklist.json"
-                remove = partial(file.unlink, missing_ok=True)
+                file = readings / rater / INDEX
+                remove = partial(self._remove, file)
                 self._add_finding(file, "the worklist's index is wrong", "removed, to be made again", remove)
                 break
 
+    def _remove(self, file: Path) -> None:
+        with self._open_folder(file) as folder, contextlib.suppress(FileNotFoundError):
+            os.unlink(file.name, dir_fd=folder)
+
     def _check_leftovers(self) -> None:
-        for folder in self._walk():
-            old = [file for file in folder.glob("*.damaged-*") if file.is_file()]
+        for entry in walk_no_links(self._path, skip=SNAPSHOT_PREFIX):
+            if entry.descriptor is None:
+                continue
+            folder = clean(entry.inside)
+            names = os.listdir(entry.descriptor)  # noqa: PTH208 - of a descriptor
+            old = [name for name in names if ".damaged-" in name]
             if old:
                 self._notes.append(
-                    f"{clean(folder.relative_to(self._path))}: files set aside as damaged: {len(old)}; "
-                    "remove them when nobody needs them"
+                    f"{folder}: files set aside as damaged: {len(old)}; remove them when nobody needs them"
                 )
             if self._repair:
-                removed = remove_leftovers(folder)
+                removed = remove_leftovers(entry.descriptor)
                 if removed:
-                    self._notes.append(f"{clean(folder.relative_to(self._path))}: {removed} unfinished files removed")
+                    self._notes.append(f"{folder}: {removed} unfinished files removed")
 
-        for folder in self._path.glob(f"{SNAPSHOT_PREFIX}*"):
+        for path in self._path.glob(f"{SNAPSHOT_PREFIX}*"):
             with contextlib.suppress(OSError):
-                if self._repair and time.time() - folder.stat().st_mtime > _ABANDONED:
-                    shutil.rmtree(folder)
-                    self._notes.append(f"{folder.name}: left by a backup that was killed; removed")
-
-    def _walk(self) -> Iterator[Path]:
-        for folder, names, _ in os.walk(self._path):
-            names[:] = sorted(name for name in names if not name.startswith(SNAPSHOT_PREFIX))
-            yield Path(folder)
+                if self._repair and is_folder(path) and time.time() - path.lstat().st_mtime > _ABANDONED:
+                    shutil.rmtree(path)  # follows no link, also where one is put in its place meanwhile
+                    self._notes.append(f"{path.name}: left by a backup that was killed; removed")
 
     def _migrate(self, study: Study) -> None:
         scheme = read_file(self._path / "scheme.toml")
@@ -311,4 +356,11 @@ def _matches_files(study: Study, rater: str, shown: CaseState) -> bool:
 
 
 def _subfolders(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
+    """Return the folders in `path`, none of them a link."""
+    return sorted(entry for entry in path.iterdir() if is_folder(entry)) if is_folder(path) else []
+
+
+def _is_link_or_special(file: Path, folder: int) -> bool:
+    """Return whether a copy of `file` is there that is no regular file."""
+    names = (file.name, second_copy_path(file).name)
+    return any(not is_missing(name, folder) and not is_regular(name, folder) for name in names)

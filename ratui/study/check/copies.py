@@ -1,6 +1,7 @@
 """The two copies of a stored file: compared, and each mended from the other where one of them is whole.
 
 It knows bytes only; what a whole file may say is the business of `whole`. It never deletes: damage is set aside.
+Files are read and written in a folder that is open already, so that no link is followed.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from pathlib import Path
 from ratui.errors import DamagedError, StoreError
 from ratui.study.store import restore_from_copy, write_bytes
 from ratui.study.store.atomic_write import second_copy_path
+from ratui.study.store.descriptors import is_missing
 from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
 from ratui.study.store.tables import read_file, sealed_name, set_aside
 
-__all__ = ["FileCopies", "check_tables", "compare_copies", "replace_damaged", "restore_copies"]
+__all__ = ["FileCopies", "check_tables", "compare_copies", "replace_damaged", "restore_copies", "set_both_aside"]
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,15 @@ def check_tables(path: Path, *, unsealed: bool) -> Callable[[bytes], None]:
     return check
 
 
-def compare_copies(path: Path, check: Callable[[bytes], None], *, twins: bool = True) -> FileCopies:
-    """Reads both copies of `path`. With `twins` false only the first is asked for, as with a file of format 1."""
-    first, wrong = _read_checked(path, check)
+def compare_copies(path: Path, check: Callable[[bytes], None], folder: int, *, twins: bool = True) -> FileCopies:
+    """Read both copies of `path`, which lies in the folder of the descriptor `folder`.
+
+    With `twins` false only the first is asked for, as with a file of format 1. Raises StoreError.
+    """
+    first, wrong = _read_checked(path, check, folder)
     if first is not None and not twins:
         return FileCopies(path, first)
-    second, other = _read_checked(second_copy_path(path), check)
+    second, other = _read_checked(second_copy_path(path), check, folder)
     if first is None and second is None:
         return FileCopies(path, None, wrong)
     if first is None:
@@ -70,9 +75,9 @@ def compare_copies(path: Path, check: Callable[[bytes], None], *, twins: bool = 
     return FileCopies(path, first)
 
 
-def _read_checked(path: Path, check: Callable[[bytes], None]) -> tuple[bytes | None, str]:
+def _read_checked(path: Path, check: Callable[[bytes], None], folder: int) -> tuple[bytes | None, str]:
     try:
-        data = read_file(path)
+        data = read_file(path, folder=folder)
         check(data)
     except FileNotFoundError:
         return None, "it is missing"
@@ -81,22 +86,27 @@ def _read_checked(path: Path, check: Callable[[bytes], None]) -> tuple[bytes | N
     return data, ""
 
 
-def restore_copies(copies: FileCopies) -> None:
-    """Does what `copies.remedy` says. For whoever holds the file's lock. Raises StoreError."""
+def restore_copies(copies: FileCopies, folder: int) -> None:
+    """Do what `copies.remedy` says. For whoever holds the file's lock. Raises StoreError."""
     assert copies.data is not None
     try:
-        first = read_file(copies.path)
+        first = read_file(copies.path, folder=folder)
     except FileNotFoundError:
         first = b""
     if first == copies.data:
-        write_bytes(copies.path, copies.data)
+        write_bytes(copies.path, copies.data, folder=folder)
     else:
-        restore_from_copy(copies.path)
+        restore_from_copy(copies.path, folder=folder)
 
 
-def replace_damaged(path: Path, data: bytes) -> None:
-    """Puts `data` in the place of two damaged copies, which are set aside. Raises StoreError."""
+def replace_damaged(path: Path, data: bytes, folder: int) -> None:
+    """Put `data` in the place of two damaged copies, which are set aside. Raises StoreError."""
+    set_both_aside(path, folder)
+    write_bytes(path, data, folder=folder)
+
+
+def set_both_aside(path: Path, folder: int) -> None:
+    """Set aside whichever copies of `path` are there. Raises StoreError."""
     for each in (path, second_copy_path(path)):
-        if each.exists():
-            set_aside(each)
-    write_bytes(path, data)
+        if not is_missing(each.name, folder):
+            set_aside(each, folder=folder)

@@ -18,15 +18,16 @@ from ratui.study.store.tables import read_file, sealed_name
 __all__ = ["rebuild_fields", "salvage_tables"]
 
 
-def salvage_tables(path: Path, scheme: Scheme) -> bytes | None:
-    """The whole file, out of the records of its two damaged copies that are provably as they were; None without proof.
+def salvage_tables(path: Path, scheme: Scheme, folder: int) -> bytes | None:
+    """Return the whole file, made of the records of its two damaged copies whose checksums hold; None without proof.
 
-    For any file of tables; fields of a reading are made anew from its log where theirs are missing.
+    For any file of tables; fields of a reading are made anew from its log where theirs are missing. `folder` is the
+    descriptor of the file's folder.
     """
     copies = []
     for each in (path, second_copy_path(path)):
         try:
-            copies.append(read_file(each))
+            copies.append(read_file(each, folder=folder))
         except (FileNotFoundError, RatuiError):
             continue
     # Two copies of different saves must not be mixed, except where a log binds the records together.

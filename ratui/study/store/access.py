@@ -20,13 +20,13 @@ STICKY = stat.S_ISVTX
 """In a shared folder: whoever made an entry is the only one who may rename or remove it."""
 
 
-def _group_bits(folder: Path) -> int:
-    mode = folder.stat().st_mode
+def _group_bits(folder: Path | int) -> int:
+    mode = os.stat(folder).st_mode  # noqa: PTH116 - of a descriptor, too
     return mode & 0o070 if mode & stat.S_ISGID else 0
 
 
-def file_mode(folder: Path) -> int:
-    """The mode of a file made in `folder`. Raises OSError where the folder can't be looked at."""
+def file_mode(folder: Path | int) -> int:
+    """Return the mode of a file made in `folder`, a path or a descriptor. Raises OSError."""
     return 0o600 | (_group_bits(folder) & 0o060)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ratui.errors import StoreError
 from ratui.study.store.access import file_mode
+from ratui.study.store.descriptors import open_directory
 
 __all__ = ["remove_leftovers", "second_copy_path", "sync_folder", "write_bytes"]
 
@@ -26,37 +27,45 @@ def second_copy_path(path: Path) -> Path:
     return path.with_name(path.name + ".bak")
 
 
-def write_bytes(path: Path, data: bytes, *, copy: bool = True, private: bool = False) -> None:
+def write_bytes(
+    path: Path, data: bytes, *, copy: bool = True, private: bool = False, folder: int | None = None
+) -> None:
     """Writes `path` so that after a crash it holds the old bytes or the new, and the new once this returns.
 
     With `copy` a second file of its own, ``.bak``, holds the same bytes, so that damage to one of the two loses nothing.
     Both are written under other names and fsynced before either is renamed: the copy first, so that a sound copy is
     never older than what this function has reported as written. `private` keeps the file to its owner even in a shared
-    folder. Raises StoreError where any step fails; what was stored before can then still be read.
+    folder. `folder` is the descriptor of the path's folder: with it the path's own folders are not looked up again.
+    Raises StoreError where any step fails; what was stored before can then still be read.
     """
     targets = [second_copy_path(path), path] if copy else [path]
+    if folder is not None:
+        targets = [Path(target.name) for target in targets]
     written: list[Path] = []
     try:
-        mode = 0o600 if private else file_mode(path.parent)
+        mode = 0o600 if private else file_mode(path.parent if folder is None else folder)
         for target in targets:
             temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
             written.append(temporary)
-            _write_new(temporary, data, mode)
+            _write_new(temporary, data, mode, folder)
         for temporary, target in zip(written, targets, strict=True):
-            os.replace(temporary, target)  # noqa: PTH105 - by `os`, see above
-        sync_folder(path.parent)
+            os.replace(temporary, target, src_dir_fd=folder, dst_dir_fd=folder)
+        if folder is None:
+            sync_folder(path.parent)
+        else:
+            os.fsync(folder)
     except OSError as error:
         for temporary in written:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
+                os.unlink(temporary, dir_fd=folder)
         raise StoreError(
             f"not saved: {error.strerror or error}", path, "What was saved before is intact; mend this and try again"
         ) from error
 
 
-def _write_new(path: Path, data: bytes, mode: int) -> None:
+def _write_new(path: Path, data: bytes, mode: int, folder: int | None) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = os.open(path, flags, 0o600, dir_fd=folder)
     try:
         os.fchmod(descriptor, mode)  # the umask has no say
         view = memoryview(data)
@@ -82,12 +91,22 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> int:
-    """Removes the temporary files in `folder` that a killed writer left an hour ago or earlier; says how many."""
+def remove_leftovers(folder: Path | int) -> int:
+    """Remove the temporary files that a killed writer left in `folder` an hour ago or earlier; return their number.
+
+    `folder` is a path or a descriptor.
+    """
+    if isinstance(folder, Path):
+        descriptor = open_directory(folder)
+        try:
+            return remove_leftovers(descriptor)
+        finally:
+            os.close(descriptor)
     removed = 0
-    for entry in folder.glob(".*.tmp"):
-        with contextlib.suppress(OSError):
-            if time.time() - entry.stat().st_mtime > _LEFT_OVER:
-                entry.unlink()
-                removed += 1
+    for name in os.listdir(folder):  # noqa: PTH208 - of a descriptor
+        if name.startswith(".") and name.endswith(".tmp"):
+            with contextlib.suppress(OSError):
+                if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > _LEFT_OVER:
+                    os.unlink(name, dir_fd=folder)
+                    removed += 1
     return removed

@@ -91,17 +91,21 @@ class FileLock:
     """One writer for what `path` stands for. Raises Held at the entry while another holds it.
 
     With `take_over` a lock whose holder is dead, or on another machine, is taken from it. `wait` is how many seconds to
-    go on trying, for locks that are held for moments only.
+    go on trying, for locks that are held for moments only. `folder` is the descriptor of the lock's folder, where the
+    path's own folders must not be looked up again; such a lock is not taken over.
     """
 
-    def __init__(self, path: Path, *, take_over: bool = False, wait: float = 0.0) -> None:
+    def __init__(self, path: Path, *, take_over: bool = False, wait: float = 0.0, folder: int | None = None) -> None:
+        assert folder is None or not take_over
         self._path = path
+        self._folder = folder
         self._take_over = take_over
         self._wait = wait
         self._descriptor = -1
 
     def __enter__(self) -> FileLock:
-        make_folder(self._path.parent)
+        if self._folder is None:
+            make_folder(self._path.parent)
         deadline = time.monotonic() + self._wait
         try:
             while self._descriptor < 0:
@@ -118,11 +122,11 @@ class FileLock:
 
     def _try(self) -> None:
         """Takes the lock if it is free; leaves it untaken where its file was replaced under the hand."""
-        descriptor = _open(self._path)
+        descriptor = _open(self._path, self._folder)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = read_holder(self._path)
+            holder = _holder_at(descriptor)
             os.close(descriptor)
             if error.errno not in _BUSY:
                 raise
@@ -154,7 +158,9 @@ class FileLock:
 
     def _is_ours(self, descriptor: int) -> bool:
         try:
-            there, here = self._path.stat(), os.fstat(descriptor)
+            name = self._path if self._folder is None else self._path.name
+            there = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+            here = os.fstat(descriptor)
         except FileNotFoundError:
             return False
         return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
@@ -183,16 +189,31 @@ def read_holder(path: Path) -> LockHolder | None:
     """Who last took the lock at `path`, whether or not it is still held; None where that can't be read."""
     try:
         with path.open("rb") as file:
-            raw = json.loads(file.read(2000))
-        process = raw.pop("process")
-        return LockHolder(process=int(process), **{str(key): str(value) for key, value in raw.items()})
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            return _holder_in(file.read(2000))
+    except OSError:
         return None
 
 
-def _open(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    mode = file_mode(path.parent)
+def _holder_at(descriptor: int) -> LockHolder | None:
+    try:
+        return _holder_in(os.pread(descriptor, 2000, 0))
+    except OSError:
+        return None
+
+
+def _holder_in(data: bytes) -> LockHolder | None:
+    try:
+        raw = json.loads(data)
+        process = raw.pop("process")
+        return LockHolder(process=int(process), **{str(key): str(value) for key, value in raw.items()})
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return None
+
+
+def _open(path: Path, folder: int | None = None) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path if folder is None else path.name, flags, 0o600, dir_fd=folder)
+    mode = file_mode(path.parent if folder is None else folder)
     with contextlib.suppress(PermissionError):  # somebody else's, whose mode was set when it was made
         if os.fstat(descriptor).st_mode & 0o777 != mode:
             os.fchmod(descriptor, mode)

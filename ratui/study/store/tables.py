@@ -5,8 +5,9 @@ Nothing here knows what is stored. A file is read whole or refused with a messag
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from tinydb.storages import Storage
 from ratui.errors import DamagedError, StoreError
 from ratui.study.store.access import make_folder
 from ratui.study.store.atomic_write import second_copy_path, write_bytes
+from ratui.study.store.descriptors import NO_LINK, is_missing
 from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
 
 __all__ = [
@@ -47,16 +49,43 @@ def sealed_name(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
 
-def read_file(path: Path, largest: int = LARGEST_FILE) -> bytes:
-    """The bytes of a stored file. Raises FileNotFoundError, and StoreError where it can't be read or is too large."""
+def read_file(path: Path, largest: int = LARGEST_FILE, *, folder: int | None = None, follow: bool = True) -> bytes:
+    """Return the bytes of a stored file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    largest
+        Bytes that it may have.
+    folder
+        The descriptor of its folder, where the path's own folders must not be looked up again; then no link is followed.
+    follow
+        False to refuse a file that is a symbolic link.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    StoreError
+        It can't be read, is too large, or is no regular file.
+    """
+    flags = NO_LINK if folder is not None or not follow else NO_LINK & ~os.O_NOFOLLOW
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size > largest:
+        descriptor = os.open(path if folder is None else path.name, flags, dir_fd=folder)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise StoreError("it is no regular file", path, "Look at it with: ls -l; remove it")
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
+            if found.st_size > largest:
                 raise StoreError("the file is larger than any that ratui writes", path, "Restore it from a backup")
             return file.read(largest + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise StoreError("it is a symbolic link; not followed", path, "Look where it leads; remove it") from error
         raise StoreError(f"can't be read: {error.strerror}", path, "Check its permissions") from error
 
 
@@ -87,7 +116,7 @@ class SealedStorage(Storage):
     def read(self) -> dict[str, dict[str, Any]] | None:
         """The tables in the file, or None where there is none. Raises DamagedError, or StoreError for a newer format."""
         try:
-            data = read_file(self._path)
+            data = read_file(self._path, follow=False)
         except FileNotFoundError:
             return None
         return _unpack(self._path, data, sealed_name(self._path), self._unsealed)
@@ -179,7 +208,7 @@ def read_intact(path: Path, *, unsealed: bool = False) -> StoredTables | None:
     except DamagedError as error:
         damaged = error
     try:
-        copy = _unpack(second_copy_path(path), read_file(second_copy_path(path)), of, unsealed=False)
+        copy = _unpack(second_copy_path(path), read_file(second_copy_path(path), follow=False), of, unsealed=False)
     except (FileNotFoundError, DamagedError):
         raise damaged from None
     return StoredTables(_records(copy), f"{damaged.what}; its second copy is whole and was read")
@@ -196,23 +225,30 @@ def write_tables(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) 
         SealedStorage(path).write({name: (batch.tables or {}).get(name, {}) for name in tables})
 
 
-def set_aside(path: Path) -> Path:
-    """Moves a damaged file out of the way, under a name that says so, and returns that. Raises StoreError."""
+def set_aside(path: Path, *, folder: int | None = None) -> Path:
+    """Rename a damaged file so that its name says so, and return the new path. Raises StoreError.
+
+    `folder` is the descriptor of its folder, where the path's own folders must not be looked up again.
+    """
     aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    old, new = (path, aside) if folder is None else (Path(path.name), Path(aside.name))
     try:
-        path.replace(aside)
+        os.replace(old, new, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError as error:
         raise StoreError(f"can't be set aside: {error.strerror}", path, "Check the folder's permissions") from error
     return aside
 
 
-def restore_from_copy(path: Path) -> None:
-    """Puts the whole second copy of `path` in its place; the damaged file is set aside. Raises StoreError.
+def restore_from_copy(path: Path, *, folder: int | None = None) -> None:
+    """Put the whole second copy of `path` in its place; the damaged file is set aside. Raises StoreError.
 
-    For the holder of the file's lock only. Sound copies are never older than what was reported as saved.
+    For the holder of the file's lock only. Sound copies are never older than what was reported as saved. `folder` is the
+    descriptor of its folder, where the path's own folders must not be looked up again.
     """
-    data = read_file(second_copy_path(path))
-    with contextlib.suppress(FileNotFoundError):
-        if path.exists():
-            set_aside(path)
-    write_bytes(path, data)
+    data = read_file(second_copy_path(path), folder=folder, follow=False)
+    if folder is not None:
+        if not is_missing(path.name, folder):
+            set_aside(path, folder=folder)
+    elif path.exists():
+        set_aside(path)
+    write_bytes(path, data, folder=folder)
