@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ratui.demo.sample import find_sample
-from ratui.imaging import crop, dicom_bytes, read_film
+from ratui.imaging import crop, encode_dicom, read_film
 
 
 def milliseconds(work: Callable[[], object], repeat: int = 9) -> float:
@@ -32,7 +32,7 @@ def main() -> None:
         box = (x - 90, y - 90, x + 90, y + 90)
         with tempfile.TemporaryDirectory() as folder:
             plain = Path(folder) / "plain.dcm"
-            plain.write_bytes(dicom_bytes(film.pixels, bits=film.bits, compress=False))
+            plain.write_bytes(encode_dicom(film.pixels, bits=film.bits_stored, compress=False))
             stored = milliseconds(lambda plain=plain: read_film(plain))  # type: ignore[misc]
         decode = milliseconds(lambda file=file: read_film(file), 5)  # type: ignore[misc]
         fresh = read_film(file)

@@ -20,7 +20,7 @@ CELLS, CELL, FRESH = (40, 20), (10, 20), 10
 def pictures(halves: bool) -> list[Image.Image]:
     """Crops of the sample's films, as many as are needed, in the size of the widgets."""
     from ratui.demo.sample import find_sample
-    from ratui.imaging import PLAIN, read_film, render
+    from ratui.imaging import DEFAULT_DISPLAY, read_film, render
 
     films = [read_film(path) for path in sorted(find_sample().rglob("*.dcm"))[:2]]
     size = (CELLS[0], 2 * CELLS[1]) if halves else (CELLS[0] * CELL[0], CELLS[1] * CELL[1])
@@ -28,7 +28,7 @@ def pictures(halves: bool) -> list[Image.Image]:
     for number in range(4 + 2 * FRESH):
         film = films[number % 2]
         x, y = film.columns * (0.3 + 0.03 * (number // 2 % 12)), film.rows * (0.3 + 0.02 * (number // 2))
-        made.append(render(film, (x - 60, y - 60, x + 60, y + 60), size, PLAIN))
+        made.append(render(film, (x - 60, y - 60, x + 60, y + 60), size, DEFAULT_DISPLAY))
     return made
 
 

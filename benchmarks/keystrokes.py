@@ -22,7 +22,7 @@ from textual.widgets import Static
 
 from ratui import reading as rd
 from ratui.demo.simulate import Simulation, simulate_study
-from ratui.reading import Entry, Field, Graded, NotAssessable, Reading
+from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, Reading
 from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
@@ -99,19 +99,19 @@ class Player:
     def _key(
         self, asked: Field, rest: list[Field], reading: Reading, screen: ScoringScreen, offered: set[str]
     ) -> tuple[str, str]:
-        if "n" in offered and all(self._wanted[each] == Graded(0) for each in rest):
+        if "n" in offered and all(self._wanted[each] == GradeEntry(0) for each in rest):
             return "n", "n"
         if screen.talk.may_pair and not screen.talk.both and "=" in offered and self._stable(rest, reading):
             return "=", "="
         entry: Entry = self._wanted[asked]
-        if isinstance(entry, NotAssessable):
+        if isinstance(entry, NotAssessableEntry):
             return "x", "reason"
-        return entry_key(reading.scheme, entry), "grade" if isinstance(entry, Graded) else "finding"
+        return entry_key(reading.scheme, entry), "grade" if isinstance(entry, GradeEntry) else "finding"
 
     def _stable(self, rest: list[Field], reading: Reading) -> bool:
         """Whether saying once what counts for both time points saves a key."""
         pairs = {each._replace(time=0) for each in rest}
-        alike = all(self._wanted[each] == self._wanted[twin] for each in rest for twin in reading.twins(each))
+        alike = all(self._wanted[each] == self._wanted[twin] for each in rest for twin in reading.counterparts(each))
         return alike and len(pairs) > 1 and len(rest) == 2 * len(pairs)
 
     async def _press(self, key: str, kind: str) -> None:
@@ -142,7 +142,7 @@ async def play_rater(study: Study, rater: str, wanted_of: Callable[[str], Readin
             await player.play()
             done = study.reading(rater, case)
             assert done is not None
-            assert done.signed, case
+            assert done.signed_at, case
             assert done.values == wanted.values, f"{case} is not what was wanted"
             counted.append(player.counted)
     return counted
@@ -172,9 +172,9 @@ def healthy(study: Study) -> Callable[[str], Reading]:
     """A case with nothing to be seen at any joint."""
 
     def wanted(case: str) -> Reading:
-        reading = rd.start(study.scheme, case, "nobody", study.case(case).sites(study.scheme))
+        reading = rd.start_reading(study.scheme, case, "nobody", study.case(case).sites(study.scheme))
         for site in reading.sites:
-            reading = rd.normal(reading, site.key)
+            reading = rd.enter_normal(reading, site.key)
         return reading
 
     return wanted

@@ -1,4 +1,4 @@
-"""Local contrast beside scikit-image's, which ratui used before: ``python benchmarks/local_contrast.py FILE…``.
+"""Local contrast beside scikit-image's, which ratui used before: ``python benchmarks/equalize_local_contrast.py FILE…``.
 
 FILE is a film, DICOM or PNG. It needs ``pip install scikit-image``. Each film is measured whole and in its middle third.
 """
@@ -15,8 +15,8 @@ from films import milliseconds
 from PIL import Image
 from skimage.exposure import equalize_adapthist
 
-from ratui.imaging import PLAIN, Box, Film, read_film, render
-from ratui.imaging.display_settings import local_contrast
+from ratui.imaging import DEFAULT_DISPLAY, Box, Film, read_film, render
+from ratui.imaging.display_settings import equalize_local_contrast
 
 Greys = npt.NDArray[np.uint8]
 
@@ -38,10 +38,10 @@ def detail(levels: Greys) -> float:
 
 def row(film: Film, box: Box) -> tuple[float, ...]:
     """Return the times of both in ms, the mean difference in grey levels, their correlation, and both gains in detail."""
-    image = render(film, box, (400, 400), PLAIN)
-    ours, theirs = np.asarray(local_contrast(image, film, box)), by_scikit_image(image, film, box)
+    image = render(film, box, (400, 400), DEFAULT_DISPLAY)
+    ours, theirs = np.asarray(equalize_local_contrast(image, film, box)), by_scikit_image(image, film, box)
     return (
-        milliseconds(lambda: local_contrast(image, film, box)),
+        milliseconds(lambda: equalize_local_contrast(image, film, box)),
         milliseconds(lambda: by_scikit_image(image, film, box)),
         float(np.abs(ours.astype(int) - theirs).mean()),
         float(np.corrcoef(ours.ravel(), theirs.ravel())[0, 1]),

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from ratui.imaging import read_film, stretch
+from ratui.imaging import normalize_intensity, read_film
 from ratui.scheme import load_scheme
 from trainer.data.hands import normalise_levels
 from trainer.inference.hand_finder import find_hands
@@ -152,7 +152,9 @@ def main() -> None:
     model = load_detector(given.run, torch.device("cpu"))
     if given.wrists:
         files = sorted(given.wrists.glob("*.png"))
-        named = [find_hands(model, stretch(np.asarray(Image.open(file).convert("L"))), SCHEME) for file in files]
+        named = [
+            find_hands(model, normalize_intensity(np.asarray(Image.open(file).convert("L"))), SCHEME) for file in files
+        ]
         print(f"{sum(map(bool, named))} of {len(files)} wrists were taken for a hand: ", end="")
         print(f"{sum(len(hands[0].joints) for hands in named if hands)} boxes")
         return

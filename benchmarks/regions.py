@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ratui.imaging import AGREES, Alignment, Box, Film, Look, carry, register
+from ratui.imaging import MIN_AGREEMENT, Alignment, Box, DisplaySettings, Film, propagate_boxes, register_images
 from ratui.imaging import render as rendered
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.regions import find_faults
@@ -66,15 +66,15 @@ def following(pairs: list[Pair], hands: list[Pair]) -> None:
     ):
         boxes, found, begun = [], [], time.process_time()
         for a, b in given:
-            for key, each in carry(film(a), film(b), a.boxes, mirrored=mirror).items():
+            for key, each in propagate_boxes(film(a), film(b), a.boxes, mirrored=mirror).items():
                 there = ("R" if key[0] == "L" else "L") + key[1:] if mirror else key
                 boxes.append((each.box, b.boxes[there]))
-                found.append(each.found)
+                found.append(each.is_found)
         spent = (time.process_time() - begun) / len(given)
         wrong = sum(sure and off(*pair) > 0.35 for sure, pair in zip(found, boxes, strict=True))
         line(name, boxes, f"{100 * np.mean(found):.1f} %, {wrong} of them wrongly; {1000 * spent:.0f} ms")
     print()
-    none = sum(not carry(film(a), film(b, mirror=True), a.boxes) for a, b in pairs)
+    none = sum(not propagate_boxes(film(a), film(b, mirror=True), a.boxes) for a, b in pairs)
     print(f"A hand in a mirror: nothing carried on {none} of {len(pairs)} films.\n")
 
 
@@ -95,25 +95,25 @@ def crops(pairs: list[Pair], rng: np.random.Generator) -> None:
             here, origin = cut(a, key, 0.0)
             there, corner = cut(b, key, 0.1)
             begun = time.process_time()
-            found = register(here, there)
+            found = register_images(here, there)
             spent += time.process_time() - begun
             same.append(found.agreement)
             if isinstance(found, Alignment):
                 x0, y0, x1, y1 = a.boxes[key]
-                x, y = found.point((x0 + x1) / 2 - origin[0], (y0 + y1) / 2 - origin[1])
+                x, y = found.map_point((x0 + x1) / 2 - origin[0], (y0 + y1) / 2 - origin[1])
                 true = b.boxes[key]
                 off_x, off_y = x + corner[0] - (true[0] + true[2]) / 2, y + corner[1] - (true[1] + true[3]) / 2
                 errors.append(float(np.hypot(off_x, off_y)) * b.spacing[0])
             finger = key[2:5] in ("PIP", "MCP", "IP1")
             strange = [k for k in stranger.boxes if (k[2:5] in ("PIP", "MCP", "IP1")) != finger]
-            other.append(register(here, cut(stranger, str(rng.choice(strange)), 0.0)[0]).agreement)
+            other.append(register_images(here, cut(stranger, str(rng.choice(strange)), 0.0)[0]).agreement)
     median, ninety, worst = np.percentile(errors, [50, 90, 100])
     print(f"Crops of one joint: off by {median:.2f} mm, 90 % {ninety:.2f}, worst {worst:.2f}; ", end="")
     print(f"{1000 * spent / len(same):.0f} ms of CPU a pair.\n")
     print("| least agreement | same joint aligned | finger taken for wrist |")
     print("|---|---|---|")
-    for least in (0.40, 0.45, AGREES, 0.55, 0.60, 0.70):
-        mark = " (chosen)" if least == AGREES else ""
+    for least in (0.40, 0.45, MIN_AGREEMENT, 0.55, 0.60, 0.70):
+        mark = " (chosen)" if least == MIN_AGREEMENT else ""
         right, wrong = np.mean(np.array(same) >= least), np.mean(np.array(other) >= least)
         print(f"| {least:.2f}{mark} | {100 * right:.1f} % | {100 * wrong:.1f} % |")
     print()
@@ -155,7 +155,7 @@ def moving(phantom: PhantomFilm) -> None:
         display = Display(protocol)  # type: ignore[arg-type]
         size = (58 * display.pixels[0], 34 * display.pixels[1])
         near = View("case", "film", joint_box(box, 2 * (box[2] - box[0]), size, display), size)
-        whole = View("case", "film", whole_box(record, size, display), size, Look("film"))
+        whole = View("case", "film", whole_box(record, size, display), size, DisplaySettings("film"))
         pictures = {view: rendered(shown, view.box, view.size, view.look) for view in (near, whole)}
 
         def draw(view: View, picture: Image.Image, display: Display = display) -> None:
@@ -190,9 +190,9 @@ def real_wrists(folder: Path) -> None:
         sites = [site for site in SCHEME.sites if site.side == name[-1]]
         start = initial_regions(SCHEME, record, sites, confirmed={}, proposed={}, other={})
         boxes = {key: region.box for key, region in start.items() if region.box is not None}
-        there = carry(films[0], films[1], boxes)
-        back = carry(films[1], films[0], {key: each.box for key, each in there.items()})
-        found = sum(each.found for each in there.values())
+        there = propagate_boxes(films[0], films[1], boxes)
+        back = propagate_boxes(films[1], films[0], {key: each.box for key, each in there.items()})
+        found = sum(each.is_found for each in there.values())
         errors = [off(back[key].box, boxes[key]) for key in back]
         agreement = np.median([each.agreement for each in there.values()]) if there else 0.0
         print(

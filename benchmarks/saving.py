@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ratui.reading import Graded, enter, next_open, start, to_document
+from ratui.reading import GradeEntry, enter, find_next_open_field, reading_to_document, start_reading
 from ratui.scheme import load_scheme
 from ratui.study.store import write_tables
 
@@ -17,18 +17,18 @@ def main() -> None:
     print("| scheme | fields | save, median | slowest of all |\n|---|---|---|---|")
     for name in ("fingers", "mtss-hands", "mtss"):
         scheme = load_scheme(name)
-        reading = start(scheme, "C-1", "anna", scheme.sites)
+        reading = start_reading(scheme, "C-1", "anna", scheme.sites)
         times = []
         with tempfile.TemporaryDirectory(dir=where) as folder:
-            field = next_open(reading)
+            field = find_next_open_field(reading)
             while field is not None:
-                reading = enter(reading, field, Graded(0), key="0")
+                reading = enter(reading, field, GradeEntry(0), key="0")
                 begun = time.perf_counter()
-                document = to_document(reading)
+                document = reading_to_document(reading)
                 tables = {"meta": [document["meta"]], "fields": document["fields"], "log": document["log"]}
                 write_tables(Path(folder) / "C-1.json", tables)
                 times.append(1000 * (time.perf_counter() - begun))
-                field = next_open(reading, after=field)
+                field = find_next_open_field(reading, after=field)
         times.sort()
         print(f"| {name} | {len(times)} | {times[len(times) // 2]:.1f} ms | {times[-1]:.1f} ms |")
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from ratui.reading import Graded, Reading, enter, next_open, note, sign, start
+from ratui.reading import GradeEntry, Reading, enter, find_next_open_field, set_note, sign, start_reading
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.layout import SNAPSHOT_PREFIX
@@ -57,14 +57,14 @@ def lay_out(folder: Path, cases: int) -> Study:
 
 def _stages(study: Study, sites: object) -> tuple[Reading | None, ...]:
     scheme = load_scheme("mtss-hands")
-    begun = reading = start(scheme, "C", "anna", sites)  # type: ignore[arg-type]
-    field = next_open(reading)
+    begun = reading = start_reading(scheme, "C", "anna", sites)  # type: ignore[arg-type]
+    field = find_next_open_field(reading)
     while field is not None:
-        reading = enter(reading, field, Graded(0), key="0")
+        reading = enter(reading, field, GradeEntry(0), key="0")
         if len(reading.values) == 40:
             begun = reading
-        field = next_open(reading, after=field)
-    return sign(reading, at=datetime(2024, 1, 1, tzinfo=UTC)), begun, None
+        field = find_next_open_field(reading, after=field)
+    return sign(reading, timestamp=datetime(2024, 1, 1, tzinfo=UTC)), begun, None
 
 
 def _put(path: Path, tables: object) -> None:
@@ -87,7 +87,7 @@ def saves(studies: list[Study]) -> list[float]:
         sessions = [held.enter_context(s.open_reading("anna", s.cases()[1])) for s in studies]
         for number in range(SAVES):
             for place, session in enumerate(sessions):
-                reading = note(session.reading, "L.MCP2", f"note {number % 10}")
+                reading = set_note(session.reading, "L.MCP2", f"note {number % 10}")
                 begun = time.perf_counter()
                 session.save(reading)
                 times[place].append(1000 * (time.perf_counter() - begun))
@@ -103,7 +103,7 @@ def worklists(study: Study) -> tuple[float, float, float]:
         opened.all_states()
         spent.append(time.perf_counter() - begun)
     with opened.open_reading("anna", opened.cases()[1]) as session:
-        session.save(note(session.reading, "L.MCP3", "one more"))
+        session.save(set_note(session.reading, "L.MCP3", "one more"))
     begun = time.perf_counter()
     opened.all_states()
     return spent[0], spent[1], time.perf_counter() - begun

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ratui.demo.simulate import Simulation, simulate_study
-from ratui.imaging import Box, stretch
+from ratui.imaging import Box, normalize_intensity
 from ratui.study import FilmRecord, Study
 from trainer.data.pairs import PairSamples, crop_joint, load_pair_samples
 from trainer.models.scorer import PairScorer, augment_pairs, count_labelled, scorer_loss
@@ -54,8 +54,8 @@ class FilmsEachTime(Dataset[Batch]):
         crops = []
         for record, box in pair:
             film = self.study.film(case, record.id)
-            levels = stretch(film.pixels)
-            crops.append(crop_joint(np.float32(1) - levels if film.inverted else levels, box, mirrored))
+            levels = normalize_intensity(film.pixels)
+            crops.append(crop_joint(np.float32(1) - levels if film.is_inverted else levels, box, mirrored))
         images = torch.from_numpy(np.stack(crops))[None].float() / 255
         moved = augment_pairs(images, torch.Generator().manual_seed(row))[0]
         s = self.samples

@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from ratui.reading import Graded, enter, next_open, sign
+from ratui.reading import GradeEntry, enter, find_next_open_field, sign
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.worklist import INDEX
 from ratui.terminal import Display
@@ -44,14 +44,14 @@ def make(folder: Path, count: int) -> Study:
             shutil.copy(study.path / "regions" / "C-00000.json", study.path / "regions" / f"{id}.json")
         if number % 3 < 2:
             with study.open_reading("anna", id) as session:
-                reading, field = session.reading, next_open(session.reading)
+                reading, field = session.reading, find_next_open_field(session.reading)
                 while field is not None and (number % 3 == 0 or len(reading.values) < 20):
-                    reading = enter(reading, field, Graded(0), key="0")
-                    field = next_open(reading, after=field)
+                    reading = enter(reading, field, GradeEntry(0), key="0")
+                    field = find_next_open_field(reading, after=field)
                 if number % 3 == 0:
                     from datetime import UTC, datetime
 
-                    reading = sign(reading, at=datetime.now(UTC))
+                    reading = sign(reading, timestamp=datetime.now(UTC))
                 session.save(reading, seconds=200.0)
     return study
 

@@ -6,7 +6,7 @@ Nothing here imports the rest of the project, so that every layer can raise and 
 
     RatuiError
     ├── SchemeError     a scheme file says something that can't be
-    ├── EntryRefused    an entry that the situation rules out; carries a `Refusal`
+    ├── EntryError    an entry that the situation rules out; carries a `Refusal`
     ├── StudyError      a study folder, its import or its settings
     │   └── StoreError  a stored file: locked, not writable, of a newer format
     │       └── DamagedError  its bytes are not those that were written
@@ -26,7 +26,7 @@ from typing import Literal, TypeAlias
 __all__ = [
     "DamagedError",
     "DisplayError",
-    "EntryRefused",
+    "EntryError",
     "FilmError",
     "RatuiError",
     "Refusal",
@@ -36,30 +36,32 @@ __all__ = [
     "StoreError",
     "StudyError",
     "TrainError",
-    "clean",
+    "clean_text",
 ]
 
 # C0, C1, lone surrogates, line separators and the invisible characters that reorder text: none may reach a terminal.
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
-def clean(text: object, limit: int = 80) -> str:
+def clean_text(text: object, limit: int = 80) -> str:
     """`text` as one printable line of at most `limit` characters, control and invisible ones shown as ``�``."""
-    line = "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _HIDDEN else c for c in str(text))
+    line = "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _UNSAFE_CATEGORIES else c for c in str(text)
+    )
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 class RatuiError(Exception):
     """An error for a person: what happened, where, and the one thing to do. Its text is safe to print."""
 
-    def __init__(self, what: str, where: object = "", remedy: str = "") -> None:
-        self.what = clean(what, 400)
-        self.where = clean(where, 200)
-        self.remedy = clean(remedy, 400)
-        super().__init__(self.what)
+    def __init__(self, problem: str, location: object = "", remedy: str = "") -> None:
+        self.problem = clean_text(problem, 400)
+        self.location = clean_text(location, 200)
+        self.remedy = clean_text(remedy, 400)
+        super().__init__(self.problem)
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
+        head = f"{self.location}: {self.problem}" if self.location else self.problem
         return f"{head}. {self.remedy}" if self.remedy else head
 
 
@@ -88,7 +90,7 @@ RefusalKind: TypeAlias = Literal[
 ]
 
 # In English, for logs and the command line; a screen says them in the rater's language by kind and parameters.
-_REFUSALS: Mapping[RefusalKind, str] = {
+_REFUSAL_TEXTS: Mapping[RefusalKind, str] = {
     "signed": "signed",
     "not_signed": "not signed",
     "still_open": "{count} fields are still open",
@@ -113,7 +115,7 @@ _REFUSALS: Mapping[RefusalKind, str] = {
 class Refusal:
     """Why an entry or a command is ruled out, as a kind and the values it speaks of; its text is plain English.
 
-    `parameters` by kind: ``still_open`` count; ``out_of_range`` scale, maximum; ``fixed`` and ``does_not_heal`` id and
+    `parameters` by kind: ``still_open`` count; ``out_of_range`` scale, max_grade; ``fixed`` and ``does_not_heal`` id and
     label of the finding or reason; ``no_site`` and ``no_field`` name. The others have none.
     """
 
@@ -123,14 +125,14 @@ class Refusal:
     def __str__(self) -> str:
         if self.kind == "still_open" and self.parameters["count"] == 1:
             return "1 field is still open"
-        return _REFUSALS[self.kind].format(**self.parameters)
+        return _REFUSAL_TEXTS[self.kind].format(**self.parameters)
 
 
-class EntryRefused(RatuiError):
-    """An entry that the situation rules out; `refusal` says why, and `what` says it in a few English words."""
+class EntryError(RatuiError):
+    """An entry that the situation rules out; `find_refusal` says why, and `what` says it in a few English words."""
 
-    def __init__(self, refusal: Refusal, where: object = "", remedy: str = "") -> None:
-        super().__init__(str(refusal), where, remedy)
+    def __init__(self, refusal: Refusal, location: object = "", remedy: str = "") -> None:
+        super().__init__(str(refusal), location, remedy)
         self.refusal = refusal
 
 

@@ -12,7 +12,7 @@ from tinydb import TinyDB
 from tinydb.storages import JSONStorage
 
 from ratui.errors import RatuiError
-from ratui.reading import NOTE_LENGTH, Field, Graded, clear, enter, note
+from ratui.reading import MAX_NOTE_LENGTH, Field, GradeEntry, clear, enter, set_note
 from ratui.study import Case, FilmRecord, HeldByOther, Study
 from ratui.study.check import check_study
 
@@ -24,7 +24,7 @@ _FIELD = Field(SITE, "ERO", 0)
 
 def text_of(writer: int, number: int) -> str:
     """The entry `number` of `writer`, of a length that changes from entry to entry and tells nothing by itself."""
-    return f"{writer}:{number}:{'x' * ((number * 7919 + writer * 104729) % (NOTE_LENGTH - 20))}"
+    return f"{writer}:{number}:{'x' * ((number * 7919 + writer * 104729) % (MAX_NOTE_LENGTH - 20))}"
 
 
 class Session(Protocol):
@@ -67,8 +67,8 @@ class Ours:
                 def save(self, text: str) -> None:
                     reading = held.reading
                     full = _FIELD in reading.values
-                    reading = clear(reading, _FIELD) if full else enter(reading, _FIELD, Graded(1), key="1")
-                    held.save(note(reading, SITE, text))
+                    reading = clear(reading, _FIELD) if full else enter(reading, _FIELD, GradeEntry(1), key="1")
+                    held.save(set_note(reading, SITE, text))
 
             yield Saving()
 

@@ -16,7 +16,7 @@ from benchmarks.harness.count import Count
 from benchmarks.harness.damage import fill
 from benchmarks.harness.kills import acknowledged, child
 from benchmarks.harness.stores import CASE, SITE, Ours, text_of
-from ratui.reading import note
+from ratui.reading import set_note
 from ratui.study import Region, RegionSource, Study
 from ratui.study.backup import back_up
 from ratui.study.check import check_study
@@ -81,7 +81,7 @@ def _lost(study: Study, rater: str, who: int, said: list[tuple[int, int]]) -> in
 def _read(place: Path, rater: str, who: int, until: float, ack: _Ack) -> None:
     with Study.open(place).open_reading(rater, CASE) as session:
         for number in _rounds(until):
-            session.save(note(session.reading, SITE, text_of(who, number)))
+            session.save(set_note(session.reading, SITE, text_of(who, number)))
             ack(number)
             time.sleep(0.01)  # ten times as fast as anybody reads
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ratui.cli.output import format_columns, to_json
-from ratui.errors import StudyError, clean
+from ratui.errors import StudyError, clean_text
 
 if TYPE_CHECKING:
     from ratui.results.disputes import CaseDispute, JointDispute
@@ -59,7 +59,7 @@ def adjudicate(
     opened = Study.open(study)
     if model and model not in list_prediction_models(opened):
         known = ", ".join(list_prediction_models(opened)) or "none"
-        raise StudyError(f"the run {clean(model)} has not scored this study", study, f"Runs that have: {known}")
+        raise StudyError(f"the run {clean_text(model)} has not scored this study", study, f"Runs that have: {known}")
     found = find_disputes(opened, released_readings(opened), DisputeLimits(threshold, model_over), model=model)
     queue = build_queue(found)
     if listed or json_:

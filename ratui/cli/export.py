@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ratui.cli.output import ProgressBar, to_json
-from ratui.errors import clean
+from ratui.errors import clean_text
 
 __all__ = ["COMMANDS"]
 
@@ -78,10 +78,10 @@ def export(
     folders = sorted({name.partition("/")[0] for name in result.files if "/" in name})
     shown += [f"{each}/ ({sum(name.startswith(f'{each}/') for name in result.files)} files)" for each in folders]
     told_now = f"{format_count(result.readings, 'reading')} of {format_count(result.cases, 'case')}"
-    click.echo(f"{told_now}, into {clean(folder, 200)}: {', '.join(shown)}")
+    click.echo(f"{told_now}, into {clean_text(folder, 200)}: {', '.join(shown)}")
     click.echo(f"fields without a score: {rule.name}, {rule.meaning}")
     for case, why in released.kept_back.items():
-        click.echo(f"  kept back: {case}, {clean(why, 100)}")
+        click.echo(f"  kept back: {case}, {clean_text(why, 100)}")
 
 
 COMMANDS = (export,)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.errors import clean
+from ratui.errors import clean_text
 
 if TYPE_CHECKING:
     from ratui.terminal import Display
@@ -37,7 +37,7 @@ def show_images(pictures: list[tuple[str, bytes]], graphics: str) -> None:
         across, down = display.pixels
         image = image.resize((columns * across, rows * down), Image.Resampling.LANCZOS)
         # What stood on the screen is scrolled away, not wiped out.
-        sys.stdout.write("\n" * size.lines + f"\x1b[H{clean(name)}")
+        sys.stdout.write("\n" * size.lines + f"\x1b[H{clean_text(name)}")
         sys.stdout.write("".join(encode(display, image).parts(0, 1, columns, rows, 1)) + f"\x1b[{rows + 2};1H")
         sys.stdout.flush()
         if number < len(pictures) - 1:

@@ -13,7 +13,7 @@ import click
 
 from ratui.cli import adjudicate, export, maintenance, results
 from ratui.cli.output import ProgressBar, print_notices
-from ratui.errors import RatuiError, clean
+from ratui.errors import RatuiError, clean_text
 
 if TYPE_CHECKING:
     from ratui.study import Study
@@ -65,8 +65,8 @@ def new(study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title:
 
     made = Study.create(study, scheme, raters, blinded=blinded, title=title, group=group)
     order = "blinded to the order" if blinded else "order shown"
-    click.echo(f"made {clean(study)}: {made.scheme.title}; raters {', '.join(raters)}; {order}")
-    click.echo(f"next: ratui import {clean(study)} FOLDER")
+    click.echo(f"made {clean_text(study)}: {made.scheme.title}; raters {', '.join(raters)}; {order}")
+    click.echo(f"next: ratui import {clean_text(study)} FOLDER")
 
 
 @commands.command("import")
@@ -90,7 +90,7 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
         note = f" · {imported.note}" if imported.note else ""
         click.echo(f"  taken    no. {number}: case {imported.case}, time point {imported.time}, {imported.side}{note}")
     for number, rejected in enumerate(report.rejected, start=len(report.imported) + 1):
-        click.echo(f"  refused  no. {number}: {clean(rejected.reason, 300)}")
+        click.echo(f"  refused  no. {number}: {clean_text(rejected.reason, 300)}")
     cases = {imported.case for imported in report.imported}
     taken_now = f"{format_count(len(report.imported), 'film')} of {format_count(len(cases), 'case')} taken"
     click.echo(f"{taken_now}, {format_count(len(report.rejected), 'file')} refused")
@@ -98,9 +98,9 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
         why = opened.case(case).unreadable_reason(opened.scheme)
         if why:
             click.echo(f"  {case} can't be read yet: {why}")
-    click.echo(f"which file is which number: {clean(report.save_list(), 200)}")
+    click.echo(f"which file is which number: {clean_text(report.save_list(), 200)}")
     if report.imported:
-        click.echo(f"who is who: {clean(report.key, 200)} (both name patients: keep them apart from the study)")
+        click.echo(f"who is who: {clean_text(report.key, 200)} (both name patients: keep them apart from the study)")
     else:
         sys.exit(1)
 
@@ -141,7 +141,7 @@ def keys(language: str | None, card: bool, scheme: str) -> None:
         return
     for action in Keymap(settings.keys, source=str(settings.source)).actions:
         click.echo(f"{action.id:<26} {shown_key(action.key):<10} {action.help(t)}")
-    click.echo(f"\n{t('card.change', file=clean(settings.source, 200))}")
+    click.echo(f"\n{t('card.change', file=clean_text(settings.source, 200))}")
 
 
 @commands.command()
@@ -185,7 +185,7 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
         from ratui.study import Study
 
         study, rater, case = copy_sample()
-        click.echo(f"the sample study is at {clean(study, 200)}")
+        click.echo(f"the sample study is at {clean_text(study, 200)}")
         run_app(Study.open(study), rater, case, graphics, language, tour=study / TOUR_FILE)
         return
     from ratui.demo.headless import run_demo

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.errors import clean
+from ratui.errors import clean_text
 
 if TYPE_CHECKING:
     from ratui.study.check import CheckReport
@@ -45,7 +45,7 @@ def check(study: Path, repair: bool, against: Path | None) -> None:
     print_report(report)
     changed = find_rewritten_readings(Study.open(study), against) if against else []
     for name in changed:
-        click.echo(f"  {clean(name, 120)}: its log is not the one that the backup holds the beginning of")
+        click.echo(f"  {clean_text(name, 120)}: its log is not the one that the backup holds the beginning of")
     if report.unrepaired or changed:
         sys.exit(EXIT_REPAIRABLE if report.is_repairable and not changed else EXIT_UNREPAIRABLE)
 
@@ -57,9 +57,9 @@ def print_report(report: CheckReport) -> None:
             f" · {finding.remedy}" if finding.repaired else f" · can be mended: {finding.remedy}" * bool(finding.remedy)
         )
         advice = f" · {finding.advice}" if finding.advice and not finding.repaired else ""
-        click.echo(f"  {clean(finding.file, 120)}: {clean(finding.what, 200)}{done}{clean(advice, 200)}")
+        click.echo(f"  {clean_text(finding.file, 120)}: {clean_text(finding.what, 200)}{done}{clean_text(advice, 200)}")
     for note in report.notes:
-        click.echo(f"  note  {clean(note, 200)}")
+        click.echo(f"  note  {clean_text(note, 200)}")
     from ratui.results.text_table import format_count
 
     wrong, left = len(report.findings), len(report.unrepaired)
@@ -81,7 +81,7 @@ def seal(study: Path) -> None:
     config = reseal_settings(study)
     Study.open(study)
     order = "blinded to the order" if config.blinded else "order shown"
-    click.echo(f"sealed: {clean(config.title)}; raters {', '.join(config.raters)}; {order}")
+    click.echo(f"sealed: {clean_text(config.title)}; raters {', '.join(config.raters)}; {order}")
 
 
 @click.command()
@@ -103,10 +103,10 @@ def merge(study: Path, others: tuple[Path, ...], dry_run: bool) -> None:
         for item in join(opened, Study.open(other), dry_run=dry_run):
             counts[item.outcome] += 1
             why = f": {item.reason}" if item.reason else ""
-            click.echo(f"  {item.outcome:<10}{clean(item.what + why, 200)}")
+            click.echo(f"  {item.outcome:<10}{clean_text(item.what + why, 200)}")
         conflicts += counts["conflict"]
         said = f"{counts['added']} added, {counts['continued']} continued, {counts['conflict']} conflicts"
-        click.echo(f"{clean(other)}: {said}" + (" (nothing was written)" if dry_run else ""))
+        click.echo(f"{clean_text(other)}: {said}" + (" (nothing was written)" if dry_run else ""))
     if conflicts:
         sys.exit(3)
 
@@ -125,11 +125,11 @@ def backup(study: Path, archive: Path) -> None:
     from ratui.study.check import check_study
 
     made = back_up(Study.open(study), archive, progress=_progress)
-    click.echo(f"{len(made.checksums)} files packed and verified: {clean(archive, 200)}")
+    click.echo(f"{len(made.checksums)} files packed and verified: {clean_text(archive, 200)}")
     report = check_study(study)
     if not report.is_intact:
         click.echo(
-            f"the study itself has {format_count(len(report.findings), 'thing')} wrong: ratui check {clean(study)}"
+            f"the study itself has {format_count(len(report.findings), 'thing')} wrong: ratui check {clean_text(study)}"
         )
         sys.exit(3)
 
@@ -144,10 +144,12 @@ def restore(archive: Path, study: Path) -> None:
 
     made = unpack(archive, study, progress=_progress)
     click.echo(
-        f"restored {clean(made.config.title)}: {format_count(len(made.cases()), 'case')}, into {clean(study, 200)}"
+        f"restored {clean_text(made.config.title)}: {format_count(len(made.cases()), 'case')}, into {clean_text(study, 200)}"
     )
     if made.config.group:
-        click.echo(f"it is yours alone; share it with {clean(made.config.group)} again: ratui check STUDY --repair")
+        click.echo(
+            f"it is yours alone; share it with {clean_text(made.config.group)} again: ratui check STUDY --repair"
+        )
 
 
 def _progress(done: int, of: int) -> None:

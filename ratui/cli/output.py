@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ratui.errors import StudyError, clean
+from ratui.errors import StudyError, clean_text
 
 if TYPE_CHECKING:
     from ratui.study import Study
@@ -22,7 +22,7 @@ __all__ = ["ProgressBar", "format_columns", "print_notices", "to_csv", "to_json"
 
 def format_columns(headers: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> list[str]:
     """Lines of a table; its first `text_columns` columns stand left, figures right."""
-    cells = [[clean(head) for head in headers], *([clean(value, 60) for value in row] for row in rows)]
+    cells = [[clean_text(head) for head in headers], *([clean_text(value, 60) for value in row] for row in rows)]
     widths = [max(len(row[place]) for row in cells) for place in range(len(headers))]
     return [
         "  ".join(
@@ -59,13 +59,13 @@ def write_output(content: str | bytes, path: Path) -> None:
         write_bytes(path, content.encode() if isinstance(content, str) else content, copy=False)
     except OSError as error:
         raise StudyError(f"it can't be written: {error.strerror}", path, "Choose another place") from error
-    click.echo(f"written: {clean(path, 200)}", err=True)
+    click.echo(f"written: {clean_text(path, 200)}", err=True)
 
 
 def print_notices(study: Study) -> None:
     """Says on stderr what was found damaged and read from a second copy."""
     for notice in study.notices:
-        click.echo(f"note: {clean(notice, 300)}. ratui check {clean(study.path)} --repair mends it", err=True)
+        click.echo(f"note: {clean_text(notice, 300)}. ratui check {clean_text(study.path)} --repair mends it", err=True)
 
 
 class ProgressBar:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ratui.cli.output import ProgressBar, format_columns, print_notices, to_csv, to_json, write_output
-from ratui.errors import clean
+from ratui.errors import clean_text
 
 if TYPE_CHECKING:
     from ratui.results.progress import ProgressRow, StudyProgress
@@ -61,7 +61,7 @@ def _status_lines(found: StudyProgress) -> list[str]:
     from ratui.results.text_table import format_count
 
     raters = [each.rater for each in found.raters]
-    lines = [f"{clean(found.title)}: {found.scheme}, {format_count(len(found.cases), 'case')}"]
+    lines = [f"{clean_text(found.title)}: {found.scheme}, {format_count(len(found.cases), 'case')}"]
     cells = [[rows[0].state.case, *map(_cell, rows)] for rows in found.by_case()]
     lines += format_columns(["case", *raters], cells, text_columns=1 + len(raters))
     done = [
@@ -93,9 +93,9 @@ def _describe_missing(found: StudyProgress) -> list[str]:
         if all(row.state.stage == "unreadable" for row in rows) and len({row.missing for row in rows}) == 1:
             unreadable[rows[0].missing] += 1
         else:
-            lines += [f"  {row.state.case} {row.rater}: {clean(row.missing, 100)}" for row in rows if row.missing]
+            lines += [f"  {row.state.case} {row.rater}: {clean_text(row.missing, 100)}" for row in rows if row.missing]
     for why, count in unreadable.items():
-        lines.insert(0, f"  {count} can't be read by anybody: {clean(why, 100)}")
+        lines.insert(0, f"  {count} can't be read by anybody: {clean_text(why, 100)}")
     return lines
 
 
@@ -105,7 +105,7 @@ _LISTED = 20
 def _cell(row: ProgressRow) -> str:
     state = row.state
     if not state.total:
-        return clean(state.note) or state.stage
+        return clean_text(state.note) or state.stage
     minutes = f" {row.minutes:.1f} min" if state.seconds else ""
     flags = f" ⚑{state.flags}" if state.flags else ""
     stage = "to read" if state.stage == "reading" and not state.done else state.stage
@@ -145,7 +145,7 @@ def agreement(
     if json_:
         click.echo(to_json(found.to_document()), nl=False)
     else:
-        click.echo(f"{clean(found.title)}: {found.scheme}\n{summarize_agreement(found)}")
+        click.echo(f"{clean_text(found.title)}: {found.scheme}\n{summarize_agreement(found)}")
         for text_table in agreement_tables(found):
             click.echo(f"\n{text_table.title}")
             for line in format_columns(text_table.headers, text_table.rows, text_columns=text_table.text_columns):

@@ -25,7 +25,7 @@ from ratui.phantom import (
     simulate_patient,
     write_patient_films,
 )
-from ratui.reading import Entry, Field, Found, Graded, Reading, enter, next_open, sign
+from ratui.reading import Entry, Field, FindingEntry, GradeEntry, Reading, enter, find_next_open_field, sign
 from ratui.scheme import load_scheme
 from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource, Study, import_films
 
@@ -103,13 +103,13 @@ def read_case(study: Study, rater: str, case: str, simulated: SimulatedReading, 
     """`rater` enters what they have `simulated` into `case`, field by field as the app asks, and signs."""
     at = _FIRST_READING + timedelta(days=int(rng.integers(0, 200)), minutes=int(rng.integers(0, 120)))
     with study.open_reading(rater, case) as session:
-        reading, begun, field = session.reading, at, next_open(session.reading)
+        reading, begun, field = session.reading, at, find_next_open_field(session.reading)
         while field is not None:
             at += timedelta(seconds=float(rng.uniform(0.6, 2.4)))
             entry = _choose_entry(reading, field, simulated)
-            reading = enter(reading, field, entry, at=at, key=_entry_key(reading, entry))
-            field = next_open(reading, after=field)
-        reading = sign(reading, at=at + timedelta(seconds=3))
+            reading = enter(reading, field, entry, timestamp=at, key=_entry_key(reading, entry))
+            field = find_next_open_field(reading, after=field)
+        reading = sign(reading, timestamp=at + timedelta(seconds=3))
         session.save(reading, seconds=(at - begun).total_seconds())
     return reading
 
@@ -117,13 +117,17 @@ def read_case(study: Study, rater: str, case: str, simulated: SimulatedReading, 
 def _choose_entry(reading: Reading, field: Field, simulated: SimulatedReading) -> Entry:
     """What the rater says to `field`: a finding where one fixes its score, else a grade."""
     finding = simulated.findings.get((field.site, field.time))
-    if finding and field.scale in reading.site(field.site).joint.fixed_by(reading.scheme.finding(finding)):
-        return Found(finding)
-    return Graded(simulated.grades[field.site, field.scale, field.time])
+    if finding and field.scale in reading.site(field.site).joint.scales_fixed_by(reading.scheme.finding(finding)):
+        return FindingEntry(finding)
+    return GradeEntry(simulated.grades[field.site, field.scale, field.time])
 
 
 def _entry_key(reading: Reading, entry: Entry) -> str:
-    return reading.scheme.finding(entry.finding).key if isinstance(entry, Found) else str(getattr(entry, "grade", ""))
+    return (
+        reading.scheme.finding(entry.finding).key
+        if isinstance(entry, FindingEntry)
+        else str(getattr(entry, "grade", ""))
+    )
 
 
 def _confirm_regions(study: Study, case: Case, films: list[WrittenFilm], rater: str, rng: np.random.Generator) -> None:

@@ -1,50 +1,57 @@
 """Film file → grey levels → crop. Knows nothing of scoring."""
 
-from ratui.imaging.box_propagation import Carried, carry
-from ratui.imaging.dicom_reader import check_header, film_of, read_film, read_header
-from ratui.imaging.dicom_writer import dicom_bytes, write_film
-from ratui.imaging.display_settings import PLAIN, Look, contrast_of, presets, render
-from ratui.imaging.file_limits import LARGEST_BYTES, LARGEST_PIXELS
-from ratui.imaging.film import LARGEST_SIDE, Contrast, Film, Pixels, Table, Window
-from ratui.imaging.joint_alignment import align, carried, centred, difference
-from ratui.imaging.registration import AGREES, Alignment, Matrix, Unaligned, register, warped
-from ratui.imaging.windowing import Box, automatic_window, crop, grey, stretch
+from ratui.imaging.box_propagation import PropagatedBox, propagate_boxes
+from ratui.imaging.dicom_reader import check_header, film_from_dataset, read_film, read_header
+from ratui.imaging.dicom_writer import encode_dicom, write_film
+from ratui.imaging.display_settings import DEFAULT_DISPLAY, DisplaySettings, choose_contrast, list_presets, render
+from ratui.imaging.file_limits import MAX_FILE_BYTES, MAX_PIXELS
+from ratui.imaging.film import MAX_SIDE, Contrast, Film, LookupTable, Pixels, Window
+from ratui.imaging.joint_alignment import align_centres, align_joints, compute_difference, warp_onto
+from ratui.imaging.registration import (
+    MIN_AGREEMENT,
+    Alignment,
+    AlignmentFailure,
+    Matrix,
+    register_images,
+    warp_to_fixed,
+)
+from ratui.imaging.windowing import Box, compute_automatic_window, crop, film_to_grey, normalize_intensity
 
 __all__ = [
-    "AGREES",
-    "LARGEST_BYTES",
-    "LARGEST_PIXELS",
-    "LARGEST_SIDE",
-    "PLAIN",
+    "DEFAULT_DISPLAY",
+    "MAX_FILE_BYTES",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "MIN_AGREEMENT",
     "Alignment",
+    "AlignmentFailure",
     "Box",
-    "Carried",
     "Contrast",
+    "DisplaySettings",
     "Film",
-    "Look",
+    "LookupTable",
     "Matrix",
     "Pixels",
-    "Table",
-    "Unaligned",
+    "PropagatedBox",
     "Window",
-    "align",
-    "automatic_window",
-    "carried",
-    "carry",
-    "centred",
+    "align_centres",
+    "align_joints",
     "check_header",
-    "contrast_of",
+    "choose_contrast",
+    "compute_automatic_window",
+    "compute_difference",
     "crop",
-    "dicom_bytes",
-    "difference",
-    "film_of",
-    "grey",
-    "presets",
+    "encode_dicom",
+    "film_from_dataset",
+    "film_to_grey",
+    "list_presets",
+    "normalize_intensity",
+    "propagate_boxes",
     "read_film",
     "read_header",
-    "register",
+    "register_images",
     "render",
-    "stretch",
-    "warped",
+    "warp_onto",
+    "warp_to_fixed",
     "write_film",
 ]

@@ -12,73 +12,78 @@ import numpy as np
 import pydicom
 from pydicom.multival import MultiValue
 
-from ratui.errors import clean
-from ratui.imaging.film import Contrast, Pixels, Table, Window, WindowFunction
+from ratui.errors import clean_text
+from ratui.imaging.film import Contrast, LookupTable, Pixels, Window, WindowFunction
 
-__all__ = ["Grey", "first_number", "geometry", "greys"]
+__all__ = ["GreyTransform", "parse_number", "read_geometry", "read_grey_transform"]
 
 _FUNCTIONS: dict[str, WindowFunction] = {"LINEAR": "LINEAR", "LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID": "SIGMOID"}
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
 
 @dataclass(frozen=True)
-class Grey:
+class GreyTransform:
     """How the file wants stored values turned into greys; the fields are those of `Film`."""
 
     slope: float
     intercept: float
-    modality: Table | None
+    modality_table: LookupTable | None
     contrasts: tuple[Contrast, ...]
     padding: tuple[int, int] | None
     notes: tuple[str, ...]
 
 
-def greys(dataset: pydicom.Dataset, pixels: Pixels) -> Grey:
+def read_grey_transform(dataset: pydicom.Dataset, pixels: Pixels) -> GreyTransform:
     """What `dataset` says of greys. `pixels` are its stored values, for their type."""
     notes: list[str] = []
-    slope = first_number(dataset.get("RescaleSlope"), 1.0) or 1.0
-    intercept = first_number(dataset.get("RescaleIntercept"), 0.0) or 0.0
+    slope = parse_number(dataset.get("RescaleSlope"), 1.0) or 1.0
+    intercept = parse_number(dataset.get("RescaleIntercept"), 0.0) or 0.0
     signed = pixels.dtype.kind == "i"
     modality = None
-    for item in _items(dataset, "ModalityLUTSequence")[:1]:
-        modality = _table(item, dataset, signed, "modality table", notes)
+    for item in _read_items(dataset, "ModalityLUTSequence")[:1]:
+        modality = _read_table(item, dataset, signed, "modality table", notes)
     # The units that the tables of values of interest take are signed where rescaling can make them negative.
     below_zero = modality is None and (signed or intercept < 0 or slope < 0)
     tables = [
         table
-        for item in _items(dataset, "VOILUTSequence")
-        if (table := _table(item, dataset, below_zero, "grey table", notes))
+        for item in _read_items(dataset, "VOILUTSequence")
+        if (table := _read_table(item, dataset, below_zero, "grey table", notes))
     ]
     shape = str(dataset.get("PresentationLUTShape") or "")
     inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
     if shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != inverted:
         # Seen in the field: the shape was copied from another film. The photometric interpretation is never absent.
         notes.append(
-            f"it says {clean(dataset.PhotometricInterpretation)} and {shape} at once; the first was believed. "
+            f"it says {clean_text(dataset.PhotometricInterpretation)} and {shape} at once; the first was believed. "
             "Invert it if bone is dark"
         )
-    return Grey(
-        slope, intercept, modality, (*tables, *_windows(dataset, notes)), _padding(dataset, signed), tuple(notes)
+    return GreyTransform(
+        slope,
+        intercept,
+        modality,
+        (*tables, *_read_windows(dataset, notes)),
+        _read_padding(dataset, signed),
+        tuple(notes),
     )
 
 
-def geometry(dataset: pydicom.Dataset) -> tuple[tuple[float, float] | None, float]:
+def read_geometry(dataset: pydicom.Dataset) -> tuple[tuple[float, float] | None, float]:
     """Millimetres a pixel as (row, column) or None, and a pixel's height divided by its width."""
     for keyword in _SPACINGS:
         value = dataset.get(keyword)
         if isinstance(value, MultiValue) and len(value) == 2:
-            row, column = first_number(value[0]), first_number(value[1])
+            row, column = parse_number(value[0]), parse_number(value[1])
             if row and column and 0.01 <= row <= 2 and 0.01 <= column <= 2:
                 return (row, column), row / column
     value = dataset.get("PixelAspectRatio")
     if isinstance(value, MultiValue) and len(value) == 2:
-        down, across = first_number(value[0]), first_number(value[1])
+        down, across = parse_number(value[0]), parse_number(value[1])
         if down and across and 0.2 <= down / across <= 5:
             return None, down / across
     return None, 1.0
 
 
-def first_number(value: object, default: float | None = None) -> float | None:
+def parse_number(value: object, default: float | None = None) -> float | None:
     """The first finite number in a DICOM value, or `default`."""
     if isinstance(value, MultiValue):
         value = value[0] if len(value) else None
@@ -89,37 +94,39 @@ def first_number(value: object, default: float | None = None) -> float | None:
     return number if np.isfinite(number) else default
 
 
-def _windows(dataset: pydicom.Dataset, notes: list[str]) -> list[Window]:
-    centres, widths = _list(dataset.get("WindowCenter")), _list(dataset.get("WindowWidth"))
-    names = _list(dataset.get("WindowCenterWidthExplanation"))
+def _read_windows(dataset: pydicom.Dataset, notes: list[str]) -> list[Window]:
+    centres, widths = _as_list(dataset.get("WindowCenter")), _as_list(dataset.get("WindowWidth"))
+    names = _as_list(dataset.get("WindowCenterWidthExplanation"))
     called = str(dataset.get("VOILUTFunction") or "LINEAR").strip()
     function = _FUNCTIONS.get(called)
     if function is None:
-        notes.append(f"its window function {clean(called, 30)!r} is unknown; taken as LINEAR")
+        notes.append(f"its window function {clean_text(called, 30)!r} is unknown; taken as LINEAR")
         function = "LINEAR"
     if len(centres) != len(widths):
         notes.append(f"it gives {len(centres)} window centres and {len(widths)} widths; those that pair were taken")
     windows = []
     for number, pair in enumerate(zip(centres, widths, strict=False)):
-        centre, width = first_number(pair[0]), first_number(pair[1])
+        centre, width = parse_number(pair[0]), parse_number(pair[1])
         least = 1.0 if function == "LINEAR" else 0.0
         if centre is None or width is None or width < least or width <= 0:
             notes.append(f"its window {number + 1} is damaged and was left out")
             continue
-        name = clean(names[number], 30) if number < len(names) else ""
+        name = clean_text(names[number], 30) if number < len(names) else ""
         windows.append(Window(centre, width, function, name))
     return windows
 
 
-def _table(item: pydicom.Dataset, dataset: pydicom.Dataset, signed: bool, kind: str, notes: list[str]) -> Table | None:
+def _read_table(
+    item: pydicom.Dataset, dataset: pydicom.Dataset, signed: bool, kind: str, notes: list[str]
+) -> LookupTable | None:
     """The lookup table in a sequence `item`; None, with a note, where it is damaged."""
-    descriptor, data = _list(item.get("LUTDescriptor")), item.get("LUTData")
+    descriptor, data = _as_list(item.get("LUTDescriptor")), item.get("LUTData")
     try:
         count, first, bits = (int(value) for value in descriptor)
     except (TypeError, ValueError):
         count = first = bits = -1
     count = count or 65_536
-    values = _entries(data, count, little=dataset.original_encoding[1] is not False) if count > 0 else None
+    values = _read_table_entries(data, count, little=dataset.original_encoding[1] is not False) if count > 0 else None
     if values is None or not 1 <= bits <= 16:
         notes.append(f"its {kind} is damaged and was left out")
         return None
@@ -128,16 +135,18 @@ def _table(item: pydicom.Dataset, dataset: pydicom.Dataset, signed: bool, kind: 
     if int(values.max()) >= 1 << bits:
         notes.append(f"its {kind} holds more than the {bits} bits it claims")
         bits = int(values.max()).bit_length()
-    return Table(first, values, bits, clean(item.get("LUTExplanation") or item.get("ModalityLUTType") or "", 30))
+    return LookupTable(
+        first, values, bits, clean_text(item.get("LUTExplanation") or item.get("ModalityLUTType") or "", 30)
+    )
 
 
-def _entries(data: Any, count: int, *, little: bool) -> np.ndarray[Any, np.dtype[np.uint16]] | None:
+def _read_table_entries(data: Any, count: int, *, little: bool) -> np.ndarray[Any, np.dtype[np.uint16]] | None:
     """The `count` entries of a table, one or two bytes each; None where `data` holds fewer."""
     if isinstance(data, bytes):
         if len(data) >= 2 * count:
             return np.frombuffer(data, "<u2" if little else ">u2", count).astype(np.uint16)
         return np.frombuffer(data, np.uint8, count).astype(np.uint16) if len(data) >= count else None
-    numbers = _list(data)
+    numbers = _as_list(data)
     if len(numbers) >= count:
         return np.array([int(number) & 0xFFFF for number in numbers[:count]], np.uint16)
     if 2 * len(numbers) >= count > 1:
@@ -147,20 +156,20 @@ def _entries(data: Any, count: int, *, little: bool) -> np.ndarray[Any, np.dtype
     return None
 
 
-def _padding(dataset: pydicom.Dataset, signed: bool) -> tuple[int, int] | None:
-    low = first_number(dataset.get("PixelPaddingValue"))
+def _read_padding(dataset: pydicom.Dataset, signed: bool) -> tuple[int, int] | None:
+    low = parse_number(dataset.get("PixelPaddingValue"))
     if low is None:
         return None
-    high = first_number(dataset.get("PixelPaddingRangeLimit"), low)
+    high = parse_number(dataset.get("PixelPaddingRangeLimit"), low)
     ends = [int(value) - 65_536 if signed and value > 32_767 else int(value) for value in (low, high or low)]
     return min(ends), max(ends)
 
 
-def _items(dataset: pydicom.Dataset, keyword: str) -> list[pydicom.Dataset]:
+def _read_items(dataset: pydicom.Dataset, keyword: str) -> list[pydicom.Dataset]:
     return list(dataset.get(keyword) or [])
 
 
-def _list(value: object) -> list[Any]:
+def _as_list(value: object) -> list[Any]:
     if value is None or value == "":
         return []
     return list(value) if isinstance(value, (MultiValue, list, tuple)) else [value]

@@ -17,12 +17,12 @@ from pydicom.errors import InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, JPEGExtended12Bit, JPEGLSLossless, JPEGLSNearLossless
 
-from ratui.errors import FilmError, clean
-from ratui.imaging.dicom_header import Grey, first_number, geometry, greys
-from ratui.imaging.file_limits import LARGEST_PIXELS, check_codestream, check_file
-from ratui.imaging.film import LARGEST_SIDE, Film, Pixels
+from ratui.errors import FilmError, clean_text
+from ratui.imaging.dicom_header import GreyTransform, parse_number, read_geometry, read_grey_transform
+from ratui.imaging.file_limits import MAX_PIXELS, check_codestream, check_file
+from ratui.imaging.film import MAX_SIDE, Film, Pixels
 
-__all__ = ["check_header", "film_of", "read_film", "read_header"]
+__all__ = ["check_header", "film_from_dataset", "read_film", "read_header"]
 
 # pydicom warns about every oddity of a header; what matters here becomes a FilmError or a note instead.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
@@ -30,34 +30,34 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 def read_header(path: Path) -> pydicom.Dataset:
     """The header of the DICOM file at `path`, without its pixels. Raises FilmError."""
-    return _read(path, stop_before_pixels=True)
+    return _read_dataset(path, stop_before_pixels=True)
 
 
 def read_film(path: Path) -> Film:
     """The film in the DICOM file at `path`. Raises FilmError saying what is wrong and what to do."""
-    return film_of(_read(path, stop_before_pixels=False), path)
+    return film_from_dataset(_read_dataset(path, stop_before_pixels=False), path)
 
 
-def film_of(dataset: pydicom.Dataset, path: Path) -> Film:
+def film_from_dataset(dataset: pydicom.Dataset, path: Path) -> Film:
     """The film in a whole `dataset`; `path` names it in errors. Raises FilmError as `read_film` does."""
     check_header(dataset, path)
     _check_length(dataset, path)
     check_codestream(dataset, path)
-    pixels = _stored(dataset, _decode(dataset, path))
+    pixels = _mask_stored_bits(dataset, _decode(dataset, path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            grey: Grey = greys(dataset, pixels)
-            spacing, aspect = geometry(dataset)
+            grey: GreyTransform = read_grey_transform(dataset, pixels)
+            spacing, aspect = read_geometry(dataset)
     except Exception as error:  # a damaged element makes its parser raise almost anything
         raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
     return Film(
         pixels=pixels,
-        bits=int(dataset.BitsStored),
-        inverted=dataset.PhotometricInterpretation == "MONOCHROME1",
+        bits_stored=int(dataset.BitsStored),
+        is_inverted=dataset.PhotometricInterpretation == "MONOCHROME1",
         slope=grey.slope,
         intercept=grey.intercept,
-        modality=grey.modality,
+        modality_table=grey.modality_table,
         contrasts=grey.contrasts,
         spacing=spacing,
         aspect=aspect,
@@ -76,7 +76,7 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
         refuse("it holds no image", "Export the film itself, not a report or a directory")
     try:
         rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel", 1))
-        frames = int(first_number(dataset.get("NumberOfFrames"), 1) or 1)
+        frames = int(parse_number(dataset.get("NumberOfFrames"), 1) or 1)
         allocated, stored = int(dataset.BitsAllocated), int(dataset.get("BitsStored", 0))
     except (TypeError, ValueError, OverflowError):
         refuse("its image header is damaged", "Export it again")
@@ -85,12 +85,10 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
         refuse("it is a colour image, not a grey film", "Export the original radiograph")
     if frames != 1:
         refuse(f"it holds {frames} frames", "Export one film per file")
-    if not (16 <= rows <= LARGEST_SIDE and 16 <= columns <= LARGEST_SIDE):
-        refuse(f"its size {columns} × {rows} is not that of a radiograph", f"Sides go from 16 to {LARGEST_SIDE}")
-    if rows * columns > LARGEST_PIXELS:
-        refuse(
-            f"its size {columns} × {rows} is not that of a radiograph", f"At most {LARGEST_PIXELS // 10**6} megapixels"
-        )
+    if not (16 <= rows <= MAX_SIDE and 16 <= columns <= MAX_SIDE):
+        refuse(f"its size {columns} × {rows} is not that of a radiograph", f"Sides go from 16 to {MAX_SIDE}")
+    if rows * columns > MAX_PIXELS:
+        refuse(f"its size {columns} × {rows} is not that of a radiograph", f"At most {MAX_PIXELS // 10**6} megapixels")
     if allocated not in (8, 16) or not 6 <= stored <= allocated:
         refuse(f"it stores {stored} of {allocated} bits a pixel", "8 to 16 bits can be read")
 
@@ -98,7 +96,9 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
 def _decode(dataset: pydicom.Dataset, path: Path) -> Pixels:
     """The pixels as the decoder gives them, shape (rows, columns)."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    options: dict[str, Any] = {"correct_unused_bits": False}  # see `_stored`, which also knows of other high bits
+    options: dict[str, Any] = {
+        "correct_unused_bits": False
+    }  # see `_mask_stored_bits`, which also knows of other high bits
     if syntax in (JPEGLSLossless, JPEGLSNearLossless):
         # Two decoders may be installed; this one is the one that the films of a study are written with.
         options["decoding_plugin"] = "pyjpegls"
@@ -112,14 +112,14 @@ def _decode(dataset: pydicom.Dataset, path: Path) -> Pixels:
     except (
         Exception
     ) as error:  # decoders raise all sorts, from ValueError to their own; any of them means the same here
-        what, remedy = _undecodable(dataset)
+        what, remedy = _explain_decoding_failure(dataset)
         raise FilmError(what, path, remedy) from error
     if pixels.shape != (dataset.Rows, dataset.Columns):
         raise FilmError(f"its pixels have shape {pixels.shape}, not one grey image", path, "Export it again")
     return np.asarray(pixels)
 
 
-def _undecodable(dataset: pydicom.Dataset) -> tuple[str, str]:
+def _explain_decoding_failure(dataset: pydicom.Dataset) -> tuple[str, str]:
     """Why no decoder gave pixels, and what to do: one is missing, or the data are damaged."""
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     if syntax == JPEGExtended12Bit and dataset.BitsStored > 8 and find_spec("libjpeg") is None:
@@ -132,11 +132,14 @@ def _undecodable(dataset: pydicom.Dataset) -> tuple[str, str]:
     except NotImplementedError:
         missing = True
     if missing:
-        return f"nothing here decodes {clean(syntax.name)}", "Ask for the film uncompressed"
-    return f"its pixels can't be decoded as {clean(syntax.name)}; they may be damaged", "Export it again, uncompressed"
+        return f"nothing here decodes {clean_text(syntax.name)}", "Ask for the film uncompressed"
+    return (
+        f"its pixels can't be decoded as {clean_text(syntax.name)}; they may be damaged",
+        "Export it again, uncompressed",
+    )
 
 
-def _stored(dataset: pydicom.Dataset, pixels: Pixels) -> Pixels:
+def _mask_stored_bits(dataset: pydicom.Dataset, pixels: Pixels) -> Pixels:
     """`pixels` without what old files keep in the bits that no grey uses, such as overlays; signed ones keep their sign."""
     if not pixels.dtype.isnative:
         pixels = pixels.astype(pixels.dtype.newbyteorder("="))
@@ -155,7 +158,7 @@ def _stored(dataset: pydicom.Dataset, pixels: Pixels) -> Pixels:
     return wide.astype(pixels.dtype)
 
 
-def _read(path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
+def _read_dataset(path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
     check_file(path)
     try:
         with warnings.catch_warnings():

@@ -16,10 +16,10 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian,
 
 from ratui.errors import FilmError
 
-__all__ = ["dicom_bytes", "write_film"]
+__all__ = ["encode_dicom", "write_film"]
 
 
-def dicom_bytes(
+def encode_dicom(
     pixels: npt.NDArray[np.generic],
     *,
     bits: int = 12,
@@ -73,5 +73,5 @@ def dicom_bytes(
 
 
 def write_film(path: Path, pixels: npt.NDArray[np.generic], **options: object) -> None:
-    """Writes `dicom_bytes(pixels, **options)` to `path`."""
-    path.write_bytes(dicom_bytes(pixels, **options))  # type: ignore[arg-type]
+    """Writes `encode_dicom(pixels, **options)` to `path`."""
+    path.write_bytes(encode_dicom(pixels, **options))  # type: ignore[arg-type]

@@ -10,21 +10,29 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from ratui.imaging.film import Contrast, Film, Table, Window
-from ratui.imaging.windowing import Box, automatic_window, crop
+from ratui.imaging.film import Contrast, Film, LookupTable, Window
+from ratui.imaging.windowing import Box, compute_automatic_window, crop
 
-__all__ = ["PLAIN", "Look", "adjusted", "contrast_of", "local_contrast", "presets", "render"]
+__all__ = [
+    "DEFAULT_DISPLAY",
+    "DisplaySettings",
+    "adjust_contrast",
+    "choose_contrast",
+    "equalize_local_contrast",
+    "list_presets",
+    "render",
+]
 
-_STEP = 0.05
-_HARDER = 0.85
+_BRIGHTNESS_STEP = 0.05
+_CONTRAST_FACTOR = 0.85
 _TILE_MM = 6.0
 """The neighbourhood of local contrast: about a metacarpal head, so that its margin is seen against its own bone."""
-_CLIP = 1.6
+_CLIP_LIMIT = 1.6
 """How many times the mean count of its histogram a grey of a tile may have; more would make noise look like bone."""
 
 
 @dataclass(frozen=True)
-class Look:
+class DisplaySettings:
     """`preset` is ``joint``, ``film`` or ``file1``, ``file2``, …; `shift` moves its centre by that part of its width
     (up makes the film darker), `stretch` multiplies its width (up makes it softer)."""
 
@@ -34,45 +42,45 @@ class Look:
     invert: bool = False
     local: bool = False
 
-    def brighter(self, steps: int = 1) -> Look:
+    def change_brightness(self, steps: int = 1) -> DisplaySettings:
         """Brighter by `steps`, darker where that is negative; within one width of the preset."""
-        return replace(self, shift=round(min(max(self.shift - steps * _STEP, -1.0), 1.0), 3))
+        return replace(self, shift=round(min(max(self.shift - steps * _BRIGHTNESS_STEP, -1.0), 1.0), 3))
 
-    def harder(self, steps: int = 1) -> Look:
+    def change_contrast(self, steps: int = 1) -> DisplaySettings:
         """More contrast by `steps`, less where that is negative; from an eighth to eight times the preset's width."""
-        return replace(self, stretch=round(min(max(self.stretch * _HARDER**steps, 0.125), 8.0), 4))
+        return replace(self, stretch=round(min(max(self.stretch * _CONTRAST_FACTOR**steps, 0.125), 8.0), 4))
 
-    def with_preset(self, preset: str) -> Look:
+    def with_preset(self, preset: str) -> DisplaySettings:
         """`preset` as it is, what was adjusted before undone."""
-        return Look(preset, invert=self.invert, local=self.local)
+        return DisplaySettings(preset, invert=self.invert, local=self.local)
 
     @property
-    def adjusted(self) -> bool:
+    def is_adjusted(self) -> bool:
         return self.shift != 0.0 or self.stretch != 1.0
 
 
-PLAIN = Look()
+DEFAULT_DISPLAY = DisplaySettings()
 
 
-def presets(*films: Film) -> tuple[str, ...]:
+def list_presets(*films: Film) -> tuple[str, ...]:
     """The presets that `films` offer together, in the order of the key."""
     own = max((len(film.contrasts) for film in films), default=0)
     return ("joint", "film", *(f"file{number + 1}" for number in range(own)))
 
 
-def contrast_of(film: Film, look: Look, box: Box | None = None) -> Contrast:
-    """The contrast that `look` gives `film`, for the joint in `box`. A preset that it lacks gives the film's first own
+def choose_contrast(film: Film, settings: DisplaySettings, box: Box | None = None) -> Contrast:
+    """The contrast that `settings` gives `film`, for the joint in `box`. A preset that it lacks gives the film's first own
     contrast, and where it has none the automatic one of the whole film."""
     contrast: Contrast
-    if look.preset.startswith("file") and film.contrasts:
-        number = int(look.preset[4:] or 1) - 1
+    if settings.preset.startswith("file") and film.contrasts:
+        number = int(settings.preset[4:] or 1) - 1
         contrast = film.contrasts[number if number < len(film.contrasts) else 0]
     else:
-        contrast = automatic_window(film, box if look.preset == "joint" else None)
-    return adjusted(contrast, look.shift, look.stretch) if look.adjusted else contrast
+        contrast = compute_automatic_window(film, box if settings.preset == "joint" else None)
+    return adjust_contrast(contrast, settings.shift, settings.stretch) if settings.is_adjusted else contrast
 
 
-def adjusted(contrast: Contrast, shift: float, stretch: float) -> Contrast:
+def adjust_contrast(contrast: Contrast, shift: float, stretch: float) -> Contrast:
     """`contrast` with its centre moved by `shift` widths and its width times `stretch`; a table's inputs likewise."""
     if isinstance(contrast, Window):
         least = 1.0 if contrast.function == "LINEAR" else 1e-6
@@ -82,18 +90,20 @@ def adjusted(contrast: Contrast, shift: float, stretch: float) -> Contrast:
     places = np.arange(count, dtype=np.float64)
     middle = (count - 1) / 2
     inputs = contrast.first + middle + (places - middle - shift * count) / stretch
-    return Table(contrast.first, contrast.look_up(inputs), contrast.bits, contrast.name)
+    return LookupTable(contrast.first, contrast.look_up(inputs), contrast.bits, contrast.name)
 
 
-def render(film: Film, box: Box, size: tuple[int, int], look: Look, *, joint: Box | None = None) -> Image.Image:
-    """`box` of the film under `look`, an image of mode ``L`` and `size`. `joint` is what the preset of that name takes
+def render(
+    film: Film, box: Box, size: tuple[int, int], settings: DisplaySettings, *, joint: Box | None = None
+) -> Image.Image:
+    """`box` of the film under `settings`, an image of mode ``L`` and `size`. `joint` is what the preset of that name takes
     its greys from, `box` by default, so that zooming or panning doesn't change them."""
-    contrast = contrast_of(film, look, joint or box)
-    image = crop(film, box, size, contrast, invert=look.invert)
-    return local_contrast(image, film, box) if look.local else image
+    contrast = choose_contrast(film, settings, joint or box)
+    image = crop(film, box, size, contrast, invert=settings.invert)
+    return equalize_local_contrast(image, film, box) if settings.local else image
 
 
-def local_contrast(image: Image.Image, film: Film, box: Box) -> Image.Image:
+def equalize_local_contrast(image: Image.Image, film: Film, box: Box) -> Image.Image:
     """Equalise the contrast of `image` within tiles of some millimetres (CLAHE of OpenCV).
 
     The lightest and the darkest grey become white and black first, so that the result depends little on the window's
@@ -118,4 +128,4 @@ def local_contrast(image: Image.Image, film: Film, box: Box) -> Image.Image:
     )
     counts = [max(1, min(round(length / max(side, 4)), 12)) for side, length in zip(tile, image.size, strict=True)]
     stretched = cv2.normalize(levels, np.empty_like(levels), 0, 255, cv2.NORM_MINMAX)
-    return Image.fromarray(cv2.createCLAHE(_CLIP, counts).apply(stretched))
+    return Image.fromarray(cv2.createCLAHE(_CLIP_LIMIT, counts).apply(stretched))

@@ -17,15 +17,15 @@ from pydicom.uid import UID
 
 from ratui.errors import FilmError
 
-__all__ = ["LARGEST_BYTES", "LARGEST_PIXELS", "check_codestream", "check_file"]
+__all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "check_codestream", "check_file"]
 
-LARGEST_BYTES = 600_000_000
+MAX_FILE_BYTES = 600_000_000
 """Bytes of a film's file, and of what a deflated one inflates to."""
-LARGEST_PIXELS = 80_000_000
+MAX_PIXELS = 80_000_000
 """Rows times columns: a film of 43 cm × 43 cm at 50 µm has 74 million."""
-_MOST_TILES = 16_384
+_MAX_TILES = 16_384
 _DEFLATED = "1.2.840.10008.1.2.1.99"
-_CHUNK = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 def check_file(path: Path) -> None:
@@ -34,7 +34,7 @@ def check_file(path: Path) -> None:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             raise FilmError("it is no plain file", path, "Give DICOM files")
-        if found.st_size > LARGEST_BYTES:
+        if found.st_size > MAX_FILE_BYTES:
             raise FilmError("it is larger than any film", path, "Give the film itself")
     except FileNotFoundError as error:
         raise FilmError("there is no such file", path, "Check the path") from error
@@ -51,22 +51,22 @@ def check_file(path: Path) -> None:
     if syntax and UID(syntax).name == syntax:  # pydicom names every one that the standard knows
         raise FilmError("it stores its pixels in a way that isn't known", path, "Ask for it uncompressed")
     if syntax == _DEFLATED:
-        _check_inflated(path, start)
+        _check_inflated_size(path, start)
 
 
-def _check_inflated(path: Path, start: int) -> None:
+def _check_inflated_size(path: Path, start: int) -> None:
     """Inflates what follows byte `start`, keeps nothing, and raises FilmError where it becomes too much."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     total = 0
     try:
         with path.open("rb") as file:
             file.seek(start)
-            data = file.read(_CHUNK)
+            data = file.read(_CHUNK_BYTES)
             while data and not inflate.eof:
-                total += len(inflate.decompress(data, _CHUNK))
-                if total > LARGEST_BYTES:
+                total += len(inflate.decompress(data, _CHUNK_BYTES))
+                if total > MAX_FILE_BYTES:
                     raise FilmError("it inflates to more than any film holds", path, "Ask for it uncompressed")
-                data = inflate.unconsumed_tail or file.read(_CHUNK)
+                data = inflate.unconsumed_tail or file.read(_CHUNK_BYTES)
     except (OSError, zlib.error) as error:
         raise FilmError("its deflated part is damaged", path, "Ask for it uncompressed") from error
 
@@ -84,45 +84,45 @@ def check_codestream(dataset: pydicom.Dataset, path: Path) -> None:
     except Exception as error:  # whatever the parser stumbles over: the frames are damaged
         raise FilmError("its compressed pixels are damaged", path, "Ask for it uncompressed") from error
     try:
-        size = _size_in(frame)
+        size = _read_codestream_size(frame)
     except (struct.error, IndexError, ValueError) as error:
         raise FilmError("its compressed pixels are damaged", path, "Ask for it uncompressed") from error
     if size is not None and size != (dataset.Rows, dataset.Columns):
         raise FilmError("its compressed picture has another size than its header says", path, "Ask for it uncompressed")
 
 
-def _size_in(frame: bytes) -> tuple[int, int] | None:
+def _read_codestream_size(frame: bytes) -> tuple[int, int] | None:
     """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 codestream claims; None for other kinds, which claim none."""
     if frame[:2] == b"\xff\xd8":
-        return _jpeg_size(frame)
-    at = 0 if frame[:4] == b"\xff\x4f\xff\x51" else frame.find(b"\xff\x4f\xff\x51", 0, 65_536)
-    return _jpeg_2000_size(frame, at + 4) if at >= 0 else None
+        return _read_jpeg_size(frame)
+    offset = 0 if frame[:4] == b"\xff\x4f\xff\x51" else frame.find(b"\xff\x4f\xff\x51", 0, 65_536)
+    return _read_jpeg_2000_size(frame, offset + 4) if offset >= 0 else None
 
 
-def _jpeg_size(frame: bytes) -> tuple[int, int]:
-    at = 2
-    while at < len(frame):
-        if frame[at] != 0xFF:
+def _read_jpeg_size(frame: bytes) -> tuple[int, int]:
+    offset = 2
+    while offset < len(frame):
+        if frame[offset] != 0xFF:
             raise ValueError("no marker")
-        marker = frame[at + 1]
+        marker = frame[offset + 1]
         if marker == 0xFF:  # a fill byte
-            at += 1
+            offset += 1
             continue
-        (length,) = struct.unpack_from(">H", frame, at + 2)
+        (length,) = struct.unpack_from(">H", frame, offset + 2)
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns, components = struct.unpack_from(">HHB", frame, at + 5)
+            rows, columns, components = struct.unpack_from(">HHB", frame, offset + 5)
             if components != 1:
                 raise ValueError("not one component")
             return rows, columns
-        at += 2 + length
+        offset += 2 + length
     raise ValueError("no frame header")
 
 
-def _jpeg_2000_size(frame: bytes, at: int) -> tuple[int, int]:
-    right, down, left, top, tile_across, tile_down, _, _, components = struct.unpack_from(">8IH", frame, at + 4)
+def _read_jpeg_2000_size(frame: bytes, offset: int) -> tuple[int, int]:
+    right, down, left, top, tile_across, tile_down, _, _, components = struct.unpack_from(">8IH", frame, offset + 4)
     columns, rows = right - left, down - top
     if columns <= 0 or rows <= 0 or not tile_across or not tile_down or components != 1:
         raise ValueError("an impossible size")
-    if -(-columns // tile_across) * -(-rows // tile_down) > _MOST_TILES:
+    if -(-columns // tile_across) * -(-rows // tile_down) > _MAX_TILES:
         raise ValueError("too many tiles")
     return rows, columns

@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LARGEST_SIDE", "Contrast", "Film", "Pixels", "Table", "Window", "WindowFunction"]
+__all__ = ["MAX_SIDE", "Contrast", "Film", "LookupTable", "Pixels", "Window", "WindowFunction"]
 
 Pixels: TypeAlias = npt.NDArray[np.integer[Any]]
-LARGEST_SIDE = 12_000
+MAX_SIDE = 12_000
 """Rows or columns above this are no radiograph; a header that claims them is refused before memory is taken."""
 
 WindowFunction: TypeAlias = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
@@ -31,7 +31,7 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class LookupTable:
     """A lookup table of the file: input `first` gives ``values[0]``; inputs beyond either end give the end's value.
 
     `bits` is the depth of the output, so that ``2 ** bits - 1`` is white where the table makes greys.
@@ -48,7 +48,7 @@ class Table:
         return np.asarray(self.values[places], dtype=np.uint16)
 
 
-Contrast: TypeAlias = Window | Table
+Contrast: TypeAlias = Window | LookupTable
 """What makes greys of modality units."""
 
 
@@ -56,19 +56,19 @@ Contrast: TypeAlias = Window | Table
 class Film:
     """One film.
 
-    `pixels` are as stored, shape (rows, columns), an integer type, bits beyond `bits` cleared. `inverted` is true for
-    MONOCHROME1 (low is bright). `modality` makes modality units of stored values; without it `slope` and `intercept` do.
-    `contrasts` are the file's own, tables before windows, the file's order otherwise. `spacing` is mm per pixel as
-    (row, column), or None; `aspect` is a pixel's height divided by its width. `padding` is the range of stored values
-    that mark no picture, or None. `notes` say what the file gets wrong and how it was taken.
+    `pixels` are as stored, shape (rows, columns), an integer type, bits beyond `bits_stored` cleared. `is_inverted` is
+    true for MONOCHROME1 (low is bright). `modality_table` makes modality units of stored values; without it `slope` and
+    `intercept` do. `contrasts` are the file's own, tables before windows, the file's order otherwise. `spacing` is mm
+    per pixel as (row, column), or None; `aspect` is a pixel's height divided by its width. `padding` is the range of
+    stored values that mark no picture, or None. `notes` say what the file gets wrong and how it was taken.
     """
 
     pixels: Pixels
-    bits: int
-    inverted: bool = False
+    bits_stored: int
+    is_inverted: bool = False
     slope: float = 1.0
     intercept: float = 0.0
-    modality: Table | None = None
+    modality_table: LookupTable | None = None
     contrasts: tuple[Contrast, ...] = ()
     spacing: tuple[float, float] | None = None
     aspect: float = 1.0
@@ -84,9 +84,9 @@ class Film:
     def columns(self) -> int:
         return int(self.pixels.shape[1])
 
-    def units(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    def to_modality_units(self, stored: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Modality units of `stored` values, of any shape (PS3.3 C.11.1)."""
         values = stored.astype(np.float64)
-        if self.modality is not None:
-            return self.modality.look_up(values).astype(np.float64)
+        if self.modality_table is not None:
+            return self.modality_table.look_up(values).astype(np.float64)
         return values * self.slope + self.intercept

@@ -11,47 +11,47 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ratui.imaging.display_settings import Look, contrast_of, local_contrast
+from ratui.imaging.display_settings import DisplaySettings, choose_contrast, equalize_local_contrast
 from ratui.imaging.film import Film
-from ratui.imaging.registration import Matrix, Unaligned, register
+from ratui.imaging.registration import AlignmentFailure, Matrix, register_images
 from ratui.imaging.windowing import Box, crop
 
-__all__ = ["align", "carried", "centred", "difference"]
+__all__ = ["align_centres", "align_joints", "compute_difference", "warp_onto"]
 
-_AROUND = 1.5
+_CROP_SIZE = 1.5
 """How many boxes wide the crops are that are laid onto each other: the joint with what holds it in place."""
-_SIDE = 224
+_CROP_PIXELS = 224
 _NO_CHANGE = 128
 
 
-def align(first: Film, here: Box, second: Film, there: Box) -> Matrix | Unaligned:
+def align_joints(first: Film, here: Box, second: Film, there: Box) -> Matrix | AlignmentFailure:
     """The matrix, shape (2, 3), from (x, y, 1) of the `first` film to (x, y) of the `second`, both in film pixels.
 
     `here` and `there` are the boxes of one joint on them. Takes some tens of milliseconds.
     """
-    boxes = (_around(here, first), _around(there, second))
+    boxes = (_expand_box(here, first), _expand_box(there, second))
     if first.spacing and second.spacing:
         # Crops of the same length of bone, so that a box drawn wider isn't taken for a larger bone.
         across = (boxes[0][2] - boxes[0][0]) * first.spacing[1] / second.spacing[1]
         down = (boxes[0][3] - boxes[0][1]) * first.spacing[0] / second.spacing[0]
         x, y = (there[0] + there[2]) / 2, (there[1] + there[3]) / 2
         boxes = (boxes[0], (x - across / 2, y - down / 2, x + across / 2, y + down / 2))
-    plain = Look()
+    plain = DisplaySettings()
     crops = [
-        np.asarray(crop(film, box, (_SIDE, _SIDE), contrast_of(film, plain, box)))
+        np.asarray(crop(film, box, (_CROP_PIXELS, _CROP_PIXELS), choose_contrast(film, plain, box)))
         for film, box in zip((first, second), boxes, strict=True)
     ]
-    found = register(*crops)
-    if isinstance(found, Unaligned):
+    found = register_images(*crops)
+    if isinstance(found, AlignmentFailure):
         return found
-    to_crop = _scaling(boxes[0], (_SIDE, _SIDE))
-    from_crop = np.linalg.inv(_scaling(boxes[1], (_SIDE, _SIDE)))
+    to_crop = _make_scaling(boxes[0], (_CROP_PIXELS, _CROP_PIXELS))
+    from_crop = np.linalg.inv(_make_scaling(boxes[1], (_CROP_PIXELS, _CROP_PIXELS)))
     return np.asarray((from_crop @ np.vstack([found.matrix, [0, 0, 1]]) @ to_crop)[:2])
 
 
-def centred(here: Box, first: Film, there: Box, second: Film) -> Matrix:
+def align_centres(here: Box, first: Film, there: Box, second: Film) -> Matrix:
     """The matrix that only lays the middles of two boxes onto each other, at the same physical scale where both films
-    have one: what is left where `align` fails."""
+    have one: what is left where `align_joints` fails."""
     across = first.spacing[1] / second.spacing[1] if first.spacing and second.spacing else 1.0
     down = first.spacing[0] / second.spacing[0] if first.spacing and second.spacing else 1.0
     x, y = (here[0] + here[2]) / 2, (here[1] + here[3]) / 2
@@ -61,8 +61,8 @@ def centred(here: Box, first: Film, there: Box, second: Film) -> Matrix:
     ])  # fmt: skip
 
 
-def carried(
-    film: Film, matrix: Matrix, box: Box, size: tuple[int, int], look: Look, *, joint: Box | None = None
+def warp_onto(
+    film: Film, matrix: Matrix, box: Box, size: tuple[int, int], settings: DisplaySettings, *, joint: Box | None = None
 ) -> Image.Image:
     """`film` as it lies on another film's `box`, an image of mode ``L`` and `size`; `matrix` goes from there to `film`.
 
@@ -85,29 +85,31 @@ def carried(
         float(np.hypot(*matrix[:, 1])) * (box[3] - box[1]) / size[1],
     )
     middle = (max(round((area[2] - area[0]) / shrink), 1), max(round((area[3] - area[1]) / shrink), 1))
-    levels = np.asarray(crop(film, area, middle, contrast_of(film, look, joint or area), invert=look.invert))
-    whole = _scaling(area, middle) @ np.vstack([matrix, [0, 0, 1]]) @ np.linalg.inv(_scaling(box, size))
+    levels = np.asarray(
+        crop(film, area, middle, choose_contrast(film, settings, joint or area), invert=settings.invert)
+    )
+    whole = _make_scaling(area, middle) @ np.vstack([matrix, [0, 0, 1]]) @ np.linalg.inv(_make_scaling(box, size))
     shift = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from the centres of pixels
     centres = (np.linalg.inv(shift) @ whole @ shift)[:2]
     # Linear, as in `crop`: a sharper filter draws dark lines beside a bright cortex.
     warped = cv2.warpAffine(levels, centres, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     image = Image.fromarray(np.asarray(warped, dtype=np.uint8))
-    return local_contrast(image, film, area) if look.local else image
+    return equalize_local_contrast(image, film, area) if settings.local else image
 
 
-def difference(first: Image.Image, second: Image.Image) -> Image.Image:
+def compute_difference(first: Image.Image, second: Image.Image) -> Image.Image:
     """`second` less `first`, both mode ``L`` and of one size: middle grey where they agree, bright where the second is
     brighter. The second is first given the exposure of the first, by most of its pixels and not by what changed."""
     a, b = (np.asarray(image, dtype=np.float32) for image in (first, second))
-    seen = (a > 0) & (b > 0)
-    if seen.sum() < 64:
+    overlap = (a > 0) & (b > 0)
+    if overlap.sum() < 64:
         return Image.new("L", first.size, _NO_CHANGE)
-    gain, offset = _exposure(a[seen], b[seen])
-    apart = np.where(seen, gain * b + offset - a, 0.0)
+    gain, offset = _fit_exposure(a[overlap], b[overlap])
+    apart = np.where(overlap, gain * b + offset - a, 0.0)
     return Image.fromarray(np.clip(np.rint(_NO_CHANGE + apart), 0, 255).astype(np.uint8))
 
 
-def _exposure(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> tuple[float, float]:
+def _fit_exposure(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> tuple[float, float]:
     """The gain and offset that bring `b` nearest to `a`, by the four fifths of the pixels that fit best."""
     kept = np.ones(len(a), np.bool_)
     gain, offset = 1.0, 0.0
@@ -122,14 +124,14 @@ def _exposure(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> tuple[f
     return gain, offset
 
 
-def _around(box: Box, film: Film) -> Box:
-    """The square around the middle of `box`, `_AROUND` times its longer side; square in the world, not in pixels."""
+def _expand_box(box: Box, film: Film) -> Box:
+    """The square around the middle of `box`, `_CROP_SIZE` times its longer side; square in the world, not in pixels."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    half = _AROUND * max(box[2] - box[0], (box[3] - box[1]) * film.aspect) / 2
+    half = _CROP_SIZE * max(box[2] - box[0], (box[3] - box[1]) * film.aspect) / 2
     return (x - half, y - half / film.aspect, x + half, y + half / film.aspect)
 
 
-def _scaling(box: Box, size: tuple[int, int]) -> npt.NDArray[Any]:
+def _make_scaling(box: Box, size: tuple[int, int]) -> npt.NDArray[Any]:
     """From film pixels to the pixels of an image of `box`, shape (3, 3)."""
     across, down = size[0] / (box[2] - box[0]), size[1] / (box[3] - box[1])
     return np.array([[across, 0, -box[0] * across], [0, down, -box[1] * down], [0, 0, 1]])

@@ -12,18 +12,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ratui.imaging.film import Contrast, Film, Table, Window
+from ratui.imaging.film import Contrast, Film, LookupTable, Window
 
-__all__ = ["Box", "automatic_window", "crop", "grey", "stretch"]
+__all__ = ["Box", "compute_automatic_window", "crop", "film_to_grey", "normalize_intensity"]
 
 Box: TypeAlias = tuple[float, float, float, float]
 """(x0, y0, x1, y1) in film pixels, origin at the top left corner of the film."""
 
-_TABLES = 16
+_MAX_CACHED_TABLES = 16
 """How many tables of 65,536 greys a film keeps."""
 
 
-def automatic_window(film: Film, box: Box | None = None) -> Window:
+def compute_automatic_window(film: Film, box: Box | None = None) -> Window:
     """The window from the 1st to the 99.5th percentile of the film, or of `box` on it. Values are modality units.
 
     Padding doesn't count, but is shown like any other value: bone that reaches the padding's value must stay bone.
@@ -38,14 +38,14 @@ def automatic_window(film: Film, box: Box | None = None) -> Window:
     if film.padding is not None:
         picture = sample[(sample < film.padding[0]) | (sample > film.padding[1])]
         sample = picture if picture.size else sample
-    low, high = np.percentile(film.units(sample), [1.0, 99.5])
-    least = 1.0 if film.modality is not None else abs(film.slope)
+    low, high = np.percentile(film.to_modality_units(sample), [1.0, 99.5])
+    least = 1.0 if film.modality_table is not None else abs(film.slope)
     return Window(float(low + high) / 2, max(float(high - low), least), "LINEAR_EXACT")
 
 
-def grey(film: Film, contrast: Contrast | None = None, *, invert: bool = False) -> npt.NDArray[np.uint8]:
+def film_to_grey(film: Film, contrast: Contrast | None = None, *, invert: bool = False) -> npt.NDArray[np.uint8]:
     """The whole film as grey levels, shape (rows, columns); `contrast` defaults to the automatic window."""
-    return _look_up(film, film.pixels, contrast or automatic_window(film), invert)
+    return _apply_contrast(film, film.pixels, contrast or compute_automatic_window(film), invert)
 
 
 def crop(
@@ -61,7 +61,7 @@ def crop(
     inside = film.pixels[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     canvas = np.zeros((max(bottom - top, 1), max(right - left, 1)), np.uint8)
     if inside.size:
-        levels = _look_up(film, inside, contrast or automatic_window(film, box), invert)
+        levels = _apply_contrast(film, inside, contrast or compute_automatic_window(film, box), invert)
         canvas[max(-top, 0) :, max(-left, 0) :][: levels.shape[0], : levels.shape[1]] = levels
     image = Image.fromarray(canvas)
     area = (x0 - left, y0 - top, max(x1 - left, x0 - left + 1e-3), max(y1 - top, y0 - top + 1e-3))
@@ -71,7 +71,7 @@ def crop(
     return image.resize((max(width, 1), max(height, 1)), Image.Resampling.BILINEAR, box=area)
 
 
-def stretch(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+def normalize_intensity(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     """`values` scaled so that their 1st percentile is 0 and their 99.5th is 1, clipped; what the models see."""
     step = max(1, int((values.size / 65_536) ** 0.5))
     low, high = np.percentile(values[::step, ::step].astype(np.float64), [1.0, 99.5])
@@ -79,7 +79,7 @@ def stretch(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     return np.asarray(np.clip(scaled, 0.0, 1.0), dtype=np.float32)
 
 
-def _look_up(
+def _apply_contrast(
     film: Film, pixels: npt.NDArray[np.integer[Any]], contrast: Contrast, invert: bool
 ) -> npt.NDArray[np.uint8]:
     """Grey levels of stored `pixels` through one table of all that a pixel can hold."""
@@ -89,18 +89,18 @@ def _look_up(
         ends = np.iinfo(film.pixels.dtype)
         # In the order of the pixel's bits, so that signed values need no shifting: 0 … max, then min … -1.
         stored = np.concatenate([np.arange(0, int(ends.max) + 1), np.arange(int(ends.min), 0)])
-        level = _levels(film.units(stored), contrast)
-        table = np.rint(255.0 - level if film.inverted != invert else level).astype(np.uint8)
-        if len(film._cache) >= _TABLES:
+        level = _compute_levels(film.to_modality_units(stored), contrast)
+        table = np.rint(255.0 - level if film.is_inverted != invert else level).astype(np.uint8)
+        if len(film._cache) >= _MAX_CACHED_TABLES:
             film._cache.clear()
         film._cache[key] = table
     unsigned = np.ascontiguousarray(pixels).view(f"u{pixels.dtype.itemsize}")
     return np.asarray(table[unsigned], dtype=np.uint8)
 
 
-def _levels(units: npt.NDArray[np.float64], contrast: Contrast) -> npt.NDArray[np.float64]:
+def _compute_levels(units: npt.NDArray[np.float64], contrast: Contrast) -> npt.NDArray[np.float64]:
     """0 (black) to 255 of modality units, by the formulas of PS3.3 C.11.2.1."""
-    if isinstance(contrast, Table):
+    if isinstance(contrast, LookupTable):
         return contrast.look_up(units).astype(np.float64) * (255.0 / ((1 << contrast.bits) - 1))
     if contrast.function == "SIGMOID":
         exponent = np.clip(-4.0 * (units - contrast.centre) / contrast.width, -700.0, 700.0)

@@ -92,14 +92,14 @@ class SimulatedRater:
             shift = rng.normal(bias, self.shift)
             for time in (0, 1):
                 finding = findings.get((site.key, time))
-                if finding and scale in site.joint.fixed_by(patient.scheme.finding(finding)):
+                if finding and scale in site.joint.scales_fixed_by(patient.scheme.finding(finding)):
                     continue
                 grades[site.key, scale, time] = self._grade(patient, site, scale, time, shift, rng)
 
     def _grade(
         self, patient: PhantomPatient, site: Site, scale: str, time: int, shift: float, rng: np.random.Generator
     ) -> int:
-        truth, top = patient.grade(site, scale, time), site.joint.maximum(scale)
+        truth, top = patient.grade(site, scale, time), site.joint.max_grade(scale)
         if self.slip_rate and rng.random() < self.slip_rate:
             return (truth + int(rng.integers(1, top + 1))) % (top + 1)
         seen = truth + (shift * (self.clean_factor if truth == 0 else 1.0) + rng.normal(0.0, self.noise)) * top / 5
@@ -120,7 +120,7 @@ class SimulatedRater:
             )
         if lasting:
             return before
-        worst = "ERO" in site.joint.scales and patient.grade(site, "ERO", time) == site.joint.maximum("ERO")
+        worst = "ERO" in site.joint.scales and patient.grade(site, "ERO", time) == site.joint.max_grade("ERO")
         return "collapse" if worst and rng.random() < self.false_finding_rate else None
 
 

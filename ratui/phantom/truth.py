@@ -59,10 +59,10 @@ def simulate_patient(
                 findings[site.key, time] = finding
             narrowing = 0.75 * damage[time] + damage[2]
             for scale in site.joint.scales:
-                top = site.joint.maximum(scale)
+                top = site.joint.max_grade(scale)
                 latent = damage[time] if scale == "ERO" else narrowing
                 grades[site.key, scale, time] = int(np.clip(round(latent * top / 5), 0, top))
-                fixes = site.joint.score_of(scheme.finding(finding), scale) if finding else None
+                fixes = site.joint.finding_score(scheme.finding(finding), scale) if finding else None
                 if fixes is not None:
                     grades[site.key, scale, time] = fixes
     seed = int(rng.integers(2**31))
@@ -87,7 +87,7 @@ def _finding(
     rng: np.random.Generator, scheme: Scheme, site: Site, damage: float, before: str | None
 ) -> str | None:  # fmt: skip
     """What has become of a joint: it stays as it was before, may slip further, or is newly fused, crushed or slipped."""
-    known = {finding.id for finding in scheme.findings if site.joint.fixed_by(finding)}
+    known = {finding.id for finding in scheme.findings if site.joint.scales_fixed_by(finding)}
     if before is not None:
         worse = before == "subluxation" and "luxation" in known and rng.random() < 0.15
         return "luxation" if worse else before

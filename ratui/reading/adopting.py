@@ -1,4 +1,4 @@
-"""What several readers entered alike, taken over into a reading of its own before its reader begins.
+"""What several readers entered alike, result over into a reading of its own before its reader begins.
 
 It fills open fields only, and each entry passes the same rule as a key would.
 """
@@ -8,27 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from ratui.errors import EntryRefused
-from ratui.reading.effects import consequences
-from ratui.reading.log import logged
+from ratui.errors import EntryError
+from ratui.reading.effects import effects_of
+from ratui.reading.log import record_changes
 from ratui.reading.model import Entry, Field, Reading
-from ratui.reading.options import refusal
+from ratui.reading.options import find_refusal
 
 __all__ = ["adopt"]
 
 
-def adopt(reading: Reading, entries: Mapping[Field, Entry], *, at: datetime | None = None) -> Reading:
+def adopt(reading: Reading, entries: Mapping[Field, Entry], *, timestamp: datetime | None = None) -> Reading:
     """`reading` with `entries` in those of their fields that are open, as one entry of the log that undo passes over.
 
-    Raises EntryRefused when one of them can't be made there.
+    Raises EntryError when one of them can't be made there.
     """
-    taken = reading
-    for field in sorted(entries, key=reading.place):
-        if field in taken.values:
+    result = reading
+    for field in sorted(entries, key=reading.field_index):
+        if field in result.values:
             continue
-        why = refusal(taken, field, entries[field])
+        why = find_refusal(result, field, entries[field])
         if why:
-            raise EntryRefused(why, f"{field.site} {field.scale}")
-        taken = logged(taken, "adopt", consequences(taken, field, entries[field]), at, "")
-    new = {field: value for field, value in taken.values.items() if reading.values.get(field) != value}
-    return logged(reading, "adopt", new, at, "") if new else reading
+            raise EntryError(why, f"{field.site} {field.scale}")
+        result = record_changes(result, "adopt", effects_of(result, field, entries[field]), timestamp, "")
+    new = {field: value for field, value in result.values.items() if reading.values.get(field) != value}
+    return record_changes(reading, "adopt", new, timestamp, "") if new else reading

@@ -5,26 +5,26 @@ Shared by what may be entered and by what an entry does; it changes nothing.
 
 from __future__ import annotations
 
-from ratui.reading.model import Entry, Found, NotAssessable, Reading, Slot
+from ratui.reading.model import Entry, FindingEntry, NotAssessableEntry, Reading, Slot
 from ratui.scheme import Finding, Reason, Scheme
 
-__all__ = ["held_whole", "lasting_before", "may_follow_lasting"]
+__all__ = ["can_follow_irreversible", "find_irreversible_before", "find_joint_wide_cause"]
 
 
-def held_whole(reading: Reading, value: Entry | None) -> Finding | Reason | None:
+def find_joint_wide_cause(reading: Reading, value: Entry | None) -> Finding | Reason | None:
     """The finding, or the reason for the whole joint, that `value` is; None for anything else."""
     match value:
-        case Found(id):
+        case FindingEntry(id):
             return reading.scheme.finding(id)
-        case NotAssessable(id) if (reason := reading.scheme.reason(id)).whole_joint:
+        case NotAssessableEntry(id) if (reason := reading.scheme.reason(id)).whole_joint:
             return reason
         case _:
             return None
 
 
-def lasting_before(reading: Reading, slot: Slot) -> Finding | None:
+def find_irreversible_before(reading: Reading, slot: Slot) -> Finding | None:
     """The finding at an earlier time point that can't have healed by `slot`; None where the order is hidden."""
-    if reading.blinded:
+    if reading.is_blinded:
         return None
     for time in sorted(time for time in reading.order if time < slot.time):
         finding = reading.finding(Slot(slot.site, time))
@@ -33,12 +33,12 @@ def lasting_before(reading: Reading, slot: Slot) -> Finding | None:
     return None
 
 
-def may_follow_lasting(scheme: Scheme, entry: Entry) -> bool:
+def can_follow_irreversible(scheme: Scheme, entry: Entry) -> bool:
     """Whether `entry` can come after a finding that does not heal."""
     match entry:
-        case Found(finding):
+        case FindingEntry(finding):
             return not scheme.finding(finding).heals
-        case NotAssessable():
+        case NotAssessableEntry():
             return True
         case _:
             return False

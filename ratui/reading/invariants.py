@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ratui.errors import clean
+from ratui.errors import clean_text
 from ratui.reading.log import replay
-from ratui.reading.model import NOTE_LENGTH, Entry, Found, Graded, NotAssessable, Reading, Slot
+from ratui.reading.model import MAX_NOTE_LENGTH, Entry, FindingEntry, GradeEntry, NotAssessableEntry, Reading, Slot
 
-__all__ = ["history_problems", "problems"]
+__all__ = ["find_log_problems", "find_problems"]
 
 
-def problems(reading: Reading) -> tuple[str, ...]:
+def find_problems(reading: Reading) -> tuple[str, ...]:
     """What is wrong with `reading` as a whole, in words; empty for every reading that the functions here can make."""
     found: list[str] = []
     known = set(reading.fields)
@@ -24,67 +24,71 @@ def problems(reading: Reading) -> tuple[str, ...]:
             found.append(f"{name} is not a field of this reading")
             continue
         joint = reading.site(field.site).joint
-        if isinstance(value, Graded) and value.grade not in {grade.value for grade in joint.grades[field.scale]}:
+        if isinstance(value, GradeEntry) and value.grade not in {grade.value for grade in joint.grades[field.scale]}:
             found.append(f"{name} has no grade {value.grade}")
-        if isinstance(value, Found) and reading.score(field) is None:
+        if isinstance(value, FindingEntry) and reading.score(field) is None:
             found.append(f"{name} is not set by {value.finding}")
     if found:
         return tuple(found)
     for site in reading.sites:
         for time in reading.order:
-            found.extend(_slot_problems(reading, Slot(site.key, time)))
-        if not reading.blinded:
-            found.extend(_healed(reading, site.key))
-    if reading.signed and not reading.complete:
+            found.extend(_find_slot_problems(reading, Slot(site.key, time)))
+        if not reading.is_blinded:
+            found.extend(_find_order_problems(reading, site.key))
+    if reading.signed_at and not reading.is_complete:
         found.append("signed with open fields")
     known_sites = reading.site_keys
-    found.extend(f"{clean(site)} is flagged, yet is no site of this reading" for site in reading.flags - known_sites)
+    found.extend(
+        f"{clean_text(site)} is flagged, yet is no site of this reading" for site in reading.flags - known_sites
+    )
     for key, text in reading.notes.items():
         if key not in known_sites:
-            found.append(f"{clean(key)} has a note, yet is no site of this reading")
-        if not text or text != clean(text, NOTE_LENGTH):
-            found.append(f"the note on {clean(key)} is not one clean line")
+            found.append(f"{clean_text(key)} has a note, yet is no site of this reading")
+        if not text or text != clean_text(text, MAX_NOTE_LENGTH):
+            found.append(f"the note on {clean_text(key)} is not one clean line")
     return tuple(found)
 
 
-def history_problems(reading: Reading) -> tuple[str, ...]:
+def find_log_problems(reading: Reading) -> tuple[str, ...]:
     """Where the log of `reading` doesn't lead to what it holds, in words; empty for every reading made here."""
-    told = replay(reading.log)
-    if told.broken:
-        return (told.broken,)
+    replayed = replay(reading.log)
+    if replayed.contradiction:
+        return (replayed.contradiction,)
     held: dict[str, tuple[object, object]] = {
-        "fields": (told.values, dict(reading.values)),
-        "flags": (told.flags, reading.flags),
-        "notes": (told.notes, dict(reading.notes)),
-        "signature": (told.signed, reading.signed),
+        "fields": (replayed.values, dict(reading.values)),
+        "flags": (replayed.flags, reading.flags),
+        "notes": (replayed.notes, dict(reading.notes)),
+        "signature": (replayed.signed_at, reading.signed_at),
     }
     return tuple(f"the log does not lead to its {name}" for name, (one, other) in held.items() if one != other)
 
 
-def _slot_problems(reading: Reading, slot: Slot) -> Iterable[str]:
+def _find_slot_problems(reading: Reading, slot: Slot) -> Iterable[str]:
     joint = reading.site(slot.site).joint
     values = {field.scale: reading.values.get(field) for field in reading.slot_fields(slot)}
-    findings = {value.finding for value in values.values() if isinstance(value, Found)}
+    findings = {value.finding for value in values.values() if isinstance(value, FindingEntry)}
     name = f"{slot.site} at {slot.time}"
     if len(findings) > 1:
         yield f"{name} has two findings"
     for finding in findings:
-        fixed = joint.fixed_by(reading.scheme.finding(finding))
-        if {scale for scale, value in values.items() if value == Found(finding)} != set(fixed):
+        fixed = joint.scales_fixed_by(reading.scheme.finding(finding))
+        if {scale for scale, value in values.items() if value == FindingEntry(finding)} != set(fixed):
             yield f"{name} holds {finding} in some of its fields only"
-    whole = {v for v in values.values() if isinstance(v, NotAssessable) and reading.scheme.reason(v.reason).whole_joint}
+    whole = {
+        v for v in values.values() if isinstance(v, NotAssessableEntry) and reading.scheme.reason(v.reason).whole_joint
+    }
     if whole and len(set(values.values())) > 1:
         yield f"{name} is not assessable in some of its fields only"
-    if slot in reading.absent and set(values.values()) != {NotAssessable(reading.scheme.outside.id)}:
+    if slot in reading.absent and set(values.values()) != {NotAssessableEntry(reading.scheme.off_film_reason.id)}:
         yield f"{name} is not on its film, yet has an entry"
 
 
-def _healed(reading: Reading, site: str) -> Iterable[str]:
+def _find_order_problems(reading: Reading, site: str) -> Iterable[str]:
     """A finding that does not heal, followed by anything but another such finding or no score."""
     lasting: Mapping[str, bool] = {finding.id: not finding.heals for finding in reading.scheme.findings}
 
     def lasts(value: Entry | None) -> bool:
-        return isinstance(value, Found) and lasting[value.finding]
+        return isinstance(value, FindingEntry) and lasting[value.finding]
 
     for early in reading.order:
         held = {v for field in reading.slot_fields(Slot(site, early)) if lasts(v := reading.values.get(field))}
@@ -92,5 +96,5 @@ def _healed(reading: Reading, site: str) -> Iterable[str]:
             if early < late and held:
                 for field in reading.slot_fields(Slot(site, late)):
                     value = reading.values.get(field)
-                    if value is not None and not lasts(value) and not isinstance(value, NotAssessable):
+                    if value is not None and not lasts(value) and not isinstance(value, NotAssessableEntry):
                         yield f"{site} {field.scale} at {late} follows what does not heal"

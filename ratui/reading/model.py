@@ -11,24 +11,24 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
-from ratui.errors import EntryRefused, Refusal, clean
+from ratui.errors import EntryError, Refusal, clean_text
 from ratui.scheme import Finding, Scheme, Site
 
 __all__ = [
-    "NOTE_LENGTH",
-    "Change",
+    "MAX_NOTE_LENGTH",
     "Entry",
     "Field",
-    "Found",
-    "Graded",
+    "FieldChange",
+    "FindingEntry",
+    "GradeEntry",
     "LogEntry",
     "LogKind",
-    "NotAssessable",
+    "NotAssessableEntry",
     "Reading",
     "Slot",
 ]
 
-NOTE_LENGTH = 200
+MAX_NOTE_LENGTH = 200
 """The longest note, in characters."""
 
 
@@ -48,33 +48,33 @@ class Slot(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Graded:
+class GradeEntry:
     """A grade that the rater gave."""
 
     grade: int
 
 
 @dataclass(frozen=True)
-class Found:
+class FindingEntry:
     """A finding; the score follows from the scheme, so another convention can be applied without reading again."""
 
     finding: str
 
 
 @dataclass(frozen=True)
-class NotAssessable:
+class NotAssessableEntry:
     """No score, and why: the id of one of the scheme's reasons."""
 
     reason: str
 
 
-Entry: TypeAlias = Graded | Found | NotAssessable
+Entry: TypeAlias = GradeEntry | FindingEntry | NotAssessableEntry
 LogKind: TypeAlias = Literal[
     "enter", "normal", "same", "clear", "undo", "flag", "note", "regions", "adopt", "sign", "reopen"
 ]
 
 
-class Change(NamedTuple):
+class FieldChange(NamedTuple):
     """What one log entry did to one field; None is an open field."""
 
     field: Field
@@ -86,27 +86,28 @@ class Change(NamedTuple):
 class LogEntry:
     """One thing that happened to a reading.
 
-    `number` counts from 1; `undoes` is the number of the entry taken back. `confirmed` says that the entry was unlikely
-    and the rater gave it once more. `site` is where a flag or a note was set, `note` its text or the reason to reopen.
+    `number` counts from 1; `undone_number` is the number of the entry taken back. `is_confirmed` says that the entry
+    was unlikely and the rater gave it once more. `site` is where a flag or a note was set, `note` its text or the
+    reason to reopen.
     """
 
     number: int
-    at: datetime | None
+    timestamp: datetime | None
     kind: LogKind
     key: str
-    changes: tuple[Change, ...]
-    undoes: int | None = None
+    changes: tuple[FieldChange, ...]
+    undone_number: int | None = None
     note: str = ""
     site: str = ""
-    confirmed: bool = False
+    is_confirmed: bool = False
 
 
 @dataclass(frozen=True)
 class Reading:
     """A rater's reading of a case.
 
-    `order` is the time points as they stand on the screen, left first; in a `blinded` study it tells nothing about
-    which came first. `absent` are the slots that the regions say are not on their film. `signed` is when, or None.
+    `order` is the time points as they stand on the screen, left first; in a `is_blinded` study it tells nothing about
+    which came first. `absent` are the slots that the regions say are not on their film. `signed_at` is when, or None.
     `flags` are the keys of sites to come back to, `notes` what the rater wrote by site key, a line each.
     """
 
@@ -115,11 +116,11 @@ class Reading:
     rater: str
     sites: tuple[Site, ...]
     order: tuple[int, ...]
-    blinded: bool
+    is_blinded: bool
     values: Mapping[Field, Entry] = field(default_factory=dict)
     log: tuple[LogEntry, ...] = ()
     absent: frozenset[Slot] = frozenset()
-    signed: datetime | None = None
+    signed_at: datetime | None = None
     flags: frozenset[str] = frozenset()
     notes: Mapping[str, str] = field(default_factory=dict)
 
@@ -135,7 +136,7 @@ class Reading:
         return {site.key: site for site in self.sites}
 
     @cached_property
-    def _places(self) -> dict[Field, int]:
+    def _field_indices(self) -> dict[Field, int]:
         return {field: place for place, field in enumerate(self.fields)}
 
     @property
@@ -144,19 +145,19 @@ class Reading:
         return frozenset(self._sites)
 
     def site(self, key: str) -> Site:
-        """The site named `key`. Raises EntryRefused when this reading has no such site."""
+        """The site named `key`. Raises EntryError when this reading has no such site."""
         try:
             return self._sites[key]
         except KeyError:
-            raise EntryRefused(Refusal("no_site", {"name": clean(key)}), self.case) from None
+            raise EntryError(Refusal("no_site", {"name": clean_text(key)}), self.case) from None
 
-    def place(self, field: Field) -> int:
-        """Where `field` stands in `fields`. Raises EntryRefused when this reading has no such field."""
+    def field_index(self, field: Field) -> int:
+        """Where `field` stands in `fields`. Raises EntryError when this reading has no such field."""
         try:
-            return self._places[field]
+            return self._field_indices[field]
         except KeyError:
-            name = clean(f"{field.site} {field.scale} {field.time}")
-            raise EntryRefused(Refusal("no_field", {"name": name}), self.case) from None
+            name = clean_text(f"{field.site} {field.scale} {field.time}")
+            raise EntryError(Refusal("no_field", {"name": name}), self.case) from None
 
     def slot_fields(self, slot: Slot) -> tuple[Field, ...]:
         """The fields of one site at one time point."""
@@ -166,7 +167,7 @@ class Reading:
         """The fields of one site at all time points, in reading order."""
         return tuple(Field(site, scale, time) for scale in self.site(site).joint.scales for time in self.order)
 
-    def twins(self, field: Field) -> tuple[Field, ...]:
+    def counterparts(self, field: Field) -> tuple[Field, ...]:
         """The same scale of the same site at the other time points."""
         return tuple(field._replace(time=time) for time in self.order if time != field.time)
 
@@ -174,17 +175,17 @@ class Reading:
         """The finding that holds for `slot`, or None."""
         for each in self.slot_fields(slot):
             value = self.values.get(each)
-            if isinstance(value, Found):
+            if isinstance(value, FindingEntry):
                 return self.scheme.finding(value.finding)
         return None
 
     def score(self, field: Field) -> int | None:
         """The score of `field`: the grade, or what the finding sets; None where it is open or not assessable."""
         match self.values.get(field):
-            case Graded(grade):
+            case GradeEntry(grade):
                 return grade
-            case Found(finding):
-                return self.site(field.site).joint.score_of(self.scheme.finding(finding), field.scale)
+            case FindingEntry(finding):
+                return self.site(field.site).joint.finding_score(self.scheme.finding(finding), field.scale)
             case _:
                 return None
 
@@ -194,7 +195,7 @@ class Reading:
         return tuple(field for field in self.fields if field not in self.values)
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every field is filled, so that the reading can be signed."""
         return len(self.values) == len(self.fields)
 

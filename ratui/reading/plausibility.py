@@ -9,18 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ratui.reading.effects import consequences
-from ratui.reading.model import Entry, Field, Graded, Reading
-from ratui.reading.options import can_be_normal, refusal
+from ratui.reading.effects import effects_of
+from ratui.reading.model import Entry, Field, GradeEntry, Reading
+from ratui.reading.options import can_be_normal, find_refusal
 
-__all__ = ["JUMP", "Doubt", "step", "unlikely", "unlikely_normal"]
+__all__ = ["MIN_JUMP", "UnlikelyEntry", "find_unlikely", "find_unlikely_normal", "find_unlikely_step"]
 
-JUMP = 3
+MIN_JUMP = 3
 """The smallest change between two time points, in grades, that is asked for twice."""
 
 
 @dataclass(frozen=True)
-class Doubt:
+class UnlikelyEntry:
     """Why an entry is unlikely: a ``jump`` or a ``fall`` of `size` grades between `field` and its other time point.
 
     `field` is one that the entry changes: not always the one asked for, since a finding sets several.
@@ -31,45 +31,47 @@ class Doubt:
     field: Field
 
 
-def unlikely(reading: Reading, field: Field, entry: Entry) -> Doubt | None:
+def find_unlikely(reading: Reading, field: Field, entry: Entry) -> UnlikelyEntry | None:
     """The worst of what makes `entry` at `field` unlikely, or None; whichever time point is entered last.
 
-    None also for an entry that is refused, and for one that changes nothing. Raises EntryRefused for a field that the
+    None also for an entry that is refused, and for one that changes nothing. Raises EntryError for a field that the
     reading lacks.
     """
-    reading.place(field)
-    if refusal(reading, field, entry) is not None:
+    reading.field_index(field)
+    if find_refusal(reading, field, entry) is not None:
         return None
-    return _worst(reading, consequences(reading, field, entry))
+    return _find_worst(reading, effects_of(reading, field, entry))
 
 
-def unlikely_normal(reading: Reading, site: str) -> Doubt | None:
+def find_unlikely_normal(reading: Reading, site: str) -> UnlikelyEntry | None:
     """The worst of what makes `site` normal in all its open fields unlikely, or None; None also where it can't be."""
     if not can_be_normal(reading, site):
         return None
-    return _worst(reading, {field: Graded(0) for field in reading.joint_fields(site) if field not in reading.values})
+    return _find_worst(
+        reading, {field: GradeEntry(0) for field in reading.joint_fields(site) if field not in reading.values}
+    )
 
 
-def step(reading: Reading, field: Field) -> Doubt | None:
+def find_unlikely_step(reading: Reading, field: Field) -> UnlikelyEntry | None:
     """What is unlikely about `field` as it stands beside its other time points, or None."""
     here = reading.score(field)
-    doubts = []
-    for twin in reading.twins(field):
-        there = reading.score(twin)
+    steps = []
+    for counterpart in reading.counterparts(field):
+        there = reading.score(counterpart)
         if here is None or there is None:
             continue
-        rise = (here - there) * (1 if field.time > twin.time else -1)
-        if rise < 0 and not reading.blinded:
-            doubts.append(Doubt("fall", -rise, field))
-        elif abs(rise) >= JUMP:
-            doubts.append(Doubt("jump", abs(rise), field))
-    return max(doubts, key=lambda doubt: doubt.size, default=None)
+        rise = (here - there) * (1 if field.time > counterpart.time else -1)
+        if rise < 0 and not reading.is_blinded:
+            steps.append(UnlikelyEntry("fall", -rise, field))
+        elif abs(rise) >= MIN_JUMP:
+            steps.append(UnlikelyEntry("jump", abs(rise), field))
+    return max(steps, key=lambda step: step.size, default=None)
 
 
-def _worst(reading: Reading, new: Mapping[Field, Entry | None]) -> Doubt | None:
+def _find_worst(reading: Reading, new: Mapping[Field, Entry | None]) -> UnlikelyEntry | None:
     """The biggest doubt about what `new` would change."""
     values = dict(reading.values)
-    changed = [field for field in sorted(new, key=reading.place) if new[field] != values.get(field)]
+    changed = [field for field in sorted(new, key=reading.field_index) if new[field] != values.get(field)]
     for field in changed:
         value = new[field]
         if value is None:
@@ -77,5 +79,5 @@ def _worst(reading: Reading, new: Mapping[Field, Entry | None]) -> Doubt | None:
         else:
             values[field] = value
     after = replace(reading, values=values)
-    doubts = [doubt for field in changed if (doubt := step(after, field)) is not None]
-    return max(doubts, key=lambda doubt: doubt.size, default=None)
+    steps = [step for field in changed if (step := find_unlikely_step(after, field)) is not None]
+    return max(steps, key=lambda step: step.size, default=None)

@@ -10,62 +10,66 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
 
-from ratui.errors import EntryRefused, SchemeError, StoreError, clean
-from ratui.reading.invariants import history_problems, problems
+from ratui.errors import EntryError, SchemeError, StoreError, clean_text
+from ratui.reading.invariants import find_log_problems, find_problems
 from ratui.reading.log import replay
 from ratui.reading.model import (
-    Change,
     Entry,
     Field,
-    Found,
-    Graded,
+    FieldChange,
+    FindingEntry,
+    GradeEntry,
     LogEntry,
     LogKind,
-    NotAssessable,
+    NotAssessableEntry,
     Reading,
     Slot,
 )
 from ratui.scheme import Scheme
 
-__all__ = ["FORMAT", "from_document", "from_log", "to_document"]
+__all__ = ["FORMAT_VERSION", "reading_from_document", "reading_from_log", "reading_to_document"]
 
-FORMAT = 2
+FORMAT_VERSION = 2
 """Written by this version. Format 1 had neither flags nor notes and did not say what was confirmed."""
 
 
-def to_document(reading: Reading) -> dict[str, Any]:
+def reading_to_document(reading: Reading) -> dict[str, Any]:
     """`reading` as ``{"meta": {...}, "fields": [...], "log": [...]}`` of plain values."""
     return {
         "meta": {
-            "format": FORMAT,
+            "format": FORMAT_VERSION,
             "scheme": reading.scheme.name,
             "case": reading.case,
             "rater": reading.rater,
             "sites": [site.key for site in reading.sites],
             "order": list(reading.order),
-            "blinded": reading.blinded,
+            "blinded": reading.is_blinded,
             "absent": [list(slot) for slot in sorted(reading.absent)],
-            "signed": _time_out(reading.signed),
+            "signed": _format_time(reading.signed_at),
             "flags": sorted(reading.flags),
             "notes": dict(sorted(reading.notes.items())),
         },
         "fields": [
-            {**_field_out(field), **(_entry_out(value) or {})}
+            {**_field_to_dict(field), **(_entry_to_dict(value) or {})}
             for field in reading.fields
             if (value := reading.values.get(field)) is not None
         ],
         "log": [
             {
                 "number": entry.number,
-                "at": _time_out(entry.at),
+                "at": _format_time(entry.timestamp),
                 "kind": entry.kind,
                 "key": entry.key,
-                "undoes": entry.undoes,
+                "undoes": entry.undone_number,
                 "note": entry.note,
                 "site": entry.site,
-                "confirmed": entry.confirmed,
+                "confirmed": entry.is_confirmed,
                 "changes": [
-                    {**_field_out(change.field), "old": _entry_out(change.old), "new": _entry_out(change.new)}
+                    {
+                        **_field_to_dict(change.field),
+                        "old": _entry_to_dict(change.old),
+                        "new": _entry_to_dict(change.new),
+                    }
                     for change in entry.changes
                 ],
             }
@@ -74,51 +78,53 @@ def to_document(reading: Reading) -> dict[str, Any]:
     }
 
 
-def from_document(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
+def reading_from_document(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
     """The reading that `document` holds, of this format or an older one.
 
     Raises StoreError, naming `where`, for a newer format and for what can't be a reading of `scheme`.
     """
-    return _made(scheme, document, where, lambda reading: reading)
+    return _build_reading(scheme, document, where, lambda reading: reading)
 
 
-def from_log(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
+def reading_from_log(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
     """The reading that the log of `document` leads to, whatever else the document says of fields, flags and notes.
 
     Raises StoreError, naming `where`, also for a log that leads to no reading of `scheme`.
     """
 
-    def led_to(reading: Reading) -> Reading:
-        told = replay(reading.log)
-        return replace(reading, values=told.values, flags=told.flags, notes=told.notes, signed=told.signed)
+    def restore_from_log(reading: Reading) -> Reading:
+        replayed = replay(reading.log)
+        return replace(
+            reading, values=replayed.values, flags=replayed.flags, notes=replayed.notes, signed_at=replayed.signed_at
+        )
 
-    return _made(scheme, {**document, "fields": []}, where, led_to)
+    return _build_reading(scheme, {**document, "fields": []}, where, restore_from_log)
 
 
-def _made(
-    scheme: Scheme, document: Mapping[str, Any], where: object, completed: Callable[[Reading], Reading]
+def _build_reading(
+    scheme: Scheme, document: Mapping[str, Any], where: object, finish: Callable[[Reading], Reading]
 ) -> Reading:
     try:
-        document = _migrated(document, where)
+        document = _migrate(document, where)
         meta = document["meta"]
-        reading = completed(
+        reading = finish(
             Reading(
                 scheme=scheme,
                 case=str(meta["case"]),
                 rater=str(meta["rater"]),
                 sites=tuple(scheme.site(key) for key in meta["sites"]),
                 order=tuple(int(time) for time in meta["order"]),
-                blinded=bool(meta["blinded"]),
-                values={_field_in(raw): _entry_in(raw) for raw in document["fields"]},
-                log=tuple(_log_in(raw) for raw in document["log"]),
+                is_blinded=bool(meta["blinded"]),
+                values={_field_from_dict(raw): _entry_from_dict(raw) for raw in document["fields"]},
+                log=tuple(_log_entry_from_dict(raw) for raw in document["log"]),
                 absent=frozenset(Slot(str(site), int(time)) for site, time in meta["absent"]),
-                signed=_time_in(meta["signed"]),
+                signed_at=_parse_time(meta["signed"]),
                 flags=frozenset(str(site) for site in meta["flags"]),
                 notes={str(site): str(text) for site, text in meta["notes"].items()},
             )
         )
-        wrong = problems(reading) or history_problems(reading)
-    except (KeyError, TypeError, ValueError, AttributeError, EntryRefused, SchemeError) as error:
+        wrong = find_problems(reading) or find_log_problems(reading)
+    except (KeyError, TypeError, ValueError, AttributeError, EntryError, SchemeError) as error:
         raise StoreError(
             f"not a reading: {type(error).__name__} {error}", where, "Restore it from its backup copy"
         ) from error
@@ -127,77 +133,79 @@ def _made(
     return reading
 
 
-def _migrated(document: Mapping[str, Any], where: object) -> Mapping[str, Any]:
+def _migrate(document: Mapping[str, Any], where: object) -> Mapping[str, Any]:
     """`document` in this version's format; what is given stays as it is. Raises StoreError for a newer format."""
     meta = document["meta"]
     found = meta["format"]
-    if found == FORMAT:
+    if found == FORMAT_VERSION:
         return document
     if found != 1:
         raise StoreError(
-            f"the reading has format {clean(found)}, this version reads up to {FORMAT}", where, "Update ratui"
+            f"the reading has format {clean_text(found)}, this version reads up to {FORMAT_VERSION}",
+            where,
+            "Update ratui",
         )
     return {
         **document,
-        "meta": {**meta, "format": FORMAT, "flags": [], "notes": {}},
+        "meta": {**meta, "format": FORMAT_VERSION, "flags": [], "notes": {}},
         "log": [{**entry, "site": "", "confirmed": False} for entry in document["log"]],
     }
 
 
-def _field_out(field: Field) -> dict[str, Any]:
+def _field_to_dict(field: Field) -> dict[str, Any]:
     return {"site": field.site, "scale": field.scale, "time": field.time}
 
 
-def _field_in(raw: Mapping[str, Any]) -> Field:
+def _field_from_dict(raw: Mapping[str, Any]) -> Field:
     return Field(str(raw["site"]), str(raw["scale"]), int(raw["time"]))
 
 
-def _entry_out(entry: Entry | None) -> dict[str, Any] | None:
+def _entry_to_dict(entry: Entry | None) -> dict[str, Any] | None:
     match entry:
-        case Graded(grade):
+        case GradeEntry(grade):
             return {"grade": grade}
-        case Found(finding):
+        case FindingEntry(finding):
             return {"finding": finding}
-        case NotAssessable(reason):
+        case NotAssessableEntry(reason):
             return {"reason": reason}
         case None:
             return None
 
 
-def _entry_in(raw: Mapping[str, Any]) -> Entry:
+def _entry_from_dict(raw: Mapping[str, Any]) -> Entry:
     if "grade" in raw:
-        return Graded(int(raw["grade"]))
+        return GradeEntry(int(raw["grade"]))
     if "finding" in raw:
-        return Found(str(raw["finding"]))
-    return NotAssessable(str(raw["reason"]))
+        return FindingEntry(str(raw["finding"]))
+    return NotAssessableEntry(str(raw["reason"]))
 
 
-def _log_in(raw: Mapping[str, Any]) -> LogEntry:
+def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
     if raw["kind"] not in get_args(LogKind):
-        raise ValueError(f"unknown log entry {clean(raw['kind'])}")
+        raise ValueError(f"unknown log entry {clean_text(raw['kind'])}")
     return LogEntry(
         number=int(raw["number"]),
-        at=_time_in(raw["at"]),
+        timestamp=_parse_time(raw["at"]),
         kind=raw["kind"],
         key=str(raw["key"]),
         changes=tuple(
-            Change(
-                _field_in(change),
-                _entry_in(change["old"]) if change["old"] else None,
-                _entry_in(change["new"]) if change["new"] else None,
+            FieldChange(
+                _field_from_dict(change),
+                _entry_from_dict(change["old"]) if change["old"] else None,
+                _entry_from_dict(change["new"]) if change["new"] else None,
             )
             for change in raw["changes"]
         ),
-        undoes=raw["undoes"],
+        undone_number=raw["undoes"],
         note=str(raw["note"]),
         site=str(raw["site"]),
-        confirmed=raw["confirmed"] is True,
+        is_confirmed=raw["confirmed"] is True,
     )
 
 
-def _time_out(at: datetime | None) -> str | None:
+def _format_time(at: datetime | None) -> str | None:
     return at.isoformat(timespec="milliseconds") if at else None
 
 
-def _time_in(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from ratui.imaging import Box, Carried, Film, carry
+from ratui.imaging import Box, Film, PropagatedBox, propagate_boxes
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
 
@@ -44,7 +44,7 @@ class BoxPropagation:
         self._library = library
         self._scheme = scheme
         self._case = case
-        self._known: dict[tuple[object, ...], dict[str, Carried]] = {}
+        self._known: dict[tuple[object, ...], dict[str, PropagatedBox]] = {}
         self._lock = Lock()
 
     def propagate(self, film: FilmRecord, sites: Iterable[Site], placed: ConfirmedRegions) -> PropagatedRegions:
@@ -66,7 +66,7 @@ class BoxPropagation:
                     continue
                 propagated = self._propagate(source, film, boxes, mirror)
                 for there, each in propagated.items():
-                    where = RegionSource.REGISTERED if each.found else RegionSource.ESTIMATED
+                    where = RegionSource.REGISTERED if each.is_found else RegionSource.ESTIMATED
                     key = names[there]
                     found[key] = Region(key, film.id, each.box, where, confidence=round(each.agreement, 2))
                 if not mirror:
@@ -92,13 +92,13 @@ class BoxPropagation:
 
     def _propagate(
         self, source: FilmRecord, film: FilmRecord, boxes: dict[str, Box], mirror: bool
-    ) -> dict[str, Carried]:
+    ) -> dict[str, PropagatedBox]:
         key = (source.id, film.id, mirror, tuple(sorted(boxes.items())))
         with self._lock:
             if key in self._known:
                 return self._known[key]
         before, after = (self._library.film(self._case, each.id) for each in (source, film))
-        propagated = carry(before, after, boxes, mirrored=mirror)
+        propagated = propagate_boxes(before, after, boxes, mirrored=mirror)
         with self._lock:
             self._known[key] = propagated
         return propagated

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from ratui.errors import StudyError
-from ratui.reading import Entry, Field, Graded, adopt, apply_regions
+from ratui.reading import Entry, Field, GradeEntry, adopt, apply_regions
 from ratui.results.disputes import CaseDispute, agreed_entries
 from ratui.study import CONSENSUS, CaseState, ReadingSession, Study
 from ratui.study.predictions import load_expected_grades
@@ -61,9 +61,9 @@ class Adjudication(Study):
                 if len(readings) < len(self.config.raters):
                     raise StudyError("a rater has opened it again", case, "Wait until everybody has signed")
                 at = datetime.now(UTC)
-                begun = apply_regions(session.reading, self.absent_slots(self.case(case)), at=at)
+                begun = apply_regions(session.reading, self.absent_slots(self.case(case)), timestamp=at)
                 entries = agreed_entries(readings, self.queue[case].joints)
-                session.save(adopt(begun, {f: e for f, e in entries.items() if f in begun.fields}, at=at))
+                session.save(adopt(begun, {f: e for f, e in entries.items() if f in begun.fields}, timestamp=at))
             yield session
 
     def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
@@ -76,7 +76,9 @@ class Adjudication(Study):
         if self._model and readings:
             predicted = load_expected_grades(self, self._model, case)
             rounded: dict[Field, Entry] = {
-                field: Graded(round(predicted[field])) for field in readings[0].joint_fields(site) if field in predicted
+                field: GradeEntry(round(predicted[field]))
+                for field in readings[0].joint_fields(site)
+                if field in predicted
             }
             if rounded:
                 answers.append((f"\0{self._model}", rounded))

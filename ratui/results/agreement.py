@@ -251,7 +251,7 @@ def _contingency_tables(scores: ReadingScores, fields: npt.NDArray[np.bool_]) ->
     scored = np.where(scores.common[:, None, fields, None], scores.values[:, :, fields], np.nan)
     patients = len(scores.cases)
     grades = 1 + max(
-        scores.scheme.site(site).joint.maximum(scale)
+        scores.scheme.site(site).joint.max_grade(scale)
         for (site, scale), wanted in zip(scores.fields, fields, strict=True)
         if wanted
     )

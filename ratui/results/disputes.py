@@ -107,7 +107,7 @@ def _compare_case(
         if (dispute := _compare_joint(readings, site.key, predictions, limits)) is not None
     ]
     consensus = study.reading(CONSENSUS, case)
-    consensus_stage = "" if consensus is None else "signed" if consensus.signed else "begun"
+    consensus_stage = "" if consensus is None else "signed" if consensus.signed_at else "begun"
     ordered = tuple(sorted(joints, key=lambda joint: joint.severity, reverse=True))
     return CaseDispute(case, spread, ordered, spread >= limits.case, consensus_stage)
 

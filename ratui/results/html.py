@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from ratui.errors import clean
+from ratui.errors import clean_text
 
 __all__ = ["definition_list", "escape_text", "figure", "image", "page", "paragraph", "section", "table"]
 
@@ -55,7 +55,7 @@ def page(title: str, body: Iterable[str]) -> str:
 
 def escape_text(words: object) -> str:
     """`words` as they may stand in a page."""
-    return escape(clean(words, 1000))
+    return escape(clean_text(words, 1000))
 
 
 def paragraph(words: object, *, quiet: bool = False) -> str:

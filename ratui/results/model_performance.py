@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ratui.errors import StudyError, clean
+from ratui.errors import StudyError, clean_text
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores, collect_scores
 from ratui.results.statistics import RESAMPLES, Estimate
@@ -180,7 +180,7 @@ def evaluation_table(folder: Path) -> TextTable:
         cases = int(document["cases"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(
-            f"there is no evaluation here: {clean(error)}", file, "Make one with: ratui-train evaluate"
+            f"there is no evaluation here: {clean_text(error)}", file, "Make one with: ratui-train evaluate"
         ) from error
     headers = ["measure", "value", "95 % interval", "trivial", "raters"]
     return TextTable(

@@ -86,6 +86,6 @@ def released_readings(study: Study, raters: Sequence[str] = (), *, interim: bool
                 continue
             readings[case] = found
             consensus_reading = snapshot.reading(CONSENSUS, case)
-            if consensus_reading is not None and consensus_reading.signed:
+            if consensus_reading is not None and consensus_reading.signed_at:
                 consensus[case] = consensus_reading
     return ReleasedReadings(chosen, readings, kept_back, consensus, interim, frozenset(unreadable))

@@ -99,7 +99,7 @@ def _methods(sources: _Sources) -> Iterator[str]:
     )
     order = "hidden: which time point stands left was drawn for each reader and case" if config.blinded else "known"
     apart = f"{days[len(days) // 2]} days, from {days[0]} to {days[-1]}" if days else "not known"
-    scales = ", ".join(f"{scale} 0 to {study.scheme.maximum_total(scale)}" for scale in study.scheme.scales)
+    scales = ", ".join(f"{scale} 0 to {study.scheme.max_total(scale)}" for scale in study.scheme.scales)
     yield definition_list(
         [
             ("study", config.id),

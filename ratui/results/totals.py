@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ratui.errors import StudyError, clean
+from ratui.errors import StudyError, clean_text
 from ratui.reading import Field, Reading
 from ratui.results.released import ReleasedReadings
 
@@ -52,7 +52,7 @@ def _observed(reading: Reading, fields: tuple[Field, ...]) -> float | None:
 def _carried_over(reading: Reading, fields: tuple[Field, ...]) -> float | None:
     total = 0
     for field in fields:
-        scores = (reading.score(field), *(reading.score(twin) for twin in reading.twins(field)))
+        scores = (reading.score(field), *(reading.score(twin) for twin in reading.counterparts(field)))
         score = next((each for each in scores if each is not None), None)
         if score is None:
             return None
@@ -66,7 +66,7 @@ def _prorated(reading: Reading, fields: tuple[Field, ...]) -> float | None:
         return None
 
     def highest(some: tuple[Field, ...]) -> int:
-        return sum(reading.site(field.site).joint.maximum(field.scale) for field in some)
+        return sum(reading.site(field.site).joint.max_grade(field.scale) for field in some)
 
     return sum(scores.values()) * highest(fields) / highest(tuple(scores))
 
@@ -96,7 +96,7 @@ def get_rule(name: str) -> MissingRule:
         return RULES[name]
     except KeyError:
         known = "; ".join(f"{rule.name}: {rule.meaning}" for rule in RULES.values())
-        raise StudyError(f"there is no rule {clean(name)} for missing scores", "--missing", known) from None
+        raise StudyError(f"there is no rule {clean_text(name)} for missing scores", "--missing", known) from None
 
 
 def compute_total(reading: Reading, time: int, scale: str | None, rule: MissingRule) -> TotalScore:

@@ -4,7 +4,7 @@ Another scoring method is another file; no code here names a joint.
 """
 
 from ratui.scheme.model import Finding, Grade, Joint, Part, Reason, Scheme, Side, Site, View
-from ratui.scheme.parser import load_scheme, parse_scheme, shipped_schemes
+from ratui.scheme.parser import list_shipped_schemes, load_scheme, parse_scheme
 
 __all__ = [
     "Finding",
@@ -16,7 +16,7 @@ __all__ = [
     "Side",
     "Site",
     "View",
+    "list_shipped_schemes",
     "load_scheme",
     "parse_scheme",
-    "shipped_schemes",
 ]

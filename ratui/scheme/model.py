@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
-from ratui.errors import SchemeError, clean
+from ratui.errors import SchemeError, clean_text
 
 __all__ = ["Finding", "Grade", "Joint", "Part", "Reason", "Scheme", "Side", "Site", "View"]
 
@@ -82,18 +82,18 @@ class Joint:
         """The scales this joint is scored on, in the scheme's order."""
         return tuple(self.grades)
 
-    def maximum(self, scale: str) -> int:
+    def max_grade(self, scale: str) -> int:
         """The largest grade of `scale` at this joint. Raises KeyError for a scale that it lacks."""
         return self.grades[scale][-1].value
 
-    def score_of(self, finding: Finding, scale: str) -> int | None:
+    def finding_score(self, finding: Finding, scale: str) -> int | None:
         """The score that `finding` sets on `scale` here; None where it leaves it open or the joint lacks it."""
         score = finding.sets.get(scale)
         if score is None or scale not in self.grades:
             return None
-        return self.maximum(scale) if score == "max" else score
+        return self.max_grade(scale) if score == "max" else score
 
-    def fixed_by(self, finding: Finding) -> tuple[str, ...]:
+    def scales_fixed_by(self, finding: Finding) -> tuple[str, ...]:
         """The scales of this joint whose score `finding` fixes."""
         return tuple(scale for scale in self.scales if scale in finding.sets)
 
@@ -139,9 +139,9 @@ class Scheme:
     joints: tuple[Joint, ...]
     findings: tuple[Finding, ...]
     reasons: tuple[Reason, ...]
-    outside: Reason
+    off_film_reason: Reason
     views: Mapping[str, View] = field(hash=False)
-    source: str = field(default="", repr=False, compare=False)
+    toml_text: str = field(default="", repr=False, compare=False)
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
@@ -159,30 +159,30 @@ class Scheme:
         try:
             return self._by_key[key]
         except KeyError:
-            raise SchemeError(f"no site named {clean(key)}", f"scheme {self.name}") from None
+            raise SchemeError(f"no site named {clean_text(key)}", f"scheme {self.name}") from None
 
     def finding(self, id: str) -> Finding:
         """The finding named `id`. Raises SchemeError for a name that the scheme lacks."""
         for finding in self.findings:
             if finding.id == id:
                 return finding
-        raise SchemeError(f"no finding named {clean(id)}", f"scheme {self.name}")
+        raise SchemeError(f"no finding named {clean_text(id)}", f"scheme {self.name}")
 
     def reason(self, id: str) -> Reason:
         """The reason named `id`. Raises SchemeError for a name that the scheme lacks."""
         for reason in self.reasons:
             if reason.id == id:
                 return reason
-        raise SchemeError(f"no reason named {clean(id)}", f"scheme {self.name}")
+        raise SchemeError(f"no reason named {clean_text(id)}", f"scheme {self.name}")
 
-    def find(self, text: str) -> tuple[Joint, ...]:
+    def find_joints(self, text: str) -> tuple[Joint, ...]:
         """The joints that `text` names by id, label or alias; where it names none wholly, by its beginning."""
         wanted = text.casefold()
         names = {joint: [name.casefold() for name in (joint.id, joint.label, *joint.aliases)] for joint in self.joints}
         whole = tuple(joint for joint, known in names.items() if wanted in known)
         return whole or tuple(joint for joint, known in names.items() if any(n.startswith(wanted) for n in known))
 
-    def maximum_total(self, scale: str | None = None) -> int:
+    def max_total(self, scale: str | None = None) -> int:
         """The largest total of one time point: of `scale`, or of all scales together."""
         scales = self.scales if scale is None else (scale,)
-        return sum(site.joint.maximum(s) for site in self.sites for s in scales if s in site.joint.grades)
+        return sum(site.joint.max_grade(s) for site in self.sites for s in scales if s in site.joint.grades)

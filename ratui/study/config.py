@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ratui.errors import DamagedError, StoreError, StudyError, clean
+from ratui.errors import DamagedError, StoreError, StudyError, clean_text
 from ratui.study.migrations import Migrations
 from ratui.study.store import read_intact_bytes, write_bytes
 from ratui.study.store.tables import read_file
@@ -61,7 +61,7 @@ def check_name(name: object, kind: str) -> str:
     """`name` if it can safely be a file's name. Raises StudyError otherwise."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise StudyError(
-            f"{clean(name)!r} can't be the name of a {kind}", "", "Use letters, digits, dot, - and _, at most 40"
+            f"{clean_text(name)!r} can't be the name of a {kind}", "", "Use letters, digits, dot, - and _, at most 40"
         )
     return name
 
@@ -121,7 +121,7 @@ def check_settings_seal(data: bytes, file: Path) -> None:
     try:
         _to_config(raw, file)
     except StudyError as error:
-        raise DamagedError(error.what, file, error.remedy) from error
+        raise DamagedError(error.problem, file, error.remedy) from error
 
 
 def _parse(data: bytes, file: Path) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
     try:
         return StudyConfig(
             id=check_name(settings["id"], "study"),
-            title=clean(settings["title"]),
+            title=clean_text(settings["title"]),
             raters=tuple(check_name(rater, "rater") for rater in settings["raters"]),
             blinded=settings["blinded"] is True,
             secret=str(settings["secret"]),
@@ -145,7 +145,7 @@ def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
             stored_format=int(raw["format"]),
         )
     except (KeyError, TypeError) as error:
-        raise StoreError(f"it lacks {clean(error)}", file, "Restore it from a backup") from error
+        raise StoreError(f"it lacks {clean_text(error)}", file, "Restore it from a backup") from error
 
 
 def reseal_settings(folder: Path) -> StudyConfig:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from ratui.errors import StoreError, StudyError, clean
+from ratui.errors import StoreError, StudyError, clean_text
 from ratui.study.store import file_mode, make_folder, share_folder
 from ratui.study.store.access import STICKY
 
@@ -50,7 +50,7 @@ def group_id(name: str) -> int | None:
         return grp.getgrnam(name).gr_gid
     except (KeyError, ValueError) as error:
         raise StudyError(
-            f"there is no Unix group {clean(name)}", "", "Ask for it to be made, or leave it out"
+            f"there is no Unix group {clean_text(name)}", "", "Ask for it to be made, or leave it out"
         ) from error
 
 

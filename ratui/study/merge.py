@@ -140,7 +140,7 @@ def _reading(study: Study, other: Study, rater: str, case: str, dry_run: bool) -
             ours = None if study.reading(rater, case) is None else _read_intact(target)
             yield from _merge_reading(what, target, ours, theirs, dry_run)
     except StoreError as error:  # damaged on either side, or open just now
-        yield MergeResult("conflict", what, f"{error.what}; nothing was changed")
+        yield MergeResult("conflict", what, f"{error.problem}; nothing was changed")
 
 
 def _merge_reading(what: str, target: Path, ours: bytes | None, theirs: bytes, dry_run: bool) -> Iterator[MergeResult]:
@@ -182,4 +182,4 @@ def _proposals(study: Study, other: Study, dry_run: bool) -> Iterator[MergeResul
                 elif _read_intact(target) != data:
                     yield MergeResult("conflict", what, "they differ; those here stay")
             except StoreError as error:
-                yield MergeResult("conflict", what, f"{error.what}; nothing was changed")
+                yield MergeResult("conflict", what, f"{error.problem}; nothing was changed")

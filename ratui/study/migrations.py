@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ratui.errors import StoreError, clean
+from ratui.errors import StoreError, clean_text
 
 __all__ = ["Migration", "Migrations"]
 
@@ -41,7 +41,9 @@ class Migrations:
                 "Update ratui; nothing was changed",
             )
         if found != self.newest and found not in self.steps:
-            raise StoreError(f"the {self.what} has no known format: {clean(found)}", where, "Restore it from a backup")
+            raise StoreError(
+                f"the {self.what} has no known format: {clean_text(found)}", where, "Restore it from a backup"
+            )
         result = dict(document)
         for number in range(int(str(found)), self.newest):
             result = {**self.steps[number](result), "format": number + 1}

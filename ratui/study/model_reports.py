@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ratui.errors import StoreError, clean
+from ratui.errors import StoreError, clean_text
 from ratui.study.config import check_name
 from ratui.study.layout import StudyLock
 from ratui.study.store import read_intact, write_tables
@@ -144,7 +144,7 @@ def _file(study: Study, model: str) -> Path:
 
 def _has_signed(study: Study, rater: str, case: str) -> bool:
     reading = study.reading(rater, case)
-    return reading is not None and reading.signed is not None
+    return reading is not None and reading.signed_at is not None
 
 
 def _to_record(block: Block) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def _from_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], study: Study
     meta = tables.get("meta", [])
     about = meta[0] if len(meta) == 1 else {}
     if about.get("format") != _FORMAT:
-        raise StoreError(f"the evaluation has format {clean(about.get('format'))}", file, "Update ratui")
+        raise StoreError(f"the evaluation has format {clean_text(about.get('format'))}", file, "Update ratui")
     if about.get("model") != model or about.get("study") != study.config.id:
         raise StoreError("it is of another model or study", file, _REMEDY)
     try:
@@ -170,7 +170,7 @@ def _from_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], study: Study
             tuple(_from_record(record) for record in tables["blocks"]),
         )
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise StoreError(f"not an evaluation: {clean(error)}", file, _REMEDY) from error
+        raise StoreError(f"not an evaluation: {clean_text(error)}", file, _REMEDY) from error
 
 
 def _from_record(record: Mapping[str, Any]) -> Block:
@@ -188,4 +188,4 @@ def _from_record(record: Mapping[str, Any]) -> Block:
             return Table(columns, rows, None if strong is None else int(strong))
         case "picture":
             return Picture(str(record["file"]), base64.b64decode(record["png"], validate=True), str(record["words"]))
-    raise ValueError(f"a block of the kind {clean(record['kind'])}")
+    raise ValueError(f"a block of the kind {clean_text(record['kind'])}")

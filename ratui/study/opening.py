@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from ratui.errors import DamagedError, SchemeError, StudyError, clean
+from ratui.errors import DamagedError, SchemeError, StudyError, clean_text
 from ratui.scheme import Scheme, load_scheme, parse_scheme
 from ratui.study.config import CONSENSUS, StudyConfig, check_name, read_settings, write_settings
 from ratui.study.layout import make_study_folder
@@ -35,10 +35,10 @@ def create_study(
         raise StudyError("a rater is named twice", path, "Give each rater an ID of its own")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StudyError("there is something already", path, "Choose a new folder")
-    source = chosen.source.encode()
+    source = chosen.toml_text.encode()
     config = StudyConfig(
         id=secrets.token_hex(8),
-        title=clean(title or path.name),
+        title=clean_text(title or path.name),
         raters=tuple(names),
         blinded=blinded,
         secret=secrets.token_hex(16),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ratui.errors import SchemeError, StoreError, clean
+from ratui.errors import SchemeError, StoreError, clean_text
 from ratui.reading import Field
 from ratui.study.config import check_name
 from ratui.study.layout import StudyLock
@@ -133,7 +133,7 @@ def load_expected_grades(study: Study, run: str, case: str) -> Mapping[Field, fl
 def load_unblinded_predictions(study: Study, rater: str, case: str) -> tuple[Prediction, ...]:
     """Return the predictions for a rater who has signed `case`, and none before that. Raises StoreError."""
     reading = study.reading(rater, case)
-    return load_predictions(study, case) if reading is not None and reading.signed else ()
+    return load_predictions(study, case) if reading is not None and reading.signed_at else ()
 
 
 def save_reading_order(study: Study, cases: Sequence[str], model: str) -> None:
@@ -156,7 +156,7 @@ def load_reading_order(study: Study) -> tuple[str, ...]:
         stored = read_intact(file)
         wanted = [str(record["case"]) for record in stored.tables.get("order", [])] if stored else []
     except (StoreError, KeyError, TypeError) as error:
-        study.add_notice(file, f"the order of reading can't be used: {clean(error)}")
+        study.add_notice(file, f"the order of reading can't be used: {clean_text(error)}")
         wanted = []
     known = set(cases)
     first = list(dict.fromkeys(case for case in wanted if case in known))
@@ -171,7 +171,7 @@ def _check_meta(meta: Sequence[Mapping[str, Any]], study: Study, run: str, file:
     """That the file is of this format, of this model and of this study's scheme."""
     about = meta[0] if len(meta) == 1 else {}
     if about.get("format") != _FORMAT:
-        raise StoreError(f"the answers have format {clean(about.get('format'))}", file, "Update ratui")
+        raise StoreError(f"the answers have format {clean_text(about.get('format'))}", file, "Update ratui")
     if about.get("model") != run or about.get("scheme") != study.config.scheme:
         raise StoreError("they are of another model or scheme", file, "Run ratui-train propose again")
 
@@ -180,10 +180,12 @@ def _check_joints(found: Sequence[Prediction], study: Study, file: Path) -> None
     """That each answer is about a scale that its site has, with a chance for each of its grades."""
     for prediction in found:
         try:
-            top = study.scheme.site(prediction.site).joint.maximum(prediction.scale)
+            top = study.scheme.site(prediction.site).joint.max_grade(prediction.scale)
         except (SchemeError, KeyError) as error:
             raise StoreError(
-                f"no {clean(prediction.scale)} at {clean(prediction.site)}", file, "Run ratui-train propose again"
+                f"no {clean_text(prediction.scale)} at {clean_text(prediction.site)}",
+                file,
+                "Run ratui-train propose again",
             ) from error
         if any(len(chances) != top + 1 for chances in prediction.probabilities):
             raise StoreError("an answer's chances and grades don't fit", file, "Run ratui-train propose again")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from ratui.errors import StoreError
-from ratui.reading import Reading, from_document, to_document
+from ratui.reading import Reading, reading_from_document, reading_to_document
 from ratui.scheme import Scheme
 from ratui.study.case import DisplayUse
 from ratui.study.store import FileLock, StoredTables, write_tables
@@ -49,7 +49,7 @@ def reading_to_tables(
     reading: Reading, seconds: float, displays: Sequence[DisplayUse] = ()
 ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     """`reading` as the tables of its file; `seconds` is the time spent on it, `displays` what it was read on."""
-    document = to_document(reading)
+    document = reading_to_document(reading)
     return {
         "meta": [{**document["meta"], "seconds": round(seconds, 1), "displays": [use.to_record() for use in displays]}],
         "fields": document["fields"],
@@ -72,7 +72,7 @@ def stored_reading(stored: StoredTables | None, scheme: Scheme, where: object) -
         return None, 0.0
     meta, tables = stored_meta(stored), stored.tables
     document = {"meta": meta, "fields": tables.get("fields", []), "log": tables.get("log", [])}
-    return from_document(scheme, document, where), float(meta.get("seconds", 0.0))
+    return reading_from_document(scheme, document, where), float(meta.get("seconds", 0.0))
 
 
 def stored_displays(stored: StoredTables | None, where: object) -> tuple[DisplayUse, ...]:

@@ -63,7 +63,7 @@ def snapshot(study: Study) -> Iterator[Study]:
         raise StoreError(f"no picture of the study can be taken: {error.strerror}", study.path, "Make room") from error
     except RatuiError as error:
         # The picture is gone when the message is read: it names the study's own file instead.
-        error.where = error.where.replace(str(folder), str(study.path))
+        error.location = error.location.replace(str(folder), str(study.path))
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from ratui.errors import FilmError, StoreError, StudyError, clean
+from ratui.errors import FilmError, StoreError, StudyError, clean_text
 from ratui.imaging import Film, read_film
-from ratui.reading import Entry, Field, Reading, Slot, start
+from ratui.reading import Entry, Field, Reading, Slot, start_reading
 from ratui.scheme import Scheme
 from ratui.study.case import Case, CaseState, DisplayUse, FilmRecord, Region
 from ratui.study.config import StudyConfig, check_name
@@ -136,7 +136,7 @@ class Study:
             return last[1]
         stored = self._read(file)
         if stored is None:
-            raise StudyError(f"there is no case {clean(id)}", self.path, "See: ratui status STUDY")
+            raise StudyError(f"there is no case {clean_text(id)}", self.path, "See: ratui status STUDY")
         try:
             films = [FilmRecord.from_record(record) for record in stored.tables["films"]]
         except (KeyError, TypeError, ValueError) as error:
@@ -246,7 +246,7 @@ class Study:
         """`rater`, if the study has one of that name and this account may read as them. Raises StudyError otherwise."""
         if rater not in self.config.raters:
             known = ", ".join(self.config.raters)
-            raise StudyError(f"{clean(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
+            raise StudyError(f"{clean_text(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
         self._check_account(rater, rater)
         return rater
 
@@ -299,7 +299,7 @@ class Study:
                 restore_from_copy(path)
                 notice = "its file was damaged; it was set aside and restored from the second copy, nothing is lost"
             if reading is None:
-                reading = start(
+                reading = start_reading(
                     self.scheme,
                     case,
                     rater,
@@ -313,7 +313,7 @@ class Study:
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
         """The signed readings of `case`, in the order of the study's raters: for managers and for the trainer."""
         readings = (self.reading(rater, case) for rater in self.config.raters)
-        return tuple(reading for reading in readings if reading is not None and reading.signed)
+        return tuple(reading for reading in readings if reading is not None and reading.signed_at)
 
     def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
         """What others answered at `site`, for whoever has answered it: nothing, except to an adjudicator."""

@@ -125,7 +125,7 @@ class RaterWorklist:
         try:
             return state(self._readings.name, case)
         except RatuiError as error:
-            return CaseState(case, "unreadable", 0, 0, 0.0, error.what)
+            return CaseState(case, "unreadable", 0, 0, 0.0, error.problem)
 
     def _load(self) -> Mapping[str, _Row]:
         """The index as it was saved; empty where there is none, or none that can be trusted."""

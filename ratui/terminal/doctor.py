@@ -15,7 +15,7 @@ import time
 import tty
 from collections.abc import Mapping
 
-from ratui.errors import clean
+from ratui.errors import clean_text
 from ratui.terminal.bandwidth import FENCE
 from ratui.terminal.display import Display
 from ratui.terminal.frames import Frame, encode
@@ -38,7 +38,7 @@ def report(
     fit = joint_fit(display, columns, rows)
     judged = "enough to judge erosions" if fit >= LEAST else f"too few to judge erosions, which takes {LEAST:.0f}"
     return [
-        ("terminal", clean(name or "unknown")),
+        ("terminal", clean_text(name or "unknown")),
         ("films as", f"{display.protocol}: {display.why}"),
         ("greys", str(display.levels)),
         ("size", f"{columns} × {rows} characters of {across} × {down} pixels{guessed}"),
@@ -75,7 +75,7 @@ def _tmux_advice() -> list[str]:
     if tmux:
         found = subprocess.run([tmux, "-V"], capture_output=True, text=True, timeout=5, check=False).stdout.strip()
         lines.append(
-            f"this is {clean(found)}; a tmux from 3.4 on that was built with Sixel shows films in a Sixel terminal. "
+            f"this is {clean_text(found)}; a tmux from 3.4 on that was built with Sixel shows films in a Sixel terminal. "
             "allow-passthrough doesn't help: tmux wouldn't know where the images are"
         )
     return lines

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from fcntl import ioctl
 from struct import unpack
 
-from ratui.errors import DisplayError, clean
+from ratui.errors import DisplayError, clean_text
 from ratui.terminal.display import PROTOCOLS, Display
 
 __all__ = ["FILLER", "HELLO", "NEAR", "PLAIN_QUERY", "QUERY", "cell_by_ioctl", "parse_answers", "probe"]
@@ -50,7 +50,7 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
     """
     if override not in ("auto", *PROTOCOLS):
         raise DisplayError(
-            f"there are no graphics called {clean(override)}", "--graphics", f"Take auto, {', '.join(PROTOCOLS)}"
+            f"there are no graphics called {clean_text(override)}", "--graphics", f"Take auto, {', '.join(PROTOCOLS)}"
         )
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)

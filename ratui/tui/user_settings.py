@@ -14,7 +14,7 @@ from pathlib import Path
 
 from platformdirs import user_config_path
 
-from ratui.errors import SettingsError, clean
+from ratui.errors import SettingsError, clean_text
 from ratui.tui.i18n.catalog import language_of
 
 __all__ = ["Settings", "keep_language", "read_settings", "settings_file"]
@@ -54,7 +54,7 @@ def read_settings(path: Path | None = None) -> Settings:
         ) from error
     unknown = sorted(set(raw) - {"language", "keys"})
     if unknown:
-        raise SettingsError(f"unknown setting {clean(unknown[0])}", path, "Known are language and [keys]")
+        raise SettingsError(f"unknown setting {clean_text(unknown[0])}", path, "Known are language and [keys]")
     language, keys = raw.get("language", ""), raw.get("keys", {})
     if not isinstance(language, str):
         raise SettingsError("language must be a text", path, 'Write language = "en" or "ja"')
@@ -67,8 +67,10 @@ def read_settings(path: Path | None = None) -> Settings:
         rows = value.items() if isinstance(value, dict) else [("", value)]
         for action, key in rows:
             id = f"{name}.{action}" if action else name
-            if not isinstance(key, str) or not key or clean(key) != key:
-                raise SettingsError(f'the key of {clean(id)} must be a text such as "U" or "f5"', path, "Correct it")
+            if not isinstance(key, str) or not key or clean_text(key) != key:
+                raise SettingsError(
+                    f'the key of {clean_text(id)} must be a text such as "U" or "f5"', path, "Correct it"
+                )
             flat[id] = key
     return Settings(language, flat, path)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.reading import Graded, enter, next_open
+from ratui.reading import GradeEntry, enter, find_next_open_field
 from ratui.study import Study
 from ratui.study.store import atomic_write as disk
 from tests.cli.test_commands import fails, ratui
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 def reading(study: Study, grade: int = 1) -> Path:
     case = study.cases()[0]
     with study.open_reading("anna", case) as session:
-        field = next_open(session.reading)
+        field = find_next_open_field(session.reading)
         assert field
-        session.save(enter(session.reading, field, Graded(grade)))
+        session.save(enter(session.reading, field, GradeEntry(grade)))
     return study.reading_path("anna", case)
 
 

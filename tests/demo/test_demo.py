@@ -9,7 +9,7 @@ import pytest
 
 from ratui.demo.sample import READER, copy_sample, find_sample
 from ratui.demo.simulate import Simulation, simulate_study
-from ratui.reading import problems
+from ratui.reading import find_problems
 from ratui.study import Study
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from tests.tui.conftest import reading_as, settle
@@ -27,7 +27,7 @@ class TestSample:
         unseen = next(case for case, stage in stages.items() if stage == "regions")
         assert len(study.proposals(unseen)) >= 36
         for case in study.cases():
-            assert all(not problems(reading) for reading in study.signed_readings(case))
+            assert all(not find_problems(reading) for reading in study.signed_readings(case))
 
     def test_a_copy_keeps_what_was_entered_and_the_sample_stays(self, tmp_path: Path) -> None:
         folder, rater, case = copy_sample(tmp_path / "mine")
@@ -56,8 +56,8 @@ def test_simulated_readings_went_through_the_rules(tmp_path: Path) -> None:
     assert [reading.rater for reading in study.signed_readings(first)] == ["ada", "ben"]
     assert [reading.rater for reading in study.signed_readings(last)] == ["ada"]
     for reading in study.signed_readings(first):
-        assert not problems(reading)
-        assert reading.complete
+        assert not find_problems(reading)
+        assert reading.is_complete
         assert [entry.kind for entry in reading.log[-2:]] == ["enter", "sign"]
         assert all(entry.key for entry in reading.log[:-1])
 

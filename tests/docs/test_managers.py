@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ratui.cli.main import commands
-from ratui.reading import Field, Graded, NotAssessable
+from ratui.reading import Field, GradeEntry, NotAssessableEntry
 from ratui.study import Study
 from tests.films import confirm_template, hospital
 from tests.results.studies import Special
@@ -46,9 +46,9 @@ def blocks() -> list[list[str]]:
 def read_all(study: Study) -> None:
     """What the raters do between import and agreement."""
     anna: Special = {
-        Field("L.MCP2", "ERO", 1): Graded(5),
-        Field("R.PIP2", "JSN", 1): Graded(4),
-        Field("R.IP1", "ERO", 1): NotAssessable("unreadable"),
+        Field("L.MCP2", "ERO", 1): GradeEntry(5),
+        Field("R.PIP2", "JSN", 1): GradeEntry(4),
+        Field("R.IP1", "ERO", 1): NotAssessableEntry("unreadable"),
     }
     for case in study.cases():
         confirm_template(study, case, "anna")

@@ -10,7 +10,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from ratui.imaging import dicom_bytes
+from ratui.imaging import encode_dicom
 
 SIZE = (64, 80)
 
@@ -47,7 +47,7 @@ def film_with(
 ) -> Path:
     """A film of `pixels` as they are, with the given tables and `elements` by keyword."""
     blank = np.zeros(pixels.shape, np.uint8 if pixels.dtype.itemsize == 1 else np.uint16)
-    path.write_bytes(dicom_bytes(blank, bits=min(bits, 8) if blank.dtype.itemsize == 1 else bits, compress=False))
+    path.write_bytes(encode_dicom(blank, bits=min(bits, 8) if blank.dtype.itemsize == 1 else bits, compress=False))
     dataset = pydicom.dcmread(path)
     dataset.PixelData = pixels.tobytes()
     dataset.BitsAllocated, dataset.BitsStored = 8 * pixels.dtype.itemsize, bits

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from ratui.imaging import Table, Window, grey, read_film
+from ratui.imaging import LookupTable, Window, film_to_grey, read_film
 from tests.imaging.odd_films import film_with, ramp, table
 
 pytestmark = pytest.mark.skipif(shutil.which("dcm2pnm") is None, reason="dcmtk is not installed here")
@@ -37,13 +37,13 @@ def differ(path: Path) -> dict[str, int]:
     film = read_film(path)
     found, counts = {}, {"+Wl": 0, "+Wi": 0}
     for contrast in film.contrasts:
-        option = "+Wl" if isinstance(contrast, Table) else "+Wi"
+        option = "+Wl" if isinstance(contrast, LookupTable) else "+Wi"
         counts[option] += 1
         theirs = by_dcmtk(path, option, str(counts[option]))
-        found[f"{option} {counts[option]}"] = int(np.abs(grey(film, contrast).astype(int) - theirs).max())
+        found[f"{option} {counts[option]}"] = int(np.abs(film_to_grey(film, contrast).astype(int) - theirs).max())
     for centre, width in ((400.0, 900.0), (1000.5, 37.0)):
         theirs = by_dcmtk(path, "+Ww", str(centre), str(width), "+Wfl")
-        found[f"{centre}/{width}"] = int(np.abs(grey(film, Window(centre, width)).astype(int) - theirs).max())
+        found[f"{centre}/{width}"] = int(np.abs(film_to_grey(film, Window(centre, width)).astype(int) - theirs).max())
     return found
 
 

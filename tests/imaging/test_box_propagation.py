@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from ratui.imaging import Box, Carried, Film, carry
+from ratui.imaging import Box, Film, PropagatedBox, propagate_boxes
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import load_scheme
 
@@ -34,7 +34,7 @@ def off(box: Box, truth: Box) -> float:
     return float(np.hypot(dx, dy)) / (truth[2] - truth[0])
 
 
-def errors(carried: dict[str, Carried], truth: PhantomFilm) -> npt.NDArray[np.float64]:
+def errors(carried: dict[str, PropagatedBox], truth: PhantomFilm) -> npt.NDArray[np.float64]:
     return np.array([off(each.box, truth.boxes[name]) for name, each in carried.items()])
 
 
@@ -43,9 +43,9 @@ def test_boxes_land_on_their_joints_however_the_hand_lies() -> None:
     for patient in range(4):
         side = "LR"[patient % 2]
         before, after = visits(patient, side)
-        carried = carry(film(before), film(after), before.boxes)
+        carried = propagate_boxes(film(before), film(after), before.boxes)
         assert carried.keys() == before.boxes.keys()
-        assert sum(each.found for each in carried.values()) >= 0.9 * len(carried)
+        assert sum(each.is_found for each in carried.values()) >= 0.9 * len(carried)
         all_errors += list(errors(carried, after))
         plain = np.array([off(before.boxes[name], after.boxes[name]) for name in before.boxes])
         assert np.median(errors(carried, after)) < 0.1 * np.median(plain)
@@ -59,8 +59,10 @@ def test_boxes_land_on_their_joints_however_the_hand_lies() -> None:
 def test_pixel_size_polarity_and_resolution_make_no_difference() -> None:
     before, after = visits(0)
     half = Image.fromarray(after.pixels.astype(np.int32)).resize((410, 500), Image.Resampling.BOX)
-    inverted = Film(4095 - np.asarray(half).astype(np.uint16), 12, inverted=True)  # and it doesn't say its pixel size
-    carried = carry(film(before), inverted, before.boxes)
+    inverted = Film(
+        4095 - np.asarray(half).astype(np.uint16), 12, is_inverted=True
+    )  # and it doesn't say its pixel size
+    carried = propagate_boxes(film(before), inverted, before.boxes)
     doubled = {k: replace(c, box=tuple(2 * v for v in c.box)) for k, c in carried.items()}  # type: ignore[arg-type]
     assert np.median(errors(doubled, after)) < 0.06
 
@@ -69,7 +71,7 @@ def test_a_film_scanned_upside_down_is_followed() -> None:
     before, after = visits(0)
     rows, columns = after.pixels.shape
     turned = Film(np.ascontiguousarray(after.pixels[::-1, ::-1]), 12, spacing=after.spacing)
-    carried = carry(film(before), turned, before.boxes)
+    carried = propagate_boxes(film(before), turned, before.boxes)
     back = {
         name: replace(c, box=(columns - c.box[2], rows - c.box[3], columns - c.box[0], rows - c.box[1]))
         for name, c in carried.items()
@@ -84,7 +86,7 @@ class TestTwoHandsOnOneFilm:
         right_after = visits(0, "R")[1]
         pair = (left_after, right_after) if left_first else (right_after, left_after)
         both = Film(np.hstack([each.pixels for each in pair]), 12, spacing=left_after.spacing)
-        carried = carry(film(left), both, left.boxes)
+        carried = propagate_boxes(film(left), both, left.boxes)
         shift = 0 if left_first else right_after.pixels.shape[1]
         placed = {
             name: replace(c, box=(c.box[0] - shift, c.box[1], c.box[2] - shift, c.box[3]))
@@ -94,7 +96,7 @@ class TestTwoHandsOnOneFilm:
 
     def test_a_left_hand_tells_where_the_joints_of_the_right_one_are(self) -> None:
         left, right = visits(2, "L")[0], visits(2, "R")[0]  # with some patients the hands differ too much
-        carried = carry(film(left), film(right), left.boxes, mirrored=True)
+        carried = propagate_boxes(film(left), film(right), left.boxes, mirrored=True)
         named = {f"R{name[1:]}": each for name, each in carried.items()}
         assert len(named) == len(left.boxes)
         assert np.median(errors(named, right)) < 0.06
@@ -105,14 +107,14 @@ class TestNothingIsCarried:
         for patient in range(3):
             before, after = visits(patient)
             mirror = Film(np.ascontiguousarray(after.pixels[:, ::-1]), 12, spacing=after.spacing)
-            assert carry(film(before), mirror, before.boxes) == {}
+            assert propagate_boxes(film(before), mirror, before.boxes) == {}
 
     def test_to_noise_or_an_empty_film(self) -> None:
         before, _ = visits(0)
         noise = np.random.default_rng(1).integers(0, 4000, (1000, 820)).astype(np.uint16)
-        assert carry(film(before), Film(noise, 12), before.boxes) == {}
-        assert carry(film(before), Film(np.full((1000, 820), 300, np.uint16), 12), before.boxes) == {}
-        assert carry(film(before), film(before), {}) == {}
+        assert propagate_boxes(film(before), Film(noise, 12), before.boxes) == {}
+        assert propagate_boxes(film(before), Film(np.full((1000, 820), 300, np.uint16), 12), before.boxes) == {}
+        assert propagate_boxes(film(before), film(before), {}) == {}
 
 
 def test_a_joint_that_is_gone_is_placed_by_its_neighbours_and_not_called_found() -> None:
@@ -121,12 +123,14 @@ def test_a_joint_that_is_gone_is_placed_by_its_neighbours_and_not_called_found()
     pad = x1 - x0
     pixels = after.pixels.copy()
     pixels[max(y0 - pad, 0) : y1 + pad, x0 - pad // 4 : x1 + pad // 4] = 300  # a lead apron lies on it, say
-    carried = carry(film(before), Film(pixels, 12, spacing=after.spacing), before.boxes)
-    assert not carried["L.PIP3"].found
+    carried = propagate_boxes(film(before), Film(pixels, 12, spacing=after.spacing), before.boxes)
+    assert not carried["L.PIP3"].is_found
     assert off(carried["L.PIP3"].box, after.boxes["L.PIP3"]) < 0.8
-    assert carried["L.PIP4"].found
+    assert carried["L.PIP4"].is_found
 
 
 def test_the_same_films_give_the_same_boxes() -> None:
     before, after = visits(2)
-    assert carry(film(before), film(after), before.boxes) == carry(film(before), film(after), before.boxes)
+    assert propagate_boxes(film(before), film(after), before.boxes) == propagate_boxes(
+        film(before), film(after), before.boxes
+    )

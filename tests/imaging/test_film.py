@@ -7,7 +7,7 @@ import pydicom
 import pytest
 
 from ratui.errors import FilmError
-from ratui.imaging import Window, automatic_window, crop, dicom_bytes, grey, read_film, write_film
+from ratui.imaging import Window, compute_automatic_window, crop, encode_dicom, film_to_grey, read_film, write_film
 from tests.films import film_file
 
 
@@ -22,11 +22,11 @@ class TestReading:
         film = read_film(tmp_path / "a.dcm")
         assert np.array_equal(film.pixels, wanted)
         assert film.spacing == (0.1, 0.2)
-        assert film.bits == 12
+        assert film.bits_stored == 12
 
     @pytest.mark.parametrize("compress", [True, False])
     def test_compressed_or_not_is_the_same_film(self, tmp_path: Path, compress: bool) -> None:
-        (tmp_path / "a.dcm").write_bytes(dicom_bytes(pixels(), compress=compress))
+        (tmp_path / "a.dcm").write_bytes(encode_dicom(pixels(), compress=compress))
         assert np.array_equal(read_film(tmp_path / "a.dcm").pixels, pixels())
 
     def test_inverted_film_shows_bone_bright(self, tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ class TestReading:
         write_film(tmp_path / "a.dcm", wanted)
         write_film(tmp_path / "b.dcm", 4095 - wanted, inverted=True)
         window = Window(2048, 4096)
-        a, b = grey(read_film(tmp_path / "a.dcm"), window), grey(read_film(tmp_path / "b.dcm"), window)
+        a, b = film_to_grey(read_film(tmp_path / "a.dcm"), window), film_to_grey(read_film(tmp_path / "b.dcm"), window)
         assert np.abs(a.astype(int) - b).max() <= 1
 
 
@@ -43,7 +43,7 @@ class TestRefusing:
         with pytest.raises(FilmError) as caught:
             read_film(path)
         assert caught.value.remedy
-        return caught.value.what
+        return caught.value.problem
 
     def test_no_file(self, tmp_path: Path) -> None:
         assert "no such file" in self.refused(tmp_path / "none.dcm")
@@ -57,7 +57,7 @@ class TestRefusing:
         self.refused(tmp_path / "a.dcm")
 
     def test_every_truncation_is_refused_or_read_whole(self, tmp_path: Path) -> None:
-        data = dicom_bytes(pixels(), compress=False)
+        data = encode_dicom(pixels(), compress=False)
         for length in range(0, len(data), 97):
             (tmp_path / "a.dcm").write_bytes(data[:length])
             self.refused(tmp_path / "a.dcm")
@@ -86,7 +86,7 @@ class TestGrey:
     def test_the_window_maps_its_ends_to_black_and_white(self, tmp_path: Path) -> None:
         ramp = np.tile(np.arange(0, 4096, 16, dtype=np.uint16), (32, 1))
         write_film(tmp_path / "a.dcm", ramp)
-        levels = grey(read_film(tmp_path / "a.dcm"), Window(2048, 1024))
+        levels = film_to_grey(read_film(tmp_path / "a.dcm"), Window(2048, 1024))
         assert levels[0, 0] == 0
         assert levels[0, -1] == 255
         assert 126 <= levels[0, 128] <= 129
@@ -97,7 +97,7 @@ class TestGrey:
         values[:, 50:] = 2000
         values[0, 0] = 4095
         write_film(tmp_path / "a.dcm", values)
-        window = automatic_window(read_film(tmp_path / "a.dcm"))
+        window = compute_automatic_window(read_film(tmp_path / "a.dcm"))
         assert window.centre + window.width / 2 < 2100
 
     def test_a_crop_that_leaves_the_film_is_black_there_and_keeps_its_size(self, tmp_path: Path) -> None:

@@ -5,7 +5,17 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from ratui.imaging import Box, Film, Look, Unaligned, align, carried, centred, difference, render
+from ratui.imaging import (
+    AlignmentFailure,
+    Box,
+    DisplaySettings,
+    Film,
+    align_centres,
+    align_joints,
+    compute_difference,
+    render,
+    warp_onto,
+)
 
 JOINT: Box = (110.0, 90.0, 190.0, 170.0)
 
@@ -38,12 +48,12 @@ def test_a_film_that_lies_otherwise_is_laid_onto_the_first(
 ) -> None:
     first, second = film(bone()), film(moved(bone(), degrees, shift, zoom) * 0.8 + 150)
     there = (JOINT[0] + shift[0], JOINT[1] + shift[1], JOINT[2] + shift[0], JOINT[3] + shift[1])
-    matrix = align(first, JOINT, second, there)
-    assert not isinstance(matrix, Unaligned)
+    matrix = align_joints(first, JOINT, second, there)
+    assert not isinstance(matrix, AlignmentFailure)
     size = (160, 160)
-    seen = np.asarray(carried(second, matrix, JOINT, size, Look(), joint=there), float)
-    wanted = np.asarray(render(first, JOINT, size, Look()), float)
-    before = np.asarray(render(second, JOINT, size, Look(), joint=there), float)
+    seen = np.asarray(warp_onto(second, matrix, JOINT, size, DisplaySettings(), joint=there), float)
+    wanted = np.asarray(render(first, JOINT, size, DisplaySettings()), float)
+    before = np.asarray(render(second, JOINT, size, DisplaySettings(), joint=there), float)
     inner = (slice(15, -15), slice(15, -15))
     error = np.abs(seen - wanted)[inner].mean()
     assert error < 8
@@ -55,28 +65,28 @@ def test_films_of_other_pixels_come_to_the_same_scale() -> None:
     fine = ndimage.zoom(bone(), 2, order=1)
     first, second = film(bone(), (0.2, 0.2)), film(fine, (0.1, 0.1))
     there = (220.0, 180.0, 380.0, 340.0)
-    matrix = align(first, JOINT, second, there)
-    assert not isinstance(matrix, Unaligned)
+    matrix = align_joints(first, JOINT, second, there)
+    assert not isinstance(matrix, AlignmentFailure)
     assert np.hypot(*matrix[:, 0]) == pytest.approx(2.0, abs=0.05)
-    plain = centred(JOINT, first, there, second)
+    plain = align_centres(JOINT, first, there, second)
     assert plain @ [150, 130, 1] == pytest.approx([300, 260])
     assert plain[0, 0] == pytest.approx(2.0)
 
 
 def test_what_cannot_be_aligned_says_so() -> None:
     noise = np.random.default_rng(0).normal(2000, 300, (260, 300))
-    assert isinstance(align(film(bone()), JOINT, film(noise), JOINT), Unaligned)
-    flat = align(film(bone()), JOINT, film(np.full((260, 300), 1000.0)), JOINT)
-    assert isinstance(flat, Unaligned)
+    assert isinstance(align_joints(film(bone()), JOINT, film(noise), JOINT), AlignmentFailure)
+    flat = align_joints(film(bone()), JOINT, film(np.full((260, 300), 1000.0)), JOINT)
+    assert isinstance(flat, AlignmentFailure)
     assert flat.reason == "featureless"
 
 
 def test_no_grey_is_made_that_the_film_has_not() -> None:
     second = film(moved(bone(), 8, (3, 2)))
-    matrix = align(film(bone()), JOINT, second, JOINT)
-    assert not isinstance(matrix, Unaligned)
-    seen = np.asarray(carried(second, matrix, (120, 100, 180, 160), (300, 300), Look("film")))
-    whole = np.asarray(render(second, (0, 0, 300, 260), (300, 260), Look("film")))[60:200, 80:220]
+    matrix = align_joints(film(bone()), JOINT, second, JOINT)
+    assert not isinstance(matrix, AlignmentFailure)
+    seen = np.asarray(warp_onto(second, matrix, (120, 100, 180, 160), (300, 300), DisplaySettings("film")))
+    whole = np.asarray(render(second, (0, 0, 300, 260), (300, 260), DisplaySettings("film")))[60:200, 80:220]
     assert whole.min() <= seen.min()
     assert seen.max() <= whole.max()
 
@@ -88,14 +98,14 @@ class TestDifference:
         return tuple(Image.fromarray(each.astype(np.uint8)) for each in (levels, brighter))  # type: ignore[return-value]
 
     def test_another_exposure_alone_is_no_difference(self) -> None:
-        seen = np.asarray(difference(*self.pictures()), int)
+        seen = np.asarray(compute_difference(*self.pictures()), int)
         assert np.abs(seen - 128).max() <= 4
 
     def test_a_bite_shows_dark_where_it_is_and_nowhere_else(self) -> None:
         first, second = self.pictures()
         bitten = np.asarray(second).copy()
         bitten[40:52, 30:44] = 20
-        seen = np.asarray(difference(first, Image.fromarray(bitten)), int) - 128
+        seen = np.asarray(compute_difference(first, Image.fromarray(bitten)), int) - 128
         assert seen[42:50, 32:42].max() < -25
         rest = np.abs(seen)
         rest[38:54, 28:46] = 0
@@ -105,12 +115,12 @@ class TestDifference:
         first, _ = self.pictures()
         changed = np.asarray(first).copy()
         changed[40:52, 30:44] = 20
-        one = np.asarray(difference(first, Image.fromarray(changed)), int) - 128
-        other = np.asarray(difference(Image.fromarray(changed), first), int) - 128
+        one = np.asarray(compute_difference(first, Image.fromarray(changed)), int) - 128
+        other = np.asarray(compute_difference(Image.fromarray(changed), first), int) - 128
         assert np.abs(one + other).max() <= 2
 
     def test_places_that_one_film_does_not_reach_show_none(self) -> None:
         first, second = self.pictures()
         cut = np.asarray(second).copy()
         cut[:, :20] = 0
-        assert (np.asarray(difference(first, Image.fromarray(cut)))[:, :20] == 128).all()
+        assert (np.asarray(compute_difference(first, Image.fromarray(cut)))[:, :20] == 128).all()

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ratui.imaging import AGREES, Alignment, Box, Unaligned, register, warped
+from ratui.imaging import MIN_AGREEMENT, Alignment, AlignmentFailure, Box, register_images, warp_to_fixed
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import load_scheme
 
@@ -61,13 +61,13 @@ def test_a_known_movement_is_found_to_a_fraction_of_a_pixel(turn: float, size: f
     picture, _ = cut(film, film.boxes["L.PIP3"], 2.6)
     there, truth = moved(film, film.boxes["L.PIP3"], 2.6, turn, size, dx, dy)
     exposed = 4095 * (there / 4095) ** 0.7 + np.random.default_rng(0).normal(0, 15, there.shape)
-    found = register(picture, exposed)
+    found = register_images(picture, exposed)
     assert isinstance(found, Alignment)
-    assert found.turn == pytest.approx(turn, abs=1.0)
-    assert found.size == pytest.approx(size, abs=0.02)
+    assert found.rotation == pytest.approx(turn, abs=1.0)
+    assert found.scale == pytest.approx(size, abs=0.02)
     rows, columns = picture.shape
     for x, y in ((columns / 2, rows / 2), (columns / 3, rows / 3), (2 * columns / 3, rows / 2)):
-        assert np.allclose(found.point(x, y), truth @ [x, y, 1], atol=0.8)
+        assert np.allclose(found.map_point(x, y), truth @ [x, y, 1], atol=0.8)
 
 
 def test_pictures_of_two_sizes_are_aligned_in_their_own_pixels() -> None:
@@ -75,11 +75,11 @@ def test_pictures_of_two_sizes_are_aligned_in_their_own_pixels() -> None:
     picture, _ = cut(film, film.boxes["L.MCP3"], 2.4)
     rows, columns = picture.shape
     small = cv2.resize(picture.astype(np.float32), (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
-    found = register(picture, small)
+    found = register_images(picture, small)
     assert isinstance(found, Alignment)
     # Corner to corner: a pixel of the small one is exactly two of the large one.
-    assert np.allclose(found.point(columns / 2, rows / 2), (columns / 4, rows / 4), atol=0.4)
-    assert found.size == pytest.approx(0.5, abs=0.01)
+    assert np.allclose(found.map_point(columns / 2, rows / 2), (columns / 4, rows / 4), atol=0.4)
+    assert found.scale == pytest.approx(0.5, abs=0.01)
 
 
 def test_one_joint_at_two_visits_is_aligned_where_it_truly_is() -> None:
@@ -93,10 +93,10 @@ def test_one_joint_at_two_visits_is_aligned_where_it_truly_is() -> None:
             x0, y0, x1, y1 = after.boxes[site]
             off = 0.1 * (x1 - x0)
             second, other = cut(after, (x0 + off, y0 - off, x1 + off, y1 - off))
-            found = register(first, second)
+            found = register_images(first, second)
             if isinstance(found, Alignment):
                 agreed += 1
-                at = np.array(found.point(*(centre(before.boxes[site]) - origin))) + other
+                at = np.array(found.map_point(*(centre(before.boxes[site]) - origin))) + other
                 errors.append(float(np.hypot(*(at - centre(after.boxes[site])))) * after.spacing[0])
     assert agreed >= 0.85 * 3 * len(sites)
     assert np.median(errors) < 0.4, "millimetres"
@@ -109,28 +109,28 @@ class TestRefused:
             before, after = films(patient)
             for finger in ("L.PIP2", "L.PIP4", "L.MCP3"):
                 for wrist in ("L.ULN", "L.NAV", "L.CAP-NAV-LUN"):
-                    found = register(cut(before, before.boxes[finger])[0], cut(after, after.boxes[wrist])[0])
-                    assert isinstance(found, Unaligned), (patient, finger, wrist, found)
+                    found = register_images(cut(before, before.boxes[finger])[0], cut(after, after.boxes[wrist])[0])
+                    assert isinstance(found, AlignmentFailure), (patient, finger, wrist, found)
                     assert found.reason == "unlike"
-                    assert found.agreement < AGREES
+                    assert found.agreement < MIN_AGREEMENT
 
     def test_noise_and_nothing(self) -> None:
         film = films(1)[0]
         joint = cut(film, film.boxes["L.PIP3"])[0]
         rng = np.random.default_rng(3)
         noise = rng.normal(1000, 200, joint.shape)
-        found = register(joint, noise)
-        assert isinstance(found, Unaligned)
+        found = register_images(joint, noise)
+        assert isinstance(found, AlignmentFailure)
         for nothing in (np.zeros_like(joint), np.full(joint.shape, 700), np.zeros((9, 9), np.uint8)):
-            found = register(joint, nothing)
-            assert isinstance(found, Unaligned)
+            found = register_images(joint, nothing)
+            assert isinstance(found, AlignmentFailure)
             assert found.reason == "featureless"
 
     def test_the_same_joint_seen_in_a_mirror_agrees_less_than_seen_plainly(self) -> None:
         before, after = films(2)
         for site in ("L.ULN", "L.NAV", "L.MCP2"):
             first, second = cut(before, before.boxes[site], 2.6)[0], cut(after, after.boxes[site], 2.6)[0]
-            assert register(first, second).agreement > register(first, second[:, ::-1]).agreement
+            assert register_images(first, second).agreement > register_images(first, second[:, ::-1]).agreement
 
 
 def test_a_warped_picture_lies_on_the_fixed_one() -> None:
@@ -138,10 +138,10 @@ def test_a_warped_picture_lies_on_the_fixed_one() -> None:
     raw, _ = cut(film, film.boxes["L.MCP2"], 2.6)
     picture = np.clip(raw / 16, 0, 255).astype(np.uint8)
     there = np.clip(moved(film, film.boxes["L.MCP2"], 2.6, 11, 1.0, 6, -4)[0] / 16, 0, 255)
-    found = register(picture, there)
+    found = register_images(picture, there)
     assert isinstance(found, Alignment)
     rows, columns = picture.shape
-    back = warped(there.astype(np.uint8), found, (columns, rows))
+    back = warp_to_fixed(there.astype(np.uint8), found, (columns, rows))
     middle = (slice(rows // 4, 3 * rows // 4), slice(columns // 4, 3 * columns // 4))
     assert np.abs(back[middle].astype(float) - picture[middle]).mean() < 3
     assert np.abs(there[middle] - picture[middle]).mean() > 8

@@ -12,7 +12,7 @@ import pytest
 
 from ratui.imaging import read_film
 from ratui.phantom import RATERS, PhantomPatient, render, write_patient_films
-from ratui.reading import Field, Found, Graded, enter, next_open, problems, start
+from ratui.reading import Field, FindingEntry, GradeEntry, enter, find_next_open_field, find_problems, start_reading
 from ratui.scheme import load_scheme
 from tests.phantom.hands import patient
 
@@ -27,14 +27,14 @@ def test_what_a_rater_gives_can_be_entered(kind: str, scheme: str) -> None:
     for seed in range(8):
         sick = patient(seed, severity=2.5, scheme=scheme)
         given = RATERS[kind].read(sick, rng)
-        reading = start(sick.scheme, "C-1", "sim", sick.scheme.sites)
-        while field := next_open(reading):
+        reading = start_reading(sick.scheme, "C-1", "sim", sick.scheme.sites)
+        while field := find_next_open_field(reading):
             finding = given.findings.get((field.site, field.time))
             joint = sick.scheme.site(field.site).joint
-            fixes = finding and field.scale in joint.fixed_by(sick.scheme.finding(finding))
-            entry = Found(finding) if finding and fixes else Graded(given.grades[tuple(field)])
+            fixes = finding and field.scale in joint.scales_fixed_by(sick.scheme.finding(finding))
+            entry = FindingEntry(finding) if finding and fixes else GradeEntry(given.grades[tuple(field)])
             reading = enter(reading, field, entry)
-        assert problems(reading) == ()
+        assert find_problems(reading) == ()
         assert {f.site for f in map(Field._make, given.grades)} <= {s.key for s in sick.scheme.sites}
 
 

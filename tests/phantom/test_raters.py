@@ -71,8 +71,8 @@ def test_borders_of_their_own_are_in_order_on_every_scale() -> None:
     by_truth: dict[tuple[str, int], set[int]] = {}
     for key, grade in given.items():
         site = sick.scheme.site(key[0])
-        by_truth.setdefault((f"{key[1]}{site.joint.maximum(key[1])}", sick.grades[key]), set()).add(grade)
-        assert 0 <= grade <= site.joint.maximum(key[1])
+        by_truth.setdefault((f"{key[1]}{site.joint.max_grade(key[1])}", sick.grades[key]), set()).add(grade)
+        assert 0 <= grade <= site.joint.max_grade(key[1])
     assert all(len(grades) == 1 for grades in by_truth.values())
     for (scale, truth), grades in by_truth.items():
         assert all(grades <= later for (s, t), later in by_truth.items() if s == scale and t == truth + 1) or max(

@@ -36,19 +36,19 @@ def image(of: Any) -> Any:
 def told(of: Reading, entries: tuple[Entry, ...]) -> dict[object, object]:
     """Everything that the functions of `reading` tell about `of`."""
     all_told: dict[object, object] = {
-        "problems": frozenset(rd.problems(of)),
-        "second look": rd.second_look(of),
-        "first": rd.next_open(of),
-        "undoable": rd.undoable(of),
+        "problems": frozenset(rd.find_problems(of)),
+        "second look": rd.review_items(of),
+        "first": rd.find_next_open_field(of),
+        "undoable": rd.find_undoable(of),
     }
     for site in of.sites:
-        all_told["normal", site.key] = rd.unlikely_normal(of, site.key)
+        all_told["normal", site.key] = rd.find_unlikely_normal(of, site.key)
     for field in of.fields:
-        all_told["next", field] = rd.next_open(of, field)
-        all_told["options", field] = rd.options(of, field)
+        all_told["next", field] = rd.find_next_open_field(of, field)
+        all_told["options", field] = rd.list_options(of, field)
         for entry in entries:
-            all_told["refusal", field, entry] = rd.refusal(of, field, entry)
-            all_told["unlikely", field, entry] = rd.unlikely(of, field, entry)
+            all_told["refusal", field, entry] = rd.find_refusal(of, field, entry)
+            all_told["unlikely", field, entry] = rd.find_unlikely(of, field, entry)
     return all_told
 
 
@@ -59,11 +59,11 @@ def mirrored(of: Reading) -> Reading:
         of.rater,
         of.sites,
         tuple(1 - time for time in of.order),
-        of.blinded,
+        of.is_blinded,
         image(of.values),
         image(of.log),
         image(of.absent),
-        of.signed,
+        of.signed_at,
         of.flags,
         of.notes,
     )

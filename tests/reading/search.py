@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from itertools import product
 
 from ratui import reading as rd
-from ratui.errors import EntryRefused
-from ratui.reading import Entry, Field, Graded, Reading, Slot
+from ratui.errors import EntryError
+from ratui.reading import Entry, Field, GradeEntry, Reading, Slot
 from ratui.scheme import Scheme
 from tests.reading.mirror import image, mirrored, told
 from tests.reading.spec import Spec, State
@@ -54,20 +54,20 @@ def valid(spec: Spec) -> frozenset[tuple[State, Absent]]:
 
 @dataclass(frozen=True)
 class Judged:
-    """Every combination of values at a joint, with the time points that lack it, as `problems` judges it."""
+    """Every combination of values at a joint, with the time points that lack it, as `find_problems` judges it."""
 
     accepted: frozenset[tuple[State, Absent]]
     refused: frozenset[tuple[State, Absent]]
 
 
 def judge(spec: Spec) -> Judged:
-    """What `problems` says to all that could be written into a file for the fields of one joint."""
+    """What `find_problems` says to all that could be written into a file for the fields of one joint."""
     accepted, refused = set(), set()
     for state in product(*(spec.contents(place) for place in range(len(spec.fields)))):
         for absent in ABSENT:
             here = reading(spec, state, absent)
-            (refused if rd.problems(here) else accepted).add((state, absent))
-            assert None not in state or rd.problems(replace(here, signed=NOW)), "signed with open fields"
+            (refused if rd.find_problems(here) else accepted).add((state, absent))
+            assert None not in state or rd.find_problems(replace(here, signed_at=NOW)), "signed with open fields"
     return Judged(frozenset(accepted), frozenset(refused))
 
 
@@ -79,11 +79,11 @@ def answered(spec: Spec) -> frozenset[State]:
     while queue:
         state, last = queue.popleft()
         here = reading(spec, state)
-        field = rd.next_open(here, last)
+        field = rd.find_next_open_field(here, last)
         if field is None:
             ended.add(state)
             continue
-        for entry in rd.options(here, field).entries:
+        for entry in rd.list_options(here, field).entries:
             after = (values(spec, rd.enter(here, field, entry)), field)
             if after not in seen:
                 seen.add(after)
@@ -115,35 +115,37 @@ def values(spec: Spec, of: Reading) -> State:
 
 def _acts(spec: Spec, state: State, absent: Absent) -> Iterator[tuple[State, Absent]]:
     here = reading(spec, state, absent)
-    assert rd.problems(here) == (), (state, absent)
-    assert rd.next_open(here) == next((f for f, v in zip(spec.fields, state, strict=True) if v is None), None)
+    assert rd.find_problems(here) == (), (state, absent)
+    assert rd.find_next_open_field(here) == next(
+        (f for f, v in zip(spec.fields, state, strict=True) if v is None), None
+    )
     for place, field in enumerate(spec.fields):
-        offered = rd.options(here, field)
+        offered = rd.list_options(here, field)
         entries = set(offered.entries)
         for entry in spec.vocabulary:
             wanted = spec.entered(state, place, entry, absent)
             assert (entry in entries) == (wanted is not None), (state, absent, field, entry)
             step = spec.step(state, wanted) if wanted else None
-            doubt = rd.unlikely(here, field, entry)
+            doubt = rd.find_unlikely(here, field, entry)
             assert (doubt and (doubt.kind, doubt.size, spec.fields.index(doubt.field))) == step, (state, field, entry)
             after = _act(spec, here, state, wanted, lambda r, f=field, e=entry: rd.enter(r, f, e, confirmed=True))  # type: ignore[misc]
             if after is not None:
-                assert after.log[-1].confirmed == (step is not None)
+                assert after.log[-1].is_confirmed == (step is not None)
                 yield values(spec, after), absent
         for command, allowed, wanted in (
-            (rd.clear, offered.clear, spec.cleared(state, place, absent)),
-            (rd.same, offered.same, spec.same(state, place, absent)),
+            (rd.clear, offered.can_clear, spec.cleared(state, place, absent)),
+            (rd.copy_entry, offered.can_copy, spec.same(state, place, absent)),
         ):
             assert allowed == (wanted is not None), (command.__name__, state, absent, field)
             after = _act(spec, here, state, wanted, lambda r, f=field, c=command: c(r, f))  # type: ignore[misc]
             if after is not None:
                 yield values(spec, after), absent
-        assert offered.normal == (spec.normal(state) is not None)
+        assert offered.can_enter_normal == (spec.normal(state) is not None)
     wanted = spec.normal(state)
-    doubt = rd.unlikely_normal(here, spec.site.key)
+    doubt = rd.find_unlikely_normal(here, spec.site.key)
     step = spec.step(state, wanted) if wanted else None
     assert (doubt and (doubt.kind, doubt.size, spec.fields.index(doubt.field))) == step, ("normal", state)
-    after = _act(spec, here, state, wanted, lambda r: rd.normal(r, spec.site.key))
+    after = _act(spec, here, state, wanted, lambda r: rd.enter_normal(r, spec.site.key))
     if after is not None:
         _signing(spec, after, complete=True)
         yield values(spec, after), absent
@@ -161,18 +163,18 @@ def _act(
     """The reading after `act`: as `wanted`, and undone exactly, also where the films changed meanwhile."""
     try:
         after = act(here)
-    except EntryRefused:
+    except EntryError:
         assert wanted is None, ("refused", state, wanted)
         assert len(here.log) == 0
         return None
     assert wanted is not None, ("not refused", state)
     assert values(spec, after) == wanted, (state, values(spec, after), wanted)
     if wanted == state:
-        assert rd.undoable(after) is None, "nothing changed, yet it can be undone"
+        assert rd.find_undoable(after) is None, "nothing changed, yet it can be undone"
         return after
     undone = rd.undo(after)
     assert values(spec, undone) == state
-    assert rd.undoable(undone) is None, "one entry was made, and two can be undone"
+    assert rd.find_undoable(undone) is None, "one entry was made, and two can be undone"
     absent = {slot.time for slot in here.absent}
     for gone in set(spec.order) - absent:
         meanwhile = rd.apply_regions(after, {*here.absent, Slot(spec.site.key, gone)})
@@ -186,36 +188,36 @@ def _signing(spec: Spec, here: Reading, *, complete: bool) -> None:
     """Signed only when complete, then closed to every act until it is reopened."""
     try:
         rd.reopen(here, "again")
-    except EntryRefused:
+    except EntryError:
         pass
     else:
         raise AssertionError("what wasn't signed was reopened")
     try:
-        signed = rd.sign(here, at=NOW)
-    except EntryRefused:
+        signed = rd.sign(here, timestamp=NOW)
+    except EntryError:
         assert not complete
         return
     assert complete
-    assert rd.problems(signed) == ()
+    assert rd.find_problems(signed) == ()
     for field in spec.fields:
-        assert rd.options(signed, field) == rd.Options()
+        assert rd.list_options(signed, field) == rd.EntryOptions()
     key = spec.site.key
     acts: tuple[Callable[[], Reading], ...] = (
-        lambda: rd.enter(signed, spec.fields[0], Graded(0)),
+        lambda: rd.enter(signed, spec.fields[0], GradeEntry(0)),
         lambda: rd.clear(signed, spec.fields[0]),
-        lambda: rd.normal(signed, key),
-        lambda: rd.flag(signed, key),
-        lambda: rd.note(signed, key, "a line"),
+        lambda: rd.enter_normal(signed, key),
+        lambda: rd.toggle_flag(signed, key),
+        lambda: rd.set_note(signed, key, "a line"),
         lambda: rd.undo(signed),
-        lambda: rd.sign(signed, at=NOW),
+        lambda: rd.sign(signed, timestamp=NOW),
     )
     for act in acts:
         try:
             act()
-        except EntryRefused:
+        except EntryError:
             continue
         raise AssertionError("a signed reading changed")
-    assert rd.reopen(signed, "again").signed is None
+    assert rd.reopen(signed, "again").signed_at is None
 
 
 def specs(scheme: Scheme, joint: str) -> tuple[Spec, Spec]:

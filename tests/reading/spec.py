@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import product
 from typing import TypeAlias
 
-from ratui.reading import Entry, Field, Found, Graded, NotAssessable
+from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.scheme import Finding, Scheme, Site
 
 State: TypeAlias = tuple[Entry | None, ...]
@@ -28,7 +28,7 @@ class Spec:
         self.fields = tuple(Field(site.key, scale, time) for scale in site.joint.grades for time in order)
         self._findings = {finding.id: finding for finding in scheme.findings}
         self._whole = {reason.id for reason in scheme.reasons if reason.whole_joint}
-        self._outside = NotAssessable(next(r.id for r in scheme.reasons if r == scheme.outside))
+        self._outside = NotAssessableEntry(next(r.id for r in scheme.reasons if r == scheme.off_film_reason))
         self._at = {time: tuple(i for i, f in enumerate(self.fields) if f.time == time) for time in order}
         self.entered = lru_cache(maxsize=None)(self._entered)
         self.cleared = lru_cache(maxsize=None)(self._cleared)
@@ -43,10 +43,10 @@ class Spec:
         """Everything that a rater could try to enter, and some that no scheme knows."""
         grades = {grade.value for scale in self.site.joint.grades.values() for grade in scale}
         return (
-            *(Graded(grade) for grade in sorted(grades | {-1, max(grades) + 1})),
-            *(Found(id) for id in (*self._findings, "unheard")),
-            *(NotAssessable(reason.id) for reason in self.scheme.reasons),
-            NotAssessable("unheard"),
+            *(GradeEntry(grade) for grade in sorted(grades | {-1, max(grades) + 1})),
+            *(FindingEntry(id) for id in (*self._findings, "unheard")),
+            *(NotAssessableEntry(reason.id) for reason in self.scheme.reasons),
+            NotAssessableEntry("unheard"),
         )
 
     def contents(self, place: int) -> frozenset[Entry | None]:
@@ -57,14 +57,14 @@ class Spec:
 
     def _entered(self, state: State, place: int, entry: Entry, absent: frozenset[int]) -> State | None:
         time = self.fields[place].time
-        if time in absent or (isinstance(entry, Graded) and self._held(state[place])):
+        if time in absent or (isinstance(entry, GradeEntry) and self._held(state[place])):
             return None
         free = {
             i: {state[i], None, entry} if field.time == time else {state[i], None}
             for i, field in enumerate(self.fields)
             if field.time == time or (field.time > time and not self.blinded and field.time not in absent)
         }
-        wanted = self._at[time] if isinstance(entry, Found) else (place,)
+        wanted = self._at[time] if isinstance(entry, FindingEntry) else (place,)
         return self._closest(state, free, lambda new: any(new[i] == entry for i in wanted))
 
     def _cleared(self, state: State, place: int, absent: frozenset[int]) -> State | None:
@@ -74,7 +74,7 @@ class Spec:
         return self._closest(state, free, lambda new: new[place] is None)
 
     def normal(self, state: State) -> State | None:
-        filled = tuple(Graded(0) if value is None else value for value in state)
+        filled = tuple(GradeEntry(0) if value is None else value for value in state)
         return filled if filled != state and filled in self.valid else None
 
     def same(self, state: State, place: int, absent: frozenset[int]) -> State | None:
@@ -107,9 +107,9 @@ class Spec:
 
     def score(self, state: State, place: int) -> int | None:
         value, scale = state[place], self.fields[place].scale
-        if isinstance(value, Graded):
+        if isinstance(value, GradeEntry):
             return value.grade
-        if isinstance(value, Found):
+        if isinstance(value, FindingEntry):
             sets = self._findings[value.finding].sets[scale]
             return max(grade.value for grade in self.site.joint.grades[scale]) if sets == "max" else sets
         return None
@@ -130,8 +130,8 @@ class Spec:
         alone: list[list[Entry | None]] = [
             [
                 None,
-                *(Graded(grade.value) for grade in grades),
-                *(NotAssessable(reason.id) for reason in self.scheme.reasons if not reason.whole_joint),
+                *(GradeEntry(grade.value) for grade in grades),
+                *(NotAssessableEntry(reason.id) for reason in self.scheme.reasons if not reason.whole_joint),
             ]
             for grades in self.site.joint.grades.values()
         ]
@@ -139,22 +139,26 @@ class Spec:
         for finding in self.scheme.findings:
             sets = [scale in finding.sets for scale in self.site.joint.grades]
             if any(sets):
-                yield from product(*([Found(finding.id)] if s else one for s, one in zip(sets, alone, strict=True)))
+                yield from product(
+                    *([FindingEntry(finding.id)] if s else one for s, one in zip(sets, alone, strict=True))
+                )
         for reason in self._whole:
-            yield tuple(NotAssessable(reason) for _ in alone)
+            yield tuple(NotAssessableEntry(reason) for _ in alone)
 
     def _lasting(self, value: Entry | None) -> Finding | None:
-        found = self._findings[value.finding] if isinstance(value, Found) else None
+        found = self._findings[value.finding] if isinstance(value, FindingEntry) else None
         return found if found and not found.heals else None
 
     def _lasts(self, slot: Iterable[Entry | None]) -> bool:
         return any(self._lasting(value) for value in slot)
 
     def _may_follow(self, slot: Iterable[Entry | None]) -> bool:
-        return all(value is None or isinstance(value, NotAssessable) or self._lasting(value) for value in slot)
+        return all(value is None or isinstance(value, NotAssessableEntry) or self._lasting(value) for value in slot)
 
     def _held(self, value: Entry | None) -> bool:
-        return isinstance(value, Found) or (isinstance(value, NotAssessable) and value.reason in self._whole)
+        return isinstance(value, FindingEntry) or (
+            isinstance(value, NotAssessableEntry) and value.reason in self._whole
+        )
 
     def _closest(self, state: State, free: dict[int, set[Entry | None]], wanted: object) -> State | None:
         """The valid state nearest to `state` that is `wanted` and differs in `free` fields only; None where there is none.

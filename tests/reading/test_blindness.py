@@ -54,10 +54,10 @@ def test_not_even_an_impossible_reading_tells_the_order(
 @given(commands=st.lists(st.tuples(st.sampled_from(FIELDS), st.sampled_from(ENTRIES)), max_size=12))
 @settings(max_examples=60)
 def test_no_sequence_of_entries_is_told_apart(commands: list[tuple[Field, Entry]]) -> None:
-    left = rd.start(FINGERS, "C-1", "anna", SITES, order=(0, 1), blinded=True)
-    right = rd.start(FINGERS, "C-1", "anna", SITES, order=(1, 0), blinded=True)
+    left = rd.start_reading(FINGERS, "C-1", "anna", SITES, order=(0, 1), blinded=True)
+    right = rd.start_reading(FINGERS, "C-1", "anna", SITES, order=(1, 0), blinded=True)
     for field, entry in commands:
-        if entry in rd.options(left, field).entries:
+        if entry in rd.list_options(left, field).entries:
             left = rd.enter(left, field, entry, confirmed=True)
             right = rd.enter(right, image(field), entry, confirmed=True)
     assert told(right, ENTRIES[::3]) == image(told(left, ENTRIES[::3]))
@@ -66,5 +66,5 @@ def test_no_sequence_of_entries_is_told_apart(commands: list[tuple[Field, Entry]
 def test_where_the_order_is_known_the_same_comparison_does_tell_it() -> None:
     """The comparison can fail: ankylosis on the earlier film rules grades out on the later one, not the other way."""
     field = Field("L.PIP2", "ERO", 0)
-    here = rd.enter(rd.start(FINGERS, "C-1", "anna", SITES), field, rd.Found("ankylosis"))
+    here = rd.enter(rd.start_reading(FINGERS, "C-1", "anna", SITES), field, rd.FindingEntry("ankylosis"))
     assert told(mirrored(here), ENTRIES) != image(told(here, ENTRIES))

@@ -2,17 +2,17 @@
 
 from ratui.reading import (
     Field,
-    Found,
-    Graded,
-    LookReason,
-    NotAssessable,
+    FindingEntry,
+    GradeEntry,
+    NotAssessableEntry,
     Reading,
+    ReviewReason,
     enter,
-    flag,
-    normal,
-    note,
-    second_look,
-    start,
+    enter_normal,
+    review_items,
+    set_note,
+    start_reading,
+    toggle_flag,
     undo,
 )
 from ratui.scheme import load_scheme
@@ -21,62 +21,62 @@ SCHEME = load_scheme("fingers")
 
 
 def reading(*, blinded: bool = False) -> Reading:
-    return start(SCHEME, "C-1", "anna", SCHEME.sites, blinded=blinded)
+    return start_reading(SCHEME, "C-1", "anna", SCHEME.sites, blinded=blinded)
 
 
 def put(r: Reading, site: str, scale: str, *grades: int, confirmed: bool = False) -> Reading:
     for time, grade in enumerate(grades):
-        r = enter(r, Field(f"L.{site}", scale, time), Graded(grade), confirmed=confirmed)
+        r = enter(r, Field(f"L.{site}", scale, time), GradeEntry(grade), confirmed=confirmed)
     return r
 
 
-def reasons(r: Reading, site: str) -> tuple[LookReason, ...]:
-    return next((look.reasons for look in second_look(r) if look.site == f"L.{site}"), ())
+def reasons(r: Reading, site: str) -> tuple[ReviewReason, ...]:
+    return next((look.reasons for look in review_items(r) if look.site == f"L.{site}"), ())
 
 
 def test_a_normal_joint_needs_none() -> None:
     r = reading()
     for site in r.sites:
-        r = normal(r, site.key)
-    assert second_look(r) == ()
+        r = enter_normal(r, site.key)
+    assert review_items(r) == ()
 
 
 def test_every_change_and_every_high_grade_is_looked_at() -> None:
     r = put(put(reading(), "MCP2", "ERO", 1, 2), "MCP3", "JSN", 3, 3)
-    assert reasons(r, "MCP2") == (LookReason("change", "ERO", 1),)
-    assert reasons(r, "MCP3") == (LookReason("high", "JSN", 3),)
+    assert reasons(r, "MCP2") == (ReviewReason("change", "ERO", 1),)
+    assert reasons(r, "MCP3") == (ReviewReason("high", "JSN", 3),)
     assert reasons(put(r, "MCP4", "ERO", 2, 2), "MCP4") == ()
 
 
 def test_jumps_and_falls_say_whether_they_were_confirmed() -> None:
     r = put(put(reading(), "MCP2", "ERO", 0, 4, confirmed=True), "MCP3", "ERO", 2, 1)
-    assert reasons(r, "MCP2")[0] == LookReason("jump", "ERO", 4, confirmed=True)
-    assert reasons(r, "MCP3") == (LookReason("fall", "ERO", 1),)
+    assert reasons(r, "MCP2")[0] == ReviewReason("jump", "ERO", 4, is_confirmed=True)
+    assert reasons(r, "MCP3") == (ReviewReason("fall", "ERO", 1),)
 
 
 def test_what_undo_brings_back_is_as_confirmed_as_it_was() -> None:
     r = put(reading(), "MCP2", "ERO", 0, 4, confirmed=True)
-    again = undo(enter(r, Field("L.MCP2", "ERO", 1), Graded(1)))
+    again = undo(enter(r, Field("L.MCP2", "ERO", 1), GradeEntry(1)))
     assert reasons(again, "MCP2") == reasons(r, "MCP2")
-    later = enter(enter(again, Field("L.MCP2", "ERO", 1), Graded(1)), Field("L.MCP2", "ERO", 1), Graded(4))
-    assert not reasons(later, "MCP2")[0].confirmed  # entered anew, this time without confirming
+    later = enter(enter(again, Field("L.MCP2", "ERO", 1), GradeEntry(1)), Field("L.MCP2", "ERO", 1), GradeEntry(4))
+    assert not reasons(later, "MCP2")[0].is_confirmed  # entered anew, this time without confirming
 
 
 def test_findings_flags_notes_and_what_one_film_lacks() -> None:
-    r = enter(reading(), Field("L.MCP2", "ERO", 0), Found("ankylosis"))
-    r = enter(r, Field("L.MCP2", "ERO", 1), Found("ankylosis"))
-    r = note(flag(r, "L.MCP3"), "L.MCP4", "margin?")
-    r = enter(put(r, "MCP5", "ERO", 1), Field("L.MCP5", "ERO", 1), NotAssessable("unreadable"))
-    assert reasons(r, "MCP2") == (LookReason("finding", name="ankylosis"),)
-    assert reasons(r, "MCP3") == (LookReason("flag"),)
-    assert reasons(r, "MCP4") == (LookReason("note"),)
-    assert reasons(r, "MCP5") == (LookReason("one_sided"),)
+    r = enter(reading(), Field("L.MCP2", "ERO", 0), FindingEntry("ankylosis"))
+    r = enter(r, Field("L.MCP2", "ERO", 1), FindingEntry("ankylosis"))
+    r = set_note(toggle_flag(r, "L.MCP3"), "L.MCP4", "margin?")
+    r = enter(put(r, "MCP5", "ERO", 1), Field("L.MCP5", "ERO", 1), NotAssessableEntry("unreadable"))
+    assert reasons(r, "MCP2") == (ReviewReason("finding", finding_id="ankylosis"),)
+    assert reasons(r, "MCP3") == (ReviewReason("flag"),)
+    assert reasons(r, "MCP4") == (ReviewReason("note"),)
+    assert reasons(r, "MCP5") == (ReviewReason("one_sided"),)
 
 
 def test_what_both_films_lack_is_not_one_sided_nor_is_what_is_still_open() -> None:
-    r = enter(reading(), Field("L.MCP5", "ERO", 0), NotAssessable("unreadable"))
+    r = enter(reading(), Field("L.MCP5", "ERO", 0), NotAssessableEntry("unreadable"))
     assert reasons(r, "MCP5") == ()
-    assert reasons(enter(r, Field("L.MCP5", "ERO", 1), NotAssessable("unreadable")), "MCP5") == ()
+    assert reasons(enter(r, Field("L.MCP5", "ERO", 1), NotAssessableEntry("unreadable")), "MCP5") == ()
 
 
 def test_the_worst_comes_first() -> None:
@@ -86,13 +86,15 @@ def test_the_worst_comes_first() -> None:
     r = put(r, "MCP1", "ERO", 0, 3)
     r = put(r, "MCP2", "ERO", 0, 5)
     r = put(r, "MCP3", "ERO", 3, 2)
-    r = flag(r, "L.MCP5")
-    order = [look.site for look in second_look(r)]
+    r = toggle_flag(r, "L.MCP5")
+    order = [look.site for look in review_items(r)]
     assert order == ["L.MCP5", "L.MCP3", "L.MCP2", "L.MCP1", "L.PIP4", "L.PIP3", "L.PIP2"]
 
 
 def test_a_blinded_reader_sees_no_fall_and_no_direction() -> None:
     for grades in ((1, 2), (2, 1)):
-        assert reasons(put(reading(blinded=True), "MCP2", "ERO", *grades), "MCP2") == (LookReason("change", "ERO", 1),)
+        assert reasons(put(reading(blinded=True), "MCP2", "ERO", *grades), "MCP2") == (
+            ReviewReason("change", "ERO", 1),
+        )
     for grades in ((0, 4), (4, 0)):
-        assert reasons(put(reading(blinded=True), "MCP2", "ERO", *grades), "MCP2")[0] == LookReason("jump", "ERO", 4)
+        assert reasons(put(reading(blinded=True), "MCP2", "ERO", *grades), "MCP2")[0] == ReviewReason("jump", "ERO", 4)

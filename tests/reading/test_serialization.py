@@ -8,16 +8,16 @@ import pytest
 from ratui.errors import StoreError
 from ratui.reading import (
     Field,
-    Found,
-    Graded,
+    FindingEntry,
+    GradeEntry,
     enter,
-    flag,
-    from_document,
-    normal,
-    note,
+    enter_normal,
+    reading_from_document,
+    reading_to_document,
     replay,
-    start,
-    to_document,
+    set_note,
+    start_reading,
+    toggle_flag,
     undo,
 )
 from ratui.scheme import load_scheme
@@ -26,18 +26,20 @@ SCHEME = load_scheme("mtss-hands")
 
 
 def document() -> dict[str, Any]:
-    r = start(SCHEME, "C-1", "anna", SCHEME.sites)
-    r = normal(r, "L.PIP2", key="n")
-    r = enter(r, Field("L.MCP2", "ERO", 0), Found("ankylosis"), key="a")
-    r = undo(enter(r, Field("L.MCP2", "ERO", 1), Found("collapse"), key="c"), key="u")
-    r = note(flag(r, "L.MCP3", key="f"), "L.MCP2", "fused?")
-    r = enter(enter(r, Field("L.MCP4", "ERO", 0), Graded(0)), Field("L.MCP4", "ERO", 1), Graded(4), confirmed=True)
-    return json.loads(json.dumps(to_document(r)))  # type: ignore[no-any-return]
+    r = start_reading(SCHEME, "C-1", "anna", SCHEME.sites)
+    r = enter_normal(r, "L.PIP2", key="n")
+    r = enter(r, Field("L.MCP2", "ERO", 0), FindingEntry("ankylosis"), key="a")
+    r = undo(enter(r, Field("L.MCP2", "ERO", 1), FindingEntry("collapse"), key="c"), key="u")
+    r = set_note(toggle_flag(r, "L.MCP3", key="f"), "L.MCP2", "fused?")
+    r = enter(
+        enter(r, Field("L.MCP4", "ERO", 0), GradeEntry(0)), Field("L.MCP4", "ERO", 1), GradeEntry(4), confirmed=True
+    )
+    return json.loads(json.dumps(reading_to_document(r)))  # type: ignore[no-any-return]
 
 
 def test_round_trip_through_json() -> None:
-    reading = from_document(SCHEME, document())
-    assert to_document(reading) == document()
+    reading = reading_from_document(SCHEME, document())
+    assert reading_to_document(reading) == document()
     assert reading.score(Field("L.MCP2", "JSN", 0)) == 4
     assert [entry.kind for entry in reading.log] == [
         "normal",
@@ -51,7 +53,7 @@ def test_round_trip_through_json() -> None:
     ]
     assert reading.flags == {"L.MCP3"}
     assert reading.notes == {"L.MCP2": "fused?"}
-    assert [entry.number for entry in reading.log if entry.confirmed] == [8]
+    assert [entry.number for entry in reading.log if entry.is_confirmed] == [8]
 
 
 def test_a_typed_over_score_of_a_fixed_field_is_noticed() -> None:
@@ -61,7 +63,7 @@ def test_a_typed_over_score_of_a_fixed_field_is_noticed() -> None:
             del record["finding"]
             record["grade"] = 1
     with pytest.raises(StoreError, match="ankylosis in some of its fields only"):
-        from_document(SCHEME, changed, "anna/C-1.json")
+        reading_from_document(SCHEME, changed, "anna/C-1.json")
 
 
 @pytest.mark.parametrize(
@@ -92,21 +94,21 @@ def test_damage_is_refused_with_the_place(spoil: Any) -> None:
     changed = document()
     spoil(changed)
     with pytest.raises(StoreError, match=r"anna/C-1\.json"):
-        from_document(SCHEME, changed, "anna/C-1.json")
+        reading_from_document(SCHEME, changed, "anna/C-1.json")
 
 
 def test_the_grade_is_stored_not_the_score() -> None:
     """Another convention for a finding can be applied later: its score is nowhere in the file."""
     records = [record for record in document()["fields"] if record["site"] == "L.MCP2"]
     assert all("grade" not in record for record in records)
-    assert Graded(5) not in from_document(SCHEME, document()).values.values()
+    assert GradeEntry(5) not in reading_from_document(SCHEME, document()).values.values()
 
 
 def of_format_1() -> dict[str, Any]:
     """What the first version wrote: no flags, no notes, no word of what was confirmed."""
-    r = enter(start(SCHEME, "C-1", "anna", SCHEME.sites), Field("L.MCP2", "ERO", 0), Graded(1), key="1")
-    r = enter(r, Field("L.MCP2", "ERO", 0), Graded(1), key="1")
-    old = to_document(r)
+    r = enter(start_reading(SCHEME, "C-1", "anna", SCHEME.sites), Field("L.MCP2", "ERO", 0), GradeEntry(1), key="1")
+    r = enter(r, Field("L.MCP2", "ERO", 0), GradeEntry(1), key="1")
+    old = reading_to_document(r)
     old["meta"]["format"] = 1
     del old["meta"]["flags"], old["meta"]["notes"]
     # It took back an entry that had changed nothing, which undo passes over today.
@@ -118,24 +120,24 @@ def of_format_1() -> dict[str, Any]:
 
 def test_a_document_of_format_1_is_read_and_written_as_the_newest() -> None:
     given = of_format_1()
-    reading = from_document(SCHEME, given)
+    reading = reading_from_document(SCHEME, given)
     assert given == of_format_1(), "the migration changed what it was given"
     assert (reading.flags, reading.notes) == (frozenset(), {})
     assert reading.score(Field("L.MCP2", "ERO", 0)) == 1
     assert undo(reading).values == {}
-    assert to_document(reading)["meta"]["format"] == 2
-    assert from_document(SCHEME, to_document(reading)) == reading
+    assert reading_to_document(reading)["meta"]["format"] == 2
+    assert reading_from_document(SCHEME, reading_to_document(reading)) == reading
 
 
 def test_a_newer_document_is_refused_with_what_to_do() -> None:
     newer = document()
     newer["meta"]["format"] = 3
     with pytest.raises(StoreError, match=r"has format 3, this version reads up to 2\. Update ratui"):
-        from_document(SCHEME, newer, "anna/C-1.json")
+        reading_from_document(SCHEME, newer, "anna/C-1.json")
 
 
 def test_the_log_alone_leads_to_the_fields() -> None:
-    reading = from_document(SCHEME, document())
+    reading = reading_from_document(SCHEME, document())
     told = replay(reading.log)
     assert (told.values, told.flags, told.notes) == (reading.values, reading.flags, reading.notes)
-    assert told.broken == ""
+    assert told.contradiction == ""

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from ratui import reading as rd
-from ratui.errors import EntryRefused
-from ratui.reading import Entry, Field, Found, Reading, Slot
+from ratui.errors import EntryError
+from ratui.reading import Entry, Field, FindingEntry, Reading, Slot
 from ratui.scheme import load_scheme
 from tests.reading.mirror import image
 from tests.reading.spec import Spec, State
@@ -29,7 +29,7 @@ FIELDS = tuple(Field(site.key, scale, time) for site in SITES for scale in site.
 SLOTS = tuple(Slot(key, time) for key in KEYS for time in (0, 1))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENTRIES = Spec(SCHEME, SITES[1]).vocabulary
-FINDINGS = tuple(entry for entry in ENTRIES if isinstance(entry, Found))
+FINDINGS = tuple(entry for entry in ENTRIES if isinstance(entry, FindingEntry))
 EVERY = 16
 """The checks that cost most are made at every so many steps."""
 
@@ -78,8 +78,8 @@ class Walk(RuleBasedStateMachine):
 
     @initialize(order=st.sampled_from([(0, 1), (1, 0)]))
     def begin(self, order: tuple[int, int]) -> None:
-        self.reading = rd.start(SCHEME, "C-1", "anna", SITES, order=order, blinded=self.blinded)
-        self.mirror = rd.start(SCHEME, "C-1", "anna", SITES, order=(order[1], order[0]), blinded=self.blinded)
+        self.reading = rd.start_reading(SCHEME, "C-1", "anna", SITES, order=order, blinded=self.blinded)
+        self.mirror = rd.start_reading(SCHEME, "C-1", "anna", SITES, order=(order[1], order[0]), blinded=self.blinded)
         self.specs = {site.key: spec(site.key, order, self.blinded) for site in SITES}
         self.past: list[Past] = []
         self.regions_set = 0
@@ -93,14 +93,14 @@ class Walk(RuleBasedStateMachine):
         try:
             self.reading = command(before, *arguments, **named)
             done = True
-        except EntryRefused:
+        except EntryError:
             done = False
         self.tally.outcomes[name, done] += 1
         if self.blinded:
             try:
                 self.mirror = command(self.mirror, *map(image, arguments), **named)
                 assert done, f"{name} is refused in one order only"
-            except EntryRefused:
+            except EntryError:
                 assert not done, f"{name} is refused in one order only"
         if name in ("enter", "clear", "same", "normal") and done:
             if self.reading.log[-1].changes:
@@ -123,7 +123,7 @@ class Walk(RuleBasedStateMachine):
         """`command` leads `site` to `wanted` and leaves the others alone; it is refused where that is None or signed."""
         before = self.reading
         done = self.attempt(command, *arguments, **named)
-        assert done == (wanted is not None and before.signed is None)
+        assert done == (wanted is not None and before.signed_at is None)
         if done and wanted is not None:
             changed = dict(zip(self.specs[site].fields, wanted, strict=True))
             expected = {**before.values, **changed}
@@ -137,20 +137,20 @@ class Walk(RuleBasedStateMachine):
     def enter(self, at: Field, entry: Entry, confirmed: bool) -> None:
         spec, state = self.specs[at.site], self.state(at.site)
         wanted = spec.entered(state, spec.fields.index(at), entry, self.absent(at.site))
-        open_to = self.reading.signed is None
-        offered = rd.options(self.reading, at)
+        open_to = self.reading.signed_at is None
+        offered = rd.list_options(self.reading, at)
         assert (entry in offered.entries) == (wanted is not None and open_to)
         step = spec.step(state, wanted) if wanted is not None and open_to else None
-        doubt = rd.unlikely(self.reading, at, entry)
+        doubt = rd.find_unlikely(self.reading, at, entry)
         assert (doubt and (doubt.kind, doubt.size, spec.fields.index(doubt.field))) == step
         if self.blinded:
-            assert rd.options(self.mirror, image(at)) == offered
-            assert rd.unlikely(self.mirror, image(at), entry) == image(doubt)
-            assert rd.refusal(self.mirror, image(at), entry) == rd.refusal(self.reading, at, entry)
+            assert rd.list_options(self.mirror, image(at)) == offered
+            assert rd.find_unlikely(self.mirror, image(at), entry) == image(doubt)
+            assert rd.find_refusal(self.mirror, image(at), entry) == rd.find_refusal(self.reading, at, entry)
         before = self.reading
         self.expect(at.site, wanted, rd.enter, at, entry, confirmed=confirmed)
         if self.reading is not before:
-            assert self.reading.log[-1].confirmed == (confirmed and step is not None)
+            assert self.reading.log[-1].is_confirmed == (confirmed and step is not None)
             self.tally.doubts[step[0] if step else "none"] += 1
 
     @rule(at=st.sampled_from(FIELDS), twin=st.booleans())
@@ -166,19 +166,20 @@ class Walk(RuleBasedStateMachine):
             if at in self.reading.values:
                 self.at_field(at, rd.clear)
 
-    @rule(at=st.sampled_from(FIELDS), command=st.sampled_from([rd.clear, rd.same]))
+    @rule(at=st.sampled_from(FIELDS), command=st.sampled_from([rd.clear, rd.copy_entry]))
     def at_field(self, at: Field, command: Callable[..., Reading]) -> None:
         spec, state, absent = self.specs[at.site], self.state(at.site), self.absent(at.site)
         place = spec.fields.index(at)
         wanted = spec.cleared(state, place, absent) if command is rd.clear else spec.same(state, place, absent)
-        offered = getattr(rd.options(self.reading, at), command.__name__)
-        assert offered == (wanted is not None and self.reading.signed is None)
+        options = rd.list_options(self.reading, at)
+        offered = options.can_clear if command is rd.clear else options.can_copy
+        assert offered == (wanted is not None and self.reading.signed_at is None)
         self.expect(at.site, wanted, command, at)
 
     @rule(at=st.sampled_from(FIELDS))
     def enter_all_in_turn(self, at: Field) -> None:
         """Everything that is offered here, one after the other: some draws are rare, so none is left to luck."""
-        for entry in rd.options(self.reading, at).entries:
+        for entry in rd.list_options(self.reading, at).entries:
             self.enter(at, entry, confirmed=True)
 
     @rule(at=st.sampled_from(FIELDS), finding=st.sampled_from(FINDINGS))
@@ -190,9 +191,9 @@ class Walk(RuleBasedStateMachine):
     @rule(site=st.sampled_from(KEYS))
     def normal(self, site: str) -> None:
         wanted = self.specs[site].normal(self.state(site))
-        offered = rd.options(self.reading, self.specs[site].fields[0]).normal
-        assert offered == (wanted is not None and self.reading.signed is None)
-        self.expect(site, wanted, rd.normal, site)
+        offered = rd.list_options(self.reading, self.specs[site].fields[0]).can_enter_normal
+        assert offered == (wanted is not None and self.reading.signed_at is None)
+        self.expect(site, wanted, rd.enter_normal, site)
 
     @rule(times=st.integers(1, 4))
     def undo(self, times: int) -> None:
@@ -201,13 +202,13 @@ class Walk(RuleBasedStateMachine):
 
     @rule()
     def undo_all(self) -> None:
-        while self.past and self.reading.signed is None:
+        while self.past and self.reading.signed_at is None:
             self.undo_one()
 
     def undo_one(self) -> None:
         before = self.reading
-        last = rd.undoable(before)
-        assert (last is not None) == (bool(self.past) and before.signed is None)
+        last = rd.find_undoable(before)
+        assert (last is not None) == (bool(self.past) and before.signed_at is None)
         done = self.attempt(rd.undo)
         assert done == (last is not None)
         if last is None:
@@ -231,21 +232,21 @@ class Walk(RuleBasedStateMachine):
             assert self.reading.values == {each: value for each, value in wanted.items() if value is not None}
             self.regions_set += self.reading is not before
         else:
-            assert before.signed is not None
+            assert before.signed_at is not None
 
     @rule(site=st.sampled_from(KEYS))
     def flag(self, site: str) -> None:
         before = self.reading
-        done = self.attempt(rd.flag, site)
-        assert done == (before.signed is None)
+        done = self.attempt(rd.toggle_flag, site)
+        assert done == (before.signed_at is None)
         assert (site in self.reading.flags) == ((site in before.flags) != done)
         assert self.reading.values == before.values
 
     @rule(site=st.sampled_from(KEYS), text=st.sampled_from(["", " ", "doubtful\nmargin", "\x1b[31mred", "x" * 300]))
     def note(self, site: str, text: str) -> None:
         before = self.reading
-        done = self.attempt(rd.note, site, text)
-        assert done == (before.signed is None)
+        done = self.attempt(rd.set_note, site, text)
+        assert done == (before.signed_at is None)
         assert self.reading.values == before.values
         if done:
             assert (site in self.reading.notes) == bool(text.strip())
@@ -255,13 +256,13 @@ class Walk(RuleBasedStateMachine):
     def answer_all(self, choice: int) -> None:
         """Answers field by field as it is asked, never going back, until nothing is open."""
         last, asked = None, 0
-        while self.reading.signed is None and (at := rd.next_open(self.reading, last)) is not None:
-            entries = rd.options(self.reading, at).entries
+        while self.reading.signed_at is None and (at := rd.find_next_open_field(self.reading, last)) is not None:
+            entries = rd.list_options(self.reading, at).entries
             assert entries, "a field is asked for that nothing can fill"
             assert self.attempt(rd.enter, at, entries[choice % len(entries)])
             last, asked, choice = at, asked + 1, choice * 7 + 3
         assert asked <= len(FIELDS)
-        assert self.reading.complete
+        assert self.reading.is_complete
 
     @rule(choice=st.integers(0, 40), again=st.booleans())
     def finish(self, choice: int, again: bool) -> None:
@@ -273,13 +274,13 @@ class Walk(RuleBasedStateMachine):
 
     @rule()
     def sign(self) -> None:
-        complete = self.reading.complete and self.reading.signed is None
+        complete = self.reading.is_complete and self.reading.signed_at is None
         assert self.attempt(rd.sign, at=NOW) == complete
         self.tally.signed += complete
 
     @rule(why=st.sampled_from(["again", " "]))
     def reopen(self, why: str) -> None:
-        allowed = self.reading.signed is not None and bool(why.strip())
+        allowed = self.reading.signed_at is not None and bool(why.strip())
         assert self.attempt(rd.reopen, why) == allowed
 
     # What holds at every step.
@@ -290,31 +291,31 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def valid(self) -> None:
-        assert rd.problems(self.reading) == ()
+        assert rd.find_problems(self.reading) == ()
         for key, spec in self.specs.items():
             assert self.state(key) in spec.valid
 
     @invariant()
     def next_is_open(self) -> None:
         at = FIELDS[self.age % len(FIELDS)]
-        waiting = rd.next_open(self.reading, at)
+        waiting = rd.find_next_open_field(self.reading, at)
         here = [each for each in self.reading.open_fields if each.site == at.site]
-        assert (waiting is None) == self.reading.complete
+        assert (waiting is None) == self.reading.is_complete
         assert waiting is None or waiting not in self.reading.values
         assert not here or waiting == here[0]
         if self.blinded:
-            assert rd.next_open(self.mirror, image(at)) == image(waiting)
+            assert rd.find_next_open_field(self.mirror, image(at)) == image(waiting)
 
     @invariant()
     def every_so_often(self) -> None:
         if self.age % EVERY:
             return
-        looks = rd.second_look(self.reading)
+        looks = rd.review_items(self.reading)
         assert self.reading.flags | set(self.reading.notes) <= {look.site for look in looks}
         if self.blinded:
             assert image(self.mirror.values) == self.reading.values
             assert image(self.mirror.log) == self.reading.log
-            assert rd.second_look(self.mirror) == looks
+            assert rd.review_items(self.mirror) == looks
         self.survives_the_disk()
 
     def teardown(self) -> None:
@@ -322,7 +323,7 @@ class Walk(RuleBasedStateMachine):
             self.survives_the_disk()
 
     def survives_the_disk(self) -> None:
-        assert rd.from_document(SCHEME, rd.to_document(self.reading)) == self.reading
+        assert rd.reading_from_document(SCHEME, rd.reading_to_document(self.reading)) == self.reading
 
 
 class BlindedWalk(Walk):

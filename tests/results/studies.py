@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ratui.reading import Entry, Field, Found, Graded, NotAssessable
+from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.study import Study
 from tests.films import make_study
 from tests.tui.readings import store
@@ -46,18 +46,18 @@ def noisy_study(tmp_path: Path, raters: tuple[str, ...] = ("anna", "bert"), pati
         truth: dict[tuple[str, str], tuple[int, int]] = {}
         for site in study.case(case).sites(study.scheme):
             for scale in site.joint.scales:
-                early = int(rng.binomial(site.joint.maximum(scale) - 1, 0.4 * severity))
+                early = int(rng.binomial(site.joint.max_grade(scale) - 1, 0.4 * severity))
                 truth[site.key, scale] = early, min(early + int(rng.binomial(2, 0.3 * severity)), early + 1)
         for rater in raters:
             special: dict[Field, Entry] = {}
             for (site_key, scale), grades in truth.items():
                 for time, grade in enumerate(grades):
                     seen = int(np.clip(grade + rng.choice([-1, 0, 0, 0, 1]), 0, 4))
-                    special[Field(site_key, scale, time)] = Graded(seen)
-            special[Field("L.IP1", "ERO", 1)] = NotAssessable("unreadable")
+                    special[Field(site_key, scale, time)] = GradeEntry(seen)
+            special[Field("L.IP1", "ERO", 1)] = NotAssessableEntry("unreadable")
             for scale in ("ERO", "JSN"):
                 special.pop(Field("R.MCP5", scale, 1))
-            special[Field("R.MCP5", "ERO", 1)] = Found("ankylosis")
+            special[Field("R.MCP5", "ERO", 1)] = FindingEntry("ankylosis")
             store(study, case, special, rater=rater, signed=True, notes={"L.MCP2": NOTE})
     return study
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StudyError
-from ratui.reading import Field, Found, Graded, NotAssessable, enter, next_open, sign
+from ratui.reading import Field, FindingEntry, GradeEntry, NotAssessableEntry, enter, find_next_open_field, sign
 from ratui.results.adjudication import Adjudication, build_queue
 from ratui.results.agreement import measure_agreement
 from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes
@@ -25,8 +25,8 @@ from tests.tui.readings import AT, store
 MCP2, MCP3, PIP2 = (
     [Field(site, "ERO", time) for time in (0, 1)] for site in ("L.MCP2", "L.MCP3", "R.PIP2")
 )  # fmt: skip
-ANNA: Special = {MCP2[1]: Graded(5), MCP3[1]: Graded(1), PIP2[0]: Graded(2), PIP2[1]: Graded(2)}
-BERT: Special = {MCP2[1]: Graded(1), MCP3[1]: Graded(2), PIP2[0]: Graded(2), PIP2[1]: Graded(2)}
+ANNA: Special = {MCP2[1]: GradeEntry(5), MCP3[1]: GradeEntry(1), PIP2[0]: GradeEntry(2), PIP2[1]: GradeEntry(2)}
+BERT: Special = {MCP2[1]: GradeEntry(1), MCP3[1]: GradeEntry(2), PIP2[0]: GradeEntry(2), PIP2[1]: GradeEntry(2)}
 
 
 def found(study: Study, case: float = 3, model: str = "") -> tuple[CaseDispute, ...]:
@@ -50,18 +50,18 @@ class TestTheQueue:
         assert bool(build_queue([case])) == over
 
     def test_a_high_status_that_all_see_alike_at_both_time_points_is_no_dispute(self, tmp_path: Path) -> None:
-        high: Special = {PIP2[0]: Graded(5), PIP2[1]: Graded(5)}
+        high: Special = {PIP2[0]: GradeEntry(5), PIP2[1]: GradeEntry(5)}
         (case,) = found(read_study(tmp_path, {"anna": high, "bert": high}))
         assert (case.spread, case.joints) == (0, ())
 
     def test_a_finding_against_the_same_score_as_a_grade_is_one(self, tmp_path: Path) -> None:
-        grades: Special = {Field("L.MCP2", scale, 1): Graded(top) for scale, top in (("ERO", 5), ("JSN", 4))}
-        study = read_study(tmp_path, {"anna": grades, "bert": {MCP2[1]: Found("ankylosis")}})
+        grades: Special = {Field("L.MCP2", scale, 1): GradeEntry(top) for scale, top in (("ERO", 5), ("JSN", 4))}
+        study = read_study(tmp_path, {"anna": grades, "bert": {MCP2[1]: FindingEntry("ankylosis")}})
         (case,) = found(study)
         assert [(joint.site, joint.severity) for joint in case.joints] == [("L.MCP2", (0, 0, 0))]
 
     def test_so_is_what_only_one_could_assess(self, tmp_path: Path) -> None:
-        study = read_study(tmp_path, {"anna": {MCP2[0]: NotAssessable("unreadable")}, "bert": {}})
+        study = read_study(tmp_path, {"anna": {MCP2[0]: NotAssessableEntry("unreadable")}, "bert": {}})
         assert [joint.site for joint in found(study)[0].joints] == ["L.MCP2"]
 
     def test_nothing_is_told_of_a_case_that_one_still_reads(self, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ class TestTheQueue:
 
 class TestTheModel:
     def study(self, tmp_path: Path, later: float) -> Study:
-        study = read_study(tmp_path, {"anna": {MCP2[1]: Graded(1)}, "bert": {MCP2[1]: Graded(1)}})
+        study = read_study(tmp_path, {"anna": {MCP2[1]: GradeEntry(1)}, "bert": {MCP2[1]: GradeEntry(1)}})
         save_predictions(study, "scorer", study.cases()[0], [answer("L.MCP2", "ERO", 0.0, later, 5)])
         return study
 
@@ -90,16 +90,16 @@ class TestTheModel:
         study = self.study(tmp_path, 3.2)
         opened = Adjudication(study, found(study, model="scorer"), model="scorer")
         answers = [each.get(MCP2[1]) for each in opened.other_answers(study.cases()[0], "L.MCP2")]
-        assert sorted(answers, key=str) == [Graded(1), Graded(1), Graded(3)]
+        assert sorted(answers, key=str) == [GradeEntry(1), GradeEntry(1), GradeEntry(3)]
 
 
 def settle(opened: Adjudication, case: str, grade: int = 2, *, signed: bool = True) -> None:
     """The adjudicator answers everything that is asked."""
     with opened.open_reading(CONSENSUS, case) as session:
         reading = session.reading
-        while (field := next_open(reading)) is not None:
-            reading = enter(reading, field, Graded(grade if field.scale == "ERO" else 0), at=AT, key="2")
-        session.save(sign(reading, at=AT) if signed else reading, seconds=60)
+        while (field := find_next_open_field(reading)) is not None:
+            reading = enter(reading, field, GradeEntry(grade if field.scale == "ERO" else 0), timestamp=AT, key="2")
+        session.save(sign(reading, timestamp=AT) if signed else reading, seconds=60)
 
 
 class TestTheConsensus:
@@ -118,7 +118,7 @@ class TestTheConsensus:
         settle(Adjudication(study, build_queue(found(study))), case)
         consensus = study.reading(CONSENSUS, case)
         assert consensus is not None
-        assert consensus.signed
+        assert consensus.signed_at
         assert consensus.score(MCP2[1]) == 2
         assert before == {rater: study.reading_path(rater, case).read_bytes() for rater in ("anna", "bert")}
         assert [reading.rater for reading in study.signed_readings(case)] == ["anna", "bert"]
@@ -150,7 +150,7 @@ class TestTheConsensus:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         case = study.cases()[0]
         with Adjudication(study, build_queue(found(study))).open_reading(CONSENSUS, case) as session:
-            session.save(enter(session.reading, MCP2[0], Graded(1), at=AT, key="1"))
+            session.save(enter(session.reading, MCP2[0], GradeEntry(1), timestamp=AT, key="1"))
         with Adjudication(study, build_queue(found(study, 99))).open_reading(CONSENSUS, case) as session:
             assert session.reading.score(MCP2[0]) == 1
             assert [entry.kind for entry in session.reading.log] == ["adopt", "enter"]
@@ -171,17 +171,17 @@ class TestTheConsensus:
         settle(Adjudication(study, build_queue(found(study))), study.cases()[0])
         consensus = study.reading(CONSENSUS, study.cases()[0])
         assert consensus is not None
-        assert consensus.blinded
+        assert consensus.is_blinded
 
 
 class TestWhoSaidWhat:
     def test_answers_come_without_names_in_an_order_drawn_for_each_joint(self, tmp_path: Path) -> None:
         sites = [f"{side}.{joint}" for side in "LR" for joint in ("MCP1", "MCP2", "MCP3", "MCP4", "MCP5", "PIP2")]
-        anna: Special = {Field(site, "ERO", 1): Graded(1) for site in sites}
+        anna: Special = {Field(site, "ERO", 1): GradeEntry(1) for site in sites}
         study = read_study(tmp_path, {"anna": anna, "bert": {}})
         opened = Adjudication(study, found(study))
         first = {site: opened.other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
-        assert set(first.values()) == {Graded(0), Graded(1)}
+        assert set(first.values()) == {GradeEntry(0), GradeEntry(1)}
         assert first == {site: opened.other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
 
     def test_the_list_of_disputes_names_nobody(self, tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ class TestWhoMay:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         opened = Adjudication(study, found(study))
         with study.open_reading("anna", study.cases()[0]) as session:
-            session.save(reopen(session.reading, "a slip", at=AT))
+            session.save(reopen(session.reading, "a slip", timestamp=AT))
         with pytest.raises(StudyError, match="opened it again"), opened.open_reading(CONSENSUS, study.cases()[0]):
             pass
 

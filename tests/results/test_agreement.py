@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ratui.errors import StudyError
-from ratui.reading import Field, Found, Graded, NotAssessable
+from ratui.reading import Field, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.results.agreement import Agreement, measure_agreement
 from ratui.results.agreement_tables import agreement_tables
 from ratui.results.released import released_readings
@@ -25,15 +25,15 @@ def compare(study: Study, *raters: str) -> tuple[Agreement, ReadingScores]:
 
 
 ANNA: Special = {
-    Field("L.MCP2", "ERO", 0): Graded(1),
-    Field("L.MCP2", "ERO", 1): Graded(3),
-    Field("R.MCP3", "JSN", 1): Graded(2),
-    Field("R.PIP2", "ERO", 1): Found("ankylosis"),
+    Field("L.MCP2", "ERO", 0): GradeEntry(1),
+    Field("L.MCP2", "ERO", 1): GradeEntry(3),
+    Field("R.MCP3", "JSN", 1): GradeEntry(2),
+    Field("R.PIP2", "ERO", 1): FindingEntry("ankylosis"),
 }
 BERT: Special = {
-    Field("L.MCP2", "ERO", 0): Graded(1),
-    Field("L.MCP2", "ERO", 1): Graded(2),
-    Field("L.PIP3", "ERO", 1): NotAssessable("unreadable"),
+    Field("L.MCP2", "ERO", 0): GradeEntry(1),
+    Field("L.MCP2", "ERO", 1): GradeEntry(2),
+    Field("L.PIP3", "ERO", 1): NotAssessableEntry("unreadable"),
 }
 
 
@@ -47,7 +47,10 @@ class TestWhatIsCompared:
     def test_what_one_could_not_assess_counts_for_neither_at_either_time_point(self, tmp_path: Path) -> None:
         study = read_study(
             tmp_path,
-            {"anna": {Field("L.PIP3", "ERO", 0): Graded(5), Field("L.PIP3", "ERO", 1): Graded(5)}, "bert": BERT},
+            {
+                "anna": {Field("L.PIP3", "ERO", 0): GradeEntry(5), Field("L.PIP3", "ERO", 1): GradeEntry(5)},
+                "bert": BERT,
+            },
             patients=2,
         )
         found, scores = compare(study)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ratui.errors import StudyError
-from ratui.reading import Entry, Field, Found, Graded, NotAssessable
+from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.results.export import FORMATS, export
 from ratui.results.released import released_readings
 from ratui.results.totals import get_rule
@@ -55,8 +55,8 @@ def entered(study: Study) -> dict[tuple[str, str, Field], Entry]:
 def entry_of(row: Mapping[str, Any]) -> Entry:
     """The entry that a row or a JSON record says."""
     if row.get("grade") not in (None, ""):
-        return Graded(int(row["grade"]))
-    return Found(str(row["finding"])) if row.get("finding") else NotAssessable(str(row["reason"]))
+        return GradeEntry(int(row["grade"]))
+    return FindingEntry(str(row["finding"])) if row.get("finding") else NotAssessableEntry(str(row["reason"]))
 
 
 def rows(file: Path) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.reading import Field, Graded
+from ratui.reading import Field, GradeEntry
 from ratui.results.progress import measure_progress, progress_html
 from tests.films import film_file, make_study
 from tests.tui.readings import store
@@ -60,7 +60,7 @@ def test_a_case_without_its_films_is_told_with_the_reason_and_counts_nowhere(tmp
 def test_the_page_holds_every_case_and_no_grade(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",))
     case = study.cases()[0]
-    store(study, case, {Field("L.MCP2", "ERO", 1): Graded(4)}, signed=True)
+    store(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(4)}, signed=True)
     text = "\n".join(progress_html(measure_progress(study)))
     assert case in text
     assert "76/76" in text

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ratui.errors import StudyError
-from ratui.reading import Field, Graded
+from ratui.reading import Field, GradeEntry
 from ratui.results.model_performance import evaluate_models, evaluation_table
 from ratui.results.reader_totals import summarize_readers
 from ratui.results.released import released_readings
@@ -87,7 +87,7 @@ def test_a_study_without_order_says_so(tmp_path: Path) -> None:
 
 
 def test_what_is_not_signed_by_all_is_counted_and_not_told(tmp_path: Path) -> None:
-    study = read_study(tmp_path, {"anna": {Field("L.MCP2", "ERO", 1): Graded(5)}, "bert": None}, patients=2)
+    study = read_study(tmp_path, {"anna": {Field("L.MCP2", "ERO", 1): GradeEntry(5)}, "bert": None}, patients=2)
     shown = page(study, plots=False)
     assert "Kept back, since not everybody has signed: 2 cases" in shown["Methods as run"]
     assert "There is none to tell yet" in shown["Agreement"]
@@ -95,7 +95,7 @@ def test_what_is_not_signed_by_all_is_counted_and_not_told(tmp_path: Path) -> No
     assert "L.MCP2" not in str(shown.sections)
 
 
-ANNA: Special = {Field("L.MCP2", "ERO", 1): Graded(5), Field("L.MCP3", "JSN", 1): Graded(2)}
+ANNA: Special = {Field("L.MCP2", "ERO", 1): GradeEntry(5), Field("L.MCP3", "JSN", 1): GradeEntry(2)}
 
 
 class TestTotals:
@@ -115,7 +115,7 @@ class TestTotals:
 
 class TestModels:
     def study(self, tmp_path: Path, off: float, *, patients: int = 2) -> Study:
-        later: Special = {Field("L.MCP2", "ERO", 1): Graded(3)}
+        later: Special = {Field("L.MCP2", "ERO", 1): GradeEntry(3)}
         study = read_study(tmp_path, {"anna": later, "bert": {}}, patients=patients)
         for case in study.cases():
             said = [
@@ -124,7 +124,7 @@ class TestModels:
                     scale,
                     0.0,
                     off if (site.key, scale) == ("L.MCP2", "ERO") else 0.0,
-                    site.joint.maximum(scale),
+                    site.joint.max_grade(scale),
                 )
                 for site in study.case(case).sites(study.scheme)
                 for scale in site.joint.scales
@@ -170,7 +170,7 @@ class TestModels:
 
 
 def test_disputes_and_consensus_are_told_without_names(tmp_path: Path) -> None:
-    anna: Special = {Field(f"L.MCP{n}", "ERO", 1): Graded(3) for n in (1, 2, 3)}
+    anna: Special = {Field(f"L.MCP{n}", "ERO", 1): GradeEntry(3) for n in (1, 2, 3)}
     study = read_study(tmp_path, {"anna": anna, "bert": {}}, patients=2)
     shown = page(study, plots=False)["Disputes"]
     assert "2 of 2 cases (100 %)" in shown

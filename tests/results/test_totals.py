@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StudyError
-from ratui.reading import Field, Graded, NotAssessable, Reading
+from ratui.reading import Field, GradeEntry, NotAssessableEntry, Reading
 from ratui.results.released import released_readings
 from ratui.results.totals import RULES, choose_rule, compute_change, compute_total, get_rule
 from tests.results.studies import Special, read_study
 
 # Of 20 ERO fields with 100 points: 4 at the later time point in one, 2 at the earlier of another that has no later score.
 ENTRIES: Special = {
-    Field("L.MCP2", "ERO", 1): Graded(4),
-    Field("L.MCP3", "ERO", 0): Graded(2),
-    Field("L.MCP3", "ERO", 1): NotAssessable("unreadable"),
+    Field("L.MCP2", "ERO", 1): GradeEntry(4),
+    Field("L.MCP3", "ERO", 0): GradeEntry(2),
+    Field("L.MCP3", "ERO", 1): NotAssessableEntry("unreadable"),
 }
 
 
@@ -47,7 +47,9 @@ def test_each_rule(reading: Reading, rule: str, earlier: float, later: float | N
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_where_nothing_is_missing_all_rules_agree_with_the_reading(tmp_path: Path, rule: object) -> None:
-    study = read_study(tmp_path, {"anna": {Field("L.MCP2", "ERO", 1): Graded(4), Field("R.PIP2", "JSN", 0): Graded(1)}})
+    study = read_study(
+        tmp_path, {"anna": {Field("L.MCP2", "ERO", 1): GradeEntry(4), Field("R.PIP2", "JSN", 0): GradeEntry(1)}}
+    )
     reading = study.reading("anna", study.cases()[0])
     assert reading is not None
     for scale in ("ERO", "JSN", None):
@@ -62,7 +64,7 @@ def test_less_than_half_is_too_little_to_prorate(tmp_path: Path) -> None:
         tmp_path,
         {
             "anna": {
-                Field(f"{side}.{joint}", "ERO", 0): NotAssessable("unreadable")
+                Field(f"{side}.{joint}", "ERO", 0): NotAssessableEntry("unreadable")
                 for side in "LR"
                 for joint in ("MCP1", "MCP2", "MCP3", "MCP4", "MCP5", "IP1")
             }

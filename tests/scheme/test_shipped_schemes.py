@@ -3,7 +3,7 @@
 import pytest
 
 from ratui.errors import SchemeError
-from ratui.scheme import load_scheme, shipped_schemes
+from ratui.scheme import list_shipped_schemes, load_scheme
 
 FINGERS = ["IP1", "PIP2", "PIP3", "PIP4", "PIP5", "MCP1", "MCP2", "MCP3", "MCP4", "MCP5"]
 WRIST_ERO = ["CMC1", "MULT", "NAV", "LUN", "RAD", "ULN"]
@@ -17,7 +17,7 @@ TOES = ["FIP1", "MTP1", "MTP2", "MTP3", "MTP4", "MTP5"]
 )
 def test_maximum_totals(name: str, total: int, ero: int, jsn: int) -> None:
     scheme = load_scheme(name)
-    assert (scheme.maximum_total(), scheme.maximum_total("ERO"), scheme.maximum_total("JSN")) == (total, ero, jsn)
+    assert (scheme.max_total(), scheme.max_total("ERO"), scheme.max_total("JSN")) == (total, ero, jsn)
 
 
 def test_table_of_sites_of_the_whole_score() -> None:
@@ -30,9 +30,9 @@ def test_table_of_sites_of_the_whole_score() -> None:
         foot = [joint for joint in sites if joint.part == "foot"]
         assert [j.id for j in foot if "ERO" in j.grades] == TOES
         assert [j.id for j in foot if "JSN" in j.grades] == TOES
-        assert {j.maximum("ERO") for j in hand if "ERO" in j.grades} == {5}
-        assert {j.maximum("ERO") for j in foot} == {10}
-        assert {j.maximum("JSN") for j in sites if "JSN" in j.grades} == {4}
+        assert {j.max_grade("ERO") for j in hand if "ERO" in j.grades} == {5}
+        assert {j.max_grade("ERO") for j in foot} == {10}
+        assert {j.max_grade("JSN") for j in sites if "JSN" in j.grades} == {4}
     assert sum(len(site.joint.scales) for site in scheme.sites) == 86  # fields of one time point
 
 
@@ -49,20 +49,20 @@ def test_the_papers_subset() -> None:
     assert sum("JSN" in site.joint.grades for site in scheme.sites) == 18
 
 
-@pytest.mark.parametrize("name", shipped_schemes())
+@pytest.mark.parametrize("name", list_shipped_schemes())
 def test_special_findings_fix_both_scales_and_do_not_heal(name: str) -> None:
     scheme = load_scheme(name)
     for id in ("ankylosis", "collapse"):
         finding = scheme.finding(id)
         assert not finding.heals
         for joint in scheme.joints:
-            assert joint.fixed_by(finding) == joint.scales
-            assert {scale: joint.score_of(finding, scale) for scale in joint.scales} == {
-                scale: joint.maximum(scale) for scale in joint.scales
+            assert joint.scales_fixed_by(finding) == joint.scales
+            assert {scale: joint.finding_score(finding, scale) for scale in joint.scales} == {
+                scale: joint.max_grade(scale) for scale in joint.scales
             }
 
 
-@pytest.mark.parametrize("name", shipped_schemes())
+@pytest.mark.parametrize("name", list_shipped_schemes())
 def test_every_joint_has_a_place_in_the_template_of_its_part(name: str) -> None:
     scheme = load_scheme(name)
     for part in scheme.parts:
@@ -71,8 +71,8 @@ def test_every_joint_has_a_place_in_the_template_of_its_part(name: str) -> None:
 
 
 def test_mp_is_read_as_mcp() -> None:
-    assert [joint.id for joint in load_scheme("fingers").find("mp3")] == ["MCP3"]
-    assert [joint.id for joint in load_scheme("mtss").find("pip")] == ["PIP2", "PIP3", "PIP4", "PIP5"]
+    assert [joint.id for joint in load_scheme("fingers").find_joints("mp3")] == ["MCP3"]
+    assert [joint.id for joint in load_scheme("mtss").find_joints("pip")] == ["PIP2", "PIP3", "PIP4", "PIP5"]
 
 
 def test_unknown_scheme_names_the_known_ones() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StudyError
-from ratui.reading import Field, Graded, enter
+from ratui.reading import Field, GradeEntry, enter
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
 from ratui.study.store import umask_for
@@ -40,7 +40,7 @@ def fill(tmp_path: Path, group: str) -> Study:
     (case,) = study.cases()
     confirm_template(study, case, "anna")
     with study.open_reading("anna", case) as session:
-        session.save(enter(session.reading, Field("L.IP1", "ERO", 0), Graded(1)))
+        session.save(enter(session.reading, Field("L.IP1", "ERO", 0), GradeEntry(1)))
     study.states("anna")
     return study
 

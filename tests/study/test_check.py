@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.reading import Field, Graded, enter, next_open
+from ratui.reading import Field, GradeEntry, enter, find_next_open_field
 from ratui.study import Study, worklist
 from ratui.study.check import check_study
 from ratui.study.config import reseal_settings
@@ -20,11 +20,11 @@ FIELD = Field("L.IP1", "ERO", 0)
 def read_some(study: Study, rater: str = "anna", count: int = 6) -> Path:
     (case,) = study.cases()
     with study.open_reading(rater, case) as session:
-        field = next_open(session.reading)
+        field = find_next_open_field(session.reading)
         for _ in range(count):
             assert field
-            session.save(enter(session.reading, field, Graded(0), key="0"))
-            field = next_open(session.reading, after=field)
+            session.save(enter(session.reading, field, GradeEntry(0), key="0"))
+            field = find_next_open_field(session.reading, after=field)
     return study.reading_path(rater, case)
 
 
@@ -252,9 +252,9 @@ class TestFormat1:
         assert study.config.stored_format == 1
         case = next(state.case for state in study.states("you") if state.stage == "reading")
         with study.open_reading("you", case) as session:
-            field = next_open(session.reading)
+            field = find_next_open_field(session.reading)
             assert field
-            session.save(enter(session.reading, field, Graded(0)))
+            session.save(enter(session.reading, field, GradeEntry(0)))
         assert open_seal(study.reading_path("you", case).read_bytes()).sealed_as == f"you/{case}"
         assert Study.open(old).state("you", case).done == 1
 

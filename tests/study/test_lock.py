@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StoreError
-from ratui.reading import Field, Graded, enter
+from ratui.reading import Field, GradeEntry, enter
 from ratui.study import HeldByOther, Study
 from ratui.study.store import FileLock
 from tests.films import make_study
@@ -102,13 +102,13 @@ class TestReadings:
         study = make_study(tmp_path)
         (case,) = study.cases()
         with study.open_reading("anna", case) as first:
-            first.save(enter(first.reading, FIELD, Graded(1)))
+            first.save(enter(first.reading, FIELD, GradeEntry(1)))
             pretend(study.reading_path("anna", case).with_suffix(".lock"), host="elsewhere")
             with study.open_reading("anna", case, take_over=True) as second:
                 assert second.reading.score(FIELD) == 1
-                second.save(enter(second.reading, FIELD, Graded(2)))
+                second.save(enter(second.reading, FIELD, GradeEntry(2)))
                 with pytest.raises(StoreError, match="taken over"):
-                    first.save(enter(first.reading, FIELD, Graded(0)))
+                    first.save(enter(first.reading, FIELD, GradeEntry(0)))
         reading = study.reading("anna", case)
         assert reading
         assert reading.score(FIELD) == 2
@@ -117,20 +117,20 @@ class TestReadings:
         study = make_study(tmp_path)
         (case,) = study.cases()
         with study.open_reading("anna", case) as session:
-            session.save(enter(session.reading, FIELD, Graded(1)))
+            session.save(enter(session.reading, FIELD, GradeEntry(1)))
             path = study.reading_path("anna", case)
             old = path.read_bytes()
-            session.save(enter(session.reading, FIELD, Graded(2)))
+            session.save(enter(session.reading, FIELD, GradeEntry(2)))
             path.unlink()
             path.write_bytes(old)
             with pytest.raises(StoreError, match="changed meanwhile"):
-                session.save(enter(session.reading, FIELD, Graded(0)))
+                session.save(enter(session.reading, FIELD, GradeEntry(0)))
 
     def test_everyone_may_look_meanwhile(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         (case,) = study.cases()
         with study.open_reading("anna", case) as session:
-            session.save(enter(session.reading, FIELD, Graded(1)))
+            session.save(enter(session.reading, FIELD, GradeEntry(1)))
             seen = Study.open(study.path).reading("anna", case)
             assert seen
             assert seen.score(FIELD) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import DamagedError, StoreError, StudyError
-from ratui.reading import Graded, enter, next_open, note
+from ratui.reading import GradeEntry, enter, find_next_open_field, set_note
 from ratui.scheme import load_scheme
 from ratui.study import Region, RegionSource, Study
 from ratui.study.backup import back_up, find_rewritten_readings, open_archive, restore
@@ -24,9 +24,9 @@ from tests.films import make_study
 def read_on(study: Study, rater: str, count: int = 3, grade: int = 0) -> None:
     with study.open_reading(rater, study.cases()[0]) as session:
         for _ in range(count):
-            field = next_open(session.reading)
+            field = find_next_open_field(session.reading)
             assert field
-            session.save(enter(session.reading, field, Graded(grade)))
+            session.save(enter(session.reading, field, GradeEntry(grade)))
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ class TestSnapshot:
                     # Both in one change: as nobody may look between them, both or neither are seen.
                     with writer._study_lock.shared():
                         for session in (anna, bert):
-                            session.save(note(session.reading, "L.MCP2", f"note {number % 50}"))
+                            session.save(set_note(session.reading, "L.MCP2", f"note {number % 50}"))
 
         thread = threading.Thread(target=write)
         thread.start()
@@ -281,7 +281,7 @@ def test_what_is_wrong_in_a_snapshot_is_told_of_the_study_itself(study: Study) -
     """Its folder is gone when the message is read."""
     with pytest.raises(StudyError) as caught, study.snapshot() as still:
         still.case("C-NOBODY")
-    assert caught.value.where == str(study.path)
+    assert caught.value.location == str(study.path)
 
 
 def test_a_study_without_films_has_a_snapshot_too(tmp_path: Path) -> None:

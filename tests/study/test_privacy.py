@@ -15,8 +15,17 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from ratui.cli.main import commands, main
 from ratui.imaging import read_film
-from ratui.imaging.film import Table, Window
-from ratui.reading import Field, Graded, NotAssessable, enter, flag, next_open, note, sign
+from ratui.imaging.film import LookupTable, Window
+from ratui.reading import (
+    Field,
+    GradeEntry,
+    NotAssessableEntry,
+    enter,
+    find_next_open_field,
+    set_note,
+    sign,
+    toggle_flag,
+)
 from ratui.study import InProcessConverter, KeyFile, Study, import_films
 from ratui.study.importing.burned_in_text import seems_to_contain_text
 from ratui.study.importing.deidentification import new_uid
@@ -81,9 +90,9 @@ def read_and_sign(study: Study) -> int:
         for grade, rater in enumerate(study.config.raters):
             with study.open_reading(rater, case) as session:
                 reading = session.reading
-                while field := next_open(reading):
-                    reading = enter(reading, field, Graded(grade))
-                session.save(sign(reading, at=datetime.now(UTC)))
+                while field := find_next_open_field(reading):
+                    reading = enter(reading, field, GradeEntry(grade))
+                session.save(sign(reading, timestamp=datetime.now(UTC)))
     return len(cases)
 
 
@@ -132,9 +141,9 @@ def test_no_command_tells_what_an_unsigned_reading_says(tmp_path: Path, say: Say
     study = make_study(tmp_path)
     case, out = study.cases()[0], tmp_path / "out"
     with study.open_reading("anna", case) as session:
-        reading = enter(session.reading, Field("L.MCP2", "ERO", 0), Graded(3))
-        reading = enter(reading, Field("R.PIP3", "ERO", 1), NotAssessable("replaced"))
-        session.save(note(flag(reading, "L.MCP4"), "L.MCP2", "a doubtful margin"))
+        reading = enter(session.reading, Field("L.MCP2", "ERO", 0), GradeEntry(3))
+        reading = enter(reading, Field("R.PIP3", "ERO", 1), NotAssessableEntry("replaced"))
+        session.save(set_note(toggle_flag(reading, "L.MCP4"), "L.MCP2", "a doubtful margin"))
     out.mkdir()
     told = b""
     for command in OVER_A_STUDY:
@@ -211,9 +220,9 @@ class TestWhatStays:
         after = read_film(next((tmp_path / "study").rglob("*.dcm")))
         assert np.array_equal(before.pixels, after.pixels)
         table, window = after.contrasts
-        assert isinstance(table, Table)
+        assert isinstance(table, LookupTable)
         assert table.name == ""
-        assert isinstance(before.contrasts[0], Table)
+        assert isinstance(before.contrasts[0], LookupTable)
         assert np.array_equal(table.values, before.contrasts[0].values)
         assert window == Window(1800, 3000)
         assert after.spacing == before.spacing

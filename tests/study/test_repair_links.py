@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StoreError
-from ratui.reading import Field, Graded, enter
+from ratui.reading import Field, GradeEntry, enter
 from ratui.study import Region, RegionSource, Study
 from ratui.study.check import CheckReport, access, check_study, checker
 from ratui.study.check.access import close_to_others
@@ -35,7 +35,7 @@ def fill(study: Study) -> str:
     """Give `study` a reading, proposals and answers; return its case."""
     (case,) = study.cases()
     with study.open_reading("anna", case) as session:
-        session.save(enter(session.reading, Field("L.IP1", "ERO", 0), Graded(1)))
+        session.save(enter(session.reading, Field("L.IP1", "ERO", 0), GradeEntry(1)))
     film = study.case(case).films[0].id
     study.save_proposals("m", case, [Region("L.MCP2", film, (1.0, 1.0, 9.0, 9.0), RegionSource.MODEL, model="m")])
     save_predictions(study, "run", case, [])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StoreError, StudyError
-from ratui.reading import Field, Graded, enter, next_open
+from ratui.reading import Field, GradeEntry, enter, find_next_open_field
 from ratui.scheme import load_scheme
 from ratui.study import Region, RegionSource, Study
 from tests.films import confirm_template, make_study
@@ -46,9 +46,9 @@ class TestReadings:
         study = make_study(tmp_path)
         (case,) = study.cases()
         with study.open_reading("anna", case) as session:
-            field = next_open(session.reading)
+            field = find_next_open_field(session.reading)
             assert field == Field("L.IP1", "ERO", 0)
-            session.save(enter(session.reading, field, Graded(2), key="2"), seconds=4.2)
+            session.save(enter(session.reading, field, GradeEntry(2), key="2"), seconds=4.2)
         again = Study.open(study.path).reading("anna", case)
         assert again is not None
         assert again.score(Field("L.IP1", "ERO", 0)) == 2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.reading import Graded, enter, next_open
+from ratui.reading import GradeEntry, enter, find_next_open_field
 from ratui.study import Study, worklist
 from ratui.study.worklist import INDEX
 from tests.films import confirm_template, make_study
@@ -21,9 +21,9 @@ def slow(study: Study, rater: str) -> list[object]:
 
 def read_one(study: Study, case: str) -> None:
     with study.open_reading("anna", case) as session:
-        field = next_open(session.reading)
+        field = find_next_open_field(session.reading)
         assert field
-        session.save(enter(session.reading, field, Graded(0)))
+        session.save(enter(session.reading, field, GradeEntry(0)))
 
 
 def test_it_says_what_each_case_says(study: Study) -> None:

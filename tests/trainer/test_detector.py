@@ -371,5 +371,5 @@ def test_levels_have_bone_bright_whatever_the_film_stores() -> None:
     pixels = np.arange(64, dtype=np.uint16).reshape(8, 8)
     area = (0.0, 0.0, 8.0, 8.0)
     assert np.allclose(
-        normalise_levels(Film(pixels, 12), area), 1 - normalise_levels(Film(pixels, 12, inverted=True), area)
+        normalise_levels(Film(pixels, 12), area), 1 - normalise_levels(Film(pixels, 12, is_inverted=True), area)
     )

@@ -30,7 +30,7 @@ def ruined(seed: int, number: int, scheme: Scheme) -> PhantomPatient:
         earlier = int(rng.choice([0, 0, later]))
         for time, grade in ((0, earlier), (1, later)):
             for scale in site.joint.scales:
-                top = site.joint.maximum(scale)
+                top = site.joint.max_grade(scale)
                 grades[site.key, scale, time] = round(grade * top / 5)
     return replace(healthy, grades=grades, findings={})
 

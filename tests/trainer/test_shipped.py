@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ratui.imaging import read_film, stretch
+from ratui.imaging import normalize_intensity, read_film
 from ratui.scheme import load_scheme
 from tests.films import real_films
 from trainer.data.hands import normalise_levels
@@ -80,4 +80,4 @@ def test_it_finds_and_names_all_joints_of_a_real_hand_and_nothing_else(model: Jo
 @needs_real_films
 def test_it_takes_no_wrist_for_a_hand(model: JointDetector) -> None:
     for file in sorted((REAL / "ra_wrists").glob("*.png"))[::4]:
-        assert find_hands(model, stretch(np.asarray(Image.open(file).convert("L"))), SCHEME) == []
+        assert find_hands(model, normalize_intensity(np.asarray(Image.open(file).convert("L"))), SCHEME) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from ratui.reading import Entry, Field, Graded, Reading, enter, flag, next_open, note, sign
+from ratui.reading import Entry, Field, GradeEntry, Reading, enter, find_next_open_field, set_note, sign, toggle_flag
 from ratui.study import Study
 
 AT = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)
@@ -21,15 +21,15 @@ def filled(
 ) -> Reading:
     """`reading` with `special` entered and 0 everywhere else, as far as the first `joints` of it."""
     for field, entry in (special or {}).items():
-        reading = enter(reading, field, entry, at=AT, key="?")
+        reading = enter(reading, field, entry, timestamp=AT, key="?")
     wanted = {site.key for site in reading.sites[:joints]}
     for field in reading.fields:
         if field.site in wanted and field not in reading.values:
-            reading = enter(reading, field, Graded(0), at=AT, key="0")
+            reading = enter(reading, field, GradeEntry(0), timestamp=AT, key="0")
     for site in flags:
-        reading = flag(reading, site, at=AT, key="f")
+        reading = toggle_flag(reading, site, timestamp=AT, key="f")
     for site, text in (notes or {}).items():
-        reading = note(reading, site, text, at=AT, key="N")
+        reading = set_note(reading, site, text, timestamp=AT, key="N")
     return reading
 
 
@@ -48,7 +48,7 @@ def store(
     """Stores what `filled` makes as the reading of `case` by `rater`."""
     with study.open_reading(rater, case) as session:
         reading = filled(session.reading, special, flags=flags, notes=notes, joints=joints)
-        assert joints is not None or next_open(reading) is None
-        reading = sign(reading, at=AT) if signed else reading
+        assert joints is not None or find_next_open_field(reading) is None
+        reading = sign(reading, timestamp=AT) if signed else reading
         session.save(reading, seconds=seconds)
     return reading

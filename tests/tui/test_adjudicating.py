@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.reading import Field, Graded
+from ratui.reading import Field, GradeEntry
 from ratui.results.adjudication import Adjudication, build_queue
 from ratui.results.disputes import DisputeLimits, find_disputes
 from ratui.results.released import released_readings
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def adjudication(tmp_path: Path, *, blinded: bool = False, patients: int = 1) -> Adjudication:
-    anna = {Field("L.MCP2", "ERO", 1): Graded(4), Field("R.PIP3", "JSN", 1): Graded(3)}
+    anna = {Field("L.MCP2", "ERO", 1): GradeEntry(4), Field("R.PIP3", "JSN", 1): GradeEntry(3)}
     study = read_study(tmp_path, {"anna": anna, "bert": {}}, blinded=blinded, patients=patients)
     return Adjudication(study, build_queue(find_disputes(study, released_readings(study), DisputeLimits(case=2))))
 

@@ -5,7 +5,17 @@ from dataclasses import replace
 import pytest
 from rich.text import Text
 
-from ratui.reading import Entry, Field, Found, Graded, NotAssessable, enter, flag, note, start
+from ratui.reading import (
+    Entry,
+    Field,
+    FindingEntry,
+    GradeEntry,
+    NotAssessableEntry,
+    enter,
+    set_note,
+    start_reading,
+    toggle_flag,
+)
 from ratui.scheme import load_scheme, parse_scheme
 from ratui.tui.i18n.catalog import Messages
 from ratui.tui.screens.overview.case_map import CaseMap, map_rows, missing_text, totals_lines
@@ -14,7 +24,7 @@ from tests.tui.readings import filled
 
 T = Messages("en")
 MTSS = load_scheme("mtss")
-EMPTY = start(MTSS, "C", "anna", MTSS.sites)
+EMPTY = start_reading(MTSS, "C", "anna", MTSS.sites)
 FINGERS = load_scheme("fingers")
 
 
@@ -45,18 +55,20 @@ class TestTheArrangement:
         assert all(line.cell_len <= width for line in lines)
 
     def test_a_value_stands_under_its_joint(self) -> None:
-        reading = enter(enter(EMPTY, Field("R.PIP4", "ERO", 0), Graded(2)), Field("R.PIP4", "ERO", 1), Graded(5))
+        reading = enter(
+            enter(EMPTY, Field("R.PIP4", "ERO", 0), GradeEntry(2)), Field("R.PIP4", "ERO", 1), GradeEntry(5)
+        )
         lines = drawn(reading)
         place = next(i for i, line in enumerate(lines) if "PIP4" in line)
         assert lines[place + 1].index("2→5") == lines[place].rindex("PIP4")
 
     def test_a_scheme_without_groups_or_template_is_drawn_too(self) -> None:
         scheme = parse_scheme(TINY_TOML, "tiny.toml")
-        assert drawn(start(scheme, "C", "anna", scheme.sites), here="L.IP1")
+        assert drawn(start_reading(scheme, "C", "anna", scheme.sites), here="L.IP1")
 
     def test_a_case_of_one_hand_shows_one(self) -> None:
         sites = [site for site in FINGERS.sites if site.side == "R"]
-        lines = drawn(start(FINGERS, "C", "anna", sites), here="R.IP1")
+        lines = drawn(start_reading(FINGERS, "C", "anna", sites), here="R.IP1")
         assert "RIGHT hand" in lines[0]
         assert "LEFT" not in lines[0]
 
@@ -64,8 +76,8 @@ class TestTheArrangement:
 class TestWhatStandsOut:
     def test_open_not_assessable_and_findings_each_have_a_sign(self) -> None:
         special: dict[Field, Entry] = {
-            Field("L.MCP2", "ERO", 0): NotAssessable("replaced"),
-            Field("L.MCP3", "ERO", 0): Found("ankylosis"),
+            Field("L.MCP2", "ERO", 0): NotAssessableEntry("replaced"),
+            Field("L.MCP3", "ERO", 0): FindingEntry("ankylosis"),
         }
         reading = EMPTY
         for field, entry in special.items():
@@ -77,7 +89,7 @@ class TestWhatStandsOut:
         assert "4a→·" in lines[place + 2]
 
     def test_flags_and_notes_are_beside_the_name(self) -> None:
-        reading = note(flag(EMPTY, "L.MCP2"), "R.MCP3", "osteophyte?")
+        reading = set_note(toggle_flag(EMPTY, "L.MCP2"), "R.MCP3", "osteophyte?")
         text = "\n".join(drawn(reading, here="L.IP1"))
         assert "MCP2⚑" in text
         assert "MCP3✎" in text
@@ -87,8 +99,8 @@ class TestWhatStandsOut:
         assert "▸MCP2" in "\n".join(drawn(EMPTY))
 
     def test_ten_points_and_a_finding_still_fit(self) -> None:
-        reading = enter(EMPTY, Field("L.MTP2", "ERO", 0), Found("ankylosis"))
-        reading = enter(reading, Field("L.MTP2", "ERO", 1), Found("ankylosis"))
+        reading = enter(EMPTY, Field("L.MTP2", "ERO", 0), FindingEntry("ankylosis"))
+        reading = enter(reading, Field("L.MTP2", "ERO", 1), FindingEntry("ankylosis"))
         lines = drawn(reading)
         place = next(i for i, line in enumerate(lines) if "MTP2" in line)
         assert "10→10" in lines[place + 1]
@@ -119,18 +131,18 @@ class TestMovingAbout:
 
 class TestTotals:
     def test_they_add_up_and_say_what_they_may_reach(self) -> None:
-        reading = filled(start(FINGERS, "C", "anna", FINGERS.sites), {Field("L.MCP2", "ERO", 1): Graded(3)})
+        reading = filled(start_reading(FINGERS, "C", "anna", FINGERS.sites), {Field("L.MCP2", "ERO", 1): GradeEntry(3)})
         lines = [line.plain.split() for line in totals_lines(T, reading)]
         assert lines[0][:3] == ["earlier", "later", "change"]
         assert ["ERO", "0", "3", "+3", "100"] in lines
         assert ["total", "0", "3", "+3", "172"] in lines
 
     def test_a_change_is_told_of_what_has_a_score_at_both_and_not_before_all_is_filled(self) -> None:
-        empty = start(FINGERS, "C", "anna", FINGERS.sites)
+        empty = start_reading(FINGERS, "C", "anna", FINGERS.sites)
         special: dict[Field, Entry] = {
-            Field("L.MCP2", "ERO", 0): Graded(3),
-            Field("L.MCP2", "ERO", 1): NotAssessable("unreadable"),
-            Field("L.MCP3", "ERO", 1): Graded(2),
+            Field("L.MCP2", "ERO", 0): GradeEntry(3),
+            Field("L.MCP2", "ERO", 1): NotAssessableEntry("unreadable"),
+            Field("L.MCP3", "ERO", 1): GradeEntry(2),
         }
         assert ["total", "3", "2", "–", "172"] in [
             line.plain.split() for line in totals_lines(T, filled(empty, special, joints=4))
@@ -139,7 +151,7 @@ class TestTotals:
         assert ["total", "3", "2", "+2", "172", "change:", "scored", "on", "both", "films"] in lines
 
     def test_what_is_missing_is_named_as_far_as_it_fits(self) -> None:
-        reading = filled(start(FINGERS, "C", "anna", FINGERS.sites), joints=18)
+        reading = filled(start_reading(FINGERS, "C", "anna", FINGERS.sites), joints=18)
         assert missing_text(T, reading, 80) == "8 fields are open: RIGHT MCP4, RIGHT MCP5"
         assert "RIGHT MCP4 and 1 more" in missing_text(T, reading, 40)
         assert missing_text(T, reading, 20) == "8 fields are open"
@@ -151,9 +163,9 @@ class TestBlinded:
         """The same entries at the same places of the screen, whichever time point stands there."""
         seen = []
         for order in ((0, 1), (1, 0)):
-            reading = start(FINGERS, "C", "anna", FINGERS.sites, order=order, blinded=True)
+            reading = start_reading(FINGERS, "C", "anna", FINGERS.sites, order=order, blinded=True)
             left, right = (Field("L.MCP2", "ERO", time) for time in order)
-            reading = filled(reading, {left: Graded(4), right: Graded(1)})
+            reading = filled(reading, {left: GradeEntry(4), right: GradeEntry(1)})
             lines, _ = CaseMap(T, reading).lines(80, "L.MCP2")
             seen.append([*lines, *totals_lines(T, reading)])
         assert [_styled(line) for line in seen[0]] == [_styled(line) for line in seen[1]]
@@ -163,7 +175,7 @@ class TestBlinded:
             assert word not in text
 
     def test_in_a_chronological_study_the_arrow_is_there(self) -> None:
-        reading = replace(start(FINGERS, "C", "anna", FINGERS.sites), blinded=False)
+        reading = replace(start_reading(FINGERS, "C", "anna", FINGERS.sites), is_blinded=False)
         assert "·→·" in "\n".join(drawn(reading))
 
 

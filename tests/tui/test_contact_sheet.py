@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from textual.pilot import Pilot
 
-from ratui.reading import Entry, Field, Graded, start
+from ratui.reading import Entry, Field, GradeEntry, start_reading
 from ratui.scheme import load_scheme
 from ratui.study import Study
 from ratui.terminal import Display
@@ -28,7 +28,7 @@ SITE = "L.MCP2"
 
 
 def ero(first: int, second: int) -> dict[Field, Entry]:
-    return {Field(SITE, "ERO", 0): Graded(first), Field(SITE, "ERO", 1): Graded(second)}
+    return {Field(SITE, "ERO", 0): GradeEntry(first), Field(SITE, "ERO", 1): GradeEntry(second)}
 
 
 async def sheet_of(pilot: Pilot[None]) -> ContactSheetScreen:
@@ -169,8 +169,8 @@ class TestBlinded:
         for rater, (left, right) in orders.items():
             for number, case in enumerate(study.cases()):
                 special: dict[Field, Entry] = {
-                    Field(SITE, "ERO", left): Graded(number),
-                    Field(SITE, "ERO", right): Graded(5 - 2 * number if number < 3 else 0),
+                    Field(SITE, "ERO", left): GradeEntry(number),
+                    Field(SITE, "ERO", right): GradeEntry(5 - 2 * number if number < 3 else 0),
                 }
                 store(study, case, special, rater=rater)
             async with reading_as(study, rater, size=(120, 40)) as pilot:
@@ -184,11 +184,11 @@ class TestBlinded:
 
 class TestTheCards:
     def test_only_sites_with_an_answer_are_there(self) -> None:
-        reading = filled(start(FINGERS, "C", "anna", FINGERS.sites), joints=3)
+        reading = filled(start_reading(FINGERS, "C", "anna", FINGERS.sites), joints=3)
         assert set(card(reading).marks) == {site.key for site in FINGERS.sites[:3]}
 
     def test_equals_stay_in_the_order_of_their_cases(self) -> None:
-        cards = [card(filled(start(FINGERS, case, "anna", FINGERS.sites))) for case in ("C", "A", "B")]
+        cards = [card(filled(start_reading(FINGERS, case, "anna", FINGERS.sites))) for case in ("C", "A", "B")]
         assert [each.case for each in sheet(cards, SITE, by_score=True)] == ["A", "B", "C"]
 
     def test_two_pictures_stand_side_by_side_and_a_missing_one_is_black(self) -> None:

@@ -48,7 +48,7 @@ class TestGreys:
             assert screen.joint_films.sight == Sight(1, look)
             await pilot.press("w")
             assert screen.joint_films.sight.look.preset == "film"
-            assert not screen.joint_films.sight.look.adjusted, "a preset is as it is"
+            assert not screen.joint_films.sight.look.is_adjusted, "a preset is as it is"
 
     async def test_they_stay_for_the_rater_and_for_nobody_else(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")

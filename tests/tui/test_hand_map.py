@@ -2,7 +2,16 @@
 
 import pytest
 
-from ratui.reading import Field, Found, Graded, NotAssessable, enter, flag, normal, start
+from ratui.reading import (
+    Field,
+    FindingEntry,
+    GradeEntry,
+    NotAssessableEntry,
+    enter,
+    enter_normal,
+    start_reading,
+    toggle_flag,
+)
 from ratui.scheme import load_scheme
 from ratui.tui.i18n.catalog import Messages
 from ratui.tui.screens.scoring.hand_map import hand_map, placed, side_progress
@@ -32,14 +41,14 @@ def test_thumbs_are_where_a_film_has_them() -> None:
 
 def test_what_stands_at_a_joint() -> None:
     scheme = load_scheme("fingers")
-    reading = start(scheme, "C", "anna", scheme.sites)
-    reading = normal(reading, "L.IP1")
+    reading = start_reading(scheme, "C", "anna", scheme.sites)
+    reading = enter_normal(reading, "L.IP1")
     for scale, time, grade in (("ERO", 0, 2), ("ERO", 1, 4), ("JSN", 0, 0), ("JSN", 1, 0)):
-        reading = enter(reading, Field("L.PIP2", scale, time), Graded(grade))
+        reading = enter(reading, Field("L.PIP2", scale, time), GradeEntry(grade))
     for time in (0, 1):
-        reading = enter(reading, Field("L.PIP3", "ERO", time), Found("collapse"))
-        reading = enter(reading, Field("L.PIP4", "ERO", time), NotAssessable("replaced"))
-    reading = flag(reading, "L.MCP5")
+        reading = enter(reading, Field("L.PIP3", "ERO", time), FindingEntry("collapse"))
+        reading = enter(reading, Field("L.PIP4", "ERO", time), NotAssessableEntry("replaced"))
+    reading = toggle_flag(reading, "L.MCP5")
     text = hand_map(T, reading, "L.PIP5", 28, 24).plain
     cells = placed(scheme, [site for site in scheme.sites if site.side == "L"], 28, 18)
     lines = text.split("\n")[1:]
@@ -50,8 +59,8 @@ def test_what_stands_at_a_joint() -> None:
 
 def test_progress_side_by_side() -> None:
     scheme = load_scheme("mtss")
-    reading = start(scheme, "C", "anna", scheme.sites)
-    reading = normal(reading, "R.MCP2")
+    reading = start_reading(scheme, "C", "anna", scheme.sites)
+    reading = enter_normal(reading, "R.MCP2")
     progress = side_progress(reading)
     assert progress["R", "hand"][0] == 1
     assert sum(total for _, total in progress.values()) == len(reading.sites)
@@ -62,8 +71,8 @@ def test_mirrored_in_time_it_looks_the_same() -> None:
     scheme = load_scheme("fingers")
     texts = []
     for first, second in ((1, 3), (3, 1)):
-        reading = start(scheme, "C", "anna", scheme.sites, blinded=True)
-        reading = enter(reading, Field("L.IP1", "ERO", 0), Graded(first))
-        reading = enter(reading, Field("L.IP1", "ERO", 1), Graded(second))
+        reading = start_reading(scheme, "C", "anna", scheme.sites, blinded=True)
+        reading = enter(reading, Field("L.IP1", "ERO", 0), GradeEntry(first))
+        reading = enter(reading, Field("L.IP1", "ERO", 1), GradeEntry(second))
         texts.append(hand_map(T, reading, "L.PIP2", 28, 24).plain)
     assert texts[0] == texts[1]

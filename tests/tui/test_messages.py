@@ -68,7 +68,7 @@ def test_every_text_of_a_shipped_scheme_is_there_in_japanese(name: str) -> None:
 def test_no_line_of_the_scheme_texts_is_for_nothing() -> None:
     schemes = [load_scheme(name) for name in ("fingers", "mtss-hands", "mtss")]
     for text in Messages("ja")._scheme:
-        assert any(f'"{text}"' in scheme.source for scheme in schemes), text
+        assert any(f'"{text}"' in scheme.toml_text for scheme in schemes), text
 
 
 def test_japanese_has_one_word_for_one_thing() -> None:

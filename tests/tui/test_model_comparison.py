@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.reading import Entry, Field, Graded
+from ratui.reading import Entry, Field, GradeEntry
 from ratui.study import Study
 from ratui.study.predictions import save_predictions
 from ratui.tui.entry.model_comparison import differing
@@ -19,7 +19,7 @@ from tests.tui.readings import store
 pytestmark = pytest.mark.slow
 
 MCP2 = [Field("L.MCP2", "ERO", time) for time in (0, 1)]
-READ: Mapping[Field, Entry] = {MCP2[0]: Graded(1), MCP2[1]: Graded(2)}
+READ: Mapping[Field, Entry] = {MCP2[0]: GradeEntry(1), MCP2[1]: GradeEntry(2)}
 
 
 def read(tmp_path: Path, *, signed: bool, earlier: float = 1, later: float = 4, blinded: bool = False) -> Study:

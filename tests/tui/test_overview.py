@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Static
 
-from ratui.reading import Field, Found, Graded
+from ratui.reading import Field, FindingEntry, GradeEntry
 from ratui.study import HeldByOther, LockHolder
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
@@ -62,7 +62,7 @@ async def test_the_joint_under_the_cursor_is_told_in_words(tmp_path: Path) -> No
     store(
         study,
         case,
-        {Field("L.MCP2", "ERO", time): Found("ankylosis") for time in (0, 1)},
+        {Field("L.MCP2", "ERO", time): FindingEntry("ankylosis") for time in (0, 1)},
         signed=True,
         notes={"L.MCP2": "old fracture"},
         flags=("L.MCP2",),
@@ -82,7 +82,7 @@ async def test_a_session_that_is_gone_can_be_taken_over_and_a_living_one_not(
 ) -> None:
     study = make_study(tmp_path)
     (case,) = study.cases()
-    store(study, case, {Field("L.MCP2", "ERO", 1): Graded(1)}, joints=8)
+    store(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(1)}, joints=8)
     real = study.open_reading
     holder: list[LockHolder] = []
 

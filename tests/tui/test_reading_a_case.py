@@ -76,7 +76,7 @@ async def test_a_wrist_case_from_worklist_to_signature(tmp_path: Path) -> None:
         assert "The one case is signed" in shown(pilot)
     reading = study.reading("anna", case)
     assert reading is not None
-    assert reading.signed
+    assert reading.signed_at
     assert reading.score(Field("L.CMC1", "ERO", 0)) == 2
     assert reading.score(Field("L.CMC1", "ERO", 1)) == 3
     assert reading.score(Field("L.RC", "JSN", 1)) == 0

@@ -6,10 +6,10 @@ from typing import get_args
 
 import pytest
 
-from ratui.errors import EntryRefused, Refusal, RefusalKind, StoreError
-from ratui.reading import Doubt, Field, LookKind, LookReason, second_look, start
+from ratui.errors import EntryError, Refusal, RefusalKind, StoreError
+from ratui.reading import Field, ReviewKind, ReviewReason, UnlikelyEntry, review_items, start_reading
 from ratui.reading.commands import enter, sign
-from ratui.reading.model import Found, Graded
+from ratui.reading.model import FindingEntry, GradeEntry
 from ratui.scheme import load_scheme
 from ratui.tui.i18n import reading_phrases as wording
 from ratui.tui.i18n.catalog import LANGUAGES, Messages
@@ -42,10 +42,10 @@ def test_every_refusal_has_words(language: str, kind: RefusalKind) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", get_args(LookKind))
+@pytest.mark.parametrize("kind", get_args(ReviewKind))
 @pytest.mark.parametrize("confirmed", [False, True])
-def test_every_reason_for_a_second_look_has_words(language: str, kind: LookKind, confirmed: bool) -> None:
-    reason = LookReason(kind, "ERO", 3, confirmed, "ankylosis" if kind == "finding" else "")
+def test_every_reason_for_a_second_look_has_words(language: str, kind: ReviewKind, confirmed: bool) -> None:
+    reason = ReviewReason(kind, "ERO", 3, confirmed, "ankylosis" if kind == "finding" else "")
     text = wording.look_text(Messages(language), reason, SCHEME)
     assert text
     assert language == "en" or not words(text), text
@@ -53,9 +53,9 @@ def test_every_reason_for_a_second_look_has_words(language: str, kind: LookKind,
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
-    "doubt", [Doubt("jump", 3, Field("L.MCP2", "ERO", 1)), Doubt("fall", 1, Field("L.MCP2", "JSN", 0))]
+    "doubt", [UnlikelyEntry("jump", 3, Field("L.MCP2", "ERO", 1)), UnlikelyEntry("fall", 1, Field("L.MCP2", "JSN", 0))]
 )
-def test_a_doubt_names_scale_and_key(language: str, doubt: Doubt) -> None:
+def test_a_doubt_names_scale_and_key(language: str, doubt: UnlikelyEntry) -> None:
     text = wording.doubt_text(Messages(language), doubt, "4")
     assert doubt.field.scale in text
     assert "4" in text
@@ -63,16 +63,16 @@ def test_a_doubt_names_scale_and_key(language: str, doubt: Doubt) -> None:
 
 def test_a_real_refusal_is_said_in_japanese() -> None:
     t = Messages("ja")
-    reading = start(SCHEME, "C", "anna", SCHEME.sites)
+    reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
     field = Field("L.MCP2", "ERO", 0)
-    reading = enter(reading, field, Found("ankylosis"))
-    with pytest.raises(EntryRefused) as caught:
-        enter(reading, field._replace(time=1), Graded(0))
+    reading = enter(reading, field, FindingEntry("ankylosis"))
+    with pytest.raises(EntryError) as caught:
+        enter(reading, field._replace(time=1), GradeEntry(0))
     assert wording.error_text(t, caught.value) == "強直は元に戻りません"
-    with pytest.raises(EntryRefused) as caught:
-        sign(reading, at=datetime.now(UTC))
+    with pytest.raises(EntryError) as caught:
+        sign(reading, timestamp=datetime.now(UTC))
     assert wording.error_text(t, caught.value) == f"未入力の欄が{len(reading.open_fields)}あります"
-    reasons = [wording.look_text(t, reason, SCHEME) for look in second_look(reading) for reason in look.reasons]
+    reasons = [wording.look_text(t, reason, SCHEME) for look in review_items(reading) for reason in look.reasons]
     assert "強直" in reasons
 
 

@@ -74,13 +74,13 @@ async def test_nothing_is_accepted_that_has_not_been_seen(tmp_path: Path, monkey
 
     phantom = phantom_case(tmp_path)
     true_first_film(phantom)
-    allowed, real = threading.Event(), following.carry
+    allowed, real = threading.Event(), following.propagate_boxes
 
     def slow(*films: object, **more: object) -> object:
         assert allowed.wait(30)
         return real(*films, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(following, "carry", slow)
+    monkeypatch.setattr(following, "propagate_boxes", slow)
     async with reading_as(phantom.study, "anna") as pilot:
         await pilot.press("enter")
         await pilot.pause(0.3)

@@ -2,47 +2,47 @@
 
 import pytest
 
-from ratui.reading import Entry, Field, Graded, NotAssessable, enter, second_look, start
+from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, enter, review_items, start_reading
 from ratui.scheme import load_scheme
 from ratui.tui.entry.review_queue import Review, field_to_change
 from tests.tui.readings import filled
 
 SCHEME = load_scheme("fingers")
 WORST_FIRST: dict[Field, Entry] = {
-    Field("L.PIP2", "ERO", 1): Graded(1),  # a change
-    Field("R.MCP2", "ERO", 0): Graded(2),  # a fall
-    Field("L.MCP4", "ERO", 1): Graded(4),  # a jump
+    Field("L.PIP2", "ERO", 1): GradeEntry(1),  # a change
+    Field("R.MCP2", "ERO", 0): GradeEntry(2),  # a fall
+    Field("L.MCP4", "ERO", 1): GradeEntry(4),  # a jump
 }
-READING = filled(start(SCHEME, "C", "anna", SCHEME.sites), WORST_FIRST)
+READING = filled(start_reading(SCHEME, "C", "anna", SCHEME.sites), WORST_FIRST)
 
 
 def test_what_was_kept_does_not_come_again_until_it_changes() -> None:
     review = Review()
     review.keep(READING, "L.MCP4")
     assert [look.site for look in review.pending(READING)] == ["R.MCP2", "L.PIP2"]
-    changed = enter(READING, Field("L.MCP4", "JSN", 1), Graded(3))
+    changed = enter(READING, Field("L.MCP4", "JSN", 1), GradeEntry(3))
     assert "L.MCP4" in [look.site for look in review.pending(changed)]
 
 
 @pytest.mark.parametrize(
     ("special", "site", "field"),
     [
-        ({Field("L.MCP4", "JSN", 1): Graded(2)}, "L.MCP4", Field("L.MCP4", "JSN", 1)),
-        ({Field("L.MCP4", "ERO", 0): Graded(3)}, "L.MCP4", Field("L.MCP4", "ERO", 1)),
+        ({Field("L.MCP4", "JSN", 1): GradeEntry(2)}, "L.MCP4", Field("L.MCP4", "JSN", 1)),
+        ({Field("L.MCP4", "ERO", 0): GradeEntry(3)}, "L.MCP4", Field("L.MCP4", "ERO", 1)),
         (
-            {Field("L.MCP4", "JSN", time): Graded(3) for time in (0, 1)},
+            {Field("L.MCP4", "JSN", time): GradeEntry(3) for time in (0, 1)},
             "L.MCP4",
             Field("L.MCP4", "JSN", 0),
         ),
         (
-            {Field("L.MCP4", "ERO", 0): NotAssessable("unreadable")},
+            {Field("L.MCP4", "ERO", 0): NotAssessableEntry("unreadable")},
             "L.MCP4",
             Field("L.MCP4", "ERO", 0),
         ),
     ],
 )
 def test_the_cursor_starts_where_a_change_is_likely(special: dict[Field, Entry], site: str, field: Field) -> None:
-    reading = filled(start(SCHEME, "C", "anna", SCHEME.sites), special)
-    (look,) = second_look(reading)
+    reading = filled(start_reading(SCHEME, "C", "anna", SCHEME.sites), special)
+    (look,) = review_items(reading)
     assert look.site == site
     assert field_to_change(reading, look) == field

@@ -6,7 +6,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from ratui.reading import Entry, Field, Found, Graded, NotAssessable, Reading
+from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry, Reading
 from ratui.scheme import load_scheme
 from ratui.study import Study
 from ratui.tui.screens.overview.screen import OverviewScreen
@@ -21,11 +21,11 @@ from tests.tui.readings import store
 pytestmark = pytest.mark.slow
 
 SCHEME = load_scheme("fingers")
-JUMP: dict[Field, Entry] = {Field("L.MCP4", "ERO", 1): Graded(4)}
+JUMP: dict[Field, Entry] = {Field("L.MCP4", "ERO", 1): GradeEntry(4)}
 WORST_FIRST: dict[Field, Entry] = {
-    Field("L.PIP2", "ERO", 1): Graded(1),  # a change
-    Field("R.MCP2", "ERO", 0): Graded(2),  # a fall
-    Field("L.MCP4", "ERO", 1): Graded(4),  # a jump
+    Field("L.PIP2", "ERO", 1): GradeEntry(1),  # a change
+    Field("R.MCP2", "ERO", 0): GradeEntry(2),  # a fall
+    Field("L.MCP4", "ERO", 1): GradeEntry(4),  # a jump
 }
 
 
@@ -71,7 +71,7 @@ class TestWhatComes:
             await settle(pilot)
             assert isinstance(pilot.app.screen, WorklistScreen)
         reading = stored(study)
-        assert reading.signed
+        assert reading.signed_at
         assert [entry.kind for entry in reading.log[-1:]] == ["sign"], "keeping leaves no trace but the signature"
 
     async def test_a_normal_case_goes_straight_to_the_overview_and_one_key_signs(self, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ class TestWhatComes:
             await pilot.press("S")
             await settle(pilot)
             assert isinstance(pilot.app.screen, WorklistScreen)
-        assert stored(study).signed
+        assert stored(study).signed_at
 
     async def test_both_films_of_the_joint_are_there_and_change_by_themselves(self, tmp_path: Path) -> None:
         study, _ = one_case(tmp_path, WORST_FIRST)
@@ -166,7 +166,7 @@ class TestAChange:
         assert [entry.kind for entry in stored(study).log[-2:]] == ["enter", "undo"]
 
     async def test_an_unlikely_one_asks_for_the_same_key_once_more(self, tmp_path: Path) -> None:
-        study, _ = one_case(tmp_path, {Field("L.MCP4", "ERO", 1): Graded(1)})
+        study, _ = one_case(tmp_path, {Field("L.MCP4", "ERO", 1): GradeEntry(1)})
         async with reading_as(study, "anna") as pilot:
             screen = await opened(pilot)
             await pilot.press("5")
@@ -174,17 +174,17 @@ class TestAChange:
             assert screen.reading.score(screen.field) == 1
             await pilot.press("2")
             await settle(pilot)
-        assert stored(study).log[-1].confirmed is False
+        assert stored(study).log[-1].is_confirmed is False
         assert stored(study).score(Field("L.MCP4", "ERO", 1)) == 2
         async with reading_as(study, "anna") as pilot:
             await opened(pilot)
             await pilot.press("4", "4")
             await settle(pilot)
-        assert stored(study).log[-1].confirmed is True
+        assert stored(study).log[-1].is_confirmed is True
         assert stored(study).score(Field("L.MCP4", "ERO", 1)) == 4
 
     async def test_what_a_change_opens_has_to_be_answered_before_going_on(self, tmp_path: Path) -> None:
-        special: dict[Field, Entry] = {Field("L.MCP4", "ERO", time): Found("collapse") for time in (0, 1)}
+        special: dict[Field, Entry] = {Field("L.MCP4", "ERO", time): FindingEntry("collapse") for time in (0, 1)}
         study, _ = one_case(tmp_path, special)
         async with reading_as(study, "anna") as pilot:
             screen = await opened(pilot)
@@ -198,7 +198,7 @@ class TestAChange:
             await pilot.press("x", "u")
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen)
-        assert stored(study).values[Field("L.MCP4", "JSN", 1)] == NotAssessable("unreadable")
+        assert stored(study).values[Field("L.MCP4", "JSN", 1)] == NotAssessableEntry("unreadable")
 
     async def test_an_impossible_key_does_nothing_and_says_why(self, tmp_path: Path) -> None:
         study, _ = one_case(tmp_path, JUMP)
@@ -256,10 +256,10 @@ class TestSigning:
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen)
             assert "not taken" in shown(pilot)
-            assert not stored(study).signed
+            assert not stored(study).signed_at
             await pilot.press("S")
             await settle(pilot)
-        assert stored(study).signed
+        assert stored(study).signed_at
 
     async def test_a_digit_too_many_changes_nothing_and_keeps_nothing(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
@@ -273,7 +273,7 @@ class TestSigning:
             assert isinstance(pilot.app.screen, SecondLookScreen)
             assert pilot.app.screen.look.site == "R.MCP5"
         assert stored(study).score(Field("R.MCP5", "JSN", 1)) == 2
-        assert not stored(study).signed
+        assert not stored(study).signed_at
 
     async def test_what_was_not_looked_at_again_comes_before_the_signature(self, tmp_path: Path) -> None:
         study, _ = one_case(tmp_path, WORST_FIRST)
@@ -292,7 +292,7 @@ class TestSigning:
             await settle(pilot)
             await pilot.press("S")
             await settle(pilot)
-        assert stored(study).signed
+        assert stored(study).signed_at
 
     async def test_leaving_goes_back_to_the_joint_in_the_reading(self, tmp_path: Path) -> None:
         study, _ = one_case(tmp_path, JUMP)
@@ -327,10 +327,10 @@ class TestBlinded:
         seen = []
         for rater, (left, right) in orders.items():
             special: dict[Field, Entry] = {
-                Field("L.MCP4", "ERO", left): Graded(4),
-                Field("L.MCP4", "ERO", right): Graded(1),
-                Field("R.PIP2", "JSN", right): Graded(1),
-                Field("R.PIP3", "ERO", left): NotAssessable("unreadable"),
+                Field("L.MCP4", "ERO", left): GradeEntry(4),
+                Field("L.MCP4", "ERO", right): GradeEntry(1),
+                Field("R.PIP2", "JSN", right): GradeEntry(1),
+                Field("R.PIP3", "ERO", left): NotAssessableEntry("unreadable"),
             }
             store(study, case, special, rater=rater)
             pages = []

@@ -12,7 +12,7 @@ from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from ratui.reading import Field, Graded
+from ratui.reading import Field, GradeEntry
 from ratui.tui.i18n.catalog import Messages
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
@@ -235,7 +235,7 @@ async def test_another_language_while_reading(tmp_path: Path) -> None:
         assert "保存" in text_of(pilot, "message")
         await pilot.press("9")
         assert "0〜5まで" in text_of(pilot, "fields1")
-        assert dict(scoring(pilot).reading.values) == {Field("L.IP1", "ERO", 0): Graded(1)}
+        assert dict(scoring(pilot).reading.values) == {Field("L.IP1", "ERO", 0): GradeEntry(1)}
 
 
 def test_every_refusal_that_the_screen_can_meet_has_a_word() -> None:

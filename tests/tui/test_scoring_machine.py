@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from textual.events import Key
 from textual.pilot import Pilot
 
-from ratui.reading import history_problems, options, problems
+from ratui.reading import find_log_problems, find_problems, list_options
 from ratui.scheme import parse_scheme
 from ratui.study import Study
 from ratui.tui import RatuiApp
@@ -118,9 +118,9 @@ class Rater(RuleBasedStateMachine):
             assert (stored.values, stored.flags, stored.notes) == (shown.values, shown.flags, shown.notes)
             assert [entry.changes for entry in stored.log] == [entry.changes for entry in shown.log]
         if stored is not None:
-            assert problems(stored) == ()
-            assert history_problems(stored) == ()
-            assert stored.complete or not stored.signed
+            assert find_problems(stored) == ()
+            assert find_log_problems(stored) == ()
+            assert stored.is_complete or not stored.signed_at
 
     @invariant()
     def what_is_offered_is_what_can_be(self) -> None:
@@ -128,12 +128,12 @@ class Rater(RuleBasedStateMachine):
         if screen is None or screen.talk.mode != "entry":
             return
         scheme, talk = screen.reading.scheme, screen.talk
-        can = [entry_keys(scheme, options(screen.reading, field)) for field in talk.waiting]
+        can = [entry_keys(scheme, list_options(screen.reading, field)) for field in talk.waiting]
         keys = set(can[0]).intersection(*can)
         every = {*"0123456789tq", *(finding.key for finding in scheme.findings)}
         assert offered(self.pilot) & every == keys
         assert ("x" in offered(self.pilot)) == bool(talk.options.reasons)
-        assert ("n" in offered(self.pilot)) == options(screen.reading, talk.field).normal
+        assert ("n" in offered(self.pilot)) == list_options(screen.reading, talk.field).can_enter_normal
 
     @invariant()
     def somebody_is_there_to_be_asked(self) -> None:

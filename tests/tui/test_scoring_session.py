@@ -8,7 +8,18 @@ from datetime import UTC, datetime
 import pytest
 
 from ratui.errors import StoreError
-from ratui.reading import Field, Found, Graded, Reading, clear, enter, flag, normal, start, undo
+from ratui.reading import (
+    Field,
+    FindingEntry,
+    GradeEntry,
+    Reading,
+    clear,
+    enter,
+    enter_normal,
+    start_reading,
+    toggle_flag,
+    undo,
+)
 from ratui.scheme import load_scheme
 from ratui.study import DisplayUse
 from ratui.tui.entry.autosave import IDLE, Keeper, resumed
@@ -38,7 +49,7 @@ class Disk:
 
 
 def talk_about(reading: Reading | None = None, *, blinded: bool = False) -> tuple[Conversation, Disk]:
-    disk = Disk(reading or start(FINGERS, "C", "anna", FINGERS.sites, blinded=blinded))
+    disk = Disk(reading or start_reading(FINGERS, "C", "anna", FINGERS.sites, blinded=blinded))
     keymap = Keymap(scheme=FINGERS)
     return Conversation(Keeper(disk), keymap, Messages("en")), disk  # type: ignore[arg-type]
 
@@ -124,8 +135,8 @@ class TestOneAnswerForBoth:
         assert not talk.both
 
     def test_only_what_both_fields_can_take_is_offered(self) -> None:
-        reading = start(FINGERS, "C", "anna", FINGERS.sites)
-        reading = enter(reading, Field("L.PIP2", "ERO", 1), Found("ankylosis"))
+        reading = start_reading(FINGERS, "C", "anna", FINGERS.sites)
+        reading = enter(reading, Field("L.PIP2", "ERO", 1), FindingEntry("ankylosis"))
         talk, _ = talk_about(reading)
         talk.visit("L.PIP2")
         assert not talk.may_pair
@@ -196,14 +207,14 @@ class TestHardToGetWrong:
         assert len(talk.reading.log) == 1
         say(talk, keys[1])
         assert scores(talk, "L.IP1") == [int(keys[0]), int(keys[1])]
-        assert disk.reading.log[-1].confirmed
-        assert not disk.reading.log[0].confirmed
+        assert disk.reading.log[-1].is_confirmed
+        assert not disk.reading.log[0].is_confirmed
 
     def test_any_other_key_drops_the_doubt_and_is_taken_as_it_is(self) -> None:
         talk, _ = talk_about()
         say(talk, "032")
         assert scores(talk, "L.IP1") == [0, 2]
-        assert not talk.reading.log[-1].confirmed
+        assert not talk.reading.log[-1].is_confirmed
 
     def test_the_key_once_more_does_not_count_for_another_field(self) -> None:
         talk, _ = talk_about()
@@ -220,7 +231,7 @@ class TestHardToGetWrong:
         assert scores(talk, "L.IP1") == [3, None]
         say(talk, "n")
         assert scores(talk, "L.IP1") == [3, 0]
-        assert talk.reading.log[-1].confirmed
+        assert talk.reading.log[-1].is_confirmed
 
     def test_blinded_a_fall_of_one_is_nothing_and_a_jump_counts_either_way(self) -> None:
         talk, _ = talk_about(blinded=True)
@@ -240,7 +251,7 @@ class TestUndoAndMoving:
         assert not talk.both
 
     def test_a_joint_is_found_by_its_name_and_side(self) -> None:
-        reading = start(FINGERS, "C", "anna", FINGERS.sites)
+        reading = start_reading(FINGERS, "C", "anna", FINGERS.sites)
         expected = {
             "mcp3": "L.MCP3",
             "MCP3": "L.MCP3",
@@ -259,7 +270,7 @@ class TestUndoAndMoving:
         }
         assert {text: named_site(reading, "L", text) for text in expected} == expected
         hands = load_scheme("mtss-hands")
-        wrist = start(hands, "C", "anna", hands.sites)
+        wrist = start_reading(hands, "C", "anna", hands.sites)
         assert named_site(wrist, "L", "radius") == "L.RAD"
         assert named_site(wrist, "L", "rradius") == "R.RAD"
 
@@ -291,28 +302,28 @@ class TestUndoAndMoving:
 
 class TestResuming:
     def test_where_the_log_stopped(self) -> None:
-        reading = start(FINGERS, "C", "anna", FINGERS.sites)
+        reading = start_reading(FINGERS, "C", "anna", FINGERS.sites)
         assert resumed(reading) == Field("L.IP1", "ERO", 0)
-        reading = enter(reading, Field("R.MCP4", "ERO", 0), Graded(1))
+        reading = enter(reading, Field("R.MCP4", "ERO", 0), GradeEntry(1))
         assert resumed(reading) == Field("R.MCP4", "ERO", 1), "not back at the first joint"
-        reading = flag(reading, "L.PIP2")
+        reading = toggle_flag(reading, "L.PIP2")
         assert resumed(reading) == Field("R.MCP4", "ERO", 1)
         assert resumed(undo(reading)) == Field("R.MCP4", "ERO", 0)
-        reading = normal(reading, "R.MCP4")
+        reading = enter_normal(reading, "R.MCP4")
         assert resumed(reading) == Field("R.MCP5", "ERO", 0)
         assert resumed(clear(reading, Field("R.MCP4", "JSN", 1))) == Field("R.MCP4", "JSN", 1)
 
     def test_a_complete_reading_is_opened_where_it_ended(self) -> None:
-        reading = start(FINGERS, "C", "anna", FINGERS.sites)
+        reading = start_reading(FINGERS, "C", "anna", FINGERS.sites)
         for site in reading.sites:
-            reading = normal(reading, site.key)
+            reading = enter_normal(reading, site.key)
         assert resumed(reading).site == "R.MCP5"
 
 
 class TestKeeping:
     def test_time_runs_with_the_keys_and_stops_with_the_rater(self) -> None:
         now = 100.0
-        disk = Disk(start(FINGERS, "C", "anna", FINGERS.sites))
+        disk = Disk(start_reading(FINGERS, "C", "anna", FINGERS.sites))
         disk.seconds = 30.0
         keeper = Keeper(disk, clock=lambda: now)  # type: ignore[arg-type]
         now += 5

@@ -12,7 +12,18 @@ from typing import TypeAlias
 import pytest
 from textual.pilot import Pilot
 
-from ratui.reading import Field, Found, Graded, NotAssessable, Reading, enter, flag, normal, note, sign
+from ratui.reading import (
+    Field,
+    FindingEntry,
+    GradeEntry,
+    NotAssessableEntry,
+    Reading,
+    enter,
+    enter_normal,
+    set_note,
+    sign,
+    toggle_flag,
+)
 from ratui.study import Study
 from ratui.tui.tour.tour import Tour
 from tests.films import make_study
@@ -42,27 +53,27 @@ def part_read(tmp_path: Path) -> Study:
     for case, change in ((first, full), (second, full), (third, begun)):
         with study.open_reading("anna", case) as session:
             reading = change(session.reading)
-            session.save(sign(reading, at=AT) if case == first else reading, seconds=240.0)
+            session.save(sign(reading, timestamp=AT) if case == first else reading, seconds=240.0)
     return study
 
 
 def full(reading: Reading) -> Reading:
     """Every joint normal but one with a finding, one that gets worse, one that can't be read."""
     for place, time in enumerate(reading.order):
-        reading = enter(reading, Field("L.MCP2", "ERO", time), Found("ankylosis"), at=AT)
-        reading = enter(reading, Field("L.MCP3", "ERO", time), Graded(1 + place), at=AT)
-        reading = enter(reading, Field("R.PIP4", "JSN", time), NotAssessable("unreadable"), at=AT)
+        reading = enter(reading, Field("L.MCP2", "ERO", time), FindingEntry("ankylosis"), timestamp=AT)
+        reading = enter(reading, Field("L.MCP3", "ERO", time), GradeEntry(1 + place), timestamp=AT)
+        reading = enter(reading, Field("R.PIP4", "JSN", time), NotAssessableEntry("unreadable"), timestamp=AT)
     for site in reading.sites:
         if any(field not in reading.values for field in reading.joint_fields(site.key)):
-            reading = normal(reading, site.key, at=AT)
+            reading = enter_normal(reading, site.key, timestamp=AT)
     return reading
 
 
 def begun(reading: Reading) -> Reading:
-    reading = normal(reading, "L.IP1", at=AT)
-    reading = enter(reading, Field("L.PIP2", "ERO", 0), Graded(2), at=AT)
-    reading = flag(reading, "L.IP1", at=AT)
-    return note(reading, "L.IP1", "cyst or erosion?", at=AT)
+    reading = enter_normal(reading, "L.IP1", timestamp=AT)
+    reading = enter(reading, Field("L.PIP2", "ERO", 0), GradeEntry(2), timestamp=AT)
+    reading = toggle_flag(reading, "L.IP1", timestamp=AT)
+    return set_note(reading, "L.IP1", "cyst or erosion?", timestamp=AT)
 
 
 def blinded(tmp_path: Path) -> Study:

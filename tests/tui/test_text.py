@@ -3,7 +3,7 @@
 import pytest
 
 from ratui.errors import SchemeError
-from ratui.reading import Field, Found, Graded, enter, options, start
+from ratui.reading import Field, FindingEntry, GradeEntry, enter, list_options, start_reading
 from ratui.scheme import load_scheme, parse_scheme
 from ratui.tui.entry import text
 from ratui.tui.i18n.catalog import Messages
@@ -15,21 +15,21 @@ T = Messages("en")
 
 
 def test_keys_stand_on_three_lines_that_fit() -> None:
-    reading = start(SCHEME, "C", "anna", SCHEME.sites)
+    reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
     commands = [("n", "all normal"), ("u", "undo"), ("z", "zoom"), ("/", "go to"), ("o", "overview"), ("?", "help")]
     for width in (60, 80, 120):
         for field in reading.fields:
-            lines = text.keys_text(T, SCHEME, options(reading, field), commands, width).plain.split("\n")
+            lines = text.keys_text(T, SCHEME, list_options(reading, field), commands, width).plain.split("\n")
             assert len(lines) == 3
             assert all(len(line) <= width for line in lines)
             assert all(f" {key} " in lines[0] or lines[0].endswith(key) for key in "012")
 
 
 def test_grade_ten_of_a_foot_has_a_key_of_its_own() -> None:
-    reading = start(SCHEME, "C", "anna", SCHEME.sites)
-    keys = entry_keys(SCHEME, options(reading, Field("L.MTP1", "ERO", 0)))
-    assert keys["t"] == Graded(10)
-    assert keys["9"] == Graded(9)
+    reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
+    keys = entry_keys(SCHEME, list_options(reading, Field("L.MTP1", "ERO", 0)))
+    assert keys["t"] == GradeEntry(10)
+    assert keys["9"] == GradeEntry(9)
 
 
 @pytest.mark.parametrize("name", ["fingers", "mtss-hands", "mtss"])
@@ -46,7 +46,7 @@ def test_a_scheme_whose_key_is_taken_is_refused() -> None:
 def test_the_keys_of_grades_ten_and_eleven_are_free_where_no_grade_is_that_high() -> None:
     Keymap(scheme=parse_scheme(TINY_TOML.replace('key = "a"', 'key = "t"', 1), "x.toml"))
     with pytest.raises(SchemeError, match="'t' of ankylosis"):
-        Keymap(scheme=parse_scheme(SCHEME.source.replace('key = "a"', 'key = "t"', 1), "x.toml"))
+        Keymap(scheme=parse_scheme(SCHEME.toml_text.replace('key = "a"', 'key = "t"', 1), "x.toml"))
 
 
 def test_every_key_of_a_screen_is_there_once() -> None:
@@ -55,9 +55,9 @@ def test_every_key_of_a_screen_is_there_once() -> None:
 
 
 def test_a_finding_stands_beside_its_score() -> None:
-    reading = start(SCHEME, "C", "anna", SCHEME.sites)
+    reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
     field = Field("L.MCP2", "ERO", 0)
-    reading = enter(reading, field, Found("ankylosis"))
+    reading = enter(reading, field, FindingEntry("ankylosis"))
     assert text.entry_text(T, reading, field) == "5 ankylosis"
     assert "MCP2 ERO · → ankylosis and 1 more" in text.last_entry(T, reading, reading.log[-1])
 

@@ -10,7 +10,7 @@ from PIL import Image
 from textual.events import Key
 from textual.pilot import Pilot
 
-from ratui.reading import Field, Graded
+from ratui.reading import Field, GradeEntry
 from ratui.study import Study
 from ratui.tui import RatuiApp
 from ratui.tui.graphics.film_store import Library, View
@@ -51,10 +51,10 @@ async def test_two_whole_cases_each_in_one_breath(tmp_path: Path) -> None:
     for case in study.cases():
         reading = study.reading("anna", case)
         assert reading is not None
-        assert reading.signed
+        assert reading.signed_at
     first, second = study.cases()
-    assert values(study, first) == {Graded(0)}
-    assert values(study, second) == {Graded(0), Graded(1)}
+    assert values(study, first) == {GradeEntry(0)}
+    assert values(study, second) == {GradeEntry(0), GradeEntry(1)}
 
 
 async def test_from_the_worklist_through_the_regions_into_the_first_field(tmp_path: Path) -> None:
@@ -75,8 +75,8 @@ async def test_a_name_typed_after_the_slash_is_a_name_even_at_once(tmp_path: Pat
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         assert dict(screen.reading.values) == {
-            Field("R.MCP3", "ERO", 0): Graded(1),
-            Field("R.MCP3", "ERO", 1): Graded(2),
+            Field("R.MCP3", "ERO", 0): GradeEntry(1),
+            Field("R.MCP3", "ERO", 1): GradeEntry(2),
         }
 
 
@@ -86,7 +86,7 @@ async def test_help_takes_one_key_and_the_next_is_an_answer(tmp_path: Path) -> N
         await burst(pilot, "enter", "?", "q", "1")
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
-        assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): Graded(1)}
+        assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): GradeEntry(1)}
 
 
 class TestPastTheLastField:
@@ -101,7 +101,7 @@ class TestPastTheLastField:
             assert isinstance(screen, ScoringScreen)
             assert not screen.reading.values
         first, _ = study.cases()
-        assert values(study, first) == {Graded(0)}
+        assert values(study, first) == {GradeEntry(0)}
 
     async def test_nobody_signs_what_they_have_not_seen(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
@@ -166,4 +166,4 @@ async def test_keys_for_the_regions_do_not_answer_and_answers_do_not_move_boxes(
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         assert not isinstance(screen, RegionsScreen)
-        assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): Graded(1)}
+        assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): GradeEntry(1)}

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 from textual.pilot import Pilot
 
-from ratui.reading import Field, Graded
+from ratui.reading import Field, GradeEntry
 from ratui.study import CaseState, FilmRecord, Study
 from ratui.study.predictions import save_reading_order
 from ratui.tui.screens.overview.screen import OverviewScreen
@@ -239,7 +239,7 @@ class TestASignedCase:
     async def test_is_looked_at_and_not_changed(self, tmp_path: Path) -> None:
         study = study_of(tmp_path, 1)
         (case,) = study.cases()
-        before = store(study, case, {Field("L.MCP2", "ERO", 0): Graded(2)}, signed=True)
+        before = store(study, case, {Field("L.MCP2", "ERO", 0): GradeEntry(2)}, signed=True)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             await pilot.press("enter")
@@ -271,7 +271,7 @@ class TestASignedCase:
             assert "second look" in rows(pilot)[0]
         reading = study.reading("anna", case)
         assert reading is not None
-        assert reading.signed is None
+        assert reading.signed_at is None
         assert [(entry.kind, entry.note) for entry in reading.log[-1:]] == [("reopen", "wrong hand")]
 
     async def test_escape_takes_the_question_back(self, tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ class TestBlinded:
         seen = []
         for rater, (left, right) in orders.items():
             for case in study.cases():
-                special = {Field("L.MCP2", "ERO", left): Graded(3), Field("L.MCP2", "ERO", right): Graded(1)}
+                special = {Field("L.MCP2", "ERO", left): GradeEntry(3), Field("L.MCP2", "ERO", right): GradeEntry(1)}
                 store(study, case, special, rater=rater, joints=7)
             async with reading_as(study, rater, size=(120, 40)) as pilot:
                 await settle(pilot)

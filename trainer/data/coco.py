@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ratui.errors import FilmError, TrainError, clean
+from ratui.errors import FilmError, TrainError, clean_text
 from ratui.imaging import Box, Film, read_film
 from ratui.scheme import Scheme
 from trainer.data.hands import (
@@ -112,10 +112,10 @@ def _read_annotations(path: Path, scheme: Scheme) -> list[_CocoHand]:
                 by_image.setdefault(item["image_id"], []).append((joint, box))
     except (KeyError, TypeError, ValueError) as error:
         raise TrainError(
-            f"this is no COCO file of boxes: {clean(error)}", path, "Give its annotations' JSON"
+            f"this is no COCO file of boxes: {clean_text(error)}", path, "Give its annotations' JSON"
         ) from error
     if not any(called.values()):
-        said = ", ".join(clean(name) for name in list(names.values())[:8])
+        said = ", ".join(clean_text(name) for name in list(names.values())[:8])
         raise TrainError(f"no category is a finger joint: {said}", path, "Name categories MCP1 … PIP5, or MCP and PIP")
     hands = [hand for image, boxes in by_image.items() for hand in _group_hands(files[image], boxes, scheme)]
     if not hands:
@@ -141,7 +141,7 @@ def _find_image(path: Path, name: str) -> Path:
     for root in (near, *(at / name for at in (near, above) for name in ("images", "films", path.stem)), above):
         if (root / inside).is_file():
             return root / inside
-    raise TrainError(f"the picture {clean(name)} is missing", path, "Put the pictures beside the file")
+    raise TrainError(f"the picture {clean_text(name)} is missing", path, "Put the pictures beside the file")
 
 
 def _group_hands(file: Path, boxes: list[tuple[str, Box]], scheme: Scheme) -> list[_CocoHand]:
@@ -192,7 +192,7 @@ def _load_image(file: Path) -> Film:
         try:
             return read_film(file)
         except FilmError as error:
-            raise TrainError(clean(error), file, "Leave this picture out") from error
+            raise TrainError(clean_text(error), file, "Leave this picture out") from error
     try:
         with Image.open(file) as image:
             deep = image.mode in ("I", "I;16", "I;16B", "F")

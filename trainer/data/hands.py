@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ratui.errors import TrainError
-from ratui.imaging import Box, Film, stretch
+from ratui.imaging import Box, Film, normalize_intensity
 from ratui.reading import Slot
 from ratui.scheme import Joint, Scheme
 from ratui.study import Case, FilmRecord, Region, Study
@@ -144,8 +144,8 @@ def make_frame(area: Box, side: str) -> Frame:
 def normalise_levels(film: Film, area: Box) -> npt.NDArray[np.float32]:
     """`area` of the film from 0 to 1, stretched, bone bright."""
     x0, y0, x1, y1 = (round(value) for value in area)
-    part = stretch(film.pixels[y0:y1, x0:x1])
-    return np.float32(1.0) - part if film.inverted else part
+    part = normalize_intensity(film.pixels[y0:y1, x0:x1])
+    return np.float32(1.0) - part if film.is_inverted else part
 
 
 def crop_hand(film: Film, frame: Frame) -> npt.NDArray[np.uint8]:

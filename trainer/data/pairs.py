@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ratui.errors import TrainError
-from ratui.imaging import Box, stretch
+from ratui.imaging import Box, normalize_intensity
 from ratui.reading import Field, Slot
 from ratui.study import Case, FilmRecord, Study
 from trainer.data.image_cache import ImageCache
@@ -142,7 +142,7 @@ def load_pair_samples(
                 levels[film.id] = _load_levels(study, case.id, film)
             cache.images[row, time] = crop_joint(levels[film.id], box, site.side == "R")
         for column, scale in enumerate(scales):
-            max_grades[row, column] = site.joint.maximum(scale) if scale in site.joint.scales else -1
+            max_grades[row, column] = site.joint.max_grade(scale) if scale in site.joint.scales else -1
         for number, rater in enumerate(raters):
             reading = readings.get(rater)
             if reading is None or key not in reading.site_keys:
@@ -167,5 +167,5 @@ def list_signed_cases(study: Study) -> tuple[str, ...]:
 def _load_levels(study: Study, case: str, record: FilmRecord) -> npt.NDArray[np.float32]:
     """The film stretched, bone bright."""
     film = study.film(case, record.id)
-    levels = stretch(film.pixels)
-    return np.float32(1.0) - levels if film.inverted else levels
+    levels = normalize_intensity(film.pixels)
+    return np.float32(1.0) - levels if film.is_inverted else levels

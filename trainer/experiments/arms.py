@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 
-from ratui.errors import TrainError, clean
+from ratui.errors import TrainError, clean_text
 from ratui.phantom import RATERS
 from trainer.models.scorer import Pairing
 
@@ -85,5 +85,5 @@ def make_cells(arms: Sequence[str], kinds: Sequence[str], sizes: Sequence[int], 
     for name, known, option in ((arms, ARMS, "--arm"), (kinds, RATERS, "--rater")):
         for each in name:
             if each not in known:
-                raise TrainError(f"there is no {clean(each)}", option, f"Take from: {', '.join(known)}")
+                raise TrainError(f"there is no {clean_text(each)}", option, f"Take from: {', '.join(known)}")
     return tuple(Cell(arm, kind, size, seed) for seed, size, kind, arm in product(range(seeds), sizes, kinds, arms))

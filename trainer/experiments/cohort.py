@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import TrainError
-from ratui.imaging import stretch
+from ratui.imaging import normalize_intensity
 from ratui.phantom import RATERS, PhantomPatient, SimulatedReading, perturb_box, render, simulate_patient
 from ratui.scheme import Scheme, Site, load_scheme
 from trainer.data.pairs import PAIR_CROP_SIZE, PairSamples, crop_joint
@@ -51,7 +51,7 @@ class Cohort:
     def max_grades(self) -> npt.NDArray[np.int64]:
         """The largest grade of each joint by scale, (N, scales), −1 where it lacks the scale."""
         sites, scales = self.scheme.sites, self.scheme.scales
-        max_grades = [[s.joint.maximum(scale) if scale in s.joint.scales else -1 for scale in scales] for s in sites]
+        max_grades = [[s.joint.max_grade(scale) if scale in s.joint.scales else -1 for scale in scales] for s in sites]
         return np.tile(np.array(max_grades, np.int64), (len(self.patients), 1))
 
     @property
@@ -149,7 +149,7 @@ def simulate_readings(people: Cohort, kind: str, raters: int, seed: int) -> Pair
 def _entry_score(scheme: Scheme, site: Site, scale: str, time: int, reading: SimulatedReading) -> int:
     """The score that a rater's entry gives: the grade, or what the finding sets."""
     finding = reading.findings.get((site.key, time))
-    fixed = site.joint.score_of(scheme.finding(finding), scale) if finding else None
+    fixed = site.joint.finding_score(scheme.finding(finding), scale) if finding else None
     return reading.grades[site.key, scale, time] if fixed is None else fixed
 
 
@@ -165,7 +165,7 @@ def _draw_crops(patient: PhantomPatient, seed: int, number: int) -> npt.NDArray[
     for time in (0, 1):
         for side in ("L", "R"):
             film = render(patient, "L" if side == "L" else "R", time, rng, size=FILM_SIZE)
-            levels = stretch(film.pixels)
+            levels = normalize_intensity(film.pixels)
             for row, site in enumerate(sites):
                 if site.side == side:
                     crops[row, time] = crop_joint(levels, perturb_box(film.boxes[site.key], rng), side == "R")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from ratui.errors import TrainError, clean
+from ratui.errors import TrainError, clean_text
 from trainer.experiments.arms import Budget, Cell, make_cells
 from trainer.experiments.cells import AUGMENTED_COPIES, TrunkFeatures, run_cell, save_cell
 from trainer.experiments.cohort import Cohort, load_cohort
@@ -61,7 +61,9 @@ class Comparison:
 def run_comparison(what: Comparison, out: Path, progress: Progress) -> str:
     """Fills this part's empty cells in `out` and returns the table of all that are full, as Markdown. Raises TrainError."""
     if what.decision not in DECISIONS:
-        raise TrainError(f"there is no decision named {clean(what.decision)}", "--decision", f"Take one of {_KNOWN}")
+        raise TrainError(
+            f"there is no decision named {clean_text(what.decision)}", "--decision", f"Take one of {_KNOWN}"
+        )
     torch.set_num_threads(1)  # processes side by side share the machine; and one thread gives the same every time
     until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
     wanted = make_cells(what.arms, what.kinds, what.sizes, what.seeds)

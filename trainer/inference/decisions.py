@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ratui.errors import TrainError, clean
+from ratui.errors import TrainError, clean_text
 
 __all__ = [
     "DECISIONS",
@@ -111,6 +111,6 @@ def decide(name: str, pair: _Floats) -> Decision:
     """What the decision called `name` makes of the chances of pairs, (N, G, G). Raises TrainError for an unknown name."""
     if name not in DECISIONS:
         raise TrainError(
-            f"there is no decision named {clean(name)}", "--decision", f"Take one of {', '.join(DECISIONS)}"
+            f"there is no decision named {clean_text(name)}", "--decision", f"Take one of {', '.join(DECISIONS)}"
         )
     return DECISIONS[name](pair)

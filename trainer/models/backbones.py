@@ -18,7 +18,7 @@ from torchvision.models.detection import ssd300_vgg16, ssdlite320_mobilenet_v3_l
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD
 
-from ratui.errors import TrainError, clean
+from ratui.errors import TrainError, clean_text
 from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
 from trainer.models.layers import ResidualBlock, make_group_norm
 
@@ -112,7 +112,7 @@ def build_ssd(name: str) -> SSD:
     """The SSD called `name`, with weights drawn at random. Raises TrainError for an unknown name."""
     if name not in BACKBONES:
         raise TrainError(
-            f"there is no backbone named {clean(name)}", "--backbone", f"Take one of {', '.join(BACKBONES)}"
+            f"there is no backbone named {clean_text(name)}", "--backbone", f"Take one of {', '.join(BACKBONES)}"
         )
     return BACKBONES[name]()
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import nms
 
-from ratui.errors import TrainError, clean
+from ratui.errors import TrainError, clean_text
 from trainer.data.augmentation import downsample
 from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
 from trainer.inference.joint_naming import Candidate
@@ -116,9 +116,11 @@ def build_detector(weights: Path | None = None, backbone: str = "small") -> Join
     about = state.get("about")
     name = about.get("backbone", "small") if isinstance(about, dict) else "small"
     if name not in BACKBONES:
-        raise TrainError(f"these weights are of a backbone {clean(name)}", weights, "Give a detector's model.pt")
+        raise TrainError(f"these weights are of a backbone {clean_text(name)}", weights, "Give a detector's model.pt")
     if backbone not in ("small", name):
-        raise TrainError(f"these weights are of the backbone {name}, not of {clean(backbone)}", weights, "Give others")
+        raise TrainError(
+            f"these weights are of the backbone {name}, not of {clean_text(backbone)}", weights, "Give others"
+        )
     model = JointDetector(name)
     try:
         model.load_state_dict(state["model"])

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from ratui.errors import TrainError, clean
+from ratui.errors import TrainError, clean_text
 
 __all__ = [
     "EXCLUDED_LOGIT",
@@ -148,7 +148,7 @@ def pair_loss(name: str, log_pair: Tensor, labels: Tensor, difference: float) ->
     `log_pair` is log P (N, G, G), `labels` (N, 2) whole numbers; returns (N,). Raises TrainError for an unknown name.
     """
     if name not in LOSSES:
-        raise TrainError(f"there is no loss named {clean(name)}", "--loss", f"Take one of {', '.join(LOSSES)}")
+        raise TrainError(f"there is no loss named {clean_text(name)}", "--loss", f"Take one of {', '.join(LOSSES)}")
     loss = LOSSES[name](log_pair, labels)
     if not difference:
         return loss

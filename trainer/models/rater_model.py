@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ratui.errors import TrainError, clean
+from ratui.errors import TrainError, clean_text
 
 __all__ = ["RATER_MODELS", "RaterModel"]
 
@@ -34,7 +34,7 @@ class RaterModel(nn.Module):
         super().__init__()
         if kind not in RATER_MODELS[1:]:
             raise TrainError(
-                f"no raters are modelled by {clean(kind)}", "--raters", f"Take one of {', '.join(RATER_MODELS)}"
+                f"no raters are modelled by {clean_text(kind)}", "--raters", f"Take one of {', '.join(RATER_MODELS)}"
             )
         self.kind = kind
         shape = (raters, grades, grades) if kind == "confusion" else (raters, 2 * _MAX_SHIFT + 1)

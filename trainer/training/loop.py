@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from ratui.errors import TrainError, clean
+from ratui.errors import TrainError, clean_text
 from trainer.training.metric_log import MetricLog
 
 __all__ = [
@@ -132,7 +132,7 @@ def pick_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise TrainError("no GPU is to be seen here", "--device cuda", "Give --device cpu, or auto")
     if name not in ("cpu", "cuda"):
-        raise TrainError(f"there is no device {clean(name)}", "--device", "Take auto, cpu or cuda")
+        raise TrainError(f"there is no device {clean_text(name)}", "--device", "Take auto, cpu or cuda")
     if name == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
@@ -254,7 +254,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
-        raise TrainError(f"the checkpoint can't be written: {clean(error)}", path, "Make room on the disk") from error
+        raise TrainError(
+            f"the checkpoint can't be written: {clean_text(error)}", path, "Make room on the disk"
+        ) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

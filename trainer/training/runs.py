@@ -20,7 +20,7 @@ import torchvision
 from torch import Tensor, nn
 
 import ratui
-from ratui.errors import TrainError, clean
+from ratui.errors import TrainError, clean_text
 from ratui.scheme import load_scheme
 from ratui.study import Study
 from trainer.data.coco import load_coco_hands
@@ -111,10 +111,12 @@ def train_detector(
 def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, process_group: ProcessGroup) -> None:
     """Trains the scorer on the study's training cases; `out` receives the run. Raises TrainError."""
     if plan.loss not in LOSSES:
-        raise TrainError(f"there is no loss named {clean(plan.loss)}", "--loss", f"Take one of {', '.join(LOSSES)}")
+        raise TrainError(
+            f"there is no loss named {clean_text(plan.loss)}", "--loss", f"Take one of {', '.join(LOSSES)}"
+        )
     if plan.rater_model not in RATER_MODELS:
         known = ", ".join(RATER_MODELS)
-        raise TrainError(f"no raters are modelled by {clean(plan.rater_model)}", "--crowd", f"Take one of {known}")
+        raise TrainError(f"no raters are modelled by {clean_text(plan.rater_model)}", "--crowd", f"Take one of {known}")
     split = _start_run("scorer", study, out, plan, process_group)
 
     def prepare() -> PairSamples:

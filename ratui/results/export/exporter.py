@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from ratui.errors import StudyError, clean
+from ratui.errors import StudyError, clean_text
 from ratui.results.export.coco import build_coco
 from ratui.results.export.json_document import SCHEMA, build_readings_document, read_schema
 from ratui.results.export.long_table import build_long_table
@@ -74,7 +74,7 @@ def export(
     """
     for name in formats:
         if name not in FORMATS:
-            raise StudyError(f"there is no format {clean(name)}", "--format", f"Take {', '.join(FORMATS)}")
+            raise StudyError(f"there is no format {clean_text(name)}", "--format", f"Take {', '.join(FORMATS)}")
         if name in _REQUIRED_MODULES:
             require(_REQUIRED_MODULES[name], f"--format {name}")  # before anything is written
     if folder.resolve().is_relative_to(study.path.resolve()):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
-from ratui.reading import Found, Graded, NotAssessable, Reading
+from ratui.reading import FindingEntry, GradeEntry, NotAssessableEntry, Reading
 from ratui.results.export.readers import ExportSource
 
 __all__ = ["SCHEMA", "build_readings_document", "read_schema"]
@@ -37,7 +37,7 @@ def build_readings_document(source: ExportSource, software: str) -> dict[str, An
             "digest": study.config.scheme,
             "scales": list(study.scheme.scales),
             "joints": [
-                {"joint": joint.id, "part": joint.part, "maxima": {s: joint.maximum(s) for s in joint.scales}}
+                {"joint": joint.id, "part": joint.part, "maxima": {s: joint.max_grade(s) for s in joint.scales}}
                 for joint in study.scheme.joints
             ],
         },
@@ -76,11 +76,11 @@ def _entries(reading: Reading) -> list[dict[str, Any]]:
     for field in reading.fields:
         entry: dict[str, Any] = {"site": field.site, "scale": field.scale, "time": field.time}
         match reading.values.get(field):
-            case Graded(grade):
+            case GradeEntry(grade):
                 entry["grade"] = grade
-            case Found(id):
+            case FindingEntry(id):
                 entry["finding"] = id
-            case NotAssessable(id):
+            case NotAssessableEntry(id):
                 entry["reason"] = id
         entries.append({**entry, "score": reading.score(field)})
     return entries

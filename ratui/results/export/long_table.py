@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ratui.reading import Found, Graded, NotAssessable
+from ratui.reading import FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.results.export.readers import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
 from ratui.scheme import Scheme
@@ -45,17 +45,17 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
 
 def _rows(signed: SignedReading) -> Iterator[tuple[Any, ...]]:
     reading, scheme = signed.reading, signed.reading.scheme
-    for field in sorted(reading.fields, key=lambda field: (field.time, reading.place(field))):
+    for field in sorted(reading.fields, key=lambda field: (field.time, reading.field_index(field))):
         site = reading.site(field.site)
         film = signed.case.film(field.time, site.side, site.part, scheme)
         grade: int | None = None
         kind = finding = reason = None
         match reading.values.get(field):
-            case Graded(given):
+            case GradeEntry(given):
                 kind, grade = "grade", given
-            case Found(id):
+            case FindingEntry(id):
                 kind, finding = "finding", id
-            case NotAssessable(id):
+            case NotAssessableEntry(id):
                 kind, reason = "not assessable", id
         yield (
             reading.case,
@@ -74,5 +74,5 @@ def _rows(signed: SignedReading) -> Iterator[tuple[Any, ...]]:
             finding,
             reason,
             reading.score(field),
-            site.joint.maximum(field.scale),
+            site.joint.max_grade(field.scale),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ratui.reading import Found, Graded, NotAssessable
+from ratui.reading import FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.results.export.readers import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
 
@@ -57,11 +57,11 @@ def _rows(study: str, signed: SignedReading) -> Iterator[tuple[Any, ...]]:
         score = reading.score(field)
         given = reason = None
         match reading.values.get(field):
-            case Graded(grade):
+            case GradeEntry(grade):
                 given = str(grade)
-            case Found(id):
+            case FindingEntry(id):
                 given = scheme.finding(id).label.upper()
-            case NotAssessable(id):
+            case NotAssessableEntry(id):
                 reason = scheme.reason(id).label.upper()
         yield (
             study,

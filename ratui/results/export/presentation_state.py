@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from ratui.reading import Field, Found, NotAssessable, Reading
+from ratui.reading import Field, FindingEntry, NotAssessableEntry, Reading
 from ratui.results.export.readers import ExportSource, SignedReading
 from ratui.results.export.structured_report import (
     box_polyline,
@@ -111,9 +111,9 @@ def _label(reading: Reading, site: Site, time: int) -> str:
     for scale in site.joint.scales:
         field = Field(site.key, scale, time)
         match reading.values.get(field):
-            case Found(id) if reading.scheme.finding(id).label not in words:
+            case FindingEntry(id) if reading.scheme.finding(id).label not in words:
                 words.append(code_meaning(reading.scheme.finding(id).label))
-            case NotAssessable(_):
+            case NotAssessableEntry(_):
                 words.append(f"{scale} not assessable")
                 continue
         words.append(f"{scale} {reading.score(field)}")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ratui.reading import Field, NotAssessable, Slot
+from ratui.reading import Field, NotAssessableEntry, Slot
 from ratui.results.export.readers import ExportSource, SignedReading
 from ratui.results.optional_dependencies import require
 from ratui.scheme import Scheme, Site
@@ -173,7 +173,7 @@ def _site_group(
             name = sr.CodedConcept(scale, DESIGNATOR, _SCALES.get(scale, scale))
             scores.append(sr.Measurement(name, float(score), codes.UCUM.NoUnits))
         value = reading.values.get(field)
-        if isinstance(value, NotAssessable):
+        if isinstance(value, NotAssessableEntry):
             name = sr.CodedConcept(f"NA-{scale}", DESIGNATOR, f"{scale} not assessable")
             why = sr.CodedConcept(value.reason, DESIGNATOR, code_meaning(reading.scheme.reason(value.reason).label))
             evaluations.append(sr.QualitativeEvaluation(name, why))

@@ -28,7 +28,7 @@ def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
         Column("missing_rule", "text", f"what is done about fields without a score: {rule.meaning}", rule.name),
     ]
     for name, scale in names:
-        most = source.study.scheme.maximum_total(scale)
+        most = source.study.scheme.max_total(scale)
         what = "all scales" if scale is None else scale
         for time in (0, 1):
             columns += [

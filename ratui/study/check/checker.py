@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ratui.errors import DamagedError, RatuiError, StoreError, clean
+from ratui.errors import DamagedError, RatuiError, StoreError, clean_text
 from ratui.study.case import Case, CaseState, FilmRecord
 from ratui.study.check.access import check_access
 from ratui.study.check.copies import (
@@ -114,7 +114,7 @@ class _StudyChecker:
                 act()
                 repaired = True
             except RatuiError as error:
-                advice = f"{error.what}. {error.remedy}"
+                advice = f"{error.problem}. {error.remedy}"
         self._findings.append(Finding(str(file.relative_to(self._path)), what, remedy, repaired, advice))
         return repaired
 
@@ -144,7 +144,7 @@ class _StudyChecker:
                             compare_copies(path, check, folder), advice or "Restore it from a backup", folder
                         )
             except StoreError as error:
-                self._add_finding(path, error.what, advice=error.remedy)
+                self._add_finding(path, error.problem, advice=error.remedy)
 
     def _open_folder(self, file: Path) -> AbstractContextManager[int]:
         """Open the folder of `file` without following a link inside the study. Raises StoreError."""
@@ -216,9 +216,9 @@ class _StudyChecker:
                         del self._findings[before:]
                         self._check_sealed_file(study, file, reading, folder)
         except HeldByOther as error:
-            self._findings[before:] = [replace(each, advice=error.what) for each in self._findings[before:]]
+            self._findings[before:] = [replace(each, advice=error.problem) for each in self._findings[before:]]
         except StoreError as error:
-            self._add_finding(file, error.what, advice=error.remedy)
+            self._add_finding(file, error.problem, advice=error.remedy)
         finally:
             self._repair = repair
 
@@ -279,7 +279,7 @@ class _StudyChecker:
             fields = rebuild_fields(file, data, study.scheme) if reading and not self._is_unsealed_format else None
             remedy = "fields rebuilt from the log" if fields else ""
             self._add_finding(
-                file, error.what, remedy, lambda: replace_damaged(file, fields or b"", folder), error.remedy
+                file, error.problem, remedy, lambda: replace_damaged(file, fields or b"", folder), error.remedy
             )
 
     # The rest.
@@ -316,7 +316,7 @@ class _StudyChecker:
         for entry in walk_no_links(self._path, skip=SNAPSHOT_PREFIX):
             if entry.descriptor is None:
                 continue
-            folder = clean(entry.inside)
+            folder = clean_text(entry.inside)
             names = os.listdir(entry.descriptor)  # noqa: PTH208 - of a descriptor
             old = [name for name in names if ".damaged-" in name]
             if old:

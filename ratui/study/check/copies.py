@@ -82,7 +82,7 @@ def _read_checked(path: Path, check: Callable[[bytes], None], folder: int) -> tu
     except FileNotFoundError:
         return None, "it is missing"
     except DamagedError as error:
-        return None, error.what
+        return None, error.problem
     return data, ""
 
 

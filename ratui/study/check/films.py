@@ -41,7 +41,7 @@ def _check_unsealed_film(study: Study, case: Case, film: FilmRecord, path: Path)
     try:
         pixels = np.ascontiguousarray(read_film(path).pixels)
     except RatuiError as error:
-        return error.what, "", None, _ADVICE
+        return error.problem, "", None, _ADVICE
     if hashlib.sha256(pixels.tobytes()).hexdigest() != film.digest:
         return "its pixels are not those that were imported", "", None, _ADVICE
 

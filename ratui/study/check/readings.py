@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ratui.errors import RatuiError
-from ratui.reading import from_log, to_document
+from ratui.reading import reading_from_log, reading_to_document
 from ratui.scheme import Scheme
 from ratui.study.store.atomic_write import second_copy_path
 from ratui.study.store.seal import Records, open_seal, salvage, seal
@@ -52,10 +52,10 @@ def rebuild_fields(path: Path, data: bytes, scheme: Scheme) -> bytes | None:
 def _rebuild_from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme) -> bytes | None:
     try:
         meta = next(iter(tables["meta"].values()))
-        reading = from_log(scheme, {"meta": meta, "log": list(tables["log"].values())}, path)
+        reading = reading_from_log(scheme, {"meta": meta, "log": list(tables["log"].values())}, path)
     except (RatuiError, KeyError, StopIteration):
         return None
-    made = to_document(reading)
+    made = reading_to_document(reading)
     records = {str(number): record for number, record in enumerate(made["fields"], start=1)}
     # What the file keeps of a reading besides, such as the time spent on it, no log can tell: it stays.
     return seal({**tables, "meta": {"1": {**meta, **made["meta"]}}, "fields": records}, sealed_name(path))

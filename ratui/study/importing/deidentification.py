@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, generate_uid
 from pydicom.valuerep import DSfloat
 
-from ratui.imaging import Film, Table, Window
+from ratui.imaging import Film, LookupTable, Window
 
 __all__ = ["RetainedAttributes", "deidentify", "extract_retained_attributes", "new_uid"]
 
@@ -119,14 +119,14 @@ def _add_deidentification_method(new: Dataset) -> None:
 
 def _add_grey_transform(new: Dataset, film: Film) -> None:
     """Rescaling, tables, windows, padding and measures, as numbers."""
-    if film.modality is not None:
-        item = _lut_item(film.modality)
-        item.ModalityLUTType = film.modality.name if film.modality.name in _MODALITY_TYPES else "US"
+    if film.modality_table is not None:
+        item = _lut_item(film.modality_table)
+        item.ModalityLUTType = film.modality_table.name if film.modality_table.name in _MODALITY_TYPES else "US"
         new.ModalityLUTSequence = [item]
     else:
         new.RescaleSlope, new.RescaleIntercept = _decimal_string(film.slope), _decimal_string(film.intercept)
         new.RescaleType = "US"
-    tables = [contrast for contrast in film.contrasts if isinstance(contrast, Table)]
+    tables = [contrast for contrast in film.contrasts if isinstance(contrast, LookupTable)]
     windows = [contrast for contrast in film.contrasts if isinstance(contrast, Window)]
     if tables:
         new.VOILUTSequence = [_lut_item(table, name=True) for table in tables]
@@ -149,7 +149,7 @@ def _add_grey_transform(new: Dataset, film: Film) -> None:
             new.add_new("PixelPaddingRangeLimit", vr, high)
 
 
-def _lut_item(table: Table, *, name: bool = False) -> Dataset:
+def _lut_item(table: LookupTable, *, name: bool = False) -> Dataset:
     item = Dataset()
     # The first input is stored in 16 bits; a reader takes it as signed where what goes in is signed.
     item.add_new("LUTDescriptor", "US", [len(table.values) % 65_536, table.first % 65_536, table.bits])
@@ -172,10 +172,10 @@ def _add_pixels(new: Dataset, film: Film) -> None:
     pixels = np.ascontiguousarray(film.pixels)
     signed, wide = pixels.dtype.kind == "i", pixels.dtype.itemsize > 1
     new.SamplesPerPixel = 1
-    new.PhotometricInterpretation = "MONOCHROME1" if film.inverted else "MONOCHROME2"
+    new.PhotometricInterpretation = "MONOCHROME1" if film.is_inverted else "MONOCHROME2"
     new.Rows, new.Columns = pixels.shape
     new.BitsAllocated = 16 if wide else 8
-    new.BitsStored, new.HighBit, new.PixelRepresentation = film.bits, film.bits - 1, int(signed)
+    new.BitsStored, new.HighBit, new.PixelRepresentation = film.bits_stored, film.bits_stored - 1, int(signed)
     data = pixels.astype(f"<{pixels.dtype.kind}{pixels.dtype.itemsize}").tobytes()
     new.add_new("PixelData", "OW" if wide else "OB", data + b"\0" * (len(data) % 2))
     if not signed:  # JPEG-LS has no signed values

@@ -19,7 +19,17 @@ import pydicom
 from PIL import Image
 
 from ratui.errors import FilmError
-from ratui.imaging import LARGEST_PIXELS, LARGEST_SIDE, Film, Pixels, Table, Window, film_of, read_film, read_header
+from ratui.imaging import (
+    MAX_PIXELS,
+    MAX_SIDE,
+    Film,
+    LookupTable,
+    Pixels,
+    Window,
+    film_from_dataset,
+    read_film,
+    read_header,
+)
 from ratui.imaging.file_limits import check_file
 from ratui.study.importing.burned_in_text import seems_to_contain_text
 from ratui.study.importing.deidentification import RetainedAttributes, deidentify, extract_retained_attributes
@@ -126,7 +136,10 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
     """
     if path.suffix.lower() == ".png":
         pixels = _png(path)
-        film, attributes = Film(pixels, bits=8 * pixels.dtype.itemsize, spacing=request.spacing), RetainedAttributes()
+        film, attributes = (
+            Film(pixels, bits_stored=8 * pixels.dtype.itemsize, spacing=request.spacing),
+            RetainedAttributes(),
+        )
     else:
         film, attributes = read_film(path), extract_retained_attributes(read_header(path))
     data = deidentify(film, attributes, case=request.case, side=request.side, key=bytes.fromhex(request.key))
@@ -144,15 +157,15 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
 
 def _compare(film: Film, data: bytes, path: Path) -> None:
     """Raises FilmError where the new file doesn't show the same as `film`."""
-    new = film_of(pydicom.dcmread(io.BytesIO(data)), path)
+    new = film_from_dataset(pydicom.dcmread(io.BytesIO(data)), path)
     same = (
         new.pixels.dtype == film.pixels.dtype
         and np.array_equal(new.pixels, film.pixels)
-        and (new.bits, new.inverted, new.padding) == (film.bits, film.inverted, film.padding)
+        and (new.bits_stored, new.is_inverted, new.padding) == (film.bits_stored, film.is_inverted, film.padding)
         and np.allclose((new.slope, new.intercept), (film.slope, film.intercept), rtol=1e-9)
         and np.allclose(new.spacing or (0, 0), film.spacing or (0, 0), rtol=1e-9)
         and np.isclose(new.aspect, film.aspect, rtol=1e-3)
-        and _same_table(new.modality, film.modality)
+        and _same_table(new.modality_table, film.modality_table)
         and len(new.contrasts) == len(film.contrasts)
         and all(_same_contrast(*pair) for pair in zip(new.contrasts, film.contrasts, strict=True))
     )
@@ -161,7 +174,7 @@ def _compare(film: Film, data: bytes, path: Path) -> None:
 
 
 def _same_contrast(one: object, other: object) -> bool:
-    if isinstance(one, Table) and isinstance(other, Table):
+    if isinstance(one, LookupTable) and isinstance(other, LookupTable):
         return _same_table(one, other)
     if isinstance(one, Window) and isinstance(other, Window):
         numbers = (one.centre, one.width), (other.centre, other.width)
@@ -169,7 +182,7 @@ def _same_contrast(one: object, other: object) -> bool:
     return False
 
 
-def _same_table(one: Table | None, other: Table | None) -> bool:
+def _same_table(one: LookupTable | None, other: LookupTable | None) -> bool:
     if one is None or other is None:
         return one is other
     return (one.first, one.bits) == (other.first, other.bits) and np.array_equal(one.values, other.values)
@@ -183,7 +196,7 @@ def _png(path: Path) -> Pixels:
             warnings.simplefilter("ignore")
             with Image.open(path, formats=["PNG"]) as image:
                 width, height = image.size
-                if max(width, height) > LARGEST_SIDE or min(width, height) < 16 or width * height > LARGEST_PIXELS:
+                if max(width, height) > MAX_SIDE or min(width, height) < 16 or width * height > MAX_PIXELS:
                     remedy = "Give the film itself"
                     raise FilmError(f"its size {width} × {height} is not that of a radiograph", path, remedy)
                 image.load()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from ratui.errors import FilmError, RatuiError, StudyError, clean
+from ratui.errors import FilmError, RatuiError, StudyError, clean_text
 from ratui.study.case import Case, FilmRecord
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
 from ratui.study.importing.manifest import ManifestRow, read_manifest
@@ -70,7 +70,7 @@ class ImportReport:
         rows.writerow(["number", "file", "outcome"])
         imported = [(item.path, f"case {item.case}, time point {item.time}, {item.side}") for item in self.imported]
         for number, (file, outcome) in enumerate([*imported, *((r.path, r.reason) for r in self.rejected)], start=1):
-            rows.writerow([number, clean(file, 4000), outcome])
+            rows.writerow([number, clean_text(file, 4000), outcome])
         make_folder(path.parent)
         write_bytes(path, text.getvalue().encode(), copy=False, private=True)
         return path
@@ -258,4 +258,4 @@ def _import_film(
 
 
 def _rejection_reason(error: RatuiError) -> str:
-    return f"{error.what}. {error.remedy}" if error.remedy else error.what
+    return f"{error.problem}. {error.remedy}" if error.remedy else error.problem

@@ -53,7 +53,7 @@ def _handle(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         )
         return {"film": {key: value for key, value in asdict(converted).items() if key != "data"}}, converted.data
     except FilmError as error:
-        return {"error": [error.what, error.remedy]}, b""
+        return {"error": [error.problem, error.remedy]}, b""
     except MemoryError:
         return {"error": ["it needs more memory than any film", "Ask for it uncompressed"]}, b""
     except Exception as error:  # a fault of ours or of a decoder: named by its kind, for its text may name a person

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from ratui.errors import StoreError, clean
+from ratui.errors import StoreError, clean_text
 from ratui.study.store.access import file_mode, make_folder
 
 __all__ = ["FileLock", "HeldByOther", "LockHolder"]
@@ -67,7 +67,7 @@ class LockHolder:
 
     def __str__(self) -> str:
         terminal = f", terminal {self.terminal}" if self.terminal else ""
-        return clean(f"{self.user} on {self.host}, process {self.process}{terminal}, since {self.since}", 200)
+        return clean_text(f"{self.user} on {self.host}, process {self.process}{terminal}, since {self.since}", 200)
 
 
 class HeldByOther(StoreError):

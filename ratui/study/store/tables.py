@@ -188,7 +188,7 @@ def read_intact_bytes(
         check(data)
     except (FileNotFoundError, DamagedError):
         raise wrong from None
-    return data, f"{wrong.what}; its second copy is whole and was read"
+    return data, f"{wrong.problem}; its second copy is whole and was read"
 
 
 def read_intact(path: Path, *, unsealed: bool = False) -> StoredTables | None:
@@ -211,7 +211,7 @@ def read_intact(path: Path, *, unsealed: bool = False) -> StoredTables | None:
         copy = _unpack(second_copy_path(path), read_file(second_copy_path(path), follow=False), of, unsealed=False)
     except (FileNotFoundError, DamagedError):
         raise damaged from None
-    return StoredTables(_records(copy), f"{damaged.what}; its second copy is whole and was read")
+    return StoredTables(_records(copy), f"{damaged.problem}; its second copy is whole and was read")
 
 
 def write_tables(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ratui.errors import StoreError
-from ratui.reading import Field, Reading, next_open
+from ratui.reading import Field, Reading, find_next_open_field
 from ratui.study import DisplayUse, ReadingSession
 from ratui.terminal import Fit
 
@@ -36,7 +36,7 @@ class Keeper:
         """How films are shown now, and how sharp the joint was at best; None before one is shown."""
         self.refusal = ""
         """Why the disk has refused the latest reading, empty where it is saved."""
-        last = self.reading.log[-1].at if self.reading.log else None
+        last = self.reading.log[-1].timestamp if self.reading.log else None
         self.saved_at: datetime | None = last.astimezone() if last else None
         """When the disk took it last, in local time; None before the first time."""
 
@@ -55,7 +55,7 @@ class Keeper:
         try:
             self._session.save(reading, seconds=self.seconds, displays=self.displays)
         except StoreError as error:
-            self.refusal = error.what
+            self.refusal = error.problem
             return False
         self.refusal, self.saved_at = "", now().astimezone()
         return True
@@ -81,5 +81,5 @@ def resumed(reading: Reading) -> Field:
         field = entry.changes[0].field
         if entry.kind in ("undo", "clear") and field not in reading.values:
             return field
-        return next_open(reading, after=field) or field
-    return next_open(reading) or reading.fields[0]
+        return find_next_open_field(reading, after=field) or field
+    return find_next_open_field(reading) or reading.fields[0]

@@ -28,5 +28,5 @@ def named_site(reading: Reading, side: Side, text: str) -> str | None:
 def _found(reading: Reading, side: Side, name: str) -> str | None:
     if not name:
         return None
-    keys = (f"{side}.{joint.id}" for joint in reading.scheme.find(name))
+    keys = (f"{side}.{joint.id}" for joint in reading.scheme.find_joints(name))
     return next((key for key in keys if key in reading.site_keys), None)

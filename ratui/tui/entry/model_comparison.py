@@ -21,7 +21,7 @@ FAR = 2
 
 def differing(study: Study, reading: Reading) -> Mapping[str, tuple[Prediction, ...]]:
     """The answers that differ from `reading`, by site; none before it is signed, nor where they can't be read."""
-    if reading.signed is None:
+    if reading.signed_at is None:
         return {}
     try:
         found = load_unblinded_predictions(study, reading.rater, reading.case)
@@ -44,6 +44,6 @@ def _differs(reading: Reading, answer: Prediction) -> bool:
 
 def model_text(t: Messages, reading: Reading, answers: Sequence[Prediction]) -> str:
     """What the model says, with the time points in the order in which the films stand."""
-    between = " " if reading.blinded else "→"
+    between = " " if reading.is_blinded else "→"
     said = [f"{answer.scale} {between.join(str(answer.grades[time]) for time in reading.order)}" for answer in answers]
     return t("text.model_says", scores=", ".join(said))

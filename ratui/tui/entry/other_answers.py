@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ratui.reading import Entry, Field, Found, Graded, NotAssessable, Reading
+from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry, Reading
 from ratui.tui.i18n.catalog import Messages
 
 __all__ = ["others_text"]
@@ -17,7 +17,7 @@ def others_text(t: Messages, reading: Reading, others: Sequence[Mapping[Field, E
     """
     if not others:
         return ""
-    between = "|" if reading.blinded else "→"
+    between = "|" if reading.is_blinded else "→"
     joint, side = reading.site(site).joint, t(f"text.side_{reading.site(site).side}")
     parts = []
     for letter, answers in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", others, strict=False):
@@ -32,11 +32,11 @@ def others_text(t: Messages, reading: Reading, others: Sequence[Mapping[Field, E
 
 def _entry(t: Messages, reading: Reading, answers: Mapping[Field, Entry], field: Field) -> str:
     match answers.get(field):
-        case Graded(grade):
+        case GradeEntry(grade):
             return str(grade)
-        case Found(id):
+        case FindingEntry(id):
             return t.of_scheme(reading.scheme.finding(id).label)
-        case NotAssessable(id):
+        case NotAssessableEntry(id):
             return t.of_scheme(reading.scheme.reason(id).label)
         case None:
             return "–"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from ratui.reading import Field, NotAssessable, Reading, SecondLook, second_look
+from ratui.reading import Field, NotAssessableEntry, Reading, ReviewItem, review_items
 from ratui.tui.i18n.catalog import Messages
 from ratui.tui.i18n.reading_phrases import look_text
 
@@ -24,9 +24,9 @@ class Review:
         """The rater has looked at `site` again and lets it stand as it is."""
         self._kept[site] = _standing(reading, site)
 
-    def pending(self, reading: Reading) -> tuple[SecondLook, ...]:
+    def pending(self, reading: Reading) -> tuple[ReviewItem, ...]:
         """What still deserves a look, worst first: not what was kept as it stands."""
-        looks = second_look(reading)
+        looks = review_items(reading)
         return tuple(look for look in looks if self._kept.get(look.site) != _standing(reading, look.site))
 
 
@@ -35,7 +35,7 @@ def _standing(reading: Reading, site: str) -> Hashable:
     return values, site in reading.flags, reading.notes.get(site, "")
 
 
-def reasons_text(t: Messages, reading: Reading, look: SecondLook) -> str:
+def reasons_text(t: Messages, reading: Reading, look: ReviewItem) -> str:
     """All that speaks for `look`, the worst first, with the rater's own words where they wrote a note."""
     said = []
     for reason in look.reasons:
@@ -46,7 +46,7 @@ def reasons_text(t: Messages, reading: Reading, look: SecondLook) -> str:
     return " · ".join(said) or t("second_look.nothing_special")
 
 
-def field_to_change(reading: Reading, look: SecondLook) -> Field:
+def field_to_change(reading: Reading, look: ReviewItem) -> Field:
     """The field that a number most likely would change: an open one, the one without a score, or the one that stands out."""
     fields = reading.joint_fields(look.site)
     opened = next((field for field in fields if field not in reading.values), None)
@@ -54,7 +54,7 @@ def field_to_change(reading: Reading, look: SecondLook) -> Field:
         return opened
     scale = next((reason.scale for reason in look.reasons if reason.scale), "")
     if look.reasons and look.reasons[0].kind == "one_sided":
-        return next(field for field in fields if isinstance(reading.values[field], NotAssessable))
+        return next(field for field in fields if isinstance(reading.values[field], NotAssessableEntry))
     if look.reasons and look.reasons[0].kind == "high":
         return max((f for f in fields if f.scale == scale), key=lambda field: reading.score(field) or 0)
     # Of a change the one that stands right: in a chronological study the later one, in a blinded one either.

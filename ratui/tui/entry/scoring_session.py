@@ -10,8 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ratui import reading as rd
-from ratui.errors import EntryRefused, Refusal
-from ratui.reading import Doubt, Entry, Field, Found, Graded, NotAssessable, Options, Reading
+from ratui.errors import EntryError, Refusal
+from ratui.reading import (
+    Entry,
+    EntryOptions,
+    Field,
+    FindingEntry,
+    GradeEntry,
+    NotAssessableEntry,
+    Reading,
+    UnlikelyEntry,
+)
 from ratui.tui.entry.autosave import Keeper, now, resumed
 from ratui.tui.entry.joint_search import named_site
 from ratui.tui.i18n.catalog import Messages
@@ -31,7 +40,7 @@ class Pending:
     key: str
     field: Field
     entry: Entry | None
-    doubt: Doubt
+    doubt: UnlikelyEntry
 
 
 class Conversation:
@@ -60,7 +69,7 @@ class Conversation:
         self.near = ""
         self.told = ""
         self.ended = False
-        self._options: tuple[tuple[Reading, Field, bool], Options] | None = None
+        self._options: tuple[tuple[Reading, Field, bool], EntryOptions] | None = None
 
     @property
     def reading(self) -> Reading:
@@ -76,20 +85,20 @@ class Conversation:
     @property
     def waiting(self) -> tuple[Field, ...]:
         """The fields that the next answer fills: one, or that of both time points."""
-        return (self.field, *self.reading.twins(self.field)) if self.both else (self.field,)
+        return (self.field, *self.reading.counterparts(self.field)) if self.both else (self.field,)
 
     @property
-    def options(self) -> Options:
+    def options(self) -> EntryOptions:
         """What may be entered now."""
         asked = (self.reading, self.field, self.both)
         if self._options is None or not _alike(self._options[0], asked):
             self._options = (asked, self._find_options())
         return self._options[1]
 
-    def _find_options(self) -> Options:
-        here = rd.options(self.reading, self.field)
+    def _find_options(self) -> EntryOptions:
+        here = rd.list_options(self.reading, self.field)
         for twin in self.waiting[1:]:
-            there = rd.options(self.reading, twin)
+            there = rd.list_options(self.reading, twin)
             here = replace(
                 here,
                 grades=tuple(grade for grade in here.grades if grade in there.grades),
@@ -103,25 +112,25 @@ class Conversation:
         """Whether one answer could count for both time points: the reader knows which is which, and in this field and one
         more of the joint neither has an answer yet, so that it saves a key."""
         reading = self.reading
-        if reading.blinded or reading.signed or len(reading.order) != 2:
+        if reading.is_blinded or reading.signed_at or len(reading.order) != 2:
             return False
         opened = {field for field in reading.joint_fields(self.site) if field not in reading.values}
-        pairs = [field for field in opened if reading.twins(field)[0] in opened]
+        pairs = [field for field in opened if reading.counterparts(field)[0] in opened]
         return self.field in pairs and len(pairs) > 2
 
     def possible(self, action: str) -> bool:
         """Whether the scoring screen's `action` would do something now."""
         match action:
             case "normal":
-                return self.options.normal
+                return self.options.can_enter_normal
             case "same":
-                return self.both or self.may_pair or self.options.same
+                return self.both or self.may_pair or self.options.can_copy
             case "reasons":
                 return bool(self.options.reasons)
             case "clear":
-                return self.options.clear
+                return self.options.can_clear
             case "undo":
-                return rd.undoable(self.reading) is not None
+                return rd.find_undoable(self.reading) is not None
             case _:
                 return True
 
@@ -148,11 +157,11 @@ class Conversation:
     def refuse(self, name: str, instead: str = "") -> None:
         """Says why the character `name`, which nothing has taken, does nothing here; `instead`, if it has another place."""
         scheme = self.reading.scheme
-        entries: list[Entry] = [Found(finding.id) for finding in scheme.findings]
-        entries += [Graded(grade) for grade in range(10)]
+        entries: list[Entry] = [FindingEntry(finding.id) for finding in scheme.findings]
+        entries += [GradeEntry(grade) for grade in range(10)]
         for entry in entries:
             if entry_key(scheme, entry) == name:
-                refusals = (rd.refusal(self.reading, field, entry) for field in self.waiting)
+                refusals = (rd.find_refusal(self.reading, field, entry) for field in self.waiting)
                 refusal = next((each for each in refusals if each is not None), None)
                 if refusal is not None:
                     self._refused(refusal, name)
@@ -173,15 +182,15 @@ class Conversation:
 
     def enter(self, entry: Entry, key: str) -> None:
         """`entry` at the field that is asked, from the key `key`; an unlikely one waits for the same key once more."""
-        doubt = None if self.both else rd.unlikely(self.reading, self.field, entry)
+        doubt = None if self.both else rd.find_unlikely(self.reading, self.field, entry)
         if doubt is not None and not self._confirms(key):
             self._doubt(Pending(key, self.field, entry, doubt))
             return
         try:
-            reading = rd.enter(self.reading, self.field, entry, at=now(), key=key, confirmed=doubt is not None)
+            reading = rd.enter(self.reading, self.field, entry, timestamp=now(), key=key, confirmed=doubt is not None)
             for twin in self.waiting[1:]:
-                reading = rd.same(reading, twin, at=now(), key=self._keymap.key("scoring.same"))
-        except EntryRefused as error:
+                reading = rd.copy_entry(reading, twin, timestamp=now(), key=self._keymap.key("scoring.same"))
+        except EntryError as error:
             self._refused(error.refusal, key)
             return
         self._go_on(reading)
@@ -189,11 +198,13 @@ class Conversation:
     def normal(self) -> None:
         """Grade 0 in all open fields of the joint."""
         key = self._keymap.key("scoring.normal")
-        doubt = rd.unlikely_normal(self.reading, self.site)
+        doubt = rd.find_unlikely_normal(self.reading, self.site)
         if doubt is not None and not self._confirms(key):
             self._doubt(Pending(key, self.field, None, doubt))
             return
-        self._try(key, lambda: rd.normal(self.reading, self.site, at=now(), key=key, confirmed=doubt is not None))
+        self._try(
+            key, lambda: rd.enter_normal(self.reading, self.site, timestamp=now(), key=key, confirmed=doubt is not None)
+        )
 
     def same(self) -> None:
         """As at the other time point; where nothing stands at either, one answer counts for both from here on."""
@@ -202,15 +213,15 @@ class Conversation:
             self.both = not self.both
             self.told = self.t("scoring.both_on" if self.both else "scoring.both_off", key=shown_key(key))
             return
-        self._try(key, lambda: rd.same(self.reading, self.field, at=now(), key=key))
+        self._try(key, lambda: rd.copy_entry(self.reading, self.field, timestamp=now(), key=key))
 
     def undo(self) -> None:
         """Takes the last entry back and asks for its field again."""
         key = self._keymap.key("scoring.undo")
-        last = rd.undoable(self.reading)
+        last = rd.find_undoable(self.reading)
         try:
-            self._keeper.keep(rd.undo(self.reading, at=now(), key=key))
-        except EntryRefused as error:
+            self._keeper.keep(rd.undo(self.reading, timestamp=now(), key=key))
+        except EntryError as error:
             self._refused(error.refusal, key)
             return
         self.both = False
@@ -222,8 +233,8 @@ class Conversation:
         key = self._keymap.key("scoring.clear")
         self.both = False
         try:
-            self._keeper.keep(rd.clear(self.reading, self.field, at=now(), key=key))
-        except EntryRefused as error:
+            self._keeper.keep(rd.clear(self.reading, self.field, timestamp=now(), key=key))
+        except EntryError as error:
             self._refused(error.refusal, key)
 
     def ask_why(self) -> None:
@@ -232,15 +243,15 @@ class Conversation:
             self.mode = "reasons"
             return
         key = self._keymap.key("scoring.reasons")
-        refusal = rd.refusal(self.reading, self.field, NotAssessable(self.reading.scheme.reasons[0].id))
+        refusal = rd.find_refusal(self.reading, self.field, NotAssessableEntry(self.reading.scheme.reasons[0].id))
         self._refused(refusal or Refusal("no_reason"), key)
 
     def flag(self) -> None:
         """Marks the joint to come back to, or no longer."""
         key = self._keymap.key("scoring.flag")
         try:
-            self._keeper.keep(rd.flag(self.reading, self.site, at=now(), key=key))
-        except EntryRefused as error:
+            self._keeper.keep(rd.toggle_flag(self.reading, self.site, timestamp=now(), key=key))
+        except EntryError as error:
             self._refused(error.refusal, key)
             return
         self.told = self.t("scoring.flagged" if self.site in self.reading.flags else "scoring.unflagged")
@@ -248,7 +259,7 @@ class Conversation:
     def _try(self, key: str, change: Callable[[], Reading]) -> None:
         try:
             reading = change()
-        except EntryRefused as error:
+        except EntryError as error:
             self._refused(error.refusal, key)
         else:
             self._go_on(reading)
@@ -257,11 +268,11 @@ class Conversation:
         """Saves `reading` and asks for the next open field."""
         self._keeper.keep(reading)
         self._tell_aside()
-        upcoming = rd.next_open(reading, after=self.field)
+        upcoming = rd.find_next_open_field(reading, after=self.field)
         if upcoming is None:
             self.ended, self.both = True, False
             return
-        twins_open = all(twin not in reading.values for twin in reading.twins(upcoming))
+        twins_open = all(twin not in reading.values for twin in reading.counterparts(upcoming))
         self.both = self.both and upcoming.site == self.field.site and twins_open
         self.field = upcoming
 
@@ -310,11 +321,11 @@ class Conversation:
 
     def ask_where(self) -> None:
         """Asks for the name of a joint to go to."""
-        self.mode, self._line = "go_to", TypedLine(limit=rd.NOTE_LENGTH)
+        self.mode, self._line = "go_to", TypedLine(limit=rd.MAX_NOTE_LENGTH)
 
     def ask_note(self) -> None:
         """Asks for the note on this joint."""
-        self.mode, self._line = "note", TypedLine(self.reading.notes.get(self.site, ""), rd.NOTE_LENGTH)
+        self.mode, self._line = "note", TypedLine(self.reading.notes.get(self.site, ""), rd.MAX_NOTE_LENGTH)
 
     @property
     def meant(self) -> str | None:
@@ -342,8 +353,8 @@ class Conversation:
     def _note(self) -> None:
         key = self._keymap.key("scoring.note")
         try:
-            self._keeper.keep(rd.note(self.reading, self.site, self.typed, at=now(), key=key))
-        except EntryRefused as error:
+            self._keeper.keep(rd.set_note(self.reading, self.site, self.typed, timestamp=now(), key=key))
+        except EntryError as error:
             self._refused(error.refusal, key)
 
     def _reason(self, name: str) -> None:
@@ -353,7 +364,7 @@ class Conversation:
         for reason in self.options.reasons:
             if reason.key == name:
                 self.mode = "entry"
-                self.enter(NotAssessable(reason.id), name)
+                self.enter(NotAssessableEntry(reason.id), name)
                 return
         self.told = self.t("scoring.which_reason", key=shown_key(name))
 

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from ratui.reading import Change, Field, Found, Graded, LogEntry, NotAssessable, Options, Reading, Slot
+from ratui.reading import (
+    EntryOptions,
+    Field,
+    FieldChange,
+    FindingEntry,
+    GradeEntry,
+    LogEntry,
+    NotAssessableEntry,
+    Reading,
+    Slot,
+)
 from ratui.scheme import Scheme, Site
 from ratui.tui.i18n.catalog import Messages
 from ratui.tui.input.actions import entry_key
@@ -74,11 +84,11 @@ def entry_text(t: Messages, reading: Reading, field: Field) -> str:
     match value:
         case None:
             return "·"
-        case Graded(grade):
+        case GradeEntry(grade):
             return str(grade)
-        case Found(id):
+        case FindingEntry(id):
             return f"{reading.score(field)} {t.of_scheme(reading.scheme.finding(id).label)}"
-        case NotAssessable(id):
+        case NotAssessableEntry(id):
             return f"– {t.of_scheme(reading.scheme.reason(id).label)}"
     return "·"
 
@@ -117,7 +127,7 @@ def fields_line(
 def keys_text(
     t: Messages,
     scheme: Scheme,
-    options: Options,
+    options: EntryOptions,
     commands: Sequence[tuple[str, str]],
     width: int,
     *,
@@ -126,7 +136,7 @@ def keys_text(
 ) -> Text:
     """The keys that do something now: the grades with their meanings on `rows` lines, findings and the way to the reasons
     on one, and as many `commands` (key, label) as fit on the last. Meanings are cut as little as makes them fit."""
-    grades = [(entry_key(scheme, Graded(grade.value)), t.of_scheme(grade.meaning)) for grade in options.grades]
+    grades = [(entry_key(scheme, GradeEntry(grade.value)), t.of_scheme(grade.meaning)) for grade in options.grades]
     others = [(finding.key, t.of_scheme(finding.label)) for finding in options.findings]
     if options.reasons:
         others.append((reasons_key, t("text.not_assessable")))
@@ -139,7 +149,7 @@ def keys_text(
     return text
 
 
-def reasons_text(t: Messages, scheme: Scheme, options: Options, width: int, *, rows: int = 1) -> Text:
+def reasons_text(t: Messages, scheme: Scheme, options: EntryOptions, width: int, *, rows: int = 1) -> Text:
     """The choice that asks why there is no score."""
     text = Text(no_wrap=True)
     text.append(t("text.why_no_score"), NOTE)
@@ -232,15 +242,15 @@ def last_entry(t: Messages, reading: Reading, entry: LogEntry | None) -> str:
     return t("text.last_undo", last=last) if entry.kind == "undo" else last
 
 
-def _values(t: Messages, reading: Reading, change: Change) -> str:
+def _values(t: Messages, reading: Reading, change: FieldChange) -> str:
     shown = []
     for value in (change.old, change.new):
         match value:
-            case Graded(grade):
+            case GradeEntry(grade):
                 shown.append(str(grade))
-            case Found(id):
+            case FindingEntry(id):
                 shown.append(t.of_scheme(reading.scheme.finding(id).label))
-            case NotAssessable(id):
+            case NotAssessableEntry(id):
                 shown.append(t.of_scheme(reading.scheme.reason(id).label))
             case _:
                 shown.append("·")
@@ -250,7 +260,7 @@ def _values(t: Messages, reading: Reading, change: Change) -> str:
 def joint_summary(reading: Reading, site: str) -> str:
     """``0→1 2→2``: the scores of one joint as they stand on the screen, scale by scale."""
     parts = []
-    arrow = " " if reading.blinded else "→"
+    arrow = " " if reading.is_blinded else "→"
     for scale in reading.site(site).joint.scales:
         shown = []
         for time in reading.order:
@@ -290,10 +300,10 @@ def edge_text(edge: str, side: str, height: int) -> Text:
 
 def totals_text(t: Messages, reading: Reading) -> str:
     """The totals of both time points, and how many fields have no score."""
-    names = ("◀", "▶") if reading.blinded else (t("text.earlier"), t("text.later"))
+    names = ("◀", "▶") if reading.is_blinded else (t("text.earlier"), t("text.later"))
     parts = []
     for place, time in enumerate(reading.order):
-        name = names[place] if reading.blinded else names[time]
+        name = names[place] if reading.is_blinded else names[time]
         scales = ", ".join(f"{scale} {reading.total(time, scale)[0]}" for scale in reading.scheme.scales)
         parts.append(f"{name} {reading.total(time)[0]} ({scales})")
     lacking = len(reading.values) - sum(reading.total(time)[1] for time in reading.order)

@@ -13,18 +13,18 @@ from threading import Lock
 from PIL import Image, ImageDraw
 
 from ratui.imaging import (
-    PLAIN,
+    DEFAULT_DISPLAY,
+    AlignmentFailure,
     Box,
+    DisplaySettings,
     Film,
-    Look,
     Matrix,
-    Unaligned,
-    align,
-    carried,
-    centred,
-    difference,
-    presets,
+    align_centres,
+    align_joints,
+    compute_difference,
+    list_presets,
     render,
+    warp_onto,
 )
 from ratui.study import FilmRecord, Study
 from ratui.terminal import Display
@@ -48,7 +48,7 @@ class View:
     film: str
     box: Box
     size: tuple[int, int]
-    look: Look = PLAIN
+    look: DisplaySettings = DEFAULT_DISPLAY
     joint: Box | None = None
     lens: tuple[float, float] | None = None
 
@@ -83,7 +83,7 @@ class Library:
         self._films: OrderedDict[tuple[str, str], Film] = OrderedDict()
         self._lock = Lock()
         self._locks: dict[tuple[str, str], Lock] = {}
-        self._aligned: dict[Hashable, Matrix | Unaligned] = {}
+        self._aligned: dict[Hashable, Matrix | AlignmentFailure] = {}
 
     def film(self, case: str, id: str) -> Film:
         """The decoded film; the first call takes a moment. Raises FilmError."""
@@ -106,7 +106,7 @@ class Library:
         """The grey presets that those of `films` offer that are decoded by now."""
         with self._lock:
             found = [film for id in films if (film := self._films.get((case, id)))]
-        return presets(*found)
+        return list_presets(*found)
 
     def image(self, view: View) -> Image.Image:
         """`view` as grey levels, mode ``L``. Raises FilmError."""
@@ -114,7 +114,7 @@ class Library:
         image = render(film, view.box, view.size, view.look, joint=view.joint)
         return image if view.lens is None else self._through_lens(image, film, view)
 
-    def alignment(self, twin: Twin) -> Matrix | Unaligned:
+    def alignment(self, twin: Twin) -> Matrix | AlignmentFailure:
         """How the two films of `twin` lie on each other, worked out once for each joint. Raises FilmError."""
         view = twin.view
         here = view.joint or view.box
@@ -122,7 +122,7 @@ class Library:
         found = self._aligned.get(key)
         if found is None:
             first, second = self.film(view.case, view.film), self.film(view.case, twin.film)
-            found = self._aligned[key] = align(first, here, second, twin.joint)
+            found = self._aligned[key] = align_joints(first, here, second, twin.joint)
         return found
 
     def twin(self, twin: Twin) -> Image.Image | None:
@@ -131,15 +131,15 @@ class Library:
         view = twin.view
         first, second = self.film(view.case, view.film), self.film(view.case, twin.film)
         matrix = self.alignment(twin)
-        if isinstance(matrix, Unaligned):
+        if isinstance(matrix, AlignmentFailure):
             if twin.differing:
                 return None
-            matrix = centred(view.joint or view.box, first, twin.joint, second)
+            matrix = align_centres(view.joint or view.box, first, twin.joint, second)
         if not twin.differing:
-            return carried(second, matrix, view.box, view.size, view.look, joint=twin.joint)
-        look = Look(view.look.preset)
+            return warp_onto(second, matrix, view.box, view.size, view.look, joint=twin.joint)
+        look = DisplaySettings(view.look.preset)
         here = render(first, view.box, view.size, look, joint=view.joint)
-        return difference(here, carried(second, matrix, view.box, view.size, look, joint=twin.joint))
+        return compute_difference(here, warp_onto(second, matrix, view.box, view.size, look, joint=twin.joint))
 
     def _through_lens(self, image: Image.Image, film: Film, view: View) -> Image.Image:
         assert view.lens is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ratui.errors import SettingsError
-from ratui.imaging import Look
+from ratui.imaging import DisplaySettings
 from ratui.tui.graphics.viewport import ZOOMS, Sight
 
 __all__ = ["keep_sight", "sight_of", "sights_file"]
@@ -31,7 +31,7 @@ def sight_of(rater: str, file: Path | None) -> Sight:
     if not isinstance(raw, dict):
         return Sight()
     try:
-        look = Look(
+        look = DisplaySettings(
             preset=str(raw["preset"]),
             shift=float(raw["shift"]),
             stretch=float(raw["stretch"]),

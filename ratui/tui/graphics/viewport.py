@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ratui.imaging import PLAIN, Box, Look
+from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display, Fit, fit_of
 from ratui.tui.graphics.film_store import Twin, View, joint_box, whole_box
@@ -32,7 +32,7 @@ class Sight:
     """
 
     zoom: int = 0
-    look: Look = PLAIN
+    look: DisplaySettings = DEFAULT_DISPLAY
     pan: tuple[float, float] = (0.0, 0.0)
     lens: tuple[float, float] | None = None
 

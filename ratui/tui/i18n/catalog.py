@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from ratui.errors import SettingsError, clean
+from ratui.errors import SettingsError, clean_text
 
 __all__ = ["LANGUAGES", "Messages", "language_of"]
 
@@ -24,7 +24,7 @@ def language_of(environment: Mapping[str, str] = os.environ, wanted: str = "") -
     if wanted:
         if wanted not in LANGUAGES:
             known = ", ".join(LANGUAGES)
-            raise SettingsError(f"there are no texts in {clean(wanted)!r}", "language", f"Take one of {known}")
+            raise SettingsError(f"there are no texts in {clean_text(wanted)!r}", "language", f"Take one of {known}")
         return wanted
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if environment.get(name):

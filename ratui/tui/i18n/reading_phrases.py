@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import unicodedata
 
-from ratui.errors import EntryRefused, RatuiError
-from ratui.reading import Doubt, LookReason, Refusal
+from ratui.errors import EntryError, RatuiError
+from ratui.reading import Refusal, ReviewReason, UnlikelyEntry
 from ratui.scheme import Scheme
 from ratui.tui.i18n.catalog import Messages
 
@@ -26,10 +26,10 @@ def refusal_text(t: Messages, refusal: Refusal) -> str:
 
 def error_text(t: Messages, error: RatuiError) -> str:
     """What `error` says: a refusal in the rater's language, what lies below the readings in English."""
-    return refusal_text(t, error.refusal) if isinstance(error, EntryRefused) else str(error)
+    return refusal_text(t, error.refusal) if isinstance(error, EntryError) else str(error)
 
 
-def doubt_text(t: Messages, doubt: Doubt, key: str) -> str:
+def doubt_text(t: Messages, doubt: UnlikelyEntry, key: str) -> str:
     """What makes an entry unlikely, and that `key`, as it is printed, enters it all the same."""
     id = f"reading.unlikely.{doubt.kind}"
     if doubt.size == 1 and f"{id}_one" in t:
@@ -37,11 +37,11 @@ def doubt_text(t: Messages, doubt: Doubt, key: str) -> str:
     return t(id, scale=doubt.field.scale, size=doubt.size, key=key)
 
 
-def look_text(t: Messages, reason: LookReason, scheme: Scheme) -> str:
+def look_text(t: Messages, reason: ReviewReason, scheme: Scheme) -> str:
     """One reason for a second look, as it stands beside the joint."""
-    label = t.of_scheme(scheme.finding(reason.name).label) if reason.kind == "finding" else ""
+    label = t.of_scheme(scheme.finding(reason.finding_id).label) if reason.kind == "finding" else ""
     text = t(f"reading.look.{reason.kind}", scale=reason.scale, size=reason.size, label=label)
-    return t("reading.look.confirmed", reason=text) if reason.confirmed else text
+    return t("reading.look.confirmed", reason=text) if reason.is_confirmed else text
 
 
 def unknown_key(t: Messages, key: str, help: str) -> str:

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ratui.errors import SchemeError, SettingsError, clean
-from ratui.reading import Entry, Found, Graded, NotAssessable, Options
+from ratui.errors import SchemeError, SettingsError, clean_text
+from ratui.reading import Entry, EntryOptions, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.scheme import Scheme
 from ratui.tui.i18n.catalog import Messages
 
@@ -242,7 +242,7 @@ class Keymap:
         known = {action.id for action in ACTIONS}
         for id in changes:
             if id not in known:
-                raise SettingsError(f"there is no action {clean(id)!r}", source, "ratui keys lists them all")
+                raise SettingsError(f"there is no action {clean_text(id)!r}", source, "ratui keys lists them all")
         self.actions = tuple(replace(action, key=changes.get(action.id, action.key)) for action in ACTIONS)
         self._by_id = {action.id: action for action in self.actions}
         self._by_key: dict[tuple[str, str], Action] = {}
@@ -256,7 +256,7 @@ class Keymap:
             for screen in TAKES_ENTRIES:
                 taken = self.find(screen, finding.key)
                 if taken and taken.id in changes:
-                    raise self._refused(taken, f"is that of the finding {clean(finding.label)}")
+                    raise self._refused(taken, f"is that of the finding {clean_text(finding.label)}")
                 if taken or _is_grade(finding.key, _highest(scheme)):
                     use = taken.id if taken else "a grade"
                     raise SchemeError(
@@ -278,7 +278,7 @@ class Keymap:
             raise self._refused(action, "is typed into the filter there")
 
     def _refused(self, action: Action, why: str) -> SettingsError:
-        what = f"the key {clean(action.key)!r} of {action.id} {why}"
+        what = f"the key {clean_text(action.key)!r} of {action.id} {why}"
         return SettingsError(what, self._source, "Choose another; ratui keys shows what is taken")
 
     def find(self, screen: str, key: str) -> Action | None:
@@ -335,11 +335,11 @@ def _plain(text: str) -> str:
 def entry_key(scheme: Scheme, entry: Entry) -> str:
     """The key that makes `entry`."""
     match entry:
-        case Graded(grade):
+        case GradeEntry(grade):
             return str(grade) if grade < 10 else _TENS[grade - 10]
-        case Found(id):
+        case FindingEntry(id):
             return scheme.finding(id).key
-        case NotAssessable(id):
+        case NotAssessableEntry(id):
             return scheme.reason(id).key
 
 
@@ -350,7 +350,7 @@ def all_entry_keys(scheme: Scheme) -> frozenset[str]:
     return frozenset((*grades, *findings, *(reason.key for reason in scheme.reasons)))
 
 
-def entry_keys(scheme: Scheme, options: Options) -> dict[str, Entry]:
+def entry_keys(scheme: Scheme, options: EntryOptions) -> dict[str, Entry]:
     """What each key enters now: grades and findings. Reasons have a choice of their own."""
-    entries = [entry for entry in options.entries if not isinstance(entry, NotAssessable)]
+    entries = [entry for entry in options.entries if not isinstance(entry, NotAssessableEntry)]
     return {entry_key(scheme, entry): entry for entry in entries}

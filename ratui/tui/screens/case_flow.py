@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from ratui import reading as rd
-from ratui.errors import EntryRefused
+from ratui.errors import EntryError
 from ratui.reading import Field, LogEntry, Reading
 from ratui.study import Case, ReadingSession
 from ratui.tui.entry.autosave import Keeper, now
@@ -83,10 +83,10 @@ class CaseFlow(LookingScreen):
             return
         self._films = case_films(study, self._case, self.reading.order)
         try:
-            reading = rd.apply_regions(self.reading, study.absent_slots(self._case), at=now())
+            reading = rd.apply_regions(self.reading, study.absent_slots(self._case), timestamp=now())
             if reading is not self.reading:
                 self._keeper.keep(reading)
-        except EntryRefused as error:
+        except EntryError as error:
             self.say(error_text(self.t, error))
         if self._talk is None:
             self._talk = Conversation(self._keeper, self.ratui.keymap, self.t, aside=self._aside)
@@ -141,7 +141,7 @@ class CaseFlow(LookingScreen):
     def do_regions(self) -> None:
         self._correct_regions()
 
-    def _look_again(self, looks: Sequence[rd.SecondLook]) -> bool:
+    def _look_again(self, looks: Sequence[rd.ReviewItem]) -> bool:
         """Begins the second look at `looks`; False where there is nothing to look at."""
         from ratui.tui.screens.review.screen import SecondLookScreen
 
@@ -164,19 +164,19 @@ class CaseFlow(LookingScreen):
 
     def do_overview(self) -> None:
         reading = self.reading
-        pending = len(self._review.pending(reading)) if reading.complete else 0
+        pending = len(self._review.pending(reading)) if reading.is_complete else 0
         screen = OverviewScreen(reading, site=self.talk.site, writable=True, pending=pending)
         self.app.push_screen(screen, self._overview_done)
 
     def _overview_done(self, result: object) -> None:
         if result == SIGN:
             before = self.reading
-            if self._keeper.keep(rd.sign(before, at=now())):
+            if self._keeper.keep(rd.sign(before, timestamp=now())):
                 self.dismiss(self.t("scoring.signed", case=self._case.id))
                 return
             self._keeper.reading = before
         elif result == LOOK_AGAIN:
-            if self._look_again(self._review.pending(self.reading) or rd.second_look(self.reading)):
+            if self._look_again(self._review.pending(self.reading) or rd.review_items(self.reading)):
                 return
             self.do_overview()
         elif isinstance(result, str) and result:

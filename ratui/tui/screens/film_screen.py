@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ratui.errors import SettingsError
-from ratui.imaging import Look
+from ratui.imaging import DisplaySettings
 from ratui.terminal import Fit
 from ratui.tui.graphics.view_preferences import keep_sight, sight_of, sights_file
 from ratui.tui.graphics.viewport import Sight
@@ -44,16 +44,16 @@ class LookingScreen(KeyScreen):
         self._keep_sight()
 
     def do_brighter(self) -> None:
-        self._look(self.joint_films.sight.look.brighter())
+        self._look(self.joint_films.sight.look.change_brightness())
 
     def do_darker(self) -> None:
-        self._look(self.joint_films.sight.look.brighter(-1))
+        self._look(self.joint_films.sight.look.change_brightness(-1))
 
     def do_harder(self) -> None:
-        self._look(self.joint_films.sight.look.harder())
+        self._look(self.joint_films.sight.look.change_contrast())
 
     def do_softer(self) -> None:
-        self._look(self.joint_films.sight.look.harder(-1))
+        self._look(self.joint_films.sight.look.change_contrast(-1))
 
     def do_invert(self) -> None:
         look = self.joint_films.sight.look
@@ -64,7 +64,7 @@ class LookingScreen(KeyScreen):
         self._look(replace(look, local=not look.local))
         self._said = self.t("scoring.local" if not look.local else "scoring.local_off")
 
-    def _look(self, look: Look) -> None:
+    def _look(self, look: DisplaySettings) -> None:
         self.joint_films.look_through(replace(self.joint_films.sight, look=look))
         self._keep_sight()
 
@@ -200,4 +200,4 @@ class LookingScreen(KeyScreen):
             try:
                 keep_sight(self.ratui.rater, self.joint_films.sight, sights_file(source))
             except SettingsError as error:
-                self._said = self.t("scoring.sight_not_kept", why=error.what)
+                self._said = self.t("scoring.sight_not_kept", why=error.problem)

@@ -19,7 +19,7 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ratui.errors import FilmError
-from ratui.imaging import Box, Unaligned
+from ratui.imaging import AlignmentFailure, Box
 from ratui.terminal import Display, Fit, FrameCache
 from ratui.tui.graphics.film_store import Library, Twin, View
 from ratui.tui.graphics.viewport import WHOLE, ZOOMS, CaseFilms, Shot, Sight
@@ -54,7 +54,7 @@ class JointFilms(Vertical):
             self.why = why
 
     class NotAligned(Message):
-        """The two films of `site` can't be laid onto each other; `reason` is that of `Unaligned`."""
+        """The two films of `site` can't be laid onto each other; `reason` is that of `AlignmentFailure`."""
 
         def __init__(self, site: str, reason: str) -> None:
             super().__init__()
@@ -240,7 +240,9 @@ class JointFilms(Vertical):
                 aligned = isinstance(wanted, Shot) or self._library.alignment(wanted)
             except FilmError as error:
                 if now and not worker.is_cancelled:
-                    self.post_message(self.Failed(f"{error.what}. {error.remedy}" if error.remedy else error.what))
+                    self.post_message(
+                        self.Failed(f"{error.problem}. {error.remedy}" if error.remedy else error.problem)
+                    )
                 continue
             if image is None:
                 self._pictureless.add(wanted)  # else it would be asked for again at each drawing
@@ -248,7 +250,7 @@ class JointFilms(Vertical):
                 view.prepare(image, wanted.key)
                 if now and not worker.is_cancelled:
                     self.post_message(self.Ready(view, wanted))
-            if now and isinstance(aligned, Unaligned) and not worker.is_cancelled:
+            if now and isinstance(aligned, AlignmentFailure) and not worker.is_cancelled:
                 self.post_message(self.NotAligned(self._site, aligned.reason))
 
     def _picture(self, wanted: _Wanted) -> Image.Image | None:

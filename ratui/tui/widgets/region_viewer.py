@@ -18,7 +18,7 @@ from textual.widgets import Static
 from textual.worker import Worker, get_current_worker
 
 from ratui.errors import FilmError
-from ratui.imaging import Box, Look
+from ratui.imaging import Box, DisplaySettings
 from ratui.scheme import Site
 from ratui.study import FilmRecord, Region
 from ratui.terminal import Display, FrameCache
@@ -104,7 +104,7 @@ class RegionFilms(Horizontal):
         else:
             self.near.blank()
         area = whole_box(scene.film, self.whole.pixel_size, self._graphics)
-        view = View(scene.case, scene.film.id, area, self.whole.pixel_size, Look("film"))
+        view = View(scene.case, scene.film.id, area, self.whole.pixel_size, DisplaySettings("film"))
         jobs.append((self.whole, *self._outlined(view, scene)))
         if all(widget.in_cells and view in self._pictures for widget, view, _ in jobs):
             for widget, view, boxes in jobs:  # nothing to paint: the boxes are laid over the cells at once

@@ -299,7 +299,7 @@ class ContactSheetScreen(KeyScreen):
                     images = tuple(ratui.library.image(shot.view) if shot else None for shot in shots)
                     view.prepare(pasted(images, size, ratui.graphics.pixels[0]), key)
             except RatuiError as error:
-                self.app.call_from_thread(self._not_shown, each.case, error.what)
+                self.app.call_from_thread(self._not_shown, each.case, error.problem)
                 continue
             if cell is not None and not worker.is_cancelled:
                 self.app.call_from_thread(self._ready, cell, site, key)

@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table as Grid
 from rich.text import Text as Line
 
-from ratui.errors import StoreError, clean
+from ratui.errors import StoreError, clean_text
 from ratui.study.model_reports import Block, Heading, Paragraph, Picture, Table
 from ratui.tui.theme import ACCENT, BRIGHT, HEADING, PLAIN, QUIET
 
@@ -62,7 +62,7 @@ def drawn(blocks: Sequence[Block]) -> Group:
 
 def _paragraph(text: str) -> Line:
     line = Line(style=PLAIN)
-    for number, piece in enumerate(clean(text, _LONGEST).split("`")):
+    for number, piece in enumerate(clean_text(text, _LONGEST).split("`")):
         line.append(piece, ACCENT if number % 2 else "")
     return line
 
@@ -71,9 +71,9 @@ def _grid(table: Table) -> Grid:
     grid = Grid(box=None, padding=(0, 2, 0, 0), expand=False, header_style=HEADING, pad_edge=False)
     for place, column in enumerate(table.columns):
         style = BRIGHT if place == table.strong else PLAIN if place == 0 else QUIET
-        grid.add_column(Line(clean(column, _LONGEST)), style=style, overflow="fold", vertical="top")
+        grid.add_column(Line(clean_text(column, _LONGEST)), style=style, overflow="fold", vertical="top")
     for row in table.rows:
-        grid.add_row(*(Line(clean(cell, _LONGEST)) for cell in row))
+        grid.add_row(*(Line(clean_text(cell, _LONGEST)) for cell in row))
     return grid
 
 
@@ -85,10 +85,12 @@ def fitted_into(picture: Picture, size: tuple[int, int]) -> Image.Image:
     try:
         with Image.open(io.BytesIO(picture.png), formats=["PNG"]) as opened:
             if opened.width * opened.height > _LARGEST:
-                raise StoreError(f"the picture is too large: {opened.width} × {opened.height}", clean(picture.file))
+                raise StoreError(
+                    f"the picture is too large: {opened.width} × {opened.height}", clean_text(picture.file)
+                )
             image = opened.convert("RGBA")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise StoreError("the picture can't be read", clean(picture.file), "Make the report again") from error
+        raise StoreError("the picture can't be read", clean_text(picture.file), "Make the report again") from error
     paper = Image.new("RGBA", image.size, (_PAPER,) * 3 + (255,))
     paper.alpha_composite(image)
     grey = paper.convert("L")

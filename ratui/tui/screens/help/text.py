@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ratui.reading import Graded
+from ratui.reading import GradeEntry
 from ratui.scheme import Grade, Scheme
 from ratui.tui.i18n.catalog import Messages
 from ratui.tui.input.actions import Keymap, entry_key, shown_key
@@ -60,7 +60,7 @@ def _grades(scheme: Scheme, t: Messages) -> list[Section]:
             heading = t("help.grades_first", **ends)
         else:
             heading = t("help.grades_of_part", **ends, part=", ".join(labels[part] for part in parts))
-        rows = tuple((entry_key(scheme, Graded(grade.value)), t.of_scheme(grade.meaning)) for grade in grades)
+        rows = tuple((entry_key(scheme, GradeEntry(grade.value)), t.of_scheme(grade.meaning)) for grade in grades)
         sections.append(Section(heading, rows))
     return sections
 

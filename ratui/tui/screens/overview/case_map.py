@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from ratui.reading import Field, Found, Reading
+from ratui.reading import Field, FindingEntry, Reading
 from ratui.scheme import Joint, Scheme, Side
 from ratui.tui.entry import text as texts
 from ratui.tui.i18n.catalog import Messages
@@ -178,7 +178,7 @@ class CaseMap:
         """What stands at both time points, and the style that says what it is."""
         reading = self._reading
         fields = [Field(site, scale, time) for time in reading.order]
-        between = " " if reading.blinded else "→"
+        between = " " if reading.is_blinded else "→"
         text = between.join(self._one(field) + self._finding_key(field) for field in fields)
         if len(text) > width:  # ten points and a finding: the line below the map says which
             text = between.join(self._one(field) for field in fields)
@@ -197,7 +197,7 @@ class CaseMap:
 
     def _finding_key(self, field: Field) -> str:
         value = self._reading.values.get(field)
-        return self._reading.scheme.finding(value.finding).key if isinstance(value, Found) else ""
+        return self._reading.scheme.finding(value.finding).key if isinstance(value, FindingEntry) else ""
 
 
 def totals_lines(t: Messages, reading: Reading) -> list[Text]:
@@ -206,20 +206,20 @@ def totals_lines(t: Messages, reading: Reading) -> list[Text]:
     The change counts only fields that have a score at both, and is left open while one of all is; where that leaves it
     short of the difference of the two totals, it says so.
     """
-    names = ("◀", "▶") if reading.blinded else tuple(t(f"text.{_TIMES[time]}") for time in reading.order)
-    head = [*names, *(() if reading.blinded else (t("overview.change"),)), t("overview.of")]
+    names = ("◀", "▶") if reading.is_blinded else tuple(t(f"text.{_TIMES[time]}") for time in reading.order)
+    head = [*names, *(() if reading.is_blinded else (t("overview.change"),)), t("overview.of")]
     lines = [_totals_line("", head, QUIET)]
     for scale in (*reading.scheme.scales, None):
         sums = [reading.total(time, scale)[0] for time in reading.order]
         cells = [str(each) for each in sums]
-        if not reading.blinded:
+        if not reading.is_blinded:
             change = _change(reading, scale)
-            cells.append("–" if not reading.complete else f"{change:+d}" if change else "0")
-        most = sum(site.joint.maximum(s) for site in reading.sites for s in site.joint.scales if scale in (None, s))
+            cells.append("–" if not reading.is_complete else f"{change:+d}" if change else "0")
+        most = sum(site.joint.max_grade(s) for site in reading.sites for s in site.joint.scales if scale in (None, s))
         cells.append(str(most))
         lines.append(_totals_line(scale or t("overview.total"), cells, BRIGHT if scale is None else PLAIN))
     apart = reading.total(reading.order[-1])[0] - reading.total(reading.order[0])[0]
-    if not reading.blinded and reading.complete and _change(reading, None) != apart:
+    if not reading.is_blinded and reading.is_complete and _change(reading, None) != apart:
         lines[-1].append(f"   {t('overview.change_of_both')}", QUIET)
     return lines
 

@@ -65,7 +65,7 @@ class OverviewScreen(KeyScreen):
         self._reading = reading
         self._held = held
         self._pending = pending
-        self._writable = writable and reading.signed is None
+        self._writable = writable and reading.signed_at is None
         opened = [field.site for field in reading.open_fields]
         self._here = site if site in reading.site_keys else opened[0] if opened else reading.sites[0].key
         if self._writable and opened and self._here not in opened:
@@ -98,13 +98,13 @@ class OverviewScreen(KeyScreen):
     def possible(self, name: str) -> bool:
         match name:
             case "sign":
-                return self._writable and self._reading.complete
+                return self._writable and self._reading.is_complete
             case "look_again":
-                return self._writable and self._reading.complete
+                return self._writable and self._reading.is_complete
             case "next_open":
-                return self._writable and not self._reading.complete
+                return self._writable and not self._reading.is_complete
             case "reopen":
-                return self._reading.signed is not None
+                return self._reading.signed_at is not None
             case "take_over":
                 return (
                     self._held is not None and self._held.holder is not None and self._held.holder.is_dead is not False
@@ -139,7 +139,7 @@ class OverviewScreen(KeyScreen):
     def do_sign(self) -> None:
         if not self._writable:
             self.say(self.t("overview.cannot_sign_here"))
-        elif not self._reading.complete:
+        elif not self._reading.is_complete:
             self.say(self.t("overview.still_open", count=len(self._reading.open_fields)))
         else:
             self.dismiss(LOOK_AGAIN if self._pending else SIGN)
@@ -149,7 +149,7 @@ class OverviewScreen(KeyScreen):
             self.dismiss(LOOK_AGAIN)
 
     def do_reopen(self) -> None:
-        if self._reading.signed is None:
+        if self._reading.signed_at is None:
             self.say(self.t("overview.only_signed"))
         else:
             self._typed = ""
@@ -253,8 +253,8 @@ class OverviewScreen(KeyScreen):
 
     def _state(self) -> str:
         reading = self._reading
-        if reading.signed:
-            return f" · {self.t('overview.signed', when=f'{reading.signed:%Y-%m-%d %H:%M}')}"
+        if reading.signed_at:
+            return f" · {self.t('overview.signed', when=f'{reading.signed_at:%Y-%m-%d %H:%M}')}"
         return "" if self._writable else f" · {self.t('overview.elsewhere')}"
 
     def _joint(self) -> Text:
@@ -262,7 +262,7 @@ class OverviewScreen(KeyScreen):
         reading, key = self._reading, self._here
         text = Text(no_wrap=True).append(f" {texts.site_title(self.t, reading.scheme, reading.site(key))}", BRIGHT)
         for place, time in enumerate(reading.order):
-            name = texts.side_title(self.t, reading.order, place, reading.blinded, None)
+            name = texts.side_title(self.t, reading.order, place, reading.is_blinded, None)
             shown = [
                 f"{field.scale} {texts.entry_text(self.t, reading, field)}"
                 for field in reading.slot_fields(Slot(key, time))
@@ -280,7 +280,7 @@ class OverviewScreen(KeyScreen):
         reading = self._reading
         if self._held is not None:
             return str(self._held)
-        if not reading.complete:
+        if not reading.is_complete:
             return missing_text(self.t, reading, width - 2)
         lacking = len(reading.fields) - sum(reading.total(time)[1] for time in reading.order)
         without = self.t("overview.not_assessable", count=lacking) if lacking else ""

@@ -15,7 +15,7 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from ratui import reading as rd
-from ratui.reading import Field, LogEntry, Reading, SecondLook
+from ratui.reading import Field, LogEntry, Reading, ReviewItem
 from ratui.study import Study
 from ratui.study.predictions import Prediction
 from ratui.tui.entry import text as texts
@@ -54,7 +54,7 @@ class SecondLookScreen(LookingScreen):
         self,
         films: CaseFilms,
         reading: Reading,
-        looks: Sequence[SecondLook],
+        looks: Sequence[ReviewItem],
         *,
         keeper: Keeper | None = None,
         review: Review | None = None,
@@ -76,8 +76,8 @@ class SecondLookScreen(LookingScreen):
     def to_look_at(cls, study: Study, reading: Reading, site: str) -> SecondLookScreen:
         """All joints of `reading`, `site` first on the screen, nothing to be changed. Raises StudyError."""
         films = case_films(study, study.case(reading.case), reading.order)
-        special = {look.site: look for look in rd.second_look(reading)}
-        looks = [special.get(each.key, SecondLook(each.key, ())) for each in reading.sites]
+        special = {look.site: look for look in rd.review_items(reading)}
+        looks = [special.get(each.key, ReviewItem(each.key, ())) for each in reading.sites]
         place = [look.site for look in looks].index(site)
         return cls(films, reading, looks, place=place, model=differing(study, reading))
 
@@ -111,7 +111,7 @@ class SecondLookScreen(LookingScreen):
         self.say(event.why)
 
     @property
-    def look(self) -> SecondLook:
+    def look(self) -> ReviewItem:
         """The joint that is on the screen, and why."""
         return self._looks[self._place]
 
@@ -232,7 +232,7 @@ class SecondLookScreen(LookingScreen):
             self.dismiss(self.look.site)
 
     def _undoable(self) -> LogEntry | None:
-        last = rd.undoable(self.reading)
+        last = rd.find_undoable(self.reading)
         return last if self._talk is not None and last is not None and last.number > self._begun else None
 
     # Moving about.
@@ -308,7 +308,7 @@ class SecondLookScreen(LookingScreen):
             self.query_one(f"#edge{side}", Static).update(texts.edge_text(side, site.side, self.app.size.height))
         for place, time in enumerate(reading.order):
             record = self._films.record(site.key, place)
-            title = texts.side_title(t, reading.order, place, reading.blinded, record.day if record else None)
+            title = texts.side_title(t, reading.order, place, reading.is_blinded, record.day if record else None)
             if record is None:
                 title += f" · {t('text.not_on_film')}"
             else:
@@ -332,7 +332,7 @@ class SecondLookScreen(LookingScreen):
             text = Text(f" {self._said}", NOTE)
         self.query_one("#message", Static).update(text)
 
-    def _fresh(self) -> SecondLook:
+    def _fresh(self) -> ReviewItem:
         """Why the joint is looked at as it stands now: a change may have taken a reason away."""
-        now = {look.site: look for look in rd.second_look(self.reading)}
-        return now.get(self.look.site, SecondLook(self.look.site, ()))
+        now = {look.site: look for look in rd.review_items(self.reading)}
+        return now.get(self.look.site, ReviewItem(self.look.site, ()))

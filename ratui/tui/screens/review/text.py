@@ -38,7 +38,7 @@ def keys_lines(
     width: int,
 ) -> Text:
     """What can be pressed now, and nothing else; without a `talk` there is nothing to enter."""
-    options = talk.options if talk else rd.Options()
+    options = talk.options if talk else rd.EntryOptions()
     if talk is not None and talk.mode == "reasons":
         return texts.reasons_text(t, reading.scheme, options, width, rows=2)
     if talk is not None and talk.mode == "note":

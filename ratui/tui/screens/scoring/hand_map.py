@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from rich.cells import cell_len
 from rich.text import Text
 
-from ratui.reading import NotAssessable, Reading, Slot
+from ratui.reading import NotAssessableEntry, Reading, Slot
 from ratui.scheme import Scheme, Site
 from ratui.tui.entry import text as texts
 from ratui.tui.i18n.catalog import Messages
@@ -106,7 +106,7 @@ def _shown(reading: Reading, site: str, current: str, opened: bool) -> tuple[str
     elif scores:
         shown = str(max(scores))
     else:
-        shown = "–" if any(isinstance(reading.values.get(field), NotAssessable) for field in fields) else "·"
+        shown = "–" if any(isinstance(reading.values.get(field), NotAssessableEntry) for field in fields) else "·"
     return f"{shown}{mark}"[:2], NOTE if site in reading.flags else BRIGHT
 
 

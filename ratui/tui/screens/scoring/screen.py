@@ -185,7 +185,7 @@ class ScoringScreen(CaseFlow):
             self._put(f"edge{side}", texts.edge_text(side, site.side, self.app.size.height))
         for place, point in enumerate(reading.order):
             record = self._films.record(site.key, place)
-            title = texts.side_title(t, reading.order, place, reading.blinded, record.day if record else None)
+            title = texts.side_title(t, reading.order, place, reading.is_blinded, record.day if record else None)
             if record is None:
                 title += f" · {t('text.not_on_film')}"
             else:

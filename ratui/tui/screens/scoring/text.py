@@ -103,7 +103,7 @@ def keys_lines(t: Messages, talk: Conversation, keymap: Keymap, possible: Callab
 def _same_label(t: Messages, talk: Conversation) -> str:
     if talk.both:
         return t("scoring.not_both")
-    if not rd.options(talk.reading, talk.field).same:
+    if not rd.list_options(talk.reading, talk.field).can_copy:
         return t("scoring.both")
     first = min(talk.reading.order)
     return t("scoring.as_later" if talk.field.time == first else "scoring.as_earlier")

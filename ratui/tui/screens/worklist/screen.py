@@ -128,7 +128,7 @@ class WorklistScreen(KeyScreen):
         try:
             return self.ratui.study.state(self.ratui.rater, case)
         except RatuiError as error:
-            return CaseState(case, "unreadable", 0, 0, 0.0, error.what)
+            return CaseState(case, "unreadable", 0, 0, 0.0, error.problem)
 
     def _arrived(self, states: list[CaseState], all_of_them: bool) -> None:
         if not self.is_mounted:
@@ -332,7 +332,7 @@ class WorklistScreen(KeyScreen):
     def _reopen(self, case: str, why: str) -> None:
         """Opens a signed reading again, with the reason in its log, and goes on reading it. Raises RatuiError."""
         with self.ratui.study.open_reading(self.ratui.rater, case) as session:
-            session.save(rd.reopen(session.reading, why, at=datetime.now(UTC)))
+            session.save(rd.reopen(session.reading, why, timestamp=datetime.now(UTC)))
         self._look_again(case)
         self._opened = case
         self._read(case)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from ratui.errors import clean
+from ratui.errors import clean_text
 from ratui.study import CaseState
 from ratui.tui.i18n.catalog import Messages
 from ratui.tui.screens.worklist.model import Progress, state_word
@@ -37,7 +37,7 @@ def case_line(t: Messages, state: CaseState, names: int) -> str:
         f"{state.seconds / 60:>6.1f}" if state.seconds else "",
         f"⚑ {state.flags}" if state.flags else "",
     ]
-    return _line(names, cells) + clean(state.note, 120)
+    return _line(names, cells) + clean_text(state.note, 120)
 
 
 def progress_text(t: Messages, progress: Progress, width: int) -> str:
