@@ -120,6 +120,17 @@ class TestOnTheScoringScreen:
             await line.send("2")
             assert [entry.key for entry in reading_of(pilot).log] == ["2"]
 
+    async def test_a_key_that_ends_a_reply_counts_and_what_was_ignored_is_reported(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
+            await settle(pilot)
+            line = TerminalLine(pilot)
+            before = pilot.app.screen.talk.site  # type: ignore[attr-defined]
+            await line.send("\x1b]11;rgb:")
+            await line.send("\x1b[C")
+            assert pilot.app.screen.talk.site != before  # type: ignore[attr-defined]
+            assert IGNORED in shown(pilot)
+
     @pytest.mark.parametrize("gap", [0.0, 0.001, 0.08], ids=["in one burst", "coalesced", "typed"])
     async def test_grades_fill_their_fields(self, tmp_path: Path, gap: float) -> None:
         study = make_study(tmp_path)
@@ -236,5 +247,5 @@ class TestSplitter:
 
     def test_what_is_pasted_stays_one_piece_however_long(self) -> None:
         pasted = "x;4c" * 3000
-        bursts = self.bursts(("\x1b[200~" + pasted[:4000], 0), (pasted[4000:] + "\x1b[201~", 0.1))
+        bursts = self.bursts(("\x1b[200~" + pasted[:8000], 0), (pasted[8000:] + "\x1b[201~", 0.1))
         assert "".join(token for burst in bursts for token in burst.tokens) == f"\x1b[200~{pasted}\x1b[201~"

@@ -116,9 +116,9 @@ class Keyboard:
                     if self._is_dropped(key):
                         self.on_ignored()
                     else:
-                        self._waiting.extendleft(reversed(key.keys))
-                        if key.ignored:
-                            self.on_ignored()
+                        # The message comes after the keys, because a key clears the message before it.
+                        notice = (KeyBurst((), began=key.began, ended=key.ended, ignored=True),) if key.ignored else ()
+                        self._waiting.extendleft(reversed((*key.keys, *notice)))
                     continue
                 if self._guarded(key):
                     continue
