@@ -73,13 +73,13 @@ class Ours(Pairs):
         return ListeningDriver
 
     def widgets(self) -> tuple[Widget, Widget]:
-        from ratui.terminal import Display, FrameCache, Link
+        from ratui.terminal import Bandwidth, Display, FrameCache
         from ratui.tui.graphics.painter import Painter
         from ratui.tui.widgets.film_view import FilmView
 
         levels = 64 if self.protocol == "sixel" else 256
         display = Display(self.protocol, CELL, levels, round_trip=0.001)  # type: ignore[arg-type]
-        Painter(self, Link(display.round_trip)).asks = True
+        Painter(self, Bandwidth(display.round_trip)).uses_fences = True
         cache = FrameCache()
         self.views = (FilmView(display, cache), FilmView(display, cache))
         return self.views

@@ -10,7 +10,7 @@ from textual_image._sixel import image_to_sixels
 
 from ratui.demo.sample import find_sample
 from ratui.imaging import crop, read_film
-from ratui.terminal import Display, KittyFrame, decode_sixel, encode, sixel
+from ratui.terminal import Display, KittyFrame, decode_sixel, encode, encode_sixel
 
 
 def measure(work: Callable[[], str]) -> tuple[float, int]:
@@ -33,13 +33,13 @@ def main() -> None:
 
     shown = encode(Display("kitty"), image)
     assert isinstance(shown, KittyFrame)
-    shown.shown()
+    shown.mark_shown()
 
     def kitty() -> str:
         return "".join(encode(Display("kitty"), image).parts(0, 0, 40, 20, 1))
 
     rows = {
-        "Sixel, ours, 64 greys": lambda: sixel(levels, 64),
+        "Sixel, ours, 64 greys": lambda: encode_sixel(levels, 64),
         "Sixel, textual-image, 64 greys": lambda: image_to_sixels(coarse),
         "Sixel, textual-image, as RGB": lambda: image_to_sixels(image.convert("RGB")),
         "Kitty, first time": kitty,

@@ -26,7 +26,7 @@ from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, Reading
 from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
-from ratui.tui.input.actions import entry_key
+from ratui.tui.input.actions import key_for_entry
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.theme import KEY
@@ -85,15 +85,15 @@ class Player:
 
     async def _answer(self, screen: ScoringScreen) -> None:
         """One answer to the field that waits."""
-        asked, reading, offered = screen.talk.field, screen.reading, offered_keys(screen)
+        asked, reading, offered = screen.scoring_session.field, screen.reading, offered_keys(screen)
         rest = [each for each in reading.joint_fields(asked.site) if each not in reading.values]
         key, kind = self._key(asked, rest, reading, screen, offered)
         assert key in offered, f"{key} is not on the screen: {offered}"
         await self._press(key, kind)
         if kind == "reason":
             wanted = self._wanted[asked]
-            await self._press(entry_key(reading.scheme, wanted), "reason")
-        elif screen.talk.pending is not None:
+            await self._press(key_for_entry(reading.scheme, wanted), "reason")
+        elif screen.scoring_session.pending is not None:
             await self._press(key, "again")
 
     def _key(
@@ -101,12 +101,17 @@ class Player:
     ) -> tuple[str, str]:
         if "n" in offered and all(self._wanted[each] == GradeEntry(0) for each in rest):
             return "n", "n"
-        if screen.talk.may_pair and not screen.talk.both and "=" in offered and self._stable(rest, reading):
+        if (
+            screen.scoring_session.can_pair
+            and not screen.scoring_session.is_paired
+            and "=" in offered
+            and self._stable(rest, reading)
+        ):
             return "=", "="
         entry: Entry = self._wanted[asked]
         if isinstance(entry, NotAssessableEntry):
             return "x", "reason"
-        return entry_key(reading.scheme, entry), "grade" if isinstance(entry, GradeEntry) else "finding"
+        return key_for_entry(reading.scheme, entry), "grade" if isinstance(entry, GradeEntry) else "finding"
 
     def _stable(self, rest: list[Field], reading: Reading) -> bool:
         """Whether saying once what counts for both time points saves a key."""
@@ -116,8 +121,8 @@ class Player:
 
     async def _press(self, key: str, kind: str) -> None:
         self.counted.keys[kind] += 1
-        self._app.keyboard.typed(Key(key, key if len(key) == 1 else None))
-        await self._app.keyboard.idle()
+        self._app.key_queue.put(Key(key, key if len(key) == 1 else None))
+        await self._app.key_queue.wait_until_idle()
 
 
 def offered_keys(screen: ScoringScreen) -> set[str]:
@@ -131,7 +136,7 @@ async def play_rater(study: Study, rater: str, wanted_of: Callable[[str], Readin
     """All cases of `study`, read by `rater`, who wants for a case what `wanted_of` gives for it."""
     app = RatuiApp(study, rater, Display("halfcell"))
     app.animation_level = "none"
-    app.keyboard.reaction = 0.0  # whoever signs has looked before; a player needs no time for that
+    app.key_queue.reaction_seconds = 0.0  # whoever signs has looked before; a player needs no time for that
     counted = []
     async with app.run_test(size=SCREEN) as pilot:
         await _shown(pilot)

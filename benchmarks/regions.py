@@ -23,8 +23,8 @@ from ratui.regions.initial import initial_regions
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
 from ratui.terminal import Display, encode
-from ratui.tui.graphics.box_drawing import outlines, painted
-from ratui.tui.graphics.film_store import View, joint_box, whole_box
+from ratui.tui.graphics.box_drawing import draw_outlines, make_outlines
+from ratui.tui.graphics.film_store import ViewRequest, make_joint_box, make_whole_film_box
 
 SCHEME = load_scheme("mtss-hands")
 Pair = tuple[PhantomFilm, PhantomFilm]
@@ -153,24 +153,26 @@ def moving(phantom: PhantomFilm) -> None:
     print("|---|---|---|---|")
     for protocol in ("halfcell", "kitty", "sixel"):
         display = Display(protocol)  # type: ignore[arg-type]
-        size = (58 * display.pixels[0], 34 * display.pixels[1])
-        near = View("case", "film", joint_box(box, 2 * (box[2] - box[0]), size, display), size)
-        whole = View("case", "film", whole_box(record, size, display), size, DisplaySettings("film"))
-        pictures = {view: rendered(shown, view.box, view.size, view.look) for view in (near, whole)}
+        size = (58 * display.pixels_per_cell[0], 34 * display.pixels_per_cell[1])
+        near = ViewRequest("case", "film", make_joint_box(box, 2 * (box[2] - box[0]), size, display), size)
+        whole = ViewRequest("case", "film", make_whole_film_box(record, size, display), size, DisplaySettings("film"))
+        pictures = {view: rendered(shown, view.box, view.size, view.display_settings) for view in (near, whole)}
 
-        def draw(view: View, picture: Image.Image, display: Display = display) -> None:
-            marks = outlines(view, sites, regions, "L.PIP3")
-            encode(display, painted(picture, marks, 12))
+        def draw(view: ViewRequest, picture: Image.Image, display: Display = display) -> None:
+            marks = make_outlines(view, sites, regions, "L.PIP3")
+            encode(display, draw_outlines(picture, marks, 12))
 
-        def now(near: View = near, pictures: dict[View, Image.Image] = pictures, protocol: str = protocol) -> None:
+        def now(
+            near: ViewRequest = near, pictures: dict[ViewRequest, Image.Image] = pictures, protocol: str = protocol
+        ) -> None:
             if protocol == "halfcell":
-                outlines(near, sites, regions, "L.PIP3")  # laid over the cells that are there
+                make_outlines(near, sites, regions, "L.PIP3")  # laid over the cells that are there
             else:
                 draw(near, pictures[near])
 
-        def before(near: View = near, whole: View = whole) -> None:
+        def before(near: ViewRequest = near, whole: ViewRequest = whole) -> None:
             for view in (near, whole):
-                draw(view, rendered(shown, view.box, view.size, view.look))
+                draw(view, rendered(shown, view.box, view.size, view.display_settings))
 
         quick, slow = milliseconds(now), milliseconds(before)
         print(f"| {protocol} | {quick:.1f} ms | {slow:.1f} ms | {slow / max(quick, 0.01):.1f} |")

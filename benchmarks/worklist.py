@@ -66,7 +66,7 @@ async def opened(study: Study) -> tuple[float, float, float, float]:
         while not screen._states:
             await asyncio.sleep(0.001)
         first = time.perf_counter() - begun
-        while not screen._loaded:
+        while not screen._is_loaded:
             await asyncio.sleep(0.001)
         known = time.perf_counter() - begun
         await pilot.pause()
@@ -74,7 +74,7 @@ async def opened(study: Study) -> tuple[float, float, float, float]:
         for key in ("0", "0", "1", "escape"):
             at = time.perf_counter()
             await pilot.press(key)
-            await app.keyboard.idle()
+            await app.key_queue.wait_until_idle()
             keys.append(time.perf_counter() - at)
         at = time.perf_counter()
         screen._filter("0")

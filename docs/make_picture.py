@@ -20,7 +20,7 @@ from textual.pilot import Pilot
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
-from ratui.tui.graphics.film_store import View
+from ratui.tui.graphics.film_store import ViewRequest
 from ratui.tui.widgets.film_view import FilmView
 
 SIZE = (118, 34)
@@ -36,16 +36,16 @@ FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 def picture(app: RatuiApp) -> str:
     """What the terminal shows now, films and all."""
     drawn = FONTS.sub("", app.export_screenshot(title="ratui"))
-    films = "".join(_film(app, view) for view in app.screen.query(FilmView) if isinstance(view.key, View))
+    films = "".join(_film(app, view) for view in app.screen.query(FilmView) if isinstance(view.key, ViewRequest))
     head, screen, rest = re.split(r'(<g transform="translate\(9, 41\)" clip-path="[^"]*">)', drawn, maxsplit=1)
     end = rest.rindex("</g>")
     return head + screen + rest[:end] + films + rest[end:]
 
 
 def _film(app: RatuiApp, view: FilmView) -> str:
-    assert isinstance(view.key, View)
+    assert isinstance(view.key, ViewRequest)
     buffer = io.BytesIO()
-    image: Image.Image = app.library.image(view.key)
+    image: Image.Image = app.film_store.render(view.key)
     image.save(buffer, "PNG", optimize=True)
     region = view.content_region
     place = f'x="{region.x * CELL[0]:.1f}" y="{region.y * CELL[1]:.1f}"'
@@ -63,8 +63,8 @@ async def main() -> None:
         async with app.run_test(size=SIZE) as pilot:
             await _settled(pilot)
             for key in ("enter", *("enter" if key == "\r" else key for key in PRESSED)):
-                app.keyboard.typed(Key(key, key if len(key) == 1 else None))
-                await app.keyboard.idle()
+                app.key_queue.put(Key(key, key if len(key) == 1 else None))
+                await app.key_queue.wait_until_idle()
                 await _settled(pilot)
             OUT.write_text(picture(app), encoding="utf-8")
 

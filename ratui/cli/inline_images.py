@@ -34,7 +34,7 @@ def show_images(pictures: list[tuple[str, bytes]], graphics: str) -> None:
         size = shutil.get_terminal_size()
         image = Image.open(io.BytesIO(data)).convert("L")
         columns, rows = fit_to_cells(image.size, display, size.columns - 1, max(size.lines - 3, 2))
-        across, down = display.pixels
+        across, down = display.pixels_per_cell
         image = image.resize((columns * across, rows * down), Image.Resampling.LANCZOS)
         # What stood on the screen is scrolled away, not wiped out.
         sys.stdout.write("\n" * size.lines + f"\x1b[H{clean_text(name)}")
@@ -46,7 +46,7 @@ def show_images(pictures: list[tuple[str, bytes]], graphics: str) -> None:
 
 def fit_to_cells(image: tuple[int, int], display: Display, columns: int, rows: int) -> tuple[int, int]:
     """How many columns and rows of characters an `image` (width, height) takes, undistorted, within those given."""
-    across, down = display.pixels
+    across, down = display.pixels_per_cell
     scale = min(rows * down / image[1], columns * across * display.pixel_aspect / image[0])
     wide, high = scale * image[0] / display.pixel_aspect / across, scale * image[1] / down
     return max(round(wide), 1), max(round(high), 1)

@@ -126,12 +126,12 @@ def read(study: Path, rater: str, case: str | None, graphics: str, language: str
 @click.option("--scheme", default="mtss-hands", show_default=True, help="The card's scheme: a name or a .toml file.")
 def keys(language: str | None, card: bool, scheme: str) -> None:
     """List every action with its key, after the changes in the user's settings."""
-    from ratui.tui.i18n.catalog import Messages, language_of
-    from ratui.tui.input.actions import Keymap, shown_key
+    from ratui.tui.i18n.catalog import Catalog, choose_language
+    from ratui.tui.input.actions import Keymap, format_key
     from ratui.tui.user_settings import read_settings
 
     settings = read_settings()
-    t = Messages(language_of(wanted=language or settings.language))
+    t = Catalog(choose_language(wanted=language or settings.language))
     if card:
         from ratui.scheme import load_scheme
         from ratui.tui.screens.help.rater_card import rater_card
@@ -140,7 +140,7 @@ def keys(language: str | None, card: bool, scheme: str) -> None:
         click.echo(rater_card(loaded, Keymap(settings.keys, loaded, source=str(settings.source)), t), nl=False)
         return
     for action in Keymap(settings.keys, source=str(settings.source)).actions:
-        click.echo(f"{action.id:<26} {shown_key(action.key):<10} {action.help(t)}")
+        click.echo(f"{action.id:<26} {format_key(action.key):<10} {action.help(t)}")
     click.echo(f"\n{t('card.change', file=clean_text(settings.source, 200))}")
 
 
@@ -150,18 +150,18 @@ def doctor(graphics: str) -> None:
     """Say what this terminal can show and how, and show a test card to check by eye."""
     import shutil
 
-    from ratui.terminal import CHECKS, advice, probe, report, show_card
+    from ratui.terminal import TEST_CARD_CHECKS, describe_terminal, list_advice, probe, show_test_card
 
     display = probe(graphics)
     columns, rows = shutil.get_terminal_size()
-    lines = [f"{name:<10}{text}" for name, text in report(display, columns, rows)]
-    hints = advice(display, columns, rows)
+    lines = [f"{name:<10}{text}" for name, text in describe_terminal(display, columns, rows)]
+    hints = list_advice(display, columns, rows)
     if sys.stdout.isatty():
-        height = max(rows - len(lines) - len(CHECKS) - len(hints) - 4, 8)
-        size, took = show_card(display, columns - 1, height)
+        height = max(rows - len(lines) - len(TEST_CARD_CHECKS) - len(hints) - 4, 8)
+        size, took = show_test_card(display, columns - 1, height)
         if took is not None:
             lines.append(f"{'card':<10}{size / 1000:,.0f} kB, there after {1000 * took:.0f} ms")
-        lines += ["", "The card is right where you see", *(f"  {check}" for check in CHECKS)]
+        lines += ["", "The card is right where you see", *(f"  {check}" for check in TEST_CARD_CHECKS)]
     else:
         lines.append("card      not shown: the output goes elsewhere")
     for line in (*lines, *(f"advice: {hint}" for hint in hints)):
@@ -204,14 +204,14 @@ def run_app(
     if case is not None:
         study.case(case)
     from ratui.tui import RatuiApp
-    from ratui.tui.theme import has_colours
+    from ratui.tui.theme import supports_colours
     from ratui.tui.tour.tour import Tour
     from ratui.tui.user_settings import read_settings
 
     settings = read_settings()
     if language:
         settings = replace(settings, language=language)
-    if not has_colours():
+    if not supports_colours():
         os.environ["NO_COLOR"] = "1"  # where colours are nothing, Textual and the style sheets use reverse and bold
     guide = Tour(tour) if tour else None
     app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings, tour=guide)

@@ -1,40 +1,40 @@
 """What this terminal can show and how: probed once, before the app starts. It knows nothing of films or scores."""
 
-from ratui.terminal.bandwidth import FENCE, Link
+from ratui.terminal.bandwidth import FENCE, Bandwidth
 from ratui.terminal.display import PROTOCOLS, Display
-from ratui.terminal.doctor import advice, report, show_card
+from ratui.terminal.doctor import describe_terminal, list_advice, show_test_card
 from ratui.terminal.frame_cache import FrameCache
-from ratui.terminal.frames import Frame, HalfCells, KittyFrame, SixelFrame, encode, encode_coarse
-from ratui.terminal.probe import NEAR, cell_by_ioctl, parse_answers, probe
-from ratui.terminal.resolution import LEAST, Fit, fit_of, joint_fit
-from ratui.terminal.sixel import decode_sixel, sixel
-from ratui.terminal.test_card import CHECKS, card
+from ratui.terminal.frames import Frame, HalfCellFrame, KittyFrame, SixelFrame, encode, encode_coarse
+from ratui.terminal.probe import LOCAL_ROUND_TRIP, parse_answers, probe, read_cell_size
+from ratui.terminal.resolution import MIN_PIXELS_PER_MM, Resolution, estimate_joint_resolution, measure_resolution
+from ratui.terminal.sixel import decode_sixel, encode_sixel
+from ratui.terminal.test_card import TEST_CARD_CHECKS, draw_test_card
 
 __all__ = [
-    "CHECKS",
     "FENCE",
-    "LEAST",
-    "NEAR",
+    "LOCAL_ROUND_TRIP",
+    "MIN_PIXELS_PER_MM",
     "PROTOCOLS",
+    "TEST_CARD_CHECKS",
+    "Bandwidth",
     "Display",
-    "Fit",
     "Frame",
     "FrameCache",
-    "HalfCells",
+    "HalfCellFrame",
     "KittyFrame",
-    "Link",
+    "Resolution",
     "SixelFrame",
-    "advice",
-    "card",
-    "cell_by_ioctl",
     "decode_sixel",
+    "describe_terminal",
+    "draw_test_card",
     "encode",
     "encode_coarse",
-    "fit_of",
-    "joint_fit",
+    "encode_sixel",
+    "estimate_joint_resolution",
+    "list_advice",
+    "measure_resolution",
     "parse_answers",
     "probe",
-    "report",
-    "show_card",
-    "sixel",
+    "read_cell_size",
+    "show_test_card",
 ]

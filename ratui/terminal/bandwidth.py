@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["FENCE", "Link"]
+__all__ = ["FENCE", "Bandwidth"]
 
 FENCE = "\x1b[6n"
 """Asks where the cursor is: every terminal answers, and only when it has taken all that came before."""
@@ -15,11 +15,11 @@ FENCE = "\x1b[6n"
 _LOST = 10.0
 """Seconds after which an answer won't come any more."""
 _FAST = 1e8
-_TELLS = 6_000
+_MIN_MEASURED_BYTES = 6_000
 """Bytes below which an answer tells the round trip, not the rate."""
 
 
-class Link:
+class Bandwidth:
     """The line to the terminal. `round_trip` is in seconds, None where not known. Times are those of a monotonic clock,
     in seconds. A line that nothing is known of counts as fast, and one hiccup of a busy machine makes it no slow one."""
 
@@ -33,32 +33,32 @@ class Link:
         """What it carries, in bytes a second: the median of the last three measurements."""
         return sorted(self._rates)[len(self._rates) // 2]
 
-    def seconds(self, size: int) -> float:
+    def transfer_seconds(self, size: int) -> float:
         """How long `size` bytes take to get through, the round trip apart."""
         return size / self.rate
 
-    def bytes_in(self, seconds: float) -> int:
+    def bytes_within(self, seconds: float) -> int:
         """How many bytes get through in `seconds`."""
         return int(self.rate * seconds)
 
-    def sent(self, size: int, now: float) -> str:
+    def record_sent(self, size: int, now: float) -> str:
         """Notes that `size` bytes are being sent; returns the fence to send after them."""
         self._waiting.append((now, size))
         return FENCE
 
-    def busy(self, now: float) -> bool:
+    def is_busy(self, now: float) -> bool:
         """Whether something sent has not been answered yet."""
         while self._waiting and now - self._waiting[0][0] > _LOST:
             self._waiting.popleft()
         return bool(self._waiting)
 
-    def answered(self, now: float) -> None:
+    def record_answer(self, now: float) -> None:
         """Takes the answer to the oldest fence into account."""
         if not self._waiting:
             return
         begun, size = self._waiting.popleft()
         took = max(now - begun, 1e-4)
-        if size < _TELLS:
+        if size < _MIN_MEASURED_BYTES:
             self.round_trip = took if self.round_trip is None else min(self.round_trip, took)
         elif not self._waiting:  # else more was sent meanwhile, and what of the time was whose can't be told
             self._rates.append(min(size / max(took - (self.round_trip or 0.0), took / 20), _FAST))

@@ -29,15 +29,15 @@ class Display:
     round_trip: float | None = None
     rate: float | None = None
     multiplexer: str = ""
-    measured: bool = True
-    largest: tuple[int, int] = (1000, 1000)
+    is_cell_measured: bool = True
+    max_sixel_size: tuple[int, int] = (1000, 1000)
 
     @property
-    def pixels(self) -> tuple[int, int]:
+    def pixels_per_cell(self) -> tuple[int, int]:
         """How many image pixels a character holds, across and down."""
         return (1, 2) if self.protocol == "halfcell" else self.cell
 
     @property
     def pixel_aspect(self) -> float:
         """Width of an image pixel divided by its height."""
-        return self.cell[0] / self.pixels[0] / (self.cell[1] / self.pixels[1])
+        return self.cell[0] / self.pixels_per_cell[0] / (self.cell[1] / self.pixels_per_cell[1])

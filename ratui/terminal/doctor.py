@@ -19,24 +19,28 @@ from ratui.errors import clean_text
 from ratui.terminal.bandwidth import FENCE
 from ratui.terminal.display import Display
 from ratui.terminal.frames import Frame, encode
-from ratui.terminal.resolution import LEAST, joint_fit
-from ratui.terminal.test_card import card
+from ratui.terminal.resolution import MIN_PIXELS_PER_MM, estimate_joint_resolution
+from ratui.terminal.test_card import draw_test_card
 
-__all__ = ["advice", "report", "show_card"]
+__all__ = ["describe_terminal", "list_advice", "show_test_card"]
 
 
-def report(
+def describe_terminal(
     display: Display, columns: int, rows: int, environment: Mapping[str, str] = os.environ
 ) -> list[tuple[str, str]]:
     """What is known of the terminal, as pairs of a name and what is so. `columns` and `rows` are its size in characters."""
     across, down = display.cell
-    guessed = "" if display.measured else " (a guess: the terminal doesn't say)"
+    guessed = "" if display.is_cell_measured else " (a guess: the terminal doesn't say)"
     name = " ".join(filter(None, (environment.get("TERM_PROGRAM"), environment.get("TERM"), display.multiplexer)))
     line = f"answers in {1000 * display.round_trip:.1f} ms" if display.round_trip else "doesn't answer"
     if display.rate:
         line += f", carries {display.rate / 1000:,.0f} kB a second"
-    fit = joint_fit(display, columns, rows)
-    judged = "enough to judge erosions" if fit >= LEAST else f"too few to judge erosions, which takes {LEAST:.0f}"
+    fit = estimate_joint_resolution(display, columns, rows)
+    judged = (
+        "enough to judge erosions"
+        if fit >= MIN_PIXELS_PER_MM
+        else f"too few to judge erosions, which takes {MIN_PIXELS_PER_MM:.0f}"
+    )
     return [
         ("terminal", clean_text(name or "unknown")),
         ("films as", f"{display.protocol}: {display.why}"),
@@ -47,7 +51,7 @@ def report(
     ]
 
 
-def advice(display: Display, columns: int, rows: int) -> list[str]:
+def list_advice(display: Display, columns: int, rows: int) -> list[str]:
     """What would help, one thing a line; nothing where all is well."""
     lines = []
     if display.multiplexer == "tmux" and display.protocol == "halfcell":
@@ -60,7 +64,7 @@ def advice(display: Display, columns: int, rows: int) -> list[str]:
         lines.append(
             "a terminal with graphics shows ten times as many pixels: kitty, Ghostty, WezTerm, foot, iTerm2, xterm"
         )
-    if joint_fit(display, columns, rows) < LEAST:
+    if estimate_joint_resolution(display, columns, rows) < MIN_PIXELS_PER_MM:
         lines.append("a larger window or a smaller font gives films more pixels; so do zoom and one film at a time")
     if display.rate and display.rate < 1e6:
         lines.append(
@@ -81,15 +85,15 @@ def _tmux_advice() -> list[str]:
     return lines
 
 
-def show_card(display: Display, columns: int, rows: int) -> tuple[int, float | None]:
+def show_test_card(display: Display, columns: int, rows: int) -> tuple[int, float | None]:
     """Shows the test card at the top of an empty screen and leaves the cursor below it.
 
     `columns` and `rows` are its size in characters. Returns the bytes it took and the seconds until the
     terminal had taken them, None where it doesn't answer.
     """
-    across, down = display.pixels
-    frame = encode(display, card((columns * across, rows * down), display.pixel_aspect))
-    return frame.cost, _paint(frame, columns, rows, answers=display.round_trip is not None)
+    across, down = display.pixels_per_cell
+    frame = encode(display, draw_test_card((columns * across, rows * down), display.pixel_aspect))
+    return frame.byte_count, _paint(frame, columns, rows, answers=display.round_trip is not None)
 
 
 def _paint(frame: Frame, columns: int, rows: int, *, answers: bool) -> float | None:

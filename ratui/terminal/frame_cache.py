@@ -20,16 +20,16 @@ class FrameCache:
 
     def __init__(self, limit: int = 96_000_000) -> None:
         self._limit = limit
-        self._weight = 0
+        self._memory_bytes = 0
         self._frames: OrderedDict[Hashable, Frame] = OrderedDict()
         self._lock = Lock()
         self._dropped: list[str] = []
-        self._held: dict[int, int] = {}
+        self._pins: dict[int, int] = {}
 
     @property
-    def weight(self) -> int:
+    def memory_bytes(self) -> int:
         """How many bytes the frames take, here and in the terminal."""
-        return self._weight
+        return self._memory_bytes
 
     def get(self, key: Hashable) -> Frame | None:
         """The frame of `key`, now the latest used; None where it isn't kept."""
@@ -45,48 +45,48 @@ class FrameCache:
             if key in self._frames:
                 return self._frames[key]
             self._frames[key] = frame
-            self._weight += frame.weight
+            self._memory_bytes += frame.memory_bytes
             for old_key in list(self._frames):
-                if self._weight <= self._limit:
+                if self._memory_bytes <= self._limit:
                     break
                 old = self._frames[old_key]
-                if old is frame or id(old) in self._held:
+                if old is frame or id(old) in self._pins:
                     continue
                 del self._frames[old_key]
-                self._weight -= old.weight
+                self._memory_bytes -= old.memory_bytes
                 if isinstance(old, KittyFrame):
                     self._dropped.append(old.forget())
             return frame
 
-    def hold(self, frame: Frame) -> None:
+    def pin(self, frame: Frame) -> None:
         """Keeps `frame` whatever it weighs: it is on the screen. As many calls of `release` let it go."""
         with self._lock:
-            self._held[id(frame)] = self._held.get(id(frame), 0) + 1
+            self._pins[id(frame)] = self._pins.get(id(frame), 0) + 1
 
-    def release(self, frame: Frame) -> None:
+    def unpin(self, frame: Frame) -> None:
         """Takes back a `hold`."""
         with self._lock:
-            left = self._held.pop(id(frame), 0) - 1
+            left = self._pins.pop(id(frame), 0) - 1
             if left > 0:
-                self._held[id(frame)] = left
+                self._pins[id(frame)] = left
 
-    def dropped(self) -> str:
+    def take_dropped(self) -> str:
         """The sequences that free what was dropped since the last call."""
         with self._lock:
             text, self._dropped = "".join(self._dropped), []
             return text
 
-    def lost(self) -> None:
+    def mark_lost(self) -> None:
         """The terminal was left to another program: what it held of the frames may be gone."""
         with self._lock:
             self._dropped = []
             for frame in self._frames.values():
                 if isinstance(frame, KittyFrame):
-                    frame.lost()
+                    frame.mark_lost()
 
-    def forget_all(self) -> str:
+    def clear(self) -> str:
         """Drops every frame; the sequences that free their images in the terminal."""
         with self._lock:
-            frames, self._frames, self._weight = list(self._frames.values()), OrderedDict(), 0
+            frames, self._frames, self._memory_bytes = list(self._frames.values()), OrderedDict(), 0
             freed, self._dropped = "".join(self._dropped), []
         return freed + "".join(frame.forget() for frame in frames if isinstance(frame, KittyFrame))

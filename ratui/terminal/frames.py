@@ -19,9 +19,9 @@ from PIL import Image
 
 from ratui.errors import DisplayError
 from ratui.terminal.display import Display
-from ratui.terminal.sixel import sixel
+from ratui.terminal.sixel import encode_sixel
 
-__all__ = ["Frame", "HalfCells", "KittyFrame", "SixelFrame", "encode", "encode_coarse"]
+__all__ = ["Frame", "HalfCellFrame", "KittyFrame", "SixelFrame", "encode", "encode_coarse"]
 
 _CHUNK = 4096
 
@@ -36,12 +36,12 @@ class KittyFrame:
     _sent: list[bool] = field(default_factory=list, repr=False, compare=False)
 
     @property
-    def weight(self) -> int:
+    def memory_bytes(self) -> int:
         # What is kept here, and the four bytes a pixel that the terminal keeps: it drops old images without a word.
         return sum(map(len, self.upload)) + 4 * self.pixels
 
     @property
-    def cost(self) -> int:
+    def byte_count(self) -> int:
         """How many bytes showing it takes now."""
         return 60 if self._sent else sum(map(len, self.upload)) + 60
 
@@ -50,11 +50,11 @@ class KittyFrame:
         show = f"\x1b[{row + 1};{column + 1}H\x1b_Ga=p,i={self.id},p={placement},c={columns},r={rows},C=1,q=2\x1b\\"
         return [show] if self._sent else [*self.upload, show]
 
-    def shown(self) -> None:
+    def mark_shown(self) -> None:
         """Notes that all parts have been written."""
         self._sent[:] = [True]
 
-    def lost(self) -> None:
+    def mark_lost(self) -> None:
         """Notes that the terminal may have forgotten the image, as it does when another screen is shown."""
         self._sent.clear()
 
@@ -86,34 +86,34 @@ class SixelFrame:
     tiles: tuple[tuple[int, int, str], ...]
 
     @property
-    def weight(self) -> int:
-        return self.cost
+    def memory_bytes(self) -> int:
+        return self.byte_count
 
     @property
-    def cost(self) -> int:
+    def byte_count(self) -> int:
         return sum(len(data) + 10 for _, _, data in self.tiles)
 
     def parts(self, column: int, row: int, columns: int, rows: int, placement: int) -> list[str]:
         """As `KittyFrame.parts`."""
         return [f"\x1b[{row + top + 1};{column + left + 1}H{data}" for left, top, data in self.tiles]
 
-    def shown(self) -> None:
+    def mark_shown(self) -> None:
         """Sixel keeps nothing in the terminal."""
 
 
 @dataclass(frozen=True)
-class HalfCells:
+class HalfCellFrame:
     """An image as characters: `levels` is (2 × rows, columns); a character's upper half is one row, its lower the next."""
 
     levels: npt.NDArray[np.uint8]
     lines: tuple[str, ...]
 
     @property
-    def weight(self) -> int:
-        return self.cost + int(self.levels.size)
+    def memory_bytes(self) -> int:
+        return self.byte_count + int(self.levels.size)
 
     @property
-    def cost(self) -> int:
+    def byte_count(self) -> int:
         return sum(map(len, self.lines)) + 10 * len(self.lines)
 
     def parts(self, column: int, row: int, columns: int, rows: int, placement: int) -> list[str]:
@@ -121,11 +121,11 @@ class HalfCells:
         placed = [f"\x1b[{row + y + 1};{column + 1}H{line}" for y, line in enumerate(self.lines[:rows])]
         return ["".join(placed[y : y + 4]) + "\x1b[m" for y in range(0, len(placed), 4)]
 
-    def shown(self) -> None:
+    def mark_shown(self) -> None:
         """Characters keep nothing in the terminal."""
 
 
-Frame: TypeAlias = KittyFrame | SixelFrame | HalfCells
+Frame: TypeAlias = KittyFrame | SixelFrame | HalfCellFrame
 
 
 def encode(display: Display, image: Image.Image, *, slices: bool = False) -> Frame:
@@ -156,7 +156,7 @@ def encode_coarse(display: Display, image: Image.Image, budget: int) -> Frame:
             levels = levels.repeat(shrink, axis=0).repeat(shrink, axis=1)[: image.height, : image.width]
             sixels = display.protocol == "sixel"
             frame = _sixel(levels, display, 1, greys=min(display.levels, 24)) if sixels else _half_cells(levels)
-        if frame.cost <= budget:
+        if frame.byte_count <= budget:
             break
     return frame
 
@@ -184,7 +184,7 @@ def _kitty(image: Image.Image, *, effort: int) -> KittyFrame:
 def _sixel(levels: npt.NDArray[np.uint8], display: Display, strips: int, greys: int | None = None) -> SixelFrame:
     """Tiles of whole cells: at least `strips` of them, and each as large as the terminal takes."""
     across, down = display.cell
-    wide, high = max(display.largest[0] // across, 1), max(display.largest[1] // down, 1)
+    wide, high = max(display.max_sixel_size[0] // across, 1), max(display.max_sixel_size[1] // down, 1)
     columns, rows = -(-levels.shape[1] // across), -(-levels.shape[0] // down)
     high = min(high, max(-(-rows // strips), 1))
     return SixelFrame(
@@ -192,7 +192,7 @@ def _sixel(levels: npt.NDArray[np.uint8], display: Display, strips: int, greys: 
             (
                 left,
                 top,
-                sixel(
+                encode_sixel(
                     levels[top * down : (top + high) * down, left * across : (left + wide) * across],
                     greys or display.levels,
                 ),
@@ -203,7 +203,7 @@ def _sixel(levels: npt.NDArray[np.uint8], display: Display, strips: int, greys: 
     )
 
 
-def _half_cells(levels: npt.NDArray[np.uint8]) -> HalfCells:
+def _half_cells(levels: npt.NDArray[np.uint8]) -> HalfCellFrame:
     """Characters with their colours, each colour written only where it changes."""
     levels = np.array(levels[: levels.shape[0] // 2 * 2])
     fore, back = _colours()
@@ -222,7 +222,7 @@ def _half_cells(levels: npt.NDArray[np.uint8]) -> HalfCells:
                 ink = top
             line.append("▀")
         lines.append("".join(line))
-    return HalfCells(levels, tuple(lines))
+    return HalfCellFrame(levels, tuple(lines))
 
 
 @lru_cache(maxsize=1)

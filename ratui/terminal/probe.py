@@ -22,7 +22,7 @@ from struct import unpack
 from ratui.errors import DisplayError, clean_text
 from ratui.terminal.display import PROTOCOLS, Display
 
-__all__ = ["FILLER", "HELLO", "NEAR", "PLAIN_QUERY", "QUERY", "cell_by_ioctl", "parse_answers", "probe"]
+__all__ = ["FILLER", "HELLO", "LOCAL_ROUND_TRIP", "PLAIN_QUERY", "QUERY", "parse_answers", "probe", "read_cell_size"]
 
 HELLO = b"\x1b[c"
 # The size of a cell, the colour registers for Sixel (read, then as many as we want, then read again), the largest Sixel
@@ -32,7 +32,7 @@ PLAIN_QUERY = b"\x1b[16t\x1b[?1;3;64S\x1b[?1;1;0S\x1b[?2;1;0S" + HELLO
 QUERY = b"\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\" + PLAIN_QUERY
 FILLER = b"\x1b[m" * 8192 + HELLO
 """24 kB that change nothing, and the fence: how long they take tells what the line carries."""
-NEAR = 0.008
+LOCAL_ROUND_TRIP = 0.008
 """A terminal that answers faster is on this machine or beside it, and its line needs no measuring."""
 _FENCE = re.compile(rb"\x1b\[\?([0-9;]*)c")
 _KITTY = re.compile(rb"\x1b_Gi=4211;OK")
@@ -62,7 +62,7 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
                 raise DisplayError(f"{name} is not the terminal", "", "Run it without < and | and 2>")
         multiplexer = _multiplexer(os.environ)
         answer, seconds, rate = _ask(terminal, deadline, PLAIN_QUERY if multiplexer else QUERY)
-        cell = cell_by_ioctl(terminal)
+        cell = read_cell_size(terminal)
     finally:
         os.close(terminal)
     return parse_answers(answer, seconds, override=override, cell=cell, rate=rate, multiplexer=multiplexer)
@@ -108,7 +108,7 @@ def parse_answers(
     return display("halfcell", "the terminal has no graphics, so half-cells")
 
 
-def cell_by_ioctl(terminal: int) -> tuple[int, int] | None:
+def read_cell_size(terminal: int) -> tuple[int, int] | None:
     """The size of a cell in pixels as the operating system has it, None where it hasn't."""
     try:
         rows, columns, width, height = unpack("HHHH", ioctl(terminal, termios.TIOCGWINSZ, b"\0" * 8))
@@ -136,7 +136,7 @@ def _ask(terminal: int, deadline: float, query: bytes) -> tuple[bytes, float | N
                 return hello, first, None
             round_trip = min(first, second)
             rate = None
-            if round_trip > NEAR:
+            if round_trip > LOCAL_ROUND_TRIP:
                 _, took = _exchange(terminal, FILLER, patience + 5.0)
                 rate = len(FILLER) / max(took - round_trip, 1e-3) if took else None
             return answer, round_trip, rate

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from ratui.terminal.display import Display
 
-__all__ = ["LEAST", "Fit", "fit_of", "joint_fit"]
+__all__ = ["MIN_PIXELS_PER_MM", "Resolution", "estimate_joint_resolution", "measure_resolution"]
 
-LEAST = 4.0
+MIN_PIXELS_PER_MM = 4.0
 """Pixels a millimetre below which an erosion can't be judged: a discrete one is 1 to 2 mm across, and a notch of less than
 four pixels can't be told from the grain of the film."""
 _JOINT_MM = 34.0
@@ -21,14 +21,16 @@ _SPACING = 0.15
 
 
 @dataclass(frozen=True)
-class Fit:
-    """How sharp a view is: `pixels` a millimetre of bone, and whether that is `enough` to judge an erosion by."""
+class Resolution:
+    """How sharp a view is: `pixels_per_mm` of bone, and whether that `is_sufficient` to judge an erosion by."""
 
-    pixels: float
-    enough: bool
+    pixels_per_mm: float
+    is_sufficient: bool
 
 
-def fit_of(size: tuple[int, int], box: tuple[float, float, float, float], spacing: tuple[float, float] | None) -> Fit:
+def measure_resolution(
+    size: tuple[int, int], box: tuple[float, float, float, float], spacing: tuple[float, float] | None
+) -> Resolution:
     """How sharp an image of `size` pixels is that shows `box` of a film, in the direction where it gets fewer pixels.
 
     `spacing` is mm a film pixel as (row, column). All that a film has is enough, even where that is little: no screen
@@ -37,12 +39,12 @@ def fit_of(size: tuple[int, int], box: tuple[float, float, float, float], spacin
     down_mm, across_mm = spacing or (_SPACING, _SPACING)
     across, down = size[0] / max(box[2] - box[0], 1e-6), size[1] / max(box[3] - box[1], 1e-6)
     pixels = min(across / across_mm, down / down_mm)
-    return Fit(pixels, pixels >= LEAST or min(across, down) >= 1.0)
+    return Resolution(pixels, pixels >= MIN_PIXELS_PER_MM or min(across, down) >= 1.0)
 
 
-def joint_fit(display: Display, columns: int, rows: int) -> float:
+def estimate_joint_resolution(display: Display, columns: int, rows: int) -> float:
     """About how many pixels a millimetre gets where a terminal of that many characters shows both films of a joint."""
-    across, down = display.pixels
+    across, down = display.pixels_per_cell
     width, height = max(columns // 2 - 2, 1) * across * display.pixel_aspect, max(rows - 8, 1) * down
     # The view's shorter side shows the joint; a pixel that is higher than wide counts by its height.
     return min(width, height) / _JOINT_MM / max(display.pixel_aspect, 1.0)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ratui.errors import DisplayError
 
-__all__ = ["decode_sixel", "palette", "sixel"]
+__all__ = ["decode_sixel", "encode_sixel", "make_palette"]
 
 _BAND = 6
 _BEGIN, _END, _REPEAT = 0x3F, b"\x1b\\", ord("!")
@@ -26,7 +26,7 @@ _TOKEN = re.compile(r"#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)([?-~])|([$-])|([?
 
 
 @lru_cache(maxsize=8)
-def palette(greys: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def make_palette(greys: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """The table from a level to its nearest of `greys` colours, and the level that each colour shows (in whole percent)."""
     shown = np.round(np.arange(greys) * 100 / (greys - 1)) * 2.55
     nearest = np.abs(np.arange(256)[:, None] - shown[None]).argmin(axis=1)
@@ -39,14 +39,14 @@ def _definitions(greys: int) -> bytes:
     return b"".join(b"#%d;2;%d;%d;%d" % (grey, part, part, part) for grey, part in enumerate(percents))
 
 
-def sixel(levels: npt.NDArray[np.uint8], greys: int) -> str:
+def encode_sixel(levels: npt.NDArray[np.uint8], greys: int) -> str:
     """`levels`, shape (rows, columns), as one Sixel sequence with `greys` colours from black to white, at most 256.
 
     Each band is painted colour by colour, dark to bright. A colour may paint over places that a brighter one paints
     again afterwards: which ones is chosen so that runs become long.
     """
     rows, columns = levels.shape
-    own, owner, free = _layers(palette(greys)[0][levels], greys)
+    own, owner, free = _layers(make_palette(greys)[0][levels], greys)
     breaks, values = _runs(own, free)
     body = _write(breaks, values, owner).tobytes()
     return b"".join((b'\x1bP0;0;0q"1;1;%d;%d' % (columns, rows), _definitions(greys), body, b"-", _END)).decode("ascii")

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-__all__ = ["CHECKS", "card"]
+__all__ = ["TEST_CARD_CHECKS", "draw_test_card"]
 
-CHECKS = (
+TEST_CARD_CHECKS = (
     "16 steps from black to white, each brighter than the one before, each with a paler square in it",
     "in the black and in the white field beside them a square that can just be seen",
     "lines one pixel wide, upright and across, all of the same grey and none missing",
@@ -18,7 +18,7 @@ CHECKS = (
 """What a person should see, from top to bottom."""
 
 
-def card(size: tuple[int, int], pixel_aspect: float = 1.0) -> Image.Image:
+def draw_test_card(size: tuple[int, int], pixel_aspect: float = 1.0) -> Image.Image:
     """The card, mode ``L`` and `size` (width, height); `pixel_aspect` is a pixel's width divided by its height."""
     width, height = max(size[0], 16), max(size[1], 16)
     levels = np.full((height, width), 96, np.uint8)

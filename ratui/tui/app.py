@@ -17,18 +17,18 @@ from textual.widgets import Input
 
 from ratui.errors import SettingsError
 from ratui.study import Study
-from ratui.terminal import Display, FrameCache, Link, cell_by_ioctl
-from ratui.tui.command_palette import Commands
-from ratui.tui.graphics.film_store import Library
+from ratui.terminal import Bandwidth, Display, FrameCache, read_cell_size
+from ratui.tui.command_palette import CommandProvider
+from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.painter import Painter
-from ratui.tui.i18n.catalog import Messages, language_of
-from ratui.tui.input.actions import TAKES_ENTRIES, Keymap, all_entry_keys
-from ratui.tui.input.key_queue import Keyboard, KeyBurst
+from ratui.tui.i18n.catalog import Catalog, choose_language
+from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, all_entry_keys
+from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import is_reply_tail
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.theme import THEME
 from ratui.tui.tour.tour import Tour
-from ratui.tui.user_settings import Settings, keep_language
+from ratui.tui.user_settings import UserSettings, save_language
 from ratui.tui.widgets.film_view import FilmView
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class RatuiApp(App[None]):
     """
 
     CSS_PATH = "app.tcss"
-    COMMANDS = {Commands}  # noqa: RUF012 - Textual's own way
+    COMMANDS = {CommandProvider}  # noqa: RUF012 - Textual's own way
     BINDINGS = [  # noqa: RUF012
         Binding("ctrl+q", "quit", "quit", show=False, priority=True),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
@@ -58,30 +58,30 @@ class RatuiApp(App[None]):
         display: Display,
         *,
         case: str | None = None,
-        settings: Settings | None = None,
+        settings: UserSettings | None = None,
         tour: Tour | None = None,
     ) -> None:
         super().__init__()
         self.register_theme(THEME)
         self.theme = THEME.name
         study.check_rater(rater)
-        settings = settings or Settings(language="en")
+        settings = settings or UserSettings(language="en")
         self.keymap = Keymap(settings.keys, study.scheme, source=str(settings.source or "[keys]"))
-        self.t = Messages(language_of(wanted=settings.language))
+        self.t = Catalog(choose_language(wanted=settings.language))
         self.study = study
         self.rater = rater
         self.graphics = display
-        self.library = Library(study)
-        self.frames = FrameCache()
+        self.film_store = FilmStore(study)
+        self.frame_cache = FrameCache()
         self.tour = tour
         self.settings = settings
-        self.keyboard = Keyboard(self)
-        self.keyboard.is_tail = self._is_reply_tail
-        self.keyboard.begins_tail = lambda name: name == ";" and not self._types_text
-        self.keyboard.on_ignored = self._say_ignored
-        self.painter = Painter(self, Link(display.round_trip, display.rate))
-        self._first_case = case
-        self._cell: tuple[int, int] | None = None
+        self.key_queue = KeyQueue(self)
+        self.key_queue.is_tail = self._is_reply_tail
+        self.key_queue.begins_tail = lambda name: name == ";" and not self._types_text
+        self.key_queue.on_ignored = self._say_ignored
+        self.painter = Painter(self, Bandwidth(display.round_trip, display.rate))
+        self._initial_case = case
+        self._cell_size: tuple[int, int] | None = None
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's own driver, made to listen for the terminal's answers where it is the one of a Unix terminal."""
@@ -100,8 +100,8 @@ class RatuiApp(App[None]):
         if pixels and cells.width and cells.height:
             cell: tuple[int, int] | None = (pixels.width // cells.width, pixels.height // cells.height)
         else:
-            cell = cell_by_ioctl(sys.__stdin__.fileno())
-        before, self._cell = self._cell, cell
+            cell = read_cell_size(sys.__stdin__.fileno())
+        before, self._cell_size = self._cell_size, cell
         if cell is not None and before is not None and cell != before and min(cell) > 1:
             self.graphics = replace(self.graphics, cell=cell)
             for screen in self.screen_stack:
@@ -109,19 +109,21 @@ class RatuiApp(App[None]):
                     view.on_resize()
 
     def on_mount(self) -> None:
-        self.painter.asks = type(self._driver).__name__ == "ListeningDriver" and self.graphics.round_trip is not None
+        self.painter.uses_fences = (
+            type(self._driver).__name__ == "ListeningDriver" and self.graphics.round_trip is not None
+        )
         from ratui.tui.screens.worklist.screen import WorklistScreen
 
         worklist = WorklistScreen()
         self.push_screen(worklist)
-        if self._first_case is not None:
-            self.call_after_refresh(worklist.open_case, self._first_case)
+        if self._initial_case is not None:
+            self.call_after_refresh(worklist.open_case, self._initial_case)
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, KeyBurst):
-            self.keyboard.typed_together(event)
-        elif isinstance(event, Key) and not event.is_forwarded and not self.keyboard.due(event):
-            self.keyboard.typed(event)
+            self.key_queue.put_burst(event)
+        elif isinstance(event, Key) and not event.is_forwarded and not self.key_queue.is_due(event):
+            self.key_queue.put(event)
         else:
             await super().on_event(event)
 
@@ -134,7 +136,9 @@ class RatuiApp(App[None]):
         """Return whether keys that came together are the rest of a terminal's reply."""
         keymap, entries = self.keymap, all_entry_keys(self.study.scheme)
         screen = self.screen.NAME if isinstance(self.screen, KeyScreen) else ""
-        here = {action.key for action in keymap.of(screen)} | (entries if screen in TAKES_ENTRIES else frozenset())
+        here = {action.key for action in keymap.list_actions(screen)} | (
+            entries if screen in ENTRY_SCREENS else frozenset()
+        )
         return is_reply_tail(
             names,
             in_text=self._types_text,
@@ -146,34 +150,34 @@ class RatuiApp(App[None]):
 
     def _say_ignored(self) -> None:
         if isinstance(self.screen, KeyScreen):
-            self.screen.say(self.t("text.input_ignored"))
+            self.screen.show_message(self.t("text.input_ignored"))
         else:
             self.notify(self.t("text.input_ignored"), markup=False)
 
     def on_unmount(self) -> None:
-        self.keyboard.close()
+        self.key_queue.close()
         if self._driver is not None:
-            self._driver.write(self.frames.forget_all())
+            self._driver.write(self.frame_cache.clear())
 
     def action_command_palette(self) -> None:
         """The list of commands, on every screen that has some."""
         if isinstance(self.screen, KeyScreen):
             self.push_screen(CommandPalette(placeholder=self.t("commands.search"), id="--command-palette"))
 
-    async def speak(self, language: str) -> None:
+    async def change_language(self, language: str) -> None:
         """Says everything in `language` from now on, and next time too where there is a place to keep that."""
-        self.t = Messages(language)
+        self.t = Catalog(language)
         for screen in self.screen_stack:
             if isinstance(screen, KeyScreen):
-                await screen.retell()
+                await screen.retranslate()
         if isinstance(self.screen, KeyScreen) and self.settings.source is not None:
             try:
-                keep_language(language, self.settings.source)
-                self.screen.say(self.t("commands.kept"))
+                save_language(language, self.settings.source)
+                self.screen.show_message(self.t("commands.kept"))
             except SettingsError as error:
-                self.screen.say(str(error))
+                self.screen.show_message(str(error))
 
-    async def go_to_case(self, case: str) -> None:
+    async def switch_to_case(self, case: str) -> None:
         """Leaves what is open, as Esc would, and opens `case`; stays where a screen doesn't let itself be left yet."""
         worklist = self.screen_stack[1]
         while (screen := self.screen) is not worklist:
@@ -186,9 +190,9 @@ class RatuiApp(App[None]):
                 await asyncio.sleep(0.01)
         cast("WorklistScreen", worklist).open_case(case)
 
-    def show_tour(self) -> None:
+    def restart_tour(self) -> None:
         """Begins the tour anew."""
         if self.tour is not None:
-            self.tour.again()
+            self.tour.restart()
             if isinstance(self.screen, KeyScreen):
-                self.screen.guide()
+                self.screen.show_tour_panel()

@@ -10,65 +10,65 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.text import Text
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from ratui.tui.i18n.catalog import LANGUAGES, Messages
-from ratui.tui.input.actions import shown_key
+from ratui.tui.i18n.catalog import LANGUAGES, Catalog
+from ratui.tui.input.actions import format_key
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.theme import KEY
 
 if TYPE_CHECKING:
     from ratui.tui.app import RatuiApp
 
-__all__ = ["Command", "Commands", "commands_of"]
+__all__ = ["Command", "CommandProvider", "list_commands"]
 
 
 @dataclass(frozen=True)
 class Command:
     """A line of the list: what it does, its key where it has one, and the doing.
 
-    One that is not `at_once` is found by typing only: there may be hundreds of cases.
+    One that is not `is_listed` is found by typing only: there may be hundreds of cases.
     """
 
     text: str
     key: str
     run: Callable[[], object]
-    at_once: bool = True
+    is_listed: bool = True
 
 
-def commands_of(app: RatuiApp, screen: KeyScreen) -> Iterator[Command]:
+def list_commands(app: RatuiApp, screen: KeyScreen[Any]) -> Iterator[Command]:
     """What can be done on `screen` now."""
     t = app.t
-    actions = [action for action in app.keymap.of(screen.NAME) if screen.possible(action.name)]
+    actions = [action for action in app.keymap.list_actions(screen.NAME) if screen.check_action(action.name)]
     # One meaning by several keys is a movement: a list of commands is no place to aim from.
     meanings = Counter(action.help(t) for action in actions)
     for action in actions:
         if meanings[action.help(t)] == 1:
-            yield Command(action.help(t), shown_key(action.key), partial(screen.perform, action.name))
+            yield Command(action.help(t), format_key(action.key), partial(screen.perform, action.name))
     for language in LANGUAGES:
         if language != t.language:
-            yield Command(Messages(language)("commands.language"), "", partial(app.speak, language))
+            yield Command(Catalog(language)("commands.language"), "", partial(app.change_language, language))
     if app.tour is not None:
-        yield Command(t("commands.tour"), "", app.show_tour)
+        yield Command(t("commands.tour"), "", app.restart_tour)
     for case in app.study.cases():
         text = t("commands.go_to_case", case=case)
-        yield Command(text, "", partial(app.go_to_case, case), at_once=False)
+        yield Command(text, "", partial(app.switch_to_case, case), is_listed=False)
 
 
-class Commands(Provider):
+class CommandProvider(Provider):
     """Gives Textual's command palette the commands of the screen that it was called from."""
 
     def _commands(self) -> Iterator[Command]:
         if isinstance(self.screen, KeyScreen):
-            yield from commands_of(cast("RatuiApp", self.app), self.screen)
+            yield from list_commands(cast("RatuiApp", self.app), self.screen)
 
     async def discover(self) -> Hits:
         for command in self._commands():
-            if command.at_once:
+            if command.is_listed:
                 line = Text(command.text).append(f"  {command.key}", KEY)
                 yield DiscoveryHit(line, command.run, text=command.text)
 

@@ -17,13 +17,13 @@ from ratui.tui.graphics.painter import Painter
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.input.terminal_input import Burst, InputSplitter, Kind
 
-__all__ = ["ListeningDriver", "keys_of", "kind_of_sequence"]
+__all__ = ["ListeningDriver", "classify_sequence", "tokens_to_keys"]
 
 _LONGEST_SEQUENCE = 32
 """Textual gives longer sequences as keys, character by character."""
 
 
-def kind_of_sequence(sequence: str) -> Kind:
+def classify_sequence(sequence: str) -> Kind:
     """Return what Textual's parser makes of the complete control `sequence`; what it doesn't know is a reply."""
     if len(sequence) > _LONGEST_SEQUENCE:
         return "reply"
@@ -33,7 +33,7 @@ def kind_of_sequence(sequence: str) -> Kind:
     return "key" if any(isinstance(message, events.Key) for message in messages) else "event"
 
 
-def keys_of(tokens: Iterable[str], parser: XTermParser) -> tuple[list[events.Key], list[Message]]:
+def tokens_to_keys(tokens: Iterable[str], parser: XTermParser) -> tuple[list[events.Key], list[Message]]:
     """Return the keys that `tokens` stand for, and the other messages."""
     keys: list[events.Key] = []
     others: list[Message] = []
@@ -57,7 +57,7 @@ class ListeningDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read the terminal until the driver stops. Replaces Textual's loop, which doesn't show what came together."""
-        splitter = InputSplitter(kind_of_sequence)
+        splitter = InputSplitter(classify_sequence)
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
@@ -71,22 +71,22 @@ class ListeningDriver(LinuxDriver):
                         for message in parser.feed(sequence):
                             self.process_message(message)
                 while (burst := splitter.take(time.monotonic())) is not None:
-                    self._hand_on(burst, parser)
+                    self._dispatch_keys(burst, parser)
                 late = [event for event in parser.tick() if isinstance(event, events.Key)]
                 if late:  # a key with Alt, for which Textual's parser waits
                     now = time.monotonic()
                     self._press(KeyBurst(late, began=now, ended=now))
 
-    def _hand_on(self, burst: Burst, parser: XTermParser) -> None:
-        keys, others = keys_of(burst.tokens, parser)
+    def _dispatch_keys(self, burst: Burst, parser: XTermParser) -> None:
+        keys, others = tokens_to_keys(burst.tokens, parser)
         for message in others:
             self.process_message(message)
         if keys or burst.ignored:
-            self._press(KeyBurst.of(burst, keys))
+            self._press(KeyBurst.from_burst(burst, keys))
 
     def _press(self, burst: KeyBurst) -> None:
-        self._loop.call_soon_threadsafe(Painter.of(self._app).key, burst.ended)
-        if hasattr(self._app, "keyboard"):
+        self._loop.call_soon_threadsafe(Painter.for_app(self._app).note_key, burst.ended)
+        if hasattr(self._app, "key_queue"):
             self.process_message(burst)
         else:  # another app than ratui's, such as that of a benchmark
             for key in burst.keys:
@@ -95,6 +95,6 @@ class ListeningDriver(LinuxDriver):
     def process_message(self, message: Message) -> None:
         """Give `message` to the app. Called in the thread that reads the terminal."""
         if isinstance(message, events.CursorPosition):
-            self._loop.call_soon_threadsafe(Painter.of(self._app).answered, time.monotonic())
+            self._loop.call_soon_threadsafe(Painter.for_app(self._app).record_answer, time.monotonic())
             return
         super().process_message(message)

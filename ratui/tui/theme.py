@@ -22,7 +22,7 @@ __all__ = [
     "SELECTED",
     "THEME",
     "WAITING",
-    "has_colours",
+    "supports_colours",
 ]
 
 _ACCENT, _WAITING, _QUIET, _PLAIN, _ALARM = "#8fb8d8", "#e0b050", "#8a8a8a", "#c8c8c8", "#ffffff"
@@ -64,7 +64,7 @@ THEME = Theme(
 )
 
 
-def has_colours() -> bool:
+def supports_colours() -> bool:
     """Whether the terminal knows any colours, as far as its description says; yes where nothing is known of it."""
     try:
         import curses

@@ -15,15 +15,15 @@ from pathlib import Path
 from platformdirs import user_config_path
 
 from ratui.errors import SettingsError, clean_text
-from ratui.tui.i18n.catalog import language_of
+from ratui.tui.i18n.catalog import choose_language
 
-__all__ = ["Settings", "keep_language", "read_settings", "settings_file"]
+__all__ = ["UserSettings", "read_settings", "save_language", "settings_file"]
 
 _LARGEST = 100_000
 
 
 @dataclass(frozen=True)
-class Settings:
+class UserSettings:
     """`language` is empty where the environment decides; `keys` maps an action's id (``scoring.undo``) to a key.
 
     `source` is the file they were read from, for errors and for a language chosen later; None where there is none.
@@ -39,7 +39,7 @@ def settings_file() -> Path:
     return user_config_path("ratui") / "settings.toml"
 
 
-def read_settings(path: Path | None = None) -> Settings:
+def read_settings(path: Path | None = None) -> UserSettings:
     """The settings in the file at `path`, or in the user's own; the defaults where there is none. Raises SettingsError."""
     path = path or settings_file()
     try:
@@ -47,7 +47,7 @@ def read_settings(path: Path | None = None) -> Settings:
             raise SettingsError("the file is too large to be settings", path, "Write it anew")
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Settings(source=path)
+        return UserSettings(source=path)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(
             f"the settings can't be read: {error}", path, "Correct the file, or take it away"
@@ -59,7 +59,7 @@ def read_settings(path: Path | None = None) -> Settings:
     if not isinstance(language, str):
         raise SettingsError("language must be a text", path, 'Write language = "en" or "ja"')
     if language:
-        language_of(wanted=language)
+        choose_language(wanted=language)
     if not isinstance(keys, dict):
         raise SettingsError("keys must be a table", path, 'Write [keys], and below it "scoring.undo" = "U"')
     flat: dict[str, str] = {}
@@ -72,12 +72,12 @@ def read_settings(path: Path | None = None) -> Settings:
                     f'the key of {clean_text(id)} must be a text such as "U" or "f5"', path, "Correct it"
                 )
             flat[id] = key
-    return Settings(language, flat, path)
+    return UserSettings(language, flat, path)
 
 
-def keep_language(language: str, path: Path) -> None:
+def save_language(language: str, path: Path) -> None:
     """Writes `language` into the settings at `path`, all else in it as it was. Raises SettingsError."""
-    line = f'language = "{language_of(wanted=language)}"'
+    line = f'language = "{choose_language(wanted=language)}"'
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         lines = text.splitlines()

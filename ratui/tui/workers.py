@@ -11,10 +11,10 @@ from contextvars import copy_context
 from textual.dom import DOMNode
 from textual.worker import Worker, active_worker, get_current_worker
 
-__all__ = ["in_thread"]
+__all__ = ["run_in_thread"]
 
 
-def in_thread(node: DOMNode, work: Callable[[], None], *, group: str, exit_on_error: bool = True) -> Worker[None]:
+def run_in_thread(node: DOMNode, work: Callable[[], None], *, group: str, exit_on_error: bool = True) -> Worker[None]:
     """Runs `work` for `node` in a thread of its own; what it has going in `group` is overtaken.
 
     Textual's own thread workers find the app by the node's parents. A widget that has been taken off the screen has

@@ -8,7 +8,7 @@ import pytest
 from ratui.regions.case_regions import CaseRegions
 from ratui.regions.propagation import BoxPropagation
 from ratui.study import RegionSource
-from ratui.tui.graphics.film_store import Library
+from ratui.tui.graphics.film_store import FilmStore
 from tests.tui.phantom_case import PhantomCase, phantom_case
 
 pytestmark = pytest.mark.slow
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 def follower(phantom: PhantomCase) -> tuple[BoxPropagation, CaseRegions]:
     scheme = phantom.study.scheme
     return (
-        BoxPropagation(Library(phantom.study), scheme, phantom.case.id),
+        BoxPropagation(FilmStore(phantom.study), scheme, phantom.case.id),
         CaseRegions(phantom.study, phantom.case, (0, 1)),
     )
 

@@ -2,65 +2,65 @@
 
 import pytest
 
-from ratui.terminal import FENCE, Link
+from ratui.terminal import FENCE, Bandwidth
 
 
 def test_an_unknown_line_is_fast() -> None:
-    assert Link().seconds(1_000_000) < 0.05
-    assert not Link().busy(0.0)
+    assert Bandwidth().transfer_seconds(1_000_000) < 0.05
+    assert not Bandwidth().is_busy(0.0)
 
 
-def measured(link: Link, rate: float, times: int = 1) -> Link:
+def measured(link: Bandwidth, rate: float, times: int = 1) -> Bandwidth:
     for _ in range(times):
-        link.sent(50_000, 10.0)
-        link.answered(10.0 + (link.round_trip or 0.0) + 50_000 / rate)
+        link.record_sent(50_000, 10.0)
+        link.record_answer(10.0 + (link.round_trip or 0.0) + 50_000 / rate)
     return link
 
 
 def test_large_answers_tell_the_rate() -> None:
-    link = Link(round_trip=0.06)
-    assert link.sent(50_000, 10.0) == FENCE
-    assert link.busy(10.1)
-    link.answered(10.26)
-    assert not link.busy(10.3)
+    link = Bandwidth(round_trip=0.06)
+    assert link.record_sent(50_000, 10.0) == FENCE
+    assert link.is_busy(10.1)
+    link.record_answer(10.26)
+    assert not link.is_busy(10.3)
     measured(link, 250_000)
     assert link.rate == pytest.approx(250_000)
-    assert link.seconds(25_000) == pytest.approx(0.1)
-    assert link.bytes_in(0.1) == pytest.approx(25_000, abs=1)
+    assert link.transfer_seconds(25_000) == pytest.approx(0.1)
+    assert link.bytes_within(0.1) == pytest.approx(25_000, abs=1)
 
 
 def test_a_small_answer_tells_the_round_trip_only() -> None:
-    link = Link(round_trip=0.06, rate=1e6)
-    link.sent(100, 1.0)
-    link.answered(1.04)
+    link = Bandwidth(round_trip=0.06, rate=1e6)
+    link.record_sent(100, 1.0)
+    link.record_answer(1.04)
     assert link.round_trip == pytest.approx(0.04)
     assert link.rate == 1e6
 
 
 def test_one_hiccup_makes_no_slow_line_but_two_do() -> None:
-    link = measured(Link(round_trip=0.0), 100_000)
+    link = measured(Bandwidth(round_trip=0.0), 100_000)
     assert link.rate > 1e7
     assert measured(link, 100_000).rate == pytest.approx(100_000)
     assert measured(link, 5_000_000, times=2).rate == pytest.approx(5_000_000)
 
 
 def test_what_the_probe_measured_counts_from_the_start() -> None:
-    assert Link(0.06, 250_000.0).rate == 250_000.0
+    assert Bandwidth(0.06, 250_000.0).rate == 250_000.0
 
 
 def test_answers_that_overlap_tell_nothing_of_the_rate() -> None:
-    link = Link(round_trip=0.0, rate=1e6)
+    link = Bandwidth(round_trip=0.0, rate=1e6)
     for begun in (0.0, 0.01, 0.02):
-        link.sent(50_000, begun)
-    link.answered(1.0)
-    link.answered(2.0)
+        link.record_sent(50_000, begun)
+    link.record_answer(1.0)
+    link.record_answer(2.0)
     assert link.rate == 1e6
-    assert link.busy(2.0)
+    assert link.is_busy(2.0)
 
 
 def test_an_answer_that_never_comes_is_not_waited_for_for_ever() -> None:
-    link = Link()
-    link.sent(50_000, 0.0)
-    assert link.busy(5.0)
-    assert not link.busy(60.0)
-    link.answered(61.0)  # and a stray one is no error
+    link = Bandwidth()
+    link.record_sent(50_000, 0.0)
+    assert link.is_busy(5.0)
+    assert not link.is_busy(60.0)
+    link.record_answer(61.0)  # and a stray one is no error

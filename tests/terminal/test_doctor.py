@@ -9,11 +9,22 @@ import numpy as np
 import pytest
 
 from benchmarks.fake_terminal import FakeTerminal
-from ratui.terminal import LEAST, Display, Fit, advice, card, fit_of, joint_fit, report
+from ratui.terminal import (
+    MIN_PIXELS_PER_MM,
+    Display,
+    Resolution,
+    describe_terminal,
+    draw_test_card,
+    estimate_joint_resolution,
+    list_advice,
+    measure_resolution,
+)
 
 
 def said(display: Display, columns: int = 120, rows: int = 40) -> str:
-    return "\n".join(f"{name} {text}" for name, text in report(display, columns, rows, {"TERM": "xterm-256color"}))
+    return "\n".join(
+        f"{name} {text}" for name, text in describe_terminal(display, columns, rows, {"TERM": "xterm-256color"})
+    )
 
 
 class TestReport:
@@ -23,53 +34,59 @@ class TestReport:
             assert part in text
 
     def test_a_guessed_cell_is_called_a_guess(self) -> None:
-        assert "a guess" in said(Display("halfcell", measured=False))
+        assert "a guess" in said(Display("halfcell", is_cell_measured=False))
         assert "a guess" not in said(Display("kitty"))
 
     def test_a_mute_terminal_is_called_one(self) -> None:
         display = Display("halfcell", round_trip=None)
         assert "doesn't answer" in said(display)
-        assert any("--graphics" in line for line in advice(display, 120, 40))
+        assert any("--graphics" in line for line in list_advice(display, 120, 40))
 
     def test_too_few_pixels_are_said_and_what_helps(self) -> None:
         small = Display("halfcell", round_trip=0.001)
         assert "too few" in said(small, 80, 24)
-        assert any("smaller font" in line for line in advice(small, 80, 24))
-        assert advice(Display("kitty", round_trip=0.001), 120, 40) == []
+        assert any("smaller font" in line for line in list_advice(small, 80, 24))
+        assert list_advice(Display("kitty", round_trip=0.001), 120, 40) == []
 
     def test_inside_tmux_it_says_what_to_do(self) -> None:
         display = Display("halfcell", round_trip=0.001, multiplexer="tmux")
-        assert "outside" in advice(display, 200, 60)[0]
+        assert "outside" in list_advice(display, 200, 60)[0]
 
     def test_what_a_terminal_calls_itself_is_cleaned(self) -> None:
-        (_, name), *_ = report(Display("kitty"), 80, 24, {"TERM": "evil\x1b[2J"})
+        (_, name), *_ = describe_terminal(Display("kitty"), 80, 24, {"TERM": "evil\x1b[2J"})
         assert "\x1b" not in name
 
 
 class TestFit:
     def test_pixels_a_millimetre_come_from_box_and_spacing(self) -> None:
-        assert fit_of((100, 100), (0, 0, 200, 200), (0.1, 0.1)) == Fit(pytest.approx(5.0), True)
-        assert fit_of((100, 100), (0, 0, 200, 200), (0.2, 0.2)) == Fit(pytest.approx(2.5), False)
-        assert fit_of((100, 50), (0, 0, 200, 200), (0.2, 0.2)).pixels == pytest.approx(1.25), "the worse direction"
+        assert measure_resolution((100, 100), (0, 0, 200, 200), (0.1, 0.1)) == Resolution(pytest.approx(5.0), True)
+        assert measure_resolution((100, 100), (0, 0, 200, 200), (0.2, 0.2)) == Resolution(pytest.approx(2.5), False)
+        assert measure_resolution((100, 50), (0, 0, 200, 200), (0.2, 0.2)).pixels_per_mm == pytest.approx(1.25), (
+            "the worse direction"
+        )
 
     def test_all_that_a_coarse_film_has_is_enough(self) -> None:
-        assert fit_of((200, 200), (0, 0, 200, 200), (0.4, 0.4)).enough
-        assert not fit_of((150, 200), (0, 0, 200, 200), (0.4, 0.4)).enough
+        assert measure_resolution((200, 200), (0, 0, 200, 200), (0.4, 0.4)).is_sufficient
+        assert not measure_resolution((150, 200), (0, 0, 200, 200), (0.4, 0.4)).is_sufficient
 
     def test_half_cells_in_a_usual_window_are_below_the_limit_and_kitty_is_above(self) -> None:
-        assert joint_fit(Display("halfcell"), 80, 24) < LEAST < joint_fit(Display("kitty"), 80, 24)
+        assert (
+            estimate_joint_resolution(Display("halfcell"), 80, 24)
+            < MIN_PIXELS_PER_MM
+            < estimate_joint_resolution(Display("kitty"), 80, 24)
+        )
 
 
 class TestCard:
     @pytest.mark.parametrize("size", [(1090, 400), (300, 200), (100, 40), (3, 3)])
     def test_any_size_has_a_frame_at_all_four_edges(self, size: tuple[int, int]) -> None:
-        levels = np.asarray(card(size))
+        levels = np.asarray(draw_test_card(size))
         assert levels.shape == (max(size[1], 16), max(size[0], 16))
         for edge in (levels[0], levels[-1], levels[:, 0], levels[:, -1]):
             assert (edge == 255).all()
 
     def test_the_steps_go_up_evenly_and_the_lines_are_one_pixel_wide(self) -> None:
-        levels = np.asarray(card((1090, 400)))
+        levels = np.asarray(draw_test_card((1090, 400)))
         top = levels[10, 420:-4].astype(int)
         assert (np.diff(top) >= 0).all()
         assert len(np.unique(top)) == 16
@@ -77,7 +94,7 @@ class TestCard:
         assert (np.abs(np.diff(lines)) == 255).all()
 
     def test_the_circle_is_round_on_pixels_that_are_not_square(self) -> None:
-        levels = np.asarray(card((900, 200), pixel_aspect=0.5))[1:-1, 1:394]
+        levels = np.asarray(draw_test_card((900, 200), pixel_aspect=0.5))[1:-1, 1:394]
         rows, columns = np.nonzero(levels == 255)
         assert np.ptp(columns) * 0.5 == pytest.approx(np.ptp(rows), abs=1)
         assert levels[97, 1] == 255, "it touches the frame at the left"

@@ -12,13 +12,13 @@ def frames(count: int) -> list[KittyFrame]:
         noise = np.random.default_rng(seed).integers(0, 255, (40, 50)).astype(np.uint8)
         frame = encode(Display("kitty"), Image.fromarray(noise))
         assert isinstance(frame, KittyFrame)
-        frame.shown()
+        frame.mark_shown()
         made.append(frame)
     return made
 
 
 def cache_for(made: list[KittyFrame], count: int) -> FrameCache:
-    return FrameCache(limit=int(sum(frame.weight for frame in made[:count]) * 1.05))
+    return FrameCache(limit=int(sum(frame.memory_bytes for frame in made[:count]) * 1.05))
 
 
 def test_what_was_used_last_stays_and_the_rest_is_freed() -> None:
@@ -30,25 +30,25 @@ def test_what_was_used_last_stays_and_the_rest_is_freed() -> None:
     cache.put(3, made[3])
     assert cache.get(1) is None
     assert cache.get(0) is made[0]
-    assert cache.dropped() == made[1].forget() != ""
-    assert cache.dropped() == ""
+    assert cache.take_dropped() == made[1].forget() != ""
+    assert cache.take_dropped() == ""
 
 
 def test_the_weight_counts_what_the_terminal_keeps() -> None:
     (frame,) = frames(1)
-    assert frame.weight >= 4 * 40 * 50
+    assert frame.memory_bytes >= 4 * 40 * 50
 
 
 def test_a_frame_on_the_screen_is_kept_however_old() -> None:
     made = frames(5)
     cache = cache_for(made, 2)
     cache.put(0, made[0])
-    cache.hold(made[0])
+    cache.pin(made[0])
     for number, frame in enumerate(made[1:], 1):
         cache.put(number, frame)
     assert cache.get(0) is made[0]
-    assert made[0].forget() not in cache.dropped()
-    cache.release(made[0])
+    assert made[0].forget() not in cache.take_dropped()
+    cache.unpin(made[0])
     cache.put(9, frames(6)[5])
     cache.put(10, frames(7)[6])
     assert cache.get(0) is None
@@ -59,7 +59,7 @@ def test_after_another_program_had_the_terminal_everything_is_sent_anew() -> Non
     cache = cache_for(made, 2)
     for number, frame in enumerate(made):
         cache.put(number, frame)
-    cache.lost()
+    cache.mark_lost()
     assert not any(frame.sent for frame in made)
-    assert cache.forget_all() == ""
-    assert cache.weight == 0
+    assert cache.clear() == ""
+    assert cache.memory_bytes == 0

@@ -18,13 +18,13 @@ from ratui.errors import DisplayError
 from ratui.terminal import (
     Display,
     Frame,
-    HalfCells,
+    HalfCellFrame,
     KittyFrame,
     SixelFrame,
     decode_sixel,
     encode,
     encode_coarse,
-    sixel,
+    encode_sixel,
 )
 
 GREYS = [2, 16, 64, 256]
@@ -108,7 +108,7 @@ class TestSixel:
         self, rows: int, columns: int, greys: int, seed: int, spread: int
     ) -> None:
         levels = np.random.default_rng(seed).integers(0, spread, (rows, columns)).astype(np.uint8)
-        painted = decode_sixel(sixel(levels, greys)).astype(int)
+        painted = decode_sixel(encode_sixel(levels, greys)).astype(int)
         assert np.abs(painted - levels).max() <= 255 / (greys - 1) / 2 + 2
 
     def test_colours_are_defined_first_and_selected_by_number(self) -> None:
@@ -131,7 +131,7 @@ class TestSixel:
         assert np.array_equal(assembled(sliced, display), assembled(whole, display))
 
     def test_an_image_larger_than_the_terminal_takes_is_sent_in_tiles(self) -> None:
-        display = Display("sixel", cell=(10, 8), levels=64, largest=(34, 20))
+        display = Display("sixel", cell=(10, 8), levels=64, max_sixel_size=(34, 20))
         whole = encode(Display("sixel", cell=(10, 8), levels=64), picture())
         frame = encode(display, picture())
         assert len(tiles(frame)) == 3 * 3
@@ -145,7 +145,7 @@ class TestKitty:
         assert isinstance(frame, KittyFrame)
         assert np.array_equal(kitty_image(frame), np.asarray(picture()))
         first = frame.parts(3, 4, 30, 10, 1)
-        frame.shown()
+        frame.mark_shown()
         (second,) = frame.parts(3, 4, 30, 10, 1)
         assert first == [*frame.upload, second]
         assert len(second) < 80
@@ -156,8 +156,8 @@ class TestKitty:
     def test_what_the_terminal_lost_is_sent_again(self) -> None:
         frame = encode(Display("kitty"), picture())
         assert isinstance(frame, KittyFrame)
-        frame.shown()
-        frame.lost()
+        frame.mark_shown()
+        frame.mark_lost()
         assert len(frame.parts(0, 0, 1, 1, 1)) == len(frame.upload) + 1
         assert frame.forget() == ""
 
@@ -167,7 +167,7 @@ class TestHalfCells:
     def test_the_characters_show_every_level(self, rows: int, columns: int, seed: int, spread: int) -> None:
         levels = np.random.default_rng(seed).integers(0, spread, (2 * rows, columns)).astype(np.uint8)
         frame = encode(Display("halfcell"), Image.fromarray(levels))
-        assert isinstance(frame, HalfCells)
+        assert isinstance(frame, HalfCellFrame)
         assert np.array_equal(cells_image(frame.lines, columns), levels)
 
     def test_parts_stand_where_they_belong_and_leave_no_colour_behind(self) -> None:
@@ -184,7 +184,7 @@ class TestCoarse:
         size = (60, 40) if protocol == "halfcell" else (400, 300)
         image = picture(size=size)
         fine, frame = encode(display, image), encode_coarse(display, image, 12_000)
-        assert frame.cost <= 12_000 < fine.cost
+        assert frame.byte_count <= 12_000 < fine.byte_count
         if isinstance(frame, KittyFrame):
             seen = np.asarray(Image.fromarray(kitty_image(frame)).resize(size))
         elif isinstance(frame, SixelFrame):

@@ -42,7 +42,7 @@ class TestParsing:
     @pytest.mark.parametrize("answer", [b"", b"garbage", b"\x1b[6;0;0t", b"\x1b[6;99999;1t"])
     def test_nonsense_means_half_cells_of_a_usual_size(self, answer: bytes) -> None:
         display = parse_answers(answer, None)
-        assert (display.protocol, display.cell, display.measured) == ("halfcell", (10, 20), False)
+        assert (display.protocol, display.cell, display.is_cell_measured) == ("halfcell", (10, 20), False)
         assert display.why
 
     def test_a_cell_that_cannot_be_is_taken_from_the_operating_system(self) -> None:

@@ -16,13 +16,13 @@ from textual.worker import WorkerCancelled
 from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
-from ratui.tui.driver import keys_of, kind_of_sequence
+from ratui.tui.driver import classify_sequence, tokens_to_keys
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.input.terminal_input import InputSplitter
 from ratui.tui.theme import KEY
 from ratui.tui.tour.tour import Tour
-from ratui.tui.user_settings import Settings
-from ratui.tui.widgets.virtual_list import RowList
+from ratui.tui.user_settings import UserSettings
+from ratui.tui.widgets.virtual_list import VirtualList
 
 
 @asynccontextmanager
@@ -34,13 +34,13 @@ async def reading_as(
     protocol: str = "halfcell",
     case: str | None = None,
     language: str = "en",
-    settings: Settings | None = None,
+    settings: UserSettings | None = None,
     tour: Tour | None = None,
 ) -> AsyncIterator[Pilot[None]]:
     """The app, run without a terminal, in `language` and with its own keys unless there are `settings`."""
-    settings = settings or Settings(language)
+    settings = settings or UserSettings(language)
     app = RatuiApp(study, rater, Display(protocol), case=case, settings=settings, tour=tour)  # type: ignore[arg-type]
-    app.keyboard.reaction = 0.0
+    app.key_queue.reaction_seconds = 0.0
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         pilot.press = partial(_pressed, app, pilot.press)  # type: ignore[method-assign]
@@ -50,7 +50,7 @@ async def reading_as(
 async def _pressed(app: RatuiApp, press: Callable[..., Awaitable[None]], *keys: str) -> None:
     """Presses `keys`, and waits until they are worked off, however busy the machine is."""
     await press(*keys)
-    await app.keyboard.idle()
+    await app.key_queue.wait_until_idle()
 
 
 async def type_ahead(pilot: Pilot[None], *keys: str) -> None:
@@ -58,8 +58,8 @@ async def type_ahead(pilot: Pilot[None], *keys: str) -> None:
     app = pilot.app
     assert isinstance(app, RatuiApp)
     for key in keys:
-        app.keyboard.typed(Key(key, key if len(key) == 1 else None))
-    await app.keyboard.idle()
+        app.key_queue.put(Key(key, key if len(key) == 1 else None))
+    await app.key_queue.wait_until_idle()
 
 
 class TerminalLine:
@@ -67,7 +67,7 @@ class TerminalLine:
 
     def __init__(self, pilot: Pilot[None]) -> None:
         self._pilot = pilot
-        self._splitter = InputSplitter(kind_of_sequence)
+        self._splitter = InputSplitter(classify_sequence)
         self._parser = XTermParser()
         self.now = 1000.0
 
@@ -91,15 +91,15 @@ class TerminalLine:
 
     def _take(self) -> None:
         while (burst := self._splitter.take(self.now)) is not None:
-            keys, others = keys_of(burst.tokens, self._parser)
-            for message in (*others, KeyBurst.of(burst, keys)):
+            keys, others = tokens_to_keys(burst.tokens, self._parser)
+            for message in (*others, KeyBurst.from_burst(burst, keys)):
                 self._pilot.app.post_message(message)
 
 
 async def settle(pilot: Pilot[None]) -> None:
     """Waits until keys are worked off, films drawn or overtaken, and messages handled."""
     if isinstance(pilot.app, RatuiApp):
-        await pilot.app.keyboard.idle()
+        await pilot.app.key_queue.wait_until_idle()
     await pilot.pause()  # a screen that has just come starts its work when it is mounted
     while pilot.app.workers:
         with suppress(WorkerCancelled):
@@ -128,6 +128,6 @@ def cells(pilot: Pilot[None]) -> str:
 
 def rows(pilot: Pilot[None]) -> list[str]:
     """The lines of the worklist that are seen, top to bottom."""
-    seen = pilot.app.screen.query_one(RowList)
+    seen = pilot.app.screen.query_one(VirtualList)
     lines = ["".join(segment.text for segment in seen.render_line(y)).rstrip() for y in range(seen.size.height)]
     return [line for line in lines if line]

@@ -9,8 +9,15 @@ from PIL import Image
 from ratui.regions.initial import initial_regions
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, Region, RegionSource
-from ratui.tui.graphics.box_drawing import Outline, borders, name_places, outlines, painted, short_name
-from ratui.tui.graphics.film_store import View
+from ratui.tui.graphics.box_drawing import (
+    Outline,
+    draw_outlines,
+    format_short_name,
+    make_outlines,
+    place_names,
+    trace_borders,
+)
+from ratui.tui.graphics.film_store import ViewRequest
 
 SCHEME = load_scheme("mtss-hands")
 
@@ -20,13 +27,13 @@ def hand(size: tuple[int, int], current: str = "L.PIP3", side: str = "L") -> tup
     sites = [site for site in SCHEME.sites if site.side in film.sides]
     regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
     regions["L.MCP4"] = Region("L.MCP4", "film", regions["L.MCP4"].box, RegionSource.RATER, "anna")
-    view = View("case", "film", (0, 0, 820, 1000), size, "film")
-    return outlines(view, sites, regions, current, ["L.MCP2"], both_sides=side == "B")
+    view = ViewRequest("case", "film", (0, 0, 820, 1000), size, "film")
+    return make_outlines(view, sites, regions, current, ["L.MCP2"], both_sides=side == "B")
 
 
 def rectangles(boxes: tuple[Outline, ...], size: tuple[int, int], letter: tuple[int, int]) -> dict[str, list[int]]:
     sizes = [(letter[0] * len(box.name), letter[1]) for box in boxes]
-    places = name_places(boxes, sizes, size)
+    places = place_names(boxes, sizes, size)
     return {boxes[i].name: [x, y, x + sizes[i][0], y + sizes[i][1]] for i, (x, y) in places.items()}
 
 
@@ -58,7 +65,7 @@ def test_names_never_touch_each_other_nor_the_current_box(size: tuple[int, int])
 def test_the_current_name_always_stands(key: str) -> None:
     for size in ((34, 18), (60, 34), (380, 460)):
         names = rectangles(hand(size, key), size, (1, 1) if size[0] < 100 else (7, 14))
-        assert short_name(SCHEME.site(key), False) in names
+        assert format_short_name(SCHEME.site(key), False) in names
 
 
 def test_where_there_is_no_room_only_the_names_that_matter_stand() -> None:
@@ -75,15 +82,15 @@ def test_boxes_outside_the_enlarged_part_are_left_out() -> None:
     regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
     box = regions["L.PIP5"].box
     assert box is not None
-    view = View("case", "film", box, (100, 100))
-    assert [each.name for each in outlines(view, sites, regions, "L.PIP5")] == ["PIP5"]
+    view = ViewRequest("case", "film", box, (100, 100))
+    assert [each.name for each in make_outlines(view, sites, regions, "L.PIP5")] == ["PIP5"]
 
 
 def test_the_states_of_boxes_are_told_apart_without_colour() -> None:
     picture = Image.new("L", (60, 60), 128)
     drawn = {}
     for state in ("accepted", "waiting", "current", "refused"):
-        drawn[state] = np.asarray(painted(picture, (Outline((15, 15, 45, 45), "", state),), 8))  # type: ignore[arg-type]
+        drawn[state] = np.asarray(draw_outlines(picture, (Outline((15, 15, 45, 45), "", state),), 8))  # type: ignore[arg-type]
     for a, b in itertools.combinations(drawn.values(), 2):
         assert (a != b).sum() > 20
     assert (np.asarray(picture) == 128).all(), "the film itself is left as it is"
@@ -93,13 +100,15 @@ def test_the_states_of_boxes_are_told_apart_without_colour() -> None:
 
 def test_a_line_stands_out_on_bright_bone_and_on_black() -> None:
     for level in (0, 255):
-        image = np.asarray(painted(Image.new("L", (60, 60), level), (Outline((15, 15, 45, 45), "", "waiting"),), 8))
+        image = np.asarray(
+            draw_outlines(Image.new("L", (60, 60), level), (Outline((15, 15, 45, 45), "", "waiting"),), 8)
+        )
         assert np.ptp(image[14:18, 30].astype(int)) > 120
 
 
 def test_lines_in_cells_surround_the_box_and_a_tiny_one_is_a_mark() -> None:
-    line = borders((Outline((4, 4, 12, 12), "", "current"),), (20, 20))
+    line = trace_borders((Outline((4, 4, 12, 12), "", "current"),), (20, 20))
     assert {(4, 4), (11, 11), (4, 8), (8, 11)} <= set(line)
     assert (8, 8) not in line
-    assert len(borders((Outline((4, 4, 7, 7), "", "waiting"),), (20, 20))) == 1
-    assert borders((Outline((-9, -9, 30, 30), "", "current"),), (20, 20)) == {}
+    assert len(trace_borders((Outline((4, 4, 7, 7), "", "waiting"),), (20, 20))) == 1
+    assert trace_borders((Outline((-9, -9, 30, 30), "", "current"),), (20, 20)) == {}

@@ -17,19 +17,19 @@ from ratui.reading import (
     toggle_flag,
 )
 from ratui.scheme import load_scheme, parse_scheme
-from ratui.tui.i18n.catalog import Messages
-from ratui.tui.screens.overview.case_map import CaseMap, map_rows, missing_text, totals_lines
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.screens.overview.case_map import CaseMap, format_missing, format_totals_table, make_map_rows
 from tests.strategies import TINY_TOML
 from tests.tui.readings import filled
 
-T = Messages("en")
+T = Catalog("en")
 MTSS = load_scheme("mtss")
 EMPTY = start_reading(MTSS, "C", "anna", MTSS.sites)
 FINGERS = load_scheme("fingers")
 
 
 def drawn(reading: object, width: int = 80, here: str = "L.MCP2", language: str = "en") -> list[str]:
-    lines, _ = CaseMap(Messages(language), reading).lines(width, here)  # type: ignore[arg-type]
+    lines, _ = CaseMap(Catalog(language), reading).lines(width, here)  # type: ignore[arg-type]
     return [line.plain for line in lines]
 
 
@@ -39,7 +39,7 @@ def column(line: str, name: str, after: int = 0) -> int:
 
 class TestTheArrangement:
     def test_groups_are_rows_from_the_fingertips_to_the_wrist_then_the_feet(self) -> None:
-        rows = [[joint.id for joint in row.left_hand] for row in map_rows(EMPTY)]
+        rows = [[joint.id for joint in row.left_hand] for row in make_map_rows(EMPTY)]
         assert rows[:2] == [["PIP5", "PIP4", "PIP3", "PIP2", "IP1"], ["MCP5", "MCP4", "MCP3", "MCP2", "MCP1"]]
         assert sorted([*rows[2], *rows[3]]) == sorted(j.id for j in MTSS.joints if j.group == "wrist")
         assert rows[4:] == [["FIP1"], ["MTP5", "MTP4", "MTP3", "MTP2", "MTP1"]]
@@ -51,7 +51,7 @@ class TestTheArrangement:
     @pytest.mark.parametrize("width", [80, 120, 200])
     @pytest.mark.parametrize("language", ["en", "ja"])
     def test_it_fits(self, width: int, language: str) -> None:
-        lines, _ = CaseMap(Messages(language), EMPTY).lines(width, "L.MCP2")
+        lines, _ = CaseMap(Catalog(language), EMPTY).lines(width, "L.MCP2")
         assert all(line.cell_len <= width for line in lines)
 
     def test_a_value_stands_under_its_joint(self) -> None:
@@ -109,12 +109,12 @@ class TestWhatStandsOut:
 
 class TestMovingAbout:
     def test_right_crosses_from_one_hand_to_the_other(self) -> None:
-        assert CaseMap(T, EMPTY).beside("L.IP1", 1, 0) == "R.IP1"
-        assert CaseMap(T, EMPTY).beside("R.PIP5", 1, 0) == "R.PIP5"
+        assert CaseMap(T, EMPTY).find_neighbour("L.IP1", 1, 0) == "R.IP1"
+        assert CaseMap(T, EMPTY).find_neighbour("R.PIP5", 1, 0) == "R.PIP5"
 
     def test_down_stays_on_the_side_and_near_the_finger(self) -> None:
-        assert CaseMap(T, EMPTY).beside("R.PIP2", 0, 1) == "R.MCP2"
-        assert CaseMap(T, EMPTY).beside("L.PIP5", 0, -1) == "L.PIP5"
+        assert CaseMap(T, EMPTY).find_neighbour("R.PIP2", 0, 1) == "R.MCP2"
+        assert CaseMap(T, EMPTY).find_neighbour("L.PIP5", 0, -1) == "L.PIP5"
 
     def test_every_joint_can_be_reached(self) -> None:
         chart = CaseMap(T, EMPTY)
@@ -122,7 +122,7 @@ class TestMovingAbout:
         while todo:
             here = todo.pop()
             for step in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-                there = chart.beside(here, *step)
+                there = chart.find_neighbour(here, *step)
                 if there not in seen:
                     seen.add(there)
                     todo.append(there)
@@ -132,7 +132,7 @@ class TestMovingAbout:
 class TestTotals:
     def test_they_add_up_and_say_what_they_may_reach(self) -> None:
         reading = filled(start_reading(FINGERS, "C", "anna", FINGERS.sites), {Field("L.MCP2", "ERO", 1): GradeEntry(3)})
-        lines = [line.plain.split() for line in totals_lines(T, reading)]
+        lines = [line.plain.split() for line in format_totals_table(T, reading)]
         assert lines[0][:3] == ["earlier", "later", "change"]
         assert ["ERO", "0", "3", "+3", "100"] in lines
         assert ["total", "0", "3", "+3", "172"] in lines
@@ -145,17 +145,17 @@ class TestTotals:
             Field("L.MCP3", "ERO", 1): GradeEntry(2),
         }
         assert ["total", "3", "2", "–", "172"] in [
-            line.plain.split() for line in totals_lines(T, filled(empty, special, joints=4))
+            line.plain.split() for line in format_totals_table(T, filled(empty, special, joints=4))
         ]
-        lines = [line.plain.split() for line in totals_lines(T, filled(empty, special))]
+        lines = [line.plain.split() for line in format_totals_table(T, filled(empty, special))]
         assert ["total", "3", "2", "+2", "172", "change:", "scored", "on", "both", "films"] in lines
 
     def test_what_is_missing_is_named_as_far_as_it_fits(self) -> None:
         reading = filled(start_reading(FINGERS, "C", "anna", FINGERS.sites), joints=18)
-        assert missing_text(T, reading, 80) == "8 fields are open: RIGHT MCP4, RIGHT MCP5"
-        assert "RIGHT MCP4 and 1 more" in missing_text(T, reading, 40)
-        assert missing_text(T, reading, 20) == "8 fields are open"
-        assert missing_text(T, filled(reading), 80) == ""
+        assert format_missing(T, reading, 80) == "8 fields are open: RIGHT MCP4, RIGHT MCP5"
+        assert "RIGHT MCP4 and 1 more" in format_missing(T, reading, 40)
+        assert format_missing(T, reading, 20) == "8 fields are open"
+        assert format_missing(T, filled(reading), 80) == ""
 
 
 class TestBlinded:
@@ -167,7 +167,7 @@ class TestBlinded:
             left, right = (Field("L.MCP2", "ERO", time) for time in order)
             reading = filled(reading, {left: GradeEntry(4), right: GradeEntry(1)})
             lines, _ = CaseMap(T, reading).lines(80, "L.MCP2")
-            seen.append([*lines, *totals_lines(T, reading)])
+            seen.append([*lines, *format_totals_table(T, reading)])
         assert [_styled(line) for line in seen[0]] == [_styled(line) for line in seen[1]]
         text = "\n".join(line.plain for line in seen[0])
         assert "4 1" in text

@@ -9,14 +9,14 @@ from textual.pilot import Pilot
 from ratui.reading import Field
 from ratui.study import Study
 from ratui.tui.app import RatuiApp
-from ratui.tui.command_palette import commands_of
-from ratui.tui.i18n.catalog import LANGUAGES, Messages
+from ratui.tui.command_palette import list_commands
+from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
-from ratui.tui.user_settings import Settings, read_settings
+from ratui.tui.user_settings import UserSettings, read_settings
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle
 
@@ -28,7 +28,7 @@ def offered(pilot: Pilot[None]) -> dict[str, str]:
     app, screen = pilot.app, pilot.app.screen
     assert isinstance(app, RatuiApp)
     assert isinstance(screen, KeyScreen)
-    return {command.text: command.key for command in commands_of(app, screen)}
+    return {command.text: command.key for command in list_commands(app, screen)}
 
 
 async def chosen(pilot: Pilot[None], typed: str) -> None:
@@ -47,7 +47,7 @@ async def chosen(pilot: Pilot[None], typed: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_it_offers_what_is_possible_now_with_its_key(tmp_path: Path, language: str) -> None:
     study = make_study(tmp_path)
-    t = Messages(language)
+    t = Catalog(language)
     undo = t("actions.scoring.undo.help")
     async with reading_as(study, "anna", language=language) as pilot:
         await pilot.press("enter")
@@ -80,7 +80,7 @@ async def test_in_a_blinded_study_it_does_not_offer_what_would_tell_the_order(tm
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("2")
-        assert Messages()("actions.scoring.same.help") not in offered(pilot)
+        assert Catalog()("actions.scoring.same.help") not in offered(pilot)
 
 
 async def test_typed_letters_do_not_reach_the_films_below(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ async def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         await pilot.press("ctrl+p", *"xyzzy")
         await pilot.app.workers.wait_for_complete()
         await pilot.pause(0.3)
-        assert Messages()("commands.none") in cells(pilot)
+        assert Catalog()("commands.none") in cells(pilot)
 
 
 async def test_help_has_no_list_of_commands(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ class TestTheLanguage:
     async def test_it_changes_every_screen_and_is_kept(self, tmp_path: Path) -> None:
         study: Study = make_study(tmp_path)
         file = tmp_path / "settings.toml"
-        async with reading_as(study, "anna", settings=Settings("en", source=file)) as pilot:
+        async with reading_as(study, "anna", settings=UserSettings("en", source=file)) as pilot:
             await pilot.press("enter")
             await settle(pilot)
             screen = pilot.app.screen
@@ -179,7 +179,7 @@ class TestTheLanguage:
             assert screen.t.language == "ja"
             await pilot.press("question_mark")
             await settle(pilot)
-            assert Messages("ja")("help.title_scoring") in cells(pilot)
+            assert Catalog("ja")("help.title_scoring") in cells(pilot)
             await pilot.press("q")
             await settle(pilot)
             await pilot.press("1")

@@ -12,9 +12,9 @@ from ratui.scheme import load_scheme
 from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui.screens.contact_sheet.cell import ContactCell
-from ratui.tui.screens.contact_sheet.model import card, pasted, sheet
-from ratui.tui.screens.contact_sheet.screen import ContactSheetScreen, cells_that_fit
-from ratui.tui.screens.review.screen import SecondLookScreen
+from ratui.tui.screens.contact_sheet.model import make_card, paste_side_by_side, select_cards
+from ratui.tui.screens.contact_sheet.screen import ContactSheetScreen, count_cells
+from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
@@ -90,9 +90,9 @@ class TestEnter:
             await pilot.press("right", "enter")
             await settle(pilot)
             screen = pilot.app.screen
-            assert isinstance(screen, SecondLookScreen)
+            assert isinstance(screen, ReviewScreen)
             assert screen.reading.case == two
-            assert screen.look.site == SITE
+            assert screen.item.site == SITE
             await pilot.press("3", "escape")
             await settle(pilot)
             assert isinstance(pilot.app.screen, ContactSheetScreen)
@@ -185,21 +185,21 @@ class TestBlinded:
 class TestTheCards:
     def test_only_sites_with_an_answer_are_there(self) -> None:
         reading = filled(start_reading(FINGERS, "C", "anna", FINGERS.sites), joints=3)
-        assert set(card(reading).marks) == {site.key for site in FINGERS.sites[:3]}
+        assert set(make_card(reading).marks) == {site.key for site in FINGERS.sites[:3]}
 
     def test_equals_stay_in_the_order_of_their_cases(self) -> None:
-        cards = [card(filled(start_reading(FINGERS, case, "anna", FINGERS.sites))) for case in ("C", "A", "B")]
-        assert [each.case for each in sheet(cards, SITE, by_score=True)] == ["A", "B", "C"]
+        cards = [make_card(filled(start_reading(FINGERS, case, "anna", FINGERS.sites))) for case in ("C", "A", "B")]
+        assert [each.case for each in select_cards(cards, SITE, by_score=True)] == ["A", "B", "C"]
 
     def test_two_pictures_stand_side_by_side_and_a_missing_one_is_black(self) -> None:
         white = Image.new("L", (10, 8), 255)
-        both = np.asarray(pasted((white, None), (22, 8), 2))
+        both = np.asarray(paste_side_by_side((white, None), (22, 8), 2))
         assert (both[:, :10] == 255).all()
         assert (both[:, 10:] == 0).all()
 
     @pytest.mark.parametrize("room", [(80, 21), (120, 37), (200, 57), (20, 5)])
     def test_as_many_cells_as_fit(self, room: tuple[int, int]) -> None:
-        across, down, high = cells_that_fit(min(38, room[0] - 2), room, Display("halfcell"))
+        across, down, high = count_cells(min(38, room[0] - 2), room, Display("halfcell"))
         assert across >= 1
         assert down >= 1
         assert down * (high + 1) <= room[1]

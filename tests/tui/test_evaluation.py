@@ -15,7 +15,7 @@ from ratui.errors import StoreError
 from ratui.study import Study
 from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, Table, save_evaluation
 from ratui.tui.screens.evaluation.screen import EvaluationScreen
-from ratui.tui.screens.evaluation.text import fitted_into, pages_of
+from ratui.tui.screens.evaluation.text import fit_picture, make_pages
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
 from tests.films import make_study
@@ -51,17 +51,17 @@ def measured(tmp_path: Path, *, signed: bool = True, models: tuple[str, ...] = (
 
 class TestPages:
     def test_a_heading_begins_a_page_and_a_second_picture_another(self) -> None:
-        found = pages_of((*BLOCKS, Picture("more.png", png(), "more"), Paragraph("said")))
+        found = make_pages((*BLOCKS, Picture("more.png", png(), "more"), Paragraph("said")))
         assert [page.title for page in found] == [BLOCKS[0].text, BLOCKS[3].text, BLOCKS[3].text]  # type: ignore[union-attr]
         assert [page.picture and page.picture.file for page in found] == [None, "differences.png", "more.png"]
 
     def test_a_heading_of_nothing_is_no_page(self) -> None:
-        assert [page.title for page in pages_of((Heading("empty"), Heading("full"), Paragraph("words")))] == ["full"]
+        assert [page.title for page in make_pages((Heading("empty"), Heading("full"), Paragraph("words")))] == ["full"]
 
 
 class TestPicture:
     def test_it_is_as_large_as_fits_and_not_distorted(self) -> None:
-        image = fitted_into(Picture("p.png", png(60, 30), ""), (200, 200))
+        image = fit_picture(Picture("p.png", png(60, 30), ""), (200, 200))
         dark = np.argwhere(np.asarray(image) < 128)
         assert image.size == (200, 200)
         assert dark.min(axis=0).tolist() == [50, 0]
@@ -70,14 +70,14 @@ class TestPicture:
     @pytest.mark.parametrize("data", [b"", b"rubbish", png()[:-30], b"GIF89a" + png()])
     def test_what_is_no_picture_is_refused(self, data: bytes) -> None:
         with pytest.raises(StoreError, match="can't be read"):
-            fitted_into(Picture("p.png", data, ""), (20, 20))
+            fit_picture(Picture("p.png", data, ""), (20, 20))
 
     def test_one_that_claims_to_be_huge_is_not_unpacked(self) -> None:
         data = bytearray(png())
         data[16:24] = (30_000).to_bytes(4, "big") * 2
         data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
         with pytest.raises(StoreError):
-            fitted_into(Picture("p.png", bytes(data), ""), (20, 20))
+            fit_picture(Picture("p.png", bytes(data), ""), (20, 20))
 
 
 async def test_whoever_has_signed_reads_it_page_by_page(tmp_path: Path) -> None:

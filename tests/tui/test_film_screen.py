@@ -10,12 +10,12 @@ import pytest
 from textual.pilot import Pilot
 
 from ratui.study import DisplayUse, Study
-from ratui.terminal import LEAST
-from ratui.tui.graphics.film_store import Library, Twin
-from ratui.tui.graphics.view_preferences import keep_sight, sight_of, sights_file
-from ratui.tui.graphics.viewport import Sight
+from ratui.terminal import MIN_PIXELS_PER_MM
+from ratui.tui.graphics.film_store import AlignedView, FilmStore
+from ratui.tui.graphics.view_preferences import read_view_settings, save_view_settings, view_settings_file
+from ratui.tui.graphics.viewport import ViewSettings
 from ratui.tui.screens.scoring.screen import ScoringScreen
-from ratui.tui.user_settings import Settings
+from ratui.tui.user_settings import UserSettings
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle, shown
 
@@ -39,46 +39,46 @@ class TestGreys:
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             screen = await opened(pilot, study)
             await pilot.press(".", ".", ">", "i", "e", "z")
-            look = screen.joint_films.sight.look
-            assert look.shift < 0 < look.stretch < 1
-            assert look.invert
-            assert look.local
+            settings = screen.joint_viewer.view_settings.display_settings
+            assert settings.shift < 0 < settings.stretch < 1
+            assert settings.invert
+            assert settings.local
             await pilot.press("n")
             await settle(pilot)
-            assert screen.joint_films.sight == Sight(1, look)
+            assert screen.joint_viewer.view_settings == ViewSettings(1, settings)
             await pilot.press("w")
-            assert screen.joint_films.sight.look.preset == "film"
-            assert not screen.joint_films.sight.look.is_adjusted, "a preset is as it is"
+            assert screen.joint_viewer.view_settings.display_settings.preset == "film"
+            assert not screen.joint_viewer.view_settings.display_settings.is_adjusted, "a preset is as it is"
 
     async def test_they_stay_for_the_rater_and_for_nobody_else(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
-        settings = Settings("en", source=tmp_path / "config" / "settings.toml")
+        settings = UserSettings("en", source=tmp_path / "config" / "settings.toml")
         (case,) = study.cases()
         async with reading_as(study, "anna", case=case, settings=settings) as pilot:
             await opened(pilot, study)
             await pilot.press("i", "z")
         async with reading_as(study, "anna", case=case, settings=settings) as pilot:
             screen = await opened(pilot, study)
-            assert screen.joint_films.sight.look.invert
-            assert screen.joint_films.sight.zoom == 1
+            assert screen.joint_viewer.view_settings.display_settings.invert
+            assert screen.joint_viewer.view_settings.zoom == 1
         async with reading_as(study, "bert", case=case, settings=settings) as pilot:
             screen = await opened(pilot, study)
-            assert screen.joint_films.sight == Sight()
+            assert screen.joint_viewer.view_settings == ViewSettings()
 
     @pytest.mark.parametrize("text", ["", "[]", "{", '{"anna": 3}', '{"anna": {"preset": "joint"}}', "\x00"])
     def test_a_damaged_file_means_the_usual_look(self, tmp_path: Path, text: str) -> None:
-        file = sights_file(tmp_path / "settings.toml")
+        file = view_settings_file(tmp_path / "settings.toml")
         file.write_text(text)
-        assert sight_of("anna", file) == Sight()
+        assert read_view_settings("anna", file) == ViewSettings()
 
     def test_what_can_t_be_is_not_taken_over(self, tmp_path: Path) -> None:
         file = tmp_path / "sights.json"
-        keep_sight("anna", Sight(1), file)
-        assert sight_of("anna", file) == Sight(1)
+        save_view_settings("anna", ViewSettings(1), file)
+        assert read_view_settings("anna", file) == ViewSettings(1)
         raw = json.loads(file.read_text())
         for change in ({"zoom": 99}, {"stretch": 0.0}, {"preset": "../x"}):
             file.write_text(json.dumps({"anna": {**raw["anna"], **change}}))
-            assert sight_of("anna", file) == Sight()
+            assert read_view_settings("anna", file) == ViewSettings()
 
 
 class TestCloseness:
@@ -87,27 +87,27 @@ class TestCloseness:
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             screen = await opened(pilot, study)
             await pilot.press("L", "L", "J")
-            assert screen.joint_films.sight.pan == (0.3, 0.15)
+            assert screen.joint_viewer.view_settings.pan == (0.3, 0.15)
             await pilot.press("right")
-            assert screen.joint_films.sight.pan == (0.0, 0.0)
+            assert screen.joint_viewer.view_settings.pan == (0.0, 0.0)
 
     async def test_the_lens_shows_its_middle_larger_and_moves(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             screen = await opened(pilot, study)
-            shot = screen.joint_films._shots(screen.field.site)[0]  # type: ignore[union-attr]
+            viewport = screen.joint_viewer._viewports(screen.field.site)[0]  # type: ignore[union-attr]
             await pilot.press("g")
-            assert screen.joint_films.sight.lens == (0.5, 0.5)
-            through = screen.joint_films._shots(screen.field.site)[0]  # type: ignore[union-attr]
+            assert screen.joint_viewer.view_settings.lens == (0.5, 0.5)
+            through = screen.joint_viewer._viewports(screen.field.site)[0]  # type: ignore[union-attr]
             await pilot.press("L", "K")
-            assert screen.joint_films.sight.lens == (0.65, 0.35)
-            assert screen.joint_films.sight.pan == (0.0, 0.0)
+            assert screen.joint_viewer.view_settings.lens == (0.65, 0.35)
+            assert screen.joint_viewer.view_settings.pan == (0.0, 0.0)
             await pilot.press("g")
-            assert screen.joint_films.sight.lens is None
-        assert shot is not None
+            assert screen.joint_viewer.view_settings.lens is None
+        assert viewport is not None
         assert through is not None
-        library = Library(study)
-        plain, lens = (np.asarray(library.image(each.view)) for each in (shot, through))
+        film_store = FilmStore(study)
+        plain, lens = (np.asarray(film_store.render(each.view)) for each in (viewport, through))
         assert np.array_equal(plain[0], lens[0]), "beside the lens nothing changes"
         assert not np.array_equal(plain, lens)
 
@@ -117,7 +117,7 @@ class TestOneInPlaceOfTheOther:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna", case=study.cases()[0], size=(120, 40)) as pilot:
             screen = await opened(pilot, study)
-            films = screen.joint_films
+            films = screen.joint_viewer
             narrow = films.views[0].pixel_size[0]
             await pilot.press("b")
             await settle(pilot)
@@ -127,13 +127,13 @@ class TestOneInPlaceOfTheOther:
             await pilot.press("b")
             await settle(pilot)
             second = films.views[0].key
-            assert isinstance(second, Twin)
+            assert isinstance(second, AlignedView)
             assert first != second
             await pilot.press("b")
             assert films.views[0].key == first
             await pilot.press("escape")
             await settle(pilot)
-            assert screen_of(pilot).joint_films.mode == "pair", "Esc goes back to both, not to the list"
+            assert screen_of(pilot).joint_viewer.mode == "pair", "Esc goes back to both, not to the list"
             assert [view.key is not None for view in films.views] == [True, True]
 
     async def test_it_shows_the_film_that_is_asked_about(self, tmp_path: Path) -> None:
@@ -141,11 +141,11 @@ class TestOneInPlaceOfTheOther:
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             screen = await opened(pilot, study)
             await pilot.press("b")
-            assert screen.joint_films.place == 0
+            assert screen.joint_viewer.place == 0
             await pilot.press("1")
             assert screen.field is not None
             assert screen.field.time == 1
-            assert screen.joint_films.place == 1
+            assert screen.joint_viewer.place == 1
 
     async def test_films_that_do_not_agree_say_so_and_show_no_difference(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")  # noise with a bar in it: nothing to hold on to
@@ -153,11 +153,13 @@ class TestOneInPlaceOfTheOther:
             screen = await opened(pilot, study)
             await pilot.press("d")
             await settle(pilot)
-            assert screen.joint_films.views[0].key is None
+            assert screen.joint_viewer.views[0].key is None
             assert "could not align" in shown(pilot)
             await pilot.press("b", "b")
             await settle(pilot)
-            assert isinstance(screen.joint_films.views[0].key, Twin), "the middle of the joint in place, and said so"
+            assert isinstance(screen.joint_viewer.views[0].key, AlignedView), (
+                "the middle of the joint in place, and said so"
+            )
             assert "could not align" in shown(pilot)
 
     async def test_in_a_blinded_study_nothing_tells_the_order(self, tmp_path: Path) -> None:
@@ -179,9 +181,9 @@ class TestSharpness:
             assert "too coarse" not in shown(pilot), "all that this film has is shown"
             await pilot.press("z", "z", "z")  # the widest view
             await settle(pilot)
-            fit = screen.joint_films.fit
+            fit = screen.joint_viewer.resolution
             assert fit is not None
-            assert not fit.enough
+            assert not fit.is_sufficient
             assert "· too coarse" in shown(pilot)
             assert "pixels a mm, too coarse" in shown(pilot)
 
@@ -194,7 +196,7 @@ class TestSharpness:
             await settle(pilot)
         (use,) = study.displays("anna", case)
         assert (use.protocol, use.entries, use.below) == ("halfcell", 3, 0)
-        assert 0 < use.least < LEAST
+        assert 0 < use.least < MIN_PIXELS_PER_MM
         async with reading_as(study, "anna", case=case, protocol="kitty", size=(160, 60)) as pilot:
             await opened(pilot, study)
             await pilot.press("0")

@@ -13,10 +13,10 @@ from ratui.reading import (
     toggle_flag,
 )
 from ratui.scheme import load_scheme
-from ratui.tui.i18n.catalog import Messages
-from ratui.tui.screens.scoring.hand_map import hand_map, placed, side_progress
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.screens.scoring.hand_map import count_done_by_side, draw_hand_map, place_joints
 
-T = Messages("en")
+T = Catalog("en")
 
 
 @pytest.mark.parametrize("name", ["fingers", "mtss-hands", "mtss"])
@@ -26,7 +26,7 @@ def test_every_joint_has_a_place_of_its_own(name: str, rows: int) -> None:
     for side in ("L", "R"):
         for part in scheme.parts:
             sites = [site for site in scheme.sites if (site.side, site.part) == (side, part.id)]
-            cells = placed(scheme, sites, 28, rows)
+            cells = place_joints(scheme, sites, 28, rows)
             assert sorted(cells.values()) == sorted(site.key for site in sites)
             assert all(0 <= column <= 28 - 2 and 0 <= row < rows for column, row in cells)
 
@@ -34,7 +34,7 @@ def test_every_joint_has_a_place_of_its_own(name: str, rows: int) -> None:
 def test_thumbs_are_where_a_film_has_them() -> None:
     scheme = load_scheme("fingers")
     for side, thumb_right in (("L", True), ("R", False)):
-        cells = placed(scheme, [site for site in scheme.sites if site.side == side], 28, 16)
+        cells = place_joints(scheme, [site for site in scheme.sites if site.side == side], 28, 16)
         column = {key: column for (column, _), key in cells.items()}
         assert (column[f"{side}.IP1"] > column[f"{side}.PIP5"]) == thumb_right
 
@@ -49,8 +49,8 @@ def test_what_stands_at_a_joint() -> None:
         reading = enter(reading, Field("L.PIP3", "ERO", time), FindingEntry("collapse"))
         reading = enter(reading, Field("L.PIP4", "ERO", time), NotAssessableEntry("replaced"))
     reading = toggle_flag(reading, "L.MCP5")
-    text = hand_map(T, reading, "L.PIP5", 28, 24).plain
-    cells = placed(scheme, [site for site in scheme.sites if site.side == "L"], 28, 18)
+    text = draw_hand_map(T, reading, "L.PIP5", 28, 24).plain
+    cells = place_joints(scheme, [site for site in scheme.sites if site.side == "L"], 28, 18)
     lines = text.split("\n")[1:]
     at = {key: lines[row][column : column + 2] for (column, row), key in cells.items()}
     wanted = {"L.IP1": "0", "L.PIP2": "4", "L.PIP3": "c", "L.PIP4": "–", "L.PIP5": "▣", "L.MCP5": "·!", "L.MCP2": "·"}
@@ -61,10 +61,10 @@ def test_progress_side_by_side() -> None:
     scheme = load_scheme("mtss")
     reading = start_reading(scheme, "C", "anna", scheme.sites)
     reading = enter_normal(reading, "R.MCP2")
-    progress = side_progress(reading)
+    progress = count_done_by_side(reading)
     assert progress["R", "hand"][0] == 1
     assert sum(total for _, total in progress.values()) == len(reading.sites)
-    assert "RIGHT hand" in hand_map(T, reading, "L.MCP2", 28, 30).plain
+    assert "RIGHT hand" in draw_hand_map(T, reading, "L.MCP2", 28, 30).plain
 
 
 def test_mirrored_in_time_it_looks_the_same() -> None:
@@ -74,5 +74,5 @@ def test_mirrored_in_time_it_looks_the_same() -> None:
         reading = start_reading(scheme, "C", "anna", scheme.sites, blinded=True)
         reading = enter(reading, Field("L.IP1", "ERO", 0), GradeEntry(first))
         reading = enter(reading, Field("L.IP1", "ERO", 1), GradeEntry(second))
-        texts.append(hand_map(T, reading, "L.PIP2", 28, 24).plain)
+        texts.append(draw_hand_map(T, reading, "L.PIP2", 28, 24).plain)
     assert texts[0] == texts[1]

@@ -6,8 +6,8 @@ import pytest
 from rich.cells import cell_len
 
 from ratui.scheme import load_scheme
-from ratui.tui.i18n.catalog import LANGUAGES, Messages
-from ratui.tui.input.actions import ACTIONS, TAKES_ENTRIES, Keymap
+from ratui.tui.i18n.catalog import LANGUAGES, Catalog
+from ratui.tui.input.actions import ACTIONS, ENTRY_SCREENS, Keymap
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.help.text import key_section, scheme_sections
 from ratui.tui.screens.scoring.screen import ScoringScreen
@@ -22,28 +22,28 @@ SCREENS = sorted({action.screen for action in ACTIONS})
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("screen", SCREENS)
 def test_every_key_of_every_screen_stands_in_its_help(screen: str, language: str) -> None:
-    section = key_section(screen, Keymap(), Messages(language))
+    section = key_section(screen, Keymap(), Catalog(language))
     assert section.heading
     shown = " ".join(key for key, _ in section.rows).split(" ")
-    assert sorted(shown) == sorted(Keymap().shown(action.id) for action in Keymap().of(screen))
+    assert sorted(shown) == sorted(Keymap().key_label(action.id) for action in Keymap().list_actions(screen))
 
 
 def test_a_changed_key_is_the_one_that_help_shows() -> None:
-    rows = dict(key_section("scoring", Keymap({"scoring.undo": "U"}), Messages()).rows)
-    assert rows["U"] == Messages()("actions.scoring.undo.help")
+    rows = dict(key_section("scoring", Keymap({"scoring.undo": "U"}), Catalog()).rows)
+    assert rows["U"] == Catalog()("actions.scoring.undo.help")
     assert "u" not in rows
 
 
 def test_what_is_not_possible_is_left_out() -> None:
-    section = key_section("scoring", Keymap(), Messages(), lambda name: name != "same")
+    section = key_section("scoring", Keymap(), Catalog(), lambda name: name != "same")
     assert "=" not in dict(section.rows)
     assert "u" in dict(section.rows)
 
 
 def test_grades_of_hand_and_foot_have_a_table_each() -> None:
-    headings = [section.heading for section in scheme_sections(load_scheme("mtss"), Keymap(), Messages())]
+    headings = [section.heading for section in scheme_sections(load_scheme("mtss"), Keymap(), Catalog())]
     assert headings[:3] == ["ERO 0–5, hand", "ERO 0–10, foot", "JSN 0–4"]
-    foot = scheme_sections(load_scheme("mtss"), Keymap(), Messages())[1]
+    foot = scheme_sections(load_scheme("mtss"), Keymap(), Catalog())[1]
     assert foot.rows[-1] == ("t", "both sides collapsed")
 
 
@@ -67,8 +67,11 @@ async def test_nothing_is_cut_off(tmp_path: Path, size: tuple[int, int], languag
             seen += page
             await pilot.press("pagedown")
             await pilot.pause()
-        t = Messages(language)
-        sections = [key_section("scoring", Keymap(), t, below.possible), *scheme_sections(study.scheme, Keymap(), t)]
+        t = Catalog(language)
+        sections = [
+            key_section("scoring", Keymap(), t, below.check_action),
+            *scheme_sections(study.scheme, Keymap(), t),
+        ]
         packed = "".join(seen.split())
         for section in sections:
             assert "".join(section.heading.split()) in packed
@@ -86,10 +89,10 @@ async def test_on_a_wide_terminal_keys_and_grades_stand_side_by_side(tmp_path: P
         await settle(pilot)
         await pilot.press("question_mark")
         await settle(pilot)
-        t = Messages(language)
+        t = Catalog(language)
         first = next(line for line in cells(pilot).splitlines() if t("help.title_scoring") in line)
         assert "ERO 0–5" in first
 
 
 def test_grades_belong_in_the_help_where_they_are_entered() -> None:
-    assert set(TAKES_ENTRIES) <= set(SCREENS)
+    assert set(ENTRY_SCREENS) <= set(SCREENS)

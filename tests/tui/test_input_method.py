@@ -8,7 +8,7 @@ from textual.events import Key, Paste
 from textual.pilot import Pilot
 
 from ratui.reading import Field
-from ratui.tui.input.actions import key_name
+from ratui.tui.input.actions import normalize_key
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -115,4 +115,4 @@ async def test_what_is_pasted_is_no_entry(tmp_path: Path) -> None:
 def test_the_keys_of_the_table_can_be_typed_with_the_input_method_on(typed: str, name: str) -> None:
     (event,) = XTermParser().feed(typed)
     assert isinstance(event, Key)
-    assert key_name(event.character, event.key) == name
+    assert normalize_key(event.character, event.key) == name

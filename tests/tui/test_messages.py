@@ -10,7 +10,7 @@ import pytest
 import ratui.tui
 from ratui.errors import SettingsError
 from ratui.scheme import load_scheme
-from ratui.tui.i18n.catalog import LANGUAGES, Messages, language_of
+from ratui.tui.i18n.catalog import LANGUAGES, Catalog, choose_language
 from ratui.tui.input.actions import ACTIONS
 
 SOURCE = Path(ratui.tui.__file__).parent
@@ -22,7 +22,7 @@ def placeholders(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_has_every_text_with_the_same_blanks(language: str) -> None:
-    english, other = Messages("en"), Messages(language)
+    english, other = Catalog("en"), Catalog(language)
     assert other.ids == english.ids
     for id in english.ids:
         blanks = placeholders(other._texts[id])
@@ -30,7 +30,7 @@ def test_every_language_has_every_text_with_the_same_blanks(language: str) -> No
 
 
 def test_every_text_that_the_code_asks_for_is_there() -> None:
-    t = Messages("en")
+    t = Catalog("en")
     asked = {
         id for file in SOURCE.rglob("*.py") for id in re.findall(r"""\bt\(\s*["']([a-z_.]+)["']""", file.read_text())
     }
@@ -39,14 +39,14 @@ def test_every_text_that_the_code_asks_for_is_there() -> None:
 
 
 def test_every_action_has_a_name_and_help() -> None:
-    t = Messages("en")
+    t = Catalog("en")
     for action in ACTIONS:
         assert f"actions.{action.id}.label" in t
         assert action.help(t)
 
 
 def test_one_of_a_thing_has_a_text_of_its_own_where_there_is_one() -> None:
-    t = Messages("en")
+    t = Catalog("en")
     t._texts.update({"x.left": "{count} are left", "x.left_one": "one is left"})
     assert t("x.left", count=2) == "2 are left"
     assert t("x.left", count=1) == "one is left"
@@ -54,20 +54,20 @@ def test_one_of_a_thing_has_a_text_of_its_own_where_there_is_one() -> None:
 
 @pytest.mark.parametrize("name", ["fingers", "mtss-hands", "mtss"])
 def test_every_text_of_a_shipped_scheme_is_there_in_japanese(name: str) -> None:
-    t, scheme = Messages("ja"), load_scheme(name)
+    t, scheme = Catalog("ja"), load_scheme(name)
     said = {scheme.title, *(part.label for part in scheme.parts), *(view.label for view in scheme.views.values())}
     said |= {text for finding in scheme.findings for text in (finding.label, finding.meaning)}
     said |= {reason.label for reason in scheme.reasons}
     said |= {grade.meaning for joint in scheme.joints for grades in joint.grades.values() for grade in grades}
     said |= {text for joint in scheme.joints for text in (joint.label, joint.group)}
     international = re.compile(r"(IP|PIP|MCP|CMC|MTP)\d?")
-    missing = {text for text in said if not international.fullmatch(text) and t.of_scheme(text) == text}
+    missing = {text for text in said if not international.fullmatch(text) and t.translate_scheme(text) == text}
     assert not missing
 
 
 def test_no_line_of_the_scheme_texts_is_for_nothing() -> None:
     schemes = [load_scheme(name) for name in ("fingers", "mtss-hands", "mtss")]
-    for text in Messages("ja")._scheme:
+    for text in Catalog("ja")._scheme:
         assert any(f'"{text}"' in scheme.toml_text for scheme in schemes), text
 
 
@@ -81,7 +81,7 @@ def test_japanese_has_one_word_for_one_thing() -> None:
     }
     found = {
         (id, word)
-        for id, text in Messages("ja")._texts.items()
+        for id, text in Catalog("ja")._texts.items()
         for word in other_words
         if word
         in text.replace("一覧写真", "").replace("画像対応", "")  # the contact sheet; a terminal that shows pictures
@@ -94,7 +94,7 @@ _SAME = re.compile(r"[\W\dA-Z_]*|[\W\d_]*(\{\w+\}[\W\d_]*)+|[A-Za-z]+ \{\w+\}")
 
 
 def test_no_japanese_text_was_left_in_english() -> None:
-    english, japanese = Messages("en"), Messages("ja")
+    english, japanese = Catalog("en"), Catalog("ja")
     left = {
         id
         for id in english.ids
@@ -115,14 +115,14 @@ class TestTheLanguage:
         ],
     )
     def test_comes_from_the_environment(self, environment: dict[str, str], language: str) -> None:
-        assert language_of(environment) == language
+        assert choose_language(environment) == language
 
     def test_or_from_the_settings(self) -> None:
-        assert language_of({"LANG": "en_GB"}, wanted="ja") == "ja"
+        assert choose_language({"LANG": "en_GB"}, wanted="ja") == "ja"
 
     def test_an_unknown_one_is_refused(self) -> None:
         with pytest.raises(SettingsError, match="xx"):
-            language_of({}, wanted="xx")
+            choose_language({}, wanted="xx")
 
 
 def _literals(file: Path) -> set[str]:
@@ -162,7 +162,7 @@ def test_the_search_for_literals_finds_one(tmp_path: Path) -> None:
     lines = [
         '"""Some words here."""',
         'style = "bold white"',
-        'self.say(f"{n} fields are open")',
+        'self.show_message(f"{n} fields are open")',
         'raise E("not this")',
     ]
     file.write_text("\n".join(lines))

@@ -10,7 +10,7 @@ import pytest
 from ratui.reading import Entry, Field, GradeEntry
 from ratui.study import Study
 from ratui.study.predictions import save_predictions
-from ratui.tui.entry.model_comparison import differing
+from ratui.tui.entry.model_comparison import find_differences
 from tests.films import make_study
 from tests.model_answers import answer
 from tests.tui.conftest import reading_as, settle, shown
@@ -37,7 +37,7 @@ def test_another_change_or_two_grades_off_differ(tmp_path: Path, earlier: int, l
     study = read(tmp_path, signed=True, earlier=earlier, later=later)
     reading = study.reading("anna", study.cases()[0])
     assert reading is not None
-    assert bool(differing(study, reading)) is differs
+    assert bool(find_differences(study, reading)) is differs
 
 
 async def test_after_the_signature_the_overview_and_the_joint_say_it(tmp_path: Path) -> None:

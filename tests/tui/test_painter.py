@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from textual.app import App
 
-from ratui.terminal import FENCE, Display, Frame, KittyFrame, Link, encode, encode_coarse
+from ratui.terminal import FENCE, Bandwidth, Display, Frame, KittyFrame, encode, encode_coarse
 from ratui.tui.graphics import painter as module
 from ratui.tui.graphics.painter import Painter, Place
 
@@ -28,11 +28,11 @@ def frames(seed: int) -> tuple[Frame, Frame]:
 class Line:
     """A painter whose writes are noted."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, link: Link) -> None:
-        self.painter = Painter(App(), link)
-        self.painter.asks = True
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, bandwidth: Bandwidth) -> None:
+        self.painter = Painter(App(), bandwidth)
+        self.painter.uses_fences = True
         # What it carries stays the same, however soon the test answers.
-        monkeypatch.setattr(link, "answered", lambda now: link._waiting and link._waiting.popleft())
+        monkeypatch.setattr(bandwidth, "record_answer", lambda now: bandwidth._waiting and bandwidth._waiting.popleft())
         self.writes: list[str] = []
         self.places = [Place(number, lambda: (1, 2, 30, 15)) for number in (1, 2)]
         monkeypatch.setattr(self.painter, "_write", lambda data: self.writes.append(data) if data else None)
@@ -50,7 +50,7 @@ class Line:
             asked = sum(data.count(FENCE) for data in self.writes)
             if answered < asked:
                 answered += 1
-                self.painter.answered(time.monotonic())
+                self.painter.record_answer(time.monotonic())
             elif not self.painter._slow:
                 return
         raise AssertionError("it never ends")
@@ -67,7 +67,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_fast_line_gets_one_write_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch, Link())
+    line = Line(monkeypatch, Bandwidth())
     (first, coarse), (second, _) = frames(0), frames(1)
     line.painter.paint(line.places[0], first, coarse)
     assert len(line.writes) == 1
@@ -79,7 +79,7 @@ async def test_a_fast_line_gets_one_write_a_frame(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_slow_line_gets_both_coarse_frames_and_then_the_fine_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch, Link(0.06, 250_000.0))
+    line = Line(monkeypatch, Bandwidth(0.06, 250_000.0))
     pair = [frames(0), frames(1)]
     for place, (fine, coarse) in zip(line.places, pair, strict=True):
         line.painter.paint(place, fine, coarse)
@@ -92,7 +92,7 @@ async def test_a_slow_line_gets_both_coarse_frames_and_then_the_fine_ones(monkey
 
 
 async def test_what_was_there_before_is_taken_away_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch, Link(0.06, 250_000.0))
+    line = Line(monkeypatch, Bandwidth(0.06, 250_000.0))
     (old, old_coarse), (new, coarse) = frames(0), frames(1)
     line.painter.paint(line.places[0], old, old_coarse)
     await line.until_quiet()
@@ -102,13 +102,13 @@ async def test_what_was_there_before_is_taken_away_at_once(monkeypatch: pytest.M
 
 
 async def test_an_overtaken_frame_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch, Link(0.06, 250_000.0))
+    line = Line(monkeypatch, Bandwidth(0.06, 250_000.0))
     (old, old_coarse), (new, coarse) = frames(0), frames(1)
     line.painter.paint(line.places[0], old, old_coarse)
     while not any("a=t" in data and str(id_of(old)) in data for data in line.writes):
         await asyncio.sleep(0.005)  # its upload has begun
-        if line.painter.link.busy(time.monotonic()):
-            line.painter.answered(time.monotonic())
+        if line.painter.bandwidth.is_busy(time.monotonic()):
+            line.painter.record_answer(time.monotonic())
     line.painter.paint(line.places[0], new, coarse)
     assert any("\x1b_Gm=0" in data for data in line.writes), "the upload is ended, so that another may begin"
     await line.until_quiet()
@@ -118,12 +118,12 @@ async def test_an_overtaken_frame_is_never_shown(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_fine_frames_wait_while_keys_are_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = Line(monkeypatch, Link(0.06, 250_000.0))
+    line = Line(monkeypatch, Bandwidth(0.06, 250_000.0))
     fine, coarse = frames(0)
     line.painter.paint(line.places[0], fine, coarse)
     for _ in range(15):
-        line.painter.key(time.monotonic())
-        line.painter.answered(time.monotonic())
+        line.painter.note_key(time.monotonic())
+        line.painter.record_answer(time.monotonic())
         await asyncio.sleep(0.01)
     assert line.placed() == [(id_of(coarse), 1)]
     await line.until_quiet()

@@ -12,7 +12,7 @@ from ratui.reading import Field
 from ratui.study import Study, import_films
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.regions.screen import RegionsScreen
-from ratui.tui.screens.review.screen import SecondLookScreen
+from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
@@ -64,8 +64,8 @@ async def test_a_wrist_case_from_worklist_to_signature(tmp_path: Path) -> None:
             await pilot.press("n")
         await settle(pilot)
         look = pilot.app.screen
-        assert isinstance(look, SecondLookScreen), "the erosion that grew deserves a second look"
-        assert look.look.site == "L.CMC1"
+        assert isinstance(look, ReviewScreen), "the erosion that grew deserves a second look"
+        assert look.item.site == "L.CMC1"
         await pilot.press("enter")
         await settle(pilot)
         assert isinstance(pilot.app.screen, OverviewScreen)

@@ -12,7 +12,7 @@ from ratui.reading.commands import enter, sign
 from ratui.reading.model import FindingEntry, GradeEntry
 from ratui.scheme import load_scheme
 from ratui.tui.i18n import reading_phrases as wording
-from ratui.tui.i18n.catalog import LANGUAGES, Messages
+from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 
 SCHEME = load_scheme("mtss-hands")
 PARAMETERS = {
@@ -35,7 +35,7 @@ def words(text: str) -> str:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", get_args(RefusalKind))
 def test_every_refusal_has_words(language: str, kind: RefusalKind) -> None:
-    text = wording.refusal_text(Messages(language), Refusal(kind, PARAMETERS.get(kind, {})))
+    text = wording.format_refusal(Catalog(language), Refusal(kind, PARAMETERS.get(kind, {})))
     assert text
     assert "{" not in text
     assert bool(words(text)) == (language == "en"), text
@@ -46,7 +46,7 @@ def test_every_refusal_has_words(language: str, kind: RefusalKind) -> None:
 @pytest.mark.parametrize("confirmed", [False, True])
 def test_every_reason_for_a_second_look_has_words(language: str, kind: ReviewKind, confirmed: bool) -> None:
     reason = ReviewReason(kind, "ERO", 3, confirmed, "ankylosis" if kind == "finding" else "")
-    text = wording.look_text(Messages(language), reason, SCHEME)
+    text = wording.format_review_reason(Catalog(language), reason, SCHEME)
     assert text
     assert language == "en" or not words(text), text
 
@@ -56,34 +56,36 @@ def test_every_reason_for_a_second_look_has_words(language: str, kind: ReviewKin
     "doubt", [UnlikelyEntry("jump", 3, Field("L.MCP2", "ERO", 1)), UnlikelyEntry("fall", 1, Field("L.MCP2", "JSN", 0))]
 )
 def test_a_doubt_names_scale_and_key(language: str, doubt: UnlikelyEntry) -> None:
-    text = wording.doubt_text(Messages(language), doubt, "4")
+    text = wording.format_unlikely(Catalog(language), doubt, "4")
     assert doubt.field.scale in text
     assert "4" in text
 
 
 def test_a_real_refusal_is_said_in_japanese() -> None:
-    t = Messages("ja")
+    t = Catalog("ja")
     reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
     field = Field("L.MCP2", "ERO", 0)
     reading = enter(reading, field, FindingEntry("ankylosis"))
     with pytest.raises(EntryError) as caught:
         enter(reading, field._replace(time=1), GradeEntry(0))
-    assert wording.error_text(t, caught.value) == "強直は元に戻りません"
+    assert wording.format_error(t, caught.value) == "強直は元に戻りません"
     with pytest.raises(EntryError) as caught:
         sign(reading, timestamp=datetime.now(UTC))
-    assert wording.error_text(t, caught.value) == f"未入力の欄が{len(reading.open_fields)}あります"
-    reasons = [wording.look_text(t, reason, SCHEME) for look in review_items(reading) for reason in look.reasons]
+    assert wording.format_error(t, caught.value) == f"未入力の欄が{len(reading.open_fields)}あります"
+    reasons = [
+        wording.format_review_reason(t, reason, SCHEME) for look in review_items(reading) for reason in look.reasons
+    ]
     assert "強直" in reasons
 
 
 def test_what_lies_below_stays_as_it_was_raised() -> None:
     error = StoreError("the disk is full", "/study", "Make room")
-    assert wording.error_text(Messages("ja"), error) == "/study: the disk is full. Make room"
+    assert wording.format_error(Catalog("ja"), error) == "/study: the disk is full. Make room"
 
 
 @pytest.mark.parametrize(
     ("key", "kind"), [("k", "unknown"), ("あ", "kana"), ("ア", "kana"), ("亜", "kana"), ("%", "unknown")]
 )
 def test_kana_is_answered_with_what_to_do(key: str, kind: str) -> None:
-    t = Messages("en")
-    assert wording.unknown_key(t, key, "?") == t(f"reading.key.{kind}", key=key, help="?")
+    t = Catalog("en")
+    assert wording.format_unknown_key(t, key, "?") == t(f"reading.key.{kind}", key=key, help="?")

@@ -11,8 +11,8 @@ from ratui.study import Region, RegionSource
 from ratui.tui.screens.regions.screen import RegionsScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
-from ratui.tui.widgets.annotated_film import BoxedFilm
-from ratui.tui.widgets.region_viewer import RegionFilms
+from ratui.tui.widgets.annotated_film import AnnotatedFilm
+from ratui.tui.widgets.region_viewer import RegionViewer
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle, shown
 from tests.tui.phantom_case import PhantomCase, phantom_case
@@ -27,7 +27,7 @@ def screen(pilot: Pilot[None]) -> RegionsScreen:
 
 
 def boxes(pilot: Pilot[None]) -> RegionEditor:
-    found = screen(pilot)._boxes
+    found = screen(pilot)._editor
     assert found is not None
     return found
 
@@ -100,7 +100,7 @@ class TestRefused:
     async def put_on(self, pilot: Pilot[None], key: str, other: str) -> None:
         """Moves the current box onto that of `other`."""
         now = boxes(pilot).select_site(key)
-        screen(pilot)._set(now.with_box(boxes(pilot).regions[other].box))
+        screen(pilot)._set_editor(now.with_box(boxes(pilot).regions[other].box))
         await pilot.pause()
 
     async def test_two_boxes_on_one_place_and_the_reason_stands_below_the_box(self, tmp_path: Path) -> None:
@@ -114,10 +114,10 @@ class TestRefused:
             state = str(screen(pilot).query_one("#state").render())  # type: ignore[attr-defined]
             assert "PIP3 lies on PIP2" in state
             assert boxes(pilot).site.key == "L.PIP3"
-            near = screen(pilot).query_one("#near", BoxedFilm)
+            enlarged = screen(pilot).query_one("#near", AnnotatedFilm)
             line = screen(pilot).query_one("#state")
-            assert line.region.y == near.region.bottom
-            assert line.region.x == near.region.x
+            assert line.region.y == enlarged.region.bottom
+            assert line.region.x == enlarged.region.x
             await pilot.press("u", "A")
             await settle(pilot)
             assert len(study.regions(study.cases()[0])) == 10
@@ -212,7 +212,7 @@ async def test_the_second_hand_of_a_film_follows_once_the_first_is_accepted(tmp_
     async with reading_as(phantom.study, "anna", size=(120, 40)) as pilot:
         await opened(pilot)
         for key in [site.key for site in boxes(pilot).sites if site.side == "L"]:
-            screen(pilot)._set(boxes(pilot).select_site(key).with_box(phantom.truth[film.id][key]))
+            screen(pilot)._set_editor(boxes(pilot).select_site(key).with_box(phantom.truth[film.id][key]))
             await pilot.press("enter")
         await settle(pilot)
         right = {key: region for key, region in boxes(pilot).regions.items() if key[0] == "R"}
@@ -260,49 +260,49 @@ class TestSeen:
         true_first_film(phantom)
         async with reading_as(phantom.study, "anna", size=size) as pilot:
             await opened(pilot)
-            films = screen(pilot).query_one(RegionFilms)
+            films = screen(pilot).query_one(RegionViewer)
             for _ in range(3):
                 await pilot.press("tab")
             name = boxes(pilot).site.joint.label
             text = cells(pilot)
             assert text.count(name) >= 3, "on the whole film, on the enlarged part and below it"
             assert "not accepted" in text
-            assert films.whole.size.width >= 34
+            assert films.whole_film.size.width >= 34
             assert all(len(line) <= size[0] for line in text.split("\n"))
 
     async def test_moving_a_box_in_cells_sends_no_new_picture(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, regions=False)
         async with reading_as(study, "anna", size=(120, 40)) as pilot:
             await opened(pilot)
-            films = screen(pilot).query_one(RegionFilms)
-            keys = films.whole.key, films.near.key
+            films = screen(pilot).query_one(RegionViewer)
+            keys = films.whole_film.key, films.enlarged.key
             before = cells(pilot)
             await pilot.press("right", "down")
             await settle(pilot)
-            assert (films.whole.key, films.near.key) == keys, "the pictures stay, the lines move over them"
+            assert (films.whole_film.key, films.enlarged.key) == keys, "the pictures stay, the lines move over them"
             assert cells(pilot) != before
 
     async def test_the_enlarged_part_follows_a_box_that_leaves_it(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, regions=False)
         async with reading_as(study, "anna", size=(120, 40)) as pilot:
             await opened(pilot)
-            films = screen(pilot).query_one(RegionFilms)
-            before = films.near.key
+            films = screen(pilot).query_one(RegionViewer)
+            before = films.enlarged.key
             await pilot.press("L", "L", "L")
             await settle(pilot)
-            assert films.near.key != before
+            assert films.enlarged.key != before
 
     @pytest.mark.parametrize("protocol", ["kitty", "sixel"])
     async def test_graphics_paint_boxes_and_names_into_the_picture(self, tmp_path: Path, protocol: str) -> None:
         study = make_study(tmp_path, regions=False)
         async with reading_as(study, "anna", protocol=protocol, size=(100, 30)) as pilot:
             await opened(pilot)
-            films = screen(pilot).query_one(RegionFilms)
-            before = films.whole.key
+            films = screen(pilot).query_one(RegionViewer)
+            before = films.whole_film.key
             await pilot.press("right", "right")
             await pilot.pause(0.2)
             await settle(pilot)
-            assert films.whole.key != before
+            assert films.whole_film.key != before
 
     async def test_nothing_is_left_in_english_in_japanese(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, regions=False, scheme="mtss-hands")

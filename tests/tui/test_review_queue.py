@@ -4,7 +4,7 @@ import pytest
 
 from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, enter, review_items, start_reading
 from ratui.scheme import load_scheme
-from ratui.tui.entry.review_queue import Review, field_to_change
+from ratui.tui.entry.review_queue import ReviewQueue, find_field_to_change
 from tests.tui.readings import filled
 
 SCHEME = load_scheme("fingers")
@@ -17,11 +17,11 @@ READING = filled(start_reading(SCHEME, "C", "anna", SCHEME.sites), WORST_FIRST)
 
 
 def test_what_was_kept_does_not_come_again_until_it_changes() -> None:
-    review = Review()
-    review.keep(READING, "L.MCP4")
-    assert [look.site for look in review.pending(READING)] == ["R.MCP2", "L.PIP2"]
+    review_queue = ReviewQueue()
+    review_queue.mark_reviewed(READING, "L.MCP4")
+    assert [item.site for item in review_queue.pending(READING)] == ["R.MCP2", "L.PIP2"]
     changed = enter(READING, Field("L.MCP4", "JSN", 1), GradeEntry(3))
-    assert "L.MCP4" in [look.site for look in review.pending(changed)]
+    assert "L.MCP4" in [item.site for item in review_queue.pending(changed)]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,6 @@ def test_what_was_kept_does_not_come_again_until_it_changes() -> None:
 )
 def test_the_cursor_starts_where_a_change_is_likely(special: dict[Field, Entry], site: str, field: Field) -> None:
     reading = filled(start_reading(SCHEME, "C", "anna", SCHEME.sites), special)
-    (look,) = review_items(reading)
-    assert look.site == site
-    assert field_to_change(reading, look) == field
+    (item,) = review_items(reading)
+    assert item.site == site
+    assert find_field_to_change(reading, item) == field

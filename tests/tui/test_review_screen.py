@@ -10,7 +10,7 @@ from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableE
 from ratui.scheme import load_scheme
 from ratui.study import Study
 from ratui.tui.screens.overview.screen import OverviewScreen
-from ratui.tui.screens.review.screen import SecondLookScreen
+from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
@@ -37,13 +37,13 @@ def one_case(tmp_path: Path, special: dict[Field, Entry] | None = None, **more: 
     return study, case
 
 
-async def opened(pilot: Pilot[None]) -> SecondLookScreen:
+async def opened(pilot: Pilot[None]) -> ReviewScreen:
     """The second look, as it comes when a filled case is opened."""
     await settle(pilot)
     await pilot.press("enter")
     await settle(pilot)
     screen = pilot.app.screen
-    assert isinstance(screen, SecondLookScreen)
+    assert isinstance(screen, ReviewScreen)
     return screen
 
 
@@ -62,7 +62,7 @@ class TestWhatComes:
             seen: list[str] = []
             while pilot.app.screen is screen:
                 assert len(seen) < 9
-                seen.append(screen.look.site)
+                seen.append(screen.item.site)
                 await pilot.press("enter")
                 await settle(pilot)
             assert seen == ["R.MCP2", "L.MCP4", "L.PIP2"]
@@ -114,11 +114,11 @@ class TestWhatComes:
         async with reading_as(study, "anna") as pilot:
             screen = await opened(pilot)
             await pilot.press("right", "right", "right", "left")
-            assert screen.look.site == "L.MCP4"
+            assert screen.item.site == "L.MCP4"
             await pilot.press("enter")
-            assert screen.look.site == "L.PIP2"
+            assert screen.item.site == "L.PIP2"
             await pilot.press("enter")
-            assert screen.look.site == "R.MCP2", "one that was passed over comes again"
+            assert screen.item.site == "R.MCP2", "one that was passed over comes again"
             await pilot.press("enter")
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen)
@@ -131,7 +131,7 @@ class TestAChange:
         async with reading_as(study, "anna") as pilot:
             screen = await opened(pilot)
             await pilot.press("enter", "1")
-            assert screen.look.site == "L.PIP2"
+            assert screen.item.site == "L.PIP2"
             assert "4 → 1" in shown(pilot)
         last = stored(study).log[-1]
         assert (last.kind, last.key) == ("enter", "1")
@@ -158,7 +158,7 @@ class TestAChange:
             await pilot.press("u")
             assert "Nothing was changed" in shown(pilot)
             await pilot.press("enter", "1", "u")
-            assert screen.look.site == "L.MCP4"
+            assert screen.item.site == "L.MCP4"
             assert screen.field == Field("L.MCP4", "ERO", 1)
             await pilot.press("u")
             assert "Nothing was changed" in shown(pilot)
@@ -194,7 +194,7 @@ class TestAChange:
             assert "JSN is open now" in shown(pilot)
             await pilot.press("enter")
             assert pilot.app.screen is screen
-            assert screen.look.site == "L.MCP4"
+            assert screen.item.site == "L.MCP4"
             await pilot.press("x", "u")
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen)
@@ -270,8 +270,8 @@ class TestSigning:
             await pilot.press(*["n"] * 19, "0", "0", "0")
             await type_ahead(pilot, "2", "0", "enter", "S")
             await settle(pilot)
-            assert isinstance(pilot.app.screen, SecondLookScreen)
-            assert pilot.app.screen.look.site == "R.MCP5"
+            assert isinstance(pilot.app.screen, ReviewScreen)
+            assert pilot.app.screen.item.site == "R.MCP5"
         assert stored(study).score(Field("R.MCP5", "JSN", 1)) == 2
         assert not stored(study).signed_at
 
@@ -286,8 +286,8 @@ class TestSigning:
             await pilot.press("S")
             await settle(pilot)
             screen = pilot.app.screen
-            assert isinstance(screen, SecondLookScreen)
-            assert screen.look.site == "L.MCP4", "what was kept doesn't come again"
+            assert isinstance(screen, ReviewScreen)
+            assert screen.item.site == "L.MCP4", "what was kept doesn't come again"
             await pilot.press("enter", "enter")
             await settle(pilot)
             await pilot.press("S")
@@ -308,9 +308,9 @@ class TestSigning:
         study, case = one_case(tmp_path, WORST_FIRST, seconds=100.0)
         async with reading_as(study, "anna") as pilot:
             await opened(pilot)
-            keeper = pilot.app.screen._keeper  # type: ignore[attr-defined]
-            began = keeper._clock()
-            keeper._clock = lambda: began + 20.0
+            auto_saver = pilot.app.screen._auto_saver  # type: ignore[attr-defined]
+            began = auto_saver._clock()
+            auto_saver._clock = lambda: began + 20.0
             await pilot.press("enter", "1")
             await settle(pilot)
         assert 119 <= study.state("anna", case).seconds <= 140
@@ -340,7 +340,7 @@ class TestBlinded:
                     assert len(pages) < 9
                     assert screen.field is not None
                     place = screen.reading.order.index(screen.field.time)
-                    pages.append((screen.look.site, screen.field.scale, place, shown(pilot)))
+                    pages.append((screen.item.site, screen.field.scale, place, shown(pilot)))
                     await pilot.press("enter")
                     await settle(pilot)
                 pages.append(("", "", 0, shown(pilot)))
@@ -360,10 +360,10 @@ async def test_a_signed_reading_is_paged_through_joint_by_joint(tmp_path: Path) 
         await pilot.press("down", "enter")
         await settle(pilot)
         screen = pilot.app.screen
-        assert isinstance(screen, SecondLookScreen)
-        first = screen.look.site
+        assert isinstance(screen, ReviewScreen)
+        first = screen.item.site
         await pilot.press("right")
-        assert screen.look.site != first
+        assert screen.item.site != first
         assert "keep" not in str(screen.query_one("#keys").render())
         await pilot.press("escape")
         await settle(pilot)

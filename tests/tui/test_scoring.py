@@ -13,13 +13,13 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from ratui.reading import Field, GradeEntry
-from ratui.tui.i18n.catalog import Messages
+from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.theme import WAITING
 from ratui.tui.widgets.film_view import FilmView
-from ratui.tui.widgets.joint_viewer import JointFilms
+from ratui.tui.widgets.joint_viewer import JointViewer
 from tests.films import make_study
 from tests.tui.conftest import cells, offered, reading_as, settle, shown
 
@@ -105,14 +105,14 @@ class TestSides:
         async with reading_as(make_study(tmp_path), "anna") as pilot:
             await pilot.press("enter", "v")
             await settle(pilot)
-            films = scoring(pilot).query_one(JointFilms)
-            assert films.whole
+            films = scoring(pilot).query_one(JointViewer)
+            assert films.shows_whole_film
             assert "whole film" in text_of(pilot, "title0")
             assert all(view.key is not None for view in films.views)
             await pilot.press("0")
-            assert films.whole, "the same joint is still asked about"
+            assert films.shows_whole_film, "the same joint is still asked about"
             await pilot.press("0")
-            assert not films.whole, "the next joint is shown as a joint"
+            assert not films.shows_whole_film, "the next joint is shown as a joint"
 
 
 @pytest.mark.parametrize(("language", "size"), [*(("en", size) for size in SIZES), ("ja", SIZES[0])])
@@ -133,8 +133,8 @@ async def test_nothing_is_cut_off_and_nothing_jumps(tmp_path: Path, size: tuple[
             for id in ("head", "message"):
                 assert cell_len(text_of(pilot, id)) <= width
             assert all(cell_len(line) <= width for line in text_of(pilot, "keys").split("\n"))
-            if screen.talk.mode == "entry":
-                assert screen.reading.site(screen.talk.site).joint.label in text_of(pilot, "head")
+            if screen.scoring_session.mode == "entry":
+                assert screen.reading.site(screen.scoring_session.site).joint.label in text_of(pilot, "head")
                 assert "?" in offered(pilot)
         assert all(place == places[0] for place in places), "the films stay where they are"
         map_shown = pilot.app.screen.query_one("#map").display
@@ -215,16 +215,16 @@ async def test_the_time_of_a_case_grows_with_its_keys_and_is_stored(
 
     class Clock:
         def __init__(self, session: object) -> None:
-            self.keeper = keeping.Keeper(session, clock=lambda: now)  # type: ignore[arg-type]
+            self.auto_saver = keeping.AutoSaver(session, clock=lambda: now)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("ratui.tui.screens.case_flow.Keeper", lambda session: Clock(session).keeper)
+    monkeypatch.setattr("ratui.tui.screens.case_flow.AutoSaver", lambda session: Clock(session).auto_saver)
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         for pause in (4.0, 3.0, 1000.0):
             now += pause
             await pilot.press("0")
         await pilot.press("escape")
-    assert study.state("anna", study.cases()[0]).seconds == 4.0 + 3.0 + keeping.IDLE
+    assert study.state("anna", study.cases()[0]).seconds == 4.0 + 3.0 + keeping.MAX_PAUSE
 
 
 async def test_another_language_while_reading(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ async def test_another_language_while_reading(tmp_path: Path) -> None:
 
 
 def test_every_refusal_that_the_screen_can_meet_has_a_word() -> None:
-    english, japanese = Messages("en"), Messages("ja")
+    english, japanese = Catalog("en"), Catalog("ja")
     kinds = ("signed", "absent", "out_of_range", "fixed", "does_not_heal", "sets_nothing", "not_normal")
     for kind in (*kinds, "nothing_to_take_over", "nothing_to_clear", "nothing_to_undo", "no_reason"):
         for t in (english, japanese):

@@ -22,11 +22,11 @@ from ratui.reading import find_log_problems, find_problems, list_options
 from ratui.scheme import parse_scheme
 from ratui.study import Study
 from ratui.tui import RatuiApp
-from ratui.tui.input.actions import entry_keys
+from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
-from ratui.tui.screens.review.screen import SecondLookScreen
+from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
@@ -64,7 +64,7 @@ class Rater(RuleBasedStateMachine):
     @initialize(blinded=st.just(False))
     def open(self, blinded: bool) -> None:
         self.pilot: Pilot[None] = self._run(self._stack.enter_async_context(reading_as(self.study, "anna")))
-        self.keyboard = self.app.keyboard
+        self.key_queue = self.app.key_queue
         self._press("enter")
 
     def teardown(self) -> None:
@@ -82,8 +82,8 @@ class Rater(RuleBasedStateMachine):
 
         async def press() -> None:
             for key in keys:
-                self.keyboard.typed(Key(key, key if len(key) == 1 else None))
-            await self.keyboard.idle()
+                self.key_queue.put(Key(key, key if len(key) == 1 else None))
+            await self.key_queue.wait_until_idle()
 
         self._run(press())
 
@@ -98,7 +98,7 @@ class Rater(RuleBasedStateMachine):
             self._press(data.draw(st.sampled_from(sorted(offered(self.pilot))).map(_named)))
         elif isinstance(self.app.screen, OverviewScreen):
             self._press(data.draw(st.sampled_from(["S", "escape", "enter"])))
-        elif isinstance(self.app.screen, SecondLookScreen):
+        elif isinstance(self.app.screen, ReviewScreen):
             self._press(data.draw(st.sampled_from(["enter", "escape", *"012anu"])))
         elif isinstance(self.app.screen, WorklistScreen):
             self._press("escape", "enter")
@@ -125,15 +125,15 @@ class Rater(RuleBasedStateMachine):
     @invariant()
     def what_is_offered_is_what_can_be(self) -> None:
         screen = self.scoring
-        if screen is None or screen.talk.mode != "entry":
+        if screen is None or screen.scoring_session.mode != "entry":
             return
-        scheme, talk = screen.reading.scheme, screen.talk
-        can = [entry_keys(scheme, list_options(screen.reading, field)) for field in talk.waiting]
+        scheme, session = screen.reading.scheme, screen.scoring_session
+        can = [map_keys_to_entries(scheme, list_options(screen.reading, field)) for field in session.waiting_fields]
         keys = set(can[0]).intersection(*can)
         every = {*"0123456789tq", *(finding.key for finding in scheme.findings)}
         assert offered(self.pilot) & every == keys
-        assert ("x" in offered(self.pilot)) == bool(talk.options.reasons)
-        assert ("n" in offered(self.pilot)) == list_options(screen.reading, talk.field).can_enter_normal
+        assert ("x" in offered(self.pilot)) == bool(session.options.reasons)
+        assert ("n" in offered(self.pilot)) == list_options(screen.reading, session.field).can_enter_normal
 
     @invariant()
     def somebody_is_there_to_be_asked(self) -> None:

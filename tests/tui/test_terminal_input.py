@@ -9,8 +9,8 @@ from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
 from ratui.reading import Reading
-from ratui.tui.driver import keys_of, kind_of_sequence
-from ratui.tui.i18n.catalog import Messages
+from ratui.tui.driver import classify_sequence, tokens_to_keys
+from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.terminal_input import Burst, InputSplitter
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -188,13 +188,13 @@ class TestInText:
 
 
 def test_the_message_is_in_japanese_too() -> None:
-    assert "キーボード" in Messages("ja")("text.input_ignored")
+    assert "キーボード" in Catalog("ja")("text.input_ignored")
 
 
 class TestSplitter:
     def bursts(self, *chunks: tuple[str, float]) -> list[Burst]:
         """Return the bursts of `chunks`, each sent so many seconds after the one before."""
-        splitter, now, found = InputSplitter(kind_of_sequence), 10.0, list[Burst]()
+        splitter, now, found = InputSplitter(classify_sequence), 10.0, list[Burst]()
 
         def until(then: float) -> None:
             while (deadline := splitter.deadline) is not None and deadline < then:
@@ -210,7 +210,7 @@ class TestSplitter:
         return found
 
     def test_one_key_is_held_back_for_a_moment_and_an_arrow_is_not(self) -> None:
-        splitter = InputSplitter(kind_of_sequence)
+        splitter = InputSplitter(classify_sequence)
         splitter.feed("1", 1.0)
         assert splitter.deadline == pytest.approx(1.015)
         assert splitter.take(1.01) is None
@@ -219,7 +219,7 @@ class TestSplitter:
         assert splitter.take(2.0) == Burst(("\x1b[C",), 2.0, 2.0)
 
     def test_moving_the_mouse_does_not_delay_a_key(self) -> None:
-        splitter = InputSplitter(kind_of_sequence)
+        splitter = InputSplitter(classify_sequence)
         splitter.feed("1", 1.0)
         assert splitter.feed("\x1b[<35;10;10M", 1.01) == ["\x1b[<35;10;10M"]
         assert splitter.deadline == pytest.approx(1.015)
@@ -229,7 +229,7 @@ class TestSplitter:
 
     def test_escape_alone_is_the_key(self) -> None:
         (burst,) = self.bursts(("\x1b", 0))
-        (key,), _ = keys_of(burst.tokens, XTermParser())
+        (key,), _ = tokens_to_keys(burst.tokens, XTermParser())
         assert (burst.ignored, key.key) == (False, "escape")
 
     def test_an_arrow_in_two_parts_is_an_arrow(self) -> None:

@@ -6,12 +6,12 @@ from ratui.errors import SchemeError
 from ratui.reading import Field, FindingEntry, GradeEntry, enter, list_options, start_reading
 from ratui.scheme import load_scheme, parse_scheme
 from ratui.tui.entry import text
-from ratui.tui.i18n.catalog import Messages
-from ratui.tui.input.actions import ACTIONS, Keymap, entry_keys, key_name
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.input.actions import ACTIONS, Keymap, map_keys_to_entries, normalize_key
 from tests.strategies import TINY_TOML
 
 SCHEME = load_scheme("mtss")
-T = Messages("en")
+T = Catalog("en")
 
 
 def test_keys_stand_on_three_lines_that_fit() -> None:
@@ -19,7 +19,7 @@ def test_keys_stand_on_three_lines_that_fit() -> None:
     commands = [("n", "all normal"), ("u", "undo"), ("z", "zoom"), ("/", "go to"), ("o", "overview"), ("?", "help")]
     for width in (60, 80, 120):
         for field in reading.fields:
-            lines = text.keys_text(T, SCHEME, list_options(reading, field), commands, width).plain.split("\n")
+            lines = text.format_keys(T, SCHEME, list_options(reading, field), commands, width).plain.split("\n")
             assert len(lines) == 3
             assert all(len(line) <= width for line in lines)
             assert all(f" {key} " in lines[0] or lines[0].endswith(key) for key in "012")
@@ -27,14 +27,14 @@ def test_keys_stand_on_three_lines_that_fit() -> None:
 
 def test_grade_ten_of_a_foot_has_a_key_of_its_own() -> None:
     reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
-    keys = entry_keys(SCHEME, list_options(reading, Field("L.MTP1", "ERO", 0)))
+    keys = map_keys_to_entries(SCHEME, list_options(reading, Field("L.MTP1", "ERO", 0)))
     assert keys["t"] == GradeEntry(10)
     assert keys["9"] == GradeEntry(9)
 
 
 @pytest.mark.parametrize("name", ["fingers", "mtss-hands", "mtss"])
 def test_no_scheme_key_is_also_a_command(name: str) -> None:
-    assert Keymap(scheme=load_scheme(name)).of("scoring")
+    assert Keymap(scheme=load_scheme(name)).list_actions("scoring")
 
 
 def test_a_scheme_whose_key_is_taken_is_refused() -> None:
@@ -58,16 +58,16 @@ def test_a_finding_stands_beside_its_score() -> None:
     reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
     field = Field("L.MCP2", "ERO", 0)
     reading = enter(reading, field, FindingEntry("ankylosis"))
-    assert text.entry_text(T, reading, field) == "5 ankylosis"
-    assert "MCP2 ERO · → ankylosis and 1 more" in text.last_entry(T, reading, reading.log[-1])
+    assert text.format_entry(T, reading, field) == "5 ankylosis"
+    assert "MCP2 ERO · → ankylosis and 1 more" in text.format_last_entry(T, reading, reading.log[-1])
 
 
 def test_blinded_titles_are_arrows() -> None:
-    assert [text.side_title(T, (1, 0), place, True, 400) for place in (0, 1)] == ["◀", "▶"]
-    assert text.side_title(T, (0, 1), 1, False, 426) == "later · +14 months"
+    assert [text.format_time_point(T, (1, 0), place, True, 400) for place in (0, 1)] == ["◀", "▶"]
+    assert text.format_time_point(T, (0, 1), 1, False, 426) == "later · +14 months"
 
 
 def test_keys_of_input_methods_are_read_as_plain() -> None:
-    assert key_name("\uff11", "fullwidth_digit_one") == "1"
-    assert key_name("\r", "enter") == "enter"
-    assert key_name(None, "left") == "left"
+    assert normalize_key("\uff11", "fullwidth_digit_one") == "1"
+    assert normalize_key("\r", "enter") == "enter"
+    assert normalize_key(None, "left") == "left"

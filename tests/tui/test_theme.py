@@ -55,7 +55,7 @@ def test_without_colour_the_styles_that_tell_a_state_still_differ() -> None:
 @pytest.mark.parametrize(("terminal", "colours"), [("vt220", "False"), ("xterm", "True"), ("no-such-terminal", "True")])
 def test_a_terminal_without_colours_is_known(terminal: str, colours: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from ratui.tui.theme import has_colours; print(has_colours())"],
+        [sys.executable, "-c", "from ratui.tui.theme import supports_colours; print(supports_colours())"],
         env={**os.environ, "TERM": terminal},
         capture_output=True,
         text=True,

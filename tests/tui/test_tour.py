@@ -9,13 +9,13 @@ from rich.cells import cell_len
 from ratui.demo.sample import TOUR_FILE, copy_sample, find_sample
 from ratui.reading import Field
 from ratui.study import Study
-from ratui.tui.i18n.catalog import LANGUAGES, Messages
+from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.input.actions import ACTIONS
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.tour.panel import TourPanel
 from ratui.tui.tour.tour import STEPS, Tour
-from ratui.tui.user_settings import Settings
+from ratui.tui.user_settings import UserSettings
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle
 
@@ -31,7 +31,7 @@ def test_it_has_six_keys_all_of_them_real() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_step_has_words_that_name_its_key(language: str) -> None:
-    t = Messages(language)
+    t = Catalog(language)
     for step in STEPS:
         text = t(f"tour.{step.name}", key="0–5")
         assert "0–5" in text
@@ -102,7 +102,7 @@ async def test_escape_ends_the_tour_and_only_then_leaves(tmp_path: Path) -> None
 
 async def test_a_changed_key_is_the_one_that_is_asked_for(tmp_path: Path) -> None:
     study = make_study(tmp_path)
-    settings = Settings("en", {"scoring.undo": "U"})
+    settings = UserSettings("en", {"scoring.undo": "U"})
     async with reading_as(study, "anna", tour=Tour(), settings=settings) as pilot:
         await pilot.press("enter")
         await settle(pilot)

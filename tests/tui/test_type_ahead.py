@@ -13,15 +13,15 @@ from textual.pilot import Pilot
 from ratui.reading import Field, GradeEntry
 from ratui.study import Study
 from ratui.tui import RatuiApp
-from ratui.tui.graphics.film_store import Library, View
-from ratui.tui.graphics.viewport import Sight, case_films
+from ratui.tui.graphics.film_store import FilmStore, ViewRequest
+from ratui.tui.graphics.viewport import ViewSettings, load_case_films
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.regions.screen import RegionsScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
-from ratui.tui.widgets.joint_viewer import JointFilms
+from ratui.tui.widgets.joint_viewer import JointViewer
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle, shown
 
@@ -126,14 +126,14 @@ class TestPastTheLastField:
             assert "not taken" not in shown(pilot)
 
 
-class SlowLibrary(Library):
+class SlowLibrary(FilmStore):
     """A library that hands out nothing before `gate` is open."""
 
     def __init__(self, study: Study) -> None:
         super().__init__(study)
         self.gate = Event()
 
-    def image(self, view: View) -> Image.Image:
+    def image(self, view: ViewRequest) -> Image.Image:
         self.gate.wait(10)
         return super().image(view)
 
@@ -142,21 +142,23 @@ async def test_answers_go_to_their_fields_while_the_films_are_still_loading(tmp_
     study = make_study(tmp_path, sides="L")
     async with reading_as(study, "anna") as pilot:
         assert isinstance(pilot.app, RatuiApp)
-        slow = pilot.app.library = SlowLibrary(study)
+        slow = pilot.app.film_store = SlowLibrary(study)
         for key in ("enter", "1", "1", "n"):
             pilot.app.post_message(Key(key, key if len(key) == 1 else None))
         await pilot.pause()
-        await pilot.app.keyboard.idle()
+        await pilot.app.key_queue.wait_until_idle()
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         assert screen.field == Field("L.PIP3", "ERO", 0)
-        films = screen.query_one(JointFilms)
+        films = screen.query_one(JointViewer)
         assert [view.key for view in films.views] == [None, None]
         slow.gate.set()
         await settle(pilot)
-        case = case_films(study, study.case(study.cases()[0]), (0, 1))
-        wanted = case.shots("L.PIP3", [view.pixel_size for view in films.views], pilot.app.graphics, Sight())
-        assert [view.key for view in films.views] == [shot and shot.key for shot in wanted]
+        case = load_case_films(study, study.case(study.cases()[0]), (0, 1))
+        wanted = case.make_viewports(
+            "L.PIP3", [view.pixel_size for view in films.views], pilot.app.graphics, ViewSettings()
+        )
+        assert [view.key for view in films.views] == [viewport and viewport.key for viewport in wanted]
 
 
 async def test_keys_for_the_regions_do_not_answer_and_answers_do_not_move_boxes(tmp_path: Path) -> None:

@@ -6,23 +6,23 @@ import pytest
 
 from ratui.errors import RatuiError, SettingsError
 from ratui.scheme import load_scheme
-from ratui.tui.input.actions import ACTIONS, TAKES_ENTRIES, TYPED_INTO, Keymap, shown_key
-from ratui.tui.user_settings import Settings, keep_language, read_settings
+from ratui.tui.input.actions import ACTIONS, ENTRY_SCREENS, TEXT_INPUT_SCREENS, Keymap, format_key
+from ratui.tui.user_settings import UserSettings, read_settings, save_language
 
 
-def settings(tmp_path: Path, text: str) -> Settings:
+def settings(tmp_path: Path, text: str) -> UserSettings:
     file = tmp_path / "settings.toml"
     file.write_text(text, encoding="utf-8")
     return read_settings(file)
 
 
 def test_no_file_is_no_trouble(tmp_path: Path) -> None:
-    assert read_settings(tmp_path / "none.toml") == Settings()
+    assert read_settings(tmp_path / "none.toml") == UserSettings()
 
 
 def test_keys_may_stand_quoted_or_in_tables(tmp_path: Path) -> None:
     text = 'language = "ja"\n[keys]\n"scoring.undo" = "U"\nscoring.zoom = "Z"\n'
-    assert settings(tmp_path, text) == Settings("ja", {"scoring.undo": "U", "scoring.zoom": "Z"})
+    assert settings(tmp_path, text) == UserSettings("ja", {"scoring.undo": "U", "scoring.zoom": "Z"})
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ class TestTheKeymap:
             Keymap(changes, load_scheme("fingers"), source="/home/anna/settings.toml")
         assert "settings.toml" in str(caught.value)
 
-    @pytest.mark.parametrize("screen", TAKES_ENTRIES)
+    @pytest.mark.parametrize("screen", ENTRY_SCREENS)
     def test_no_entry_key_of_a_shipped_scheme_is_an_action_where_entries_are_made(self, screen: str) -> None:
         for name in ("fingers", "mtss-hands", "mtss"):
             scheme = load_scheme(name)
@@ -73,7 +73,7 @@ class TestTheKeymap:
             assert not [key for key in keys if keymap.find(screen, key)]
 
     def test_every_screen_that_reads_a_scheme_is_in_the_table(self) -> None:
-        assert set(TAKES_ENTRIES) | set(TYPED_INTO) <= {action.screen for action in ACTIONS}
+        assert set(ENTRY_SCREENS) | set(TEXT_INPUT_SCREENS) <= {action.screen for action in ACTIONS}
 
     @pytest.mark.parametrize("key", ["U", "f5", "ctrl+u", "shift+left", "Ｕ", "pageup", ";"])
     def test_keys_that_a_terminal_sends_are_taken(self, key: str) -> None:
@@ -85,7 +85,7 @@ class TestTheKeymap:
 
     def test_two_keys_can_change_places(self) -> None:
         keymap = Keymap({"scoring.undo": "z", "scoring.zoom": "u"}, load_scheme("fingers"))
-        assert keymap.shown("scoring.zoom") == "u"
+        assert keymap.key_label("scoring.zoom") == "u"
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ class TestTheKeymap:
     ],
 )
 def test_keys_are_printed_as_on_a_keyboard(key: str, shown: str) -> None:
-    assert shown_key(key) == shown
+    assert format_key(key) == shown
 
 
 class TestTheLanguageIsKept:
     def test_in_a_file_that_was_not_there(self, tmp_path: Path) -> None:
-        keep_language("ja", tmp_path / "new" / "settings.toml")
+        save_language("ja", tmp_path / "new" / "settings.toml")
         assert read_settings(tmp_path / "new" / "settings.toml").language == "ja"
 
     @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ class TestTheLanguageIsKept:
     def test_and_nothing_else_in_it_changes(self, tmp_path: Path, text: str) -> None:
         file = tmp_path / "settings.toml"
         file.write_text(text, encoding="utf-8")
-        keep_language("ja", file)
-        assert read_settings(file) == Settings("ja", {"scoring.undo": "U"})
+        save_language("ja", file)
+        assert read_settings(file) == UserSettings("ja", {"scoring.undo": "U"})
         kept = [line for line in text.splitlines() if not line.startswith("language")]
         assert set(kept) <= set(file.read_text(encoding="utf-8").splitlines())
 
@@ -129,5 +129,5 @@ class TestTheLanguageIsKept:
         file = tmp_path / "settings.toml"
         file.write_text("language =", encoding="utf-8")
         with pytest.raises(SettingsError, match="yourself"):
-            keep_language("ja", file)
+            save_language("ja", file)
         assert file.read_text(encoding="utf-8") == "language ="

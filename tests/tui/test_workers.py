@@ -8,7 +8,7 @@ import threading
 from textual.app import App
 from textual.widgets import Static
 
-from ratui.tui.workers import in_thread
+from ratui.tui.workers import run_in_thread
 
 
 async def test_a_widget_that_is_gone_still_knows_its_app() -> None:
@@ -26,7 +26,7 @@ async def test_a_widget_that_is_gone_still_knows_its_app() -> None:
             finally:
                 done.set()
 
-        in_thread(static, work, group="test")
+        run_in_thread(static, work, group="test")
         await pilot.pause()
         await static.remove()
         gone.set()

@@ -3,10 +3,10 @@
 import pytest
 
 from ratui.study import CaseState, Stage
-from ratui.tui.i18n.catalog import Messages
-from ratui.tui.screens.worklist import model as workload
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.screens.worklist import model as worklist_model
 
-EN, JA = Messages("en"), Messages("ja")
+EN, JA = Catalog("en"), Catalog("ja")
 
 
 def state(
@@ -27,18 +27,18 @@ STATES = [
 
 class TestTheNextCase:
     def test_a_sitting_begins_with_what_was_begun(self) -> None:
-        assert workload.next_case(STATES) == 3
+        assert worklist_model.find_next_case(STATES) == 3
 
     def test_with_the_first_open_one_where_nothing_was_begun(self) -> None:
-        assert workload.next_case([STATES[0], STATES[2], STATES[1]]) == 2
+        assert worklist_model.find_next_case([STATES[0], STATES[2], STATES[1]]) == 2
 
     def test_afterwards_it_is_the_one_behind_and_then_round(self) -> None:
-        assert workload.next_case(STATES, after=3) == 4
-        assert workload.next_case(STATES, after=5) == 1
+        assert worklist_model.find_next_case(STATES, after=3) == 4
+        assert worklist_model.find_next_case(STATES, after=5) == 1
 
     def test_there_is_none_when_all_is_signed_or_unreadable(self) -> None:
-        assert workload.next_case([STATES[0], STATES[2]]) is None
-        assert workload.next_case([]) is None
+        assert worklist_model.find_next_case([STATES[0], STATES[2]]) is None
+        assert worklist_model.find_next_case([]) is None
 
 
 class TestTyping:
@@ -56,27 +56,27 @@ class TestTyping:
         ],
     )
     def test_every_word_must_be_found(self, typed: str, found: list[str]) -> None:
-        texts = [workload.searched(EN, each) for each in STATES]
-        assert [STATES[place].case for place in workload.matching(typed, texts)] == found
+        texts = [worklist_model.make_search_text(EN, each) for each in STATES]
+        assert [STATES[place].case for place in worklist_model.find_matches(typed, texts)] == found
 
     @pytest.mark.parametrize("typed", ["署名", "signed"])
     def test_in_japanese_both_words_are(self, typed: str) -> None:
-        texts = [workload.searched(JA, each) for each in STATES]
-        assert workload.matching(typed, texts) == [0]
+        texts = [worklist_model.make_search_text(JA, each) for each in STATES]
+        assert worklist_model.find_matches(typed, texts) == [0]
 
 
 class TestProgress:
     def test_unreadable_cases_are_not_counted(self) -> None:
-        progress = workload.Progress.of(STATES)
+        progress = worklist_model.WorklistProgress.from_states(STATES)
         assert (progress.signed, progress.remaining, progress.total) == (1, 4, 5)
 
     def test_the_rest_is_estimated_by_the_open_fields(self) -> None:
         states = [state("B1", "signed", 76, seconds=76), state("B2", "reading", 70), state("B3", "regions")]
-        progress = workload.Progress.of(states)
+        progress = worklist_model.WorklistProgress.from_states(states)
         assert progress.case_seconds == 76
         assert progress.seconds_left == 6 + 76
 
     def test_nothing_is_estimated_from_nothing(self) -> None:
-        progress = workload.Progress.of([state("B1", "signed", 76), state("B2", "reading")])
+        progress = worklist_model.WorklistProgress.from_states([state("B1", "signed", 76), state("B2", "reading")])
         assert progress.case_seconds is None
         assert progress.seconds_left is None

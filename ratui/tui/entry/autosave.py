@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from ratui.errors import StoreError
 from ratui.reading import Field, Reading, find_next_open_field
 from ratui.study import DisplayUse, ReadingSession
-from ratui.terminal import Fit
+from ratui.terminal import Resolution
 
-__all__ = ["IDLE", "Keeper", "now", "resumed"]
+__all__ = ["MAX_PAUSE", "AutoSaver", "find_resume_field", "now"]
 
-IDLE = 60.0
+MAX_PAUSE = 60.0
 """Seconds. Whoever presses no key for longer isn't reading: of a longer pause only this much counts."""
 
 
-class Keeper:
+class AutoSaver:
     """Holds the reading of `session` and saves every change of it. `clock` counts seconds."""
 
     def __init__(self, session: ReadingSession, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,40 +32,42 @@ class Keeper:
         """The time spent on the case so far, long pauses left out."""
         self.displays = session.displays
         """What it was read on so far."""
-        self.seen: tuple[str, Fit] | None = None
+        self.current_display: tuple[str, Resolution] | None = None
         """How films are shown now, and how sharp the joint was at best; None before one is shown."""
-        self.refusal = ""
+        self.save_error = ""
         """Why the disk has refused the latest reading, empty where it is saved."""
         last = self.reading.log[-1].timestamp if self.reading.log else None
         self.saved_at: datetime | None = last.astimezone() if last else None
         """When the disk took it last, in local time; None before the first time."""
 
-    def touched(self) -> None:
+    def count_time(self) -> None:
         """Counts the time since the last key."""
         now = self._clock()
-        self.seconds += min(now - self._last, IDLE)
+        self.seconds += min(now - self._last, MAX_PAUSE)
         self._last = now
 
-    def keep(self, reading: Reading) -> bool:
+    def save(self, reading: Reading) -> bool:
         """Makes `reading` the one that counts, and saves it; whether the disk took it."""
-        made = len(reading.log) - len(self.reading.log)
-        if made > 0 and self.seen is not None:
-            self.displays = _noted(self.displays, *self.seen, made)
+        entry_count = len(reading.log) - len(self.reading.log)
+        if entry_count > 0 and self.current_display is not None:
+            self.displays = _add_entries(self.displays, *self.current_display, entry_count)
         self.reading = reading
         try:
             self._session.save(reading, seconds=self.seconds, displays=self.displays)
         except StoreError as error:
-            self.refusal = error.problem
+            self.save_error = error.problem
             return False
-        self.refusal, self.saved_at = "", now().astimezone()
+        self.save_error, self.saved_at = "", now().astimezone()
         return True
 
 
-def _noted(displays: tuple[DisplayUse, ...], protocol: str, fit: Fit, made: int) -> tuple[DisplayUse, ...]:
-    """`displays` after `made` entries with films as sharp as `fit`."""
+def _add_entries(
+    displays: tuple[DisplayUse, ...], protocol: str, resolution: Resolution, entry_count: int
+) -> tuple[DisplayUse, ...]:
+    """`displays` after `entry_count` entries with films as sharp as `resolution`."""
     use = next((each for each in displays if each.protocol == protocol), DisplayUse(protocol, 0, 0, 0.0))
     others = tuple(each for each in displays if each.protocol != protocol)
-    return (*others, use.with_entries(made, fit.pixels, enough=fit.enough))
+    return (*others, use.with_entries(entry_count, resolution.pixels_per_mm, enough=resolution.is_sufficient))
 
 
 def now() -> datetime:
@@ -73,7 +75,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def resumed(reading: Reading) -> Field:
+def find_resume_field(reading: Reading) -> Field:
     """The field to ask for when `reading` is opened again: where its log stopped, or the first open one."""
     for entry in reversed(reading.log):
         if not entry.changes or entry.kind in ("regions", "adopt"):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from ratui.reading import Reading
 from ratui.scheme import Side
 
-__all__ = ["named_site"]
+__all__ = ["find_site_by_name"]
 
 _SIDES: dict[str, Side] = {"l": "L", "r": "R", "左": "L", "右": "R"}
 
 
-def named_site(reading: Reading, side: Side, text: str) -> str | None:
+def find_site_by_name(reading: Reading, side: Side, text: str) -> str | None:
     """The key of the site that `text` names: on `side` unless it begins with a side; None where it names none.
 
     A whole name comes before the beginning of one, and a joint's own name before a side in front of another's

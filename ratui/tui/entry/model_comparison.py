@@ -11,15 +11,15 @@ from ratui.errors import StoreError
 from ratui.reading import Field, Reading
 from ratui.study import Study
 from ratui.study.predictions import Prediction, load_unblinded_predictions
-from ratui.tui.i18n.catalog import Messages
+from ratui.tui.i18n.catalog import Catalog
 
-__all__ = ["FAR", "differing", "model_text"]
+__all__ = ["MIN_DIFFERENCE", "find_differences", "format_model_scores"]
 
-FAR = 2
+MIN_DIFFERENCE = 2
 """Grades that one time point may lie off before a joint counts as differing; a change may lie off by less than one."""
 
 
-def differing(study: Study, reading: Reading) -> Mapping[str, tuple[Prediction, ...]]:
+def find_differences(study: Study, reading: Reading) -> Mapping[str, tuple[Prediction, ...]]:
     """The answers that differ from `reading`, by site; none before it is signed, nor where they can't be read."""
     if reading.signed_at is None:
         return {}
@@ -39,10 +39,10 @@ def _differs(reading: Reading, answer: Prediction) -> bool:
     if read[0] is None or read[1] is None:
         return False
     off = [abs(said - score) for said, score in zip(answer.grades, read, strict=True) if score is not None]
-    return max(off) >= FAR or answer.change != read[1] - read[0]
+    return max(off) >= MIN_DIFFERENCE or answer.change != read[1] - read[0]
 
 
-def model_text(t: Messages, reading: Reading, answers: Sequence[Prediction]) -> str:
+def format_model_scores(t: Catalog, reading: Reading, answers: Sequence[Prediction]) -> str:
     """What the model says, with the time points in the order in which the films stand."""
     between = " " if reading.is_blinded else "→"
     said = [f"{answer.scale} {between.join(str(answer.grades[time]) for time in reading.order)}" for answer in answers]

@@ -15,13 +15,13 @@ from PIL import Image, ImageDraw, ImageFont
 from ratui.imaging import Box
 from ratui.scheme import Site
 from ratui.study import Region
-from ratui.tui.graphics.film_store import View
+from ratui.tui.graphics.film_store import ViewRequest
 
-__all__ = ["Outline", "State", "borders", "name_places", "outlines", "painted", "short_name"]
+__all__ = ["BoxState", "Outline", "draw_outlines", "format_short_name", "make_outlines", "place_names", "trace_borders"]
 
-State: TypeAlias = Literal["accepted", "waiting", "current", "refused"]
-_RANK: dict[State, int] = {"accepted": 0, "waiting": 1, "current": 3, "refused": 2}
-_LEVEL: dict[State, int] = {"accepted": 120, "waiting": 200, "current": 255, "refused": 255}
+BoxState: TypeAlias = Literal["accepted", "waiting", "current", "refused"]
+_RANK: dict[BoxState, int] = {"accepted": 0, "waiting": 1, "current": 3, "refused": 2}
+_LEVEL: dict[BoxState, int] = {"accepted": 120, "waiting": 200, "current": 255, "refused": 255}
 
 
 _SMALL = 5  # halves of a cell: a smaller box is a mark
@@ -34,17 +34,17 @@ class Outline:
 
     box: Box
     name: str
-    state: State
+    state: BoxState
 
 
-def short_name(site: Site, both_sides: bool) -> str:
+def format_short_name(site: Site, both_sides: bool) -> str:
     """A joint's name on a film; with its side where the film shows both."""
     label = site.joint.label if len(site.joint.label) < 6 else site.joint.id
     return f"{site.side} {label}" if both_sides else label
 
 
-def outlines(
-    view: View,
+def make_outlines(
+    view: ViewRequest,
     sites: Iterable[Site],
     regions: Mapping[str, Region],
     current: str,
@@ -65,18 +65,18 @@ def outlines(
         y0, y1 = ((value - view.box[1]) * down for value in (region.box[1], region.box[3]))
         if x1 <= 0 or y1 <= 0 or x0 >= view.size[0] or y0 >= view.size[1]:
             continue
-        state: State = "waiting"
+        state: BoxState = "waiting"
         if site.key == current:
             state = "current"
         elif site.key in wrong:
             state = "refused"
         elif region.confirmed_by:
             state = "accepted"
-        found.append(Outline((round(x0), round(y0), round(x1), round(y1)), short_name(site, both_sides), state))
+        found.append(Outline((round(x0), round(y0), round(x1), round(y1)), format_short_name(site, both_sides), state))
     return tuple(sorted(found, key=lambda outline: _RANK[outline.state]))
 
 
-def name_places(
+def place_names(
     boxes: Sequence[Outline], sizes: Sequence[tuple[int, int]], area: tuple[int, int]
 ) -> dict[int, tuple[int, int]]:
     """The top left corners of the names that have room, by index: those that matter most first, then as they come. Where
@@ -113,7 +113,7 @@ def name_places(
     return places
 
 
-def painted(picture: Image.Image, boxes: Sequence[Outline], text: int) -> Image.Image:
+def draw_outlines(picture: Image.Image, boxes: Sequence[Outline], text: int) -> Image.Image:
     """`picture`, mode ``L``, with `boxes` and their names, `text` pixels high, on it.
 
     The current box is bright and double, one that waits a line, an accepted one four corners: told apart without colour.
@@ -136,15 +136,15 @@ def painted(picture: Image.Image, boxes: Sequence[Outline], text: int) -> Image.
             draw.line((x0, y0, x1, y1), fill=level)
     font = _font(text)
     sizes = [(int(font.getlength(outline.name)) + 4, text + 4) for outline in boxes]
-    for index, (x, y) in name_places(boxes, sizes, image.size).items():
+    for index, (x, y) in place_names(boxes, sizes, image.size).items():
         level = max(_LEVEL[boxes[index].state], 150)
         draw.text((x + 2, y + 1), boxes[index].name, font=font, fill=level, stroke_width=2, stroke_fill=0)
     return image
 
 
-def borders(boxes: Sequence[Outline], area: tuple[int, int]) -> dict[tuple[int, int], State]:
+def trace_borders(boxes: Sequence[Outline], area: tuple[int, int]) -> dict[tuple[int, int], BoxState]:
     """The pixels of `area` that the boxes' lines run through, for terminals whose pixels are half a character."""
-    found: dict[tuple[int, int], State] = {}
+    found: dict[tuple[int, int], BoxState] = {}
     for outline in boxes:
         x0, y0, x1, y1 = (int(value) for value in outline.box)
         x1, y1 = max(x1 - 1, x0 + 1), max(y1 - 1, y0 + 1)

@@ -29,16 +29,16 @@ from ratui.imaging import (
 from ratui.study import FilmRecord, Study
 from ratui.terminal import Display
 
-__all__ = ["LENS", "Library", "Twin", "View", "joint_box", "whole_box"]
+__all__ = ["LENS_MAGNIFICATION", "AlignedView", "FilmStore", "ViewRequest", "make_joint_box", "make_whole_film_box"]
 
-LENS = 3.0
+LENS_MAGNIFICATION = 3.0
 """How many times larger the lens shows its middle."""
 _LENS_SIDE = 0.45  # of the image's shorter side
 
 
 @dataclass(frozen=True)
-class View:
-    """A part of a film as it is to be seen: `box` in film pixels, `size` in image pixels, under `look`.
+class ViewRequest:
+    """A part of a film as it is to be seen: `box` in film pixels, `size` in image pixels, under `settings`.
 
     `joint` is the box that the look's preset ``joint`` takes its greys from, the view's own where None. `lens` is the
     middle of a magnifying lens on the image, as parts of its width and height; None without one.
@@ -48,7 +48,7 @@ class View:
     film: str
     box: Box
     size: tuple[int, int]
-    look: DisplaySettings = DEFAULT_DISPLAY
+    display_settings: DisplaySettings = DEFAULT_DISPLAY
     joint: Box | None = None
     lens: tuple[float, float] | None = None
 
@@ -58,28 +58,28 @@ class View:
 
 
 @dataclass(frozen=True)
-class Twin:
+class AlignedView:
     """Another film of the same joint, as it lies on `view`, or what differs between the two.
 
     `joint` is the joint's box on that `film`; the one on the view's film is the view's `joint`.
     """
 
-    view: View
+    view: ViewRequest
     film: str
     joint: Box
-    differing: bool = False
+    is_difference: bool = False
 
     @property
     def key(self) -> Hashable:
         return self
 
 
-class Library:
+class FilmStore:
     """The films of a study, the last few kept decoded."""
 
-    def __init__(self, study: Study, keep: int = 8) -> None:
+    def __init__(self, study: Study, capacity: int = 8) -> None:
         self._study = study
-        self._keep = keep
+        self._capacity = capacity
         self._films: OrderedDict[tuple[str, str], Film] = OrderedDict()
         self._lock = Lock()
         self._locks: dict[tuple[str, str], Lock] = {}
@@ -98,7 +98,7 @@ class Library:
             film = self._study.film(case, id)
             with self._lock:
                 self._films[key] = film
-                while len(self._films) > self._keep:
+                while len(self._films) > self._capacity:
                     self._films.popitem(last=False)
             return film
 
@@ -108,40 +108,40 @@ class Library:
             found = [film for id in films if (film := self._films.get((case, id)))]
         return list_presets(*found)
 
-    def image(self, view: View) -> Image.Image:
+    def render(self, view: ViewRequest) -> Image.Image:
         """`view` as grey levels, mode ``L``. Raises FilmError."""
         film = self.film(view.case, view.film)
-        image = render(film, view.box, view.size, view.look, joint=view.joint)
-        return image if view.lens is None else self._through_lens(image, film, view)
+        image = render(film, view.box, view.size, view.display_settings, joint=view.joint)
+        return image if view.lens is None else self._draw_lens(image, film, view)
 
-    def alignment(self, twin: Twin) -> Matrix | AlignmentFailure:
-        """How the two films of `twin` lie on each other, worked out once for each joint. Raises FilmError."""
-        view = twin.view
+    def alignment(self, aligned: AlignedView) -> Matrix | AlignmentFailure:
+        """How the two films of `aligned` lie on each other, worked out once for each joint. Raises FilmError."""
+        view = aligned.view
         here = view.joint or view.box
-        key = (view.case, view.film, here, twin.film, twin.joint)
+        key = (view.case, view.film, here, aligned.film, aligned.joint)
         found = self._aligned.get(key)
         if found is None:
-            first, second = self.film(view.case, view.film), self.film(view.case, twin.film)
-            found = self._aligned[key] = align_joints(first, here, second, twin.joint)
+            first, second = self.film(view.case, view.film), self.film(view.case, aligned.film)
+            found = self._aligned[key] = align_joints(first, here, second, aligned.joint)
         return found
 
-    def twin(self, twin: Twin) -> Image.Image | None:
-        """`twin` as grey levels, mode ``L``. Where the films can't be aligned the other one is shown with only the middle
+    def render_aligned(self, aligned: AlignedView) -> Image.Image | None:
+        """`aligned` as grey levels, mode ``L``. Where the films can't be aligned the other one is shown with only the middle
         of the joint in place, and of a difference there is None. Raises FilmError."""
-        view = twin.view
-        first, second = self.film(view.case, view.film), self.film(view.case, twin.film)
-        matrix = self.alignment(twin)
+        view = aligned.view
+        first, second = self.film(view.case, view.film), self.film(view.case, aligned.film)
+        matrix = self.alignment(aligned)
         if isinstance(matrix, AlignmentFailure):
-            if twin.differing:
+            if aligned.is_difference:
                 return None
-            matrix = align_centres(view.joint or view.box, first, twin.joint, second)
-        if not twin.differing:
-            return warp_onto(second, matrix, view.box, view.size, view.look, joint=twin.joint)
-        look = DisplaySettings(view.look.preset)
-        here = render(first, view.box, view.size, look, joint=view.joint)
-        return compute_difference(here, warp_onto(second, matrix, view.box, view.size, look, joint=twin.joint))
+            matrix = align_centres(view.joint or view.box, first, aligned.joint, second)
+        if not aligned.is_difference:
+            return warp_onto(second, matrix, view.box, view.size, view.display_settings, joint=aligned.joint)
+        settings = DisplaySettings(view.display_settings.preset)
+        here = render(first, view.box, view.size, settings, joint=view.joint)
+        return compute_difference(here, warp_onto(second, matrix, view.box, view.size, settings, joint=aligned.joint))
 
-    def _through_lens(self, image: Image.Image, film: Film, view: View) -> Image.Image:
+    def _draw_lens(self, image: Image.Image, film: Film, view: ViewRequest) -> Image.Image:
         assert view.lens is not None
         width, height = view.size
         across = (view.box[2] - view.box[0]) / width
@@ -150,22 +150,24 @@ class Library:
         side = _LENS_SIDE * min(width * across, height * down)
         inner = (max(round(side / across), 4), max(round(side / down), 4))
         x, y = (view.box[0] + view.lens[0] * width * across, view.box[1] + view.lens[1] * height * down)
-        part = side / LENS / 2
-        near = render(film, (x - part, y - part, x + part, y + part), inner, view.look, joint=view.joint or view.box)
+        part = side / LENS_MAGNIFICATION / 2
+        near = render(
+            film, (x - part, y - part, x + part, y + part), inner, view.display_settings, joint=view.joint or view.box
+        )
         left, top = (round(view.lens[0] * width - inner[0] / 2), round(view.lens[1] * height - inner[1] / 2))
         image.paste(near, (left, top))
         ImageDraw.Draw(image).rectangle((left - 1, top - 1, left + inner[0], top + inner[1]), outline=255)
         return image
 
 
-def whole_box(record: FilmRecord, size: tuple[int, int], display: Display) -> Box:
+def make_whole_film_box(record: FilmRecord, size: tuple[int, int], display: Display) -> Box:
     """The box that shows all of a film, centred, in an image of `size`, without stretching it."""
     width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
     scale = max(record.columns / width, record.rows * record.aspect / height)
     return _around(record.columns / 2, record.rows / 2, scale * width, scale * height, record.aspect)
 
 
-def joint_box(box: Box, side: float, size: tuple[int, int], display: Display, aspect: float = 1.0) -> Box:
+def make_joint_box(box: Box, side: float, size: tuple[int, int], display: Display, aspect: float = 1.0) -> Box:
     """The box around the centre of `box` whose shorter side is `side` film pixels across, in the shape of an image of
     `size`. `aspect` is a film pixel's height divided by its width."""
     width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))

@@ -14,20 +14,20 @@ from weakref import WeakKeyDictionary
 
 from textual.app import App
 
-from ratui.terminal import NEAR, Frame, KittyFrame, Link
+from ratui.terminal import LOCAL_ROUND_TRIP, Bandwidth, Frame, KittyFrame
 
 __all__ = ["Painter", "Place"]
 
-AT_ONCE = 0.06
+MAX_DIRECT_SECONDS = 0.06
 """Seconds that a frame may take on a long line to be sent whole; a slower one comes coarse first."""
-AT_ONCE_NEAR = 0.25
+MAX_DIRECT_SECONDS_LOCAL = 0.25
 """The same for a terminal on this machine: there it is the terminal that takes its time, and one image is calmer."""
 COARSE = 0.11
 """Seconds that a coarse frame may take: two of them and the round trip of a long line still make 0.4."""
 _SLICE = 0.1
 _REST = 0.3
 """Seconds without a key after which the fine frame is sent."""
-_TELLING = 6_000
+_MIN_MEASURED_BYTES = 6_000
 
 
 @dataclass
@@ -48,10 +48,10 @@ class Painter:
 
     _all: ClassVar[WeakKeyDictionary[App[Any], Painter]] = WeakKeyDictionary()
 
-    def __init__(self, app: App[Any], link: Link | None = None) -> None:
+    def __init__(self, app: App[Any], bandwidth: Bandwidth | None = None) -> None:
         self._app = app
-        self.link = link or Link()
-        self.asks = False
+        self.bandwidth = bandwidth or Bandwidth()
+        self.uses_fences = False
         """Whether the driver reports answers to fences; without it the line counts as fast."""
         self._slow: list[Place] = []
         self._last_key = 0.0
@@ -59,19 +59,19 @@ class Painter:
         Painter._all[app] = self
 
     @classmethod
-    def of(cls, app: App[Any]) -> Painter:
+    def for_app(cls, app: App[Any]) -> Painter:
         """The painter of `app`, made where there is none yet."""
         return cls._all.get(app) or cls(app)
 
-    def slow(self, size: int = 100_000) -> bool:
+    def is_slow(self, size: int = 100_000) -> bool:
         """Whether a frame of `size` bytes, a usual one by default, takes too long to be sent whole."""
-        near = self.link.round_trip is not None and self.link.round_trip < NEAR
-        return self.link.seconds(size) > (AT_ONCE_NEAR if near else AT_ONCE)
+        near = self.bandwidth.round_trip is not None and self.bandwidth.round_trip < LOCAL_ROUND_TRIP
+        return self.bandwidth.transfer_seconds(size) > (MAX_DIRECT_SECONDS_LOCAL if near else MAX_DIRECT_SECONDS)
 
     @property
-    def coarse_budget(self) -> int:
+    def max_coarse_bytes(self) -> int:
         """How many bytes a coarse frame may have."""
-        return self.link.bytes_in(COARSE)
+        return self.bandwidth.bytes_within(COARSE)
 
     def paint(self, place: Place, frame: Frame, coarse: Frame | None = None, freed: str = "") -> None:
         """Shows `frame` at `place` in one write, or `coarse` first where the line is slow; `freed` is sent along."""
@@ -79,11 +79,11 @@ class Painter:
         where = place.region()
         if where is None:
             return
-        if not self.slow(frame.cost):
+        if not self.is_slow(frame.byte_count):
             self._whole(place, frame, where, freed)
             return
         # Nothing of what was there before may stand under a new name while the new picture is on its way.
-        self._write(self._cleared(place, where) + freed)
+        self._write(self._erase_text(place, where) + freed)
         place._coarse, place._fine = coarse, frame
         self._slow.append(place)
         self._later(0.02)  # the screen's text first: it is short, and says which joint this is
@@ -99,16 +99,16 @@ class Painter:
         """Forgets what has not been sent yet for `place`."""
         if place in self._slow:
             self._slow.remove(place)
-            self._break_off(place)
+            self._abort_upload(place)
         place._coarse = place._fine = None
 
-    def key(self, now: float) -> None:
+    def note_key(self, now: float) -> None:
         """A key was pressed: fine frames wait."""
         self._last_key = now
 
-    def answered(self, now: float) -> None:
+    def record_answer(self, now: float) -> None:
         """The terminal has taken what was sent up to a fence."""
-        self.link.answered(now)
+        self.bandwidth.record_answer(now)
         self.pump()
 
     def pump(self) -> None:
@@ -116,13 +116,13 @@ class Painter:
         now = time.monotonic()
         if not self._slow:
             return
-        if self.asks and self.link.busy(now):
+        if self.uses_fences and self.bandwidth.is_busy(now):
             self._later(0.5)  # the answer comes before, or never
             return
         waiting = [place for place in self._slow if place._coarse is not None]
         for place in waiting:
             for other in self._slow:
-                self._break_off(other)
+                self._abort_upload(other)
             coarse, place._coarse = place._coarse, None
             where = place.region()
             if coarse is not None and where is not None:
@@ -146,35 +146,35 @@ class Painter:
             place._left = fine.parts(*where, place.number)
         parts: list[str] = []
         size = 0
-        while place._left and (not parts or size < self.link.bytes_in(_SLICE)):
+        while place._left and (not parts or size < self.bandwidth.bytes_within(_SLICE)):
             parts.append(place._left.pop(0))
             size += len(parts[-1])
         data = "".join(parts)
         if not place._left:
-            data += self._took_over(place, fine)
+            data += self._mark_shown(place, fine)
             self._slow.remove(place)
             place._fine = None
         self._send(data)
         self._later(0.02)
 
     def _whole(self, place: Place, frame: Frame, where: tuple[int, int, int, int], freed: str) -> None:
-        self._send("".join(frame.parts(*where, place.number)) + self._took_over(place, frame) + freed)
+        self._send("".join(frame.parts(*where, place.number)) + self._mark_shown(place, frame) + freed)
 
-    def _took_over(self, place: Place, frame: Frame) -> str:
+    def _mark_shown(self, place: Place, frame: Frame) -> str:
         """Notes that `frame` is at `place` now; what takes the one before it away."""
-        frame.shown()
+        frame.mark_shown()
         before, place.shown = place.shown, frame
         if isinstance(before, KittyFrame) and before is not frame:
             return before.remove(place.number)
         return ""
 
-    def _break_off(self, place: Place) -> None:
+    def _abort_upload(self, place: Place) -> None:
         """Ends an upload that was begun; it starts anew later."""
         if isinstance(place._fine, KittyFrame) and place._left and len(place._left) <= len(place._fine.upload):
             self._write(place._fine.abandon())
         place._left = []
 
-    def _cleared(self, place: Place, where: tuple[int, int, int, int]) -> str:
+    def _erase_text(self, place: Place, where: tuple[int, int, int, int]) -> str:
         before, place.shown = place.shown, None
         if isinstance(before, KittyFrame):
             return before.remove(place.number)
@@ -191,8 +191,8 @@ class Painter:
     def _send(self, data: str) -> None:
         """One write, in one synchronized update where the terminal knows that: no half image is ever seen."""
         fence = ""
-        if self.asks and (self._slow or len(data) > _TELLING):
-            fence = self.link.sent(len(data), time.monotonic())
+        if self.uses_fences and (self._slow or len(data) > _MIN_MEASURED_BYTES):
+            fence = self.bandwidth.record_sent(len(data), time.monotonic())
         self._write(f"\x1b[?2026h\x1b7{data}\x1b8\x1b[?2026l{fence}")
 
     def _write(self, data: str) -> None:

@@ -13,25 +13,25 @@ from typing import Any
 
 from ratui.errors import SettingsError
 from ratui.imaging import DisplaySettings
-from ratui.tui.graphics.viewport import ZOOMS, Sight
+from ratui.tui.graphics.viewport import ZOOMS, ViewSettings
 
-__all__ = ["keep_sight", "sight_of", "sights_file"]
+__all__ = ["read_view_settings", "save_view_settings", "view_settings_file"]
 
 _LARGEST = 1_000_000
 
 
-def sights_file(settings: Path) -> Path:
+def view_settings_file(settings: Path) -> Path:
     """Where they are kept: beside the file of the `settings`."""
     return settings.with_name("sights.json")
 
 
-def sight_of(rater: str, file: Path | None) -> Sight:
+def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
     """How `rater` looked at films last; the usual way where that isn't known. Never raises: a look is no reason to stop."""
     raw = _read(file).get(rater)
     if not isinstance(raw, dict):
-        return Sight()
+        return ViewSettings()
     try:
-        look = DisplaySettings(
+        settings = DisplaySettings(
             preset=str(raw["preset"]),
             shift=float(raw["shift"]),
             stretch=float(raw["stretch"]),
@@ -40,16 +40,18 @@ def sight_of(rater: str, file: Path | None) -> Sight:
         )
         zoom = int(raw["zoom"])
     except (KeyError, TypeError, ValueError):
-        return Sight()
-    known = look.preset in ("joint", "film") or (look.preset.startswith("file") and look.preset[4:].isdecimal())
-    sane = known and -1.0 <= look.shift <= 1.0 and 0.125 <= look.stretch <= 8.0 and 0 <= zoom < len(ZOOMS)
-    return Sight(zoom, look) if sane else Sight()
+        return ViewSettings()
+    known = settings.preset in ("joint", "film") or (
+        settings.preset.startswith("file") and settings.preset[4:].isdecimal()
+    )
+    sane = known and -1.0 <= settings.shift <= 1.0 and 0.125 <= settings.stretch <= 8.0 and 0 <= zoom < len(ZOOMS)
+    return ViewSettings(zoom, settings) if sane else ViewSettings()
 
 
-def keep_sight(rater: str, sight: Sight, file: Path) -> None:
+def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> None:
     """Keeps how `rater` looks at films now. Raises SettingsError where the disk refuses."""
     raw = _read(file)
-    raw[rater] = {**asdict(sight.look), "zoom": max(sight.zoom, 0)}
+    raw[rater] = {**asdict(view_settings.display_settings), "zoom": max(view_settings.zoom, 0)}
     part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

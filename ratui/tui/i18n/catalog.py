@@ -13,12 +13,12 @@ from typing import Any
 
 from ratui.errors import SettingsError, clean_text
 
-__all__ = ["LANGUAGES", "Messages", "language_of"]
+__all__ = ["LANGUAGES", "Catalog", "choose_language"]
 
 LANGUAGES = ("en", "ja")
 
 
-def language_of(environment: Mapping[str, str] = os.environ, wanted: str = "") -> str:
+def choose_language(environment: Mapping[str, str] = os.environ, wanted: str = "") -> str:
     """`wanted`, or the language that the `environment` asks for by ``LC_ALL``, ``LC_MESSAGES`` or ``LANG``; English for
     one that ratui doesn't speak. Raises SettingsError for a `wanted` language that isn't there."""
     if wanted:
@@ -33,7 +33,7 @@ def language_of(environment: Mapping[str, str] = os.environ, wanted: str = "") -
     return "en"
 
 
-class Messages:
+class Catalog:
     """All texts of one language. An object ``t`` of it gives a text when called with its id, as screens do."""
 
     def __init__(self, language: str = "en") -> None:
@@ -66,7 +66,7 @@ class Messages:
         """Every id."""
         return frozenset(self._texts)
 
-    def of_scheme(self, text: str) -> str:
+    def translate_scheme(self, text: str) -> str:
         """`text` of a scheme (the meaning of a grade, the label of a finding) in this language, itself where unknown."""
         return self._scheme.get(text, text)
 

@@ -13,30 +13,30 @@ from dataclasses import dataclass, replace
 from ratui.errors import SchemeError, SettingsError, clean_text
 from ratui.reading import Entry, EntryOptions, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.scheme import Scheme
-from ratui.tui.i18n.catalog import Messages
+from ratui.tui.i18n.catalog import Catalog
 
 __all__ = [
     "ACTIONS",
-    "RESERVED",
-    "TAKES_ENTRIES",
-    "TYPED_INTO",
+    "ENTRY_SCREENS",
+    "RESERVED_KEYS",
+    "TEXT_INPUT_SCREENS",
     "Action",
     "Keymap",
     "all_entry_keys",
-    "entry_key",
-    "entry_keys",
-    "key_name",
-    "shown_key",
+    "format_key",
+    "key_for_entry",
+    "map_keys_to_entries",
+    "normalize_key",
 ]
 
-TAKES_ENTRIES = ("scoring", "second_look")
+ENTRY_SCREENS = ("scoring", "second_look")
 """Screens where grades and findings are entered: their keys are taken there."""
-TYPED_INTO = ("worklist",)
+TEXT_INPUT_SCREENS = ("worklist",)
 """Screens where characters are text, such as a filter: an action there needs a key without one."""
-RESERVED = {"ctrl+q": "leaves ratui", "ctrl+p": "opens the list of commands", "ctrl+c": "belongs to the terminal"}
+RESERVED_KEYS = {"ctrl+q": "leaves ratui", "ctrl+p": "opens the list of commands", "ctrl+c": "belongs to the terminal"}
 """Keys that mean the same everywhere."""
-_SENT_AS = {"ctrl+i": "Tab", "ctrl+m": "Enter", "ctrl+j": "Enter", "ctrl+h": "⌫", "ctrl+[": "Esc"}
-_NAMES = frozenset(
+_TERMINAL_ALIASES = {"ctrl+i": "Tab", "ctrl+m": "Enter", "ctrl+j": "Enter", "ctrl+h": "⌫", "ctrl+[": "Esc"}
+_KEY_NAMES = frozenset(
     {
         "enter",
         "escape",
@@ -60,9 +60,9 @@ _NAMES = frozenset(
     | {f"{modifier}+{letter}" for modifier in ("ctrl", "alt") for letter in "abcdefghijklmnopqrstuvwxyz"}
 )
 # What a Japanese input method makes of keys that have no full-width twin, or another one.
-_TYPED = str.maketrans({"ー": "-", "−": "-", "・": "/", "。": ".", "、": ",", "「": "[", "」": "]", "〜": "~"})
-_TENS = "tq"  # keys of the grades 10 and 11, which have no digit
-_SHOWN = {
+_FULL_WIDTH = str.maketrans({"ー": "-", "−": "-", "・": "/", "。": ".", "、": ",", "「": "[", "」": "]", "〜": "~"})
+_KEYS_ABOVE_9 = "tq"  # keys of the grades 10 and 11, which have no digit
+_KEY_LABELS = {
     "enter": "Enter",
     "escape": "Esc",
     "tab": "Tab",
@@ -95,16 +95,16 @@ class Action:
         """What a user's settings call it."""
         return f"{self.screen}.{self.name}"
 
-    def label(self, t: Messages) -> str:
+    def label(self, t: Catalog) -> str:
         """What the bottom lines call it; empty where it doesn't stand there."""
         return t(f"actions.{self.id}.label")
 
-    def help(self, t: Messages) -> str:
+    def help(self, t: Catalog) -> str:
         """What it does, in one line."""
         return t(f"actions.{self.id}.help")
 
 
-_LOOKING = (
+_FILM_ACTIONS = (
     ("b", "blink"),
     ("d", "difference"),
     ("w", "window"),
@@ -170,7 +170,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("scoring", "m", "note"),
     Action("scoring", "v", "whole"),
     Action("scoring", "z", "zoom"),
-    *(Action("scoring", key, name) for key, name in _LOOKING),
+    *(Action("scoring", key, name) for key, name in _FILM_ACTIONS),
     Action("scoring", "/", "go_to"),
     Action("scoring", "r", "regions"),
     Action("scoring", "o", "overview"),
@@ -185,7 +185,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("second_look", "f", "flag"),
     Action("second_look", "m", "note"),
     Action("second_look", "z", "zoom"),
-    *(Action("second_look", key, name) for key, name in _LOOKING),
+    *(Action("second_look", key, name) for key, name in _FILM_ACTIONS),
     Action("second_look", "?", "help"),
     Action("second_look", "escape", "leave"),
     Action("overview", "S", "sign"),
@@ -237,7 +237,7 @@ class Keymap:
         Raises SettingsError for an unknown action, a key that no terminal sends, and one that is taken; SchemeError where a
         finding of `scheme` takes a key that a screen needs itself.
         """
-        changes = {id: _plain(key) for id, key in (changes or {}).items()}
+        changes = {id: _normalize_width(key) for id, key in (changes or {}).items()}
         self._source = source
         known = {action.id for action in ACTIONS}
         for id in changes:
@@ -251,13 +251,13 @@ class Keymap:
                 self._check(action)
             other = self._by_key.setdefault((action.screen, action.key), action)
             if other is not action:
-                raise self._refused(action, f"is that of {other.id} too")
+                raise self._key_error(action, f"is that of {other.id} too")
         for finding in scheme.findings if scheme else ():
-            for screen in TAKES_ENTRIES:
+            for screen in ENTRY_SCREENS:
                 taken = self.find(screen, finding.key)
                 if taken and taken.id in changes:
-                    raise self._refused(taken, f"is that of the finding {clean_text(finding.label)}")
-                if taken or _is_grade(finding.key, _highest(scheme)):
+                    raise self._key_error(taken, f"is that of the finding {clean_text(finding.label)}")
+                if taken or _is_grade_key(finding.key, _highest_grade(scheme)):
                     use = taken.id if taken else "a grade"
                     raise SchemeError(
                         f"the key {finding.key!r} of {finding.id} is taken by: {use}", "scheme", "Choose another key"
@@ -266,18 +266,18 @@ class Keymap:
     def _check(self, action: Action) -> None:
         """Raises SettingsError where the key of `action` can't be one."""
         key = action.key
-        if key in _SENT_AS:
-            raise self._refused(action, f"reaches ratui as {_SENT_AS[key]}")
-        if len(key) != 1 and key not in _NAMES:
-            raise self._refused(action, 'is no key: write one character, or a name such as "f5", "ctrl+u", "pageup"')
-        if key in RESERVED and key != next(a.key for a in ACTIONS if a.id == action.id):
-            raise self._refused(action, RESERVED[key])
-        if action.screen in TAKES_ENTRIES and _is_grade(key):
-            raise self._refused(action, "is a grade's")
-        if action.screen in TYPED_INTO and len(key) == 1 and (key.isalnum() or key == " "):
-            raise self._refused(action, "is typed into the filter there")
+        if key in _TERMINAL_ALIASES:
+            raise self._key_error(action, f"reaches ratui as {_TERMINAL_ALIASES[key]}")
+        if len(key) != 1 and key not in _KEY_NAMES:
+            raise self._key_error(action, 'is no key: write one character, or a name such as "f5", "ctrl+u", "pageup"')
+        if key in RESERVED_KEYS and key != next(a.key for a in ACTIONS if a.id == action.id):
+            raise self._key_error(action, RESERVED_KEYS[key])
+        if action.screen in ENTRY_SCREENS and _is_grade_key(key):
+            raise self._key_error(action, "is a grade's")
+        if action.screen in TEXT_INPUT_SCREENS and len(key) == 1 and (key.isalnum() or key == " "):
+            raise self._key_error(action, "is typed into the filter there")
 
-    def _refused(self, action: Action, why: str) -> SettingsError:
+    def _key_error(self, action: Action, why: str) -> SettingsError:
         what = f"the key {clean_text(action.key)!r} of {action.id} {why}"
         return SettingsError(what, self._source, "Choose another; ratui keys shows what is taken")
 
@@ -285,25 +285,25 @@ class Keymap:
         """The action of `key` on `screen`, or None."""
         return self._by_key.get((screen, key))
 
-    def of(self, screen: str) -> tuple[Action, ...]:
+    def list_actions(self, screen: str) -> tuple[Action, ...]:
         """The actions of `screen`, in the order of the table."""
         return tuple(action for action in self.actions if action.screen == screen)
 
     def key(self, id: str) -> str:
-        """The key of the action `id`, as `key_name` names it. Raises KeyError for an unknown one."""
+        """The key of the action `id`, as `normalize_key` names it. Raises KeyError for an unknown one."""
         return self._by_id[id].key
 
-    def shown(self, id: str) -> str:
+    def key_label(self, id: str) -> str:
         """The key of the action `id`, as it is printed."""
-        return shown_key(self.key(id))
+        return format_key(self.key(id))
 
 
-def _is_grade(key: str, highest: int = 9 + len(_TENS)) -> bool:
+def _is_grade_key(key: str, highest: int = 9 + len(_KEYS_ABOVE_9)) -> bool:
     """Whether `key` enters a grade, of those up to `highest`. A user's keys hold for every scheme, so for the highest."""
-    return key.isdecimal() or key in _TENS[: max(highest - 9, 0)]
+    return key.isdecimal() or key in _KEYS_ABOVE_9[: max(highest - 9, 0)]
 
 
-def _highest(scheme: Scheme | None) -> int:
+def _highest_grade(scheme: Scheme | None) -> int:
     return (
         max((grades[-1].value for joint in scheme.joints for grades in joint.grades.values()), default=0)
         if scheme
@@ -311,32 +311,32 @@ def _highest(scheme: Scheme | None) -> int:
     )
 
 
-def shown_key(key: str) -> str:
+def format_key(key: str) -> str:
     """`key` as it is printed."""
-    if key in _SHOWN:
-        return _SHOWN[key]
+    if key in _KEY_LABELS:
+        return _KEY_LABELS[key]
     modifier, plus, name = key.rpartition("+")
     if plus and modifier:
-        return f"{modifier.capitalize()}-{_SHOWN.get(name, name.upper())}"
+        return f"{modifier.capitalize()}-{_KEY_LABELS.get(name, name.upper())}"
     return key if len(key) == 1 else key.capitalize()
 
 
-def key_name(character: str | None, key: str) -> str:
+def normalize_key(character: str | None, key: str) -> str:
     """The name of a pressed key as `ACTIONS` has it. What an East Asian input method sends counts as the plain key."""
     if character is not None and character.isprintable() and character not in (" ", "\u3000"):
-        return _plain(character)
+        return _normalize_width(character)
     return "space" if character in (" ", "\u3000") else key
 
 
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text.translate(_TYPED))
+def _normalize_width(text: str) -> str:
+    return unicodedata.normalize("NFKC", text.translate(_FULL_WIDTH))
 
 
-def entry_key(scheme: Scheme, entry: Entry) -> str:
+def key_for_entry(scheme: Scheme, entry: Entry) -> str:
     """The key that makes `entry`."""
     match entry:
         case GradeEntry(grade):
-            return str(grade) if grade < 10 else _TENS[grade - 10]
+            return str(grade) if grade < 10 else _KEYS_ABOVE_9[grade - 10]
         case FindingEntry(id):
             return scheme.finding(id).key
         case NotAssessableEntry(id):
@@ -345,12 +345,12 @@ def entry_key(scheme: Scheme, entry: Entry) -> str:
 
 def all_entry_keys(scheme: Scheme) -> frozenset[str]:
     """Return every key that enters something under `scheme`: grades, findings and reasons."""
-    grades = [*"0123456789", *_TENS[: max(_highest(scheme) - 9, 0)]]
+    grades = [*"0123456789", *_KEYS_ABOVE_9[: max(_highest_grade(scheme) - 9, 0)]]
     findings = [finding.key for finding in scheme.findings]
     return frozenset((*grades, *findings, *(reason.key for reason in scheme.reasons)))
 
 
-def entry_keys(scheme: Scheme, options: EntryOptions) -> dict[str, Entry]:
+def map_keys_to_entries(scheme: Scheme, options: EntryOptions) -> dict[str, Entry]:
     """What each key enters now: grades and findings. Reasons have a choice of their own."""
     entries = [entry for entry in options.entries if not isinstance(entry, NotAssessableEntry)]
-    return {entry_key(scheme, entry): entry for entry in entries}
+    return {key_for_entry(scheme, entry): entry for entry in entries}

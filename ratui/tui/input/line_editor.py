@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["TypedLine"]
+__all__ = ["LineEditor"]
 
 
 @dataclass
-class TypedLine:
+class LineEditor:
     """The text so far, of at most `limit` characters; the cursor is always behind it."""
 
     text: str = ""
     limit: int = 200
 
-    def key(self, name: str) -> Literal["typing", "taken", "dropped"]:
+    def process_key(self, name: str) -> Literal["typing", "accepted", "cancelled"]:
         """What the key `name` makes of the line: Enter takes it, Esc drops it, others type or rub out."""
         match name:
             case "enter":
-                return "taken"
+                return "accepted"
             case "escape":
-                return "dropped"
+                return "cancelled"
             case "backspace":
                 self.text = self.text[:-1]
             case "ctrl+u":

@@ -183,7 +183,7 @@ def is_reply_tail(
     Parameters
     ----------
     names
-        The keys of one burst, as `ratui.tui.input.actions.key_name` names them.
+        The keys of one burst, as `ratui.tui.input.actions.normalize_key` names them.
     in_text
         Whether characters are text on the current screen, such as a note.
     here, known

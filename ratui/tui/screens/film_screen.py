@@ -7,134 +7,136 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from textual.screen import ScreenResultType
+
 from ratui.errors import SettingsError
 from ratui.imaging import DisplaySettings
-from ratui.terminal import Fit
-from ratui.tui.graphics.view_preferences import keep_sight, sight_of, sights_file
-from ratui.tui.graphics.viewport import Sight
+from ratui.terminal import Resolution
+from ratui.tui.graphics.view_preferences import read_view_settings, save_view_settings, view_settings_file
+from ratui.tui.graphics.viewport import ViewSettings
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.widgets.joint_viewer import JointFilms
+from ratui.tui.widgets.joint_viewer import JointViewer
 
-__all__ = ["LookingScreen"]
+__all__ = ["FilmScreen"]
 
 
-class LookingScreen(KeyScreen):
-    """A screen with `JointFilms` of the id ``joint``, where the actions that look at films do what they say."""
+class FilmScreen(KeyScreen[ScreenResultType]):
+    """A screen with `JointViewer` of the id ``joint``, where the actions that look at films do what they say."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._said = ""
-        self._unaligned = ""
+        self._message = ""
+        self._unaligned_site = ""
         """The site whose films could not be aligned."""
-        self._warned_coarse = False
-        self._best: tuple[str, Fit | None] = ("", None)
+        self._has_warned_coarse = False
+        self._best_resolution: tuple[str, Resolution | None] = ("", None)
         """The site on the screen, and how sharp it has been at best."""
 
     @property
-    def joint_films(self) -> JointFilms:
+    def joint_viewer(self) -> JointViewer:
         """The films of the joint."""
-        return self.query_one("#joint", JointFilms)
+        return self.query_one("#joint", JointViewer)
 
     # Greys.
 
-    def do_window(self) -> None:
-        preset = self.joint_films.next_preset()
+    def action_window(self) -> None:
+        preset = self.joint_viewer.next_preset()
         kind, number = (preset[:4], preset[4:]) if preset.startswith("file") else (preset, "")
-        self._said = self.t(f"scoring.window_{kind}", number=number)
-        self._keep_sight()
+        self._message = self.t(f"scoring.window_{kind}", number=number)
+        self._save_view_settings()
 
-    def do_brighter(self) -> None:
-        self._look(self.joint_films.sight.look.change_brightness())
+    def action_brighter(self) -> None:
+        self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_brightness())
 
-    def do_darker(self) -> None:
-        self._look(self.joint_films.sight.look.change_brightness(-1))
+    def action_darker(self) -> None:
+        self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_brightness(-1))
 
-    def do_harder(self) -> None:
-        self._look(self.joint_films.sight.look.change_contrast())
+    def action_harder(self) -> None:
+        self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_contrast())
 
-    def do_softer(self) -> None:
-        self._look(self.joint_films.sight.look.change_contrast(-1))
+    def action_softer(self) -> None:
+        self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_contrast(-1))
 
-    def do_invert(self) -> None:
-        look = self.joint_films.sight.look
-        self._look(replace(look, invert=not look.invert))
+    def action_invert(self) -> None:
+        settings = self.joint_viewer.view_settings.display_settings
+        self._set_display_settings(replace(settings, invert=not settings.invert))
 
-    def do_local(self) -> None:
-        look = self.joint_films.sight.look
-        self._look(replace(look, local=not look.local))
-        self._said = self.t("scoring.local" if not look.local else "scoring.local_off")
+    def action_local(self) -> None:
+        settings = self.joint_viewer.view_settings.display_settings
+        self._set_display_settings(replace(settings, local=not settings.local))
+        self._message = self.t("scoring.local" if not settings.local else "scoring.local_off")
 
-    def _look(self, look: DisplaySettings) -> None:
-        self.joint_films.look_through(replace(self.joint_films.sight, look=look))
-        self._keep_sight()
+    def _set_display_settings(self, settings: DisplaySettings) -> None:
+        self.joint_viewer.set_view_settings(replace(self.joint_viewer.view_settings, display_settings=settings))
+        self._save_view_settings()
 
     # Closeness.
 
-    def do_zoom(self) -> None:
-        self.joint_films.next_zoom()
-        self._keep_sight()
+    def action_zoom(self) -> None:
+        self.joint_viewer.next_zoom()
+        self._save_view_settings()
 
-    def do_whole(self) -> None:
-        self.joint_films.show_whole(not self.joint_films.whole)
+    def action_whole(self) -> None:
+        self.joint_viewer.set_whole_film(not self.joint_viewer.shows_whole_film)
 
-    def do_lens(self) -> None:
-        sight = self.joint_films.sight
-        self.joint_films.look_through(replace(sight, lens=None if sight.lens else (0.5, 0.5)))
+    def action_lens(self) -> None:
+        view_settings = self.joint_viewer.view_settings
+        self.joint_viewer.set_view_settings(replace(view_settings, lens=None if view_settings.lens else (0.5, 0.5)))
 
-    def do_pan_left(self) -> None:
+    def action_pan_left(self) -> None:
         self._move(-1, 0)
 
-    def do_pan_right(self) -> None:
+    def action_pan_right(self) -> None:
         self._move(1, 0)
 
-    def do_pan_up(self) -> None:
+    def action_pan_up(self) -> None:
         self._move(0, -1)
 
-    def do_pan_down(self) -> None:
+    def action_pan_down(self) -> None:
         self._move(0, 1)
 
     def _move(self, right: int, down: int) -> None:
-        self.joint_films.look_through(self.joint_films.sight.moved(right, down))
+        self.joint_viewer.set_view_settings(self.joint_viewer.view_settings.moved(right, down))
 
     # One in the place of the other.
 
-    def do_blink(self) -> None:
-        films = self.joint_films
+    def action_blink(self) -> None:
+        films = self.joint_viewer
         if films.mode == "alone":
-            films.turn_to(1 - films.place)
+            films.show_film(1 - films.place)
             return
-        films.turn_to(self.place_asked)
+        films.show_film(self.asked_place)
         films.set_mode("alone")
         keys = self.ratui.keymap
-        self._said = self.t(
-            "scoring.alone", blink=keys.shown(f"{self.NAME}.blink"), leave=keys.shown(f"{self.NAME}.leave")
+        self._message = self.t(
+            "scoring.alone", blink=keys.key_label(f"{self.NAME}.blink"), leave=keys.key_label(f"{self.NAME}.leave")
         )
 
-    def do_difference(self) -> None:
-        films = self.joint_films
+    def action_difference(self) -> None:
+        films = self.joint_viewer
         films.set_mode("pair" if films.mode == "difference" else "difference")
         if films.mode == "difference":
-            self._said = self.t("scoring.difference_on")
+            self._message = self.t("scoring.difference_on")
 
-    def back_to_both(self) -> bool:
+    def return_to_pair(self) -> bool:
         """Shows both films side by side again; whether they weren't."""
-        if self.joint_films.mode == "pair":
+        if self.joint_viewer.mode == "pair":
             return False
-        self.joint_films.set_mode("pair")
-        self._said = self.t("scoring.side_by_side")
+        self.joint_viewer.set_mode("pair")
+        self._message = self.t("scoring.side_by_side")
         return True
 
     @property
-    def place_asked(self) -> int:
+    def asked_place(self) -> int:
         """The film that the waiting field belongs to: 0 the left, 1 the right."""
         return 0
 
-    def on_joint_films_not_aligned(self, event: JointFilms.NotAligned) -> None:
-        self._unaligned = event.site
-        self.say(self.t(f"scoring.not_aligned_{event.reason}"))
+    def on_joint_viewer_not_aligned(self, event: JointViewer.NotAligned) -> None:
+        self._unaligned_site = event.site
+        self.show_message(self.t(f"scoring.not_aligned_{event.reason}"))
         self.redraw()
 
-    def on_joint_films_refitted(self) -> None:
+    def on_joint_viewer_resolution_changed(self) -> None:
         self.redraw()
 
     def redraw(self) -> None:
@@ -142,62 +144,62 @@ class LookingScreen(KeyScreen):
 
     # How sharp it is.
 
-    def measured(self, site: str) -> tuple[str, Fit] | None:
+    def best_resolution(self, site: str) -> tuple[str, Resolution] | None:
         """How films are shown, and how sharp `site` has been at best since it came up."""
-        found = self.joint_films.fit
-        before = self._best[1] if self._best[0] == site else None
-        known = [fit for fit in (found, before) if fit is not None]
+        found = self.joint_viewer.resolution
+        before = self._best_resolution[1] if self._best_resolution[0] == site else None
+        known = [resolution for resolution in (found, before) if resolution is not None]
         if not known:
             return None
-        best = max(known, key=lambda fit: (fit.enough, fit.pixels))
-        self._best = (site, best)
+        best = max(known, key=lambda resolution: (resolution.is_sufficient, resolution.pixels_per_mm))
+        self._best_resolution = (site, best)
         return self.ratui.graphics.protocol, best
 
-    def coarse(self) -> bool:
+    def check_coarse(self) -> bool:
         """Whether films are shown too coarsely to judge erosions; what helps is said once."""
-        fit = self.joint_films.fit
-        if fit is None or fit.enough or self.joint_films.whole:
+        resolution = self.joint_viewer.resolution
+        if resolution is None or resolution.is_sufficient or self.joint_viewer.shows_whole_film:
             return False
-        if not self._warned_coarse and not self._said:
-            self._warned_coarse = True
+        if not self._has_warned_coarse and not self._message:
+            self._has_warned_coarse = True
             keys = self.ratui.keymap
-            self._said = self.t(
+            self._message = self.t(
                 "scoring.coarse_help",
-                pixels=f"{fit.pixels:.1f}",
-                zoom=keys.shown(f"{self.NAME}.zoom"),
-                blink=keys.shown(f"{self.NAME}.blink"),
+                pixels=f"{resolution.pixels_per_mm:.1f}",
+                zoom=keys.key_label(f"{self.NAME}.zoom"),
+                blink=keys.key_label(f"{self.NAME}.blink"),
             )
         return True
 
-    def film_title(self, place: int, title: str, site: str, coarse: bool) -> str:
+    def format_film_title(self, place: int, title: str, site: str, coarse: bool) -> str:
         """`title` of the film at `place`, with how it is shown."""
-        t, films = self.t, self.joint_films
+        t, films = self.t, self.joint_viewer
         parts = [title]
         behind = films.mode == "alone" and place != films.place
-        if films.whole:
+        if films.shows_whole_film:
             parts.append(t("scoring.whole_film"))
         elif films.mode == "difference":
-            what = "scoring.not_aligned" if self._unaligned == site else "scoring.difference"
+            what = "scoring.not_aligned" if self._unaligned_site == site else "scoring.difference"
             parts = [t(what) if place == 0 else title]
         elif behind:
-            parts.append(t("scoring.behind", key=self.ratui.keymap.shown(f"{self.NAME}.blink")))
+            parts.append(t("scoring.behind", key=self.ratui.keymap.key_label(f"{self.NAME}.blink")))
         elif films.mode == "alone" and place == 1:
-            parts.append(t("scoring.not_aligned" if self._unaligned == site else "scoring.laid_on"))
+            parts.append(t("scoring.not_aligned" if self._unaligned_site == site else "scoring.laid_on"))
         if coarse and films.mode != "difference" and not behind:
             parts.append(t("scoring.coarse"))
         return " · ".join(parts)
 
     # What stays.
 
-    def remembered(self) -> Sight:
+    def load_view_settings(self) -> ViewSettings:
         """How this rater looked at films last."""
         source = self.ratui.settings.source
-        return sight_of(self.ratui.rater, sights_file(source) if source else None)
+        return read_view_settings(self.ratui.rater, view_settings_file(source) if source else None)
 
-    def _keep_sight(self) -> None:
+    def _save_view_settings(self) -> None:
         source = self.ratui.settings.source
         if source is not None:
             try:
-                keep_sight(self.ratui.rater, self.joint_films.sight, sights_file(source))
+                save_view_settings(self.ratui.rater, self.joint_viewer.view_settings, view_settings_file(source))
             except SettingsError as error:
-                self._said = self.t("scoring.sight_not_kept", why=error.problem)
+                self._message = self.t("scoring.sight_not_kept", why=error.problem)

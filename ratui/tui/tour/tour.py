@@ -12,26 +12,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["STEPS", "Step", "Tour"]
+__all__ = ["STEPS", "Tour", "TourStep"]
 
 
 @dataclass(frozen=True)
-class Step:
+class TourStep:
     """One key. `wants` is what ends the step: the kind of a log entry, or the id of an action; `key` is the key's action, or
     empty for the grades."""
 
     name: str
-    wants: str
+    completed_by: str
     key: str = ""
 
 
 STEPS = (
-    Step("grade", "enter"),
-    Step("undo", "undo", "scoring.undo"),
-    Step("normal", "normal", "scoring.normal"),
-    Step("zoom", "scoring.zoom", "scoring.zoom"),
-    Step("overview", "scoring.overview", "scoring.overview"),
-    Step("help", "scoring.help", "scoring.help"),
+    TourStep("grade", "enter"),
+    TourStep("undo", "undo", "scoring.undo"),
+    TourStep("normal", "normal", "scoring.normal"),
+    TourStep("zoom", "scoring.zoom", "scoring.zoom"),
+    TourStep("overview", "scoring.overview", "scoring.overview"),
+    TourStep("help", "scoring.help", "scoring.help"),
 )
 
 
@@ -43,33 +43,33 @@ class Tour:
         self._done = _read(file)
 
     @property
-    def step(self) -> Step | None:
+    def step(self) -> TourStep | None:
         """What is to be shown now; None when the tour is over."""
         return next((step for step in STEPS if step.name not in self._done), None)
 
     @property
-    def place(self) -> int:
+    def number(self) -> int:
         """The number of the step, from 1."""
         step = self.step
         return STEPS.index(step) + 1 if step else len(STEPS)
 
-    def notice(self, happened: Iterable[str]) -> bool:
+    def advance_on(self, happened: Iterable[str]) -> bool:
         """Goes on where the present step wanted one of what `happened`; whether it did."""
         step = self.step
-        if step is None or step.wants not in happened:
+        if step is None or step.completed_by not in happened:
             return False
-        self._keep({*self._done, step.name})
+        self._save({*self._done, step.name})
         return True
 
     def end(self) -> None:
         """Ends the tour for good."""
-        self._keep({step.name for step in STEPS})
+        self._save({step.name for step in STEPS})
 
-    def again(self) -> None:
+    def restart(self) -> None:
         """Begins anew."""
-        self._keep(set())
+        self._save(set())
 
-    def _keep(self, done: set[str]) -> None:
+    def _save(self, done: set[str]) -> None:
         self._done = done
         if self._file is not None:
             with contextlib.suppress(OSError):

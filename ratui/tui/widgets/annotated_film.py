@@ -15,57 +15,57 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from ratui.tui.graphics.box_drawing import Outline, State, borders, name_places, painted
+from ratui.tui.graphics.box_drawing import BoxState, Outline, draw_outlines, place_names, trace_borders
 from ratui.tui.widgets.film_view import FilmView
 
-__all__ = ["BoxedFilm"]
+__all__ = ["AnnotatedFilm"]
 
-_COLOUR: dict[State, str] = {"accepted": "#5c86a8", "waiting": "#8fb8d8", "current": "#e0b050", "refused": "#ffffff"}
-_NAME: dict[State, Style] = {
+_COLOUR: dict[BoxState, str] = {"accepted": "#5c86a8", "waiting": "#8fb8d8", "current": "#e0b050", "refused": "#ffffff"}
+_NAME: dict[BoxState, Style] = {
     state: Style.parse(f"bold black on {colour}" if state in ("current", "refused") else f"{colour} on black")
     for state, colour in _COLOUR.items()
 }
 
 
-class BoxedFilm(FilmView):
-    """Shows a picture with outlines: `prepare_boxed` from any thread, then `show_boxed` with the same."""
+class AnnotatedFilm(FilmView):
+    """Shows a picture with outlines: `prepare_annotated` from any thread, then `show_annotated` with the same."""
 
-    LAID_OVER = True
+    HAS_OVERLAY = True
 
-    _border: dict[int, dict[int, tuple[State | None, State | None]]] | None = None
+    _border: dict[int, dict[int, tuple[BoxState | None, BoxState | None]]] | None = None
     _names: dict[int, list[tuple[int, str, Style]]] | None = None
 
     @property
-    def in_cells(self) -> bool:
+    def draws_in_cells(self) -> bool:
         """Whether boxes are laid over the cells, so that a picture needs no painting for them."""
-        across, _ = self._pixels_of_a_cell
+        across, _ = self._cell_pixels
         return across == 1
 
     @property
     def text_height(self) -> int:
         """How many pixels high a name is painted, so that it is as legible as the terminal's own text."""
-        return max(round(0.62 * self._pixels_of_a_cell[1]), 8)
+        return max(round(0.62 * self._cell_pixels[1]), 8)
 
     @property
-    def _pixels_of_a_cell(self) -> tuple[int, int]:
+    def _cell_pixels(self) -> tuple[int, int]:
         width, height = self.pixel_size
         return (width // max(self.size.width, 1), height // max(self.size.height, 1))
 
-    def prepare_boxed(self, picture: Image.Image, key: Hashable, boxes: tuple[Outline, ...]) -> None:
+    def prepare_annotated(self, picture: Image.Image, key: Hashable, boxes: tuple[Outline, ...]) -> None:
         """Paints and encodes `picture`, named by `key`, with `boxes` on it. May be called from any thread."""
-        if self.in_cells:
+        if self.draws_in_cells:
             self.prepare(picture, key)
         else:
-            self.prepare(painted(picture, boxes, self.text_height), (key, boxes))
+            self.prepare(draw_outlines(picture, boxes, self.text_height), (key, boxes))
 
-    def show_boxed(self, picture: Image.Image, key: Hashable, boxes: tuple[Outline, ...]) -> None:
+    def show_annotated(self, picture: Image.Image, key: Hashable, boxes: tuple[Outline, ...]) -> None:
         """Shows `picture`, named by `key`, with `boxes` on it."""
-        if not self.in_cells:
+        if not self.draws_in_cells:
             name = (key, boxes)
             if not self.show(name):
-                self.show(name, painted(picture, boxes, self.text_height))
+                self.show(name, draw_outlines(picture, boxes, self.text_height))
             return
-        self._lay(boxes)
+        self._lay_out_overlay(boxes)
         self.show(key, picture)
         self.refresh()
 
@@ -73,18 +73,18 @@ class BoxedFilm(FilmView):
         self._border = self._names = None
         super().blank()
 
-    def _lay(self, boxes: tuple[Outline, ...]) -> None:
+    def _lay_out_overlay(self, boxes: tuple[Outline, ...]) -> None:
         """Sorts lines and names by the rows of cells that they fall on."""
         width, height = self.size.width, self.size.height
         self._border = {}
-        for (x, y), state in borders(boxes, (width, 2 * height)).items():
+        for (x, y), state in trace_borders(boxes, (width, 2 * height)).items():
             row = self._border.setdefault(y // 2, {})
             upper, lower = row.get(x, (None, None))
             row[x] = (upper, state) if y % 2 else (state, lower)
         # Names take whole cells; boxes are measured in rows of cells for them.
         rows = [Outline((b.box[0], b.box[1] // 2, b.box[2], (b.box[3] + 1) // 2), b.name, b.state) for b in boxes]
         self._names = {}
-        places = name_places(rows, [(cell_len(each.name), 1) for each in rows], (width, height))
+        places = place_names(rows, [(cell_len(each.name), 1) for each in rows], (width, height))
         for index, (x, y) in places.items():
             self._names.setdefault(y, []).append((x, rows[index].name, _NAME[rows[index].state]))
 
@@ -102,7 +102,7 @@ class BoxedFilm(FilmView):
         return strip
 
 
-def _with_lines(strip: Strip, line: dict[int, tuple[State | None, State | None]]) -> Strip:
+def _with_lines(strip: Strip, line: dict[int, tuple[BoxState | None, BoxState | None]]) -> Strip:
     """`strip` of half-cells with the halves in `line` in the colours of their boxes."""
     cells: list[Segment] = []
     for segment in strip:

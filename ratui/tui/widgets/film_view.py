@@ -21,7 +21,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ratui.terminal import Display, Frame, FrameCache, HalfCells, encode, encode_coarse
+from ratui.terminal import Display, Frame, FrameCache, HalfCellFrame, encode, encode_coarse
 from ratui.tui.graphics.painter import Painter, Place
 
 __all__ = ["FilmView"]
@@ -38,7 +38,7 @@ class FilmView(Widget):
 
     DEFAULT_CSS = "FilmView { background: black; }"
     can_focus = False
-    LAID_OVER: ClassVar[bool] = False
+    HAS_OVERLAY: ClassVar[bool] = False
     """Whether a subclass changes cells in `render_line`: half-cells are then written by Textual, line by line."""
     _numbers: ClassVar = itertools.count(1)
 
@@ -49,12 +49,12 @@ class FilmView(Widget):
             super().__init__()
             self.view = view
 
-    def __init__(self, display: Display, cache: FrameCache, *, id: str | None = None) -> None:
+    def __init__(self, display: Display, frame_cache: FrameCache, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._display_given = display
-        self._frames = cache
+        self._frame_cache = frame_cache
         self._frame: Frame | None = None
-        self._place = Place(next(FilmView._numbers), self._where)
+        self._place = Place(next(FilmView._numbers), self._find_region)
         self._waiting = False
         self._strips: list[Strip] = []
         self.key: Hashable = None
@@ -68,35 +68,35 @@ class FilmView(Widget):
     @property
     def pixel_size(self) -> tuple[int, int]:
         """How many image pixels fit: (width, height)."""
-        across, down = self.graphics.pixels
+        across, down = self.graphics.pixels_per_cell
         return (self.size.width * across, self.size.height * down)
 
-    def has(self, key: Hashable) -> bool:
+    def has_frame(self, key: Hashable) -> bool:
         """Whether the frame of `key` is ready."""
-        return self._frames.get((self.pixel_size, key)) is not None
+        return self._frame_cache.get((self.pixel_size, key)) is not None
 
     def prepare(self, image: Image.Image, key: Hashable) -> None:
         """Encodes `image` for a later `show(key)`, coarsely too where the line is slow. May be called from any thread."""
         name = (image.size, key)
-        display, painter = self.graphics, Painter.of(self.app)
-        slow = painter.slow()
-        if slow and self._frames.get((name, _COARSE)) is None:
-            self._frames.put((name, _COARSE), encode_coarse(display, image, painter.coarse_budget))
-        if self._frames.get(name) is None:
-            self._frames.put(name, encode(display, image, slices=slow))
+        display, painter = self.graphics, Painter.for_app(self.app)
+        slow = painter.is_slow()
+        if slow and self._frame_cache.get((name, _COARSE)) is None:
+            self._frame_cache.put((name, _COARSE), encode_coarse(display, image, painter.max_coarse_bytes))
+        if self._frame_cache.get(name) is None:
+            self._frame_cache.put(name, encode(display, image, slices=slow))
 
     def show(self, key: Hashable, image: Image.Image | None = None) -> bool:
         """Shows the frame of `key`, encoding `image` if it isn't ready; False where it isn't and there is no image."""
-        frame = self._frames.get((self.pixel_size, key))
+        frame = self._frame_cache.get((self.pixel_size, key))
         if frame is None:
             if image is None:
                 return False
             self.prepare(image, key)
-            frame = self._frames.get((image.size, key))
+            frame = self._frame_cache.get((image.size, key))
         self.key = key
         if frame is not self._frame and frame is not None:
-            self._keep(frame)
-            if self.LAID_OVER and isinstance(frame, HalfCells):
+            self._hold_frame(frame)
+            if self.HAS_OVERLAY and isinstance(frame, HalfCellFrame):
                 self.refresh()
             else:
                 self._draw()
@@ -106,14 +106,14 @@ class FilmView(Widget):
         """Shows nothing."""
         self.key = None
         if self._frame is not None:
-            self._keep(None)
-            self.conceal()
+            self._hold_frame(None)
+            self.hide_image()
             self.refresh()
 
-    def conceal(self) -> None:
+    def hide_image(self) -> None:
         """Takes the image off the screen while something else is shown there."""
         if self.is_attached:
-            Painter.of(self.app).clear(self._place)
+            Painter.for_app(self.app).clear(self._place)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The cells under the image, never from a cache, so that each write of one of them is noticed."""
@@ -121,53 +121,53 @@ class FilmView(Widget):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        if isinstance(self._frame, HalfCells):
+        if isinstance(self._frame, HalfCellFrame):
             if not self._strips:
                 self._strips = [_half_cells(self._frame, row, width) for row in range(self.size.height)]
             if y < len(self._strips):
                 return self._strips[y]
-        return _Cells([Segment(" " * width, _BLANK)], width, self._painted)
+        return _Cells([Segment(" " * width, _BLANK)], width, self._cells_written)
 
-    def _painted(self) -> None:
+    def _cells_written(self) -> None:
         """Cells under the image were written: the image has to come after them."""
         if self._frame is not None and not self._waiting:
             self._waiting = True
             self.call_later(self._draw)
 
     def on_mount(self) -> None:
-        self.app.app_resume_signal.subscribe(self, self._resumed)
+        self.app.app_resume_signal.subscribe(self, self._app_resumed)
 
     def on_resize(self) -> None:
-        self._keep(None)
-        self.conceal()
+        self._hold_frame(None)
+        self.hide_image()
         self.post_message(self.Resized(self))
 
     def on_unmount(self) -> None:
-        self._keep(None)
-        self.conceal()
+        self._hold_frame(None)
+        self.hide_image()
 
-    def _resumed(self, app: App[object]) -> None:
+    def _app_resumed(self, app: App[object]) -> None:
         """Another program had the terminal meanwhile: nothing that it held of ours can be relied on."""
-        self._frames.lost()
+        self._frame_cache.mark_lost()
         self._place.shown = None
         self.refresh()
 
-    def _keep(self, frame: Frame | None) -> None:
+    def _hold_frame(self, frame: Frame | None) -> None:
         if self._frame is not None:
-            self._frames.release(self._frame)
+            self._frame_cache.unpin(self._frame)
         if frame is not None:
-            self._frames.hold(frame)
+            self._frame_cache.pin(frame)
         self._frame = frame
         self._strips = []
 
     def _draw(self) -> None:
         self._waiting = False
-        if self._frame is None or self._where() is None:
+        if self._frame is None or self._find_region() is None:
             return
-        coarse = self._frames.get(((self.pixel_size, self.key), _COARSE))
-        Painter.of(self.app).paint(self._place, self._frame, coarse, self._frames.dropped())
+        coarse = self._frame_cache.get(((self.pixel_size, self.key), _COARSE))
+        Painter.for_app(self.app).paint(self._place, self._frame, coarse, self._frame_cache.take_dropped())
 
-    def _where(self) -> tuple[int, int, int, int] | None:
+    def _find_region(self) -> tuple[int, int, int, int] | None:
         """The cells of the view: (column, row, columns, rows); None while it isn't on the screen."""
         if not self.is_attached or self.app.screen is not self.screen or not self.size.width or not self.size.height:
             return None
@@ -206,7 +206,7 @@ class _Cells(Strip):
         return strip if isinstance(strip, _Cells) else _Cells(strip._segments, strip.cell_length, self._written)
 
 
-def _half_cells(frame: HalfCells, y: int, width: int) -> Strip:
+def _half_cells(frame: HalfCellFrame, y: int, width: int) -> Strip:
     levels = frame.levels
     if 2 * y + 1 >= len(levels):
         return Strip([Segment(" " * width, _BLANK)], width)

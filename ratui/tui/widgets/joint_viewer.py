@@ -20,30 +20,32 @@ from textual.worker import get_current_worker
 
 from ratui.errors import FilmError
 from ratui.imaging import AlignmentFailure, Box
-from ratui.terminal import Display, Fit, FrameCache
-from ratui.tui.graphics.film_store import Library, Twin, View
-from ratui.tui.graphics.viewport import WHOLE, ZOOMS, CaseFilms, Shot, Sight
+from ratui.terminal import Display, FrameCache, Resolution
+from ratui.tui.graphics.film_store import AlignedView, FilmStore, ViewRequest
+from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.widgets.film_view import FilmView
-from ratui.tui.workers import in_thread
+from ratui.tui.workers import run_in_thread
 
-__all__ = ["JointFilms", "Mode"]
+__all__ = ["JointViewer", "ViewMode"]
 
-Mode: TypeAlias = Literal["pair", "alone", "difference"]
+ViewMode: TypeAlias = Literal["pair", "alone", "difference"]
 """Side by side; one at a time in one place; or what differs."""
-_Wanted = Shot | Twin
-_Job = tuple[FilmView, _Wanted, bool]
+_Picture = Viewport | AlignedView
+_Job = tuple[FilmView, _Picture, bool]
 """Where a picture goes, what it shows, and whether it is wanted on the screen now."""
 
 
-class JointFilms(Vertical):
-    """Shows one joint at a time: `show(films, site)`. `sight` is how; it stays from joint to joint, but for where in the
-    joint it looks."""
+class JointViewer(Vertical):
+    """Shows one joint at a time: `show(films, site)`.
+
+    `view_settings` is how; it stays from joint to joint, but for where in the joint it looks.
+    """
 
     DEFAULT_CSS = """
-    JointFilms { height: 1fr; }
-    JointFilms .lines { height: 1; }
-    JointFilms FilmView { width: 1fr; height: 1fr; margin: 0 1; }
-    JointFilms Static { height: 1; width: 1fr; margin: 0 1; }
+    JointViewer { height: 1fr; }
+    JointViewer .lines { height: 1; }
+    JointViewer FilmView { width: 1fr; height: 1fr; margin: 0 1; }
+    JointViewer Static { height: 1; width: 1fr; margin: 0 1; }
     """
 
     class Failed(Message):
@@ -61,31 +63,33 @@ class JointFilms(Vertical):
             self.site = site
             self.reason = reason
 
-    class Refitted(Message):
+    class ResolutionChanged(Message):
         """The views have another size now: a millimetre gets more pixels, or fewer."""
 
     class Ready(Message):
         """A picture was prepared; from the worker to the widget itself, which shows it if it is still wanted."""
 
-        def __init__(self, view: FilmView, wanted: _Wanted) -> None:
+        def __init__(self, view: FilmView, wanted: _Picture) -> None:
             super().__init__()
             self.view = view
             self.wanted = wanted
 
-    def __init__(self, display: Display, frames: FrameCache, library: Library, *, id: str | None = None) -> None:
+    def __init__(
+        self, display: Display, frame_cache: FrameCache, film_store: FilmStore, *, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
-        self._library = library
-        self.sight = Sight()
-        self.mode: Mode = "pair"
+        self._film_store = film_store
+        self.view_settings = ViewSettings()
+        self.mode: ViewMode = "pair"
         self.place = 0
         """The film that is shown where only one is: 0 the left, 1 the right."""
-        self.views = tuple(FilmView(display, frames, id=f"film{place}") for place in (0, 1))
+        self.views = tuple(FilmView(display, frame_cache, id=f"film{place}") for place in (0, 1))
         self._titles = tuple(Static(id=f"title{place}", markup=False) for place in (0, 1))
         self._lines = tuple(Static(id=f"fields{place}", markup=False) for place in (0, 1))
         self._films: CaseFilms | None = None
         self._site = ""
         self._ahead: tuple[str, ...] = ()
-        self._pictureless: set[_Wanted] = set()
+        self._without_picture: set[_Picture] = set()
         """Differences of films that can't be laid onto each other: there is no picture of them."""
 
     def compose(self) -> ComposeResult:
@@ -101,7 +105,7 @@ class JointFilms(Vertical):
     def show(self, films: CaseFilms, site: str, ahead: Sequence[str] = ()) -> None:
         """Shows `site` of `films`, at once where it is ready; prepares it where not, and then the sites of `ahead`."""
         if site != self._site:
-            self.sight = self.sight.at_rest()
+            self.view_settings = self.view_settings.reset_position()
         self._films, self._site, self._ahead = films, site, tuple(ahead)
         self._refresh()
 
@@ -111,64 +115,66 @@ class JointFilms(Vertical):
         for view in self.views:
             view.blank()
 
-    def title(self, place: int, text: str | Text) -> None:
+    def set_title(self, place: int, text: str | Text) -> None:
         """What stands above the film at `place` (0 left, 1 right)."""
         self._titles[place].update(text, layout=False)
 
-    def line(self, place: int, text: str | Text) -> None:
+    def set_line(self, place: int, text: str | Text) -> None:
         """What stands below it: its fields."""
         self._lines[place].update(text, layout=False)
 
     @property
-    def fit(self) -> Fit | None:
+    def resolution(self) -> Resolution | None:
         """How sharp the joint is on the screen now; None where none is shown."""
-        return self._films.fit(self._site, self._shots(self._site)) if self._films else None
+        return self._films.find_lowest_resolution(self._site, self._viewports(self._site)) if self._films else None
 
     # How it is shown.
 
-    def look_through(self, sight: Sight) -> None:
-        """Shows the joint through `sight`."""
-        if sight != self.sight:
-            self.sight = sight
+    def set_view_settings(self, view_settings: ViewSettings) -> None:
+        """Shows the joint through `view_settings`."""
+        if view_settings != self.view_settings:
+            self.view_settings = view_settings
             self._refresh()
 
     def next_zoom(self) -> None:
         """The next of ZOOMS; from the whole films back to the joint."""
-        zoom = 0 if self.whole else (self.sight.zoom + 1) % len(ZOOMS)
-        self.look_through(replace(self.sight, zoom=zoom))
+        zoom = 0 if self.shows_whole_film else (self.view_settings.zoom + 1) % len(ZOOMS)
+        self.set_view_settings(replace(self.view_settings, zoom=zoom))
 
     def next_preset(self) -> str:
         """The next way to choose the greys, of those that the joint's films offer; its name."""
         films = self._films
         records = [films.record(self._site, place) for place in (0, 1)] if films else []
-        names = self._library.presets(films.case.id if films else "", *(record.id for record in records if record))
-        now = self.sight.look.preset
+        names = self._film_store.presets(films.case.id if films else "", *(record.id for record in records if record))
+        now = self.view_settings.display_settings.preset
         preset = names[(names.index(now) + 1) % len(names)] if now in names else names[0]
-        self.look_through(replace(self.sight, look=self.sight.look.with_preset(preset)))
+        self.set_view_settings(
+            replace(self.view_settings, display_settings=self.view_settings.display_settings.with_preset(preset))
+        )
         return preset
 
     @property
-    def whole(self) -> bool:
+    def shows_whole_film(self) -> bool:
         """Whether all of both films is shown, with a frame around the joint."""
-        return self.sight.zoom == WHOLE
+        return self.view_settings.zoom == WHOLE_FILM
 
-    def show_whole(self, whole: bool) -> None:
+    def set_whole_film(self, whole: bool) -> None:
         """Shows all of both films, or the joint again."""
-        if whole != self.whole:
+        if whole != self.shows_whole_film:
             self.set_mode("pair")
-            self.look_through(replace(self.sight, zoom=WHOLE if whole else 0))
+            self.set_view_settings(replace(self.view_settings, zoom=WHOLE_FILM if whole else 0))
 
-    def set_mode(self, mode: Mode) -> None:
+    def set_mode(self, mode: ViewMode) -> None:
         """Side by side, one at a time, or what differs."""
         if mode != self.mode:
-            if mode != "pair" and self.whole:
-                self.sight = replace(self.sight, zoom=0)
+            if mode != "pair" and self.shows_whole_film:
+                self.view_settings = replace(self.view_settings, zoom=0)
             # The view changes its size with this, unless it was alone before, and asks for its picture itself.
             self.mode = mode
             self.views[1].display = mode == "pair"
             self._refresh()
 
-    def turn_to(self, place: int) -> None:
+    def show_film(self, place: int) -> None:
         """Shows the film at `place` where only one is shown."""
         if place != self.place:
             self.place = place
@@ -177,58 +183,58 @@ class JointFilms(Vertical):
     def on_film_view_resized(self, event: FilmView.Resized) -> None:
         event.stop()
         self._refresh()
-        self.post_message(self.Refitted())
+        self.post_message(self.ResolutionChanged())
 
     # Preparing.
 
     def _refresh(self) -> None:
         """Shows what is ready, blanks what isn't, and has a worker make the rest; a later call overtakes an earlier one."""
         jobs: list[_Job] = []
-        for view, wanted in self._wanted():
-            if wanted is None or wanted in self._pictureless:
+        for view, wanted in self._wanted_pictures():
+            if wanted is None or wanted in self._without_picture:
                 view.blank()
             elif not view.show(wanted.key):
                 view.blank()
                 jobs.append((view, wanted, True))
-        for view, wanted in self._next():
-            if not view.has(wanted.key):
+        for view, wanted in self._likely_next():
+            if not view.has_frame(wanted.key):
                 jobs.append((view, wanted, False))
         if jobs:
-            in_thread(self, lambda: self._prepare(jobs), group="films")
+            run_in_thread(self, lambda: self._prepare(jobs), group="films")
 
-    def _wanted(self) -> list[tuple[FilmView, _Wanted | None]]:
+    def _wanted_pictures(self) -> list[tuple[FilmView, _Picture | None]]:
         """What belongs into each view that is on the screen."""
-        shots = self._shots(self._site)
+        viewports = self._viewports(self._site)
         if self.mode == "pair":
-            return list(zip(self.views, shots, strict=True))
-        return [(self.views[0], self._single(self._site, self.place))]
+            return list(zip(self.views, viewports, strict=True))
+        return [(self.views[0], self._single_picture(self._site, self.place))]
 
-    def _next(self) -> list[tuple[FilmView, _Wanted]]:
+    def _likely_next(self) -> list[tuple[FilmView, _Picture]]:
         """What is likely to be wanted next: the film that the key turns to, then the next joints."""
-        found: list[tuple[FilmView, _Wanted | None]] = []
+        found: list[tuple[FilmView, _Picture | None]] = []
         if self.mode == "alone":
-            found.append((self.views[0], self._single(self._site, 1 - self.place)))
+            found.append((self.views[0], self._single_picture(self._site, 1 - self.place)))
         for site in self._ahead:
             if self.mode == "pair":
-                found += zip(self.views, self._shots(site), strict=True)
+                found += zip(self.views, self._viewports(site), strict=True)
             else:
-                found.append((self.views[0], self._single(site, 0)))
+                found.append((self.views[0], self._single_picture(site, 0)))
         return [(view, wanted) for view, wanted in found if wanted is not None]
 
-    def _shots(self, site: str) -> tuple[Shot | None, ...]:
+    def _viewports(self, site: str) -> tuple[Viewport | None, ...]:
         if self._films is None:
             return (None, None)
         sizes = [view.pixel_size if self.mode == "pair" else self.views[0].pixel_size for view in self.views]
-        return self._films.shots(site, sizes, self.views[0].graphics, self.sight)
+        return self._films.make_viewports(site, sizes, self.views[0].graphics, self.view_settings)
 
-    def _single(self, site: str, place: int) -> _Wanted | None:
+    def _single_picture(self, site: str, place: int) -> _Picture | None:
         """What the only view shows of `site`: the left film, or the right one as it lies on it, or what differs."""
-        first, second = self._shots(site)
+        first, second = self._viewports(site)
         if self.mode == "alone" and (place == 0 or first is None):
             return first if place == 0 else second
         if first is None or self._films is None:
             return None
-        return self._films.twin(first, site, 1, differing=self.mode == "difference")
+        return self._films.make_aligned_view(first, site, 1, is_difference=self.mode == "difference")
 
     def _prepare(self, jobs: list[_Job]) -> None:
         worker = get_current_worker()
@@ -236,8 +242,8 @@ class JointFilms(Vertical):
             if worker.is_cancelled:
                 return
             try:
-                image = self._picture(wanted)
-                aligned = isinstance(wanted, Shot) or self._library.alignment(wanted)
+                image = self._make_picture(wanted)
+                aligned = isinstance(wanted, Viewport) or self._film_store.alignment(wanted)
             except FilmError as error:
                 if now and not worker.is_cancelled:
                     self.post_message(
@@ -245,7 +251,7 @@ class JointFilms(Vertical):
                     )
                 continue
             if image is None:
-                self._pictureless.add(wanted)  # else it would be asked for again at each drawing
+                self._without_picture.add(wanted)  # else it would be asked for again at each drawing
             else:
                 view.prepare(image, wanted.key)
                 if now and not worker.is_cancelled:
@@ -253,19 +259,19 @@ class JointFilms(Vertical):
             if now and isinstance(aligned, AlignmentFailure) and not worker.is_cancelled:
                 self.post_message(self.NotAligned(self._site, aligned.reason))
 
-    def _picture(self, wanted: _Wanted) -> Image.Image | None:
-        if isinstance(wanted, Twin):
-            return self._library.twin(wanted)
-        image = self._library.image(wanted.view)
-        return image if wanted.mark is None else outlined(image, wanted.view, wanted.mark)
+    def _make_picture(self, wanted: _Picture) -> Image.Image | None:
+        if isinstance(wanted, AlignedView):
+            return self._film_store.render_aligned(wanted)
+        image = self._film_store.render(wanted.view)
+        return image if wanted.outlined_box is None else draw_outline(image, wanted.view, wanted.outlined_box)
 
-    def on_joint_films_ready(self, event: Ready) -> None:
+    def on_joint_viewer_ready(self, event: Ready) -> None:
         event.stop()
-        if (event.view, event.wanted) in self._wanted():
+        if (event.view, event.wanted) in self._wanted_pictures():
             event.view.show(event.wanted.key)
 
 
-def outlined(image: Image.Image, view: View, box: Box) -> Image.Image:
+def draw_outline(image: Image.Image, view: ViewRequest, box: Box) -> Image.Image:
     """`image` of `view` with `box` of the film framed, white in black, so that it shows on bone and beside it."""
     across = view.size[0] / (view.box[2] - view.box[0])
     down = view.size[1] / (view.box[3] - view.box[1])

@@ -22,12 +22,12 @@ from ratui.imaging import Box, DisplaySettings
 from ratui.scheme import Site
 from ratui.study import FilmRecord, Region
 from ratui.terminal import Display, FrameCache
-from ratui.tui.graphics.box_drawing import Outline, outlines
-from ratui.tui.graphics.film_store import Library, View, joint_box, whole_box
-from ratui.tui.widgets.annotated_film import BoxedFilm
-from ratui.tui.workers import in_thread
+from ratui.tui.graphics.box_drawing import Outline, make_outlines
+from ratui.tui.graphics.film_store import FilmStore, ViewRequest, make_joint_box, make_whole_film_box
+from ratui.tui.widgets.annotated_film import AnnotatedFilm
+from ratui.tui.workers import run_in_thread
 
-__all__ = ["RegionFilms", "Scene"]
+__all__ = ["RegionViewer", "Scene"]
 
 _ROOM = 2.0  # sides of the box that the enlarged part shows
 _PAUSE = 0.08  # seconds without a key before the whole film is painted anew
@@ -45,17 +45,17 @@ class Scene:
     refused: tuple[str, ...] = ()
 
 
-class RegionFilms(Horizontal):
+class RegionViewer(Horizontal):
     """Shows a scene: `show(scene)`, from the screen's own thread; a later one overtakes an earlier one."""
 
     DEFAULT_CSS = """
-    RegionFilms { height: 1fr; }
-    RegionFilms Vertical { width: 1fr; margin: 0 1; }
-    RegionFilms.wide #left { width: 2fr; }
-    RegionFilms BoxedFilm { width: 1fr; height: 1fr; }
-    RegionFilms Static { height: 1; width: 1fr; }
+    RegionViewer { height: 1fr; }
+    RegionViewer Vertical { width: 1fr; margin: 0 1; }
+    RegionViewer.wide #left { width: 2fr; }
+    RegionViewer AnnotatedFilm { width: 1fr; height: 1fr; }
+    RegionViewer Static { height: 1; width: 1fr; }
     """
-    PICTURES: ClassVar[int] = 6
+    MAX_PICTURES: ClassVar[int] = 6
 
     class Failed(Message):
         """The film can't be shown; `why` is the error, in words."""
@@ -64,25 +64,27 @@ class RegionFilms(Horizontal):
             super().__init__()
             self.why = why
 
-    def __init__(self, display: Display, frames: FrameCache, library: Library, *, id: str | None = None) -> None:
+    def __init__(
+        self, display: Display, frame_cache: FrameCache, film_store: FilmStore, *, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self._graphics = display
-        self._library = library
-        self.whole = BoxedFilm(display, frames, id="whole")
-        self.near = BoxedFilm(display, frames, id="near")
+        self._film_store = film_store
+        self.whole_film = AnnotatedFilm(display, frame_cache, id="whole")
+        self.enlarged = AnnotatedFilm(display, frame_cache, id="near")
         self._lines = (Static(id="count", markup=False), Static(id="state", markup=False))
         self._scene: Scene | None = None
         self._enlarged: tuple[str, str, Box, Box] | None = None
-        self._pictures: dict[View, Image.Image] = {}
+        self._pictures: dict[ViewRequest, Image.Image] = {}
         self._worker: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
-        for id, view, line in zip(("left", "right"), (self.whole, self.near), self._lines, strict=True):
+        for id, view, line in zip(("left", "right"), (self.whole_film, self.enlarged), self._lines, strict=True):
             with Vertical(id=id):
                 yield view
                 yield line
 
-    def say(self, count: Text | str, state: Text | str) -> None:
+    def update_lines(self, count: Text | str, state: Text | str) -> None:
         """What stands below the whole film and below the enlarged box."""
         self._lines[0].update(count)
         self._lines[1].update(state)
@@ -91,27 +93,27 @@ class RegionFilms(Horizontal):
         """Shows `scene`. Where a box is `moving` the whole film waits until the keys pause."""
         if self._scene is not None and self._scene.film.id != scene.film.id:
             self._pictures.clear()
-            self.whole.blank()
-            self.near.blank()
+            self.whole_film.blank()
+            self.enlarged.blank()
         self._scene = scene
         self.set_class(scene.film.columns > 1.2 * scene.film.rows, "wide")
-        if not self.whole.pixel_size[0] or not self.whole.pixel_size[1]:
+        if not self.whole_film.pixel_size[0] or not self.whole_film.pixel_size[1]:
             return
-        jobs: list[tuple[BoxedFilm, View, tuple[Outline, ...]]] = []
+        jobs: list[tuple[AnnotatedFilm, ViewRequest, tuple[Outline, ...]]] = []
         box = scene.regions[scene.current].box if scene.current else None
         if box is not None:
-            jobs.append((self.near, *self._outlined(self._near_view(scene, box), scene)))
+            jobs.append((self.enlarged, *self._with_outlines(self._enlarged_view(scene, box), scene)))
         else:
-            self.near.blank()
-        area = whole_box(scene.film, self.whole.pixel_size, self._graphics)
-        view = View(scene.case, scene.film.id, area, self.whole.pixel_size, DisplaySettings("film"))
-        jobs.append((self.whole, *self._outlined(view, scene)))
-        if all(widget.in_cells and view in self._pictures for widget, view, _ in jobs):
+            self.enlarged.blank()
+        area = make_whole_film_box(scene.film, self.whole_film.pixel_size, self._graphics)
+        view = ViewRequest(scene.case, scene.film.id, area, self.whole_film.pixel_size, DisplaySettings("film"))
+        jobs.append((self.whole_film, *self._with_outlines(view, scene)))
+        if all(widget.draws_in_cells and view in self._pictures for widget, view, _ in jobs):
             for widget, view, boxes in jobs:  # nothing to paint: the boxes are laid over the cells at once
-                widget.show_boxed(self._pictures[view], view.key, boxes)
+                widget.show_annotated(self._pictures[view], view.key, boxes)
             return
         pause = _PAUSE if moving else 0.0
-        self._worker = in_thread(self, lambda: self._paint(jobs, pause), group="films", exit_on_error=False)
+        self._worker = run_in_thread(self, lambda: self._paint(jobs, pause), group="films", exit_on_error=False)
 
     def on_film_view_resized(self) -> None:
         self._enlarged = None
@@ -119,51 +121,53 @@ class RegionFilms(Horizontal):
         if self._scene is not None:
             self.show(self._scene)
 
-    def _outlined(self, view: View, scene: Scene) -> tuple[View, tuple[Outline, ...]]:
+    def _with_outlines(self, view: ViewRequest, scene: Scene) -> tuple[ViewRequest, tuple[Outline, ...]]:
         both = scene.film.side == "B"
-        shown = outlines(view, scene.sites, scene.regions, scene.current, scene.refused, both_sides=both)
+        shown = make_outlines(view, scene.sites, scene.regions, scene.current, scene.refused, both_sides=both)
         return view, shown
 
-    def _near_view(self, scene: Scene, box: Box) -> View:
+    def _enlarged_view(self, scene: Scene, box: Box) -> ViewRequest:
         """The part that is enlarged: where it was, as long as the box lies well within it."""
-        size = self.near.pixel_size
+        size = self.enlarged.pixel_size
         if self._enlarged is not None:
             film, site, around, area = self._enlarged
             same = film == scene.film.id and site == scene.current
             if same and 0.7 < (box[2] - box[0]) / (around[2] - around[0]) < 1.4 and _within(box, area):
-                return View(scene.case, scene.film.id, area, size)
-        area = joint_box(box, _ROOM * (box[2] - box[0]), size, self._graphics, scene.film.aspect)
+                return ViewRequest(scene.case, scene.film.id, area, size)
+        area = make_joint_box(box, _ROOM * (box[2] - box[0]), size, self._graphics, scene.film.aspect)
         self._enlarged = (scene.film.id, scene.current, box, area)
-        return View(scene.case, scene.film.id, area, size)
+        return ViewRequest(scene.case, scene.film.id, area, size)
 
-    def _paint(self, jobs: list[tuple[BoxedFilm, View, tuple[Outline, ...]]], pause: float) -> None:
+    def _paint(self, jobs: list[tuple[AnnotatedFilm, ViewRequest, tuple[Outline, ...]]], pause: float) -> None:
         worker = get_current_worker()
         for widget, view, boxes in jobs:
-            if widget is self.whole and pause:
+            if widget is self.whole_film and pause:
                 time.sleep(pause)
             if worker.is_cancelled:
                 return
             try:
                 picture = self._pictures.get(view)
                 if picture is None:
-                    picture = self._library.image(view)
+                    picture = self._film_store.render(view)
             except FilmError as error:
                 self.post_message(self.Failed(str(error)))
                 return
-            widget.prepare_boxed(picture, view.key, boxes)
+            widget.prepare_annotated(picture, view.key, boxes)
             if worker.is_cancelled:
                 return
             self.app.call_from_thread(self._painted, widget, view, picture, boxes)
 
-    def _painted(self, widget: BoxedFilm, view: View, picture: Image.Image, boxes: tuple[Outline, ...]) -> None:
+    def _painted(
+        self, widget: AnnotatedFilm, view: ViewRequest, picture: Image.Image, boxes: tuple[Outline, ...]
+    ) -> None:
         if not self.is_mounted or view.size != widget.pixel_size or self._scene is None:
             return
         if view.film != self._scene.film.id:
             return
-        while len(self._pictures) >= self.PICTURES:
+        while len(self._pictures) >= self.MAX_PICTURES:
             self._pictures.pop(next(iter(self._pictures)))
         self._pictures[view] = picture
-        widget.show_boxed(picture, view.key, boxes)
+        widget.show_annotated(picture, view.key, boxes)
 
 
 def _within(box: Box, area: Box) -> bool:

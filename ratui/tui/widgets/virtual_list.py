@@ -14,24 +14,24 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-__all__ = ["RowList"]
+__all__ = ["VirtualList"]
 
 Line = Callable[[int, int, bool], Text]
 """Makes the text of (row, width, selected)."""
 
 
-class RowList(ScrollView, can_focus=False):
+class VirtualList(ScrollView, can_focus=False):
     """`count` lines made by `line`, the one at `cursor` selected. Keys are the screen's; what the mouse picks it is told."""
 
-    DEFAULT_CSS = "RowList { background: black; height: 1fr; scrollbar-size: 1 1; }"
+    DEFAULT_CSS = "VirtualList { background: black; height: 1fr; scrollbar-size: 1 1; }"
 
-    class Picked(Message):
-        """The mouse selected `row`; `again` says that it was selected before."""
+    class RowPicked(Message):
+        """The mouse selected `row`; `was_selected` says that it was selected before."""
 
-        def __init__(self, row: int, again: bool) -> None:
+        def __init__(self, row: int, was_selected: bool) -> None:
             super().__init__()
             self.row = row
-            self.again = again
+            self.was_selected = was_selected
 
     def __init__(self, line: Line, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -40,11 +40,11 @@ class RowList(ScrollView, can_focus=False):
         self.cursor = 0
 
     @property
-    def page(self) -> int:
+    def page_size(self) -> int:
         """How many lines are seen at once."""
         return max(self.scrollable_content_region.height, 1)
 
-    def fill(self, count: int, cursor: int) -> None:
+    def set_rows(self, count: int, cursor: int) -> None:
         """There are `count` rows now, the one at `cursor` selected."""
         self.count = count
         self.virtual_size = Size(0, count)
@@ -53,7 +53,7 @@ class RowList(ScrollView, can_focus=False):
     def select(self, row: int) -> None:
         """Selects `row`, or the nearest that there is, and scrolls as little as shows it."""
         self.cursor = min(max(row, 0), max(self.count - 1, 0))
-        top, page = int(self.scroll_offset.y), self.page
+        top, page = int(self.scroll_offset.y), self.page_size
         if self.cursor < top:
             top = self.cursor
         elif self.cursor >= top + page:
@@ -77,6 +77,6 @@ class RowList(ScrollView, can_focus=False):
     def on_click(self, event: Click) -> None:
         row = event.y + int(self.scroll_offset.y)
         if row < self.count:
-            again = row == self.cursor
+            was_selected = row == self.cursor
             self.select(row)
-            self.post_message(self.Picked(row, again))
+            self.post_message(self.RowPicked(row, was_selected))

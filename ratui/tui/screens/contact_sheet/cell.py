@@ -20,9 +20,9 @@ class ContactCell(Vertical):
     ContactCell Static { height: 1; }
     """
 
-    def __init__(self, display: Display, frames: FrameCache, size: tuple[int, int]) -> None:
+    def __init__(self, display: Display, frame_cache: FrameCache, size: tuple[int, int]) -> None:
         super().__init__()
-        self.view = FilmView(display, frames)
+        self.view = FilmView(display, frame_cache)
         self._caption = Static(markup=False)
         self.view.styles.width, self.view.styles.height = size[0], size[1]
         self.styles.width, self.styles.height = size[0] + 2, size[1] + 1

@@ -18,21 +18,21 @@ from textual.worker import get_current_worker
 from ratui.errors import RatuiError
 from ratui.terminal import Display
 from ratui.tui.entry import text as texts
-from ratui.tui.graphics.viewport import CaseFilms, Shot, Sight, case_films
+from ratui.tui.graphics.viewport import CaseFilms, Viewport, ViewSettings, load_case_films
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.contact_sheet.cell import ContactCell
-from ratui.tui.screens.contact_sheet.model import Card, card, pasted, sheet
+from ratui.tui.screens.contact_sheet.model import CaseCard, make_card, paste_side_by_side, select_cards
 from ratui.tui.theme import PLAIN
-from ratui.tui.workers import in_thread
+from ratui.tui.workers import run_in_thread
 
-__all__ = ["ContactSheetScreen", "cells_that_fit"]
+__all__ = ["ContactSheetScreen", "count_cells"]
 
 _WIDTHS = (38, 26, 58)
 """How many characters a pair of pictures is wide, in the order of the key."""
 _BATCH = 25
 
 
-def cells_that_fit(width: int, room: tuple[int, int], display: Display) -> tuple[int, int, int]:
+def count_cells(width: int, room: tuple[int, int], display: Display) -> tuple[int, int, int]:
     """How many pairs of square pictures, together `width` characters wide, fit into `room` (width, height): across, down,
     and how many lines high each is, without its caption."""
     high = max(int(width / 2 * display.cell[0] / display.cell[1]), 3)
@@ -40,7 +40,7 @@ def cells_that_fit(width: int, room: tuple[int, int], display: Display) -> tuple
     return max(room[0] // (width + 2), 1), max(room[1] // (high + 1), 1), high
 
 
-class ContactSheetScreen(KeyScreen):
+class ContactSheetScreen(KeyScreen[str]):
     """Shows `site`, or another that the rater steps to; `open_case(case, site)` opens what Enter is pressed on."""
 
     NAME = "contact"
@@ -53,9 +53,9 @@ class ContactSheetScreen(KeyScreen):
         super().__init__()
         self._open_case = open_case
         self._site = site
-        self._cards: dict[str, Card] = {}
-        self._shown: list[Card] = []
-        self._here = ""
+        self._cards: dict[str, CaseCard] = {}
+        self._visible: list[CaseCard] = []
+        self._cursor = ""
         self._by_score = False
         self._zoom = 0
         self._cells: list[ContactCell] = []
@@ -63,7 +63,7 @@ class ContactSheetScreen(KeyScreen):
         self._films: dict[str, CaseFilms] = {}
         self._failed: dict[str, str] = {}
         self._loading = True
-        self._opened = ""
+        self._opened_case = ""
 
     def compose(self) -> ComposeResult:
         yield Static(id="head", classes="line title", markup=False)
@@ -74,25 +74,25 @@ class ContactSheetScreen(KeyScreen):
     def on_mount(self) -> None:
         scheme = self.ratui.study.scheme
         self._site = self._site or scheme.sites[0].key
-        self.refill()
-        in_thread(self, self._read, group="readings")
+        self.fill_widgets()
+        run_in_thread(self, self._read, group="readings")
 
-    def refill(self) -> None:
+    def fill_widgets(self) -> None:
         self._cells = []
-        self.call_after_refresh(self._lay_out)
+        self.call_after_refresh(self._create_cells)
 
     def on_resize(self, event: Resize) -> None:
-        self.call_after_refresh(self._lay_out)
+        self.call_after_refresh(self._create_cells)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        if self._opened:
+        if self._opened_case:
             # It may have been read further meanwhile.
-            reading = self.ratui.study.reading(self.ratui.rater, self._opened)
+            reading = self.ratui.study.reading(self.ratui.rater, self._opened_case)
             if reading is not None:
-                self._cards[self._opened] = card(reading)
-            self._films.pop(self._opened, None)
-            self._opened = ""
+                self._cards[self._opened_case] = make_card(reading)
+            self._films.pop(self._opened_case, None)
+            self._opened_case = ""
             self._draw()
 
     # The readings.
@@ -100,7 +100,7 @@ class ContactSheetScreen(KeyScreen):
     def _read(self) -> None:
         """Reads the rater's own readings, case by case; what is damaged is named and left out."""
         worker, study, rater = get_current_worker(), self.ratui.study, self.ratui.rater
-        batch: list[Card] = []
+        batch: list[CaseCard] = []
         failed: dict[str, str] = {}
         for case in study.cases():
             if worker.is_cancelled:
@@ -111,103 +111,103 @@ class ContactSheetScreen(KeyScreen):
                 failed[case] = str(error)
                 continue
             if reading is not None and reading.values:
-                batch.append(card(reading))
+                batch.append(make_card(reading))
             if len(batch) == _BATCH:
-                self.app.call_from_thread(self._arrived, batch, {}, False)
+                self.app.call_from_thread(self._receive_cards, batch, {}, False)
                 batch = []
-        self.app.call_from_thread(self._arrived, batch, failed, True)
+        self.app.call_from_thread(self._receive_cards, batch, failed, True)
 
-    def _arrived(self, cards: list[Card], failed: dict[str, str], last: bool) -> None:
+    def _receive_cards(self, cards: list[CaseCard], failed: dict[str, str], last: bool) -> None:
         if not self.is_mounted:
             return
         self._cards.update({each.case: each for each in cards})
         self._loading = not last
         self._draw()
         if failed:
-            self.say(next(iter(failed.values())))
+            self.show_message(next(iter(failed.values())))
 
     # Keys.
 
-    def pressed(self, name: str) -> bool:
-        self.say("")
-        return super().pressed(name)
+    def process_key(self, name: str) -> bool:
+        self.show_message("")
+        return super().process_key(name)
 
-    def do_open(self) -> None:
+    def action_open(self) -> None:
         """Opens the case under the cursor at this joint."""
-        if self._here:
-            self._opened = self._here
-            self._open_case(self._here, self._site)
+        if self._cursor:
+            self._opened_case = self._cursor
+            self._open_case(self._cursor, self._site)
 
-    def do_left(self) -> None:
+    def action_left(self) -> None:
         self._step(-1)
 
-    def do_right(self) -> None:
+    def action_right(self) -> None:
         self._step(1)
 
-    def do_up(self) -> None:
+    def action_up(self) -> None:
         self._step(-self._across)
 
-    def do_down(self) -> None:
+    def action_down(self) -> None:
         self._step(self._across)
 
-    def do_page_up(self) -> None:
+    def action_previous_page(self) -> None:
         self._step(-len(self._cells))
 
-    def do_page_down(self) -> None:
+    def action_next_page(self) -> None:
         self._step(len(self._cells))
 
-    def do_next_site(self) -> None:
-        self._turn(1)
+    def action_next_site(self) -> None:
+        self._step_site(1)
 
-    def do_previous_site(self) -> None:
-        self._turn(-1)
+    def action_previous_site(self) -> None:
+        self._step_site(-1)
 
-    def do_other_side(self) -> None:
+    def action_other_side(self) -> None:
         """The same joint of the other hand or foot."""
         side, _, joint = self._site.partition(".")
         self._site = f"{'R' if side == 'L' else 'L'}.{joint}"
         self._draw()
 
-    def do_sort(self) -> None:
+    def action_sort(self) -> None:
         """By case, or by score."""
         self._by_score = not self._by_score
         self._draw()
 
-    def do_zoom(self) -> None:
+    def action_zoom(self) -> None:
         self._zoom = (self._zoom + 1) % len(_WIDTHS)
-        self.call_later(self._lay_out)
+        self.call_later(self._create_cells)
 
-    def do_leave(self) -> None:
+    def action_leave(self) -> None:
         self.dismiss(self._site)
 
     def _step(self, by: int) -> None:
-        if self._shown:
+        if self._visible:
             place = self._place + by
-            self._here = self._shown[min(max(place, 0), len(self._shown) - 1)].case
+            self._cursor = self._visible[min(max(place, 0), len(self._visible) - 1)].case
             self._draw()
 
-    def _turn(self, by: int) -> None:
+    def _step_site(self, by: int) -> None:
         keys = [site.key for site in self.ratui.study.scheme.sites]
         self._site = keys[(keys.index(self._site) + by) % len(keys)]
         self._draw()
 
     @property
     def _place(self) -> int:
-        return next((place for place, each in enumerate(self._shown) if each.case == self._here), 0)
+        return next((place for place, each in enumerate(self._visible) if each.case == self._cursor), 0)
 
     # Drawing.
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         self.query_one("#message", Static).update(f" {text}" if text else "")
 
-    async def _lay_out(self) -> None:
+    async def _create_cells(self) -> None:
         """Makes as many cells as fit."""
         room, width = self.query_one("#sheet").size, _WIDTHS[self._zoom]
         width = min(width, max(room.width - 2, 10))
-        across, down, high = cells_that_fit(width, (room.width, room.height), self.ratui.graphics)
-        graphics, frames = self.ratui.graphics, self.ratui.frames
+        across, down, high = count_cells(width, (room.width, room.height), self.ratui.graphics)
+        graphics, frame_cache = self.ratui.graphics, self.ratui.frame_cache
         self._across = across
-        self._cells = [ContactCell(graphics, frames, (width, high)) for _ in range(across * down)]
+        self._cells = [ContactCell(graphics, frame_cache, (width, high)) for _ in range(across * down)]
         rows = [Horizontal(*self._cells[start : start + across]) for start in range(0, len(self._cells), across)]
         box = self.query_one("#sheet", Vertical)
         await box.remove_children()
@@ -217,32 +217,32 @@ class ContactSheetScreen(KeyScreen):
     def _draw(self) -> None:
         if not self.is_mounted or not self._cells:
             return
-        self._shown = sheet(self._cards.values(), self._site, by_score=self._by_score)
-        self._here = self._shown[self._place].case if self._shown else ""
+        self._visible = select_cards(self._cards.values(), self._site, by_score=self._by_score)
+        self._cursor = self._visible[self._place].case if self._visible else ""
         first = self._place // len(self._cells) * len(self._cells)
-        page = self._shown[first : first + len(self._cells)]
-        ahead = self._shown[first + len(self._cells) : first + 2 * len(self._cells)]
+        page = self._visible[first : first + len(self._cells)]
+        ahead = self._visible[first + len(self._cells) : first + 2 * len(self._cells)]
         self._head(first, len(page))
         for cell, each in zip(self._cells, (*page, *[None] * len(self._cells)), strict=False):
             cell.caption(self._caption(each) if each else Text(""))
-        self.query_one("#keys", Static).update(self.key_line())
+        self.query_one("#keys", Static).update(self.make_key_line())
         self._show(page, ahead)
 
     def _head(self, first: int, count: int) -> None:
         t, scheme = self.t, self.ratui.study.scheme
-        left = f" {t('contact.title')} · {texts.site_title(t, scheme, scheme.site(self._site))}"
+        left = f" {t('contact.title')} · {texts.format_site_title(t, scheme, scheme.site(self._site))}"
         right = t("contact.by_score" if self._by_score else "contact.by_case")
-        if self._shown:
-            right += f" · {t('contact.place', first=first + 1, last=first + count, total=len(self._shown))}"
+        if self._visible:
+            right += f" · {t('contact.place', first=first + 1, last=first + count, total=len(self._visible))}"
         gap = max(self.app.size.width - cell_len(left) - cell_len(right) - 1, 2)
         self.query_one("#head", Static).update(left + " " * gap + right)
         if self._loading:
-            self.say(t("contact.loading"))
-        elif not self._shown:
-            self.say(t("contact.none"))
+            self.show_message(t("contact.loading"))
+        elif not self._visible:
+            self.show_message(t("contact.none"))
 
-    def _caption(self, each: Card) -> Text:
-        mark, here = each.marks[self._site], each.case == self._here
+    def _caption(self, each: CaseCard) -> Text:
+        mark, here = each.marks[self._site], each.case == self._cursor
         said = self._failed.get(each.case, mark.scores) + (" ⚑" if mark.flagged else "")
         text = f"{'▸' if here else ' '}{each.case}  {said}"
         width = self._cells[0].view.size.width
@@ -250,9 +250,9 @@ class ContactSheetScreen(KeyScreen):
 
     # Pictures.
 
-    def _show(self, page: list[Card], ahead: list[Card]) -> None:
+    def _show(self, page: list[CaseCard], ahead: list[CaseCard]) -> None:
         """Shows what is ready, and has a worker make the rest: this page first, then the next."""
-        jobs: list[tuple[ContactCell | None, Card]] = []
+        jobs: list[tuple[ContactCell | None, CaseCard]] = []
         for cell, each in zip(self._cells, (*page, *[None] * len(self._cells)), strict=False):
             key = self._key(each) if each else None
             if key is None or not cell.view.show(key):
@@ -262,27 +262,27 @@ class ContactSheetScreen(KeyScreen):
         jobs += [(None, each) for each in ahead]
         if jobs and self._pixels[0]:
             site, size = self._site, self._pixels
-            in_thread(self, lambda: self._prepare(jobs, site, size), group="pictures")
+            run_in_thread(self, lambda: self._prepare(jobs, site, size), group="pictures")
 
     @property
     def _pixels(self) -> tuple[int, int]:
         """The pixels of one picture: both time points."""
         return self._cells[0].view.pixel_size
 
-    def _shots(self, each: Card, site: str, size: tuple[int, int]) -> tuple[Shot | None, ...] | None:
+    def _viewports(self, each: CaseCard, site: str, size: tuple[int, int]) -> tuple[Viewport | None, ...] | None:
         """What of which film a picture is made of; None where it isn't known yet."""
         films = self._films.get(each.case)
         if films is None:
             return None
         graphics = self.ratui.graphics
-        half = ((size[0] - graphics.pixels[0]) // len(each.order), size[1])
-        return films.shots(site, [half] * len(each.order), graphics, Sight())
+        half = ((size[0] - graphics.pixels_per_cell[0]) // len(each.order), size[1])
+        return films.make_viewports(site, [half] * len(each.order), graphics, ViewSettings())
 
-    def _key(self, each: Card) -> Hashable | None:
-        shots = self._shots(each, self._site, self._pixels)
-        return None if shots is None else _key(shots)
+    def _key(self, each: CaseCard) -> Hashable | None:
+        viewports = self._viewports(each, self._site, self._pixels)
+        return None if viewports is None else _key(viewports)
 
-    def _prepare(self, jobs: list[tuple[ContactCell | None, Card]], site: str, size: tuple[int, int]) -> None:
+    def _prepare(self, jobs: list[tuple[ContactCell | None, CaseCard]], site: str, size: tuple[int, int]) -> None:
         """Makes the pictures of `jobs`, in a thread of its own."""
         worker, ratui = get_current_worker(), self.ratui
         view = self._cells[0].view
@@ -292,14 +292,16 @@ class ContactSheetScreen(KeyScreen):
             try:
                 if each.case not in self._films:
                     case = ratui.study.case(each.case)
-                    self._films[each.case] = case_films(ratui.study, case, each.order)
-                shots = self._shots(each, site, size) or ()
-                key = _key(shots)
-                if not view.has(key):
-                    images = tuple(ratui.library.image(shot.view) if shot else None for shot in shots)
-                    view.prepare(pasted(images, size, ratui.graphics.pixels[0]), key)
+                    self._films[each.case] = load_case_films(ratui.study, case, each.order)
+                viewports = self._viewports(each, site, size) or ()
+                key = _key(viewports)
+                if not view.has_frame(key):
+                    images = tuple(
+                        ratui.film_store.render(viewport.view) if viewport else None for viewport in viewports
+                    )
+                    view.prepare(paste_side_by_side(images, size, ratui.graphics.pixels_per_cell[0]), key)
             except RatuiError as error:
-                self.app.call_from_thread(self._not_shown, each.case, error.problem)
+                self.app.call_from_thread(self._report_failure, each.case, error.problem)
                 continue
             if cell is not None and not worker.is_cancelled:
                 self.app.call_from_thread(self._ready, cell, site, key)
@@ -308,11 +310,11 @@ class ContactSheetScreen(KeyScreen):
         if cell.is_attached and site == self._site:
             cell.view.show(key)
 
-    def _not_shown(self, case: str, why: str) -> None:
+    def _report_failure(self, case: str, why: str) -> None:
         if self.is_mounted and self._failed.get(case) != why:
             self._failed[case] = why
             self._draw()
 
 
-def _key(shots: tuple[Shot | None, ...]) -> Hashable:
-    return ("contact", *(shot and shot.key for shot in shots))
+def _key(viewports: tuple[Viewport | None, ...]) -> Hashable:
+    return ("contact", *(viewport and viewport.key for viewport in viewports))

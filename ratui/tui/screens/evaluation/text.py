@@ -15,7 +15,7 @@ from ratui.errors import StoreError, clean_text
 from ratui.study.model_reports import Block, Heading, Paragraph, Picture, Table
 from ratui.tui.theme import ACCENT, BRIGHT, HEADING, PLAIN, QUIET
 
-__all__ = ["Page", "drawn", "fitted_into", "pages_of"]
+__all__ = ["EvaluationPage", "fit_picture", "make_pages", "render_blocks"]
 
 _LARGEST = 40_000_000
 """Pixels of a picture; those of a report have about a million."""
@@ -24,7 +24,7 @@ _LONGEST = 2000
 
 
 @dataclass(frozen=True)
-class Page:
+class EvaluationPage:
     """What stands under one heading: `blocks` to read, and at most one picture, since more don't fit under them."""
 
     title: str
@@ -32,15 +32,15 @@ class Page:
     picture: Picture | None = None
 
 
-def pages_of(blocks: Iterable[Block]) -> tuple[Page, ...]:
+def make_pages(blocks: Iterable[Block]) -> tuple[EvaluationPage, ...]:
     """The blocks by heading; a second picture under a heading gets a page of its own."""
-    pages = [Page("")]
+    pages = [EvaluationPage("")]
     for block in blocks:
         match block:
             case Heading():
-                pages.append(Page(block.text))
+                pages.append(EvaluationPage(block.text))
             case Picture() if pages[-1].picture is not None:
-                pages.append(Page(pages[-1].title, picture=block))
+                pages.append(EvaluationPage(pages[-1].title, picture=block))
             case Picture():
                 pages[-1] = replace(pages[-1], picture=block)
             case _:
@@ -48,7 +48,7 @@ def pages_of(blocks: Iterable[Block]) -> tuple[Page, ...]:
     return tuple(page for page in pages if page.blocks or page.picture)
 
 
-def drawn(blocks: Sequence[Block]) -> Group:
+def render_blocks(blocks: Sequence[Block]) -> Group:
     """Texts and tables one under the other, for any width: what doesn't fit is wrapped, never cut."""
     shown: list[Line | Grid] = []
     for block in blocks:
@@ -77,7 +77,7 @@ def _grid(table: Table) -> Grid:
     return grid
 
 
-def fitted_into(picture: Picture, size: tuple[int, int]) -> Image.Image:
+def fit_picture(picture: Picture, size: tuple[int, int]) -> Image.Image:
     """`picture` in grey on white paper of `size` square pixels, as large as it fits.
 
     Raises StoreError for what is no PNG of a report.

@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ratui.scheme import Scheme
-from ratui.tui.i18n.catalog import Messages
+from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
 from ratui.tui.screens.help.text import Section, key_section, scheme_sections
 
 __all__ = ["rater_card"]
 
 
-def rater_card(scheme: Scheme, keymap: Keymap, t: Messages) -> str:
+def rater_card(scheme: Scheme, keymap: Keymap, t: Catalog) -> str:
     """The page for `scheme` with the keys of `keymap`, in the language of `t`."""
     everywhere = Section(t("card.everywhere"), (("Ctrl-P", t("card.commands")), ("Ctrl-Q", t("card.quit"))))
     screens = dict.fromkeys(action.screen for action in keymap.actions)
     order = sorted(screens, key=lambda screen: screen != "scoring")  # what a rater sees most comes first
-    head = f"# {t('card.title')}\n\n{t.of_scheme(scheme.title)}\n\n{t('card.full_width')}\n"
+    head = f"# {t('card.title')}\n\n{t.translate_scheme(scheme.title)}\n\n{t('card.full_width')}\n"
     sections = [
         key_section(order[0], keymap, t),
         *scheme_sections(scheme, keymap, t),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from ratui.reading import GradeEntry
 from ratui.scheme import Grade, Scheme
-from ratui.tui.i18n.catalog import Messages
-from ratui.tui.input.actions import Keymap, entry_key, shown_key
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.input.actions import Keymap, format_key, key_for_entry
 
 __all__ = ["Section", "key_section", "scheme_sections"]
 
@@ -25,14 +25,14 @@ class Section:
 
 
 def key_section(
-    screen: str, keymap: Keymap, t: Messages, possible: Callable[[str], bool] = lambda name: True
+    screen: str, keymap: Keymap, t: Catalog, is_possible: Callable[[str], bool] = lambda name: True
 ) -> Section:
-    """The keys of `screen` whose action's name is `possible`; actions of one meaning share a row."""
+    """The keys of `screen` whose action's name is `is_possible`; actions of one meaning share a row."""
     rows: list[tuple[str, str]] = []
-    for action in keymap.of(screen):
-        if not possible(action.name):
+    for action in keymap.list_actions(screen):
+        if not is_possible(action.name):
             continue
-        key, meaning = shown_key(action.key), action.help(t)
+        key, meaning = format_key(action.key), action.help(t)
         if rows and rows[-1][1] == meaning:
             rows[-1] = (f"{rows[-1][0]} {key}", meaning)
         else:
@@ -40,19 +40,19 @@ def key_section(
     return Section(t(f"help.title_{screen}"), tuple(rows))
 
 
-def scheme_sections(scheme: Scheme, keymap: Keymap, t: Messages) -> tuple[Section, ...]:
+def scheme_sections(scheme: Scheme, keymap: Keymap, t: Catalog) -> tuple[Section, ...]:
     """The grades of each scale, the findings and the reasons of `scheme`, with their keys."""
     return (*_grades(scheme, t), _findings(scheme, t), _reasons(scheme, keymap, t))
 
 
-def _grades(scheme: Scheme, t: Messages) -> list[Section]:
+def _grades(scheme: Scheme, t: Catalog) -> list[Section]:
     tables: dict[tuple[str, tuple[Grade, ...]], list[str]] = {}
     for joint in scheme.joints:
         for scale, grades in joint.grades.items():
             parts = tables.setdefault((scale, grades), [])
             if joint.part not in parts:
                 parts.append(joint.part)
-    labels = {part.id: t.of_scheme(part.label) for part in scheme.parts}
+    labels = {part.id: t.translate_scheme(part.label) for part in scheme.parts}
     sections = []
     for (scale, grades), parts in sorted(tables.items(), key=lambda item: scheme.scales.index(item[0][0])):
         ends = {"scale": scale, "from": grades[0].value, "to": grades[-1].value}
@@ -60,19 +60,21 @@ def _grades(scheme: Scheme, t: Messages) -> list[Section]:
             heading = t("help.grades_first", **ends)
         else:
             heading = t("help.grades_of_part", **ends, part=", ".join(labels[part] for part in parts))
-        rows = tuple((entry_key(scheme, GradeEntry(grade.value)), t.of_scheme(grade.meaning)) for grade in grades)
+        rows = tuple(
+            (key_for_entry(scheme, GradeEntry(grade.value)), t.translate_scheme(grade.meaning)) for grade in grades
+        )
         sections.append(Section(heading, rows))
     return sections
 
 
-def _findings(scheme: Scheme, t: Messages) -> Section:
+def _findings(scheme: Scheme, t: Catalog) -> Section:
     rows = []
     for finding in scheme.findings:
-        text = t("help.finding", label=t.of_scheme(finding.label), meaning=t.of_scheme(finding.meaning))
+        text = t("help.finding", label=t.translate_scheme(finding.label), meaning=t.translate_scheme(finding.meaning))
         rows.append((finding.key, text if finding.heals else f"{text} {t('help.lasting')}"))
     return Section(t("help.findings"), tuple(rows))
 
 
-def _reasons(scheme: Scheme, keymap: Keymap, t: Messages) -> Section:
-    heading = t("help.reasons", key=keymap.shown("scoring.reasons"))
-    return Section(heading, tuple((reason.key, t.of_scheme(reason.label)) for reason in scheme.reasons))
+def _reasons(scheme: Scheme, keymap: Keymap, t: Catalog) -> Section:
+    heading = t("help.reasons", key=keymap.key_label("scoring.reasons"))
+    return Section(heading, tuple((reason.key, t.translate_scheme(reason.label)) for reason in scheme.reasons))

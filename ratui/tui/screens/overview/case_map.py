@@ -14,10 +14,10 @@ from rich.text import Text
 from ratui.reading import Field, FindingEntry, Reading
 from ratui.scheme import Joint, Scheme, Side
 from ratui.tui.entry import text as texts
-from ratui.tui.i18n.catalog import Messages
+from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, HEADING, PLAIN, QUIET, WAITING
 
-__all__ = ["CaseMap", "MapRow", "map_rows", "missing_text", "totals_lines"]
+__all__ = ["CaseMap", "MapRow", "format_missing", "format_totals_table", "make_map_rows"]
 
 _SIDES: tuple[Side, ...] = ("L", "R")
 _TIMES = ("earlier", "later")
@@ -28,28 +28,28 @@ _HERE = "bold reverse"
 
 @dataclass(frozen=True)
 class MapRow:
-    """Joints that lie side by side. `left_hand` is them as a left hand shows them, little finger first; `starts` says
-    that a part of the body begins here."""
+    """Joints that lie side by side. `left_hand` is them as a left hand shows them, little finger first.
+    `is_first_of_part` says that a part of the body begins here."""
 
     part: str
     group: str
     left_hand: tuple[Joint, ...]
     scales: tuple[str, ...]
-    starts: bool
+    is_first_of_part: bool
 
     def joints(self, side: Side) -> tuple[Joint, ...]:
         """The joints from left to right on a film of `side`."""
         return self.left_hand if side == "L" else self.left_hand[::-1]
 
 
-def map_rows(reading: Reading) -> tuple[MapRow, ...]:
+def make_map_rows(reading: Reading) -> tuple[MapRow, ...]:
     """The rows of the map of `reading`: part by part and group by group, as the scheme lists them."""
     scheme = reading.scheme
     read = {site.joint for site in reading.sites}
     rows: list[MapRow] = []
     for part in scheme.parts:
         joints = [joint for joint in scheme.joints if joint.part == part.id and joint in read]
-        starts = True
+        is_first_of_part = True
         for group in dict.fromkeys(joint.group for joint in joints):
             members = [joint for joint in joints if joint.group == group]
             # Long groups, as the wrist's, stand in as few rows as hold them, equally long.
@@ -58,8 +58,8 @@ def map_rows(reading: Reading) -> tuple[MapRow, ...]:
             for start in range(0, len(members), length):
                 row = members[start : start + length]
                 scales = tuple(scale for scale in scheme.scales if any(scale in joint.scales for joint in row))
-                rows.append(MapRow(part.id, group, _across(scheme, row), scales, starts))
-                starts = False
+                rows.append(MapRow(part.id, group, _across(scheme, row), scales, is_first_of_part))
+                is_first_of_part = False
     return tuple(rows)
 
 
@@ -72,14 +72,17 @@ def _across(scheme: Scheme, joints: Sequence[Joint]) -> tuple[Joint, ...]:
 
 
 class CaseMap:
-    """The map of one reading, in the rater's language, with a joint under the cursor. A model differs at `doubted` sites."""
+    """The map of one reading, in the rater's language, with a joint under the cursor.
 
-    def __init__(self, t: Messages, reading: Reading, doubted: Collection[str] = ()) -> None:
+    A model differs at `differing_sites`.
+    """
+
+    def __init__(self, t: Catalog, reading: Reading, differing_sites: Collection[str] = ()) -> None:
         self._t = t
-        self._doubted = doubted
+        self._differing_sites = differing_sites
         self._reading = reading
         self._opened = {field.site for field in reading.open_fields}
-        self.rows = map_rows(reading)
+        self.rows = make_map_rows(reading)
         self.sides: tuple[Side, ...] = tuple(
             side for side in _SIDES if any(site.side == side for site in reading.sites)
         )
@@ -91,13 +94,13 @@ class CaseMap:
         keys = [f"{side}.{joint.id}" for side in self.sides for joint in self.rows[row].joints(side)]
         return [key for key in keys if key in self._reading.site_keys]
 
-    def row_of(self, site: str) -> int:
+    def find_row(self, site: str) -> int:
         """The row that `site` stands in."""
         return next(row for row in range(len(self.rows)) if site in self.sites(row))
 
-    def beside(self, site: str, across: int, down: int) -> str:
+    def find_neighbour(self, site: str, across: int, down: int) -> str:
         """The site that lies `across` to the right of `site` or `down` below it; `site` itself at the rim."""
-        row = self.row_of(site)
+        row = self.find_row(site)
         sites = self.sites(row)
         place = sites.index(site)
         if down:
@@ -116,7 +119,7 @@ class CaseMap:
         lines: list[Text] = []
         current = 0
         for number, row in enumerate(self.rows):
-            if row.starts:
+            if row.is_first_of_part:
                 lines.append(self._heading(row, width))
             if here in self.sites(number):
                 current = len(lines)
@@ -150,7 +153,7 @@ class CaseMap:
         for place, side in enumerate(self.sides):
             site = next((s for s in self._reading.sites if s.part == row.part and s.side == side), None)
             if site:
-                name = texts.hand_title(self._t, self._reading.scheme, site)
+                name = texts.format_hand_title(self._t, self._reading.scheme, site)
                 pieces.append((_LABEL + place * (self._span(width) + _GAP) + 1, name, HEADING))
         return _placed(pieces)
 
@@ -159,7 +162,7 @@ class CaseMap:
         cell = self._cell(row, width)
         for x, key, joint in self._columns(row, width):
             marks = ("⚑" if key in self._reading.flags else "") + ("✎" if key in self._reading.notes else "")
-            marks += "≠" if key in self._doubted else ""
+            marks += "≠" if key in self._differing_sites else ""
             style = _HERE if key == here else HEADING if key in self._opened else QUIET
             if key == here:
                 pieces.append((x, "▸", "bold"))
@@ -200,7 +203,7 @@ class CaseMap:
         return self._reading.scheme.finding(value.finding).key if isinstance(value, FindingEntry) else ""
 
 
-def totals_lines(t: Messages, reading: Reading) -> list[Text]:
+def format_totals_table(t: Catalog, reading: Reading) -> list[Text]:
     """The totals of both time points by scale, a line each, the names of the time points above; what they may reach.
 
     The change counts only fields that have a score at both, and is left open while one of all is; where that leaves it
@@ -235,7 +238,7 @@ def _change(reading: Reading, scale: str | None) -> int:
     return sum(after - before for before, after in pairs if before is not None and after is not None)
 
 
-def missing_text(t: Messages, reading: Reading, width: int) -> str:
+def format_missing(t: Catalog, reading: Reading, width: int) -> str:
     """Which joints have open fields, as many as fit; an empty text where none has."""
     opened = list(dict.fromkeys(field.site for field in reading.open_fields))
     names = [f"{t(f'text.side_{site.side}')} {site.joint.label}" for site in map(reading.site, opened)]

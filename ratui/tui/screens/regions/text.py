@@ -12,32 +12,40 @@ from ratui.regions.editor import RegionEditor
 from ratui.scheme import Site
 from ratui.study import FilmRecord, Region, RegionSource, Study
 from ratui.tui.entry import text as texts
-from ratui.tui.graphics.box_drawing import short_name
-from ratui.tui.i18n.catalog import Messages
-from ratui.tui.input.actions import Keymap, shown_key
+from ratui.tui.graphics.box_drawing import format_short_name
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.input.actions import Keymap, format_key
 from ratui.tui.theme import BRIGHT, KEY, NOTE, PLAIN, QUIET, WAITING
 
-__all__ = ["arrangement", "count", "fault", "head", "keys", "opening", "state"]
+__all__ = [
+    "format_arrangement",
+    "format_box_state",
+    "format_count",
+    "format_fault",
+    "format_head",
+    "format_keys",
+    "format_opening_note",
+]
 
 _MANY = 4
 
 
-def head(
-    t: Messages, case: str, study: Study, film: FilmRecord, site: Site, order: Sequence[int], number: int, total: int
+def format_head(
+    t: Catalog, case: str, study: Study, film: FilmRecord, site: Site, order: Sequence[int], number: int, total: int
 ) -> str:
     """Which film this is: its case, side and time point."""
     place = list(order).index(film.time)
-    when = texts.side_title(t, order, place, study.config.blinded, film.day)
-    hand = texts.hand_title(t, study.scheme, site)
+    when = texts.format_time_point(t, order, place, study.config.blinded, film.day)
+    hand = texts.format_hand_title(t, study.scheme, site)
     return t("regions.head", case=case, hand=hand, when=when, number=number, total=total)
 
 
-def count(t: Messages, boxes: RegionEditor) -> Text:
+def format_count(t: Catalog, boxes: RegionEditor) -> Text:
     """How many boxes of the film are accepted."""
     return Text(t("regions.count", done=boxes.accepted_count, total=len(boxes.sites)), QUIET, no_wrap=True)
 
 
-def state(t: Messages, boxes: RegionEditor) -> Text:
+def format_box_state(t: Catalog, boxes: RegionEditor) -> Text:
     """The current box: its joint, whether it is accepted, where it came from."""
     region = boxes.region
     text = Text(no_wrap=True, overflow="ellipsis")
@@ -48,7 +56,7 @@ def state(t: Messages, boxes: RegionEditor) -> Text:
     return text
 
 
-def fault(t: Messages, boxes: RegionEditor, wrong: RegionFault, keys: Mapping[str, str]) -> Text:
+def format_fault(t: Catalog, boxes: RegionEditor, wrong: RegionFault, keys: Mapping[str, str]) -> Text:
     """Why a box is refused, below it. `keys` are those that may help, by action."""
     values = {
         "joint": _name(t, boxes, boxes.scheme.site(wrong.site)),
@@ -60,12 +68,12 @@ def fault(t: Messages, boxes: RegionEditor, wrong: RegionFault, keys: Mapping[st
     return text
 
 
-def arrangement(t: Messages, boxes: RegionEditor) -> str:
+def format_arrangement(t: Catalog, boxes: RegionEditor) -> str:
     """How the film is said to lie now."""
     return t(f"regions.lies_{boxes.arrangement}")
 
 
-def opening(t: Messages, boxes: RegionEditor, failed: bool) -> str:
+def format_opening_note(t: Catalog, boxes: RegionEditor, failed: bool) -> str:
     """What the rater should know of the boxes when a film is opened: which want a look, and why."""
     names = [_name(t, boxes, boxes.sites[i]) for i in boxes.uncertain_indices]
     sources = {boxes.regions[boxes.sites[i].key].source for i in boxes.uncertain_indices}
@@ -77,9 +85,9 @@ def opening(t: Messages, boxes: RegionEditor, failed: bool) -> str:
     return t("regions.unsure", joints=shown, count=len(names))
 
 
-def keys(t: Messages, keymap: Keymap, width: int) -> Text:
+def format_keys(t: Catalog, keymap: Keymap, width: int) -> Text:
     """The keys that have a label, and the arrows; as many as fit on three lines."""
-    items = [(shown_key(action.key), label) for action in keymap.of("regions") if (label := action.label(t))]
+    items = [(format_key(action.key), label) for action in keymap.list_actions("regions") if (label := action.label(t))]
     items.insert(2, (_arrows(keymap), t("regions.move")))
     text = Text(no_wrap=True)
     used, line = 0, 1
@@ -97,17 +105,17 @@ def keys(t: Messages, keymap: Keymap, width: int) -> Text:
 
 
 def _arrows(keymap: Keymap) -> str:
-    return "".join(keymap.shown(f"regions.move_{way}") for way in ("left", "up", "down", "right"))
+    return "".join(keymap.key_label(f"regions.move_{way}") for way in ("left", "up", "down", "right"))
 
 
-def _name(t: Messages, boxes: RegionEditor, site: Site) -> str:
-    label = t.of_scheme(site.joint.label)
+def _name(t: Catalog, boxes: RegionEditor, site: Site) -> str:
+    label = t.translate_scheme(site.joint.label)
     if cell_len(label) > 14:
-        label = short_name(site, False)
+        label = format_short_name(site, False)
     return f"{t(f'text.side_{site.side}')} {label}" if boxes.film.side == "B" else label
 
 
-def _source(t: Messages, region: Region) -> str:
+def _source(t: Catalog, region: Region) -> str:
     if region.box is None:
         return t("regions.not_on_film")
     percent = round(100 * region.confidence) if region.confidence is not None else None

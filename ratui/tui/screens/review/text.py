@@ -1,4 +1,4 @@
-"""What the second look says above and below its films. Text made from a reading and a `Conversation` alone."""
+"""What the second look says above and below its films. Text made from a reading and a `ScoringSession` alone."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from rich.text import Text
 from ratui import reading as rd
 from ratui.reading import Reading
 from ratui.tui.entry import text as texts
-from ratui.tui.entry.scoring_session import Conversation
-from ratui.tui.i18n.catalog import Messages
+from ratui.tui.entry.scoring_session import ScoringSession
+from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
 from ratui.tui.theme import ACCENT, BRIGHT
 
-__all__ = ["head_line", "keys_lines"]
+__all__ = ["format_head", "format_key_lines"]
 
 _WANTED = ("keep", "undo", "back", "forward", "next_field", "flag", "note", "blink", "leave")
 """What stands on the last line first; the others follow while there is room, and help always has some."""
 
 
-def head_line(t: Messages, reading: Reading, key: str, progress: str, width: int) -> Text:
+def format_head(t: Catalog, reading: Reading, key: str, progress: str, width: int) -> Text:
     """The joint where its hand is, as while scoring; how far the second look is at the other end."""
     site = reading.site(key)
-    title = f" {texts.site_title(t, reading.scheme, site)} "
+    title = f" {texts.format_site_title(t, reading.scheme, site)} "
     name = Text.assemble((f" {site.side} ", f"{BRIGHT} reverse"), (title, BRIGHT))
     far = Text.assemble((f" {reading.case} · {progress} ", ACCENT))
-    return texts.ends(name, far, width) if site.side == "L" else texts.ends(far, name, width)
+    return texts.join_ends(name, far, width) if site.side == "L" else texts.join_ends(far, name, width)
 
 
-def keys_lines(
-    t: Messages,
+def format_key_lines(
+    t: Catalog,
     reading: Reading,
-    talk: Conversation | None,
+    session: ScoringSession | None,
     keymap: Keymap,
-    possible: Callable[[str], bool],
+    is_possible: Callable[[str], bool],
     width: int,
 ) -> Text:
-    """What can be pressed now, and nothing else; without a `talk` there is nothing to enter."""
-    options = talk.options if talk else rd.EntryOptions()
-    if talk is not None and talk.mode == "reasons":
-        return texts.reasons_text(t, reading.scheme, options, width, rows=2)
-    if talk is not None and talk.mode == "note":
-        return texts.items_text([("Enter", t("scoring.line_takes")), ("Esc", t("scoring.line_drops"))])
-    actions = {action.name: action for action in keymap.of("second_look")}
+    """What can be pressed now, and nothing else; without a `session` there is nothing to enter."""
+    options = session.options if session else rd.EntryOptions()
+    if session is not None and session.mode == "reasons":
+        return texts.format_reason_choices(t, reading.scheme, options, width, rows=2)
+    if session is not None and session.mode == "note":
+        return texts.format_key_items([("Enter", t("scoring.line_takes")), ("Esc", t("scoring.line_drops"))])
+    actions = {action.name: action for action in keymap.list_actions("second_look")}
     order = [*_WANTED, *(name for name in actions if name not in (*_WANTED, "help")), "help"]
     commands = [
-        (keymap.shown(actions[name].id), label)
+        (keymap.key_label(actions[name].id), label)
         for name in order
-        if (label := actions[name].label(t)) and possible(name)
+        if (label := actions[name].label(t)) and is_possible(name)
     ]
-    reasons_key = keymap.shown("second_look.reasons")
-    return texts.keys_text(t, reading.scheme, options, commands, width, rows=2, reasons_key=reasons_key)
+    reasons_key = keymap.key_label("second_look.reasons")
+    return texts.format_keys(t, reading.scheme, options, commands, width, rows=2, reasons_key=reasons_key)

@@ -13,48 +13,48 @@ from rich.text import Text
 from ratui.reading import NotAssessableEntry, Reading, Slot
 from ratui.scheme import Scheme, Site
 from ratui.tui.entry import text as texts
-from ratui.tui.i18n.catalog import Messages
+from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
 
-__all__ = ["hand_map", "placed", "side_progress"]
+__all__ = ["count_done_by_side", "draw_hand_map", "place_joints"]
 
 _CELL = 3
 """Characters that a joint takes on the map: what stands there, a mark, a gap."""
 
 
-def hand_map(t: Messages, reading: Reading, current: str, width: int, height: int) -> Text:
+def draw_hand_map(t: Catalog, reading: Reading, current: str, width: int, height: int) -> Text:
     """The map of the hand or foot that `current` belongs to, and below it a line of progress for every side."""
     here = reading.site(current)
     sites = [site for site in reading.sites if (site.side, site.part) == (here.side, here.part)]
-    progress = side_progress(reading)
+    progress = count_done_by_side(reading)
     rows = max(min(height - len(progress) - 3, 18), 3)
-    cells = placed(reading.scheme, sites, width, rows)
+    cells = place_joints(reading.scheme, sites, width, rows)
     text = Text(no_wrap=True)
-    text.append(_centred(texts.hand_title(t, reading.scheme, here), width), f"bold {ACCENT}")
+    text.append(_centred(texts.format_hand_title(t, reading.scheme, here), width), f"bold {ACCENT}")
     text.append("\n")
     opened = {field.site for field in reading.open_fields}
     for row in range(rows):
         at = 0
         for column, site in sorted((column, site) for (column, y), site in cells.items() if y == row):
             text.append(" " * (column - at))
-            shown, style = _shown(reading, site, current, site in opened)
+            shown, style = _format_cell(reading, site, current, site in opened)
             text.append(shown, style)
             at = column + cell_len(shown)
         text.append("\n")
     text.append("\n")
     for (side, part), (done, total) in progress.items():
         one = next(site for site in reading.sites if (site.side, site.part) == (side, part))
-        name = texts.hand_title(t, reading.scheme, one)
+        name = texts.format_hand_title(t, reading.scheme, one)
         bar = max(width - 18, 4)
         filled = round(bar * done / total)
         style = BRIGHT if (side, part) == (here.side, here.part) else QUIET
         text.append(
-            texts.padded(name, 12) + f"{done:>2}/{total:<2} " + "▓" * filled + "░" * (bar - filled) + "\n", style
+            texts.pad_cells(name, 12) + f"{done:>2}/{total:<2} " + "▓" * filled + "░" * (bar - filled) + "\n", style
         )
     return text
 
 
-def side_progress(reading: Reading) -> Mapping[tuple[str, str], tuple[int, int]]:
+def count_done_by_side(reading: Reading) -> Mapping[tuple[str, str], tuple[int, int]]:
     """For each (side, part) of the reading: how many of its joints are done, and how many there are."""
     opened = {field.site for field in reading.open_fields}
     found: dict[tuple[str, str], tuple[int, int]] = {}
@@ -64,7 +64,7 @@ def side_progress(reading: Reading) -> Mapping[tuple[str, str], tuple[int, int]]
     return found
 
 
-def placed(scheme: Scheme, sites: list[Site], width: int, rows: int) -> dict[tuple[int, int], str]:
+def place_joints(scheme: Scheme, sites: list[Site], width: int, rows: int) -> dict[tuple[int, int], str]:
     """A place (column, row) for the key of each of `sites`, of one side and part, about where a film has the joint.
 
     Thumbs and big toes are where a film of that side has them; joints that would fall together move to the next free place.
@@ -91,7 +91,7 @@ def placed(scheme: Scheme, sites: list[Site], width: int, rows: int) -> dict[tup
     return cells
 
 
-def _shown(reading: Reading, site: str, current: str, opened: bool) -> tuple[str, str]:
+def _format_cell(reading: Reading, site: str, current: str, opened: bool) -> tuple[str, str]:
     """What stands for `site` on the map, two characters, and its style."""
     mark = "!" if site in reading.flags else " "
     if site == current:

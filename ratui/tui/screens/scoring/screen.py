@@ -1,6 +1,6 @@
 """Joint by joint, both time points side by side: the screen that asks for one field at a time.
 
-What is asked and what a key says to it is the `Conversation`'s, what is said where is `scoring_text`'s; here they meet the
+What is asked and what a key says to it is the `ScoringSession`'s, what is said where is `scoring_text`'s; here they meet the
 films.
 """
 
@@ -14,14 +14,14 @@ from textual.widgets import Static
 
 from ratui.tui.entry import text as texts
 from ratui.tui.screens.case_flow import CaseFlow
-from ratui.tui.screens.scoring.hand_map import hand_map
-from ratui.tui.screens.scoring.text import head_text, keys_lines, line_text, status_text
+from ratui.tui.screens.scoring.hand_map import draw_hand_map
+from ratui.tui.screens.scoring.text import format_field_line, format_head, format_key_lines, format_status
 from ratui.tui.theme import ALARM, NOTE, QUIET
-from ratui.tui.widgets.joint_viewer import JointFilms
+from ratui.tui.widgets.joint_viewer import JointViewer
 
 __all__ = ["ScoringScreen"]
 
-_AHEAD = 2
+_PREPARED_JOINTS = 2
 """How many joints are prepared while one is read."""
 _MAP_FROM, _MAP_WIDTH = 104, 30
 """The map is for terminals of that many columns; the films never give way to it."""
@@ -31,7 +31,7 @@ class ScoringScreen(CaseFlow):
     """Scores one case, field by field."""
 
     NAME = "scoring"
-    GUIDED = True
+    HAS_TOUR = True
     CSS = """
     ScoringScreen .edge { width: 1; height: 1fr; }
     ScoringScreen #map { width: 30; }
@@ -46,7 +46,7 @@ class ScoringScreen(CaseFlow):
         yield Static(id="head", classes="line", markup=False)
         with Horizontal(classes="films"):
             yield Static(id="edgeL", classes="edge", markup=False)
-            yield JointFilms(ratui.graphics, ratui.frames, ratui.library, id="joint")
+            yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, id="joint")
             yield Static(id="edgeR", classes="edge", markup=False)
             yield Static(id="map")
         yield Static(id="message", classes="message", markup=False)
@@ -67,149 +67,151 @@ class ScoringScreen(CaseFlow):
 
     # Keys.
 
-    def pressed(self, name: str) -> bool:
-        if self._talk is None:
-            return super().pressed(name)
-        self._said = ""
-        site = self._talk.site
-        if self._talk.key(name):
+    def process_key(self, name: str) -> bool:
+        if self._scoring_session is None:
+            return super().process_key(name)
+        self._message = ""
+        site = self._scoring_session.site
+        if self._scoring_session.process_key(name):
             self._answered(site)
             return True
-        if super().pressed(name):
+        if super().process_key(name):
             return True
         if len(name) == 1:
-            self._talk.refuse(name, self._elsewhere(name))
+            self._scoring_session.explain_refusal(name, self._explain_other_screen(name))
             self._draw()
             return True
         return False
 
-    def _elsewhere(self, name: str) -> str:
+    def _explain_other_screen(self, name: str) -> str:
         """Where the key `name` does something if not here: who is done looks for the signature's key."""
         keymap = self.ratui.keymap
         if name != keymap.key("overview.sign"):
             return ""
-        return self.t("scoring.sign_there", key=name, overview=keymap.shown("scoring.overview"))
+        return self.t("scoring.sign_there", key=name, overview=keymap.key_label("scoring.overview"))
 
     def perform(self, name: str) -> None:
-        site = self._talk.site if self._talk else ""
+        site = self._scoring_session.site if self._scoring_session else ""
         super().perform(name)
         if site:
             self._answered(site)
 
     def _answered(self, before: str) -> None:
         """Shows what the conversation has come to; `before` is the site that was asked about."""
-        talk = self.talk
-        if talk.site != before:
-            self.joint_films.show_whole(False)
-            if self.joint_films.mode == "difference":
-                self.joint_films.set_mode("pair")
+        session = self.scoring_session
+        if session.site != before:
+            self.joint_viewer.set_whole_film(False)
+            if self.joint_viewer.mode == "difference":
+                self.joint_viewer.set_mode("pair")
         self._draw()
-        if talk.ended:
-            talk.ended = False
+        if session.is_finished:
+            session.is_finished = False
             self._finish()
 
     # What help, the list of commands, the tour and a change of language ask.
 
     @property
-    def asking(self) -> bool:
-        return self._talk is not None and self._talk.mode != "entry"
+    def is_asking(self) -> bool:
+        return self._scoring_session is not None and self._scoring_session.mode != "entry"
 
     @property
     def types_text(self) -> bool:
-        return self._talk is not None and self._talk.mode in ("go_to", "note")
+        return self._scoring_session is not None and self._scoring_session.mode in ("go_to", "note")
 
-    def possible(self, name: str) -> bool:
-        """Whether the action `name` would do something now."""
-        if self._talk is None:
-            return name in ("help", "leave")
-        return self._talk.possible(name)
+    def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
+        """Whether the action `action` would do something now."""
+        if self._scoring_session is None:
+            return action in ("help", "leave")
+        return self._scoring_session.is_possible(action)
 
-    def refill(self) -> None:
-        if self._talk is not None:
-            self._talk.t = self.t
+    def fill_widgets(self) -> None:
+        if self._scoring_session is not None:
+            self._scoring_session.t = self.t
         self._arrange()
         self._draw()
 
     # Actions.
 
-    def do_normal(self) -> None:
-        self.talk.normal()
+    def action_normal(self) -> None:
+        self.scoring_session.enter_normal()
 
-    def do_same(self) -> None:
-        self.talk.same()
+    def action_same(self) -> None:
+        self.scoring_session.enter_same()
 
-    def do_undo(self) -> None:
-        self.talk.undo()
+    def action_undo(self) -> None:
+        self.scoring_session.undo()
 
-    def do_clear(self) -> None:
-        self.talk.clear()
+    def action_clear(self) -> None:
+        self.scoring_session.clear()
 
-    def do_reasons(self) -> None:
-        self.talk.ask_why()
+    def action_reasons(self) -> None:
+        self.scoring_session.ask_reason()
 
-    def do_flag(self) -> None:
-        self.talk.flag()
+    def action_flag(self) -> None:
+        self.scoring_session.toggle_flag()
 
-    def do_note(self) -> None:
-        self.talk.ask_note()
+    def action_note(self) -> None:
+        self.scoring_session.ask_note()
 
-    def do_go_to(self) -> None:
-        self.talk.ask_where()
+    def action_go_to(self) -> None:
+        self.scoring_session.ask_joint()
 
-    def do_previous_joint(self) -> None:
-        self.talk.step(-1)
+    def action_previous_joint(self) -> None:
+        self.scoring_session.move_by(-1)
 
-    def do_next_joint(self) -> None:
-        self.talk.step(1)
+    def action_next_joint(self) -> None:
+        self.scoring_session.move_by(1)
 
-    def do_next_field(self) -> None:
-        self.talk.next_field()
+    def action_next_field(self) -> None:
+        self.scoring_session.next_field()
 
     # Drawing.
 
     def _draw(self) -> None:
-        if self._talk is None or self._films is None or not self.is_attached:
+        if self._scoring_session is None or self._films is None or not self.is_attached:
             return
-        t, talk, reading, width = self.t, self._talk, self.reading, self.app.size.width
-        site = reading.site(talk.site)
-        if self.place_asked != self._asked:
-            self._asked = self.place_asked
-            self.joint_films.turn_to(self._asked)
+        t, session, reading, width = self.t, self._scoring_session, self.reading, self.app.size.width
+        site = reading.site(session.site)
+        if self.asked_place != self._asked:
+            self._asked = self.asked_place
+            self.joint_viewer.show_film(self._asked)
         keys = [each.key for each in reading.sites]
-        start = keys.index(talk.site)
-        self.joint_films.show(self._films, talk.site, keys[start + 1 : start + 1 + _AHEAD])
-        coarse = self.coarse()
-        self._keeper.seen = self.measured(talk.site)
-        self._put("head", head_text(t, self._case.id, talk, width))
+        start = keys.index(session.site)
+        self.joint_viewer.show(self._films, session.site, keys[start + 1 : start + 1 + _PREPARED_JOINTS])
+        coarse = self.check_coarse()
+        self._auto_saver.current_display = self.best_resolution(session.site)
+        self._put("head", format_head(t, self._case.id, session, width))
         for side in ("L", "R"):
-            self._put(f"edge{side}", texts.edge_text(side, site.side, self.app.size.height))
+            self._put(f"edge{side}", texts.format_edge(side, site.side, self.app.size.height))
         for place, point in enumerate(reading.order):
             record = self._films.record(site.key, place)
-            title = texts.side_title(t, reading.order, place, reading.is_blinded, record.day if record else None)
+            title = texts.format_time_point(t, reading.order, place, reading.is_blinded, record.day if record else None)
             if record is None:
                 title += f" · {t('text.not_on_film')}"
             else:
-                title = self.film_title(place, title, site.key, coarse)
-            asked = any(field.time == point for field in talk.waiting)
-            self.joint_films.title(place, texts.title_text(title, asked))
-            self.joint_films.line(place, line_text(t, talk, point))
+                title = self.format_film_title(place, title, site.key, coarse)
+            asked = any(field.time == point for field in session.waiting_fields)
+            self.joint_viewer.set_title(place, texts.format_title(title, asked))
+            self.joint_viewer.set_line(place, format_field_line(t, session, point))
         self._draw_message(width)
-        self._put("keys", keys_lines(t, talk, self.ratui.keymap, self.possible, width))
+        self._put("keys", format_key_lines(t, session, self.ratui.keymap, self.check_action, width))
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20
-            self._put("map", hand_map(t, reading, talk.site, _MAP_WIDTH - 2, height))
+            self._put("map", draw_hand_map(t, reading, session.site, _MAP_WIDTH - 2, height))
 
     def _draw_message(self, width: int) -> None:
         """On the left what is said, on the right that it is saved; what isn't saved is said on all of the line."""
-        t, keeper = self.t, self._keeper
-        if keeper.refusal and not self._said:
-            text = Text(f" {t('scoring.not_saved', why=keeper.refusal)}", ALARM)
+        t, auto_saver = self.t, self._auto_saver
+        if auto_saver.save_error and not self._message:
+            text = Text(f" {t('scoring.not_saved', why=auto_saver.save_error)}", ALARM)
         else:
-            self._warned = self._warned and bool(keeper.refusal)
-            said = self._said or self.talk.told
-            left = Text(f" {said}", NOTE) if said else status_text(t, self.talk)
-            saved = f"{t('scoring.saved', time=format(keeper.saved_at, '%H:%M:%S'))} " if keeper.saved_at else ""
-            text = texts.ends(left, Text(saved, QUIET), width)
+            self._warned = self._warned and bool(auto_saver.save_error)
+            said = self._message or self.scoring_session.message
+            left = Text(f" {said}", NOTE) if said else format_status(t, self.scoring_session)
+            saved = (
+                f"{t('scoring.saved', time=format(auto_saver.saved_at, '%H:%M:%S'))} " if auto_saver.saved_at else ""
+            )
+            text = texts.join_ends(left, Text(saved, QUIET), width)
         self._put("message", text)
 
     def _put(self, id: str, text: Text) -> None:
@@ -218,10 +220,10 @@ class ScoringScreen(CaseFlow):
         if static.content != text:
             static.update(text, layout=False)
 
-    def on_joint_films_failed(self, event: JointFilms.Failed) -> None:
-        self.say(event.why)
+    def on_joint_viewer_failed(self, event: JointViewer.Failed) -> None:
+        self.show_message(event.why)
 
-    def say(self, text: str) -> None:
-        self._said = text
-        if self._talk is not None:
+    def show_message(self, text: str) -> None:
+        self._message = text
+        if self._scoring_session is not None:
             self._draw_message(self.app.size.width)

@@ -1,4 +1,4 @@
-"""What the scoring screen says around its films: head, fields, state, keys. Text made from a `Conversation` alone."""
+"""What the scoring screen says around its films: head, fields, state, keys. Text made from a `ScoringSession` alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from rich.text import Text
 
 from ratui import reading as rd
 from ratui.tui.entry import text as texts
-from ratui.tui.entry.scoring_session import Conversation
-from ratui.tui.i18n.catalog import Messages
-from ratui.tui.input.actions import Keymap, entry_key
+from ratui.tui.entry.scoring_session import ScoringSession
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.input.actions import Keymap, key_for_entry
 from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET
 
-__all__ = ["head_text", "keys_lines", "line_text", "status_text"]
+__all__ = ["format_field_line", "format_head", "format_key_lines", "format_status"]
 
 _COMMANDS = (
     "undo",
@@ -34,76 +34,87 @@ _COMMANDS = (
 _GRADE_ROWS = 2
 
 
-def head_text(t: Messages, case: str, talk: Conversation, width: int) -> Text:
+def format_head(t: Catalog, case: str, session: ScoringSession, width: int) -> Text:
     """The joint and its side, at the end of the line where the hand is: left for a left hand, right for a right one."""
-    reading = talk.reading
-    site = reading.site(talk.site)
+    reading = session.reading
+    site = reading.site(session.site)
     name = Text(f" {site.side} ", f"{BRIGHT} reverse")
-    name.append(f" {texts.site_title(t, reading.scheme, site)} ", BRIGHT)
+    name.append(f" {texts.format_site_title(t, reading.scheme, site)} ", BRIGHT)
     scales = Text()
     for scale in site.joint.scales:
         scales.append(" ▸ " if len(scales) else " ", QUIET)
-        scales.append(scale, BRIGHT if scale == talk.field.scale else QUIET)
-    progress = Text(f" {case} · {texts.progress_text(t, reading, 16 if width >= 100 else 8)} ", ACCENT)
+        scales.append(scale, BRIGHT if scale == session.field.scale else QUIET)
+    progress = Text(f" {case} · {texts.format_progress(t, reading, 16 if width >= 100 else 8)} ", ACCENT)
     if site.side == "L":
-        return texts.ends(Text.assemble(name, scales), progress, width)
-    return texts.ends(progress, Text.assemble(scales, "  ", name), width)
+        return texts.join_ends(Text.assemble(name, scales), progress, width)
+    return texts.join_ends(progress, Text.assemble(scales, "  ", name), width)
 
 
-def line_text(t: Messages, talk: Conversation, time: int) -> Text:
+def format_field_line(t: Catalog, session: ScoringSession, time: int) -> Text:
     """The fields of the joint at `time`, with what was said beside the one that waits."""
-    doubted = ""
-    if talk.pending is not None and talk.pending.field == talk.field:
-        entry = talk.pending.entry
-        doubted = "0" if entry is None else entry_key(talk.reading.scheme, entry)
-    return texts.fields_line(
-        t, talk.reading, talk.site, time, talk.field, both=talk.both, doubted=doubted, said=talk.near
+    unconfirmed = ""
+    if session.pending is not None and session.pending.field == session.field:
+        entry = session.pending.entry
+        unconfirmed = "0" if entry is None else key_for_entry(session.reading.scheme, entry)
+    return texts.format_fields(
+        t,
+        session.reading,
+        session.site,
+        time,
+        session.field,
+        is_paired=session.is_paired,
+        unconfirmed=unconfirmed,
+        hint=session.field_hint,
     )
 
 
-def status_text(t: Messages, talk: Conversation) -> Text:
+def format_status(t: Catalog, session: ScoringSession) -> Text:
     """While nothing else is said: the line that is typed, or the joint's flag and note, or the last entry."""
-    reading = talk.reading
-    if talk.mode == "go_to":
-        meant = talk.meant
-        said = texts.site_title(t, reading.scheme, reading.site(meant)) if meant else t("scoring.go_to_unknown")
-        return Text(f" {t('scoring.go_to', typed=talk.typed, meant=said)}", NOTE)
-    if talk.mode == "note":
-        return Text(f" {t('scoring.write_note', typed=talk.typed)}", NOTE)
+    reading = session.reading
+    if session.mode == "go_to":
+        meant = session.matched_site
+        said = texts.format_site_title(t, reading.scheme, reading.site(meant)) if meant else t("scoring.go_to_unknown")
+        return Text(f" {t('scoring.go_to', typed=session.typed_text, meant=said)}", NOTE)
+    if session.mode == "note":
+        return Text(f" {t('scoring.write_note', typed=session.typed_text)}", NOTE)
     parts = []
-    if talk.site in reading.flags:
+    if session.site in reading.flags:
         parts.append(t("scoring.flag"))
-    if talk.site in reading.notes:
-        parts.append(t("scoring.note", text=reading.notes[talk.site]))
+    if session.site in reading.notes:
+        parts.append(t("scoring.note", text=reading.notes[session.site]))
     if parts:
         return Text(f" {' · '.join(parts)}", NOTE)
-    last = texts.last_entry(t, reading, reading.log[-1] if reading.log else None)
+    last = texts.format_last_entry(t, reading, reading.log[-1] if reading.log else None)
     return Text(f" {t('scoring.last', last=last)}" if last else "", QUIET)
 
 
-def keys_lines(t: Messages, talk: Conversation, keymap: Keymap, possible: Callable[[str], bool], width: int) -> Text:
+def format_key_lines(
+    t: Catalog, session: ScoringSession, keymap: Keymap, is_possible: Callable[[str], bool], width: int
+) -> Text:
     """What can be pressed now, and nothing else."""
-    scheme = talk.reading.scheme
-    if talk.mode == "reasons":
-        return texts.reasons_text(t, scheme, talk.options, width, rows=_GRADE_ROWS)
-    if talk.mode in ("go_to", "note"):
-        return texts.items_text([("Enter", t("scoring.line_takes")), ("Esc", t("scoring.line_drops"))])
+    scheme = session.reading.scheme
+    if session.mode == "reasons":
+        return texts.format_reason_choices(t, scheme, session.options, width, rows=_GRADE_ROWS)
+    if session.mode in ("go_to", "note"):
+        return texts.format_key_items([("Enter", t("scoring.line_takes")), ("Esc", t("scoring.line_drops"))])
     commands = []
-    if possible("normal"):
-        commands.append((keymap.shown("scoring.normal"), t("actions.scoring.normal.label")))
-    if possible("same"):
-        commands.append((keymap.shown("scoring.same"), _same_label(t, talk)))
+    if is_possible("normal"):
+        commands.append((keymap.key_label("scoring.normal"), t("actions.scoring.normal.label")))
+    if is_possible("same"):
+        commands.append((keymap.key_label("scoring.same"), _same_label(t, session)))
     commands += [
-        (keymap.shown(f"scoring.{name}"), t(f"actions.scoring.{name}.label")) for name in _COMMANDS if possible(name)
+        (keymap.key_label(f"scoring.{name}"), t(f"actions.scoring.{name}.label"))
+        for name in _COMMANDS
+        if is_possible(name)
     ]
-    reasons_key = keymap.shown("scoring.reasons")
-    return texts.keys_text(t, scheme, talk.options, commands, width, rows=_GRADE_ROWS, reasons_key=reasons_key)
+    reasons_key = keymap.key_label("scoring.reasons")
+    return texts.format_keys(t, scheme, session.options, commands, width, rows=_GRADE_ROWS, reasons_key=reasons_key)
 
 
-def _same_label(t: Messages, talk: Conversation) -> str:
-    if talk.both:
+def _same_label(t: Catalog, session: ScoringSession) -> str:
+    if session.is_paired:
         return t("scoring.not_both")
-    if not rd.list_options(talk.reading, talk.field).can_copy:
+    if not rd.list_options(session.reading, session.field).can_copy:
         return t("scoring.both")
-    first = min(talk.reading.order)
-    return t("scoring.as_later" if talk.field.time == first else "scoring.as_earlier")
+    first = min(session.reading.order)
+    return t("scoring.as_later" if session.field.time == first else "scoring.as_earlier")

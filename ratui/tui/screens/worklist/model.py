@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ratui.study import CaseState
-from ratui.tui.i18n.catalog import Messages
+from ratui.tui.i18n.catalog import Catalog
 
-__all__ = ["Progress", "is_open", "matching", "next_case", "searched", "state_word"]
+__all__ = ["WorklistProgress", "find_matches", "find_next_case", "format_state", "is_open", "make_search_text"]
 
 
 def is_open(state: CaseState) -> bool:
@@ -19,26 +19,26 @@ def is_open(state: CaseState) -> bool:
     return state.stage not in ("signed", "unreadable")
 
 
-def state_word(t: Messages, state: CaseState) -> str:
+def format_state(t: Catalog, state: CaseState) -> str:
     """What the worklist calls the stage of `state`; a case that waits with no entry yet isn't called read."""
     if state.stage == "reading" and not state.done:
         return t("worklist.stage_waiting")
     return t(f"worklist.stage_{state.stage}")
 
 
-def searched(t: Messages, state: CaseState) -> str:
+def make_search_text(t: Catalog, state: CaseState) -> str:
     """What typed words are looked for in: the case's name, its stage, and whether it has flags."""
     flagged = t("worklist.flagged") if state.flags else ""
-    return f"{state.case} {state_word(t, state)} {state.stage} {flagged}".casefold()
+    return f"{state.case} {format_state(t, state)} {state.stage} {flagged}".casefold()
 
 
-def matching(typed: str, texts: Sequence[str]) -> list[int]:
-    """Which of `texts`, each as `searched` gives it, hold every word of `typed`."""
+def find_matches(typed: str, texts: Sequence[str]) -> list[int]:
+    """Which of `texts`, each as `make_search_text` gives it, hold every word of `typed`."""
     words = typed.casefold().split()
     return [place for place, text in enumerate(texts) if all(word in text for word in words)]
 
 
-def next_case(states: Sequence[CaseState], after: int | None = None) -> int | None:
+def find_next_case(states: Sequence[CaseState], after: int | None = None) -> int | None:
     """The case to do next: the first open one behind `after` or, from there round, before it. At the start of a sitting
     (`after` None) a case that was begun goes before one that wasn't. None where all are done."""
     places = range(len(states))
@@ -53,7 +53,7 @@ def next_case(states: Sequence[CaseState], after: int | None = None) -> int | No
 
 
 @dataclass(frozen=True)
-class Progress:
+class WorklistProgress:
     """How far a rater is: `signed` of `total` cases that can be read, `remaining` to go.
 
     `case_seconds` is the mean time of a signed case, `seconds_left` what the open fields will take at the pace of the
@@ -70,7 +70,7 @@ class Progress:
         return self.signed + self.remaining
 
     @classmethod
-    def of(cls, states: Sequence[CaseState]) -> Progress:
+    def from_states(cls, states: Sequence[CaseState]) -> WorklistProgress:
         """The progress that `states` add up to."""
         signed = [state for state in states if state.stage == "signed"]
         still = [state for state in states if is_open(state)]

@@ -20,14 +20,14 @@ from ratui.errors import RatuiError
 from ratui.study import CaseState, HeldByOther
 from ratui.study.model_reports import list_evaluated_models
 from ratui.study.predictions import load_reading_order
-from ratui.tui.input.actions import key_name
+from ratui.tui.input.actions import normalize_key
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.overview.screen import TAKE_OVER, OverviewScreen, Reopen
-from ratui.tui.screens.worklist import model as workload
-from ratui.tui.screens.worklist.text import case_line, column_line, name_width, progress_text
+from ratui.tui.screens.overview.screen import OverviewCommand, OverviewResult, OverviewScreen, Reopen
+from ratui.tui.screens.worklist import model as worklist_model
+from ratui.tui.screens.worklist.text import format_case, format_columns, format_study_progress, measure_name_width
 from ratui.tui.theme import BRIGHT, KEY, PLAIN, QUIET, SELECTED
-from ratui.tui.widgets.virtual_list import RowList
-from ratui.tui.workers import in_thread
+from ratui.tui.widgets.virtual_list import VirtualList
+from ratui.tui.workers import run_in_thread
 
 __all__ = ["WorklistScreen"]
 
@@ -35,7 +35,7 @@ _FIRST = 60
 """How many cases are looked at before the list is shown: a screenful. The index of all others may have to be made first."""
 
 
-class WorklistScreen(KeyScreen):
+class WorklistScreen(KeyScreen[None]):
     """One line a case. Typing filters; the case to do next is selected."""
 
     NAME = "worklist"
@@ -44,25 +44,25 @@ class WorklistScreen(KeyScreen):
         super().__init__()
         self._typed = ""
         self._states: list[CaseState] = []
-        self._searched: list[str] = []
-        self._shown: list[int] = []
+        self._search_texts: list[str] = []
+        self._visible: list[int] = []
         self._total = 0
-        self._loaded = False
-        self._seen_so_far = 0
-        self._name_width = 6
+        self._is_loaded = False
+        self._read_count = 0
+        self._name_column_width = 6
         self._place: int | None = None
-        self._moved = False
-        self._enter_waits = False
-        self._opened = ""
-        self._ordered = False
-        self._sheet_site = ""
-        self._evaluated: tuple[str, ...] = ()
+        self._has_moved = False
+        self._open_when_loaded = False
+        self._opened_case = ""
+        self._has_own_order = False
+        self._contact_sheet_site = ""
+        self._evaluated_models: tuple[str, ...] = ()
         """The models that the study keeps an evaluation of."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="head", classes="line title", markup=False)
         yield Static(id="heads", classes="line title", markup=False)
-        yield RowList(self._row)
+        yield VirtualList(self._format_row)
         yield Static(id="message", classes="message", markup=False)
         yield Static(id="progress", classes="line", markup=False)
         yield Static(id="keys", classes="line title", markup=False)
@@ -70,20 +70,20 @@ class WorklistScreen(KeyScreen):
     def on_mount(self) -> None:
         self._load()
 
-    def refill(self) -> None:
-        self._searched = [workload.searched(self.t, state) for state in self._states]
-        self._show(self._place)
+    def fill_widgets(self) -> None:
+        self._search_texts = [worklist_model.make_search_text(self.t, state) for state in self._states]
+        self._list_cases(self._place)
 
     def on_screen_resume(self) -> None:
         super().on_screen_resume()
-        if self._opened:
-            self._look_again(self._opened)
-            self._opened = ""
+        if self._opened_case:
+            self._refresh_case(self._opened_case)
+            self._opened_case = ""
 
     def on_resize(self) -> None:
-        self._describe()
+        self._update_lines()
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         self.query_one("#message", Static).update(f" {text}" if text else "")
 
     # The states of the cases.
@@ -91,38 +91,38 @@ class WorklistScreen(KeyScreen):
     def _load(self) -> None:
         """Looks at all cases beside the screen, which shows each batch as it comes."""
         cases = load_reading_order(self.ratui.study)
-        self._ordered = cases != self.ratui.study.cases()
-        self._states, self._searched, self._total = [], [], len(cases)
-        self._evaluated = list_evaluated_models(self.ratui.study)
-        self._name_width = name_width(cases)
-        self._show()
-        self._look(cases, _FIRST)
+        self._has_own_order = cases != self.ratui.study.cases()
+        self._states, self._search_texts, self._total = [], [], len(cases)
+        self._evaluated_models = list_evaluated_models(self.ratui.study)
+        self._name_column_width = measure_name_width(cases)
+        self._list_cases()
+        self._load_states(cases, _FIRST)
 
-    def _look(self, cases: tuple[str, ...], first: int) -> None:
-        in_thread(self, lambda: self._look_at(cases, first), group="states")
+    def _load_states(self, cases: tuple[str, ...], first: int) -> None:
+        run_in_thread(self, lambda: self._read_states(cases, first), group="states")
 
-    def _look_at(self, cases: tuple[str, ...], first: int) -> None:
+    def _read_states(self, cases: tuple[str, ...], first: int) -> None:
         """In a thread: how far the `first` cases are, then all, as the index has it."""
         worker, study, rater = get_current_worker(), self.ratui.study, self.ratui.rater
         states = [self._state(case) for case in cases[:first]]
         if len(states) < len(cases):
             if states and not worker.is_cancelled:
-                self.app.call_from_thread(self._arrived, states, False)
-            found = study.states(rater, progress=lambda done, of: self._looked_at(done))
+                self.app.call_from_thread(self._receive_states, states, False)
+            found = study.states(rater, progress=lambda done, of: self._report_progress(done))
             known = {state.case: state for state in found}
             states = [known[case] for case in cases if case in known]
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._arrived, states, True)
+            self.app.call_from_thread(self._receive_states, states, True)
 
-    def _looked_at(self, count: int) -> None:
+    def _report_progress(self, count: int) -> None:
         """In a thread: so many cases are looked at, where the index has to be made anew."""
         if not get_current_worker().is_cancelled:
-            self.app.call_from_thread(self._count, count)
+            self.app.call_from_thread(self._show_count, count)
 
-    def _count(self, count: int) -> None:
-        self._seen_so_far = count
+    def _show_count(self, count: int) -> None:
+        self._read_count = count
         if self.is_mounted:
-            self._describe()
+            self._update_lines()
 
     def _state(self, case: str) -> CaseState:
         try:
@@ -130,51 +130,51 @@ class WorklistScreen(KeyScreen):
         except RatuiError as error:
             return CaseState(case, "unreadable", 0, 0, 0.0, error.problem)
 
-    def _arrived(self, states: list[CaseState], all_of_them: bool) -> None:
+    def _receive_states(self, states: list[CaseState], all_of_them: bool) -> None:
         if not self.is_mounted:
             return
         # Until all are known the next case is only the next so far.
-        settled = self._place is not None and (self._moved or self._loaded)
+        settled = self._place is not None and (self._has_moved or self._is_loaded)
         here = self._states[self._place].case if settled and self._place is not None else ""
         self._states = states
-        self._loaded = self._loaded or all_of_them
+        self._is_loaded = self._is_loaded or all_of_them
         self._total = len(states) if all_of_them else self._total
-        self._searched = [workload.searched(self.t, state) for state in states]
-        self._show(next((place for place, state in enumerate(states) if state.case == here), None))
-        if self._loaded and self._enter_waits:
-            self._enter_waits = False
-            self.do_open()
+        self._search_texts = [worklist_model.make_search_text(self.t, state) for state in states]
+        self._list_cases(next((place for place, state in enumerate(states) if state.case == here), None))
+        if self._is_loaded and self._open_when_loaded:
+            self._open_when_loaded = False
+            self.action_open()
 
-    def _look_again(self, case: str) -> None:
+    def _refresh_case(self, case: str) -> None:
         """After a visit to `case`: its line anew and, once it is signed, on to the next."""
         place = next((place for place, state in enumerate(self._states) if state.case == case), None)
         if place is None:
             return
         before, now = self._states[place], self._state(case)
         self._states[place] = now
-        self._searched[place] = workload.searched(self.t, now)
-        if workload.is_open(before) and now.stage == "signed":
-            place = workload.next_case(self._states, after=place) or 0
-        self._show(place)
+        self._search_texts[place] = worklist_model.make_search_text(self.t, now)
+        if worklist_model.is_open(before) and now.stage == "signed":
+            place = worklist_model.find_next_case(self._states, after=place) or 0
+        self._list_cases(place)
         # Others may have set regions meanwhile.
-        self._look(load_reading_order(self.ratui.study), 0)
+        self._load_states(load_reading_order(self.ratui.study), 0)
 
     # Keys.
 
-    def possible(self, name: str) -> bool:
-        match name:
+    def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
+        match action:
             case "clear_filter" | "rub":
                 return bool(self._typed)
             case "contact_sheet":
                 return any(state.done for state in self._states)
             case "evaluation":
-                return bool(self._evaluated)
+                return bool(self._evaluated_models)
             case "next":
-                return any(workload.is_open(state) for state in self._states)
+                return any(worklist_model.is_open(state) for state in self._states)
         return True
 
     @property
-    def asking(self) -> bool:
+    def is_asking(self) -> bool:
         return bool(self._typed)
 
     @property
@@ -182,7 +182,7 @@ class WorklistScreen(KeyScreen):
         return True
 
     def on_key(self, event: Key) -> None:
-        name = key_name(event.character, event.key)
+        name = normalize_key(event.character, event.key)
         if self.ratui.keymap.find(self.NAME, name) is None and (len(name) == 1 or name == "space"):
             event.stop()
             self._filter(self._typed + (" " if name == "space" else name))
@@ -190,111 +190,111 @@ class WorklistScreen(KeyScreen):
             super().on_key(event)
 
     def _filter(self, typed: str) -> None:
-        self.say("")
+        self.show_message("")
         self._typed = typed.lstrip()
-        self._show(self._place)
-        if not self._shown and self._typed:
-            self.say(self.t("worklist.none_match", key=self.ratui.keymap.shown("worklist.clear_filter")))
+        self._list_cases(self._place)
+        if not self._visible and self._typed:
+            self.show_message(self.t("worklist.none_match", key=self.ratui.keymap.key_label("worklist.clear_filter")))
 
-    def do_rub(self) -> None:
+    def action_rub(self) -> None:
         self._filter(self._typed[:-1])
 
-    def do_clear_filter(self) -> None:
+    def action_clear_filter(self) -> None:
         self._filter("")
 
-    def do_up(self) -> None:
+    def action_up(self) -> None:
         self._step(-1)
 
-    def do_down(self) -> None:
+    def action_down(self) -> None:
         self._step(1)
 
-    def do_page_up(self) -> None:
-        self._step(-self.query_one(RowList).page)
+    def action_previous_page(self) -> None:
+        self._step(-self.query_one(VirtualList).page_size)
 
-    def do_page_down(self) -> None:
-        self._step(self.query_one(RowList).page)
+    def action_next_page(self) -> None:
+        self._step(self.query_one(VirtualList).page_size)
 
-    def do_first(self) -> None:
-        self._step(-len(self._shown))
+    def action_first(self) -> None:
+        self._step(-len(self._visible))
 
-    def do_last(self) -> None:
-        self._step(len(self._shown))
+    def action_last(self) -> None:
+        self._step(len(self._visible))
 
-    def do_next(self) -> None:
+    def action_next(self) -> None:
         """To the case to do next, behind the selected one."""
-        following = workload.next_case(self._states, after=self._place)
+        following = worklist_model.find_next_case(self._states, after=self._place)
         if following is not None:
-            self._typed = self._typed if following in self._shown else ""
-            self._moved = True
-            self._show(following)
+            self._typed = self._typed if following in self._visible else ""
+            self._has_moved = True
+            self._list_cases(following)
 
-    def do_quit(self) -> None:
+    def action_quit(self) -> None:
         self.app.exit()
 
-    def do_open(self) -> None:
+    def action_open(self) -> None:
         """Opens the selected case; a key typed before all cases were looked at waits until the next one is known."""
-        if not self._loaded and not self._moved:
-            self._enter_waits = True
+        if not self._is_loaded and not self._has_moved:
+            self._open_when_loaded = True
             return
         if self._place is not None:
             self.open_case(self._states[self._place].case)
 
-    def do_contact_sheet(self) -> None:
+    def action_contact_sheet(self) -> None:
         """One joint over all cases that the rater has read."""
         from ratui.tui.screens.contact_sheet.screen import ContactSheetScreen
 
-        if self._loaded and not any(state.done for state in self._states):
-            self.say(self.t("worklist.nothing_read"))
+        if self._is_loaded and not any(state.done for state in self._states):
+            self.show_message(self.t("worklist.nothing_read"))
             return
-        self.app.push_screen(ContactSheetScreen(self.open_case, self._sheet_site), self._sheet_closed)
+        self.app.push_screen(ContactSheetScreen(self.open_case, self._contact_sheet_site), self._contact_sheet_closed)
 
-    def do_evaluation(self) -> None:
+    def action_evaluation(self) -> None:
         """What the models are worth, where somebody has measured it."""
         from ratui.tui.screens.evaluation.screen import EvaluationScreen
 
-        self._evaluated = list_evaluated_models(self.ratui.study)
-        if self._evaluated:
-            self.app.push_screen(EvaluationScreen(self._evaluated))
+        self._evaluated_models = list_evaluated_models(self.ratui.study)
+        if self._evaluated_models:
+            self.app.push_screen(EvaluationScreen(self._evaluated_models))
         else:
-            self.say(self.t("worklist.not_evaluated"))
+            self.show_message(self.t("worklist.not_evaluated"))
 
-    def _sheet_closed(self, site: object) -> None:
-        self._sheet_site = str(site or "")
+    def _contact_sheet_closed(self, site: str | None) -> None:
+        self._contact_sheet_site = site or ""
 
-    def on_row_list_picked(self, event: RowList.Picked) -> None:
-        self._moved = True
-        self._place = self._shown[event.row]
-        if event.again:
-            self.do_open()
+    def on_virtual_list_row_picked(self, event: VirtualList.RowPicked) -> None:
+        self._has_moved = True
+        self._place = self._visible[event.row]
+        if event.was_selected:
+            self.action_open()
 
     def _step(self, by: int) -> None:
-        if self._shown:
-            rows = self.query_one(RowList)
-            self._moved = True
+        if self._visible:
+            rows = self.query_one(VirtualList)
+            self._has_moved = True
             rows.select(rows.cursor + by)
-            self._place = self._shown[rows.cursor]
-        self.say("")
+            self._place = self._visible[rows.cursor]
+        self.show_message("")
 
     # Opening.
 
     def open_case(self, case: str, site: str = "") -> None:
         """Opens `case` where it was left, or at `site`: regions, the very field, or what was signed."""
-        self._opened = case
-        self.say("")
+        self._opened_case = case
+        self.show_message("")
         study, rater = self.ratui.study, self.ratui.rater
         try:
             state = study.state(rater, case)
             if state.stage == "unreadable":
-                self.say(self.t("worklist.unreadable", case=case, why=state.note))
+                self.show_message(self.t("worklist.unreadable", case=case, why=state.note))
                 return
             if state.stage == "signed":
-                self._look_only(case, site)
+                self._open_read_only(case, site)
                 return
-            self._read(case, site)
+            self._open_for_scoring(case, site)
         except RatuiError as error:
-            self.say(str(error))
+            self.show_message(str(error))
 
-    def _read(self, case: str, site: str = "", *, take_over: bool = False) -> None:
+    def _open_for_scoring(self, case: str, site: str = "", *, take_over: bool = False) -> None:
         """Opens `case` for entries; where it is open elsewhere it may be looked at. Raises RatuiError."""
         from ratui.tui.screens.scoring.screen import ScoringScreen
 
@@ -302,93 +302,95 @@ class WorklistScreen(KeyScreen):
         try:
             session = held.enter_context(study.open_reading(self.ratui.rater, case, take_over=take_over))
         except HeldByOther as error:
-            self.say(str(error))
-            self._look_only(case, site, error)
+            self.show_message(str(error))
+            self._open_read_only(case, site, error)
             return
-        self.app.push_screen(ScoringScreen(study.case(case), session, held, site=site), self._left)
+        self.app.push_screen(ScoringScreen(study.case(case), session, held, site=site), self._scoring_closed)
 
-    def _look_only(self, case: str, site: str = "", held: HeldByOther | None = None) -> None:
+    def _open_read_only(self, case: str, site: str = "", held: HeldByOther | None = None) -> None:
         """Shows what was read of `case`, to look at only: at `site` where one is given, else as a whole."""
-        from ratui.tui.screens.review.screen import SecondLookScreen
+        from ratui.tui.screens.review.screen import ReviewScreen
 
         reading = self.ratui.study.reading(self.ratui.rater, case)
         if reading is None:
             return
         if site in reading.site_keys:
-            self.app.push_screen(SecondLookScreen.to_look_at(self.ratui.study, reading, site))
+            self.app.push_screen(ReviewScreen.read_only(self.ratui.study, reading, site))
         else:
-            self.app.push_screen(OverviewScreen(reading, held=held), lambda result: self._looked(case, result))
+            self.app.push_screen(
+                OverviewScreen(reading, held_by=held), lambda result: self._overview_closed(case, result)
+            )
 
-    def _looked(self, case: str, result: object) -> None:
+    def _overview_closed(self, case: str, result: OverviewResult | None) -> None:
         try:
             if isinstance(result, Reopen):
-                self._reopen(case, result.why)
-            elif result == TAKE_OVER:
-                self._opened = case
-                self._read(case, take_over=True)
+                self._reopen(case, result.reason)
+            elif result is OverviewCommand.TAKE_OVER:
+                self._opened_case = case
+                self._open_for_scoring(case, take_over=True)
         except RatuiError as error:
-            self.say(str(error))
+            self.show_message(str(error))
 
     def _reopen(self, case: str, why: str) -> None:
         """Opens a signed reading again, with the reason in its log, and goes on reading it. Raises RatuiError."""
         with self.ratui.study.open_reading(self.ratui.rater, case) as session:
             session.save(rd.reopen(session.reading, why, timestamp=datetime.now(UTC)))
-        self._look_again(case)
-        self._opened = case
-        self._read(case)
+        self._refresh_case(case)
+        self._opened_case = case
+        self._open_for_scoring(case)
 
-    def _left(self, result: object) -> None:
-        if isinstance(result, str):
-            self.say(result)
+    def _scoring_closed(self, result: str | None) -> None:
+        if result is not None:
+            self.show_message(result)
 
     # What is shown.
 
-    def _show(self, wanted: int | None = None) -> None:
+    def _list_cases(self, wanted: int | None = None) -> None:
         """Lists the cases that match, `wanted` selected (a place in the states), or the next one to do."""
-        rows = self.query_one(RowList)
-        self._shown = workload.matching(self._typed, self._searched)
-        if wanted not in self._shown:
-            shown = [self._states[place] for place in self._shown]
-            following = workload.next_case(shown)
-            wanted = self._shown[following or 0] if shown else None
+        rows = self.query_one(VirtualList)
+        self._visible = worklist_model.find_matches(self._typed, self._search_texts)
+        if wanted not in self._visible:
+            shown = [self._states[place] for place in self._visible]
+            following = worklist_model.find_next_case(shown)
+            wanted = self._visible[following or 0] if shown else None
         self._place = wanted
-        rows.fill(len(self._shown), self._shown.index(wanted) if wanted is not None else 0)
-        self._describe()
+        rows.set_rows(len(self._visible), self._visible.index(wanted) if wanted is not None else 0)
+        self._update_lines()
 
-    def _row(self, row: int, width: int, selected: bool) -> Text:
-        state = self._states[self._shown[row]]
+    def _format_row(self, row: int, width: int, selected: bool) -> Text:
+        state = self._states[self._visible[row]]
         chosen = f"{BRIGHT} reverse" if self.app.no_color else SELECTED
-        style = chosen if selected else PLAIN if workload.is_open(state) else QUIET
-        line = case_line(self.t, state, self._name_width)
+        style = chosen if selected else PLAIN if worklist_model.is_open(state) else QUIET
+        line = format_case(self.t, state, self._name_column_width)
         return Text(f"{'▸' if selected else ' '}{line}", style, no_wrap=True)
 
-    def _describe(self) -> None:
+    def _update_lines(self) -> None:
         t, study = self.t, self.ratui.study
-        self.query_one("#heads", Static).update(f" {column_line(t, self._name_width)}")
+        self.query_one("#heads", Static).update(f" {format_columns(t, self._name_column_width)}")
         head = f" {study.config.title} · {self.ratui.rater}"
         if self._typed:
             head += f" · {t('worklist.filter', typed=self._typed)}"
-            head += f" · {t('worklist.matches', count=len(self._shown), total=self._total)}"
-        elif self._ordered:
+            head += f" · {t('worklist.matches', count=len(self._visible), total=self._total)}"
+        elif self._has_own_order:
             head += f" · {t('worklist.ordered')}"
         self.query_one("#head", Static).update(head)
-        self.query_one("#progress", Static).update(f" {self._progress()}")
-        self.query_one("#keys", Static).update(self._keys())
+        self.query_one("#progress", Static).update(f" {self._format_progress()}")
+        self.query_one("#keys", Static).update(self._format_keys())
 
-    def _progress(self) -> str:
+    def _format_progress(self) -> str:
         t = self.t
         if not self._total:
             return t("worklist.no_films")
-        if not self._loaded:
-            return t("worklist.loading", count=max(self._seen_so_far, len(self._states)), total=self._total)
-        return progress_text(t, workload.Progress.of(self._states), self.app.size.width)
+        if not self._is_loaded:
+            return t("worklist.loading", count=max(self._read_count, len(self._states)), total=self._total)
+        return format_study_progress(t, worklist_model.WorklistProgress.from_states(self._states), self.app.size.width)
 
-    def _keys(self) -> Text:
+    def _format_keys(self) -> Text:
         text = Text(no_wrap=True)
-        for action in self.ratui.keymap.of(self.NAME):
+        for action in self.ratui.keymap.list_actions(self.NAME):
             label = action.label(self.t)
-            if label and self.possible(action.name):
-                text.append(f" {self.ratui.keymap.shown(action.id)}", KEY).append(f" {label}  ", PLAIN)
+            if label and self.check_action(action.name):
+                text.append(f" {self.ratui.keymap.key_label(action.id)}", KEY).append(f" {label}  ", PLAIN)
             if action.name == "open":
                 text.append(f" {self.t('worklist.type_to_filter')}  ", PLAIN)
         return text

@@ -8,31 +8,31 @@ from rich.cells import cell_len, set_cell_size
 
 from ratui.errors import clean_text
 from ratui.study import CaseState
-from ratui.tui.i18n.catalog import Messages
-from ratui.tui.screens.worklist.model import Progress, state_word
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.screens.worklist.model import WorklistProgress, format_state
 
-__all__ = ["case_line", "column_line", "name_width", "progress_text"]
+__all__ = ["format_case", "format_columns", "format_study_progress", "measure_name_width"]
 
 _BAR, _LONGEST_NAME = 12, 24
 _SHORTEST_STUDY_BAR, _LONGEST_STUDY_BAR = 6, 40
 
 
-def name_width(cases: Sequence[str]) -> int:
+def measure_name_width(cases: Sequence[str]) -> int:
     """How wide the column of names is."""
     return min(max((len(case) for case in cases), default=6), _LONGEST_NAME)
 
 
-def column_line(t: Messages, names: int) -> str:
+def format_columns(t: Catalog, names: int) -> str:
     """What stands above the columns, that of the names `names` wide."""
     return _line(names, [t(f"worklist.column_{name}") for name in ("case", "state", "joints", "minutes", "flags")])
 
 
-def case_line(t: Messages, state: CaseState, names: int) -> str:
+def format_case(t: Catalog, state: CaseState, names: int) -> str:
     """One case: state, joints done, minutes, flags, and what is wrong with it where something is."""
     done = f"{_bar(_BAR, state.joints, state.joints_total)} {state.joints}/{state.joints_total}"
     cells = [
         state.case,
-        state_word(t, state),
+        format_state(t, state),
         done if state.joints_total else "",
         f"{state.seconds / 60:>6.1f}" if state.seconds else "",
         f"⚑ {state.flags}" if state.flags else "",
@@ -40,7 +40,7 @@ def case_line(t: Messages, state: CaseState, names: int) -> str:
     return _line(names, cells) + clean_text(state.note, 120)
 
 
-def progress_text(t: Messages, progress: Progress, width: int) -> str:
+def format_study_progress(t: Catalog, progress: WorklistProgress, width: int) -> str:
     """How much is done and how long the rest takes, with a bar before it where there is room."""
     if progress.remaining:
         said = [t("worklist.done", signed=progress.signed, total=progress.total, count=progress.remaining)]
@@ -65,7 +65,7 @@ def _bar(width: int, done: int, total: int) -> str:
     return "▓" * filled + "░" * (width - filled)
 
 
-def _span(t: Messages, seconds: float) -> str:
+def _span(t: Catalog, seconds: float) -> str:
     minutes = max(round(seconds / 60), 1)
     return (
         t("worklist.span_minutes", count=minutes)
