@@ -279,7 +279,7 @@ def main() -> None:
         click.echo(f"ratui-train: {error}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "torchvision", "matplotlib"):
+        if error.name not in ("torch", "torchvision", "matplotlib", "scipy"):
             raise
         click.echo(f"ratui-train: {error.name} is not installed. pip install 'ratui[train]'", err=True)
         sys.exit(1)

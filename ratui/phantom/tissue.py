@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import cv2
 import numpy as np
-from scipy.special import ndtri
 
 from ratui.phantom.anatomy import Array, Mask
 from ratui.phantom.bones import Canvas
@@ -110,7 +111,7 @@ def _depth_inside(mask: Mask, sigma: float, step: float) -> Array:
 
 
 # How many standard deviations inside a smoothed edge a level from 0 to 255 lies.
-_LEVELS = ndtri(np.clip(np.arange(256) / 255, 1e-3, 1 - 1e-3)).astype(_F)
+_LEVELS = np.array([NormalDist().inv_cdf(part) for part in np.clip(np.arange(256) / 255, 1e-3, 1 - 1e-3)], _F)
 
 
 def _add_folds(thick: Array, layout: Layout, canvas: Canvas, step: Array, rng: np.random.Generator) -> None:

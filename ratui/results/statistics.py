@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+
+from ratui.results.optional_dependencies import need
 
 __all__ = [
     "RESAMPLES",
@@ -46,6 +47,11 @@ class Estimate:
     value: float
     low: float = _NAN
     high: float = _NAN
+
+
+def _distributions() -> Any:
+    """Return scipy.stats. Raises StudyError where it isn't installed."""
+    return need("scipy.stats", "agreement")
 
 
 # Intraclass correlation.
@@ -94,6 +100,7 @@ def icc_agreement(ratings: Floats) -> Estimate:
     degrees_of_freedom = (a * columns + b * residual) ** 2 / (
         (a * columns) ** 2 / (k - 1) + (b * residual) ** 2 / ((n - 1) * (k - 1))
     )
+    stats = _distributions()
     tail = 1 - (1 - CONFIDENCE) / 2
     upper, lower = stats.f.ppf(tail, n - 1, degrees_of_freedom), stats.f.ppf(tail, degrees_of_freedom, n - 1)
     error = k * columns + (k * n - k - n) * residual
@@ -111,6 +118,7 @@ def icc_consistency(ratings: Floats) -> Estimate:
     value = (rows - residual) / (rows + (k - 1) * residual)
     if residual == 0:
         return Estimate(value)
+    stats = _distributions()
     tail, ratio = 1 - (1 - CONFIDENCE) / 2, rows / residual
     denominator = ratio / stats.f.ppf(tail, n - 1, (n - 1) * (k - 1))
     above = ratio * stats.f.ppf(tail, (n - 1) * (k - 1), n - 1)
@@ -205,6 +213,7 @@ def bland_altman(first: Floats, second: Floats) -> BlandAltman:
         nothing = Estimate(_NAN)
         return BlandAltman(n, nothing, _NAN, nothing, nothing)
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
+    stats = _distributions()
     tail, z = (1 - CONFIDENCE) / 2, float(stats.norm.ppf(1 - (1 - CONFIDENCE) / 2))
     root = math.sqrt(n)
     half = float(stats.t.ppf(1 - tail, n - 1)) * deviation / root
@@ -228,6 +237,7 @@ def smallest_detectable_change(changes: Floats, readers: int) -> Estimate:
     squares = _mean_squares(changes)
     if squares is None:
         return Estimate(_NAN)
+    stats = _distributions()
     degrees_of_freedom = (squares.n - 1) * (squares.k - 1)
     z, tail = float(stats.norm.ppf(1 - (1 - CONFIDENCE) / 2)), (1 - CONFIDENCE) / 2
     value = z * math.sqrt(squares.residual / readers)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -156,6 +157,17 @@ class TestTheProcessApart:
             one, two = converter.convert(path, WISH), InProcessConverter().convert(path, WISH)
         assert (one.rows, one.columns, one.spacing, one.digest) == (two.rows, two.columns, two.spacing, two.digest)
         assert resource.getrlimit(resource.RLIMIT_AS)[0] != LARGEST_MEMORY  # the limit is the worker's alone
+
+    def test_a_machine_of_many_cores_leaves_enough_memory_to_look_for_text(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("OPENCV_FOR_THREADS_NUM", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+            monkeypatch.setenv(name, "64")
+        pixels = np.full((4000, 5000), 100, np.uint8)
+        pixels[::7, ::7] = 255
+        Image.fromarray(pixels).save(tmp_path / "large.png")
+        with Isolated() as intake:
+            assert intake.make(tmp_path / "large.png", WISH).rows == 4000
 
 
 def encapsulated(path: Path, frame: bytes, rows: int, columns: int) -> Path:

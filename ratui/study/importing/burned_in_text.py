@@ -40,19 +40,25 @@ def seems_to_contain_text(pixels: Pixels) -> bool:
 
 
 def _has_row(mask: npt.NDArray[np.bool_]) -> bool:
-    from scipy import ndimage  # at the import of a film, not at the start of every reading
-
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    if count > _MOST_PIECES:  # grain, not letters
+    boxes = _boxes(mask)
+    if len(boxes) > _MOST_PIECES:  # grain, not letters
         return False
-    pieces = []
-    for found in ndimage.find_objects(labels):
-        rows, columns = found
-        piece = _Piece(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
-        if _HEIGHTS[0] <= piece.height <= _HEIGHTS[1] and piece.width <= 2 * piece.height:
-            pieces.append(piece)
-    pieces.sort(key=lambda piece: piece.left)
-    return any(_row_from(pieces, number) >= _LETTERS for number in range(len(pieces)))
+    pieces = [_Piece(*box) for box in boxes.tolist()]
+    letters = [p for p in pieces if _HEIGHTS[0] <= p.height <= _HEIGHTS[1] and p.width <= 2 * p.height]
+    letters.sort(key=lambda piece: (piece.left, piece.top))
+    return any(_row_from(letters, number) >= _LETTERS for number in range(len(letters)))
+
+
+def _boxes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+    """Return top, left, height and width of each connected piece of `mask`, shape (pieces, 4).
+
+    Pixels that touch at a corner are connected.
+    """
+    import cv2  # at the import of a film, not at the start of every reading
+
+    _, _, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    columns = [cv2.CC_STAT_TOP, cv2.CC_STAT_LEFT, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_WIDTH]
+    return np.asarray(found[1:, columns], dtype=np.int32)  # the first is the background
 
 
 def _row_from(pieces: list[_Piece], first: int) -> int:

@@ -92,6 +92,7 @@ class ReaderProcess:
             "PYTHONDONTWRITEBYTECODE": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
+            "OPENCV_FOR_THREADS_NUM": "1",  # on 64 cores OpenCV reserves twice the address space that is allowed
         }
         self._process = subprocess.Popen(
             [sys.executable, "-c", _WORKER_CODE],
