@@ -31,7 +31,7 @@ def test_the_app_and_every_command_run_without_torch() -> None:
 def test_results_and_the_screens_load_none_of_what_only_some_exports_and_plots_need() -> None:
     script = (
         "import sys, ratui.tui.screens.scoring.screen, ratui.results.adjudication\n"
-        "import ratui.results.report, ratui.results.export\n"
+        "import ratui.results.report, ratui.results.export, ratui.demo.simulate, ratui.phantom\n"
         "heavy = ('scipy', 'matplotlib', 'highdicom', 'pyarrow', 'pandas', 'statsmodels', 'sklearn', 'pingouin')\n"
         "wrong = sorted(name for name in sys.modules if name in heavy)\n"
         "assert not wrong, wrong\n"

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ratui.results.optional_dependencies import need
+from ratui.results.optional_dependencies import require
 
 __all__ = [
     "RESAMPLES",
@@ -51,7 +51,7 @@ class Estimate:
 
 def _distributions() -> Any:
     """Return scipy.stats. Raises StudyError where it isn't installed."""
-    return need("scipy.stats", "agreement")
+    return require("scipy.stats", "agreement")
 
 
 # Intraclass correlation.

@@ -166,8 +166,8 @@ class TestTheProcessApart:
         pixels = np.full((4000, 5000), 100, np.uint8)
         pixels[::7, ::7] = 255
         Image.fromarray(pixels).save(tmp_path / "large.png")
-        with Isolated() as intake:
-            assert intake.make(tmp_path / "large.png", WISH).rows == 4000
+        with ReaderProcess() as converter:
+            assert converter.convert(tmp_path / "large.png", WISH).rows == 4000
 
 
 def encapsulated(path: Path, frame: bytes, rows: int, columns: int) -> Path:

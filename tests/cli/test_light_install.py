@@ -1,0 +1,77 @@
+"""What the commands do where none of the extras is installed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.films import hospital
+from tests.results.studies import noisy_study
+
+pytestmark = pytest.mark.slow
+
+EXTRAS = ("scipy", "matplotlib", "pyarrow", "highdicom", "torch", "torchvision", "skimage")
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def light(tmp_path: Path) -> Run:
+    """Run ``ratui`` with the given arguments; in it and in the processes that it starts, no extra can be imported."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({EXTRAS}))\n")
+    paths = [str(folder), str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "ratui", *map(str, arguments)]
+        return subprocess.run(words, capture_output=True, text=True, env=environment)
+
+    return run
+
+
+def test_the_block_works(light: Run, tmp_path: Path) -> None:
+    study = noisy_study(tmp_path, patients=2)
+    assert "highdicom is not installed" in light("export", study.path, tmp_path / "out", "--format", "sr").stderr
+
+
+def test_a_study_is_made_filled_and_looked_at(light: Run, tmp_path: Path) -> None:
+    folder = hospital(tmp_path / "h")
+    for words in (
+        ("new", tmp_path / "s", "--rater", "anna"),
+        ("import", tmp_path / "s", folder, "--key", tmp_path / "key.json"),
+        ("status", tmp_path / "s", "--html", tmp_path / "status.html"),
+        ("check", tmp_path / "s"),
+        ("backup", tmp_path / "s", tmp_path / "s.zip"),
+        ("demo", "--help"),
+        ("keys", "--card"),
+    ):
+        done = light(*words)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+
+
+def test_results_come_out(light: Run, tmp_path: Path) -> None:
+    study = noisy_study(tmp_path, patients=2)
+    formats = [word for name in ("csv", "json", "coco", "mk") for word in ("--format", name)]
+    for words in (
+        ("export", study.path, tmp_path / "out", *formats, "--missing", "observed"),
+        ("adjudicate", study.path, "--list"),
+    ):
+        done = light(*words)
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("words", [("agreement",), ("report", "report.html", "--no-plots", "--missing", "observed")])
+def test_figures_of_agreement_are_refused_with_one_message(light: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
+    study = noisy_study(tmp_path, patients=3)
+    command, *rest = words
+    done = light(command, study.path, *(tmp_path / word if word.endswith("html") else word for word in rest))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout == ""
+    assert done.stderr.strip().splitlines() == [
+        "ratui: agreement: scipy is not installed. pip install 'ratui[results]'"
+    ]
+    assert not list(tmp_path.glob("*.html"))
