@@ -196,7 +196,7 @@ def test_a_fault_of_the_program_names_nobody(tmp_path: Path) -> None:
     (tmp_path / "site" / "sitecustomize.py").write_text(
         "import ratui.study.importing.pseudonyms as p\n"
         "def fail(self, patient):\n    raise KeyError(f'no such patient: {patient}')\n"
-        "p.KeyFile.case_of = fail\n"
+        "p.KeyFile.assign_case = fail\n"
     )
     path = os.pathsep.join([str(tmp_path / "site"), str(Path.cwd())])
     done = _process("import", tmp_path / "study", tmp_path / "h", "--key", tmp_path / "k", PYTHONPATH=path)
