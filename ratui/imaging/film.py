@@ -1,6 +1,6 @@
 """A film as a value: its pixels as stored, and what the file says of their greys and their size.
 
-It reads nothing and shows nothing; how greys are made of it is in `grey`, how files become films in `read`.
+It reads nothing and shows nothing; `windowing` turns its values into greys, `dicom_reader` turns files into films.
 """
 
 from __future__ import annotations
