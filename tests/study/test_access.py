@@ -104,7 +104,7 @@ class TestOtherAccounts:
         script = (
             # Everything is imported first: the interpreter itself may lie where other accounts can't read.
             "import os, sys\nfrom pathlib import Path\nfrom ratui.study import Region, RegionSource, Study\n"
-            "from ratui.reading import Field, Graded, enter\n"
+            "from ratui.reading import Field, GradeEntry, enter\n"
             f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid})\n"
             "for code in sys.argv[2:]:\n"
             "    try:\n"
@@ -133,7 +133,7 @@ class TestOtherAccounts:
 
     SAVE = (
         "with study.open_reading({rater!r}, case) as s:\n"
-        "    s.save(enter(s.reading, Field('L.IP1', 'ERO', 0), Graded(1)))\n"
+        "    s.save(enter(s.reading, Field('L.IP1', 'ERO', 0), GradeEntry(1)))\n"
     )
 
     def test_each_writes_their_own_and_nobody_the_others(self, shared: Study) -> None:
