@@ -76,6 +76,10 @@ class Film:
     notes: tuple[str, ...] = ()
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        spacing = f"{self.spacing[0]:.3f} mm/pixel" if self.spacing else "spacing unknown"
+        return f"Film({self.rows} × {self.columns} pixels, {self.bits} bits, {spacing})"
+
     @property
     def rows(self) -> int:
         return int(self.pixels.shape[0])

@@ -11,6 +11,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ratui.errors import FilmError, StoreError, StudyError, clean_text
 from ratui.imaging import Film, read_film
@@ -30,6 +31,9 @@ from ratui.study.reading_session import (
 )
 from ratui.study.store import FileLock, StoredTables, make_folder, read_intact, restore_from_copy, write_tables
 from ratui.study.worklist import Progress, StudyFiles, WorklistIndex, summarize_reading
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = ["Study"]
 
@@ -83,6 +87,30 @@ class Study:
         """Adds to `notices` what was wrong with `file`; an empty `notice` adds nothing."""
         if notice:
             self._notices[f"{file.relative_to(self.path)}: {notice}"] = None
+
+    def __repr__(self) -> str:
+        count = len(self.cases())
+        noun = "case" if count == 1 else "cases"
+        return f"Study({str(self.path)!r}, {count} {noun}, raters: {', '.join(self.config.raters)})"
+
+    def to_frame(self, raters: Sequence[str] = (), *, interim: bool = False) -> pandas.DataFrame:
+        """Return the released readings as a pandas data frame, one row per field.
+
+        `raters` limits the rows to these raters. With `interim`, which is for the study's owner, every signed reading
+        is included, not only those of cases that all raters have signed. Columns are those of the export
+        ``scores.csv``. Raises StudyError for an unknown rater, and if pandas is not installed (``ratui[results]``).
+
+        Examples
+        --------
+        >>> import ratui
+        >>> frame = ratui.open_study("sample_data/study").to_frame(interim=True)
+        >>> frame[["case", "reader", "time", "site", "scale", "score"]].head(2).to_dict("records")[0]["scale"]
+        'ERO'
+        """
+        # The one import upwards: results depend on studies, and analysts look for the data frame here.
+        from ratui.results.frame import build_frame
+
+        return build_frame(self, raters, interim=interim)
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -1,0 +1,49 @@
+"""Released readings as a pandas data frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ratui.results.export.long_table import build_long_table
+from ratui.results.export.readers import ExportSource
+from ratui.results.optional_dependencies import require
+from ratui.results.released import released_readings
+from ratui.study import Study
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["build_frame"]
+
+_PANDAS_TYPES = {"text": "string", "integer": "Int64", "number": "Float64"}
+"""Nullable types: a missing score stays missing and does not turn integers into floats."""
+
+
+def build_frame(study: Study, raters: Sequence[str] = (), *, interim: bool = False) -> pandas.DataFrame:
+    """Return the released readings of `study`, one row per field.
+
+    Parameters
+    ----------
+    study
+        The study to read.
+    raters
+        IDs of the raters to include; all raters if empty.
+    interim
+        Include every signed reading, also of cases that some rater has not signed. Only for the study's owner.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns as in the export ``scores.csv``: case, reader, kind, time, day, film, site, side, joint, part, scale,
+        entry, grade, finding, reason, score, maximum.
+
+    Raises
+    ------
+    StudyError
+        If a rater is unknown, if `interim` is not allowed, or if pandas is not installed.
+    """
+    pandas = require("pandas", "Study.to_frame")
+    table = build_long_table(ExportSource(study, released_readings(study, raters, interim=interim)))
+    frame = pandas.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
+    return frame.astype({column.name: _PANDAS_TYPES[column.kind] for column in table.columns})
