@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ratui.errors import TrainError, clean
+from ratui.errors import TrainError, clean_text
 from ratui.imaging import Box, Film
 from ratui.scheme import Scheme, load_scheme
 from ratui.study.predictions import Prediction
@@ -136,14 +136,14 @@ class Scorer:
             If the scorer did not learn such joints, or if `side` or a crop is invalid.
         """
         if side not in ("L", "R"):
-            raise TrainError(f"{clean(side)} is not a side", "side", "Give L or R")
+            raise TrainError(f"{clean_text(side)} is not a side", "side", "Give L or R")
         known = {each.id: each for each in self._scheme.joints}
         if joint not in known or known[joint].group not in self._about["group_names"]:
             raise TrainError(
-                f"the scorer did not learn the joint {clean(joint)}", self.name, f"Known: {', '.join(known)}"
+                f"the scorer did not learn the joint {clean_text(joint)}", self.name, f"Known: {', '.join(known)}"
             )
         scales = tuple(self._about["scales"])
-        largest = [known[joint].maximum(scale) if scale in known[joint].scales else -1 for scale in scales]
+        largest = [known[joint].max_grade(scale) if scale in known[joint].scales else -1 for scale in scales]
         # A scorer of another scheme may know fewer grades; it cannot predict the others.
         learned = [int(count) - 1 for count in self._about["grades"]]
         samples = PairSamples(

@@ -78,7 +78,7 @@ class Film:
 
     def __repr__(self) -> str:
         spacing = f"{self.spacing[0]:.3f} mm/pixel" if self.spacing else "spacing unknown"
-        return f"Film({self.rows} × {self.columns} pixels, {self.bits} bits, {spacing})"
+        return f"Film({self.rows} × {self.columns} pixels, {self.bits_stored} bits, {spacing})"
 
     @property
     def rows(self) -> int:
