@@ -14,7 +14,7 @@ import ratui
 import trainer
 from ratui.demo.sample import find_sample
 from ratui.errors import FilmError, StudyError, TrainError
-from ratui.imaging import stretch
+from ratui.imaging import normalize_intensity
 from trainer.api import Scorer
 from trainer.models.scorer import build_scorer
 from trainer.training.loop import save_checkpoint
@@ -88,7 +88,7 @@ class TestModels:
         films = [study.film(case.id, record.id) for record in records if record]
         box = (200.0, 200.0, 280.0, 280.0)
         whole = scorer.score((films[0], box), (films[1], box), joint="MCP2", side="L")
-        crops = [stretch(film.pixels)[190:290, 190:290] for film in films]  # 1.25 times the box
+        crops = [normalize_intensity(film.pixels)[190:290, 190:290] for film in films]  # 1.25 times the box
         cut = scorer.score(crops[0], crops[1], joint="MCP2", side="L")
         assert set(whole) == {"ERO", "JSN"}
         for scale, answer in whole.items():
