@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.harness.count import HEAD, Count, Unavailable
-from benchmarks.harness.damage import damages
-from benchmarks.harness.kernel import failing_syscalls, killed_in_each_call
-from benchmarks.harness.kills import kills, many_writers
-from benchmarks.harness.mounts import full_disk, real_power_cuts
-from benchmarks.harness.stores import STORES, Ours, Stock
-from benchmarks.harness.syscalls import failing_calls, power_cuts
-from benchmarks.harness.together import all_at_once
+from tests.support.fault_harness.count import HEAD, Count, Unavailable
+from tests.support.fault_harness.damage import damages
+from tests.support.fault_harness.kernel import failing_syscalls, killed_in_each_call
+from tests.support.fault_harness.kills import kills, many_writers
+from tests.support.fault_harness.mounts import full_disk, real_power_cuts
+from tests.support.fault_harness.stores import STORES, Ours, Stock
+from tests.support.fault_harness.syscalls import failing_calls, power_cuts
+from tests.support.fault_harness.together import all_at_once
 
 Part = Callable[[Ours | Stock, Path, argparse.Namespace], Iterator[Count]]
 

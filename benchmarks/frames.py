@@ -1,4 +1,4 @@
-"""From key to glass: ``python benchmarks/frames.py [local] [ssh] [slow] [case] [start]``, all parts by default.
+"""From key to glass: ``python -m benchmarks.frames [local] [ssh] [slow] [case] [start]``, all parts by default.
 
 Our widget beside textual-image's in one run, in a pty and over SSH on this machine; the whole app on a slow line, through
 a case at a fast reader's pace, and its start. Times go from the key to the last byte of the frame, on the terminal's side.
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fake_terminal import GRAPHICS, FakeTerminal
+from tests.support.fake_terminal import GRAPHICS, FakeTerminal
 
 ROOT = Path(__file__).resolve().parents[1]
 FRESH = 10  # pairs that ``frames_app`` has never shown

@@ -18,9 +18,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.harness.fuzz import mutations, own_test_files
 from ratui.study import Study
 from ratui.study.check import check_study
+from tests.support.fault_harness.fuzz import mutations, own_test_files
 
 _CRASHED, _HUNG = "it made the decoder crash", "it took too long"
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.count import Unavailable
-from benchmarks.harness.damage import damages
-from benchmarks.harness.kernel import failing_syscalls
-from benchmarks.harness.kills import kills, many_writers
-from benchmarks.harness.stores import Ours, Stock
-from benchmarks.harness.syscalls import KINDS, failing_calls, power_cuts
-from benchmarks.harness.together import all_at_once
+from tests.support.fault_harness.count import Unavailable
+from tests.support.fault_harness.damage import damages
+from tests.support.fault_harness.kernel import failing_syscalls
+from tests.support.fault_harness.kills import kills, many_writers
+from tests.support.fault_harness.stores import Ours, Stock
+from tests.support.fault_harness.syscalls import KINDS, failing_calls, power_cuts
+from tests.support.fault_harness.together import all_at_once
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +86,7 @@ class TestTheHarnessBites:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Without fsync a power cut loses entries, and the model of it says so."""
-        from benchmarks.harness import syscalls
+        from tests.support.fault_harness import syscalls
 
         whole = syscalls._Trace.outcomes
 

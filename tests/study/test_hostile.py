@@ -20,7 +20,6 @@ from pydicom.uid import (
     JPEG2000Lossless,
 )
 
-from benchmarks.harness.fuzz import mutations, own_test_files
 from ratui.errors import FilmError, SchemeError, StudyError
 from ratui.imaging import file_limits, read_film
 from ratui.scheme import load_scheme
@@ -30,6 +29,7 @@ from ratui.study.importing.manifest import read_manifest
 from ratui.study.importing.reader_worker import LARGEST_MEMORY
 from tests.films import film_file
 from tests.study.conftest import Say
+from tests.support.fault_harness.fuzz import mutations, own_test_files
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.fake_terminal import FakeTerminal
 from ratui.terminal import (
     MIN_PIXELS_PER_MM,
     Display,
@@ -19,6 +18,7 @@ from ratui.terminal import (
     list_advice,
     measure_resolution,
 )
+from tests.support.fake_terminal import FakeTerminal
 
 
 def said(display: Display, columns: int = 120, rows: int = 40) -> str:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fake_terminal import GRAPHICS, FakeTerminal
 from ratui.study import Study
 from tests.films import make_study
+from tests.support.fake_terminal import GRAPHICS, FakeTerminal
 
 pytestmark = [
     pytest.mark.alone,

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.harness.count import Count
-from benchmarks.harness.damage import fill
-from benchmarks.harness.kills import acknowledged, child
-from benchmarks.harness.stores import CASE, SITE, Ours, text_of
 from ratui.reading import set_note
 from ratui.study import Region, RegionSource, Study
 from ratui.study.backup import back_up
 from ratui.study.check import check_study
+from tests.support.fault_harness.count import Count
+from tests.support.fault_harness.damage import fill
+from tests.support.fault_harness.kills import acknowledged, child
+from tests.support.fault_harness.stores import CASE, SITE, Ours, text_of
 
 __all__ = ["all_at_once"]
 

@@ -18,10 +18,10 @@ from unittest import mock
 
 from tinydb import storages
 
-from benchmarks.harness.count import Count
-from benchmarks.harness.stores import Ours, Stock, text_of
 from ratui.errors import StoreError
 from ratui.study.store import atomic_write as disk
+from tests.support.fault_harness.count import Count
+from tests.support.fault_harness.stores import Ours, Stock, text_of
 
 __all__ = ["CALLS", "KINDS", "Died", "failing_calls", "power_cuts"]
 

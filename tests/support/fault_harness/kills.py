@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.harness.count import Count
-from benchmarks.harness.stores import Ours, Stock, lost_of, text_of
+from tests.support.fault_harness.count import Count
+from tests.support.fault_harness.stores import Ours, Stock, lost_of, text_of
 
 __all__ = ["acknowledged", "child", "kills", "many_writers"]
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.harness.count import Count, Unavailable
-from benchmarks.harness.stores import Ours, Stock, lost_of, text_of
+from tests.support.fault_harness.count import Count, Unavailable
+from tests.support.fault_harness.stores import Ours, Stock, lost_of, text_of
 
 __all__ = ["ERRORS", "failing_syscalls", "killed_in_each_call"]
 
@@ -34,7 +34,7 @@ class _Writer:
     def __init__(self, store: Ours | Stock, place: Path) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.harness.writer", store.name, str(place)],
+            [sys.executable, "-m", "tests.support.fault_harness.writer", store.name, str(place)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from benchmarks.harness.count import Count, Unavailable
-from benchmarks.harness.kills import acknowledged, child
-from benchmarks.harness.stores import Ours, Stock, lost_of, text_of
 from ratui.study.store import atomic_write as disk
+from tests.support.fault_harness.count import Count, Unavailable
+from tests.support.fault_harness.kills import acknowledged, child
+from tests.support.fault_harness.stores import Ours, Stock, lost_of, text_of
 
 __all__ = ["full_disk", "real_power_cuts"]
 

@@ -1,4 +1,4 @@
-"""A process that saves what it is told to: ``python -m benchmarks.harness.writer STORE PLACE``.
+"""A process that saves what it is told to: ``python -m tests.support.fault_harness.writer STORE PLACE``.
 
 Its system calls can be watched and made to fail from outside. A line in is an entry's text, a line out what became of it:
 ``saved``, ``refused`` (an error that a person is told), or ``fault`` and the name of an error that nobody meant.
@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.harness.stores import STORES
 from ratui.errors import StoreError
+from tests.support.fault_harness.stores import STORES
 
 __all__ = ["main"]
 

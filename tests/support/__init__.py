@@ -1,0 +1,1 @@
+"""Test doubles and the fault harness, shared by the tests and the benchmarks."""
