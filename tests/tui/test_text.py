@@ -8,6 +8,7 @@ from ratui.scheme import load_scheme, parse_scheme
 from ratui.tui.entry import text
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import ACTIONS, Keymap, map_keys_to_entries, normalize_key
+from ratui.tui.widgets.key_bar import KeyItem
 from tests.strategies import TINY_TOML
 
 SCHEME = load_scheme("mtss")
@@ -16,10 +17,13 @@ T = Catalog("en")
 
 def test_keys_stand_on_three_lines_that_fit() -> None:
     reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
-    commands = [("n", "all normal"), ("u", "undo"), ("z", "zoom"), ("/", "go to"), ("o", "overview"), ("?", "help")]
+    labels = {"n": "all normal", "u": "undo", "z": "zoom", "/": "go to", "o": "overview", "?": "help"}
+    commands = [KeyItem(*item) for item in labels.items()]
     for width in (60, 80, 120):
         for field in reading.fields:
-            lines = text.format_keys(T, SCHEME, list_options(reading, field), commands, width).plain.split("\n")
+            options = list_options(reading, field)
+            keys = text.format_option_keys(T, SCHEME, options, commands, width, reasons_key="x", grade_rows=1)
+            lines = keys.plain.split("\n")
             assert len(lines) == 3
             assert all(len(line) <= width for line in lines)
             assert all(f" {key} " in lines[0] or lines[0].endswith(key) for key in "012")
@@ -58,7 +62,7 @@ def test_a_finding_stands_beside_its_score() -> None:
     reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
     field = Field("L.MCP2", "ERO", 0)
     reading = enter(reading, field, FindingEntry("ankylosis"))
-    assert text.format_entry(T, reading, field) == "5 ankylosis"
+    assert text.format_field(T, reading, field) == "5 ankylosis"
     assert "MCP2 ERO · → ankylosis and 1 more" in text.format_last_entry(T, reading, reading.log[-1])
 
 

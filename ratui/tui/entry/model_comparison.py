@@ -11,6 +11,7 @@ from ratui.errors import StoreError
 from ratui.reading import Field, Reading
 from ratui.study import Study
 from ratui.study.predictions import Prediction, load_unblinded_predictions
+from ratui.tui.entry.text import join_time_points
 from ratui.tui.i18n.catalog import Catalog
 
 __all__ = ["MIN_DIFFERENCE", "find_differences", "format_model_scores"]
@@ -44,6 +45,8 @@ def _differs(reading: Reading, answer: Prediction) -> bool:
 
 def format_model_scores(t: Catalog, reading: Reading, answers: Sequence[Prediction]) -> str:
     """What the model says, with the time points in the order in which the films stand."""
-    between = " " if reading.is_blinded else "→"
-    said = [f"{answer.scale} {between.join(str(answer.grades[time]) for time in reading.order)}" for answer in answers]
-    return t("text.model_says", scores=", ".join(said))
+    scores = [
+        f"{answer.scale} {join_time_points(reading, (str(answer.grades[time]) for time in reading.order))}"
+        for answer in answers
+    ]
+    return t("text.model_says", scores=", ".join(scores))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry, Reading
+from ratui.reading import Entry, Field, Reading
+from ratui.tui.entry.text import format_entry, join_time_points
 from ratui.tui.i18n.catalog import Catalog
 
 __all__ = ["format_other_answers"]
@@ -17,26 +18,20 @@ def format_other_answers(t: Catalog, reading: Reading, others: Sequence[Mapping[
     """
     if not others:
         return ""
-    between = "|" if reading.is_blinded else "→"
     joint, side = reading.site(site).joint, t(f"text.side_{reading.site(site).side}")
     parts = []
     for letter, answers in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", others, strict=False):
         said = (
-            between.join(_entry(t, reading, answers, Field(site, scale, time)) for time in reading.order)
+            join_time_points(
+                reading,
+                (
+                    format_entry(t, reading.scheme, answers.get(Field(site, scale, time)), empty="–")
+                    for time in reading.order
+                ),
+                blinded="|",
+            )
             for scale in joint.scales
         )
         parts.append(f"{letter} {', '.join(said)}")
     name = f"{side} {t.translate_scheme(joint.label)}"
     return t("scoring.others", joint=name, scales=", ".join(joint.scales), answers=" · ".join(parts))
-
-
-def _entry(t: Catalog, reading: Reading, answers: Mapping[Field, Entry], field: Field) -> str:
-    match answers.get(field):
-        case GradeEntry(grade):
-            return str(grade)
-        case FindingEntry(id):
-            return t.translate_scheme(reading.scheme.finding(id).label)
-        case NotAssessableEntry(id):
-            return t.translate_scheme(reading.scheme.reason(id).label)
-        case None:
-            return "–"

@@ -1,16 +1,18 @@
-"""What stands on the scoring and overview screens, as text made from a reading. Pure: no widget, no study, no film."""
+"""Texts of the screens that enter or show scores, made from a reading.
+
+The functions depend on no widget, no study and no film. In a study blinded to order no text tells which film is the earlier.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from ratui.reading import (
+    Entry,
     EntryOptions,
     Field,
-    FieldChange,
     FindingEntry,
     GradeEntry,
     LogEntry,
@@ -19,34 +21,30 @@ from ratui.reading import (
     Slot,
 )
 from ratui.scheme import Scheme, Site
+from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import key_for_entry
-from ratui.tui.theme import ACCENT, BRIGHT, KEY, NOTE, QUIET, WAITING
+from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
+from ratui.tui.widgets.key_bar import KeyItem, drop_to_fit, format_key_rows, shorten_to_fit
 
 __all__ = [
-    "fit_items",
     "format_edge",
     "format_entry",
+    "format_entry_keys",
+    "format_field",
     "format_fields",
     "format_hand_title",
     "format_joint_scores",
-    "format_key_items",
-    "format_keys",
     "format_last_entry",
+    "format_option_keys",
     "format_progress",
-    "format_reason_choices",
+    "format_score",
     "format_site_title",
     "format_time_point",
     "format_title",
-    "format_totals",
     "join_ends",
-    "pad_cells",
-    "wrap_items",
+    "join_time_points",
 ]
-
-
-_GAP = 2
-"""Spaces between two keys of a line."""
 
 
 def format_hand_title(t: Catalog, scheme: Scheme, site: Site) -> str:
@@ -78,19 +76,37 @@ def _span(t: Catalog, days: int) -> str:
     return t("text.months", months=f"{round(days / 30.44):+d}")
 
 
-def format_entry(t: Catalog, reading: Reading, field: Field) -> str:
-    """What stands in `field`: a score with its finding, a reason, or ``·`` where it is open."""
-    value = reading.values.get(field)
-    match value:
-        case None:
-            return "·"
+def format_entry(t: Catalog, scheme: Scheme, entry: Entry | None, *, empty: str = "·") -> str:
+    """Return `entry` in words: the grade, or the label of the finding or of the reason; `empty` if it is None."""
+    match entry:
         case GradeEntry(grade):
             return str(grade)
         case FindingEntry(id):
-            return f"{reading.score(field)} {t.translate_scheme(reading.scheme.finding(id).label)}"
+            return t.translate_scheme(scheme.finding(id).label)
         case NotAssessableEntry(id):
-            return f"– {t.translate_scheme(reading.scheme.reason(id).label)}"
-    return "·"
+            return t.translate_scheme(scheme.reason(id).label)
+        case None:
+            return empty
+
+
+def format_score(reading: Reading, field: Field) -> str:
+    """Return the score of `field` as one sign: a number, ``–`` if it is not assessable, ``·`` if it is open."""
+    score = reading.score(field)
+    return str(score) if score is not None else "–" if field in reading.values else "·"
+
+
+def format_field(t: Catalog, reading: Reading, field: Field) -> str:
+    """Return the score of `field`, followed by the finding or the reason it comes from: ``5 ankylosis``."""
+    entry = reading.values.get(field)
+    score = format_score(reading, field)
+    return (
+        score if entry is None or isinstance(entry, GradeEntry) else f"{score} {format_entry(t, reading.scheme, entry)}"
+    )
+
+
+def join_time_points(reading: Reading, parts: Iterable[str], *, blinded: str = " ") -> str:
+    """Join `parts`, one for each time point as on the screen: by an arrow, or by `blinded` where it would tell the order."""
+    return (blinded if reading.is_blinded else "→").join(parts)
 
 
 def format_fields(
@@ -111,7 +127,7 @@ def format_fields(
     """
     text = Text(no_wrap=True, overflow="ellipsis")
     for field in reading.slot_fields(Slot(site, time)):
-        shown = format_entry(t, reading, field)
+        shown = format_field(t, reading, field)
         if field == waiting or (is_paired and waiting is not None and (field.site, field.scale) == waiting[:2]):
             shown = f"{unconfirmed}?" if unconfirmed else "▁" if shown == "·" else shown
             text.append(f"[{field.scale} {shown}]", WAITING)
@@ -124,104 +140,59 @@ def format_fields(
     return text
 
 
-def format_keys(
+def format_entry_keys(
+    t: Catalog,
+    scheme: Scheme,
+    session: ScoringSession | None,
+    commands: Sequence[KeyItem],
+    width: int,
+    *,
+    reasons_key: str,
+    grade_rows: int = 2,
+) -> Text:
+    """Return the keys that make entries now, and `commands` in the last row as far as they fit.
+
+    Grades take `grade_rows` rows; findings and `reasons_key`, which opens the choice of reasons, take one. Without a
+    `session` nothing can be entered. While a reason is chosen or a line is typed, the rows list the keys for that.
+    """
+    if session is not None and session.mode == "reasons":
+        reasons = [KeyItem(reason.key, t.translate_scheme(reason.label)) for reason in session.options.reasons]
+        question = Text(t("text.why_no_score"), NOTE, no_wrap=True)
+        keys = format_key_rows(*shorten_to_fit(reasons, width, grade_rows), [KeyItem("Esc", t("text.back"))])
+        return Text("\n").join((question, keys))
+    if session is not None and session.mode in ("go_to", "note"):
+        return format_key_rows([KeyItem("Enter", t("scoring.line_takes")), KeyItem("Esc", t("scoring.line_drops"))])
+    options = session.options if session is not None else EntryOptions()
+    return format_option_keys(t, scheme, options, commands, width, reasons_key=reasons_key, grade_rows=grade_rows)
+
+
+def format_option_keys(
     t: Catalog,
     scheme: Scheme,
     options: EntryOptions,
-    commands: Sequence[tuple[str, str]],
+    commands: Sequence[KeyItem],
     width: int,
     *,
-    rows: int = 1,
-    reasons_key: str = "x",
+    reasons_key: str,
+    grade_rows: int,
 ) -> Text:
-    """The keys that do something now: the grades with their meanings on `rows` lines, findings and the way to the reasons
-    on one, and as many `commands` (key, label) as fit on the last. Meanings are cut as little as makes them fit."""
+    """Return the keys of `options` and of `commands`, in ``grade_rows + 2`` rows of at most `width` cells.
+
+    The last of the `commands` is the help. It is never left out.
+    """
     grades = [
-        (key_for_entry(scheme, GradeEntry(grade.value)), t.translate_scheme(grade.meaning)) for grade in options.grades
+        KeyItem(key_for_entry(scheme, GradeEntry(grade.value)), t.translate_scheme(grade.meaning))
+        for grade in options.grades
     ]
-    others = [(finding.key, t.translate_scheme(finding.label)) for finding in options.findings]
+    others = [KeyItem(finding.key, t.translate_scheme(finding.label)) for finding in options.findings]
     if options.reasons:
-        others.append((reasons_key, t("text.not_assessable")))
-    lines = [*wrap_items(grades, width, rows), fit_items(others, width), _drop_to_fit(commands, width)]
-    text = Text(no_wrap=True)
-    for number, items in enumerate(lines):
-        if number:
-            text.append("\n")
-        _append_items(text, items)
-    return text
-
-
-def format_reason_choices(t: Catalog, scheme: Scheme, options: EntryOptions, width: int, *, rows: int = 1) -> Text:
-    """The choice that asks why there is no score."""
-    text = Text(no_wrap=True)
-    text.append(t("text.why_no_score"), NOTE)
-    for items in wrap_items(
-        [(reason.key, t.translate_scheme(reason.label)) for reason in options.reasons], width, rows
-    ):
-        text.append("\n")
-        _append_items(text, items)
-    text.append("\n")
-    _append_items(text, [("Esc", t("text.back"))])
-    return text
-
-
-def format_key_items(items: Sequence[tuple[str, str]]) -> Text:
-    """A line of keys and what they do."""
-    text = Text(no_wrap=True)
-    _append_items(text, items)
-    return text
-
-
-def wrap_items(items: Sequence[tuple[str, str]], width: int, rows: int) -> list[list[tuple[str, str]]]:
-    """`items` on exactly `rows` lines of `width`, in their order, with their labels cut as little as makes them fit."""
-    longest = max((cell_len(label) for _, label in items), default=0)
-    for limit in range(longest, 0, -1):
-        lines = _break_lines([(key, _shorten_label(label, limit)) for key, label in items], width)
-        if len(lines) <= rows:
-            return lines + [[] for _ in range(rows - len(lines))]
-    lines = _break_lines([(key, "") for key, _ in items], width)[:rows]
-    return lines + [[] for _ in range(rows - len(lines))]
-
-
-def fit_items(items: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
-    """`items` with their labels cut as little as lets them all stand on one line of `width`."""
-    return wrap_items(items, width, 1)[0]
-
-
-def _break_lines(items: Sequence[tuple[str, str]], width: int) -> list[list[tuple[str, str]]]:
-    lines: list[list[tuple[str, str]]] = []
-    left = 0
-    for item in items:
-        needed = _length(item)
-        if not lines or needed - _GAP > left:  # nothing follows the last one
-            lines.append([])
-            left = width
-        lines[-1].append(item)
-        left -= needed
-    return lines
-
-
-def _drop_to_fit(items: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
-    """As many of `items`, from the first, as fit on one line; the last one always: it is the help."""
-    kept = list(items)
-    while len(kept) > 1 and sum(map(_length, kept)) - _GAP > width:
-        del kept[-2]
-    return kept
-
-
-def _length(item: tuple[str, str]) -> int:
-    return cell_len(item[0]) + cell_len(item[1]) + 2 + _GAP
-
-
-def _shorten_label(label: str, limit: int) -> str:
-    return label if cell_len(label) <= limit else set_cell_size(label, limit - 1).rstrip() + "…"
-
-
-def _append_items(text: Text, items: Sequence[tuple[str, str]]) -> None:
-    for number, (key, label) in enumerate(items):
-        text.append(" " * (_GAP if number else 0))
-        text.append(f" {key}", KEY)
-        text.append(f" {label}" if label else "")
+        others.append(KeyItem(reasons_key, t("text.not_assessable")))
+    help_key = commands[-1].key if commands else ""
+    return format_key_rows(
+        *shorten_to_fit(grades, width, grade_rows),
+        *shorten_to_fit(others, width),
+        *drop_to_fit(commands, width, keep=help_key),
+    )
 
 
 def format_progress(t: Catalog, reading: Reading, width: int = 16) -> str:
@@ -240,44 +211,18 @@ def format_last_entry(t: Catalog, reading: Reading, entry: LogEntry | None) -> s
     change = entry.changes[0]
     site = reading.site(change.field.site)
     name = f"{t(f'text.side_{site.side}')} {t.translate_scheme(site.joint.label)}"
-    last = t("text.last_entry", site=name, scale=change.field.scale, values=_values(t, reading, change))
+    values = " → ".join(format_entry(t, reading.scheme, entry) for entry in (change.old, change.new))
+    last = t("text.last_entry", site=name, scale=change.field.scale, values=values)
     if len(entry.changes) > 1:
         last = t("text.last_more", last=last, count=len(entry.changes) - 1)
     return t("text.last_undo", last=last) if entry.kind == "undo" else last
 
 
-def _values(t: Catalog, reading: Reading, change: FieldChange) -> str:
-    shown = []
-    for value in (change.old, change.new):
-        match value:
-            case GradeEntry(grade):
-                shown.append(str(grade))
-            case FindingEntry(id):
-                shown.append(t.translate_scheme(reading.scheme.finding(id).label))
-            case NotAssessableEntry(id):
-                shown.append(t.translate_scheme(reading.scheme.reason(id).label))
-            case _:
-                shown.append("·")
-    return " → ".join(shown)
-
-
 def format_joint_scores(reading: Reading, site: str) -> str:
     """``0→1 2→2``: the scores of one joint as they stand on the screen, scale by scale."""
-    parts = []
-    arrow = " " if reading.is_blinded else "→"
-    for scale in reading.site(site).joint.scales:
-        shown = []
-        for time in reading.order:
-            field = Field(site, scale, time)
-            score = reading.score(field)
-            shown.append(str(score) if score is not None else "·" if field not in reading.values else "–")
-        parts.append(arrow.join(shown))
-    return "  ".join(parts)
-
-
-def pad_cells(text: str, width: int) -> str:
-    """`text` in exactly `width` cells."""
-    return set_cell_size(text, width)
+    scales = reading.site(site).joint.scales
+    fields = [[Field(site, scale, time) for time in reading.order] for scale in scales]
+    return "  ".join(join_time_points(reading, (format_score(reading, field) for field in pair)) for pair in fields)
 
 
 def join_ends(left: Text, right: Text, width: int) -> Text:
@@ -300,17 +245,3 @@ def format_title(title: str, asked: bool) -> Text:
 def format_edge(edge: str, side: str, height: int) -> Text:
     """What runs down the `edge` of the screen, ``L`` or ``R``: the letter of the `side` on the screen, on its own edge."""
     return Text("\n".join(side for _ in range(height)), f"{ACCENT} reverse") if edge == side else Text("")
-
-
-def format_totals(t: Catalog, reading: Reading) -> str:
-    """The totals of both time points, and how many fields have no score."""
-    names = ("◀", "▶") if reading.is_blinded else (t("text.earlier"), t("text.later"))
-    parts = []
-    for place, time in enumerate(reading.order):
-        name = names[place] if reading.is_blinded else names[time]
-        scales = ", ".join(f"{scale} {reading.total(time, scale)[0]}" for scale in reading.scheme.scales)
-        parts.append(f"{name} {reading.total(time)[0]} ({scales})")
-    lacking = len(reading.values) - sum(reading.total(time)[1] for time in reading.order)
-    if lacking:
-        parts.append(t("text.without_score", count=lacking))
-    return " · ".join(parts)

@@ -10,12 +10,12 @@ from textual.screen import Screen, ScreenResultType
 
 from ratui.errors import RatuiError
 from ratui.reading import LogEntry
-from ratui.tui.entry.text import fit_items, format_key_items
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_error
-from ratui.tui.input.actions import ENTRY_SCREENS, normalize_key
+from ratui.tui.input.actions import ENTRY_SCREENS, Action, normalize_key
 from ratui.tui.tour.panel import TourPanel
 from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.key_bar import KeyBar, KeyItem, format_key_rows, shorten_to_fit
 
 if TYPE_CHECKING:
     from ratui.tui.app import RatuiApp
@@ -70,13 +70,30 @@ class KeyScreen(Screen[ScreenResultType]):
         """Whether the action `action` makes sense now: help and the list of commands leave out what doesn't."""
         return True
 
-    def make_key_line(self) -> Text:
-        """The keys that do something now and have a label, on one line."""
-        actions = [action for action in self.ratui.keymap.list_actions(self.NAME) if self.check_action(action.name)]
-        items = [
-            (self.ratui.keymap.key_label(action.id), label) for action in actions if (label := action.label(self.t))
+    def list_key_items(self, *, only_possible: bool = True) -> list[KeyItem]:
+        """Return the keys of the actions that have a label and, if `only_possible`, are possible now, as in the keymap."""
+        return [
+            KeyItem(self.ratui.keymap.key_label(action.id), label)
+            for action in self.ratui.keymap.list_actions(self.NAME)
+            if (label := self.label_of(action)) and (self.check_action(action.name) or not only_possible)
         ]
-        return format_key_items(fit_items(items, self.app.size.width))
+
+    def label_of(self, action: Action) -> str:
+        """Return the label of `action` in the key bar; empty if the key bar leaves it out."""
+        return action.label(self.t)
+
+    @property
+    def help_key(self) -> str:
+        """The key of the help, as it is printed."""
+        return self.ratui.keymap.key_label(f"{self.NAME}.help")
+
+    def format_keys(self) -> Text:
+        """Return the rows of the key bar: by default the possible actions in one row, their labels cut to fit."""
+        return format_key_rows(*shorten_to_fit(self.list_key_items(), self.app.size.width))
+
+    def update_key_bar(self) -> None:
+        """Show the keys that are possible now."""
+        self.query_one(KeyBar).show_rows(self.format_keys())
 
     def action_help(self) -> None:
         from ratui.tui.screens.help.screen import HelpScreen

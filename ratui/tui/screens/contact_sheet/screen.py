@@ -23,6 +23,7 @@ from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.contact_sheet.cell import ContactCell
 from ratui.tui.screens.contact_sheet.model import CaseCard, make_card, paste_side_by_side, select_cards
 from ratui.tui.theme import PLAIN
+from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.workers import run_in_thread
 
 __all__ = ["ContactSheetScreen", "count_cells"]
@@ -69,7 +70,7 @@ class ContactSheetScreen(KeyScreen[str]):
         yield Static(id="head", classes="line title", markup=False)
         yield Vertical(id="sheet")
         yield Static(id="message", classes="message", markup=False)
-        yield Static(id="keys", classes="line title")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         scheme = self.ratui.study.scheme
@@ -225,7 +226,7 @@ class ContactSheetScreen(KeyScreen[str]):
         self._head(first, len(page))
         for cell, each in zip(self._cells, (*page, *[None] * len(self._cells)), strict=False):
             cell.caption(self._caption(each) if each else Text(""))
-        self.query_one("#keys", Static).update(self.make_key_line())
+        self.update_key_bar()
         self._show(page, ahead)
 
     def _head(self, first: int, count: int) -> None:

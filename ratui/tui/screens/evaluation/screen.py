@@ -18,6 +18,7 @@ from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.evaluation.text import EvaluationPage, fit_picture, make_pages, render_blocks
 from ratui.tui.theme import PLAIN
 from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.workers import run_in_thread
 
 __all__ = ["EvaluationScreen"]
@@ -52,7 +53,7 @@ class EvaluationScreen(KeyScreen[None]):
             yield Static(id="text")
         yield FilmView(self.ratui.graphics, self.ratui.frame_cache, id="picture")
         yield Static(id="message", classes="message", markup=False)
-        yield Static(id="keys", classes="line title")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._open(0)
@@ -134,7 +135,7 @@ class EvaluationScreen(KeyScreen[None]):
         self.query_one("#text", Static).update(self._text(shown))
         self._words.scroll_home(animate=False)
         self.set_class(shown is not None and self._can_draw(shown), "pictured")
-        self.query_one("#keys", Static).update(self.make_key_line())
+        self.update_key_bar()
         self.call_after_refresh(self._show_picture)
 
     def _text(self, shown: EvaluationPage | None) -> Text | Group:

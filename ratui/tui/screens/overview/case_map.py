@@ -181,10 +181,11 @@ class CaseMap:
         """What stands at both time points, and the style that says what it is."""
         reading = self._reading
         fields = [Field(site, scale, time) for time in reading.order]
-        between = " " if reading.is_blinded else "→"
-        text = between.join(self._one(field) + self._finding_key(field) for field in fields)
+        text = texts.join_time_points(
+            reading, (texts.format_score(reading, field) + self._finding_key(field) for field in fields)
+        )
         if len(text) > width:  # ten points and a finding: the line below the map says which
-            text = between.join(self._one(field) for field in fields)
+            text = texts.join_time_points(reading, (texts.format_score(reading, field) for field in fields))
         scores = [reading.score(field) for field in fields]
         if any(field not in reading.values for field in fields):
             return text, WAITING
@@ -193,10 +194,6 @@ class CaseMap:
         if len(set(scores)) > 1:
             return text, BRIGHT
         return text, PLAIN if any(scores) else QUIET
-
-    def _one(self, field: Field) -> str:
-        score = self._reading.score(field)
-        return str(score) if score is not None else "·" if field not in self._reading.values else "–"
 
     def _finding_key(self, field: Field) -> str:
         value = self._reading.values.get(field)

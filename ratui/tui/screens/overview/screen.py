@@ -18,9 +18,11 @@ from ratui.reading import LogEntry, Reading, Slot
 from ratui.study import HeldByOther
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import find_differences, format_model_scores
+from ratui.tui.input.actions import Action
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.case_map import CaseMap, format_missing, format_totals_table
-from ratui.tui.theme import BRIGHT, KEY, NOTE, PLAIN, QUIET
+from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET
+from ratui.tui.widgets.key_bar import KeyBar
 
 __all__ = ["GoToSite", "OverviewCommand", "OverviewResult", "OverviewScreen", "Reopen"]
 
@@ -97,7 +99,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         yield Static(id="missing", markup=False)
         with Vertical(id="bottom"):
             yield Static(id="message", classes="message", markup=False)
-            yield Static(id="keys", classes="line title")
+            yield KeyBar()
 
     def on_mount(self) -> None:
         self.fill_widgets()
@@ -249,7 +251,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         self.query_one("#totals", Static).update(Text("\n").join(totals))
         self.query_one("#joint", Static).update(self._format_joint())
         self.query_one("#missing", Static).update(Text(self._format_missing(width)))
-        self.query_one("#keys", Static).update(self._format_keys())
+        self.update_key_bar()
 
     def _format_map(self, width: int) -> Text:
         """The map; where it is taller than the screen, the part around the cursor."""
@@ -285,7 +287,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         for place, time in enumerate(reading.order):
             name = texts.format_time_point(self.t, reading.order, place, reading.is_blinded, None)
             shown = [
-                f"{field.scale} {texts.format_entry(self.t, reading, field)}"
+                f"{field.scale} {texts.format_field(self.t, reading, field)}"
                 for field in reading.slot_fields(Slot(key, time))
             ]
             text.append(f"   {name} ", QUIET).append(", ".join(shown), PLAIN)
@@ -312,12 +314,6 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             return self.t("overview.look_first", count=self._pending, key=key)
         return self.t("overview.nothing_missing", key=key)
 
-    def _format_keys(self) -> Text:
-        text = Text(no_wrap=True)
-        for action in self.ratui.keymap.list_actions(self.NAME):
-            label = action.label(self.t)
-            if action.name == "go" and not self._writable:
-                label = self.t("overview.look")
-            if label and self.check_action(action.name):
-                text.append(f" {self.ratui.keymap.key_label(action.id)}", KEY).append(f" {label}  ", PLAIN)
-        return text
+    def label_of(self, action: Action) -> str:
+        is_view = action.name == "go" and not self._writable
+        return self.t("overview.look") if is_view else super().label_of(action)

@@ -23,6 +23,7 @@ from ratui.scheme import Site
 from ratui.study import Case, FilmRecord
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.regions import text as region_text
+from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.widgets.region_viewer import RegionViewer, Scene
 from ratui.tui.workers import run_in_thread
 
@@ -39,6 +40,9 @@ class RegionsScreen(KeyScreen[bool]):
     """
 
     NAME = "regions"
+    CSS = """
+    RegionsScreen #keys { height: 3; }
+    """
 
     def __init__(self, case: Case, order: tuple[int, ...], *, film: str = "", site: str = "") -> None:
         super().__init__()
@@ -57,7 +61,7 @@ class RegionsScreen(KeyScreen[bool]):
         yield Static(id="head", classes="line title", markup=False)
         yield RegionViewer(app.graphics, app.frame_cache, app.film_store, id="films")
         yield Static(id="message", classes="message", markup=False)
-        yield Static(id="keys", classes="keys")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         study = self.ratui.study
@@ -305,7 +309,14 @@ class RegionsScreen(KeyScreen[bool]):
             scene = Scene(self._case.id, film, boxes.sites, dict(boxes.regions), boxes.site.key, wrong)
             films.show(scene, moving=moving)
         self._update_message()
-        self.query_one("#keys", Static).update(region_text.format_keys(t, self.ratui.keymap, self.app.size.width))
+        self.update_key_bar()
+
+    def format_keys(self) -> Text:
+        """Return the keys in three rows, the arrows as one key."""
+        arrows = "".join(self.ratui.keymap.key_label(f"regions.move_{way}") for way in ("left", "up", "down", "right"))
+        items = self.list_key_items(only_possible=False)
+        items.insert(2, KeyItem(arrows, self.t("regions.move")))
+        return format_key_rows(*drop_to_fit(items, self.app.size.width, keep=self.help_key, row_count=3))
 
     def _update_message(self) -> None:
         self.query_one("#message", Static).update(Text(f" {self._note}"))

@@ -14,8 +14,7 @@ from ratui.study import FilmRecord, Region, RegionSource, Study
 from ratui.tui.entry import text as texts
 from ratui.tui.graphics.box_drawing import format_short_name
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.input.actions import Keymap, format_key
-from ratui.tui.theme import BRIGHT, KEY, NOTE, PLAIN, QUIET, WAITING
+from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET, WAITING
 
 __all__ = [
     "format_arrangement",
@@ -23,7 +22,6 @@ __all__ = [
     "format_count",
     "format_fault",
     "format_head",
-    "format_keys",
     "format_opening_note",
 ]
 
@@ -83,29 +81,6 @@ def format_opening_note(t: Catalog, boxes: RegionEditor, failed: bool) -> str:
         return t("regions.from_template") if names else ""
     shown = ", ".join(names[:_MANY]) + (" …" if len(names) > _MANY else "")
     return t("regions.unsure", joints=shown, count=len(names))
-
-
-def format_keys(t: Catalog, keymap: Keymap, width: int) -> Text:
-    """The keys that have a label, and the arrows; as many as fit on three lines."""
-    items = [(format_key(action.key), label) for action in keymap.list_actions("regions") if (label := action.label(t))]
-    items.insert(2, (_arrows(keymap), t("regions.move")))
-    text = Text(no_wrap=True)
-    used, line = 0, 1
-    for key, label in items:
-        length = cell_len(key) + cell_len(label) + 4
-        if used + length > width:
-            if line == 3:
-                break
-            text.append("\n")
-            used, line = 0, line + 1
-        used += length
-        text.append(f" {key}", KEY)
-        text.append(f" {label}  ")
-    return text
-
-
-def _arrows(keymap: Keymap) -> str:
-    return "".join(keymap.key_label(f"regions.move_{way}") for way in ("left", "up", "down", "right"))
 
 
 def _name(t: Catalog, boxes: RegionEditor, site: Site) -> str:

@@ -30,6 +30,7 @@ from ratui.tui.screens.review.text import format_head, format_key_lines
 from ratui.tui.screens.scoring.text import format_field_line, format_status
 from ratui.tui.theme import ALARM, BRIGHT, NOTE
 from ratui.tui.widgets.joint_viewer import JointViewer
+from ratui.tui.widgets.key_bar import KeyBar
 
 __all__ = ["ReviewScreen"]
 
@@ -90,7 +91,7 @@ class ReviewScreen(FilmScreen[str | None]):
             yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, id="joint")
             yield Static(id="edgeR", classes="edge", markup=False)
         yield Static(id="message", classes="message", markup=False)
-        yield Static(id="keys", classes="keys")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.joint_viewer.view_settings = self.load_view_settings()
@@ -332,8 +333,11 @@ class ReviewScreen(FilmScreen[str | None]):
                 else texts.format_fields(t, reading, site.key, time, None),
             )
         self._draw_message()
-        keys = format_key_lines(t, reading, self._scoring_session, self.ratui.keymap, self.check_action, width)
-        self.query_one("#keys", Static).update(keys)
+        self.update_key_bar()
+
+    def format_keys(self) -> Text:
+        keymap, width = self.ratui.keymap, self.app.size.width
+        return format_key_lines(self.t, self.reading, self._scoring_session, keymap, self.check_action, width)
 
     def _draw_message(self) -> None:
         refusal = self._auto_saver.save_error if self._auto_saver else ""

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from rich.text import Text
 
-from ratui import reading as rd
 from ratui.reading import Reading
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
 from ratui.tui.theme import ACCENT, BRIGHT
+from ratui.tui.widgets.key_bar import KeyItem
 
 __all__ = ["format_head", "format_key_lines"]
 
@@ -38,17 +38,12 @@ def format_key_lines(
     width: int,
 ) -> Text:
     """What can be pressed now, and nothing else; without a `session` there is nothing to enter."""
-    options = session.options if session else rd.EntryOptions()
-    if session is not None and session.mode == "reasons":
-        return texts.format_reason_choices(t, reading.scheme, options, width, rows=2)
-    if session is not None and session.mode == "note":
-        return texts.format_key_items([("Enter", t("scoring.line_takes")), ("Esc", t("scoring.line_drops"))])
     actions = {action.name: action for action in keymap.list_actions("second_look")}
     order = [*_WANTED, *(name for name in actions if name not in (*_WANTED, "help")), "help"]
     commands = [
-        (keymap.key_label(actions[name].id), label)
+        KeyItem(keymap.key_label(actions[name].id), label)
         for name in order
         if (label := actions[name].label(t)) and is_possible(name)
     ]
     reasons_key = keymap.key_label("second_look.reasons")
-    return texts.format_keys(t, reading.scheme, options, commands, width, rows=2, reasons_key=reasons_key)
+    return texts.format_entry_keys(t, reading.scheme, session, commands, width, reasons_key=reasons_key)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from ratui.reading import NotAssessableEntry, Reading, Slot
@@ -49,7 +49,7 @@ def draw_hand_map(t: Catalog, reading: Reading, current: str, width: int, height
         filled = round(bar * done / total)
         style = BRIGHT if (side, part) == (here.side, here.part) else QUIET
         text.append(
-            texts.pad_cells(name, 12) + f"{done:>2}/{total:<2} " + "▓" * filled + "░" * (bar - filled) + "\n", style
+            set_cell_size(name, 12) + f"{done:>2}/{total:<2} " + "▓" * filled + "░" * (bar - filled) + "\n", style
         )
     return text
 

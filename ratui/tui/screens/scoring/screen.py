@@ -18,6 +18,7 @@ from ratui.tui.screens.scoring.hand_map import draw_hand_map
 from ratui.tui.screens.scoring.text import format_field_line, format_head, format_key_lines, format_status
 from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.widgets.joint_viewer import JointViewer
+from ratui.tui.widgets.key_bar import KeyBar
 
 __all__ = ["ScoringScreen"]
 
@@ -50,7 +51,7 @@ class ScoringScreen(CaseFlow):
             yield Static(id="edgeR", classes="edge", markup=False)
             yield Static(id="map")
         yield Static(id="message", classes="message", markup=False)
-        yield Static(id="keys", classes="keys")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._arrange()
@@ -194,10 +195,14 @@ class ScoringScreen(CaseFlow):
             self.joint_viewer.set_title(place, texts.format_title(title, asked))
             self.joint_viewer.set_line(place, format_field_line(t, session, point))
         self._draw_message(width)
-        self._put("keys", format_key_lines(t, session, self.ratui.keymap, self.check_action, width))
+        self.update_key_bar()
         if self.query_one("#map").display:
             height = self.query_one("#map").size.height or 20
             self._put("map", draw_hand_map(t, reading, session.site, _MAP_WIDTH - 2, height))
+
+    def format_keys(self) -> Text:
+        keymap, width = self.ratui.keymap, self.app.size.width
+        return format_key_lines(self.t, self.scoring_session, keymap, self.check_action, width)
 
     def _draw_message(self, width: int) -> None:
         """On the left what is said, on the right that it is saved; what isn't saved is said on all of the line."""

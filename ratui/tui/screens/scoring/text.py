@@ -12,6 +12,7 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap, key_for_entry
 from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET
+from ratui.tui.widgets.key_bar import KeyItem
 
 __all__ = ["format_field_line", "format_head", "format_key_lines", "format_status"]
 
@@ -31,7 +32,6 @@ _COMMANDS = (
     "help",
 )
 """What stands on the last line after the answers, the most wanted first; help always has room."""
-_GRADE_ROWS = 2
 
 
 def format_head(t: Catalog, case: str, session: ScoringSession, width: int) -> Text:
@@ -92,23 +92,18 @@ def format_key_lines(
     t: Catalog, session: ScoringSession, keymap: Keymap, is_possible: Callable[[str], bool], width: int
 ) -> Text:
     """What can be pressed now, and nothing else."""
-    scheme = session.reading.scheme
-    if session.mode == "reasons":
-        return texts.format_reason_choices(t, scheme, session.options, width, rows=_GRADE_ROWS)
-    if session.mode in ("go_to", "note"):
-        return texts.format_key_items([("Enter", t("scoring.line_takes")), ("Esc", t("scoring.line_drops"))])
     commands = []
     if is_possible("normal"):
-        commands.append((keymap.key_label("scoring.normal"), t("actions.scoring.normal.label")))
+        commands.append(KeyItem(keymap.key_label("scoring.normal"), t("actions.scoring.normal.label")))
     if is_possible("same"):
-        commands.append((keymap.key_label("scoring.same"), _same_label(t, session)))
+        commands.append(KeyItem(keymap.key_label("scoring.same"), _same_label(t, session)))
     commands += [
-        (keymap.key_label(f"scoring.{name}"), t(f"actions.scoring.{name}.label"))
+        KeyItem(keymap.key_label(f"scoring.{name}"), t(f"actions.scoring.{name}.label"))
         for name in _COMMANDS
         if is_possible(name)
     ]
     reasons_key = keymap.key_label("scoring.reasons")
-    return texts.format_keys(t, scheme, session.options, commands, width, rows=_GRADE_ROWS, reasons_key=reasons_key)
+    return texts.format_entry_keys(t, session.reading.scheme, session, commands, width, reasons_key=reasons_key)
 
 
 def _same_label(t: Catalog, session: ScoringSession) -> str:

@@ -25,7 +25,8 @@ from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.screen import OverviewCommand, OverviewResult, OverviewScreen, Reopen
 from ratui.tui.screens.worklist import model as worklist_model
 from ratui.tui.screens.worklist.text import format_case, format_columns, format_study_progress, measure_name_width
-from ratui.tui.theme import BRIGHT, KEY, PLAIN, QUIET, SELECTED
+from ratui.tui.theme import BRIGHT, PLAIN, QUIET, SELECTED
+from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.widgets.virtual_list import VirtualList
 from ratui.tui.workers import run_in_thread
 
@@ -65,7 +66,7 @@ class WorklistScreen(KeyScreen[None]):
         yield VirtualList(self._format_row)
         yield Static(id="message", classes="message", markup=False)
         yield Static(id="progress", classes="line", markup=False)
-        yield Static(id="keys", classes="line title", markup=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._load()
@@ -375,7 +376,7 @@ class WorklistScreen(KeyScreen[None]):
             head += f" · {t('worklist.ordered')}"
         self.query_one("#head", Static).update(head)
         self.query_one("#progress", Static).update(f" {self._format_progress()}")
-        self.query_one("#keys", Static).update(self._format_keys())
+        self.update_key_bar()
 
     def _format_progress(self) -> str:
         t = self.t
@@ -385,12 +386,8 @@ class WorklistScreen(KeyScreen[None]):
             return t("worklist.loading", count=max(self._read_count, len(self._states)), total=self._total)
         return format_study_progress(t, worklist_model.WorklistProgress.from_states(self._states), self.app.size.width)
 
-    def _format_keys(self) -> Text:
-        text = Text(no_wrap=True)
-        for action in self.ratui.keymap.list_actions(self.NAME):
-            label = action.label(self.t)
-            if label and self.check_action(action.name):
-                text.append(f" {self.ratui.keymap.key_label(action.id)}", KEY).append(f" {label}  ", PLAIN)
-            if action.name == "open":
-                text.append(f" {self.t('worklist.type_to_filter')}  ", PLAIN)
-        return text
+    def format_keys(self) -> Text:
+        """Return the keys that fit in one row, with the filter, which needs no key, behind the first."""
+        first, *others = self.list_key_items()
+        items = [first, KeyItem("", self.t("worklist.type_to_filter")), *others]
+        return format_key_rows(*drop_to_fit(items, self.app.size.width, keep=self.help_key))
