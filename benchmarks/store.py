@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from ratui.files import make_folder, second_copy_path
 from ratui.reading import GradeEntry, Reading, enter, find_next_open_field, set_note, sign, start_reading
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.layout import SNAPSHOT_PREFIX
 from ratui.study.reading_session import reading_to_tables
 from ratui.study.snapshot import LinkedCopy
-from ratui.study.store import make_folder, seal
-from ratui.study.store.atomic_write import second_copy_path
+from ratui.study.store import seal
 from ratui.study.store.tables import sealed_name
 
 SIZES = (10, 1_000, 10_000)

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from ratui.errors import RatuiError, TrainError
+from ratui.files import umask_for
 from ratui.study import Study
-from ratui.study.store import umask_for
 
 __all__ = ["main"]
 

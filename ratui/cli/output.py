@@ -52,7 +52,7 @@ def write_output(content: str | bytes, path: Path) -> None:
     if str(path) == "-":
         click.echo(content, nl=False)
         return
-    from ratui.study.store import write_bytes
+    from ratui.files import write_bytes
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,9 @@ from platformdirs import user_data_path
 
 import ratui
 from ratui.errors import StudyError
+from ratui.files import second_copy_path
 from ratui.study import Study
 from ratui.study.check.access import close_to_others
-from ratui.study.store.atomic_write import second_copy_path
 
 __all__ = ["READER", "TOUR_FILE", "copy_sample", "find_sample"]
 

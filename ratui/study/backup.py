@@ -19,10 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ratui.errors import DamagedError, StoreError, StudyError
+from ratui.files import make_folder, sync_folder, write_bytes
 from ratui.study.layout import account_name, make_study_folder
 from ratui.study.snapshot import list_study_files, snapshot
-from ratui.study.store import make_folder, write_bytes
-from ratui.study.store.atomic_write import sync_folder
 from ratui.study.store.seal import read_log_chain
 from ratui.study.store.tables import read_file
 from ratui.study.study import Study

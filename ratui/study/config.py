@@ -1,21 +1,26 @@
-"""The settings of a study, and ``study.toml`` that holds them: sealed, so that a changed letter is told.
+"""The settings of a study and its scheme: create, read and seal ``study.toml`` and ``scheme.toml``.
 
-It may be changed by hand; whoever means that seals it anew. Nothing here opens films or readings.
+``study.toml`` ends with a seal, the SHA-256 of all lines above it, so that damage is noticed. A manager may change the
+file by hand and then seal it again with ``ratui seal``. This module opens no film and no reading.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ratui.errors import DamagedError, StoreError, StudyError, clean_text
+from ratui.errors import DamagedError, SchemeError, StoreError, StudyError, clean_text
+from ratui.files import write_bytes
+from ratui.scheme import Scheme, load_scheme, parse_scheme
+from ratui.study.layout import make_study_folder
 from ratui.study.migrations import Migrations
-from ratui.study.store import read_intact_bytes, write_bytes
-from ratui.study.store.tables import read_file
+from ratui.study.store import read_file, read_intact_bytes
 
 __all__ = [
     "CONSENSUS",
@@ -23,19 +28,23 @@ __all__ = [
     "StudyConfig",
     "check_name",
     "check_settings_seal",
+    "create_study",
+    "load_study",
     "read_settings",
     "reseal_settings",
     "write_settings",
 ]
 
 FORMAT = 2
+"""Format of a study's folder that this version writes."""
 CONSENSUS = "consensus"
-"""Whose readings an adjudicator's are: stored as a rater's, yet no rater's."""
+"""Name under which the adjudicator's readings are stored; no rater can have it."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
-_LARGEST = 256_000
+_LARGEST_SETTINGS = 256_000  # bytes
+_LARGEST_SCHEME = 1_000_000  # bytes
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
 
-# Format 1 had no seal, named no group and did not hold the digest of the scheme.
+# Format 1 had no seal, named no group and did not contain the digest of the scheme.
 _MIGRATIONS = Migrations("study", FORMAT, {1: lambda settings: {"group": "", "scheme": "", **settings}})
 
 
@@ -43,8 +52,24 @@ _MIGRATIONS = Migrations("study", FORMAT, {1: lambda settings: {"group": "", "sc
 class StudyConfig:
     """The settings of a study.
 
-    `secret` seeds the order drawn for blinded readers; `id` names its key file; `group` is the Unix group that shares
-    it, or empty; `scheme` is the SHA-256 of ``scheme.toml``. `stored_format` is the format that the files on disk have.
+    Attributes
+    ----------
+    id
+        Random identifier; the study's key file is named after it.
+    title
+        Title for people.
+    raters
+        Names of the raters.
+    blinded
+        Raters do not know which time point is earlier.
+    secret
+        Random text that determines, in a blinded study, the order of the time points for each rater and case.
+    group
+        Name of the Unix group that shares the study, or empty.
+    scheme
+        SHA-256 of ``scheme.toml``, or empty in a study of format 1.
+    stored_format
+        Format of the files on the disk.
     """
 
     id: str
@@ -57,8 +82,73 @@ class StudyConfig:
     stored_format: int = FORMAT
 
 
+def create_study(
+    path: Path, scheme: Scheme | str, raters: Sequence[str], *, blinded: bool, title: str, group: str
+) -> tuple[StudyConfig, Scheme]:
+    """Create the folder of a new study; its arguments are those of `Study.create`.
+
+    Raises
+    ------
+    StudyError
+        If `path` is not empty, or a rater's name or the group is not valid.
+    SchemeError
+        If there is no such scheme, or it is not valid.
+    """
+    chosen = load_scheme(scheme) if isinstance(scheme, str) else scheme
+    names = [check_name(rater, "rater") for rater in raters]
+    if not names:
+        raise StudyError("a study needs at least one rater", path, "Give --rater ID, once for each")
+    if CONSENSUS in names:
+        raise StudyError(f"{CONSENSUS} is the adjudicator's name", path, "Give that rater another ID")
+    if len(set(names)) < len(names):
+        raise StudyError("a rater is named twice", path, "Give each rater an ID of its own")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise StudyError("there is something already", path, "Choose a new folder")
+    source = chosen.toml_text.encode()
+    config = StudyConfig(
+        id=secrets.token_hex(8),
+        title=clean_text(title or path.name),
+        raters=tuple(names),
+        blinded=blinded,
+        secret=secrets.token_hex(16),
+        group=group,
+        scheme=hashlib.sha256(source).hexdigest(),
+    )
+    make_study_folder(path, group)
+    write_bytes(path / "scheme.toml", source)
+    write_settings(path, config)  # last: an interrupted creation leaves no study that can be opened
+    return config, chosen
+
+
+def load_study(path: Path) -> tuple[StudyConfig, Scheme, dict[Path, str]]:
+    """Return the settings and the scheme of the study at `path`, and a notice by file, empty for an intact file.
+
+    A notice says that the file is damaged and that its second copy was read.
+
+    Raises
+    ------
+    StudyError
+        If there is no study, or none that this version can open.
+    """
+    config, notice = read_settings(path)
+    file = path / "scheme.toml"
+
+    def check(data: bytes) -> None:
+        if config.scheme and hashlib.sha256(data).hexdigest() != config.scheme:
+            raise DamagedError("it is not the scheme that the study was made with", file, "See: ratui check STUDY")
+
+    stored = read_intact_bytes(file, check, largest=_LARGEST_SCHEME)
+    if stored is None:
+        raise SchemeError("scheme.toml is missing", path, "Restore it from a backup")
+    try:
+        scheme = parse_scheme(stored[0].decode(), str(file))
+    except UnicodeDecodeError as error:
+        raise SchemeError(f"scheme.toml can't be read: {error}", path, "Restore it from a backup") from error
+    return config, scheme, {path / "study.toml": notice, file: stored[1]}
+
+
 def check_name(name: object, kind: str) -> str:
-    """`name` if it can safely be a file's name. Raises StudyError otherwise."""
+    """Return `name` if it is a safe file name. Raises StudyError otherwise; `kind`, such as "case", is for its text."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise StudyError(
             f"{clean_text(name)!r} can't be the name of a {kind}", "", "Use letters, digits, dot, - and _, at most 40"
@@ -67,7 +157,7 @@ def check_name(name: object, kind: str) -> str:
 
 
 def write_settings(folder: Path, config: StudyConfig) -> None:
-    """Writes ``study.toml`` in `folder`, sealed. Raises StoreError."""
+    """Write ``study.toml`` with its seal in `folder`. Raises StoreError."""
     text = (
         "# A ratui study. The films, regions and readings beside this file belong to it.\n"
         f"format = {FORMAT}\n"
@@ -92,14 +182,17 @@ def _append_seal(text: bytes) -> bytes:
 
 
 def read_settings(folder: Path) -> tuple[StudyConfig, str]:
-    """The settings of the study in `folder`, and a notice where ``study.toml`` is damaged and its copy was read.
+    """Return the settings in `folder`, and a notice if ``study.toml`` is damaged and its second copy was read.
 
-    Raises StudyError where there is no study, or none that this version can open.
+    Raises
+    ------
+    StudyError
+        If there is no study, or none that this version can open.
     """
     file = folder / "study.toml"
     if folder.exists() and not folder.is_dir():
         raise StudyError("this is a file, not a study folder", folder, "Give the study's folder")
-    stored = read_intact_bytes(file, lambda data: check_settings_seal(data, file), largest=_LARGEST)
+    stored = read_intact_bytes(file, lambda data: check_settings_seal(data, file), largest=_LARGEST_SETTINGS)
     if stored is None:
         raise StudyError("there is no study here", folder, "Make one with: ratui new FOLDER --rater ID")
     data, notice = stored
@@ -109,7 +202,7 @@ def read_settings(folder: Path) -> tuple[StudyConfig, str]:
 
 
 def check_settings_seal(data: bytes, file: Path) -> None:
-    """Raises DamagedError where `data` is not a ``study.toml`` as it was sealed, or one of format 1."""
+    """Raise DamagedError if `data` is neither a ``study.toml`` with an intact seal nor one of format 1."""
     found = _SEAL.search(data)
     if found:
         if hashlib.sha256(data[: found.start()]).hexdigest().encode() != found[1]:
@@ -149,10 +242,13 @@ def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
 
 
 def reseal_settings(folder: Path) -> StudyConfig:
-    """Seals ``study.toml`` as it stands and returns what it says; the scheme can't be changed. Raises StudyError."""
+    """Seal ``study.toml`` with the content that it has, and return it. Raises StudyError if the content is not valid.
+
+    The scheme of a study can't be changed in this way: its digest must still fit ``scheme.toml``.
+    """
     file = folder / "study.toml"
     try:
-        data = read_file(file, _LARGEST)
+        data = read_file(file, _LARGEST_SETTINGS)
     except FileNotFoundError as error:
         raise StudyError("there is no study here", folder, "Make one with: ratui new FOLDER --rater ID") from error
     config = _to_config(_parse(data, file), file)

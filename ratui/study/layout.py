@@ -1,31 +1,23 @@
-"""The folders of a study, who may enter which, and the lock by which a whole study can be held still for a moment.
+"""The folders of a study and the access that its Unix group has to each.
 
-In a study that a Unix group shares: films and settings are the owner's to change and the group's to read; each rater's
-readings are that rater's to change; regions and proposals may be changed by everyone in the group.
+In a shared study the owner may change films and settings, and the group may read them; each rater may change their own
+readings; every member may change regions and proposals.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import grp
 import hashlib
-import os
 import pwd
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from ratui.errors import StoreError, StudyError, clean_text
-from ratui.study.store import file_mode, make_folder, share_folder
-from ratui.study.store.access import STICKY
+from ratui.errors import StudyError, clean_text
+from ratui.files import STICKY, make_folder, share_folder
+from ratui.study.store import StudyLock
 
 __all__ = [
     "FOLDERS",
     "SNAPSHOT_PREFIX",
-    "StudyLock",
     "account_name",
     "file_digest",
     "folder_mode",
@@ -34,16 +26,14 @@ __all__ = [
 ]
 
 FOLDERS = {"": 0o050, "films": 0o050, "regions": 0o070, "readings": 0o070, "proposals": 0o070, "models": 0o070}
-"""What the group of a shared study may do in each folder of it."""
+"""Group permission bits of each folder of a shared study; the empty name is the study's own folder."""
 SNAPSHOT_PREFIX = ".snapshot-"
-"""How the folder of a picture of the study begins, which is there while somebody looks at it."""
-LOCKS = ("study.lock", "gate.lock")
+"""Prefix of the name of a snapshot's folder, which exists while the snapshot is read."""
 _STICKY = {"readings", "proposals", "models"}
-_WAIT = 10.0
 
 
 def group_id(name: str) -> int | None:
-    """The number of the Unix group `name`, or None for no group. Raises StudyError for an unknown one."""
+    """Return the number of the Unix group `name`, or None for an empty name. Raises StudyError for an unknown group."""
     if not name:
         return None
     try:
@@ -55,7 +45,7 @@ def group_id(name: str) -> int | None:
 
 
 def account_name(uid: int) -> str:
-    """The name of the account number `uid`."""
+    """Return the name of the account with the number `uid`, or ``number <uid>`` if it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -63,20 +53,23 @@ def account_name(uid: int) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of the file at `path`. Raises OSError."""
+    """Return the SHA-256 of the file at `path` in hexadecimal digits. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_mode(name: str, shared: bool) -> int:
-    """The mode of the folder `name` of a study, of FOLDERS."""
+    """Return the mode of the folder `name`, a key of `FOLDERS`, in a study that is `shared` with a group or not."""
     if not shared:
         return 0o700
     return 0o2700 | FOLDERS[name] | (STICKY if name in _STICKY else 0)
 
 
 def make_study_folder(path: Path, group: str) -> None:
-    """Makes the empty folders of a study at `path`, open to `group` as FOLDERS says. Raises StudyError."""
+    """Create the empty folders and lock files of a study at `path`, shared with `group` unless that is empty.
+
+    Raises StudyError if they can't be created or this account is not a member of `group`.
+    """
     gid = group_id(group)
     try:
         make_folder(path)
@@ -89,88 +82,3 @@ def make_study_folder(path: Path, group: str) -> None:
     except OSError as error:
         remedy = "Check the path" if gid is None else f"Whoever makes the study must be a member of {group}"
         raise StudyError(f"the folder can't be made: {error.strerror}", path, remedy) from error
-
-
-class StudyLock:
-    """A readers–writer lock on a study: `shared` for a save, `exclusive` for a consistent snapshot.
-
-    Any number of processes may hold `shared` at once; a holder of `exclusive` is alone. Each lock ends with its process.
-    Hold it for a moment, never while a person thinks. Who wants `exclusive` closes a gate that every `shared` passes
-    through, so that a stream of saves can't delay it for long.
-    """
-
-    def __init__(self, study: Path) -> None:
-        self._path, self._gate = (study / name for name in LOCKS)
-        self._held = threading.local()
-
-    def create_files(self) -> None:
-        """Makes the locks' files, so that every member of the group can use them later. Raises OSError."""
-        for path in (self._path, self._gate):
-            mode = file_mode(path.parent)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            try:
-                os.fchmod(descriptor, mode | (0o060 if mode & 0o040 else 0))
-            finally:
-                os.close(descriptor)
-
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        """For one save, or some that belong together. Raises StoreError where the study is held still for seconds."""
-        if getattr(self._held, "shared", False):
-            yield
-            return
-        with self._lock(self._gate, fcntl.LOCK_SH):
-            passed = ExitStack()
-            passed.enter_context(self._lock(self._path, fcntl.LOCK_SH))
-        with passed:
-            self._held.shared = True
-            try:
-                yield
-            finally:
-                self._held.shared = False
-
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """For a look at everything. Raises StoreError where saves don't end for some seconds."""
-        with self._lock(self._gate, fcntl.LOCK_EX), self._lock(self._path, fcntl.LOCK_EX):
-            yield
-
-    @contextmanager
-    def _lock(self, path: Path, kind: int) -> Iterator[None]:
-        try:
-            descriptor = self._open(path)
-        except OSError as error:
-            raise StoreError(f"can't be locked: {error.strerror}", path, "Check its permissions") from error
-        try:
-            _wait_for(descriptor, kind, path)
-            yield
-        finally:
-            with suppress(OSError):  # it is closed all the same, and so the lock is free
-                os.close(descriptor)
-
-    def _open(self, path: Path) -> int:
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            return os.open(path, flags)
-        except FileNotFoundError:
-            self.create_files()  # a study of format 1 has none
-            return os.open(path, flags)
-
-
-def _wait_for(descriptor: int, kind: int, path: Path) -> None:
-    deadline = time.monotonic() + _WAIT
-    while True:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            return
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                remedy = "Use a file system that knows locks"
-                raise StoreError(f"can't be locked: {error.strerror}", path, remedy) from error
-            if time.monotonic() >= deadline:
-                remedy = "Try again in a moment"
-                held = "somebody holds the study still, perhaps for a backup"
-                if kind == fcntl.LOCK_EX:
-                    held = "somebody else holds the study, or a save in it doesn't end"
-                raise StoreError(held, path.parent, remedy) from error
-            time.sleep(0.002)

@@ -19,8 +19,7 @@ from typing import Any, TypeAlias
 
 from ratui.errors import StoreError, clean_text
 from ratui.study.config import check_name
-from ratui.study.layout import StudyLock
-from ratui.study.store import read_intact, write_tables
+from ratui.study.store import StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
 __all__ = [

@@ -18,8 +18,7 @@ from typing import Any
 from ratui.errors import SchemeError, StoreError, clean_text
 from ratui.reading import Field
 from ratui.study.config import check_name
-from ratui.study.layout import StudyLock
-from ratui.study.store import read_intact, write_tables
+from ratui.study.store import StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
 __all__ = [

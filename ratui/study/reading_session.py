@@ -1,22 +1,23 @@
-"""A reading held for writing: what is saved through it is on the disk when `save` returns, or the caller is told.
+"""A reading that is open for writing: when `save` returns, the reading is on the disk.
 
-It never writes once somebody else has taken the reading over.
+From here a save goes to `store.tables`, which seals the records, and to `ratui.files`, which writes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from ratui.errors import StoreError
 from ratui.reading import Reading, reading_from_document, reading_to_document
 from ratui.scheme import Scheme
-from ratui.study.case import DisplayUse
 from ratui.study.store import FileLock, StoredTables, write_tables
 
 __all__ = [
+    "DisplayUse",
     "FileSignature",
     "ReadingSession",
     "file_signature",
@@ -27,7 +28,50 @@ __all__ = [
 ]
 
 FileSignature: TypeAlias = tuple[int, int, int] | None
-"""(inode, modification time in ns, bytes) of a file, or None without one: each save makes another."""
+"""(inode, modification time in ns, size in bytes) of a file, or None if it does not exist. Every save changes it."""
+
+
+@dataclass(frozen=True)
+class DisplayUse:
+    """The image protocol and the resolution with which entries of a reading were made.
+
+    Attributes
+    ----------
+    protocol
+        How the terminal showed the films, such as ``kitty`` or ``sixel``.
+    entries
+        Number of entries made with it.
+    below
+        Number of these entries made with fewer pixels per millimetre than an erosion needs to be visible.
+    least
+        Smallest resolution of an entry, in pixels per millimetre.
+    """
+
+    protocol: str
+    entries: int
+    below: int
+    least: float
+
+    def with_entries(self, count: int, pixels: float, *, enough: bool) -> DisplayUse:
+        """Return the numbers after `count` more entries at `pixels` per millimetre, which were `enough` or not."""
+        return DisplayUse(
+            self.protocol,
+            self.entries + count,
+            self.below + (0 if enough else count),
+            round(min(self.least, pixels) if self.entries else pixels, 2),
+        )
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the values as stored in a file."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], where: object = "") -> DisplayUse:
+        """Return the values in a stored record. Raises StoreError, naming the file `where`, for anything else."""
+        try:
+            return cls(str(record["protocol"]), int(record["entries"]), int(record["below"]), float(record["least"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"not a display: {error}", where, "Restore the file from its backup copy") from error
 
 
 class _SharedLock(Protocol):
@@ -35,20 +79,23 @@ class _SharedLock(Protocol):
 
 
 def file_signature(path: Path) -> FileSignature:
-    """What tells one saved state of the file at `path` from the next. Raises StoreError where it can't be looked at."""
+    """Return values that change with every save of the file at `path`. Raises StoreError if the disk refuses."""
     try:
         found = path.stat()
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise StoreError(f"can't be looked at: {error.strerror}", path, "Check the disk, and try again") from error
+        raise StoreError(f"can't be examined: {error.strerror}", path, "Check the disk, and try again") from error
     return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def reading_to_tables(
     reading: Reading, seconds: float, displays: Sequence[DisplayUse] = ()
 ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """`reading` as the tables of its file; `seconds` is the time spent on it, `displays` what it was read on."""
+    """Return the tables of a reading's file: ``meta`` with one record, ``fields`` and ``log``.
+
+    `seconds` is the time spent on the reading, and `displays` tells how its films were displayed.
+    """
     document = reading_to_document(reading)
     return {
         "meta": [{**document["meta"], "seconds": round(seconds, 1), "displays": [use.to_record() for use in displays]}],
@@ -58,15 +105,15 @@ def reading_to_tables(
 
 
 def stored_meta(stored: StoredTables | None) -> Mapping[str, Any]:
-    """What the file of a reading says of itself; empty where there is none."""
+    """Return the record ``meta`` of a reading's file; empty if there is no file."""
     records = stored.tables.get("meta", []) if stored else []
     return records[0] if records else {}
 
 
 def stored_reading(stored: StoredTables | None, scheme: Scheme, where: object) -> tuple[Reading | None, float]:
-    """The reading that `reading_to_tables` made the tables of, and the seconds spent on it; None where there is no file.
+    """Return the reading in the tables of `reading_to_tables` and the seconds spent on it; (None, 0) without a file.
 
-    Raises StoreError, naming `where`, for what is no reading of `scheme`.
+    Raises StoreError, naming the file `where`, if the tables are not a reading of `scheme`.
     """
     if stored is None:
         return None, 0.0
@@ -76,15 +123,23 @@ def stored_reading(stored: StoredTables | None, scheme: Scheme, where: object) -
 
 
 def stored_displays(stored: StoredTables | None, where: object) -> tuple[DisplayUse, ...]:
-    """What the reading in `stored` was read on. Raises StoreError, naming `where`."""
+    """Return how the films of a stored reading were displayed. Raises StoreError, naming the file `where`."""
     return tuple(DisplayUse.from_record(record, where) for record in stored_meta(stored).get("displays", []))
 
 
 class ReadingSession:
-    """A reading held for writing. `save` returns when it is on the disk.
+    """A reading that this process may write. Make one with `Study.open_reading`.
 
-    `displays` is what it was read on so far. `notice` is empty, or says what was found damaged when it was opened and how
-    that was mended.
+    Attributes
+    ----------
+    reading
+        The reading as last saved.
+    seconds
+        Time spent on it, in seconds.
+    notice
+        Message about damage that was found and repaired at opening, or empty.
+    displays
+        Displays with which the entries so far were made.
     """
 
     def __init__(
@@ -100,7 +155,7 @@ class ReadingSession:
         self._path = path
         self._lock = lock
         self._shared_lock = shared_lock
-        self._last_signature: FileSignature | Literal["unseen"] = file_signature(path)
+        self._last_signature: FileSignature | Literal["unknown"] = file_signature(path)
         self.reading = reading
         self.seconds = seconds
         self.notice = notice
@@ -109,26 +164,30 @@ class ReadingSession:
     def save(
         self, reading: Reading, *, seconds: float | None = None, displays: tuple[DisplayUse, ...] | None = None
     ) -> None:
-        """Makes `reading` the stored one. Raises StoreError, with the old one still stored, where the disk refuses,
-        where the reading was taken over by somebody else, or where its file was changed behind this session.
+        """Store `reading` in place of the previous one; without `seconds` or `displays` these stay as they are.
+
+        Raises
+        ------
+        StoreError
+            If the disk refuses, another process took the reading over, or another program changed its file. The previous
+            reading is then still stored.
         """
         spent = self.seconds if seconds is None else seconds
         used = self.displays if displays is None else displays
         with self._shared_lock():
             self._lock.check()
             now = file_signature(self._path)
-            if self._last_signature not in ("unseen", now):
+            if self._last_signature not in ("unknown", now):
                 raise StoreError("its file was changed meanwhile", self._path, "Open it again to see what it holds now")
             try:
                 write_tables(self._path, reading_to_tables(reading, spent, used))
             finally:
-                # After a failure too: the file may have been replaced all the same.
+                # After a failure too: the file may have been replaced before the step that failed.
                 self._last_signature = self._signature_after_save()
         self.reading, self.seconds, self.displays = reading, spent, used
 
-    def _signature_after_save(self) -> FileSignature | Literal["unseen"]:
-        """The file as it is after a save. What can't be looked at then is no reason to call the save a failure."""
+    def _signature_after_save(self) -> FileSignature | Literal["unknown"]:
         try:
             return file_signature(self._path)
         except StoreError:
-            return "unseen"
+            return "unknown"  # the save itself succeeded: do not report it as failed

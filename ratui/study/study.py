@@ -1,6 +1,6 @@
-"""A study folder: its settings, cases, films, regions, proposals and readings, each in its own small file.
+"""The class `Study`: settings, cases, films, regions, proposals and readings of a study folder.
 
-The one door to the disk for everything above; it holds no rule of the score and shows nothing.
+All code above this layer reads and writes a study through this class. It contains no rule of the score and no screen.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ratui.errors import FilmError, StoreError, StudyError, clean_text
+from ratui.files import make_folder
 from ratui.imaging import Film, read_film
 from ratui.reading import Entry, Field, Reading, Slot, start_reading
 from ratui.scheme import Scheme
-from ratui.study.case import Case, CaseState, DisplayUse, FilmRecord, Region
-from ratui.study.config import StudyConfig, check_name
-from ratui.study.layout import StudyLock, account_name, file_digest
-from ratui.study.opening import create_study, load_study
+from ratui.study.case import Case, FilmRecord
+from ratui.study.config import StudyConfig, check_name, create_study, load_study
+from ratui.study.layout import account_name, file_digest
+from ratui.study.progress import CaseState, summarize_reading
 from ratui.study.reading_session import (
+    DisplayUse,
     FileSignature,
     ReadingSession,
     file_signature,
@@ -29,8 +31,9 @@ from ratui.study.reading_session import (
     stored_meta,
     stored_reading,
 )
-from ratui.study.store import FileLock, StoredTables, make_folder, read_intact, restore_from_copy, write_tables
-from ratui.study.worklist import Progress, StudyFiles, WorklistIndex, summarize_reading
+from ratui.study.region import Region
+from ratui.study.store import FileLock, StoredTables, StudyLock, read_intact, restore_from_copy, write_tables
+from ratui.study.worklist import Progress, StudyFiles, WorklistIndex
 
 if TYPE_CHECKING:
     import pandas

@@ -1,7 +1,7 @@
-"""How far a rater is with each case, kept in an index so that a study of any size opens its worklist at once.
+"""An index of every rater's progress, so that the worklist of a large study opens at once.
 
-The index is a cache: what it says of a case counts only while the case's files are the very ones it was made from, and
-it can be deleted at any time. A save never touches it, so that its cost doesn't grow with the study.
+The index is a cache: its entry for a case counts only while the case's files have the signatures that the entry records.
+It can be deleted at any time. A save does not touch it, so that saving costs the same in a study of any size.
 """
 
 from __future__ import annotations
@@ -10,66 +10,35 @@ import contextlib
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
 from ratui.errors import RatuiError, StoreError
-from ratui.scheme import Scheme
-from ratui.study.case import Case, CaseState, Stage
-from ratui.study.store.atomic_write import write_bytes
+from ratui.files import write_bytes
+from ratui.study.progress import CaseState, Stage
 from ratui.study.store.descriptors import open_directory
 from ratui.study.store.tables import read_file
 
-__all__ = ["INDEX", "Progress", "RaterWorklist", "StudyFiles", "WorklistIndex", "summarize_reading"]
+__all__ = ["INDEX", "Progress", "RaterWorklist", "StudyFiles", "WorklistIndex"]
 
 INDEX = ".worklist.json"
+"""Name of the index file in a rater's folder."""
 _FORMAT = 3
-_LARGEST = 200_000_000
+_LARGEST = 200_000_000  # bytes
 
-_PROGRESS = 100
-"""Cases looked at between two words of how far it is."""
+_PROGRESS_STEP = 100  # cases between two calls of `progress`
 
 Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of cases done and the number of all cases."""
 _FileSignature: TypeAlias = list[int] | None
-"""[inode, modification time in ns, bytes] of a file, None without one: a list, as JSON gives it back."""
+"""[inode, modification time in ns, bytes] of a file, None without one; a list because JSON returns lists."""
 _Row: TypeAlias = tuple[list[_FileSignature], CaseState]
 
 
-def summarize_reading(
-    case: Case,
-    scheme: Scheme,
-    fields: Sequence[Mapping[str, Any]],
-    meta: Mapping[str, Any],
-    are_regions_complete: bool,
-    note: str = "",
-) -> CaseState:
-    """How far a reading of `case` is, from its stored `fields` and `meta`; both empty where it isn't begun."""
-    sites = case.sites(scheme)
-    filled = Counter(str(record["site"]) for record in fields)
-    total = 2 * sum(len(site.joint.scales) for site in sites)
-    stage: Stage = "review" if len(fields) == total else "reading"
-    if meta.get("signed"):
-        stage = "signed"
-    elif not are_regions_complete:
-        stage = "regions"
-    return CaseState(
-        case.id,
-        stage,
-        len(fields),
-        total,
-        float(meta.get("seconds", 0.0)),
-        note,
-        joints=sum(filled[site.key] == 2 * len(site.joint.scales) for site in sites),
-        joints_total=len(sites),
-        flags=len(meta.get("flags", ())),
-    )
-
-
 class StudyFiles:
-    """One look at which files of films and regions are there, and which they are; `cases` are sorted."""
+    """The signatures of all files of films and regions at one moment. `cases` is sorted. Raises OSError."""
 
     def __init__(self, study: Path) -> None:
         root = str(study / "films")
@@ -81,13 +50,26 @@ class StudyFiles:
         self._regions = _file_signatures(study / "regions")
 
     def signatures(self, case: str, readings: Mapping[str, _FileSignature]) -> list[_FileSignature]:
-        """What the state of `case` was made from, with the files of `readings` by name."""
+        """Return the signatures of the files that the state of `case` depends on: films, regions, reading.
+
+        `readings` contains the signatures of the rater's files by name.
+        """
         name = f"{case}.json"
         return [self._films[case], self._regions.get(name), readings.get(name)]
 
 
 class RaterWorklist:
-    """The worklist of `rater` in the study at `path`. `scheme_digest` is what every state depends on besides the files."""
+    """The worklist of one rater.
+
+    Parameters
+    ----------
+    path
+        Folder of the study.
+    rater
+        Name of the rater.
+    scheme_digest
+        Digest of the scheme: an index of another scheme does not count.
+    """
 
     def __init__(self, path: Path, rater: str, scheme_digest: str) -> None:
         self._readings = path / "readings" / rater
@@ -97,27 +79,34 @@ class RaterWorklist:
     def states(
         self, files: StudyFiles, state: Callable[[str, str], CaseState], progress: Progress | None = None
     ) -> tuple[CaseState, ...]:
-        """The states of all cases; those whose files have changed since the index was made are asked of `state`.
+        """Return the states of all cases, and save the index if it changed.
 
-        `progress` gets (done, of) now and then where many have, as when there is no index yet.
+        Parameters
+        ----------
+        files
+            Current signatures of the study's files.
+        state
+            Computes the state of a rater and case; called for cases whose files changed since the index was saved.
+        progress
+            Called now and then if many states must be computed, as without an index.
         """
         known = self._load() if self._rows is None else self._rows
         readings = _file_signatures(self._readings)
         rows: dict[str, _Row] = {}
-        fresh = 0
+        computed = 0
         for number, case in enumerate(files.cases):
-            seen = files.signatures(case, readings)
+            current = files.signatures(case, readings)
             row = known.get(case)
-            if row is None or row[0] != seen:
-                row = (seen, self._compute_state(state, case))
-                fresh += 1
-                if progress and fresh % _PROGRESS == 0:
+            if row is None or row[0] != current:
+                row = (current, self._compute_state(state, case))
+                computed += 1
+                if progress and computed % _PROGRESS_STEP == 0:
                     progress(number + 1, len(files.cases))
             rows[case] = row
         self._rows = rows
-        if progress and fresh >= _PROGRESS:
+        if progress and computed >= _PROGRESS_STEP:
             progress(len(rows), len(rows))
-        if fresh or len(rows) != len(known):
+        if computed or len(rows) != len(known):
             self._save(rows)
         return tuple(row[1] for row in rows.values())
 
@@ -128,7 +117,7 @@ class RaterWorklist:
             return CaseState(case, "unreadable", 0, 0, 0.0, error.problem)
 
     def _load(self) -> Mapping[str, _Row]:
-        """The index as it was saved; empty where there is none, or none that can be trusted."""
+        """Return the saved index; empty if there is none or its checksum is wrong."""
         try:
             total, _, body = read_file(self._readings / INDEX, _LARGEST, follow=False).partition(b"\n")
             if total != self._checksum(body):
@@ -138,9 +127,9 @@ class RaterWorklist:
             return {}
 
     def _save(self, rows: Mapping[str, _Row]) -> None:
-        body = json.dumps([[seen, astuple(state)] for seen, state in rows.values()], separators=(",", ":")).encode()
-        # A manager who may not write here, a rater without a folder, or a full disk: then the index is made again next
-        # time. The folder belongs to the rater, who may put a link in its place at any moment: it is not followed.
+        body = json.dumps([[found, astuple(state)] for found, state in rows.values()], separators=(",", ":")).encode()
+        # Errors are ignored: a manager may not write here, a new rater has no folder, the disk may be full. The index is
+        # then computed again next time. The rater owns the folder and could replace it by a link: it is not followed.
         with contextlib.suppress(OSError, StoreError):
             folder = open_directory(self._readings)
             try:
@@ -154,10 +143,18 @@ class RaterWorklist:
 
 
 class WorklistIndex:
-    """The worklists of a study's raters, each kept once it was asked for."""
+    """The worklists of a study's raters, each kept in memory after its first use.
+
+    Parameters
+    ----------
+    path
+        Folder of the study.
+    scheme_digest
+        Digest of the scheme.
+    """
 
     def __init__(self, path: Path, scheme_digest: str) -> None:
-        self._path, self._about = path, scheme_digest
+        self._path, self._scheme_digest = path, scheme_digest
         self._by_rater: dict[str, RaterWorklist] = {}
 
     def states(
@@ -167,7 +164,7 @@ class WorklistIndex:
         state: Callable[[str, str], CaseState],
         progress: Progress | None = None,
     ) -> dict[str, tuple[CaseState, ...]]:
-        """The states of all cases for each of `raters`; `progress` counts the cases of all of them."""
+        """Return the states of all cases by rater; see `RaterWorklist.states`. `progress` counts over all raters."""
         result: dict[str, tuple[CaseState, ...]] = {}
         was_reported = False
 
@@ -178,7 +175,7 @@ class WorklistIndex:
                 progress(len(result) * of + done, len(raters) * of)
 
         for rater in raters:
-            worklist = self._by_rater.setdefault(rater, RaterWorklist(self._path, rater, self._about))
+            worklist = self._by_rater.setdefault(rater, RaterWorklist(self._path, rater, self._scheme_digest))
             result[rater] = worklist.states(files, state, report)
         if was_reported:
             report(0, len(files.cases))
@@ -187,13 +184,14 @@ class WorklistIndex:
 
 def _file_signature(path: str) -> _FileSignature:
     try:
-        found = os.stat(path)  # noqa: PTH116 - ten thousand paths are dear
+        found = os.stat(path)  # noqa: PTH116 - building ten thousand Path objects costs noticeable time
     except OSError:
         return None
     return [found.st_ino, found.st_mtime_ns, found.st_size]
 
 
 def _file_signatures(folder: Path) -> dict[str, _FileSignature]:
+    """Return the signatures of the JSON files in `folder` by name; empty if the folder can't be read."""
     result: dict[str, _FileSignature] = {}
     try:
         with os.scandir(folder) as entries:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from ratui import files as disk
 from ratui.reading import GradeEntry, enter, find_next_open_field
 from ratui.study import Study
-from ratui.study.store import atomic_write as disk
 from tests.cli.test_commands import fails, ratui
 from tests.films import make_study
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StudyError
+from ratui.files import umask_for
 from ratui.reading import Field, GradeEntry, enter
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
-from ratui.study.store import umask_for
 from tests.films import confirm_template, hospital
 
 pytestmark = pytest.mark.slow

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ratui import files as disk
 from ratui.reading import Field, GradeEntry, enter, find_next_open_field
 from ratui.study import Study, worklist
 from ratui.study.check import check_study
 from ratui.study.config import reseal_settings
-from ratui.study.store import atomic_write as disk
 from ratui.study.store import open_seal, seal
 from tests.films import make_study
 

@@ -152,7 +152,7 @@ class TestReadings:
 
 def test_a_stream_of_saves_does_not_keep_out_who_wants_them_to_stop(tmp_path: Path) -> None:
     """And who saves twice in one change doesn't wait for itself."""
-    from ratui.study.layout import StudyLock
+    from ratui.study.store import StudyLock
 
     stop, failed = threading.Event(), []
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ratui import files as disk
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import GradeEntry, enter, find_next_open_field, set_note
 from ratui.scheme import load_scheme
@@ -17,7 +18,6 @@ from ratui.study.backup import back_up, find_rewritten_readings, open_archive, r
 from ratui.study.check import check_study
 from ratui.study.layout import SNAPSHOT_PREFIX
 from ratui.study.merge import MergeResult, merge
-from ratui.study.store import atomic_write as disk
 from tests.films import make_study
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ratui import files
 from ratui.errors import StoreError
 from ratui.reading import Field, GradeEntry, enter
 from ratui.study import Region, RegionSource, Study
@@ -20,7 +21,6 @@ from ratui.study.check import CheckReport, access, check_study, checker
 from ratui.study.check.access import close_to_others
 from ratui.study.config import reseal_settings
 from ratui.study.predictions import save_predictions
-from ratui.study.store import atomic_write
 from ratui.study.store.descriptors import DEEPEST, open_inside
 from ratui.study.store.tables import read_file
 from tests.films import make_study
@@ -175,7 +175,7 @@ def test_a_link_beside_a_damaged_copy_keeps_both_as_they_are(study: Study, home:
     (case,) = study.cases()
     path = study.reading_path("anna", case)
     path.write_bytes(b"broken")
-    copy = atomic_write.second_copy_path(path)
+    copy = files.second_copy_path(path)
     copy.unlink()
     copy.symlink_to(home / "key.json")
     before = state(home)
@@ -258,7 +258,7 @@ class TestSwappedFolder:
         file = folder / (f"answers/{case}.json" if place == "models/run" else f"{case}.json")
         file.write_bytes(b"broken")
         if damage == "both":
-            atomic_write.second_copy_path(file).write_bytes(b"broken, too")
+            files.second_copy_path(file).write_bytes(b"broken, too")
         before = state(home, read=False)
 
         def first(owner: object, name: str) -> None:
@@ -285,7 +285,7 @@ class TestSwappedFolder:
         (case,) = study.cases()
         file = study.reading_path("anna", case)
         whole_reading = study.reading("anna", case)
-        for each in (file, atomic_write.second_copy_path(file)):
+        for each in (file, files.second_copy_path(file)):
             each.write_bytes(each.read_bytes().replace(b'"grade":1', b'"grade":2', 1))
         before = state(home, read=False)
         rewrite = checker.replace_damaged

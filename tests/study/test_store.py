@@ -8,19 +8,11 @@ from pathlib import Path
 import pytest
 from tinydb import TinyDB
 
+from ratui import files as disk
 from ratui.errors import DamagedError, StoreError
+from ratui.files import make_folder, remove_leftovers, share_folder
 from ratui.study.migrations import Migrations
-from ratui.study.store import (
-    SealedStorage,
-    make_folder,
-    read_intact,
-    read_tables,
-    remove_leftovers,
-    restore_from_copy,
-    share_folder,
-    write_tables,
-)
-from ratui.study.store import atomic_write as disk
+from ratui.study.store import SealedStorage, read_intact, read_tables, restore_from_copy, write_tables
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -176,7 +168,11 @@ def test_only_old_leftovers_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".a.json.12.tmp").write_text("")
     (tmp_path / ".b.json.34.tmp").write_text("")
     os.utime(tmp_path / ".a.json.12.tmp", (0, 0))
-    assert remove_leftovers(tmp_path) == 1
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert remove_leftovers(folder) == 1
+    finally:
+        os.close(folder)
     assert [path.name for path in tmp_path.iterdir()] == [".b.json.34.tmp"]
 
 

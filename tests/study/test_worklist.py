@@ -94,7 +94,7 @@ def test_a_save_does_not_touch_it(study: Study) -> None:
 
 
 def test_a_long_way_to_an_index_is_told(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worklist, "_PROGRESS", 1)
+    monkeypatch.setattr(worklist, "_PROGRESS_STEP", 1)
     told: list[tuple[int, int]] = []
     study.all_states(progress=lambda done, of: told.append((done, of)))
     assert told[0] == (1, 6)

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ratui.errors import StudyError, clean_text
+from ratui.files import write_bytes
 from ratui.results.export.coco import build_coco
 from ratui.results.export.json_document import SCHEMA, build_readings_document, read_schema
 from ratui.results.export.long_table import build_long_table
@@ -25,7 +26,6 @@ from ratui.results.optional_dependencies import require
 from ratui.results.released import ReleasedReadings
 from ratui.results.totals import MissingRule
 from ratui.study import Study
-from ratui.study.store import write_bytes
 
 __all__ = ["FORMATS", "ExportResult", "export"]
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ratui.study.check.report import Finding
-from ratui.study.layout import FOLDERS, LOCKS, SNAPSHOT_PREFIX, folder_mode, group_id
+from ratui.study.layout import FOLDERS, SNAPSHOT_PREFIX, folder_mode, group_id
 from ratui.study.store.descriptors import NO_LINK, Entry, walk_no_links
+from ratui.study.store.locking import LOCK_FILES
 
 __all__ = ["check_access", "close_to_others"]
 
@@ -78,7 +79,7 @@ def _expected_mode(entry: Entry, gid: int | None) -> int:
     parts = entry.inside.parts
     if stat.S_ISDIR(entry.found.st_mode):
         return _wanted_folder(parts, gid)
-    if gid is not None and len(parts) == 1 and parts[0] in LOCKS:
+    if gid is not None and len(parts) == 1 and parts[0] in LOCK_FILES:
         return 0o660
     return 0o600 | (_wanted_folder(parts[:-1], gid) & 0o060)
 

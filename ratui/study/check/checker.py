@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 
 from ratui.errors import DamagedError, RatuiError, StoreError, clean_text
-from ratui.study.case import Case, CaseState, FilmRecord
+from ratui.files import remove_leftovers, second_copy_path, write_bytes
+from ratui.study.case import Case, FilmRecord
 from ratui.study.check.access import check_access
 from ratui.study.check.copies import (
     FileCopies,
@@ -35,8 +36,8 @@ from ratui.study.config import CONSENSUS, FORMAT, check_settings_seal, read_sett
 from ratui.study.layout import SNAPSHOT_PREFIX
 from ratui.study.model_reports import EVALUATION
 from ratui.study.predictions import ORDER
-from ratui.study.store import FileLock, HeldByOther, remove_leftovers, set_aside, write_bytes
-from ratui.study.store.atomic_write import second_copy_path
+from ratui.study.progress import CaseState
+from ratui.study.store import FileLock, HeldByOther, set_aside
 from ratui.study.store.descriptors import is_folder, is_missing, is_regular, open_inside, walk_no_links
 from ratui.study.store.seal import UnsealedError, open_seal, seal
 from ratui.study.store.tables import read_file, sealed_name

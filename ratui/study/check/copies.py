@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratui.errors import DamagedError, StoreError
-from ratui.study.store import restore_from_copy, write_bytes
-from ratui.study.store.atomic_write import second_copy_path
+from ratui.files import second_copy_path, write_bytes
+from ratui.study.store import restore_from_copy
 from ratui.study.store.descriptors import is_missing
 from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
 from ratui.study.store.tables import read_file, sealed_name, set_aside

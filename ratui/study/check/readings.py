@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ratui.errors import RatuiError
+from ratui.files import second_copy_path
 from ratui.reading import reading_from_log, reading_to_document
 from ratui.scheme import Scheme
-from ratui.study.store.atomic_write import second_copy_path
 from ratui.study.store.seal import Records, open_seal, salvage, seal
 from ratui.study.store.tables import read_file, sealed_name
 

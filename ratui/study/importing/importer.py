@@ -16,11 +16,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ratui.errors import FilmError, RatuiError, StudyError, clean_text
+from ratui.files import make_folder, write_bytes
 from ratui.study.case import Case, FilmRecord
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
 from ratui.study.importing.manifest import ManifestRow, read_manifest
 from ratui.study.importing.pseudonyms import KeyFile
-from ratui.study.store import FileLock, make_folder, write_bytes
+from ratui.study.store import FileLock
 from ratui.study.study import Study
 
 __all__ = ["ImportReport", "ImportedFilm", "RejectedFile", "import_films"]

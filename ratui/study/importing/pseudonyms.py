@@ -18,7 +18,8 @@ from typing import Any
 from platformdirs import user_data_path
 
 from ratui.errors import DamagedError, StudyError
-from ratui.study.store import make_folder, read_intact_bytes, write_bytes
+from ratui.files import make_folder, write_bytes
+from ratui.study.store import read_intact_bytes
 from ratui.study.study import Study
 
 __all__ = ["KeyFile"]

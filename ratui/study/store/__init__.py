@@ -1,14 +1,13 @@
-"""Files that are written whole or not at all, that tell when they were changed, and one writer for each."""
+"""Sealed table files in two copies, read and written as a whole, and the locks that give each file one writer."""
 
-from ratui.study.store.access import file_mode, make_folder, share_folder, umask_for
-from ratui.study.store.atomic_write import remove_leftovers, write_bytes
-from ratui.study.store.file_lock import FileLock, HeldByOther, LockHolder
+from ratui.errors import DamagedError
+from ratui.study.store.locking import FileLock, HeldByOther, LockHolder, StudyLock
 from ratui.study.store.seal import FORMAT, BrokenSealError, open_seal, seal
 from ratui.study.store.tables import (
-    DamagedError,
     SealedStorage,
     StoredTables,
     Tables,
+    read_file,
     read_intact,
     read_intact_bytes,
     read_tables,
@@ -26,19 +25,15 @@ __all__ = [
     "LockHolder",
     "SealedStorage",
     "StoredTables",
+    "StudyLock",
     "Tables",
-    "file_mode",
-    "make_folder",
     "open_seal",
+    "read_file",
     "read_intact",
     "read_intact_bytes",
     "read_tables",
-    "remove_leftovers",
     "restore_from_copy",
     "seal",
     "set_aside",
-    "share_folder",
-    "umask_for",
-    "write_bytes",
     "write_tables",
 ]

@@ -1,6 +1,6 @@
-"""TinyDB files: sealed when written, checked when read, and read from their second copy where the first is damaged.
+"""Table files (TinyDB): sealed and written in two copies, verified when read, read from the copy if damaged.
 
-Nothing here knows what is stored. A file is read whole or refused with a message, never half, and reading changes nothing.
+This module does not know what the tables mean. A file is read completely or refused; reading changes nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from tinydb import TinyDB
 from tinydb.storages import Storage
 
 from ratui.errors import DamagedError, StoreError
-from ratui.study.store.access import make_folder
-from ratui.study.store.atomic_write import second_copy_path, write_bytes
+from ratui.files import make_folder, second_copy_path, write_bytes
 from ratui.study.store.descriptors import NO_LINK, is_missing
 from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
 
@@ -40,12 +39,13 @@ __all__ = [
 ]
 
 Tables: TypeAlias = dict[str, list[dict[str, Any]]]
+"""Records by the name of their table."""
 LARGEST_FILE = 64_000_000
-"""Bytes; no file that is written here comes near it."""
+"""Limit of a file's size in bytes; files written here stay far below."""
 
 
 def sealed_name(path: Path) -> str:
-    """What the file at `path` is sealed as: its folder's name and its own, so that a file in a wrong place is told."""
+    """Return the name in the seal of the file at `path`, ``<folder>/<stem>``: it reveals a file in a wrong place."""
     return f"{path.parent.name}/{path.stem}"
 
 
@@ -57,9 +57,9 @@ def read_file(path: Path, largest: int = LARGEST_FILE, *, folder: int | None = N
     path
         The file.
     largest
-        Bytes that it may have.
+        Limit of its size in bytes.
     folder
-        The descriptor of its folder, where the path's own folders must not be looked up again; then no link is followed.
+        Open descriptor of its folder. If given, the folders of `path` are not resolved again and no link is followed.
     follow
         False to refuse a file that is a symbolic link.
 
@@ -84,12 +84,13 @@ def read_file(path: Path, largest: int = LARGEST_FILE, *, folder: int | None = N
     except FileNotFoundError:
         raise
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno == errno.ELOOP:  # what O_NOFOLLOW reports for a link
             raise StoreError("it is a symbolic link; not followed", path, "Look where it leads; remove it") from error
         raise StoreError(f"can't be read: {error.strerror}", path, "Check its permissions") from error
 
 
 def _unpack(path: Path, data: bytes, of: str, unsealed: bool) -> dict[str, dict[str, Any]]:
+    """Return the tables in `data`, sealed as `of` or, if allowed, `unsealed`; report faults as errors of `path`."""
     try:
         return open_seal(data, of).tables
     except UnsealedError as error:
@@ -104,9 +105,14 @@ def _unpack(path: Path, data: bytes, of: str, unsealed: bool) -> dict[str, dict[
 
 
 class SealedStorage(Storage):
-    """A TinyDB storage whose every write is sealed, in two copies and atomic.
+    """A TinyDB storage that seals every write and makes it atomic, in two copies.
 
-    `unsealed` says whether files of format 1, which have no checksums, may be read.
+    Parameters
+    ----------
+    path
+        The file.
+    unsealed
+        Also read files of format 1, which have no checksums.
     """
 
     def __init__(self, path: Path, *, unsealed: bool = False) -> None:
@@ -114,7 +120,7 @@ class SealedStorage(Storage):
         self._unsealed = unsealed
 
     def read(self) -> dict[str, dict[str, Any]] | None:
-        """The tables in the file, or None where there is none. Raises DamagedError, or StoreError for a newer format."""
+        """Return the tables, or None without a file. Raises DamagedError, or StoreError for a newer format."""
         try:
             data = read_file(self._path, follow=False)
         except FileNotFoundError:
@@ -122,7 +128,7 @@ class SealedStorage(Storage):
         return _unpack(self._path, data, sealed_name(self._path), self._unsealed)
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
-        """Raises StoreError where the disk refuses, or for a value that JSON can't hold."""
+        """Replace the tables. Raises StoreError if the disk refuses or JSON can't represent a value."""
         try:
             sealed = seal(data, sealed_name(self._path))
         except (ValueError, TypeError, RecursionError) as error:
@@ -131,7 +137,7 @@ class SealedStorage(Storage):
 
 
 class _MemoryStorage(Storage):
-    """Holds the tables in memory, so that several changes become one write."""
+    """A storage in memory, which turns several changes into one write."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, Any]] | None = None
@@ -148,9 +154,14 @@ def _records(tables: Mapping[str, Mapping[str, Any]]) -> Tables:
 
 
 def read_tables(path: Path, *, unsealed: bool = False) -> Tables | None:
-    """The records of the TinyDB file at `path` by table, or None where there is no file.
+    """Return the records of the table file at `path`, or None without a file; the second copy is not read.
 
-    Raises DamagedError for a file that isn't what was written, StoreError for a newer format or one that can't be read.
+    Raises
+    ------
+    DamagedError
+        If the file is not what was written.
+    StoreError
+        If it has a newer format or can't be read.
     """
     tables = SealedStorage(path, unsealed=unsealed).read()
     return None if tables is None else _records(tables)
@@ -158,7 +169,7 @@ def read_tables(path: Path, *, unsealed: bool = False) -> Tables | None:
 
 @dataclass(frozen=True)
 class StoredTables:
-    """What a file holds. `notice` is empty, or says that the file is damaged and that its second copy was read."""
+    """The records of a file. `notice` is empty, or says that the file is damaged and its second copy was read."""
 
     tables: Tables
     notice: str = ""
@@ -167,9 +178,26 @@ class StoredTables:
 def read_intact_bytes(
     path: Path, check: Callable[[bytes], object], *, largest: int = LARGEST_FILE
 ) -> tuple[bytes, str] | None:
-    """The bytes at `path`, or of its copy where `check` raises DamagedError for them; and what was wrong, or "".
+    """Return the first intact copy of the file at `path`, for files that are not tables.
 
-    None where neither file is there. Raises DamagedError where both are damaged.
+    Parameters
+    ----------
+    path
+        The file.
+    check
+        Raises DamagedError for bytes that are not intact.
+    largest
+        Limit of its size in bytes.
+
+    Returns
+    -------
+    tuple of bytes and str, or None
+        The bytes, and a notice if they are from the second copy, else an empty text. None if neither copy exists.
+
+    Raises
+    ------
+    DamagedError
+        If both copies are damaged.
     """
     try:
         data = read_file(path, largest)
@@ -192,9 +220,10 @@ def read_intact_bytes(
 
 
 def read_intact(path: Path, *, unsealed: bool = False) -> StoredTables | None:
-    """What `read_tables` gives, from the second copy where the file itself is damaged or missing, with a notice.
+    """Return the records of the first intact copy of the table file at `path`, or None if neither copy exists.
 
-    A copy of format 1 proves nothing and is not taken. Raises DamagedError where neither is whole.
+    A copy of format 1 has no checksum, so it is not accepted in place of a damaged file. Raises DamagedError if neither
+    copy is intact.
     """
     of = sealed_name(path)
     damaged: DamagedError
@@ -215,8 +244,8 @@ def read_intact(path: Path, *, unsealed: bool = False) -> StoredTables | None:
 
 
 def write_tables(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Replaces the TinyDB file at `path` by `tables`, in one atomic write of two copies. Raises StoreError."""
-    with TinyDB(storage=_MemoryStorage) as database:
+    """Replace the table file at `path` by `tables` in one atomic write of two copies. Raises StoreError."""
+    with TinyDB(storage=_MemoryStorage) as database:  # TinyDB writes at every insert: collect the inserts in memory
         for name, records in tables.items():
             database.table(name).insert_multiple(records)
         batch = database.storage
@@ -226,9 +255,9 @@ def write_tables(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) 
 
 
 def set_aside(path: Path, *, folder: int | None = None) -> Path:
-    """Rename a damaged file so that its name says so, and return the new path. Raises StoreError.
+    """Rename a damaged file to ``<name>.damaged-<time>`` and return the new path.
 
-    `folder` is the descriptor of its folder, where the path's own folders must not be looked up again.
+    `folder` is an open descriptor of its folder, whose path is then not resolved again. Raises StoreError.
     """
     aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
     old, new = (path, aside) if folder is None else (Path(path.name), Path(aside.name))
@@ -240,10 +269,10 @@ def set_aside(path: Path, *, folder: int | None = None) -> Path:
 
 
 def restore_from_copy(path: Path, *, folder: int | None = None) -> None:
-    """Put the whole second copy of `path` in its place; the damaged file is set aside. Raises StoreError.
+    """Set the damaged file at `path` aside and write its intact second copy in its place. Raises StoreError.
 
-    For the holder of the file's lock only. Sound copies are never older than what was reported as saved. `folder` is the
-    descriptor of its folder, where the path's own folders must not be looked up again.
+    Only the holder of the file's lock may call this. Nothing is lost: an intact copy is never older than the last save
+    that succeeded. `folder` is an open descriptor of its folder, whose path is then not resolved again.
     """
     data = read_file(second_copy_path(path), folder=folder, follow=False)
     if folder is not None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from ratui.study.store import atomic_write as disk
+from ratui import files as disk
 from tests.support.fault_harness.count import Count, Unavailable
 from tests.support.fault_harness.kills import acknowledged, child
 from tests.support.fault_harness.stores import Ours, Stock, lost_of, text_of

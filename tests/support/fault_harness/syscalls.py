@@ -18,8 +18,8 @@ from unittest import mock
 
 from tinydb import storages
 
+from ratui import files as disk
 from ratui.errors import StoreError
-from ratui.study.store import atomic_write as disk
 from tests.support.fault_harness.count import Count
 from tests.support.fault_harness.stores import Ours, Stock, text_of
 

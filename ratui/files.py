@@ -1,0 +1,257 @@
+"""Folders and files that are written completely or not at all, open to their owner and to the folder's group only.
+
+Every atomic write of the project goes through this module. It imports only `ratui.errors`, so that every layer can use it.
+Every system call of a save is made through this module's `os`, so that tests can make each call fail.
+
+A folder whose set-group-ID bit is set is shared: files inside it get the folder's group permissions. Every other folder
+belongs to its owner alone. No function here gives a permission to other users.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ratui.errors import StoreError
+
+__all__ = [
+    "STICKY",
+    "atomic_write",
+    "file_mode",
+    "make_folder",
+    "move_into_place",
+    "remove_leftovers",
+    "second_copy_path",
+    "share_folder",
+    "sync_folder",
+    "umask_for",
+    "write_bytes",
+]
+
+STICKY = stat.S_ISVTX
+"""Mode bit of a shared folder: only the owner of an entry may rename or remove it."""
+_LEFTOVER_AGE = 3600.0  # seconds; the writer of an older temporary file was killed
+
+
+def second_copy_path(path: Path) -> Path:
+    """Return the path of the second copy of `path`."""
+    return path.with_name(path.name + ".bak")
+
+
+def write_bytes(
+    path: Path, data: bytes, *, copy: bool = True, private: bool = False, folder: int | None = None
+) -> None:
+    """Write `data` to `path` atomically and durably.
+
+    After a crash the file contains the old bytes or the new ones. When the function returns, the new ones are on the disk.
+    Files are written under temporary names and fsynced before either is renamed. The second copy is renamed first, so that
+    an intact copy is never older than the last write that succeeded.
+
+    Parameters
+    ----------
+    path
+        The file to create or replace.
+    data
+        The complete new content.
+    copy
+        Also write the same bytes to `second_copy_path`, so that damage to one of the two files loses nothing.
+    private
+        Give the file mode 0600 even in a shared folder.
+    folder
+        An open descriptor of the folder. If given, only the last component of `path` is used: no folder above it is
+        resolved again, so none can be replaced by a link meanwhile.
+
+    Raises
+    ------
+    StoreError
+        If a step fails. The content from before can then still be read.
+    """
+    targets = [second_copy_path(path), path] if copy else [path]
+    if folder is not None:
+        targets = [Path(target.name) for target in targets]
+    temporaries: list[Path] = []
+    try:
+        mode = 0o600 if private else file_mode(path.parent if folder is None else folder)
+        for target in targets:
+            temporary = _temporary_path(target)
+            temporaries.append(temporary)
+            _write_new(temporary, data, mode, folder)
+        for temporary, target in zip(temporaries, targets, strict=True):
+            os.replace(temporary, target, src_dir_fd=folder, dst_dir_fd=folder)
+        if folder is None:
+            sync_folder(path.parent)
+        else:
+            os.fsync(folder)
+    except OSError as error:
+        for temporary in temporaries:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+        raise StoreError(
+            f"not saved: {error.strerror or error}", path, "What was saved before is intact; mend this and try again"
+        ) from error
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, and rename it to `path` when the block ends without an error.
+
+    For writers of other libraries that need a file name. The file's mode follows the umask. One copy is written.
+    Raises OSError if the rename fails; the temporary file is removed after any error.
+    """
+    temporary = _temporary_path(path)
+    try:
+        yield temporary
+        move_into_place(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def move_into_place(temporary: Path, path: Path) -> None:
+    """Rename the finished file `temporary` to `path` in the same folder, both fsynced. Raises OSError."""
+    descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)  # before the rename: otherwise the new name may point to an empty file after a crash
+    finally:
+        os.close(descriptor)
+    os.replace(temporary, path)  # noqa: PTH105 - through `os`, like every call of a save
+    sync_folder(path.parent)
+
+
+def _temporary_path(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+
+
+def _write_new(path: Path, data: bytes, mode: int, folder: int | None) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600, dir_fd=folder)
+    try:
+        os.fchmod(descriptor, mode)  # unlike the mode given to open(), the umask does not change this one
+        view = memoryview(data)
+        while view:
+            count = os.write(descriptor, view)  # may write less than asked for
+            if count == 0:
+                raise OSError(errno.EIO, "nothing was written")
+            view = view[count:]
+        os.fsync(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+        raise
+    os.close(descriptor)  # not suppressed: NFS reports here what the server could not store
+
+
+def sync_folder(folder: Path) -> None:
+    """Write the names in `folder` to the disk: a rename is durable only after that. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: int) -> int:
+    """Remove temporary files of killed writers, older than an hour, from the open folder; return their number."""
+    removed = 0
+    for name in os.listdir(folder):
+        if name.startswith(".") and name.endswith(".tmp"):
+            with contextlib.suppress(OSError):
+                if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > _LEFTOVER_AGE:
+                    os.unlink(name, dir_fd=folder)
+                    removed += 1
+    return removed
+
+
+def _group_bits(folder: Path | int) -> int:
+    mode = os.stat(folder).st_mode  # noqa: PTH116 - of a descriptor, too
+    return mode & 0o070 if mode & stat.S_ISGID else 0
+
+
+def file_mode(folder: Path | int) -> int:
+    """Return the mode of a new file in `folder`, given as a path or as a descriptor. Raises OSError."""
+    return 0o600 | (_group_bits(folder) & 0o060)
+
+
+def make_folder(path: Path, *, group: int | None = None, sticky: bool = False) -> None:
+    """Create the folder `path` and its parents, each with the access of its parent; fsync every new name.
+
+    Parameters
+    ----------
+    path
+        The folder. An existing one is left unchanged.
+    group
+        Group permission bits, such as ``0o050``, for `path` instead of its parent's, if the parent is shared.
+    sticky
+        Set `STICKY` if the parent is shared.
+
+    Raises
+    ------
+    StoreError
+        If the folder can't be created.
+    """
+    try:
+        if path.is_dir():
+            return
+        make_folder(path.parent)
+        bits = _group_bits(path.parent)
+        if bits and group is not None:
+            bits = group
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            if path.is_dir():
+                return  # another process created it meanwhile
+            raise
+        path.chmod(0o700 | bits | (stat.S_ISGID if bits else 0) | (STICKY if sticky and bits else 0))
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(f"the folder can't be made: {error.strerror or error}", path, "Check the path") from error
+
+
+def share_folder(path: Path, gid: int | None, bits: int, *, sticky: bool = False) -> None:
+    """Share an existing folder with a Unix group, or restrict it to its owner.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    gid
+        Number of the group; None restricts the folder to its owner.
+    bits
+        Group permission bits, such as ``0o050``.
+    sticky
+        Set `STICKY`.
+
+    Raises
+    ------
+    OSError
+        If this account may not change the folder or is not in the group.
+    """
+    if gid is None:
+        path.chmod(0o700)
+        return
+    os.chown(path, -1, gid)
+    path.chmod(0o700 | bits | stat.S_ISGID | (STICKY if sticky else 0))
+
+
+@contextmanager
+def umask_for(folder: Path) -> Iterator[None]:
+    """Set the umask so that every library creates files in `folder` with the folder's access.
+
+    If `folder` does not exist, the nearest existing parent counts. The umask belongs to the whole process, all threads
+    included.
+    """
+    existing = next((each for each in (folder, *folder.absolute().parents) if each.exists()), Path("/"))
+    before = os.umask(0o077 & ~_group_bits(existing))
+    try:
+        yield
+    finally:
+        os.umask(before)
