@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ratui.imaging import Film
+from ratui.imaging import Box, Film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
 from trainer.data.hands import COARSE_SIZE, FINE_SIZE, normalise_levels
@@ -92,7 +92,7 @@ def single(run: Path, count: int, cache: Path, ill: float, seed: int) -> str:
         truth, findings = {}, {}
         for column, joint in enumerate(samples.joints):
             x0, y0, x1, y1 = (float(v) * unit for v in samples.boxes[row, column])
-            truth[joint] = (FINE_SIZE - x1, y0, FINE_SIZE - x0, y1) if mirrored else (x0, y0, x1, y1)
+            truth[joint] = Box(FINE_SIZE - x1, y0, FINE_SIZE - x0, y1) if mirrored else Box(x0, y0, x1, y1)
             findings[joint] = bool(samples.findings[row, column] >= 0.5)
         tally.add(row, truth, findings, dict(hands[0].joints) if hands else {})
     return f"{tally.table()} Side told rightly: {sides} of {count}."
@@ -105,7 +105,7 @@ def both(run: Path, count: int) -> str:
         rng = np.random.default_rng([SEED, number])
         patient = simulate_patient(rng, SCHEME)
         film = render(patient, "B", 0, rng, size=(900, 1480), left_first=bool(number % 3))
-        levels = normalise_levels(Film(film.pixels, 12), (0.0, 0.0, 1480.0, 900.0))
+        levels = normalise_levels(Film(film.pixels, 12), Box(0.0, 0.0, 1480.0, 900.0))
         found = {hand.side: hand for hand in find_hands(model, levels, SCHEME, max_hands=2)}
         for side in ("L", "R"):
             truth = {key[2:]: box for key, box in film.boxes.items() if key[0] == side and key[2:] in JOINTS}

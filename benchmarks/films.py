@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ratui.demo.sample import find_sample
-from ratui.imaging import crop, encode_dicom, read_film
+from ratui.imaging import Box, crop, encode_dicom, read_film
 
 
 def milliseconds(work: Callable[[], object], repeat: int = 9) -> float:
@@ -29,7 +29,7 @@ def main() -> None:
     for file in files:
         film = read_film(file)
         x, y = film.columns / 2, film.rows / 2
-        box = (x - 90, y - 90, x + 90, y + 90)
+        box = Box(x - 90, y - 90, x + 90, y + 90)
         with tempfile.TemporaryDirectory() as folder:
             plain = Path(folder) / "plain.dcm"
             plain.write_bytes(encode_dicom(film.pixels, bits=film.bits_stored, compress=False))

@@ -14,6 +14,8 @@ from textual.containers import Horizontal
 from textual.events import Key
 from textual.widget import Widget
 
+from ratui.imaging import Box
+
 CELLS, CELL, FRESH = (40, 20), (10, 20), 10
 
 
@@ -28,7 +30,7 @@ def pictures(halves: bool) -> list[Image.Image]:
     for number in range(4 + 2 * FRESH):
         film = films[number % 2]
         x, y = film.columns * (0.3 + 0.03 * (number // 2 % 12)), film.rows * (0.3 + 0.02 * (number // 2))
-        made.append(render(film, (x - 60, y - 60, x + 60, y + 60), size, DEFAULT_DISPLAY))
+        made.append(render(film, Box(x - 60, y - 60, x + 60, y + 60), size, DEFAULT_DISPLAY))
     return made
 
 

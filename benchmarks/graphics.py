@@ -9,7 +9,7 @@ import numpy as np
 from textual_image._sixel import image_to_sixels
 
 from ratui.demo.sample import find_sample
-from ratui.imaging import crop, read_film
+from ratui.imaging import Box, crop, read_film
 from ratui.terminal import Display, KittyFrame, decode_sixel, encode, encode_sixel
 
 
@@ -26,7 +26,7 @@ def measure(work: Callable[[], str]) -> tuple[float, int]:
 def main() -> None:
     film = read_film(sorted(find_sample().rglob("*.dcm"))[0])
     x, y = film.columns / 2, film.rows / 2
-    image = crop(film, (x - 60, y - 60, x + 60, y + 60), (400, 400))
+    image = crop(film, Box(x - 60, y - 60, x + 60, y + 60), (400, 400))
     step = 255 / 63
     coarse = image.point([round(round(value / step) * step) for value in range(256)])
     levels = np.asarray(image)

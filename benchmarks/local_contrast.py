@@ -56,7 +56,7 @@ def main() -> None:
     print("| 400 × 400 | films | ours | scikit-image | mean difference | correlation | detail, ours | scikit-image |")
     print("|---|---|---|---|---|---|---|---|")
     for name, low, high in (("whole film", 0.0, 1.0), ("its middle third", 1 / 3, 2 / 3)):
-        boxes = [(low * f.columns, low * f.rows, high * f.columns, high * f.rows) for f in films]
+        boxes = [Box(low * f.columns, low * f.rows, high * f.columns, high * f.rows) for f in films]
         ours, theirs, apart, alike, gain, other = np.mean(
             [row(*each) for each in zip(films, boxes, strict=True)], axis=0
         )

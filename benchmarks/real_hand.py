@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from ratui.imaging import normalize_intensity, read_film
+from ratui.imaging import Box, normalize_intensity, read_film
 from ratui.scheme import load_scheme
 from trainer.data.hands import normalise_levels
 from trainer.inference.hand_finder import find_hands
@@ -159,7 +159,7 @@ def main() -> None:
         print(f"{sum(len(hands[0].joints) for hands in named if hands)} boxes")
         return
     film = read_film(given.film)
-    levels = normalise_levels(film, (0.0, 0.0, float(film.columns), float(film.rows)))
+    levels = normalise_levels(film, Box.from_size(film.columns, film.rows))
     truth: _Boxes = {
         joint["joint"].replace("MP", "MCP"): tuple(joint["box"])
         for joint in json.loads(given.boxes.read_text())["joints"]

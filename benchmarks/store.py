@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from ratui.files import make_folder, second_copy_path
+from ratui.imaging import Box
 from ratui.reading import GradeEntry, Reading, enter, find_next_open_field, set_note, sign, start_reading
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
@@ -36,7 +37,7 @@ def lay_out(folder: Path, cases: int) -> Study:
     example = Case("C", films)
     sites = example.sites(study.scheme)
     regions = [
-        Region(site.key, film.id, (1.0, 2.0, 30.0, 40.0), RegionSource.RATER, "anna").to_record()
+        Region(site.key, film.id, Box(1.0, 2.0, 30.0, 40.0), RegionSource.RATER, "anna").to_record()
         for film in films
         for site in sites
         if site.side in film.sides

@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from ratui.imaging import Box
 from ratui.reading import GradeEntry, enter, find_next_open_field, sign
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.worklist import INDEX
@@ -31,7 +32,7 @@ def make(folder: Path, count: int) -> Study:
     case = Case("C-00000", FILMS)
     study.save_case(case)
     regions = [
-        Region(site.key, film.id, (0.0, 0.0, 100.0, 100.0), RegionSource.RATER, "anna")
+        Region(site.key, film.id, Box(0.0, 0.0, 100.0, 100.0), RegionSource.RATER, "anna")
         for film in FILMS
         for site in case.sites(study.scheme)
         if site.side == film.side

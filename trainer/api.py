@@ -27,7 +27,7 @@ from trainer.models.scorer import load_scorer as load_scorer_network
 
 __all__ = ["DetectedHand", "DetectedJoint", "Detector", "JointImage", "Scorer", "load_detector", "load_scorer"]
 
-JointImage: TypeAlias = tuple[Film, Box] | npt.NDArray[Any]
+JointImage: TypeAlias = tuple[Film, tuple[float, float, float, float]] | npt.NDArray[Any]
 """A joint on a film: the film with the joint's box, or a square crop (rows, columns) with bone bright."""
 
 
@@ -86,7 +86,7 @@ class Detector:
             The best hand first; empty if no hand is recognised. Boxes are in pixels of `film`. The detector learned
             simulated hands only; ``docs/results.md`` states the films that its accuracy was measured on.
         """
-        levels = normalise_levels(film, (0.0, 0.0, float(film.columns), float(film.rows)))
+        levels = normalise_levels(film, Box.from_size(film.columns, film.rows))
         return [
             DetectedHand(
                 hand.side,
@@ -224,7 +224,7 @@ def _crop(image: JointImage, *, mirrored: bool) -> npt.NDArray[np.uint8]:
     """Return the joint as the scorer learned it: a square of `PAIR_CROP_SIZE` pixels, a left joint, bone bright."""
     if isinstance(image, tuple):
         film, box = image
-        return crop_joint(normalise_levels(film, (0.0, 0.0, float(film.columns), float(film.rows))), box, mirrored)
+        return crop_joint(normalise_levels(film, Box.from_size(film.columns, film.rows)), Box(*box), mirrored)
     levels = np.asarray(image)
     if levels.ndim != 2 or levels.shape[0] != levels.shape[1] or levels.size == 0:
         raise TrainError(f"a crop has the shape {levels.shape}", "score", "Give a square (rows, columns)")
@@ -232,4 +232,4 @@ def _crop(image: JointImage, *, mirrored: bool) -> npt.NDArray[np.uint8]:
         levels = levels / np.iinfo(levels.dtype).max
     side = levels.shape[0] / MARGIN
     low, high = (levels.shape[0] - side) / 2, (levels.shape[0] + side) / 2
-    return crop_joint(levels.astype(np.float32), (low, low, high, high), mirrored)
+    return crop_joint(levels.astype(np.float32), Box(low, low, high, high), mirrored)

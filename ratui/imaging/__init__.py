@@ -6,16 +6,16 @@ from ratui.imaging.dicom_writer import encode_dicom, write_film
 from ratui.imaging.display_settings import DEFAULT_DISPLAY, DisplaySettings, choose_contrast, list_presets, render
 from ratui.imaging.file_limits import MAX_FILE_BYTES, MAX_PIXELS
 from ratui.imaging.film import MAX_SIDE, Contrast, Film, LookupTable, Pixels, Window
+from ratui.imaging.geometry import Box, Matrix, fit_similarity
 from ratui.imaging.joint_alignment import align_centres, align_joints, compute_difference, warp_onto
 from ratui.imaging.registration import (
     MIN_AGREEMENT,
     Alignment,
     AlignmentFailure,
-    Matrix,
     register_images,
     warp_to_fixed,
 )
-from ratui.imaging.windowing import Box, compute_automatic_window, crop, film_to_grey, normalize_intensity
+from ratui.imaging.windowing import compute_automatic_window, crop, film_to_grey, normalize_intensity
 
 __all__ = [
     "DEFAULT_DISPLAY",
@@ -44,6 +44,7 @@ __all__ = [
     "encode_dicom",
     "film_from_dataset",
     "film_to_grey",
+    "fit_similarity",
     "list_presets",
     "normalize_intensity",
     "propagate_boxes",

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.imaging.film import Film
-from ratui.imaging.registration import Levels, Matrix, extract_structure, make_similarity, refine_alignment
-from ratui.imaging.windowing import Box, film_to_grey
+from ratui.imaging.geometry import Box, Matrix
+from ratui.imaging.registration import Levels, extract_structure, make_similarity, refine_alignment
+from ratui.imaging.windowing import film_to_grey
 
 Point: TypeAlias = npt.NDArray[np.float64]
 
@@ -69,7 +70,7 @@ def propagate_boxes(
     """
     if not boxes:
         return {}
-    scale = _BOX_PIXELS / float(np.median([box[2] - box[0] for box in boxes.values()]))
+    scale = _BOX_PIXELS / float(np.median([box.width for box in boxes.values()]))
     scale = min(scale, _MAX_SIDE / max(fixed.rows, fixed.columns), 1.0)
     other = scale * max(fixed.rows, fixed.columns) / max(moving.rows, moving.columns)
     if fixed.spacing and moving.spacing:
@@ -77,13 +78,13 @@ def propagate_boxes(
     other = min(other, _MAX_SIDE / max(moving.rows, moving.columns))
     levels = film_to_grey(moving)
     here, there = _shrink(film_to_grey(fixed), scale), _shrink(levels[:, ::-1] if mirrored else levels, other)
-    scaled = {name: tuple(scale * value for value in box) for name, box in boxes.items()}
-    whole = _estimate_film_motion(here, there, scaled)  # type: ignore[arg-type]
+    scaled = {name: box.scale(scale) for name, box in boxes.items()}
+    whole = _estimate_film_motion(here, there, scaled)
     if whole is None:
         return {}
     a, b = (extract_structure(each, _COARSE_PIXELS) for each in (here, there))
-    centres = {name: np.array([(x0 + x1) / 2, (y0 + y1) / 2]) for name, (x0, y0, x1, y1) in scaled.items()}
-    sides = {name: box[2] - box[0] for name, box in scaled.items()}
+    centres = {name: np.array(box.centre) for name, box in scaled.items()}
+    sides = {name: box.width for name, box in scaled.items()}
     places = {name: _search_near_then_far(a, b, centres[name], sides[name], whole) for name in boxes}
     chosen = _choose_consistent(centres, places, whole)
     refined = {
@@ -97,10 +98,10 @@ def propagate_boxes(
     for name, box in boxes.items():
         at = found.get(name)
         x, y = (float(v) / other for v in (_place_by_neighbours(name, centres, found, whole) if at is None else at))
-        across, down = (size * scale / other * extent / 2 for extent in (box[2] - box[0], box[3] - box[1]))
+        width, height = (size * scale / other * extent for extent in (box.width, box.height))
         score = refined[name][0] if name in refined else 0.0
         x = moving.columns - x if mirrored else x
-        carried[name] = PropagatedBox((x - across, y - down, x + across, y + down), max(score, 0.0), at is not None)
+        carried[name] = PropagatedBox(Box.from_centre(x, y, width, height), max(score, 0.0), at is not None)
     return carried
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from ratui.imaging.film import Contrast, Film, LookupTable, Window
-from ratui.imaging.windowing import Box, compute_automatic_window, crop
+from ratui.imaging.geometry import Box
+from ratui.imaging.windowing import compute_automatic_window, crop
 
 __all__ = [
     "DEFAULT_DISPLAY",
@@ -123,8 +124,8 @@ def equalize_local_contrast(image: Image.Image, film: Film, box: Box) -> Image.I
     across, down = image.size
     spacing = film.spacing or (0.15 * film.aspect, 0.15)
     tile = (
-        _TILE_MM / spacing[1] * across / max(box[2] - box[0], 1e-6),
-        _TILE_MM / spacing[0] * down / max(box[3] - box[1], 1e-6),
+        _TILE_MM / spacing[1] * across / max(box.width, 1e-6),
+        _TILE_MM / spacing[0] * down / max(box.height, 1e-6),
     )
     counts = [max(1, min(round(length / max(side, 4)), 12)) for side, length in zip(tile, image.size, strict=True)]
     stretched = cv2.normalize(levels, np.empty_like(levels), 0, 255, cv2.NORM_MINMAX)

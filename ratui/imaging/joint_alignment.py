@@ -13,8 +13,9 @@ from PIL import Image
 
 from ratui.imaging.display_settings import DisplaySettings, choose_contrast, equalize_local_contrast
 from ratui.imaging.film import Film
-from ratui.imaging.registration import AlignmentFailure, Matrix, register_images
-from ratui.imaging.windowing import Box, crop
+from ratui.imaging.geometry import Box, Matrix
+from ratui.imaging.registration import AlignmentFailure, register_images
+from ratui.imaging.windowing import crop
 
 __all__ = ["align_centres", "align_joints", "compute_difference", "warp_onto"]
 
@@ -32,10 +33,9 @@ def align_joints(first: Film, here: Box, second: Film, there: Box) -> Matrix | A
     boxes = (_expand_box(here, first), _expand_box(there, second))
     if first.spacing and second.spacing:
         # Crops of the same length of bone, so that a box drawn wider isn't taken for a larger bone.
-        across = (boxes[0][2] - boxes[0][0]) * first.spacing[1] / second.spacing[1]
-        down = (boxes[0][3] - boxes[0][1]) * first.spacing[0] / second.spacing[0]
-        x, y = (there[0] + there[2]) / 2, (there[1] + there[3]) / 2
-        boxes = (boxes[0], (x - across / 2, y - down / 2, x + across / 2, y + down / 2))
+        across = boxes[0].width * first.spacing[1] / second.spacing[1]
+        down = boxes[0].height * first.spacing[0] / second.spacing[0]
+        boxes = (boxes[0], Box.from_centre(*there.centre, across, down))
     plain = DisplaySettings()
     crops = [
         np.asarray(crop(film, box, (_CROP_PIXELS, _CROP_PIXELS), choose_contrast(film, plain, box)))
@@ -54,11 +54,8 @@ def align_centres(here: Box, first: Film, there: Box, second: Film) -> Matrix:
     have one: what is left where `align_joints` fails."""
     across = first.spacing[1] / second.spacing[1] if first.spacing and second.spacing else 1.0
     down = first.spacing[0] / second.spacing[0] if first.spacing and second.spacing else 1.0
-    x, y = (here[0] + here[2]) / 2, (here[1] + here[3]) / 2
-    return np.array([
-        [across, 0.0, (there[0] + there[2]) / 2 - across * x],
-        [0.0, down, (there[1] + there[3]) / 2 - down * y],
-    ])  # fmt: skip
+    (x, y), (u, v) = here.centre, there.centre
+    return np.array([[across, 0.0, u - across * x], [0.0, down, v - down * y]])
 
 
 def warp_onto(
@@ -70,9 +67,9 @@ def warp_onto(
     """
     import cv2
 
-    corners = np.array([[box[0], box[1], 1], [box[2], box[1], 1], [box[0], box[3], 1], [box[2], box[3], 1]])
+    corners = np.array([[x, y, 1] for y in (box.y0, box.y1) for x in (box.x0, box.x1)])
     there = corners @ matrix.T
-    area: Box = (
+    area = Box(
         float(np.floor(there[:, 0].min()) - 2),
         float(np.floor(there[:, 1].min()) - 2),
         float(np.ceil(there[:, 0].max()) + 2),
@@ -81,10 +78,10 @@ def warp_onto(
     # Where the image has fewer pixels than the film, the film is averaged first; else its own pixels are taken.
     shrink = max(
         1.0,
-        float(np.hypot(*matrix[:, 0])) * (box[2] - box[0]) / size[0],
-        float(np.hypot(*matrix[:, 1])) * (box[3] - box[1]) / size[1],
+        float(np.hypot(*matrix[:, 0])) * box.width / size[0],
+        float(np.hypot(*matrix[:, 1])) * box.height / size[1],
     )
-    middle = (max(round((area[2] - area[0]) / shrink), 1), max(round((area[3] - area[1]) / shrink), 1))
+    middle = (max(round(area.width / shrink), 1), max(round(area.height / shrink), 1))
     levels = np.asarray(
         crop(film, area, middle, choose_contrast(film, settings, joint or area), invert=settings.invert)
     )
@@ -126,12 +123,11 @@ def _fit_exposure(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> tup
 
 def _expand_box(box: Box, film: Film) -> Box:
     """The square around the middle of `box`, `_CROP_SIZE` times its longer side; square in the world, not in pixels."""
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    half = _CROP_SIZE * max(box[2] - box[0], (box[3] - box[1]) * film.aspect) / 2
-    return (x - half, y - half / film.aspect, x + half, y + half / film.aspect)
+    side = _CROP_SIZE * max(box.width, box.height * film.aspect)
+    return Box.from_centre(*box.centre, side, side / film.aspect)
 
 
 def _make_scaling(box: Box, size: tuple[int, int]) -> npt.NDArray[Any]:
     """From film pixels to the pixels of an image of `box`, shape (3, 3)."""
-    across, down = size[0] / (box[2] - box[0]), size[1] / (box[3] - box[1])
-    return np.array([[across, 0, -box[0] * across], [0, down, -box[1] * down], [0, 0, 1]])
+    across, down = size[0] / box.width, size[1] / box.height
+    return np.array([[across, 0, -box.x0 * across], [0, down, -box.y0 * down], [0, 0, 1]])

@@ -12,19 +12,18 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ratui.imaging.windowing import Box, normalize_intensity
+from ratui.imaging.geometry import Box, Matrix, fit_similarity
+from ratui.imaging.windowing import normalize_intensity
 
 __all__ = [
     "MIN_AGREEMENT",
     "Alignment",
     "AlignmentFailure",
     "FailureReason",
-    "Matrix",
     "register_images",
     "warp_to_fixed",
 ]
 
-Matrix: TypeAlias = npt.NDArray[np.float64]
 Levels: TypeAlias = npt.NDArray[np.float32]
 FailureReason: TypeAlias = Literal["featureless", "unlike"]
 
@@ -66,9 +65,7 @@ class Alignment:
 
     def map_box(self, box: Box) -> Box:
         """`box` of the fixed picture on the moving one: upright, about the carried centre."""
-        x, y = self.map_point((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-        across, down = self.scale * (box[2] - box[0]) / 2, self.scale * (box[3] - box[1]) / 2
-        return (x - across, y - down, x + across, y + down)
+        return Box.from_centre(*self.map_point(*box.centre), self.scale * box.width, self.scale * box.height)
 
 
 @dataclass(frozen=True)
@@ -144,7 +141,7 @@ def refine_alignment(here: Levels, there: Levels, start: Matrix, steps: int = 40
         _, found = cv2.findTransformECC(here, there, start.astype(np.float32), cv2.MOTION_AFFINE, stop)
     except cv2.error:  # it doesn't converge where the pictures don't agree; the start then stands as it is
         return best
-    matrix = _fit_similarity(np.asarray(found, np.float64), here.shape)
+    matrix = _nearest_similarity(np.asarray(found, np.float64), here.shape)
     reached = measure_correlation(here, there, matrix)
     return (reached, matrix) if reached > best[0] else best
 
@@ -219,12 +216,12 @@ def _undo_shrink(matrix: Matrix, fixed: tuple[float, float], moving: tuple[float
     return np.asarray(whole[:2])
 
 
-def _fit_similarity(matrix: Matrix, shape: tuple[int, ...]) -> Matrix:
-    """The similarity nearest to an affine `matrix` about the middle of a picture of `shape`."""
-    middle = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
-    a, b = (matrix[0, 0] + matrix[1, 1]) / 2, (matrix[1, 0] - matrix[0, 1]) / 2
-    linear = np.array([[a, -b], [b, a]])
-    return np.hstack([linear, (matrix[:, :2] @ middle + matrix[:, 2] - linear @ middle)[:, None]])
+def _nearest_similarity(matrix: Matrix, shape: tuple[int, ...]) -> Matrix:
+    """Return the similarity nearest to an affine `matrix` about the middle of a picture of `shape`."""
+    reach = max(shape) / 2  # the same in x and y, so that no direction counts more
+    cross = reach * np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    points = cross + np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+    return fit_similarity(points, points @ matrix[:, :2].T + matrix[:, 2])
 
 
 def _to_corners(matrix: Matrix) -> Matrix:

@@ -6,18 +6,16 @@ changes the film or makes a grey that lies outside those of the neighbouring pix
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from ratui.imaging.film import Contrast, Film, LookupTable, Window
+from ratui.imaging.geometry import Box
 
-__all__ = ["Box", "compute_automatic_window", "crop", "film_to_grey", "normalize_intensity"]
-
-Box: TypeAlias = tuple[float, float, float, float]
-"""(x0, y0, x1, y1) in film pixels, origin at the top left corner of the film."""
+__all__ = ["compute_automatic_window", "crop", "film_to_grey", "normalize_intensity"]
 
 _MAX_CACHED_TABLES = 16
 """How many tables of 65,536 greys a film keeps."""

@@ -58,8 +58,8 @@ def add_collimation(
     """Adds the borders of the collimator around `area` in place, outside of all `boxes`; beyond them little light came."""
     x0, y0, x1, y1 = area
     if boxes:
-        room = [min(b[0] for b in boxes) - x0, min(b[1] for b in boxes) - y0]
-        room += [x1 - max(b[2] for b in boxes), y1 - max(b[3] for b in boxes)]
+        room = [min(b.x0 for b in boxes) - x0, min(b.y0 for b in boxes) - y0]
+        room += [x1 - max(b.x1 for b in boxes), y1 - max(b.y1 for b in boxes)]
     else:
         room = [0.1 * (x1 - x0)] * 4
     wide = [float(rng.uniform(-0.04, 0.12)) * (x1 - x0) for _ in range(4)]
@@ -102,13 +102,13 @@ def _stamp_at_free_place(
         if corner:
             x = round(x0) + 2 if rng.random() < 0.5 else round(x1) - width - 2
             y = round(y0) + 2 if rng.random() < 0.5 else round(y1) - height - 2
-        if all(x + width < b[0] or x > b[2] or y + height < b[1] or y > b[3] for b in occupied):
+        if all(x + width < b.x0 or x > b.x1 or y + height < b.y0 or y > b.y1 for b in occupied):
             piece = levels[y : y + height, x : x + width].astype(_F)
             if patch is not None:
                 piece *= 1 - patch
             value = _F(level if level is not None else rng.uniform(2300, _TOP))
             levels[y : y + height, x : x + width] = np.clip(piece + stamp * (value - piece), 0, _TOP).astype(np.uint16)
-            occupied.append((float(x), float(y), float(x + width), float(y + height)))
+            occupied.append(Box(float(x), float(y), float(x + width), float(y + height)))
             return
 
 

@@ -76,7 +76,7 @@ def render(
     rows, columns = size
     sides: tuple[Literal["L", "R"], ...] = ("L", "R") if side == "B" else (side,)
     placed = [_place_hand(patient, each, time, rng) for each in sides]
-    width = columns / len(sides)
+    width, whole = columns / len(sides), Box.from_size(columns, rows)
     mm = _pixel_size(patient, placed, rows, width, rng)
     mineral, soft = None, None
     boxes: dict[str, Box] = {}
@@ -90,14 +90,14 @@ def render(
         start = columns - left - width if mirrored else left
         canvas, own_soft, own_boxes, flesh = _draw_hand(hand, rows, columns, mm, start, width, rng)
         if mirrored:
-            own_boxes = {site: _mirror(box, columns) for site, box in own_boxes.items()}
-            flesh = [_mirror(box, columns) for box in flesh]
+            own_boxes = {site: box.mirror(whole) for site, box in own_boxes.items()}
+            flesh = [box.mirror(whole) for box in flesh]
             canvas.mineral, own_soft = canvas.mineral[:, ::-1], own_soft[:, ::-1]
         mineral = canvas.mineral if mineral is None else mineral + canvas.mineral
         soft = own_soft if soft is None else soft + own_soft
         boxes.update(own_boxes)
         occupied[hand.hand.side] = [*own_boxes.values(), *(flesh if rng.random() < 0.92 else [])]
-        areas[hand.hand.side] = (left, 0.0, left + width, float(rows))
+        areas[hand.hand.side] = Box(left, 0.0, left + width, float(rows))
     assert mineral is not None
     assert soft is not None
     levels = expose(np.ascontiguousarray(mineral), np.ascontiguousarray(soft), mm, _choose_machine(patient, rng), rng)
@@ -178,12 +178,7 @@ def _draw_hand(
 
 
 def _square_box(centre: Array, width: float) -> Box:
-    x, y = float(centre[0]), float(centre[1])
-    return (x - width / 2, y - width / 2, x + width / 2, y + width / 2)
-
-
-def _mirror(box: Box, columns: int) -> Box:
-    return (columns - box[2], box[1], columns - box[0], box[3])
+    return Box.from_centre(float(centre[0]), float(centre[1]), width)
 
 
 def _add_borders(
@@ -206,7 +201,7 @@ def _add_borders(
         if two_exposures:
             add_collimation(levels, areas[side], list(own.values()), mm, rng)
     if not two_exposures and rng.random() < 0.6:
-        add_collimation(levels, (0.0, 0.0, float(columns), float(rows)), list(boxes.values()), mm, rng)
+        add_collimation(levels, Box.from_size(columns, rows), list(boxes.values()), mm, rng)
     if rng.random() < 0.2:  # dust and dead pixels
         count = int(rng.integers(1, 12))
         ys, xs = rng.integers(0, rows, count), rng.integers(0, columns, count)

@@ -169,8 +169,7 @@ the joint (``shared-shift``), nothing (``independent``), the study (``threshold`
 
 def perturb_box(box: Box, rng: np.random.Generator) -> Box:
     """A joint's true `box` as a careful rater sets it: a little off, a little larger or smaller."""
-    side = box[2] - box[0]
+    side = box.width
     dx, dy = rng.normal(0.0, 0.025 * side, 2)
-    half = 0.5 * side * float(np.exp(rng.normal(0.0, 0.02)))
-    x, y = (box[0] + box[2]) / 2 + dx, (box[1] + box[3]) / 2 + dy
-    return (float(x - half), float(y - half), float(x + half), float(y + half))
+    x, y = box.centre
+    return Box.from_centre(x + float(dx), y + float(dy), side * float(np.exp(rng.normal(0.0, 0.02))))

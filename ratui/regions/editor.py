@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ratui.imaging import Box
 from ratui.regions import RegionFault, find_faults, is_mirrored
-from ratui.regions.initial import mirror_box, template_box
+from ratui.regions.initial import template_box
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
 
@@ -123,8 +123,8 @@ class RegionEditor:
             hand = {site.key: box for site in self.sites if site.side == side and (box := self._unaccepted_box(site))}
             over, across = self._required_mirrorings(arrangement, side, hand)
             for key, box in hand.items():
-                there = mirror_box(box, self._whole) if over else box
-                there = mirror_box(there, self._half(there)) if across else there
+                there = box.mirror(self._whole) if over else box
+                there = there.mirror(self._half(there)) if across else there
                 regions[key] = replace(regions[key], box=there)
         return replace(self._with_regions(regions), arrangement=arrangement)
 
@@ -140,7 +140,7 @@ class RegionEditor:
         turn = lies != (arrangement in MIRRORED)
         if self.film.side != "B" or not hand:
             return turn, False
-        middle = sum(box[0] + box[2] for box in hand.values()) / (2 * len(hand))
+        middle = sum(box.x0 + box.x1 for box in hand.values()) / (2 * len(hand))
         right = (side == "L") == (arrangement in ("mirrored", "crossed"))
         over = right != (middle > self.film.columns / 2)
         return over, over != turn
@@ -199,14 +199,13 @@ class RegionEditor:
 
     @property
     def _whole(self) -> Box:
-        return (0.0, 0.0, float(self.film.columns), float(self.film.rows))
+        return Box.from_size(self.film.columns, self.film.rows)
 
     def _half(self, box: Box) -> Box:
         """The half of the film in which the middle of `box` lies."""
         middle = self.film.columns / 2
-        right = box[0] + box[2] > 2 * middle
-        return (middle if right else 0.0, 0.0, 2 * middle if right else middle, float(self.film.rows))
+        right = box.x0 + box.x1 > 2 * middle
+        return Box(middle if right else 0.0, 0.0, 2 * middle if right else middle, float(self.film.rows))
 
     def _middle(self) -> Box:
-        x, y, half = self.film.columns / 2, self.film.rows / 2, self.film.columns / 20
-        return (x - half, y - half, x + half, y + half)
+        return Box.from_centre(*self._whole.centre, self.film.columns / 10)

@@ -12,7 +12,7 @@ from ratui.imaging import Box
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
 
-__all__ = ["StepSize", "initial_regions", "mirror_box", "move_box", "resize_box", "template_box"]
+__all__ = ["StepSize", "initial_regions", "move_box", "resize_box", "template_box"]
 
 
 def initial_regions(
@@ -58,34 +58,25 @@ def template_box(scheme: Scheme, film: FilmRecord, site: Site) -> Box | None:
     place = scheme.views[film.view].template.get(site.joint.id)
     if place is None:
         return None
-    left, top, right, bottom = film.area(site.side)
+    area = film.area(site.side)
     x, y, size = place
     if site.side == "R":
         x = 1 - x
-    half = size * (right - left) / 2
-    x, y = left + x * (right - left), top + y * (bottom - top)
-    return (x - half, y - half, x + half, y + half)
+    return Box.from_centre(area.x0 + x * area.width, area.y0 + y * area.height, size * area.width)
 
 
 def move_box(box: Box, dx: float, dy: float, film: FilmRecord) -> Box:
     """`box` moved by shares of its width and height; its centre stays on the film."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    x = min(max((box[0] + box[2]) / 2 + dx * width, 0.0), float(film.columns))
-    y = min(max((box[1] + box[3]) / 2 + dy * height, 0.0), float(film.rows))
-    return (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    (x, y), width, height = box.centre, box.width, box.height
+    x = min(max(x + dx * width, 0.0), float(film.columns))
+    y = min(max(y + dy * height, 0.0), float(film.rows))
+    return Box.from_centre(x, y, width, height)
 
 
 def resize_box(box: Box, factor: float, film: FilmRecord) -> Box:
     """`box` larger or smaller about its centre, within what makes sense on the film."""
     smallest, largest = 0.015 * film.columns, 0.6 * film.columns
-    half = min(max((box[2] - box[0]) * factor, smallest), largest) / 2
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return (x - half, y - half, x + half, y + half)
-
-
-def mirror_box(box: Box, area: Box) -> Box:
-    """`box` on the other side of the middle of `area`."""
-    return (area[0] + area[2] - box[2], box[1], area[0] + area[2] - box[0], box[3])
+    return Box.from_centre(*box.centre, min(max(box.width * factor, smallest), largest))
 
 
 @dataclass(frozen=True)
@@ -124,6 +115,5 @@ class StepSize:
 def _rescale_box(box: Box, source: FilmRecord, film: FilmRecord) -> Box:
     """A box of one film at the same place of another, whose size may differ."""
     across, down = film.columns / source.columns, film.rows / source.rows
-    x, y = (box[0] + box[2]) / 2 * across, (box[1] + box[3]) / 2 * down
-    half = (box[2] - box[0]) * across / 2
-    return (x - half, y - half, x + half, y + half)
+    x, y = box.centre
+    return Box.from_centre(x * across, y * down, box.width * across)

@@ -13,11 +13,11 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ratui.imaging import Box
+from ratui.imaging import Box, fit_similarity
 from ratui.scheme import Scheme, Site
 from ratui.study.case import FilmRecord
 
-__all__ = ["FaultKind", "RegionFault", "find_faults", "intersection_over_union", "is_mirrored"]
+__all__ = ["FaultKind", "RegionFault", "find_faults", "is_mirrored"]
 
 FaultKind: TypeAlias = Literal["missing", "off film", "overlap", "mirrored", "order"]
 _Points: TypeAlias = npt.NDArray[np.float64]
@@ -80,19 +80,8 @@ def is_mirrored(scheme: Scheme, film: FilmRecord, boxes: Mapping[str, Box | None
     return False if plain < _MAX_RESIDUAL_RATIO * mirror else None
 
 
-def intersection_over_union(a: Box, b: Box) -> float:
-    """What two boxes share, of what they cover together: 0 to 1."""
-    across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if across <= 0 or down <= 0:
-        return 0.0
-    shared = across * down
-    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
-
-
 def _fraction_on_film(film: FilmRecord, box: Box) -> float:
-    across = min(box[2], film.columns) - max(box[0], 0.0)
-    down = min(box[3], film.rows) - max(box[1], 0.0)
-    return max(across, 0.0) * max(down, 0.0) / ((box[2] - box[0]) * (box[3] - box[1]))
+    return box.intersection_area(Box.from_size(film.columns, film.rows)) / box.area
 
 
 def _find_overlaps(scheme: Scheme, film: FilmRecord, placed: list[tuple[Site, Box]]) -> list[RegionFault]:
@@ -102,10 +91,9 @@ def _find_overlaps(scheme: Scheme, film: FilmRecord, placed: list[tuple[Site, Bo
         for other, other_box in placed[:index]:
             usual = 0.0
             if site.side == other.side and site.joint.id in template and other.joint.id in template:
-                usual = intersection_over_union(
-                    *(_template_square(template[each.joint.id], film) for each in (site, other))
-                )
-            if intersection_over_union(box, other_box) > max(_MAX_OVERLAP, usual + _MAX_EXTRA_OVERLAP):
+                here, there = (_template_square(template[each.joint.id], film) for each in (site, other))
+                usual = here.intersection_over_union(there)
+            if box.intersection_over_union(other_box) > max(_MAX_OVERLAP, usual + _MAX_EXTRA_OVERLAP):
                 found.append(RegionFault("overlap", site.key, other.key))
     return found
 
@@ -127,12 +115,12 @@ def _find_misorientation(
     if expect_mirrored:
         template = template * [-1, 1]
     known = [(site, box) for site, box in hand if site.joint.id in scheme.views[film.view].template]
-    turn = _fit_rotation(template, points)
+    turn = fit_similarity(template, points)[:, :2]
     found = []
     for i in range(len(known)):
         for j in range(i):
             before, now = turn @ (template[i] - template[j]), points[i] - points[j]
-            size = min(box[2] - box[0] for _, box in (known[i], known[j]))
+            size = min(box.width for _, box in (known[i], known[j]))
             lengths = np.hypot(*before), np.hypot(*now)
             if min(lengths) > _MIN_DISTANCE * size and before @ now < _MIN_COSINE * lengths[0] * lengths[1]:
                 found.append(RegionFault("order", known[i][0].key, known[j][0].key))
@@ -143,7 +131,7 @@ def _match_to_template(scheme: Scheme, film: FilmRecord, hand: list[tuple[Site, 
     """Where the template has the joints of `hand` and where they are, centres in film pixels, shape (joints, 2)."""
     known = scheme.views[film.view].template
     both = [
-        (_centre(_template_square(known[site.joint.id], film, site.side)), _centre(box))
+        (_template_square(known[site.joint.id], film, site.side).centre, box.centre)
         for site, box in hand
         if site.joint.id in known
     ]
@@ -156,27 +144,12 @@ def _match_to_template(scheme: Scheme, film: FilmRecord, hand: list[tuple[Site, 
 def _template_square(place: tuple[float, float, float], film: FilmRecord, side: str = "L") -> Box:
     """The template's box in pixels; on a film of both hands one takes half of the width."""
     width = film.columns / len(film.sides)
-    x, y, half = (1 - place[0] if side == "R" else place[0]) * width, place[1] * film.rows, place[2] * width / 2
-    return (x - half, y - half, x + half, y + half)
-
-
-def _centre(box: Box) -> tuple[float, float]:
-    return ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-
-
-def _centred(points: _Points) -> _Points:
-    return np.asarray(points - points.mean(axis=0))
-
-
-def _fit_rotation(template: _Points, points: _Points) -> _Points:
-    """The turn with size that takes the template nearest to the points, without a mirror."""
-    a, b = _centred(template), _centred(points)
-    dot, cross = float((a * b).sum()), float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum())
-    total = max(float((a * a).sum()), 1e-9)
-    return np.array([[dot, -cross], [cross, dot]]) / total
+    x = 1 - place[0] if side == "R" else place[0]
+    return Box.from_centre(x * width, place[1] * film.rows, place[2] * width)
 
 
 def _residual(template: _Points, points: _Points) -> float:
-    """What is left between the template and the points after the best turn, size and shift: the root of its mean square."""
-    rest = _centred(points) - _centred(template) @ _fit_rotation(template, points).T
+    """Return the root mean square distance of the points from the template, after the best turn, size and shift."""
+    fit = fit_similarity(template, points)
+    rest = points - template @ fit[:, :2].T - fit[:, 2]
     return float(np.sqrt((rest * rest).sum(axis=1).mean()))

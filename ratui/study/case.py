@@ -68,9 +68,9 @@ class FilmRecord:
         The left hand is expected in the left half of the image.
         """
         if self.side != "B":
-            return (0.0, 0.0, float(self.columns), float(self.rows))
-        half = self.columns / 2
-        return (0.0, 0.0, half, float(self.rows)) if side == "L" else (half, 0.0, float(self.columns), float(self.rows))
+            return Box.from_size(self.columns, self.rows)
+        half, rows = self.columns / 2, float(self.rows)
+        return Box(0.0, 0.0, half, rows) if side == "L" else Box(half, 0.0, float(self.columns), rows)
 
     def to_record(self) -> dict[str, Any]:
         """Return the film as stored in a file."""

@@ -86,7 +86,7 @@ class Region:
                 x0, y0, x1, y1 = (float(v) for v in box)
                 if not (x0 < x1 and y0 < y1):
                     raise ValueError("an empty box")
-                box = (x0, y0, x1, y1)
+                box = Box(x0, y0, x1, y1)
             stored = str(record["source"])
             source = RegionSource(stored) if stored in _STORED_SOURCES else RegionSource.MODEL
             return cls(

@@ -37,7 +37,8 @@ def measure_resolution(
     could show more of it.
     """
     down_mm, across_mm = spacing or (_SPACING, _SPACING)
-    across, down = size[0] / max(box[2] - box[0], 1e-6), size[1] / max(box[3] - box[1], 1e-6)
+    x0, y0, x1, y1 = box
+    across, down = size[0] / max(x1 - x0, 1e-6), size[1] / max(y1 - y0, 1e-6)
     pixels = min(across / across_mm, down / down_mm)
     return Resolution(pixels, pixels >= MIN_PIXELS_PER_MM or min(across, down) >= 1.0)
 

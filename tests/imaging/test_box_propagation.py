@@ -63,7 +63,7 @@ def test_pixel_size_polarity_and_resolution_make_no_difference() -> None:
         4095 - np.asarray(half).astype(np.uint16), 12, is_inverted=True
     )  # and it doesn't say its pixel size
     carried = propagate_boxes(film(before), inverted, before.boxes)
-    doubled = {k: replace(c, box=tuple(2 * v for v in c.box)) for k, c in carried.items()}  # type: ignore[arg-type]
+    doubled = {k: replace(c, box=c.box.scale(2)) for k, c in carried.items()}
     assert np.median(errors(doubled, after)) < 0.06
 
 

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from ratui.imaging import (
     DEFAULT_DISPLAY,
+    Box,
     DisplaySettings,
     Film,
     LookupTable,
@@ -39,7 +40,7 @@ def noise(seed: int = 0, size: tuple[int, int] = (90, 120)) -> np.ndarray:
 class TestLooks:
     def test_brighter_makes_every_grey_brighter_or_equal(self) -> None:
         plain, bright = (
-            np.asarray(render(film(noise()), (10, 10, 60, 60), (50, 50), look), int)
+            np.asarray(render(film(noise()), Box(10, 10, 60, 60), (50, 50), look), int)
             for look in (DEFAULT_DISPLAY, DEFAULT_DISPLAY.change_brightness(3))
         )
         assert (bright >= plain).all()
@@ -47,22 +48,22 @@ class TestLooks:
 
     def test_harder_spreads_the_greys_and_softer_takes_it_back(self) -> None:
         values = film(noise())
-        hard = np.asarray(render(values, (10, 10, 60, 60), (50, 50), DEFAULT_DISPLAY.change_contrast(4)))
-        plain = np.asarray(render(values, (10, 10, 60, 60), (50, 50), DEFAULT_DISPLAY))
+        hard = np.asarray(render(values, Box(10, 10, 60, 60), (50, 50), DEFAULT_DISPLAY.change_contrast(4)))
+        plain = np.asarray(render(values, Box(10, 10, 60, 60), (50, 50), DEFAULT_DISPLAY))
         assert hard.std() > plain.std()
         assert DEFAULT_DISPLAY.change_contrast(4).change_contrast(-4).stretch == pytest.approx(1.0, abs=1e-3)
 
     def test_invert_is_the_exact_negative(self) -> None:
         values = film(noise())
-        plain = np.asarray(render(values, (0, 0, 50, 50), (50, 50), DEFAULT_DISPLAY), int)
-        negative = np.asarray(render(values, (0, 0, 50, 50), (50, 50), DisplaySettings(invert=True)), int)
+        plain = np.asarray(render(values, Box(0, 0, 50, 50), (50, 50), DEFAULT_DISPLAY), int)
+        negative = np.asarray(render(values, Box(0, 0, 50, 50), (50, 50), DisplaySettings(invert=True)), int)
         assert np.array_equal(plain + negative, np.full((50, 50), 255))
 
     def test_zooming_in_keeps_the_greys_of_the_joint(self) -> None:
         values = film(noise())
-        joint = (10.0, 10.0, 70.0, 70.0)
+        joint = Box(10.0, 10.0, 70.0, 70.0)
         wide = np.asarray(render(values, joint, (60, 60), DEFAULT_DISPLAY, joint=joint))
-        close = np.asarray(render(values, (20.0, 20.0, 40.0, 40.0), (20, 20), DEFAULT_DISPLAY, joint=joint))
+        close = np.asarray(render(values, Box(20.0, 20.0, 40.0, 40.0), (20, 20), DEFAULT_DISPLAY, joint=joint))
         assert np.array_equal(wide[10:30, 10:30], close)
 
     def test_a_table_can_be_made_brighter_too(self) -> None:
@@ -83,7 +84,7 @@ class TestLooks:
         texture = np.random.default_rng(0).normal(0, 90, (200, 200))
         values = (np.where(np.arange(200) < 100, 500, 3500) + texture).astype(np.uint16)
         flat, local = (
-            np.asarray(render(film(values), (0, 0, 200, 200), (200, 200), look), float)
+            np.asarray(render(film(values), Box(0, 0, 200, 200), (200, 200), look), float)
             for look in (DEFAULT_DISPLAY, DisplaySettings(local=True))
         )
         for half in (slice(10, 90), slice(110, 190)):
@@ -92,7 +93,7 @@ class TestLooks:
     def test_local_contrast_hardly_depends_on_the_window_s_width(self) -> None:
         soft, plain = (
             np.asarray(
-                render(film(noise()), (0, 0, 120, 90), (120, 90), DisplaySettings(stretch=width, local=True)), float
+                render(film(noise()), Box(0, 0, 120, 90), (120, 90), DisplaySettings(stretch=width, local=True)), float
             )
             for width in (6.0, 1.0)
         )
@@ -104,7 +105,7 @@ class TestLooks:
         grain = np.random.default_rng(0).normal(1000, 20, (200, 200))
         grain[:, 100:] += 2500  # so that the window is wide, and the grain of both halves faint
         flat, local = (
-            np.asarray(render(film(grain.astype(np.uint16)), (0, 0, 200, 200), (200, 200), look), float)
+            np.asarray(render(film(grain.astype(np.uint16)), Box(0, 0, 200, 200), (200, 200), look), float)
             for look in (DEFAULT_DISPLAY, DisplaySettings(local=True))
         )
         assert local[:, 10:90].std() < 6 * flat[:, 10:90].std()
@@ -115,17 +116,17 @@ class TestLooks:
         monkeypatch.setattr(cv2, "createCLAHE", lambda clip, tiles: made.append(tuple(tiles)) or create(clip, tiles))
         # 10 mm across, 60 mm down.
         values = film(noise(size=(200, 200)), spacing=(0.3, 0.05))
-        render(values, (0, 0, 200, 200), (100, 300), DisplaySettings(local=True))
+        render(values, Box(0, 0, 200, 200), (100, 300), DisplaySettings(local=True))
         assert made == [(2, 10)]
 
     @pytest.mark.parametrize("size", [(1, 1), (3, 2), (2, 400), (400, 2), (17, 23)])
     def test_local_contrast_keeps_the_size(self, size: tuple[int, int]) -> None:
-        assert render(film(noise()), (0, 0, 50, 50), size, DisplaySettings(local=True)).size == size
+        assert render(film(noise()), Box(0, 0, 50, 50), size, DisplaySettings(local=True)).size == size
 
     def test_local_contrast_of_one_grey_is_that_grey(self) -> None:
         image = Image.fromarray(np.full((40, 40), 200, np.uint8))
         assert np.array_equal(
-            np.asarray(equalize_local_contrast(image, film(noise()), (0, 0, 40, 40))), np.asarray(image)
+            np.asarray(equalize_local_contrast(image, film(noise()), Box(0, 0, 40, 40))), np.asarray(image)
         )
 
 
@@ -211,7 +212,7 @@ def test_no_crop_shows_a_grey_that_its_part_of_the_film_hasn_t(
     values = film(noise(seed, (64, 64)) // 3 + 1000)
     window = Window(1600, 2400)
     part = film_to_grey(values, window)[max(int(y) - 1, 0) : int(y + side) + 2, max(int(x) - 1, 0) : int(x + side) + 2]
-    levels = np.asarray(crop(values, (x, y, x + side, y + side), (size, size), window))
+    levels = np.asarray(crop(values, Box(x, y, x + side, y + side), (size, size), window))
     leaves = x < 0 or y < 0 or x + side > 64 or y + side > 64
     assert levels.max() <= part.max(initial=0), "black where there is no film"
     assert leaves or levels.min() >= part.min()

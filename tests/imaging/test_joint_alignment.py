@@ -17,7 +17,7 @@ from ratui.imaging import (
     warp_onto,
 )
 
-JOINT: Box = (110.0, 90.0, 190.0, 170.0)
+JOINT: Box = Box(110.0, 90.0, 190.0, 170.0)
 
 
 def bone(seed: int = 3, size: tuple[int, int] = (260, 300)) -> np.ndarray:
@@ -47,7 +47,7 @@ def test_a_film_that_lies_otherwise_is_laid_onto_the_first(
     degrees: float, shift: tuple[float, float], zoom: float
 ) -> None:
     first, second = film(bone()), film(moved(bone(), degrees, shift, zoom) * 0.8 + 150)
-    there = (JOINT[0] + shift[0], JOINT[1] + shift[1], JOINT[2] + shift[0], JOINT[3] + shift[1])
+    there = JOINT.shift(*shift)
     matrix = align_joints(first, JOINT, second, there)
     assert not isinstance(matrix, AlignmentFailure)
     size = (160, 160)
@@ -64,7 +64,7 @@ def test_a_film_that_lies_otherwise_is_laid_onto_the_first(
 def test_films_of_other_pixels_come_to_the_same_scale() -> None:
     fine = ndimage.zoom(bone(), 2, order=1)
     first, second = film(bone(), (0.2, 0.2)), film(fine, (0.1, 0.1))
-    there = (220.0, 180.0, 380.0, 340.0)
+    there = Box(220.0, 180.0, 380.0, 340.0)
     matrix = align_joints(first, JOINT, second, there)
     assert not isinstance(matrix, AlignmentFailure)
     assert np.hypot(*matrix[:, 0]) == pytest.approx(2.0, abs=0.05)
@@ -85,8 +85,8 @@ def test_no_grey_is_made_that_the_film_has_not() -> None:
     second = film(moved(bone(), 8, (3, 2)))
     matrix = align_joints(film(bone()), JOINT, second, JOINT)
     assert not isinstance(matrix, AlignmentFailure)
-    seen = np.asarray(warp_onto(second, matrix, (120, 100, 180, 160), (300, 300), DisplaySettings("film")))
-    whole = np.asarray(render(second, (0, 0, 300, 260), (300, 260), DisplaySettings("film")))[60:200, 80:220]
+    seen = np.asarray(warp_onto(second, matrix, Box(120, 100, 180, 160), (300, 300), DisplaySettings("film")))
+    whole = np.asarray(render(second, Box(0, 0, 300, 260), (300, 260), DisplaySettings("film")))[60:200, 80:220]
     assert whole.min() <= seen.min()
     assert seen.max() <= whole.max()
 

@@ -92,7 +92,7 @@ def test_one_joint_at_two_visits_is_aligned_where_it_truly_is() -> None:
             # The second crop is off by a tenth of the box, as boxes set by hand are.
             x0, y0, x1, y1 = after.boxes[site]
             off = 0.1 * (x1 - x0)
-            second, other = cut(after, (x0 + off, y0 - off, x1 + off, y1 - off))
+            second, other = cut(after, Box(x0 + off, y0 - off, x1 + off, y1 - off))
             found = register_images(first, second)
             if isinstance(found, Alignment):
                 agreed += 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ratui.imaging import read_film
+from ratui.imaging import Box, read_film
 from ratui.phantom import PhantomFilm, render, write_patient_films
 from ratui.phantom.cassette import add_collimation, add_markers
 from ratui.phantom.exposure import draw_machine, expose, vary_machine
@@ -77,9 +77,9 @@ def test_nothing_is_laid_over_the_box_of_a_joint() -> None:
     for seed in range(60):
         rng = np.random.default_rng(seed)
         levels = np.full(SMALL, 1000, np.uint16)
-        boxes = [(float(x), float(y), x + 30.0, y + 30.0) for x, y in rng.integers(100, 220, (6, 2))]
-        add_markers(levels, "R", (0.0, 0.0, SMALL[1], SMALL[0]), boxes, 0.68, rng)
-        add_collimation(levels, (0.0, 0.0, SMALL[1], SMALL[0]), boxes, 0.68, rng)
+        boxes = [Box(float(x), float(y), x + 30.0, y + 30.0) for x, y in rng.integers(100, 220, (6, 2))]
+        add_markers(levels, "R", Box.from_size(SMALL[1], SMALL[0]), boxes, 0.68, rng)
+        add_collimation(levels, Box.from_size(SMALL[1], SMALL[0]), boxes, 0.68, rng)
         for x0, y0, x1, y1 in boxes:
             assert (levels[round(y0) : round(y1), round(x0) : round(x1)] == 1000).all()
         marked += bool((levels != 1000).any())
@@ -90,7 +90,7 @@ def test_markers_come_in_many_kinds_and_are_not_always_there() -> None:
     pictures, none = set(), 0
     for seed in range(40):
         levels = np.zeros((200, 200), np.uint16)
-        add_markers(levels, "L", (0.0, 0.0, 200.0, 200.0), [], 0.5, np.random.default_rng(seed))
+        add_markers(levels, "L", Box(0.0, 0.0, 200.0, 200.0), [], 0.5, np.random.default_rng(seed))
         ys, xs = np.nonzero(levels)
         none += not len(ys)
         if len(ys):

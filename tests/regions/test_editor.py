@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ratui.imaging import Box
 from ratui.regions.editor import RegionEditor
 from ratui.regions.initial import initial_regions
 from ratui.scheme import load_scheme
@@ -52,7 +53,7 @@ def test_undo_goes_back_through_every_change() -> None:
     states = [boxes()]
     for index in range(5):
         now = states[-1].step(1)
-        states.append(now.toggle_absent() if index % 2 else now.with_box((1.0 + index, 2.0, 30.0, 40.0)))
+        states.append(now.toggle_absent() if index % 2 else now.with_box(Box(1.0 + index, 2.0, 30.0, 40.0)))
     now = states[-1]
     for before in reversed(states[:-1]):
         now = now.undo()
@@ -60,10 +61,10 @@ def test_undo_goes_back_through_every_change() -> None:
 
 
 def test_a_site_said_not_to_be_there_comes_back_where_it_was() -> None:
-    placed = boxes().with_box((100.0, 200.0, 160.0, 260.0))
+    placed = boxes().with_box(Box(100.0, 200.0, 160.0, 260.0))
     gone = placed.toggle_absent()
     assert gone.region.box is None
-    assert gone.toggle_absent().region.box == (100.0, 200.0, 160.0, 260.0)
+    assert gone.toggle_absent().region.box == Box(100.0, 200.0, 160.0, 260.0)
 
 
 def test_a_film_opens_where_a_look_is_needed() -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ratui.regions.initial import StepSize, initial_regions, mirror_box, move_box, resize_box
+from ratui.imaging import Box
+from ratui.regions.initial import StepSize, initial_regions, move_box, resize_box
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, Region, RegionSource
 
@@ -14,7 +15,7 @@ SITE = next(site for site in SCHEME.sites if site.key == "L.PIP3")
 
 def region(source: RegionSource, film: str = "film", confirmed_by: str = "") -> Region:
     model = "ssd" if source is RegionSource.MODEL else None
-    return Region("L.PIP3", film, (10.0, 10.0, 50.0, 50.0), source, confirmed_by, None, model)
+    return Region("L.PIP3", film, Box(10.0, 10.0, 50.0, 50.0), source, confirmed_by, None, model)
 
 
 def start(**known: Region) -> Region:
@@ -56,14 +57,14 @@ def test_what_the_other_film_does_not_show_starts_as_not_shown() -> None:
 
 
 def test_a_box_keeps_its_middle_on_the_film() -> None:
-    box = (700.0, 900.0, 800.0, 1000.0)
+    box = Box(700.0, 900.0, 800.0, 1000.0)
     for _ in range(40):
         box = move_box(box, 0.5, 0.5, FILM)
     assert ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) == (800.0, 1000.0)
 
 
 def test_growing_and_shrinking_keep_the_middle_and_end_somewhere() -> None:
-    box = (100.0, 100.0, 200.0, 200.0)
+    box = Box(100.0, 100.0, 200.0, 200.0)
     for factor in (1.2, 1 / 1.2):
         changed = box
         for _ in range(60):
@@ -73,9 +74,9 @@ def test_growing_and_shrinking_keep_the_middle_and_end_somewhere() -> None:
 
 
 def test_mirroring_twice_is_nothing() -> None:
-    box, area = (10.0, 20.0, 60.0, 70.0), (0.0, 0.0, 400.0, 900.0)
-    assert mirror_box(box, area) == (340.0, 20.0, 390.0, 70.0)
-    assert mirror_box(mirror_box(box, area), area) == box
+    box, area = Box(10.0, 20.0, 60.0, 70.0), Box(0.0, 0.0, 400.0, 900.0)
+    assert box.mirror(area) == (340.0, 20.0, 390.0, 70.0)
+    assert box.mirror(area).mirror(area) == box
 
 
 class TestPace:

@@ -29,7 +29,7 @@ def by_template(film: FilmRecord, scheme: Scheme = SCHEME) -> dict[str, Box | No
             width = film.columns / len(film.sides)
             x = (1 - x if site.side == "R" else x) * width + (width if film.side == "B" and site.side == "R" else 0)
             half = size * width / 2
-            boxes[site.key] = (x - half, y * film.rows - half, x + half, y * film.rows + half)
+            boxes[site.key] = Box(x - half, y * film.rows - half, x + half, y * film.rows + half)
     return boxes
 
 
@@ -38,7 +38,7 @@ def check(film: FilmRecord, boxes: dict[str, Box | None], **more: bool) -> list[
 
 
 def mirror(boxes: dict[str, Box | None], film: FilmRecord) -> dict[str, Box | None]:
-    return {k: b and (film.columns - b[2], b[1], film.columns - b[0], b[3]) for k, b in boxes.items()}
+    return {k: b and b.mirror(Box.from_size(film.columns, film.rows)) for k, b in boxes.items()}
 
 
 class TestTrueBoxesPass:
@@ -72,7 +72,7 @@ class TestTrueBoxesPass:
             assert box is not None
             x, y, half = (box[0] + box[2]) / 2 - 250, (box[1] + box[3]) / 2 - 250, (box[2] - box[0]) / 2
             x, y = 0.7 * (c * x - s * y) + 250, 0.7 * (s * x + c * y) + 250
-            turned[key] = (x - 0.7 * half, y - 0.7 * half, x + 0.7 * half, y + 0.7 * half)
+            turned[key] = Box(x - 0.7 * half, y - 0.7 * half, x + 0.7 * half, y + 0.7 * half)
         assert check(film, turned) == []
 
     def test_of_a_real_hand(self) -> None:
@@ -81,7 +81,7 @@ class TestTrueBoxesPass:
             pytest.skip("the real hand is not here")
         truth = json.loads((folder / "hand_dicom" / "joint_boxes_by_eye.json").read_text())
         scheme = load_scheme("fingers")
-        boxes = {f"R.{j['joint'].replace('MP', 'MCP')}": tuple(j["box"]) for j in truth["joints"]}
+        boxes = {f"R.{j['joint'].replace('MP', 'MCP')}": Box(*j["box"]) for j in truth["joints"]}
         film = record("R", size=(truth["height"], truth["width"]))
         assert find_faults(scheme, film, [scheme.site(key) for key in boxes], boxes) == ()
 
@@ -100,12 +100,12 @@ class TestRefused:
 
     def test_a_box_off_the_film(self) -> None:
         film = record()
-        for box in ((-60.0, 100.0, -10.0, 150.0), (380.0, 470.0, 440.0, 530.0), (-28.0, 100.0, 12.0, 140.0)):
+        for box in (Box(-60.0, 100.0, -10.0, 150.0), Box(380.0, 470.0, 440.0, 530.0), Box(-28.0, 100.0, 12.0, 140.0)):
             assert RegionFault("off film", "L.PIP5") in check(film, {**by_template(film), "L.PIP5": box})
 
     def test_not_one_that_reaches_over_the_edge(self) -> None:
         film = record()
-        assert check(film, {**by_template(film), "L.PIP5": (-10.0, 250.0, 20.0, 280.0)}) == []
+        assert check(film, {**by_template(film), "L.PIP5": Box(-10.0, 250.0, 20.0, 280.0)}) == []
 
     def test_two_joints_on_one_place(self) -> None:
         film = record()

@@ -11,6 +11,7 @@ import pytest
 
 from ratui import files as disk
 from ratui.errors import DamagedError, StoreError, StudyError
+from ratui.imaging import Box
 from ratui.reading import GradeEntry, enter, find_next_open_field, set_note
 from ratui.scheme import load_scheme
 from ratui.study import Region, RegionSource, Study
@@ -96,7 +97,7 @@ class TestMerge:
         site = Study.open(site.path)
         read_on(site, "cleo")
         changed = [*site.regions(first)]
-        changed[0] = Region(changed[0].site, changed[0].film, (1.0, 1.0, 5.0, 5.0), RegionSource.RATER, "anna")
+        changed[0] = Region(changed[0].site, changed[0].film, Box(1.0, 1.0, 5.0, 5.0), RegionSource.RATER, "anna")
         site.save_regions(first, changed)
         done = merge(study, site)
         assert ("added", "rater") in outcomes(done)
@@ -123,7 +124,7 @@ class TestMerge:
         case = study.cases()[0]
         first, second, *rest = site.regions(case)
         assert first.film == second.film
-        site.save_regions(case, [replace(first, box=(1.0, 1.0, 5.0, 5.0)), replace(second, box=None), *rest])
+        site.save_regions(case, [replace(first, box=Box(1.0, 1.0, 5.0, 5.0)), replace(second, box=None), *rest])
         (item,) = merge(study, site)
         assert item.reason == "2 boxes differ; those here stay"
         assert first in study.regions(case)

@@ -3,9 +3,10 @@
 import pytest
 
 from ratui.errors import StoreError
+from ratui.imaging import Box
 from ratui.study import Region, RegionSource
 
-BOX = (1.0, 2.0, 30.0, 40.0)
+BOX = Box(1.0, 2.0, 30.0, 40.0)
 
 
 @pytest.mark.parametrize(

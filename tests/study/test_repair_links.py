@@ -15,6 +15,7 @@ import pytest
 
 from ratui import files
 from ratui.errors import StoreError
+from ratui.imaging import Box
 from ratui.reading import Field, GradeEntry, enter
 from ratui.study import Region, RegionSource, Study
 from ratui.study.check import CheckReport, access, check_study, checker
@@ -37,7 +38,7 @@ def fill(study: Study) -> str:
     with study.open_reading("anna", case) as session:
         session.save(enter(session.reading, Field("L.IP1", "ERO", 0), GradeEntry(1)))
     film = study.case(case).films[0].id
-    study.save_proposals("m", case, [Region("L.MCP2", film, (1.0, 1.0, 9.0, 9.0), RegionSource.MODEL, model="m")])
+    study.save_proposals("m", case, [Region("L.MCP2", film, Box(1.0, 1.0, 9.0, 9.0), RegionSource.MODEL, model="m")])
     save_predictions(study, "run", case, [])
     study.states("anna")
     return case

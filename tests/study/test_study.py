@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StoreError, StudyError
+from ratui.imaging import Box
 from ratui.reading import Field, GradeEntry, enter, find_next_open_field
 from ratui.scheme import load_scheme
 from ratui.study import Region, RegionSource, Study
@@ -101,10 +102,10 @@ class TestRegions:
         (case,) = study.cases()
         film = study.case(case).films[0].id
         study.save_proposals(
-            "one", case, [Region("L.MCP2", film, (1, 1, 9, 9), RegionSource.MODEL, confidence=0.5, model="one")]
+            "one", case, [Region("L.MCP2", film, Box(1, 1, 9, 9), RegionSource.MODEL, confidence=0.5, model="one")]
         )
         study.save_proposals(
-            "two", case, [Region("L.MCP2", film, (2, 2, 9, 9), RegionSource.MODEL, confidence=0.5, model="two")]
+            "two", case, [Region("L.MCP2", film, Box(2, 2, 9, 9), RegionSource.MODEL, confidence=0.5, model="two")]
         )
         assert {region.model for region in study.proposals(case)} == {"two"}
 

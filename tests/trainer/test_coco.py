@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ratui.errors import TrainError
+from ratui.imaging import Box
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.results.export.coco import build_coco
 from ratui.results.export.readers import ExportSource
@@ -59,7 +60,7 @@ def read(path: Path) -> HandSamples:
 
 def boxes_are(samples: HandSamples, row: int, shown: PhantomFilm, side: str) -> None:
     for column, joint in enumerate(samples.joints):
-        back = samples.frames[row].to_film(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
+        back = samples.frames[row].to_film(Box(*samples.boxes[row, column].tolist()))
         assert back == pytest.approx(shown.boxes[f"{side}.{joint}"], abs=0.1)
 
 
@@ -97,7 +98,7 @@ def test_a_box_that_is_no_square_becomes_one_about_its_middle(tmp_path: Path) ->
     samples = read(path)
     sides = samples.boxes[0, :, 2:] - samples.boxes[0, :, :2]
     assert sides[:, 0] == pytest.approx(sides[:, 1], abs=1e-3)
-    first = samples.frames[0].to_film(tuple(float(v) for v in samples.boxes[0, 0]))  # type: ignore[arg-type]
+    first = samples.frames[0].to_film(Box(*samples.boxes[0, 0].tolist()))
     true = shown.boxes[f"L.{samples.joints[0]}"]
     assert first[0] + first[2] == pytest.approx(true[0] + true[2], abs=0.1)
     assert first[2] - first[0] == pytest.approx(true[2] - true[0] + 1, abs=0.1)

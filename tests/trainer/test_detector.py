@@ -10,7 +10,7 @@ import torch
 
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.errors import TrainError
-from ratui.imaging import Film
+from ratui.imaging import Box, Film
 from ratui.phantom import render, simulate_patient
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord
@@ -363,13 +363,13 @@ def test_films_of_both_hands_give_two_hands_to_learn_from(tmp_path: Path) -> Non
     regions = {(r.site, r.film): r.box for case in study.cases() for r in study.regions(case)}
     for row, frame in enumerate(samples.frames):
         for column, joint in enumerate(samples.joints):
-            back = frame.to_film(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
+            back = frame.to_film(Box(*samples.boxes[row, column].tolist()))
             assert back == pytest.approx(regions[f"{samples.sides[row]}.{joint}", samples.films[row]], abs=0.05)
 
 
 def test_levels_have_bone_bright_whatever_the_film_stores() -> None:
     pixels = np.arange(64, dtype=np.uint16).reshape(8, 8)
-    area = (0.0, 0.0, 8.0, 8.0)
+    area = Box(0.0, 0.0, 8.0, 8.0)
     assert np.allclose(
         normalise_levels(Film(pixels, 12), area), 1 - normalise_levels(Film(pixels, 12, is_inverted=True), area)
     )

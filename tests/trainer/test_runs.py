@@ -15,6 +15,7 @@ import torch
 
 import trainer
 from ratui.errors import TrainError
+from ratui.imaging import Box
 from ratui.study import Study
 from trainer.data.hands import load_hand_samples
 from trainer.data.pairs import load_pair_samples, split_cases
@@ -68,7 +69,7 @@ class TestSamples:
             for column, joint in enumerate(samples.joints):
                 box = regions[f"{samples.sides[row]}.{joint}", samples.films[row]]
                 assert box is not None
-                back = frame.to_film(tuple(float(v) for v in samples.boxes[row, column]))  # type: ignore[arg-type]
+                back = frame.to_film(Box(*samples.boxes[row, column].tolist()))
                 assert back == pytest.approx(box, abs=0.05)
 
     def test_right_hands_are_mirrored_to_left(self, phantom_study: Study, tmp_path: Path) -> None:

@@ -86,8 +86,8 @@ def phantom_case(
             left, right = films[time, "R"], films[time, "L"]
             pixels = np.hstack([left.pixels, right.pixels])
             boxes = dict(left.boxes)
-            for key, (x0, y0, x1, y1) in right.boxes.items():
-                boxes[key] = (x0 + left.pixels.shape[1], y0, x1 + left.pixels.shape[1], y1)
+            for key, box in right.boxes.items():
+                boxes[key] = box.shift(left.pixels.shape[1], 0)
             shown = [("B", pixels, boxes, left.spacing)]
         elif both:
             film = _both(seed, time)

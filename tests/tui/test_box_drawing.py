@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ratui.imaging import Box
 from ratui.regions.initial import initial_regions
 from ratui.scheme import load_scheme
 from ratui.study import FilmRecord, Region, RegionSource
@@ -27,7 +28,7 @@ def hand(size: tuple[int, int], current: str = "L.PIP3", side: str = "L") -> tup
     sites = [site for site in SCHEME.sites if site.side in film.sides]
     regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
     regions["L.MCP4"] = Region("L.MCP4", "film", regions["L.MCP4"].box, RegionSource.RATER, "anna")
-    view = ViewRequest("case", "film", (0, 0, 820, 1000), size, "film")
+    view = ViewRequest("case", "film", Box(0, 0, 820, 1000), size, "film")
     return make_outlines(view, sites, regions, current, ["L.MCP2"], both_sides=side == "B")
 
 
@@ -90,7 +91,7 @@ def test_the_states_of_boxes_are_told_apart_without_colour() -> None:
     picture = Image.new("L", (60, 60), 128)
     drawn = {}
     for state in ("accepted", "waiting", "current", "refused"):
-        drawn[state] = np.asarray(draw_outlines(picture, (Outline((15, 15, 45, 45), "", state),), 8))  # type: ignore[arg-type]
+        drawn[state] = np.asarray(draw_outlines(picture, (Outline(Box(15, 15, 45, 45), "", state),), 8))  # type: ignore[arg-type]
     for a, b in itertools.combinations(drawn.values(), 2):
         assert (a != b).sum() > 20
     assert (np.asarray(picture) == 128).all(), "the film itself is left as it is"
@@ -101,14 +102,14 @@ def test_the_states_of_boxes_are_told_apart_without_colour() -> None:
 def test_a_line_stands_out_on_bright_bone_and_on_black() -> None:
     for level in (0, 255):
         image = np.asarray(
-            draw_outlines(Image.new("L", (60, 60), level), (Outline((15, 15, 45, 45), "", "waiting"),), 8)
+            draw_outlines(Image.new("L", (60, 60), level), (Outline(Box(15, 15, 45, 45), "", "waiting"),), 8)
         )
         assert np.ptp(image[14:18, 30].astype(int)) > 120
 
 
 def test_lines_in_cells_surround_the_box_and_a_tiny_one_is_a_mark() -> None:
-    line = trace_borders((Outline((4, 4, 12, 12), "", "current"),), (20, 20))
+    line = trace_borders((Outline(Box(4, 4, 12, 12), "", "current"),), (20, 20))
     assert {(4, 4), (11, 11), (4, 8), (8, 11)} <= set(line)
     assert (8, 8) not in line
-    assert len(trace_borders((Outline((4, 4, 7, 7), "", "waiting"),), (20, 20))) == 1
-    assert trace_borders((Outline((-9, -9, 30, 30), "", "current"),), (20, 20)) == {}
+    assert len(trace_borders((Outline(Box(4, 4, 7, 7), "", "waiting"),), (20, 20))) == 1
+    assert trace_borders((Outline(Box(-9, -9, 30, 30), "", "current"),), (20, 20)) == {}

@@ -32,7 +32,7 @@ class TestShots:
         record, box = films.boxes["L.MCP2", 1]
         # The later film has finer pixels: its box is larger in pixels, and must not be larger on the screen.
         finer = type(record)(**{**vars(record), "spacing": (0.4, 0.4)})
-        films = CaseFilms(films.case, (0, 1), {**films.boxes, ("L.MCP2", 1): (finer, tuple(2 * v for v in box))})  # type: ignore[dict-item]
+        films = CaseFilms(films.case, (0, 1), {**films.boxes, ("L.MCP2", 1): (finer, box.scale(2))})
         for zoom in range(len(ZOOMS)):
             left, right = films.make_viewports("L.MCP2", SIZES, DISPLAY, ViewSettings(zoom))
             assert left is not None

@@ -107,8 +107,7 @@ def _read_annotations(path: Path, scheme: Scheme) -> list[_CocoHand]:
             joint = called[item["category_id"]]
             x, y, width, height = (float(value) for value in item["bbox"])
             if joint is not None and min(width, height) > 1:
-                half, middle = (width + height) / 4, (x + width / 2, y + height / 2)
-                box = (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)
+                box = Box.from_centre(x + width / 2, y + height / 2, (width + height) / 2)
                 by_image.setdefault(item["image_id"], []).append((joint, box))
     except (KeyError, TypeError, ValueError) as error:
         raise TrainError(
@@ -147,10 +146,7 @@ def _find_image(path: Path, name: str) -> Path:
 def _group_hands(file: Path, boxes: list[tuple[str, Box]], scheme: Scheme) -> list[_CocoHand]:
     """The hands on one picture: those that geometry finds among its boxes; names that the file gives are kept."""
     template, kinds = joint_template(scheme), kinds_by_joint(scheme)
-    left = [
-        (Candidate((b[0] + b[2]) / 2, (b[1] + b[3]) / 2, b[2] - b[0], kinds.get(name, name), 1.0), name, b)
-        for name, b in boxes
-    ]
+    left = [(Candidate(*b.centre, b.width, kinds.get(name, name), 1.0), name, b) for name, b in boxes]
     found: list[tuple[NamedHand, dict[str, Box]]] = []
     while hand := name_hand([candidate for candidate, _, _ in left], template, kinds):
         used = {
@@ -159,7 +155,7 @@ def _group_hands(file: Path, boxes: list[tuple[str, Box]], scheme: Scheme) -> li
         found.append((hand, used))
         left = [item for index, item in enumerate(left) if index not in hand.joints.values()]
     width, height = _image_size(file)
-    whole = (0.0, 0.0, float(width), float(height))
+    whole = Box.from_size(width, height)
     return [
         _CocoHand(file, make_frame(whole if len(found) == 1 else _hand_area(used, whole), hand.side), hand.side, used)
         for hand, used in found
@@ -172,7 +168,7 @@ def _hand_area(boxes: Mapping[str, Box], whole: Box) -> Box:
     low, high = corners[:, :2].min(axis=0) - room, corners[:, 2:].max(axis=0) + np.array([room, 3 * room])
     x0, y0 = np.maximum(low, whole[:2]).tolist()
     x1, y1 = np.minimum(high, whole[2:]).tolist()
-    return (x0, y0, x1, y1)
+    return Box(x0, y0, x1, y1)
 
 
 def _image_size(file: Path) -> tuple[int, int]:

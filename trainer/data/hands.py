@@ -58,22 +58,17 @@ class Frame:
         """A box of the film in units of the square."""
         x0, y0, x1, y1 = box
         left, right = (
-            (self.area[2] - x1, self.area[2] - x0) if self.mirrored else (x0 - self.area[0], x1 - self.area[0])
+            (self.area.x1 - x1, self.area.x1 - x0) if self.mirrored else (x0 - self.area.x0, x1 - self.area.x0)
         )
-        return (
-            left * self.scale,
-            (y0 - self.area[1]) * self.scale,
-            right * self.scale,
-            (y1 - self.area[1]) * self.scale,
-        )
+        return Box(left, y0 - self.area.y0, right, y1 - self.area.y0).scale(self.scale)
 
     def to_film(self, box: Box) -> Box:
         """A box of the square in pixels of the film."""
         x0, y0, x1, y1 = (value / self.scale for value in box)
         left, right = (
-            (self.area[2] - x1, self.area[2] - x0) if self.mirrored else (self.area[0] + x0, self.area[0] + x1)
+            (self.area.x1 - x1, self.area.x1 - x0) if self.mirrored else (self.area.x0 + x0, self.area.x0 + x1)
         )
-        return (left, y0 + self.area[1], right, y1 + self.area[1])
+        return Box(left, y0 + self.area.y0, right, y1 + self.area.y0)
 
 
 @dataclass(frozen=True)
@@ -138,7 +133,7 @@ def iterate_hands(case: Case, scheme: Scheme) -> Iterator[tuple[FilmRecord, str,
 
 def make_frame(area: Box, side: str) -> Frame:
     """The frame of the hand of `side` that fills `area` of a film."""
-    return Frame(area, side == "R", COARSE_SIZE / max(area[2] - area[0], area[3] - area[1]))
+    return Frame(area, side == "R", COARSE_SIZE / max(area.width, area.height))
 
 
 def normalise_levels(film: Film, area: Box) -> npt.NDArray[np.float32]:
@@ -218,8 +213,8 @@ def _hand_frame(regions: dict[str, Region], film: FilmRecord, side: str) -> Fram
     """The frame of the hand of `side`: its half of a film of both, whichever half its regions lie in."""
     area = film.area(side)
     if film.side == "B":
-        centres = [(r.box[0] + r.box[2]) / 2 for key, r in regions.items() if r.box and key.startswith(f"{side}.")]
-        if centres and not area[0] <= float(np.median(centres)) <= area[2]:
+        centres = [r.box.centre[0] for key, r in regions.items() if r.box and key.startswith(f"{side}.")]
+        if centres and not area.x0 <= float(np.median(centres)) <= area.x1:
             area = film.area("R" if side == "L" else "L")
     return make_frame(area, side)
 

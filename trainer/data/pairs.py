@@ -87,8 +87,8 @@ def crop_joint(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt
 
     `levels` (rows, columns) are the film's grey levels from 0 to 1.
     """
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    half = MARGIN * max(box[2] - box[0], box[3] - box[1]) / 2
+    x, y = box.centre
+    half = MARGIN * max(box.width, box.height) / 2
     left, top, side = int(np.floor(x - half)), int(np.floor(y - half)), int(np.ceil(2 * half)) + 1
     part = np.zeros((side, side), np.float32)
     inside = levels[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
@@ -121,7 +121,7 @@ def load_pair_samples(
     if not todo:
         raise TrainError("no joint has regions at both time points", study.path, "Confirm regions first")
     raters, scales = study.config.raters, scheme.scales
-    content = [MARGIN, [(key, [(film.digest or film.id, box) for film, box in pair]) for _, key, pair in todo]]
+    content = [MARGIN, [(key, [(film.digest or film.id, tuple(box)) for film, box in pair]) for _, key, pair in todo]]
     cache = ImageCache(folder, "pairs", (len(todo), 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), content)
     labels = np.full((len(todo), len(raters), len(scales), 2), -1, np.int64)
     max_grades = np.full((len(todo), len(scales)), -1, np.int64)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 import ratui.phantom
-from ratui.imaging import Film
+from ratui.imaging import Box, Film
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.scheme import Scheme, load_scheme
 from trainer.data.hands import FINE_SIZE, JOINT_KINDS, HandSamples, Progress, crop_hand, finger_joints, make_frame
@@ -69,7 +69,7 @@ def simulate_hands(
         own_boxes,
         own_findings,
         np.array([JOINT_KINDS.index(joint.group) for joint in joints]),
-        tuple(make_frame((a[0], a[1], a[2], a[3]), str(side)) for a, side in zip(areas.tolist(), sides, strict=True)),
+        tuple(make_frame(Box(*area), str(side)) for area, side in zip(areas.tolist(), sides, strict=True)),
         names,
         names,
         tuple(map(str, sides)),

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from ratui.imaging import Matrix, fit_similarity
+
 __all__ = ["Candidate", "NamedHand", "Template", "name_hand", "name_joints"]
 
 _Array = npt.NDArray[np.float64]
@@ -58,7 +60,7 @@ class NamedHand:
     joints: Mapping[str, int]
     side: str
     cost: float
-    transform: _Array
+    transform: Matrix
 
 
 def name_joints(
@@ -91,7 +93,7 @@ def _name_hand_of_side(
     if not candidates:
         return None
     plan = _AssignmentProblem(candidates, template, kinds, side)
-    best: tuple[dict[int, int], float, _Array] | None = None
+    best: tuple[dict[int, int], float, Matrix] | None = None
     for transform in plan.initial_transforms():
         rows, cost = plan.assign(transform)
         for _ in range(3):
@@ -107,7 +109,7 @@ def _name_hand_of_side(
     if best is None:
         return None
     rows, cost, transform = best
-    return NamedHand({plan.names[row]: column for row, column in sorted(rows.items())}, side, cost, _matrix(transform))
+    return NamedHand({plan.names[row]: column for row, column in sorted(rows.items())}, side, cost, transform)
 
 
 class _AssignmentProblem:
@@ -144,7 +146,7 @@ class _AssignmentProblem:
             if digit == digits[row] and kind[other] == "PIP"
         }
 
-    def initial_transforms(self) -> list[_Array]:
+    def initial_transforms(self) -> list[Matrix]:
         """Hands to begin with, the likeliest first: each of two knuckles on each of two boxes of their kind and size.
 
         Points are complex numbers here: to turn and to scale is to multiply.
@@ -164,36 +166,36 @@ class _AssignmentProblem:
         away = np.abs((turn[:, None] * place + shift[:, None])[..., None] - centre)
         price = self._assignment_costs(away, np.abs(turn))
         least = np.minimum(price.min(axis=2), _MISSING_COST).sum(axis=1)
-        distinct: list[_Array] = []
+        distinct: list[Matrix] = []
         seen = np.zeros((0, len(place)), complex)
         for best in np.argsort(least, kind="stable"):
             lies = turn[best] * place + shift[best]
             if not len(seen) or np.abs(seen - lies).max(axis=1).min() > 0.2 * self.sizes.mean() * abs(turn[best]):
                 seen = np.vstack([seen, lies])
-                distinct.append(np.array([turn[best].real, turn[best].imag, shift[best].real, shift[best].imag]))
+                a, b = turn[best].real, turn[best].imag
+                distinct.append(np.array([[a, -b, shift[best].real], [b, a, shift[best].imag]]))
             if len(distinct) == _MAX_STARTS:
                 break
         return distinct
 
-    def fit_transform(self, rows: Mapping[int, int]) -> _Array:
+    def fit_transform(self, rows: Mapping[int, int]) -> Matrix:
         """The similarity that brings the template nearest to what was assigned; knuckles, which stray less, count more."""
         picked = list(rows)
         weight = 1 / self.spread[picked] ** 2
-        return _similarity(self.places[picked], self.centres[[rows[row] for row in picked]], weight)
+        return fit_similarity(self.places[picked], self.centres[[rows[row] for row in picked]], weight)
 
-    def assign(self, transform: _Array, before: Mapping[int, int] | None = None) -> tuple[dict[int, int], float]:
+    def assign(self, transform: Matrix, before: Mapping[int, int] | None = None) -> tuple[dict[int, int], float]:
         """The cheapest assignment for the hand at `transform`, template row to candidate, and its cost.
 
         With an assignment of `before`, fingers are looked for where they lean to: all of them as their mean does, each as
         its knuckle lies.
         """
-        expected, lean = _apply(transform, self.places), 0.0
+        expected, lean = self.places @ transform[:, :2].T + transform[:, 2], 0.0
         if before:
             expected, lean = self._apply_lean(expected, before)
         away = expected[:, None] - self.centres[None]
-        price = self._assignment_costs(
-            np.hypot(away[..., 0], away[..., 1]), float(np.hypot(transform[0], transform[1]))
-        )
+        scale = float(np.hypot(transform[0, 0], transform[1, 0]))
+        price = self._assignment_costs(np.hypot(away[..., 0], away[..., 1]), scale)
         joints, boxes = price.shape
         cost = np.full((joints, boxes + joints), _FORBIDDEN_COST)
         cost[:, :boxes] = price
@@ -227,22 +229,3 @@ class _AssignmentProblem:
             base = self.centres[before[knuckle]] if knuckle in before else expected[knuckle]
             leaning[outer] = base + np.array([[c, -s], [s, c]]) @ (expected[outer] - expected[knuckle])
         return leaning, turn
-
-
-def _similarity(source: _Array, target: _Array, weight: _Array | None = None) -> _Array:
-    """Cosine and sine times scale, and the shift, that take `source` to `target`, by weighted least squares."""
-    w = np.ones(len(source)) if weight is None else weight
-    middle, aim = np.average(source, axis=0, weights=w), np.average(target, axis=0, weights=w)
-    s, t = source - middle, target - aim
-    norm = float((w[:, None] * s**2).sum()) or 1e-9
-    c = float((w[:, None] * s * t).sum()) / norm
-    d = float((w * (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0])).sum()) / norm
-    return np.array([c, d, aim[0] - (c * middle[0] - d * middle[1]), aim[1] - (d * middle[0] + c * middle[1])])
-
-
-def _apply(transform: _Array, points: _Array) -> _Array:
-    return np.asarray(points @ _matrix(transform)[:, :2].T + transform[2:])
-
-
-def _matrix(transform: _Array) -> _Array:
-    return np.array([[transform[0], -transform[1], transform[2]], [transform[1], transform[0], transform[3]]])

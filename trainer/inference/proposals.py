@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from ratui.errors import FilmError, TrainError
+from ratui.imaging import Box
 from ratui.study import FilmRecord, Region, RegionSource, Study
 from trainer.data.hands import iterate_hands, normalise_levels
 from trainer.inference.hand_finder import FoundHand, find_hands
@@ -56,7 +57,7 @@ def propose_regions(
             except FilmError as error:
                 skipped.append(str(error))
                 continue
-            levels = normalise_levels(film, (0.0, 0.0, float(record.columns), float(record.rows)))
+            levels = normalise_levels(film, Box.from_size(record.columns, record.rows))
             found = find_hands(model, levels, study.scheme, max_hands=len(record.sides))
             where = f"{case.id}, time point {record.time}"
             for side, hand in _by_side(record, found).items():

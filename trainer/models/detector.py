@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torchvision.ops import nms
 
 from ratui.errors import TrainError, clean_text
+from ratui.imaging import Box
 from trainer.data.augmentation import downsample
 from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
 from trainer.inference.joint_naming import Candidate
@@ -163,10 +164,8 @@ class Detection:
     finding: float
 
     @property
-    def box(self) -> tuple[float, float, float, float]:
-        half = self.candidate.size / 2
-        x, y = self.candidate.x, self.candidate.y
-        return (x - half, y - half, x + half, y + half)
+    def box(self) -> Box:
+        return Box.from_centre(self.candidate.x, self.candidate.y, self.candidate.size)
 
 
 @torch.inference_mode()

@@ -74,7 +74,8 @@ def _state(
                 tracking_uid=id,
             )
         )
-    drawn = (*about, [(region.site, region.box) for region in regions], [t.UnformattedTextValue for t in texts])
+    places = [(region.site, tuple(region.box)) for region in regions if region.box]
+    drawn = (*about, places, [t.UnformattedTextValue for t in texts])
     with ignore_name_warnings():
         dataset = hd.pr.GrayscaleSoftcopyPresentationState(
             referenced_images=[header],

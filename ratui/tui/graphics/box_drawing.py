@@ -53,17 +53,14 @@ def make_outlines(
     both_sides: bool = False,
 ) -> tuple[Outline, ...]:
     """The boxes of `regions` as they fall on `view`, the ones that matter most last."""
-    across = view.size[0] / (view.box[2] - view.box[0])
-    down = view.size[1] / (view.box[3] - view.box[1])
     wrong = set(refused)
     found = []
     for site in sites:
         region = regions[site.key]
         if region.box is None:
             continue
-        x0, x1 = ((value - view.box[0]) * across for value in (region.box[0], region.box[2]))
-        y0, y1 = ((value - view.box[1]) * down for value in (region.box[1], region.box[3]))
-        if x1 <= 0 or y1 <= 0 or x0 >= view.size[0] or y0 >= view.size[1]:
+        shown = region.box.to_image(view.box, view.size)
+        if not shown.overlaps(Box.from_size(*view.size)):
             continue
         state: BoxState = "waiting"
         if site.key == current:
@@ -72,7 +69,7 @@ def make_outlines(
             state = "refused"
         elif region.confirmed_by:
             state = "accepted"
-        found.append(Outline((round(x0), round(y0), round(x1), round(y1)), format_short_name(site, both_sides), state))
+        found.append(Outline(Box(*map(round, shown)), format_short_name(site, both_sides), state))
     return tuple(sorted(found, key=lambda outline: _RANK[outline.state]))
 
 
@@ -88,7 +85,7 @@ def place_names(
     """
     order = sorted(range(len(boxes)), key=lambda index: -_RANK[boxes[index].state])
     current = next((outline.box for outline in boxes if outline.state == "current"), None)
-    wide = [box.box[2] - box.box[0] for box in boxes]
+    wide = [outline.box.width for outline in boxes]
     tight = sum(width for width, _ in sizes) > _CROWDED * sum(wide)
     taken: list[Box] = []
     places = {}
@@ -102,10 +99,10 @@ def place_names(
         options += [(x0 - width - 2, (y0 + y1 - height) // 2), (x0 + 1, y0 + 1)]
         for x, y in options:
             x = min(max(x, 0), max(area[0] - width, 0))
-            place = (x, y, x + width, y + height)
-            if y < 0 or place[3] > area[1] or any(_touch(place, other) for other in taken):
+            place = Box(x, y, x + width, y + height)
+            if y < 0 or place.y1 > area[1] or any(place.overlaps(other) for other in taken):
                 continue
-            if current is not None and boxes[index].state != "current" and _touch(place, current):
+            if current is not None and boxes[index].state != "current" and place.overlaps(current):
                 continue
             taken.append(place)
             places[index] = (x, y)
@@ -155,10 +152,6 @@ def trace_borders(boxes: Sequence[Outline], area: tuple[int, int]) -> dict[tuple
             line = {(x, y) for x in (x0, x1) for y in (y0, y1)}
         found |= {(x, y): outline.state for x, y in line if 0 <= x < area[0] and 0 <= y < area[1]}
     return found
-
-
-def _touch(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _corners(draw: ImageDraw.ImageDraw, box: Box, level: int) -> None:

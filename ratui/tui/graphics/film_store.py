@@ -144,16 +144,14 @@ class FilmStore:
     def _draw_lens(self, image: Image.Image, film: Film, view: ViewRequest) -> Image.Image:
         assert view.lens is not None
         width, height = view.size
-        across = (view.box[2] - view.box[0]) / width
-        down = (view.box[3] - view.box[1]) / height
+        across = view.box.width / width
+        down = view.box.height / height
         # Square on the film, whatever the shape of the image's pixels.
         side = _LENS_SIDE * min(width * across, height * down)
         inner = (max(round(side / across), 4), max(round(side / down), 4))
-        x, y = (view.box[0] + view.lens[0] * width * across, view.box[1] + view.lens[1] * height * down)
-        part = side / LENS_MAGNIFICATION / 2
-        near = render(
-            film, (x - part, y - part, x + part, y + part), inner, view.display_settings, joint=view.joint or view.box
-        )
+        x, y = (view.box.x0 + view.lens[0] * width * across, view.box.y0 + view.lens[1] * height * down)
+        part = Box.from_centre(x, y, side / LENS_MAGNIFICATION)
+        near = render(film, part, inner, view.display_settings, joint=view.joint or view.box)
         left, top = (round(view.lens[0] * width - inner[0] / 2), round(view.lens[1] * height - inner[1] / 2))
         image.paste(near, (left, top))
         ImageDraw.Draw(image).rectangle((left - 1, top - 1, left + inner[0], top + inner[1]), outline=255)
@@ -164,7 +162,7 @@ def make_whole_film_box(record: FilmRecord, size: tuple[int, int], display: Disp
     """The box that shows all of a film, centred, in an image of `size`, without stretching it."""
     width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
     scale = max(record.columns / width, record.rows * record.aspect / height)
-    return _around(record.columns / 2, record.rows / 2, scale * width, scale * height, record.aspect)
+    return Box.from_centre(record.columns / 2, record.rows / 2, scale * width, scale * height / record.aspect)
 
 
 def make_joint_box(box: Box, side: float, size: tuple[int, int], display: Display, aspect: float = 1.0) -> Box:
@@ -172,9 +170,4 @@ def make_joint_box(box: Box, side: float, size: tuple[int, int], display: Displa
     `size`. `aspect` is a film pixel's height divided by its width."""
     width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
     scale = side / min(width, height)
-    return _around((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, scale * width, scale * height, aspect)
-
-
-def _around(x: float, y: float, width: float, height: float, aspect: float) -> Box:
-    """The box about (x, y); its sides are in widths of a film pixel, whose height is `aspect` of those."""
-    return (x - width / 2, y - height / aspect / 2, x + width / 2, y + height / aspect / 2)
+    return Box.from_centre(*box.centre, scale * width, scale * height / aspect)

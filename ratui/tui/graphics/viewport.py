@@ -101,14 +101,13 @@ class CaseFilms:
             return Viewport(
                 ViewRequest(self.case.id, record.id, make_whole_film_box(record, size, display), size, settings), box
             )
-        side = box[2] - box[0]
+        side = box.width
         known = [found for point in self.order if (found := self.boxes.get((site, point)))]
         if record.spacing and all(film.spacing for film, _ in known):
             side = max(_box_width_mm(film, each) for film, each in known) / record.spacing[1]
         side *= ZOOMS[view_settings.zoom]
         right, down = view_settings.pan[0] * side, view_settings.pan[1] * side / record.aspect
-        middle = (box[0] + right, box[1] + down, box[2] + right, box[3] + down)
-        area = make_joint_box(middle, side, size, display, record.aspect)
+        area = make_joint_box(box.shift(right, down), side, size, display, record.aspect)
         return Viewport(
             ViewRequest(self.case.id, record.id, area, size, view_settings.display_settings, box, view_settings.lens)
         )
@@ -146,4 +145,4 @@ def load_case_films(study: Study, case: Case, order: tuple[int, ...]) -> CaseFil
 
 
 def _box_width_mm(record: FilmRecord, box: Box) -> float:
-    return (box[2] - box[0]) * (record.spacing[1] if record.spacing else 1.0)
+    return box.width * (record.spacing[1] if record.spacing else 1.0)

@@ -15,6 +15,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from ratui.imaging import Box
 from ratui.tui.graphics.box_drawing import BoxState, Outline, draw_outlines, place_names, trace_borders
 from ratui.tui.widgets.film_view import FilmView
 
@@ -82,7 +83,7 @@ class AnnotatedFilm(FilmView):
             upper, lower = row.get(x, (None, None))
             row[x] = (upper, state) if y % 2 else (state, lower)
         # Names take whole cells; boxes are measured in rows of cells for them.
-        rows = [Outline((b.box[0], b.box[1] // 2, b.box[2], (b.box[3] + 1) // 2), b.name, b.state) for b in boxes]
+        rows = [Outline(Box(b.box.x0, b.box.y0 // 2, b.box.x1, (b.box.y1 + 1) // 2), b.name, b.state) for b in boxes]
         self._names = {}
         places = place_names(rows, [(cell_len(each.name), 1) for each in rows], (width, height))
         for index, (x, y) in places.items():

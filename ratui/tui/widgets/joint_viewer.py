@@ -273,10 +273,7 @@ class JointViewer(Vertical):
 
 def draw_outline(image: Image.Image, view: ViewRequest, box: Box) -> Image.Image:
     """`image` of `view` with `box` of the film framed, white in black, so that it shows on bone and beside it."""
-    across = view.size[0] / (view.box[2] - view.box[0])
-    down = view.size[1] / (view.box[3] - view.box[1])
-    x0, x1 = (round((x - view.box[0]) * across) for x in (box[0], box[2]))
-    y0, y1 = (round((y - view.box[1]) * down) for y in (box[1], box[3]))
+    x0, y0, x1, y1 = (round(value) for value in box.to_image(view.box, view.size))
     picture = image.copy()
     draw = ImageDraw.Draw(picture)
     if min(view.size) > 150:

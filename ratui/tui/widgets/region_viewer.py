@@ -132,9 +132,9 @@ class RegionViewer(Horizontal):
         if self._enlarged is not None:
             film, site, around, area = self._enlarged
             same = film == scene.film.id and site == scene.current
-            if same and 0.7 < (box[2] - box[0]) / (around[2] - around[0]) < 1.4 and _within(box, area):
+            if same and 0.7 < box.width / around.width < 1.4 and _within(box, area):
                 return ViewRequest(scene.case, scene.film.id, area, size)
-        area = make_joint_box(box, _ROOM * (box[2] - box[0]), size, self._graphics, scene.film.aspect)
+        area = make_joint_box(box, _ROOM * box.width, size, self._graphics, scene.film.aspect)
         self._enlarged = (scene.film.id, scene.current, box, area)
         return ViewRequest(scene.case, scene.film.id, area, size)
 
@@ -171,10 +171,10 @@ class RegionViewer(Horizontal):
 
 
 def _within(box: Box, area: Box) -> bool:
-    margin = 0.06 * min(area[2] - area[0], area[3] - area[1])
+    margin = 0.06 * min(area.width, area.height)
     return (
-        box[0] > area[0] + margin
-        and box[1] > area[1] + margin
-        and box[2] < area[2] - margin
-        and box[3] < area[3] - margin
+        box.x0 > area.x0 + margin
+        and box.y0 > area.y0 + margin
+        and box.x1 < area.x1 - margin
+        and box.y1 < area.y1 - margin
     )
