@@ -5,7 +5,6 @@ It never changes what may be entered; a wrong file is refused at the start, by l
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from platformdirs import user_config_path
 
 from ratui.errors import SettingsError, clean_text
+from ratui.files import atomic_write
 from ratui.tui.i18n.catalog import choose_language
 
 __all__ = ["UserSettings", "read_settings", "save_language", "settings_file"]
@@ -93,8 +93,7 @@ def save_language(language: str, path: Path) -> None:
         if tomllib.loads(new) != wanted:
             raise SettingsError("the language can't be written without changing more", path, f"Write {line} yourself")
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}")
-        part.write_text(new, encoding="utf-8")
-        part.replace(path)
+        with atomic_write(path) as temporary:
+            temporary.write_text(new, encoding="utf-8")
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"the language can't be kept: {error}", path, f"Write {line} there yourself") from error

@@ -10,7 +10,7 @@ from tinydb import TinyDB
 
 from ratui import files as disk
 from ratui.errors import DamagedError, StoreError
-from ratui.files import make_folder, remove_leftovers, share_folder
+from ratui.files import atomic_write, make_folder, remove_leftovers, share_folder
 from ratui.study.migrations import Migrations
 from ratui.study.store import SealedStorage, read_intact, read_tables, restore_from_copy, write_tables
 
@@ -197,3 +197,39 @@ class TestFormats:
     def test_a_missing_step_is_found_when_the_program_starts(self) -> None:
         with pytest.raises(AssertionError):
             Migrations("thing", 3, {1: dict})
+
+
+class TestAtomicWriteByOthers:
+    """Files that another library writes get their name only when they are complete."""
+
+    def test_the_file_appears_with_its_content_at_the_end(self, tmp_path: Path) -> None:
+        target = tmp_path / "a.txt"
+        target.write_text("old")
+        with atomic_write(target) as temporary:
+            temporary.write_text("new")
+            assert target.read_text() == "old"
+        assert target.read_text() == "new"
+        assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+    def test_after_an_error_the_old_file_stays_and_nothing_else(self, tmp_path: Path) -> None:
+        target = tmp_path / "a.txt"
+        target.write_text("old")
+
+        def fail_halfway() -> None:
+            with atomic_write(target) as temporary:
+                temporary.write_text("half")
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            fail_halfway()
+        assert target.read_text() == "old"
+        assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+    def test_its_bytes_are_on_the_disk_before_its_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls: list[str] = []
+        sync, rename = os.fsync, os.replace
+        monkeypatch.setattr(disk.os, "fsync", lambda file: (calls.append("fsync"), sync(file)))
+        monkeypatch.setattr(disk.os, "replace", lambda old, new: (calls.append("rename"), rename(old, new)))
+        with atomic_write(tmp_path / "a.txt") as temporary:
+            temporary.write_text("new")
+        assert calls == ["fsync", "rename", "fsync"]

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import TrainError
+from ratui.files import move_into_place
 
 __all__ = ["ImageCache"]
 
@@ -50,7 +51,7 @@ class ImageCache:
         try:
             if isinstance(self.images, np.memmap):
                 self.images.flush()
-            self._partial.replace(self._path)
+            move_into_place(self._partial, self._path)
         except OSError as error:
             raise TrainError(f"the samples can't be kept: {error.strerror}", self._path, "Make room there") from error
         self.is_complete = True

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import TrainError
+from ratui.files import atomic_write
 from ratui.study import Study
 from ratui.study.model_reports import Block, Evaluation, Heading, Paragraph, Picture, Table, save_evaluation
 from trainer.evaluation.evaluate import Metric, Results
@@ -54,12 +55,13 @@ def write_report(results: Results, out: Path, *, study: Study | None = None, mod
     del facts["crops"]
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for block in blocks:
-            if isinstance(block, Picture):
-                (out / block.file).write_bytes(block.png)
-        (out / "report.md").write_text(text, encoding="utf-8")
-        (out / "report.html").write_text(to_html(blocks), encoding="utf-8")
-        (out / "report.json").write_text(json.dumps(_to_json(facts), indent=1), encoding="utf-8")
+        contents = {block.file: block.png for block in blocks if isinstance(block, Picture)}
+        contents["report.md"] = text.encode()
+        contents["report.html"] = to_html(blocks).encode()
+        contents["report.json"] = json.dumps(_to_json(facts), indent=1).encode()
+        for name, content in contents.items():
+            with atomic_write(out / name) as temporary:
+                temporary.write_bytes(content)
     except OSError as error:
         raise TrainError(f"the report can't be written: {error.strerror}", out, "Give another --out") from error
     if study is not None:

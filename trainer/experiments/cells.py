@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ratui.errors import TrainError
+from ratui.files import atomic_write
 from trainer.data.pairs import PairSamples
 from trainer.experiments.arms import ARMS, Budget, Cell
 from trainer.experiments.cohort import Cohort, simulate_readings
@@ -187,10 +188,9 @@ def _probability_of_truth(pair: npt.NDArray[np.float64], truth: npt.NDArray[np.i
 
 def save_cell(path: Path, result: dict[str, Any]) -> None:
     """Writes a cell's file by rename, so that a killed comparison leaves whole cells alone. Raises TrainError."""
-    temporary = path.with_suffix(".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(result), encoding="utf-8")
-        temporary.replace(path)
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(result), encoding="utf-8")
     except OSError as error:
         raise TrainError(f"the cell can't be kept: {error.strerror}", path, "Make room on the disk") from error

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import TrainError
+from ratui.files import atomic_write
 from ratui.imaging import normalize_intensity
 from ratui.phantom import RATERS, PhantomPatient, SimulatedReading, perturb_box, render, simulate_patient
 from ratui.scheme import Scheme, Site, load_scheme
@@ -173,11 +174,9 @@ def _draw_crops(patient: PhantomPatient, seed: int, number: int) -> npt.NDArray[
 
 
 def _save_crops(path: Path, drawn: npt.NDArray[np.uint8]) -> None:
-    temporary = path.with_suffix(".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.save(file, drawn)
-        temporary.replace(path)
     except OSError as error:
         raise TrainError(f"the crops can't be kept: {error.strerror}", path, "Make room on the disk") from error

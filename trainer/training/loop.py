@@ -22,6 +22,7 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from ratui.errors import TrainError, clean_text
+from ratui.files import atomic_write
 from trainer.training.metric_log import MetricLog
 
 __all__ = [
@@ -248,12 +249,10 @@ def _configure_backends(plan: TrainingPlan, device: torch.device) -> None:
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Writes `state` to `path` by way of a temporary file, so that a killed run leaves a whole checkpoint."""
-    temporary = path.with_suffix(".tmp")
     try:
-        torch.save(state, temporary)
-        temporary.replace(path)
+        with atomic_write(path) as temporary:
+            torch.save(state, temporary)
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
         raise TrainError(
             f"the checkpoint can't be written: {clean_text(error)}", path, "Make room on the disk"
         ) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ratui.errors import TrainError
+from ratui.files import atomic_write
 
 __all__ = ["MetricLog", "format_duration"]
 
@@ -30,7 +31,8 @@ class MetricLog:
         self._open_tensorboard: Any = _open_tensorboard(folder) if tensorboard else None
         try:
             kept = _read_lines(self._file, after)
-            self._file.write_text("".join(kept), encoding="utf-8")
+            with atomic_write(self._file) as temporary:
+                temporary.write_text("".join(kept), encoding="utf-8")
         except OSError as error:
             raise TrainError(f"can't be written: {error.strerror}", self._file, "Give another --out") from error
 

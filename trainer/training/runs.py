@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 import ratui
 from ratui.errors import TrainError, clean_text
+from ratui.files import atomic_write
 from ratui.scheme import load_scheme
 from ratui.study import Study
 from trainer.data.coco import load_coco_hands
@@ -227,8 +228,9 @@ def _start_run(model: str, study: Study | None, out: Path, plan: RunPlan, proces
         }
         try:
             out.mkdir(parents=True, exist_ok=True)
-            (out / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
-            (out / "split.json").write_text(json.dumps(asdict(split), indent=1), encoding="utf-8")
+            for name, content in (("config.json", config), ("split.json", asdict(split))):
+                with atomic_write(out / name) as temporary:
+                    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
         except OSError as error:
             raise TrainError(f"the run folder can't be written: {error.strerror}", out, "Give another --out") from error
     return split

@@ -6,12 +6,12 @@ It holds greys and zoom only, nothing of a film, and what it can't read it takes
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ratui.errors import SettingsError
+from ratui.files import atomic_write
 from ratui.imaging import DisplaySettings
 from ratui.tui.graphics.viewport import ZOOMS, ViewSettings
 
@@ -52,11 +52,10 @@ def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> N
     """Keeps how `rater` looks at films now. Raises SettingsError where the disk refuses."""
     raw = _read(file)
     raw[rater] = {**asdict(view_settings.display_settings), "zoom": max(view_settings.zoom, 0)}
-    part = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(raw, indent=1), encoding="utf-8")
-        part.replace(file)
+        with atomic_write(file) as temporary:
+            temporary.write_text(json.dumps(raw, indent=1), encoding="utf-8")
     except OSError as error:
         raise SettingsError(error.strerror or str(error), file, "Make room there") from error
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ratui.files import atomic_write
+
 __all__ = ["STEPS", "Tour", "TourStep"]
 
 
@@ -72,8 +74,8 @@ class Tour:
     def _save(self, done: set[str]) -> None:
         self._done = done
         if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.write_text(json.dumps(sorted(done)), encoding="utf-8")
+            with contextlib.suppress(OSError), atomic_write(self._file) as temporary:
+                temporary.write_text(json.dumps(sorted(done)), encoding="utf-8")
 
 
 def _read(file: Path | None) -> set[str]:
