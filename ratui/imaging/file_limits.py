@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pydicom
 from pydicom.encaps import generate_frames
-from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.uid import UID
 
 from ratui.errors import FilmError
+from ratui.imaging.pydicom_internals import read_meta_information
 
 __all__ = ["MAX_FILE_BYTES", "MAX_PIXELS", "check_codestream", "check_file"]
 
@@ -42,9 +42,7 @@ def check_file(path: Path) -> None:
         raise FilmError(f"it can't be read: {error.strerror}", path, "Check its permissions") from error
     try:
         with path.open("rb") as file:
-            # The length that the header claims for itself may lie, so it is read to its end, as its reader will.
-            read_preamble(file, force=False)
-            syntax = str(_read_file_meta_info(file).get("TransferSyntaxUID", ""))
+            syntax = str(read_meta_information(file).get("TransferSyntaxUID", ""))
             start = file.tell()
     except Exception:  # no DICOM file, or a damaged one: whoever reads it says so
         return

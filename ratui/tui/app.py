@@ -19,6 +19,7 @@ from ratui.errors import SettingsError
 from ratui.study import Study
 from ratui.terminal import Bandwidth, Display, FrameCache, read_cell_size
 from ratui.tui.command_palette import CommandProvider
+from ratui.tui.driver import ListeningDriver
 from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.i18n.catalog import Catalog, choose_language
@@ -26,6 +27,7 @@ from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, all_entry_keys
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import is_reply_tail
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.textual_internals import LinuxDriver, get_driver
 from ratui.tui.theme import THEME
 from ratui.tui.tour.tour import Tour
 from ratui.tui.user_settings import UserSettings, save_language
@@ -86,11 +88,7 @@ class RatuiApp(App[None]):
     def get_driver_class(self) -> type[Driver]:
         """Textual's own driver, made to listen for the terminal's answers where it is the one of a Unix terminal."""
         found = super().get_driver_class()
-        if found.__name__ != "LinuxDriver":
-            return found
-        from ratui.tui.driver import ListeningDriver
-
-        return ListeningDriver
+        return ListeningDriver if found is LinuxDriver else found
 
     def on_resize(self, event: Resize) -> None:
         """Films are cut for the cells that the terminal has now: its font may have changed, and not its rows."""
@@ -110,7 +108,7 @@ class RatuiApp(App[None]):
 
     def on_mount(self) -> None:
         self.painter.uses_fences = (
-            type(self._driver).__name__ == "ListeningDriver" and self.graphics.round_trip is not None
+            isinstance(get_driver(self), ListeningDriver) and self.graphics.round_trip is not None
         )
         from ratui.tui.screens.worklist.screen import WorklistScreen
 
@@ -156,8 +154,9 @@ class RatuiApp(App[None]):
 
     def on_unmount(self) -> None:
         self.key_queue.close()
-        if self._driver is not None:
-            self._driver.write(self.frame_cache.clear())
+        driver = get_driver(self)
+        if driver is not None:
+            driver.write(self.frame_cache.clear())
 
     def action_command_palette(self) -> None:
         """The list of commands, on every screen that has some."""

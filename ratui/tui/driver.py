@@ -9,23 +9,19 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterable
 
 from textual import events
-from textual._xterm_parser import XTermParser
-from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.input.terminal_input import Burst, InputSplitter, Kind
+from ratui.tui.textual_internals import LONGEST_SEQUENCE, TerminalDriver, XTermParser
 
 __all__ = ["ListeningDriver", "classify_sequence", "tokens_to_keys"]
-
-_LONGEST_SEQUENCE = 32
-"""Textual gives longer sequences as keys, character by character."""
 
 
 def classify_sequence(sequence: str) -> Kind:
     """Return what Textual's parser makes of the complete control `sequence`; what it doesn't know is a reply."""
-    if len(sequence) > _LONGEST_SEQUENCE:
+    if len(sequence) > LONGEST_SEQUENCE:
         return "reply"
     messages = list(XTermParser().feed(sequence))
     if not messages:
@@ -52,21 +48,21 @@ def tokens_to_keys(tokens: Iterable[str], parser: XTermParser) -> tuple[list[eve
     return keys, others
 
 
-class ListeningDriver(LinuxDriver):
+class ListeningDriver(TerminalDriver):
     """Reads the terminal in bursts, drops its replies, and hands the answers to fences to the painter of the app."""
 
-    def run_input_thread(self) -> None:
+    def read_input(self, descriptor: int) -> None:
         """Read the terminal until the driver stops. Replaces Textual's loop, which doesn't show what came together."""
         splitter = InputSplitter(classify_sequence)
-        parser = XTermParser(self._debug)
+        parser = self.make_parser()
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
-            selector.register(self.fileno, selectors.EVENT_READ)
-            while not self.exit_event.is_set():
+            selector.register(descriptor, selectors.EVENT_READ)
+            while not self.is_stopping:
                 deadline = splitter.deadline
                 wait = 0.1 if deadline is None else min(max(deadline - time.monotonic(), 0.0), 0.1)
                 if selector.select(wait):
-                    text = decode(os.read(self.fileno, 4096))
+                    text = decode(os.read(descriptor, 4096))
                     for sequence in splitter.feed(text, time.monotonic()):
                         for message in parser.feed(sequence):
                             self.process_message(message)
@@ -85,8 +81,8 @@ class ListeningDriver(LinuxDriver):
             self._press(KeyBurst.from_burst(burst, keys))
 
     def _press(self, burst: KeyBurst) -> None:
-        self._loop.call_soon_threadsafe(Painter.for_app(self._app).note_key, burst.ended)
-        if hasattr(self._app, "key_queue"):
+        self.call_in_app(Painter.for_app(self.owner).note_key, burst.ended)
+        if hasattr(self.owner, "key_queue"):
             self.process_message(burst)
         else:  # another app than ratui's, such as that of a benchmark
             for key in burst.keys:
@@ -95,6 +91,6 @@ class ListeningDriver(LinuxDriver):
     def process_message(self, message: Message) -> None:
         """Give `message` to the app. Called in the thread that reads the terminal."""
         if isinstance(message, events.CursorPosition):
-            self._loop.call_soon_threadsafe(Painter.for_app(self._app).record_answer, time.monotonic())
+            self.call_in_app(Painter.for_app(self.owner).record_answer, time.monotonic())
             return
         super().process_message(message)

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from rich.text import Text
-from textual._xterm_parser import XTermParser
 from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Static
@@ -19,6 +18,7 @@ from ratui.tui import RatuiApp
 from ratui.tui.driver import classify_sequence, tokens_to_keys
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.input.terminal_input import InputSplitter
+from ratui.tui.textual_internals import XTermParser
 from ratui.tui.theme import KEY
 from ratui.tui.tour.tour import Tour
 from ratui.tui.user_settings import UserSettings

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from textual._xterm_parser import XTermParser
 from textual.events import Key, Paste
 from textual.pilot import Pilot
 
@@ -12,6 +11,7 @@ from ratui.tui.input.actions import normalize_key
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
+from ratui.tui.textual_internals import XTermParser
 from tests.films import make_study
 from tests.tui.conftest import TerminalLine, reading_as, settle
 

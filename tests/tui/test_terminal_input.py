@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual._xterm_parser import XTermParser
 from textual.pilot import Pilot
 
 from ratui.reading import Reading
@@ -14,6 +13,7 @@ from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.terminal_input import Burst, InputSplitter
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
+from ratui.tui.textual_internals import XTermParser
 from tests.films import make_study
 from tests.tui.conftest import TerminalLine, reading_as, settle, shown
 

@@ -15,12 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torchvision.models.detection import ssd300_vgg16, ssdlite320_mobilenet_v3_large
-from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
-from torchvision.models.detection.ssd import SSD
 
 from ratui.errors import TrainError, clean_text
 from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
 from trainer.models.layers import ResidualBlock, make_group_norm
+from trainer.models.torchvision_internals import SSD, DefaultBoxGenerator, SquareBoxGenerator
 
 __all__ = ["BACKBONES", "build_ssd", "load_torchvision_weights"]
 
@@ -29,7 +28,6 @@ _BOX_SIZES = (9.5, 13.5, 19.0, 27.0)
 """Sides of the default boxes, in units of the square: 17 to 24 on a usual film, half of it where both hands lie on one."""
 _WIDTHS = (16, 32, 64, 96, 96)
 _OUT_CHANNELS = 80
-_CPU = torch.device("cpu")
 _FEATURES_PREFIX = "backbone.features."
 
 
@@ -61,25 +59,10 @@ class FeaturePyramid(nn.Module):
         return {"8": self.smooth(F.relu(top))}
 
 
-class SquareBoxGenerator(DefaultBoxGenerator):  # type: ignore[misc]
-    """Square default boxes of `_BOX_SIZES` at every place of one map: joints have no other shape."""
-
-    def __init__(self) -> None:
-        super().__init__([[]], scales=[side / COARSE_SIZE for side in _BOX_SIZES], steps=[8])
-
-    def _generate_wh_pairs(
-        self, num_outputs: int, dtype: torch.dtype = torch.float32, device: torch.device = _CPU
-    ) -> list[Tensor]:
-        return [torch.tensor([[scale, scale] for scale in self.scales], dtype=dtype, device=device)] * num_outputs
-
-    def num_anchors_per_location(self) -> list[int]:
-        return [len(self.scales)]
-
-
 def _build_small() -> SSD:
     return SSD(
         FeaturePyramid(),
-        SquareBoxGenerator(),
+        SquareBoxGenerator([size / COARSE_SIZE for size in _BOX_SIZES], step=8),
         (COARSE_SIZE, COARSE_SIZE),
         _CLASSES,
         image_mean=[0.35],

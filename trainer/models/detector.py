@@ -24,6 +24,7 @@ from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
 from trainer.inference.joint_naming import Candidate
 from trainer.models.backbones import BACKBONES, build_ssd, load_torchvision_weights
 from trainer.models.refiner import JointCrops, Refiner, crop_joints, refiner_loss
+from trainer.models.torchvision_internals import count_channels, predict_boxes, sum_losses
 from trainer.training.loop import load_checkpoint
 
 __all__ = [
@@ -73,26 +74,20 @@ class JointDetector(nn.Module):
         near = refiner_loss(self.detail(joint_crops.crops), joint_crops)
         if images is None:
             return near
-        channels = len(self.ssd.transform.image_mean)
-        losses: dict[str, Tensor] = self.ssd(list(images.expand(-1, channels, -1, -1)), targets)
-        return losses["classification"] + losses["bbox_regression"] + near
+        return sum_losses(self.ssd, self._ssd_input(images), targets) + near
 
     def propose_boxes(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return the decoded default boxes (A, 4) and class probabilities (A, classes) of each image.
 
         `images` are (N, 1, COARSE_SIZE, COARSE_SIZE) from 0 to 1.
         """
-        transform, channels = self.ssd.transform, len(self.ssd.transform.image_mean)
-        batch, _ = transform(list(images.expand(-1, channels, -1, -1)))
-        features = list(self.ssd.backbone(batch.tensors).values())
-        head = self.ssd.head(features)
-        anchors = self.ssd.anchor_generator(batch, features)
-        scale = COARSE_SIZE / batch.tensors.shape[-1]
-        proposals = []
-        for deltas, anchor, logits in zip(head["bbox_regression"], anchors, head["cls_logits"], strict=True):
-            boxes = self.ssd.box_coder.decode_single(deltas.float(), anchor) * scale
-            proposals.append((boxes.clamp(0, COARSE_SIZE), logits.float().softmax(dim=-1)))
-        return proposals
+        return [
+            (boxes.clamp(0, COARSE_SIZE), logits.softmax(dim=-1))
+            for boxes, logits in predict_boxes(self.ssd, self._ssd_input(images))
+        ]
+
+    def _ssd_input(self, images: Tensor) -> list[Tensor]:
+        return list(images.expand(-1, count_channels(self.ssd), -1, -1))
 
 
 def resolve_run_folder(run: Path) -> Path:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from textual.app import App
 
 from ratui.terminal import LOCAL_ROUND_TRIP, Bandwidth, Frame, KittyFrame
+from ratui.tui.textual_internals import get_driver
 
 __all__ = ["Painter", "Place"]
 
@@ -196,7 +197,7 @@ class Painter:
         self._write(f"\x1b[?2026h\x1b7{data}\x1b8\x1b[?2026l{fence}")
 
     def _write(self, data: str) -> None:
-        driver = self._app._driver
+        driver = get_driver(self._app)
         if driver is not None and data and self._app.is_running:
             driver.write(data)
             driver.flush()

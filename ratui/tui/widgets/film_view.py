@@ -6,13 +6,12 @@ It knows nothing of films: it is given images and keys that name them.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import ClassVar
 
 from PIL import Image
 from rich.color import Color
-from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
@@ -23,6 +22,7 @@ from textual.widget import Widget
 
 from ratui.terminal import Display, Frame, FrameCache, HalfCellFrame, encode, encode_coarse
 from ratui.tui.graphics.painter import Painter, Place
+from ratui.tui.textual_internals import NotifyingStrip
 
 __all__ = ["FilmView"]
 
@@ -126,7 +126,7 @@ class FilmView(Widget):
                 self._strips = [_half_cells(self._frame, row, width) for row in range(self.size.height)]
             if y < len(self._strips):
                 return self._strips[y]
-        return _Cells([Segment(" " * width, _BLANK)], width, self._cells_written)
+        return NotifyingStrip([Segment(" " * width, _BLANK)], width, self._cells_written)
 
     def _cells_written(self) -> None:
         """Cells under the image were written: the image has to come after them."""
@@ -173,37 +173,6 @@ class FilmView(Widget):
             return None
         region = self.content_region
         return (region.x, region.y, region.width, region.height)
-
-
-class _Cells(Strip):
-    """Blank cells that tell when they are written to the terminal.
-
-    Textual asks a widget for its lines far more often than it writes them: at each update of anything, it composes
-    the whole lines and writes the parts that changed. An image sent at each asking would be sent several times a key.
-    """
-
-    __slots__ = ("_written",)
-
-    def __init__(self, segments: Iterable[Segment], width: int, written: Callable[[], None]) -> None:
-        super().__init__(segments, width)
-        self._written = written
-
-    def render(self, console: Console) -> str:
-        self._written()
-        return super().render(console)
-
-    def __iter__(self) -> Iterator[Segment]:
-        self._written()  # written in part
-        return super().__iter__()
-
-    def crop(self, start: int, end: int | None = None) -> Strip:
-        return self._again(super().crop(start, end))
-
-    def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
-        return [self._again(strip) for strip in super().divide(cuts)]
-
-    def _again(self, strip: Strip) -> Strip:
-        return strip if isinstance(strip, _Cells) else _Cells(strip._segments, strip.cell_length, self._written)
 
 
 def _half_cells(frame: HalfCellFrame, y: int, width: int) -> Strip:

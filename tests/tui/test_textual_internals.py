@@ -1,0 +1,183 @@
+"""What ratui relies on in Textual beyond its documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from threading import Thread
+
+import pytest
+from rich.segment import Segment
+from textual.app import App, ComposeResult
+from textual.driver import Driver
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.events import CursorPosition, Key
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import Static
+
+from ratui.tui import textual_internals
+from ratui.tui.textual_internals import (
+    LONGEST_SEQUENCE,
+    LinuxDriver,
+    NotifyingStrip,
+    TerminalDriver,
+    XTermParser,
+    get_driver,
+)
+from tests.internals import relying_on
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Textual's driver replaces the handlers of these."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGTSTP, signal.SIGCONT)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+class Counting(Widget):
+    """A line that counts how often it is asked for, and how often it is written."""
+
+    DEFAULT_CSS = "Counting { height: 1; width: 20; }"
+    asked = written = 0
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self.asked += 1
+        return [NotifyingStrip([Segment("x" * 20)], 20, self.note).crop(crop.x, crop.right)]
+
+    def note(self) -> None:
+        self.written += 1
+
+
+class Writing(HeadlessDriver):
+    """A driver that takes what is written, where Textual's driver for tests would make the app write nothing."""
+
+    @property
+    def is_headless(self) -> bool:
+        return False
+
+
+class TwoLines(App[None]):
+    def __init__(self, driver: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver)
+        self.keys: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        yield Counting()
+        yield Static("other", id="other")
+
+    def on_key(self, event: Key) -> None:
+        self.keys.append(event.key)
+
+
+async def test_an_app_has_a_driver_while_it_runs() -> None:
+    app = TwoLines()
+    with relying_on("`App._driver` is the driver of a running app", textual_internals):
+        assert get_driver(app) is None
+        async with app.run_test():
+            driver = get_driver(app)
+            assert driver is not None
+            driver.write("")
+            driver.flush()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Textual has another driver there")
+def test_the_driver_on_unix_is_the_one_that_ratui_extends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEXTUAL_DRIVER", raising=False)
+    with relying_on("`App.get_driver_class` gives LinuxDriver on Unix", textual_internals):
+        assert App().get_driver_class() is LinuxDriver
+
+
+async def test_the_driver_s_thread_reads_the_input_until_it_is_stopped(signals: None) -> None:
+    read: list[int] = []
+
+    class Reading(TerminalDriver):
+        def read_input(self, descriptor: int) -> None:
+            read.append(descriptor)
+            while not self.is_stopping:
+                time.sleep(0.001)
+            read.append(-1)
+
+    app = TwoLines()
+    async with app.run_test():
+        with relying_on("LinuxDriver has `_app`, `_debug` and `fileno`", textual_internals):
+            driver = Reading(app, mouse=False)
+            assert driver.owner is app
+            assert isinstance(driver.make_parser(), XTermParser)
+            assert not driver.is_stopping
+        with relying_on("the thread of LinuxDriver calls `run_input_thread`", textual_internals):
+            thread = driver._key_thread = Thread(target=driver._run_input_thread, daemon=True)
+            thread.start()
+            while not read:
+                await asyncio.sleep(0.001)
+            assert read == [driver.fileno]
+        with relying_on("LinuxDriver sets `exit_event` until its thread has ended", textual_internals):
+            driver.disable_input()
+            assert read == [driver.fileno, -1]
+
+
+async def test_the_driver_calls_in_the_app_s_thread_and_gives_it_messages(signals: None) -> None:
+    app = TwoLines()
+    async with app.run_test() as pilot:
+        driver = TerminalDriver(app)
+        called: list[str] = []
+        with relying_on("`Driver._loop` is the app's event loop", textual_internals):
+            driver.call_in_app(called.append, "now")
+            await pilot.pause()
+            assert called == ["now"]
+        with relying_on("`Driver.process_message` gives a message to the app", textual_internals):
+            driver.process_message(Key("a", "a"))
+            await pilot.pause()
+            assert app.keys == ["a"]
+
+
+class TestTheParser:
+    def test_keys_and_the_answer_to_a_fence(self) -> None:
+        with relying_on("XTermParser makes keys and cursor positions of what a terminal sends", textual_internals):
+            parser = XTermParser()
+            (key,) = parser.feed("5")
+            assert isinstance(key, Key)
+            assert key.character == "5"
+            (position,) = parser.feed("\x1b[3;7R")
+            assert isinstance(position, CursorPosition)
+
+    def test_a_longer_sequence_comes_as_keys(self) -> None:
+        with relying_on("XTermParser gives up after its longest sequence, and then gives keys", textual_internals):
+            unknown = "\x1b[" + "1;" * LONGEST_SEQUENCE
+            messages = list(XTermParser().feed(unknown))
+            assert any(isinstance(each, Key) for each in messages)
+            assert not list(XTermParser().feed(unknown[:LONGEST_SEQUENCE]))
+
+
+async def test_cells_tell_when_they_are_written_and_only_then() -> None:
+    app = TwoLines(Writing)
+    async with app.run_test(headless=False, size=(40, 4)) as pilot:
+        counting = app.query_one(Counting)
+        with relying_on("cells are written by rendering or by iterating over their strip", textual_internals):
+            await pilot.pause()
+            assert counting.written > 0
+        with relying_on("an update of another widget doesn't write these cells", textual_internals):
+            written = counting.written
+            app.query_one("#other", Static).update("new")
+            await pilot.pause()
+            assert counting.written == written
+        with relying_on("an update of the widget writes its cells again", textual_internals):
+            counting.refresh()
+            await pilot.pause()
+            assert counting.written > written
+
+
+def test_parts_of_a_strip_notify_too() -> None:
+    count: list[int] = []
+    strip = NotifyingStrip([Segment("abcdef")], 6, lambda: count.append(1))
+    with relying_on("`Strip._segments` holds a strip's segments, and crop and divide make strips", textual_internals):
+        parts = [strip.crop(1, 3), *strip.divide([2, 6])]
+        assert not count
+        assert ["".join(segment.text for segment in part) for part in parts] == ["bc", "ab", "cdef"]
+        assert len(count) == 3
