@@ -1,7 +1,10 @@
 """What may import what."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +51,35 @@ def test_asking_for_the_version_imports_neither_app_nor_numbers() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def _private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _private_names_of_others(trees: dict[Path, ast.Module]) -> Iterator[tuple[str, str]]:
+    """Yield each private name that a file uses and none of the files defines, with the file's name."""
+    own = {"_replace", "_make", "_asdict", "_fields"}  # of every named tuple, and documented
+    for tree in trees.values():
+        for node in ast.walk(tree):
+            match node:
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                    own.add(name)
+                case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                    own.add(name)
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            match node:
+                case ast.Attribute(attr=name) if _private(name) and name not in own:
+                    yield path.name, name
+                case ast.ImportFrom(module=str(module), names=names):
+                    words = [*module.split("."), *(each.name for each in names)]
+                    yield from ((path.name, word) for word in words if _private(word) and word not in own)
+
+
+def test_private_names_of_other_libraries_are_used_in_their_wrappers_alone() -> None:
+    root = Path(__file__).parents[1]
+    files = [file for package in ("ratui", "trainer") for file in (root / package).rglob("*.py")]
+    found = set(_private_names_of_others({file: ast.parse(file.read_text(encoding="utf-8")) for file in files}))
+    assert {"_segments", "_xterm_parser", "_read_file_meta_info"} <= {name for _, name in found}, "the search works"
+    assert [each for each in sorted(found) if not each[0].endswith("_internals.py")] == []

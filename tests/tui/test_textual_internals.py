@@ -100,9 +100,10 @@ async def test_the_driver_s_thread_reads_the_input_until_it_is_stopped(signals: 
     class Reading(TerminalDriver):
         def read_input(self, descriptor: int) -> None:
             read.append(descriptor)
-            while not self.is_stopping:
+            give_up = time.monotonic() + 5.0
+            while not self.is_stopping and time.monotonic() < give_up:
                 time.sleep(0.001)
-            read.append(-1)
+            read.append(-1 if self.is_stopping else -2)
 
     app = TwoLines()
     async with app.run_test():
