@@ -1,8 +1,11 @@
-"""One rater's reading of one case, and what may be entered next. Pure: it knows neither screen nor disk."""
+"""One rater's reading of one case, and the rules of entry. The package knows neither screens nor files.
+
+The rules follow the modified total Sharp score (van der Heijde); sites, grades and findings come from the scheme.
+"""
 
 from ratui.errors import Refusal, RefusalKind
-from ratui.reading.adopting import adopt
 from ratui.reading.commands import (
+    adopt,
     apply_regions,
     clear,
     copy_entry,

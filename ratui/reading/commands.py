@@ -1,25 +1,41 @@
-"""What an entry does: commands from one `Reading` to the next, each refused where `ratui.reading.options` rules it out.
+"""Commands of a rater: each returns a new `Reading`, or raises EntryError if `ratui.reading.options` refuses it.
 
-Nothing is entered past them, and each leaves its trace in the log. They know neither screen nor disk.
+Every command adds one entry to the log. The module knows neither screens nor files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from ratui.errors import EntryError, Refusal, clean_text
-from ratui.reading.effects import effects_of, find_reopened_fields
-from ratui.reading.log import UNDOABLE_KINDS, record_changes
-from ratui.reading.model import MAX_NOTE_LENGTH, Entry, Field, GradeEntry, LogEntry, NotAssessableEntry, Reading, Slot
-from ratui.reading.options import can_be_normal, find_copyable_entry, find_refusal, list_options
+from ratui.reading.model import (
+    MAX_NOTE_LENGTH,
+    Entry,
+    Field,
+    FieldChange,
+    GradeEntry,
+    LogEntry,
+    LogKind,
+    NotAssessableEntry,
+    Reading,
+    Slot,
+)
+from ratui.reading.options import (
+    can_be_normal,
+    find_copyable_entry,
+    find_effects,
+    find_refusal,
+    find_reopened_fields,
+    list_options,
+)
 from ratui.reading.plausibility import find_unlikely, find_unlikely_normal
 from ratui.scheme import Scheme, Site
 
 __all__ = [
+    "adopt",
     "apply_regions",
-    "clean_note",
     "clear",
     "copy_entry",
     "enter",
@@ -33,6 +49,8 @@ __all__ = [
     "undo",
 ]
 
+_UNDOABLE_KINDS: frozenset[LogKind] = frozenset({"enter", "normal", "same", "clear"})
+
 
 def start_reading(
     scheme: Scheme,
@@ -43,7 +61,21 @@ def start_reading(
     order: tuple[int, ...] = (0, 1),
     blinded: bool = False,
 ) -> Reading:
-    """An empty reading of `sites`; `order` is the time points as shown, left first."""
+    """Return an empty reading.
+
+    Parameters
+    ----------
+    scheme
+        The scoring method.
+    case, rater
+        Pseudonym of the patient and ID of the rater.
+    sites
+        Sites to score, in reading order; usually ``scheme.sites``.
+    order
+        Time points (0 earlier, 1 later) in the order of display, left first.
+    blinded
+        True if the rater must not know which time point is earlier.
+    """
     return Reading(scheme, case, rater, tuple(sites), order, blinded)
 
 
@@ -56,65 +88,93 @@ def enter(
     key: str = "",
     confirmed: bool = False,
 ) -> Reading:
-    """`reading` with `entry` at `field`, and with everything that follows from it.
+    """Return `reading` with `entry` at `field` and with all effects of that entry (see `find_effects`).
 
-    `confirmed` says that the rater gave an unlikely entry once more; the log keeps it, and keeps it only where the
-    entry is unlikely. Raises EntryError when `options` lacks the entry.
+    Parameters
+    ----------
+    reading
+        The reading to start from; it does not change.
+    field
+        The field to fill.
+    entry
+        The grade, finding or reason.
+    timestamp
+        Time of the entry, for the log.
+    key
+        The key that the rater pressed, for the log.
+    confirmed
+        True if the rater entered an unlikely value a second time. The log keeps it only if the entry is unlikely.
+
+    Raises
+    ------
+    EntryError
+        If the reading has no such field, or if the field does not accept the entry.
     """
     reading.field_index(field)
-    why = find_refusal(reading, field, entry)
-    if why:
-        raise EntryError(why, f"{field.site} {field.scale}")
+    refusal = find_refusal(reading, field, entry)
+    if refusal:
+        raise EntryError(refusal, f"{field.site} {field.scale}")
     is_unlikely = confirmed and find_unlikely(reading, field, entry) is not None
-    return record_changes(reading, "enter", effects_of(reading, field, entry), timestamp, key, confirmed=is_unlikely)
+    return _record_changes(reading, "enter", find_effects(reading, field, entry), timestamp, key, confirmed=is_unlikely)
 
 
 def enter_normal(
     reading: Reading, site: str, *, timestamp: datetime | None = None, key: str = "", confirmed: bool = False
 ) -> Reading:
-    """Grade 0 in every open field of `site`, as one entry; `confirmed` as in `enter`.
+    """Return `reading` with grade 0 in every open field of `site`, as one log entry.
 
-    Raises EntryError where one of them can't be 0.
+    `timestamp`, `key` and `confirmed` are those of `enter`. Raises EntryError if one of the open fields does not accept 0,
+    or if no field is open.
     """
     if not can_be_normal(reading, site):
         raise EntryError(Refusal("signed" if reading.signed_at else "not_normal"), site)
     new = {field: GradeEntry(0) for field in reading.joint_fields(site) if field not in reading.values}
     is_unlikely = confirmed and find_unlikely_normal(reading, site) is not None
-    return record_changes(reading, "normal", new, timestamp, key, confirmed=is_unlikely)
+    return _record_changes(reading, "normal", new, timestamp, key, confirmed=is_unlikely)
 
 
 def copy_entry(reading: Reading, field: Field, *, timestamp: datetime | None = None, key: str = "") -> Reading:
-    """At `field` what stands at the other time point. Raises EntryError where that is nothing, or can't be."""
+    """Return `reading` with the entry of the other time point copied to `field`.
+
+    Raises EntryError if there is no such entry, if `field` does not accept it, and in a blinded study.
+    """
     reading.field_index(field)
     entry = find_copyable_entry(reading, field)
     if entry is None:
-        why = Refusal("signed" if reading.signed_at else "nothing_to_take_over")
-        raise EntryError(why, f"{field.site} {field.scale}")
-    return record_changes(reading, "same", effects_of(reading, field, entry), timestamp, key)
+        refusal = Refusal("signed" if reading.signed_at else "nothing_to_take_over")
+        raise EntryError(refusal, f"{field.site} {field.scale}")
+    return _record_changes(reading, "same", find_effects(reading, field, entry), timestamp, key)
 
 
 def clear(reading: Reading, field: Field, *, timestamp: datetime | None = None, key: str = "") -> Reading:
-    """`field` open again, with every field that the same finding or reason filled at that time point."""
+    """Return `reading` with `field` open again, and all fields that the same finding or reason filled.
+
+    Raises EntryError if `field` is open, lies outside its film, or if the reading is signed.
+    """
     if not list_options(reading, field).can_clear:
         raise EntryError(Refusal("signed" if reading.signed_at else "nothing_to_clear"), f"{field.site} {field.scale}")
-    return record_changes(reading, "clear", {field: None, **find_reopened_fields(reading, field)}, timestamp, key)
+    return _record_changes(reading, "clear", {field: None, **find_reopened_fields(reading, field)}, timestamp, key)
 
 
 def find_undoable(reading: Reading) -> LogEntry | None:
-    """The entry that `undo` would take back, or None. One that changed nothing is passed over: undo always shows."""
+    """Return the log entry that `undo` would take back, or None.
+
+    Entries that changed nothing are skipped, so that each undo has a visible effect.
+    """
     if reading.signed_at:
         return None
     undone = {entry.undone_number for entry in reading.log}
     for entry in reversed(reading.log):
-        if entry.kind in UNDOABLE_KINDS and entry.changes and entry.number not in undone:
+        if entry.kind in _UNDOABLE_KINDS and entry.changes and entry.number not in undone:
             return entry
     return None
 
 
 def undo(reading: Reading, *, timestamp: datetime | None = None, key: str = "") -> Reading:
-    """The last entry that still stands taken back, as an entry of its own. Raises EntryError when there is none.
+    """Return `reading` without the last entry that was not undone before. The undo is a log entry of its own.
 
-    What the regions have taken off the film since then stays off. Flags and notes stay as they are.
+    Flags and notes stay. Slots that the regions have placed outside their film since then stay not assessable. Raises
+    EntryError if there is nothing to undo or if the reading is signed.
     """
     last = find_undoable(reading)
     if last is None:
@@ -124,69 +184,148 @@ def undo(reading: Reading, *, timestamp: datetime | None = None, key: str = "") 
         for change in last.changes
         if Slot(change.field.site, change.field.time) not in reading.absent
     }
-    return record_changes(reading, "undo", old, timestamp, key, undone_number=last.number)
+    return _record_changes(reading, "undo", old, timestamp, key, undone_number=last.number)
 
 
 def toggle_flag(reading: Reading, site: str, *, timestamp: datetime | None = None, key: str = "") -> Reading:
-    """`site` marked to come back to, or no longer. Raises EntryError when the reading is signed."""
+    """Return `reading` with the flag of `site` set, or removed if it was set.
+
+    Raises EntryError if the reading is signed or has no such site.
+    """
     _check_site(reading, site)
-    return replace(record_changes(reading, "flag", {}, timestamp, key, site=site), flags=reading.flags ^ {site})
+    return replace(_record_changes(reading, "flag", {}, timestamp, key, site=site), flags=reading.flags ^ {site})
 
 
 def set_note(reading: Reading, site: str, text: str, *, timestamp: datetime | None = None, key: str = "") -> Reading:
-    """`text`, as one clean line, as the note on `site`; an empty one removes it. Raises EntryError when signed."""
+    """Return `reading` with `text` as the note on `site`. An empty text removes the note.
+
+    The note becomes one printable line of at most `MAX_NOTE_LENGTH` characters. Raises EntryError if the reading is signed
+    or has no such site.
+    """
     _check_site(reading, site)
-    line = clean_note(text)
+    line = _clean_note(text)
     if line == reading.notes.get(site, ""):
         return reading
-    notes = {each: kept for each, kept in reading.notes.items() if each != site}
+    notes = {other: note for other, note in reading.notes.items() if other != site}
     if line:
         notes[site] = line
-    return replace(record_changes(reading, "note", {}, timestamp, key, site=site, note=line), notes=notes)
-
-
-def clean_note(text: str) -> str:
-    """`text` as a note is kept: one line of at most MAX_NOTE_LENGTH characters that is safe to print."""
-    return clean_text(" ".join(text.split()), MAX_NOTE_LENGTH)
+    return replace(_record_changes(reading, "note", {}, timestamp, key, site=site, note=line), notes=notes)
 
 
 def apply_regions(reading: Reading, absent: Iterable[Slot], *, timestamp: datetime | None = None) -> Reading:
-    """`reading` with the slots of `absent` not assessable, and those that came back onto their film open again."""
+    """Return `reading` after the regions were edited.
+
+    Slots in `absent` become not assessable, with the scheme's reason for joints outside the image. Slots that are no
+    longer in `absent` become open. Slots of other sites or time points are ignored.
+
+    Parameters
+    ----------
+    reading
+        The reading to start from.
+    absent
+        The slots that lie outside their film, all of them.
+    timestamp
+        Time of the change, for the log.
+
+    Raises
+    ------
+    EntryError
+        If the reading is signed and `absent` differs from before.
+    """
     now = frozenset(Slot(*slot) for slot in absent)
     now = frozenset(slot for slot in now if slot.site in reading.site_keys and slot.time in reading.order)
     if now == reading.absent:
         return reading
     if reading.signed_at:
         raise EntryError(Refusal("signed"), reading.case, "Reopen the reading first")
-    outside = NotAssessableEntry(reading.scheme.off_film_reason.id)
+    off_film = NotAssessableEntry(reading.scheme.off_film_reason.id)
     new: dict[Field, Entry | None] = {}
     for slot in sorted(reading.absent - now):
         new.update(dict.fromkeys(reading.slot_fields(slot)))
     for slot in sorted(now - reading.absent):
-        new.update(dict.fromkeys(reading.slot_fields(slot), outside))
-    return replace(record_changes(reading, "regions", new, timestamp, ""), absent=now)
+        new.update(dict.fromkeys(reading.slot_fields(slot), off_film))
+    return replace(_record_changes(reading, "regions", new, timestamp, ""), absent=now)
+
+
+def adopt(reading: Reading, entries: Mapping[Field, Entry], *, timestamp: datetime | None = None) -> Reading:
+    """Return `reading` with `entries` in those of their fields that are open, as one log entry.
+
+    The adjudicator's reading starts this way, with the entries on which the raters agree. `undo` does not take it back.
+    `timestamp` is the time for the log. Raises EntryError if a field does not accept its entry.
+    """
+    result = reading
+    for field in sorted(entries, key=reading.field_index):
+        # A finding that was adopted before may have filled this field.
+        if field in result.values:
+            continue
+        refusal = find_refusal(result, field, entries[field])
+        if refusal:
+            raise EntryError(refusal, f"{field.site} {field.scale}")
+        result = _record_changes(result, "adopt", find_effects(result, field, entries[field]), timestamp, "")
+    new = {field: value for field, value in result.values.items() if reading.values.get(field) != value}
+    return _record_changes(reading, "adopt", new, timestamp, "") if new else reading
 
 
 def sign(reading: Reading, *, timestamp: datetime) -> Reading:
-    """`reading` finished and locked. Raises EntryError while a field is open, and when it is signed already."""
+    """Return `reading` signed at `timestamp`. No command except `reopen` changes a signed reading.
+
+    Raises EntryError if a field is open or if the reading is signed already.
+    """
     if reading.signed_at:
         raise EntryError(Refusal("signed"), reading.case)
     if not reading.is_complete:
         raise EntryError(Refusal("still_open", {"count": len(reading.open_fields)}), reading.case)
-    return replace(record_changes(reading, "sign", {}, timestamp, ""), signed_at=timestamp)
+    return replace(_record_changes(reading, "sign", {}, timestamp, ""), signed_at=timestamp)
 
 
-def reopen(reading: Reading, why: str, *, timestamp: datetime | None = None) -> Reading:
-    """A signed reading open again; that it was, and why, stays in its log."""
+def reopen(reading: Reading, reason: str, *, timestamp: datetime | None = None) -> Reading:
+    """Return a signed `reading` open again. The log keeps `reason`, cleaned like a note.
+
+    Raises EntryError if the reading is not signed or if `reason` is empty.
+    """
     if not reading.signed_at:
         raise EntryError(Refusal("not_signed"), reading.case)
-    reason = clean_note(why)
-    if not reason:
+    line = _clean_note(reason)
+    if not line:
         raise EntryError(Refusal("needs_reason"), reading.case)
-    return replace(record_changes(reading, "reopen", {}, timestamp, "", note=reason), signed_at=None)
+    return replace(_record_changes(reading, "reopen", {}, timestamp, "", note=line), signed_at=None)
+
+
+def _record_changes(
+    reading: Reading,
+    kind: LogKind,
+    new: Mapping[Field, Entry | None],
+    timestamp: datetime | None,
+    key: str,
+    *,
+    undone_number: int | None = None,
+    note: str = "",
+    site: str = "",
+    confirmed: bool = False,
+) -> Reading:
+    """Return `reading` with the values of `new` (None opens a field) and with one more log entry."""
+    values = dict(reading.values)
+    changes = []
+    for field in sorted(new, key=reading.field_index):
+        old, value = values.get(field), new[field]
+        if old != value:
+            changes.append(FieldChange(field, old, value))
+        if value is None:
+            values.pop(field, None)
+        else:
+            values[field] = value
+    number = len(reading.log) + 1
+    entry = LogEntry(number, timestamp, kind, key, tuple(changes), undone_number, note, site, confirmed)
+    return replace(reading, values=values, log=(*reading.log, entry))
+
+
+def _clean_note(text: str) -> str:
+    """Return `text` as one printable line of at most MAX_NOTE_LENGTH characters."""
+    return clean_text(" ".join(text.split()), MAX_NOTE_LENGTH)
 
 
 def _check_site(reading: Reading, site: str) -> None:
+    """Raise EntryError if `reading` has no such site or is signed."""
     reading.site(site)
     if reading.signed_at:
         raise EntryError(Refusal("signed"), site)

@@ -1,6 +1,7 @@
-"""Whether a reading as a whole is one that can be: the definition that stored files and tests are held against.
+"""Definition of a valid reading, independent of the rules of entry.
 
-Written apart from the rules of entry, and sharing nothing with them but the values, so that the one proves the other.
+Stored files and the tests of the rules are checked against it. It shares only the value classes with the rules, so
+that each can prove the other.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ __all__ = ["find_log_problems", "find_problems"]
 
 
 def find_problems(reading: Reading) -> tuple[str, ...]:
-    """What is wrong with `reading` as a whole, in words; empty for every reading that the functions here can make."""
+    """Return descriptions of all contradictions in the values of `reading`.
+
+    Empty for every reading that the commands can make.
+    """
     found: list[str] = []
     known = set(reading.fields)
     for field, value in reading.values.items():
@@ -36,34 +40,38 @@ def find_problems(reading: Reading) -> tuple[str, ...]:
         if not reading.is_blinded:
             found.extend(_find_order_problems(reading, site.key))
     if reading.signed_at and not reading.is_complete:
-        found.append("signed with open fields")
+        found.append("it is signed, but fields are open")
     known_sites = reading.site_keys
     found.extend(
-        f"{clean_text(site)} is flagged, yet is no site of this reading" for site in reading.flags - known_sites
+        f"{clean_text(site)} is flagged, but is not a site of this reading" for site in reading.flags - known_sites
     )
     for key, text in reading.notes.items():
         if key not in known_sites:
-            found.append(f"{clean_text(key)} has a note, yet is no site of this reading")
+            found.append(f"{clean_text(key)} has a note, but is not a site of this reading")
         if not text or text != clean_text(text, MAX_NOTE_LENGTH):
-            found.append(f"the note on {clean_text(key)} is not one clean line")
+            found.append(f"the note on {clean_text(key)} is not one printable line")
     return tuple(found)
 
 
 def find_log_problems(reading: Reading) -> tuple[str, ...]:
-    """Where the log of `reading` doesn't lead to what it holds, in words; empty for every reading made here."""
+    """Return descriptions of the differences between `reading` and the state that its log leads to.
+
+    Empty for every reading that the commands can make.
+    """
     replayed = replay(reading.log)
     if replayed.contradiction:
         return (replayed.contradiction,)
-    held: dict[str, tuple[object, object]] = {
+    pairs: dict[str, tuple[object, object]] = {
         "fields": (replayed.values, dict(reading.values)),
         "flags": (replayed.flags, reading.flags),
         "notes": (replayed.notes, dict(reading.notes)),
         "signature": (replayed.signed_at, reading.signed_at),
     }
-    return tuple(f"the log does not lead to its {name}" for name, (one, other) in held.items() if one != other)
+    return tuple(f"the log does not lead to its {name}" for name, (one, other) in pairs.items() if one != other)
 
 
 def _find_slot_problems(reading: Reading, slot: Slot) -> Iterable[str]:
+    """Yield contradictions among the fields of one site at one time point."""
     joint = reading.site(slot.site).joint
     values = {field.scale: reading.values.get(field) for field in reading.slot_fields(slot)}
     findings = {value.finding for value in values.values() if isinstance(value, FindingEntry)}
@@ -73,28 +81,32 @@ def _find_slot_problems(reading: Reading, slot: Slot) -> Iterable[str]:
     for finding in findings:
         fixed = joint.scales_fixed_by(reading.scheme.finding(finding))
         if {scale for scale, value in values.items() if value == FindingEntry(finding)} != set(fixed):
-            yield f"{name} holds {finding} in some of its fields only"
+            yield f"{name} has {finding} in some of its fields only"
     whole = {
         v for v in values.values() if isinstance(v, NotAssessableEntry) and reading.scheme.reason(v.reason).whole_joint
     }
     if whole and len(set(values.values())) > 1:
         yield f"{name} is not assessable in some of its fields only"
     if slot in reading.absent and set(values.values()) != {NotAssessableEntry(reading.scheme.off_film_reason.id)}:
-        yield f"{name} is not on its film, yet has an entry"
+        yield f"{name} is not on its film, but has an entry"
 
 
 def _find_order_problems(reading: Reading, site: str) -> Iterable[str]:
-    """A finding that does not heal, followed by anything but another such finding or no score."""
-    lasting: Mapping[str, bool] = {finding.id: not finding.heals for finding in reading.scheme.findings}
+    """Yield entries that cannot follow an earlier finding that does not heal.
 
-    def lasts(value: Entry | None) -> bool:
-        return isinstance(value, FindingEntry) and lasting[value.finding]
+    Only another such finding or *not assessable* can follow.
+    """
+    irreversible: Mapping[str, bool] = {finding.id: not finding.heals for finding in reading.scheme.findings}
+
+    def is_irreversible(value: Entry | None) -> bool:
+        return isinstance(value, FindingEntry) and irreversible[value.finding]
 
     for early in reading.order:
-        held = {v for field in reading.slot_fields(Slot(site, early)) if lasts(v := reading.values.get(field))}
+        fields = reading.slot_fields(Slot(site, early))
+        has_irreversible = any(is_irreversible(reading.values.get(field)) for field in fields)
         for late in reading.order:
-            if early < late and held:
+            if early < late and has_irreversible:
                 for field in reading.slot_fields(Slot(site, late)):
                     value = reading.values.get(field)
-                    if value is not None and not lasts(value) and not isinstance(value, NotAssessableEntry):
-                        yield f"{site} {field.scale} at {late} follows what does not heal"
+                    if value is not None and not is_irreversible(value) and not isinstance(value, NotAssessableEntry):
+                        yield f"{site} {field.scale} at {late} follows a finding that does not heal"

@@ -1,25 +1,23 @@
-"""The log of a reading: how an entry is written down, and what the log alone says.
-
-Every change of a reading is one entry of its log; nothing here decides whether a change is allowed.
-"""
+"""Replay of a reading's log: the state that the log alone leads to, and the origin of each value."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from ratui.reading.model import Entry, Field, FieldChange, LogEntry, LogKind, Reading
+from ratui.reading.model import Entry, Field, LogEntry, Reading
 
-__all__ = ["ReplayResult", "find_origins", "record_changes", "replay"]
-
-UNDOABLE_KINDS: frozenset[LogKind] = frozenset({"enter", "normal", "same", "clear"})
-"""The kinds that `undo` takes back."""
+__all__ = ["ReplayResult", "find_origins", "replay"]
 
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """What a log leads to, and the first place where it contradicts itself, in words, or an empty text."""
+    """State after a log was replayed.
+
+    `contradiction` describes the first entry that cannot follow the entries before it. It is empty for a valid log. The
+    other attributes are those of `Reading`, up to that entry.
+    """
 
     values: Mapping[Field, Entry]
     flags: frozenset[str]
@@ -28,46 +26,20 @@ class ReplayResult:
     contradiction: str = ""
 
 
-def record_changes(
-    reading: Reading,
-    kind: LogKind,
-    new: Mapping[Field, Entry | None],
-    timestamp: datetime | None,
-    key: str,
-    *,
-    undone_number: int | None = None,
-    note: str = "",
-    site: str = "",
-    confirmed: bool = False,
-) -> Reading:
-    """`reading` with the fields of `new` changed (None opens one) and that written down."""
-    values = dict(reading.values)
-    changes = []
-    for field in sorted(new, key=reading.field_index):
-        old, value = values.get(field), new[field]
-        if old != value:
-            changes.append(FieldChange(field, old, value))
-        if value is None:
-            values.pop(field, None)
-        else:
-            values[field] = value
-    number = len(reading.log) + 1
-    entry = LogEntry(number, timestamp, kind, key, tuple(changes), undone_number, note, site, confirmed)
-    return replace(reading, values=values, log=(*reading.log, entry))
-
-
 def replay(log: Iterable[LogEntry]) -> ReplayResult:
-    """What `log` leads to, from an empty reading on. It stops at the first entry that doesn't follow from the others."""
+    """Return the state that `log` leads to from an empty reading. Stop at the first contradiction."""
     values: dict[Field, Entry] = {}
     flags: set[str] = set()
     notes: dict[str, str] = {}
-    signed: datetime | None = None
+    signed_at: datetime | None = None
     undo_stack: list[int] = []
     ineffective: set[int] = set()
-    broken = ""
+    contradiction = ""
     for number, entry in enumerate(log, start=1):
-        broken = _find_contradiction(entry, number, values) or _find_undo_contradiction(entry, undo_stack, ineffective)
-        if broken:
+        contradiction = _find_contradiction(entry, number, values) or _find_undo_contradiction(
+            entry, undo_stack, ineffective
+        )
+        if contradiction:
             break
         for field, _, new in entry.changes:
             if new is None:
@@ -76,6 +48,7 @@ def replay(log: Iterable[LogEntry]) -> ReplayResult:
                 values[field] = new
         match entry.kind:
             case "undo":
+                # Format 1 also undid entries that changed nothing; those were never on the stack.
                 if entry.undone_number not in ineffective:
                     undo_stack.pop()
             case "flag":
@@ -85,9 +58,9 @@ def replay(log: Iterable[LogEntry]) -> ReplayResult:
                 if entry.note:
                     notes[entry.site] = entry.note
             case "sign":
-                signed = entry.timestamp
+                signed_at = entry.timestamp
             case "reopen":
-                signed = None
+                signed_at = None
             case "enter" | "normal" | "same" | "clear":
                 if entry.changes:
                     undo_stack.append(number)
@@ -95,47 +68,50 @@ def replay(log: Iterable[LogEntry]) -> ReplayResult:
                     ineffective.add(number)
             case "regions" | "adopt":
                 pass
-    return ReplayResult(values, frozenset(flags), notes, signed, broken)
+    return ReplayResult(values, frozenset(flags), notes, signed_at, contradiction)
 
 
 def find_origins(reading: Reading) -> Mapping[Field, LogEntry]:
-    """For each filled field the entry of the log that its value comes from; an undone change counts as never made."""
-    here: dict[Field, LogEntry] = {}
+    """Return for each filled field the log entry that its value comes from.
+
+    An undo restores the origin from before the undone entry.
+    """
+    origins: dict[Field, LogEntry] = {}
     before: dict[int, dict[Field, LogEntry | None]] = {}
     for entry in reading.log:
         undone = before.get(entry.undone_number, {}) if entry.undone_number is not None else {}
-        before[entry.number] = {change.field: here.get(change.field) for change in entry.changes}
+        before[entry.number] = {change.field: origins.get(change.field) for change in entry.changes}
         for field, _, new in entry.changes:
-            source = undone.get(field) if entry.undone_number is not None else entry
-            if new is None or source is None:
-                here.pop(field, None)
+            origin = undone.get(field) if entry.undone_number is not None else entry
+            if new is None or origin is None:
+                origins.pop(field, None)
             else:
-                here[field] = source
-    return here
+                origins[field] = origin
+    return origins
 
 
 def _find_contradiction(entry: LogEntry, number: int, values: Mapping[Field, Entry]) -> str:
-    """Why `entry` can't be number `number` of a log that has led to `values`, or an empty text."""
+    """Return why `entry` cannot have position `number` in a log that has led to `values`, or an empty text."""
     if entry.number != number:
-        return f"entry {number} of the log is numbered {entry.number}"
+        return f"entry {number} of the log has the number {entry.number}"
     for field, old, new in entry.changes:
         if values.get(field) != old or old == new:
-            return f"entry {number} of the log changes what wasn't there"
+            return f"entry {number} of the log changes a value that was not there"
     return ""
 
 
 def _find_undo_contradiction(entry: LogEntry, undo_stack: Sequence[int], ineffective: Container[int]) -> str:
-    """Why `entry` can't take back what it says, or an empty text.
+    """Return why `entry` cannot be the undo that it claims to be, or an empty text.
 
-    `undo_stack` are the numbers of what can still be undone, the last one first in turn; `ineffective` those of entries that
-    changed nothing, which undo passes over today and took back in format 1.
+    `undo_stack` contains the numbers of the entries that can still be undone, the latest last. `ineffective` contains
+    those of entries that changed nothing: `undo` skips them today, but format 1 undid them too.
     """
     if (entry.kind == "undo") != (entry.undone_number is not None):
-        return f"entry {entry.number} of the log is an undo by half"
+        return f"entry {entry.number} of the log is an undo without an undone entry, or the reverse"
     if (
         entry.kind == "undo"
         and entry.undone_number not in ineffective
         and (not undo_stack or undo_stack[-1] != entry.undone_number)
     ):
-        return f"entry {entry.number} of the log takes back what wasn't the last entry"
+        return f"entry {entry.number} of the log undoes an entry that was not the last one"
     return ""

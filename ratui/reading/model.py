@@ -1,6 +1,6 @@
-"""One rater's reading of one case as an immutable value: its fields, what was entered, and the log of how.
+"""Immutable values of a reading: fields, entries, the log of changes, and the `Reading` itself.
 
-It never decides what may be entered next (that is `ratui.reading.commands`) and knows neither screen nor disk.
+`ratui.reading.options` holds the rules of entry, `ratui.reading.commands` makes one reading from another.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ __all__ = [
 ]
 
 MAX_NOTE_LENGTH = 200
-"""The longest note, in characters."""
+"""Maximum length of a note, in characters."""
 
 
 class Field(NamedTuple):
-    """One scale of one site at one time point: the unit that is scored."""
+    """One scale of one site at one time point: the smallest unit that is scored.
+
+    `site` is a site's key (``L.MCP2``), `scale` a scale of the scheme (``ERO``), `time` is 0 (earlier) or 1 (later).
+    """
 
     site: str
     scale: str
@@ -41,7 +44,7 @@ class Field(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """One site at one time point: what a finding holds for."""
+    """One site at one time point: the unit to which a finding applies."""
 
     site: str
     time: int
@@ -49,33 +52,38 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True)
 class GradeEntry:
-    """A grade that the rater gave."""
+    """A grade that the rater entered."""
 
     grade: int
 
 
 @dataclass(frozen=True)
 class FindingEntry:
-    """A finding; the score follows from the scheme, so another convention can be applied without reading again."""
+    """A special finding, by its id in the scheme.
+
+    The scheme derives the score from the finding. So another convention can be applied later without a new reading.
+    """
 
     finding: str
 
 
 @dataclass(frozen=True)
 class NotAssessableEntry:
-    """No score, and why: the id of one of the scheme's reasons."""
+    """An answer without a score, with the id of one of the scheme's reasons. It never counts as 0."""
 
     reason: str
 
 
 Entry: TypeAlias = GradeEntry | FindingEntry | NotAssessableEntry
+"""An answer to one field."""
 LogKind: TypeAlias = Literal[
     "enter", "normal", "same", "clear", "undo", "flag", "note", "regions", "adopt", "sign", "reopen"
 ]
+"""Kind of a log entry: the command in `ratui.reading.commands` that wrote it (``same`` is `copy_entry`)."""
 
 
 class FieldChange(NamedTuple):
-    """What one log entry did to one field; None is an open field."""
+    """The change that a log entry made to one field. None stands for an open field."""
 
     field: Field
     old: Entry | None
@@ -84,11 +92,28 @@ class FieldChange(NamedTuple):
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One thing that happened to a reading.
+    """One command in the log of a reading.
 
-    `number` counts from 1; `undone_number` is the number of the entry taken back. `is_confirmed` says that the entry
-    was unlikely and the rater gave it once more. `site` is where a flag or a note was set, `note` its text or the
-    reason to reopen.
+    Attributes
+    ----------
+    number
+        Position in the log, from 1.
+    timestamp
+        Time of the command, or None if it is unknown.
+    kind
+        The command.
+    key
+        The key that the rater pressed, or an empty text.
+    changes
+        The changed fields.
+    undone_number
+        For an undo, the number of the entry that it takes back.
+    note
+        Text of a note, or the reason to reopen the reading.
+    site
+        Key of the site that was flagged or got a note.
+    is_confirmed
+        True if the entry was unlikely and the rater entered it a second time.
     """
 
     number: int
@@ -102,13 +127,36 @@ class LogEntry:
     is_confirmed: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reading:
-    """A rater's reading of a case.
+    """All answers of one rater in one case, with their log.
 
-    `order` is the time points as they stand on the screen, left first; in a `is_blinded` study it tells nothing about
-    which came first. `absent` are the slots that the regions say are not on their film. `signed_at` is when, or None.
-    `flags` are the keys of sites to come back to, `notes` what the rater wrote by site key, a line each.
+    Attributes
+    ----------
+    scheme
+        The scoring method.
+    case
+        Pseudonym of the patient.
+    rater
+        ID of the rater.
+    sites
+        The scored sites, in reading order.
+    order
+        Time points in the order of display, left first. In a blinded study it does not show which one is earlier.
+    is_blinded
+        True if the rater must not know which time point is earlier.
+    values
+        Entries of the filled fields.
+    log
+        Every command so far.
+    absent
+        Slots that lie outside their film, according to the regions.
+    signed_at
+        Time of signing, or None.
+    flags
+        Keys of the sites that the rater marked for a second look.
+    notes
+        One line of text by site key.
     """
 
     scheme: Scheme
@@ -124,9 +172,14 @@ class Reading:
     flags: frozenset[str] = frozenset()
     notes: Mapping[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        state = "signed" if self.signed_at else "not signed"
+        count = f"{len(self.values)} of {len(self.fields)} fields filled"
+        return f"Reading({self.case} by {self.rater}, {self.scheme.name}, {count}, {state})"
+
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Every field in reading order: joint by joint, in a joint scale by scale, in a scale both time points."""
+        """Every field in reading order: site by site, within a site by scale, within a scale by displayed time point."""
         return tuple(
             Field(site.key, scale, time) for site in self.sites for scale in site.joint.scales for time in self.order
         )
@@ -137,22 +190,22 @@ class Reading:
 
     @cached_property
     def _field_indices(self) -> dict[Field, int]:
-        return {field: place for place, field in enumerate(self.fields)}
+        return {field: index for index, field in enumerate(self.fields)}
 
     @property
     def site_keys(self) -> frozenset[str]:
-        """The keys of the sites that this reading scores."""
+        """Keys of the scored sites."""
         return frozenset(self._sites)
 
     def site(self, key: str) -> Site:
-        """The site named `key`. Raises EntryError when this reading has no such site."""
+        """Return the site named `key` (``L.MCP2``). Raises EntryError if the reading has no such site."""
         try:
             return self._sites[key]
         except KeyError:
             raise EntryError(Refusal("no_site", {"name": clean_text(key)}), self.case) from None
 
     def field_index(self, field: Field) -> int:
-        """Where `field` stands in `fields`. Raises EntryError when this reading has no such field."""
+        """Return the position of `field` in `fields`. Raises EntryError if the reading has no such field."""
         try:
             return self._field_indices[field]
         except KeyError:
@@ -160,19 +213,19 @@ class Reading:
             raise EntryError(Refusal("no_field", {"name": name}), self.case) from None
 
     def slot_fields(self, slot: Slot) -> tuple[Field, ...]:
-        """The fields of one site at one time point."""
+        """Return the fields of one site at one time point. Raises EntryError for an unknown site."""
         return tuple(Field(slot.site, scale, slot.time) for scale in self.site(slot.site).joint.scales)
 
     def joint_fields(self, site: str) -> tuple[Field, ...]:
-        """The fields of one site at all time points, in reading order."""
+        """Return the fields of one site at all time points, in reading order. Raises EntryError for an unknown site."""
         return tuple(Field(site, scale, time) for scale in self.site(site).joint.scales for time in self.order)
 
     def counterparts(self, field: Field) -> tuple[Field, ...]:
-        """The same scale of the same site at the other time points."""
+        """Return the same scale of the same site at the other time points."""
         return tuple(field._replace(time=time) for time in self.order if time != field.time)
 
     def finding(self, slot: Slot) -> Finding | None:
-        """The finding that holds for `slot`, or None."""
+        """Return the finding that was entered for `slot`, or None."""
         for each in self.slot_fields(slot):
             value = self.values.get(each)
             if isinstance(value, FindingEntry):
@@ -180,7 +233,7 @@ class Reading:
         return None
 
     def score(self, field: Field) -> int | None:
-        """The score of `field`: the grade, or what the finding sets; None where it is open or not assessable."""
+        """Return the entered grade or the score that a finding sets. None if `field` is open or not assessable."""
         match self.values.get(field):
             case GradeEntry(grade):
                 return grade
@@ -191,16 +244,27 @@ class Reading:
 
     @property
     def open_fields(self) -> tuple[Field, ...]:
-        """The fields that wait for an entry, in reading order."""
+        """Fields without an entry, in reading order."""
         return tuple(field for field in self.fields if field not in self.values)
 
     @property
     def is_complete(self) -> bool:
-        """Whether every field is filled, so that the reading can be signed."""
+        """True if every field is filled, so that the reading can be signed."""
         return len(self.values) == len(self.fields)
 
     def total(self, time: int, scale: str | None = None) -> tuple[int, int]:
-        """The sum of the scores at `time` and the number of fields in it, of one scale or of all."""
+        """Return the sum of the scores at `time` and the number of scored fields.
+
+        The count shows how many fields were assessable; nothing is imputed for the others.
+
+        Parameters
+        ----------
+        time
+            Time point, 0 or 1.
+        scale
+            Only this scale (``ERO`` or ``JSN``). By default all scales, which for the scheme ``mtss`` gives the modified
+            total Sharp score (van der Heijde).
+        """
         scores = [
             score
             for field in self.fields

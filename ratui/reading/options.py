@@ -1,31 +1,45 @@
-"""What may be entered now, and why the rest may not: the only source of both.
+"""Rules of entry: the entries that a field accepts now, and the fields that an entry changes.
 
-Pure questions to a `Reading`; it changes nothing. In a study blinded to order no answer looks at which time point
-came first.
+No other module decides what a rater may enter. The functions are pure. In a study that is blinded to order, no result
+depends on which time point is earlier.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ratui.errors import Refusal
-from ratui.reading.holds import can_follow_irreversible, find_irreversible_before, find_joint_wide_cause
 from ratui.reading.model import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry, Reading, Slot
-from ratui.scheme import Finding, Grade, Reason
+from ratui.scheme import Finding, Grade, Reason, Scheme
 
 __all__ = [
     "EntryOptions",
     "can_be_normal",
     "find_copyable_entry",
+    "find_effects",
     "find_next_open_field",
     "find_refusal",
+    "find_reopened_fields",
     "list_options",
 ]
 
 
 @dataclass(frozen=True)
 class EntryOptions:
-    """What may be entered at one field now. The booleans say which commands make sense there."""
+    """Entries and commands that one field accepts now.
+
+    Attributes
+    ----------
+    grades, findings, reasons
+        The accepted entries, in the scheme's order.
+    can_clear
+        True if `clear` can open the field again.
+    can_enter_normal
+        True if `enter_normal` can fill the open fields of the site with grade 0.
+    can_copy
+        True if `copy_entry` can copy the entry of the other time point.
+    """
 
     grades: tuple[Grade, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -45,17 +59,37 @@ class EntryOptions:
 
 
 def list_options(reading: Reading, field: Field) -> EntryOptions:
-    """What may be entered at `field` now. Raises EntryError for a field that the reading lacks."""
+    """Return the entries and commands that `field` accepts now.
+
+    Raises EntryError if the reading has no such field.
+
+    Examples
+    --------
+    Ankylosis at the earlier time point (0) does not heal, so no grade can follow at the later one (1):
+
+    >>> from ratui.reading import Field, FindingEntry, enter, list_options, start_reading
+    >>> from ratui.scheme import load_scheme
+    >>> scheme = load_scheme("mtss")
+    >>> reading = start_reading(scheme, "C-1", "anna", scheme.sites)
+    >>> [grade.value for grade in list_options(reading, Field("L.MCP2", "ERO", 1)).grades]
+    [0, 1, 2, 3, 4, 5]
+    >>> reading = enter(reading, Field("L.MCP2", "ERO", 0), FindingEntry("ankylosis"))
+    >>> options = list_options(reading, Field("L.MCP2", "ERO", 1))
+    >>> options.grades
+    ()
+    >>> [finding.id for finding in options.findings]
+    ['ankylosis', 'collapse']
+    """
     reading.field_index(field)
     joint = reading.site(field.site).joint
 
-    def allowed(entry: Entry) -> bool:
+    def is_allowed(entry: Entry) -> bool:
         return find_refusal(reading, field, entry) is None
 
     return EntryOptions(
-        grades=tuple(grade for grade in joint.grades[field.scale] if allowed(GradeEntry(grade.value))),
-        findings=tuple(finding for finding in reading.scheme.findings if allowed(FindingEntry(finding.id))),
-        reasons=tuple(reason for reason in reading.scheme.reasons if allowed(NotAssessableEntry(reason.id))),
+        grades=tuple(grade for grade in joint.grades[field.scale] if is_allowed(GradeEntry(grade.value))),
+        findings=tuple(finding for finding in reading.scheme.findings if is_allowed(FindingEntry(finding.id))),
+        reasons=tuple(reason for reason in reading.scheme.reasons if is_allowed(NotAssessableEntry(reason.id))),
         can_clear=not reading.signed_at
         and field in reading.values
         and Slot(field.site, field.time) not in reading.absent,
@@ -65,7 +99,14 @@ def list_options(reading: Reading, field: Field) -> EntryOptions:
 
 
 def find_refusal(reading: Reading, field: Field, entry: Entry) -> Refusal | None:
-    """Why `entry` can't be made at `field`, or None when it can."""
+    """Return the reason why `field` rejects `entry`, or None if it accepts it.
+
+    A field accepts the grades that the scheme lists for its site and scale (in the modified total Sharp score, van der
+    Heijde: erosion 0–5 in hands and 0–10 in feet, joint space narrowing 0–4). A score that a finding sets cannot be typed
+    over. After a finding that does not heal, the later time point accepts only such a finding or *not assessable*. A
+    score may fall otherwise, because repair is real. The last rule needs the order of the time points, so it does not
+    apply in a blinded study.
+    """
     if reading.signed_at:
         return Refusal("signed")
     slot = Slot(field.site, field.time)
@@ -76,9 +117,9 @@ def find_refusal(reading: Reading, field: Field, entry: Entry) -> Refusal | None
         case GradeEntry(grade):
             if grade not in {each.value for each in joint.grades[field.scale]}:
                 return Refusal("out_of_range", {"scale": field.scale, "maximum": joint.max_grade(field.scale)})
-            held = find_joint_wide_cause(reading, reading.values.get(field))
-            if held:
-                return Refusal("fixed", {"id": held.id, "label": held.label})
+            cause = _find_joint_wide_cause(reading, reading.values.get(field))
+            if cause:
+                return Refusal("fixed", {"id": cause.id, "label": cause.label})
         case FindingEntry(id):
             if id not in {each.id for each in reading.scheme.findings}:
                 return Refusal("no_finding")
@@ -87,33 +128,118 @@ def find_refusal(reading: Reading, field: Field, entry: Entry) -> Refusal | None
         case NotAssessableEntry(id):
             if id not in {each.id for each in reading.scheme.reasons}:
                 return Refusal("no_reason")
-    lasting = find_irreversible_before(reading, slot)
-    if lasting and not can_follow_irreversible(reading.scheme, entry):
-        return Refusal("does_not_heal", {"id": lasting.id, "label": lasting.label})
+    irreversible = _find_irreversible_before(reading, slot)
+    if irreversible and not _can_follow_irreversible(reading.scheme, entry):
+        return Refusal("does_not_heal", {"id": irreversible.id, "label": irreversible.label})
     return None
 
 
 def find_next_open_field(reading: Reading, after: Field | None = None) -> Field | None:
-    """The open field to ask for next: in the joint of `after` first, then behind it, then from the start."""
-    opened = reading.open_fields
+    """Return the open field to ask for next, or None if all are filled.
+
+    Reading order decides. With `after`, its site comes first, then the fields behind it, then those before it.
+    """
+    open_fields = reading.open_fields
     if after is not None:
-        here = [field for field in opened if field.site == after.site]
-        behind = [field for field in opened if reading.field_index(field) > reading.field_index(after)]
-        opened = (*here, *behind, *opened)
-    return opened[0] if opened else None
+        here = [field for field in open_fields if field.site == after.site]
+        behind = [field for field in open_fields if reading.field_index(field) > reading.field_index(after)]
+        open_fields = (*here, *behind, *open_fields)
+    return open_fields[0] if open_fields else None
 
 
 def can_be_normal(reading: Reading, site: str) -> bool:
-    """Whether `site` has open fields, and each of them may be 0."""
-    opened = [field for field in reading.joint_fields(site) if field not in reading.values]
-    return bool(opened) and all(find_refusal(reading, field, GradeEntry(0)) is None for field in opened)
+    """Return True if `site` has open fields and each of them accepts grade 0."""
+    open_fields = [field for field in reading.joint_fields(site) if field not in reading.values]
+    return bool(open_fields) and all(find_refusal(reading, field, GradeEntry(0)) is None for field in open_fields)
 
 
 def find_copyable_entry(reading: Reading, field: Field) -> Entry | None:
-    """What stands at the other time point and may be entered at `field` too; None in a blinded study."""
+    """Return the entry of the other time point if `field` accepts it and differs from it, else None.
+
+    None also in a blinded study: a finding that does not heal can be copied forward but not always backward, so the
+    command would show the order.
+    """
     if reading.is_blinded or len(reading.order) != 2:
         return None
     entry = reading.values.get(reading.counterparts(field)[0])
     if entry is None or entry == reading.values.get(field) or find_refusal(reading, field, entry) is not None:
         return None
     return entry
+
+
+def find_effects(reading: Reading, field: Field, entry: Entry) -> Mapping[Field, Entry | None]:
+    """Return every field that changes when `entry` is made at `field`, with its new value. None opens a field.
+
+    The function does not check whether `field` accepts `entry`.
+
+    A finding fills every scale that it sets at that time point, and replaces earlier entries there. A finding that does
+    not heal at the earlier time point also opens entries at the later one that cannot follow it, except in a blinded
+    study.
+    """
+    slot = Slot(field.site, field.time)
+    fields = reading.slot_fields(slot)
+    new: dict[Field, Entry | None] = dict(find_reopened_fields(reading, field))
+    match entry:
+        case FindingEntry(id):
+            finding = reading.scheme.finding(id)
+            fixed = reading.site(field.site).joint.scales_fixed_by(finding)
+            for each in fields:
+                if each.scale in fixed:
+                    new[each] = entry
+                elif _find_joint_wide_cause(reading, reading.values.get(each)):
+                    # The new finding leaves this scale open (subluxation sets JSN only); the old finding must not stay
+                    # in half of the joint.
+                    new[each] = None
+            if not finding.heals and not reading.is_blinded:
+                for later in (Slot(slot.site, time) for time in reading.order if time > slot.time):
+                    for each in reading.slot_fields(later):
+                        value = reading.values.get(each)
+                        if value is not None and not _can_follow_irreversible(reading.scheme, value):
+                            new[each] = None
+        case NotAssessableEntry(id) if reading.scheme.reason(id).whole_joint:
+            new.update(dict.fromkeys(fields, entry))
+        case _:
+            new[field] = entry
+    return new
+
+
+def find_reopened_fields(reading: Reading, field: Field) -> Mapping[Field, None]:
+    """Return the fields that open when `field` changes, because one finding or reason filled them together."""
+    value = reading.values.get(field)
+    if not _find_joint_wide_cause(reading, value):
+        return {}
+    slot = Slot(field.site, field.time)
+    return {each: None for each in reading.slot_fields(slot) if reading.values.get(each) == value}
+
+
+def _find_joint_wide_cause(reading: Reading, value: Entry | None) -> Finding | Reason | None:
+    """Return the finding, or the reason for the whole joint, that `value` names. None for other values."""
+    match value:
+        case FindingEntry(id):
+            return reading.scheme.finding(id)
+        case NotAssessableEntry(id) if (reason := reading.scheme.reason(id)).whole_joint:
+            return reason
+        case _:
+            return None
+
+
+def _find_irreversible_before(reading: Reading, slot: Slot) -> Finding | None:
+    """Return the finding at an earlier time point that cannot have healed by `slot`. None in a blinded study."""
+    if reading.is_blinded:
+        return None
+    for time in sorted(time for time in reading.order if time < slot.time):
+        finding = reading.finding(Slot(slot.site, time))
+        if finding and not finding.heals:
+            return finding
+    return None
+
+
+def _can_follow_irreversible(scheme: Scheme, entry: Entry) -> bool:
+    """Return True if `entry` can come after a finding that does not heal."""
+    match entry:
+        case FindingEntry(finding):
+            return not scheme.finding(finding).heals
+        case NotAssessableEntry():
+            return True
+        case _:
+            return False

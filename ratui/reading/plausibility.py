@@ -1,6 +1,7 @@
-"""Which entries deserve the same key once more: big steps between the time points, and scores that fall.
+"""Unlikely entries, which the rater must confirm: large changes between the time points, and scores that fall.
 
-It refuses nothing: an unlikely entry can be true. In a study blinded to order a step counts the same either way.
+No entry is refused here, because an unlikely entry can be true. In a study that is blinded to order, a change counts
+the same in both directions.
 """
 
 from __future__ import annotations
@@ -9,21 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ratui.reading.effects import effects_of
 from ratui.reading.model import Entry, Field, GradeEntry, Reading
-from ratui.reading.options import can_be_normal, find_refusal
+from ratui.reading.options import can_be_normal, find_effects, find_refusal
 
-__all__ = ["MIN_JUMP", "UnlikelyEntry", "find_unlikely", "find_unlikely_normal", "find_unlikely_step"]
+__all__ = ["MIN_JUMP", "UnlikelyEntry", "find_unlikely", "find_unlikely_change", "find_unlikely_normal"]
 
+# A choice of this project, not a rule of the score: change of a single joint is rare, and a wrong key often makes a
+# large one.
 MIN_JUMP = 3
-"""The smallest change between two time points, in grades, that is asked for twice."""
+"""Smallest change between two time points, in grades, that the rater must confirm."""
 
 
 @dataclass(frozen=True)
 class UnlikelyEntry:
-    """Why an entry is unlikely: a ``jump`` or a ``fall`` of `size` grades between `field` and its other time point.
+    """An unlikely change: a ``jump`` or a ``fall`` of `size` grades between `field` and its other time point.
 
-    `field` is one that the entry changes: not always the one asked for, since a finding sets several.
+    `field` is one of the fields that the entry changes. It can differ from the field that was asked for, because a
+    finding sets several scores.
     """
 
     kind: Literal["jump", "fall"]
@@ -32,44 +35,51 @@ class UnlikelyEntry:
 
 
 def find_unlikely(reading: Reading, field: Field, entry: Entry) -> UnlikelyEntry | None:
-    """The worst of what makes `entry` at `field` unlikely, or None; whichever time point is entered last.
+    """Return the largest unlikely change that `entry` at `field` would make, or None.
 
-    None also for an entry that is refused, and for one that changes nothing. Raises EntryError for a field that the
-    reading lacks.
+    The result does not depend on which time point is entered last. It is None if the entry is refused or changes nothing.
+
+    Raises
+    ------
+    EntryError
+        If the reading has no such field.
     """
     reading.field_index(field)
     if find_refusal(reading, field, entry) is not None:
         return None
-    return _find_worst(reading, effects_of(reading, field, entry))
+    return _find_largest(reading, find_effects(reading, field, entry))
 
 
 def find_unlikely_normal(reading: Reading, site: str) -> UnlikelyEntry | None:
-    """The worst of what makes `site` normal in all its open fields unlikely, or None; None also where it can't be."""
+    """Return the largest unlikely change that `enter_normal` at `site` would make, or None.
+
+    None also if `enter_normal` would be refused. Raises EntryError if the reading has no such site.
+    """
     if not can_be_normal(reading, site):
         return None
-    return _find_worst(
+    return _find_largest(
         reading, {field: GradeEntry(0) for field in reading.joint_fields(site) if field not in reading.values}
     )
 
 
-def find_unlikely_step(reading: Reading, field: Field) -> UnlikelyEntry | None:
-    """What is unlikely about `field` as it stands beside its other time points, or None."""
+def find_unlikely_change(reading: Reading, field: Field) -> UnlikelyEntry | None:
+    """Return the largest unlikely change between the score of `field` and those at other time points, or None."""
     here = reading.score(field)
-    steps = []
+    changes = []
     for counterpart in reading.counterparts(field):
         there = reading.score(counterpart)
         if here is None or there is None:
             continue
         rise = (here - there) * (1 if field.time > counterpart.time else -1)
         if rise < 0 and not reading.is_blinded:
-            steps.append(UnlikelyEntry("fall", -rise, field))
+            changes.append(UnlikelyEntry("fall", -rise, field))
         elif abs(rise) >= MIN_JUMP:
-            steps.append(UnlikelyEntry("jump", abs(rise), field))
-    return max(steps, key=lambda step: step.size, default=None)
+            changes.append(UnlikelyEntry("jump", abs(rise), field))
+    return max(changes, key=lambda change: change.size, default=None)
 
 
-def _find_worst(reading: Reading, new: Mapping[Field, Entry | None]) -> UnlikelyEntry | None:
-    """The biggest doubt about what `new` would change."""
+def _find_largest(reading: Reading, new: Mapping[Field, Entry | None]) -> UnlikelyEntry | None:
+    """Return the largest unlikely change after the values of `new` are set."""
     values = dict(reading.values)
     changed = [field for field in sorted(new, key=reading.field_index) if new[field] != values.get(field)]
     for field in changed:
@@ -79,5 +89,5 @@ def _find_worst(reading: Reading, new: Mapping[Field, Entry | None]) -> Unlikely
         else:
             values[field] = value
     after = replace(reading, values=values)
-    steps = [step for field in changed if (step := find_unlikely_step(after, field)) is not None]
-    return max(steps, key=lambda step: step.size, default=None)
+    changes = [change for field in changed if (change := find_unlikely_change(after, field)) is not None]
+    return max(changes, key=lambda change: change.size, default=None)

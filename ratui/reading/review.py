@@ -1,7 +1,7 @@
-"""Which joints deserve a second look before signing, worst first, and why.
+"""Joints that deserve a second look before signing, with the reasons, the most urgent first.
 
-It reads nothing but the reading itself: what a model or another rater thinks has no place here. In a study blinded to
-order nothing in it, neither a reason nor the place of a joint, depends on which time point came first.
+The list depends on the reading alone, never on a model or another rater. In a study that is blinded to order, neither
+a reason nor a position in the list depends on which time point is earlier.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ from typing import Literal, TypeAlias, get_args
 
 from ratui.reading.log import find_origins
 from ratui.reading.model import Field, FindingEntry, NotAssessableEntry, Reading, Slot
-from ratui.reading.plausibility import find_unlikely_step
+from ratui.reading.plausibility import find_unlikely_change
 from ratui.scheme import Site
 
 __all__ = ["MIN_HIGH_GRADE", "ReviewItem", "ReviewKind", "ReviewReason", "review_items"]
 
+# A choice of this project, not a rule of the score.
 MIN_HIGH_GRADE = 3
-"""The smallest grade that deserves a second look by itself."""
+"""Smallest grade that deserves a second look by itself."""
 
 ReviewKind: TypeAlias = Literal["flag", "fall", "jump", "one_sided", "note", "change", "finding", "high"]
-"""What a joint is looked at again for, worst first."""
+"""Kind of a reason for a second look, the most urgent first.
+
+``one_sided``: one time point is scored, the other is not assessable. ``high``: a grade of at least `MIN_HIGH_GRADE`.
+"""
 _RANK = {kind: rank for rank, kind in enumerate(get_args(ReviewKind))}
 
 
@@ -29,9 +33,18 @@ _RANK = {kind: rank for rank, kind in enumerate(get_args(ReviewKind))}
 class ReviewReason:
     """One reason for a second look.
 
-    `scale` is empty where the reason is the whole joint's. `size` is the number of grades of a ``fall``, ``jump`` or
-    ``change``, and the score of a ``high``. `confirmed` says that the rater gave a fall or jump once more when it was
-    entered. `name` is the id of a ``finding``.
+    Attributes
+    ----------
+    kind
+        Kind of the reason.
+    scale
+        The scale (``ERO`` or ``JSN``), or an empty text if the reason concerns the whole joint.
+    size
+        Number of grades of a ``fall``, ``jump`` or ``change``, and the score of a ``high``.
+    is_confirmed
+        True if the rater confirmed the fall or jump when it was entered.
+    finding_id
+        Id of a ``finding``.
     """
 
     kind: ReviewKind
@@ -43,33 +56,36 @@ class ReviewReason:
 
 @dataclass(frozen=True)
 class ReviewItem:
-    """A site to look at again, and all that speaks for it, the worst first."""
+    """A site, by its key (``L.MCP2``), with its reasons for a second look, the most urgent first."""
 
     site: str
     reasons: tuple[ReviewReason, ...]
 
 
 def review_items(reading: Reading) -> tuple[ReviewItem, ...]:
-    """The sites of `reading` that deserve a second look, worst first, equals in reading order."""
+    """Return the sites that deserve a second look, the most urgent first, equally urgent ones in reading order."""
     confirmed = {field for field, entry in find_origins(reading).items() if entry.is_confirmed}
     items = []
     for site in reading.sites:
-        reasons = sorted(_find_reasons(reading, site, confirmed), key=_weight)
+        reasons = sorted(_find_reasons(reading, site, confirmed), key=_sort_key)
         if reasons:
             items.append(ReviewItem(site.key, tuple(reasons)))
-    return tuple(sorted(items, key=lambda item: _weight(item.reasons[0])))
+    return tuple(sorted(items, key=lambda item: _sort_key(item.reasons[0])))
 
 
-def _weight(reason: ReviewReason) -> tuple[int, int]:
+def _sort_key(reason: ReviewReason) -> tuple[int, int]:
+    """Return a key that sorts by urgency of the kind, then by size, the largest first."""
     return _RANK[reason.kind], -reason.size
 
 
 def _find_reasons(reading: Reading, site: Site, confirmed: Collection[Field]) -> Iterable[ReviewReason]:
+    """Yield the reasons for a second look at `site`. `confirmed` are the fields whose unlikely value was confirmed."""
     if site.key in reading.flags:
         yield ReviewReason("flag")
     if site.key in reading.notes:
         yield ReviewReason("note")
     findings = {finding.id for time in reading.order if (finding := reading.finding(Slot(site.key, time)))}
+    # In the order of the scheme, so that the order of the time points does not show.
     for finding in reading.scheme.findings:
         if finding.id in findings:
             yield ReviewReason("finding", finding_id=finding.id)
@@ -77,15 +93,16 @@ def _find_reasons(reading: Reading, site: Site, confirmed: Collection[Field]) ->
     for scale in site.joint.scales:
         fields = [field for field in reading.joint_fields(site.key) if field.scale == scale]
         values = [reading.values.get(field) for field in fields]
-        lacking = [isinstance(value, NotAssessableEntry) for value in values]
-        one_sided = one_sided or (any(lacking) and not all(lacking) and None not in values)
+        not_assessable = [isinstance(value, NotAssessableEntry) for value in values]
+        one_sided = one_sided or (any(not_assessable) and not all(not_assessable) and None not in values)
         scores = [score for field in fields if (score := reading.score(field)) is not None]
-        steps = [step for field in fields if (step := find_unlikely_step(reading, field)) is not None]
-        if steps:
-            worst = max(steps, key=lambda step: step.size)
-            yield ReviewReason(worst.kind, scale, worst.size, any(field in confirmed for field in fields))
+        unlikely = [change for field in fields if (change := find_unlikely_change(reading, field)) is not None]
+        if unlikely:
+            largest = max(unlikely, key=lambda change: change.size)
+            yield ReviewReason(largest.kind, scale, largest.size, any(field in confirmed for field in fields))
         elif len(set(scores)) > 1:
             yield ReviewReason("change", scale, max(scores) - min(scores))
+        # A score that a finding sets is not a reason of its own: the finding is.
         graded = [
             score
             for field, value in zip(fields, values, strict=True)

@@ -1,6 +1,7 @@
-"""A reading as a document of plain values, ready for JSON, and back.
+"""Conversion between a `Reading` and a document of plain values, ready for JSON.
 
-What comes back is checked as a whole, so that a file that was changed by hand can't bring in what no key could enter.
+A document is checked as a whole when it is read. So a file that was edited by hand cannot contain values that no key
+could enter.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ from ratui.scheme import Scheme
 __all__ = ["FORMAT_VERSION", "reading_from_document", "reading_from_log", "reading_to_document"]
 
 FORMAT_VERSION = 2
-"""Written by this version. Format 1 had neither flags nor notes and did not say what was confirmed."""
+"""Format that this version writes. Format 1 had no flags, no notes and no mark on confirmed entries."""
 
 
 def reading_to_document(reading: Reading) -> dict[str, Any]:
-    """`reading` as ``{"meta": {...}, "fields": [...], "log": [...]}`` of plain values."""
+    """Return `reading` as ``{"meta": {...}, "fields": [...], "log": [...]}`` of plain values.
+
+    ``fields`` contains the filled fields only. Times are ISO 8601 texts with milliseconds.
+    """
     return {
         "meta": {
             "format": FORMAT_VERSION,
@@ -79,17 +83,30 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
 
 
 def reading_from_document(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
-    """The reading that `document` holds, of this format or an older one.
+    """Return the reading in `document`, which may have this format or an older one.
 
-    Raises StoreError, naming `where`, for a newer format and for what can't be a reading of `scheme`.
+    Parameters
+    ----------
+    scheme
+        The scheme that the reading was made with.
+    document
+        Result of `reading_to_document`, for example from a JSON file.
+    where
+        Place of the document, for error messages.
+
+    Raises
+    ------
+    StoreError
+        If the format is newer than this version, or if the document is not a valid reading of `scheme`.
     """
     return _build_reading(scheme, document, where, lambda reading: reading)
 
 
 def reading_from_log(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
-    """The reading that the log of `document` leads to, whatever else the document says of fields, flags and notes.
+    """Return the reading that the log in `document` leads to.
 
-    Raises StoreError, naming `where`, also for a log that leads to no reading of `scheme`.
+    Fields, flags, notes and signature of the document are ignored. Use it to repair a document whose tables contradict
+    each other. Parameters and errors are those of `reading_from_document`.
     """
 
     def restore_from_log(reading: Reading) -> Reading:
@@ -104,6 +121,7 @@ def reading_from_log(scheme: Scheme, document: Mapping[str, Any], where: object 
 def _build_reading(
     scheme: Scheme, document: Mapping[str, Any], where: object, finish: Callable[[Reading], Reading]
 ) -> Reading:
+    """Return the reading in `document` after `finish`. Raises StoreError if the result is not valid."""
     try:
         document = _migrate(document, where)
         meta = document["meta"]
@@ -126,7 +144,7 @@ def _build_reading(
         wrong = find_problems(reading) or find_log_problems(reading)
     except (KeyError, TypeError, ValueError, AttributeError, EntryError, SchemeError) as error:
         raise StoreError(
-            f"not a reading: {type(error).__name__} {error}", where, "Restore it from its backup copy"
+            f"this is not a reading: {type(error).__name__} {error}", where, "Restore it from its backup copy"
         ) from error
     if wrong:
         raise StoreError(f"the reading contradicts itself: {wrong[0]}", where, "Restore it from its backup copy")
@@ -134,7 +152,7 @@ def _build_reading(
 
 
 def _migrate(document: Mapping[str, Any], where: object) -> Mapping[str, Any]:
-    """`document` in this version's format; what is given stays as it is. Raises StoreError for a newer format."""
+    """Return `document` in this version's format, without changing the argument. Raises StoreError for a newer one."""
     meta = document["meta"]
     found = meta["format"]
     if found == FORMAT_VERSION:

@@ -27,30 +27,30 @@ MUTATIONS: tuple[Mutation, ...] = (
     # What may be entered.
     Mutation(
         "grades may follow a finding that does not heal",
-        "holds.py",
+        "options.py",
         "if finding and not finding.heals:",
         "if finding and finding.heals and not finding.heals:",
     ),
     Mutation(
         "a finding that heals binds the later film too",
-        "holds.py",
+        "options.py",
         "if finding and not finding.heals:",
         "if finding:",
     ),
     Mutation(
         "a finding at the later film binds the earlier",
-        "holds.py",
+        "options.py",
         "for time in reading.order if time < slot.time)",
         "for time in reading.order if time != slot.time)",
     ),
     Mutation(
         "only not assessable may follow a lasting finding",
-        "holds.py",
+        "options.py",
         "return not scheme.finding(finding).heals",
         "return False",
     ),
     Mutation("a grade may be any number", "options.py", "if grade not in {", "if False and grade not in {"),
-    Mutation("a fixed score can be typed over", "options.py", "            if held:", "            if False:"),
+    Mutation("a fixed score can be typed over", "options.py", "            if cause:", "            if False:"),
     Mutation(
         "a finding that sets nothing here is offered",
         "options.py",
@@ -67,8 +67,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "normal does not ask whether 0 is possible",
         "options.py",
-        "return bool(opened) and all(find_refusal(reading, field, GradeEntry(0)) is None for field in opened)",
-        "return bool(opened) and not reading.signed_at",
+        "return bool(open_fields) and all(find_refusal(reading, field, GradeEntry(0)) is None for field in open_fields)",
+        "return bool(open_fields) and not reading.signed_at",
     ),
     Mutation(
         "as at the other time point does not ask whether it is possible",
@@ -79,60 +79,60 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the next field is never one left behind",
         "options.py",
-        "opened = (*here, *behind, *opened)",
-        "opened = (*here, *behind)",
+        "open_fields = (*here, *behind, *open_fields)",
+        "open_fields = (*here, *behind)",
         WALK,
     ),
     Mutation(
         "the next field leaves the joint half done",
         "options.py",
-        "opened = (*here, *behind, *opened)",
-        "opened = (*behind, *opened)",
+        "open_fields = (*here, *behind, *open_fields)",
+        "open_fields = (*behind, *open_fields)",
         WALK,
     ),
     # What an entry does.
     Mutation(
         "a lasting finding leaves what it rules out later",
-        "effects.py",
+        "options.py",
         "if not finding.heals and not reading.is_blinded:",
         "if False:",
     ),
     Mutation(
         "any finding opens the later film's grades",
-        "effects.py",
+        "options.py",
         "if not finding.heals and not reading.is_blinded:",
         "if not reading.is_blinded:",
     ),
     Mutation(
         "a lasting finding opens all of the later film",
-        "effects.py",
-        "if value is not None and not can_follow_irreversible(reading.scheme, value):",
+        "options.py",
+        "if value is not None and not _can_follow_irreversible(reading.scheme, value):",
         "if value is not None:",
     ),
-    Mutation("a finding fills only the field asked for", "effects.py", "if each.scale in fixed:", "if each == field:"),
-    Mutation("a finding fills every scale", "effects.py", "if each.scale in fixed:", "if True:"),
+    Mutation("a finding fills only the field asked for", "options.py", "if each.scale in fixed:", "if each == field:"),
+    Mutation("a finding fills every scale", "options.py", "if each.scale in fixed:", "if True:"),
     Mutation(
         "a finding does not release its sibling fields",
-        "effects.py",
-        "    if not find_joint_wide_cause(reading, value):\n        return {}",
+        "options.py",
+        "    if not _find_joint_wide_cause(reading, value):\n        return {}",
         "    if True:\n        return {}",
     ),
     Mutation(
         "a finding leaves half of the one before",
-        "effects.py",
-        "elif find_joint_wide_cause(reading, reading.values.get(each)):",
+        "options.py",
+        "elif _find_joint_wide_cause(reading, reading.values.get(each)):",
         "elif False:",
         SEARCH,  # no finding of the scheme that is walked through sets one scale and leaves a held one
     ),
     Mutation(
         "a reason for the whole joint fills one field",
-        "effects.py",
+        "options.py",
         "case NotAssessableEntry(id) if reading.scheme.reason(id).whole_joint:",
         "case NotAssessableEntry(id) if False:",
     ),
     Mutation(
         "unreadable fills the whole joint",
-        "effects.py",
+        "options.py",
         "case NotAssessableEntry(id) if reading.scheme.reason(id).whole_joint:",
         "case NotAssessableEntry(id):",
     ),
@@ -183,12 +183,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "undo stops at what changed nothing",
         "commands.py",
-        "entry.kind in UNDOABLE_KINDS and entry.changes and",
-        "entry.kind in UNDOABLE_KINDS and",
+        "entry.kind in _UNDOABLE_KINDS and entry.changes and",
+        "entry.kind in _UNDOABLE_KINDS and",
     ),
     Mutation(
         "the log keeps one change of several",
-        "log.py",
+        "commands.py",
         "LogEntry(number, timestamp, kind, key, tuple(changes)",
         "LogEntry(number, timestamp, kind, key, tuple(changes[:1])",
     ),
@@ -248,14 +248,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     # Blindness.
     Mutation(
         "blinded: a lasting finding binds the later film",
-        "holds.py",
+        "options.py",
         "    if reading.is_blinded:\n        return None",
         "    if False:\n        return None",
         PROOFS,
     ),
     Mutation(
         "blinded: a lasting finding opens the later film",
-        "effects.py",
+        "options.py",
         "if not finding.heals and not reading.is_blinded:",
         "if not finding.heals:",
         PROOFS,
@@ -283,8 +283,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "blinded: the earlier film is asked for first",
         "options.py",
-        "    opened = reading.open_fields\n",
-        "    opened = tuple(sorted(reading.open_fields, key=lambda field: (field.site, field.scale, field.time)))\n",
+        "    open_fields = reading.open_fields\n",
+        "    open_fields = tuple(sorted(reading.open_fields, key=lambda field: (field.site, field.scale, field.time)))\n",
         PROOFS,
     ),
     Mutation(
@@ -318,7 +318,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         SEARCH,
     ),
     Mutation(
-        "validity: what does not heal can heal", "invariants.py", "if early < late and held:", "if False:", SEARCH
+        "validity: what does not heal can heal",
+        "invariants.py",
+        "if early < late and has_irreversible:",
+        "if False:",
+        SEARCH,
     ),
     Mutation(
         "validity: the order counts for the blinded", "invariants.py", "if not reading.is_blinded:", "if True:", PROOFS
