@@ -1,19 +1,19 @@
-"""The errors a person may see, and the cleaning of text that comes from outside.
+"""Errors that a user may see, and a function that makes foreign text safe to print.
 
-Nothing here imports the rest of the project, so that every layer can raise and clean.
+The module imports nothing from the project, so that every layer can use it.
 
 ::
 
     RatuiError
-    ├── SchemeError     a scheme file says something that can't be
-    ├── EntryError    an entry that the situation rules out; carries a `Refusal`
-    ├── StudyError      a study folder, its import or its settings
-    │   └── StoreError  a stored file: locked, not writable, of a newer format
-    │       └── DamagedError  its bytes are not those that were written
-    ├── FilmError       a film that can't be read or shown
-    ├── DisplayError    a terminal that can't do what was asked of it
-    ├── SettingsError   the user's settings: a language, a key
-    └── TrainError      a training run, its data or its checkpoint
+    ├── SchemeError           a scheme file is invalid
+    ├── EntryError            the rules of entry refuse a command; has a `Refusal`
+    ├── StudyError            a study folder, its import or its settings
+    │   └── StoreError        a stored file is locked, not writable or of a newer format
+    │       └── DamagedError  a stored file was damaged after it was written
+    ├── FilmError             a film cannot be read or displayed
+    ├── DisplayError          the terminal cannot display what was requested
+    ├── SettingsError         the user's settings: language or keys
+    └── TrainError            a training run, its data or its checkpoint
 """
 
 from __future__ import annotations
@@ -39,12 +39,17 @@ __all__ = [
     "clean_text",
 ]
 
-# C0, C1, lone surrogates, line separators and the invisible characters that reorder text: none may reach a terminal.
+# Unicode categories that must not reach a terminal: control characters (Cc; ESC starts a command to the terminal),
+# invisible characters that reorder text (Cf), surrogates (Cs), private and unassigned code points (Co, Cn), and
+# separators of lines and paragraphs (Zl, Zp).
 _UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def clean_text(text: object, limit: int = 80) -> str:
-    """`text` as one printable line of at most `limit` characters, control and invisible ones shown as ``�``."""
+    """Return `text` as one printable line of at most `limit` characters.
+
+    Control characters and invisible characters become ``�``. A longer text ends in ``…``.
+    """
     line = "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _UNSAFE_CATEGORIES else c for c in str(text)
     )
@@ -52,7 +57,17 @@ def clean_text(text: object, limit: int = 80) -> str:
 
 
 class RatuiError(Exception):
-    """An error for a person: what happened, where, and the one thing to do. Its text is safe to print."""
+    """Base class of all errors that a user may see. Its text is safe to print.
+
+    Attributes
+    ----------
+    problem
+        The problem, in one sentence without a full stop.
+    location
+        The place of the problem: a file, a case, a field. May be empty.
+    remedy
+        The one thing to do, without a full stop. May be empty.
+    """
 
     def __init__(self, problem: str, location: object = "", remedy: str = "") -> None:
         self.problem = clean_text(problem, 400)
@@ -66,7 +81,7 @@ class RatuiError(Exception):
 
 
 class SchemeError(RatuiError):
-    """A scheme file says something that can't be."""
+    """A scheme file that is unreadable or invalid."""
 
 
 RefusalKind: TypeAlias = Literal[
@@ -88,8 +103,9 @@ RefusalKind: TypeAlias = Literal[
     "nothing_to_clear",
     "nothing_to_undo",
 ]
+"""Kind of a `Refusal`."""
 
-# In English, for logs and the command line; a screen says them in the rater's language by kind and parameters.
+# English, for logs and the command line. Screens translate by kind and parameters.
 _REFUSAL_TEXTS: Mapping[RefusalKind, str] = {
     "signed": "signed",
     "not_signed": "not signed",
@@ -113,10 +129,16 @@ _REFUSAL_TEXTS: Mapping[RefusalKind, str] = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an entry or a command is ruled out, as a kind and the values it speaks of; its text is plain English.
+    """The reason why an entry or a command is refused. Its text is English.
 
-    `parameters` by kind: ``still_open`` count; ``out_of_range`` scale, max_grade; ``fixed`` and ``does_not_heal`` id and
-    label of the finding or reason; ``no_site`` and ``no_field`` name. The others have none.
+    Attributes
+    ----------
+    kind
+        Kind of the reason.
+    parameters
+        Values for the text, by kind: ``still_open`` has ``count``; ``out_of_range`` has ``scale`` and ``maximum``;
+        ``fixed`` and ``does_not_heal`` have ``id`` and ``label`` of a finding or reason; ``no_site`` and ``no_field`` have
+        ``name``. The other kinds have none.
     """
 
     kind: RefusalKind
@@ -129,7 +151,7 @@ class Refusal:
 
 
 class EntryError(RatuiError):
-    """An entry that the situation rules out; `find_refusal` says why, and `what` says it in a few English words."""
+    """An entry or a command that the rules of entry refuse. `refusal` is the reason."""
 
     def __init__(self, refusal: Refusal, location: object = "", remedy: str = "") -> None:
         super().__init__(str(refusal), location, remedy)
@@ -137,7 +159,7 @@ class EntryError(RatuiError):
 
 
 class StudyError(RatuiError):
-    """A study folder, its import or its settings."""
+    """An error in a study folder, its import or its settings."""
 
 
 class StoreError(StudyError):
@@ -145,20 +167,20 @@ class StoreError(StudyError):
 
 
 class DamagedError(StoreError):
-    """A stored file whose bytes are not those that were written."""
+    """A stored file that was damaged after it was written."""
 
 
 class FilmError(RatuiError):
-    """A film that can't be read or shown."""
+    """A film that cannot be read or displayed."""
 
 
 class DisplayError(RatuiError):
-    """A terminal that can't do what was asked of it."""
+    """A terminal that cannot display what was requested."""
 
 
 class SettingsError(RatuiError):
-    """The user's settings: a language that isn't there, a key that is taken."""
+    """An error in the user's settings: an unknown language, or a key that is already in use."""
 
 
 class TrainError(RatuiError):
-    """A training run, its data or its checkpoint."""
+    """An error in a training run, its data or its checkpoint."""

@@ -1,6 +1,7 @@
-"""What is scored: joints, scales, findings and reasons, read from a TOML file.
+"""Scoring methods: joints, scales, grades, findings and reasons, loaded from a TOML file.
 
-Another scoring method is another file; no code here names a joint.
+The shipped schemes are those of the modified total Sharp score (van der Heijde). Another method is another file; no
+code names a joint.
 """
 
 from ratui.scheme.model import Finding, Grade, Joint, Part, Reason, Scheme, Side, Site, View

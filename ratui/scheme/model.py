@@ -1,7 +1,6 @@
-"""What is scored, as frozen values: joints with their grades, findings, reasons, views.
+"""Immutable values of a scoring method: joints with their grades, findings, reasons and views.
 
-It holds no rule about the order of entries (that is `ratui.reading`) and never
-reads a file (that is `ratui.scheme.parser`).
+The rules of entry are in `ratui.reading.options`; `ratui.scheme.parser` reads the file.
 """
 
 from __future__ import annotations
@@ -16,12 +15,13 @@ from ratui.errors import SchemeError, clean_text
 __all__ = ["Finding", "Grade", "Joint", "Part", "Reason", "Scheme", "Side", "Site", "View"]
 
 Side: TypeAlias = Literal["L", "R"]
+"""Side of the body, of the patient."""
 SIDES: tuple[Side, ...] = ("L", "R")
 
 
 @dataclass(frozen=True)
 class Grade:
-    """One grade of a scale and its meaning in one line, shown as help."""
+    """One grade of a scale, and its meaning in one line."""
 
     value: int
     meaning: str
@@ -29,10 +29,22 @@ class Grade:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a reader sees and names instead of a score.
+    """A special finding, which the rater enters instead of a score.
 
-    `sets` maps a scale to the score that follows: a grade, or ``"max"`` for the largest that the joint has. A scale
-    that is not in `sets` stays open. `heals` is false for what can't be undone by time, such as ankylosis.
+    Attributes
+    ----------
+    id
+        Name in files.
+    key
+        The small letter that enters it.
+    label
+        Name on screens, in English.
+    meaning
+        Explanation in one line.
+    heals
+        False for findings that cannot disappear with time, such as ankylosis.
+    sets
+        Score by scale: a grade, or ``"max"`` for the largest grade of the joint. Scales that are not listed stay open.
     """
 
     id: str
@@ -45,7 +57,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a field has no score. `whole_joint` reasons hold for every scale of the joint at that time point."""
+    """A reason why a field is not assessable.
+
+    `id`, `key` and `label` are as in `Finding`. `whole_joint` is True if the reason applies to every scale of the joint
+    at that time point.
+    """
 
     id: str
     key: str
@@ -65,8 +81,22 @@ class Part:
 class Joint:
     """A place that the scheme scores, on either side.
 
-    `grades` maps each of its scales to that scale's grades, lowest first. `mkloc` is the joint's name in clinical-trial
-    data, where that is settled.
+    Attributes
+    ----------
+    id
+        Name in files, such as ``MCP2``.
+    label
+        Name on screens.
+    aliases
+        Other names that a user may type, such as ``MP2``.
+    group
+        Group in reading order, such as ``MCP`` or ``wrist``.
+    part
+        Id of the `Part`.
+    grades
+        Grades by scale, lowest first.
+    mkloc
+        Term of the joint in clinical-trial data (CDISC, variable MKLOC), or an empty text if there is none.
     """
 
     id: str
@@ -79,47 +109,50 @@ class Joint:
 
     @property
     def scales(self) -> tuple[str, ...]:
-        """The scales this joint is scored on, in the scheme's order."""
+        """Scales of this joint, in the scheme's order."""
         return tuple(self.grades)
 
     def max_grade(self, scale: str) -> int:
-        """The largest grade of `scale` at this joint. Raises KeyError for a scale that it lacks."""
+        """Return the largest grade of `scale` at this joint. Raises KeyError if the joint is not scored on it."""
         return self.grades[scale][-1].value
 
     def finding_score(self, finding: Finding, scale: str) -> int | None:
-        """The score that `finding` sets on `scale` here; None where it leaves it open or the joint lacks it."""
+        """Return the score that `finding` sets on `scale` at this joint, or None if it sets none."""
         score = finding.sets.get(scale)
         if score is None or scale not in self.grades:
             return None
         return self.max_grade(scale) if score == "max" else score
 
     def scales_fixed_by(self, finding: Finding) -> tuple[str, ...]:
-        """The scales of this joint whose score `finding` fixes."""
+        """Return the scales of this joint on which `finding` sets the score."""
         return tuple(scale for scale in self.scales if scale in finding.sets)
 
 
 @dataclass(frozen=True)
 class Site:
-    """A joint with its side; `key` (``L.MCP2``) is its name in every file."""
+    """A joint with its side."""
 
     joint: Joint
     side: Side
 
     @property
     def key(self) -> str:
+        """Name in every file, such as ``L.MCP2``."""
         return f"{self.side}.{self.joint.id}"
 
     @property
     def part(self) -> str:
+        """Id of the part of the body."""
         return self.joint.part
 
 
 @dataclass(frozen=True)
 class View:
-    """A kind of film and where its boxes start.
+    """A kind of film, with typical positions of its joints.
 
-    `template` maps a joint's id to ``(x, y, size)``: centre in fractions of the film's width and height, side of the
-    square box in fractions of its width, for a left hand or foot (thumb or big toe at the right).
+    `template` maps a joint's id to ``(x, y, size)`` for a left hand or foot, with the thumb or big toe on the right of the
+    image: the centre in fractions of the film's width and height, and the side of the square box in fractions of the
+    width.
     """
 
     id: str
@@ -128,9 +161,25 @@ class View:
     template: Mapping[str, tuple[float, float, float]] = field(hash=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scheme:
-    """A scoring method: everything that a reading of it needs to know. `source` is the TOML text it came from."""
+    """A scoring method.
+
+    Attributes
+    ----------
+    name, title
+        Short name (``mtss``) and full name.
+    scales
+        Scales in order (``ERO``, ``JSN``).
+    parts, joints, findings, reasons
+        Contents of the file, in its order. The order of `joints` is the reading order.
+    off_film_reason
+        The reason that applies to joints outside the image.
+    views
+        Views by id.
+    toml_text
+        The TOML text that the scheme was parsed from.
+    """
 
     name: str
     title: str
@@ -141,48 +190,59 @@ class Scheme:
     reasons: tuple[Reason, ...]
     off_film_reason: Reason
     views: Mapping[str, View] = field(hash=False)
-    toml_text: str = field(default="", repr=False, compare=False)
+    toml_text: str = field(default="", compare=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"Scheme({self.name}, {len(self.sites)} sites, {'/'.join(self.scales)}, maximum {self.max_total()} points)"
+        )
 
     @cached_property
     def sites(self) -> tuple[Site, ...]:
-        """Every site in reading order: part by part, the left side first, joints as the file lists them."""
+        """Every site in reading order: part by part, the left side first, joints in the file's order."""
         return tuple(
             Site(joint, side) for part in self.parts for side in SIDES for joint in self.joints if joint.part == part.id
         )
 
     @cached_property
-    def _by_key(self) -> dict[str, Site]:
+    def _sites_by_key(self) -> dict[str, Site]:
         return {site.key: site for site in self.sites}
 
     def site(self, key: str) -> Site:
-        """The site named `key` (``L.MCP2``). Raises SchemeError for a name that the scheme lacks."""
+        """Return the site named `key` (``L.MCP2``). Raises SchemeError if there is none."""
         try:
-            return self._by_key[key]
+            return self._sites_by_key[key]
         except KeyError:
             raise SchemeError(f"no site named {clean_text(key)}", f"scheme {self.name}") from None
 
     def finding(self, id: str) -> Finding:
-        """The finding named `id`. Raises SchemeError for a name that the scheme lacks."""
+        """Return the finding named `id`. Raises SchemeError if there is none."""
         for finding in self.findings:
             if finding.id == id:
                 return finding
         raise SchemeError(f"no finding named {clean_text(id)}", f"scheme {self.name}")
 
     def reason(self, id: str) -> Reason:
-        """The reason named `id`. Raises SchemeError for a name that the scheme lacks."""
+        """Return the reason named `id`. Raises SchemeError if there is none."""
         for reason in self.reasons:
             if reason.id == id:
                 return reason
         raise SchemeError(f"no reason named {clean_text(id)}", f"scheme {self.name}")
 
     def find_joints(self, text: str) -> tuple[Joint, ...]:
-        """The joints that `text` names by id, label or alias; where it names none wholly, by its beginning."""
+        """Return the joints whose id, label or alias is `text`, or else those with a name that begins with it.
+
+        The case of letters is ignored.
+        """
         wanted = text.casefold()
         names = {joint: [name.casefold() for name in (joint.id, joint.label, *joint.aliases)] for joint in self.joints}
-        whole = tuple(joint for joint, known in names.items() if wanted in known)
-        return whole or tuple(joint for joint, known in names.items() if any(n.startswith(wanted) for n in known))
+        exact = tuple(joint for joint, known in names.items() if wanted in known)
+        return exact or tuple(joint for joint, known in names.items() if any(n.startswith(wanted) for n in known))
 
     def max_total(self, scale: str | None = None) -> int:
-        """The largest total of one time point: of `scale`, or of all scales together."""
+        """Return the largest possible total of one time point, of `scale` or of all scales together.
+
+        For the modified total Sharp score (van der Heijde) that is 280 for ERO, 168 for JSN and 448 together.
+        """
         scales = self.scales if scale is None else (scale,)
         return sum(site.joint.max_grade(s) for site in self.sites for s in scales if s in site.joint.grades)

@@ -1,6 +1,6 @@
-"""From a TOML file to a `Scheme`, or to one error that names the line and the key.
+"""Parser of scheme files (TOML). An error names the line and the key.
 
-It checks everything that a later layer relies on, and never guesses a value that the file leaves out.
+The parser checks everything that other modules rely on. It has no defaults for values that affect the score.
 """
 
 from __future__ import annotations
@@ -24,15 +24,35 @@ _KEY_PATTERN = re.compile(r"[a-z]")
 
 
 def list_shipped_schemes() -> tuple[str, ...]:
-    """The names of the schemes that come with ratui."""
+    """Return the names of the schemes that come with ratui, sorted."""
     files = resources.files("ratui.scheme").iterdir()
     return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
 
 
 def load_scheme(name: str | Path) -> Scheme:
-    """The scheme called `name`, one of `list_shipped_schemes`, or the one in the TOML file at that path.
+    """Return a shipped scheme or the scheme in a file.
 
-    Raises SchemeError for an unknown name, an unreadable file, or content that can't be a scheme.
+    Parameters
+    ----------
+    name
+        One of `list_shipped_schemes`, or the path of a ``.toml`` file.
+
+    Raises
+    ------
+    SchemeError
+        If the name is unknown, or if the file is unreadable or not a valid scheme.
+
+    Examples
+    --------
+    The modified total Sharp score (van der Heijde) of hands and feet:
+
+    >>> from ratui.scheme import load_scheme
+    >>> scheme = load_scheme("mtss")
+    >>> scheme.max_total(), scheme.max_total("ERO"), scheme.max_total("JSN")
+    (448, 280, 168)
+    >>> site = scheme.site("L.MCP2")
+    >>> site.joint.max_grade("ERO"), site.joint.max_grade("JSN")
+    (5, 4)
     """
     if str(name) in list_shipped_schemes():
         text = resources.files("ratui.scheme").joinpath(f"{name}.toml").read_text(encoding="utf-8")
@@ -53,7 +73,20 @@ def load_scheme(name: str | Path) -> Scheme:
 
 
 def parse_scheme(text: str, file_name: str) -> Scheme:
-    """The scheme that the TOML `text` describes; `file_name` names it in errors. Raises SchemeError."""
+    """Return the scheme in a TOML text.
+
+    Parameters
+    ----------
+    text
+        Contents of a scheme file.
+    file_name
+        Name of the file, for error messages.
+
+    Raises
+    ------
+    SchemeError
+        If the text is not TOML or not a valid scheme.
+    """
     try:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -62,7 +95,11 @@ def parse_scheme(text: str, file_name: str) -> Scheme:
 
 
 class _Parser:
-    """Walks one document; knows its text so that an error can name the line."""
+    """Parser of one document. It keeps the text, because tomllib does not tell the line of a value.
+
+    In the methods, `header` is the name of a table (``joints``), `index` the number of the table among those with that
+    name, and `key` the key in it.
+    """
 
     def __init__(self, text: str, file_name: str) -> None:
         self._text = text
@@ -70,6 +107,7 @@ class _Parser:
         self._file_name = file_name
 
     def parse(self, document: Mapping[str, Any]) -> Scheme:
+        """Return the scheme in `document`, the result of tomllib. Raises SchemeError if it is not valid."""
         self._check_keys(
             document,
             {"format", "name", "title", "scales", "grades", "findings", "reasons", "parts", "joints", "views"},
@@ -79,29 +117,29 @@ class _Parser:
             self._fail(f"format is {document.get('format')!r}, this version reads format {_FORMAT}", "", 0, "format")
         scales = tuple(self._read_strings(document, "scales", "", 0))
         if not scales:
-            self._fail("no scale is named", "", 0, "scales")
+            self._fail("the list of scales is empty", "", 0, "scales")
         tables = {
             name: self._parse_grades(name, table) for name, table in self._read_table(document, "grades", "", 0).items()
         }
         parts = tuple(
-            Part(self._read_id(raw, "parts", i), self._read_string(raw, "label", "parts", i))
-            for i, raw in self._read_tables(document, "parts", {"id", "label"})
+            Part(self._read_id(raw, "parts", index), self._read_string(raw, "label", "parts", index))
+            for index, raw in self._read_tables(document, "parts", {"id", "label"})
         )
         joints = tuple(
-            self._parse_joint(raw, i, scales, tables, {part.id for part in parts})
-            for i, raw in self._read_tables(
+            self._parse_joint(raw, index, scales, tables, {part.id for part in parts})
+            for index, raw in self._read_tables(
                 document, "joints", {"id", "label", "aliases", "part", "group", "grades", "mkloc"}
             )
         )
         findings = tuple(
-            self._parse_finding(raw, i, scales)
-            for i, raw in self._read_tables(
+            self._parse_finding(raw, index, scales)
+            for index, raw in self._read_tables(
                 document, "findings", {"id", "key", "label", "meaning", "heals", "sets"}, empty=True
             )
         )
         reason_fields = {"id", "key", "label", "whole_joint", "from_regions"}
         reason_rows = self._read_tables(document, "reasons", reason_fields)
-        reasons = tuple(self._parse_reason(raw, i) for i, raw in reason_rows)
+        reasons = tuple(self._parse_reason(raw, index) for index, raw in reason_rows)
         for kind, values in (
             ("parts", [part.id for part in parts]),
             ("joints", [joint.id for joint in joints]),
@@ -111,9 +149,10 @@ class _Parser:
             self._check_unique(values, kind, "id")
         self._check_unique([finding.key for finding in findings], "findings", "key")
         self._check_unique([reason.key for reason in reasons], "reasons", "key")
-        outside = [reason for reason, (_, raw) in zip(reasons, reason_rows, strict=True) if raw.get("from_regions")]
-        if len(outside) != 1 or not outside[0].whole_joint:
-            self._fail("exactly one reason has from_regions = true, and it holds for the whole joint", "reasons", 0, "")
+        # The regions screen enters this reason for every scale of a joint outside the image.
+        off_film = [reason for reason, (_, raw) in zip(reasons, reason_rows, strict=True) if raw.get("from_regions")]
+        if len(off_film) != 1 or not off_film[0].whole_joint:
+            self._fail("exactly one reason must have from_regions = true, with whole_joint = true", "reasons", 0, "")
         scheme = Scheme(
             name=self._read_string(document, "name", "", 0),
             title=self._read_string(document, "title", "", 0),
@@ -122,7 +161,7 @@ class _Parser:
             joints=joints,
             findings=findings,
             reasons=reasons,
-            off_film_reason=outside[0],
+            off_film_reason=off_film[0],
             views={
                 id: self._parse_view(id, raw, joints) for id, raw in self._read_table(document, "views", "", 0).items()
             },
@@ -132,12 +171,13 @@ class _Parser:
         return scheme
 
     def _check_findings(self, scheme: Scheme) -> None:
-        for i, finding in enumerate(scheme.findings):
+        """Raise SchemeError if a finding sets a grade that a joint lacks."""
+        for index, finding in enumerate(scheme.findings):
             for joint in scheme.joints:
                 for scale in joint.scales_fixed_by(finding):
                     score = joint.finding_score(finding, scale)
                     if score not in {grade.value for grade in joint.grades[scale]}:
-                        self._fail(f"sets {scale} {score}, a grade that {joint.id} lacks", "findings", i, "sets")
+                        self._fail(f"sets {scale} {score}, a grade that {joint.id} lacks", "findings", index, "sets")
 
     def _parse_grades(self, name: str, table: object) -> tuple[Grade, ...]:
         header = f"grades.{name}"
@@ -155,61 +195,61 @@ class _Parser:
     def _parse_joint(
         self,
         raw: Mapping[str, Any],
-        i: int,
+        index: int,
         scales: tuple[str, ...],
         tables: Mapping[str, tuple[Grade, ...]],
         parts: set[str],
     ) -> Joint:
-        id = self._read_id(raw, "joints", i)
-        part = self._read_string(raw, "part", "joints", i)
+        id = self._read_id(raw, "joints", index)
+        part = self._read_string(raw, "part", "joints", index)
         if part not in parts:
-            self._fail(f"part {clean_text(part)} is not one of the [[parts]]", "joints", i, "part")
-        named = self._read_table(raw, "grades", "joints", i)
+            self._fail(f"part {clean_text(part)} is not one of the [[parts]]", "joints", index, "part")
+        named = self._read_table(raw, "grades", "joints", index)
         for scale, table in named.items():
             if scale not in scales:
-                self._fail(f"scale {clean_text(scale)} is not one of {', '.join(scales)}", "joints", i, "grades")
+                self._fail(f"scale {clean_text(scale)} is not one of {', '.join(scales)}", "joints", index, "grades")
             if table not in tables:
-                self._fail(f"there is no [grades.{clean_text(table)}]", "joints", i, "grades")
+                self._fail(f"there is no [grades.{clean_text(table)}]", "joints", index, "grades")
         if not named:
-            self._fail("the joint has no scale", "joints", i, "grades")
+            self._fail("the joint has no scale", "joints", index, "grades")
         return Joint(
             id=id,
-            label=self._read_string(raw, "label", "joints", i, default=id),
-            aliases=tuple(self._read_strings(raw, "aliases", "joints", i, default=())),
-            group=self._read_string(raw, "group", "joints", i),
+            label=self._read_string(raw, "label", "joints", index, default=id),
+            aliases=tuple(self._read_strings(raw, "aliases", "joints", index, default=())),
+            group=self._read_string(raw, "group", "joints", index),
             part=part,
             grades={scale: tables[named[scale]] for scale in scales if scale in named},
-            mkloc=self._read_string(raw, "mkloc", "joints", i, default=""),
+            mkloc=self._read_string(raw, "mkloc", "joints", index, default=""),
         )
 
-    def _parse_finding(self, raw: Mapping[str, Any], i: int, scales: tuple[str, ...]) -> Finding:
+    def _parse_finding(self, raw: Mapping[str, Any], index: int, scales: tuple[str, ...]) -> Finding:
         sets: dict[str, int | Literal["max"]] = {}
-        for scale, score in self._read_table(raw, "sets", "findings", i).items():
+        for scale, score in self._read_table(raw, "sets", "findings", index).items():
             if scale not in scales:
-                self._fail(f"scale {clean_text(scale)} is not one of {', '.join(scales)}", "findings", i, "sets")
+                self._fail(f"scale {clean_text(scale)} is not one of {', '.join(scales)}", "findings", index, "sets")
             if score == "max":
                 sets[scale] = "max"
             elif isinstance(score, int) and not isinstance(score, bool):
                 sets[scale] = score
             else:
-                self._fail(f'{clean_text(score)} is neither a grade nor "max"', "findings", i, "sets")
+                self._fail(f'{clean_text(score)} is neither a grade nor "max"', "findings", index, "sets")
         if not sets:
-            self._fail("a finding sets at least one scale", "findings", i, "sets")
+            self._fail("a finding sets at least one scale", "findings", index, "sets")
         return Finding(
-            id=self._read_id(raw, "findings", i),
-            key=self._read_key(raw, "findings", i),
-            label=self._read_string(raw, "label", "findings", i),
-            meaning=self._read_string(raw, "meaning", "findings", i),
-            heals=self._read_bool(raw, "heals", "findings", i),
+            id=self._read_id(raw, "findings", index),
+            key=self._read_key(raw, "findings", index),
+            label=self._read_string(raw, "label", "findings", index),
+            meaning=self._read_string(raw, "meaning", "findings", index),
+            heals=self._read_bool(raw, "heals", "findings", index),
             sets=sets,
         )
 
-    def _parse_reason(self, raw: Mapping[str, Any], i: int) -> Reason:
+    def _parse_reason(self, raw: Mapping[str, Any], index: int) -> Reason:
         return Reason(
-            id=self._read_id(raw, "reasons", i),
-            key=self._read_key(raw, "reasons", i),
-            label=self._read_string(raw, "label", "reasons", i),
-            whole_joint=self._read_bool(raw, "whole_joint", "reasons", i),
+            id=self._read_id(raw, "reasons", index),
+            key=self._read_key(raw, "reasons", index),
+            label=self._read_string(raw, "label", "reasons", index),
+            whole_joint=self._read_bool(raw, "whole_joint", "reasons", index),
         )
 
     def _parse_view(self, id: str, raw: object, joints: tuple[Joint, ...]) -> View:
@@ -231,7 +271,7 @@ class _Parser:
             template[joint] = (float(place[0]), float(place[1]), float(place[2]))
         return View(id, self._read_string(raw, "label", header, 0), part, template)
 
-    # Reading one value, with an error that says where it stands.
+    # Readers of one value. Each raises SchemeError if the value is missing or of another type.
 
     def _read_tables(
         self, document: Mapping[str, Any], name: str, fields: Iterable[str], *, empty: bool = False
@@ -241,74 +281,77 @@ class _Parser:
             self._fail(f"{name} is written as [[{name}]] tables", name, 0, "")
         if not rows and not empty:
             self._fail(f"there is no [[{name}]]", "", 0, "")
-        for i, row in enumerate(rows):
-            self._check_keys(row, set(fields), name, i)
+        for index, row in enumerate(rows):
+            self._check_keys(row, set(fields), name, index)
         return list(enumerate(rows))
 
-    def _check_keys(self, table: Mapping[str, Any], fields: set[str], header: str, i: int = 0) -> None:
+    def _check_keys(self, table: Mapping[str, Any], fields: set[str], header: str, index: int = 0) -> None:
         for key in table:
             if key not in fields:
-                self._fail(f"unknown key {clean_text(key)}; known are {', '.join(sorted(fields))}", header, i, key)
+                self._fail(f"unknown key {clean_text(key)}; known are {', '.join(sorted(fields))}", header, index, key)
 
-    def _read_string(self, table: Mapping[str, Any], key: str, header: str, i: int, default: str | None = None) -> str:
+    def _read_string(
+        self, table: Mapping[str, Any], key: str, header: str, index: int, default: str | None = None
+    ) -> str:
         value = table.get(key, default)
         if not isinstance(value, str) or (not value and default is None):
-            self._fail(f"{key} must be a text" if key in table else f"{key} is missing", header, i, key)
+            self._fail(f"{key} must be a text" if key in table else f"{key} is missing", header, index, key)
         if clean_text(value, 200) != value:
-            self._fail(f"{key} is longer than 200 characters or holds a control character", header, i, key)
+            self._fail(f"{key} is longer than 200 characters or holds a control character", header, index, key)
         return value
 
     def _read_strings(
-        self, table: Mapping[str, Any], key: str, header: str, i: int, default: tuple[str, ...] | None = None
+        self, table: Mapping[str, Any], key: str, header: str, index: int, default: tuple[str, ...] | None = None
     ) -> list[str]:
         values = table.get(key, default)
         if not isinstance(values, list | tuple) or not all(isinstance(v, str) and v == clean_text(v) for v in values):
-            self._fail(f"{key} must be a list of texts", header, i, key)
+            self._fail(f"{key} must be a list of texts", header, index, key)
         return list(values)
 
-    def _read_bool(self, table: Mapping[str, Any], key: str, header: str, i: int) -> bool:
+    def _read_bool(self, table: Mapping[str, Any], key: str, header: str, index: int) -> bool:
         value = table.get(key)
         if not isinstance(value, bool):
-            self._fail(f"{key} must be true or false", header, i, key)
+            self._fail(f"{key} must be true or false", header, index, key)
         return value
 
-    def _read_table(self, table: Mapping[str, Any], key: str, header: str, i: int) -> Mapping[str, Any]:
+    def _read_table(self, table: Mapping[str, Any], key: str, header: str, index: int) -> Mapping[str, Any]:
         value = table.get(key)
         if not isinstance(value, Mapping):
-            self._fail(f"{key} must be a table" if key in table else f"{key} is missing", header, i, key)
+            self._fail(f"{key} must be a table" if key in table else f"{key} is missing", header, index, key)
         return value
 
-    def _read_id(self, table: Mapping[str, Any], header: str, i: int) -> str:
-        value = self._read_string(table, "id", header, i)
+    def _read_id(self, table: Mapping[str, Any], header: str, index: int) -> str:
+        value = self._read_string(table, "id", header, index)
         if not _ID_PATTERN.fullmatch(value):
-            self._fail(f"id {clean_text(value)!r} is not letters, digits, - and _", header, i, "id")
+            self._fail(f"id {clean_text(value)!r} is not letters, digits, - and _", header, index, "id")
         return value
 
-    def _read_key(self, table: Mapping[str, Any], header: str, i: int) -> str:
-        value = self._read_string(table, "key", header, i)
+    def _read_key(self, table: Mapping[str, Any], header: str, index: int) -> str:
+        value = self._read_string(table, "key", header, index)
         if not _KEY_PATTERN.fullmatch(value):
-            self._fail(f"key {clean_text(value)!r} is not one small letter", header, i, "key")
+            self._fail(f"key {clean_text(value)!r} is not one small letter", header, index, "key")
         return value
 
     def _check_unique(self, values: list[str], header: str, key: str) -> None:
-        for i, value in enumerate(values):
-            if value in values[:i]:
-                self._fail(f"{key} {clean_text(value)} is used twice", header, i, key)
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                self._fail(f"{key} {clean_text(value)} is used twice", header, index, key)
 
-    def _fail(self, what: str, header: str, i: int, key: str) -> NoReturn:
-        line = self._find_line(header, i, key)
+    def _fail(self, what: str, header: str, index: int, key: str) -> NoReturn:
+        """Raise SchemeError with the line of `key`."""
+        line = self._find_line(header, index, key)
         name = f"{header}.{key}".strip(".") if header else key
         place = f"{self._file_name}, line {line}" + (f", {name}" if name else "")
         raise SchemeError(what, place, "Correct it; nothing was changed")
 
-    def _find_line(self, header: str, i: int, key: str) -> int:
-        """The line of `key` in the `i`-th table called `header`, or of that header, or 1."""
+    def _find_line(self, header: str, index: int, key: str) -> int:
+        """Return the line of `key` in its table, or that of the table's header, or 1. Lines count from 1."""
         start = 0
         if header:
             heads = [n for n, text in enumerate(self._lines) if re.match(rf"\s*\[+{re.escape(header)}\]", text)]
             if not heads:
                 return 1
-            start = heads[min(i, len(heads) - 1)]
+            start = heads[min(index, len(heads) - 1)]
         for n in range(start + bool(header), len(self._lines)):
             text = self._lines[n]
             if key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", text):

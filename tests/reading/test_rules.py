@@ -47,6 +47,11 @@ def ids(values: object) -> set[str]:
     return {value.id for value in values}  # type: ignore[attr-defined]
 
 
+def test_the_repr_of_a_reading_is_short() -> None:
+    r = enter(reading(), at("ERO", 0), ANKYLOSIS)
+    assert repr(r) == "Reading(C-1 by anna, fingers, 2 of 76 fields filled, not signed)"
+
+
 class TestOrder:
     def test_a_joint_is_asked_scale_by_scale_both_time_points_together(self) -> None:
         r = reading()

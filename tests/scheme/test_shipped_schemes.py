@@ -78,3 +78,7 @@ def test_mp_is_read_as_mcp() -> None:
 def test_unknown_scheme_names_the_known_ones() -> None:
     with pytest.raises(SchemeError, match="fingers, mtss, mtss-hands"):
         load_scheme("larsen")
+
+
+def test_the_repr_of_a_scheme_is_short() -> None:
+    assert repr(load_scheme("mtss")) == "Scheme(mtss, 56 sites, ERO/JSN, maximum 448 points)"
