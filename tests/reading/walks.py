@@ -102,7 +102,7 @@ class Walk(RuleBasedStateMachine):
                 assert done, f"{name} is refused in one order only"
             except EntryError:
                 assert not done, f"{name} is refused in one order only"
-        if name in ("enter", "clear", "same", "normal") and done:
+        if name in ("enter", "clear", "copy_entry", "enter_normal") and done:
             if self.reading.log[-1].changes:
                 self.past.append(Past(before.values, self.regions_set))
             for changed, old, new in self.reading.log[-1].changes:
@@ -275,7 +275,7 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def sign(self) -> None:
         complete = self.reading.is_complete and self.reading.signed_at is None
-        assert self.attempt(rd.sign, at=NOW) == complete
+        assert self.attempt(rd.sign, timestamp=NOW) == complete
         self.tally.signed += complete
 
     @rule(why=st.sampled_from(["again", " "]))
