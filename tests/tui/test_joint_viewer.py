@@ -75,9 +75,9 @@ class SlowLibrary(FilmStore):
         super().__init__(study)
         self.gate = Event()
 
-    def image(self, view: ViewRequest) -> Image.Image:
+    def render(self, view: ViewRequest) -> Image.Image:
         self.gate.wait(10)
-        return super().image(view)
+        return super().render(view)
 
 
 class Alone(App[None]):

@@ -125,10 +125,10 @@ class TestOnTheScoringScreen:
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             await settle(pilot)
             line = TerminalLine(pilot)
-            before = pilot.app.screen.talk.site  # type: ignore[attr-defined]
+            before = pilot.app.screen.scoring_session.site  # type: ignore[attr-defined]
             await line.send("\x1b]11;rgb:")
             await line.send("\x1b[C")
-            assert pilot.app.screen.talk.site != before  # type: ignore[attr-defined]
+            assert pilot.app.screen.scoring_session.site != before  # type: ignore[attr-defined]
             assert IGNORED in shown(pilot)
 
     @pytest.mark.parametrize("gap", [0.0, 0.001, 0.08], ids=["in one burst", "coalesced", "typed"])
@@ -183,7 +183,7 @@ class TestInText:
             await settle(pilot)
             await TerminalLine(pilot).send(";4c")
             assert isinstance(pilot.app.screen, WorklistScreen)
-            assert not pilot.app.screen.asking
+            assert not pilot.app.screen.is_asking
             assert IGNORED in shown(pilot)
 
 

@@ -133,9 +133,9 @@ class SlowLibrary(FilmStore):
         super().__init__(study)
         self.gate = Event()
 
-    def image(self, view: ViewRequest) -> Image.Image:
+    def render(self, view: ViewRequest) -> Image.Image:
         self.gate.wait(10)
-        return super().image(view)
+        return super().render(view)
 
 
 async def test_answers_go_to_their_fields_while_the_films_are_still_loading(tmp_path: Path) -> None:

@@ -324,7 +324,7 @@ async def test_the_list_speaks_japanese_from_one_moment_to_the_next(tmp_path: Pa
     async with reading_as(study, "anna") as pilot:
         await settle(pilot)
         await pilot.press("down")
-        await pilot.app.speak("ja")  # type: ignore[attr-defined]
+        await pilot.app.change_language("ja")  # type: ignore[attr-defined]
         await settle(pilot)
         assert "未読影" in rows(pilot)[0]
         assert selected(pilot) == study.cases()[1], "the cursor stays"
