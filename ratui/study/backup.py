@@ -1,6 +1,7 @@
-"""One archive of a whole study, verified before it counts, and a study made of one again.
+"""Back up a study into one verified archive, and restore a study from an archive.
 
-The archive is a ZIP file with a list of SHA-256 sums; it holds no key to the pseudonyms. Nothing is ever overwritten.
+The archive is a ZIP file with a list of SHA-256 digests. It does not contain the key of the pseudonyms. No existing file
+is ever overwritten.
 """
 
 from __future__ import annotations
@@ -39,7 +40,19 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Archive:
-    """A verified archive: its file, the study's id, when it was made, and the SHA-256 of each file in it."""
+    """A verified archive.
+
+    Attributes
+    ----------
+    path
+        Its file.
+    study
+        ID of the study in it.
+    created
+        Time of the backup, ISO 8601 in UTC.
+    checksums
+        SHA-256 of each file by its path inside the study.
+    """
 
     path: Path
     study: str
@@ -48,27 +61,43 @@ class Archive:
 
 
 def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> Archive:
-    """Makes the archive `target` of the study as it is at this moment and reads it again to verify it.
+    """Create an archive of the study as it is now, and read it again to verify it; raters can go on saving.
 
-    Raters may go on saving. It holds what no rater may see of another, so that only the study's owner can make one.
-    Raises StoreError; there is then no file of that name.
+    Parameters
+    ----------
+    study
+        The study. Only its owner can back it up, because an archive contains every rater's readings.
+    target
+        New file outside the study.
+    progress
+        Called with (files done, files in all).
+
+    Returns
+    -------
+    Archive
+        The verified archive.
+
+    Raises
+    ------
+    StoreError
+        If the archive can't be created; no file of that name exists then.
     """
     target = Path(target)
     owner = study.path.stat().st_uid
     if os.geteuid() not in (0, owner):
-        what = "a backup holds every rater's readings: only the study's owner makes one"
+        what = "a backup contains every rater's readings: only the study's owner can make one"
         raise StoreError(what, study.path, f"Ask {account_name(owner)}")
     if target.exists():
         raise StoreError("there is a file of that name already", target, "Choose another")
     if target.resolve().is_relative_to(study.path.resolve()):
-        raise StoreError("a backup must not lie in the study", target, "Choose another folder")
+        raise StoreError("a backup can't be inside the study", target, "Choose another folder")
     make_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         with snapshot(study) as frozen:
             _pack(frozen, study.config.id, temporary, progress or (lambda done, of: None))
         archive = open_archive(temporary)
-        os.link(temporary, target)  # unlike a rename, it never replaces
+        os.link(temporary, target)  # unlike a rename, it fails if the file exists
         sync_folder(target.parent)
     except OSError as error:
         raise StoreError(f"the backup can't be made: {error.strerror or error}", target, "Make room there") from error
@@ -105,7 +134,10 @@ def _entry(name: str, kind: int) -> zipfile.ZipInfo:
 
 
 def open_archive(path: Path) -> Archive:
-    """The archive at `path`, every file of it compared with its sum. Raises DamagedError or StoreError."""
+    """Return the archive at `path` after a comparison of every file in it with its digest.
+
+    Raises DamagedError if one differs, and StoreError if there is no archive or a newer version made it.
+    """
     with _open_zip(path) as packed:
         archive = _read_contents(packed, path)
         for name in archive.checksums:
@@ -125,7 +157,7 @@ def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
-    """What the archive says it holds. Raises DamagedError where that isn't what is in it."""
+    """Return the list in the archive. Raises DamagedError if the archive contains anything else."""
     try:
         head = json.loads(_read_limited(packed, _LIST, _LARGEST_LIST))
         if head["format"] > _FORMAT:
@@ -135,7 +167,7 @@ def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DamagedError("it is no backup of a study, or is damaged", path, "Take another") from error
     if sorted([*checksums, _LIST]) != sorted(packed.namelist()):
-        raise DamagedError("the archive doesn't hold what it lists", path, "Take another backup")
+        raise DamagedError("the archive does not contain what it lists", path, "Take another backup")
     for name in checksums:
         if not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
             raise DamagedError("the archive names a file outside of the study", path, "Take another backup")
@@ -145,7 +177,9 @@ def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
 def _read_verified(packed: zipfile.ZipFile, archive: Archive, name: str) -> bytes:
     data = _read_limited(packed, name, _LARGEST_FILE)
     if hashlib.sha256(data).hexdigest() != archive.checksums[name]:
-        raise DamagedError(f"{name} in the archive is not what was packed", archive.path, "Take another backup")
+        raise DamagedError(
+            f"{name} in the archive is not the file that was backed up", archive.path, "Take another backup"
+        )
     return data
 
 
@@ -154,15 +188,29 @@ def _read_limited(packed: zipfile.ZipFile, name: str, most: int) -> bytes:
         data = file.read(most + 1)
     if len(data) > most:
         raise DamagedError(
-            "the archive holds a file larger than any of a study", packed.filename, "Take another backup"
+            "the archive contains a file larger than any of a study", packed.filename, "Take another backup"
         )
     return data
 
 
 def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> Study:
-    """Makes a study of the archive at `path` in the new folder `folder`, for its owner alone.
+    """Create a study from the archive at `path` in the new folder `folder`, for its owner alone.
 
-    Raises StudyError where there is something already; DamagedError before anything is made.
+    Parameters
+    ----------
+    path
+        The archive.
+    folder
+        A folder that does not exist or is empty.
+    progress
+        Called with (files done, files in all).
+
+    Raises
+    ------
+    StudyError
+        If the folder is not empty.
+    DamagedError
+        If the archive is damaged; nothing is created then.
     """
     folder = Path(folder)
     archive = open_archive(path)
@@ -170,7 +218,7 @@ def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> St
         raise StudyError("there is something already", folder, "Choose a new folder")
     make_study_folder(folder, "")
     with _open_zip(path) as packed:
-        # The settings come last: before that there is no study that a person could take for whole.
+        # The settings are written last: an interrupted restore leaves no study that can be opened.
         names = sorted(archive.checksums, key=lambda name: (name == "study.toml", name))
         for number, name in enumerate(names):
             if progress:
@@ -184,9 +232,10 @@ def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> St
 
 
 def find_rewritten_readings(study: Study, path: Path) -> list[str]:
-    """The readings of `study` whose log does not begin with what the archive at `path` holds of it, or that are gone.
+    """Return the files of readings whose log does not begin with the log in the archive at `path`, or that are gone.
 
-    A log only ever grows: this shows a change that somebody made in hindsight, however well it was sealed.
+    A log only grows, so the result shows every change made to earlier entries, even if the file was sealed again. Raises
+    StudyError if the archive is of another study.
     """
     archive = open_archive(path)
     if archive.study != study.config.id:
@@ -200,7 +249,7 @@ def find_rewritten_readings(study: Study, path: Path) -> list[str]:
                 try:
                     now = read_log_chain(read_file(file)) if file.exists() else ()
                 except (ValueError, AttributeError, RecursionError):
-                    continue  # damaged, which a check says by itself
+                    continue  # damaged: `ratui check` reports that
                 if now[: len(before)] != before:
                     changed.append(name)
     return changed

@@ -1,6 +1,7 @@
-"""Joins what was read of one study at several sites: what is missing here comes over, what differs is listed.
+"""Merge a copy of a study that was read at another site: take over what is missing here and report what differs.
 
-Nothing that is here is ever replaced, except a reading by one that begins with all of it: its log proves that.
+Existing files are never replaced, with one exception: a reading is replaced by one that continues it. The log of the new
+reading then begins with the complete log of the old one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,17 @@ MergeOutcome: TypeAlias = Literal["added", "continued", "conflict"]
 
 @dataclass(frozen=True)
 class MergeResult:
-    """What was done with one thing of the other study: `what` names it; `reason` says what differs in a conflict."""
+    """The outcome for one thing of the other study.
+
+    Attributes
+    ----------
+    outcome
+        ``added``, ``continued`` (a reading with more entries) or ``conflict`` (nothing was changed).
+    what
+        Description of the thing, such as ``reading of C-1 by anna``.
+    reason
+        What differs, in a conflict.
+    """
 
     outcome: MergeOutcome
     what: str
@@ -36,9 +47,26 @@ class MergeResult:
 
 
 def merge(study: Study, other: Study, *, dry_run: bool = False) -> list[MergeResult]:
-    """Brings into `study` what `other` has and it lacks. With `dry_run` nothing is written.
+    """Add to `study` what `other` contains and `study` lacks.
 
-    `other` is a copy of the same study that went on elsewhere. Raises StudyError where it isn't, or is damaged.
+    Parameters
+    ----------
+    study
+        The study to extend.
+    other
+        A copy of the same study in which raters went on elsewhere.
+    dry_run
+        Write nothing; only return what would be done.
+
+    Returns
+    -------
+    list of MergeResult
+        One result for each thing that is new or in conflict.
+
+    Raises
+    ------
+    StudyError
+        If `other` is another study, has another scheme, format or order, or is damaged.
     """
     if other.config.id != study.config.id:
         raise StudyError("it is another study", other.path, "Only copies of one study can be joined")
@@ -122,9 +150,9 @@ def _regions(study: Study, other: Study, case: str, dry_run: bool) -> Iterator[M
 
 
 def _count_differing_boxes(here: Sequence[Region], there: Sequence[Region]) -> int:
-    """At how many sites two lists differ in what a rater reads by: the box, and whether somebody has confirmed it.
+    """Return the number of sites at which two lists differ for a reader: in the box, or in whether it is confirmed.
 
-    Who did, and where the box came from, is no difference: raters of two copies confirm the same box each.
+    The rater who confirmed a box and the source of the box do not count: the raters of two copies each confirm the same box.
     """
     ours, theirs = ({region.site: (region.box, bool(region.confirmed_by)) for region in each} for each in (here, there))
     return sum(ours.get(site) != theirs.get(site) for site in ours.keys() | theirs.keys())
@@ -141,7 +169,7 @@ def _reading(study: Study, other: Study, rater: str, case: str, dry_run: bool) -
         with FileLock(target.with_suffix(".lock")):
             ours = None if study.reading(rater, case) is None else _read_intact(target)
             yield from _merge_reading(what, target, ours, theirs, dry_run)
-    except StoreError as error:  # damaged on either side, or open just now
+    except StoreError as error:  # a file is damaged, or the reading is open
         yield MergeResult("conflict", what, f"{error.problem}; nothing was changed")
 
 
@@ -152,7 +180,9 @@ def _merge_reading(what: str, target: Path, ours: bytes | None, theirs: bytes, d
         yield MergeResult("added", what)
         return
     here, there = read_log_chain(ours), read_log_chain(theirs)
-    same = sum(one == other for one, other in zip(here, there, strict=False))  # chains that part never meet again
+    same = sum(
+        one == other for one, other in zip(here, there, strict=False)
+    )  # chains that differ once differ from there on
     if same < min(len(here), len(there)):
         yield MergeResult("conflict", what, f"both went on after entry {same}; the one here stays")
     elif len(there) > len(here):
@@ -162,7 +192,7 @@ def _merge_reading(what: str, target: Path, ours: bytes | None, theirs: bytes, d
 
 
 def _read_intact(path: Path) -> bytes:
-    """The bytes of a file of tables, or of its second copy. Raises DamagedError."""
+    """Return the bytes of a table file, or of its second copy. Raises DamagedError."""
     stored = read_intact_bytes(path, check_tables(path, unsealed=False))
     if stored is None:
         raise DamagedError("it is missing", path)

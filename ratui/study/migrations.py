@@ -1,6 +1,7 @@
-"""Formats of what is stored: an older one is brought up step by step, a newer one is refused and left as it is.
+"""Migration of stored documents from older formats, step by step; newer formats are refused.
 
-Pure. Each kind of document has one `Migrations`; a step takes a document of one format and returns it in the next.
+Pure functions. Each kind of document has one `Migrations`; a step takes a document of one format and returns it in the
+next format.
 """
 
 from __future__ import annotations
@@ -18,7 +19,17 @@ Migration: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Migrations:
-    """The formats of one kind of document, which errors call `what`. ``steps[n]`` leads from format n to n + 1."""
+    """The formats of one kind of document.
+
+    Attributes
+    ----------
+    what
+        Name of the kind, for errors.
+    newest
+        The format that this version writes.
+    steps
+        ``steps[n]`` returns a document of format n in format n + 1.
+    """
 
     what: str
     newest: int
@@ -29,9 +40,9 @@ class Migrations:
         assert set(self.steps) == set(range(first, self.newest)), "a step is missing"
 
     def migrate(self, document: Mapping[str, Any], where: object = "") -> dict[str, Any]:
-        """`document`, which says its ``format``, in the newest one; what is given stays as it was.
+        """Return `document`, which states its ``format``, in the newest format; the argument is not changed.
 
-        Raises StoreError for a newer format and for what is none.
+        Raises StoreError, naming `where`, for a newer or unknown format.
         """
         found = document.get("format")
         if isinstance(found, int) and not isinstance(found, bool) and found > self.newest:

@@ -1,10 +1,10 @@
-"""What models were measured to be worth on a study, as a document of blocks: kept beside a scorer's run, told after signing.
+"""Evaluations of a scorer on a study, stored as a document of blocks beside its run and shown after signing.
 
-Its pictures show joints with what raters said of them, so a rater sees it only once their own reading of each of its cases
-is signed: readers ask `load_evaluation`.
+The pictures of an evaluation show joints with the grades of raters, so a rater sees it only after signing their own reading
+of each of its cases: screens call `load_evaluation`.
 
-A file is one of tables, sealed like every other. Table ``meta`` has one record: ``format`` (1), ``model`` (the run's name),
-``study`` and ``made``; table ``cases`` one for each case that was measured on; table ``blocks`` the document, in order.
+An evaluation is a sealed table file. Table ``meta`` has one record: ``format`` (1), ``model`` (name of the run), ``study``
+and ``made``. Table ``cases`` has one record for each evaluated case. Table ``blocks`` contains the document, in order.
 """
 
 from __future__ import annotations
@@ -37,27 +37,29 @@ __all__ = [
 ]
 
 EVALUATION = "evaluation.json"
-"""The file of a run's folder that keeps what it is worth."""
+"""Name of the file in a run's folder."""
 _FORMAT = 1
 _REMEDY = "Make it again with: ratui-train evaluate … --to-study"
 
 
 @dataclass(frozen=True)
 class Heading:
+    """A heading; `level` is 1 for the title."""
+
     text: str
     level: int = 2
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph; ```code``` in single backquotes."""
+    """A paragraph of text; code stands in single backquotes."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """`strong` is the column that is meant to be read first, or None."""
+    """A table of texts. `strong` is the index of the column to emphasize, or None."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -66,7 +68,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG: its file's name where it stands beside a text, its bytes, and what it shows in words."""
+    """A PNG image: the name of its file in a report, its bytes, and a description in words."""
 
     file: str
     png: bytes
@@ -84,7 +86,19 @@ _KINDS: Mapping[str, type[Heading] | type[Paragraph] | type[Table] | type[Pictur
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the scorer `model` is worth, as `blocks`, measured on `cases` at `made`."""
+    """An evaluation of one scorer.
+
+    Attributes
+    ----------
+    model
+        Name of the run.
+    created
+        Time of the evaluation.
+    cases
+        Names of the cases that it used.
+    blocks
+        The document.
+    """
 
     model: str
     created: datetime
@@ -94,16 +108,16 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class WithheldEvaluation:
-    """An evaluation of `model` that a rater may not see yet: they haven't signed `cases`, and it tells what others read."""
+    """An evaluation that a rater may not see yet: `cases` are those that they have not signed."""
 
     model: str
     cases: tuple[str, ...]
 
 
 def save_evaluation(study: Study, evaluation: Evaluation) -> None:
-    """Store `evaluation` in ``models/<model>/evaluation.json``, in place of an earlier one. Raises StoreError."""
+    """Store `evaluation` in ``models/<model>/evaluation.json`` and replace an earlier one. Raises StoreError."""
     file = _file(study, evaluation.model)
-    read_intact(file)  # refuses to replace what a newer version wrote
+    read_intact(file)  # raises an error for a file of a newer format, which must not be replaced
     meta = {
         "format": _FORMAT,
         "model": evaluation.model,
@@ -118,21 +132,24 @@ def save_evaluation(study: Study, evaluation: Evaluation) -> None:
 
 
 def list_evaluated_models(study: Study) -> tuple[str, ...]:
-    """The scorers of which the study keeps an evaluation, the newest first."""
+    """Return the names of the scorers that have an evaluation in the study, the newest first."""
     files = (study.path / "models").glob(f"*/{EVALUATION}")
     ranked = sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.parent.name), reverse=True)
     return tuple(file.parent.name for file in ranked)
 
 
 def load_evaluation(study: Study, rater: str, model: str) -> Evaluation | WithheldEvaluation | None:
-    """The evaluation of `model` for a rater who has signed all its cases; None where there is none. Raises StoreError."""
+    """Return the evaluation of `model` for `rater`, withheld if they have not signed all its cases; None if there is none.
+
+    Raises StoreError for a damaged file.
+    """
     file = _file(study, model)
     stored = read_intact(file, unsealed=False)
     if stored is None:
         return None
     evaluation = _from_tables(stored.tables, study, model, file)
     known = set(study.cases())
-    # A case that has left the study can't be read any more, and nothing of it can sway anybody.
+    # A case that is no longer in the study does not count: nobody can be influenced in reading it.
     unsigned = tuple(case for case in evaluation.cases if case in known and not _has_signed(study, rater, case))
     return WithheldEvaluation(model, unsigned) if unsigned else evaluation
 
@@ -182,7 +199,7 @@ def _from_record(record: Mapping[str, Any]) -> Block:
             columns = tuple(map(str, record["columns"]))
             rows = tuple(tuple(map(str, row)) for row in record["rows"])
             if any(len(row) != len(columns) for row in rows):
-                raise ValueError("a table whose rows differ in length")
+                raise ValueError("a table with rows of different lengths")
             strong = record["strong"]
             return Table(columns, rows, None if strong is None else int(strong))
         case "picture":

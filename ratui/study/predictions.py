@@ -1,10 +1,10 @@
-"""What a scorer said of the study's cases, and in which order it would have them read: small files beside its run.
+"""Predictions of a scorer for the cases of a study, and the reading order that a model suggests.
 
 A rater sees the predictions for a case only after signing their own reading of it: screens call
 `load_unblinded_predictions`. Predictions are never readings, and no total of a rater includes them.
 
-A file is one of tables, sealed like every other. Table ``meta`` has one record: ``format`` (1), ``model`` (the run's name)
-and ``scheme`` (the digest of the study's scheme); table ``answers`` one for each scale of each site.
+Predictions are in a sealed table file per case. Table ``meta`` has one record: ``format`` (1), ``model`` (name of the run)
+and ``scheme`` (digest of the study's scheme). Table ``answers`` has one record for each scale of each site.
 """
 
 from __future__ import annotations
@@ -34,17 +34,26 @@ __all__ = [
 ]
 
 ORDER = "order.json"
-"""The file of a study's ``models`` that keeps the order of reading."""
+"""Name of the file in ``models`` with the reading order."""
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one scale of one site at both time points.
+    """A model's prediction for one scale of one site at both time points.
 
-    `grades` are the decided grades at both time points. `probabilities` gives for each time point the probability of each
-    grade from 0 on; they add up to 1. `change` is the decided change, which may differ from the difference of `grades`;
-    `uncertainty` is the expected absolute error of `change`, in grades.
+    Attributes
+    ----------
+    site, scale
+        Key of the site and name of the scale.
+    grades
+        Predicted grades at both time points, the earlier first.
+    probabilities
+        For each time point the probability of each grade from 0 on; they add up to 1.
+    change
+        Predicted change, which may differ from the difference of `grades`.
+    uncertainty
+        Expected absolute error of `change`, in grades.
     """
 
     site: str
@@ -55,8 +64,8 @@ class Prediction:
     uncertainty: float
 
     def expected(self, time: int) -> float:
-        """The mean grade that it expects at `time`."""
-        return math.fsum(grade * chance for grade, chance in enumerate(self.probabilities[time]))
+        """Return the mean grade at `time` (0 or 1) under the predicted probabilities."""
+        return math.fsum(grade * probability for grade, probability in enumerate(self.probabilities[time]))
 
     def to_record(self) -> dict[str, Any]:
         """Return the prediction as it is stored, under the keys of the file format."""
@@ -71,8 +80,9 @@ class Prediction:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], where: object = "") -> Prediction:
+        """Return the prediction in a stored record. Raises StoreError, naming the file `where`."""
         try:
-            earlier, later = (tuple(float(chance) for chance in time) for time in record["chances"])
+            earlier, later = (tuple(float(value) for value in time) for time in record["chances"])
             first, second = (int(grade) for grade in record["grades"])
             prediction = cls(
                 str(record["site"]),
@@ -83,32 +93,37 @@ class Prediction:
                 float(record["doubt"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"not an answer of a model: {error}", where, "Run ratui-train propose again") from error
-        for grade, chances in zip(prediction.grades, prediction.probabilities, strict=True):
-            if not (0 <= grade < len(chances) and abs(math.fsum(chances) - 1) < 1e-3):
-                raise StoreError("an answer's chances and grade don't fit", where, "Run ratui-train propose again")
+            raise StoreError(f"not a prediction of a model: {error}", where, "Run ratui-train propose again") from error
+        for grade, values in zip(prediction.grades, prediction.probabilities, strict=True):
+            if not (0 <= grade < len(values) and abs(math.fsum(values) - 1) < 1e-3):
+                raise StoreError(
+                    "the probabilities of a prediction do not fit its grade", where, "Run ratui-train propose again"
+                )
         return prediction
 
 
 def save_predictions(study: Study, run: str, case: str, found: Iterable[Prediction]) -> None:
-    """Replaces what the scorer `run` says of `case`, in ``models/<run>/answers/<case>.json``. Raises StoreError."""
+    """Replace the predictions of the scorer `run` for `case`. Raises StoreError."""
     file = _file(study, run, case)
-    read_intact(file)  # refuses to replace what a newer version wrote
+    read_intact(file)  # raises an error for a file of a newer format, which must not be replaced
     meta = {"format": _FORMAT, "model": run, "scheme": study.config.scheme}
     with StudyLock(study.path).shared():
         write_tables(file, {"meta": [meta], "answers": [prediction.to_record() for prediction in found]})
 
 
 def list_prediction_models(study: Study) -> tuple[str, ...]:
-    """The names of the scorers whose answers the study keeps, the newest last."""
+    """Return the names of the scorers that have predictions in the study, the newest last."""
     folders = [folder for folder in (study.path / "models").glob("*/answers") if folder.is_dir()]
     ranked = sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.parent.name))
     return tuple(folder.parent.name for folder in ranked)
 
 
 def load_predictions(study: Study, case: str, *, run: str | None = None) -> tuple[Prediction, ...]:
-    """What the scorer `run`, or the newest that has seen `case`, says of it; empty where none has. For managers, and for
-    an adjudicator after their own answer. Raises StoreError for a damaged file."""
+    """Return the predictions of the scorer `run`, or of the newest one that has any, for `case`; empty if none has.
+
+    For managers, and for an adjudicator after their own answer; raters get `load_unblinded_predictions`. Raises StoreError
+    for a damaged file.
+    """
     for model in (run,) if run else reversed(list_prediction_models(study)):
         file = _file(study, model, case)
         stored = read_intact(file, unsealed=False)
@@ -121,7 +136,7 @@ def load_predictions(study: Study, case: str, *, run: str | None = None) -> tupl
 
 
 def load_expected_grades(study: Study, run: str, case: str) -> Mapping[Field, float]:
-    """The mean grade that the scorer `run` expects of each field of `case` that it answered. Raises StoreError."""
+    """Return the mean grade that the scorer `run` predicts for each field of `case`. Raises StoreError."""
     return {
         Field(prediction.site, prediction.scale, time): prediction.expected(time)
         for prediction in load_predictions(study, case, run=run)
@@ -136,7 +151,7 @@ def load_unblinded_predictions(study: Study, rater: str, case: str) -> tuple[Pre
 
 
 def save_reading_order(study: Study, cases: Sequence[str], model: str) -> None:
-    """Keeps the order in which `model` would have the cases read, what teaches most first. Raises StoreError."""
+    """Store the order in which `model` suggests to read the cases, the most informative first. Raises StoreError."""
     file = study.path / "models" / ORDER
     read_intact(file)
     with StudyLock(study.path).shared():
@@ -144,10 +159,9 @@ def save_reading_order(study: Study, cases: Sequence[str], model: str) -> None:
 
 
 def load_reading_order(study: Study) -> tuple[str, ...]:
-    """The study's cases as the worklist shows them: in the kept order, then those it doesn't know by name.
+    """Return the study's cases in the stored order, then all others by name.
 
-    Without a kept order by name; so, too, with one that can't be read, which the study's notices then say: an order is a
-    convenience and keeps nobody from work.
+    An order that can't be read is ignored with a notice of the study: it is a convenience and must not stop anybody.
     """
     cases = study.cases()
     file = study.path / "models" / ORDER
@@ -167,16 +181,16 @@ def _file(study: Study, run: str, case: str) -> Path:
 
 
 def _check_meta(meta: Sequence[Mapping[str, Any]], study: Study, run: str, file: Path) -> None:
-    """That the file is of this format, of this model and of this study's scheme."""
+    """Raise StoreError unless the file is of this format, of this model and of this study's scheme."""
     about = meta[0] if len(meta) == 1 else {}
     if about.get("format") != _FORMAT:
-        raise StoreError(f"the answers have format {clean_text(about.get('format'))}", file, "Update ratui")
+        raise StoreError(f"the predictions have format {clean_text(about.get('format'))}", file, "Update ratui")
     if about.get("model") != run or about.get("scheme") != study.config.scheme:
         raise StoreError("they are of another model or scheme", file, "Run ratui-train propose again")
 
 
 def _check_joints(found: Sequence[Prediction], study: Study, file: Path) -> None:
-    """That each answer is about a scale that its site has, with a chance for each of its grades."""
+    """Raise StoreError unless each prediction has a scale of its site and a probability for each of its grades."""
     for prediction in found:
         try:
             top = study.scheme.site(prediction.site).joint.max_grade(prediction.scale)
@@ -186,5 +200,7 @@ def _check_joints(found: Sequence[Prediction], study: Study, file: Path) -> None
                 file,
                 "Run ratui-train propose again",
             ) from error
-        if any(len(chances) != top + 1 for chances in prediction.probabilities):
-            raise StoreError("an answer's chances and grades don't fit", file, "Run ratui-train propose again")
+        if any(len(values) != top + 1 for values in prediction.probabilities):
+            raise StoreError(
+                "the probabilities of a prediction do not fit its scale", file, "Run ratui-train propose again"
+            )

@@ -110,16 +110,21 @@ def stored_meta(stored: StoredTables | None) -> Mapping[str, Any]:
     return records[0] if records else {}
 
 
-def stored_reading(stored: StoredTables | None, scheme: Scheme, where: object) -> tuple[Reading | None, float]:
+def stored_reading(
+    stored: StoredTables | None, scheme: Scheme, where: object, rater: str, case: str
+) -> tuple[Reading | None, float]:
     """Return the reading in the tables of `reading_to_tables` and the seconds spent on it; (None, 0) without a file.
 
-    Raises StoreError, naming the file `where`, if the tables are not a reading of `scheme`.
+    Raises StoreError, naming the file `where`, if the tables are not the reading of `case` by `rater` in `scheme`.
     """
     if stored is None:
         return None, 0.0
     meta, tables = stored_meta(stored), stored.tables
     document = {"meta": meta, "fields": tables.get("fields", []), "log": tables.get("log", [])}
-    return reading_from_document(scheme, document, where), float(meta.get("seconds", 0.0))
+    reading = reading_from_document(scheme, document, where)
+    if (reading.rater, reading.case) != (rater, case):
+        raise StoreError("it is the reading of another rater or case", where, "See: ratui check STUDY")
+    return reading, float(meta.get("seconds", 0.0))
 
 
 def stored_displays(stored: StoredTables | None, where: object) -> tuple[DisplayUse, ...]:

@@ -1,6 +1,6 @@
-"""A study as it stands at one moment, to read in peace while raters go on saving.
+"""An unchanging copy of a study at one moment, while raters go on saving.
 
-Stored files are never changed in place, so a hard link to each is a picture of it that costs nothing.
+Stored files are replaced, never changed in place, so a hard link to a file keeps its content at no cost.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _TRANSIENT = (".lock", ".takeover", ".tmp", ".bak")
 
 
 def list_study_files(study: Path) -> Iterator[Path]:
-    """Every file that belongs to the study in the folder `study`, as a path inside it, sorted.
+    """Yield every file that belongs to the study in the folder `study`, as a relative path, sorted.
 
-    Not locks, caches, unfinished and damaged files, nor second copies, which are made anew where they are needed.
+    Left out are locks, caches, unfinished and damaged files, and second copies, which are created again where needed.
     """
     for name, _ in sorted(_entries(str(study), "")):
         yield Path(name)
 
 
 def _entries(folder: str, within: str) -> Iterator[tuple[str, int]]:
-    """(path inside the study, inode) of each file that belongs to it."""
+    """Yield the path inside the study and the inode of each file that belongs to it."""
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
@@ -46,23 +46,23 @@ def _entries(folder: str, within: str) -> Iterator[tuple[str, int]]:
 
 @contextmanager
 def snapshot(study: Study) -> Iterator[Study]:
-    """The study as it is now, as a study of its own that nobody changes; gone when the block ends. Raises StoreError.
+    """Yield a study whose files are those of `study` at one moment; it is removed when the block ends. Raises StoreError.
 
-    Readings, regions and films all stem from one moment. Most of it is taken while raters go on; then they wait for the
-    time that a look at the names takes, and only what has changed meanwhile is taken again.
+    Readings, regions and films are of the same moment. Most files are linked while raters go on saving; then saves wait for
+    the time of one directory scan, and only files that changed meanwhile are linked again.
     """
     folder = _folder(study.path)
     try:
-        (folder / "films").mkdir()  # a study that has none yet is one, too
+        (folder / "films").mkdir()  # needed to open a study that has no film yet
         copy = LinkedCopy(study.path, folder)
         copy.update()
         with study.exclusive():
             copy.update()
         yield Study(folder, study.config, study.scheme)
     except OSError as error:
-        raise StoreError(f"no picture of the study can be taken: {error.strerror}", study.path, "Make room") from error
+        raise StoreError(f"no snapshot of the study can be made: {error.strerror}", study.path, "Make room") from error
     except RatuiError as error:
-        # The picture is gone when the message is read: it names the study's own file instead.
+        # The snapshot is gone when the message is read: name the study's own file instead.
         error.location = error.location.replace(str(folder), str(study.path))
         raise
     finally:
@@ -70,16 +70,17 @@ def snapshot(study: Study) -> Iterator[Study]:
 
 
 def _folder(study: Path) -> Path:
-    """A new folder beside the study's files, so that links are possible; elsewhere where this account can't write."""
+    """Create a folder inside the study, where hard links are possible, or elsewhere if this account can't write there."""
     with contextlib.suppress(OSError):
         return Path(tempfile.mkdtemp(prefix=SNAPSHOT_PREFIX, dir=study))
     return Path(tempfile.mkdtemp(prefix="ratui-snapshot-"))
 
 
 class LinkedCopy:
-    """Links to the files of `study` in `folder`. Each save makes a new inode, so an inode tells what has changed.
+    """Hard links in `folder` to the files of `study`.
 
-    A link keeps its inode from being used again; a copy doesn't, so of a copied file the time counts too.
+    Each save creates a new inode, so the inode shows whether a file changed. A link also keeps its inode from being reused;
+    a copy does not, so for a copied file the modification time counts too.
     """
 
     def __init__(self, study: Path, folder: Path) -> None:
@@ -89,12 +90,12 @@ class LinkedCopy:
         self._created_folders: set[str] = set()
 
     def update(self) -> None:
-        """Takes what is new or has changed since the last time, and drops what is gone. Raises OSError."""
+        """Link what is new or changed since the last call, and remove what is gone. Raises OSError."""
         found = dict(_entries(self._study, ""))
         for name, inode in found.items():
             before = self._linked.get(name)
             if before is None or before[0] != inode or (before[1] and before[1] != self._modified_ns(name)):
-                with contextlib.suppress(FileNotFoundError):  # replaced just now; the next time finds the new one
+                with contextlib.suppress(FileNotFoundError):  # replaced just now; the next update finds the new one
                     self._linked[name] = self._link(name, inode)
         for name in self._linked.keys() - found.keys():
             Path(self._folder, name).unlink(missing_ok=True)
@@ -115,8 +116,10 @@ class LinkedCopy:
             os.link(source, target)
         except FileNotFoundError:
             raise
-        except OSError:  # another file system, or one without links, or a file of somebody else: a copy shows the same
+        except OSError:  # another file system, one without links, or another account's file (fs.protected_hardlinks)
             seen = self._modified_ns(name)
             shutil.copyfile(source, target)
             return inode, seen
-        return Path(target).stat().st_ino, 0  # what was linked, should the file have been replaced just now
+        return Path(
+            target
+        ).stat().st_ino, 0  # the inode that was linked: the file may have been replaced since the scan

@@ -44,7 +44,7 @@ _COPY_READ = "damaged; its second copy is whole and was read"
 
 
 class Study:
-    """An open study folder. Make one with `create` or `open`."""
+    """An open study folder, with its settings `config` and its scheme. Make one with `create` or `open`."""
 
     def __init__(self, path: Path, config: StudyConfig, scheme: Scheme) -> None:
         self.path = path
@@ -53,7 +53,7 @@ class Study:
         self._study_lock = StudyLock(path)
         self._worklists = WorklistIndex(path, config.scheme)
         self._notices: dict[str, None] = {}
-        # What was last read of a case, as long as its files are the very same.
+        # Caches; an entry counts while the signature of its file is unchanged.
         self._cases: dict[str, tuple[FileSignature, Case]] = {}
         self._complete: dict[str, tuple[FileSignature, Case, bool]] = {}
 
@@ -68,17 +68,34 @@ class Study:
         title: str = "",
         group: str = "",
     ) -> Study:
-        """A new study in the folder `path`, which must not hold anything, for its owner and the Unix `group` if given.
+        """Create a study in the folder `path` and return it.
 
-        Raises StudyError or SchemeError.
+        Parameters
+        ----------
+        path
+            A folder that does not exist or is empty.
+        scheme
+            A scheme, the name of a shipped one, such as ``mtss-hands``, or the path of a ``.toml`` file.
+        raters
+            Names of the raters, at least one.
+        blinded
+            Do not show raters which time point is earlier.
+        title
+            Title for people; the folder's name if empty.
+        group
+            Name of a Unix group that shares the study; empty for a study of its owner alone.
+
+        Raises
+        ------
+        StudyError, SchemeError
+            If the folder is not empty, or a name, the group or the scheme is not valid.
         """
-        path = Path(path)
-        config, chosen = create_study(path, scheme, raters, blinded=blinded, title=title, group=group)
-        return cls(path, config, chosen)
+        config, chosen = create_study(Path(path), scheme, raters, blinded=blinded, title=title, group=group)
+        return cls(Path(path), config, chosen)
 
     @classmethod
     def open(cls, path: Path) -> Study:
-        """The study in the folder `path`. Raises StudyError where there is none that this version can open."""
+        """Open the study in the folder `path`. Raises StudyError if there is none that this version can open."""
         path = Path(path)
         config, scheme, notices = load_study(path)
         study = cls(path, config, scheme)
@@ -87,7 +104,7 @@ class Study:
         return study
 
     def add_notice(self, file: Path, notice: str) -> None:
-        """Adds to `notices` what was wrong with `file`; an empty `notice` adds nothing."""
+        """Add a message about `file` to `notices`; an empty `notice` adds nothing."""
         if notice:
             self._notices[f"{file.relative_to(self.path)}: {notice}"] = None
 
@@ -117,26 +134,24 @@ class Study:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What was found damaged so far and read from a second copy, in sentences; ``ratui check`` mends it."""
+        """Messages about damaged files whose second copy was read; ``ratui check --repair`` repairs them."""
         return tuple(self._notices)
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """While it is held nothing in the study changes: savers wait. For moments only. Raises StoreError."""
-        with self._study_lock.exclusive():
-            yield
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Prevent every save in the study for the duration of the block, at most a moment. Raises StoreError."""
+        return self._study_lock.exclusive()
 
     def snapshot(self) -> AbstractContextManager[Study]:
-        """This study as it is at this moment, unchanged by whoever goes on saving, until the block ends.
+        """Return a context manager that yields an unchanging copy of the study while others go on saving.
 
-        Raises StoreError where no picture of it can be taken.
+        The copy is removed when the block ends. Raises StoreError if none can be made.
         """
         from ratui.study.snapshot import snapshot
 
         return snapshot(self)
 
     def _read(self, file: Path) -> StoredTables | None:
-        """What a file of tables holds; damage that its second copy makes good is noted. Raises StoreError."""
+        """Return the records of a table file and note damage that the second copy made good. Raises StoreError."""
         stored = read_intact(file, unsealed=self.config.stored_format < 2)
         if stored is not None:
             self.add_notice(file, stored.notice)
@@ -145,21 +160,14 @@ class Study:
     # Cases and films.
 
     def cases(self) -> tuple[str, ...]:
-        """The ids of the study's cases, sorted."""
-        return self._scan_files().cases
-
-    def _scan_files(self) -> StudyFiles:
-        try:
-            return StudyFiles(self.path)
-        except OSError as error:
-            where = self.path / "films"
-            raise StudyError(f"its films can't be listed: {error.strerror}", where, "Check permissions") from error
+        """Return the names of all cases, sorted."""
+        return StudyFiles(self.path).cases
 
     def _films_file(self, case: str) -> Path:
         return self.path / "films" / case / "films.json"
 
     def case(self, id: str) -> Case:
-        """The case `id`. Raises StudyError for an unknown one."""
+        """Return the case named `id`. Raises StudyError if there is none."""
         file = self._films_file(check_name(id, "case"))
         now = file_signature(file)
         last = self._cases.get(id)
@@ -177,18 +185,18 @@ class Study:
         return case
 
     def save_case(self, case: Case) -> None:
-        """Writes which films `case` has. Raises StoreError."""
+        """Store the list of films of `case`. Raises StoreError."""
         file = self._films_file(check_name(case.id, "case"))
-        self._read(file)  # refuses to replace what a newer version wrote
+        self._read(file)  # raises an error for a file of a newer format, which must not be replaced
         with self._study_lock.shared():
             write_tables(file, {"films": [film.to_record() for film in case.films]})
 
     def film_path(self, case: str, film: str) -> Path:
-        """The file of one film."""
+        """Return the path of the file of one film."""
         return self.path / "films" / check_name(case, "case") / f"{check_name(film, 'film')}.dcm"
 
     def film(self, case: str, film: str) -> Film:
-        """One film, decoded. Raises FilmError, also where its file is not the one that was imported."""
+        """Return one film, decoded. Raises FilmError if it can't be read or is not the file that was imported."""
         path = self.film_path(case, film)
         record = next((record for record in self.case(case).films if record.id == film), None)
         try:
@@ -202,7 +210,7 @@ class Study:
     # Regions and proposals.
 
     def regions(self, case: str) -> tuple[Region, ...]:
-        """The regions that raters have set or confirmed, empty before the first."""
+        """Return the regions that raters have set or confirmed; empty before the first. Raises StoreError."""
         return self._read_regions(self._regions_file(case))
 
     def _regions_file(self, case: str) -> Path:
@@ -214,10 +222,9 @@ class Study:
         return tuple(Region.from_record(record, file) for record in records)
 
     def save_regions(self, case: str, regions: Iterable[Region], *, films: Collection[str] | None = None) -> None:
-        """Replaces the regions of `case`, those on `films` only where these are given.
+        """Replace the regions of `case`, or only those on `films` if given. Raises StoreError.
 
-        A rater who saves what they did on their film says so by `films`, so that what somebody else does on another film
-        at the same time stays. Raises StoreError.
+        With `films`, regions that another rater saves on other films of the case at the same time are kept.
         """
         file = self._regions_file(case)
         with FileLock(file.with_suffix(".lock"), wait=5.0):
@@ -228,7 +235,7 @@ class Study:
                 write_tables(file, {"regions": records})
 
     def proposal_models(self) -> tuple[str, ...]:
-        """The names of the models that have made proposals, the newest last."""
+        """Return the names of the models that have proposed regions, the newest last."""
         folder = self.path / "proposals"
         if not folder.is_dir():
             return ()
@@ -236,7 +243,7 @@ class Study:
         return tuple(entry.name for entry in sorted(models, key=lambda entry: (entry.stat().st_mtime_ns, entry.name)))
 
     def proposals(self, case: str) -> tuple[Region, ...]:
-        """What the newest model that has seen `case` proposes; empty where none has."""
+        """Return the regions proposed for `case` by the newest model that has any for it; empty if none has."""
         for model in reversed(self.proposal_models()):
             file = self.path / "proposals" / model / f"{check_name(case, 'case')}.json"
             if file.exists():
@@ -244,18 +251,18 @@ class Study:
         return ()
 
     def save_proposals(self, model: str, case: str, regions: Iterable[Region]) -> None:
-        """Replaces what `model` proposes for `case`. Raises StoreError."""
+        """Replace the regions that `model` proposes for `case`. Raises StoreError."""
         file = self.path / "proposals" / check_name(model, "model") / f"{check_name(case, 'case')}.json"
-        self._read_regions(file)  # refuses to replace what a newer version wrote
+        self._read_regions(file)  # raises an error for a file of a newer format
         with self._study_lock.shared():
             write_tables(file, {"regions": [region.to_record() for region in regions]})
 
     def absent_slots(self, case: Case) -> frozenset[Slot]:
-        """The slots that the confirmed regions say are not on their film."""
+        """Return the slots of `case` whose site is not on its film according to the saved regions."""
         return case.absent_slots(self.scheme, self.regions(case.id))
 
     def are_regions_complete(self, case: Case) -> bool:
-        """Whether every site of `case` has a confirmed region, or is confirmed absent, on each of its films."""
+        """Return whether every site of `case` is confirmed on each of its films, as present or as absent."""
         now = file_signature(self._regions_file(case.id))
         last = self._complete.get(case.id)
         if last is not None and last[:2] == (now, case):
@@ -267,14 +274,17 @@ class Study:
     # Readings.
 
     def order(self, rater: str, case: str) -> tuple[int, int]:
-        """The time points as they stand on the screen, left first; in a blinded study drawn for this rater and case."""
+        """Return the time points in the order in which `rater` sees them, left first.
+
+        In a blinded study the order depends on the rater, the case and the study's secret; otherwise it is (0, 1).
+        """
         if not self.config.blinded:
             return (0, 1)
         drawn = hmac.new(self.config.secret.encode(), f"{rater}\0{case}".encode(), hashlib.sha256).digest()
         return (1, 0) if drawn[0] & 1 else (0, 1)
 
     def check_rater(self, rater: str) -> str:
-        """`rater`, if the study has one of that name and this account may read as them. Raises StudyError otherwise."""
+        """Return `rater` if the study has them and this account may enter their readings. Raises StudyError otherwise."""
         if rater not in self.config.raters:
             known = ", ".join(self.config.raters)
             raise StudyError(f"{clean_text(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
@@ -282,14 +292,14 @@ class Study:
         return rater
 
     def _check_account(self, rater: str, called: str) -> None:
-        """Raises StudyError where another account writes the readings of `rater`, who is `called` so."""
+        """Raise StudyError if the readings of `rater`, described as `called`, belong to another account."""
         folder = self.path / "readings" / rater
         if folder.exists() and os.geteuid() not in (0, folder.stat().st_uid):
             owner = account_name(folder.stat().st_uid)
             raise StudyError(f"{called} reads from another account, {owner}", self.path, f"Log in as {owner}")
 
     def account_rater(self) -> str:
-        """The rater as whom this account reads in the study, empty where it reads as none."""
+        """Return the rater whose readings belong to this account, or an empty text."""
         for rater in self.config.raters:
             folder = self.path / "readings" / rater
             if folder.exists() and folder.stat().st_uid == os.geteuid():
@@ -297,23 +307,28 @@ class Study:
         return ""
 
     def reading(self, rater: str, case: str) -> Reading | None:
-        """What `rater` has entered for `case` so far, or None. Raises StoreError for a damaged file."""
-        stored = self._read(self.reading_path(rater, case))
-        return self._stored_reading(stored, rater, case)[0]
+        """Return the reading of `case` by `rater` as last saved, or None. Raises StoreError if its file is damaged."""
+        path = self.reading_path(rater, case)
+        return stored_reading(self._read(path), self.scheme, path, rater, case)[0]
 
     def displays(self, rater: str, case: str) -> tuple[DisplayUse, ...]:
-        """What `rater` has read `case` on so far: with it a manager finds readings made with too few pixels. Raises
-        StoreError for a damaged file."""
+        """Return the displays on which `rater` has read `case`. Raises StoreError if the file is damaged."""
         path = self.reading_path(rater, case)
         return stored_displays(self._read(path), path)
 
     @contextmanager
     def open_reading(self, rater: str, case: str, *, take_over: bool = False) -> Iterator[ReadingSession]:
-        """The reading of `case` by `rater`, to write; begun if there is none.
+        """Open the reading of `case` by `rater` for writing, and begin it if there is none.
 
-        Raises Held, a StoreError that says who and where, while it is open elsewhere. With `take_over` it is taken from
-        a holder who is dead, or on another machine; a living one on this machine keeps it. A damaged file whose second
-        copy is whole is set aside and mended; the session's `notice` says so.
+        With `take_over` it is taken from a process that is dead or on another machine, never from a running one on this
+        machine. A damaged file whose second copy is intact is set aside and restored; the session's `notice` says so.
+
+        Raises
+        ------
+        HeldByOther
+            If the reading is open in another process; the error says whose and where.
+        StudyError
+            If the case can't be read, this account may not read as `rater`, or both copies of the file are damaged.
         """
         self.check_rater(rater)
         film_case = self.case(case)
@@ -321,37 +336,34 @@ class Study:
         if why:
             raise StudyError(f"it can't be read: {why}", case, "Import its other films")
         path = self.reading_path(rater, case)
-        make_folder(path.parent, group=0o050)  # in a shared study the others of the group may not write here
+        make_folder(path.parent, group=0o050)  # in a shared study, only this rater may write here
         with FileLock(path.with_suffix(".lock"), take_over=take_over) as lock:
             stored = self._read(path)
-            reading, seconds = self._stored_reading(stored, rater, case)
+            reading, seconds = stored_reading(stored, self.scheme, path, rater, case)
             notice = stored.notice if stored else ""
             if notice:
                 restore_from_copy(path)
                 notice = "its file was damaged; it was set aside and restored from the second copy, nothing is lost"
             if reading is None:
-                reading = start_reading(
-                    self.scheme,
-                    case,
-                    rater,
-                    film_case.sites(self.scheme),
-                    order=self.order(rater, case),
-                    blinded=self.config.blinded,
-                )
+                sites, order = film_case.sites(self.scheme), self.order(rater, case)
+                reading = start_reading(self.scheme, case, rater, sites, order=order, blinded=self.config.blinded)
             displays = stored_displays(stored, path)
             yield ReadingSession(path, lock, self._study_lock.shared, reading, seconds, notice, displays)
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
-        """The signed readings of `case`, in the order of the study's raters: for managers and for the trainer."""
+        """Return the signed readings of `case`, in the order of the study's raters.
+
+        For managers and the trainer: a rater must not see them before their own reading is signed.
+        """
         readings = (self.reading(rater, case) for rater in self.config.raters)
         return tuple(reading for reading in readings if reading is not None and reading.signed_at)
 
     def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
-        """What others answered at `site`, for whoever has answered it: nothing, except to an adjudicator."""
+        """Return what others answered at `site`; empty in a plain study, see `results.adjudication`."""
         return ()
 
     def state(self, rater: str, case: str) -> CaseState:
-        """How far `rater` is with `case`. Raises StoreError for a damaged file."""
+        """Return the progress of `rater` in `case`. Raises StoreError if its file is damaged."""
         film_case = self.case(case)
         why = film_case.unreadable_reason(self.scheme)
         if why:
@@ -363,32 +375,25 @@ class Study:
         return summarize_reading(film_case, self.scheme, fields, meta, complete, note)
 
     def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:
-        """How far `rater` is with each case, in the order of `cases`, from an index that is brought up to date.
+        """Return the progress of `rater` in each case, in the order of `cases`, from an index that is updated first.
 
-        A case whose files are damaged is told as unreadable, with the reason. The same as `state` of each case, faster;
-        `progress` gets (done, of) where the index has to be made anew.
+        A case with damaged files is returned as unreadable, with the reason. `progress` is called with (done, total) if many
+        states must be computed.
         """
         return self._states([check_name(rater, "rater")], progress)[rater]
 
     def all_states(self, *, progress: Progress | None = None) -> dict[str, tuple[CaseState, ...]]:
-        """`states` of each rater of the study."""
+        """Return `states` of each rater by name."""
         return self._states(self.config.raters, progress)
 
     def _states(self, raters: Sequence[str], progress: Progress | None) -> dict[str, tuple[CaseState, ...]]:
-        found = self._worklists.states(raters, self._scan_files(), self.state, progress)
+        found = self._worklists.states(raters, StudyFiles(self.path), self.state, progress)
         for rater, states in found.items():
             for state in states:
-                if state.note == _COPY_READ:  # known from the index; the file itself was not read just now
+                if state.note == _COPY_READ:  # from the index: the file itself was not read just now
                     self.add_notice(self.reading_path(rater, state.case), state.note)
         return found
 
     def reading_path(self, rater: str, case: str) -> Path:
-        """The file of one reading."""
+        """Return the path of the file of one reading."""
         return self.path / "readings" / check_name(rater, "rater") / f"{check_name(case, 'case')}.json"
-
-    def _stored_reading(self, stored: StoredTables | None, rater: str, case: str) -> tuple[Reading | None, float]:
-        where = self.reading_path(rater, case)
-        reading, seconds = stored_reading(stored, self.scheme, where)
-        if reading is not None and (reading.rater, reading.case) != (rater, case):
-            raise StoreError("it is the reading of another rater or case", where, "See: ratui check STUDY")
-        return reading, seconds

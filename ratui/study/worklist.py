@@ -15,7 +15,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
-from ratui.errors import RatuiError, StoreError
+from ratui.errors import RatuiError, StoreError, StudyError
 from ratui.files import write_bytes
 from ratui.study.progress import CaseState, Stage
 from ratui.study.store.descriptors import open_directory
@@ -38,12 +38,15 @@ _Row: TypeAlias = tuple[list[_FileSignature], CaseState]
 
 
 class StudyFiles:
-    """The signatures of all files of films and regions at one moment. `cases` is sorted. Raises OSError."""
+    """The signatures of all files of films and regions at one moment. `cases` is sorted. Raises StudyError."""
 
     def __init__(self, study: Path) -> None:
         root = str(study / "films")
-        with os.scandir(root) as entries:
-            folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        try:
+            with os.scandir(root) as entries:
+                folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError as error:
+            raise StudyError(f"its films can't be listed: {error.strerror}", root, "Check permissions") from error
         found = {name: _file_signature(f"{root}/{name}/films.json") for name in folders}
         self.cases = tuple(sorted(case for case, films in found.items() if films is not None))
         self._films = found

@@ -63,7 +63,7 @@ class TestMistakes:
     def test_an_empty_folder(self, tmp_path: Path) -> None:
         Study.create(tmp_path / "s", "fingers", ["anna"])
         (tmp_path / "empty").mkdir()
-        assert "holds no file" in fails("import", tmp_path / "s", tmp_path / "empty", "--key", tmp_path / "k")
+        assert "contains no file" in fails("import", tmp_path / "s", tmp_path / "empty", "--key", tmp_path / "k")
 
     def test_unknown_rater(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)

@@ -69,7 +69,7 @@ def test_fields_are_rebuilt_from_the_log_where_both_copies_lost_them(study: Stud
     for each in both(path):
         each.write_bytes(each.read_bytes().replace(b'"grade":0', b'"grade":9', 2))
     report = check_study(study.path, repair=True)
-    assert "made anew" in report.findings[0].remedy
+    assert "rebuilt" in report.findings[0].remedy
     assert not report.unrepaired
     assert study.reading("anna", path.stem) == before
     assert len(list(path.parent.glob("*.damaged-*"))) == 2

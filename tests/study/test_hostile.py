@@ -59,7 +59,7 @@ def test_all_of_pydicoms_own_test_files_have_an_outcome() -> None:
     outcomes = through(files)
     assert sum(map(len, outcomes.values())) == len(files)
     assert any(outcome.startswith("taken") for outcome in outcomes)
-    assert "it made the decoder crash; it is damaged or hostile" not in outcomes
+    assert "it made the decoder crash; it is damaged or malicious" not in outcomes
     assert "it took too long to read" not in outcomes
 
 

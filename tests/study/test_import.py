@@ -56,7 +56,7 @@ def test_pixels_are_untouched_and_names_gone(study: Study, tmp_path: Path, conve
 
 
 def test_the_key_must_not_lie_in_the_study(study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
-    with pytest.raises(StudyError, match="must not lie in the study"):
+    with pytest.raises(StudyError, match="can't be inside the study"):
         import_films(study, [hospital(tmp_path / "h")], key=study.path / "key.json", converter=converter)
 
 
@@ -181,8 +181,8 @@ class TestManifest:
             ({"time": "2"}, "line 2: the time must be"),
             ({"side": "up"}, "the side must be"),
             ({"patient": ""}, "patient is missing"),
-            ({"file": "../x.png"}, "must lie in"),
-            ({"file": "/etc/passwd"}, "must lie in"),
+            ({"file": "../x.png"}, "must be in the manifest"),
+            ({"file": "/etc/passwd"}, "must be in the manifest"),
             ({"view": "skull"}, "the view must be one of"),
             ({"spacing": "9"}, "the spacing must be"),
         ],

@@ -171,7 +171,7 @@ class TestBackup:
         back_up(study, tmp_path / "b.zip")
         with pytest.raises(StoreError, match="already"):
             back_up(study, tmp_path / "b.zip")
-        with pytest.raises(StoreError, match="must not lie in the study"):
+        with pytest.raises(StoreError, match="can't be inside the study"):
             back_up(study, study.path / "b.zip")
         with pytest.raises(StudyError, match="something already"):
             restore(tmp_path / "b.zip", study.path)

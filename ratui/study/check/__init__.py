@@ -1,4 +1,4 @@
-"""Looks at everything a study holds, says what is wrong, and mends what can be proven."""
+"""Check every file of a study, and repair what can be proven."""
 
 from ratui.study.check.checker import check_study
 from ratui.study.check.report import CheckReport, Finding

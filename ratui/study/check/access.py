@@ -20,9 +20,9 @@ from ratui.study.store.locking import LOCK_FILES
 __all__ = ["check_access", "close_to_others"]
 
 _LINK = "it is a symbolic link; studies contain none; not followed"
-_SEVERAL_NAMES = "It has several names (hard links), as during a backup: try again when none runs; not changed"
+_SEVERAL_NAMES = "It has several names (hard links), as during a backup: try again when no backup runs; not changed"
 _MOMENT = 0.05
-"""Seconds after which a file that was being made at the first look has the mode that it keeps."""
+"""Seconds after which a file that was being created at the first look has its final mode."""
 
 
 def check_access(study: Path, group: str, repair: bool) -> Iterator[Finding]:

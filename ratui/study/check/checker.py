@@ -1,7 +1,7 @@
-"""The whole study, file by file: settings, films, regions, proposals, readings, access, leftovers.
+"""Check every file of a study: settings, films, regions, proposals, readings, access and leftovers.
 
-It reads everything and, where asked, mends what can be proven; what can't stays as it is, or is set aside so that the
-rest opens. A reading that somebody has open is not touched.
+With repair, faults with a proven repair are repaired; a damaged file without one is set aside, so that the rest of the
+study opens. A reading that is open in another process is not changed.
 """
 
 from __future__ import annotations
@@ -48,13 +48,25 @@ __all__ = ["check_study"]
 
 Progress = Callable[[int, int], None]
 _ABANDONED = 86_400.0
-"""Seconds after which a picture of the study that is still there belongs to nobody."""
+"""Seconds after which an existing snapshot was left behind by a process that was killed."""
 
 
 def check_study(path: Path, *, repair: bool = False, progress: Progress | None = None) -> CheckReport:
-    """Everything that is wrong in the study at `path`; with `repair`, what can be proven is mended.
+    """Return everything that is wrong in the study at `path`.
 
-    Raises StudyError where there is no study that this version can open.
+    Parameters
+    ----------
+    path
+        Folder of the study.
+    repair
+        Repair what can be proven.
+    progress
+        Called with (steps done, steps in all).
+
+    Raises
+    ------
+    StudyError
+        If there is no study that this version can open.
     """
     return _StudyChecker(Path(path), repair, progress or (lambda done, of: None)).run()
 
@@ -88,7 +100,7 @@ class _StudyChecker:
         for number, folder in enumerate(folders, start=len(cases)):
             self._progress(number, of)
             if not is_folder(folder):
-                continue  # a link, which the look at the access has found
+                continue  # a link, reported by `check_access`
             for file in sorted(folder.glob("*.json")):
                 if not file.name.startswith("."):
                     self._check_file(study, file)
@@ -107,7 +119,7 @@ class _StudyChecker:
     def _add_finding(
         self, file: Path, what: str, remedy: str = "", act: Callable[[], object] | None = None, advice: str = ""
     ) -> bool:
-        """Notes a finding and, with `repair`, mends it by `act`; says whether it was mended."""
+        """Add a finding and, with `repair`, repair it by calling `act`; return whether it was repaired."""
         repaired = False
         advice = "" if remedy else advice
         if remedy and act is not None and self._repair:
@@ -161,14 +173,14 @@ class _StudyChecker:
     def _check_films(self, study: Study, case: str) -> None:
         folder = self._path / "films" / case
         if not (is_folder(folder.parent) and is_folder(folder)):
-            return  # a link, which the look at the access has found
+            return  # a link, reported by `check_access`
         file = folder / "films.json"
         self._check_file(study, file)
         self._check_orphaned_copies(study, folder)
         try:
             known = study.case(case)
         except RatuiError:
-            return  # found above
+            return  # reported by `_check_file`
         for film in known.films:
             self._check_film(study, known, film)
         listed = {film.id for film in known.films}
@@ -193,21 +205,24 @@ class _StudyChecker:
     # Tables.
 
     def _check_orphaned_copies(self, study: Study, folder: Path) -> None:
-        """Second copies whose first is gone."""
+        """Check second copies whose file is missing."""
         for copy in sorted(folder.glob("*.json.bak")):
             first = copy.with_name(copy.name.removesuffix(".bak"))
             if not first.exists() and not first.is_symlink():
                 self._check_file(study, first)
 
     def _check_file(self, study: Study, file: Path) -> None:
-        """Looks at a file while nobody saves; where something is wrong and may be mended, again as its only writer."""
+        """Check a table file while nothing is saved; to repair it, check it again as its only writer.
+
+        The second check is needed because a save may have changed the file between the two locks.
+        """
         self._files += 1
         reading = file.parent.parent.name == "readings"
         before, repair = len(self._findings), self._repair
         try:
             with self._open_folder(file) as folder:
                 if _is_link_or_special(file, folder):
-                    return  # the look at the access has found it
+                    return  # reported by `check_access`
                 self._repair = False
                 with study.exclusive():
                     self._check_sealed_file(study, file, reading, folder)
@@ -231,7 +246,7 @@ class _StudyChecker:
         if copies.data is None:
             whole = salvage_tables(file, study.scheme, folder)
             if whole is not None:
-                remedy = "made anew from its records, whose checksums hold"
+                remedy = "rebuilt from its records, whose checksums are right"
                 self._add_finding(
                     file,
                     f"both copies are damaged: {copies.what}",
@@ -251,11 +266,11 @@ class _StudyChecker:
     def _report_unrepairable(self, file: Path, what: str, advice: str, folder: int) -> None:
         if self._repair:
             set_both_aside(file, folder)
-            what += "; both copies were set aside, so that the rest opens"
+            what += "; both copies were set aside, so that the rest of the study opens"
         self._add_finding(file, f"both copies are damaged: {what}" if not self._repair else what, advice=advice)
 
     def _add_seal(self, file: Path, data: bytes, folder: int) -> None:
-        """Gives a file of format 1 its seal."""
+        """Seal a file of format 1."""
         try:
             open_seal(data)
         except UnsealedError as error:
@@ -265,7 +280,7 @@ class _StudyChecker:
             self._add_finding(file, what, "sealed", lambda: write_bytes(file, sealed, folder=folder))
 
     def _check_content(self, study: Study, file: Path, data: bytes, reading: bool, folder: int) -> None:
-        """What checksums can't tell: whether what the file says can be."""
+        """Check what checksums can't show: whether the content is possible."""
         try:
             if reading:
                 study.reading(file.parent.name, file.stem)
@@ -273,9 +288,9 @@ class _StudyChecker:
                 known = {film.id for film in study.case(file.stem).films}
                 strange = {region.film for region in study.regions(file.stem)} - known
                 if strange:
-                    self._add_finding(file, f"it speaks of {len(strange)} films that the case does not have")
+                    self._add_finding(file, f"it names {len(strange)} films that the case does not have")
         except DamagedError:
-            pass  # found above, and not mended
+            pass  # reported above, and not repaired
         except RatuiError as error:
             fields = rebuild_fields(file, data, study.scheme) if reading and not self._is_unsealed_format else None
             remedy = "fields rebuilt from the log" if fields else ""
@@ -294,19 +309,19 @@ class _StudyChecker:
     def _check_worklist_index(self, study: Study) -> None:
         readings = self._path / "readings"
         if not all(is_folder(self._path / name) for name in ("films", "regions", "readings")):
-            return  # a link, which the look at the access has found
+            return  # a link, reported by `check_access`
         for rater in study.config.raters:
             if (readings / rater).is_symlink():
-                continue  # found, too
+                continue  # reported by `check_access`
             wrong = (shown.case for shown in study.states(rater) if not _matches_files(study, rater, shown))
             for case in wrong:
-                with study.exclusive():  # a save may have come between the two looks
+                with study.exclusive():  # a save may have come between the two reads
                     shown = next(state for state in study.states(rater) if state.case == case)
                     if _matches_files(study, rater, shown):
                         continue
                 file = readings / rater / INDEX
                 remove = partial(self._remove, file)
-                self._add_finding(file, "the worklist's index is wrong", "removed, to be made again", remove)
+                self._add_finding(file, "the worklist's index is wrong", "removed; it will be built again", remove)
                 break
 
     def _remove(self, file: Path) -> None:
@@ -322,7 +337,7 @@ class _StudyChecker:
             old = [name for name in names if ".damaged-" in name]
             if old:
                 self._notes.append(
-                    f"{folder}: files set aside as damaged: {len(old)}; remove them when nobody needs them"
+                    f"{folder}: files set aside as damaged: {len(old)}; remove them when they are not needed any more"
                 )
             if self._repair:
                 removed = remove_leftovers(entry.descriptor)
@@ -332,7 +347,7 @@ class _StudyChecker:
         for path in self._path.glob(f"{SNAPSHOT_PREFIX}*"):
             with contextlib.suppress(OSError):
                 if self._repair and is_folder(path) and time.time() - path.lstat().st_mtime > _ABANDONED:
-                    shutil.rmtree(path)  # follows no link, also where one is put in its place meanwhile
+                    shutil.rmtree(path)  # follows no link, even one that replaces the folder meanwhile
                     self._notes.append(f"{path.name}: left by a backup that was killed; removed")
 
     def _migrate(self, study: Study) -> None:
@@ -341,15 +356,15 @@ class _StudyChecker:
 
         def migrate() -> None:
             if any(finding.remedy and not finding.repaired for finding in self._findings):
-                raise StoreError("some of its files could not be brought up", self._path, "Mend them first")
+                raise StoreError("some of its files could not be converted", self._path, "Repair them first")
             write_bytes(self._path / "scheme.toml", scheme)
             write_settings(self._path, config)
 
-        self._add_finding(self._path / "study.toml", "the study has format 1", "brought up to format 2", migrate)
+        self._add_finding(self._path / "study.toml", "the study has format 1", "converted to format 2", migrate)
 
 
 def _matches_files(study: Study, rater: str, shown: CaseState) -> bool:
-    """Whether the index says of a case what its files say; damaged ones are found elsewhere."""
+    """Return whether the index agrees with the case's files; damaged files are reported elsewhere."""
     try:
         return shown.stage == "unreadable" or study.state(rater, shown.case) == shown
     except RatuiError:

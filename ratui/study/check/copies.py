@@ -1,7 +1,7 @@
-"""The two copies of a stored file: compared, and each mended from the other where one of them is whole.
+"""Compare the two copies of a stored file and restore a damaged one from the other.
 
-It knows bytes only; what a whole file may say is the business of `whole`. It never deletes: damage is set aside.
-Files are read and written in a folder that is open already, so that no link is followed.
+This module knows bytes only; `checker` decides what an intact file may contain. Nothing is deleted: damaged files are set
+aside. Files are read and written relative to an open folder, so that no link is followed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,18 @@ __all__ = ["FileCopies", "check_tables", "compare_copies", "replace_damaged", "r
 
 @dataclass(frozen=True)
 class FileCopies:
-    """What was found of a file and its second copy: `data` is None where neither is whole.
+    """The state of a file and its second copy.
 
-    `what` says what is wrong, empty where nothing is; `remedy` how it can be mended from what is whole.
+    Attributes
+    ----------
+    path
+        The file.
+    data
+        Intact bytes; None if both copies are damaged.
+    what
+        Description of the fault; empty if both copies are intact and equal.
+    remedy
+        Repair from the intact copy; empty if there is none.
     """
 
     path: Path
@@ -34,9 +43,10 @@ class FileCopies:
 
 
 def check_tables(path: Path, *, unsealed: bool) -> Callable[[bytes], None]:
-    """A check of bytes that belong at `path`: raises DamagedError for what isn't a whole file of tables.
+    """Return a check that raises DamagedError for bytes that are not an intact table file for `path`.
 
-    Stricter than reading: the sums of the single records and the chain of the log are computed anew.
+    Stricter than reading: the checksums of the records and the chain of the log are computed again. With `unsealed`, tables
+    of format 1 are accepted.
     """
 
     def check(data: bytes) -> None:
@@ -56,9 +66,23 @@ def check_tables(path: Path, *, unsealed: bool) -> Callable[[bytes], None]:
 
 
 def compare_copies(path: Path, check: Callable[[bytes], None], folder: int, *, twins: bool = True) -> FileCopies:
-    """Read both copies of `path`, which lies in the folder of the descriptor `folder`.
+    """Read and compare both copies of `path`.
 
-    With `twins` false only the first is asked for, as with a file of format 1. Raises StoreError.
+    Parameters
+    ----------
+    path
+        The file.
+    check
+        Raises DamagedError for bytes that are not intact.
+    folder
+        Open descriptor of the file's folder.
+    twins
+        False if a second copy is not required, as for a file of format 1.
+
+    Raises
+    ------
+    StoreError
+        If a copy can't be read.
     """
     first, wrong = _read_checked(path, check, folder)
     if first is not None and not twins:
@@ -87,7 +111,7 @@ def _read_checked(path: Path, check: Callable[[bytes], None], folder: int) -> tu
 
 
 def restore_copies(copies: FileCopies, folder: int) -> None:
-    """Do what `copies.remedy` says. For whoever holds the file's lock. Raises StoreError."""
+    """Do the repair `copies.remedy`. Only the holder of the file's lock may call this. Raises StoreError."""
     assert copies.data is not None
     try:
         first = read_file(copies.path, folder=folder)
@@ -100,13 +124,13 @@ def restore_copies(copies: FileCopies, folder: int) -> None:
 
 
 def replace_damaged(path: Path, data: bytes, folder: int) -> None:
-    """Put `data` in the place of two damaged copies, which are set aside. Raises StoreError."""
+    """Write `data` in place of two damaged copies, which are set aside. Raises StoreError."""
     set_both_aside(path, folder)
     write_bytes(path, data, folder=folder)
 
 
 def set_both_aside(path: Path, folder: int) -> None:
-    """Set aside whichever copies of `path` are there. Raises StoreError."""
+    """Set aside the existing copies of `path`. Raises StoreError."""
     for each in (path, second_copy_path(path)):
         if not is_missing(each.name, folder):
             set_aside(each, folder=folder)

@@ -1,4 +1,7 @@
-"""Whether the file of a film is the one that was imported. A film has one copy only: what is wrong with it is told."""
+"""Compare the file of a film with the file that was imported.
+
+A film has one copy only, so damage is reported and not repaired.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from ratui.study.study import Study
 __all__ = ["FilmFault", "find_film_fault"]
 
 FilmFault = tuple[str, str, Callable[[], object] | None, str]
-"""What is wrong, how it can be mended, what mends it, and what a person can do where nothing does."""
+"""The fault, its proven repair, the function that repairs it, and advice if nothing does; see `Finding`."""
 _ADVICE = "Restore it from a backup"
 
 
 def find_film_fault(study: Study, case: Case, film: FilmRecord) -> FilmFault | None:
-    """What is wrong with the file of `film`, or None."""
+    """Return what is wrong with the file of `film`, or None."""
     path = study.film_path(case.id, film.id)
     if not path.exists():
         return "it is missing", "", None, _ADVICE
@@ -37,7 +40,7 @@ def find_film_fault(study: Study, case: Case, film: FilmRecord) -> FilmFault | N
 
 
 def _check_unsealed_film(study: Study, case: Case, film: FilmRecord, path: Path) -> FilmFault:
-    """A film that format 1 imported: its pixels have a digest, its file has none yet."""
+    """Check a film that was imported in format 1, which recorded a digest of its pixels but none of its file."""
     try:
         pixels = np.ascontiguousarray(read_film(path).pixels)
     except RatuiError as error:

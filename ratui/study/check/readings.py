@@ -1,6 +1,6 @@
-"""A reading whose files are both damaged, or whose fields don't follow from its log: rebuilt where its log proves it.
+"""Rebuild a reading from its log: if both copies are damaged, or if its fields contradict the log.
 
-The log is the record of what happened, held together by its chain; all else is only its outcome. Pure, apart from reading.
+The log is the record of what happened and is protected by its chain of checksums; fields, flags and notes follow from it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["rebuild_fields", "salvage_tables"]
 
 
 def salvage_tables(path: Path, scheme: Scheme, folder: int) -> bytes | None:
-    """Return the whole file, made of the records of its two damaged copies whose checksums hold; None without proof.
+    """Return an intact file made from the intact records of two damaged copies, or None if that can't be proven.
 
-    For any file of tables; fields of a reading are made anew from its log where theirs are missing. `folder` is the
-    descriptor of the file's folder.
+    For any table file; missing fields of a reading are rebuilt from its log. `folder` is an open descriptor of the file's
+    folder.
     """
     copies = []
     for each in (path, second_copy_path(path)):
@@ -30,7 +30,7 @@ def salvage_tables(path: Path, scheme: Scheme, folder: int) -> bytes | None:
             copies.append(read_file(each, folder=folder))
         except (FileNotFoundError, RatuiError):
             continue
-    # Two copies of different saves must not be mixed, except where a log binds the records together.
+    # Copies of different saves must not be mixed, unless a log determines the other records.
     for files in ([each] for each in copies):
         found = salvage(files)
         if found.is_complete:
@@ -42,9 +42,9 @@ def salvage_tables(path: Path, scheme: Scheme, folder: int) -> bytes | None:
 
 
 def rebuild_fields(path: Path, data: bytes, scheme: Scheme) -> bytes | None:
-    """`data`, a whole file of a reading that contradicts its log, with the fields, flags and notes that the log leads to.
+    """Return `data`, an intact file whose fields contradict its log, with fields, flags and notes rebuilt from the log.
 
-    None where the log leads to no reading.
+    Returns None if the log describes no valid reading.
     """
     return _rebuild_from_log(path, open_seal(data).tables, scheme)
 
@@ -57,5 +57,5 @@ def _rebuild_from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme)
         return None
     made = reading_to_document(reading)
     records = {str(number): record for number, record in enumerate(made["fields"], start=1)}
-    # What the file keeps of a reading besides, such as the time spent on it, no log can tell: it stays.
+    # Values that do not follow from the log, such as the time spent, are kept.
     return seal({**tables, "meta": {"1": {**meta, **made["meta"]}}, "fields": records}, sealed_name(path))

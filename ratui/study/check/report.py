@@ -1,4 +1,4 @@
-"""What a check found, as values."""
+"""The result of a check. Values only."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ __all__ = ["CheckReport", "Finding"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with `file`, a path inside the study.
+    """One fault of a study.
 
-    `remedy` is how it can be mended by proof, empty where nothing proves how; `repaired` whether that was done. `advice`
-    is what a person can do.
+    Attributes
+    ----------
+    file
+        Path inside the study.
+    what
+        Description of the fault.
+    remedy
+        Repair that can be proven right, such as "restored from its second copy"; empty if there is none.
+    repaired
+        The repair was done.
+    advice
+        What a person can do, else empty.
     """
 
     file: str
@@ -24,7 +34,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All findings, in the order of the files; `notes` are things worth knowing that are no fault."""
+    """All faults of a study.
+
+    Attributes
+    ----------
+    findings
+        The faults, in the order of the files.
+    notes
+        Remarks that are no fault.
+    files
+        Number of files that were checked.
+    """
 
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
@@ -32,14 +52,15 @@ class CheckReport:
 
     @property
     def is_intact(self) -> bool:
+        """True if there is no fault."""
         return not self.findings
 
     @property
     def unrepaired(self) -> tuple[Finding, ...]:
-        """What is still wrong."""
+        """Faults that were not repaired."""
         return tuple(finding for finding in self.findings if not finding.repaired)
 
     @property
     def is_repairable(self) -> bool:
-        """Whether all that is still wrong could be mended by proof."""
+        """True if every fault that is left has a proven repair."""
         return all(finding.remedy for finding in self.unrepaired)

@@ -1,4 +1,4 @@
-"""One file of a hospital: looked at, and made into a film without its patient; in a process of its own if asked."""
+"""Conversion of one foreign file into a de-identified film, in a separate process if required."""
 
 from ratui.study.importing.film_maker import ConvertedFilm, FilmConverter, FilmHeader, FilmRequest, InProcessConverter
 from ratui.study.importing.reader_process import ReaderProcess

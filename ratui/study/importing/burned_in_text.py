@@ -1,7 +1,7 @@
-"""Whether text seems to be burned into a picture: a cheap look, for a warning that a person then judges.
+"""Detect text that may be burned into an image, to warn a person who then decides.
 
-Letters that a device writes into the pixels are of one flat extreme grey, small, of one height, and stand in a row. A
-marker of lead has a letter or two; a patient's name has more. A picture without a finding may still hold text.
+Devices write letters into the pixels in one flat extreme grey, small, of one height, in a row. A lead marker has one or two
+letters; a patient's name has more. An image without a finding may still contain text.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from ratui.imaging import Pixels
 
 __all__ = ["seems_to_contain_text"]
 
-_LETTERS = 6
-"""Letters in one row from which on it is called text."""
-_HEIGHTS = (6, 80)
-_MOST_PIECES = 20_000
+_LETTERS = 6  # shapes in a row that count as text
+_HEIGHTS = (6, 80)  # smallest and largest height of a letter, in pixels
+_MOST_PIECES = 20_000  # an image with more connected shapes is grainy
 
 
 class _Piece(NamedTuple):
@@ -29,11 +28,17 @@ class _Piece(NamedTuple):
 
 
 def seems_to_contain_text(pixels: Pixels) -> bool:
-    """Whether `pixels`, shape (rows, columns), hold a row of small pieces in the film's lightest or darkest value."""
+    """Return whether the image contains a row of small shapes in its lightest or darkest grey.
+
+    Parameters
+    ----------
+    pixels
+        Stored values, shape (rows, columns).
+    """
     values = pixels.astype(np.int64)
     for extreme in (int(values.max()), int(values.min())):
         mask = values == extreme
-        # An extreme that fills the picture is its ground, and letters on it would be of the other extreme.
+        # An extreme grey that fills much of the image is its background; letters would have the other extreme.
         if 0 < mask.mean() < 0.05 and _has_row(mask):
             return True
     return False
@@ -54,7 +59,7 @@ def _boxes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
 
     Pixels that touch at a corner are connected.
     """
-    import cv2  # at the import of a film, not at the start of every reading
+    import cv2  # takes a moment to import: only an import of films needs it
 
     _, _, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     columns = [cv2.CC_STAT_TOP, cv2.CC_STAT_LEFT, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_WIDTH]
@@ -62,7 +67,7 @@ def _boxes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
 
 
 def _row_from(pieces: list[_Piece], first: int) -> int:
-    """How many pieces follow `first` to the right as the letters of a row do."""
+    """Return the number of pieces that follow `first` to the right as letters of one row, itself included."""
     last, length = pieces[first], 1
     for piece in pieces[first + 1 :]:
         if piece.left > last.left + last.width + 3 * last.height:

@@ -1,8 +1,9 @@
-"""A film without its patient: a new DICOM file made from the film's numbers, and from nothing else of the old one.
+"""De-identification: write a new DICOM file from the numbers of a film and from nothing else of the old file.
 
-Nothing is removed from the old file, for nothing of it is taken: pixels, table entries and measures are numbers, words
-come from closed lists, UIDs are keyed hashes. So text, private elements, overlays, embedded files and comments of a
-codestream have no way in. This is the Basic Application Level Confidentiality Profile of PS3.15, annex E, and more.
+Nothing is removed from the old file, because nothing of it is copied: pixels, table entries and measures are numbers, words
+are taken from closed lists, and UIDs are hashed with a secret. Text, private elements, overlays, embedded files and comments
+in compressed data therefore can't remain. This implements the Basic Application Level Confidentiality Profile of DICOM
+PS3.15 Annex E, and removes more than it requires.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ratui.imaging import Film, LookupTable, Window
 __all__ = ["RetainedAttributes", "deidentify", "extract_retained_attributes", "new_uid"]
 
 _UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
-# Elements that hold a word: the words that may stay.
+# Words that are kept, by the element that may contain them.
 _WORDS = {
     "ViewPosition": ("PA", "AP", "LL", "RL", "RLD", "LLD", "RLO", "LLO"),
     "BodyPartExamined": ("HAND", "WRIST", "FOOT", "ANKLE", "FINGER", "TOE", "EXTREMITY"),
@@ -32,21 +33,29 @@ _WORDS = {
     "BurnedInAnnotation": ("YES", "NO"),
     "PixelIntensityRelationship": ("LIN", "LOG"),
 }
-# What devices call their windows and tables; any other name is dropped.
+# Names of windows and tables that are kept.
 _NAMES = ("NORMAL", "HARDER", "SOFTER", "HARD", "SOFT", "STANDARD", "BONE", "WINDOW1", "WINDOW2", "WINDOW3", "DEFAULT")
 _MODALITY_TYPES = ("OD", "HU", "US", "P")
 
 
 @dataclass(frozen=True)
 class RetainedAttributes:
-    """What besides its pixels a film keeps: words from closed lists by keyword, and its old UIDs to be hashed."""
+    """Values of a header that are kept besides the image.
+
+    Attributes
+    ----------
+    words
+        Words from closed lists, by DICOM keyword.
+    uids
+        Old UIDs by DICOM keyword; only their hashes are written.
+    """
 
     words: dict[str, str] = field(default_factory=dict)
     uids: dict[str, str] = field(default_factory=dict)
 
 
 def extract_retained_attributes(dataset: Dataset) -> RetainedAttributes:
-    """The facts in a header. Never raises: what can't be read is left out."""
+    """Return the values of a header that are kept. Unreadable ones are left out; raises nothing."""
     words, uids = {}, {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -67,9 +76,10 @@ def _text(dataset: Dataset, keyword: str) -> str:
 
 
 def new_uid(key: bytes, old: str) -> str:
-    """The UID that stands for `old` in the study whose key is `key`: always the same, and not to be turned back.
+    """Return the UID that replaces `old`; the same for every call with the same `key`, and not reversible without it.
 
-    Raises nothing; an empty `old` gets a random one.
+    UIDs of the form ``2.25.<128-bit integer>`` need no registration (DICOM PS3.5 Annex B.2). An empty `old` gets a random
+    UID.
     """
     if not old:
         return str(generate_uid(prefix=None))
@@ -78,9 +88,20 @@ def new_uid(key: bytes, old: str) -> str:
 
 
 def deidentify(film: Film, attributes: RetainedAttributes, *, case: str, side: str, key: bytes) -> bytes:
-    """The bytes of a DICOM file with the picture of `film` under the pseudonym `case`, stored without loss.
+    """Return the bytes of a new DICOM file with the image of `film`, stored without loss.
 
-    `side` is ``L``, ``R`` or ``B``; `key` is the study's for UIDs.
+    Parameters
+    ----------
+    film
+        The image and its grey transform.
+    attributes
+        Other values to keep.
+    case
+        Pseudonym for the patient's name and ID.
+    side
+        ``L``, ``R`` or ``B``.
+    key
+        Secret for the hashed UIDs.
     """
     uids = {keyword: new_uid(key, attributes.uids.get(keyword, "")) for keyword in _UIDS}
     meta = FileMetaDataset()
@@ -118,7 +139,7 @@ def _add_deidentification_method(new: Dataset) -> None:
 
 
 def _add_grey_transform(new: Dataset, film: Film) -> None:
-    """Rescaling, tables, windows, padding and measures, as numbers."""
+    """Add rescaling, look-up tables, windows, padding and spacing, as numbers."""
     if film.modality_table is not None:
         item = _lut_item(film.modality_table)
         item.ModalityLUTType = film.modality_table.name if film.modality_table.name in _MODALITY_TYPES else "US"
@@ -151,7 +172,7 @@ def _add_grey_transform(new: Dataset, film: Film) -> None:
 
 def _lut_item(table: LookupTable, *, name: bool = False) -> Dataset:
     item = Dataset()
-    # The first input is stored in 16 bits; a reader takes it as signed where what goes in is signed.
+    # PS3.3 C.11.1.1: the first mapped value has 16 bits, signed if the pixels are; a length of 65 536 is stored as 0.
     item.add_new("LUTDescriptor", "US", [len(table.values) % 65_536, table.first % 65_536, table.bits])
     item.add_new("LUTData", "OW", table.values.astype("<u2").tobytes())
     if name and _known_name(table.name):
@@ -178,7 +199,7 @@ def _add_pixels(new: Dataset, film: Film) -> None:
     new.BitsStored, new.HighBit, new.PixelRepresentation = film.bits_stored, film.bits_stored - 1, int(signed)
     data = pixels.astype(f"<{pixels.dtype.kind}{pixels.dtype.itemsize}").tobytes()
     new.add_new("PixelData", "OW" if wide else "OB", data + b"\0" * (len(data) % 2))
-    if not signed:  # JPEG-LS has no signed values
+    if not signed:  # JPEG-LS (ISO 14495-1) codes unsigned samples only
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             new.compress(JPEGLSLossless, encoding_plugin="pyjpegls", generate_instance_uid=False)

@@ -1,6 +1,6 @@
-"""What is done with one file: a look at its header, and the de-identified film made of it.
+"""Read one foreign file: its header, and the de-identified film made from it.
 
-No refusal repeats a text of the file, for it may name a person. Nothing is written to the disk.
+No error message repeats text of the file, because it may name a person. Nothing is written to the disk.
 """
 
 from __future__ import annotations
@@ -39,7 +39,19 @@ __all__ = ["ConvertedFilm", "FilmConverter", "FilmHeader", "FilmRequest", "InPro
 
 @dataclass(frozen=True)
 class FilmHeader:
-    """What a header says of whose film it is. `side` is ``L``, ``R``, ``B`` or empty; `words` tell the view."""
+    """The identification in a header.
+
+    Attributes
+    ----------
+    patient
+        Patient ID, or the name if there is no ID; may be empty.
+    side
+        ``L``, ``R``, ``B`` or empty.
+    words
+        Body part and study description in lower case, from which the view is recognized.
+    exam_date
+        ISO date, or empty.
+    """
 
     patient: str
     side: str
@@ -49,7 +61,19 @@ class FilmHeader:
 
 @dataclass(frozen=True)
 class FilmRequest:
-    """How a film is to be made: its pseudonym, side, the key for its UIDs as hex, and mm a pixel if a manifest says."""
+    """Parameters of a conversion.
+
+    Attributes
+    ----------
+    case
+        Pseudonym to write into the film.
+    side
+        ``L``, ``R`` or ``B``.
+    key
+        Secret for the hashed UIDs, in hexadecimal digits.
+    spacing
+        Size of a pixel in millimetres, (between rows, between columns), if a manifest gives it.
+    """
 
     case: str
     side: str
@@ -59,9 +83,22 @@ class FilmRequest:
 
 @dataclass(frozen=True)
 class ConvertedFilm:
-    """A de-identified film: the bytes of its file, what its record needs, and a note for a person, or empty.
+    """A de-identified film.
 
-    `aspect` is a pixel's height divided by its width.
+    Attributes
+    ----------
+    data
+        Bytes of the new DICOM file.
+    rows, columns
+        Size of the image in pixels.
+    spacing
+        Size of a pixel in millimetres, (between rows, between columns), or None.
+    digest
+        SHA-256 of the pixels.
+    aspect
+        Height of a pixel divided by its width.
+    note
+        Warning for a person, or empty.
     """
 
     data: bytes
@@ -74,25 +111,31 @@ class ConvertedFilm:
 
 
 class FilmConverter(Protocol):
-    """Looks at files and makes films of them. Both raise FilmError."""
+    """An object that reads and converts foreign files; both methods raise FilmError."""
 
-    def read_header(self, path: Path) -> FilmHeader: ...
+    def read_header(self, path: Path) -> FilmHeader:
+        """Return what the header of `path` says about the film."""
+        ...
 
-    def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm: ...
+    def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
+        """Return the film in `path`, de-identified."""
+        ...
 
 
 class InProcessConverter:
-    """A converter in this process: for films that are known to be harmless, such as simulated ones."""
+    """A converter in this process, for trusted files such as simulated ones."""
 
     def read_header(self, path: Path) -> FilmHeader:
+        """Return what the header of `path` says about the film. Raises FilmError."""
         return read_film_header(path)
 
     def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
+        """Return the film in `path`, de-identified. Raises FilmError."""
         return convert_film(path, request)
 
 
 def read_film_header(path: Path) -> FilmHeader:
-    """What the header of the DICOM file at `path` says. Raises FilmError."""
+    """Return what the header of the DICOM file at `path` says about the film. Raises FilmError."""
     header = read_header(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -130,9 +173,9 @@ def _date(header: pydicom.Dataset) -> date | None:
 
 
 def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
-    """The film in the DICOM or PNG file at `path` without its patient. Raises FilmError.
+    """Return the film in the DICOM or PNG file at `path`, de-identified. Raises FilmError.
 
-    What was written is read again and compared: pixels bit by bit, and everything that greys are made of.
+    The new file is decoded again and compared with the source: the pixels bit by bit, and every value of the grey transform.
     """
     if path.suffix.lower() == ".png":
         pixels = _png(path)
@@ -156,7 +199,7 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
 
 
 def _compare(film: Film, data: bytes, path: Path) -> None:
-    """Raises FilmError where the new file doesn't show the same as `film`."""
+    """Raise FilmError if the new file does not show the same as `film`."""
     new = film_from_dataset(pydicom.dcmread(io.BytesIO(data)), path)
     same = (
         new.pixels.dtype == film.pixels.dtype
@@ -170,7 +213,7 @@ def _compare(film: Film, data: bytes, path: Path) -> None:
         and all(_same_contrast(*pair) for pair in zip(new.contrasts, film.contrasts, strict=True))
     )
     if not same:
-        raise FilmError("it can't be stored without a change to its greys", path, "Tell the makers of ratui")
+        raise FilmError("it can't be stored without a change to its greys", path, "Report it to the authors of ratui")
 
 
 def _same_contrast(one: object, other: object) -> bool:
@@ -189,7 +232,7 @@ def _same_table(one: LookupTable | None, other: LookupTable | None) -> bool:
 
 
 def _png(path: Path) -> Pixels:
-    """The grey levels of a PNG file, 8 or 16 bits. Raises FilmError for anything but one grey image."""
+    """Return the grey levels of a PNG file with 8 or 16 bits. Raises FilmError for anything but one grey image."""
     check_file(path)
     try:
         with warnings.catch_warnings():
@@ -209,7 +252,7 @@ def _png(path: Path) -> Pixels:
     except (OSError, ValueError, SyntaxError) as error:
         raise FilmError("it is not a readable PNG file", path, "Export it again") from error
     if values.ndim == 3 and mode == "RGB" and (values == values[..., :1]).all():
-        values = values[..., 0]  # a grey film that was saved as colour
+        values = values[..., 0]  # a grey film that was saved in colour
     if values.ndim != 2 or mode == "P":
         raise FilmError("it is a colour image, not a grey film", path, "Export the original radiograph")
     if values.dtype == np.bool_:

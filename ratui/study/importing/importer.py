@@ -1,6 +1,6 @@
-"""Films of a hospital into a study: recognised, de-identified, listed; what can't be taken is named with its reason.
+"""Import radiographs of a hospital into a study: identify, de-identify and list them, and report files that are rejected.
 
-A bad file never ends an import, and nothing of a patient but the pseudonym, the time point and the side is kept.
+A bad file never stops an import. Of a patient, only the pseudonym, the time point and the side are stored in the study.
 """
 
 from __future__ import annotations
@@ -31,7 +31,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ImportedFilm:
-    """A film that is now in the study. `path` is where it came from, `note` what a person should look at, or empty."""
+    """A film that was imported.
+
+    Attributes
+    ----------
+    path
+        The source file.
+    case, time, side
+        The film's case, its time point (0 or 1), and ``L``, ``R`` or ``B``.
+    note
+        Warning for a person, such as text burned into the image, or empty.
+    """
 
     path: Path
     case: str
@@ -42,7 +52,7 @@ class ImportedFilm:
 
 @dataclass(frozen=True)
 class RejectedFile:
-    """A file that isn't, and why, in words that repeat nothing of the file."""
+    """A file that was not imported, with the reason; the reason repeats no text of the file."""
 
     path: Path
     reason: str
@@ -50,9 +60,14 @@ class RejectedFile:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import took and what it refused, in the order of the files. `key` is where the key to the cases lies.
+    """The imported and the rejected files, each in the order of the input. Paths may contain names of patients.
 
-    Paths may name patients: they are for whoever may see the key.
+    Attributes
+    ----------
+    imported, rejected
+        The files.
+    key
+        Path of the file that links patients to cases.
     """
 
     imported: tuple[ImportedFilm, ...]
@@ -60,9 +75,9 @@ class ImportReport:
     key: Path
 
     def save_list(self) -> Path:
-        """Writes which file became what beside the key, for its owner alone, and returns where. Raises StoreError.
+        """Write a CSV table of all source files and outcomes beside the key, for its owner alone, and return its path.
 
-        Lines are numbered as the command line numbers its output, which names no file.
+        Rows have the same numbers as the lines of the command-line output, which names no file. Raises StoreError.
         """
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         path = self.key.with_name(f"{self.key.stem}-import-{now}-{secrets.token_hex(2)}.csv")
@@ -98,10 +113,32 @@ def import_films(
     progress: Progress | None = None,
     converter: FilmConverter | None = None,
 ) -> ImportReport:
-    """Takes the films in `paths` (files and folders) and in `manifest` into `study`.
+    """Import radiographs into a study.
 
-    Each file is read in another process, or by `converter` where one is given. `progress` gets (done, of). Raises
-    StudyError where nothing can be begun: a path that isn't there, a wrong manifest, no file at all, another import.
+    Parameters
+    ----------
+    study
+        The study.
+    paths
+        DICOM files, and folders that are searched for them.
+    manifest
+        CSV file that describes films, see `read_manifest`. PNG files need it.
+    key
+        File that links patients to cases; the default is in the user's data folder, named after the study.
+    progress
+        Called with (films done, films in all).
+    converter
+        Converter of files; the default reads each file in a separate process.
+
+    Returns
+    -------
+    ImportReport
+        The imported and the rejected files.
+
+    Raises
+    ------
+    StudyError
+        If nothing can be imported: a path does not exist, the manifest is wrong, there is no file, or another import runs.
     """
     rows = {row.path: row for row in read_manifest(manifest, study.scheme)} if manifest else {}
     files = list(dict.fromkeys([*rows, *(file.resolve() for path in paths for file in _list_files(path))]))
@@ -137,7 +174,7 @@ def _import(
     for candidate in candidates:
         keys.assign_case(candidate.patient)
     if candidates:
-        keys.save(study)  # before the first film: a film whose patient nobody can find again must never be there
+        keys.save(study)  # before the first film: no film may be in the study whose patient is not in the key
     imported: list[ImportedFilm] = []
     known = set(study.cases())
     for number, candidate in enumerate(candidates):
@@ -164,7 +201,7 @@ def _list_files(path: Path) -> list[Path]:
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
         if not found:
-            raise StudyError("the folder holds no file", path, "Give DICOM files or a folder of them")
+            raise StudyError("the folder contains no file", path, "Give DICOM files or a folder of them")
         return found
     if not path.exists():
         raise StudyError("there is no such file or folder", path, "Check the path")
@@ -190,9 +227,10 @@ def _read_candidate(file: Path, row: ManifestRow | None, study: Study, converter
 def _assign_time_points(
     study: Study, keys: KeyFile, candidates: list[_Candidate], rejected: dict[Path, str]
 ) -> list[_Candidate]:
-    """`candidates` with their time points: the manifest's, or the order of the two dates that a patient has.
+    """Return the candidates with time points: those of the manifest, or the order of the patient's two dates.
 
-    Dates of an earlier import count where there was one: run again, it takes what it could not take before.
+    Dates of an earlier import are used if there was one, so that a second run accepts what the first could not. Candidates
+    without a time point are added to `rejected`.
     """
     dates: dict[str, set[date]] = defaultdict(set)
     for candidate in candidates:
@@ -222,7 +260,7 @@ def _assign_time_points(
 def _import_film(
     study: Study, case: Case, candidate: _Candidate, converter: FilmConverter, keys: KeyFile
 ) -> tuple[Case, str]:
-    """`case` with the film of `candidate`, which is on the disk by then, and a note. Raises RatuiError otherwise."""
+    """Convert and store one film; return `case` with it, and a note. Raises RatuiError."""
     assert candidate.time is not None
     part = study.scheme.views[candidate.view].part
     converted = converter.convert(

@@ -1,7 +1,7 @@
-"""The CSV that says of films what their files can't: patient, time point, side, view, day, spacing.
+"""Read a manifest, a CSV file with what the films' files do not say: patient, time point, side, view, day, spacing.
 
-It must not reach outside its own folder; everything it says is checked before a film is touched. Errors name the line,
-and never repeat what stands in it, for that may name a patient.
+It may name files in its own folder only, and every value is checked before a film is imported. Errors name the line and
+never repeat its content, which may name a patient.
 """
 
 from __future__ import annotations
@@ -25,7 +25,25 @@ _LARGEST = 20_000_000
 
 @dataclass(frozen=True)
 class ManifestRow:
-    """What a manifest says of one film. `spacing` is mm per pixel."""
+    """The description of one film.
+
+    Attributes
+    ----------
+    path
+        The film's file.
+    patient
+        Patient ID.
+    time
+        Time point, 0 or 1.
+    side
+        ``L``, ``R`` or ``B``.
+    view
+        Key of a view in the scheme.
+    day
+        Day of the examination, counted from any day, or None.
+    spacing
+        Size of a pixel in millimetres, (between rows, between columns), or None.
+    """
 
     path: Path
     patient: str
@@ -37,7 +55,15 @@ class ManifestRow:
 
 
 def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
-    """The rows of the manifest at `path`. Raises StudyError that names the line for anything wrong in it."""
+    """Return the rows of a manifest.
+
+    Required columns are ``file``, ``patient``, ``time`` and ``side``; ``view``, ``day`` and ``spacing`` are optional.
+
+    Raises
+    ------
+    StudyError
+        If the file can't be read, or a value is not valid; the error names the line.
+    """
     try:
         if path.stat().st_size > _LARGEST:
             raise StudyError("the manifest is too large", path, "Split it")
@@ -74,9 +100,9 @@ def _parse_row(
     try:
         target = (manifest.parent / file).resolve()
     except (OSError, ValueError, RuntimeError) as error:  # a loop of links, a zero byte
-        raise fail("the file must lie in the manifest's folder") from error
+        raise fail("the file must be in the manifest's folder") from error
     if not file or Path(file).is_absolute() or not target.is_relative_to(manifest.parent.resolve()):
-        raise fail("the file must lie in the manifest's folder")
+        raise fail("the file must be in the manifest's folder")
     patient = values.get("patient", "")
     if not patient:
         raise fail("the patient is missing")

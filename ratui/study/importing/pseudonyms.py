@@ -1,6 +1,6 @@
-"""The key that links patients to case ids: a file of its own, outside the study, readable by its owner alone.
+"""The key file, which links patients to cases: outside the study, readable by its owner alone.
 
-Case ids and UIDs are keyed hashes with a random salt, so nobody without the key can compute them from patient ids.
+Names of cases and UIDs are HMACs with a random salt, so nobody without the key file can compute them from patient IDs.
 """
 
 from __future__ import annotations
@@ -29,9 +29,14 @@ _VALUES = {"study", "salt", "cases", "days"}
 
 
 class KeyFile:
-    """The pseudonyms of one study. Changes are on the disk after `save`.
+    """The pseudonyms of one study. Changes are on the disk only after `save`.
 
-    `notice` is empty, or says that the file is damaged and that its second copy was read.
+    Attributes
+    ----------
+    path
+        The file.
+    notice
+        Message that the file is damaged and its second copy was read, or empty.
     """
 
     def __init__(
@@ -41,15 +46,19 @@ class KeyFile:
         self.notice = notice
         self._salt = salt
         self._cases = cases  # patient → case
-        self._days = days  # patient → the dates of both time points
+        self._days = days  # patient → ISO dates of both time points
         self._used_ids = set(cases.values())
 
     @classmethod
     def open(cls, study: Study, path: Path | None = None) -> KeyFile:
-        """The key file of `study`, made at the first import. Raises StudyError inside the study or when damaged."""
+        """Open the key file of `study`, or begin one if there is none.
+
+        The default `path` is in the user's data folder. Raises StudyError if the file is inside the study, damaged, or of
+        another study.
+        """
         path = (path or user_data_path("ratui") / "keys" / f"{study.config.id}.json").absolute()
         if path.resolve().is_relative_to(study.path.resolve()):
-            raise StudyError("the key to the pseudonyms must not lie in the study", path, "Choose another folder")
+            raise StudyError("the key of the pseudonyms can't be inside the study", path, "Choose another folder")
         stored = read_intact_bytes(path, lambda data: _parse_key_file(data, path), largest=_LARGEST)
         if stored is None:
             return cls(path, secrets.token_hex(32), {}, {})
@@ -60,23 +69,23 @@ class KeyFile:
 
     @property
     def uid_key(self) -> bytes:
-        """What new UIDs are hashed with: the same old UID gets the same new one in this study, and in no other."""
+        """Secret for hashing UIDs: an old UID gets the same new one everywhere in this study, and another elsewhere."""
         return hmac.new(bytes.fromhex(self._salt), b"UIDs", hashlib.sha256).digest()
 
     def find_case(self, patient: str) -> str:
-        """The case id that `patient` has already, or an empty text."""
+        """Return the case of `patient`, or an empty text if they have none."""
         return self._cases.get(patient, "")
 
     def days(self, patient: str) -> tuple[date, ...]:
-        """The dates of the time points of `patient`, earlier first, as an import noted them; empty where none did."""
+        """Return the dates of both time points of `patient`, the earlier first, from an earlier import; else empty."""
         return tuple(date.fromisoformat(day) for day in self._days.get(patient, ()))
 
     def record_days(self, patient: str, days: Iterable[date]) -> None:
-        """Notes them, so that an import that was cut short can be run again and puts each film where it belongs."""
+        """Record the dates of both time points, so that an interrupted import can be run again with the same result."""
         self._days[patient] = [day.isoformat() for day in days]
 
     def assign_case(self, patient: str) -> str:
-        """The case id of `patient`, the same each time."""
+        """Return the case of `patient`, a new one if they have none."""
         if patient not in self._cases:
             digest = hmac.new(
                 bytes.fromhex(self._salt), patient.encode("utf-8", "surrogatepass"), hashlib.sha256
@@ -90,14 +99,14 @@ class KeyFile:
         return self._cases[patient]
 
     def save(self, study: Study) -> None:
-        """Writes the key file, readable by its owner alone. Raises StoreError."""
+        """Write the key file, readable by its owner alone. Raises StoreError."""
         make_folder(self.path.parent)
         values = {"study": study.config.id, "salt": self._salt, "cases": self._cases, "days": self._days}
         write_bytes(self.path, json.dumps({**values, "sum": _checksum(values)}, indent=1).encode(), private=True)
 
 
 def _parse_key_file(data: bytes, path: Path) -> dict[str, Any]:
-    """What a key file says. Raises DamagedError; a file of format 1 has no checksum, and an older one no days."""
+    """Return the values of a key file. Raises DamagedError. Format 1 had no checksum; older files had no days."""
     try:
         raw = json.loads(data)
         total = raw.pop("sum", None)

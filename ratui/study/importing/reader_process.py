@@ -1,6 +1,6 @@
-"""A converter in a process of its own: a file that crashes a decoder, hangs it or eats memory costs that file alone.
+"""Convert foreign files in a separate process, which a file may crash, hang or exhaust without other harm.
 
-The process is begun at the first file and again after each death. Its other end is `worker`.
+The process is started at the first file and again after each crash. It runs `reader_worker`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ _WORKER_CODE = "from ratui.study.importing.reader_worker import main; main()"
 
 
 class ReaderProcess:
-    """A converter that reads each file in another process, for `timeout` seconds at most. Close it at the end."""
+    """A converter that reads each file in another process. Close it at the end, or use it as a context manager.
+
+    Parameters
+    ----------
+    timeout
+        Seconds after which a file is given up.
+    """
 
     def __init__(self, timeout: float = 60.0) -> None:
         self._timeout = timeout
@@ -41,7 +47,7 @@ class ReaderProcess:
         self.close()
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         if self._process is not None:
             self._process.kill()
             for pipe in (self._process.stdin, self._process.stdout):
@@ -51,12 +57,12 @@ class ReaderProcess:
             self._process = None
 
     def read_header(self, path: Path) -> FilmHeader:
-        """What the header of `path` says. Raises FilmError."""
+        """Return what the header of `path` says about the film. Raises FilmError."""
         head, _ = self._request({"path": str(path)}, path)
         return FilmHeader(**head["header"])
 
     def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
-        """The film in `path` without its patient. Raises FilmError."""
+        """Return the film in `path`, de-identified. Raises FilmError."""
         head, data = self._request({"path": str(path), "request": asdict(request)}, path)
         converted = head["film"]
         spacing = (float(converted["spacing"][0]), float(converted["spacing"][1])) if converted["spacing"] else None
@@ -78,7 +84,7 @@ class ReaderProcess:
             raise FilmError("it took too long to read", path, "Ask for it uncompressed") from error
         except (OSError, EOFError, ValueError, KeyError) as error:
             self.close()
-            raise FilmError("it made the decoder crash; it is damaged or hostile", path, "Export it again") from error
+            raise FilmError("it made the decoder crash; it is damaged or malicious", path, "Export it again") from error
         if "error" in head:
             what, remedy = head["error"]
             raise FilmError(what, path, remedy)
@@ -98,7 +104,7 @@ class ReaderProcess:
             [sys.executable, "-c", _WORKER_CODE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # decoders print there what they find in a file
+            stderr=subprocess.DEVNULL,  # decoders print contents of a file there, which may name a patient
             bufsize=0,
             env=environment,
         )
@@ -116,7 +122,7 @@ def _read_some(pipe: IO[bytes], most: int, deadline: float) -> bytes:
 
 
 def _read_line(pipe: IO[bytes], deadline: float) -> bytes:
-    """One line, read byte by byte, for what follows it belongs to the film."""
+    """Return one line, read byte by byte because the bytes after it belong to the film."""
     line = b""
     while not line.endswith(b"\n"):
         line += _read_some(pipe, 1, deadline)

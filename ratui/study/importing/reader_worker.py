@@ -1,6 +1,7 @@
-"""The process in which foreign files are read: it may use so much memory and no more, and can write no file.
+"""The process that reads foreign files: its memory is limited, and it can write no file.
 
-A request comes in as one line of JSON, an answer goes out as one line and, for a film, its bytes.
+A request is one line of JSON on standard input. The answer is one line of JSON on standard output and, for a film, the
+bytes of its file.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from ratui.study.importing.film_maker import FilmRequest, convert_film, read_fil
 __all__ = ["LARGEST_MEMORY", "main", "serve"]
 
 LARGEST_MEMORY = 4 << 30
-"""Bytes of address space: enough for the largest film that is taken, several times over."""
+"""Limit of address space in bytes: several times what the largest accepted film needs."""
 
 
 def main() -> None:
-    """Serves requests until its input ends."""
+    """Limit this process and serve requests until its input ends."""
     answers = sys.stdout.buffer
-    sys.stdout = sys.stderr  # whatever a decoder prints goes nowhere
+    sys.stdout = sys.stderr  # text that a decoder prints must not get between the answers
     for limit, most in ((resource.RLIMIT_AS, LARGEST_MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(limit)
         resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
@@ -32,7 +33,7 @@ def main() -> None:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Answers each request of `requests` in turn."""
+    """Answer each request of `requests` in turn."""
     for line in requests:
         head, data = _handle(json.loads(line))
         answers.write(json.dumps({**head, "bytes": len(data)}).encode() + b"\n" + data)
@@ -56,5 +57,5 @@ def _handle(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         return {"error": [error.problem, error.remedy]}, b""
     except MemoryError:
         return {"error": ["it needs more memory than any film", "Ask for it uncompressed"]}, b""
-    except Exception as error:  # a fault of ours or of a decoder: named by its kind, for its text may name a person
+    except Exception as error:  # the error is reported by its type only: its text may name a person
         return {"error": [f"it could not be read ({type(error).__name__})", "Export it again"]}, b""

@@ -1,6 +1,6 @@
-"""Folders opened by descriptor, so that no symbolic link is followed and no swapped name leads elsewhere.
+"""Folders opened by descriptor, so that no symbolic link is followed.
 
-A name can be replaced by a link between a look and an act. A descriptor stays on the object that was opened.
+A name can be replaced by a link between a look and an action on it. A descriptor stays on the object that was opened.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ __all__ = [
 ]
 
 DEEPEST = 20
-"""Levels of folders that a walk enters; studies have four. Each level holds a descriptor open."""
-# Without O_NONBLOCK the opening of a FIFO waits for a writer.
+"""Limit of nested folders that a walk enters; studies have four. Each level needs an open descriptor."""
+# Without O_NONBLOCK, opening a FIFO waits for a writer.
 NO_LINK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -111,11 +111,22 @@ def is_missing(name: str, folder: int) -> bool:
 
 @dataclass(frozen=True)
 class Entry:
-    """An object found by a walk. Its descriptors are open until the walk goes on.
+    """An object found by a walk; its descriptors are open until the walk goes on.
 
-    `folder` is the descriptor of the folder that contains it, None for the top. `found` describes the object, and `above`
-    the folders around it, the top first. `descriptor` is a folder's own, None where it was not entered; `foreign` says why
-    a folder was left out that is no part of a study.
+    Attributes
+    ----------
+    inside
+        Path relative to the top of the walk.
+    found
+        Result of ``stat`` for the object.
+    above
+        Results of ``stat`` for the folders around it, the top first.
+    folder
+        Descriptor of the folder that contains it; None for the top.
+    descriptor
+        Descriptor of a folder itself; None for other objects and for a folder that was not entered.
+    foreign
+        Reason why a folder was not entered that is no part of the study, else empty.
     """
 
     inside: PurePath
@@ -127,10 +138,10 @@ class Entry:
 
 
 def walk_no_links(top: Path, *, skip: str = "") -> Iterator[Entry]:
-    """Find everything in the folder `top`, each folder after its contents, and `top` itself last.
+    """Yield everything in the folder `top`, each folder after its contents, and `top` itself last.
 
-    Links are listed, not followed. Folders right inside `top` whose names begin with `skip` are left out. Raises
-    StoreError where `top` can't be opened.
+    Links are listed, not followed. Folders directly inside `top` whose names begin with `skip` are left out. Raises
+    StoreError if `top` can't be opened.
     """
     try:
         descriptor = _descend(top, PurePath())
@@ -158,7 +169,7 @@ def _contents(inside: PurePath, folder: int, above: tuple[os.stat_result, ...], 
 
 def _folder(inside: PurePath, folder: int, seen: os.stat_result, above: tuple[os.stat_result, ...]) -> Iterator[Entry]:
     if len(above) > DEEPEST:
-        yield Entry(inside, seen, above, folder, foreign="it lies too deep")
+        yield Entry(inside, seen, above, folder, foreign="it is nested too deep")
         return
     try:
         descriptor = open_directory(inside.name, folder=folder)

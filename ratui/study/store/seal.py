@@ -1,7 +1,7 @@
-"""The form in which tables are stored: every record with a checksum, the log as a chain, and a seal over all bytes.
+"""The stored form of tables: a checksum in every record, a chain of checksums in the log, a seal over all bytes.
 
-Pure: bytes in, values out. A file that was changed by one bit is told from one that wasn't, and in a changed one the
-records that are still as they were written can be told from the rest.
+Pure functions from bytes to values and back. One changed bit is noticed, and in a changed file the records that are still
+intact can be identified.
 
 ::
 
@@ -9,8 +9,10 @@ records that are still as they were written can be told from the rest.
      "log":  {"1": {…, "sum": "…"}, "2": {…, "sum": "… depends on the sum before it"}},
      "seal": {"1": {"format": 2, "of": "anna/C-1", "counts": {…}, "head": "… last sum of the log", …}}}
 
-It stays a TinyDB file: other programs see the tables, a table ``seal`` and a value ``sum`` in each record. Later formats
-keep the seal, so that an older ratui can tell "newer" from "damaged".
+The result is still a TinyDB file: other programs see the tables, one more table ``seal``, and a value ``sum`` in each
+record. Later formats must keep the seal, so that an older ratui can distinguish "newer" from "damaged".
+
+A checksum protects against accidents, not against forgery: anyone who can write the file can also seal it.
 """
 
 from __future__ import annotations
@@ -36,33 +38,43 @@ __all__ = [
 ]
 
 FORMAT = 2
-"""The format of a sealed file. Files of format 1 had no checksums."""
+"""Format of a sealed file. Files of format 1 had no checksums."""
 
 CHAINED = "log"
-"""The table whose records only ever grow in number; each of its sums covers all records before it."""
+"""Name of the table that only grows; the checksum of each of its records covers all records before it."""
 
 Records: TypeAlias = dict[str, dict[str, Any]]
 
-_SUM = 32
+_SUM = 32  # hexadecimal digits of a record's checksum
 _END = re.compile(rb'"sum":"([0-9a-f]{64})"\}\}\}')
 _END_LENGTH = len('"sum":""}}}') + 64
 
 
 class BrokenSealError(ValueError):
-    """The bytes are not what was written; the text says in a few words how that shows."""
+    """The bytes are not what was written; the text says in a few words how that was noticed."""
 
 
 class UnsealedError(ValueError):
-    """The bytes are tables of format 1, which have neither seal nor checksums."""
+    """The bytes are tables of format 1, which have neither seal nor checksums; the argument contains them."""
 
 
 class NewerFormatError(ValueError):
-    """The seal is whole, and its format is newer than this version knows."""
+    """The seal is intact, and its format is newer than this version knows."""
 
 
 @dataclass(frozen=True)
 class SealedTables:
-    """What a whole file holds. `sealed_as` is what it was written as; `head` the last sum of its log, empty without one."""
+    """The content of an intact file.
+
+    Attributes
+    ----------
+    tables
+        Records by table and ID, without their checksums.
+    sealed_as
+        Name under which the file was sealed, such as ``anna/C-1``.
+    head
+        Checksum of the last record of the log; empty without a log.
+    """
 
     tables: dict[str, Records]
     sealed_as: str
@@ -70,9 +82,19 @@ class SealedTables:
 
 
 def seal(tables: Mapping[str, Mapping[str, Mapping[str, Any]]], of: str) -> bytes:
-    """`tables` (name → id → record) as the bytes of a sealed file that is to be known as `of`.
+    """Return the bytes of a sealed file.
 
-    Raises ValueError for what JSON can't hold and for a record with a value ``sum`` of its own.
+    Parameters
+    ----------
+    tables
+        Records by table and ID.
+    of
+        Name of the file, ``<folder>/<stem>``, which `open_seal` compares.
+
+    Raises
+    ------
+    ValueError
+        If a value can't be represented in JSON, a table is called ``seal``, or a record has a value ``sum``.
     """
     parts, counts, head = [], {}, ""
     for name, records in tables.items():
@@ -98,9 +120,23 @@ def seal(tables: Mapping[str, Mapping[str, Mapping[str, Any]]], of: str) -> byte
 
 
 def open_seal(data: bytes, of: str | None = None) -> SealedTables:
-    """The tables in `data`, if they are what was sealed. Raises Broken, Newer, or Unsealed for format 1.
+    """Return the tables in a sealed file.
 
-    With `of`, a whole file that was written as something else is broken too: it doesn't belong where it was found.
+    Parameters
+    ----------
+    data
+        The bytes of the file.
+    of
+        If given, an intact file with another name counts as broken: it is not where it belongs.
+
+    Raises
+    ------
+    BrokenSealError
+        If the bytes are not what was sealed.
+    NewerFormatError
+        If a newer version sealed them.
+    UnsealedError
+        If they are tables of format 1.
     """
     end = _END.fullmatch(data, max(len(data) - _END_LENGTH, 0))
     if end is None:
@@ -128,11 +164,11 @@ def open_seal(data: bytes, of: str | None = None) -> SealedTables:
 
 
 def _without_seal(data: bytes) -> SealedTables:
-    """Raises Unsealed with the tables of format 1 as its argument, or Broken: a file that had a seal and lost it."""
+    """Raise UnsealedError with the tables of format 1, or BrokenSealError for a file that has lost its seal."""
     try:
         tables = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise BrokenSealError("it is no JSON file") from error
+        raise BrokenSealError("it is not a JSON file") from error
     if not isinstance(tables, dict) or not all(
         isinstance(records, dict) and all(isinstance(record, dict) for record in records.values())
         for records in tables.values()
@@ -144,9 +180,10 @@ def _without_seal(data: bytes) -> SealedTables:
 
 
 def read_log_chain(data: bytes) -> tuple[str, ...]:
-    """The sums of the log in a sealed file, in order: of two logs with the same beginning, so begin their chains.
+    """Return the checksums of the log in a sealed file, in order.
 
-    They are computed from the records anew, not taken from them. Raises ValueError for what is no JSON.
+    Two logs with the same first n records have the same first n checksums. The checksums are computed from the records, not
+    read from the file. Raises ValueError if `data` is not JSON.
     """
     sums, before = [], ""
     for id, record in json.loads(data).get(CHAINED, {}).items():
@@ -157,9 +194,16 @@ def read_log_chain(data: bytes) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class SalvagedTables:
-    """The records of broken files whose checksums still hold. `counts` is None where every seal's own record is lost.
+    """The records of broken files whose checksums are still right.
 
-    The log is given as far as its chain can be followed; `is_complete` says whether every record that was sealed is here.
+    Attributes
+    ----------
+    tables
+        Intact records by table and ID. The log ends before the first record that is lost.
+    counts
+        Number of records by table when the file was sealed; None if the seal's own record is lost.
+    head
+        Checksum of the last record of the log when the file was sealed.
     """
 
     tables: dict[str, Records]
@@ -168,19 +212,21 @@ class SalvagedTables:
 
     @property
     def is_complete(self) -> bool:
+        """True if every record that was sealed has been found."""
         return self.counts is not None and self.missing == ()
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The tables of which records are missing."""
+        """Names of the tables that lack records."""
         counts = self.counts or {}
         return tuple(name for name, count in counts.items() if len(self.tables.get(name, {})) != count)
 
 
 def salvage(files: Sequence[bytes]) -> SalvagedTables:
-    """What of broken copies of one file is provably as it was written; the first copy's record counts where both hold.
+    """Collect the records of broken copies of one file that are provably as they were written.
 
-    The shape of a file around its records isn't needed: a checksum tells which table and id a record belongs to.
+    The structure of the file around the records is not needed: a checksum also covers the record's table and ID. If both
+    copies have an intact record, the first one's counts.
     """
     loose: dict[str, list[dict[str, Any]]] = {}
     seals = []
@@ -204,7 +250,7 @@ def salvage(files: Sequence[bytes]) -> SalvagedTables:
                 before = str(record["sum"]) if name == CHAINED else ""
                 found[name][id] = {key: value for key, value in record.items() if key != "sum"}
         if name == CHAINED and before != head:
-            found[name] = {}  # the chain doesn't lead to where the seal says; nothing of it is proven
+            found[name] = {}  # the chain does not end as the seal says: nothing of it is proven
     return SalvagedTables(found, counts, head)
 
 
@@ -214,7 +260,7 @@ def _has_valid_checksum(table: str, id: str, before: str, record: Mapping[str, A
 
 
 def _longest_log(seals: list[dict[str, Any]]) -> tuple[dict[str, int] | None, str]:
-    """The counts and the head of the log of the seal record, of those that hold, with the longest log."""
+    """Return counts and head from the intact seal record with the longest log."""
     best: tuple[dict[str, int] | None, str] = (None, "")
     for raw in seals:
         body = _dump({key: value for key, value in raw.items() if key not in ("check", "sum")})
@@ -226,13 +272,13 @@ def _longest_log(seals: list[dict[str, Any]]) -> tuple[dict[str, int] | None, st
 
 
 def _loose_records(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Everything in `data` that looks like ``"7":{…}``, whatever stands around it."""
+    """Yield every part of `data` that looks like a record ``"7":{…}``, whatever stands around it."""
     text = data.decode("utf-8", "replace")
     decoder = json.JSONDecoder()
     for match in re.finditer(r'"(\d{1,9})":(?=\{)', text):
         try:
             value, _ = decoder.raw_decode(text, match.end())
-            _dump(value)  # NaN and lone surrogates are nothing that was written here
+            _dump(value)  # raises an error for NaN and lone surrogates, which `seal` never writes
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
