@@ -1,9 +1,11 @@
 """The worklist by keys: what is selected, what typing finds, and that a case goes on at the very field where it was left."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -11,6 +13,7 @@ from textual.pilot import Pilot
 from ratui.reading import Field, GradeEntry
 from ratui.study import CaseState, FilmRecord, Study
 from ratui.study.predictions import save_reading_order
+from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -355,3 +358,23 @@ async def test_an_order_that_a_model_gave_is_how_the_cases_stand_and_come_next(
         assert [line.lstrip("▸ ").split()[0] for line in rows(pilot)] == [three, one, two]
         assert selected(pilot) == three
         assert "what teaches the model most stands first" in shown(pilot)
+
+
+async def test_a_screen_handles_its_return_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = study_of(tmp_path, 2)
+    store(study, study.cases()[0], joints=4)
+    resumed: Counter[str] = Counter()
+    handler = KeyScreen.on_screen_resume
+
+    def count(screen: KeyScreen[Any]) -> None:
+        resumed[screen.NAME] += 1
+        handler(screen)
+
+    monkeypatch.setattr(KeyScreen, "on_screen_resume", count)
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        for keys in (["tab"], ["enter"], ["escape"], ["escape"]):  # the sheet, a case, and back twice
+            await pilot.press(*keys)
+            await settle(pilot)
+        assert isinstance(pilot.app.screen, WorklistScreen)
+    assert resumed == {"worklist": 2, "contact": 2, "scoring": 1}

@@ -1,4 +1,4 @@
-"""What every screen shares: the app it runs in, keys through one table, films hidden while another screen is up."""
+"""The base class of ratui's screens: keys from the keymap, the key bar, the message line, the tour, the language."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from rich.text import Text
 from textual.events import Key
 from textual.screen import Screen, ScreenResultType
+from textual.widgets import Static
 
 from ratui.errors import RatuiError
 from ratui.reading import LogEntry
@@ -22,28 +23,36 @@ if TYPE_CHECKING:
 
 __all__ = ["KeyScreen"]
 
-# Textual's own `action_page_up` and `action_page_down` scroll a widget.
+# Textual's own `action_page_up` and `action_page_down` scroll a widget, so ours have other names.
 _METHODS = {"page_up": "previous_page", "page_down": "next_page"}
 
 
 class KeyScreen(Screen[ScreenResultType]):
-    """A screen driven by the keymap: the action `name` calls the method ``action_name``."""
+    """A screen driven by the keymap.
+
+    The action `name` of the keymap calls the method ``action_name``. A subclass composes a `KeyBar`, and a `Static` with
+    the id ``message``.
+    """
 
     NAME: ClassVar[str] = ""
+    """The name of the screen in the keymap."""
     HAS_TOUR: ClassVar[bool] = False
-    """Whether the tour goes through this screen."""
+    """Whether the tour is shown on this screen."""
 
     @property
     def ratui(self) -> RatuiApp:
+        """The app that the screen runs in."""
         return cast("RatuiApp", self.app)
 
     @property
     def t(self) -> Catalog:
-        """The texts, in the rater's language."""
+        """The texts in the rater's language."""
         return self.ratui.t
 
+    # Keys.
+
     def on_key(self, event: Key) -> None:
-        """Calls what the pressed key stands for; other keys go where they would have gone."""
+        """Do what the pressed key stands for; leave other keys to Textual."""
         name = normalize_key(event.character, event.key)
         if self._close_tour(name) or self.process_key(name):
             event.stop()
@@ -52,7 +61,7 @@ class KeyScreen(Screen[ScreenResultType]):
             panel.note_key(name, self.t)
 
     def process_key(self, name: str) -> bool:
-        """Acts on the key `name`; whether there was anything to do."""
+        """Do what the key `name` stands for; return False if it stands for nothing here."""
         action = self.ratui.keymap.find(self.NAME, name)
         if action is None:
             return False
@@ -60,15 +69,27 @@ class KeyScreen(Screen[ScreenResultType]):
         return True
 
     def perform(self, name: str) -> None:
-        """Does the action `name`; an error is said, not raised."""
+        """Perform the action `name`; show a RatuiError as a message."""
         try:
             getattr(self, f"action_{_METHODS.get(name, name)}")()
         except RatuiError as error:
             self.show_message(format_error(self.t, error))
 
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
-        """Whether the action `action` makes sense now: help and the list of commands leave out what doesn't."""
+        """Return whether `action` is possible now; the key bar, the help and the command palette leave out the others."""
         return True
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether the screen asks a question that Esc takes back, before Esc does anything else."""
+        return False
+
+    @property
+    def types_text(self) -> bool:
+        """Whether characters are text now, such as a note, and not commands."""
+        return False
+
+    # The key bar.
 
     def list_key_items(self, *, only_possible: bool = True) -> list[KeyItem]:
         """Return the keys of the actions that have a label and, if `only_possible`, are possible now, as in the keymap."""
@@ -95,36 +116,31 @@ class KeyScreen(Screen[ScreenResultType]):
         """Show the keys that are possible now."""
         self.query_one(KeyBar).show_rows(self.format_keys())
 
+    # Help and messages.
+
     def action_help(self) -> None:
+        """Show all keys that are possible now and, where scores are entered, the meaning of the grades."""
         from ratui.tui.screens.help.screen import HelpScreen
         from ratui.tui.screens.help.text import key_section, scheme_sections
 
         keymap = self.ratui.keymap
         keys = key_section(self.NAME, keymap, self.t, self.check_action)
-        entered = self.NAME in ENTRY_SCREENS
-        meanings = scheme_sections(self.ratui.study.scheme, keymap, self.t) if entered else ()
+        enters_scores = self.NAME in ENTRY_SCREENS
+        meanings = scheme_sections(self.ratui.study.scheme, keymap, self.t) if enters_scores else ()
         self.app.push_screen(HelpScreen(keys, meanings, self.t("help.foot")))
 
     def show_message(self, text: str) -> None:
-        """Tells the rater something, in the way of the screen."""
-        self.notify(text, markup=False)
+        """Show `text` in the message line; clear the line if it is empty."""
+        self.query_one("#message", Static).update(f" {text}" if text else "")
 
-    @property
-    def is_asking(self) -> bool:
-        """Whether the screen asks something that Esc takes back, before Esc means anything else."""
-        return False
-
-    @property
-    def types_text(self) -> bool:
-        """Whether characters are text now, such as a note, and not commands."""
-        return False
+    # The tour.
 
     def log_entries(self) -> tuple[LogEntry, ...]:
-        """The log of the reading on the screen; empty where there is none."""
+        """Return the log of the reading on the screen; empty if the screen shows none."""
         return ()
 
     def show_tour_panel(self) -> None:
-        """Shows the tour, on a screen that is part of it, where it hasn't been seen."""
+        """Show the tour if this screen has it and the rater has not seen it."""
         tour = self.ratui.tour
         for panel in self.query(TourPanel):
             panel.remove()
@@ -134,7 +150,7 @@ class KeyScreen(Screen[ScreenResultType]):
             panel.update_step(self.t)
 
     def _close_tour(self, name: str) -> bool:
-        """Whether `name` was Esc to end the tour."""
+        """End the tour if the key `name` is Esc and means nothing else; return whether it did."""
         panels = self.query(TourPanel) if name == "escape" and not self.is_asking else ()
         for panel in panels:
             if self.ratui.tour is not None:
@@ -142,20 +158,27 @@ class KeyScreen(Screen[ScreenResultType]):
             panel.remove()
         return bool(panels)
 
+    # The language.
+
     async def retranslate(self) -> None:
-        """Says everything anew, in another language: the widgets are made again, then filled."""
+        """Make the widgets again in the app's present language, and fill them."""
         await self.recompose()
         self.fill_widgets()
         self.show_tour_panel()
 
     def fill_widgets(self) -> None:
-        """Fills the widgets that `compose` made."""
+        """Fill the widgets that `compose` has made."""
+
+    # Other screens above this one. Textual calls the handler of every class of an object, so that a subclass which has
+    # such a handler too must not call this one.
 
     def on_screen_suspend(self) -> None:
+        """Hide the films, because a terminal draws its images above the cells of the next screen."""
         for view in self.query(FilmView):
             view.hide_image()
 
     def on_screen_resume(self) -> None:
+        """Show the films again, and the tour if it is due."""
         for view in self.query(FilmView):
             view.refresh()
         if not self.query(TourPanel):

@@ -1,16 +1,18 @@
-"""The way of a case around the asking for its fields: regions before, the second look, the overview and the signature after.
+"""The steps of one case around the scoring of its fields: regions, review, overview and signature.
 
-It asks for no field itself; what a screen shows of that is its own business.
+`CaseFlow` opens the screens of these steps above the scoring screen. It asks for no field and draws nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from enum import Enum
+from typing import TYPE_CHECKING
 
 from ratui import reading as rd
 from ratui.errors import EntryError
-from ratui.reading import Field, LogEntry, Reading
+from ratui.reading import Reading
 from ratui.study import Case, ReadingSession
 from ratui.tui.entry.autosave import AutoSaver, now
 from ratui.tui.entry.other_answers import format_other_answers
@@ -23,179 +25,215 @@ from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.overview.screen import GoToSite, OverviewCommand, OverviewResult, OverviewScreen
 
-__all__ = ["CaseFlow"]
+if TYPE_CHECKING:
+    from ratui.tui.screens.review.screen import ReviewResult
+
+__all__ = ["CaseFlow", "ScoringResult"]
 
 
-class CaseFlow(FilmScreen[str]):
-    """A screen that has one case open, from where it was left or from `site` on.
+class ScoringResult(Enum):
+    """The state in which the scoring screen has left its case."""
 
-    `resources` closes with the screen, and with it the reading's lock.
+    SIGNED = "signed"
+    LEFT = "left"
+    """The reading is not signed; it can be continued later."""
+
+
+class CaseFlow:
+    """The steps of one case, with its reading, its films and its scoring session.
+
+    Parameters
+    ----------
+    screen
+        The scoring screen. It is dismissed when the case is signed, or when the rater leaves it without regions.
+    case
+        The case to score.
+    session
+        The rater's reading of the case, open for writing.
+    resources
+        Closed together with the flow. They hold the lock of the reading.
+    site
+        The key of the site to begin at. If it is empty, scoring begins where the rater stopped.
     """
 
-    def __init__(self, case: Case, session: ReadingSession, resources: ExitStack, *, site: str = "") -> None:
-        super().__init__()
-        self._case = case
+    def __init__(
+        self,
+        screen: FilmScreen[ScoringResult],
+        case: Case,
+        session: ReadingSession,
+        resources: ExitStack,
+        *,
+        site: str = "",
+    ) -> None:
+        self._screen = screen
         self._site = site
         self._resources = resources
-        self._auto_saver = AutoSaver(session)
         self._notice = session.notice
-        self._films: CaseFilms | None = None
-        self._scoring_session: ScoringSession | None = None
         self._review_queue = ReviewQueue()
-        self._warned = False
-
-    def on_mount(self) -> None:
-        self.ratui.key_queue.before_key = self._auto_saver.count_time
-        self._start()
-
-    def on_unmount(self) -> None:
-        if self.ratui.key_queue.before_key == self._auto_saver.count_time:  # the next case may be open already
-            self.ratui.key_queue.before_key = None
-        self._resources.close()
+        self.case = case
+        self.auto_saver = AutoSaver(session)
+        self.films: CaseFilms | None = None
+        """The films with their regions; None while regions are missing."""
+        self.scoring_session: ScoringSession | None = None
+        """The session that asks for the fields; None while regions are missing."""
 
     @property
     def reading(self) -> Reading:
         """The reading as it stands."""
-        return self._auto_saver.reading
+        return self.auto_saver.reading
 
-    @property
-    def field(self) -> Field | None:
-        """The field that waits for an answer; None before the joints have regions."""
-        return self._scoring_session.field if self._scoring_session else None
+    def open(self) -> None:
+        """Begin to count the time, and open the first step that is not done."""
+        self._screen.ratui.key_queue.before_key = self.auto_saver.count_time
+        self._start_scoring()
 
-    @property
-    def asked_place(self) -> int:
-        return self.reading.order.index(self.field.time) if self.field else 0
+    def close(self) -> None:
+        """Release the lock of the reading."""
+        key_queue = self._screen.ratui.key_queue
+        if key_queue.before_key == self.auto_saver.count_time:  # the next case may have been opened already
+            key_queue.before_key = None
+        self._resources.close()
 
-    @property
-    def scoring_session(self) -> ScoringSession:
-        """The conversation; there is one as soon as the joints have regions."""
-        assert self._scoring_session is not None
-        return self._scoring_session
+    # Regions and scoring.
 
-    def log_entries(self) -> tuple[LogEntry, ...]:
-        return self.reading.log
-
-    # Before and after.
-
-    def _start(self) -> None:
-        study = self.ratui.study
-        if not study.are_regions_complete(self._case):
-            self._open_regions()
+    def _start_scoring(self) -> None:
+        """Start or continue the scoring; open the regions first if some are missing."""
+        screen, study = self._screen, self._screen.ratui.study
+        if not study.are_regions_complete(self.case):
+            self.open_regions()
             return
-        self._films = load_case_films(study, self._case, self.reading.order)
-        try:
-            reading = rd.apply_regions(self.reading, study.absent_slots(self._case), timestamp=now())
-            if reading is not self.reading:
-                self._auto_saver.save(reading)
-        except EntryError as error:
-            self.show_message(format_error(self.t, error))
-        if self._scoring_session is None:
-            self._scoring_session = ScoringSession(self._auto_saver, self.ratui.keymap, self.t, hint=self._make_hint)
-            self.joint_viewer.view_settings = self.load_view_settings()
-            self._message = self._message or self._notice
+        self.films = load_case_films(study, self.case, self.reading.order)
+        message = self._apply_regions()
+        if self.scoring_session is None:
+            message = message or self._notice
+            self.scoring_session = ScoringSession(
+                self.auto_saver, screen.ratui.keymap, screen.t, hint=self._format_hint
+            )
             if self._site in self.reading.site_keys:
-                self._scoring_session.go_to_site(self._site)
-        self.redraw()
+                self.scoring_session.go_to_site(self._site)
+        if message:
+            screen.show_message(message)
+        screen.redraw()
         if not self.reading.open_fields and not self._site:
-            self._finish()
+            self.finish_scoring()
 
-    def _make_hint(self, reading: Reading, site: str) -> str:
-        """What is said of an answered joint: in an adjudication what the raters had answered, else nothing."""
-        return format_other_answers(self.t, reading, self.ratui.study.other_answers(reading.case, site), site)
+    def _apply_regions(self) -> str:
+        """Enter "not on film" at the sites that no film shows; return the error message if the entries contradict it."""
+        study, screen = self._screen.ratui.study, self._screen
+        try:
+            reading = rd.apply_regions(self.reading, study.absent_slots(self.case), timestamp=now())
+        except EntryError as error:
+            return format_error(screen.t, error)
+        if reading is not self.reading:
+            self.auto_saver.save(reading)
+        return ""
 
-    def _open_regions(self) -> None:
+    def _format_hint(self, reading: Reading, site: str) -> str:
+        """Return the raters' answers at a joint that the adjudicator has answered; empty outside an adjudication."""
+        others = self._screen.ratui.study.other_answers(reading.case, site)
+        return format_other_answers(self._screen.t, reading, others, site)
+
+    def open_regions(self) -> None:
+        """Open the regions of the films; continue the scoring when they are complete."""
         from ratui.tui.screens.regions.screen import RegionsScreen
 
-        self.app.push_screen(RegionsScreen(self._case, self.reading.order), self._regions_closed)
+        self._screen.app.push_screen(RegionsScreen(self.case, self.reading.order), self._regions_closed)
 
-    def _regions_closed(self, result: bool | None) -> None:
-        if self.ratui.study.are_regions_complete(self._case):
-            self._start()
+    def _regions_closed(self, result: None) -> None:
+        if self._screen.ratui.study.are_regions_complete(self.case):
+            self._start_scoring()
         else:
-            self.dismiss()
+            self._screen.dismiss(ScoringResult.LEFT)
 
-    def _finish(self) -> None:
-        """Every field is filled: once more through what deserves it, then the overview."""
+    def finish_scoring(self) -> None:
+        """Open the review of the joints that need one, or else the overview. Call it when every field is filled."""
         if not self._start_review(self._review_queue.pending(self.reading)):
-            self._show_overview_unasked()
+            self._open_overview_unasked()
 
-    def _show_overview_unasked(self) -> None:
-        """Shows the overview unasked: so nothing that was typed before anybody can have seen it counts there."""
-        self.ratui.key_queue.drop_typed_ahead(
-            lambda name: self._is_entry_key(name) or self._is_answer_key(name, "overview"), self._report_dropped_key
+    # Review.
+
+    def _start_review(self, items: Sequence[rd.ReviewItem]) -> bool:
+        """Open the review of `items`; return False if there are none."""
+        from ratui.tui.screens.review.screen import ReviewScreen
+
+        if not items or self.films is None:
+            return False
+        self._drop_typed_ahead("second_look")
+        review = ReviewScreen(
+            self.films, self.reading, items, auto_saver=self.auto_saver, review_queue=self._review_queue
         )
-        self.action_overview()
+        self._screen.app.push_screen(review, self._review_closed)
+        return True
+
+    def _review_closed(self, result: ReviewResult | None) -> None:
+        if result is None or result.is_finished:
+            self._open_overview_unasked()
+        else:
+            self._go_to_site(result.site)
+
+    def _go_to_site(self, site: str) -> None:
+        if self.scoring_session is not None:
+            self.scoring_session.go_to_site(site)
+        self._screen.redraw()
+
+    # Overview and signature.
+
+    def open_overview(self) -> None:
+        """Open the overview, from which the reading is signed."""
+        reading = self.reading
+        pending = len(self._review_queue.pending(reading)) if reading.is_complete else 0
+        site = self.scoring_session.site if self.scoring_session is not None else self._site
+        overview = OverviewScreen(reading, site=site, writable=True, pending=pending)
+        self._screen.app.push_screen(overview, self._overview_closed)
+
+    def _open_overview_unasked(self) -> None:
+        self._drop_typed_ahead("overview")
+        self.open_overview()
+
+    def _overview_closed(self, result: OverviewResult | None) -> None:
+        match result:
+            case OverviewCommand.SIGN:
+                if self._sign():
+                    self._screen.dismiss(ScoringResult.SIGNED)
+                    return
+            case OverviewCommand.REVIEW:
+                if self._start_review(self._review_queue.pending(self.reading) or rd.review_items(self.reading)):
+                    return
+                self.open_overview()
+            case GoToSite(site):
+                self._go_to_site(site)
+        self._screen.redraw()
+
+    def _sign(self) -> bool:
+        """Sign the reading; return False, with the reading unsigned, if the disk refuses it."""
+        before = self.reading
+        if self.auto_saver.save(rd.sign(before, timestamp=now())):
+            return True
+        self.auto_saver.reading = before
+        return False
+
+    # Keys that were typed before a screen appeared which the rater did not ask for. Such keys must not sign or keep
+    # anything there, and an entry meant for the last joint must not become an entry at another.
+
+    def _drop_typed_ahead(self, screen: str) -> None:
+        """Ignore keys typed before `screen`, a name in the keymap, can have been seen, if they would decide something."""
+        self._screen.ratui.key_queue.drop_typed_ahead(
+            lambda name: self._is_entry_key(name) or self._is_decision_key(name, screen), self._report_dropped_key
+        )
 
     def _is_entry_key(self, name: str) -> bool:
-        """Whether the key `name` makes an entry somewhere on this screen."""
+        """Return whether the key `name` makes an entry at some field."""
         findings = {finding.key for finding in self.reading.scheme.findings}
-        commands = {self.ratui.keymap.key(f"scoring.{action}") for action in ("normal", "same", "reasons")}
+        keymap = self._screen.ratui.keymap
+        commands = {keymap.key(f"scoring.{action}") for action in ("normal", "same", "reasons")}
         return name.isdecimal() or name in findings or name in commands
 
-    def _is_answer_key(self, name: str, screen: str) -> bool:
-        """Whether the key `name` signs, keeps or opens something on `screen`."""
-        action = self.ratui.keymap.find(screen, name)
+    def _is_decision_key(self, name: str, screen: str) -> bool:
+        """Return whether the key `name` signs, keeps or opens something on `screen`."""
+        action = self._screen.ratui.keymap.find(screen, name)
         return action is not None and action.name in ("sign", "keep", "go")
 
     def _report_dropped_key(self, name: str) -> None:
-        if isinstance(self.app.screen, KeyScreen):
-            self.app.screen.show_message(self.t("scoring.typed_ahead", keys=format_key(name)))
-
-    def action_regions(self) -> None:
-        self._open_regions()
-
-    def _start_review(self, items: Sequence[rd.ReviewItem]) -> bool:
-        """Begins the second look at `items`; False where there is nothing to look at."""
-        from ratui.tui.screens.review.screen import ReviewScreen
-
-        if not items or self._films is None:
-            return False
-        self.ratui.key_queue.drop_typed_ahead(
-            lambda name: self._is_entry_key(name) or self._is_answer_key(name, "second_look"), self._report_dropped_key
-        )
-        screen = ReviewScreen(
-            self._films, self.reading, items, auto_saver=self._auto_saver, review_queue=self._review_queue
-        )
-        self.app.push_screen(screen, self._review_closed)
-        return True
-
-    def _review_closed(self, site: str | None) -> None:
-        """After the second look: at `site` the rater left it, None where it is done."""
-        if site is None:
-            self._show_overview_unasked()
-        else:
-            self.scoring_session.go_to_site(site)
-            self.redraw()
-
-    def action_overview(self) -> None:
-        reading = self.reading
-        pending = len(self._review_queue.pending(reading)) if reading.is_complete else 0
-        screen = OverviewScreen(reading, site=self.scoring_session.site, writable=True, pending=pending)
-        self.app.push_screen(screen, self._overview_closed)
-
-    def _overview_closed(self, result: OverviewResult | None) -> None:
-        if result is OverviewCommand.SIGN:
-            before = self.reading
-            if self._auto_saver.save(rd.sign(before, timestamp=now())):
-                self.dismiss(self.t("scoring.signed", case=self._case.id))
-                return
-            self._auto_saver.reading = before
-        elif result is OverviewCommand.REVIEW:
-            if self._start_review(self._review_queue.pending(self.reading) or rd.review_items(self.reading)):
-                return
-            self.action_overview()
-        elif isinstance(result, GoToSite):
-            self.scoring_session.go_to_site(result.site)
-        self.redraw()
-
-    def action_leave(self) -> None:
-        if self.return_to_pair():
-            return
-        if self._auto_saver.save_error and not self._auto_saver.save(self.reading) and not self._warned:
-            self._warned = True
-            self._message = self.t("scoring.leaving_unsaved", key=self.ratui.keymap.key_label("scoring.leave"))
-            return
-        if not self._auto_saver.save_error and self.reading.log:
-            self._auto_saver.save(self.reading)
-        self.dismiss()
+        screen = self._screen.app.screen
+        if isinstance(screen, KeyScreen):
+            screen.show_message(self._screen.t("scoring.typed_ahead", keys=format_key(name)))

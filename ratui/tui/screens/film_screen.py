@@ -1,6 +1,6 @@
-"""The part of the scoring screen that looks at films: greys, closeness, one in the place of the other, and how sharp it is.
+"""The base class of the screens that show the films of one joint: contrast, zoom, alternation, difference, resolution.
 
-It enters nothing, and nothing that it says tells which film is the earlier where the study is blinded to that.
+It makes no entry. In a study blinded to order nothing here tells which film is the earlier.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from textual.screen import ScreenResultType
 
 from ratui.errors import SettingsError
 from ratui.imaging import DisplaySettings
+from ratui.reading import Reading
 from ratui.terminal import Resolution
+from ratui.tui.entry.text import format_time_point
 from ratui.tui.graphics.view_preferences import read_view_settings, save_view_settings, view_settings_file
-from ratui.tui.graphics.viewport import ViewSettings
+from ratui.tui.graphics.viewport import CaseFilms, ViewSettings
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.widgets.joint_viewer import JointViewer
 
@@ -21,47 +23,55 @@ __all__ = ["FilmScreen"]
 
 
 class FilmScreen(KeyScreen[ScreenResultType]):
-    """A screen with `JointViewer` of the id ``joint``, where the actions that look at films do what they say."""
+    """A screen with a `JointViewer` of the id ``joint``, and the actions that change how its films are shown."""
 
     def __init__(self) -> None:
         super().__init__()
         self._message = ""
+        """The message about the last key. It takes precedence over what the scoring session says."""
         self._unaligned_site = ""
-        """The site whose films could not be aligned."""
+        """The key of the last site whose films could not be aligned."""
         self._has_warned_coarse = False
         self._best_resolution: tuple[str, Resolution | None] = ("", None)
-        """The site on the screen, and how sharp it has been at best."""
+        """The key of the site on the screen, and the best resolution at which it has been shown."""
 
     @property
     def joint_viewer(self) -> JointViewer:
-        """The films of the joint."""
+        """The viewer of the joint's films."""
         return self.query_one("#joint", JointViewer)
 
-    # Greys.
+    # Contrast and brightness.
 
     def action_window(self) -> None:
+        """Use the next window preset: automatic, or a window of the DICOM file."""
         preset = self.joint_viewer.next_preset()
         kind, number = (preset[:4], preset[4:]) if preset.startswith("file") else (preset, "")
         self._message = self.t(f"scoring.window_{kind}", number=number)
         self._save_view_settings()
 
     def action_brighter(self) -> None:
+        """Increase the brightness by one step."""
         self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_brightness())
 
     def action_darker(self) -> None:
+        """Decrease the brightness by one step."""
         self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_brightness(-1))
 
     def action_harder(self) -> None:
+        """Increase the contrast by one step."""
         self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_contrast())
 
     def action_softer(self) -> None:
+        """Decrease the contrast by one step."""
         self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_contrast(-1))
 
     def action_invert(self) -> None:
+        """Invert the grey values, or invert them back."""
         settings = self.joint_viewer.view_settings.display_settings
         self._set_display_settings(replace(settings, invert=not settings.invert))
 
     def action_local(self) -> None:
+        """Turn the enhancement of local contrast on or off."""
         settings = self.joint_viewer.view_settings.display_settings
         self._set_display_settings(replace(settings, local=not settings.local))
         self._message = self.t("scoring.local" if not settings.local else "scoring.local_off")
@@ -70,37 +80,45 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         self.joint_viewer.set_view_settings(replace(self.joint_viewer.view_settings, display_settings=settings))
         self._save_view_settings()
 
-    # Closeness.
+    # Zoom and position.
 
     def action_zoom(self) -> None:
+        """Use the next zoom step."""
         self.joint_viewer.next_zoom()
         self._save_view_settings()
 
     def action_whole(self) -> None:
+        """Show the whole films, or the joint again."""
         self.joint_viewer.set_whole_film(not self.joint_viewer.shows_whole_film)
 
     def action_lens(self) -> None:
+        """Show the lens in the middle of the films, or hide it."""
         view_settings = self.joint_viewer.view_settings
         self.joint_viewer.set_view_settings(replace(view_settings, lens=None if view_settings.lens else (0.5, 0.5)))
 
     def action_pan_left(self) -> None:
+        """Move the view to the left, or the lens if it is shown."""
         self._move(-1, 0)
 
     def action_pan_right(self) -> None:
+        """Move the view to the right, or the lens if it is shown."""
         self._move(1, 0)
 
     def action_pan_up(self) -> None:
+        """Move the view up, or the lens if it is shown."""
         self._move(0, -1)
 
     def action_pan_down(self) -> None:
+        """Move the view down, or the lens if it is shown."""
         self._move(0, 1)
 
     def _move(self, right: int, down: int) -> None:
         self.joint_viewer.set_view_settings(self.joint_viewer.view_settings.moved(right, down))
 
-    # One in the place of the other.
+    # Alternation and difference.
 
     def action_blink(self) -> None:
+        """Show the two films in turn in the same place, aligned with each other."""
         films = self.joint_viewer
         if films.mode == "alone":
             films.show_film(1 - films.place)
@@ -113,13 +131,14 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         )
 
     def action_difference(self) -> None:
+        """Show the difference of the two films, or the pair again."""
         films = self.joint_viewer
         films.set_mode("pair" if films.mode == "difference" else "difference")
         if films.mode == "difference":
             self._message = self.t("scoring.difference_on")
 
     def return_to_pair(self) -> bool:
-        """Shows both films side by side again; whether they weren't."""
+        """Show both films side by side; return False if they were shown so already."""
         if self.joint_viewer.mode == "pair":
             return False
         self.joint_viewer.set_mode("pair")
@@ -128,24 +147,26 @@ class FilmScreen(KeyScreen[ScreenResultType]):
 
     @property
     def asked_place(self) -> int:
-        """The film that the waiting field belongs to: 0 the left, 1 the right."""
+        """Place of the film that the active field belongs to: 0 for left, 1 for right."""
         return 0
 
     def on_joint_viewer_not_aligned(self, event: JointViewer.NotAligned) -> None:
+        """Show why the films could not be aligned."""
         self._unaligned_site = event.site
         self.show_message(self.t(f"scoring.not_aligned_{event.reason}"))
         self.redraw()
 
     def on_joint_viewer_resolution_changed(self) -> None:
+        """Draw again, because the texts depend on the resolution."""
         self.redraw()
 
     def redraw(self) -> None:
-        """Draws everything that depends on how films are shown."""
+        """Draw everything that depends on how the films are shown."""
 
-    # How sharp it is.
+    # Resolution.
 
     def best_resolution(self, site: str) -> tuple[str, Resolution] | None:
-        """How films are shown, and how sharp `site` has been at best since it came up."""
+        """Return the graphics protocol and the best resolution at which `site` has been shown; None before it is shown."""
         found = self.joint_viewer.resolution
         before = self._best_resolution[1] if self._best_resolution[0] == site else None
         known = [resolution for resolution in (found, before) if resolution is not None]
@@ -156,7 +177,7 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         return self.ratui.graphics.protocol, best
 
     def check_coarse(self) -> bool:
-        """Whether films are shown too coarsely to judge erosions; what helps is said once."""
+        """Return whether the films are too coarse to judge erosions; the first time, show which keys help."""
         resolution = self.joint_viewer.resolution
         if resolution is None or resolution.is_sufficient or self.joint_viewer.shows_whole_film:
             return False
@@ -171,8 +192,19 @@ class FilmScreen(KeyScreen[ScreenResultType]):
             )
         return True
 
-    def format_film_title(self, place: int, title: str, site: str, coarse: bool) -> str:
-        """`title` of the film at `place`, with how it is shown."""
+    def format_time_point_title(
+        self, reading: Reading, films: CaseFilms, site: str, place: int, is_coarse: bool
+    ) -> str:
+        """Return the title of the film at `place`: its time point, and how it is shown or that it lacks `site`."""
+        record = films.record(site, place)
+        days = record.day if record else None
+        title = format_time_point(self.t, reading.order, place, reading.is_blinded, days)
+        if record is None:
+            return f"{title} · {self.t('text.not_on_film')}"
+        return self._format_film_title(place, title, site, is_coarse)
+
+    def _format_film_title(self, place: int, title: str, site: str, is_coarse: bool) -> str:
+        """Return `title` of the film at `place`, with a note if it is shown whole, alone, as a difference or coarsely."""
         t, films = self.t, self.joint_viewer
         parts = [title]
         behind = films.mode == "alone" and place != films.place
@@ -185,14 +217,14 @@ class FilmScreen(KeyScreen[ScreenResultType]):
             parts.append(t("scoring.behind", key=self.ratui.keymap.key_label(f"{self.NAME}.blink")))
         elif films.mode == "alone" and place == 1:
             parts.append(t("scoring.not_aligned" if self._unaligned_site == site else "scoring.laid_on"))
-        if coarse and films.mode != "difference" and not behind:
+        if is_coarse and films.mode != "difference" and not behind:
             parts.append(t("scoring.coarse"))
         return " · ".join(parts)
 
-    # What stays.
+    # Settings that are stored for each rater.
 
     def load_view_settings(self) -> ViewSettings:
-        """How this rater looked at films last."""
+        """Return the view settings that this rater used last."""
         source = self.ratui.settings.source
         return read_view_settings(self.ratui.rater, view_settings_file(source) if source else None)
 

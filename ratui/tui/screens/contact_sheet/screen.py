@@ -86,7 +86,6 @@ class ContactSheetScreen(KeyScreen[str]):
         self.call_after_refresh(self._create_cells)
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         if self._opened_case:
             # It may have been read further meanwhile.
             reading = self.ratui.study.reading(self.ratui.rater, self._opened_case)
@@ -197,9 +196,6 @@ class ContactSheetScreen(KeyScreen[str]):
         return next((place for place, each in enumerate(self._visible) if each.case == self._cursor), 0)
 
     # Drawing.
-
-    def show_message(self, text: str) -> None:
-        self.query_one("#message", Static).update(f" {text}" if text else "")
 
     async def _create_cells(self) -> None:
         """Makes as many cells as fit."""

@@ -120,9 +120,6 @@ class EvaluationScreen(KeyScreen[None]):
 
     # Drawing.
 
-    def show_message(self, text: str) -> None:
-        self.query_one("#message", Static).update(f" {text}" if text else "")
-
     def _draw(self) -> None:
         t = self.t
         head = f" {t('evaluation.title', model=self._models[self._model_index])}"

@@ -239,9 +239,6 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
 
     # Drawing.
 
-    def show_message(self, text: str) -> None:
-        self.query_one("#message", Static).update(f" {text}" if text else "")
-
     def _draw(self) -> None:
         reading, width = self._reading, self.app.size.width
         title = self.t("overview.title", case=reading.case)

@@ -33,7 +33,7 @@ _FAR, _GROW = 0.5, 1.08
 _ANYTIME = {"help", "leave", "next_film", "previous_film"}
 
 
-class RegionsScreen(KeyScreen[bool]):
+class RegionsScreen(KeyScreen[None]):
     """The regions of `case`, film by film; `order` is how its time points stand on the screen.
 
     Opens at the first film that lacks some, or at `site` of `film` where both are given.
@@ -156,7 +156,7 @@ class RegionsScreen(KeyScreen[bool]):
         elif lacking is not None:
             self._open_film(lacking)
         else:
-            self.dismiss(True)
+            self.dismiss()
 
     def _accept(self, keys: Iterable[str]) -> bool:
         """Saves `keys` as accepted; refuses them all where one can't be true. Raises StoreError, and then nothing is."""
@@ -260,7 +260,7 @@ class RegionsScreen(KeyScreen[bool]):
         self._open_film((self._film_index - 1) % len(self._case_regions.films))
 
     def action_leave(self) -> None:
-        self.dismiss(False)
+        self.dismiss()
 
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
         return action != "undo" or (self._editor is not None and bool(self._editor.history))

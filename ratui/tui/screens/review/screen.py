@@ -1,12 +1,12 @@
-"""Once more through the joints that deserve it, the worst first, before signing: Enter keeps, a number changes.
+"""The review screen: a second look at the joints that need one, the worst first, before the reading is signed.
 
-What deserves it comes from `ratui.reading.review`, what a key enters is the `ScoringSession`'s; neither is decided here,
-and nothing is signed here.
+`ratui.reading.review` decides which joints need it, the `ScoringSession` what a key enters. Nothing is signed here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -26,23 +26,42 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
-from ratui.tui.screens.review.text import format_head, format_key_lines
-from ratui.tui.screens.scoring.text import format_field_line, format_status
+from ratui.tui.screens.scoring.text import format_field_line, format_head, format_review_keys, format_status
 from ratui.tui.theme import ALARM, BRIGHT, NOTE
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 
-__all__ = ["ReviewScreen"]
+__all__ = ["ReviewResult", "ReviewScreen"]
 
 _PREPARED_JOINTS = 3
+"""Number of joints whose pictures are prepared while one is reviewed."""
 _CHANGING = ("keep", "reasons", "flag", "note", "undo", "next_field")
+"""Actions that need a reading which can be changed."""
 
 
-class ReviewScreen(FilmScreen[str | None]):
-    """Goes through `items` of `reading`. Without a `auto_saver`, which saves what is changed, it is to look at only.
-    `model` is what a scorer says of some sites, for a signed reading.
+@dataclass(frozen=True)
+class ReviewResult:
+    """The end of a review: whether all joints were kept or changed, and the key of the site shown last."""
 
-    Its result is None when all were kept or changed, or the key of the site at which the rater left.
+    is_finished: bool
+    site: str
+
+
+class ReviewScreen(FilmScreen[ReviewResult]):
+    """The screen that shows one joint after the other: Enter keeps it, a grade changes it.
+
+    Parameters
+    ----------
+    films, reading, items
+        The films of the case, its reading, and the joints to review in this order.
+    auto_saver
+        Saves the changes. Without it the reading can only be looked at.
+    review_queue
+        Remembers the joints that the rater has kept or changed.
+    place
+        Index in `items` of the joint shown first.
+    predictions
+        The predictions of models that differ from a signed reading, by site.
     """
 
     NAME = "second_look"
@@ -60,10 +79,10 @@ class ReviewScreen(FilmScreen[str | None]):
         auto_saver: AutoSaver | None = None,
         review_queue: ReviewQueue | None = None,
         place: int = 0,
-        model: Mapping[str, Sequence[Prediction]] | None = None,
+        predictions: Mapping[str, Sequence[Prediction]] | None = None,
     ) -> None:
         super().__init__()
-        self._differences = model or {}
+        self._predictions = predictions or {}
         self._films = films
         self._reading = reading
         self._items = tuple(items)
@@ -71,18 +90,19 @@ class ReviewScreen(FilmScreen[str | None]):
         self._review_queue = review_queue or ReviewQueue()
         self._initial_log_length = len(reading.log)
         self._place = place
-        self._scoring_session: ScoringSession | None = None
+        self._session: ScoringSession | None = None
 
     @classmethod
     def read_only(cls, study: Study, reading: Reading, site: str) -> ReviewScreen:
-        """All joints of `reading`, `site` first on the screen, nothing to be changed. Raises StudyError."""
+        """Return a screen to look at all joints of `reading`, `site` first. Raise StudyError if the case is unknown."""
         films = load_case_films(study, study.case(reading.case), reading.order)
         special = {item.site: item for item in rd.review_items(reading)}
         items = [special.get(each.key, ReviewItem(each.key, ())) for each in reading.sites]
         place = [item.site for item in items].index(site)
-        return cls(films, reading, items, place=place, model=find_differences(study, reading))
+        return cls(films, reading, items, place=place, predictions=find_differences(study, reading))
 
     def compose(self) -> ComposeResult:
+        """Make the widgets: head, reasons, films between the edges, message and keys."""
         ratui = self.ratui
         yield Static(id="head", classes="line", markup=False)
         yield Static(id="why", classes="line", markup=False)
@@ -94,26 +114,32 @@ class ReviewScreen(FilmScreen[str | None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
+        """Show the first joint."""
         self.joint_viewer.view_settings = self.load_view_settings()
         if self._auto_saver is not None:
-            self._scoring_session = ScoringSession(self._auto_saver, self.ratui.keymap, self.t)
-            self._scoring_session.field = find_field_to_change(self.reading, self.item)
-        self._draw()
+            self._session = ScoringSession(self._auto_saver, self.ratui.keymap, self.t)
+            self._session.field = find_field_to_change(self.reading, self.item)
+        self.redraw()
 
     def fill_widgets(self) -> None:
-        if self._scoring_session is not None:
-            self._scoring_session.t = self.t
-        self._draw()
+        """Fill the widgets in the app's present language."""
+        if self._session is not None:
+            self._session.t = self.t
+        self.redraw()
 
     def on_resize(self, event: Resize) -> None:
-        self.call_after_refresh(self._draw)
+        """Fit the screen to its new size."""
+        self.call_after_refresh(self.redraw)
 
     def on_joint_viewer_failed(self, event: JointViewer.Failed) -> None:
+        """Show why a film cannot be shown."""
         self.show_message(event.why)
+
+    # The reading.
 
     @property
     def item(self) -> ReviewItem:
-        """The joint that is on the screen, and why."""
+        """The joint on the screen, with the reasons it had when the review began."""
         return self._items[self._place]
 
     @property
@@ -123,53 +149,61 @@ class ReviewScreen(FilmScreen[str | None]):
 
     @property
     def field(self) -> Field | None:
-        """The field that a number changes; None where there is only something to look at."""
-        return self._scoring_session.field if self._scoring_session else None
+        """The active field, which a grade changes; None if the reading can only be looked at."""
+        return self._session.field if self._session else None
 
-    # What help, the list of commands and the tour ask.
+    @property
+    def asked_place(self) -> int:
+        """Place of the film that the active field belongs to: 0 for left, 1 for right."""
+        return self.reading.order.index(self._session.field.time) if self._session else 0
+
+    def log_entries(self) -> tuple[LogEntry, ...]:
+        """Return the log of the reading."""
+        return self.reading.log
 
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
-        if action in _CHANGING and self._scoring_session is None:
+        """Return whether `action` is possible at the joint on the screen."""
+        if action in _CHANGING and self._session is None:
             return False
         match action:
             case "undo":
                 return self._find_undoable() is not None
             case "reasons":
-                return self._scoring_session is not None and bool(self._scoring_session.options.reasons)
+                return self._session is not None and bool(self._session.options.reasons)
             case "back":
                 return self._place > 0
             case "forward":
                 return self._place + 1 < len(self._items)
         return True
 
-    def log_entries(self) -> tuple[LogEntry, ...]:
-        return self.reading.log
-
     @property
     def is_asking(self) -> bool:
-        return self._scoring_session is not None and self._scoring_session.mode != "entry"
+        """Whether a reason or a note is asked for, which Esc cancels."""
+        return self._session is not None and self._session.mode != "entry"
 
     @property
     def types_text(self) -> bool:
-        return self._scoring_session is not None and self._scoring_session.mode in ("go_to", "note")
+        """Whether a note is typed."""
+        return self._session is not None and self._session.mode in ("go_to", "note")
 
     # Keys.
 
     def process_key(self, name: str) -> bool:
+        """Give the key `name` to the session, then to the keymap; explain a character that neither takes."""
         self._message = ""
-        done = self._dispatch(name)
+        is_done = self._dispatch(name)
         if self.is_current:
-            self._draw()
-        return done
+            self.redraw()
+        return is_done
 
     def _dispatch(self, name: str) -> bool:
-        session = self._scoring_session
+        session = self._session
         if session is None:
             return super().process_key(name)
         if session.mode == "entry":
             entry = map_keys_to_entries(self.reading.scheme, session.options).get(name)
             if entry is not None and entry == self.reading.values.get(session.field):
-                self.action_keep()
+                self.action_keep()  # the same answer once more keeps the joint
                 return True
         before = self.reading
         if session.process_key(name):
@@ -183,178 +217,174 @@ class ReviewScreen(FilmScreen[str | None]):
         return len(name) == 1
 
     def perform(self, name: str) -> None:
+        """Perform the action `name` and show its outcome."""
         super().perform(name)
         if self.is_current:
-            self._draw()
+            self.redraw()
 
     def action_keep(self) -> None:
-        """The joint stands as it is; on to the next."""
-        if self._scoring_session is None:
+        """Keep the joint as it is and go to the next; first ask for a field that is open."""
+        if self._session is None:
             self.action_forward()
         elif not self._ask_for_open_field():
             self._review_queue.mark_reviewed(self.reading, self.item.site)
             self._go_to_next()
 
     def action_forward(self) -> None:
+        """Show the next joint."""
         self._go_to(self._place + 1)
 
     def action_back(self) -> None:
+        """Show the previous joint."""
         self._go_to(self._place - 1)
 
     def action_next_field(self) -> None:
-        if self._scoring_session is not None:
-            self._scoring_session.next_field()
+        """Go to the next field of the joint."""
+        if self._session is not None:
+            self._session.next_field()
 
     def action_reasons(self) -> None:
-        if self._scoring_session is not None:
-            self._scoring_session.ask_reason()
+        """Ask for the reason why the field is not assessable."""
+        if self._session is not None:
+            self._session.ask_reason()
 
     def action_flag(self) -> None:
-        if self._scoring_session is not None:
-            self._scoring_session.toggle_flag()
+        """Flag the joint, or remove its flag."""
+        if self._session is not None:
+            self._session.toggle_flag()
 
     def action_note(self) -> None:
-        if self._scoring_session is not None:
-            self._scoring_session.ask_note()
+        """Ask for a note on the joint."""
+        if self._session is not None:
+            self._session.ask_note()
 
     def action_undo(self) -> None:
-        """Takes back the last change that was made here, and shows the joint it was made at."""
+        """Undo the last change of this review, and show its joint."""
         last = self._find_undoable()
-        if self._scoring_session is None or last is None:
+        if self._session is None or last is None:
             self._message = self.t("second_look.nothing_to_undo")
             return
-        self._scoring_session.undo()
-        field = self._scoring_session.field
+        self._session.undo()
+        field = self._session.field
         self._go_to([item.site for item in self._items].index(field.site))
-        self._scoring_session.field = field
+        self._session.field = field
 
     def action_leave(self) -> None:
+        """Leave the review at this joint; show both films side by side first if they are not."""
         if not self.return_to_pair():
-            self.dismiss(self.item.site)
+            self.dismiss(ReviewResult(is_finished=False, site=self.item.site))
 
     def _find_undoable(self) -> LogEntry | None:
+        """Return the last change, if this review made it."""
         last = rd.find_undoable(self.reading)
-        return (
-            last
-            if self._scoring_session is not None and last is not None and last.number > self._initial_log_length
-            else None
-        )
+        if self._session is None or last is None or last.number <= self._initial_log_length:
+            return None
+        return last
 
-    # Moving about.
+    # From joint to joint.
 
     def _after_change(self) -> None:
-        """After a change: on to the next joint, unless it has opened other fields of this one."""
-        reading = self.reading
+        """Go to the next joint, unless the change has opened other fields of this one."""
         if self._ask_for_open_field():
             return
+        reading = self.reading
         self._review_queue.mark_reviewed(reading, self.item.site)
-        last, key = (
-            texts.format_last_entry(self.t, reading, reading.log[-1]),
-            self.ratui.keymap.key_label("second_look.undo"),
-        )
-        self._message = self.t("second_look.changed", change=last, key=key)
+        change = texts.format_last_entry(self.t, reading, reading.log[-1])
+        undo = self.ratui.keymap.key_label("second_look.undo")
+        self._message = self.t("second_look.changed", change=change, key=undo)
         self._go_to_next()
 
     def _ask_for_open_field(self) -> bool:
-        """Asks for the first open field of the joint; False where it has none."""
+        """Make the first open field of the joint the active one; return False if there is none."""
         opened = [field for field in self.reading.joint_fields(self.item.site) if field not in self.reading.values]
-        if opened and self._scoring_session is not None:
-            self._scoring_session.field = opened[0]
+        if opened and self._session is not None:
+            self._session.field = opened[0]
             self._message = self.t("second_look.still_open", scale=opened[0].scale)
         return bool(opened)
 
     def _go_to_next(self) -> None:
-        """To the next joint that wasn't kept, from here on round; after the last one the second look is done."""
-        waiting = {item.site for item in self._review_queue.pending(self.reading)}
+        """Go to the next joint that is still pending, from the first again after the last; finish if there is none."""
+        pending = {item.site for item in self._review_queue.pending(self.reading)}
         places = range(len(self._items))
-        turned = (*places[self._place + 1 :], *places[: self._place])
-        following = next((place for place in turned if self._items[place].site in waiting), None)
-        if following is None:
-            self.dismiss(None)
+        rotated = (*places[self._place + 1 :], *places[: self._place])
+        upcoming = next((place for place in rotated if self._items[place].site in pending), None)
+        if upcoming is None:
+            self.dismiss(ReviewResult(is_finished=True, site=self.item.site))
         else:
-            self._go_to(following)
+            self._go_to(upcoming)
 
     def _go_to(self, place: int) -> None:
         if 0 <= place < len(self._items) and place != self._place:
             self._place = place
             if self.joint_viewer.mode == "difference":
                 self.joint_viewer.set_mode("pair")
-            if self._scoring_session is not None:
-                self._scoring_session.field = find_field_to_change(self.reading, self.item)
+            if self._session is not None:
+                self._session.field = find_field_to_change(self.reading, self.item)
 
     # Drawing.
 
-    @property
-    def asked_place(self) -> int:
-        return self.reading.order.index(self._scoring_session.field.time) if self._scoring_session else 0
-
-    def redraw(self) -> None:
-        self._draw()
-
     def show_message(self, text: str) -> None:
+        """Show `text` until the next key."""
         self._message = text
         self._draw_message()
 
-    def _draw(self) -> None:
+    def redraw(self) -> None:
+        """Draw the films and all texts."""
         if not self.is_mounted:
             return
-        t, reading, site = self.t, self.reading, self.reading.site(self.item.site)
-        films, width = self.joint_viewer, self.app.size.width
-        ahead = [item.site for item in self._items[self._place + 1 : self._place + 1 + _PREPARED_JOINTS]]
-        films.show(self._films, site.key, ahead)
-        coarse, seen = self.check_coarse(), self.best_resolution(site.key)
+        reading, site = self.reading, self.reading.site(self.item.site)
+        upcoming = [item.site for item in self._items[self._place + 1 : self._place + 1 + _PREPARED_JOINTS]]
+        self.joint_viewer.show(self._films, site.key, upcoming)
+        is_coarse, resolution = self.check_coarse(), self.best_resolution(site.key)
         if self._auto_saver is not None:
-            self._auto_saver.current_display = seen
+            self._auto_saver.current_display = resolution
         which = "second_look.place" if self._auto_saver else "second_look.looking"
-        progress = t(which, number=self._place + 1, total=len(self._items))
-        self.query_one("#head", Static).update(format_head(t, reading, site.key, progress, width))
-        why = Text(
-            f" {format_review_reasons(t, reading, self._current_item())}", BRIGHT, no_wrap=True, overflow="ellipsis"
-        )
-        if site.key in self._differences:
-            why.append(f"   {format_model_scores(t, reading, self._differences[site.key])}", NOTE)
-        self.query_one("#why", Static).update(why)
+        progress = self.t(which, number=self._place + 1, total=len(self._items))
+        head = format_head(self.t, reading, site.key, progress, self.app.size.width)
+        self.query_one("#head", Static).update(head)
+        self.query_one("#why", Static).update(self._format_reasons())
         for side in ("L", "R"):
             self.query_one(f"#edge{side}", Static).update(texts.format_edge(side, site.side, self.app.size.height))
-        for place, time in enumerate(reading.order):
-            record = self._films.record(site.key, place)
-            title = texts.format_time_point(t, reading.order, place, reading.is_blinded, record.day if record else None)
-            if record is None:
-                title += f" · {t('text.not_on_film')}"
-            else:
-                title = self.format_film_title(place, title, site.key, coarse)
-            asked = self._scoring_session is not None and self._scoring_session.field.time == time
-            films.set_title(place, texts.format_title(title, asked))
-            session = self._scoring_session
-            films.set_line(
-                place,
-                format_field_line(t, session, time)
-                if session
-                else texts.format_fields(t, reading, site.key, time, None),
-            )
+        for place in range(len(reading.order)):
+            self._draw_film_texts(place, is_coarse)
         self._draw_message()
         self.update_key_bar()
 
+    def _draw_film_texts(self, place: int, is_coarse: bool) -> None:
+        """Draw the title above the film at `place`, and the fields below it."""
+        reading, session, site, time = self.reading, self._session, self.item.site, self.reading.order[place]
+        title = self.format_time_point_title(reading, self._films, site, place, is_coarse)
+        is_active = session is not None and session.field.time == time
+        self.joint_viewer.set_title(place, texts.format_title(title, is_active))
+        if session is not None:
+            line = format_field_line(self.t, session, time)
+        else:
+            line = texts.format_fields(self.t, reading, site, time, None)
+        self.joint_viewer.set_line(place, line)
+
+    def _format_reasons(self) -> Text:
+        """Return the reasons to review the joint as it stands now, and what models say of it."""
+        reading, site = self.reading, self.item.site
+        # A change may have removed the reason for which the joint came up.
+        items = {item.site: item for item in rd.review_items(reading)}
+        reasons = format_review_reasons(self.t, reading, items.get(site, ReviewItem(site, ())))
+        text = Text(f" {reasons}", BRIGHT, no_wrap=True, overflow="ellipsis")
+        if site in self._predictions:
+            text.append(f"   {format_model_scores(self.t, reading, self._predictions[site])}", NOTE)
+        return text
+
     def format_keys(self) -> Text:
+        """Return the keys that are possible at the joint on the screen."""
         keymap, width = self.ratui.keymap, self.app.size.width
-        return format_key_lines(self.t, self.reading, self._scoring_session, keymap, self.check_action, width)
+        return format_review_keys(self.t, self.reading, self._session, keymap, self.check_action, width)
 
     def _draw_message(self) -> None:
-        refusal = self._auto_saver.save_error if self._auto_saver else ""
-        if refusal:
-            text = Text(f" {self.t('scoring.not_saved', why=refusal)}", ALARM)
-        elif self._scoring_session is not None and not self._message:
-            typing = self._scoring_session.mode == "note"
-            text = (
-                format_status(self.t, self._scoring_session)
-                if typing
-                else Text(f" {self._scoring_session.message}", NOTE)
-            )
+        save_error = self._auto_saver.save_error if self._auto_saver else ""
+        if save_error:
+            text = Text(f" {self.t('scoring.not_saved', why=save_error)}", ALARM)
+        elif self._session is not None and not self._message:
+            is_typing = self._session.mode == "note"
+            text = format_status(self.t, self._session) if is_typing else Text(f" {self._session.message}", NOTE)
         else:
             text = Text(f" {self._message}", NOTE)
         self.query_one("#message", Static).update(text)
-
-    def _current_item(self) -> ReviewItem:
-        """Why the joint is looked at as it stands now: a change may have taken a reason away."""
-        now = {item.site: item for item in rd.review_items(self.reading)}
-        return now.get(self.item.site, ReviewItem(self.item.site, ()))

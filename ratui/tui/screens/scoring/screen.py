@@ -1,10 +1,12 @@
-"""Joint by joint, both time points side by side: the screen that asks for one field at a time.
+"""The scoring screen: one joint at both time points side by side, scored field by field.
 
-What is asked and what a key says to it is the `ScoringSession`'s, what is said where is `scoring_text`'s; here they meet the
-films.
+The `ScoringSession` decides which field is active and what a key enters, the `CaseFlow` which screen comes before and after.
+This module connects them with the films.
 """
 
 from __future__ import annotations
+
+from contextlib import ExitStack
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -12,10 +14,15 @@ from textual.containers import Horizontal
 from textual.events import Resize
 from textual.widgets import Static
 
+from ratui.reading import Field, LogEntry, Reading
+from ratui.study import Case, ReadingSession
 from ratui.tui.entry import text as texts
-from ratui.tui.screens.case_flow import CaseFlow
+from ratui.tui.entry.scoring_session import ScoringSession
+from ratui.tui.graphics.viewport import CaseFilms
+from ratui.tui.screens.case_flow import CaseFlow, ScoringResult
+from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.hand_map import draw_hand_map
-from ratui.tui.screens.scoring.text import format_field_line, format_head, format_key_lines, format_status
+from ratui.tui.screens.scoring.text import format_field_line, format_head, format_scoring_keys, format_status
 from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
@@ -23,13 +30,23 @@ from ratui.tui.widgets.key_bar import KeyBar
 __all__ = ["ScoringScreen"]
 
 _PREPARED_JOINTS = 2
-"""How many joints are prepared while one is read."""
+"""Number of joints whose pictures are prepared while one is scored."""
 _MAP_FROM, _MAP_WIDTH = 104, 30
-"""The map is for terminals of that many columns; the films never give way to it."""
+"""The map is shown on screens of at least so many columns, and takes so many."""
 
 
-class ScoringScreen(CaseFlow):
-    """Scores one case, field by field."""
+class ScoringScreen(FilmScreen[ScoringResult]):
+    """The screen that scores one case.
+
+    Parameters
+    ----------
+    case, session
+        The case, and the rater's reading of it, open for writing.
+    resources
+        Closed together with the screen. They hold the lock of the reading.
+    site
+        The key of the site to begin at. If it is empty, scoring begins where the rater stopped.
+    """
 
     NAME = "scoring"
     HAS_TOUR = True
@@ -39,10 +56,15 @@ class ScoringScreen(CaseFlow):
     ScoringScreen #keys { height: 4; }
     """
 
-    _asked = 0
-    """The film that the waiting field belongs to: where only one is shown, it is that one."""
+    def __init__(self, case: Case, session: ReadingSession, resources: ExitStack, *, site: str = "") -> None:
+        super().__init__()
+        self._flow = CaseFlow(self, case, session, resources, site=site)
+        self._shown_place = 0
+        """Place of the film shown where only one is shown. It follows the active field."""
+        self._warned_unsaved = False
 
     def compose(self) -> ComposeResult:
+        """Make the widgets: head, films between the edges, map, message and keys."""
         ratui = self.ratui
         yield Static(id="head", classes="line", markup=False)
         with Horizontal(classes="films"):
@@ -54,181 +76,262 @@ class ScoringScreen(CaseFlow):
         yield KeyBar()
 
     def on_mount(self) -> None:
+        """Open the first step of the case that is not done."""
         self._arrange()
+        self.joint_viewer.view_settings = self.load_view_settings()
+        self._flow.open()
+
+    def on_unmount(self) -> None:
+        """Release the reading."""
+        self._flow.close()
 
     def on_resize(self, event: Resize) -> None:
+        """Fit the screen to its new size."""
         self._arrange()
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self.redraw)
+
+    def fill_widgets(self) -> None:
+        """Fill the widgets in the app's present language."""
+        if self._session is not None:
+            self._session.t = self.t
+        self._arrange()
+        self.redraw()
 
     def _arrange(self) -> None:
         self.query_one("#map").display = self.app.size.width >= _MAP_FROM
 
-    def redraw(self) -> None:
-        self._draw()
+    # The reading.
+
+    @property
+    def reading(self) -> Reading:
+        """The reading as it stands."""
+        return self._flow.reading
+
+    @property
+    def field(self) -> Field | None:
+        """The active field; None while regions are missing."""
+        return self._session.field if self._session else None
+
+    @property
+    def asked_place(self) -> int:
+        """Place of the film that the active field belongs to: 0 for left, 1 for right."""
+        return self.reading.order.index(self.field.time) if self.field else 0
+
+    @property
+    def scoring_session(self) -> ScoringSession:
+        """The session that asks for the fields. There is none while regions are missing."""
+        assert self._session is not None, "no field is asked for while regions are missing"
+        return self._session
+
+    @property
+    def _session(self) -> ScoringSession | None:
+        return self._flow.scoring_session
+
+    def log_entries(self) -> tuple[LogEntry, ...]:
+        """Return the log of the reading."""
+        return self.reading.log
 
     # Keys.
 
     def process_key(self, name: str) -> bool:
-        if self._scoring_session is None:
+        """Give the key `name` to the session, then to the keymap; explain a character that neither takes."""
+        if self._session is None:
             return super().process_key(name)
         self._message = ""
-        site = self._scoring_session.site
-        if self._scoring_session.process_key(name):
-            self._answered(site)
+        site = self._session.site
+        if self._session.process_key(name):
+            self._after_key(site)
             return True
         if super().process_key(name):
             return True
         if len(name) == 1:
-            self._scoring_session.explain_refusal(name, self._explain_other_screen(name))
-            self._draw()
+            self._session.explain_refusal(name, self._explain_signature_key(name))
+            self.redraw()
             return True
         return False
 
-    def _explain_other_screen(self, name: str) -> str:
-        """Where the key `name` does something if not here: who is done looks for the signature's key."""
+    def _explain_signature_key(self, name: str) -> str:
+        """Return where the reading is signed, if the key `name` does that; a rater who has finished looks for it here."""
         keymap = self.ratui.keymap
         if name != keymap.key("overview.sign"):
             return ""
         return self.t("scoring.sign_there", key=name, overview=keymap.key_label("scoring.overview"))
 
     def perform(self, name: str) -> None:
-        site = self._scoring_session.site if self._scoring_session else ""
+        """Perform the action `name` and show its outcome."""
+        site = self._session.site if self._session else ""
         super().perform(name)
         if site:
-            self._answered(site)
+            self._after_key(site)
 
-    def _answered(self, before: str) -> None:
-        """Shows what the conversation has come to; `before` is the site that was asked about."""
+    def _after_key(self, before: str) -> None:
+        """Show the outcome of a key; `before` is the key of the site that was active."""
         session = self.scoring_session
         if session.site != before:
             self.joint_viewer.set_whole_film(False)
             if self.joint_viewer.mode == "difference":
                 self.joint_viewer.set_mode("pair")
-        self._draw()
+        self.redraw()
         if session.is_finished:
             session.is_finished = False
-            self._finish()
-
-    # What help, the list of commands, the tour and a change of language ask.
+            self._flow.finish_scoring()
 
     @property
     def is_asking(self) -> bool:
-        return self._scoring_session is not None and self._scoring_session.mode != "entry"
+        """Whether a reason, a joint or a note is asked for, which Esc cancels."""
+        return self._session is not None and self._session.mode != "entry"
 
     @property
     def types_text(self) -> bool:
-        return self._scoring_session is not None and self._scoring_session.mode in ("go_to", "note")
+        """Whether the name of a joint or a note is typed."""
+        return self._session is not None and self._session.mode in ("go_to", "note")
 
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
-        """Whether the action `action` would do something now."""
-        if self._scoring_session is None:
+        """Return whether `action` is possible at the active field."""
+        if self._session is None:
             return action in ("help", "leave")
-        return self._scoring_session.is_possible(action)
+        return self._session.is_possible(action)
 
-    def fill_widgets(self) -> None:
-        if self._scoring_session is not None:
-            self._scoring_session.t = self.t
-        self._arrange()
-        self._draw()
-
-    # Actions.
+    # Actions of the scoring session.
 
     def action_normal(self) -> None:
+        """Enter grade 0 in all open fields of the joint."""
         self.scoring_session.enter_normal()
 
     def action_same(self) -> None:
+        """Copy the answer of the other time point, or let one answer count for both."""
         self.scoring_session.enter_same()
 
     def action_undo(self) -> None:
+        """Undo the last entry."""
         self.scoring_session.undo()
 
     def action_clear(self) -> None:
+        """Clear the active field."""
         self.scoring_session.clear()
 
     def action_reasons(self) -> None:
+        """Ask for the reason why the field is not assessable."""
         self.scoring_session.ask_reason()
 
     def action_flag(self) -> None:
+        """Flag the joint, or remove its flag."""
         self.scoring_session.toggle_flag()
 
     def action_note(self) -> None:
+        """Ask for a note on the joint."""
         self.scoring_session.ask_note()
 
     def action_go_to(self) -> None:
+        """Ask for the name of a joint to go to."""
         self.scoring_session.ask_joint()
 
     def action_previous_joint(self) -> None:
+        """Go to the previous joint."""
         self.scoring_session.move_by(-1)
 
     def action_next_joint(self) -> None:
+        """Go to the next joint."""
         self.scoring_session.move_by(1)
 
     def action_next_field(self) -> None:
+        """Go to the next field of the joint."""
         self.scoring_session.next_field()
+
+    # Other screens.
+
+    def action_regions(self) -> None:
+        """Open the regions."""
+        self._flow.open_regions()
+
+    def action_overview(self) -> None:
+        """Open the overview."""
+        self._flow.open_overview()
+
+    def action_leave(self) -> None:
+        """Save and leave the case. Warn once if the disk refuses; show both films side by side first if they are not."""
+        if self.return_to_pair():
+            return
+        auto_saver = self._flow.auto_saver
+        if auto_saver.save_error and not auto_saver.save(self.reading) and not self._warned_unsaved:
+            self._warned_unsaved = True
+            self._message = self.t("scoring.leaving_unsaved", key=self.ratui.keymap.key_label("scoring.leave"))
+            return
+        if not auto_saver.save_error and self.reading.log:
+            auto_saver.save(self.reading)  # with the time spent since the last entry
+        self.dismiss(ScoringResult.LEFT)
 
     # Drawing.
 
-    def _draw(self) -> None:
-        if self._scoring_session is None or self._films is None or not self.is_attached:
+    def redraw(self) -> None:
+        """Draw the films and all texts."""
+        films = self._flow.films
+        if self._session is None or films is None or not self.is_attached:
             return
-        t, session, reading, width = self.t, self._scoring_session, self.reading, self.app.size.width
+        session, reading = self._session, self.reading
         site = reading.site(session.site)
-        if self.asked_place != self._asked:
-            self._asked = self.asked_place
-            self.joint_viewer.show_film(self._asked)
+        if self.asked_place != self._shown_place:
+            self._shown_place = self.asked_place
+            self.joint_viewer.show_film(self._shown_place)
         keys = [each.key for each in reading.sites]
-        start = keys.index(session.site)
-        self.joint_viewer.show(self._films, session.site, keys[start + 1 : start + 1 + _PREPARED_JOINTS])
-        coarse = self.check_coarse()
-        self._auto_saver.current_display = self.best_resolution(session.site)
-        self._put("head", format_head(t, self._case.id, session, width))
+        start = keys.index(session.site) + 1
+        self.joint_viewer.show(films, session.site, keys[start : start + _PREPARED_JOINTS])
+        is_coarse = self.check_coarse()
+        self._flow.auto_saver.current_display = self.best_resolution(session.site)
+        width = self.app.size.width
+        progress = texts.format_progress(self.t, reading, 16 if width >= 100 else 8)
+        head = format_head(self.t, reading, session.site, progress, width, scale=session.field.scale)
+        self._update("head", head)
         for side in ("L", "R"):
-            self._put(f"edge{side}", texts.format_edge(side, site.side, self.app.size.height))
-        for place, point in enumerate(reading.order):
-            record = self._films.record(site.key, place)
-            title = texts.format_time_point(t, reading.order, place, reading.is_blinded, record.day if record else None)
-            if record is None:
-                title += f" · {t('text.not_on_film')}"
-            else:
-                title = self.format_film_title(place, title, site.key, coarse)
-            asked = any(field.time == point for field in session.waiting_fields)
-            self.joint_viewer.set_title(place, texts.format_title(title, asked))
-            self.joint_viewer.set_line(place, format_field_line(t, session, point))
-        self._draw_message(width)
+            self._update(f"edge{side}", texts.format_edge(side, site.side, self.app.size.height))
+        for place in range(len(reading.order)):
+            self._draw_film_texts(films, place, is_coarse)
+        self._draw_message()
         self.update_key_bar()
         if self.query_one("#map").display:
-            height = self.query_one("#map").size.height or 20
-            self._put("map", draw_hand_map(t, reading, session.site, _MAP_WIDTH - 2, height))
+            height = self.query_one("#map").size.height or 20  # the height is 0 before the first layout
+            self._update("map", draw_hand_map(self.t, reading, session.site, _MAP_WIDTH - 2, height))
+
+    def _draw_film_texts(self, films: CaseFilms, place: int, is_coarse: bool) -> None:
+        """Draw the title above the film at `place`, and the fields below it."""
+        session, time = self.scoring_session, self.reading.order[place]
+        title = self.format_time_point_title(self.reading, films, session.site, place, is_coarse)
+        is_active = any(field.time == time for field in session.waiting_fields)
+        self.joint_viewer.set_title(place, texts.format_title(title, is_active))
+        self.joint_viewer.set_line(place, format_field_line(self.t, session, time))
 
     def format_keys(self) -> Text:
+        """Return the keys that are possible at the active field."""
         keymap, width = self.ratui.keymap, self.app.size.width
-        return format_key_lines(self.t, self.scoring_session, keymap, self.check_action, width)
+        return format_scoring_keys(self.t, self.scoring_session, keymap, self.check_action, width)
 
-    def _draw_message(self, width: int) -> None:
-        """On the left what is said, on the right that it is saved; what isn't saved is said on all of the line."""
-        t, auto_saver = self.t, self._auto_saver
+    def _draw_message(self) -> None:
+        """Draw the message on the left and the time of the last save on the right; a refused save takes the whole line."""
+        t, auto_saver = self.t, self._flow.auto_saver
         if auto_saver.save_error and not self._message:
             text = Text(f" {t('scoring.not_saved', why=auto_saver.save_error)}", ALARM)
         else:
-            self._warned = self._warned and bool(auto_saver.save_error)
-            said = self._message or self.scoring_session.message
-            left = Text(f" {said}", NOTE) if said else format_status(t, self.scoring_session)
+            self._warned_unsaved = self._warned_unsaved and bool(auto_saver.save_error)
+            message = self._message or self.scoring_session.message
+            left = Text(f" {message}", NOTE) if message else format_status(t, self.scoring_session)
             saved = (
                 f"{t('scoring.saved', time=format(auto_saver.saved_at, '%H:%M:%S'))} " if auto_saver.saved_at else ""
             )
-            text = texts.join_ends(left, Text(saved, QUIET), width)
-        self._put("message", text)
+            text = texts.join_ends(left, Text(saved, QUIET), self.app.size.width)
+        self._update("message", text)
 
-    def _put(self, id: str, text: Text) -> None:
-        """Shows `text` where it isn't shown yet. No place on this screen grows with its text: nothing is laid out anew."""
+    def _update(self, id: str, text: Text) -> None:
+        """Show `text` in the widget `id` if it has changed. No widget here grows with its text, so the layout stays."""
         static = self.query_one(f"#{id}", Static)
         if static.content != text:
             static.update(text, layout=False)
 
     def on_joint_viewer_failed(self, event: JointViewer.Failed) -> None:
+        """Show why a film cannot be shown."""
         self.show_message(event.why)
 
     def show_message(self, text: str) -> None:
+        """Show `text` until the next key."""
         self._message = text
-        if self._scoring_session is not None:
-            self._draw_message(self.app.size.width)
+        if self._session is not None:
+            self._draw_message()

@@ -1,12 +1,13 @@
-"""What the scoring screen says around its films: head, fields, state, keys. Text made from a `ScoringSession` alone."""
+"""Texts around the films of the scoring and the review screen: head, fields, status and keys."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
 from ratui import reading as rd
+from ratui.reading import Reading
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog
@@ -14,9 +15,9 @@ from ratui.tui.input.actions import Keymap, key_for_entry
 from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET
 from ratui.tui.widgets.key_bar import KeyItem
 
-__all__ = ["format_field_line", "format_head", "format_key_lines", "format_status"]
+__all__ = ["format_field_line", "format_head", "format_review_keys", "format_scoring_keys", "format_status"]
 
-_COMMANDS = (
+_SCORING_COMMANDS = (
     "undo",
     "flag",
     "note",
@@ -31,27 +32,32 @@ _COMMANDS = (
     "leave",
     "help",
 )
-"""What stands on the last line after the answers, the most wanted first; help always has room."""
+"""Actions in the last row of keys, the most needed first. As many as fit are shown, and always the help."""
+_REVIEW_COMMANDS = ("keep", "undo", "back", "forward", "next_field", "flag", "note", "blink", "leave")
+"""Actions that come first in the last row of keys of the review. The others follow, with the help at the end."""
 
 
-def format_head(t: Catalog, case: str, session: ScoringSession, width: int) -> Text:
-    """The joint and its side, at the end of the line where the hand is: left for a left hand, right for a right one."""
-    reading = session.reading
-    site = reading.site(session.site)
-    name = Text(f" {site.side} ", f"{BRIGHT} reverse")
-    name.append(f" {texts.format_site_title(t, reading.scheme, site)} ", BRIGHT)
+def format_head(t: Catalog, reading: Reading, site: str, progress: str, width: int, *, scale: str = "") -> Text:
+    """Return the top line: the joint with its scales, of which `scale` is bright, and `progress` at the other end.
+
+    The joint is on the side of the screen that its hand is on: left for a left hand.
+    """
+    asked = reading.site(site)
+    name = Text.assemble(
+        (f" {asked.side} ", f"{BRIGHT} reverse"), (f" {texts.format_site_title(t, reading.scheme, asked)} ", BRIGHT)
+    )
     scales = Text()
-    for scale in site.joint.scales:
+    for each in asked.joint.scales if scale else ():
         scales.append(" ▸ " if len(scales) else " ", QUIET)
-        scales.append(scale, BRIGHT if scale == session.field.scale else QUIET)
-    progress = Text(f" {case} · {texts.format_progress(t, reading, 16 if width >= 100 else 8)} ", ACCENT)
-    if site.side == "L":
-        return texts.join_ends(Text.assemble(name, scales), progress, width)
-    return texts.join_ends(progress, Text.assemble(scales, "  ", name), width)
+        scales.append(each, BRIGHT if each == scale else QUIET)
+    far = Text(f" {reading.case} · {progress} ", ACCENT)
+    if asked.side == "L":
+        return texts.join_ends(Text.assemble(name, scales), far, width)
+    return texts.join_ends(far, Text.assemble(scales, "  ", name) if scale else name, width)
 
 
 def format_field_line(t: Catalog, session: ScoringSession, time: int) -> Text:
-    """The fields of the joint at `time`, with what was said beside the one that waits."""
+    """Return the fields of the joint at `time`, with an unconfirmed entry and a hint at the active field."""
     unconfirmed = ""
     if session.pending is not None and session.pending.field == session.field:
         entry = session.pending.entry
@@ -69,12 +75,12 @@ def format_field_line(t: Catalog, session: ScoringSession, time: int) -> Text:
 
 
 def format_status(t: Catalog, session: ScoringSession) -> Text:
-    """While nothing else is said: the line that is typed, or the joint's flag and note, or the last entry."""
+    """Return the line below the films while there is no message: typed text, flag and note, or the last entry."""
     reading = session.reading
     if session.mode == "go_to":
-        meant = session.matched_site
-        said = texts.format_site_title(t, reading.scheme, reading.site(meant)) if meant else t("scoring.go_to_unknown")
-        return Text(f" {t('scoring.go_to', typed=session.typed_text, meant=said)}", NOTE)
+        site = session.matched_site
+        match = texts.format_site_title(t, reading.scheme, reading.site(site)) if site else t("scoring.go_to_unknown")
+        return Text(f" {t('scoring.go_to', typed=session.typed_text, meant=match)}", NOTE)
     if session.mode == "note":
         return Text(f" {t('scoring.write_note', typed=session.typed_text)}", NOTE)
     parts = []
@@ -88,25 +94,54 @@ def format_status(t: Catalog, session: ScoringSession) -> Text:
     return Text(f" {t('scoring.last', last=last)}" if last else "", QUIET)
 
 
-def format_key_lines(
+def format_scoring_keys(
     t: Catalog, session: ScoringSession, keymap: Keymap, is_possible: Callable[[str], bool], width: int
 ) -> Text:
-    """What can be pressed now, and nothing else."""
-    commands = []
-    if is_possible("normal"):
-        commands.append(KeyItem(keymap.key_label("scoring.normal"), t("actions.scoring.normal.label")))
-    if is_possible("same"):
-        commands.append(KeyItem(keymap.key_label("scoring.same"), _same_label(t, session)))
-    commands += [
-        KeyItem(keymap.key_label(f"scoring.{name}"), t(f"actions.scoring.{name}.label"))
-        for name in _COMMANDS
-        if is_possible(name)
-    ]
+    """Return the keys that are possible while fields are scored."""
+    labels = {"same": _label_of_same(t, session)}
+    commands = _list_commands(t, keymap, "scoring", ("normal", "same", *_SCORING_COMMANDS), is_possible, labels)
     reasons_key = keymap.key_label("scoring.reasons")
     return texts.format_entry_keys(t, session.reading.scheme, session, commands, width, reasons_key=reasons_key)
 
 
-def _same_label(t: Catalog, session: ScoringSession) -> str:
+def format_review_keys(
+    t: Catalog,
+    reading: Reading,
+    session: ScoringSession | None,
+    keymap: Keymap,
+    is_possible: Callable[[str], bool],
+    width: int,
+) -> Text:
+    """Return the keys that are possible in the review; without a `session` the reading cannot be changed."""
+    names = [action.name for action in keymap.list_actions("second_look") if action.label(t)]
+    order = [*_REVIEW_COMMANDS, *(name for name in names if name not in (*_REVIEW_COMMANDS, "help")), "help"]
+    commands = _list_commands(t, keymap, "second_look", [name for name in order if name in names], is_possible)
+    reasons_key = keymap.key_label("second_look.reasons")
+    return texts.format_entry_keys(t, reading.scheme, session, commands, width, reasons_key=reasons_key)
+
+
+def _list_commands(
+    t: Catalog,
+    keymap: Keymap,
+    screen: str,
+    names: Sequence[str],
+    is_possible: Callable[[str], bool],
+    labels: dict[str, str] | None = None,
+) -> list[KeyItem]:
+    """Return the keys of the possible actions among `names`; `labels` replaces labels of the catalog."""
+    known = labels or {}
+    return [
+        KeyItem(
+            keymap.key_label(f"{screen}.{name}"),
+            known[name] if name in known else t(f"actions.{screen}.{name}.label"),
+        )
+        for name in names
+        if is_possible(name)
+    ]
+
+
+def _label_of_same(t: Catalog, session: ScoringSession) -> str:
+    """Return the label of the key that copies an answer or makes one answer count for both time points."""
     if session.is_paired:
         return t("scoring.not_both")
     if not rd.list_options(session.reading, session.field).can_copy:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.events import Key
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
@@ -20,7 +21,6 @@ from ratui.errors import RatuiError
 from ratui.study import CaseState, HeldByOther
 from ratui.study.model_reports import list_evaluated_models
 from ratui.study.predictions import load_reading_order
-from ratui.tui.input.actions import normalize_key
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.screen import OverviewCommand, OverviewResult, OverviewScreen, Reopen
 from ratui.tui.screens.worklist import model as worklist_model
@@ -29,6 +29,9 @@ from ratui.tui.theme import BRIGHT, PLAIN, QUIET, SELECTED
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.widgets.virtual_list import VirtualList
 from ratui.tui.workers import run_in_thread
+
+if TYPE_CHECKING:
+    from ratui.tui.screens.case_flow import ScoringResult
 
 __all__ = ["WorklistScreen"]
 
@@ -76,16 +79,12 @@ class WorklistScreen(KeyScreen[None]):
         self._list_cases(self._place)
 
     def on_screen_resume(self) -> None:
-        super().on_screen_resume()
         if self._opened_case:
             self._refresh_case(self._opened_case)
             self._opened_case = ""
 
     def on_resize(self) -> None:
         self._update_lines()
-
-    def show_message(self, text: str) -> None:
-        self.query_one("#message", Static).update(f" {text}" if text else "")
 
     # The states of the cases.
 
@@ -182,13 +181,14 @@ class WorklistScreen(KeyScreen[None]):
     def types_text(self) -> bool:
         return True
 
-    def on_key(self, event: Key) -> None:
-        name = normalize_key(event.character, event.key)
-        if self.ratui.keymap.find(self.NAME, name) is None and (len(name) == 1 or name == "space"):
-            event.stop()
+    def process_key(self, name: str) -> bool:
+        """Do what the key `name` stands for; add any other character to the filter."""
+        if super().process_key(name):
+            return True
+        if len(name) == 1 or name == "space":
             self._filter(self._typed + (" " if name == "space" else name))
-        else:
-            super().on_key(event)
+            return True
+        return False
 
     def _filter(self, typed: str) -> None:
         self.show_message("")
@@ -306,7 +306,8 @@ class WorklistScreen(KeyScreen[None]):
             self.show_message(str(error))
             self._open_read_only(case, site, error)
             return
-        self.app.push_screen(ScoringScreen(study.case(case), session, held, site=site), self._scoring_closed)
+        screen = ScoringScreen(study.case(case), session, held, site=site)
+        self.app.push_screen(screen, partial(self._scoring_closed, case))
 
     def _open_read_only(self, case: str, site: str = "", held: HeldByOther | None = None) -> None:
         """Shows what was read of `case`, to look at only: at `site` where one is given, else as a whole."""
@@ -340,9 +341,11 @@ class WorklistScreen(KeyScreen[None]):
         self._opened_case = case
         self._open_for_scoring(case)
 
-    def _scoring_closed(self, result: str | None) -> None:
-        if result is not None:
-            self.show_message(result)
+    def _scoring_closed(self, case: str, result: ScoringResult | None) -> None:
+        from ratui.tui.screens.case_flow import ScoringResult
+
+        if result is ScoringResult.SIGNED:
+            self.show_message(self.t("scoring.signed", case=case))
 
     # What is shown.
 
