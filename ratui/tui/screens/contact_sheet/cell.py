@@ -1,4 +1,4 @@
-"""One case on a contact sheet: both time points of a joint in one picture, and a line beneath. It chooses nothing itself."""
+"""One cell of the contact sheet: a picture of a joint at both time points, and a caption."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["ContactCell"]
 
 
 class ContactCell(Vertical):
-    """A picture of `size` characters (width, height) and the line below it."""
+    """A picture of `size` cells (width, height), with a caption of one line below it."""
 
     DEFAULT_CSS = """
     ContactCell Static { height: 1; }
@@ -28,9 +28,10 @@ class ContactCell(Vertical):
         self.styles.width, self.styles.height = size[0] + 2, size[1] + 1
 
     def compose(self) -> ComposeResult:
+        """Make the picture and the caption."""
         yield self.view
         yield self._caption
 
-    def caption(self, text: Text) -> None:
-        """What stands below the picture."""
+    def show_caption(self, text: Text) -> None:
+        """Show `text` below the picture."""
         self._caption.update(text)

@@ -1,7 +1,7 @@
-"""The cards of a contact sheet: what one rater entered at each site of each case, small enough to hold for a whole study.
+"""The cards of the contact sheet: one rater's entries at each site of each case, small enough for a whole study.
 
-Pure. Only the rater's own readings ever come in here; in a blinded study nothing, nor the order of the cards, tells which
-time point came first.
+Pure functions. They use the rater's own readings only. In a study blinded to order neither a card nor the order of the cards
+tells which time point is the earlier.
 """
 
 from __future__ import annotations
@@ -19,46 +19,53 @@ __all__ = ["CaseCard", "SiteMark", "make_card", "paste_side_by_side", "select_ca
 
 @dataclass(frozen=True)
 class SiteMark:
-    """What stands at one site of a case: its scores as text, their sum over both time points, and whether it is flagged."""
+    """The entries at one site of a case."""
 
     scores: str
+    """The scores as text."""
     sum: int
-    flagged: bool = False
+    """Sum of the scores over all scales and both time points."""
+    is_flagged: bool = False
 
 
 @dataclass(frozen=True)
 class CaseCard:
-    """One case: its time points as they stand on the screen, left first, and what was entered at each site."""
+    """The entries of one case."""
 
     case: str
     order: tuple[int, ...]
+    """The time points as they stand on the screen, left first."""
     marks: Mapping[str, SiteMark]
+    """The entries by the key of the site, for the sites that have any."""
 
 
 def make_card(reading: Reading) -> CaseCard:
-    """The card of `reading`, with the sites at which something was entered."""
+    """Return the card of `reading`, with the sites at which something was entered."""
     answered = {field.site for field in reading.values}
     marks = {}
     for site in reading.sites:
         if site.key in answered:
             scores = [reading.score(field) or 0 for field in reading.joint_fields(site.key)]
             marks[site.key] = SiteMark(
-                texts.format_joint_scores(reading, site.key), sum(scores), flagged=site.key in reading.flags
+                texts.format_joint_scores(reading, site.key), sum(scores), is_flagged=site.key in reading.flags
             )
     return CaseCard(reading.case, reading.order, marks)
 
 
 def select_cards(cards: Iterable[CaseCard], site: str, *, by_score: bool) -> list[CaseCard]:
-    """The cards that show `site`: by case, or by the sum of its scores, which is blind to their order."""
-    shown = sorted((each for each in cards if site in each.marks), key=lambda each: each.case)
-    return sorted(shown, key=lambda each: each.marks[site].sum) if by_score else shown
+    """Return the cards that have entries at `site`, ordered by case, or by the sum of the scores.
+
+    The sum is the same for either order of the time points, so that it does not tell it.
+    """
+    shown = sorted((card for card in cards if site in card.marks), key=lambda card: card.case)
+    return sorted(shown, key=lambda card: card.marks[site].sum) if by_score else shown
 
 
 def paste_side_by_side(images: tuple[Image.Image | None, ...], size: tuple[int, int], gap: int) -> Image.Image:
-    """`images` side by side on one of `size`, `gap` pixels apart; black where one is missing."""
-    whole = Image.new("L", size)
+    """Return a grey image of `size` (width, height) with `images` side by side, `gap` pixels apart; None stays black."""
+    sheet = Image.new("L", size)
     width = (size[0] - gap * (len(images) - 1)) // len(images)
     for place, image in enumerate(images):
         if image is not None:
-            whole.paste(image, (place * (width + gap), 0))
-    return whole
+            sheet.paste(image, (place * (width + gap), 0))
+    return sheet

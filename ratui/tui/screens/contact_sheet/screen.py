@@ -1,6 +1,6 @@
-"""One joint over all cases that the rater has read, with the scores beneath: to see whether one has stayed true to oneself.
+"""The contact sheet: one joint in all cases that the rater has read, with the scores below each picture.
 
-Only the rater's own readings are read here, never another's; nothing is changed here.
+It shows raters whether they score alike from case to case. It reads the rater's own readings only, and changes nothing.
 """
 
 from __future__ import annotations
@@ -29,20 +29,38 @@ from ratui.tui.workers import run_in_thread
 __all__ = ["ContactSheetScreen", "count_cells"]
 
 _WIDTHS = (38, 26, 58)
-"""How many characters a pair of pictures is wide, in the order of the key."""
+"""Widths of a pair of pictures in cells, in the order in which the zoom key goes through them."""
 _BATCH = 25
+"""Number of readings that are loaded before the screen is drawn again."""
 
 
 def count_cells(width: int, room: tuple[int, int], display: Display) -> tuple[int, int, int]:
-    """How many pairs of square pictures, together `width` characters wide, fit into `room` (width, height): across, down,
-    and how many lines high each is, without its caption."""
-    high = max(int(width / 2 * display.cell[0] / display.cell[1]), 3)
-    high = min(high, max(room[1] - 1, 3))
-    return max(room[0] // (width + 2), 1), max(room[1] // (high + 1), 1), high
+    """Return how many pairs of square pictures fit across and down, and the height of a pair, all in terminal cells.
+
+    Parameters
+    ----------
+    width
+        Width of a pair in cells.
+    room
+        Width and height of the free area in cells.
+    display
+        Gives the size of a cell in pixels.
+    """
+    height = max(int(width / 2 * display.cell[0] / display.cell[1]), 3)
+    height = min(height, max(room[1] - 1, 3))
+    return max(room[0] // (width + 2), 1), max(room[1] // (height + 1), 1), height
 
 
 class ContactSheetScreen(KeyScreen[str]):
-    """Shows `site`, or another that the rater steps to; `open_case(case, site)` opens what Enter is pressed on."""
+    """The contact sheet. Its result is the key of the site that it showed last.
+
+    Parameters
+    ----------
+    open_case
+        Called with the case and the site that the rater opens.
+    site
+        The key of the site to show first. If it is empty, the first site of the scheme is.
+    """
 
     NAME = "contact"
     DEFAULT_CSS = """
@@ -56,38 +74,43 @@ class ContactSheetScreen(KeyScreen[str]):
         self._site = site
         self._cards: dict[str, CaseCard] = {}
         self._visible: list[CaseCard] = []
-        self._cursor = ""
+        """The cards that have entries at the site, in the order of the screen."""
+        self._selected_case = ""
         self._by_score = False
         self._zoom = 0
         self._cells: list[ContactCell] = []
-        self._across = 1
+        self._cells_across = 1
         self._films: dict[str, CaseFilms] = {}
         self._failed: dict[str, str] = {}
-        self._loading = True
+        """The error messages of cases whose pictures cannot be made."""
+        self._is_loading = True
         self._opened_case = ""
 
     def compose(self) -> ComposeResult:
+        """Make the widgets: head, sheet, message and keys."""
         yield Static(id="head", classes="line title", markup=False)
         yield Vertical(id="sheet")
         yield Static(id="message", classes="message", markup=False)
         yield KeyBar()
 
     def on_mount(self) -> None:
-        scheme = self.ratui.study.scheme
-        self._site = self._site or scheme.sites[0].key
+        """Begin to load the readings."""
+        self._site = self._site or self.ratui.study.scheme.sites[0].key
         self.fill_widgets()
-        run_in_thread(self, self._read, group="readings")
+        run_in_thread(self, self._load_cards, group="readings")
 
     def fill_widgets(self) -> None:
+        """Make the cells again."""
         self._cells = []
         self.call_after_refresh(self._create_cells)
 
     def on_resize(self, event: Resize) -> None:
+        """Make as many cells as fit now."""
         self.call_after_refresh(self._create_cells)
 
     def on_screen_resume(self) -> None:
+        """Read the case that was open again, because the rater may have changed it."""
         if self._opened_case:
-            # It may have been read further meanwhile.
             reading = self.ratui.study.reading(self.ratui.rater, self._opened_case)
             if reading is not None:
                 self._cards[self._opened_case] = make_card(reading)
@@ -97,8 +120,8 @@ class ContactSheetScreen(KeyScreen[str]):
 
     # The readings.
 
-    def _read(self) -> None:
-        """Reads the rater's own readings, case by case; what is damaged is named and left out."""
+    def _load_cards(self) -> None:
+        """Load the rater's own readings in a thread; report the first that is damaged, and leave the damaged ones out."""
         worker, study, rater = get_current_worker(), self.ratui.study, self.ratui.rater
         batch: list[CaseCard] = []
         failed: dict[str, str] = {}
@@ -117,11 +140,11 @@ class ContactSheetScreen(KeyScreen[str]):
                 batch = []
         self.app.call_from_thread(self._receive_cards, batch, failed, True)
 
-    def _receive_cards(self, cards: list[CaseCard], failed: dict[str, str], last: bool) -> None:
+    def _receive_cards(self, cards: list[CaseCard], failed: dict[str, str], is_last: bool) -> None:
         if not self.is_mounted:
             return
-        self._cards.update({each.case: each for each in cards})
-        self._loading = not last
+        self._cards.update({card.case: card for card in cards})
+        self._is_loading = not is_last
         self._draw()
         if failed:
             self.show_message(next(iter(failed.values())))
@@ -129,61 +152,72 @@ class ContactSheetScreen(KeyScreen[str]):
     # Keys.
 
     def process_key(self, name: str) -> bool:
+        """Clear the message, and do what the key `name` stands for."""
         self.show_message("")
         return super().process_key(name)
 
     def action_open(self) -> None:
-        """Opens the case under the cursor at this joint."""
-        if self._cursor:
-            self._opened_case = self._cursor
-            self._open_case(self._cursor, self._site)
+        """Open the selected case at this joint."""
+        if self._selected_case:
+            self._opened_case = self._selected_case
+            self._open_case(self._selected_case, self._site)
 
     def action_left(self) -> None:
+        """Select the previous case."""
         self._step(-1)
 
     def action_right(self) -> None:
+        """Select the following case."""
         self._step(1)
 
     def action_up(self) -> None:
-        self._step(-self._across)
+        """Select the case above."""
+        self._step(-self._cells_across)
 
     def action_down(self) -> None:
-        self._step(self._across)
+        """Select the case below."""
+        self._step(self._cells_across)
 
     def action_previous_page(self) -> None:
+        """Go back by a page."""
         self._step(-len(self._cells))
 
     def action_next_page(self) -> None:
+        """Go on by a page."""
         self._step(len(self._cells))
 
     def action_next_site(self) -> None:
+        """Show the next joint of the scheme."""
         self._step_site(1)
 
     def action_previous_site(self) -> None:
+        """Show the previous joint of the scheme."""
         self._step_site(-1)
 
     def action_other_side(self) -> None:
-        """The same joint of the other hand or foot."""
+        """Show the same joint of the other hand or foot."""
         side, _, joint = self._site.partition(".")
         self._site = f"{'R' if side == 'L' else 'L'}.{joint}"
         self._draw()
 
     def action_sort(self) -> None:
-        """By case, or by score."""
+        """Order the cases by score, or by name again."""
         self._by_score = not self._by_score
         self._draw()
 
     def action_zoom(self) -> None:
+        """Use the next size of the pictures."""
         self._zoom = (self._zoom + 1) % len(_WIDTHS)
         self.call_later(self._create_cells)
 
     def action_leave(self) -> None:
+        """Leave the contact sheet."""
         self.dismiss(self._site)
 
     def _step(self, by: int) -> None:
         if self._visible:
-            place = self._place + by
-            self._cursor = self._visible[min(max(place, 0), len(self._visible) - 1)].case
+            index = self._selected_index + by
+            self._selected_case = self._visible[min(max(index, 0), len(self._visible) - 1)].case
             self._draw()
 
     def _step_site(self, by: int) -> None:
@@ -192,40 +226,42 @@ class ContactSheetScreen(KeyScreen[str]):
         self._draw()
 
     @property
-    def _place(self) -> int:
-        return next((place for place, each in enumerate(self._visible) if each.case == self._cursor), 0)
+    def _selected_index(self) -> int:
+        return next((index for index, card in enumerate(self._visible) if card.case == self._selected_case), 0)
 
     # Drawing.
 
     async def _create_cells(self) -> None:
-        """Makes as many cells as fit."""
+        """Make as many cells as fit into the sheet."""
         room, width = self.query_one("#sheet").size, _WIDTHS[self._zoom]
         width = min(width, max(room.width - 2, 10))
-        across, down, high = count_cells(width, (room.width, room.height), self.ratui.graphics)
+        across, down, height = count_cells(width, (room.width, room.height), self.ratui.graphics)
         graphics, frame_cache = self.ratui.graphics, self.ratui.frame_cache
-        self._across = across
-        self._cells = [ContactCell(graphics, frame_cache, (width, high)) for _ in range(across * down)]
+        self._cells_across = across
+        self._cells = [ContactCell(graphics, frame_cache, (width, height)) for _ in range(across * down)]
         rows = [Horizontal(*self._cells[start : start + across]) for start in range(0, len(self._cells), across)]
-        box = self.query_one("#sheet", Vertical)
-        await box.remove_children()
-        await box.mount_all(rows)
+        sheet = self.query_one("#sheet", Vertical)
+        await sheet.remove_children()
+        await sheet.mount_all(rows)
         self.call_after_refresh(self._draw)
 
     def _draw(self) -> None:
+        """Draw the page that contains the selected case."""
         if not self.is_mounted or not self._cells:
             return
         self._visible = select_cards(self._cards.values(), self._site, by_score=self._by_score)
-        self._cursor = self._visible[self._place].case if self._visible else ""
-        first = self._place // len(self._cells) * len(self._cells)
-        page = self._visible[first : first + len(self._cells)]
-        ahead = self._visible[first + len(self._cells) : first + 2 * len(self._cells)]
-        self._head(first, len(page))
-        for cell, each in zip(self._cells, (*page, *[None] * len(self._cells)), strict=False):
-            cell.caption(self._caption(each) if each else Text(""))
+        self._selected_case = self._visible[self._selected_index].case if self._visible else ""
+        page_size = len(self._cells)
+        first = self._selected_index // page_size * page_size
+        page = self._visible[first : first + page_size]
+        next_page = self._visible[first + page_size : first + 2 * page_size]
+        self._draw_head(first, len(page))
+        for cell, card in zip(self._cells, (*page, *[None] * page_size), strict=False):
+            cell.show_caption(self._format_caption(card) if card else Text(""))
         self.update_key_bar()
-        self._show(page, ahead)
+        self._draw_pictures(page, next_page)
 
-    def _head(self, first: int, count: int) -> None:
+    def _draw_head(self, first: int, count: int) -> None:
         t, scheme = self.t, self.ratui.study.scheme
         left = f" {t('contact.title')} · {texts.format_site_title(t, scheme, scheme.site(self._site))}"
         right = t("contact.by_score" if self._by_score else "contact.by_case")
@@ -233,85 +269,85 @@ class ContactSheetScreen(KeyScreen[str]):
             right += f" · {t('contact.place', first=first + 1, last=first + count, total=len(self._visible))}"
         gap = max(self.app.size.width - cell_len(left) - cell_len(right) - 1, 2)
         self.query_one("#head", Static).update(left + " " * gap + right)
-        if self._loading:
+        if self._is_loading:
             self.show_message(t("contact.loading"))
         elif not self._visible:
             self.show_message(t("contact.none"))
 
-    def _caption(self, each: CaseCard) -> Text:
-        mark, here = each.marks[self._site], each.case == self._cursor
-        said = self._failed.get(each.case, mark.scores) + (" ⚑" if mark.flagged else "")
-        text = f"{'▸' if here else ' '}{each.case}  {said}"
+    def _format_caption(self, card: CaseCard) -> Text:
+        mark, is_selected = card.marks[self._site], card.case == self._selected_case
+        scores = self._failed.get(card.case, mark.scores) + (" ⚑" if mark.is_flagged else "")
+        text = f"{'▸' if is_selected else ' '}{card.case}  {scores}"
         width = self._cells[0].view.size.width
-        return Text(set_cell_size(text, max(width, 1)), "bold reverse" if here else PLAIN, no_wrap=True)
+        return Text(set_cell_size(text, max(width, 1)), "bold reverse" if is_selected else PLAIN, no_wrap=True)
 
     # Pictures.
 
-    def _show(self, page: list[CaseCard], ahead: list[CaseCard]) -> None:
-        """Shows what is ready, and has a worker make the rest: this page first, then the next."""
+    def _draw_pictures(self, page: list[CaseCard], next_page: list[CaseCard]) -> None:
+        """Show the pictures that are ready; make the others in a thread, this page before the next."""
         jobs: list[tuple[ContactCell | None, CaseCard]] = []
-        for cell, each in zip(self._cells, (*page, *[None] * len(self._cells)), strict=False):
-            key = self._key(each) if each else None
+        for cell, card in zip(self._cells, (*page, *[None] * len(self._cells)), strict=False):
+            key = self._picture_key(card) if card else None
             if key is None or not cell.view.show(key):
                 cell.view.blank()
-                if each:
-                    jobs.append((cell, each))
-        jobs += [(None, each) for each in ahead]
-        if jobs and self._pixels[0]:
-            site, size = self._site, self._pixels
+                if card:
+                    jobs.append((cell, card))
+        jobs += [(None, card) for card in next_page]
+        if jobs and self._picture_size[0]:
+            site, size = self._site, self._picture_size
             run_in_thread(self, lambda: self._prepare(jobs, site, size), group="pictures")
 
     @property
-    def _pixels(self) -> tuple[int, int]:
-        """The pixels of one picture: both time points."""
+    def _picture_size(self) -> tuple[int, int]:
+        """Width and height of a picture of both time points, in pixels."""
         return self._cells[0].view.pixel_size
 
-    def _viewports(self, each: CaseCard, site: str, size: tuple[int, int]) -> tuple[Viewport | None, ...] | None:
-        """What of which film a picture is made of; None where it isn't known yet."""
-        films = self._films.get(each.case)
+    def _make_viewports(self, card: CaseCard, site: str, size: tuple[int, int]) -> tuple[Viewport | None, ...] | None:
+        """Return the viewports of a picture, or None while the case's films are not loaded."""
+        films = self._films.get(card.case)
         if films is None:
             return None
         graphics = self.ratui.graphics
-        half = ((size[0] - graphics.pixels_per_cell[0]) // len(each.order), size[1])
-        return films.make_viewports(site, [half] * len(each.order), graphics, ViewSettings())
+        half = ((size[0] - graphics.pixels_per_cell[0]) // len(card.order), size[1])
+        return films.make_viewports(site, [half] * len(card.order), graphics, ViewSettings())
 
-    def _key(self, each: CaseCard) -> Hashable | None:
-        viewports = self._viewports(each, self._site, self._pixels)
-        return None if viewports is None else _key(viewports)
+    def _picture_key(self, card: CaseCard) -> Hashable | None:
+        viewports = self._make_viewports(card, self._site, self._picture_size)
+        return None if viewports is None else _key_of(viewports)
 
     def _prepare(self, jobs: list[tuple[ContactCell | None, CaseCard]], site: str, size: tuple[int, int]) -> None:
-        """Makes the pictures of `jobs`, in a thread of its own."""
+        """Make the pictures of `jobs` in a thread; show those that have a cell."""
         worker, ratui = get_current_worker(), self.ratui
         view = self._cells[0].view
-        for cell, each in jobs:
+        for cell, card in jobs:
             if worker.is_cancelled:
                 return
             try:
-                if each.case not in self._films:
-                    case = ratui.study.case(each.case)
-                    self._films[each.case] = load_case_films(ratui.study, case, each.order)
-                viewports = self._viewports(each, site, size) or ()
-                key = _key(viewports)
+                if card.case not in self._films:
+                    case = ratui.study.case(card.case)
+                    self._films[card.case] = load_case_films(ratui.study, case, card.order)
+                viewports = self._make_viewports(card, site, size) or ()
+                key = _key_of(viewports)
                 if not view.has_frame(key):
                     images = tuple(
                         ratui.film_store.render(viewport.view) if viewport else None for viewport in viewports
                     )
                     view.prepare(paste_side_by_side(images, size, ratui.graphics.pixels_per_cell[0]), key)
             except RatuiError as error:
-                self.app.call_from_thread(self._report_failure, each.case, error.problem)
+                self.app.call_from_thread(self._report_failure, card.case, error.problem)
                 continue
             if cell is not None and not worker.is_cancelled:
-                self.app.call_from_thread(self._ready, cell, site, key)
+                self.app.call_from_thread(self._show_picture, cell, site, key)
 
-    def _ready(self, cell: ContactCell, site: str, key: Hashable) -> None:
+    def _show_picture(self, cell: ContactCell, site: str, key: Hashable) -> None:
         if cell.is_attached and site == self._site:
             cell.view.show(key)
 
-    def _report_failure(self, case: str, why: str) -> None:
-        if self.is_mounted and self._failed.get(case) != why:
-            self._failed[case] = why
+    def _report_failure(self, case: str, message: str) -> None:
+        if self.is_mounted and self._failed.get(case) != message:
+            self._failed[case] = message
             self._draw()
 
 
-def _key(viewports: tuple[Viewport | None, ...]) -> Hashable:
+def _key_of(viewports: tuple[Viewport | None, ...]) -> Hashable:
     return ("contact", *(viewport and viewport.key for viewport in viewports))

@@ -38,13 +38,15 @@ _REVIEW_COMMANDS = ("keep", "undo", "back", "forward", "next_field", "flag", "no
 
 
 def format_head(t: Catalog, reading: Reading, site: str, progress: str, width: int, *, scale: str = "") -> Text:
-    """Return the top line: the joint with its scales, of which `scale` is bright, and `progress` at the other end.
+    """Return the top line: the joint, and `progress` at the other end.
 
-    The joint is on the side of the screen that its hand is on: left for a left hand.
+    The joint is on the side of the screen that its hand is on: left for a left hand. While fields are scored, `scale` is
+    that of the active field: the joint's name is reversed then, and its scales follow.
     """
     asked = reading.site(site)
     name = Text.assemble(
-        (f" {asked.side} ", f"{BRIGHT} reverse"), (f" {texts.format_site_title(t, reading.scheme, asked)} ", BRIGHT)
+        (f" {asked.side} ", f"{BRIGHT} reverse"),
+        (f" {texts.format_site_title(t, reading.scheme, asked)} ", f"{BRIGHT} reverse" if scale else BRIGHT),
     )
     scales = Text()
     for each in asked.joint.scales if scale else ():

@@ -1,4 +1,4 @@
-"""The lines of the worklist: a case, its columns, how far the whole study is. Text made from case states alone."""
+"""Texts of the worklist: the columns, a line for each case, the progress of the study."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from ratui.tui.screens.worklist.model import WorklistProgress, format_state
 
 __all__ = ["format_case", "format_columns", "format_study_progress", "measure_name_width"]
 
-_BAR, _LONGEST_NAME = 12, 24
+_BAR = 12
+"""Width of the progress bar of a case, in cells."""
+_LONGEST_NAME = 24
 _SHORTEST_STUDY_BAR, _LONGEST_STUDY_BAR = 6, 40
 
 
 def measure_name_width(cases: Sequence[str]) -> int:
-    """How wide the column of names is."""
+    """Return the width of the column of case names, in cells."""
     return min(max((len(case) for case in cases), default=6), _LONGEST_NAME)
 
 
-def format_columns(t: Catalog, names: int) -> str:
-    """What stands above the columns, that of the names `names` wide."""
-    return _line(names, [t(f"worklist.column_{name}") for name in ("case", "state", "joints", "minutes", "flags")])
+def format_columns(t: Catalog, name_width: int) -> str:
+    """Return the line above the cases that names the columns."""
+    return _line(name_width, [t(f"worklist.column_{name}") for name in ("case", "state", "joints", "minutes", "flags")])
 
 
-def format_case(t: Catalog, state: CaseState, names: int) -> str:
-    """One case: state, joints done, minutes, flags, and what is wrong with it where something is."""
+def format_case(t: Catalog, state: CaseState, name_width: int) -> str:
+    """Return the line of a case: stage, scored joints, minutes, flags, and the problem if it has one."""
     done = f"{_bar(_BAR, state.joints, state.joints_total)} {state.joints}/{state.joints_total}"
     cells = [
         state.case,
@@ -37,26 +39,26 @@ def format_case(t: Catalog, state: CaseState, names: int) -> str:
         f"{state.seconds / 60:>6.1f}" if state.seconds else "",
         f"⚑ {state.flags}" if state.flags else "",
     ]
-    return _line(names, cells) + clean_text(state.note, 120)
+    return _line(name_width, cells) + clean_text(state.note, 120)
 
 
 def format_study_progress(t: Catalog, progress: WorklistProgress, width: int) -> str:
-    """How much is done and how long the rest takes, with a bar before it where there is room."""
+    """Return the signed and the remaining cases with the expected time, after a bar if `width` has room for one."""
     if progress.remaining:
-        said = [t("worklist.done", signed=progress.signed, total=progress.total, count=progress.remaining)]
+        parts = [t("worklist.done", signed=progress.signed, total=progress.total, count=progress.remaining)]
     else:
-        said = [t("worklist.done_all", count=progress.total)]
+        parts = [t("worklist.done_all", count=progress.total)]
     if progress.case_seconds is not None:
-        said.append(t("worklist.pace", minutes=f"{progress.case_seconds / 60:.1f}"))
+        parts.append(t("worklist.pace", minutes=f"{progress.case_seconds / 60:.1f}"))
     if progress.remaining and progress.seconds_left is not None:
-        said.append(t("worklist.left", span=_span(t, progress.seconds_left)))
-    text = " · ".join(said)
+        parts.append(t("worklist.left", span=_format_span(t, progress.seconds_left)))
+    text = " · ".join(parts)
     room = min(width - cell_len(text) - 4, _LONGEST_STUDY_BAR)
     return f"{_bar(room, progress.signed, progress.total)} {text}" if room >= _SHORTEST_STUDY_BAR else text
 
 
-def _line(names: int, cells: Sequence[str]) -> str:
-    widths = (names + 2, 15, _BAR + 9, 9, 7)
+def _line(name_width: int, cells: Sequence[str]) -> str:
+    widths = (name_width + 2, 15, _BAR + 9, 9, 7)
     return "".join(set_cell_size(cell, width) for cell, width in zip(cells, widths, strict=True))
 
 
@@ -65,10 +67,8 @@ def _bar(width: int, done: int, total: int) -> str:
     return "▓" * filled + "░" * (width - filled)
 
 
-def _span(t: Catalog, seconds: float) -> str:
+def _format_span(t: Catalog, seconds: float) -> str:
     minutes = max(round(seconds / 60), 1)
-    return (
-        t("worklist.span_minutes", count=minutes)
-        if minutes < 100
-        else t("worklist.span_hours", count=round(minutes / 60))
-    )
+    if minutes < 100:
+        return t("worklist.span_minutes", count=minutes)
+    return t("worklist.span_hours", count=round(minutes / 60))
