@@ -1,4 +1,4 @@
-"""Regions of the joints of a case: starting boxes, propagation between films, editing, validation."""
+"""Regions of the joints of a case: initial boxes, propagation between films, editing, validation."""
 
 from ratui.regions.validation import FaultKind, RegionFault, find_faults, is_mirrored
 

@@ -1,6 +1,6 @@
-"""The regions of one case as they are on the disk, film by film, and how a film that lacks some begins.
+"""The regions of one case, film by film: load, propose and save them.
 
-The screen's one door to them: what is confirmed is written here and nowhere else.
+The regions screen reads and writes regions through this class only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,20 @@ __all__ = ["CaseRegions"]
 
 
 class CaseRegions:
-    """The films of `case` that show sites to be read, side by side, both time points in `order` one after another."""
+    """The regions of one case.
+
+    Parameters
+    ----------
+    study, case
+        The case and its study.
+    order
+        Time points in the order of display.
+
+    Attributes
+    ----------
+    films
+        Each film that shows sites to be read, with these sites; both time points of a side follow one another.
+    """
 
     def __init__(self, study: Study, case: Case, order: Sequence[int]) -> None:
         self._study = study
@@ -33,35 +46,41 @@ class CaseRegions:
         self.films = tuple((film, tuple(sites)) for film, sites in found.values())
 
     def confirmed(self) -> dict[str, dict[str, Region]]:
-        """The confirmed regions, by film and site."""
+        """Return the confirmed regions by film ID and site key."""
         by_film: dict[str, dict[str, Region]] = {}
         for region in self._study.regions(self._case.id):
             if region.confirmed_by:
                 by_film.setdefault(region.film, {})[region.site] = region
         return by_film
 
-    def confirmed_regions(self, boxes: RegionEditor | None = None) -> ConfirmedRegions:
-        """The confirmed regions as `BoxPropagation` takes them; those of `boxes` as if they were confirmed too."""
+    def confirmed_regions(self, editor: RegionEditor | None = None) -> ConfirmedRegions:
+        """Return the confirmed regions in the form that `BoxPropagation` takes.
+
+        All regions of the open `editor` are included as if they were confirmed.
+        """
         known = self.confirmed()
         confirmed_regions: dict[str, tuple[FilmRecord, Mapping[str, Region]]] = {
             film.id: (film, known[film.id]) for film, _ in self.films if known.get(film.id)
         }
-        if boxes is not None:
-            confirmed_regions[boxes.film.id] = (boxes.film, boxes.regions)
+        if editor is not None:
+            confirmed_regions[editor.film.id] = (editor.film, editor.regions)
         return confirmed_regions
 
     def missing_sites(self, index: int) -> list[Site]:
-        """The sites of a film that have no confirmed region."""
+        """Return the sites of the film at `index` in `films` that have no confirmed region."""
         film, sites = self.films[index]
         known = self.confirmed().get(film.id, {})
         return [site for site in sites if site.key not in known]
 
     def first_incomplete_film(self) -> int | None:
-        """The first film that still has unconfirmed sites."""
+        """Return the index of the first film that has unconfirmed sites, or None."""
         return next((index for index in range(len(self.films)) if self.missing_sites(index)), None)
 
     def open_editor(self, index: int, propagated: PropagatedRegions) -> RegionEditor:
-        """The boxes of a film as it is opened: confirmed, `propagated` from other films, proposed, or by the template."""
+        """Return an editor for the film at `index` in `films`.
+
+        Its boxes are those confirmed, else `propagated` from other films, proposed by a model, or from the template.
+        """
         film, sites = self.films[index]
         scheme, confirmed = self._study.scheme, self.confirmed()
         others = {
@@ -79,16 +98,16 @@ class CaseRegions:
             other=others,
             propagated=propagated.regions,
         )
-        # Registration never turns a hand over: boxes that came from a film lying in a mirror lie so too.
-        came = any(region.source == RegionSource.REGISTERED for region in propagated.regions.values())
-        mirror = came and any(
+        # Registration never mirrors a hand: boxes propagated from a mirrored film are mirrored, too.
+        has_registered = any(region.source == RegionSource.REGISTERED for region in propagated.regions.values())
+        mirrored = has_registered and any(
             is_mirrored(scheme, record, {k: r.box for k, r in confirmed.get(record.id, {}).items()}, side)
             for record, _ in self.films
             for side in set(record.sides) & set(film.sides)
         )
-        return RegionEditor.create(scheme, film, sites, regions, mirror)
+        return RegionEditor.create(scheme, film, sites, regions, mirrored)
 
-    def save(self, boxes: RegionEditor) -> None:
-        """Writes the confirmed regions of a film beside those of the other films. Raises StoreError."""
-        mine = [region for region in boxes.regions.values() if region.confirmed_by]
-        self._study.save_regions(self._case.id, mine, films={boxes.film.id})
+    def save(self, editor: RegionEditor) -> None:
+        """Save the confirmed regions of the editor's film; those of other films stay as they are. Raises StoreError."""
+        confirmed = [region for region in editor.regions.values() if region.confirmed_by]
+        self._study.save_regions(self._case.id, confirmed, films={editor.film.id})

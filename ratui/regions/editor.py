@@ -1,6 +1,6 @@
-"""The boxes of one film while a rater places them: a value that every key makes anew, with what came before.
+"""The boxes of one film while a rater places them: an immutable value; every key press makes a new one, with its history.
 
-It knows no screen and no disk, and refuses what can't be true before anything is confirmed.
+This module knows no screen and no disk. It refuses impossible boxes before anything is confirmed.
 """
 
 from __future__ import annotations
@@ -17,18 +17,32 @@ from ratui.study import FilmRecord, Region, RegionSource
 __all__ = ["ARRANGEMENTS", "RegionEditor"]
 
 ARRANGEMENTS = ("plain", "mirrored", "crossed", "turned")
+"""Positions of the hands on a film: as expected; the film seen from its back; and, on a film of both hands, the hands in
+each other's places, or each one mirrored in its place. A film of one hand has the first two only."""
 MIRRORED = ("mirrored", "turned")
-"""How the hands of a film lie: as they should, the film seen from its back, and on a film of two hands also the hands on
-each other's places, or each in a mirror. A film of one hand knows the first two."""
+"""Arrangements in which each hand is mirrored: the thumb is on the other side."""
 
 _UNCERTAIN = (RegionSource.TEMPLATE, RegionSource.OTHER_FILM, RegionSource.ESTIMATED)
 
 
 @dataclass(frozen=True)
 class RegionEditor:
-    """`regions` by site key of all `sites` on `film`; `index` is the current site's place in `sites`.
+    """The state of editing one film.
 
-    `history` holds what was before each change, latest last: the regions and the arrangement.
+    Attributes
+    ----------
+    scheme, film
+        The scheme, and the film that is edited.
+    sites
+        Sites to place, in order.
+    regions
+        Region of each site by its key.
+    index
+        Index of the current site in `sites`.
+    arrangement
+        One of `ARRANGEMENTS`.
+    history
+        For each change that can be undone, the state before it, the latest last: index, regions, arrangement.
     """
 
     scheme: Scheme
@@ -46,34 +60,37 @@ class RegionEditor:
         film: FilmRecord,
         sites: Iterable[Site],
         regions: Mapping[str, Region],
-        mirror: bool = False,
+        mirrored: bool = False,
     ) -> RegionEditor:
-        """The film as it is opened, at the first box that wants a look. `mirror` says that the film that the boxes came
-        from was confirmed as lying the other way."""
+        """Return the state of a film that is opened, at the first box that needs attention.
+
+        `mirrored` says that the boxes come from a film that was confirmed as mirrored.
+        """
         film_sites = tuple(sites)
         confirmed = {key: region.box for key, region in regions.items() if region.confirmed_by}
-        seen = [is_mirrored(scheme, film, confirmed, side) for side in film.sides]
-        way = "mirrored" if any(seen) or (mirror and not any(side is False for side in seen)) else "plain"
-        boxes = cls(scheme, film, film_sites, dict(regions), 0, way)
+        sides = [is_mirrored(scheme, film, confirmed, side) for side in film.sides]
+        arrangement = "mirrored" if any(sides) or (mirrored and False not in sides) else "plain"
+        editor = cls(scheme, film, film_sites, dict(regions), 0, arrangement)
         order = [
-            *boxes.uncertain_indices,
+            *editor.uncertain_indices,
             *(i for i, site in enumerate(film_sites) if not regions[site.key].confirmed_by),
         ]
         placed = [i for i in order if regions[film_sites[i].key].box is not None]
-        return replace(boxes, index=(placed or order or [0])[0])
+        return replace(editor, index=(placed or order or [0])[0])
 
     @property
     def site(self) -> Site:
+        """Current site."""
         return self.sites[self.index]
 
     @property
     def region(self) -> Region:
-        """The current region."""
+        """Region of the current site."""
         return self.regions[self.site.key]
 
     @property
     def uncertain_indices(self) -> tuple[int, ...]:
-        """Which boxes nobody and nothing vouches for: not confirmed, not found by registration or a model."""
+        """Indices of boxes neither confirmed by a rater nor placed by a rater, registration or a model."""
         return tuple(
             i
             for i, site in enumerate(self.sites)
@@ -84,27 +101,29 @@ class RegionEditor:
 
     @property
     def accepted_count(self) -> int:
+        """Number of confirmed regions."""
         return sum(bool(region.confirmed_by) for region in self.regions.values())
 
     @property
     def is_complete(self) -> bool:
+        """True if every region is confirmed."""
         return self.accepted_count == len(self.sites)
 
     def step(self, by: int) -> RegionEditor:
-        """To the next box, or back."""
+        """Move `by` sites forwards, or backwards if negative."""
         return replace(self, index=(self.index + by) % len(self.sites))
 
     def select_site(self, key: str) -> RegionEditor:
-        """At the site named `key`."""
+        """Move to the site with the key `key`."""
         return replace(self, index=next(i for i, site in enumerate(self.sites) if site.key == key))
 
     def with_box(self, box: Box | None) -> RegionEditor:
-        """The current box as the rater put it; it has to be accepted again."""
+        """Set the box of the current site as drawn by the rater; it needs a new confirmation."""
         region = Region(self.site.key, self.film.id, box, RegionSource.RATER)
         return self._with_regions({**self.regions, self.site.key: region})
 
     def toggle_absent(self) -> RegionEditor:
-        """The current site not on the film; or back on it, where it last was."""
+        """Mark the current site as not on the film, or put its box back where it last was."""
         if self.region.box is not None:
             return self.with_box(None)
         known = (state[1][self.site.key].box for state in reversed(self.history))
@@ -112,20 +131,22 @@ class RegionEditor:
         return self.with_box(last or template_box(self.scheme, self.film, self.site) or self._middle())
 
     def next_arrangement(self) -> RegionEditor:
-        """The film said to lie in the next arrangement, and the boxes that aren't accepted yet taken there; those of a
-        hand that lie so already stay. The same value where every box is accepted."""
+        """Select the next arrangement and mirror the boxes that are not confirmed yet, as far as it requires.
+
+        Boxes of a hand that already has the new arrangement stay. Returns the same value if every region is confirmed.
+        """
         if self.is_complete:
             return self
-        ways = ARRANGEMENTS if self.film.side == "B" else ARRANGEMENTS[:2]
-        arrangement = ways[(ways.index(self.arrangement) + 1) % len(ways)]
+        choices = ARRANGEMENTS if self.film.side == "B" else ARRANGEMENTS[:2]
+        arrangement = choices[(choices.index(self.arrangement) + 1) % len(choices)]
         regions = dict(self.regions)
         for side in self.film.sides:
             hand = {site.key: box for site in self.sites if site.side == side and (box := self._unaccepted_box(site))}
-            over, across = self._required_mirrorings(arrangement, side, hand)
+            in_film, in_half = self._required_mirrorings(arrangement, side, hand)
             for key, box in hand.items():
-                there = box.mirror(self._whole) if over else box
-                there = there.mirror(self._half(there)) if across else there
-                regions[key] = replace(regions[key], box=there)
+                moved = box.mirror(self._whole) if in_film else box
+                moved = moved.mirror(self._half(moved)) if in_half else moved
+                regions[key] = replace(regions[key], box=moved)
         return replace(self._with_regions(regions), arrangement=arrangement)
 
     def _unaccepted_box(self, site: Site) -> Box | None:
@@ -133,27 +154,31 @@ class RegionEditor:
         return None if region.confirmed_by else region.box
 
     def _required_mirrorings(self, arrangement: str, side: str, hand: Mapping[str, Box]) -> tuple[bool, bool]:
-        """Whether `hand`, the boxes of `side`, has to be mirrored over the whole film and within its half to lie as
-        `arrangement` says."""
-        lies = is_mirrored(self.scheme, self.film, hand, side)
-        lies = self.arrangement in MIRRORED if lies is None else lies
-        turn = lies != (arrangement in MIRRORED)
+        """Return whether `hand`, the boxes of `side`, must be mirrored within the whole film and within its half.
+
+        After both, the hand has the arrangement `arrangement`.
+        """
+        now_mirrored = is_mirrored(self.scheme, self.film, hand, side)
+        if now_mirrored is None:  # too few boxes to tell
+            now_mirrored = self.arrangement in MIRRORED
+        turn = now_mirrored != (arrangement in MIRRORED)
         if self.film.side != "B" or not hand:
             return turn, False
         middle = sum(box.x0 + box.x1 for box in hand.values()) / (2 * len(hand))
-        right = (side == "L") == (arrangement in ("mirrored", "crossed"))
-        over = right != (middle > self.film.columns / 2)
-        return over, over != turn
+        belongs_right = (side == "L") == (arrangement in ("mirrored", "crossed"))
+        in_film = belongs_right != (middle > self.film.columns / 2)
+        # Mirroring within the film also turns the hand over; a second mirroring within the half turns it back.
+        return in_film, in_film != turn
 
     def undo(self) -> RegionEditor:
-        """What was before the last change; the same value where there was none."""
+        """Undo the last change; return the same value if there is none."""
         if not self.history:
             return self
         index, regions, arrangement = self.history[-1]
         return replace(self, index=index, regions=regions, arrangement=arrangement, history=self.history[:-1])
 
     def accept(self, keys: Iterable[str], rater: str) -> RegionEditor:
-        """The regions of `keys` confirmed by `rater`; what was before is settled and can't be undone."""
+        """Confirm the regions of `keys` as `rater`. Changes before that can't be undone any more."""
         regions = dict(self.regions)
         for key in keys:
             regions[key] = replace(regions[key], confirmed_by=rater)
@@ -161,19 +186,22 @@ class RegionEditor:
 
     @property
     def unaccepted(self) -> tuple[str, ...]:
-        """The keys of the sites that are not accepted yet."""
+        """Keys of the sites whose regions are not confirmed yet."""
         return tuple(site.key for site in self.sites if not self.regions[site.key].confirmed_by)
 
     def select_next_unaccepted(self) -> RegionEditor:
-        """At the next box that is not accepted; where all are, at the next."""
+        """Move to the next region that is not confirmed, or to the next site if all are."""
         order = [*range(self.index + 1, len(self.sites)), *range(self.index + 1)]
         return replace(
             self, index=next((i for i in order if not self.regions[self.sites[i].key].confirmed_by), order[0])
         )
 
     def find_acceptance_faults(self, keys: Iterable[str]) -> tuple[RegionFault, ...]:
-        """Why the regions of `keys` can't be confirmed now: faults among them and those confirmed before, and a hand that
-        lies the wrong way round, whichever of its boxes shows it."""
+        """Return the faults that prevent the confirmation of the regions of `keys`.
+
+        These are faults among the regions of `keys` and the confirmed ones, and a hand that is mirrored unexpectedly, even
+        if another of its boxes shows that.
+        """
         wanted = set(keys)
         considered = [site for site in self.sites if site.key in wanted or self.regions[site.key].confirmed_by]
         view = self.scheme.views[self.film.view]
@@ -202,7 +230,7 @@ class RegionEditor:
         return Box.from_size(self.film.columns, self.film.rows)
 
     def _half(self, box: Box) -> Box:
-        """The half of the film in which the middle of `box` lies."""
+        """Return the half of the film that contains the middle of `box`."""
         middle = self.film.columns / 2
         right = box.x0 + box.x1 > 2 * middle
         return Box(middle if right else 0.0, 0.0, 2 * middle if right else middle, float(self.film.rows))

@@ -1,6 +1,6 @@
-"""Where a site's box starts on a film before a rater has seen it, and how keys change it.
+"""Initial boxes of a film before a rater has seen it, and the changes of a box by keys.
 
-Pure functions of what the study holds and of what registration found; nothing is confirmed here.
+Pure functions of saved regions and of registration results; nothing is confirmed here.
 """
 
 from __future__ import annotations
@@ -25,15 +25,26 @@ def initial_regions(
     other: Mapping[str, tuple[FilmRecord, Region]],
     propagated: Mapping[str, Region] | None = None,
 ) -> dict[str, Region]:
-    """A region for each of `sites` on `film`, by site key.
+    """Return the initial region of each site by its key.
 
-    `confirmed` and `proposed` are this film's by site; `other` the confirmed ones of the other time point's film, and
-    `propagated` what registration made of them. A joint found again goes before a model's proposal, one that was placed by
-    its neighbours behind it. A site that the film's view doesn't show starts as not on the film.
+    The order of preference is: confirmed, found by registration, proposed by a model, estimated from neighbours after
+    registration, copied from the other time point, template. A site that the film's view does not show starts as absent.
+
+    Parameters
+    ----------
+    scheme, film, sites
+        The film, and the sites to place on it.
+    confirmed
+        Confirmed regions of this film by site key.
+    proposed
+        A model's regions for this film by site key.
+    other
+        Confirmed regions of the other time point's film by site key, each with the record of its film.
+    propagated
+        Regions that registration derived from `other`, by site key.
     """
     propagated = propagated or {}
     regions = {}
-
     for site in sites:
         key = site.key
         if key in confirmed:
@@ -54,7 +65,7 @@ def initial_regions(
 
 
 def template_box(scheme: Scheme, film: FilmRecord, site: Site) -> Box | None:
-    """Where the scheme has `site` on a film of that view; None where the view doesn't show it."""
+    """Return the box of `site` on `film` according to the template of its view; None if the view does not show it."""
     place = scheme.views[film.view].template.get(site.joint.id)
     if place is None:
         return None
@@ -66,7 +77,7 @@ def template_box(scheme: Scheme, film: FilmRecord, site: Site) -> Box | None:
 
 
 def move_box(box: Box, dx: float, dy: float, film: FilmRecord) -> Box:
-    """`box` moved by shares of its width and height; its centre stays on the film."""
+    """Return `box` moved by the fractions `dx`, `dy` of its width and height; its centre stays on the film."""
     (x, y), width, height = box.centre, box.width, box.height
     x = min(max(x + dx * width, 0.0), float(film.columns))
     y = min(max(y + dy * height, 0.0), float(film.rows))
@@ -74,16 +85,25 @@ def move_box(box: Box, dx: float, dy: float, film: FilmRecord) -> Box:
 
 
 def resize_box(box: Box, factor: float, film: FilmRecord) -> Box:
-    """`box` larger or smaller about its centre, within what makes sense on the film."""
+    """Return `box` scaled by `factor` about its centre, between 1.5 % and 60 % of the film's width."""
     smallest, largest = 0.015 * film.columns, 0.6 * film.columns
     return Box.from_centre(*box.centre, min(max(box.width * factor, smallest), largest))
 
 
 @dataclass(frozen=True)
 class StepSize:
-    """How far the next key moves a box, in shares of its width: held it goes faster, turned back it goes finer.
+    """The step of a key that moves a box, as a fraction of the box's width.
 
-    `step` was the last step, `direction` its direction (dx, dy), `pressed_at` when it was taken, in seconds of any clock.
+    A key that is held down moves faster, and a change of direction moves finer.
+
+    Attributes
+    ----------
+    step
+        The last step.
+    direction
+        Its direction, (dx, dy).
+    pressed_at
+        Time of the key, in seconds of any clock.
     """
 
     step: float = 0.0
@@ -93,27 +113,27 @@ class StepSize:
     INITIAL = 0.06
     SMALLEST = 0.0075
     LARGEST = 0.4
-    REPEAT_SECONDS = 0.2  # seconds: keys that come faster than this are held, or meant to be
-    RESET_SECONDS = 2.5
+    REPEAT_SECONDS = 0.2  # a key that comes sooner is held down
+    RESET_SECONDS = 2.5  # after this pause the step is the initial one
 
     def next(self, direction: tuple[int, int], now: float) -> StepSize:
-        """The pace of a key towards `direction`: the step of the returned value is the one to take."""
+        """Return the state after a key in `direction` at the time `now`; its `step` is the one to take."""
         since = now - self.pressed_at
         if since > self.RESET_SECONDS or self.step == 0.0:
             step = self.INITIAL
         elif direction == (-self.direction[0], -self.direction[1]):
-            step = max(min(self.step, 2 * self.INITIAL) / 2, self.SMALLEST)  # too far: halve it, as one does by eye
+            step = max(
+                min(self.step, 2 * self.INITIAL) / 2, self.SMALLEST
+            )  # overshot: halve the step, as in a bisection
         elif direction == self.direction and since < self.REPEAT_SECONDS:
             step = min(self.step * 1.25, self.LARGEST)
-        elif direction == self.direction:
-            step = min(self.step, self.INITIAL)
         else:
             step = min(self.step, self.INITIAL)
         return StepSize(step, direction, now)
 
 
 def _rescale_box(box: Box, source: FilmRecord, film: FilmRecord) -> Box:
-    """A box of one film at the same place of another, whose size may differ."""
+    """Return the box at the same relative place on another film, whose size may differ."""
     across, down = film.columns / source.columns, film.rows / source.rows
     x, y = box.centre
     return Box.from_centre(x * across, y * down, box.width * across)

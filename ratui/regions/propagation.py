@@ -1,7 +1,7 @@
-"""Boxes that the raters have confirmed, carried by registration to the films of the case that have none yet.
+"""Propagation of confirmed boxes to other films of the case by image registration.
 
-From the other time point of the same hand where there is one, else from the other hand, mirrored. Runs in workers, keeps
-what it found, and confirms nothing.
+The source is the other time point of the same hand if it has confirmed boxes, else the other hand, mirrored. Calls may run
+in worker threads. Nothing is confirmed here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ratui.study import FilmRecord, Region, RegionSource
 __all__ = ["BoxPropagation", "ConfirmedRegions", "FilmSource", "PropagatedRegions"]
 
 ConfirmedRegions = Mapping[str, tuple[FilmRecord, Mapping[str, Region]]]
-"""The confirmed regions of a case: by film, its record and its regions by site."""
+"""Confirmed regions of a case: by film ID, the film's record and its regions by site key."""
 
 
 class FilmSource(Protocol):
@@ -31,30 +31,61 @@ class FilmSource(Protocol):
 
 @dataclass(frozen=True)
 class PropagatedRegions:
-    """Regions by site key that registration found, and whether a film that should have given some gave none."""
+    """The result of a propagation.
+
+    Attributes
+    ----------
+    regions
+        Regions by site key.
+    failed
+        True if there was a source film, but registration found nothing.
+    """
 
     regions: Mapping[str, Region]
     failed: bool = False
 
 
 class BoxPropagation:
-    """Carries boxes between the films of one case; the same question twice is answered at once."""
+    """Propagation between the films of one case; results are kept, so that the same request twice costs nothing.
 
-    def __init__(self, library: FilmSource, scheme: Scheme, case: str) -> None:
-        self._library = library
+    Parameters
+    ----------
+    films
+        Store of the decoded films.
+    scheme
+        The study's scheme.
+    case
+        Name of the case.
+    """
+
+    def __init__(self, films: FilmSource, scheme: Scheme, case: str) -> None:
+        self._films = films
         self._scheme = scheme
         self._case = case
         self._known: dict[tuple[object, ...], dict[str, PropagatedBox]] = {}
         self._lock = Lock()
 
-    def propagate(self, film: FilmRecord, sites: Iterable[Site], placed: ConfirmedRegions) -> PropagatedRegions:
-        """Where `sites` lie on `film`, as far as the confirmed regions in `placed` tell. Raises FilmError."""
+    def propagate(self, film: FilmRecord, sites: Iterable[Site], confirmed: ConfirmedRegions) -> PropagatedRegions:
+        """Return the regions of `sites` on `film` that follow from confirmed regions on other films.
+
+        Parameters
+        ----------
+        film, sites
+            The film, and the sites to place on it.
+        confirmed
+            Confirmed regions of the case; those of `film` itself are used for its other hand.
+
+        Raises
+        ------
+        FilmError
+            If a film can't be decoded.
+        """
         found: dict[str, Region] = {}
         failed = False
         for side in film.sides:
             wanted = [site for site in sites if site.side == side]
-            for source, mirror in self._source_films(film, side, placed):
-                regions = placed[source.id][1]
+            for source, mirror in self._source_films(film, side, confirmed):
+                regions = confirmed[source.id][1]
                 names = {
                     f"{_opposite(side) if mirror else side}.{site.joint.id}": site.key
                     for site in wanted
@@ -66,12 +97,12 @@ class BoxPropagation:
                     continue
                 propagated = self._propagate(source, film, boxes, mirror)
                 for there, each in propagated.items():
-                    where = RegionSource.REGISTERED if each.is_found else RegionSource.ESTIMATED
+                    origin = RegionSource.REGISTERED if each.is_found else RegionSource.ESTIMATED
                     key = names[there]
-                    found[key] = Region(key, film.id, each.box, where, confidence=round(each.agreement, 2))
+                    found[key] = Region(key, film.id, each.box, origin, confidence=round(each.agreement, 2))
                 if not mirror:
                     failed = failed or not propagated
-                    # What isn't on the one film is taken not to be on the other; the rater confirms that too.
+                    # A site absent on one film is proposed as absent on the other; the rater confirms that, too.
                     found |= {
                         names[there]: Region(names[there], film.id, None, RegionSource.REGISTERED)
                         for there, region in known.items()
@@ -79,11 +110,11 @@ class BoxPropagation:
                     }
         return PropagatedRegions(found, failed and not found)
 
-    def _source_films(self, film: FilmRecord, side: str, placed: ConfirmedRegions) -> list[tuple[FilmRecord, bool]]:
-        """The films to carry from, the best first, and whether they show the other side."""
+    def _source_films(self, film: FilmRecord, side: str, confirmed: ConfirmedRegions) -> list[tuple[FilmRecord, bool]]:
+        """Return the source films, the best first, and whether each shows the other side."""
         part = self._scheme.views[film.view].part
         alike = [
-            record for record, regions in placed.values() if self._scheme.views[record.view].part == part and regions
+            record for record, regions in confirmed.values() if self._scheme.views[record.view].part == part and regions
         ]
         same = [(record, False) for record in alike if record.id != film.id and side in record.sides]
         others = [(record, True) for record in alike if record.view == film.view and _opposite(side) in record.sides]
@@ -97,7 +128,7 @@ class BoxPropagation:
         with self._lock:
             if key in self._known:
                 return self._known[key]
-        before, after = (self._library.film(self._case, each.id) for each in (source, film))
+        before, after = (self._films.film(self._case, each.id) for each in (source, film))
         propagated = propagate_boxes(before, after, boxes, mirrored=mirror)
         with self._lock:
             self._known[key] = propagated

@@ -1,7 +1,6 @@
-"""What can't be true of the boxes on a film: missing, off the film, on top of each other, or on the wrong side.
+"""Find impossible boxes on a film: missing, outside the film, overlapping, mirrored, or in each other's places.
 
-Pure checks of boxes against a scheme's view, for the regions screen and for whatever brings boxes in from elsewhere. They
-look at no pixel and change nothing.
+Pure functions of boxes and a scheme's view, for the regions screen and for imports of boxes. They read no pixel.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.imaging import Box, fit_similarity
+from ratui.regions.initial import template_box
 from ratui.scheme import Scheme, Site
 from ratui.study.case import FilmRecord
 
@@ -23,16 +23,17 @@ FaultKind: TypeAlias = Literal["missing", "off film", "overlap", "mirrored", "or
 _Points: TypeAlias = npt.NDArray[np.float64]
 
 _MIN_FRACTION_ON_FILM = 0.4  # of a box's area
-_MAX_OVERLAP, _MAX_EXTRA_OVERLAP = 0.5, 0.3  # boxes may share this much, or so much more than the template's do
-_MAX_RESIDUAL_RATIO = 0.6  # how much better a mirrored template must fit than a plain one
-_MIN_BOXES = 4  # boxes that it takes to say on which side the thumb lies
-_MIN_COSINE = -0.5  # cosine of the angle between two joints of the template and on the film
-_MIN_DISTANCE = 0.75  # joints that lie closer, in boxes, may change places: carpal bones do
+# Intersection over union that two boxes may have, and the excess over that of the template's boxes.
+_MAX_OVERLAP, _MAX_EXTRA_OVERLAP = 0.5, 0.3
+_MAX_RESIDUAL_RATIO = 0.6  # of the better fit to the worse one; above it the orientation is unknown
+_MIN_BOXES = 4  # fewer boxes do not determine the orientation
+_MIN_COSINE = -0.5  # of the angle between the line of two joints in the template and on the film
+_MIN_DISTANCE = 0.75  # in box widths; closer joints, such as carpal bones, may change places
 
 
 @dataclass(frozen=True)
 class RegionFault:
-    """What is wrong with the box of `site`; `other` is the site that it is wrong against, if it is one."""
+    """A fault of the box of `site`; `other` is the second site of an overlap or an exchange, else empty."""
 
     kind: FaultKind
     site: str
@@ -47,10 +48,20 @@ def find_faults(
     *,
     expect_mirrored: bool = False,
 ) -> tuple[RegionFault, ...]:
-    """What can't be true of `boxes`, by site key, on `film`; empty where nothing is wrong.
+    """Return the faults of the boxes on a film; empty if there are none.
 
-    Each of `sites` must have an entry in `boxes`; None means that the site is not on the film. `expect_mirrored` says
-    that the hands on this film are known to be mirrored. Rotated films and crooked fingers are no faults.
+    Rotated films and crooked fingers are no faults.
+
+    Parameters
+    ----------
+    scheme, film
+        The film and the scheme that defines its view.
+    sites
+        Sites that must have an entry in `boxes`.
+    boxes
+        Boxes in pixels by site key; None means that the site is not on the film.
+    expect_mirrored
+        True if the hands on this film are known to be mirrored.
     """
     wanted = list(sites)
     found = [RegionFault("missing", site.key) for site in wanted if site.key not in boxes]
@@ -68,7 +79,11 @@ def find_faults(
 
 
 def is_mirrored(scheme: Scheme, film: FilmRecord, boxes: Mapping[str, Box | None], side: str) -> bool | None:
-    """Whether the boxes of `side` lie as in a mirror (thumb on the wrong side); None where they are too few to tell."""
+    """Return whether the boxes of `side` lie mirrored, with the thumb on the wrong side; None if they are too few to tell.
+
+    The view's template is fitted to the boxes with and without mirroring, and the residuals are compared, so no joint needs
+    a special role.
+    """
     known = {site.key: site for site in scheme.sites}
     hand = [(known[key], box) for key, box in boxes.items() if box is not None and key in known and key[0] == side]
     template, points = _match_to_template(scheme, film, hand)
@@ -86,12 +101,11 @@ def _fraction_on_film(film: FilmRecord, box: Box) -> float:
 
 def _find_overlaps(scheme: Scheme, film: FilmRecord, placed: list[tuple[Site, Box]]) -> list[RegionFault]:
     found = []
-    template = scheme.views[film.view].template
     for index, (site, box) in enumerate(placed):
         for other, other_box in placed[:index]:
-            usual = 0.0
-            if site.side == other.side and site.joint.id in template and other.joint.id in template:
-                here, there = (_template_square(template[each.joint.id], film) for each in (site, other))
+            here, there = (template_box(scheme, film, each) for each in (site, other))
+            usual = 0.0  # overlap in the template
+            if site.side == other.side and here is not None and there is not None:
                 usual = here.intersection_over_union(there)
             if box.intersection_over_union(other_box) > max(_MAX_OVERLAP, usual + _MAX_EXTRA_OVERLAP):
                 found.append(RegionFault("overlap", site.key, other.key))
@@ -101,12 +115,12 @@ def _find_overlaps(scheme: Scheme, film: FilmRecord, placed: list[tuple[Site, Bo
 def _find_misorientation(
     scheme: Scheme, film: FilmRecord, hand: list[tuple[Site, Box]], expect_mirrored: bool
 ) -> list[RegionFault]:
-    """Faults of one hand or foot as a whole: the wrong way round, or two joints that have changed places."""
+    """Return the faults of one hand or foot as a whole: mirrored, or two joints in each other's places."""
     if not hand:
         return []
     way = is_mirrored(scheme, film, {site.key: box for site, box in hand}, hand[0][0].side)
     if way is not None and way != expect_mirrored:
-        # Of all the boxes of a hand the one farthest to a side shows it best.
+        # Report the outermost box of the hand, which shows the fault best.
         outer = max(hand, key=lambda item: scheme.views[film.view].template.get(item[0].joint.id, (0.0,))[0])
         return [RegionFault("mirrored", outer[0].key)]
     template, points = _match_to_template(scheme, film, hand)
@@ -128,24 +142,16 @@ def _find_misorientation(
 
 
 def _match_to_template(scheme: Scheme, film: FilmRecord, hand: list[tuple[Site, Box]]) -> tuple[_Points, _Points]:
-    """Where the template has the joints of `hand` and where they are, centres in film pixels, shape (joints, 2)."""
-    known = scheme.views[film.view].template
+    """Return the centres of the joints of `hand` in the template and on the film, in pixels, shape (joints, 2) each."""
     both = [
-        (_template_square(known[site.joint.id], film, site.side).centre, box.centre)
+        (expected.centre, box.centre)
         for site, box in hand
-        if site.joint.id in known
+        if (expected := template_box(scheme, film, site)) is not None
     ]
     if not both:
         return np.zeros((0, 2)), np.zeros((0, 2))
     template, points = np.array([a for a, _ in both]), np.array([b for _, b in both])
     return template, points
-
-
-def _template_square(place: tuple[float, float, float], film: FilmRecord, side: str = "L") -> Box:
-    """The template's box in pixels; on a film of both hands one takes half of the width."""
-    width = film.columns / len(film.sides)
-    x = 1 - place[0] if side == "R" else place[0]
-    return Box.from_centre(x * width, place[1] * film.rows, place[2] * width)
 
 
 def _residual(template: _Points, points: _Points) -> float:
