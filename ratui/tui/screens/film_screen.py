@@ -211,7 +211,9 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         if films.shows_whole_film:
             parts.append(t("scoring.whole_film"))
         elif films.mode == "difference":
-            what = "scoring.not_aligned" if self._unaligned_site == site else "scoring.difference"
+            # In a chronological reading the right film is the later one.
+            named = "scoring.difference" if self.ratui.study.config.blinded else "scoring.difference_in_order"
+            what = "scoring.not_aligned" if self._unaligned_site == site else named
             parts = [t(what) if place == 0 else title]
         elif behind:
             parts.append(t("scoring.behind", key=self.ratui.keymap.key_label(f"{self.NAME}.blink")))

@@ -166,7 +166,7 @@ class CaseMap:
             style = _HERE if key == here else HEADING if key in self._opened else QUIET
             if key == here:
                 pieces.append((x, "▸", "bold"))
-            pieces.append((x + 1, _short(joint.id, cell - 1 - len(marks)) + marks, style))
+            pieces.append((x + 1, _short(self._t.translate_scheme(joint.id), cell - 1 - len(marks)) + marks, style))
         return _placed(pieces)
 
     def _values(self, row: MapRow, scale: str, width: int) -> Text:
@@ -265,9 +265,9 @@ def _placed(pieces: Sequence[tuple[int, str, str]]) -> Text:
 
 
 def _short(name: str, width: int) -> str:
-    """`name` in at most `width` characters: by the initials of its parts where there are several."""
-    if len(name) <= width:
+    """Shorten `name` to at most `width` cells: to the initials of its parts if it has several."""
+    if cell_len(name) <= width:
         return name
     if "-" in name:
         name = "-".join(part[:1] for part in name.split("-"))
-    return name if len(name) <= width else name[: max(width - 1, 0)] + "…"
+    return name if cell_len(name) <= width else set_cell_size(name, max(width - 1, 0)).rstrip() + "…"

@@ -86,7 +86,7 @@ def format_opening_note(t: Catalog, boxes: RegionEditor, failed: bool) -> str:
 def _name(t: Catalog, boxes: RegionEditor, site: Site) -> str:
     label = t.translate_scheme(site.joint.label)
     if cell_len(label) > 14:
-        label = format_short_name(site, False)
+        label = t.translate_scheme(format_short_name(site, False))
     return f"{t(f'text.side_{site.side}')} {label}" if boxes.film.side == "B" else label
 
 
