@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import import_module
@@ -25,7 +26,7 @@ MODULES = ["ratui", "ratui.reading.options", "ratui.scheme.parser", "ratui.study
 def test_the_examples_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None:
     program = "\n".join(BLOCK.findall(page.read_text(encoding="utf-8")))
     # Pages name the sample study by its place in the repository; what an example writes goes elsewhere.
-    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
     environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
@@ -34,8 +35,11 @@ def test_the_examples_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_give_what_they_show(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+def test_the_examples_of_a_module_give_what_they_show(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
+    monkeypatch.chdir(tmp_path)
     result = doctest.testmod(import_module(name))
     assert result.attempted
     assert not result.failed

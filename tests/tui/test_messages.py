@@ -67,8 +67,17 @@ def test_every_text_of_a_shipped_scheme_is_there_in_japanese(name: str) -> None:
 
 def test_no_line_of_the_scheme_texts_is_for_nothing() -> None:
     schemes = [load_scheme(name) for name in ("fingers", "mtss-hands", "mtss")]
+    # Studies keep the scheme that they were made with: texts of earlier versions stay translated.
+    earlier = {
+        "general, more than half left",
+        "general, under half left, or subluxation",
+        "multangular",
+        "navicular",
+        "multangular–navicular",
+        "capitate–navicular–lunate",
+    }
     for text in Catalog("ja")._scheme:
-        assert any(f'"{text}"' in scheme.toml_text for scheme in schemes), text
+        assert text in earlier or any(f'"{text}"' in scheme.toml_text for scheme in schemes), text
 
 
 def test_japanese_has_one_word_for_one_thing() -> None:
@@ -78,13 +87,16 @@ def test_japanese_has_one_word_for_one_thing() -> None:
         "画像": "フィルム",
         "写真": "フィルム",
         "症例リスト": "症例一覧",
+        "一覧写真": "サムネイル一覧",
+        "承認": "確定",
+        "点数": "スコア",
+        "元に戻らない": "不可逆",
     }
     found = {
         (id, word)
         for id, text in Catalog("ja")._texts.items()
         for word in other_words
-        if word
-        in text.replace("一覧写真", "").replace("画像対応", "")  # the contact sheet; a terminal that shows pictures
+        if word in text.replace("画像対応", "")  # a terminal that shows pictures
     }
     assert not found, other_words
 
