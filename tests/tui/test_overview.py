@@ -9,6 +9,7 @@ from textual.widgets import Static
 
 from ratui.reading import Field, FindingEntry, GradeEntry
 from ratui.study import HeldByOther, LockHolder
+from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -73,7 +74,7 @@ async def test_the_joint_under_the_cursor_is_told_in_words(tmp_path: Path) -> No
         await settle(pilot)
         await pilot.press("down", "left")
         text = shown(pilot)
-        for word in ("LEFT hand · MCP2", "ERO 5 ankylosis", "note: old fracture", "come back"):
+        for word in ("LEFT hand · MCP2", "ERO 5 ankylosis", "note: old fracture", "flagged"):
             assert word in text
 
 
@@ -125,7 +126,8 @@ async def test_all_of_it_is_on_the_screen(tmp_path: Path, size: tuple[int, int],
         assert isinstance(pilot.app.screen, OverviewScreen)
         text = cells(pilot)
         for joint in study.scheme.joints:
-            assert text.count(joint.id) >= 2 or len(joint.id) > 4, joint.id
+            name = Catalog(language).translate_scheme(joint.id)
+            assert text.count(name) >= 2 or cell_len(name) > 4, name
         for word in ("0→0", "CMC1" if scheme == "mtss-hands" else "MCP1", " S "):
             assert word in text
         assert all(cell_len(line) <= size[0] for line in text.split("\n"))

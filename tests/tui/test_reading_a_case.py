@@ -119,7 +119,7 @@ async def test_a_finding_fixes_the_score_and_is_not_asked_again(tmp_path: Path) 
         assert "0 none" not in keys
         await pilot.press("3")
         assert screen.field == Field("L.PIP2", "ERO", 1), "a grade is refused"
-        assert "does not heal" in shown(pilot)
+        assert "is irreversible" in shown(pilot)
         await pilot.press("a")
         assert screen.field is not None
         assert screen.field.site == "L.PIP3"
@@ -196,7 +196,7 @@ async def test_going_to_a_joint_by_name(tmp_path: Path) -> None:
         assert screen.field == Field("R.MCP4", "ERO", 0)
         await pilot.press("slash", *"elbow", "enter")
         assert screen.field == Field("R.MCP4", "ERO", 0)
-        assert "no joint here is called" in shown(pilot)
+        assert "there is no joint" in shown(pilot)
 
 
 class TestBlinded:

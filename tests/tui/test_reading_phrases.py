@@ -68,7 +68,7 @@ def test_a_real_refusal_is_said_in_japanese() -> None:
     reading = enter(reading, field, FindingEntry("ankylosis"))
     with pytest.raises(EntryError) as caught:
         enter(reading, field._replace(time=1), GradeEntry(0))
-    assert wording.format_error(t, caught.value) == "強直は元に戻りません"
+    assert wording.format_error(t, caught.value) == "強直は不可逆です"
     with pytest.raises(EntryError) as caught:
         sign(reading, timestamp=datetime.now(UTC))
     assert wording.format_error(t, caught.value) == f"未入力の欄が{len(reading.open_fields)}あります"

@@ -86,7 +86,7 @@ async def test_nothing_is_accepted_that_has_not_been_seen(tmp_path: Path, monkey
         await pilot.pause(0.3)
         await pilot.press("A")
         await pilot.pause(0.1)
-        assert "being laid" in shown(pilot)
+        assert "Placing the boxes" in shown(pilot)
         await pilot.press("A", "right", "x", "s", "enter")
         assert len(phantom.study.regions("C-1")) == 10, "the first film's alone"
         allowed.set()
@@ -112,7 +112,7 @@ class TestRefused:
             await settle(pilot)
             assert study.regions(study.cases()[0]) == ()
             state = str(screen(pilot).query_one("#state").render())  # type: ignore[attr-defined]
-            assert "PIP3 lies on PIP2" in state
+            assert "PIP3 overlaps PIP2" in state
             assert boxes(pilot).site.key == "L.PIP3"
             enlarged = screen(pilot).query_one("#near", AnnotatedFilm)
             line = screen(pilot).query_one("#state")
@@ -134,10 +134,10 @@ class TestRefused:
             await pilot.press("A")
             await settle(pilot)
             assert boxes(pilot).film.id == film.id
-            assert "as in a mirror" in shown(pilot)
+            assert "The boxes are mirrored" in shown(pilot)
             assert phantom.study.regions("C-1") == ()
             await pilot.press("s")
-            assert "The film lies as in a mirror" in shown(pilot)
+            assert "film is mirrored" in shown(pilot)
             await pilot.press("A")
             await settle(pilot)
         assert len(phantom.study.regions("C-1")) == 10
@@ -152,7 +152,7 @@ class TestRefused:
             await self.put_on(pilot, second.key, first.key)
             await pilot.press("enter")
             assert boxes(pilot).accepted_count == 1
-            assert f"{second.joint.label} lies on {first.joint.label}" in shown(pilot)
+            assert f"{second.joint.label} overlaps {first.joint.label}" in shown(pilot)
 
     async def test_the_reason_goes_with_the_next_key(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, regions=False)
@@ -160,9 +160,9 @@ class TestRefused:
             await opened(pilot)
             await self.put_on(pilot, "L.PIP3", "L.PIP2")
             await pilot.press("A")
-            assert "lies on" in shown(pilot)
+            assert "overlaps" in shown(pilot)
             await pilot.press("right")
-            assert "lies on" not in shown(pilot)
+            assert "overlaps" not in shown(pilot)
 
 
 async def test_what_was_not_found_again_is_named_and_shown_first(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ async def test_what_was_not_found_again_is_named_and_shown_first(tmp_path: Path)
         await opened(pilot)
         assert boxes(pilot).film.id == later.id
         assert boxes(pilot).site.key == "L.PIP3"
-        assert "Not found again, placed by its neighbours: PIP3" in shown(pilot)
+        assert "Not found by registration, estimated from neighbours: PIP3" in shown(pilot)
 
 
 async def test_a_film_that_cannot_be_laid_on_the_other_says_so(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ async def test_a_film_that_cannot_be_laid_on_the_other_says_so(tmp_path: Path) -
         await opened(pilot)
         await pilot.press("A")
         await settle(pilot)
-        assert "can't be laid on the other one" in shown(pilot)
+        assert "cannot be registered with the other one" in shown(pilot)
         assert "as on the other film" in shown(pilot)
 
 
@@ -312,7 +312,7 @@ class TestSeen:
             await settle(pilot)
             text = shown(pilot)
             assert "左手" in text
-            assert "承認" in text
+            assert "確定" in text
             for word in ("accept", "template", "film", "hand", "box"):
                 assert word not in text
 

@@ -172,7 +172,7 @@ async def test_saved_is_always_said_with_its_time(tmp_path: Path, monkeypatch: p
         await pilot.press("enter", "1")
         assert re.search(r"saved \d\d:\d\d:\d\d ✓", text_of(pilot, "message"))
         await pilot.press("9")
-        assert re.search(r"goes from 0 to 5 here +saved \d\d:\d\d:\d\d ✓", text_of(pilot, "message"))
+        assert re.search(r"ranges from 0 to 5 here +saved \d\d:\d\d:\d\d ✓", text_of(pilot, "message"))
 
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
@@ -189,7 +189,7 @@ async def test_saved_is_always_said_with_its_time(tmp_path: Path, monkeypatch: p
 async def test_the_key_of_the_signature_says_where_it_signs(tmp_path: Path) -> None:
     async with reading_as(make_study(tmp_path), "anna") as pilot:
         await pilot.press("enter", "S")
-        assert "S signs on the overview: o shows it" in text_of(pilot, "message")
+        assert "sign with S on the overview; o opens it" in text_of(pilot, "message")
         await pilot.press("o")
         await settle(pilot)
         assert isinstance(pilot.app.screen, OverviewScreen)

@@ -178,7 +178,7 @@ class TestOneAnswerForBoth:
         assert not session.is_possible("same")
         say(session, "=")
         assert not session.is_paired
-        assert session.field_hint == "nothing there"
+        assert session.field_hint == "nothing to copy"
         say(session, "2=")
         assert scores(session, "L.IP1") == [2, None]
 
@@ -189,11 +189,11 @@ class TestHardToGetWrong:
         [
             ("6", "0 to 5 here"),
             ("s", "no score here"),
-            ("na3", "doesn't heal"),
-            ("q", "q: no key here"),
+            ("na3", "irreversible"),
+            ("q", "q: no function here"),
             ("u", "nothing to undo"),
             ("n125", "0 to 4 here"),
-            ("nan", "not all can be 0"),
+            ("nan", "0 not possible"),
         ],
     )
     def test_an_impossible_key_does_nothing_and_says_why_in_a_word(self, keys: str, near: str) -> None:

@@ -53,7 +53,7 @@ async def test_each_key_brings_the_next_and_what_was_seen_is_kept(tmp_path: Path
             if not isinstance(pilot.app.screen, ScoringScreen):
                 await pilot.press("escape")
                 await settle(pilot)
-        assert "That is all" in cells(pilot)
+        assert "End of the tour" in cells(pilot)
         await pilot.press("right")
         await settle(pilot)
         assert not pilot.app.screen.query(TourPanel)
@@ -108,7 +108,7 @@ async def test_a_changed_key_is_the_one_that_is_asked_for(tmp_path: Path) -> Non
         await settle(pilot)
         await pilot.press("1")
         await settle(pilot)
-        assert "It is saved. U" in cells(pilot)
+        assert "Saved. U" in cells(pilot)
         await pilot.press("U")
         await settle(pilot)
         assert "3/6" in cells(pilot)

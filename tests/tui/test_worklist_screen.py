@@ -58,7 +58,7 @@ async def test_a_line_tells_state_joints_minutes_and_flags(tmp_path: Path) -> No
         assert lines[2].split()[:2] == [three, "regions"]
         foot = shown(pilot)
         assert "1 of 3 signed, 2 to go" in foot
-        assert "2.5 minutes a case" in foot
+        assert "2.5 minutes per case" in foot
         assert "about 4 minutes left" in foot
 
 
@@ -179,7 +179,7 @@ async def test_enter_typed_before_the_cases_are_known_opens_the_right_one(
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         assert isinstance(pilot.app.screen, WorklistScreen), "the begun one isn't known yet"
-        assert "2 of 3 cases looked at" in shown(pilot)
+        assert "loading 2 of 3 cases" in shown(pilot)
         known.set()
         await settle(pilot)
         await settle(pilot)
@@ -265,13 +265,13 @@ class TestASignedCase:
             await settle(pilot)
             await pilot.press("R", "enter")
             assert isinstance(pilot.app.screen, OverviewScreen), "not without a reason"
-            assert "Type why" in shown(pilot)
+            assert "Type a short reason" in shown(pilot)
             await pilot.press(*"wrong", "space", *"hand", "enter")
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen), "all is filled: it waits for its signature"
             await pilot.press("escape", "escape")
             await settle(pilot)
-            assert "second look" in rows(pilot)[0]
+            assert "review" in rows(pilot)[0]
         reading = study.reading("anna", case)
         assert reading is not None
         assert reading.signed_at is None
@@ -357,7 +357,7 @@ async def test_an_order_that_a_model_gave_is_how_the_cases_stand_and_come_next(
         await settle(pilot)
         assert [line.lstrip("▸ ").split()[0] for line in rows(pilot)] == [three, one, two]
         assert selected(pilot) == three
-        assert "what teaches the model most stands first" in shown(pilot)
+        assert "most informative for the model first" in shown(pilot)
 
 
 async def test_a_screen_handles_its_return_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
