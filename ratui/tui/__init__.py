@@ -1,4 +1,4 @@
-"""The app in which a rater reads: worklist, regions, scoring, overview. Every rule it follows comes from `ratui.reading`."""
+"""The terminal app in which a rater reads: worklist, regions, scoring, overview. It applies the rules of `ratui.reading`."""
 
 from ratui.tui.app import RatuiApp
 

@@ -1,4 +1,4 @@
-"""The app itself: which screen follows which. It holds no rule and draws nothing."""
+"""The app: objects that all screens share, and the order of the screens. Rules of the score are in `ratui.reading`."""
 
 from __future__ import annotations
 
@@ -40,13 +40,33 @@ __all__ = ["RatuiApp"]
 
 
 class RatuiApp(App[None]):
-    """Reads `study` as `rater`. `case` is opened at once where given; a `tour` is shown until it has been seen.
+    """The app in which one rater reads the cases of one study.
 
-    Raises StudyError for an unknown rater, SettingsError and SchemeError for keys that clash.
+    Parameters
+    ----------
+    study
+        The study to read.
+    rater
+        The ID of the rater.
+    display
+        What the terminal can show, as returned by `ratui.terminal.probe`.
+    case
+        The ID of a case to open at once; None to start in the worklist.
+    settings
+        The user's language and keys; None for English and the default keys.
+    tour
+        The introduction to show until the user has seen it; None for no introduction.
+
+    Raises
+    ------
+    StudyError
+        If the study has no such rater.
+    SettingsError, SchemeError
+        If two actions of a screen have the same key.
     """
 
     CSS_PATH = "app.tcss"
-    COMMANDS = {CommandProvider}  # noqa: RUF012 - Textual's own way
+    COMMANDS = {CommandProvider}  # noqa: RUF012 - Textual declares it without ClassVar
     BINDINGS = [  # noqa: RUF012
         Binding("ctrl+q", "quit", "quit", show=False, priority=True),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
@@ -79,19 +99,23 @@ class RatuiApp(App[None]):
         self.settings = settings
         self.key_queue = KeyQueue(self)
         self.key_queue.is_tail = self._is_reply_tail
+        # The rest of a terminal's reply that lost its start begins with a separator of numbers. No action has this key.
         self.key_queue.begins_tail = lambda name: name == ";" and not self._types_text
-        self.key_queue.on_ignored = self._say_ignored
+        self.key_queue.on_ignored = self._show_ignored_message
         self.painter = Painter(self, Bandwidth(display.round_trip, display.rate))
         self._initial_case = case
         self._cell_size: tuple[int, int] | None = None
 
     def get_driver_class(self) -> type[Driver]:
-        """Textual's own driver, made to listen for the terminal's answers where it is the one of a Unix terminal."""
+        """Return the driver that separates terminal replies from keys, or Textual's own if this is no Unix terminal."""
         found = super().get_driver_class()
         return ListeningDriver if found is LinuxDriver else found
 
     def on_resize(self, event: Resize) -> None:
-        """Films are cut for the cells that the terminal has now: its font may have changed, and not its rows."""
+        """Draw the films anew if the size of a cell in pixels has changed.
+
+        A change of the font may leave the number of rows and columns as it is. Textual's widgets are then not resized.
+        """
         if self.is_headless or not sys.__stdin__:
             return
         pixels, cells = event.pixel_size, event.size
@@ -107,6 +131,8 @@ class RatuiApp(App[None]):
                     view.on_resize()
 
     def on_mount(self) -> None:
+        """Open the worklist, and the case that was asked for."""
+        # Only ListeningDriver passes the answers to fences on to the painter.
         self.painter.uses_fences = (
             isinstance(get_driver(self), ListeningDriver) and self.graphics.round_trip is not None
         )
@@ -118,6 +144,7 @@ class RatuiApp(App[None]):
             self.call_after_refresh(worklist.open_case, self._initial_case)
 
     async def on_event(self, event: Event) -> None:
+        """Put keys into the queue, which returns each one as an event when it is due. Let Textual handle other events."""
         if isinstance(event, KeyBurst):
             self.key_queue.put_burst(event)
         elif isinstance(event, Key) and not event.is_forwarded and not self.key_queue.is_due(event):
@@ -127,11 +154,12 @@ class RatuiApp(App[None]):
 
     @property
     def _types_text(self) -> bool:
+        """True if keys are typed into a line of text now."""
         screen = self.screen
         return screen.types_text if isinstance(screen, KeyScreen) else isinstance(self.focused, Input)
 
     def _is_reply_tail(self, names: Sequence[str]) -> bool:
-        """Return whether keys that came together are the rest of a terminal's reply."""
+        """Return True if keys that arrived together are the rest of a reply of the terminal."""
         keymap, entries = self.keymap, all_entry_keys(self.study.scheme)
         screen = self.screen.NAME if isinstance(self.screen, KeyScreen) else ""
         here = {action.key for action in keymap.list_actions(screen)} | (
@@ -146,25 +174,27 @@ class RatuiApp(App[None]):
             opens_text={keymap.key(id) for id in ("scoring.go_to", "scoring.note", "second_look.note")},
         )
 
-    def _say_ignored(self) -> None:
+    def _show_ignored_message(self) -> None:
+        """Tell the rater that input was dropped."""
         if isinstance(self.screen, KeyScreen):
             self.screen.show_message(self.t("text.input_ignored"))
         else:
             self.notify(self.t("text.input_ignored"), markup=False)
 
     def on_unmount(self) -> None:
+        """Free the images that the terminal keeps."""
         self.key_queue.close()
         driver = get_driver(self)
         if driver is not None:
             driver.write(self.frame_cache.clear())
 
     def action_command_palette(self) -> None:
-        """The list of commands, on every screen that has some."""
+        """Open the command palette if the screen has commands."""
         if isinstance(self.screen, KeyScreen):
             self.push_screen(CommandPalette(placeholder=self.t("commands.search"), id="--command-palette"))
 
     async def change_language(self, language: str) -> None:
-        """Says everything in `language` from now on, and next time too where there is a place to keep that."""
+        """Show all texts in `language`, and save it in the settings file if there is one."""
         self.t = Catalog(language)
         for screen in self.screen_stack:
             if isinstance(screen, KeyScreen):
@@ -177,7 +207,8 @@ class RatuiApp(App[None]):
                 self.screen.show_message(str(error))
 
     async def switch_to_case(self, case: str) -> None:
-        """Leaves what is open, as Esc would, and opens `case`; stays where a screen doesn't let itself be left yet."""
+        """Leave the open screens as Esc does, and open `case`. Stop at a screen that refuses to be left."""
+        # The first screen of the stack is Textual's default screen.
         worklist = self.screen_stack[1]
         while (screen := self.screen) is not worklist:
             if not isinstance(screen, KeyScreen):
@@ -185,12 +216,12 @@ class RatuiApp(App[None]):
             screen.perform("leave")
             if self.screen is screen:
                 return
-            while screen.is_running:  # it holds its reading's lock until it is gone
+            while screen.is_running:  # a closing screen keeps the lock of its reading until it has ended
                 await asyncio.sleep(0.01)
         cast("WorklistScreen", worklist).open_case(case)
 
     def restart_tour(self) -> None:
-        """Begins the tour anew."""
+        """Start the tour from its first step."""
         if self.tour is not None:
             self.tour.restart()
             if isinstance(self.screen, KeyScreen):

@@ -1,4 +1,4 @@
-"""Textual's driver for Unix terminals, with the replies of the terminal kept apart from the keys."""
+"""A Textual driver for Unix terminals that separates the terminal's replies from the keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ __all__ = ["ListeningDriver", "classify_sequence", "tokens_to_keys"]
 
 
 def classify_sequence(sequence: str) -> Kind:
-    """Return what Textual's parser makes of the complete control `sequence`; what it doesn't know is a reply."""
+    """Return the kind of input that the complete control `sequence` is for Textual's parser.
+
+    A sequence that the parser does not know is a reply of the terminal.
+    """
     if len(sequence) > LONGEST_SEQUENCE:
         return "reply"
     messages = list(XTermParser().feed(sequence))
@@ -30,14 +33,14 @@ def classify_sequence(sequence: str) -> Kind:
 
 
 def tokens_to_keys(tokens: Iterable[str], parser: XTermParser) -> tuple[list[events.Key], list[Message]]:
-    """Return the keys that `tokens` stand for, and the other messages."""
+    """Parse `tokens` with Textual's `parser`, and return the keys and the other messages, each in their order."""
     keys: list[events.Key] = []
     others: list[Message] = []
     for token in tokens:
         if token == "\x1b":
             keys.append(events.Key("escape", token))
         elif token == "\x1b\\":
-            # The end of a reply's string. Textual's parser would hold it back for 0.1 s.
+            # The string terminator, which ends a reply. Textual's parser would hold it back for 0.1 s.
             keys.append(events.Key("alt+backslash", None))
         else:
             for message in parser.feed(token):
@@ -49,10 +52,16 @@ def tokens_to_keys(tokens: Iterable[str], parser: XTermParser) -> tuple[list[eve
 
 
 class ListeningDriver(TerminalDriver):
-    """Reads the terminal in bursts, drops its replies, and hands the answers to fences to the painter of the app."""
+    """A driver that reads the terminal in bursts and drops replies that no widget waits for.
+
+    It passes answers to fences on to the app's painter, which measures the connection with them.
+    """
 
     def read_input(self, descriptor: int) -> None:
-        """Read the terminal until the driver stops. Replaces Textual's loop, which doesn't show what came together."""
+        """Read the terminal until the driver stops.
+
+        This replaces Textual's loop, which does not report which keys arrived together.
+        """
         splitter = InputSplitter(classify_sequence)
         parser = self.make_parser()
         decode = getincrementaldecoder("utf-8")("replace").decode
@@ -69,7 +78,7 @@ class ListeningDriver(TerminalDriver):
                 while (burst := splitter.take(time.monotonic())) is not None:
                     self._dispatch_keys(burst, parser)
                 late = [event for event in parser.tick() if isinstance(event, events.Key)]
-                if late:  # a key with Alt, for which Textual's parser waits
+                if late:  # a key after Esc: Textual's parser waits to see whether it belongs to Alt
                     now = time.monotonic()
                     self._press(KeyBurst(late, began=now, ended=now))
 
@@ -84,12 +93,12 @@ class ListeningDriver(TerminalDriver):
         self.call_in_app(Painter.for_app(self.owner).note_key, burst.ended)
         if hasattr(self.owner, "key_queue"):
             self.process_message(burst)
-        else:  # another app than ratui's, such as that of a benchmark
+        else:  # an app without a key queue, such as the one of a benchmark
             for key in burst.keys:
                 self.process_message(key)
 
     def process_message(self, message: Message) -> None:
-        """Give `message` to the app. Called in the thread that reads the terminal."""
+        """Pass `message` on to the app. Textual calls this in the thread that reads the terminal."""
         if isinstance(message, events.CursorPosition):
             self.call_in_app(Painter.for_app(self.owner).record_answer, time.monotonic())
             return

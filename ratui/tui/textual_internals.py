@@ -1,6 +1,6 @@
-"""Every use of undocumented parts of Textual: its driver for Unix terminals, its parser, an app's driver, written strips.
+"""All uses of undocumented parts of Textual: its driver for Unix terminals, its parser, an app's driver, written strips.
 
-A new version of Textual may change any of them. ``tests/tui/test_textual_internals.py`` tells which one broke.
+A new version of Textual may change any of them. ``tests/tui/test_textual_internals.py`` finds the one that broke.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = [
 ]
 
 WRITTEN_FOR = "textual 8.2"
-# LONGEST_SEQUENCE is in characters: Textual gives longer control sequences as keys, character by character.
+# LONGEST_SEQUENCE is in characters. Textual reports a longer control sequence as keys, one for each character.
 
 
 def get_driver(app: App[Any]) -> Driver | None:
-    """Return what `app` writes to its terminal with; None before it starts and after it ends."""
+    """Return the driver through which `app` writes to its terminal, or None if the app is not running."""
     return app._driver
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's driver for Unix terminals, of which a subclass reads the input."""
+    """Textual's driver for Unix terminals, with access for a subclass that reads the input itself."""
 
     @property
     def owner(self) -> App[Any]:
@@ -46,31 +46,31 @@ class TerminalDriver(LinuxDriver):
 
     @property
     def is_stopping(self) -> bool:
-        """True as soon as Textual wants the input thread to end."""
+        """True when Textual wants the input thread to end."""
         return self.exit_event.is_set()
 
     def make_parser(self) -> XTermParser:
-        """Return a new parser of the terminal's input, with the settings of this driver."""
+        """Return a new parser for the terminal's input, with the settings of this driver."""
         return XTermParser(self._debug)
 
     def call_in_app(self, function: Callable[..., object], *arguments: object) -> None:
-        """Have the app's thread call `function` soon."""
+        """Schedule a call of `function` in the app's thread."""
         self._loop.call_soon_threadsafe(function, *arguments)
 
     def run_input_thread(self) -> None:
-        """Read the input. Textual calls this in a thread of its own."""
+        """Read the input. Textual calls this in a separate thread."""
         self.read_input(self.fileno)
 
     def read_input(self, descriptor: int) -> None:
-        """Read the terminal from `descriptor` until `is_stopping`, and give each message to `process_message`."""
+        """Read the file `descriptor` until `is_stopping`, and pass each message to `process_message`."""
         raise NotImplementedError
 
 
 class NotifyingStrip(Strip):
-    """Cells that call `written` when they are written to the terminal.
+    """A strip of cells that calls `written` when it is written to the terminal.
 
-    Textual asks a widget for its lines far more often than it writes them: at each update of anything, it composes
-    the whole lines and writes the parts that changed.
+    Textual asks a widget for its lines far more often than it writes them: at each update it composes whole lines,
+    and writes only the parts that changed.
     """
 
     __slots__ = ("_written",)
@@ -80,17 +80,20 @@ class NotifyingStrip(Strip):
         self._written = written
 
     def render(self, console: Console) -> str:
+        """Return the strip as text for the terminal."""
         self._written()
         return super().render(console)
 
     def __iter__(self) -> Iterator[Segment]:
-        self._written()  # written in part
+        self._written()  # Textual iterates over the segments when it writes a part of a line
         return super().__iter__()
 
     def crop(self, start: int, end: int | None = None) -> Strip:
+        """Return the cells from `start` to `end`, which notify as well."""
         return self._notifying(super().crop(start, end))
 
     def divide(self, cuts: Iterable[int]) -> Sequence[Strip]:
+        """Return the strip cut at `cuts`; the parts notify as well."""
         return [self._notifying(strip) for strip in super().divide(cuts)]
 
     def _notifying(self, strip: Strip) -> Strip:

@@ -1,7 +1,7 @@
-"""The few colours of the app, by what they mean; the style sheets know them by the same names (``$waiting``).
+"""The colours of the app, named by their meaning. Style sheets use the same names (``$waiting``).
 
-No state is told by colour alone: what waits is reversed, what warns is bold and says so in words. Blue and amber stay apart
-in every colour vision; red and green are never set against each other.
+No state is shown by colour alone: the active field is reversed, and warnings are bold and have a text. Blue and amber
+differ for people with any colour vision deficiency; red and green never appear as opposites.
 """
 
 from __future__ import annotations
@@ -28,25 +28,27 @@ __all__ = [
 _ACCENT, _WAITING, _QUIET, _PLAIN, _ALARM = "#8fb8d8", "#e0b050", "#8a8a8a", "#c8c8c8", "#ffffff"
 
 PLAIN = _PLAIN
-"""Text that is simply there."""
+"""Style of ordinary text."""
 QUIET = _QUIET
-"""What is done, or can wait: labels, empty fields, signed cases. Still 6:1 against black."""
+"""Style of secondary text: labels, empty fields, signed cases. Its contrast with black is 6:1."""
 BRIGHT = "bold white"
-"""What was answered."""
+"""Style of answers."""
 ACCENT = _ACCENT
-"""Names and titles."""
+"""Style of names and titles."""
 HEADING = f"bold {_ACCENT}"
+"""Style of the headings of tables and lists."""
 KEY = f"bold {_ACCENT}"
-"""A key on the bottom lines."""
+"""Style of a key in the key bar."""
 WAITING = f"bold {_WAITING} on black reverse"
-"""The one field that waits for an answer: a block, with and without colour."""
+"""Style of the active field. Reversed, so that it is a block also without colours."""
 NOTE = f"bold {_WAITING}"
-"""A word to the rater: why a key does nothing here, what it asks."""
+"""Style of messages to the rater, such as the reason why a key does nothing."""
 SELECTED = "bold white on #24506e"
-"""The selected row of a list; a mark before it says so too."""
+"""Style of the selected row of a list, which also has a mark in front."""
 ALARM = f"bold {_ALARM} on black reverse"
-"""What must not be overlooked: an entry that is not on the disk."""
+"""Style of alarms: an entry could not be saved."""
 
+# Textual's error colour is white: red would be the only state that differs by colour alone.
 THEME = Theme(
     name="ratui",
     primary=_ACCENT,
@@ -65,7 +67,7 @@ THEME = Theme(
 
 
 def supports_colours() -> bool:
-    """Whether the terminal knows any colours, as far as its description says; yes where nothing is known of it."""
+    """Return False if the terminfo entry of the terminal has no colours, and True if it has, or if there is no entry."""
     try:
         import curses
 

@@ -1,6 +1,6 @@
-"""What a user settles once, for all studies: the language, and which key does what. Read from one TOML file.
+"""The user's settings for all studies: language and keys, read from one TOML file.
 
-It never changes what may be entered; a wrong file is refused at the start, by line of thought, not in the middle of a case.
+Invalid settings are rejected at start-up. Settings never change the possible answers.
 """
 
 from __future__ import annotations
@@ -19,31 +19,37 @@ from ratui.tui.i18n.catalog import choose_language
 
 __all__ = ["UserSettings", "read_settings", "save_language", "settings_file"]
 
-_LARGEST = 100_000
+_MAX_BYTES = 100_000
 
 
 @dataclass(frozen=True)
 class UserSettings:
-    """`language` is empty where the environment decides; `keys` maps an action's id (``scoring.undo``) to a key.
-
-    `source` is the file they were read from, for errors and for a language chosen later; None where there is none.
-    """
+    """The settings of one user."""
 
     language: str = ""
+    """Code of the language, such as ``"ja"``. If empty, the environment decides."""
     keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys by the id of their action: ``{"scoring.undo": "U"}``."""
     source: Path | None = field(default=None, compare=False)
+    """File of the settings, for error messages and to save the language in; None if there is none."""
 
 
 def settings_file() -> Path:
-    """Where the user's settings lie; the file needs not be there."""
+    """Return the path of the user's settings file, which may not exist."""
     return user_config_path("ratui") / "settings.toml"
 
 
 def read_settings(path: Path | None = None) -> UserSettings:
-    """The settings in the file at `path`, or in the user's own; the defaults where there is none. Raises SettingsError."""
+    """Return the settings in the file at `path`, by default the user's own, or the defaults if there is no file.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, or if a setting is unknown or invalid.
+    """
     path = path or settings_file()
     try:
-        if path.stat().st_size > _LARGEST:
+        if path.stat().st_size > _MAX_BYTES:
             raise SettingsError("the file is too large to be settings", path, "Write it anew")
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -76,12 +82,18 @@ def read_settings(path: Path | None = None) -> UserSettings:
 
 
 def save_language(language: str, path: Path) -> None:
-    """Writes `language` into the settings at `path`, all else in it as it was. Raises SettingsError."""
+    """Write `language` into the settings file at `path`, and leave all other lines as they are.
+
+    Raises
+    ------
+    SettingsError
+        If the language is unknown, or if the file cannot be changed.
+    """
     line = f'language = "{choose_language(wanted=language)}"'
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         lines = text.splitlines()
-        # Only what stands before the first table is at the top level; nothing else there may begin like this.
+        # Only lines before the first table header are at the top level, where `language` belongs.
         top = next((i for i, each in enumerate(lines) if each.lstrip().startswith("[")), len(lines))
         found = [i for i in range(top) if re.match(r"\s*language\s*=", lines[i])]
         if found:
@@ -90,6 +102,7 @@ def save_language(language: str, path: Path) -> None:
             lines.insert(0, line)
         wanted = {**tomllib.loads(text), "language": language}
         new = "\n".join(lines) + "\n"
+        # The text was changed without a TOML writer, which would lose comments: check that nothing else changed.
         if tomllib.loads(new) != wanted:
             raise SettingsError("the language can't be written without changing more", path, f"Write {line} yourself")
         path.parent.mkdir(parents=True, exist_ok=True)

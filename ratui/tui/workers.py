@@ -1,7 +1,4 @@
-"""Work beside the screen, in a thread that knows its app even when the screen that asked for it is gone meanwhile.
-
-It decides nothing: what is worked at, and whether its outcome is still wanted, is the caller's.
-"""
+"""Background work in threads that know the app, even if the screen that started the work has been closed meanwhile."""
 
 from __future__ import annotations
 
@@ -15,11 +12,28 @@ __all__ = ["run_in_thread"]
 
 
 def run_in_thread(node: DOMNode, work: Callable[[], None], *, group: str, exit_on_error: bool = True) -> Worker[None]:
-    """Runs `work` for `node` in a thread of its own; what it has going in `group` is overtaken.
+    """Run `work` for `node` in a thread of its own, and cancel the earlier work of `node` in `group`.
 
-    Textual's own thread workers find the app by the node's parents. A widget that has been taken off the screen has
-    none, and the failed search would end the app: so `work` runs in the context of the call.
+    A thread cannot be stopped: `work` has to check ``get_current_worker().is_cancelled`` itself.
+
+    Parameters
+    ----------
+    node
+        The screen or widget that the work is for.
+    work
+        A function without arguments.
+    group
+        The name of the kind of work. At most one work of a group counts for each node.
+    exit_on_error
+        True to end the app if `work` raises an exception.
+
+    Returns
+    -------
+    Worker
+        Textual's worker.
     """
+    # Textual's thread workers search for the app through the node's parents. A widget that was removed has no parents,
+    # and the failed search would end the app. The context of this call contains the app.
     context = copy_context()
 
     def run() -> None:
