@@ -356,6 +356,7 @@ def walk(kind: type[Walk], *, runs: int, length: int, repeatable: bool = False) 
             max_examples=runs,
             stateful_step_count=length,
             database=None,
+            deadline=None,  # a busy machine is no fault of a rule
             derandomize=repeatable,
             phases=[Phase.generate] if repeatable else [Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
