@@ -1,4 +1,7 @@
-"""Film file → grey levels → crop. Knows nothing of scoring."""
+"""Films: reading and writing DICOM files, grey levels, crops, and registration of two films.
+
+The package knows nothing of joints, scores or screens.
+"""
 
 from ratui.imaging.box_propagation import PropagatedBox, propagate_boxes
 from ratui.imaging.dicom_reader import check_header, film_from_dataset, read_film, read_header

@@ -1,6 +1,6 @@
-"""What a DICOM header says of greys and geometry, as values: windows, tables, spacing, and notes of what it gets wrong.
+"""Grey transformations and geometry in a DICOM header, and notes on its errors.
 
-It changes no pixel, and leaves out what is damaged with a note rather than guess.
+A damaged element is left out, with a note. No value is guessed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from ratui.imaging.film import Contrast, LookupTable, Pixels, Window, WindowFunc
 __all__ = ["GreyTransform", "parse_number", "read_geometry", "read_grey_transform"]
 
 _FUNCTIONS: dict[str, WindowFunction] = {"LINEAR": "LINEAR", "LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID": "SIGMOID"}
+# In this order: Pixel Spacing may be calibrated, the others are at the detector or in the scanned film (PS3.3 10.7.1).
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
 
 @dataclass(frozen=True)
 class GreyTransform:
-    """How the file wants stored values turned into greys; the fields are those of `Film`."""
+    """Transformations from stored values to grey levels. The attributes are those of `Film`."""
 
     slope: float
     intercept: float
@@ -34,28 +35,30 @@ class GreyTransform:
 
 
 def read_grey_transform(dataset: pydicom.Dataset, pixels: Pixels) -> GreyTransform:
-    """What `dataset` says of greys. `pixels` are its stored values, for their type."""
+    """Return the grey transformations in `dataset`. `pixels` are its stored values; only their type is used."""
     notes: list[str] = []
+    # 1. Modality LUT Module (PS3.3 C.11.1): a table or a rescaling. A slope of 0 would make every pixel equal.
     slope = parse_number(dataset.get("RescaleSlope"), 1.0) or 1.0
     intercept = parse_number(dataset.get("RescaleIntercept"), 0.0) or 0.0
     signed = pixels.dtype.kind == "i"
     modality = None
     for item in _read_items(dataset, "ModalityLUTSequence")[:1]:
         modality = _read_table(item, dataset, signed, "modality table", notes)
-    # The units that the tables of values of interest take are signed where rescaling can make them negative.
-    below_zero = modality is None and (signed or intercept < 0 or slope < 0)
+    # 2. VOI LUT Module (PS3.3 C.11.2). Inputs of its tables are signed if rescaling can make them negative (C.11.2.1.1).
+    can_be_negative = modality is None and (signed or intercept < 0 or slope < 0)
     tables = [
         table
         for item in _read_items(dataset, "VOILUTSequence")
-        if (table := _read_table(item, dataset, below_zero, "grey table", notes))
+        if (table := _read_table(item, dataset, can_be_negative, "grey table", notes))
     ]
+    # 3. Polarity: Photometric Interpretation (PS3.3 C.7.6.3.1.2) and Presentation LUT Shape (PS3.3 C.8.11.3, DX images).
     shape = str(dataset.get("PresentationLUTShape") or "")
     inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
     if shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != inverted:
-        # Seen in the field: the shape was copied from another film. The photometric interpretation is never absent.
+        # Real films contain a wrong shape, copied from another film. The photometric interpretation is always present.
         notes.append(
-            f"it says {clean_text(dataset.PhotometricInterpretation)} and {shape} at once; the first was believed. "
-            "Invert it if bone is dark"
+            f"it has both {clean_text(dataset.PhotometricInterpretation)} and {shape}, which contradict each other; "
+            "the first was used. Invert the film if bone is dark"
         )
     return GreyTransform(
         slope,
@@ -68,11 +71,19 @@ def read_grey_transform(dataset: pydicom.Dataset, pixels: Pixels) -> GreyTransfo
 
 
 def read_geometry(dataset: pydicom.Dataset) -> tuple[tuple[float, float] | None, float]:
-    """Millimetres a pixel as (row, column) or None, and a pixel's height divided by its width."""
+    """Return the spacing and the aspect of the pixels.
+
+    Returns
+    -------
+    tuple
+        Distance between pixel centres in mm as (row, column) or None, in the value order of PS3.3 10.7.1.3; and the
+        height of a pixel divided by its width (Pixel Aspect Ratio, PS3.3 C.7.6.3.1.7).
+    """
     for keyword in _SPACINGS:
         value = dataset.get(keyword)
         if isinstance(value, MultiValue) and len(value) == 2:
             row, column = parse_number(value[0]), parse_number(value[1])
+            # Values outside this range are no detector's; a zero or a negative one is an error in the file.
             if row and column and 0.01 <= row <= 2 and 0.01 <= column <= 2:
                 return (row, column), row / column
     value = dataset.get("PixelAspectRatio")
@@ -84,7 +95,7 @@ def read_geometry(dataset: pydicom.Dataset) -> tuple[tuple[float, float] | None,
 
 
 def parse_number(value: object, default: float | None = None) -> float | None:
-    """The first finite number in a DICOM value, or `default`."""
+    """Return the first number in a DICOM value, or `default` if it is missing, not a number or not finite."""
     if isinstance(value, MultiValue):
         value = value[0] if len(value) else None
     try:
@@ -95,20 +106,22 @@ def parse_number(value: object, default: float | None = None) -> float | None:
 
 
 def _read_windows(dataset: pydicom.Dataset, notes: list[str]) -> list[Window]:
+    """Return the windows of `dataset` (PS3.3 C.11.2.1.2), without damaged ones."""
     centres, widths = _as_list(dataset.get("WindowCenter")), _as_list(dataset.get("WindowWidth"))
     names = _as_list(dataset.get("WindowCenterWidthExplanation"))
     called = str(dataset.get("VOILUTFunction") or "LINEAR").strip()
     function = _FUNCTIONS.get(called)
     if function is None:
-        notes.append(f"its window function {clean_text(called, 30)!r} is unknown; taken as LINEAR")
+        notes.append(f"its window function {clean_text(called, 30)!r} is unknown; LINEAR was used")
         function = "LINEAR"
     if len(centres) != len(widths):
-        notes.append(f"it gives {len(centres)} window centres and {len(widths)} widths; those that pair were taken")
+        notes.append(f"it gives {len(centres)} window centres and {len(widths)} widths; only pairs were used")
     windows = []
     for number, pair in enumerate(zip(centres, widths, strict=False)):
         centre, width = parse_number(pair[0]), parse_number(pair[1])
-        least = 1.0 if function == "LINEAR" else 0.0
-        if centre is None or width is None or width < least or width <= 0:
+        # A width below 1 is not allowed for LINEAR (C.11.2.1.2.1), a width of 0 or less for no function (C.11.2.1.3).
+        min_width = 1.0 if function == "LINEAR" else 0.0
+        if centre is None or width is None or width < min_width or width <= 0:
             notes.append(f"its window {number + 1} is damaged and was left out")
             continue
         name = clean_text(names[number], 30) if number < len(names) else ""
@@ -119,21 +132,21 @@ def _read_windows(dataset: pydicom.Dataset, notes: list[str]) -> list[Window]:
 def _read_table(
     item: pydicom.Dataset, dataset: pydicom.Dataset, signed: bool, kind: str, notes: list[str]
 ) -> LookupTable | None:
-    """The lookup table in a sequence `item`; None, with a note, where it is damaged."""
+    """Return the lookup table in a sequence `item` (PS3.3 C.11.1.1.1), or None with a note if it is damaged."""
     descriptor, data = _as_list(item.get("LUTDescriptor")), item.get("LUTData")
     try:
         count, first, bits = (int(value) for value in descriptor)
     except (TypeError, ValueError):
         count = first = bits = -1
-    count = count or 65_536
+    count = count or 65_536  # the descriptor has 16 bits, so the standard writes 65,536 as 0
     values = _read_table_entries(data, count, little=dataset.original_encoding[1] is not False) if count > 0 else None
     if values is None or not 1 <= bits <= 16:
         notes.append(f"its {kind} is damaged and was left out")
         return None
     if signed and first > 32_767:
-        first -= 65_536  # written as unsigned, though what goes in is signed
+        first -= 65_536  # a signed input, written as an unsigned number
     if int(values.max()) >= 1 << bits:
-        notes.append(f"its {kind} holds more than the {bits} bits it claims")
+        notes.append(f"its {kind} has values with more than {bits} bits, the depth that it states")
         bits = int(values.max()).bit_length()
     return LookupTable(
         first, values, bits, clean_text(item.get("LUTExplanation") or item.get("ModalityLUTType") or "", 30)
@@ -141,7 +154,10 @@ def _read_table(
 
 
 def _read_table_entries(data: Any, count: int, *, little: bool) -> np.ndarray[Any, np.dtype[np.uint16]] | None:
-    """The `count` entries of a table, one or two bytes each; None where `data` holds fewer."""
+    """Return the `count` entries of a table, of one or two bytes each, or None if `data` has fewer.
+
+    `data` is bytes (VR OW) or a list of 16-bit words (VR US or SS).
+    """
     if isinstance(data, bytes):
         if len(data) >= 2 * count:
             return np.frombuffer(data, "<u2" if little else ">u2", count).astype(np.uint16)
@@ -150,13 +166,14 @@ def _read_table_entries(data: Any, count: int, *, little: bool) -> np.ndarray[An
     if len(numbers) >= count:
         return np.array([int(number) & 0xFFFF for number in numbers[:count]], np.uint16)
     if 2 * len(numbers) >= count > 1:
-        # Entries of one byte, packed in words, the first in the low half.
+        # Entries of one byte, two in a word, the first in the low byte.
         packed = np.array([int(number) & 0xFFFF for number in numbers], "<u2")
         return packed.view(np.uint8)[:count].astype(np.uint16)
     return None
 
 
 def _read_padding(dataset: pydicom.Dataset, signed: bool) -> tuple[int, int] | None:
+    """Return the range of stored values without an image (PS3.3 C.7.5.1.1.2), or None."""
     low = parse_number(dataset.get("PixelPaddingValue"))
     if low is None:
         return None

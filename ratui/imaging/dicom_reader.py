@@ -1,6 +1,6 @@
-"""DICOM files to films, with every doubt turned into a clear refusal or a note.
+"""Reader of DICOM films. It refuses unsuitable files with a clear error, and notes errors that it can resolve.
 
-It knows nothing of scoring, shows nothing, and never takes memory for an image before its size was found sane.
+No memory is allocated for an image before its size was checked.
 """
 
 from __future__ import annotations
@@ -24,22 +24,31 @@ from ratui.imaging.film import MAX_SIDE, Film, Pixels
 
 __all__ = ["check_header", "film_from_dataset", "read_film", "read_header"]
 
-# pydicom warns about every oddity of a header; what matters here becomes a FilmError or a note instead.
+# pydicom logs every deviation from the standard. Those that matter here become a FilmError or a note.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def read_header(path: Path) -> pydicom.Dataset:
-    """The header of the DICOM file at `path`, without its pixels. Raises FilmError."""
+    """Return the header of the DICOM file at `path`, without its pixels.
+
+    Raises FilmError if the file is missing, unreadable, too large or not a DICOM file.
+    """
     return _read_dataset(path, stop_before_pixels=True)
 
 
 def read_film(path: Path) -> Film:
-    """The film in the DICOM file at `path`. Raises FilmError saying what is wrong and what to do."""
+    """Return the film in the DICOM file at `path`.
+
+    Raises
+    ------
+    FilmError
+        If the file is not a readable, single grey image of a plausible size. The error states problem and remedy.
+    """
     return film_from_dataset(_read_dataset(path, stop_before_pixels=False), path)
 
 
 def film_from_dataset(dataset: pydicom.Dataset, path: Path) -> Film:
-    """The film in a whole `dataset`; `path` names it in errors. Raises FilmError as `read_film` does."""
+    """Return the film in a complete `dataset`. `path` is for error messages; the errors are those of `read_film`."""
     check_header(dataset, path)
     _check_length(dataset, path)
     check_codestream(dataset, path)
@@ -49,7 +58,7 @@ def film_from_dataset(dataset: pydicom.Dataset, path: Path) -> Film:
             warnings.simplefilter("ignore")
             grey: GreyTransform = read_grey_transform(dataset, pixels)
             spacing, aspect = read_geometry(dataset)
-    except Exception as error:  # a damaged element makes its parser raise almost anything
+    except Exception as error:  # pydicom raises many types for damaged elements
         raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
     return Film(
         pixels=pixels,
@@ -67,10 +76,13 @@ def film_from_dataset(dataset: pydicom.Dataset, path: Path) -> Film:
 
 
 def check_header(dataset: pydicom.Dataset, path: Path) -> None:
-    """Raises FilmError where the header alone shows that this is no single grey film of a sane size."""
+    """Raise FilmError if the header is not that of a single grey film of a plausible size.
 
-    def refuse(what: str, remedy: str) -> None:
-        raise FilmError(what, path, remedy)
+    `path` is for error messages. The pixels are not used.
+    """
+
+    def refuse(problem: str, remedy: str) -> None:
+        raise FilmError(problem, path, remedy)
 
     if "Rows" not in dataset or "Columns" not in dataset or "BitsAllocated" not in dataset:
         refuse("it holds no image", "Export the film itself, not a report or a directory")
@@ -94,13 +106,12 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
 
 
 def _decode(dataset: pydicom.Dataset, path: Path) -> Pixels:
-    """The pixels as the decoder gives them, shape (rows, columns)."""
+    """Return the decoded pixels, shape (rows, columns)."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    options: dict[str, Any] = {
-        "correct_unused_bits": False
-    }  # see `_mask_stored_bits`, which also knows of other high bits
+    # `_mask_stored_bits` clears unused bits instead, because it also handles unusual high bits.
+    options: dict[str, Any] = {"correct_unused_bits": False}
     if syntax in (JPEGLSLossless, JPEGLSNearLossless):
-        # Two decoders may be installed; this one is the one that the films of a study are written with.
+        # Two decoders may be installed. The films of a study are written with this one.
         options["decoding_plugin"] = "pyjpegls"
     try:
         dataset.pixel_array_options(**options)
@@ -109,18 +120,16 @@ def _decode(dataset: pydicom.Dataset, path: Path) -> Pixels:
             pixels = dataset.pixel_array
     except MemoryError as error:
         raise FilmError("there is not enough memory to decode it", path, "Close other programs") from error
-    except (
-        Exception
-    ) as error:  # decoders raise all sorts, from ValueError to their own; any of them means the same here
-        what, remedy = _explain_decoding_failure(dataset)
-        raise FilmError(what, path, remedy) from error
+    except Exception as error:  # each decoder has its own exceptions
+        problem, remedy = _explain_decoding_failure(dataset)
+        raise FilmError(problem, path, remedy) from error
     if pixels.shape != (dataset.Rows, dataset.Columns):
         raise FilmError(f"its pixels have shape {pixels.shape}, not one grey image", path, "Export it again")
     return np.asarray(pixels)
 
 
 def _explain_decoding_failure(dataset: pydicom.Dataset) -> tuple[str, str]:
-    """Why no decoder gave pixels, and what to do: one is missing, or the data are damaged."""
+    """Return the problem and the remedy of a failed decoding: a decoder is missing, or the data are damaged."""
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     if syntax == JPEGExtended12Bit and dataset.BitsStored > 8 and find_spec("libjpeg") is None:
         return (
@@ -140,31 +149,36 @@ def _explain_decoding_failure(dataset: pydicom.Dataset) -> tuple[str, str]:
 
 
 def _mask_stored_bits(dataset: pydicom.Dataset, pixels: Pixels) -> Pixels:
-    """`pixels` without what old files keep in the bits that no grey uses, such as overlays; signed ones keep their sign."""
+    """Return `pixels` with unused bits cleared, and the sign extended for signed values.
+
+    Old files may store overlays in the bits outside Bits Stored (PS3.5 sections 8.1.1 and 8.1.2).
+    """
     if not pixels.dtype.isnative:
         pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     allocated, bits = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    # High Bit counts for uncompressed data only; a decoder returns values from bit 0 up.
     high = int(dataset.get("HighBit", bits - 1))
     shift = high + 1 - bits if not UID(dataset.file_meta.TransferSyntaxUID).is_encapsulated else 0
     if not 0 < shift <= allocated - bits:
-        shift = 0  # a high bit that can't be is taken for the usual one
+        shift = 0  # an impossible high bit counts as the usual one
     if bits == allocated and not shift:
         return pixels
     wide = pixels.astype(np.int32) >> shift
     wide &= (1 << bits) - 1
     if pixels.dtype.kind == "i":
         sign = 1 << (bits - 1)
-        wide = (wide ^ sign) - sign
+        wide = (wide ^ sign) - sign  # extends the sign of two's complement
     return wide.astype(pixels.dtype)
 
 
 def _read_dataset(path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
+    """Return the dataset in the file at `path`. Raises FilmError if it is not a readable DICOM file."""
     check_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
-            # Touching the elements that are used finds the damage that a lazy reader would find later.
+            # pydicom parses elements when they are read. Reading them here finds damage early.
             for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "PhotometricInterpretation"):
                 dataset.get(keyword)
     except FileNotFoundError as error:
@@ -172,16 +186,18 @@ def _read_dataset(path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
     except InvalidDicomError as error:
         raise FilmError("it is not a DICOM file", path, "Give DICOM files, or PNG files with a manifest") from error
     except OSError as error:
-        why = error.strerror or "its end is missing"  # the parser's own words could repeat what the file says
-        raise FilmError(f"it can't be read: {why}", path, "Check its permissions, or copy it again") from error
-    except Exception as error:  # a damaged header makes the parser raise almost anything
+        cause = error.strerror or "its end is missing"  # pydicom's own message could repeat text of the file
+        raise FilmError(f"it can't be read: {cause}", path, "Check its permissions, or copy it again") from error
+    except Exception as error:  # pydicom raises many types for damaged headers
         raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
+    # File Meta Information (PS3.10 section 7.1).
     if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
         raise FilmError("it doesn't say how its pixels are stored", path, "Export it as a DICOM file (Part 10)")
     return dataset
 
 
 def _check_length(dataset: pydicom.Dataset, path: Path) -> None:
+    """Raise FilmError if the file has no pixels or fewer than its header says."""
     if "PixelData" not in dataset:
         raise FilmError("it has no pixels; the file may be cut off", path, "Copy it again")
     if not UID(dataset.file_meta.TransferSyntaxUID).is_compressed:

@@ -1,6 +1,7 @@
-"""Grey pixels to a DICOM file: what the simulator and the import of PNG files write.
+"""Writer of DICOM films, for the phantom and for the import of PNG files.
 
-Files are lossless (JPEG-LS) and carry only what is given; nothing about a person or a place is added.
+Files are Computed Radiography images (PS3.3 A.2), lossless (JPEG-LS). They contain no information about a person or a
+place unless it is passed in.
 """
 
 from __future__ import annotations
@@ -29,15 +30,35 @@ def encode_dicom(
     compress: bool = True,
     attributes: Mapping[str, object] | None = None,
 ) -> bytes:
-    """`pixels`, shape (rows, columns), unsigned with `bits` used, as the bytes of a DICOM CR film.
+    """Return the bytes of a DICOM Computed Radiography file.
 
-    `spacing` is mm per pixel (row, column). `attributes` are further elements by keyword. Raises FilmError for pixels
-    that don't fit in `bits`.
+    Parameters
+    ----------
+    pixels
+        Non-negative whole numbers, shape (rows, columns).
+    bits
+        Number of bits of a stored value, up to 16.
+    spacing
+        Distance between pixel centres in mm as (row, column).
+    laterality
+        ``L``, ``R``, or empty if unknown.
+    inverted
+        Write MONOCHROME1: low values are bright.
+    compress
+        Compress with JPEG-LS Lossless, else write Explicit VR Little Endian.
+    attributes
+        More elements by DICOM keyword. They replace those set here.
+
+    Raises
+    ------
+    FilmError
+        If `pixels` has another number of dimensions, or values that do not fit in `bits`.
     """
     if pixels.ndim != 2 or int(pixels.min()) < 0 or int(pixels.max()) >= 1 << bits:
         raise FilmError(f"these pixels are no grey image of {bits} bits")
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
+    # UIDs from UUIDs (PS3.5 B.2), because a registered prefix would name the organisation that wrote the file.
     meta.MediaStorageSOPInstanceUID = generate_uid(prefix=None)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
@@ -46,6 +67,7 @@ def encode_dicom(
     dataset.StudyInstanceUID = generate_uid(prefix=None)
     dataset.SeriesInstanceUID = generate_uid(prefix=None)
     dataset.Modality = "CR"
+    # Type 2 attributes: they must be present but may be empty (PS3.5 section 7.4.3).
     dataset.PatientName = dataset.PatientID = dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
     dataset.StudyID = dataset.SeriesNumber = dataset.InstanceNumber = ""
@@ -63,6 +85,7 @@ def encode_dicom(
     for keyword, value in (attributes or {}).items():
         setattr(dataset, keyword, value)
     dataset.PixelData = np.ascontiguousarray(pixels.astype("<u2" if wide else np.uint8)).tobytes()
+    # Values have an even number of bytes (PS3.5 section 7.1.1).
     if dataset.Rows * dataset.Columns % 2 and not wide:
         dataset.PixelData += b"\0"
     if compress:
@@ -73,5 +96,5 @@ def encode_dicom(
 
 
 def write_film(path: Path, pixels: npt.NDArray[np.generic], **options: object) -> None:
-    """Writes `encode_dicom(pixels, **options)` to `path`."""
+    """Write a film to `path`. The other parameters and the errors are those of `encode_dicom`."""
     path.write_bytes(encode_dicom(pixels, **options))  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""Two films of one joint in one place: the second as it lies on the first, and what differs between them.
+"""Alignment of two films at one joint, the aligned image, and the difference between both images.
 
-Which of them is the earlier plays no part in it. Where they can't be laid onto each other that is said, never guessed.
+The result does not depend on which film is earlier. A failed alignment is reported, never replaced by a guess.
 """
 
 from __future__ import annotations
@@ -20,25 +20,36 @@ from ratui.imaging.windowing import crop
 __all__ = ["align_centres", "align_joints", "compute_difference", "warp_onto"]
 
 _CROP_SIZE = 1.5
-"""How many boxes wide the crops are that are laid onto each other: the joint with what holds it in place."""
+"""Side of the compared crops, in boxes: the joint with the bones beside it."""
 _CROP_PIXELS = 224
-_NO_CHANGE = 128
+_NO_CHANGE = 128  # grey level of no difference
+_MIN_OVERLAP_PIXELS = 64  # fewer pixels do not tell the exposure
 
 
-def align_joints(first: Film, here: Box, second: Film, there: Box) -> Matrix | AlignmentFailure:
-    """The matrix, shape (2, 3), from (x, y, 1) of the `first` film to (x, y) of the `second`, both in film pixels.
+def align_joints(first: Film, first_box: Box, second: Film, second_box: Box) -> Matrix | AlignmentFailure:
+    """Return the transform from the first to the second film at one joint. It takes some tens of milliseconds.
 
-    `here` and `there` are the boxes of one joint on them. Takes some tens of milliseconds.
+    Parameters
+    ----------
+    first, second
+        The films.
+    first_box, second_box
+        Boxes of the joint on each film, in film pixels.
+
+    Returns
+    -------
+    Matrix or AlignmentFailure
+        Matrix of shape (2, 3) from (x, y, 1) of the first film to (x, y) of the second, both in film pixels.
     """
-    boxes = (_expand_box(here, first), _expand_box(there, second))
+    boxes = (_expand_box(first_box, first), _expand_box(second_box, second))
     if first.spacing and second.spacing:
-        # Crops of the same length of bone, so that a box drawn wider isn't taken for a larger bone.
+        # Both crops show the same length of bone in mm, because raters draw boxes of different sizes.
         across = boxes[0].width * first.spacing[1] / second.spacing[1]
         down = boxes[0].height * first.spacing[0] / second.spacing[0]
-        boxes = (boxes[0], Box.from_centre(*there.centre, across, down))
-    plain = DisplaySettings()
+        boxes = (boxes[0], Box.from_centre(*second_box.centre, across, down))
+    settings = DisplaySettings()
     crops = [
-        np.asarray(crop(film, box, (_CROP_PIXELS, _CROP_PIXELS), choose_contrast(film, plain, box)))
+        np.asarray(crop(film, box, (_CROP_PIXELS, _CROP_PIXELS), choose_contrast(film, settings, box)))
         for film, box in zip((first, second), boxes, strict=True)
     ]
     found = register_images(*crops)
@@ -49,85 +60,124 @@ def align_joints(first: Film, here: Box, second: Film, there: Box) -> Matrix | A
     return np.asarray((from_crop @ np.vstack([found.matrix, [0, 0, 1]]) @ to_crop)[:2])
 
 
-def align_centres(here: Box, first: Film, there: Box, second: Film) -> Matrix:
-    """The matrix that only lays the middles of two boxes onto each other, at the same physical scale where both films
-    have one: what is left where `align_joints` fails."""
+def align_centres(first: Film, first_box: Box, second: Film, second_box: Box) -> Matrix:
+    """Return a transform that takes the centre of one box to the centre of the other. Use it if `align_joints` fails.
+
+    If the pixel spacing of both films is known, the physical scale is kept. The parameters and the matrix are those of
+    `align_joints`.
+    """
     across = first.spacing[1] / second.spacing[1] if first.spacing and second.spacing else 1.0
     down = first.spacing[0] / second.spacing[0] if first.spacing and second.spacing else 1.0
-    (x, y), (u, v) = here.centre, there.centre
+    (x, y), (u, v) = first_box.centre, second_box.centre
     return np.array([[across, 0.0, u - across * x], [0.0, down, v - down * y]])
 
 
 def warp_onto(
     film: Film, matrix: Matrix, box: Box, size: tuple[int, int], settings: DisplaySettings, *, joint: Box | None = None
 ) -> Image.Image:
-    """`film` as it lies on another film's `box`, an image of mode ``L`` and `size`; `matrix` goes from there to `film`.
+    """Return a film as an image in the coordinates of another film.
 
-    `joint` is the box on `film` that the preset of that name takes its greys from. Black where the film doesn't reach.
+    Parameters
+    ----------
+    film
+        The film to show.
+    matrix
+        Transform from the other film to `film`, as from `align_joints`.
+    box
+        The part to show, in pixels of the other film. Areas that `film` does not cover are black.
+    size
+        Width and height of the image.
+    settings
+        Display settings of `film`.
+    joint
+        Box of the joint on `film`, for the preset ``joint``; by default the shown part.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Image of mode ``L`` and `size`.
     """
-    import cv2
+    import cv2  # imported here, because loading takes time
 
     corners = np.array([[x, y, 1] for y in (box.y0, box.y1) for x in (box.x0, box.x1)])
-    there = corners @ matrix.T
+    mapped = corners @ matrix.T
+    # Two pixels more on each side, for interpolation.
     area = Box(
-        float(np.floor(there[:, 0].min()) - 2),
-        float(np.floor(there[:, 1].min()) - 2),
-        float(np.ceil(there[:, 0].max()) + 2),
-        float(np.ceil(there[:, 1].max()) + 2),
+        float(np.floor(mapped[:, 0].min()) - 2),
+        float(np.floor(mapped[:, 1].min()) - 2),
+        float(np.ceil(mapped[:, 0].max()) + 2),
+        float(np.ceil(mapped[:, 1].max()) + 2),
     )
-    # Where the image has fewer pixels than the film, the film is averaged first; else its own pixels are taken.
+    # If the image has fewer pixels than the film, average the film first, because warpAffine would skip pixels.
     shrink = max(
         1.0,
         float(np.hypot(*matrix[:, 0])) * box.width / size[0],
         float(np.hypot(*matrix[:, 1])) * box.height / size[1],
     )
-    middle = (max(round(area.width / shrink), 1), max(round(area.height / shrink), 1))
+    area_size = (max(round(area.width / shrink), 1), max(round(area.height / shrink), 1))
     levels = np.asarray(
-        crop(film, area, middle, choose_contrast(film, settings, joint or area), invert=settings.invert)
+        crop(film, area, area_size, choose_contrast(film, settings, joint or area), invert=settings.invert)
     )
-    whole = _make_scaling(area, middle) @ np.vstack([matrix, [0, 0, 1]]) @ np.linalg.inv(_make_scaling(box, size))
-    shift = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV counts from the centres of pixels
-    centres = (np.linalg.inv(shift) @ whole @ shift)[:2]
+    # From the image to the area: image pixels → other film → this film → pixels of `levels`.
+    transform = (
+        _make_scaling(area, area_size) @ np.vstack([matrix, [0, 0, 1]]) @ np.linalg.inv(_make_scaling(box, size))
+    )
+    # OpenCV's origin is the centre of the first pixel, ours is its top left corner.
+    shift = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    cv_matrix = (np.linalg.inv(shift) @ transform @ shift)[:2]
     # Linear, as in `crop`: a sharper filter draws dark lines beside a bright cortex.
-    warped = cv2.warpAffine(levels, centres, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    warped = cv2.warpAffine(levels, cv_matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     image = Image.fromarray(np.asarray(warped, dtype=np.uint8))
     return equalize_local_contrast(image, film, area) if settings.local else image
 
 
 def compute_difference(first: Image.Image, second: Image.Image) -> Image.Image:
-    """`second` less `first`, both mode ``L`` and of one size: middle grey where they agree, bright where the second is
-    brighter. The second is first given the exposure of the first, by most of its pixels and not by what changed."""
+    """Return `second` minus `first` as an image.
+
+    Gain and offset of the second image are first fitted to the first, because exposures differ. The fit ignores the pixels
+    that changed most.
+
+    Parameters
+    ----------
+    first, second
+        Aligned images of mode ``L`` and of the same size. Black (0) counts as an area without image.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Image of mode ``L``: 128 where both agree or where one has no image, brighter where the second is brighter.
+    """
     a, b = (np.asarray(image, dtype=np.float32) for image in (first, second))
     overlap = (a > 0) & (b > 0)
-    if overlap.sum() < 64:
+    if overlap.sum() < _MIN_OVERLAP_PIXELS:
         return Image.new("L", first.size, _NO_CHANGE)
     gain, offset = _fit_exposure(a[overlap], b[overlap])
-    apart = np.where(overlap, gain * b + offset - a, 0.0)
-    return Image.fromarray(np.clip(np.rint(_NO_CHANGE + apart), 0, 255).astype(np.uint8))
+    difference = np.where(overlap, gain * b + offset - a, 0.0)
+    return Image.fromarray(np.clip(np.rint(_NO_CHANGE + difference), 0, 255).astype(np.uint8))
 
 
 def _fit_exposure(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """The gain and offset that bring `b` nearest to `a`, by the four fifths of the pixels that fit best."""
+    """Return the gain and the offset that fit `b` to `a`, from the 80 % of the pixels that fit best."""
     kept = np.ones(len(a), np.bool_)
     gain, offset = 1.0, 0.0
-    for _ in range(4):
+    for _ in range(4):  # least squares, repeated without the pixels that fit worst
         x, y = b[kept].astype(np.float64), a[kept].astype(np.float64)
         spread = float(((x - x.mean()) ** 2).mean())
         gain = float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 1e-6 else 1.0
-        gain = min(max(gain, 0.5), 2.0)
+        gain = min(max(gain, 0.5), 2.0)  # another gain would hide a change
         offset = float(y.mean() - gain * x.mean())
-        off = np.abs(gain * b + offset - a)
-        kept = off <= np.percentile(off, 80)
+        residuals = np.abs(gain * b + offset - a)
+        kept = residuals <= np.percentile(residuals, 80)
     return gain, offset
 
 
 def _expand_box(box: Box, film: Film) -> Box:
-    """The square around the middle of `box`, `_CROP_SIZE` times its longer side; square in the world, not in pixels."""
+    """Return a box around the centre of `box`, `_CROP_SIZE` times its longer side; square in mm, not in pixels."""
     side = _CROP_SIZE * max(box.width, box.height * film.aspect)
     return Box.from_centre(*box.centre, side, side / film.aspect)
 
 
 def _make_scaling(box: Box, size: tuple[int, int]) -> npt.NDArray[Any]:
-    """From film pixels to the pixels of an image of `box`, shape (3, 3)."""
+    """Return the matrix, shape (3, 3), from film pixels to the pixels of an image of `box` with `size`."""
     across, down = size[0] / box.width, size[1] / box.height
     return np.array([[across, 0, -box.x0 * across], [0, down, -box.y0 * down], [0, 0, 1]])

@@ -1,7 +1,7 @@
-"""Stored values to grey levels: modality, window or table, polarity, in the order of the standard; and crops of them.
+"""Grey levels of a film in the order of the standard (PS3.4 N.2): modality LUT, VOI LUT, polarity. Crops of a film.
 
-Pure functions of a `Film`; bone is bright in everything they return unless inversion is asked for, and no function
-changes the film or makes a grey that lies outside those of the neighbouring pixels.
+The functions are pure. Bone is bright in every result unless `invert` is set. No grey level lies outside those of the
+neighbouring pixels.
 """
 
 from __future__ import annotations
@@ -17,41 +17,88 @@ from ratui.imaging.geometry import Box
 
 __all__ = ["compute_automatic_window", "crop", "film_to_grey", "normalize_intensity"]
 
-_MAX_CACHED_TABLES = 16
-"""How many tables of 65,536 greys a film keeps."""
+_MAX_CACHED_TABLES = 16  # tables of up to 65,536 grey levels that a film keeps
+_SAMPLE_PIXELS = 65_536  # enough for percentiles
 
 
 def compute_automatic_window(film: Film, box: Box | None = None) -> Window:
-    """The window from the 1st to the 99.5th percentile of the film, or of `box` on it. Values are modality units.
+    """Return the window from the 1st to the 99.5th percentile of a film.
 
-    Padding doesn't count, but is shown like any other value: bone that reaches the padding's value must stay bone.
+    Parameters
+    ----------
+    film
+        The film.
+    box
+        Only the pixels in this box, in film pixels. By default the whole film, also if the box lies outside it.
+
+    Returns
+    -------
+    Window
+        Centre and width in modality units.
     """
     pixels = film.pixels
     if box is not None:
         x0, y0, x1, y1 = (round(v) for v in box)
         part = pixels[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
         pixels = part if part.size else pixels
-    step = max(1, int((pixels.size / 65_536) ** 0.5))  # a sample of 65,000 pixels tells the percentiles well enough
+    step = max(1, int((pixels.size / _SAMPLE_PIXELS) ** 0.5))
     sample = pixels[::step, ::step].ravel()
+    # Padding does not count here (PS3.3 C.7.5.1.1.2). It is displayed like any other value, because bone can have the
+    # padding value too.
     if film.padding is not None:
         picture = sample[(sample < film.padding[0]) | (sample > film.padding[1])]
         sample = picture if picture.size else sample
     low, high = np.percentile(film.to_modality_units(sample), [1.0, 99.5])
-    least = 1.0 if film.modality_table is not None else abs(film.slope)
-    return Window(float(low + high) / 2, max(float(high - low), least), "LINEAR_EXACT")
+    min_width = 1.0 if film.modality_table is not None else abs(film.slope)
+    return Window(float(low + high) / 2, max(float(high - low), min_width), "LINEAR_EXACT")
 
 
 def film_to_grey(film: Film, contrast: Contrast | None = None, *, invert: bool = False) -> npt.NDArray[np.uint8]:
-    """The whole film as grey levels, shape (rows, columns); `contrast` defaults to the automatic window."""
+    """Return the grey levels of the whole film, shape (rows, columns), 0 black to 255 white.
+
+    Parameters
+    ----------
+    film
+        The film.
+    contrast
+        Window or table to apply; by default the automatic window of the film.
+    invert
+        Make bone dark instead of bright.
+    """
     return _apply_contrast(film, film.pixels, contrast or compute_automatic_window(film), invert)
 
 
 def crop(
     film: Film, box: Box, size: tuple[int, int], contrast: Contrast | None = None, *, invert: bool = False
 ) -> Image.Image:
-    """`box` of the film as an image of mode ``L`` and `size` (width, height); black where the box leaves the film.
+    """Return a part of a film as an image.
 
-    `contrast` defaults to the automatic window of the box. The box's aspect is the caller's: it is stretched to `size`.
+    Parameters
+    ----------
+    film
+        The film.
+    box
+        The part, in film pixels. It may leave the film; that area is black.
+    size
+        Width and height of the image. The box is stretched to it, so give both the same shape.
+    contrast
+        Window or table to apply; by default the automatic window of the box.
+    invert
+        Make bone dark instead of bright.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Image of mode ``L`` and `size`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from ratui.imaging import Box, crop, read_film
+    >>> film = read_film(Path("sample_data/study/films/C-6TVYOC/3dcbcb13d7c4.dcm"))
+    >>> image = crop(film, Box.from_centre(500, 600, 120), (240, 240))
+    >>> image.mode, image.size
+    ('L', (240, 240))
     """
     width, height = size
     x0, y0, x1, y1 = box
@@ -64,14 +111,17 @@ def crop(
     image = Image.fromarray(canvas)
     area = (x0 - left, y0 - top, max(x1 - left, x0 - left + 1e-3), max(y1 - top, y0 - top + 1e-3))
     area = (area[0], area[1], min(area[2], image.width), min(area[3], image.height))
-    # Bilinear, which Pillow turns into a weighted mean when it shrinks: sharper filters overshoot at an edge, and the
-    # dark line that they draw beside a bright cortex looks like an erosion.
+    # Bilinear, which Pillow turns into a weighted mean when it reduces an image. Sharper filters overshoot at edges: they
+    # draw a dark line beside a bright cortex, and that line looks like an erosion.
     return image.resize((max(width, 1), max(height, 1)), Image.Resampling.BILINEAR, box=area)
 
 
 def normalize_intensity(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-    """`values` scaled so that their 1st percentile is 0 and their 99.5th is 1, clipped; what the models see."""
-    step = max(1, int((values.size / 65_536) ** 0.5))
+    """Return `values` scaled so that the 1st percentile is 0 and the 99.5th is 1, clipped to that range.
+
+    The models take such values. `values` has shape (rows, columns); the result has the same shape.
+    """
+    step = max(1, int((values.size / _SAMPLE_PIXELS) ** 0.5))
     low, high = np.percentile(values[::step, ::step].astype(np.float64), [1.0, 99.5])
     scaled = (values.astype(np.float32) - np.float32(low)) / np.float32(max(high - low, 1e-6))
     return np.asarray(np.clip(scaled, 0.0, 1.0), dtype=np.float32)
@@ -80,15 +130,19 @@ def normalize_intensity(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float
 def _apply_contrast(
     film: Film, pixels: npt.NDArray[np.integer[Any]], contrast: Contrast, invert: bool
 ) -> npt.NDArray[np.uint8]:
-    """Grey levels of stored `pixels` through one table of all that a pixel can hold."""
+    """Return the grey levels of stored `pixels`, through one table of all values that a pixel can have."""
     key = (contrast, invert)
     table = film._cache.get(key)
     if table is None:
-        ends = np.iinfo(film.pixels.dtype)
-        # In the order of the pixel's bits, so that signed values need no shifting: 0 … max, then min … -1.
-        stored = np.concatenate([np.arange(0, int(ends.max) + 1), np.arange(int(ends.min), 0)])
-        level = _compute_levels(film.to_modality_units(stored), contrast)
-        table = np.rint(255.0 - level if film.is_inverted != invert else level).astype(np.uint8)
+        limits = np.iinfo(film.pixels.dtype)
+        # The table is indexed by the bit pattern of the pixel: 0 … max, then min … -1 of a signed type.
+        stored = np.concatenate([np.arange(0, int(limits.max) + 1), np.arange(int(limits.min), 0)])
+        # 1. Modality LUT: stored values to modality units (PS3.3 C.11.1).
+        units = film.to_modality_units(stored)
+        # 2. VOI LUT: modality units to grey levels (PS3.3 C.11.2).
+        levels = _apply_voi(units, contrast)
+        # 3. Polarity: low values are bright in MONOCHROME1 (PS3.3 C.7.6.3.1.2).
+        table = np.rint(255.0 - levels if film.is_inverted != invert else levels).astype(np.uint8)
         if len(film._cache) >= _MAX_CACHED_TABLES:
             film._cache.clear()
         film._cache[key] = table
@@ -96,15 +150,19 @@ def _apply_contrast(
     return np.asarray(table[unsigned], dtype=np.uint8)
 
 
-def _compute_levels(units: npt.NDArray[np.float64], contrast: Contrast) -> npt.NDArray[np.float64]:
-    """0 (black) to 255 of modality units, by the formulas of PS3.3 C.11.2.1."""
+def _apply_voi(units: npt.NDArray[np.float64], contrast: Contrast) -> npt.NDArray[np.float64]:
+    """Return levels from 0 (black) to 255 of modality units."""
     if isinstance(contrast, LookupTable):
+        # PS3.3 C.11.2.1.1: the output spans 0 to 2 ** bits - 1.
         return contrast.look_up(units).astype(np.float64) * (255.0 / ((1 << contrast.bits) - 1))
     if contrast.function == "SIGMOID":
+        # PS3.3 C.11.2.1.3.1. The exponent is limited so that exp() does not overflow.
         exponent = np.clip(-4.0 * (units - contrast.centre) / contrast.width, -700.0, 700.0)
         return np.asarray(255.0 / (1.0 + np.exp(exponent)), dtype=np.float64)
     if contrast.function == "LINEAR_EXACT":
+        # PS3.3 C.11.2.1.3.2.
         return np.asarray(np.clip(((units - contrast.centre) / contrast.width + 0.5) * 255.0, 0.0, 255.0), np.float64)
-    # Centre less a half, width less one, so that whole numbers fall on whole greys.
+    # PS3.3 C.11.2.1.2.1, LINEAR: the half and the one are in the formula of the standard. A window of width 1 is a
+    # threshold.
     span = max(contrast.width - 1.0, 1e-6)
     return np.asarray(np.clip(((units - (contrast.centre - 0.5)) / span + 0.5) * 255.0, 0.0, 255.0), dtype=np.float64)

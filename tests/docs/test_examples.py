@@ -18,7 +18,14 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if BLOCK.search(page.read_text())]
-MODULES = ["ratui", "ratui.reading.options", "ratui.scheme.parser", "ratui.study.study", "trainer.api"]
+MODULES = [
+    "ratui",
+    "ratui.imaging.windowing",
+    "ratui.reading.options",
+    "ratui.scheme.parser",
+    "ratui.study.study",
+    "trainer.api",
+]
 """Modules whose docstrings hold examples. A test below finds a module that is missing here."""
 
 

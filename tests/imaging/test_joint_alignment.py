@@ -68,7 +68,7 @@ def test_films_of_other_pixels_come_to_the_same_scale() -> None:
     matrix = align_joints(first, JOINT, second, there)
     assert not isinstance(matrix, AlignmentFailure)
     assert np.hypot(*matrix[:, 0]) == pytest.approx(2.0, abs=0.05)
-    plain = align_centres(JOINT, first, there, second)
+    plain = align_centres(first, JOINT, second, there)
     assert plain @ [150, 130, 1] == pytest.approx([300, 260])
     assert plain[0, 0] == pytest.approx(2.0)
 

@@ -134,7 +134,7 @@ class FilmStore:
         if isinstance(matrix, AlignmentFailure):
             if aligned.is_difference:
                 return None
-            matrix = align_centres(view.joint or view.box, first, aligned.joint, second)
+            matrix = align_centres(first, view.joint or view.box, second, aligned.joint)
         if not aligned.is_difference:
             return warp_onto(second, matrix, view.box, view.size, view.display_settings, joint=aligned.joint)
         settings = DisplaySettings(view.display_settings.preset)
