@@ -1,5 +1,5 @@
-"""What comes out of a study: progress, agreement, adjudication, exports, the report. It changes no reading.
+"""Results of a study: progress, agreement, adjudication, exports and the report.
 
-Importing it loads numbers only; what draws plots or writes Parquet and DICOM is loaded when asked for, and comes with
-``pip install 'ratui[results]'``.
+The package reads a study and changes no rater's reading. The libraries for plots, Parquet and DICOM are loaded only
+when they are needed; ``pip install 'ratui[results]'`` installs them.
 """

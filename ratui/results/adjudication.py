@@ -1,7 +1,7 @@
-"""A study as its adjudicator sees it: the cases in dispute, and a reading of their own in each, the consensus.
+"""A study as the adjudicator sees it: only the disputed cases, each with a consensus reading of the adjudicator's own.
 
-The raters' readings are only looked at. What they agreed on is taken over when a case is first opened; what they disputed is
-asked, and who said what stays hidden: answers come without names, in an order drawn for each joint.
+The raters' readings are not changed. The answers on which they agree are entered when a case is first opened. The
+adjudicator sees the disputed answers without names, in an order drawn at random for each joint.
 """
 
 from __future__ import annotations
@@ -23,10 +23,21 @@ __all__ = ["Adjudication", "build_queue"]
 
 
 class Adjudication(Study):
-    """`study` with the cases of `queue` alone, to be read as CONSENSUS and as nobody else. `model` is the run whose
-    answers stand among those of the raters, empty for none.
+    """A study restricted to the cases of a queue, for the reader CONSENSUS only.
 
-    Raises StudyError where this account reads in a study that it shares with others, or where a rater has that name.
+    Parameters
+    ----------
+    study
+        The study to adjudicate.
+    queue
+        The cases in dispute.
+    model
+        Name of a training run whose predictions are shown among the raters' answers; empty for none.
+
+    Raises
+    ------
+    StudyError
+        If this account is a rater of a shared study, or if a rater has the name of the consensus.
     """
 
     def __init__(self, study: Study, queue: Sequence[CaseDispute], *, model: str = "") -> None:
@@ -39,27 +50,31 @@ class Adjudication(Study):
         self._model = model
 
     def cases(self) -> tuple[str, ...]:
-        """The cases in dispute, by name."""
+        """Return the IDs of the cases in dispute, sorted."""
         return tuple(case for case in super().cases() if case in self.queue)
 
     def check_rater(self, rater: str) -> str:
-        """CONSENSUS, where this account may write its readings. Raises StudyError otherwise."""
+        """Return `rater` if it is CONSENSUS and this account may write its readings; raise StudyError otherwise."""
         if rater != CONSENSUS:
-            raise StudyError("an adjudication writes nobody's readings but its own", self.path, "See: ratui read")
+            raise StudyError("an adjudication writes only the consensus", self.path, "To read as a rater: ratui read")
         self._check_account(CONSENSUS, "the adjudicator")
         return rater
 
     def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:
+        """Return the progress of `rater` in the disputed cases."""
         return tuple(state for state in super().states(rater, progress=progress) if state.case in self.queue)
 
     @contextmanager
     def open_reading(self, rater: str, case: str, *, take_over: bool = False) -> Iterator[ReadingSession]:
-        """As a study's; a consensus that isn't begun starts with what the raters agreed on."""
+        """Open a reading as `Study.open_reading` does; fill a new consensus with the raters' common answers.
+
+        Raises StudyError if a rater has reopened the case in the meantime.
+        """
         with super().open_reading(rater, case, take_over=take_over) as session:
             if not session.reading.log and case in self.queue:
                 readings = self.signed_readings(case)
                 if len(readings) < len(self.config.raters):
-                    raise StudyError("a rater has opened it again", case, "Wait until everybody has signed")
+                    raise StudyError("a rater has reopened this case", case, "Wait until every rater has signed it")
                 at = datetime.now(UTC)
                 begun = apply_regions(session.reading, self.absent_slots(self.case(case)), timestamp=at)
                 entries = agreed_entries(readings, self.queue[case].joints)
@@ -67,7 +82,10 @@ class Adjudication(Study):
             yield session
 
     def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
-        """The raters' answers at `site`, and the model's where there is one, in an order drawn for this joint."""
+        """Return the answers of the raters and of the model at `site`, in an order drawn for this joint.
+
+        The order is the same each time the joint is opened.
+        """
         readings = self.signed_readings(case)
         answers = [
             (reading.rater, {field: reading.values[field] for field in reading.joint_fields(site)})
@@ -81,13 +99,15 @@ class Adjudication(Study):
                 if field in predicted
             }
             if rounded:
+                # No rater's ID contains a NUL, so a run with the name of a rater gets another place in the order.
                 answers.append((f"\0{self._model}", rounded))
         return tuple(entries for _, entries in sorted(answers, key=lambda each: self._shuffle_key(case, site, each[0])))
 
     def _shuffle_key(self, case: str, site: str, who: str) -> bytes:
+        """Return a sort key that orders answers at random but reproducibly; it depends on the study's secret."""
         return hmac.new(self.config.secret.encode(), f"{case}\0{site}\0{who}".encode(), hashlib.sha256).digest()
 
 
 def build_queue(found: Sequence[CaseDispute]) -> tuple[CaseDispute, ...]:
-    """The queue: what is over the limit, what a model doubts, and what was begun."""
+    """Return the cases to adjudicate: over the limit, doubted by a model, or with a consensus already begun."""
     return tuple(each for each in found if each.is_over_limit or each.is_doubted_by_model or each.consensus_stage)

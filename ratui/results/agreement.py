@@ -1,6 +1,6 @@
-"""How far the raters of a study agree: status and change, scale by scale, pair by pair, site by site.
+"""Agreement of a study's raters on status and change: by scale, by pair of raters and by site.
 
-It tells of released readings only, and compares only what all of the raters have scored at both time points.
+It uses released readings only, and compares only fields that all raters have scored at both time points.
 """
 
 from __future__ import annotations
@@ -46,16 +46,20 @@ __all__ = [
 
 Quantity: TypeAlias = Literal["earlier", "later", "change"]
 QUANTITIES: tuple[Quantity, ...] = ("earlier", "later", "change")
+"""Scores of the earlier and the later time point, and the change between them."""
 TOTAL = "total"
-"""What the total over all scales is called."""
+"""Name of the total over all scales."""
 _MIN_DAMAGED = 10
-"""In how many patients a site must be damaged before its kappa has an interval."""
+"""Minimum number of patients with damage at a site for which its kappa gets an interval."""
 
 
 @dataclass(frozen=True)
 class TotalAgreement:
-    """How far the raters agree on a patient's total of `scale`: each rater's mean, the SD of patients' mean totals, ICC(2,1)
-    and ICC(3,1)."""
+    """Agreement on the patients' totals of one scale.
+
+    `means` are the raters' mean totals, in their order; `deviation` is the standard deviation of the patients' mean
+    totals, in points. `icc2` is ICC(2,1), `icc3` is ICC(3,1).
+    """
 
     scale: str
     quantity: Quantity
@@ -67,7 +71,10 @@ class TotalAgreement:
 
 @dataclass(frozen=True)
 class ScaleKappa:
-    """Quadratic-weighted kappa of the grades of `scale`, both time points together: the mean over pairs, and each pair."""
+    """Quadratic-weighted kappa of the grades of one scale at both time points.
+
+    `mean` is the mean over pairs of raters; `pairs` has the two raters' IDs and the kappa of each pair.
+    """
 
     scale: str
     mean: Estimate
@@ -76,7 +83,7 @@ class ScaleKappa:
 
 @dataclass(frozen=True)
 class PairLimits:
-    """The limits of agreement of two raters on a total."""
+    """Limits of agreement of two raters on a total: `first` minus `second`."""
 
     scale: str
     quantity: Quantity
@@ -87,7 +94,7 @@ class PairLimits:
 
 @dataclass(frozen=True)
 class DetectableChange:
-    """The smallest detectable change of a total: of one reader, and of the mean of all."""
+    """Smallest detectable change of a total in points, for one reader and for the mean of all readers."""
 
     scale: str
     one: Estimate
@@ -96,12 +103,27 @@ class DetectableChange:
 
 @dataclass(frozen=True)
 class SiteAgreement:
-    """How far pairs of raters agree at one site on one scale.
+    """Agreement of pairs of raters at one site on one scale.
 
-    `damaged` counts the patients in whom any rater saw damage; where they are fewer than ten, kappa has no interval, since
-    one patient more or less would make another figure. `pairs` counts the pairs of grades compared; `exact` and
-    `within_one` are parts of them; `difference` and `change_difference` are mean absolute differences of grade and of
-    change. Of `patients`, in `any_change` at least one rater saw change, in `all_change` all did.
+    Attributes
+    ----------
+    site, scale
+        Site key and scale.
+    patients
+        Number of patients compared.
+    damaged
+        Number of patients in whom any rater scored damage. Below ten, kappa has no interval, because a single patient
+        would change it too much.
+    pairs
+        Number of pairs of grades compared: patients × pairs of raters × 2 time points.
+    exact, within_one
+        Proportions of `pairs` with equal grades, and with grades at most one apart.
+    kappa
+        Mean quadratic-weighted kappa over pairs of raters.
+    difference, change_difference
+        Mean absolute difference of two raters' grades, and of their changes.
+    any_change, all_change
+        Number of patients in whom at least one rater, and all raters, scored a change.
     """
 
     site: str
@@ -120,8 +142,11 @@ class SiteAgreement:
 
 @dataclass(frozen=True)
 class Agreement:
-    """All figures of a study's agreement. `compared` is how many fields of a patient all raters have scored, on average,
-    of `fields`; `kept_back` how many cases may not be told yet or lack a rater."""
+    """All statistics of a study's agreement.
+
+    `compared` is the mean number of fields per patient that all raters have scored, out of `fields`. `kept_back` is the
+    number of cases that are not released or lack a reading.
+    """
 
     title: str
     scheme: str
@@ -137,13 +162,13 @@ class Agreement:
     sites: tuple[SiteAgreement, ...]
 
     def to_document(self) -> dict[str, Any]:
-        """As plain values for JSON, None where there is no figure."""
+        """Return the statistics as plain values for JSON, with None for undefined numbers."""
         document: dict[str, Any] = replace_nan(asdict(self))
         return document
 
 
 def replace_nan(value: Any) -> Any:
-    """`value`, made of plain values, with None for every number that isn't one."""
+    """Return `value`, made of plain values, with None in place of every number that is not finite."""
     if isinstance(value, dict):
         return {key: replace_nan(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -154,20 +179,20 @@ def replace_nan(value: Any) -> Any:
 
 
 def measure_agreement(study: Study, released: ReleasedReadings, *, seed: int = 0) -> tuple[Agreement, ReadingScores]:
-    """The agreement of the raters of `released`, with the scores it was made from. `seed` is of the bootstrap.
+    """Return the agreement of the raters of `released`, and the scores it was computed from.
 
-    Raises StudyError where fewer than two raters or two cases can be compared.
+    `seed` initialises the bootstrap. Raises StudyError if fewer than two raters or two cases can be compared.
     """
     complete = released.complete_cases()
     if len(released.raters) < 2:
-        raise StudyError("agreement takes two raters", study.path, "Name two or more, or have a second one read")
+        raise StudyError("agreement needs two raters", study.path, "Name two or more, or have a second rater read")
     if len(complete) < 2:
         have = {0: "no case", 1: "one case"}[len(complete)]
-        why = f"agreement takes two cases, and {have} has been signed by {', '.join(released.raters)}"
+        why = f"agreement needs two cases, and {have} has been signed by {', '.join(released.raters)}"
         remedy = (
-            "Wait until two are"
+            "Wait until two are signed"
             if released.interim
-            else "Wait until every rater has signed two; a manager may give --interim"
+            else "Wait until every rater has signed two cases; the study's owner may use --interim"
         )
         raise StudyError(why, study.path, remedy)
     scores = collect_scores(study.scheme, complete, released.raters)
@@ -176,7 +201,19 @@ def measure_agreement(study: Study, released: ReleasedReadings, *, seed: int = 0
 
 
 def compare_scores(scores: ReadingScores, title: str, *, kept_back: int = 0, seed: int = 0) -> Agreement:
-    """The agreement of `scores`."""
+    """Return the agreement of `scores`.
+
+    Parameters
+    ----------
+    scores
+        Scores of at least two raters in at least two cases.
+    title
+        Title of the study.
+    kept_back
+        Number of cases left out, for display.
+    seed
+        Seed of the bootstrap.
+    """
     resample_counts = draw_resamples(len(scores.cases), np.random.default_rng(seed))
     scheme = scores.scheme
     names: list[str | None] = [*scheme.scales] if len(scheme.scales) == 1 else [None, *scheme.scales]
@@ -201,7 +238,7 @@ def compare_scores(scores: ReadingScores, title: str, *, kept_back: int = 0, see
 
 
 def select_quantity(totals: npt.NDArray[np.float64], quantity: Quantity) -> npt.NDArray[np.float64]:
-    """(cases, raters) of `totals`, which are (cases, raters, 2)."""
+    """Return one quantity of `totals`: from shape (cases, raters, 2) to (cases, raters)."""
     if quantity == "change":
         return np.asarray(totals[..., 1] - totals[..., 0])
     return np.asarray(totals[..., 0 if quantity == "earlier" else 1])
@@ -247,7 +284,7 @@ def _scale_kappa(scores: ReadingScores, scale: str, resample_counts: npt.NDArray
 
 
 def _contingency_tables(scores: ReadingScores, fields: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """(pairs, cases, grades, grades) over the `fields` in common, both time points together."""
+    """Return tables of the common `fields` at both time points, shape (pairs, cases, grades, grades)."""
     scored = np.where(scores.common[:, None, fields, None], scores.values[:, :, fields], np.nan)
     patients = len(scores.cases)
     grades = 1 + max(

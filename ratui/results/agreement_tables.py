@@ -1,4 +1,4 @@
-"""The figures of agreement as tables, each with the line that says how to read it."""
+"""Tables of agreement statistics, each with a note that explains how to read it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["agreement_tables", "summarize_agreement"]
 
 
 def summarize_agreement(agreement: Agreement) -> str:
-    """What was compared, in a sentence."""
+    """Return a sentence that says which cases, raters and fields were compared."""
     kept = (
-        f"; {format_count(agreement.kept_back, 'case')} not told yet or not read by all" if agreement.kept_back else ""
+        f"; {format_count(agreement.kept_back, 'case')} not released or not read by all" if agreement.kept_back else ""
     )
     return (
         f"{len(agreement.cases)} cases read by {', '.join(agreement.raters)}{kept}. "
-        "Compared are the fields that all have scored at both time points: "
-        f"{agreement.compared:.1f} of {agreement.fields} in a case, on average."
+        "Only fields that all raters have scored at both time points are compared: "
+        f"on average {agreement.compared:.1f} of {agreement.fields} per case."
     )
 
 
 def agreement_tables(agreement: Agreement) -> Sequence[TextTable]:
-    """Totals, kappa, limits, smallest detectable change, sites."""
+    """Return the tables of totals, kappa, limits of agreement, smallest detectable change and sites, in this order."""
     return (
         _totals_table(agreement),
         _kappa_table(agreement),
@@ -48,7 +48,7 @@ def _totals_table(agreement: Agreement) -> TextTable:
     ]
     note = (
         "Intraclass correlation of patients' totals with exact 95 % intervals. (2,1) counts a rater's constant shift as "
-        "disagreement, (3,1) doesn't. SD is that of the patients' mean totals: where it is small, so is the correlation."
+        "disagreement, (3,1) does not. SD: of the patients' mean totals; if it is small, the correlation is small too."
     )
     return TextTable("Status and change", headers, rows, text_columns=2, note=note)
 
@@ -59,7 +59,7 @@ def _kappa_table(agreement: Agreement) -> TextTable:
         rows.append([each.scale, "all pairs", format_estimate(each.mean)])
         if len(each.pairs) > 1:
             rows += [["", f"{first} · {second}", format_estimate(kappa)] for first, second, kappa in each.pairs]
-    note = "Of single grades, both time points together; 95 % intervals bootstrapped over patients, not joints."
+    note = "Kappa of single grades at both time points; 95 % intervals bootstrapped over patients, not joints."
     return TextTable("Quadratic-weighted kappa", ["scale", "raters", "kappa"], rows, text_columns=2, note=note)
 
 
@@ -77,7 +77,7 @@ def _limits_table(agreement: Agreement) -> TextTable:
         for each in agreement.limits
     ]
     headers = ["scale", "of", "difference", "mean", "SD", "lower limit", "upper limit"]
-    note = "Between the limits lie 95 % of two raters' differences, if they are about normal; 95 % intervals are exact."
+    note = "95 % of two raters' differences lie between the limits if they are about normal; 95 % intervals are exact."
     return TextTable("Limits of agreement (Bland–Altman)", headers, rows, text_columns=3, note=note)
 
 
@@ -86,7 +86,8 @@ def _detectable_change_table(agreement: Agreement) -> TextTable:
     rows = [[each.scale, format_estimate(each.one, 1), format_estimate(each.mean, 1)] for each in agreement.detectable]
     headers = ["scale", "one reader", f"mean of {readers} readers"]
     note = (
-        "Points a patient's total must change by to be more than readers' error: 1.96 · SD of difference / (√2 · √k)."
+        "A patient's total must change by more points than this to exceed the readers' measurement error: "
+        "1.96 · SD of difference / (√2 · √k)."
     )
     return TextTable("Smallest detectable change", headers, rows, note=note)
 
@@ -122,7 +123,7 @@ def _sites_table(agreement: Agreement) -> TextTable:
         "all saw it",
     ]
     note = (
-        "Damaged: patients in whom any rater saw damage; fewer than ten leave kappa without an interval. Apart: mean "
-        "absolute difference of grade, and of change. The last two count patients."
+        "Damaged: patients in whom any rater scored damage; with fewer than ten, kappa has no interval. Apart: mean "
+        "absolute difference of grade, and of change. The last two columns count patients."
     )
     return TextTable("Sites", headers, rows, text_columns=2, note=note)

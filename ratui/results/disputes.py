@@ -1,6 +1,6 @@
-"""What is worth an adjudicator's look: cases by the raters' difference in change, joints by how far they lie apart.
+"""Disputes for an adjudicator: cases ranked by the difference of the raters' changes, with their disputed joints.
 
-It looks at released readings alone, so that everybody has signed, and never says which rater gave which answer.
+It uses released readings only, so every rater has signed, and never reveals which rater gave which answer.
 """
 
 from __future__ import annotations
@@ -23,8 +23,15 @@ __all__ = ["CaseDispute", "DisputeLimits", "JointDispute", "agreed_entries", "fi
 
 @dataclass(frozen=True)
 class DisputeLimits:
-    """What counts as a dispute: `case` is how many points of total change two raters must lie apart; `model` how many
-    grades a model must lie off every rater, at a time point or in change, for a joint to be looked at."""
+    """Limits above which raters, or a model and the raters, are in dispute.
+
+    Attributes
+    ----------
+    case
+        Minimum difference of two raters' changes of the total, in points.
+    model
+        Minimum difference of a model from every rater at a joint, in grades, for a time point or the change.
+    """
 
     case: float = 7.0
     model: float = 1.5
@@ -32,9 +39,17 @@ class DisputeLimits:
 
 @dataclass(frozen=True)
 class JointDispute:
-    """A joint whose raters gave different answers: `change` and `status` are how far they lie apart at most, in grades
-    (0 where only a finding or a reason differs). `model` is how far the model lies off the nearest rater, None where it
-    is not the reason."""
+    """A joint at which the raters gave different answers.
+
+    Attributes
+    ----------
+    site
+        Site key of the joint.
+    change, status
+        Largest difference of two raters' changes, and scores, in grades; 0 if only a finding or a reason differs.
+    model
+        Difference of the model from the nearest rater in grades; None if the model is not a reason for the dispute.
+    """
 
     site: str
     change: float
@@ -43,15 +58,27 @@ class JointDispute:
 
     @property
     def severity(self) -> tuple[float, float, float]:
-        """The larger, the worse."""
+        """Sort key: the larger, the more severe."""
         return (self.change, self.status, self.model or 0.0)
 
 
 @dataclass(frozen=True)
 class CaseDispute:
-    """A case: `spread` is the largest difference of two raters in the change of the total, `joints` those in dispute, the
-    worst first. `is_over_limit` is true where the spread reaches the limit. `consensus_stage` is empty, ``begun`` or
-    ``signed``."""
+    """Disputes of one case.
+
+    Attributes
+    ----------
+    case
+        ID of the case.
+    spread
+        Largest difference of two raters' changes of the total, in points.
+    joints
+        Joints in dispute, the most severe first.
+    is_over_limit
+        True if the spread reaches the limit.
+    consensus_stage
+        Empty, ``begun`` or ``signed``.
+    """
 
     case: str
     spread: float
@@ -61,10 +88,11 @@ class CaseDispute:
 
     @property
     def is_doubted_by_model(self) -> bool:
-        """Whether a model gives reason to look at one of its joints."""
+        """True if a model's difference is a reason to review one of the joints."""
         return any(joint.model is not None for joint in self.joints)
 
     def to_record(self) -> dict[str, Any]:
+        """Return the dispute as plain values for JSON."""
         return {
             "case": self.case,
             "spread": self.spread,
@@ -80,10 +108,13 @@ class CaseDispute:
 def find_disputes(
     study: Study, released: ReleasedReadings, limits: DisputeLimits, *, model: str = ""
 ) -> tuple[CaseDispute, ...]:
-    """Every case that all raters of `released` have read, the widest apart first; with `model`, a run that has scored the
-    study, also what it doubts. Raises StudyError with fewer than two raters."""
+    """Return all cases that every rater of `released` has read, sorted by decreasing spread.
+
+    With `model`, the name of a run that has scored the study, joints at which it differs from all raters are included.
+    Raises StudyError for fewer than two raters.
+    """
     if len(released.raters) < 2:
-        raise StudyError("a dispute takes two raters", study.path, "Have a second one read")
+        raise StudyError("a dispute needs two raters", study.path, "Have a second rater read")
     complete = released.complete_cases()
     if not complete:
         return ()
@@ -115,7 +146,7 @@ def _compare_case(
 def _compare_joint(
     readings: Sequence[Reading], site: str, predictions: Mapping[Field, float], limits: DisputeLimits
 ) -> JointDispute | None:
-    """How `site` is in dispute, or None."""
+    """Return the dispute at `site`, or None if there is none."""
     answers = [_answers(reading, site) for reading in readings]
     differ = any(each != answers[0] for each in answers[1:])
     distance = _model_distance(readings, site, predictions)
@@ -138,7 +169,7 @@ def _answers(reading: Reading, site: str) -> Mapping[Field, Entry | None]:
 
 
 def _model_distance(readings: Sequence[Reading], site: str, predictions: Mapping[Field, float]) -> float | None:
-    """How far the model lies off the nearest rater, in the field or the change where that is most; None without both."""
+    """Return the largest difference of the model from its nearest rater over fields and changes; None if unknown."""
     worst: float | None = None
     for scale in readings[0].site(site).joint.scales:
         fields = [Field(site, scale, time) for time in (0, 1)]
@@ -159,7 +190,7 @@ def _model_distance(readings: Sequence[Reading], site: str, predictions: Mapping
 
 
 def agreed_entries(readings: Sequence[Reading], joints: Sequence[JointDispute]) -> Mapping[Field, Entry]:
-    """What nobody disputes: the entries of all sites that aren't among `joints`, on which all `readings` are the same."""
+    """Return the entries of all sites that are not in dispute, which are the same in all `readings`."""
     disputed = {joint.site for joint in joints}
     first = readings[0]
     return {field: entry for field, entry in first.values.items() if field.site not in disputed}

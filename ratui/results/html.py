@@ -1,4 +1,4 @@
-"""One HTML page that opens alone: tables, text and pictures inside it, no script and nothing from elsewhere."""
+"""HTML for one self-contained page: tables, text and embedded pictures, without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -41,9 +41,10 @@ dd { margin: 0; overflow-wrap: anywhere; } td:first-child { white-space: nowrap;
 
 
 def page(title: str, body: Iterable[str]) -> str:
-    """The whole page, of parts that the functions here have made."""
+    """Return a complete HTML page. `body` contains HTML from the functions of this module."""
     head = f"<title>{escape_text(title)}</title>\n<style>{_STYLE}</style>"
-    # Nothing may be fetched, not even by a mistake of ours: who opens a report tells nobody.
+    # The policy forbids every request, so that opening a report leaves no trace on any server, even if a later change
+    # of this module inserts an external address by mistake.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -54,20 +55,22 @@ def page(title: str, body: Iterable[str]) -> str:
 
 
 def escape_text(words: object) -> str:
-    """`words` as they may stand in a page."""
+    """Return `words` as text that is safe inside HTML, without control characters and cut at 1000 characters."""
     return escape(clean_text(words, 1000))
 
 
 def paragraph(words: object, *, quiet: bool = False) -> str:
+    """Return a paragraph; with `quiet` in a smaller, grey font."""
     return f'<p class="quiet">{escape_text(words)}</p>' if quiet else f"<p>{escape_text(words)}</p>"
 
 
 def section(title: str, parts: Iterable[str], level: int = 2) -> str:
+    """Return a heading of `level` (1 to 6) followed by `parts`, which are HTML already."""
     return f"<h{level}>{escape_text(title)}</h{level}>\n" + "\n".join(parts)
 
 
 def definition_list(pairs: Iterable[tuple[str, object]]) -> str:
-    """Names with what belongs to them."""
+    """Return a list of names and values."""
     return (
         "<dl>"
         + "".join(f"<dt>{escape_text(name)}</dt><dd>{escape_text(value)}</dd>" for name, value in pairs)
@@ -83,7 +86,11 @@ def table(
     caption: str = "",
     strong: int | None = None,
 ) -> str:
-    """A table whose first `text_columns` columns are words, the others figures; the column `strong` is to be read first."""
+    """Return a table.
+
+    The first `text_columns` columns contain text and are aligned left; the others contain numbers and are aligned
+    right. The column with index `strong` is printed bold.
+    """
 
     def cell(tag: str, place: int, value: object) -> str:
         kind = ' class="strong"' if place == strong else "" if place < text_columns else ' class="n"'
@@ -98,12 +105,22 @@ def table(
 
 
 def image(data: bytes, kind: str, about: str) -> str:
-    """The picture `data`, ``png`` or ``svg``, as a part of the page; `about` says what it shows."""
+    """Return an ``img`` element with the picture embedded.
+
+    Parameters
+    ----------
+    data
+        Bytes of the picture's file.
+    kind
+        ``png`` or ``svg``.
+    about
+        Description of the picture, used as alternative text.
+    """
     mime = {"png": "image/png", "svg": "image/svg+xml"}[kind]
     source = f"data:{mime};base64,{base64.b64encode(data).decode()}"
     return f'<img alt="{escape_text(about)}" src="{source}">'
 
 
 def figure(data: bytes, kind: str, about: str) -> str:
-    """A picture with its legend."""
+    """Return a picture with the legend `about`; parameters as for `image`."""
     return f"<figure>{image(data, kind, about)}<figcaption>{escape_text(about)}</figcaption></figure>"

@@ -1,7 +1,7 @@
-"""What models are worth on the released readings of a study, each figure beside "no change" and the raters' own.
+"""Errors of scoring models on the released readings of a study, compared with "no change" and with the raters.
 
-Only cases that a model didn't learn from count, as its run's ``split.json`` has it. Nothing of this is shown to a rater who
-hasn't signed.
+Only cases that a model was not trained on count, according to the run's ``split.json``. Raters who have not signed do
+not see these results.
 """
 
 from __future__ import annotations
@@ -31,12 +31,24 @@ _Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ModelPerformance:
-    """The mean error of `model` on one scale against every rater, in grades, on `cases` that it hasn't learnt from.
+    """Mean absolute error of a model on one scale against every rater, in grades.
 
-    `change` and `changed` are of the change, in all joints and in those where the rater saw one; `no_change` and
-    `no_change_changed` are what always saying "no change" gives there. `status` is of a time point's score. `raters` and
-    `raters_status` are the raters' mean disagreement among themselves, NaN with a single one. `is_training_unknown` is
-    true where the run doesn't list its training cases.
+    Attributes
+    ----------
+    model, scale
+        Name of the training run, and the scale.
+    cases
+        Number of cases, none of which the model was trained on.
+    change, changed
+        Error of the change, in all joints, and in the joints where the rater scored a change.
+    no_change, no_change_changed
+        Error of always answering "no change", in the same joints.
+    status
+        Error of the score of a time point.
+    raters, raters_status
+        Mean difference between two raters' changes, and scores; NaN with a single rater.
+    is_training_unknown
+        True if the run does not list its training cases.
     """
 
     model: str
@@ -53,7 +65,10 @@ class ModelPerformance:
 
 
 def evaluate_models(study: Study, released: ReleasedReadings, *, seed: int = 0) -> tuple[ModelPerformance, ...]:
-    """Every scoring model of `study` against the readings of `released`. Raises StoreError for scores that can't be read."""
+    """Return the performance of every scoring model of `study` on the readings of `released`.
+
+    `seed` initialises the bootstrap. Raises StoreError if predictions cannot be read.
+    """
     found: list[ModelPerformance] = []
     for model in list_prediction_models(study):
         training_cases = _training_cases(study.path / "models" / model / "split.json")
@@ -83,7 +98,7 @@ def evaluate_models(study: Study, released: ReleasedReadings, *, seed: int = 0) 
 
 
 def _training_cases(file: Path) -> frozenset[str] | None:
-    """The cases that a run has learnt from; None where it doesn't say."""
+    """Return the cases a run was trained on; None if it does not list them."""
     try:
         return frozenset(str(case) for case in json.loads(file.read_text(encoding="utf-8"))["train"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -129,7 +144,7 @@ def _finite_mean(values: _Floats) -> float:
 
 
 def _bootstrap_mean(values: _Floats, rng: np.random.Generator) -> Estimate:
-    """The mean of `values`, patients first, NaN left out, with an interval bootstrapped over patients."""
+    """Return the mean of `values` without NaN, shape (patients, ...), with an interval bootstrapped over patients."""
     flat = values.reshape(len(values), -1)
     known = np.isfinite(flat)
     sums, counts = np.where(known, flat, 0.0).sum(axis=1), known.sum(axis=1)
@@ -137,13 +152,14 @@ def _bootstrap_mean(values: _Floats, rng: np.random.Generator) -> Estimate:
         return Estimate(float("nan"))
     drawn = rng.integers(0, len(flat), (RESAMPLES, len(flat)))
     below = counts[drawn].sum(axis=1)
+    # Resamples without any value are left out.
     means = sums[drawn].sum(axis=1)[below > 0] / below[below > 0]
     low, high = np.percentile(means, [2.5, 97.5])
     return Estimate(float(sums.sum() / counts.sum()), float(low), float(high))
 
 
 def model_table(found: Sequence[ModelPerformance]) -> TextTable:
-    """The figures as a table."""
+    """Return the performance of models as a table."""
     rows = [
         [
             each.model + (" *" if each.is_training_unknown else ""),
@@ -162,17 +178,17 @@ def model_table(found: Sequence[ModelPerformance]) -> TextTable:
     headers = ["model", "scale", "cases", "error of change", "“no change”", "raters", "where a change was read"]
     headers += ["“no change”", "error of status", "raters"]
     note = (
-        "Mean absolute error in grades, joint by joint, against every rater, on cases that it hasn't learnt from; 95 % "
-        "intervals bootstrapped over patients. “No change” and raters: what that answer, and the raters among "
-        "themselves, come to on the same joints."
+        "Mean absolute error in grades, joint by joint, against every rater, on cases that the model was not trained on; "
+        "95 % intervals bootstrapped over patients. “No change”: error of that answer on the same joints. Raters: mean "
+        "difference between two raters on the same joints."
     )
     if any(each.is_training_unknown for each in found):
-        note += " * The run doesn't say what it learnt from: these cases may be among it."
+        note += " * The run does not list its training cases: it may have been trained on these cases."
     return TextTable("Models against the raters", headers, rows, text_columns=2, note=note)
 
 
 def evaluation_table(folder: Path) -> TextTable:
-    """The figures that ``ratui-train evaluate`` has written into `folder`. Raises StudyError where there are none."""
+    """Return the results that ``ratui-train evaluate`` wrote into `folder`; raise StudyError if there are none."""
     file = folder / "report.json"
     try:
         document: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -180,11 +196,11 @@ def evaluation_table(folder: Path) -> TextTable:
         cases = int(document["cases"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(
-            f"there is no evaluation here: {clean_text(error)}", file, "Make one with: ratui-train evaluate"
+            f"there is no evaluation here: {clean_text(error)}", file, "Create one with: ratui-train evaluate"
         ) from error
     headers = ["measure", "value", "95 % interval", "trivial", "raters"]
     return TextTable(
-        "Models as evaluated", headers, rows, note=f"On {cases} cases that the models haven't learnt from."
+        "Models as evaluated", headers, rows, note=f"On {cases} cases that the models were not trained on."
     )
 
 

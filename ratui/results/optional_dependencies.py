@@ -1,4 +1,4 @@
-"""Libraries that come with ``ratui[results]`` only, loaded when something needs them."""
+"""Import of the libraries that only the extra ``ratui[results]`` installs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,25 @@ __all__ = ["require"]
 
 
 def require(module: str, purpose: str) -> Any:
-    """The module named `module`. Raises StudyError, which names the extra, where it isn't installed."""
+    """Import the module `module` and return it.
+
+    Parameters
+    ----------
+    module
+        Dotted name, for example ``scipy.stats``.
+    purpose
+        The command or feature that needs it; the error message shows it.
+
+    Raises
+    ------
+    StudyError
+        If the library is not installed. The message names the extra that installs it.
+    """
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         name = module.partition(".")[0]
+        # A missing dependency of the library itself is a broken installation: the original error says more.
         if (error.name or "").partition(".")[0] != name:
             raise
         raise StudyError(f"{name} is not installed", purpose, "pip install 'ratui[results]'") from error

@@ -1,7 +1,6 @@
-"""Plots of agreement: cumulative probability of change, Bland–Altman, and the hand by disagreement.
+"""Plots of agreement: cumulative probability of change, Bland–Altman plots, and a map of disagreement by joint.
 
-They draw what they are given and calculate nothing but where a dot lies. Matplotlib is loaded on the first call, without
-any window: each figure becomes bytes of PNG or SVG.
+Matplotlib is imported on the first call and used without a display; each figure becomes the bytes of a PNG or SVG file.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ __all__ = ["Format", "encode_figure", "list_plots"]
 
 Format: TypeAlias = Literal["png", "svg"]
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-"""Okabe and Ito's, told apart by eyes of every kind; markers differ too."""
+"""Okabe and Ito's palette, which colour-blind readers can distinguish; the markers differ as well."""
 _MARKERS = "osD^vP"
 
 
 def list_plots(agreement: Agreement, scores: ReadingScores) -> Mapping[str, Callable[[], Any]]:
-    """What can be drawn, by file name without its ending; each call makes a matplotlib figure.
+    """Return functions that draw the plots, by file name without extension.
 
-    Raises StudyError, on a call, where matplotlib is missing.
+    Each function returns a matplotlib figure and raises StudyError if matplotlib is not installed.
     """
     figures: dict[str, Callable[[], Any]] = {
         "cumulative-probability": lambda: _plot_cumulative_probability(scores),
@@ -46,7 +45,10 @@ def list_plots(agreement: Agreement, scores: ReadingScores) -> Mapping[str, Call
 
 
 def encode_figure(figure: Any, kind: Format, *, dots: int = 144) -> bytes:
-    """`figure` as bytes of a file; the same figure gives the same bytes. It is closed after that."""
+    """Return `figure` as the bytes of a file; `dots` is the resolution of PNG in dots per inch.
+
+    Equal figures give equal bytes.
+    """
     buffer = io.BytesIO()
     metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
     with require("matplotlib", "plots").rc_context({"svg.hashsalt": "ratui", "svg.fonttype": "none"}):
@@ -55,7 +57,7 @@ def encode_figure(figure: Any, kind: Format, *, dots: int = 144) -> bytes:
 
 
 def _new_figure(width: float, height: float, columns: int = 1, **more: Any) -> tuple[Any, Any]:
-    """A figure of its own, apart from pyplot's state, with its axes in a row."""
+    """Create a figure with a row of axes, independent of pyplot's global state."""
     figures = require("matplotlib.figure", "plots")
     figure = figures.Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False, **more)[0]
@@ -65,7 +67,7 @@ def _new_figure(width: float, height: float, columns: int = 1, **more: Any) -> t
 
 
 def _plot_cumulative_probability(scores: ReadingScores) -> Any:
-    """Every patient's change against the part of patients with less: a line for each rater."""
+    """Plot each patient's change against the proportion of patients with less change, one line per rater."""
     changes = select_quantity(scores.totals(), "change")
     figure, (axes,) = _new_figure(7.0, 4.6)
     count = len(scores.cases)
@@ -81,7 +83,7 @@ def _plot_cumulative_probability(scores: ReadingScores) -> Any:
 
 
 def _plot_bland_altman(agreement: Agreement, scores: ReadingScores, quantity: Literal["change", "later"]) -> Any:
-    """Each pair's difference against its mean, one dot a patient, with the mean difference and the limits."""
+    """Plot each pair's difference against its mean, one dot per patient, with mean difference and limits."""
     scale = None if agreement.totals[0].scale == TOTAL else agreement.totals[0].scale
     values = select_quantity(scores.totals(scale), quantity)
     pairs = list(scores.pairs())
@@ -111,9 +113,10 @@ def _plot_bland_altman(agreement: Agreement, scores: ReadingScores, quantity: Li
 
 
 def _difference_range(lines: Sequence[Estimate], apart: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """From where to where differences are drawn: every dot, every line, and of the intervals what isn't too wide.
+    """Return the limits of the difference axis: all dots and lines, and intervals up to a maximum length.
 
-    Few patients have intervals many times as wide as their limits lie apart: in full they would leave a flat picture.
+    With few patients the intervals are many times wider than the limits of agreement; in full they would flatten the
+    plot.
     """
     values = [*apart, *(line.value for line in lines if np.isfinite(line.value))]
     ends = [*values, *(end for line in lines for end in (line.low, line.high) if np.isfinite(end))]
@@ -124,7 +127,7 @@ def _difference_range(lines: Sequence[Estimate], apart: npt.NDArray[np.float64])
 
 
 def _draw_limit(axes: Any, line: Estimate, style: str) -> None:
-    """A line at a limit, its interval as a band, its value at the right."""
+    """Draw a limit as a line, with its interval as a band and its value at the right."""
     if not np.isfinite(line.value):
         return
     axes.axhline(line.value, color="#444", linestyle=style, linewidth=1)
@@ -142,7 +145,7 @@ def _draw_limit(axes: Any, line: Estimate, style: str) -> None:
 
 
 def _plot_disagreement(agreement: Agreement, scheme: Scheme, view: View) -> Any:
-    """Both sides as films of them hang, a row for each scale: the mean difference of grade at each joint."""
+    """Plot both sides, one row per scale: the mean difference of grades at each joint."""
     colours, cells = require("matplotlib.colors", "plots"), require("matplotlib.cm", "plots")
     apart = {(each.site, each.scale): each.difference for each in agreement.sites}
     keys = [f"{side}.{joint}" for side in "LR" for joint in view.template]
@@ -153,7 +156,7 @@ def _plot_disagreement(agreement: Agreement, scheme: Scheme, view: View) -> Any:
     largest = max([apart[key, scale] for key in keys for scale in scales if (key, scale) in apart], default=0.0)
     colour = cells.ScalarMappable(colours.Normalize(0, max(largest, 0.5)), "YlOrRd")
     for row in range(rows):
-        # The patient's right is at the reader's left.
+        # Radiological convention: the patient's right side is on the left.
         for place, side in enumerate("RL"):
             values = {joint: apart.get((f"{side}.{joint}", scales[row])) for joint in view.template} if scales else {}
             _draw_side(axes[row, place], view, side, values, colour)
@@ -165,7 +168,7 @@ def _plot_disagreement(agreement: Agreement, scheme: Scheme, view: View) -> Any:
 
 
 def _draw_side(axes: Any, view: View, side: str, values: Mapping[str, float | None], colour: Any) -> None:
-    """One hand or foot: a dot at each joint that has a value."""
+    """Draw one hand or foot: a dot at each joint that has a value."""
     joints = [joint for joint in view.template if values.get(joint) is not None]
     places = _push_apart(np.array([view.template[joint][:2] for joint in joints]).reshape(-1, 2))
     for bone in _ray_lines(view, dict(zip(joints, places, strict=True))):
@@ -186,7 +189,7 @@ def _draw_side(axes: Any, view: View, side: str, values: Mapping[str, float | No
 
 
 def _ray_lines(view: View, places: Mapping[str, npt.NDArray[np.float64]]) -> list[npt.NDArray[np.float64]]:
-    """Lines that make dots look like a hand or foot: through the joints of each ray, from a common root beyond them."""
+    """Return lines that outline a hand or foot: from a common root through the joints of each ray."""
     rays = [[f"{kind}{ray}" for kind in ("MCP", "MTP", "PIP", "IP", "FIP")] for ray in range(1, 6)]
     drawn = [
         [np.array(places.get(name, view.template[name][:2])) for name in ray if name in view.template] for ray in rays
@@ -205,7 +208,7 @@ def _ray_lines(view: View, places: Mapping[str, npt.NDArray[np.float64]]) -> lis
 
 
 def _push_apart(places: npt.NDArray[np.float64], least: float = 0.105) -> npt.NDArray[np.float64]:
-    """`places` pushed apart until none is nearer to another than `least`: the joints of a wrist lie on each other."""
+    """Move `places` apart until all distances are at least `least`, because the joints of a wrist overlap."""
     moved = places.copy()
     for _ in range(400):
         gaps = moved[:, None] - moved[None, :]

@@ -1,6 +1,6 @@
-"""How far a study is: for each rater and case the stage, the time without idle time, and what is missing.
+"""Progress of a study: for each rater and case the stage, the time spent reading, and the work that is left.
 
-It tells how much was read, never what: a rater may see all of it at any time.
+It contains amounts only and no scores, so every rater may see it at any time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ProgressRow:
-    """How far `rater` is with one case; `missing` says in a few words what there is still to do, empty where nothing."""
+    """Progress of one rater in one case. `missing` describes the work that is left; it is empty if there is none."""
 
     rater: str
     state: CaseState
@@ -36,9 +36,11 @@ class ProgressRow:
 
     @property
     def minutes(self) -> float:
+        """Time spent reading the case, in minutes, without idle time."""
         return self.state.seconds / 60
 
     def to_record(self) -> dict[str, Any]:
+        """Return the progress as plain values for JSON and CSV."""
         state = self.state
         return {
             "case": state.case,
@@ -56,8 +58,11 @@ class ProgressRow:
 
 @dataclass(frozen=True)
 class RaterProgress:
-    """How far one rater is: cases signed, begun and untouched of those that can be read; the median minutes of a signed
-    case, None before the first; and all minutes together."""
+    """Progress of one rater.
+
+    `signed`, `started` and `untouched` count the cases that can be read. `median_minutes` is the median time of a
+    signed case, None before the first; `minutes` is the time of all cases together.
+    """
 
     rater: str
     signed: int
@@ -68,12 +73,16 @@ class RaterProgress:
 
     @property
     def cases(self) -> int:
+        """Number of cases that the rater can read."""
         return self.signed + self.started + self.untouched
 
 
 @dataclass(frozen=True)
 class StudyProgress:
-    """How far a study is: `rows` case by case, in each the raters in order; `settled` cases have a signed consensus."""
+    """Progress of a study.
+
+    `rows` are sorted by case, then by rater. `consensus_signed` is the number of cases with a signed consensus.
+    """
 
     title: str
     scheme: str
@@ -83,11 +92,11 @@ class StudyProgress:
     consensus_signed: int = 0
 
     def by_case(self) -> Iterator[tuple[ProgressRow, ...]]:
-        """The rows of each case."""
+        """Yield the rows of each case, in the order of the raters."""
         return zip(*[iter(self.rows)] * len(self.raters), strict=True)
 
     def to_document(self) -> dict[str, Any]:
-        """As plain values for JSON."""
+        """Return the progress as plain values for JSON."""
         return {
             "study": self.title,
             "scheme": self.scheme,
@@ -108,9 +117,10 @@ class StudyProgress:
 
 
 def measure_progress(study: Study, *, on_progress: Callable[[int, int], None] | None = None) -> StudyProgress:
-    """How far `study` is. A case whose files are damaged is told as unreadable, with the reason. Raises StudyError.
+    """Return the progress of `study`.
 
-    `on_progress` gets (done, of) where cases have to be looked at one by one.
+    A case whose files are damaged counts as unreadable, with the reason. `on_progress` is called with (done, total)
+    while cases are read from disk. Raises StudyError if the study itself cannot be read.
     """
     states = study.all_states(progress=on_progress)
     cases = study.cases()
@@ -142,7 +152,7 @@ def _rater_progress(rater: str, states: Sequence[CaseState]) -> RaterProgress:
 
 
 def _describe_missing(state: CaseState, describe_regions: Callable[[str], str]) -> str:
-    """What there is still to do for a rater in a case, in a few words."""
+    """Return the work that is left for a rater in a case, in a few words."""
     match state.stage:
         case "unreadable":
             return state.note
@@ -151,7 +161,7 @@ def _describe_missing(state: CaseState, describe_regions: Callable[[str], str]) 
         case "regions":
             return describe_regions(state.case)
         case "review":
-            return "second look and signature"
+            return "review and signature"
         case "reading":
             return _describe_missing_fields(state)
 
@@ -162,25 +172,25 @@ def _describe_missing_fields(state: CaseState) -> str:
 
 
 def _describe_missing_regions(study: Study, case: str) -> str:
-    """How many regions nobody has confirmed."""
+    """Return the number of unconfirmed regions, in words."""
     waiting = sum(1 for _ in study.case(case).unconfirmed_slots(study.scheme, study.regions(case)))
     return f"{format_count(waiting, 'region')} to confirm"
 
 
 def _count_signed_consensus(study: Study) -> int:
-    """How many cases have a signed consensus."""
+    """Return the number of cases with a signed consensus."""
     if not (study.path / "readings" / CONSENSUS).is_dir():
         return 0
     return sum(1 for state in study.states(CONSENSUS) if state.stage == "signed")
 
 
 def progress_html(found: StudyProgress) -> list[str]:
-    """`found` as parts of a page: a summary by rater, then every case."""
+    """Return the progress as HTML: a summary by rater, then all cases."""
     return [*rater_progress_html(found), section("Cases", [case_progress_html(found)], 3)]
 
 
 def rater_progress_html(found: StudyProgress) -> list[str]:
-    """How far each rater is."""
+    """Return the progress of each rater as HTML."""
     rows = [
         (
             each.rater,
@@ -196,12 +206,12 @@ def rater_progress_html(found: StudyProgress) -> list[str]:
     return [
         paragraph(f"{found.scheme}; {said}"),
         table(["rater", "signed", "begun", "untouched", "median minutes a case", "hours"], rows),
-        paragraph("Minutes are those spent reading: pauses are left out but for their first minute.", quiet=True),
+        paragraph("Minutes count the time spent reading. Only the first minute of a pause counts.", quiet=True),
     ]
 
 
 def case_progress_html(found: StudyProgress) -> str:
-    """How far each rater is with each case."""
+    """Return a table of each rater's progress in each case."""
     rows = [
         (
             row.state.case,

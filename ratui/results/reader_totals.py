@@ -1,4 +1,4 @@
-"""Totals of a study, reader by reader: what they come to, and in how many patients they say that damage progressed."""
+"""Mean totals of each reader, and the number of patients with progression."""
 
 from __future__ import annotations
 
@@ -15,17 +15,30 @@ from ratui.study import CONSENSUS, Study
 __all__ = ["PROGRESSION", "RAPID", "ReaderTotals", "reader_totals_table", "summarize_readers"]
 
 PROGRESSION = 0.5
-"""More points a year than this is progression."""
+"""Progression is a change of more than this many points per year."""
 RAPID = 5.0
-"""At least so many points a year are rapid progression."""
+"""Rapid progression is a change of at least this many points per year."""
 _YEAR = 365.25
 
 
 @dataclass(frozen=True)
 class ReaderTotals:
-    """One reader's totals over all scales: of the `patients` that have one under the rule, `without` others have none.
+    """Totals of one reader over all scales.
 
-    `dated` of them have days between their films; of those `progressed` and `rapid` count patients by points a year.
+    Attributes
+    ----------
+    reader
+        The rater's ID, or the name of the consensus.
+    patients
+        Number of patients with both totals and a change under the rule.
+    without_total
+        Number of patients without one of them.
+    earlier, later, changes
+        Totals at the two time points and their changes, one value per patient.
+    dated
+        Number of patients with a known number of days between their films.
+    progressed, rapid
+        Number of dated patients with progression, and with rapid progression.
     """
 
     reader: str
@@ -40,7 +53,7 @@ class ReaderTotals:
 
 
 def summarize_readers(study: Study, released: ReleasedReadings, rule: MissingRule) -> tuple[ReaderTotals, ...]:
-    """Each rater's totals under `rule`, then those of the consensus where there is one."""
+    """Return the totals of each rater under `rule`, followed by those of the consensus if there is one."""
     found = [
         _summarize_reader(
             study, rater, [readings[rater] for readings in released.readings.values() if rater in readings], rule
@@ -79,7 +92,7 @@ def _summarize_reader(study: Study, reader: str, readings: Sequence[Reading], ru
 
 
 def reader_totals_table(found: Sequence[ReaderTotals], rule: MissingRule) -> TextTable:
-    """The totals as a table."""
+    """Return the totals as a table, one row per reader."""
     rows = [
         [
             each.reader,

@@ -1,6 +1,7 @@
-"""Which readings of a study may be told by now: signed ones, and none that could still sway a rater who hasn't signed.
+"""Selection of the readings that may be shown without breaking the blinding.
 
-Everything else in this package takes readings from here, so that blinding is kept in one place.
+A reading may be shown once it is signed and no rater who has yet to sign the case could be influenced by it. All other
+modules of this package take their readings from here.
 """
 
 from __future__ import annotations
@@ -18,10 +19,22 @@ __all__ = ["ReleasedReadings", "check_interim", "released_readings"]
 
 @dataclass(frozen=True)
 class ReleasedReadings:
-    """What may be told: by case, in the order of the cases, the signed readings by rater, in the order of the raters.
+    """Signed readings that may be shown.
 
-    `raters` are those asked for; `kept_back` says of each case that isn't told why, `unreadable` are those of them that
-    nobody can read. `consensus` are the signed readings of the adjudicator, by case.
+    Attributes
+    ----------
+    raters
+        The raters that were asked for.
+    readings
+        Readings by case, in the order of the cases, and by rater, in the order of the raters.
+    kept_back
+        Reason for each case that may not be shown.
+    consensus
+        The adjudicator's signed readings, by case.
+    interim
+        True if `readings` include cases that some rater has not signed.
+    unreadable
+        Cases of `kept_back` whose films no rater can read side by side.
     """
 
     raters: tuple[str, ...]
@@ -32,7 +45,7 @@ class ReleasedReadings:
     unreadable: frozenset[str] = frozenset()
 
     def complete_cases(self) -> dict[str, tuple[Reading, ...]]:
-        """By case the readings of all the raters, for the cases that have them all."""
+        """Return the readings of all raters, by case, for the cases that every rater has signed."""
         return {
             case: tuple(found[rater] for rater in self.raters)
             for case, found in self.readings.items()
@@ -41,7 +54,10 @@ class ReleasedReadings:
 
 
 def check_interim(study: Study) -> None:
-    """Raises StudyError where this account reads in `study` and doesn't own it: it must not look before everybody signed."""
+    """Raise StudyError if this account is a rater of `study` and does not own it.
+
+    Such an account must not see other raters' readings before every rater has signed.
+    """
     if os.geteuid() in (0, study.path.stat().st_uid):
         return
     if rater := study.account_rater():
@@ -51,10 +67,23 @@ def check_interim(study: Study) -> None:
 
 
 def released_readings(study: Study, raters: Sequence[str] = (), *, interim: bool = False) -> ReleasedReadings:
-    """What may be told of `study`, of `raters` or of all.
+    """Return the readings of `study` that may be shown.
 
-    A case is told once every rater of the study has signed it. With `interim`, which is a manager's, every signed reading
-    is told. All of it stems from one moment. Raises StudyError for an unknown rater, and as `check_interim`.
+    A case is released once every rater of the study has signed it. All readings come from one snapshot of the study.
+
+    Parameters
+    ----------
+    study
+        The study to read.
+    raters
+        IDs of the raters to include; all raters if empty.
+    interim
+        Include every signed reading, also of cases that some rater has not signed. Only for the study's owner.
+
+    Raises
+    ------
+    StudyError
+        If a rater is unknown, or if `interim` is set and `check_interim` refuses it.
     """
     for rater in raters:
         if rater not in study.config.raters:

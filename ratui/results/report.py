@@ -1,6 +1,6 @@
-"""A study's report: one HTML page that opens alone, with the methods as they were run, progress, agreement, totals, models.
+"""Report of a study: one self-contained HTML page with methods, progress, agreement, totals and models.
 
-It tells what is released and nothing else; what isn't yet is said to be kept back, with the reason.
+It contains released readings only, and lists the cases that are kept back with the reason.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ _LEGENDS = {
 
 @dataclass(frozen=True)
 class _Sources:
+    """The study, its released readings, and the rules the report applies to them."""
+
     study: Study
     released: ReleasedReadings
     rule: MissingRule
@@ -55,9 +57,31 @@ def render_report(
     plots: bool = True,
     seed: int = 0,
 ) -> str:
-    """The page. `evaluations` are folders of ``ratui-train evaluate``; totals follow `rule`, disputes `limits`.
+    """Return the report as an HTML page.
 
-    Raises StudyError where a library for plots is missing and `plots` are wanted, or where there is no such evaluation.
+    Parameters
+    ----------
+    study
+        The study.
+    released
+        Its released readings.
+    rule
+        Rule for totals of fields without a score.
+    today
+        Date of the report.
+    limits
+        Limits above which a case counts as disputed; the defaults if None.
+    evaluations
+        Folders written by ``ratui-train evaluate``.
+    plots
+        Include plots, which needs matplotlib.
+    seed
+        Seed of the bootstrap.
+
+    Raises
+    ------
+    StudyError
+        If matplotlib is needed and not installed, or if a folder contains no evaluation.
     """
     sources = _Sources(study, released, rule, limits or DisputeLimits())
     compared: tuple[Agreement, ReadingScores] | None = None
@@ -97,7 +121,7 @@ def _methods(sources: _Sources) -> Iterator[str]:
         for case in cases
         if (earlier := _day(case.films, 0)) is not None and (later := _day(case.films, 1)) is not None
     )
-    order = "hidden: which time point stands left was drawn for each reader and case" if config.blinded else "known"
+    order = "hidden: the left time point was drawn for each reader and case" if config.blinded else "known"
     apart = f"{days[len(days) // 2]} days, from {days[0]} to {days[-1]}" if days else "not known"
     scales = ", ".join(f"{scale} 0 to {study.scheme.max_total(scale)}" for scale in study.scheme.scales)
     yield definition_list(
@@ -115,19 +139,22 @@ def _methods(sources: _Sources) -> Iterator[str]:
         ]
     )
     yield paragraph(
-        "Each reader read alone: joint by joint, both time points of a joint side by side, one scale after the other. "
-        "Findings set the scores that the scheme gives them; a joint that could not be judged has a reason instead of a "
-        "score. What was unlikely was asked for twice, what deserved it was looked at again, and a reading was signed "
-        "only when every field was filled. No reader saw another's scores, nor a model's, before signing."
+        "Each reader read alone, joint by joint, with both time points of a joint side by side and one scale after the "
+        "other. A finding sets the scores that the scheme defines for it; a joint that could not be judged has a reason "
+        "instead of a score. Implausible entries had to be confirmed, marked joints were reviewed before signing, and a "
+        "reading could be signed only when every field was filled. No reader saw another reader's or a model's scores "
+        "before signing."
     )
     released = sources.released
     waiting, unreadable = len(released.kept_back) - len(released.unreadable), len(released.unreadable)
-    kept = f" Kept back, since not everybody has signed: {format_count(waiting, 'case')}." if waiting else ""
+    kept = f" Kept back because not every rater has signed: {format_count(waiting, 'case')}." if waiting else ""
     kept += f" Without films that can be read side by side: {format_count(unreadable, 'case')}." if unreadable else ""
     if released.interim:
-        yield paragraph(f"This is an interim report: it tells signed readings of cases that others still read.{kept}")
+        yield paragraph(
+            f"This is an interim report: it includes signed readings of cases that other raters have not signed.{kept}"
+        )
     elif kept:
-        yield paragraph(f"Told here: {format_count(len(released.readings), 'case')}.{kept}")
+        yield paragraph(f"Included: {format_count(len(released.readings), 'case')}.{kept}")
 
 
 def _day(films: Sequence[object], time: int) -> int | None:
@@ -135,7 +162,7 @@ def _day(films: Sequence[object], time: int) -> int | None:
 
 
 def _displays(sources: _Sources) -> str:
-    """How films were shown when entries were made, and how many entries had too few pixels for an erosion."""
+    """Return how films were displayed when entries were made, and how many entries had too few pixels for an erosion."""
     entries: Counter[str] = Counter()
     below = 0
     for case, readings in sources.released.readings.items():
@@ -165,7 +192,7 @@ def _software() -> str:
 
 def _agreement(sources: _Sources, compared: tuple[Agreement, ReadingScores] | None, plots: bool) -> Iterator[str]:
     if compared is None:
-        yield paragraph("There is none to tell yet: it takes two cases that two raters have signed.")
+        yield paragraph("No agreement yet: it needs two cases that two raters have signed.")
         return
     found, scores = compared
     yield paragraph(summarize_agreement(found))
@@ -182,14 +209,14 @@ def _agreement(sources: _Sources, compared: tuple[Agreement, ReadingScores] | No
 
 def _disputes(sources: _Sources) -> Iterator[str]:
     if len(sources.released.raters) < 2:
-        yield paragraph("A dispute takes two raters.")
+        yield paragraph("A dispute needs two raters.")
         return
     found = find_disputes(sources.study, sources.released, sources.limits)
     over = [each for each in found if each.is_over_limit]
     part = f" ({100 * len(over) / len(found):.0f} %)" if found else ""
     yield paragraph(
-        f"{len(over)} of {len(found)} cases{part} have two raters whose change of the total lies "
-        f"{sources.limits.case:g} points or more apart. More than 20 % would be a bad sign. "
+        f"In {len(over)} of {len(found)} cases{part}, two raters' changes of the total differ by "
+        f"{sources.limits.case:g} points or more. More than 20 % would point to a systematic difference. "
         f"A consensus is signed for {format_count(sum(each.consensus_stage == 'signed' for each in found), 'case')}."
     )
     if over:
@@ -205,7 +232,7 @@ def _dispute(each: CaseDispute) -> list[object]:
 
 def _totals(sources: _Sources) -> Iterator[str]:
     if not sources.released.readings:
-        yield paragraph("No case may be told yet.")
+        yield paragraph("No case is released yet.")
         return
     found = summarize_readers(sources.study, sources.released, sources.rule)
     yield _table_html(reader_totals_table(found, sources.rule), title=False)

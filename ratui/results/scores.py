@@ -1,6 +1,6 @@
-"""Signed readings as one array of scores, cases × raters × fields × time points, for whoever calculates with them.
+"""Signed readings as one numeric array, for statistics.
 
-It scores nothing itself: what a finding is worth comes from the scheme, and what has no score is NaN.
+The scores of findings come from the scheme. A field without a score is NaN.
 """
 
 from __future__ import annotations
@@ -24,8 +24,20 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ReadingScores:
-    """`values` is (cases, raters, fields, 2), NaN where a field has no score; `fields` are (site key, scale) in reading
-    order, those of the whole scheme."""
+    """Scores of several raters for the same cases.
+
+    Attributes
+    ----------
+    scheme
+        Scoring scheme of the study.
+    cases, raters
+        IDs, in the order of the first two axes of `values`.
+    fields
+        (site key, scale) of each field of the whole scheme, in reading order.
+    values
+        Scores in grades, shape (cases, raters, fields, 2); the last axis is the time point, earlier first. NaN where a
+        field has no score.
+    """
 
     scheme: Scheme
     cases: tuple[str, ...]
@@ -35,25 +47,35 @@ class ReadingScores:
 
     @cached_property
     def common(self) -> npt.NDArray[np.bool_]:
-        """(cases, fields): what every rater has scored at both time points; only that is compared."""
+        """Fields that every rater has scored at both time points, shape (cases, fields). Only these are compared."""
         return np.asarray(np.isfinite(self.values).all(axis=(1, 3)))
 
     def scale_mask(self, scale: str | None) -> npt.NDArray[np.bool_]:
-        """Which fields are of `scale`, or all of them."""
+        """Return which fields belong to `scale`, shape (fields,); all fields if `scale` is None."""
         return np.array([scale in (None, each) for _, each in self.fields])
 
     def totals(self, scale: str | None = None) -> Floats:
-        """(cases, raters, 2): the sums over the fields in common, of one scale or of all."""
+        """Return sums over the common fields, shape (cases, raters, 2), for one scale or for all."""
         counts = self.common & self.scale_mask(scale)
         return np.asarray(np.where(counts[:, None, :, None], np.nan_to_num(self.values), 0.0).sum(axis=2))
 
     def pairs(self) -> Iterator[tuple[int, int]]:
-        """Every pair of raters, as places."""
+        """Yield every pair of raters as indices into `raters`."""
         yield from combinations(range(len(self.raters)), 2)
 
 
 def collect_scores(scheme: Scheme, readings: Mapping[str, Sequence[Reading]], raters: Sequence[str]) -> ReadingScores:
-    """The scores of `readings`: for each case one of each of `raters`, in their order."""
+    """Return the scores of `readings` as an array.
+
+    Parameters
+    ----------
+    scheme
+        Scoring scheme of the study.
+    readings
+        For each case one reading of each rater, in the order of `raters`.
+    raters
+        IDs of the raters.
+    """
     fields = tuple((site.key, scale) for site in scheme.sites for scale in site.joint.scales)
     values = np.full((len(readings), len(raters), len(fields), 2), np.nan)
     for row, of_case in enumerate(readings.values()):

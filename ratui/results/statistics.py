@@ -1,11 +1,11 @@
-"""How well readers agree, from arrays of numbers: intraclass correlation, weighted kappa, limits of agreement, SDC.
+"""Statistics of rater agreement: intraclass correlation, weighted kappa, limits of agreement, detectable change.
 
-Pure functions; they know neither study nor scheme. Intervals are exact where there is a formula for them, else
-bootstrapped over patients, never over joints, since the joints of one patient are not independent.
+Pure functions of arrays; they depend on neither study nor scheme. Intervals are exact where a formula exists. Otherwise
+they are bootstrapped over patients, not over joints, because the joints of one patient are not independent.
 
-Sources: Shrout and Fleiss 1979 and McGraw and Wong 1996 (intraclass correlation and its intervals); Cohen 1968, Fleiss and
-Cohen 1973 (weighted kappa); Bland and Altman 1986, 1999 and Carkeet 2015 (limits of agreement and their exact intervals);
-Bruynesteyn and others 2005 (smallest detectable change).
+Sources: Shrout and Fleiss 1979 and McGraw and Wong 1996 (intraclass correlation and its intervals); Cohen 1968, Fleiss
+and Cohen 1973 (weighted kappa); Bland and Altman 1986, 1999 and Carkeet 2015 (limits of agreement and their exact
+intervals); Bruynesteyn and others 2005 (smallest detectable change).
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ __all__ = [
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
+"""Confidence level of all intervals."""
 RESAMPLES = 2000
-"""How many times patients are drawn anew for a bootstrapped interval."""
+"""Number of bootstrap resamples."""
 _NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; NaN where the numbers don't determine it, as where all of them are the same."""
+    """A value with its 95 % interval; NaN if the data do not determine it, for example if all ratings are equal."""
 
     value: float
     low: float = _NAN
@@ -50,7 +51,7 @@ class Estimate:
 
 
 def _distributions() -> Any:
-    """Return scipy.stats. Raises StudyError where it isn't installed."""
+    """Return scipy.stats; raise StudyError if scipy is not installed."""
     return require("scipy.stats", "agreement")
 
 
@@ -59,7 +60,7 @@ def _distributions() -> Any:
 
 @dataclass(frozen=True)
 class _MeanSquares:
-    """Mean squares of a table of `n` targets and `k` raters: between targets, between raters, and what is left."""
+    """Mean squares of a two-way analysis of variance of `n` targets and `k` raters without replication."""
 
     n: int
     k: int
@@ -69,14 +70,14 @@ class _MeanSquares:
 
 
 def _mean_squares(ratings: Floats) -> _MeanSquares | None:
-    """None where there are fewer than two targets or raters."""
+    """Return the mean squares of `ratings` (targets × raters); None for fewer than two targets or raters."""
     n, k = ratings.shape
     if n < 2 or k < 2:
         return None
     mean, rows, columns = ratings.mean(), ratings.mean(axis=1), ratings.mean(axis=0)
     residual = ratings - rows[:, None] - columns[None, :] + mean
     square = float((residual**2).sum()) / ((n - 1) * (k - 1))
-    # What is left of identical raters is rounding alone; an interval from that would be noise.
+    # Identical raters leave a residual of rounding errors only. Set it to zero, else the interval would be noise.
     if square <= 1e-12 * max(float(np.ptp(ratings)) ** 2, 1e-300):
         square = 0.0
     between = k * float(((rows - mean) ** 2).sum()) / (n - 1)
@@ -84,7 +85,20 @@ def _mean_squares(ratings: Floats) -> _MeanSquares | None:
 
 
 def icc_agreement(ratings: Floats) -> Estimate:
-    """ICC(2,1), absolute agreement of single raters drawn at random, of `ratings` (targets × raters)."""
+    """Return ICC(2,1): absolute agreement of single raters, with raters as a random sample.
+
+    Value and interval follow McGraw and Wong 1996, case 2A; the interval uses Satterthwaite's degrees of freedom.
+
+    Parameters
+    ----------
+    ratings
+        Shape (targets, raters), without NaN.
+
+    Returns
+    -------
+    Estimate
+        NaN for fewer than two targets or raters, or if all ratings are equal.
+    """
     squares = _mean_squares(ratings)
     if squares is None:
         return Estimate(_NAN)
@@ -95,6 +109,7 @@ def icc_agreement(ratings: Floats) -> Estimate:
     value = (rows - residual) / denominator
     if residual == 0 or value >= 1:
         return Estimate(value)
+    # `a` and `b` are named as in McGraw and Wong 1996.
     a = k * value / (n * (1 - value))
     b = 1 + k * value * (n - 1) / (n * (1 - value))
     degrees_of_freedom = (a * columns + b * residual) ** 2 / (
@@ -110,7 +125,10 @@ def icc_agreement(ratings: Floats) -> Estimate:
 
 
 def icc_consistency(ratings: Floats) -> Estimate:
-    """ICC(3,1), consistency of these single raters: a rater's constant shift doesn't count. `ratings` as above."""
+    """Return ICC(3,1): consistency of single, fixed raters, which ignores a constant shift of a rater.
+
+    Value and interval follow Shrout and Fleiss 1979. `ratings` has the shape (targets, raters), without NaN.
+    """
     squares = _mean_squares(ratings)
     if squares is None or squares.targets + squares.residual <= 0:
         return Estimate(_NAN)
@@ -131,9 +149,21 @@ def icc_consistency(ratings: Floats) -> Estimate:
 def contingency_tables(
     first: Floats, second: Floats, patient: npt.NDArray[np.int64], patients: int, grades: int
 ) -> Floats:
-    """How often which grade met which, (patients, grades, grades), the first rater's down.
+    """Return each patient's contingency table of two raters' grades.
 
-    `first` and `second` are grades from 0 to `grades` − 1 with NaN where there is none, `patient` whose each is.
+    Parameters
+    ----------
+    first, second
+        Grades of the two raters from 0 to `grades` − 1, shape (ratings,); NaN where there is no score.
+    patient
+        Index of the patient of each rating, shape (ratings,).
+    patients, grades
+        Numbers of patients and of grades.
+
+    Returns
+    -------
+    array
+        Counts, shape (patients, grades, grades); the first rater's grades are rows.
     """
     known = np.isfinite(first) & np.isfinite(second)
     tables = np.zeros((patients, grades, grades))
@@ -142,7 +172,10 @@ def contingency_tables(
 
 
 def quadratic_kappa(tables: Floats) -> Floats:
-    """Kappa with quadratic weights of each table, (..., grades, grades) to (...); NaN where nothing could disagree."""
+    """Return Cohen's kappa with quadratic weights of each table.
+
+    The shape goes from (..., grades, grades) to (...). Kappa is NaN if chance alone would give perfect agreement.
+    """
     grades = tables.shape[-1]
     place = np.arange(grades)
     weights = (place[:, None] - place[None, :]) ** 2
@@ -154,15 +187,24 @@ def quadratic_kappa(tables: Floats) -> Floats:
 
 
 def draw_resamples(patients: int, rng: np.random.Generator) -> Floats:
-    """How often each of `patients` is in each of the RESAMPLES draws of as many patients, (draws, patients)."""
+    """Return the multiplicity of each patient in each bootstrap resample, shape (RESAMPLES, patients)."""
     return rng.multinomial(patients, np.full(patients, 1 / patients), RESAMPLES).astype(np.float64)
 
 
 def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) -> Estimate:
-    """The mean quadratic-weighted kappa over pairs of raters, `pairs` being (pairs, patients, grades, grades).
+    """Return the mean quadratic-weighted kappa over pairs of raters.
 
-    With `resample_counts`, as `draw_resamples` makes them, its interval is a percentile bootstrap over patients.
-    NaN where no pair has one.
+    Parameters
+    ----------
+    pairs
+        Contingency tables, shape (pairs, patients, grades, grades).
+    resample_counts
+        Result of `draw_resamples`, for a percentile bootstrap interval over patients; None for no interval.
+
+    Returns
+    -------
+    Estimate
+        NaN if kappa is undefined for every pair.
     """
     value = _finite_mean(quadratic_kappa(pairs.sum(axis=1)))
     if resample_counts is None or not np.isfinite(value) or pairs.shape[1] < 2:
@@ -170,7 +212,7 @@ def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) ->
     drawn = np.stack([np.tensordot(resample_counts, pair, axes=(1, 0)) for pair in pairs], axis=1)
     kappas = quadratic_kappa(drawn)
     finite = np.isfinite(kappas)
-    # A draw in which nobody could disagree says nothing; the others are taken.
+    # Kappa is undefined in a resample in which all grades are equal. The interval uses the other resamples.
     with np.errstate(invalid="ignore"):
         means = np.where(finite, kappas, 0.0).sum(axis=1) / finite.sum(axis=1)
     low, high = _percentile_interval(means)
@@ -195,8 +237,12 @@ def _percentile_interval(values: Floats) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class BlandAltman:
-    """How far two raters lie apart on `n` patients, the first less the second: the mean difference, the differences'
-    standard deviation, and the limits between which 95 % of them lie. The intervals are exact for normal differences."""
+    """Limits of agreement of two raters on `n` patients.
+
+    Differences are the first rater's value minus the second's. `bias` is their mean, `deviation` their standard
+    deviation; 95 % of them lie between `lower` and `upper`. The intervals are exact for normally distributed
+    differences.
+    """
 
     n: int
     bias: Estimate
@@ -206,7 +252,10 @@ class BlandAltman:
 
 
 def bland_altman(first: Floats, second: Floats) -> BlandAltman:
-    """The limits of agreement of two raters' values of the same patients."""
+    """Return the limits of agreement of two raters' values for the same patients.
+
+    `first` and `second` have the shape (patients,). With fewer than two patients all results are NaN.
+    """
     differences = np.asarray(first - second, dtype=np.float64)
     n = len(differences)
     if n < 2:
@@ -217,6 +266,8 @@ def bland_altman(first: Floats, second: Floats) -> BlandAltman:
     tail, z = (1 - CONFIDENCE) / 2, float(stats.norm.ppf(1 - (1 - CONFIDENCE) / 2))
     root = math.sqrt(n)
     half = float(stats.t.ppf(1 - tail, n - 1)) * deviation / root
+    # Exact limits of a normal quantile by the noncentral t distribution (Carkeet 2015), not Bland and Altman's
+    # approximation, which is too narrow for small samples.
     inner, outer = (float(stats.nct.ppf(p, n - 1, z * root)) / root for p in (tail, 1 - tail))
     return BlandAltman(
         n,
@@ -228,11 +279,18 @@ def bland_altman(first: Floats, second: Floats) -> BlandAltman:
 
 
 def smallest_detectable_change(changes: Floats, readers: int) -> Estimate:
-    """The change that the mean of `readers` readers must exceed to be more than their error, from `changes`
-    (patients × raters).
+    """Return the smallest change that exceeds the measurement error of the mean of `readers` readers.
 
-    1.96 · SD of two readers' difference of change / (√2 · √readers); with more than two raters the SD is √2 times that of
-    what is left once patients and raters are taken out. The interval is exact for normal errors.
+    It is 1.96 · SD / (√2 · √readers), where SD is the standard deviation of the difference of two readers' changes
+    (Bruynesteyn and others 2005). With more than two raters, SD² is twice the residual mean square of patients ×
+    raters. The interval is exact for normally distributed errors.
+
+    Parameters
+    ----------
+    changes
+        Changes of each patient by each rater, shape (patients, raters), in points of the score.
+    readers
+        Number of readers whose mean is used.
     """
     squares = _mean_squares(changes)
     if squares is None:

@@ -1,4 +1,4 @@
-"""A table with its title, as values: what the terminal, a page and a file all show, so that they say the same."""
+"""Tables as plain values, which the terminal, HTML pages and files render alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # whoever only counts cases doesn't wait for scipy
+if TYPE_CHECKING:  # an import at run time would load scipy, which takes long and which most commands do not need
     from ratui.results.statistics import Estimate
 
 __all__ = ["TextTable", "format_count", "format_estimate", "format_number"]
@@ -15,7 +15,10 @@ __all__ = ["TextTable", "format_count", "format_estimate", "format_number"]
 
 @dataclass(frozen=True)
 class TextTable:
-    """`rows` under `headers`, of which the first `text_columns` columns are words; `note` says how to read it."""
+    """A table with a title and a note.
+
+    The first `text_columns` columns contain text, the others numbers. `note` explains how to read the table.
+    """
 
     title: str
     headers: Sequence[str]
@@ -25,20 +28,21 @@ class TextTable:
 
 
 def format_count(count: int, what: str) -> str:
-    """``1 case``, ``2 cases``."""
+    """Return a count with its noun, for example ``1 case`` or ``2 cases``."""
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def format_number(value: float, digits: int = 2) -> str:
-    """`value` with `digits` places, a dash where there is no figure."""
+    """Return `value` with `digits` decimal places; a dash if it is not finite."""
     if not math.isfinite(value):
         return "–"
     shown = f"{value:.{digits}f}"
+    # A value that rounds to zero is printed without a minus sign.
     return shown.replace("-", "−") if float(shown) else f"{0:.{digits}f}"
 
 
 def format_estimate(found: Estimate, digits: int = 2) -> str:
-    """A figure with its interval."""
+    """Return an estimate with its interval, for example ``0.85 (0.71 to 0.93)``."""
     if not math.isfinite(found.low):
         return format_number(found.value, digits)
     value, low, high = (format_number(number, digits) for number in (found.value, found.low, found.high))

@@ -1,6 +1,6 @@
-"""A patient's totals of one reading, under a named rule for what has no score.
+"""Total scores of one reading, under a named rule for fields without a score.
 
-The rule is chosen, never assumed: each says in a line what it does, and an export shows it beside every total.
+No rule is assumed without notice: each has a description, and an export states the rule next to every total.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ __all__ = ["RULES", "MissingRule", "TotalScore", "choose_rule", "compute_change"
 
 @dataclass(frozen=True)
 class TotalScore:
-    """A total at one time point: `value` is None where the rule gives none; `assessed` of `fields` had a score."""
+    """A total at one time point.
+
+    `value` is None if the rule gives no total. `assessed` of the `fields` had a score.
+    """
 
     value: float | None
     assessed: int
@@ -26,8 +29,11 @@ class TotalScore:
 
 @dataclass(frozen=True)
 class MissingRule:
-    """What is done about fields without a score. `is_paired` says that a change counts only what was scored at both time
-    points; else it is the later total less the earlier one."""
+    """A rule for fields without a score.
+
+    `compute` returns the total of some fields of a reading, or None. If `is_paired` is true, a change is summed over
+    the fields that have a score at both time points; otherwise it is the later total minus the earlier one.
+    """
 
     name: str
     meaning: str
@@ -74,24 +80,28 @@ def _prorated(reading: Reading, fields: tuple[Field, ...]) -> float | None:
 RULES: Mapping[str, MissingRule] = {
     rule.name: rule
     for rule in (
-        MissingRule("complete", "a total only where every field has a score, else none", _complete),
+        MissingRule("complete", "a total only if every field has a score", _complete),
         MissingRule(
-            "observed", "the sum of what has a score; a change of what has one at both time points", _observed, True
+            "observed",
+            "the sum of the scored fields; a change sums the fields scored at both time points",
+            _observed,
+            True,
         ),
         MissingRule(
-            "carried", "a field takes its score of the other time point; no total where both lack one", _carried_over
+            "carried", "a field takes its score of the other time point; no total if both have none", _carried_over
         ),
         MissingRule(
             "prorated",
-            "in proportion to the most that the scored fields could have, where half have a score; scale by scale",
+            "in proportion to the maximum of the scored fields, if at least half have a score; for each scale",
             _prorated,
         ),
     )
 }
+"""All rules by name."""
 
 
 def get_rule(name: str) -> MissingRule:
-    """The rule `name`. Raises StudyError for one that isn't there."""
+    """Return the rule `name`; raise StudyError if it does not exist."""
     try:
         return RULES[name]
     except KeyError:
@@ -100,8 +110,12 @@ def get_rule(name: str) -> MissingRule:
 
 
 def compute_total(reading: Reading, time: int, scale: str | None, rule: MissingRule) -> TotalScore:
-    """The total at `time`, of one scale or, as the sum of theirs, of all."""
+    """Return the total of `reading` at time point `time` (0 or 1).
+
+    `scale` selects one scale; with None the totals of all scales are added.
+    """
     if scale is None:
+        # Scale by scale, because proration depends on the maximum of each scale.
         parts = [compute_total(reading, time, each, rule) for each in reading.scheme.scales]
         values = [part.value for part in parts if part.fields]
         known = [value for value in values if value is not None]
@@ -115,7 +129,7 @@ def compute_total(reading: Reading, time: int, scale: str | None, rule: MissingR
 
 
 def compute_change(reading: Reading, scale: str | None, rule: MissingRule) -> float | None:
-    """The change of the total from time point 0 to 1; None where the rule gives none."""
+    """Return the change of the total from time point 0 to 1; None if the rule gives none."""
     if not rule.is_paired:
         before, after = compute_total(reading, 0, scale, rule).value, compute_total(reading, 1, scale, rule).value
         return None if before is None or after is None else after - before
@@ -129,9 +143,21 @@ def compute_change(reading: Reading, scale: str | None, rule: MissingRule) -> fl
 
 
 def choose_rule(released: ReleasedReadings, name: str | None, *, is_required: bool = True) -> MissingRule:
-    """The rule `name` for the totals of what is `released`; without a name `complete`, where every field has a score.
+    """Return the rule for the totals of the readings in `released`.
 
-    Raises StudyError for an unknown name, and where a rule is `is_required`, none is named, and a field has no score.
+    Parameters
+    ----------
+    released
+        The readings whose totals are needed.
+    name
+        Name of a rule. If None, the rule is ``complete``.
+    is_required
+        Raise an error if `name` is None and some field has no score, because the totals then depend on the rule.
+
+    Raises
+    ------
+    StudyError
+        If the name is unknown, or if a rule is required and not named.
     """
     if name is not None:
         return get_rule(name)

@@ -195,7 +195,7 @@ class TestWhoMay:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         opened = Adjudication(study, found(study))
         with (
-            pytest.raises(StudyError, match="nobody's readings but its own"),
+            pytest.raises(StudyError, match="writes only the consensus"),
             opened.open_reading("anna", opened.cases()[0]),
         ):
             pass
@@ -212,7 +212,10 @@ class TestWhoMay:
         opened = Adjudication(study, found(study))
         with study.open_reading("anna", study.cases()[0]) as session:
             session.save(reopen(session.reading, "a slip", timestamp=AT))
-        with pytest.raises(StudyError, match="opened it again"), opened.open_reading(CONSENSUS, study.cases()[0]):
+        with (
+            pytest.raises(StudyError, match="has reopened this case"),
+            opened.open_reading(CONSENSUS, study.cases()[0]),
+        ):
             pass
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another account")

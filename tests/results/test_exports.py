@@ -329,6 +329,6 @@ class TestMistakes:
         from tests.results.studies import read_study
 
         study = read_study(tmp_path, {"anna": {}, "bert": None})
-        with pytest.raises(StudyError, match="no reading may be told yet"):
+        with pytest.raises(StudyError, match="no reading is released yet"):
             export(study, released_readings(study), tmp_path / "out", ["csv"], get_rule("complete"))
         assert not (tmp_path / "out").exists()

@@ -89,9 +89,9 @@ def test_a_study_without_order_says_so(tmp_path: Path) -> None:
 def test_what_is_not_signed_by_all_is_counted_and_not_told(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {Field("L.MCP2", "ERO", 1): GradeEntry(5)}, "bert": None}, patients=2)
     shown = page(study, plots=False)
-    assert "Kept back, since not everybody has signed: 2 cases" in shown["Methods as run"]
-    assert "There is none to tell yet" in shown["Agreement"]
-    assert "No case may be told yet" in shown["Totals"]
+    assert "Kept back because not every rater has signed: 2 cases" in shown["Methods as run"]
+    assert "No agreement yet" in shown["Agreement"]
+    assert "No case is released yet" in shown["Totals"]
     assert "L.MCP2" not in str(shown.sections)
 
 
@@ -158,7 +158,7 @@ class TestModels:
     def test_they_stand_in_the_report(self, tmp_path: Path) -> None:
         shown = page(self.study(tmp_path, 2.0), plots=False)["Models against the raters"]
         assert "scorer *" in shown
-        assert "doesn't say what it learnt from" in shown
+        assert "does not list its training cases" in shown
 
     def test_an_evaluation_of_the_trainer_is_taken_over(self, tmp_path: Path) -> None:
         figure = {"name": "Rate", "value": 0.9, "low": 0.8, "high": 0.95, "unit": "%", "baseline": 0.5}

@@ -1,6 +1,6 @@
-"""What a study exports: tables, boxes, documents, DICOM objects. Released readings only, and never an identity.
+"""Exports of a study: tables, boxes, JSON and DICOM objects. Only released readings, and no patient identities.
 
-Notes are free text and may name a patient, so none is exported; neither are dates, but for days since the first film.
+Notes are not exported, because free text may name a patient. Dates are exported only as days since the first film.
 """
 
 from ratui.results.export.exporter import FORMATS, ExportResult, export

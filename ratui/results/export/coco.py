@@ -1,6 +1,6 @@
-"""Regions as COCO boxes: one image for each film, one category for each joint, one annotation for each confirmed region.
+"""Regions as COCO boxes: one image per film, one category per joint, one annotation per confirmed region.
 
-Boxes keep their fractions of a pixel. A joint that is not on its film has no annotation.
+Coordinates are not rounded to pixels. A joint that is not on its film has no annotation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["build_coco"]
 
 
 def build_coco(source: ExportSource) -> dict[str, Any]:
-    """The films of the exported cases with their regions, as a COCO detection data set."""
+    """Return the films and confirmed regions of the exported cases as a COCO detection data set."""
     study = source.study
     categories = {
         joint.id: {"id": number, "name": joint.id, "supercategory": joint.group or joint.part}

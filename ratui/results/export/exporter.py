@@ -1,6 +1,7 @@
-"""An export as a whole: which formats there are, and the folder that they are written to.
+"""Export of a study into a folder, in one or more formats.
 
-Each file is there whole or not at all; what is there already under such a name is replaced, everything else is left alone.
+Each file is written completely or not at all. Existing files with the same names are replaced; other files are left
+alone.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ __all__ = ["FORMATS", "ExportResult", "export"]
 
 _Files = Iterator[tuple[str, bytes]]
 ProgressCallback = Callable[[str, int, int], None]
+"""Function called with (stage, done, total)."""
 
 FORMATS: Mapping[str, str] = {
     "csv": "scores.csv, totals.csv, and dictionary.csv that explains their columns",
@@ -41,13 +43,17 @@ FORMATS: Mapping[str, str] = {
     "sr": "sr/: DICOM Structured Reports, one for each reading and time point",
     "gsps": "gsps/: DICOM presentation states that draw boxes and scores over the films",
 }
-"""What can be exported, and what it makes."""
+"""Names of the formats, with a description of the files."""
 _REQUIRED_MODULES = {"parquet": "pyarrow", "sr": "highdicom", "gsps": "highdicom"}
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was written into `folder`: names inside it, and of how many cases and readings."""
+    """Result of an export.
+
+    `files` are the names written into `folder`; `cases`, `readings` and `kept_back` count what was exported and what
+    was not released.
+    """
 
     folder: Path
     files: tuple[str, ...]
@@ -66,23 +72,40 @@ def export(
     numbered: bool = False,
     progress: ProgressCallback = lambda stage, done, of: None,
 ) -> ExportResult:
-    """Writes `formats`, of FORMATS, of the readings of `released` into `folder`; totals follow `rule`.
+    """Write the released readings of a study into a folder.
 
-    With `numbered` raters stand as ``READER 1`` and so on. `progress` gets (stage, done, of) of what takes long. Raises
-    StudyError where nothing may be told, for an unknown format, for a folder inside the study, where a library is missing,
-    or where the disk refuses.
+    Parameters
+    ----------
+    study, released
+        The study and its released readings.
+    folder
+        Folder to write to; it is created if needed.
+    formats
+        Names of formats, from FORMATS.
+    rule
+        Rule for totals of fields without a score.
+    numbered
+        Name raters ``READER 1``, ``READER 2``, … instead of by their IDs.
+    progress
+        Called with (stage, done, total) during long stages.
+
+    Raises
+    ------
+    StudyError
+        If no reading is released, a format is unknown, the folder is inside the study, a library is missing, or a file
+        cannot be written.
     """
     for name in formats:
         if name not in FORMATS:
             raise StudyError(f"there is no format {clean_text(name)}", "--format", f"Take {', '.join(FORMATS)}")
         if name in _REQUIRED_MODULES:
-            require(_REQUIRED_MODULES[name], f"--format {name}")  # before anything is written
+            require(_REQUIRED_MODULES[name], f"--format {name}")  # fail before the first file is written
     if folder.resolve().is_relative_to(study.path.resolve()):
-        raise StudyError("this is inside the study, which holds nothing but itself", folder, "Choose another folder")
+        raise StudyError("this folder is inside the study", folder, "Choose a folder outside it")
     source = ExportSource(study, released, numbered)
     readings = sum(1 for _ in source.readings())
     if not readings:
-        raise StudyError("no reading may be told yet", study.path, "See: ratui status STUDY")
+        raise StudyError("no reading is released yet", study.path, "See: ratui status STUDY")
     written = []
     for name, data in _files(source, formats, rule, progress):
         _write_file(folder / name, data)
@@ -123,7 +146,7 @@ def _files(source: ExportSource, formats: Sequence[str], rule: MissingRule, prog
 
 
 def _with_progress(stage: str, folder: str, files: _Files, of: int, progress: ProgressCallback) -> _Files:
-    """`files` in `folder`, each told when it is there; `of` is how many there will be at most."""
+    """Yield `files` inside `folder`, and report each; `of` is the expected number of files."""
     for done, (name, data) in enumerate(files):
         progress(stage, done, of)
         yield f"{folder}/{name}", data
@@ -138,5 +161,7 @@ def _write_file(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StudyError(f"the folder can't be made: {error.strerror}", path.parent, "Choose another") from error
+        raise StudyError(
+            f"the folder can't be created: {error.strerror}", path.parent, "Choose another folder"
+        ) from error
     write_bytes(path, data, copy=False)

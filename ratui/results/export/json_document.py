@@ -1,6 +1,6 @@
-"""Everything of the exported cases as one JSON document, by the schema that lies beside it: films, regions, readings.
+"""The exported cases as one JSON document with films, regions and readings; a JSON Schema is exported with it.
 
-Whoever has it and the scheme can make each reading anew, entry by entry; dates, notes and logs are not in it.
+With the document and the scheme, each reading can be reconstructed entry by entry. Dates, notes and logs are left out.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ VERSION = 1
 
 
 def read_schema() -> str:
-    """The JSON Schema of the document."""
+    """Return the JSON Schema of the document."""
     return files("ratui.results.export").joinpath(SCHEMA).read_text(encoding="utf-8")
 
 
 def build_readings_document(source: ExportSource, software: str) -> dict[str, Any]:
-    """The document; `software` says which version wrote it."""
+    """Return the document; `software` is the name and version of the program that writes it."""
     study = source.study
     return {
         "$schema": SCHEMA,

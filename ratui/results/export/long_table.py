@@ -1,4 +1,4 @@
-"""The long table: a row for each field of each reading, with what was entered and what it is worth."""
+"""The long table: one row per field of each reading, with the entry and its score."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["build_long_table"]
 
 
 def build_long_table(source: ExportSource) -> Table:
-    """Every field of every released reading of the study."""
+    """Return a table of all fields of all released readings."""
     rows = [row for signed in source.readings() for row in _rows(signed)]
     return Table(
         "scores", "one field: a scale of a site at a time point, of one reader", _columns(source.study.scheme), rows

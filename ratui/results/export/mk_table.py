@@ -1,7 +1,7 @@
-"""Rows in the manner of CDISC's MK domain (musculoskeletal findings, SDTM 3.4): one for each field of each reading.
+"""Rows in the style of CDISC's MK domain (musculoskeletal findings, SDTM 3.4), one per field of each reading.
 
-In its manner: where controlled terminology has a term that is known here (MKLOC, MKLAT, MKMETHOD, MKSTAT) it stands; the
-test codes are the scheme's scales, which the terminology doesn't have, and whoever submits maps them.
+MKLOC, MKLAT, MKMETHOD and MKSTAT use CDISC controlled terminology where it has a term. It has no test codes for these
+scores, so MKTESTCD contains the scheme's scale; a sponsor has to map it before submission.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TESTS = {"ERO": "Erosion Score", "JSN": "Joint Space Narrowing Score"}
 
 
 def build_mk_table(source: ExportSource) -> Table:
-    """The MK rows of every released reading. Readers are numbered, as the terminology has it."""
+    """Return the MK rows of all released readings. Readers are numbered, as the terminology for MKEVALID requires."""
     rows: list[tuple[Any, ...]] = []
     for _, readings in source.by_case():
         of_case = (row for signed in readings for row in _rows(source.study.config.id, signed))

@@ -1,7 +1,7 @@
-"""Regions and scores drawn over their films: a DICOM presentation state for each film and reading, for any viewer.
+"""Regions and scores as graphic annotations: one DICOM presentation state per film and reading, for any DICOM viewer.
 
-DICOM's bulk annotation groups are for microscopy alone, and their classes refuse a radiograph; what a radiograph's viewer
-draws is a presentation state's graphic annotations, grouped in a layer. They say what the Structured Reports say.
+DICOM's bulk annotations are defined for microscopy only, so graphic annotations of a Grayscale Softcopy Presentation
+State (PS3.3 A.33.1) are used. They show the same boxes and scores as the Structured Reports.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ __all__ = ["build_presentation_states"]
 
 
 def build_presentation_states(source: ExportSource, software: str) -> Iterator[tuple[str, bytes]]:
-    """Each state with its file's name, for the films that have regions. Raises StudyError where highdicom is missing."""
+    """Yield (file name, bytes) of each presentation state, for films with regions.
+
+    `software` is the name and version of the program. Raises StudyError if highdicom is not installed.
+    """
     require("highdicom", "DICOM presentation states")
     for case, readings in source.by_case():
         regions = [region for region in source.study.regions(case.id) if region.confirmed_by and region.box]
@@ -97,17 +100,20 @@ def _state(
 
 
 def _with_one_contrast(header: Any) -> Any:
-    """`header` as a state can repeat it: of a table and a window, which films may both have, the table, as it is shown."""
+    """Return `header` without its window if it also has a VOI LUT.
+
+    A film may have both and is displayed by the table; a presentation state may contain only one of them.
+    """
     if "VOILUTSequence" not in header or "WindowCenter" not in header:
         return header
-    changed = deepcopy(header)  # a copy of pydicom's shares its elements
+    changed = deepcopy(header)  # pydicom's own copy() would share the elements
     for keyword in ("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation", "VOILUTFunction"):
         changed.pop(keyword, None)
     return changed
 
 
 def _label(reading: Reading, site: Site, time: int) -> str:
-    """``MCP2 ERO 2 JSN 1``; a finding by its name, what isn't assessable in words."""
+    """Return a label such as ``MCP2 ERO 2 JSN 1``, with findings by name."""
     words = [site.joint.id]
     for scale in site.joint.scales:
         field = Field(site.key, scale, time)

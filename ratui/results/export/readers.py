@@ -1,4 +1,4 @@
-"""Under which name a reader stands in an export, and which readings go into it."""
+"""The readings of an export, and the names of their readers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ __all__ = ["ExportSource", "SignedReading"]
 
 @dataclass(frozen=True)
 class SignedReading:
-    """A signed reading with the case it is of and the name of its reader; `number` counts raters from 1 and is 0 for the
-    consensus."""
+    """A signed reading with its case and its reader's name. `number` counts raters from 1; it is 0 for the consensus."""
 
     case: Case
     reader: str
@@ -24,32 +23,34 @@ class SignedReading:
 
     @property
     def kind(self) -> str:
+        """Either ``rater`` or ``consensus``."""
         return "rater" if self.number else "consensus"
 
     def file_name(self, what: object) -> str:
-        """The name of a file about `what` in this reading, inside an export's folder."""
+        """Return the name of a file about `what` of this reading, relative to the format's folder."""
         return f"{self.case.id}/{self.reader.replace(' ', '-').lower()}-{what}.dcm"
 
 
 @dataclass(frozen=True)
 class ExportSource:
-    """What goes out of `study`: the readings of `released`. With `numbered` raters stand as ``READER 1`` and so on."""
+    """The readings to export. With `numbered`, raters are named ``READER 1``, ``READER 2`` and so on."""
 
     study: Study
     released: ReleasedReadings
     numbered: bool = False
 
     def name(self, rater: str) -> str:
+        """Return the name of a rater in the export."""
         if rater == CONSENSUS:
             return CONSENSUS
         return f"READER {self.number(rater)}" if self.numbered else rater
 
     def number(self, rater: str) -> int:
-        """The rater's place among those of the study, from 1."""
+        """Return the position of the rater among all raters of the study, from 1."""
         return self.study.config.raters.index(rater) + 1
 
     def by_case(self) -> Iterator[tuple[Case, tuple[SignedReading, ...]]]:
-        """Every case that has a reading to export, with them: raters in their order, the consensus last."""
+        """Yield each case with its readings: raters in their order, the consensus last."""
         for case, readings in self.released.readings.items():
             found = self.study.case(case)
             signed = [
@@ -60,6 +61,6 @@ class ExportSource:
             yield found, tuple(signed)
 
     def readings(self) -> Iterator[SignedReading]:
-        """Every reading, case by case."""
+        """Yield all readings, case by case."""
         for _, signed in self.by_case():
             yield from signed

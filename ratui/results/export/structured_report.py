@@ -1,7 +1,7 @@
-"""Readings as DICOM Structured Reports by template 1500: each site's box on its film, its scores, its finding.
+"""Readings as DICOM Structured Reports (PS3.16, TID 1500): each site with its box, its scores and its finding.
 
-One report for each reading and time point. Codes are those of SNOMED CT that are known to be right and, for all else, the
-scheme's own ids under a private designator: none is invented. Films are referred to by the UIDs they have in the study.
+There is one report per reading and time point. Codes are from SNOMED CT where a verified code exists; otherwise they
+are the scheme's IDs under a private coding scheme. Films are referenced by their UIDs in the study.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 DESIGNATOR = "99RATUI"
-"""The private coding scheme of what no public one is known to name."""
+"""Designator of the private coding scheme, for concepts without a verified public code."""
 _ANATOMY = {
     "MCP2": ("289002", "Metacarpophalangeal joint of index finger"),
     "MCP3": ("6059006", "Metacarpophalangeal joint of middle finger"),
@@ -43,18 +43,21 @@ _SCALES = {"ERO": "Erosion score", "JSN": "Joint space narrowing score"}
 
 
 def make_uid(*about: object) -> str:
-    """A UID that is always the same for the same things."""
+    """Return a UID that depends only on `about`, in the 2.25 form of PS3.5 B.2."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
 def code_meaning(label: str) -> str:
-    """`label` as a code's meaning: at most 64 characters, a plain hyphen for a dash."""
+    """Return `label` as a code meaning: at most 64 characters (VR LO), with plain hyphens instead of dashes."""
     return label.replace("–", "-").replace("−", "-")[:64]
 
 
 def character_set(scheme: Scheme) -> str:
-    """What DICOM calls the encoding that the scheme's words need: Latin 1 where it does, which more programs read."""
+    """Return the DICOM character set that the scheme's labels need.
+
+    Latin 1 is preferred if it suffices, because more programs can read it than UTF-8.
+    """
     words = [
         *(joint.label for joint in scheme.joints),
         *(finding.label for finding in scheme.findings),
@@ -64,26 +67,26 @@ def character_set(scheme: Scheme) -> str:
 
 
 def person_name(reader: str) -> str:
-    """A reader's id as a DICOM person name: a family name alone."""
+    """Return a reader's ID as a DICOM person name, with a family name only."""
     return reader.replace(" ", "-") + "^"
 
 
 @contextmanager
 def ignore_name_warnings() -> Iterator[None]:
-    """Without highdicom's warning that a patient's pseudonym is an unlikely name: it is meant to be one."""
+    """Suppress highdicom's warning that a pseudonym is not a likely person name."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*unlikely to represent the intended person name")
         yield
 
 
 def film_headers(study: Study, case: Case) -> Mapping[str, Any]:
-    """The headers of the films of `case`, by their ids, without pixels."""
+    """Return the DICOM headers of the films of `case`, by film ID, without pixel data."""
     pydicom = require("pydicom", "DICOM")
     return {film.id: pydicom.dcmread(study.film_path(case.id, film.id), stop_before_pixels=True) for film in case.films}
 
 
 def file_bytes(dataset: Any, scheme: Scheme) -> bytes:
-    """The object `dataset` as a file, in the encoding that the words of `scheme` need."""
+    """Return `dataset` as the bytes of a DICOM file, in the character set that `scheme` needs."""
     dataset.SpecificCharacterSet = character_set(scheme)
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
@@ -91,7 +94,10 @@ def file_bytes(dataset: Any, scheme: Scheme) -> bytes:
 
 
 def build_structured_reports(source: ExportSource, software: str) -> Iterator[tuple[str, bytes]]:
-    """Each report with its file's name. Raises StudyError where highdicom is missing."""
+    """Yield (file name, bytes) of each report.
+
+    `software` is the name and version of the program. Raises StudyError if highdicom is not installed.
+    """
     require("highdicom", "DICOM Structured Reports")
     for case, readings in source.by_case():
         regions = {
@@ -162,7 +168,7 @@ def _site_group(
     headers: Mapping[str, Any],
     id: str,
 ) -> Any:
-    """The measurement group of one site: with its region where the site is on its film, without one elsewhere."""
+    """Return the measurement group of one site, with its region if the site is on its film."""
     sr, reading = hd.sr, signed.reading
     scores: list[Any] = []
     evaluations: list[Any] = []
@@ -209,7 +215,10 @@ def _anatomy(sr: Any, site: Site) -> Any:
 
 
 def box_polyline(region: Region, film: FilmRecord) -> Any:
-    """The box as a closed line, (5, 2) of column and row from the corner of the image, as DICOM counts too."""
+    """Return the box as a closed line, shape (5, 2): columns and rows from the image's top left corner.
+
+    The units are those of GraphicData in PS3.3 C.10.5. Boxes are cut at the image's borders.
+    """
     import numpy as np
 
     assert region.box is not None

@@ -1,4 +1,4 @@
-"""Tables with the meaning of each column: written as CSV and Parquet, and with the data dictionary that explains them."""
+"""Tables with a description of each column, written as CSV and Parquet, and the data dictionary of their columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Kind: TypeAlias = Literal["text", "integer", "number"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, kind, and meaning; `values` are those it may hold, where they are few."""
+    """A column of a table; `values` lists the possible values if they are few."""
 
     name: str
     kind: Kind
@@ -27,7 +27,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of values in the order of `columns`; None where there is none. `about` says what one row is."""
+    """A table; `rows` have values in the order of `columns`, None for a missing value. `about` describes one row."""
 
     name: str
     about: str
@@ -36,7 +36,7 @@ class Table:
 
 
 def table_to_csv(table: Table) -> str:
-    """`table` with a line of names; empty where there is no value, lines ended as RFC 4180 has it."""
+    """Return `table` as CSV with a header line (RFC 4180, so lines end in CR LF); missing values are empty."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow([column.name for column in table.columns])
@@ -45,7 +45,7 @@ def table_to_csv(table: Table) -> str:
 
 
 def table_to_parquet(table: Table) -> bytes:
-    """`table` as Parquet, typed, each column with its meaning. Raises StudyError where pyarrow is missing."""
+    """Return `table` as typed Parquet with column descriptions; raise StudyError if pyarrow is not installed."""
     arrow, parquet = require("pyarrow", "Parquet"), require("pyarrow.parquet", "Parquet")
     kinds = {"text": arrow.string(), "integer": arrow.int32(), "number": arrow.float64()}
     fields = [
@@ -62,7 +62,7 @@ def table_to_parquet(table: Table) -> bytes:
 
 
 def data_dictionary(tables: Sequence[Table]) -> Table:
-    """The data dictionary of `tables`, itself a table."""
+    """Return a table with the name, type and meaning of each column of `tables`."""
     columns = (
         Column("table", "text", "the table"),
         Column("column", "text", "its column"),

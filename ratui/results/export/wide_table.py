@@ -1,4 +1,4 @@
-"""The wide table: a row for each reading, with its totals and changes under a named rule for what has no score."""
+"""The wide table: one row per reading, with totals and changes under a rule for fields without a score."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["build_wide_table"]
 
 
 def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
-    """The totals of every released reading of the study under `rule`."""
+    """Return a table of the totals of all released readings under `rule`."""
     names: list[tuple[str, str | None]] = [(scale, scale) for scale in source.study.scheme.scales]
     names.append(("total", None))
     columns = [
