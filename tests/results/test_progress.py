@@ -25,7 +25,7 @@ def test_what_is_missing_is_said_for_each_rater_and_case(tmp_path: Path) -> None
 def test_a_filled_reading_waits_for_its_signature(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",))
     store(study, study.cases()[0])
-    assert measure_progress(study).rows[0].missing == "second look and signature"
+    assert measure_progress(study).rows[0].missing == "review and signature"
 
 
 def test_regions_that_nobody_confirmed_are_counted(tmp_path: Path) -> None:
