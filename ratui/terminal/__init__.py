@@ -1,4 +1,4 @@
-"""What this terminal can show and how: probed once, before the app starts. It knows nothing of films or scores."""
+"""Graphics in the terminal: capabilities, encoding of images, measurement of the connection. Independent of films."""
 
 from ratui.terminal.bandwidth import FENCE, Bandwidth
 from ratui.terminal.display import PROTOCOLS, Display

@@ -1,6 +1,6 @@
-"""What the line to the terminal carries: measured by what comes back after what was sent, never guessed.
+"""Bandwidth of the connection to the terminal, measured with fences: questions that the terminal answers in turn.
 
-It writes nothing itself: the caller sends, adds the fence that `sent` returns, and reports each answer.
+Nothing here writes to the terminal: the caller sends the data and the fence, and reports the answer.
 """
 
 from __future__ import annotations
@@ -10,18 +10,29 @@ from collections import deque
 __all__ = ["FENCE", "Bandwidth"]
 
 FENCE = "\x1b[6n"
-"""Asks where the cursor is: every terminal answers, and only when it has taken all that came before."""
+"""Question for the position of the cursor. Every terminal answers it after it has processed all data sent before."""
 
 _LOST = 10.0
-"""Seconds after which an answer won't come any more."""
+"""Seconds after which an answer is not expected any more."""
 _FAST = 1e8
+"""Bytes per second of a connection that was not measured, and the highest rate recorded."""
 _MIN_MEASURED_BYTES = 6_000
-"""Bytes below which an answer tells the round trip, not the rate."""
+"""Number of bytes below which the answer time measures the round trip instead of the rate."""
 
 
 class Bandwidth:
-    """The line to the terminal. `round_trip` is in seconds, None where not known. Times are those of a monotonic clock,
-    in seconds. A line that nothing is known of counts as fast, and one hiccup of a busy machine makes it no slow one."""
+    """The connection to the terminal. Times are in seconds of a monotonic clock.
+
+    A connection counts as fast until it is measured. The rate is a median, so that one delay on a busy machine does not
+    make it slow.
+
+    Parameters
+    ----------
+    round_trip
+        Seconds between a question and its answer; None if unknown.
+    rate
+        Bytes per second; None if unknown.
+    """
 
     def __init__(self, round_trip: float | None = None, rate: float | None = None) -> None:
         self.round_trip = round_trip
@@ -30,35 +41,35 @@ class Bandwidth:
 
     @property
     def rate(self) -> float:
-        """What it carries, in bytes a second: the median of the last three measurements."""
+        """Bytes per second: the median of the last three measurements."""
         return sorted(self._rates)[len(self._rates) // 2]
 
     def transfer_seconds(self, size: int) -> float:
-        """How long `size` bytes take to get through, the round trip apart."""
+        """Return the seconds that `size` bytes take, without the round trip."""
         return size / self.rate
 
     def bytes_within(self, seconds: float) -> int:
-        """How many bytes get through in `seconds`."""
+        """Return the number of bytes that can be sent in `seconds`."""
         return int(self.rate * seconds)
 
     def record_sent(self, size: int, now: float) -> str:
-        """Notes that `size` bytes are being sent; returns the fence to send after them."""
+        """Record that `size` bytes are sent at the time `now`, and return the fence to send after them."""
         self._waiting.append((now, size))
         return FENCE
 
     def is_busy(self, now: float) -> bool:
-        """Whether something sent has not been answered yet."""
+        """Return True if the answer to a fence is still expected at the time `now`."""
         while self._waiting and now - self._waiting[0][0] > _LOST:
             self._waiting.popleft()
         return bool(self._waiting)
 
     def record_answer(self, now: float) -> None:
-        """Takes the answer to the oldest fence into account."""
+        """Record the answer to the oldest fence, which came at the time `now`."""
         if not self._waiting:
             return
         begun, size = self._waiting.popleft()
         took = max(now - begun, 1e-4)
         if size < _MIN_MEASURED_BYTES:
             self.round_trip = took if self.round_trip is None else min(self.round_trip, took)
-        elif not self._waiting:  # else more was sent meanwhile, and what of the time was whose can't be told
+        elif not self._waiting:  # otherwise data sent later shares the measured time
             self._rates.append(min(size / max(took - (self.round_trip or 0.0), took / 20), _FAST))

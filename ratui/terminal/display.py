@@ -1,4 +1,4 @@
-"""What a terminal can show and what its line carries, as a value. It asks nothing and draws nothing."""
+"""The capabilities of a terminal as a value: graphics protocol, size of a cell, speed of the connection."""
 
 from __future__ import annotations
 
@@ -9,32 +9,35 @@ __all__ = ["PROTOCOLS", "Display", "Protocol"]
 
 Protocol: TypeAlias = Literal["kitty", "sixel", "halfcell"]
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "sixel", "halfcell")
+"""Ways to draw images: Kitty's graphics protocol, Sixel, and characters with two grey values each."""
 
 
 @dataclass(frozen=True)
 class Display:
-    """How images get onto this terminal.
-
-    `cell` is the size of a character in pixels (width, height); `levels` how many greys an image may use; `why` says in
-    a few words how this was chosen; `round_trip` is how long the terminal took to answer, in seconds, None if it didn't.
-    `rate` is what the line carries, in bytes a second, None where it wasn't measured since the answer came at once.
-    `multiplexer` is ``tmux`` or ``screen`` inside one of those, else empty; `measured` is false where `cell` is a guess.
-    `largest` is the largest Sixel image it takes (width, height): xterm shows nothing of a larger one.
-    """
+    """Capabilities of a terminal for images."""
 
     protocol: Protocol
+    """Way to draw images."""
     cell: tuple[int, int] = (10, 20)
+    """Size of a character in pixels, as (width, height)."""
     levels: int = 256
+    """Number of greys that an image may have."""
     why: str = ""
+    """Reason for the choice of the protocol, in a few words."""
     round_trip: float | None = None
+    """Seconds until the terminal answered; None if it did not."""
     rate: float | None = None
+    """Bytes per second of the connection; None if not measured, because the terminal answered at once or not at all."""
     multiplexer: str = ""
+    """``tmux`` or ``screen`` inside one of these, otherwise empty."""
     is_cell_measured: bool = True
+    """False if `cell` is a guess."""
     max_sixel_size: tuple[int, int] = (1000, 1000)
+    """Largest Sixel image that the terminal accepts, as (width, height) in pixels. xterm shows nothing of a larger one."""
 
     @property
     def pixels_per_cell(self) -> tuple[int, int]:
-        """How many image pixels a character holds, across and down."""
+        """Image pixels in a character, as (columns, rows)."""
         return (1, 2) if self.protocol == "halfcell" else self.cell
 
     @property

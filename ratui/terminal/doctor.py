@@ -1,7 +1,4 @@
-"""What a terminal can do, said to a person: a report, advice, and a test card shown the way films are.
-
-It changes nothing in the terminal but what stands on it.
-"""
+"""A report on the terminal, advice to improve it, and the display of the test card. No setting is changed."""
 
 from __future__ import annotations
 
@@ -28,17 +25,32 @@ __all__ = ["describe_terminal", "list_advice", "show_test_card"]
 def describe_terminal(
     display: Display, columns: int, rows: int, environment: Mapping[str, str] = os.environ
 ) -> list[tuple[str, str]]:
-    """What is known of the terminal, as pairs of a name and what is so. `columns` and `rows` are its size in characters."""
+    """Return a description of the terminal as pairs of a name and a text.
+
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    columns, rows
+        Size of the terminal in characters.
+    environment
+        The environment variables.
+
+    Returns
+    -------
+    list of tuple
+        Pairs such as ``("greys", "256")``.
+    """
     across, down = display.cell
     guessed = "" if display.is_cell_measured else " (a guess: the terminal doesn't say)"
     name = " ".join(filter(None, (environment.get("TERM_PROGRAM"), environment.get("TERM"), display.multiplexer)))
     line = f"answers in {1000 * display.round_trip:.1f} ms" if display.round_trip else "doesn't answer"
     if display.rate:
         line += f", carries {display.rate / 1000:,.0f} kB a second"
-    fit = estimate_joint_resolution(display, columns, rows)
+    resolution = estimate_joint_resolution(display, columns, rows)
     judged = (
         "enough to judge erosions"
-        if fit >= MIN_PIXELS_PER_MM
+        if resolution >= MIN_PIXELS_PER_MM
         else f"too few to judge erosions, which takes {MIN_PIXELS_PER_MM:.0f}"
     )
     return [
@@ -47,12 +59,25 @@ def describe_terminal(
         ("greys", str(display.levels)),
         ("size", f"{columns} × {rows} characters of {across} × {down} pixels{guessed}"),
         ("line", line),
-        ("joints", f"about {fit:.1f} pixels a millimetre side by side: {judged}"),
+        ("joints", f"about {resolution:.1f} pixels a millimetre side by side: {judged}"),
     ]
 
 
 def list_advice(display: Display, columns: int, rows: int) -> list[str]:
-    """What would help, one thing a line; nothing where all is well."""
+    """Return advice for sharper or faster films, one line each, or an empty list if there is none.
+
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    columns, rows
+        Size of the terminal in characters.
+
+    Returns
+    -------
+    list of str
+        Sentences for the user.
+    """
     lines = []
     if display.multiplexer == "tmux" and display.protocol == "halfcell":
         lines += _tmux_advice()
@@ -86,10 +111,21 @@ def _tmux_advice() -> list[str]:
 
 
 def show_test_card(display: Display, columns: int, rows: int) -> tuple[int, float | None]:
-    """Shows the test card at the top of an empty screen and leaves the cursor below it.
+    """Show the test card at the top of an empty screen, and leave the cursor below it.
 
-    `columns` and `rows` are its size in characters. Returns the bytes it took and the seconds until the
-    terminal had taken them, None where it doesn't answer.
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    columns, rows
+        Size of the card in characters.
+
+    Returns
+    -------
+    byte_count
+        Number of bytes sent.
+    seconds
+        Seconds until the terminal had processed them; None if it does not answer.
     """
     across, down = display.pixels_per_cell
     frame = encode(display, draw_test_card((columns * across, rows * down), display.pixel_aspect))
@@ -97,9 +133,9 @@ def show_test_card(display: Display, columns: int, rows: int) -> tuple[int, floa
 
 
 def _paint(frame: Frame, columns: int, rows: int, *, answers: bool) -> float | None:
-    """Writes `frame` to the terminal that the program's output goes to, and waits for its fence."""
+    """Write `frame` to standard output, and return the seconds until the fence is answered; None if it is not."""
     height = shutil.get_terminal_size().lines
-    # What stood on the screen is scrolled away, not wiped out.
+    # Scroll the present text away instead of erasing it.
     data = "\n" * height + "\x1b[H" + "\x1b7" + "".join(frame.parts(0, 0, columns, rows, 1)) + "\x1b8"
     data += f"\x1b[{rows + 1};1H"
     begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""Encoded frames by key, within a limit of bytes here and in the terminal. It encodes and draws nothing."""
+"""A cache of encoded frames, with a limit for their memory here and in the terminal."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ __all__ = ["FrameCache"]
 
 
 class FrameCache:
-    """The longest unused frame is dropped when all weigh more than `limit` bytes. Threads may share it.
+    """Encoded frames by key. Threads may share it.
 
-    For Kitty the limit stays well below what the terminal keeps (320 MB): it drops images on its own, and placing one
-    that is gone would show nothing.
+    Parameters
+    ----------
+    limit
+        Bytes that all frames may take. If they take more, the least recently used frames are dropped. For Kitty the
+        limit must be well below that of the terminal, which is 320 MB: the terminal drops images without notice, and
+        to place a dropped image shows nothing.
     """
 
     def __init__(self, limit: int = 96_000_000) -> None:
@@ -28,11 +32,11 @@ class FrameCache:
 
     @property
     def memory_bytes(self) -> int:
-        """How many bytes the frames take, here and in the terminal."""
+        """Bytes that the frames take, here and in the terminal."""
         return self._memory_bytes
 
     def get(self, key: Hashable) -> Frame | None:
-        """The frame of `key`, now the latest used; None where it isn't kept."""
+        """Return the frame of `key` and mark it as used, or return None if it is not cached."""
         with self._lock:
             frame = self._frames.get(key)
             if frame is not None:
@@ -40,7 +44,7 @@ class FrameCache:
             return frame
 
     def put(self, key: Hashable, frame: Frame) -> Frame:
-        """Keeps `frame`, unless one of that key is kept already; returns the one that is."""
+        """Store `frame` unless there is one of that `key` already, and return the stored one."""
         with self._lock:
             if key in self._frames:
                 return self._frames[key]
@@ -59,25 +63,25 @@ class FrameCache:
             return frame
 
     def pin(self, frame: Frame) -> None:
-        """Keeps `frame` whatever it weighs: it is on the screen. As many calls of `release` let it go."""
+        """Keep `frame` regardless of the limit, because it is on the screen. Each call needs one of `unpin`."""
         with self._lock:
             self._pins[id(frame)] = self._pins.get(id(frame), 0) + 1
 
     def unpin(self, frame: Frame) -> None:
-        """Takes back a `hold`."""
+        """Undo one call of `pin`."""
         with self._lock:
             left = self._pins.pop(id(frame), 0) - 1
             if left > 0:
                 self._pins[id(frame)] = left
 
     def take_dropped(self) -> str:
-        """The sequences that free what was dropped since the last call."""
+        """Return the sequences that free the terminal's images of frames dropped since the last call."""
         with self._lock:
             text, self._dropped = "".join(self._dropped), []
             return text
 
     def mark_lost(self) -> None:
-        """The terminal was left to another program: what it held of the frames may be gone."""
+        """Record that the terminal may have lost all images, because another program used it."""
         with self._lock:
             self._dropped = []
             for frame in self._frames.values():
@@ -85,7 +89,7 @@ class FrameCache:
                     frame.mark_lost()
 
     def clear(self) -> str:
-        """Drops every frame; the sequences that free their images in the terminal."""
+        """Drop all frames, and return the sequences that free their images in the terminal."""
         with self._lock:
             frames, self._frames, self._memory_bytes = list(self._frames.values()), OrderedDict(), 0
             freed, self._dropped = "".join(self._dropped), []

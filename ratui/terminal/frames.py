@@ -1,7 +1,7 @@
-"""Grey images as what a terminal takes: encoded once, placed as often as wanted.
+"""Encoded images for the terminal: frames, which are encoded once and shown as often as needed.
 
-A frame shows exactly the grey levels it was given, down to the levels the terminal has; nothing is dithered or smoothed,
-since a speck in a film is a finding. Only a frame that says it is coarse shows fewer pixels than it could.
+A frame shows exactly the given grey levels, or the nearest ones that the terminal has. Nothing is dithered or smoothed:
+a speck could be taken for a finding. Only `encode_coarse` reduces the number of pixels.
 """
 
 from __future__ import annotations
@@ -23,55 +23,74 @@ from ratui.terminal.sixel import encode_sixel
 
 __all__ = ["Frame", "HalfCellFrame", "KittyFrame", "SixelFrame", "encode", "encode_coarse"]
 
-_CHUNK = 4096
+_CHUNK = 4096  # Kitty's limit for the payload of one sequence
 
 
 @dataclass(frozen=True)
 class KittyFrame:
-    """An image that is sent once under `id` and placed as often as wanted. `upload` is what sends it, in pieces."""
+    """An image for Kitty's graphics protocol, which is sent once and can then be placed any number of times."""
 
     id: int
-    upload: tuple[str, ...]
+    """Number of the image in the terminal."""
+    upload: tuple[str, ...] = field(repr=False)
+    """Sequences that send the image, in their order."""
     pixels: int
+    """Number of pixels."""
     _sent: list[bool] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def memory_bytes(self) -> int:
-        # What is kept here, and the four bytes a pixel that the terminal keeps: it drops old images without a word.
+        """Bytes that the frame takes here and in the terminal, which keeps four bytes per pixel."""
         return sum(map(len, self.upload)) + 4 * self.pixels
 
     @property
     def byte_count(self) -> int:
-        """How many bytes showing it takes now."""
+        """Bytes that have to be sent to show the image now."""
         return 60 if self._sent else sum(map(len, self.upload)) + 60
 
     def parts(self, column: int, row: int, columns: int, rows: int, placement: int) -> list[str]:
-        """The sequences, in order, that show the image over that many cells from (`column`, `row`), both from 0."""
+        """Return the sequences that show the image, in the order in which they have to be sent.
+
+        Parameters
+        ----------
+        column, row
+            Cell at the top left, counted from 0.
+        columns, rows
+            Size of the image in cells.
+        placement
+            Number of the place, so that Kitty can remove the image from there.
+
+        Returns
+        -------
+        list of str
+            Control sequences. Other text must not come between them.
+        """
         show = f"\x1b[{row + 1};{column + 1}H\x1b_Ga=p,i={self.id},p={placement},c={columns},r={rows},C=1,q=2\x1b\\"
         return [show] if self._sent else [*self.upload, show]
 
     def mark_shown(self) -> None:
-        """Notes that all parts have been written."""
+        """Record that all parts have been written."""
         self._sent[:] = [True]
 
     def mark_lost(self) -> None:
-        """Notes that the terminal may have forgotten the image, as it does when another screen is shown."""
+        """Record that the terminal may have lost the image, because another program used it."""
         self._sent.clear()
 
     @property
     def sent(self) -> bool:
+        """True if the terminal has the image."""
         return bool(self._sent)
 
     def abandon(self) -> str:
-        """What ends an upload of which only some parts were written."""
+        """Return the sequence that ends an upload of which only some parts were written."""
         return "\x1b_Gm=0,q=2;\x1b\\" + self._free
 
     def remove(self, placement: int) -> str:
-        """The sequence that takes the image off the screen and keeps it in the terminal."""
+        """Return the sequence that removes the image from a place, and keeps it in the terminal's memory."""
         return f"\x1b_Ga=d,d=i,i={self.id},p={placement},q=2\x1b\\"
 
     def forget(self) -> str:
-        """The sequence that frees the image in the terminal."""
+        """Return the sequence that frees the terminal's memory of the image; empty if the image was not sent."""
         return self._free if self._sent else ""
 
     @property
@@ -81,57 +100,88 @@ class KittyFrame:
 
 @dataclass(frozen=True)
 class SixelFrame:
-    """An image as Sixel sequences that cover it as tiles, each with the column and row of cells where it begins."""
+    """An image as Sixel sequences."""
 
     tiles: tuple[tuple[int, int, str], ...]
+    """Tiles that cover the image: column and row of the first cell, counted from 0 in the image, and Sixel sequence."""
+
+    def __repr__(self) -> str:
+        return f"SixelFrame({len(self.tiles)} tiles, {self.byte_count} bytes)"
 
     @property
     def memory_bytes(self) -> int:
+        """Bytes that the frame takes in memory."""
         return self.byte_count
 
     @property
     def byte_count(self) -> int:
+        """Bytes that have to be sent to show the image."""
         return sum(len(data) + 10 for _, _, data in self.tiles)
 
     def parts(self, column: int, row: int, columns: int, rows: int, placement: int) -> list[str]:
-        """As `KittyFrame.parts`."""
+        """Return the sequences that show the image, as `KittyFrame.parts` does. The size and `placement` are not used."""
         return [f"\x1b[{row + top + 1};{column + left + 1}H{data}" for left, top, data in self.tiles]
 
     def mark_shown(self) -> None:
-        """Sixel keeps nothing in the terminal."""
+        """Do nothing: the terminal keeps no Sixel image."""
 
 
 @dataclass(frozen=True)
 class HalfCellFrame:
-    """An image as characters: `levels` is (2 × rows, columns); a character's upper half is one row, its lower the next."""
+    """An image as half-cells: characters whose upper and lower halves have different greys."""
 
     levels: npt.NDArray[np.uint8]
+    """Grey levels, shape (2 × rows, columns). Each character shows two rows."""
     lines: tuple[str, ...]
+    """Lines of characters with the sequences for their colours."""
+
+    def __repr__(self) -> str:
+        rows, columns = self.levels.shape
+        return f"HalfCellFrame({columns} × {rows // 2} cells, {self.byte_count} bytes)"
 
     @property
     def memory_bytes(self) -> int:
+        """Bytes that the frame takes in memory."""
         return self.byte_count + int(self.levels.size)
 
     @property
     def byte_count(self) -> int:
+        """Bytes that have to be sent to show the image."""
         return sum(map(len, self.lines)) + 10 * len(self.lines)
 
     def parts(self, column: int, row: int, columns: int, rows: int, placement: int) -> list[str]:
-        """As `KittyFrame.parts`, four rows of characters a part."""
+        """Return the sequences that show the image, as `KittyFrame.parts` does, each with four rows of characters."""
         placed = [f"\x1b[{row + y + 1};{column + 1}H{line}" for y, line in enumerate(self.lines[:rows])]
         return ["".join(placed[y : y + 4]) + "\x1b[m" for y in range(0, len(placed), 4)]
 
     def mark_shown(self) -> None:
-        """Characters keep nothing in the terminal."""
+        """Do nothing: the terminal keeps no image."""
 
 
 Frame: TypeAlias = KittyFrame | SixelFrame | HalfCellFrame
 
 
 def encode(display: Display, image: Image.Image, *, slices: bool = False) -> Frame:
-    """`image`, of mode ``L``, for `display`. With `slices` in parts small enough to be overtaken on a slow line.
+    """Return an image as a frame for a terminal.
 
-    Raises DisplayError for another mode.
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    image
+        A grey image of mode ``L``.
+    slices
+        True to make the parts small, so that a slow connection can be used for something else between them.
+
+    Returns
+    -------
+    Frame
+        The encoded image.
+
+    Raises
+    ------
+    DisplayError
+        If the mode of the image is not ``L``.
     """
     if image.mode != "L":
         raise DisplayError(f"films are grey, this image is {image.mode}")
@@ -143,7 +193,27 @@ def encode(display: Display, image: Image.Image, *, slices: bool = False) -> Fra
 
 
 def encode_coarse(display: Display, image: Image.Image, budget: int) -> Frame:
-    """`image` for `display` in about `budget` bytes: the finest of some coarser grids that fits, else the coarsest."""
+    """Return an image as a frame of limited size, for a slow connection.
+
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    image
+        A grey image of mode ``L``.
+    budget
+        Bytes that the frame should have at most.
+
+    Returns
+    -------
+    Frame
+        The frame with the most pixels that fits into the budget; the coarsest one if none fits.
+
+    Raises
+    ------
+    DisplayError
+        If the mode of the image is not ``L``.
+    """
     if image.mode != "L":
         raise DisplayError(f"films are grey, this image is {image.mode}")
     frame: Frame
@@ -163,6 +233,7 @@ def encode_coarse(display: Display, image: Image.Image, budget: int) -> Frame:
 
 @lru_cache(maxsize=16)
 def _coarse(greys: int) -> tuple[int, ...]:
+    """Return the table that reduces 256 grey levels to `greys`."""
     step = 255 / (greys - 1)
     return tuple(round(round(level / step) * step) for level in range(256))
 
@@ -182,7 +253,7 @@ def _kitty(image: Image.Image, *, effort: int) -> KittyFrame:
 
 
 def _sixel(levels: npt.NDArray[np.uint8], display: Display, strips: int, greys: int | None = None) -> SixelFrame:
-    """Tiles of whole cells: at least `strips` of them, and each as large as the terminal takes."""
+    """Encode `levels` as tiles of whole cells, in at least `strips` strips, none larger than the terminal accepts."""
     across, down = display.cell
     wide, high = max(display.max_sixel_size[0] // across, 1), max(display.max_sixel_size[1] // down, 1)
     columns, rows = -(-levels.shape[1] // across), -(-levels.shape[0] // down)
@@ -204,7 +275,7 @@ def _sixel(levels: npt.NDArray[np.uint8], display: Display, strips: int, greys: 
 
 
 def _half_cells(levels: npt.NDArray[np.uint8]) -> HalfCellFrame:
-    """Characters with their colours, each colour written only where it changes."""
+    """Encode `levels` as characters, with sequences for the colours only where these change."""
     levels = np.array(levels[: levels.shape[0] // 2 * 2])
     fore, back = _colours()
     lines = []

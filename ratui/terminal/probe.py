@@ -1,8 +1,8 @@
-"""Asks the terminal once what it can show, before the app takes it over, and never changes a setting for good.
+"""Questions to the terminal about its graphics, before the app starts.
 
-First the question that practically every terminal answers, alone; only one that answers is asked the rest, with that
-question again as the fence: what has not been answered before it isn't there. So nothing can answer late, when the
-answer would be taken for keys.
+The first question is one that practically every terminal answers. If an answer comes, the other questions follow, and the
+first one again as a fence: a feature without an answer before the fence does not exist. Thus no answer can come late
+and be taken for keys. The settings of the terminal are restored at the end.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from ratui.terminal.display import PROTOCOLS, Display
 __all__ = ["FILLER", "HELLO", "LOCAL_ROUND_TRIP", "PLAIN_QUERY", "QUERY", "parse_answers", "probe", "read_cell_size"]
 
 HELLO = b"\x1b[c"
-# The size of a cell, the colour registers for Sixel (read, then as many as we want, then read again), the largest Sixel
-# image it takes, and the fence.
+"""Question for the device attributes (DA1), which serves as the fence."""
 PLAIN_QUERY = b"\x1b[16t\x1b[?1;3;64S\x1b[?1;1;0S\x1b[?2;1;0S" + HELLO
-# First a one-pixel Kitty image to judge. A multiplexer passes none on, and takes the question for the window's title.
+"""Questions for the size of a cell, the Sixel colours (set 64, then read), the largest Sixel image, and the fence."""
+# The Kitty question asks about an image of one pixel. A multiplexer does not pass it on, and shows it as window title.
 QUERY = b"\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\" + PLAIN_QUERY
 FILLER = b"\x1b[m" * 8192 + HELLO
-"""24 kB that change nothing, and the fence: how long they take tells what the line carries."""
+"""24 kB without a visible effect, and the fence. The time until the answer measures the bandwidth."""
 LOCAL_ROUND_TRIP = 0.008
-"""A terminal that answers faster is on this machine or beside it, and its line needs no measuring."""
+"""Round trip in seconds below which a terminal counts as local, so that its bandwidth needs no measurement."""
 _FENCE = re.compile(rb"\x1b\[\?([0-9;]*)c")
 _KITTY = re.compile(rb"\x1b_Gi=4211;OK")
 _CELL = re.compile(rb"\x1b\[6;(\d+);(\d+)t")
@@ -42,11 +42,25 @@ _LARGEST = re.compile(rb"\x1b\[\?2;0;(\d+);(\d+)S")
 
 
 def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
-    """What the controlling terminal can show. `override` names a protocol that is taken whatever the terminal says.
+    """Return the graphics capabilities of the controlling terminal.
 
-    A terminal that answers nothing within `deadline` seconds shows half-cells; one that answered once is given ten
-    times as long as that took, at least `deadline`. Raises DisplayError for an unknown `override`, and where there is
-    no terminal, or films couldn't be written to it or keys not read from it.
+    Parameters
+    ----------
+    override
+        ``auto``, or one of `PROTOCOLS` to use it whatever the terminal answers.
+    deadline
+        Seconds to wait for the first answer. Without an answer, images are drawn with half-cells. Later answers may
+        take ten times as long as the first one, or `deadline` if that is longer.
+
+    Returns
+    -------
+    Display
+        The capabilities.
+
+    Raises
+    ------
+    DisplayError
+        If `override` is unknown, if there is no terminal, or if input or error output is not the terminal.
     """
     if override not in ("auto", *PROTOCOLS):
         raise DisplayError(
@@ -57,6 +71,7 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
     except OSError as error:
         raise DisplayError("there is no terminal to show films on", "", "Run this in a terminal") from error
     try:
+        # Textual reads keys from stdin and writes the screen to stderr.
         for stream, name in ((sys.__stdin__, "its input"), (sys.__stderr__, "its error output")):
             if stream is None or not stream.isatty():
                 raise DisplayError(f"{name} is not the terminal", "", "Run it without < and | and 2>")
@@ -77,13 +92,32 @@ def parse_answers(
     rate: float | None = None,
     multiplexer: str = "",
 ) -> Display:
-    """The display that `answer` speaks of; `seconds` is how long the fence took, None where it didn't come.
+    """Return the capabilities that the terminal's `answer` describes.
 
-    `cell` is what the operating system says of the cell's size, for terminals that don't say themselves.
+    Parameters
+    ----------
+    answer
+        All bytes that the terminal answered.
+    seconds
+        Round trip; None if the fence was not answered.
+    override
+        ``auto``, or the protocol to use.
+    cell
+        Size of a cell according to the operating system, as (width, height) in pixels. Used if the terminal gives none.
+    rate
+        Bytes per second; None if not measured.
+    multiplexer
+        ``tmux``, ``screen`` or empty.
+
+    Returns
+    -------
+    Display
+        The capabilities.
     """
     fence = _FENCE.search(answer)
     found = _CELL.search(answer)
     said = (int(found[2]), int(found[1])) if found else None
+    # Terminals are known to report nonsense, such as 0 × 0: take the first plausible size.
     size = next((each for each in (said, cell) if each and 2 <= each[0] <= 200 and 2 <= each[1] <= 400), None)
     registers = [int(count) for count in _REGISTERS.findall(answer)]
     greys = min(64, registers[-1]) if registers and registers[-1] >= 2 else 64
@@ -99,6 +133,7 @@ def parse_answers(
         return display(override, "asked for")
     if _KITTY.search(answer):
         return display("kitty", "the terminal speaks Kitty's graphics")
+    # Attribute 4 of DA1 means Sixel. The first number is the class of the terminal.
     if fence and b"4" in fence[1].split(b";")[1:]:
         return display("sixel", f"the terminal speaks Sixel, with {greys} greys")
     if seconds is None:
@@ -109,7 +144,18 @@ def parse_answers(
 
 
 def read_cell_size(terminal: int) -> tuple[int, int] | None:
-    """The size of a cell in pixels as the operating system has it, None where it hasn't."""
+    """Return the size of a cell according to the operating system.
+
+    Parameters
+    ----------
+    terminal
+        File descriptor of the terminal.
+
+    Returns
+    -------
+    tuple of int, or None
+        Width and height in pixels; None if the operating system does not know them.
+    """
     try:
         rows, columns, width, height = unpack("HHHH", ioctl(terminal, termios.TIOCGWINSZ, b"\0" * 8))
     except OSError:
@@ -124,7 +170,7 @@ def _multiplexer(environment: Mapping[str, str]) -> str:
 
 
 def _ask(terminal: int, deadline: float, query: bytes) -> tuple[bytes, float | None, float | None]:
-    """What the terminal says to `query`, how long a round trip took, and what the line carries in bytes a second."""
+    """Return the answer to `query`, the round trip in seconds, and the bandwidth in bytes per second."""
     try:
         with _raw(terminal):
             hello, first = _exchange(terminal, HELLO, deadline)
@@ -145,12 +191,12 @@ def _ask(terminal: int, deadline: float, query: bytes) -> tuple[bytes, float | N
 
 
 def _exchange(terminal: int, question: bytes, deadline: float) -> tuple[bytes, float | None]:
-    """The answer to `question` up to the fence, and the seconds it took; None where the fence didn't come."""
+    """Return the answer to `question` up to the fence, and the seconds it took; None if the fence was not answered."""
     answer = b""
     begun = time.monotonic()
     waiting = memoryview(question)
     while (left := begun + deadline - time.monotonic()) > 0:
-        # A line that is full must not stop us from giving up in time: written piece by piece, as it takes them.
+        # Write in pieces: a blocked connection must not delay the end of the wait.
         ready, writable, _ = select.select([terminal], [terminal] if waiting else [], [], left)
         try:
             if writable:
@@ -171,7 +217,7 @@ def _exchange(terminal: int, question: bytes, deadline: float) -> tuple[bytes, f
 
 @contextmanager
 def _raw(terminal: int) -> Iterator[None]:
-    """The terminal without echo and line editing; at the end as before, with what wasn't read thrown away."""
+    """Switch off echo and line editing. At the end restore the settings, and discard unread input."""
     before = termios.tcgetattr(terminal)
     try:
         tty.setraw(terminal, termios.TCSAFLUSH)

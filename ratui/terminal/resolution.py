@@ -1,7 +1,4 @@
-"""Whether a screen shows enough of a film to judge it: how many pixels a millimetre of bone gets, and the least that do.
-
-Pure numbers; what to say about it is the screen's business.
-"""
+"""Resolution of a film on the screen, in pixels per millimetre of bone, and the minimum for scoring. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,29 +9,44 @@ from ratui.terminal.display import Display
 __all__ = ["MIN_PIXELS_PER_MM", "Resolution", "estimate_joint_resolution", "measure_resolution"]
 
 MIN_PIXELS_PER_MM = 4.0
-"""Pixels a millimetre below which an erosion can't be judged: a discrete one is 1 to 2 mm across, and a notch of less than
-four pixels can't be told from the grain of the film."""
+"""Minimum resolution at which erosions can be scored. A discrete erosion is 1 to 2 mm wide, and a notch of fewer than four
+pixels cannot be distinguished from the grain of the film."""
 _JOINT_MM = 34.0
-"""How much of a hand the usual view of a joint shows from top to bottom."""
+"""Height of the part of a hand that the usual view of a joint shows."""
 _SPACING = 0.15
-"""Millimetres a pixel of a film that doesn't say: what digital films of hands have, give or take a third."""
+"""Assumed pixel size in mm of a film without one: typical of digital hand films, which differ from it by up to a third."""
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """How sharp a view is: `pixels_per_mm` of bone, and whether that `is_sufficient` to judge an erosion by."""
+    """Resolution of a view of a film."""
 
     pixels_per_mm: float
+    """Pixels of the screen per millimetre of bone."""
     is_sufficient: bool
+    """True if erosions can be scored, or if the screen shows all pixels of the film."""
 
 
 def measure_resolution(
     size: tuple[int, int], box: tuple[float, float, float, float], spacing: tuple[float, float] | None
 ) -> Resolution:
-    """How sharp an image of `size` pixels is that shows `box` of a film, in the direction where it gets fewer pixels.
+    """Return the resolution of an image of a part of a film, in the direction in which it is lower.
 
-    `spacing` is mm a film pixel as (row, column). All that a film has is enough, even where that is little: no screen
-    could show more of it.
+    An image with all pixels of the film is sufficient, even if they are few: no screen could show more.
+
+    Parameters
+    ----------
+    size
+        Width and height of the image, in pixels of the screen.
+    box
+        The part of the film, as (x0, y0, x1, y1) in pixels of the film.
+    spacing
+        Size of a film pixel in mm, as (row, column) like in DICOM; None if unknown.
+
+    Returns
+    -------
+    Resolution
+        The resolution, and whether it suffices to score erosions.
     """
     down_mm, across_mm = spacing or (_SPACING, _SPACING)
     x0, y0, x1, y1 = box
@@ -44,8 +56,21 @@ def measure_resolution(
 
 
 def estimate_joint_resolution(display: Display, columns: int, rows: int) -> float:
-    """About how many pixels a millimetre gets where a terminal of that many characters shows both films of a joint."""
+    """Return the approximate pixels per millimetre of a joint, if a terminal shows its two films side by side.
+
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    columns, rows
+        Size of the terminal in characters.
+
+    Returns
+    -------
+    float
+        Pixels of the screen per millimetre of bone.
+    """
     across, down = display.pixels_per_cell
     width, height = max(columns // 2 - 2, 1) * across * display.pixel_aspect, max(rows - 8, 1) * down
-    # The view's shorter side shows the joint; a pixel that is higher than wide counts by its height.
+    # The joint fills the shorter side of the view. A pixel that is higher than wide counts by its height.
     return min(width, height) / _JOINT_MM / max(display.pixel_aspect, 1.0)

@@ -1,8 +1,8 @@
-"""Grey images as Sixel, and back.
+"""Encoder and decoder for grey images in the Sixel format.
 
-Every colour is defined before the first band and selected by number before it paints: a definition alone doesn't
-select it in xterm, where encoders that rely on that paint a pixel's first run in the colour before it. Those are the
-dark specks that textual-image's Sixel shows there, and a speck in a film is a finding.
+All colours are defined before the first band, and each is selected by its number before it paints. In xterm a definition
+alone does not select a colour; encoders that rely on it paint the first run of a colour in the colour before. The
+resulting dark specks could be taken for findings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ratui.errors import DisplayError
 
 __all__ = ["decode_sixel", "encode_sixel", "make_palette"]
 
-_BAND = 6
+_BAND = 6  # a sixel is a column of six pixels
 _BEGIN, _END, _REPEAT = 0x3F, b"\x1b\\", ord("!")
 _RASTER = re.compile(r'"\d+;\d+;(\d+);(\d+)')
 _TOKEN = re.compile(r"#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)([?-~])|([$-])|([?-~])")
@@ -27,7 +27,20 @@ _TOKEN = re.compile(r"#(\d+);2;(\d+);(\d+);(\d+)|#(\d+)|!(\d+)([?-~])|([$-])|([?
 
 @lru_cache(maxsize=8)
 def make_palette(greys: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """The table from a level to its nearest of `greys` colours, and the level that each colour shows (in whole percent)."""
+    """Return the palette of an image with `greys` evenly spaced colours from black to white.
+
+    Parameters
+    ----------
+    greys
+        The number of colours, 2 to 256.
+
+    Returns
+    -------
+    nearest
+        The index of the nearest colour for each grey level, shape (256,).
+    shown
+        The grey level that each colour has on the screen, shape (greys,). Sixel defines colours in whole percent.
+    """
     shown = np.round(np.arange(greys) * 100 / (greys - 1)) * 2.55
     nearest = np.abs(np.arange(256)[:, None] - shown[None]).argmin(axis=1)
     return nearest.astype(np.uint8), np.rint(shown).astype(np.uint8)
@@ -40,10 +53,22 @@ def _definitions(greys: int) -> bytes:
 
 
 def encode_sixel(levels: npt.NDArray[np.uint8], greys: int) -> str:
-    """`levels`, shape (rows, columns), as one Sixel sequence with `greys` colours from black to white, at most 256.
+    """Return an image as one Sixel sequence.
 
-    Each band is painted colour by colour, dark to bright. A colour may paint over places that a brighter one paints
-    again afterwards: which ones is chosen so that runs become long.
+    Each band of six rows is painted colour by colour, from dark to bright. A colour may cover pixels that a brighter
+    colour paints again afterwards. The encoder uses this to make runs long, and so the sequence short.
+
+    Parameters
+    ----------
+    levels
+        Grey levels, shape (rows, columns).
+    greys
+        The number of colours from black to white, 2 to 256.
+
+    Returns
+    -------
+    str
+        The control sequence, which draws the image at the cursor.
     """
     rows, columns = levels.shape
     own, owner, free = _layers(make_palette(greys)[0][levels], greys)
@@ -55,9 +80,10 @@ def encode_sixel(levels: npt.NDArray[np.uint8], greys: int) -> str:
 def _layers(
     index: npt.NDArray[np.uint8], greys: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """One layer for each band and colour in it, in the order of painting.
+    """Split the palette indices into layers, one for each band and colour in it, in the order of painting.
 
-    Returns the layers' sixels, shape (columns, layers); (band, colour) of each; and the sixels that later layers paint.
+    Return the layers' sixels, shape (columns, layers); the (band, colour) of each layer; and the sixels that later
+    layers paint again, shape (columns, layers).
     """
     rows, columns = index.shape
     bands = -(-rows // _BAND)
@@ -78,13 +104,14 @@ def _layers(
 def _runs(
     own: npt.NDArray[np.uint8], free: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.uint8]]:
-    """Where each layer's runs begin, and what each run paints (read at its last column), both (columns, layers).
+    """Return the starts of each layer's runs, and the sixel of each run at its last column, both (columns, layers).
 
-    A run goes on while one sixel can hold all that its columns must paint and nothing that they mustn't.
+    A run continues while one sixel contains all pixels that its columns must paint, and none that they must not.
     """
     allowed = own | free
     breaks = np.ones(own.shape, np.bool_)
     values = np.empty_like(own)
+    # Pixels that every sixel of the run must paint, and pixels that it may paint.
     must, may = own[0].copy(), allowed[0].copy()
     more, less = np.empty_like(must), np.empty_like(may)
     for column in range(1, len(own)):
@@ -104,18 +131,19 @@ def _runs(
 def _write(
     breaks: npt.NDArray[np.bool_], values: npt.NDArray[np.uint8], owner: npt.NDArray[np.int32]
 ) -> npt.NDArray[Any]:
-    """The bytes of all layers: runs with their counts, and before each layer its colour."""
+    """Return the bytes of all layers: the colour of each layer, then its runs with their counts."""
     columns = len(breaks)
     starts = np.flatnonzero(np.ascontiguousarray(breaks.T))
     ends = np.append(starts[1:], breaks.size)
     sixels = np.ascontiguousarray(values.T).ravel()[ends - 1]
     layer = starts // columns
     last = np.append(layer[1:] != layer[:-1], True)
-    kept = ~(last & (sixels == 0))  # nothing to paint up to the edge
+    kept = ~(last & (sixels == 0))  # an empty run at the end of a layer needs no bytes
     starts, ends, sixels, layer = starts[kept], ends[kept], sixels[kept], layer[kept]
     counts = ends - starts
     first = np.append(True, layer[1:] != layer[:-1])
 
+    # A run of up to three sixels is written out. A longer one is "!", the count in decimal, and the sixel.
     digits = 1 + (counts >= 10) + (counts >= 100) + (counts >= 1000).astype(np.intp)
     lengths = np.where(counts < 4, counts, digits + 2)
     heads, head_at = _heads(owner)
@@ -137,6 +165,7 @@ def _write(
         out[at[chosen] + width[chosen] - place] = 48 + (count[chosen] // 10**place) % 10
     out[at + width + 1] = byte[long]
 
+    # The head of each layer precedes its first run.
     begins = before[first] - head_lengths[layer[first]]
     where = np.repeat(begins - head_at[layer[first]], head_lengths[layer[first]]) + np.arange(len(heads))
     out[where] = heads
@@ -144,7 +173,10 @@ def _write(
 
 
 def _heads(owner: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]]:
-    """What stands before each layer, one after the other, and where each begins: a new band or line, and its colour."""
+    """Return the heads of all layers as bytes, and the start of each: a new band or line, and the colour.
+
+    "-" begins a new band, and "$" returns to the start of the same band.
+    """
     parts, band = [], 0
     for number, (at, colour) in enumerate(owner.tolist()):
         parts.append(b"%s#%d" % (b"" if number == 0 else b"-" if at != band else b"$", colour))
@@ -154,7 +186,23 @@ def _heads(owner: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint8], npt.NDA
 
 
 def decode_sixel(data: str) -> npt.NDArray[np.uint8]:
-    """The grey levels that a Sixel sequence paints, shape (rows, columns): to compare what was sent with the source."""
+    """Return the grey levels that a Sixel sequence paints, to compare an encoded image with its source.
+
+    Parameters
+    ----------
+    data
+        A Sixel sequence with a size, such as one from `encode_sixel`.
+
+    Returns
+    -------
+    ndarray
+        Grey levels, shape (rows, columns).
+
+    Raises
+    ------
+    DisplayError
+        If the sequence has no size.
+    """
     raster = _RASTER.search(data)
     if raster is None:
         raise DisplayError("this is no Sixel image with a size")
@@ -164,7 +212,7 @@ def decode_sixel(data: str) -> npt.NDArray[np.uint8]:
     x = y = colour = 0
     for token in _tokens(data[raster.end() :]):
         if token[1]:
-            # As xterm does it, and so the stricter way: a colour is defined here, and selected by its number alone.
+            # As in xterm, the strictest decoder: a definition does not select the colour.
             registers[int(token[1])] = round(int(token[2]) * 255 / 100)
         elif token[5]:
             colour = int(token[5])

@@ -1,4 +1,4 @@
-"""A test card: greys, lines and shapes whose rendering a person can check at a glance. It is an image like any other."""
+"""A test card with greys, lines and shapes, by which a person can check the display of images."""
 
 from __future__ import annotations
 
@@ -15,11 +15,24 @@ TEST_CARD_CHECKS = (
     "a round circle that touches the frame around it, and a thin frame at all four edges of the card",
     "a ramp from black to white without a dark or bright dot in it",
 )
-"""What a person should see, from top to bottom."""
+"""Correct appearance of the parts of the card."""
 
 
 def draw_test_card(size: tuple[int, int], pixel_aspect: float = 1.0) -> Image.Image:
-    """The card, mode ``L`` and `size` (width, height); `pixel_aspect` is a pixel's width divided by its height."""
+    """Return the test card as an image of mode ``L``.
+
+    Parameters
+    ----------
+    size
+        Width and height in pixels, each at least 16.
+    pixel_aspect
+        Width of a pixel divided by its height.
+
+    Returns
+    -------
+    Image
+        The card.
+    """
     width, height = max(size[0], 16), max(size[1], 16)
     levels = np.full((height, width), 96, np.uint8)
     side = min(height - 5, round((width * 0.6 - 5) * pixel_aspect))
@@ -39,21 +52,21 @@ def draw_test_card(size: tuple[int, int], pixel_aspect: float = 1.0) -> Image.Im
 
 
 def _steps(part: npt.NDArray[np.uint8]) -> None:
-    """Sixteen steps, and a nearly black and a nearly white square."""
+    """Draw sixteen steps of grey, and a nearly black and a nearly white square beside them."""
     rows, columns = part.shape
     edges = np.linspace(0, columns, 19).astype(int)
     ground = [0, *(round(255 * step / 15) for step in range(16)), 255]
     for place, level in enumerate(ground):
         x0, x1 = edges[place], edges[place + 1]
         part[:, x0:x1] = level
-        # One step of 64 greys in the middle ones; what a good screen just shows in the first and the last field.
+        # Inner squares differ by about one step of 64 greys. The eye needs more contrast in the outer two fields.
         inner = level - 12 if place == len(ground) - 1 else level + (12 if place == 0 else -5 if level > 240 else 5)
         y0, y1, third = rows // 3, rows - rows // 3, (x1 - x0) // 3
         part[y0:y1, x0 + third : x1 - third] = inner
 
 
 def _lines(part: npt.NDArray[np.uint8]) -> None:
-    """One-pixel lines: upright in the first third, across in the second, single ones at growing distance in the last."""
+    """Draw one-pixel lines: vertical, then horizontal, then vertical ones with growing distances."""
     third = part.shape[1] // 3
     part[:, :third:2], part[:, 1:third:2] = 0, 255
     part[::2, third : 2 * third], part[1::2, third : 2 * third] = 0, 255
