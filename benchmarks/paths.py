@@ -112,7 +112,8 @@ def trace_loss(folder: Path) -> Tracer:
 
     from ratui.study import Study
     from trainer.training.loop import TrainingPlan, join_processes
-    from trainer.training.runs import RunPlan, train_scorer
+    from trainer.training.runs import RunPlan
+    from trainer.training.scorer_training import train_scorer
 
     study = Study.open(copy_of_sample(folder))
     tracer = Tracer("trainer")

@@ -21,8 +21,9 @@ from torch.utils.data import DataLoader, Dataset
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.imaging import Box, normalize_intensity
 from ratui.study import FilmRecord, Study
-from trainer.data.pairs import PairSamples, crop_joint, load_pair_samples
-from trainer.models.scorer import PairScorer, augment_pairs, count_labelled, scorer_loss
+from trainer.data.pairs import PairSamples, augment_pairs, crop_joint, load_pair_samples
+from trainer.models.losses import count_labelled, scorer_loss
+from trainer.models.scorer import PairScorer
 
 BATCH = 64
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -63,7 +64,7 @@ class FilmsEachTime(Dataset[Batch]):
 
 
 def ours(samples: PairSamples, device: torch.device) -> Iterator[Batch]:
-    """Batches as `trainer.training.runs` makes them."""
+    """Batches as `trainer.training.scorer_training` makes them."""
     labels, max_grades = torch.from_numpy(samples.labels), torch.from_numpy(samples.max_grades)
     groups, epoch = torch.from_numpy(samples.groups), 0
     while True:
@@ -97,7 +98,7 @@ def rate(
         if learn:
             with torch.autocast(device.type, torch.bfloat16, enabled=amp):
                 pairs = step(crops.to(device), groups.to(device), max_grades.to(device))
-                loss = scorer_loss(pairs, labels.to(device), name="pair", difference=0.0, over=count_labelled(labels))
+                loss = scorer_loss(pairs, labels.to(device), name="pair", difference=0.0, count=count_labelled(labels))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

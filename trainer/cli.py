@@ -75,7 +75,7 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
     --weights takes a run's model.pt, or for the backbones ssd300-vgg16 and ssdlite a file of
     torchvision's: of a whole SSD, or of VGG16 alone. A pass (--epochs) sees at most 512 hands.
     """
-    from trainer.training.runs import train_detector
+    from trainer.training.detector_training import train_detector
 
     more = {name: options.pop(name) for name in ("backbone", "coco", "phantoms", "refiner_only")}
     _train(train_detector, study, out, batch, options, **more)
@@ -102,7 +102,7 @@ def scorer(study: Path, out: Path, batch: int, **options: Any) -> None:
 
     --weights takes another scorer's model.pt, or the trunk of a comparison: what doesn't fit is learnt anew.
     """
-    from trainer.training.runs import train_scorer
+    from trainer.training.scorer_training import train_scorer
 
     recipe = {name: options.pop(name) for name in ("loss", "difference", "pairing", "rater_model", "width")}
     _train(train_scorer, study, out, batch, options, **recipe)

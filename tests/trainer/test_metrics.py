@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from trainer.training.metric_log import MetricLog, format_duration
+from trainer.training.loop import EpochResult
+from trainer.training.runs import MetricLog, format_duration
+
+
+def result(epoch: int, loss: float) -> EpochResult:
+    return EpochResult(epoch, loss, 0.001, 80.0, 5.0, done=0.25, left=240.0, is_last=False)
 
 
 @pytest.mark.parametrize(
@@ -19,11 +24,11 @@ def test_time_left_in_words(seconds: float, words: str) -> None:
 def test_a_resumed_run_takes_back_what_comes_again_and_half_lines(tmp_path: Path) -> None:
     first = MetricLog(tmp_path, "scorer")
     for epoch in (1, 2, 3):
-        first.write_epoch(epoch, {"loss": epoch / 7}, done=0.5, left=1.0)
+        first.write_epoch(result(epoch, epoch / 7))
     file = tmp_path / "metrics.jsonl"
     file.write_text(file.read_text() + '{"epoch": 4, "lo')
     again = MetricLog(tmp_path, "scorer", after=2)
-    again.write_epoch(3, {"loss": 0.5}, done=1.0, left=0.0)
+    again.write_epoch(result(3, 0.5))
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert lines[-1]["loss"] == 0.5
@@ -37,5 +42,5 @@ def test_a_new_run_begins_with_an_empty_file(tmp_path: Path) -> None:
 
 
 def test_a_line_of_progress_tells_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    MetricLog(tmp_path, "scorer").write_epoch(1, {"loss": 1.5}, done=0.25, left=240.0)
+    MetricLog(tmp_path, "scorer").write_epoch(result(1, 1.5))
     assert "scorer █████░░░░░░░░░░░░░░░ epoch 1  loss 1.500  4 min left" in capsys.readouterr().err

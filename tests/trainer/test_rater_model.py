@@ -7,7 +7,7 @@ import torch
 
 from ratui.errors import TrainError
 from trainer.models.losses import coupled_log_pair, pair_loss
-from trainer.models.rater_model import RATER_MODELS, RaterModel
+from trainer.models.scorer import RATER_MODELS, RaterModel
 
 GRADES = 4
 

@@ -28,7 +28,8 @@ from trainer.evaluation.report import write_report
 from trainer.evaluation.report_document import to_html, to_markdown
 from trainer.inference.predictions import acquisition_scores, make_predictions, predict_study
 from trainer.training.loop import TrainingPlan
-from trainer.training.runs import RunPlan, load_split, train_scorer
+from trainer.training.runs import RunPlan, load_split
+from trainer.training.scorer_training import train_scorer
 
 pytestmark = pytest.mark.slow
 

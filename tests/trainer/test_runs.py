@@ -21,8 +21,10 @@ from trainer.data.hands import load_hand_samples
 from trainer.data.pairs import load_pair_samples, split_cases
 from trainer.models.detector import build_detector
 from trainer.models.scorer import build_scorer, load_scorer
+from trainer.training.detector_training import train_detector
 from trainer.training.loop import ProcessGroup, TrainingPlan, load_checkpoint
-from trainer.training.runs import RunPlan, load_split, train_detector, train_scorer
+from trainer.training.runs import RunPlan, load_split
+from trainer.training.scorer_training import train_scorer
 
 pytestmark = pytest.mark.slow
 
@@ -108,12 +110,13 @@ import os, signal, sys, threading, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-import trainer.training.loop as loop
+import trainer.training.runs as runs
 from ratui.study import Study
 from trainer.training.loop import TrainingPlan, ProcessGroup
-from trainer.training.runs import RunPlan, train_scorer
+from trainer.training.runs import RunPlan
+from trainer.training.scorer_training import train_scorer
 out, number = Path(sys.argv[2]), getattr(signal, sys.argv[3])
-loop._CHECKPOINT_SECONDS = 0.0  # a checkpoint an epoch, as a run with long ones has
+runs._CHECKPOINT_SECONDS = 0.0  # a checkpoint an epoch, as a run with long ones has
 def stop():
     while not (out / "last.pt").exists(): time.sleep(0.01)
     time.sleep(0.2)
@@ -192,19 +195,19 @@ def test_two_processes_learn_what_one_does(phantom_study: Study, tmp_path: Path)
     """
     script = (
         "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
-        "import trainer.training.runs as runs\nfrom trainer.models.scorer import build_scorer\n"
+        "import trainer.training.scorer_training as scorer_training\nfrom trainer.models.scorer import build_scorer\n"
         "from ratui.study import Study\nfrom trainer.training.loop import TrainingPlan, join_processes\n"
-        "runs.augment_pairs = lambda crops, generator: crops\n"
+        "scorer_training.augment_pairs = lambda crops, generator: crops\n"
         "def plain(about):\n"
         "    model = build_scorer(about)\n"
         "    model.mix[2] = torch.nn.Identity()\n"
         "    return model\n"
-        "runs.build_scorer = plain\n"
+        "scorer_training.build_scorer = plain\n"
         "torch.optim.AdamW = lambda p, lr, weight_decay: torch.optim.SGD(p, lr=lr)\n"
         "cpu = torch.device('cpu')\n"
         "with join_processes(cpu) as here:\n"
-        "    runs.train_scorer(Study.open(Path(sys.argv[1])), Path(sys.argv[2]), "
-        "runs.RunPlan(TrainingPlan(epochs=1, rate=0.01), batch=40, rater_model='confusion'), cpu, here)\n"
+        "    scorer_training.train_scorer(Study.open(Path(sys.argv[1])), Path(sys.argv[2]), "
+        "scorer_training.RunPlan(TrainingPlan(epochs=1, rate=0.01), batch=40, rater_model='confusion'), cpu, here)\n"
     )
     file = tmp_path / "train.py"
     file.write_text(script)

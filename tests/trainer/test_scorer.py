@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from ratui.errors import TrainError
+from trainer.data.pairs import augment_pairs
 from trainer.models.layers import SynchronisedBatchNorm
 from trainer.models.losses import expected_change
-from trainer.models.scorer import PAIRINGS, Pairing, PairScorer, augment_pairs, load_matching_weights
+from trainer.models.scorer import PAIRINGS, Pairing, PairScorer, load_matching_weights
 from trainer.training.loop import save_checkpoint
 
 pytestmark = pytest.mark.slow

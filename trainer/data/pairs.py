@@ -13,7 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 from ratui.errors import TrainError
 from ratui.imaging import Box, normalize_intensity
@@ -25,6 +28,8 @@ __all__ = [
     "PAIR_CROP_SIZE",
     "PairSamples",
     "Split",
+    "augment_pairs",
+    "crop_joint",
     "list_signed_cases",
     "load_pair_samples",
     "split_cases",
@@ -97,6 +102,37 @@ def crop_joint(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt
     image = Image.fromarray(part).resize((PAIR_CROP_SIZE, PAIR_CROP_SIZE), Image.Resampling.BILINEAR, box=area)
     values = np.rint(np.clip(np.asarray(image), 0, 1) * 255).astype(np.uint8)
     return np.asarray(values[:, ::-1] if mirrored else values)
+
+
+def augment_pairs(crops: Tensor, generator: torch.Generator, *, side: int | None = None) -> Tensor:
+    """Return crops (N, 2, S, S) as other films of the same joints could show them, `side` pixels square (default S).
+
+    Both crops of a joint get one random rotation, scale, shift and reflection, each with a small deviation of its own,
+    and their own gamma and noise.
+    """
+    n, device = len(crops), crops.device
+    whole = crops.shape[-1]
+    side = side or whole
+
+    def draw(low: float, high: float, *shape: int) -> Tensor:
+        return (torch.rand(*shape, generator=generator) * (high - low) + low).to(device)
+
+    angle = draw(-0.25, 0.25, n, 1) + draw(-0.06, 0.06, n, 2)
+    scale = torch.exp(draw(-0.12, 0.12, n, 1) + draw(-0.04, 0.04, n, 2))
+    shift = draw(-0.05, 0.05, n, 1, 2) + draw(-0.03, 0.03, n, 2, 2)
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    flip = torch.where(draw(0, 1, n, 1) < 0.5, -1.0, 1.0)  # a joint looks much the same in a mirror
+    theta = torch.stack(
+        [torch.stack([cos * flip, -sin, shift[..., 0]], -1), torch.stack([sin * flip, cos, shift[..., 1]], -1)], -2
+    )
+    flat = crops.reshape(2 * n, 1, whole, whole)
+    grid = F.affine_grid(theta.reshape(2 * n, 2, 3), [2 * n, 1, side, side], align_corners=False)
+    moved = F.grid_sample(flat, grid, align_corners=False, padding_mode="border").reshape(n, 2, side, side)
+    moved = moved.clamp(1e-4, 1) ** torch.exp(draw(-0.3, 0.3, n, 2, 1, 1))
+    # The noise is drawn on the device, because a batch of it takes long to copy to a GPU.
+    own = torch.Generator(device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+    noise = torch.randn(moved.shape, generator=own, device=device)
+    return moved + noise * draw(0, 0.03, n, 2, 1, 1)
 
 
 def load_pair_samples(

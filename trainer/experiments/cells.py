@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,21 +21,25 @@ from torch import Tensor
 
 from ratui.errors import TrainError
 from ratui.files import atomic_write
-from trainer.data.pairs import PairSamples
+from trainer.data.pairs import PairSamples, augment_pairs
 from trainer.experiments.arms import ARMS, Budget, Cell
 from trainer.experiments.cohort import Cohort, simulate_readings
 from trainer.inference.decisions import DECISIONS, decide, expected_grades
-from trainer.models.scorer import PairScorer, augment_pairs, count_labelled, scorer_loss
+from trainer.models.scorer import PairScorer
+from trainer.training.loop import ProcessGroup, Schedule, Training, TrainingPlan
+from trainer.training.scorer_training import ScorerBatch, make_batch_loss
 
 __all__ = [
     "AUGMENTED_COPIES",
     "TrunkFeatures",
-    "iterate_batches",
+    "draw_batches",
+    "make_training",
     "measure_errors",
     "predict_from_features",
     "resize_crops",
     "run_cell",
     "save_cell",
+    "split_rows",
     "train_cell",
 ]
 
@@ -82,44 +86,61 @@ def train_cell(
         width=budget.width,
     )
     labels, max_grades, groups = (torch.from_numpy(a) for a in (samples.labels, samples.max_grades, samples.groups))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=budget.rate, weight_decay=1e-3)
-    model.train()
-    for step, part, generator in iterate_batches(len(labels), budget, cell.seed):
-        for group in optimiser.param_groups:
-            group["lr"] = budget.rate * _learning_rate_factor(step / budget.steps)
-        if trunk_features is None:
-            crops = torch.from_numpy(samples.crops[part.numpy()]).float() / 255
-            pairs = model(augment_pairs(crops, generator, side=budget.pixels), groups[part], max_grades[part])
-        else:
-            which = torch.randint(len(trunk_features.train), (len(part),), generator=generator)
-            pairs = model.predict_pairs(trunk_features.train[which, part], groups[part], max_grades[part])
-        wanted = labels[part]
-        loss = scorer_loss(pairs, wanted, name=arm.loss, difference=arm.difference, over=count_labelled(wanted))
-        loss = loss + model.penalty()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-    if not math.isfinite(float(loss.detach())):
-        raise TrainError(f"the loss of {cell.arm} is not a number", "", "Lower the rate")
-    return model.eval()
+
+    def make_inputs(rows: Tensor, generator: torch.Generator) -> Tensor:
+        if trunk_features is not None:
+            copies = torch.randint(len(trunk_features.train), (len(rows),), generator=generator)
+            return trunk_features.train[copies, rows]
+        crops = torch.from_numpy(samples.crops[rows.numpy()]).float() / 255
+        return augment_pairs(crops, generator, side=budget.pixels)
+
+    def batches(epoch: int, _: ProcessGroup) -> Iterable[ScorerBatch]:
+        for _step, rows, generator in draw_batches(len(labels), budget, cell.seed, epoch):
+            yield ScorerBatch(make_inputs(rows, generator), groups[rows], labels[rows], max_grades[rows])
+
+    training = make_training(model, budget, warm_up_tenth, name=cell.arm)
+    training.run(batches, make_batch_loss(model, arm.loss, arm.difference))
+    return model
 
 
-def iterate_batches(count: int, budget: Budget, seed: int) -> Iterator[tuple[int, Tensor, torch.Generator]]:
-    """The joints of each step, epoch after epoch, and what augmentation draws from: the same for every arm."""
-    step, epoch = 0, 0
-    while step < budget.steps:
-        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
-        epoch += 1
-        for part in torch.split(order, budget.batch):
-            if step < budget.steps and len(part) > 1:
-                yield step, part, torch.Generator().manual_seed(seed * 1_000_003 + step)
-                step += 1
+def make_training(model: PairScorer, budget: Budget, schedule: Schedule, *, name: str) -> Training:
+    """Return a training of `model` on the CPU for the steps of `budget`.
+
+    The settings differ from those of ``ratui-train scorer`` where stored cells need it: other settings would change their
+    results.
+    """
+    plan = TrainingPlan(
+        epochs=budget.steps,  # never reached before `steps`, since an epoch has at least one step
+        steps=budget.steps,
+        rate=budget.rate,
+        weight_decay=1e-3,
+        reseed_epochs=False,
+        channels_last=False,
+    )
+    return Training(model, plan, torch.device("cpu"), schedule=schedule, name=name)
 
 
-def _learning_rate_factor(done: float) -> float:
-    """The learning rate's share of its maximum: a short warm-up, then half a cosine."""
-    return 0.1 + 9 * done if done < 0.1 else max(0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9)), 0.01)
+def draw_batches(count: int, budget: Budget, seed: int, epoch: int) -> Iterator[tuple[int, Tensor, torch.Generator]]:
+    """Yield the steps of an epoch: their numbers over all epochs, their rows, and generators for their augmentation.
+
+    They depend on `count`, `seed` and the batch size only, so every recipe meets the same joints in the same order.
+    """
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
+    parts = split_rows(order, budget)
+    for step, part in enumerate(parts, start=epoch * len(parts)):
+        if step < budget.steps:
+            yield step, part, torch.Generator().manual_seed(seed * 1_000_003 + step)
+
+
+def split_rows(order: Tensor, budget: Budget) -> list[Tensor]:
+    """Return the batches of an epoch, without a last one of a single joint: batch norm needs two."""
+    return [part for part in torch.split(order, budget.batch) if len(part) > 1]
+
+
+def warm_up_tenth(done: float, total: float) -> float:
+    """Return the learning rate's share of its maximum: a linear warm-up over a tenth of the steps, then half a cosine."""
+    share = done / total
+    return 0.1 + 9 * share if share < 0.1 else max(0.5 * (1 + math.cos(math.pi * (share - 0.1) / 0.9)), 0.01)
 
 
 @torch.inference_mode()

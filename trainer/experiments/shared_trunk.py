@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,20 @@ import torch
 from torch import Tensor
 
 from ratui.errors import TrainError
+from trainer.data.pairs import augment_pairs
 from trainer.experiments.arms import Budget
-from trainer.experiments.cells import AUGMENTED_COPIES, TrunkFeatures, iterate_batches, resize_crops
+from trainer.experiments.cells import (
+    AUGMENTED_COPIES,
+    TrunkFeatures,
+    draw_batches,
+    make_training,
+    resize_crops,
+    split_rows,
+)
 from trainer.experiments.cohort import Cohort
-from trainer.models.scorer import PairScorer, augment_pairs, count_labelled, scorer_loss
-from trainer.training.loop import load_checkpoint, save_checkpoint
+from trainer.models.scorer import PairScorer
+from trainer.training.loop import EpochResult, ProcessGroup, load_checkpoint, save_checkpoint
+from trainer.training.scorer_training import ScorerBatch, make_batch_loss
 
 __all__ = ["extract_trunk_features", "load_trunk", "train_trunk", "trunk_digest"]
 
@@ -35,40 +44,47 @@ def train_trunk(people: Cohort, budget: Budget, path: Path, progress: Progress, 
     torch.manual_seed(0)
     grades = [int(top) + 1 for top in people.max_grades.max(axis=0)]
     model = PairScorer(grades, len(people.group_names), pairing="single", width=budget.width)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=budget.rate, weight_decay=1e-3)
     max_grades, groups = torch.from_numpy(people.max_grades), torch.from_numpy(people.groups)
     labels = torch.from_numpy(people.true_grades)[:, None].masked_fill(max_grades[:, None, :, None] < 0, -1)
-    first = 0
+    training = make_training(model, budget, _cosine, name="trunk")
     if path.exists():
         state = load_checkpoint(path)
         model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = int(state["step"])
-        if first >= budget.steps:
+        training.optimiser.load_state_dict(state["optimiser"])
+        training.step = int(state["step"])
+        training.epoch = training.step // len(split_rows(torch.arange(len(labels)), budget))
+        if training.step >= budget.steps:
             return True
-    model.train()
-    done = first
-    for step, part, generator in iterate_batches(len(labels), budget, 0):
-        if step < first:
-            continue
-        if time.monotonic() > until:
-            break
-        for group in optimiser.param_groups:
-            group["lr"] = budget.rate * max(0.5 * (1 + math.cos(math.pi * step / budget.steps)), 0.01)
-        crops = torch.from_numpy(people.crops[part.numpy()]).float() / 255
-        pairs = model(augment_pairs(crops, generator, side=budget.pixels), groups[part], max_grades[part])
-        wanted = labels[part]
-        loss = scorer_loss(pairs, wanted, name="ce", difference=0.0, over=count_labelled(wanted))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
-        done = step + 1
-        if done % 25 == 0:
-            progress(f"trunk, loss {float(loss.detach()):.3f}", done, budget.steps)
-    state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": done, "grades": grades}
+
+    def is_time_up() -> bool:
+        return time.monotonic() > until
+
+    def batches(epoch: int, _: ProcessGroup) -> Iterable[ScorerBatch]:
+        for step, rows, generator in draw_batches(len(labels), budget, 0, epoch):
+            if step < training.step:
+                continue
+            if is_time_up():
+                return
+            crops = torch.from_numpy(people.crops[rows.numpy()]).float() / 255
+            inputs = augment_pairs(crops, generator, side=budget.pixels)
+            yield ScorerBatch(inputs, groups[rows], labels[rows], max_grades[rows])
+
+    def show(result: EpochResult) -> None:
+        progress(f"trunk, loss {result.loss:.3f}", training.step, budget.steps)
+
+    training.run(batches, make_batch_loss(model, "ce", 0.0), should_stop=is_time_up, on_epoch=show)
+    state = {
+        "model": model.state_dict(),
+        "optimiser": training.optimiser.state_dict(),
+        "step": training.step,
+        "grades": grades,
+    }
     save_checkpoint(path, state)
-    return done >= budget.steps
+    return training.step >= budget.steps
+
+
+def _cosine(done: float, total: float) -> float:
+    return max(0.5 * (1 + math.cos(math.pi * done / total)), 0.01)
 
 
 def load_trunk(path: Path, budget: Budget) -> PairScorer:

@@ -6,7 +6,7 @@ margins, p(g) the chance that a rater's wavering shifts both labels by g. Nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
@@ -18,11 +18,13 @@ __all__ = [
     "EXCLUDED_LOGIT",
     "LOSSES",
     "PairLoss",
+    "count_labelled",
     "coupled_log_pair",
     "expected_change",
     "independent_log_pair",
     "log_marginals",
     "pair_loss",
+    "scorer_loss",
 ]
 
 PairLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -154,6 +156,29 @@ def pair_loss(name: str, log_pair: Tensor, labels: Tensor, difference: float) ->
         return loss
     labelled = (labels[:, 1] - labels[:, 0]).to(log_pair.dtype)
     return loss + difference * (expected_change(log_pair) - labelled) ** 2
+
+
+def count_labelled(labels: Tensor) -> int:
+    """Return the number of labelled pairs in `labels`, (N, raters, scales, 2) with −1 for a missing score."""
+    return int((labels >= 0).all(dim=3).sum())
+
+
+def scorer_loss(outputs: Sequence[Tensor], labels: Tensor, *, name: str, difference: float, count: float) -> Tensor:
+    """Return the sum of `pair_loss` over all labelled pairs of all raters and scales, divided by `count`.
+
+    `outputs` holds log P (N, views, G, G) for each scale, as `PairScorer` returns it, `labels` is (N, raters, scales, 2)
+    with −1 for a missing score.
+    """
+    # A zero that depends on every output: DistributedDataParallel waits for all gradients, also without a label.
+    total: Tensor = sum((pair[..., 0, 0].sum() * 0.0 for pair in outputs), start=outputs[0].new_zeros(()))
+    for scale, pair in enumerate(outputs):
+        wanted = labels[:, :, scale]
+        rows, raters = torch.nonzero((wanted >= 0).all(dim=2), as_tuple=True)
+        if len(rows):
+            views = raters if pair.shape[1] > 1 else torch.zeros_like(raters)
+            losses = pair_loss(name, pair[rows, views], wanted[rows, raters], difference)
+            total = total + losses.sum()
+    return total / max(count, 1.0)
 
 
 def _gather_label(log: Tensor, label: Tensor) -> Tensor:

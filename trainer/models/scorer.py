@@ -1,11 +1,12 @@
-"""The scorer: a Siamese network over a joint at both time points, which gives the chance of each pair of ERO and of JSN.
+"""The scorer: a Siamese network that sees a joint at both time points and returns the probability of each pair of grades.
 
-Both crops go through the same layers, and swapping them swaps the answer: the network can't know which film is the later
-one. How labels may be missed is the loss's business.
+Both crops pass through the same layers, and swapping the crops swaps the answer, so the network cannot learn which film is
+the later one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -14,39 +15,116 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
-from ratui.errors import TrainError
+from ratui.errors import TrainError, clean_text
 from trainer.models.layers import ResidualBlock, SynchronisedBatchNorm
-from trainer.models.losses import EXCLUDED_LOGIT, coupled_log_pair, independent_log_pair, pair_loss
-from trainer.models.rater_model import RaterModel
+from trainer.models.losses import EXCLUDED_LOGIT, coupled_log_pair, independent_log_pair
 from trainer.training.loop import load_checkpoint
 
 __all__ = [
     "PAIRINGS",
+    "RATER_MODELS",
     "PairScorer",
     "Pairing",
-    "augment_pairs",
+    "RaterModel",
     "build_scorer",
     "check_scheme",
-    "count_labelled",
     "load_matching_weights",
     "load_scorer",
     "predict",
-    "scorer_loss",
 ]
 
 Pairing: TypeAlias = Literal["single", "paired", "coupled"]
 PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
-"""How time points meet: not at all; each is judged in view of the other; or each is judged by itself, the change by what
-differs between the two, and the chance of a pair by all three."""
+"""Ways to combine the time points. ``single``: each is judged by itself. ``paired``: each is judged with the features of
+both. ``coupled``: each is judged by itself, the change is judged from the difference of the features, and the probability of
+a pair follows from all three."""
+
+RATER_MODELS = ("none", "confusion", "leaning")
+"""Models of the raters: none; a confusion matrix for each rater; or each rater's habit to shift both time points alike."""
+_MAX_SHIFT = 1
+_INITIAL_AGREEMENT = 0.8  # probability that a rater gives the joint's own grade, before training
+_PENALTY_WEIGHT = 0.02
+
+
+class RaterModel(nn.Module):
+    """A model of what each rater makes of a joint: log P_r(t1, t2), (N, raters, G, G), from log P(y1, y2), (N, G, G).
+
+    - ``confusion``: P_r = Cᵣᵀ P Cᵣ, a crowd layer; Cᵣ(y, t) is the probability that rater r calls a grade y a t.
+    - ``leaning``: P_r(t1, t2) = Σ_g s_r(g) P(t1 − g, t2 − g) with shifts g from −1 to 1, as in the loss ``marginal``, but
+      learned for each rater.
+
+    It is trained together with the scorer. With one rater, or raters who all lean alike, the data cannot tell the rater
+    from the joint. So each rater starts without a leaning, and `penalty` keeps them near it.
+    """
+
+    def __init__(self, kind: str, raters: int, grades: int) -> None:
+        super().__init__()
+        if kind not in RATER_MODELS[1:]:
+            raise TrainError(
+                f"there is no rater model {clean_text(kind)}", "--crowd", f"Take one of {', '.join(RATER_MODELS)}"
+            )
+        self.kind = kind
+        shape = (raters, grades, grades) if kind == "confusion" else (raters, 2 * _MAX_SHIFT + 1)
+        self.free = nn.Parameter(torch.zeros(shape))
+        self.register_buffer("start", _initial_log_probabilities(kind, grades), persistent=False)
+        self.start: Tensor
+
+    def forward(self, log_pair: Tensor) -> Tensor:
+        """Return log P_r of each rater."""
+        habits = torch.log_softmax(self.start + self.free, dim=-1)
+        if self.kind == "confusion":
+            first = torch.logsumexp(habits[None, :, :, :, None] + log_pair[:, None, :, None, :], dim=2)
+            return torch.logsumexp(first[..., None] + habits[None, :, None, :, :], dim=3)
+        moved = [_shift_grades(log_pair, shift) for shift in range(-_MAX_SHIFT, _MAX_SHIFT + 1)]
+        parts = [moved[n][:, None] + habits[None, :, n, None, None] for n in range(len(moved))]
+        return torch.logsumexp(torch.stack(parts), dim=0)
+
+    def penalty(self) -> Tensor:
+        """Return the L2 penalty on each rater's deviation from an unbiased rater."""
+        return _PENALTY_WEIGHT * self.free.square().sum()
+
+
+def _initial_log_probabilities(kind: str, grades: int) -> Tensor:
+    """Return the logits of an unbiased rater, who is right with `_INITIAL_AGREEMENT` and else one grade off."""
+    if kind == "leaning":
+        away = torch.arange(-_MAX_SHIFT, _MAX_SHIFT + 1).abs().float()
+    else:
+        place = torch.arange(grades)
+        away = (place[:, None] - place).abs().float()
+    return away * math.log((1 - _INITIAL_AGREEMENT) / 2 / _INITIAL_AGREEMENT)
+
+
+def _shift_grades(log_pair: Tensor, shift: int) -> Tensor:
+    """Return `log_pair` with both grades `shift` higher. Grades beyond an end of the scale count as that end."""
+    if shift == 0:
+        return log_pair
+    grades = log_pair.shape[-1]
+    place = torch.arange(grades, device=log_pair.device)
+    goes = (place + shift).clamp(0, grades - 1)
+    move = (goes[:, None] == place).to(log_pair.dtype)
+    moved = torch.einsum("nab,ac,bd->ncd", log_pair.exp(), move, move)
+    return moved.clamp_min(torch.finfo(moved.dtype).tiny).log()
 
 
 class PairScorer(nn.Module):
-    """For each scale log P (N, views, G, G) of pairs of grades, from crops (N, 2, S, S) from 0 to 1.
+    """The network: log P (N, views, G, G) of each pair of grades, for each scale.
 
-    While it trains with a model of its raters, `views` are the raters, and P what each would have said; else there is
-    one view, the joint itself. `pairing` ``single`` is the baseline that pairs have to beat.
+    While it trains with a rater model, `views` are the raters, and P is what each would have scored. Otherwise there is one
+    view, the joint itself.
+
+    Parameters
+    ----------
+    grades
+        Number of grades of each scale.
+    groups
+        Number of groups of joints, such as PIP and MCP; the network learns an embedding of each.
+    pairing, rater_model
+        See `PAIRINGS` and `RATER_MODELS`.
+    raters
+        Number of raters of the rater model.
+    width
+        Channels of the first layer; the trunk ends with four times as many.
     """
 
     def __init__(
@@ -77,21 +155,24 @@ class PairScorer(nn.Module):
         if pairing == "coupled":
             self.compare = _make_mixer(6 * features, features)
             self.changes = nn.ModuleList(nn.Linear(features, 2 * n - 1) for n in grades)
+        # Checkpoints of earlier versions hold the rater models under this name.
         self.crowds = nn.ModuleList(RaterModel(rater_model, raters, n) for n in grades if rater_model != "none")
 
-    def forward(self, crops: Tensor, groups: Tensor, max_grades: Tensor) -> list[Tensor]:
-        return self.predict_pairs(self.extract_features(crops), groups, max_grades)
+    def forward(self, inputs: Tensor, groups: Tensor, max_grades: Tensor) -> list[Tensor]:
+        """Return log P for each scale, from crops (N, 2, S, S) from 0 to 1 or from features (N, 2, features)."""
+        features = inputs if inputs.ndim == 3 else self.extract_features(inputs)
+        return self.predict_pairs(features, groups, max_grades)
 
     def penalty(self) -> Tensor:
-        """What it costs that the modelled raters differ from raters without a leaning."""
+        """Return the sum of the rater models' penalties, 0 without rater models."""
         costs = [rater_model.penalty() for rater_model in self.crowds if isinstance(rater_model, RaterModel)]
         return torch.stack(costs).sum() if costs else torch.zeros((), device=self.group.weight.device)
 
     def extract_features(self, crops: Tensor) -> Tensor:
-        """What is to be seen in each crop, (N, 2, features): how much there is of each, and that there is some."""
+        """Return the features (N, 2, features) of crops (N, 2, S, S): mean and maximum of each of the trunk's maps."""
         n, _, side, _ = crops.shape
         maps = self.trunk(self.stem(_normalise_exposure(crops).reshape(2 * n, 1, side, side)))
-        # The mean tells how much there is, the maximum that there is some: an erosion is small.
+        # The maximum is there because an erosion is small: the mean over the joint hardly shows it.
         return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1).reshape(n, 2, -1)
 
     def predict_pairs(self, features: Tensor, groups: Tensor, max_grades: Tensor) -> list[Tensor]:
@@ -104,13 +185,14 @@ class PairScorer(nn.Module):
         mixed = self.mix(torch.cat([own, own.flip(1)], dim=2) if self.pairing == "paired" else own)
         if self.pairing == "coupled":
             ahead = features[:, 1] - features[:, 0]
-            # How much differs is the same either way; which way it differs turns around with the films.
+            # `same` does not change if the films are swapped; `ahead` changes its sign.
             same = torch.cat([own.sum(dim=1), ahead.abs()], dim=1)
             there, back = (self.compare(torch.cat([step, same], dim=1)) for step in (ahead, -ahead))
         pairs = []
         for scale, head in enumerate(self.heads):
-            logits = exclude_grades(head(mixed).float(), max_grades[:, scale])
+            logits = _exclude_grades(head(mixed).float(), max_grades[:, scale])
             if self.pairing == "coupled":
+                # Swapping the films turns these logits around, because a change of +k becomes one of −k.
                 change = self.changes[scale](there) + self.changes[scale](back).flip(1)
                 pair = coupled_log_pair(logits[:, 0], logits[:, 1], change.float())
             else:
@@ -124,67 +206,15 @@ def _make_mixer(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _normalise_exposure(crops: Tensor) -> Tensor:
-    """Crops with the exposure taken out: each its own mean and spread."""
+    """Return the crops, each with mean 0 and about unit standard deviation, so that exposure does not matter."""
     mean, spread = crops.mean(dim=(2, 3), keepdim=True), crops.std(dim=(2, 3), keepdim=True)
     return (crops - mean) / (spread + 0.05)
 
 
-def exclude_grades(logits: Tensor, max_grades: Tensor) -> Tensor:
-    """`logits` (N, 2, grades) with the grades above each joint's own top, (N,), ruled out."""
+def _exclude_grades(logits: Tensor, max_grades: Tensor) -> Tensor:
+    """Return `logits` (N, 2, grades) with grades above each joint's largest, (N,), made impossible."""
     grades = torch.arange(logits.shape[-1], device=logits.device)
     return logits.masked_fill(grades > max_grades.clamp_min(0)[:, None, None], EXCLUDED_LOGIT)
-
-
-def augment_pairs(crops: Tensor, generator: torch.Generator, *, side: int | None = None) -> Tensor:
-    """Pairs (N, 2, S, S) as other films of the same joint: one turn and scale for both, a little of its own for each.
-
-    The result measures `side` pixels, S where that isn't given.
-    """
-    n, device = len(crops), crops.device
-    whole = crops.shape[-1]
-    side = side or whole
-
-    def draw(low: float, high: float, *shape: int) -> Tensor:
-        return (torch.rand(*shape, generator=generator) * (high - low) + low).to(device)
-
-    angle = draw(-0.25, 0.25, n, 1) + draw(-0.06, 0.06, n, 2)
-    scale = torch.exp(draw(-0.12, 0.12, n, 1) + draw(-0.04, 0.04, n, 2))
-    shift = draw(-0.05, 0.05, n, 1, 2) + draw(-0.03, 0.03, n, 2, 2)
-    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    flip = torch.where(draw(0, 1, n, 1) < 0.5, -1.0, 1.0)  # the joint's two sides look alike
-    theta = torch.stack(
-        [torch.stack([cos * flip, -sin, shift[..., 0]], -1), torch.stack([sin * flip, cos, shift[..., 1]], -1)], -2
-    )
-    flat = crops.reshape(2 * n, 1, whole, whole)
-    grid = F.affine_grid(theta.reshape(2 * n, 2, 3), [2 * n, 1, side, side], align_corners=False)
-    moved = F.grid_sample(flat, grid, align_corners=False, padding_mode="border").reshape(n, 2, side, side)
-    moved = moved.clamp(1e-4, 1) ** torch.exp(draw(-0.3, 0.3, n, 2, 1, 1))
-    # Drawn where it is needed: a batch of noise is too much to carry to a GPU.
-    own = torch.Generator(device).manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-    noise = torch.randn(moved.shape, generator=own, device=device)
-    return moved + noise * draw(0, 0.03, n, 2, 1, 1)
-
-
-def count_labelled(labels: Tensor) -> int:
-    """How many pairs of scores in `labels`, (N, raters, scales, 2) with −1 for none, can be learnt from."""
-    return int((labels >= 0).all(dim=3).sum())
-
-
-def scorer_loss(outputs: Sequence[Tensor], labels: Tensor, *, name: str, difference: float, over: float) -> Tensor:
-    """The sum of the loss called `name` over all labelled pairs, every rater's, every scale's, divided by `over`.
-
-    `outputs` as `PairScorer` gives them, `labels` (N, raters, scales, 2) with −1 for none.
-    """
-    # Zero that depends on every output, so that a process without a label still meets the others' gradients.
-    total: Tensor = sum((pair[..., 0, 0].sum() * 0.0 for pair in outputs), start=outputs[0].new_zeros(()))
-    for scale, pair in enumerate(outputs):
-        wanted = labels[:, :, scale]
-        rows, raters = torch.nonzero((wanted >= 0).all(dim=2), as_tuple=True)
-        if len(rows):
-            views = raters if pair.shape[1] > 1 else torch.zeros_like(raters)
-            losses = pair_loss(name, pair[rows, views], wanted[rows, raters], difference)
-            total = total + losses.sum()
-    return total / max(over, 1.0)
 
 
 @torch.inference_mode()
@@ -196,20 +226,26 @@ def predict(
     *,
     batch: int = 256,
 ) -> list[npt.NDArray[np.float64]]:
-    """For each scale the chance of each pair of grades, (N, G, G), from crops (N, 2, S, S) uint8."""
+    """Return the probability of each pair of grades, (N, G, G) for each scale, from crops (N, 2, S, S) uint8.
+
+    `groups` (N,) and `max_grades` (N, scales) as in `PairSamples`. The model must be in evaluation mode.
+    """
     device = next(model.parameters()).device
     parts: list[list[npt.NDArray[np.float64]]] = [[] for _ in model.heads]
     for start in range(0, len(crops), batch):
-        where = slice(start, start + batch)
-        images = torch.from_numpy(np.ascontiguousarray(crops[where])).to(device).float() / 255
-        kinds, top = torch.from_numpy(groups[where]).to(device), torch.from_numpy(max_grades[where]).to(device)
-        for scale, pair in enumerate(model(images, kinds, top)):
+        rows = slice(start, start + batch)
+        images = torch.from_numpy(np.ascontiguousarray(crops[rows])).to(device).float() / 255
+        kinds, largest = torch.from_numpy(groups[rows]).to(device), torch.from_numpy(max_grades[rows]).to(device)
+        for scale, pair in enumerate(model(images, kinds, largest)):
             parts[scale].append(pair[:, 0].double().exp().cpu().numpy())
     return [np.concatenate(part) for part in parts]
 
 
 def build_scorer(about: dict[str, Any]) -> PairScorer:
-    """The scorer that a run described by `about` trains. Raises KeyError, TypeError or ValueError for what isn't one."""
+    """Return an untrained scorer as the run's description `about` says.
+
+    Raises KeyError, TypeError or ValueError if `about` does not describe a scorer.
+    """
     pairing = about["pairing"]
     if pairing not in PAIRINGS:
         raise ValueError("no such pairing")
@@ -224,9 +260,10 @@ def build_scorer(about: dict[str, Any]) -> PairScorer:
 
 
 def load_matching_weights(model: PairScorer, path: Path) -> tuple[str, ...]:
-    """Takes over from the scorer in `path` what fits `model`, its whole trunk at least; returns the parts that stay new.
+    """Load the weights in `path` that fit `model`, and return the names of the parts that remain untrained.
 
-    So a scorer of another pairing, of other raters or of simulated films can be learnt on from. Raises TrainError.
+    So training can start from a scorer of another pairing, of other raters or of simulated films. Raises TrainError if the
+    trunk does not fit.
     """
     state, own = load_checkpoint(path)["model"], model.state_dict()
     try:
@@ -241,7 +278,7 @@ def load_matching_weights(model: PairScorer, path: Path) -> tuple[str, ...]:
 
 
 def load_scorer(folder: Path, device: torch.device) -> tuple[PairScorer, dict[str, Any]]:
-    """The scorer that a run left in `folder`, and what the run said about it. Raises TrainError."""
+    """Return the scorer of the run in `folder`, ready to predict, and the run's description. Raises TrainError."""
     state = load_checkpoint(folder / "model.pt")
     about = state.get("about", {})
     try:
@@ -253,6 +290,6 @@ def load_scorer(folder: Path, device: torch.device) -> tuple[PairScorer, dict[st
 
 
 def check_scheme(about: Mapping[str, Any], scales: Sequence[str], groups: Sequence[str], run: Path) -> None:
-    """Raises TrainError unless the scorer that `run` says this `about` has learnt these scales and groups of joints."""
+    """Raise TrainError unless the scorer of `run`, described by `about`, learned these scales and groups of joints."""
     if tuple(about["scales"]) != tuple(scales) or tuple(about["group_names"]) != tuple(groups):
         raise TrainError("the scorer was trained with another scheme", run, "Train one on this study's scheme")

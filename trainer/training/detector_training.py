@@ -1,11 +1,9 @@
-"""A detector's run: hands from a study, from COCO boxes and from the simulator, learnt from together; then its threshold.
-
-It puts the parts together (samples, model, loop) and holds no arithmetic of its own but how the threshold is picked.
-"""
+"""Training of the detector: hands from a study, from COCO boxes and from the simulator, then calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +14,74 @@ from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 from ratui.errors import TrainError
+from ratui.scheme import load_scheme
+from ratui.study import Study
 from trainer.data.augmentation import augment_hands, downsample
-from trainer.data.hands import JOINT_KINDS, HandSamples
+from trainer.data.coco import load_coco_hands
+from trainer.data.hands import JOINT_KINDS, HandSamples, load_hand_samples
+from trainer.data.phantoms import simulate_hands
 from trainer.models.detector import JointDetector, build_detector, detect, make_targets
 from trainer.models.refiner import draw_joint_crops
-from trainer.training.loop import ProcessGroup, TrainingPlan, save_checkpoint, train_model
+from trainer.training.loop import ProcessGroup, TrainingPlan, save_checkpoint
+from trainer.training.runs import RunPlan, run_in_turn, show_progress, start_run, train_in_folder
 
-__all__ = ["calibrate_detector", "fit_detector", "measure_box_sizes", "pick_threshold", "split_validation"]
+__all__ = [
+    "calibrate_detector",
+    "fit_detector",
+    "measure_box_sizes",
+    "pick_threshold",
+    "split_validation",
+    "train_detector",
+]
 
 HANDS_PER_EPOCH = 512
 """Hands in a pass at most, so that progress, checkpoints and a stop are never far off."""
 _MIN_BOXES = 30
 """Boxes that it takes to tell a bias from chance."""
+_VALIDATION_SHARE = 0.1  # of the training cases, for calibration
 _TARGET_SPECIFICITY = 0.994
 """The share of joints without a finding that are to be said to have none; a little above the aim, as it is an estimate."""
+
+
+def train_detector(
+    study: Study | None, out: Path, plan: RunPlan, device: torch.device, process_group: ProcessGroup
+) -> None:
+    """Train the detector on the study's training cases, COCO boxes and simulated hands, as far as `plan` asks for them.
+
+    The folder `out` receives the run. A tenth of the training cases is kept for calibration. Raises TrainError.
+    """
+    if study is None and plan.coco is None and not plan.phantoms:
+        raise TrainError("there is nothing to learn from", "STUDY", "Give a study, --coco FILE or --phantoms N")
+    split = start_run("detector", study, out, plan, process_group)
+
+    def prepare() -> list[HandSamples]:
+        folder, ready = plan.samples or out / "samples", []
+        if study is not None:
+            with study.snapshot() as frozen:  # raters may go on scoring in the meantime
+                ready.append(load_hand_samples(frozen, split.train, folder, show_progress))
+        scheme = study.scheme if study is not None else load_scheme("mtss-hands")
+        if plan.coco is not None:
+            ready.append(load_coco_hands(plan.coco, scheme, folder, show_progress))
+        if plan.phantoms:
+            ready.append(simulate_hands(plan.phantoms, folder, show_progress, scheme=scheme, seed=plan.training.seed))
+        return ready
+
+    parts = [split_validation(each, _VALIDATION_SHARE) for each in run_in_turn(process_group, prepare)]
+    training = [train for train, _ in parts]
+    fit_detector(
+        training,
+        [validation for _, validation in parts if validation.cases],
+        plan.training,
+        out,
+        device,
+        process_group,
+        batch=plan.batch,
+        backbone=plan.backbone,
+        weights=plan.weights,
+        refiner_only=plan.refiner_only,
+        resume=plan.resume,
+        about={"joints": list(training[0].joints)},
+    )
 
 
 def fit_detector(
@@ -83,7 +135,7 @@ def fit_detector(
         "backbone": model.backbone_name,
         "near": refiner_only,
     }
-    train_model(
+    train_in_folder(
         model, batches, batch_loss, plan, out, device, process_group, resume=resume, about=facts, label="detector"
     )
     if process_group.is_first:
@@ -197,8 +249,6 @@ def split_validation(samples: HandSamples, share: float) -> tuple[HandSamples, H
 
 
 def _select_cases(samples: HandSamples, cases: set[str]) -> HandSamples:
-    from dataclasses import replace
-
     rows = [row for row, case in enumerate(samples.cases) if case in cases]
     where = slice(rows[0], rows[-1] + 1) if rows and rows == list(range(rows[0], rows[-1] + 1)) else rows
     return replace(

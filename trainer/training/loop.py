@@ -1,6 +1,6 @@
-"""The one training loop, for both models: schedule, mixed precision, many processes, checkpoints, progress.
+"""The training loop of all models: schedule, mixed precision, several processes, checkpoints.
 
-A run that is killed and resumed goes on as if it hadn't been; the loop knows nothing of joints or scores.
+It knows nothing of joints, grades or run folders.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import os
 import pickle
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -23,29 +23,60 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ratui.errors import TrainError, clean_text
 from ratui.files import atomic_write
-from trainer.training.metric_log import MetricLog
 
 __all__ = [
+    "SINGLE_PROCESS",
+    "BatchLoss",
+    "Batches",
+    "EpochResult",
     "ProcessGroup",
+    "Schedule",
+    "Training",
     "TrainingPlan",
     "join_processes",
     "load_checkpoint",
     "pick_device",
     "save_checkpoint",
-    "train_model",
+    "warm_up_cosine",
 ]
 
-Batches = Callable[[int, "ProcessGroup"], Iterable[Any]]
-BatchLoss = Callable[[nn.Module, Any], Tensor]
-_CHECKPOINT_SECONDS = 20.0
+Batches: TypeAlias = Callable[[int, "ProcessGroup"], Iterable[Any]]
+"""The batches of an epoch, numbered from 0, for one process."""
+BatchLoss: TypeAlias = Callable[[nn.Module, Any], Tensor]
+"""The mean loss of a model on a batch."""
+Schedule: TypeAlias = Callable[[float, float], float]
+"""Learning rate as a share of its maximum, after `done` of `total` epochs, steps or seconds."""
+
+_MAX_GRADIENT_NORM = 5.0
+_MIN_RATE_SHARE = 0.01  # the cosine ends at 0, where steps would change nothing
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How long and how fast to train. With `seconds`, the schedule follows the clock and ends when they are spent.
+    """Length and optimiser settings of a training.
 
-    `amp` is for GPUs alone. `deterministic` takes only algorithms that give the same each time, where a GPU has faster ones
-    that don't; on one CPU thread a run is repeatable anyhow. `compile` lets torch build the network anew for this machine.
+    Attributes
+    ----------
+    epochs, seconds, steps
+        The training ends after so many epochs, seconds or batches. The schedule follows `steps` if given, else `seconds`
+        if given, else `epochs`.
+    rate, weight_decay, warm_up
+        Highest learning rate and weight decay of AdamW, and the share of the training in which the rate rises.
+    seed
+        Seed of the order of the samples, of augmentation and of dropout.
+    amp
+        Mixed precision, on GPUs only.
+    deterministic
+        Use only algorithms that give the same result each time. Some are slower on a GPU. On one CPU thread a training
+        is repeatable in any case.
+    compile
+        Compile the network with ``torch.compile``.
+    tensorboard
+        Write TensorBoard files as well.
+    reseed_epochs
+        Seed dropout anew at each epoch, so that a resumed training draws what an uninterrupted one draws.
+    channels_last
+        Store images with their channels last, which is faster. Sums then have another order, so rounding differs.
     """
 
     epochs: int = 40
@@ -58,28 +89,34 @@ class TrainingPlan:
     deterministic: bool = False
     compile: bool = False
     tensorboard: bool = False
+    steps: int | None = None
+    reseed_epochs: bool = True
+    channels_last: bool = True
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """Which of how many processes this is."""
+    """The processes that train one model together: the number of this one, `rank`, and their `count`."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def is_first(self) -> bool:
+        """True for the process that writes files."""
         return self.rank == 0
 
     def local_indices(self, indices: Tensor) -> Tensor:
-        """This process's part of a batch's `indices`; all parts have the same length."""
+        """Return this process's part of a batch's `indices`. All parts have the same length."""
         return indices[self.rank : len(indices) - len(indices) % self.count : self.count]
 
     def local_batches(
         self, order: Tensor, batch: int, seed: int, epoch: int
     ) -> Iterator[tuple[Tensor, torch.Generator]]:
-        """This process's rows of each batch of `order`, and what their augmentation draws from: for each batch of each
-        epoch of each process another generator, the same in a resumed run."""
+        """Yield this process's rows of each batch of `order`, with a generator for their augmentation.
+
+        Each batch of each epoch and process has a generator of its own, so that a resumed training draws the same.
+        """
         for number, indices in enumerate(torch.split(order, batch)):
             part = self.local_indices(indices)
             if len(part):
@@ -87,7 +124,7 @@ class ProcessGroup:
                 yield part, torch.Generator().manual_seed(drawn)
 
     def broadcast(self, value: float) -> float:
-        """The first process's `value`, in every process: no two of them may follow clocks of their own."""
+        """Return the first process's `value` in every process. Clocks differ between processes, decisions must not."""
         if self.count == 1:
             return value
         tensor = torch.tensor([value], dtype=torch.float64, device=_exchange_device())
@@ -95,7 +132,7 @@ class ProcessGroup:
         return float(tensor)
 
     def average(self, value: float) -> float:
-        """The mean of every process's `value`."""
+        """Return the mean of all processes' `value`."""
         if self.count == 1:
             return value
         tensor = torch.tensor([value], dtype=torch.float64, device=_exchange_device())
@@ -103,18 +140,21 @@ class ProcessGroup:
         return float(tensor) / self.count
 
     def barrier(self) -> None:
-        """Returns when every process has come this far."""
+        """Return once every process has called this."""
         self.broadcast(0.0)
 
 
+SINGLE_PROCESS = ProcessGroup()
+
+
 def _exchange_device() -> str:
-    """Where a tensor must lie for the processes to exchange it."""
+    """Return the device on which the backend exchanges tensors: NCCL on GPUs, Gloo on the CPU."""
     return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
 
 @contextmanager
 def join_processes(device: torch.device) -> Iterator[ProcessGroup]:
-    """The processes that ``torchrun`` started, or this one alone."""
+    """Join the processes that ``torchrun`` started; without torchrun there is only this one."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield ProcessGroup()
@@ -127,11 +167,11 @@ def join_processes(device: torch.device) -> Iterator[ProcessGroup]:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name`; ``auto`` is this process's GPU where there is one, else the CPU. Raises TrainError."""
+    """Return the device `name`: ``cpu``, ``cuda``, or ``auto`` for this process's GPU if there is one. Raises TrainError."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise TrainError("no GPU is to be seen here", "--device cuda", "Give --device cpu, or auto")
+        raise TrainError("no GPU was found", "--device cuda", "Give --device cpu, or auto")
     if name not in ("cpu", "cuda"):
         raise TrainError(f"there is no device {clean_text(name)}", "--device", "Take auto, cpu or cuda")
     if name == "cuda":
@@ -141,114 +181,188 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cpu")
 
 
-def train_model(
-    model: nn.Module,
-    batches: Batches,
-    batch_loss: BatchLoss,
-    plan: TrainingPlan,
-    folder: Path,
-    device: torch.device,
-    process_group: ProcessGroup = ProcessGroup(),
-    *,
-    resume: bool = False,
-    about: dict[str, Any] | None = None,
-    label: str = "training",
-) -> nn.Module:
-    """Trains `model` on ``batches(epoch, process_group)`` and returns it, on `device`, in evaluation mode.
+def warm_up_cosine(done: float, total: float, *, warm_up: float) -> float:
+    """Return a learning rate share that rises linearly during the share `warm_up`, then falls as half a cosine."""
+    share = min(done / total, 1.0)
+    if share < warm_up:
+        return 0.1 + 0.9 * share / warm_up
+    return max(0.5 * (1 + math.cos(math.pi * (share - warm_up) / (1 - warm_up))), _MIN_RATE_SHARE)
 
-    ``batch_loss(model, batch)`` gives the mean loss of a batch. `folder` receives ``last.pt`` (all that a resumed run
-    needs), ``model.pt`` at the end, and ``metrics.jsonl``. SIGTERM ends the run after the running epoch, resumable.
+
+@dataclass(frozen=True)
+class EpochResult:
+    """A finished epoch, numbered from 1: its mean loss, and the state of the training after it.
+
+    `seconds` is the time since the start, `done` the finished share of the training, `left` the estimated seconds to its
+    end. `is_last` is True if the training ends here.
     """
-    _configure_backends(plan, device)
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
-    scaler = torch.amp.GradScaler(device.type, enabled=plan.amp and device.type == "cuda")
-    folder.mkdir(parents=True, exist_ok=True)
-    first, spent = 0, 0.0
-    if resume and (folder / "last.pt").exists():
-        state = load_checkpoint(folder / "last.pt")
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        scaler.load_state_dict(state["scaler"])
-        first, spent = int(state["epoch"]), float(state["seconds"])
-    metrics = MetricLog(folder, label, after=first, tensorboard=plan.tensorboard) if process_group.is_first else None
-    with _catch_sigterm() as stopped:
-        wrapped: nn.Module = model
-        if process_group.count > 1:
-            wrapped = DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
-        if plan.compile:
-            wrapped = torch.compile(wrapped)  # type: ignore[assignment]
-        started_at = time.monotonic() - spent
-        saved = time.monotonic()
-        for epoch in range(first, plan.epochs):
+
+    epoch: int
+    loss: float
+    rate: float
+    seconds: float
+    batches_per_second: float
+    done: float
+    left: float
+    is_last: bool
+
+
+class Training:
+    """A model, its optimiser, and their position in a plan: the finished `epoch` and `step` counts and the `seconds` spent.
+
+    `schedule` is a linear warm-up and half a cosine if not given. `name` stands in error messages.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: TrainingPlan,
+        device: torch.device,
+        process_group: ProcessGroup = SINGLE_PROCESS,
+        *,
+        schedule: Schedule | None = None,
+        name: str = "",
+    ) -> None:
+        _configure_backends(plan, device)
+        self.model = model.to(device)
+        if plan.channels_last:
+            self.model = model.to(memory_format=torch.channels_last)
+        self.plan = plan
+        self.name = name
+        self.device = device
+        self.process_group = process_group
+        self.optimiser = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=plan.weight_decay)
+        self.epoch, self.step, self.seconds = 0, 0, 0.0
+        self._amp = plan.amp and device.type == "cuda"
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._amp)
+        self._schedule = schedule or partial(warm_up_cosine, warm_up=plan.warm_up)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that `load_state_dict` needs to continue this training."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a state that `state_dict` returned."""
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self._scaler.load_state_dict(state["scaler"])
+        self.epoch, self.seconds = int(state["epoch"]), float(state["seconds"])
+        self.step = int(state.get("step", 0))  # earlier versions counted epochs only
+
+    def run(
+        self,
+        batches: Batches,
+        batch_loss: BatchLoss,
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+        on_epoch: Callable[[EpochResult], None] = lambda result: None,
+    ) -> nn.Module:
+        """Train to the end of the plan and return the model in evaluation mode.
+
+        Parameters
+        ----------
+        batches
+            ``batches(epoch, process_group)`` yields the batches of an epoch. In the last one it may yield fewer.
+        batch_loss
+            ``batch_loss(model, batch)`` is the mean loss of a batch.
+        should_stop
+            Asked after each epoch; the training ends if it returns True.
+        on_epoch
+            Called after each epoch.
+
+        Raises
+        ------
+        TrainError
+            If the loss is not finite, or an epoch has no batch.
+        """
+        plan, group = self.plan, self.process_group
+        wrapped = self._wrap_model()
+        started = time.monotonic() - self.seconds
+        is_over = self._all_done()
+        while not is_over:
             wrapped.train()
-            # Every epoch draws from a seed of its own, so that a resumed run draws what an unbroken one would have.
-            torch.manual_seed(plan.seed * 1_000_003 + epoch * 1_009 + process_group.rank)
-            started = time.monotonic()
-            total, seen = torch.zeros((), device=device), 0
-            for batch in batches(epoch, process_group):
-                done = _fraction_done(
-                    plan, epoch, process_group.broadcast(time.monotonic() - started_at) if plan.seconds else 0.0
-                )
-                for group in optimiser.param_groups:
-                    group["lr"] = plan.rate * _learning_rate_factor(done, plan.warm_up)
-                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=plan.amp and device.type == "cuda"):
+            if plan.reseed_epochs:
+                torch.manual_seed(plan.seed * 1_000_003 + self.epoch * 1_009 + group.rank)
+            epoch_started, first_step = time.monotonic(), self.step
+            total = torch.zeros((), device=self.device)
+            for batch in batches(self.epoch, group):
+                if plan.seconds:
+                    self.seconds = group.broadcast(time.monotonic() - started)
+                self._set_rate()
+                with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._amp):
                     loss = batch_loss(wrapped, batch)
-                optimiser.zero_grad(set_to_none=True)
-                scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-                scaler.unscale_(optimiser)
-                nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-                scaler.step(optimiser)
-                scaler.update()
-                total, seen = total + loss.detach(), seen + 1
-            if not seen:
+                self.optimiser.zero_grad(set_to_none=True)
+                self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+                self._scaler.unscale_(self.optimiser)
+                nn.utils.clip_grad_norm_(self.model.parameters(), _MAX_GRADIENT_NORM)
+                self._scaler.step(self.optimiser)
+                self._scaler.update()
+                total, self.step = total + loss.detach(), self.step + 1
+            now, count = time.monotonic(), self.step - first_step
+            if not count:
+                if should_stop():
+                    break
                 raise TrainError(
-                    "there is not one batch to learn from", str(folder), "Give more cases, or fewer processes"
+                    "there is not one batch to learn from", self.name, "Give more cases, or fewer processes"
                 )
-            mean = float(total / max(seen, 1))
-            now = time.monotonic()
-            elapsed = now - started_at
+            mean = float(total / count)
             if not math.isfinite(mean):
-                raise TrainError(f"the loss is {mean} after epoch {epoch + 1}", str(folder), "Lower --rate")
-            ends = epoch + 1 == plan.epochs or bool(plan.seconds and elapsed > plan.seconds) or stopped()
-            over = bool(process_group.broadcast(float(ends)))
-            if metrics is not None:
-                part = max(_fraction_done(plan, epoch + 1, elapsed), 1e-6)
-                left = (plan.seconds - elapsed) if plan.seconds else elapsed / part * (1 - part)
-                rate = optimiser.param_groups[0]["lr"]
-                values = {"loss": mean, "rate": rate, "seconds": elapsed, "batches_per_second": seen / (now - started)}
-                metrics.write_epoch(epoch + 1, values, done=part, left=left)
-                # Short epochs aren't worth a file each; long ones are, or a kill would cost them.
-                if over or epoch % 5 == 4 or now - saved > _CHECKPOINT_SECONDS:
-                    state = {
-                        "model": model.state_dict(),
-                        "optimiser": optimiser.state_dict(),
-                        "scaler": scaler.state_dict(),
-                        "epoch": epoch + 1,
-                        "seconds": elapsed,
-                        "plan": asdict(plan),
-                        "about": about or {},
-                    }
-                    save_checkpoint(folder / "last.pt", state)
-                    saved = now
-            if over:
-                break
-        if metrics is not None:
-            save_checkpoint(folder / "model.pt", {"model": model.state_dict(), "about": about or {}})
-            metrics.close()
-    return model.eval()
+                raise TrainError(
+                    f"the loss is {mean} after epoch {self.epoch + 1}", self.name, "Lower the learning rate"
+                )
+            self.epoch, self.seconds = self.epoch + 1, now - started
+            is_timed_out = bool(plan.seconds and self.seconds > plan.seconds)
+            is_over = bool(group.broadcast(float(self._all_done() or is_timed_out or should_stop())))
+            done = max(self._share_done(), 1e-6)
+            left = plan.seconds - self.seconds if plan.seconds else self.seconds / done * (1 - done)
+            rate, speed = self.optimiser.param_groups[0]["lr"], count / (now - epoch_started)
+            on_epoch(EpochResult(self.epoch, mean, rate, self.seconds, speed, done, left, is_over))
+        return self.model.eval()
+
+    def _wrap_model(self) -> nn.Module:
+        wrapped: nn.Module = self.model
+        if self.process_group.count > 1:
+            ids = [self.device.index] if self.device.type == "cuda" else None
+            wrapped = DistributedDataParallel(self.model, device_ids=ids)
+        return torch.compile(wrapped) if self.plan.compile else wrapped  # type: ignore[return-value]
+
+    def _set_rate(self) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.plan.rate * self._schedule(*self._position())
+
+    def _position(self) -> tuple[float, float]:
+        """Return how much is done, of what total, in the unit that the schedule follows."""
+        if self.plan.steps is not None:
+            return self.step, self.plan.steps
+        if self.plan.seconds:
+            return self.seconds, self.plan.seconds
+        return self.epoch, self.plan.epochs
+
+    def _share_done(self) -> float:
+        done, total = self._position()
+        return min(done / total, 1.0)
+
+    def _all_done(self) -> bool:
+        return self.epoch >= self.plan.epochs or (self.plan.steps is not None and self.step >= self.plan.steps)
 
 
 def _configure_backends(plan: TrainingPlan, device: torch.device) -> None:
-    """Settles between the fastest algorithms and those that give the same each time."""
+    """Choose between the fastest algorithms and those that give the same result each time."""
     if plan.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS refuses to be repeatable
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is repeatable only with a fixed workspace
     torch.use_deterministic_algorithms(plan.deterministic)
     torch.backends.cudnn.benchmark = device.type == "cuda" and not plan.deterministic
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Writes `state` to `path` by way of a temporary file, so that a killed run leaves a whole checkpoint."""
+    """Write `state` to `path` by rename, so that a killed training leaves a whole checkpoint. Raises TrainError."""
     try:
         with atomic_write(path) as temporary:
             torch.save(state, temporary)
@@ -259,7 +373,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The state in `path`, tensors and plain values only; nothing in it is executed. Raises TrainError."""
+    """Return the state in `path`: tensors and plain values only, since no code in it is run. Raises TrainError."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -271,30 +385,3 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or "model" not in state:
         raise TrainError("the file holds no model", path, "Give a model.pt that ratui-train wrote")
     return state
-
-
-def _fraction_done(plan: TrainingPlan, epoch: int, elapsed: float) -> float:
-    """How much of the run is done, from 0 to 1: by the clock where it rules, else by epochs."""
-    return min(elapsed / plan.seconds if plan.seconds else epoch / plan.epochs, 1.0)
-
-
-def _learning_rate_factor(done: float, warm_up: float) -> float:
-    """The learning rate's share of its maximum: a linear warm-up, then half a cosine."""
-    if done < warm_up:
-        return 0.1 + 0.9 * done / warm_up
-    return max(0.5 * (1 + math.cos(math.pi * (done - warm_up) / (1 - warm_up))), 0.01)
-
-
-@contextmanager
-def _catch_sigterm() -> Iterator[Callable[[], bool]]:
-    """Whether SIGTERM has come; the handler of before is put back at the end."""
-    asked: list[int] = []
-    try:
-        before = signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
-    except ValueError:  # not in the main thread, where signals can't be caught
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(asked)
-    finally:
-        signal.signal(signal.SIGTERM, before)

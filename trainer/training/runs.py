@@ -1,57 +1,82 @@
-"""A run folder: what was asked, what was split how, with which versions; and the two models trained into one.
+"""The run folder of a training: settings, split, checkpoints and metrics.
 
-It puts the parts together (samples, model, loss, loop) and holds no arithmetic of its own.
+A run that is killed and resumed ends with the same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
 
 import json
 import platform
+import signal
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 
 import ratui
-from ratui.errors import TrainError, clean_text
+from ratui.errors import TrainError
 from ratui.files import atomic_write
-from ratui.scheme import load_scheme
 from ratui.study import Study
-from trainer.data.coco import load_coco_hands
-from trainer.data.hands import HandSamples, load_hand_samples
-from trainer.data.pairs import PairSamples, Split, list_signed_cases, load_pair_samples, split_cases
-from trainer.data.phantoms import simulate_hands
+from trainer.data.pairs import Split, list_signed_cases, split_cases
 from trainer.models.detector import resolve_run_folder
-from trainer.models.losses import LOSSES
-from trainer.models.rater_model import RATER_MODELS
-from trainer.models.scorer import (
-    Pairing,
-    augment_pairs,
-    build_scorer,
-    count_labelled,
-    load_matching_weights,
-    scorer_loss,
+from trainer.models.scorer import Pairing
+from trainer.training.loop import (
+    Batches,
+    BatchLoss,
+    EpochResult,
+    ProcessGroup,
+    Training,
+    TrainingPlan,
+    load_checkpoint,
+    save_checkpoint,
 )
-from trainer.training.detector_training import fit_detector, split_validation
-from trainer.training.loop import ProcessGroup, TrainingPlan, train_model
 
-__all__ = ["RunPlan", "load_split", "show_progress", "train_detector", "train_scorer"]
+__all__ = [
+    "MetricLog",
+    "RunPlan",
+    "format_duration",
+    "load_split",
+    "run_in_turn",
+    "show_progress",
+    "start_run",
+    "train_in_folder",
+]
+
+_CHECKPOINT_SECONDS = 20.0
+_CHECKPOINT_EPOCHS = 5
+_METRICS = "metrics.jsonl"
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What a training run is asked for. `loss`, `difference`, `pairing`, `rater_model` and `width` concern the scorer.
+    """Settings of a training run.
 
-    `backbone`, `coco` (a file of boxes), `phantoms` (how many simulated hands to learn from, too) and `refiner_only` (train
-    only the refiner) concern the detector.
-    `samples` is where crops are kept, for runs to share; in the run's own folder where it isn't given.
+    Attributes
+    ----------
+    training
+        Settings of the training loop.
+    batch
+        Samples in a batch, over all processes.
+    held_out
+        Share of the cases that is held out for evaluation.
+    loss, difference, pairing, rater_model, width
+        Settings of the scorer: see `trainer.models.losses` and `trainer.models.scorer`.
+    samples
+        Folder of the cached crops, which runs may share; the run's own folder if None.
+    weights
+        Checkpoint to start from.
+    resume
+        Continue the run in the folder.
+    backbone, coco, phantoms, refiner_only
+        Settings of the detector: the SSD's backbone, a COCO file to learn from, the number of simulated hands to learn
+        from, and whether only the refiner is trained.
     """
 
     training: TrainingPlan
@@ -72,143 +97,22 @@ class RunPlan:
 
 
 _STORED_NAMES = {"training": "fit", "rater_model": "crowd", "refiner_only": "near"}
-"""Keys of ``config.json`` by field of `RunPlan`."""
-_VALIDATION_SHARE = 0.1
-"""The share of the training cases that the threshold of a finding is picked on."""
+"""Keys of ``config.json`` by field of `RunPlan`, where they differ; earlier versions had these names."""
 
 
-def train_detector(
-    study: Study | None, out: Path, plan: RunPlan, device: torch.device, process_group: ProcessGroup
-) -> None:
-    """Trains the detector on the study's training cases, COCO boxes and phantoms, as many as `plan` names of them.
+def start_run(model: str, study: Study | None, out: Path, plan: RunPlan, process_group: ProcessGroup) -> Split:
+    """Create the run folder `out` with its settings and return the split of the cases.
 
-    `out` receives the run. A tenth of the training cases picks the threshold of a finding. Raises TrainError.
+    A resumed run keeps its split. Raises TrainError if `out` holds a run that is not to be resumed.
     """
-    if study is None and plan.coco is None and not plan.phantoms:
-        raise TrainError("there is nothing to learn from", "STUDY", "Give a study, --coco FILE or --phantoms N")
-    split = _start_run("detector", study, out, plan, process_group)
-
-    def prepare() -> list[HandSamples]:
-        folder, ready = plan.samples or out / "samples", []
-        if study is not None:
-            with study.snapshot() as still:  # raters may go on meanwhile; what is learnt from stems from one moment
-                ready.append(load_hand_samples(still, split.train, folder, show_progress))
-        scheme = study.scheme if study is not None else load_scheme("mtss-hands")
-        if plan.coco is not None:
-            ready.append(load_coco_hands(plan.coco, scheme, folder, show_progress))
-        if plan.phantoms:
-            ready.append(simulate_hands(plan.phantoms, folder, show_progress, scheme=scheme, seed=plan.training.seed))
-        return ready
-
-    parts = [split_validation(each, _VALIDATION_SHARE) for each in _run_in_turn(process_group, prepare)]
-    learnt, validation = [learn for learn, _ in parts], [validation for _, validation in parts if len(validation.cases)]
-    fit_detector(
-        learnt, validation, plan.training, out, device, process_group, batch=plan.batch, backbone=plan.backbone,
-        weights=plan.weights,
-        refiner_only=plan.refiner_only, resume=plan.resume, about={"joints": list(learnt[0].joints)},
-    )  # fmt: skip
-
-
-def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, process_group: ProcessGroup) -> None:
-    """Trains the scorer on the study's training cases; `out` receives the run. Raises TrainError."""
-    if plan.loss not in LOSSES:
-        raise TrainError(
-            f"there is no loss named {clean_text(plan.loss)}", "--loss", f"Take one of {', '.join(LOSSES)}"
-        )
-    if plan.rater_model not in RATER_MODELS:
-        known = ", ".join(RATER_MODELS)
-        raise TrainError(f"no raters are modelled by {clean_text(plan.rater_model)}", "--crowd", f"Take one of {known}")
-    split = _start_run("scorer", study, out, plan, process_group)
-
-    def prepare() -> PairSamples:
-        with study.snapshot() as still:
-            return load_pair_samples(still, split.train, plan.samples or out / "samples", show_progress)
-
-    samples = _run_in_turn(process_group, prepare)
-    about = {
-        "model": "scorer",
-        "seed": plan.training.seed,
-        "grades": list(samples.grades),
-        "group_names": list(samples.group_names),
-        "scales": list(samples.scales),
-        "pairing": plan.pairing,
-        "crowd": plan.rater_model,
-        "raters": samples.labels.shape[1],
-        "loss": plan.loss,
-        "difference": plan.difference,
-        "width": plan.width,
-    }
-    labels, max_grades = torch.from_numpy(samples.labels), torch.from_numpy(samples.max_grades)
-    groups = torch.from_numpy(samples.groups)
-    torch.manual_seed(plan.training.seed)
-    model = build_scorer(about)
-    if plan.weights is not None:
-        new = load_matching_weights(model, plan.weights)
-        if process_group.is_first and new:
-            print(f"taken over from {plan.weights.name}; new: {', '.join(new)}", file=sys.stderr, flush=True)
-    take = _make_row_loader(samples.crops, device)
-
-    def batches(epoch: int, process_group: ProcessGroup) -> Iterable[Any]:
-        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(plan.training.seed * 7_919 + epoch))
-        for part, generator in process_group.local_batches(order, plan.batch, plan.training.seed, epoch):
-            crops = augment_pairs(take(part).float() / 255, generator)
-            yield crops, groups[part].to(device), labels[part].to(device), max_grades[part].to(device)
-
-    def batch_loss(wrapped: nn.Module, batch: Any) -> Tensor:
-        crops, kinds, wanted, top = batch
-        # The mean over the whole batch, wherever its parts are: each process divides by the same number.
-        over = process_group.average(count_labelled(wanted))
-        pairs = wrapped(crops, kinds, top)
-        loss = scorer_loss(pairs, wanted, name=plan.loss, difference=plan.difference, over=over)
-        return loss + model.penalty()
-
-    train_model(
-        model,
-        batches,
-        batch_loss,
-        plan.training,
-        out,
-        device,
-        process_group,
-        resume=plan.resume,
-        about=about,
-        label="scorer",
-    )
-
-
-def load_split(folder: Path) -> Split:
-    """The split that the run in `folder` was trained with; the one of ratui knows no case. Raises TrainError."""
-    folder = resolve_run_folder(folder)
-    try:
-        raw = json.loads((folder / "split.json").read_text(encoding="utf-8"))
-        return Split(tuple(map(str, raw["train"])), tuple(map(str, raw["test"])))
-    except FileNotFoundError as error:
-        raise TrainError("there is no run here", folder, "Give the folder that a training wrote") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainError("its split can't be read", folder, "Train again") from error
-
-
-def show_progress(stage: str, done: int, total: int) -> None:
-    """Shows how far a preparation is: a bar on a terminal, a line at its end elsewhere."""
-    if sys.stderr.isatty():
-        filled = round(20 * done / max(total, 1))
-        print(f"\r{stage} {'█' * filled}{'░' * (20 - filled)} {done}/{total} ", end="", file=sys.stderr, flush=True)
-        if done == total:
-            print(file=sys.stderr)
-    elif done == total:
-        print(f"{stage}: {total}", file=sys.stderr, flush=True)
-
-
-def _start_run(model: str, study: Study | None, out: Path, plan: RunPlan, process_group: ProcessGroup) -> Split:
-    """Checks that the run may begin, and writes what it is about."""
     if (out / "last.pt").exists() and not plan.resume:
         raise TrainError("there is a run in this folder already", out, "Go on with --resume, or give another --out")
-    split = load_split(out) if plan.resume and (out / "split.json").exists() else None
-    if split is None and study is None:
+    if plan.resume and (out / "split.json").exists():
+        split = load_split(out)
+    elif study is None:
         split = Split((), ())
-    elif split is None and study is not None:
+    else:
         split = split_cases(list_signed_cases(study), seed=plan.training.seed, held_out=plan.held_out)
-    assert split is not None
     if process_group.is_first:
         config = {
             "model": model,
@@ -236,16 +140,171 @@ def _start_run(model: str, study: Study | None, out: Path, plan: RunPlan, proces
     return split
 
 
-def _run_in_turn(process_group: ProcessGroup, make: Any) -> Any:
-    """What `make` makes: in the first process first, so that the others find its cached images."""
+def load_split(folder: Path) -> Split:
+    """Return the split that the run in `folder` was trained with. The shipped run's is empty. Raises TrainError."""
+    folder = resolve_run_folder(folder)
+    try:
+        raw = json.loads((folder / "split.json").read_text(encoding="utf-8"))
+        return Split(tuple(map(str, raw["train"])), tuple(map(str, raw["test"])))
+    except FileNotFoundError as error:
+        raise TrainError("there is no run here", folder, "Give the folder that a training wrote") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainError("its split can't be read", folder, "Train again") from error
+
+
+def train_in_folder(
+    model: nn.Module,
+    batches: Batches,
+    batch_loss: BatchLoss,
+    plan: TrainingPlan,
+    folder: Path,
+    device: torch.device,
+    process_group: ProcessGroup,
+    *,
+    resume: bool = False,
+    about: dict[str, Any] | None = None,
+    label: str = "training",
+) -> nn.Module:
+    """Train `model` by `Training.run` and keep the run in `folder`; return it in evaluation mode, on `device`.
+
+    `folder` receives ``last.pt`` (the state that a resumed run continues from), ``model.pt`` (the weights and `about`, at
+    the end) and ``metrics.jsonl``. SIGTERM ends the run after the current epoch; it can be resumed. Raises TrainError.
+    """
+    training = Training(model, plan, device, process_group, name=str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    if resume and (folder / "last.pt").exists():
+        training.load_state_dict(load_checkpoint(folder / "last.pt"))
+    log = (
+        MetricLog(folder, label, after=training.epoch, tensorboard=plan.tensorboard) if process_group.is_first else None
+    )
+    saved = time.monotonic()
+
+    def keep(result: EpochResult) -> None:
+        nonlocal saved
+        if log is None:
+            return
+        log.write_epoch(result)
+        # A checkpoint for each of many short epochs would cost more time than a kill does.
+        if result.is_last or result.epoch % _CHECKPOINT_EPOCHS == 0 or time.monotonic() - saved > _CHECKPOINT_SECONDS:
+            state = {**training.state_dict(), "plan": asdict(plan), "about": about or {}}
+            save_checkpoint(folder / "last.pt", state)
+            saved = time.monotonic()
+
+    with _catch_sigterm() as is_terminated:
+        training.run(batches, batch_loss, should_stop=is_terminated, on_epoch=keep)
+    if log is not None:
+        save_checkpoint(folder / "model.pt", {"model": model.state_dict(), "about": about or {}})
+        log.close()
+    return model
+
+
+@contextmanager
+def _catch_sigterm() -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns True once SIGTERM has come. The previous handler is restored at the end."""
+    received: list[int] = []
+    try:
+        before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    except ValueError:  # Python sets signal handlers in the main thread only
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(received)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class MetricLog:
+    """The metrics of the run in `folder`, one line of JSON per epoch; TensorBoard files and a progress line beside them.
+
+    A resumed run continues after epoch `after`: lines of later epochs are removed, since these epochs are trained again.
+    Raises TrainError if TensorBoard is asked for and not installed, or if the folder can't be written.
+    """
+
+    def __init__(self, folder: Path, label: str, *, after: int = 0, tensorboard: bool = False) -> None:
+        self._file = folder / _METRICS
+        self._label = label
+        self._tensorboard: Any = _open_tensorboard(folder) if tensorboard else None
+        try:
+            kept = _read_lines(self._file, after)
+            with atomic_write(self._file) as temporary:
+                temporary.write_text("".join(kept), encoding="utf-8")
+        except OSError as error:
+            raise TrainError(f"can't be written: {error.strerror}", self._file, "Give another --out") from error
+
+    def write_epoch(self, result: EpochResult) -> None:
+        """Add a finished epoch and show it on stderr."""
+        values = {
+            "loss": result.loss,
+            "rate": result.rate,
+            "seconds": result.seconds,
+            "batches_per_second": result.batches_per_second,
+        }
+        line = {"epoch": result.epoch, **{name: round(value, 6) for name, value in values.items()}}
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if self._tensorboard is not None:
+            for name, value in values.items():
+                self._tensorboard.add_scalar(name, value, result.epoch)
+        filled = round(20 * result.done)
+        bar = "█" * filled + "░" * (20 - filled)
+        left = format_duration(result.left)
+        text = f"{self._label} {bar} epoch {result.epoch}  loss {result.loss:.3f}  {left} left"
+        if sys.stderr.isatty():
+            print(f"\r{text}   ", end="\n" if result.done >= 1 else "", file=sys.stderr, flush=True)
+        elif result.epoch % 10 == 1 or result.done >= 1:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Close the TensorBoard files."""
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+
+def _read_lines(file: Path, epoch: int) -> list[str]:
+    """Return the lines of epochs up to `epoch`, without a line that a kill cut short."""
+    if not epoch or not file.exists():
+        return []
+    kept = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            if int(json.loads(line)["epoch"]) <= epoch:
+                kept.append(f"{line}\n")
+        except (ValueError, KeyError, TypeError):
+            continue
+    return kept
+
+
+def _open_tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        remedy = "pip install tensorboard, or leave --tensorboard out"
+        raise TrainError("TensorBoard is not installed", "--tensorboard", remedy) from error
+    return SummaryWriter(str(folder / "tensorboard"))
+
+
+def format_duration(seconds: float) -> str:
+    """Return `seconds` in words: ``40 s``, ``3 min``, ``2 h 05 min``."""
+    seconds = max(seconds, 0.0)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def show_progress(stage: str, done: int, total: int) -> None:
+    """Show the progress of a preparation on stderr: a bar on a terminal, one line at the end elsewhere."""
+    if sys.stderr.isatty():
+        filled = round(20 * done / max(total, 1))
+        print(f"\r{stage} {'█' * filled}{'░' * (20 - filled)} {done}/{total} ", end="", file=sys.stderr, flush=True)
+        if done == total:
+            print(file=sys.stderr)
+    elif done == total:
+        print(f"{stage}: {total}", file=sys.stderr, flush=True)
+
+
+def run_in_turn(process_group: ProcessGroup, make: Callable[[], Any]) -> Any:
+    """Return the result of `make` in each process: the first process runs first, the others then find its cached images."""
     made = make() if process_group.is_first else None
     process_group.barrier()
     return made if made is not None else make()
-
-
-def _make_row_loader(crops: npt.NDArray[np.uint8], device: torch.device) -> Callable[[Tensor], Tensor]:
-    """Takes rows of `crops` to `device`: all are there from the start where they fit, else batches come from the file."""
-    if device.type == "cuda" and crops.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
-        there = torch.from_numpy(np.array(crops)).to(device)
-        return lambda rows: there[rows.to(device)]
-    return lambda rows: torch.from_numpy(crops[rows.numpy()]).to(device)

@@ -1,0 +1,118 @@
+"""Training of the scorer: batches of joints from a study's signed readings, and their loss."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ratui.errors import TrainError, clean_text
+from ratui.study import Study
+from trainer.data.pairs import PairSamples, augment_pairs, load_pair_samples
+from trainer.models.losses import LOSSES, count_labelled, scorer_loss
+from trainer.models.scorer import RATER_MODELS, PairScorer, build_scorer, load_matching_weights
+from trainer.training.loop import SINGLE_PROCESS, BatchLoss, ProcessGroup
+from trainer.training.runs import RunPlan, run_in_turn, show_progress, start_run, train_in_folder
+
+__all__ = ["ScorerBatch", "make_batch_loss", "train_scorer"]
+
+
+class ScorerBatch(NamedTuple):
+    """A batch of N joints.
+
+    `inputs` are crops (N, 2, S, S) from 0 to 1, or the features (N, 2, F) that a fixed trunk extracted. `groups` (N,),
+    `labels` (N, raters, scales, 2) and `max_grades` (N, scales) are rows of `PairSamples`.
+    """
+
+    inputs: Tensor
+    groups: Tensor
+    labels: Tensor
+    max_grades: Tensor
+
+
+def make_batch_loss(
+    model: PairScorer, loss: str, difference: float, process_group: ProcessGroup = SINGLE_PROCESS
+) -> BatchLoss:
+    """Return the function that computes the loss of a `ScorerBatch`: see `trainer.models.losses.pair_loss`."""
+
+    def batch_loss(wrapped: nn.Module, batch: ScorerBatch) -> Tensor:
+        # All processes divide by the same number, so that together they take the gradient of the whole batch's mean.
+        count = process_group.average(count_labelled(batch.labels))
+        pairs = wrapped(batch.inputs, batch.groups, batch.max_grades)
+        return scorer_loss(pairs, batch.labels, name=loss, difference=difference, count=count) + model.penalty()
+
+    return batch_loss
+
+
+def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, process_group: ProcessGroup) -> None:
+    """Train the scorer on the study's training cases and keep the run in the folder `out`. Raises TrainError."""
+    if plan.loss not in LOSSES:
+        raise TrainError(
+            f"there is no loss named {clean_text(plan.loss)}", "--loss", f"Take one of {', '.join(LOSSES)}"
+        )
+    if plan.rater_model not in RATER_MODELS:
+        known = ", ".join(RATER_MODELS)
+        raise TrainError(f"there is no rater model {clean_text(plan.rater_model)}", "--crowd", f"Take one of {known}")
+    split = start_run("scorer", study, out, plan, process_group)
+
+    def prepare() -> PairSamples:
+        with study.snapshot() as frozen:  # raters may go on scoring in the meantime
+            return load_pair_samples(frozen, split.train, plan.samples or out / "samples", show_progress)
+
+    samples: PairSamples = run_in_turn(process_group, prepare)
+    about = {
+        "model": "scorer",
+        "seed": plan.training.seed,
+        "grades": list(samples.grades),
+        "group_names": list(samples.group_names),
+        "scales": list(samples.scales),
+        "pairing": plan.pairing,
+        "crowd": plan.rater_model,
+        "raters": samples.labels.shape[1],
+        "loss": plan.loss,
+        "difference": plan.difference,
+        "width": plan.width,
+    }
+    labels, max_grades = torch.from_numpy(samples.labels), torch.from_numpy(samples.max_grades)
+    groups = torch.from_numpy(samples.groups)
+    torch.manual_seed(plan.training.seed)
+    model = build_scorer(about)
+    if plan.weights is not None:
+        new = load_matching_weights(model, plan.weights)
+        if process_group.is_first and new:
+            print(f"taken over from {plan.weights.name}; new: {', '.join(new)}", file=sys.stderr, flush=True)
+    load_rows = _make_row_loader(samples.crops, device)
+
+    def batches(epoch: int, process_group: ProcessGroup) -> Iterable[ScorerBatch]:
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(plan.training.seed * 7_919 + epoch))
+        for rows, generator in process_group.local_batches(order, plan.batch, plan.training.seed, epoch):
+            crops = augment_pairs(load_rows(rows).float() / 255, generator)
+            yield ScorerBatch(crops, groups[rows].to(device), labels[rows].to(device), max_grades[rows].to(device))
+
+    batch_loss = make_batch_loss(model, plan.loss, plan.difference, process_group)
+    train_in_folder(
+        model,
+        batches,
+        batch_loss,
+        plan.training,
+        out,
+        device,
+        process_group,
+        resume=plan.resume,
+        about=about,
+        label="scorer",
+    )
+
+
+def _make_row_loader(crops: npt.NDArray[np.uint8], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Return a function that puts rows of `crops` on `device`: from GPU memory if all fit there, else from the file."""
+    if device.type == "cuda" and crops.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
+        on_device = torch.from_numpy(np.array(crops)).to(device)
+        return lambda rows: on_device[rows.to(device)]
+    return lambda rows: torch.from_numpy(crops[rows.numpy()]).to(device)
