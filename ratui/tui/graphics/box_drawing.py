@@ -1,7 +1,4 @@
-"""Boxes on a film as they are to be seen: how each is drawn, and where its name stands so that no two names collide.
-
-Pure functions from boxes to pictures or cells; they know neither films nor terminals.
-"""
+"""Drawing of boxes and their names on a picture or on cells, so that no two names overlap. Pure functions."""
 
 from __future__ import annotations
 
@@ -20,25 +17,31 @@ from ratui.tui.graphics.film_store import ViewRequest
 __all__ = ["BoxState", "Outline", "draw_outlines", "format_short_name", "make_outlines", "place_names", "trace_borders"]
 
 BoxState: TypeAlias = Literal["accepted", "waiting", "current", "refused"]
+"""State of a box: confirmed, not yet confirmed, selected, or not valid."""
 _RANK: dict[BoxState, int] = {"accepted": 0, "waiting": 1, "current": 3, "refused": 2}
+"""Importance: a box of higher rank is drawn over one of lower rank, and its name is placed first."""
 _LEVEL: dict[BoxState, int] = {"accepted": 120, "waiting": 200, "current": 255, "refused": 255}
+"""Grey levels of the lines."""
 
 
-_SMALL = 5  # halves of a cell: a smaller box is a mark
-_CROWDED = 1.25  # how much wider than the boxes all names together may be
+_SMALL = 5  # half-cells; a narrower box is drawn as a dot
+_CROWDED = 1.25  # total width of the names, divided by that of the boxes, above which most names are left out
 
 
 @dataclass(frozen=True)
 class Outline:
-    """One box in the pixels of a picture, with its short name and how it stands."""
+    """A box in a picture, with its short name and its state."""
 
     box: Box
+    """Corners in pixels of the picture."""
     name: str
+    """Short name, as `format_short_name` returns it."""
     state: BoxState
+    """State, which determines the style of the line."""
 
 
 def format_short_name(site: Site, both_sides: bool) -> str:
-    """A joint's name on a film; with its side where the film shows both."""
+    """Return the name of a joint for a film: its label, or its id if the label is long; with the side if `both_sides`."""
     label = site.joint.label if len(site.joint.label) < 6 else site.joint.id
     return f"{site.side} {label}" if both_sides else label
 
@@ -52,7 +55,28 @@ def make_outlines(
     *,
     both_sides: bool = False,
 ) -> tuple[Outline, ...]:
-    """The boxes of `regions` as they fall on `view`, the ones that matter most last."""
+    """Return the outlines of the boxes that are visible in a view.
+
+    Parameters
+    ----------
+    view
+        The part of the film that is shown.
+    sites
+        The sites whose boxes are wanted.
+    regions
+        The region of each of these sites, by site key.
+    current
+        Key of the selected site.
+    refused
+        Keys of the sites whose boxes are not valid.
+    both_sides
+        True if the film shows both sides, so that names need the side.
+
+    Returns
+    -------
+    tuple of Outline
+        Outlines in pixels of the view, the most important ones last, so that they are drawn on top.
+    """
     wrong = set(refused)
     found = []
     for site in sites:
@@ -76,12 +100,25 @@ def make_outlines(
 def place_names(
     boxes: Sequence[Outline], sizes: Sequence[tuple[int, int]], area: tuple[int, int]
 ) -> dict[int, tuple[int, int]]:
-    """The top left corners of the names that have room, by index: those that matter most first, then as they come. Where
-    boxes are much smaller than their names only those of the current box and of refused ones stand: the others would hide
+    """Return the positions of the names that find room, the most important names first.
+
+    A name is placed above its box, or below, beside or inside it, never over another name or over the current box. If
+    the boxes are much narrower than their names, only the current box and refused ones get names: the others would hide
     the film.
 
-    `sizes` are the names' width and height; `area` is that of the picture. A name stands above its box, or below, beside
-    or within it, never on another name and never over the current box.
+    Parameters
+    ----------
+    boxes
+        The outlines.
+    sizes
+        Width and height of each name, in the units of the boxes.
+    area
+        Width and height of the picture.
+
+    Returns
+    -------
+    dict
+        Top left corners (x, y) by index of the outline. Names without room are missing.
     """
     order = sorted(range(len(boxes)), key=lambda index: -_RANK[boxes[index].state])
     current = next((outline.box for outline in boxes if outline.state == "current"), None)
@@ -111,10 +148,24 @@ def place_names(
 
 
 def draw_outlines(picture: Image.Image, boxes: Sequence[Outline], text: int) -> Image.Image:
-    """`picture`, mode ``L``, with `boxes` and their names, `text` pixels high, on it.
+    """Return a copy of a picture with boxes and their names.
 
-    The current box is bright and double, one that waits a line, an accepted one four corners: told apart without colour.
-    All have a dark rim, since bone is bright.
+    The states differ without colour: the current box has a bright double line, a waiting box a single line, a refused
+    box a diagonal, and an accepted box only corners. All have a dark border, because bone is bright.
+
+    Parameters
+    ----------
+    picture
+        A grey image of mode ``L``.
+    boxes
+        The outlines.
+    text
+        Height of the names in pixels.
+
+    Returns
+    -------
+    Image
+        A new image of mode ``L``.
     """
     image = picture.copy()
     draw = ImageDraw.Draw(image)
@@ -140,14 +191,27 @@ def draw_outlines(picture: Image.Image, boxes: Sequence[Outline], text: int) -> 
 
 
 def trace_borders(boxes: Sequence[Outline], area: tuple[int, int]) -> dict[tuple[int, int], BoxState]:
-    """The pixels of `area` that the boxes' lines run through, for terminals whose pixels are half a character."""
+    """Return the pixels of the boxes' lines, for terminals whose pixels are half a character.
+
+    Parameters
+    ----------
+    boxes
+        The outlines, the most important ones last.
+    area
+        Width and height of the picture in pixels.
+
+    Returns
+    -------
+    dict
+        The state of the uppermost box by pixel (x, y).
+    """
     found: dict[tuple[int, int], BoxState] = {}
     for outline in boxes:
         x0, y0, x1, y1 = (int(value) for value in outline.box)
         x1, y1 = max(x1 - 1, x0 + 1), max(y1 - 1, y0 + 1)
         line = {(x, y) for x in range(x0, x1 + 1) for y in (y0, y1)} | {(x, y) for y in range(y0, y1) for x in (x0, x1)}
         if x1 - x0 < _SMALL and outline.state in ("accepted", "waiting"):
-            line = {((x0 + x1) // 2, (y0 + y1) // 2)}  # lines would hide what is in it
+            line = {((x0 + x1) // 2, (y0 + y1) // 2)}  # lines would hide the joint
         elif outline.state == "accepted":
             line = {(x, y) for x in (x0, x1) for y in (y0, y1)}
         found |= {(x, y): outline.state for x, y in line if 0 <= x < area[0] and 0 <= y < area[1]}
@@ -155,6 +219,7 @@ def trace_borders(boxes: Sequence[Outline], area: tuple[int, int]) -> dict[tuple
 
 
 def _corners(draw: ImageDraw.ImageDraw, box: Box, level: int) -> None:
+    """Draw the corners of `box`, with dark lines beside them."""
     x0, y0, x1, y1 = box
     arm = max((x1 - x0) / 4, 2)
     for x, way in ((x0, 1), (x1, -1)):

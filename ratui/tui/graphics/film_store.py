@@ -1,6 +1,6 @@
-"""Films of the open case in memory, and views of them: decoded once, cropped when asked, from any thread.
+"""Decoded films in memory, and pictures of parts of them. All functions may be called from any thread.
 
-It looks at films only; what may be shown of a blinded study is the screens' business.
+The screens decide which film may be shown in a blinded study.
 """
 
 from __future__ import annotations
@@ -32,50 +32,64 @@ from ratui.terminal import Display
 __all__ = ["LENS_MAGNIFICATION", "AlignedView", "FilmStore", "ViewRequest", "make_joint_box", "make_whole_film_box"]
 
 LENS_MAGNIFICATION = 3.0
-"""How many times larger the lens shows its middle."""
+"""Magnification of the lens, relative to the picture around it."""
 _LENS_SIDE = 0.45  # of the image's shorter side
 
 
 @dataclass(frozen=True)
 class ViewRequest:
-    """A part of a film as it is to be seen: `box` in film pixels, `size` in image pixels, under `settings`.
-
-    `joint` is the box that the look's preset ``joint`` takes its greys from, the view's own where None. `lens` is the
-    middle of a magnifying lens on the image, as parts of its width and height; None without one.
-    """
+    """A request for a picture of a part of a film."""
 
     case: str
+    """ID of the case."""
     film: str
+    """ID of the film."""
     box: Box
+    """The part of the film, in pixels of the film."""
     size: tuple[int, int]
+    """Width and height of the picture in pixels."""
     display_settings: DisplaySettings = DEFAULT_DISPLAY
+    """Contrast and brightness."""
     joint: Box | None = None
+    """Box from whose greys the preset ``joint`` takes the contrast; None for `box`."""
     lens: tuple[float, float] | None = None
+    """Centre of a magnifying lens, as fractions of the picture's width and height; None for no lens."""
 
     @property
     def key(self) -> Hashable:
+        """Key of the picture in a cache of frames."""
         return self
 
 
 @dataclass(frozen=True)
 class AlignedView:
-    """Another film of the same joint, as it lies on `view`, or what differs between the two.
-
-    `joint` is the joint's box on that `film`; the one on the view's film is the view's `joint`.
-    """
+    """A request for a picture of the other film of a joint, registered onto `view`."""
 
     view: ViewRequest
+    """The view of the first film, whose `joint` is the joint's box there."""
     film: str
+    """ID of the other film."""
     joint: Box
+    """The joint's box on the other film."""
     is_difference: bool = False
+    """True for a picture of the difference between the films instead of the other film."""
 
     @property
     def key(self) -> Hashable:
+        """Key of the picture in a cache of frames."""
         return self
 
 
 class FilmStore:
-    """The films of a study, the last few kept decoded."""
+    """A cache of the decoded films of a study.
+
+    Parameters
+    ----------
+    study
+        The study.
+    capacity
+        Number of films to keep in memory. The least recently used one is dropped.
+    """
 
     def __init__(self, study: Study, capacity: int = 8) -> None:
         self._study = study
@@ -86,8 +100,9 @@ class FilmStore:
         self._aligned: dict[Hashable, Matrix | AlignmentFailure] = {}
 
     def film(self, case: str, id: str) -> Film:
-        """The decoded film; the first call takes a moment. Raises FilmError."""
+        """Return the decoded film `id` of `case`. The first call takes up to a few seconds. Raise FilmError if it fails."""
         key = (case, id)
+        # A lock per film: two threads never decode the same film, but may decode different ones at the same time.
         with self._lock:
             own = self._locks.setdefault(key, Lock())
         with own:
@@ -103,19 +118,22 @@ class FilmStore:
             return film
 
     def presets(self, case: str, *films: str) -> tuple[str, ...]:
-        """The grey presets that those of `films` offer that are decoded by now."""
+        """Return the names of the contrast presets for `films`. Films that are not decoded yet are ignored."""
         with self._lock:
             found = [film for id in films if (film := self._films.get((case, id)))]
         return list_presets(*found)
 
     def render(self, view: ViewRequest) -> Image.Image:
-        """`view` as grey levels, mode ``L``. Raises FilmError."""
+        """Return the picture of `view`, an image of mode ``L``. Raise FilmError if the film cannot be read."""
         film = self.film(view.case, view.film)
         image = render(film, view.box, view.size, view.display_settings, joint=view.joint)
         return image if view.lens is None else self._draw_lens(image, film, view)
 
     def alignment(self, aligned: AlignedView) -> Matrix | AlignmentFailure:
-        """How the two films of `aligned` lie on each other, worked out once for each joint. Raises FilmError."""
+        """Return the transformation between the two films of `aligned`, or the reason why there is none.
+
+        The result is computed once for each joint. Raise FilmError if a film cannot be read.
+        """
         view = aligned.view
         here = view.joint or view.box
         key = (view.case, view.film, here, aligned.film, aligned.joint)
@@ -126,8 +144,11 @@ class FilmStore:
         return found
 
     def render_aligned(self, aligned: AlignedView) -> Image.Image | None:
-        """`aligned` as grey levels, mode ``L``. Where the films can't be aligned the other one is shown with only the middle
-        of the joint in place, and of a difference there is None. Raises FilmError."""
+        """Return the picture of `aligned`, an image of mode ``L``. Raise FilmError if a film cannot be read.
+
+        If the films cannot be aligned, the centres of the two boxes are placed over each other. A difference would then
+        show no change but the failed alignment: return None for it.
+        """
         view = aligned.view
         first, second = self.film(view.case, view.film), self.film(view.case, aligned.film)
         matrix = self.alignment(aligned)
@@ -137,16 +158,18 @@ class FilmStore:
             matrix = align_centres(first, view.joint or view.box, second, aligned.joint)
         if not aligned.is_difference:
             return warp_onto(second, matrix, view.box, view.size, view.display_settings, joint=aligned.joint)
+        # The user's brightness and inversion must not change the size of differences.
         settings = DisplaySettings(view.display_settings.preset)
         here = render(first, view.box, view.size, settings, joint=view.joint)
         return compute_difference(here, warp_onto(second, matrix, view.box, view.size, settings, joint=aligned.joint))
 
     def _draw_lens(self, image: Image.Image, film: Film, view: ViewRequest) -> Image.Image:
+        """Draw the magnifying lens onto `image`."""
         assert view.lens is not None
         width, height = view.size
         across = view.box.width / width
         down = view.box.height / height
-        # Square on the film, whatever the shape of the image's pixels.
+        # The lens is a square on the film, also if the pixels of the picture are not square.
         side = _LENS_SIDE * min(width * across, height * down)
         inner = (max(round(side / across), 4), max(round(side / down), 4))
         x, y = (view.box.x0 + view.lens[0] * width * across, view.box.y0 + view.lens[1] * height * down)
@@ -159,15 +182,48 @@ class FilmStore:
 
 
 def make_whole_film_box(record: FilmRecord, size: tuple[int, int], display: Display) -> Box:
-    """The box that shows all of a film, centred, in an image of `size`, without stretching it."""
+    """Return the box that contains the whole film in the centre, in the shape of a picture.
+
+    Parameters
+    ----------
+    record
+        The film.
+    size
+        Width and height of the picture in pixels.
+    display
+        The capabilities of the terminal, with the shape of its pixels.
+
+    Returns
+    -------
+    Box
+        Corners in pixels of the film. The box may extend beyond the film.
+    """
     width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
     scale = max(record.columns / width, record.rows * record.aspect / height)
     return Box.from_centre(record.columns / 2, record.rows / 2, scale * width, scale * height / record.aspect)
 
 
 def make_joint_box(box: Box, side: float, size: tuple[int, int], display: Display, aspect: float = 1.0) -> Box:
-    """The box around the centre of `box` whose shorter side is `side` film pixels across, in the shape of an image of
-    `size`. `aspect` is a film pixel's height divided by its width."""
+    """Return a box around the centre of a joint, in the shape of a picture.
+
+    Parameters
+    ----------
+    box
+        The joint's box.
+    side
+        Length of the shorter side of the result, in widths of a film pixel.
+    size
+        Width and height of the picture in pixels.
+    display
+        The capabilities of the terminal, with the shape of its pixels.
+    aspect
+        Height of a film pixel divided by its width.
+
+    Returns
+    -------
+    Box
+        Corners in pixels of the film. The box may extend beyond the film.
+    """
     width, height = max(size[0], 1) * display.pixel_aspect, float(max(size[1], 1))
     scale = side / min(width, height)
     return Box.from_centre(*box.centre, scale * width, scale * height / aspect)

@@ -1,6 +1,6 @@
-"""Brings frames to the terminal in the right order: at once on a fast line, coarse before fine on a slow one.
+"""The painter, which sends frames to the terminal: at once over a fast connection, coarse before fine over a slow one.
 
-What a key overtook is dropped, unsent parts and all. It knows frames and places, not films.
+A frame that is replaced before it is complete is dropped, with its parts that were not sent yet.
 """
 
 from __future__ import annotations
@@ -20,32 +20,43 @@ from ratui.tui.textual_internals import get_driver
 __all__ = ["Painter", "Place"]
 
 MAX_DIRECT_SECONDS = 0.06
-"""Seconds that a frame may take on a long line to be sent whole; a slower one comes coarse first."""
+"""Seconds that a frame may take to be sent in one piece over a remote connection. A slower one is sent coarse first."""
 MAX_DIRECT_SECONDS_LOCAL = 0.25
-"""The same for a terminal on this machine: there it is the terminal that takes its time, and one image is calmer."""
+"""The same for a local terminal. There the terminal itself is slow, and one image is calmer than two in succession."""
 COARSE = 0.11
-"""Seconds that a coarse frame may take: two of them and the round trip of a long line still make 0.4."""
+"""Seconds that a coarse frame may take. Two of them and the round trip of a remote connection take less than 0.4 s."""
 _SLICE = 0.1
+"""Seconds that one slice of a fine frame may take. A key has to wait for at most one slice."""
 _REST = 0.3
-"""Seconds without a key after which the fine frame is sent."""
+"""Seconds without a key after which fine frames are sent."""
 _MIN_MEASURED_BYTES = 6_000
 
 
 @dataclass
 class Place:
-    """Where frames are shown, one at a time. `write` puts text on the terminal, `region` is (column, row, columns,
-    rows) in cells or None while the place isn't on the screen."""
+    """A place on the screen that shows one frame at a time."""
 
     number: int
+    """Number that is unique in the terminal, used as Kitty's placement."""
     region: Callable[[], tuple[int, int, int, int] | None]
+    """Function that returns (column, row, columns, rows) in cells, or None if the place is not on the screen."""
     shown: Frame | None = None
+    """Frame that is shown now."""
     _coarse: Frame | None = None
     _fine: Frame | None = None
     _left: list[str] = field(default_factory=list)
 
 
 class Painter:
-    """The painter of one app. Call it from the app's own thread only."""
+    """The painter of one app. Call its methods in the app's thread only.
+
+    Parameters
+    ----------
+    app
+        The app, through whose driver the painter writes.
+    bandwidth
+        The bandwidth of the connection; None for an unknown one, which counts as fast.
+    """
 
     _all: ClassVar[WeakKeyDictionary[App[Any], Painter]] = WeakKeyDictionary()
 
@@ -53,7 +64,7 @@ class Painter:
         self._app = app
         self.bandwidth = bandwidth or Bandwidth()
         self.uses_fences = False
-        """Whether the driver reports answers to fences; without it the line counts as fast."""
+        """True if the driver reports answers to fences. Otherwise nothing is measured."""
         self._slow: list[Place] = []
         self._last_key = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -61,21 +72,33 @@ class Painter:
 
     @classmethod
     def for_app(cls, app: App[Any]) -> Painter:
-        """The painter of `app`, made where there is none yet."""
+        """Return the painter of `app`, and create it if there is none yet."""
         return cls._all.get(app) or cls(app)
 
     def is_slow(self, size: int = 100_000) -> bool:
-        """Whether a frame of `size` bytes, a usual one by default, takes too long to be sent whole."""
-        near = self.bandwidth.round_trip is not None and self.bandwidth.round_trip < LOCAL_ROUND_TRIP
-        return self.bandwidth.transfer_seconds(size) > (MAX_DIRECT_SECONDS_LOCAL if near else MAX_DIRECT_SECONDS)
+        """Return True if a frame of `size` bytes takes too long to be sent in one piece. The default is a usual size."""
+        is_local = self.bandwidth.round_trip is not None and self.bandwidth.round_trip < LOCAL_ROUND_TRIP
+        return self.bandwidth.transfer_seconds(size) > (MAX_DIRECT_SECONDS_LOCAL if is_local else MAX_DIRECT_SECONDS)
 
     @property
     def max_coarse_bytes(self) -> int:
-        """How many bytes a coarse frame may have."""
+        """Bytes that a coarse frame may have."""
         return self.bandwidth.bytes_within(COARSE)
 
     def paint(self, place: Place, frame: Frame, coarse: Frame | None = None, freed: str = "") -> None:
-        """Shows `frame` at `place` in one write, or `coarse` first where the line is slow; `freed` is sent along."""
+        """Show `frame` at `place`: in one write if the connection is fast, otherwise `coarse` first.
+
+        Parameters
+        ----------
+        place
+            The place. Its earlier frame is removed.
+        frame
+            The frame to show in the end.
+        coarse
+            A smaller frame of the same picture; None if there is none.
+        freed
+            Sequences that free images in the terminal, to send along.
+        """
         self.drop(place)
         where = place.region()
         if where is None:
@@ -83,42 +106,42 @@ class Painter:
         if not self.is_slow(frame.byte_count):
             self._whole(place, frame, where, freed)
             return
-        # Nothing of what was there before may stand under a new name while the new picture is on its way.
+        # The old picture must not stay on the screen under the name of the new joint.
         self._write(self._erase_text(place, where) + freed)
         place._coarse, place._fine = coarse, frame
         self._slow.append(place)
-        self._later(0.02)  # the screen's text first: it is short, and says which joint this is
+        self._later(0.02)  # let Textual send the text first: it is short, and names the joint
 
     def clear(self, place: Place) -> None:
-        """Takes what is shown at `place` off the screen."""
+        """Remove the frame that is shown at `place`."""
         self.drop(place)
         if isinstance(place.shown, KittyFrame):
             self._write(place.shown.remove(place.number))
         place.shown = None
 
     def drop(self, place: Place) -> None:
-        """Forgets what has not been sent yet for `place`."""
+        """Drop the frames for `place` that have not been sent completely."""
         if place in self._slow:
             self._slow.remove(place)
             self._abort_upload(place)
         place._coarse = place._fine = None
 
     def note_key(self, now: float) -> None:
-        """A key was pressed: fine frames wait."""
+        """Record a key at the time `now`, after which fine frames have to wait."""
         self._last_key = now
 
     def record_answer(self, now: float) -> None:
-        """The terminal has taken what was sent up to a fence."""
+        """Record the answer to a fence at the time `now`, and send the next data."""
         self.bandwidth.record_answer(now)
         self.pump()
 
     def pump(self) -> None:
-        """Sends what may be sent now."""
+        """Send the data that are due now: first all coarse frames, then slices of the fine ones."""
         now = time.monotonic()
         if not self._slow:
             return
         if self.uses_fences and self.bandwidth.is_busy(now):
-            self._later(0.5)  # the answer comes before, or never
+            self._later(0.5)  # in case the answer is lost: usually `record_answer` calls `pump` earlier
             return
         waiting = [place for place in self._slow if place._coarse is not None]
         for place in waiting:
@@ -138,7 +161,7 @@ class Painter:
         self._slice(self._slow[0])
 
     def _slice(self, place: Place) -> None:
-        """Sends the next parts of the fine frame of `place`."""
+        """Send the next parts of the fine frame of `place`."""
         where, fine = place.region(), place._fine
         if where is None or fine is None:
             self.drop(place)
@@ -159,10 +182,11 @@ class Painter:
         self._later(0.02)
 
     def _whole(self, place: Place, frame: Frame, where: tuple[int, int, int, int], freed: str) -> None:
+        """Send all parts of `frame` in one write."""
         self._send("".join(frame.parts(*where, place.number)) + self._mark_shown(place, frame) + freed)
 
     def _mark_shown(self, place: Place, frame: Frame) -> str:
-        """Notes that `frame` is at `place` now; what takes the one before it away."""
+        """Record that `place` shows `frame` now, and return the sequence that removes the frame before it."""
         frame.mark_shown()
         before, place.shown = place.shown, frame
         if isinstance(before, KittyFrame) and before is not frame:
@@ -170,12 +194,14 @@ class Painter:
         return ""
 
     def _abort_upload(self, place: Place) -> None:
-        """Ends an upload that was begun; it starts anew later."""
+        """End an upload of which a part was sent. It starts again from its first part later."""
+        # The parts are the upload and one placement. If more are left than the upload has, none was sent.
         if isinstance(place._fine, KittyFrame) and place._left and len(place._left) <= len(place._fine.upload):
             self._write(place._fine.abandon())
         place._left = []
 
     def _erase_text(self, place: Place, where: tuple[int, int, int, int]) -> str:
+        """Return the text that removes the present frame from `place`."""
         before, place.shown = place.shown, None
         if isinstance(before, KittyFrame):
             return before.remove(place.number)
@@ -184,13 +210,14 @@ class Painter:
         return "\x1b[?2026h\x1b7\x1b[0;48;2;0;0;0m" + "".join(lines) + "\x1b[m\x1b8\x1b[?2026l"
 
     def _later(self, seconds: float) -> None:
+        """Call `pump` after `seconds`, instead of at the time that was planned before."""
         if self._timer is not None:
             self._timer.cancel()
-        # Not a timer of Textual's: those leave out a call whose time has passed before they get to run.
+        # A timer of Textual would skip a call whose time has passed before it gets to run.
         self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.0), self.pump)
 
     def _send(self, data: str) -> None:
-        """One write, in one synchronized update where the terminal knows that: no half image is ever seen."""
+        """Write `data` at once, as a synchronized update (mode 2026) so that the terminal shows no incomplete image."""
         fence = ""
         if self.uses_fences and (self._slow or len(data) > _MIN_MEASURED_BYTES):
             fence = self.bandwidth.record_sent(len(data), time.monotonic())

@@ -1,6 +1,6 @@
-"""How each rater likes to look at films, kept from one day to the next: one small JSON file beside the settings.
+"""Each rater's contrast settings and zoom, saved in a small JSON file beside the user's settings.
 
-It holds greys and zoom only, nothing of a film, and what it can't read it takes for not there.
+The file contains nothing of a film. An unreadable file counts as missing.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from ratui.tui.graphics.viewport import ZOOMS, ViewSettings
 
 __all__ = ["read_view_settings", "save_view_settings", "view_settings_file"]
 
-_LARGEST = 1_000_000
+_MAX_BYTES = 1_000_000
 
 
 def view_settings_file(settings: Path) -> Path:
-    """Where they are kept: beside the file of the `settings`."""
-    return settings.with_name("sights.json")
+    """Return the path of the file beside the user's `settings` file."""
+    return settings.with_name("sights.json")  # the name of the first version, kept so that no user loses settings
 
 
 def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
-    """How `rater` looked at films last; the usual way where that isn't known. Never raises: a look is no reason to stop."""
+    """Return the view settings that `rater` used last, or the defaults if they are missing or invalid.
+
+    This never raises an exception: invalid view settings are no reason to stop.
+    """
     raw = _read(file).get(rater)
     if not isinstance(raw, dict):
         return ViewSettings()
@@ -49,8 +52,15 @@ def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
 
 
 def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> None:
-    """Keeps how `rater` looks at films now. Raises SettingsError where the disk refuses."""
+    """Save the contrast settings and the zoom of `rater` in `file`.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be written.
+    """
     raw = _read(file)
+    # The overview of whole films (a negative zoom) is for one case only.
     raw[rater] = {**asdict(view_settings.display_settings), "zoom": max(view_settings.zoom, 0)}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -61,8 +71,9 @@ def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> N
 
 
 def _read(file: Path | None) -> dict[str, Any]:
+    """Return the content of `file`, or an empty dictionary if it is missing or invalid."""
     try:
-        if file is None or file.stat().st_size > _LARGEST:
+        if file is None or file.stat().st_size > _MAX_BYTES:
             return {}
         raw = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

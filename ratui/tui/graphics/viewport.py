@@ -1,7 +1,4 @@
-"""Which part of which film shows a joint: the two views of it, on one scale, and the two whole films with the joint marked.
-
-Pure: it knows boxes and sizes, decodes nothing and draws nothing.
-"""
+"""Viewports: the parts of films that show a joint, both time points at one scale. Nothing is decoded or drawn here."""
 
 from __future__ import annotations
 
@@ -16,28 +13,30 @@ from ratui.tui.graphics.film_store import AlignedView, ViewRequest, make_joint_b
 __all__ = ["WHOLE_FILM", "ZOOMS", "CaseFilms", "ViewSettings", "Viewport", "load_case_films"]
 
 ZOOMS = (1.7, 1.2, 0.8, 3.0)
-"""How many boxes high the view of a joint is, in the order of the key."""
+"""Size of the shown part of the film, in sides of the joint's box. The zoom key goes through them in this order."""
 WHOLE_FILM = -1
-"""The zoom that shows all of both films, with a frame around the joint."""
+"""Zoom that shows both films whole, with a frame around the joint."""
 _PAN = 0.15
+"""Step of the view or the lens."""
 _MAX_PAN = 1.5
+"""Largest distance of the view from the joint."""
 
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How joints are looked at: `zoom` counts in ZOOMS or is WHOLE; `settings` is how greys are made.
-
-    `pan` is how far the view is moved off the joint, as parts of its shorter side (right, down). `lens` is the middle of
-    a magnifying lens as parts of the view's width and height, None without one.
-    """
+    """Zoom, contrast and position for the display of joints."""
 
     zoom: int = 0
+    """Index in `ZOOMS`, or `WHOLE_FILM`."""
     display_settings: DisplaySettings = DEFAULT_DISPLAY
+    """Contrast and brightness."""
     pan: tuple[float, float] = (0.0, 0.0)
+    """Distance of the view's centre from the joint to the right and down, as fractions of the view's shorter side."""
     lens: tuple[float, float] | None = None
+    """Centre of the magnifying lens, as fractions of the view's width and height; None for no lens."""
 
     def moved(self, right: int, down: int) -> ViewSettings:
-        """The lens moved by a step where there is one, else the view."""
+        """Return settings with the lens, or without a lens the view, moved by steps to the right and down."""
         if self.lens is not None:
             x, y = (min(max(at + _PAN * step, 0.0), 1.0) for at, step in zip(self.lens, (right, down), strict=True))
             return replace(self, lens=(round(x, 3), round(y, 3)))
@@ -47,51 +46,76 @@ class ViewSettings:
         return replace(self, pan=(round(x, 3), round(y, 3)))
 
     def reset_position(self) -> ViewSettings:
-        """What stays for the next joint: not where this one was looked at."""
+        """Return the settings for the next joint, with the view and the lens in their initial positions."""
         return replace(self, pan=(0.0, 0.0), lens=None if self.lens is None else (0.5, 0.5))
 
 
 @dataclass(frozen=True)
 class Viewport:
-    """A view, and the box that is outlined in it, in pixels of the film; None where nothing is."""
+    """A view of a film, with a box that may be outlined in it."""
 
     view: ViewRequest
+    """The part of the film and the size of the picture."""
     outlined_box: Box | None = None
+    """Box to outline, in pixels of the film; None for no outline."""
 
     @property
     def key(self) -> Hashable:
+        """Key of the picture in a cache of frames."""
         return self.view.key if self.outlined_box is None else (self.view.key, self.outlined_box)
 
 
 @dataclass(frozen=True)
 class CaseFilms:
-    """The films of `case`, and where each site is on them. `order` is the time points as they stand, left first."""
+    """The films of a case, and the boxes of the sites on them."""
 
     case: Case
+    """The case."""
     order: tuple[int, ...]
+    """Time points in their places, the left one first."""
     boxes: Mapping[tuple[str, int], tuple[FilmRecord, Box]] = field(hash=False)
+    """Film and box by site key and time point. Sites that are not on the film are missing."""
+
+    def __repr__(self) -> str:
+        return f"CaseFilms(case={self.case.id!r}, order={self.order}, {len(self.boxes)} boxes)"
 
     def has(self, site: str, place: int) -> bool:
-        """Whether `site` is on its film at `place` (0 left, 1 right)."""
+        """Return True if the film at `place` (0 left, 1 right) shows `site`."""
         return (site, self.order[place]) in self.boxes
 
     def record(self, site: str, place: int) -> FilmRecord | None:
-        """The film that `site` is on at `place`, or None."""
+        """Return the film at `place` (0 left, 1 right) that shows `site`; None if `site` is not on it."""
         return self.boxes[site, self.order[place]][0] if self.has(site, place) else None
 
     def make_viewports(
         self, site: str, sizes: Sequence[tuple[int, int]], display: Display, view_settings: ViewSettings
     ) -> tuple[Viewport | None, ...]:
-        """What to show of `site` at each place, for images of `sizes` in pixels; None where it isn't on the film.
+        """Return the viewports of a site in all places.
 
-        Where all films say how large a pixel is, the same length of bone has the same length at every place.
+        If the pixel size of all films is known, all places show bone at the same scale.
+
+        Parameters
+        ----------
+        site
+            Key of the site.
+        sizes
+            Width and height of the picture in each place, in pixels.
+        display
+            The capabilities of the terminal, with the shape of its pixels.
+        view_settings
+            Zoom, contrast and position.
+
+        Returns
+        -------
+        tuple of Viewport or None
+            None for a film that does not show the site.
         """
         return tuple(self.make_viewport(site, place, size, display, view_settings) for place, size in enumerate(sizes))
 
     def make_viewport(
         self, site: str, place: int, size: tuple[int, int], display: Display, view_settings: ViewSettings
     ) -> Viewport | None:
-        """What to show of `site` at one place."""
+        """Return the viewport of `site` in one place, as `make_viewports` does for all."""
         here = self.boxes.get((site, self.order[place]))
         if here is None or not size[0] or not size[1]:
             return None
@@ -102,6 +126,7 @@ class CaseFilms:
                 ViewRequest(self.case.id, record.id, make_whole_film_box(record, size, display), size, settings), box
             )
         side = box.width
+        # One scale for both films: the wider of the two boxes, in mm.
         known = [found for point in self.order if (found := self.boxes.get((site, point)))]
         if record.spacing and all(film.spacing for film, _ in known):
             side = max(_box_width_mm(film, each) for film, each in known) / record.spacing[1]
@@ -115,14 +140,31 @@ class CaseFilms:
     def make_aligned_view(
         self, viewport: Viewport, site: str, place: int, *, is_difference: bool = False
     ) -> AlignedView | None:
-        """The film of `site` at `place`, as it lies on `viewport` of another one, or what differs from it."""
+        """Return a request for the film of a site registered onto the viewport of another film.
+
+        Parameters
+        ----------
+        viewport
+            The viewport of the first film.
+        site
+            Key of the site.
+        place
+            Place of the film to register: 0 left, 1 right.
+        is_difference
+            True for a picture of the difference between the films.
+
+        Returns
+        -------
+        AlignedView or None
+            None if the film does not show the site, or if the viewport shows the whole film.
+        """
         there = self.boxes.get((site, self.order[place]))
         if there is None or viewport.view.joint is None:
             return None
         return AlignedView(replace(viewport.view, lens=None), there[0].id, there[1], is_difference)
 
     def find_lowest_resolution(self, site: str, viewports: Sequence[Viewport | None]) -> Resolution | None:
-        """How sharp the worse of `viewports` is; None where there are none."""
+        """Return the resolution of the least sharp of `viewports`, which show `site`; None if all of them are None."""
         known = [
             measure_resolution(viewport.view.size, viewport.view.box, record.spacing)
             for place, viewport in enumerate(viewports)
@@ -132,7 +174,27 @@ class CaseFilms:
 
 
 def load_case_films(study: Study, case: Case, order: tuple[int, ...]) -> CaseFilms:
-    """The films of `case` with its confirmed regions. Raises StoreError for a damaged file."""
+    """Return the films of a case with the boxes of its sites.
+
+    Parameters
+    ----------
+    study
+        The study.
+    case
+        The case.
+    order
+        Time points in their places, the left one first.
+
+    Returns
+    -------
+    CaseFilms
+        The films and boxes.
+
+    Raises
+    ------
+    StoreError
+        If the file of the regions is damaged.
+    """
     regions = {(region.site, region.film): region.box for region in study.regions(case.id)}
     boxes = {}
     for site in case.sites(study.scheme):
@@ -145,4 +207,5 @@ def load_case_films(study: Study, case: Case, order: tuple[int, ...]) -> CaseFil
 
 
 def _box_width_mm(record: FilmRecord, box: Box) -> float:
+    """Return the width of `box` in mm; in pixels if the film has no pixel size."""
     return box.width * (record.spacing[1] if record.spacing else 1.0)
