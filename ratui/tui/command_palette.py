@@ -1,6 +1,6 @@
-"""The list of commands (Ctrl-P), in the rater's words: the screen's actions from the table of keys, cases, the language.
+"""The command palette (Ctrl-P): the actions of the screen, the cases and the languages, in the rater's words.
 
-It offers what the screen says is possible now, and nothing that the screen couldn't do by a key.
+It lists only what the screen can do now, and nothing that a key could not do.
 """
 
 from __future__ import annotations
@@ -29,22 +29,21 @@ __all__ = ["Command", "CommandProvider", "list_commands"]
 
 @dataclass(frozen=True)
 class Command:
-    """A line of the list: what it does, its key where it has one, and the doing.
-
-    One that is not `is_listed` is found by typing only: there may be hundreds of cases.
-    """
+    """A line of the command palette."""
 
     text: str
     key: str
+    """The key as it is printed; empty if there is none."""
     run: Callable[[], object]
     is_listed: bool = True
+    """True if the command is shown before anything is typed. Cases are not, because there may be hundreds."""
 
 
 def list_commands(app: RatuiApp, screen: KeyScreen[Any]) -> Iterator[Command]:
-    """What can be done on `screen` now."""
+    """Yield the commands that are possible on `screen` now."""
     t = app.t
     actions = [action for action in app.keymap.list_actions(screen.NAME) if screen.check_action(action.name)]
-    # One meaning by several keys is a movement: a list of commands is no place to aim from.
+    # Actions with the same meaning, such as the four arrows, move something. They are of no use in a list.
     meanings = Counter(action.help(t) for action in actions)
     for action in actions:
         if meanings[action.help(t)] == 1:
@@ -60,19 +59,22 @@ def list_commands(app: RatuiApp, screen: KeyScreen[Any]) -> Iterator[Command]:
 
 
 class CommandProvider(Provider):
-    """Gives Textual's command palette the commands of the screen that it was called from."""
+    """The provider that gives Textual's command palette the commands of the screen below it."""
 
     def _commands(self) -> Iterator[Command]:
         if isinstance(self.screen, KeyScreen):
             yield from list_commands(cast("RatuiApp", self.app), self.screen)
 
     async def discover(self) -> Hits:
+        """Yield the commands to show before anything is typed."""
         for command in self._commands():
             if command.is_listed:
                 line = Text(command.text).append(f"  {command.key}", KEY)
                 yield DiscoveryHit(line, command.run, text=command.text)
 
     async def search(self, query: str) -> Hits:
+        """Yield the commands that match `query`, or one line that says there are none."""
+        # NFKC turns the full-width letters of a Japanese input method into plain ones.
         matcher = self.matcher(unicodedata.normalize("NFKC", query))
         found = False
         for command in self._commands():

@@ -37,7 +37,7 @@ class KeyScreen(Screen[ScreenResultType]):
     NAME: ClassVar[str] = ""
     """The name of the screen in the keymap."""
     HAS_TOUR: ClassVar[bool] = False
-    """Whether the tour is shown on this screen."""
+    """True for a screen that shows the tour."""
 
     @property
     def ratui(self) -> RatuiApp:
@@ -81,12 +81,12 @@ class KeyScreen(Screen[ScreenResultType]):
 
     @property
     def is_asking(self) -> bool:
-        """Whether the screen asks a question that Esc takes back, before Esc does anything else."""
+        """True while the screen asks for something that Esc cancels, so that Esc does nothing else."""
         return False
 
     @property
     def types_text(self) -> bool:
-        """Whether characters are text now, such as a note, and not commands."""
+        """True while characters are text, such as a note, and not commands."""
         return False
 
     # The key bar.

@@ -1,4 +1,4 @@
-"""The tour's two lines on the scoring screen: which key comes now, and how to be rid of the tour. It takes no key itself."""
+"""The two lines of the tour above the message line: the key to press next, and how to end the tour."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GRADES = "0–5"
 
 
 class TourPanel(Static):
-    """Shows `tour`; `log` is the log of the reading on the screen."""
+    """The lines that show `tour`. `log` returns the log of the reading on the screen."""
 
     def __init__(self, tour: Tour, keymap: Keymap, log: Callable[[], tuple[LogEntry, ...]]) -> None:
         super().__init__(markup=False)
@@ -30,7 +30,7 @@ class TourPanel(Static):
         self._ended = False
 
     def update_step(self, t: Catalog) -> None:
-        """Shows the present step, or the farewell."""
+        """Show the present step, or that the tour has ended."""
         step = self._tour.step
         text = Text()
         if step is None:
@@ -43,15 +43,19 @@ class TourPanel(Static):
         self.update(text)
 
     def note_key(self, key: str, t: Catalog) -> None:
-        """Goes on if `key`, which the screen has acted on, is what the step asked for. The farewell goes at the next key."""
+        """Go to the next step if `key`, which the screen has processed, did what the step asks for.
+
+        The key after the last step removes the panel.
+        """
         log = self._log()
-        happened: set[str] = {entry.kind for entry in log[self._seen_entries :]}
+        events: set[str] = {entry.kind for entry in log[self._seen_entries :]}
         self._seen_entries = len(log)
+        # A key that made an entry counts by its entry, because the same key may do nothing at another field.
         action = self._keymap.find("scoring", key)
-        if action is not None and not happened:
-            happened = {action.id}
+        if action is not None and not events:
+            events = {action.id}
         if self._ended:
             self.remove()
-        elif self._tour.advance_on(happened):
+        elif self._tour.advance_on(events):
             self._ended = self._tour.step is None
             self.update_step(t)

@@ -1,7 +1,7 @@
-"""Six keys, shown one after the other to whoever opens the demo for the first time, while they read.
+"""The tour: six keys, shown one after the other to a rater who opens the demo for the first time.
 
-It never stands in the way: every key does what it always does, and Esc ends it. What was seen is kept in a file, so that
-the tour is shown once.
+The tour changes no key: each does what it always does, and Esc ends the tour. A file records the steps that a rater has
+seen, so that the tour is shown once.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ __all__ = ["STEPS", "Tour", "TourStep"]
 
 @dataclass(frozen=True)
 class TourStep:
-    """One key. `wants` is what ends the step: the kind of a log entry, or the id of an action; `key` is the key's action, or
-    empty for the grades."""
+    """One step of the tour: a key to press."""
 
     name: str
     completed_by: str
+    """The event that ends the step: the kind of a log entry, or the id of an action."""
     key: str = ""
+    """The id of the action whose key is shown; empty for the grades."""
 
 
 STEPS = (
@@ -38,37 +39,40 @@ STEPS = (
 
 
 class Tour:
-    """Where a rater is in the tour. `file` keeps it; without one, or where it can't be written, the tour begins anew."""
+    """The progress of a rater in the tour.
+
+    `file` records it. Without a file, or if it cannot be written, the tour begins again the next time.
+    """
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
-        self._done = _read(file)
+        self._done = _read_names(file)
 
     @property
     def step(self) -> TourStep | None:
-        """What is to be shown now; None when the tour is over."""
+        """The step to show now; None when the tour is over."""
         return next((step for step in STEPS if step.name not in self._done), None)
 
     @property
     def number(self) -> int:
-        """The number of the step, from 1."""
+        """Number of the step to show now, from 1."""
         step = self.step
         return STEPS.index(step) + 1 if step else len(STEPS)
 
-    def advance_on(self, happened: Iterable[str]) -> bool:
-        """Goes on where the present step wanted one of what `happened`; whether it did."""
+    def advance_on(self, events: Iterable[str]) -> bool:
+        """Go to the next step if one of `events` completes the present one; return whether it did."""
         step = self.step
-        if step is None or step.completed_by not in happened:
+        if step is None or step.completed_by not in events:
             return False
         self._save({*self._done, step.name})
         return True
 
     def end(self) -> None:
-        """Ends the tour for good."""
+        """End the tour for good."""
         self._save({step.name for step in STEPS})
 
     def restart(self) -> None:
-        """Begins anew."""
+        """Begin the tour again."""
         self._save(set())
 
     def _save(self, done: set[str]) -> None:
@@ -78,7 +82,7 @@ class Tour:
                 temporary.write_text(json.dumps(sorted(done)), encoding="utf-8")
 
 
-def _read(file: Path | None) -> set[str]:
+def _read_names(file: Path | None) -> set[str]:
     try:
         seen = json.loads(file.read_text(encoding="utf-8")) if file else []
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""What the models were measured to be worth, a heading a page, for raters who have signed what it was measured on.
+"""The evaluation of the models, one page for each heading of the report.
 
-It asks `load_evaluation`, which withholds what the rater may not see yet; nothing is changed here.
+`load_evaluation` withholds reports on cases that the rater has not signed. Nothing is changed here.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ratui.tui.workers import run_in_thread
 __all__ = ["EvaluationScreen"]
 
 _NAMED = 3
-"""How many cases that have to be signed first are named."""
+"""Largest number of cases, to be signed first, that a message names."""
 
 
 class EvaluationScreen(KeyScreen[None]):
-    """Shows the evaluations of `models`, names of runs, the first one first."""
+    """The screen that shows the evaluations of `models`, which are names of runs, beginning with the first."""
 
     NAME = "evaluation"
     DEFAULT_CSS = """
@@ -48,6 +48,7 @@ class EvaluationScreen(KeyScreen[None]):
         self._page_index = 0
 
     def compose(self) -> ComposeResult:
+        """Make the widgets: head, text, picture, message and keys."""
         yield Static(id="head", classes="line title", markup=False)
         with VerticalScroll(id="words", can_focus=False):
             yield Static(id="text")
@@ -56,14 +57,17 @@ class EvaluationScreen(KeyScreen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
+        """Show the first model."""
         self._open(0)
 
     def fill_widgets(self) -> None:
+        """Fill the widgets in the app's present language."""
         self._draw()
 
     # Keys.
 
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
+        """Return whether `action` is possible with these pages and models."""
         match action:
             case "next" | "previous":
                 return len(self._pages) > 1
@@ -72,39 +76,50 @@ class EvaluationScreen(KeyScreen[None]):
         return True
 
     def process_key(self, name: str) -> bool:
+        """Clear the message, and do what the key `name` stands for."""
         self.show_message("")
         return super().process_key(name)
 
     def action_next(self) -> None:
+        """Show the next page."""
         self._turn_page(1)
 
     def action_previous(self) -> None:
+        """Show the previous page."""
         self._turn_page(-1)
 
     def action_next_model(self) -> None:
+        """Show the next model."""
         self._open(self._model_index + 1)
 
     def action_up(self) -> None:
+        """Scroll up by a line."""
         self._words.scroll_up(animate=False)
 
     def action_down(self) -> None:
+        """Scroll down by a line."""
         self._words.scroll_down(animate=False)
 
     def action_previous_page(self) -> None:
+        """Scroll up by a page."""
         self._words.scroll_page_up(animate=False)
 
     def action_next_page(self) -> None:
+        """Scroll down by a page."""
         self._words.scroll_page_down(animate=False)
 
     def action_leave(self) -> None:
+        """Leave the evaluation."""
         self.dismiss()
 
     @property
     def _words(self) -> VerticalScroll:
         return self.query_one("#words", VerticalScroll)
 
-    def _open(self, which: int) -> None:
-        self._model_index, self._page_index, self._pages, self._evaluation = which % len(self._models), 0, (), None
+    def _open(self, index: int) -> None:
+        """Show the first page of the model number `index`, counted from 0 again after the last."""
+        self._model_index, self._page_index = index % len(self._models), 0
+        self._pages, self._evaluation = (), None
         try:
             self._evaluation = load_evaluation(self.ratui.study, self.ratui.rater, self._models[self._model_index])
         except RatuiError as error:
@@ -120,64 +135,68 @@ class EvaluationScreen(KeyScreen[None]):
 
     # Drawing.
 
+    @property
+    def _page(self) -> EvaluationPage | None:
+        return self._pages[self._page_index] if self._pages else None
+
     def _draw(self) -> None:
-        t = self.t
+        t, page = self.t, self._page
         head = f" {t('evaluation.title', model=self._models[self._model_index])}"
-        shown = self._pages[self._page_index] if self._pages else None
-        if isinstance(self._evaluation, Evaluation) and shown is not None:
-            made = f"{self._evaluation.created.astimezone():%Y-%m-%d %H:%M}"
+        if isinstance(self._evaluation, Evaluation) and page is not None:
+            created = f"{self._evaluation.created.astimezone():%Y-%m-%d %H:%M}"
             place = t("evaluation.place", page=self._page_index + 1, total=len(self._pages))
-            head += f" · {place} · {shown.title} · {t('evaluation.made', when=made)}"
+            head += f" · {place} · {page.title} · {t('evaluation.made', when=created)}"
         self.query_one("#head", Static).update(head)
-        self.query_one("#text", Static).update(self._text(shown))
+        self.query_one("#text", Static).update(self._format_text(page))
         self._words.scroll_home(animate=False)
-        self.set_class(shown is not None and self._can_draw(shown), "pictured")
+        self.set_class(page is not None and self._can_draw(page), "pictured")
         self.update_key_bar()
         self.call_after_refresh(self._show_picture)
 
-    def _text(self, shown: EvaluationPage | None) -> Text | Group:
+    def _format_text(self, page: EvaluationPage | None) -> Text | Group:
+        """Return the text of `page`, or why there is none."""
         match self._evaluation:
             case WithheldEvaluation(cases=cases):
                 names = ", ".join(cases[:_NAMED]) + (" …" if len(cases) > _NAMED else "")
                 return Text(self.t("evaluation.withheld", count=len(cases), cases=names), PLAIN)
             case None:
                 return Text(self.t("evaluation.gone"), PLAIN)
-        if shown is None:
+        if page is None:
             return Text("")
-        if shown.picture is not None and not self._can_draw(shown):
-            words = Text(self.t("evaluation.no_graphics", what=shown.picture.words), PLAIN)
-            return Group(words, Text(), render_blocks(shown.blocks))
-        return render_blocks(shown.blocks)
+        if page.picture is not None and not self._can_draw(page):
+            substitute = Text(self.t("evaluation.no_graphics", what=page.picture.words), PLAIN)
+            return Group(substitute, Text(), render_blocks(page.blocks))
+        return render_blocks(page.blocks)
 
-    def _can_draw(self, shown: EvaluationPage) -> bool:
-        """Whether a picture can be drawn so that its figures are read: half-cells have too few pixels for that."""
-        return shown.picture is not None and self.ratui.graphics.protocol != "halfcell"
+    def _can_draw(self, page: EvaluationPage) -> bool:
+        """Return whether `page` has a picture that this terminal can draw; half-cells are too coarse for its labels."""
+        return page.picture is not None and self.ratui.graphics.protocol != "halfcell"
 
     # The picture.
 
     def on_film_view_resized(self, event: FilmView.Resized) -> None:
+        """Fit the picture to the new size."""
         event.stop()
         self._show_picture()
 
     def _show_picture(self) -> None:
-        """Shows the page's picture where it is ready; has a worker make it where not."""
-        view = self.query_one("#picture", FilmView)
-        shown = self._pages[self._page_index] if self._pages else None
-        if shown is None or not self._can_draw(shown) or not view.pixel_size[0] or not view.pixel_size[1]:
+        """Show the page's picture if it is ready; otherwise make it in a thread."""
+        view, page = self.query_one("#picture", FilmView), self._page
+        if page is None or not self._can_draw(page) or not view.pixel_size[0] or not view.pixel_size[1]:
             view.blank()
             return
-        if not view.show(self._key):
+        if not view.show(self._picture_key):
             view.blank()
-            page, key, size = shown, self._key, view.pixel_size
+            key, size = self._picture_key, view.pixel_size
             run_in_thread(self, lambda: self._prepare(view, page, key, size), group="picture")
 
     @property
-    def _key(self) -> tuple[object, ...]:
-        made = self._evaluation.created if isinstance(self._evaluation, Evaluation) else None
-        return ("evaluation", self._models[self._model_index], made, self._page_index)
+    def _picture_key(self) -> tuple[object, ...]:
+        created = self._evaluation.created if isinstance(self._evaluation, Evaluation) else None
+        return ("evaluation", self._models[self._model_index], created, self._page_index)
 
     def _prepare(self, view: FilmView, page: EvaluationPage, key: tuple[object, ...], size: tuple[int, int]) -> None:
-        """In a thread: fits the picture of `page` into the view."""
+        """Fit the picture of `page` into the view, in a thread."""
         worker = get_current_worker()
         try:
             assert page.picture is not None
@@ -187,8 +206,8 @@ class EvaluationScreen(KeyScreen[None]):
                 self.app.call_from_thread(self.show_message, str(error))
             return
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._ready, key)
+            self.app.call_from_thread(self._show_prepared, key)
 
-    def _ready(self, key: tuple[object, ...]) -> None:
-        if self.is_attached and key == self._key:
+    def _show_prepared(self, key: tuple[object, ...]) -> None:
+        if self.is_attached and key == self._picture_key:
             self.query_one("#picture", FilmView).show(key)

@@ -1,4 +1,7 @@
-"""An evaluation as pages: what stands under one heading is read at once, its picture below it. Pure; it draws no picture."""
+"""The pages of an evaluation: the text under one heading of the report, and the picture below it.
+
+Pure functions. They depend on no widget.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,16 @@ from ratui.tui.theme import ACCENT, BRIGHT, HEADING, PLAIN, QUIET
 __all__ = ["EvaluationPage", "fit_picture", "make_pages", "render_blocks"]
 
 _LARGEST = 40_000_000
-"""Pixels of a picture; those of a report have about a million."""
+"""Largest number of pixels of a picture. The pictures of a report have about a million."""
 _PAPER = 255
+"""Grey value of the background."""
 _LONGEST = 2000
+"""Largest number of characters of a paragraph or of a table cell."""
 
 
 @dataclass(frozen=True)
 class EvaluationPage:
-    """What stands under one heading: `blocks` to read, and at most one picture, since more don't fit under them."""
+    """The blocks under one heading, and at most one picture, because more do not fit on the screen."""
 
     title: str
     blocks: tuple[Block, ...] = ()
@@ -33,7 +38,7 @@ class EvaluationPage:
 
 
 def make_pages(blocks: Iterable[Block]) -> tuple[EvaluationPage, ...]:
-    """The blocks by heading; a second picture under a heading gets a page of its own."""
+    """Return a page for each heading of `blocks`; a second picture under a heading gets a page of its own."""
     pages = [EvaluationPage("")]
     for block in blocks:
         match block:
@@ -49,25 +54,26 @@ def make_pages(blocks: Iterable[Block]) -> tuple[EvaluationPage, ...]:
 
 
 def render_blocks(blocks: Sequence[Block]) -> Group:
-    """Texts and tables one under the other, for any width: what doesn't fit is wrapped, never cut."""
+    """Return the texts and tables of `blocks` for a screen of any width. Long lines are wrapped, never cut."""
     shown: list[Line | Grid] = []
     for block in blocks:
         match block:
             case Paragraph():
-                shown += [_paragraph(block.text), Line()]
+                shown += [_format_paragraph(block.text), Line()]
             case Table():
-                shown += [_grid(block), Line()]
+                shown += [_format_table(block), Line()]
     return Group(*shown)
 
 
-def _paragraph(text: str) -> Line:
+def _format_paragraph(text: str) -> Line:
+    """Return the text of a paragraph, in which backquotes mark names."""
     line = Line(style=PLAIN)
     for number, piece in enumerate(clean_text(text, _LONGEST).split("`")):
         line.append(piece, ACCENT if number % 2 else "")
     return line
 
 
-def _grid(table: Table) -> Grid:
+def _format_table(table: Table) -> Grid:
     grid = Grid(box=None, padding=(0, 2, 0, 0), expand=False, header_style=HEADING, pad_edge=False)
     for place, column in enumerate(table.columns):
         style = BRIGHT if place == table.strong else PLAIN if place == 0 else QUIET
@@ -78,9 +84,9 @@ def _grid(table: Table) -> Grid:
 
 
 def fit_picture(picture: Picture, size: tuple[int, int]) -> Image.Image:
-    """`picture` in grey on white paper of `size` square pixels, as large as it fits.
+    """Return `picture` as a grey image (mode ``L``) of `size` (width, height) in pixels, scaled to fit, on white.
 
-    Raises StoreError for what is no PNG of a report.
+    Raise StoreError if it is no PNG image or is too large.
     """
     try:
         with Image.open(io.BytesIO(picture.png), formats=["PNG"]) as opened:

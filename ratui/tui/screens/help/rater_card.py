@@ -1,6 +1,6 @@
-"""One page for a rater to print: every key and what the grades mean, as Markdown. From the tables the app itself uses.
+"""A page to print with all keys and the meaning of the grades, as Markdown, from the tables that the app uses.
 
-The shipped pages in ``docs/`` are made by ``ratui keys --card``; a test finds them out of date.
+``ratui keys --card`` writes the pages that are shipped in ``docs/``. A test fails if they are out of date.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["rater_card"]
 
 
 def rater_card(scheme: Scheme, keymap: Keymap, t: Catalog) -> str:
-    """The page for `scheme` with the keys of `keymap`, in the language of `t`."""
+    """Return the page for `scheme` with the keys of `keymap`, in the language of `t`, as Markdown."""
     everywhere = Section(t("card.everywhere"), (("Ctrl-P", t("card.commands")), ("Ctrl-Q", t("card.quit"))))
     screens = dict.fromkeys(action.screen for action in keymap.actions)
-    order = sorted(screens, key=lambda screen: screen != "scoring")  # what a rater sees most comes first
+    order = sorted(screens, key=lambda screen: screen != "scoring")  # raters use the scoring screen most
     head = f"# {t('card.title')}\n\n{t.translate_scheme(scheme.title)}\n\n{t('card.full_width')}\n"
     sections = [
         key_section(order[0], keymap, t),
@@ -27,16 +27,16 @@ def rater_card(scheme: Scheme, keymap: Keymap, t: Catalog) -> str:
         *(key_section(screen, keymap, t) for screen in order[1:]),
         everywhere,
     ]
-    return f"{head}{''.join(_tables(sections))}\n{t('card.made')}\n"
+    return f"{head}{''.join(_format_tables(sections))}\n{t('card.made')}\n"
 
 
-def _tables(sections: Iterable[Section]) -> Iterable[str]:
+def _format_tables(sections: Iterable[Section]) -> Iterable[str]:
     for section in sections:
         yield f"\n## {section.heading}\n\n| | |\n|---|---|\n"
         for keys, meaning in section.rows:
-            boxed = " ".join(f"<kbd>{_escaped(key)}</kbd>" for key in keys.split(" "))
-            yield f"| {boxed} | {_escaped(meaning)} |\n"
+            kbd = " ".join(f"<kbd>{_escape(key)}</kbd>" for key in keys.split(" "))
+            yield f"| {kbd} | {_escape(meaning)} |\n"
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("|", "\\|")

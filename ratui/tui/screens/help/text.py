@@ -1,6 +1,6 @@
-"""The keys of a screen and the meanings of a scheme as sections of rows, from the same table as the bindings. Pure.
+"""The sections of the help: the keys of a screen, and the grades, findings and reasons of a scheme.
 
-What is not possible now is left out; nothing here is written for one screen.
+Pure functions. The keys come from the keymap.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Section", "key_section", "scheme_sections"]
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, and rows of a key and what it does or means."""
+    """A heading, and rows of a key and its meaning."""
 
     heading: str
     rows: tuple[tuple[str, str], ...]
@@ -27,7 +27,10 @@ class Section:
 def key_section(
     screen: str, keymap: Keymap, t: Catalog, is_possible: Callable[[str], bool] = lambda name: True
 ) -> Section:
-    """The keys of `screen` whose action's name is `is_possible`; actions of one meaning share a row."""
+    """Return the keys of `screen`. Actions with the same meaning share a row.
+
+    `is_possible` is called with the name of each action. An action for which it returns False is left out.
+    """
     rows: list[tuple[str, str]] = []
     for action in keymap.list_actions(screen):
         if not is_possible(action.name):
@@ -41,11 +44,12 @@ def key_section(
 
 
 def scheme_sections(scheme: Scheme, keymap: Keymap, t: Catalog) -> tuple[Section, ...]:
-    """The grades of each scale, the findings and the reasons of `scheme`, with their keys."""
-    return (*_grades(scheme, t), _findings(scheme, t), _reasons(scheme, keymap, t))
+    """Return the grades of each scale, the findings and the reasons of `scheme`, with their keys."""
+    return (*_grade_sections(scheme, t), _finding_section(scheme, t), _reason_section(scheme, keymap, t))
 
 
-def _grades(scheme: Scheme, t: Catalog) -> list[Section]:
+def _grade_sections(scheme: Scheme, t: Catalog) -> list[Section]:
+    """Return a section for each different table of grades; its heading names the parts if a scale has several tables."""
     tables: dict[tuple[str, tuple[Grade, ...]], list[str]] = {}
     for joint in scheme.joints:
         for scale, grades in joint.grades.items():
@@ -67,7 +71,7 @@ def _grades(scheme: Scheme, t: Catalog) -> list[Section]:
     return sections
 
 
-def _findings(scheme: Scheme, t: Catalog) -> Section:
+def _finding_section(scheme: Scheme, t: Catalog) -> Section:
     rows = []
     for finding in scheme.findings:
         text = t("help.finding", label=t.translate_scheme(finding.label), meaning=t.translate_scheme(finding.meaning))
@@ -75,6 +79,6 @@ def _findings(scheme: Scheme, t: Catalog) -> Section:
     return Section(t("help.findings"), tuple(rows))
 
 
-def _reasons(scheme: Scheme, keymap: Keymap, t: Catalog) -> Section:
+def _reason_section(scheme: Scheme, keymap: Keymap, t: Catalog) -> Section:
     heading = t("help.reasons", key=keymap.key_label("scoring.reasons"))
     return Section(heading, tuple((reason.key, t.translate_scheme(reason.label)) for reason in scheme.reasons))

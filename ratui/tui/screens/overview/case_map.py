@@ -1,6 +1,7 @@
-"""A whole reading as a map: both sides, joints where they lie, both time points of each scale, and what stands out.
+"""The map of a whole reading: both sides, the joints where they are on a film, both time points of each scale.
 
-Pure: rows and text from a reading, no widget, no film. In a blinded study the values stand left and right as the films do.
+The functions make text from a reading and depend on no widget. In a study blinded to order the values stand left and right
+as the films do.
 """
 
 from __future__ import annotations
@@ -22,28 +23,32 @@ __all__ = ["CaseMap", "MapRow", "format_missing", "format_totals_table", "make_m
 _SIDES: tuple[Side, ...] = ("L", "R")
 _TIMES = ("earlier", "later")
 _LONGEST_ROW = 6
+"""Largest number of joints in a row."""
 _LABEL, _GAP, _WIDEST = 5, 3, 12
-_HERE = "bold reverse"
+"""Widths in cells: of the scale's name at the left, of the gap between the sides, and of a joint at most."""
+_SELECTED = "bold reverse"
 
 
 @dataclass(frozen=True)
 class MapRow:
-    """Joints that lie side by side. `left_hand` is them as a left hand shows them, little finger first.
-    `is_first_of_part` says that a part of the body begins here."""
+    """Joints that stand in one row of the map."""
 
     part: str
+    """The part of the body, by its id in the scheme."""
     group: str
     left_hand: tuple[Joint, ...]
+    """The joints from left to right on a film of the left side: little finger first."""
     scales: tuple[str, ...]
+    """The scales that any of the joints has."""
     is_first_of_part: bool
 
     def joints(self, side: Side) -> tuple[Joint, ...]:
-        """The joints from left to right on a film of `side`."""
+        """Return the joints from left to right on a film of `side`."""
         return self.left_hand if side == "L" else self.left_hand[::-1]
 
 
 def make_map_rows(reading: Reading) -> tuple[MapRow, ...]:
-    """The rows of the map of `reading`: part by part and group by group, as the scheme lists them."""
+    """Return the rows of the map of `reading`: part by part and group by group, as the scheme lists them."""
     scheme = reading.scheme
     read = {site.joint for site in reading.sites}
     rows: list[MapRow] = []
@@ -52,95 +57,108 @@ def make_map_rows(reading: Reading) -> tuple[MapRow, ...]:
         is_first_of_part = True
         for group in dict.fromkeys(joint.group for joint in joints):
             members = [joint for joint in joints if joint.group == group]
-            # Long groups, as the wrist's, stand in as few rows as hold them, equally long.
+            # A long group, such as the wrist, is divided into as few rows as hold it, of about equal length.
             count = -(-len(members) // _LONGEST_ROW)
             length = -(-len(members) // count)
             for start in range(0, len(members), length):
                 row = members[start : start + length]
                 scales = tuple(scale for scale in scheme.scales if any(scale in joint.scales for joint in row))
-                rows.append(MapRow(part.id, group, _across(scheme, row), scales, is_first_of_part))
+                rows.append(MapRow(part.id, group, _sort_across(scheme, row), scales, is_first_of_part))
                 is_first_of_part = False
     return tuple(rows)
 
 
-def _across(scheme: Scheme, joints: Sequence[Joint]) -> tuple[Joint, ...]:
-    """`joints` from left to right on a left hand or foot: by the template, or thumb last where it lacks one of them."""
+def _sort_across(scheme: Scheme, joints: Sequence[Joint]) -> tuple[Joint, ...]:
+    """Return `joints` from left to right on a film of the left side, by the template if one has them all."""
     for view in scheme.views.values():
         if all(joint.id in view.template for joint in joints):
             return tuple(sorted(joints, key=lambda joint: view.template[joint.id][0]))
-    return tuple(reversed(joints))
+    return tuple(reversed(joints))  # schemes list the thumb first, and a left hand has it on the right
 
 
 class CaseMap:
-    """The map of one reading, in the rater's language, with a joint under the cursor.
+    """The map of one reading in the rater's language.
 
-    A model differs at `differing_sites`.
+    Parameters
+    ----------
+    t
+        The texts in the rater's language.
+    reading
+        The reading to draw.
+    differing_sites
+        The keys of the sites at which a model's predictions differ. They get a mark.
     """
 
     def __init__(self, t: Catalog, reading: Reading, differing_sites: Collection[str] = ()) -> None:
         self._t = t
         self._differing_sites = differing_sites
         self._reading = reading
-        self._opened = {field.site for field in reading.open_fields}
+        self._open_sites = {field.site for field in reading.open_fields}
         self.rows = make_map_rows(reading)
         self.sides: tuple[Side, ...] = tuple(
             side for side in _SIDES if any(site.side == side for site in reading.sites)
         )
 
-    # Moving about.
+    # Navigation.
 
     def sites(self, row: int) -> list[str]:
-        """The sites of `row` from left to right, over both sides."""
+        """Return the keys of the sites of `row` from left to right, over both sides."""
         keys = [f"{side}.{joint.id}" for side in self.sides for joint in self.rows[row].joints(side)]
         return [key for key in keys if key in self._reading.site_keys]
 
     def find_row(self, site: str) -> int:
-        """The row that `site` stands in."""
+        """Return the index of the row of `site`. Raise StopIteration if the reading has no such site."""
         return next(row for row in range(len(self.rows)) if site in self.sites(row))
 
     def find_neighbour(self, site: str, across: int, down: int) -> str:
-        """The site that lies `across` to the right of `site` or `down` below it; `site` itself at the rim."""
+        """Return the site `across` places to the right of `site` or `down` rows below it; `site` itself at the edge."""
         row = self.find_row(site)
         sites = self.sites(row)
-        place = sites.index(site)
         if down:
-            below = min(max(row + down, 0), len(self.rows) - 1)
+            target = min(max(row + down, 0), len(self.rows) - 1)
+            if target == row:
+                return site
             side = self._reading.site(site).side
             here = [key for key in sites if key[0] == side]
-            there = [key for key in self.sites(below) if key[0] == side] or self.sites(below)
+            there = [key for key in self.sites(target) if key[0] == side] or self.sites(target)
+            # Rows differ in length, so the relative position counts.
             share = (here.index(site) + 0.5) / len(here)
-            return site if below == row else there[min(int(share * len(there)), len(there) - 1)]
-        return sites[min(max(place + across, 0), len(sites) - 1)]
+            return there[min(int(share * len(there)), len(there) - 1)]
+        return sites[min(max(sites.index(site) + across, 0), len(sites) - 1)]
 
     # Drawing.
 
-    def lines(self, width: int, here: str, *, airy: bool = True) -> tuple[list[Text], int]:
-        """The map in lines of `width`, and the line at which the row of `here` begins. `airy` keeps rows apart."""
+    def lines(self, width: int, selected: str, *, is_spaced: bool = True) -> tuple[list[Text], int]:
+        """Return the map as lines of `width` cells, and the index of the first line of the row of `selected`.
+
+        With `is_spaced`, an empty line separates the rows.
+        """
         lines: list[Text] = []
-        current = 0
+        first = 0
         for number, row in enumerate(self.rows):
             if row.is_first_of_part:
-                lines.append(self._heading(row, width))
-            if here in self.sites(number):
-                current = len(lines)
-            lines.append(self._names(row, width, here))
-            lines += [self._values(row, scale, width) for scale in row.scales]
-            if airy and number + 1 < len(self.rows):
+                lines.append(self._format_heading(row, width))
+            if selected in self.sites(number):
+                first = len(lines)
+            lines.append(self._format_names(row, width, selected))
+            lines += [self._format_values(row, scale, width) for scale in row.scales]
+            if is_spaced and number + 1 < len(self.rows):
                 lines.append(Text(""))
-        return lines, current
+        return lines, first
 
-    def _cell(self, row: MapRow, width: int) -> int:
-        """The width of one joint of `row`."""
+    def _joint_width(self, row: MapRow, width: int) -> int:
         room = (width - _LABEL - _GAP * (len(self.sides) - 1)) // len(self.sides)
         return min(room // len(row.left_hand), _WIDEST)
 
-    def _span(self, width: int) -> int:
-        """The width of one side."""
-        return max(self._cell(row, width) * len(row.left_hand) for row in self.rows)
+    def _side_width(self, width: int) -> int:
+        return max(self._joint_width(row, width) * len(row.left_hand) for row in self.rows)
 
     def _columns(self, row: MapRow, width: int) -> Iterator[tuple[int, str, Joint]]:
-        """Where each site of `row` stands; the thumbs and big toes of both sides face each other."""
-        cell, span = self._cell(row, width), self._span(width)
+        """Yield the column, the key and the joint of each site of `row`.
+
+        Left rows end and right rows begin at the middle, so that the thumbs and big toes of both sides face each other.
+        """
+        cell, span = self._joint_width(row, width), self._side_width(width)
         for place, side in enumerate(self.sides):
             start = _LABEL + place * (span + _GAP) + (span - cell * len(row.left_hand) if side == "L" else 0)
             for number, joint in enumerate(row.joints(side)):
@@ -148,84 +166,88 @@ class CaseMap:
                 if key in self._reading.site_keys:
                     yield start + number * cell, key, joint
 
-    def _heading(self, row: MapRow, width: int) -> Text:
+    def _format_heading(self, row: MapRow, width: int) -> Text:
         pieces = []
         for place, side in enumerate(self.sides):
             site = next((s for s in self._reading.sites if s.part == row.part and s.side == side), None)
             if site:
                 name = texts.format_hand_title(self._t, self._reading.scheme, site)
-                pieces.append((_LABEL + place * (self._span(width) + _GAP) + 1, name, HEADING))
-        return _placed(pieces)
+                pieces.append((_LABEL + place * (self._side_width(width) + _GAP) + 1, name, HEADING))
+        return _place_pieces(pieces)
 
-    def _names(self, row: MapRow, width: int, here: str) -> Text:
+    def _format_names(self, row: MapRow, width: int, selected: str) -> Text:
         pieces = []
-        cell = self._cell(row, width)
+        cell = self._joint_width(row, width)
         for x, key, joint in self._columns(row, width):
             marks = ("⚑" if key in self._reading.flags else "") + ("✎" if key in self._reading.notes else "")
             marks += "≠" if key in self._differing_sites else ""
-            style = _HERE if key == here else HEADING if key in self._opened else QUIET
-            if key == here:
+            style = _SELECTED if key == selected else HEADING if key in self._open_sites else QUIET
+            if key == selected:
                 pieces.append((x, "▸", "bold"))
-            pieces.append((x + 1, _short(self._t.translate_scheme(joint.id), cell - 1 - len(marks)) + marks, style))
-        return _placed(pieces)
+            pieces.append((x + 1, _abbreviate(self._t.translate_scheme(joint.id), cell - 1 - len(marks)) + marks, style))
+        return _place_pieces(pieces)
 
-    def _values(self, row: MapRow, scale: str, width: int) -> Text:
+    def _format_values(self, row: MapRow, scale: str, width: int) -> Text:
         pieces = [(1, scale, QUIET)]
         for x, key, joint in self._columns(row, width):
             if scale in joint.scales:
-                text, style = self._value(key, scale, self._cell(row, width) - 1)
+                text, style = self._format_value(key, scale, self._joint_width(row, width) - 1)
                 pieces.append((x + 1, text, style))
-        return _placed(pieces)
+        return _place_pieces(pieces)
 
-    def _value(self, site: str, scale: str, width: int) -> tuple[str, str]:
-        """What stands at both time points, and the style that says what it is."""
+    def _format_value(self, site: str, scale: str, width: int) -> tuple[str, str]:
+        """Return the scores of both time points, and the style that marks open, missing and changed ones."""
         reading = self._reading
         fields = [Field(site, scale, time) for time in reading.order]
+        scores = [texts.format_score(reading, field) for field in fields]
         text = texts.join_time_points(
-            reading, (texts.format_score(reading, field) + self._finding_key(field) for field in fields)
+            reading, (score + self._finding_key(field) for score, field in zip(scores, fields, strict=True))
         )
-        if len(text) > width:  # ten points and a finding: the line below the map says which
-            text = texts.join_time_points(reading, (texts.format_score(reading, field) for field in fields))
-        scores = [reading.score(field) for field in fields]
+        if len(text) > width:  # grade 10 with a finding; the line below the map names the finding
+            text = texts.join_time_points(reading, scores)
+        values = [reading.score(field) for field in fields]
         if any(field not in reading.values for field in fields):
             return text, WAITING
-        if None in scores:
+        if None in values:
             return text, QUIET
-        if len(set(scores)) > 1:
+        if len(set(values)) > 1:
             return text, BRIGHT
-        return text, PLAIN if any(scores) else QUIET
+        return text, PLAIN if any(values) else QUIET
 
     def _finding_key(self, field: Field) -> str:
-        value = self._reading.values.get(field)
-        return self._reading.scheme.finding(value.finding).key if isinstance(value, FindingEntry) else ""
+        entry = self._reading.values.get(field)
+        return self._reading.scheme.finding(entry.finding).key if isinstance(entry, FindingEntry) else ""
 
 
 def format_totals_table(t: Catalog, reading: Reading) -> list[Text]:
-    """The totals of both time points by scale, a line each, the names of the time points above; what they may reach.
+    """Return the totals of both time points: a heading, a line for each scale, and a line for the sum of all scales.
 
-    The change counts only fields that have a score at both, and is left open while one of all is; where that leaves it
-    short of the difference of the two totals, it says so.
+    The last column is the maximum. Where the study is not blinded, the column before it is the change. It is the sum over
+    the fields that have a score at both time points, and is left out while the reading is incomplete. The last line has a
+    note if this change is not the difference of the two totals.
     """
     names = ("◀", "▶") if reading.is_blinded else tuple(t(f"text.{_TIMES[time]}") for time in reading.order)
     head = [*names, *(() if reading.is_blinded else (t("overview.change"),)), t("overview.of")]
-    lines = [_totals_line("", head, QUIET)]
+    lines = [_format_totals_line("", head, QUIET)]
     for scale in (*reading.scheme.scales, None):
-        sums = [reading.total(time, scale)[0] for time in reading.order]
-        cells = [str(each) for each in sums]
+        totals = [reading.total(time, scale)[0] for time in reading.order]
+        cells = [str(total) for total in totals]
         if not reading.is_blinded:
-            change = _change(reading, scale)
+            change = _sum_changes(reading, scale)
             cells.append("–" if not reading.is_complete else f"{change:+d}" if change else "0")
-        most = sum(site.joint.max_grade(s) for site in reading.sites for s in site.joint.scales if scale in (None, s))
-        cells.append(str(most))
-        lines.append(_totals_line(scale or t("overview.total"), cells, BRIGHT if scale is None else PLAIN))
-    apart = reading.total(reading.order[-1])[0] - reading.total(reading.order[0])[0]
-    if not reading.is_blinded and reading.is_complete and _change(reading, None) != apart:
+        maximum = sum(
+            site.joint.max_grade(each) for site in reading.sites for each in site.joint.scales if scale in (None, each)
+        )
+        cells.append(str(maximum))
+        lines.append(_format_totals_line(scale or t("overview.total"), cells, BRIGHT if scale is None else PLAIN))
+    difference = reading.total(reading.order[-1])[0] - reading.total(reading.order[0])[0]
+    if not reading.is_blinded and reading.is_complete and _sum_changes(reading, None) != difference:
         lines[-1].append(f"   {t('overview.change_of_both')}", QUIET)
     return lines
 
 
-def _change(reading: Reading, scale: str | None) -> int:
-    """From the first time point to the last, over the fields of `scale`, or of all, that have a score at both."""
+def _sum_changes(reading: Reading, scale: str | None) -> int:
+    """Return the change from the first to the last time point, over the fields of `scale` with a score at both."""
     first, last = reading.order[0], reading.order[-1]
     pairs = [
         (reading.score(field), reading.score(field._replace(time=last)))
@@ -236,9 +258,9 @@ def _change(reading: Reading, scale: str | None) -> int:
 
 
 def format_missing(t: Catalog, reading: Reading, width: int) -> str:
-    """Which joints have open fields, as many as fit; an empty text where none has."""
-    opened = list(dict.fromkeys(field.site for field in reading.open_fields))
-    names = [f"{t(f'text.side_{site.side}')} {site.joint.label}" for site in map(reading.site, opened)]
+    """Return the number of open fields and as many of their joints as fit into `width` cells; empty if none is open."""
+    sites = list(dict.fromkeys(field.site for field in reading.open_fields))
+    names = [f"{t(f'text.side_{site.side}')} {site.joint.label}" for site in map(reading.site, sites)]
     count = len(reading.open_fields)
     for shown in range(len(names), 0, -1):
         more = t("overview.more", count=len(names) - shown) if shown < len(names) else ""
@@ -248,15 +270,15 @@ def format_missing(t: Catalog, reading: Reading, width: int) -> str:
     return t("overview.missing_many", count=count) if count else ""
 
 
-def _totals_line(name: str, cells: Sequence[str], style: str) -> Text:
+def _format_totals_line(name: str, cells: Sequence[str], style: str) -> Text:
     text = Text(set_cell_size(f" {name}", 8), QUIET, no_wrap=True)
     for cell in cells:
         text.append(" " * max(10 - cell_len(cell), 1) + cell, style)
     return text
 
 
-def _placed(pieces: Sequence[tuple[int, str, str]]) -> Text:
-    """A line with each text of `pieces` at its column, left to right."""
+def _place_pieces(pieces: Sequence[tuple[int, str, str]]) -> Text:
+    """Return a line with `pieces` of (column, text, style), which are in order from left to right."""
     text = Text(no_wrap=True)
     for x, piece, style in pieces:
         text.append(" " * max(x - text.cell_len, 0))
@@ -264,8 +286,8 @@ def _placed(pieces: Sequence[tuple[int, str, str]]) -> Text:
     return text
 
 
-def _short(name: str, width: int) -> str:
-    """Shorten `name` to at most `width` cells: to the initials of its parts if it has several."""
+def _abbreviate(name: str, width: int) -> str:
+    """Return `name` in at most `width` cells; a name with hyphens is shortened to its initials first."""
     if cell_len(name) <= width:
         return name
     if "-" in name:

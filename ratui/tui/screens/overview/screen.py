@@ -1,6 +1,6 @@
-"""The whole reading at a glance: both time points, totals, what is missing; and the signature that locks it.
+"""The overview of a reading: both time points, totals, open fields, and the signature that locks the reading.
 
-It changes nothing itself: it tells the screen below where to go on, to sign, or to open a signed reading again.
+It changes no reading. Its result tells the screen below what the rater has decided.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ratui.study import HeldByOther
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import find_differences, format_model_scores
 from ratui.tui.input.actions import Action
+from ratui.tui.input.line_editor import LineEditor
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.case_map import CaseMap, format_missing, format_totals_table
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET
@@ -28,7 +29,7 @@ __all__ = ["GoToSite", "OverviewCommand", "OverviewResult", "OverviewScreen", "R
 
 _MAX_REASON_LENGTH = 120
 _RESERVED_LINES = 10
-"""How many lines of the screen the map can't have: head, totals, the joint, what is missing, message and keys."""
+"""Number of lines that the map cannot use: head, totals, selected joint, open fields, message and keys."""
 
 
 class OverviewCommand(Enum):
@@ -36,19 +37,21 @@ class OverviewCommand(Enum):
 
     SIGN = "sign"
     REVIEW = "review"
+    """Review the joints that need it before signing."""
     TAKE_OVER = "take over"
+    """Continue here a reading that is open in another session."""
 
 
 @dataclass(frozen=True)
 class GoToSite:
-    """A request to go on at the site with the key `site`."""
+    """A request to score the site with the key `site`."""
 
     site: str
 
 
 @dataclass(frozen=True)
 class Reopen:
-    """A request to open a signed reading again, with the rater's reason."""
+    """A request to reopen a signed reading, with the rater's reason."""
 
     reason: str
 
@@ -58,10 +61,20 @@ OverviewResult: TypeAlias = OverviewCommand | GoToSite | Reopen
 
 
 class OverviewScreen(KeyScreen[OverviewResult | None]):
-    """Shows `reading`, `site` under the cursor. A `writable` one can be signed where `pending`, the number of joints that
-    still deserve a second look, is 0.
+    """The screen that shows a whole reading.
 
-    `held_by` says who has it open elsewhere, if somebody has. Its result is an `OverviewResult` or None.
+    Parameters
+    ----------
+    reading
+        The reading.
+    site
+        The key of the site to select. If it is empty, the first one with an open field is.
+    writable
+        Whether the reading can be scored and signed from here.
+    pending
+        Number of joints that still need a review. The reading is signed without one only if it is 0.
+    held_by
+        Who has the reading open in another session; None if nobody has.
     """
 
     NAME = "overview"
@@ -85,13 +98,15 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         self._held_by = held_by
         self._pending = pending
         self._writable = writable and reading.signed_at is None
-        opened = [field.site for field in reading.open_fields]
-        self._cursor = site if site in reading.site_keys else opened[0] if opened else reading.sites[0].key
-        if self._writable and opened and self._cursor not in opened:
-            self._cursor = opened[0]
-        self._reason: str | None = None
+        open_sites = [field.site for field in reading.open_fields]
+        self._site = site if site in reading.site_keys else open_sites[0] if open_sites else reading.sites[0].key
+        if self._writable and open_sites and self._site not in open_sites:
+            self._site = open_sites[0]
+        self._reason: LineEditor | None = None
+        """The reason to reopen the reading while it is typed."""
 
     def compose(self) -> ComposeResult:
+        """Make the widgets: head, map, totals, selected joint, open fields, message and keys."""
         yield Static(id="head", classes="line title", markup=False)
         yield Static(id="chart")
         yield Static(id="totals")
@@ -102,48 +117,52 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             yield KeyBar()
 
     def on_mount(self) -> None:
+        """Draw the reading."""
         self.fill_widgets()
 
     def fill_widgets(self) -> None:
+        """Fill the widgets in the app's present language."""
         self._differences = find_differences(self.ratui.study, self._reading)
         self._map = CaseMap(self.t, self._reading, self._differences)
         self._draw()
 
     def on_resize(self) -> None:
+        """Fit the screen to its new size."""
         self.call_after_refresh(self._draw)
 
     # Keys.
 
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
+        """Return whether `action` is possible with this reading."""
         match action:
-            case "sign":
-                return self._writable and self._reading.is_complete
-            case "look_again":
+            case "sign" | "look_again":
                 return self._writable and self._reading.is_complete
             case "next_open":
                 return self._writable and not self._reading.is_complete
             case "reopen":
                 return self._reading.signed_at is not None
             case "take_over":
-                return (
-                    self._held_by is not None
-                    and self._held_by.holder is not None
-                    and self._held_by.holder.is_dead is not False
-                )
+                # A session that is known to run keeps the reading. For one on another computer that is unknown.
+                holder = self._held_by.holder if self._held_by is not None else None
+                return holder is not None and holder.is_dead is not False
         return True
 
     def log_entries(self) -> tuple[LogEntry, ...]:
+        """Return the log of the reading."""
         return self._reading.log
 
     @property
     def is_asking(self) -> bool:
+        """True while the reason to reopen the reading is asked for."""
         return self._reason is not None
 
     @property
     def types_text(self) -> bool:
+        """True while the reason to reopen the reading is typed."""
         return self._reason is not None
 
     def process_key(self, name: str) -> bool:
+        """Add the key `name` to the reason if one is typed, or else do what it stands for."""
         if self._reason is not None:
             self._edit_reason(self._reason, name)
             return True
@@ -151,13 +170,14 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         return super().process_key(name)
 
     def action_go(self) -> None:
-        """To the joint under the cursor: to read it, or to look at it."""
+        """Go to the selected joint: to score it, or to look at it."""
         if self._writable:
-            self.dismiss(GoToSite(self._cursor))
+            self.dismiss(GoToSite(self._site))
         else:
             self._open_review()
 
     def action_sign(self) -> None:
+        """Sign the reading, or start the review if joints still need one."""
         if not self._writable:
             self.show_message(self.t("overview.cannot_sign_here"))
         elif not self._reading.is_complete:
@@ -166,76 +186,80 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             self.dismiss(OverviewCommand.REVIEW if self._pending else OverviewCommand.SIGN)
 
     def action_look_again(self) -> None:
+        """Start the review."""
         if self.check_action("look_again"):
             self.dismiss(OverviewCommand.REVIEW)
 
     def action_reopen(self) -> None:
+        """Ask for the reason to reopen the signed reading."""
         if self._reading.signed_at is None:
             self.show_message(self.t("overview.only_signed"))
         else:
-            self._reason = ""
-            self._show_prompt()
+            self._reason = LineEditor(limit=_MAX_REASON_LENGTH)
+            self._show_prompt(self._reason)
 
     def action_take_over(self) -> None:
-        """Reads on here what is open in a session that is gone, or may be."""
+        """Continue here a reading whose other session has ended, or may have."""
         if self.check_action("take_over"):
             self.dismiss(OverviewCommand.TAKE_OVER)
 
     def action_next_open(self) -> None:
-        """To the next joint that has an open field."""
+        """Select the next joint with an open field."""
         keys = [site.key for site in self._reading.sites]
-        opened = {field.site for field in self._reading.open_fields}
-        place = keys.index(self._cursor)
-        following = next((key for key in (*keys[place + 1 :], *keys[: place + 1]) if key in opened), None)
-        if following:
-            self._cursor = following
+        open_sites = {field.site for field in self._reading.open_fields}
+        index = keys.index(self._site)
+        upcoming = next((key for key in (*keys[index + 1 :], *keys[: index + 1]) if key in open_sites), None)
+        if upcoming:
+            self._site = upcoming
             self._draw()
 
     def action_left(self) -> None:
+        """Select the joint to the left."""
         self._step(-1, 0)
 
     def action_right(self) -> None:
+        """Select the joint to the right."""
         self._step(1, 0)
 
     def action_up(self) -> None:
+        """Select the joint above."""
         self._step(0, -1)
 
     def action_down(self) -> None:
+        """Select the joint below."""
         self._step(0, 1)
 
     def action_leave(self) -> None:
+        """Leave the overview."""
         self.dismiss()
 
     def _step(self, across: int, down: int) -> None:
-        self._cursor = self._map.find_neighbour(self._cursor, across, down)
+        self._site = self._map.find_neighbour(self._site, across, down)
         self._draw()
 
     def _open_review(self) -> None:
         from ratui.tui.screens.review.screen import ReviewScreen
 
-        self.app.push_screen(ReviewScreen.read_only(self.ratui.study, self._reading, self._cursor))
+        self.app.push_screen(ReviewScreen.read_only(self.ratui.study, self._reading, self._site))
 
-    # The reason to open it again.
+    # The reason to reopen the reading.
 
-    def _edit_reason(self, typed: str, name: str) -> None:
-        if name == "escape":
-            self._reason = None
-            self.show_message("")
-        elif name == "enter":
-            reason = " ".join(typed.split())
-            if reason:
-                self.dismiss(Reopen(reason))
-            else:
-                self.show_message(self.t("overview.needs_reason"))
-        elif name == "backspace":
-            self._reason = typed[:-1]
-            self._show_prompt()
-        elif (len(name) == 1 or name == "space") and len(typed) < _MAX_REASON_LENGTH:
-            self._reason = typed + (" " if name == "space" else name)
-            self._show_prompt()
+    def _edit_reason(self, line: LineEditor, name: str) -> None:
+        match line.process_key(name):
+            case "cancelled":
+                self._reason = None
+                self.show_message("")
+            case "accepted":
+                reason = " ".join(line.text.split())
+                if reason:
+                    self.dismiss(Reopen(reason))
+                else:
+                    self.show_message(self.t("overview.needs_reason"))
+            case "typing":
+                self._show_prompt(line)
 
-    def _show_prompt(self) -> None:
-        self.show_message(self.t("overview.why_reopen", typed=self._reason, enter="Enter", escape="Esc"))
+    def _show_prompt(self, line: LineEditor) -> None:
+        self.show_message(self.t("overview.why_reopen", typed=line.text, enter="Enter", escape="Esc"))
 
     # Drawing.
 
@@ -251,22 +275,20 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         self.update_key_bar()
 
     def _format_map(self, width: int) -> Text:
-        """The map; where it is taller than the screen, the part around the cursor."""
+        """Return the map; if it is taller than the screen, the part around the selected joint."""
         room = max(self.app.size.height - _RESERVED_LINES, 1)
-        lines, here = self._map.lines(width, self._cursor)
+        lines, selected = self._map.lines(width, self._site)
         if len(lines) > room:
-            lines, here = self._map.lines(width, self._cursor, airy=False)
+            lines, selected = self._map.lines(width, self._site, is_spaced=False)
         if len(lines) > room:
-            first = min(max(here - room // 2, 0), len(lines) - room)
-            above, below = first > 0, first + room < len(lines)
+            first = min(max(selected - room // 2, 0), len(lines) - room)
+            has_above, has_below = first > 0, first + room < len(lines)
             lines = lines[first : first + room]
-            if above:
+            if has_above:
                 lines[0] = Text(f" {self.t('overview.more_above')}", QUIET)
-            if below:
+            if has_below:
                 lines[-1] = Text(f" {self.t('overview.more_below')}", QUIET)
-        self.query_one("#chart").styles.height = min(
-            len(lines) + 1, room
-        )  # a line apart from the totals, if there is one
+        self.query_one("#chart").styles.height = min(len(lines) + 1, room)  # one empty line above the totals if it fits
         return Text("\n").join(lines)
 
     def _format_state(self) -> str:
@@ -276,41 +298,43 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         return "" if self._writable else f" · {self.t('overview.elsewhere')}"
 
     def _format_joint(self) -> Text:
-        """All that was entered at the joint under the cursor, in words."""
-        reading, key = self._reading, self._cursor
+        """Return everything that was entered at the selected joint, in words."""
+        reading, site = self._reading, self._site
         text = Text(no_wrap=True).append(
-            f" {texts.format_site_title(self.t, reading.scheme, reading.site(key))}", BRIGHT
+            f" {texts.format_site_title(self.t, reading.scheme, reading.site(site))}", BRIGHT
         )
         for place, time in enumerate(reading.order):
             name = texts.format_time_point(self.t, reading.order, place, reading.is_blinded, None)
             shown = [
                 f"{field.scale} {texts.format_field(self.t, reading, field)}"
-                for field in reading.slot_fields(Slot(key, time))
+                for field in reading.slot_fields(Slot(site, time))
             ]
             text.append(f"   {name} ", QUIET).append(", ".join(shown), PLAIN)
-        if key in reading.flags:
+        if site in reading.flags:
             text.append(f"   {self.t('overview.flagged')}", NOTE)
-        if key in reading.notes:
-            text.append(f"   {self.t('overview.note', text=reading.notes[key])}", PLAIN)
-        if key in self._differences:
-            text.append(f"   ≠ {format_model_scores(self.t, reading, self._differences[key])}", NOTE)
+        if site in reading.notes:
+            text.append(f"   {self.t('overview.note', text=reading.notes[site])}", PLAIN)
+        if site in self._differences:
+            text.append(f"   ≠ {format_model_scores(self.t, reading, self._differences[site])}", NOTE)
         return text
 
     def _format_missing(self, width: int) -> str:
+        """Return the open fields, or what has to be done before the signature."""
         reading = self._reading
         if self._held_by is not None:
             return str(self._held_by)
         if not reading.is_complete:
             return format_missing(self.t, reading, width - 2)
-        lacking = len(reading.fields) - sum(reading.total(time)[1] for time in reading.order)
-        without = self.t("overview.not_assessable", count=lacking) if lacking else ""
+        missing = len(reading.fields) - sum(reading.total(time)[1] for time in reading.order)
+        note = self.t("overview.not_assessable", count=missing) if missing else ""
         if not self._writable:
-            return without
+            return note
         key = self.ratui.keymap.key_label("overview.sign")
         if self._pending:
             return self.t("overview.look_first", count=self._pending, key=key)
         return self.t("overview.nothing_missing", key=key)
 
     def label_of(self, action: Action) -> str:
+        """Return the label of `action`; a reading that cannot be changed is looked at, not scored."""
         is_view = action.name == "go" and not self._writable
         return self.t("overview.look") if is_view else super().label_of(action)

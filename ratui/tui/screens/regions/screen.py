@@ -1,6 +1,6 @@
-"""Where the joints are: each film whole with its boxes on it, the current one enlarged; the rater mostly accepts.
+"""The regions screen: each film whole with the boxes of its joints, the active one enlarged, for the rater to confirm.
 
-Accepting saves at once, and refuses what can't be true. Nothing here knows of scores.
+Accepted boxes are saved at once. Boxes that cannot be right are refused. Nothing here depends on scores.
 """
 
 from __future__ import annotations
@@ -29,14 +29,25 @@ from ratui.tui.workers import run_in_thread
 
 __all__ = ["RegionsScreen"]
 
-_FAR, _GROW = 0.5, 1.08
+_FAR = 0.5
+"""Length of a far move, in widths of the box."""
+_GROW = 1.08
+"""Factor by which a box grows at one key press."""
 _ANYTIME = {"help", "leave", "next_film", "previous_film"}
+"""Actions that are possible before the boxes are placed."""
 
 
 class RegionsScreen(KeyScreen[None]):
-    """The regions of `case`, film by film; `order` is how its time points stand on the screen.
+    """The screen on which a rater confirms the regions of a case, film by film.
 
-    Opens at the first film that lacks some, or at `site` of `film` where both are given.
+    Parameters
+    ----------
+    case
+        The case.
+    order
+        The time points as they stand on the screen, left first.
+    film, site
+        The film and the site to begin at. If they are empty, it is the first film that lacks regions.
     """
 
     NAME = "regions"
@@ -48,15 +59,18 @@ class RegionsScreen(KeyScreen[None]):
         super().__init__()
         self._case = case
         self._order = order
-        self._wanted = (film, site)
+        self._initial = (film, site)
         self._film_index = 0
         self._editor: RegionEditor | None = None
+        """The boxes of the film; None while they are placed."""
         self._faults: tuple[RegionFault, ...] = ()
         self._step_size = StepSize()
-        self._note = ""
+        self._message = ""
         self._has_tried_other_hand = False
+        """True once the second hand of this film has been placed again, after the first was accepted."""
 
     def compose(self) -> ComposeResult:
+        """Make the widgets: head, films, message and keys."""
         app = self.ratui
         yield Static(id="head", classes="line title", markup=False)
         yield RegionViewer(app.graphics, app.frame_cache, app.film_store, id="films")
@@ -64,209 +78,237 @@ class RegionsScreen(KeyScreen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
+        """Open the first film."""
         study = self.ratui.study
         self._case_regions = CaseRegions(study, self._case, self._order)
         self._propagation = BoxPropagation(self.ratui.film_store, study.scheme, self._case.id)
-        film, site = self._wanted
+        film, site = self._initial
         names = [record.id for record, _ in self._case_regions.films]
         self._open_film(names.index(film) if film in names else self._case_regions.first_incomplete_film() or 0, site)
 
     def on_resize(self, event: Resize) -> None:
+        """Fit the screen to its new size."""
         self.call_after_refresh(self._draw)
 
     def fill_widgets(self) -> None:
+        """Fill the widgets in the app's present language."""
         self._draw()
 
     def on_region_viewer_failed(self, message: RegionViewer.Failed) -> None:
-        self._note = message.why
-        self._update_message()  # and nothing is drawn anew: it would fail anew
+        """Show why a film cannot be shown."""
+        self._message = message.why
+        self._update_message()  # the films are not drawn again, because that would fail again
 
     # From film to film.
 
     def _open_film(self, index: int, site: str = "") -> None:
-        """Shows the film at once, and its boxes as soon as it is known where they go."""
+        """Show the film with the number `index` at once, and its boxes when they have been placed."""
         self._has_tried_other_hand = self._has_tried_other_hand and index == self._film_index
         self._film_index = index
         self._editor, self._faults, self._step_size = None, (), StepSize()
-        missing, placed = self._case_regions.missing_sites(index), self._case_regions.confirmed_regions()
-        if missing and placed:
+        missing, confirmed = self._case_regions.missing_sites(index), self._case_regions.confirmed_regions()
+        if missing and confirmed:
             self._draw()
-            run_in_thread(self, lambda: self._propagate(index, missing, placed, site), group="following")
+            run_in_thread(self, lambda: self._propagate(index, missing, confirmed, site), group="propagation")
         else:
             self._start_editing(index, PropagatedRegions({}), site)
 
-    def _propagate(self, index: int, missing: Sequence[Site], placed: ConfirmedRegions, site: str) -> None:
+    def _propagate(self, index: int, missing: Sequence[Site], confirmed: ConfirmedRegions, site: str) -> None:
+        """Place the boxes of the `missing` sites in a thread, from the regions `confirmed` on other films."""
         try:
-            propagated = self._propagation.propagate(self._case_regions.films[index][0], missing, placed)
+            propagated = self._propagation.propagate(self._case_regions.films[index][0], missing, confirmed)
         except FilmError:
-            propagated = PropagatedRegions({}, failed=True)  # the film itself says what is wrong with it
+            propagated = PropagatedRegions({}, failed=True)  # the viewer shows what is wrong with the film
         self.app.call_from_thread(self._start_editing, index, propagated, site)
 
     def _start_editing(self, index: int, propagated: PropagatedRegions, site: str = "") -> None:
         if index != self._film_index or not self.is_attached:
             return
-        boxes = self._case_regions.open_editor(index, propagated)
-        self._editor = boxes.select_site(site) if site in boxes.regions else boxes
-        self._note = region_text.format_opening_note(self.t, self._editor, propagated.failed)
+        editor = self._case_regions.open_editor(index, propagated)
+        self._editor = editor.select_site(site) if site in editor.regions else editor
+        self._message = region_text.format_opening_note(self.t, self._editor, propagated.failed)
         self._draw()
         self._prepare_next_film()
 
     def _prepare_next_film(self) -> None:
-        """Follows the boxes as they are to the next film meanwhile: mostly they are accepted as they are."""
-        following = self._film_index + 1
-        if following < len(self._case_regions.films) and self._current_editor.unaccepted:
-            placed = self._case_regions.confirmed_regions(self._current_editor)
-            film, sites = self._case_regions.films[following]
-            run_in_thread(self, lambda: self._propagate_ahead(film, sites, placed), group="ahead")
+        """Place the boxes of the next film in a thread, assuming that those of this film are accepted unchanged."""
+        index = self._film_index + 1
+        if index < len(self._case_regions.films) and self._current_editor.unaccepted:
+            confirmed = self._case_regions.confirmed_regions(self._current_editor)
+            film, sites = self._case_regions.films[index]
+            run_in_thread(self, lambda: self._propagate_ahead(film, sites, confirmed), group="ahead")
 
-    def _propagate_ahead(self, film: FilmRecord, sites: Sequence[Site], placed: ConfirmedRegions) -> None:
+    def _propagate_ahead(self, film: FilmRecord, sites: Sequence[Site], confirmed: ConfirmedRegions) -> None:
         try:
-            self._propagation.propagate(film, sites, placed)
+            self._propagation.propagate(film, sites, confirmed)
         except FilmError:
-            return  # it will be met again when the film is opened
+            return  # the error is reported when the film is opened
 
     # Keys.
 
     def process_key(self, name: str) -> bool:
-        # The same key on another layout: + needs no Shift then.
+        """Do what the key `name` stands for; accept the unshifted key of ``+`` and the shifted one of ``-`` too."""
         return super().process_key({"=": "+", "_": "-"}.get(name, name))
 
     def perform(self, name: str) -> None:
+        """Perform the action `name`; ignore it if it needs boxes and none have been shown yet."""
         if self._editor is None and name not in _ANYTIME:
-            return  # no box is accepted or moved that hasn't been seen
-        self._note, self._faults = "", ()
+            return
+        self._message, self._faults = "", ()
         super().perform(name)
 
     def action_accept(self) -> None:
+        """Accept the active box and go on."""
         if self._accept([self._current_editor.site.key]):
             self._advance()
 
     def action_accept_all(self) -> None:
+        """Accept all boxes of the film and go on."""
         if self._accept(self._current_editor.unaccepted or [site.key for site in self._current_editor.sites]):
             self._advance()
 
     def _advance(self) -> None:
-        """To the next box that waits: of this film, or of the next one that has any."""
-        lacking = None if self._current_editor.unaccepted else self._case_regions.first_incomplete_film()
+        """Go to the next box that is not accepted, on this film or on another; leave the screen if there is none."""
+        incomplete = None if self._current_editor.unaccepted else self._case_regions.first_incomplete_film()
         if self._other_hand_is_next() and not self._has_tried_other_hand:
             self._has_tried_other_hand = True
             self._open_film(self._film_index)
         elif self._current_editor.unaccepted:
             self._set_editor(self._current_editor.select_next_unaccepted())
-        elif lacking is not None:
-            self._open_film(lacking)
+        elif incomplete is not None:
+            self._open_film(incomplete)
         else:
             self.dismiss()
 
     def _accept(self, keys: Iterable[str]) -> bool:
-        """Saves `keys` as accepted; refuses them all where one can't be true. Raises StoreError, and then nothing is."""
-        wanted = list(keys)
-        found = self._current_editor.find_acceptance_faults(wanted)
-        if found:
-            self._faults = found
-            self._set_editor(self._current_editor.select_site(found[0].site))
+        """Accept and save the boxes of the sites `keys`; return False, and accept none, if one of them cannot be right.
+
+        Raise StoreError, and accept none, if they cannot be saved.
+        """
+        sites = list(keys)
+        faults = self._current_editor.find_acceptance_faults(sites)
+        if faults:
+            self._faults = faults
+            self._set_editor(self._current_editor.select_site(faults[0].site))
             return False
-        accepted = self._current_editor.accept(wanted, self.ratui.rater)
+        accepted = self._current_editor.accept(sites, self.ratui.rater)
         self._case_regions.save(accepted)
         self._editor = accepted
         return True
 
     def _other_hand_is_next(self) -> bool:
-        """Whether this film shows two hands and the one that is accepted now tells where the joints of the other are."""
-        waiting = [
-            index
-            for index, site in enumerate(self._current_editor.sites)
-            if site.key in self._current_editor.unaccepted
-        ]
-        sides = {self._current_editor.sites[index].side for index in waiting}
-        return (
-            self._current_editor.film.side == "B"
-            and len(sides) == 1
-            and set(waiting) <= set(self._current_editor.uncertain_indices)
-        )
+        """Return whether this film shows two hands, of which one is accepted and the boxes of the other are uncertain.
+
+        The boxes of the other hand can be placed again from those of the accepted one.
+        """
+        editor = self._current_editor
+        waiting = [index for index, site in enumerate(editor.sites) if site.key in editor.unaccepted]
+        sides = {editor.sites[index].side for index in waiting}
+        return editor.film.side == "B" and len(sides) == 1 and set(waiting) <= set(editor.uncertain_indices)
 
     def _move(self, dx: int, dy: int, step: float | None = None) -> None:
-        box = self._current_editor.region.box
+        """Move the active box by `step` of its width and height; without `step`, by a step that adapts to the keys."""
+        editor = self._current_editor
+        box = editor.region.box
         if box is None:
             return
         if step is None:
             self._step_size = self._step_size.next((dx, dy), time.monotonic())
             step = self._step_size.step
-        self._set_editor(
-            self._current_editor.with_box(move_box(box, dx * step, dy * step, self._current_editor.film)), moving=True
-        )
+        self._set_editor(editor.with_box(move_box(box, dx * step, dy * step, editor.film)), is_moving=True)
 
     def action_move_left(self) -> None:
+        """Move the active box to the left."""
         self._move(-1, 0)
 
     def action_move_right(self) -> None:
+        """Move the active box to the right."""
         self._move(1, 0)
 
     def action_move_up(self) -> None:
+        """Move the active box up."""
         self._move(0, -1)
 
     def action_move_down(self) -> None:
+        """Move the active box down."""
         self._move(0, 1)
 
     def action_far_left(self) -> None:
+        """Move the active box far to the left."""
         self._move(-1, 0, _FAR)
 
     def action_far_right(self) -> None:
+        """Move the active box far to the right."""
         self._move(1, 0, _FAR)
 
     def action_far_up(self) -> None:
+        """Move the active box far up."""
         self._move(0, -1, _FAR)
 
     def action_far_down(self) -> None:
+        """Move the active box far down."""
         self._move(0, 1, _FAR)
 
     def action_larger(self) -> None:
+        """Enlarge the active box."""
         self._resize(_GROW)
 
     def action_smaller(self) -> None:
+        """Shrink the active box."""
         self._resize(1 / _GROW)
 
     def _resize(self, factor: float) -> None:
-        box = self._current_editor.region.box
+        editor = self._current_editor
+        box = editor.region.box
         if box is not None:
-            self._set_editor(
-                self._current_editor.with_box(resize_box(box, factor, self._current_editor.film)), moving=True
-            )
+            self._set_editor(editor.with_box(resize_box(box, factor, editor.film)), is_moving=True)
 
     def action_next(self) -> None:
+        """Go to the next box."""
         self._set_editor(self._current_editor.step(1))
 
     def action_previous(self) -> None:
+        """Go to the previous box."""
         self._set_editor(self._current_editor.step(-1))
 
     def action_swap(self) -> None:
+        """Arrange the boxes for the next way in which the hands may lie on the film."""
         swapped = self._current_editor.next_arrangement()
-        same = swapped is self._current_editor
-        self._note = self.t("regions.nothing_to_swap") if same else region_text.format_arrangement(self.t, swapped)
+        is_same = swapped is self._current_editor
+        self._message = (
+            self.t("regions.nothing_to_swap") if is_same else region_text.format_arrangement(self.t, swapped)
+        )
         self._set_editor(swapped)
 
     def action_absent(self) -> None:
+        """Mark the joint as not on the film, or remove the mark."""
         self._set_editor(self._current_editor.toggle_absent())
 
     def action_undo(self) -> None:
+        """Undo the last change of the boxes."""
         if not self._current_editor.history:
-            self._note = self.t("regions.nothing_to_undo")
+            self._message = self.t("regions.nothing_to_undo")
         self._set_editor(self._current_editor.undo())
 
     def action_next_film(self) -> None:
+        """Show the next film."""
         self._open_film((self._film_index + 1) % len(self._case_regions.films))
 
     def action_previous_film(self) -> None:
+        """Show the previous film."""
         self._open_film((self._film_index - 1) % len(self._case_regions.films))
 
     def action_leave(self) -> None:
+        """Leave the regions."""
         self.dismiss()
 
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
+        """Return whether `action` is possible now."""
         return action != "undo" or (self._editor is not None and bool(self._editor.history))
 
     def show_message(self, text: str) -> None:
-        self._note = text
+        """Show `text` until the next action."""
+        self._message = text
         self._draw()
 
     # Drawing.
@@ -276,47 +318,49 @@ class RegionsScreen(KeyScreen[None]):
         assert self._editor is not None, "no action runs before there are boxes"
         return self._editor
 
-    def _set_editor(self, boxes: RegionEditor, *, moving: bool = False) -> None:
-        if boxes.index != (self._editor.index if self._editor else -1):
+    def _set_editor(self, editor: RegionEditor, *, is_moving: bool = False) -> None:
+        if editor.index != (self._editor.index if self._editor else -1):
             self._step_size = StepSize()
-        self._editor = boxes
-        self._draw(moving=moving)
+        self._editor = editor
+        self._draw(is_moving=is_moving)
 
-    def _draw(self, *, moving: bool = False) -> None:
+    def _draw(self, *, is_moving: bool = False) -> None:
+        """Draw the film, its boxes and the texts; while a box `is_moving`, draw the whole film only when the keys pause."""
         if not self.is_mounted:
             return
         (film, sites), study, t = self._case_regions.films[self._film_index], self.ratui.study, self.t
-        boxes = self._editor
-        site = boxes.site if boxes else sites[0]
+        editor = self._editor
+        site = editor.site if editor else sites[0]
         head = region_text.format_head(
             t, self._case.id, study, film, site, self._order, self._film_index + 1, len(self._case_regions.films)
         )
         self.query_one("#head", Static).update(head)
-        films = self.query_one(RegionViewer)
-        if boxes is None:
-            films.update_lines("", "")
-            films.show(Scene(self._case.id, film))
-            self._note = t("regions.laying")
+        viewer = self.query_one(RegionViewer)
+        if editor is None:
+            viewer.update_lines("", "")
+            viewer.show(Scene(self._case.id, film))
+            self._message = t("regions.laying")
         else:
-            keys = {name: self.ratui.keymap.key_label(f"regions.{name}") for name in ("swap", "absent")}
-            state = (
-                region_text.format_fault(t, boxes, self._faults[0], keys)
-                if self._faults
-                else region_text.format_box_state(t, boxes)
-            )
-            films.update_lines(region_text.format_count(t, boxes), state)
-            wrong = tuple(key for fault in self._faults for key in (fault.site, fault.other) if key)
-            scene = Scene(self._case.id, film, boxes.sites, dict(boxes.regions), boxes.site.key, wrong)
-            films.show(scene, moving=moving)
+            viewer.update_lines(region_text.format_count(t, editor), self._format_state(editor))
+            faulty = tuple(key for fault in self._faults for key in (fault.site, fault.other) if key)
+            scene = Scene(self._case.id, film, editor.sites, dict(editor.regions), editor.site.key, faulty)
+            viewer.show(scene, moving=is_moving)
         self._update_message()
         self.update_key_bar()
 
+    def _format_state(self, editor: RegionEditor) -> Text:
+        """Return why the active box is refused, or else its state."""
+        if not self._faults:
+            return region_text.format_box_state(self.t, editor)
+        keys = {name: self.ratui.keymap.key_label(f"regions.{name}") for name in ("swap", "absent")}
+        return region_text.format_fault(self.t, editor, self._faults[0], keys)
+
     def format_keys(self) -> Text:
-        """Return the keys in three rows, the arrows as one key."""
+        """Return the keys in three rows, with the arrows as one key."""
         arrows = "".join(self.ratui.keymap.key_label(f"regions.move_{way}") for way in ("left", "up", "down", "right"))
-        items = self.list_key_items(only_possible=False)
+        items = self.list_key_items(only_possible=False)  # "undo" keeps its place, so that no key moves
         items.insert(2, KeyItem(arrows, self.t("regions.move")))
         return format_key_rows(*drop_to_fit(items, self.app.size.width - 2, keep=self.help_key, row_count=3))
 
     def _update_message(self) -> None:
-        self.query_one("#message", Static).update(Text(f" {self._note}"))
+        self.query_one("#message", Static).update(Text(f" {self._message}"))

@@ -1,4 +1,4 @@
-"""What stands on the regions screen, as text made from the boxes. Pure: no widget, no film, no disk."""
+"""Texts of the regions screen, made from the boxes of a film. The functions depend on no widget."""
 
 from __future__ import annotations
 
@@ -26,55 +26,58 @@ __all__ = [
 ]
 
 _MANY = 4
+"""Largest number of joints that a message names."""
+_LONGEST_LABEL = 14
+"""Longest label of a joint, in cells; a longer one is abbreviated."""
 
 
 def format_head(
     t: Catalog, case: str, study: Study, film: FilmRecord, site: Site, order: Sequence[int], number: int, total: int
 ) -> str:
-    """Which film this is: its case, side and time point."""
+    """Return the top line: case, hand, time point and the `number` of the film out of `total`."""
     place = list(order).index(film.time)
     when = texts.format_time_point(t, order, place, study.config.blinded, film.day)
     hand = texts.format_hand_title(t, study.scheme, site)
     return t("regions.head", case=case, hand=hand, when=when, number=number, total=total)
 
 
-def format_count(t: Catalog, boxes: RegionEditor) -> Text:
-    """How many boxes of the film are accepted."""
-    return Text(t("regions.count", done=boxes.accepted_count, total=len(boxes.sites)), QUIET, no_wrap=True)
+def format_count(t: Catalog, editor: RegionEditor) -> Text:
+    """Return the number of accepted boxes of the film."""
+    return Text(t("regions.count", done=editor.accepted_count, total=len(editor.sites)), QUIET, no_wrap=True)
 
 
-def format_box_state(t: Catalog, boxes: RegionEditor) -> Text:
-    """The current box: its joint, whether it is accepted, where it came from."""
-    region = boxes.region
+def format_box_state(t: Catalog, editor: RegionEditor) -> Text:
+    """Return the state of the active box: its joint, who accepted it, and its source."""
+    region = editor.region
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f" {_name(t, boxes, boxes.site)} ", WAITING)
+    text.append(f" {_name(t, editor, editor.site)} ", WAITING)
     mark = t("regions.accepted_by", rater=region.confirmed_by) if region.confirmed_by else t("regions.not_accepted")
     text.append(f" {mark}", QUIET if region.confirmed_by else BRIGHT)
     text.append(f" · {_source(t, region)}", PLAIN)
     return text
 
 
-def format_fault(t: Catalog, boxes: RegionEditor, wrong: RegionFault, keys: Mapping[str, str]) -> Text:
-    """Why a box is refused, below it. `keys` are those that may help, by action."""
+def format_fault(t: Catalog, editor: RegionEditor, fault: RegionFault, keys: Mapping[str, str]) -> Text:
+    """Return why a box is refused. `keys` are the printed keys of the actions that may help, by action."""
     values = {
-        "joint": _name(t, boxes, boxes.scheme.site(wrong.site)),
-        "other": _name(t, boxes, boxes.scheme.site(wrong.other)) if wrong.other else "",
+        "joint": _name(t, editor, editor.scheme.site(fault.site)),
+        "other": _name(t, editor, editor.scheme.site(fault.other)) if fault.other else "",
     }
-    kind = wrong.kind.replace(" ", "_")
+    kind = fault.kind.replace(" ", "_")
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(t(f"regions.fault_{kind}", **values, **keys), NOTE)
     return text
 
 
-def format_arrangement(t: Catalog, boxes: RegionEditor) -> str:
-    """How the film is said to lie now."""
-    return t(f"regions.lies_{boxes.arrangement}")
+def format_arrangement(t: Catalog, editor: RegionEditor) -> str:
+    """Return how the hands are assumed to lie on the film."""
+    return t(f"regions.lies_{editor.arrangement}")
 
 
-def format_opening_note(t: Catalog, boxes: RegionEditor, failed: bool) -> str:
-    """What the rater should know of the boxes when a film is opened: which want a look, and why."""
-    names = [_name(t, boxes, boxes.sites[i]) for i in boxes.uncertain_indices]
-    sources = {boxes.regions[boxes.sites[i].key].source for i in boxes.uncertain_indices}
+def format_opening_note(t: Catalog, editor: RegionEditor, failed: bool) -> str:
+    """Return the message when a film is opened: which boxes are uncertain, and why; `failed` if placing them failed."""
+    names = [_name(t, editor, editor.sites[index]) for index in editor.uncertain_indices]
+    sources = {editor.regions[editor.sites[index].key].source for index in editor.uncertain_indices}
     if failed:
         return t("regions.not_laid")
     if not names or RegionSource.TEMPLATE in sources:
@@ -83,11 +86,11 @@ def format_opening_note(t: Catalog, boxes: RegionEditor, failed: bool) -> str:
     return t("regions.unsure", joints=shown, count=len(names))
 
 
-def _name(t: Catalog, boxes: RegionEditor, site: Site) -> str:
+def _name(t: Catalog, editor: RegionEditor, site: Site) -> str:
     label = t.translate_scheme(site.joint.label)
-    if cell_len(label) > 14:
+    if cell_len(label) > _LONGEST_LABEL:
         label = t.translate_scheme(format_short_name(site, False))
-    return f"{t(f'text.side_{site.side}')} {label}" if boxes.film.side == "B" else label
+    return f"{t(f'text.side_{site.side}')} {label}" if editor.film.side == "B" else label
 
 
 def _source(t: Catalog, region: Region) -> str:

@@ -178,12 +178,12 @@ class ReviewScreen(FilmScreen[ReviewResult]):
 
     @property
     def is_asking(self) -> bool:
-        """Whether a reason or a note is asked for, which Esc cancels."""
+        """True while a reason or a note is asked for, which Esc cancels."""
         return self._session is not None and self._session.mode != "entry"
 
     @property
     def types_text(self) -> bool:
-        """Whether a note is typed."""
+        """True while a note is typed."""
         return self._session is not None and self._session.mode in ("go_to", "note")
 
     # Keys.

@@ -1,6 +1,6 @@
-"""The joints of one hand or foot as a small map, each where it is on a film, and how far every side is. Pure text.
+"""A small map of one hand or foot, with each joint where it is on a film, and the progress of every side.
 
-A joint shows its worst score at either time point, so that the map tells no order; a wide terminal has room for it.
+A joint shows its highest score at either time point, so that the map does not tell which one is the earlier.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from ratui.reading import NotAssessableEntry, Reading, Slot
+from ratui.reading import Reading, Slot
 from ratui.scheme import Scheme, Site
 from ratui.tui.entry import text as texts
 from ratui.tui.i18n.catalog import Catalog
@@ -19,25 +19,25 @@ from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
 __all__ = ["count_done_by_side", "draw_hand_map", "place_joints"]
 
 _CELL = 3
-"""Characters that a joint takes on the map: what stands there, a mark, a gap."""
+"""Width of a joint on the map in cells: a sign, a mark and a gap."""
 
 
 def draw_hand_map(t: Catalog, reading: Reading, current: str, width: int, height: int) -> Text:
-    """The map of the hand or foot that `current` belongs to, and below it a line of progress for every side."""
+    """Return the map of the hand or foot of the site `current`, in `width` by `height` cells, and the progress below it."""
     here = reading.site(current)
     sites = [site for site in reading.sites if (site.side, site.part) == (here.side, here.part)]
     progress = count_done_by_side(reading)
     rows = max(min(height - len(progress) - 3, 18), 3)
     cells = place_joints(reading.scheme, sites, width, rows)
     text = Text(no_wrap=True)
-    text.append(_centred(texts.format_hand_title(t, reading.scheme, here), width), f"bold {ACCENT}")
+    text.append(_center(texts.format_hand_title(t, reading.scheme, here), width), f"bold {ACCENT}")
     text.append("\n")
-    opened = {field.site for field in reading.open_fields}
+    open_sites = {field.site for field in reading.open_fields}
     for row in range(rows):
         at = 0
         for column, site in sorted((column, site) for (column, y), site in cells.items() if y == row):
             text.append(" " * (column - at))
-            shown, style = _format_cell(reading, site, current, site in opened)
+            shown, style = _format_cell(reading, site, current, site in open_sites)
             text.append(shown, style)
             at = column + cell_len(shown)
         text.append("\n")
@@ -55,19 +55,20 @@ def draw_hand_map(t: Catalog, reading: Reading, current: str, width: int, height
 
 
 def count_done_by_side(reading: Reading) -> Mapping[tuple[str, str], tuple[int, int]]:
-    """For each (side, part) of the reading: how many of its joints are done, and how many there are."""
-    opened = {field.site for field in reading.open_fields}
+    """Return the number of scored joints and of all joints for each (side, part) of `reading`."""
+    open_sites = {field.site for field in reading.open_fields}
     found: dict[tuple[str, str], tuple[int, int]] = {}
     for site in reading.sites:
         done, total = found.get((site.side, site.part), (0, 0))
-        found[site.side, site.part] = (done + (site.key not in opened), total + 1)
+        found[site.side, site.part] = (done + (site.key not in open_sites), total + 1)
     return found
 
 
 def place_joints(scheme: Scheme, sites: list[Site], width: int, rows: int) -> dict[tuple[int, int], str]:
-    """A place (column, row) for the key of each of `sites`, of one side and part, about where a film has the joint.
+    """Return the keys of `sites`, all of one side and part, by (column, row), about where a film shows the joints.
 
-    Thumbs and big toes are where a film of that side has them; joints that would fall together move to the next free place.
+    `width` and `rows` are the size of the map in cells. Thumbs and big toes are where a film of that side has them. A joint
+    whose place is taken gets the nearest free one.
     """
     views = [view for view in scheme.views.values() if view.part == sites[0].part]
     view = max(views, key=lambda view: sum(site.joint.id in view.template for site in sites))
@@ -91,12 +92,12 @@ def place_joints(scheme: Scheme, sites: list[Site], width: int, rows: int) -> di
     return cells
 
 
-def _format_cell(reading: Reading, site: str, current: str, opened: bool) -> tuple[str, str]:
-    """What stands for `site` on the map, two characters, and its style."""
+def _format_cell(reading: Reading, site: str, current: str, is_open: bool) -> tuple[str, str]:
+    """Return the two characters that stand for `site` on the map, and their style."""
     mark = "!" if site in reading.flags else " "
     if site == current:
         return f"▣{mark}", WAITING
-    if opened:
+    if is_open:
         return f"·{mark}", NOTE if site in reading.flags else QUIET
     findings = [finding.key for time in reading.order if (finding := reading.finding(Slot(site, time)))]
     fields = reading.joint_fields(site)
@@ -106,9 +107,9 @@ def _format_cell(reading: Reading, site: str, current: str, opened: bool) -> tup
     elif scores:
         shown = str(max(scores))
     else:
-        shown = "–" if any(isinstance(reading.values.get(field), NotAssessableEntry) for field in fields) else "·"
+        shown = texts.format_score(reading, fields[0])
     return f"{shown}{mark}"[:2], NOTE if site in reading.flags else BRIGHT
 
 
-def _centred(text: str, width: int) -> str:
+def _center(text: str, width: int) -> str:
     return " " * max((width - cell_len(text)) // 2, 0) + text

@@ -178,12 +178,12 @@ class ScoringScreen(FilmScreen[ScoringResult]):
 
     @property
     def is_asking(self) -> bool:
-        """Whether a reason, a joint or a note is asked for, which Esc cancels."""
+        """True while a reason, a joint or a note is asked for, which Esc cancels."""
         return self._session is not None and self._session.mode != "entry"
 
     @property
     def types_text(self) -> bool:
-        """Whether the name of a joint or a note is typed."""
+        """True while the name of a joint or a note is typed."""
         return self._session is not None and self._session.mode in ("go_to", "note")
 
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:

@@ -1,4 +1,4 @@
-"""Which cases match the filter, which case is next, and how far the rater is.
+"""The filter of the worklist, the choice of the next case, and the rater's progress.
 
 Pure functions of case states, in the order of the cases. Nothing here depends on which time point is the earlier.
 """

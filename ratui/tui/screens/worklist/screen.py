@@ -49,7 +49,7 @@ class WorklistScreen(KeyScreen[None]):
         """The text of the filter."""
         self._states: list[CaseState] = []
         self._search_texts: list[str] = []
-        """What the filter searches, for each of the states."""
+        """The text that the filter searches, for each of the states."""
         self._visible: list[int] = []
         """Indices of the states that match the filter."""
         self._selected: int | None = None
@@ -59,7 +59,7 @@ class WorklistScreen(KeyScreen[None]):
         """Number of cases examined so far while the study's index is rebuilt."""
         self._is_loaded = False
         self._has_moved = False
-        """Whether the rater has chosen the selected case."""
+        """True once the rater has selected a case."""
         self._open_when_loaded = False
         self._opened_case = ""
         self._has_own_order = False
@@ -162,7 +162,7 @@ class WorklistScreen(KeyScreen[None]):
 
     @property
     def is_asking(self) -> bool:
-        """Whether there is a filter, which Esc clears."""
+        """True while there is a filter, which Esc clears."""
         return bool(self._typed)
 
     @property
