@@ -360,7 +360,7 @@ class RegionsScreen(KeyScreen[None]):
         arrows = "".join(self.ratui.keymap.key_label(f"regions.move_{way}") for way in ("left", "up", "down", "right"))
         items = self.list_key_items(only_possible=False)  # "undo" keeps its place, so that no key moves
         items.insert(2, KeyItem(arrows, self.t("regions.move")))
-        return format_key_rows(*drop_to_fit(items, self.app.size.width - 2, keep=self.help_key, row_count=3))
+        return format_key_rows(*drop_to_fit(items, self.app.size.width, keep=self.help_key, row_count=3))
 
     def _update_message(self) -> None:
         self.query_one("#message", Static).update(Text(f" {self._message}"))
