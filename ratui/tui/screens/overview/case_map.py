@@ -184,7 +184,9 @@ class CaseMap:
             style = _SELECTED if key == selected else HEADING if key in self._open_sites else QUIET
             if key == selected:
                 pieces.append((x, "▸", "bold"))
-            pieces.append((x + 1, _abbreviate(self._t.translate_scheme(joint.id), cell - 1 - len(marks)) + marks, style))
+            pieces.append(
+                (x + 1, _abbreviate(self._t.translate_scheme(joint.id), cell - 1 - len(marks)) + marks, style)
+            )
         return _place_pieces(pieces)
 
     def _format_values(self, row: MapRow, scale: str, width: int) -> Text:
