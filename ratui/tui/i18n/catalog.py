@@ -1,6 +1,6 @@
-"""What the screens say, in the rater's language: one folder of TOML files a language, one file a screen.
+"""Texts of the screens in the rater's language: one folder of TOML files for each language, one file for each screen.
 
-A text is asked for by its id (``scoring.saved``), never written in a screen; what a film or a file says never goes in here.
+Screens get each text by its id (``scoring.saved``).
 """
 
 from __future__ import annotations
@@ -16,11 +16,29 @@ from ratui.errors import SettingsError, clean_text
 __all__ = ["LANGUAGES", "Catalog", "choose_language"]
 
 LANGUAGES = ("en", "ja")
+"""Codes of the languages that have texts."""
 
 
 def choose_language(environment: Mapping[str, str] = os.environ, wanted: str = "") -> str:
-    """`wanted`, or the language that the `environment` asks for by ``LC_ALL``, ``LC_MESSAGES`` or ``LANG``; English for
-    one that ratui doesn't speak. Raises SettingsError for a `wanted` language that isn't there."""
+    """Return the code of the language to use.
+
+    Parameters
+    ----------
+    environment
+        The environment variables. ``LC_ALL``, ``LC_MESSAGES`` and ``LANG`` count, in this order.
+    wanted
+        Code of a language that the user has chosen; empty to use the environment.
+
+    Returns
+    -------
+    str
+        One of `LANGUAGES`. English if the environment names another language or none.
+
+    Raises
+    ------
+    SettingsError
+        If there are no texts in the `wanted` language.
+    """
     if wanted:
         if wanted not in LANGUAGES:
             known = ", ".join(LANGUAGES)
@@ -34,7 +52,13 @@ def choose_language(environment: Mapping[str, str] = os.environ, wanted: str = "
 
 
 class Catalog:
-    """All texts of one language. An object ``t`` of it gives a text when called with its id, as screens do."""
+    """All texts of one language. Call the object with an id to get a text: ``t("scoring.saved")``.
+
+    Parameters
+    ----------
+    language
+        One of `LANGUAGES`.
+    """
 
     def __init__(self, language: str = "en") -> None:
         self.language = language
@@ -49,9 +73,24 @@ class Catalog:
                     self._texts.update(_flat(name, tables))
 
     def __call__(self, id: str, /, **values: object) -> str:
-        """The text `id` with `values` filled in. Where `count` is 1 and there is a text ``<id>_one``, that one.
+        """Return a text.
 
-        Raises KeyError for an id that isn't there: that is a mistake in a screen, which the tests find.
+        Parameters
+        ----------
+        id
+            The id of the text. If the value `count` is 1 and there is a text ``<id>_one``, that text is returned.
+        values
+            Values to insert into the text, by the names of its placeholders.
+
+        Returns
+        -------
+        str
+            The text.
+
+        Raises
+        ------
+        KeyError
+            If there is no such text, or if it needs a value that is missing. Both are errors in the program.
         """
         if values.get("count") == 1 and f"{id}_one" in self._texts:
             id = f"{id}_one"
@@ -63,15 +102,19 @@ class Catalog:
 
     @property
     def ids(self) -> frozenset[str]:
-        """Every id."""
+        """Ids of all texts."""
         return frozenset(self._texts)
 
     def translate_scheme(self, text: str) -> str:
-        """`text` of a scheme (the meaning of a grade, the label of a finding) in this language, itself where unknown."""
+        """Return a text of the scheme, such as the label of a finding, in this language; `text` itself if unknown.
+
+        Users can edit schemes, so that a text without a translation is no error.
+        """
         return self._scheme.get(text, text)
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts of nested tables, with ids such as ``prefix.table.key``."""
     texts: dict[str, str] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):

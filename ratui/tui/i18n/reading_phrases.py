@@ -1,6 +1,6 @@
-"""What `ratui.reading` says as kinds and numbers, in the rater's words: refusals, doubts, reasons for a second look.
+"""Texts for results of `ratui.reading`: refused entries, unlikely entries, reasons for a review.
 
-It adds nothing to what it is given and knows no order of time points, so it can't tell one.
+The functions do not know the order of the time points, so that no text can reveal it in a blinded study.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["format_error", "format_refusal", "format_review_reason", "format_unk
 
 
 def format_refusal(t: Catalog, refusal: Refusal) -> str:
-    """Why an entry or a command is ruled out, in a few words."""
+    """Return the reason why an entry or a command is refused."""
     values = {
         name: t.translate_scheme(value) if name == "label" and isinstance(value, str) else value
         for name, value in refusal.parameters.items()
@@ -25,27 +25,28 @@ def format_refusal(t: Catalog, refusal: Refusal) -> str:
 
 
 def format_error(t: Catalog, error: RatuiError) -> str:
-    """What `error` says: a refusal in the rater's language, what lies below the readings in English."""
+    """Return the message of an error. Refused entries are in the rater's language, all other errors in English."""
     return format_refusal(t, error.refusal) if isinstance(error, EntryError) else str(error)
 
 
-def format_unlikely(t: Catalog, doubt: UnlikelyEntry, key: str) -> str:
-    """What makes an entry unlikely, and that `key`, as it is printed, enters it all the same."""
-    id = f"reading.unlikely.{doubt.kind}"
-    if doubt.size == 1 and f"{id}_one" in t:
+def format_unlikely(t: Catalog, entry: UnlikelyEntry, key: str) -> str:
+    """Return the reason why an entry is unlikely, and the hint to press `key` again to confirm it."""
+    id = f"reading.unlikely.{entry.kind}"
+    if entry.size == 1 and f"{id}_one" in t:
         id = f"{id}_one"
-    return t(id, scale=doubt.field.scale, size=doubt.size, key=key)
+    return t(id, scale=entry.field.scale, size=entry.size, key=key)
 
 
 def format_review_reason(t: Catalog, reason: ReviewReason, scheme: Scheme) -> str:
-    """One reason for a second look, as it stands beside the joint."""
+    """Return the text of a reason to review a joint."""
     label = t.translate_scheme(scheme.finding(reason.finding_id).label) if reason.kind == "finding" else ""
     text = t(f"reading.look.{reason.kind}", scale=reason.scale, size=reason.size, label=label)
     return t("reading.look.confirmed", reason=text) if reason.is_confirmed else text
 
 
 def format_unknown_key(t: Catalog, key: str, help: str) -> str:
-    """Why the character `key` does nothing; `help` is the key that shows what does."""
+    """Return the reason why the character `key` does nothing; `help` is the key that opens the help."""
+    # Characters of an input method need another hint: the user has to switch it off.
     script = unicodedata.name(key[0], "").split(" ")[0] if key else ""
     kind = "kana" if script in ("HIRAGANA", "KATAKANA", "CJK") else "unknown"
     return t(f"reading.key.{kind}", key=key, help=help)

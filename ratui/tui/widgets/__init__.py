@@ -1,1 +1,1 @@
-"""Parts of screens. None of them decides what may be entered."""
+"""Widgets that several screens use. None of them applies rules of the score."""

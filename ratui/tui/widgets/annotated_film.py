@@ -1,7 +1,7 @@
-"""A film with boxes on it. Where pixels are half a character the boxes and names are laid over the film's cells, so that
-moving one costs a few cells; elsewhere they are painted into the picture.
+"""A widget for a film with boxes and their names.
 
-It places nothing and knows nothing of joints: it shows the outlines that it is given.
+With half-cells, boxes and names replace cells of the film, so that a moved box changes only a few cells. With Kitty and
+Sixel they are drawn into the picture.
 """
 
 from __future__ import annotations
@@ -29,22 +29,23 @@ _NAME: dict[BoxState, Style] = {
 
 
 class AnnotatedFilm(FilmView):
-    """Shows a picture with outlines: `prepare_annotated` from any thread, then `show_annotated` with the same."""
+    """A film view with boxes. Call `prepare_annotated` in any thread, then `show_annotated` with the same arguments."""
 
     HAS_OVERLAY = True
 
+    # By row of cells: the states of the lines through the upper and lower half of each cell, and the names to write.
     _border: dict[int, dict[int, tuple[BoxState | None, BoxState | None]]] | None = None
     _names: dict[int, list[tuple[int, str, Style]]] | None = None
 
     @property
     def draws_in_cells(self) -> bool:
-        """Whether boxes are laid over the cells, so that a picture needs no painting for them."""
+        """True if boxes replace cells of the film, so that they need not be drawn into the picture."""
         across, _ = self._cell_pixels
         return across == 1
 
     @property
     def text_height(self) -> int:
-        """How many pixels high a name is painted, so that it is as legible as the terminal's own text."""
+        """Height of a name in pixels, chosen so that it is as legible as the terminal's own text."""
         return max(round(0.62 * self._cell_pixels[1]), 8)
 
     @property
@@ -53,14 +54,24 @@ class AnnotatedFilm(FilmView):
         return (width // max(self.size.width, 1), height // max(self.size.height, 1))
 
     def prepare_annotated(self, picture: Image.Image, key: Hashable, boxes: tuple[Outline, ...]) -> None:
-        """Paints and encodes `picture`, named by `key`, with `boxes` on it. May be called from any thread."""
+        """Encode a picture with boxes for a later call of `show_annotated`. May be called from any thread.
+
+        Parameters
+        ----------
+        picture
+            A grey image of mode ``L`` and of the view's `pixel_size`.
+        key
+            Key of the picture without boxes.
+        boxes
+            The boxes to draw.
+        """
         if self.draws_in_cells:
             self.prepare(picture, key)
         else:
             self.prepare(draw_outlines(picture, boxes, self.text_height), (key, boxes))
 
     def show_annotated(self, picture: Image.Image, key: Hashable, boxes: tuple[Outline, ...]) -> None:
-        """Shows `picture`, named by `key`, with `boxes` on it."""
+        """Show a picture with boxes. The parameters are those of `prepare_annotated`."""
         if not self.draws_in_cells:
             name = (key, boxes)
             if not self.show(name):
@@ -71,18 +82,19 @@ class AnnotatedFilm(FilmView):
         self.refresh()
 
     def blank(self) -> None:
+        """Show neither a film nor boxes."""
         self._border = self._names = None
         super().blank()
 
     def _lay_out_overlay(self, boxes: tuple[Outline, ...]) -> None:
-        """Sorts lines and names by the rows of cells that they fall on."""
+        """Sort lines and names by the row of cells that shows them."""
         width, height = self.size.width, self.size.height
         self._border = {}
         for (x, y), state in trace_borders(boxes, (width, 2 * height)).items():
             row = self._border.setdefault(y // 2, {})
             upper, lower = row.get(x, (None, None))
             row[x] = (upper, state) if y % 2 else (state, lower)
-        # Names take whole cells; boxes are measured in rows of cells for them.
+        # A name takes whole cells: measure the boxes in rows of cells, not in halves.
         rows = [Outline(Box(b.box.x0, b.box.y0 // 2, b.box.x1, (b.box.y1 + 1) // 2), b.name, b.state) for b in boxes]
         self._names = {}
         places = place_names(rows, [(cell_len(each.name), 1) for each in rows], (width, height))
@@ -90,6 +102,7 @@ class AnnotatedFilm(FilmView):
             self._names.setdefault(y, []).append((x, rows[index].name, _NAME[rows[index].state]))
 
     def render_line(self, y: int) -> Strip:
+        """Return line `y` of the film, with lines and names in place of some cells."""
         strip = super().render_line(y)
         if not self._border and not self._names:
             return strip
@@ -104,7 +117,7 @@ class AnnotatedFilm(FilmView):
 
 
 def _with_lines(strip: Strip, line: dict[int, tuple[BoxState | None, BoxState | None]]) -> Strip:
-    """`strip` of half-cells with the halves in `line` in the colours of their boxes."""
+    """Return a `strip` of half-cells in which the halves in `line` have the colours of their boxes."""
     cells: list[Segment] = []
     for segment in strip:
         style = segment.style or Style()
@@ -113,7 +126,7 @@ def _with_lines(strip: Strip, line: dict[int, tuple[BoxState | None, BoxState | 
             if upper is None and lower is None:
                 cells.append(Segment(character, style))
                 continue
-            # A blank cell has its only colour behind it.
+            # A space shows the background in both halves.
             over = style.color if character == "▀" else style.bgcolor
             top = Color.parse(_COLOUR[upper]) if upper else over
             bottom = Color.parse(_COLOUR[lower]) if lower else style.bgcolor

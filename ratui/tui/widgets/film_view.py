@@ -1,7 +1,4 @@
-"""A place for a grey image on the screen, by Kitty, Sixel or half-cells; frames are encoded once and drawn in one piece.
-
-It knows nothing of films: it is given images and keys that name them.
-"""
+"""A widget for a grey image, drawn by Kitty, Sixel or half-cells. It identifies images by keys."""
 
 from __future__ import annotations
 
@@ -31,19 +28,28 @@ _COARSE = "coarse"
 
 
 class FilmView(Widget):
-    """Shows one image at a time. `show` takes an image of `pixel_size`, or the key of one that was given before.
+    """A widget that shows one image at a time.
 
-    It takes no border and no padding: the image fills it.
+    The image fills the widget, which must have neither border nor padding in the style sheet.
+
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    frame_cache
+        The cache for encoded images, usually shared by all views.
+    id
+        Textual's ID of the widget.
     """
 
     DEFAULT_CSS = "FilmView { background: black; }"
     can_focus = False
     HAS_OVERLAY: ClassVar[bool] = False
-    """Whether a subclass changes cells in `render_line`: half-cells are then written by Textual, line by line."""
+    """True if a subclass changes cells in `render_line`. Textual then writes half-cells, line by line."""
     _numbers: ClassVar = itertools.count(1)
 
     class Resized(Message):
-        """The view has another size now: what it shows should be drawn again for it."""
+        """The size of the view has changed, and it is blank: its image has to be made in the new size."""
 
         def __init__(self, view: FilmView) -> None:
             super().__init__()
@@ -61,22 +67,32 @@ class FilmView(Widget):
 
     @property
     def graphics(self) -> Display:
-        """What the terminal shows now: the app's, whose cells may have changed since this view was made."""
+        """Present capabilities of the terminal, from the app: its cells may have changed since the view was created."""
         found = getattr(self.app, "graphics", None) if self.is_attached else None
         return found if isinstance(found, Display) else self._display_given
 
     @property
     def pixel_size(self) -> tuple[int, int]:
-        """How many image pixels fit: (width, height)."""
+        """Size of an image that fills the view, in pixels, as (width, height)."""
         across, down = self.graphics.pixels_per_cell
         return (self.size.width * across, self.size.height * down)
 
     def has_frame(self, key: Hashable) -> bool:
-        """Whether the frame of `key` is ready."""
+        """Return True if the frame of `key` is encoded for the present size."""
         return self._frame_cache.get((self.pixel_size, key)) is not None
 
     def prepare(self, image: Image.Image, key: Hashable) -> None:
-        """Encodes `image` for a later `show(key)`, coarsely too where the line is slow. May be called from any thread."""
+        """Encode `image` for a later call of ``show(key)``. May be called from any thread.
+
+        If the connection is slow, a coarse frame is encoded too.
+
+        Parameters
+        ----------
+        image
+            A grey image of mode ``L`` and of `pixel_size`.
+        key
+            Key of the image, independent of its size.
+        """
         name = (image.size, key)
         display, painter = self.graphics, Painter.for_app(self.app)
         slow = painter.is_slow()
@@ -86,7 +102,20 @@ class FilmView(Widget):
             self._frame_cache.put(name, encode(display, image, slices=slow))
 
     def show(self, key: Hashable, image: Image.Image | None = None) -> bool:
-        """Shows the frame of `key`, encoding `image` if it isn't ready; False where it isn't and there is no image."""
+        """Show the image of a key.
+
+        Parameters
+        ----------
+        key
+            Key of the image.
+        image
+            The image, to be encoded now if it was not prepared; None to show only a prepared image.
+
+        Returns
+        -------
+        bool
+            False if the image was not prepared and `image` is None. The view then stays as it is.
+        """
         frame = self._frame_cache.get((self.pixel_size, key))
         if frame is None:
             if image is None:
@@ -103,7 +132,7 @@ class FilmView(Widget):
         return True
 
     def blank(self) -> None:
-        """Shows nothing."""
+        """Show no image."""
         self.key = None
         if self._frame is not None:
             self._hold_frame(None)
@@ -111,15 +140,16 @@ class FilmView(Widget):
             self.refresh()
 
     def hide_image(self) -> None:
-        """Takes the image off the screen while something else is shown there."""
+        """Remove the image from the screen, while another screen is shown there."""
         if self.is_attached:
             Painter.for_app(self.app).clear(self._place)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The cells under the image, never from a cache, so that each write of one of them is noticed."""
+        """Return the cells under the image. They bypass Textual's cache, so that each write of a cell is noticed."""
         return [self.render_line(y).crop(crop.x, crop.right) for y in range(crop.y, crop.bottom)]
 
     def render_line(self, y: int) -> Strip:
+        """Return line `y`: half-cells of the image, or black cells that notify when they are written."""
         width = self.size.width
         if isinstance(self._frame, HalfCellFrame):
             if not self._strips:
@@ -129,30 +159,34 @@ class FilmView(Widget):
         return NotifyingStrip([Segment(" " * width, _BLANK)], width, self._cells_written)
 
     def _cells_written(self) -> None:
-        """Cells under the image were written: the image has to come after them."""
+        """Draw the image again, because Textual has written cells over it."""
         if self._frame is not None and not self._waiting:
             self._waiting = True
             self.call_later(self._draw)
 
     def on_mount(self) -> None:
+        """Subscribe to the end of a suspension of the app."""
         self.app.app_resume_signal.subscribe(self, self._app_resumed)
 
     def on_resize(self) -> None:
+        """Blank the view, and ask for an image of the new size."""
         self._hold_frame(None)
         self.hide_image()
         self.post_message(self.Resized(self))
 
     def on_unmount(self) -> None:
+        """Remove the image from the screen, and release its frame."""
         self._hold_frame(None)
         self.hide_image()
 
     def _app_resumed(self, app: App[object]) -> None:
-        """Another program had the terminal meanwhile: nothing that it held of ours can be relied on."""
+        """Draw everything again, because another program may have removed images from the terminal."""
         self._frame_cache.mark_lost()
         self._place.shown = None
         self.refresh()
 
     def _hold_frame(self, frame: Frame | None) -> None:
+        """Make `frame` the present one, and keep it in the cache while it is shown."""
         if self._frame is not None:
             self._frame_cache.unpin(self._frame)
         if frame is not None:
@@ -161,6 +195,7 @@ class FilmView(Widget):
         self._strips = []
 
     def _draw(self) -> None:
+        """Have the painter send the present frame, if the view is on the screen."""
         self._waiting = False
         if self._frame is None or self._find_region() is None:
             return
@@ -168,7 +203,7 @@ class FilmView(Widget):
         Painter.for_app(self.app).paint(self._place, self._frame, coarse, self._frame_cache.take_dropped())
 
     def _find_region(self) -> tuple[int, int, int, int] | None:
-        """The cells of the view: (column, row, columns, rows); None while it isn't on the screen."""
+        """Return the cells of the view as (column, row, columns, rows), or None if it is not on the screen."""
         if not self.is_attached or self.app.screen is not self.screen or not self.size.width or not self.size.height:
             return None
         region = self.content_region
@@ -176,6 +211,7 @@ class FilmView(Widget):
 
 
 def _half_cells(frame: HalfCellFrame, y: int, width: int) -> Strip:
+    """Return line `y` of `frame` as cells of Textual."""
     levels = frame.levels
     if 2 * y + 1 >= len(levels):
         return Strip([Segment(" " * width, _BLANK)], width)

@@ -1,7 +1,7 @@
-"""Both time points of one joint side by side, or one in the place of the other; the next joints are prepared meanwhile.
+"""A widget for the films of one joint: side by side, alternating in one place, or as a difference.
 
-Never another joint's film under this joint's name: what isn't ready is black. What the lines say is the screen's business,
-and nothing here depends on which film is the earlier.
+It prepares the next joints in advance. A picture that is not ready is black, so that no film of another joint appears
+under the name of this one. Nothing here depends on which film is the earlier one.
 """
 
 from __future__ import annotations
@@ -29,16 +29,27 @@ from ratui.tui.workers import run_in_thread
 __all__ = ["JointViewer", "ViewMode"]
 
 ViewMode: TypeAlias = Literal["pair", "alone", "difference"]
-"""Side by side; one at a time in one place; or what differs."""
+"""Side by side; alternating in one place; or the difference."""
 _Picture = Viewport | AlignedView
 _Job = tuple[FilmView, _Picture, bool]
-"""Where a picture goes, what it shows, and whether it is wanted on the screen now."""
+"""View of a picture, request for the picture, and True if it has to appear on the screen now."""
 
 
 class JointViewer(Vertical):
-    """Shows one joint at a time: `show(films, site)`.
+    """A widget that shows the films of one joint, with a title above and a line below each.
 
-    `view_settings` is how; it stays from joint to joint, but for where in the joint it looks.
+    The zoom and contrast in `view_settings` stay the same from joint to joint; the position is reset.
+
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    frame_cache
+        The cache for encoded images.
+    film_store
+        The decoded films of the study.
+    id
+        Textual's ID of the widget.
     """
 
     DEFAULT_CSS = """
@@ -49,14 +60,14 @@ class JointViewer(Vertical):
     """
 
     class Failed(Message):
-        """A film of the joint on the screen can't be shown; `why` is the error, in words without the file's path."""
+        """A film of the present joint cannot be shown. `why` is the error message without the path of the file."""
 
         def __init__(self, why: str) -> None:
             super().__init__()
             self.why = why
 
     class NotAligned(Message):
-        """The two films of `site` can't be laid onto each other; `reason` is that of `AlignmentFailure`."""
+        """The two films of `site` cannot be registered. `reason` is that of the `AlignmentFailure`."""
 
         def __init__(self, site: str, reason: str) -> None:
             super().__init__()
@@ -64,10 +75,10 @@ class JointViewer(Vertical):
             self.reason = reason
 
     class ResolutionChanged(Message):
-        """The views have another size now: a millimetre gets more pixels, or fewer."""
+        """The views have changed their size, and thus the pixels per millimetre of bone."""
 
     class Ready(Message):
-        """A picture was prepared; from the worker to the widget itself, which shows it if it is still wanted."""
+        """A picture is encoded. The worker sends this to the widget, which shows the picture if it still wants it."""
 
         def __init__(self, view: FilmView, wanted: _Picture) -> None:
             super().__init__()
@@ -82,7 +93,7 @@ class JointViewer(Vertical):
         self.view_settings = ViewSettings()
         self.mode: ViewMode = "pair"
         self.place = 0
-        """The film that is shown where only one is: 0 the left, 1 the right."""
+        """The film to show if there is only one view: 0 the left, 1 the right."""
         self.views = tuple(FilmView(display, frame_cache, id=f"film{place}") for place in (0, 1))
         self._titles = tuple(Static(id=f"title{place}", markup=False) for place in (0, 1))
         self._lines = tuple(Static(id=f"fields{place}", markup=False) for place in (0, 1))
@@ -90,9 +101,10 @@ class JointViewer(Vertical):
         self._site = ""
         self._ahead: tuple[str, ...] = ()
         self._without_picture: set[_Picture] = set()
-        """Differences of films that can't be laid onto each other: there is no picture of them."""
+        """Requests that gave no picture: differences of films that cannot be registered."""
 
     def compose(self) -> ComposeResult:
+        """Lay out titles, views and lines."""
         with Horizontal(classes="lines"):
             yield from self._titles
         with Horizontal():
@@ -100,49 +112,55 @@ class JointViewer(Vertical):
         with Horizontal(classes="lines"):
             yield from self._lines
 
-    # What is shown.
-
     def show(self, films: CaseFilms, site: str, ahead: Sequence[str] = ()) -> None:
-        """Shows `site` of `films`, at once where it is ready; prepares it where not, and then the sites of `ahead`."""
+        """Show a joint, at once if its pictures are ready, otherwise as soon as they are.
+
+        Parameters
+        ----------
+        films
+            The films of the case.
+        site
+            Key of the site to show.
+        ahead
+            Keys of the sites that are likely to follow. Their pictures are prepared.
+        """
         if site != self._site:
             self.view_settings = self.view_settings.reset_position()
         self._films, self._site, self._ahead = films, site, tuple(ahead)
         self._refresh()
 
     def blank(self) -> None:
-        """Shows no joint at all."""
+        """Show no joint."""
         self._films, self._site, self._ahead = None, "", ()
         for view in self.views:
             view.blank()
 
     def set_title(self, place: int, text: str | Text) -> None:
-        """What stands above the film at `place` (0 left, 1 right)."""
+        """Write `text` above the film at `place` (0 left, 1 right)."""
         self._titles[place].update(text, layout=False)
 
     def set_line(self, place: int, text: str | Text) -> None:
-        """What stands below it: its fields."""
+        """Write `text` below the film at `place` (0 left, 1 right)."""
         self._lines[place].update(text, layout=False)
 
     @property
     def resolution(self) -> Resolution | None:
-        """How sharp the joint is on the screen now; None where none is shown."""
+        """Resolution of the less sharp of the joint's films; None if no film is shown."""
         return self._films.find_lowest_resolution(self._site, self._viewports(self._site)) if self._films else None
 
-    # How it is shown.
-
     def set_view_settings(self, view_settings: ViewSettings) -> None:
-        """Shows the joint through `view_settings`."""
+        """Show the joint with `view_settings`."""
         if view_settings != self.view_settings:
             self.view_settings = view_settings
             self._refresh()
 
     def next_zoom(self) -> None:
-        """The next of ZOOMS; from the whole films back to the joint."""
+        """Change to the next zoom of `ZOOMS`, or from the whole films back to the joint."""
         zoom = 0 if self.shows_whole_film else (self.view_settings.zoom + 1) % len(ZOOMS)
         self.set_view_settings(replace(self.view_settings, zoom=zoom))
 
     def next_preset(self) -> str:
-        """The next way to choose the greys, of those that the joint's films offer; its name."""
+        """Change to the next contrast preset that the joint's films have, and return its name."""
         films = self._films
         records = [films.record(self._site, place) for place in (0, 1)] if films else []
         names = self._film_store.presets(films.case.id if films else "", *(record.id for record in records if record))
@@ -155,40 +173,39 @@ class JointViewer(Vertical):
 
     @property
     def shows_whole_film(self) -> bool:
-        """Whether all of both films is shown, with a frame around the joint."""
+        """True if both films are shown whole, with a frame around the joint."""
         return self.view_settings.zoom == WHOLE_FILM
 
     def set_whole_film(self, whole: bool) -> None:
-        """Shows all of both films, or the joint again."""
+        """Show both films whole if `whole` is true, otherwise the joint."""
         if whole != self.shows_whole_film:
             self.set_mode("pair")
             self.set_view_settings(replace(self.view_settings, zoom=WHOLE_FILM if whole else 0))
 
     def set_mode(self, mode: ViewMode) -> None:
-        """Side by side, one at a time, or what differs."""
+        """Show the films side by side, one at a time, or their difference."""
         if mode != self.mode:
             if mode != "pair" and self.shows_whole_film:
                 self.view_settings = replace(self.view_settings, zoom=0)
-            # The view changes its size with this, unless it was alone before, and asks for its picture itself.
+            # If this changes the size of the left view, it blanks itself and asks for a picture of the new size.
             self.mode = mode
             self.views[1].display = mode == "pair"
             self._refresh()
 
     def show_film(self, place: int) -> None:
-        """Shows the film at `place` where only one is shown."""
+        """Show the film at `place` (0 left, 1 right) if only one is shown at a time."""
         if place != self.place:
             self.place = place
             self._refresh()
 
     def on_film_view_resized(self, event: FilmView.Resized) -> None:
+        """Make the pictures in the new size."""
         event.stop()
         self._refresh()
         self.post_message(self.ResolutionChanged())
 
-    # Preparing.
-
     def _refresh(self) -> None:
-        """Shows what is ready, blanks what isn't, and has a worker make the rest; a later call overtakes an earlier one."""
+        """Show the pictures that are ready, and start a worker for the others. A later call cancels an earlier worker."""
         jobs: list[_Job] = []
         for view, wanted in self._wanted_pictures():
             if wanted is None or wanted in self._without_picture:
@@ -203,14 +220,14 @@ class JointViewer(Vertical):
             run_in_thread(self, lambda: self._prepare(jobs), group="films")
 
     def _wanted_pictures(self) -> list[tuple[FilmView, _Picture | None]]:
-        """What belongs into each view that is on the screen."""
+        """Return the picture that each visible view has to show."""
         viewports = self._viewports(self._site)
         if self.mode == "pair":
             return list(zip(self.views, viewports, strict=True))
         return [(self.views[0], self._single_picture(self._site, self.place))]
 
     def _likely_next(self) -> list[tuple[FilmView, _Picture]]:
-        """What is likely to be wanted next: the film that the key turns to, then the next joints."""
+        """Return the pictures that are likely to be needed next: the alternate film, then those of the next joints."""
         found: list[tuple[FilmView, _Picture | None]] = []
         if self.mode == "alone":
             found.append((self.views[0], self._single_picture(self._site, 1 - self.place)))
@@ -222,13 +239,14 @@ class JointViewer(Vertical):
         return [(view, wanted) for view, wanted in found if wanted is not None]
 
     def _viewports(self, site: str) -> tuple[Viewport | None, ...]:
+        """Return the viewports of `site` for the present size of the views."""
         if self._films is None:
             return (None, None)
         sizes = [view.pixel_size if self.mode == "pair" else self.views[0].pixel_size for view in self.views]
         return self._films.make_viewports(site, sizes, self.views[0].graphics, self.view_settings)
 
     def _single_picture(self, site: str, place: int) -> _Picture | None:
-        """What the only view shows of `site`: the left film, or the right one as it lies on it, or what differs."""
+        """Return the picture of `site` for a single view: left film, registered right film, or difference."""
         first, second = self._viewports(site)
         if self.mode == "alone" and (place == 0 or first is None):
             return first if place == 0 else second
@@ -237,6 +255,7 @@ class JointViewer(Vertical):
         return self._films.make_aligned_view(first, site, 1, is_difference=self.mode == "difference")
 
     def _prepare(self, jobs: list[_Job]) -> None:
+        """Make and encode pictures. Runs in a thread."""
         worker = get_current_worker()
         for view, wanted, now in jobs:
             if worker.is_cancelled:
@@ -251,7 +270,7 @@ class JointViewer(Vertical):
                     )
                 continue
             if image is None:
-                self._without_picture.add(wanted)  # else it would be asked for again at each drawing
+                self._without_picture.add(wanted)  # otherwise each refresh would compute it again
             else:
                 view.prepare(image, wanted.key)
                 if now and not worker.is_cancelled:
@@ -260,19 +279,24 @@ class JointViewer(Vertical):
                 self.post_message(self.NotAligned(self._site, aligned.reason))
 
     def _make_picture(self, wanted: _Picture) -> Image.Image | None:
+        """Return the picture for a request, or None for a difference of films that cannot be registered."""
         if isinstance(wanted, AlignedView):
             return self._film_store.render_aligned(wanted)
         image = self._film_store.render(wanted.view)
         return image if wanted.outlined_box is None else draw_outline(image, wanted.view, wanted.outlined_box)
 
     def on_joint_viewer_ready(self, event: Ready) -> None:
+        """Show an encoded picture if the view still has to show it."""
         event.stop()
         if (event.view, event.wanted) in self._wanted_pictures():
             event.view.show(event.wanted.key)
 
 
 def draw_outline(image: Image.Image, view: ViewRequest, box: Box) -> Image.Image:
-    """`image` of `view` with `box` of the film framed, white in black, so that it shows on bone and beside it."""
+    """Return a copy of `image`, a picture of `view`, with a frame around `box`, given in pixels of the film.
+
+    The frame is white with a black border, so that it is visible on bone and on soft tissue.
+    """
     x0, y0, x1, y1 = (round(value) for value in box.to_image(view.box, view.size))
     picture = image.copy()
     draw = ImageDraw.Draw(picture)

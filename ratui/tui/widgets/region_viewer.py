@@ -1,6 +1,6 @@
-"""A film whole with all its boxes, and the current one enlarged beside it, each with a line below.
+"""A widget for the regions of a film: the whole film with all boxes, and the current box enlarged, each with a line below.
 
-The enlarged part stays where it is while a box moves within it, and is painted first: that is where the rater looks.
+The enlarged part does not move while the box moves inside it. It is drawn first, because the rater looks there.
 """
 
 from __future__ import annotations
@@ -29,24 +29,42 @@ from ratui.tui.workers import run_in_thread
 
 __all__ = ["RegionViewer", "Scene"]
 
-_ROOM = 2.0  # sides of the box that the enlarged part shows
-_PAUSE = 0.08  # seconds without a key before the whole film is painted anew
+_ROOM = 2.0  # side of the enlarged part, in widths of the box
+_PAUSE = 0.08  # seconds without a key before the whole film is drawn again
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is to be seen: `regions` by site key of the `sites` on `film` of `case`; `refused` are site keys."""
+    """Contents of a region viewer: a film and its regions."""
 
     case: str
+    """ID of the case."""
     film: FilmRecord
+    """The film."""
     sites: tuple[Site, ...] = ()
-    regions: dict[str, Region] = field(default_factory=dict)
+    """Sites to show."""
+    regions: dict[str, Region] = field(default_factory=dict, repr=False)
+    """Region of each of the sites, by site key."""
     current: str = ""
+    """Key of the selected site; empty for none."""
     refused: tuple[str, ...] = ()
+    """Keys of the sites whose boxes are not valid."""
 
 
 class RegionViewer(Horizontal):
-    """Shows a scene: `show(scene)`, from the screen's own thread; a later one overtakes an earlier one."""
+    """A widget that shows a scene. A later scene replaces an earlier one that is not drawn yet.
+
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    frame_cache
+        The cache for encoded images.
+    film_store
+        The decoded films of the study.
+    id
+        Textual's ID of the widget.
+    """
 
     DEFAULT_CSS = """
     RegionViewer { height: 1fr; }
@@ -56,9 +74,10 @@ class RegionViewer(Horizontal):
     RegionViewer Static { height: 1; width: 1fr; }
     """
     MAX_PICTURES: ClassVar[int] = 6
+    """Number of pictures without boxes to keep, so that a moved box needs no new picture."""
 
     class Failed(Message):
-        """The film can't be shown; `why` is the error, in words."""
+        """The film cannot be shown. `why` is the error message."""
 
         def __init__(self, why: str) -> None:
             super().__init__()
@@ -79,18 +98,27 @@ class RegionViewer(Horizontal):
         self._worker: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
+        """Lay out the two views, each with its line."""
         for id, view, line in zip(("left", "right"), (self.whole_film, self.enlarged), self._lines, strict=True):
             with Vertical(id=id):
                 yield view
                 yield line
 
     def update_lines(self, count: Text | str, state: Text | str) -> None:
-        """What stands below the whole film and below the enlarged box."""
+        """Write `count` below the whole film, and `state` below the enlarged box."""
         self._lines[0].update(count)
         self._lines[1].update(state)
 
     def show(self, scene: Scene, *, moving: bool = False) -> None:
-        """Shows `scene`. Where a box is `moving` the whole film waits until the keys pause."""
+        """Show a scene. Call it in the app's thread only.
+
+        Parameters
+        ----------
+        scene
+            The film and its regions.
+        moving
+            True if the rater is moving a box. The whole film is then drawn only after a pause of the keys.
+        """
         if self._scene is not None and self._scene.film.id != scene.film.id:
             self._pictures.clear()
             self.whole_film.blank()
@@ -109,25 +137,27 @@ class RegionViewer(Horizontal):
         view = ViewRequest(scene.case, scene.film.id, area, self.whole_film.pixel_size, DisplaySettings("film"))
         jobs.append((self.whole_film, *self._with_outlines(view, scene)))
         if all(widget.draws_in_cells and view in self._pictures for widget, view, _ in jobs):
-            for widget, view, boxes in jobs:  # nothing to paint: the boxes are laid over the cells at once
+            for widget, view, boxes in jobs:  # boxes in cells need no new picture, and so no worker
                 widget.show_annotated(self._pictures[view], view.key, boxes)
             return
         pause = _PAUSE if moving else 0.0
         self._worker = run_in_thread(self, lambda: self._paint(jobs, pause), group="films", exit_on_error=False)
 
     def on_film_view_resized(self) -> None:
+        """Make the pictures in the new size."""
         self._enlarged = None
         self._pictures.clear()
         if self._scene is not None:
             self.show(self._scene)
 
     def _with_outlines(self, view: ViewRequest, scene: Scene) -> tuple[ViewRequest, tuple[Outline, ...]]:
+        """Return `view` and the outlines of the boxes that it shows."""
         both = scene.film.side == "B"
         shown = make_outlines(view, scene.sites, scene.regions, scene.current, scene.refused, both_sides=both)
         return view, shown
 
     def _enlarged_view(self, scene: Scene, box: Box) -> ViewRequest:
-        """The part that is enlarged: where it was, as long as the box lies well within it."""
+        """Return the enlarged part: the same as before, while the box is well inside it and of similar size."""
         size = self.enlarged.pixel_size
         if self._enlarged is not None:
             film, site, around, area = self._enlarged
@@ -139,6 +169,7 @@ class RegionViewer(Horizontal):
         return ViewRequest(scene.case, scene.film.id, area, size)
 
     def _paint(self, jobs: list[tuple[AnnotatedFilm, ViewRequest, tuple[Outline, ...]]], pause: float) -> None:
+        """Make and encode pictures, the whole film after a `pause` in seconds. Runs in a thread."""
         worker = get_current_worker()
         for widget, view, boxes in jobs:
             if widget is self.whole_film and pause:
@@ -160,6 +191,7 @@ class RegionViewer(Horizontal):
     def _painted(
         self, widget: AnnotatedFilm, view: ViewRequest, picture: Image.Image, boxes: tuple[Outline, ...]
     ) -> None:
+        """Show a picture that was made in a thread, unless the film or the size has changed meanwhile."""
         if not self.is_mounted or view.size != widget.pixel_size or self._scene is None:
             return
         if view.film != self._scene.film.id:
@@ -171,6 +203,7 @@ class RegionViewer(Horizontal):
 
 
 def _within(box: Box, area: Box) -> bool:
+    """Return True if `box` is inside `area`, with a margin."""
     margin = 0.06 * min(area.width, area.height)
     return (
         box.x0 > area.x0 + margin

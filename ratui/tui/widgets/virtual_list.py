@@ -1,7 +1,4 @@
-"""A list of any length of which only the visible lines are made, with one line selected.
-
-It holds no rows of its own and knows nothing of what they say: it asks for a line when the line is seen.
-"""
+"""A list widget of any length with one selected row. It asks for the text of a row only when the row is visible."""
 
 from __future__ import annotations
 
@@ -17,16 +14,24 @@ from textual.strip import Strip
 __all__ = ["VirtualList"]
 
 Line = Callable[[int, int, bool], Text]
-"""Makes the text of (row, width, selected)."""
+"""Function that returns the text of a row, called with (row, width, selected)."""
 
 
 class VirtualList(ScrollView, can_focus=False):
-    """`count` lines made by `line`, the one at `cursor` selected. Keys are the screen's; what the mouse picks it is told."""
+    """A list of `count` rows, of which the one at `cursor` is selected. The screen handles the keys.
+
+    Parameters
+    ----------
+    line
+        Function that returns the text of a row, called with (row, width, selected).
+    id
+        Textual's ID of the widget.
+    """
 
     DEFAULT_CSS = "VirtualList { background: black; height: 1fr; scrollbar-size: 1 1; }"
 
     class RowPicked(Message):
-        """The mouse selected `row`; `was_selected` says that it was selected before."""
+        """The user clicked on `row`. `was_selected` is true if it was selected before."""
 
         def __init__(self, row: int, was_selected: bool) -> None:
             super().__init__()
@@ -41,28 +46,29 @@ class VirtualList(ScrollView, can_focus=False):
 
     @property
     def page_size(self) -> int:
-        """How many lines are seen at once."""
+        """Number of rows that are visible at once."""
         return max(self.scrollable_content_region.height, 1)
 
     def set_rows(self, count: int, cursor: int) -> None:
-        """There are `count` rows now, the one at `cursor` selected."""
+        """Set the number of rows to `count`, and select the row at `cursor`."""
         self.count = count
         self.virtual_size = Size(0, count)
         self.select(cursor)
 
     def select(self, row: int) -> None:
-        """Selects `row`, or the nearest that there is, and scrolls as little as shows it."""
+        """Select `row`, or the nearest one that exists, and scroll no further than needed to show it."""
         self.cursor = min(max(row, 0), max(self.count - 1, 0))
         top, page = int(self.scroll_offset.y), self.page_size
         if self.cursor < top:
             top = self.cursor
         elif self.cursor >= top + page:
             top = self.cursor - page + 1
-        # All at once: a list that glides is a list that one waits for.
+        # Without animation: the user would have to wait for its end.
         self.scroll_to(y=min(top, max(self.count - page, 0)), animate=False, immediate=True, force=True)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
+        """Return line `y` of the visible part."""
         width = self.scrollable_content_region.width
         row = y + int(self.scroll_offset.y)
         if not 0 <= row < self.count:
@@ -72,9 +78,11 @@ class VirtualList(ScrollView, can_focus=False):
         return Strip(text.render(self.app.console), width).apply_style(self.rich_style)
 
     def on_resize(self, event: Resize) -> None:
+        """Keep the selected row visible."""
         self.select(self.cursor)
 
     def on_click(self, event: Click) -> None:
+        """Select the row under the mouse."""
         row = event.y + int(self.scroll_offset.y)
         if row < self.count:
             was_selected = row == self.cursor
