@@ -1,12 +1,18 @@
 """Graphics in the terminal: capabilities, encoding of images, measurement of the connection. Independent of films."""
 
-from ratui.terminal.bandwidth import FENCE, Bandwidth
-from ratui.terminal.display import PROTOCOLS, Display
+from ratui.terminal.display import (
+    FENCE,
+    MIN_PIXELS_PER_MM,
+    PROTOCOLS,
+    Bandwidth,
+    Display,
+    Resolution,
+    estimate_joint_resolution,
+    measure_resolution,
+)
 from ratui.terminal.doctor import describe_terminal, list_advice, show_test_card
-from ratui.terminal.frame_cache import FrameCache
-from ratui.terminal.frames import Frame, HalfCellFrame, KittyFrame, SixelFrame, encode, encode_coarse
+from ratui.terminal.frames import Frame, FrameCache, HalfCellFrame, KittyFrame, SixelFrame, encode, encode_coarse
 from ratui.terminal.probe import LOCAL_ROUND_TRIP, parse_answers, probe, read_cell_size
-from ratui.terminal.resolution import MIN_PIXELS_PER_MM, Resolution, estimate_joint_resolution, measure_resolution
 from ratui.terminal.sixel import decode_sixel, encode_sixel
 from ratui.terminal.test_card import TEST_CARD_CHECKS, draw_test_card
 

@@ -1,11 +1,25 @@
-"""The capabilities of a terminal as a value: graphics protocol, size of a cell, speed of the connection."""
+"""The capabilities of a terminal: graphics protocol, size of a cell, resolution of a film on it, and bandwidth.
+
+Nothing here writes to the terminal. The caller sends data and fences, and reports the answers.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["PROTOCOLS", "Display", "Protocol"]
+__all__ = [
+    "FENCE",
+    "MIN_PIXELS_PER_MM",
+    "PROTOCOLS",
+    "Bandwidth",
+    "Display",
+    "Protocol",
+    "Resolution",
+    "estimate_joint_resolution",
+    "measure_resolution",
+]
 
 Protocol: TypeAlias = Literal["kitty", "sixel", "halfcell"]
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "sixel", "halfcell")
@@ -44,3 +58,137 @@ class Display:
     def pixel_aspect(self) -> float:
         """Width of an image pixel divided by its height."""
         return self.cell[0] / self.pixels_per_cell[0] / (self.cell[1] / self.pixels_per_cell[1])
+
+
+MIN_PIXELS_PER_MM = 4.0
+"""Minimum resolution at which erosions can be scored. A discrete erosion is 1 to 2 mm wide, and a notch of fewer than four
+pixels cannot be distinguished from the grain of the film."""
+_JOINT_MM = 34.0
+"""Height of the part of a hand that the usual view of a joint shows."""
+_SPACING = 0.15
+"""Assumed pixel size in mm of a film without one: typical of digital hand films, which differ from it by up to a third."""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Resolution of a view of a film."""
+
+    pixels_per_mm: float
+    """Pixels of the screen per millimetre of bone."""
+    is_sufficient: bool
+    """True if erosions can be scored, or if the screen shows all pixels of the film."""
+
+
+def measure_resolution(
+    size: tuple[int, int], box: tuple[float, float, float, float], spacing: tuple[float, float] | None
+) -> Resolution:
+    """Return the resolution of an image of a part of a film, in the direction in which it is lower.
+
+    An image with all pixels of the film is sufficient, even if they are few: no screen could show more.
+
+    Parameters
+    ----------
+    size
+        Width and height of the image, in pixels of the screen.
+    box
+        The part of the film, as (x0, y0, x1, y1) in pixels of the film.
+    spacing
+        Size of a film pixel in mm, as (row, column) like in DICOM; None if unknown.
+
+    Returns
+    -------
+    Resolution
+        The resolution, and whether it suffices to score erosions.
+    """
+    down_mm, across_mm = spacing or (_SPACING, _SPACING)
+    x0, y0, x1, y1 = box
+    across, down = size[0] / max(x1 - x0, 1e-6), size[1] / max(y1 - y0, 1e-6)
+    pixels = min(across / across_mm, down / down_mm)
+    return Resolution(pixels, pixels >= MIN_PIXELS_PER_MM or min(across, down) >= 1.0)
+
+
+def estimate_joint_resolution(display: Display, columns: int, rows: int) -> float:
+    """Return the approximate pixels per millimetre of a joint, if a terminal shows its two films side by side.
+
+    Parameters
+    ----------
+    display
+        The capabilities of the terminal.
+    columns, rows
+        Size of the terminal in characters.
+
+    Returns
+    -------
+    float
+        Pixels of the screen per millimetre of bone.
+    """
+    across, down = display.pixels_per_cell
+    width, height = max(columns // 2 - 2, 1) * across * display.pixel_aspect, max(rows - 8, 1) * down
+    # The joint fills the shorter side of the view. A pixel that is higher than wide counts by its height.
+    return min(width, height) / _JOINT_MM / max(display.pixel_aspect, 1.0)
+
+
+FENCE = "\x1b[6n"
+"""Question for the position of the cursor. Every terminal answers it after it has processed all data sent before."""
+
+_LOST = 10.0
+"""Seconds after which an answer is not expected any more."""
+_FAST = 1e8
+"""Bytes per second of a connection that was not measured, and the highest rate recorded."""
+_MIN_MEASURED_BYTES = 6_000
+"""Number of bytes below which the answer time measures the round trip instead of the rate."""
+
+
+class Bandwidth:
+    """The connection to the terminal. Times are in seconds of a monotonic clock.
+
+    A connection counts as fast until it is measured. The rate is a median, so that one delay on a busy machine does not
+    make it slow.
+
+    Parameters
+    ----------
+    round_trip
+        Seconds between a question and its answer; None if unknown.
+    rate
+        Bytes per second; None if unknown.
+    """
+
+    def __init__(self, round_trip: float | None = None, rate: float | None = None) -> None:
+        self.round_trip = round_trip
+        self._rates: deque[float] = deque([rate or _FAST] * 2, maxlen=3)
+        self._waiting: deque[tuple[float, int]] = deque()
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second: the median of the last three measurements."""
+        return sorted(self._rates)[len(self._rates) // 2]
+
+    def transfer_seconds(self, size: int) -> float:
+        """Return the seconds that `size` bytes take, without the round trip."""
+        return size / self.rate
+
+    def bytes_within(self, seconds: float) -> int:
+        """Return the number of bytes that can be sent in `seconds`."""
+        return int(self.rate * seconds)
+
+    def record_sent(self, size: int, now: float) -> str:
+        """Record that `size` bytes are sent at the time `now`, and return the fence to send after them."""
+        self._waiting.append((now, size))
+        return FENCE
+
+    def is_busy(self, now: float) -> bool:
+        """Return True if the answer to a fence is still expected at the time `now`."""
+        while self._waiting and now - self._waiting[0][0] > _LOST:
+            self._waiting.popleft()
+        return bool(self._waiting)
+
+    def record_answer(self, now: float) -> None:
+        """Record the answer to the oldest fence, which came at the time `now`."""
+        if not self._waiting:
+            return
+        begun, size = self._waiting.popleft()
+        took = max(now - begun, 1e-4)
+        if size < _MIN_MEASURED_BYTES:
+            self.round_trip = took if self.round_trip is None else min(self.round_trip, took)
+        elif not self._waiting:  # otherwise data sent later shares the measured time
+            self._rates.append(min(size / max(took - (self.round_trip or 0.0), took / 20), _FAST))

@@ -13,10 +13,8 @@ import tty
 from collections.abc import Mapping
 
 from ratui.errors import clean_text
-from ratui.terminal.bandwidth import FENCE
-from ratui.terminal.display import Display
+from ratui.terminal.display import FENCE, MIN_PIXELS_PER_MM, Display, estimate_joint_resolution
 from ratui.terminal.frames import Frame, encode
-from ratui.terminal.resolution import MIN_PIXELS_PER_MM, estimate_joint_resolution
 from ratui.terminal.test_card import draw_test_card
 
 __all__ = ["describe_terminal", "list_advice", "show_test_card"]

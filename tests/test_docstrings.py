@@ -1,0 +1,85 @@
+"""The language of docstrings: imperative sentences, none of the forbidden first words. Ruff checks the rest (`D`)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(file for package in ("ratui", "trainer") for file in (ROOT / package).rglob("*.py"))
+QUESTIONS = {"What", "How", "Whether", "Which", "Where", "When", "Who"}
+NOT_IMPERATIVE = {
+    "The",
+    "A",
+    "An",
+    "Its",
+    "Every",
+    "Each",
+    "All",
+    "Both",
+    "No",
+    "It",
+    "This",
+    "That",
+    "Returns",
+    "Raises",
+}
+"""First words that cannot begin an imperative sentence. A docstring of a function or method must not start with them."""
+MAX_LINES = 400
+
+
+def docstrings(tree: ast.Module) -> Iterator[tuple[int, str, bool]]:
+    """Yield line, text, and whether it describes a function or method, for each docstring of a module."""
+    described = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text:
+                described.add(node.body[0])
+                is_function = not isinstance(node, ast.Module | ast.ClassDef) and not is_property(node)
+                yield getattr(node, "lineno", 1), text, is_function
+        is_text = (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        )
+        if is_text and node not in described:  # the docstring of an attribute
+            yield node.lineno, node.value.value, False
+
+
+def is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    names = {ast.unparse(decorator).rpartition(".")[2] for decorator in node.decorator_list}
+    return bool(names & {"property", "cached_property"})
+
+
+def faults(source: str) -> list[str]:
+    """Return the faults of all docstrings in `source`, one line each."""
+    found = []
+    for line, text, is_function in docstrings(ast.parse(source)):
+        first = (text.split() or [""])[0].strip("`:.,;")
+        if first in QUESTIONS or (is_function and first in NOT_IMPERATIVE):
+            found.append(f"line {line}: {text.splitlines()[0]}")
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_docstrings_are_imperative_sentences(file: Path) -> None:
+    assert faults(file.read_text(encoding="utf-8")) == []
+
+
+def test_a_question_is_found() -> None:
+    assert faults('def f():\n    """Whether it is so."""\n') == ["line 1: Whether it is so."]
+    assert faults('def f():\n    """The number of films."""\n') == ["line 1: The number of films."]
+    assert faults('x = 1\n"""How many there are."""\n') == ["line 2: How many there are."]
+    assert faults('class C:\n    """A film."""\n\n    @property\n    def p(self):\n        """The side."""\n') == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_file_is_too_long_to_read(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_few_modules_lie_directly_in_the_large_packages() -> None:
+    assert len(list((ROOT / "ratui" / "tui").glob("*.py"))) <= 12
+    assert len(list((ROOT / "trainer").glob("*.py"))) <= 6
