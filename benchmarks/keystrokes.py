@@ -74,7 +74,7 @@ class Player:
             if isinstance(screen, ScoringScreen):
                 await self._answer(screen)
             elif screen.NAME == "second_look":
-                await self._press("enter", "second look")
+                await self._press("enter", "review")
             elif screen.NAME == "overview":
                 await self._press("S", "sign")
             elif screen.NAME == "worklist":
@@ -194,10 +194,10 @@ def row(name: str, counted: list[Counted]) -> str:
     each = [count.scoring / count.fields for count in counted]
     total = [sum(count.keys.values()) / count.fields for count in counted]
     joint = [count.scoring / count.joints for count in counted]
-    looked = [(count.scoring + count.keys["second look"]) / count.fields for count in counted]
+    looked = [(count.scoring + count.keys["review"]) / count.fields for count in counted]
     kinds = [
         f"{_mean([count.keys[kind] for count in counted]):.1f}"
-        for kind in ("n", "grade", "finding", "=", "again", "second look", "sign", "open")
+        for kind in ("n", "grade", "finding", "=", "again", "review", "sign", "open")
     ]
     cells = [
         name,
@@ -213,7 +213,7 @@ def row(name: str, counted: list[Counted]) -> str:
 
 
 HEAD = (
-    "| scheme, rater | cases | n | grade | finding | = | again | second look | sign | open "
+    "| scheme, rater | cases | n | grade | finding | = | again | review | sign | open "
     "| keys a joint | keys a field, scoring | **keys a field** | worst case | with opening and sign-off |\n|"
     + "---|"
     * 15
