@@ -1,6 +1,6 @@
-"""The rules that are broken on purpose, one at a time: what stands in the code, and what is put in its place.
+"""Deliberate faults in the rules of entry, each as a replacement of source text.
 
-`tests.reading.mutations` breaks them and runs the proofs.
+`tests.reading.mutations` applies one fault at a time and runs the proofs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ WALK, SEARCH = ("walk",), ("search",)
 
 @dataclass(frozen=True)
 class Mutation:
-    """In `file` of `ratui/reading` the text `old`, which stands there once, becomes `new`; `proofs` must notice."""
+    """A fault: in `file` of `ratui/reading`, `old`, which occurs once, becomes `new`. Each of `proofs` must fail."""
 
     name: str
     file: str
@@ -24,67 +24,69 @@ class Mutation:
 
 
 MUTATIONS: tuple[Mutation, ...] = (
-    # What may be entered.
+    # Which entries are possible.
     Mutation(
-        "grades may follow a finding that does not heal",
+        "a grade may follow an irreversible finding",
         "options.py",
         "if finding and not finding.heals:",
         "if finding and finding.heals and not finding.heals:",
     ),
     Mutation(
-        "a finding that heals binds the later film too",
+        "a reversible finding restricts the later film too",
         "options.py",
         "if finding and not finding.heals:",
         "if finding:",
     ),
     Mutation(
-        "a finding at the later film binds the earlier",
+        "a finding at the later film restricts the earlier film",
         "options.py",
         "for time in reading.order if time < slot.time)",
         "for time in reading.order if time != slot.time)",
     ),
     Mutation(
-        "only not assessable may follow a lasting finding",
+        "only not assessable may follow an irreversible finding",
         "options.py",
         "return not scheme.finding(finding).heals",
         "return False",
     ),
     Mutation("a grade may be any number", "options.py", "if grade not in {", "if False and grade not in {"),
-    Mutation("a fixed score can be typed over", "options.py", "            if cause:", "            if False:"),
+    Mutation("a fixed score can be overwritten", "options.py", "            if cause:", "            if False:"),
     Mutation(
-        "a finding that sets nothing here is offered",
+        "a finding that fixes no score of the joint is accepted",
         "options.py",
         "if not joint.scales_fixed_by(reading.scheme.finding(id)):",
         "if False:",
     ),
     Mutation(
-        "a reason that the scheme lacks is taken",
+        "an unknown reason is accepted",
         "options.py",
         "if id not in {each.id for each in reading.scheme.reasons}:",
         "if False:",
     ),
-    Mutation("what is not on the film can be scored", "options.py", "    if slot in reading.absent:", "    if False:"),
     Mutation(
-        "normal does not ask whether 0 is possible",
+        "a joint that is not on the film can be scored", "options.py", "    if slot in reading.absent:", "    if False:"
+    ),
+    Mutation(
+        "normal does not check whether 0 is possible",
         "options.py",
         "return bool(open_fields) and all(find_refusal(reading, field, GradeEntry(0)) is None for field in open_fields)",
         "return bool(open_fields) and not reading.signed_at",
     ),
     Mutation(
-        "as at the other time point does not ask whether it is possible",
+        "copying the other time point does not check whether the entry is possible",
         "options.py",
         "entry == reading.values.get(field) or find_refusal(reading, field, entry) is not None:",
         "entry == reading.values.get(field) or reading.signed_at:",
     ),
     Mutation(
-        "the next field is never one left behind",
+        "the next field is never a skipped field",
         "options.py",
         "open_fields = (*here, *behind, *open_fields)",
         "open_fields = (*here, *behind)",
         WALK,
     ),
     Mutation(
-        "the next field leaves the joint half done",
+        "the next field leaves an incomplete joint",
         "options.py",
         "open_fields = (*here, *behind, *open_fields)",
         "open_fields = (*behind, *open_fields)",
@@ -92,33 +94,33 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     # What an entry does.
     Mutation(
-        "a lasting finding leaves what it rules out later",
+        "an irreversible finding does not clear the later answers that it excludes",
         "options.py",
         "if not finding.heals and not reading.is_blinded:",
         "if False:",
     ),
     Mutation(
-        "any finding opens the later film's grades",
+        "any finding clears the later film's grades",
         "options.py",
         "if not finding.heals and not reading.is_blinded:",
         "if not reading.is_blinded:",
     ),
     Mutation(
-        "a lasting finding opens all of the later film",
+        "an irreversible finding clears all later answers of the joint",
         "options.py",
         "if value is not None and not _can_follow_irreversible(reading.scheme, value):",
         "if value is not None:",
     ),
-    Mutation("a finding fills only the field asked for", "options.py", "if each.scale in fixed:", "if each == field:"),
+    Mutation("a finding fills only the active field", "options.py", "if each.scale in fixed:", "if each == field:"),
     Mutation("a finding fills every scale", "options.py", "if each.scale in fixed:", "if True:"),
     Mutation(
-        "a finding does not release its sibling fields",
+        "replacing a finding does not reopen its other fields",
         "options.py",
         "    if not _find_joint_wide_cause(reading, value):\n        return {}",
         "    if True:\n        return {}",
     ),
     Mutation(
-        "a finding leaves half of the one before",
+        "a new finding leaves half of the previous one",
         "options.py",
         "elif _find_joint_wide_cause(reading, reading.values.get(each)):",
         "elif False:",
@@ -131,44 +133,44 @@ MUTATIONS: tuple[Mutation, ...] = (
         "case NotAssessableEntry(id) if False:",
     ),
     Mutation(
-        "unreadable fills the whole joint",
+        "the reason unreadable fills the whole joint",
         "options.py",
         "case NotAssessableEntry(id) if reading.scheme.reason(id).whole_joint:",
         "case NotAssessableEntry(id):",
     ),
     # Commands.
     Mutation(
-        "normal overwrites what is filled",
+        "normal overwrites filled fields",
         "commands.py",
         "for field in reading.joint_fields(site) if field not in reading.values}",
         "for field in reading.joint_fields(site)}",
     ),
     Mutation(
-        "clearing leaves the rest of a finding",
+        "clearing one field leaves the rest of a finding",
         "commands.py",
         "{field: None, **find_reopened_fields(reading, field)}",
         "{field: None}",
     ),
     Mutation(
-        "what the regions took off the film can be cleared",
+        "a field that the regions mark as outside the film can be cleared",
         "options.py",
         " and Slot(field.site, field.time) not in reading.absent",
         "",
     ),
     Mutation(
-        "undo restores slots that are off the film",
+        "undo restores slots that are outside the film",
         "commands.py",
         "if Slot(change.field.site, change.field.time) not in reading.absent",
         "if True",
     ),
     Mutation(
-        "undo takes back the first change only",
+        "undo reverts only the first change of an entry",
         "commands.py",
         "for change in last.changes",
         "for change in last.changes[:1]",
     ),
     Mutation(
-        "undo takes back the same entry again",
+        "undo reverts the same entry twice",
         "commands.py",
         "entry.changes and entry.number not in undone:",
         "entry.changes:",
@@ -181,13 +183,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         WALK,
     ),
     Mutation(
-        "undo stops at what changed nothing",
+        "undo stops at an entry without changes",
         "commands.py",
         "entry.kind in _UNDOABLE_KINDS and entry.changes and",
         "entry.kind in _UNDOABLE_KINDS and",
     ),
     Mutation(
-        "the log keeps one change of several",
+        "the log records only the first of several changes",
         "commands.py",
         "LogEntry(number, timestamp, kind, key, tuple(changes)",
         "LogEntry(number, timestamp, kind, key, tuple(changes[:1])",
@@ -199,12 +201,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "for slot in ():",
     ),
     Mutation(
-        "a slot off the film stays open",
+        "a slot outside the film stays open",
         "commands.py",
         "for slot in sorted(now - reading.absent):",
         "for slot in ():",
     ),
-    Mutation("signing does not ask whether all is filled", "commands.py", "if not reading.is_complete:", "if False:"),
+    Mutation("signing does not check completeness", "commands.py", "if not reading.is_complete:", "if False:"),
     Mutation(
         "a signed reading can be changed",
         "options.py",
@@ -223,52 +225,52 @@ MUTATIONS: tuple[Mutation, ...] = (
         "    reading.site(site)\n    if reading.signed_at:",
         "    reading.site(site)\n    if False:",
     ),
-    Mutation("what isn't signed can be reopened", "commands.py", "if not reading.signed_at:", "if False:"),
+    Mutation("an unsigned reading can be reopened", "commands.py", "if not reading.signed_at:", "if False:"),
     # Unlikely entries.
-    Mutation("a jump of three is let pass", "plausibility.py", "MIN_JUMP = 3", "MIN_JUMP = 4"),
-    Mutation("a fall is let pass", "plausibility.py", "if rise < 0 and not reading.is_blinded:", "if False:"),
+    Mutation("a change of three grades needs no confirmation", "plausibility.py", "MIN_JUMP = 3", "MIN_JUMP = 4"),
+    Mutation("a fall needs no confirmation", "plausibility.py", "if rise < 0 and not reading.is_blinded:", "if False:"),
     Mutation(
-        "an entry is doubted at the later film only",
+        "only entries at the later film are checked for plausibility",
         "plausibility.py",
         "rise = (here - there) * (1 if field.time > counterpart.time else -1)",
         "rise = (here - there) if field.time > counterpart.time else 0",
     ),
     Mutation(
-        "a finding is doubted on one scale only",
+        "a finding is checked for plausibility on one scale only",
         "plausibility.py",
         "for field in changed if",
         "for field in changed[:1] if",
     ),
     Mutation(
-        "all is called confirmed",
+        "every entry is logged as confirmed",
         "commands.py",
         "is_unlikely = confirmed and find_unlikely(",
         "is_unlikely = confirmed or find_unlikely(",
     ),
     # Blindness.
     Mutation(
-        "blinded: a lasting finding binds the later film",
+        "blinded: an irreversible finding restricts the later film",
         "options.py",
         "    if reading.is_blinded:\n        return None",
         "    if False:\n        return None",
         PROOFS,
     ),
     Mutation(
-        "blinded: a lasting finding opens the later film",
+        "blinded: an irreversible finding clears answers of the later film",
         "options.py",
         "if not finding.heals and not reading.is_blinded:",
         "if not finding.heals:",
         PROOFS,
     ),
     Mutation(
-        "blinded: a fall is asked for twice",
+        "blinded: a fall needs confirmation",
         "plausibility.py",
         "if rise < 0 and not reading.is_blinded:",
         "if rise < 0:",
         PROOFS,
     ),
     Mutation(
-        "blinded: only rises are jumps",
+        "blinded: only rises count as large changes",
         "plausibility.py",
         "elif abs(rise) >= MIN_JUMP:",
         "elif rise >= MIN_JUMP:",
@@ -281,14 +283,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if len(reading.order) != 2:",
     ),
     Mutation(
-        "blinded: the earlier film is asked for first",
+        "blinded: the earlier film comes first",
         "options.py",
         "    open_fields = reading.open_fields\n",
         "    open_fields = tuple(sorted(reading.open_fields, key=lambda field: (field.site, field.scale, field.time)))\n",
         PROOFS,
     ),
     Mutation(
-        "blinded: the second look ranks by direction",
+        "blinded: the review ranks by direction of change",
         "review.py",
         'yield ReviewReason("change", scale, max(scores) - min(scores))',
         'yield ReviewReason("change", scale, reading.score(max(fields, key=lambda f: f.time)) - min(scores))',
@@ -296,54 +298,66 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     # The definition of a valid reading, and the document.
     Mutation(
-        "validity: half a finding can be",
+        "validity: half a finding is valid",
         "invariants.py",
         "if {scale for scale, value in values.items() if value == FindingEntry(finding)} != set(fixed):",
         "if False:",
         SEARCH,
     ),
-    Mutation("validity: two findings can be", "invariants.py", "if len(findings) > 1:", "if False:", SEARCH),
     Mutation(
-        "validity: half a joint can be off the film",
+        "validity: two findings in one joint are valid", "invariants.py", "if len(findings) > 1:", "if False:", SEARCH
+    ),
+    Mutation(
+        "validity: half a joint outside the film is valid",
         "invariants.py",
         "if whole and len(set(values.values())) > 1:",
         "if False:",
         SEARCH,
     ),
     Mutation(
-        "validity: what is off the film can have a score",
+        "validity: a score of a joint outside the film is valid",
         "invariants.py",
         "if slot in reading.absent and",
         "if False and",
         SEARCH,
     ),
     Mutation(
-        "validity: what does not heal can heal",
+        "validity: a healed irreversible finding is valid",
         "invariants.py",
         "if early < late and has_irreversible:",
         "if False:",
         SEARCH,
     ),
     Mutation(
-        "validity: the order counts for the blinded", "invariants.py", "if not reading.is_blinded:", "if True:", PROOFS
+        "validity: rules of time order apply in blinded studies",
+        "invariants.py",
+        "if not reading.is_blinded:",
+        "if True:",
+        PROOFS,
     ),
     Mutation(
-        "validity: open fields can be signed",
+        "validity: a signed reading with open fields is valid",
         "invariants.py",
         "if reading.signed_at and not reading.is_complete:",
         "if False:",
         SEARCH,
     ),
-    Mutation("the document forgets flags", "serialization.py", '"flags": sorted(reading.flags),', '"flags": [],', WALK),
     Mutation(
-        "the document forgets what was confirmed",
+        "the stored document lacks the flags",
+        "serialization.py",
+        '"flags": sorted(reading.flags),',
+        '"flags": [],',
+        WALK,
+    ),
+    Mutation(
+        "the stored document lacks the confirmations",
         "serialization.py",
         '"confirmed": entry.is_confirmed,',
         '"confirmed": False,',
         WALK,
     ),
     Mutation(
-        "a note leaves no trace in the log",
+        "a note is not recorded in the log",
         "commands.py",
         "key, site=site, note=line), notes=notes)",
         "key, site=site), notes=notes)",
