@@ -16,10 +16,11 @@ import torch
 
 from ratui.imaging import Box, Film
 from ratui.phantom import render, simulate_patient
+from ratui.results.bootstrap import bootstrap_mean
 from ratui.scheme import load_scheme
 from trainer.data.hands import COARSE_SIZE, FINE_SIZE, normalise_levels
 from trainer.data.phantoms import simulate_hands
-from trainer.evaluation.metrics import bootstrap
+from trainer.evaluation.metrics import RESAMPLES
 from trainer.inference.hand_finder import find_hands
 from trainer.models.detector import Detection, load_detector
 
@@ -72,9 +73,9 @@ class Tally:
             ("special finding, specificity", 1 - said[(ill == 0) & found], patient[(ill == 0) & found], True),
         ):
             if len(values):
-                value, low, high = bootstrap(values, [str(each) for each in who], np.random.default_rng(0))
+                mean = bootstrap_mean(values, [str(each) for each in who], np.random.default_rng(0), RESAMPLES)
                 form = (lambda v: f"{100 * v:.1f} %") if percent else (lambda v: f"{v:.3f}")
-                lines.append(f"| {name} | {form(value)} | {form(low)} to {form(high)} |")
+                lines.append(f"| {name} | {form(mean.value)} | {form(mean.low)} to {form(mean.high)} |")
         lines.append(f"\n{len(self.false)} hands, {len(iou)} joints, {int(ill.sum())} with a finding.")
         return "\n".join(lines)
 

@@ -14,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import StudyError
+from ratui.results.bootstrap import Estimate, count_draws, draw_resamples
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores, collect_scores
 from ratui.results.statistics import (
     BlandAltman,
-    Estimate,
     bland_altman,
     contingency_tables,
-    draw_resamples,
     icc_agreement,
     icc_consistency,
     mean_weighted_kappa,
@@ -214,7 +213,7 @@ def compare_scores(scores: ReadingScores, title: str, *, kept_back: int = 0, see
     seed
         Seed of the bootstrap.
     """
-    resample_counts = draw_resamples(len(scores.cases), np.random.default_rng(seed))
+    resample_counts = count_draws(draw_resamples(len(scores.cases), np.random.default_rng(seed)))
     scheme = scores.scheme
     names: list[str | None] = [*scheme.scales] if len(scheme.scales) == 1 else [None, *scheme.scales]
     return Agreement(

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import StudyError, clean_text
+from ratui.results.bootstrap import Estimate, bootstrap_mean
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores, collect_scores
-from ratui.results.statistics import RESAMPLES, Estimate
 from ratui.results.text_table import TextTable, format_estimate, format_number
 from ratui.study import Study
 from ratui.study.predictions import list_prediction_models, load_expected_grades
@@ -123,16 +123,21 @@ def _evaluate_scale(
     pairs = list(combinations(range(len(scores.raters)), 2))
     changes = [np.abs(seen[:, a] - seen[:, b]) for a, b in pairs]
     apart = [np.abs(rated[:, a] - rated[:, b]).mean(axis=-1) for a, b in pairs]
+    cases = np.repeat(np.arange(len(error)), error[0].size)
+
+    def mean(values: _Floats) -> Estimate:
+        return bootstrap_mean(values.ravel(), cases, rng)
+
     return ModelPerformance(
         model,
         scale,
         len(scores.cases),
-        _bootstrap_mean(error, rng),
+        mean(error),
         _finite_mean(np.abs(seen)),
         _finite_mean(np.stack(changes)) if pairs else float("nan"),
-        _bootstrap_mean(error * moved, rng),
+        mean(error * moved),
         _finite_mean(np.abs(seen) * moved),
-        _bootstrap_mean(status, rng),
+        mean(status),
         _finite_mean(np.stack(apart)) if pairs else float("nan"),
         is_training_unknown,
     )
@@ -141,21 +146,6 @@ def _evaluate_scale(
 def _finite_mean(values: _Floats) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")
-
-
-def _bootstrap_mean(values: _Floats, rng: np.random.Generator) -> Estimate:
-    """Return the mean of `values` without NaN, shape (patients, ...), with an interval bootstrapped over patients."""
-    flat = values.reshape(len(values), -1)
-    known = np.isfinite(flat)
-    sums, counts = np.where(known, flat, 0.0).sum(axis=1), known.sum(axis=1)
-    if not counts.sum():
-        return Estimate(float("nan"))
-    drawn = rng.integers(0, len(flat), (RESAMPLES, len(flat)))
-    below = counts[drawn].sum(axis=1)
-    # Resamples without any value are left out.
-    means = sums[drawn].sum(axis=1)[below > 0] / below[below > 0]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(float(sums.sum() / counts.sum()), float(low), float(high))
 
 
 def model_table(found: Sequence[ModelPerformance]) -> TextTable:

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.results.agreement import TOTAL, Agreement, select_quantity
+from ratui.results.bootstrap import Estimate
 from ratui.results.optional_dependencies import require
 from ratui.results.scores import ReadingScores
-from ratui.results.statistics import Estimate
 from ratui.results.text_table import format_number
 from ratui.scheme import Scheme, View
 

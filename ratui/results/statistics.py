@@ -17,15 +17,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ratui.results.bootstrap import CONFIDENCE, Estimate, percentile_interval
 from ratui.results.optional_dependencies import require
 
 __all__ = [
-    "RESAMPLES",
     "BlandAltman",
-    "Estimate",
     "bland_altman",
     "contingency_tables",
-    "draw_resamples",
     "icc_agreement",
     "icc_consistency",
     "mean_weighted_kappa",
@@ -34,20 +32,7 @@ __all__ = [
 ]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-CONFIDENCE = 0.95
-"""Confidence level of all intervals."""
-RESAMPLES = 2000
-"""Number of bootstrap resamples."""
 _NAN = float("nan")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its 95 % interval; NaN if the data do not determine it, for example if all ratings are equal."""
-
-    value: float
-    low: float = _NAN
-    high: float = _NAN
 
 
 def _distributions() -> Any:
@@ -186,11 +171,6 @@ def quadratic_kappa(tables: Floats) -> Floats:
         return np.asarray(np.where(expected > 0, 1 - observed * count / expected, _NAN))
 
 
-def draw_resamples(patients: int, rng: np.random.Generator) -> Floats:
-    """Return the multiplicity of each patient in each bootstrap resample, shape (RESAMPLES, patients)."""
-    return rng.multinomial(patients, np.full(patients, 1 / patients), RESAMPLES).astype(np.float64)
-
-
 def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) -> Estimate:
     """Return the mean quadratic-weighted kappa over pairs of raters.
 
@@ -199,7 +179,7 @@ def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) ->
     pairs
         Contingency tables, shape (pairs, patients, grades, grades).
     resample_counts
-        Result of `draw_resamples`, for a percentile bootstrap interval over patients; None for no interval.
+        Result of `count_draws`, for a percentile bootstrap interval over patients; None for no interval.
 
     Returns
     -------
@@ -215,21 +195,13 @@ def mean_weighted_kappa(pairs: Floats, resample_counts: Floats | None = None) ->
     # Kappa is undefined in a resample in which all grades are equal. The interval uses the other resamples.
     with np.errstate(invalid="ignore"):
         means = np.where(finite, kappas, 0.0).sum(axis=1) / finite.sum(axis=1)
-    low, high = _percentile_interval(means)
+    low, high = percentile_interval(means)
     return Estimate(value, low, high)
 
 
 def _finite_mean(values: Floats) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else _NAN
-
-
-def _percentile_interval(values: Floats) -> tuple[float, float]:
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return _NAN, _NAN
-    low, high = np.percentile(known, [50 * (1 - CONFIDENCE), 100 - 50 * (1 - CONFIDENCE)])
-    return float(low), float(high)
 
 
 # Differences.

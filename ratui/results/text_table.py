@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # an import at run time would load scipy, which takes long and which most commands do not need
-    from ratui.results.statistics import Estimate
+    from ratui.results.bootstrap import Estimate
 
 __all__ = ["TextTable", "format_count", "format_estimate", "format_number"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from ratui.results.bootstrap import count_draws, draw_resamples
 from ratui.results.statistics import (
     bland_altman,
     contingency_tables,
-    draw_resamples,
     icc_agreement,
     icc_consistency,
     mean_weighted_kappa,
@@ -130,7 +130,7 @@ class TestWeightedKappa:
         second = np.clip(first + rng.integers(-2, 3, 30), 0, 4)
         single = contingency_tables(first, second, np.arange(30), 30, 5)[None]
         many = 20 * single
-        draws = draw_resamples(30, np.random.default_rng(6))
+        draws = count_draws(draw_resamples(30, np.random.default_rng(6)))
         alone, repeated = (mean_weighted_kappa(each, draws) for each in (single, many))
         assert repeated.value == pytest.approx(alone.value)
         assert (repeated.low, repeated.high) == pytest.approx((alone.low, alone.high))

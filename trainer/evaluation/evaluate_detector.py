@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 from torchvision.ops import box_iou
 
+from ratui.results.bootstrap import bootstrap_mean
 from trainer.data.hands import JOINT_KINDS, HandSamples
-from trainer.evaluation.metrics import Metric, bootstrap
+from trainer.evaluation.metrics import RESAMPLES, Metric
 from trainer.models.detector import Detection
 
 __all__ = ["MIN_IOU", "evaluate_detections"]
@@ -53,8 +54,8 @@ def evaluate_detections(
     def make_metric(
         name: str, values: npt.NDArray[np.generic], patient_ids: Sequence[str] = patients, **facts: object
     ) -> Metric:
-        value, low, high = bootstrap(np.asarray(values, np.float64), patient_ids, rng)
-        return Metric(name, value, low, high, **facts)  # type: ignore[arg-type]
+        mean = bootstrap_mean(np.asarray(values, np.float64), patient_ids, rng, RESAMPLES)
+        return Metric(name, mean.value, mean.low, mean.high, **facts)  # type: ignore[arg-type]
 
     headline = [
         make_metric(

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
+from ratui.results.bootstrap import bootstrap_interval, bootstrap_mean
 from trainer.data.pairs import PairSamples
-from trainer.evaluation.metrics import RESAMPLES, Floats, Metric, bootstrap
+from trainer.evaluation.metrics import RESAMPLES, Floats, Metric
 from trainer.inference.decisions import (
     Decision,
     change_probabilities,
@@ -126,8 +127,8 @@ def evaluate_scale(answers: ScalePredictions, rng: np.random.Generator) -> tuple
     raters_change, raters_status = _rater_disagreement(answers.all_labels)
 
     def make_metric(what: str, values: Floats, better: str = "lower", **facts: Any) -> Metric:
-        value, low, high = bootstrap(np.asarray(values, np.float64), patients, rng)
-        return Metric(f"{name}, {what}", value, low, high, better, **facts)
+        mean = bootstrap_mean(np.asarray(values, np.float64), patients, rng, RESAMPLES)
+        return Metric(f"{name}, {what}", mean.value, mean.low, mean.high, better, **facts)
 
     no_change: dict[str, Any] = {"baseline_name": "no change"}
     headline = [
@@ -198,11 +199,11 @@ def evaluate_ranking(
     said = np.where(count > 0, mean[:, 1] - mean[:, 0], 0.0)
     ids = np.array(pairs.cases)
     totals = np.array([[change[ids == case].sum(), said[ids == case].sum()] for case in np.unique(ids)])
-    draws = rng.integers(0, len(totals), (RESAMPLES, len(totals)))
-    values = [_spearman(totals[draw]) for draw in draws]
-    low, high = np.nanpercentile(values, [2.5, 97.5]) if np.isfinite(values).any() else (np.nan, np.nan)
+    low, high = bootstrap_interval(
+        lambda draws: [_spearman(totals[draw]) for draw in draws], len(totals), rng, RESAMPLES
+    )
     name = f"{answers.scale}, rank correlation of the patients' total change"
-    return Metric(name, _spearman(totals), float(low), float(high), "higher", baseline=0.0, baseline_name="no change")
+    return Metric(name, _spearman(totals), low, high, "higher", baseline=0.0, baseline_name="no change")
 
 
 def evaluate_calibration(answers: ScalePredictions, what: str, rng: np.random.Generator) -> Calibration:
@@ -229,13 +230,16 @@ def evaluate_calibration(answers: ScalePredictions, what: str, rng: np.random.Ge
     counts = np.zeros(shape)
     np.add.at(gaps, (index, place), right - sure)
     np.add.at(counts, (index, place), 1.0)
-    draws = rng.integers(0, len(ids), (RESAMPLES, len(ids)))
-    drawn = np.abs(gaps[draws].sum(axis=1)).sum(axis=1) / counts[draws].sum(axis=(1, 2))
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = bootstrap_interval(
+        lambda draws: np.abs(gaps[draws].sum(axis=1)).sum(axis=1) / counts[draws].sum(axis=(1, 2)),
+        len(ids),
+        rng,
+        RESAMPLES,
+    )
     value = float(np.abs(gaps.sum(axis=0)).sum() / counts.sum())
     filled = counts.sum(axis=0) > 0
     name = f"{answers.scale}, expected calibration error of the {what}"
-    metric = Metric(name, value, float(low), float(high), "lower", note="how sure less how often right")
+    metric = Metric(name, value, low, high, "lower", note="how sure less how often right")
     whole = counts.sum(axis=0)[filled]
     says, is_right = (tuple((np.bincount(place, v, _CONFIDENCE_BINS)[filled] / whole).tolist()) for v in (sure, right))
     return Calibration(what, says, is_right, tuple(int(n) for n in whole), metric)
@@ -250,10 +254,14 @@ def evaluate_by_uncertainty(answers: ScalePredictions, rng: np.random.Generator)
     found = []
     for number, word in enumerate(("least", "second", "third", "most")):
         there = np.where(quarter == number, np.abs(answers.errors), np.nan)
-        value, low, high = bootstrap(there, answers.patients, rng)
+        mean = bootstrap_mean(there, answers.patients, rng, RESAMPLES)
         expects = float(doubted[quarter == number].mean()) if (quarter == number).any() else None
         name = f"{answers.scale}, error of the difference in the {word} doubted quarter"
-        found.append(Metric(name, value, low, high, "lower", baseline=expects, baseline_name="as the model expects"))
+        found.append(
+            Metric(
+                name, mean.value, mean.low, mean.high, "lower", baseline=expects, baseline_name="as the model expects"
+            )
+        )
     return tuple(found)
 
 

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ratui.errors import TrainError
+from ratui.results.bootstrap import Estimate, bootstrap_interval, draw_resamples
 from trainer.experiments.arms import ARMS, BASELINE, Cell
 
-__all__ = ["DEFAULT_ARM", "CellErrors", "ErrorRatio", "collect_errors", "error_ratio", "format_report", "rank_recipes"]
+__all__ = ["DEFAULT_ARM", "CellErrors", "collect_errors", "error_ratio", "format_report", "rank_recipes"]
 
-_RESAMPLES = 2000
 DEFAULT_ARM, SHARED_SHIFT = "coupled pair", "shared-shift"
 TARGET_RATIO = 0.85
 """What the default's error should be of the baseline's, at most, where raters shift both time points alike."""
@@ -38,15 +38,6 @@ class CellErrors:
     def mean(self, what: str) -> float:
         """The mean of `what` over all joints and seeds."""
         return float(self.errors[what].sum() / self.joints.sum())
-
-
-@dataclass(frozen=True)
-class ErrorRatio:
-    """One recipe's error divided by another's, with the interval in which it lies in 95 of 100 draws of patients."""
-
-    value: float
-    low: float
-    high: float
 
 
 Key = tuple[str, str, int]
@@ -79,21 +70,19 @@ def _measured(seeds: list[dict[str, Any]]) -> CellErrors:
     return CellErrors(arrays["joints"], arrays)
 
 
-def error_ratio(one: CellErrors, other: CellErrors, what: str, than: str, *, seed: int = 0) -> ErrorRatio:
+def error_ratio(one: CellErrors, other: CellErrors, what: str, than: str, *, seed: int = 0) -> Estimate:
     """`one`'s error `what` divided by `other`'s error `than`, both drawn from the same patients and the same seeds."""
     count = min(len(one.joints), len(other.joints))
     a, b = one.errors[what][:count], other.errors[than][:count]
     rng = np.random.default_rng(seed)
-    patients = rng.integers(0, a.shape[1], (_RESAMPLES, a.shape[1]))
-    runs = rng.integers(0, count, (_RESAMPLES, count))
-    tops, bottoms = a[runs].sum(axis=1), b[runs].sum(axis=1)
-    top, bottom = (
-        np.take_along_axis(tops, patients, 1).sum(axis=1),
-        np.take_along_axis(bottoms, patients, 1).sum(axis=1),
-    )
-    values = top / np.maximum(bottom, 1e-9)
-    low, high = np.percentile(values, [2.5, 97.5])
-    return ErrorRatio(float(a.sum() / max(b.sum(), 1e-9)), float(low), float(high))
+
+    def ratios(patients: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        runs = draw_resamples(count, rng, len(patients))
+        sums = (np.take_along_axis(errors[runs].sum(axis=1), patients, 1).sum(axis=1) for errors in (a, b))
+        top, bottom = sums
+        return np.asarray(top / np.maximum(bottom, 1e-9))
+
+    return Estimate(float(a.sum() / max(b.sum(), 1e-9)), *bootstrap_interval(ratios, a.shape[1], rng))
 
 
 def rank_recipes(found: Mapping[Key, CellErrors], decision: str) -> list[tuple[str, int, float]]:

@@ -21,6 +21,7 @@ from trainer.data.pairs import PairSamples
 from trainer.experiments.arms import Budget, Cell
 from trainer.experiments.cells import TrunkFeatures, measure_errors, predict_from_features, save_cell, train_cell
 from trainer.experiments.cohort import Cohort, simulate_readings
+from trainer.experiments.comparison_table import CellErrors, error_ratio
 from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.predictions import expected_total_error
 
@@ -115,28 +116,20 @@ def format_curve(what: StudyGrowth, grown: dict[Order, list[list[dict[str, Any]]
         "| patients read | by chance | by doubt | ratio | 95 % interval |",
         "|---|---|---|---|---|",
     ]
-    rng = np.random.default_rng(0)
     for number in range(what.rounds + 1):
-        chance, doubt = (_errors(grown[order], number, what.decision) for order in ORDERS)
-        joints = _joints(grown["chance"], number)
-        seeds, patients = chance.shape
-        values = []
-        for _ in range(2000):
-            runs, people = rng.integers(0, seeds, seeds), rng.integers(0, patients, patients)
-            values.append(doubt[runs][:, people].sum() / chance[runs][:, people].sum())
-        low, high = np.percentile(values, [2.5, 97.5])
+        chance, doubt = (_collect_errors(grown[order], number, what.decision) for order in ORDERS)
+        a, b = chance.mean("difference"), doubt.mean("difference")
+        ratio = error_ratio(doubt, chance, "difference", "difference")
         read = grown["chance"][0][number]["patients"]
-        a, b = chance.sum() / joints, doubt.sum() / joints
-        lines.append(f"| {read} | {a:.3f} | {b:.3f} | {b / a:.2f} | {low:.2f} to {high:.2f} |")
+        lines.append(f"| {read} | {a:.3f} | {b:.3f} | {ratio.value:.2f} | {ratio.low:.2f} to {ratio.high:.2f} |")
     return "\n".join(lines) + "\n"
 
 
-def _errors(studies: Sequence[list[dict[str, Any]]], number: int, decision: str) -> npt.NDArray[np.float64]:
-    return np.array([study[number]["measured"][decision]["difference"] for study in studies])
-
-
-def _joints(studies: Sequence[list[dict[str, Any]]], number: int) -> float:
-    return float(np.sum([study[number]["measured"]["joints"] for study in studies]))
+def _collect_errors(studies: Sequence[list[dict[str, Any]]], number: int, decision: str) -> CellErrors:
+    """Return the errors of round `number` of all studies, by (study, patient)."""
+    measured = [study[number]["measured"] for study in studies]
+    errors = np.array([each[decision]["difference"] for each in measured])
+    return CellErrors(np.array([each["joints"] for each in measured]), {"difference": errors})
 
 
 def _select_rows(samples: PairSamples, rows: npt.NDArray[np.int64]) -> PairSamples:
