@@ -195,11 +195,11 @@ class WorklistScreen(KeyScreen[None]):
         self._filter("")
 
     def action_up(self) -> None:
-        """Select the previous case."""
+        """Select the case above."""
         self._step(-1)
 
     def action_down(self) -> None:
-        """Select the next line."""
+        """Select the case below."""
         self._step(1)
 
     def action_previous_page(self) -> None:
