@@ -4,10 +4,11 @@ The shipped schemes are those of the modified total Sharp score (van der Heijde)
 code names a joint.
 """
 
-from ratui.scheme.model import Finding, Grade, Joint, Part, Reason, Scheme, Side, Site, View
+from ratui.scheme.model import MAX_GRADES, Finding, Grade, Joint, Part, Reason, Scheme, Side, Site, View
 from ratui.scheme.parser import list_shipped_schemes, load_scheme, parse_scheme
 
 __all__ = [
+    "MAX_GRADES",
     "Finding",
     "Grade",
     "Joint",

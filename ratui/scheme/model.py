@@ -12,11 +12,13 @@ from typing import Literal, TypeAlias
 
 from ratui.errors import SchemeError, clean_text
 
-__all__ = ["Finding", "Grade", "Joint", "Part", "Reason", "Scheme", "Side", "Site", "View"]
+__all__ = ["MAX_GRADES", "Finding", "Grade", "Joint", "Part", "Reason", "Scheme", "Side", "Site", "View"]
 
 Side: TypeAlias = Literal["L", "R"]
 """Side of the body, of the patient."""
 SIDES: tuple[Side, ...] = ("L", "R")
+MAX_GRADES = 12
+"""Number of grades that a scale may have. One key enters each: a digit for 0 to 9, a letter for 10 and for 11."""
 
 
 @dataclass(frozen=True)

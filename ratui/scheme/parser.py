@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from ratui.errors import SchemeError, clean_text
-from ratui.scheme.model import Finding, Grade, Joint, Part, Reason, Scheme, View
+from ratui.scheme.model import MAX_GRADES, Finding, Grade, Joint, Part, Reason, Scheme, View
 
 __all__ = ["list_shipped_schemes", "load_scheme", "parse_scheme"]
 
@@ -190,6 +190,14 @@ class _Parser:
             grades.append(Grade(number, self._read_string(table, key, header, 0)))
         if len(grades) < 2:
             self._fail("a scale needs at least two grades", header, 0, "")
+        if len(grades) > MAX_GRADES:
+            self._fail(
+                f"a scale has at most {MAX_GRADES} grades, 0 to {MAX_GRADES - 1}, since each has a key; "
+                f"this one has {len(grades)}",
+                header,
+                0,
+                str(MAX_GRADES),
+            )
         return tuple(grades)
 
     def _parse_joint(

@@ -81,6 +81,22 @@ class TestMistakes:
         assert "heals" in message
         assert not (tmp_path / "s").exists()
 
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ('5 = "', "\n".join(f'{grade} = "more"' for grade in range(5, 15)) + '\n15 = "', "at most 12 grades"),
+            ('key = "a"', 'key = "u"', "the key 'u' of ankylosis is taken by: scoring.undo"),
+        ],
+    )
+    def test_a_scheme_that_has_no_keys_left_is_refused_before_the_study_is_made(
+        self, tmp_path: Path, old: str, new: str, says: str
+    ) -> None:
+        text = Path("ratui/scheme/fingers.toml").read_text()
+        assert old in text
+        (tmp_path / "mine.toml").write_text(text.replace(old, new, 1))
+        assert says in fails("new", tmp_path / "s", "--rater", "anna", "--scheme", tmp_path / "mine.toml")
+        assert not (tmp_path / "s").exists()
+
     def test_no_terminal(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         assert "no terminal" in fails("read", study.path, "--rater", "anna")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import SchemeError
-from ratui.scheme import load_scheme, parse_scheme
+from ratui.scheme import MAX_GRADES, load_scheme, parse_scheme
 from tests.strategies import TINY_TOML
 
 
@@ -33,6 +33,20 @@ def test_a_mistake_is_named_with_its_line(old: str, new: str, line: str, says: s
         parse_scheme(TINY_TOML.replace(old, new), "tiny.toml")
     assert says in str(caught.value)
     assert f"tiny.toml, line {line_of(line)}" in str(caught.value)
+
+
+def test_more_grades_than_keys_are_refused_with_their_line() -> None:
+    def with_grades(count: int) -> str:
+        more = "".join(f'{grade} = "more"\n' for grade in range(3, count))
+        return TINY_TOML.replace('2 = "all"\n', f'2 = "all"\n{more}', 1)
+
+    most = parse_scheme(with_grades(MAX_GRADES), "tiny.toml")
+    assert max(len(grades) for joint in most.joints for grades in joint.grades.values()) == MAX_GRADES
+    with pytest.raises(SchemeError) as caught:
+        parse_scheme(with_grades(16), "tiny.toml")
+    line = with_grades(16).splitlines().index('12 = "more"') + 1
+    assert f"tiny.toml, line {line}, grades." in str(caught.value)
+    assert "at most 12 grades, 0 to 11, since each has a key; this one has 16" in str(caught.value)
 
 
 def test_broken_toml_names_the_line() -> None:

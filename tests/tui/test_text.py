@@ -4,10 +4,10 @@ import pytest
 
 from ratui.errors import SchemeError
 from ratui.reading import Field, FindingEntry, GradeEntry, enter, list_options, start_reading
-from ratui.scheme import load_scheme, parse_scheme
+from ratui.scheme import MAX_GRADES, load_scheme, parse_scheme
 from ratui.tui.entry import text
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.input.actions import ACTIONS, Keymap, map_keys_to_entries, normalize_key
+from ratui.tui.input.actions import ACTIONS, Keymap, key_for_entry, map_keys_to_entries, normalize_key
 from ratui.tui.widgets.key_bar import KeyItem
 from tests.strategies import TINY_TOML
 
@@ -34,6 +34,11 @@ def test_grade_ten_of_a_foot_has_a_key_of_its_own() -> None:
     keys = map_keys_to_entries(SCHEME, list_options(reading, Field("L.MTP1", "ERO", 0)))
     assert keys["t"] == GradeEntry(10)
     assert keys["9"] == GradeEntry(9)
+
+
+def test_every_grade_that_a_scheme_may_have_has_a_key_of_its_own() -> None:
+    keys = [key_for_entry(SCHEME, GradeEntry(grade)) for grade in range(MAX_GRADES)]
+    assert len(set(keys)) == MAX_GRADES
 
 
 @pytest.mark.parametrize("name", ["fingers", "mtss-hands", "mtss"])
