@@ -59,7 +59,7 @@ def _private(name: str) -> bool:
 
 def _private_names_of_others(trees: dict[Path, ast.Module]) -> Iterator[tuple[str, str]]:
     """Yield each private name that a file uses and none of the files defines, with the file's name."""
-    own = {"_replace", "_make", "_asdict", "_fields"}  # of every named tuple, and documented
+    own = {"_replace", "_make", "_asdict", "_fields", "_exit"}  # of named tuples and of `os`, and documented
     for tree in trees.values():
         for node in ast.walk(tree):
             match node:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from ratui.errors import RatuiError, TrainError
+from ratui.errors import TrainError
 from ratui.files import umask_for
+from ratui.program import run_commands, run_program
 from ratui.study import Study
 
 __all__ = ["main"]
@@ -271,15 +272,15 @@ def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[
         train(Study.open(study) if study else None, out, plan, device, process_group)
 
 
-def main() -> None:
-    """Runs the command line; a `RatuiError` ends it with its message and exit code 1."""
+def main() -> NoReturn:
+    """Run the command line and exit; `ratui.program.run_program` lists the exit codes."""
+    run_program("ratui-train", lambda: sys.exit(_run()))
+
+
+def _run() -> int:
     try:
-        commands()
-    except RatuiError as error:
-        click.echo(f"ratui-train: {error}", err=True)
-        sys.exit(1)
+        return run_commands(commands)
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "torchvision", "matplotlib", "scipy"):
             raise
-        click.echo(f"ratui-train: {error.name} is not installed. pip install 'ratui[train]'", err=True)
-        sys.exit(1)
+        raise TrainError(f"{error.name} is not installed", "", "pip install 'ratui[train]'") from error

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from ratui.cli import adjudicate, export, maintenance, results
 from ratui.cli.output import ProgressBar, print_notices
-from ratui.errors import RatuiError, clean_text
+from ratui.errors import clean_text
+from ratui.program import run_commands, run_program
 
 if TYPE_CHECKING:
     from ratui.study import Study
@@ -61,8 +61,11 @@ for _command in (*results.COMMANDS, *export.COMMANDS, *adjudicate.COMMANDS, *mai
 @click.option("--group", default="", help="A Unix group to share it with; without one it is yours alone.")
 def new(study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title: str, group: str) -> None:
     """Make a new study in the folder STUDY."""
+    from ratui.scheme import load_scheme
     from ratui.study import Study
+    from ratui.tui.input.actions import Keymap
 
+    Keymap(scheme=load_scheme(scheme))  # reject a finding's key that a screen needs now, not at the first reading
     made = Study.create(study, scheme, raters, blinded=blinded, title=title, group=group)
     order = "blinded to the order" if blinded else "order shown"
     click.echo(f"made {clean_text(study)}: {made.scheme.title}; raters {', '.join(raters)}; {order}")
@@ -204,6 +207,7 @@ def run_app(
     if case is not None:
         study.case(case)
     from ratui.tui import RatuiApp
+    from ratui.tui.app_runner import run_in_terminal
     from ratui.tui.theme import supports_colours
     from ratui.tui.tour.tour import Tour
     from ratui.tui.user_settings import read_settings
@@ -215,25 +219,11 @@ def run_app(
         os.environ["NO_COLOR"] = "1"  # where colours are nothing, Textual and the style sheets use reverse and bold
     guide = Tour(tour) if tour else None
     app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings, tour=guide)
-    app.run()
+    run_in_terminal(app)
     print_notices(study)
     click.echo(f"films were shown as {app.graphics.protocol}: {app.graphics.why}")
 
 
-def main() -> None:
-    """Runs the command line; a `RatuiError` ends it with its message and exit code 1.
-
-    A fault of the program ends it with exit code 70 and says where it happened, not with what: that may name a patient.
-    """
-    try:
-        commands()
-    except RatuiError as error:
-        click.echo(f"ratui: {error}", err=True)
-        sys.exit(1)
-    except Exception as error:
-        click.echo(
-            f"ratui: a fault of the program, {type(error).__name__}. What was saved is safe. It happened in", err=True
-        )
-        for frame in traceback.extract_tb(error.__traceback__):
-            click.echo(f"  {Path(frame.filename).name}, line {frame.lineno}, {frame.name}", err=True)
-        sys.exit(70)
+def main() -> NoReturn:
+    """Run the command line and exit; `ratui.program.run_program` lists the exit codes."""
+    run_program("ratui", lambda: sys.exit(run_commands(commands)))

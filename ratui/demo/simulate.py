@@ -6,6 +6,7 @@ Every entry passes through `ratui.reading.enter`, every film through the import;
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -155,15 +156,24 @@ def _write_all_films(
     """The films of all patients, drawn on every core."""
     written: list[list[WrittenFilm]] = [[] for _ in patients]
     # Spawned, not forked: a caller's threads may hold locks that a fork would copy locked, and wait for ever.
-    with ProcessPoolExecutor(max_workers=os.cpu_count() or 1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), _ignore_interrupts) as pool:
         jobs = {
             pool.submit(_write_films_of_patient, patient, seed, folder, f"{number:04d}", simulation): number
             for number, (patient, seed) in enumerate(zip(patients, seeds, strict=True))
         }
-        for done, job in enumerate(as_completed(jobs), start=1):
-            written[jobs[job]] = job.result()
-            progress("drawing films", done, len(patients))
+        try:
+            for done, job in enumerate(as_completed(jobs), start=1):
+                written[jobs[job]] = job.result()
+                progress("drawing films", done, len(patients))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # otherwise the pool would draw all films before it ends
+            raise
     return written
+
+
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C, which reaches every process of a terminal, to the process that started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_films_of_patient(

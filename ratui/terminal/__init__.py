@@ -13,6 +13,7 @@ from ratui.terminal.display import (
 from ratui.terminal.doctor import describe_terminal, list_advice, show_test_card
 from ratui.terminal.frames import Frame, FrameCache, HalfCellFrame, KittyFrame, SixelFrame, encode, encode_coarse
 from ratui.terminal.probe import LOCAL_ROUND_TRIP, parse_answers, probe, read_cell_size
+from ratui.terminal.restore import SavedTerminal
 from ratui.terminal.sixel import decode_sixel, encode_sixel
 from ratui.terminal.test_card import TEST_CARD_CHECKS, draw_test_card
 
@@ -29,6 +30,7 @@ __all__ = [
     "HalfCellFrame",
     "KittyFrame",
     "Resolution",
+    "SavedTerminal",
     "SixelFrame",
     "decode_sixel",
     "describe_terminal",

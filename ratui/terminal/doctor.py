@@ -11,6 +11,7 @@ import termios
 import time
 import tty
 from collections.abc import Mapping
+from contextlib import suppress
 
 from ratui.errors import clean_text
 from ratui.terminal.display import FENCE, MIN_PIXELS_PER_MM, Display, estimate_joint_resolution
@@ -151,8 +152,12 @@ def _paint(frame: Frame, columns: int, rows: int, *, answers: bool) -> float | N
         while b"R" not in answer:
             if not select.select([terminal], [], [], 10.0)[0]:
                 return None
-            answer += os.read(terminal, 256)
+            chunk = os.read(terminal, 256)
+            if not chunk:  # the terminal is gone
+                return None
+            answer += chunk
         return time.monotonic() - begun
     finally:
-        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        with suppress(termios.error):  # the terminal may be gone, and a signal that says so must not be lost
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
         os.close(terminal)

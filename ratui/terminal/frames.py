@@ -384,9 +384,12 @@ class FrameCache:
                 if isinstance(frame, KittyFrame):
                     frame.mark_lost()
 
-    def clear(self) -> str:
-        """Drop all frames, and return the sequences that free their images in the terminal."""
+    def release(self) -> str:
+        """Keep all frames, and return the sequences that free their images in the terminal."""
         with self._lock:
-            frames, self._frames, self._memory_bytes = list(self._frames.values()), OrderedDict(), 0
             freed, self._dropped = "".join(self._dropped), []
-        return freed + "".join(frame.forget() for frame in frames if isinstance(frame, KittyFrame))
+            kitty = [frame for frame in self._frames.values() if isinstance(frame, KittyFrame)]
+            freed += "".join(frame.forget() for frame in kitty)
+            for frame in kitty:
+                frame.mark_lost()
+            return freed

@@ -15,7 +15,7 @@ import termios
 import time
 import tty
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fcntl import ioctl
 from struct import unpack
 
@@ -223,4 +223,5 @@ def _raw(terminal: int) -> Iterator[None]:
         tty.setraw(terminal, termios.TCSAFLUSH)
         yield
     finally:
-        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        with suppress(termios.error):  # the terminal may be gone, and a signal that says so must not be lost
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, before)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from textual.app import App
 from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.driver import Driver
@@ -27,7 +26,7 @@ from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, all_entry_keys
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import is_reply_tail
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.textual_internals import LinuxDriver, get_driver
+from ratui.tui.textual_internals import GuardedApp, LinuxDriver, get_driver
 from ratui.tui.theme import THEME
 from ratui.tui.tour.tour import Tour
 from ratui.tui.user_settings import UserSettings, save_language
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["RatuiApp"]
 
 
-class RatuiApp(App[None]):
+class RatuiApp(GuardedApp):
     """The app in which one rater reads the cases of one study.
 
     Parameters
@@ -182,11 +181,12 @@ class RatuiApp(App[None]):
             self.notify(self.t("text.input_ignored"), markup=False)
 
     def on_unmount(self) -> None:
-        """Free the images that the terminal keeps."""
+        """Stop handing on keys."""
         self.key_queue.close()
-        driver = get_driver(self)
-        if driver is not None:
-            driver.write(self.frame_cache.clear())
+
+    def free_images(self) -> str:
+        """Return the sequences that free every image which the terminal holds or is being sent."""
+        return self.painter.abandon_uploads() + self.frame_cache.release()
 
     def action_command_palette(self) -> None:
         """Open the command palette if the screen has commands."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
+import signal
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
 from textual import events
 from textual.message import Message
@@ -51,14 +54,28 @@ def tokens_to_keys(tokens: Iterable[str], parser: XTermParser) -> tuple[list[eve
     return keys, others
 
 
+@runtime_checkable
+class ShowsImages(Protocol):
+    """An app that keeps images in the terminal."""
+
+    def free_images(self) -> str:
+        """Return the sequences that free all images."""
+
+
 class ListeningDriver(TerminalDriver):
     """A driver that reads the terminal in bursts and drops replies that no widget waits for.
 
     It passes answers to fences on to the app's painter, which measures the connection with them.
     """
 
+    def stop_application_mode(self) -> None:
+        """Free the app's images, which its screen holds, and restore the terminal."""
+        if isinstance(self.owner, ShowsImages):
+            self.write(self.owner.free_images())
+        super().stop_application_mode()
+
     def read_input(self, descriptor: int) -> None:
-        """Read the terminal until the driver stops.
+        """Read the terminal until the driver stops or the terminal is gone.
 
         This replaces Textual's loop, which does not report which keys arrived together.
         """
@@ -71,7 +88,11 @@ class ListeningDriver(TerminalDriver):
                 deadline = splitter.deadline
                 wait = 0.1 if deadline is None else min(max(deadline - time.monotonic(), 0.0), 0.1)
                 if selector.select(wait):
-                    text = decode(os.read(descriptor, 4096))
+                    data = _read(descriptor)
+                    if not data:
+                        self.call_in_app(self.owner.exit, None, 128 + signal.SIGHUP)
+                        return
+                    text = decode(data)
                     for sequence in splitter.feed(text, time.monotonic()):
                         for message in parser.feed(sequence):
                             self.process_message(message)
@@ -103,3 +124,13 @@ class ListeningDriver(TerminalDriver):
             self.call_in_app(Painter.for_app(self.owner).record_answer, time.monotonic())
             return
         super().process_message(message)
+
+
+def _read(descriptor: int) -> bytes:
+    """Return what the terminal has sent; nothing if the terminal is gone."""
+    try:
+        return os.read(descriptor, 4096)
+    except OSError as error:
+        if error.errno == errno.EIO:
+            return b""
+        raise

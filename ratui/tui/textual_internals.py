@@ -1,14 +1,17 @@
-"""All uses of undocumented parts of Textual: its driver for Unix terminals, its parser, an app's driver, written strips.
+"""All uses of undocumented parts of Textual: its driver for Unix terminals, its parser, an app's driver, written strips,
+and the end of an app after a fault.
 
 A new version of Textual may change any of them. ``tests/tui/test_textual_internals.py`` finds the one that broke.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.segment import Segment
 from textual._xterm_parser import _MAX_SEQUENCE_SEARCH_THRESHOLD as LONGEST_SEQUENCE
 from textual._xterm_parser import XTermParser
@@ -16,10 +19,14 @@ from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.strip import Strip
+from textual.worker import WorkerFailed
+
+from ratui.crash_report import EXIT_FAULT
 
 __all__ = [
     "LONGEST_SEQUENCE",
     "WRITTEN_FOR",
+    "GuardedApp",
     "LinuxDriver",
     "NotifyingStrip",
     "TerminalDriver",
@@ -36,8 +43,94 @@ def get_driver(app: App[Any]) -> Driver | None:
     return app._driver
 
 
+class GuardedApp(App[None]):
+    """An app that ends after a fault without Textual's report, which shows the values of local variables.
+
+    `fault` is the first fault; who runs the app reports it. Faults of message handlers, timers, workers, rendering and of
+    callbacks of the event loop count.
+    """
+
+    fault: BaseException | None = None
+    on_fault: Callable[[], None] | None = None
+    """Called after each fault, in the app's thread."""
+
+    def on_load(self) -> None:
+        """Take the faults of tasks and callbacks that Textual does not run."""
+        asyncio.get_running_loop().set_exception_handler(self._handle_loop_fault)
+
+    def end_after_fault(self, error: BaseException) -> None:
+        """End the app because of `error`. Call it in the app's thread."""
+        if isinstance(error, WorkerFailed):
+            error = error.error
+        if self.fault is None:
+            self.fault = error
+        self._return_code = EXIT_FAULT
+        if self._exception is None and isinstance(error, Exception):  # what Textual's `run_test` raises
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+        if self.on_fault is not None:
+            self.on_fault()
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """End the app. `renderables` describe a fault with its values and are not shown."""
+        self.end_after_fault(RuntimeError())
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.end_after_fault(error)
+
+    def _handle_loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        # Python may call this in any thread. Without an exception it is a warning, such as one of a task that was left.
+        if error is not None and self.is_running:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.end_after_fault, error)
+
+
+class _LosableTerminal:
+    """The output of a driver. After the terminal is gone, what is written is dropped: otherwise the driver would hang."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._is_lost = False
+
+    def write(self, text: str) -> None:
+        self._try(lambda: self._file.write(text))
+
+    def flush(self) -> None:
+        self._try(self._file.flush)
+
+    def fileno(self) -> int:
+        return int(self._file.fileno())
+
+    def _try(self, function: Callable[[], object]) -> None:
+        if not self._is_lost:
+            try:
+                function()
+            except (OSError, ValueError):
+                self._is_lost = True
+
+
 class TerminalDriver(LinuxDriver):
     """Textual's driver for Unix terminals, with access for a subclass that reads the input itself."""
+
+    holds_terminal = False
+    """Whether the terminal is in the mode of the app. False again once everything that restores it has been written."""
+
+    def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None):
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._file = _LosableTerminal(self._file)  # type: ignore[assignment]
+
+    def start_application_mode(self) -> None:
+        """Put the terminal into the mode of the app."""
+        self.holds_terminal = True
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def stop_application_mode(self) -> None:
+        """Restore the terminal, at the app's end and while it is suspended."""
+        self.write("\x1b[?2026l\x1b[?1016l")  # which Textual may leave on: a synchronized update, the mouse in pixels
+        super().stop_application_mode()
+        self.holds_terminal = False
 
     @property
     def owner(self) -> App[Any]:
@@ -59,7 +152,11 @@ class TerminalDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read the input. Textual calls this in a separate thread."""
-        self.read_input(self.fileno)
+        try:
+            self.read_input(self.fileno)
+        except BaseException as error:
+            with suppress(RuntimeError):  # the app has ended
+                self.call_in_app(self._app._handle_exception, error)
 
     def read_input(self, descriptor: int) -> None:
         """Read the file `descriptor` until `is_stopping`, and pass each message to `process_message`."""

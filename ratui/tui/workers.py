@@ -11,10 +11,11 @@ from textual.worker import Worker, active_worker, get_current_worker
 __all__ = ["run_in_thread"]
 
 
-def run_in_thread(node: DOMNode, work: Callable[[], None], *, group: str, exit_on_error: bool = True) -> Worker[None]:
+def run_in_thread(node: DOMNode, work: Callable[[], None], *, group: str) -> Worker[None]:
     """Run `work` for `node` in a thread of its own, and cancel the earlier work of `node` in `group`.
 
-    A thread cannot be stopped: `work` has to check ``get_current_worker().is_cancelled`` itself.
+    A thread cannot be stopped: `work` has to check ``get_current_worker().is_cancelled`` itself. An exception that `work`
+    raises ends the app.
 
     Parameters
     ----------
@@ -24,8 +25,6 @@ def run_in_thread(node: DOMNode, work: Callable[[], None], *, group: str, exit_o
         A function without arguments.
     group
         The name of the kind of work. At most one work of a group counts for each node.
-    exit_on_error
-        True to end the app if `work` raises an exception.
 
     Returns
     -------
@@ -45,4 +44,4 @@ def run_in_thread(node: DOMNode, work: Callable[[], None], *, group: str, exit_o
 
         context.run(inside)
 
-    return node.run_worker(run, thread=True, exclusive=True, group=group, exit_on_error=exit_on_error)
+    return node.run_worker(run, thread=True, exclusive=True, group=group)

@@ -82,6 +82,8 @@ class FakeTerminal:
         self._lock = threading.Lock()
         self._due: list[tuple[float, bytes]] = []
         self._closed = False
+        self.takes_output = True
+        """False: the terminal reads nothing, as after Ctrl-S or on a line that hangs."""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -99,7 +101,19 @@ class FakeTerminal:
         pixels = (columns * self.cell[0], rows * self.cell[1])
         fcntl.ioctl(self._main, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, *pixels))
 
+    def hang_up(self) -> None:
+        """Close the terminal's window, or cut its line: the program gets SIGHUP, and its terminal is gone."""
+        self._closed = True
+        self._thread.join(2)
+        os.close(self._main)
+
     # What can be seen.
+
+    @property
+    def is_cooked(self) -> bool:
+        """Whether keys are echoed, lines are edited and Ctrl-C interrupts, as a shell expects it."""
+        wanted = termios.ECHO | termios.ICANON | termios.ISIG
+        return termios.tcgetattr(self._main)[3] & wanted == wanted
 
     @property
     def data(self) -> bytes:
@@ -152,9 +166,8 @@ class FakeTerminal:
                 self.process.wait(3)
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
-        self._closed = True
-        self._thread.join(2)
-        os.close(self._main)
+        if not self._closed:
+            self.hang_up()
         return self.process.wait()
 
     # The other end.
@@ -166,6 +179,9 @@ class FakeTerminal:
             self._deliver(now)
             wait = 0.002 if self._due or self._rate else 0.02
             readable, _, _ = select.select([self._main], [], [], wait)
+            if not self.takes_output:
+                time.sleep(0.01)
+                continue
             if not readable or now < ready_at:
                 continue
             try:

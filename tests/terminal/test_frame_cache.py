@@ -54,6 +54,19 @@ def test_a_frame_on_the_screen_is_kept_however_old() -> None:
     assert cache.get(0) is None
 
 
+def test_released_images_are_freed_in_the_terminal_once_and_kept_here() -> None:
+    made = frames(2)
+    cache = cache_for(made, 2)
+    for number, frame in enumerate(made):
+        cache.put(number, frame)
+        frame.mark_shown()
+    freed = cache.release()
+    assert all(f"a=d,d=I,i={frame.id}," in freed for frame in made)
+    assert cache.release() == ""
+    assert cache.get(0) is made[0]
+    assert not made[0].sent
+
+
 def test_after_another_program_had_the_terminal_everything_is_sent_anew() -> None:
     made = frames(2)
     cache = cache_for(made, 2)
@@ -61,5 +74,4 @@ def test_after_another_program_had_the_terminal_everything_is_sent_anew() -> Non
         cache.put(number, frame)
     cache.mark_lost()
     assert not any(frame.sent for frame in made)
-    assert cache.clear() == ""
-    assert cache.memory_bytes == 0
+    assert cache.release() == ""

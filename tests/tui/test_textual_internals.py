@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 from rich.segment import Segment
 from textual.app import App, ComposeResult
 from textual.driver import Driver
+from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.events import CursorPosition, Key
 from textual.geometry import Region
@@ -23,6 +25,7 @@ from textual.widgets import Static
 from ratui.tui import textual_internals
 from ratui.tui.textual_internals import (
     LONGEST_SEQUENCE,
+    GuardedApp,
     LinuxDriver,
     NotifyingStrip,
     TerminalDriver,
@@ -136,6 +139,47 @@ async def test_the_driver_calls_in_the_app_s_thread_and_gives_it_messages(signal
             driver.process_message(Key("a", "a"))
             await pilot.pause()
             assert app.keys == ["a"]
+
+
+@pytest.mark.parametrize("place", ["handler", "worker"])
+async def test_a_fault_ends_an_app_by_way_of_one_function(place: str) -> None:
+    class Guarded(GuardedApp):
+        async def work(self) -> None:
+            raise KeyError(place)
+
+        async def on_key(self) -> None:
+            await self.work() if place == "handler" else self.run_worker(self.work())
+
+    async def press(app: Guarded) -> None:
+        async with app.run_test() as pilot:
+            await pilot.press("a")
+            await pilot.pause()
+
+    app = Guarded()
+    with relying_on("Textual gives every fault to `App._handle_exception`", textual_internals):
+        with pytest.raises(KeyError):
+            await press(app)
+        assert isinstance(app.fault, KeyError)
+        assert app.return_code == 70
+
+
+async def test_a_driver_outlives_its_terminal(signals: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def write(self, text: str) -> None:
+            raise OSError(errno.EIO, "gone")
+
+        flush = fileno = write
+
+    app = TwoLines()
+    async with app.run_test():
+        monkeypatch.setattr(sys, "__stderr__", Gone())
+        with relying_on("LinuxDriver writes to `_file`, in a thread that ends at the first error", textual_internals):
+            driver = TerminalDriver(app)
+            driver._writer_thread = WriterThread(driver._file)
+            driver._writer_thread.start()
+            for _ in range(3 * MAX_QUEUED_WRITES):
+                driver.write("text")
+            driver.close()
 
 
 class TestTheParser:

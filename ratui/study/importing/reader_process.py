@@ -6,7 +6,9 @@ The process is started at the first file and again after each crash. It runs `re
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import select
 import subprocess
 import sys
@@ -17,11 +19,13 @@ from types import TracebackType
 from typing import IO, Any
 
 import ratui
-from ratui.errors import FilmError
+from ratui.errors import FilmError, clean_text
 from ratui.study.importing.film_maker import ConvertedFilm, FilmHeader, FilmRequest
 
 __all__ = ["ReaderProcess"]
 
+_LOGGER = logging.getLogger("ratui")
+_FRAME = re.compile(r"[\w./<>-]+, line \d+, [\w.<>]+")
 _WORKER_CODE = "from ratui.study.importing.reader_worker import main; main()"
 
 
@@ -81,12 +85,18 @@ class ReaderProcess:
             data = _read_exactly(process.stdout, int(head["bytes"]), deadline)
         except TimeoutError as error:
             self.close()
+            _LOGGER.warning("the import ended a film's reader that took longer than %g s", self._timeout)
             raise FilmError("it took too long to read", path, "Ask for it uncompressed") from error
         except (OSError, EOFError, ValueError, KeyError) as error:
+            _LOGGER.warning("a film's reader gave no answer: %s, exit code %s", type(error).__name__, process.poll())
             self.close()
             raise FilmError("it made the decoder crash; it is damaged or malicious", path, "Export it again") from error
         if "error" in head:
             what, remedy = head["error"]
+            if head.get("frames"):
+                # Only what can be a line of code is logged: this process trusts the other one with nothing.
+                frames = [clean_text(each, 200) for each in head["frames"][:50] if _FRAME.fullmatch(str(each))]
+                _LOGGER.warning("a fault in a film's reader\n  %s", "\n  ".join(frames))
             raise FilmError(what, path, remedy)
         return head, data
 

@@ -11,9 +11,11 @@ import resource
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
+from ratui.crash_report import fault_frames
 from ratui.errors import FilmError
+from ratui.program import run_program
 from ratui.study.importing.film_maker import FilmRequest, convert_film, read_film_header
 
 __all__ = ["LARGEST_MEMORY", "main", "serve"]
@@ -22,8 +24,12 @@ LARGEST_MEMORY = 4 << 30
 """Limit of address space in bytes: several times what the largest accepted film needs."""
 
 
-def main() -> None:
-    """Limit this process and serve requests until its input ends."""
+def main() -> NoReturn:
+    """Limit this process, serve requests until its input ends, and exit."""
+    run_program("ratui import", _serve_with_limits)
+
+
+def _serve_with_limits() -> None:
     answers = sys.stdout.buffer
     sys.stdout = sys.stderr  # text that a decoder prints must not get between the answers
     for limit, most in ((resource.RLIMIT_AS, LARGEST_MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
@@ -57,5 +63,9 @@ def _handle(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         return {"error": [error.problem, error.remedy]}, b""
     except MemoryError:
         return {"error": ["it needs more memory than any film", "Ask for it uncompressed"]}, b""
-    except Exception as error:  # the error is reported by its type only: its text may name a person
-        return {"error": [f"it could not be read ({type(error).__name__})", "Export it again"]}, b""
+    except Exception as error:  # the error is reported by type and place only: its text may name a person
+        text = [f"it could not be read ({type(error).__name__})", "Export it again"]
+        return {
+            "error": text,
+            "frames": fault_frames(error),
+        }, b""  # for the importer's log: this process writes no file

@@ -5,6 +5,7 @@ Where the disk refuses, the reading stays in memory and the refusal stays to be 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from ratui.terminal import Resolution
 
 __all__ = ["MAX_PAUSE", "AutoSaver", "find_resume_field", "now"]
 
+_LOGGER = logging.getLogger("ratui")
 MAX_PAUSE = 60.0
 """Seconds. Whoever presses no key for longer isn't reading: of a longer pause only this much counts."""
 
@@ -55,6 +57,8 @@ class AutoSaver:
         try:
             self._session.save(reading, seconds=self.seconds, displays=self.displays)
         except StoreError as error:
+            if not self.save_error:
+                _LOGGER.warning("a reading was not saved", exc_info=error)
             self.save_error = error.problem
             return False
         self.save_error, self.saved_at = "", now().astimezone()

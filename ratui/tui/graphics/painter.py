@@ -126,6 +126,14 @@ class Painter:
             self._abort_upload(place)
         place._coarse = place._fine = None
 
+    def abandon_uploads(self) -> str:
+        """Drop everything that has not been sent; return the sequences that end the uploads of which a part was sent."""
+        places, self._slow = self._slow, []
+        sequences = "".join(_end_upload(place) for place in places)
+        for place in places:
+            place._coarse = place._fine = None
+        return sequences
+
     def note_key(self, now: float) -> None:
         """Record a key at the time `now`, after which fine frames have to wait."""
         self._last_key = now
@@ -195,10 +203,7 @@ class Painter:
 
     def _abort_upload(self, place: Place) -> None:
         """End an upload of which a part was sent. It starts again from its first part later."""
-        # The parts are the upload and one placement. If more are left than the upload has, none was sent.
-        if isinstance(place._fine, KittyFrame) and place._left and len(place._left) <= len(place._fine.upload):
-            self._write(place._fine.abandon())
-        place._left = []
+        self._write(_end_upload(place))
 
     def _erase_text(self, place: Place, where: tuple[int, int, int, int]) -> str:
         """Return the text that removes the present frame from `place`."""
@@ -228,3 +233,12 @@ class Painter:
         if driver is not None and data and self._app.is_running:
             driver.write(data)
             driver.flush()
+
+
+def _end_upload(place: Place) -> str:
+    """Forget the parts that are left for `place`; return the sequence that ends its upload if a part was sent."""
+    left, place._left = place._left, []
+    # The parts are the upload and one placement. If more are left than the upload has, none was sent.
+    if isinstance(place._fine, KittyFrame) and left and len(left) <= len(place._fine.upload):
+        return place._fine.abandon()
+    return ""

@@ -141,7 +141,7 @@ class RegionViewer(Horizontal):
                 widget.show_annotated(self._pictures[view], view.key, boxes)
             return
         pause = _PAUSE if moving else 0.0
-        self._worker = run_in_thread(self, lambda: self._paint(jobs, pause), group="films", exit_on_error=False)
+        self._worker = run_in_thread(self, lambda: self._paint(jobs, pause), group="films")
 
     def on_film_view_resized(self) -> None:
         """Make the pictures in the new size."""
