@@ -190,7 +190,8 @@ class FakeTerminal:
                 return
             if self._rate:
                 ready_at = max(ready_at, now) + len(chunk) / self._rate
-            arrives = (ready_at if self._rate else now) + self._delay
+            # Not `now`, which is from before the wait: what a key sets off must not seem to come before the key.
+            arrives = (ready_at if self._rate else time.monotonic()) + self._delay
             with self._lock:
                 self._log.append((arrives, chunk))
             behind = self._answer(behind + chunk, arrives)
