@@ -1,6 +1,6 @@
-"""A reading kept on the disk while it is read, and the time that it took.
+"""Automatic storage of a reading after each change, with the time spent and the displays used.
 
-Where the disk refuses, the reading stays in memory and the refusal stays to be seen; nothing counts as saved before it is.
+If a save fails, the reading stays in memory and `AutoSaver.save_error` has the reason until a save succeeds.
 """
 
 from __future__ import annotations
@@ -19,11 +19,19 @@ __all__ = ["MAX_PAUSE", "AutoSaver", "find_resume_field", "now"]
 
 _LOGGER = logging.getLogger("ratui")
 MAX_PAUSE = 60.0
-"""Seconds. Whoever presses no key for longer isn't reading: of a longer pause only this much counts."""
+"""Seconds of a pause between two keys that count as time spent on the case. The rest of a longer pause does not count."""
 
 
 class AutoSaver:
-    """Holds the reading of `session` and saves every change of it. `clock` counts seconds."""
+    """The present reading of a session, which is saved after each change.
+
+    Parameters
+    ----------
+    session
+        The reading on the disk, locked for this process.
+    clock
+        Function that returns a time in seconds.
+    """
 
     def __init__(self, session: ReadingSession, clock: Callable[[], float] = time.monotonic) -> None:
         self._session = session
@@ -31,25 +39,25 @@ class AutoSaver:
         self._last = clock()
         self.reading: Reading = session.reading
         self.seconds = session.seconds
-        """The time spent on the case so far, long pauses left out."""
+        """Time spent on the case, in seconds, without long pauses."""
         self.displays = session.displays
-        """What it was read on so far."""
+        """Displays on which the case was read, with the numbers of entries."""
         self.current_display: tuple[str, Resolution] | None = None
-        """How films are shown now, and how sharp the joint was at best; None before one is shown."""
+        """Graphics protocol and best resolution of the present joint; None before a film is shown."""
         self.save_error = ""
-        """Why the disk has refused the latest reading, empty where it is saved."""
+        """Reason why the last save failed; empty if it succeeded."""
         last = self.reading.log[-1].timestamp if self.reading.log else None
         self.saved_at: datetime | None = last.astimezone() if last else None
-        """When the disk took it last, in local time; None before the first time."""
+        """Local time of the last save; None if the reading was never saved."""
 
     def count_time(self) -> None:
-        """Counts the time since the last key."""
+        """Add the time since the last key to `seconds`."""
         now = self._clock()
         self.seconds += min(now - self._last, MAX_PAUSE)
         self._last = now
 
     def save(self, reading: Reading) -> bool:
-        """Makes `reading` the one that counts, and saves it; whether the disk took it."""
+        """Make `reading` the present one and save it. Return True if it is on the disk."""
         entry_count = len(reading.log) - len(self.reading.log)
         if entry_count > 0 and self.current_display is not None:
             self.displays = _add_entries(self.displays, *self.current_display, entry_count)
@@ -68,20 +76,25 @@ class AutoSaver:
 def _add_entries(
     displays: tuple[DisplayUse, ...], protocol: str, resolution: Resolution, entry_count: int
 ) -> tuple[DisplayUse, ...]:
-    """`displays` after `entry_count` entries with films as sharp as `resolution`."""
+    """Return `displays` with `entry_count` further entries, made at `resolution`."""
     use = next((each for each in displays if each.protocol == protocol), DisplayUse(protocol, 0, 0, 0.0))
     others = tuple(each for each in displays if each.protocol != protocol)
     return (*others, use.with_entries(entry_count, resolution.pixels_per_mm, enough=resolution.is_sufficient))
 
 
 def now() -> datetime:
-    """The time for a log."""
+    """Return the present time for the log of a reading, in UTC."""
     return datetime.now(UTC)
 
 
 def find_resume_field(reading: Reading) -> Field:
-    """The field to ask for when `reading` is opened again: where its log stopped, or the first open one."""
+    """Return the field to continue with when a reading is opened again.
+
+    This is the first open field after the last entry of the log; the field itself if it was undone or cleared; the first
+    field if all are answered.
+    """
     for entry in reversed(reading.log):
+        # Changed regions and adopted answers are not the rater's last position.
         if not entry.changes or entry.kind in ("regions", "adopt"):
             continue
         field = entry.changes[0].field

@@ -1,4 +1,4 @@
-"""Which site of a reading a few typed letters mean: ``mcp3``, ``rmcp3``, ``R.MCP3``, ``左 mcp3``. Pure."""
+"""Search for a site by a typed name: ``mcp3``, ``rmcp3``, ``R.MCP3``, ``左 mcp3``."""
 
 from __future__ import annotations
 
@@ -11,21 +11,35 @@ _SIDES: dict[str, Side] = {"l": "L", "r": "R", "左": "L", "右": "R"}
 
 
 def find_site_by_name(reading: Reading, side: Side, text: str) -> str | None:
-    """The key of the site that `text` names: on `side` unless it begins with a side; None where it names none.
+    """Return the key of the site that a text names.
 
-    A whole name comes before the beginning of one, and a joint's own name before a side in front of another's
-    (``radius`` is no right ``adius``).
+    A complete name has priority over the beginning of a name. The name of a joint has priority over a side followed by
+    a name: ``radius`` does not mean ``adius`` on the right.
+
+    Parameters
+    ----------
+    reading
+        The reading with the sites.
+    side
+        Side to use if the text does not begin with one.
+    text
+        Name of the joint, optionally after ``l``, ``r``, ``左`` or ``右``.
+
+    Returns
+    -------
+    str or None
+        The site key; None if no site has this name.
     """
     typed = text.strip()
     if not typed:
         return None
-    found = _found(reading, side, typed)
+    found = _find_on_side(reading, side, typed)
     if found is None and (named := _SIDES.get(typed[0].lower())):
-        found = _found(reading, named, typed[1:].strip(". ·"))
+        found = _find_on_side(reading, named, typed[1:].strip(". ·"))
     return found
 
 
-def _found(reading: Reading, side: Side, name: str) -> str | None:
+def _find_on_side(reading: Reading, side: Side, name: str) -> str | None:
     if not name:
         return None
     keys = (f"{side}.{joint.id}" for joint in reading.scheme.find_joints(name))

@@ -1,6 +1,6 @@
-"""What a scorer says of a signed reading, where it differs: for the rater to look at, once it can't sway them any more.
+"""Comparison of a signed reading with the predictions of a scorer.
 
-It asks `load_unblinded_predictions`, which gives nothing before the signature; nothing here changes a reading.
+`load_unblinded_predictions` returns nothing before the rater has signed, so that predictions cannot influence a rater.
 """
 
 from __future__ import annotations
@@ -17,36 +17,51 @@ from ratui.tui.i18n.catalog import Catalog
 __all__ = ["MIN_DIFFERENCE", "find_differences", "format_model_scores"]
 
 MIN_DIFFERENCE = 2
-"""Grades that one time point may lie off before a joint counts as differing; a change may lie off by less than one."""
+"""Difference in grades at one time point from which a joint counts as different. For the change, any difference counts."""
 
 
 def find_differences(study: Study, reading: Reading) -> Mapping[str, tuple[Prediction, ...]]:
-    """The answers that differ from `reading`, by site; none before it is signed, nor where they can't be read."""
+    """Return the predictions that differ from a reading.
+
+    Parameters
+    ----------
+    study
+        The study.
+    reading
+        The rater's reading.
+
+    Returns
+    -------
+    Mapping
+        Predictions by site key. Empty before the reading is signed, and if the predictions cannot be read.
+    """
     if reading.signed_at is None:
         return {}
     try:
         found = load_unblinded_predictions(study, reading.rater, reading.case)
     except StoreError:
-        return {}  # `ratui check` tells; it is no reason to keep a reading from being looked at
+        return {}  # a damaged file must not prevent the display of the reading; `ratui check` reports it
     sites: dict[str, tuple[Prediction, ...]] = {}
-    for answer in found:
-        if answer.site in reading.site_keys and _differs(reading, answer):
-            sites[answer.site] = (*sites.get(answer.site, ()), answer)
+    for prediction in found:
+        if prediction.site in reading.site_keys and _differs(reading, prediction):
+            sites[prediction.site] = (*sites.get(prediction.site, ()), prediction)
     return sites
 
 
-def _differs(reading: Reading, answer: Prediction) -> bool:
-    read = [reading.score(Field(answer.site, answer.scale, time)) for time in (0, 1)]
-    if read[0] is None or read[1] is None:
+def _differs(reading: Reading, prediction: Prediction) -> bool:
+    scores = [reading.score(Field(prediction.site, prediction.scale, time)) for time in (0, 1)]
+    if scores[0] is None or scores[1] is None:
         return False
-    off = [abs(said - score) for said, score in zip(answer.grades, read, strict=True) if score is not None]
-    return max(off) >= MIN_DIFFERENCE or answer.change != read[1] - read[0]
+    differences = [
+        abs(grade - score) for grade, score in zip(prediction.grades, scores, strict=True) if score is not None
+    ]
+    return max(differences) >= MIN_DIFFERENCE or prediction.change != scores[1] - scores[0]
 
 
-def format_model_scores(t: Catalog, reading: Reading, answers: Sequence[Prediction]) -> str:
-    """What the model says, with the time points in the order in which the films stand."""
+def format_model_scores(t: Catalog, reading: Reading, predictions: Sequence[Prediction]) -> str:
+    """Return the predicted scores as text, with the time points in the order of the films on the screen."""
     scores = [
-        f"{answer.scale} {join_time_points(reading, (str(answer.grades[time]) for time in reading.order))}"
-        for answer in answers
+        f"{prediction.scale} {join_time_points(reading, (str(prediction.grades[time]) for time in reading.order))}"
+        for prediction in predictions
     ]
     return t("text.model_says", scores=", ".join(scores))

@@ -1,4 +1,4 @@
-"""What the raters had answered at a joint, for an adjudicator who has answered: by letters, never by names."""
+"""Text with the raters' answers for an adjudicator. Raters are named by letters, never by their names."""
 
 from __future__ import annotations
 
@@ -12,16 +12,32 @@ __all__ = ["format_other_answers"]
 
 
 def format_other_answers(t: Catalog, reading: Reading, others: Sequence[Mapping[Field, Entry]], site: str) -> str:
-    """``left MCP2 ERO, JSN: A 1→2, 0→0 · B …``: `others` are the answers in an order that is drawn for each joint.
+    """Return the raters' answers at a joint: ``left MCP2 ERO, JSN: A 1→2, 0→0 · B …``.
 
-    Empty where there are none. In a study blinded to order the time points stand as on the screen, with a bar between.
+    In a study blinded to order, the time points have the order of the films on the screen, separated by a bar.
+
+    Parameters
+    ----------
+    t
+        The texts.
+    reading
+        The adjudicator's reading.
+    others
+        Answers of each rater by field. The caller shuffles the raters for each joint, so that a letter identifies nobody.
+    site
+        Key of the site.
+
+    Returns
+    -------
+    str
+        The text; empty if there are no other answers.
     """
     if not others:
         return ""
     joint, side = reading.site(site).joint, t(f"text.side_{reading.site(site).side}")
     parts = []
     for letter, answers in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", others, strict=False):
-        said = (
+        texts = (
             join_time_points(
                 reading,
                 (
@@ -32,6 +48,6 @@ def format_other_answers(t: Catalog, reading: Reading, others: Sequence[Mapping[
             )
             for scale in joint.scales
         )
-        parts.append(f"{letter} {', '.join(said)}")
+        parts.append(f"{letter} {', '.join(texts)}")
     name = f"{side} {t.translate_scheme(joint.label)}"
     return t("scoring.others", joint=name, scales=", ".join(joint.scales), answers=" · ".join(parts))

@@ -1,7 +1,4 @@
-"""What of a reading still deserves a second look, which of it the rater has kept, and why, in words.
-
-Pure: it decides nothing about scores, and forgets what was kept as soon as the joint is changed again.
-"""
+"""The joints of a reading that are still to be reviewed, and the texts of the reasons."""
 
 from __future__ import annotations
 
@@ -15,39 +12,43 @@ __all__ = ["ReviewQueue", "find_field_to_change", "format_review_reasons"]
 
 
 class ReviewQueue:
-    """Which joints the rater has looked at again and kept, as they stood then."""
+    """The joints to review. A joint that was reviewed returns to the queue if it is changed afterwards."""
 
     def __init__(self) -> None:
         self._reviewed: dict[str, Hashable] = {}
 
     def mark_reviewed(self, reading: Reading, site: str) -> None:
-        """The rater has looked at `site` again and lets it stand as it is."""
+        """Record that the rater has reviewed `site` and leaves it unchanged."""
         self._reviewed[site] = _joint_state(reading, site)
 
     def pending(self, reading: Reading) -> tuple[ReviewItem, ...]:
-        """What still deserves a look, worst first: not what was kept as it stands."""
+        """Return the joints that are still to be reviewed, the most important ones first."""
         items = review_items(reading)
         return tuple(item for item in items if self._reviewed.get(item.site) != _joint_state(reading, item.site))
 
 
 def _joint_state(reading: Reading, site: str) -> Hashable:
+    """Return all of the rater's input at a joint, for comparison with a later state."""
     values = tuple(reading.values.get(field) for field in reading.joint_fields(site))
     return values, site in reading.flags, reading.notes.get(site, "")
 
 
 def format_review_reasons(t: Catalog, reading: Reading, item: ReviewItem) -> str:
-    """All that speaks for `item`, the worst first, with the rater's own words where they wrote a note."""
-    said = []
+    """Return the reasons to review a joint, the most important one first, with the text of the rater's note."""
+    texts = []
     for reason in item.reasons:
         text = format_review_reason(t, reason, reading.scheme)
         if reason.kind == "note":
             text = t("second_look.why_note", note=text, text=reading.notes.get(item.site, ""))
-        said.append(text)
-    return " · ".join(said) or t("second_look.nothing_special")
+        texts.append(text)
+    return " · ".join(texts) or t("second_look.nothing_special")
 
 
 def find_field_to_change(reading: Reading, item: ReviewItem) -> Field:
-    """The field that a number most likely would change: an open one, the one without a score, or the one that stands out."""
+    """Return the field that the rater most likely wants to change.
+
+    This is the first open field, otherwise the one that is not assessable, otherwise the one with the unusual score.
+    """
     fields = reading.joint_fields(item.site)
     opened = next((field for field in fields if field not in reading.values), None)
     if opened:
@@ -57,5 +58,5 @@ def find_field_to_change(reading: Reading, item: ReviewItem) -> Field:
         return next(field for field in fields if isinstance(reading.values[field], NotAssessableEntry))
     if item.reasons and item.reasons[0].kind == "high":
         return max((f for f in fields if f.scale == scale), key=lambda field: reading.score(field) or 0)
-    # Of a change the one that stands right: in a chronological study the later one, in a blinded one either.
+    # For an unusual change take the film on the right. Its time point is the later one only if the study is not blinded.
     return [field for field in fields if scale in ("", field.scale)][len(reading.order) - 1]

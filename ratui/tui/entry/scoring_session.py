@@ -1,6 +1,6 @@
-"""The conversation about one case: which field is asked, what a key says to it, and what is said back.
+"""The scoring session of one case: the active field, the effect of each key, and the messages to the rater.
 
-What may be entered comes from `ratui.reading`, what is pressed from a screen; it draws nothing and knows no film.
+The rules for entries are in `ratui.reading`. This module depends on no widget and no film.
 """
 
 from __future__ import annotations
@@ -31,25 +31,37 @@ from ratui.tui.input.line_editor import LineEditor
 __all__ = ["EntryMode", "PendingEntry", "ScoringSession"]
 
 EntryMode = Literal["entry", "reasons", "go_to", "note"]
+"""Meaning of the keys: answers, a choice of reasons, the name of a joint, the text of a note."""
 
 
 @dataclass(frozen=True)
 class PendingEntry:
-    """An unlikely entry that waits for its key once more. `entry` is None for a joint that would be normal."""
+    """An unlikely entry, which needs the same key again as a confirmation."""
 
     key: str
     field: Field
     entry: Entry | None
+    """The entry; None for grade 0 in all open fields of the joint."""
     unlikely: UnlikelyEntry
+    """The reason why the entry is unlikely."""
 
 
 class ScoringSession:
-    """Asks for one field after the other and takes the answers.
+    """The entry of scores, field after field.
 
-    A screen gives each key to `key`, and acts itself on what that leaves. `near` is a word that belongs beside the
-    waiting field, `told` a sentence; both are about the last key alone. `ended` says that it filled the last open field.
-    `hint` is asked for a sentence about each joint that is answered wholly, when it is and when it is come back to; an
-    empty one says nothing.
+    A screen passes each key to `process_key`, and handles the keys that are not taken there.
+
+    Parameters
+    ----------
+    auto_saver
+        The reading, with its storage on the disk.
+    keymap
+        The keys of the actions.
+    t
+        The texts.
+    hint
+        Function that returns a message about a joint, called with the reading and the site key when all fields of the
+        joint are answered, and when the rater returns to it. It returns an empty text for no message.
     """
 
     def __init__(
@@ -63,33 +75,36 @@ class ScoringSession:
         self.mode: EntryMode = "entry"
         self._line_editor = LineEditor()
         self.is_paired = False
-        """Whether one answer counts for both time points, in what is left of this joint."""
+        """True if each answer fills both time points, until the end of this joint."""
         self.pending: PendingEntry | None = None
-        self._unconfirmed: PendingEntry | None = None
+        """Entry that the next key may confirm."""
+        self._unconfirmed: PendingEntry | None = None  # the entry that the present key may confirm
         self.field_hint = ""
+        """A few words to show beside the active field, about the last key."""
         self.message = ""
+        """Sentence to the rater about the last key."""
         self.is_finished = False
+        """True if the last key has filled the last open field."""
         self._cached_options: tuple[tuple[Reading, Field, bool], EntryOptions] | None = None
 
     @property
     def reading(self) -> Reading:
+        """Present state of the reading."""
         return self._auto_saver.reading
 
     @property
     def site(self) -> str:
-        """The key of the site that is asked about."""
+        """Key of the site of the active field."""
         return self.field.site
-
-    # What is asked.
 
     @property
     def waiting_fields(self) -> tuple[Field, ...]:
-        """The fields that the next answer fills: one, or that of both time points."""
+        """Fields that the next answer fills: the active one, and if paired the one of the other time point."""
         return (self.field, *self.reading.counterparts(self.field)) if self.is_paired else (self.field,)
 
     @property
     def options(self) -> EntryOptions:
-        """What may be entered now."""
+        """Entries that are possible now."""
         asked = (self.reading, self.field, self.is_paired)
         if self._cached_options is None or not _is_same_question(self._cached_options[0], asked):
             self._cached_options = (asked, self._compute_options())
@@ -97,8 +112,8 @@ class ScoringSession:
 
     def _compute_options(self) -> EntryOptions:
         here = rd.list_options(self.reading, self.field)
-        for twin in self.waiting_fields[1:]:
-            there = rd.list_options(self.reading, twin)
+        for counterpart in self.waiting_fields[1:]:
+            there = rd.list_options(self.reading, counterpart)
             here = replace(
                 here,
                 grades=tuple(grade for grade in here.grades if grade in there.grades),
@@ -109,8 +124,11 @@ class ScoringSession:
 
     @property
     def can_pair(self) -> bool:
-        """Whether one answer could count for both time points: the reader knows which is which, and in this field and one
-        more of the joint neither has an answer yet, so that it saves a key."""
+        """True if answers may fill both time points.
+
+        The study must not be blinded to order, and at least two scales of the joint must be open at both time points:
+        otherwise pairing would save no key.
+        """
         reading = self.reading
         if reading.is_blinded or reading.signed_at or len(reading.order) != 2:
             return False
@@ -119,7 +137,7 @@ class ScoringSession:
         return self.field in pairs and len(pairs) > 2
 
     def is_possible(self, action: str) -> bool:
-        """Whether the scoring screen's `action` would do something now."""
+        """Return True if the scoring screen's `action` has an effect now."""
         match action:
             case "normal":
                 return self.options.can_enter_normal
@@ -134,12 +152,11 @@ class ScoringSession:
             case _:
                 return True
 
-    # Keys.
-
     def process_key(self, name: str) -> bool:
-        """Takes the key `name` where it answers or is typed into a line; False leaves it to the screen's actions."""
+        """Process the key `name`. Return False if it is neither an answer nor text, so that the screen can handle it."""
         self.field_hint, self.message, self.is_finished = "", "", False
         self._unconfirmed, self.pending = self.pending, None
+        # After a failed save, each key tries again. The action that leaves the screen has its own attempt and warning.
         if self._auto_saver.save_error and name != self._keymap.key("scoring.leave"):
             self._auto_saver.save(self.reading)
         if self.mode in ("go_to", "note"):
@@ -155,7 +172,7 @@ class ScoringSession:
         return True
 
     def explain_refusal(self, name: str, instead: str = "") -> None:
-        """Says why the character `name`, which nothing has taken, does nothing here; `instead`, if it has another place."""
+        """Set the message why the character `name` has no effect here. `instead` replaces the message for an unknown key."""
         scheme = self.reading.scheme
         entries: list[Entry] = [FindingEntry(finding.id) for finding in scheme.findings]
         entries += [GradeEntry(grade) for grade in range(10)]
@@ -178,10 +195,8 @@ class ScoringSession:
         self.field_hint = self.t(near, **values) if near in self.t else why
         self.message = self.t("scoring.refused", key=format_key(key), why=why)
 
-    # Answers.
-
     def enter(self, entry: Entry, key: str) -> None:
-        """`entry` at the field that is asked, from the key `key`; an unlikely one waits for the same key once more."""
+        """Enter `entry` in the active field. An unlikely entry needs the same `key` again."""
         unlikely = None if self.is_paired else rd.find_unlikely(self.reading, self.field, entry)
         if unlikely is not None and not self._is_confirmed(key):
             self._ask_confirmation(PendingEntry(key, self.field, entry, unlikely))
@@ -190,15 +205,15 @@ class ScoringSession:
             reading = rd.enter(
                 self.reading, self.field, entry, timestamp=now(), key=key, confirmed=unlikely is not None
             )
-            for twin in self.waiting_fields[1:]:
-                reading = rd.copy_entry(reading, twin, timestamp=now(), key=self._keymap.key("scoring.same"))
+            for counterpart in self.waiting_fields[1:]:
+                reading = rd.copy_entry(reading, counterpart, timestamp=now(), key=self._keymap.key("scoring.same"))
         except EntryError as error:
             self._show_refusal(error.refusal, key)
             return
         self._advance(reading)
 
     def enter_normal(self) -> None:
-        """Grade 0 in all open fields of the joint."""
+        """Enter grade 0 in all open fields of the joint. An unlikely one needs the same key again."""
         key = self._keymap.key("scoring.normal")
         unlikely = rd.find_unlikely_normal(self.reading, self.site)
         if unlikely is not None and not self._is_confirmed(key):
@@ -210,7 +225,7 @@ class ScoringSession:
         )
 
     def enter_same(self) -> None:
-        """As at the other time point; where nothing stands at either, one answer counts for both from here on."""
+        """Copy the answer of the other time point. If both are open, start or stop to answer both at once."""
         key = self._keymap.key("scoring.same")
         if self.is_paired or self.can_pair:
             self.is_paired = not self.is_paired
@@ -219,7 +234,7 @@ class ScoringSession:
         self._apply(key, lambda: rd.copy_entry(self.reading, self.field, timestamp=now(), key=key))
 
     def undo(self) -> None:
-        """Takes the last entry back and asks for its field again."""
+        """Undo the last entry, and make its field the active one."""
         key = self._keymap.key("scoring.undo")
         last = rd.find_undoable(self.reading)
         try:
@@ -232,7 +247,7 @@ class ScoringSession:
             self.field = last.changes[0].field
 
     def clear(self) -> None:
-        """Empties the field."""
+        """Clear the active field."""
         key = self._keymap.key("scoring.clear")
         self.is_paired = False
         try:
@@ -241,7 +256,7 @@ class ScoringSession:
             self._show_refusal(error.refusal, key)
 
     def ask_reason(self) -> None:
-        """Asks for the reason why there is no score."""
+        """Ask for the reason why the joint is not assessable."""
         if self.options.reasons:
             self.mode = "reasons"
             return
@@ -250,7 +265,7 @@ class ScoringSession:
         self._show_refusal(refusal or Refusal("no_reason"), key)
 
     def toggle_flag(self) -> None:
-        """Marks the joint to come back to, or no longer."""
+        """Flag the joint for a review, or remove the flag."""
         key = self._keymap.key("scoring.flag")
         try:
             self._auto_saver.save(rd.toggle_flag(self.reading, self.site, timestamp=now(), key=key))
@@ -268,21 +283,21 @@ class ScoringSession:
             self._advance(reading)
 
     def _advance(self, reading: Reading) -> None:
-        """Saves `reading` and asks for the next open field."""
+        """Save `reading`, and make the next open field the active one."""
         self._auto_saver.save(reading)
         self._show_hint()
         upcoming = rd.find_next_open_field(reading, after=self.field)
         if upcoming is None:
             self.is_finished, self.is_paired = True, False
             return
-        twins_open = all(twin not in reading.values for twin in reading.counterparts(upcoming))
-        self.is_paired = self.is_paired and upcoming.site == self.field.site and twins_open
+        both_open = all(counterpart not in reading.values for counterpart in reading.counterparts(upcoming))
+        self.is_paired = self.is_paired and upcoming.site == self.field.site and both_open
         self.field = upcoming
 
     def _show_hint(self) -> None:
         answered = all(field in self.reading.values for field in self.reading.joint_fields(self.site))
-        if self._hint is not None and answered and (said := self._hint(self.reading, self.site)):
-            self.message = said
+        if self._hint is not None and answered and (hint := self._hint(self.reading, self.site)):
+            self.message = hint
 
     def _is_confirmed(self, key: str) -> bool:
         return self._unconfirmed is not None and (self._unconfirmed.key, self._unconfirmed.field) == (key, self.field)
@@ -293,46 +308,42 @@ class ScoringSession:
         self.field_hint = self.t("scoring.near.again", key=shown)
         self.message = format_unlikely(self.t, pending.unlikely, shown)
 
-    # Moving about.
-
     def go_to_site(self, site: str) -> None:
-        """Asks about `site`: for its first open field, or its first."""
+        """Make the first open field of `site` the active one; the first field if none is open."""
         fields = self.reading.joint_fields(site)
         self.is_paired = False
         self.field = next((field for field in fields if field not in self.reading.values), fields[0])
         self._show_hint()
 
     def move_by(self, by: int) -> None:
-        """To the joint `by` places further."""
+        """Go to the joint `by` places further, or backwards if negative. Stay at the ends."""
         keys = [site.key for site in self.reading.sites]
         place = keys.index(self.site) + by
         if 0 <= place < len(keys):
             self.go_to_site(keys[place])
 
     def next_field(self) -> None:
-        """To the next field of this joint, and round."""
+        """Go to the next field of the joint; from the last field to the first."""
         fields = self.reading.joint_fields(self.site)
         self.is_paired = False
         self.field = fields[(fields.index(self.field) + 1) % len(fields)]
 
-    # Lines that are typed.
-
     @property
     def typed_text(self) -> str:
-        """What has been typed of the name or the note so far."""
+        """Text of the name or the note so far."""
         return self._line_editor.text
 
     def ask_joint(self) -> None:
-        """Asks for the name of a joint to go to."""
+        """Ask for the name of a joint to go to."""
         self.mode, self._line_editor = "go_to", LineEditor(limit=rd.MAX_NOTE_LENGTH)
 
     def ask_note(self) -> None:
-        """Asks for the note on this joint."""
+        """Ask for the note on this joint."""
         self.mode, self._line_editor = "note", LineEditor(self.reading.notes.get(self.site, ""), rd.MAX_NOTE_LENGTH)
 
     @property
     def matched_site(self) -> str | None:
-        """The key of the site that the typed name means so far, or None."""
+        """Key of the site that the typed text names, or None."""
         return find_site_by_name(self.reading, self.reading.site(self.site).side, self.typed_text)
 
     def _edit_line(self, name: str) -> None:
@@ -373,4 +384,5 @@ class ScoringSession:
 
 
 def _is_same_question(before: tuple[Reading, Field, bool], asked: tuple[Reading, Field, bool]) -> bool:
+    # Readings are immutable, and a comparison of their values would be slow.
     return before[0] is asked[0] and before[1:] == asked[1:]

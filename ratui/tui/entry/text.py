@@ -48,20 +48,36 @@ __all__ = [
 
 
 def format_hand_title(t: Catalog, scheme: Scheme, site: Site) -> str:
-    """``LEFT hand``: the side, and the part of the body, of `site`."""
+    """Return the side and the part of the body of `site`: ``LEFT hand``."""
     part = next((part.label for part in scheme.parts if part.id == site.part), site.part)
     return t("text.hand_title", side=t(f"text.side_{site.side}"), part=t.translate_scheme(part))
 
 
 def format_site_title(t: Catalog, scheme: Scheme, site: Site) -> str:
-    """``LEFT hand · MCP2``."""
+    """Return the side, the part of the body and the joint of `site`: ``LEFT hand · MCP2``."""
     return t("text.site_title", hand=format_hand_title(t, scheme, site), joint=t.translate_scheme(site.joint.label))
 
 
 def format_time_point(t: Catalog, order: Sequence[int], place: int, blinded: bool, days: int | None) -> str:
-    """What stands over the film at `place` (0 left, 1 right); in a blinded study nothing that tells the order.
+    """Return the title of a film: ``earlier`` or ``later``, or in a study blinded to order only an arrow.
 
-    `days` is from the case's first film to this one, None where it isn't known.
+    Parameters
+    ----------
+    t
+        The texts.
+    order
+        Time points in their places, the left one first.
+    place
+        Place of the film: 0 left, 1 right.
+    blinded
+        True if the rater must not know the order.
+    days
+        Days from the case's first film to this one; None if unknown.
+
+    Returns
+    -------
+    str
+        The title.
     """
     if blinded:
         return "◀" if place == 0 else "▶"
@@ -105,7 +121,7 @@ def format_field(t: Catalog, reading: Reading, field: Field) -> str:
 
 
 def join_time_points(reading: Reading, parts: Iterable[str], *, blinded: str = " ") -> str:
-    """Join `parts`, one for each time point as on the screen: by an arrow, or by `blinded` where it would tell the order."""
+    """Join `parts`, one for each time point as on the screen: by an arrow, or by `blinded` if it would reveal the order."""
     return (blinded if reading.is_blinded else "→").join(parts)
 
 
@@ -120,10 +136,31 @@ def format_fields(
     unconfirmed: str = "",
     hint: str = "",
 ) -> Text:
-    """The fields of one film: the waiting one a block in brackets, the answered ones bright.
+    """Return the fields of a site on one film: the active one as a block in brackets, the answered ones bright.
 
-    With `is_paired` the waiting field waits at every time point. `unconfirmed` is an entry that stands in it with a question
-    mark, `hint` a word beside it.
+    Parameters
+    ----------
+    t
+        The texts.
+    reading
+        The reading.
+    site
+        Key of the site.
+    time
+        Time point of the film.
+    waiting
+        The active field; None for none.
+    is_paired
+        True if the field of the other time point is active too.
+    unconfirmed
+        Unlikely entry to show in the active field with a question mark; empty for none.
+    hint
+        Words to show beside the active field.
+
+    Returns
+    -------
+    Text
+        One line.
     """
     text = Text(no_wrap=True, overflow="ellipsis")
     for field in reading.slot_fields(Slot(site, time)):
@@ -196,7 +233,7 @@ def format_option_keys(
 
 
 def format_progress(t: Catalog, reading: Reading, width: int = 16) -> str:
-    """``12 of 38 joints ▓▓▓░░░``."""
+    """Return the number of answered joints with a bar of `width` cells: ``12 of 38 joints ▓▓▓░░░``."""
     opened = {field.site for field in reading.open_fields}
     total = len(reading.sites)
     done = total - len(opened)
@@ -205,7 +242,7 @@ def format_progress(t: Catalog, reading: Reading, width: int = 16) -> str:
 
 
 def format_last_entry(t: Catalog, reading: Reading, entry: LogEntry | None) -> str:
-    """``MCP2 ERO · → 1``, the first change of the last log entry; an empty text where no key made it."""
+    """Return the first change of a log entry: ``MCP2 ERO · → 1``. Return an empty text if no key made the change."""
     if entry is None or not entry.changes or entry.kind == "adopt":
         return ""
     change = entry.changes[0]
@@ -219,14 +256,14 @@ def format_last_entry(t: Catalog, reading: Reading, entry: LogEntry | None) -> s
 
 
 def format_joint_scores(reading: Reading, site: str) -> str:
-    """``0→1 2→2``: the scores of one joint as they stand on the screen, scale by scale."""
+    """Return the scores of a site, scale by scale, with the time points in their places: ``0→1  2→2``."""
     scales = reading.site(site).joint.scales
     fields = [[Field(site, scale, time) for time in reading.order] for scale in scales]
     return "  ".join(join_time_points(reading, (format_score(reading, field) for field in pair)) for pair in fields)
 
 
 def join_ends(left: Text, right: Text, width: int) -> Text:
-    """`left` and `right` at the two ends of a line; where both don't fit, `left` is cut."""
+    """Return a line with `left` and `right` at its two ends. If they do not fit into `width` cells, `left` is cut."""
     room = width - right.cell_len
     line = left.copy()
     if line.cell_len > room - 1:
@@ -238,10 +275,13 @@ def join_ends(left: Text, right: Text, width: int) -> Text:
 
 
 def format_title(title: str, asked: bool) -> Text:
-    """What stands over a film: bright and with an arrow where the waiting field is its."""
+    """Return the title above a film, bright and with an arrow if `asked`, that is if the active field is on this film."""
     return Text(f"▼ {title}", BRIGHT, no_wrap=True) if asked else Text(f"  {title}", QUIET, no_wrap=True)
 
 
 def format_edge(edge: str, side: str, height: int) -> Text:
-    """What runs down the `edge` of the screen, ``L`` or ``R``: the letter of the `side` on the screen, on its own edge."""
+    """Return a column with the letter of the `side` of the body for that `edge` of the screen, and an empty one otherwise.
+
+    The letter keeps the side in view, so that left and right are not confused.
+    """
     return Text("\n".join(side for _ in range(height)), f"{ACCENT} reverse") if edge == side else Text("")
