@@ -1,4 +1,7 @@
-"""Simulated films of a patient at two time points with known truth, and simulated raters. It never touches a study."""
+"""Simulated films of a patient at two time points with known truth, and simulated raters.
+
+This package never opens a study.
+"""
 
 from ratui.phantom.film import FilmSide, PhantomFilm, render
 from ratui.phantom.hospital import WrittenFilm, write_patient_films

@@ -1,6 +1,6 @@
-"""The bones of a left hand seen from the front, in millimetres: where they lie, their shapes, which of them meet.
+"""The bones of a left hand in frontal view: positions, shapes and articulations, in millimetres.
 
-Measured by eye on a film of an adult hand; the thumb is at the right, fingers point up. It draws nothing.
+The outlines were measured by eye on a film of an adult hand. The thumb is at the right, fingers point up.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ _COLUMNS = 2048.0
 
 
 def _mm(points: list[Point]) -> Array:
-    """Points of the tracing (a right hand) as millimetres of a left one."""
+    """Convert points of the tracing (a right hand) to millimetres of a left hand."""
     traced = np.asarray(points, np.float64)
     return np.column_stack([(_WIDTH - traced[:, 0]) * _PER_UNIT, traced[:, 1] * _PER_UNIT])
 
 
 def _px(*numbers: int) -> Array:
-    """Points x, y, x, y, … of the film (a right hand) as millimetres of a left one."""
+    """Convert points x, y, x, y, … of the film (a right hand) to millimetres of a left hand."""
     traced = np.asarray(numbers, np.float64).reshape(-1, 2)
     return np.column_stack([(_COLUMNS - traced[:, 0]) * _PER_PIXEL, traced[:, 1] * _PER_PIXEL])
 
@@ -172,14 +172,14 @@ SCORED_BONES: dict[str, tuple[str, ...]] = {
 
 
 def joint_name(finger: int, bone: int) -> str:
-    """The joint outwards of `bone` (0 the metacarpal) of `finger`; the thumb has MCP1 and IP1."""
+    """Return the name of the joint distal to `bone` of `finger`; bone 0 is the metacarpal. The thumb has MCP1 and IP1."""
     if bone == 0:
         return f"MCP{finger}"
     return ("IP1" if finger == 1 else f"PIP{finger}") if bone == 1 else f"DIP{finger}"
 
 
 def smooth(outline: Array, rounds: int = 2) -> Array:
-    """`outline` (closed) with its corners cut `rounds` times by Chaikin's rule; each doubles the number of points."""
+    """Return a closed `outline` with its corners cut `rounds` times by Chaikin's rule. Each round doubles the points."""
     points = outline
     for _ in range(rounds):
         following = np.roll(points, -1, axis=0)

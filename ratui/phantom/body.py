@@ -1,6 +1,6 @@
-"""What a hand is by nature, the same on every film of a patient: its size, build, age and mineral.
+"""The constitution of a hand: size, build, age and bone density, the same on every film of a patient.
 
-Drawn from the patient's seed alone, so that both time points show the same hand. It holds no damage and no pose.
+All values are drawn from the seed of the patient, so that both time points show the same hand.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ __all__ = ["Body", "draw_body", "persistent_rng"]
 
 @dataclass(frozen=True)
 class Body:
-    """One hand of a patient.
+    """The constitution of one hand.
 
-    `scale` 1 is the hand of the tracing; `stout` the width of bones for their length; `stretch` (5, 4) each bone's length;
-    `gap` and `cortex` relative to usual; `density` of trabecular bone; `flesh` of soft tissue; `swelling` 0 none;
-    `maturity` 1 grown up, less with open growth plates; `sesamoids` (4,) from 0 to 1; `ulna` mm that it is too long.
+    `scale` is the size relative to the tracing; `stout` the width of bones relative to their length; `stretch` (5, 4) the
+    length of each bone. `gap` and `cortex` are relative to the usual joint space and cortex; `density` is that of
+    trabecular bone; `flesh` that of soft tissue; `swelling` is 0 for none. `maturity` is 1 in adults and lower with open
+    growth plates. `sesamoids` (4,) are from 0 to 1. `ulna` is the ulnar variance in mm.
     """
 
     scale: float
@@ -41,7 +42,7 @@ class Body:
 
 
 def draw_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
-    """The hand of `side`. The two hands of a patient are alike but for small things."""
+    """Return the constitution of the hand of `side`. Both hands of a patient differ in details only."""
     person, hand = np.random.default_rng([patient.seed, 11]), persistent_rng(patient, side)
     grown = patient.age >= 17
     maturity = 1.0 if grown else float(np.clip((patient.age - 4) / 13, 0.15, 0.97))
@@ -65,5 +66,5 @@ def draw_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
 
 
 def persistent_rng(patient: PhantomPatient, *what: str) -> np.random.Generator:
-    """A generator for what is so for good about `patient`, named by `what`: it gives the same at both time points."""
+    """Return a generator for a lasting property of `patient`, named by `what`: the same at both time points."""
     return np.random.default_rng([patient.seed, crc32("/".join(what).encode())])

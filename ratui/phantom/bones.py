@@ -1,7 +1,7 @@
-"""Bones as mineral on a canvas: cortex, trabeculae, joint surfaces and what disease has taken.
+"""Bones as mineral on a canvas: cortex, trabeculae, joint surfaces, erosions.
 
-Each bone adds millimetres of cortical bone to the canvas, so overlaps add up as they do for X-rays. It draws on its own
-window of the canvas, never on the whole.
+Each bone adds millimetres of cortical bone to the canvas, so that overlaps add up as for X-rays. Each bone is drawn in
+its own window of the canvas.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ _FINEST = 0.45  # mm; outlines on coarser canvases are drawn at this and reduced
 
 
 class Canvas:
-    """Mineral in mm per pixel, shape (rows, columns); `mm` is the size of a pixel, `origin` (mm) where its corner lies."""
+    """Mineral in mm per pixel, shape (rows, columns).
+
+    `mm` is the size of a pixel, `origin` the position of the corner in mm.
+    """
 
     def __init__(self, rows: int, columns: int, mm: float, origin: Array) -> None:
         self.pixel_size = mm
@@ -34,7 +37,7 @@ class Canvas:
         self.level = int(np.clip(round(mm / TILE_MM) - 1, 0, 8))
 
     def window(self, points: Array, margin: float) -> tuple[slice, slice, Array, Array] | None:
-        """The part of the canvas around `points` (mm) as slices, with the mm coordinates x and y of its pixels."""
+        """Return the part of the canvas around `points` (mm) as slices, with the coordinates x and y of its pixels in mm."""
         rows, columns = self.mineral.shape
         low = np.floor((points.min(axis=0) - margin - self.origin) / self.pixel_size).astype(int)
         high = np.ceil((points.max(axis=0) + margin - self.origin) / self.pixel_size).astype(int)
@@ -47,7 +50,7 @@ class Canvas:
         return slice(y0, y1), slice(x0, x1), x[None, :], y[:, None]
 
     def grain(self, along: Array, across: Array) -> Array:
-        """Trabeculae at those places (mm) of a bone, around 0."""
+        """Return the trabecular texture at these positions (mm) of a bone, with mean 0."""
         tile = trabeculae(self.level)
         last = tile.shape[0] - 1  # a power of two less one: the tile wraps around
         row = (along * _F(1 / TILE_MM)).astype(np.int32) & last
@@ -56,7 +59,7 @@ class Canvas:
 
 
 def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
-    """Adds `bone` to the canvas."""
+    """Add `bone` to the canvas."""
     base, shaft, head = bone.widths
     view = canvas.window(np.stack([bone.start, bone.end]), max(base, head) + 2.5 * bone.scale)
     length = float(np.hypot(*(bone.end - bone.start)))
@@ -78,7 +81,7 @@ def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
 
 
 def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: Array) -> Array:
-    """The mineral of `bone` at places `u` mm along it from its base and `v` mm aside, before anything was bitten off."""
+    """Return the mineral of `bone` at `u` mm from its base along the axis and `v` mm beside it, without erosions."""
     base, shaft, head = bone.widths
     if bone.bow:
         place = np.clip(u / _F(length), 0, 1)
@@ -128,7 +131,7 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
 
 
 def _line_profile(distance: Array, width: float) -> Array:
-    """1 on a line and less beside it, by `distance` (mm); nothing beyond three widths."""
+    """Return 1 on a line and less beside it, by `distance` (mm); 0 beyond three widths."""
     part = distance * _F(1 / width)
     result = np.zeros_like(part)
     near = np.flatnonzero(np.abs(part) < 3)
@@ -137,7 +140,7 @@ def _line_profile(distance: Array, width: float) -> Array:
 
 
 def _bone_profile(bone: LongBone, length: float) -> tuple[float, float, Array]:
-    """Along a bone from `low` mm by `step` mm: its half width, the half width of its marrow, how dense its marrow is."""
+    """Return half width, marrow half width and marrow density along a bone, from `low` mm in steps of `step` mm."""
     base, shaft, head = bone.widths
     # The flares of a short bone are as steep as there is room.
     b, h = min(base, 0.20 * length), min(head, 0.17 * length)
@@ -170,7 +173,7 @@ def _bone_profile(bone: LongBone, length: float) -> tuple[float, float, Array]:
 
 
 def _head_surface(bone: LongBone, v: Array, square: Array, head: float) -> Array:
-    """How far the surface of the head lies back, in mm."""
+    """Return the distance in mm by which the surface of the head lies behind its tip."""
     if bone.form == "phalanx":
         groove = _F(0.55 * bone.scale) * np.exp(-((v / _F(0.34 * head)) ** 2))
         return np.asarray(_F(0.75 * bone.scale) * square * square + groove)
@@ -182,7 +185,7 @@ def _head_surface(bone: LongBone, v: Array, square: Array, head: float) -> Array
 
 
 def add_short_bone(canvas: Canvas, bone: ShortBone) -> None:
-    """Adds `bone` to the canvas: both faces by their outlines, the cortex between."""
+    """Add `bone` to the canvas: both faces by their outlines, and the cortex between them."""
     view = canvas.window(bone.outline, 2.5)
     if view is None:
         return
@@ -231,7 +234,7 @@ def add_short_bone(canvas: Canvas, bone: ShortBone) -> None:
 
 
 def add_bridge(canvas: Canvas, bridge: Bridge) -> None:
-    """Adds the trabecular bone of a fused joint."""
+    """Add the trabecular bone of a fused joint."""
     view = canvas.window(np.stack([bridge.start, bridge.end]), bridge.half_width + 3)
     if view is None:
         return
@@ -248,7 +251,7 @@ def add_bridge(canvas: Canvas, bridge: Bridge) -> None:
 
 
 def _carve_erosions(mineral: Array, x: Array, y: Array, erosions: Sequence[ErosionEllipse]) -> None:
-    """Takes `erosions` out of `mineral` in place, each in its own window."""
+    """Remove `erosions` from `mineral` in place, each in its own window."""
     for erosion in erosions:
         reach = max(erosion.across, erosion.along) * 1.35 + 4 * erosion.edge + 0.8
         first, last = np.searchsorted(x[0], [erosion.at[0] - reach, erosion.at[0] + reach])
@@ -271,7 +274,7 @@ def _carve_erosions(mineral: Array, x: Array, y: Array, erosions: Sequence[Erosi
 
 
 def _depth_inside(outline: Array, corner: Array, step: float, shape: tuple[int, int]) -> Array:
-    """How far inside `outline` each pixel lies, in mm, 0 outside."""
+    """Return the distance in mm of each pixel from the border of `outline`; 0 outside."""
     mask = np.zeros(shape, np.uint8)
     fixed_point = np.round(((outline - corner) / step - 0.5) * 256).astype(np.int32)
     cv2.fillPoly(mask, [fixed_point], 255, cv2.LINE_AA, 8)
@@ -284,12 +287,12 @@ def _depth_inside(outline: Array, corner: Array, step: float, shape: tuple[int, 
 
 
 def _slab_height(distance: Array, radius: float) -> Array:
-    """The height of a slab with round edges at `distance` inside its outline, 1 where it is full."""
+    """Return the height of a slab with rounded edges at `distance` inside its outline; 1 is full height."""
     return _sqrt_positive(1 - (1 - np.minimum(distance / _F(radius), 1)) ** 2)
 
 
 def _with_plates(mineral: Array, plates: Sequence[Plate], corner: Array, step: float, within: Flags) -> Array:
-    """`mineral` with lines along joint surfaces: added where dense, taken where lucent."""
+    """Return `mineral` with lines along the joint surfaces: added if dense, removed if lucent."""
     for width in {plate.width for plate in plates}:
         for sign in (1, -1):
             chosen = [plate for plate in plates if plate.width == width and plate.strength * sign > 0]

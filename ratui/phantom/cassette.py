@@ -1,4 +1,7 @@
-"""What else lies on a film: side markers, text, the collimator's borders, dust. Never on a joint's box, never a name."""
+"""Markings on a film: side markers, text, borders of the collimator, dust.
+
+They never lie on the box of a joint and never contain a name.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def add_markers(
     mm: float,
     rng: np.random.Generator,
 ) -> None:
-    """Adds to `levels`, in place, what lies on the part `area` of a film of the hand of `side`, away from `boxes`."""
+    """Add the markings of the hand of `side` to the part `area` of a film, outside of `boxes`. Changes `levels` in place."""
     occupied = list(boxes)
     if rng.random() < 0.82:
         marker, patch = _marker_stamp(side, mm, rng)
@@ -55,7 +58,7 @@ def add_markers(
 def add_collimation(
     levels: npt.NDArray[np.uint16], area: Box, boxes: Sequence[Box], mm: float, rng: np.random.Generator
 ) -> None:
-    """Adds the borders of the collimator around `area` in place, outside of all `boxes`; beyond them little light came."""
+    """Add the borders of the collimator around `area`, outside of all `boxes`. Changes `levels` in place."""
     x0, y0, x1, y1 = area
     if boxes:
         room = [min(b.x0 for b in boxes) - x0, min(b.y0 for b in boxes) - y0]
@@ -92,7 +95,7 @@ def _stamp_at_free_place(
     levels: npt.NDArray[np.uint16], stamp: Array, patch: Array | None, area: Box, occupied: list[Box],
     rng: np.random.Generator, *, corner: bool = False, level: float | None = None,
 ) -> None:  # fmt: skip
-    """Lays `stamp` (alpha) somewhere in `area` where nothing is `occupied`; `patch` darkens what is under it first."""
+    """Place `stamp` (alpha) in `area` where nothing is `occupied`. `patch` darkens the film below it first."""
     height, width = stamp.shape
     x0, y0, x1, y1 = area
     if x1 - x0 <= width + 2 or y1 - y0 <= height + 2:
@@ -113,7 +116,7 @@ def _stamp_at_free_place(
 
 
 def _marker_stamp(side: str, mm: float, rng: np.random.Generator) -> tuple[Array, Array | None]:
-    """A side marker as alpha, and the dark patch that some of them bring along."""
+    """Return a side marker as alpha, and the dark patch that some markers have."""
     height = max(6, round(float(rng.uniform(5, 16)) / mm))
     kind = rng.random()
     if kind < 0.08:

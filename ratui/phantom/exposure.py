@@ -1,4 +1,4 @@
-"""From mineral and flesh to grey levels: X-rays, scatter, blur, noise, and what a vendor's processing makes of them.
+"""From mineral and soft tissue to grey levels: attenuation, scatter, blur, noise, and a vendor's processing.
 
 `MachineSettings` describe one machine on one day. They are drawn from wide ranges, so that a model trained on many of
 them tolerates an unknown machine.
@@ -26,10 +26,11 @@ _BLOCK = 64  # rows
 
 @dataclass(frozen=True)
 class MachineSettings:
-    """How attenuation becomes grey. `flesh` and `bone` are levels a mm; `blur` and the radii are mm; `grain` is levels.
+    """The settings of one X-ray machine on one day.
 
-    `local` takes out what changes over `wide` mm and `edge` adds what changes within `fine` mm, as vendors do. `curve` is
-    how the film answers: ``knee``, ``sigmoid`` or ``gamma``, with its `shape`.
+    `flesh` and `bone` are grey levels per mm; `blur` and the radii are in mm; `grain` is in grey levels. `local` removes
+    variations over `wide` mm, and `edge` enhances variations within `fine` mm, like the processing of vendors. `curve` is
+    the response of the film: ``knee``, ``sigmoid`` or ``gamma``, with its `shape`.
     """
 
     flesh: float
@@ -51,7 +52,7 @@ class MachineSettings:
 
 
 def draw_machine(rng: np.random.Generator) -> MachineSettings:
-    """A machine, its settings and its mood."""
+    """Return the settings of a random machine."""
     plain = rng.random() < 0.35  # a film or plate without any processing
     curve = str(rng.choice(["knee", "sigmoid", "gamma"], p=[0.55, 0.15, 0.30]))
     shape = {"knee": rng.uniform(0.4, 1.7), "sigmoid": rng.uniform(2.5, 6.5), "gamma": np.exp(rng.normal(-0.3, 0.3))}
@@ -79,7 +80,7 @@ def draw_machine(rng: np.random.Generator) -> MachineSettings:
 
 
 def vary_machine(machine: MachineSettings, rng: np.random.Generator) -> MachineSettings:
-    """The same machine on another day: other exposure, other place in the beam, the same processing."""
+    """Return the settings of the same machine on another day: other exposure and position, same processing."""
     dose = float(np.exp(rng.normal(0.0, 0.12)))
     return replace(
         machine,
@@ -97,7 +98,7 @@ def vary_machine(machine: MachineSettings, rng: np.random.Generator) -> MachineS
 def expose(
     mineral: Array, soft: Array, mm: float, machine: MachineSettings, rng: np.random.Generator
 ) -> npt.NDArray[np.uint16]:
-    """Grey levels from 0 to `TOP`, bone bright, shape of `mineral`; `soft` is resized to it."""
+    """Return grey levels from 0 to `TOP` with bone bright, in the shape of `mineral`. `soft` is resized to it."""
     rows, columns = mineral.shape
     flesh = cv2.resize(soft * _F(machine.flesh), (columns, rows), interpolation=cv2.INTER_LINEAR)
     signal = np.asarray(cv2.scaleAdd(mineral, machine.bone, flesh), _F)
@@ -130,7 +131,7 @@ def expose(
 
 
 def _low_frequency_terms(signal: Array, mm: float, machine: MachineSettings) -> tuple[Array, float]:
-    """Scatter, the heel effect and what local contrast takes away, on a small picture; and a high level of the whole."""
+    """Return scatter, heel effect and the removed local contrast on a small image, and a high level of the whole."""
     rows, columns = signal.shape
     shape = (max(2, rows // _REDUCTION), max(2, columns // _REDUCTION))
     small = np.asarray(cv2.resize(signal, shape[::-1], interpolation=cv2.INTER_AREA), _F)
@@ -145,7 +146,7 @@ def _low_frequency_terms(signal: Array, mm: float, machine: MachineSettings) -> 
 
 
 def _quantum_noise(tile: Array, block: Array, grain: tuple[float, float], top: int, left: int, flip: bool) -> Array:
-    """Quantum noise for `block`, more where less light comes through; `top` and `left` say where in the tile it lies."""
+    """Return quantum noise for `block`, stronger where less light arrives. `top` and `left` select the place in the tile."""
     rows = np.arange(top, top + block.shape[0]) & 2047
     piece = tile[::-1][rows] if flip else tile[rows]
     width = block.shape[1]
@@ -161,7 +162,7 @@ def _quantum_noise(tile: Array, block: Array, grain: tuple[float, float], top: i
 
 
 def _grid_lines(machine: MachineSettings, count: int) -> Array | None:
-    """The faint lines of a scatter grid along one side of the film, or None."""
+    """Return the faint lines of a scatter grid along one side of the film, or None."""
     strength, period, phase, _ = machine.lines
     if not strength:
         return None
@@ -169,7 +170,7 @@ def _grid_lines(machine: MachineSettings, count: int) -> Array | None:
 
 
 def _response_curve(machine: MachineSettings) -> npt.NDArray[np.uint16]:
-    """The film's answer to `_STEPS` even steps of signal; 1 / `_REACH` of them is a high level of the film itself."""
+    """Return the response of the film at `_STEPS` even steps of signal. 1 / `_REACH` of them is a high level of the film."""
     t = np.linspace(0, _REACH, _STEPS)
     if machine.curve == "knee":
         answer = (1 - np.exp(-t / machine.shape)) / (1 - np.exp(-1 / machine.shape))

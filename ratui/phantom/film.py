@@ -1,7 +1,7 @@
-"""A simulated film: one hand or both, laid out, drawn, exposed, with the boxes of its joints.
+"""A simulated film: one hand or both, with the boxes of its joints.
 
-What differs between two films of a hand (pose, exposure, noise) comes from the generator passed in; what stays
-(anatomy, where damage sits) comes from the patient's seed.
+Differences between two films of a hand (pose, exposure, noise) come from the generator that is passed in. Lasting
+properties (anatomy, sites of damage) come from the seed of the patient.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ _HEIGHT = 283.0  # mm of a usual film of one hand
 
 @dataclass(frozen=True)
 class PhantomFilm:
-    """`pixels` 12 bit, shape (rows, columns), bone bright; `boxes` by site key in pixels; `spacing` mm per pixel.
+    """A simulated film.
 
-    `areas` holds the part of the film that shows each side: all of it, or a half where there are both hands.
+    `pixels` has 12 bits, shape (rows, columns), bone bright. `boxes` are by site key, in pixels. `spacing` is in mm per
+    pixel. `areas` holds the part of the film that shows each side: all of it, or one half.
     """
 
     pixels: npt.NDArray[np.uint16]
@@ -50,7 +51,7 @@ class PhantomFilm:
 
 @dataclass(frozen=True)
 class _PlacedHand:
-    """One hand, where its middle belongs, and the least corner and far corner of the boxes that must be on the film."""
+    """A hand, the target of its centre, and the corners of the area that must be on the film."""
 
     hand: Hand
     layout: Layout
@@ -68,10 +69,11 @@ def render(
     size: tuple[int, int] = (1250, 1024),
     left_first: bool = True,
 ) -> PhantomFilm:
-    """The film of one hand of `patient` at `time`, or with `side` ``B`` of both, `size` (rows, columns).
+    """Draw the film of one hand of `patient` at `time`, or of both hands if `side` is ``B``.
 
-    A right hand is the mirror image of a left one. Both hands lie side by side, each in its own half: the left one at the
-    left with the thumbs inwards, or with `left_first` false the other way round, as two exposures of one cassette give it.
+    `size` is (rows, columns). A right hand is the mirror image of a left one. Both hands lie side by side, each in its own
+    half: the left hand at the left with the thumbs inwards, or at the right if `left_first` is false, like two exposures
+    of one cassette.
     """
     rows, columns = size
     sides: tuple[Literal["L", "R"], ...] = ("L", "R") if side == "B" else (side,)
@@ -106,7 +108,7 @@ def render(
 
 
 def _choose_machine(patient: PhantomPatient, rng: np.random.Generator) -> MachineSettings:
-    """The machine: the clinic's own, set a little differently each time, or now and then another one."""
+    """Return the clinic's own machine with small variations, or sometimes another one."""
     another = rng.random() < 0.2
     return draw_machine(rng) if another else vary_machine(draw_machine(persistent_rng(patient, "machine")), rng)
 
@@ -129,7 +131,7 @@ def _place_hand(patient: PhantomPatient, side: Literal["L", "R"], time: int, rng
 def _pixel_size(
     patient: PhantomPatient, placed: list[_PlacedHand], rows: int, width: float, rng: np.random.Generator
 ) -> float:
-    """Millimetres a pixel: a clinic's usual, more where the hand would not fit otherwise."""
+    """Return millimetres per pixel: the usual value of a clinic, or more if the hand would not fit."""
     usual = float(np.exp(persistent_rng(patient, "clinic").normal(0.0, 0.12)))
     if rng.random() < 0.15:  # another room, or a plate of another size
         usual = float(np.exp(rng.normal(0.0, 0.14)))
@@ -143,9 +145,10 @@ def _pixel_size(
 def _draw_hand(
     placed: _PlacedHand, rows: int, columns: int, mm: float, start: float, width: float, rng: np.random.Generator
 ) -> tuple[Canvas, Array, dict[str, Box], list[Box]]:  # fmt: skip
-    """The hand on a canvas of the whole film, its flesh on a coarse grid, and in pixels its boxes and where it lies.
+    """Draw the hand on a canvas of the whole film.
 
-    It lies in the `width` columns from `start` on, somewhere near their middle, with all its boxes inside.
+    Returns the canvas, the soft tissue on a coarse grid, and the boxes in pixels. The hand lies in `width` columns from
+    `start` on, near their middle, with all its boxes inside.
     """
     part = np.array([width, rows]) * mm
     jitter = np.clip(rng.normal(0.0, 0.03, 2), -0.08, 0.08) * part
@@ -192,7 +195,7 @@ def _add_borders(
     *,
     two_exposures: bool,
 ) -> None:
-    """Markers, and the collimator's borders: around each exposure."""
+    """Add markers, and the borders of the collimator around each exposure."""
     rows, columns = levels.shape
     for side in sides:
         own = {site: box for site, box in boxes.items() if site.startswith(side)}

@@ -1,7 +1,4 @@
-"""One hand of a patient at one time point in one pose, as the layout asks for it: places, grades, findings, spaces.
-
-It holds no pixels and lays nothing out.
-"""
+"""One hand of a patient at one time point in one pose: positions, grades, findings, joint spaces."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ _WRIST = np.array([108.0, 240.0])
 
 @dataclass
 class Hand:
-    """What the layout of one hand needs to know, and what is asked of it again and again."""
+    """The inputs for the layout of one hand."""
 
     patient: PhantomPatient
     side: Literal["L", "R"]
@@ -40,27 +37,29 @@ class Hand:
         self.film_transform = np.array([[c, -s], [s, c]]) * self.body.scale
 
     def to_film(self, points: Array) -> Array:
-        """Points of the tracing (mm) on this film (mm)."""
+        """Convert points of the tracing (mm) to this film (mm)."""
         return np.asarray((points - _PIVOT) @ self.film_transform.T)
 
     def turn_forearm(self, points: Array, share: float = 1.0) -> Array:
-        """Points of the tracing turned about the wrist by `share` of how far the forearm lies off its usual direction."""
+        """Turn points of the tracing about the wrist by `share` of the deviation of the forearm."""
         c, s = np.cos(share * self.pose.deviation), np.sin(share * self.pose.deviation)
         return np.asarray((points - _WRIST) @ np.array([[c, s], [-s, c]]) + _WRIST)
 
     def grade(self, joint: str, scale: str) -> int:
+        """Return the true grade of a joint on a scale."""
         site = self.sites.get(joint)
         return self.patient.grade(site, scale, self.time) if site else 0
 
     def finding(self, joint: str) -> str | None:
+        """Return the true finding of a joint, or None."""
         site = self.sites.get(joint)
         return self.patient.findings.get((site.key, self.time)) if site else None
 
     def space(self, joint: str) -> JointSpace:
-        """What is left of the space of `joint`; all of it where the scheme doesn't score it."""
+        """Return the remaining space of `joint`; the full space if the scheme does not score it."""
         site = self.sites.get(joint)
         return draw_joint_space(self.patient, site, self.time) if site else JointSpace(1.0, 0.0, 0.0)
 
     def persistent_rng(self, *what: str) -> np.random.Generator:
-        """What is so for good about this hand."""
+        """Return a generator for a lasting property of this hand."""
         return persistent_rng(self.patient, self.side, *what)

@@ -1,6 +1,6 @@
-"""Simulated films as a hospital would send them: DICOM files with a name, dates and a side, ready to be imported.
+"""Simulated films as a hospital sends them: DICOM files with a name, dates and a side.
 
-The names are made up and say so. The truth is written beside the films, never into them.
+The names are invented and say so. The truth is written beside the films, never into them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["WrittenFilm", "write_patient_films"]
 
 @dataclass(frozen=True)
 class WrittenFilm:
-    """A film that was written: its file, what it shows, and the true boxes by site key in pixels."""
+    """A film on disk: its file, its content, and the true boxes by site key in pixels."""
 
     path: Path
     side: FilmSide
@@ -40,9 +40,9 @@ def write_patient_films(
     size: tuple[int, int] = (1250, 1024),
     both_hands: bool = False,
 ) -> list[WrittenFilm]:
-    """Writes both hands of `patient` at both time points into `folder`, and ``truth.json`` beside them.
+    """Write both hands of `patient` at both time points into `folder`, with ``truth.json`` beside them.
 
-    A film is `size` (rows, columns); with `both_hands` one film shows both hands, as high and twice as wide.
+    A film has `size` (rows, columns). With `both_hands` one film shows both hands, twice as wide.
     """
     folder.mkdir(parents=True, exist_ok=True)
     films = []

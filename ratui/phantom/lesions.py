@@ -1,6 +1,6 @@
-"""What disease takes: erosions by grade and what is left of joint spaces, in measures of the bone. It draws nothing.
+"""Erosions by grade and the remaining joint spaces, relative to the size of the bone.
 
-Where a joint is hurt and how is the patient's for good; the grade says how much, so that damage grows where it was.
+The place and kind of damage are fixed by the seed of the patient. The grade gives the amount, so that damage grows in place.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ErosionEllipse:
-    """An erosion: a ragged ellipse at `at` (mm) with half axes `across` and `along` (mm), `across` in direction `angle`.
+    """An erosion: an irregular ellipse.
 
-    It takes `depth` of the mineral; `rim` thickens its edge, `edge` (mm) is how soft that is, `phase` how ragged.
+    `at` is its centre (mm); `across` and `along` are half axes (mm), `across` in the direction `angle`. It removes the
+    share `depth` of the mineral. `rim` thickens its border, `edge` (mm) is the softness of the border, `phase` its shape.
     """
 
     at: Point
@@ -47,7 +48,10 @@ class ErosionEllipse:
 
 @dataclass(frozen=True)
 class Erosion:
-    """One erosion in measures of its bone: `reach` inwards from the margin in half widths (past 1 is past the midline)."""
+    """An erosion relative to its bone.
+
+    `reach` is measured inwards from the margin in half widths; above 1 it passes the midline.
+    """
 
     slot: int
     outer: bool
@@ -64,7 +68,7 @@ class Erosion:
 
 @dataclass(frozen=True)
 class JointSpace:
-    """What is left of a joint space: `remaining` of it all over, `focal_loss` less at one place.
+    """The remaining joint space: the share `remaining`, with `focal_loss` less at one place.
 
     `focal_position` is that place, from −1 to 1 across the joint.
     """
@@ -82,14 +86,14 @@ _FOCAL = ((0.0, 0.0), (0.34, 0.55), (0.0, 0.16), (0.0, 0.12), (0.0, 0.0))
 
 
 def split_grade(grade: int, caps: tuple[int, int]) -> tuple[int, int, int]:
-    """`grade` as three erosions that add up to it, none larger than 3; a higher grade has no erosion smaller."""
+    """Split `grade` into three erosions with this sum, none larger than 3. No erosion shrinks with a higher grade."""
     first = min(grade, caps[0])
     second = min(grade - first, caps[1])
     return first, second, min(grade - first - second, 3)
 
 
 def draw_erosions(patient: PhantomPatient, site: Site, time: int) -> list[Erosion]:
-    """The erosions of `site` at `time`, by its grade of ERO."""
+    """Return the erosions of `site` at `time`, by its ERO grade."""
     grade = min(patient.grade(site, "ERO", time), 5)
     if not grade:
         return []
@@ -127,12 +131,12 @@ def draw_erosions(patient: PhantomPatient, site: Site, time: int) -> list[Erosio
 
 
 def is_healing(patient: PhantomPatient, site: Site, time: int) -> bool:
-    """Whether an erosion of `site` is seen to have been larger before: repair leaves a dense edge."""
+    """Return True if an erosion of `site` was larger before. Repair leaves a dense border."""
     return time == 1 and 0 < patient.grade(site, "ERO", 1) < patient.grade(site, "ERO", 0)
 
 
 def draw_joint_space(patient: PhantomPatient, site: Site, time: int) -> JointSpace:
-    """What is left of the joint space of `site` at `time`, by its grade of JSN."""
+    """Return the remaining joint space of `site` at `time`, by its JSN grade."""
     # The thumb IP has no JSN of its own; its space narrows with erosion, as in life.
     scored = "JSN" in site.joint.scales
     grade = patient.grade(site, "JSN", time) if scored else max(0, patient.grade(site, "ERO", time) - 2)
@@ -145,7 +149,10 @@ def draw_joint_space(patient: PhantomPatient, site: Site, time: int) -> JointSpa
 
 
 def place_at_end(erosion: Erosion, end: Array, axis: Array, width: float) -> ErosionEllipse:
-    """`erosion` on the end of a long bone: `end` the middle of its surface, `axis` into the bone, `width` its half width."""
+    """Place `erosion` on the end of a long bone.
+
+    `end` is the centre of its surface, `axis` points into the bone, `width` is its half width.
+    """
     normal = np.array([-axis[1], axis[0]]) * erosion.sign
     reach = erosion.reach * width
     # Half of a small hole and less of a large one hangs over the margin, so that it breaks the cortex.
@@ -169,7 +176,7 @@ def place_at_end(erosion: Erosion, end: Array, axis: Array, width: float) -> Ero
 def place_on_outlines(
     patient: PhantomPatient, site: Site, time: int, outlines: list[Array], margins: list[Array]
 ) -> list[list[ErosionEllipse]]:
-    """The erosions of a site of the wrist, by bone: `outlines` (mm) of its bones, `margins` the points where they begin."""
+    """Place the erosions of a wrist site on its bones. `outlines` (mm) are the bones, `margins` the starting points."""
     draw = persistent_rng(patient, site.key, "margin")
     erosions: list[list[ErosionEllipse]] = [[] for _ in outlines]
     places = [(int(draw.integers(len(outlines))), draw.random(), draw.uniform(0.8, 1.25)) for _ in range(3)]

@@ -1,6 +1,6 @@
-"""The pieces that a hand on film is made of, as laid out for one film: long bones, short bones, bridges and skin.
+"""The parts of a hand on a film: long bones, short bones, bridges, skin.
 
-Values alone, in millimetres of the film; how they become pixels is another's business.
+All values are in millimetres of the film.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ __all__ = ["Bridge", "Layout", "LongBone", "Plate", "ShortBone"]
 
 @dataclass(frozen=True)
 class LongBone:
-    """A bone from `start` to `end`, the middles of its joint surfaces; `widths` are half widths of base, shaft and head.
+    """A bone from `start` to `end`, the centres of its joint surfaces.
 
-    `hollow` is how deep its base is cupped, `lip` how far the cup's rims stand out; `plates` how dense both surfaces are;
-    `bulge` (mm, where from −1 to 1) narrows the space of its base at one place. `growth` 0 has no growth plate, 1 a wide
-    one, at its base or its head. `texture` is where in the tile of trabeculae it lies, `bow` how far it bends,
-    `lean` how much wider one side is, `slant` the slope of its base.
+    `widths` are half widths of base, shaft and head. `hollow` is the depth of the cup of the base, `lip` the height of its
+    rims, `plates` the density of both surfaces. `bulge` (mm, at a position from −1 to 1) narrows the joint space at one
+    place. `growth` is the growth plate at base or head: 0 for none, 1 for a wide one. `texture` is the place in the tile
+    of trabeculae, `bow` the bend, `lean` the asymmetry of the sides, `slant` the slope of the base.
     """
 
     start: Array
@@ -46,7 +46,7 @@ class LongBone:
 
 @dataclass(frozen=True)
 class Plate:
-    """A dense (or, below 0, a lucent) line along `points`: `strength` in mm of cortex, `width` its standard deviation."""
+    """A line along `points`, dense or (below 0) lucent: `strength` in mm of cortex, `width` its standard deviation."""
 
     points: Array
     strength: float
@@ -55,9 +55,9 @@ class Plate:
 
 @dataclass(frozen=True)
 class ShortBone:
-    """A bone by its `outline`, `depth` thick. The outlines of its near and far face lie `tilt` apart.
+    """A bone given by its `outline`, `depth` thick. `tilt` separates the outlines of its two faces.
 
-    `shell` is the thickness of its cortex; with `shaft` (point, axis, length) it grows to `shaft_shell` along that axis.
+    `shell` is the thickness of its cortex. With `shaft` (point, axis, length) it grows to `shaft_shell` along that axis.
     """
 
     outline: Array
@@ -75,7 +75,7 @@ class ShortBone:
 
 @dataclass(frozen=True)
 class Bridge:
-    """Trabecular bone that joins two fused bones from `start` to `end`."""
+    """Trabecular bone that connects two fused bones from `start` to `end`."""
 
     start: Array
     end: Array
@@ -85,9 +85,9 @@ class Bridge:
 
 @dataclass
 class Layout:
-    """A hand laid out: its pieces, `centres` of the scheme's sites (centre, side of the box) and what its skin follows.
+    """A hand as parts, with `centres` of the sites (centre, side of the box) and the course of the skin.
 
-    `fingers` holds by finger the points of its middle line and the radius of its flesh there; `palm` is an outline.
+    `fingers` holds for each finger the points of its axis and the radius of its soft tissue; `palm` is an outline.
     """
 
     long_bones: list[LongBone] = field(default_factory=list)
@@ -100,5 +100,5 @@ class Layout:
 
     @property
     def metacarpals(self) -> list[LongBone]:
-        """The five metacarpals, the thumb's first."""
+        """The five metacarpals, that of the thumb first."""
         return [bone for bone in self.long_bones if bone.form == "metacarpal"]

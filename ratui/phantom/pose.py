@@ -1,6 +1,6 @@
-"""How a hand lies on one film: its fingers' angles and bends, its turn and tilt.
+"""The pose of a hand on one film: angles of the fingers, rotation, tilt.
 
-A patient lays a hand down much as before; what differs between films is drawn anew for each.
+A patient tends to the same pose; differences between films are drawn for each film.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ __all__ = ["Pose", "draw_pose"]
 
 @dataclass(frozen=True)
 class Pose:
-    """Angles in radians. `spread` turns each finger at its MCP, `bend` (5, 3) each joint sideways, `flexion` (5, 4) lifts
-    each bone off the plate; `rotation` turns the hand, `deviation` the forearm against it; `tilt` (mm) shifts the near
-    faces of the wrist's bones against the far ones.
+    """Angles in radians.
+
+    `spread` turns each finger at its MCP; `bend` (5, 3) bends each joint sideways; `flexion` (5, 4) lifts each bone off the
+    plate; `rotation` turns the hand, `deviation` the forearm; `tilt` (mm) shifts the near faces of the wrist bones.
     """
 
     spread: tuple[float, ...]
@@ -31,9 +32,10 @@ class Pose:
 
 
 def draw_pose(rng: np.random.Generator, patient: PhantomPatient, persistent: np.random.Generator) -> Pose:
-    """A pose. What a patient is used to, and deformity, which comes with severity, are drawn from `persistent`: for good.
+    """Draw a pose.
 
-    From `rng` comes what differs from film to film: a little of everything, and now and then a hand laid quite otherwise.
+    Habit and deformity, which increase with severity, come from `persistent`. Differences between films come from `rng`:
+    usually small, sometimes a completely different position.
     """
     deformity = float(np.clip(patient.severity - 0.8, 0.0, 1.8))
     drift = -abs(persistent.normal(0.0, 0.17)) * deformity  # towards the little finger, at the left of a left hand

@@ -1,6 +1,6 @@
-"""Simulated raters: people who see the truth through a temper of their own.
+"""Simulated raters with different error patterns.
 
-What they give could always be entered: grades of the scale, findings that fix their scores and, in order, don't heal.
+Their readings follow the rules of entry: grades of the scale, and findings that fix their scores and are irreversible.
 """
 
 from __future__ import annotations
@@ -20,36 +20,40 @@ __all__ = ["RATERS", "MixedRater", "Rater", "SimulatedRater", "SimulatedReading"
 
 @dataclass(frozen=True)
 class SimulatedReading:
-    """What a rater gives: `grades` by (site key, scale, time) where no finding sets them, `findings` by (site key, time)."""
+    """A simulated reading: `grades` by (site key, scale, time) without fixed scores, `findings` by (site key, time)."""
 
     grades: Mapping[tuple[str, str, int], int]
     findings: Mapping[tuple[str, int], str]
 
 
 class Rater(Protocol):
-    """Who can read a simulated patient."""
+    """A rater of simulated patients."""
 
     def read(
         self, patient: PhantomPatient, rng: np.random.Generator, *, day_fraction: float | None = None
     ) -> SimulatedReading:  # fmt: skip
-        """A reading of `patient`; `day_fraction` is the part of the rater's day that is over, 0 to 1, drawn if None."""
+        """Return a reading of `patient`.
+
+        `day_fraction` is the elapsed part of the working day, from 0 to 1; drawn if None.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class SimulatedRater:
-    """A rater. Standard deviations and leanings are in grades of a scale of five; all errors are normal but for slips.
+    """A rater. Standard deviations and biases are in grades of a scale of five; errors are normal except slips.
 
-    - `shift` moves both time points of a joint alike, drawn for each joint and scale.
-    - `noise` moves each field by itself.
-    - `threshold` is the rater's leaning over the whole study.
-    - `cuts` are the rater's own borders between grades: how much later than usual each next grade begins. The last one
-      holds for all grades above, so that scales of any length can be read.
-    - `drift` is how much the leaning grows from the first case of a day to the last, half below 0 and half above.
-    - `slips` is the chance that a field gets any other grade of its scale, all alike: a wrong key.
-    - `missed` and `imagined` are the chances to overlook a finding and to see one in a badly damaged joint.
+    - `shift` changes both time points of a joint equally, drawn for each joint and scale.
+    - `noise` changes each field independently.
+    - `threshold` is the bias of the rater over the whole study.
+    - `border_shifts` are the rater's own borders between grades, relative to the usual ones. The last one holds for all
+      higher grades, so that scales of any length can be read.
+    - `drift` is the increase of the bias from the first to the last case of a day, half below 0 and half above.
+    - `slip_rate` is the probability of a wrong key: any other grade of the scale.
+    - `miss_rate` and `false_finding_rate` are the probabilities of missing a finding and of seeing one in a severely
+      damaged joint.
 
-    A joint that is clean is called clean by nearly everyone: leanings count `clean` as much there.
+    Nearly every rater calls a joint without damage normal: biases count only `clean_factor` there.
     """
 
     shift: float = 0.45
@@ -65,7 +69,10 @@ class SimulatedRater:
     def read(
         self, patient: PhantomPatient, rng: np.random.Generator, *, day_fraction: float | None = None
     ) -> SimulatedReading:  # fmt: skip
-        """A reading of `patient`; `day_fraction` is the part of the rater's day that is over, 0 to 1, drawn if None."""
+        """Return a reading of `patient`.
+
+        `day_fraction` is the elapsed part of the working day, from 0 to 1; drawn if None.
+        """
         when = float(rng.random()) if day_fraction is None else day_fraction
         bias = self.threshold + self.drift * (when - 0.5)
         grades: dict[tuple[str, str, int], int] = {}
@@ -83,7 +90,7 @@ class SimulatedRater:
         grades: dict[tuple[str, str, int], int],
         findings: dict[tuple[str, int], str],
     ) -> None:
-        """Reads one site into `grades` and `findings`, `bias` grades too high."""
+        """Read one site into `grades` and `findings`, with a bias of `bias` grades."""
         for time in (0, 1):
             seen = self._finding(patient, site, time, findings.get((site.key, 0)), rng)
             if seen:
@@ -126,14 +133,14 @@ class SimulatedRater:
 
 @dataclass(frozen=True)
 class MixedRater:
-    """A rater who is of one kind at one joint and of another at the next: `parts` are (weight, kind)."""
+    """A rater whose kind is drawn for each joint. `parts` are (weight, kind)."""
 
     parts: tuple[tuple[float, SimulatedRater], ...]
 
     def read(
         self, patient: PhantomPatient, rng: np.random.Generator, *, day_fraction: float | None = None
     ) -> SimulatedReading:  # fmt: skip
-        """A reading of `patient`; each site is read by one of the kinds, drawn by weight."""
+        """Return a reading of `patient`. The kind of rater is drawn for each site by weight."""
         when = float(rng.random()) if day_fraction is None else day_fraction
         weights = np.array([weight for weight, _ in self.parts])
         grades: dict[tuple[str, str, int], int] = {}
@@ -168,7 +175,7 @@ the joint (``shared-shift``), nothing (``independent``), the study (``threshold`
 
 
 def perturb_box(box: Box, rng: np.random.Generator) -> Box:
-    """A joint's true `box` as a careful rater sets it: a little off, a little larger or smaller."""
+    """Return the true `box` of a joint as a careful rater places it, with small errors of position and size."""
     side = box.width
     dx, dy = rng.normal(0.0, 0.025 * side, 2)
     x, y = box.centre

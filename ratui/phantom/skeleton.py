@@ -1,6 +1,6 @@
-"""One hand laid out for one film: where its bones lie, what damage has done to them, where the boxes of its joints are.
+"""The layout of one hand on one film: positions of bones, damage, and boxes of joints.
 
-It draws nothing. The hand is a left one, its origin wherever the pose put it.
+The hand is a left one. The pose defines its origin.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BOX_PIP, _BOX_MCP = 17.0, 21.0
 
 
 def build_layout(hand: Hand) -> Layout:
-    """The pieces of `hand`."""
+    """Return the parts of `hand`."""
     layout = Layout()
     for finger in FINGERS:
         _add_finger(layout, hand, finger)
@@ -34,7 +34,7 @@ def build_layout(hand: Hand) -> Layout:
 
 @dataclass(frozen=True)
 class _Bone:
-    """A bone of a finger as placed: its two ends in mm of the film."""
+    """A bone of a finger with its two ends in mm of the film."""
 
     start: Array
     end: Array
@@ -92,7 +92,7 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
 
 
 def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
-    """The bones of `finger` from its metacarpal to its tip, and the centres of the joints between them."""
+    """Return the bones of `finger` from metacarpal to tip, and the centres of the joints between them."""
     traced, pose, scale = FINGERS[finger], hand.pose, hand.body.scale
     bones: list[_Bone] = []
     centres: list[Array] = []
@@ -130,7 +130,7 @@ def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
 
 
 def _joint_space_width(hand: Hand, finger: int, bone: int) -> float:
-    """Width in mm of the joint space outwards of `bone` (0: the metacarpal); below 0 the bones overlap."""
+    """Return the width in mm of the joint space distal to `bone` (0 is the metacarpal). Negative values mean overlap."""
     name = joint_name(finger, bone)
     kind = bone if finger > 1 else min(bone, 1)
     healthy = JOINT_SPACES[kind] * hand.body.gap * hand.body.scale
@@ -150,7 +150,7 @@ def _joint_space_width(hand: Hand, finger: int, bone: int) -> float:
 
 
 def _sideways_shift(hand: Hand, finger: int, bone: int) -> float:
-    """How far in mm the outer bone has slid sideways off the head of `bone`; towards the little finger it is negative."""
+    """Return the sideways shift in mm of the distal bone on the head of `bone`; negative towards the little finger."""
     name = joint_name(finger, bone)
     state = hand.finding(name)
     # A reader may also score a joint that is a little out of place by JSN 3 alone.
@@ -168,7 +168,7 @@ def _sideways_shift(hand: Hand, finger: int, bone: int) -> float:
 
 
 def _surface_density(hand: Hand, joint: str) -> float:
-    """How dense the joint surface is: gone in a fused joint, dense where cartilage is lost."""
+    """Return the density of the joint surface: 0 in a fused joint, high where cartilage is lost."""
     state = hand.finding(joint)
     if state in ("ankylosis", "collapse"):
         return 0.0 if state == "ankylosis" else 0.35
@@ -179,7 +179,7 @@ def _surface_density(hand: Hand, joint: str) -> float:
 def _place_erosions(
     hand: Hand, finger: int, number: int, bone: _Bone, widths: tuple[float, float], last: int
 ) -> list[ErosionEllipse]:  # fmt: skip
-    """The erosions on both ends of a bone of a finger."""
+    """Return the erosions on both ends of a finger bone."""
     axis = bone.end - bone.start
     axis = axis / max(float(np.hypot(*axis)), 1e-6)
     names = [("CMC1" if finger == 1 else "") if number == 0 else joint_name(finger, number - 1)]
@@ -199,7 +199,7 @@ def _place_erosions(
 
 
 def _add_sesamoids(layout: Layout, hand: Hand, finger: int, bones: list[_Bone]) -> None:
-    """The thumb's two sesamoids, and those of other fingers in those who have them."""
+    """Add the two sesamoids of the thumb, and those of other fingers if the patient has them."""
     scale, body = hand.body.scale, hand.body
     if body.maturity < 0.75:
         return

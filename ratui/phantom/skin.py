@@ -1,6 +1,6 @@
-"""What the skin follows: the flesh of each finger, swollen over sick joints, and the outline of palm and forearm.
+"""The outline of the skin: soft tissue of the fingers, swollen at damaged joints, palm and forearm.
 
-Geometry alone; how thick flesh is between is the business of `ratui.phantom.tissue`.
+Geometry only; `ratui.phantom.tissue` computes the thickness.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WRIST_SKIN: tuple[tuple[Point, ...], tuple[Point, ...]] = (
 
 
 def add_palm(layout: Layout, hand: Hand) -> None:
-    """Adds the outline of palm, wrist and forearm and the ball of the thumb to `layout`, which holds the metacarpals."""
+    """Add the outline of palm, wrist and forearm and the thenar to `layout`, which must contain the metacarpals."""
     flesh, scale = hand.body.flesh**0.7, hand.body.scale
     metacarpals = layout.metacarpals
     heads = [bone.end for bone in metacarpals]
@@ -54,14 +54,17 @@ def add_palm(layout: Layout, hand: Hand) -> None:
 
 
 def _widen(hand: Hand, points: Array, flesh: float) -> Array:
-    """Points of the skin in mm of the film, moved outwards from the axis of the arm by how stout the hand is."""
+    """Move points of the skin (mm of the film) away from the axis of the arm, by the build of the hand."""
     middle = np.array([104.0, 0.0]) - np.array([0.36, 0.0]) * np.maximum(points[:, 1:] - 240.0, 0)
     across = points[:, :1] - middle[:, :1]
     return hand.to_film(np.column_stack([middle[:, 0] + across[:, 0] * flesh, points[:, 1]]))
 
 
 def build_finger_flesh(hand: Hand, finger: int, bones: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """The middle line of a finger's flesh and its radius (mm): thick over swollen joints; `bones` are their two ends."""
+    """Return the axis of the soft tissue of a finger and its radius (mm), larger at swollen joints.
+
+    `bones` are the two ends of each bone.
+    """
     body = hand.body
     stout = body.scale * body.flesh**0.6 * (1.04 if finger == 1 else 0.92 if finger == 5 else 1.0)
     points, radii = [0.4 * bones[0][0] + 0.6 * bones[0][1]], [_FLESH[0] * stout]

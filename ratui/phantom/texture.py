@@ -1,4 +1,7 @@
-"""Tiles of trabeculae, noise and cloud that every film samples: made once a process, from fixed seeds, never changed."""
+"""Tiles of trabeculae, noise and cloud that all films sample.
+
+Each process makes them once from fixed seeds.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,9 @@ TILE_MM = 0.1
 
 @lru_cache(maxsize=64)
 def trabeculae(level: int) -> Array:
-    """Struts that run along the rows' direction (down), around 0 with a standard deviation of about 1.
+    """Return struts along the rows, with mean 0 and standard deviation of about 1.
 
-    Shape (1024, 1024), `TILE_MM` a pixel, it wraps around. `level` 0 is sharp; each step blurs it as a film with pixels
-    of `level` × 0.1 mm would.
+    Shape (1024, 1024), `TILE_MM` per pixel, periodic. `level` 0 is sharp; each step blurs like pixels of `level` × 0.1 mm.
     """
     rng = np.random.default_rng(20)
     fine = _field(rng, 0.70, 0.15)
@@ -36,7 +38,7 @@ def trabeculae(level: int) -> Array:
 
 @lru_cache(maxsize=8)
 def noise(kind: int) -> Array:
-    """White noise (0) or noise with ever coarser grain (1, 2, 3): standard deviation 1, shape (2048, 2048)."""
+    """Return noise of standard deviation 1, shape (2048, 2048): white (0) or with increasing grain (1, 2, 3)."""
     tile: Array = np.random.default_rng([21, kind]).standard_normal((2048, 2048), dtype=np.float32)
     if kind:
         tile = _blur(tile, 0.35 + 0.25 * kind)
@@ -47,7 +49,7 @@ def noise(kind: int) -> Array:
 
 @lru_cache(maxsize=1)
 def cloud() -> Array:
-    """Slow variation, as of muscle and fat: standard deviation 1, shape (512, 512), a pixel meant as about 1 mm."""
+    """Return slow variation like muscle and fat: standard deviation 1, shape (512, 512), about 1 mm per pixel."""
     rng = np.random.default_rng(22)
     tile = np.zeros((512, 512), np.float32)
     for sigma in (2.0, 5.0, 11.0):
@@ -58,7 +60,7 @@ def cloud() -> Array:
 
 
 def _field(rng: np.random.Generator, down: float, across: float) -> Array:
-    """A smooth field with a standard deviation of 1; `down` and `across` (mm) are how far it stays alike."""
+    """Return a smooth field of standard deviation 1 with the correlation lengths `down` and `across` (mm)."""
     white = np.pad(rng.standard_normal((_SIDE, _SIDE), dtype=np.float32), 64, mode="wrap")
     soft = cv2.GaussianBlur(white, (0, 0), across / TILE_MM, sigmaY=down / TILE_MM)[64:-64, 64:-64]
     return np.asarray(soft / soft.std(), np.float32)

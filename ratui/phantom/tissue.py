@@ -1,4 +1,4 @@
-"""What lies around the bones: flesh under a smooth skin, folds, and the metal that people forget to take off."""
+"""Soft tissue under a smooth skin, folds, and metal such as rings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PALM, _ROUND = 24.0, 21.0  # how thick a palm is in mm, and how far from its ed
 
 
 def draw_soft_tissue(layout: Layout, canvas: Canvas, flesh: float, rng: np.random.Generator) -> Array:
-    """Millimetres of soft tissue on a coarse grid over the whole `canvas`, to be resized to its shape."""
+    """Return millimetres of soft tissue on a coarse grid over the whole `canvas`, to be resized to its shape."""
     rows, columns = canvas.mineral.shape
     factor = max(1.0, _STEP / canvas.pixel_size)
     shape = (max(2, round(rows / factor)), max(2, round(columns / factor)))
@@ -44,7 +44,7 @@ def draw_soft_tissue(layout: Layout, canvas: Canvas, flesh: float, rng: np.rando
 
 
 def _add_finger(thickness: Array, roots: Mask, points: Array, radii: Array, step: float) -> None:
-    """Adds one finger to `thickness` (mm) in its own window; `points` and `radii` are in steps of the grid."""
+    """Add one finger to `thickness` (mm) in its own window. `points` and `radii` are in steps of the grid."""
     low = np.floor((points - radii[:, None]).min(axis=0) - 3).astype(int)
     high = np.ceil((points + radii[:, None]).max(axis=0) + 3).astype(int)
     x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
@@ -99,9 +99,10 @@ def _draw_palm(
 
 
 def _depth_inside(mask: Mask, sigma: float, step: float) -> Array:
-    """How far inside the skin each pixel lies, in mm, once `mask` (0–255) is smoothed by `sigma` mm.
+    """Return the distance in mm of each pixel from the skin, after smoothing `mask` (0–255) by `sigma` mm.
 
-    Near the skin the smoothed mask tells by its level, finer than the grid; farther in the distance transform does.
+    Near the skin the level of the smoothed mask gives the distance, with more precision than the grid; deeper inside the
+    distance transform does.
     """
     soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma / step), np.uint8)
     near = _LEVELS[soft] * _F(sigma)
@@ -115,7 +116,7 @@ _LEVELS = np.array([NormalDist().inv_cdf(part) for part in np.clip(np.arange(256
 
 
 def _add_folds(thick: Array, layout: Layout, canvas: Canvas, step: Array, rng: np.random.Generator) -> None:
-    """Creases of the skin: thin lines, brighter where the skin doubles, darker where air lies between."""
+    """Add folds of the skin: thin lines, brighter where the skin is double, darker where air lies between."""
     layer = np.zeros(thick.shape, np.uint8)
     for points, radii in layout.fingers.values():
         for at in (2, 4):
@@ -142,7 +143,7 @@ def _draw_crease(layer: Mask, middle: Array, normal: Array, rng: np.random.Gener
 
 
 def add_metal(layout: Layout, canvas: Canvas, rng: np.random.Generator) -> None:
-    """A ring now and then, more rarely a watch or a bracelet, as mineral on the canvas."""
+    """Add sometimes a ring, rarely a watch or a bracelet, as mineral on the canvas."""
     if rng.random() < 0.07:
         points, radii = layout.fingers[4 if rng.random() < 0.75 else 3]
         _add_band(canvas, points[1], points[2], float(rng.uniform(0.45, 0.9)), float(radii[1]) * 0.86, rng)

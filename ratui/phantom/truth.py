@@ -1,6 +1,6 @@
-"""A simulated patient: what is true of every joint at both time points, before any film or rater.
+"""A simulated patient: the truth for every joint at both time points.
 
-Every truth is one that a rater could enter: grades that the scheme has, findings that fix their scores and don't heal.
+Every truth can be entered by a rater: grades of the scheme, and findings that fix their scores and are irreversible.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ _CHILDREN = 0.06
 
 @dataclass(frozen=True)
 class PhantomPatient:
-    """One patient. `grades` are by (site key, scale, time), also those that findings set; `findings` by (site key, time).
+    """A simulated patient.
 
-    `seed` fixes the anatomy and where in a joint the damage sits, so that both time points show the same hand. `age` is
-    in years; below 17 the growth plates are open.
+    `grades` are by (site key, scale, time) and include those fixed by findings; `findings` are by (site key, time). `seed`
+    fixes the anatomy and the places of damage, so that both time points show the same hand. `age` is in years; below 17
+    the growth plates are open.
     """
 
     seed: int
@@ -40,14 +41,17 @@ class PhantomPatient:
     age: float = 58.0
 
     def grade(self, site: Site, scale: str, time: int) -> int:
-        """The true grade, 0 where the joint has no such scale."""
+        """Return the true grade; 0 if the joint has no such scale."""
         return self.grades.get((site.key, scale, time), 0)
 
 
 def simulate_patient(
     rng: np.random.Generator, scheme: Scheme, *, severity: float | None = None, age: float | None = None
 ) -> PhantomPatient:
-    """A patient whose disease is drawn from `rng`; `severity` (1 is usual, 0 healthy) and `age` too unless given."""
+    """Draw a patient from `rng`.
+
+    `severity` (1 is usual, 0 healthy) and `age` are drawn unless given.
+    """
     how_severe = float(rng.gamma(1.6, 0.62)) if severity is None else severity
     grades: dict[tuple[str, str, int], int] = {}
     findings: dict[tuple[str, int], str] = {}
@@ -72,7 +76,7 @@ def simulate_patient(
 
 
 def _damage(rng: np.random.Generator, severity: float) -> tuple[float, float, float]:
-    """Latent damage at both time points on the scale of ERO, and what JSN has of its own."""
+    """Return the latent damage at both time points on the ERO scale, and the additional damage of JSN."""
     involved = rng.random() < 1 - np.exp(-_INVOLVED * severity)
     before = float(rng.gamma(2.0, 0.95)) if involved else 0.0
     after = before
@@ -86,7 +90,7 @@ def _damage(rng: np.random.Generator, severity: float) -> tuple[float, float, fl
 def _finding(
     rng: np.random.Generator, scheme: Scheme, site: Site, damage: float, before: str | None
 ) -> str | None:  # fmt: skip
-    """What has become of a joint: it stays as it was before, may slip further, or is newly fused, crushed or slipped."""
+    """Return the state of a joint: unchanged, further dislocated, or newly fused, collapsed or dislocated."""
     known = {finding.id for finding in scheme.findings if site.joint.scales_fixed_by(finding)}
     if before is not None:
         worse = before == "subluxation" and "luxation" in known and rng.random() < 0.15

@@ -1,4 +1,4 @@
-"""The wrist laid out: carpals, the ends of the forearm, and the spaces between them by grade."""
+"""The layout of the wrist: carpal bones, ends of the forearm, and the joint spaces by grade."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from ratui.phantom.parts import Bridge, Layout, LongBone, Plate, ShortBone
 __all__ = ["add_wrist"]
 
 _Articulation: TypeAlias = tuple[str, str | None, Flags]
-"""What a bone meets, the joint that this is, and which points of its outline do."""
+"""The other bone, the joint, and the points of the outline that articulate."""
 
 _PROXIMAL = ("scaphoid", "lunate", "triquetrum", "pisiform")
 _REACH = 2.2  # mm: nearer than this two bones face each other
 
 
 def add_wrist(layout: Layout, hand: Hand) -> None:
-    """Adds the wrist and forearm of `hand` to `layout`, which holds the metacarpals already."""
+    """Add wrist and forearm of `hand` to `layout`, which must contain the metacarpals."""
     traced = _wrist_outlines(hand)
     outlines = {name: hand.to_film(outline) for name, outline in traced.items()}  # coarse yet: smoothed once more below
     scale = hand.body.scale
@@ -60,7 +60,7 @@ def add_wrist(layout: Layout, hand: Hand) -> None:
 
 
 def _wrist_outlines(hand: Hand) -> dict[str, Array]:
-    """The outlines of the wrist's bones in mm of the tracing: this patient's own shapes, in this film's pose."""
+    """Return the outlines of the wrist bones in mm of the tracing: this patient's shapes in this film's pose."""
     body, own = hand.body, hand.persistent_rng("carpals")
     bones = {}
     for name, outline in {**FOREARM, **CARPALS}.items():
@@ -82,7 +82,7 @@ def _wrist_outlines(hand: Hand) -> dict[str, Array]:
 
 
 def _metacarpal_base(bone: LongBone) -> Array:
-    """The base of a metacarpal as a closed outline, in mm of the film: its surface, and its shaft behind that."""
+    """Return the base of a metacarpal as a closed outline in mm of the film: its surface and the shaft behind it."""
     axis = (bone.end - bone.start) / float(np.hypot(*(bone.end - bone.start)))
     normal = np.array([-axis[1], axis[0]])
     across = np.linspace(-0.9, 0.9, 25)[:, None]
@@ -97,7 +97,7 @@ def _set_joint_spaces(
     bases: dict[str, Array],
     facing: dict[str, list[_Articulation]],
 ) -> dict[str, Array]:
-    """The outlines with every space between two bones as wide as its grade says; `facing` gets which points meet what."""
+    """Return the outlines with each space between two bones as wide as its grade. `facing` receives the facing points."""
     spaces = [_joint_space(hand, joint) for _, _, joint, _ in ARTICULATIONS]
     every = list(zip(ARTICULATIONS, spaces, strict=True))
     # What widens one space may narrow another: they settle in a few rounds, those that disease has closed in a few more.
@@ -110,7 +110,7 @@ def _set_joint_spaces(
 
 
 def _joint_space(hand: Hand, joint: str | None) -> JointSpace:
-    """What is left of the space of `joint`, or of one without a score; below 0 the bones run into each other."""
+    """Return the remaining space of `joint`, or of one without a score. Negative values mean overlap."""
     state = hand.finding(joint) if joint else None
     if state is not None:
         return JointSpace(-0.15 if state == "ankylosis" else -0.35, 0.0, 0.0)
@@ -127,7 +127,7 @@ def _move_surfaces(
     meetings: Sequence[tuple[tuple[str, str, str | None, float], JointSpace]],
     facing: dict[str, list[_Articulation]] | None,
 ) -> dict[str, Array]:
-    """The outlines with the points that face another bone moved to the width of that space, half by each bone."""
+    """Return the outlines with facing points moved to the width of the space, half by each bone."""
     scale = hand.body.scale
     outwards = {name: _outward_normals(outline) for name, outline in (*outlines.items(), *bases.items())}
     moves = {name: np.zeros_like(outline) for name, outline in outlines.items()}
@@ -163,7 +163,7 @@ def _move_surfaces(
 
 
 def _outward_normals(outline: Array) -> Array:
-    """At each point of a closed outline the unit vector that points out of it."""
+    """Return at each point of a closed outline the outward unit vector."""
     along = np.concatenate([outline[1:], outline[:1]]) - np.concatenate([outline[-1:], outline[:-1]])
     out = np.stack([along[:, 1], -along[:, 0]], axis=1) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
     return np.asarray(out if ((outline - outline.mean(axis=0)) * out).sum() > 0 else -out)
@@ -175,11 +175,11 @@ _Nearest: TypeAlias = tuple[Array, Array, Array]
 def _nearest_points(
     one: Array, its_out: Array, other: Array, others_out: Array, reach: float
 ) -> tuple[_Nearest, _Nearest]:
-    """For each point of `one` the way to the nearest of `other`, the distance, and how it faces that; and the reverse.
+    """Return direction and distance from each point of `one` to the nearest of `other`, how it faces it, and the reverse.
 
-    The outlines are closed, what is `out` points out of them. A way is a unit vector; where a point lies inside the other
-    outline it points out of it and the distance is below 0. Points farther than `reach` (mm) have that distance and face
-    nothing.
+    The outlines are closed; `its_out` and `others_out` are their outward vectors. A direction is a unit vector. If a point
+    lies inside the other outline, the direction points out of it and the distance is negative. Points farther than
+    `reach` (mm) get that distance and face nothing.
     """
     near_one, near_other = _indices_near(one, other, reach), _indices_near(other, one, reach)
     if not (near_one.size and near_other.size):
@@ -196,7 +196,7 @@ def _nearest_points(
 
 
 def _indices_near(points: Array, of: Array, reach: float) -> Indices:
-    """Which of `points` lie within `reach` of the box around `of`."""
+    """Return the indices of `points` within `reach` of the box around `of`."""
     low, high = of.min(axis=0) - reach, of.max(axis=0) + reach
     return np.asarray(((points > low) & (points < high)).all(axis=1).nonzero()[0], np.intp)
 
@@ -209,7 +209,7 @@ def _nearest_of(
     beyond: Array | None = None,
     reach: float = 1e3,
 ) -> _Nearest:
-    """The way of those points that are `close`, `there` to the nearest point, at which `beyond` points out."""
+    """Return the directions of the points `close` to their nearest points `there`, where `beyond` points outwards."""
     way, distance, faces = np.zeros_like(points), np.full(len(points), reach), np.full(len(points), -1.0)
     if there is not None and beyond is not None:
         far = np.hypot(there[:, 0], there[:, 1])
@@ -221,7 +221,7 @@ def _nearest_of(
 
 
 def _collapse(hand: Hand, name: str, outline: Array) -> Array:
-    """A carpal bone that has collapsed is flat and small."""
+    """Return the flat and small outline of a collapsed carpal bone."""
     for joint, bones in SCORED_BONES.items():
         if name in bones and name in CARPALS and hand.finding(joint) == "collapse":
             middle, draw = outline.mean(axis=0), hand.persistent_rng(joint, name, "crushed")
@@ -292,7 +292,7 @@ def _build_bone(
 
 
 def _consecutive_runs(flags: Flags) -> list[Indices]:
-    """The runs of neighbours that are true on a closed line, as arrays of indices of two points or more."""
+    """Return runs of true neighbours on a closed line, as arrays of at least two indices."""
     marks, count = flags.tolist(), len(flags)
     if all(marks):
         return [np.arange(count)]
@@ -310,7 +310,7 @@ def _consecutive_runs(flags: Flags) -> list[Indices]:
 
 
 def _add_hook(layout: Layout, hand: Hand, hamate: Array) -> None:
-    """The hook of the hamate: a dense ring on the bone, as it stands towards the plate."""
+    """Add the hook of the hamate: a dense ring on the bone, seen end on."""
     if hand.body.maturity < 0.8:
         return
     (x, y), wide, high = HAMATE_HOOK
@@ -330,7 +330,7 @@ def _add_hook(layout: Layout, hand: Hand, hamate: Array) -> None:
 def _add_bridges(
     layout: Layout, hand: Hand, outlines: dict[str, Array], facing: dict[str, list[_Articulation]]
 ) -> None:
-    """Bone across the spaces of the wrist that are fused."""
+    """Add bone across the fused spaces of the wrist."""
     for name, meetings in facing.items():
         for _, joint, points in meetings:
             if joint is None or hand.finding(joint) != "ankylosis":
