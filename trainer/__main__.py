@@ -1,4 +1,4 @@
-"""``python -m trainer`` is ``ratui-train``; ``torchrun -m trainer`` is it on many processes."""
+"""Entry point of ``python -m trainer``, which is ``ratui-train``, and of ``torchrun -m trainer``."""
 
 from trainer.cli import main
 

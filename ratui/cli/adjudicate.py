@@ -1,6 +1,6 @@
-"""The command that settles what raters dispute: ``adjudicate``.
+"""The command ``adjudicate``, which settles disputes between raters.
 
-It names no rater: neither in the list of disputes nor on the screens.
+It never names a rater, neither in the list of disputes nor on the screens.
 """
 
 from __future__ import annotations
@@ -20,20 +20,24 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 _WARNING_SHARE = 0.2
-"""What part of the cases over the limit is a bad sign."""
+"""Proportion of disputed cases above which the raters probably read by different rules."""
 
 
 @click.command()
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option("--list", "listed", is_flag=True, help="Only list cases and joints, and open nothing.")
-@click.option("--threshold", default=7.0, show_default=True, help="Points of total change that two raters lie apart.")
+@click.option("--list", "listed", is_flag=True, help="List the cases and joints, without opening the screens.")
 @click.option(
-    "--model", default="", metavar="RUN", help="A run that has scored the study: look at what it doubts, too."
+    "--threshold", default=7.0, show_default=True, help="Minimum difference of two raters' total change, in points."
 )
-@click.option("--model-over", default=1.5, show_default=True, help="Grades that it lies off every rater by.")
-@click.option("--graphics", default="auto", show_default=True, help="auto, kitty, sixel or halfcell.")
-@click.option("--lang", "language", help="en or ja, whatever the settings and the environment say.")
-@click.option("--json", "json_", is_flag=True, help="With --list: as JSON.")
+@click.option(
+    "--model", default="", metavar="RUN", help="A run that has scored the study: include joints where it differs."
+)
+@click.option(
+    "--model-over", default=1.5, show_default=True, help="Minimum difference of the model from every rater, in grades."
+)
+@click.option("--graphics", default="auto", show_default=True, help="Display of films: auto, kitty, sixel or halfcell.")
+@click.option("--lang", "language", help="Language: en or ja. Overrides the settings and the environment.")
+@click.option("--json", "json_", is_flag=True, help="Print the list as JSON.")
 def adjudicate(
     study: Path,
     listed: bool,
@@ -44,11 +48,12 @@ def adjudicate(
     language: str | None,
     json_: bool,
 ) -> None:
-    """Settle the cases of STUDY whose raters lie far apart, joint by joint, without seeing who said what.
+    """Settle the cases of STUDY on which the raters differ, joint by joint and without names.
 
-    The adjudicator answers first; then the raters' answers stand on the message line as A, B, C, in an order drawn for each
-    joint. What all raters entered alike is taken over. The consensus is a reading of its own; the raters' stay as they are.
-    Only cases that everybody has signed are in the list, those over the threshold and those begun.
+    The adjudicator answers first. Then the message line shows the raters' answers as A, B, C, in an order drawn for
+    each joint. Entries on which all raters agree are taken over. The consensus is a separate reading; the raters'
+    readings are not changed. The list contains cases that every rater has signed: those over the threshold, and those
+    already begun.
     """
     from ratui.results.adjudication import Adjudication, build_queue
     from ratui.results.disputes import DisputeLimits, find_disputes
@@ -73,7 +78,7 @@ def adjudicate(
         click.echo(f"{_describe_share(found, threshold)}: nothing to settle")
         return
     if not opened.config.group:
-        click.echo("this study is one account's: whoever adjudicates must not have read in it", err=True)
+        click.echo("one account owns this study: the adjudicator must not be one of its raters", err=True)
     from ratui.cli.main import run_app
 
     run_app(Adjudication(opened, queue, model=model), CONSENSUS, None, graphics, language)
@@ -83,7 +88,7 @@ def _print_queue(found: Sequence[CaseDispute], queue: Sequence[CaseDispute], thr
     click.echo(_describe_share(found, threshold))
     over = sum(each.is_over_limit for each in found)
     if found and over / len(found) > _WARNING_SHARE:
-        click.echo("more than a fifth: look at what the raters do differently before settling case by case")
+        click.echo("more than a fifth: find out what the raters do differently before you settle single cases")
     if not queue:
         return
     rows = [
@@ -97,7 +102,7 @@ def _print_queue(found: Sequence[CaseDispute], queue: Sequence[CaseDispute], thr
         for each in queue
     ]
     for line in format_columns(
-        ["case", "consensus", "the widest (change/status)", "apart", "joints"], rows, text_columns=3
+        ["case", "consensus", "widest joints (change/status)", "apart", "joints"], rows, text_columns=3
     ):
         click.echo(f"  {line}")
 
@@ -105,7 +110,7 @@ def _print_queue(found: Sequence[CaseDispute], queue: Sequence[CaseDispute], thr
 def _describe_share(found: Sequence[CaseDispute], threshold: float) -> str:
     over = sum(each.is_over_limit for each in found)
     part = f" ({100 * over / len(found):.0f} %)" if found else ""
-    return f"{over} of {len(found)} cases{part} lie {threshold:g} points of change or more apart"
+    return f"in {over} of {len(found)} cases{part}, two raters' changes differ by {threshold:g} points or more"
 
 
 def _describe_joints(joints: Sequence[JointDispute]) -> str:

@@ -1,4 +1,4 @@
-"""The command that takes results out of a study: ``export``."""
+"""The command ``export``, which writes the results of a study to files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from ratui.cli.output import ProgressBar, to_json
+from ratui.cli.output import to_json
 from ratui.errors import clean_text
+from ratui.progress_bar import ProgressBar
 
 __all__ = ["COMMANDS"]
 
@@ -18,13 +19,17 @@ _FOLDER = click.Path(path_type=Path)
 @click.argument("study", type=_FOLDER)
 @click.argument("folder", type=_FOLDER)
 @click.option(
-    "--format", "formats", multiple=True, metavar="NAME", help="csv, parquet, json, coco, mk, sr, gsps; without it csv."
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="NAME",
+    help="csv, parquet, json, coco, mk, sr or gsps; may be repeated.  [default: csv]",
 )
-@click.option("--missing", help="The rule for totals with fields that have no score; needed where one has none.")
-@click.option("--rater", "raters", multiple=True, help="Of these raters only; give it once for each.")
-@click.option("--number-raters", "numbered", is_flag=True, help="Raters stand as READER 1, READER 2 and so on.")
-@click.option("--interim", is_flag=True, help="For managers: also readings of cases that not everybody has signed yet.")
-@click.option("--json", "json_", is_flag=True, help="Say what was written as JSON.")
+@click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
+@click.option("--rater", "raters", multiple=True, help="Include only this rater; may be repeated.")
+@click.option("--number-raters", "numbered", is_flag=True, help="Name raters READER 1, READER 2 and so on.")
+@click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
+@click.option("--json", "json_", is_flag=True, help="Print the list of files as JSON.")
 def export(
     study: Path,
     folder: Path,
@@ -35,22 +40,22 @@ def export(
     interim: bool,
     json_: bool,
 ) -> None:
-    """Write the signed readings of STUDY into FOLDER, without any identity, note or date.
+    """Write the signed readings of STUDY into FOLDER, without patient identities, notes or dates.
 
     \b
-    --format   csv      scores, totals and the dictionary of their columns
-               parquet  the same, typed
-               json     films, regions and readings, with the schema
-               coco     regions as boxes
-               mk       rows in the manner of CDISC's MK domain
-               sr       DICOM Structured Reports (template 1500)
-               gsps     DICOM presentation states: boxes and scores over films
-    --missing  complete  a total only where every field has a score
-               observed  the sum of what has a score
+    --format   csv       scores, totals and the dictionary of their columns
+               parquet   the same tables, typed
+               json      films, regions and readings, with the schema
+               coco      regions as boxes
+               mk        rows in the style of CDISC's MK domain
+               sr        DICOM Structured Reports (TID 1500)
+               gsps      DICOM presentation states: boxes and scores over films
+    --missing  complete  a total only if every field has a score
+               observed  the sum of the scored fields
                carried   a field takes its score of the other time point
-               prorated  in proportion, where half of the fields have a score
+               prorated  in proportion, if at least half of the fields have a score
 
-    A case is exported once every rater has signed it. The exit code is 1 where there is none.
+    A case is exported once every rater has signed it. The exit code is 1 if there is no such case.
     """
     from ratui.results.export import export as write
     from ratui.results.released import released_readings
@@ -77,8 +82,8 @@ def export(
     shown = [name for name in result.files if "/" not in name]
     folders = sorted({name.partition("/")[0] for name in result.files if "/" in name})
     shown += [f"{each}/ ({sum(name.startswith(f'{each}/') for name in result.files)} files)" for each in folders]
-    told_now = f"{format_count(result.readings, 'reading')} of {format_count(result.cases, 'case')}"
-    click.echo(f"{told_now}, into {clean_text(folder, 200)}: {', '.join(shown)}")
+    counts = f"{format_count(result.readings, 'reading')} of {format_count(result.cases, 'case')}"
+    click.echo(f"{counts}, into {clean_text(folder, 200)}: {', '.join(shown)}")
     click.echo(f"fields without a score: {rule.name}, {rule.meaning}")
     for case, why in released.kept_back.items():
         click.echo(f"  kept back: {case}, {clean_text(why, 100)}")

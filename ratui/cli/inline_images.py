@@ -1,4 +1,4 @@
-"""Pictures in the terminal: a plot as grey levels, encoded as films are and written where the cursor stands."""
+"""Plots in the terminal: encoded like films, in grey levels, and written at the cursor."""
 
 from __future__ import annotations
 
@@ -18,9 +18,19 @@ __all__ = ["fit_to_cells", "show_images"]
 
 
 def show_images(pictures: list[tuple[str, bytes]], graphics: str) -> None:
-    """Shows PNG `pictures`, each with its name above it, one after the other, as large as the terminal allows.
+    """Show pictures one after the other, as large as the terminal allows.
 
-    Raises DisplayError where the output is no terminal, or can't do what `graphics` asks of it.
+    Parameters
+    ----------
+    pictures
+        Name and bytes of a PNG file, for each picture.
+    graphics
+        Display protocol: ``auto``, ``kitty``, ``sixel`` or ``halfcell``.
+
+    Raises
+    ------
+    DisplayError
+        If standard output is not a terminal, or the terminal does not support the protocol.
     """
     from PIL import Image
 
@@ -28,7 +38,7 @@ def show_images(pictures: list[tuple[str, bytes]], graphics: str) -> None:
     from ratui.terminal import encode, probe
 
     if not sys.stdout.isatty():
-        raise DisplayError("plots are shown in a terminal, and the output goes elsewhere", "", "Give --plots FOLDER")
+        raise DisplayError("plots can only be shown in a terminal", "", "To save them as files: --plots FOLDER")
     display = probe(graphics)
     for number, (name, data) in enumerate(pictures):
         size = shutil.get_terminal_size()
@@ -36,16 +46,19 @@ def show_images(pictures: list[tuple[str, bytes]], graphics: str) -> None:
         columns, rows = fit_to_cells(image.size, display, size.columns - 1, max(size.lines - 3, 2))
         across, down = display.pixels_per_cell
         image = image.resize((columns * across, rows * down), Image.Resampling.LANCZOS)
-        # What stood on the screen is scrolled away, not wiped out.
+        # Scroll the previous output into the scrollback instead of erasing it.
         sys.stdout.write("\n" * size.lines + f"\x1b[H{clean_text(name)}")
         sys.stdout.write("".join(encode(display, image).parts(0, 1, columns, rows, 1)) + f"\x1b[{rows + 2};1H")
         sys.stdout.flush()
         if number < len(pictures) - 1:
-            click.pause("any key: the next plot")
+            click.pause("any key: next plot")
 
 
 def fit_to_cells(image: tuple[int, int], display: Display, columns: int, rows: int) -> tuple[int, int]:
-    """How many columns and rows of characters an `image` (width, height) takes, undistorted, within those given."""
+    """Return the columns and rows of characters for an image, undistorted and within the given limits.
+
+    `image` is (width, height) in pixels; `columns` and `rows` are the maxima in characters.
+    """
     across, down = display.pixels_per_cell
     scale = min(rows * down / image[1], columns * across * display.pixel_aspect / image[0])
     wide, high = scale * image[0] / display.pixel_aspect / across, scale * image[1] / down

@@ -1,4 +1,7 @@
-"""The ``ratui`` command. Each subcommand imports what it needs when it runs; errors become one message and exit code 1."""
+"""The ``ratui`` command. Errors are printed as one message, with exit code 1.
+
+Each subcommand imports its dependencies when it runs, so that ``ratui --help`` starts fast.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from ratui.cli import adjudicate, export, maintenance, results
-from ratui.cli.output import ProgressBar, print_notices
+from ratui.cli.output import print_notices
 from ratui.errors import clean_text
 from ratui.program import run_commands, run_program
+from ratui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from ratui.study import Study
@@ -22,9 +26,9 @@ __all__ = ["main", "run_app"]
 
 _FOLDER = click.Path(path_type=Path)
 _GRAPHICS = click.option(
-    "--graphics", default="auto", show_default=True, help="auto, kitty, sixel or halfcell: how films are shown."
+    "--graphics", default="auto", show_default=True, help="Display of films: auto, kitty, sixel or halfcell."
 )
-_LANGUAGE = click.option("--lang", "language", help="en or ja, whatever the settings and the environment say.")
+_LANGUAGE = click.option("--lang", "language", help="Language: en or ja. Overrides the settings and the environment.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,17 +37,17 @@ def commands() -> None:
     """Score joint damage on radiographs, in the terminal.
 
     \b
-    ratui demo                          read a sample case now
-    ratui new STUDY --rater ID          make a study
-    ratui import STUDY FILES…           take films into it
-    ratui read STUDY --rater ID         read
-    ratui status STUDY                  who has read what
-    ratui agreement STUDY               how far the raters agree
-    ratui adjudicate STUDY              settle what they dispute
+    ratui demo                          read a sample case
+    ratui new STUDY --rater ID          create a study
+    ratui import STUDY FILES…           add films to it
+    ratui read STUDY --rater ID         read its cases
+    ratui status STUDY                  progress of each rater
+    ratui agreement STUDY               agreement of the raters
+    ratui adjudicate STUDY              settle disputes between raters
     ratui export STUDY FOLDER           tables, JSON, COCO, DICOM
-    ratui report STUDY FILE             one page with everything
-    ratui doctor                        what this terminal can show
-    ratui check STUDY                   is every file whole?
+    ratui report STUDY FILE             all results on one HTML page
+    ratui doctor                        what this terminal can display
+    ratui check STUDY                   check every file for damage
     ratui backup STUDY ARCHIVE          one verified archive
     """
 
@@ -54,13 +58,13 @@ for _command in (*results.COMMANDS, *export.COMMANDS, *adjudicate.COMMANDS, *mai
 
 @commands.command()
 @click.argument("study", type=_FOLDER)
-@click.option("--rater", "raters", multiple=True, required=True, help="A rater's ID; give it once for each.")
+@click.option("--rater", "raters", multiple=True, required=True, help="ID of a rater; repeat it for each rater.")
 @click.option("--scheme", default="mtss-hands", show_default=True, help="fingers, mtss-hands, mtss, or a .toml file.")
-@click.option("--blinded", is_flag=True, help="Raters don't learn which time point came first.")
-@click.option("--title", default="", help="What the worklist calls it.")
-@click.option("--group", default="", help="A Unix group to share it with; without one it is yours alone.")
+@click.option("--blinded", is_flag=True, help="Hide the order of the time points from the raters.")
+@click.option("--title", default="", help="Title of the study, shown on the worklist.")
+@click.option("--group", default="", help="Unix group that shares the study; without it only you have access.")
 def new(study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title: str, group: str) -> None:
-    """Make a new study in the folder STUDY."""
+    """Create a new study in the folder STUDY."""
     from ratui.scheme import load_scheme
     from ratui.study import Study
     from ratui.tui.input.actions import Keymap
@@ -68,19 +72,21 @@ def new(study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title:
     Keymap(scheme=load_scheme(scheme))  # reject a finding's key that a screen needs now, not at the first reading
     made = Study.create(study, scheme, raters, blinded=blinded, title=title, group=group)
     order = "blinded to the order" if blinded else "order shown"
-    click.echo(f"made {clean_text(study)}: {made.scheme.title}; raters {', '.join(raters)}; {order}")
+    click.echo(f"created {clean_text(study)}: {made.scheme.title}; raters {', '.join(raters)}; {order}")
     click.echo(f"next: ratui import {clean_text(study)} FOLDER")
 
 
 @commands.command("import")
 @click.argument("study", type=_FOLDER)
 @click.argument("files", nargs=-1, type=_FOLDER)
-@click.option("--manifest", type=_FOLDER, help="A CSV file: file, patient, time, side [, view, day, spacing].")
-@click.option("--key", type=_FOLDER, help="Where the key to the pseudonyms is kept, outside the study.")
+@click.option(
+    "--manifest", type=_FOLDER, help="CSV file with columns file, patient, time, side [, view, day, spacing]."
+)
+@click.option("--key", type=_FOLDER, help="File with the key to the pseudonyms, outside the study.")
 def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Path | None) -> None:
-    """Take DICOM files or folders, or the PNG files that a manifest names, into STUDY, de-identified.
+    """Import DICOM files or folders, or the PNG files listed in a manifest, into STUDY, de-identified.
 
-    Says at the end what was taken, what wasn't, and why. The exit code is 1 where nothing was taken.
+    At the end it lists the imported and the refused files with the reasons. The exit code is 1 if nothing was imported.
     """
     from ratui.results.text_table import format_count
     from ratui.study import Study, import_films
@@ -88,30 +94,31 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
     opened = Study.open(study)
     bar = ProgressBar()
     report = import_films(opened, files, manifest=manifest, key=key, progress=lambda i, n: bar("importing", i, n))
-    # Files are numbered, not named: a name may be a patient's, and a terminal is recorded in many places.
+    # Files are listed by number because a file name may contain a patient's name, and terminal output may be recorded.
     for number, imported in enumerate(report.imported, start=1):
         note = f" · {imported.note}" if imported.note else ""
-        click.echo(f"  taken    no. {number}: case {imported.case}, time point {imported.time}, {imported.side}{note}")
+        click.echo(f"  imported no. {number}: case {imported.case}, time point {imported.time}, {imported.side}{note}")
     for number, rejected in enumerate(report.rejected, start=len(report.imported) + 1):
         click.echo(f"  refused  no. {number}: {clean_text(rejected.reason, 300)}")
     cases = {imported.case for imported in report.imported}
-    taken_now = f"{format_count(len(report.imported), 'film')} of {format_count(len(cases), 'case')} taken"
-    click.echo(f"{taken_now}, {format_count(len(report.rejected), 'file')} refused")
+    counts = f"{format_count(len(report.imported), 'film')} of {format_count(len(cases), 'case')} imported"
+    click.echo(f"{counts}, {format_count(len(report.rejected), 'file')} refused")
     for case in sorted(cases):
         why = opened.case(case).unreadable_reason(opened.scheme)
         if why:
             click.echo(f"  {case} can't be read yet: {why}")
-    click.echo(f"which file is which number: {clean_text(report.save_list(), 200)}")
+    click.echo(f"list of the files by number: {clean_text(report.save_list(), 200)}")
     if report.imported:
-        click.echo(f"who is who: {clean_text(report.key, 200)} (both name patients: keep them apart from the study)")
+        click.echo(f"key to the pseudonyms: {clean_text(report.key, 200)}")
+        click.echo("both files identify patients: do not store them with the study")
     else:
         sys.exit(1)
 
 
 @commands.command()
 @click.argument("study", type=_FOLDER)
-@click.option("--rater", required=True, help="Who reads.")
-@click.option("--case", help="Open this case at once.")
+@click.option("--rater", required=True, help="ID of the rater who reads.")
+@click.option("--case", help="ID of a case to open at once.")
 @_GRAPHICS
 @_LANGUAGE
 def read(study: Path, rater: str, case: str | None, graphics: str, language: str | None) -> None:
@@ -123,12 +130,10 @@ def read(study: Path, rater: str, case: str | None, graphics: str, language: str
 
 @commands.command()
 @_LANGUAGE
-@click.option(
-    "--card", is_flag=True, help="One page for a rater to print, as Markdown: keys, grades, findings, reasons."
-)
-@click.option("--scheme", default="mtss-hands", show_default=True, help="The card's scheme: a name or a .toml file.")
+@click.option("--card", is_flag=True, help="Print a reference page in Markdown: keys, grades, findings and reasons.")
+@click.option("--scheme", default="mtss-hands", show_default=True, help="Scheme of the page: a name or a .toml file.")
 def keys(language: str | None, card: bool, scheme: str) -> None:
-    """List every action with its key, after the changes in the user's settings."""
+    """List every action with its key, including the changes in the user's settings."""
     from ratui.tui.i18n.catalog import Catalog, choose_language
     from ratui.tui.input.actions import Keymap, format_key
     from ratui.tui.user_settings import read_settings
@@ -150,7 +155,7 @@ def keys(language: str | None, card: bool, scheme: str) -> None:
 @commands.command()
 @_GRAPHICS
 def doctor(graphics: str) -> None:
-    """Say what this terminal can show and how, and show a test card to check by eye."""
+    """Show what this terminal can display, and a test card to check by eye."""
     import shutil
 
     from ratui.terminal import TEST_CARD_CHECKS, describe_terminal, list_advice, probe, show_test_card
@@ -163,32 +168,32 @@ def doctor(graphics: str) -> None:
         height = max(rows - len(lines) - len(TEST_CARD_CHECKS) - len(hints) - 4, 8)
         size, took = show_test_card(display, columns - 1, height)
         if took is not None:
-            lines.append(f"{'card':<10}{size / 1000:,.0f} kB, there after {1000 * took:.0f} ms")
-        lines += ["", "The card is right where you see", *(f"  {check}" for check in TEST_CARD_CHECKS)]
+            lines.append(f"{'card':<10}{size / 1000:,.0f} kB, displayed after {1000 * took:.0f} ms")
+        lines += ["", "The test card is correct if you see", *(f"  {check}" for check in TEST_CARD_CHECKS)]
     else:
-        lines.append("card      not shown: the output goes elsewhere")
+        lines.append("card      not shown: the output is not a terminal")
     for line in (*lines, *(f"advice: {hint}" for hint in hints)):
         click.echo(line)
 
 
 @commands.command()
-@click.option("--headless", type=_FOLDER, metavar="DIR", help="Run everything without a person, into DIR.")
-@click.option("--patients", default=96, show_default=True, help="Headless: how many phantom patients.")
-@click.option("--minutes", default=5.5, show_default=True, help="Headless: how long to train, both models together.")
-@click.option("--seed", default=1, show_default=True, help="Headless: of the phantoms, the raters and the training.")
+@click.option("--headless", type=_FOLDER, metavar="DIR", help="Run the whole process without a user, into DIR.")
+@click.option("--patients", default=96, show_default=True, help="Headless: number of simulated patients.")
+@click.option("--minutes", default=5.5, show_default=True, help="Headless: training time of both models together.")
+@click.option("--seed", default=1, show_default=True, help="Headless: seed of patients, raters and training.")
 @_GRAPHICS
 @_LANGUAGE
 def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphics: str, language: str | None) -> None:
-    """Read a case of the sample study; what you enter goes into a copy of your own.
+    """Read a case of the sample study; your entries go into your own copy of it.
 
-    With --headless: phantom study, simulated readings, both models, report and proposals, without a person.
+    With --headless: simulate a study and its readings, train both models, and write a report and proposals.
     """
     if headless is None:
         from ratui.demo.sample import TOUR_FILE, copy_sample
         from ratui.study import Study
 
         study, rater, case = copy_sample()
-        click.echo(f"the sample study is at {clean_text(study, 200)}")
+        click.echo(f"your copy of the sample study: {clean_text(study, 200)}")
         run_app(Study.open(study), rater, case, graphics, language, tour=study / TOUR_FILE)
         return
     from ratui.demo.headless import run_demo
@@ -200,7 +205,26 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
 def run_app(
     study: Study, rater: str, case: str | None, graphics: str, language: str | None, *, tour: Path | None = None
 ) -> None:
-    """Reads `study` as `rater` in this terminal. Raises RatuiError for an unknown rater or case, or no terminal."""
+    """Start the app in this terminal, with `study` and `rater`.
+
+    Parameters
+    ----------
+    study, rater
+        The study, and the ID of the rater who reads.
+    case
+        ID of a case to open at once; None for the worklist.
+    graphics
+        Display protocol: ``auto``, ``kitty``, ``sixel`` or ``halfcell``.
+    language
+        ``en`` or ``ja``; None for the user's setting.
+    tour
+        File that stores the progress of the tour; None for no tour.
+
+    Raises
+    ------
+    RatuiError
+        If the rater or the case is unknown, or if standard output is not a terminal.
+    """
     from ratui.terminal import probe
 
     study.check_rater(rater)
@@ -216,12 +240,12 @@ def run_app(
     if language:
         settings = replace(settings, language=language)
     if not supports_colours():
-        os.environ["NO_COLOR"] = "1"  # where colours are nothing, Textual and the style sheets use reverse and bold
+        os.environ["NO_COLOR"] = "1"  # Textual and the style sheets then use reverse and bold instead of colours
     guide = Tour(tour) if tour else None
     app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings, tour=guide)
     run_in_terminal(app)
     print_notices(study)
-    click.echo(f"films were shown as {app.graphics.protocol}: {app.graphics.why}")
+    click.echo(f"films were displayed with {app.graphics.protocol}: {app.graphics.why}")
 
 
 def main() -> NoReturn:

@@ -1,17 +1,19 @@
-"""Commands that keep a study whole: ``check``, ``seal``, ``merge``, ``backup``, ``restore``.
+"""Commands that maintain a study: ``check``, ``seal``, ``merge``, ``backup`` and ``restore``.
 
-Each says what it found in one line a file and ends with a code that a script can ask for.
+Each prints one line per file and ends with an exit code that a script can use.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ratui.errors import clean_text
+from ratui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from ratui.study.check import CheckReport
@@ -20,41 +22,43 @@ __all__ = ["COMMANDS"]
 
 _FOLDER = click.Path(path_type=Path)
 EXIT_REPAIRABLE, EXIT_UNREPAIRABLE = 3, 4
-"""Exit codes of ``check``: what is wrong can be mended by proof; something is wrong that can't."""
+"""Exit codes of ``check``: all problems can be repaired; some problem cannot."""
 
 
 @click.command()
 @click.argument("study", type=_FOLDER)
-@click.option("--repair", is_flag=True, help="Mend what can be proven; nothing is deleted.")
-@click.option("--against", type=_FOLDER, help="A backup: has any log been changed since it was made?")
+@click.option("--repair", is_flag=True, help="Repair files whose correct content is certain; nothing is deleted.")
+@click.option("--against", type=_FOLDER, help="Backup to compare with: report logs rewritten since it was made.")
 def check(study: Path, repair: bool, against: Path | None) -> None:
-    """Look at every file of STUDY: whole, unchanged, closed to others?
+    """Check every file of STUDY for damage, changes and open permissions.
 
     \b
     The exit code is
-      0  nothing is wrong, or everything was mended
+      0  no problem, or all problems were repaired
       1  there is no study that can be checked
-      3  something is wrong, and --repair can mend all of it
-      4  something is wrong that nothing can prove how to mend
+      3  problems, all of which --repair can repair
+      4  problems that cannot be repaired with certainty
     """
     from ratui.study import Study
     from ratui.study.backup import find_rewritten_readings
     from ratui.study.check import check_study
 
-    report = check_study(study, repair=repair, progress=_progress)
+    report = check_study(study, repair=repair, progress=_show_progress("checking"))
     print_report(report)
     changed = find_rewritten_readings(Study.open(study), against) if against else []
     for name in changed:
-        click.echo(f"  {clean_text(name, 120)}: its log is not the one that the backup holds the beginning of")
+        click.echo(f"  {clean_text(name, 120)}: its log does not continue the log in the backup")
     if report.unrepaired or changed:
         sys.exit(EXIT_REPAIRABLE if report.is_repairable and not changed else EXIT_UNREPAIRABLE)
 
 
 def print_report(report: CheckReport) -> None:
-    """Prints what a check found."""
+    """Print the findings of a check, one line each, and a summary."""
     for finding in report.findings:
         done = (
-            f" · {finding.remedy}" if finding.repaired else f" · can be mended: {finding.remedy}" * bool(finding.remedy)
+            f" · {finding.remedy}"
+            if finding.repaired
+            else f" · can be repaired: {finding.remedy}" * bool(finding.remedy)
         )
         advice = f" · {finding.advice}" if finding.advice and not finding.repaired else ""
         click.echo(f"  {clean_text(finding.file, 120)}: {clean_text(finding.what, 200)}{done}{clean_text(advice, 200)}")
@@ -64,17 +68,17 @@ def print_report(report: CheckReport) -> None:
 
     wrong, left = len(report.findings), len(report.unrepaired)
     if not wrong:
-        click.echo(f"{report.files} files looked at: nothing is wrong")
+        click.echo(f"{report.files} files checked: no problem")
     else:
         click.echo(
-            f"{report.files} files looked at: {format_count(wrong, 'thing')} wrong, {wrong - left} mended, {left} open"
+            f"{report.files} files checked: {format_count(wrong, 'problem')}, {wrong - left} repaired, {left} open"
         )
 
 
 @click.command()
 @click.argument("study", type=_FOLDER)
 def seal(study: Path) -> None:
-    """Accept study.toml of STUDY as it stands, after a change by hand."""
+    """Accept the present study.toml of STUDY after you have edited it."""
     from ratui.study import Study
     from ratui.study.config import reseal_settings
 
@@ -87,11 +91,11 @@ def seal(study: Path) -> None:
 @click.command()
 @click.argument("study", type=_FOLDER)
 @click.argument("others", nargs=-1, required=True, type=_FOLDER)
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="List the changes without writing them.")
 def merge(study: Path, others: tuple[Path, ...], dry_run: bool) -> None:
-    """Bring into STUDY what was read in OTHERS, copies of it that went on elsewhere.
+    """Merge the readings of OTHERS, copies of STUDY that were used elsewhere, into STUDY.
 
-    Nothing in STUDY is overwritten: what differs is listed, stays as it is, and makes the exit code 3.
+    Nothing in STUDY is overwritten: conflicts are listed and left as they are, and the exit code is then 3.
     """
     from ratui.study import Study
     from ratui.study.merge import merge as join
@@ -105,8 +109,8 @@ def merge(study: Path, others: tuple[Path, ...], dry_run: bool) -> None:
             why = f": {item.reason}" if item.reason else ""
             click.echo(f"  {item.outcome:<10}{clean_text(item.what + why, 200)}")
         conflicts += counts["conflict"]
-        said = f"{counts['added']} added, {counts['continued']} continued, {counts['conflict']} conflicts"
-        click.echo(f"{clean_text(other)}: {said}" + (" (nothing was written)" if dry_run else ""))
+        summary = f"{counts['added']} added, {counts['continued']} continued, {counts['conflict']} conflicts"
+        click.echo(f"{clean_text(other)}: {summary}" + (" (nothing was written)" if dry_run else ""))
     if conflicts:
         sys.exit(3)
 
@@ -115,21 +119,21 @@ def merge(study: Path, others: tuple[Path, ...], dry_run: bool) -> None:
 @click.argument("study", type=_FOLDER)
 @click.argument("archive", type=_FOLDER)
 def backup(study: Path, archive: Path) -> None:
-    """Make one verified ARCHIVE of STUDY as it is now; raters may go on reading.
+    """Write STUDY into one verified ARCHIVE; raters may continue reading meanwhile.
 
-    The key to the pseudonyms is not in it. A damaged file is packed as it is, named, and makes the exit code 3.
+    It does not contain the key to the pseudonyms. Damaged files are included unchanged; the exit code is then 3.
     """
     from ratui.results.text_table import format_count
     from ratui.study import Study
     from ratui.study.backup import back_up
     from ratui.study.check import check_study
 
-    made = back_up(Study.open(study), archive, progress=_progress)
-    click.echo(f"{len(made.checksums)} files packed and verified: {clean_text(archive, 200)}")
+    made = back_up(Study.open(study), archive, progress=_show_progress("packing"))
+    click.echo(f"{len(made.checksums)} files written and verified: {clean_text(archive, 200)}")
     report = check_study(study)
     if not report.is_intact:
         click.echo(
-            f"the study itself has {format_count(len(report.findings), 'thing')} wrong: ratui check {clean_text(study)}"
+            f"the study itself has {format_count(len(report.findings), 'problem')}: ratui check {clean_text(study)}"
         )
         sys.exit(3)
 
@@ -138,23 +142,24 @@ def backup(study: Path, archive: Path) -> None:
 @click.argument("archive", type=_FOLDER)
 @click.argument("study", type=_FOLDER)
 def restore(archive: Path, study: Path) -> None:
-    """Make the new folder STUDY out of a verified ARCHIVE."""
+    """Restore a verified ARCHIVE into the new folder STUDY."""
     from ratui.results.text_table import format_count
     from ratui.study.backup import restore as unpack
 
-    made = unpack(archive, study, progress=_progress)
+    made = unpack(archive, study, progress=_show_progress("restoring"))
     click.echo(
         f"restored {clean_text(made.config.title)}: {format_count(len(made.cases()), 'case')}, into {clean_text(study, 200)}"
     )
     if made.config.group:
         click.echo(
-            f"it is yours alone; share it with {clean_text(made.config.group)} again: ratui check STUDY --repair"
+            f"only you have access; to share it with {clean_text(made.config.group)} again: ratui check STUDY --repair"
         )
 
 
-def _progress(done: int, of: int) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\r{done}/{of}" + ("\n" if done >= of else ""), nl=False, err=True)
+def _show_progress(stage: str) -> Callable[[int, int], None]:
+    """Return a callback (done, total) that draws a bar on a terminal and writes nothing to a log."""
+    bar = ProgressBar(log_stages=False)
+    return lambda done, total: bar(stage, done, total)
 
 
 COMMANDS = (check, seal, merge, backup, restore)

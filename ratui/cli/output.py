@@ -1,11 +1,10 @@
-"""How commands say what they found: as a table, as CSV, as JSON, into a file that is there whole or not at all."""
+"""Output of commands: tables, CSV, JSON, and files that are written completely or not at all."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +16,14 @@ from ratui.errors import StudyError, clean_text
 if TYPE_CHECKING:
     from ratui.study import Study
 
-__all__ = ["ProgressBar", "format_columns", "print_notices", "to_csv", "to_json", "write_output"]
+__all__ = ["format_columns", "print_notices", "to_csv", "to_json", "write_output"]
 
 
 def format_columns(headers: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> list[str]:
-    """Lines of a table; its first `text_columns` columns stand left, figures right."""
+    """Return the lines of a table with aligned columns.
+
+    The first `text_columns` columns are aligned left, the others, which contain numbers, right.
+    """
     cells = [[clean_text(head) for head in headers], *([clean_text(value, 60) for value in row] for row in rows)]
     widths = [max(len(row[place]) for row in cells) for place in range(len(headers))]
     return [
@@ -34,7 +36,7 @@ def format_columns(headers: Sequence[str], rows: Iterable[Sequence[object]], *, 
 
 
 def to_csv(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table as comma-separated values, a line each, empty for None."""
+    """Return a table as CSV with a header line; None becomes an empty cell."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(headers)
@@ -43,12 +45,15 @@ def to_csv(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def to_json(document: Any) -> str:
-    """`document` as JSON; what isn't a number there is null, as JSON has no other word for it."""
+    """Return `document` as JSON; raise ValueError for numbers that are not finite."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_output(content: str | bytes, path: Path) -> None:
-    """Writes `content` to `path`, or to the output where it is ``-``. Raises StudyError where the disk refuses."""
+    """Write `content` to the file `path`, or to standard output if `path` is ``-``.
+
+    Raises StudyError if the file cannot be written.
+    """
     if str(path) == "-":
         click.echo(content, nl=False)
         return
@@ -58,23 +63,13 @@ def write_output(content: str | bytes, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, content.encode() if isinstance(content, str) else content, copy=False)
     except OSError as error:
-        raise StudyError(f"it can't be written: {error.strerror}", path, "Choose another place") from error
+        raise StudyError(f"it can't be written: {error.strerror}", path, "Choose another file") from error
     click.echo(f"written: {clean_text(path, 200)}", err=True)
 
 
 def print_notices(study: Study) -> None:
-    """Says on stderr what was found damaged and read from a second copy."""
+    """Print the damaged files that were read from a second copy, on standard error."""
     for notice in study.notices:
-        click.echo(f"note: {clean_text(notice, 300)}. ratui check {clean_text(study.path)} --repair mends it", err=True)
-
-
-class ProgressBar:
-    """Progress on stderr: a bar on a terminal, a line for each finished stage elsewhere."""
-
-    def __call__(self, stage: str, done: int, of: int) -> None:
-        if sys.stderr.isatty():
-            filled = round(24 * done / max(of, 1))
-            end = "\n" if done >= of else ""
-            click.echo(f"\r{stage:<18} {'█' * filled}{'░' * (24 - filled)} {done}/{of} {end}", nl=False, err=True)
-        elif done >= of:
-            click.echo(f"{stage}: {of}", err=True)
+        click.echo(
+            f"note: {clean_text(notice, 300)}. To repair: ratui check {clean_text(study.path)} --repair", err=True
+        )

@@ -1,6 +1,6 @@
-"""Commands that say what comes out of a study: ``status``, ``agreement``, ``report``.
+"""Commands that print results of a study: ``status``, ``agreement`` and ``report``.
 
-None of them tells a rater what another has read before everybody has signed.
+None of them shows a rater another rater's scores before every rater has signed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratui.cli.output import ProgressBar, format_columns, print_notices, to_csv, to_json, write_output
+from ratui.cli.output import format_columns, print_notices, to_csv, to_json, write_output
 from ratui.errors import clean_text
+from ratui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from ratui.results.progress import ProgressRow, StudyProgress
@@ -25,22 +26,22 @@ _HEADERS = ("case", "rater", "stage", "fields", "fields_total", "joints", "joint
 
 @click.command()
 @click.argument("study", type=_FILE)
-@click.option("--html", type=_FILE, metavar="FILE", help="As one page that opens alone; - for the output.")
+@click.option("--html", type=_FILE, metavar="FILE", help="Write one HTML page; - for standard output.")
 @click.option(
-    "--csv", "table", type=_FILE, metavar="FILE", help="As a table, a line for each rater and case; - likewise."
+    "--csv", "table", type=_FILE, metavar="FILE", help="Write CSV, one line per rater and case; - for standard output."
 )
-@click.option("--json", "json_", is_flag=True, help="As JSON.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
 def status(study: Path, html: Path | None, table: Path | None, json_: bool) -> None:
-    """Show who has read what in STUDY, how long it took, and what is missing.
+    """Show the progress of each rater in STUDY, the time spent, and the work that is left.
 
-    Minutes are those spent reading: of a pause only the first counts. It tells how much was read, never what.
+    Minutes count the time spent reading; only the first minute of a pause counts. No scores are shown.
     """
     from ratui.results.progress import measure_progress
     from ratui.study import Study
 
     opened = Study.open(study)
     bar = ProgressBar()
-    found = measure_progress(opened, on_progress=lambda done, of: bar("looking at cases", done, of))
+    found = measure_progress(opened, on_progress=lambda done, of: bar("reading cases", done, of))
     if json_:
         click.echo(to_json(found.to_document()), nl=False)
     if table is not None:
@@ -80,14 +81,14 @@ def _status_lines(found: StudyProgress) -> list[str]:
     if missing:
         lines += ["", "missing", *missing[:_LISTED]]
     if len(missing) > _LISTED:
-        lines.append(f"  and {len(missing) - _LISTED} more: --csv - lists them all")
+        lines.append(f"  and {len(missing) - _LISTED} more; for all of them: --csv -")
     if found.consensus_signed:
         lines.append(f"consensus signed: {format_count(found.consensus_signed, 'case')}")
     return lines
 
 
 def _describe_missing(found: StudyProgress) -> list[str]:
-    """What each rater has still to do, case by case; what nobody can do anything about there, counted by its reason."""
+    """Return the work left for each rater in each case; cases nobody can read are counted by reason."""
     lines, unreadable = [], Counter[str]()
     for rows in found.by_case():
         if all(row.state.stage == "unreadable" for row in rows) and len({row.missing for row in rows}) == 1:
@@ -100,6 +101,7 @@ def _describe_missing(found: StudyProgress) -> list[str]:
 
 
 _LISTED = 20
+"""Maximum number of lines about missing work."""
 
 
 def _cell(row: ProgressRow) -> str:
@@ -114,13 +116,13 @@ def _cell(row: ProgressRow) -> str:
 
 @click.command()
 @click.argument("study", type=_FILE)
-@click.option("--rater", "raters", multiple=True, help="Compare these only; give it once for each. Without it all are.")
-@click.option("--interim", is_flag=True, help="For managers: also of cases that not everybody has signed yet.")
-@click.option("--plots", type=_FILE, metavar="FOLDER", help="Save the plots as PNG and SVG there.")
+@click.option("--rater", "raters", multiple=True, help="Compare only this rater; may be repeated.  [default: all]")
+@click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
+@click.option("--plots", type=_FILE, metavar="FOLDER", help="Save the plots as PNG and SVG in this folder.")
 @click.option("--show", "shown", is_flag=True, help="Show the plots in this terminal.")
-@click.option("--graphics", default="auto", show_default=True, help="How they are shown: auto, kitty, sixel, halfcell.")
-@click.option("--json", "json_", is_flag=True, help="As JSON.")
-@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--graphics", default="auto", show_default=True, help="Display of plots: auto, kitty, sixel or halfcell.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 def agreement(
     study: Path,
     raters: tuple[str, ...],
@@ -131,9 +133,9 @@ def agreement(
     json_: bool,
     seed: int,
 ) -> None:
-    """Show how far the raters of STUDY agree: ICC, kappa, limits of agreement, smallest detectable change, each site.
+    """Show the agreement of STUDY's raters: ICC, kappa, limits of agreement, smallest detectable change, sites.
 
-    A case counts once every rater has signed it. The exit code is 1 where fewer than two raters or cases can be compared.
+    A case counts once every rater has signed it. The exit code is 1 if fewer than two raters or cases can be compared.
     """
     from ratui.results.agreement import measure_agreement
     from ratui.results.agreement_tables import agreement_tables, summarize_agreement
@@ -169,12 +171,14 @@ def agreement(
 @click.command()
 @click.argument("study", type=_FILE)
 @click.argument("file", type=_FILE)
-@click.option("--missing", help="The rule for totals with fields that have no score; needed where one has none.")
-@click.option("--threshold", default=7.0, show_default=True, help="Points of total change that make a dispute.")
-@click.option("--evaluation", "evaluations", type=_FILE, multiple=True, help="A folder of ratui-train evaluate.")
-@click.option("--interim", is_flag=True, help="For managers: also of cases that not everybody has signed yet.")
-@click.option("--no-plots", "plots", flag_value=False, default=True, help="Without plots, so without matplotlib.")
-@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--missing", help="Rule for totals of fields without a score; required if a field has none.")
+@click.option(
+    "--threshold", default=7.0, show_default=True, help="Difference of two raters' total change that makes a dispute."
+)
+@click.option("--evaluation", "evaluations", type=_FILE, multiple=True, help="Folder written by ratui-train evaluate.")
+@click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
+@click.option("--no-plots", "plots", flag_value=False, default=True, help="Omit plots, which need matplotlib.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 def report(
     study: Path,
     file: Path,
@@ -185,7 +189,7 @@ def report(
     plots: bool,
     seed: int,
 ) -> None:
-    """Write FILE, one HTML page that opens alone: how STUDY was read, how far it is, agreement, totals, models, plots."""
+    """Write the results of STUDY to FILE, one HTML page: methods, progress, agreement, totals, models and plots."""
     from datetime import UTC, datetime
 
     from ratui.results.disputes import DisputeLimits

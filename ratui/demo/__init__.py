@@ -1,4 +1,4 @@
-"""The demonstration: a phantom study made and read without a person, and the sample that comes with the package.
+"""Demonstrations: the sample study of the package, and a simulated study that runs without a user.
 
-It uses the same `reading` and `study` code as the app, and calls the trainer as a program of its own.
+It uses the same `reading` and `study` code as the app, and runs the trainer as a separate program.
 """

@@ -1,6 +1,6 @@
-"""The whole loop without a person: phantom study, simulated readings, both models, report, proposals.
+"""The whole process without a user: simulated study and readings, training of both models, report and proposals.
 
-The trainer runs as a program of its own, just as an engineer would call it; nothing of it is imported here.
+The trainer runs as a separate program, as on the command line, because ratui must not import it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,39 @@ from ratui.errors import StudyError
 __all__ = ["run_demo"]
 
 RATERS = {"ada": "shared-shift", "ben": "threshold", "cho": "mixed"}
+"""Kind of rater in `ratui.phantom.RATERS` by rater ID."""
 _UNREAD_CASES = 4
-"""Cases that nobody has read: what the proposals are for."""
+"""Number of cases that no rater reads; the detector proposes their regions."""
 
 
 def run_demo(folder: Path, *, patients: int, minutes: float, seed: int, progress: ProgressCallback) -> str:
-    """Runs everything into `folder`; returns where things are. Raises StudyError, also where a step of it fails."""
+    """Run all steps into a new folder and return a summary with the paths of the results.
+
+    Parameters
+    ----------
+    folder
+        Folder to create; it may exist if it is empty.
+    patients
+        Number of patients to train and evaluate on, 8 or more.
+    minutes
+        Training time of both models together.
+    seed
+        Seed of patients, raters and training.
+    progress
+        Called with (stage, done, total).
+
+    Raises
+    ------
+    StudyError
+        If the trainer is not installed, an argument is invalid, or a step fails.
+    """
     folder = Path(folder)
     if find_spec("torch") is None or find_spec("torchvision") is None:
         raise StudyError("the trainer is not installed", "ratui demo --headless", "pip install 'ratui[train]'")
     if patients < 8:
-        raise StudyError(
-            f"{patients} patients are too few to learn from and to hold out", "--patients", "Take 8 or more"
-        )
+        raise StudyError(f"{patients} patients are too few to train and to evaluate", "--patients", "Take 8 or more")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StudyError("there is something already", folder, "Choose a new folder")
+        raise StudyError("the folder is not empty", folder, "Choose a new folder")
     begun = time.monotonic()
     simulation = Simulation(patients + _UNREAD_CASES, RATERS, seed=seed)
     study, runs, report = folder / "study", folder / "study" / "models", folder / "report"
@@ -41,7 +59,7 @@ def run_demo(folder: Path, *, patients: int, minutes: float, seed: int, progress
     seconds = 60 * minutes
     common = ("--seed", str(seed))
     detector, scorer = str(runs / "detector"), str(runs / "scorer")
-    # From the detector that comes with ratui: minutes are too few to learn from scratch what a hand is.
+    # Start from the detector in the package: a few minutes are not enough to train one from scratch.
     start = ("--weights", "shipped", "--rate", "0.001")
     _trainer("detector", str(study), "--out", detector, "--seconds", f"{0.5 * seconds:.0f}", *start, *common)
     _trainer("scorer", str(study), "--out", scorer, "--seconds", f"{0.5 * seconds:.0f}", *common)
@@ -61,5 +79,5 @@ def _trainer(*arguments: str) -> None:
     done = subprocess.run([sys.executable, "-m", "trainer", *arguments], check=False)
     if done.returncode:
         raise StudyError(
-            f"ratui-train {arguments[0]} ended with code {done.returncode}", arguments[1], "Its message stands above"
+            f"ratui-train {arguments[0]} ended with code {done.returncode}", arguments[1], "See its message above"
         )

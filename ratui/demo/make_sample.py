@@ -1,4 +1,7 @@
-"""Makes the sample study: ``python -m ratui.demo.make_sample FOLDER [--detector RUN]``. Needed only to renew it."""
+"""Generation of the sample study: ``python -m ratui.demo.make_sample FOLDER [--detector RUN]``.
+
+It is only needed to change the sample study in the package.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,13 @@ __all__ = ["main"]
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--detector", type=click.Path(path_type=Path), help="Propose regions with this run, or shipped.")
+@click.option("--detector", type=click.Path(path_type=Path), help="Run that proposes regions, or: shipped.")
 @click.option("--seed", default=7, show_default=True)
 def main(folder: Path, detector: Path | None, seed: int) -> None:
-    """A study of four phantom patients: two read by all, one that waits for the reader, one that nobody has seen."""
+    """Generate a study of four simulated patients.
+
+    All raters have read two of them; the reader has yet to read one; no rater has read the last.
+    """
     raters = {READER: "shared-shift", "ada": "threshold", "ben": "mixed"}
     simulation = Simulation(4, raters, size=(800, 656), seed=seed, title="Sample: phantom hands")
     with tempfile.TemporaryDirectory() as keys:

@@ -1,4 +1,4 @@
-"""The sample study that comes with the package, and a copy of it to read in. The sample itself is never changed."""
+"""The sample study of the package, and the user's copy of it. The sample itself is never changed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from ratui.study.check.access import close_to_others
 __all__ = ["READER", "TOUR_FILE", "copy_sample", "find_sample"]
 
 READER = "you"
-"""The rater of the sample study who has cases left to read."""
+"""ID of the rater who has cases left to read in the sample study."""
 
 TOUR_FILE = "tour.json"
-"""The file, in the copy alone, that keeps how much of the tour was seen."""
+"""Name of the file in the copy that stores the progress of the tour."""
 
 
 def find_sample() -> Path:
-    """Where the sample study lies: inside the installed package, or beside it in a checkout. Raises StudyError."""
+    """Return the folder of the sample study, in the installed package or beside it in a checkout.
+
+    Raises StudyError if it is missing.
+    """
     package = Path(ratui.__file__).parent
     for folder in (package / "sample_data" / "study", package.parent / "sample_data" / "study"):
         if (folder / "study.toml").exists():
@@ -32,16 +35,29 @@ def find_sample() -> Path:
 
 
 def _write_second_copies(study: Path) -> None:
-    """Second copies of all that isn't a film, as every study has them: the package comes without."""
+    """Write the second copies of all JSON and TOML files, which the package leaves out to be smaller."""
     for file in [*study.rglob("*")]:
         if file.suffix in (".json", ".toml"):
             shutil.copyfile(file, second_copy_path(file))
 
 
 def copy_sample(into: Path | None = None) -> tuple[Path, str, str | None]:
-    """The user's copy of the sample study, made at the first call; its reader, and the case to read next or None.
+    """Return the user's copy of the sample study, which is created on the first call.
 
-    Copies go to the user's data folder unless `into` is given. Raises StudyError where one can't be made.
+    Parameters
+    ----------
+    into
+        Folder of the copy; a folder of the user's data directory if None.
+
+    Returns
+    -------
+    folder, rater, case
+        The study, its reader, and the next case to read; None if all cases are read.
+
+    Raises
+    ------
+    StudyError
+        If the copy cannot be created.
     """
     folder = into or user_data_path("ratui") / "demo"
     if not (folder / "study.toml").exists():
@@ -50,7 +66,9 @@ def copy_sample(into: Path | None = None) -> tuple[Path, str, str | None]:
             _write_second_copies(folder)
             close_to_others(folder)
         except OSError as error:
-            raise StudyError(f"no copy of the sample study can be made: {error}", folder, "Make room there") from error
+            raise StudyError(
+                f"the sample study cannot be copied: {error}", folder, "Free some space, or make the folder writable"
+            ) from error
     study = Study.open(folder)
     for case in study.cases():
         state = study.state(READER, case)

@@ -1,6 +1,6 @@
-"""A study of phantom patients, imported and read as a real one would be, with simulated raters at the keys.
+"""Simulation of a study: patients and their films, imported and read as in a real study, by simulated raters.
 
-Every entry passes through `ratui.reading.enter`, every film through the import; nothing is written past them.
+All entries pass through `ratui.reading.enter` and all films through the import, so all rules of the app are applied.
 """
 
 from __future__ import annotations
@@ -33,15 +33,33 @@ from ratui.study import Case, InProcessConverter, KeyFile, Region, RegionSource,
 __all__ = ["Simulation", "read_case", "simulate_study"]
 
 ProgressCallback = Callable[[str, int, int], None]
+"""Function called with (stage, done, total)."""
 _FIRST_READING = datetime(2022, 1, 10, 18, 0, tzinfo=UTC)
+"""Earliest time of a simulated reading; a fixed date makes the study reproducible."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What to simulate: how many patients, the raters by name, the size of a film of one hand (rows, columns), and the seed.
+    """Parameters of a simulated study.
 
-    A share `both_hands_share` of the patients has both hands on one film, twice as wide. `severity` is how ill
-    all are (1 is the phantom's mean, 0 healthy), drawn for each where it isn't given.
+    Attributes
+    ----------
+    patients
+        Number of patients.
+    raters
+        Kind of rater in `ratui.phantom.RATERS` by rater ID.
+    size
+        (rows, columns) of a film of one hand, in pixels.
+    seed
+        Seed of everything random.
+    scheme
+        Name of the scoring scheme.
+    title
+        Title of the study.
+    both_hands_share
+        Proportion of patients whose films show both hands; such a film is twice as wide.
+    severity
+        Severity of every patient's disease: 1 is the mean, 0 is healthy. If None, it is drawn for each patient.
     """
 
     patients: int
@@ -62,10 +80,26 @@ def simulate_study(
     progress: ProgressCallback,
     unread: Mapping[str, int] | None = None,
 ) -> Study:
-    """A new study at `path` with `simulation` in it, read and signed by all its raters.
+    """Create a study of simulated patients that all raters have read and signed.
 
-    `raters` maps an ID to a kind of `ratui.phantom.RATERS`. `unread` leaves that many of a rater's last cases unread;
-    regions stay unconfirmed where nobody has read. `progress` gets (stage, done, of). Raises StudyError.
+    Parameters
+    ----------
+    path
+        Folder of the new study.
+    simulation
+        Parameters of the simulation.
+    key
+        File for the key to the pseudonyms.
+    progress
+        Called with (stage, done, total).
+    unread
+        Number of cases at the end of the study that a rater leaves unread, by rater ID. If no rater reads a case, its
+        regions remain unconfirmed.
+
+    Raises
+    ------
+    StudyError
+        If the study cannot be created.
     """
     scheme = load_scheme(simulation.scheme)
     study = Study.create(path, scheme, tuple(simulation.raters), title=simulation.title)
@@ -101,7 +135,10 @@ def simulate_study(
 
 
 def read_case(study: Study, rater: str, case: str, simulated: SimulatedReading, rng: np.random.Generator) -> Reading:
-    """`rater` enters what they have `simulated` into `case`, field by field as the app asks, and signs."""
+    """Enter a simulated reading into a case as `rater`, field by field in the app's order, and sign it.
+
+    Returns the signed reading. The times of the entries are drawn from `rng`.
+    """
     at = _FIRST_READING + timedelta(days=int(rng.integers(0, 200)), minutes=int(rng.integers(0, 120)))
     with study.open_reading(rater, case) as session:
         reading, begun, field = session.reading, at, find_next_open_field(session.reading)
@@ -116,7 +153,7 @@ def read_case(study: Study, rater: str, case: str, simulated: SimulatedReading, 
 
 
 def _choose_entry(reading: Reading, field: Field, simulated: SimulatedReading) -> Entry:
-    """What the rater says to `field`: a finding where one fixes its score, else a grade."""
+    """Return the rater's entry in `field`: a finding if it fixes the score, else a grade."""
     finding = simulated.findings.get((field.site, field.time))
     if finding and field.scale in reading.site(field.site).joint.scales_fixed_by(reading.scheme.finding(finding)):
         return FindingEntry(finding)
@@ -132,10 +169,10 @@ def _entry_key(reading: Reading, entry: Entry) -> str:
 
 
 def _confirm_regions(study: Study, case: Case, films: list[WrittenFilm], rater: str, rng: np.random.Generator) -> None:
-    """Boxes as a careful rater sets them."""
+    """Save the true boxes with small errors, as if a careful rater had placed them."""
     regions: list[Region] = []
     for film in films:
-        # A film of both hands is the film of either.
+        # A film of both hands has side "B"; it is found under either side.
         record = case.film(film.time, "L" if film.side == "B" else film.side, "hand", study.scheme)
         assert record is not None
         regions += [
@@ -153,9 +190,9 @@ def _write_all_films(
     simulation: Simulation,
     progress: ProgressCallback,
 ) -> list[list[WrittenFilm]]:
-    """The films of all patients, drawn on every core."""
+    """Draw and write the films of all patients, on all processor cores."""
     written: list[list[WrittenFilm]] = [[] for _ in patients]
-    # Spawned, not forked: a caller's threads may hold locks that a fork would copy locked, and wait for ever.
+    # Spawn, do not fork: a fork copies locks that the caller's threads may hold, and the child would wait for ever.
     with ProcessPoolExecutor(os.cpu_count() or 1, get_context("spawn"), _ignore_interrupts) as pool:
         jobs = {
             pool.submit(_write_films_of_patient, patient, seed, folder, f"{number:04d}", simulation): number

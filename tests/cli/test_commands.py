@@ -34,7 +34,7 @@ def test_new_import_status(tmp_path: Path) -> None:
     (folder / "letter.dcm").write_text("Dear \x1b]0;colleague\x07")
     done = ratui("import", tmp_path / "s", folder, "--key", tmp_path / "key.json")
     assert done.returncode == 0, done.stderr
-    assert "4 films of 1 case taken, 1 file refused" in done.stdout
+    assert "4 films of 1 case imported, 1 file refused" in done.stdout
     assert "\x1b" not in done.stdout
     status = ratui("status", tmp_path / "s")
     assert "regions 0/76" in status.stdout

@@ -26,11 +26,11 @@ def test_check_says_what_is_wrong_by_its_code(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     path = reading(study)
     done = ratui("check", study.path)
-    assert (done.returncode, "nothing is wrong" in done.stdout) == (0, True)
+    assert (done.returncode, "no problem" in done.stdout) == (0, True)
     path.write_bytes(b"{")
     done = ratui("check", study.path)
     assert done.returncode == 3
-    assert "can be mended: restored from its second copy" in done.stdout
+    assert "can be repaired: restored from its second copy" in done.stdout
     status = ratui("status", study.path)
     assert "reading 1/76" in status.stdout
     assert "--repair" in status.stderr

@@ -112,7 +112,7 @@ class TestExport:
         )
         assert done.returncode == 0, done.stderr
         assert "2 readings of 1 case," in done.stdout
-        assert "carried, a field takes its score of the other time point" in done.stdout
+        assert "carried, a field takes its score of the other time point; no total" in done.stdout
         assert {file.name for file in (tmp_path / "out").iterdir()} == {
             "scores.csv",
             "totals.csv",
@@ -135,7 +135,7 @@ class TestAdjudicate:
         study = noisy_study(tmp_path, patients=3)
         done = ratui("adjudicate", study.path, "--list", "--threshold", "1")
         assert done.returncode == 0, done.stderr
-        assert "lie 1 points of change or more apart" in done.stdout
+        assert "two raters' changes differ by 1 points or more" in done.stdout
         assert "anna" not in done.stdout
         document = json.loads(ratui("adjudicate", study.path, "--list", "--json").stdout)
         assert len(document["cases"]) == 3

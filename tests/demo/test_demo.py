@@ -84,4 +84,4 @@ def test_the_whole_loop_without_a_person(tmp_path: Path) -> None:
         }
     again = subprocess.run([*command, "--patients", "8"], capture_output=True, text=True)
     assert again.returncode == 1
-    assert "something already" in again.stderr
+    assert "the folder is not empty" in again.stderr

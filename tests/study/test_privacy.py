@@ -118,8 +118,8 @@ def test_no_trace_in_study_exports_or_terminal(tmp_path: Path, say: Say) -> None
     printed = say("new", study, "--rater", "anna", "--rater", "bert", "--scheme", "fingers")
     first = say("import", study, hospital, "--key", key)
     second = say("import", study, "--manifest", manifest, "--key", key)
-    assert b"5 films of 2 cases taken, 4 files refused" in first
-    assert b"1 film of 1 case taken" in second  # the PNG file
+    assert b"5 films of 2 cases imported, 4 files refused" in first
+    assert b"1 film of 1 case imported" in second  # the PNG file
     assert read_and_sign(Study.open(study)) == 2
     out.mkdir()
     for command in OVER_A_STUDY:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from ratui.errors import TrainError
+from ratui.progress_bar import ProgressBar
 from ratui.study import Study
 from trainer.data.hands import load_hand_samples
 from trainer.data.pairs import PairSamples, list_signed_cases, load_pair_samples
@@ -33,7 +34,7 @@ from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.hand_finder import find_joints
 from trainer.models.detector import load_detector
 from trainer.models.scorer import check_scheme, load_scorer, predict
-from trainer.training.runs import load_split, show_progress
+from trainer.training.runs import load_split
 
 __all__ = ["Metric", "Results", "evaluate_models"]
 
@@ -81,8 +82,8 @@ def evaluate_models(
         raise TrainError("the models have learnt from every read case", study.path, "Hold some out, or read more")
     rng = np.random.default_rng(seed)
     with study.snapshot() as still:
-        hands = load_hand_samples(still, cases, out / "samples", show_progress) if detector is not None else None
-        pairs = load_pair_samples(still, cases, out / "samples", show_progress)
+        hands = load_hand_samples(still, cases, out / "samples", ProgressBar()) if detector is not None else None
+        pairs = load_pair_samples(still, cases, out / "samples", ProgressBar())
     headline: list[Metric] = []
     other_metrics: list[Metric] = []
     if detector is not None and hands is not None:

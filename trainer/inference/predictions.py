@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ratui.progress_bar import ProgressBar
 from ratui.study import Study
 from ratui.study.predictions import Prediction, save_predictions, save_reading_order
 from trainer.data.pairs import PairSamples, load_pair_samples
 from trainer.evaluation.metrics import Floats
 from trainer.inference.decisions import DEFAULT_DECISION, decide, expected_change_error, marginal_probabilities
 from trainer.models.scorer import check_scheme, load_scorer, predict
-from trainer.training.runs import show_progress
 
 __all__ = ["PredictionSummary", "acquisition_scores", "expected_total_error", "make_predictions", "predict_study"]
 
@@ -49,7 +49,7 @@ def predict_study(
     model, about = load_scorer(run, device)
     cases = [case for case in study.cases() if not study.case(case).unreadable_reason(study.scheme)]
     with study.snapshot() as still:
-        pairs = load_pair_samples(still, cases, folder, show_progress, proposed=True)
+        pairs = load_pair_samples(still, cases, folder, ProgressBar(), proposed=True)
     check_scheme(about, pairs.scales, pairs.group_names, run)
     probabilities = predict(model, pairs.crops, pairs.groups, pairs.max_grades)
     for case, found in make_predictions(pairs, probabilities, decision).items():

@@ -12,11 +12,11 @@ import torch
 
 from ratui.errors import FilmError, TrainError
 from ratui.imaging import Box
+from ratui.progress_bar import ProgressBar
 from ratui.study import FilmRecord, Region, RegionSource, Study
 from trainer.data.hands import iterate_hands, normalise_levels
 from trainer.inference.hand_finder import FoundHand, find_hands
 from trainer.models.detector import load_detector
-from trainer.training.runs import show_progress
 
 __all__ = ["ProposalSummary", "propose_regions"]
 
@@ -44,8 +44,9 @@ def propose_regions(
     done_cases = done_hands = joints = 0
     skipped: list[str] = []
     side_warnings: list[str] = []
+    bar = ProgressBar()
     for number, case in enumerate(cases):
-        show_progress("proposing regions", number, len(cases))
+        bar("proposing regions", number, len(cases))
         confirmed = {region.film for region in study.regions(case.id) if region.confirmed_by}
         films = {film.id: film for film, _, _ in iterate_hands(case, study.scheme)}
         regions: list[Region] = []
@@ -74,7 +75,7 @@ def propose_regions(
         if regions:
             done_cases, joints = done_cases + 1, joints + len(regions)
             study.save_proposals(name, case.id, regions)
-    show_progress("proposing regions", len(cases), len(cases))
+    bar("proposing regions", len(cases), len(cases))
     if not cases:
         raise TrainError("the study has no case that can be read", study.path, "Import films of two time points")
     return ProposalSummary(done_cases, done_hands, joints, tuple(skipped), tuple(side_warnings))

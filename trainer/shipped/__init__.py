@@ -1,1 +1,1 @@
-"""The detector that comes with the package."""
+"""The detector that is part of the package."""

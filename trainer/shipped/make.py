@@ -1,6 +1,7 @@
 """Copy a detector's run into the package: ``python -m trainer.shipped.make RUN``.
 
-It keeps the weights at half precision and what the run says about itself; a shipped run has learnt from no study's cases.
+The weights are stored at half precision. The run must not have been trained on a study, because its cases could then
+not be used for an evaluation.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ __all__ = ["main"]
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 def main(run: Path) -> None:
-    """Puts RUN, trained on simulated hands alone, into the package."""
+    """Copy RUN, which was trained on simulated hands only, into the package."""
     split = run / "split.json"
     if split.exists() and any(json.loads(split.read_text(encoding="utf-8")).values()):
-        raise TrainError("this run has learnt from a study", run, "Ship one that has seen simulated hands alone")
+        raise TrainError("this run was trained on a study", run, "Take a run that was trained on simulated hands only")
     state = load_checkpoint(run / "model.pt")
     half = {key: value.half() if torch.is_floating_point(value) else value for key, value in state["model"].items()}
     SHIPPED_RUN.mkdir(exist_ok=True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 from ratui.errors import TrainError
+from ratui.progress_bar import ProgressBar
 from ratui.scheme import load_scheme
 from ratui.study import Study
 from trainer.data.augmentation import augment_hands, downsample
@@ -23,7 +24,7 @@ from trainer.data.phantoms import simulate_hands
 from trainer.models.detector import JointDetector, build_detector, detect, make_targets
 from trainer.models.refiner import draw_joint_crops
 from trainer.training.loop import ProcessGroup, TrainingPlan, save_checkpoint
-from trainer.training.runs import RunPlan, run_in_turn, show_progress, start_run, train_in_folder
+from trainer.training.runs import RunPlan, run_in_turn, start_run, train_in_folder
 
 __all__ = [
     "calibrate_detector",
@@ -58,12 +59,12 @@ def train_detector(
         folder, ready = plan.samples or out / "samples", []
         if study is not None:
             with study.snapshot() as frozen:  # raters may go on scoring in the meantime
-                ready.append(load_hand_samples(frozen, split.train, folder, show_progress))
+                ready.append(load_hand_samples(frozen, split.train, folder, ProgressBar()))
         scheme = study.scheme if study is not None else load_scheme("mtss-hands")
         if plan.coco is not None:
-            ready.append(load_coco_hands(plan.coco, scheme, folder, show_progress))
+            ready.append(load_coco_hands(plan.coco, scheme, folder, ProgressBar()))
         if plan.phantoms:
-            ready.append(simulate_hands(plan.phantoms, folder, show_progress, scheme=scheme, seed=plan.training.seed))
+            ready.append(simulate_hands(plan.phantoms, folder, ProgressBar(), scheme=scheme, seed=plan.training.seed))
         return ready
 
     parts = [split_validation(each, _VALIDATION_SHARE) for each in run_in_turn(process_group, prepare)]

@@ -23,6 +23,7 @@ from torch import nn
 import ratui
 from ratui.errors import TrainError
 from ratui.files import atomic_write
+from ratui.progress_bar import ProgressBar
 from ratui.study import Study
 from trainer.data.pairs import Split, list_signed_cases, split_cases
 from trainer.models.detector import resolve_run_folder
@@ -44,7 +45,6 @@ __all__ = [
     "format_duration",
     "load_split",
     "run_in_turn",
-    "show_progress",
     "start_run",
     "train_in_folder",
 ]
@@ -223,6 +223,7 @@ class MetricLog:
     def __init__(self, folder: Path, label: str, *, after: int = 0, tensorboard: bool = False) -> None:
         self._file = folder / _METRICS
         self._label = label
+        self._bar = ProgressBar()
         self._tensorboard: Any = _open_tensorboard(folder) if tensorboard else None
         try:
             kept = _read_lines(self._file, after)
@@ -245,17 +246,15 @@ class MetricLog:
         if self._tensorboard is not None:
             for name, value in values.items():
                 self._tensorboard.add_scalar(name, value, result.epoch)
-        filled = round(20 * result.done)
-        bar = "█" * filled + "░" * (20 - filled)
-        left = format_duration(result.left)
-        text = f"{self._label} {bar} epoch {result.epoch}  loss {result.loss:.3f}  {left} left"
-        if sys.stderr.isatty():
-            print(f"\r{text}   ", end="\n" if result.done >= 1 else "", file=sys.stderr, flush=True)
+        text = f"epoch {result.epoch}  loss {result.loss:.3f}  {format_duration(result.left)} left"
+        if self._bar.is_on_terminal:
+            self._bar(self._label, result.done, 1.0, text)
         elif result.epoch % 10 == 1 or result.done >= 1:
-            print(text, file=sys.stderr, flush=True)
+            print(f"{self._label} {100 * result.done:.0f} %  {text}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Close the TensorBoard files."""
+        """End the progress bar and close the TensorBoard files."""
+        self._bar.close()
         if self._tensorboard is not None:
             self._tensorboard.close()
 
@@ -290,17 +289,6 @@ def format_duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def show_progress(stage: str, done: int, total: int) -> None:
-    """Show the progress of a preparation on stderr: a bar on a terminal, one line at the end elsewhere."""
-    if sys.stderr.isatty():
-        filled = round(20 * done / max(total, 1))
-        print(f"\r{stage} {'█' * filled}{'░' * (20 - filled)} {done}/{total} ", end="", file=sys.stderr, flush=True)
-        if done == total:
-            print(file=sys.stderr)
-    elif done == total:
-        print(f"{stage}: {total}", file=sys.stderr, flush=True)
 
 
 def run_in_turn(process_group: ProcessGroup, make: Callable[[], Any]) -> Any:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from ratui.errors import TrainError, clean_text
+from ratui.progress_bar import ProgressBar
 from ratui.study import Study
 from trainer.data.pairs import PairSamples, augment_pairs, load_pair_samples
 from trainer.models.losses import LOSSES, count_labelled, scorer_loss
 from trainer.models.scorer import RATER_MODELS, PairScorer, build_scorer, load_matching_weights
 from trainer.training.loop import SINGLE_PROCESS, BatchLoss, ProcessGroup
-from trainer.training.runs import RunPlan, run_in_turn, show_progress, start_run, train_in_folder
+from trainer.training.runs import RunPlan, run_in_turn, start_run, train_in_folder
 
 __all__ = ["ScorerBatch", "make_batch_loss", "train_scorer"]
 
@@ -63,7 +64,7 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, p
 
     def prepare() -> PairSamples:
         with study.snapshot() as frozen:  # raters may go on scoring in the meantime
-            return load_pair_samples(frozen, split.train, plan.samples or out / "samples", show_progress)
+            return load_pair_samples(frozen, split.train, plan.samples or out / "samples", ProgressBar())
 
     samples: PairSamples = run_in_turn(process_group, prepare)
     about = {
