@@ -1,1 +1,1 @@
-"""Keys: the table of actions, the keymap, and the queue that hands keys to screens in order."""
+"""Keys: the table of actions, the keymap, and the queue that sends keys to the screens in their order."""

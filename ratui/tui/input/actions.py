@@ -1,7 +1,7 @@
-"""Every key of the app in one table, what a user has remapped, and the names of keys that terminals send differently.
+"""The actions of all screens with their keys, the user's changes of keys, and the names of keys.
 
-Keys for grades, findings and reasons come from the scheme through `options`; here is what is left. What an action is called
-stands in the message files (``actions.<screen>.<name>``).
+The keys of findings and reasons come from the scheme. The labels of actions are in the message files
+(``actions.<screen>.<name>``).
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ __all__ = [
 ]
 
 ENTRY_SCREENS = ("scoring", "second_look")
-"""Screens where grades and findings are entered: their keys are taken there."""
+"""Screens for grades and findings. Actions there cannot have the keys of answers."""
 TEXT_INPUT_SCREENS = ("worklist",)
-"""Screens where characters are text, such as a filter: an action there needs a key without one."""
+"""Screens on which letters and digits are typed into a line, such as a filter. Actions there cannot have these as keys."""
 RESERVED_KEYS = {"ctrl+q": "leaves ratui", "ctrl+p": "opens the list of commands", "ctrl+c": "belongs to the terminal"}
-"""Keys that mean the same everywhere."""
+"""Keys that have the same meaning on all screens, with that meaning."""
+# Terminals send the same byte for these keys as for the ones on the right.
 _TERMINAL_ALIASES = {"ctrl+i": "Tab", "ctrl+m": "Enter", "ctrl+j": "Enter", "ctrl+h": "⌫", "ctrl+[": "Esc"}
 _KEY_NAMES = frozenset(
     {
@@ -59,7 +60,7 @@ _KEY_NAMES = frozenset(
     | {f"f{number}" for number in range(1, 13)}
     | {f"{modifier}+{letter}" for modifier in ("ctrl", "alt") for letter in "abcdefghijklmnopqrstuvwxyz"}
 )
-# What a Japanese input method makes of keys that have no full-width twin, or another one.
+# Characters of a Japanese input method that Unicode's normalization does not map to the key that was pressed.
 _FULL_WIDTH = str.maketrans({"ー": "-", "−": "-", "・": "/", "。": ".", "、": ",", "「": "[", "」": "]", "〜": "~"})
 _KEYS_ABOVE_9 = "tq"  # keys of the grades 10 and 11, which have no digit
 _KEY_LABELS = {
@@ -84,23 +85,26 @@ _KEY_LABELS = {
 
 @dataclass(frozen=True)
 class Action:
-    """A command on one screen. `key` is a character, or Textual's name of a key without one."""
+    """A command on one screen."""
 
     screen: str
+    """Name of the screen."""
     key: str
+    """Key as `normalize_key` names it: a character, or Textual's name of a key without a character."""
     name: str
+    """Name of the action, unique on its screen."""
 
     @property
     def id(self) -> str:
-        """What a user's settings call it."""
+        """Identifier of the action in the user's settings: ``scoring.undo``."""
         return f"{self.screen}.{self.name}"
 
     def label(self, t: Catalog) -> str:
-        """What the bottom lines call it; empty where it doesn't stand there."""
+        """Return the label of the action in the key bar; empty if it is not listed there."""
         return t(f"actions.{self.id}.label")
 
     def help(self, t: Catalog) -> str:
-        """What it does, in one line."""
+        """Return a description of the action in one line."""
         return t(f"actions.{self.id}.help")
 
 
@@ -120,7 +124,7 @@ _FILM_ACTIONS = (
     ("K", "pan_up"),
     ("J", "pan_down"),
 )
-"""Keys that look at the films of a joint, the same wherever joints are judged."""
+"""Keys for the display of a joint's films, the same on all screens that show joints."""
 
 ACTIONS: tuple[Action, ...] = (
     Action("worklist", "enter", "open"),
@@ -227,16 +231,28 @@ ACTIONS: tuple[Action, ...] = (
 
 
 class Keymap:
-    """The actions with their keys, after a user's changes."""
+    """The actions with their keys, after the user's changes.
+
+    Parameters
+    ----------
+    changes
+        New keys by the id of their action; None for none.
+    scheme
+        The scheme, whose findings have keys too; None to check no conflicts with findings.
+    source
+        The file of the changes, for error messages.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such action, if no terminal sends the key, or if the key has another meaning on the screen.
+    SchemeError
+        If a finding of the scheme has a key that a screen needs itself.
+    """
 
     def __init__(
         self, changes: Mapping[str, str] | None = None, scheme: Scheme | None = None, *, source: str = "[keys]"
     ) -> None:
-        """`changes` maps an action's id to its new key; `source` is the file they come from.
-
-        Raises SettingsError for an unknown action, a key that no terminal sends, and one that is taken; SchemeError where a
-        finding of `scheme` takes a key that a screen needs itself.
-        """
         changes = {id: _normalize_width(key) for id, key in (changes or {}).items()}
         self._source = source
         known = {action.id for action in ACTIONS}
@@ -264,7 +280,7 @@ class Keymap:
                     )
 
     def _check(self, action: Action) -> None:
-        """Raises SettingsError where the key of `action` can't be one."""
+        """Raise SettingsError if `action` cannot have its key."""
         key = action.key
         if key in _TERMINAL_ALIASES:
             raise self._key_error(action, f"reaches ratui as {_TERMINAL_ALIASES[key]}")
@@ -282,24 +298,24 @@ class Keymap:
         return SettingsError(what, self._source, "Choose another; ratui keys shows what is taken")
 
     def find(self, screen: str, key: str) -> Action | None:
-        """The action of `key` on `screen`, or None."""
+        """Return the action of `key` on `screen`, or None if there is none."""
         return self._by_key.get((screen, key))
 
     def list_actions(self, screen: str) -> tuple[Action, ...]:
-        """The actions of `screen`, in the order of the table."""
+        """Return the actions of `screen`, in the order of `ACTIONS`."""
         return tuple(action for action in self.actions if action.screen == screen)
 
     def key(self, id: str) -> str:
-        """The key of the action `id`, as `normalize_key` names it. Raises KeyError for an unknown one."""
+        """Return the key of the action `id`, as `normalize_key` names it. Raise KeyError if there is no such action."""
         return self._by_id[id].key
 
     def key_label(self, id: str) -> str:
-        """The key of the action `id`, as it is printed."""
+        """Return the key of the action `id` for display: ``Esc``."""
         return format_key(self.key(id))
 
 
 def _is_grade_key(key: str, highest: int = 9 + len(_KEYS_ABOVE_9)) -> bool:
-    """Whether `key` enters a grade, of those up to `highest`. A user's keys hold for every scheme, so for the highest."""
+    """Return True if `key` enters a grade up to `highest`. The default covers all schemes, as do the user's keys."""
     return key.isdecimal() or key in _KEYS_ABOVE_9[: max(highest - 9, 0)]
 
 
@@ -312,7 +328,7 @@ def _highest_grade(scheme: Scheme | None) -> int:
 
 
 def format_key(key: str) -> str:
-    """`key` as it is printed."""
+    """Return `key` for display: ``⌫`` for ``backspace``, ``Ctrl-U`` for ``ctrl+u``."""
     if key in _KEY_LABELS:
         return _KEY_LABELS[key]
     modifier, plus, name = key.rpartition("+")
@@ -322,7 +338,21 @@ def format_key(key: str) -> str:
 
 
 def normalize_key(character: str | None, key: str) -> str:
-    """The name of a pressed key as `ACTIONS` has it. What an East Asian input method sends counts as the plain key."""
+    """Return the name of a pressed key, as in `ACTIONS`.
+
+    Parameters
+    ----------
+    character
+        The character of the key. A full-width character of an East Asian input method counts as the usual one. None for
+        a key without a character.
+    key
+        Textual's name of the key.
+
+    Returns
+    -------
+    str
+        The character, or Textual's name if the key has no printable one; ``space`` for spaces.
+    """
     if character is not None and character.isprintable() and character not in (" ", "\u3000"):
         return _normalize_width(character)
     return "space" if character in (" ", "\u3000") else key
@@ -333,7 +363,7 @@ def _normalize_width(text: str) -> str:
 
 
 def key_for_entry(scheme: Scheme, entry: Entry) -> str:
-    """The key that makes `entry`."""
+    """Return the key that makes `entry` under `scheme`."""
     match entry:
         case GradeEntry(grade):
             return str(grade) if grade < 10 else _KEYS_ABOVE_9[grade - 10]
@@ -344,13 +374,13 @@ def key_for_entry(scheme: Scheme, entry: Entry) -> str:
 
 
 def all_entry_keys(scheme: Scheme) -> frozenset[str]:
-    """Return every key that enters something under `scheme`: grades, findings and reasons."""
+    """Return all keys that enter a grade, a finding or a reason under `scheme`."""
     grades = [*"0123456789", *_KEYS_ABOVE_9[: max(_highest_grade(scheme) - 9, 0)]]
     findings = [finding.key for finding in scheme.findings]
     return frozenset((*grades, *findings, *(reason.key for reason in scheme.reasons)))
 
 
 def map_keys_to_entries(scheme: Scheme, options: EntryOptions) -> dict[str, Entry]:
-    """What each key enters now: grades and findings. Reasons have a choice of their own."""
+    """Return the possible grades and findings by their keys. Reasons have a separate choice, with their own keys."""
     entries = [entry for entry in options.entries if not isinstance(entry, NotAssessableEntry)]
     return {key_for_entry(scheme, entry): entry for entry in entries}

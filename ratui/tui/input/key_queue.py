@@ -1,7 +1,7 @@
-"""Keys in the order they were typed: the next is handed on when all that the one before has set off is done.
+"""A queue of keys: the app gets each key only when all effects of the key before it are complete.
 
-So type-ahead is what slow typing is: no key is lost between two screens, and none reaches a field, or a case, that another
-key was about to leave. It knows no screen and what no key means.
+Fast typing thus has the same effect as slow typing: no key is lost between two screens, and no key reaches a field or a case
+that an earlier key leaves.
 """
 
 from __future__ import annotations
@@ -23,15 +23,27 @@ from ratui.tui.input.terminal_input import Burst, continues_tail
 __all__ = ["KeyBurst", "KeyQueue"]
 
 _HANDLING_TIMEOUT = 5.0
-"""How long one part of the screen may take over a key, in seconds, before the next key is handed on all the same."""
+"""Seconds that one widget may take to handle a key. After that the next key is sent although it has not finished."""
 _STABLE_ROUNDS = 2
-"""How often in a row nothing may have changed before all is done: a selected row becomes an open screen in two steps."""
+"""Number of rounds without a change after which a key counts as complete. Two, because a screen opens in two steps."""
 _TAIL = 0.05
 """Longest time in seconds between the parts of a reply's tail that arrives slowly."""
 
 
 class KeyBurst(Event, bubble=False):
-    """Keys that arrived together; see `ratui.tui.input.terminal_input.Burst`."""
+    """Keys that arrived together, as a `ratui.tui.input.terminal_input.Burst` describes them.
+
+    Parameters
+    ----------
+    keys
+        The keys.
+    began, ended
+        Times of the first and last character, in seconds of a monotonic clock.
+    ignored
+        True if input was dropped that the user may have typed.
+    unfinished
+        True if more input followed at once.
+    """
 
     def __init__(
         self, keys: Sequence[Key], *, began: float, ended: float, ignored: bool = False, unfinished: bool = False
@@ -48,12 +60,20 @@ class KeyBurst(Event, bubble=False):
 
     @property
     def names(self) -> list[str]:
-        """The names of the keys, as the keymap has them."""
+        """Names of the keys, as in the keymap."""
         return [normalize_key(key.character, key.key) for key in self.keys]
 
 
 class KeyQueue:
-    """The keys of one app. The app gives each key to `typed` unless it is `due`, and each burst to `put_burst`."""
+    """The queue of one app.
+
+    The app passes each key to `put` unless `is_due` is true for it, and each burst to `put_burst`.
+
+    Parameters
+    ----------
+    app
+        The app, to which the queue posts the keys.
+    """
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
@@ -62,30 +82,30 @@ class KeyQueue:
         self._dispatch_task: asyncio.Task[None] | None = None
         self._guard: _TypeAheadFilter | None = None
         self._tail_until = 0.0
-        """Until when a burst that begins may continue a tail: one that was dropped, or that began with a semicolon."""
+        """Time until which a burst may continue the tail before it, which was dropped or began with a semicolon."""
         self._after_drop = False
         self._dropping = False
         self.is_tail: Callable[[Sequence[str]], bool] = lambda names: False
-        """Whether keys that came together are the rest of a terminal's reply, on the screen of that moment."""
+        """Function that returns True if keys that arrived together are the rest of a terminal's reply."""
         self.begins_tail: Callable[[str], bool] = lambda name: False
-        """Whether one key alone may be the beginning of such a rest."""
+        """Function that returns True if a single key may be the beginning of such a rest."""
         self.on_ignored: Callable[[], None] = lambda: None
-        """Called when input was ignored that no person typed."""
+        """Function to call when input was dropped."""
         self.before_key: Callable[[], None] | None = None
-        """Called at every key, before it is handed on: whoever counts the time."""
+        """Function to call before each key, for example to count the time."""
         self.reaction_seconds = 0.25
-        """How long a person needs to see a new screen, in seconds."""
+        """Seconds that a person needs to notice a new screen."""
 
     def is_due(self, key: Key) -> bool:
-        """Whether it is the turn of `key`: then the app treats it as any app would."""
+        """Return True if the queue has posted `key` itself, so that the app has to handle it now."""
         return key is self._due
 
     def put(self, key: Key) -> None:
-        """Takes `key`, to be handed on in its turn."""
+        """Add `key` to the queue."""
         self._queue(key)
 
     def put_burst(self, burst: KeyBurst) -> None:
-        """Take a burst, to be handed on key by key in its turn, or to be dropped as a whole."""
+        """Add a burst to the queue. Its keys are sent one by one, or all dropped if they are the rest of a reply."""
         self._queue(burst)
 
     def _queue(self, key: Key | KeyBurst) -> None:
@@ -94,21 +114,29 @@ class KeyQueue:
             self._dispatch_task = asyncio.create_task(self._dispatch_keys())
 
     def drop_typed_ahead(self, is_unwanted: Callable[[str], bool], on_dropped: Callable[[str], None]) -> None:
-        """To be called by what opens a screen that nobody asked for: keys that are `is_unwanted` there, typed before anybody
-        can have seen it, are not handed on; `on_dropped` is given their names, one by one."""
+        """Drop keys that were typed before the user can have seen a new screen that opens without a request.
+
+        Parameters
+        ----------
+        is_unwanted
+            Function that returns True for the name of a key that must not have an effect on the new screen.
+        on_dropped
+            Function to call with the name of each dropped key.
+        """
         self._guard = _TypeAheadFilter(is_unwanted, on_dropped)
 
     async def wait_until_idle(self) -> None:
-        """Returns when every key that was typed has been worked off."""
+        """Wait until the effects of all keys are complete."""
         while self._dispatch_task is not None:
             await asyncio.wait([self._dispatch_task])
 
     def close(self) -> None:
-        """Ends the handing on."""
+        """Stop sending keys."""
         if self._dispatch_task is not None:
             self._dispatch_task.cancel()
 
     async def _dispatch_keys(self) -> None:
+        """Send the waiting keys to the app, one after the other."""
         try:
             while self._waiting:
                 key = self._waiting.popleft()
@@ -134,7 +162,7 @@ class KeyQueue:
             self._due = self._dispatch_task = None
 
     def _is_dropped(self, burst: KeyBurst) -> bool:
-        """Return whether `burst` is the rest of a terminal's reply, and note what that means for the next burst."""
+        """Return True if `burst` is the rest of a terminal's reply, and record the consequences for the next burst."""
         names = burst.names
         if not names:
             return burst.ignored
@@ -149,6 +177,7 @@ class KeyQueue:
         return dropped
 
     def _is_too_early(self, key: Key) -> bool:
+        """Return True if `key` is unwanted and was typed before the user can have seen the new screen."""
         if self._guard is None:
             return False
         name = normalize_key(key.character, key.key)
@@ -159,7 +188,7 @@ class KeyQueue:
         return False
 
     async def _wait_until_done(self) -> None:
-        """Returns when the key has been worked off, with the screens that it opened or closed."""
+        """Wait until the effects of the key are complete, with the screens that it opened or closed."""
         before: tuple[object, ...] = ()
         calm = 0
         while calm < _STABLE_ROUNDS:
@@ -173,6 +202,8 @@ class KeyQueue:
 
 
 class _TypeAheadFilter:
+    """The arguments of `drop_typed_ahead`, and the time until which keys are too early once the screen is open."""
+
     def __init__(self, is_unwanted: Callable[[str], bool], on_dropped: Callable[[str], None]) -> None:
         self.is_unwanted = is_unwanted
         self.on_dropped = on_dropped
@@ -180,15 +211,16 @@ class _TypeAheadFilter:
 
 
 async def _wait_until_handled(node: DOMNode, app: App[Any]) -> None:
-    """Waits until `node` has handled every message that it has by now, or is gone."""
+    """Wait until `node` has handled all messages that it has now, or until it is removed."""
     begun = time.monotonic()
 
     def wait_on() -> bool:
         return not _is_removed(node, app) and time.monotonic() - begun < _HANDLING_TIMEOUT
 
-    while not node.is_running and wait_on():  # a screen that was opened just now
+    while not node.is_running and wait_on():  # a new screen, which does not run yet
         await asyncio.sleep(0.001)
     done = asyncio.Event()
+    # A call is a message at the end of the node's queue. False: the node closes and takes no messages any more.
     if not node.call_later(done.set):
         return
     while not done.is_set() and wait_on():

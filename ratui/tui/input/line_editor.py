@@ -1,4 +1,4 @@
-"""A line that is typed key by key: a name to go to, a note. It knows no widget, nor what the line is for."""
+"""A line of text that is typed key by key, such as a note. It depends on no widget."""
 
 from __future__ import annotations
 
@@ -10,13 +10,23 @@ __all__ = ["LineEditor"]
 
 @dataclass
 class LineEditor:
-    """The text so far, of at most `limit` characters; the cursor is always behind it."""
+    """A line of text with the cursor at its end."""
 
     text: str = ""
+    """Text so far."""
     limit: int = 200
+    """Greatest number of characters. Further ones are ignored."""
 
     def process_key(self, name: str) -> Literal["typing", "accepted", "cancelled"]:
-        """What the key `name` makes of the line: Enter takes it, Esc drops it, others type or rub out."""
+        """Process the key `name`.
+
+        Enter accepts the line, Esc cancels it, Backspace deletes the last character, Ctrl-U all. Other keys are typed.
+
+        Returns
+        -------
+        str
+            ``accepted`` or ``cancelled`` if the line is finished, otherwise ``typing``.
+        """
         match name:
             case "enter":
                 return "accepted"

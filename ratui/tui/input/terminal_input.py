@@ -1,7 +1,7 @@
-"""Separate the keys that a person types from the replies that a terminal sends on the same line.
+"""Separation of typed keys from replies of the terminal.
 
 A terminal answers questions (of ratui, of tmux, of the shell) in the same stream that carries the keys. A complete reply
-begins with an escape sequence and is recognized by that. A reply that lost its beginning (tmux took it, or it was split)
+begins with an escape sequence, by which it is recognized. A reply that lost its beginning (tmux took it, or it was split)
 looks like typed text: ``;4c`` would be the grade 4 and a finding. `InputSplitter` drops complete and split replies, and
 groups the remaining keys into bursts; `is_reply_tail` recognizes a burst that is the rest of a reply.
 """
@@ -16,18 +16,20 @@ from typing import Literal
 __all__ = ["Burst", "InputSplitter", "Kind", "continues_tail", "is_reply_tail"]
 
 Kind = Literal["key", "event", "reply"]
+"""Kinds of control sequences: a key, another input such as the mouse, or a reply of the terminal."""
 
 _TOGETHER = 0.015
-"""Longest time in seconds between two characters of one burst. A person leaves at least 0.02."""
+"""Longest time in seconds between two characters of one burst. A typing person takes at least 0.02."""
 _LONGEST = 0.25
-"""Seconds after which a burst is handed on even where more characters follow."""
+"""Seconds after which a burst ends even if more characters follow."""
 _ESCAPE = 0.1
 """Seconds after which a lone escape character is the Esc key, as in Textual."""
 _TYPING = 0.06
-"""Seconds between characters, from which on they look typed while the end of a reply is awaited."""
+"""Seconds between characters from which they look typed, while the end of a reply is expected."""
 _GIVE_UP = 3
-"""Number of such characters after which a reply is no longer awaited: its end is lost."""
+"""Number of such characters after which the end of the reply counts as lost."""
 _LIMIT = 4096
+"""Number of characters after which the end of a reply counts as lost."""
 
 _PASTE, _PASTE_END = "\x1b[200~", "\x1b[201~"
 _STRING_TERMINATOR = "\x1b\\"
@@ -45,6 +47,7 @@ _TOKEN = re.compile(
 _HEAD = re.compile(r"\x1b(?:\[(?:[0-?]*[ -/]*|M[^\x1b]{0,2}|\[)|[\]P_][^\x00-\x1f\x7f]*)")
 """The beginning of a control sequence or string whose end has not come yet."""
 
+# Tail of a control sequence with a separator; tail of one without; any part of a tail that arrives slowly.
 _CSI_TAIL = re.compile(r"[0-9:;<=>?$]*[;$][0-9:;<=>?$]*[@-~]")
 _PLAIN_CSI_TAIL = re.compile(r"\??[0-9]+[@-~]")
 _SLOW_TAIL = re.compile(r"[0-9;:?$]*[@-~]?")
@@ -56,29 +59,30 @@ _IN_TEXT = re.compile(r"[\w .,'+-]", re.ASCII)
 
 @dataclass(frozen=True)
 class Burst:
-    """Characters and escape sequences that arrived together.
-
-    `tokens` are single characters and complete sequences. `ignored` says that input was dropped which may have been
-    typed. `began` and `ended` are monotonic times in seconds. `unfinished` says that more follows at once.
-    """
+    """Characters and escape sequences that arrived together."""
 
     tokens: tuple[str, ...]
+    """Single characters and complete sequences."""
     began: float
+    """Time of the first character, in seconds of a monotonic clock."""
     ended: float
+    """Time of the last character."""
     ignored: bool = False
+    """True if input was dropped that the user may have typed."""
     unfinished: bool = False
+    """True if more input followed at once."""
 
 
 @dataclass
 class InputSplitter:
-    """Split what the terminal sends into bursts of keys; drop the replies.
+    """A splitter of the terminal's input into bursts of keys, which drops replies.
 
-    `kind_of` says what the app makes of a control sequence; what it doesn't understand is a reply. The caller passes each
-    chunk it reads to `feed`, which returns the sequences that are no keys, such as those of the mouse, and calls `take`
-    then and at `deadline`. Times are monotonic, in seconds.
+    The caller passes each chunk that it reads to `feed`. It calls `take` after that, and again at the time `deadline`.
+    Times are in seconds of a monotonic clock.
     """
 
     kind_of: Callable[[str], Kind]
+    """Function that returns the kind of a control sequence. Unknown sequences are replies."""
     _rest: str = ""
     _tokens: list[str] = field(default_factory=list)
     _events: list[str] = field(default_factory=list)
@@ -90,7 +94,7 @@ class InputSplitter:
 
     @property
     def deadline(self) -> float | None:
-        """Return the time at which `take` has something to do, or None."""
+        """Time at which `take` has to be called next, or None."""
         times = []
         if self._tokens or self._ignored:
             held = any(len(token) == 1 and token.isprintable() for token in self._tokens)
@@ -100,7 +104,7 @@ class InputSplitter:
         return min(times, default=None)
 
     def feed(self, text: str, now: float) -> list[str]:
-        """Take a chunk of characters that was read at `now`; return the sequences in it that are no keys."""
+        """Process a chunk of characters that was read at `now`, and return the sequences in it that are not keys."""
         if not self._tokens:
             self._began = now
         before, count = self._last, len(self._tokens)
@@ -113,14 +117,14 @@ class InputSplitter:
         if not self._rest:
             self._typed = 0
             if len(self._tokens) == count and not self._ignored:
-                self._last = before  # a key that is held back must not wait longer because the mouse moves
+                self._last = before  # movements of the mouse must not delay a waiting key
         elif self._typed >= _GIVE_UP or (len(self._rest) > _LIMIT and not self._pasting):
             self._rest, self._typed, self._ignored = "", 0, True
         events, self._events = self._events, []
         return events
 
     def take(self, now: float) -> Burst | None:
-        """Return the burst that is complete at `now`, or None."""
+        """Return the burst that is complete at the time `now`, or None."""
         deadline = self.deadline
         if deadline is None or now < deadline:
             return None
@@ -132,7 +136,7 @@ class InputSplitter:
         return burst
 
     def _end_escape(self) -> None:
-        """Take an escape character that nothing followed as the Esc key."""
+        """Make a lone escape character the Esc key."""
         if self._rest == "\x1bO":
             self._tokens = [self._rest]
         else:
@@ -166,10 +170,11 @@ class InputSplitter:
                 after = self._rest[head.end() :] if head else ""
                 if not after or after == "\x1b":
                     return
-                # Something that no reply contains: the reply was broken off.
+                # No reply contains this character: the reply was interrupted.
                 self._rest, self._ignored = after, True
 
     def _kind(self, token: str) -> Kind:
+        """Return the kind of a complete token."""
         if token in (_PASTE, _PASTE_END) or token[:2] not in ("\x1b[", "\x1b]", "\x1bP", "\x1b_"):
             return "key"
         return self.kind_of(token) if token[1] == "[" else "reply"
@@ -178,25 +183,30 @@ class InputSplitter:
 def is_reply_tail(
     names: Sequence[str], *, in_text: bool, here: Set[str], known: Set[str], opens_text: Set[str], opens_help: Set[str]
 ) -> bool:
-    """Return whether keys that arrived together are the rest of a terminal's reply.
+    """Return True if keys that arrived together are the rest of a terminal's reply.
 
     Parameters
     ----------
     names
         The keys of one burst, as `ratui.tui.input.actions.normalize_key` names them.
     in_text
-        Whether characters are text on the current screen, such as a note.
+        True if characters are text on the current screen, such as a note.
     here, known
-        The keys that mean something on the current screen, and on any screen. Keys for the next screen may be typed
-        ahead, so that a key which is `known` elsewhere does not make a burst a reply.
+        The keys with a meaning on the current screen, and on any screen. A key that is only `known` may be typed ahead
+        for the next screen, so that it does not make a burst a reply.
     opens_text
         The keys after which characters are text.
     opens_help
         The keys that show the help, which any key closes.
 
+    Returns
+    -------
+    bool
+        True if the keys are the rest of a reply.
+
     Notes
     -----
-    One key alone is never a tail. A tail that consists of known keys only (``4c``) cannot be told from typing.
+    A single key is never a tail. A tail of known keys only (``4c``) cannot be distinguished from typing.
     """
     if len(names) < 2:
         return False
@@ -205,8 +215,8 @@ def is_reply_tail(
         return True
     if not in_text and _PLAIN_CSI_TAIL.fullmatch(joined) and ("?" in joined or names[-1] not in here):
         return True
-    # `free` text was begun before this burst and may hold any character. Text that begins within the burst may be part
-    # of a reply itself, so that only letters, digits and a few signs are accepted there.
+    # Text that began before this burst (`free`) may contain any character. Text that begins within the burst may be part
+    # of a reply: only letters, digits and a few signs are accepted there.
     opened = free = in_text
     for before, name in zip(("", *names), names, strict=False):
         if name in ("enter", "escape"):
@@ -225,5 +235,5 @@ def is_reply_tail(
 
 
 def continues_tail(names: Sequence[str]) -> bool:
-    """Return whether keys can continue a tail that began with ``;`` a moment ago."""
+    """Return True if keys can continue a tail that began with ``;`` within the last 0.05 s."""
     return bool(_SLOW_TAIL.fullmatch("".join(name if len(name) == 1 else "\0" for name in names)))
