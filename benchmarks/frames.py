@@ -37,13 +37,15 @@ def swaps(kind: str, protocol: str, wrap: Wrap) -> dict[str, tuple[float, float,
     terminal = FakeTerminal(command, protocol, folder=ROOT)
     try:
         if terminal.wait_for(GRAPHICS, patience=60) is None:
-            raise RuntimeError(terminal.data[-500:].decode(errors="replace"))
+            raise RuntimeError(f"{kind} shows no {protocol} image.\n{terminal.describe()}")
         terminal.burst(terminal.begun, quiet=1.0)
         found = {}
         for key, times in (("f", FRESH), ("b", 15)):
             for _ in range(2 if key == "b" else 0):  # both pairs have been shown before
                 terminal.burst(terminal.press(key), quiet=0.4)
             bursts = [terminal.burst(terminal.press(key), quiet=0.25, least=50) for _ in range(times)]
+            if any(each.size < 50 for each in bursts):
+                raise RuntimeError(f"{kind} does not react to {key!r} ({protocol}).\n{terminal.describe()}")
             took = [1000 * each.last for each in bursts]
             found[key] = (statistics.median(took), max(took), round(statistics.median(each.size for each in bursts)))
         terminal.press("q")
@@ -133,7 +135,7 @@ def app(protocol: str, **line: float) -> Iterator[tuple[FakeTerminal, float]]:
         try:
             first = terminal.wait_for(GRAPHICS, patience=60)
             if first is None:
-                raise RuntimeError(terminal.data[-500:].decode(errors="replace"))
+                raise RuntimeError(f"ratui shows no film ({protocol}).\n{terminal.describe()}")
             yield terminal, first - terminal.begun
         finally:
             terminal.close()

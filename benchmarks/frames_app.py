@@ -94,11 +94,16 @@ class Ours(Pairs):
 
 
 class Stock(Pairs):
-    def widgets(self) -> tuple[Widget, Widget]:
+    def __init__(self, protocol: str) -> None:
+        super().__init__(protocol)
+        # textual-image asks the terminal while it is imported. Once Textual runs, its input thread may take the answer
+        # between textual-image's select and its read; that read then blocks for ever.
         from textual_image.widget import HalfcellImage, SixelImage, TGPImage
 
-        made = {"kitty": TGPImage, "sixel": SixelImage, "halfcell": HalfcellImage}[self.protocol]
-        self.shown = (made(), made())
+        self.widget_class = {"kitty": TGPImage, "sixel": SixelImage, "halfcell": HalfcellImage}[protocol]
+
+    def widgets(self) -> tuple[Widget, Widget]:
+        self.shown = (self.widget_class(), self.widget_class())
         return self.shown
 
     def put(self, place: int, number: int) -> None:

@@ -18,10 +18,10 @@ import termios
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-__all__ = ["GRAPHICS", "Burst", "FakeTerminal"]
+__all__ = ["GRAPHICS", "Burst", "FakeTerminal", "Question"]
 
 GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80|\x1b\[48;2;(?!0;0;0m)(\d+);\1;\1m")
 """A Kitty image placed, a Sixel image, an upper half block, or a cell of some grey."""
@@ -37,6 +37,20 @@ class Burst:
     first: float
     last: float
     data: bytes
+
+
+@dataclass
+class Question:
+    """A question of the program, and the answer of the terminal.
+
+    `asked` and `answered` are in seconds on the monotonic clock. `answer` is empty where a terminal of this kind sends
+    none. `answered` is None until the answer is in the program's input.
+    """
+
+    sequence: bytes
+    asked: float
+    answer: bytes
+    answered: float | None = None
 
 
 class FakeTerminal:
@@ -80,7 +94,8 @@ class FakeTerminal:
         self._log: list[tuple[float, bytes]] = []
         self._total = 0
         self._lock = threading.Lock()
-        self._due: list[tuple[float, bytes]] = []
+        self._due: list[tuple[float, bytes, Question | None]] = []
+        self._questions: list[Question] = []
         self._closed = False
         self.takes_output = True
         """False: the terminal reads nothing, as after Ctrl-S or on a line that hangs."""
@@ -93,7 +108,7 @@ class FakeTerminal:
         """Sends `keys`; they reach the program after the delay. The time at which they were pressed."""
         now = time.monotonic()
         with self._lock:
-            self._due.append((now + self._delay, keys.encode() if isinstance(keys, str) else keys))
+            self._due.append((now + self._delay, keys.encode() if isinstance(keys, str) else keys, None))
         return now
 
     def resize(self, columns: int, rows: int) -> None:
@@ -120,6 +135,26 @@ class FakeTerminal:
         """Everything that has arrived."""
         with self._lock:
             return b"".join(chunk for _, chunk in self._log)
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """The program's questions so far, in the order in which they arrived."""
+        with self._lock:
+            return tuple(replace(each) for each in self._questions)
+
+    def describe(self) -> str:
+        """Return the state of the program, each of its questions with its answer, and its last output, for an error."""
+        code = self.process.poll()
+        lines = ["The program is still running." if code is None else f"The program has ended with exit code {code}."]
+        for each in self.questions:
+            if each.answered is not None:
+                answer = f"answered {each.answer!r} after {each.answered - self.begun:.3f} s"
+            else:
+                answer = "the answer is still on its way" if each.answer else f"a {self.kind} terminal does not answer"
+            lines.append(f"It asked {each.sequence!r} after {each.asked - self.begun:.3f} s: {answer}.")
+        if not self.questions:
+            lines.append("It has asked nothing.")
+        return "\n".join([*lines, f"The end of its output: {self.data[-300:]!r}"])
 
     def burst(self, since: float, *, quiet: float = 0.15, patience: float = 10.0, least: int = 1) -> Burst:
         """What arrives after the time `since`, up to `quiet` seconds in which nothing does; `least` bytes are waited for."""
@@ -201,18 +236,22 @@ class FakeTerminal:
             # By the time alone: answers to questions that came together go back in the order of the questions.
             due = sorted((each for each in self._due if each[0] <= now), key=lambda each: each[0])
             self._due = [each for each in self._due if each[0] > now]
-        for _, keys in due:
+        for _, keys, question in due:
             os.write(self._main, keys)
+            if question:
+                with self._lock:
+                    question.answered = time.monotonic()
 
     def _answer(self, data: bytes, at: float) -> bytes:
         """Answers every question in `data`; what of it may be the beginning of one is returned."""
         end = 0
         for found in _ASKED.finditer(data):
             end = found.end()
-            answer = self._to(found)
-            if answer and self.kind != "mute":
-                with self._lock:
-                    self._due.append((at + self._delay, answer))
+            question = Question(found[0], at, b"" if self.kind == "mute" else self._to(found))
+            with self._lock:
+                self._questions.append(question)
+                if question.answer:
+                    self._due.append((at + self._delay, question.answer, question))
         return data[max(end, len(data) - 200) :]
 
     def _to(self, asked: re.Match[bytes]) -> bytes:
