@@ -130,12 +130,12 @@ def test_what_a_category_is_called(name: str, joint: str | None) -> None:
     ("changes", "says"),
     [
         ({"categories": [{"id": 1, "name": "cat"}], "annotations": []}, "no category is a finger joint: cat"),
-        ({"annotations": []}, "no picture of it shows a hand"),
+        ({"annotations": []}, "no image shows the joints of a hand"),
         ({"annotations": [{"image_id": 7}]}, "no COCO file"),
         ({"annotations": [{"image_id": 7, "category_id": 1, "bbox": ["x", 1, 2, 3]}]}, "no COCO file"),
         ({"images": [{"id": 7, "file_name": "b.png"}]}, "b.png is missing"),
-        ({"images": [{"id": 7, "file_name": "../../etc/passwd"}]}, "outside of its folder"),
-        ({"images": [{"id": 7, "file_name": "/etc/passwd"}]}, "outside of its folder"),
+        ({"images": [{"id": 7, "file_name": "../../etc/passwd"}]}, "outside of the file's folder"),
+        ({"images": [{"id": 7, "file_name": "/etc/passwd"}]}, "outside of the file's folder"),
     ],
 )
 def test_a_file_that_is_none_says_why(tmp_path: Path, changes: dict[str, Any], says: str) -> None:

@@ -1,1 +1,1 @@
-"""Samples for training: crops of joint pairs, whole hands, phantoms, COCO files."""
+"""Training samples: joint crops of both time points and whole hands, from studies, COCO files and the simulator."""

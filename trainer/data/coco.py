@@ -1,7 +1,8 @@
-"""Hands from a COCO file: joint boxes that others have drawn, such as RAM-H1200's, as samples for the detector.
+"""Training hands for the detector from a COCO file of joint boxes, such as that of RAM-H1200.
 
-A category may name a joint (``MCP2``, ``Right PIP-3``, ``IP``) or only its kind (``MCP``): then geometry names it. Which
-hand it is, geometry tells as well. Other categories are left out; nothing is guessed from a file's name.
+A category may name a joint (``MCP2``, ``Right PIP-3``, ``IP``) or only its kind (``MCP``). In the second case the joint's
+name follows from the geometry of the hand, as the side always does. Other categories are left out. Names of image files
+have no meaning.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ __all__ = ["load_coco_hands", "parse_joint_name"]
 
 _ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
 _HAND_MARGIN = 1.5
-"""How much further than its joints' boxes a hand is taken to reach, in boxes, on a picture of both hands."""
+"""Margin around the joints' boxes of one hand on an image of both, in box widths."""
 
 
 @dataclass(frozen=True)
 class _CocoHand:
-    """One hand of a picture: its file, the part of it, and the box of each joint in pixels."""
+    """A hand on an image: the file, the part of the image, the side, and the box of each joint in pixels of the image."""
 
     file: Path
     frame: Frame
@@ -52,10 +53,11 @@ class _CocoHand:
 
 
 def load_coco_hands(path: Path, scheme: Scheme, folder: Path, progress: Progress) -> HandSamples:
-    """Every hand of the COCO file at `path` on which joints of `scheme` have boxes; findings are unknown.
+    """Return all hands of the COCO file at `path` that show joints of `scheme`. Findings are unknown (NaN).
 
-    A box of COCO is (x, y, width, height) from the outer edge of the first pixel, as ours are; one that is no square
-    becomes the square of the mean side about the same middle. Raises TrainError.
+    A COCO box is (x, y, width, height), measured from the outer edge of the first pixel. A box that is not square becomes
+    the square with the mean side and the same centre. The images are cached in `folder`. Raises TrainError if the file or
+    an image cannot be used.
     """
     found = _read_annotations(path, scheme)
     joints = finger_joints(scheme)
@@ -85,7 +87,10 @@ def load_coco_hands(path: Path, scheme: Scheme, folder: Path, progress: Progress
 
 
 def parse_joint_name(name: str, scheme: Scheme) -> str | None:
-    """The joint of `scheme` that a category's `name` means, ``PIP`` or ``MCP`` where it tells the kind alone, else None."""
+    """Return the joint of `scheme` that a category's `name` stands for.
+
+    The result is ``PIP`` or ``MCP`` if the name gives only the kind of joint, and None if it is no finger joint.
+    """
     plain = re.sub(r"[^A-Z0-9]", " ", re.sub(r"(?<=[A-Za-z])(?=\d)", " ", name).upper())
     words = [
         _ROMAN.get(word, word) for word in plain.split() if word not in ("L", "R", "LEFT", "RIGHT", "JOINT", "HAND")
@@ -114,11 +119,13 @@ def _read_annotations(path: Path, scheme: Scheme) -> list[_CocoHand]:
             f"this is no COCO file of boxes: {clean_text(error)}", path, "Give its annotations' JSON"
         ) from error
     if not any(called.values()):
-        said = ", ".join(clean_text(name) for name in list(names.values())[:8])
-        raise TrainError(f"no category is a finger joint: {said}", path, "Name categories MCP1 … PIP5, or MCP and PIP")
+        listed = ", ".join(clean_text(name) for name in list(names.values())[:8])
+        raise TrainError(
+            f"no category is a finger joint: {listed}", path, "Name categories MCP1 … PIP5, or MCP and PIP"
+        )
     hands = [hand for image, boxes in by_image.items() for hand in _group_hands(files[image], boxes, scheme)]
     if not hands:
-        raise TrainError("no picture of it shows a hand's joints", path, "Give a file with four joints a hand or more")
+        raise TrainError("no image shows the joints of a hand", path, "Give a file with at least four joints per hand")
     return hands
 
 
@@ -132,19 +139,22 @@ def _load_json(path: Path) -> Any:
 
 
 def _find_image(path: Path, name: str) -> Path:
-    """The picture called `name`: beside the file, or in a folder ``images`` or ``films`` there or one further up."""
+    """Return the path of the image `name`.
+
+    It may lie beside the COCO file, in a folder ``images`` or ``films`` or one named like the file, or one level higher.
+    """
     inside = Path(name)
     if inside.is_absolute() or ".." in inside.parts:
-        raise TrainError("a picture of it lies outside of its folder", path, "Keep pictures beside the file")
+        raise TrainError("an image lies outside of the file's folder", path, "Keep the images beside the file")
     near, above = path.parent, path.parent.parent
     for root in (near, *(at / name for at in (near, above) for name in ("images", "films", path.stem)), above):
         if (root / inside).is_file():
             return root / inside
-    raise TrainError(f"the picture {clean_text(name)} is missing", path, "Put the pictures beside the file")
+    raise TrainError(f"the image {clean_text(name)} is missing", path, "Put the images beside the file")
 
 
 def _group_hands(file: Path, boxes: list[tuple[str, Box]], scheme: Scheme) -> list[_CocoHand]:
-    """The hands on one picture: those that geometry finds among its boxes; names that the file gives are kept."""
+    """Return the hands on one image, as the geometry of its boxes shows them. Joint names from the file are kept."""
     template, kinds = joint_template(scheme), kinds_by_joint(scheme)
     left = [(Candidate(*b.centre, b.width, kinds.get(name, name), 1.0), name, b) for name, b in boxes]
     found: list[tuple[NamedHand, dict[str, Box]]] = []
@@ -163,6 +173,7 @@ def _group_hands(file: Path, boxes: list[tuple[str, Box]], scheme: Scheme) -> li
 
 
 def _hand_area(boxes: Mapping[str, Box], whole: Box) -> Box:
+    """Return the part of the image that shows the hand; the wrist lies below the boxes, so more is added there."""
     corners = np.array(list(boxes.values()))
     room = _HAND_MARGIN * float(np.mean(corners[:, 2] - corners[:, 0]))
     low, high = corners[:, :2].min(axis=0) - room, corners[:, 2:].max(axis=0) + np.array([room, 3 * room])
@@ -179,20 +190,20 @@ def _image_size(file: Path) -> tuple[int, int]:
         with Image.open(file) as image:
             return image.size
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise TrainError("a picture can't be read", file, "Give PNG, JPEG, TIFF or DICOM") from error
+        raise TrainError("an image can't be read", file, "Give PNG, JPEG, TIFF or DICOM") from error
 
 
 def _load_image(file: Path) -> Film:
-    """A picture as a film, bone bright; DICOM or any picture of grey levels."""
+    """Return the image in `file` as a film with bone bright: DICOM, or an image of grey levels."""
     if file.suffix.lower() in (".dcm", ".dicom"):
         try:
             return read_film(file)
         except FilmError as error:
-            raise TrainError(clean_text(error), file, "Leave this picture out") from error
+            raise TrainError(clean_text(error), file, "Leave this image out") from error
     try:
         with Image.open(file) as image:
             deep = image.mode in ("I", "I;16", "I;16B", "F")
             pixels = np.asarray(image if deep else image.convert("L"))
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise TrainError("a picture can't be read", file, "Give PNG, JPEG, TIFF or DICOM") from error
+        raise TrainError("an image can't be read", file, "Give PNG, JPEG, TIFF or DICOM") from error
     return Film(np.clip(pixels, 0, 65_535).astype(np.uint16), 16)

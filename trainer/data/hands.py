@@ -1,6 +1,6 @@
-"""Whole hands as squares for the detector: from a study's films and confirmed regions, with the boxes of the finger joints.
+"""Training samples for the detector: whole hands as square images, with the boxes and findings of their finger joints.
 
-Squares are drawn once into a memory-mapped file. Right hands are mirrored, so that every sample is a left hand.
+Images are cached. Right hands are mirrored, so that every sample is a left hand.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ __all__ = [
 ]
 
 COARSE_SIZE = 320
-"""Sides of the square that a whole hand is fitted into, in the units of every box in here."""
+"""Side of a hand's square in units. All boxes of samples and of the detector are in these units."""
 FINE_SIZE = 960
-"""Pixels of that square's side: three to a unit, so that a joint space is some pixels wide."""
+"""Side of a hand's square in pixels: three per unit, so that a joint space is several pixels wide."""
 JOINT_KINDS = ("PIP", "MCP")
-"""The kinds of finger joints; a joint's kind is its group in the scheme."""
+"""Kinds of finger joints that the detector tells apart. A joint's kind is its group in the scheme."""
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Frame:
-    """How a hand on a film became a square: the part of the film, whether it was mirrored, and units per film pixel."""
+    """The transform from a hand on a film to its square: part of the film, reflection, and units per film pixel."""
 
     area: Box
     mirrored: bool
     scale: float
 
     def to_square(self, box: Box) -> Box:
-        """A box of the film in units of the square."""
+        """Return a box of the film, in pixels, in units of the square."""
         x0, y0, x1, y1 = box
         left, right = (
             (self.area.x1 - x1, self.area.x1 - x0) if self.mirrored else (x0 - self.area.x0, x1 - self.area.x0)
@@ -63,7 +63,7 @@ class Frame:
         return Box(left, y0 - self.area.y0, right, y1 - self.area.y0).scale(self.scale)
 
     def to_film(self, box: Box) -> Box:
-        """A box of the square in pixels of the film."""
+        """Return a box of the square, in units, in pixels of the film."""
         x0, y0, x1, y1 = (value / self.scale for value in box)
         left, right = (
             (self.area.x1 - x1, self.area.x1 - x0) if self.mirrored else (self.area.x0 + x0, self.area.x0 + x1)
@@ -73,11 +73,22 @@ class Frame:
 
 @dataclass(frozen=True)
 class HandSamples:
-    """Whole hands as training samples.
+    """N hands with J joints each.
 
-    `images` (N, FINE_SIZE, FINE_SIZE) uint8; `boxes` (N, J, 4) in units of the square, NaN where there is none.
-    `kinds` (J,) index `JOINT_KINDS`; `findings` (N, J) is the share of the raters who saw a finding, NaN without a reading.
-    `cases`, `films` and `sides` name each hand, `joints` the columns.
+    Attributes
+    ----------
+    images
+        Hands, shape (N, FINE_SIZE, FINE_SIZE), uint8, bone bright.
+    boxes
+        Boxes in units of the square, shape (N, J, 4); NaN where unknown.
+    findings
+        Share of the raters who entered a special finding, shape (N, J); NaN without a reading.
+    kinds
+        Kind of each joint, shape (J,), as an index into `JOINT_KINDS`.
+    frames, cases, films, sides
+        Frame, case, film and side of each hand.
+    joints
+        Names of the J joints.
     """
 
     images: npt.NDArray[np.uint8]
@@ -92,7 +103,7 @@ class HandSamples:
 
 
 def finger_joints(scheme: Scheme) -> tuple[Joint, ...]:
-    """The joints of `scheme` that the detector finds. Raises TrainError where there is none."""
+    """Return the joints of `scheme` that the detector finds. Raises TrainError if there is none."""
     joints = tuple(joint for joint in scheme.joints if joint.group in JOINT_KINDS)
     if not joints:
         raise TrainError("the scheme has no finger joints", scheme.name, "The detector is for hands")
@@ -100,15 +111,16 @@ def finger_joints(scheme: Scheme) -> tuple[Joint, ...]:
 
 
 def joint_template(scheme: Scheme) -> dict[str, tuple[float, float, float]]:
-    """Where the finger joints of a left hand lie in a square of COARSE_SIZE units: centre and size by joint.
+    """Return the usual place of each finger joint of a left hand: centre (x, y) and size in units of the square.
 
-    It is that of the scheme's first view with finger joints in it. Raises TrainError where there is none.
+    The places are those of the scheme's first view with finger joints. Raises TrainError if no view has any.
     """
     ids = {joint.id for joint in finger_joints(scheme)}
     template = next((view.template for view in scheme.views.values() if ids & set(view.template)), None)
     if template is None:
         raise TrainError("no view of the scheme has a template of finger joints", scheme.name, "Add one to its file")
-    # Films are about five wide to six high; only the shape matters, as the template is fitted by turning and scaling.
+    # A film of one hand is about 1.22 times as high as wide. Its absolute size does not matter: the template is fitted with
+    # a scale.
     width = COARSE_SIZE / 1.22
     return {
         joint.id: (template[joint.id][0] * width, template[joint.id][1] * COARSE_SIZE, template[joint.id][2] * width)
@@ -118,12 +130,12 @@ def joint_template(scheme: Scheme) -> dict[str, tuple[float, float, float]]:
 
 
 def kinds_by_joint(scheme: Scheme) -> dict[str, str]:
-    """The kind of each finger joint of `scheme`."""
+    """Return the kind of each finger joint of `scheme`."""
     return {joint.id: joint.group for joint in scheme.joints if joint.group in JOINT_KINDS}
 
 
 def iterate_hands(case: Case, scheme: Scheme) -> Iterator[tuple[FilmRecord, str, Frame]]:
-    """Each hand on a film of `case`, with its side and its frame."""
+    """Yield each hand on the films of `case`: film, side and frame. Views without finger joints are left out."""
     for film in case.films:
         view = scheme.views[film.view]
         if any(joint.group in JOINT_KINDS and joint.id in view.template for joint in scheme.joints):
@@ -132,19 +144,19 @@ def iterate_hands(case: Case, scheme: Scheme) -> Iterator[tuple[FilmRecord, str,
 
 
 def make_frame(area: Box, side: str) -> Frame:
-    """The frame of the hand of `side` that fills `area` of a film."""
+    """Return the frame of a hand that fills `area` of a film; right hands are mirrored."""
     return Frame(area, side == "R", COARSE_SIZE / max(area.width, area.height))
 
 
 def normalise_levels(film: Film, area: Box) -> npt.NDArray[np.float32]:
-    """`area` of the film from 0 to 1, stretched, bone bright."""
+    """Return the grey levels of `area` on the film from 0 to 1, bone bright, shape (rows, columns)."""
     x0, y0, x1, y1 = (round(value) for value in area)
     part = normalize_intensity(film.pixels[y0:y1, x0:x1])
     return np.float32(1.0) - part if film.is_inverted else part
 
 
 def crop_hand(film: Film, frame: Frame) -> npt.NDArray[np.uint8]:
-    """The hand of `frame` as a square of FINE_SIZE pixels, grey levels stretched, black where the film ends."""
+    """Return the hand of `frame` as a square of FINE_SIZE pixels, uint8, bone bright, black outside of the film."""
     x0, y0, x1, y1 = (round(value) for value in frame.area)
     part = normalise_levels(film, frame.area)
     if frame.mirrored:
@@ -158,32 +170,35 @@ def crop_hand(film: Film, frame: Frame) -> npt.NDArray[np.uint8]:
 
 
 def load_hand_samples(study: Study, cases: Sequence[str], folder: Path, progress: Progress) -> HandSamples:
-    """Every hand of `cases` that has confirmed regions. Raises TrainError where there is none."""
+    """Return all hands of `cases` with confirmed regions; the images are cached in `folder`.
+
+    Findings come from signed readings. Raises TrainError if no hand has confirmed regions.
+    """
     scheme = study.scheme
     joints = finger_joints(scheme)
-    todo = []
+    entries = []
     for id in cases:
         case = study.case(id)
         regions = _group_by_film(study.regions(id))
-        todo += [
+        entries += [
             (case, film, side, _hand_frame(regions[film.id], film, side), regions[film.id])
             for film, side, _ in iterate_hands(case, scheme)
             if film.id in regions
         ]
-    if not todo:
+    if not entries:
         raise TrainError(
-            "no film has confirmed regions of finger joints, and the detector learns no others",
+            "no film has confirmed regions of finger joints",
             study.path,
             "Confirm the regions of some hands first",
         )
-    content = [(FINE_SIZE, film.digest or film.id, frame) for _, film, _, frame, _ in todo]
-    cache = ImageCache(folder, "hands", (len(todo), FINE_SIZE, FINE_SIZE), content)
-    boxes = np.full((len(todo), len(joints), 4), np.nan, np.float32)
-    findings = np.full((len(todo), len(joints)), np.nan, np.float32)
-    readings = {id: study.signed_readings(id) for id in dict.fromkeys(case.id for case, *_ in todo)}
-    for row, (case, film, side, frame, regions_here) in enumerate(todo):
+    content = [(FINE_SIZE, film.digest or film.id, frame) for _, film, _, frame, _ in entries]
+    cache = ImageCache(folder, "hands", (len(entries), FINE_SIZE, FINE_SIZE), content)
+    boxes = np.full((len(entries), len(joints), 4), np.nan, np.float32)
+    findings = np.full((len(entries), len(joints)), np.nan, np.float32)
+    readings = {id: study.signed_readings(id) for id in dict.fromkeys(case.id for case, *_ in entries)}
+    for row, (case, film, side, frame, regions_here) in enumerate(entries):
         if not cache.is_complete:
-            progress("preparing hands", row, len(todo))
+            progress("preparing hands", row, len(entries))
             cache.images[row] = crop_hand(study.film(case.id, film.id), frame)
         for column, joint in enumerate(joints):
             site = f"{side}.{joint.id}"
@@ -195,22 +210,22 @@ def load_hand_samples(study: Study, cases: Sequence[str], folder: Path, progress
             if seen:
                 findings[row, column] = np.mean(seen)
     cache.finish()
-    progress("preparing hands", len(todo), len(todo))
+    progress("preparing hands", len(entries), len(entries))
     return HandSamples(
         cache.images,
         boxes,
         findings,
         np.array([JOINT_KINDS.index(joint.group) for joint in joints]),
-        tuple(frame for *_, frame, _ in todo),
-        tuple(case.id for case, *_ in todo),
-        tuple(film.id for _, film, *_ in todo),
-        tuple(side for _, _, side, *_ in todo),
+        tuple(frame for *_, frame, _ in entries),
+        tuple(case.id for case, *_ in entries),
+        tuple(film.id for _, film, *_ in entries),
+        tuple(side for _, _, side, *_ in entries),
         tuple(joint.id for joint in joints),
     )
 
 
 def _hand_frame(regions: dict[str, Region], film: FilmRecord, side: str) -> Frame:
-    """The frame of the hand of `side`: its half of a film of both, whichever half its regions lie in."""
+    """Return the frame of the hand of `side`. On a film of both hands it is the half in which its regions lie."""
     area = film.area(side)
     if film.side == "B":
         centres = [r.box.centre[0] for key, r in regions.items() if r.box and key.startswith(f"{side}.")]
@@ -220,7 +235,7 @@ def _hand_frame(regions: dict[str, Region], film: FilmRecord, side: str) -> Fram
 
 
 def _group_by_film(regions: Sequence[Region]) -> dict[str, dict[str, Region]]:
-    """Confirmed regions by film, then by site."""
+    """Return the confirmed regions by film and site."""
     by_film: dict[str, dict[str, Region]] = {}
     for region in regions:
         if region.confirmed_by:

@@ -1,7 +1,7 @@
-"""Images made once and kept in memory-mapped files, named by what they were made from.
+"""A cache of prepared images in memory-mapped files.
 
-A file is whole or not there: it is filled under another name and renamed. What is kept is never trusted to be what its
-name says of other films or boxes, since these are part of the name.
+The file name contains a digest of the sources, so that other films or boxes never match a cached file. A file is filled
+under another name and renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -22,9 +22,25 @@ __all__ = ["ImageCache"]
 
 
 class ImageCache:
-    """Images of `shape` made from `content`, kept in `folder` under `name`.
+    """Cached uint8 images of one set of samples.
 
-    If `is_complete` is false, fill `images` and call `finish`. Raises TrainError if the file can't be read or written.
+    If `is_complete` is False, fill `images` and call `finish`.
+
+    Parameters
+    ----------
+    folder
+        Folder of the cache.
+    name
+        First part of the file name.
+    shape
+        Shape of `images`.
+    content
+        Description of the sources. Its ``repr`` must differ if an image differs.
+
+    Raises
+    ------
+    TrainError
+        If the file cannot be read or written.
     """
 
     def __init__(self, folder: Path, name: str, shape: tuple[int, ...], content: object) -> None:
@@ -38,14 +54,14 @@ class ImageCache:
             path = self._path if self.is_complete else self._partial
             self.images: npt.NDArray[np.uint8] = np.lib.format.open_memmap(path, mode, np.uint8, shape)
             if self.images.shape != shape:
-                raise ValueError("its shape is another one")
+                raise ValueError("the file has another shape")
         except (OSError, ValueError) as error:
             with contextlib.suppress(OSError):
                 self._partial.unlink(missing_ok=True)
             raise TrainError(f"the samples can't be kept: {error}", self._path, "Delete it, or make room") from error
 
     def finish(self) -> None:
-        """Gives the filled file its name. Raises TrainError."""
+        """Complete the filled file by renaming it. Raises TrainError."""
         if self.is_complete:
             return
         try:

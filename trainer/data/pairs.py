@@ -1,7 +1,7 @@
-"""From a study to arrays: paired crops for the scorer, and the split by patient; whole hands are in `hands`.
+"""Training samples for the scorer: crops of joints at both time points, their labels, and the split by patient.
 
-Arrays are made once into a memory-mapped file and augmented on the device later. Right hands are mirrored, so that
-every sample is a left hand; labels come from signed readings alone.
+Crops are cached and augmented later, on the device. Right hands are mirrored, so that every sample is a left hand. Labels
+come from signed readings only.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ratui.study import Case, FilmRecord, Study
 from trainer.data.image_cache import ImageCache
 
 __all__ = [
+    "MARGIN",
     "PAIR_CROP_SIZE",
     "PairSamples",
     "Split",
@@ -36,14 +37,15 @@ __all__ = [
 ]
 
 PAIR_CROP_SIZE = 72
-"""Pixels of the square that a joint's region, with a margin, is fitted into."""
+"""Side of a crop, in pixels."""
 MARGIN = 1.25
+"""Side of the part of the film that a crop shows, in sides of the region's box."""
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which cases are learnt from and which are held out; no case is in both."""
+    """The cases to train on and the cases held out. No case is in both, and a case is one patient."""
 
     train: tuple[str, ...]
     test: tuple[str, ...]
@@ -51,11 +53,24 @@ class Split:
 
 @dataclass(frozen=True)
 class PairSamples:
-    """Joints at both time points. `crops` (N, 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE) uint8.
+    """N joints at both time points.
 
-    `labels` (N, raters, scales, 2) are scores, −1 where there is none; `max_grades` (N, scales) the largest grade of each
-    scale, −1 where the joint lacks it; `groups` (N,) index `group_names`. `has_finding` (N, raters, 2) says where a finding
-    was seen.
+    Attributes
+    ----------
+    crops
+        Crops, shape (N, 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), uint8, bone bright.
+    labels
+        Scores of each rater, shape (N, raters, scales, 2); −1 where there is none.
+    max_grades
+        Largest grade of each scale, shape (N, scales); −1 if the joint is not scored on that scale.
+    groups
+        Group of each joint, shape (N,), as an index into `group_names`.
+    has_finding
+        True where a rater entered a special finding, shape (N, raters, 2).
+    cases, sites
+        Case and site of each joint.
+    group_names, scales
+        Names of the groups and of the scales.
     """
 
     crops: npt.NDArray[np.uint8]
@@ -70,17 +85,20 @@ class PairSamples:
 
     @property
     def grades(self) -> tuple[int, ...]:
-        """How many grades each scale has at most."""
-        return tuple(int(top) + 1 for top in self.max_grades.max(axis=0))
+        """Number of grades of each scale."""
+        return tuple(int(largest) + 1 for largest in self.max_grades.max(axis=0))
 
 
 def split_cases(cases: Sequence[str], *, seed: int = 0, held_out: float = 0.25) -> Split:
-    """`cases` split by patient, the same for the same cases and `seed`. Raises TrainError for fewer than two."""
+    """Split `cases` at random; the share `held_out` is not trained on. The same cases and `seed` give the same split.
+
+    Raises TrainError for fewer than two cases.
+    """
     if len(cases) < 2:
         raise TrainError(
-            f"{len(cases)} read case{'s' * (len(cases) != 1)} can't be split into learning and holding out",
+            f"{len(cases)} read case{'s' * (len(cases) != 1)} can't be split into training and test cases",
             "",
-            "Sign the readings of at least two cases, better of fifty",
+            "Sign the readings of at least two cases; fifty give a useful model",
         )
     ranked = sorted(cases, key=lambda case: hashlib.sha256(f"{seed}/{case}".encode()).digest())
     test = min(max(1, round(held_out * len(cases))), len(cases) - 1)
@@ -88,9 +106,17 @@ def split_cases(cases: Sequence[str], *, seed: int = 0, held_out: float = 0.25) 
 
 
 def crop_joint(levels: npt.NDArray[np.float32], box: Box, mirrored: bool) -> npt.NDArray[np.uint8]:
-    """Return the region `box` with a margin, resized to PAIR_CROP_SIZE pixels a side.
+    """Return the joint in `box` with a margin, as a crop of PAIR_CROP_SIZE pixels a side, uint8.
 
-    `levels` (rows, columns) are the film's grey levels from 0 to 1.
+    Parameters
+    ----------
+    levels
+        Grey levels of the whole film from 0 to 1, shape (rows, columns), bone bright.
+    box
+        Box of the joint in pixels of the film. The crop shows a square of `MARGIN` times its longer side, black outside
+        of the film.
+    mirrored
+        Mirror the crop, as for right hands.
     """
     x, y = box.centre
     half = MARGIN * max(box.width, box.height) / 2
@@ -138,13 +164,29 @@ def augment_pairs(crops: Tensor, generator: torch.Generator, *, side: int | None
 def load_pair_samples(
     study: Study, cases: Sequence[str], folder: Path, progress: Progress, *, proposed: bool = False
 ) -> PairSamples:
-    """Every joint of `cases` with regions on both films, read or not. Raises TrainError for none.
+    """Return all joints of `cases` that have regions on the films of both time points, with or without labels.
 
-    With `proposed` a joint without a confirmed region stands where a detector proposes it.
+    Parameters
+    ----------
+    study
+        The study; labels are the scores of its signed readings.
+    cases
+        Cases to load.
+    folder
+        Cache of the crops.
+    progress
+        Called with a text, the number done and the total.
+    proposed
+        Use a detector's proposal where a joint has no confirmed region.
+
+    Raises
+    ------
+    TrainError
+        If no joint has regions on both films.
     """
     scheme = study.scheme
     names = tuple(dict.fromkeys(joint.group for joint in scheme.joints))
-    todo: list[tuple[Case, str, tuple[tuple[FilmRecord, Box], ...]]] = []
+    entries: list[tuple[Case, str, tuple[tuple[FilmRecord, Box], ...]]] = []
     for id in cases:
         case = study.case(id)
         known = (*(study.proposals(id) if proposed else ()), *study.regions(id))
@@ -153,21 +195,24 @@ def load_pair_samples(
             films = [case.film(time, site.side, site.part, scheme) for time in (0, 1)]
             placed = [(film, box) for film in films if film and (box := regions.get((site.key, film.id))) is not None]
             if len(placed) == 2:
-                todo.append((case, site.key, tuple(placed)))
-    if not todo:
+                entries.append((case, site.key, tuple(placed)))
+    if not entries:
         raise TrainError("no joint has regions at both time points", study.path, "Confirm regions first")
     raters, scales = study.config.raters, scheme.scales
-    content = [MARGIN, [(key, [(film.digest or film.id, tuple(box)) for film, box in pair]) for _, key, pair in todo]]
-    cache = ImageCache(folder, "pairs", (len(todo), 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), content)
-    labels = np.full((len(todo), len(raters), len(scales), 2), -1, np.int64)
-    max_grades = np.full((len(todo), len(scales)), -1, np.int64)
-    found = np.zeros((len(todo), len(raters), 2), bool)
-    groups = np.zeros(len(todo), np.int64)
+    content = [
+        MARGIN,
+        [(key, [(film.digest or film.id, tuple(box)) for film, box in pair]) for _, key, pair in entries],
+    ]
+    cache = ImageCache(folder, "pairs", (len(entries), 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), content)
+    labels = np.full((len(entries), len(raters), len(scales), 2), -1, np.int64)
+    max_grades = np.full((len(entries), len(scales)), -1, np.int64)
+    found = np.zeros((len(entries), len(raters), 2), bool)
+    groups = np.zeros(len(entries), np.int64)
     levels: dict[str, npt.NDArray[np.float32]] = {}
     current = ""
-    for row, (case, key, pair) in enumerate(todo):
+    for row, (case, key, pair) in enumerate(entries):
         if not cache.is_complete:
-            progress("preparing joints", row, len(todo))
+            progress("preparing joints", row, len(entries))
         if case.id != current:
             current, levels = case.id, {}
             readings = {reading.rater: reading for reading in study.signed_readings(case.id)}
@@ -190,18 +235,18 @@ def load_pair_samples(
                         score = reading.score(Field(key, scale, time))
                         labels[row, number, column, time] = -1 if score is None else score
     cache.finish()
-    progress("preparing joints", len(todo), len(todo))
-    case_ids, keys = tuple(case.id for case, *_ in todo), tuple(key for _, key, _ in todo)
+    progress("preparing joints", len(entries), len(entries))
+    case_ids, keys = tuple(case.id for case, *_ in entries), tuple(key for _, key, _ in entries)
     return PairSamples(cache.images, labels, max_grades, groups, found, case_ids, keys, names, scales)
 
 
 def list_signed_cases(study: Study) -> tuple[str, ...]:
-    """The cases with at least one signed reading."""
+    """Return the cases with at least one signed reading."""
     return tuple(id for id in study.cases() if study.signed_readings(id))
 
 
 def _load_levels(study: Study, case: str, record: FilmRecord) -> npt.NDArray[np.float32]:
-    """The film stretched, bone bright."""
+    """Return the film's grey levels from 0 to 1, bone bright."""
     film = study.film(case, record.id)
     levels = normalize_intensity(film.pixels)
     return np.float32(1.0) - levels if film.is_inverted else levels

@@ -1,6 +1,6 @@
-"""Simulated hands for the detector: films of many patients with known boxes and findings, drawn straight into samples.
+"""Simulated hands for the detector, with true boxes and findings.
 
-No study, no file of a film and no rater comes between. Every hand is another patient's, so that no two are alike.
+Films are drawn directly as samples, without a study. Each hand belongs to a different patient.
 """
 
 from __future__ import annotations
@@ -29,12 +29,29 @@ _BOTH_HANDS_SHARE = 0.1
 def simulate_hands(
     count: int, folder: Path, progress: Progress, *, scheme: Scheme, seed: int = 0, ill: float = 0.5
 ) -> HandSamples:
-    """`count` hands of as many patients, a tenth of them from films of both hands, with the finger joints of `scheme`.
+    """Return `count` simulated hands with the finger joints of `scheme`; a tenth come from films of both hands.
 
-    A share `ill` of the patients is much more ill than is usual: findings are rare, and can't be learnt from a few. Boxes
-    are the true ones and findings 0 or 1. Images are kept in `folder` and drawn once for the same arguments.
+    Parameters
+    ----------
+    count
+        Number of hands, each of another patient.
+    folder
+        Cache of the images; the same arguments draw them once.
+    progress
+        Called with a text, the number done and the total.
+    scheme
+        Scheme that defines the joints.
+    seed
+        Seed of the simulation.
+    ill
+        Share of the patients with much more damage than usual. Findings are rare otherwise, and the detector needs many.
+
+    Returns
+    -------
+    HandSamples
+        True boxes, and findings 0 or 1.
     """
-    drawn = finger_joints(load_scheme("mtss-hands"))  # whatever the study scores, a wrist is ill as well
+    drawn = finger_joints(load_scheme("mtss-hands"))  # the simulator draws whole hands, whatever `scheme` scores
     cache = ImageCache(
         folder, "phantoms", (count, FINE_SIZE, FINE_SIZE), (_VERSION, simulator_digest(), count, seed, ill)
     )
@@ -78,7 +95,7 @@ def simulate_hands(
 
 
 def _simulate_films(count: int, seed: int, ill: float) -> Iterator[tuple[PhantomFilm, str, set[str]]]:
-    """A film, the side to look at, and the sites with a finding on it: `count` times, each of another patient."""
+    """Yield `count` films of different patients, each with the side to use and the sites with a finding on it."""
     scheme = load_scheme("mtss-hands")
     for number in range(count):
         rng = np.random.default_rng([seed, number, 77])
@@ -98,7 +115,7 @@ def _simulate_films(count: int, seed: int, ill: float) -> Iterator[tuple[Phantom
 
 @once
 def simulator_digest() -> str:
-    """What the simulator is: a digest of its source, so that films of another one are never taken for this one's."""
+    """Return a digest of the simulator's source, so that cached films of another version are not used."""
     digest = hashlib.sha256()
     for file in sorted(Path(ratui.phantom.__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())
