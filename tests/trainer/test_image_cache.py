@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from ratui.errors import TrainError
+from ratui.scheme import load_scheme
+from trainer.data.hands import HandSamples
 from trainer.data.image_cache import ImageCache
+from trainer.data.phantoms import simulate_hands
 
 SHAPE = (3, 4, 4)
 
@@ -43,3 +46,17 @@ def test_a_file_cut_short_is_told(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-5])
     with pytest.raises(TrainError, match="can't be kept"):
         ImageCache(tmp_path, "pairs", SHAPE, ["film a"])
+
+
+@pytest.mark.slow
+def test_simulated_hands_of_other_arguments_keep_their_own_boxes(tmp_path: Path) -> None:
+    scheme = load_scheme("fingers")
+
+    def draw(seed: int) -> HandSamples:
+        return simulate_hands(1, tmp_path, lambda *_: None, scheme=scheme, seed=seed)
+
+    first, other = draw(0), draw(1)
+    assert not np.array_equal(first.boxes, other.boxes)
+    again = draw(0)
+    assert np.array_equal(again.images, first.images)
+    assert np.array_equal(again.boxes, first.boxes)

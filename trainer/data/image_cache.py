@@ -45,20 +45,20 @@ class ImageCache:
 
     def __init__(self, folder: Path, name: str, shape: tuple[int, ...], content: object) -> None:
         digest = hashlib.sha256(repr((shape, content)).encode()).hexdigest()[:20]
-        self._path = folder / f"{name}-{digest}.npy"
-        self._partial = self._path.with_suffix(f".partial-{os.getpid()}")
+        self.path = folder / f"{name}-{digest}.npy"
+        self._partial = self.path.with_suffix(f".partial-{os.getpid()}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self.is_complete = self._path.exists()
+            self.is_complete = self.path.exists()
             mode: Literal["r", "w+"] = "r" if self.is_complete else "w+"
-            path = self._path if self.is_complete else self._partial
+            path = self.path if self.is_complete else self._partial
             self.images: npt.NDArray[np.uint8] = np.lib.format.open_memmap(path, mode, np.uint8, shape)
             if self.images.shape != shape:
                 raise ValueError("the file has another shape")
         except (OSError, ValueError) as error:
             with contextlib.suppress(OSError):
                 self._partial.unlink(missing_ok=True)
-            raise TrainError(f"the samples can't be kept: {error}", self._path, "Delete it, or make room") from error
+            raise TrainError(f"the samples can't be kept: {error}", self.path, "Delete it, or make room") from error
 
     def finish(self) -> None:
         """Complete the filled file by renaming it. Raises TrainError."""
@@ -67,7 +67,7 @@ class ImageCache:
         try:
             if isinstance(self.images, np.memmap):
                 self.images.flush()
-            move_into_place(self._partial, self._path)
+            move_into_place(self._partial, self.path)
         except OSError as error:
-            raise TrainError(f"the samples can't be kept: {error.strerror}", self._path, "Make room there") from error
+            raise TrainError(f"the samples can't be kept: {error.strerror}", self.path, "Make room there") from error
         self.is_complete = True

@@ -22,7 +22,7 @@ from trainer.data.image_cache import ImageCache
 
 __all__ = ["simulate_hands", "simulator_digest"]
 
-_VERSION = 2
+_VERSION = 3  # to be raised if the same arguments give other samples
 _BOTH_HANDS_SHARE = 0.1
 
 
@@ -55,7 +55,7 @@ def simulate_hands(
     cache = ImageCache(
         folder, "phantoms", (count, FINE_SIZE, FINE_SIZE), (_VERSION, simulator_digest(), count, seed, ill)
     )
-    kept = folder / "phantoms.npz"
+    kept = cache.path.with_suffix(".npz")
     boxes = np.full((count, len(drawn), 4), np.nan, np.float32)
     findings = np.zeros((count, len(drawn)), np.float32)
     areas, sides = np.zeros((count, 4)), np.array(["L"] * count)
