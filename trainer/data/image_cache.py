@@ -24,7 +24,7 @@ __all__ = ["ImageCache"]
 class ImageCache:
     """Cached uint8 images of one set of samples.
 
-    If `is_complete` is False, fill `images` and call `finish`.
+    If `is_complete` is False, fill `images` and call `finish`. `path` is the file.
 
     Parameters
     ----------

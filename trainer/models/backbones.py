@@ -1,6 +1,6 @@
-"""The SSDs that find finger joints: a small one of our own for one channel, and torchvision's two for those with weights.
+"""The SSD object detectors that find finger joints: a small one of one channel, and two of torchvision.
 
-All take squares of one channel and know the two kinds of joints; none knows a finger or a finding.
+They tell the two kinds of joints apart, but not the fingers.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ __all__ = ["BACKBONES", "build_ssd", "load_torchvision_weights"]
 
 _CLASSES = 1 + len(JOINT_KINDS)
 _BOX_SIZES = (9.5, 13.5, 19.0, 27.0)
-"""Sides of the default boxes, in units of the square: 17 to 24 on a usual film, half of it where both hands lie on one."""
+"""Sides of the default boxes in units of the square. Joints measure 17 to 24, on films of both hands half of that."""
 _WIDTHS = (16, 32, 64, 96, 96)
 _OUT_CHANNELS = 80
 _FEATURES_PREFIX = "backbone.features."
 
 
 class FeaturePyramid(nn.Module):
-    """One map at stride 8 that has also seen strides 16 and 32, where a finger can be told from its neighbour."""
+    """The backbone of the small SSD: one feature map at stride 8, with features of strides 16 and 32 added.
+
+    The coarse strides see neighbouring fingers, which look alike by themselves.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,6 +54,7 @@ class FeaturePyramid(nn.Module):
         self.out_channels = [_OUT_CHANNELS]
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the feature map, (N, channels, S / 8, S / 8), of images (N, 1, S, S), in the form that an SSD takes."""
         eight = self.down8(self.down4(self.stem(x)))
         sixteen = self.down16(eight)
         top = self.side32(self.down32(sixteen))
@@ -78,7 +82,8 @@ def _build_ssd300() -> SSD:
 
 def _build_ssdlite() -> SSD:
     model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=_CLASSES)
-    # As many default boxes as before, so that its weights fit, but of the size of joints: theirs start at 64 pixels.
+    # The number of default boxes stays, so that torchvision's weights fit. Their sizes are those of joints; torchvision's
+    # start at 64 pixels.
     model.anchor_generator = DefaultBoxGenerator([[2, 3] for _ in range(6)], min_ratio=0.045, max_ratio=0.5)
     return model
 
@@ -88,11 +93,11 @@ BACKBONES: dict[str, Callable[[], SSD]] = {
     "ssd300-vgg16": _build_ssd300,
     "ssdlite": _build_ssdlite,
 }
-"""The detectors by name. ``small`` takes one channel; the others are torchvision's own, fed the grey level three times."""
+"""SSDs by name. ``small`` takes one channel; torchvision's take three, which all get the grey level."""
 
 
 def build_ssd(name: str) -> SSD:
-    """The SSD called `name`, with weights drawn at random. Raises TrainError for an unknown name."""
+    """Return the SSD `name` with random weights. Raises TrainError for an unknown name."""
     if name not in BACKBONES:
         raise TrainError(
             f"there is no backbone named {clean_text(name)}", "--backbone", f"Take one of {', '.join(BACKBONES)}"
@@ -101,10 +106,10 @@ def build_ssd(name: str) -> SSD:
 
 
 def load_torchvision_weights(ssd: SSD, path: Path) -> int:
-    """Puts the weights of a file of torchvision's into `ssd` as far as they are of the same shape; returns how many did.
+    """Load the weights in a file of torchvision that fit `ssd`, and return their number.
 
-    Such a file is a plain table of tensors: of a whole SSD (whose class head knows other classes and is left as it is), or
-    of VGG16 alone. Nothing in it is executed. Raises TrainError where less than nine in ten of the backbone's are in it.
+    The file holds the ``state_dict`` of a whole SSD or of VGG16 alone. The class head of a whole SSD has other classes and
+    is not loaded. No code in the file is run. Raises TrainError if the file has less than 90 % of the backbone's weights.
     """
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)

@@ -1,7 +1,7 @@
-"""The detector: an SSD finds finger joints on a whole hand, and a second look from near gives the exact box and a finding.
+"""The joint detector: an SSD finds finger joints on a whole hand; a refiner corrects each box and detects findings.
 
-It sees squares of grey levels and knows nothing of cases or raters; a box's finger is named elsewhere. A box is an upright
-square about the middle of the joint space, in continuous coordinates: 0 is the outer edge of the first pixel.
+It knows the kind of a joint, not the finger; `trainer.inference.joint_naming` names the joints. A box is an upright square
+around the middle of the joint space, in continuous coordinates: 0 is the outer edge of the first pixel.
 """
 
 from __future__ import annotations
@@ -41,19 +41,20 @@ __all__ = [
 
 Targets: TypeAlias = list[dict[str, Tensor]]
 SHIPPED = Path("shipped")
-"""Stands for the run that comes with ratui: a small detector that has seen simulated hands alone."""
+"""Stands for the run that comes with ratui: a small detector that was trained on simulated hands only."""
 SHIPPED_RUN = Path(__file__).parents[1] / "shipped"
-_REFINER_PASSES = 3
-"""How often the second look is taken, each time from where the last one put the box."""
+"""Folder of that run."""
+_REFINER_PASSES = 3  # each pass crops around the box that the previous one corrected
 _MAX_CANDIDATES = 40
 
 
 class JointDetector(nn.Module):
-    """`ssd` on squares of COARSE_SIZE pixels, class 1 + kind; `detail` on crops of squares of FINE_SIZE pixels.
+    """The network: `ssd` on squares of COARSE_SIZE pixels, and the refiner, `detail`, on crops of squares of FINE_SIZE.
 
-    Three figures are kept with the weights. `threshold` is the chance above which there is said to be a finding, and `bias`
-    by how much boxes come out too large, as a logarithm: both measured on hands that were not learnt from. `habit` is how
-    the boxes that were learnt from are sized within a hand: the logarithm of MCP to PIP, and how much single ones stray.
+    Class 1 + k of the SSD is kind k. Three buffers are stored with the weights and calibrated after the training:
+    `threshold` is the probability above which a finding is reported, and `bias` the logarithm by which boxes come out too
+    large, both measured on held-out hands. `habit` describes the sizes of the boxes in the training data within a hand:
+    the logarithm of MCP size to PIP size, and the standard deviation of the logarithm of single boxes.
     """
 
     threshold: Tensor
@@ -64,7 +65,7 @@ class JointDetector(nn.Module):
         super().__init__()
         self.backbone_name = backbone
         self.ssd = build_ssd(backbone)
-        self.detail = Refiner()
+        self.detail = Refiner()  # the name in stored checkpoints
         self.register_buffer("threshold", torch.tensor(0.5))
         self.register_buffer("bias", torch.tensor(0.0))
         self.register_buffer("habit", torch.tensor([0.21, 1.0]))
@@ -91,14 +92,15 @@ class JointDetector(nn.Module):
 
 
 def resolve_run_folder(run: Path) -> Path:
-    """Where `run` lies: `SHIPPED` stands for the one that comes with ratui."""
+    """Return the folder of `run`; `SHIPPED` stands for the run that comes with ratui."""
     return SHIPPED_RUN if run == SHIPPED else run
 
 
 def build_detector(weights: Path | None = None, backbone: str = "small") -> JointDetector:
-    """A detector to train, from `weights` where given: `SHIPPED`, a model.pt of ours, or torchvision's for its backbones.
+    """Return a detector to train, with random weights or from `weights`.
 
-    Raises TrainError for weights that don't fit.
+    `weights` are `SHIPPED`, a detector's ``model.pt``, or, for torchvision's backbones, a file of torchvision. Raises
+    TrainError if they do not fit.
     """
     if weights is None:
         return JointDetector(backbone)
@@ -134,16 +136,13 @@ def _is_own_checkpoint(path: Path) -> bool:
 
 
 def load_detector(folder: Path, device: torch.device) -> JointDetector:
-    """The detector that a run left in `folder`, or with `SHIPPED` the one that comes with ratui, ready to use.
-
-    Raises TrainError.
-    """
+    """Return the detector of the run in `folder` (or `SHIPPED`), ready to use. Raises TrainError."""
     model: JointDetector = build_detector(resolve_run_folder(folder) / "model.pt").to(device).eval()
     return model
 
 
 def make_targets(boxes: Tensor, kinds: Tensor) -> Targets:
-    """What SSD wants to know: for each hand its boxes (J, 4) and classes. NaN boxes are left out."""
+    """Return the targets of an SSD for each hand: boxes (J, 4) and their classes. NaN boxes are left out."""
     targets = []
     for box in boxes:
         known = torch.isfinite(box).all(dim=1) & ((box[:, 2:] - box[:, :2]) > 1).all(dim=1)
@@ -153,13 +152,14 @@ def make_targets(boxes: Tensor, kinds: Tensor) -> Targets:
 
 @dataclass(frozen=True)
 class Detection:
-    """A joint that was found, and how likely it has a special finding: above 0.5 the model says so."""
+    """A detected joint, and the probability that it has a special finding, calibrated so that 0.5 is the threshold."""
 
     candidate: Candidate
     finding: float
 
     @property
     def box(self) -> Box:
+        """Box of the joint, in the same units as the candidate."""
         return Box.from_centre(self.candidate.x, self.candidate.y, self.candidate.size)
 
 
@@ -167,11 +167,23 @@ class Detection:
 def detect(
     model: JointDetector, images: npt.NDArray[np.uint8], *, threshold: float = 0.3, batch: int = 16
 ) -> list[list[Detection]]:
-    """Return the joints on each of `images`, (N, FINE_SIZE, FINE_SIZE) uint8, best first.
+    """Return the joints on each image, best first, with boxes in units of the square.
 
-    Boxes are in units of the square of side COARSE_SIZE.
+    Parameters
+    ----------
+    model
+        Detector in evaluation mode.
+    images
+        Whole hands, shape (N, FINE_SIZE, FINE_SIZE), uint8, bone bright.
+    threshold
+        Least score of a joint: the geometric mean of the probabilities that SSD and refiner give to its kind.
+    batch
+        Number of images that the network takes at once.
 
-    Both looks have to agree on what a joint is; boxes that overlap by more than 0.4 are one joint.
+    Returns
+    -------
+    list of list of Detection
+        The joints of each image. Of boxes with an IoU above 0.4 the best remains.
     """
     device = next(model.parameters()).device
     found: list[list[Detection]] = []
@@ -183,7 +195,7 @@ def detect(
 
 
 def _select_candidates(boxes: Tensor, probabilities: Tensor, min_score: float) -> tuple[Tensor, Tensor]:
-    """The best boxes, (M, 4), and their chances of each kind, (M, kinds)."""
+    """Return the best boxes, (M, 4), and the probability of each kind, (M, kinds)."""
     kinds = probabilities[:, 1:]
     score = kinds.sum(dim=1)
     keep = score > min_score
@@ -198,7 +210,7 @@ def _refine(
     if not len(boxes):
         return []
     centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).mean(dim=1).clamp_min(2.0)
-    # Each joint is seen as it is and mirrored: the mean of both is nearer to the truth than either.
+    # The refiner sees each joint plain and mirrored. The mean of both results is more accurate than either.
     flip = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, 1.0]], device=image.device).reshape(2, 1, 2, 2)
     n = len(boxes)
     turn = flip.expand(2, n, 2, 2).reshape(1, 2 * n, 2, 2)
@@ -214,7 +226,7 @@ def _refine(
     sizes = sizes * (-model.bias).exp()
     agreed = (kinds * kind_refined[:, 1:]).sqrt()
     score, kind = agreed.max(dim=1)
-    # Odds against the threshold, so that one half is where the model changes its mind.
+    # Shift the log odds so that the threshold becomes 0.5.
     against = math.log(float(model.threshold) / (1 - float(model.threshold)))
     finding = (finding - against).sigmoid()
     keep = (score > threshold) & (sizes > 1)

@@ -1,7 +1,4 @@
-"""What both networks are built of: the residual block, and the two kinds of norms between its convolutions.
-
-It knows neither joints nor scores; which norm a network takes is its own business.
-"""
+"""Layers that detector and scorer share: a residual block and two normalisation layers."""
 
 from __future__ import annotations
 
@@ -17,12 +14,12 @@ __all__ = ["ResidualBlock", "SynchronisedBatchNorm", "make_group_norm"]
 
 
 def make_group_norm(width: int) -> nn.Module:
-    """A norm that looks at one image only, so that any batch size will do, on any number of processes."""
+    """Return a group norm. It does not depend on the batch, so batch size and number of processes do not matter."""
     return nn.GroupNorm(8, width)
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """The sum of a tensor over all processes. Gradients flow through it, as through `dist.all_reduce` they don't."""
+    """The sum of a tensor over all processes, with gradients: `dist.all_reduce` alone has none."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
@@ -38,12 +35,14 @@ class _SumOverProcesses(torch.autograd.Function):
 
 
 class SynchronisedBatchNorm(nn.BatchNorm2d):
-    """`nn.BatchNorm2d` over the batches of all processes; alone, or in evaluation, it is `nn.BatchNorm2d`.
+    """Batch norm over the batches of all processes. In a single process, or in evaluation, it is `nn.BatchNorm2d`.
 
-    Without it two processes would each learn from other statistics than one. torch's own SyncBatchNorm knows no CPU.
+    It gives several processes the same statistics as one process with the whole batch. torch's SyncBatchNorm does not work
+    on CPUs.
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return the normalised `input`, (N, channels, rows, columns)."""
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(input)
         values = input.float()
@@ -68,7 +67,7 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
 
 
 class ResidualBlock(nn.Module):
-    """A residual block; a stride of 2 halves the map. `norm` makes a norm of so many channels."""
+    """A residual block of two convolutions; a stride of 2 halves the map. `norm` returns a norm for a number of channels."""
 
     def __init__(
         self, inputs: int, outputs: int, stride: int = 1, *, norm: Callable[[int], nn.Module] = make_group_norm
@@ -86,5 +85,6 @@ class ResidualBlock(nn.Module):
             self.skip = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the output for the feature map `x`, (N, inputs, rows, columns)."""
         result: Tensor = F.relu(self.body(x) + self.skip(x))
         return result

@@ -1,7 +1,8 @@
-"""The losses of the scorer, by name: how a pair of labels may be missed, and how tightly their difference is held.
+"""The scorer's losses by name, and the loss of a batch.
 
-Notation: t1, t2 are the labels of the two time points, P(y1, y2) the predicted chance of a pair of grades, p1 and p2 its
-margins, p(g) the chance that a rater's wavering shifts both labels by g. Nothing here knows of films or of models.
+Notation: t1 and t2 are the labels of the two time points, P(y1, y2) is the predicted probability of a pair of grades, p1
+and p2 are its marginals, and p(g) is the probability that a rater shifts both labels by g grades. The module knows only
+tensors.
 """
 
 from __future__ import annotations
@@ -31,23 +32,23 @@ PairLoss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 SHIFTS = (-1, 0, 1)
 SHIFT_WEIGHTS = (0.15, 0.70, 0.15)
-"""p(g): how likely it is that a rater gives both time points g grades more."""
+"""p(g): probability that a rater scores both time points g grades higher."""
 EXCLUDED_LOGIT = -1e4
-"""A logit for a grade that the joint doesn't have."""
+"""Logit of a grade that the joint does not have."""
 
 
-# From logits to the chance of a pair.
+# From logits to the probability of a pair.
 
 
 def independent_log_pair(logits1: Tensor, logits2: Tensor) -> Tensor:
-    """log P(y1, y2) = log p1(y1) + log p2(y2), (N, G, G), from logits (N, G) of each time point."""
+    """Return log P(y1, y2) = log p1(y1) + log p2(y2), (N, G, G), from logits (N, G) of each time point."""
     return torch.log_softmax(logits1, dim=1)[:, :, None] + torch.log_softmax(logits2, dim=1)[:, None, :]
 
 
 def coupled_log_pair(logits1: Tensor, logits2: Tensor, change: Tensor) -> Tensor:
-    """log P(y1, y2) ∝ a(y1) + b(y2) + c(y2 − y1), (N, G, G): both time points doubted together.
+    """Return log P(y1, y2) = a(y1) + b(y2) + c(y2 − y1) − log Z, (N, G, G): a joint distribution of both time points.
 
-    `logits1`, `logits2` (N, G) are a and b, `change` (N, 2G − 1) is c, for differences from −(G − 1) on.
+    `logits1` and `logits2` (N, G) are a and b. `change` (N, 2G − 1) is c, for differences from −(G − 1) to G − 1.
     """
     n, grades = logits1.shape
     place = torch.arange(grades, device=logits1.device)
@@ -57,12 +58,12 @@ def coupled_log_pair(logits1: Tensor, logits2: Tensor, change: Tensor) -> Tensor
 
 
 def log_marginals(log_pair: Tensor) -> tuple[Tensor, Tensor]:
-    """log p1 and log p2, (N, G) each, of log P (N, G, G)."""
+    """Return log p1 and log p2, (N, G) each, of log P (N, G, G)."""
     return torch.logsumexp(log_pair, dim=2), torch.logsumexp(log_pair, dim=1)
 
 
 def expected_change(log_pair: Tensor) -> Tensor:
-    """E[y2 − y1], (N,), of log P (N, G, G)."""
+    """Return E[y2 − y1], (N,), of log P (N, G, G)."""
     log1, log2 = log_marginals(log_pair)
     grades = torch.arange(log1.shape[1], dtype=log1.dtype, device=log1.device)
     return (log2.exp() * grades).sum(dim=1) - (log1.exp() * grades).sum(dim=1)
@@ -72,18 +73,18 @@ def expected_change(log_pair: Tensor) -> Tensor:
 
 
 def _ce(log_pair: Tensor, labels: Tensor) -> Tensor:
-    """−log p1(t1) − log p2(t2)."""
+    """Cross-entropy of each time point: −log p1(t1) − log p2(t2)."""
     log1, log2 = log_marginals(log_pair)
     return -(_gather_label(log1, labels[:, 0]) + _gather_label(log2, labels[:, 1]))
 
 
 def _pair(log_pair: Tensor, labels: Tensor) -> Tensor:
-    """−log P(t1, t2): the pair as one answer. The same as `ce` where time points are judged independently."""
+    """Cross-entropy of the pair: −log P(t1, t2). It equals `_ce` for an independent pair."""
     return -_gather_pair(log_pair, labels)
 
 
 def _shift_labels(labels: Tensor, grades: int, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
-    """For each shift the labels moved by it, and p(g), (N, shifts), over those that stay on the scale for both."""
+    """Return the labels moved by each shift, and p(g), (N, shifts), normalised over shifts that keep both on the scale."""
     moved, weights = [], []
     for shift, weight in zip(SHIFTS, SHIFT_WEIGHTS, strict=True):
         there = labels + shift
@@ -95,25 +96,25 @@ def _shift_labels(labels: Tensor, grades: int, dtype: torch.dtype) -> tuple[list
 
 
 def _soft(log_pair: Tensor, labels: Tensor) -> Tensor:
-    """−Σ_g p(g) [log p1(t1+g) + log p2(t2+g)]: linear in the logarithms, so it smooths each time point."""
+    """Soft labels: −Σ_g p(g) [log p1(t1+g) + log p2(t2+g)]. It smooths each time point by itself."""
     log1, log2 = log_marginals(log_pair)
     moved, p = _shift_labels(labels, log1.shape[1], log1.dtype)
     sums = torch.stack([_gather_label(log1, there[:, 0]) + _gather_label(log2, there[:, 1]) for there in moved], dim=1)
-    # A grade that the joint doesn't have can't be hoped for: without this it would outweigh everything.
+    # A shifted label may be a grade that the joint lacks. Its log probability would outweigh all other terms.
     possible = sums > EXCLUDED_LOGIT / 2
     p = p * possible
     return -(p / p.sum(dim=1, keepdim=True).clamp_min(1e-12) * sums.masked_fill(~possible, 0.0)).sum(dim=1)
 
 
 def _marginal(log_pair: Tensor, labels: Tensor) -> Tensor:
-    """−log Σ_g p(g) P(t1+g, t2+g): another pair with the same difference costs little, as the paper words it."""
+    """Marginal over shifts: −log Σ_g p(g) P(t1+g, t2+g). Pairs with the same difference as the labels cost little."""
     moved, p = _shift_labels(labels, log_pair.shape[1], log_pair.dtype)
     sums = torch.stack([_gather_pair(log_pair, there) for there in moved], dim=1)
     return -torch.logsumexp(sums + torch.log(p.clamp_min(torch.finfo(p.dtype).tiny)), dim=1)
 
 
 def _emd(log_pair: Tensor, labels: Tensor) -> Tensor:
-    """Σ_k (P(y ≤ k) − [t ≤ k])², for both time points: the squared earth mover's distance, or ranked probability score."""
+    """Squared earth mover's distance (ranked probability score): Σ_k (P(y ≤ k) − [t ≤ k])², for both time points."""
     total = torch.zeros_like(log_pair[:, 0, 0])
     for time, log in enumerate(log_marginals(log_pair)):
         below = log.exp().cumsum(dim=1)
@@ -123,7 +124,7 @@ def _emd(log_pair: Tensor, labels: Tensor) -> Tensor:
 
 
 def _cumulative(log_pair: Tensor, labels: Tensor) -> Tensor:
-    """−Σ_k log P([y > k] = [t > k]), for both time points: each border between grades a question of its own, as in CORAL."""
+    """Cumulative cross-entropy, as in CORAL: −Σ_k log P([y > k] = [t > k]), for both time points."""
     total = torch.zeros_like(log_pair[:, 0, 0])
     for time, log in enumerate(log_marginals(log_pair)):
         upto = torch.logcumsumexp(log, dim=1)[:, :-1]
@@ -141,13 +142,13 @@ LOSSES: dict[str, PairLoss] = {
     "emd": _emd,
     "cumulative": _cumulative,
 }
-"""Losses by pair, (N,), of log P (N, G, G) and labels (N, 2)."""
+"""Losses by name. Each takes log P (N, G, G) and labels (N, 2) and returns the loss of each pair, (N,)."""
 
 
 def pair_loss(name: str, log_pair: Tensor, labels: Tensor, difference: float) -> Tensor:
-    """The loss called `name` plus ``difference * (E[y2 − y1] − (t2 − t1))²``, by pair.
+    """Return the loss `name` plus `difference` times (E[y2 − y1] − (t2 − t1))², for each pair, (N,).
 
-    `log_pair` is log P (N, G, G), `labels` (N, 2) whole numbers; returns (N,). Raises TrainError for an unknown name.
+    `log_pair` is log P (N, G, G), `labels` (N, 2) are the grades. Raises TrainError for an unknown name.
     """
     if name not in LOSSES:
         raise TrainError(f"there is no loss named {clean_text(name)}", "--loss", f"Take one of {', '.join(LOSSES)}")

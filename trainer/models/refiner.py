@@ -1,6 +1,6 @@
-"""The second look: each joint once more from near, at three times the resolution, for its exact box and a special finding.
+"""The refiner: a network that sees single joints at three times the SSD's resolution, for their exact box and findings.
 
-It takes crops of one joint each and knows neither the hand nor the finger; a fused joint can't be seen from further away.
+It takes crops of one joint each. Fused joints cannot be recognised at the SSD's resolution.
 """
 
 from __future__ import annotations
@@ -28,22 +28,32 @@ __all__ = [
 ]
 
 REFINER_CROP_SIZE = 80
-"""Pixels of the square that the second look sees of a joint: three to four a millimetre and a half."""
+"""Side of a crop, in pixels."""
 WINDOW = 1.5
-"""Sides of a joint's box that the square shows."""
+"""Side of the square that a crop shows, in sides of the joint's box."""
 _WIDTHS = (24, 48, 96)
 _JOINTS_PER_HAND, _DECOYS_PER_HAND = 4, 2
 _SMALL_OFFSET, _LARGE_OFFSET = 0.1, 0.42
-"""How far a box may be off, in sides of it: mostly as after a look, else as an SSD may leave it."""
+"""Largest error of the box in training crops, in sides of the box: as after a first pass, and as the SSD leaves it."""
 Draw: TypeAlias = Callable[..., Tensor]
 _FINDING_WEIGHT = 8.0
-"""How much likelier a joint with a finding is drawn than one without."""
+"""Relative frequency of joints with a finding in training crops; they are rare."""
 
 
 @dataclass(frozen=True)
 class RefinerOutput:
-    """What the second look says of M crops: `moves` (M, 3), the box's centre off the crop's in sides of the box and the log
-    of its size against the assumed; `finding` (M,) log odds; `kind` (M, 1 + kinds) logits, first of no joint at all."""
+    """Output for M crops.
+
+    Attributes
+    ----------
+    moves
+        Offset (x, y) of the joint's centre from the crop's in sides of the assumed box, and the logarithm of its size
+        relative to the assumed one, shape (M, 3).
+    finding
+        Log odds of a special finding, shape (M,).
+    kind
+        Logits of the kinds, shape (M, 1 + kinds); the first is "no joint".
+    """
 
     moves: Tensor
     finding: Tensor
@@ -51,7 +61,7 @@ class RefinerOutput:
 
 
 class Refiner(nn.Module):
-    """Crops (M, 1, REFINER_CROP_SIZE, REFINER_CROP_SIZE) to `RefinerOutput`."""
+    """The network. It takes crops (M, 1, REFINER_CROP_SIZE, REFINER_CROP_SIZE) from 0 to 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,6 +77,7 @@ class Refiner(nn.Module):
         self.kind = nn.Linear(96, 1 + len(JOINT_KINDS))
 
     def forward(self, crops: Tensor) -> RefinerOutput:
+        """Return the corrections, findings and kinds of `crops`."""
         mean, spread = crops.mean(dim=(2, 3), keepdim=True), crops.std(dim=(2, 3), keepdim=True)
         maps = self.trunk(self.stem((crops - mean) / (spread + 0.03)))
         place = self.place(maps)
@@ -75,10 +86,10 @@ class Refiner(nn.Module):
 
 
 def crop_joints(images: Tensor, centres: Tensor, sizes: Tensor, turn: Tensor | None = None) -> Tensor:
-    """Crops (N * K, 1, REFINER_CROP_SIZE, REFINER_CROP_SIZE) of `images` (N, 1, FINE_SIZE, FINE_SIZE) at K places of each.
+    """Return crops (N * K, 1, REFINER_CROP_SIZE, REFINER_CROP_SIZE) of K boxes on each image.
 
-    `centres` (N, K, 2) and `sizes` (N, K) are those of boxes in units of the square; `turn` (N, K, 2, 2) turns or mirrors
-    what a crop shows.
+    `images` are (N, 1, FINE_SIZE, FINE_SIZE). `centres` (N, K, 2) and `sizes` (N, K) describe the boxes in units of the
+    square. `turn` (N, K, 2, 2) rotates or mirrors each crop about its middle.
     """
     n, k = sizes.shape
     step = torch.linspace(
@@ -95,9 +106,10 @@ def crop_joints(images: Tensor, centres: Tensor, sizes: Tensor, turn: Tensor | N
 
 @dataclass(frozen=True)
 class JointCrops:
-    """Training crops of single joints with their targets.
+    """M training crops of single joints with their targets.
 
-    `crops` (M, 1, REFINER_CROP_SIZE, REFINER_CROP_SIZE); `kinds` is 0 for a decoy; unknown targets are NaN.
+    `crops` are (M, 1, REFINER_CROP_SIZE, REFINER_CROP_SIZE), `moves` (M, 3) and `findings` (M,) targets of the refiner with
+    NaN where unknown. `kinds` (M,) is 0 for a decoy, 1 + the kind of a joint, and −1 if unknown.
     """
 
     crops: Tensor
@@ -109,10 +121,10 @@ class JointCrops:
 def draw_joint_crops(
     images: Tensor, boxes: Tensor, findings: Tensor, kinds: Tensor, generator: torch.Generator
 ) -> JointCrops:
-    """Some joints of each hand, those with a finding more often, each a little off; and places that are no joint.
+    """Return training crops: some joints of each hand with random errors of the box, and decoys, which show no joint.
 
-    `images` (N, 1, FINE_SIZE, FINE_SIZE) from 0 to 1, `boxes` (N, J, 4), `findings` (N, J), `kinds` (J,).
-    Unknown boxes and findings are NaN.
+    Joints with a finding are drawn more often. `images` are (N, 1, FINE_SIZE, FINE_SIZE) from 0 to 1, `boxes` (N, J, 4) and
+    `findings` (N, J) with NaN where unknown, `kinds` (J,).
     """
     n, device = len(images), images.device
 
@@ -121,7 +133,8 @@ def draw_joint_crops(
 
     known = torch.isfinite(boxes).all(dim=2)
     ill = torch.nan_to_num(findings, 0.0) >= 0.5
-    # Drawn without repeating: the least of exponential draws, faster for what is rare. Unknown joints come last.
+    # Weighted draws without replacement: the smallest of exponential variables with the weights as rates. Joints without a
+    # known box come last.
     order = -torch.log(draw(1e-6, 1.0, boxes.shape[1])) / torch.where(ill, _FINDING_WEIGHT, 1.0)
     picked = torch.where(known, order, order + 1e6).argsort(dim=1)[:, :_JOINTS_PER_HAND]
     box = boxes.gather(1, picked[..., None].expand(-1, -1, 4))
@@ -132,13 +145,13 @@ def draw_joint_crops(
     centre, size = centre.nan_to_num(COARSE_SIZE / 2), torch.where(there, size, usual)
     k = size.shape[1]
     near = draw(0, 1, k) < 0.7
-    # A finding is told at the last look, when the box lies well; what is far off need not tell it.
+    # Findings are read in the last pass, when the box is accurate. So crops with a large error get no finding to learn.
     truth = torch.where(near, truth, torch.nan)
     wide = torch.where(near, _SMALL_OFFSET, _LARGE_OFFSET)[..., None]
     off, zoom = draw(-1, 1, k, 2) * wide, torch.exp(draw(-1, 1, k) * (wide[..., 0] * 0.7))
     seen = size * zoom
     turn = _make_rotations(draw(-0.4, 0.4, k + _DECOYS_PER_HAND), draw(0, 1, k + _DECOYS_PER_HAND) < 0.5)
-    # Where the crop's middle lies off the joint's, seen in the crop's own turned axes.
+    # The offset of the joint's centre from the crop's, in the rotated axes of the crop.
     moves = torch.cat(
         [torch.einsum("nkdc,nkd->nkc", turn[:, :k], -off * size[..., None]) / seen[..., None], -zoom.log()[..., None]],
         2,
@@ -169,12 +182,12 @@ def _make_rotations(angle: Tensor, mirrored: Tensor) -> Tensor:
 
 
 def _draw_decoys(boxes: Tensor, usual: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
-    """Places (N, D, 2) that are no joint, their sizes, and whether they truly are none: half of them along a finger."""
+    """Return places (N, D, 2) beside the joints, their sizes, and False where one lies on a joint after all."""
     centre = (boxes[..., :2] + boxes[..., 2:]) / 2
     one, two = (draw(0, 1, _DECOYS_PER_HAND, 1) * boxes.shape[1] for _ in range(2))
     one, two = (at.long().expand(-1, -1, 2) for at in (one, two))
     a, b = centre.gather(1, one), centre.gather(1, two)
-    # On the line through two joints and beyond it lie shafts, finger ends and carpals.
+    # The line through two joints passes shafts, finger tips and carpal bones, which resemble joints most.
     along = a + (b - a) * draw(-1.0, 2.0, _DECOYS_PER_HAND, 1)
     anywhere = draw(0, COARSE_SIZE, _DECOYS_PER_HAND, 2)
     place = torch.where((draw(0, 1, _DECOYS_PER_HAND, 1) < 0.7) & torch.isfinite(along), along, anywhere)
@@ -185,7 +198,7 @@ def _draw_decoys(boxes: Tensor, usual: Tensor, draw: Draw) -> tuple[Tensor, Tens
 
 
 def _vary_exposure(crops: Tensor, generator: torch.Generator) -> Tensor:
-    """Gamma, a haze towards one side, blur or sharpness, noise and inversion, each crop's own."""
+    """Return the crops with random gamma, haze to one side, blur or sharpening, and noise; 6 % are inverted."""
     m, side = len(crops), crops.shape[-1]
 
     def draw(low: float, high: float) -> Tensor:
@@ -197,13 +210,14 @@ def _vary_exposure(crops: Tensor, generator: torch.Generator) -> Tensor:
     soft = F.avg_pool2d(crops, 3, 1, 1, count_include_pad=False)
     softer = F.avg_pool2d(soft, 5, 1, 2, count_include_pad=False)
     soft = torch.where(draw(0, 1) < 0.3, softer, soft)
-    crops = crops + draw(-0.8, 1.0) * (soft - crops)  # below 0 it sharpens
+    crops = crops + draw(-0.8, 1.0) * (soft - crops)  # a negative factor sharpens
     crops = crops + draw_noise(crops.shape, generator, crops.device) * draw(0.0, 1.0) ** 2 * 0.07
     return torch.where(draw(0, 1) < 0.06, 1 - crops, crops)
 
 
 def refiner_loss(seen: RefinerOutput, joint_crops: JointCrops) -> Tensor:
-    """Box, finding and kind together, each a mean over the crops where it is known."""
+    """Return the sum of the losses of box, finding and kind, each a mean over the crops whose target is known."""
+    # A zero that depends on every output: DistributedDataParallel waits for all gradients.
     total = (seen.moves.sum() + seen.finding.sum() + seen.kind.sum()) * 0.0
     placed = torch.isfinite(joint_crops.moves).all(dim=1)
     if placed.any():

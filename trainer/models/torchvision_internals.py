@@ -41,6 +41,7 @@ class SquareBoxGenerator(DefaultBoxGenerator):  # type: ignore[misc]
         return [torch.tensor([[scale, scale] for scale in self.scales], dtype=dtype, device=device)] * num_outputs
 
     def num_anchors_per_location(self) -> list[int]:
+        """Return the number of default boxes at each place of each map."""
         return [len(self.scales)]
 
 

@@ -1,1 +1,1 @@
-"""Training: the loop, run folders, metric logs."""
+"""Training of scorer and detector: the loop, the models' batches and losses, run folders."""

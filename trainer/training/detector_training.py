@@ -36,12 +36,11 @@ __all__ = [
 ]
 
 HANDS_PER_EPOCH = 512
-"""Hands in a pass at most, so that progress, checkpoints and a stop are never far off."""
-_MIN_BOXES = 30
-"""Boxes that it takes to tell a bias from chance."""
+"""Largest number of hands in an epoch, so that progress, checkpoints and a stop never take long."""
+_MIN_BOXES = 30  # fewer do not tell a bias of the sizes from chance
 _VALIDATION_SHARE = 0.1  # of the training cases, for calibration
 _TARGET_SPECIFICITY = 0.994
-"""The share of joints without a finding that are to be said to have none; a little above the aim, as it is an estimate."""
+"""Specificity of findings to reach on the calibration cases; a little above the aim, because it is an estimate."""
 
 
 def train_detector(
@@ -100,13 +99,33 @@ def fit_detector(
     resume: bool = False,
     about: dict[str, Any] | None = None,
 ) -> JointDetector:
-    """Trains on all `samples` together into the run folder `out`; calibrates on the `validation` ones.
+    """Train a detector on `samples` and calibrate it on `validation`; return it.
 
-    With `refiner_only` the SSD keeps its `weights` and only the refiner is trained: findings need far more joints than the
-    SSD does, and a step of the refiner alone takes about half the time. Raises TrainError.
+    Parameters
+    ----------
+    samples, validation
+        Hands to train on and to calibrate on, from any number of sources with the same joints.
+    plan, out, device, process_group
+        Settings, run folder, device and processes of the training.
+    batch
+        Hands in a batch, over all processes.
+    backbone, weights
+        See `trainer.models.detector.build_detector`.
+    refiner_only
+        Train only the refiner, and keep the SSD of `weights`. Findings need far more joints than the SSD does, and such a
+        step takes about half the time.
+    resume
+        Continue the run in `out`.
+    about
+        Additional facts for the run's description.
+
+    Raises
+    ------
+    TrainError
+        If the settings or samples do not fit, or the training fails.
     """
     if refiner_only and weights is None:
-        raise TrainError("the second look follows an SSD that has learnt", "--near", "Give --weights, such as shipped")
+        raise TrainError("the refiner needs a trained SSD", "--near", "Give --weights, such as shipped")
     torch.manual_seed(plan.seed)
     model = build_detector(weights, backbone)
     model.ssd.requires_grad_(not refiner_only)
@@ -147,11 +166,11 @@ def fit_detector(
 
 
 class _CombinedSamples:
-    """Several samples as one: a row is a hand, wherever it stems from."""
+    """Hands of several sources under one row index."""
 
     def __init__(self, samples: Sequence[HandSamples]) -> None:
         if len({each.joints for each in samples}) != 1:
-            raise TrainError("the hands to learn from name their joints differently", "", "Use one scheme for all")
+            raise TrainError("the sources of hands have different joints", "", "Use one scheme for all")
         self._samples = samples
         self._starts = np.cumsum([0, *(len(each.images) for each in samples)])
         self._boxes = torch.from_numpy(np.concatenate([each.boxes for each in samples]))
@@ -162,7 +181,7 @@ class _CombinedSamples:
         return len(self._boxes)
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Images (N, FINE_SIZE, FINE_SIZE) uint8, boxes, findings and kinds of `rows`."""
+        """Return images (N, FINE_SIZE, FINE_SIZE) uint8, boxes, findings and kinds of `rows`."""
         which = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
         images = np.stack(
             [self._samples[w].images[int(row) - self._starts[w]] for w, row in zip(which, rows, strict=True)]
@@ -171,28 +190,31 @@ class _CombinedSamples:
 
 
 def _epoch_rows(count: int, seed: int, epoch: int) -> Tensor:
-    """The hands of a pass: all of them in turn over as many passes as it takes, then anew in another order."""
-    passes = -(-count // HANDS_PER_EPOCH)
-    cycle, within = divmod(epoch, passes)
+    """Return the rows of an epoch. Several epochs together pass through all hands, which are then shuffled anew."""
+    parts = -(-count // HANDS_PER_EPOCH)
+    cycle, part = divmod(epoch, parts)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed * 7_919 + cycle))
-    return torch.tensor_split(order, passes)[within]
+    return torch.tensor_split(order, parts)[part]
 
 
 def calibrate_detector(model: JointDetector, samples: Sequence[HandSamples], validation: Sequence[HandSamples]) -> None:
-    """Set the buffers of `model` that are not trained: box sizes from `samples`, the rest from `validation`."""
+    """Set the calibrated buffers of `model`: `habit` from `samples`, `threshold` and `bias` from `validation`."""
     model.habit.copy_(torch.tensor(measure_box_sizes(samples)))
     if not validation:
         return
     model.threshold.fill_(0.5)
     model.bias.fill_(0.0)
-    said, true, sizes = _predict_findings(model, validation)
-    model.threshold.fill_(pick_threshold(said, true))
+    predicted, true, sizes = _predict_findings(model, validation)
+    model.threshold.fill_(pick_threshold(predicted, true))
     if len(sizes) >= _MIN_BOXES:
         model.bias.fill_(float(np.median(sizes)))
 
 
 def measure_box_sizes(samples: Sequence[HandSamples]) -> tuple[float, float]:
-    """How boxes are sized within a hand: the logarithm of MCP to PIP, and the spread that is left, 1 where it is unknown."""
+    """Return the logarithm of MCP size to PIP size, and the standard deviation of single boxes' log sizes within a kind.
+
+    The default is (0.21, 1.0) if no hand has two joints of each kind.
+    """
     larger, left = [], []
     for each in samples:
         with np.errstate(invalid="ignore"):
@@ -209,9 +231,11 @@ def measure_box_sizes(samples: Sequence[HandSamples]) -> tuple[float, float]:
 def _predict_findings(
     model: JointDetector, samples: Sequence[HandSamples], part: int = 64
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-    """The chance of a finding and the truth, for each joint that is found and was judged; and how much larger each found
-    box is than the true one, as a logarithm."""
-    said, true, larger = [], [], []
+    """Return the predicted probability and the truth of findings, and the log ratio of found to true box sizes.
+
+    Only joints that are found count, for findings only those with a reading.
+    """
+    predicted, true, larger = [], [], []
     for each in samples:
         for start in range(0, len(each.images), part):
             for row, detections in enumerate(detect(model, each.images[start : start + part]), start):
@@ -226,24 +250,27 @@ def _predict_findings(
                     if iou >= 0.5:
                         larger.append(np.log(detections[index].candidate.size / np.mean(box[2:] - box[:2])))
                         if np.isfinite(ill):
-                            said.append(detections[index].finding)
+                            predicted.append(detections[index].finding)
                             true.append(ill >= 0.5)
-    return np.array(said, np.float64), np.array(true, bool), np.array(larger, np.float64)
+    return np.array(predicted, np.float64), np.array(true, bool), np.array(larger, np.float64)
 
 
-def pick_threshold(said: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> float:
-    """The least chance of a finding at which enough of the joints without one are left in peace; 0.5 where none has one."""
+def pick_threshold(predicted: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> float:
+    """Return the lowest threshold on the `predicted` probabilities that reaches the target specificity.
+
+    `true` (N,) tells which joints have a finding. The result is 0.5 if all have one or none has.
+    """
     if not true.any() or true.all():
         return 0.5
-    without = np.sort(said[~true])
+    without = np.sort(predicted[~true])
     edge = float(without[min(int(np.ceil(_TARGET_SPECIFICITY * len(without))), len(without) - 1)])
-    above = said[true & (said > edge)]
-    # Halfway to the next joint with a finding, so that neither stands on the edge.
+    above = predicted[true & (predicted > edge)]
+    # Halfway to the next joint with a finding, so that both have the same distance from the threshold.
     return float(np.clip((edge + above.min()) / 2 if len(above) else edge, 0.01, 0.99))
 
 
 def split_validation(samples: HandSamples, share: float) -> tuple[HandSamples, HandSamples]:
-    """`samples` less the last `share` of their cases, and those: to learn from, and to pick the threshold on."""
+    """Return `samples` without the last `share` of their cases, for training, and those, for calibration."""
     cases = list(dict.fromkeys(samples.cases))
     validation = set(cases[len(cases) - max(round(share * len(cases)), 1) :]) if len(cases) > 1 else set()
     return tuple(_select_cases(samples, keep) for keep in (set(cases) - validation, validation))  # type: ignore[return-value]
