@@ -35,7 +35,7 @@ def main() -> None:
     torch.set_num_threads(1)
     train, test = (load_cohort(n, number, folder / "cohorts", quiet) for n, number in ((104, TRAIN), (100, TEST)))
     trunk_features = extract_trunk_features(load_trunk(folder / "trunk.pt", budget), train, test, budget, quiet)
-    print("| raters | recipe | gap, score | gap, change | error of the change by quarters of doubt (expected) |")
+    print("| raters | recipe | gap, score | gap, change | error of the change by quarters of uncertainty (expected) |")
     print("|---|---|---|---|---|")
     for kind in KINDS:
         read, asked = (
@@ -52,7 +52,7 @@ def main() -> None:
             print(f"| {kind} | {arm} | {shown} | {quarters} |", flush=True)
         (difference, _), _ = evaluate_scale(answers, rng)
         print(
-            f"| {kind} | raters among themselves: {difference.raters:.3f}, no change: {difference.baseline:.3f} | | | |"
+            f"| {kind} | between raters: {difference.raters:.3f}, no change: {difference.baseline:.3f} | | | |"
         )
 
 
