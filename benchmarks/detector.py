@@ -1,7 +1,9 @@
-"""A detector on held-out phantoms: ``python benchmarks/detector.py RUN [--hands N] [--together N] [--cache FOLDER]``.
+"""Measure a detector on held-out phantoms.
 
-Every hand is another patient's, as ill as patients are, and none that a training draws. Intervals are bootstrapped over
-patients. Boxes are the true ones, not a rater's; a joint counts only under its right name.
+Run ``python benchmarks/detector.py RUN [--hands N] [--together N] [--cache FOLDER]``.
+
+Every hand belongs to another patient with the usual amount of damage, and no training draws these hands. Intervals are
+bootstrapped over patients. Boxes are the true ones, not a rater's; a joint counts only under its correct name.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ _Box = tuple[float, float, float, float]
 
 
 def overlap(one: _Box, other: _Box) -> float:
-    """Intersection over union."""
+    """Return the intersection over union of two boxes."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     shared = max(width, 0.0) * max(height, 0.0)
@@ -38,7 +40,7 @@ def overlap(one: _Box, other: _Box) -> float:
 
 
 class Tally:
-    """What was found of each true joint, by patient."""
+    """Results for each true joint, by patient."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, float, float, float, float]] = []  # patient, overlap, near, finding, said
@@ -81,7 +83,7 @@ class Tally:
 
 
 def single(run: Path, count: int, cache: Path, ill: float, seed: int) -> str:
-    """Films of one hand, every second one mirrored: side and joints are to be found."""
+    """Measure films of one hand, every second one mirrored: side and joints must be found."""
     samples = simulate_hands(count, cache, progress, scheme=SCHEME, seed=seed, ill=ill)
     model, tally, sides = load_detector(run, torch.device("cpu")), Tally(), 0
     unit = FINE_SIZE / COARSE_SIZE
@@ -100,7 +102,7 @@ def single(run: Path, count: int, cache: Path, ill: float, seed: int) -> str:
 
 
 def both(run: Path, count: int) -> str:
-    """Films of both hands, left one first or not: each hand is to be found under its side."""
+    """Measure films of both hands in either order: each hand must be found with its side."""
     model, tally, sides = load_detector(run, torch.device("cpu")), Tally(), 0
     for number in range(count):
         rng = np.random.default_rng([SEED, number])
@@ -120,7 +122,7 @@ JOINTS = {joint.id for joint in SCHEME.joints if joint.group in ("PIP", "MCP")}
 
 
 def progress(*_: object) -> None:
-    """A benchmark prints its table alone."""
+    """Show no progress, because the benchmark prints only its table."""
 
 
 def main(arguments: Iterable[str] | None = None) -> None:

@@ -1,8 +1,10 @@
-"""What a store loses when everything goes wrong: ``python -m benchmarks.faults [PART…] [FOLDER]``.
+"""Count the entries that a store loses under injected faults.
 
-Parts are kills, calls, kernel, power, damages and writers; all of them unless told. ``--store`` does one store alone, and
-``--seed`` other random moments, so that a long run can be made in pieces. Give a folder on the disk that matters. The last
-lines say what was lost, of ratui's store and of TinyDB's stock storage.
+Run ``python -m benchmarks.faults [PART…] [FOLDER]``. FOLDER should be on the disk that is used for studies.
+
+Parts are kills, calls, kernel, power, damages and writers; all by default. ``--store`` selects one store, and ``--seed``
+other random moments, so that a long run can be divided. The last lines state the losses of ratui's store and of TinyDB's
+own storage.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How long a film takes to decode and a joint to crop: ``python benchmarks/films.py [FILE…]``. Ratios are what counts."""
+"""Measure the time to decode a film and to crop a joint.
+
+Run ``python benchmarks/films.py [FILE…]``. Compare ratios, not absolute times.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from ratui.imaging import Box, crop, encode_dicom, read_film
 
 
 def milliseconds(work: Callable[[], object], repeat: int = 9) -> float:
-    """The median time of `work`."""
+    """Return the median time of `work` in milliseconds."""
     times = []
     for _ in range(repeat):
         begun = time.perf_counter()

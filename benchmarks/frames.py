@@ -1,7 +1,10 @@
-"""From key to glass: ``python -m benchmarks.frames [local] [ssh] [slow] [case] [start]``, all parts by default.
+"""Measure the time from a key press to the display.
 
-Our widget beside textual-image's in one run, in a pty and over SSH on this machine; the whole app on a slow line, through
-a case at a fast reader's pace, and its start. Times go from the key to the last byte of the frame, on the terminal's side.
+Run ``python -m benchmarks.frames [local] [ssh] [slow] [case] [start]``; all parts by default.
+
+The parts measure ratui's widget and those of textual-image in one run, in a pty and over SSH on this machine; the whole app
+on a slow connection; a case at the pace of a fast reader; and the start. Times run from the key press to the last byte of
+the frame, on the terminal's side.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ Wrap = Callable[[Sequence[str]], list[str]]
 
 
 def swaps(kind: str, protocol: str, wrap: Wrap) -> dict[str, tuple[float, float, int]]:
-    """For ``b`` and ``f``: median and slowest milliseconds, and median bytes."""
+    """Return median and slowest milliseconds and median bytes, for ``b`` and for ``f``."""
     command = wrap([sys.executable, "-m", "benchmarks.frames_app", kind, protocol])
     terminal = FakeTerminal(command, protocol, folder=ROOT)
     try:
@@ -73,7 +76,7 @@ def compare(title: str, wrap: Wrap) -> None:
 
 @contextmanager
 def ssh() -> Iterator[Wrap]:
-    """A private sshd on this machine, with keys of its own; a command put through it. Raises RuntimeError with a reason."""
+    """Run a private sshd on this machine with its own keys; yield a command that runs through it. Raises RuntimeError."""
     sshd, client, keygen = (
         shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin"),
         shutil.which("ssh"),
@@ -124,7 +127,7 @@ def ssh() -> Iterator[Wrap]:
 
 @contextmanager
 def app(protocol: str, **line: float) -> Iterator[tuple[FakeTerminal, float]]:
-    """ratui itself on a copy of the sample, and when the first film was there."""
+    """Run ratui on a copy of the sample study; yield its terminal and the time at which the first film was displayed."""
     from ratui.demo.sample import copy_sample
 
     with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +145,7 @@ def app(protocol: str, **line: float) -> Iterator[tuple[FakeTerminal, float]]:
 
 
 def frames_after(terminal: FakeTerminal, since: float, until: float) -> list[float]:
-    """When each write of a frame after `since` was complete, in seconds from then."""
+    """Return the times in seconds after `since` at which each write of a frame was complete."""
     with terminal._lock:
         seen = [(when, chunk) for when, chunk in terminal._log if since <= when < until]
     ends, at = [], 0
@@ -209,7 +212,7 @@ def case() -> None:
 
 
 def cpu_of(code: str) -> float:
-    """Seconds of processor time of a Python that runs `code`, the least of three."""
+    """Return the CPU time in seconds of a Python process that runs `code`, the least of three."""
     found = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

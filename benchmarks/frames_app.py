@@ -1,6 +1,7 @@
-"""Two images side by side, by our widget or by textual-image's: the program that ``frames.py`` measures from outside.
+"""Show two images side by side, by ratui's widget or by textual-image's.
 
-``b`` swaps between two pairs that have been shown before, ``f`` shows a pair that never was, ``q`` leaves.
+``frames.py`` measures this program from outside. ``b`` swaps between two pairs that were shown before, ``f`` shows a new
+pair, ``q`` ends the program.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CELLS, CELL, FRESH = (40, 20), (10, 20), 10
 
 
 def pictures(halves: bool) -> list[Image.Image]:
-    """Crops of the sample's films, as many as are needed, in the size of the widgets."""
+    """Return crops of the sample study's films, as many as needed, in the size of the widgets."""
     from ratui.demo.sample import find_sample
     from ratui.imaging import DEFAULT_DISPLAY, read_film, render
 

@@ -1,4 +1,4 @@
-"""What it costs to show a joint: ``python benchmarks/graphics.py``. Our Sixel beside textual-image's, in one run."""
+"""Compare ratui's Sixel encoder with that of textual-image in one run: ``python benchmarks/graphics.py``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ratui.terminal import Display, KittyFrame, decode_sixel, encode, encode_six
 
 
 def measure(work: Callable[[], str]) -> tuple[float, int]:
-    """The median milliseconds of `work`, and the bytes it gives."""
+    """Return the median milliseconds of `work`, and the number of bytes that it returns."""
     times, text = [], ""
     for _ in range(15):
         begun = time.perf_counter()

@@ -1,6 +1,8 @@
-"""What foreign files do to an import: ``python -m benchmarks.hostile [--mutations N] [--seed N] [--all]``.
+"""Import damaged and malicious files, and count the outcomes.
 
-All of pydicom's own test files and mutations of them go through ``ratui import``, once as they are and once named in a
+Run ``python -m benchmarks.hostile [--mutations N] [--seed N] [--all]``.
+
+All of pydicom's own test files and mutations of them pass through ``ratui import``, once unchanged and once named in a
 manifest, so that every picture reaches a decoder. With ``--all`` each file is printed with its outcome.
 """
 
@@ -26,7 +28,7 @@ _CRASHED, _HUNG = "it made the decoder crash", "it took too long"
 
 
 def lay_out(hospital: Path, count: int, seed: int) -> int:
-    """pydicom's files and `count` mutations in `hospital`, and a manifest of them beside it; says how many files."""
+    """Write pydicom's files and `count` mutations into `hospital`, a manifest beside it; return the number of files."""
     hospital.mkdir()
     own = own_test_files()
     for number, path in enumerate(own):
@@ -42,7 +44,7 @@ def lay_out(hospital: Path, count: int, seed: int) -> int:
 
 
 def imported(folder: Path, hospital: Path, *, manifest: bool) -> tuple[dict[str, str], int, float]:
-    """The outcome of each file by name, the exit code, and seconds; the study is checked afterwards."""
+    """Return the outcome of each file by name, the exit code and the seconds; check the study afterwards."""
     study = Study.create(folder / "study", "fingers", ["anna"])
     key = folder / "keys" / "key.json"
     what = ["--manifest", str(hospital / "manifest.csv")] if manifest else [str(hospital)]
@@ -67,7 +69,7 @@ def imported(folder: Path, hospital: Path, *, manifest: bool) -> tuple[dict[str,
 
 
 def kind(outcome: str) -> str:
-    """An outcome without what differs from file to file."""
+    """Return an outcome without the details that differ between files."""
     if outcome.startswith("case "):
         return "taken"
     return re.sub(r"\d+", "N", outcome.split(". ")[0])

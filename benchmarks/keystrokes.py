@@ -1,7 +1,9 @@
-"""How many keys a case takes: ``python benchmarks/keystrokes.py [CASES]`` reads whole phantom studies through the real app.
+"""Count the keys per case: read whole phantom studies through the real app.
 
-Simulated raters know what they want to enter; a player presses for them, by keys alone and only keys that stand on the
-screen, from the worklist to the signature. What is on the disk afterwards must be what they wanted.
+Run ``python benchmarks/keystrokes.py [CASES]``.
+
+Simulated raters decide on their answers. A player presses their keys, using only keys that the screen shows, from the
+worklist to the signature. Afterwards the readings on the disk must contain exactly these answers.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ _MOST = 2000
 
 @dataclass
 class Counted:
-    """Keys of one case by what they do."""
+    """Keys of one case, by purpose."""
 
     fields: int
     joints: int
@@ -57,7 +59,7 @@ class Counted:
 
 
 class Player:
-    """Presses what a rater would to make `wanted` the reading of one case."""
+    """A player that presses the keys of a rater until the reading of a case equals `wanted`."""
 
     def __init__(self, app: RatuiApp, wanted: Reading) -> None:
         self._app = app
@@ -65,7 +67,7 @@ class Player:
         self.counted = Counted(len(wanted.fields), len(wanted.sites))
 
     async def play(self) -> None:
-        """From the worklist, where the case waits, to the signature."""
+        """Read one case, from the worklist to the signature."""
         await self._press("enter", "open")
         for _ in range(_MOST):
             assert self._app.is_running, "the app has ended by itself"
@@ -84,7 +86,7 @@ class Player:
         raise AssertionError("the case does not end")
 
     async def _answer(self, screen: ScoringScreen) -> None:
-        """One answer to the field that waits."""
+        """Answer the active field."""
         asked, reading, offered = screen.scoring_session.field, screen.reading, offered_keys(screen)
         rest = [each for each in reading.joint_fields(asked.site) if each not in reading.values]
         key, kind = self._key(asked, rest, reading, screen, offered)
@@ -114,7 +116,7 @@ class Player:
         return key_for_entry(reading.scheme, entry), "grade" if isinstance(entry, GradeEntry) else "finding"
 
     def _stable(self, rest: list[Field], reading: Reading) -> bool:
-        """Whether saying once what counts for both time points saves a key."""
+        """Return whether one answer for both time points saves a key."""
         pairs = {each._replace(time=0) for each in rest}
         alike = all(self._wanted[each] == self._wanted[twin] for each in rest for twin in reading.counterparts(each))
         return alike and len(pairs) > 1 and len(rest) == 2 * len(pairs)
@@ -126,14 +128,14 @@ class Player:
 
 
 def offered_keys(screen: ScoringScreen) -> set[str]:
-    """The keys that stand on the bottom lines."""
+    """Return the keys that the key bar shows."""
     content = screen.query_one("#keys", Static).content
     assert isinstance(content, Text), repr(content)
     return {content.plain[span.start : span.end].strip() for span in content.spans if span.style == KEY}
 
 
 async def play_rater(study: Study, rater: str, wanted_of: Callable[[str], Reading]) -> list[Counted]:
-    """All cases of `study`, read by `rater`, who wants for a case what `wanted_of` gives for it."""
+    """Read all cases of `study` as `rater`; `wanted_of` returns the answers for a case."""
     app = RatuiApp(study, rater, Display("halfcell"))
     app.animation_level = "none"
     app.key_queue.reaction_seconds = 0.0  # whoever signs has looked before; a player needs no time for that
@@ -158,12 +160,12 @@ async def _shown(pilot: Pilot[None]) -> None:
 
 
 def next_case(study: Study, rater: str) -> str:
-    """The case that the worklist has selected: the first that isn't signed."""
+    """Return the case that the worklist has selected: the first unsigned one."""
     return next(case for case in study.cases() if study.state(rater, case).stage != "signed")
 
 
 def as_read(study: Study, rater: str) -> Callable[[str], Reading]:
-    """What `rater` has read in a case of `study`."""
+    """Return a function from a case of `study` to the answers of `rater`."""
 
     def wanted(case: str) -> Reading:
         reading = study.reading(rater, case)
@@ -174,7 +176,7 @@ def as_read(study: Study, rater: str) -> Callable[[str], Reading]:
 
 
 def healthy(study: Study) -> Callable[[str], Reading]:
-    """A case with nothing to be seen at any joint."""
+    """Return a function from a case to a reading without damage at any joint."""
 
     def wanted(case: str) -> Reading:
         reading = rd.start_reading(study.scheme, case, "nobody", study.case(case).sites(study.scheme))
@@ -190,7 +192,7 @@ def _mean(values: list[float]) -> float:
 
 
 def row(name: str, counted: list[Counted]) -> str:
-    """One line of the table: what a case takes on average."""
+    """Return one row of the table: the mean number of keys per case."""
     each = [count.scoring / count.fields for count in counted]
     total = [sum(count.keys.values()) / count.fields for count in counted]
     joint = [count.scoring / count.joints for count in counted]
@@ -221,7 +223,7 @@ HEAD = (
 
 
 def play(scheme: str, population: str, cases: int) -> None:
-    """Prints the rows of one scheme and population: all raters, and who finds nothing."""
+    """Print the rows of one scheme and population: all raters, and one with only normal answers."""
     with tempfile.TemporaryDirectory() as folder:
         keys = {f"{name}-keys": kind for name, kind in KINDS.items()}
         raters = {**KINDS, **keys, "nil-keys": KINDS["ada"]}
@@ -252,7 +254,7 @@ def main() -> None:
 
 
 def _quiet(stage: str, done: int, of: int) -> None:
-    """Nobody waits for a bar here."""
+    """Show no progress."""
 
 
 if __name__ == "__main__":

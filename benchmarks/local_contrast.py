@@ -1,6 +1,7 @@
-"""Local contrast beside scikit-image's, which ratui used before: ``python benchmarks/equalize_local_contrast.py FILE…``.
+"""Compare the local contrast with scikit-image's, which ratui used before.
 
-FILE is a film, DICOM or PNG. It needs ``pip install scikit-image``. Each film is measured whole and in its middle third.
+Run ``python benchmarks/local_contrast.py FILE…``. FILE is a film, DICOM or PNG. It needs ``pip install scikit-image``.
+Each film is measured whole and in its middle third.
 """
 
 from __future__ import annotations

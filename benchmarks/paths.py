@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 
 class Tracer:
-    """The files of a package in which functions are called while it records, in any thread that began after it."""
+    """The files of a package whose functions are called while it records, in any thread that starts after it."""
 
     def __init__(self, package: str) -> None:
         self._prefix = str(ROOT / package) + "/"
@@ -40,7 +40,7 @@ class Tracer:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files in the order of their first call."""
+        """Return the files in the order of their first call."""
         return tuple(self._calls)
 
     @contextmanager

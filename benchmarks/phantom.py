@@ -1,7 +1,9 @@
-"""What a simulated film costs, and what it goes into: ``python benchmarks/phantom.py [--against REVISION] [--films N]``.
+"""Measure the CPU time of a simulated film and of its parts.
 
-With ``--against`` a git revision's own simulator is timed beside this one, in turns, each in a process of its own.
-Times are of the processor, not of the clock: other work on the machine disturbs them less.
+Run ``python benchmarks/phantom.py [--against REVISION] [--films N]``.
+
+With ``--against`` the simulator of a git revision is measured beside the present one, alternately, each in its own process.
+CPU time is measured instead of elapsed time, because other work on the machine affects it less.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ PROFILED = (
 
 
 def timed(root: Path, size: tuple[int, int], films: int) -> float:
-    """Seconds a film (the median of `films`) with the simulator of the source tree at `root`."""
+    """Return the median seconds per film, over `films` films, of the simulator in the source tree `root`."""
     environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", TIMER, *(str(value) for value in (*size, films))]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
@@ -56,7 +58,7 @@ def timed(root: Path, size: tuple[int, int], films: int) -> float:
 
 
 def extracted(revision: str, into: Path) -> Path:
-    """The source tree of `revision`."""
+    """Yield the source tree of `revision`."""
     archive = subprocess.run(["git", "archive", revision, "ratui"], capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(into, filter="data")
@@ -64,7 +66,7 @@ def extracted(revision: str, into: Path) -> Path:
 
 
 def stages(films: int) -> list[tuple[str, float]]:
-    """Milliseconds a film by what they go into, at the middle size, by a profiler (which slows what calls much)."""
+    """Return milliseconds per film by part, at the middle size, from a profiler (which slows code with many calls)."""
     import cProfile
     import pstats
 

@@ -1,8 +1,11 @@
-"""A detector on real films: ``python benchmarks/real_hand.py RUN FILM.dcm BOXES.json SIDE`` or ``RUN --wrists FOLDER``.
+"""Measure a detector on real films.
 
-BOXES.json holds ``{"joints": [{"joint": "PIP2", "box": [x0, y0, x1, y1]}, …]}``. A joint is found where a box of its name
-has its centre within a quarter of the true one's. The film is tried as it is, and turned, cut, shrunk, inverted, mirrored;
-with ``--redrawn N`` as N other hands might look. Wrists without fingers are to show no hand.
+Run ``python benchmarks/real_hand.py RUN FILM.dcm BOXES.json SIDE`` or ``RUN --wrists FOLDER``.
+
+BOXES.json contains ``{"joints": [{"joint": "PIP2", "box": [x0, y0, x1, y1]}, …]}``. A joint counts as found if a box with
+its name has its centre within a quarter of the true box. The film is used unchanged, and rotated, cropped, scaled, inverted
+and mirrored; with ``--redrawn N`` in N random deformations that imitate other hands. On wrists without fingers no hand
+should be found.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ _Boxes = dict[str, tuple[float, float, float, float]]
 
 
 def variants(levels: _Levels, truth: _Boxes) -> Iterator[tuple[str, _Levels, _Boxes, bool]]:
-    """The film as it may come, with its boxes moved along: name, levels, boxes, and whether it shows the other hand."""
+    """Yield variants of the film with moved boxes: name, levels, boxes, and whether it shows the other hand."""
     rows, columns = levels.shape
     yield "as it is", levels, truth, False
     yield "its negative", 1 - levels, truth, False
@@ -78,7 +81,7 @@ def _warped(levels: _Levels, truth: _Boxes, angle: float, scale: float) -> tuple
 
 
 def measure(model: JointDetector, levels: _Levels, truth: _Boxes, side: str) -> tuple[int, int, bool, float]:
-    """Joints found, boxes that are none, whether the side was told, and the worst distance in boxes."""
+    """Return joints found, false boxes, whether the side was correct, and the largest distance in boxes."""
     hands = find_hands(model, levels, SCHEME)
     found = hands[0].joints if hands else {}
     near, false, worst = 0, 0, 0.0
@@ -93,8 +96,11 @@ def measure(model: JointDetector, levels: _Levels, truth: _Boxes, side: str) -> 
 
 
 def redrawn(levels: _Levels, truth: _Boxes, number: int) -> tuple[_Levels, _Boxes, bool]:
-    """The film as if of another hand, pose and machine, by `number`: bent smoothly, turned, stretched, exposed otherwise,
-    resolved less; its boxes where they are still on it, and whether it shows the other hand."""
+    """Return a deformed film, its boxes that are still on it, and whether it shows the other hand.
+
+    The deformation of `number` imitates another hand, pose and machine: bent smoothly, rotated, stretched, with another
+    exposure and a lower resolution.
+    """
     rng = np.random.default_rng([number, 5])
     rows, columns = levels.shape
     much = float(rng.uniform(0, 0.02)) * rows
@@ -178,7 +184,7 @@ def main() -> None:
 
 
 def of_redrawn(model: JointDetector, levels: _Levels, truth: _Boxes, side: str, count: int) -> str:
-    """What is found on `count` redrawn films together."""
+    """Measure `count` deformed films together."""
     joints, found, elsewhere, told, whole = 0, 0, 0, 0, 0
     for number in range(count):
         picture, moved, other = redrawn(levels, truth, number)

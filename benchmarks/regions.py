@@ -1,7 +1,9 @@
-"""How well boxes follow from film to film: ``python benchmarks/regions.py [PATIENTS] [--wrists FOLDER]``.
+"""Measure the propagation of boxes from film to film.
 
-Phantom patients that nothing was tuned on, against their true boxes; FOLDER holds real wrists named PATIENT_STUDY_SIDE.png,
-of which those with two studies are carried there and back.
+Run ``python benchmarks/regions.py [PATIENTS] [--wrists FOLDER]``.
+
+The phantom patients were not used for tuning; results are compared with their true boxes. FOLDER contains real wrists named
+PATIENT_STUDY_SIDE.png; boxes of patients with two examinations are propagated forth and back.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def film(phantom: PhantomFilm, mirror: bool = False) -> Film:
 
 
 def off(box: Box, truth: Box) -> float:
-    """How far apart two boxes' middles are, in widths of the true one."""
+    """Return the distance of the centres of two boxes, in widths of the true box."""
     dx, dy = ((box[i] + box[i + 2] - truth[i] - truth[i + 2]) / 2 for i in (0, 1))
     return float(np.hypot(dx, dy)) / (truth[2] - truth[0])
 
@@ -79,7 +81,7 @@ def following(pairs: list[Pair], hands: list[Pair]) -> None:
 
 
 def crops(pairs: list[Pair], rng: np.random.Generator) -> None:
-    """Two crops of one joint, a tenth of a box off, and two of different joints of different patients."""
+    """Print alignments of two crops of one joint, a tenth of a box apart, and of different joints of different patients."""
 
     def cut(phantom: PhantomFilm, key: str, jitter: float) -> tuple[np.ndarray, tuple[int, int]]:  # type: ignore[type-arg]
         x0, y0, x1, y1 = phantom.boxes[key]
@@ -120,7 +122,7 @@ def crops(pairs: list[Pair], rng: np.random.Generator) -> None:
 
 
 def false_refusals(count: int) -> None:
-    """True boxes of `count` films, drawn small, that the checks at confirm refuse."""
+    """Print how many of `count` films with true boxes, drawn small, the checks at confirmation reject."""
     refused = 0
     for number in range(count):
         rng = np.random.default_rng([505, number])
@@ -133,7 +135,7 @@ def false_refusals(count: int) -> None:
 
 
 def moving(phantom: PhantomFilm) -> None:
-    """What a key that moves a box costs until it can be sent: the enlarged part alone, and both pictures anew."""
+    """Measure a key that moves a box, until the output is ready: the enlarged part only, and both pictures."""
 
     def milliseconds(work: Callable[[], object]) -> float:
         times = []

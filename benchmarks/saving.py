@@ -1,4 +1,7 @@
-"""What saving an entry costs: ``python benchmarks/saving.py [FOLDER]``. Give a folder on the disk that matters."""
+"""Measure the time to save an entry: ``python benchmarks/saving.py [FOLDER]``.
+
+FOLDER should be on the disk that is used for studies.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""What a study's size costs: ``python -m benchmarks.store [FOLDER]``. Give a folder on the disk that matters.
+"""Measure saves, worklists and snapshots by the size of a study.
 
-Studies of 10, 1,000 and 10,000 cases, three raters each, are laid out; saves go to them in turn, so that what else the
-machine does hits all alike.
+Run ``python -m benchmarks.store [FOLDER]``. FOLDER should be on the disk that is used for studies.
+
+Studies of 10, 1,000 and 10,000 cases with three raters each are created. Saves go to them in turn, so that other work on
+the machine affects all equally.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ SAVES = 120
 
 
 def lay_out(folder: Path, cases: int) -> Study:
-    """A study whose readings are signed, begun or not begun, a third each; not synced, for that isn't measured."""
+    """Create a study with a third of the readings signed, begun and not begun; without fsync, which is not measured here."""
     study = Study.create(folder, "mtss-hands", RATERS)
     films = tuple(FilmRecord(f"{t}{s}", t, s, "hand", 2500, 2048) for t in (0, 1) for s in "LR")
     example = Case("C", films)
@@ -82,7 +84,7 @@ def _put(path: Path, tables: object) -> None:
 
 
 def saves(studies: list[Study]) -> list[float]:
-    """The median time of a save in each study, in ms."""
+    """Return the median time of a save in each study, in ms."""
     times: list[list[float]] = [[] for _ in studies]
     with ExitStack() as held:
         sessions = [held.enter_context(s.open_reading("anna", s.cases()[1])) for s in studies]
@@ -96,7 +98,7 @@ def saves(studies: list[Study]) -> list[float]:
 
 
 def worklists(study: Study) -> tuple[float, float, float]:
-    """Seconds to open the worklist of all raters without an index, with one, and again after one more entry."""
+    """Return seconds to open the worklists of all raters without an index, with one, and after one more entry."""
     spent = []
     for _ in range(2):
         begun = time.perf_counter()

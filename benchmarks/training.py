@@ -1,7 +1,10 @@
-"""How many joints a second the scorer learns from: ``python benchmarks/training.py [PATIENTS]``.
+"""Measure the number of joints per second that the scorer learns from.
 
-Ours (crops once into a memory-mapped file, augmentation in batches) beside a plain DataLoader that opens the films of each
-joint anew, in one run on one machine. On a GPU also mixed precision and ``torch.compile`` on and off, and how busy it is.
+Run ``python benchmarks/training.py [PATIENTS]``.
+
+ratui's loader (crops written once to a memory-mapped file, augmentation in batches) is compared with a plain DataLoader that
+opens the films of each joint again, in one run on one machine. On a GPU the run also measures mixed precision,
+``torch.compile`` and GPU utilisation.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class FilmsEachTime(Dataset[Batch]):
-    """Joints as a first version would load them: both films opened, stretched, cropped, turned, for every joint anew."""
+    """Joints as a simple loader would read them: both films opened, stretched, cropped and rotated for every joint."""
 
     def __init__(self, study: Study, samples: PairSamples) -> None:
         self.study, self.samples = study, samples
@@ -64,7 +67,7 @@ class FilmsEachTime(Dataset[Batch]):
 
 
 def ours(samples: PairSamples, device: torch.device) -> Iterator[Batch]:
-    """Batches as `trainer.training.scorer_training` makes them."""
+    """Yield batches as `trainer.training.runs` makes them."""
     labels, max_grades = torch.from_numpy(samples.labels), torch.from_numpy(samples.max_grades)
     groups, epoch = torch.from_numpy(samples.groups), 0
     while True:
@@ -87,7 +90,7 @@ def rate(
     amp: bool = False,
     compiled: bool = False,
 ) -> float:
-    """Joints a second, over `seconds` after a first batch; with `learn` a step of the scorer on each batch."""
+    """Return joints per second over `seconds` after a first batch; with `learn`, each batch takes a step of the scorer."""
     model = PairScorer(samples.grades, len(samples.group_names), raters=samples.labels.shape[1]).to(device)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     step: Callable[..., list[Tensor]] = torch.compile(model) if compiled else model
@@ -155,7 +158,7 @@ def on_gpu(samples: PairSamples) -> None:
 
 
 def _watch(busy: list[int], done: threading.Event) -> None:
-    """How busy the GPU is, twice a second; nothing where its driver doesn't tell."""
+    """Record the GPU utilisation twice a second; nothing if the driver does not report it."""
     while not done.wait(0.5):
         try:
             busy.append(torch.cuda.utilization())

@@ -1,7 +1,9 @@
-"""What the scorer's doubt is worth: ``python benchmarks/doubt.py DIR``, where DIR is a comparison with a fixed trunk.
+"""Compare the scorer's uncertainty with its errors.
 
-Trains each recipe on 104 simulated patients, and asks other raters of the same kind about 100 others: how sure it is beside
-how often they say the same, and whether what it doubts most is what it gets wrong most.
+Run ``python benchmarks/uncertainty.py DIR``; DIR is a comparison with a fixed trunk.
+
+Each recipe is trained on 104 simulated patients and compared with other raters of the same kind on 100 others: its
+confidence with the frequency of the same answer by a rater, and its error by quarters of uncertainty.
 """
 
 from __future__ import annotations
@@ -51,9 +53,7 @@ def main() -> None:
             shown = " | ".join(f"{gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f})" for gap in gaps)
             print(f"| {kind} | {arm} | {shown} | {quarters} |", flush=True)
         (difference, _), _ = evaluate_scale(answers, rng)
-        print(
-            f"| {kind} | between raters: {difference.raters:.3f}, no change: {difference.baseline:.3f} | | | |"
-        )
+        print(f"| {kind} | between raters: {difference.raters:.3f}, no change: {difference.baseline:.3f} | | | |")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""What opening and filtering a long worklist costs: ``python benchmarks/worklist.py [CASES…]``. 500 and 3000 unless told.
+"""Measure the time to open and filter a long worklist.
 
-A third of the cases is signed, a third begun. The app runs without a terminal; what is timed is until the lines are there.
+Run ``python benchmarks/worklist.py [CASES…]``; 500 and 3000 cases by default.
+
+A third of the cases is signed, a third begun. The app runs without a terminal; times end when the lines are present.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ FILMS = tuple(
 
 
 def make(folder: Path, count: int) -> Study:
-    """A study of `count` cases without their pictures: each as another, so that it is made quickly."""
+    """Create a study of `count` cases without pictures, all copied from one case to save time."""
     study = Study.create(folder / "study", "fingers", ["anna"])
     case = Case("C-00000", FILMS)
     study.save_case(case)
@@ -58,7 +60,7 @@ def make(folder: Path, count: int) -> Study:
 
 
 async def opened(study: Study) -> tuple[float, float, float, float]:
-    """Seconds until the first lines are there, until all states are known, for a key of the filter, and to clear it."""
+    """Return seconds to the first lines, to the complete list, for one key in the filter, and to clear the filter."""
     app = RatuiApp(study, "anna", Display("halfcell"))
     begun = time.perf_counter()
     async with app.run_test(size=(120, 40)) as pilot:
