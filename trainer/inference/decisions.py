@@ -1,6 +1,8 @@
-"""From the chances of a pair of grades to an answer, by name: what is said of each time point and of their difference.
+"""Decision rules: turn the probabilities of pairs of grades into whole grades and a change.
 
-Pure functions of chances; nothing here knows of a model, and nothing is learnt.
+All functions are pure functions of probabilities; nothing here depends on a model or is trained. An array `pair` has the
+shape (N, G, G): `pair[n, a, b]` is the probability that joint n has grade a at the earlier and grade b at the later time
+point. G is the number of grades; each (G, G) table sums to 1.
 """
 
 from __future__ import annotations
@@ -26,89 +28,113 @@ __all__ = [
 ]
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
-_Whole: TypeAlias = npt.NDArray[np.int64]
+_Integers: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whole grades (N, 2), and the change (N,) in whole grades, which needn't be the difference of the two."""
+    """Whole grades of both time points (N, 2) and the change in whole grades (N,).
 
-    grades: _Whole
-    change: _Whole
+    Some rules decide the change by itself: it may differ from the difference of the two grades.
+    """
+
+    grades: _Integers
+    change: _Integers
 
 
 def marginal_probabilities(pair: _Floats) -> _Floats:
-    """The chance of each grade at each time point, (N, 2, G), from those of pairs, (N, G, G)."""
+    """Return the probability of each grade at each time point, shape (N, 2, G)."""
     return np.stack([pair.sum(axis=2), pair.sum(axis=1)], axis=1)
 
 
 def change_probabilities(pair: _Floats) -> _Floats:
-    """The chance of each change from −(G − 1) to G − 1, (N, 2G − 1)."""
+    """Return the probability of each change from −(G − 1) to G − 1, shape (N, 2G − 1)."""
     grades = pair.shape[1]
+    # A diagonal of the table holds all pairs with the same change.
     return np.stack([np.trace(pair, d, axis1=1, axis2=2) for d in range(1 - grades, grades)], axis=1)
 
 
 def expected_grades(pair: _Floats) -> _Floats:
-    """The mean grade at each time point, (N, 2); the mean change is their difference."""
+    """Return the mean grade at each time point, shape (N, 2); the mean change is their difference."""
     return np.asarray(marginal_probabilities(pair) @ np.arange(pair.shape[1]))
 
 
-def expected_change_error(pair: _Floats, change: _Whole) -> _Floats:
-    """The error that is to be expected of `change`, (N,), in grades."""
+def expected_change_error(pair: _Floats, change: _Integers) -> _Floats:
+    """Return the expected absolute error of `change` (N,), in grades, shape (N,)."""
     grades = pair.shape[1]
     changes = np.arange(1 - grades, grades)
     return np.asarray((change_probabilities(pair) * np.abs(changes - change[:, None])).sum(axis=1))
 
 
-def _median(probabilities: _Floats) -> _Whole:
-    """The least value up to which half of the chance lies, along the last axis."""
+def _median(probabilities: _Floats) -> _Integers:
+    """Return the median index along the last axis; of two medians the lower one."""
+    # The tolerance keeps a sum of exactly one half from being missed through rounding.
     return np.asarray((probabilities.cumsum(axis=-1) < 0.5 - 1e-9).sum(axis=-1))
 
 
-def _expectation(pair: _Floats) -> Decision:
-    """Rounded means, and the rounded mean change."""
+def _decide_by_expectation(pair: _Floats) -> Decision:
+    """Decide for the rounded mean grades and the rounded mean change."""
     mean = expected_grades(pair)
     return Decision(np.rint(mean).astype(np.int64), np.rint(mean[:, 1] - mean[:, 0]).astype(np.int64))
 
 
-def _medians(pair: _Floats) -> Decision:
-    """Medians of each time point and of the change: each has the least mean error by itself, if the chances are right."""
+def _decide_by_median(pair: _Floats) -> Decision:
+    """Decide for the medians of both time points and of the change.
+
+    A median has the least expected absolute error, provided that the probabilities are right.
+    """
     return Decision(_median(marginal_probabilities(pair)), _median(change_probabilities(pair)) - (pair.shape[1] - 1))
 
 
-def _argmax(pair: _Floats) -> Decision:
-    """The likeliest grade of each time point, and the difference of the two."""
+def _decide_by_argmax(pair: _Floats) -> Decision:
+    """Decide for the most probable grade of each time point, and the difference of the two."""
     grades = marginal_probabilities(pair).argmax(axis=2)
     return Decision(grades, grades[:, 1] - grades[:, 0])
 
 
-def _joint(pair: _Floats) -> Decision:
-    """The pair of grades with the least expected error of both grades and, as much again, of their difference."""
-    grades = pair.shape[1]
-    place = np.arange(grades)
-    apart = np.abs(place[:, None] - place).astype(np.float64)
-    changes = np.arange(1 - grades, grades)
-    of_change = change_probabilities(pair) @ np.abs(changes[:, None] - changes)
-    both = marginal_probabilities(pair) @ apart
-    wanted = place[None, :] - place[:, None] + grades - 1
-    cost = both[:, 0, :, None] + both[:, 1, None, :] + 2.0 * of_change[:, wanted]
+def _decide_jointly(pair: _Floats) -> Decision:
+    """Decide for the pair of grades with the least expected error of both grades plus twice that of the change."""
+    count = pair.shape[1]
+    grades = np.arange(count)
+    grade_distance = np.abs(grades[:, None] - grades).astype(np.float64)
+    changes = np.arange(1 - count, count)
+    change_error = change_probabilities(pair) @ np.abs(changes[:, None] - changes)
+    grade_error = marginal_probabilities(pair) @ grade_distance
+    change_index = grades[None, :] - grades[:, None] + count - 1
+    # The factor 2 gives the change the same weight as both grades together.
+    cost = grade_error[:, 0, :, None] + grade_error[:, 1, None, :] + 2.0 * change_error[:, change_index]
     best = cost.reshape(len(pair), -1).argmin(axis=1)
-    found = np.stack([best // grades, best % grades], axis=1)
-    return Decision(found, found[:, 1] - found[:, 0])
+    decided = np.stack([best // count, best % count], axis=1)
+    return Decision(decided, decided[:, 1] - decided[:, 0])
 
 
 DECISIONS: dict[str, Callable[[_Floats], Decision]] = {
-    "expectation": _expectation,
-    "median": _medians,
-    "argmax": _argmax,
-    "joint": _joint,
+    "expectation": _decide_by_expectation,
+    "median": _decide_by_median,
+    "argmax": _decide_by_argmax,
+    "joint": _decide_jointly,
 }
+"""Decision rules by the name that ``--decision`` takes."""
 
 DEFAULT_DECISION = "expectation"
+"""Name of the default decision rule."""
 
 
 def decide(name: str, pair: _Floats) -> Decision:
-    """What the decision called `name` makes of the chances of pairs, (N, G, G). Raises TrainError for an unknown name."""
+    """Apply the decision rule `name` to the probabilities `pair`.
+
+    Parameters
+    ----------
+    name
+        A key of `DECISIONS`.
+    pair
+        Probabilities of the pairs of grades, shape (N, G, G).
+
+    Raises
+    ------
+    TrainError
+        If there is no rule of this name.
+    """
     if name not in DECISIONS:
         raise TrainError(
             f"there is no decision named {clean_text(name)}", "--decision", f"Take one of {', '.join(DECISIONS)}"

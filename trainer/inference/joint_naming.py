@@ -1,6 +1,7 @@
-"""From boxes to named joints: which finger each is of and which hand it is, solved over the hand as one assignment.
+"""Naming of detected joints: one optimal assignment of boxes to the joints of a hand, which also gives its side.
 
-It looks at where boxes lie, never at pixels; a joint that no box fits is left out rather than guessed.
+Only positions, sizes, kinds and scores of boxes are used, never pixels. A joint without a fitting box is left out, not
+guessed.
 """
 
 from __future__ import annotations
@@ -19,24 +20,28 @@ __all__ = ["Candidate", "NamedHand", "Template", "name_hand", "name_joints"]
 
 _Array = npt.NDArray[np.float64]
 Template = Mapping[str, tuple[float, float, float]]
-"""Centre and size of each joint of a left hand, in any unit."""
+"""Centre x, centre y and box size of each joint of a left hand, in any unit."""
 
 _MISSING_COST = 6.0
-"""What it costs to leave a joint out."""
+"""Cost of a joint without a box."""
 _POSITION_SPREAD = {"MCP": 0.5, "PIP": 1.25}
 _THUMB_SPREAD = 0.6
-"""How far joints stray from where the fitted hand has them, in boxes, and how far the thumb's knuckle does.
+"""Standard deviations of joints from the fitted hand, in box sizes; `_THUMB_SPREAD` is that of the MCP of the thumb.
 
-A little finger that is spread as far as a thumb is told from one by how the row of knuckles lies: so little for those."""
+That of the MCPs is small because their row distinguishes a thumb from a little finger that is spread as far."""
 _LEAN_SPREAD = 0.13
-"""How far all fingers lean aside, in radians; a third of what takes a finger to the next, or a false box shifts names."""
+"""Standard deviation of the common sideways lean of all fingers, in radians.
+
+It is a third of the angle between two fingers: with more, one false box could shift all names by one finger."""
 _SIZE_SPREAD = 0.3
-"""How much the logarithm of a box's size strays."""
+"""Standard deviation of the natural logarithm of a box's size."""
 _MAX_ROTATION = np.pi / 2.6
-_MAX_SIZE_ERROR = 0.5  # how far a hand's size may be off that of the box it begins with, as a logarithm
+_MAX_SIZE_ERROR = 0.5
+"""Maximum difference of the hand's size from the size of the first box, as a natural logarithm."""
 _FORBIDDEN_COST = 1e6
 _MIN_JOINTS = 4
 _MAX_STARTS = 24
+"""Maximum number of initial positions of the hand that are refined."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class NamedHand:
-    """A hand: the candidate of each joint that has one, its `side`, and the `cost` of the assignment: less is better.
+    """A hand whose joints have names.
 
-    `transform` (2, 3) takes points of the template (of the template's mirror image where `side` is ``R``) to the picture.
+    `joints` gives the index of the candidate by joint, for each joint that has one. `side` is ``L`` or ``R``. A lower `cost`
+    of the assignment is better. `transform` (2, 3) maps points of the template to the image; of the mirrored template if
+    `side` is ``R``.
     """
 
     joints: Mapping[str, int]
@@ -66,7 +73,10 @@ class NamedHand:
 def name_joints(
     candidates: Sequence[Candidate], template: Template, kinds: Mapping[str, str]
 ) -> dict[str, int]:  # fmt: skip
-    """The index of the candidate for each joint of a left hand that has one; `kinds` gives each joint's kind."""
+    """Return the index of the candidate by joint of a left hand, without the joints that no candidate fits.
+
+    `kinds` gives the kind of each joint, ``MCP`` or ``PIP``.
+    """
     hand = name_hand(candidates, template, kinds, sides=("L",))
     return dict(hand.joints) if hand else {}
 
@@ -78,10 +88,21 @@ def name_hand(
     *,
     sides: Sequence[str] = ("L", "R"),
 ) -> NamedHand | None:
-    """The hand that the candidates show best, or None where fewer than four joints fit one.
+    """Return the hand that fits the candidates best, or None if fewer than four joints of a hand fit.
 
-    The template may lie turned by up to 70 degrees, at any place and size, and mirrored for a right hand. Boxes that fit
-    no joint are left out, and so are joints that no box fits.
+    The hand may be rotated by up to 70 degrees and may have any position and size. Candidates that fit no joint are left
+    out, and so are joints that no candidate fits.
+
+    Parameters
+    ----------
+    candidates
+        Detected boxes of one image, in any unit.
+    template
+        Typical positions and sizes of the joints of a left hand; mirrored here for a right hand.
+    kinds
+        Kind of each joint of the template, ``MCP`` or ``PIP``.
+    sides
+        Sides to consider.
     """
     hands = [hand for side in sides if (hand := _name_hand_of_side(candidates, template, kinds, side)) is not None]
     return min(hands, key=lambda hand: hand.cost, default=None)
@@ -90,30 +111,31 @@ def name_hand(
 def _name_hand_of_side(
     candidates: Sequence[Candidate], template: Template, kinds: Mapping[str, str], side: str
 ) -> NamedHand | None:
+    """Return the best hand of `side`: alternate assignment and fit from several initial positions."""
     if not candidates:
         return None
-    plan = _AssignmentProblem(candidates, template, kinds, side)
+    problem = _AssignmentProblem(candidates, template, kinds, side)
     best: tuple[dict[int, int], float, Matrix] | None = None
-    for transform in plan.initial_transforms():
-        rows, cost = plan.assign(transform)
+    for transform in problem.initial_transforms():
+        rows, cost = problem.assign(transform)
         for _ in range(3):
             if len(rows) < 3:
                 break
-            transform = plan.fit_transform(rows)
-            again, cost = plan.assign(transform, rows)
-            if again == rows:
+            transform = problem.fit_transform(rows)
+            new_rows, cost = problem.assign(transform, rows)
+            if new_rows == rows:
                 break
-            rows = again
+            rows = new_rows
         if len(rows) >= _MIN_JOINTS and (best is None or cost < best[1]):
             best = (rows, cost, transform)
     if best is None:
         return None
     rows, cost, transform = best
-    return NamedHand({plan.names[row]: column for row, column in sorted(rows.items())}, side, cost, transform)
+    return NamedHand({problem.names[row]: column for row, column in sorted(rows.items())}, side, cost, transform)
 
 
 class _AssignmentProblem:
-    """The candidates and the template as arrays."""
+    """Candidates and template of one side as arrays."""
 
     def __init__(
         self, candidates: Sequence[Candidate], template: Template, kinds: Mapping[str, str], side: str
@@ -132,12 +154,12 @@ class _AssignmentProblem:
         self.centres = np.array([(c.x, c.y) for c in candidates], np.float64)
         self.widths = np.maximum(np.array([c.size for c in candidates], np.float64), 1e-6)
         self.scores = np.array([c.score for c in candidates], np.float64)
-        # What it costs to believe a box, less what it costs not to: a sure box that is left out speaks against a hand.
-        sure = np.clip(self.scores, 0.02, 0.98)
-        self.odds = np.log(sure / (1 - sure))
-        self.same = kind[:, None] == np.array([c.kind for c in candidates])[None, :]
+        # Log odds of a box: using a box with a high score lowers the cost, so a hand that leaves it out costs more.
+        score = np.clip(self.scores, 0.02, 0.98)
+        self.odds = np.log(score / (1 - score))
+        self.is_same_kind = kind[:, None] == np.array([c.kind for c in candidates])[None, :]
         self.knuckles = np.flatnonzero(kind == "MCP")
-        # The PIP of the same finger, by the digit that ends both names.
+        # The PIP of the same finger, found by the digit at the end of both names.
         digits = [name[-1] for name in self.names]
         self.outer = {
             int(row): other
@@ -147,11 +169,12 @@ class _AssignmentProblem:
         }
 
     def initial_transforms(self) -> list[Matrix]:
-        """Hands to begin with, the likeliest first: each of two knuckles on each of two boxes of their kind and size.
+        """Return initial positions of the hand, the most probable first.
 
-        Points are complex numbers here: to turn and to scale is to multiply.
+        Each puts two MCPs of the template on two boxes that agree in kind and size.
         """
-        found = [i for i in np.argsort(-self.scores) if self.same[self.knuckles, i].any()][:8]
+        # Points are complex numbers here: a product with one rotates and scales.
+        found = [i for i in np.argsort(-self.scores) if self.is_same_kind[self.knuckles, i].any()][:8]
         pairs = [(a, b, i, j) for a, b in permutations(self.knuckles, 2) for i, j in permutations(found, 2)]
         if not pairs:
             return []
@@ -159,19 +182,20 @@ class _AssignmentProblem:
         place, centre = self.places @ [1, 1j], self.centres @ [1, 1j]
         turn = (centre[j] - centre[i]) / (place[b] - place[a])
         shift = centre[i] - turn * place[a]
-        odd = np.abs(np.log(np.maximum(np.abs(turn), 1e-9) * self.sizes[a] / self.widths[i]))
-        fit = (np.abs(np.angle(turn)) < _MAX_ROTATION) & (odd < _MAX_SIZE_ERROR)
+        size_error = np.abs(np.log(np.maximum(np.abs(turn), 1e-9) * self.sizes[a] / self.widths[i]))
+        fit = (np.abs(np.angle(turn)) < _MAX_ROTATION) & (size_error < _MAX_SIZE_ERROR)
         turn, shift = turn[fit], shift[fit]
-        # What the hand costs at least: as if a box could be two joints.
-        away = np.abs((turn[:, None] * place + shift[:, None])[..., None] - centre)
-        price = self._assignment_costs(away, np.abs(turn))
-        least = np.minimum(price.min(axis=2), _MISSING_COST).sum(axis=1)
+        # A lower bound of each hand's cost, cheap to compute: it allows one box for several joints.
+        distance = np.abs((turn[:, None] * place + shift[:, None])[..., None] - centre)
+        costs = self._assignment_costs(distance, np.abs(turn))
+        bound = np.minimum(costs.min(axis=2), _MISSING_COST).sum(axis=1)
         distinct: list[Matrix] = []
-        seen = np.zeros((0, len(place)), complex)
-        for best in np.argsort(least, kind="stable"):
-            lies = turn[best] * place + shift[best]
-            if not len(seen) or np.abs(seen - lies).max(axis=1).min() > 0.2 * self.sizes.mean() * abs(turn[best]):
-                seen = np.vstack([seen, lies])
+        kept = np.zeros((0, len(place)), complex)
+        for best in np.argsort(bound, kind="stable"):
+            points = turn[best] * place + shift[best]
+            # Positions that nearly coincide with an earlier one would be refined to the same hand.
+            if not len(kept) or np.abs(kept - points).max(axis=1).min() > 0.2 * self.sizes.mean() * abs(turn[best]):
+                kept = np.vstack([kept, points])
                 a, b = turn[best].real, turn[best].imag
                 distinct.append(np.array([[a, -b, shift[best].real], [b, a, shift[best].imag]]))
             if len(distinct) == _MAX_STARTS:
@@ -179,53 +203,60 @@ class _AssignmentProblem:
         return distinct
 
     def fit_transform(self, rows: Mapping[int, int]) -> Matrix:
-        """The similarity that brings the template nearest to what was assigned; knuckles, which stray less, count more."""
+        """Return the similarity that fits the template to the assigned boxes, weighted by the inverse variances."""
         picked = list(rows)
         weight = 1 / self.spread[picked] ** 2
         return fit_similarity(self.places[picked], self.centres[[rows[row] for row in picked]], weight)
 
     def assign(self, transform: Matrix, before: Mapping[int, int] | None = None) -> tuple[dict[int, int], float]:
-        """The cheapest assignment for the hand at `transform`, template row to candidate, and its cost.
+        """Return the assignment of least cost for the hand at `transform`, template row to candidate, and its cost.
 
-        With an assignment of `before`, fingers are looked for where they lean to: all of them as their mean does, each as
-        its knuckle lies.
+        If an earlier assignment `before` is given, the expected positions of the PIPs follow from the boxes of the MCPs and
+        from the common lean of the fingers.
         """
         expected, lean = self.places @ transform[:, :2].T + transform[:, 2], 0.0
         if before:
             expected, lean = self._apply_lean(expected, before)
-        away = expected[:, None] - self.centres[None]
+        offset = expected[:, None] - self.centres[None]
         scale = float(np.hypot(transform[0, 0], transform[1, 0]))
-        price = self._assignment_costs(np.hypot(away[..., 0], away[..., 1]), scale)
-        joints, boxes = price.shape
+        box_costs = self._assignment_costs(np.hypot(offset[..., 0], offset[..., 1]), scale)
+        joints, boxes = box_costs.shape
+        # One extra column per joint stands for "no box".
         cost = np.full((joints, boxes + joints), _FORBIDDEN_COST)
-        cost[:, :boxes] = price
+        cost[:, :boxes] = box_costs
         cost[np.arange(joints), boxes + np.arange(joints)] = _MISSING_COST
         chosen, columns = linear_sum_assignment(cost)
         total = float(cost[chosen, columns].sum()) + 0.5 * (lean / _LEAN_SPREAD) ** 2
         return {int(r): int(c) for r, c in zip(chosen, columns, strict=True) if c < boxes}, total
 
-    def _assignment_costs(self, away: _Array, scale: _Array | float) -> _Array:
-        """What each joint (…, J, C) pays for each candidate `away` from it: for its place, its size and its doubt."""
+    def _assignment_costs(self, distance: _Array, scale: _Array | float) -> _Array:
+        """Return the cost of each candidate for each joint, shape (…, J, C): a negative log likelihood up to a constant.
+
+        `distance` (…, J, C) is that of the candidates from the expected positions; `scale` is the size of the hand.
+        """
         sizes = np.asarray(scale)[..., None] * self.sizes
-        gap = away / (sizes * self.spread)[..., None]
-        odd = np.log(self.widths) - np.log(sizes)[..., None]
-        price = 0.5 * gap**2 + 0.5 * (odd / _SIZE_SPREAD) ** 2 - self.odds
-        return np.where(self.same, price, _FORBIDDEN_COST)
+        position = distance / (sizes * self.spread)[..., None]
+        size_error = np.log(self.widths) - np.log(sizes)[..., None]
+        costs = 0.5 * position**2 + 0.5 * (size_error / _SIZE_SPREAD) ** 2 - self.odds
+        return np.where(self.is_same_kind, costs, _FORBIDDEN_COST)
 
     def _apply_lean(self, expected: _Array, before: Mapping[int, int]) -> tuple[_Array, float]:
-        """`expected` with the outer joints where the fingers lean to, and how far: a hand drifts as a whole."""
-        leaning = expected.copy()
-        turns = []
+        """Return `expected` with the PIPs moved by the common lean of the fingers, and this lean in radians.
+
+        The lean is the median angle over the fingers: in ulnar drift, all fingers lean to the same side.
+        """
+        moved = expected.copy()
+        angles = []
         for knuckle, outer in self.outer.items():
             if knuckle in before and outer in before:
                 was, now = (
                     expected[outer] - expected[knuckle],
                     self.centres[before[outer]] - self.centres[before[knuckle]],
                 )
-                turns.append(float(np.arctan2(was[0] * now[1] - was[1] * now[0], was @ now)))
-        turn = float(np.median(turns)) if len(turns) >= 3 else 0.0
-        c, s = np.cos(turn), np.sin(turn)
+                angles.append(float(np.arctan2(was[0] * now[1] - was[1] * now[0], was @ now)))
+        lean = float(np.median(angles)) if len(angles) >= 3 else 0.0
+        c, s = np.cos(lean), np.sin(lean)
         for knuckle, outer in self.outer.items():
             base = self.centres[before[knuckle]] if knuckle in before else expected[knuckle]
-            leaning[outer] = base + np.array([[c, -s], [s, c]]) @ (expected[outer] - expected[knuckle])
-        return leaning, turn
+            moved[outer] = base + np.array([[c, -s], [s, c]]) @ (expected[outer] - expected[knuckle])
+        return moved, lean

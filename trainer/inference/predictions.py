@@ -1,6 +1,6 @@
-"""What a scorer says of every case, back into the study, and the order in which it would have the open ones read.
+"""Predictions of a scorer for the cases of a study, and the order of the open cases by expected information.
 
-It writes answers and an order alone; no reading is touched, and no rater sees an answer before they have signed.
+Only predictions and the order are written to the study, never readings. A rater sees predictions only after signing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["PredictionSummary", "acquisition_scores", "expected_total_error", "m
 
 @dataclass(frozen=True)
 class PredictionSummary:
-    """How many cases were answered, and the open ones in the order in which they would teach most."""
+    """Number of cases with predictions, and the open cases in the order in which the scorer would learn most."""
 
     cases: int
     order: tuple[str, ...]
@@ -42,74 +42,116 @@ def predict_study(
     decision: str = DEFAULT_DECISION,
     order: bool = False,
 ) -> PredictionSummary:
-    """Answers every case that has regions, confirmed or proposed, by the scorer in `run`; `folder` keeps the crops.
+    """Save the predictions of a scorer for each case that has regions, confirmed or proposed.
 
-    With `order` the cases that some rater hasn't signed are put in order, what teaches most first. Raises TrainError.
+    Parameters
+    ----------
+    study
+        The study to read and to write to.
+    run
+        Folder of the scorer's run.
+    name
+        Name of the model in the study.
+    device
+        Device for the network.
+    folder
+        Folder that caches the crops.
+    decision
+        Name of the decision rule; see `trainer.inference.decisions`.
+    order
+        If True, also save the order of the cases that some rater has not signed, most informative first.
+
+    Raises
+    ------
+    TrainError
+        If the run cannot be read or does not fit the study's scheme, or if no case has regions.
     """
     model, about = load_scorer(run, device)
     cases = [case for case in study.cases() if not study.case(case).unreadable_reason(study.scheme)]
-    with study.snapshot() as still:
-        pairs = load_pair_samples(still, cases, folder, ProgressBar(), proposed=True)
+    with study.snapshot() as snapshot:
+        pairs = load_pair_samples(snapshot, cases, folder, ProgressBar(), proposed=True)
     check_scheme(about, pairs.scales, pairs.group_names, run)
     probabilities = predict(model, pairs.crops, pairs.groups, pairs.max_grades)
-    for case, found in make_predictions(pairs, probabilities, decision).items():
-        save_predictions(study, name, case, found)
+    for case, predictions in make_predictions(pairs, probabilities, decision).items():
+        save_predictions(study, name, case, predictions)
     ranked: tuple[str, ...] = ()
     if order:
         signed = {case for case in cases if len(study.signed_readings(case)) == len(study.config.raters)}
-        worth = acquisition_scores(pairs, probabilities)
-        ranked = tuple(sorted((case for case in worth if case not in signed), key=lambda case: (-worth[case], case)))
+        scores = acquisition_scores(pairs, probabilities)
+        ranked = tuple(sorted((case for case in scores if case not in signed), key=lambda case: (-scores[case], case)))
         save_reading_order(study, ranked, name)
     return PredictionSummary(len(set(pairs.cases)), ranked)
 
 
 def make_predictions(pairs: PairSamples, probabilities: Sequence[Floats], decision: str) -> dict[str, list[Prediction]]:
-    """The answers of each case, joints in their order; a scale that a joint lacks has none."""
-    found: dict[str, list[Prediction]] = {}
-    said = [decide(decision, each) for each in probabilities]
-    doubted = [expected_change_error(each, one.change) for each, one in zip(probabilities, said, strict=True)]
+    """Return the predictions of each case, in the order of the joints in `pairs`.
+
+    Parameters
+    ----------
+    pairs
+        The samples.
+    probabilities
+        For each scale, the probabilities of the pairs of grades, shape (N, G, G).
+    decision
+        Name of the decision rule.
+
+    Returns
+    -------
+    dict
+        Predictions by case. A joint has no prediction on a scale that it lacks.
+    """
+    result: dict[str, list[Prediction]] = {}
+    decisions = [decide(decision, each) for each in probabilities]
+    errors = [expected_change_error(each, one.change) for each, one in zip(probabilities, decisions, strict=True)]
     marginals = [marginal_probabilities(each) for each in probabilities]
     for row, (case, site) in enumerate(zip(pairs.cases, pairs.sites, strict=True)):
         for scale, name in enumerate(pairs.scales):
             top = int(pairs.max_grades[row, scale])
-            if top < 0:
+            if top < 0:  # the joint lacks this scale
                 continue
             earlier, later = (_round_probabilities(marginals[scale][row, time, : top + 1]) for time in (0, 1))
-            grades = said[scale].grades[row]
-            found.setdefault(case, []).append(
+            grades = decisions[scale].grades[row]
+            result.setdefault(case, []).append(
                 Prediction(
                     site,
                     name,
                     (int(grades[0]), int(grades[1])),
                     (earlier, later),
-                    int(said[scale].change[row]),
-                    round(float(doubted[scale][row]), 4),
+                    int(decisions[scale].change[row]),
+                    round(float(errors[scale][row]), 4),
                 )
             )
-    return found
+    return result
 
 
 def acquisition_scores(pairs: PairSamples, probabilities: Sequence[Floats]) -> dict[str, float]:
-    """How much each case would teach: the error that the model expects of its own best answers, over all its joints."""
-    worth: dict[str, float] = dict.fromkeys(pairs.cases, 0.0)
+    """Return the acquisition score of each case: the scorer's expected total error, summed over joints and scales.
+
+    The scorer is expected to learn most from the case with the highest score. `probabilities` is as in `make_predictions`.
+    """
+    scores: dict[str, float] = dict.fromkeys(pairs.cases, 0.0)
     for scale, pair in enumerate(probabilities):
-        expects = expected_total_error(pair)
+        errors = expected_total_error(pair)
         for row, case in enumerate(pairs.cases):
             if pairs.max_grades[row, scale] >= 0:
-                worth[case] += float(expects[row])
-    return worth
+                scores[case] += float(errors[row])
+    return scores
 
 
 def expected_total_error(pair: Floats) -> Floats:
-    """The error to be expected, (N,), of the best answer to the change and to both grades."""
-    said = decide("median", pair)
+    """Return the least expected absolute error of the change plus that of both grades, in grades, shape (N,).
+
+    `pair` (N, G, G) are the probabilities of the pairs of grades. The medians minimise the expected absolute error.
+    """
+    medians = decide("median", pair)
     grades = np.arange(pair.shape[1])
-    status = (marginal_probabilities(pair) * np.abs(grades - said.grades[..., None])).sum(axis=(1, 2))
-    return np.asarray(expected_change_error(pair, said.change) + status)
+    status = (marginal_probabilities(pair) * np.abs(grades - medians.grades[..., None])).sum(axis=(1, 2))
+    return np.asarray(expected_change_error(pair, medians.change) + status)
 
 
 def _round_probabilities(probabilities: npt.NDArray[np.float64]) -> tuple[float, ...]:
-    """Chances with four digits that still add up to 1."""
-    rounded = [round(float(chance), 4) for chance in probabilities]
+    """Return probabilities rounded to four digits whose sum is still 1."""
+    rounded = [round(float(probability), 4) for probability in probabilities]
+    # The largest one takes the rounding error, where it matters least.
     rounded[int(np.argmax(probabilities))] += 1 - sum(rounded)
-    return tuple(round(chance, 4) for chance in rounded)
+    return tuple(round(probability, 4) for probability in rounded)

@@ -1,6 +1,6 @@
-"""What the detector finds, back into the study as proposals: named joints, in the pixels of their films.
+"""Proposals of regions by the detector for the films of a study.
 
-It writes proposals alone; regions that a rater has confirmed are never touched.
+Only proposals are written, in pixels of their films. Regions that a rater has confirmed are never changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ __all__ = ["ProposalSummary", "propose_regions"]
 
 @dataclass(frozen=True)
 class ProposalSummary:
-    """What was proposed, which films were skipped and why, and as `side_warnings` which hands look like the other one."""
+    """Counts and messages of a run of `propose_regions`.
+
+    `cases`, `hands` and `joints` are the numbers with proposals. `skipped` names each film or side without a proposal, and
+    the reason. `side_warnings` names each hand that looks like a hand of the other side.
+    """
 
     cases: int
     hands: int
@@ -35,13 +39,29 @@ class ProposalSummary:
 def propose_regions(
     study: Study, run: Path, name: str, device: torch.device, *, include_confirmed: bool = False
 ) -> ProposalSummary:
-    """Propose regions for each film without confirmed regions, with `include_confirmed` for all films.
+    """Propose regions for each film without confirmed regions, and save them in the study.
 
-    Raises TrainError.
+    Parameters
+    ----------
+    study
+        The study to read and to write to.
+    run
+        Folder of the detector's run, or ``shipped``.
+    name
+        Name of the model in the study.
+    device
+        Device for the network.
+    include_confirmed
+        If True, propose regions for films with confirmed regions as well.
+
+    Raises
+    ------
+    TrainError
+        If the run cannot be read, the scheme has no finger joints, or no case can be read.
     """
     model = load_detector(run, device)
     cases = [case for case in map(study.case, study.cases()) if not case.unreadable_reason(study.scheme)]
-    done_cases = done_hands = joints = 0
+    case_count = hand_count = joint_count = 0
     skipped: list[str] = []
     side_warnings: list[str] = []
     bar = ProgressBar()
@@ -60,31 +80,34 @@ def propose_regions(
                 continue
             levels = normalise_levels(film, Box.from_size(record.columns, record.rows))
             found = find_hands(model, levels, study.scheme, max_hands=len(record.sides))
-            where = f"{case.id}, time point {record.time}"
+            place = f"{case.id}, time point {record.time}"
             for side, hand in _by_side(record, found).items():
                 if hand is None:
-                    skipped.append(f"{where}, side {side}: no hand was made out")
+                    skipped.append(f"{place}, side {side}: no hand was found")
                     continue
                 if hand.side != side:
-                    side_warnings.append(f"{where}: said to be side {side}, but it looks like the other hand")
-                done_hands += 1
+                    side_warnings.append(f"{place}: recorded as side {side}, but it looks like the other hand")
+                hand_count += 1
                 for joint, detection in hand.joints.items():
                     score = round(detection.candidate.score, 3)
                     region = Region(f"{side}.{joint}", record.id, detection.box, RegionSource.MODEL, "", score, name)
                     regions.append(region)
         if regions:
-            done_cases, joints = done_cases + 1, joints + len(regions)
+            case_count, joint_count = case_count + 1, joint_count + len(regions)
             study.save_proposals(name, case.id, regions)
     bar("proposing regions", len(cases), len(cases))
     if not cases:
         raise TrainError("the study has no case that can be read", study.path, "Import films of two time points")
-    return ProposalSummary(done_cases, done_hands, joints, tuple(skipped), tuple(side_warnings))
+    return ProposalSummary(case_count, hand_count, joint_count, tuple(skipped), tuple(side_warnings))
 
 
 def _by_side(record: FilmRecord, found: list[FoundHand]) -> dict[str, FoundHand | None]:
-    """The hand of each side of a film. A film of one hand is of the side that its record says, whatever the hand looks like:
-    it may have been laid down with its back to the plate."""
+    """Return the found hand of each side of a film, None for a side without one.
+
+    The hand of a film of one hand gets the side of the film's record, even if it looks like the other side: the hand may
+    have lain with its back on the plate.
+    """
     if len(record.sides) == 1:
         return {record.side: found[0] if found else None}
-    looks = {hand.side: hand for hand in found}
-    return {side: looks.get(side) for side in record.sides}
+    hands = {hand.side: hand for hand in found}
+    return {side: hands.get(side) for side in record.sides}
