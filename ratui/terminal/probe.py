@@ -116,9 +116,9 @@ def parse_answers(
     """
     fence = _FENCE.search(answer)
     found = _CELL.search(answer)
-    said = (int(found[2]), int(found[1])) if found else None
+    reported = (int(found[2]), int(found[1])) if found else None
     # Terminals are known to report nonsense, such as 0 × 0: take the first plausible size.
-    size = next((each for each in (said, cell) if each and 2 <= each[0] <= 200 and 2 <= each[1] <= 400), None)
+    size = next((each for each in (reported, cell) if each and 2 <= each[0] <= 200 and 2 <= each[1] <= 400), None)
     registers = [int(count) for count in _REGISTERS.findall(answer)]
     greys = min(64, registers[-1]) if registers and registers[-1] >= 2 else 64
 

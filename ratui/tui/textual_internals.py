@@ -1,6 +1,6 @@
-"""All uses of undocumented parts of Textual: its driver for Unix terminals, its parser, an app's driver, written strips,
-and the end of an app after a fault.
+"""All uses of undocumented parts of Textual.
 
+These are its driver for Unix terminals, its parser, an app's driver, written strips, and the end of an app after a fault.
 A new version of Textual may change any of them. ``tests/tui/test_textual_internals.py`` finds the one that broke.
 """
 
@@ -115,7 +115,7 @@ class TerminalDriver(LinuxDriver):
     """Textual's driver for Unix terminals, with access for a subclass that reads the input itself."""
 
     holds_terminal = False
-    """Whether the terminal is in the mode of the app. False again once everything that restores it has been written."""
+    """True while the terminal is in the mode of the app, until the sequences that restore it have been written."""
 
     def __init__(self, app: App[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
