@@ -22,6 +22,7 @@ from ratui.tui.driver import ListeningDriver
 from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.i18n.catalog import Catalog, choose_language
+from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, all_entry_keys
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import is_reply_tail
@@ -204,7 +205,7 @@ class RatuiApp(GuardedApp):
                 save_language(language, self.settings.source)
                 self.screen.show_message(self.t("commands.kept"))
             except SettingsError as error:
-                self.screen.show_message(str(error))
+                self.screen.show_message(format_error(self.t, error))
 
     async def switch_to_case(self, case: str) -> None:
         """Leave the open screens as Esc does, and open `case`. Stop at a screen that refuses to be left."""

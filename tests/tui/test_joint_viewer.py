@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from textual.app import App, ComposeResult
 
+from ratui.errors import FilmError
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest
@@ -84,13 +85,13 @@ class Alone(App[None]):
     def __init__(self, film_store: FilmStore) -> None:
         super().__init__()
         self.joint = JointViewer(DISPLAY, FrameCache(), film_store)
-        self.failures: list[str] = []
+        self.failures: list[FilmError] = []
 
     def compose(self) -> ComposeResult:
         yield self.joint
 
     def on_joint_viewer_failed(self, event: JointViewer.Failed) -> None:
-        self.failures.append(event.why)
+        self.failures.append(event.error)
 
 
 async def test_what_is_not_ready_is_black_and_comes_by_itself(tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ async def test_a_film_that_cannot_be_read_is_told_and_the_other_one_is_shown(tmp
         assert app.joint.views[0].key is None
         assert app.joint.views[1].key is not None
         assert len(app.failures) == 1
-        assert "no such file" in app.failures[0]
+        assert "no such file" in app.failures[0].problem
 
 
 async def test_zoom_and_window_stay_from_joint_to_joint(tmp_path: Path) -> None:

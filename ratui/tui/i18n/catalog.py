@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any
 
 from ratui.errors import SettingsError, clean_text
+from ratui.tui.i18n.error_texts import ErrorTexts
 
 __all__ = ["LANGUAGES", "Catalog", "choose_language"]
 
@@ -64,11 +65,14 @@ class Catalog:
         self.language = language
         self._texts: dict[str, str] = {}
         self._scheme: Mapping[str, str] = {}
+        self._errors = ErrorTexts({})
         for file in sorted(resources.files("ratui.tui.i18n").joinpath(language).iterdir(), key=lambda file: file.name):
             if file.name.endswith(".toml"):
                 name, tables = file.name.removesuffix(".toml"), tomllib.loads(file.read_text(encoding="utf-8"))
                 if name == "scheme":
                     self._scheme = tables
+                elif name == "errors":
+                    self._errors = ErrorTexts(tables)
                 else:
                     self._texts.update(_flat(name, tables))
 
@@ -111,6 +115,10 @@ class Catalog:
         Users can edit schemes, so that a text without a translation is no error.
         """
         return self._scheme.get(text, text)
+
+    def translate_error(self, text: str) -> str:
+        """Return the part `text` of an error message, or a notice, in this language; an unknown text stays English."""
+        return self._errors.translate(text)
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> dict[str, str]:

@@ -24,9 +24,14 @@ def format_refusal(t: Catalog, refusal: Refusal) -> str:
     return t(f"reading.refused.{refusal.kind}", **values)
 
 
-def format_error(t: Catalog, error: RatuiError) -> str:
-    """Return the message of an error. Refused entries are in the rater's language, all other errors in English."""
-    return format_refusal(t, error.refusal) if isinstance(error, EntryError) else str(error)
+def format_error(t: Catalog, error: RatuiError, *, with_location: bool = True) -> str:
+    """Return the message of `error` in the rater's language, with its location unless that is left out."""
+    if isinstance(error, EntryError):
+        return format_refusal(t, error.refusal)
+    text = t.translate_error(error.problem)
+    if error.location and with_location:
+        text = t("reading.error.located", location=t.translate_error(error.location), problem=text)
+    return t("reading.error.remedied", problem=text, remedy=t.translate_error(error.remedy)) if error.remedy else text
 
 
 def format_unlikely(t: Catalog, entry: UnlikelyEntry, key: str) -> str:

@@ -105,7 +105,7 @@ class CaseFlow:
         self.films = load_case_films(study, self.case, self.reading.order)
         message = self._apply_regions()
         if self.scoring_session is None:
-            message = message or self._notice
+            message = message or screen.t.translate_error(self._notice)
             self.scoring_session = ScoringSession(
                 self.auto_saver, screen.ratui.keymap, screen.t, hint=self._format_hint
             )

@@ -236,4 +236,4 @@ class FilmScreen(KeyScreen[ScreenResultType]):
             try:
                 save_view_settings(self.ratui.rater, self.joint_viewer.view_settings, view_settings_file(source))
             except SettingsError as error:
-                self._message = self.t("scoring.sight_not_kept", why=error.problem)
+                self._message = self.t("scoring.sight_not_kept", why=self.t.translate_error(error.problem))

@@ -60,11 +60,11 @@ class JointViewer(Vertical):
     """
 
     class Failed(Message):
-        """A film of the present joint cannot be shown. `why` is the error message without the path of the file."""
+        """A film of the present joint cannot be shown because of `error`."""
 
-        def __init__(self, why: str) -> None:
+        def __init__(self, error: FilmError) -> None:
             super().__init__()
-            self.why = why
+            self.error = error
 
     class NotAligned(Message):
         """The two films of `site` cannot be registered. `reason` is that of the `AlignmentFailure`."""
@@ -265,9 +265,7 @@ class JointViewer(Vertical):
                 aligned = isinstance(wanted, Viewport) or self._film_store.alignment(wanted)
             except FilmError as error:
                 if now and not worker.is_cancelled:
-                    self.post_message(
-                        self.Failed(f"{error.problem}. {error.remedy}" if error.remedy else error.problem)
-                    )
+                    self.post_message(self.Failed(error))
                 continue
             if image is None:
                 self._without_picture.add(wanted)  # otherwise each refresh would compute it again

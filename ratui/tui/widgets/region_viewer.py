@@ -77,11 +77,11 @@ class RegionViewer(Horizontal):
     """Number of pictures without boxes to keep, so that a moved box needs no new picture."""
 
     class Failed(Message):
-        """The film cannot be shown. `why` is the error message."""
+        """The film cannot be shown because of `error`."""
 
-        def __init__(self, why: str) -> None:
+        def __init__(self, error: FilmError) -> None:
             super().__init__()
-            self.why = why
+            self.error = error
 
     def __init__(
         self, display: Display, frame_cache: FrameCache, film_store: FilmStore, *, id: str | None = None
@@ -181,7 +181,7 @@ class RegionViewer(Horizontal):
                 if picture is None:
                     picture = self._film_store.render(view)
             except FilmError as error:
-                self.post_message(self.Failed(str(error)))
+                self.post_message(self.Failed(error))
                 return
             widget.prepare_annotated(picture, view.key, boxes)
             if worker.is_cancelled:

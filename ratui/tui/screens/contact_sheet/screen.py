@@ -19,6 +19,7 @@ from ratui.errors import RatuiError
 from ratui.terminal import Display
 from ratui.tui.entry import text as texts
 from ratui.tui.graphics.viewport import CaseFilms, Viewport, ViewSettings, load_case_films
+from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.contact_sheet.cell import ContactCell
 from ratui.tui.screens.contact_sheet.model import CaseCard, make_card, paste_side_by_side, select_cards
@@ -81,8 +82,8 @@ class ContactSheetScreen(KeyScreen[str]):
         self._cells: list[ContactCell] = []
         self._cells_across = 1
         self._films: dict[str, CaseFilms] = {}
-        self._failed: dict[str, str] = {}
-        """The error messages of cases whose pictures cannot be made."""
+        self._failed: dict[str, RatuiError] = {}
+        """The errors of cases whose pictures cannot be made."""
         self._is_loading = True
         self._opened_case = ""
 
@@ -124,14 +125,14 @@ class ContactSheetScreen(KeyScreen[str]):
         """Load the rater's own readings in a thread; report the first that is damaged, and leave the damaged ones out."""
         worker, study, rater = get_current_worker(), self.ratui.study, self.ratui.rater
         batch: list[CaseCard] = []
-        failed: dict[str, str] = {}
+        failed: dict[str, RatuiError] = {}
         for case in study.cases():
             if worker.is_cancelled:
                 return
             try:
                 reading = study.reading(rater, case)
             except RatuiError as error:
-                failed[case] = str(error)
+                failed[case] = error
                 continue
             if reading is not None and reading.values:
                 batch.append(make_card(reading))
@@ -140,14 +141,14 @@ class ContactSheetScreen(KeyScreen[str]):
                 batch = []
         self.app.call_from_thread(self._receive_cards, batch, failed, True)
 
-    def _receive_cards(self, cards: list[CaseCard], failed: dict[str, str], is_last: bool) -> None:
+    def _receive_cards(self, cards: list[CaseCard], failed: dict[str, RatuiError], is_last: bool) -> None:
         if not self.is_mounted:
             return
         self._cards.update({card.case: card for card in cards})
         self._is_loading = not is_last
         self._draw()
         if failed:
-            self.show_message(next(iter(failed.values())))
+            self.show_message(format_error(self.t, next(iter(failed.values()))))
 
     # Keys.
 
@@ -276,7 +277,9 @@ class ContactSheetScreen(KeyScreen[str]):
 
     def _format_caption(self, card: CaseCard) -> Text:
         mark, is_selected = card.marks[self._site], card.case == self._selected_case
-        scores = self._failed.get(card.case, mark.scores) + (" ⚑" if mark.is_flagged else "")
+        error = self._failed.get(card.case)
+        scores = self.t.translate_error(error.problem) if error else mark.scores
+        scores += " ⚑" if mark.is_flagged else ""
         text = f"{'▸' if is_selected else ' '}{card.case}  {scores}"
         width = self._cells[0].view.size.width
         return Text(set_cell_size(text, max(width, 1)), "bold reverse" if is_selected else PLAIN, no_wrap=True)
@@ -334,7 +337,7 @@ class ContactSheetScreen(KeyScreen[str]):
                     )
                     view.prepare(paste_side_by_side(images, size, ratui.graphics.pixels_per_cell[0]), key)
             except RatuiError as error:
-                self.app.call_from_thread(self._report_failure, card.case, error.problem)
+                self.app.call_from_thread(self._report_failure, card.case, error)
                 continue
             if cell is not None and not worker.is_cancelled:
                 self.app.call_from_thread(self._show_picture, cell, site, key)
@@ -343,9 +346,9 @@ class ContactSheetScreen(KeyScreen[str]):
         if cell.is_attached and site == self._site:
             cell.view.show(key)
 
-    def _report_failure(self, case: str, message: str) -> None:
-        if self.is_mounted and self._failed.get(case) != message:
-            self._failed[case] = message
+    def _report_failure(self, case: str, error: RatuiError) -> None:
+        if self.is_mounted and str(self._failed.get(case)) != str(error):
+            self._failed[case] = error
             self._draw()
 
 

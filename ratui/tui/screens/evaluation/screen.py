@@ -14,6 +14,7 @@ from textual.worker import get_current_worker
 
 from ratui.errors import RatuiError
 from ratui.study.model_reports import Evaluation, WithheldEvaluation, load_evaluation
+from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.evaluation.text import EvaluationPage, fit_picture, make_pages, render_blocks
 from ratui.tui.theme import PLAIN
@@ -123,7 +124,7 @@ class EvaluationScreen(KeyScreen[None]):
         try:
             self._evaluation = load_evaluation(self.ratui.study, self.ratui.rater, self._models[self._model_index])
         except RatuiError as error:
-            self.show_message(str(error))
+            self.show_message(format_error(self.t, error))
         if isinstance(self._evaluation, Evaluation):
             self._pages = make_pages(self._evaluation.blocks)
         self._draw()
@@ -203,7 +204,7 @@ class EvaluationScreen(KeyScreen[None]):
             view.prepare(fit_picture(page.picture, size), key)
         except RatuiError as error:
             if not worker.is_cancelled:
-                self.app.call_from_thread(self.show_message, str(error))
+                self.app.call_from_thread(self.show_message, format_error(self.t, error))
             return
         if not worker.is_cancelled:
             self.app.call_from_thread(self._show_prepared, key)

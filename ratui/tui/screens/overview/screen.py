@@ -18,6 +18,7 @@ from ratui.reading import LogEntry, Reading, Slot
 from ratui.study import HeldByOther
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import find_differences, format_model_scores
+from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import Action
 from ratui.tui.input.line_editor import LineEditor
 from ratui.tui.screens.base import KeyScreen
@@ -322,7 +323,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         """Return the open fields, or what has to be done before the signature."""
         reading = self._reading
         if self._held_by is not None:
-            return str(self._held_by)
+            return format_error(self.t, self._held_by)
         if not reading.is_complete:
             return format_missing(self.t, reading, width - 2)
         missing = len(reading.fields) - sum(reading.total(time)[1] for time in reading.order)

@@ -21,6 +21,7 @@ from ratui.regions.initial import StepSize, move_box, resize_box
 from ratui.regions.propagation import BoxPropagation, ConfirmedRegions, PropagatedRegions
 from ratui.scheme import Site
 from ratui.study import Case, FilmRecord
+from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.regions import text as region_text
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
@@ -96,7 +97,7 @@ class RegionsScreen(KeyScreen[None]):
 
     def on_region_viewer_failed(self, message: RegionViewer.Failed) -> None:
         """Show why a film cannot be shown."""
-        self._message = message.why
+        self._message = format_error(self.t, message.error)
         self._update_message()  # the films are not drawn again, because that would fail again
 
     # From film to film.

@@ -24,6 +24,7 @@ from ratui.tui.entry.model_comparison import find_differences, format_model_scor
 from ratui.tui.entry.review_queue import ReviewQueue, find_field_to_change, format_review_reasons
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms, load_case_films
+from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.text import format_field_line, format_head, format_review_keys, format_status
@@ -133,7 +134,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
 
     def on_joint_viewer_failed(self, event: JointViewer.Failed) -> None:
         """Show why a film cannot be shown."""
-        self.show_message(event.why)
+        self.show_message(format_error(self.t, event.error, with_location=False))
 
     # The reading.
 
@@ -381,7 +382,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
     def _draw_message(self) -> None:
         save_error = self._auto_saver.save_error if self._auto_saver else ""
         if save_error:
-            text = Text(f" {self.t('scoring.not_saved', why=save_error)}", ALARM)
+            text = Text(f" {self.t('scoring.not_saved', why=self.t.translate_error(save_error))}", ALARM)
         elif self._session is not None and not self._message:
             is_typing = self._session.mode == "note"
             text = format_status(self.t, self._session) if is_typing else Text(f" {self._session.message}", NOTE)

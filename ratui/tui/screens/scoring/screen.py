@@ -19,6 +19,7 @@ from ratui.study import Case, ReadingSession
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms
+from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.case_flow import CaseFlow, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.hand_map import draw_hand_map
@@ -309,7 +310,8 @@ class ScoringScreen(FilmScreen[ScoringResult]):
         """Draw the message on the left and the time of the last save on the right; a refused save takes the whole line."""
         t, auto_saver = self.t, self._flow.auto_saver
         if auto_saver.save_error and not self._message:
-            text = Text(f" {t('scoring.not_saved', why=auto_saver.save_error)}", ALARM)
+            why = t.translate_error(auto_saver.save_error)
+            text = Text(f" {t('scoring.not_saved', why=why)}", ALARM)
         else:
             self._warned_unsaved = self._warned_unsaved and bool(auto_saver.save_error)
             message = self._message or self.scoring_session.message
@@ -328,7 +330,7 @@ class ScoringScreen(FilmScreen[ScoringResult]):
 
     def on_joint_viewer_failed(self, event: JointViewer.Failed) -> None:
         """Show why a film cannot be shown."""
-        self.show_message(event.why)
+        self.show_message(format_error(self.t, event.error, with_location=False))
 
     def show_message(self, text: str) -> None:
         """Show `text` until the next key."""

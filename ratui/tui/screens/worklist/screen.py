@@ -20,6 +20,7 @@ from ratui.errors import RatuiError
 from ratui.study import CaseState, HeldByOther
 from ratui.study.model_reports import list_evaluated_models
 from ratui.study.predictions import load_reading_order
+from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.screen import OverviewCommand, OverviewResult, OverviewScreen, Reopen
 from ratui.tui.screens.worklist import model as worklist_model
@@ -285,14 +286,14 @@ class WorklistScreen(KeyScreen[None]):
         try:
             state = study.state(rater, case)
             if state.stage == "unreadable":
-                self.show_message(self.t("worklist.unreadable", case=case, why=state.note))
+                self.show_message(self.t("worklist.unreadable", case=case, why=self.t.translate_error(state.note)))
                 return
             if state.stage == "signed":
                 self._open_read_only(case, site)
                 return
             self._open_for_scoring(case, site)
         except RatuiError as error:
-            self.show_message(str(error))
+            self.show_message(format_error(self.t, error))
 
     def _open_for_scoring(self, case: str, site: str = "", *, take_over: bool = False) -> None:
         """Open `case` for entries, or to look at if it is open elsewhere. Raise RatuiError if it cannot be opened."""
@@ -302,7 +303,7 @@ class WorklistScreen(KeyScreen[None]):
         try:
             session = resources.enter_context(study.open_reading(self.ratui.rater, case, take_over=take_over))
         except HeldByOther as error:
-            self.show_message(str(error))
+            self.show_message(format_error(self.t, error))
             self._open_read_only(case, site, error)
             return
         screen = ScoringScreen(study.case(case), session, resources, site=site)
@@ -328,7 +329,7 @@ class WorklistScreen(KeyScreen[None]):
                 self._opened_case = case
                 self._open_for_scoring(case, take_over=True)
         except RatuiError as error:
-            self.show_message(str(error))
+            self.show_message(format_error(self.t, error))
 
     def _reopen(self, case: str, reason: str) -> None:
         """Reopen a signed reading, with the `reason` in its log, and continue it. Raise RatuiError if that fails."""

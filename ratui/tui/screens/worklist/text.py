@@ -39,7 +39,7 @@ def format_case(t: Catalog, state: CaseState, name_width: int) -> str:
         f"{state.seconds / 60:>6.1f}" if state.seconds else "",
         f"⚑ {state.flags}" if state.flags else "",
     ]
-    return _line(name_width, cells) + clean_text(state.note, 120)
+    return _line(name_width, cells) + clean_text(t.translate_error(state.note), 120)
 
 
 def format_study_progress(t: Catalog, progress: WorklistProgress, width: int) -> str:
