@@ -78,9 +78,11 @@ def test_a_real_refusal_is_said_in_japanese() -> None:
     assert "強直" in reasons
 
 
-def test_what_lies_below_stays_as_it_was_raised() -> None:
-    error = StoreError("the disk is full", "/study", "Make room")
-    assert wording.format_error(Catalog("ja"), error) == "/study: the disk is full. Make room"
+def test_other_errors_are_translated_and_their_paths_stay() -> None:
+    error = StoreError("can't be examined: Input/output error", "/study", "Check the disk, and try again")
+    text = "/study：調べられません：入出力エラー。ディスクを確認して、もう一度お試しください"
+    assert wording.format_error(Catalog("ja"), error) == text
+    assert wording.format_error(Catalog("en"), error) == str(error)
 
 
 @pytest.mark.parametrize(
