@@ -1,4 +1,7 @@
-"""The ``ratui-train`` command: train, evaluate, propose. Errors are printed as one message, with exit code 1."""
+"""Command line of ``ratui-train``: train, evaluate and apply models. An error gives one message and a non-zero exit code.
+
+Each command imports torch and the modules that need it when it runs, so that ``--help`` works without the extra ``train``.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,7 @@ def commands() -> None:
 
 def _training_options(function: Any, *, study_needed: bool = True) -> Any:
     """Add the options that both training commands share."""
+    # Decorators apply from the bottom up: in reversed order, --help lists the options as they stand here.
     for option in reversed(
         (
             click.argument("study", type=_FOLDER, required=study_needed),
@@ -88,7 +92,13 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
 @click.option("--batch", default=64, show_default=True, help="Joints per batch, over all processes.")
 @click.option("--loss", default="pair", show_default=True, help="ce, soft, marginal, pair, emd or cumulative.")
 @click.option("--difference", default=0.0, show_default=True, help="Weight λ of the squared error of the change.")
-@click.option("--pairing", default="coupled", show_default=True, type=click.Choice(["single", "paired", "coupled"]))
+@click.option(
+    "--pairing",
+    default="coupled",
+    show_default=True,
+    type=click.Choice(["single", "paired", "coupled"]),
+    help="Combination of the two time points in the network.",
+)
 @click.option(
     "--crowd",
     "rater_model",
@@ -160,21 +170,23 @@ def propose(
         raise TrainError("no model was given", "propose", "Give --detector, --scorer or both")
     if order and scorer is None:
         raise TrainError("the order needs a scorer", "--order", "Give --scorer as well")
-    opened, where = Study.open(study), pick_device(device)
+    opened, torch_device = Study.open(study), pick_device(device)
     if detector is not None:
-        done = propose_regions(opened, detector, name or detector.resolve().name, where, include_confirmed=every)
-        click.echo(f"{done.joints} joints proposed on {done.hands} hands of {done.cases} cases")
-        for skipped in done.skipped:
+        label = name or detector.resolve().name
+        proposed = propose_regions(opened, detector, label, torch_device, include_confirmed=every)
+        click.echo(f"{proposed.joints} joints proposed on {proposed.hands} hands of {proposed.cases} cases")
+        for skipped in proposed.skipped:
             click.echo(f"  no proposal: {skipped}", err=True)
-        for doubt in done.side_warnings:
-            click.echo(f"  to check: {doubt}", err=True)
+        for warning in proposed.side_warnings:
+            click.echo(f"  to check: {warning}", err=True)
     if scorer is not None:
+        # If both models are given, --name is the name of the detector.
         label = name if name and detector is None else scorer.resolve().name
         with umask_for(scorer):
-            answered = predict_study(opened, scorer, label, where, scorer / "samples", order=order)
-        click.echo(f"{answered.cases} cases scored by {label}; raters see the scores after signing")
+            predicted = predict_study(opened, scorer, label, torch_device, scorer / "samples", order=order)
+        click.echo(f"{predicted.cases} cases scored by {label}; raters see the scores after signing")
         if order:
-            click.echo(f"{len(answered.order)} open cases sorted, the most useful for training first")
+            click.echo(f"{len(predicted.order)} open cases sorted, the most useful for training first")
 
 
 @commands.command()
@@ -218,7 +230,7 @@ def compare(
     from trainer.experiments.arms import ARMS, Budget
     from trainer.experiments.comparison import Comparison, parse_part, run_comparison
 
-    what = Comparison(
+    comparison = Comparison(
         arms or tuple(ARMS),
         kinds or tuple(RATERS),
         sizes or (26, 104, 400),
@@ -230,7 +242,7 @@ def compare(
         decision=decision,
         test=test,
     )
-    click.echo(run_comparison(what, out, ProgressBar()))
+    click.echo(run_comparison(comparison, out, ProgressBar()))
 
 
 @commands.command()
@@ -248,11 +260,12 @@ def curve(out: Path, arm: str, rater: str, pool: int, seeds: int, steps: int, pi
     from trainer.experiments.comparison import Comparison, run_growth
     from trainer.experiments.learning_curve import StudyGrowth
 
-    what = Comparison((arm,), (rater,), (pool,), seeds, Budget(steps=steps, pixels=pixels), trunk_steps)
-    click.echo(run_growth(what, StudyGrowth(arm, rater, seeds=seeds), out, ProgressBar()))
+    comparison = Comparison((arm,), (rater,), (pool,), seeds, Budget(steps=steps, pixels=pixels), trunk_steps)
+    click.echo(run_growth(comparison, StudyGrowth(arm, rater, seeds=seeds), out, ProgressBar()))
 
 
 def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[str, Any], **more: Any) -> None:
+    """Build the plan of a run from the command line's `options` and from `more` settings, and call `train`."""
     from trainer.training.loop import TrainingPlan, join_processes, pick_device
     from trainer.training.runs import RunPlan
 
@@ -279,6 +292,7 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
+    """Run the commands; raise TrainError with advice if a package of the extra ``train`` is missing."""
     try:
         return run_commands(commands)
     except ModuleNotFoundError as error:

@@ -188,7 +188,7 @@ def evaluation_table(folder: Path) -> TextTable:
         raise StudyError(
             f"there is no evaluation here: {clean_text(error)}", file, "Create one with: ratui-train evaluate"
         ) from error
-    headers = ["measure", "value", "95 % interval", "trivial", "raters"]
+    headers = ["metric", "value", "95 % interval", "baseline", "raters"]
     return TextTable(
         "Models as evaluated", headers, rows, note=f"On {cases} cases that the models were not trained on."
     )

@@ -80,13 +80,13 @@ class TestScoring:
         assert found["mean error of the difference"] == pytest.approx(2 / 6)
         assert found["mean error of the difference where a change was read"] == pytest.approx(1 / 3)
         assert found["mean error of the difference where no change was read"] == pytest.approx(1 / 3)
-        assert found["worsening that was read and seen"] == 1.0
-        assert found["improvement taken for worsening or the reverse"] == 0.0
+        assert found["worsening read by the rater and predicted"] == 1.0
+        assert found["change predicted with the wrong sign"] == 0.0
 
     def test_the_reverse_is_counted(self) -> None:
         found = self.figures([(1, 0), (2, 2), (2, 3)])
-        assert found["improvement taken for worsening or the reverse"] == pytest.approx(3 / 6)
-        assert found["worsening that was read and seen"] == 0.0
+        assert found["change predicted with the wrong sign"] == pytest.approx(3 / 6)
+        assert found["worsening read by the rater and predicted"] == 0.0
 
     def test_trivial_answers_and_raters_stand_beside(self) -> None:
         headline, _ = evaluate_scale(answered(LABELS, [(0, 0)] * 3, ["A", "A", "B"]), RNG(0))
@@ -202,7 +202,7 @@ class TestOfAStudy:
         names = [figure["name"] for figure in facts["headline"]]
         assert names == [
             "ERO, mean error of the difference",
-            "ERO, improvement taken for worsening or the reverse",
+            "ERO, change predicted with the wrong sign",
         ]
         assert all(name in text for name in names)
         assert 1 <= len(facts["worst"]) <= 6

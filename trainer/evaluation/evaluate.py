@@ -1,6 +1,7 @@
-"""What the models are worth on cases that neither has learnt from, each figure beside its trivial baseline.
+"""Evaluation of the models on cases that none of them was trained on, with a trivial baseline for each metric.
 
-Intervals are bootstrapped over patients, never over joints. Nothing here trains, and nothing is left out for being bad.
+Confidence intervals are bootstrapped over patients, never over joints, because joints of one patient are not independent.
+Bad results are never left out.
 """
 
 from __future__ import annotations
@@ -41,10 +42,34 @@ __all__ = ["Metric", "Results", "evaluate_models"]
 
 @dataclass(frozen=True)
 class Results:
-    """The results of an evaluation on `cases`.
+    """Results of an evaluation.
 
-    `change_errors` are the errors of the ERO difference. `crops` are the pictures (2, S, S) uint8 of each of `worst_joints`.
-    `calibrations` compare the model's confidence with its accuracy.
+    Attributes
+    ----------
+    cases
+        IDs of the evaluated cases.
+    films
+        Number of evaluated hands; 0 without a detector.
+    joints
+        Number of evaluated pairs of crops.
+    headline
+        Main metrics; for most of them there is a published value.
+    other_metrics
+        All other metrics.
+    change_errors
+        Errors of the ERO change, predicted minus read, in grades, one for each joint and rater.
+    loss
+        Name of the loss that the scorer was trained with.
+    decision
+        Name of the decision rule.
+    uncertainty_metrics
+        Metrics of the scorer's estimates of its own uncertainty.
+    calibrations
+        Comparisons of the scorer's confidence with its accuracy.
+    worst_joints
+        Joints with the largest errors of the ERO change.
+    crops
+        Images of each of `worst_joints` at both time points, shape (2, S, S).
     """
 
     cases: tuple[str, ...]
@@ -71,19 +96,37 @@ def evaluate_models(
     seed: int = 0,
     decision: str = DEFAULT_DECISION,
 ) -> Results:
-    """Measures the runs of a scorer and, where given, of a detector on the cases that they haven't learnt from.
+    """Evaluate a scorer and optionally a detector on the signed cases that none of them was trained on.
 
-    Raises TrainError.
+    Parameters
+    ----------
+    study
+        Study with the signed readings.
+    detector, scorer
+        Folders of the runs.
+    out
+        Folder for the cached crops; see `trainer.evaluation.report.write_report` for the report.
+    device
+        Device for the networks.
+    seed
+        Seed of the bootstrap.
+    decision
+        Name of the decision rule; see `trainer.inference.decisions`.
+
+    Raises
+    ------
+    TrainError
+        If the models were trained on every signed case, or a run cannot be read or does not fit the study's scheme.
     """
     runs = [run for run in (detector, scorer) if run is not None]
-    learnt = {case for run in runs for case in load_split(run).train}
-    cases = tuple(case for case in list_signed_cases(study) if case not in learnt)
+    trained_on = {case for run in runs for case in load_split(run).train}
+    cases = tuple(case for case in list_signed_cases(study) if case not in trained_on)
     if not cases:
-        raise TrainError("the models have learnt from every read case", study.path, "Hold some out, or read more")
+        raise TrainError("the models were trained on every signed case", study.path, "Hold some out, or sign more")
     rng = np.random.default_rng(seed)
-    with study.snapshot() as still:
-        hands = load_hand_samples(still, cases, out / "samples", ProgressBar()) if detector is not None else None
-        pairs = load_pair_samples(still, cases, out / "samples", ProgressBar())
+    with study.snapshot() as snapshot:
+        hands = load_hand_samples(snapshot, cases, out / "samples", ProgressBar()) if detector is not None else None
+        pairs = load_pair_samples(snapshot, cases, out / "samples", ProgressBar())
     headline: list[Metric] = []
     other_metrics: list[Metric] = []
     if detector is not None and hands is not None:
@@ -93,16 +136,17 @@ def evaluate_models(
     model, about = load_scorer(scorer, device)
     check_scheme(about, pairs.scales, pairs.group_names, scorer)
     probabilities = predict(model, pairs.crops, pairs.groups, pairs.max_grades)
-    answers = [match_labels(pairs, probabilities[scale], scale, decision) for scale in range(len(pairs.scales))]
-    for scale, each in enumerate(answers):
+    predictions = [match_labels(pairs, probabilities[scale], scale, decision) for scale in range(len(pairs.scales))]
+    for scale, each in enumerate(predictions):
         first, rest = evaluate_scale(each, rng)
+        # The reference reports ERO only.
         headline, rest = (headline + first, rest) if each.scale == "ERO" else (headline, first + rest)
         other_metrics += [*rest, evaluate_ranking(pairs, each, probabilities[scale], rng)]
-    measured = {*pairs.cases, *(hands.cases if hands else ())}
+    evaluated = {*pairs.cases, *(hands.cases if hands else ())}
     return _summarise(
-        tuple(case for case in cases if case in measured),
+        tuple(case for case in cases if case in evaluated),
         pairs,
-        answers,
+        predictions,
         len(hands.images) if hands else 0,
         headline,
         other_metrics,
@@ -115,7 +159,7 @@ def evaluate_models(
 def _summarise(
     cases: tuple[str, ...],
     pairs: PairSamples,
-    answers: list[ScalePredictions],
+    predictions: list[ScalePredictions],
     films: int,
     headline: list[Metric],
     other_metrics: list[Metric],
@@ -123,9 +167,11 @@ def _summarise(
     decision: str,
     rng: np.random.Generator,
 ) -> Results:
-    """The results, with what concerns ERO alone: its histogram, its doubt, its worst joints."""
-    ero = next((each for each in answers if each.scale == "ERO"), answers[0])
-    calibrations = tuple(evaluate_calibration(each, what, rng) for each in answers for what in ("score", "change"))
+    """Return the results; histogram, uncertainty and worst joints are those of ERO, or of the first scale without ERO."""
+    ero = next((each for each in predictions if each.scale == "ERO"), predictions[0])
+    calibrations = tuple(
+        evaluate_calibration(each, target, rng) for each in predictions for target in ("score", "change")
+    )
     worst_joints = find_worst_joints(pairs, ero)
     return Results(
         cases,

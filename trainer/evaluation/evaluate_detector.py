@@ -1,7 +1,4 @@
-"""What the detector is worth on hands that it has not learnt from: overlap, rate, findings, false boxes, names.
-
-Nothing here trains, and nothing is left out for being bad.
-"""
+"""Evaluation of the detector: overlap of boxes, detection rate, special findings, false boxes, and names of joints."""
 
 from __future__ import annotations
 
@@ -20,14 +17,24 @@ from trainer.models.detector import Detection
 __all__ = ["MIN_IOU", "evaluate_detections"]
 
 MIN_IOU = 0.5
-"""A joint counts as found where a box of its kind overlaps it by at least this IoU."""
+"""Minimum IoU (intersection over union) of a joint's box with a detected box of its kind for the joint to count as found."""
 
 
 def evaluate_detections(
     hands: HandSamples, found: Sequence[Mapping[str, Detection]], rng: np.random.Generator
 ) -> tuple[list[Metric], list[Metric]]:
-    """Overlap, rate, findings; and false boxes, names, sensitivity and specificity."""
-    patients, overlap, finding_true, finding_said, named = [], [], [], [], []
+    """Return the headline metrics and the other metrics of a detector.
+
+    Parameters
+    ----------
+    hands
+        Hands with the confirmed boxes and the raters' findings.
+    found
+        For each hand the detections by joint, in units of the square.
+    rng
+        Random generator of the bootstrap over patients.
+    """
+    patients, overlap, finding_true, finding_predicted, named = [], [], [], [], []
     false_boxes, hand_patients = [], []
     for row, joints in enumerate(found):
         detections = list(joints.values())
@@ -40,17 +47,19 @@ def evaluate_detections(
             index, iou = matched.get(joint, (None, 0.0))
             overlap.append(iou)
             named.append(index is not None and names.get(name) == index)
-            seen = hands.findings[row, joint]
-            finding_true.append(np.nan if np.isnan(seen) or index is None else float(seen >= 0.5))
-            finding_said.append(np.nan if index is None else float(detections[index].finding >= 0.5))
+            share = hands.findings[row, joint]  # of the raters; half of them count as a finding
+            finding_true.append(np.nan if np.isnan(share) or index is None else float(share >= 0.5))
+            finding_predicted.append(np.nan if index is None else float(detections[index].finding >= 0.5))
         false_boxes.append(float(len(detections) - len(used)))
         hand_patients.append(hands.cases[row])
     iou_hit = np.array([value if value >= MIN_IOU else np.nan for value in overlap])
     hit = np.array(overlap) >= MIN_IOU
-    true, said = np.array(finding_true), np.array(finding_said)
-    right = np.where(np.isnan(true), np.nan, true == said)
-    best_guess = max(float(np.nanmean(true)), 1 - float(np.nanmean(true)))
+    true, predicted = np.array(finding_true), np.array(finding_predicted)
+    correct = np.where(np.isnan(true), np.nan, true == predicted)
+    # Findings are rare, so a model that never finds one has a high accuracy: the baseline to beat.
+    majority_rate = max(float(np.nanmean(true)), 1 - float(np.nanmean(true)))
 
+    # `patients` has one entry for each joint; `hand_patients` one for each hand.
     def make_metric(
         name: str, values: npt.NDArray[np.generic], patient_ids: Sequence[str] = patients, **facts: object
     ) -> Metric:
@@ -59,7 +68,7 @@ def evaluate_detections(
 
     headline = [
         make_metric(
-            "Joint detection, mean IoU", iou_hit, better="higher", paper=0.845, note="over the joints that were found"
+            "Joint detection, mean IoU", iou_hit, better="higher", paper=0.845, note="of the joints that were found"
         ),
         make_metric(
             "Joint detection rate",
@@ -67,21 +76,21 @@ def evaluate_detections(
             better="higher",
             unit="%",
             paper=0.946,
-            note="a box of its kind, IoU at least 0.5",
+            note="a box of the same kind with an IoU of at least 0.5",
         ),
         make_metric(
             "Special finding, accuracy",
-            right,
+            correct,
             better="higher",
             unit="%",
             paper=0.944,
-            baseline=best_guess,
+            baseline=majority_rate,
             baseline_name="never a finding",
-            note="over the joints that were found; read it with the next two",
+            note="of the joints that were found; see also the next two rows",
         ),
         make_metric(
             "Special finding, sensitivity",
-            np.where(true == 1, right, np.nan),
+            np.where(true == 1, correct, np.nan),
             better="higher",
             unit="%",
             baseline=0.0,
@@ -89,7 +98,7 @@ def evaluate_detections(
         ),
         make_metric(
             "Special finding, specificity",
-            np.where(true == 0, right, np.nan),
+            np.where(true == 0, correct, np.nan),
             better="higher",
             unit="%",
             baseline=1.0,
@@ -97,9 +106,9 @@ def evaluate_detections(
         ),
     ]
     more = [
-        make_metric("Mean IoU, a joint not found counting as 0", np.array(overlap), better="higher"),
-        make_metric("Boxes on no joint, for each hand", np.array(false_boxes), hand_patients, better="lower"),
-        make_metric("Joints found and given the right name", np.array(named), better="higher", unit="%"),
+        make_metric("Mean IoU, joints not found count as 0", np.array(overlap), better="higher"),
+        make_metric("False boxes per hand", np.array(false_boxes), hand_patients, better="lower"),
+        make_metric("Joints found and named correctly", np.array(named), better="higher", unit="%"),
     ]
     return headline, more
 
@@ -107,18 +116,22 @@ def evaluate_detections(
 def _match(
     hands: HandSamples, row: int, detections: Sequence[Detection]
 ) -> tuple[dict[int, tuple[int, float]], set[int]]:
-    """For each joint the box of its kind that overlaps it most, each box once; and the boxes that hit a joint."""
+    """Match detected boxes to joints.
+
+    Returns the index of the box and the IoU for each joint with an overlapping box of its kind, and the indices of all boxes
+    that reach `MIN_IOU`. Pairs are matched in the order of their IoU, each box and each joint once.
+    """
     matched: dict[int, tuple[int, float]] = {}
     if not detections:
         return matched, set()
     boxes = torch.tensor([detection.box for detection in detections], dtype=torch.float32)
-    truth = torch.from_numpy(np.nan_to_num(hands.boxes[row], nan=-9.0))
+    truth = torch.from_numpy(np.nan_to_num(hands.boxes[row], nan=-9.0))  # a missing box overlaps no other
     overlaps = box_iou(truth, boxes).numpy()
     pairs = sorted(((v, j, d) for (j, d), v in np.ndenumerate(overlaps) if v > 0), reverse=True)
     used: set[int] = set()
     for value, joint, index in pairs:
-        same = detections[index].candidate.kind == JOINT_KINDS[hands.kinds[joint]]
-        if same and joint not in matched and index not in used:
+        is_same_kind = detections[index].candidate.kind == JOINT_KINDS[hands.kinds[joint]]
+        if is_same_kind and joint not in matched and index not in used:
             matched[joint] = (index, float(value))
             used.add(index)
     return matched, {index for index, value in matched.values() if value >= MIN_IOU}

@@ -1,6 +1,7 @@
-"""What the scorer is worth against raters' signed readings: differences, scores, calibration, and its worst joints.
+"""Evaluation of the scorer against signed readings: errors of change and grades, calibration, and the worst joints.
 
-A score counts where no finding fixes it at either time point, as in the source. Nothing is left out for being bad.
+As in the published reference, joints are left out if a special finding fixes their score at one of the time points. No
+other joint is left out.
 """
 
 from __future__ import annotations
@@ -42,10 +43,26 @@ _CONFIDENCE_BINS = 10
 
 @dataclass(frozen=True)
 class ScalePredictions:
-    """One scale's answers beside its labels, one row for each joint and rater whose label counts.
+    """Predictions and labels of one scale, one row for each joint and rater with a label that counts.
 
-    `row` (M,) is the joint's place in the samples; `label` (M, 2) are the raters' scores, `decision` the model's.
-    `mean` (M, 2) are its expected grades, `pair_probabilities` (M, G, G) those of each pair of grades, `patients` the cases.
+    Attributes
+    ----------
+    scale
+        ``ERO`` or ``JSN``.
+    row
+        Index of the joint in the samples, shape (M,).
+    patients
+        IDs of the cases, length M.
+    label
+        Grades by the rater at both time points, shape (M, 2).
+    decision
+        Grades and change by the model.
+    mean
+        Expected grades by the model, shape (M, 2).
+    pair_probabilities
+        Probabilities of the pairs of grades, shape (M, G, G).
+    all_labels
+        Grades of all joints in the samples by rater and time point, shape (N, R, 2); NaN where a label does not count.
     """
 
     scale: str
@@ -59,21 +76,20 @@ class ScalePredictions:
 
     @property
     def change(self) -> Floats:
-        """The change that was read, (M,)."""
+        """Change by the rater, in grades, shape (M,)."""
         return np.asarray(self.label[:, 1] - self.label[:, 0])
 
     @property
     def errors(self) -> Floats:
-        """Errors of the decided difference, said less read, (M,)."""
+        """Error of the decided change, predicted minus read, in grades, shape (M,)."""
         return np.asarray(self.decision.change - self.change)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The model's mean `confidence` and `accuracy` in each bin of confidence, with the `count` of answers.
+    """Mean `confidence`, mean `accuracy` and `count` of predictions in each bin of confidence that is not empty.
 
-    `error` is the expected calibration error.
-    `target` says of which answers: ``score`` of one time point, or ``change``.
+    `error` is the expected calibration error. `target` is ``score`` (grades of single time points) or ``change``.
     """
 
     target: str
@@ -85,7 +101,11 @@ class Calibration:
 
 @dataclass(frozen=True)
 class WorstJoint:
-    """A joint where the model was far off: what the raters read at both time points, and what it said."""
+    """A joint with a large error of the change.
+
+    `row` is its index in the samples. Grades are those of both time points, `rater_grades` with one pair for each rater;
+    `change` is the predicted change, and `uncertainty` its expected absolute error.
+    """
 
     case: str
     site: str
@@ -97,56 +117,73 @@ class WorstJoint:
 
 
 def match_labels(pairs: PairSamples, probabilities: Floats, scale: int, decision: str) -> ScalePredictions:
-    """The answers of one scale beside every label that counts: both given, and no finding at either time point."""
+    """Match the predictions of one scale with the labels that count.
+
+    A label counts if the rater graded both time points and saw a special finding at neither.
+
+    Parameters
+    ----------
+    pairs
+        Samples with the labels.
+    probabilities
+        Probabilities of the pairs of grades, shape (N, G, G).
+    scale
+        Index of the scale in ``pairs.scales``.
+    decision
+        Name of the decision rule.
+    """
     labels = pairs.labels[:, :, scale].astype(np.float64)
     counts = np.asarray((labels >= 0).all(axis=2) & ~pairs.has_finding.any(axis=2))
     rows, raters = np.nonzero(counts)
-    said = decide(decision, probabilities)
+    decided = decide(decision, probabilities)
     return ScalePredictions(
         pairs.scales[scale],
         rows,
         tuple(pairs.cases[row] for row in rows),
         labels[rows, raters],
-        Decision(said.grades[rows], said.change[rows]),
+        Decision(decided.grades[rows], decided.change[rows]),
         expected_grades(probabilities)[rows],
         probabilities[rows],
         np.where(counts[..., None], labels, np.nan),
     )
 
 
-def evaluate_scale(answers: ScalePredictions, rng: np.random.Generator) -> tuple[list[Metric], list[Metric]]:
-    """The figures of one scale: those that the source has (the difference's error, changes of the wrong sign), and more."""
-    name, change, patients = answers.scale, answers.change, answers.patients
-    source = name == "ERO"
-    error = np.abs(answers.errors)
-    raw = np.abs(answers.mean[:, 1] - answers.mean[:, 0] - change)
-    status = np.abs(answers.decision.grades - answers.label).mean(axis=1)
-    usual = np.median(answers.label, axis=0)
-    changed = change != 0
-    still = float(np.abs(change).mean())
-    raters_change, raters_status = _rater_disagreement(answers.all_labels)
+def evaluate_scale(predictions: ScalePredictions, rng: np.random.Generator) -> tuple[list[Metric], list[Metric]]:
+    """Return the metrics of one scale that the published reference has as well, and the other metrics.
 
-    def make_metric(what: str, values: Floats, better: str = "lower", **facts: Any) -> Metric:
+    The first list holds the mean error of the change and the share of changes of the wrong sign.
+    """
+    name, change, patients = predictions.scale, predictions.change, predictions.patients
+    in_paper = name == "ERO"  # the reference reports ERO only
+    error = np.abs(predictions.errors)
+    raw = np.abs(predictions.mean[:, 1] - predictions.mean[:, 0] - change)
+    status = np.abs(predictions.decision.grades - predictions.label).mean(axis=1)
+    median_grades = np.median(predictions.label, axis=0)
+    changed = change != 0
+    no_change_error = float(np.abs(change).mean())
+    raters_change, raters_status = _rater_disagreement(predictions.all_labels)
+
+    def make_metric(text: str, values: Floats, better: str = "lower", **facts: Any) -> Metric:
         mean = bootstrap_mean(np.asarray(values, np.float64), patients, rng, RESAMPLES)
-        return Metric(f"{name}, {what}", mean.value, mean.low, mean.high, better, **facts)
+        return Metric(f"{name}, {text}", mean.value, mean.low, mean.high, better, **facts)
 
     no_change: dict[str, Any] = {"baseline_name": "no change"}
     headline = [
         make_metric(
             "mean error of the difference",
             error,
-            baseline=still,
+            baseline=no_change_error,
             raters=raters_change,
-            paper=0.412 if source else None,
-            note="in whole grades, as they would be stored",
+            paper=0.412 if in_paper else None,
+            note="in whole grades, as stored",
             **no_change,
         ),
         make_metric(
-            "improvement taken for worsening or the reverse",
-            (answers.decision.change * change < 0).astype(float),
+            "change predicted with the wrong sign",
+            (predictions.decision.change * change < 0).astype(float),
             unit="%",
             baseline=0.0,
-            paper=0.0 if source else None,
+            paper=0.0 if in_paper else None,
             note="of all pairs",
             **no_change,
         ),
@@ -154,7 +191,11 @@ def evaluate_scale(answers: ScalePredictions, rng: np.random.Generator) -> tuple
     worse = change > 0
     more = [
         make_metric(
-            "mean error of the difference, not rounded", raw, baseline=still, raters=raters_change, **no_change
+            "mean error of the difference, not rounded",
+            raw,
+            baseline=no_change_error,
+            raters=raters_change,
+            **no_change,
         ),
         make_metric(
             "mean error of the difference where a change was read",
@@ -169,8 +210,8 @@ def evaluate_scale(answers: ScalePredictions, rng: np.random.Generator) -> tuple
             **no_change,
         ),
         make_metric(
-            "worsening that was read and seen",
-            np.where(worse, answers.decision.change > 0, np.nan),
+            "worsening read by the rater and predicted",
+            np.where(worse, predictions.decision.change > 0, np.nan),
             "higher",
             unit="%",
             baseline=0.0,
@@ -179,8 +220,8 @@ def evaluate_scale(answers: ScalePredictions, rng: np.random.Generator) -> tuple
         make_metric(
             "mean error of the score of one time point",
             status,
-            baseline=float(np.abs(answers.label - usual).mean()),
-            baseline_name="always the median",
+            baseline=float(np.abs(predictions.label - median_grades).mean()),
+            baseline_name="always the median grade",
             raters=raters_status,
         ),
     ]
@@ -188,48 +229,53 @@ def evaluate_scale(answers: ScalePredictions, rng: np.random.Generator) -> tuple
 
 
 def evaluate_ranking(
-    pairs: PairSamples, answers: ScalePredictions, probabilities: Floats, rng: np.random.Generator
+    pairs: PairSamples, predictions: ScalePredictions, probabilities: Floats, rng: np.random.Generator
 ) -> Metric:
-    """How well patients are ordered by their total change, which is what a trial reads."""
-    labels, mean = answers.all_labels, expected_grades(probabilities)
+    """Return Spearman's rank correlation of the patients' total change, predicted and read.
+
+    Trials evaluate this total. The read change of a joint is the mean over its raters. `probabilities` (N, G, G) are those
+    of all joints in `pairs`.
+    """
+    labels, mean = predictions.all_labels, expected_grades(probabilities)
     known = np.isfinite(labels).all(axis=2)
     safe = np.where(np.isfinite(labels), labels, 0.0)
     count = known.sum(axis=1)
     change = (np.where(known, safe[..., 1] - safe[..., 0], 0.0).sum(axis=1)) / np.maximum(count, 1)
-    said = np.where(count > 0, mean[:, 1] - mean[:, 0], 0.0)
+    predicted = np.where(count > 0, mean[:, 1] - mean[:, 0], 0.0)
     ids = np.array(pairs.cases)
-    totals = np.array([[change[ids == case].sum(), said[ids == case].sum()] for case in np.unique(ids)])
+    totals = np.array([[change[ids == case].sum(), predicted[ids == case].sum()] for case in np.unique(ids)])
     low, high = bootstrap_interval(
         lambda draws: [_spearman(totals[draw]) for draw in draws], len(totals), rng, RESAMPLES
     )
-    name = f"{answers.scale}, rank correlation of the patients' total change"
+    name = f"{predictions.scale}, rank correlation of the patients' total change"
     return Metric(name, _spearman(totals), low, high, "higher", baseline=0.0, baseline_name="no change")
 
 
-def evaluate_calibration(answers: ScalePredictions, what: str, rng: np.random.Generator) -> Calibration:
-    """How sure the model is of what it says, beside how often raters say the same; `what` is ``score`` or ``change``.
+def evaluate_calibration(predictions: ScalePredictions, target: str, rng: np.random.Generator) -> Calibration:
+    """Compare the model's confidence in its decisions with the share of raters' labels that agree.
 
-    The expected calibration error is the gap between the two, weighed by how many answers are so sure.
+    The expected calibration error is the mean absolute difference of both over the bins of confidence, weighted by the
+    number of predictions in each bin. `target` is ``score`` or ``change``.
     """
-    if what == "score":
-        probabilities = marginal_probabilities(answers.pair_probabilities).reshape(
-            -1, answers.pair_probabilities.shape[1]
-        )
-        said, read = answers.decision.grades.ravel(), answers.label.ravel()
-        patients = np.repeat(np.array(answers.patients), 2)
+    pair = predictions.pair_probabilities
+    if target == "score":
+        probabilities = marginal_probabilities(pair).reshape(-1, pair.shape[1])
+        decided, read = predictions.decision.grades.ravel(), predictions.label.ravel()
+        patients = np.repeat(np.array(predictions.patients), 2)
     else:
-        offset = answers.pair_probabilities.shape[1] - 1
-        probabilities, said = change_probabilities(answers.pair_probabilities), answers.decision.change + offset
-        read, patients = answers.change + offset, np.array(answers.patients)
-    sure = probabilities[np.arange(len(said)), said]
-    right = (said == read).astype(np.float64)
-    place = np.minimum((sure * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1)
+        offset = pair.shape[1] - 1
+        probabilities, decided = change_probabilities(pair), predictions.decision.change + offset
+        read, patients = predictions.change + offset, np.array(predictions.patients)
+    confidence = probabilities[np.arange(len(decided)), decided]
+    correct = (decided == read).astype(np.float64)
+    bins = np.minimum((confidence * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1)
     ids, index = np.unique(patients, return_inverse=True)
     shape = (len(ids), _CONFIDENCE_BINS)
     gaps = np.zeros(shape)
     counts = np.zeros(shape)
-    np.add.at(gaps, (index, place), right - sure)
-    np.add.at(counts, (index, place), 1.0)
+    # Sums by patient and bin: a resample of patients is then a sum of rows.
+    np.add.at(gaps, (index, bins), correct - confidence)
+    np.add.at(counts, (index, bins), 1.0)
     low, high = bootstrap_interval(
         lambda draws: np.abs(gaps[draws].sum(axis=1)).sum(axis=1) / counts[draws].sum(axis=(1, 2)),
         len(ids),
@@ -238,46 +284,57 @@ def evaluate_calibration(answers: ScalePredictions, what: str, rng: np.random.Ge
     )
     value = float(np.abs(gaps.sum(axis=0)).sum() / counts.sum())
     filled = counts.sum(axis=0) > 0
-    name = f"{answers.scale}, expected calibration error of the {what}"
-    metric = Metric(name, value, low, high, "lower", note="how sure less how often right")
-    whole = counts.sum(axis=0)[filled]
-    says, is_right = (tuple((np.bincount(place, v, _CONFIDENCE_BINS)[filled] / whole).tolist()) for v in (sure, right))
-    return Calibration(what, says, is_right, tuple(int(n) for n in whole), metric)
+    name = f"{predictions.scale}, expected calibration error of the {target}"
+    metric = Metric(name, value, low, high, "lower", note="difference of confidence and accuracy")
+    total = counts.sum(axis=0)[filled]
+    mean_confidence, accuracy = (
+        tuple((np.bincount(bins, values, _CONFIDENCE_BINS)[filled] / total).tolist())
+        for values in (confidence, correct)
+    )
+    return Calibration(target, mean_confidence, accuracy, tuple(int(n) for n in total), metric)
 
 
-def evaluate_by_uncertainty(answers: ScalePredictions, rng: np.random.Generator) -> tuple[Metric, ...]:
-    """The error of the difference in each quarter of the answers, from the least doubted to the most."""
-    doubted = expected_change_error(answers.pair_probabilities, answers.decision.change)
-    order = np.argsort(doubted, kind="stable")
+def evaluate_by_uncertainty(predictions: ScalePredictions, rng: np.random.Generator) -> tuple[Metric, ...]:
+    """Return the mean error of the change in each quarter of the predictions, from the least to the most uncertain.
+
+    The baseline of each metric is the error that the model itself expects.
+    """
+    uncertainty = expected_change_error(predictions.pair_probabilities, predictions.decision.change)
+    order = np.argsort(uncertainty, kind="stable")
     quarter = np.empty(len(order), int)
     quarter[order] = np.arange(len(order)) * 4 // max(len(order), 1)
     found = []
     for number, word in enumerate(("least", "second", "third", "most")):
-        there = np.where(quarter == number, np.abs(answers.errors), np.nan)
-        mean = bootstrap_mean(there, answers.patients, rng, RESAMPLES)
-        expects = float(doubted[quarter == number].mean()) if (quarter == number).any() else None
-        name = f"{answers.scale}, error of the difference in the {word} doubted quarter"
+        error = np.where(quarter == number, np.abs(predictions.errors), np.nan)
+        mean = bootstrap_mean(error, predictions.patients, rng, RESAMPLES)
+        expected = float(uncertainty[quarter == number].mean()) if (quarter == number).any() else None
+        ordinal = f"{word} least" if word in ("second", "third") else word
+        name = f"{predictions.scale}, error of the difference in the {ordinal} uncertain quarter"
         found.append(
             Metric(
-                name, mean.value, mean.low, mean.high, "lower", baseline=expects, baseline_name="as the model expects"
+                name, mean.value, mean.low, mean.high, "lower", baseline=expected, baseline_name="expected by the model"
             )
         )
     return tuple(found)
 
 
-def find_worst_joints(pairs: PairSamples, answers: ScalePredictions, count: int = 6) -> tuple[WorstJoint, ...]:
-    """The joints whose change was most wrongly decided, by the median rater; of equal ones the surest come first."""
-    rows = np.unique(answers.row)
-    first = {int(row): place for place, row in reversed(list(enumerate(answers.row)))}
-    doubted = expected_change_error(answers.pair_probabilities, answers.decision.change)
+def find_worst_joints(pairs: PairSamples, predictions: ScalePredictions, count: int = 6) -> tuple[WorstJoint, ...]:
+    """Return the `count` joints whose decided change differs most from the median rater's.
+
+    Of joints with the same error, the one with the least uncertainty comes first: its error is the more surprising one.
+    """
+    rows = np.unique(predictions.row)
+    # Predictions of a joint are repeated for each rater; the first row of each joint is enough.
+    first = {int(row): place for place, row in reversed(list(enumerate(predictions.row)))}
+    uncertainty = expected_change_error(predictions.pair_probabilities, predictions.decision.change)
     ranked = []
     for row in rows:
-        labels = answers.all_labels[row]
+        labels = predictions.all_labels[row]
         labels = labels[np.isfinite(labels).all(axis=1)].astype(int)
         place = first[int(row)]
-        said = int(answers.decision.change[place])
-        error = abs(said - float(np.median(labels[:, 1] - labels[:, 0])))
-        ranked.append((-error, float(doubted[place]), int(row), labels, place))
+        change = int(predictions.decision.change[place])
+        error = abs(change - float(np.median(labels[:, 1] - labels[:, 0])))
+        ranked.append((-error, float(uncertainty[place]), int(row), labels, place))
     ranked.sort(key=lambda item: item[:3])
     return tuple(
         WorstJoint(
@@ -285,22 +342,23 @@ def find_worst_joints(pairs: PairSamples, answers: ScalePredictions, count: int 
             pairs.sites[row],
             row,
             tuple((int(a), int(b)) for a, b in labels),
-            (int(answers.decision.grades[place, 0]), int(answers.decision.grades[place, 1])),
-            int(answers.decision.change[place]),
-            round(doubt_, 3),
+            (int(predictions.decision.grades[place, 0]), int(predictions.decision.grades[place, 1])),
+            int(predictions.decision.change[place]),
+            round(expected_error, 3),
         )
-        for _, doubt_, row, labels, place in ranked[:count]
+        for _, expected_error, row, labels, place in ranked[:count]
     )
 
 
 def _spearman(totals: Floats) -> float:
+    """Return the rank correlation of the two columns, NaN if it is not defined."""
     if len(totals) < 3 or np.ptp(totals[:, 0]) == 0 or np.ptp(totals[:, 1]) == 0:
         return float("nan")
     return float(spearmanr(totals[:, 0], totals[:, 1]).statistic)
 
 
 def _rater_disagreement(labels: Floats) -> tuple[float | None, float | None]:
-    """The mean absolute disagreement of two raters, of the change and of the score; None with a single rater."""
+    """Return the mean absolute difference of two raters in the change and in the grades; None with a single rater."""
     change, status = [], []
     for a, b in combinations(range(labels.shape[1]), 2):
         both = np.isfinite(labels[:, a]).all(axis=1) & np.isfinite(labels[:, b]).all(axis=1)

@@ -1,4 +1,4 @@
-"""One measured figure with its interval and what it stands beside; intervals are drawn over patients, never over joints."""
+"""A metric with its confidence interval and the values to compare it with."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ __all__ = ["RESAMPLES", "Floats", "Metric"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 RESAMPLES = 1000
-"""Bootstrap resamples of each interval in a report of the trainer."""
+"""Number of bootstrap resamples for each interval of an evaluation."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One measured figure with its 95 % interval, and what it stands beside.
+    """A metric with its 95 % interval from a bootstrap over patients.
 
-    `baseline` is what doing nothing clever gives, `raters` the raters' own figure, `paper` the source's; None where
-    there is no such thing. `unit` is ``%`` or empty, `better` is ``higher`` or ``lower``.
+    `baseline` is the value of the trivial answer that `baseline_name` describes, `raters` the value of raters compared with
+    each other, `paper` the value of the published reference; each is None if there is no such value. `unit` is ``%`` (for
+    values from 0 to 1) or empty; `better` is ``higher`` or ``lower``.
     """
 
     name: str

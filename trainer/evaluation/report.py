@@ -1,6 +1,6 @@
-"""An evaluation as a report: Markdown, a page that opens alone, JSON for programs; and kept in the study for the app.
+"""Report of an evaluation: Markdown, a self-contained HTML page, JSON for programs, and a copy in the study for the app.
 
-It measures nothing itself.
+All values come from `Results`; nothing is computed from films or readings here.
 """
 
 from __future__ import annotations
@@ -38,21 +38,28 @@ _STORED_NAMES = {
     "predicted_grades": "said",
     "uncertainty": "doubt",
 }
-"""Keys of ``report.json`` by field; ``ratui`` and other programs read the file under these."""
+"""Keys of ``report.json`` that differ from the names of the fields: programs read the file by these older names."""
 
 
 def write_report(results: Results, out: Path, *, study: Study | None = None, model: str = "") -> str:
-    """Writes ``report.md`` with its pictures, ``report.html`` and ``report.json`` into `out`; returns the Markdown.
+    """Write the report to the folder `out` and return its Markdown text.
 
-    Keeps it in `study` as well, where given, as that of the scorer `model`, for the app to open. Raises TrainError, and
-    StoreError where the study can't keep it.
+    The files are ``report.md`` with its pictures, ``report.html`` and ``report.json``. If `study` is given, the report is
+    also saved there as that of the scorer `model`; the app shows it to raters who signed the evaluated cases.
+
+    Raises
+    ------
+    TrainError
+        If the folder cannot be written.
+    StoreError
+        If the report cannot be saved in the study.
     """
     blocks = _make_blocks(results)
     text = to_markdown(blocks)
     facts = asdict(results)
     facts["cases"] = len(results.cases)
     facts["change_errors"] = [round(float(value), 4) for value in results.change_errors]
-    del facts["crops"]
+    del facts["crops"]  # images of patients are in the report's picture only
     try:
         out.mkdir(parents=True, exist_ok=True)
         contents = {block.file: block.png for block in blocks if isinstance(block, Picture)}
@@ -63,29 +70,30 @@ def write_report(results: Results, out: Path, *, study: Study | None = None, mod
             with atomic_write(out / name) as temporary:
                 temporary.write_bytes(content)
     except OSError as error:
-        raise TrainError(f"the report can't be written: {error.strerror}", out, "Give another --out") from error
+        raise TrainError(f"the report cannot be written: {error.strerror}", out, "Give another --out") from error
     if study is not None:
         save_evaluation(study, Evaluation(model, datetime.now(UTC), results.cases, tuple(blocks)))
     return text
 
 
 def _make_blocks(results: Results) -> list[Block]:
+    """Return the content of the report."""
     films = f"{results.films} hands, " if results.films else ""
     blocks: list[Block] = [
-        Heading("What the models are worth", 1),
+        Heading("Evaluation of the models", 1),
         Paragraph(
-            f"Measured on {len(results.cases)} cases ({films}{results.joints} joints) that no model here has learnt from, "
-            "against every rater's signed reading. Intervals are 95 %, bootstrapped over patients. "
-            f"The scorer's loss was `{results.loss}`, its decision `{results.decision}`."
+            f"{len(results.cases)} cases ({films}{results.joints} joints) that none of the models was trained on, "
+            "compared with every rater's signed reading. The 95 % intervals are bootstrapped over patients. "
+            f"The scorer was trained with the loss `{results.loss}`; its decision rule is `{results.decision}`."
         ),
         _metrics_table(results.headline),
         Paragraph(
-            "The source's figures are of real films; a figure here is comparable only where these films are real, too. "
-            "An accuracy says little where findings are rare: read it with sensitivity and specificity. "
-            "Scores count where no finding fixes them at either time point, as in the source. "
-            "What raters differ among themselves is the ceiling: no model can agree with all of them more than that."
+            "The published values were measured on real films; they are comparable only if these films are real as well. "
+            "Accuracy alone says little if findings are rare: see sensitivity and specificity. "
+            "As in the publication, scores are left out if a special finding fixes them at one of the time points. "
+            "The difference between raters is the limit: no model can agree better than that with all of them."
         ),
-        Heading("More"),
+        Heading("Other metrics"),
         _metrics_table(results.other_metrics),
         Heading("Errors of the ERO difference"),
         Picture(
@@ -95,44 +103,47 @@ def _make_blocks(results: Results) -> list[Block]:
     ]
     if results.calibrations:
         blocks += [
-            Heading("What its doubt is worth"),
+            Heading("Uncertainty"),
             Paragraph(
-                "How sure the model is of an answer, beside how often a rater gave the same. On the diagonal it knows "
-                "itself. Below: whether what it doubts most is what it gets wrong most."
+                "The chart compares the model's confidence with the share of raters' answers that agree. On the diagonal, "
+                "the model is calibrated. The table shows if the error rises with the model's uncertainty."
             ),
-            Picture("calibration.png", draw_reliability(results.calibrations), "How often right, by how sure"),
+            Picture("calibration.png", draw_reliability(results.calibrations), "Accuracy by confidence"),
             _metrics_table(results.uncertainty_metrics),
         ]
     if results.worst_joints:
-        words = "The joints whose ERO change was most wrongly decided, earlier film left"
+        caption = "Joints with the largest errors of the ERO change; earlier film on the left"
         blocks += [
             Heading("Worst joints"),
-            Picture("worst.png", draw_worst_joints(results.worst_joints, results.crops), words),
+            Picture("worst.png", draw_worst_joints(results.worst_joints, results.crops), caption),
             _worst_table(results),
         ]
     return blocks
 
 
 def _metrics_table(metrics: Sequence[Metric]) -> Table:
+    """Return a table with a row for each metric, without the columns for comparison that would be empty."""
     rows = []
-    for f in metrics:
-        trivial = f"{_number(f.baseline, f.unit)} ({f.baseline_name})" if f.baseline is not None else ""
+    for m in metrics:
+        baseline = f"{_format_number(m.baseline, m.unit)} ({m.baseline_name})" if m.baseline is not None else ""
+        interval = f"{_format_number(m.low, m.unit)} to {_format_number(m.high, m.unit)}"
         rows.append(
             (
-                f"{f.name} ({f.note})" if f.note else f.name,
-                _number(f.value, f.unit),
-                f"{_number(f.low, f.unit)} to {_number(f.high, f.unit)}" if not math.isnan(f.value) else "",
-                _number(f.paper, f.unit),
-                trivial,
-                _number(f.raters, f.unit),
+                f"{m.name} ({m.note})" if m.note else m.name,
+                _format_number(m.value, m.unit),
+                "" if math.isnan(m.value) else interval,
+                _format_number(m.paper, m.unit),
+                baseline,
+                _format_number(m.raters, m.unit),
             )
         )
-    columns = ("measure", "here", "95 % interval", "source", "trivial", "raters among themselves")
+    columns = ("metric", "value", "95 % interval", "published", "baseline", "between raters")
     shown = [place for place in range(len(columns)) if place < 3 or any(row[place] for row in rows)]
     return Table([columns[place] for place in shown], [[row[place] for place in shown] for row in rows], strong=1)
 
 
 def _worst_table(results: Results) -> Table:
+    """Return a table of the joints with the largest errors."""
     rows = [
         (
             each.case,
@@ -144,24 +155,26 @@ def _worst_table(results: Results) -> Table:
         )
         for each in results.worst_joints
     ]
-    return Table(("case", "site", "read", "said", "change said", "doubt"), rows)
+    return Table(("case", "site", "read", "predicted", "predicted change", "uncertainty"), rows)
 
 
-def _number(value: float | None, unit: str) -> str:
+def _format_number(value: float | None, unit: str) -> str:
+    """Return `value` as text; empty for None."""
     if value is None:
         return ""
     if math.isnan(value):
-        return "none to measure"
+        return "no data"
     return f"{100 * value:.1f} %" if unit == "%" else f"{value:.3f}"
 
 
 def _histogram_table(errors: npt.NDArray[np.float64]) -> Table:
+    """Return the shares of the errors in five intervals, in grades."""
     edges = [-np.inf, -1.5, -0.5, 0.5, 1.5, np.inf]
     names = ["below −1.5", "−1.5 to −0.5", "−0.5 to 0.5", "0.5 to 1.5", "above 1.5"]
     counts, _ = np.histogram(errors, edges)
     share = counts / max(counts.sum(), 1)
     rows = [(name, str(n), f"{100 * s:.1f} %") for name, n, s in zip(names, counts, share, strict=True)]
-    return Table(("said less read change", "pairs", "share"), rows)
+    return Table(("predicted minus read change", "pairs", "share"), rows)
 
 
 def _to_json(value: object) -> object:

@@ -1,6 +1,6 @@
-"""A report's blocks as Markdown and as a page that opens alone. It knows no figures.
+"""Formats of a report's blocks: Markdown, and a self-contained HTML page.
 
-Whatever text comes in is escaped on the page: a case's name is never markup.
+All text is escaped on the page, because case IDs and names may contain markup.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["to_html", "to_markdown"]
 
 
 def to_markdown(blocks: Sequence[Block]) -> str:
-    """The blocks as Markdown; pictures lie beside it."""
+    """Return the blocks as Markdown; pictures are links to files in the same folder."""
     lines: list[str] = []
     for block in blocks:
         match block:
@@ -34,17 +34,21 @@ def to_markdown(blocks: Sequence[Block]) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
+    """Return a row of a Markdown table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def to_html(blocks: Sequence[Block]) -> str:
-    """The blocks as one page, pictures and all, under the first heading; it asks for nothing from anywhere."""
+    """Return the blocks as an HTML page with embedded pictures; it loads nothing from other files or servers.
+
+    The first heading is the title of the page.
+    """
     title = next((block.text for block in blocks if isinstance(block, Heading)), "")
     parts: list[str] = []
     for block in blocks:
         match block:
             case Heading(level=1):
-                pass  # the page's own title
+                pass  # already the title of the page
             case Heading():
                 parts.append(page.section(block.text, (), block.level))
             case Paragraph():
@@ -59,6 +63,7 @@ def to_html(blocks: Sequence[Block]) -> str:
 
 
 def _inline(text: str) -> str:
-    """Escaped text with its `code`."""
+    """Return escaped text in which backquotes are replaced by ``code`` elements."""
+    # Odd pieces are those between two backquotes.
     pieces = page.escape_text(text).split("`")
     return "".join(f"<code>{piece}</code>" if n % 2 else piece for n, piece in enumerate(pieces))

@@ -1,4 +1,4 @@
-"""The report's pictures as PNG bytes: errors of the difference, how sure against how right, the worst joints."""
+"""Pictures of the report as PNG bytes: histogram of errors, reliability diagrams, and the worst joints."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ _BLUE, _GREY, _RED = "#3f6f8f", "#8a979f", "#a4493d"
 
 
 def draw_histogram(errors: npt.NDArray[np.float64], cases: int) -> bytes:
-    """The source's Fig. 2: how often the ERO difference was missed by how much."""
+    """Draw a histogram of the errors of the ERO change, in grades, like Fig. 2 of the published reference.
+
+    `errors` has one entry for each joint and rater; `cases` is the number of cases, for the title.
+    """
     figure, axes = _axes(7, 4)
     axes.hist(errors, bins=np.arange(-5.25, 5.5, 0.5).tolist(), color=_BLUE, edgecolor="white")
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlim(-4.5, 4.5)
-    axes.set_xlabel("error of the ERO difference (said less read), grades")
+    axes.set_xlabel("error of the ERO difference (predicted minus read), grades")
     axes.set_ylabel("pairs of a joint and a rater")
     if len(errors):
         mean = float(np.abs(errors).mean())
@@ -31,22 +34,25 @@ def draw_histogram(errors: npt.NDArray[np.float64], cases: int) -> bytes:
 
 
 def draw_reliability(calibrations: Sequence[Calibration]) -> bytes:
-    """How often the model was right against how sure it was; on the diagonal it knows itself."""
+    """Draw a reliability diagram for each calibration: accuracy by confidence, with larger points for more predictions."""
     figure, axes = _axes(9, 3.2, len(calibrations))
     for ax, each in zip(np.atleast_1d(axes), calibrations, strict=True):
         ax.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle="--")
         sizes = 12 + 140 * np.sqrt(np.array(each.count) / max(sum(each.count), 1))
         ax.scatter(each.confidence, each.accuracy, s=sizes, color=_BLUE, zorder=3)
         ax.plot(each.confidence, each.accuracy, color=_BLUE, linewidth=1)
-        ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="how sure")
+        ax.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence")
         ax.set_title(f"{each.error.name.split(',')[0]} {each.target}: gap {each.error.value:.3f}", fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
-    np.atleast_1d(axes)[0].set_ylabel("how often right")
+    np.atleast_1d(axes)[0].set_ylabel("accuracy")
     return _png(figure)
 
 
 def draw_worst_joints(worst: Sequence[WorstJoint], crops: Sequence[npt.NDArray[np.uint8]]) -> bytes:
-    """Each joint at both time points, with what was read and what was said under it."""
+    """Draw each joint at both time points, with the grades by the raters and by the model.
+
+    `crops` has an array (2, S, S) for each joint, the earlier time point first.
+    """
     columns = min(3, max(len(worst), 1))
     rows = -(-len(worst) // columns)
     figure, axes = _axes(9, 2.6 * rows, columns, rows)
@@ -55,13 +61,13 @@ def draw_worst_joints(worst: Sequence[WorstJoint], crops: Sequence[npt.NDArray[n
     for ax, each, pair in zip(np.atleast_1d(axes).ravel(), worst, crops, strict=False):
         gap = np.full((pair.shape[1], 3), 255, np.uint8)
         ax.imshow(np.concatenate([pair[0], gap, pair[1]], axis=1), cmap="gray", vmin=0, vmax=255)
-        said = each.predicted_grades
+        predicted = each.predicted_grades
         read = ", ".join(f"{a}→{b}" for a, b in each.rater_grades)
         ax.set_title(f"{each.case} {each.site}\nread {read}", fontsize=8)
         ax.text(
             0.5,
             -0.04,
-            f"said {said[0]}→{said[1]}, change {each.change:+d}, doubt {each.uncertainty:.2f}",
+            f"predicted {predicted[0]}→{predicted[1]}, change {each.change:+d}, uncertainty {each.uncertainty:.2f}",
             transform=ax.transAxes,
             ha="center",
             va="top",
@@ -72,8 +78,10 @@ def draw_worst_joints(worst: Sequence[WorstJoint], crops: Sequence[npt.NDArray[n
 
 
 def _axes(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Any, Any]:
+    """Return a new figure of `width` × `height` inches and its axes."""
     import matplotlib
 
+    # Agg draws to memory and needs no display.
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
@@ -84,9 +92,11 @@ def _axes(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple
 
 
 def _png(figure: Any) -> bytes:
+    """Return `figure` as PNG and close it."""
     from matplotlib import pyplot as plt
 
     buffer = io.BytesIO()
+    # Without the version of matplotlib in the metadata, equal figures give equal files.
     figure.savefig(buffer, dpi=130, format="png", metadata={"Software": None})
     plt.close(figure)
     return buffer.getvalue()

@@ -27,6 +27,7 @@ def main(run: Path) -> None:
     if split.exists() and any(json.loads(split.read_text(encoding="utf-8")).values()):
         raise TrainError("this run was trained on a study", run, "Take a run that was trained on simulated hands only")
     state = load_checkpoint(run / "model.pt")
+    # Half precision halves the size of the package; loading converts back to single precision.
     half = {key: value.half() if torch.is_floating_point(value) else value for key, value in state["model"].items()}
     SHIPPED_RUN.mkdir(exist_ok=True)
     save_checkpoint(SHIPPED_RUN / "model.pt", {"model": half, "about": state["about"]})
