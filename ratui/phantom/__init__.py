@@ -1,7 +1,4 @@
-"""Simulated films of a patient at two time points with known truth, and simulated raters.
-
-This package never opens a study.
-"""
+"""Simulated patients with known truth, their films at two time points, and simulated raters. It never uses a study."""
 
 from ratui.phantom.film import FilmSide, PhantomFilm, render
 from ratui.phantom.hospital import WrittenFilm, write_patient_films

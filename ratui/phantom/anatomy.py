@@ -1,6 +1,6 @@
-"""The bones of a left hand in frontal view: positions, shapes and articulations, in millimetres.
+"""The bones of a left hand in frontal view, in mm: positions, shapes and articulations.
 
-The outlines were measured by eye on a film of an adult hand. The thumb is at the right, fingers point up.
+Measured by eye on a film of an adult hand. The thumb is at the right, the fingers point up.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ Indices: TypeAlias = npt.NDArray[np.intp]
 Mask: TypeAlias = npt.NDArray[np.uint8]
 Point: TypeAlias = tuple[float, float]
 
-_PER_UNIT = 0.2389  # mm in one unit of the tracing of the fingers
+_PER_UNIT = 0.2389  # mm per unit of the tracing of the fingers
 _WIDTH = 986.0
-_PER_PIXEL = 0.115  # and in one pixel of the film, on which the wrist was traced
+_PER_PIXEL = 0.115  # mm per pixel of the film on which the wrist was traced
 _COLUMNS = 2048.0
 
 
 def _mm(points: list[Point]) -> Array:
-    """Convert points of the tracing (a right hand) to millimetres of a left hand."""
+    """Convert points of the tracing (a right hand) to mm of a left hand."""
     traced = np.asarray(points, np.float64)
     return np.column_stack([(_WIDTH - traced[:, 0]) * _PER_UNIT, traced[:, 1] * _PER_UNIT])
 
 
 def _px(*numbers: int) -> Array:
-    """Convert points x, y, x, y, … of the film (a right hand) to millimetres of a left hand."""
+    """Convert points x, y, x, y, … of the film (a right hand) to mm of a left hand."""
     traced = np.asarray(numbers, np.float64).reshape(-1, 2)
     return np.column_stack([(_COLUMNS - traced[:, 0]) * _PER_PIXEL, traced[:, 1] * _PER_PIXEL])
 
 
-# Base of the metacarpal, then the joint centres outwards, then the tip of the last bone.
+# For each finger: base of the metacarpal, centres of the joints from proximal to distal, tip of the last bone.
 FINGERS: dict[int, Array] = {
     1: _mm([(402, 925), (310, 761), (229, 673), (154, 604)]),
     2: _mm([(455, 899), (432, 606), (403, 436), (383, 350), (366, 278)]),
@@ -64,7 +64,7 @@ FINGERS: dict[int, Array] = {
     5: _mm([(592, 904), (689, 725), (800, 642), (866, 580), (906, 531)]),
 }
 
-# Half widths in mm of each bone outwards: (base, shaft, head).
+# For each finger, half widths in mm of the bones from proximal to distal: (base, shaft, head).
 WIDTHS: dict[int, tuple[tuple[float, float, float], ...]] = {
     1: ((8.2, 4.8, 7.0), (6.8, 4.0, 5.8), (5.4, 2.7, 3.4)),
     2: ((7.2, 4.3, 7.4), (7.8, 4.3, 5.4), (6.0, 3.4, 4.9), (4.9, 2.4, 3.3)),
@@ -73,7 +73,7 @@ WIDTHS: dict[int, tuple[tuple[float, float, float], ...]] = {
     5: ((6.6, 3.6, 5.9), (6.6, 3.6, 4.7), (4.9, 2.9, 3.8), (4.1, 2.0, 2.8)),
 }
 
-# Width in mm of a healthy joint space: MCP, PIP (and the thumb's IP), DIP.
+# Width in mm of healthy joint spaces: MCP, PIP (and the thumb's IP), DIP.
 JOINT_SPACES = (1.65, 1.15, 0.95)
 
 CARPALS: dict[str, Array] = {
@@ -111,20 +111,20 @@ FOREARM: dict[str, Array] = {
                 1385, 2380, 1361, 2333, 1330, 2293, 1291, 2254, 1251, 2226, 1235, 2207),
 }  # fmt: skip
 
-# How thick the short bones and the forearm are towards the viewer, in mm.
+# Thickness of the short bones and of the forearm's bones in the direction of the X-rays, in mm.
 THICKNESSES: dict[str, float] = {
     "trapezium": 11.0, "trapezoid": 10.5, "capitate": 13.0, "hamate": 11.5, "scaphoid": 11.5, "lunate": 12.5,
     "triquetrum": 10.0, "pisiform": 6.5, "radius": 16.0, "ulna": 11.5,
 }  # fmt: skip
 
 HAMATE_HOOK: tuple[Point, float, float] = ((97.9, 220.6), 2.5, 3.2)
-"""The hook of the hamate, seen end on as a ring: centre, half width, half height in mm."""
+"""Hook of the hamate, which appears as a ring in this view: centre, half width and half height in mm."""
 
 WRIST_SPACE = 1.75
 """Width in mm of a healthy space between two bones of the wrist."""
 
-# The bones that meet in the wrist, the joint whose JSN narrows that space (none where it has no score), and its share of
-# `WRIST_SPACE`. ``mc3`` is the base of metacarpal 3.
+# Articulations of the wrist: two bones, the joint whose JSN narrows the space (None if it is not scored), and the width
+# relative to `WRIST_SPACE`. ``mc3`` is the base of metacarpal 3.
 ARTICULATIONS: tuple[tuple[str, str, str | None, float], ...] = (
     ("capitate", "mc3", "CMC3", 0.80),
     ("hamate", "mc4", "CMC4", 0.75),
@@ -145,7 +145,7 @@ ARTICULATIONS: tuple[tuple[str, str, str | None, float], ...] = (
     ("radius", "ulna", None, 1.0),
 )
 
-# Where the boxes of the wrist lie and how wide they are: centre and side in mm, and the bones with which they move.
+# Boxes of the wrist: centre and side in mm, and the bones with which they move.
 WRIST_SITES: dict[str, tuple[Point, float, tuple[str, ...]]] = {
     "CMC1": ((137.0, 220.0), 19.0, ("mc1", "trapezium")),
     "MULT": ((128.5, 222.0), 20.0, ("trapezium", "trapezoid")),
@@ -161,7 +161,7 @@ WRIST_SITES: dict[str, tuple[Point, float, tuple[str, ...]]] = {
     "RC": ((112.5, 246.0), 30.0, ("scaphoid", "lunate", "radius")),
 }
 
-# The bones that carry the erosions of a site of the wrist.
+# Bones that show the erosions of a site of the wrist.
 SCORED_BONES: dict[str, tuple[str, ...]] = {
     "MULT": ("trapezium", "trapezoid"),
     "NAV": ("scaphoid",),
@@ -172,14 +172,14 @@ SCORED_BONES: dict[str, tuple[str, ...]] = {
 
 
 def joint_name(finger: int, bone: int) -> str:
-    """Return the name of the joint distal to `bone` of `finger`; bone 0 is the metacarpal. The thumb has MCP1 and IP1."""
+    """Return the joint distal to `bone` (0 is the metacarpal) of `finger`; the thumb has MCP1 and IP1."""
     if bone == 0:
         return f"MCP{finger}"
     return ("IP1" if finger == 1 else f"PIP{finger}") if bone == 1 else f"DIP{finger}"
 
 
 def smooth(outline: Array, rounds: int = 2) -> Array:
-    """Return a closed `outline` with its corners cut `rounds` times by Chaikin's rule. Each round doubles the points."""
+    """Return a closed outline with its corners cut by Chaikin's algorithm; each round doubles the number of points."""
     points = outline
     for _ in range(rounds):
         following = np.roll(points, -1, axis=0)

@@ -1,6 +1,6 @@
-"""The constitution of a hand: size, build, age and bone density, the same on every film of a patient.
+"""Constant properties of a patient's hand: size, build, age and bone density.
 
-All values are drawn from the seed of the patient, so that both time points show the same hand.
+They depend on the patient's seed only, so both time points show the same hand. Damage and pose are elsewhere.
 """
 
 from __future__ import annotations
@@ -19,12 +19,30 @@ __all__ = ["Body", "draw_body", "persistent_rng"]
 
 @dataclass(frozen=True)
 class Body:
-    """The constitution of one hand.
+    """Constant properties of one hand of a patient.
 
-    `scale` is the size relative to the tracing; `stout` the width of bones relative to their length; `stretch` (5, 4) the
-    length of each bone. `gap` and `cortex` are relative to the usual joint space and cortex; `density` is that of
-    trabecular bone; `flesh` that of soft tissue; `swelling` is 0 for none. `maturity` is 1 in adults and lower with open
-    growth plates. `sesamoids` (4,) are from 0 to 1. `ulna` is the ulnar variance in mm.
+    Attributes
+    ----------
+    scale
+        Size relative to the traced hand.
+    stout
+        Width of the bones relative to their length.
+    stretch
+        Length of each bone relative to the tracing, shape (5, 4).
+    gap, cortex
+        Width of joint spaces and thickness of the cortex, relative to the usual.
+    density
+        Density of trabecular bone.
+    flesh, swelling
+        Amount of soft tissue relative to the usual, and amount of swelling.
+    maturity
+        1 for adults; below 1 the growth plates are open.
+    sesamoids
+        Random numbers from 0 to 1 that decide which sesamoids exist, shape (4,).
+    ulnar_variance
+        Length of the ulna beyond the usual, mm.
+    texture
+        Position in the tile of trabeculae, mm.
     """
 
     scale: float
@@ -42,7 +60,7 @@ class Body:
 
 
 def draw_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
-    """Return the constitution of the hand of `side`. Both hands of a patient differ in details only."""
+    """Draw the hand of `side`. The two hands of a patient differ only slightly."""
     person, hand = np.random.default_rng([patient.seed, 11]), persistent_rng(patient, side)
     grown = patient.age >= 17
     maturity = 1.0 if grown else float(np.clip((patient.age - 4) / 13, 0.15, 0.97))
@@ -66,5 +84,5 @@ def draw_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
 
 
 def persistent_rng(patient: PhantomPatient, *what: str) -> np.random.Generator:
-    """Return a generator for a lasting property of `patient`, named by `what`: the same at both time points."""
+    """Return a generator for a constant property of `patient`, named by `what`; it is the same at both time points."""
     return np.random.default_rng([patient.seed, crc32("/".join(what).encode())])

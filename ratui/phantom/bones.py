@@ -1,7 +1,7 @@
-"""Bones as mineral on a canvas: cortex, trabeculae, joint surfaces, erosions.
+"""Drawing of bones: cortex, trabeculae, joint surfaces and damage, as mineral on a canvas.
 
-Each bone adds millimetres of cortical bone to the canvas, so that overlaps add up as for X-rays. Each bone is drawn in
-its own window of the canvas.
+Each bone adds mm of cortical bone to the canvas, so overlapping bones add up as in a radiograph. It only computes a
+window of the canvas, for speed.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from ratui.phantom.texture import TILE_MM, trabeculae
 
 __all__ = ["Canvas", "add_bridge", "add_long_bone", "add_short_bone"]
 
-_GRAIN = 0.18  # how much of trabecular bone is struts rather than the marrow between
+_GRAIN = 0.18  # relative amplitude of the trabecular pattern
 _F = np.float32
 _SMOOTHING = np.hanning(17) / np.hanning(17).sum()  # rounds the corners of a bone's profile
-_FINEST = 0.45  # mm; outlines on coarser canvases are drawn at this and reduced
+_FINEST = 0.45  # mm; on a canvas with larger pixels, outlines are drawn at this size and then reduced
 
 
 class Canvas:
-    """Mineral in mm per pixel, shape (rows, columns).
+    """Mineral of a film in mm of cortical bone, shape (rows, columns).
 
-    `mm` is the size of a pixel, `origin` the position of the corner in mm.
+    `mm` is the pixel size and `origin` the position (mm) of the top left corner.
     """
 
     def __init__(self, rows: int, columns: int, mm: float, origin: Array) -> None:
@@ -37,7 +37,11 @@ class Canvas:
         self.level = int(np.clip(round(mm / TILE_MM) - 1, 0, 8))
 
     def window(self, points: Array, margin: float) -> tuple[slice, slice, Array, Array] | None:
-        """Return the part of the canvas around `points` (mm) as slices, with the coordinates x and y of its pixels in mm."""
+        """Return the part of the canvas around `points` (mm), or None if it is empty.
+
+        Returns the slices of rows and columns, and the coordinates x, shape (1, n), and y, shape (m, 1), of the pixels
+        in mm.
+        """
         rows, columns = self.mineral.shape
         low = np.floor((points.min(axis=0) - margin - self.origin) / self.pixel_size).astype(int)
         high = np.ceil((points.max(axis=0) + margin - self.origin) / self.pixel_size).astype(int)
@@ -50,16 +54,16 @@ class Canvas:
         return slice(y0, y1), slice(x0, x1), x[None, :], y[:, None]
 
     def grain(self, along: Array, across: Array) -> Array:
-        """Return the trabecular texture at these positions (mm) of a bone, with mean 0."""
+        """Return the trabecular pattern at positions (mm) along and across a bone; its mean is 0."""
         tile = trabeculae(self.level)
-        last = tile.shape[0] - 1  # a power of two less one: the tile wraps around
+        last = tile.shape[0] - 1  # the size is a power of two, so `& last` wraps around the tile
         row = (along * _F(1 / TILE_MM)).astype(np.int32) & last
         column = (across * _F(1 / TILE_MM)).astype(np.int32) & last
         return np.asarray(tile.ravel().take(row * (last + 1) + column), _F)
 
 
 def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
-    """Add `bone` to the canvas."""
+    """Add a long bone to the canvas."""
     base, shaft, head = bone.widths
     view = canvas.window(np.stack([bone.start, bone.end]), max(base, head) + 2.5 * bone.scale)
     length = float(np.hypot(*(bone.end - bone.start)))
@@ -69,7 +73,7 @@ def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
     axis = ((bone.end - bone.start) / length).astype(_F)
     dx, dy = x - _F(bone.start[0]), y - _F(bone.start[1])
     whole_u, whole_v = dx * axis[0] + dy * axis[1], dy * axis[0] - dx * axis[1]
-    # A window around a bone that lies askew is mostly empty: only the pixels along the bone are worked on.
+    # The window around an oblique bone is mostly empty: compute only the pixels along the bone.
     room = 1.15 * max(base, shaft, head) + abs(bone.bow) + canvas.pixel_size
     reach = bone.lip + abs(bone.hollow) + abs(bone.slant) * base + bone.bulge[0] + 1.0
     picked = np.flatnonzero((np.abs(whole_v) < room) & (whole_u > -reach) & (whole_u < length + 1.0))
@@ -81,7 +85,7 @@ def add_long_bone(canvas: Canvas, bone: LongBone) -> None:
 
 
 def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: Array) -> Array:
-    """Return the mineral of `bone` at `u` mm from its base along the axis and `v` mm beside it, without erosions."""
+    """Return the mineral of a bone without erosions, at positions `u` mm along its axis and `v` mm across it."""
     base, shaft, head = bone.widths
     if bone.bow:
         place = np.clip(u / _F(length), 0, 1)
@@ -104,7 +108,7 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
     inside = np.minimum(at_base, at_head)
     round_off = _F((1.0 if bone.form != "tip" else 1.5) * bone.scale)
     taper = _sqrt_positive(1 - (1 - np.clip(inside / round_off, 0, 1)) ** 2)
-    # Between the rims of the cup there is only what stands in front of it and behind it.
+    # Between the rims of the cup, only the parts in front of it and behind it absorb X-rays.
     taper *= np.clip(_F(0.4) + at_plate / _F(0.45), 0.4, 1)
     taper *= np.clip((1 - across) * half * _F(1 / canvas.pixel_size) + _F(0.5), 0, 1)
     chord = _sqrt_positive(1 - square)
@@ -116,7 +120,7 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
         mineral += _F(2.7 * bone.plates[0]) * chord * _line_profile(at_plate - _F(0.45), 0.42)
     if bone.plates[1] > 0 and bone.form != "tip":
         mineral += _F(1.0 * bone.plates[1]) * chord * _line_profile(at_head - _F(0.35), 0.42)
-    if bone.form == "metacarpal":  # the hollows at the sides of the head are edged by a line
+    if bone.form == "metacarpal":  # a line borders the hollows at both sides of the head
         ring = _line_profile(np.abs(v) - _F(0.70 * head), 0.42 * bone.scale) * _line_profile(
             at_head - _F(1.25 * head), 0.6 * head
         )
@@ -131,7 +135,7 @@ def _mineral_along(canvas: Canvas, bone: LongBone, length: float, u: Array, v: A
 
 
 def _line_profile(distance: Array, width: float) -> Array:
-    """Return 1 on a line and less beside it, by `distance` (mm); 0 beyond three widths."""
+    """Return a Gaussian profile of `distance` (mm) from a line, 0 beyond three widths."""
     part = distance * _F(1 / width)
     result = np.zeros_like(part)
     near = np.flatnonzero(np.abs(part) < 3)
@@ -140,9 +144,12 @@ def _line_profile(distance: Array, width: float) -> Array:
 
 
 def _bone_profile(bone: LongBone, length: float) -> tuple[float, float, Array]:
-    """Return half width, marrow half width and marrow density along a bone, from `low` mm in steps of `step` mm."""
+    """Return the profile of a bone: its first position (mm), the step (mm), and a table.
+
+    The rows of the table are the half width, the half width of the marrow, and the density of the marrow.
+    """
     base, shaft, head = bone.widths
-    # The flares of a short bone are as steep as there is room.
+    # On a short bone the flares at both ends are shorter and steeper.
     b, h = min(base, 0.20 * length), min(head, 0.17 * length)
     if bone.form == "metacarpal":
         knots = [-3, 0, 0.6 * b, 1.2 * b, 2.2 * b, 0.34 * length, 0.53 * length, 0.66 * length]
@@ -185,7 +192,7 @@ def _head_surface(bone: LongBone, v: Array, square: Array, head: float) -> Array
 
 
 def add_short_bone(canvas: Canvas, bone: ShortBone) -> None:
-    """Add `bone` to the canvas: both faces by their outlines, and the cortex between them."""
+    """Add a short bone to the canvas: both faces from their outlines, and the cortex between them."""
     view = canvas.window(bone.outline, 2.5)
     if view is None:
         return
@@ -234,7 +241,7 @@ def add_short_bone(canvas: Canvas, bone: ShortBone) -> None:
 
 
 def add_bridge(canvas: Canvas, bridge: Bridge) -> None:
-    """Add the trabecular bone of a fused joint."""
+    """Add the trabecular bone of a fused joint to the canvas."""
     view = canvas.window(np.stack([bridge.start, bridge.end]), bridge.half_width + 3)
     if view is None:
         return
@@ -244,14 +251,14 @@ def add_bridge(canvas: Canvas, bridge: Bridge) -> None:
     u = (x - _F(bridge.start[0])) * _F(axis[0]) + (y - _F(bridge.start[1])) * _F(axis[1])
     v = (y - _F(bridge.start[1])) * _F(axis[0]) - (x - _F(bridge.start[0])) * _F(axis[1])
     chord = _sqrt_positive(1 - np.minimum((v / _F(bridge.half_width)) ** 2, 1))
-    # The two ends round off over a millimetre: the bridge fills that too, so that no line of a space is left.
+    # The bones' ends are rounded over about 1 mm. The bridge fills this too, so that no line of the space remains.
     along = np.exp(-(((u - _F(length / 2)) / _F(length / 2 + 0.7)) ** 4))
     spongy = _F(bridge.density) * (1 + _F(_GRAIN) * canvas.grain(u, v))
     canvas.mineral[rows, columns] += _F(1.7 * bridge.half_width) * chord * along * spongy
 
 
 def _carve_erosions(mineral: Array, x: Array, y: Array, erosions: Sequence[ErosionEllipse]) -> None:
-    """Remove `erosions` from `mineral` in place, each in its own window."""
+    """Remove `erosions` from `mineral` in place."""
     for erosion in erosions:
         reach = max(erosion.across, erosion.along) * 1.35 + 4 * erosion.edge + 0.8
         first, last = np.searchsorted(x[0], [erosion.at[0] - reach, erosion.at[0] + reach])
@@ -274,12 +281,12 @@ def _carve_erosions(mineral: Array, x: Array, y: Array, erosions: Sequence[Erosi
 
 
 def _depth_inside(outline: Array, corner: Array, step: float, shape: tuple[int, int]) -> Array:
-    """Return the distance in mm of each pixel from the border of `outline`; 0 outside."""
+    """Return the depth inside `outline` of each pixel in mm, 0 outside."""
     mask = np.zeros(shape, np.uint8)
     fixed_point = np.round(((outline - corner) / step - 0.5) * 256).astype(np.int32)
     cv2.fillPoly(mask, [fixed_point], 255, cv2.LINE_AA, 8)
     distance = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 3)
-    # The transform counts from pixel centres; the antialiased mask says where between them the edge lies.
+    # The distance transform measures from pixel centres; the antialiased mask gives the edge's subpixel position.
     inside = np.asarray(distance, _F) - _F(0.5)
     inside[mask <= 127] = 0
     np.maximum(inside, mask.astype(_F) * _F(1 / 255) - _F(0.5), out=inside)
@@ -287,12 +294,12 @@ def _depth_inside(outline: Array, corner: Array, step: float, shape: tuple[int, 
 
 
 def _slab_height(distance: Array, radius: float) -> Array:
-    """Return the height of a slab with rounded edges at `distance` inside its outline; 1 is full height."""
+    """Return the relative height of a slab with round edges at `distance` inside its outline."""
     return _sqrt_positive(1 - (1 - np.minimum(distance / _F(radius), 1)) ** 2)
 
 
 def _with_plates(mineral: Array, plates: Sequence[Plate], corner: Array, step: float, within: Flags) -> Array:
-    """Return `mineral` with lines along the joint surfaces: added if dense, removed if lucent."""
+    """Return `mineral` with dense lines added and lucent lines removed along joint surfaces."""
     for width in {plate.width for plate in plates}:
         for sign in (1, -1):
             chosen = [plate for plate in plates if plate.width == width and plate.strength * sign > 0]

@@ -1,7 +1,4 @@
-"""Markings on a film: side markers, text, borders of the collimator, dust.
-
-They never lie on the box of a joint and never contain a name.
-"""
+"""Other objects on a film: side markers, text and the collimator's borders. Never over a joint's box, never a name."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _F = np.float32
 _TOP = 4095
 _WORDS = {"L": ("L", "L", "L", "LT", "LEFT", "L PA", "l"), "R": ("R", "R", "R", "RT", "RIGHT", "R PA", "r")}
 _NOTES = ("PA", "11:42", "NON GRID", "HAND 2R", "50 kV", "3.2 mAs", "#4", "AP/PA", "S=180", "1:1", "09:05", "EI 1420")
-# 左 and 右 by their strokes in a square of 1: lines of points.
+# Strokes of 左 (left) and 右 (right) in a unit square, as lines of points.
 _STROKES = {
     "L": (((0.10, 0.27), (0.92, 0.27)), ((0.47, 0.05), (0.40, 0.45), (0.08, 0.95)), ((0.38, 0.58), (0.86, 0.58)),
           ((0.61, 0.58), (0.61, 0.92)), ((0.28, 0.92), (0.95, 0.92))),
@@ -39,7 +36,23 @@ def add_markers(
     mm: float,
     rng: np.random.Generator,
 ) -> None:
-    """Add the markings of the hand of `side` to the part `area` of a film, outside of `boxes`. Changes `levels` in place."""
+    """Add side marker, text and name plate to `levels` in place, in free places of `area`.
+
+    Parameters
+    ----------
+    levels
+        Grey levels of the film, shape (rows, columns).
+    side
+        Side of the hand in `area`, ``L`` or ``R``.
+    area
+        Part of the film that shows the hand, in pixels.
+    boxes
+        Places that must stay free, in pixels.
+    mm
+        Pixel size in mm.
+    rng
+        Generator of what is drawn, and where.
+    """
     occupied = list(boxes)
     if rng.random() < 0.82:
         marker, patch = _marker_stamp(side, mm, rng)
@@ -58,7 +71,10 @@ def add_markers(
 def add_collimation(
     levels: npt.NDArray[np.uint16], area: Box, boxes: Sequence[Box], mm: float, rng: np.random.Generator
 ) -> None:
-    """Add the borders of the collimator around `area`, outside of all `boxes`. Changes `levels` in place."""
+    """Add the dark borders of the collimator around `area` in place, outside all `boxes`.
+
+    The parameters are those of `add_markers`.
+    """
     x0, y0, x1, y1 = area
     if boxes:
         room = [min(b.x0 for b in boxes) - x0, min(b.y0 for b in boxes) - y0]
@@ -72,7 +88,7 @@ def add_collimation(
     corners = np.array(
         [(x0 + left, y0 + top), (x1 - right, y0 + top), (x1 - right, y1 - bottom), (x0 + left, y1 - bottom)]
     )
-    # A side that isn't collimated lies beyond the film.
+    # On a side without collimation, move the border beyond the film.
     outwards = np.sign(corners - middle) * np.array([x1 - x0, y1 - y0])
     open_sides = np.array([(left, top), (right, top), (right, bottom), (left, bottom)]) <= 0
     corners = corners + np.where(open_sides, outwards, 0.0)
@@ -95,7 +111,10 @@ def _stamp_at_free_place(
     levels: npt.NDArray[np.uint16], stamp: Array, patch: Array | None, area: Box, occupied: list[Box],
     rng: np.random.Generator, *, corner: bool = False, level: float | None = None,
 ) -> None:  # fmt: skip
-    """Place `stamp` (alpha) in `area` where nothing is `occupied`. `patch` darkens the film below it first."""
+    """Draw `stamp` (alpha) at a free place in `area`; `patch` darkens the film under it first.
+
+    Nothing is drawn if no free place is found.
+    """
     height, width = stamp.shape
     x0, y0, x1, y1 = area
     if x1 - x0 <= width + 2 or y1 - y0 <= height + 2:
@@ -116,7 +135,7 @@ def _stamp_at_free_place(
 
 
 def _marker_stamp(side: str, mm: float, rng: np.random.Generator) -> tuple[Array, Array | None]:
-    """Return a side marker as alpha, and the dark patch that some markers have."""
+    """Return a side marker as alpha, and the dark patch under it or None."""
     height = max(6, round(float(rng.uniform(5, 16)) / mm))
     kind = rng.random()
     if kind < 0.08:
@@ -134,7 +153,7 @@ def _marker_stamp(side: str, mm: float, rng: np.random.Generator) -> tuple[Array
         stamp = _text_stamp(word, round(height / len(word) ** 0.5))
     patch: Array | None = None
     style = rng.random()
-    if style < 0.45:  # in a ring, a frame or on a disc
+    if style < 0.45:  # inside a ring, inside a frame, or on a disc
         size = round(1.5 * max(stamp.shape))
         framed = np.zeros((size, size), _F)
         top, left = (size - stamp.shape[0]) // 2, (size - stamp.shape[1]) // 2
@@ -155,7 +174,7 @@ def _marker_stamp(side: str, mm: float, rng: np.random.Generator) -> tuple[Array
     turn = float(rng.normal(0, 9)) if rng.random() < 0.85 else float(rng.choice([90.0, -90.0, 180.0]))
     stamp = _rotate(stamp, turn)
     patch = None if patch is None else _rotate(patch, turn)
-    if rng.random() < 0.1:  # a marker that was laid face down
+    if rng.random() < 0.1:  # a marker placed face down is mirrored
         stamp = np.ascontiguousarray(stamp[:, ::-1])
     return stamp, patch
 

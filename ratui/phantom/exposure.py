@@ -1,4 +1,4 @@
-"""From mineral and soft tissue to grey levels: attenuation, scatter, blur, noise, and a vendor's processing.
+"""Conversion of bone and soft tissue to grey levels: X-rays, scatter, blur, noise, and the processing of vendors.
 
 `MachineSettings` describe one machine on one day. They are drawn from wide ranges, so that a model trained on many of
 them tolerates an unknown machine.
@@ -19,18 +19,38 @@ __all__ = ["TOP", "MachineSettings", "draw_machine", "expose", "vary_machine"]
 
 _F = np.float32
 TOP = 4095
-_REDUCTION = 8  # how much smaller the picture is in which slow things are worked out
-_STEPS, _REACH = 8192, 1.6
+"""Maximum grey level (12 bits)."""
+_REDUCTION = 8  # low-frequency terms are computed on an image reduced by this factor
+_STEPS, _REACH = 8192, 1.6  # steps of the response table, and its range relative to a high level of the film
 _BLOCK = 64  # rows
 
 
 @dataclass(frozen=True)
 class MachineSettings:
-    """The settings of one X-ray machine on one day.
+    """Settings of an X-ray machine and its image processing.
 
-    `flesh` and `bone` are grey levels per mm; `blur` and the radii are in mm; `grain` is in grey levels. `local` removes
-    variations over `wide` mm, and `edge` enhances variations within `fine` mm, like the processing of vendors. `curve` is
-    the response of the film: ``knee``, ``sigmoid`` or ``gamma``, with its `shape`.
+    Attributes
+    ----------
+    flesh, bone
+        Levels per mm of soft tissue and of cortical bone.
+    base, heel
+        Constant level, and coefficients of the heel effect.
+    scatter
+        Proportion of scattered radiation.
+    blur
+        Standard deviation of the detector's blur, mm.
+    local, wide
+        Strength of the local contrast equalization, and its radius in mm.
+    edge, fine
+        Strength of the edge enhancement, and its radius in mm.
+    curve, shape
+        Response curve (``knee``, ``sigmoid`` or ``gamma``) and its parameter.
+    top
+        Level of the brightest parts, relative to the maximum.
+    noise_kind, grain
+        Kind of `noise`; its amplitude in levels, constant and relative to the signal.
+    lines
+        Grid lines: strength, period and phase in pixels, and True if vertical.
     """
 
     flesh: float
@@ -52,7 +72,7 @@ class MachineSettings:
 
 
 def draw_machine(rng: np.random.Generator) -> MachineSettings:
-    """Return the settings of a random machine."""
+    """Draw the settings of a machine."""
     plain = rng.random() < 0.35  # a film or plate without any processing
     curve = str(rng.choice(["knee", "sigmoid", "gamma"], p=[0.55, 0.15, 0.30]))
     shape = {"knee": rng.uniform(0.4, 1.7), "sigmoid": rng.uniform(2.5, 6.5), "gamma": np.exp(rng.normal(-0.3, 0.3))}
@@ -98,7 +118,21 @@ def vary_machine(machine: MachineSettings, rng: np.random.Generator) -> MachineS
 def expose(
     mineral: Array, soft: Array, mm: float, machine: MachineSettings, rng: np.random.Generator
 ) -> npt.NDArray[np.uint16]:
-    """Return grey levels from 0 to `TOP` with bone bright, in the shape of `mineral`. `soft` is resized to it."""
+    """Return grey levels from 0 to `TOP`, with bright bone and the shape of `mineral`.
+
+    Parameters
+    ----------
+    mineral
+        Cortical bone in mm, shape (rows, columns).
+    soft
+        Soft tissue in mm, of any shape; it is resized.
+    mm
+        Pixel size in mm.
+    machine
+        Settings of the machine.
+    rng
+        Generator of the noise.
+    """
     rows, columns = mineral.shape
     flesh = cv2.resize(soft * _F(machine.flesh), (columns, rows), interpolation=cv2.INTER_LINEAR)
     signal = np.asarray(cv2.scaleAdd(mineral, machine.bone, flesh), _F)
@@ -118,7 +152,7 @@ def expose(
     table = _response_curve(machine)
     scale = _F((_STEPS - 1) / (_REACH * max(1.08 * bright, 200.0)))
     levels = np.empty((rows, columns), np.uint16)
-    for first in range(0, rows, _BLOCK):  # in pieces that stay in the processor's cache
+    for first in range(0, rows, _BLOCK):  # blocks that fit into the processor's cache
         part = slice(first, min(first + _BLOCK, rows))
         block = signal[part] + haze[part]
         block += _quantum_noise(grain, block, machine.grain, top + first, left, flip)
@@ -131,7 +165,7 @@ def expose(
 
 
 def _low_frequency_terms(signal: Array, mm: float, machine: MachineSettings) -> tuple[Array, float]:
-    """Return scatter, heel effect and the removed local contrast on a small image, and a high level of the whole."""
+    """Return scatter, heel effect and local contrast on a reduced image, and a high level of the whole film."""
     rows, columns = signal.shape
     shape = (max(2, rows // _REDUCTION), max(2, columns // _REDUCTION))
     small = np.asarray(cv2.resize(signal, shape[::-1], interpolation=cv2.INTER_AREA), _F)
@@ -146,7 +180,7 @@ def _low_frequency_terms(signal: Array, mm: float, machine: MachineSettings) -> 
 
 
 def _quantum_noise(tile: Array, block: Array, grain: tuple[float, float], top: int, left: int, flip: bool) -> Array:
-    """Return quantum noise for `block`, stronger where less light arrives. `top` and `left` select the place in the tile."""
+    """Return quantum noise for `block`, stronger where less light arrives; `top` and `left` are offsets in the tile."""
     rows = np.arange(top, top + block.shape[0]) & 2047
     piece = tile[::-1][rows] if flip else tile[rows]
     width = block.shape[1]
@@ -170,7 +204,7 @@ def _grid_lines(machine: MachineSettings, count: int) -> Array | None:
 
 
 def _response_curve(machine: MachineSettings) -> npt.NDArray[np.uint16]:
-    """Return the response of the film at `_STEPS` even steps of signal. 1 / `_REACH` of them is a high level of the film."""
+    """Return the response table: grey levels for `_STEPS` equal steps of the signal."""
     t = np.linspace(0, _REACH, _STEPS)
     if machine.curve == "knee":
         answer = (1 - np.exp(-t / machine.shape)) / (1 - np.exp(-1 / machine.shape))

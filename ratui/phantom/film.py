@@ -1,7 +1,7 @@
-"""A simulated film: one hand or both, with the boxes of its joints.
+"""Simulation of a film: one hand or both are laid out, drawn and exposed, with the true boxes of the joints.
 
-Differences between two films of a hand (pose, exposure, noise) come from the generator that is passed in. Lasting
-properties (anatomy, sites of damage) come from the seed of the patient.
+Pose, exposure and noise differ between two films of a hand and come from the generator that is passed in. Anatomy and
+the location of damage are constant and come from the patient's seed.
 """
 
 from __future__ import annotations
@@ -30,16 +30,26 @@ from ratui.phantom.truth import PhantomPatient
 __all__ = ["FilmSide", "PhantomFilm", "render"]
 
 FilmSide: TypeAlias = Literal["L", "R", "B"]
-_ARM = ((106.0, 205.0), (106.0, 232.0), (97.0, 265.0))  # on the tracing; a marker is seldom laid there
-_HEIGHT = 283.0  # mm of a usual film of one hand
+_ARM = ((106.0, 205.0), (106.0, 232.0), (97.0, 265.0))  # mm on the tracing; markers are rarely placed on the arm
+_HEIGHT = 283.0  # mm, the usual height of a film of one hand
 
 
 @dataclass(frozen=True)
 class PhantomFilm:
     """A simulated film.
 
-    `pixels` has 12 bits, shape (rows, columns), bone bright. `boxes` are by site key, in pixels. `spacing` is in mm per
-    pixel. `areas` holds the part of the film that shows each side: all of it, or one half.
+    Attributes
+    ----------
+    pixels
+        Grey levels of 12 bits, shape (rows, columns); bone is bright.
+    boxes
+        True boxes of the joints in pixels, by site key.
+    spacing
+        Pixel spacing (rows, columns), in mm.
+    side
+        ``L``, ``R``, or ``B`` for both hands.
+    areas
+        Part of the film that shows each side: the whole film, or one half if it shows both hands.
     """
 
     pixels: npt.NDArray[np.uint16]
@@ -51,7 +61,7 @@ class PhantomFilm:
 
 @dataclass(frozen=True)
 class _PlacedHand:
-    """A hand, the target of its centre, and the corners of the area that must be on the film."""
+    """A hand with the intended centre of its image, and the bounds (mm) of the boxes that must be on the film."""
 
     hand: Hand
     layout: Layout
@@ -69,11 +79,21 @@ def render(
     size: tuple[int, int] = (1250, 1024),
     left_first: bool = True,
 ) -> PhantomFilm:
-    """Draw the film of one hand of `patient` at `time`, or of both hands if `side` is ``B``.
+    """Simulate a film of one hand or of both hands of a patient.
 
-    `size` is (rows, columns). A right hand is the mirror image of a left one. Both hands lie side by side, each in its own
-    half: the left hand at the left with the thumbs inwards, or at the right if `left_first` is false, like two exposures
-    of one cassette.
+    Parameters
+    ----------
+    patient, time
+        The patient and the time point, 0 or 1.
+    side
+        ``L``, ``R``, or ``B`` for both hands side by side, each in its own half.
+    rng
+        Generator of pose, exposure and noise.
+    size
+        (rows, columns) of the film.
+    left_first
+        With both hands: True places the left hand in the left half, with the thumbs inwards. False swaps the halves, as
+        with two exposures of one cassette.
     """
     rows, columns = size
     sides: tuple[Literal["L", "R"], ...] = ("L", "R") if side == "B" else (side,)
@@ -87,7 +107,7 @@ def render(
     for hand in placed:
         at_left = len(sides) == 2 and (hand.hand.side == "L") == left_first
         left = 0.0 if len(sides) == 1 or at_left else width
-        # A right hand is drawn as a left one on the mirrored film.
+        # A right hand is drawn as a left hand on the mirrored film.
         mirrored = hand.hand.side == "R"
         start = columns - left - width if mirrored else left
         canvas, own_soft, own_boxes, flesh = _draw_hand(hand, rows, columns, mm, start, width, rng)
@@ -108,7 +128,7 @@ def render(
 
 
 def _choose_machine(patient: PhantomPatient, rng: np.random.Generator) -> MachineSettings:
-    """Return the clinic's own machine with small variations, or sometimes another one."""
+    """Return the settings of the clinic's machine with small variations, or sometimes of another machine."""
     another = rng.random() < 0.2
     return draw_machine(rng) if another else vary_machine(draw_machine(persistent_rng(patient, "machine")), rng)
 
@@ -131,9 +151,9 @@ def _place_hand(patient: PhantomPatient, side: Literal["L", "R"], time: int, rng
 def _pixel_size(
     patient: PhantomPatient, placed: list[_PlacedHand], rows: int, width: float, rng: np.random.Generator
 ) -> float:
-    """Return millimetres per pixel: the usual value of a clinic, or more if the hand would not fit."""
+    """Return the pixel size in mm: the clinic's usual size, or more if the hand would not fit."""
     usual = float(np.exp(persistent_rng(patient, "clinic").normal(0.0, 0.12)))
-    if rng.random() < 0.15:  # another room, or a plate of another size
+    if rng.random() < 0.15:  # taken in another room, or on a plate of another size
         usual = float(np.exp(rng.normal(0.0, 0.14)))
     mm = _HEIGHT * float(np.clip(usual * rng.normal(1.0, 0.02), 0.72, 1.45)) / rows
     for hand in placed:
@@ -145,10 +165,10 @@ def _pixel_size(
 def _draw_hand(
     placed: _PlacedHand, rows: int, columns: int, mm: float, start: float, width: float, rng: np.random.Generator
 ) -> tuple[Canvas, Array, dict[str, Box], list[Box]]:  # fmt: skip
-    """Draw the hand on a canvas of the whole film.
+    """Return the hand's bones on a canvas of the whole film, soft tissue on a coarse grid, boxes, and occupied areas.
 
-    Returns the canvas, the soft tissue on a coarse grid, and the boxes in pixels. The hand lies in `width` columns from
-    `start` on, near their middle, with all its boxes inside.
+    The hand lies in the `width` columns from `start` on, near their middle, with all boxes inside. Boxes and areas are
+    in pixels.
     """
     part = np.array([width, rows]) * mm
     jitter = np.clip(rng.normal(0.0, 0.03, 2), -0.08, 0.08) * part
@@ -195,11 +215,11 @@ def _add_borders(
     *,
     two_exposures: bool,
 ) -> None:
-    """Add markers, and the borders of the collimator around each exposure."""
+    """Add markers and the collimator's borders around each exposure, and sometimes dust or a scratch, in place."""
     rows, columns = levels.shape
     for side in sides:
         own = {site: box for site, box in boxes.items() if site.startswith(side)}
-        if side == sides[0] or rng.random() < 0.6:  # on a film of both hands one marker often has to do
+        if side == sides[0] or rng.random() < 0.6:  # a film of both hands often has only one marker
             add_markers(levels, side, areas[side], occupied[side], mm, rng)
         if two_exposures:
             add_collimation(levels, areas[side], list(own.values()), mm, rng)
@@ -209,12 +229,12 @@ def _add_borders(
         count = int(rng.integers(1, 12))
         ys, xs = rng.integers(0, rows, count), rng.integers(0, columns, count)
         levels[ys, xs] = np.clip(levels[ys, xs] + rng.normal(0, 700, count), 0, 4095).astype(np.uint16)
-    if rng.random() < 0.08:  # a scratch of the reader's rollers
+    if rng.random() < 0.08:  # a scratch from the rollers of the plate reader
         row = int(rng.integers(0, rows))
         levels[row] = np.clip(levels[row].astype(np.float32) * float(rng.uniform(0.93, 1.06)), 0, 4095).astype(
             np.uint16
         )
 
 
-# OpenCV's threads help little on windows this small and would fight over the cores with other films being drawn.
+# OpenCV's threads gain little on such small windows, and would compete with the processes that draw other films.
 cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""One hand of a patient at one time point in one pose: positions, grades, findings, joint spaces."""
+"""One hand of a patient at one time point and in one pose, with the values that the layout needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WRIST = np.array([108.0, 240.0])
 
 @dataclass
 class Hand:
-    """The inputs for the layout of one hand."""
+    """A hand in a pose, with the values that the layout needs."""
 
     patient: PhantomPatient
     side: Literal["L", "R"]
@@ -37,29 +37,29 @@ class Hand:
         self.film_transform = np.array([[c, -s], [s, c]]) * self.body.scale
 
     def to_film(self, points: Array) -> Array:
-        """Convert points of the tracing (mm) to this film (mm)."""
+        """Convert points of the tracing (mm) to points of this film (mm), shape (n, 2)."""
         return np.asarray((points - _PIVOT) @ self.film_transform.T)
 
     def turn_forearm(self, points: Array, share: float = 1.0) -> Array:
-        """Turn points of the tracing about the wrist by `share` of the deviation of the forearm."""
+        """Rotate points of the tracing about the wrist by `share` of the forearm's deviation."""
         c, s = np.cos(share * self.pose.deviation), np.sin(share * self.pose.deviation)
         return np.asarray((points - _WRIST) @ np.array([[c, s], [-s, c]]) + _WRIST)
 
     def grade(self, joint: str, scale: str) -> int:
-        """Return the true grade of a joint on a scale."""
+        """Return the true grade of a joint, 0 if the scheme does not score it."""
         site = self.sites.get(joint)
         return self.patient.grade(site, scale, self.time) if site else 0
 
     def finding(self, joint: str) -> str | None:
-        """Return the true finding of a joint, or None."""
+        """Return the ID of the true finding of a joint, or None."""
         site = self.sites.get(joint)
         return self.patient.findings.get((site.key, self.time)) if site else None
 
     def space(self, joint: str) -> JointSpace:
-        """Return the remaining space of `joint`; the full space if the scheme does not score it."""
+        """Return the state of a joint space; a healthy one if the scheme does not score the joint."""
         site = self.sites.get(joint)
         return draw_joint_space(self.patient, site, self.time) if site else JointSpace(1.0, 0.0, 0.0)
 
     def persistent_rng(self, *what: str) -> np.random.Generator:
-        """Return a generator for a lasting property of this hand."""
+        """Return a generator for a constant property of this hand; see `body.persistent_rng`."""
         return persistent_rng(self.patient, self.side, *what)

@@ -1,6 +1,6 @@
-"""Simulated films as a hospital sends them: DICOM files with a name, dates and a side.
+"""Simulated films as files of a hospital: DICOM with a name, dates and a side, ready for import.
 
-The names are invented and say so. The truth is written beside the films, never into them.
+The names are marked as simulated. The truth is written to a separate file, not into the films.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["WrittenFilm", "write_patient_films"]
 
 @dataclass(frozen=True)
 class WrittenFilm:
-    """A film on disk: its file, its content, and the true boxes by site key in pixels."""
+    """A film that was written: its file, side and time point, and the true boxes by site key in pixels."""
 
     path: Path
     side: FilmSide
@@ -40,9 +40,29 @@ def write_patient_films(
     size: tuple[int, int] = (1250, 1024),
     both_hands: bool = False,
 ) -> list[WrittenFilm]:
-    """Write both hands of `patient` at both time points into `folder`, with ``truth.json`` beside them.
+    """Write films of both hands of `patient` at both time points, and ``<name>_truth.json``, into `folder`.
 
-    A film has `size` (rows, columns). With `both_hands` one film shows both hands, twice as wide.
+    Parameters
+    ----------
+    patient
+        The patient.
+    folder
+        Folder to write to; it is created if needed.
+    rng
+        Generator of pose, exposure and noise.
+    name
+        Beginning of the file names, and part of the patient's name and ID in the films.
+    dates
+        Dates of the two time points.
+    size
+        (rows, columns) of a film of one hand.
+    both_hands
+        Write one film of both hands per time point, with twice the number of columns.
+
+    Returns
+    -------
+    list of WrittenFilm
+        The films, by time point and side.
     """
     folder.mkdir(parents=True, exist_ok=True)
     films = []

@@ -1,6 +1,6 @@
-"""Erosions by grade and the remaining joint spaces, relative to the size of the bone.
+"""Damage by grade: erosions and joint spaces, in units relative to the bone.
 
-The place and kind of damage are fixed by the seed of the patient. The grade gives the amount, so that damage grows in place.
+The location and shape of damage are constant for a patient and the grade sets its size, so damage grows in place.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ErosionEllipse:
-    """An erosion: an irregular ellipse.
+    """An erosion with a ragged elliptic outline.
 
-    `at` is its centre (mm); `across` and `along` are half axes (mm), `across` in the direction `angle`. It removes the
-    share `depth` of the mineral. `rim` thickens its border, `edge` (mm) is the softness of the border, `phase` its shape.
+    `at` is its centre, `across` and `along` are its half axes, all in mm; `across` has the direction `angle` (radians).
+    It removes the fraction `depth` of the mineral. `rim` is the relative density of its edge, `edge` the softness of
+    the edge in mm, and `phase` varies the raggedness.
     """
 
     at: Point
@@ -50,7 +51,8 @@ class ErosionEllipse:
 class Erosion:
     """An erosion relative to its bone.
 
-    `reach` is measured inwards from the margin in half widths; above 1 it passes the midline.
+    `reach` is the distance from the margin inwards, in half widths of the bone; above 1 it crosses the midline. `slot`
+    is its number within the joint; `outer` tells on which of the two bones it is, `sign` on which side.
     """
 
     slot: int
@@ -68,9 +70,10 @@ class Erosion:
 
 @dataclass(frozen=True)
 class JointSpace:
-    """The remaining joint space: the share `remaining`, with `focal_loss` less at one place.
+    """State of a joint space.
 
-    `focal_position` is that place, from −1 to 1 across the joint.
+    `remaining` is the remaining fraction of its width, `focal_loss` the additional loss at one place, and
+    `focal_position` that place across the joint, from −1 to 1.
     """
 
     remaining: float
@@ -78,31 +81,34 @@ class JointSpace:
     focal_position: float
 
 
-# How far an erosion of each part of a grade reaches from the margin, in half widths of the bone.
+# Minimum and maximum reach of an erosion of size 0 to 3, in half widths of the bone.
 _REACH = ((0.0, 0.0), (0.26, 0.48), (0.58, 0.92), (1.12, 1.5))
-# How much of a space is left, least and most, by grade of JSN, and how much less at one place.
+# Minimum and maximum of the remaining width of a joint space, and of the focal loss, by grade of JSN.
 _LEFT = ((0.93, 1.07), (0.84, 0.98), (0.54, 0.74), (0.16, 0.40), (0.0, 0.06))
 _FOCAL = ((0.0, 0.0), (0.34, 0.55), (0.0, 0.16), (0.0, 0.12), (0.0, 0.0))
 
 
 def split_grade(grade: int, caps: tuple[int, int]) -> tuple[int, int, int]:
-    """Split `grade` into three erosions with this sum, none larger than 3. No erosion shrinks with a higher grade."""
+    """Split a grade into the sizes of three erosions, none above 3.
+
+    The sizes add up to `grade`, and no size decreases when the grade increases. `caps` are the maxima of the first two.
+    """
     first = min(grade, caps[0])
     second = min(grade - first, caps[1])
     return first, second, min(grade - first - second, 3)
 
 
 def draw_erosions(patient: PhantomPatient, site: Site, time: int) -> list[Erosion]:
-    """Return the erosions of `site` at `time`, by its ERO grade."""
+    """Return the erosions of `site` at `time` according to its grade of ERO."""
     grade = min(patient.grade(site, "ERO", time), 5)
     if not grade:
         return []
     draw = persistent_rng(patient, site.key, "ERO")
     caps = (2, 2) if draw.random() < 0.45 else (3, 2)
     sizes = split_grade(grade, caps)
-    first_outer = draw.random() < 0.38  # the inner of the two bones (the head) is the more often hurt
+    first_outer = draw.random() < 0.38  # the inner of the two bones (the head) is eroded more often
     first_sign = 1 if draw.random() < (0.3 if site.joint.id[-1:] == "5" else 0.62) else -1
-    faint = draw.random() < 0.3  # some erosions are hard to see whatever their size
+    faint = draw.random() < 0.3  # some erosions have little contrast, regardless of their size
     drawn_erosions = []
     for slot, size in enumerate(sizes):
         outer, sign = first_outer, first_sign
@@ -131,13 +137,13 @@ def draw_erosions(patient: PhantomPatient, site: Site, time: int) -> list[Erosio
 
 
 def is_healing(patient: PhantomPatient, site: Site, time: int) -> bool:
-    """Return True if an erosion of `site` was larger before. Repair leaves a dense border."""
+    """Return True if an erosion of `site` has become smaller; repair leaves a dense edge."""
     return time == 1 and 0 < patient.grade(site, "ERO", 1) < patient.grade(site, "ERO", 0)
 
 
 def draw_joint_space(patient: PhantomPatient, site: Site, time: int) -> JointSpace:
-    """Return the remaining joint space of `site` at `time`, by its JSN grade."""
-    # The thumb IP has no JSN of its own; its space narrows with erosion, as in life.
+    """Return the state of the joint space of `site` at `time` according to its grade of JSN."""
+    # The scheme does not score JSN of the thumb's IP joint; its space narrows with erosion, as in patients.
     scored = "JSN" in site.joint.scales
     grade = patient.grade(site, "JSN", time) if scored else max(0, patient.grade(site, "ERO", time) - 2)
     grade = min(grade, 4)
@@ -149,13 +155,13 @@ def draw_joint_space(patient: PhantomPatient, site: Site, time: int) -> JointSpa
 
 
 def place_at_end(erosion: Erosion, end: Array, axis: Array, width: float) -> ErosionEllipse:
-    """Place `erosion` on the end of a long bone.
+    """Place an erosion on the end of a long bone.
 
-    `end` is the centre of its surface, `axis` points into the bone, `width` is its half width.
+    `end` is the midpoint of the joint surface (mm), `axis` the unit vector into the bone, `width` the half width (mm).
     """
     normal = np.array([-axis[1], axis[0]]) * erosion.sign
     reach = erosion.reach * width
-    # Half of a small hole and less of a large one hangs over the margin, so that it breaks the cortex.
+    # Part of the ellipse lies outside the margin, so that the erosion interrupts the cortex.
     outside = 0.0 if erosion.inside else 0.45 * min(reach, 0.5 * width)
     across = (reach + outside) / 2
     centre = end + axis * erosion.along * width + normal * (width * (1 - erosion.inside) + outside - across)
@@ -176,7 +182,10 @@ def place_at_end(erosion: Erosion, end: Array, axis: Array, width: float) -> Ero
 def place_on_outlines(
     patient: PhantomPatient, site: Site, time: int, outlines: list[Array], margins: list[Array]
 ) -> list[list[ErosionEllipse]]:
-    """Place the erosions of a wrist site on its bones. `outlines` (mm) are the bones, `margins` the starting points."""
+    """Return the erosions of a site of the wrist for each of its bones.
+
+    `outlines` are the outlines of the bones, `margins` the points at which erosions may begin, in mm.
+    """
     draw = persistent_rng(patient, site.key, "margin")
     erosions: list[list[ErosionEllipse]] = [[] for _ in outlines]
     places = [(int(draw.integers(len(outlines))), draw.random(), draw.uniform(0.8, 1.25)) for _ in range(3)]
@@ -186,7 +195,7 @@ def place_on_outlines(
         at = margin[int(place * len(margin)) % len(margin)]
         inwards = middle - at
         half = float(np.sqrt(_area(outlines[bone]) / np.pi)) * 0.95
-        half = min(half, 7.0)  # the ends of the forearm are larger than what an erosion can be compared with
+        half = min(half, 7.0)  # the ends of the forearm are much larger than a carpal bone; erosions are not
         inwards = inwards / max(float(np.hypot(*inwards)), 1e-6)
         reach = erosion.reach * half
         outside = 0.0 if erosion.inside else 0.4 * min(reach, 0.5 * half)

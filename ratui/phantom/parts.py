@@ -1,6 +1,6 @@
-"""The parts of a hand on a film: long bones, short bones, bridges, skin.
+"""The parts of a hand as laid out for one film: long bones, short bones, bridges and skin.
 
-All values are in millimetres of the film.
+Plain values in mm of the film; other modules draw them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,34 @@ __all__ = ["Bridge", "Layout", "LongBone", "Plate", "ShortBone"]
 
 @dataclass(frozen=True)
 class LongBone:
-    """A bone from `start` to `end`, the centres of its joint surfaces.
+    """A metacarpal or phalanx.
 
-    `widths` are half widths of base, shaft and head. `hollow` is the depth of the cup of the base, `lip` the height of its
-    rims, `plates` the density of both surfaces. `bulge` (mm, at a position from −1 to 1) narrows the joint space at one
-    place. `growth` is the growth plate at base or head: 0 for none, 1 for a wide one. `texture` is the place in the tile
-    of trabeculae, `bow` the bend, `lean` the asymmetry of the sides, `slant` the slope of the base.
+    Attributes
+    ----------
+    start, end
+        Midpoints of its joint surfaces, mm.
+    widths
+        Half widths of base, shaft and head, mm.
+    form
+        Shape of the profile.
+    scale
+        Size of the hand relative to the traced hand.
+    cortex, density
+        Thickness of the cortex relative to the usual, and density of trabecular bone.
+    hollow, lip
+        Depth of the cup of the base, and height of its rims, mm.
+    plates
+        Density of the joint surfaces of base and head.
+    bulge
+        Local narrowing of the space at the base: depth in mm and position from −1 to 1.
+    growth, growth_at_head
+        Width of the growth plate, 0 for none, and True if it is at the head.
+    texture
+        Position in the tile of trabeculae, mm.
+    bow, lean, slant
+        Bend of the axis in mm, relative difference of the two sides' widths, and slope of the base.
+    erosions
+        Erosions of the bone.
     """
 
     start: Array
@@ -46,7 +68,10 @@ class LongBone:
 
 @dataclass(frozen=True)
 class Plate:
-    """A line along `points`, dense or (below 0) lucent: `strength` in mm of cortex, `width` its standard deviation."""
+    """A dense line along `points`, or a lucent line if `strength` is negative.
+
+    `strength` is in mm of cortical bone, `width` is the standard deviation in mm.
+    """
 
     points: Array
     strength: float
@@ -55,9 +80,11 @@ class Plate:
 
 @dataclass(frozen=True)
 class ShortBone:
-    """A bone given by its `outline`, `depth` thick. `tilt` separates the outlines of its two faces.
+    """A bone with a closed `outline` (mm) and a thickness of `depth` mm.
 
-    `shell` is the thickness of its cortex. With `shaft` (point, axis, length) it grows to `shaft_shell` along that axis.
+    `tilt` (mm) is the offset between the outlines of its near and far face. `shell` is the thickness of its cortex;
+    with `shaft` (point, axis, length) it grows to `shaft_shell` along that axis. `angle` is the direction of its
+    trabeculae, in radians.
     """
 
     outline: Array
@@ -75,7 +102,7 @@ class ShortBone:
 
 @dataclass(frozen=True)
 class Bridge:
-    """Trabecular bone that connects two fused bones from `start` to `end`."""
+    """Trabecular bone that joins two fused bones from `start` to `end`, mm."""
 
     start: Array
     end: Array
@@ -85,9 +112,20 @@ class Bridge:
 
 @dataclass
 class Layout:
-    """A hand as parts, with `centres` of the sites (centre, side of the box) and the course of the skin.
+    """A hand as laid out for one film.
 
-    `fingers` holds for each finger the points of its axis and the radius of its soft tissue; `palm` is an outline.
+    Attributes
+    ----------
+    long_bones, short_bones, bridges
+        The bones.
+    centres
+        Centre and side (mm) of the box of each site, by site key.
+    fingers
+        By finger: points of its midline, and radii of its soft tissue there, mm.
+    palm
+        Outline of palm and forearm, mm.
+    thenar
+        Centre and radii of the ball of the thumb, mm.
     """
 
     long_bones: list[LongBone] = field(default_factory=list)
@@ -100,5 +138,5 @@ class Layout:
 
     @property
     def metacarpals(self) -> list[LongBone]:
-        """The five metacarpals, that of the thumb first."""
+        """The five metacarpals, beginning with the thumb's."""
         return [bone for bone in self.long_bones if bone.form == "metacarpal"]

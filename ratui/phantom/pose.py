@@ -1,6 +1,6 @@
-"""The pose of a hand on one film: angles of the fingers, rotation, tilt.
+"""The pose of a hand on one film: angles of fingers and forearm, rotation and tilt.
 
-A patient tends to the same pose; differences between films are drawn for each film.
+A patient's poses are similar from film to film; the differences are drawn anew for each film.
 """
 
 from __future__ import annotations
@@ -17,10 +17,20 @@ __all__ = ["Pose", "draw_pose"]
 
 @dataclass(frozen=True)
 class Pose:
-    """Angles in radians.
+    """The pose of a hand; angles are in radians.
 
-    `spread` turns each finger at its MCP; `bend` (5, 3) bends each joint sideways; `flexion` (5, 4) lifts each bone off the
-    plate; `rotation` turns the hand, `deviation` the forearm; `tilt` (mm) shifts the near faces of the wrist bones.
+    Attributes
+    ----------
+    spread
+        Rotation of each finger at its MCP joint.
+    bend
+        Sideways angle of each joint, shape (5, 3).
+    flexion
+        Angle of each bone out of the film's plane, shape (5, 4).
+    rotation, deviation
+        Rotation of the hand, and of the forearm relative to it.
+    tilt
+        Offset of the near faces of the wrist's bones from the far ones, in mm.
     """
 
     spread: tuple[float, ...]
@@ -34,11 +44,13 @@ class Pose:
 def draw_pose(rng: np.random.Generator, patient: PhantomPatient, persistent: np.random.Generator) -> Pose:
     """Draw a pose.
 
-    Habit and deformity, which increase with severity, come from `persistent`. Differences between films come from `rng`:
-    usually small, sometimes a completely different position.
+    `persistent` gives the patient's habits and deformities, which increase with severity. `rng` gives the differences
+    between films: small variations, and sometimes a completely different placement.
     """
     deformity = float(np.clip(patient.severity - 0.8, 0.0, 1.8))
-    drift = -abs(persistent.normal(0.0, 0.17)) * deformity  # towards the little finger, at the left of a left hand
+    drift = (
+        -abs(persistent.normal(0.0, 0.17)) * deformity
+    )  # ulnar drift, towards the little finger; negative is to the left
     used = [persistent.uniform(0.75, 1.15) if persistent.random() < 0.5 else persistent.uniform(0.2, 0.9)]
     anew = rng.uniform(0.2, 1.15)
     together = float(anew if rng.random() < 0.15 else np.clip(used[0] + rng.normal(0.0, 0.07), 0.15, 1.2))
@@ -54,17 +66,17 @@ def draw_pose(rng: np.random.Generator, patient: PhantomPatient, persistent: np.
         [0.1, 1.0, 1.3, 1.5]
     )
     stiff = np.abs(persistent.normal(0.0, 0.35, (5, 1))) * np.array([0.1, 0.6, 1.0, 1.2])
-    if persistent.random() < 0.10:  # a hand that can't be laid flat
+    if persistent.random() < 0.10:  # a stiff hand that cannot lie flat
         flexion += stiff
     for finger in range(1, 5):
         if persistent.random() < 0.10 * deformity:
             hook = persistent.uniform(0.3, 0.75)
-            # Swan neck: the middle bone leans back and the last one down; boutonnière: the other way round.
+            # Swan neck: the middle bone is extended and the last one flexed. Boutonnière: the reverse.
             flexion[finger] += np.array(
                 [0, 0.1, -hook, 0.9 * hook] if persistent.random() < 0.5 else [0, 0.2, hook, -0.2]
             )
     if persistent.random() < 0.18 * deformity:
-        flexion[0] += np.array([0, 0.5, -0.4, 0]) * persistent.uniform(0.5, 1.0)  # the thumb's zigzag
+        flexion[0] += np.array([0, 0.5, -0.4, 0]) * persistent.uniform(0.5, 1.0)  # zigzag deformity of the thumb
     usual = persistent.uniform(-0.7, 0.7) if persistent.random() < 0.06 else persistent.normal(0.0, 0.09)
     rotation = rng.uniform(-0.75, 0.75) if rng.random() < 0.06 else usual + rng.normal(0.0, 0.06)
     deviation = persistent.normal(0.0, 0.08) + rng.normal(0.0, 0.04) + 0.08 * deformity * persistent.normal()

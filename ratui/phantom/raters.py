@@ -1,6 +1,7 @@
-"""Simulated raters with different error patterns.
+"""Simulated raters, who see the truth with errors of their own.
 
-Their readings follow the rules of entry: grades of the scale, and findings that fix their scores and are irreversible.
+All their readings are valid: grades exist on the scale, findings fix their scores, and findings that cannot heal
+persist.
 """
 
 from __future__ import annotations
@@ -20,40 +21,48 @@ __all__ = ["RATERS", "MixedRater", "Rater", "SimulatedRater", "SimulatedReading"
 
 @dataclass(frozen=True)
 class SimulatedReading:
-    """A simulated reading: `grades` by (site key, scale, time) without fixed scores, `findings` by (site key, time)."""
+    """A reading of a simulated rater.
+
+    `grades` are by (site key, scale, time) for fields whose score no finding fixes; `findings` are by (site key, time).
+    """
 
     grades: Mapping[tuple[str, str, int], int]
     findings: Mapping[tuple[str, int], str]
 
 
 class Rater(Protocol):
-    """A rater of simulated patients."""
+    """A simulated rater."""
 
     def read(
         self, patient: PhantomPatient, rng: np.random.Generator, *, day_fraction: float | None = None
     ) -> SimulatedReading:  # fmt: skip
-        """Return a reading of `patient`.
-
-        `day_fraction` is the elapsed part of the working day, from 0 to 1; drawn if None.
-        """
+        """Return a reading of `patient`; parameters as for `SimulatedRater.read`."""
         ...
 
 
 @dataclass(frozen=True)
 class SimulatedRater:
-    """A rater. Standard deviations and biases are in grades of a scale of five; errors are normal except slips.
+    """A rater with normally distributed errors. Values are in grades of a scale from 0 to 5.
 
-    - `shift` changes both time points of a joint equally, drawn for each joint and scale.
-    - `noise` changes each field independently.
-    - `threshold` is the bias of the rater over the whole study.
-    - `border_shifts` are the rater's own borders between grades, relative to the usual ones. The last one holds for all
-      higher grades, so that scales of any length can be read.
-    - `drift` is the increase of the bias from the first to the last case of a day, half below 0 and half above.
-    - `slip_rate` is the probability of a wrong key: any other grade of the scale.
-    - `miss_rate` and `false_finding_rate` are the probabilities of missing a finding and of seeing one in a severely
-      damaged joint.
-
-    Nearly every rater calls a joint without damage normal: biases count only `clean_factor` there.
+    Attributes
+    ----------
+    shift
+        Standard deviation of an error that both time points of a joint share, drawn for each joint and scale.
+    noise
+        Standard deviation of the error of each field.
+    threshold
+        Bias over the whole study.
+    border_shifts
+        Shifts of the borders between grades. The last one applies to all higher grades, so that scales of any length
+        can be read.
+    drift
+        Increase of the bias from the first to the last case of a day, centred on 0.
+    slip_rate
+        Probability that a field gets any other grade, as with a wrong key.
+    clean_factor
+        Factor of bias and shared error in joints without damage, on which nearly all raters agree.
+    miss_rate, false_finding_rate
+        Probabilities of missing a finding, and of seeing one in a badly damaged joint.
     """
 
     shift: float = 0.45
@@ -71,7 +80,7 @@ class SimulatedRater:
     ) -> SimulatedReading:  # fmt: skip
         """Return a reading of `patient`.
 
-        `day_fraction` is the elapsed part of the working day, from 0 to 1; drawn if None.
+        `day_fraction` is the elapsed part of the rater's day, from 0 to 1; it is drawn if None.
         """
         when = float(rng.random()) if day_fraction is None else day_fraction
         bias = self.threshold + self.drift * (when - 0.5)
@@ -90,7 +99,7 @@ class SimulatedRater:
         grades: dict[tuple[str, str, int], int],
         findings: dict[tuple[str, int], str],
     ) -> None:
-        """Read one site into `grades` and `findings`, with a bias of `bias` grades."""
+        """Add the reading of one site to `grades` and `findings`; `bias` is in grades."""
         for time in (0, 1):
             seen = self._finding(patient, site, time, findings.get((site.key, 0)), rng)
             if seen:
@@ -133,14 +142,14 @@ class SimulatedRater:
 
 @dataclass(frozen=True)
 class MixedRater:
-    """A rater whose kind is drawn for each joint. `parts` are (weight, kind)."""
+    """A rater whose kind is drawn for each joint; `parts` are (weight, kind)."""
 
     parts: tuple[tuple[float, SimulatedRater], ...]
 
     def read(
         self, patient: PhantomPatient, rng: np.random.Generator, *, day_fraction: float | None = None
     ) -> SimulatedReading:  # fmt: skip
-        """Return a reading of `patient`. The kind of rater is drawn for each site by weight."""
+        """Return a reading of `patient`; the kind of each site is drawn by weight."""
         when = float(rng.random()) if day_fraction is None else day_fraction
         weights = np.array([weight for weight, _ in self.parts])
         grades: dict[tuple[str, str, int], int] = {}
@@ -166,16 +175,17 @@ RATERS: Mapping[str, Rater] = {
         ((0.5, _SHARED), (0.35, _INDEPENDENT), (0.15, replace(_INDEPENDENT, noise=0.9, slip_rate=0.05)))
     ),
 }
-"""Kinds of raters by name, so that no result depends on raters being just what a loss assumes.
+"""Kinds of raters by name, for results that do not depend on the assumptions of one loss function.
 
-All but ``slipping`` and ``mixture`` err by about half a grade in a damaged joint; what differs is what their errors share:
-the joint (``shared-shift``), nothing (``independent``), the study (``threshold``), the border between two grades
-(``own-borders``), the day (``drifting``). ``mixed`` has some of each; a ``mixture`` has heavier tails than any normal error.
+All except ``slipping`` and ``mixture`` have errors of about half a grade in a damaged joint. They differ in what the
+errors share: the joint (``shared-shift``), nothing (``independent``), the study (``threshold``), the border between two
+grades (``own-borders``), or the day (``drifting``). ``mixed`` has some of each; ``mixture`` has heavier tails than a
+normal distribution.
 """
 
 
 def perturb_box(box: Box, rng: np.random.Generator) -> Box:
-    """Return the true `box` of a joint as a careful rater places it, with small errors of position and size."""
+    """Return a true box with the small errors of position and size of a careful rater."""
     side = box.width
     dx, dy = rng.normal(0.0, 0.025 * side, 2)
     x, y = box.centre

@@ -1,6 +1,6 @@
-"""The layout of one hand on one film: positions of bones, damage, and boxes of joints.
+"""Layout of one hand for one film: positions of the bones, effects of damage, and boxes of the joints.
 
-The hand is a left one. The pose defines its origin.
+The hand is always a left one; the pose determines the origin of the coordinates.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BOX_PIP, _BOX_MCP = 17.0, 21.0
 
 
 def build_layout(hand: Hand) -> Layout:
-    """Return the parts of `hand`."""
+    """Return the layout of `hand`."""
     layout = Layout()
     for finger in FINGERS:
         _add_finger(layout, hand, finger)
@@ -34,7 +34,7 @@ def build_layout(hand: Hand) -> Layout:
 
 @dataclass(frozen=True)
 class _Bone:
-    """A bone of a finger with its two ends in mm of the film."""
+    """A bone of a finger in its place: its two ends in mm of the film."""
 
     start: Array
     end: Array
@@ -80,7 +80,7 @@ def _add_finger(layout: Layout, hand: Hand, finger: int) -> None:
         if number < last:
             if hand.finding(outer) == "ankylosis":
                 into = (bone.end - bone.start) / float(np.hypot(*(bone.end - bone.start)))
-                reach = 1.6 * scale if number == 0 else 0.5 * scale  # the fused cup is full
+                reach = 1.6 * scale if number == 0 else 0.5 * scale  # the bridge fills the cup of the fused joint
                 layout.bridges.append(
                     Bridge(bone.end - into * reach, bones[number + 1].start, head * 0.92, body.density)
                 )
@@ -119,7 +119,7 @@ def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
             joint = joint_name(finger, number - 1)
             gap, aside = _joint_space_width(hand, finger, number - 1), _sideways_shift(hand, finger, number - 1)
             lift = abs(float(pose.flexion[finger - 1][number]))
-            if lift > 0.3:  # the bent joint's base lies over the head
+            if lift > 0.3:  # in a flexed joint the base is projected over the head
                 gap -= float(np.sin(lift - 0.3)) * 0.8 * WIDTHS[finger][number - 1][2] * scale
             start = at + axis * gap + np.array([-axis[1], axis[0]]) * aside
             centres.append((at + start) / 2 if hand.finding(joint) != "luxation" else at + 0.35 * (start - at))
@@ -130,7 +130,7 @@ def _place_bones(hand: Hand, finger: int) -> tuple[list[_Bone], list[Array]]:
 
 
 def _joint_space_width(hand: Hand, finger: int, bone: int) -> float:
-    """Return the width in mm of the joint space distal to `bone` (0 is the metacarpal). Negative values mean overlap."""
+    """Return the width in mm of the joint space distal to `bone` (0 is the metacarpal); below 0 the bones overlap."""
     name = joint_name(finger, bone)
     kind = bone if finger > 1 else min(bone, 1)
     healthy = JOINT_SPACES[kind] * hand.body.gap * hand.body.scale
@@ -146,14 +146,14 @@ def _joint_space_width(hand: Hand, finger: int, bone: int) -> float:
         return 0.3 * healthy - 1.4 * some * hand.body.scale
     if state == "luxation":
         return -(2.5 + 4.5 * some) * hand.body.scale
-    return healthy * hand.space(name).remaining  # a finding of another scheme, which this simulator can't draw
+    return healthy * hand.space(name).remaining  # a finding of another scheme, which the simulator cannot draw
 
 
 def _sideways_shift(hand: Hand, finger: int, bone: int) -> float:
-    """Return the sideways shift in mm of the distal bone on the head of `bone`; negative towards the little finger."""
+    """Return the sideways shift in mm of the bone distal to `bone`; negative is towards the little finger."""
     name = joint_name(finger, bone)
     state = hand.finding(name)
-    # A reader may also score a joint that is a little out of place by JSN 3 alone.
+    # Raters may score a slightly displaced joint with JSN 3 and without a finding.
     little = state is None and bone == 0 and hand.grade(name, "JSN") == 3
     if state not in ("luxation", "subluxation") and not little:
         return 0.0
@@ -168,7 +168,7 @@ def _sideways_shift(hand: Hand, finger: int, bone: int) -> float:
 
 
 def _surface_density(hand: Hand, joint: str) -> float:
-    """Return the density of the joint surface: 0 in a fused joint, high where cartilage is lost."""
+    """Return the density of a joint surface: 0 in a fused joint, high where cartilage is lost."""
     state = hand.finding(joint)
     if state in ("ankylosis", "collapse"):
         return 0.0 if state == "ankylosis" else 0.35
@@ -179,7 +179,7 @@ def _surface_density(hand: Hand, joint: str) -> float:
 def _place_erosions(
     hand: Hand, finger: int, number: int, bone: _Bone, widths: tuple[float, float], last: int
 ) -> list[ErosionEllipse]:  # fmt: skip
-    """Return the erosions on both ends of a finger bone."""
+    """Return the erosions on both ends of a bone of a finger."""
     axis = bone.end - bone.start
     axis = axis / max(float(np.hypot(*axis)), 1e-6)
     names = [("CMC1" if finger == 1 else "") if number == 0 else joint_name(finger, number - 1)]
@@ -190,7 +190,7 @@ def _place_erosions(
         if site is None or "ERO" not in site.joint.scales or hand.finding(name) == "ankylosis":
             continue
         end, inwards, width = (bone.start, axis, widths[0]) if outer else (bone.end, -axis, widths[1])
-        # The base of the first metacarpal bears all that is scored of CMC1.
+        # All erosions of CMC1 are on the base of the first metacarpal.
         drawn_erosions = [
             each for each in draw_erosions(hand.patient, site, hand.time) if each.outer == outer or name == "CMC1"
         ]

@@ -1,4 +1,4 @@
-"""The outline of the skin: soft tissue of the fingers, swollen at damaged joints, palm and forearm.
+"""Outlines of the soft tissue: the fingers, swollen over diseased joints, and palm and forearm.
 
 Geometry only; `ratui.phantom.tissue` computes the thickness.
 """
@@ -16,10 +16,10 @@ from ratui.phantom.parts import Layout
 
 __all__ = ["add_palm", "build_finger_flesh"]
 
-# Radius of the flesh of a finger in mm at its root, middle joint, last joint and tip.
+# Radius of a finger in mm at its root, middle joint, last joint and tip.
 _FLESH = (10.6, 9.9, 8.7, 7.0)
 
-# The outline of palm, wrist and forearm on the tracing (mm), beginning at the root of the little finger.
+# Outline of palm, wrist and forearm on the tracing (mm), from the root of the little finger.
 _HYPOTHENAR: tuple[Point, ...] = ((64.0, 190.0), (67.0, 204.0), (71.5, 217.0))
 _WRIST_SKIN: tuple[tuple[Point, ...], tuple[Point, ...]] = (
     ((75.0, 227.0), (73.0, 239.0), (68.0, 252.0), (58.0, 276.0), (38.0, 330.0), (5.0, 425.0)),
@@ -28,7 +28,7 @@ _WRIST_SKIN: tuple[tuple[Point, ...], tuple[Point, ...]] = (
 
 
 def add_palm(layout: Layout, hand: Hand) -> None:
-    """Add the outline of palm, wrist and forearm and the thenar to `layout`, which must contain the metacarpals."""
+    """Add the outline of palm, wrist and forearm, and the ball of the thumb, to a `layout` with metacarpals."""
     flesh, scale = hand.body.flesh**0.7, hand.body.scale
     metacarpals = layout.metacarpals
     heads = [bone.end for bone in metacarpals]
@@ -54,16 +54,16 @@ def add_palm(layout: Layout, hand: Hand) -> None:
 
 
 def _widen(hand: Hand, points: Array, flesh: float) -> Array:
-    """Move points of the skin (mm of the film) away from the axis of the arm, by the build of the hand."""
+    """Return points of the skin in mm of the film, moved away from the axis of the arm by the factor `flesh`."""
     middle = np.array([104.0, 0.0]) - np.array([0.36, 0.0]) * np.maximum(points[:, 1:] - 240.0, 0)
     across = points[:, :1] - middle[:, :1]
     return hand.to_film(np.column_stack([middle[:, 0] + across[:, 0] * flesh, points[:, 1]]))
 
 
 def build_finger_flesh(hand: Hand, finger: int, bones: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Return the axis of the soft tissue of a finger and its radius (mm), larger at swollen joints.
+    """Return the midline of a finger's soft tissue, shape (n, 2), and its radii, shape (n,), in mm.
 
-    `bones` are the two ends of each bone.
+    `bones` are the two ends of each bone. The finger is thicker over swollen joints.
     """
     body = hand.body
     stout = body.scale * body.flesh**0.6 * (1.04 if finger == 1 else 0.92 if finger == 5 else 1.0)

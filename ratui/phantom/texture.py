@@ -1,6 +1,6 @@
-"""Tiles of trabeculae, noise and cloud that all films sample.
+"""Textures that all films sample: trabeculae, noise and slow variation.
 
-Each process makes them once from fixed seeds.
+They are computed once per process from fixed seeds, and are read-only.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ __all__ = ["TILE_MM", "cloud", "noise", "trabeculae"]
 
 _SIDE = 1024
 TILE_MM = 0.1
-"""Size of a pixel of a tile of trabeculae in mm."""
+"""Pixel size of the trabecular tile, in mm."""
 
 
 @lru_cache(maxsize=64)
 def trabeculae(level: int) -> Array:
-    """Return struts along the rows, with mean 0 and standard deviation of about 1.
+    """Return a pattern of struts along the rows' direction, with mean 0 and standard deviation about 1.
 
-    Shape (1024, 1024), `TILE_MM` per pixel, periodic. `level` 0 is sharp; each step blurs like pixels of `level` × 0.1 mm.
+    The shape is (1024, 1024) with `TILE_MM` per pixel; the tile wraps around. `level` 0 is sharp; higher levels are
+    blurred like a film with pixels of `level` × 0.1 mm.
     """
     rng = np.random.default_rng(20)
     fine = _field(rng, 0.70, 0.15)
     coarse = _field(rng, 1.10, 0.30)
-    # Struts lie where a smooth field crosses zero: lines that branch and meet, unlike the blobs of the field itself.
+    # The zero crossings of a smooth random field are branching lines, like struts; the field itself has blobs.
     lines = np.exp(-((fine / 0.42) ** 2)) + 0.8 * np.exp(-((coarse / 0.36) ** 2)) + 0.16 * _field(rng, 2.6, 1.6)
     tile = _blur(lines.astype(np.float32), 0.45 * level) if level else lines.astype(np.float32)
     tile = np.asarray((tile - tile.mean()) / np.float32(lines.std()), np.float32)
@@ -38,7 +39,7 @@ def trabeculae(level: int) -> Array:
 
 @lru_cache(maxsize=8)
 def noise(kind: int) -> Array:
-    """Return noise of standard deviation 1, shape (2048, 2048): white (0) or with increasing grain (1, 2, 3)."""
+    """Return noise with standard deviation 1, shape (2048, 2048): white for `kind` 0, coarser for 1, 2 and 3."""
     tile: Array = np.random.default_rng([21, kind]).standard_normal((2048, 2048), dtype=np.float32)
     if kind:
         tile = _blur(tile, 0.35 + 0.25 * kind)
@@ -49,7 +50,7 @@ def noise(kind: int) -> Array:
 
 @lru_cache(maxsize=1)
 def cloud() -> Array:
-    """Return slow variation like muscle and fat: standard deviation 1, shape (512, 512), about 1 mm per pixel."""
+    """Return slow variation, as of muscle and fat: standard deviation 1, shape (512, 512), about 1 mm per pixel."""
     rng = np.random.default_rng(22)
     tile = np.zeros((512, 512), np.float32)
     for sigma in (2.0, 5.0, 11.0):
@@ -60,7 +61,7 @@ def cloud() -> Array:
 
 
 def _field(rng: np.random.Generator, down: float, across: float) -> Array:
-    """Return a smooth field of standard deviation 1 with the correlation lengths `down` and `across` (mm)."""
+    """Return a smooth random field with standard deviation 1; `down` and `across` are its correlation lengths in mm."""
     white = np.pad(rng.standard_normal((_SIDE, _SIDE), dtype=np.float32), 64, mode="wrap")
     soft = cv2.GaussianBlur(white, (0, 0), across / TILE_MM, sigmaY=down / TILE_MM)[64:-64, 64:-64]
     return np.asarray(soft / soft.std(), np.float32)

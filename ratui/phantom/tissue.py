@@ -1,4 +1,4 @@
-"""Soft tissue under a smooth skin, folds, and metal such as rings."""
+"""Drawing of soft tissue with its folds, and of metal such as rings that were not taken off."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from ratui.phantom.texture import cloud
 __all__ = ["add_metal", "draw_soft_tissue"]
 
 _F = np.float32
-_STEP = 0.8  # mm; flesh is smooth, so a coarse grid is enough and quick
-_PALM, _ROUND = 24.0, 21.0  # how thick a palm is in mm, and how far from its edge it reaches that
+_STEP = 0.8  # mm; soft tissue is smooth, so a coarse grid is sufficient and fast
+_PALM, _ROUND = 24.0, 21.0  # thickness of the palm, and distance from its edge to full thickness, in mm
 
 
 def draw_soft_tissue(layout: Layout, canvas: Canvas, flesh: float, rng: np.random.Generator) -> Array:
-    """Return millimetres of soft tissue on a coarse grid over the whole `canvas`, to be resized to its shape."""
+    """Return the thickness of soft tissue in mm, on a coarse grid over the whole `canvas`.
+
+    `flesh` is the amount of soft tissue relative to the usual.
+    """
     rows, columns = canvas.mineral.shape
     factor = max(1.0, _STEP / canvas.pixel_size)
     shape = (max(2, round(rows / factor)), max(2, round(columns / factor)))
@@ -31,7 +34,7 @@ def draw_soft_tissue(layout: Layout, canvas: Canvas, flesh: float, rng: np.rando
         _add_finger(fingers, roots, (points - canvas.origin) / step, radii / float(step.mean()), float(step.mean()))
     assert layout.palm is not None
     palm = _draw_palm(layout, canvas, step, shape, roots, flesh)
-    # Where finger and palm run into each other the thicker counts; where two fingers cross both do.
+    # A smooth maximum joins finger and palm; where two fingers cross, their thicknesses have been added before.
     palm *= palm
     fingers *= fingers
     both = np.sqrt(np.sqrt(palm * palm + fingers * fingers))
@@ -44,14 +47,14 @@ def draw_soft_tissue(layout: Layout, canvas: Canvas, flesh: float, rng: np.rando
 
 
 def _add_finger(thickness: Array, roots: Mask, points: Array, radii: Array, step: float) -> None:
-    """Add one finger to `thickness` (mm) in its own window. `points` and `radii` are in steps of the grid."""
+    """Add one finger to `thickness` (mm); `points` and `radii` are in steps of the grid."""
     low = np.floor((points - radii[:, None]).min(axis=0) - 3).astype(int)
     high = np.ceil((points + radii[:, None]).max(axis=0) + 3).astype(int)
     x0, y0 = max(int(low[0]), 0), max(int(low[1]), 0)
     x1, y1 = min(int(high[0]), thickness.shape[1]), min(int(high[1]), thickness.shape[0])
     if x1 - x0 < 3 or y1 - y0 < 3:
         return
-    # Drawn with room around, so that a finger which leaves the film is as thick at its edge as elsewhere.
+    # The margin keeps the full thickness of a finger that leaves the film.
     pad = int(np.ceil(radii.max())) + 2
     mask = np.zeros((y1 - y0 + 2 * pad, x1 - x0 + 2 * pad), np.uint8)
     own = points - np.array([x0 - pad, y0 - pad])
@@ -86,7 +89,7 @@ def _draw_palm(
     mask[pad:-pad, pad:-pad] = np.maximum(mask[pad:-pad, pad:-pad], roots)
     size = float(step.mean())
     depth = _depth_inside(mask, 4.2, size)
-    # A slab with round edges; beyond them it goes on to rise a little towards the middle.
+    # A slab with round edges that rises slightly towards the middle.
     part = np.minimum(depth / _F(_ROUND), 1)
     thick = _F(_PALM * flesh) * (np.sqrt(np.maximum(1 - (1 - part) ** 2, 0)) + _F(0.006) * depth)
     if layout.thenar is not None:
@@ -99,9 +102,9 @@ def _draw_palm(
 
 
 def _depth_inside(mask: Mask, sigma: float, step: float) -> Array:
-    """Return the distance in mm of each pixel from the skin, after smoothing `mask` (0–255) by `sigma` mm.
+    """Return the depth of each pixel inside the skin in mm, after smoothing `mask` (0–255) by `sigma` mm.
 
-    Near the skin the level of the smoothed mask gives the distance, with more precision than the grid; deeper inside the
+    Near the skin the level of the smoothed mask gives the depth, more precisely than the grid; deeper inside, the
     distance transform does.
     """
     soft = np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma / step), np.uint8)
@@ -111,12 +114,12 @@ def _depth_inside(mask: Mask, sigma: float, step: float) -> Array:
     return np.asarray(cv2.GaussianBlur(np.maximum(depth, 0), (0, 0), 0.7), _F)
 
 
-# How many standard deviations inside a smoothed edge a level from 0 to 255 lies.
+# Depth inside a Gaussian-smoothed edge, in standard deviations, for each level from 0 to 255.
 _LEVELS = np.array([NormalDist().inv_cdf(part) for part in np.clip(np.arange(256) / 255, 1e-3, 1 - 1e-3)], _F)
 
 
 def _add_folds(thick: Array, layout: Layout, canvas: Canvas, step: Array, rng: np.random.Generator) -> None:
-    """Add folds of the skin: thin lines, brighter where the skin is double, darker where air lies between."""
+    """Add creases of the skin: thin lines, brighter where the skin is doubled, darker where they contain air."""
     layer = np.zeros(thick.shape, np.uint8)
     for points, radii in layout.fingers.values():
         for at in (2, 4):
@@ -143,7 +146,7 @@ def _draw_crease(layer: Mask, middle: Array, normal: Array, rng: np.random.Gener
 
 
 def add_metal(layout: Layout, canvas: Canvas, rng: np.random.Generator) -> None:
-    """Add sometimes a ring, rarely a watch or a bracelet, as mineral on the canvas."""
+    """Add a ring, and more rarely a watch or a bracelet, to the mineral on the canvas."""
     if rng.random() < 0.07:
         points, radii = layout.fingers[4 if rng.random() < 0.75 else 3]
         _add_band(canvas, points[1], points[2], float(rng.uniform(0.45, 0.9)), float(radii[1]) * 0.86, rng)
@@ -169,7 +172,7 @@ def _add_band(
     normal = np.array([-axis[1], axis[0]])
     at, tall, sag = start + (end - start) * place, rng.uniform(1.6, 5.0), rng.normal(0, 1.2)
     t = np.linspace(-1, 1, 17)[:, None]
-    # Seen edge on a ring is thickest at its sides, where the rays run along it.
+    # In this view a ring is thickest at its sides, where the rays pass along it.
     points = (at + normal * t * half + axis * sag * (1 - t**2) - canvas.origin) / canvas.pixel_size
     mask = np.zeros(canvas.mineral.shape, np.uint8)
     shift = np.round(points * 16).astype(np.int32)

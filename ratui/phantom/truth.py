@@ -1,6 +1,6 @@
-"""A simulated patient: the truth for every joint at both time points.
+"""Simulated patients: the true grades and findings of every joint at both time points.
 
-Every truth can be entered by a rater: grades of the scheme, and findings that fix their scores and are irreversible.
+Every truth could be entered by a rater: grades exist on the scale, findings fix their scores and do not heal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ratui.scheme import Scheme, Site
 
 __all__ = ["PhantomPatient", "simulate_patient"]
 
-# Chosen so that the mean absolute change of ERO is near 0.35 a joint and about 3 % of the joints have a finding.
+# Chosen so that the mean absolute change of ERO is about 0.35 per joint and about 3 % of the joints have a finding.
 _INVOLVED = 0.48
 _PROGRESS = 0.52
 _ONSET = 0.12
@@ -28,9 +28,20 @@ _CHILDREN = 0.06
 class PhantomPatient:
     """A simulated patient.
 
-    `grades` are by (site key, scale, time) and include those fixed by findings; `findings` are by (site key, time). `seed`
-    fixes the anatomy and the places of damage, so that both time points show the same hand. `age` is in years; below 17
-    the growth plates are open.
+    Attributes
+    ----------
+    seed
+        Seed of the anatomy and of the location of damage, so that both time points show the same hand.
+    scheme
+        Scoring scheme of the grades and findings.
+    severity
+        Severity of the disease: 1 is usual, 0 is healthy.
+    grades
+        True grades by (site key, scale, time), including those that findings fix.
+    findings
+        True findings by (site key, time).
+    age
+        Age in years; below 17 the growth plates are open.
     """
 
     seed: int
@@ -41,16 +52,16 @@ class PhantomPatient:
     age: float = 58.0
 
     def grade(self, site: Site, scale: str, time: int) -> int:
-        """Return the true grade; 0 if the joint has no such scale."""
+        """Return the true grade, 0 if the joint does not have the scale."""
         return self.grades.get((site.key, scale, time), 0)
 
 
 def simulate_patient(
     rng: np.random.Generator, scheme: Scheme, *, severity: float | None = None, age: float | None = None
 ) -> PhantomPatient:
-    """Draw a patient from `rng`.
+    """Simulate a patient.
 
-    `severity` (1 is usual, 0 healthy) and `age` are drawn unless given.
+    `severity` (1 is usual, 0 is healthy) and `age` in years are drawn from `rng` if they are None.
     """
     how_severe = float(rng.gamma(1.6, 0.62)) if severity is None else severity
     grades: dict[tuple[str, str, int], int] = {}
@@ -76,7 +87,7 @@ def simulate_patient(
 
 
 def _damage(rng: np.random.Generator, severity: float) -> tuple[float, float, float]:
-    """Return the latent damage at both time points on the ERO scale, and the additional damage of JSN."""
+    """Return the latent damage at both time points on the scale of ERO, and an additional term of JSN."""
     involved = rng.random() < 1 - np.exp(-_INVOLVED * severity)
     before = float(rng.gamma(2.0, 0.95)) if involved else 0.0
     after = before
@@ -90,13 +101,13 @@ def _damage(rng: np.random.Generator, severity: float) -> tuple[float, float, fl
 def _finding(
     rng: np.random.Generator, scheme: Scheme, site: Site, damage: float, before: str | None
 ) -> str | None:  # fmt: skip
-    """Return the state of a joint: unchanged, further dislocated, or newly fused, collapsed or dislocated."""
+    """Return the finding of a joint: the one before, a worse luxation, or a new one; None for none."""
     known = {finding.id for finding in scheme.findings if site.joint.scales_fixed_by(finding)}
     if before is not None:
         worse = before == "subluxation" and "luxation" in known and rng.random() < 0.15
         return "luxation" if worse else before
     if damage >= 4.0 and rng.random() < _FINDING * (damage - 3.2):
-        # A bone that is scored by itself can be crushed, but has nothing to fuse with.
+        # A single bone that is scored by itself can collapse, but it has no joint that could fuse.
         alone = site.joint.group == "wrist" and "JSN" not in site.joint.scales
         fused = rng.random() < 0.5 and not alone
         name = "ankylosis" if fused else "collapse"

@@ -1,4 +1,4 @@
-"""The layout of the wrist: carpal bones, ends of the forearm, and the joint spaces by grade."""
+"""Layout of the wrist: carpal bones, distal ends of the forearm, and the spaces between them by grade."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ from ratui.phantom.parts import Bridge, Layout, LongBone, Plate, ShortBone
 __all__ = ["add_wrist"]
 
 _Articulation: TypeAlias = tuple[str, str | None, Flags]
-"""The other bone, the joint, and the points of the outline that articulate."""
+"""The other bone, the joint, and which points of the outline face the other bone."""
 
 _PROXIMAL = ("scaphoid", "lunate", "triquetrum", "pisiform")
-_REACH = 2.2  # mm: nearer than this two bones face each other
+_REACH = 2.2  # mm; two bones face each other within this distance
 
 
 def add_wrist(layout: Layout, hand: Hand) -> None:
-    """Add wrist and forearm of `hand` to `layout`, which must contain the metacarpals."""
+    """Add wrist and forearm of `hand` to a `layout` with metacarpals."""
     traced = _wrist_outlines(hand)
-    outlines = {name: hand.to_film(outline) for name, outline in traced.items()}  # coarse yet: smoothed once more below
+    outlines = {
+        name: hand.to_film(outline) for name, outline in traced.items()
+    }  # coarse outlines, smoothed once more below
     scale = hand.body.scale
     bases = {f"mc{number}": _metacarpal_base(bone) for number, bone in enumerate(layout.metacarpals, start=1)}
     facing: dict[str, list[_Articulation]] = {}
@@ -60,7 +62,7 @@ def add_wrist(layout: Layout, hand: Hand) -> None:
 
 
 def _wrist_outlines(hand: Hand) -> dict[str, Array]:
-    """Return the outlines of the wrist bones in mm of the tracing: this patient's shapes in this film's pose."""
+    """Return the outlines of the wrist's bones in mm of the tracing, with this patient's shapes in this film's pose."""
     body, own = hand.body, hand.persistent_rng("carpals")
     bones = {}
     for name, outline in {**FOREARM, **CARPALS}.items():
@@ -82,7 +84,7 @@ def _wrist_outlines(hand: Hand) -> dict[str, Array]:
 
 
 def _metacarpal_base(bone: LongBone) -> Array:
-    """Return the base of a metacarpal as a closed outline in mm of the film: its surface and the shaft behind it."""
+    """Return the base of a metacarpal as a closed outline in mm of the film."""
     axis = (bone.end - bone.start) / float(np.hypot(*(bone.end - bone.start)))
     normal = np.array([-axis[1], axis[0]])
     across = np.linspace(-0.9, 0.9, 25)[:, None]
@@ -97,10 +99,10 @@ def _set_joint_spaces(
     bases: dict[str, Array],
     facing: dict[str, list[_Articulation]],
 ) -> dict[str, Array]:
-    """Return the outlines with each space between two bones as wide as its grade. `facing` receives the facing points."""
+    """Return outlines whose spaces have the widths of their grades; add the facing points to `facing`."""
     spaces = [_joint_space(hand, joint) for _, _, joint, _ in ARTICULATIONS]
     every = list(zip(ARTICULATIONS, spaces, strict=True))
-    # What widens one space may narrow another: they settle in a few rounds, those that disease has closed in a few more.
+    # Widening one space may narrow another, so iterate; spaces narrowed by disease need more iterations.
     outlines = _move_surfaces(hand, outlines, bases, every, None)
     outlines = _move_surfaces(hand, outlines, bases, every, facing)
     closed = [(meeting, space) for meeting, space in every if space.remaining < 0.8]
@@ -110,12 +112,12 @@ def _set_joint_spaces(
 
 
 def _joint_space(hand: Hand, joint: str | None) -> JointSpace:
-    """Return the remaining space of `joint`, or of one without a score. Negative values mean overlap."""
+    """Return the state of the space of `joint`, or of a space without a score; below 0 the bones overlap."""
     state = hand.finding(joint) if joint else None
     if state is not None:
         return JointSpace(-0.15 if state == "ankylosis" else -0.35, 0.0, 0.0)
     space = hand.space(joint) if joint else JointSpace(1.0, 0.0, 0.0)
-    if hand.body.maturity < 1 and space.remaining > 0.9:  # cartilage that isn't bone yet
+    if hand.body.maturity < 1 and space.remaining > 0.9:  # in a child, parts of the bones are still cartilage
         return JointSpace(space.remaining + 1.6 * (1 - hand.body.maturity), 0.0, 0.0)
     return space
 
@@ -127,14 +129,14 @@ def _move_surfaces(
     meetings: Sequence[tuple[tuple[str, str, str | None, float], JointSpace]],
     facing: dict[str, list[_Articulation]] | None,
 ) -> dict[str, Array]:
-    """Return the outlines with facing points moved to the width of the space, half by each bone."""
+    """Return outlines whose points facing another bone are moved to the space's width, half by each bone."""
     scale = hand.body.scale
     outwards = {name: _outward_normals(outline) for name, outline in (*outlines.items(), *bases.items())}
     moves = {name: np.zeros_like(outline) for name, outline in outlines.items()}
     weights = {name: np.full(len(outline), 1e-9) for name, outline in outlines.items()}
     for (first, second, joint, share), space in meetings:
         healthy = WRIST_SPACE * share * hand.body.gap * scale
-        fixed_side = second not in outlines  # a metacarpal's base, which stays where it is
+        fixed_side = second not in outlines  # the base of a metacarpal, which does not move
         reach = _REACH * scale + healthy
         other = bases[second] if fixed_side else outlines[second]
         ways = _nearest_points(outlines[first], outwards[first], other, outwards[second], reach)
@@ -163,7 +165,7 @@ def _move_surfaces(
 
 
 def _outward_normals(outline: Array) -> Array:
-    """Return at each point of a closed outline the outward unit vector."""
+    """Return the outward unit normal at each point of a closed outline."""
     along = np.concatenate([outline[1:], outline[:1]]) - np.concatenate([outline[-1:], outline[:-1]])
     out = np.stack([along[:, 1], -along[:, 0]], axis=1) / np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-9)[:, None]
     return np.asarray(out if ((outline - outline.mean(axis=0)) * out).sum() > 0 else -out)
@@ -175,11 +177,11 @@ _Nearest: TypeAlias = tuple[Array, Array, Array]
 def _nearest_points(
     one: Array, its_out: Array, other: Array, others_out: Array, reach: float
 ) -> tuple[_Nearest, _Nearest]:
-    """Return direction and distance from each point of `one` to the nearest of `other`, how it faces it, and the reverse.
+    """Return direction, distance and facing from each point of `one` to the nearest of `other`, and the reverse.
 
-    The outlines are closed; `its_out` and `others_out` are their outward vectors. A direction is a unit vector. If a point
-    lies inside the other outline, the direction points out of it and the distance is negative. Points farther than
-    `reach` (mm) get that distance and face nothing.
+    `its_out` and `others_out` are the outward normals of the closed outlines. Directions are unit vectors. If a point
+    lies inside the other outline, its direction points outwards and its distance is negative. Points farther than
+    `reach` (mm) have the distance `reach` and face nothing.
     """
     near_one, near_other = _indices_near(one, other, reach), _indices_near(other, one, reach)
     if not (near_one.size and near_other.size):
@@ -196,7 +198,7 @@ def _nearest_points(
 
 
 def _indices_near(points: Array, of: Array, reach: float) -> Indices:
-    """Return the indices of `points` within `reach` of the box around `of`."""
+    """Return the indices of `points` within `reach` of the bounding box of `of`."""
     low, high = of.min(axis=0) - reach, of.max(axis=0) + reach
     return np.asarray(((points > low) & (points < high)).all(axis=1).nonzero()[0], np.intp)
 
@@ -209,7 +211,10 @@ def _nearest_of(
     beyond: Array | None = None,
     reach: float = 1e3,
 ) -> _Nearest:
-    """Return the directions of the points `close` to their nearest points `there`, where `beyond` points outwards."""
+    """Return direction, distance and facing of all points, from the vectors `there` of the points in `close`.
+
+    `beyond` are the outward normals at the nearest points.
+    """
     way, distance, faces = np.zeros_like(points), np.full(len(points), reach), np.full(len(points), -1.0)
     if there is not None and beyond is not None:
         far = np.hypot(there[:, 0], there[:, 1])
@@ -221,7 +226,7 @@ def _nearest_of(
 
 
 def _collapse(hand: Hand, name: str, outline: Array) -> Array:
-    """Return the flat and small outline of a collapsed carpal bone."""
+    """Return the outline of a carpal bone, flat and small if it has collapsed."""
     for joint, bones in SCORED_BONES.items():
         if name in bones and name in CARPALS and hand.finding(joint) == "collapse":
             middle, draw = outline.mean(axis=0), hand.persistent_rng(joint, name, "crushed")
@@ -237,7 +242,7 @@ def _place_erosions(hand: Hand, outlines: dict[str, Array]) -> dict[str, list[Er
         site = hand.sites.get(joint)
         if site is None or hand.finding(joint) == "ankylosis":
             continue
-        # On the forearm only the end beside the wrist erodes.
+        # On the forearm, only the distal end erodes.
         ends = {"radius": 52, "ulna": 44}
         bones = [outlines[name] for name in names]
         margins = [outlines[name][: ends.get(name)] for name in names]
@@ -292,7 +297,7 @@ def _build_bone(
 
 
 def _consecutive_runs(flags: Flags) -> list[Indices]:
-    """Return runs of true neighbours on a closed line, as arrays of at least two indices."""
+    """Return the runs of true values on a closed line, as arrays of two or more indices."""
     marks, count = flags.tolist(), len(flags)
     if all(marks):
         return [np.arange(count)]
@@ -310,7 +315,7 @@ def _consecutive_runs(flags: Flags) -> list[Indices]:
 
 
 def _add_hook(layout: Layout, hand: Hand, hamate: Array) -> None:
-    """Add the hook of the hamate: a dense ring on the bone, seen end on."""
+    """Add the hook of the hamate: a dense ring over the bone."""
     if hand.body.maturity < 0.8:
         return
     (x, y), wide, high = HAMATE_HOOK
