@@ -108,7 +108,7 @@ class TestCells:
 
     def test_a_fixed_trunk_goes_on_where_the_clock_stopped_it(self, tmp_path: Path) -> None:
         what = Comparison((BASELINE, "coupled pair"), ("mixed",), (2,), 1, SMALL, trunk_steps=3, trunk_patients=2)
-        assert "still learning" in run_comparison(replace(what, seconds=0.0), tmp_path, quiet)
+        assert "trunk is not finished" in run_comparison(replace(what, seconds=0.0), tmp_path, quiet)
         assert "2 of 2 cells" in run_comparison(what, tmp_path, quiet)
         whole = (tmp_path / "trunk.pt").stat().st_mtime_ns
         run_comparison(what, tmp_path, quiet)

@@ -1,1 +1,1 @@
-"""Losses compared: the same simulated patients, other raters, losses and sizes."""
+"""Experiments on simulated patients: comparison of recipes, raters and study sizes, and learning curves."""

@@ -1,6 +1,6 @@
-"""What is compared: recipes by name, and the cells of the table that each of them fills.
+"""Settings of a comparison: the recipes (arms) by name, the budget of each training, and the cells of the table.
 
-Values only. A recipe says how a scorer learns, never from whom or from how many.
+A cell is one training: a recipe, a kind of rater, a number of patients and a seed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["ARMS", "BASELINE", "Arm", "Budget", "Cell", "make_cells"]
 
 @dataclass(frozen=True)
 class Arm:
-    """A recipe: how time points meet, the loss by name, the weight of the difference, how raters are modelled."""
+    """A recipe of training: pairing, loss, weight of the squared difference error, and model of the raters."""
 
     pairing: Pairing
     loss: str
@@ -45,12 +45,24 @@ ARMS: dict[str, Arm] = {
     "coupled pair λ1 confusion": Arm("coupled", "pair", 1.0, "confusion"),
     "coupled pair λ1 leaning": Arm("coupled", "pair", 1.0, "leaning"),
 }
-"""Recipes by the names that the table shows."""
+"""Recipes by their names in the table. λ is `difference`."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What every cell may spend, the same for all: `steps` of `batch` joints, crops of `pixels`, a network of `width`."""
+    """Settings that all cells of a table share, so that only their recipes differ.
+
+    Attributes
+    ----------
+    steps, batch, rate
+        Number of batches, joints in a batch, and highest learning rate.
+    pixels, width
+        Side of a crop in pixels, and width of the network.
+    raters
+        Raters of each patient.
+    patients
+        Patients to measure on.
+    """
 
     steps: int = 300
     batch: int = 64
@@ -63,7 +75,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Cell:
-    """One training: an arm by name, a kind of rater, how many patients, and the seed."""
+    """One training: recipe, kind of rater, number of patients, and seed."""
 
     arm: str
     kind: str
@@ -71,9 +83,9 @@ class Cell:
     seed: int
 
     def file_name(self, budget: Budget, trunk: str) -> str:
-        """The name of the cell's file; another budget, trunk or recipe has another one."""
+        """Return the name of the cell's file. It contains a digest of budget, trunk and recipe."""
         recipe = asdict(ARMS[self.arm])
-        recipe["crowd"] = recipe.pop("rater_model")  # the name it had when the first cells were stored
+        recipe["crowd"] = recipe.pop("rater_model")  # the key that stored cells were named with
         what = json.dumps([recipe, asdict(self), asdict(budget), trunk], sort_keys=True)
         digest = hashlib.sha256(what.encode()).hexdigest()[:10]
         name = self.arm.replace(" ", "-").replace("λ", "d")
@@ -81,7 +93,10 @@ class Cell:
 
 
 def make_cells(arms: Sequence[str], kinds: Sequence[str], sizes: Sequence[int], seeds: int) -> tuple[Cell, ...]:
-    """All cells of a table, first seeds first, so that a table cut short has something in every place. Raises TrainError."""
+    """Return all cells of a table, ordered by seed, so that an interrupted table has values in all places.
+
+    Raises TrainError for an unknown recipe or kind of rater.
+    """
     for name, known, option in ((arms, ARMS, "--arm"), (kinds, RATERS, "--rater")):
         for each in name:
             if each not in known:

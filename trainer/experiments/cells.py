@@ -1,7 +1,7 @@
-"""One cell of the comparison: a scorer trained on simulated readings, measured against what is true of other patients.
+"""One cell of a comparison: a scorer trained on simulated readings and measured against the truth of other patients.
 
-Every cell spends the same and meets the same joints in the same order; the result keeps each test patient's errors, so
-that two cells can be compared patient by patient.
+All cells have the same budget and see the same joints in the same order. A result holds the errors of each test patient, so
+that cells can be compared patient by patient.
 """
 
 from __future__ import annotations
@@ -44,12 +44,16 @@ __all__ = [
 ]
 
 AUGMENTED_COPIES = 6
-"""How often each joint is seen, augmented anew each time, where a trunk that doesn't learn looks at it once for all."""
+"""Number of augmented copies of each training joint for which the features of a fixed trunk are computed."""
 
 
 @dataclass(frozen=True)
 class TrunkFeatures:
-    """What a fixed trunk sees: `train` (AUGMENTED_COPIES, N, 2, features) of augmented crops, `test` (M, 2, features)."""
+    """Features that a fixed trunk extracted.
+
+    `train` (AUGMENTED_COPIES, N, 2, features) belong to augmented crops of the training joints, `test` (M, 2, features) to
+    the crops of the test joints.
+    """
 
     train: Tensor
     test: Tensor
@@ -58,15 +62,18 @@ class TrunkFeatures:
 def run_cell(
     cell: Cell, train: Cohort, test: Cohort, budget: Budget, trunk_features: TrunkFeatures | None = None
 ) -> dict[str, Any]:
-    """Trains the cell's scorer and measures it; with `trunk_features`, only what comes after the trunk learns."""
-    began = time.process_time()
+    """Train the scorer of `cell` on `train`, measure it on `test`, and return the result for its file.
+
+    With `trunk_features` only the layers after the trunk are trained.
+    """
+    started = time.process_time()
     samples = simulate_readings(train.head(cell.size), cell.kind, budget.raters, cell.seed)
     model = train_cell(cell, samples, budget, trunk_features)
     probabilities = _predict(model, test, budget, trunk_features)
     return {
         "cell": asdict(cell),
         "budget": asdict(budget),
-        "seconds": round(time.process_time() - began, 2),
+        "seconds": round(time.process_time() - started, 2),
         "measured": measure_errors(test, probabilities),
     }
 
@@ -74,7 +81,7 @@ def run_cell(
 def train_cell(
     cell: Cell, samples: PairSamples, budget: Budget, trunk_features: TrunkFeatures | None = None
 ) -> PairScorer:
-    """The cell's scorer, trained on `samples`."""
+    """Return the scorer of `cell`, trained on `samples`, in evaluation mode. Raises TrainError if the training fails."""
     arm = ARMS[cell.arm]
     torch.manual_seed(cell.seed)
     model = PairScorer(
@@ -164,7 +171,7 @@ def predict_from_features(model: PairScorer, features: Tensor, people: Cohort) -
 
 
 def resize_crops(crops: npt.NDArray[np.uint8], pixels: int) -> Tensor:
-    """Crops (N, 2, S, S) uint8 as the scorer sees them: from 0 to 1, `pixels` a side."""
+    """Return crops (N, 2, S, S) uint8 as the scorer takes them: from 0 to 1, `pixels` square."""
     images = torch.from_numpy(np.ascontiguousarray(crops)).float() / 255
     if images.shape[-1] == pixels:
         return images
@@ -172,14 +179,19 @@ def resize_crops(crops: npt.NDArray[np.uint8], pixels: int) -> Tensor:
 
 
 def measure_errors(test: Cohort, probabilities: list[npt.NDArray[np.float64]]) -> dict[str, Any]:
-    """Errors against the truth, ERO, by test patient, over joints without a finding; by decision, and the raw ones."""
+    """Return sums of ERO errors against the truth for each test patient, over joints without a finding.
+
+    Keys of the result are the number of joints, the errors of the answer "no change", the errors of the expected grades
+    (``raw``), the negative log likelihood, the number of changed joints, and for each decision the errors of change, change
+    of changed joints and grades, and the number of changes with the wrong sign.
+    """
     scale = test.scheme.scales.index("ERO")
-    open_ = np.asarray(~test.has_finding.any(axis=1))
+    is_counted = np.asarray(~test.has_finding.any(axis=1))
     truth, pair = test.true_grades[:, scale], probabilities[scale]
     change = truth[:, 1] - truth[:, 0]
 
     def by_patient(values: npt.NDArray[Any], which: npt.NDArray[np.bool_] | None = None) -> list[float]:
-        where = open_ if which is None else open_ & which
+        where = is_counted if which is None else is_counted & which
         return [round(v, 5) for v in np.bincount(test.patient_index[where], values[where], len(test.patients)).tolist()]
 
     mean = expected_grades(pair)
@@ -192,13 +204,13 @@ def measure_errors(test: Cohort, probabilities: list[npt.NDArray[np.float64]]) -
         "changed joints": by_patient((change != 0).astype(float)),
     }
     for name in DECISIONS:
-        said = decide(name, pair)
-        error = np.abs(said.change - change)
+        decision = decide(name, pair)
+        error = np.abs(decision.change - change)
         found[name] = {
             "difference": by_patient(error),
             "changed": by_patient(error, change != 0),
-            "status": by_patient(np.abs(said.grades - truth).mean(axis=1)),
-            "reversed": by_patient((said.change * change < 0).astype(float)),
+            "status": by_patient(np.abs(decision.grades - truth).mean(axis=1)),
+            "reversed": by_patient((decision.change * change < 0).astype(float)),
         }
     return found
 
@@ -208,10 +220,10 @@ def _probability_of_truth(pair: npt.NDArray[np.float64], truth: npt.NDArray[np.i
 
 
 def save_cell(path: Path, result: dict[str, Any]) -> None:
-    """Writes a cell's file by rename, so that a killed comparison leaves whole cells alone. Raises TrainError."""
+    """Write a cell's file by rename, so that a killed comparison leaves only whole cells. Raises TrainError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(result), encoding="utf-8")
     except OSError as error:
-        raise TrainError(f"the cell can't be kept: {error.strerror}", path, "Make room on the disk") from error
+        raise TrainError(f"the cell can't be written: {error.strerror}", path, "Make room on the disk") from error

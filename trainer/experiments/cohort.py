@@ -1,7 +1,7 @@
-"""Simulated patients as the scorer meets them: joints cut out of both films, drawn once for every comparison.
+"""Simulated patients for comparisons: crops of their joints with true grades, and readings by simulated raters.
 
-What is true of a joint stays beside its crops; what a rater makes of it is drawn later, since films don't depend on it.
-Nothing here is a study, and nothing passes through one.
+Crops are drawn once and cached. Readings are drawn for each comparison, because films do not depend on them. No study is
+involved.
 """
 
 from __future__ import annotations
@@ -25,19 +25,31 @@ from trainer.data.phantoms import simulator_digest
 __all__ = ["Cohort", "load_cohort", "simulate_readings"]
 
 PATIENTS_PER_FILE = 20
-"""Patients in one file of crops; a file is the least that an interrupted drawing loses."""
+"""Patients in one cached file. An interruption loses at most one file."""
 FILM_SIZE = (800, 656)
-"""Rows and columns of a film here: a joint's crop has about as many pixels as the scorer sees."""
+"""Rows and columns of a film, at which a joint has about as many pixels as the scorer sees."""
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Simulated patients with known grades.
+    """Simulated patients with N joints in all.
 
-    `crops` (N, 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE) uint8, right hands mirrored. `true_grades` (N, scales, 2).
-    `has_finding` (N, 2) says where a finding is; `patient_index` (N,) indexes `patients`.
+    Attributes
+    ----------
+    scheme, patients
+        The scheme, and the patients.
+    crops
+        Crops, shape (N, 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), uint8; right hands are mirrored.
+    true_grades
+        Grades, shape (N, scales, 2).
+    has_finding
+        True where the joint has a special finding, shape (N, 2).
+    patient_index
+        Patient of each joint, shape (N,), as an index into `patients`.
+    sites
+        Site of each joint.
     """
 
     scheme: Scheme
@@ -50,23 +62,24 @@ class Cohort:
 
     @property
     def max_grades(self) -> npt.NDArray[np.int64]:
-        """The largest grade of each joint by scale, (N, scales), −1 where it lacks the scale."""
+        """Largest grade of each joint and scale, shape (N, scales); −1 if the joint is not scored on that scale."""
         sites, scales = self.scheme.sites, self.scheme.scales
         max_grades = [[s.joint.max_grade(scale) if scale in s.joint.scales else -1 for scale in scales] for s in sites]
         return np.tile(np.array(max_grades, np.int64), (len(self.patients), 1))
 
     @property
     def group_names(self) -> tuple[str, ...]:
+        """Names of the groups of joints in the scheme."""
         return tuple(dict.fromkeys(joint.group for joint in self.scheme.joints))
 
     @property
     def groups(self) -> npt.NDArray[np.int64]:
-        """The group of each joint, (N,), by place in `group_names`."""
+        """Group of each joint, shape (N,), as an index into `group_names`."""
         names = self.group_names
         return np.tile(np.array([names.index(site.joint.group) for site in self.scheme.sites]), len(self.patients))
 
     def head(self, patients: int) -> Cohort:
-        """The cohort of its first `patients` alone: a smaller study is part of a larger one."""
+        """Return the cohort of the first `patients` only, so that a smaller study is part of a larger one."""
         rows = int(np.searchsorted(self.patient_index, patients))
         return Cohort(
             self.scheme,
@@ -80,7 +93,7 @@ class Cohort:
 
 
 def load_cohort(patients: int, seed: int, folder: Path, progress: Progress, *, scheme: str = "fingers") -> Cohort:
-    """The first `patients` of the cohort numbered `seed`; what is drawn is kept in `folder`. Raises TrainError."""
+    """Return the first `patients` patients of the cohort `seed`. Crops are cached in `folder`. Raises TrainError."""
     loaded = load_scheme(scheme)
     sites = loaded.sites
     key = hashlib.sha256(
@@ -116,9 +129,12 @@ def load_cohort(patients: int, seed: int, folder: Path, progress: Progress, *, s
 
 
 def simulate_readings(people: Cohort, kind: str, raters: int, seed: int) -> PairSamples:
-    """`people` as `raters` raters of one `kind` have read them, each by themselves. Raises TrainError for no such kind."""
+    """Return training samples: `people`, read independently by `raters` simulated raters of one `kind`.
+
+    Raises TrainError for an unknown kind.
+    """
     if kind not in RATERS:
-        raise TrainError(f"there is no rater of the kind {kind}", "--raters", f"Take from {', '.join(RATERS)}")
+        raise TrainError(f"there is no kind of rater {kind}", "--raters", f"Take from {', '.join(RATERS)}")
     scheme, sites = people.scheme, people.scheme.sites
     labels = np.full((len(people.crops), raters, len(scheme.scales), 2), -1, np.int64)
     found = np.zeros((len(people.crops), raters, 2), bool)
@@ -148,7 +164,7 @@ def simulate_readings(people: Cohort, kind: str, raters: int, seed: int) -> Pair
 
 
 def _entry_score(scheme: Scheme, site: Site, scale: str, time: int, reading: SimulatedReading) -> int:
-    """The score that a rater's entry gives: the grade, or what the finding sets."""
+    """Return the score that follows from a rater's entry: the grade, or the score that a finding sets."""
     finding = reading.findings.get((site.key, time))
     fixed = site.joint.finding_score(scheme.finding(finding), scale) if finding else None
     return reading.grades[site.key, scale, time] if fixed is None else fixed
@@ -179,4 +195,4 @@ def _save_crops(path: Path, drawn: npt.NDArray[np.uint8]) -> None:
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.save(file, drawn)
     except OSError as error:
-        raise TrainError(f"the crops can't be kept: {error.strerror}", path, "Make room on the disk") from error
+        raise TrainError(f"the crops can't be written: {error.strerror}", path, "Make room on the disk") from error

@@ -1,6 +1,6 @@
-"""Runs a comparison: draws the patients once, fills the cells that are still empty, and tells the table.
+"""Comparison of recipes: simulate the patients once, train the missing cells, and report the table.
 
-A cell is a file, so a comparison goes on where it was cut off, and many processes fill one table side by side.
+Each cell is a file. So an interrupted comparison can continue, and several processes can fill one table.
 """
 
 from __future__ import annotations
@@ -27,22 +27,36 @@ from trainer.training.loop import load_checkpoint, save_checkpoint
 __all__ = ["Comparison", "parse_part", "run_comparison", "run_growth"]
 
 TRAIN, TEST, TRUNK = 11, 77, 55
-"""The cohorts' numbers: patients to learn from, to measure on, and those that a fixed trunk has seen."""
+"""Numbers of the cohorts to train on, to measure on, and to train a fixed trunk on."""
 
 _KNOWN = ", ".join(DECISIONS)
 _TRUNK = "trunk.pt"
-_LEARNING = "the trunk is still learning; run it again to go on"
+_TRUNK_UNFINISHED = "the trunk is not finished; run the command again to continue"
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is asked for. `part` is (which, of how many) for processes side by side; `seconds` when to stop, if ever.
+    """Settings of a comparison.
 
-    `test` numbers the cohort to measure on: recipes that were chosen on one are to be held against another.
-
-    With `trunk_steps` the trunk is learnt once, in that many steps, from `trunk_patients` other patients, and held fixed.
+    Attributes
+    ----------
+    arms, kinds, sizes, seeds
+        Recipes, kinds of raters, numbers of training patients, and trainings of each cell.
+    budget
+        Settings that all cells share.
+    trunk_steps, trunk_patients
+        If `trunk_steps` is not 0, the network's trunk is trained once, in so many steps, on `trunk_patients` other patients,
+        and is then the same for all cells.
+    part
+        The part of the cells that this process trains: its number, and the number of parts.
+    seconds
+        Stop after this time; None for no limit.
+    decision
+        Decision whose errors the table shows.
+    test
+        Number of the cohort to measure on. Recipes that were chosen on one cohort should be measured on another.
     """
 
     arms: Sequence[str]
@@ -59,41 +73,45 @@ class Comparison:
 
 
 def run_comparison(what: Comparison, out: Path, progress: Progress) -> str:
-    """Fills this part's empty cells in `out` and returns the table of all that are full, as Markdown. Raises TrainError."""
+    """Train the missing cells of this part in the folder `out`, and return the table of all finished cells as Markdown.
+
+    Raises TrainError.
+    """
     if what.decision not in DECISIONS:
         raise TrainError(
             f"there is no decision named {clean_text(what.decision)}", "--decision", f"Take one of {_KNOWN}"
         )
-    torch.set_num_threads(1)  # processes side by side share the machine; and one thread gives the same every time
+    # One thread gives the same result every time, and parallel processes share the cores.
+    torch.set_num_threads(1)
     until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
     wanted = make_cells(what.arms, what.kinds, what.sizes, what.seeds)
     prepared = _prepare_shared_data(what, out, progress, until)
     if prepared is None:
-        return _LEARNING
+        return _TRUNK_UNFINISHED
     trunk = trunk_digest(out / _TRUNK) if what.trunk_steps else ""
     measured_on = "" if what.test == TEST else f" on {what.test}"
     names = [cell.file_name(what.budget, trunk + measured_on) for cell in wanted]
     mine = list(zip(wanted, names, strict=True))[what.part[0] :: what.part[1]]
-    empty = [(cell, name) for cell, name in mine if not (out / "cells" / name).exists()]
-    _run_cells(empty, prepared, what.budget, out / "cells", until, progress)
+    missing = [(cell, name) for cell, name in mine if not (out / "cells" / name).exists()]
+    _run_cells(missing, prepared, what.budget, out / "cells", until, progress)
     found = collect_errors(out / "cells", wanted, names)
-    full = sum((out / "cells" / name).exists() for name in names)
+    finished = sum((out / "cells" / name).exists() for name in names)
     table = format_report(found, what.decision) if found else ""
-    return f"{table}\n{full} of {len(wanted)} cells are full.\n"
+    return f"{table}\n{finished} of {len(wanted)} cells are finished.\n"
 
 
 def run_growth(what: Comparison, growth: StudyGrowth, out: Path, progress: Progress) -> str:
-    """Whether the order of reading teaches, on the comparison's patients and its trunk; the table as Markdown.
+    """Return the learning curves of two reading orders as Markdown, on the comparison's patients and fixed trunk.
 
-    Raises TrainError, also without a trunk: each round would have to learn one anew.
+    Raises TrainError, also if `what` has no trunk: each round would have to train its own.
     """
     torch.set_num_threads(1)
     until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
     if not what.trunk_steps:
-        raise TrainError("studies grow over a fixed trunk", "--trunk-steps", "Give as many steps as for compare")
+        raise TrainError("a learning curve needs a fixed trunk", "--trunk-steps", "Give as many steps as for compare")
     prepared = _prepare_shared_data(what, out, progress, until)
     if prepared is None or prepared.trunk_features is None:
-        return _LEARNING
+        return _TRUNK_UNFINISHED
     return compute_curve(
         growth, prepared.train, prepared.test, what.budget, prepared.trunk_features, out / "curves", progress
     )
@@ -101,7 +119,7 @@ def run_growth(what: Comparison, growth: StudyGrowth, out: Path, progress: Progr
 
 @dataclass(frozen=True)
 class _SharedData:
-    """The patients to learn from and to measure on, and what a fixed trunk sees of them where there is one."""
+    """The patients to train on and to measure on, and their features if there is a fixed trunk."""
 
     train: Cohort
     test: Cohort
@@ -109,7 +127,10 @@ class _SharedData:
 
 
 def _prepare_shared_data(what: Comparison, out: Path, progress: Progress, until: float) -> _SharedData | None:
-    """All that the cells share, made by one process while the others wait; None where the trunk isn't done by `until`."""
+    """Return the data that all cells share. One process makes it while the others wait for the lock.
+
+    None if the trunk is not finished at the time `until`.
+    """
     samples, path = out / "cohorts", out / _TRUNK
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -127,7 +148,7 @@ def _prepare_shared_data(what: Comparison, out: Path, progress: Progress, until:
 
 
 def _ensure_trunk(what: Comparison, path: Path, samples: Path, progress: Progress, until: float) -> bool:
-    """Sees to it that the trunk is there; says whether it is."""
+    """Train the trunk if it is not there; return True if it is finished."""
     if path.exists() and int(load_checkpoint(path).get("step", 0)) >= what.trunk_steps:
         return True
     plan = replace(what.budget, steps=what.trunk_steps, batch=128, rate=2e-3)
@@ -138,7 +159,7 @@ def _ensure_trunk(what: Comparison, path: Path, samples: Path, progress: Progres
 def _load_trunk_features(
     trunk: Path, train: Cohort, test: Cohort, asked: Comparison, progress: Progress
 ) -> TrunkFeatures:
-    """What the trunk sees of both cohorts; looked at once, and kept beside it for whoever goes on."""
+    """Return the trunk's features of both cohorts. They are computed once and stored beside the trunk."""
     budget = asked.budget
     what = f"{trunk_digest(trunk)} {len(train.crops)} {len(test.crops)} {budget.pixels} {AUGMENTED_COPIES} {asked.test}"
     path = trunk.with_name(f"views-{hashlib.sha256(what.encode()).hexdigest()[:12]}.pt")
@@ -151,18 +172,18 @@ def _load_trunk_features(
 
 
 def _run_cells(
-    empty: Sequence[tuple[Cell, str]],
+    missing: Sequence[tuple[Cell, str]],
     shared: _SharedData,
     budget: Budget,
     folder: Path,
     until: float,
     progress: Progress,
 ) -> None:
-    for number, (cell, name) in enumerate(empty):
+    for number, (cell, name) in enumerate(missing):
         if time.monotonic() > until:
             return
-        progress(f"{cell.arm}, {cell.kind}, {cell.size} patients, seed {cell.seed}", number, len(empty))
-        if (folder / name).exists():  # somebody else was here meanwhile
+        progress(f"{cell.arm}, {cell.kind}, {cell.size} patients, seed {cell.seed}", number, len(missing))
+        if (folder / name).exists():  # another process has trained it in the meantime
             continue
         trunk_features = shared.trunk_features
         if trunk_features is not None:
@@ -173,7 +194,7 @@ def _run_cells(
 
 
 def parse_part(text: str) -> tuple[int, int]:
-    """``3/8`` as (3, 8), counted from 0. Raises TrainError."""
+    """Return part and number of parts from `text`, (3, 8) from ``3/8``. Parts count from 0. Raises TrainError."""
     first, _, of = text.partition("/")
     try:
         part = int(first), int(of)

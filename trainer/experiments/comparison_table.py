@@ -1,6 +1,6 @@
-"""The comparison as tables: each recipe beside the baseline, patient by patient, with intervals. It trains nothing.
+"""Tables of a comparison: the error of each recipe, and its ratio to the baseline's error with an interval.
 
-Two recipes are compared on the same patients, drawn together: seeds and patients both count as chance.
+Two recipes are compared on the same patients. The bootstrap draws both patients and seeds.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from trainer.experiments.arms import ARMS, BASELINE, Cell
 __all__ = ["DEFAULT_ARM", "CellErrors", "collect_errors", "error_ratio", "format_report", "rank_recipes"]
 
 DEFAULT_ARM, SHARED_SHIFT = "coupled pair", "shared-shift"
+"""The recipe of ``ratui-train scorer``, and the kind of raters who shift both time points alike."""
 TARGET_RATIO = 0.85
-"""What the default's error should be of the baseline's, at most, where raters shift both time points alike."""
+"""Aim for the ratio of the default recipe's error to the baseline's, with raters of the kind `SHARED_SHIFT`."""
 BASELINE_DECISION = "expectation"
-"""The decision of plain cross-entropy, as it stands beside all others: rounded means."""
+"""Decision of the baseline: rounded expected grades."""
 
 
 @dataclass(frozen=True)
 class CellErrors:
-    """One recipe under one kind of rater at one size: sums by (seed, patient) of what a decision got wrong."""
+    """Errors of one recipe with one kind of rater at one size: numbers of joints and sums of errors by (seed, patient)."""
 
     joints: npt.NDArray[np.float64]
     errors: Mapping[str, npt.NDArray[np.float64]]
 
     def mean(self, what: str) -> float:
-        """The mean of `what` over all joints and seeds."""
+        """Return the mean of the error `what` over all joints and seeds."""
         return float(self.errors[what].sum() / self.joints.sum())
 
 
@@ -44,7 +45,10 @@ Key = tuple[str, str, int]
 
 
 def collect_errors(folder: Path, wanted: Sequence[Cell], names: Sequence[str]) -> dict[Key, CellErrors]:
-    """The finished of the `wanted` cells, by (arm, kind, size); `names` are their files'. Raises TrainError."""
+    """Return the errors of the finished cells among `wanted`, by recipe, kind and size.
+
+    `names` are their files in `folder`. Raises TrainError for a file that is no cell.
+    """
     raw: dict[Key, list[dict[str, Any]]] = defaultdict(list)
     for cell, name in zip(wanted, names, strict=True):
         path = folder / name
@@ -54,10 +58,10 @@ def collect_errors(folder: Path, wanted: Sequence[Cell], names: Sequence[str]) -
             raw[cell.arm, cell.kind, cell.size].append(json.loads(path.read_text(encoding="utf-8"))["measured"])
         except (OSError, ValueError, KeyError) as error:
             raise TrainError("this is no cell of a comparison", path, "Delete it and run again") from error
-    return {key: _measured(seeds) for key, seeds in raw.items()}
+    return {key: _combine_seeds(seeds) for key, seeds in raw.items()}
 
 
-def _measured(seeds: list[dict[str, Any]]) -> CellErrors:
+def _combine_seeds(seeds: list[dict[str, Any]]) -> CellErrors:
     errors: dict[str, list[list[float]]] = defaultdict(list)
     for seed in seeds:
         for name, value in seed.items():
@@ -71,7 +75,10 @@ def _measured(seeds: list[dict[str, Any]]) -> CellErrors:
 
 
 def error_ratio(one: CellErrors, other: CellErrors, what: str, than: str, *, seed: int = 0) -> Estimate:
-    """`one`'s error `what` divided by `other`'s error `than`, both drawn from the same patients and the same seeds."""
+    """Return `one`'s error `what` divided by `other`'s error `than`, with an interval over patients and seeds.
+
+    Both are drawn from the same patients and seeds.
+    """
     count = min(len(one.joints), len(other.joints))
     a, b = one.errors[what][:count], other.errors[than][:count]
     rng = np.random.default_rng(seed)
@@ -86,7 +93,7 @@ def error_ratio(one: CellErrors, other: CellErrors, what: str, than: str, *, see
 
 
 def rank_recipes(found: Mapping[Key, CellErrors], decision: str) -> list[tuple[str, int, float]]:
-    """For each recipe how often its difference error is the least, and its mean ratio to the baseline's; best first."""
+    """Return each recipe with the number of tables in which it is best, and its mean ratio to the baseline; best first."""
     wins: dict[str, int] = defaultdict(int)
     ratios: dict[str, list[float]] = defaultdict(list)
     for kind, size in sorted({(kind, size) for _, kind, size in found}):
@@ -103,7 +110,7 @@ def rank_recipes(found: Mapping[Key, CellErrors], decision: str) -> list[tuple[s
 
 
 def format_report(found: Mapping[Key, CellErrors], decision: str) -> str:
-    """The comparison as Markdown: a table for each size, recipes down, kinds of raters across."""
+    """Return the comparison as Markdown: a table for each size, with a row per recipe and a column per kind of rater."""
     if not found:
         raise TrainError("no cell is finished", "", "Run the comparison first")
     lines = []

@@ -1,6 +1,6 @@
-"""Does the order of reading teach? Studies grown by the cases that the scorer doubts most, beside studies grown by chance.
+"""Learning curves of two reading orders: the cases with the largest model uncertainty first, or cases at random.
 
-Both begin with the same patients and end with all of them; what counts is how soon the error falls in between.
+Both orders start with the same patients and end with all of them. The question is how soon the error falls in between.
 """
 
 from __future__ import annotations
@@ -29,12 +29,18 @@ __all__ = ["Order", "StudyGrowth", "compute_curve", "format_curve", "grow_study"
 
 Order: TypeAlias = Literal["chance", "doubt"]
 ORDERS: tuple[Order, ...] = ("chance", "doubt")
+"""Random order, and the patients with the largest model uncertainty first. File names of stored curves hold these words."""
+_TITLES: dict[Order, str] = {"chance": "random", "doubt": "by uncertainty"}
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class StudyGrowth:
-    """A study that grows from `first` patients by `step` at a time, `rounds` times, read by raters of one `kind`."""
+    """Settings of the learning curves.
+
+    A study starts with `first` patients and grows `rounds` times by `step` patients, read by raters of one `kind`. There are
+    `seeds` studies of each order.
+    """
 
     arm: str
     kind: str
@@ -54,13 +60,13 @@ def compute_curve(
     out: Path,
     progress: Progress,
 ) -> str:
-    """Grows every study whose file isn't there yet, and returns the table of all, as Markdown. Raises TrainError."""
+    """Grow each study whose file is missing in `out`, and return the table of all as Markdown. Raises TrainError."""
     grown: dict[Order, list[list[dict[str, Any]]]] = {order: [] for order in ORDERS}
     jobs = [(seed, order) for seed in range(what.seeds) for order in ORDERS]
     for number, (seed, order) in enumerate(jobs):
         facts = json.dumps([asdict(what), asdict(budget), seed, order], sort_keys=True)
         path = out / f"curve_{order}_{seed}_{hashlib.sha256(facts.encode()).hexdigest()[:10]}.json"
-        progress(f"growing by {order}, seed {seed}", number, len(jobs))
+        progress(f"growing, {_TITLES[order]}, seed {seed}", number, len(jobs))
         if not path.exists():
             save_cell(path, {"rounds": grow_study(what, order, seed, train, test, budget, trunk_features)})
         grown[order].append(json.loads(path.read_text(encoding="utf-8"))["rounds"])
@@ -77,10 +83,12 @@ def grow_study(
     budget: Budget,
     trunk_features: TrunkFeatures,
 ) -> list[dict[str, Any]]:
-    """What was measured after each round of one study's growth."""
+    """Return the number of patients and the errors after each round of one study's growth. Raises TrainError."""
     pool = len(train.patients)
     if what.first + what.rounds * what.step > pool:
-        raise TrainError(f"{pool} patients are too few to grow so far", "curve", "Grow by fewer, or draw more patients")
+        raise TrainError(
+            f"{pool} patients are too few for these rounds", "curve", "Grow by fewer, or draw more patients"
+        )
     rng = np.random.default_rng([seed, 7])
     chance = rng.permutation(pool)
     chosen = list(chance[: what.first])
@@ -95,31 +103,31 @@ def grow_study(
         found.append({"patients": len(chosen), "measured": measured})
         if number == what.rounds:
             break
-        open_ = [who for who in chance if who not in set(chosen)]
+        unread = [who for who in chance if who not in set(chosen)]
         if order == "doubt":
             probabilities = predict_from_features(model, trunk_features.train[0], train)
-            doubted = sum(
+            uncertainty = sum(
                 expected_total_error(pair) * (train.max_grades[:, scale] >= 0)
                 for scale, pair in enumerate(probabilities)
             )
-            worth = np.bincount(train.patient_index, np.asarray(doubted), pool)
-            open_.sort(key=lambda who: -worth[who])
-        chosen += open_[: what.step]
+            worth = np.bincount(train.patient_index, np.asarray(uncertainty), pool)
+            unread.sort(key=lambda who: -worth[who])
+        chosen += unread[: what.step]
     return found
 
 
 def format_curve(what: StudyGrowth, grown: dict[Order, list[list[dict[str, Any]]]]) -> str:
-    """The error of the difference by how many patients were read, both orders side by side, with the ratio's interval."""
+    """Return the error of the change by number of patients, for both orders, with their ratio and its interval."""
     lines = [
         f"Error of the rounded ERO difference, `{what.arm}`, raters `{what.kind}`, {what.seeds} studies of each order.",
         "",
-        "| patients read | by chance | by doubt | ratio | 95 % interval |",
+        f"| patients read | {_TITLES['chance']} | {_TITLES['doubt']} | ratio | 95 % interval |",
         "|---|---|---|---|---|",
     ]
     for number in range(what.rounds + 1):
-        chance, doubt = (_collect_errors(grown[order], number, what.decision) for order in ORDERS)
-        a, b = chance.mean("difference"), doubt.mean("difference")
-        ratio = error_ratio(doubt, chance, "difference", "difference")
+        random, uncertain = (_collect_errors(grown[order], number, what.decision) for order in ORDERS)
+        a, b = random.mean("difference"), uncertain.mean("difference")
+        ratio = error_ratio(uncertain, random, "difference", "difference")
         read = grown["chance"][0][number]["patients"]
         lines.append(f"| {read} | {a:.3f} | {b:.3f} | {ratio.value:.2f} | {ratio.low:.2f} to {ratio.high:.2f} |")
     return "\n".join(lines) + "\n"
@@ -133,7 +141,7 @@ def _collect_errors(studies: Sequence[list[dict[str, Any]]], number: int, decisi
 
 
 def _select_rows(samples: PairSamples, rows: npt.NDArray[np.int64]) -> PairSamples:
-    """The joints of `rows` alone."""
+    """Return the joints of `rows` only."""
     return replace(
         samples,
         crops=samples.crops[rows],

@@ -1,6 +1,6 @@
-"""A trunk that many cells share: learnt once from other simulated patients, then held fixed while each cell learns the rest.
+"""A fixed trunk for many cells, trained once on other simulated patients.
 
-It is taught each time point by itself, by plain cross-entropy on what is true, so that it favours the baseline if any.
+It is trained on the true grades of single time points with cross-entropy. If that favours any recipe, then the baseline.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ Progress = Callable[[str, int, int], None]
 
 
 def train_trunk(people: Cohort, budget: Budget, path: Path, progress: Progress, *, until: float) -> bool:
-    """Trains the trunk on `people`, keeping it in `path`; says whether it is done, or was stopped by the clock at `until`.
+    """Train the trunk on `people` and store it in `path`; return True if it is finished.
 
-    A trunk that was stopped goes on where it was. Raises TrainError for a file that is none.
+    The training stops at the time `until` of `time.monotonic`. The next call continues it. Raises TrainError if `path` is
+    no checkpoint.
     """
     torch.manual_seed(0)
     grades = [int(top) + 1 for top in people.max_grades.max(axis=0)]
@@ -84,11 +85,12 @@ def train_trunk(people: Cohort, budget: Budget, path: Path, progress: Progress, 
 
 
 def _cosine(done: float, total: float) -> float:
+    """Return the learning rate's share of its maximum: half a cosine without warm-up."""
     return max(0.5 * (1 + math.cos(math.pi * done / total)), 0.01)
 
 
 def load_trunk(path: Path, budget: Budget) -> PairScorer:
-    """The trunk that `train_trunk` left in `path`, not to learn further. Raises TrainError."""
+    """Return the trunk that `train_trunk` stored in `path`, in evaluation mode. Raises TrainError."""
     state = load_checkpoint(path)
     try:
         groups = state["model"]["group.weight"].shape[0]
@@ -102,7 +104,7 @@ def load_trunk(path: Path, budget: Budget) -> PairScorer:
 
 
 def trunk_digest(path: Path) -> str:
-    """What a trunk is called in a cell: a digest of its file."""
+    """Return a digest of the trunk's file, which the names of its cells depend on."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
@@ -110,7 +112,7 @@ def trunk_digest(path: Path) -> str:
 def extract_trunk_features(
     trunk: PairScorer, train: Cohort, test: Cohort, budget: Budget, progress: Progress
 ) -> TrunkFeatures:
-    """What `trunk` sees of both cohorts, the training joints augmented anew for each of AUGMENTED_COPIES."""
+    """Return the features of both cohorts, for the training joints those of AUGMENTED_COPIES random augmentations."""
     parts: list[Tensor] = []
     for view in range(AUGMENTED_COPIES):
         rows = []
@@ -119,7 +121,7 @@ def extract_trunk_features(
             crops = torch.from_numpy(np.ascontiguousarray(train.crops[start : start + 256])).float() / 255
             rows.append(trunk.extract_features(augment_pairs(crops, generator, side=budget.pixels)))
         parts.append(torch.cat(rows))
-        progress("looking at joints", view + 1, AUGMENTED_COPIES)
+        progress("extracting features", view + 1, AUGMENTED_COPIES)
     tested = [
         trunk.extract_features(resize_crops(test.crops[start : start + 256], budget.pixels))
         for start in range(0, len(test.crops), 256)
