@@ -68,8 +68,8 @@ class Tally:
         lines = ["| measure | here | 95 % interval |", "|---|---|---|"]
         for name, values, who, percent in (
             ("mean IoU, a joint not found or misnamed counting as 0", iou, patient, False),
-            ("found: right name, IoU at least 0.5", (iou >= 0.5) * 1.0, patient, True),
-            ("centre within a quarter of the box, right name", near, patient, True),
+            ("found: correct name, IoU at least 0.5", (iou >= 0.5) * 1.0, patient, True),
+            ("centre within a quarter of the box, correct name", near, patient, True),
             ("boxes on no joint, for each hand", false[:, 1], false[:, 0], False),
             ("special finding, sensitivity", said[(ill == 1) & found], patient[(ill == 1) & found], True),
             ("special finding, specificity", 1 - said[(ill == 0) & found], patient[(ill == 0) & found], True),
@@ -98,7 +98,7 @@ def single(run: Path, count: int, cache: Path, ill: float, seed: int) -> str:
             truth[joint] = Box(FINE_SIZE - x1, y0, FINE_SIZE - x0, y1) if mirrored else Box(x0, y0, x1, y1)
             findings[joint] = bool(samples.findings[row, column] >= 0.5)
         tally.add(row, truth, findings, dict(hands[0].joints) if hands else {})
-    return f"{tally.table()} Side told rightly: {sides} of {count}."
+    return f"{tally.table()} Side correct: {sides} of {count}."
 
 
 def both(run: Path, count: int) -> str:

@@ -174,26 +174,27 @@ def main() -> None:
         print(of_redrawn(model, levels, truth, given.side, given.redrawn))
         return
     print(
-        "| film | joints within a quarter, right name | boxes elsewhere | side | furthest off |\n|---|---|---|---|---|"
+        "| film | joints within a quarter, correct name | false boxes | side | largest distance |\n|---|---|---|---|---|"
     )
     for name, picture, moved, other in variants(levels, truth):
-        near, false, told, worst = measure(model, picture, moved, _side(given.side, other))
+        near, false, is_right, worst = measure(model, picture, moved, _side(given.side, other))
         print(
-            f"| {name} | {near} of {len(truth)} | {false} | {'right' if told else 'wrong'} | {worst:.2f} |", flush=True
+            f"| {name} | {near} of {len(truth)} | {false} | {'right' if is_right else 'wrong'} | {worst:.2f} |",
+            flush=True,
         )
 
 
 def of_redrawn(model: JointDetector, levels: _Levels, truth: _Boxes, side: str, count: int) -> str:
     """Measure `count` deformed films together."""
-    joints, found, elsewhere, told, whole = 0, 0, 0, 0, 0
+    joints, found, elsewhere, sides, whole = 0, 0, 0, 0, 0
     for number in range(count):
         picture, moved, other = redrawn(levels, truth, number)
         near, false, right, _ = measure(model, picture, moved, _side(side, other))
-        joints, found, elsewhere, told = joints + len(moved), found + near, elsewhere + false, told + right
+        joints, found, elsewhere, sides = joints + len(moved), found + near, elsewhere + false, sides + right
         whole += near == len(moved)
     return (
         f"{found} of {joints} joints within a quarter under their name ({found / joints:.1%}), "
-        f"{elsewhere / count:.2f} boxes elsewhere a hand; {whole} of {count} hands whole, side told of {told}"
+        f"{elsewhere / count:.2f} false boxes per hand; {whole} of {count} hands without an error, side correct of {sides}"
     )
 
 

@@ -77,7 +77,7 @@ def following(pairs: list[Pair], hands: list[Pair]) -> None:
         line(name, boxes, f"{100 * np.mean(found):.1f} %, {wrong} of them wrongly; {1000 * spent:.0f} ms")
     print()
     none = sum(not propagate_boxes(film(a), film(b, mirror=True), a.boxes) for a, b in pairs)
-    print(f"A hand in a mirror: nothing carried on {none} of {len(pairs)} films.\n")
+    print(f"A mirrored hand: no boxes propagated on {none} of {len(pairs)} films.\n")
 
 
 def crops(pairs: list[Pair], rng: np.random.Generator) -> None:
@@ -112,7 +112,7 @@ def crops(pairs: list[Pair], rng: np.random.Generator) -> None:
     median, ninety, worst = np.percentile(errors, [50, 90, 100])
     print(f"Crops of one joint: off by {median:.2f} mm, 90 % {ninety:.2f}, worst {worst:.2f}; ", end="")
     print(f"{1000 * spent / len(same):.0f} ms of CPU a pair.\n")
-    print("| least agreement | same joint aligned | finger taken for wrist |")
+    print("| minimum agreement | same joint aligned | finger taken for wrist |")
     print("|---|---|---|")
     for least in (0.40, 0.45, MIN_AGREEMENT, 0.55, 0.60, 0.70):
         mark = " (chosen)" if least == MIN_AGREEMENT else ""
@@ -131,7 +131,7 @@ def false_refusals(count: int) -> None:
         phantom = render(who, side, number % 2, rng, size=(250, 205))  # type: ignore[arg-type]
         record = FilmRecord("film", 0, side, "hand", 250, 205)
         refused += bool(find_faults(SCHEME, record, [s for s in SCHEME.sites if s.side == side], phantom.boxes))
-    print(f"True boxes refused at confirm: {refused} of {count} films.\n")
+    print(f"True boxes rejected at confirmation: {refused} of {count} films.\n")
 
 
 def moving(phantom: PhantomFilm) -> None:

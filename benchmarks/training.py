@@ -151,7 +151,7 @@ def on_gpu(samples: PairSamples) -> None:
             speed = rate(ours(samples, device), samples, device, 10.0, learn=True, amp=amp, compiled=compiled)
             done.set()
             watcher.join()
-            shown = f"{np.mean(busy):.0f} %" if busy else "not told"
+            shown = f"{np.mean(busy):.0f} %" if busy else "not reported"
             print(f"| {'on' if amp else 'off'} | {'on' if compiled else 'off'} | {speed:.0f} | {shown} |", flush=True)
     alone = rate(ours(samples, device), samples, device, 5.0, learn=False)
     print(f"\nBatches alone: {alone:.0f} joints a second. The lower of the two is the limit.")
