@@ -128,7 +128,7 @@ async def test_without_a_reading_there_is_no_sheet_and_a_word_why(tmp_path: Path
         await pilot.press("tab")
         await settle(pilot)
         assert isinstance(pilot.app.screen, WorklistScreen)
-        assert "You haven't read a case yet" in shown(pilot)
+        assert "You have not read a case yet" in shown(pilot)
 
 
 async def test_paging_and_the_other_side(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ async def test_where_nothing_was_measured_nothing_is_offered(tmp_path: Path) -> 
         assert "Ctrl-E" not in offered(pilot)
         await pilot.press("ctrl+e")
         await settle(pilot)
-        assert "measured" in shown(pilot)
+        assert "evaluated" in shown(pilot)
 
 
 async def test_a_damaged_one_is_said_in_a_line(tmp_path: Path) -> None:
