@@ -22,8 +22,7 @@ from trainer.inference.hand_finder import find_hands
 from trainer.inference.predictions import make_predictions
 from trainer.models.detector import JointDetector
 from trainer.models.detector import load_detector as load_detector_network
-from trainer.models.scorer import PairScorer, predict
-from trainer.models.scorer import load_scorer as load_scorer_network
+from trainer.models.scorer import PairScorer, load_scorer_network, predict
 
 __all__ = ["DetectedHand", "DetectedJoint", "Detector", "JointImage", "Scorer", "load_detector", "load_scorer"]
 

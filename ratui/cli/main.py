@@ -136,16 +136,16 @@ def keys(language: str | None, card: bool, scheme: str) -> None:
     """List every action with its key, including the changes in the user's settings."""
     from ratui.tui.i18n.catalog import Catalog, choose_language
     from ratui.tui.input.actions import Keymap, format_key
-    from ratui.tui.user_settings import read_settings
+    from ratui.tui.user_settings import read_user_settings
 
-    settings = read_settings()
+    settings = read_user_settings()
     t = Catalog(choose_language(wanted=language or settings.language))
     if card:
         from ratui.scheme import load_scheme
-        from ratui.tui.screens.help.rater_card import rater_card
+        from ratui.tui.screens.help.rater_card import format_rater_card
 
         loaded = load_scheme(scheme)
-        click.echo(rater_card(loaded, Keymap(settings.keys, loaded, source=str(settings.source)), t), nl=False)
+        click.echo(format_rater_card(loaded, Keymap(settings.keys, loaded, source=str(settings.source)), t), nl=False)
         return
     for action in Keymap(settings.keys, source=str(settings.source)).actions:
         click.echo(f"{action.id:<26} {format_key(action.key):<10} {action.help(t)}")
@@ -234,9 +234,9 @@ def run_app(
     from ratui.tui.app_runner import run_in_terminal
     from ratui.tui.theme import supports_colours
     from ratui.tui.tour.tour import Tour
-    from ratui.tui.user_settings import read_settings
+    from ratui.tui.user_settings import read_user_settings
 
-    settings = read_settings()
+    settings = read_user_settings()
     if language:
         settings = replace(settings, language=language)
     if not supports_colours():

@@ -23,12 +23,16 @@ _OTHER_DISTRIBUTIONS = ("trainer", "coqui-tts-trainer")
 
 
 def find_conflict() -> str:
-    """Return why ``import trainer`` does not give ratui's trainer, or an empty string.
+    """Find another installed package that is also named ``trainer``.
+
+    Nothing is imported. A distribution known to install such a package counts even if Python would import ratui's.
+    A missing ``trainer`` is not a conflict.
 
     Returns
     -------
     str
-        One sentence that names the other distribution or the folder that Python would import from.
+        The conflict in one clause that names the other distribution, or the folder from which Python would import
+        ``trainer``. Empty if there is no conflict.
     """
     for name in _OTHER_DISTRIBUTIONS:
         try:

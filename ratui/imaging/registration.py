@@ -83,15 +83,21 @@ class AlignmentFailure:
 
 
 def register_images(fixed: npt.NDArray[np.generic], moving: npt.NDArray[np.generic]) -> Alignment | AlignmentFailure:
-    """Return the alignment of two crops of the same joint.
+    """Find the shift, rotation and scale that map one crop of a joint onto another crop of the same joint.
 
-    The crops must show about the same place: the search finds shifts up to a third of the image, rotations up to 30° and
-    scales from 0.8 to 1.25. It takes some tens of milliseconds for any size, and may be called from any thread.
+    The crops must show about the same place: the search finds shifts up to a third of the image, rotations up to 30°
+    and scales from 0.8 to 1.25. It takes some tens of milliseconds for any size. Any thread may call it.
 
     Parameters
     ----------
     fixed, moving
-        Grey images with bright bone, shape (rows, columns). Their shapes may differ.
+        Grey images in which bone is bright, shape (rows, columns). Their shapes may differ.
+
+    Returns
+    -------
+    Alignment or AlignmentFailure
+        The transform from pixels of `fixed` to pixels of `moving`. A failure if an image is too small or has no
+        structure, or if the images agree less than `MIN_AGREEMENT`.
     """
     scale = min(1.0, _FINE_PIXELS / max(*fixed.shape, *moving.shape))
     levels = [_shrink(normalize_intensity(image), scale) for image in (fixed, moving)]

@@ -50,9 +50,19 @@ def draw_resamples(patients: int, rng: np.random.Generator, resamples: int = RES
 
 
 def count_draws(draws: Draws) -> Floats:
-    """Return the number of times each patient is in each resample, shape (resamples, patients).
+    """Count how often each patient was drawn in each resample.
 
-    Statistics that are sums over patients follow from these counts by a matrix product.
+    The product of the counts and a matrix of values per patient gives the sums of all resamples at once.
+
+    Parameters
+    ----------
+    draws
+        Indices of the drawn patients, shape (resamples, patients), from `draw_resamples`.
+
+    Returns
+    -------
+    array of float
+        Counts, shape (resamples, patients). Each row sums to the number of patients.
     """
     rows, patients = draws.shape
     flat = (draws + patients * np.arange(rows)[:, None]).ravel()
@@ -74,18 +84,24 @@ def percentile_interval(values: Floats) -> tuple[float, float]:
 def bootstrap_interval(
     statistic: Callable[[Draws], npt.ArrayLike], patients: int, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """Return the 95 % percentile interval of a statistic over resamples of patients.
+    """Return the 95 % percentile bootstrap interval of a statistic, from resamples of patients.
 
     Parameters
     ----------
     statistic
-        Takes draws, shape (resamples, patients), and returns the value of each, shape (resamples,); NaN if undefined.
+        Function that takes indices of patients, shape (resamples, patients), one resample per row, and returns the
+        statistic of each resample, shape (resamples,). NaN where it is undefined; such resamples are left out.
     patients
         Number of patients.
     rng
-        Generator of the draws.
+        Random generator that draws the patients.
     resamples
-        Number of draws.
+        Number of resamples.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper limit; both NaN if the statistic is undefined in all resamples.
     """
     draws = draw_resamples(patients, rng, resamples)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -42,7 +42,17 @@ def format_number(value: float, digits: int = 2) -> str:
 
 
 def format_estimate(found: Estimate, digits: int = 2) -> str:
-    """Return an estimate with its interval, for example ``0.85 (0.71 to 0.93)``."""
+    """Format an estimate with its 95 % interval, for example ``0.85 (0.71 to 0.93)``.
+
+    An estimate without an interval is formatted without the parentheses, one without a value as a dash.
+
+    Parameters
+    ----------
+    found
+        The estimate.
+    digits
+        Number of decimal places.
+    """
     if not math.isfinite(found.low):
         return format_number(found.value, digits)
     value, low, high = (format_number(number, digits) for number in (found.value, found.low, found.high))

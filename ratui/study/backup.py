@@ -232,10 +232,28 @@ def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> St
 
 
 def find_rewritten_readings(study: Study, path: Path) -> list[str]:
-    """Return the files of readings whose log does not begin with the log in the archive at `path`, or that are gone.
+    """Find the readings that lost or changed log entries since a backup was made.
 
-    A log only grows, so the result shows every change made to earlier entries, even if the file was sealed again. Raises
-    StudyError if the archive is of another study.
+    Entries are only added to a log, never changed. So an intact log begins with the log in the backup; any other was
+    changed, even if its seal is valid. A file too damaged to read is skipped, because ``ratui check`` reports it.
+
+    Parameters
+    ----------
+    study
+        The study as it is now.
+    path
+        The backup, a ZIP archive that `back_up` made.
+
+    Returns
+    -------
+    list of str
+        Files relative to the study's folder, such as ``readings/anna/C-1.json``. A file with log entries that was
+        deleted is included.
+
+    Raises
+    ------
+    StudyError
+        If the archive is missing, damaged, of a newer version, or of another study.
     """
     archive = open_archive(path)
     if archive.study != study.config.id:

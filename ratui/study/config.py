@@ -242,9 +242,25 @@ def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
 
 
 def reseal_settings(folder: Path) -> StudyConfig:
-    """Seal ``study.toml`` with the content that it has, and return it. Raises StudyError if the content is not valid.
+    """Seal ``study.toml`` with the content that it has, and return the settings.
 
-    The scheme of a study can't be changed in this way: its digest must still fit ``scheme.toml``.
+    Use it after a change by hand. The scheme of a study cannot be changed in this way.
+
+    Parameters
+    ----------
+    folder
+        The study's folder.
+
+    Returns
+    -------
+    StudyConfig
+        The settings that are sealed now.
+
+    Raises
+    ------
+    StudyError
+        If there is no study, the raters are invalid, the format is an older one, or the digest of the scheme is not
+        that of ``scheme.toml``. Nothing is written then.
     """
     file = folder / "study.toml"
     try:
@@ -256,6 +272,13 @@ def reseal_settings(folder: Path) -> StudyConfig:
         raise StudyError("the raters must be named, each once", file, "Correct that line")
     if config.stored_format < FORMAT:
         raise StudyError("the study has an older format", folder, "Bring it up with: ratui check STUDY --repair")
+    scheme = folder / "scheme.toml"
+    try:
+        digest = hashlib.sha256(read_file(scheme, _LARGEST_SCHEME)).hexdigest()
+    except FileNotFoundError as error:
+        raise StudyError("scheme.toml is missing", folder, "Restore it from a backup") from error
+    if config.scheme != digest:
+        raise StudyError("the digest of the scheme is not that of scheme.toml", file, "Restore both from a backup")
     write_settings(folder, config)
     return config
 

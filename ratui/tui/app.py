@@ -23,7 +23,7 @@ from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.i18n.catalog import Catalog, choose_language
 from ratui.tui.i18n.reading_phrases import format_error
-from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, all_entry_keys
+from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, list_entry_keys
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import is_reply_tail
 from ratui.tui.screens.base import KeyScreen
@@ -160,7 +160,7 @@ class RatuiApp(GuardedApp):
 
     def _is_reply_tail(self, names: Sequence[str]) -> bool:
         """Return True if keys that arrived together are the rest of a reply of the terminal."""
-        keymap, entries = self.keymap, all_entry_keys(self.study.scheme)
+        keymap, entries = self.keymap, list_entry_keys(self.study.scheme)
         screen = self.screen.NAME if isinstance(self.screen, KeyScreen) else ""
         here = {action.key for action in keymap.list_actions(screen)} | (
             entries if screen in ENTRY_SCREENS else frozenset()

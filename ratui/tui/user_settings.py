@@ -17,7 +17,7 @@ from ratui.errors import SettingsError, clean_text
 from ratui.files import atomic_write
 from ratui.tui.i18n.catalog import choose_language
 
-__all__ = ["UserSettings", "read_settings", "save_language", "settings_file"]
+__all__ = ["UserSettings", "read_user_settings", "save_language", "settings_file"]
 
 _MAX_BYTES = 100_000
 
@@ -39,8 +39,18 @@ def settings_file() -> Path:
     return user_config_path("ratui") / "settings.toml"
 
 
-def read_settings(path: Path | None = None) -> UserSettings:
-    """Return the settings in the file at `path`, by default the user's own, or the defaults if there is no file.
+def read_user_settings(path: Path | None = None) -> UserSettings:
+    """Read the user's settings.
+
+    Parameters
+    ----------
+    path
+        A TOML file; without it, the file `settings_file()`.
+
+    Returns
+    -------
+    UserSettings
+        The settings in the file. If the file does not exist, every setting has its default value.
 
     Raises
     ------

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ratui import files as disk
+from ratui.errors import StudyError
 from ratui.reading import Field, GradeEntry, enter, find_next_open_field
 from ratui.study import Study, worklist
 from ratui.study.check import check_study
@@ -201,6 +202,22 @@ def test_settings_can_be_changed_by_hand_and_sealed(study: Study) -> None:
     reseal_settings(study.path)
     assert Study.open(study.path).config.raters == ("anna", "bert", "cleo")
     assert check_study(study.path).is_intact
+
+
+def test_settings_with_another_scheme_are_not_sealed(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    file, scheme = study.path / "study.toml", study.path / "scheme.toml"
+    settings = file.read_bytes()
+    digest = study.config.scheme.encode()
+    for other in (digest[::-1], b""):
+        file.write_bytes(settings.replace(digest, other))
+        with pytest.raises(StudyError, match="digest of the scheme"):
+            reseal_settings(study.path)
+    file.write_bytes(settings)
+    scheme.write_bytes(scheme.read_bytes() + b"# changed")
+    with pytest.raises(StudyError, match="digest of the scheme"):
+        reseal_settings(study.path)
+    assert file.read_bytes() == settings, "nothing is written"
 
 
 def test_open_doors_are_closed(study: Study) -> None:

@@ -20,7 +20,7 @@ from ratui.study import Study
 from trainer.data.hands import load_hand_samples
 from trainer.data.pairs import load_pair_samples, split_cases
 from trainer.models.detector import build_detector
-from trainer.models.scorer import build_scorer, load_scorer
+from trainer.models.scorer import build_scorer, load_scorer_network
 from trainer.training.detector_training import train_detector
 from trainer.training.loop import ProcessGroup, TrainingPlan, load_checkpoint
 from trainer.training.runs import RunPlan, load_split
@@ -183,7 +183,7 @@ class TestResuming:
         assert config["versions"]["torch"] == torch.__version__
         split = load_split(run_folder)
         assert set(split.train) | set(split.test) == set(phantom_study.cases())
-        _, about = load_scorer(run_folder, CPU)
+        _, about = load_scorer_network(run_folder, CPU)
         assert about["scales"] == ["ERO", "JSN"]
 
 
@@ -252,7 +252,7 @@ class TestCheckpoints:
         with pytest.raises(TrainError):
             build_detector(tmp_path / "model.pt")
         with pytest.raises(TrainError):
-            load_scorer(tmp_path, CPU)
+            load_scorer_network(tmp_path, CPU)
 
     def test_weights_of_a_run_start_another(self, phantom_study: Study, tmp_path: Path) -> None:
         train_detector(phantom_study, tmp_path / "a", plan(1, batch=16), CPU, ALONE)

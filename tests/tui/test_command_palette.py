@@ -16,7 +16,7 @@ from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
-from ratui.tui.user_settings import UserSettings, read_settings
+from ratui.tui.user_settings import UserSettings, read_user_settings
 from tests.films import make_study
 from tests.tui.conftest import cells, reading_as, settle
 
@@ -189,7 +189,7 @@ class TestTheLanguage:
             assert isinstance(pilot.app.screen, WorklistScreen)
             await chosen(pilot, "english")
             assert pilot.app.t.language == "en"  # type: ignore[attr-defined]
-        assert read_settings(file).language == "en"
+        assert read_user_settings(file).language == "en"
 
     async def test_without_a_settings_file_it_lasts_as_long_as_the_app(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)

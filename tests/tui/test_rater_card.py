@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from ratui.tui.screens.help.format_rater_card import format_rater_card
 
 from ratui.scheme import load_scheme
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
-from ratui.tui.screens.help.rater_card import rater_card
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -15,7 +15,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.mark.parametrize(("language", "name"), [("en", "rater-card.md"), ("ja", "rater-card.ja.md")])
 def test_the_shipped_page_is_up_to_date(language: str, name: str) -> None:
     scheme = load_scheme("mtss-hands")
-    page = rater_card(scheme, Keymap(scheme=scheme), Catalog(language))
+    page = format_rater_card(scheme, Keymap(scheme=scheme), Catalog(language))
     shipped = (DOCS / name).read_text(encoding="utf-8")
     assert shipped == page, f"ratui keys --lang {language} --card > docs/{name}"
 
@@ -23,7 +23,7 @@ def test_the_shipped_page_is_up_to_date(language: str, name: str) -> None:
 def test_every_action_and_meaning_stands_on_it() -> None:
     scheme, t = load_scheme("mtss"), Catalog("en")
     keymap = Keymap({"scoring.undo": "|"}, scheme)
-    page = rater_card(scheme, keymap, t)
+    page = format_rater_card(scheme, keymap, t)
     for action in keymap.actions:
         assert action.help(t) in page
     for finding in scheme.findings:

@@ -7,17 +7,17 @@ import pytest
 from ratui.errors import RatuiError, SettingsError
 from ratui.scheme import load_scheme
 from ratui.tui.input.actions import ACTIONS, ENTRY_SCREENS, TEXT_INPUT_SCREENS, Keymap, format_key
-from ratui.tui.user_settings import UserSettings, read_settings, save_language
+from ratui.tui.user_settings import UserSettings, read_user_settings, save_language
 
 
 def settings(tmp_path: Path, text: str) -> UserSettings:
     file = tmp_path / "settings.toml"
     file.write_text(text, encoding="utf-8")
-    return read_settings(file)
+    return read_user_settings(file)
 
 
 def test_no_file_is_no_trouble(tmp_path: Path) -> None:
-    assert read_settings(tmp_path / "none.toml") == UserSettings()
+    assert read_user_settings(tmp_path / "none.toml") == UserSettings()
 
 
 def test_keys_may_stand_quoted_or_in_tables(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_keys_are_printed_as_on_a_keyboard(key: str, shown: str) -> None:
 class TestTheLanguageIsKept:
     def test_in_a_file_that_was_not_there(self, tmp_path: Path) -> None:
         save_language("ja", tmp_path / "new" / "settings.toml")
-        assert read_settings(tmp_path / "new" / "settings.toml").language == "ja"
+        assert read_user_settings(tmp_path / "new" / "settings.toml").language == "ja"
 
     @pytest.mark.parametrize(
         "text",
@@ -121,7 +121,7 @@ class TestTheLanguageIsKept:
         file = tmp_path / "settings.toml"
         file.write_text(text, encoding="utf-8")
         save_language("ja", file)
-        assert read_settings(file) == UserSettings("ja", {"scoring.undo": "U"})
+        assert read_user_settings(file) == UserSettings("ja", {"scoring.undo": "U"})
         kept = [line for line in text.splitlines() if not line.startswith("language")]
         assert set(kept) <= set(file.read_text(encoding="utf-8").splitlines())
 

@@ -34,7 +34,7 @@ from trainer.evaluation.metrics import Floats, Metric
 from trainer.inference.decisions import DEFAULT_DECISION
 from trainer.inference.hand_finder import find_joints
 from trainer.models.detector import load_detector
-from trainer.models.scorer import check_scheme, load_scorer, predict
+from trainer.models.scorer import check_scheme, load_scorer_network, predict
 from trainer.training.runs import load_split
 
 __all__ = ["Metric", "Results", "evaluate_models"]
@@ -133,7 +133,7 @@ def evaluate_models(
         headline, other_metrics = evaluate_detections(
             hands, find_joints(load_detector(detector, device), hands.images, study.scheme), rng
         )
-    model, about = load_scorer(scorer, device)
+    model, about = load_scorer_network(scorer, device)
     check_scheme(about, pairs.scales, pairs.group_names, scorer)
     probabilities = predict(model, pairs.crops, pairs.groups, pairs.max_grades)
     predictions = [match_labels(pairs, probabilities[scale], scale, decision) for scale in range(len(pairs.scales))]

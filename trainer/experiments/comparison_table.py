@@ -93,7 +93,24 @@ def error_ratio(one: CellErrors, other: CellErrors, what: str, than: str, *, see
 
 
 def rank_recipes(found: Mapping[Key, CellErrors], decision: str) -> list[tuple[str, int, float]]:
-    """Return each recipe with the number of tables in which it is best, and its mean ratio to the baseline; best first."""
+    """Rank the recipes by their error of the change, over all kinds of rater and all sizes.
+
+    A kind and size counts only if it was measured for the baseline and at least one more recipe.
+
+    Parameters
+    ----------
+    found
+        Errors by (recipe, kind of rater, size), from `collect_errors`.
+    decision
+        Name of the decision rule for all recipes; see `trainer.inference.decisions`. The baseline's error, by which
+        the others are divided, is always that of `BASELINE_DECISION`.
+
+    Returns
+    -------
+    list of tuple
+        For each recipe its name, the number of kinds and sizes in which its error is the smallest, and the geometric
+        mean of its error divided by the baseline's. The smallest mean comes first.
+    """
     wins: dict[str, int] = defaultdict(int)
     ratios: dict[str, list[float]] = defaultdict(list)
     for kind, size in sorted({(kind, size) for _, kind, size in found}):

@@ -19,7 +19,7 @@ from ratui.study.predictions import Prediction, save_predictions, save_reading_o
 from trainer.data.pairs import PairSamples, load_pair_samples
 from trainer.evaluation.metrics import Floats
 from trainer.inference.decisions import DEFAULT_DECISION, decide, expected_change_error, marginal_probabilities
-from trainer.models.scorer import check_scheme, load_scorer, predict
+from trainer.models.scorer import check_scheme, load_scorer_network, predict
 
 __all__ = ["PredictionSummary", "acquisition_scores", "expected_total_error", "make_predictions", "predict_study"]
 
@@ -66,7 +66,7 @@ def predict_study(
     TrainError
         If the run cannot be read or does not fit the study's scheme, or if no case has regions.
     """
-    model, about = load_scorer(run, device)
+    model, about = load_scorer_network(run, device)
     cases = [case for case in study.cases() if not study.case(case).unreadable_reason(study.scheme)]
     with study.snapshot() as snapshot:
         pairs = load_pair_samples(snapshot, cases, folder, ProgressBar(), proposed=True)
@@ -139,9 +139,20 @@ def acquisition_scores(pairs: PairSamples, probabilities: Sequence[Floats]) -> d
 
 
 def expected_total_error(pair: Floats) -> Floats:
-    """Return the least expected absolute error of the change plus that of both grades, in grades, shape (N,).
+    """Return the smallest expected absolute error of both grades and of the change, summed.
 
-    `pair` (N, G, G) are the probabilities of the pairs of grades. The medians minimise the expected absolute error.
+    The three are predicted separately, each by the median of its own distribution, which minimises its error. The
+    predicted change may thus differ from the difference of the predicted grades.
+
+    Parameters
+    ----------
+    pair
+        P(y1, y2), the probabilities of the pairs of grades, shape (N, G, G), for N joints and G grades.
+
+    Returns
+    -------
+    array of float
+        Sums of three expected errors, in grades, shape (N,).
     """
     medians = decide("median", pair)
     grades = np.arange(pair.shape[1])

@@ -146,9 +146,30 @@ LOSSES: dict[str, PairLoss] = {
 
 
 def pair_loss(name: str, log_pair: Tensor, labels: Tensor, difference: float) -> Tensor:
-    """Return the loss `name` plus `difference` times (E[y2 − y1] − (t2 − t1))², for each pair, (N,).
+    """Return the loss of each pair of films, with a penalty for a wrong change of the grade.
 
-    `log_pair` is log P (N, G, G), `labels` (N, 2) are the grades. Raises TrainError for an unknown name.
+    The penalty is `difference` · (E[y2 − y1] − (t2 − t1))²: y1 and y2 are the predicted grades, t1 and t2 the labels.
+
+    Parameters
+    ----------
+    name
+        A key of `LOSSES`.
+    log_pair
+        log P(y1, y2), shape (N, G, G), for N pairs and G grades.
+    labels
+        The scored grades t1 and t2, integers from 0 to G − 1, shape (N, 2). No score may be missing.
+    difference
+        Weight of the penalty; 0 for none.
+
+    Returns
+    -------
+    Tensor
+        Losses, shape (N,).
+
+    Raises
+    ------
+    TrainError
+        If there is no loss of this name.
     """
     if name not in LOSSES:
         raise TrainError(f"there is no loss named {clean_text(name)}", "--loss", f"Take one of {', '.join(LOSSES)}")

@@ -30,7 +30,7 @@ __all__ = [
     "build_scorer",
     "check_scheme",
     "load_matching_weights",
-    "load_scorer",
+    "load_scorer_network",
     "predict",
 ]
 
@@ -277,8 +277,26 @@ def load_matching_weights(model: PairScorer, path: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.partition(".")[0] for name in new))
 
 
-def load_scorer(folder: Path, device: torch.device) -> tuple[PairScorer, dict[str, Any]]:
-    """Return the scorer of the run in `folder`, ready to predict, and the run's description. Raises TrainError."""
+def load_scorer_network(folder: Path, device: torch.device) -> tuple[PairScorer, dict[str, Any]]:
+    """Load the trained network of a run.
+
+    Parameters
+    ----------
+    folder
+        Folder of the run; its checkpoint is ``model.pt``.
+    device
+        Device for the network.
+
+    Returns
+    -------
+    tuple of PairScorer and dict
+        The network in evaluation mode, and the run's description: the arguments of the network and its scales.
+
+    Raises
+    ------
+    TrainError
+        If there is no checkpoint, or it cannot be read or is not of a scorer.
+    """
     state = load_checkpoint(folder / "model.pt")
     about = state.get("about", {})
     try:

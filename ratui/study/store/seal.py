@@ -180,10 +180,27 @@ def _without_seal(data: bytes) -> SealedTables:
 
 
 def read_log_chain(data: bytes) -> tuple[str, ...]:
-    """Return the checksums of the log in a sealed file, in order.
+    """Return one checksum for each record of the log in a sealed file, in order.
 
-    Two logs with the same first n records have the same first n checksums. The checksums are computed from the records, not
-    read from the file. Raises ValueError if `data` is not JSON.
+    Each checksum covers its record and all records before it. So two logs that begin with the same n records have the
+    same first n checksums. They are computed from the records; the checksums and the seal in `data` are ignored.
+
+    Parameters
+    ----------
+    data
+        Content of a sealed file.
+
+    Returns
+    -------
+    tuple of str
+        Hexadecimal checksums; empty if the file has no log.
+
+    Raises
+    ------
+    ValueError
+        If `data` is not JSON.
+    AttributeError
+        If `data` is JSON, but not an object of tables.
     """
     sums, before = [], ""
     for id, record in json.loads(data).get(CHAINED, {}).items():

@@ -178,26 +178,31 @@ class StoredTables:
 def read_intact_bytes(
     path: Path, check: Callable[[bytes], object], *, largest: int = LARGEST_FILE
 ) -> tuple[bytes, str] | None:
-    """Return the first intact copy of the file at `path`, for files that are not tables.
+    """Read the file at `path`, or its second copy if the file is missing or damaged.
+
+    This is for files with a format of their own, such as ``study.toml``. `read_intact` reads table files.
 
     Parameters
     ----------
     path
-        The file.
+        The file. Its second copy is at `second_copy_path(path)`.
     check
-        Raises DamagedError for bytes that are not intact.
+        Function that takes the bytes and raises DamagedError if they are damaged.
     largest
-        Limit of its size in bytes.
+        Largest permitted size of either copy in bytes.
 
     Returns
     -------
     tuple of bytes and str, or None
-        The bytes, and a notice if they are from the second copy, else an empty text. None if neither copy exists.
+        The bytes, and a notice in English if they are from the second copy, otherwise ``""``. None if neither copy
+        exists.
 
     Raises
     ------
     DamagedError
-        If both copies are damaged.
+        If no intact copy is left: each is missing or damaged, and at least one exists.
+    StoreError
+        If a copy is too large or cannot be read; no other copy is tried then.
     """
     try:
         data = read_file(path, largest)

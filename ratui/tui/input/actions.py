@@ -22,9 +22,9 @@ __all__ = [
     "TEXT_INPUT_SCREENS",
     "Action",
     "Keymap",
-    "all_entry_keys",
     "format_key",
     "key_for_entry",
+    "list_entry_keys",
     "map_keys_to_entries",
     "normalize_key",
 ]
@@ -373,8 +373,11 @@ def key_for_entry(scheme: Scheme, entry: Entry) -> str:
             return scheme.reason(id).key
 
 
-def all_entry_keys(scheme: Scheme) -> frozenset[str]:
-    """Return all keys that enter a grade, a finding or a reason under `scheme`."""
+def list_entry_keys(scheme: Scheme) -> frozenset[str]:
+    """Return all keys that are reserved for entries: grades, findings, and reasons why a joint can't be scored.
+
+    All ten digits are included, even if the highest grade of `scheme` is lower. Grades above 9 have letters.
+    """
     grades = [*"0123456789", *_KEYS_ABOVE_9[: max(_highest_grade(scheme) - 9, 0)]]
     findings = [finding.key for finding in scheme.findings]
     return frozenset((*grades, *findings, *(reason.key for reason in scheme.reasons)))

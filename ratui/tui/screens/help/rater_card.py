@@ -12,11 +12,21 @@ from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
 from ratui.tui.screens.help.text import Section, key_section, scheme_sections
 
-__all__ = ["rater_card"]
+__all__ = ["format_rater_card"]
 
 
-def rater_card(scheme: Scheme, keymap: Keymap, t: Catalog) -> str:
-    """Return the page for `scheme` with the keys of `keymap`, in the language of `t`, as Markdown."""
+def format_rater_card(scheme: Scheme, keymap: Keymap, t: Catalog) -> str:
+    """Return the rater card: a page to print with all keys and the meaning of the grades, as Markdown.
+
+    Parameters
+    ----------
+    scheme
+        The scheme whose grades, findings and reasons are explained.
+    keymap
+        The keys of the actions.
+    t
+        Texts in the language of the page.
+    """
     everywhere = Section(t("card.everywhere"), (("Ctrl-P", t("card.commands")), ("Ctrl-Q", t("card.quit"))))
     screens = dict.fromkeys(action.screen for action in keymap.actions)
     order = sorted(screens, key=lambda screen: screen != "scoring")  # raters use the scoring screen most

@@ -99,7 +99,24 @@ def format_status(t: Catalog, session: ScoringSession) -> Text:
 def format_scoring_keys(
     t: Catalog, session: ScoringSession, keymap: Keymap, is_possible: Callable[[str], bool], width: int
 ) -> Text:
-    """Return the keys that are possible while fields are scored."""
+    """Return the rows below the films that list the keys that can be pressed now.
+
+    Grades, findings and reasons come first, commands in the last row. Commands that do not fit are left out.
+
+    Parameters
+    ----------
+    t
+        Texts in the user's language.
+    session
+        The scoring session; its mode and active field determine the entries.
+    keymap
+        The keys of the actions.
+    is_possible
+        Function that takes the name of an action of the scoring screen, such as ``"undo"``, and returns True if it is
+        possible now.
+    width
+        Width of a row in terminal cells.
+    """
     labels = {"same": _label_of_same(t, session)}
     commands = _list_commands(t, keymap, "scoring", ("normal", "same", *_SCORING_COMMANDS), is_possible, labels)
     reasons_key = keymap.key_label("scoring.reasons")

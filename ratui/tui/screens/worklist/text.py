@@ -20,7 +20,10 @@ _SHORTEST_STUDY_BAR, _LONGEST_STUDY_BAR = 6, 40
 
 
 def measure_name_width(cases: Sequence[str]) -> int:
-    """Return the width of the column of case names, in cells."""
+    """Return the width of the worklist's column of case names, in terminal cells.
+
+    It is the length of the longest name, at most `_LONGEST_NAME`; 6 if there are no cases.
+    """
     return min(max((len(case) for case in cases), default=6), _LONGEST_NAME)
 
 
