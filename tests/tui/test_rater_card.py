@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from ratui.tui.screens.help.format_rater_card import format_rater_card
+from ratui.tui.screens.help.rater_card import format_rater_card
 
 from ratui.scheme import load_scheme
 from ratui.tui.i18n.catalog import Catalog
