@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from ratui.tui.screens.help.rater_card import format_rater_card
 
 from ratui.scheme import load_scheme
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
+from ratui.tui.screens.help.rater_card import format_rater_card
 
 DOCS = Path(__file__).parents[2] / "docs"
 
