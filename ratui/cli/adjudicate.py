@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ratui.cli.app import run_app
 from ratui.cli.output import format_columns, to_json
 from ratui.errors import StudyError, clean_text
 
@@ -79,7 +80,6 @@ def adjudicate(
         return
     if not opened.config.group:
         click.echo("one account owns this study: the adjudicator must not be one of its raters", err=True)
-    from ratui.cli.main import run_app
 
     run_app(Adjudication(opened, queue, model=model), CONSENSUS, None, graphics, language)
 

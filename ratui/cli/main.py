@@ -5,24 +5,19 @@ Each subcommand imports its dependencies when it runs, so that ``ratui --help`` 
 
 from __future__ import annotations
 
-import os
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 
 from ratui.cli import adjudicate, export, maintenance, results
-from ratui.cli.output import print_notices
+from ratui.cli.app import run_app
 from ratui.errors import clean_text
 from ratui.program import run_commands, run_program
 from ratui.progress_bar import ProgressBar
 
-if TYPE_CHECKING:
-    from ratui.study import Study
-
-__all__ = ["main", "run_app"]
+__all__ = ["main"]
 
 _FOLDER = click.Path(path_type=Path)
 _GRAPHICS = click.option(
@@ -200,52 +195,6 @@ def demo(headless: Path | None, patients: int, minutes: float, seed: int, graphi
 
     bar = ProgressBar()
     click.echo(run_demo(headless, patients=patients, minutes=minutes, seed=seed, progress=bar))
-
-
-def run_app(
-    study: Study, rater: str, case: str | None, graphics: str, language: str | None, *, tour: Path | None = None
-) -> None:
-    """Start the app in this terminal, with `study` and `rater`.
-
-    Parameters
-    ----------
-    study, rater
-        The study, and the ID of the rater who reads.
-    case
-        ID of a case to open at once; None for the worklist.
-    graphics
-        Display protocol: ``auto``, ``kitty``, ``sixel`` or ``halfcell``.
-    language
-        ``en`` or ``ja``; None for the user's setting.
-    tour
-        File that stores the progress of the tour; None for no tour.
-
-    Raises
-    ------
-    RatuiError
-        If the rater or the case is unknown, or if standard output is not a terminal.
-    """
-    from ratui.terminal import probe
-
-    study.check_rater(rater)
-    if case is not None:
-        study.case(case)
-    from ratui.tui import RatuiApp
-    from ratui.tui.app_runner import run_in_terminal
-    from ratui.tui.theme import supports_colours
-    from ratui.tui.tour.tour import Tour
-    from ratui.tui.user_settings import read_user_settings
-
-    settings = read_user_settings()
-    if language:
-        settings = replace(settings, language=language)
-    if not supports_colours():
-        os.environ["NO_COLOR"] = "1"  # Textual and the style sheets then use reverse and bold instead of colours
-    guide = Tour(tour) if tour else None
-    app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings, tour=guide)
-    run_in_terminal(app)
-    print_notices(study)
-    click.echo(f"films were displayed with {app.graphics.protocol}: {app.graphics.why}")
 
 
 def main() -> NoReturn:

@@ -1,0 +1,63 @@
+"""Start of the app from a command."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ratui.cli.output import print_notices
+
+if TYPE_CHECKING:
+    from ratui.study import Study
+
+__all__ = ["run_app"]
+
+
+def run_app(
+    study: Study, rater: str, case: str | None, graphics: str, language: str | None, *, tour: Path | None = None
+) -> None:
+    """Start the app in this terminal, with `study` and `rater`.
+
+    Parameters
+    ----------
+    study, rater
+        The study, and the ID of the rater who reads.
+    case
+        ID of a case to open at once; None for the worklist.
+    graphics
+        Display protocol: ``auto``, ``kitty``, ``sixel`` or ``halfcell``.
+    language
+        ``en`` or ``ja``; None for the user's setting.
+    tour
+        File that stores the progress of the tour; None for no tour.
+
+    Raises
+    ------
+    RatuiError
+        If the rater or the case is unknown, or if standard output is not a terminal.
+    """
+    from ratui.terminal import probe
+
+    study.check_rater(rater)
+    if case is not None:
+        study.case(case)
+    from ratui.tui import RatuiApp
+    from ratui.tui.app_runner import run_in_terminal
+    from ratui.tui.theme import supports_colours
+    from ratui.tui.tour.tour import Tour
+    from ratui.tui.user_settings import read_user_settings
+
+    settings = read_user_settings()
+    if language:
+        settings = replace(settings, language=language)
+    if not supports_colours():
+        os.environ["NO_COLOR"] = "1"  # Textual and the style sheets then use reverse and bold instead of colours
+    guide = Tour(tour) if tour else None
+    app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings, tour=guide)
+    run_in_terminal(app)
+    print_notices(study)
+    click.echo(f"films were displayed with {app.graphics.protocol}: {app.graphics.why}")
