@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ratui.demo.simulate import ProgressCallback, Simulation, simulate_study
 from ratui.errors import StudyError
+from ratui.train_program import find_conflict
 
 __all__ = ["run_demo"]
 
@@ -46,6 +47,8 @@ def run_demo(folder: Path, *, patients: int, minutes: float, seed: int, progress
     folder = Path(folder)
     if find_spec("torch") is None or find_spec("torchvision") is None:
         raise StudyError("the trainer is not installed", "ratui demo --headless", "pip install 'ratui[train]'")
+    if conflict := find_conflict():
+        raise StudyError(conflict, "ratui demo --headless", "Install ratui in an environment of its own")
     if patients < 8:
         raise StudyError(f"{patients} patients are too few to train and to evaluate", "--patients", "Take 8 or more")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

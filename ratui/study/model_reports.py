@@ -29,7 +29,7 @@ __all__ = [
     "Heading",
     "Paragraph",
     "Picture",
-    "Table",
+    "ReportTable",
     "WithheldEvaluation",
     "list_evaluated_models",
     "load_evaluation",
@@ -58,7 +58,7 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """A table of texts. `strong` is the index of the column to emphasize, or None."""
 
     columns: Sequence[str]
@@ -75,11 +75,11 @@ class Picture:
     words: str
 
 
-Block: TypeAlias = Heading | Paragraph | Table | Picture
-_KINDS: Mapping[str, type[Heading] | type[Paragraph] | type[Table] | type[Picture]] = {
+Block: TypeAlias = Heading | Paragraph | ReportTable | Picture
+_KINDS: Mapping[str, type[Heading] | type[Paragraph] | type[ReportTable] | type[Picture]] = {
     "heading": Heading,
     "text": Paragraph,
-    "table": Table,
+    "table": ReportTable,
     "picture": Picture,
 }
 
@@ -201,7 +201,7 @@ def _from_record(record: Mapping[str, Any]) -> Block:
             if any(len(row) != len(columns) for row in rows):
                 raise ValueError("a table with rows of different lengths")
             strong = record["strong"]
-            return Table(columns, rows, None if strong is None else int(strong))
+            return ReportTable(columns, rows, None if strong is None else int(strong))
         case "picture":
             return Picture(str(record["file"]), base64.b64decode(record["png"], validate=True), str(record["words"]))
     raise ValueError(f"a block of the kind {clean_text(record['kind'])}")

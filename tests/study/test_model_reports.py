@@ -16,7 +16,7 @@ from ratui.study.model_reports import (
     Heading,
     Paragraph,
     Picture,
-    Table,
+    ReportTable,
     WithheldEvaluation,
     list_evaluated_models,
     load_evaluation,
@@ -29,7 +29,7 @@ from tests.study.conftest import by_stage
 BLOCKS = (
     Heading("Worth", 1),
     Paragraph("said `pair`"),
-    Table(("measure", "here"), (("error", "0.2"),), strong=1),
+    ReportTable(("measure", "here"), (("error", "0.2"),), strong=1),
     Picture("p.png", b"\x89PNG\x00\xff", "errors"),
 )
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from ratui.errors import StoreError
 from ratui.imaging import Box
 from ratui.reading import Field, GradeEntry, enter
 from ratui.study import Region, RegionSource, Study
-from ratui.study.check import CheckReport, access, check_study, checker
+from ratui.study.check import CheckReport, check_study
 from ratui.study.check.access import close_to_others
 from ratui.study.config import reseal_settings
 from ratui.study.predictions import save_predictions
@@ -184,137 +183,6 @@ def test_a_link_beside_a_damaged_copy_keeps_both_as_they_are(study: Study, home:
     assert path.read_bytes() == b"broken"
     assert copy.is_symlink()
     assert state(home) == before
-
-
-def swap(path: Path, home: Path) -> None:
-    """Put a link to `home` in the place of the folder `path`, as whoever may rename it can at any moment."""
-    if not path.is_symlink():
-        path.rename(path.with_name(f"{path.name}-before"))
-        path.symlink_to(home)
-
-
-class TestSwappedFolder:
-    """A folder becomes a link between the look and the act."""
-
-    @pytest.mark.parametrize("place", ["readings/anna", "regions", "films/{case}", "models/run"])
-    def test_after_the_scan_of_the_access(
-        self, shared: Study, home: Path, monkeypatch: pytest.MonkeyPatch, place: str
-    ) -> None:
-        folder = shared.path / place.format(case=shared.cases()[0])
-        for path in folder.iterdir():
-            path.chmod(0o777)
-        folder.chmod(0o777)
-        before = state(home, read=False)
-        monkeypatch.setattr(access.time, "sleep", lambda _: swap(folder, home))
-        check_study(shared.path, repair=True)
-        assert folder.is_symlink(), "swapped"
-        assert state(home, read=False) == before
-
-    @pytest.mark.parametrize("place", ["readings/anna", "regions", "films/{case}", "models/run"])
-    def test_just_before_the_access_is_set(
-        self, shared: Study, home: Path, monkeypatch: pytest.MonkeyPatch, place: str
-    ) -> None:
-        folder = shared.path / place.format(case=shared.cases()[0])
-        for path in folder.iterdir():
-            path.chmod(0o777)
-        folder.chmod(0o777)
-        before = state(home, read=False)
-        set_access = access._set_access
-
-        def swapped(*arguments: object) -> None:
-            swap(folder, home)
-            set_access(*arguments)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(access, "_set_access", swapped)
-        check_study(shared.path, repair=True)
-        assert folder.is_symlink(), "swapped"
-        assert state(home, read=False) == before
-
-    def test_a_file_that_takes_the_place_of_another_is_not_changed(
-        self, shared: Study, home: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (case,) = shared.cases()
-        path = shared.reading_path("anna", case)
-        path.chmod(0o666)
-        set_access = access._set_access
-
-        def swapped(*arguments: object) -> None:
-            (home / ".bashrc").replace(path)
-            set_access(*arguments)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(access, "_set_access", swapped)
-        mode = (home / ".bashrc").stat().st_mode
-        (finding,) = access.check_access(shared.path, shared.config.group, repair=True)
-        assert not finding.repaired
-        assert path.stat().st_mode == mode
-
-    @pytest.mark.parametrize("damage", ["one", "both"])
-    @pytest.mark.parametrize("moment", ["listed", "opened", "locked"])
-    @pytest.mark.parametrize("place", ["readings/anna", "regions", "proposals/m", "models/run", "models/run/answers"])
-    def test_while_a_file_is_mended(
-        self, study: Study, home: Path, monkeypatch: pytest.MonkeyPatch, place: str, moment: str, damage: str
-    ) -> None:
-        (case,) = study.cases()
-        folder = study.path / place
-        file = folder / (f"answers/{case}.json" if place == "models/run" else f"{case}.json")
-        file.write_bytes(b"broken")
-        if damage == "both":
-            files.second_copy_path(file).write_bytes(b"broken, too")
-        before = state(home, read=False)
-
-        def first(owner: object, name: str) -> None:
-            real: Callable[..., object] = getattr(owner, name)
-
-            def swapped(*arguments: object, **named: object) -> object:
-                if file in arguments or file.with_suffix(".lock") in arguments:
-                    swap(folder, home)
-                return real(*arguments, **named)
-
-            monkeypatch.setattr(owner, name, swapped)
-
-        if moment == "listed":
-            first(checker._StudyChecker, "_check_file")
-        elif moment == "opened":
-            first(checker, "compare_copies")
-        else:
-            first(checker, "FileLock")
-        check_study(study.path, repair=True)
-        assert folder.is_symlink(), "swapped"
-        assert state(home, read=False) == before
-
-    def test_before_a_reading_is_made_anew(self, study: Study, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (case,) = study.cases()
-        file = study.reading_path("anna", case)
-        whole_reading = study.reading("anna", case)
-        for each in (file, files.second_copy_path(file)):
-            each.write_bytes(each.read_bytes().replace(b'"grade":1', b'"grade":2', 1))
-        before = state(home, read=False)
-        rewrite = checker.replace_damaged
-
-        def swapped(path: Path, data: bytes, folder: int) -> None:
-            swap(file.parent, home)
-            rewrite(path, data, folder)
-
-        monkeypatch.setattr(checker, "replace_damaged", swapped)
-        check_study(study.path, repair=True)
-        assert state(home, read=False) == before
-        file.parent.unlink()
-        (file.parent.parent / "anna-before").rename(file.parent)
-        assert study.reading("anna", case) == whole_reading, "written where it was read"
-
-    def test_while_leftovers_are_removed(self, study: Study, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        folder = study.path / "readings" / "anna"
-        before = state(home, read=False)
-        remove = checker.remove_leftovers
-
-        def swapped(at: int) -> int:
-            swap(folder, home)
-            return remove(at)
-
-        monkeypatch.setattr(checker, "remove_leftovers", swapped)
-        check_study(study.path, repair=True)
-        assert folder.is_symlink(), "swapped"
-        assert state(home, read=False) == before
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from ratui.study import Study
-from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, Table, load_evaluation
+from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, ReportTable, load_evaluation
 from ratui.study.predictions import load_predictions, load_reading_order, load_unblinded_predictions
 from tests.trainer.test_runs import ALONE, CPU
 from trainer.data.pairs import PairSamples
@@ -155,7 +155,7 @@ class TestDocument:
         Heading("<script>", 1),
         Heading("A <b>case</b>"),
         Paragraph("said `x < y`"),
-        Table(("name", "value"), (("a|b", "1"), ("", "")), strong=1),
+        ReportTable(("name", "value"), (("a|b", "1"), ("", "")), strong=1),
         Picture("p.png", b"\x89PNG", "Errors & more"),
     )
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ratui.errors import StoreError
 from ratui.study import Study
-from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, Table, save_evaluation
+from ratui.study.model_reports import Evaluation, Heading, Paragraph, Picture, ReportTable, save_evaluation
 from ratui.tui.screens.evaluation.screen import EvaluationScreen
 from ratui.tui.screens.evaluation.text import fit_picture, make_pages
 from ratui.tui.screens.worklist.screen import WorklistScreen
@@ -34,7 +34,7 @@ def png(width: int = 60, height: int = 30, level: int = 0) -> bytes:
 BLOCKS = (
     Heading("What the models are worth", 1),
     Paragraph("The loss was `pair`. " + "It was measured with care. " * 12),
-    Table(("measure", "here"), (("ERO, mean error of the difference " * 4, "0.206"),), strong=1),
+    ReportTable(("measure", "here"), (("ERO, mean error of the difference " * 4, "0.206"),), strong=1),
     Heading("Errors of the ERO difference"),
     Picture("differences.png", png(), "How far it was off"),
 )

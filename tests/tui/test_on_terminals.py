@@ -59,7 +59,7 @@ def test_films_are_shown_and_the_terminal_is_left_as_it_was(tmp_path: Path, kind
         wait(terminal, GRAPHICS)
         wait(terminal, "LEFT")
         terminal.press("\x11")
-        wait(terminal, "films were shown as " + {"mute": "halfcell"}.get(kind, kind))
+        wait(terminal, "films were displayed with " + {"mute": "halfcell"}.get(kind, kind))
         assert terminal.process.wait(20) == 0
         assert terminal.data.rindex(b"\x1b[?1049l") > terminal.data.rindex(b"\x1b[?1049h")
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ratui.errors import TrainError
 from ratui.files import atomic_write
 from ratui.study import Study
-from ratui.study.model_reports import Block, Evaluation, Heading, Paragraph, Picture, Table, save_evaluation
+from ratui.study.model_reports import Block, Evaluation, Heading, Paragraph, Picture, ReportTable, save_evaluation
 from trainer.evaluation.evaluate import Metric, Results
 from trainer.evaluation.report_document import to_html, to_markdown
 from trainer.evaluation.report_pictures import draw_histogram, draw_reliability, draw_worst_joints
@@ -121,7 +121,7 @@ def _make_blocks(results: Results) -> list[Block]:
     return blocks
 
 
-def _metrics_table(metrics: Sequence[Metric]) -> Table:
+def _metrics_table(metrics: Sequence[Metric]) -> ReportTable:
     """Return a table with a row for each metric, without the columns for comparison that would be empty."""
     rows = []
     for m in metrics:
@@ -139,10 +139,10 @@ def _metrics_table(metrics: Sequence[Metric]) -> Table:
         )
     columns = ("metric", "value", "95 % interval", "published", "baseline", "between raters")
     shown = [place for place in range(len(columns)) if place < 3 or any(row[place] for row in rows)]
-    return Table([columns[place] for place in shown], [[row[place] for place in shown] for row in rows], strong=1)
+    return ReportTable([columns[place] for place in shown], [[row[place] for place in shown] for row in rows], strong=1)
 
 
-def _worst_table(results: Results) -> Table:
+def _worst_table(results: Results) -> ReportTable:
     """Return a table of the joints with the largest errors."""
     rows = [
         (
@@ -155,7 +155,7 @@ def _worst_table(results: Results) -> Table:
         )
         for each in results.worst_joints
     ]
-    return Table(("case", "site", "read", "predicted", "predicted change", "uncertainty"), rows)
+    return ReportTable(("case", "site", "read", "predicted", "predicted change", "uncertainty"), rows)
 
 
 def _format_number(value: float | None, unit: str) -> str:
@@ -167,14 +167,14 @@ def _format_number(value: float | None, unit: str) -> str:
     return f"{100 * value:.1f} %" if unit == "%" else f"{value:.3f}"
 
 
-def _histogram_table(errors: npt.NDArray[np.float64]) -> Table:
+def _histogram_table(errors: npt.NDArray[np.float64]) -> ReportTable:
     """Return the shares of the errors in five intervals, in grades."""
     edges = [-np.inf, -1.5, -0.5, 0.5, 1.5, np.inf]
     names = ["below −1.5", "−1.5 to −0.5", "−0.5 to 0.5", "0.5 to 1.5", "above 1.5"]
     counts, _ = np.histogram(errors, edges)
     share = counts / max(counts.sum(), 1)
     rows = [(name, str(n), f"{100 * s:.1f} %") for name, n, s in zip(names, counts, share, strict=True)]
-    return Table(("predicted minus read change", "pairs", "share"), rows)
+    return ReportTable(("predicted minus read change", "pairs", "share"), rows)
 
 
 def _to_json(value: object) -> object:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ratui.results import html as page
-from ratui.study.model_reports import Block, Heading, Paragraph, Picture, Table
+from ratui.study.model_reports import Block, Heading, Paragraph, Picture, ReportTable
 
 __all__ = ["to_html", "to_markdown"]
 
@@ -22,7 +22,7 @@ def to_markdown(blocks: Sequence[Block]) -> str:
                 lines += [f"{'#' * block.level} {block.text}", ""]
             case Paragraph():
                 lines += [block.text, ""]
-            case Table():
+            case ReportTable():
                 lines += [_row(block.columns), "|" + "---|" * len(block.columns)]
                 for row in block.rows:
                     cells = [f"**{cell}**" if n == block.strong and cell else cell for n, cell in enumerate(row)]
@@ -53,7 +53,7 @@ def to_html(blocks: Sequence[Block]) -> str:
                 parts.append(page.section(block.text, (), block.level))
             case Paragraph():
                 parts.append(f"<p>{_inline(block.text)}</p>")
-            case Table():
+            case ReportTable():
                 parts.append(
                     page.table(block.columns, block.rows, text_columns=len(block.columns), strong=block.strong)
                 )

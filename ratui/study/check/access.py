@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ratui.study.check.report import Finding
+from ratui.study.check.report import CheckFinding
 from ratui.study.layout import FOLDERS, SNAPSHOT_PREFIX, folder_mode, group_id
 from ratui.study.store.descriptors import NO_LINK, Entry, walk_no_links
 from ratui.study.store.locking import LOCK_FILES
@@ -25,7 +25,7 @@ _MOMENT = 0.05
 """Seconds after which a file that was being created at the first look has its final mode."""
 
 
-def check_access(study: Path, group: str, repair: bool) -> Iterator[Finding]:
+def check_access(study: Path, group: str, repair: bool) -> Iterator[CheckFinding]:
     """Find what in the folder `study` is no file or folder, is too open, or belongs to another group than `group`.
 
     With `repair` access is taken away from each object that this account may change: the kernel lets an account change
@@ -113,15 +113,15 @@ def _target(entry: Entry, found: os.stat_result, gid: int | None) -> tuple[int, 
     return wanted & (0o7700 | kept), found.st_gid
 
 
-def _finding(entry: Entry, group: str, gid: int | None, repair: bool) -> Finding | None:
+def _finding(entry: Entry, group: str, gid: int | None, repair: bool) -> CheckFinding | None:
     wrong, name = _find_fault(entry, group, gid), str(entry.inside)
     if not wrong:
         return None
     regular = stat.S_ISREG(entry.found.st_mode)
     if entry.foreign or not (regular or stat.S_ISDIR(entry.found.st_mode)):
-        return Finding(name, wrong, advice="Look where it leads and who made it; remove it")
+        return CheckFinding(name, wrong, advice="Look where it leads and who made it; remove it")
     if regular and entry.found.st_nlink > 1:
-        return Finding(name, wrong, advice=_SEVERAL_NAMES)
+        return CheckFinding(name, wrong, advice=_SEVERAL_NAMES)
     left = _wrong_access(entry, *_target(entry, entry.found, gid), group, gid)
     advice = "If it belongs to the study, its owner can open it to the group: chgrp, chmod" if left else ""
     repaired = False
@@ -131,7 +131,7 @@ def _finding(entry: Entry, group: str, gid: int | None, repair: bool) -> Finding
             repaired = not left
         except OSError as error:
             advice = f"{error.strerror}: ask its owner, user {entry.found.st_uid}"
-    return Finding(name, wrong, "" if left else "permissions set", repaired, advice)
+    return CheckFinding(name, wrong, "" if left else "permissions set", repaired, advice)
 
 
 def _set_access(entry: Entry, gid: int | None) -> None:

@@ -31,7 +31,7 @@ from ratui.study.check.copies import (
 )
 from ratui.study.check.films import find_film_fault
 from ratui.study.check.readings import rebuild_fields, salvage_tables
-from ratui.study.check.report import CheckReport, Finding
+from ratui.study.check.report import CheckFinding, CheckReport
 from ratui.study.config import CONSENSUS, FORMAT, check_settings_seal, read_settings, write_settings
 from ratui.study.layout import SNAPSHOT_PREFIX
 from ratui.study.model_reports import EVALUATION
@@ -76,7 +76,7 @@ class _StudyChecker:
         self._path = path
         self._repair = repair
         self._progress = progress
-        self._findings: list[Finding] = []
+        self._findings: list[CheckFinding] = []
         self._notes: list[str] = []
         self._files = 0
 
@@ -128,7 +128,7 @@ class _StudyChecker:
                 repaired = True
             except RatuiError as error:
                 advice = f"{error.problem}. {error.remedy}"
-        self._findings.append(Finding(str(file.relative_to(self._path)), what, remedy, repaired, advice))
+        self._findings.append(CheckFinding(str(file.relative_to(self._path)), what, remedy, repaired, advice))
         return repaired
 
     # Settings.

@@ -21,7 +21,7 @@ from ratui.study.study import Study
 __all__ = ["FilmFault", "find_film_fault"]
 
 FilmFault = tuple[str, str, Callable[[], object] | None, str]
-"""The fault, its proven repair, the function that repairs it, and advice if nothing does; see `Finding`."""
+"""The fault, its proven repair, the function that repairs it, and advice if nothing does; see `CheckFinding`."""
 _ADVICE = "Restore it from a backup"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CheckReport", "Finding"]
+__all__ = ["CheckFinding", "CheckReport"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """One fault of a study.
 
     Attributes
@@ -46,7 +46,7 @@ class CheckReport:
         Number of files that were checked.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckFinding, ...]
     notes: tuple[str, ...]
     files: int
 
@@ -56,7 +56,7 @@ class CheckReport:
         return not self.findings
 
     @property
-    def unrepaired(self) -> tuple[Finding, ...]:
+    def unrepaired(self) -> tuple[CheckFinding, ...]:
         """Faults that were not repaired."""
         return tuple(finding for finding in self.findings if not finding.repaired)
 

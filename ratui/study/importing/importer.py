@@ -93,7 +93,7 @@ class ImportReport:
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class _ImportCandidate:
     path: Path
     patient: str
     side: str
@@ -164,7 +164,7 @@ def _import(
     progress: Progress | None,
 ) -> ImportReport:
     rejected: dict[Path, str] = {}
-    candidates: list[_Candidate] = []
+    candidates: list[_ImportCandidate] = []
     for file in files:
         try:
             candidates.append(_read_candidate(file, rows.get(file), study, converter))
@@ -208,9 +208,9 @@ def _list_files(path: Path) -> list[Path]:
     return [path]
 
 
-def _read_candidate(file: Path, row: ManifestRow | None, study: Study, converter: FilmConverter) -> _Candidate:
+def _read_candidate(file: Path, row: ManifestRow | None, study: Study, converter: FilmConverter) -> _ImportCandidate:
     if row is not None:
-        return _Candidate(file, row.patient, row.side, row.view, row.time, None, row.day, row.spacing)
+        return _ImportCandidate(file, row.patient, row.side, row.view, row.time, None, row.day, row.spacing)
     if file.suffix.lower() == ".png":
         raise FilmError("a PNG file doesn't say whose it is", file, "Name it in a manifest")
     header = converter.read_header(file)
@@ -221,12 +221,12 @@ def _read_candidate(file: Path, row: ManifestRow | None, study: Study, converter
     exam_date = date.fromisoformat(header.exam_date) if header.exam_date else None
     views = study.scheme.views
     view = next((view for view in views if view in header.words), next(iter(views)))
-    return _Candidate(file, header.patient, header.side, view, None, exam_date)
+    return _ImportCandidate(file, header.patient, header.side, view, None, exam_date)
 
 
 def _assign_time_points(
-    study: Study, keys: KeyFile, candidates: list[_Candidate], rejected: dict[Path, str]
-) -> list[_Candidate]:
+    study: Study, keys: KeyFile, candidates: list[_ImportCandidate], rejected: dict[Path, str]
+) -> list[_ImportCandidate]:
     """Return the candidates with time points: those of the manifest, or the order of the patient's two dates.
 
     Dates of an earlier import are used if there was one, so that a second run accepts what the first could not. Candidates
@@ -258,7 +258,7 @@ def _assign_time_points(
 
 
 def _import_film(
-    study: Study, case: Case, candidate: _Candidate, converter: FilmConverter, keys: KeyFile
+    study: Study, case: Case, candidate: _ImportCandidate, converter: FilmConverter, keys: KeyFile
 ) -> tuple[Case, str]:
     """Convert and store one film; return `case` with it, and a note. Raises RatuiError."""
     assert candidate.time is not None

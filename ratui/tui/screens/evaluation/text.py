@@ -15,7 +15,7 @@ from rich.table import Table as Grid
 from rich.text import Text as Line
 
 from ratui.errors import StoreError, clean_text
-from ratui.study.model_reports import Block, Heading, Paragraph, Picture, Table
+from ratui.study.model_reports import Block, Heading, Paragraph, Picture, ReportTable
 from ratui.tui.theme import ACCENT, BRIGHT, HEADING, PLAIN, QUIET
 
 __all__ = ["EvaluationPage", "fit_picture", "make_pages", "render_blocks"]
@@ -60,7 +60,7 @@ def render_blocks(blocks: Sequence[Block]) -> Group:
         match block:
             case Paragraph():
                 shown += [_format_paragraph(block.text), Line()]
-            case Table():
+            case ReportTable():
                 shown += [_format_table(block), Line()]
     return Group(*shown)
 
@@ -73,7 +73,7 @@ def _format_paragraph(text: str) -> Line:
     return line
 
 
-def _format_table(table: Table) -> Grid:
+def _format_table(table: ReportTable) -> Grid:
     grid = Grid(box=None, padding=(0, 2, 0, 0), expand=False, header_style=HEADING, pad_edge=False)
     for place, column in enumerate(table.columns):
         style = BRIGHT if place == table.strong else PLAIN if place == 0 else QUIET

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from ratui.cli.train_program import find_conflict
+from ratui.train_program import find_conflict
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def run(first: Path) -> subprocess.CompletedProcess[str]:
     """Run ``ratui-train --help`` with the folder `first` before all others on Python's path."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(first), str(ROOT)))}
-    program = "import sys; sys.argv = ['ratui-train', '--help']; from ratui.cli.train_program import main; main()"
+    program = "import sys; sys.argv = ['ratui-train', '--help']; from ratui.train_program import main; main()"
     return subprocess.run(
         [sys.executable, "-c", program], env=environment, cwd=first, capture_output=True, text=True, check=False
     )
