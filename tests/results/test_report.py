@@ -83,7 +83,7 @@ def test_methods_are_those_of_the_study(tmp_path: Path) -> None:
 
 def test_a_study_without_order_says_so(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2, blinded=True)
-    assert "hidden: which time point stands left was drawn" in page(study, plots=False)["Methods as run"]
+    assert "hidden: the left time point was drawn" in page(study, plots=False)["Methods as run"]
 
 
 def test_what_is_not_signed_by_all_is_counted_and_not_told(tmp_path: Path) -> None:

@@ -389,6 +389,6 @@ def test_nothing_that_moves_a_terminal_is_ever_printed(tmp_path: Path, say: Say)
         say("restore", tmp_path / f"b{evil}.zip", tmp_path / f"r{evil}"),
         say("merge", study, tmp_path / f"r{evil}"),
     ]
-    assert b"2 films of 1 case taken" in printed[1]
+    assert b"2 films of 1 case imported" in printed[1]
     for text in printed:
         assert not [character for character in text.decode() if character != "\n" and not character.isprintable()]

@@ -199,11 +199,16 @@ def test_a_fault_of_the_program_names_nobody(tmp_path: Path) -> None:
         "p.KeyFile.assign_case = fail\n"
     )
     path = os.pathsep.join([str(tmp_path / "site"), str(Path.cwd())])
-    done = _process("import", tmp_path / "study", tmp_path / "h", "--key", tmp_path / "k", PYTHONPATH=path)
+    state = str(tmp_path / "state")
+    done = _process(
+        "import", tmp_path / "study", tmp_path / "h", "--key", tmp_path / "k", PYTHONPATH=path, XDG_STATE_HOME=state
+    )
     assert done.returncode == 70
-    assert b"KeyError" in done.stderr
-    assert b"importer.py, line" in done.stderr
-    assert traces(done.stdout + done.stderr) == []
+    assert b"saved entries are safe" in done.stderr
+    (log,) = (tmp_path / "state").rglob("ratui.log")
+    assert b"KeyError" in log.read_bytes()
+    assert b"importer.py" in log.read_bytes()
+    assert traces(done.stdout + done.stderr + log.read_bytes()) == []
 
 
 class TestWhatStays:

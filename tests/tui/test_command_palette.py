@@ -66,7 +66,7 @@ async def test_a_command_does_what_its_key_does(tmp_path: Path) -> None:
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         await pilot.press("2")
-        await chosen(pilot, "last entry back")
+        await chosen(pilot, "undo the last entry")
         assert pilot.app.screen is screen
         assert not screen.reading.values
         assert [entry.kind for entry in screen.reading.log] == ["enter", "undo"]

@@ -47,13 +47,13 @@ async def test_after_the_signature_the_overview_and_the_joint_say_it(tmp_path: P
         await pilot.press("enter")
         await settle(pilot)
         assert "MCP2≠" in shown(pilot)
-        assert "a model says" not in shown(pilot)
+        assert "model:" not in shown(pilot)
         await pilot.press("down", "left")  # from the thumb's IP to MCP2
         await settle(pilot)
-        assert "≠ a model says ERO 1→4" in shown(pilot)
+        assert "≠ model: ERO 1→4" in shown(pilot)
         await pilot.press("enter")
         await settle(pilot)
-        assert "a model says ERO 1→4" in shown(pilot)
+        assert "model: ERO 1→4" in shown(pilot)
 
 
 async def test_before_it_nothing_does(tmp_path: Path) -> None:
@@ -76,4 +76,4 @@ async def test_blinded_to_order_it_stands_as_the_films_do(tmp_path: Path, monkey
         await settle(pilot)
         await pilot.press("down", "left")
         await settle(pilot)
-        assert "a model says ERO 4 1" in shown(pilot)
+        assert "model: ERO 4 1" in shown(pilot)

@@ -250,7 +250,7 @@ class TestTrouble:
                 assert isinstance(pilot.app.screen, OverviewScreen)
                 assert "open elsewhere" in shown(pilot)
                 await pilot.press("S")
-                assert "can't be signed" in shown(pilot)
+                assert "cannot be signed" in shown(pilot)
 
     async def test_a_film_that_vanished_is_named_and_the_app_stays(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)

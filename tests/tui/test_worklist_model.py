@@ -48,7 +48,7 @@ class TestTyping:
             ("", ["A1", "A2", "A3", "A4", "A5", "A6"]),
             ("a4", ["A4"]),
             ("SIGNED", ["A1"]),
-            ("second", ["A6"]),
+            ("review", ["A6"]),
             ("reading 2", ["A2"]),
             ("2 reading", ["A2"]),
             ("flag", ["A6"]),
