@@ -85,7 +85,7 @@ class Detector:
             The best hand first; empty if no hand is recognised. Boxes are in pixels of `film`. The detector learned
             simulated hands only; ``docs/results.md`` states the films that its accuracy was measured on.
         """
-        levels = normalise_levels(film, Box.from_size(film.columns, film.rows))
+        levels = normalise_levels(film)
         return [
             DetectedHand(
                 hand.side,
@@ -223,7 +223,7 @@ def _crop(image: JointImage, *, mirrored: bool) -> npt.NDArray[np.uint8]:
     """Return the joint as the scorer learned it: a square of `PAIR_CROP_SIZE` pixels, a left joint, bone bright."""
     if isinstance(image, tuple):
         film, box = image
-        return crop_joint(normalise_levels(film, Box.from_size(film.columns, film.rows)), Box(*box), mirrored)
+        return crop_joint(normalise_levels(film), Box(*box), mirrored)
     levels = np.asarray(image)
     if levels.ndim != 2 or levels.shape[0] != levels.shape[1] or levels.size == 0:
         raise TrainError(f"a crop has the shape {levels.shape}", "score", "Give a square (rows, columns)")

@@ -148,8 +148,9 @@ def make_frame(area: Box, side: str) -> Frame:
     return Frame(area, side == "R", COARSE_SIZE / max(area.width, area.height))
 
 
-def normalise_levels(film: Film, area: Box) -> npt.NDArray[np.float32]:
-    """Return the grey levels of `area` on the film from 0 to 1, bone bright, shape (rows, columns)."""
+def normalise_levels(film: Film, area: Box | None = None) -> npt.NDArray[np.float32]:
+    """Return the grey levels of `area`, by default the whole film, from 0 to 1, bone bright, shape (rows, columns)."""
+    area = area or Box.from_size(film.columns, film.rows)
     x0, y0, x1, y1 = (round(value) for value in area)
     part = normalize_intensity(film.pixels[y0:y1, x0:x1])
     return np.float32(1.0) - part if film.is_inverted else part

@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 
 from ratui.errors import FilmError, TrainError
-from ratui.imaging import Box
 from ratui.progress_bar import ProgressBar
 from ratui.study import FilmRecord, Region, RegionSource, Study
 from trainer.data.hands import iterate_hands, normalise_levels
@@ -78,7 +77,7 @@ def propose_regions(
             except FilmError as error:
                 skipped.append(str(error))
                 continue
-            levels = normalise_levels(film, Box.from_size(record.columns, record.rows))
+            levels = normalise_levels(film)
             found = find_hands(model, levels, study.scheme, max_hands=len(record.sides))
             place = f"{case.id}, time point {record.time}"
             for side, hand in _by_side(record, found).items():
