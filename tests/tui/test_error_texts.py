@@ -14,8 +14,7 @@ from rich.cells import cell_len
 
 from ratui.errors import FilmError, StoreError, StudyError
 from ratui.study import HeldByOther, LockHolder, Study
-from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.i18n.error_texts import ErrorTexts
+from ratui.tui.i18n.catalog import Catalog, ErrorTexts
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen

@@ -1,23 +1,25 @@
 """Texts of the screens in the rater's language: one folder of TOML files for each language, one file for each screen.
 
-Screens get each text by its id (``scoring.saved``).
+Screens get each text by its id (``scoring.saved``). Error messages are translated by templates, because
+their English texts are in the code that raises them.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
 from ratui.errors import SettingsError, clean_text
-from ratui.tui.i18n.error_texts import ErrorTexts
 
-__all__ = ["LANGUAGES", "Catalog", "choose_language"]
+__all__ = ["LANGUAGES", "Catalog", "ErrorTexts", "choose_language"]
 
 LANGUAGES = ("en", "ja")
 """Codes of the languages that have texts."""
+_BLANK = re.compile(r"\{(\d+)\}")
 
 
 def choose_language(environment: Mapping[str, str] = os.environ, wanted: str = "") -> str:
@@ -130,3 +132,37 @@ def _flat(prefix: str, table: Mapping[str, Any]) -> dict[str, str]:
         else:
             texts[f"{prefix}.{key}"] = value
     return texts
+
+
+class ErrorTexts:
+    """Translates error messages by templates.
+
+    Parameters
+    ----------
+    templates
+        The translations by English template. Both have blanks ``{0}``, ``{1}``, …, numbered in the order of the English
+        text.
+    """
+
+    def __init__(self, templates: Mapping[str, str]) -> None:
+        self.templates = templates
+        # The template with the longest literal text first: it is the most specific one.
+        ordered = sorted(templates, key=lambda template: len(_BLANK.sub("", template)), reverse=True)
+        self._patterns = [(_compile(template), templates[template]) for template in ordered]
+
+    def translate(self, text: str) -> str:
+        """Return the translation of `text`, or `text` itself if no template fits. Values are translated in the same way."""
+        for pattern, translation in self._patterns:
+            found = pattern.fullmatch(text)
+            if found:
+                return _fill(translation, [self.translate(value) for value in found.groups()])
+        return text
+
+
+def _compile(template: str) -> re.Pattern[str]:
+    literals = _BLANK.split(template)[::2]
+    return re.compile("(.+?)".join(re.escape(literal) for literal in literals))
+
+
+def _fill(template: str, values: Sequence[str]) -> str:
+    return _BLANK.sub(lambda blank: values[int(blank[1])], template)
