@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -24,6 +25,7 @@ from ratui.errors import StoreError
 __all__ = [
     "STICKY",
     "atomic_write",
+    "file_digest",
     "file_mode",
     "make_folder",
     "move_into_place",
@@ -38,6 +40,12 @@ __all__ = [
 STICKY = stat.S_ISVTX
 """Mode bit of a shared folder: only the owner of an entry may rename or remove it."""
 _LEFTOVER_AGE = 3600.0  # seconds; the writer of an older temporary file was killed
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of the file at `path` in hexadecimal digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def second_copy_path(path: Path) -> Path:

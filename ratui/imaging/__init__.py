@@ -4,10 +4,16 @@ The package knows nothing of joints, scores or screens.
 """
 
 from ratui.imaging.box_propagation import PropagatedBox, propagate_boxes
-from ratui.imaging.dicom_reader import check_header, film_from_dataset, read_film, read_header
+from ratui.imaging.dicom_reader import (
+    MAX_FILE_BYTES,
+    MAX_PIXELS,
+    check_header,
+    film_from_dataset,
+    read_film,
+    read_header,
+)
 from ratui.imaging.dicom_writer import encode_dicom, write_film
 from ratui.imaging.display_settings import DEFAULT_DISPLAY, DisplaySettings, choose_contrast, list_presets, render
-from ratui.imaging.file_limits import MAX_FILE_BYTES, MAX_PIXELS
 from ratui.imaging.film import MAX_SIDE, Contrast, Film, LookupTable, Pixels, Window
 from ratui.imaging.geometry import Box, Matrix, fit_similarity
 from ratui.imaging.joint_alignment import align_centres, align_joints, compute_difference, warp_onto

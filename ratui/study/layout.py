@@ -7,7 +7,6 @@ readings; every member may change regions and proposals.
 from __future__ import annotations
 
 import grp
-import hashlib
 import pwd
 from pathlib import Path
 
@@ -19,7 +18,6 @@ __all__ = [
     "FOLDERS",
     "SNAPSHOT_PREFIX",
     "account_name",
-    "file_digest",
     "folder_mode",
     "group_id",
     "make_study_folder",
@@ -50,12 +48,6 @@ def account_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"number {uid}"
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of the file at `path` in hexadecimal digits. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_mode(name: str, shared: bool) -> int:

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ratui.errors import DamagedError, StoreError, StudyError
-from ratui.files import make_folder, write_bytes
+from ratui.files import file_digest, make_folder, write_bytes
 from ratui.study.case import Case, FilmRecord
 from ratui.study.check.copies import check_tables
 from ratui.study.config import CONSENSUS, write_settings
-from ratui.study.layout import file_digest
 from ratui.study.region import Region
 from ratui.study.store import FileLock, read_intact_bytes
 from ratui.study.store.seal import read_log_chain

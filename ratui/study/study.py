@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ratui.errors import FilmError, StoreError, StudyError, clean_text
-from ratui.files import make_folder
+from ratui.files import file_digest, make_folder
 from ratui.imaging import Film, read_film
 from ratui.reading import Entry, Field, Reading, Slot, start_reading
 from ratui.scheme import Scheme
 from ratui.study.case import Case, FilmRecord
 from ratui.study.config import StudyConfig, check_name, create_study, load_study
-from ratui.study.layout import account_name, file_digest
+from ratui.study.layout import account_name
 from ratui.study.progress import CaseState, summarize_reading
 from ratui.study.reading_session import (
     DisplayUse,

@@ -21,7 +21,7 @@ from pydicom.uid import (
 )
 
 from ratui.errors import FilmError, SchemeError, StudyError
-from ratui.imaging import file_limits, read_film
+from ratui.imaging import dicom_reader, read_film
 from ratui.scheme import load_scheme
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.importing import FilmRequest, ReaderProcess
@@ -243,7 +243,7 @@ class TestBombs:
         return path
 
     def test_a_deflated_file_that_inflates_to_too_much(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(file_limits, "MAX_FILE_BYTES", 50_000_000)
+        monkeypatch.setattr(dicom_reader, "MAX_FILE_BYTES", 50_000_000)
         path = self.deflated(tmp_path / "a.dcm", 64 << 20)
         assert path.stat().st_size < 1_000_000
         with pytest.raises(FilmError, match="inflates to more"):
@@ -253,7 +253,7 @@ class TestBombs:
     def test_a_lie_about_where_the_deflated_part_begins(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: bytes
     ) -> None:
-        monkeypatch.setattr(file_limits, "MAX_FILE_BYTES", 50_000_000)
+        monkeypatch.setattr(dicom_reader, "MAX_FILE_BYTES", 50_000_000)
         path = self.deflated(tmp_path / "a.dcm", 64 << 20)
         data = path.read_bytes()
         path.write_bytes(data[:140] + lie + data[144:])
@@ -277,7 +277,7 @@ class TestBombs:
 
     def test_a_file_larger_than_any_film(self, tmp_path: Path) -> None:
         with (tmp_path / "a.dcm").open("wb") as file:
-            file.truncate(file_limits.MAX_FILE_BYTES + 1)
+            file.truncate(dicom_reader.MAX_FILE_BYTES + 1)
         with pytest.raises(FilmError, match="larger than any film"):
             read_film(tmp_path / "a.dcm")
 

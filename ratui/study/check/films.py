@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ratui.errors import RatuiError
+from ratui.files import file_digest
 from ratui.imaging import read_film
 from ratui.study.case import Case, FilmRecord
-from ratui.study.layout import file_digest
 from ratui.study.study import Study
 
 __all__ = ["FilmFault", "find_film_fault"]

@@ -30,7 +30,7 @@ from ratui.imaging import (
     read_film,
     read_header,
 )
-from ratui.imaging.file_limits import check_file
+from ratui.imaging.dicom_reader import check_file
 from ratui.study.importing.burned_in_text import seems_to_contain_text
 from ratui.study.importing.deidentification import RetainedAttributes, deidentify, extract_retained_attributes
 

@@ -7,9 +7,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from ratui.files import second_copy_path
+from ratui.files import file_digest, second_copy_path
 from ratui.study import FilmRecord, Region, RegionSource, Study
-from ratui.study.layout import file_digest
 from tests.support.fault_harness.count import Count
 from tests.support.fault_harness.stores import CASE, RATER, Ours, Stock, text_of
 
