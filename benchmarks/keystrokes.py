@@ -75,7 +75,7 @@ class Player:
             assert isinstance(screen, KeyScreen)
             if isinstance(screen, ScoringScreen):
                 await self._answer(screen)
-            elif screen.NAME == "second_look":
+            elif screen.NAME == "review":
                 await self._press("enter", "review")
             elif screen.NAME == "overview":
                 await self._press("S", "sign")

@@ -171,7 +171,7 @@ class RatuiApp(GuardedApp):
             here=here,
             known=entries | {action.key for action in keymap.actions},
             opens_help={action.key for action in keymap.actions if action.name == "help"},
-            opens_text={keymap.key(id) for id in ("scoring.go_to", "scoring.note", "second_look.note")},
+            opens_text={keymap.key(id) for id in ("scoring.go_to", "scoring.note", "review.note")},
         )
 
     def _show_ignored_message(self) -> None:
@@ -203,7 +203,7 @@ class RatuiApp(GuardedApp):
         if isinstance(self.screen, KeyScreen) and self.settings.source is not None:
             try:
                 save_language(language, self.settings.source)
-                self.screen.show_message(self.t("commands.kept"))
+                self.screen.show_message(self.t("commands.language_saved"))
             except SettingsError as error:
                 self.screen.show_message(format_error(self.t, error))
 

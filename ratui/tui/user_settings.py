@@ -20,6 +20,16 @@ from ratui.tui.i18n.catalog import choose_language
 __all__ = ["UserSettings", "read_user_settings", "save_language", "settings_file"]
 
 _MAX_BYTES = 100_000
+_EARLIER_SCREENS = {"second_look": "review"}
+_EARLIER_ACTIONS = {
+    "worklist.rub": "worklist.delete_character",
+    "overview.look_again": "overview.review",
+    "scoring.harder": "scoring.more_contrast",
+    "scoring.softer": "scoring.less_contrast",
+    "review.harder": "review.more_contrast",
+    "review.softer": "review.less_contrast",
+}
+"""Names of screens and actions in settings of earlier versions, with today's names."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +97,15 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
                 raise SettingsError(
                     f'the key of {clean_text(id)} must be a text such as "U" or "f5"', path, "Correct it"
                 )
-            flat[id] = key
+            flat[_current_action(id)] = key
     return UserSettings(language, flat, path)
+
+
+def _current_action(id: str) -> str:
+    """Return today's id of an action; `id` may come from settings of an earlier version."""
+    screen, dot, name = id.partition(".")
+    id = f"{_EARLIER_SCREENS.get(screen, screen)}{dot}{name}"
+    return _EARLIER_ACTIONS.get(id, id)
 
 
 def save_language(language: str, path: Path) -> None:

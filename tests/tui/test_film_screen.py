@@ -72,13 +72,26 @@ class TestGreys:
         assert read_view_settings("anna", file) == ViewSettings()
 
     def test_what_can_t_be_is_not_taken_over(self, tmp_path: Path) -> None:
-        file = tmp_path / "sights.json"
+        file = tmp_path / "view_settings.json"
         save_view_settings("anna", ViewSettings(1), file)
         assert read_view_settings("anna", file) == ViewSettings(1)
         raw = json.loads(file.read_text())
         for change in ({"zoom": 99}, {"stretch": 0.0}, {"preset": "../x"}):
             file.write_text(json.dumps({"anna": {**raw["anna"], **change}}))
             assert read_view_settings("anna", file) == ViewSettings()
+
+    def test_the_file_of_an_earlier_version_is_read_until_the_first_save(self, tmp_path: Path) -> None:
+        file, earlier = view_settings_file(tmp_path / "settings.toml"), tmp_path / "sights.json"
+        save_view_settings("anna", ViewSettings(1), earlier)
+        save_view_settings("bert", ViewSettings(2), earlier)
+        assert read_view_settings("anna", file) == ViewSettings(1)
+        save_view_settings("anna", ViewSettings(2), file)
+        save_view_settings("bert", ViewSettings(1), earlier)
+        assert file.name == "view_settings.json"
+        assert read_view_settings("anna", file) == ViewSettings(2)
+        assert read_view_settings("bert", file) == ViewSettings(2), (
+            "copied on the first save, then the old file is ignored"
+        )
 
 
 class TestCloseness:

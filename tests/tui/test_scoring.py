@@ -243,5 +243,5 @@ def test_every_refusal_that_the_screen_can_meet_has_a_word() -> None:
     kinds = ("signed", "absent", "out_of_range", "fixed", "does_not_heal", "sets_nothing", "not_normal")
     for kind in (*kinds, "nothing_to_take_over", "nothing_to_clear", "nothing_to_undo", "no_reason"):
         for t in (english, japanese):
-            word = t(f"scoring.near.{kind}", maximum=5, label="x")
+            word = t(f"scoring.field_hint.{kind}", maximum=5, label="x")
             assert cell_len(word) <= 20, "beside the field, at 80 columns"

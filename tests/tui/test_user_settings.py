@@ -25,6 +25,22 @@ def test_keys_may_stand_quoted_or_in_tables(tmp_path: Path) -> None:
     assert settings(tmp_path, text) == UserSettings("ja", {"scoring.undo": "U", "scoring.zoom": "Z"})
 
 
+def test_actions_of_earlier_versions_keep_their_changed_keys(tmp_path: Path) -> None:
+    text = (
+        '[keys]\n"second_look.keep" = "f9"\nworklist.rub = "f5"\noverview.look_again = "f6"\n'
+        '[keys.second_look]\nharder = "f7"\n[keys.scoring]\nsofter = "f8"\n'
+    )
+    keymap = Keymap(settings(tmp_path, text).keys)
+    changed = (
+        "review.keep",
+        "worklist.delete_character",
+        "overview.review",
+        "review.more_contrast",
+        "scoring.less_contrast",
+    )
+    assert [keymap.key(id) for id in changed] == ["f9", "f5", "f6", "f7", "f8"]
+
+
 @pytest.mark.parametrize(
     "text",
     ["language = 3", "lang = 'ja'", "keys = 3", "[keys]\nscoring.undo = 3", "[keys]\nscoring.undo = ''", "language ="],

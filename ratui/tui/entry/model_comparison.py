@@ -64,4 +64,4 @@ def format_model_scores(t: Catalog, reading: Reading, predictions: Sequence[Pred
         f"{prediction.scale} {join_time_points(reading, (str(prediction.grades[time]) for time in reading.order))}"
         for prediction in predictions
     ]
-    return t("text.model_says", scores=", ".join(scores))
+    return t("text.model_scores", scores=", ".join(scores))

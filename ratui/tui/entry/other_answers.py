@@ -50,4 +50,4 @@ def format_other_answers(t: Catalog, reading: Reading, others: Sequence[Mapping[
         )
         parts.append(f"{letter} {', '.join(texts)}")
     name = f"{side} {t.translate_scheme(joint.label)}"
-    return t("scoring.others", joint=name, scales=", ".join(joint.scales), answers=" · ".join(parts))
+    return t("scoring.other_answers", joint=name, scales=", ".join(joint.scales), answers=" · ".join(parts))

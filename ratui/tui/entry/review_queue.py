@@ -39,9 +39,9 @@ def format_review_reasons(t: Catalog, reading: Reading, item: ReviewItem) -> str
     for reason in item.reasons:
         text = format_review_reason(t, reason, reading.scheme)
         if reason.kind == "note":
-            text = t("second_look.why_note", note=text, text=reading.notes.get(item.site, ""))
+            text = t("review.note_reason", note=text, text=reading.notes.get(item.site, ""))
         texts.append(text)
-    return " · ".join(texts) or t("second_look.nothing_special")
+    return " · ".join(texts) or t("review.nothing_unusual")
 
 
 def find_field_to_change(reading: Reading, item: ReviewItem) -> Field:

@@ -183,16 +183,16 @@ class ScoringSession:
                 if refusal is not None:
                     self._show_refusal(refusal, name)
                     return
-        self.field_hint = self.t("scoring.near.nothing", key=name)
+        self.field_hint = self.t("scoring.field_hint.nothing", key=name)
         self.message = instead or format_unknown_key(self.t, name, self._keymap.key_label("scoring.help"))
 
     def _show_refusal(self, refusal: Refusal, key: str) -> None:
         values = dict(refusal.parameters)
         if "label" in values:
             values["label"] = self.t.translate_scheme(str(values["label"]))
-        near = f"scoring.near.{refusal.kind}"
+        hint_id = f"scoring.field_hint.{refusal.kind}"
         why = format_refusal(self.t, refusal)
-        self.field_hint = self.t(near, **values) if near in self.t else why
+        self.field_hint = self.t(hint_id, **values) if hint_id in self.t else why
         self.message = self.t("scoring.refused", key=format_key(key), why=why)
 
     def enter(self, entry: Entry, key: str) -> None:
@@ -305,7 +305,7 @@ class ScoringSession:
     def _ask_confirmation(self, pending: PendingEntry) -> None:
         self.pending = pending
         shown = format_key(pending.key)
-        self.field_hint = self.t("scoring.near.again", key=shown)
+        self.field_hint = self.t("scoring.field_hint.again", key=shown)
         self.message = format_unlikely(self.t, pending.unlikely, shown)
 
     def go_to_site(self, site: str) -> None:

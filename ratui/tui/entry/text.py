@@ -198,7 +198,7 @@ def format_entry_keys(
         keys = format_key_rows(*shorten_to_fit(reasons, width, grade_rows), [KeyItem("Esc", t("text.back"))])
         return Text("\n").join((question, keys))
     if session is not None and session.mode in ("go_to", "note"):
-        return format_key_rows([KeyItem("Enter", t("scoring.line_takes")), KeyItem("Esc", t("scoring.line_drops"))])
+        return format_key_rows([KeyItem("Enter", t("scoring.line_accept")), KeyItem("Esc", t("scoring.line_cancel"))])
     options = session.options if session is not None else EntryOptions()
     return format_option_keys(t, scheme, options, commands, width, reasons_key=reasons_key, grade_rows=grade_rows)
 

@@ -18,11 +18,12 @@ from ratui.tui.graphics.viewport import ZOOMS, ViewSettings
 __all__ = ["read_view_settings", "save_view_settings", "view_settings_file"]
 
 _MAX_BYTES = 1_000_000
+_EARLIER_NAME = "sights.json"  # the file of the first versions, read until there is one with today's name
 
 
 def view_settings_file(settings: Path) -> Path:
     """Return the path of the file beside the user's `settings` file."""
-    return settings.with_name("sights.json")  # the name of the first version, kept so that no user loses settings
+    return settings.with_name("view_settings.json")
 
 
 def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
@@ -71,9 +72,13 @@ def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> N
 
 
 def _read(file: Path | None) -> dict[str, Any]:
-    """Return the content of `file`, or an empty dictionary if it is missing or invalid."""
+    """Return the content of `file`, of the earlier version's file if it is missing, or an empty dictionary if invalid."""
+    if file is None:
+        return {}
+    if not file.exists():
+        file = file.with_name(_EARLIER_NAME)
     try:
-        if file is None or file.stat().st_size > _MAX_BYTES:
+        if file.stat().st_size > _MAX_BYTES:
             return {}
         raw = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -30,8 +30,10 @@ def format_error(t: Catalog, error: RatuiError, *, with_location: bool = True) -
         return format_refusal(t, error.refusal)
     text = t.translate_error(error.problem)
     if error.location and with_location:
-        text = t("reading.error.located", location=t.translate_error(error.location), problem=text)
-    return t("reading.error.remedied", problem=text, remedy=t.translate_error(error.remedy)) if error.remedy else text
+        text = t("reading.error.with_location", location=t.translate_error(error.location), problem=text)
+    return (
+        t("reading.error.with_remedy", problem=text, remedy=t.translate_error(error.remedy)) if error.remedy else text
+    )
 
 
 def format_unlikely(t: Catalog, entry: UnlikelyEntry, key: str) -> str:
@@ -45,8 +47,8 @@ def format_unlikely(t: Catalog, entry: UnlikelyEntry, key: str) -> str:
 def format_review_reason(t: Catalog, reason: ReviewReason, scheme: Scheme) -> str:
     """Return the text of a reason to review a joint."""
     label = t.translate_scheme(scheme.finding(reason.finding_id).label) if reason.kind == "finding" else ""
-    text = t(f"reading.look.{reason.kind}", scale=reason.scale, size=reason.size, label=label)
-    return t("reading.look.confirmed", reason=text) if reason.is_confirmed else text
+    text = t(f"reading.review_reason.{reason.kind}", scale=reason.scale, size=reason.size, label=label)
+    return t("reading.review_reason.confirmed", reason=text) if reason.is_confirmed else text
 
 
 def format_unknown_key(t: Catalog, key: str, help: str) -> str:

@@ -127,7 +127,7 @@ class KeyScreen(Screen[ScreenResultType]):
         keys = key_section(self.NAME, keymap, self.t, self.check_action)
         enters_scores = self.NAME in ENTRY_SCREENS
         meanings = scheme_sections(self.ratui.study.scheme, keymap, self.t) if enters_scores else ()
-        self.app.push_screen(HelpScreen(keys, meanings, self.t("help.foot")))
+        self.app.push_screen(HelpScreen(keys, meanings, self.t("help.footer")))
 
     def show_message(self, text: str) -> None:
         """Show `text` in the message line; clear the line if it is empty."""

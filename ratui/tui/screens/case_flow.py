@@ -158,7 +158,7 @@ class CaseFlow:
 
         if not items or self.films is None:
             return False
-        self._drop_typed_ahead("second_look")
+        self._drop_typed_ahead("review")
         review = ReviewScreen(
             self.films, self.reading, items, auto_saver=self.auto_saver, review_queue=self._review_queue
         )

@@ -57,11 +57,11 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         """Decrease the brightness by one step."""
         self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_brightness(-1))
 
-    def action_harder(self) -> None:
+    def action_more_contrast(self) -> None:
         """Increase the contrast by one step."""
         self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_contrast())
 
-    def action_softer(self) -> None:
+    def action_less_contrast(self) -> None:
         """Decrease the contrast by one step."""
         self._set_display_settings(self.joint_viewer.view_settings.display_settings.change_contrast(-1))
 
@@ -127,7 +127,7 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         films.set_mode("alone")
         keys = self.ratui.keymap
         self._message = self.t(
-            "scoring.alone", blink=keys.key_label(f"{self.NAME}.blink"), leave=keys.key_label(f"{self.NAME}.leave")
+            "scoring.one_film", blink=keys.key_label(f"{self.NAME}.blink"), leave=keys.key_label(f"{self.NAME}.leave")
         )
 
     def action_difference(self) -> None:
@@ -216,9 +216,9 @@ class FilmScreen(KeyScreen[ScreenResultType]):
             what = "scoring.not_aligned" if self._unaligned_site == site else named
             parts = [t(what) if place == 0 else title]
         elif behind:
-            parts.append(t("scoring.behind", key=self.ratui.keymap.key_label(f"{self.NAME}.blink")))
+            parts.append(t("scoring.other_film_hidden", key=self.ratui.keymap.key_label(f"{self.NAME}.blink")))
         elif films.mode == "alone" and place == 1:
-            parts.append(t("scoring.not_aligned" if self._unaligned_site == site else "scoring.laid_on"))
+            parts.append(t("scoring.not_aligned" if self._unaligned_site == site else "scoring.aligned"))
         if is_coarse and films.mode != "difference" and not behind:
             parts.append(t("scoring.coarse"))
         return " · ".join(parts)
@@ -236,4 +236,4 @@ class FilmScreen(KeyScreen[ScreenResultType]):
             try:
                 save_view_settings(self.ratui.rater, self.joint_viewer.view_settings, view_settings_file(source))
             except SettingsError as error:
-                self._message = self.t("scoring.sight_not_kept", why=self.t.translate_error(error.problem))
+                self._message = self.t("scoring.view_settings_not_saved", why=self.t.translate_error(error.problem))

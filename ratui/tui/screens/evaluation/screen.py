@@ -146,7 +146,7 @@ class EvaluationScreen(KeyScreen[None]):
         if isinstance(self._evaluation, Evaluation) and page is not None:
             created = f"{self._evaluation.created.astimezone():%Y-%m-%d %H:%M}"
             place = t("evaluation.place", page=self._page_index + 1, total=len(self._pages))
-            head += f" · {place} · {page.title} · {t('evaluation.made', when=created)}"
+            head += f" · {place} · {page.title} · {t('evaluation.evaluated_at', when=created)}"
         self.query_one("#head", Static).update(head)
         self.query_one("#text", Static).update(self._format_text(page))
         self._words.scroll_home(animate=False)
@@ -161,7 +161,7 @@ class EvaluationScreen(KeyScreen[None]):
                 names = ", ".join(cases[:_NAMED]) + (" …" if len(cases) > _NAMED else "")
                 return Text(self.t("evaluation.withheld", count=len(cases), cases=names), PLAIN)
             case None:
-                return Text(self.t("evaluation.gone"), PLAIN)
+                return Text(self.t("evaluation.no_report"), PLAIN)
         if page is None:
             return Text("")
         if page.picture is not None and not self._can_draw(page):

@@ -37,7 +37,7 @@ def format_rater_card(scheme: Scheme, keymap: Keymap, t: Catalog) -> str:
         *(key_section(screen, keymap, t) for screen in order[1:]),
         everywhere,
     ]
-    return f"{head}{''.join(_format_tables(sections))}\n{t('card.made')}\n"
+    return f"{head}{''.join(_format_tables(sections))}\n{t('card.generated_by')}\n"
 
 
 def _format_tables(sections: Iterable[Section]) -> Iterable[str]:

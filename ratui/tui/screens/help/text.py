@@ -75,7 +75,7 @@ def _finding_section(scheme: Scheme, t: Catalog) -> Section:
     rows = []
     for finding in scheme.findings:
         text = t("help.finding", label=t.translate_scheme(finding.label), meaning=t.translate_scheme(finding.meaning))
-        rows.append((finding.key, text if finding.heals else f"{text} {t('help.lasting')}"))
+        rows.append((finding.key, text if finding.heals else f"{text} {t('help.irreversible')}"))
     return Section(t("help.findings"), tuple(rows))
 
 

@@ -229,7 +229,7 @@ def format_totals_table(t: Catalog, reading: Reading) -> list[Text]:
     note if this change is not the difference of the two totals.
     """
     names = ("◀", "▶") if reading.is_blinded else tuple(t(f"text.{_TIMES[time]}") for time in reading.order)
-    head = [*names, *(() if reading.is_blinded else (t("overview.change"),)), t("overview.of")]
+    head = [*names, *(() if reading.is_blinded else (t("overview.change"),)), t("overview.maximum")]
     lines = [_format_totals_line("", head, QUIET)]
     for scale in (*reading.scheme.scales, None):
         totals = [reading.total(time, scale)[0] for time in reading.order]

@@ -136,7 +136,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
         """Return whether `action` is possible with this reading."""
         match action:
-            case "sign" | "look_again":
+            case "sign" | "review":
                 return self._writable and self._reading.is_complete
             case "next_open":
                 return self._writable and not self._reading.is_complete
@@ -186,9 +186,9 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         else:
             self.dismiss(OverviewCommand.REVIEW if self._pending else OverviewCommand.SIGN)
 
-    def action_look_again(self) -> None:
+    def action_review(self) -> None:
         """Start the review."""
-        if self.check_action("look_again"):
+        if self.check_action("review"):
             self.dismiss(OverviewCommand.REVIEW)
 
     def action_reopen(self) -> None:
@@ -332,10 +332,10 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             return note
         key = self.ratui.keymap.key_label("overview.sign")
         if self._pending:
-            return self.t("overview.look_first", count=self._pending, key=key)
+            return self.t("overview.review_first", count=self._pending, key=key)
         return self.t("overview.nothing_missing", key=key)
 
     def label_of(self, action: Action) -> str:
         """Return the label of `action`; a reading that cannot be changed is looked at, not scored."""
         is_view = action.name == "go" and not self._writable
-        return self.t("overview.look") if is_view else super().label_of(action)
+        return self.t("overview.show_joint") if is_view else super().label_of(action)

@@ -340,7 +340,7 @@ class RegionsScreen(KeyScreen[None]):
         if editor is None:
             viewer.update_lines("", "")
             viewer.show(Scene(self._case.id, film))
-            self._message = t("regions.laying")
+            self._message = t("regions.propagating")
         else:
             viewer.update_lines(region_text.format_count(t, editor), self._format_state(editor))
             faulty = tuple(key for fault in self._faults for key in (fault.site, fault.other) if key)

@@ -71,7 +71,7 @@ def format_fault(t: Catalog, editor: RegionEditor, fault: RegionFault, keys: Map
 
 def format_arrangement(t: Catalog, editor: RegionEditor) -> str:
     """Return how the hands are assumed to lie on the film."""
-    return t(f"regions.lies_{editor.arrangement}")
+    return t(f"regions.orientation_{editor.arrangement}")
 
 
 def format_opening_note(t: Catalog, editor: RegionEditor, failed: bool) -> str:
@@ -79,11 +79,11 @@ def format_opening_note(t: Catalog, editor: RegionEditor, failed: bool) -> str:
     names = [_name(t, editor, editor.sites[index]) for index in editor.uncertain_indices]
     sources = {editor.regions[editor.sites[index].key].source for index in editor.uncertain_indices}
     if failed:
-        return t("regions.not_laid")
+        return t("regions.not_registered")
     if not names or RegionSource.TEMPLATE in sources:
         return t("regions.from_template") if names else ""
     shown = ", ".join(names[:_MANY]) + (" …" if len(names) > _MANY else "")
-    return t("regions.unsure", joints=shown, count=len(names))
+    return t("regions.estimated", joints=shown, count=len(names))
 
 
 def _name(t: Catalog, editor: RegionEditor, site: Site) -> str:
@@ -109,4 +109,4 @@ def _source(t: Catalog, region: Region) -> str:
         return t("regions.source_registered", percent=percent)
     if percent is None:
         return t("regions.source_model", model=region.model)
-    return t("regions.source_model_sure", model=region.model, percent=percent)
+    return t("regions.source_model_confidence", model=region.model, percent=percent)

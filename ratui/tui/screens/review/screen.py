@@ -65,7 +65,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         The predictions of models that differ from a signed reading, by site.
     """
 
-    NAME = "second_look"
+    NAME = "review"
     CSS = """
     ReviewScreen .edge { width: 1; height: 1fr; }
     ReviewScreen #keys { height: 4; }
@@ -263,7 +263,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         """Undo the last change of this review, and show its joint."""
         last = self._find_undoable()
         if self._session is None or last is None:
-            self._message = self.t("second_look.nothing_to_undo")
+            self._message = self.t("review.nothing_to_undo")
             return
         self._session.undo()
         field = self._session.field
@@ -291,8 +291,8 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         reading = self.reading
         self._review_queue.mark_reviewed(reading, self.item.site)
         change = texts.format_last_entry(self.t, reading, reading.log[-1])
-        undo = self.ratui.keymap.key_label("second_look.undo")
-        self._message = self.t("second_look.changed", change=change, key=undo)
+        undo = self.ratui.keymap.key_label("review.undo")
+        self._message = self.t("review.changed", change=change, key=undo)
         self._go_to_next()
 
     def _ask_for_open_field(self) -> bool:
@@ -300,7 +300,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         opened = [field for field in self.reading.joint_fields(self.item.site) if field not in self.reading.values]
         if opened and self._session is not None:
             self._session.field = opened[0]
-            self._message = self.t("second_look.still_open", scale=opened[0].scale)
+            self._message = self.t("review.still_open", scale=opened[0].scale)
         return bool(opened)
 
     def _go_to_next(self) -> None:
@@ -339,7 +339,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         is_coarse, resolution = self.check_coarse(), self.best_resolution(site.key)
         if self._auto_saver is not None:
             self._auto_saver.current_display = resolution
-        which = "second_look.place" if self._auto_saver else "second_look.looking"
+        which = "review.place" if self._auto_saver else "review.read_only_place"
         progress = self.t(which, number=self._place + 1, total=len(self._items))
         head = format_head(self.t, reading, site.key, progress, self.app.size.width)
         self.query_one("#head", Static).update(head)

@@ -132,10 +132,10 @@ def format_review_keys(
     width: int,
 ) -> Text:
     """Return the keys that are possible in the review; without a `session` the reading cannot be changed."""
-    names = [action.name for action in keymap.list_actions("second_look") if action.label(t)]
+    names = [action.name for action in keymap.list_actions("review") if action.label(t)]
     order = [*_REVIEW_COMMANDS, *(name for name in names if name not in (*_REVIEW_COMMANDS, "help")), "help"]
-    commands = _list_commands(t, keymap, "second_look", [name for name in order if name in names], is_possible)
-    reasons_key = keymap.key_label("second_look.reasons")
+    commands = _list_commands(t, keymap, "review", [name for name in order if name in names], is_possible)
+    reasons_key = keymap.key_label("review.reasons")
     return texts.format_entry_keys(t, reading.scheme, session, commands, width, reasons_key=reasons_key)
 
 
@@ -162,7 +162,7 @@ def _list_commands(
 def _label_of_same(t: Catalog, session: ScoringSession) -> str:
     """Return the label of the key that copies an answer or makes one answer count for both time points."""
     if session.is_paired:
-        return t("scoring.not_both")
+        return t("scoring.separate")
     if not rd.list_options(session.reading, session.field).can_copy:
         return t("scoring.both")
     first = min(session.reading.order)

@@ -151,7 +151,7 @@ class WorklistScreen(KeyScreen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...] = ()) -> bool:
         """Return whether `action` is possible in the list as it is now."""
         match action:
-            case "clear_filter" | "rub":
+            case "clear_filter" | "delete_character":
                 return bool(self._typed)
             case "contact_sheet":
                 return any(state.done for state in self._states)
@@ -187,7 +187,7 @@ class WorklistScreen(KeyScreen[None]):
         if not self._visible and self._typed:
             self.show_message(self.t("worklist.none_match", key=self.ratui.keymap.key_label("worklist.clear_filter")))
 
-    def action_rub(self) -> None:
+    def action_delete_character(self) -> None:
         """Delete the last character of the filter."""
         self._filter(self._typed[:-1])
 
@@ -374,7 +374,7 @@ class WorklistScreen(KeyScreen[None]):
             head += f" · {t('worklist.filter', typed=self._typed)}"
             head += f" · {t('worklist.matches', count=len(self._visible), total=self._total)}"
         elif self._has_own_order:
-            head += f" · {t('worklist.ordered')}"
+            head += f" · {t('worklist.sorted_by_model')}"
         self.query_one("#head", Static).update(head)
         self.query_one("#progress", Static).update(f" {self._format_progress()}")
         self.update_key_bar()

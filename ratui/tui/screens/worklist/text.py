@@ -54,7 +54,7 @@ def format_study_progress(t: Catalog, progress: WorklistProgress, width: int) ->
     if progress.case_seconds is not None:
         parts.append(t("worklist.pace", minutes=f"{progress.case_seconds / 60:.1f}"))
     if progress.remaining and progress.seconds_left is not None:
-        parts.append(t("worklist.left", span=_format_span(t, progress.seconds_left)))
+        parts.append(t("worklist.time_left", span=_format_span(t, progress.seconds_left)))
     text = " · ".join(parts)
     room = min(width - cell_len(text) - 4, _LONGEST_STUDY_BAR)
     return f"{_bar(room, progress.signed, progress.total)} {text}" if room >= _SHORTEST_STUDY_BAR else text
