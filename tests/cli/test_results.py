@@ -10,7 +10,7 @@ import pytest
 from tests.cli.test_commands import fails, ratui
 from tests.films import make_study
 from tests.results.studies import noisy_study
-from tests.tui.readings import store
+from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 class TestStatus:
     def test_tells_stage_minutes_and_what_is_missing(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
-        store(study, study.cases()[0], rater="anna", signed=True, seconds=240)
+        store_reading(study, study.cases()[0], rater="anna", signed=True, seconds=240)
         done = ratui("status", study.path)
         assert done.returncode == 0, done.stderr
         assert "signed 76/76 4.0 min" in done.stdout
@@ -39,7 +39,7 @@ class TestStatus:
 
     def test_csv_and_json_say_the_same(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
-        store(study, study.cases()[0], rater="anna", signed=True, seconds=90)
+        store_reading(study, study.cases()[0], rater="anna", signed=True, seconds=90)
         rows = list(csv.DictReader(io.StringIO(ratui("status", study.path, "--csv", "-").stdout)))
         document = json.loads(ratui("status", study.path, "--json").stdout)
         assert [{k: str(v) for k, v in row.items()} for row in document["cases"]] == rows
@@ -75,10 +75,10 @@ class TestAgreement:
     def test_nothing_is_told_before_everybody_has_signed(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, patients=2)
         for case in study.cases():
-            store(study, case, rater="anna", signed=True)
-            store(study, case, rater="bert", signed=False)
+            store_reading(study, case, rater="anna", signed=True)
+            store_reading(study, case, rater="bert", signed=False)
         assert "no case has been signed by anna, bert" in fails("agreement", study.path)
-        store(study, study.cases()[0], rater="bert", signed=True)
+        store_reading(study, study.cases()[0], rater="bert", signed=True)
         assert "one case has been signed by anna, bert" in fails("agreement", study.path)
 
     def test_plots_are_not_written_into_a_pipe(self, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ class TestExport:
     def test_json_lists_the_files_and_what_is_kept_back(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, patients=2)
         for rater in ("anna", "bert"):
-            store(study, study.cases()[0], rater=rater, signed=True)
+            store_reading(study, study.cases()[0], rater=rater, signed=True)
         done = ratui("export", study.path, tmp_path / "out", "--format", "coco", "--json")
         document = json.loads(done.stdout)
         assert document["files"] == ["regions.json"]

@@ -14,7 +14,7 @@ from ratui.reading import Field, GradeEntry, NotAssessableEntry
 from ratui.study import Study
 from tests.films import confirm_template, hospital
 from tests.results.studies import Special
-from tests.tui.readings import store
+from tests.tui.readings import store_reading
 from trainer.cli import commands as trainings
 
 pytestmark = pytest.mark.slow
@@ -52,8 +52,8 @@ def read_all(study: Study) -> None:
     }
     for case in study.cases():
         confirm_template(study, case, "anna")
-        store(study, case, anna, rater="anna", signed=True)
-        store(study, case, rater="bert", signed=True)
+        store_reading(study, case, anna, rater="anna", signed=True)
+        store_reading(study, case, rater="bert", signed=True)
 
 
 def test_they_all_work_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

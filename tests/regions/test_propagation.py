@@ -36,8 +36,8 @@ def test_from_the_other_time_point_and_from_the_other_hand(tmp_path: Path) -> No
         sure = [region for region in propagated.regions.values() if region.source == RegionSource.REGISTERED]
         assert len(sure) >= 0.9 * len(sites), film.id
         assert all(region.confirmed_by == "" for region in sure), "nothing is confirmed by itself"
-        assert np.median(phantom.off(film, propagated.regions)) < 0.1, film.id
-        assert max(phantom.off(film, propagated.regions)) < 0.5, film.id
+        assert np.median(phantom.distances_from_truth(film, propagated.regions)) < 0.1, film.id
+        assert max(phantom.distances_from_truth(film, propagated.regions)) < 0.5, film.id
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -48,7 +48,7 @@ def test_on_films_of_both_hands_also_where_they_lie_swapped(tmp_path: Path, swap
     later, sites = regions.films[1]
     propagated = propagation.propagate(later, sites, regions.confirmed_regions())
     assert len(propagated.regions) == len(sites)
-    assert np.median(phantom.off(later, propagated.regions)) < 0.1
+    assert np.median(phantom.distances_from_truth(later, propagated.regions)) < 0.1
     boxes = regions.open_editor(1, propagated)
     assert boxes.find_acceptance_faults(boxes.unaccepted) == ()
 
@@ -62,7 +62,7 @@ def test_the_second_hand_on_a_film_follows_from_the_first(tmp_path: Path) -> Non
     propagation, regions = follower(phantom)
     propagated = propagation.propagate(film, regions.missing_sites(0), regions.confirmed_regions())
     assert {key[0] for key in propagated.regions} == {"R"}
-    assert np.median(phantom.off(film, propagated.regions)) < 0.1
+    assert np.median(phantom.distances_from_truth(film, propagated.regions)) < 0.1
 
 
 def test_what_is_said_not_to_be_on_a_film_isnt_looked_for_on_the_next(tmp_path: Path) -> None:

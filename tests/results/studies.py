@@ -10,7 +10,7 @@ import numpy as np
 from ratui.reading import Entry, Field, FindingEntry, GradeEntry, NotAssessableEntry
 from ratui.study import Study
 from tests.films import make_study
-from tests.tui.readings import store
+from tests.tui.readings import store_reading
 
 Special = Mapping[Field, Entry]
 NOTE = "Mrs Smith, ask Dr Jones"
@@ -33,7 +33,7 @@ def read_study(
     for case in study.cases():
         for rater, special in readings.items():
             if special is not None:
-                store(study, case, special, rater=rater, signed=signed)
+                store_reading(study, case, special, rater=rater, signed=signed)
     return study
 
 
@@ -58,7 +58,7 @@ def noisy_study(tmp_path: Path, raters: tuple[str, ...] = ("anna", "bert"), pati
             for scale in ("ERO", "JSN"):
                 special.pop(Field("R.MCP5", scale, 1))
             special[Field("R.MCP5", "ERO", 1)] = FindingEntry("ankylosis")
-            store(study, case, special, rater=rater, signed=True, notes={"L.MCP2": NOTE})
+            store_reading(study, case, special, rater=rater, signed=True, notes={"L.MCP2": NOTE})
     return study
 
 

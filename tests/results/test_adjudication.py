@@ -20,7 +20,7 @@ from ratui.study.merge import merge
 from ratui.study.predictions import save_predictions
 from tests.model_answers import answer
 from tests.results.studies import Special, read_study
-from tests.tui.readings import AT, store
+from tests.tui.readings import AT, store_reading
 
 MCP2, MCP3, PIP2 = (
     [Field(site, "ERO", time) for time in (0, 1)] for site in ("L.MCP2", "L.MCP3", "R.PIP2")
@@ -235,5 +235,5 @@ class TestWhoMay:
 
 def test_a_case_is_settled_only_once_all_have_signed(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": ANNA, "bert": None})
-    store(study, study.cases()[0], BERT, rater="bert", signed=False)
+    store_reading(study, study.cases()[0], BERT, rater="bert", signed=False)
     assert found(study) == ()

@@ -7,14 +7,14 @@ import pytest
 from ratui.reading import Field, GradeEntry
 from ratui.results.progress import measure_progress, progress_html
 from tests.films import film_file, make_study
-from tests.tui.readings import store
+from tests.tui.readings import store_reading
 
 
 def test_what_is_missing_is_said_for_each_rater_and_case(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna", "bert", "cleo"))
     case = study.cases()[0]
-    store(study, case, rater="anna", signed=True, seconds=300)
-    store(study, case, rater="bert", joints=19, seconds=60)
+    store_reading(study, case, rater="anna", signed=True, seconds=300)
+    store_reading(study, case, rater="bert", joints=19, seconds=60)
     (rows,) = (rows for rows in measure_progress(study).by_case() if rows[0].state.case == case)
     missing = {row.rater: row.missing for row in rows}
     assert missing["anna"] == ""
@@ -24,7 +24,7 @@ def test_what_is_missing_is_said_for_each_rater_and_case(tmp_path: Path) -> None
 
 def test_a_filled_reading_waits_for_its_signature(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",))
-    store(study, study.cases()[0])
+    store_reading(study, study.cases()[0])
     assert measure_progress(study).rows[0].missing == "review and signature"
 
 
@@ -39,7 +39,7 @@ def test_regions_that_nobody_confirmed_are_counted(tmp_path: Path) -> None:
 def test_minutes_are_those_of_signed_cases(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",), patients=3)
     for case, seconds in zip(study.cases(), (120, 300, 60), strict=True):
-        store(study, case, signed=case != study.cases()[2], seconds=seconds)
+        store_reading(study, case, signed=case != study.cases()[2], seconds=seconds)
     rater = measure_progress(study).raters[0]
     assert (rater.signed, rater.started, rater.untouched) == (2, 1, 0)
     assert rater.median_minutes == 3.5
@@ -60,7 +60,7 @@ def test_a_case_without_its_films_is_told_with_the_reason_and_counts_nowhere(tmp
 def test_the_page_holds_every_case_and_no_grade(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",))
     case = study.cases()[0]
-    store(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(4)}, signed=True)
+    store_reading(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(4)}, signed=True)
     text = "\n".join(progress_html(measure_progress(study)))
     assert case in text
     assert "76/76" in text

@@ -10,17 +10,17 @@ from ratui.results.released import check_interim, released_readings
 from ratui.study import Study
 from tests.films import make_study
 from tests.results.studies import read_study
-from tests.tui.readings import store
+from tests.tui.readings import store_reading
 
 
 def test_a_case_is_told_only_when_every_rater_has_signed(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna", "bert"), patients=3)
     both, one, open_ = study.cases()
-    store(study, both, rater="anna", signed=True)
-    store(study, both, rater="bert", signed=True)
-    store(study, one, rater="anna", signed=True)
-    store(study, open_, rater="anna", signed=True)
-    store(study, open_, rater="bert", signed=False)
+    store_reading(study, both, rater="anna", signed=True)
+    store_reading(study, both, rater="bert", signed=True)
+    store_reading(study, one, rater="anna", signed=True)
+    store_reading(study, open_, rater="anna", signed=True)
+    store_reading(study, open_, rater="bert", signed=False)
     found = released_readings(study)
     assert set(found.readings) == {both}
     assert found.kept_back == {one: "not signed by bert", open_: "not signed by bert"}
@@ -44,8 +44,8 @@ def test_asking_for_some_raters_does_not_tell_of_cases_that_another_still_reads(
 def test_the_manager_may_look_before_and_sees_signed_readings_alone(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna", "bert"))
     case = study.cases()[0]
-    store(study, case, rater="anna", signed=True)
-    store(study, case, rater="bert", signed=False)
+    store_reading(study, case, rater="anna", signed=True)
+    store_reading(study, case, rater="bert", signed=False)
     found = released_readings(study, interim=True)
     assert list(found.readings[case]) == ["anna"]
     assert found.complete_cases() == {}

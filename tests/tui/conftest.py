@@ -1,4 +1,4 @@
-"""Helpers to read by keys alone, as a rater would."""
+"""Helpers that run the app and operate it by keys alone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def reading_as(
     settings: UserSettings | None = None,
     tour: Tour | None = None,
 ) -> AsyncIterator[Pilot[None]]:
-    """The app, run without a terminal, in `language` and with its own keys unless there are `settings`."""
+    """Run the app without a terminal in `language`; `settings` replaces the default settings."""
     settings = settings or UserSettings(language)
     app = RatuiApp(study, rater, Display(protocol), case=case, settings=settings, tour=tour)  # type: ignore[arg-type]
     app.key_queue.reaction_seconds = 0.0
@@ -48,13 +48,13 @@ async def reading_as(
 
 
 async def _pressed(app: RatuiApp, press: Callable[..., Awaitable[None]], *keys: str) -> None:
-    """Presses `keys`, and waits until they are worked off, however busy the machine is."""
+    """Press `keys` and wait until the app has handled them."""
     await press(*keys)
     await app.key_queue.wait_until_idle()
 
 
 async def type_ahead(pilot: Pilot[None], *keys: str) -> None:
-    """Presses `keys` all at once, before anything that the first of them sets off is on the screen."""
+    """Press `keys` all at once, before the screen shows any effect of the first key."""
     app = pilot.app
     assert isinstance(app, RatuiApp)
     for key in keys:
@@ -63,7 +63,7 @@ async def type_ahead(pilot: Pilot[None], *keys: str) -> None:
 
 
 class TerminalLine:
-    """The way from the bytes of a terminal to an app: that of the driver, with a clock of its own."""
+    """The path of input bytes from a terminal to the app, as in the driver, but with a simulated clock."""
 
     def __init__(self, pilot: Pilot[None]) -> None:
         self._pilot = pilot
@@ -97,37 +97,37 @@ class TerminalLine:
 
 
 async def settle(pilot: Pilot[None]) -> None:
-    """Waits until keys are worked off, films drawn or overtaken, and messages handled."""
+    """Wait until keys are handled, films are drawn or cancelled, and messages are processed."""
     if isinstance(pilot.app, RatuiApp):
         await pilot.app.key_queue.wait_until_idle()
-    await pilot.pause()  # a screen that has just come starts its work when it is mounted
+    await pilot.pause()  # a new screen starts its work when it is mounted
     while pilot.app.workers:
         with suppress(WorkerCancelled):
             await pilot.app.workers.wait_for_complete()
         await pilot.pause()
 
 
-def shown(pilot: Pilot[None]) -> str:
-    """All text of the screen's labels."""
+def label_text(pilot: Pilot[None]) -> str:
+    """Return the text of all labels on the screen."""
     return "\n".join(str(widget.render()) for widget in pilot.app.screen.query(Static))
 
 
-def offered(pilot: Pilot[None]) -> set[str]:
-    """The keys that stand on the bottom lines of the screen."""
+def offered_keys(pilot: Pilot[None]) -> set[str]:
+    """Return the keys that the key bar shows."""
     content = pilot.app.screen.query_one("#keys", Static).content
     assert isinstance(content, Text)
     return {content.plain[span.start : span.end].strip() for span in content.spans if span.style == KEY}
 
 
 def cells(pilot: Pilot[None]) -> str:
-    """The screen as its cells show it, line by line, as a terminal would; films as ``▀``."""
+    """Return the text of the screen line by line; films appear as ``▀``."""
     return "\n".join(
         "".join(segment.text for segment in strip).rstrip() for strip in pilot.app.screen._compositor.render_strips()
     )
 
 
 def rows(pilot: Pilot[None]) -> list[str]:
-    """The lines of the worklist that are seen, top to bottom."""
+    """Return the visible lines of the worklist, top to bottom."""
     seen = pilot.app.screen.query_one(VirtualList)
     lines = ["".join(segment.text for segment in seen.render_line(y)).rstrip() for y in range(seen.size.height)]
     return [line for line in lines if line]

@@ -1,4 +1,4 @@
-"""Templates of the error messages in the source: the English texts, with numbered blanks where values stand."""
+"""Templates of the error messages in the source: the English texts, with numbered blanks in the place of values."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _number_blanks(text: str) -> str:
 
 
 class _Untraceable(AssertionError):
-    """An expression that is no text of literals."""
+    """Raised for an expression that cannot be traced to literals."""
 
 
 class _Module:
@@ -115,7 +115,7 @@ class _Module:
                 yield from self._literals(node.elt)
 
     def _literals(self, node: ast.expr) -> list[str]:
-        """Return the templates of `node`; of another expression none."""
+        """Return the templates of `node`, or none if `node` is no text."""
         try:
             return self._trace(node)
         except _Untraceable:

@@ -1,4 +1,4 @@
-"""A study of one phantom patient whose true boxes are known, for tests of where boxes land."""
+"""A study of one phantom patient with known true boxes, for tests of the propagation and proposal of boxes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE = (640, 525)
 
 @dataclass(frozen=True)
 class PhantomCase:
-    """A study with one case, `truth` by film id and site."""
+    """A study with one case; `truth` contains the true box by film id and site."""
 
     study: Study
     case: Case
@@ -29,7 +29,7 @@ class PhantomCase:
         return next(film for film in self.case.films if film.time == time and film.side == side)
 
     def confirm(self, *films: FilmRecord, by: str = "anna") -> None:
-        """Confirms the true boxes of `films`."""
+        """Confirm the true boxes of `films`."""
         scheme = self.study.scheme
         keys = {site.key for site in self.case.sites(scheme)}
         regions = [
@@ -40,8 +40,8 @@ class PhantomCase:
         ]
         self.study.save_regions(self.case.id, [*self.study.regions(self.case.id), *regions])
 
-    def off(self, film: FilmRecord, regions: Mapping[str, Region]) -> list[float]:
-        """How far each box of `regions` on `film` lies from the truth, in box widths."""
+    def distances_from_truth(self, film: FilmRecord, regions: Mapping[str, Region]) -> list[float]:
+        """Return the distance of each box of `regions` on `film` from the true box, in box widths."""
         found = []
         for key, region in regions.items():
             if region.box is not None:
@@ -74,9 +74,10 @@ def _films(seed: int) -> dict[tuple[int, str], PhantomFilm]:
 def phantom_case(
     tmp_path: Path, *, both: bool = False, swapped: bool = False, seed: int = 5, scheme: str = "fingers"
 ) -> PhantomCase:
-    """A film for each hand and time point; with `both` one film of both hands, at the later time point `swapped`.
+    """Return a case with a film for each hand and time point.
 
-    The other hand is as alike as two hands of the patient `seed` are: with some nothing can be carried from it.
+    With `both` each time point has one film of both hands; with `swapped` the hands change places on the later film.
+    How similar the two hands are depends on `seed`: for some patients no box can be propagated to the other hand.
     """
     study = Study.create(tmp_path / "phantom", scheme, ["anna"])
     films = _films(seed)

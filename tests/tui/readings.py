@@ -11,7 +11,7 @@ from ratui.study import Study
 AT = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)
 
 
-def filled(
+def fill_reading(
     reading: Reading,
     special: Mapping[Field, Entry] | None = None,
     *,
@@ -19,7 +19,7 @@ def filled(
     notes: Mapping[str, str] | None = None,
     joints: int | None = None,
 ) -> Reading:
-    """`reading` with `special` entered and 0 everywhere else, as far as the first `joints` of it."""
+    """Return `reading` with the entries in `special`, and 0 in all other fields of its first `joints` sites."""
     for field, entry in (special or {}).items():
         reading = enter(reading, field, entry, timestamp=AT, key="?")
     wanted = {site.key for site in reading.sites[:joints]}
@@ -33,7 +33,7 @@ def filled(
     return reading
 
 
-def store(
+def store_reading(
     study: Study,
     case: str,
     special: Mapping[Field, Entry] | None = None,
@@ -45,9 +45,9 @@ def store(
     notes: Mapping[str, str] | None = None,
     joints: int | None = None,
 ) -> Reading:
-    """Stores what `filled` makes as the reading of `case` by `rater`."""
+    """Store a reading made by `fill_reading` as the reading of `case` by `rater`."""
     with study.open_reading(rater, case) as session:
-        reading = filled(session.reading, special, flags=flags, notes=notes, joints=joints)
+        reading = fill_reading(session.reading, special, flags=flags, notes=notes, joints=joints)
         assert joints is not None or find_next_open_field(reading) is None
         reading = sign(reading, timestamp=AT) if signed else reading
         session.save(reading, seconds=seconds)

@@ -1,8 +1,8 @@
-"""Pictures of screens as text: the cells a terminal would show, and which of them are reversed.
+"""Pictures of screens as text: the characters of all cells, and the runs of reversed cells.
 
-Text and not SVG: a capture in SVG holds Textual's own styles, fonts and ids, so it changes with each release of it, and
-nobody can read its differences. ``RATUI_SNAPSHOTS=write python -m pytest tests/tui/test_snapshots.py`` writes them anew;
-`git diff` then shows what a rater would see differently.
+Text is used instead of SVG: an SVG capture contains Textual's own styles, fonts and ids, so it changes with each release,
+and its differences are hard to read. ``RATUI_SNAPSHOTS=write python -m pytest tests/tui/test_snapshots.py`` writes the
+pictures again; `git diff` then shows what changes for a rater.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MASKS = (
 
 
 def picture(pilot: Pilot[None]) -> str:
-    """The screen's cells, what differs between two runs masked; below them the reversed runs of cells by row and column."""
+    """Return the text of the screen with run-dependent values masked, followed by the reversed cells by row and column."""
     lines: list[str] = []
     reversed_: dict[str, list[int]] = {}
     for row, strip in enumerate(pilot.app.screen._compositor.render_strips(), 1):
@@ -64,7 +64,7 @@ def _masked(text: str) -> str:
 
 
 def check(pilot: Pilot[None], name: str) -> None:
-    """Compares the screen with the picture `name`, or writes it where RATUI_SNAPSHOTS is ``write``."""
+    """Compare the screen with the stored picture `name`; write it if RATUI_SNAPSHOTS is ``write``."""
     file, seen = FOLDER / f"{name}.txt", picture(pilot)
     if os.environ.get("RATUI_SNAPSHOTS") == "write":
         file.parent.mkdir(parents=True, exist_ok=True)

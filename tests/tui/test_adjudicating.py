@@ -1,4 +1,4 @@
-"""The adjudicator at the same screens: disputed joints alone, their own answer first, the others' after, by letters."""
+"""Adjudication: only disputed joints are asked; the raters' answers appear as letters after the adjudicator's own answer."""
 
 from pathlib import Path
 
@@ -33,17 +33,17 @@ async def test_a_case_is_settled_by_keys_and_nobody_is_named(tmp_path: Path, lan
         assert screen.field == Field("L.MCP2", "ERO", 0)
         await pilot.press("0")
         await settle(pilot)
-        assert "ERO, JSN" not in cells(pilot)  # not before the joint is answered
+        assert "ERO, JSN" not in cells(pilot)  # hidden until the joint is answered
         await pilot.press("2", "0", "0")
         await settle(pilot)
-        told = cells(pilot)
-        assert "ERO, JSN" in told
-        assert "A 0→" in told
-        assert "B 0→" in told
-        assert "0→4" in told
-        assert "0→0" in told
-        assert "anna" not in told
-        assert "bert" not in told
+        text = cells(pilot)
+        assert "ERO, JSN" in text
+        assert "A 0→" in text
+        assert "B 0→" in text
+        assert "0→4" in text
+        assert "0→0" in text
+        assert "anna" not in text
+        assert "bert" not in text
         assert screen.field == Field("R.PIP3", "ERO", 0)
         await pilot.press("u")
         await settle(pilot)
@@ -64,7 +64,7 @@ async def test_the_worklist_holds_the_queue_alone(tmp_path: Path) -> None:
         assert kept in rows(pilot)[0]
 
 
-async def test_without_order_nothing_tells_which_came_first(tmp_path: Path) -> None:
+async def test_a_blinded_adjudicator_sees_no_order(tmp_path: Path) -> None:
     study = adjudication(tmp_path, blinded=True)
     async with reading_as(study, CONSENSUS, case=study.cases()[0]) as pilot:
         await settle(pilot)
@@ -74,7 +74,7 @@ async def test_without_order_nothing_tells_which_came_first(tmp_path: Path) -> N
         assert "|" in cells(pilot)
 
 
-async def test_a_rater_is_told_nothing_of_others(tmp_path: Path) -> None:
+async def test_a_rater_sees_no_answers_of_others(tmp_path: Path) -> None:
     from tests.films import make_study
 
     study = make_study(tmp_path)

@@ -1,4 +1,4 @@
-"""Boxes and names on a picture: legible, apart from each other, and none over the box that is looked at."""
+"""Boxes and names on a picture: readable, without overlap, and never over the current box."""
 
 import itertools
 
@@ -38,7 +38,7 @@ def rectangles(boxes: tuple[Outline, ...], size: tuple[int, int], letter: tuple[
     return {boxes[i].name: [x, y, x + sizes[i][0], y + sizes[i][1]] for i, (x, y) in places.items()}
 
 
-def test_the_current_box_comes_last_and_refused_ones_just_before() -> None:
+def test_the_current_box_is_drawn_last_after_rejected_ones() -> None:
     states = [box.state for box in hand((400, 500))]
     assert states[-1] == "current"
     assert states[-2] == "refused"
@@ -63,13 +63,13 @@ def test_names_never_touch_each_other_nor_the_current_box(size: tuple[int, int])
 
 
 @pytest.mark.parametrize("key", ["L.PIP3", "L.RAD", "L.CMC1", "L.CAP-NAV-LUN"])
-def test_the_current_name_always_stands(key: str) -> None:
+def test_the_current_name_is_always_drawn(key: str) -> None:
     for size in ((34, 18), (60, 34), (380, 460)):
         names = rectangles(hand(size, key), size, (1, 1) if size[0] < 100 else (7, 14))
         assert format_short_name(SCHEME.site(key), False) in names
 
 
-def test_where_there_is_no_room_only_the_names_that_matter_stand() -> None:
+def test_without_room_only_the_important_names_are_drawn() -> None:
     assert set(rectangles(hand((34, 18)), (34, 18), (1, 1))) == {"PIP3", "MCP2"}
 
 
@@ -87,7 +87,7 @@ def test_boxes_outside_the_enlarged_part_are_left_out() -> None:
     assert [each.name for each in make_outlines(view, sites, regions, "L.PIP5")] == ["PIP5"]
 
 
-def test_the_states_of_boxes_are_told_apart_without_colour() -> None:
+def test_the_states_of_boxes_differ_without_colour() -> None:
     picture = Image.new("L", (60, 60), 128)
     drawn = {}
     for state in ("accepted", "waiting", "current", "refused"):

@@ -1,4 +1,4 @@
-"""The map of a reading: joints where they lie, what stands out, and nothing that tells a blinded order."""
+"""The map of a reading: the place of each joint, emphasis, and no hint of the order in a blinded study."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from ratui.scheme import load_scheme, parse_scheme
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.screens.overview.case_map import CaseMap, format_missing, format_totals_table, make_map_rows
 from tests.strategies import TINY_TOML
-from tests.tui.readings import filled
+from tests.tui.readings import fill_reading
 
 T = Catalog("en")
 MTSS = load_scheme("mtss")
@@ -74,7 +74,7 @@ class TestTheArrangement:
 
 
 class TestWhatStandsOut:
-    def test_open_not_assessable_and_findings_each_have_a_sign(self) -> None:
+    def test_open_fields_missing_reasons_and_findings_have_signs(self) -> None:
         special: dict[Field, Entry] = {
             Field("L.MCP2", "ERO", 0): NotAssessableEntry("replaced"),
             Field("L.MCP3", "ERO", 0): FindingEntry("ankylosis"),
@@ -130,14 +130,16 @@ class TestMovingAbout:
 
 
 class TestTotals:
-    def test_they_add_up_and_say_what_they_may_reach(self) -> None:
-        reading = filled(start_reading(FINGERS, "C", "anna", FINGERS.sites), {Field("L.MCP2", "ERO", 1): GradeEntry(3)})
+    def test_totals_are_sums_and_show_their_maximum(self) -> None:
+        reading = fill_reading(
+            start_reading(FINGERS, "C", "anna", FINGERS.sites), {Field("L.MCP2", "ERO", 1): GradeEntry(3)}
+        )
         lines = [line.plain.split() for line in format_totals_table(T, reading)]
         assert lines[0][:3] == ["earlier", "later", "change"]
         assert ["ERO", "0", "3", "+3", "100"] in lines
         assert ["total", "0", "3", "+3", "172"] in lines
 
-    def test_a_change_is_told_of_what_has_a_score_at_both_and_not_before_all_is_filled(self) -> None:
+    def test_the_change_uses_fields_scored_at_both_times_and_needs_a_full_reading(self) -> None:
         empty = start_reading(FINGERS, "C", "anna", FINGERS.sites)
         special: dict[Field, Entry] = {
             Field("L.MCP2", "ERO", 0): GradeEntry(3),
@@ -145,28 +147,28 @@ class TestTotals:
             Field("L.MCP3", "ERO", 1): GradeEntry(2),
         }
         assert ["total", "3", "2", "–", "172"] in [
-            line.plain.split() for line in format_totals_table(T, filled(empty, special, joints=4))
+            line.plain.split() for line in format_totals_table(T, fill_reading(empty, special, joints=4))
         ]
-        lines = [line.plain.split() for line in format_totals_table(T, filled(empty, special))]
+        lines = [line.plain.split() for line in format_totals_table(T, fill_reading(empty, special))]
         note = "change: fields scored at both time points"
         assert ["total", "3", "2", "+2", "172", *note.split()] in lines
 
-    def test_what_is_missing_is_named_as_far_as_it_fits(self) -> None:
-        reading = filled(start_reading(FINGERS, "C", "anna", FINGERS.sites), joints=18)
+    def test_missing_fields_are_named_within_the_space(self) -> None:
+        reading = fill_reading(start_reading(FINGERS, "C", "anna", FINGERS.sites), joints=18)
         assert format_missing(T, reading, 80) == "8 fields are open: RIGHT MCP4, RIGHT MCP5"
         assert "RIGHT MCP4 and 1 more" in format_missing(T, reading, 40)
         assert format_missing(T, reading, 20) == "8 fields are open"
-        assert format_missing(T, filled(reading), 80) == ""
+        assert format_missing(T, fill_reading(reading), 80) == ""
 
 
 class TestBlinded:
-    def test_swapping_the_time_points_changes_nothing_that_is_seen(self) -> None:
-        """The same entries at the same places of the screen, whichever time point stands there."""
+    def test_swapping_the_time_points_changes_nothing_visible(self) -> None:
+        """Compare the screens of both orders: each entry must be at the same place."""
         seen = []
         for order in ((0, 1), (1, 0)):
             reading = start_reading(FINGERS, "C", "anna", FINGERS.sites, order=order, blinded=True)
             left, right = (Field("L.MCP2", "ERO", time) for time in order)
-            reading = filled(reading, {left: GradeEntry(4), right: GradeEntry(1)})
+            reading = fill_reading(reading, {left: GradeEntry(4), right: GradeEntry(1)})
             lines, _ = CaseMap(T, reading).lines(80, "L.MCP2")
             seen.append([*lines, *format_totals_table(T, reading)])
         assert [_styled(line) for line in seen[0]] == [_styled(line) for line in seen[1]]

@@ -1,4 +1,4 @@
-"""The list of commands: what is possible on the screen, in the rater's words; the language; another case."""
+"""The command palette: commands that are possible on the screen, the language, and opening another case."""
 
 from pathlib import Path
 
@@ -23,16 +23,16 @@ from tests.tui.conftest import cells, reading_as, settle
 pytestmark = pytest.mark.slow
 
 
-def offered(pilot: Pilot[None]) -> dict[str, str]:
-    """The commands of the present screen with their keys."""
+def palette_commands(pilot: Pilot[None]) -> dict[str, str]:
+    """Return the commands of the present screen with their keys."""
     app, screen = pilot.app, pilot.app.screen
     assert isinstance(app, RatuiApp)
     assert isinstance(screen, KeyScreen)
     return {command.text: command.key for command in list_commands(app, screen)}
 
 
-async def chosen(pilot: Pilot[None], typed: str) -> None:
-    """Types `typed` into the list of commands and takes the first line."""
+async def choose_command(pilot: Pilot[None], typed: str) -> None:
+    """Type `typed` into the command palette and choose the first line."""
     await pilot.press("ctrl+p")
     await pilot.pause()
     assert isinstance(pilot.app.screen, CommandPalette)
@@ -45,17 +45,17 @@ async def chosen(pilot: Pilot[None], typed: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_it_offers_what_is_possible_now_with_its_key(tmp_path: Path, language: str) -> None:
+async def test_it_lists_the_possible_commands_with_their_keys(tmp_path: Path, language: str) -> None:
     study = make_study(tmp_path)
     t = Catalog(language)
     undo = t("actions.scoring.undo.help")
     async with reading_as(study, "anna", language=language) as pilot:
         await pilot.press("enter")
         await settle(pilot)
-        assert undo not in offered(pilot)
+        assert undo not in palette_commands(pilot)
         await pilot.press("2")
         await settle(pilot)
-        assert offered(pilot)[undo] == "u"
+        assert palette_commands(pilot)[undo] == "u"
 
 
 async def test_a_command_does_what_its_key_does(tmp_path: Path) -> None:
@@ -66,21 +66,21 @@ async def test_a_command_does_what_its_key_does(tmp_path: Path) -> None:
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         await pilot.press("2")
-        await chosen(pilot, "undo the last entry")
+        await choose_command(pilot, "undo the last entry")
         assert pilot.app.screen is screen
         assert not screen.reading.values
         assert [entry.kind for entry in screen.reading.log] == ["enter", "undo"]
-        await chosen(pilot, "all joints of")
+        await choose_command(pilot, "all joints of")
         assert isinstance(pilot.app.screen, OverviewScreen)
 
 
-async def test_in_a_blinded_study_it_does_not_offer_what_would_tell_the_order(tmp_path: Path) -> None:
+async def test_a_blinded_study_has_no_command_that_reveals_the_order(tmp_path: Path) -> None:
     study = make_study(tmp_path, blinded=True)
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("2")
-        assert Catalog()("actions.scoring.same.help") not in offered(pilot)
+        assert Catalog()("actions.scoring.same.help") not in palette_commands(pilot)
 
 
 async def test_typed_letters_do_not_reach_the_films_below(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ async def test_typed_letters_do_not_reach_the_films_below(tmp_path: Path) -> Non
         assert not screen.reading.values
 
 
-async def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+async def test_a_search_without_matches_says_so(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     async with reading_as(study, "anna") as pilot:
         await pilot.press("ctrl+p", *"xyzzy")
@@ -124,14 +124,14 @@ class TestAnotherCase:
             await settle(pilot)
             await settle(pilot)
             await pilot.press("2")
-            await chosen(pilot, second)
+            await choose_command(pilot, second)
             await settle(pilot)
             screen = pilot.app.screen
             assert isinstance(screen, ScoringScreen)
             assert screen.reading.case == second
             assert len(pilot.app.screen_stack) == 3
             await pilot.press("4")
-            await chosen(pilot, first)
+            await choose_command(pilot, first)
             await settle(pilot)
             assert isinstance(pilot.app.screen, ScoringScreen)
             assert pilot.app.screen.reading.case == first
@@ -139,7 +139,7 @@ class TestAnotherCase:
         readings = [study.reading("anna", case) for case in (first, second)]
         assert [len(reading.values) for reading in readings if reading] == [1, 1]
 
-    async def test_entries_that_are_not_on_the_disk_hold_it_back(
+    async def test_unsaved_entries_prevent_opening_another_case(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         import os
@@ -156,7 +156,7 @@ class TestAnotherCase:
             with monkeypatch.context() as patched:
                 patched.setattr(os, "fsync", full)
                 await pilot.press("2")
-                await chosen(pilot, second)
+                await choose_command(pilot, second)
                 screen = pilot.app.screen
                 assert isinstance(screen, ScoringScreen)
                 assert screen.reading.case == first
@@ -173,7 +173,7 @@ class TestTheLanguage:
             assert isinstance(screen, ScoringScreen)
             await pilot.press("2", "3")
             field = screen.field
-            await chosen(pilot, "日本語")
+            await choose_command(pilot, "日本語")
             assert pilot.app.screen is screen
             assert screen.field == field
             assert screen.t.language == "ja"
@@ -187,12 +187,12 @@ class TestTheLanguage:
             await pilot.press("escape")
             await settle(pilot)
             assert isinstance(pilot.app.screen, WorklistScreen)
-            await chosen(pilot, "english")
+            await choose_command(pilot, "english")
             assert pilot.app.t.language == "en"  # type: ignore[attr-defined]
         assert read_user_settings(file).language == "en"
 
     async def test_without_a_settings_file_it_lasts_as_long_as_the_app(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         async with reading_as(study, "anna") as pilot:
-            await chosen(pilot, "日本語")
+            await choose_command(pilot, "日本語")
             assert pilot.app.t.language == "ja"  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The contact sheet: one joint over the rater's own cases, its order, its pictures, and where Enter leads."""
+"""The contact sheet: one joint of all cases of the rater, their order and pictures, and the effect of Enter."""
 
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
-from tests.tui.conftest import cells, reading_as, settle, shown
-from tests.tui.readings import filled, store
+from tests.tui.conftest import cells, label_text, reading_as, settle
+from tests.tui.readings import fill_reading, store_reading
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ def ero(first: int, second: int) -> dict[Field, Entry]:
 
 
 async def sheet_of(pilot: Pilot[None]) -> ContactSheetScreen:
-    """The contact sheet at MCP2 of the left hand."""
+    """Open the contact sheet at MCP2 of the left hand."""
     await settle(pilot)
     await pilot.press("tab")
     await settle(pilot)
@@ -52,10 +52,10 @@ def captions(pilot: Pilot[None]) -> list[str]:
 async def test_it_shows_the_joint_of_every_case_that_the_rater_has_read_and_no_other(tmp_path: Path) -> None:
     study = make_study(tmp_path, patients=4, sides="L")
     one, two, three, four = study.cases()
-    store(study, one, ero(0, 2), signed=True)
-    store(study, two, ero(1, 1), joints=10)
-    store(study, three, joints=3)  # MCP2 not yet
-    store(study, four, ero(5, 5), rater="bert", signed=True)  # another's
+    store_reading(study, one, ero(0, 2), signed=True)
+    store_reading(study, two, ero(1, 1), joints=10)
+    store_reading(study, three, joints=3)  # MCP2 is still open
+    store_reading(study, four, ero(5, 5), rater="bert", signed=True)  # read by another rater
     async with reading_as(study, "anna", size=(120, 40)) as pilot:
         await sheet_of(pilot)
         assert captions(pilot) == [f"▸{one}  0→2  0→0", f"{two}  1→1  0→0"]
@@ -68,23 +68,23 @@ async def test_it_shows_the_joint_of_every_case_that_the_rater_has_read_and_no_o
 async def test_by_score_the_most_damaged_come_last(tmp_path: Path) -> None:
     study = make_study(tmp_path, patients=3, sides="L")
     one, two, three = study.cases()
-    store(study, one, ero(4, 4))
-    store(study, two, ero(0, 0))
-    store(study, three, ero(2, 0))
+    store_reading(study, one, ero(4, 4))
+    store_reading(study, two, ero(0, 0))
+    store_reading(study, three, ero(2, 0))
     async with reading_as(study, "anna", size=(120, 40)) as pilot:
         await sheet_of(pilot)
         assert [line.strip("▸").split()[0] for line in captions(pilot)] == [one, two, three]
         await pilot.press("o")
         assert [line.strip("▸").split()[0] for line in captions(pilot)] == [two, three, one]
-        assert "by score" in shown(pilot)
+        assert "by score" in label_text(pilot)
 
 
 class TestEnter:
     async def test_looks_at_a_signed_case_and_changes_nothing(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, patients=2, sides="L")
         one, two = study.cases()
-        store(study, one)
-        before = store(study, two, ero(0, 1), signed=True)
+        store_reading(study, one)
+        before = store_reading(study, two, ero(0, 1), signed=True)
         async with reading_as(study, "anna", size=(120, 40)) as pilot:
             await sheet_of(pilot)
             await pilot.press("right", "enter")
@@ -101,7 +101,7 @@ class TestEnter:
     async def test_reads_an_unsigned_one_and_the_sheet_knows_it_afterwards(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, patients=1, sides="L")
         (case,) = study.cases()
-        store(study, case, ero(0, 1))
+        store_reading(study, case, ero(0, 1))
         async with reading_as(study, "anna", size=(120, 40)) as pilot:
             await sheet_of(pilot)
             await pilot.press("enter")
@@ -121,20 +121,20 @@ class TestEnter:
             assert isinstance(pilot.app.screen, WorklistScreen)
 
 
-async def test_without_a_reading_there_is_no_sheet_and_a_word_why(tmp_path: Path) -> None:
+async def test_without_a_reading_a_message_says_why_there_is_no_sheet(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")
     async with reading_as(study, "anna") as pilot:
         await settle(pilot)
         await pilot.press("tab")
         await settle(pilot)
         assert isinstance(pilot.app.screen, WorklistScreen)
-        assert "You have not read a case yet" in shown(pilot)
+        assert "You have not read a case yet" in label_text(pilot)
 
 
 async def test_paging_and_the_other_side(tmp_path: Path) -> None:
     study = make_study(tmp_path, patients=6)
     for case in study.cases():
-        store(study, case)
+        store_reading(study, case)
     async with reading_as(study, "anna") as pilot:
         await sheet_of(pilot)
         page = len(captions(pilot))
@@ -142,14 +142,14 @@ async def test_paging_and_the_other_side(tmp_path: Path) -> None:
         await pilot.press("pagedown")
         assert captions(pilot)[0].startswith(f"▸{study.cases()[page]}")
         await pilot.press("s")
-        assert "RIGHT hand · MCP2" in shown(pilot)
+        assert "RIGHT hand · MCP2" in label_text(pilot)
         assert captions(pilot)[0].startswith(f"▸{study.cases()[page]}"), "the same case stays under the cursor"
 
 
 async def test_a_film_that_vanished_is_named_beneath_its_place(tmp_path: Path) -> None:
     study = make_study(tmp_path, patients=2, sides="L")
     for case in study.cases():
-        store(study, case)
+        store_reading(study, case)
     for film in (study.path / "films" / study.cases()[0]).glob("*.dcm"):
         film.unlink()
     async with reading_as(study, "anna", size=(120, 40)) as pilot:
@@ -172,7 +172,7 @@ class TestBlinded:
                     Field(SITE, "ERO", left): GradeEntry(number),
                     Field(SITE, "ERO", right): GradeEntry(5 - 2 * number if number < 3 else 0),
                 }
-                store(study, case, special, rater=rater)
+                store_reading(study, case, special, rater=rater)
             async with reading_as(study, rater, size=(120, 40)) as pilot:
                 await sheet_of(pilot)
                 by_case = captions(pilot)
@@ -184,11 +184,13 @@ class TestBlinded:
 
 class TestTheCards:
     def test_only_sites_with_an_answer_are_there(self) -> None:
-        reading = filled(start_reading(FINGERS, "C", "anna", FINGERS.sites), joints=3)
+        reading = fill_reading(start_reading(FINGERS, "C", "anna", FINGERS.sites), joints=3)
         assert set(make_card(reading).marks) == {site.key for site in FINGERS.sites[:3]}
 
-    def test_equals_stay_in_the_order_of_their_cases(self) -> None:
-        cards = [make_card(filled(start_reading(FINGERS, case, "anna", FINGERS.sites))) for case in ("C", "A", "B")]
+    def test_equal_scores_keep_the_order_of_cases(self) -> None:
+        cards = [
+            make_card(fill_reading(start_reading(FINGERS, case, "anna", FINGERS.sites))) for case in ("C", "A", "B")
+        ]
         assert [each.case for each in select_cards(cards, SITE, by_score=True)] == ["A", "B", "C"]
 
     def test_two_pictures_stand_side_by_side_and_a_missing_one_is_black(self) -> None:

@@ -1,4 +1,4 @@
-"""However the app ends, the terminal is as before, no value is printed, and every entry is on the disk."""
+"""The end of the app: the terminal is restored, no value is printed, and every entry is on the disk."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def assert_restored(terminal: FakeTerminal, data: bytes) -> None:
     assert data.count(b"\x1b[<u") == len(re.findall(rb"\x1b\[>\d+u", data)) == 1
     uploaded = set(UPLOADED.findall(data))
     assert uploaded
-    for image in uploaded:  # before the screen that holds them is left
+    for image in uploaded:  # before the app leaves the alternate screen, whose content is lost
         assert data.rindex(b"a=d,d=I,i=%s," % image) < data.rindex(b"\x1b[?1049l")
 
 
 def assert_entry_is_saved(study: Study) -> None:
     (case,) = study.cases()
-    with study.open_reading("anna", case) as session:  # its lock is free
+    with study.open_reading("anna", case) as session:  # the lock of the reading is free
         assert [entry.key for entry in session.reading.log] == ["0"]
 
 

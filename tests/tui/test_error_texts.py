@@ -19,9 +19,9 @@ from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
-from tests.tui.conftest import reading_as, rows, settle, shown
+from tests.tui.conftest import label_text, reading_as, rows, settle
 from tests.tui.error_templates import ROOT, app_modules, find_templates
-from tests.tui.readings import store
+from tests.tui.readings import store_reading
 
 T = Catalog("ja")
 TEMPLATES = T._errors.templates
@@ -105,7 +105,7 @@ def test_a_translation_is_japanese_and_has_the_same_values() -> None:
 
 
 def test_a_translation_fits_where_the_english_text_does() -> None:
-    """A line of 80 columns has one column on each side of the text."""
+    """Check the width: a line of 80 columns has one column on each side of the text."""
     wide = {text for text, other in TEMPLATES.items() if len(text) <= 78 < cell_len(other)}
     assert not wide
 
@@ -144,7 +144,7 @@ def test_the_holder_of_a_lock_is_described_in_japanese(terminal: str, host: str)
 
 @contextmanager
 def another_session(study: Study, case: str) -> Iterator[None]:
-    """Another process that has the reading of `case` by anna open."""
+    """Start another process that has the reading of `case` by anna open."""
     script = (
         "import sys; from pathlib import Path; from ratui.study import Study\n"
         "with Study.open(Path(sys.argv[1])).open_reading('anna', sys.argv[2]):\n"
@@ -172,20 +172,20 @@ async def test_a_reading_that_is_open_elsewhere_is_reported_in_japanese(tmp_path
     study = make_study(tmp_path)
     (case,) = study.cases()
     if is_begun:
-        store(study, case, joints=3)
+        store_reading(study, case, joints=3)
     with another_session(study, case):
         async with reading_as(study, "anna", size=(120, 40), language="ja") as pilot:
             await settle(pilot)
             await pilot.press("enter")
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen if is_begun else WorklistScreen)
-            text = shown(pilot)
+            text = label_text(pilot)
             assert "すでに開かれています" in text
             assert not _ENGLISH.search(text), text
             if is_begun:
                 await pilot.press("escape")
                 await settle(pilot)
-                text = shown(pilot)
+                text = label_text(pilot)
                 assert "すでに開かれています" in text
                 assert not _ENGLISH.search(text), text
 

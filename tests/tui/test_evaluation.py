@@ -1,4 +1,4 @@
-"""What the models are worth, in the app: for whoever has signed its cases, page by page, with its pictures."""
+"""The evaluation of models in the app: pages and pictures, for raters who have signed the evaluated cases."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ratui.tui.screens.evaluation.text import fit_picture, make_pages
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
 from tests.films import make_study
-from tests.tui.conftest import cells, offered, reading_as, settle, shown
-from tests.tui.readings import store
+from tests.tui.conftest import cells, label_text, offered_keys, reading_as, settle
+from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ BLOCKS = (
 def measured(tmp_path: Path, *, signed: bool = True, models: tuple[str, ...] = ("scorer",)) -> Study:
     study = make_study(tmp_path, sides="L")
     (case,) = study.cases()
-    store(study, case, {}, signed=signed)
+    store_reading(study, case, {}, signed=signed)
     for model in models:
         save_evaluation(study, Evaluation(model, datetime(2026, 3, 1, tzinfo=UTC), (case,), BLOCKS))
     return study
@@ -72,7 +72,7 @@ class TestPicture:
         with pytest.raises(StoreError, match="can't be read"):
             fit_picture(Picture("p.png", data, ""), (20, 20))
 
-    def test_one_that_claims_to_be_huge_is_not_unpacked(self) -> None:
+    def test_a_picture_with_a_huge_declared_size_is_not_unpacked(self) -> None:
         data = bytearray(png())
         data[16:24] = (30_000).to_bytes(4, "big") * 2
         data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
@@ -83,24 +83,24 @@ class TestPicture:
 async def test_whoever_has_signed_reads_it_page_by_page(tmp_path: Path) -> None:
     async with reading_as(measured(tmp_path), "anna", size=(100, 30)) as pilot:
         await settle(pilot)
-        assert "Ctrl-E" in offered(pilot)
+        assert "Ctrl-E" in offered_keys(pilot)
         await pilot.press("ctrl+e")
         await settle(pilot)
-        assert "page 1 of 2" in shown(pilot)
+        assert "page 1 of 2" in label_text(pilot)
         assert "0.206" in cells(pilot)
         assert "pair" in cells(pilot)
         await pilot.press("right")
         await settle(pilot)
-        assert "page 2 of 2 · Errors of the ERO difference" in shown(pilot)
+        assert "page 2 of 2 · Errors of the ERO difference" in label_text(pilot)
         await pilot.press("right", "left", "left")
         await settle(pilot)
-        assert "page 1 of 2" in shown(pilot)
+        assert "page 1 of 2" in label_text(pilot)
         await pilot.press("escape")
         await settle(pilot)
         assert isinstance(pilot.app.screen, WorklistScreen)
 
 
-async def test_before_the_signature_it_says_what_is_to_be_signed_and_nothing_else(tmp_path: Path) -> None:
+async def test_before_the_signature_it_only_lists_the_cases_to_sign(tmp_path: Path) -> None:
     study = measured(tmp_path, signed=False)
     async with reading_as(study, "anna", size=(100, 30)) as pilot:
         await settle(pilot)
@@ -134,23 +134,23 @@ async def test_from_model_to_model(tmp_path: Path) -> None:
         await settle(pilot)
         await pilot.press("ctrl+e")
         await settle(pilot)
-        assert "Model second" in shown(pilot)
+        assert "Model second" in label_text(pilot)
         await pilot.press("right", "tab")
         await settle(pilot)
-        assert "Model first" in shown(pilot)
-        assert "page 1 of 2" in shown(pilot)
+        assert "Model first" in label_text(pilot)
+        assert "page 1 of 2" in label_text(pilot)
 
 
-async def test_where_nothing_was_measured_nothing_is_offered(tmp_path: Path) -> None:
+async def test_without_an_evaluation_the_command_is_not_offered(tmp_path: Path) -> None:
     async with reading_as(measured(tmp_path, models=()), "anna", size=(100, 30)) as pilot:
         await settle(pilot)
-        assert "Ctrl-E" not in offered(pilot)
+        assert "Ctrl-E" not in offered_keys(pilot)
         await pilot.press("ctrl+e")
         await settle(pilot)
-        assert "evaluated" in shown(pilot)
+        assert "evaluated" in label_text(pilot)
 
 
-async def test_a_damaged_one_is_said_in_a_line(tmp_path: Path) -> None:
+async def test_a_damaged_evaluation_is_reported_in_a_line(tmp_path: Path) -> None:
     study = measured(tmp_path)
     for file in (study.path / "models" / "scorer").glob("evaluation.json*"):
         file.write_bytes(b"rubbish")
@@ -158,4 +158,4 @@ async def test_a_damaged_one_is_said_in_a_line(tmp_path: Path) -> None:
         await settle(pilot)
         await pilot.press("ctrl+e")
         await settle(pilot)
-        assert "evaluation.json" in shown(pilot)
+        assert "evaluation.json" in label_text(pilot)

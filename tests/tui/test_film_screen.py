@@ -1,4 +1,4 @@
-"""Looking at films by keys: what stays for the rater, one film in the place of the other, and whether it is sharp enough."""
+"""Display of films: settings kept for the rater, alternation of two films in one place, and the sharpness check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ratui.tui.graphics.viewport import ViewSettings
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.user_settings import UserSettings
 from tests.films import make_study
-from tests.tui.conftest import reading_as, settle, shown
+from tests.tui.conftest import label_text, reading_as, settle
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +71,7 @@ class TestGreys:
         file.write_text(text)
         assert read_view_settings("anna", file) == ViewSettings()
 
-    def test_what_can_t_be_is_not_taken_over(self, tmp_path: Path) -> None:
+    def test_invalid_stored_settings_are_ignored(self, tmp_path: Path) -> None:
         file = tmp_path / "view_settings.json"
         save_view_settings("anna", ViewSettings(1), file)
         assert read_view_settings("anna", file) == ViewSettings(1)
@@ -126,7 +126,7 @@ class TestCloseness:
 
 
 class TestOneInPlaceOfTheOther:
-    async def test_it_turns_in_one_place_and_back_to_both(self, tmp_path: Path) -> None:
+    async def test_films_alternate_in_one_place_and_return_to_both(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna", case=study.cases()[0], size=(120, 40)) as pilot:
             screen = await opened(pilot, study)
@@ -161,28 +161,28 @@ class TestOneInPlaceOfTheOther:
             assert screen.joint_viewer.place == 1
 
     async def test_films_that_do_not_agree_say_so_and_show_no_difference(self, tmp_path: Path) -> None:
-        study = make_study(tmp_path, sides="L")  # noise with a bar in it: nothing to hold on to
+        study = make_study(tmp_path, sides="L")  # noise with a bar in it: no common structure to align
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             screen = await opened(pilot, study)
             await pilot.press("d")
             await settle(pilot)
             assert screen.joint_viewer.views[0].key is None
-            assert "too much to be aligned here" in shown(pilot)
+            assert "too much to be aligned here" in label_text(pilot)
             await pilot.press("b", "b")
             await settle(pilot)
             assert isinstance(screen.joint_viewer.views[0].key, AlignedView), (
                 "the middle of the joint in place, and said so"
             )
-            assert "not aligned" in shown(pilot)
+            assert "not aligned" in label_text(pilot)
 
-    async def test_in_a_blinded_study_nothing_tells_the_order(self, tmp_path: Path) -> None:
+    async def test_a_blinded_study_shows_no_order(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L", blinded=True)
         async with reading_as(study, "anna", case=study.cases()[0], size=(120, 40)) as pilot:
             await opened(pilot, study)
             for key in ("b", "b", "d", "escape"):
                 await pilot.press(key)
                 await settle(pilot)
-                text = shown(pilot).lower()
+                text = label_text(pilot).lower()
                 assert not any(word in text for word in ("earlier", "later", "month", "before", "after"))
 
 
@@ -191,16 +191,16 @@ class TestSharpness:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             screen = await opened(pilot, study)
-            assert "too coarse" not in shown(pilot), "all that this film has is shown"
+            assert "too coarse" not in label_text(pilot), "all that this film has is shown"
             await pilot.press("z", "z", "z")  # the widest view
             await settle(pilot)
             fit = screen.joint_viewer.resolution
             assert fit is not None
             assert not fit.is_sufficient
-            assert "· too coarse" in shown(pilot)
-            assert "px/mm, too coarse to judge erosions" in shown(pilot)
+            assert "· too coarse" in label_text(pilot)
+            assert "px/mm, too coarse to judge erosions" in label_text(pilot)
 
-    async def test_what_was_read_on_is_kept_with_the_reading(self, tmp_path: Path) -> None:
+    async def test_the_display_is_stored_with_the_reading(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         (case,) = study.cases()
         async with reading_as(study, "anna", case=case) as pilot:

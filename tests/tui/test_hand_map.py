@@ -1,4 +1,4 @@
-"""The small map of a hand: every joint once, thumbs where films have them, and no order of time points in it."""
+"""The small map of a hand: every joint once, thumbs at the correct side, and no order of time points."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_thumbs_are_where_a_film_has_them() -> None:
         assert (column[f"{side}.IP1"] > column[f"{side}.PIP5"]) == thumb_right
 
 
-def test_what_stands_at_a_joint() -> None:
+def test_the_sign_of_a_joint_shows_its_state() -> None:
     scheme = load_scheme("fingers")
     reading = start_reading(scheme, "C", "anna", scheme.sites)
     reading = enter_normal(reading, "L.IP1")

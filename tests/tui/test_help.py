@@ -1,4 +1,4 @@
-"""The help: made from the table of keys, only what is possible, and in columns that fit Japanese too."""
+"""The help: generated from the table of keys, with possible actions only, in columns that fit Japanese too."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ SCREENS = sorted({action.screen for action in ACTIONS})
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("screen", SCREENS)
-def test_every_key_of_every_screen_stands_in_its_help(screen: str, language: str) -> None:
+def test_the_help_of_a_screen_contains_all_its_keys(screen: str, language: str) -> None:
     section = key_section(screen, Keymap(), Catalog(language))
     assert section.heading
     shown = " ".join(key for key, _ in section.rows).split(" ")
@@ -34,7 +34,7 @@ def test_a_changed_key_is_the_one_that_help_shows() -> None:
     assert "u" not in rows
 
 
-def test_what_is_not_possible_is_left_out() -> None:
+def test_impossible_actions_are_left_out() -> None:
     section = key_section("scoring", Keymap(), Catalog(), lambda name: name != "same")
     assert "=" not in dict(section.rows)
     assert "u" in dict(section.rows)

@@ -1,4 +1,4 @@
-"""What an East Asian input method sends, from the bytes of the terminal to the reading, through the whole app."""
+"""Input of East Asian input methods, from the bytes of the terminal to the reading, through the whole app."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from tests.films import make_study
 from tests.tui.conftest import TerminalLine, reading_as, settle
 
 
-async def sent(pilot: Pilot[None], data: str) -> None:
-    """Send `data` as the terminal does, in one go."""
+async def send_at_once(pilot: Pilot[None], data: str) -> None:
+    """Send `data` at once, as a terminal does."""
     await TerminalLine(pilot).send(data)
 
 
@@ -44,7 +44,7 @@ async def test_committed_digits_go_to_field_after_field(tmp_path: Path, data: st
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         await settle(pilot)
-        await sent(pilot, data)
+        await send_at_once(pilot, data)
         assert scores(scoring(pilot), "L.IP1") == [2, 3]
         assert [entry.key for entry in scoring(pilot).reading.log] == ["2", "3"]
 
@@ -54,13 +54,13 @@ async def test_full_width_letters_are_commands_and_findings(tmp_path: Path) -> N
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         await settle(pilot)
-        await sent(pilot, "ａｕ")
+        await send_at_once(pilot, "ａｕ")
         assert [entry.kind for entry in scoring(pilot).reading.log] == ["enter", "undo"]
-        await sent(pilot, "ｎ")
+        await send_at_once(pilot, "ｎ")
         assert scores(scoring(pilot), "L.IP1") == [0, 0]
-        await sent(pilot, "・ｍｃｐ３\r")
+        await send_at_once(pilot, "・ｍｃｐ３\r")
         assert scoring(pilot).field == Field("L.MCP3", "ERO", 0)
-        await sent(pilot, "ｏ")
+        await send_at_once(pilot, "ｏ")
         assert isinstance(pilot.app.screen, OverviewScreen)
 
 
@@ -69,7 +69,7 @@ async def test_a_full_width_filter_finds_cases(tmp_path: Path) -> None:
     wanted = study.cases()[1]
     wide = "".join(chr(ord(letter) + 0xFEE0) for letter in wanted)
     async with reading_as(study, "anna") as pilot:
-        await sent(pilot, wide + "\r")
+        await send_at_once(pilot, wide + "\r")
         assert scoring(pilot).reading.case == wanted
 
 
@@ -79,18 +79,18 @@ async def test_kana_do_nothing_and_are_answered(tmp_path: Path) -> None:
         await pilot.press("enter")
         await settle(pilot)
         before = scoring(pilot).field
-        await sent(pilot, "あ")
+        await send_at_once(pilot, "あ")
         assert not scoring(pilot).reading.values
         assert scoring(pilot).field == before
         assert "あ" in str(scoring(pilot).query_one("#message").render())  # type: ignore[attr-defined]
 
 
-async def test_what_is_pasted_is_no_entry(tmp_path: Path) -> None:
+async def test_pasted_text_enters_nothing(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         await settle(pilot)
-        await sent(pilot, "\x1b[200~５５５n\x1b[201~")
+        await send_at_once(pilot, "\x1b[200~５５５n\x1b[201~")
         assert not scoring(pilot).reading.values
         assert isinstance(next(iter(XTermParser().feed("\x1b[200~5\x1b[201~"))), Paste)
         await pilot.press("escape")

@@ -1,4 +1,4 @@
-"""Both time points of a joint: the same scale, at once where ready, and never another joint's film under this one's name."""
+"""Both time points of a joint: same scale, immediate display if ready, and never the film of another joint."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TestShots:
     def test_the_same_length_of_bone_has_the_same_length_on_both_films(self, tmp_path: Path) -> None:
         films = films_of(make_study(tmp_path, sides="L"))
         record, box = films.boxes["L.MCP2", 1]
-        # The later film has finer pixels: its box is larger in pixels, and must not be larger on the screen.
+        # The later film has smaller pixels: its box has more pixels, but must have the same size on the screen.
         finer = type(record)(**{**vars(record), "spacing": (0.4, 0.4)})
         films = CaseFilms(films.case, (0, 1), {**films.boxes, ("L.MCP2", 1): (finer, box.scale(2))})
         for zoom in range(len(ZOOMS)):
@@ -70,7 +70,7 @@ class TestShots:
 
 
 class SlowLibrary(FilmStore):
-    """A library that hands out nothing before `gate` is open."""
+    """A library that returns nothing until `gate` is open."""
 
     def __init__(self, study: Study) -> None:
         super().__init__(study)
@@ -94,7 +94,7 @@ class Alone(App[None]):
         self.failures.append(event.error)
 
 
-async def test_what_is_not_ready_is_black_and_comes_by_itself(tmp_path: Path) -> None:
+async def test_a_film_that_is_not_ready_is_black_and_appears_later(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")
     films, film_store = films_of(study), SlowLibrary(study)
     film_store.gate.set()
@@ -125,7 +125,7 @@ async def test_what_is_not_ready_is_black_and_comes_by_itself(tmp_path: Path) ->
         )
 
 
-async def test_a_film_that_cannot_be_read_is_told_and_the_other_one_is_shown(tmp_path: Path) -> None:
+async def test_an_unreadable_film_is_reported_and_the_other_shown(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")
     films = films_of(study)
     record = films.record("L.MCP2", 0)

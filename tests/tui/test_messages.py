@@ -1,4 +1,4 @@
-"""The texts: every language says the same things, and every text that a screen asks for is there."""
+"""The texts of the screens: every language has the same texts, and every text that the code requests exists."""
 
 import ast
 import re
@@ -45,7 +45,7 @@ def test_every_action_has_a_name_and_help() -> None:
         assert action.help(t)
 
 
-def test_one_of_a_thing_has_a_text_of_its_own_where_there_is_one() -> None:
+def test_singular_texts_are_used_where_they_exist() -> None:
     t = Catalog("en")
     t._texts.update({"x.left": "{count} are left", "x.left_one": "one is left"})
     assert t("x.left", count=2) == "2 are left"
@@ -65,9 +65,9 @@ def test_every_text_of_a_shipped_scheme_is_there_in_japanese(name: str) -> None:
     assert not missing
 
 
-def test_no_line_of_the_scheme_texts_is_for_nothing() -> None:
+def test_every_line_of_the_scheme_texts_is_used() -> None:
     schemes = [load_scheme(name) for name in ("fingers", "mtss-hands", "mtss")]
-    # Studies keep the scheme that they were made with: texts of earlier versions stay translated.
+    # Studies keep the scheme that they were created with, so texts of earlier versions stay translated.
     earlier = {
         "general, more than half left",
         "general, under half left, or subluxation",
@@ -101,7 +101,7 @@ def test_japanese_has_one_word_for_one_thing() -> None:
     assert not found, other_words
 
 
-# Texts that are the same in both languages, or are empty: names of keys, scales, arrows.
+# Texts that are equal in both languages or empty: names of keys, scales, arrows.
 _SAME = re.compile(r"[\W\dA-Z_]*|[\W\d_]*(\{\w+\}[\W\d_]*)+|[A-Za-z]+ \{\w+\}")
 
 
@@ -138,7 +138,7 @@ class TestTheLanguage:
 
 
 def _literals(file: Path) -> set[str]:
-    """Strings in `file` that read like words to a person: neither docstrings, nor what is raised, nor styles and ids."""
+    """Return the string literals of `file` that look like words: no docstrings, error messages, styles or ids."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     passed = set()
     for node in ast.walk(tree):
@@ -151,7 +151,7 @@ def _literals(file: Path) -> set[str]:
         ):
             passed |= set(ast.walk(node))
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            passed.add(node.value)  # a constant's value: what a screen answers to another
+            passed.add(node.value)  # the value of a constant: a result that a screen returns
     words = re.compile(r"[A-Za-z]{2,}[ ,:]+[a-z]{2,}")
     found = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in passed}
     return {text for text in found if isinstance(text, str) and words.search(text) and not _STYLE.fullmatch(text)}
@@ -160,7 +160,7 @@ def _literals(file: Path) -> set[str]:
 _STYLE = re.compile(r" ?((bold|dim|reverse|underline|on|white|black|line|title|keys|message|quiet|#\w+)\b ?)+")
 
 
-def test_no_screen_says_anything_that_is_not_in_the_message_files() -> None:
+def test_no_screen_has_text_outside_the_message_files() -> None:
     files = [file for folder in ("screens", "widgets") for file in (SOURCE / folder).rglob("*.py")]
     files += [
         SOURCE / name for name in ("entry/text.py", "command_palette.py", "i18n/reading_phrases.py", "tour/tour.py")

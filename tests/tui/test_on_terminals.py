@@ -1,4 +1,4 @@
-"""The whole app on terminals of all kinds: each leads to a readable screen, or to one clear message."""
+"""The whole app on terminals of all kinds: each leads to a readable screen or to one clear message."""
 
 from __future__ import annotations
 

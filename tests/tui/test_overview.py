@@ -1,4 +1,4 @@
-"""The overview by keys: moving over the map, going to a joint, what is missing, taking over, and that it fits."""
+"""The overview: moving on the map, opening a joint, missing fields, taking over a session, and layout."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +14,8 @@ from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
-from tests.tui.conftest import cells, reading_as, settle, shown
-from tests.tui.readings import store
+from tests.tui.conftest import cells, label_text, reading_as, settle
+from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ async def test_arrows_choose_a_joint_and_enter_goes_there(tmp_path: Path) -> Non
         await settle(pilot)
         assert isinstance(pilot.app.screen, OverviewScreen)
         await pilot.press("down", "right")
-        assert "RIGHT hand · MCP1" in shown(pilot)
+        assert "RIGHT hand · MCP1" in label_text(pilot)
         await pilot.press("enter")
         await settle(pilot)
         screen = pilot.app.screen
@@ -41,26 +41,26 @@ async def test_arrows_choose_a_joint_and_enter_goes_there(tmp_path: Path) -> Non
 async def test_what_is_missing_is_named_and_tab_goes_there(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     (case,) = study.cases()
-    store(study, case, joints=18)
+    store_reading(study, case, joints=18)
     async with reading_as(study, "anna") as pilot:
         await settle(pilot)
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("o")
         await settle(pilot)
-        assert "8 fields are open: RIGHT MCP4, RIGHT MCP5" in shown(pilot)
+        assert "8 fields are open: RIGHT MCP4, RIGHT MCP5" in label_text(pilot)
         await pilot.press("S")
-        assert "8 fields are still open" in shown(pilot)
+        assert "8 fields are still open" in label_text(pilot)
         await pilot.press("tab")
-        assert "RIGHT hand · MCP5" in shown(pilot)
+        assert "RIGHT hand · MCP5" in label_text(pilot)
         await pilot.press("tab")
-        assert "RIGHT hand · MCP4" in shown(pilot)
+        assert "RIGHT hand · MCP4" in label_text(pilot)
 
 
-async def test_the_joint_under_the_cursor_is_told_in_words(tmp_path: Path) -> None:
+async def test_the_joint_under_the_cursor_is_described_in_words(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     (case,) = study.cases()
-    store(
+    store_reading(
         study,
         case,
         {Field("L.MCP2", "ERO", time): FindingEntry("ankylosis") for time in (0, 1)},
@@ -73,17 +73,15 @@ async def test_the_joint_under_the_cursor_is_told_in_words(tmp_path: Path) -> No
         await pilot.press("enter")
         await settle(pilot)
         await pilot.press("down", "left")
-        text = shown(pilot)
+        text = label_text(pilot)
         for word in ("LEFT hand · MCP2", "ERO 5 ankylosis", "note: old fracture", "flagged"):
             assert word in text
 
 
-async def test_a_session_that_is_gone_can_be_taken_over_and_a_living_one_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_only_a_dead_session_can_be_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = make_study(tmp_path)
     (case,) = study.cases()
-    store(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(1)}, joints=8)
+    store_reading(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(1)}, joints=8)
     real = study.open_reading
     holder: list[LockHolder] = []
 
@@ -94,7 +92,7 @@ async def test_a_session_that_is_gone_can_be_taken_over_and_a_living_one_not(
 
     monkeypatch.setattr(study, "open_reading", opened)
     living = LockHolder.current()
-    gone = replace(living, host="another machine")  # of which nobody knows whether it still runs
+    gone = replace(living, host="another machine")  # whether that process still runs cannot be known
     for each in (living, gone):
         holder[:] = [each]
         async with reading_as(study, "anna", size=(120, 40)) as pilot:
@@ -102,7 +100,7 @@ async def test_a_session_that_is_gone_can_be_taken_over_and_a_living_one_not(
             await pilot.press("enter")
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen)
-            assert "it is open already" in shown(pilot)
+            assert "it is open already" in label_text(pilot)
             await pilot.press("T")
             await settle(pilot)
             assert isinstance(pilot.app.screen, ScoringScreen) is (each is gone)
@@ -115,10 +113,12 @@ async def test_a_session_that_is_gone_can_be_taken_over_and_a_living_one_not(
 @pytest.mark.parametrize("scheme", ["fingers", "mtss-hands"])
 @pytest.mark.parametrize("language", ["en", "ja"])
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-async def test_all_of_it_is_on_the_screen(tmp_path: Path, size: tuple[int, int], language: str, scheme: str) -> None:
+async def test_the_whole_map_is_on_the_screen(
+    tmp_path: Path, size: tuple[int, int], language: str, scheme: str
+) -> None:
     study = make_study(tmp_path, scheme=scheme)
     (case,) = study.cases()
-    store(study, case)
+    store_reading(study, case)
     async with reading_as(study, "anna", size=size, language=language) as pilot:
         await settle(pilot)
         await pilot.press("enter")
@@ -147,7 +147,7 @@ async def test_feet_below_the_hands_are_scrolled_to(tmp_path: Path) -> None:
     from tests.films import confirm_template
 
     confirm_template(study, case, "anna")
-    store(study, case, signed=True)
+    store_reading(study, case, signed=True)
     async with reading_as(study, "anna") as pilot:
         await settle(pilot)
         await pilot.press("enter")

@@ -1,4 +1,4 @@
-"""Frames in the right order: at once on a fast line; on a slow one text, coarse, fine, and nothing that was overtaken."""
+"""The order of frames: immediate on a fast line; on a slow line text first, then coarse and fine, never outdated ones."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ DISPLAY = Display("kitty", round_trip=0.06)
 
 
 def frames(seed: int) -> tuple[Frame, Frame]:
-    """A fine and a coarse frame of one image."""
+    """Return a fine and a coarse frame of one image."""
     noise = np.random.default_rng(seed).integers(0, 255, (300, 300)).astype(np.uint8)
     image = Image.fromarray(noise)
     return encode(DISPLAY, image, slices=True), encode_coarse(DISPLAY, image, 20_000)
 
 
 class Line:
-    """A painter whose writes are noted."""
+    """A painter whose writes are recorded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, bandwidth: Bandwidth) -> None:
         self.painter = Painter(App(), bandwidth)
         self.painter.uses_fences = True
-        # What it carries stays the same, however soon the test answers.
+        # Keeps the rate constant, however soon the test answers.
         monkeypatch.setattr(bandwidth, "record_answer", lambda now: bandwidth._waiting and bandwidth._waiting.popleft())
         self.writes: list[str] = []
         self.places = [Place(number, lambda: (1, 2, 30, 15)) for number in (1, 2)]
         monkeypatch.setattr(self.painter, "_write", lambda data: self.writes.append(data) if data else None)
 
     def placed(self) -> list[tuple[int, int]]:
-        """The (image, place) that were shown, in order."""
+        """Return the (image, place) pairs that were displayed, in order."""
         found = re.findall(r"\x1b_Ga=p,i=(\d+),p=(\d+)", "".join(self.writes))
         return [(int(image), int(place)) for image, place in found]
 
     async def until_quiet(self) -> None:
-        """Answers every fence, until nothing is sent any more."""
+        """Answer every fence until nothing more is sent."""
         answered = 0
         for _ in range(400):
             await asyncio.sleep(0.005)
@@ -91,7 +91,7 @@ async def test_a_slow_line_gets_both_coarse_frames_and_then_the_fine_ones(monkey
     assert max(len(data) for data in line.writes) < 60_000, "small enough that a key's answer isn't held up"
 
 
-async def test_what_was_there_before_is_taken_away_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_previous_frame_is_removed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line(monkeypatch, Bandwidth(0.06, 250_000.0))
     (old, old_coarse), (new, coarse) = frames(0), frames(1)
     line.painter.paint(line.places[0], old, old_coarse)
@@ -106,7 +106,7 @@ async def test_an_overtaken_frame_is_never_shown(monkeypatch: pytest.MonkeyPatch
     (old, old_coarse), (new, coarse) = frames(0), frames(1)
     line.painter.paint(line.places[0], old, old_coarse)
     while not any("a=t" in data and str(id_of(old)) in data for data in line.writes):
-        await asyncio.sleep(0.005)  # its upload has begun
+        await asyncio.sleep(0.005)  # the upload has started
         if line.painter.bandwidth.is_busy(time.monotonic()):
             line.painter.record_answer(time.monotonic())
     line.painter.paint(line.places[0], new, coarse)

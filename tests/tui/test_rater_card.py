@@ -1,4 +1,4 @@
-"""The page to print: it holds every key and meaning, and the shipped pages are what the app says today."""
+"""The rater card: it contains every key and meaning, and the shipped pages are up to date."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_the_shipped_page_is_up_to_date(language: str, name: str) -> None:
     assert shipped == page, f"ratui keys --lang {language} --card > docs/{name}"
 
 
-def test_every_action_and_meaning_stands_on_it() -> None:
+def test_the_card_contains_every_action_and_meaning() -> None:
     scheme, t = load_scheme("mtss"), Catalog("en")
     keymap = Keymap({"scoring.undo": "|"}, scheme)
     page = format_rater_card(scheme, keymap, t)

@@ -1,4 +1,4 @@
-"""A case by keys alone: worklist, regions, scoring, overview, signature, and what is on the disk afterwards."""
+"""A whole case by keys: worklist, regions, scoring, overview, signature, and the files afterwards."""
 
 import csv
 import json
@@ -17,13 +17,13 @@ from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
 from tests.films import make_study
-from tests.tui.conftest import reading_as, rows, settle, shown
+from tests.tui.conftest import label_text, reading_as, rows, settle
 
 pytestmark = pytest.mark.slow
 
 
 def wrist_study(tmp_path: Path) -> Study:
-    """A left wrist at two time points, from PNG files and a manifest."""
+    """Create a study of a left wrist at two time points, from PNG files and a manifest."""
     folder = tmp_path / "wrists"
     folder.mkdir()
     with (folder / "films.csv").open("w", newline="") as file:
@@ -53,7 +53,7 @@ async def test_a_wrist_case_from_worklist_to_signature(tmp_path: Path) -> None:
         await settle(pilot)
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
-        # The fingers are not on a film of the wrist, so the first question is about the wrist.
+        # A film of the wrist does not show the fingers, so the first question is about the wrist.
         assert screen.field == Field("L.CMC1", "ERO", 0)
         await pilot.press("2", "3")
         assert screen.field is not None
@@ -69,11 +69,11 @@ async def test_a_wrist_case_from_worklist_to_signature(tmp_path: Path) -> None:
         await pilot.press("enter")
         await settle(pilot)
         assert isinstance(pilot.app.screen, OverviewScreen)
-        assert "S signs" in shown(pilot)
+        assert "S signs" in label_text(pilot)
         await pilot.press("S")
         await settle(pilot)
         assert isinstance(pilot.app.screen, WorklistScreen)
-        assert "The one case is signed" in shown(pilot)
+        assert "The one case is signed" in label_text(pilot)
     reading = study.reading("anna", case)
     assert reading is not None
     assert reading.signed_at
@@ -99,7 +99,7 @@ async def test_the_films_are_there_at_every_size(tmp_path: Path, size: tuple[int
             assert film.key is not None, "something is shown"
             assert film.size.width >= 36
             assert film.size.height >= 16
-        lines = shown(pilot)
+        lines = label_text(pilot)
         assert "MCP" in lines or "IP1" in lines
         assert "earlier" in lines
 
@@ -119,14 +119,14 @@ async def test_a_finding_fixes_the_score_and_is_not_asked_again(tmp_path: Path) 
         assert "0 none" not in keys
         await pilot.press("3")
         assert screen.field == Field("L.PIP2", "ERO", 1), "a grade is refused"
-        assert "is irreversible" in shown(pilot)
+        assert "is irreversible" in label_text(pilot)
         await pilot.press("a")
         assert screen.field is not None
         assert screen.field.site == "L.PIP3"
         assert screen.reading.score(Field("L.PIP2", "JSN", 1)) == 4
 
 
-async def test_leaving_and_coming_back_is_at_the_very_field(tmp_path: Path) -> None:
+async def test_leaving_and_returning_keeps_the_active_field(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
@@ -180,7 +180,7 @@ async def test_not_assessable_asks_why_and_escape_takes_it_back(tmp_path: Path) 
         assert isinstance(screen, ScoringScreen)
         assert screen.field == Field("L.IP1", "ERO", 0)
         await pilot.press("x")
-        assert "Why is there no score?" in shown(pilot)
+        assert "Why is there no score?" in label_text(pilot)
         await pilot.press("r")
         assert screen.field == Field("L.IP1", "ERO", 1)
 
@@ -196,24 +196,24 @@ async def test_going_to_a_joint_by_name(tmp_path: Path) -> None:
         assert screen.field == Field("R.MCP4", "ERO", 0)
         await pilot.press("slash", *"elbow", "enter")
         assert screen.field == Field("R.MCP4", "ERO", 0)
-        assert "there is no joint" in shown(pilot)
+        assert "there is no joint" in label_text(pilot)
 
 
 class TestBlinded:
-    async def test_nothing_on_the_screen_tells_the_order(self, tmp_path: Path) -> None:
+    async def test_nothing_on_the_screen_reveals_the_order(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, blinded=True)
         async with reading_as(study, "anna", size=(120, 40)) as pilot:
             await pilot.press("enter")
             await settle(pilot)
             await pilot.press("2")
-            text = shown(pilot)
+            text = label_text(pilot)
             assert "◀" in text
             for word in ("earlier", "later", "month", "2020", "2021", "as earlier"):
                 assert word not in text
 
 
 class TestTrouble:
-    async def test_a_full_disk_is_said_and_nothing_typed_is_lost(
+    async def test_a_full_disk_is_reported_and_no_entry_is_lost(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         import os
@@ -230,11 +230,11 @@ class TestTrouble:
             with monkeypatch.context() as patched:
                 patched.setattr(os, "fsync", full)
                 await pilot.press("2")
-                assert "NOT SAVED" in shown(pilot)
+                assert "NOT SAVED" in label_text(pilot)
                 await pilot.press("escape")
                 assert isinstance(pilot.app.screen, ScoringScreen), "leaving needs a second Escape"
             await pilot.press("3")
-            assert "NOT SAVED" not in shown(pilot)
+            assert "NOT SAVED" not in label_text(pilot)
         reading = study.reading("anna", case)
         assert reading is not None
         assert [reading.score(Field("L.IP1", "ERO", time)) for time in (0, 1)] == [2, 3]
@@ -248,9 +248,9 @@ class TestTrouble:
                 await pilot.press("enter")
                 await settle(pilot)
                 assert isinstance(pilot.app.screen, OverviewScreen)
-                assert "open elsewhere" in shown(pilot)
+                assert "open elsewhere" in label_text(pilot)
                 await pilot.press("S")
-                assert "cannot be signed" in shown(pilot)
+                assert "cannot be signed" in label_text(pilot)
 
     async def test_a_film_that_vanished_is_named_and_the_app_stays(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
@@ -259,7 +259,7 @@ class TestTrouble:
         async with reading_as(study, "anna") as pilot:
             await pilot.press("enter")
             await settle(pilot)
-            assert "no such file" in shown(pilot)
+            assert "no such file" in label_text(pilot)
             await pilot.press("escape")
             assert isinstance(pilot.app.screen, WorklistScreen)
 
@@ -271,7 +271,7 @@ class TestTrouble:
             await pilot.press("enter")
             await settle(pilot)
             assert isinstance(pilot.app.screen, WorklistScreen)
-            assert "one time point only" in shown(pilot)
+            assert "one time point only" in label_text(pilot)
 
     @pytest.mark.parametrize("protocol", ["kitty", "sixel"])
     async def test_graphics_protocols_run_the_same_case(self, tmp_path: Path, protocol: str) -> None:

@@ -1,4 +1,4 @@
-"""What the readings say in kinds and numbers has words in every language, and never an English one in another."""
+"""Phrases of the readings: each kind of refusal and reason has words in every language."""
 
 from datetime import UTC, datetime
 from string import ascii_letters
@@ -55,13 +55,13 @@ def test_every_reason_for_a_second_look_has_words(language: str, kind: ReviewKin
 @pytest.mark.parametrize(
     "doubt", [UnlikelyEntry("jump", 3, Field("L.MCP2", "ERO", 1)), UnlikelyEntry("fall", 1, Field("L.MCP2", "JSN", 0))]
 )
-def test_a_doubt_names_scale_and_key(language: str, doubt: UnlikelyEntry) -> None:
+def test_a_request_to_confirm_names_scale_and_key(language: str, doubt: UnlikelyEntry) -> None:
     text = wording.format_unlikely(Catalog(language), doubt, "4")
     assert doubt.field.scale in text
     assert "4" in text
 
 
-def test_a_real_refusal_is_said_in_japanese() -> None:
+def test_a_refusal_is_shown_in_japanese() -> None:
     t = Catalog("ja")
     reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
     field = Field("L.MCP2", "ERO", 0)
@@ -88,6 +88,6 @@ def test_other_errors_are_translated_and_their_paths_stay() -> None:
 @pytest.mark.parametrize(
     ("key", "kind"), [("k", "unknown"), ("あ", "kana"), ("ア", "kana"), ("亜", "kana"), ("%", "unknown")]
 )
-def test_kana_is_answered_with_what_to_do(key: str, kind: str) -> None:
+def test_kana_brings_a_message_that_says_what_to_do(key: str, kind: str) -> None:
     t = Catalog("en")
     assert wording.format_unknown_key(t, key, "?") == t(f"reading.key.{kind}", key=key, help="?")

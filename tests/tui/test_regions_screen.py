@@ -1,4 +1,4 @@
-"""Boxes placed by keys alone: mostly one key a film; what can't be true is refused beside the box."""
+"""Placing boxes by keys: mostly one key per film; an impossible box is rejected with the reason beside it."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.annotated_film import AnnotatedFilm
 from ratui.tui.widgets.region_viewer import RegionViewer
 from tests.films import make_study
-from tests.tui.conftest import cells, reading_as, settle, shown
+from tests.tui.conftest import cells, label_text, reading_as, settle
 from tests.tui.phantom_case import PhantomCase, phantom_case
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ async def opened(pilot: Pilot[None]) -> None:
 
 
 def true_first_film(phantom: PhantomCase) -> None:
-    """Proposals for the first film alone, as from a very good detector."""
+    """Add true proposals for the first film only, as from a very good detector."""
     film = phantom.film(0, "L")
     found = [
         Region(key, film.id, box, RegionSource.MODEL, "", 0.9, "ssd") for key, box in phantom.truth[film.id].items()
@@ -59,7 +59,7 @@ async def test_one_key_a_film_and_every_box_on_its_joint(tmp_path: Path) -> None
     assert phantom.study.are_regions_complete(phantom.case)
     for film in phantom.case.films:
         confirmed = {r.site: r for r in phantom.study.regions("C-1") if r.film == film.id}
-        off = phantom.off(film, confirmed)
+        off = phantom.distances_from_truth(film, confirmed)
         assert np.median(off) < 0.1
         assert np.quantile(off, 0.9) < 0.2
         if film.id != "film0L":
@@ -67,7 +67,7 @@ async def test_one_key_a_film_and_every_box_on_its_joint(tmp_path: Path) -> None
         assert {r.confirmed_by for r in confirmed.values()} == {"anna"}
 
 
-async def test_nothing_is_accepted_that_has_not_been_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_film_is_accepted_only_after_it_was_displayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
     from ratui.regions import propagation as following
@@ -86,7 +86,7 @@ async def test_nothing_is_accepted_that_has_not_been_seen(tmp_path: Path, monkey
         await pilot.pause(0.3)
         await pilot.press("A")
         await pilot.pause(0.1)
-        assert "Placing the boxes" in shown(pilot)
+        assert "Placing the boxes" in label_text(pilot)
         await pilot.press("A", "right", "x", "s", "enter")
         assert len(phantom.study.regions("C-1")) == 10, "the first film's alone"
         allowed.set()
@@ -98,7 +98,7 @@ async def test_nothing_is_accepted_that_has_not_been_seen(tmp_path: Path, monkey
 
 class TestRefused:
     async def put_on(self, pilot: Pilot[None], key: str, other: str) -> None:
-        """Moves the current box onto that of `other`."""
+        """Move the current box onto that of `other`."""
         now = boxes(pilot).select_site(key)
         screen(pilot)._set_editor(now.with_box(boxes(pilot).regions[other].box))
         await pilot.pause()
@@ -122,7 +122,7 @@ class TestRefused:
             await settle(pilot)
             assert len(study.regions(study.cases()[0])) == 10
 
-    async def test_boxes_the_wrong_way_round_until_the_film_is_said_to_lie_so(self, tmp_path: Path) -> None:
+    async def test_mirrored_boxes_are_rejected_unless_the_film_is_marked_mirrored(self, tmp_path: Path) -> None:
         phantom = phantom_case(tmp_path)
         film = phantom.film(0, "L")
         turned = {k: (film.columns - b[2], b[1], film.columns - b[0], b[3]) for k, b in phantom.truth[film.id].items()}
@@ -134,10 +134,10 @@ class TestRefused:
             await pilot.press("A")
             await settle(pilot)
             assert boxes(pilot).film.id == film.id
-            assert "The boxes are mirrored" in shown(pilot)
+            assert "The boxes are mirrored" in label_text(pilot)
             assert phantom.study.regions("C-1") == ()
             await pilot.press("s")
-            assert "film is mirrored" in shown(pilot)
+            assert "film is mirrored" in label_text(pilot)
             await pilot.press("A")
             await settle(pilot)
         assert len(phantom.study.regions("C-1")) == 10
@@ -152,7 +152,7 @@ class TestRefused:
             await self.put_on(pilot, second.key, first.key)
             await pilot.press("enter")
             assert boxes(pilot).accepted_count == 1
-            assert f"{second.joint.label} overlaps {first.joint.label}" in shown(pilot)
+            assert f"{second.joint.label} overlaps {first.joint.label}" in label_text(pilot)
 
     async def test_the_reason_goes_with_the_next_key(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, regions=False)
@@ -160,12 +160,12 @@ class TestRefused:
             await opened(pilot)
             await self.put_on(pilot, "L.PIP3", "L.PIP2")
             await pilot.press("A")
-            assert "overlaps" in shown(pilot)
+            assert "overlaps" in label_text(pilot)
             await pilot.press("right")
-            assert "overlaps" not in shown(pilot)
+            assert "overlaps" not in label_text(pilot)
 
 
-async def test_what_was_not_found_again_is_named_and_shown_first(tmp_path: Path) -> None:
+async def test_joints_that_were_not_propagated_are_named_and_shown_first(tmp_path: Path) -> None:
     from ratui.imaging import read_film, write_film
 
     phantom = phantom_case(tmp_path)
@@ -180,17 +180,17 @@ async def test_what_was_not_found_again_is_named_and_shown_first(tmp_path: Path)
         await opened(pilot)
         assert boxes(pilot).film.id == later.id
         assert boxes(pilot).site.key == "L.PIP3"
-        assert "Not found by registration, estimated from neighbours: PIP3" in shown(pilot)
+        assert "Not found by registration, estimated from neighbours: PIP3" in label_text(pilot)
 
 
-async def test_a_film_that_cannot_be_laid_on_the_other_says_so(tmp_path: Path) -> None:
+async def test_a_failed_registration_is_reported(tmp_path: Path) -> None:
     study = make_study(tmp_path, regions=False, sides="L")
     async with reading_as(study, "anna") as pilot:
         await opened(pilot)
         await pilot.press("A")
         await settle(pilot)
-        assert "cannot be registered with the other one" in shown(pilot)
-        assert "as on the other film" in shown(pilot)
+        assert "cannot be registered with the other one" in label_text(pilot)
+        assert "as on the other film" in label_text(pilot)
 
 
 async def test_undo_takes_back_a_move_and_a_size_and_says_when_there_is_nothing(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ async def test_undo_takes_back_a_move_and_a_size_and_says_when_there_is_nothing(
         await pilot.press("u", "u", "u")
         assert boxes(pilot).region == before
         await pilot.press("u")
-        assert "Nothing was changed" in shown(pilot)
+        assert "Nothing was changed" in label_text(pilot)
 
 
 async def test_the_second_hand_of_a_film_follows_once_the_first_is_accepted(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ async def test_the_second_hand_of_a_film_follows_once_the_first_is_accepted(tmp_
         await settle(pilot)
         right = {key: region for key, region in boxes(pilot).regions.items() if key[0] == "R"}
         assert {region.source for region in right.values()} <= {RegionSource.REGISTERED, RegionSource.ESTIMATED}
-        assert np.median(phantom.off(film, right)) < 0.1
+        assert np.median(phantom.distances_from_truth(film, right)) < 0.1
         assert boxes(pilot).accepted_count == 10
 
 
@@ -310,7 +310,7 @@ class TestSeen:
             await opened(pilot)
             await pilot.press("right", "A")
             await settle(pilot)
-            text = shown(pilot)
+            text = label_text(pilot)
             assert "左手" in text
             assert "確定" in text
             for word in ("accept", "template", "film", "hand", "box"):
@@ -323,7 +323,7 @@ class TestSeen:
             await pilot.press("A")
             await settle(pilot)
             for word in ("earlier", "later", "month", "days"):
-                assert word not in shown(pilot)
+                assert word not in label_text(pilot)
 
 
 async def test_a_film_that_vanished_is_named(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ async def test_a_film_that_vanished_is_named(tmp_path: Path) -> None:
         film.unlink()
     async with reading_as(study, "anna") as pilot:
         await opened(pilot)
-        assert "no such file" in shown(pilot)
+        assert "no such file" in label_text(pilot)
         await pilot.press("escape")
         assert isinstance(pilot.app.screen, WorklistScreen)
 
@@ -350,7 +350,7 @@ async def test_a_full_disk_leaves_nothing_accepted(tmp_path: Path, monkeypatch: 
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", full)
             await pilot.press("A")
-            assert "No space left" in shown(pilot)
+            assert "No space left" in label_text(pilot)
             assert boxes(pilot).accepted_count == 0
         await pilot.press("A")
         await settle(pilot)

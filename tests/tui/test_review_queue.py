@@ -1,11 +1,11 @@
-"""What waits for a second look, and where the cursor starts at a joint: without a screen."""
+"""The queue of joints to review, and the first active field at a joint, without a screen."""
 
 import pytest
 
 from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, enter, review_items, start_reading
 from ratui.scheme import load_scheme
 from ratui.tui.entry.review_queue import ReviewQueue, find_field_to_change
-from tests.tui.readings import filled
+from tests.tui.readings import fill_reading
 
 SCHEME = load_scheme("fingers")
 WORST_FIRST: dict[Field, Entry] = {
@@ -13,10 +13,10 @@ WORST_FIRST: dict[Field, Entry] = {
     Field("R.MCP2", "ERO", 0): GradeEntry(2),  # a fall
     Field("L.MCP4", "ERO", 1): GradeEntry(4),  # a jump
 }
-READING = filled(start_reading(SCHEME, "C", "anna", SCHEME.sites), WORST_FIRST)
+READING = fill_reading(start_reading(SCHEME, "C", "anna", SCHEME.sites), WORST_FIRST)
 
 
-def test_what_was_kept_does_not_come_again_until_it_changes() -> None:
+def test_a_kept_joint_returns_only_after_a_change() -> None:
     review_queue = ReviewQueue()
     review_queue.mark_reviewed(READING, "L.MCP4")
     assert [item.site for item in review_queue.pending(READING)] == ["R.MCP2", "L.PIP2"]
@@ -42,7 +42,7 @@ def test_what_was_kept_does_not_come_again_until_it_changes() -> None:
     ],
 )
 def test_the_cursor_starts_where_a_change_is_likely(special: dict[Field, Entry], site: str, field: Field) -> None:
-    reading = filled(start_reading(SCHEME, "C", "anna", SCHEME.sites), special)
+    reading = fill_reading(start_reading(SCHEME, "C", "anna", SCHEME.sites), special)
     (item,) = review_items(reading)
     assert item.site == site
     assert find_field_to_change(reading, item) == field

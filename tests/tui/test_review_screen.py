@@ -1,4 +1,4 @@
-"""The second look by keys: what comes, in which order, what keeps and what changes, and that nothing signs by accident."""
+"""The review screen: which joints come in which order, keys that keep and change, and no accidental signature."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
 from tests.films import make_study
-from tests.tui.conftest import reading_as, settle, shown, type_ahead
-from tests.tui.readings import store
+from tests.tui.conftest import label_text, reading_as, settle, type_ahead
+from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow
 
@@ -30,15 +30,15 @@ WORST_FIRST: dict[Field, Entry] = {
 
 
 def one_case(tmp_path: Path, special: dict[Field, Entry] | None = None, **more: object) -> tuple[Study, str]:
-    """A study of one case, filled with 0 but for `special`, and its case."""
+    """Return a study of one case, filled with 0 except for `special`, and its case."""
     study = make_study(tmp_path)
     (case,) = study.cases()
-    store(study, case, special, **more)  # type: ignore[arg-type]
+    store_reading(study, case, special, **more)  # type: ignore[arg-type]
     return study, case
 
 
 async def opened(pilot: Pilot[None]) -> ReviewScreen:
-    """The second look, as it comes when a filled case is opened."""
+    """Open a filled case, which leads to the review screen."""
     await settle(pilot)
     await pilot.press("enter")
     await settle(pilot)
@@ -55,7 +55,7 @@ def stored(study: Study) -> Reading:
 
 
 class TestWhatComes:
-    async def test_only_what_deserves_it_the_worst_first_one_key_each(self, tmp_path: Path) -> None:
+    async def test_joints_to_review_come_worst_first_with_one_key_each(self, tmp_path: Path) -> None:
         study, _ = one_case(tmp_path, WORST_FIRST)
         async with reading_as(study, "anna") as pilot:
             screen = await opened(pilot)
@@ -100,11 +100,11 @@ class TestWhatComes:
             assert None not in after
             assert set(before).isdisjoint(after)
 
-    async def test_why_is_said_and_a_note_in_the_raters_own_words(self, tmp_path: Path) -> None:
+    async def test_the_reason_and_the_note_of_the_rater_are_shown(self, tmp_path: Path) -> None:
         study, _ = one_case(tmp_path, JUMP, notes={"L.MCP4": "cyst?"}, flags=("L.MCP4",))
         async with reading_as(study, "anna") as pilot:
             await opened(pilot)
-            why = shown(pilot).split("\n")[1]
+            why = label_text(pilot).split("\n")[1]
             for word in ("flagged", "ERO changes by 4", "cyst?"):
                 assert word in why
 
@@ -132,7 +132,7 @@ class TestAChange:
             screen = await opened(pilot)
             await pilot.press("enter", "1")
             assert screen.item.site == "L.PIP2"
-            assert "4 → 1" in shown(pilot)
+            assert "4 → 1" in label_text(pilot)
         last = stored(study).log[-1]
         assert (last.kind, last.key) == ("enter", "1")
         assert last.changes[0].field == Field("L.MCP4", "ERO", 1)
@@ -156,12 +156,12 @@ class TestAChange:
         async with reading_as(study, "anna") as pilot:
             screen = await opened(pilot)
             await pilot.press("u")
-            assert "Nothing was changed" in shown(pilot)
+            assert "Nothing was changed" in label_text(pilot)
             await pilot.press("enter", "1", "u")
             assert screen.item.site == "L.MCP4"
             assert screen.field == Field("L.MCP4", "ERO", 1)
             await pilot.press("u")
-            assert "Nothing was changed" in shown(pilot)
+            assert "Nothing was changed" in label_text(pilot)
         assert stored(study).values == before.values
         assert [entry.kind for entry in stored(study).log[-2:]] == ["enter", "undo"]
 
@@ -170,7 +170,7 @@ class TestAChange:
         async with reading_as(study, "anna") as pilot:
             screen = await opened(pilot)
             await pilot.press("5")
-            assert "press 5 again" in shown(pilot)
+            assert "press 5 again" in label_text(pilot)
             assert screen.reading.score(screen.field) == 1
             await pilot.press("2")
             await settle(pilot)
@@ -183,7 +183,7 @@ class TestAChange:
         assert stored(study).log[-1].is_confirmed is True
         assert stored(study).score(Field("L.MCP4", "ERO", 1)) == 4
 
-    async def test_what_a_change_opens_has_to_be_answered_before_going_on(self, tmp_path: Path) -> None:
+    async def test_fields_opened_by_a_change_must_be_answered_first(self, tmp_path: Path) -> None:
         special: dict[Field, Entry] = {Field("L.MCP4", "ERO", time): FindingEntry("collapse") for time in (0, 1)}
         study, _ = one_case(tmp_path, special)
         async with reading_as(study, "anna") as pilot:
@@ -191,7 +191,7 @@ class TestAChange:
             assert screen.field == Field("L.MCP4", "ERO", 1)
             await pilot.press("x", "u")
             assert screen.field == Field("L.MCP4", "JSN", 1)
-            assert "JSN is open: answer it first" in shown(pilot)
+            assert "JSN is open: answer it first" in label_text(pilot)
             await pilot.press("enter")
             assert pilot.app.screen is screen
             assert screen.item.site == "L.MCP4"
@@ -206,11 +206,11 @@ class TestAChange:
         async with reading_as(study, "anna") as pilot:
             screen = await opened(pilot)
             await pilot.press("9")
-            assert "ERO ranges from 0 to 5 here" in shown(pilot)
+            assert "ERO ranges from 0 to 5 here" in label_text(pilot)
             await pilot.press("S")
             assert pilot.app.screen is screen, "nothing is signed here"
             await pilot.press("Q")
-            assert "has no function here" in shown(pilot)
+            assert "has no function here" in label_text(pilot)
         assert stored(study) == before
 
     async def test_the_flag_can_be_taken_away(self, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ class TestAChange:
             assert isinstance(pilot.app.screen, OverviewScreen)
         assert not stored(study).flags
 
-    async def test_a_full_disk_is_said_and_the_change_is_kept(
+    async def test_a_full_disk_is_reported_and_the_change_is_kept(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         import os
@@ -237,15 +237,15 @@ class TestAChange:
             with monkeypatch.context() as patched:
                 patched.setattr(os, "fsync", full)
                 await pilot.press("enter", "1")
-                assert "NOT SAVED" in shown(pilot)
+                assert "NOT SAVED" in label_text(pilot)
             await pilot.press("enter")
-            assert "NOT SAVED" not in shown(pilot)
+            assert "NOT SAVED" not in label_text(pilot)
         assert stored(study).score(Field("L.MCP4", "ERO", 1)) == 1
 
 
 class TestSigning:
     async def test_keys_typed_ahead_neither_change_nor_sign(self, tmp_path: Path) -> None:
-        """Twenty joints, and then more keys than there are fields, all before the next screen can have been seen."""
+        """Press twenty joints and more keys than there are fields, before the next screen can have been seen."""
         study = make_study(tmp_path)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
@@ -255,13 +255,13 @@ class TestSigning:
             await type_ahead(pilot, "n", "n", "S", "enter")
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen)
-            assert "ignored, typed" in shown(pilot)
+            assert "ignored, typed" in label_text(pilot)
             assert not stored(study).signed_at
             await pilot.press("S")
             await settle(pilot)
         assert stored(study).signed_at
 
-    async def test_a_digit_too_many_changes_nothing_and_keeps_nothing(self, tmp_path: Path) -> None:
+    async def test_a_surplus_digit_neither_changes_nor_keeps_anything(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
@@ -275,14 +275,14 @@ class TestSigning:
         assert stored(study).score(Field("R.MCP5", "JSN", 1)) == 2
         assert not stored(study).signed_at
 
-    async def test_what_was_not_looked_at_again_comes_before_the_signature(self, tmp_path: Path) -> None:
+    async def test_joints_not_yet_reviewed_come_before_the_signature(self, tmp_path: Path) -> None:
         study, _ = one_case(tmp_path, WORST_FIRST)
         async with reading_as(study, "anna") as pilot:
             await opened(pilot)
             await pilot.press("enter", "escape", "o")
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen)
-            assert "2 joints should be reviewed" in shown(pilot)
+            assert "2 joints should be reviewed" in label_text(pilot)
             await pilot.press("S")
             await settle(pilot)
             screen = pilot.app.screen
@@ -304,7 +304,7 @@ class TestSigning:
             assert pilot.app.screen.field is not None
             assert pilot.app.screen.field.site == "L.MCP4"
 
-    async def test_the_time_of_the_second_look_counts(self, tmp_path: Path) -> None:
+    async def test_the_time_of_the_review_counts(self, tmp_path: Path) -> None:
         study, case = one_case(tmp_path, WORST_FIRST, seconds=100.0)
         async with reading_as(study, "anna") as pilot:
             await opened(pilot)
@@ -332,7 +332,7 @@ class TestBlinded:
                 Field("R.PIP2", "JSN", right): GradeEntry(1),
                 Field("R.PIP3", "ERO", left): NotAssessableEntry("unreadable"),
             }
-            store(study, case, special, rater=rater)
+            store_reading(study, case, special, rater=rater)
             pages = []
             async with reading_as(study, rater) as pilot:
                 screen = await opened(pilot)
@@ -340,10 +340,10 @@ class TestBlinded:
                     assert len(pages) < 9
                     assert screen.field is not None
                     place = screen.reading.order.index(screen.field.time)
-                    pages.append((screen.item.site, screen.field.scale, place, shown(pilot)))
+                    pages.append((screen.item.site, screen.field.scale, place, label_text(pilot)))
                     await pilot.press("enter")
                     await settle(pilot)
-                pages.append(("", "", 0, shown(pilot)))
+                pages.append(("", "", 0, label_text(pilot)))
             seen.append(pages)
         assert seen[0] == seen[1]
         text = "\n".join(page[-1] for page in seen[0])

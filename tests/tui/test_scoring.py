@@ -1,4 +1,4 @@
-"""The scoring screen: what is where, at every size and in both languages, and what never happens."""
+"""The scoring screen: its layout at every size and in both languages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ratui.tui.theme import WAITING
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.joint_viewer import JointViewer
 from tests.films import make_study
-from tests.tui.conftest import cells, offered, reading_as, settle, shown
+from tests.tui.conftest import cells, label_text, offered_keys, reading_as, settle
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ def text_of(pilot: Pilot[None], id: str) -> str:
 
 
 def waiting(pilot: Pilot[None]) -> list[str]:
-    """The blocks that mark what is asked, on the lines below the films."""
+    """Return the blocks that mark the active fields, on the lines below the films."""
     found = []
     for place in (0, 1):
         content = pilot.app.screen.query_one(f"#fields{place}", Static).content
@@ -71,14 +71,14 @@ class TestWhatIsAsked:
     async def test_only_possible_keys_are_there_with_their_meanings(self, tmp_path: Path) -> None:
         async with reading_as(make_study(tmp_path), "anna") as pilot:
             await pilot.press("enter")
-            assert {*"012345acxn?"} <= offered(pilot)
-            assert not {*"678slu="} & offered(pilot), "no JSN here, nothing to undo, one field a film"
+            assert {*"012345acxn?"} <= offered_keys(pilot)
+            assert not {*"678slu="} & offered_keys(pilot), "no JSN here, nothing to undo, one field a film"
             assert "3 large, past the midline" in text_of(pilot, "keys")
             await pilot.press("n", "a")
-            assert not {*"012345sn"} & offered(pilot)
-            assert {*"acxu="} <= offered(pilot)
+            assert not {*"012345sn"} & offered_keys(pilot)
+            assert {*"acxu="} <= offered_keys(pilot)
 
-    async def test_the_word_why_stands_beside_the_field(self, tmp_path: Path) -> None:
+    async def test_the_reason_of_a_refusal_is_beside_the_field(self, tmp_path: Path) -> None:
         async with reading_as(make_study(tmp_path), "anna") as pilot:
             await pilot.press("enter", "1", "9")
             assert "[ERO ▁] 0 to 5 here" in text_of(pilot, "fields1")
@@ -116,7 +116,9 @@ class TestSides:
 
 
 @pytest.mark.parametrize(("language", "size"), [*(("en", size) for size in SIZES), ("ja", SIZES[0])])
-async def test_nothing_is_cut_off_and_nothing_jumps(tmp_path: Path, size: tuple[int, int], language: str) -> None:
+async def test_nothing_is_cut_off_and_lines_keep_their_place(
+    tmp_path: Path, size: tuple[int, int], language: str
+) -> None:
     width, height = size
     async with reading_as(make_study(tmp_path), "anna", size=size, language=language) as pilot:
         await pilot.press("enter")
@@ -135,7 +137,7 @@ async def test_nothing_is_cut_off_and_nothing_jumps(tmp_path: Path, size: tuple[
             assert all(cell_len(line) <= width for line in text_of(pilot, "keys").split("\n"))
             if screen.scoring_session.mode == "entry":
                 assert screen.reading.site(screen.scoring_session.site).joint.label in text_of(pilot, "head")
-                assert "?" in offered(pilot)
+                assert "?" in offered_keys(pilot)
         assert all(place == places[0] for place in places), "the films stay where they are"
         map_shown = pilot.app.screen.query_one("#map").display
         assert map_shown == (width >= 104)
@@ -167,7 +169,7 @@ async def test_flags_and_notes_are_seen_at_their_joint(tmp_path: Path) -> None:
     assert reading.notes == {"L.IP1": "cyst or erosion?"}
 
 
-async def test_saved_is_always_said_with_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_time_of_the_last_save_is_always_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with reading_as(make_study(tmp_path), "anna") as pilot:
         await pilot.press("enter", "1")
         assert re.search(r"saved \d\d:\d\d:\d\d ✓", text_of(pilot, "message"))
@@ -183,10 +185,10 @@ async def test_saved_is_always_said_with_its_time(tmp_path: Path, monkeypatch: p
             assert "NOT SAVED" in text_of(pilot, "message")
             assert "saved 1" not in text_of(pilot, "message")
         await pilot.press("0")
-        assert "NOT SAVED" not in shown(pilot)
+        assert "NOT SAVED" not in label_text(pilot)
 
 
-async def test_the_key_of_the_signature_says_where_it_signs(tmp_path: Path) -> None:
+async def test_the_signature_key_is_labelled_where_it_signs(tmp_path: Path) -> None:
     async with reading_as(make_study(tmp_path), "anna") as pilot:
         await pilot.press("enter", "S")
         assert "sign with S on the overview; o opens it" in text_of(pilot, "message")
@@ -195,7 +197,7 @@ async def test_the_key_of_the_signature_says_where_it_signs(tmp_path: Path) -> N
         assert isinstance(pilot.app.screen, OverviewScreen)
 
 
-async def test_coming_back_is_to_the_very_field_even_after_a_jump(tmp_path: Path) -> None:
+async def test_returning_keeps_the_active_field_even_after_a_jump(tmp_path: Path) -> None:
     async with reading_as(make_study(tmp_path), "anna") as pilot:
         await pilot.press("enter", "slash", *"rmcp4", "enter", "1", "1", "0", "escape")
         await settle(pilot)
@@ -238,7 +240,7 @@ async def test_another_language_while_reading(tmp_path: Path) -> None:
         assert dict(scoring(pilot).reading.values) == {Field("L.IP1", "ERO", 0): GradeEntry(1)}
 
 
-def test_every_refusal_that_the_screen_can_meet_has_a_word() -> None:
+def test_every_refusal_on_this_screen_has_a_text() -> None:
     english, japanese = Catalog("en"), Catalog("ja")
     kinds = ("signed", "absent", "out_of_range", "fixed", "does_not_heal", "sets_nothing", "not_normal")
     for kind in (*kinds, "nothing_to_take_over", "nothing_to_clear", "nothing_to_undo", "no_reason"):

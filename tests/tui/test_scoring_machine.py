@@ -1,4 +1,4 @@
-"""A rater who presses anything: whatever the keys, what is on the disk is what is on the screen, and it can be true."""
+"""A rater who presses any keys: the files always equal the screen, and the reading is always valid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
 from tests.strategies import TINY_TOML
-from tests.tui.conftest import offered, reading_as
+from tests.tui.conftest import offered_keys, reading_as
 
 pytestmark = pytest.mark.slow
 
@@ -40,12 +40,12 @@ ANY = [*"0123456789alouxn=fmvzw/?Stq", "left", "right", "tab", "backspace", "ent
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study of one case, two joints a side, that no one has read."""
+    """Return a study of one case with two joints per side, without readings."""
     return make_study(tmp_path_factory.mktemp("machine"), scheme=parse_scheme(TINY_TOML, "tiny.toml")).path
 
 
 class Rater(RuleBasedStateMachine):
-    """Presses keys in a copy of the study at `template`, on whatever screen they lead to."""
+    """A rater who presses keys in a copy of the study at `template`, on whichever screen is open."""
 
     template: Path
 
@@ -78,7 +78,7 @@ class Rater(RuleBasedStateMachine):
         return self.pilot.app
 
     def _press(self, *keys: str) -> None:
-        """All `keys` at once, as fast as anybody types."""
+        """Press all `keys` at once."""
 
         async def press() -> None:
             for key in keys:
@@ -93,9 +93,9 @@ class Rater(RuleBasedStateMachine):
         return screen if isinstance(screen, ScoringScreen) and screen.field is not None else None
 
     @rule(data=st.data())
-    def press_what_is_offered(self, data: st.DataObject) -> None:
+    def press_offered_keys(self, data: st.DataObject) -> None:
         if self.scoring:
-            self._press(data.draw(st.sampled_from(sorted(offered(self.pilot))).map(_named)))
+            self._press(data.draw(st.sampled_from(sorted(offered_keys(self.pilot))).map(_named)))
         elif isinstance(self.app.screen, OverviewScreen):
             self._press(data.draw(st.sampled_from(["S", "escape", "enter"])))
         elif isinstance(self.app.screen, ReviewScreen):
@@ -110,7 +110,7 @@ class Rater(RuleBasedStateMachine):
         self._press(*keys)
 
     @invariant()
-    def what_is_on_the_screen_is_on_the_disk(self) -> None:
+    def screen_equals_disk(self) -> None:
         stored = self.study.reading("anna", self.case)
         if self.scoring and self.scoring.reading.log:
             shown = self.scoring.reading
@@ -123,7 +123,7 @@ class Rater(RuleBasedStateMachine):
             assert stored.is_complete or not stored.signed_at
 
     @invariant()
-    def what_is_offered_is_what_can_be(self) -> None:
+    def offered_keys_are_possible(self) -> None:
         screen = self.scoring
         if screen is None or screen.scoring_session.mode != "entry":
             return
@@ -131,12 +131,12 @@ class Rater(RuleBasedStateMachine):
         can = [map_keys_to_entries(scheme, list_options(screen.reading, field)) for field in session.waiting_fields]
         keys = set(can[0]).intersection(*can)
         every = {*"0123456789tq", *(finding.key for finding in scheme.findings)}
-        assert offered(self.pilot) & every == keys
-        assert ("x" in offered(self.pilot)) == bool(session.options.reasons)
-        assert ("n" in offered(self.pilot)) == list_options(screen.reading, session.field).can_enter_normal
+        assert offered_keys(self.pilot) & every == keys
+        assert ("x" in offered_keys(self.pilot)) == bool(session.options.reasons)
+        assert ("n" in offered_keys(self.pilot)) == list_options(screen.reading, session.field).can_enter_normal
 
     @invariant()
-    def somebody_is_there_to_be_asked(self) -> None:
+    def app_is_running(self) -> None:
         assert isinstance(self.app.screen, KeyScreen | HelpScreen)
 
 
@@ -152,6 +152,6 @@ def test_any_keys_at_all(template: Path) -> None:
             max_examples=12,
             stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
-            phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking runs the app for minutes
+            phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking a failure takes minutes
         ),
     )

@@ -1,4 +1,4 @@
-"""The conversation about a case, without a screen: what is asked, what is refused and why, what waits for a second key."""
+"""The scoring session without a screen: questions, refusals with reasons, and requests to press a key again."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ class Disk:
         self.seconds = seconds or 0.0
 
 
-def talk_about(reading: Reading | None = None, *, blinded: bool = False) -> tuple[ScoringSession, Disk]:
+def session_of(reading: Reading | None = None, *, blinded: bool = False) -> tuple[ScoringSession, Disk]:
     disk = Disk(reading or start_reading(FINGERS, "C", "anna", FINGERS.sites, blinded=blinded))
     keymap = Keymap(scheme=FINGERS)
     return ScoringSession(AutoSaver(disk), keymap, Catalog("en")), disk  # type: ignore[arg-type]
 
 
-def say(session: ScoringSession, keys: str) -> None:
-    """Keys as the scoring screen hands them on."""
+def send_keys(session: ScoringSession, keys: str) -> None:
+    """Pass keys as the scoring screen does."""
     actions = {
         "n": session.enter_normal,
         "=": session.enter_same,
@@ -86,100 +86,100 @@ def scores(session: ScoringSession, site: str) -> list[int | None]:
 
 class TestAsking:
     def test_field_by_field_and_the_next_joint_by_itself(self) -> None:
-        session, disk = talk_about()
+        session, disk = session_of()
         assert session.field == Field("L.IP1", "ERO", 0)
-        say(session, "0")
+        send_keys(session, "0")
         assert session.field == Field("L.IP1", "ERO", 1)
-        say(session, "1")
+        send_keys(session, "1")
         assert session.field == Field("L.PIP2", "ERO", 0)
-        say(session, "12")
+        send_keys(session, "12")
         assert session.field == Field("L.PIP2", "JSN", 0)
-        say(session, "n")
+        send_keys(session, "n")
         assert session.field.site == "L.PIP3"
         assert scores(session, "L.PIP2") == [1, 2, 0, 0]
         assert disk.reading is session.reading
 
     def test_a_finding_fixes_the_joint_at_that_time_point(self) -> None:
-        session, _ = talk_about()
-        say(session, "na")
+        session, _ = session_of()
+        send_keys(session, "na")
         assert session.field == Field("L.PIP2", "ERO", 1)
         assert not session.options.grades
-        say(session, "c")
+        send_keys(session, "c")
         assert session.field.site == "L.PIP3"
 
     def test_a_reason_for_the_whole_joint_fills_all_its_fields_at_that_time_point(self) -> None:
-        session, _ = talk_about()
-        say(session, "nxr")
+        session, _ = session_of()
+        send_keys(session, "nxr")
         assert session.field == Field("L.PIP2", "ERO", 1)
         assert len(session.reading.values) == 4
-        say(session, "xu")
+        send_keys(session, "xu")
         assert session.field == Field("L.PIP2", "JSN", 1), "an unreadable field leaves the other one open"
 
     def test_the_last_answer_says_so(self) -> None:
-        session, _ = talk_about()
-        say(session, "n" * 19)
+        session, _ = session_of()
+        send_keys(session, "n" * 19)
         assert not session.is_finished
-        say(session, "n")
+        send_keys(session, "n")
         assert session.is_finished
 
     def test_a_wrong_reason_key_changes_nothing_and_the_question_stays(self) -> None:
-        session, _ = talk_about()
-        say(session, "x5")
+        session, _ = session_of()
+        send_keys(session, "x5")
         assert session.mode == "reasons"
         assert not session.reading.log
-        say(session, "\x1b")
+        send_keys(session, "\x1b")
         assert session.mode == "entry"
 
 
 class TestOneAnswerForBoth:
     def test_an_unchanged_damaged_joint_takes_three_keys(self) -> None:
-        session, _ = talk_about()
-        say(session, "n=21")
+        session, _ = session_of()
+        send_keys(session, "n=21")
         assert scores(session, "L.PIP2") == [2, 2, 1, 1]
         assert session.field == Field("L.PIP3", "ERO", 0)
         assert not session.is_paired, "the next joint is asked field by field again"
         assert [entry.kind for entry in session.reading.log] == ["normal", "enter", "same", "enter", "same"]
 
-    def test_at_the_other_time_point_it_takes_over_what_stands_there(self) -> None:
-        session, _ = talk_about()
-        say(session, "n3=")
+    def test_at_the_other_time_point_it_copies_the_existing_answer(self) -> None:
+        session, _ = session_of()
+        send_keys(session, "n3=")
         assert scores(session, "L.PIP2") == [3, 3, None, None]
         assert not session.is_paired
 
-    def test_only_what_both_fields_can_take_is_offered(self) -> None:
+    def test_only_answers_possible_in_both_fields_are_offered(self) -> None:
         reading = start_reading(FINGERS, "C", "anna", FINGERS.sites)
         reading = enter(reading, Field("L.PIP2", "ERO", 1), FindingEntry("ankylosis"))
-        session, _ = talk_about(reading)
+        session, _ = session_of(reading)
         session.go_to_site("L.PIP2")
         assert not session.can_pair
-        say(session, "=")
+        send_keys(session, "=")
         assert scores(session, "L.PIP2") == [5, 5, 4, 4]
 
-    def test_a_second_press_parts_them(self) -> None:
-        session, _ = talk_about()
-        say(session, "n==2")
+    def test_a_second_press_separates_the_time_points(self) -> None:
+        session, _ = session_of()
+        send_keys(session, "n==2")
         assert scores(session, "L.PIP2") == [2, None, None, None]
 
-    def test_not_where_it_saves_no_key(self) -> None:
-        session, _ = talk_about()
+    def test_one_answer_for_both_is_not_offered_where_it_saves_no_key(self) -> None:
+        session, _ = session_of()
         assert not session.is_possible("same"), "IP1 has one field at each time point"
-        say(session, "n12")
+        send_keys(session, "n12")
         assert not session.is_possible("same"), "only JSN is left"
 
     def test_a_finding_and_a_reason_count_for_both_too(self) -> None:
-        session, _ = talk_about()
-        say(session, "n=a")
+        session, _ = session_of()
+        send_keys(session, "n=a")
         assert scores(session, "L.PIP2") == [5, 5, 4, 4]
-        say(session, "=xr")
+        send_keys(session, "=xr")
         assert session.field.site == "L.PIP4"
 
-    def test_not_in_a_blinded_study(self) -> None:
-        session, _ = talk_about(blinded=True)
+    def test_one_answer_for_both_is_not_offered_in_a_blinded_study(self) -> None:
+        session, _ = session_of(blinded=True)
         assert not session.is_possible("same")
-        say(session, "=")
+        send_keys(session, "=")
         assert not session.is_paired
         assert session.field_hint == "nothing to copy"
-        say(session, "2=")
+        send_keys(session, "2=")
         assert scores(session, "L.IP1") == [2, None]
 
 
@@ -196,68 +196,68 @@ class TestHardToGetWrong:
             ("nan", "0 not possible"),
         ],
     )
-    def test_an_impossible_key_does_nothing_and_says_why_in_a_word(self, keys: str, near: str) -> None:
-        session, _ = talk_about()
-        say(session, keys[:-1])
+    def test_an_impossible_key_does_nothing_and_gives_the_reason(self, keys: str, near: str) -> None:
+        session, _ = session_of()
+        send_keys(session, keys[:-1])
         before = session.reading
-        say(session, keys[-1])
+        send_keys(session, keys[-1])
         assert session.reading is before
         assert session.field_hint == near
         assert session.message
 
-    def test_the_word_goes_with_the_next_key(self) -> None:
-        session, _ = talk_about()
-        say(session, "60")
+    def test_the_message_disappears_with_the_next_key(self) -> None:
+        session, _ = session_of()
+        send_keys(session, "60")
         assert (session.field_hint, session.message) == ("", "")
 
     @pytest.mark.parametrize("keys", ["03", "30", "10"])
     def test_a_jump_or_a_fall_asks_for_the_same_key_once_more(self, keys: str) -> None:
-        session, disk = talk_about()
-        say(session, keys)
+        session, disk = session_of()
+        send_keys(session, keys)
         assert session.field == Field("L.IP1", "ERO", 1)
         assert session.field_hint == f"{keys[1]} once more?"
         assert len(session.reading.log) == 1
-        say(session, keys[1])
+        send_keys(session, keys[1])
         assert scores(session, "L.IP1") == [int(keys[0]), int(keys[1])]
         assert disk.reading.log[-1].is_confirmed
         assert not disk.reading.log[0].is_confirmed
 
-    def test_any_other_key_drops_the_doubt_and_is_taken_as_it_is(self) -> None:
-        session, _ = talk_about()
-        say(session, "032")
+    def test_another_key_cancels_the_confirmation_and_counts_itself(self) -> None:
+        session, _ = session_of()
+        send_keys(session, "032")
         assert scores(session, "L.IP1") == [0, 2]
         assert not session.reading.log[-1].is_confirmed
 
     def test_the_key_once_more_does_not_count_for_another_field(self) -> None:
-        session, _ = talk_about()
-        say(session, "03")
+        session, _ = session_of()
+        send_keys(session, "03")
         session.process_key("\t")
         session.next_field()
         session.next_field()
-        say(session, "3")
+        send_keys(session, "3")
         assert scores(session, "L.IP1") == [0, None]
 
     def test_normal_asks_too_where_it_would_be_a_fall(self) -> None:
-        session, _ = talk_about()
-        say(session, "3n")
+        session, _ = session_of()
+        send_keys(session, "3n")
         assert scores(session, "L.IP1") == [3, None]
-        say(session, "n")
+        send_keys(session, "n")
         assert scores(session, "L.IP1") == [3, 0]
         assert session.reading.log[-1].is_confirmed
 
-    def test_blinded_a_fall_of_one_is_nothing_and_a_jump_counts_either_way(self) -> None:
-        session, _ = talk_about(blinded=True)
-        say(session, "10")
+    def test_a_blinded_rater_confirms_jumps_in_both_directions_but_no_falls(self) -> None:
+        session, _ = session_of(blinded=True)
+        send_keys(session, "10")
         assert scores(session, "L.IP1") == [1, 0]
-        say(session, "30")
+        send_keys(session, "30")
         assert session.pending is not None
         assert session.pending.unlikely.kind == "jump"
 
 
 class TestUndoAndMoving:
     def test_undo_goes_back_through_everything(self) -> None:
-        session, _ = talk_about()
-        say(session, "n12=3" + "u" * 5)
+        session, _ = session_of()
+        send_keys(session, "n12=3" + "u" * 5)
         assert not session.reading.values
         assert session.field == Field("L.IP1", "ERO", 0)
         assert not session.is_paired
@@ -287,33 +287,33 @@ class TestUndoAndMoving:
         assert find_site_by_name(wrist, "L", "rradius") == "R.RAD"
 
     def test_going_there_asks_for_its_first_open_field(self) -> None:
-        session, _ = talk_about()
-        say(session, "/rmcp4\n")
+        session, _ = session_of()
+        send_keys(session, "/rmcp4\n")
         assert session.field == Field("R.MCP4", "ERO", 0)
-        say(session, "11/rmcp4\n")
+        send_keys(session, "11/rmcp4\n")
         assert session.field == Field("R.MCP4", "JSN", 0)
-        say(session, "/elbow\n")
+        send_keys(session, "/elbow\n")
         assert "elbow" in session.message
         assert session.field == Field("R.MCP4", "JSN", 0)
 
     def test_digits_of_a_name_are_not_answers(self) -> None:
-        session, _ = talk_about()
-        say(session, "/mcp3\x1b")
+        session, _ = session_of()
+        send_keys(session, "/mcp3\x1b")
         assert not session.reading.log
 
     def test_flag_and_note_stay_with_the_joint(self) -> None:
-        session, disk = talk_about()
-        say(session, "fmosteophyte?\n")
+        session, disk = session_of()
+        send_keys(session, "fmosteophyte?\n")
         assert disk.reading.flags == {"L.IP1"}
         assert disk.reading.notes == {"L.IP1": "osteophyte?"}
         assert session.field == Field("L.IP1", "ERO", 0)
-        say(session, "m" + "\b" * 11 + "\nf")
+        send_keys(session, "m" + "\b" * 11 + "\nf")
         assert not disk.reading.flags
         assert not disk.reading.notes
 
 
 class TestResuming:
-    def test_where_the_log_stopped(self) -> None:
+    def test_the_session_resumes_where_the_log_ends(self) -> None:
         reading = start_reading(FINGERS, "C", "anna", FINGERS.sites)
         assert find_resume_field(reading) == Field("L.IP1", "ERO", 0)
         reading = enter(reading, Field("R.MCP4", "ERO", 0), GradeEntry(1))
@@ -347,22 +347,22 @@ class TestKeeping:
         assert auto_saver.seconds == 30 + 5 + MAX_PAUSE + 2
 
     def test_what_the_disk_refuses_is_kept_and_tried_again_at_the_next_key(self) -> None:
-        session, disk = talk_about()
+        session, disk = session_of()
         disk.full = True
-        say(session, "1")
+        send_keys(session, "1")
         assert session._auto_saver.save_error == "No space left on device"
         assert session.field == Field("L.IP1", "ERO", 1), "reading goes on"
-        say(session, "2")
+        send_keys(session, "2")
         assert not disk.reading.log
         disk.full = False
-        say(session, "6")
+        send_keys(session, "6")
         assert disk.reading is session.reading
         assert scores(session, "L.IP1") == [1, 2]
         assert not session._auto_saver.save_error
 
-    def test_when_it_was_saved(self) -> None:
-        session, _ = talk_about()
+    def test_the_time_of_the_last_save_is_known(self) -> None:
+        session, _ = session_of()
         assert session._auto_saver.saved_at is None
-        say(session, "1")
+        send_keys(session, "1")
         assert session._auto_saver.saved_at is not None
         assert abs((session._auto_saver.saved_at - datetime.now(UTC)).total_seconds()) < 60

@@ -1,4 +1,4 @@
-"""What each screen looks like, cell by cell, at two sizes and in both languages. Behaviour is tested elsewhere."""
+"""Snapshots of each screen, cell by cell, at two sizes and in both languages. Other tests check the behaviour."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ AT = datetime(2021, 5, 4, 12, 30, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Scene:
-    """How to get to a screen: the study as it is found, and the keys pressed in it, screen by screen."""
+    """The steps to a screen: the study and the keys pressed on each screen."""
 
     name: str
     keys: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Scene:
 
 
 def part_read(tmp_path: Path) -> Study:
-    """Four cases: one signed, one full but unsigned, one begun with a flag and a note, one untouched."""
+    """Prepare four cases: one signed, one full but unsigned, one begun with a flag and a note, one untouched."""
     study = make_study(tmp_path, patients=4)
     first, second, third, _ = study.cases()
     for case, change in ((first, full), (second, full), (third, begun)):
@@ -58,7 +58,7 @@ def part_read(tmp_path: Path) -> Study:
 
 
 def full(reading: Reading) -> Reading:
-    """Every joint normal but one with a finding, one that gets worse, one that can't be read."""
+    """Fill every joint as normal, except one with a finding, one that gets worse and one not assessable."""
     for place, time in enumerate(reading.order):
         reading = enter(reading, Field("L.MCP2", "ERO", time), FindingEntry("ankylosis"), timestamp=AT)
         reading = enter(reading, Field("L.MCP3", "ERO", time), GradeEntry(1 + place), timestamp=AT)
@@ -124,7 +124,7 @@ SCENES = (
 
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
-    """Each kind of study is made once; every scene is played in a copy of it."""
+    """Return a function that creates each kind of study once; every scene runs in a copy."""
     made: dict[Callable[[Path], Study], Path] = {}
 
     def template(kind: Callable[[Path], Study]) -> Path:
@@ -136,7 +136,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
 
 
 async def drawn(pilot: Pilot[None]) -> None:
-    """Waits until nothing moves any more: films, messages, the list of commands."""
+    """Wait until films, messages and the command palette no longer change."""
     for _ in range(3):
         await settle(pilot)
 

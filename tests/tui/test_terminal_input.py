@@ -1,4 +1,4 @@
-"""Input that no person typed: complete, split and beheaded replies of a terminal become no data."""
+"""Input that no person typed: complete, split and truncated replies of a terminal become no data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.textual_internals import XTermParser
 from tests.films import make_study
-from tests.tui.conftest import TerminalLine, reading_as, settle, shown
+from tests.tui.conftest import TerminalLine, label_text, reading_as, settle
 
 IGNORED = "Input ignored: it did not come from the keyboard."
 TAILS = [
@@ -59,7 +59,7 @@ class TestOnTheScoringScreen:
             line = TerminalLine(pilot)
             await line.send(tail, gap)
             assert not reading_of(pilot).log
-            assert IGNORED in shown(pilot)
+            assert IGNORED in label_text(pilot)
             await line.send("1")
             assert [entry.key for entry in reading_of(pilot).log] == ["1"], "the next key counts"
 
@@ -70,7 +70,7 @@ class TestOnTheScoringScreen:
             await settle(pilot)
             await TerminalLine(pilot).send(";4;22c", gap)
             assert not reading_of(pilot).log
-            assert IGNORED in shown(pilot)
+            assert IGNORED in label_text(pilot)
 
     @pytest.mark.parametrize("parts", [(";4", "c"), (";", "4c"), ("rgb:1e1e", "/1e1e", "/1", "e", "\a")])
     async def test_a_tail_may_come_in_parts(self, tmp_path: Path, parts: tuple[str, ...]) -> None:
@@ -82,7 +82,7 @@ class TestOnTheScoringScreen:
                 await line.send(part, rest=0.03)
             await line.send(parts[-1])
             assert not reading_of(pilot).log
-            assert IGNORED in shown(pilot)
+            assert IGNORED in label_text(pilot)
 
     @pytest.mark.parametrize(
         ("reply", "cut"),
@@ -112,7 +112,7 @@ class TestOnTheScoringScreen:
             line = TerminalLine(pilot)
             await line.send("\x1b]11;rgb:")
             await line.send("1")
-            assert IGNORED in shown(pilot)
+            assert IGNORED in label_text(pilot)
             await line.send("11")
             await line.send("1")
             await line.send("1")
@@ -129,7 +129,7 @@ class TestOnTheScoringScreen:
             await line.send("\x1b]11;rgb:")
             await line.send("\x1b[C")
             assert pilot.app.screen.scoring_session.site != before  # type: ignore[attr-defined]
-            assert IGNORED in shown(pilot)
+            assert IGNORED in label_text(pilot)
 
     @pytest.mark.parametrize("gap", [0.0, 0.001, 0.08], ids=["in one burst", "coalesced", "typed"])
     async def test_grades_fill_their_fields(self, tmp_path: Path, gap: float) -> None:
@@ -165,7 +165,7 @@ class TestInText:
             await line.send("cyst; see (2)", 0.03)
             for tail in TAILS[:2]:
                 await line.send(tail)
-                assert IGNORED in shown(pilot)
+                assert IGNORED in label_text(pilot)
             await line.send(" too; b\r")
             assert list(reading_of(pilot).notes.values()) == ["cyst; see (2) too; b"]
 
@@ -184,7 +184,7 @@ class TestInText:
             await TerminalLine(pilot).send(";4c")
             assert isinstance(pilot.app.screen, WorklistScreen)
             assert not pilot.app.screen.is_asking
-            assert IGNORED in shown(pilot)
+            assert IGNORED in label_text(pilot)
 
 
 def test_the_message_is_in_japanese_too() -> None:

@@ -1,4 +1,4 @@
-"""What the screens say, as text."""
+"""The texts of the screens."""
 
 import pytest
 
@@ -15,7 +15,7 @@ SCHEME = load_scheme("mtss")
 T = Catalog("en")
 
 
-def test_keys_stand_on_three_lines_that_fit() -> None:
+def test_the_keys_fit_on_three_lines() -> None:
     reading = start_reading(SCHEME, "C", "anna", SCHEME.sites)
     labels = {"n": "all normal", "u": "undo", "z": "zoom", "/": "go to", "o": "overview", "?": "help"}
     commands = [KeyItem(*item) for item in labels.items()]

@@ -1,4 +1,4 @@
-"""What ratui relies on in Textual beyond its documentation."""
+"""Undocumented behaviour of Textual that ratui relies on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.internals import relying_on
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    """Textual's driver replaces the handlers of these."""
+    """Restore the signal handlers that Textual's driver replaces."""
     before = {each: signal.getsignal(each) for each in (signal.SIGTSTP, signal.SIGCONT)}
     yield
     for each, handler in before.items():
@@ -45,7 +45,7 @@ def signals() -> Iterator[None]:
 
 
 class Counting(Widget):
-    """A line that counts how often it is asked for, and how often it is written."""
+    """A line that counts how often it is requested and written."""
 
     DEFAULT_CSS = "Counting { height: 1; width: 20; }"
     asked = written = 0
@@ -59,7 +59,7 @@ class Counting(Widget):
 
 
 class Writing(HeadlessDriver):
-    """A driver that takes what is written, where Textual's driver for tests would make the app write nothing."""
+    """A driver that accepts output; with Textual's driver for tests the app writes nothing."""
 
     @property
     def is_headless(self) -> bool:
@@ -142,7 +142,7 @@ async def test_the_driver_calls_in_the_app_s_thread_and_gives_it_messages(signal
 
 
 @pytest.mark.parametrize("place", ["handler", "worker"])
-async def test_a_fault_ends_an_app_by_way_of_one_function(place: str) -> None:
+async def test_every_fault_ends_the_app_through_one_function(place: str) -> None:
     class Guarded(GuardedApp):
         async def work(self) -> None:
             raise KeyError(place)
@@ -200,7 +200,7 @@ class TestTheParser:
             assert not list(XTermParser().feed(unknown[:LONGEST_SEQUENCE]))
 
 
-async def test_cells_tell_when_they_are_written_and_only_then() -> None:
+async def test_cells_notify_only_when_they_are_written() -> None:
     app = TwoLines(Writing)
     async with app.run_test(headless=False, size=(40, 4)) as pilot:
         counting = app.query_one(Counting)

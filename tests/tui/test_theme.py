@@ -1,4 +1,4 @@
-"""The colours: readable on black, apart for every eye, and no state that only a colour tells."""
+"""The colours: readable on black, distinct for colour-blind raters, and no state shown by colour alone."""
 
 import itertools
 import os
@@ -37,18 +37,18 @@ def test_every_colour_can_be_read_on_black(name: str) -> None:
 
 
 @pytest.mark.parametrize("eye", EYES)
-def test_title_and_waiting_field_stay_apart_for_every_eye(eye: str) -> None:
+def test_title_and_active_field_differ_for_colour_blind_raters(eye: str) -> None:
     title, waiting = (np.array(EYES[eye]) @ linear(style) for style in (palette.ACCENT, palette.WAITING))
     assert np.abs(title - waiting).max() > 0.15
 
 
-def test_without_colour_the_styles_that_tell_a_state_still_differ() -> None:
-    told = {}
+def test_styles_of_states_differ_without_colour() -> None:
+    weights = {}
     for name in ("QUIET", "BRIGHT", "WAITING"):
         style = Style.parse(getattr(palette, name))
-        told[name] = (bool(style.bold), bool(style.reverse))
-    for one, other in itertools.combinations(told, 2):
-        assert told[one] != told[other], (one, other)
+        weights[name] = (bool(style.bold), bool(style.reverse))
+    for one, other in itertools.combinations(weights, 2):
+        assert weights[one] != weights[other], (one, other)
     assert Style.parse(palette.ALARM).reverse
 
 

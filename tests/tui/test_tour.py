@@ -1,4 +1,4 @@
-"""The tour: shown once, in the demo, one key after the other, and never in the way of reading."""
+"""The tour: shown once, in the demo, one key after the other, without hindering the reading."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_every_step_has_words_that_name_its_key(language: str) -> None:
     assert cell_len(t("tour.ended")) <= 76
 
 
-async def test_each_key_brings_the_next_and_what_was_seen_is_kept(tmp_path: Path) -> None:
+async def test_each_key_leads_to_the_next_step_and_progress_is_stored(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     file = tmp_path / TOUR_FILE
     async with reading_as(study, "anna", tour=Tour(file)) as pilot:
@@ -114,7 +114,7 @@ async def test_a_changed_key_is_the_one_that_is_asked_for(tmp_path: Path) -> Non
         assert "3/6" in cells(pilot)
 
 
-def test_what_was_seen_lies_in_the_copy_and_the_sample_stays(tmp_path: Path) -> None:
+def test_progress_is_stored_in_the_copy_not_in_the_sample(tmp_path: Path) -> None:
     folder, _, _ = copy_sample(tmp_path / "mine")
     Tour(folder / TOUR_FILE).end()
     assert not (find_sample() / TOUR_FILE).exists()

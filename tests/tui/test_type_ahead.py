@@ -1,4 +1,4 @@
-"""Keys typed faster than screens and films come: each does what it would have done if it had been typed slowly."""
+"""Keys typed faster than screens and films appear: each has the same effect as if it had been typed slowly."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.joint_viewer import JointViewer
 from tests.films import make_study
-from tests.tui.conftest import reading_as, settle, shown
+from tests.tui.conftest import label_text, reading_as, settle
 
 pytestmark = pytest.mark.slow
 
 
 async def burst(pilot: Pilot[None], *keys: str) -> None:
-    """All `keys` at once, before the app has looked at the first of them."""
+    """Send all `keys` at once, before the app has handled the first."""
     pressed = [Key(key, key if len(key) == 1 else None) for key in keys]
     pilot.app.post_message(KeyBurst(pressed, began=pressed[0].time, ended=pressed[-1].time))
     await pilot.pause()
@@ -41,7 +41,7 @@ def values(study: Study, case: str) -> set[object]:
     return set() if reading is None else set(reading.values.values())
 
 
-async def test_two_whole_cases_each_in_one_breath(tmp_path: Path) -> None:
+async def test_two_whole_cases_each_typed_at_once(tmp_path: Path) -> None:
     study = make_study(tmp_path, patients=2, sides="L")
     async with reading_as(study, "anna") as pilot:
         await burst(pilot, "enter", *"n" * 10)
@@ -61,7 +61,7 @@ async def test_from_the_worklist_through_the_regions_into_the_first_field(tmp_pa
     study = make_study(tmp_path, sides="L", regions=False)
     async with reading_as(study, "anna") as pilot:
         await burst(pilot, "enter", "A")
-        await burst(pilot, "A", "1", "2", "3")  # the second film's boxes had to be seen first
+        await burst(pilot, "A", "1", "2", "3")  # only displayed boxes can be accepted
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         assert [screen.reading.score(Field("L.IP1", "ERO", time)) for time in (0, 1)] == [1, 2]
@@ -90,12 +90,12 @@ async def test_help_takes_one_key_and_the_next_is_an_answer(tmp_path: Path) -> N
 
 
 class TestPastTheLastField:
-    async def test_an_answer_too_many_reaches_no_field_and_no_case(self, tmp_path: Path) -> None:
+    async def test_a_surplus_answer_reaches_no_field_and_no_other_case(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, patients=2, sides="L")
         async with reading_as(study, "anna") as pilot:
             await burst(pilot, "enter", *"n" * 10, "3")
             assert isinstance(pilot.app.screen, OverviewScreen)
-            assert "ignored, typed before this screen was shown: 3" in shown(pilot)
+            assert "ignored, typed before this screen was shown: 3" in label_text(pilot)
             await burst(pilot, "S", "enter")
             screen = pilot.app.screen
             assert isinstance(screen, ScoringScreen)
@@ -103,31 +103,31 @@ class TestPastTheLastField:
         first, _ = study.cases()
         assert values(study, first) == {GradeEntry(0)}
 
-    async def test_nobody_signs_what_they_have_not_seen(self, tmp_path: Path) -> None:
+    async def test_keys_typed_ahead_do_not_sign(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna") as pilot:
             await burst(pilot, "enter", *"n" * 10, "S")
             assert isinstance(pilot.app.screen, OverviewScreen)
-            assert "ignored, typed before this screen was shown: S" in shown(pilot)
+            assert "ignored, typed before this screen was shown: S" in label_text(pilot)
             await burst(pilot, "S")
             assert isinstance(pilot.app.screen, WorklistScreen)
 
-    async def test_a_key_that_can_do_no_harm_gets_through(self, tmp_path: Path) -> None:
+    async def test_a_harmless_key_typed_ahead_is_handled(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna") as pilot:
             await burst(pilot, "enter", *"n" * 11, "?")
             assert isinstance(pilot.app.screen, HelpScreen)
 
-    async def test_whoever_has_had_time_to_see_the_screen_means_it(self, tmp_path: Path) -> None:
+    async def test_a_key_pressed_after_the_reaction_time_signs(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna") as pilot:
             await burst(pilot, "enter", *"n" * 10)
             await pilot.press("3")
-            assert "ignored, typed" not in shown(pilot)
+            assert "ignored, typed" not in label_text(pilot)
 
 
 class SlowLibrary(FilmStore):
-    """A library that hands out nothing before `gate` is open."""
+    """A library that returns nothing until `gate` is open."""
 
     def __init__(self, study: Study) -> None:
         super().__init__(study)

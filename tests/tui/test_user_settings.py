@@ -1,4 +1,4 @@
-"""The user's settings: what they may say, and that a clash of keys is found before a case is open."""
+"""The user's settings: valid contents, and rejection of conflicting keys before a case is open."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ def settings(tmp_path: Path, text: str) -> UserSettings:
     return read_user_settings(file)
 
 
-def test_no_file_is_no_trouble(tmp_path: Path) -> None:
+def test_a_missing_file_means_default_settings(tmp_path: Path) -> None:
     assert read_user_settings(tmp_path / "none.toml") == UserSettings()
 
 
-def test_keys_may_stand_quoted_or_in_tables(tmp_path: Path) -> None:
+def test_keys_may_be_quoted_or_in_tables(tmp_path: Path) -> None:
     text = 'language = "ja"\n[keys]\n"scoring.undo" = "U"\nscoring.zoom = "Z"\n'
     assert settings(tmp_path, text) == UserSettings("ja", {"scoring.undo": "U", "scoring.zoom": "Z"})
 
@@ -75,7 +75,7 @@ class TestTheKeymap:
             ({"scoring.undo": "Z", "scoring.zoom": "Z"}, "too"),
         ],
     )
-    def test_a_clash_is_refused_with_the_file_it_stands_in(self, changes: dict[str, str], why: str) -> None:
+    def test_a_conflict_is_rejected_with_the_name_of_the_file(self, changes: dict[str, str], why: str) -> None:
         with pytest.raises(RatuiError, match=why) as caught:
             Keymap(changes, load_scheme("fingers"), source="/home/anna/settings.toml")
         assert "settings.toml" in str(caught.value)
@@ -121,7 +121,7 @@ def test_keys_are_printed_as_on_a_keyboard(key: str, shown: str) -> None:
 
 
 class TestTheLanguageIsKept:
-    def test_in_a_file_that_was_not_there(self, tmp_path: Path) -> None:
+    def test_the_file_is_created(self, tmp_path: Path) -> None:
         save_language("ja", tmp_path / "new" / "settings.toml")
         assert read_user_settings(tmp_path / "new" / "settings.toml").language == "ja"
 
@@ -133,7 +133,7 @@ class TestTheLanguageIsKept:
             '[keys]\nscoring.undo = "U"',
         ],
     )
-    def test_and_nothing_else_in_it_changes(self, tmp_path: Path, text: str) -> None:
+    def test_nothing_else_in_the_file_changes(self, tmp_path: Path, text: str) -> None:
         file = tmp_path / "settings.toml"
         file.write_text(text, encoding="utf-8")
         save_language("ja", file)

@@ -1,4 +1,4 @@
-"""Work in a thread goes on to its end though what asked for it has left the screen."""
+"""Work in a thread is completed although the widget that started it was removed."""
 
 from __future__ import annotations
 

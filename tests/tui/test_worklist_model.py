@@ -1,4 +1,4 @@
-"""Which case comes next, which match what was typed, how much is done and how long the rest takes."""
+"""The worklist without a screen: next case, filter, progress, and the estimate of the remaining time."""
 
 import pytest
 
@@ -26,13 +26,13 @@ STATES = [
 
 
 class TestTheNextCase:
-    def test_a_sitting_begins_with_what_was_begun(self) -> None:
+    def test_a_session_starts_with_an_unfinished_case(self) -> None:
         assert worklist_model.find_next_case(STATES) == 3
 
-    def test_with_the_first_open_one_where_nothing_was_begun(self) -> None:
+    def test_without_an_unfinished_case_it_is_the_first_open_one(self) -> None:
         assert worklist_model.find_next_case([STATES[0], STATES[2], STATES[1]]) == 2
 
-    def test_afterwards_it_is_the_one_behind_and_then_round(self) -> None:
+    def test_after_a_case_it_is_the_next_one_cyclically(self) -> None:
         assert worklist_model.find_next_case(STATES, after=3) == 4
         assert worklist_model.find_next_case(STATES, after=5) == 1
 
@@ -60,7 +60,7 @@ class TestTyping:
         assert [STATES[place].case for place in worklist_model.find_matches(typed, texts)] == found
 
     @pytest.mark.parametrize("typed", ["署名", "signed"])
-    def test_in_japanese_both_words_are(self, typed: str) -> None:
+    def test_japanese_words_are_found_too(self, typed: str) -> None:
         texts = [worklist_model.make_search_text(JA, each) for each in STATES]
         assert worklist_model.find_matches(typed, texts) == [0]
 
@@ -70,13 +70,13 @@ class TestProgress:
         progress = worklist_model.WorklistProgress.from_states(STATES)
         assert (progress.signed, progress.remaining, progress.total) == (1, 4, 5)
 
-    def test_the_rest_is_estimated_by_the_open_fields(self) -> None:
+    def test_the_remaining_time_is_estimated_from_the_open_fields(self) -> None:
         states = [state("B1", "signed", 76, seconds=76), state("B2", "reading", 70), state("B3", "regions")]
         progress = worklist_model.WorklistProgress.from_states(states)
         assert progress.case_seconds == 76
         assert progress.seconds_left == 6 + 76
 
-    def test_nothing_is_estimated_from_nothing(self) -> None:
+    def test_without_signed_cases_nothing_is_estimated(self) -> None:
         progress = worklist_model.WorklistProgress.from_states([state("B1", "signed", 76), state("B2", "reading")])
         assert progress.case_seconds is None
         assert progress.seconds_left is None

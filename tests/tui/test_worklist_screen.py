@@ -1,4 +1,4 @@
-"""The worklist by keys: what is selected, what typing finds, and that a case goes on at the very field where it was left."""
+"""The worklist screen: selection, filter, and continuing a case at the field where it was left."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -18,8 +18,8 @@ from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import confirm_template, make_study
-from tests.tui.conftest import reading_as, rows, settle, shown
-from tests.tui.readings import store
+from tests.tui.conftest import label_text, reading_as, rows, settle
+from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow
 
@@ -28,8 +28,8 @@ def study_of(tmp_path: Path, patients: int, *, blinded: bool = False) -> Study:
     return make_study(tmp_path, patients=patients, blinded=blinded, sides="L")
 
 
-def crowd(tmp_path: Path, count: int) -> Study:
-    """A study of `count` cases of which only the records are there, not the films."""
+def study_of_many(tmp_path: Path, count: int) -> Study:
+    """Create a study of `count` cases with records but without films."""
     study = study_of(tmp_path, 1)
     (first,) = study.cases()
     model = study.case(first)
@@ -39,16 +39,16 @@ def crowd(tmp_path: Path, count: int) -> Study:
 
 
 def selected(pilot: Pilot[None]) -> str:
-    """The name of the case under the cursor."""
+    """Return the name of the case under the cursor."""
     (line,) = [line for line in rows(pilot) if line.startswith("▸")]
     return line[1:].split()[0]
 
 
-async def test_a_line_tells_state_joints_minutes_and_flags(tmp_path: Path) -> None:
+async def test_a_line_shows_state_joints_minutes_and_flags(tmp_path: Path) -> None:
     study = study_of(tmp_path, 3)
     one, two, three = study.cases()
-    store(study, one, signed=True, seconds=150)
-    store(study, two, joints=4, seconds=30, flags=("L.IP1",))
+    store_reading(study, one, signed=True, seconds=150)
+    store_reading(study, two, joints=4, seconds=30, flags=("L.IP1",))
     study.save_regions(three, ())
     async with reading_as(study, "anna") as pilot:
         await settle(pilot)
@@ -56,7 +56,7 @@ async def test_a_line_tells_state_joints_minutes_and_flags(tmp_path: Path) -> No
         assert lines[0].split() == [one, "signed", "▓" * 12, "10/10", "2.5"]
         assert lines[1].split()[1:] == [two, "reading", "▓▓▓▓░░░░░░░░", "4/10", "0.5", "⚑", "1"][1:]
         assert lines[2].split()[:2] == [three, "regions"]
-        foot = shown(pilot)
+        foot = label_text(pilot)
         assert "1 of 3 signed, 2 to go" in foot
         assert "2.5 minutes per case" in foot
         assert "about 4 minutes left" in foot
@@ -64,18 +64,18 @@ async def test_a_line_tells_state_joints_minutes_and_flags(tmp_path: Path) -> No
 
 async def test_only_ones_own_readings_count(tmp_path: Path) -> None:
     study = study_of(tmp_path, 1)
-    store(study, study.cases()[0], rater="bert", signed=True, flags=("L.IP1",))
+    store_reading(study, study.cases()[0], rater="bert", signed=True, flags=("L.IP1",))
     async with reading_as(study, "anna") as pilot:
         await settle(pilot)
         assert "0/10" in rows(pilot)[0]
         assert "⚑" not in rows(pilot)[0]
-        assert "0 of 1 signed" in shown(pilot)
+        assert "0 of 1 signed" in label_text(pilot)
 
 
 class TestWhatIsSelected:
     async def test_the_case_that_was_begun(self, tmp_path: Path) -> None:
         study = study_of(tmp_path, 3)
-        store(study, study.cases()[1], joints=2)
+        store_reading(study, study.cases()[1], joints=2)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             assert selected(pilot) == study.cases()[1]
@@ -83,8 +83,8 @@ class TestWhatIsSelected:
     async def test_after_signing_the_next_so_that_enter_goes_on(self, tmp_path: Path) -> None:
         study = study_of(tmp_path, 4)
         cases = study.cases()
-        store(study, cases[0], joints=2)  # left for later
-        store(study, cases[1])
+        store_reading(study, cases[0], joints=2)  # left unfinished
+        store_reading(study, cases[1])
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             await pilot.press("down", "enter")
@@ -93,7 +93,7 @@ class TestWhatIsSelected:
             await pilot.press("S")
             await settle(pilot)
             assert isinstance(pilot.app.screen, WorklistScreen)
-            assert f"{cases[1]} is signed" in shown(pilot)
+            assert f"{cases[1]} is signed" in label_text(pilot)
             assert selected(pilot) == cases[2], "the one behind, not the one that was left for later"
             await pilot.press("enter")
             await settle(pilot)
@@ -112,7 +112,7 @@ class TestWhatIsSelected:
 
     async def test_one_key_goes_to_the_next_that_is_open(self, tmp_path: Path) -> None:
         study = study_of(tmp_path, 3)
-        store(study, study.cases()[1], signed=True)
+        store_reading(study, study.cases()[1], signed=True)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             await pilot.press("ctrl+n")
@@ -123,35 +123,35 @@ class TestWhatIsSelected:
 
 class TestTyping:
     async def test_filters_and_escape_shows_all_again(self, tmp_path: Path) -> None:
-        study = crowd(tmp_path, 120)
+        study = study_of_many(tmp_path, 120)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             await pilot.press(*"x-010")
             assert [line[1:].split()[0] for line in rows(pilot)] == [f"X-{n:04d}" for n in range(100, 110)]
-            assert "10 of 120 cases" in shown(pilot)
+            assert "10 of 120 cases" in label_text(pilot)
             await pilot.press("backspace", "1")
             assert [line[1:].split()[0] for line in rows(pilot)] == [f"X-{n:04d}" for n in range(110, 120)]
             await pilot.press("escape")
-            assert "filter" not in shown(pilot).split("\n")[0]
+            assert "filter" not in label_text(pilot).split("\n")[0]
 
-    async def test_what_matches_nothing_is_said_and_enter_opens_nothing(self, tmp_path: Path) -> None:
+    async def test_a_filter_without_matches_says_so_and_enter_opens_nothing(self, tmp_path: Path) -> None:
         study = study_of(tmp_path, 2)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
-            await pilot.press(*"z9", "enter")  # no case's name has a 9
+            await pilot.press(*"z9", "enter")  # no case has a 9 in its name
             await settle(pilot)
             assert isinstance(pilot.app.screen, WorklistScreen)
-            assert "No case matches. Esc shows all cases" in shown(pilot)
+            assert "No case matches. Esc shows all cases" in label_text(pilot)
 
     async def test_full_width_characters_filter_too(self, tmp_path: Path) -> None:
-        study = crowd(tmp_path, 12)
+        study = study_of_many(tmp_path, 12)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             await pilot.press("\uff10", "\uff11", "\uff10")
             assert [line[1:].split()[0] for line in rows(pilot)] == ["X-0010"]
 
     async def test_a_long_list_scrolls_with_the_cursor(self, tmp_path: Path) -> None:
-        study = crowd(tmp_path, 120)
+        study = study_of_many(tmp_path, 120)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             last = study.cases()[-1]
@@ -166,7 +166,7 @@ async def test_enter_typed_before_the_cases_are_known_opens_the_right_one(
 ) -> None:
     study = study_of(tmp_path, 3)
     begun = study.cases()[2]
-    store(study, begun, joints=1)
+    store_reading(study, begun, joints=1)
     known, states = Event(), study.states
     monkeypatch.setattr("ratui.tui.screens.worklist.screen._FIRST", 1)
 
@@ -179,7 +179,7 @@ async def test_enter_typed_before_the_cases_are_known_opens_the_right_one(
     async with reading_as(study, "anna") as pilot:
         await pilot.press("enter")
         assert isinstance(pilot.app.screen, WorklistScreen), "the begun one isn't known yet"
-        assert "loading 2 of 3 cases" in shown(pilot)
+        assert "loading 2 of 3 cases" in label_text(pilot)
         known.set()
         await settle(pilot)
         await settle(pilot)
@@ -188,7 +188,7 @@ async def test_enter_typed_before_the_cases_are_known_opens_the_right_one(
         assert screen.reading.case == begun
 
 
-async def test_what_others_do_meanwhile_is_seen_on_coming_back_and_moves_nothing(tmp_path: Path) -> None:
+async def test_changes_by_others_appear_on_return_without_moving_the_selection(tmp_path: Path) -> None:
     study = study_of(tmp_path, 3)
     cases = study.cases()
     for case in cases[1:]:
@@ -206,14 +206,14 @@ async def test_what_others_do_meanwhile_is_seen_on_coming_back_and_moves_nothing
 
 
 class TestGoingOn:
-    async def test_at_the_very_field_where_the_connection_was_lost(self, tmp_path: Path) -> None:
+    async def test_a_case_resumes_at_the_field_where_the_connection_was_lost(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         (case,) = study.cases()
         async with reading_as(study, "anna") as pilot:
             await pilot.press("enter")
             await settle(pilot)
             await pilot.press("1", "1", "slash", *"mcp3", "enter", "2")
-            # No Escape: the terminal is gone in the middle of a joint.
+            # No Escape: the terminal disappears in the middle of a joint.
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             await pilot.press("enter")
@@ -242,7 +242,7 @@ class TestASignedCase:
     async def test_is_looked_at_and_not_changed(self, tmp_path: Path) -> None:
         study = study_of(tmp_path, 1)
         (case,) = study.cases()
-        before = store(study, case, {Field("L.MCP2", "ERO", 0): GradeEntry(2)}, signed=True)
+        before = store_reading(study, case, {Field("L.MCP2", "ERO", 0): GradeEntry(2)}, signed=True)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             await pilot.press("enter")
@@ -258,14 +258,14 @@ class TestASignedCase:
     async def test_is_opened_again_with_a_reason_that_stays(self, tmp_path: Path) -> None:
         study = study_of(tmp_path, 1)
         (case,) = study.cases()
-        store(study, case, signed=True)
+        store_reading(study, case, signed=True)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             await pilot.press("enter")
             await settle(pilot)
             await pilot.press("R", "enter")
             assert isinstance(pilot.app.screen, OverviewScreen), "not without a reason"
-            assert "Type a short reason" in shown(pilot)
+            assert "Type a short reason" in label_text(pilot)
             await pilot.press(*"wrong", "space", *"hand", "enter")
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen), "all is filled: it waits for its signature"
@@ -280,14 +280,14 @@ class TestASignedCase:
     async def test_escape_takes_the_question_back(self, tmp_path: Path) -> None:
         study = study_of(tmp_path, 1)
         (case,) = study.cases()
-        before = store(study, case, signed=True)
+        before = store_reading(study, case, signed=True)
         async with reading_as(study, "anna") as pilot:
             await settle(pilot)
             await pilot.press("enter")
             await settle(pilot)
             await pilot.press("R", *"no", "escape")
             assert isinstance(pilot.app.screen, OverviewScreen)
-            assert "Why" not in shown(pilot)
+            assert "Why" not in label_text(pilot)
         assert study.reading("anna", case) == before
 
 
@@ -295,7 +295,7 @@ class TestBlinded:
     async def test_no_line_and_no_place_in_the_list_depends_on_the_order(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Two raters with opposite orders, who entered the same left and right, see the same list."""
+        """Compare two raters with opposite orders who entered the same answers left and right: their lists must be equal."""
         orders = {"anna": (0, 1), "bert": (1, 0)}
         monkeypatch.setattr(Study, "order", lambda self, rater, case: orders[rater])
         study = study_of(tmp_path, 6, blinded=True)
@@ -303,14 +303,14 @@ class TestBlinded:
         for rater, (left, right) in orders.items():
             for case in study.cases():
                 special = {Field("L.MCP2", "ERO", left): GradeEntry(3), Field("L.MCP2", "ERO", right): GradeEntry(1)}
-                store(study, case, special, rater=rater, joints=7)
+                store_reading(study, case, special, rater=rater, joints=7)
             async with reading_as(study, rater, size=(120, 40)) as pilot:
                 await settle(pilot)
-                seen.append((rows(pilot), shown(pilot).replace(rater, "RATER")))
+                seen.append((rows(pilot), label_text(pilot).replace(rater, "RATER")))
         assert seen[0] == seen[1]
 
 
-async def test_an_unreadable_case_says_why_and_is_no_work_left(tmp_path: Path) -> None:
+async def test_an_unreadable_case_shows_the_reason_and_counts_as_no_work(tmp_path: Path) -> None:
     study = study_of(tmp_path, 2)
     case = study.cases()[0]
     films: tuple[FilmRecord, ...] = study.case(case).films
@@ -318,7 +318,7 @@ async def test_an_unreadable_case_says_why_and_is_no_work_left(tmp_path: Path) -
     async with reading_as(study, "anna", size=(120, 24)) as pilot:
         await settle(pilot)
         assert "one time point only" in rows(pilot)[0]
-        assert "0 of 1 signed, 1 to go" in shown(pilot)
+        assert "0 of 1 signed, 1 to go" in label_text(pilot)
         assert selected(pilot) == study.cases()[1]
 
 
@@ -339,16 +339,14 @@ async def test_nothing_is_cut_off(tmp_path: Path, size: tuple[int, int], languag
     from rich.cells import cell_len
 
     study = study_of(tmp_path, 2)
-    store(study, study.cases()[0], signed=True)
+    store_reading(study, study.cases()[0], signed=True)
     async with reading_as(study, "anna", size=size, language=language) as pilot:
         await settle(pilot)
-        for line in (*rows(pilot), *shown(pilot).split("\n")):
+        for line in (*rows(pilot), *label_text(pilot).split("\n")):
             assert cell_len(line.rstrip()) <= size[0], line
 
 
-async def test_an_order_that_a_model_gave_is_how_the_cases_stand_and_come_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cases_follow_the_order_that_a_model_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ratui.tui.screens.worklist.screen._FIRST", 1)
     study = study_of(tmp_path, 3)
     one, two, three = study.cases()
@@ -357,12 +355,12 @@ async def test_an_order_that_a_model_gave_is_how_the_cases_stand_and_come_next(
         await settle(pilot)
         assert [line.lstrip("▸ ").split()[0] for line in rows(pilot)] == [three, one, two]
         assert selected(pilot) == three
-        assert "most informative for the model first" in shown(pilot)
+        assert "most informative for the model first" in label_text(pilot)
 
 
 async def test_a_screen_handles_its_return_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = study_of(tmp_path, 2)
-    store(study, study.cases()[0], joints=4)
+    store_reading(study, study.cases()[0], joints=4)
     resumed: Counter[str] = Counter()
     handler = KeyScreen.on_screen_resume
 
