@@ -4,6 +4,10 @@ Nothing is removed from the old file, because nothing of it is copied: pixels, t
 are taken from closed lists, and UIDs are hashed with a secret. Text, private elements, overlays, embedded files and comments
 in compressed data therefore can't remain. This implements the Basic Application Level Confidentiality Profile of DICOM
 PS3.15 Annex E, and removes more than it requires.
+
+The pixels are kept, and text may be burned into them. `seems_to_contain_text` finds text, to warn a person who then decides.
+Devices write letters into the pixels in one flat extreme grey, small, of one height, in a row. A lead marker has one or two
+letters; a patient's name has more. An image without a finding may still contain text.
 """
 
 from __future__ import annotations
@@ -13,15 +17,17 @@ import hmac
 import io
 import warnings
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, generate_uid
 from pydicom.valuerep import DSfloat
 
-from ratui.imaging import Film, LookupTable, Window
+from ratui.imaging import Film, LookupTable, Pixels, Window
 
-__all__ = ["RetainedAttributes", "deidentify", "extract_retained_attributes", "new_uid"]
+__all__ = ["RetainedAttributes", "deidentify", "extract_retained_attributes", "new_uid", "seems_to_contain_text"]
 
 _UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 # Words that are kept, by the element that may contain them.
@@ -36,6 +42,9 @@ _WORDS = {
 # Names of windows and tables that are kept.
 _NAMES = ("NORMAL", "HARDER", "SOFTER", "HARD", "SOFT", "STANDARD", "BONE", "WINDOW1", "WINDOW2", "WINDOW3", "DEFAULT")
 _MODALITY_TYPES = ("OD", "HU", "US", "P")
+_MIN_LETTERS = 6  # shapes in a row that count as text
+_LETTER_HEIGHTS = (6, 80)  # smallest and largest height of a letter, in pixels
+_MOST_PIECES = 20_000  # an image with more connected shapes is grainy
 
 
 @dataclass(frozen=True)
@@ -203,3 +212,62 @@ def _add_pixels(new: Dataset, film: Film) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             new.compress(JPEGLSLossless, encoding_plugin="pyjpegls", generate_instance_uid=False)
+
+
+class _Piece(NamedTuple):
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def seems_to_contain_text(pixels: Pixels) -> bool:
+    """Return whether the image contains a row of small shapes in its lightest or darkest grey.
+
+    Parameters
+    ----------
+    pixels
+        Stored values, shape (rows, columns).
+    """
+    values = pixels.astype(np.int64)
+    for extreme in (int(values.max()), int(values.min())):
+        mask = values == extreme
+        # An extreme grey that fills much of the image is its background; letters would have the other extreme.
+        if 0 < mask.mean() < 0.05 and _has_row(mask):
+            return True
+    return False
+
+
+def _has_row(mask: npt.NDArray[np.bool_]) -> bool:
+    boxes = _boxes(mask)
+    if len(boxes) > _MOST_PIECES:  # grain, not letters
+        return False
+    pieces = [_Piece(*box) for box in boxes.tolist()]
+    letters = [p for p in pieces if _LETTER_HEIGHTS[0] <= p.height <= _LETTER_HEIGHTS[1] and p.width <= 2 * p.height]
+    letters.sort(key=lambda piece: (piece.left, piece.top))
+    return any(_row_from(letters, number) >= _MIN_LETTERS for number in range(len(letters)))
+
+
+def _boxes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+    """Return top, left, height and width of each connected piece of `mask`, shape (pieces, 4).
+
+    Pixels that touch at a corner are connected.
+    """
+    import cv2  # takes a moment to import: only an import of films needs it
+
+    _, _, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    columns = [cv2.CC_STAT_TOP, cv2.CC_STAT_LEFT, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_WIDTH]
+    return np.asarray(found[1:, columns], dtype=np.int32)  # the first is the background
+
+
+def _row_from(pieces: list[_Piece], first: int) -> int:
+    """Return the number of pieces that follow `first` to the right as letters of one row, itself included."""
+    last, length = pieces[first], 1
+    for piece in pieces[first + 1 :]:
+        if piece.left > last.left + last.width + 3 * last.height:
+            break
+        alike = 0.6 <= piece.height / last.height <= 1.7
+        level = abs((piece.top + piece.height) - (last.top + last.height)) <= 0.4 * last.height
+        if alike and level and piece.left >= last.left + last.width - 1:
+            last, length = piece, length + 1
+    return length

@@ -31,8 +31,12 @@ from ratui.imaging import (
     read_header,
 )
 from ratui.imaging.dicom_reader import check_file
-from ratui.study.importing.burned_in_text import seems_to_contain_text
-from ratui.study.importing.deidentification import RetainedAttributes, deidentify, extract_retained_attributes
+from ratui.study.importing.deidentification import (
+    RetainedAttributes,
+    deidentify,
+    extract_retained_attributes,
+    seems_to_contain_text,
+)
 
 __all__ = ["ConvertedFilm", "FilmConverter", "FilmHeader", "FilmRequest", "InProcessConverter"]
 
