@@ -14,7 +14,18 @@ from ratui.imaging.dicom_reader import (
 )
 from ratui.imaging.dicom_writer import encode_dicom, write_film
 from ratui.imaging.display_settings import DEFAULT_DISPLAY, DisplaySettings, choose_contrast, list_presets, render
-from ratui.imaging.film import MAX_SIDE, Contrast, Film, LookupTable, Pixels, Window
+from ratui.imaging.film import (
+    MAX_SIDE,
+    Contrast,
+    Film,
+    LookupTable,
+    Pixels,
+    Window,
+    compute_automatic_window,
+    crop,
+    film_to_grey,
+    normalize_intensity,
+)
 from ratui.imaging.geometry import Box, Matrix, fit_similarity
 from ratui.imaging.joint_alignment import align_centres, align_joints, compute_difference, warp_onto
 from ratui.imaging.registration import (
@@ -24,7 +35,6 @@ from ratui.imaging.registration import (
     register_images,
     warp_to_fixed,
 )
-from ratui.imaging.windowing import compute_automatic_window, crop, film_to_grey, normalize_intensity
 
 __all__ = [
     "DEFAULT_DISPLAY",

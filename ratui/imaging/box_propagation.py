@@ -13,10 +13,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ratui.imaging.film import Film
+from ratui.imaging.film import Film, film_to_grey
 from ratui.imaging.geometry import Box, Matrix
 from ratui.imaging.registration import Levels, extract_structure, make_similarity, refine_alignment
-from ratui.imaging.windowing import film_to_grey
 
 Point: TypeAlias = npt.NDArray[np.float64]
 """A point (x, y), shape (2,)."""

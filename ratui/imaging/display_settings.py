@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from ratui.imaging.film import Contrast, Film, LookupTable, Window
+from ratui.imaging.film import Contrast, Film, LookupTable, Window, compute_automatic_window, crop
 from ratui.imaging.geometry import Box
-from ratui.imaging.windowing import compute_automatic_window, crop
 
 __all__ = [
     "DEFAULT_DISPLAY",

@@ -12,10 +12,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from ratui.imaging.display_settings import DisplaySettings, choose_contrast, equalize_local_contrast
-from ratui.imaging.film import Film
+from ratui.imaging.film import Film, crop
 from ratui.imaging.geometry import Box, Matrix
 from ratui.imaging.registration import AlignmentFailure, register_images
-from ratui.imaging.windowing import crop
 
 __all__ = ["align_centres", "align_joints", "compute_difference", "warp_onto"]
 

@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ratui.imaging.film import normalize_intensity
 from ratui.imaging.geometry import Box, Matrix, fit_similarity
-from ratui.imaging.windowing import normalize_intensity
 
 __all__ = [
     "MIN_AGREEMENT",

@@ -20,7 +20,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if BLOCK.search(page.read_text())]
 MODULES = [
     "ratui",
-    "ratui.imaging.windowing",
+    "ratui.imaging.film",
     "ratui.reading.options",
     "ratui.scheme.parser",
     "ratui.study.study",
