@@ -21,6 +21,9 @@ from ratui.study import Study
 __all__ = ["main"]
 
 _FOLDER = click.Path(path_type=Path)
+_EARLIER_OPTIONS = {"crowd": "rater-model", "near": "refiner-only"}
+_ACCEPT_EARLIER_OPTIONS = {"token_normalize_func": lambda name: _EARLIER_OPTIONS.get(name, name)}
+"""Context settings of click: scripts may use the names of earlier versions, which ``--help`` does not list."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,15 +68,13 @@ def _training_options(function: Any, *, study_needed: bool = True) -> Any:
     return function
 
 
-@commands.command()
+@commands.command(context_settings=_ACCEPT_EARLIER_OPTIONS)
 @partial(_training_options, study_needed=False)
 @click.option("--batch", default=16, show_default=True, help="Hands per batch, over all processes.")
 @click.option("--backbone", default="small", show_default=True, help="small, ssd300-vgg16 or ssdlite; see --weights.")
 @click.option("--coco", type=_FOLDER, help="Also train on the boxes of this COCO file; the films are in its folder.")
 @click.option("--phantoms", default=0, help="Also train on this number of simulated hands.")
-@click.option(
-    "--near", "refiner_only", is_flag=True, help="Train only the refiner; keep the other weights of --weights."
-)
+@click.option("--refiner-only", is_flag=True, help="Train only the refiner; keep the other weights of --weights.")
 def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
     """Train the detector of finger joints on the confirmed regions of STUDY, COCO boxes and simulated hands.
 
@@ -87,7 +88,7 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
     _train(train_detector, study, out, batch, options, **more)
 
 
-@commands.command()
+@commands.command(context_settings=_ACCEPT_EARLIER_OPTIONS)
 @_training_options
 @click.option("--batch", default=64, show_default=True, help="Joints per batch, over all processes.")
 @click.option("--loss", default="pair", show_default=True, help="ce, soft, marginal, pair, emd or cumulative.")
@@ -100,8 +101,7 @@ def detector(study: Path | None, out: Path, batch: int, **options: Any) -> None:
     help="Combination of the two time points in the network.",
 )
 @click.option(
-    "--crowd",
-    "rater_model",
+    "--rater-model",
     default="none",
     show_default=True,
     help="Model of the raters: none, confusion or leaning.",

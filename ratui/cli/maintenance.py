@@ -61,7 +61,9 @@ def print_report(report: CheckReport) -> None:
             else f" · can be repaired: {finding.remedy}" * bool(finding.remedy)
         )
         advice = f" · {finding.advice}" if finding.advice and not finding.repaired else ""
-        click.echo(f"  {clean_text(finding.file, 120)}: {clean_text(finding.what, 200)}{done}{clean_text(advice, 200)}")
+        click.echo(
+            f"  {clean_text(finding.file, 120)}: {clean_text(finding.problem, 200)}{done}{clean_text(advice, 200)}"
+        )
     for note in report.notes:
         click.echo(f"  note  {clean_text(note, 200)}")
     from ratui.results.text_table import format_count
@@ -104,10 +106,10 @@ def merge(study: Path, others: tuple[Path, ...], dry_run: bool) -> None:
     for other in others:
         opened = Study.open(study)
         counts = {"added": 0, "continued": 0, "conflict": 0}
-        for item in join(opened, Study.open(other), dry_run=dry_run):
-            counts[item.outcome] += 1
-            why = f": {item.reason}" if item.reason else ""
-            click.echo(f"  {item.outcome:<10}{clean_text(item.what + why, 200)}")
+        for result in join(opened, Study.open(other), dry_run=dry_run):
+            counts[result.outcome] += 1
+            why = f": {result.reason}" if result.reason else ""
+            click.echo(f"  {result.outcome:<10}{clean_text(result.item + why, 200)}")
         conflicts += counts["conflict"]
         summary = f"{counts['added']} added, {counts['continued']} continued, {counts['conflict']} conflicts"
         click.echo(f"{clean_text(other)}: {summary}" + (" (nothing was written)" if dry_run else ""))

@@ -83,6 +83,6 @@ def draw_body(patient: PhantomPatient, side: Literal["L", "R"]) -> Body:
     )
 
 
-def persistent_rng(patient: PhantomPatient, *what: str) -> np.random.Generator:
-    """Return a generator for a constant property of `patient`, named by `what`; it is the same at both time points."""
-    return np.random.default_rng([patient.seed, crc32("/".join(what).encode())])
+def persistent_rng(patient: PhantomPatient, *names: str) -> np.random.Generator:
+    """Return a generator for a constant property of `patient`, named by `names`; it is the same at both time points."""
+    return np.random.default_rng([patient.seed, crc32("/".join(names).encode())])

@@ -60,6 +60,6 @@ class Hand:
         site = self.sites.get(joint)
         return draw_joint_space(self.patient, site, self.time) if site else JointSpace(1.0, 0.0, 0.0)
 
-    def persistent_rng(self, *what: str) -> np.random.Generator:
+    def persistent_rng(self, *names: str) -> np.random.Generator:
         """Return a generator for a constant property of this hand; see `body.persistent_rng`."""
-        return persistent_rng(self.patient, self.side, *what)
+        return persistent_rng(self.patient, self.side, *names)

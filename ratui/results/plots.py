@@ -107,8 +107,8 @@ def _plot_bland_altman(agreement: Agreement, scores: ReadingScores, quantity: Li
     apart = np.concatenate([values[:, a] - values[:, b] for a, b in pairs])
     axes[0].set_ylim(*_difference_range(shown, apart))
     axes[0].set_ylabel("difference")
-    what = "change of the total score" if quantity == "change" else "total score, later time point"
-    figure.suptitle(f"Bland–Altman, {what}", x=0.01, ha="left")
+    quantity_title = "change of the total score" if quantity == "change" else "total score, later time point"
+    figure.suptitle(f"Bland–Altman, {quantity_title}", x=0.01, ha="left")
     return figure
 
 

@@ -27,9 +27,9 @@ class TextTable:
     note: str = ""
 
 
-def format_count(count: int, what: str) -> str:
+def format_count(count: int, noun: str) -> str:
     """Return a count with its noun, for example ``1 case`` or ``2 cases``."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def format_number(value: float, digits: int = 2) -> str:

@@ -345,12 +345,12 @@ class _Parser:
             if value in values[:index]:
                 self._fail(f"{key} {clean_text(value)} is used twice", header, index, key)
 
-    def _fail(self, what: str, header: str, index: int, key: str) -> NoReturn:
+    def _fail(self, problem: str, header: str, index: int, key: str) -> NoReturn:
         """Raise SchemeError with the line of `key`."""
         line = self._find_line(header, index, key)
         name = f"{header}.{key}".strip(".") if header else key
         place = f"{self._file_name}, line {line}" + (f", {name}" if name else "")
-        raise SchemeError(what, place, "Correct it; nothing was changed")
+        raise SchemeError(problem, place, "Correct it; nothing was changed")
 
     def _find_line(self, header: str, index: int, key: str) -> int:
         """Return the line of `key` in its table, or that of the table's header, or 1. Lines count from 1."""

@@ -85,8 +85,8 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
     target = Path(target)
     owner = study.path.stat().st_uid
     if os.geteuid() not in (0, owner):
-        what = "a backup contains every rater's readings: only the study's owner can make one"
-        raise StoreError(what, study.path, f"Ask {account_name(owner)}")
+        problem = "a backup contains every rater's readings: only the study's owner can make one"
+        raise StoreError(problem, study.path, f"Ask {account_name(owner)}")
     if target.exists():
         raise StoreError("there is a file of that name already", target, "Choose another")
     if target.resolve().is_relative_to(study.path.resolve()):

@@ -34,14 +34,14 @@ class MergeResult:
     ----------
     outcome
         ``added``, ``continued`` (a reading with more entries) or ``conflict`` (nothing was changed).
-    what
+    item
         Description of the thing, such as ``reading of C-1 by anna``.
     reason
         What differs, in a conflict.
     """
 
     outcome: MergeOutcome
-    what: str
+    item: str
     reason: str = ""
 
 
@@ -105,24 +105,24 @@ def _films(study: Study, other: Study, case: str, dry_run: bool) -> Iterator[Mer
     known = {film.id: film for film in ours.films}
     films = list(ours.films)
     for film in theirs.films:
-        what = f"film {film.id} of {case}"
+        item = f"film {film.id} of {case}"
         if film.id in known:
             if known[film.id] != film:
-                yield MergeResult("conflict", what, "its record differs")
+                yield MergeResult("conflict", item, "its record differs")
             continue
         if any(_is_same_view(study, film, each) for each in films):
-            yield MergeResult("conflict", what, f"time point {film.time} has another film of that side here")
+            yield MergeResult("conflict", item, f"time point {film.time} has another film of that side here")
             continue
         source = other.film_path(case, film.id)
         if not source.exists() or file_digest(source) != film.file:
-            yield MergeResult("conflict", what, "its file there is damaged or missing")
+            yield MergeResult("conflict", item, "its file there is damaged or missing")
             continue
         if not dry_run:
             target = study.film_path(case, film.id)
             make_folder(target.parent)
             write_bytes(target, source.read_bytes(), copy=False)
         films.append(film)
-        yield MergeResult("added", what)
+        yield MergeResult("added", item)
     if len(films) > len(ours.films) and not dry_run:
         study.save_case(Case(case, tuple(films)))
 
@@ -138,14 +138,14 @@ def _regions(study: Study, other: Study, case: str, dry_run: bool) -> Iterator[M
     for film in sorted({region.film for region in theirs}):
         here = sorted((r for r in ours if r.film == film), key=lambda r: r.site)
         there = sorted((r for r in theirs if r.film == film), key=lambda r: r.site)
-        what = f"regions on film {film} of {case}"
+        item = f"regions on film {film} of {case}"
         if not here:
             if not dry_run:
                 study.save_regions(case, there, films={film})
-            yield MergeResult("added", what)
+            yield MergeResult("added", item)
         elif count := _count_differing_boxes(here, there):
             boxes = "1 box differs" if count == 1 else f"{count} boxes differ"
-            yield MergeResult("conflict", what, f"{boxes}; those here stay")
+            yield MergeResult("conflict", item, f"{boxes}; those here stay")
 
 
 def _count_differing_boxes(here: Sequence[Region], there: Sequence[Region]) -> int:
@@ -159,7 +159,7 @@ def _count_differing_boxes(here: Sequence[Region], there: Sequence[Region]) -> i
 
 def _reading(study: Study, other: Study, rater: str, case: str, dry_run: bool) -> Iterator[MergeResult]:
     source, target = other.reading_path(rater, case), study.reading_path(rater, case)
-    what = f"reading of {case} by {rater}"
+    item = f"reading of {case} by {rater}"
     try:
         if other.reading(rater, case) is None:
             return
@@ -167,27 +167,27 @@ def _reading(study: Study, other: Study, rater: str, case: str, dry_run: bool) -
         make_folder(target.parent, group=0o050)
         with FileLock(target.with_suffix(".lock")):
             ours = None if study.reading(rater, case) is None else _read_intact(target)
-            yield from _merge_reading(what, target, ours, theirs, dry_run)
+            yield from _merge_reading(item, target, ours, theirs, dry_run)
     except StoreError as error:  # a file is damaged, or the reading is open
-        yield MergeResult("conflict", what, f"{error.problem}; nothing was changed")
+        yield MergeResult("conflict", item, f"{error.problem}; nothing was changed")
 
 
-def _merge_reading(what: str, target: Path, ours: bytes | None, theirs: bytes, dry_run: bool) -> Iterator[MergeResult]:
+def _merge_reading(item: str, target: Path, ours: bytes | None, theirs: bytes, dry_run: bool) -> Iterator[MergeResult]:
     if ours is None:
         if not dry_run:
             write_bytes(target, theirs)
-        yield MergeResult("added", what)
+        yield MergeResult("added", item)
         return
     here, there = read_log_chain(ours), read_log_chain(theirs)
     same = sum(
         one == other for one, other in zip(here, there, strict=False)
     )  # chains that differ once differ from there on
     if same < min(len(here), len(there)):
-        yield MergeResult("conflict", what, f"both went on after entry {same}; the one here stays")
+        yield MergeResult("conflict", item, f"both went on after entry {same}; the one here stays")
     elif len(there) > len(here):
         if not dry_run:
             write_bytes(target, theirs)
-        yield MergeResult("continued", what, f"{len(there) - same} entries more")
+        yield MergeResult("continued", item, f"{len(there) - same} entries more")
 
 
 def _read_intact(path: Path) -> bytes:
@@ -202,15 +202,15 @@ def _proposals(study: Study, other: Study, dry_run: bool) -> Iterator[MergeResul
     for model in other.proposal_models():
         for source in sorted((other.path / "proposals" / model).glob("*.json")):
             target = study.path / "proposals" / model / source.name
-            what = f"proposals of {model} for {source.stem}"
+            item = f"proposals of {model} for {source.stem}"
             try:
                 data = _read_intact(source)
                 if not target.exists():
                     if not dry_run:
                         make_folder(target.parent)
                         write_bytes(target, data)
-                    yield MergeResult("added", what)
+                    yield MergeResult("added", item)
                 elif _read_intact(target) != data:
-                    yield MergeResult("conflict", what, "they differ; those here stay")
+                    yield MergeResult("conflict", item, "they differ; those here stay")
             except StoreError as error:
-                yield MergeResult("conflict", what, f"{error.problem}; nothing was changed")
+                yield MergeResult("conflict", item, f"{error.problem}; nothing was changed")

@@ -23,7 +23,7 @@ class Migrations:
 
     Attributes
     ----------
-    what
+    kind
         Name of the kind, for errors.
     newest
         The format that this version writes.
@@ -31,7 +31,7 @@ class Migrations:
         ``steps[n]`` returns a document of format n in format n + 1.
     """
 
-    what: str
+    kind: str
     newest: int
     steps: Mapping[int, Migration]
 
@@ -47,13 +47,13 @@ class Migrations:
         found = document.get("format")
         if isinstance(found, int) and not isinstance(found, bool) and found > self.newest:
             raise StoreError(
-                f"the {self.what} has format {found}, this version reads up to {self.newest}",
+                f"the {self.kind} has format {found}, this version reads up to {self.newest}",
                 where,
                 "Update ratui; nothing was changed",
             )
         if found != self.newest and found not in self.steps:
             raise StoreError(
-                f"the {self.what} has no known format: {clean_text(found)}", where, "Restore it from a backup"
+                f"the {self.kind} has no known format: {clean_text(found)}", where, "Restore it from a backup"
             )
         result = dict(document)
         for number in range(int(str(found)), self.newest):

@@ -163,7 +163,7 @@ class TestTheConsensus:
         settle(Adjudication(study, build_queue(found(study))), study.cases()[0])
         assert check_study(study.path).is_intact
         copy = Study.open(tmp_path / "copy")
-        assert any(f"by {CONSENSUS}" in item.what for item in merge(copy, study))
+        assert any(f"by {CONSENSUS}" in item.item for item in merge(copy, study))
         assert copy.reading(CONSENSUS, study.cases()[0]) is not None
 
     def test_readers_without_order_get_a_consensus_without_order(self, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_log_that_contradicts_itself_proves_nothing(study: Study) -> None:
     for each in both(path):
         each.write_bytes(seal(sealed.tables, sealed.sealed_as))
     (finding,) = check_study(study.path, repair=True).findings
-    assert "contradicts itself" in finding.what
+    assert "contradicts itself" in finding.problem
     assert (finding.remedy, finding.repaired) == ("", False)
     assert path.read_bytes() == seal(sealed.tables, sealed.sealed_as)
 
@@ -155,7 +155,7 @@ def test_a_damaged_film_is_told_and_not_shown(study: Study) -> None:
     path = study.film_path(case, film.id)
     path.write_bytes(path.read_bytes()[:-2] + b"xx")
     report = check_study(study.path)
-    assert "not the file that was imported" in report.findings[0].what
+    assert "not the file that was imported" in report.findings[0].problem
     from ratui.errors import FilmError
 
     with pytest.raises(FilmError, match="damaged"):
@@ -233,13 +233,13 @@ def test_open_doors_are_closed(study: Study) -> None:
 
 def test_a_link_is_told(study: Study, tmp_path: Path) -> None:
     (study.path / "films" / "C-LINK").symlink_to(tmp_path)
-    assert any("link" in finding.what for finding in check_study(study.path).findings)
+    assert any("link" in finding.problem for finding in check_study(study.path).findings)
 
 
 def test_readings_of_nobody_are_told(study: Study) -> None:
     path = read_some(study)
     shutil.copytree(path.parent, study.path / "readings" / "zoe")
-    assert any("no rater of that name" in finding.what for finding in check_study(study.path).findings)
+    assert any("no rater of that name" in finding.problem for finding in check_study(study.path).findings)
 
 
 def test_a_wrong_index_is_removed(study: Study) -> None:
@@ -252,7 +252,7 @@ def test_a_wrong_index_is_removed(study: Study) -> None:
     about = f"{worklist._FORMAT} anna {study.config.scheme}".encode()
     index.write_bytes(hashlib.sha256(about + b"\n" + body).hexdigest().encode() + b"\n" + body)
     report = check_study(study.path, repair=True)
-    assert [finding.what for finding in report.findings] == ["the worklist's index is wrong"]
+    assert [finding.problem for finding in report.findings] == ["the worklist's index is wrong"]
     assert check_study(study.path).is_intact
 
 

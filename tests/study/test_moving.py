@@ -41,7 +41,7 @@ def elsewhere(study: Study, tmp_path: Path, name: str = "site") -> Study:
 
 
 def outcomes(done: list[MergeResult]) -> list[tuple[str, str]]:
-    return [(item.outcome, item.what.split()[0]) for item in done]
+    return [(item.outcome, item.item.split()[0]) for item in done]
 
 
 class TestMerge:

@@ -93,7 +93,7 @@ def state(folder: Path, *, read: bool = True) -> State:
 
 
 def findings_of(report: CheckReport, name: str) -> list[str]:
-    return [finding.what for finding in report.findings if finding.file == name and not finding.repaired]
+    return [finding.problem for finding in report.findings if finding.file == name and not finding.repaired]
 
 
 FOLDER_LINKS = (
@@ -241,7 +241,7 @@ def test_a_nest_of_folders_ends_the_walk_not_the_check(study: Study) -> None:
     folder = study.path / "readings" / "anna"
     folder.joinpath(*["d"] * (DEEPEST + 5)).mkdir(parents=True)
     report = check_study(study.path, repair=True)
-    assert any("too deep" in finding.what for finding in report.unrepaired)
+    assert any("too deep" in finding.problem for finding in report.unrepaired)
 
 
 def test_another_device_is_not_entered(tmp_path: Path) -> None:

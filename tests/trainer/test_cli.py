@@ -24,6 +24,7 @@ def said(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         (["propose"], "Give --detector, --scorer or both"),
         (["propose", "--order", "--detector", "run"], "Give --scorer as well"),
         (["scorer", "--out", "run", "--loss", "best"], "Take one of ce, soft"),
+        (["scorer", "--out", "run", "--rater-model", "best"], "Take one of none, confusion"),
         (["scorer", "--out", "run", "--crowd", "best"], "Take one of none, confusion"),
         (["scorer", "--out", "run", "--pairing", "best"], "single"),
     ],
@@ -40,6 +41,18 @@ def test_what_can_not_be_done_is_said_in_a_line(
     command, *rest = arguments
     assert message in said([command, str(phantom_study.path), *rest], monkeypatch, capsys)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("option", ["--refiner-only", "--near"])
+def test_the_refiner_alone_needs_weights_under_either_name_of_the_option(
+    option: str,
+    phantom_study: Study,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["detector", str(phantom_study.path), "--out", str(tmp_path / "run"), option]
+    assert "the refiner needs a trained SSD" in said(arguments, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(

@@ -86,8 +86,8 @@ class Cell:
         """Return the name of the cell's file. It contains a digest of budget, trunk and recipe."""
         recipe = asdict(ARMS[self.arm])
         recipe["crowd"] = recipe.pop("rater_model")  # the key that stored cells were named with
-        what = json.dumps([recipe, asdict(self), asdict(budget), trunk], sort_keys=True)
-        digest = hashlib.sha256(what.encode()).hexdigest()[:10]
+        identity = json.dumps([recipe, asdict(self), asdict(budget), trunk], sort_keys=True)
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
         name = self.arm.replace(" ", "-").replace("λ", "d")
         return f"{name}_{self.kind}_{self.size}_{self.seed}_{digest}.json"
 

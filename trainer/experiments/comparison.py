@@ -72,48 +72,48 @@ class Comparison:
     test: int = TEST
 
 
-def run_comparison(what: Comparison, out: Path, progress: Progress) -> str:
+def run_comparison(comparison: Comparison, out: Path, progress: Progress) -> str:
     """Train the missing cells of this part in the folder `out`, and return the table of all finished cells as Markdown.
 
     Raises TrainError.
     """
-    if what.decision not in DECISIONS:
+    if comparison.decision not in DECISIONS:
         raise TrainError(
-            f"there is no decision named {clean_text(what.decision)}", "--decision", f"Take one of {_KNOWN}"
+            f"there is no decision named {clean_text(comparison.decision)}", "--decision", f"Take one of {_KNOWN}"
         )
     # One thread gives the same result every time, and parallel processes share the cores.
     torch.set_num_threads(1)
-    until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
-    wanted = make_cells(what.arms, what.kinds, what.sizes, what.seeds)
-    prepared = _prepare_shared_data(what, out, progress, until)
+    until = time.monotonic() + comparison.seconds if comparison.seconds is not None else float("inf")
+    wanted = make_cells(comparison.arms, comparison.kinds, comparison.sizes, comparison.seeds)
+    prepared = _prepare_shared_data(comparison, out, progress, until)
     if prepared is None:
         return _TRUNK_UNFINISHED
-    trunk = trunk_digest(out / _TRUNK) if what.trunk_steps else ""
-    measured_on = "" if what.test == TEST else f" on {what.test}"
-    names = [cell.file_name(what.budget, trunk + measured_on) for cell in wanted]
-    mine = list(zip(wanted, names, strict=True))[what.part[0] :: what.part[1]]
+    trunk = trunk_digest(out / _TRUNK) if comparison.trunk_steps else ""
+    measured_on = "" if comparison.test == TEST else f" on {comparison.test}"
+    names = [cell.file_name(comparison.budget, trunk + measured_on) for cell in wanted]
+    mine = list(zip(wanted, names, strict=True))[comparison.part[0] :: comparison.part[1]]
     missing = [(cell, name) for cell, name in mine if not (out / "cells" / name).exists()]
-    _run_cells(missing, prepared, what.budget, out / "cells", until, progress)
+    _run_cells(missing, prepared, comparison.budget, out / "cells", until, progress)
     found = collect_errors(out / "cells", wanted, names)
     finished = sum((out / "cells" / name).exists() for name in names)
-    table = format_report(found, what.decision) if found else ""
+    table = format_report(found, comparison.decision) if found else ""
     return f"{table}\n{finished} of {len(wanted)} cells are finished.\n"
 
 
-def run_growth(what: Comparison, growth: StudyGrowth, out: Path, progress: Progress) -> str:
+def run_growth(comparison: Comparison, growth: StudyGrowth, out: Path, progress: Progress) -> str:
     """Return the learning curves of two reading orders as Markdown, on the comparison's patients and fixed trunk.
 
-    Raises TrainError, also if `what` has no trunk: each round would have to train its own.
+    Raises TrainError, also if `comparison` has no trunk: each round would have to train its own.
     """
     torch.set_num_threads(1)
-    until = time.monotonic() + what.seconds if what.seconds is not None else float("inf")
-    if not what.trunk_steps:
+    until = time.monotonic() + comparison.seconds if comparison.seconds is not None else float("inf")
+    if not comparison.trunk_steps:
         raise TrainError("a learning curve needs a fixed trunk", "--trunk-steps", "Give as many steps as for compare")
-    prepared = _prepare_shared_data(what, out, progress, until)
+    prepared = _prepare_shared_data(comparison, out, progress, until)
     if prepared is None or prepared.trunk_features is None:
         return _TRUNK_UNFINISHED
     return compute_curve(
-        growth, prepared.train, prepared.test, what.budget, prepared.trunk_features, out / "curves", progress
+        growth, prepared.train, prepared.test, comparison.budget, prepared.trunk_features, out / "curves", progress
     )
 
 
@@ -126,7 +126,7 @@ class _SharedData:
     trunk_features: TrunkFeatures | None
 
 
-def _prepare_shared_data(what: Comparison, out: Path, progress: Progress, until: float) -> _SharedData | None:
+def _prepare_shared_data(comparison: Comparison, out: Path, progress: Progress, until: float) -> _SharedData | None:
     """Return the data that all cells share. One process makes it while the others wait for the lock.
 
     None if the trunk is not finished at the time `until`.
@@ -139,30 +139,33 @@ def _prepare_shared_data(what: Comparison, out: Path, progress: Progress, until:
         raise TrainError(f"can't be written: {error.strerror}", out, "Give another --out") from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if what.trunk_steps and not _ensure_trunk(what, path, samples, progress, until):
+        if comparison.trunk_steps and not _ensure_trunk(comparison, path, samples, progress, until):
             return None
-        train = load_cohort(max(what.sizes), TRAIN, samples, progress)
-        test = load_cohort(what.budget.patients, what.test, samples, progress)
-        trunk_features = _load_trunk_features(path, train, test, what, progress) if what.trunk_steps else None
+        train = load_cohort(max(comparison.sizes), TRAIN, samples, progress)
+        test = load_cohort(comparison.budget.patients, comparison.test, samples, progress)
+        trunk_features = (
+            _load_trunk_features(path, train, test, comparison, progress) if comparison.trunk_steps else None
+        )
     return _SharedData(train, test, trunk_features)
 
 
-def _ensure_trunk(what: Comparison, path: Path, samples: Path, progress: Progress, until: float) -> bool:
+def _ensure_trunk(comparison: Comparison, path: Path, samples: Path, progress: Progress, until: float) -> bool:
     """Train the trunk if it is not there; return True if it is finished."""
-    if path.exists() and int(load_checkpoint(path).get("step", 0)) >= what.trunk_steps:
+    if path.exists() and int(load_checkpoint(path).get("step", 0)) >= comparison.trunk_steps:
         return True
-    plan = replace(what.budget, steps=what.trunk_steps, batch=128, rate=2e-3)
-    people = load_cohort(what.trunk_patients, TRUNK, samples, progress)
+    plan = replace(comparison.budget, steps=comparison.trunk_steps, batch=128, rate=2e-3)
+    people = load_cohort(comparison.trunk_patients, TRUNK, samples, progress)
     return train_trunk(people, plan, path, progress, until=until)
 
 
 def _load_trunk_features(
-    trunk: Path, train: Cohort, test: Cohort, asked: Comparison, progress: Progress
+    trunk: Path, train: Cohort, test: Cohort, comparison: Comparison, progress: Progress
 ) -> TrunkFeatures:
     """Return the trunk's features of both cohorts. They are computed once and stored beside the trunk."""
-    budget = asked.budget
-    what = f"{trunk_digest(trunk)} {len(train.crops)} {len(test.crops)} {budget.pixels} {AUGMENTED_COPIES} {asked.test}"
-    path = trunk.with_name(f"views-{hashlib.sha256(what.encode()).hexdigest()[:12]}.pt")
+    budget = comparison.budget
+    counts = f"{len(train.crops)} {len(test.crops)} {budget.pixels} {AUGMENTED_COPIES} {comparison.test}"
+    identity = f"{trunk_digest(trunk)} {counts}"
+    path = trunk.with_name(f"views-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.pt")
     if path.exists():
         kept = load_checkpoint(path)["model"]
         return TrunkFeatures(kept["train"], kept["test"])

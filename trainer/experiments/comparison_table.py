@@ -36,9 +36,9 @@ class CellErrors:
     joints: npt.NDArray[np.float64]
     errors: Mapping[str, npt.NDArray[np.float64]]
 
-    def mean(self, what: str) -> float:
-        """Return the mean of the error `what` over all joints and seeds."""
-        return float(self.errors[what].sum() / self.joints.sum())
+    def mean(self, metric: str) -> float:
+        """Return the mean of the error `metric` over all joints and seeds."""
+        return float(self.errors[metric].sum() / self.joints.sum())
 
 
 Key = tuple[str, str, int]
@@ -66,21 +66,21 @@ def _combine_seeds(seeds: list[dict[str, Any]]) -> CellErrors:
     for seed in seeds:
         for name, value in seed.items():
             if isinstance(value, dict):
-                for what, by_patient in value.items():
-                    errors[f"{name} {what}"].append(by_patient)
+                for metric, by_patient in value.items():
+                    errors[f"{name} {metric}"].append(by_patient)
             else:
                 errors[name].append(value)
     arrays = {name: np.array(rows) for name, rows in errors.items()}
     return CellErrors(arrays["joints"], arrays)
 
 
-def error_ratio(one: CellErrors, other: CellErrors, what: str, than: str, *, seed: int = 0) -> Estimate:
-    """Return `one`'s error `what` divided by `other`'s error `than`, with an interval over patients and seeds.
+def error_ratio(one: CellErrors, other: CellErrors, metric: str, than: str, *, seed: int = 0) -> Estimate:
+    """Return `one`'s error `metric` divided by `other`'s error `than`, with an interval over patients and seeds.
 
     Both are drawn from the same patients and seeds.
     """
     count = min(len(one.joints), len(other.joints))
-    a, b = one.errors[what][:count], other.errors[than][:count]
+    a, b = one.errors[metric][:count], other.errors[than][:count]
     rng = np.random.default_rng(seed)
 
     def ratios(patients: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -146,12 +146,12 @@ def format_report(found: Mapping[Key, CellErrors], decision: str) -> str:
 
 def _format_verdict(found: Mapping[Key, CellErrors], size: int, decision: str) -> list[str]:
     """Compare the default recipe with the baseline at this size, and with `TARGET_RATIO` for raters with a shared shift."""
-    what, than = f"{decision} difference", f"{BASELINE_DECISION} difference"
+    metric, than = f"{decision} difference", f"{BASELINE_DECISION} difference"
     lines = []
     for kind in dict.fromkeys(kind for arm, kind, each in found if each == size and arm == DEFAULT_ARM):
         if (BASELINE, kind, size) not in found:
             continue
-        r = error_ratio(found[DEFAULT_ARM, kind, size], found[BASELINE, kind, size], what, than)
+        r = error_ratio(found[DEFAULT_ARM, kind, size], found[BASELINE, kind, size], metric, than)
         if kind == SHARED_SHIFT:
             word = "reached" if r.value <= TARGET_RATIO else "missed"
             lines.append(

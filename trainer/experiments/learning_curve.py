@@ -27,10 +27,12 @@ from trainer.inference.predictions import expected_total_error
 
 __all__ = ["Order", "StudyGrowth", "compute_curve", "format_curve", "grow_study"]
 
-Order: TypeAlias = Literal["chance", "doubt"]
-ORDERS: tuple[Order, ...] = ("chance", "doubt")
-"""Random order, and the patients with the largest model uncertainty first. File names of stored curves hold these words."""
-_TITLES: dict[Order, str] = {"chance": "random", "doubt": "by uncertainty"}
+Order: TypeAlias = Literal["random", "uncertainty"]
+ORDERS: tuple[Order, ...] = ("random", "uncertainty")
+"""Random order, and the patients with the largest model uncertainty first."""
+_TITLES: dict[Order, str] = {"random": "random", "uncertainty": "by uncertainty"}
+_FILE_WORDS: dict[Order, str] = {"random": "chance", "uncertainty": "doubt"}
+"""Words for the orders in file names and digests of stored curves, as in earlier versions."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -52,7 +54,7 @@ class StudyGrowth:
 
 
 def compute_curve(
-    what: StudyGrowth,
+    growth: StudyGrowth,
     train: Cohort,
     test: Cohort,
     budget: Budget,
@@ -62,20 +64,20 @@ def compute_curve(
 ) -> str:
     """Grow each study whose file is missing in `out`, and return the table of all as Markdown. Raises TrainError."""
     grown: dict[Order, list[list[dict[str, Any]]]] = {order: [] for order in ORDERS}
-    jobs = [(seed, order) for seed in range(what.seeds) for order in ORDERS]
+    jobs = [(seed, order) for seed in range(growth.seeds) for order in ORDERS]
     for number, (seed, order) in enumerate(jobs):
-        facts = json.dumps([asdict(what), asdict(budget), seed, order], sort_keys=True)
-        path = out / f"curve_{order}_{seed}_{hashlib.sha256(facts.encode()).hexdigest()[:10]}.json"
+        facts = json.dumps([asdict(growth), asdict(budget), seed, _FILE_WORDS[order]], sort_keys=True)
+        path = out / f"curve_{_FILE_WORDS[order]}_{seed}_{hashlib.sha256(facts.encode()).hexdigest()[:10]}.json"
         progress(f"growing, {_TITLES[order]}, seed {seed}", number, len(jobs))
         if not path.exists():
-            save_cell(path, {"rounds": grow_study(what, order, seed, train, test, budget, trunk_features)})
+            save_cell(path, {"rounds": grow_study(growth, order, seed, train, test, budget, trunk_features)})
         grown[order].append(json.loads(path.read_text(encoding="utf-8"))["rounds"])
     progress("growing", len(jobs), len(jobs))
-    return format_curve(what, grown)
+    return format_curve(growth, grown)
 
 
 def grow_study(
-    what: StudyGrowth,
+    growth: StudyGrowth,
     order: Order,
     seed: int,
     train: Cohort,
@@ -85,50 +87,53 @@ def grow_study(
 ) -> list[dict[str, Any]]:
     """Return the number of patients and the errors after each round of one study's growth. Raises TrainError."""
     pool = len(train.patients)
-    if what.first + what.rounds * what.step > pool:
+    if growth.first + growth.rounds * growth.step > pool:
         raise TrainError(
             f"{pool} patients are too few for these rounds", "curve", "Grow by fewer, or draw more patients"
         )
     rng = np.random.default_rng([seed, 7])
-    chance = rng.permutation(pool)
-    chosen = list(chance[: what.first])
-    samples = simulate_readings(train, what.kind, budget.raters, seed)
+    shuffled = rng.permutation(pool)
+    chosen = list(shuffled[: growth.first])
+    samples = simulate_readings(train, growth.kind, budget.raters, seed)
     found = []
-    for number in range(what.rounds + 1):
+    for number in range(growth.rounds + 1):
         rows = np.flatnonzero(np.isin(train.patient_index, chosen))
         part = TrunkFeatures(trunk_features.train[:, torch.from_numpy(rows)], trunk_features.test)
-        cell = Cell(what.arm, what.kind, len(chosen), seed)
+        cell = Cell(growth.arm, growth.kind, len(chosen), seed)
         model = train_cell(cell, _select_rows(samples, rows), budget, part)
         measured = measure_errors(test, predict_from_features(model, trunk_features.test, test))
         found.append({"patients": len(chosen), "measured": measured})
-        if number == what.rounds:
+        if number == growth.rounds:
             break
-        unread = [who for who in chance if who not in set(chosen)]
-        if order == "doubt":
+        unread = [patient for patient in shuffled if patient not in set(chosen)]
+        if order == "uncertainty":
             probabilities = predict_from_features(model, trunk_features.train[0], train)
             uncertainty = sum(
                 expected_total_error(pair) * (train.max_grades[:, scale] >= 0)
                 for scale, pair in enumerate(probabilities)
             )
             worth = np.bincount(train.patient_index, np.asarray(uncertainty), pool)
-            unread.sort(key=lambda who: -worth[who])
-        chosen += unread[: what.step]
+            unread.sort(key=lambda patient: -worth[patient])
+        chosen += unread[: growth.step]
     return found
 
 
-def format_curve(what: StudyGrowth, grown: dict[Order, list[list[dict[str, Any]]]]) -> str:
+def format_curve(growth: StudyGrowth, grown: dict[Order, list[list[dict[str, Any]]]]) -> str:
     """Return the error of the change by number of patients, for both orders, with their ratio and its interval."""
     lines = [
-        f"Error of the rounded ERO difference, `{what.arm}`, raters `{what.kind}`, {what.seeds} studies of each order.",
+        (
+            f"Error of the rounded ERO difference, `{growth.arm}`, raters `{growth.kind}`, "
+            f"{growth.seeds} studies of each order."
+        ),
         "",
-        f"| patients read | {_TITLES['chance']} | {_TITLES['doubt']} | ratio | 95 % interval |",
+        f"| patients read | {_TITLES['random']} | {_TITLES['uncertainty']} | ratio | 95 % interval |",
         "|---|---|---|---|---|",
     ]
-    for number in range(what.rounds + 1):
-        random, uncertain = (_collect_errors(grown[order], number, what.decision) for order in ORDERS)
+    for number in range(growth.rounds + 1):
+        random, uncertain = (_collect_errors(grown[order], number, growth.decision) for order in ORDERS)
         a, b = random.mean("difference"), uncertain.mean("difference")
         ratio = error_ratio(uncertain, random, "difference", "difference")
-        read = grown["chance"][0][number]["patients"]
+        read = grown["random"][0][number]["patients"]
         lines.append(f"| {read} | {a:.3f} | {b:.3f} | {ratio.value:.2f} | {ratio.low:.2f} to {ratio.high:.2f} |")
     return "\n".join(lines) + "\n"
 

@@ -62,7 +62,7 @@ class RaterModel(nn.Module):
         super().__init__()
         if kind not in RATER_MODELS[1:]:
             raise TrainError(
-                f"there is no rater model {clean_text(kind)}", "--crowd", f"Take one of {', '.join(RATER_MODELS)}"
+                f"there is no rater model {clean_text(kind)}", "--rater-model", f"Take one of {', '.join(RATER_MODELS)}"
             )
         self.kind = kind
         shape = (raters, grades, grades) if kind == "confusion" else (raters, 2 * _MAX_SHIFT + 1)

@@ -125,7 +125,7 @@ def fit_detector(
         If the settings or samples do not fit, or the training fails.
     """
     if refiner_only and weights is None:
-        raise TrainError("the refiner needs a trained SSD", "--near", "Give --weights, such as shipped")
+        raise TrainError("the refiner needs a trained SSD", "--refiner-only", "Give --weights, such as shipped")
     torch.manual_seed(plan.seed)
     model = build_detector(weights, backbone)
     model.ssd.requires_grad_(not refiner_only)

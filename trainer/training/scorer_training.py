@@ -59,7 +59,9 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, p
         )
     if plan.rater_model not in RATER_MODELS:
         known = ", ".join(RATER_MODELS)
-        raise TrainError(f"there is no rater model {clean_text(plan.rater_model)}", "--crowd", f"Take one of {known}")
+        raise TrainError(
+            f"there is no rater model {clean_text(plan.rater_model)}", "--rater-model", f"Take one of {known}"
+        )
     split = start_run("scorer", study, out, plan, process_group)
 
     def prepare() -> PairSamples:

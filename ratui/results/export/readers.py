@@ -26,9 +26,9 @@ class SignedReading:
         """Either ``rater`` or ``consensus``."""
         return "rater" if self.number else "consensus"
 
-    def file_name(self, what: object) -> str:
-        """Return the name of a file about `what` of this reading, relative to the format's folder."""
-        return f"{self.case.id}/{self.reader.replace(' ', '-').lower()}-{what}.dcm"
+    def file_name(self, content: object) -> str:
+        """Return the name of a file about `content` of this reading, relative to the format's folder."""
+        return f"{self.case.id}/{self.reader.replace(' ', '-').lower()}-{content}.dcm"
 
 
 @dataclass(frozen=True)

@@ -29,14 +29,14 @@ def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
     ]
     for name, scale in names:
         most = source.study.scheme.max_total(scale)
-        what = "all scales" if scale is None else scale
+        scope = "all scales" if scale is None else scale
         for time in (0, 1):
             columns += [
-                Column(f"{name}_{time}", "number", f"total of {what} at time point {time}, 0 to {most}"),
-                Column(f"{name}_{time}_assessed", "integer", f"how many fields of {what} have a score there"),
-                Column(f"{name}_{time}_fields", "integer", f"how many fields of {what} were to be read there"),
+                Column(f"{name}_{time}", "number", f"total of {scope} at time point {time}, 0 to {most}"),
+                Column(f"{name}_{time}_assessed", "integer", f"how many fields of {scope} have a score there"),
+                Column(f"{name}_{time}_fields", "integer", f"how many fields of {scope} were to be read there"),
             ]
-        columns.append(Column(f"{name}_change", "number", f"change of the total of {what} from time point 0 to 1"))
+        columns.append(Column(f"{name}_change", "number", f"change of the total of {scope} from time point 0 to 1"))
     rows = [_row(source.study, signed, rule, [scale for _, scale in names]) for signed in source.readings()]
     return Table("totals", "one reader's totals of one patient", columns, rows)
 

@@ -117,7 +117,7 @@ class _StudyChecker:
         return CheckReport(tuple(self._findings), tuple(self._notes), self._files)
 
     def _add_finding(
-        self, file: Path, what: str, remedy: str = "", act: Callable[[], object] | None = None, advice: str = ""
+        self, file: Path, problem: str, remedy: str = "", act: Callable[[], object] | None = None, advice: str = ""
     ) -> bool:
         """Add a finding and, with `repair`, repair it by calling `act`; return whether it was repaired."""
         repaired = False
@@ -128,7 +128,7 @@ class _StudyChecker:
                 repaired = True
             except RatuiError as error:
                 advice = f"{error.problem}. {error.remedy}"
-        self._findings.append(CheckFinding(str(file.relative_to(self._path)), what, remedy, repaired, advice))
+        self._findings.append(CheckFinding(str(file.relative_to(self._path)), problem, remedy, repaired, advice))
         return repaired
 
     # Settings.
@@ -164,8 +164,10 @@ class _StudyChecker:
         return open_inside(self._path, file.relative_to(self._path).parent)
 
     def _repair_copies(self, copies: FileCopies, advice: str, folder: int) -> bytes | None:
-        if copies.what:
-            self._add_finding(copies.path, copies.what, copies.remedy, lambda: restore_copies(copies, folder), advice)
+        if copies.problem:
+            self._add_finding(
+                copies.path, copies.problem, copies.remedy, lambda: restore_copies(copies, folder), advice
+            )
         return copies.data
 
     # Films.
@@ -186,8 +188,8 @@ class _StudyChecker:
         listed = {film.id for film in known.films}
         for path in sorted(folder.glob("*.dcm")):
             if path.stem not in listed and not path.is_symlink():
-                what = "no case lists it; an import was interrupted before it could"
-                self._add_finding(path, what, "set aside", partial(self._set_aside, path))
+                problem = "no case lists it; an import was interrupted before it could"
+                self._add_finding(path, problem, "set aside", partial(self._set_aside, path))
 
     def _set_aside(self, path: Path) -> None:
         with self._open_folder(path) as folder:
@@ -249,12 +251,12 @@ class _StudyChecker:
                 remedy = "rebuilt from its records, whose checksums are right"
                 self._add_finding(
                     file,
-                    f"both copies are damaged: {copies.what}",
+                    f"both copies are damaged: {copies.problem}",
                     remedy,
                     lambda: replace_damaged(file, whole, folder),
                 )
             else:
-                self._report_unrepairable(file, copies.what, advice, folder)
+                self._report_unrepairable(file, copies.problem, advice, folder)
             return
         data = self._repair_copies(copies, advice, folder)
         if data is None:
@@ -263,11 +265,11 @@ class _StudyChecker:
             self._add_seal(file, data, folder)
         self._check_content(study, file, data, reading, folder)
 
-    def _report_unrepairable(self, file: Path, what: str, advice: str, folder: int) -> None:
+    def _report_unrepairable(self, file: Path, problem: str, advice: str, folder: int) -> None:
         if self._repair:
             set_both_aside(file, folder)
-            what += "; both copies were set aside, so that the rest of the study opens"
-        self._add_finding(file, f"both copies are damaged: {what}" if not self._repair else what, advice=advice)
+            problem += "; both copies were set aside, so that the rest of the study opens"
+        self._add_finding(file, f"both copies are damaged: {problem}" if not self._repair else problem, advice=advice)
 
     def _add_seal(self, file: Path, data: bytes, folder: int) -> None:
         """Seal a file of format 1."""
@@ -276,8 +278,8 @@ class _StudyChecker:
         except UnsealedError as error:
             tables = error.args[0]
             sealed = seal(tables, sealed_name(file))
-            what = "it has no checksums (format 1)"
-            self._add_finding(file, what, "sealed", lambda: write_bytes(file, sealed, folder=folder))
+            problem = "it has no checksums (format 1)"
+            self._add_finding(file, problem, "sealed", lambda: write_bytes(file, sealed, folder=folder))
 
     def _check_content(self, study: Study, file: Path, data: bytes, reading: bool, folder: int) -> None:
         """Check what checksums can't show: whether the content is possible."""
@@ -303,8 +305,8 @@ class _StudyChecker:
     def _check_raters(self, study: Study) -> None:
         for folder in _subfolders(self._path / "readings"):
             if folder.name not in (*study.config.raters, CONSENSUS):
-                what = "the study has no rater of that name, so these readings count nowhere"
-                self._add_finding(folder, what, advice="Name the rater in study.toml, then: ratui seal STUDY")
+                problem = "the study has no rater of that name, so these readings count nowhere"
+                self._add_finding(folder, problem, advice="Name the rater in study.toml, then: ratui seal STUDY")
 
     def _check_worklist_index(self, study: Study) -> None:
         readings = self._path / "readings"

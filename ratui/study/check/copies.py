@@ -30,7 +30,7 @@ class FileCopies:
         The file.
     data
         Intact bytes; None if both copies are damaged.
-    what
+    problem
         Description of the fault; empty if both copies are intact and equal.
     remedy
         Repair from the intact copy; empty if there is none.
@@ -38,7 +38,7 @@ class FileCopies:
 
     path: Path
     data: bytes | None
-    what: str = ""
+    problem: str = ""
     remedy: str = ""
 
 

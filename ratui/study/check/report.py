@@ -15,7 +15,7 @@ class CheckFinding:
     ----------
     file
         Path inside the study.
-    what
+    problem
         Description of the fault.
     remedy
         Repair that can be proven right, such as "restored from its second copy"; empty if there is none.
@@ -26,7 +26,7 @@ class CheckFinding:
     """
 
     file: str
-    what: str
+    problem: str
     remedy: str = ""
     repaired: bool = False
     advice: str = ""

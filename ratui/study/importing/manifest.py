@@ -92,9 +92,9 @@ def _parse_row(
 ) -> ManifestRow:
     values = {str(key).strip().lower(): value.strip() for key, value in raw.items() if isinstance(value, str)}
 
-    def fail(what: str) -> StudyError:
+    def fail(problem: str) -> StudyError:
         known = ", ".join(sorted(_COLUMNS | _OPTIONAL))
-        return StudyError(what, f"{manifest}, line {line}", f"Correct that line; columns are {known}")
+        return StudyError(problem, f"{manifest}, line {line}", f"Correct that line; columns are {known}")
 
     file = values.get("file", "")
     try:

@@ -92,12 +92,12 @@ class ReaderProcess:
             self.close()
             raise FilmError("it made the decoder crash; it is damaged or malicious", path, "Export it again") from error
         if "error" in head:
-            what, remedy = head["error"]
+            problem, remedy = head["error"]
             if head.get("frames"):
                 # Only what can be a line of code is logged: this process trusts the other one with nothing.
                 frames = [clean_text(each, 200) for each in head["frames"][:50] if _FRAME.fullmatch(str(each))]
                 _LOGGER.warning("a fault in a film's reader\n  %s", "\n  ".join(frames))
-            raise FilmError(what, path, remedy)
+            raise FilmError(problem, path, remedy)
         return head, data
 
     def _start(self) -> subprocess.Popen[bytes]:

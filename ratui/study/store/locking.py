@@ -87,15 +87,15 @@ class HeldByOther(StoreError):
     def __init__(self, holder: LockHolder | None, where: object) -> None:
         self.holder = holder
         if holder is None:
-            what, remedy = "it is open already, in another session", "Close it there; nothing was changed"
+            problem, remedy = "it is open already, in another session", "Close it there; nothing was changed"
         elif holder.is_dead is False:
-            what = f"it is open already: {holder}"
+            problem = f"it is open already: {holder}"
             remedy = f"Close it there, or end that process (kill {holder.process}); you can look at it meanwhile"
         else:
             gone = "is gone" if holder.is_dead else "may be gone"
-            what = f"it is open already: {holder}, who {gone}"
+            problem = f"it is open already: {holder}, who {gone}"
             remedy = "You can look at it, or take it over"
-        super().__init__(what, where, remedy)
+        super().__init__(problem, where, remedy)
 
 
 class FileLock:
@@ -353,8 +353,8 @@ def _wait_for_lock(descriptor: int, kind: int, path: Path) -> None:
                 remedy = "Use a file system that supports locks"
                 raise StoreError(f"can't be locked: {error.strerror}", path, remedy) from error
             if time.monotonic() >= deadline:
-                what = "the study is locked, perhaps for a backup"
+                problem = "the study is locked, perhaps for a backup"
                 if kind == fcntl.LOCK_EX:
-                    what = "the study is locked by another process, or a save in it does not end"
-                raise StoreError(what, path.parent, "Try again in a moment") from error
+                    problem = "the study is locked by another process, or a save in it does not end"
+                raise StoreError(problem, path.parent, "Try again in a moment") from error
             time.sleep(0.002)

@@ -294,8 +294,8 @@ class Keymap:
             raise self._key_error(action, "is typed into the filter there")
 
     def _key_error(self, action: Action, why: str) -> SettingsError:
-        what = f"the key {clean_text(action.key)!r} of {action.id} {why}"
-        return SettingsError(what, self._source, "Choose another; ratui keys shows what is taken")
+        problem = f"the key {clean_text(action.key)!r} of {action.id} {why}"
+        return SettingsError(problem, self._source, "Choose another; ratui keys shows what is taken")
 
     def find(self, screen: str, key: str) -> Action | None:
         """Return the action of `key` on `screen`, or None if there is none."""

@@ -213,8 +213,8 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         elif films.mode == "difference":
             # In a chronological reading the right film is the later one.
             named = "scoring.difference" if self.ratui.study.config.blinded else "scoring.difference_in_order"
-            what = "scoring.not_aligned" if self._unaligned_site == site else named
-            parts = [t(what) if place == 0 else title]
+            title_id = "scoring.not_aligned" if self._unaligned_site == site else named
+            parts = [t(title_id) if place == 0 else title]
         elif behind:
             parts.append(t("scoring.other_film_hidden", key=self.ratui.keymap.key_label(f"{self.NAME}.blink")))
         elif films.mode == "alone" and place == 1:
