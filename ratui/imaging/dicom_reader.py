@@ -19,6 +19,7 @@ import numpy as np
 import pydicom
 from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, JPEGExtended12Bit, JPEGLSLossless, JPEGLSNearLossless
 
@@ -240,25 +241,23 @@ def check_file(path: Path) -> None:
     except OSError as error:
         raise FilmError(f"it can't be read: {error.strerror}", path, "Check its permissions") from error
     try:
-        with path.open("rb") as file:
-            syntax = str(read_meta_information(file).get("TransferSyntaxUID", ""))
-            start = file.tell()
+        syntax = str(read_file_meta_info(path).get("TransferSyntaxUID", ""))
     except Exception:  # not a DICOM file, or a damaged one; the reader of the file reports it
         return
     # A UID that pydicom knows has a name other than its digits.
     if syntax and UID(syntax).name == syntax:
         raise FilmError("it stores its pixels in a way that isn't known", path, "Ask for it uncompressed")
     if syntax == _DEFLATED:
-        _check_inflated_size(path, start)
+        _check_inflated_size(path)
 
 
-def _check_inflated_size(path: Path, start: int) -> None:
-    """Raise FilmError if the bytes from `start` on inflate to more than MAX_FILE_BYTES."""
+def _check_inflated_size(path: Path) -> None:
+    """Raise FilmError if the bytes after the meta information inflate to more than MAX_FILE_BYTES."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)  # negative: raw deflate data without a zlib header
     total = 0
     try:
         with path.open("rb") as file:
-            file.seek(start)
+            read_meta_information(file)
             data = file.read(_CHUNK_BYTES)
             while data and not inflate.eof:
                 total += len(inflate.decompress(data, _CHUNK_BYTES))
