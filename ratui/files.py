@@ -13,6 +13,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 import stat
 import time
@@ -20,11 +21,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ratui.errors import StoreError
+from ratui.errors import StoreError, StudyError, clean_text
 
 __all__ = [
     "STICKY",
     "atomic_write",
+    "check_name",
     "file_digest",
     "file_mode",
     "make_folder",
@@ -39,7 +41,17 @@ __all__ = [
 
 STICKY = stat.S_ISVTX
 """Mode bit of a shared folder: only the owner of an entry may rename or remove it."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _LEFTOVER_AGE = 3600.0  # seconds; the writer of an older temporary file was killed
+
+
+def check_name(name: object, kind: str) -> str:
+    """Return `name` if it is a safe file name. Raises StudyError otherwise; `kind`, such as "case", is for its text."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise StudyError(
+            f"{clean_text(name)!r} can't be the name of a {kind}", "", "Use letters, digits, dot, - and _, at most 40"
+        )
+    return name
 
 
 def file_digest(path: Path) -> str:

@@ -1,15 +1,14 @@
 """A study folder on the disk: its films, regions and readings, and the import of films."""
 
-from ratui.study.case import Case, FilmRecord
+from ratui.study.case import Case, FilmRecord, Region, RegionSource
 from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.importing import InProcessConverter
 from ratui.study.importing.importer import ImportedFilm, ImportReport, RejectedFile, import_films
 from ratui.study.importing.pseudonyms import KeyFile
-from ratui.study.progress import CaseState, Stage
 from ratui.study.reading_session import DisplayUse, ReadingSession
-from ratui.study.region import Region, RegionSource
 from ratui.study.store import HeldByOther, LockHolder
 from ratui.study.study import Study
+from ratui.study.worklist import CaseState, Stage
 
 __all__ = [
     "CONSENSUS",

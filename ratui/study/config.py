@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ratui.errors import DamagedError, SchemeError, StoreError, StudyError, clean_text
-from ratui.files import write_bytes
+from ratui.files import check_name, write_bytes
 from ratui.scheme import Scheme, load_scheme, parse_scheme
 from ratui.study.layout import make_study_folder
 from ratui.study.migrations import Migrations
@@ -26,7 +26,6 @@ __all__ = [
     "CONSENSUS",
     "FORMAT",
     "StudyConfig",
-    "check_name",
     "check_settings_seal",
     "create_study",
     "load_study",
@@ -39,7 +38,6 @@ FORMAT = 2
 """Format of a study's folder that this version writes."""
 CONSENSUS = "consensus"
 """Name under which the adjudicator's readings are stored; no rater can have it."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 _LARGEST_SETTINGS = 256_000  # bytes
 _LARGEST_SCHEME = 1_000_000  # bytes
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
@@ -145,15 +143,6 @@ def load_study(path: Path) -> tuple[StudyConfig, Scheme, dict[Path, str]]:
     except UnicodeDecodeError as error:
         raise SchemeError(f"scheme.toml can't be read: {error}", path, "Restore it from a backup") from error
     return config, scheme, {path / "study.toml": notice, file: stored[1]}
-
-
-def check_name(name: object, kind: str) -> str:
-    """Return `name` if it is a safe file name. Raises StudyError otherwise; `kind`, such as "case", is for its text."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise StudyError(
-            f"{clean_text(name)!r} can't be the name of a {kind}", "", "Use letters, digits, dot, - and _, at most 40"
-        )
-    return name
 
 
 def write_settings(folder: Path, config: StudyConfig) -> None:

@@ -13,10 +13,9 @@ from typing import Literal, TypeAlias
 
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.files import file_digest, make_folder, write_bytes
-from ratui.study.case import Case, FilmRecord
+from ratui.study.case import Case, FilmRecord, Region
 from ratui.study.check.copies import check_tables
 from ratui.study.config import CONSENSUS, write_settings
-from ratui.study.region import Region
 from ratui.study.store import FileLock, read_intact_bytes
 from ratui.study.store.seal import read_log_chain
 from ratui.study.study import Study

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ratui.errors import StoreError, clean_text
-from ratui.study.config import check_name
+from ratui.files import check_name
 from ratui.study.store import StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 

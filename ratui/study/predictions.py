@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ratui.errors import SchemeError, StoreError, clean_text
+from ratui.files import check_name
 from ratui.reading import Field
-from ratui.study.config import check_name
 from ratui.study.store import StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 

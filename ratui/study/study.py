@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ratui.errors import FilmError, StoreError, StudyError, clean_text
-from ratui.files import file_digest, make_folder
+from ratui.files import check_name, file_digest, make_folder
 from ratui.imaging import Film, read_film
 from ratui.reading import Entry, Field, Reading, Slot, start_reading
 from ratui.scheme import Scheme
-from ratui.study.case import Case, FilmRecord
-from ratui.study.config import StudyConfig, check_name, create_study, load_study
+from ratui.study.case import Case, FilmRecord, Region
+from ratui.study.config import StudyConfig, create_study, load_study
 from ratui.study.layout import account_name
-from ratui.study.progress import CaseState, summarize_reading
 from ratui.study.reading_session import (
     DisplayUse,
     FileSignature,
@@ -31,9 +30,8 @@ from ratui.study.reading_session import (
     stored_meta,
     stored_reading,
 )
-from ratui.study.region import Region
 from ratui.study.store import FileLock, StoredTables, StudyLock, read_intact, restore_from_copy, write_tables
-from ratui.study.worklist import Progress, StudyFiles, WorklistIndex
+from ratui.study.worklist import CaseState, Progress, StudyFiles, WorklistIndex, summarize_reading
 
 if TYPE_CHECKING:
     import pandas

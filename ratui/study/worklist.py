@@ -1,4 +1,4 @@
-"""An index of every rater's progress, so that the worklist of a large study opens at once.
+"""Worklists: the progress of each rater in each case, and an index of it, so that a large worklist opens at once.
 
 The index is a cache: its entry for a case counts only while the case's files have the signatures that the entry records.
 It can be deleted at any time. A save does not touch it, so that saving costs the same in a study of any size.
@@ -10,18 +10,29 @@ import contextlib
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from ratui.errors import RatuiError, StoreError, StudyError
 from ratui.files import write_bytes
-from ratui.study.progress import CaseState, Stage
+from ratui.scheme import Scheme
+from ratui.study.case import Case
 from ratui.study.store.descriptors import open_directory
 from ratui.study.store.tables import read_file
 
-__all__ = ["INDEX", "Progress", "RaterWorklist", "StudyFiles", "WorklistIndex"]
+__all__ = [
+    "INDEX",
+    "CaseState",
+    "Progress",
+    "RaterWorklist",
+    "Stage",
+    "StudyFiles",
+    "WorklistIndex",
+    "summarize_reading",
+]
 
 INDEX = ".worklist.json"
 """Name of the index file in a rater's folder."""
@@ -30,11 +41,91 @@ _LARGEST = 200_000_000  # bytes
 
 _PROGRESS_STEP = 100  # cases between two calls of `progress`
 
+Stage: TypeAlias = Literal["unreadable", "regions", "reading", "review", "signed"]
+"""Next step of a rater in a case: ``regions`` to confirm, ``reading`` to complete, ``review`` to do and sign."""
+_STAGES = frozenset(get_args(Stage))
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of cases done and the number of all cases."""
 _FileSignature: TypeAlias = list[int] | None
 """[inode, modification time in ns, bytes] of a file, None without one; a list because JSON returns lists."""
+
+
+@dataclass(frozen=True)
+class CaseState:
+    """Progress of a rater in the case `case`.
+
+    Attributes
+    ----------
+    case
+        Name of the case.
+    stage
+        Next step.
+    done, total
+        Number of fields answered, and of all fields.
+    seconds
+        Time spent on the case, in seconds.
+    note
+        Reason why the case can't be read, or a warning of damage; else empty.
+    joints, joints_total
+        Number of sites with all fields answered, and of all sites.
+    flags
+        Number of sites that the rater has flagged.
+    """
+
+    case: str
+    stage: Stage
+    done: int
+    total: int
+    seconds: float
+    note: str = ""
+    joints: int = 0
+    joints_total: int = 0
+    flags: int = 0
+
+
 _Row: TypeAlias = tuple[list[_FileSignature], CaseState]
+
+
+def summarize_reading(
+    case: Case,
+    scheme: Scheme,
+    fields: Sequence[Mapping[str, Any]],
+    meta: Mapping[str, Any],
+    are_regions_complete: bool,
+    note: str = "",
+) -> CaseState:
+    """Return the progress of a reading of `case` from its stored records, without building the reading.
+
+    Parameters
+    ----------
+    case, scheme
+        The case and the scheme of the study.
+    fields, meta
+        Records of the reading's file; empty if the reading is not begun.
+    are_regions_complete
+        Every site has a confirmed region on each film.
+    note
+        Text for `CaseState.note`.
+    """
+    sites = case.sites(scheme)
+    filled = Counter(str(record["site"]) for record in fields)
+    total = 2 * sum(len(site.joint.scales) for site in sites)
+    stage: Stage = "review" if len(fields) == total else "reading"
+    if meta.get("signed"):
+        stage = "signed"
+    elif not are_regions_complete:
+        stage = "regions"
+    return CaseState(
+        case.id,
+        stage,
+        len(fields),
+        total,
+        float(meta.get("seconds", 0.0)),
+        note,
+        joints=sum(filled[site.key] == 2 * len(site.joint.scales) for site in sites),
+        joints_total=len(sites),
+        flags=len(meta.get("flags", ())),
+    )
 
 
 class StudyFiles:
@@ -205,9 +296,6 @@ def _file_signatures(folder: Path) -> dict[str, _FileSignature]:
     except OSError:
         return result
     return result
-
-
-_STAGES = frozenset(get_args(Stage))
 
 
 def _state(raw: list[Any]) -> CaseState:

@@ -36,13 +36,12 @@ from ratui.study.config import CONSENSUS, FORMAT, check_settings_seal, read_sett
 from ratui.study.layout import SNAPSHOT_PREFIX
 from ratui.study.model_reports import EVALUATION
 from ratui.study.predictions import ORDER
-from ratui.study.progress import CaseState
 from ratui.study.store import FileLock, HeldByOther, set_aside
 from ratui.study.store.descriptors import is_folder, is_missing, is_regular, open_inside, walk_no_links
 from ratui.study.store.seal import UnsealedError, open_seal, seal
 from ratui.study.store.tables import read_file, sealed_name
 from ratui.study.study import Study
-from ratui.study.worklist import INDEX
+from ratui.study.worklist import INDEX, CaseState
 
 __all__ = ["check_study"]
 
