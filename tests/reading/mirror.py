@@ -1,4 +1,4 @@
-"""The image of a reading, and of anything that it tells, when its two time points change places."""
+"""The mirror image of a reading, and of all facts derived from it, when its two time points are exchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ratui.reading import Entry, Field, Reading, Slot
 
 
 def image(of: Any) -> Any:
-    """`of` with time point 0 for 1 and 1 for 0 wherever a field or a slot is named, also in words."""
+    """Return `of` with the time points 0 and 1 exchanged in every field and slot, also in texts."""
     match of:
         case Field(site, scale, time):
             return Field(site, scale, 1 - time)
@@ -33,23 +33,23 @@ def image(of: Any) -> Any:
             return of
 
 
-def told(of: Reading, entries: tuple[Entry, ...]) -> dict[object, object]:
-    """Everything that the functions of `reading` tell about `of`."""
-    all_told: dict[object, object] = {
+def visible_facts(of: Reading, entries: tuple[Entry, ...]) -> dict[object, object]:
+    """Return all facts that the functions of `reading` derive from `of`."""
+    facts: dict[object, object] = {
         "problems": frozenset(rd.find_problems(of)),
         "second look": rd.review_items(of),
         "first": rd.find_next_open_field(of),
         "undoable": rd.find_undoable(of),
     }
     for site in of.sites:
-        all_told["normal", site.key] = rd.find_unlikely_normal(of, site.key)
+        facts["normal", site.key] = rd.find_unlikely_normal(of, site.key)
     for field in of.fields:
-        all_told["next", field] = rd.find_next_open_field(of, field)
-        all_told["options", field] = rd.list_options(of, field)
+        facts["next", field] = rd.find_next_open_field(of, field)
+        facts["options", field] = rd.list_options(of, field)
         for entry in entries:
-            all_told["refusal", field, entry] = rd.find_refusal(of, field, entry)
-            all_told["unlikely", field, entry] = rd.find_unlikely(of, field, entry)
-    return all_told
+            facts["refusal", field, entry] = rd.find_refusal(of, field, entry)
+            facts["unlikely", field, entry] = rd.find_unlikely(of, field, entry)
+    return facts
 
 
 def mirrored(of: Reading) -> Reading:

@@ -1,6 +1,7 @@
-"""Rules broken on purpose, one at a time, to see that the proofs notice: a proof that nothing can fail proves nothing.
+"""Deliberate faults in the rules, one at a time, to show that the proofs detect them.
 
-``python -m tests.reading.mutations`` breaks each in a copy of the project and prints the table of ``docs/proofs.md``.
+``python -m tests.reading.mutations`` applies each fault in a copy of the project and prints the table of
+``docs/proofs.md``.
 """
 
 from __future__ import annotations
@@ -22,28 +23,30 @@ SURVIVED, KILLED = 0, 10
 
 
 def prove(proof: str) -> None:
-    """Runs one of the PROOFS, the walk shorter than the tests do. Raises what they raise at a fault."""
+    """Run one of the PROOFS, the walk shorter than in the tests. Raises AssertionError if the proof finds a fault."""
     if proof == "walk":
         from tests.reading.walks import BlindedWalk, Walk, walk
 
         for kind in (Walk, BlindedWalk):
             walk(kind, runs=200, length=80, repeatable=True)
         return
-    from tests.reading.search import answered, judge, search, specs, tells_no_order, valid
+    from tests.reading.search import count_states_without_order, judge, search, specs, states_by_answering, valid
     from tests.strategies import small_scheme
 
     for spec in (spec for joint in ("IP1", "MCP1") for spec in specs(small_scheme(), joint)):
         if proof == "mirror":
-            assert not spec.blinded or tells_no_order(spec)
+            assert not spec.blinded or count_states_without_order(spec)
             continue
         assert judge(spec).accepted == valid(spec), "another definition of what can be"
-        assert answered(spec) == {state for state in spec.valid if None not in state}, "unreachable by answering"
+        assert states_by_answering(spec) == {state for state in spec.valid if None not in state}, (
+            "unreachable by answering"
+        )
         assert search(spec).states == valid(spec), "not every state is reached"
 
 
 @contextmanager
 def broken(mutation: Mutation | None) -> Iterator[Path]:
-    """A copy of what the proofs need, with `mutation` in it."""
+    """Yield a copy of the files that the proofs need, with `mutation` applied."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         bytecode = shutil.ignore_patterns("__pycache__")
@@ -59,8 +62,8 @@ def broken(mutation: Mutation | None) -> Iterator[Path]:
         yield copy
 
 
-def noticed(mutation: Mutation | None, proof: str) -> bool:
-    """Whether `proof` fails on the copy with `mutation`, and not for want of running at all."""
+def is_detected(mutation: Mutation | None, proof: str) -> bool:
+    """Return whether `proof` fails on the copy with `mutation`. Raises RuntimeError if the proof cannot be run."""
     with broken(mutation) as copy:
         command = [sys.executable, "-B", "-m", "tests.reading.mutations", proof]
         done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=600)
@@ -70,10 +73,10 @@ def noticed(mutation: Mutation | None, proof: str) -> bool:
 
 
 def _row(mutation: Mutation | None) -> tuple[str, ...]:
-    """What each proof says; the mirror, which is slow, is only held up to what should show in it."""
+    """Return the result of each proof. The mirror, which is slow, runs only on faults that it should detect."""
     asked = PROOFS if mutation is None or "mirror" in mutation.proofs else BOTH
-    told = {proof: "**fails**" if noticed(mutation, proof) else "passes" for proof in asked}
-    return tuple(told.get(proof, "") for proof in PROOFS)
+    results = {proof: "**fails**" if is_detected(mutation, proof) else "passes" for proof in asked}
+    return tuple(results.get(proof, "") for proof in PROOFS)
 
 
 def main(arguments: list[str]) -> int:
@@ -89,8 +92,8 @@ def main(arguments: list[str]) -> int:
         return SURVIVED
     print(f"| broken rule | {' | '.join(PROOFS)} |\n|---|---|---|---|")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for mutation, told in zip((None, *MUTATIONS), pool.map(_row, (None, *MUTATIONS)), strict=True):
-            print(f"| {mutation.name if mutation else '*none*'} | {' | '.join(told)} |", flush=True)
+        for mutation, results in zip((None, *MUTATIONS), pool.map(_row, (None, *MUTATIONS)), strict=True):
+            print(f"| {mutation.name if mutation else '*none*'} | {' | '.join(results)} |", flush=True)
     return 0
 
 

@@ -1,6 +1,6 @@
 """An exhaustive search of one joint: every act in every state, each compared with the specification.
 
-Complete for what one joint can do; joints don't touch each other, which the walk over several joints watches.
+The search is complete for one joint. The walk over several joints checks that joints do not affect each other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ratui import reading as rd
 from ratui.errors import EntryError
 from ratui.reading import Entry, Field, GradeEntry, Reading, Slot
 from ratui.scheme import Scheme
-from tests.reading.mirror import image, mirrored, told
+from tests.reading.mirror import image, mirrored, visible_facts
 from tests.reading.spec import Spec, State
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,14 +25,14 @@ ABSENT: tuple[Absent, ...] = (frozenset(), frozenset({0}), frozenset({1}), froze
 
 @dataclass(frozen=True)
 class Found:
-    """What the search went through: the values of the joint with the time points that lack it, and how many acts."""
+    """The result of a search: states of the joint with the time points that lack it, and the number of acts."""
 
     states: frozenset[tuple[State, Absent]]
     acts: int
 
 
 def search(spec: Spec) -> Found:
-    """Breadth first from the empty reading over every act. Raises AssertionError where an act isn't as specified."""
+    """Search breadth first from the empty reading over every act. Raises AssertionError if an act breaks the specification."""
     queue = deque([(spec.empty, ABSENT[0])])
     seen, acts = set(queue), 0
     while queue:
@@ -46,7 +46,7 @@ def search(spec: Spec) -> Found:
 
 
 def valid(spec: Spec) -> frozenset[tuple[State, Absent]]:
-    """Every state that can be, with each set of time points whose film may lack the joint then."""
+    """Return every valid state with each set of time points whose film may lack the joint."""
     return frozenset(
         (state, absent) for state in spec.valid for absent in ABSENT if spec.regions(state, (), absent) == state
     )
@@ -61,7 +61,7 @@ class Judged:
 
 
 def judge(spec: Spec) -> Judged:
-    """What `find_problems` says to all that could be written into a file for the fields of one joint."""
+    """Return the result of `find_problems` for all values that a file could contain for one joint."""
     accepted, refused = set(), set()
     for state in product(*(spec.contents(place) for place in range(len(spec.fields)))):
         for absent in ABSENT:
@@ -71,8 +71,8 @@ def judge(spec: Spec) -> Judged:
     return Judged(frozenset(accepted), frozenset(refused))
 
 
-def answered(spec: Spec) -> frozenset[State]:
-    """Every complete state that answering alone leads to: always the field asked for, never going back."""
+def states_by_answering(spec: Spec) -> frozenset[State]:
+    """Return every complete state that is reached by answering the active field, without going back."""
     ended: set[State] = set()
     queue: deque[tuple[State, Field | None]] = deque([(spec.empty, None)])
     seen = set(queue)
@@ -91,24 +91,24 @@ def answered(spec: Spec) -> frozenset[State]:
     return frozenset(ended)
 
 
-def tells_no_order(spec: Spec) -> int:
-    """How many states were looked at in which all that is told is mirrored with the time points. Raises AssertionError."""
+def count_states_without_order(spec: Spec) -> int:
+    """Return the number of states; raises AssertionError unless their facts are mirrored together with the time points."""
     for state in spec.valid:
         here = reading(spec, state)
-        one, other = told(here, spec.vocabulary), told(mirrored(here), spec.vocabulary)
+        one, other = visible_facts(here, spec.vocabulary), visible_facts(mirrored(here), spec.vocabulary)
         assert other == image(one), state
     return len(spec.valid)
 
 
 def reading(spec: Spec, state: State, absent: Absent = ABSENT[0]) -> Reading:
-    """A reading of the one joint in `state`, with no past."""
+    """Return a reading of the one joint in `state`, with an empty log."""
     filled: dict[Field, Entry] = {f: v for f, v in zip(spec.fields, state, strict=True) if v is not None}
     slots = frozenset(Slot(spec.site.key, time) for time in absent)
     return Reading(spec.scheme, "C-1", "anna", (spec.site,), spec.order, spec.blinded, filled, absent=slots)
 
 
 def values(spec: Spec, of: Reading) -> State:
-    """The state that `of` is in."""
+    """Return the state of `of`."""
     assert set(of.values) <= set(spec.fields)
     return tuple(of.values.get(field) for field in spec.fields)
 
@@ -160,7 +160,7 @@ def _acts(spec: Spec, state: State, absent: Absent) -> Iterator[tuple[State, Abs
 def _act(
     spec: Spec, here: Reading, state: State, wanted: State | None, act: Callable[[Reading], Reading]
 ) -> Reading | None:
-    """The reading after `act`: as `wanted`, and undone exactly, also where the films changed meanwhile."""
+    """Return the reading after `act`; check that it equals `wanted` and that undo restores it, also after the films changed."""
     try:
         after = act(here)
     except EntryError:
@@ -185,7 +185,7 @@ def _act(
 
 
 def _signing(spec: Spec, here: Reading, *, complete: bool) -> None:
-    """Signed only when complete, then closed to every act until it is reopened."""
+    """Check that a reading is signed only when complete, and that it rejects every act until it is reopened."""
     try:
         rd.reopen(here, "again")
     except EntryError:
@@ -221,6 +221,6 @@ def _signing(spec: Spec, here: Reading, *, complete: bool) -> None:
 
 
 def specs(scheme: Scheme, joint: str) -> tuple[Spec, Spec]:
-    """`joint` of the left side where the order is known, and where it is hidden and the later film stands left."""
+    """Yield specifications of `joint` on the left side: with known order, and blinded with the later film on the left."""
     site = next(site for site in scheme.sites if site.key == f"L.{joint}")
     return Spec(scheme, site), Spec(scheme, site, order=(1, 0), blinded=True)

@@ -1,7 +1,7 @@
-"""What the rules of entry must do at one joint, said another way: an entry leads to the closest reading that can be.
+"""A second, independent specification of one joint: an entry leads to the closest valid state.
 
-It shares nothing with `ratui.reading` but the values. Valid states are built up, not tested for; the effect of an entry
-is found by trying what could change. Slow and plain on purpose: the rules are measured against it.
+It shares only the value types with `ratui.reading`. Valid states are built up instead of tested, and the effect of an
+entry is found by trying all changes. It is slow and simple on purpose, because the rules are checked against it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ratui.scheme import Finding, Scheme, Site
 State: TypeAlias = tuple[Entry | None, ...]
 """The values of a joint's fields, in the order in which they are asked for."""
 Step: TypeAlias = tuple[str, int, int]
-"""A step between time points that is asked for twice: kind, size, the place of the field it is told of."""
+"""A step between time points that needs a confirmation: kind, size, and the place of the field in question."""
 
 
 class Spec:
-    """One joint at two time points, in a study whose readers know the order, or don't."""
+    """One joint at two time points, in a study with known order or blinded to order."""
 
     def __init__(self, scheme: Scheme, site: Site, *, order: tuple[int, int] = (0, 1), blinded: bool = False) -> None:
         self.scheme, self.site, self.order, self.blinded = scheme, site, order, blinded
@@ -40,7 +40,7 @@ class Spec:
 
     @property
     def vocabulary(self) -> tuple[Entry, ...]:
-        """Everything that a rater could try to enter, and some that no scheme knows."""
+        """Return everything that a rater could try to enter, and some entries that no scheme knows."""
         grades = {grade.value for scale in self.site.joint.grades.values() for grade in scale}
         return (
             *(GradeEntry(grade) for grade in sorted(grades | {-1, max(grades) + 1})),
@@ -50,10 +50,10 @@ class Spec:
         )
 
     def contents(self, place: int) -> frozenset[Entry | None]:
-        """All that field `place` holds in some valid state."""
+        """Return all values of field `place` in valid states."""
         return frozenset(state[place] for state in self.valid)
 
-    # What an act leads to; None where it must be refused.
+    # Effects of acts; None if the act must be rejected.
 
     def _entered(self, state: State, place: int, entry: Entry, absent: frozenset[int]) -> State | None:
         time = self.fields[place].time
@@ -84,14 +84,14 @@ class Spec:
         return self.entered(state, place, twin, absent)
 
     def regions(self, state: State, before: Collection[int], now: Collection[int]) -> State:
-        """`state` after the films turned out to lack the joint at the time points `now`, `before` them at others."""
+        """Return `state` after the films lack the joint at the time points `now`, after `before` earlier."""
         return tuple(
             self._outside if field.time in now else None if field.time in before else value
             for field, value in zip(self.fields, state, strict=True)
         )
 
     def step(self, before: State, after: State) -> Step | None:
-        """What of the change from `before` to `after` is asked for twice: the biggest, the first in order of asking."""
+        """Return the largest step from `before` to `after` that needs a confirmation; of equal steps the first one asked."""
         worst: Step | None = None
         for place, field in enumerate(self.fields):
             twin = self.twin(place)
@@ -117,7 +117,7 @@ class Spec:
     def twin(self, place: int) -> int:
         return place + 1 if place % 2 == 0 else place - 1
 
-    # What can be.
+    # Valid states.
 
     def _valid(self) -> Iterator[State]:
         for first, second in product(self._slot(), repeat=2):
@@ -126,7 +126,7 @@ class Spec:
                 yield tuple(slots[field.time][i // 2] for i, field in enumerate(self.fields))
 
     def _slot(self) -> Iterator[tuple[Entry | None, ...]]:
-        """Everything that the fields of one time point can hold together, scale by scale."""
+        """Yield all values that the fields of one time point can have together, scale by scale."""
         alone: list[list[Entry | None]] = [
             [
                 None,
@@ -161,9 +161,9 @@ class Spec:
         )
 
     def _closest(self, state: State, free: dict[int, set[Entry | None]], wanted: object) -> State | None:
-        """The valid state nearest to `state` that is `wanted` and differs in `free` fields only; None where there is none.
+        """Return the valid state nearest to `state` that is `wanted` and differs in `free` fields only, or None.
 
-        Nearest: fewest fields changed, then fewest of them filled rather than opened. There is never a second one.
+        Nearest means: fewest fields changed, then fewest of them filled rather than opened. The nearest state is unique.
         """
         choices = [free.get(place, {value}) for place, value in enumerate(state)]
         reached = [new for new in product(*choices) if new in self.valid and wanted(new)]  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""Which entries are asked for once more."""
+"""Unlikely entries that need a confirmation."""
 
 import pytest
 
@@ -28,15 +28,17 @@ def at(scale: str, time: int) -> Field:
     return Field("L.MCP2", scale, time)
 
 
-def having(values: dict[Field, Entry], *, blinded: bool = False) -> Reading:
+def reading_with(values: dict[Field, Entry], *, blinded: bool = False) -> Reading:
     r = start_reading(SCHEME, "C-1", "anna", SCHEME.sites, blinded=blinded)
     for field, entry in values.items():
         r = enter(r, field, entry)
     return r
 
 
-def doubt(before: dict[Field, Entry], field: Field, entry: Entry, *, blinded: bool = False) -> tuple[str, int] | None:
-    found = find_unlikely(having(before, blinded=blinded), field, entry)
+def unlikely(
+    before: dict[Field, Entry], field: Field, entry: Entry, *, blinded: bool = False
+) -> tuple[str, int] | None:
+    found = find_unlikely(reading_with(before, blinded=blinded), field, entry)
     return (found.kind, found.size) if found else None
 
 
@@ -44,60 +46,62 @@ def doubt(before: dict[Field, Entry], field: Field, entry: Entry, *, blinded: bo
     ("earlier", "later", "expected"),
     [(0, 2, None), (0, 3, ("jump", 3)), (1, 5, ("jump", 4)), (2, 2, None), (2, 1, ("fall", 1)), (5, 0, ("fall", 5))],
 )
-def test_a_big_step_or_a_fall_is_asked_for_twice_whichever_is_entered_last(
+def test_a_jump_or_a_fall_needs_a_confirmation_in_either_order_of_entry(
     earlier: int, later: int, expected: tuple[str, int] | None
 ) -> None:
-    assert doubt({at("ERO", 0): GradeEntry(earlier)}, at("ERO", 1), GradeEntry(later)) == expected
-    assert doubt({at("ERO", 1): GradeEntry(later)}, at("ERO", 0), GradeEntry(earlier)) == expected
+    assert unlikely({at("ERO", 0): GradeEntry(earlier)}, at("ERO", 1), GradeEntry(later)) == expected
+    assert unlikely({at("ERO", 1): GradeEntry(later)}, at("ERO", 0), GradeEntry(earlier)) == expected
 
 
 @pytest.mark.parametrize(("one", "other", "expected"), [(0, 3, ("jump", 3)), (2, 1, None), (1, 2, None)])
 def test_a_blinded_reader_is_asked_the_same_either_way(one: int, other: int, expected: tuple[str, int] | None) -> None:
-    assert doubt({at("ERO", 0): GradeEntry(one)}, at("ERO", 1), GradeEntry(other), blinded=True) == expected
-    assert doubt({at("ERO", 0): GradeEntry(other)}, at("ERO", 1), GradeEntry(one), blinded=True) == expected
+    assert unlikely({at("ERO", 0): GradeEntry(one)}, at("ERO", 1), GradeEntry(other), blinded=True) == expected
+    assert unlikely({at("ERO", 0): GradeEntry(other)}, at("ERO", 1), GradeEntry(one), blinded=True) == expected
 
 
 def test_a_finding_counts_by_the_scores_that_it_sets_on_every_scale() -> None:
     before: dict[Field, Entry] = {at("JSN", 0): GradeEntry(1), at("ERO", 0): GradeEntry(3)}
-    found = find_unlikely(having(before), at("ERO", 1), ANKYLOSIS)
+    found = find_unlikely(reading_with(before), at("ERO", 1), ANKYLOSIS)
     assert found == UnlikelyEntry("jump", 3, at("JSN", 1))  # ERO 3 → 5 is no jump, JSN 1 → 4 is
-    assert doubt({at("JSN", 0): GradeEntry(4)}, at("ERO", 1), SUBLUXATION) == ("fall", 1)
+    assert unlikely({at("JSN", 0): GradeEntry(4)}, at("ERO", 1), SUBLUXATION) == ("fall", 1)
 
 
-def test_what_a_lasting_finding_opens_again_is_not_compared() -> None:
-    """Ankylosis entered late for the earlier film: the later film's grade is open again, so there is no fall."""
-    assert doubt({at("ERO", 1): GradeEntry(1)}, at("ERO", 0), ANKYLOSIS) is None
+def test_a_field_reopened_by_a_lasting_finding_is_not_compared() -> None:
+    """Enter ankylosis late for the earlier film: the later grade is opened again, so there is no fall."""
+    assert unlikely({at("ERO", 1): GradeEntry(1)}, at("ERO", 0), ANKYLOSIS) is None
 
 
-def test_no_score_no_doubt() -> None:
-    assert doubt({at("ERO", 0): GradeEntry(5)}, at("ERO", 1), NotAssessableEntry("replaced")) is None
-    assert doubt({at("ERO", 0): NotAssessableEntry("unreadable")}, at("ERO", 1), GradeEntry(5)) is None
-    assert doubt({}, at("ERO", 1), GradeEntry(5)) is None
+def test_a_field_without_a_score_needs_no_confirmation() -> None:
+    assert unlikely({at("ERO", 0): GradeEntry(5)}, at("ERO", 1), NotAssessableEntry("replaced")) is None
+    assert unlikely({at("ERO", 0): NotAssessableEntry("unreadable")}, at("ERO", 1), GradeEntry(5)) is None
+    assert unlikely({}, at("ERO", 1), GradeEntry(5)) is None
 
 
-def test_what_stands_already_is_not_asked_for_again() -> None:
+def test_an_existing_entry_needs_no_confirmation() -> None:
     before: dict[Field, Entry] = {at("ERO", 0): GradeEntry(0), at("ERO", 1): GradeEntry(5)}
-    assert doubt(before, at("ERO", 1), GradeEntry(5)) is None
-    assert doubt(before, at("ERO", 1), GradeEntry(4)) == ("jump", 4)
+    assert unlikely(before, at("ERO", 1), GradeEntry(5)) is None
+    assert unlikely(before, at("ERO", 1), GradeEntry(4)) == ("jump", 4)
 
 
-def test_what_is_refused_is_not_doubted() -> None:
-    assert doubt({at("ERO", 0): GradeEntry(0)}, at("ERO", 1), GradeEntry(9)) is None
+def test_a_rejected_entry_needs_no_confirmation() -> None:
+    assert unlikely({at("ERO", 0): GradeEntry(0)}, at("ERO", 1), GradeEntry(9)) is None
     with pytest.raises(EntryError):
-        find_unlikely(having({}), Field("L.NOSE", "ERO", 0), GradeEntry(0))
+        find_unlikely(reading_with({}), Field("L.NOSE", "ERO", 0), GradeEntry(0))
 
 
-def test_normal_is_doubted_where_it_would_be_a_fall() -> None:
-    r = having({at("ERO", 0): GradeEntry(2)})
+def test_normal_needs_a_confirmation_where_it_is_a_fall() -> None:
+    r = reading_with({at("ERO", 0): GradeEntry(2)})
     found = find_unlikely_normal(r, "L.MCP2")
     assert found == UnlikelyEntry("fall", 2, at("ERO", 1))
     assert enter_normal(r, "L.MCP2", confirmed=True).log[-1].is_confirmed
-    assert find_unlikely_normal(having({}), "L.MCP2") is None
-    assert find_unlikely_normal(having({at("ERO", 0): ANKYLOSIS}), "L.MCP2") is None  # it can't be normal at all
+    assert find_unlikely_normal(reading_with({}), "L.MCP2") is None
+    assert (
+        find_unlikely_normal(reading_with({at("ERO", 0): ANKYLOSIS}), "L.MCP2") is None
+    )  # an effect makes normal impossible
 
 
-def test_the_log_keeps_what_was_confirmed_and_only_that() -> None:
-    r = having({at("ERO", 0): GradeEntry(0)})
+def test_the_log_records_confirmations_only() -> None:
+    r = reading_with({at("ERO", 0): GradeEntry(0)})
     assert enter(r, at("ERO", 1), GradeEntry(4), confirmed=True).log[-1].is_confirmed
     assert not enter(r, at("ERO", 1), GradeEntry(4)).log[-1].is_confirmed
     assert not enter(r, at("ERO", 1), GradeEntry(1), confirmed=True).log[-1].is_confirmed

@@ -1,4 +1,4 @@
-"""What is looked at again before signing, in which order, and why."""
+"""Joints to review before signing: selection, order and reasons."""
 
 from ratui.reading import (
     Field,
@@ -34,14 +34,14 @@ def reasons(r: Reading, site: str) -> tuple[ReviewReason, ...]:
     return next((look.reasons for look in review_items(r) if look.site == f"L.{site}"), ())
 
 
-def test_a_normal_joint_needs_none() -> None:
+def test_a_normal_joint_needs_no_review() -> None:
     r = reading()
     for site in r.sites:
         r = enter_normal(r, site.key)
     assert review_items(r) == ()
 
 
-def test_every_change_and_every_high_grade_is_looked_at() -> None:
+def test_every_change_and_every_high_grade_is_reviewed() -> None:
     r = put(put(reading(), "MCP2", "ERO", 1, 2), "MCP3", "JSN", 3, 3)
     assert reasons(r, "MCP2") == (ReviewReason("change", "ERO", 1),)
     assert reasons(r, "MCP3") == (ReviewReason("high", "JSN", 3),)
@@ -54,12 +54,12 @@ def test_jumps_and_falls_say_whether_they_were_confirmed() -> None:
     assert reasons(r, "MCP3") == (ReviewReason("fall", "ERO", 1),)
 
 
-def test_what_undo_brings_back_is_as_confirmed_as_it_was() -> None:
+def test_undo_restores_the_confirmation_of_an_entry() -> None:
     r = put(reading(), "MCP2", "ERO", 0, 4, confirmed=True)
     again = undo(enter(r, Field("L.MCP2", "ERO", 1), GradeEntry(1)))
     assert reasons(again, "MCP2") == reasons(r, "MCP2")
     later = enter(enter(again, Field("L.MCP2", "ERO", 1), GradeEntry(1)), Field("L.MCP2", "ERO", 1), GradeEntry(4))
-    assert not reasons(later, "MCP2")[0].is_confirmed  # entered anew, this time without confirming
+    assert not reasons(later, "MCP2")[0].is_confirmed  # entered again, this time without confirmation
 
 
 def test_findings_flags_notes_and_what_one_film_lacks() -> None:
@@ -73,7 +73,7 @@ def test_findings_flags_notes_and_what_one_film_lacks() -> None:
     assert reasons(r, "MCP5") == (ReviewReason("one_sided"),)
 
 
-def test_what_both_films_lack_is_not_one_sided_nor_is_what_is_still_open() -> None:
+def test_absent_on_both_films_or_open_is_not_one_sided() -> None:
     r = enter(reading(), Field("L.MCP5", "ERO", 0), NotAssessableEntry("unreadable"))
     assert reasons(r, "MCP5") == ()
     assert reasons(enter(r, Field("L.MCP5", "ERO", 1), NotAssessableEntry("unreadable")), "MCP5") == ()

@@ -1,4 +1,4 @@
-"""What may be entered, and what an entry does."""
+"""Possible entries and their effects."""
 
 from datetime import UTC, datetime
 
@@ -71,7 +71,7 @@ class TestOrder:
     def test_the_time_point_shown_left_is_asked_first(self) -> None:
         assert find_next_open_field(reading(order=(1, 0), blinded=True)) == at("ERO", 1, "L.IP1")
 
-    def test_what_was_left_open_behind_is_asked_at_the_end(self) -> None:
+    def test_skipped_fields_are_asked_at_the_end(self) -> None:
         r = reading()
         for field in r.fields[1:]:
             r = enter(r, field, GradeEntry(0))
@@ -137,12 +137,12 @@ class TestNotAssessable:
         with pytest.raises(EntryError, match="fixed by replaced"):
             enter(r, at("ERO", 1), GradeEntry(0))
 
-    def test_unreadable_holds_for_its_field_alone(self) -> None:
+    def test_unreadable_applies_to_its_field_only(self) -> None:
         r = enter(reading(), at("JSN", 1), NotAssessableEntry("unreadable"))
         assert set(r.values) == {at("JSN", 1)}
         assert enter(r, at("JSN", 1), GradeEntry(2)).score(at("JSN", 1)) == 2
 
-    def test_slots_without_a_region_are_filled_and_come_back(self) -> None:
+    def test_slots_without_a_region_are_filled_and_reopened(self) -> None:
         r = apply_regions(reading(), {Slot("L.MCP2", 1)})
         assert r.values[at("ERO", 1)] == NotAssessableEntry("outside")
         assert list_options(r, at("ERO", 1)).entries == ()
@@ -150,7 +150,7 @@ class TestNotAssessable:
             enter(r, at("ERO", 1), GradeEntry(0))
         assert apply_regions(r, set()).values == {}
 
-    def test_what_the_rater_called_outside_stays_when_the_regions_change(self) -> None:
+    def test_an_entry_outside_film_stays_when_the_regions_change(self) -> None:
         r = enter(reading(), at("ERO", 0), NotAssessableEntry("outside"))
         r = apply_regions(apply_regions(r, {Slot("L.MCP3", 0)}), set())
         assert r.values[at("ERO", 0)] == NotAssessableEntry("outside")
@@ -192,7 +192,7 @@ class TestUndo:
         before = enter(enter(reading(), at("ERO", 0), GradeEntry(3)), at("ERO", 1), GradeEntry(4))
         assert undo(enter(before, at("JSN", 0), COLLAPSE)).values == before.values
 
-    def test_what_changed_nothing_is_passed_over(self) -> None:
+    def test_undo_skips_entries_without_effect(self) -> None:
         r = enter(enter(reading(), at("ERO", 0), GradeEntry(1)), at("ERO", 0), GradeEntry(1))
         assert len(r.log) == 2
         assert undo(r).values == {}
@@ -234,7 +234,7 @@ class TestFlagsAndNotes:
 
 
 class TestRefusals:
-    def test_kind_and_parameters_are_for_the_screen_the_text_is_plain_english(self) -> None:
+    def test_a_refusal_has_kind_parameters_and_english_text(self) -> None:
         r = enter(reading(), at("ERO", 0), ANKYLOSIS)
         cases = {
             "fixed": (at("ERO", 0), GradeEntry(1), {"id": "ankylosis", "label": "ankylosis"}, "fixed by ankylosis"),
@@ -280,7 +280,7 @@ class TestRefusals:
                 command()
             assert caught.value.refusal == Refusal("signed")
 
-    def test_one_open_field_is_spoken_of_as_one(self) -> None:
+    def test_one_open_field_is_named_in_the_singular(self) -> None:
         assert str(Refusal("still_open", {"count": 1})) == "1 field is still open"
         assert str(Refusal("still_open", {"count": 2})) == "2 fields are still open"
 
@@ -320,7 +320,7 @@ class TestSigning:
 
 class TestBlinding:
     def test_no_option_depends_on_the_order(self) -> None:
-        """Swapping the time points of a blinded reading swaps its options and nothing else."""
+        """Check that swapping the time points of a blinded reading swaps its options and changes nothing else."""
         for entry in (ANKYLOSIS, COLLAPSE, GradeEntry(5), NotAssessableEntry("replaced")):
             first = enter(reading(blinded=True), at("ERO", 0), entry)
             second = enter(reading(blinded=True), at("ERO", 1), entry)

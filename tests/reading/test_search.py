@@ -1,10 +1,10 @@
-"""One joint searched through: what can be reached is exactly what can be, and each act does exactly what is specified."""
+"""An exhaustive search of one joint: exactly the valid states are reached, and each act has the specified effect."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.reading.search import answered, judge, search, specs, valid
+from tests.reading.search import judge, search, specs, states_by_answering, valid
 from tests.strategies import small_scheme
 
 pytestmark = pytest.mark.slow
@@ -28,25 +28,25 @@ def test_every_act_in_every_state(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(SPECS))
-def test_every_complete_reading_comes_from_answering_what_is_asked(name: str) -> None:
-    """No going back, no jumping, no correction is needed for any of them."""
+def test_every_complete_reading_is_reached_by_answering(name: str) -> None:
+    """Check that no complete reading needs going back, jumping or a correction."""
     spec = SPECS[name]
-    assert answered(spec) == {state for state in spec.valid if None not in state}
+    assert states_by_answering(spec) == {state for state in spec.valid if None not in state}
 
 
 @pytest.mark.parametrize("name", list(SPECS))
-def test_whatever_else_a_joint_could_hold_is_called_invalid(name: str) -> None:
+def test_every_other_combination_of_values_is_invalid(name: str) -> None:
     spec = SPECS[name]
     judged = judge(spec)
     assert judged.accepted == valid(spec)
     assert judged.refused
 
 
-def test_the_number_of_states_is_what_counting_by_hand_gives() -> None:
-    """A slot of MCP1 holds, erosion by narrowing:
+def test_the_number_of_states_equals_the_count_by_hand() -> None:
+    """Compare with a count by hand of a slot of MCP1, erosion by narrowing.
 
     4 grades, unreadable or open, by 2 grades, luxation, unreadable or open; notch by 2 grades, unreadable or open;
-    ankylosis; outside. After ankylosis come only unreadable or open on each scale, ankylosis, outside.
+    ankylosis; outside. After ankylosis only these are possible: unreadable or open on each scale, ankylosis, outside.
     """
     slot = 6 * 5 + 4 + 2
     assert len(SPECS["MCP1 blinded"].valid) == slot**2

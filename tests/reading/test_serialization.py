@@ -1,4 +1,4 @@
-"""A reading survives the disk, and a document changed by hand is refused."""
+"""A reading is restored from its document, and a document changed by hand is rejected."""
 
 import json
 from typing import Any
@@ -56,7 +56,7 @@ def test_round_trip_through_json() -> None:
     assert [entry.number for entry in reading.log if entry.is_confirmed] == [8]
 
 
-def test_a_typed_over_score_of_a_fixed_field_is_noticed() -> None:
+def test_a_changed_score_of_a_fixed_field_is_detected() -> None:
     changed = document()
     for record in changed["fields"]:
         if record.get("finding") and record["scale"] == "JSN":
@@ -98,20 +98,20 @@ def test_damage_is_refused_with_the_place(spoil: Any) -> None:
 
 
 def test_the_grade_is_stored_not_the_score() -> None:
-    """Another convention for a finding can be applied later: its score is nowhere in the file."""
+    """Check that the file contains no score of a finding, so that another convention can be applied later."""
     records = [record for record in document()["fields"] if record["site"] == "L.MCP2"]
     assert all("grade" not in record for record in records)
     assert GradeEntry(5) not in reading_from_document(SCHEME, document()).values.values()
 
 
 def of_format_1() -> dict[str, Any]:
-    """What the first version wrote: no flags, no notes, no word of what was confirmed."""
+    """Return a document of the first version: without flags, notes and confirmations."""
     r = enter(start_reading(SCHEME, "C-1", "anna", SCHEME.sites), Field("L.MCP2", "ERO", 0), GradeEntry(1), key="1")
     r = enter(r, Field("L.MCP2", "ERO", 0), GradeEntry(1), key="1")
     old = reading_to_document(r)
     old["meta"]["format"] = 1
     del old["meta"]["flags"], old["meta"]["notes"]
-    # It took back an entry that had changed nothing, which undo passes over today.
+    # The first version could undo an entry without effect, which undo skips today.
     old["log"].append({**old["log"][1], "number": 3, "kind": "undo", "key": "u", "undoes": 2})
     for entry in old["log"]:
         del entry["site"], entry["confirmed"]
@@ -138,6 +138,6 @@ def test_a_newer_document_is_refused_with_what_to_do() -> None:
 
 def test_the_log_alone_leads_to_the_fields() -> None:
     reading = reading_from_document(SCHEME, document())
-    told = replay(reading.log)
-    assert (told.values, told.flags, told.notes) == (reading.values, reading.flags, reading.notes)
-    assert told.contradiction == ""
+    replayed = replay(reading.log)
+    assert (replayed.values, replayed.flags, replayed.notes) == (reading.values, reading.flags, reading.notes)
+    assert replayed.contradiction == ""

@@ -1,4 +1,4 @@
-"""Walks over the state machine: no sequence of commands makes an invalid reading, and every kind of value is reached."""
+"""Random walks over the rules: no sequence of commands makes an invalid reading, and every kind of value is reached."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_long_walk_finds_no_fault_and_reaches_every_kind(part: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", [1, 2])
-def test_a_long_blinded_walk_never_tells_the_order(part: int) -> None:
+def test_a_long_blinded_walk_never_reveals_the_order(part: int) -> None:
     tally = walk(BlindedWalk, runs=600, length=100)
     check_reach(tally, blinded=True)
     assert set(tally.doubts) == {"jump", "none"}
@@ -35,7 +35,7 @@ def test_a_long_blinded_walk_never_tells_the_order(part: int) -> None:
 
 
 def check_reach(tally: Tally, *, blinded: bool) -> None:
-    """The run went everywhere: every value at every kind of field, every command allowed and refused, signatures."""
+    """Check that the run covered every value of each kind of field, every command accepted and rejected, and signatures."""
     assert tally.steps > 40_000
     assert every_kind(blinded=blinded) - set(tally.kinds) == set()
     for command in COMMANDS:

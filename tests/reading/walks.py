@@ -1,6 +1,6 @@
-"""Random walks over readings of three joints of a real scheme: any command at any moment, allowed or not.
+"""Random walks over readings of three joints of a real scheme: any command at any moment, possible or not.
 
-Each step is compared with the specification; what isn't allowed must be refused and change nothing.
+Each step is compared with the specification. A command that is not possible must be rejected and change nothing.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENTRIES = Spec(SCHEME, SITES[1]).vocabulary
 FINDINGS = tuple(entry for entry in ENTRIES if isinstance(entry, FindingEntry))
 EVERY = 16
-"""The checks that cost most are made at every so many steps."""
+"""Number of steps between two runs of the most expensive checks."""
 
 Kind: TypeAlias = tuple[str, str, int, Entry | None]
-"""A joint, a scale, a time point, and what stands there."""
+"""A joint, a scale, a time point, and the value of that field."""
 
 
 @dataclass
 class Tally:
-    """What a whole run went through: commands by outcome, and every kind of field value that was reached."""
+    """The coverage of a whole run: commands by outcome, and every kind of field value that was reached."""
 
     outcomes: Counter[tuple[str, bool]] = field(default_factory=Counter)
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -48,12 +48,12 @@ class Tally:
 
     @property
     def steps(self) -> int:
-        """How many commands were tried, each compared with the specification."""
+        """Return the number of commands tried; each was compared with the specification."""
         return self.outcomes.total()
 
 
 def every_kind(*, blinded: bool) -> set[Kind]:
-    """All that the specification says can stand in a field."""
+    """Return all values that the specification allows in a field."""
     kinds: set[Kind] = set()
     for site in SITES:
         spec = Spec(SCHEME, site, blinded=blinded)
@@ -64,7 +64,7 @@ def every_kind(*, blinded: bool) -> set[Kind]:
 
 @dataclass(frozen=True)
 class Past:
-    """Before an entry: the values, and how often the regions had changed by then."""
+    """A state before an entry: the values, and the number of changes of the regions until then."""
 
     values: Mapping[Field, Entry]
     regions: int
@@ -85,7 +85,7 @@ class Walk(RuleBasedStateMachine):
         self.regions_set = 0
         self.age = 0
 
-    # One command on the reading and, in a blinded study, on its mirror image.
+    # Apply one command to the reading and, in a blinded study, to its mirror image.
 
     def attempt(self, command: Callable[..., Reading], *arguments: Any, **named: Any) -> bool:
         before = self.reading
@@ -120,7 +120,7 @@ class Walk(RuleBasedStateMachine):
     def expect(
         self, site: str, wanted: State | None, command: Callable[..., Reading], *arguments: Any, **named: Any
     ) -> None:
-        """`command` leads `site` to `wanted` and leaves the others alone; it is refused where that is None or signed."""
+        """Check that `command` leads only `site` to `wanted`, or is rejected if that is None or the reading is signed."""
         before = self.reading
         done = self.attempt(command, *arguments, **named)
         assert done == (wanted is not None and before.signed_at is None)
@@ -154,8 +154,8 @@ class Walk(RuleBasedStateMachine):
             self.tally.doubts[step[0] if step else "none"] += 1
 
     @rule(at=st.sampled_from(FIELDS), twin=st.booleans())
-    def enter_what_stands(self, at: Field, twin: bool) -> None:
-        """The same entry once more, here or at the other time point: what random entries rarely do."""
+    def repeat_an_entry(self, at: Field, twin: bool) -> None:
+        """Repeat an existing entry, here or at the other time point; random entries rarely do so."""
         entry = self.reading.values.get(at)
         if entry is not None:
             self.enter(at._replace(time=1 - at.time) if twin else at, entry, confirmed=False)
@@ -178,13 +178,13 @@ class Walk(RuleBasedStateMachine):
 
     @rule(at=st.sampled_from(FIELDS))
     def enter_all_in_turn(self, at: Field) -> None:
-        """Everything that is offered here, one after the other: some draws are rare, so none is left to luck."""
+        """Enter all options of a field in turn, because random draws rarely choose some of them."""
         for entry in rd.list_options(self.reading, at).entries:
             self.enter(at, entry, confirmed=True)
 
     @rule(at=st.sampled_from(FIELDS), finding=st.sampled_from(FINDINGS))
     def finding_then_normal(self, at: Field, finding: Entry) -> None:
-        """Normal beside a finding, where part of the joint may be open and not free to be 0."""
+        """Enter a finding, then normal: a field that the finding leaves open must not always become 0."""
         self.enter(at, finding, confirmed=False)
         self.normal(at.site)
 
@@ -254,7 +254,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(choice=st.integers(0, 40))
     def answer_all(self, choice: int) -> None:
-        """Answers field by field as it is asked, never going back, until nothing is open."""
+        """Answer the active field, without going back, until no field is open."""
         last, asked = None, 0
         while self.reading.signed_at is None and (at := rd.find_next_open_field(self.reading, last)) is not None:
             entries = rd.list_options(self.reading, at).entries
@@ -266,7 +266,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(choice=st.integers(0, 40), again=st.booleans())
     def finish(self, choice: int, again: bool) -> None:
-        """All answered and signed, and perhaps opened once more."""
+        """Answer all fields, sign, and sometimes reopen the reading."""
         self.answer_all(choice)
         self.sign()
         if again:
@@ -283,7 +283,7 @@ class Walk(RuleBasedStateMachine):
         allowed = self.reading.signed_at is not None and bool(why.strip())
         assert self.attempt(rd.reopen, why) == allowed
 
-    # What holds at every step.
+    # Invariants after every step.
 
     @invariant()
     def counted(self) -> None:
@@ -327,7 +327,7 @@ class Walk(RuleBasedStateMachine):
 
 
 class BlindedWalk(Walk):
-    """A walk in a study blinded to order, in lockstep with its mirror image: all that is told must be mirrored too."""
+    """A walk in a study blinded to order, together with its mirror image: all visible facts must be mirrored too."""
 
     blinded = True
 
@@ -336,7 +336,7 @@ _SPECS: dict[tuple[str, tuple[int, int], bool], Spec] = {}
 
 
 def spec(key: str, order: tuple[int, int], blinded: bool) -> Spec:
-    """The specification of one site, made once in a process."""
+    """Return the specification of one site, created once per process."""
     if (key, order, blinded) not in _SPECS:
         site = next(site for site in SITES if site.key == key)
         _SPECS[key, order, blinded] = Spec(SCHEME, site, order=order, blinded=blinded)
@@ -344,9 +344,9 @@ def spec(key: str, order: tuple[int, int], blinded: bool) -> Spec:
 
 
 def walk(kind: type[Walk], *, runs: int, length: int, repeatable: bool = False) -> Tally:
-    """Walks `runs` times `length` rules and tells what was gone through. Raises AssertionError at the first fault.
+    """Run `runs` walks of `length` rules each and return their coverage. Raises AssertionError at the first fault.
 
-    A `repeatable` walk takes the same steps every time, and doesn't look for the shortest way to a fault.
+    A `repeatable` walk takes the same steps every time and does not shrink a failing example.
     """
     tally = Tally()
     machine = type(kind.__name__, (kind,), {"tally": tally})
@@ -356,7 +356,7 @@ def walk(kind: type[Walk], *, runs: int, length: int, repeatable: bool = False) 
             max_examples=runs,
             stateful_step_count=length,
             database=None,
-            deadline=None,  # a busy machine is no fault of a rule
+            deadline=None,  # a busy machine makes steps slow, which is no fault of a rule
             derandomize=repeatable,
             phases=[Phase.generate] if repeatable else [Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),

@@ -1,4 +1,4 @@
-"""The boxes of one film under the rater's keys: changed, taken back, turned over, refused."""
+"""The editor of the boxes of one film: changes, undo, mirroring, and rejected boxes."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SCHEME = load_scheme("mtss-hands")
 
 
 def boxes(side: str = "L", source: RegionSource = RegionSource.TEMPLATE) -> RegionEditor:
-    """A film with the template's boxes."""
+    """Return a film with the boxes of the template."""
     film = FilmRecord("film", 0, side, "hand", 1000, 1600 if side == "B" else 820)
     sites = [site for site in SCHEME.sites if site.side in film.sides]
     regions = initial_regions(SCHEME, film, sites, confirmed={}, proposed={}, other={})
@@ -21,14 +21,14 @@ def boxes(side: str = "L", source: RegionSource = RegionSource.TEMPLATE) -> Regi
     return RegionEditor.create(SCHEME, film, sites, regions)
 
 
-def middle(film_boxes: RegionEditor, side: str) -> float:
-    """Where the middle of a hand's boxes lies across the film, from 0 to 1."""
+def centre_across(film_boxes: RegionEditor, side: str) -> float:
+    """Return the centre of a hand's boxes across the film, from 0 to 1."""
     found = [r.box for key, r in film_boxes.regions.items() if key[0] == side and r.box]
     return float(np.mean([(box[0] + box[2]) / 2 for box in found])) / film_boxes.film.columns
 
 
 def thumb(film_boxes: RegionEditor, side: str) -> float:
-    """How far the thumb lies to the right of the little finger, in film pixels."""
+    """Return how far the thumb is to the right of the little finger, in film pixels."""
     one, five = (film_boxes.regions[f"{side}.MCP{n}"].box for n in (1, 5))
     assert one is not None
     assert five is not None
@@ -60,14 +60,14 @@ def test_undo_goes_back_through_every_change() -> None:
         assert now.regions == before.regions
 
 
-def test_a_site_said_not_to_be_there_comes_back_where_it_was() -> None:
+def test_a_site_marked_absent_returns_to_its_place() -> None:
     placed = boxes().with_box(Box(100.0, 200.0, 160.0, 260.0))
     gone = placed.toggle_absent()
     assert gone.region.box is None
     assert gone.toggle_absent().region.box == Box(100.0, 200.0, 160.0, 260.0)
 
 
-def test_a_film_opens_where_a_look_is_needed() -> None:
+def test_a_film_opens_at_the_first_uncertain_box() -> None:
     start = boxes(source=RegionSource.REGISTERED)
     regions = dict(start.regions)
     regions["L.MCP4"] = Region("L.MCP4", "film", regions["L.MCP4"].box, RegionSource.ESTIMATED)
@@ -94,8 +94,8 @@ class TestWaysToLie:
         for name, (left_is_right, way) in expected.items():
             now = now.next_arrangement()
             assert now.arrangement == name
-            assert (middle(now, "L") > 0.5) == left_is_right
-            assert (middle(now, "R") < 0.5) == left_is_right
+            assert (centre_across(now, "L") > 0.5) == left_is_right
+            assert (centre_across(now, "R") < 0.5) == left_is_right
             assert thumb(now, "L") == pytest.approx(way * width)
             assert thumb(now, "R") == pytest.approx(-way * width)
             assert now.find_acceptance_faults(now.unaccepted) == ()
@@ -106,9 +106,9 @@ class TestWaysToLie:
         everything = start.accept(start.unaccepted, "anna")
         assert everything.next_arrangement() is everything
 
-    def test_boxes_that_lie_so_already_stay_where_they_are(self) -> None:
+    def test_boxes_in_the_right_arrangement_stay(self) -> None:
         mirror = boxes().next_arrangement()
-        # As a model that goes by the film itself would propose them.
+        # The boxes as a model proposes them that finds the mirrored arrangement by itself.
         proposed = RegionEditor.create(SCHEME, mirror.film, mirror.sites, mirror.regions)
         assert [fault.kind for fault in proposed.find_acceptance_faults(proposed.unaccepted)] == ["mirrored"]
         said = proposed.next_arrangement()
@@ -124,12 +124,12 @@ class TestWaysToLie:
 
 
 class TestRefused:
-    def test_the_template_is_not(self) -> None:
+    def test_the_template_is_accepted(self) -> None:
         for side in ("L", "R", "B"):
             start = boxes(side)
             assert start.find_acceptance_faults(start.unaccepted) == ()
 
-    def test_one_box_on_another(self) -> None:
+    def test_a_box_on_another_is_rejected(self) -> None:
         start = boxes()
         wrong = start.select_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
         kinds = {
@@ -138,17 +138,17 @@ class TestRefused:
         }
         assert ("overlap", frozenset(("L.PIP2", "L.PIP3"))) in kinds
 
-    def test_but_not_for_a_box_that_has_nothing_to_do_with_it(self) -> None:
+    def test_another_box_can_still_be_accepted(self) -> None:
         start = boxes()
         wrong = start.select_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
         assert wrong.find_acceptance_faults(["L.MCP5"]) == ()
 
-    def test_one_box_against_those_that_were_accepted_before(self) -> None:
+    def test_a_box_is_checked_against_accepted_boxes(self) -> None:
         start = boxes().accept(["L.PIP2"], "anna")
         wrong = start.select_site("L.PIP3").with_box(start.regions["L.PIP2"].box)
         assert any(fault.kind == "overlap" for fault in wrong.find_acceptance_faults(["L.PIP3"]))
 
-    def test_a_joint_without_a_box_that_nobody_said_is_missing(self) -> None:
+    def test_a_joint_without_a_box_must_be_marked_absent(self) -> None:
         start = boxes()
         regions = {**start.regions, "L.PIP4": Region("L.PIP4", "film", None, RegionSource.MODEL, model="ssd")}
         proposed = RegionEditor.create(SCHEME, start.film, start.sites, regions)

@@ -1,4 +1,4 @@
-"""Where boxes start, and how far a key moves one."""
+"""Initial places of boxes, and the steps of keys that move a box."""
 
 import pytest
 
@@ -18,8 +18,8 @@ def region(source: RegionSource, film: str = "film", confirmed_by: str = "") -> 
     return Region("L.PIP3", film, Box(10.0, 10.0, 50.0, 50.0), source, confirmed_by, None, model)
 
 
-def start(**known: Region) -> Region:
-    """Where L.PIP3 starts, given what is known of it."""
+def initial_box(**known: Region) -> Region:
+    """Return the initial box of L.PIP3, given what is known of it."""
     by_site = {name: {"L.PIP3": each} for name, each in known.items() if name != "other"}
     return initial_regions(
         SCHEME,
@@ -32,28 +32,30 @@ def start(**known: Region) -> Region:
     )["L.PIP3"]
 
 
-def test_what_is_surer_goes_first() -> None:
+def test_the_most_certain_source_is_used() -> None:
     confirmed, found = region(RegionSource.RATER, confirmed_by="anna"), region(RegionSource.REGISTERED)
     proposed, estimated, other = (
         region(RegionSource.MODEL),
         region(RegionSource.ESTIMATED),
         region(RegionSource.RATER, "other", "anna"),
     )
-    assert start(confirmed=confirmed, propagated=found, proposed=proposed, other=other) == confirmed
-    assert start(propagated=found, proposed=proposed, other=other) == found
-    assert start(propagated=estimated, proposed=proposed, other=other) == proposed
-    assert start(propagated=estimated, other=other) == estimated
-    assert start(other=other).source == RegionSource.OTHER_FILM
-    assert start().source == RegionSource.TEMPLATE
+    assert initial_box(confirmed=confirmed, propagated=found, proposed=proposed, other=other) == confirmed
+    assert initial_box(propagated=found, proposed=proposed, other=other) == found
+    assert initial_box(propagated=estimated, proposed=proposed, other=other) == proposed
+    assert initial_box(propagated=estimated, other=other) == estimated
+    assert initial_box(other=other).source == RegionSource.OTHER_FILM
+    assert initial_box().source == RegionSource.TEMPLATE
 
 
-def test_as_on_the_other_film_reckons_its_size_in() -> None:
-    assert start(other=region(RegionSource.RATER, "other", "anna")).box == pytest.approx((20.0, 20.0, 100.0, 100.0))
+def test_a_box_of_the_other_film_is_scaled_by_the_film_size() -> None:
+    assert initial_box(other=region(RegionSource.RATER, "other", "anna")).box == pytest.approx(
+        (20.0, 20.0, 100.0, 100.0)
+    )
 
 
-def test_what_the_other_film_does_not_show_starts_as_not_shown() -> None:
+def test_a_joint_absent_on_the_other_film_starts_as_absent() -> None:
     absent = Region("L.PIP3", "other", None, RegionSource.RATER, "anna")
-    assert start(other=absent).box is None
+    assert initial_box(other=absent).box is None
 
 
 def test_a_box_keeps_its_middle_on_the_film() -> None:
@@ -73,7 +75,7 @@ def test_growing_and_shrinking_keep_the_middle_and_end_somewhere() -> None:
         assert 8 < changed[2] - changed[0] < 600
 
 
-def test_mirroring_twice_is_nothing() -> None:
+def test_mirroring_twice_restores_the_box() -> None:
     box, area = Box(10.0, 20.0, 60.0, 70.0), Box(0.0, 0.0, 400.0, 900.0)
     assert box.mirror(area) == (340.0, 20.0, 390.0, 70.0)
     assert box.mirror(area).mirror(area) == box
@@ -104,7 +106,7 @@ class TestPace:
         assert steps[2] == pytest.approx(StepSize.INITIAL / 4)
         assert steps[-1] == StepSize.SMALLEST
 
-    def test_going_too_far_held_is_mended_in_steps_that_one_can_aim_with(self) -> None:
+    def test_after_a_held_key_the_way_back_takes_fine_steps(self) -> None:
         steps = self.steps(*[(self.RIGHT, 0.03)] * 20, (self.LEFT, 0.4))
         assert steps[-1] <= StepSize.INITIAL
 

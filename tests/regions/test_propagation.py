@@ -1,4 +1,4 @@
-"""Boxes that follow from film to film of a phantom case, against the truth."""
+"""Propagation of boxes from film to film of a phantom case, compared with the true boxes."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_from_the_other_time_point_and_from_the_other_hand(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_on_films_of_both_hands_also_where_they_lie_swapped(tmp_path: Path, swapped: bool) -> None:
+def test_films_of_both_hands_also_in_swapped_places(tmp_path: Path, swapped: bool) -> None:
     phantom = phantom_case(tmp_path, both=True, swapped=swapped)
     phantom.confirm(phantom.film(0, "B"))
     propagation, regions = follower(phantom)
@@ -65,7 +65,7 @@ def test_the_second_hand_on_a_film_follows_from_the_first(tmp_path: Path) -> Non
     assert np.median(phantom.distances_from_truth(film, propagated.regions)) < 0.1
 
 
-def test_what_is_said_not_to_be_on_a_film_isnt_looked_for_on_the_next(tmp_path: Path) -> None:
+def test_a_joint_marked_absent_is_not_propagated(tmp_path: Path) -> None:
     from dataclasses import replace
 
     phantom = phantom_case(tmp_path)
@@ -77,7 +77,7 @@ def test_what_is_said_not_to_be_on_a_film_isnt_looked_for_on_the_next(tmp_path: 
     assert propagated.regions["L.PIP5"].box is None
 
 
-def test_a_film_of_something_else_gives_nothing_and_says_so(tmp_path: Path) -> None:
+def test_an_unrelated_film_gives_no_boxes_and_a_reason(tmp_path: Path) -> None:
     from ratui.imaging import write_film
 
     phantom = phantom_case(tmp_path)

@@ -1,4 +1,4 @@
-"""Boxes that can't be are found, and boxes that are true are never refused."""
+"""Validation of boxes: impossible boxes are detected, and true boxes are never rejected."""
 
 import json
 
@@ -20,7 +20,7 @@ def record(side: str = "L", view: str = "hand", size: tuple[int, int] = (500, 41
 
 
 def by_template(film: FilmRecord, scheme: Scheme = SCHEME) -> dict[str, Box | None]:
-    """The template's own boxes, each side in its half."""
+    """Return the boxes of the template, each side in its half of the film."""
     boxes: dict[str, Box | None] = {}
     view = scheme.views[film.view]
     for site in scheme.sites:
@@ -94,7 +94,7 @@ class TestRefused:
         del boxes["L.PIP3"]
         assert find_faults(SCHEME, film, sites, boxes) == (RegionFault("missing", "L.PIP3"),)
 
-    def test_but_not_one_that_is_said_not_to_be_there(self) -> None:
+    def test_a_box_marked_absent_is_accepted(self) -> None:
         film = record()
         assert check(film, {**by_template(film), "L.PIP3": None}) == []
 
@@ -103,7 +103,7 @@ class TestRefused:
         for box in (Box(-60.0, 100.0, -10.0, 150.0), Box(380.0, 470.0, 440.0, 530.0), Box(-28.0, 100.0, 12.0, 140.0)):
             assert RegionFault("off film", "L.PIP5") in check(film, {**by_template(film), "L.PIP5": box})
 
-    def test_not_one_that_reaches_over_the_edge(self) -> None:
+    def test_a_box_over_the_edge_is_accepted(self) -> None:
         film = record()
         assert check(film, {**by_template(film), "L.PIP5": Box(-10.0, 250.0, 20.0, 280.0)}) == []
 
@@ -113,7 +113,7 @@ class TestRefused:
         kinds = {(f.kind, f.site, f.other) for f in check(film, {**boxes, "L.PIP3": boxes["L.PIP2"]})}
         assert ("overlap", "L.PIP3", "L.PIP2") in kinds
 
-    def test_also_on_the_other_hand(self) -> None:
+    def test_two_joints_of_different_hands_on_one_place(self) -> None:
         film = record("B", size=(500, 800))
         boxes = by_template(film)
         assert any(f.kind == "overlap" for f in check(film, {**boxes, "R.MCP2": boxes["L.MCP2"]}))
@@ -128,7 +128,7 @@ class TestRefused:
         assert is_mirrored(SCHEME, film, wrong, side) is True
         assert is_mirrored(SCHEME, film, by_template(film), side) is False
 
-    def test_the_names_of_two_hands_taken_for_each_other(self) -> None:
+    def test_two_hands_with_exchanged_names(self) -> None:
         film = record("B", size=(500, 800))
         boxes = by_template(film)
         swapped = {("R" if key[0] == "L" else "L") + key[1:]: box for key, box in boxes.items()}
@@ -137,7 +137,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("one", "other"), [("PIP2", "PIP3"), ("MCP3", "MCP4"), ("PIP4", "PIP5"), ("PIP3", "MCP3"), ("IP1", "MCP1")]
     )
-    def test_two_joints_that_have_changed_places(self, one: str, other: str) -> None:
+    def test_two_joints_with_exchanged_names(self, one: str, other: str) -> None:
         for patient in range(5):
             rng = np.random.default_rng([72, patient])
             film = render(simulate_patient(rng, SCHEME), "L", 0, rng, size=(250, 205))
@@ -146,7 +146,7 @@ class TestRefused:
             found = check(record(size=(250, 205)), boxes)
             assert any(f.kind == "order" and {f.site, f.other} == {f"L.{one}", f"L.{other}"} for f in found), patient
 
-    def test_too_few_boxes_tell_no_side(self) -> None:
+    def test_too_few_boxes_give_no_side(self) -> None:
         film = record()
         few = dict(list(mirror(by_template(film), film).items())[:3])
         assert check(film, few) == []

@@ -1,4 +1,4 @@
-"""Studies with readings in them, for tests of what comes out: made in a moment, by the same rules as any reading."""
+"""Studies with readings, for tests of results; readings are entered by the usual rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.tui.readings import store_reading
 
 Special = Mapping[Field, Entry]
 NOTE = "Mrs Smith, ask Dr Jones"
-"""A note such as nobody should write."""
+"""An identifying note, as raters must not write."""
 
 
 def read_study(
@@ -25,9 +25,9 @@ def read_study(
     blinded: bool = False,
     signed: bool = True,
 ) -> Study:
-    """A study of `patients` whose raters, the keys of `readings`, have entered in every case what stands there, else 0.
+    """Create a study of `patients`; each rater in `readings` has the given entries in every case, and 0 in other fields.
 
-    A rater whose readings are None hasn't read.
+    A rater whose readings are None has read nothing.
     """
     study = make_study(tmp_path, raters=tuple(readings), patients=patients, blinded=blinded)
     for case in study.cases():
@@ -38,7 +38,7 @@ def read_study(
 
 
 def noisy_study(tmp_path: Path, raters: tuple[str, ...] = ("anna", "bert"), patients: int = 6, seed: int = 0) -> Study:
-    """A study whose raters mostly agree: damage that grows, read with errors; findings and unreadable joints too."""
+    """Create a study whose raters mostly agree: growing damage read with errors, findings and unreadable joints."""
     study = make_study(tmp_path, raters=raters, patients=patients)
     rng = np.random.default_rng(seed)
     for case in study.cases():

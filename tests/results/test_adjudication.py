@@ -1,4 +1,4 @@
-"""Adjudication: what is worth a look, that nobody is named, and that the raters' readings stay as they are."""
+"""Adjudication: selection of disputed joints, anonymity, and readings of raters that stay unchanged."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ ANNA: Special = {MCP2[1]: GradeEntry(5), MCP3[1]: GradeEntry(1), PIP2[0]: GradeE
 BERT: Special = {MCP2[1]: GradeEntry(1), MCP3[1]: GradeEntry(2), PIP2[0]: GradeEntry(2), PIP2[1]: GradeEntry(2)}
 
 
-def found(study: Study, case: float = 3, model: str = "") -> tuple[CaseDispute, ...]:
+def queue_of(study: Study, case: float = 3, model: str = "") -> tuple[CaseDispute, ...]:
     return find_disputes(study, released_readings(study), DisputeLimits(case=case), model=model)
 
 
 class TestTheQueue:
     def test_cases_by_the_difference_in_change_and_joints_by_disagreement(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
-        (case,) = found(study)
+        (case,) = queue_of(study)
         assert case.spread == 6 - 3
         assert [(joint.site, joint.change, joint.status) for joint in case.joints] == [
             ("L.MCP2", 4, 4),
@@ -45,27 +45,27 @@ class TestTheQueue:
 
     @pytest.mark.parametrize(("threshold", "over"), [(3, True), (3.5, False)])
     def test_a_case_is_over_where_it_reaches_the_threshold(self, tmp_path: Path, threshold: float, over: bool) -> None:
-        (case,) = found(read_study(tmp_path, {"anna": ANNA, "bert": BERT}), threshold)
+        (case,) = queue_of(read_study(tmp_path, {"anna": ANNA, "bert": BERT}), threshold)
         assert case.is_over_limit == over
         assert bool(build_queue([case])) == over
 
-    def test_a_high_status_that_all_see_alike_at_both_time_points_is_no_dispute(self, tmp_path: Path) -> None:
+    def test_agreement_on_a_high_status_is_no_dispute(self, tmp_path: Path) -> None:
         high: Special = {PIP2[0]: GradeEntry(5), PIP2[1]: GradeEntry(5)}
-        (case,) = found(read_study(tmp_path, {"anna": high, "bert": high}))
+        (case,) = queue_of(read_study(tmp_path, {"anna": high, "bert": high}))
         assert (case.spread, case.joints) == (0, ())
 
-    def test_a_finding_against_the_same_score_as_a_grade_is_one(self, tmp_path: Path) -> None:
+    def test_a_finding_against_the_same_score_as_a_grade_is_a_dispute(self, tmp_path: Path) -> None:
         grades: Special = {Field("L.MCP2", scale, 1): GradeEntry(top) for scale, top in (("ERO", 5), ("JSN", 4))}
         study = read_study(tmp_path, {"anna": grades, "bert": {MCP2[1]: FindingEntry("ankylosis")}})
-        (case,) = found(study)
+        (case,) = queue_of(study)
         assert [(joint.site, joint.severity) for joint in case.joints] == [("L.MCP2", (0, 0, 0))]
 
-    def test_so_is_what_only_one_could_assess(self, tmp_path: Path) -> None:
+    def test_a_joint_that_only_one_rater_could_assess_is_a_dispute(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": {MCP2[0]: NotAssessableEntry("unreadable")}, "bert": {}})
-        assert [joint.site for joint in found(study)[0].joints] == ["L.MCP2"]
+        assert [joint.site for joint in queue_of(study)[0].joints] == ["L.MCP2"]
 
-    def test_nothing_is_told_of_a_case_that_one_still_reads(self, tmp_path: Path) -> None:
-        assert found(read_study(tmp_path, {"anna": ANNA, "bert": BERT, "cleo": None})) == ()
+    def test_a_case_that_a_rater_still_reads_is_not_in_the_queue(self, tmp_path: Path) -> None:
+        assert queue_of(read_study(tmp_path, {"anna": ANNA, "bert": BERT, "cleo": None})) == ()
 
 
 class TestTheModel:
@@ -74,27 +74,27 @@ class TestTheModel:
         save_predictions(study, "scorer", study.cases()[0], [answer("L.MCP2", "ERO", 0.0, later, 5)])
         return study
 
-    def test_it_brings_up_a_joint_that_all_raters_agree_on(self, tmp_path: Path) -> None:
+    def test_a_model_adds_a_joint_that_all_raters_agree_on(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 3.2)
-        (case,) = found(study, model="scorer")
+        (case,) = queue_of(study, model="scorer")
         (joint,) = case.joints
         assert joint.site == "L.MCP2"
         assert joint.model == pytest.approx(2.2)
         assert build_queue([case]) == (case,)
-        assert found(study)[0].joints == ()
+        assert queue_of(study)[0].joints == ()
 
-    def test_a_small_doubt_brings_up_nothing(self, tmp_path: Path) -> None:
-        assert found(self.study(tmp_path, 2.0), model="scorer")[0].joints == ()
+    def test_a_small_difference_of_the_model_adds_nothing(self, tmp_path: Path) -> None:
+        assert queue_of(self.study(tmp_path, 2.0), model="scorer")[0].joints == ()
 
-    def test_its_answer_stands_among_the_others_as_a_grade(self, tmp_path: Path) -> None:
+    def test_the_answer_of_the_model_is_listed_as_a_grade(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 3.2)
-        opened = Adjudication(study, found(study, model="scorer"), model="scorer")
+        opened = Adjudication(study, queue_of(study, model="scorer"), model="scorer")
         answers = [each.get(MCP2[1]) for each in opened.other_answers(study.cases()[0], "L.MCP2")]
         assert sorted(answers, key=str) == [GradeEntry(1), GradeEntry(1), GradeEntry(3)]
 
 
 def settle(opened: Adjudication, case: str, grade: int = 2, *, signed: bool = True) -> None:
-    """The adjudicator answers everything that is asked."""
+    """Let the adjudicator answer every question."""
     with opened.open_reading(CONSENSUS, case) as session:
         reading = session.reading
         while (field := find_next_open_field(reading)) is not None:
@@ -103,9 +103,9 @@ def settle(opened: Adjudication, case: str, grade: int = 2, *, signed: bool = Tr
 
 
 class TestTheConsensus:
-    def test_what_all_agree_on_is_there_and_what_they_dispute_is_asked(self, tmp_path: Path) -> None:
+    def test_agreed_answers_are_filled_and_disputed_ones_asked(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
-        opened = Adjudication(study, build_queue(found(study)))
+        opened = Adjudication(study, build_queue(queue_of(study)))
         with opened.open_reading(CONSENSUS, study.cases()[0]) as session:
             reading = session.reading
             assert {field.site for field in reading.open_fields} == {"L.MCP2", "L.MCP3"}
@@ -115,7 +115,7 @@ class TestTheConsensus:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         case = study.cases()[0]
         before = {rater: study.reading_path(rater, case).read_bytes() for rater in ("anna", "bert")}
-        settle(Adjudication(study, build_queue(found(study))), case)
+        settle(Adjudication(study, build_queue(queue_of(study))), case)
         consensus = study.reading(CONSENSUS, case)
         assert consensus is not None
         assert consensus.signed_at
@@ -123,16 +123,16 @@ class TestTheConsensus:
         assert before == {rater: study.reading_path(rater, case).read_bytes() for rater in ("anna", "bert")}
         assert [reading.rater for reading in study.signed_readings(case)] == ["anna", "bert"]
 
-    def test_it_counts_as_settled_and_goes_out_with_the_exports_but_not_into_agreement(self, tmp_path: Path) -> None:
+    def test_a_consensus_is_exported_but_not_part_of_agreement(self, tmp_path: Path) -> None:
         from ratui.results.export.long_table import build_long_table
         from ratui.results.export.readers import ExportSource
 
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2)
         figures = measure_agreement(study, released_readings(study))[0].to_document()
-        settle(Adjudication(study, build_queue(found(study))), study.cases()[0])
+        settle(Adjudication(study, build_queue(queue_of(study))), study.cases()[0])
         assert measure_progress(study).consensus_signed == 1
         assert measure_agreement(study, released_readings(study))[0].to_document() == figures
-        assert found(study)[0].consensus_stage == "signed"
+        assert queue_of(study)[0].consensus_stage == "signed"
         rows = build_long_table(ExportSource(study, released_readings(study), numbered=True)).rows
         assert {(row[1], row[2]) for row in rows} == {
             ("READER 1", "rater"),
@@ -142,16 +142,16 @@ class TestTheConsensus:
 
     def test_one_that_is_not_signed_is_not_exported(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
-        settle(Adjudication(study, build_queue(found(study))), study.cases()[0], signed=False)
+        settle(Adjudication(study, build_queue(queue_of(study))), study.cases()[0], signed=False)
         assert released_readings(study).consensus == {}
-        assert found(study)[0].consensus_stage == "begun"
+        assert queue_of(study)[0].consensus_stage == "begun"
 
-    def test_it_is_gone_on_with_where_it_was_left(self, tmp_path: Path) -> None:
+    def test_an_unfinished_consensus_is_continued(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         case = study.cases()[0]
-        with Adjudication(study, build_queue(found(study))).open_reading(CONSENSUS, case) as session:
+        with Adjudication(study, build_queue(queue_of(study))).open_reading(CONSENSUS, case) as session:
             session.save(enter(session.reading, MCP2[0], GradeEntry(1), timestamp=AT, key="1"))
-        with Adjudication(study, build_queue(found(study, 99))).open_reading(CONSENSUS, case) as session:
+        with Adjudication(study, build_queue(queue_of(study, 99))).open_reading(CONSENSUS, case) as session:
             assert session.reading.score(MCP2[0]) == 1
             assert [entry.kind for entry in session.reading.log] == ["adopt", "enter"]
 
@@ -160,7 +160,7 @@ class TestTheConsensus:
 
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         shutil.copytree(study.path, tmp_path / "copy")
-        settle(Adjudication(study, build_queue(found(study))), study.cases()[0])
+        settle(Adjudication(study, build_queue(queue_of(study))), study.cases()[0])
         assert check_study(study.path).is_intact
         copy = Study.open(tmp_path / "copy")
         assert any(f"by {CONSENSUS}" in item.item for item in merge(copy, study))
@@ -168,7 +168,7 @@ class TestTheConsensus:
 
     def test_readers_without_order_get_a_consensus_without_order(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, blinded=True)
-        settle(Adjudication(study, build_queue(found(study))), study.cases()[0])
+        settle(Adjudication(study, build_queue(queue_of(study))), study.cases()[0])
         consensus = study.reading(CONSENSUS, study.cases()[0])
         assert consensus is not None
         assert consensus.is_blinded
@@ -179,21 +179,21 @@ class TestWhoSaidWhat:
         sites = [f"{side}.{joint}" for side in "LR" for joint in ("MCP1", "MCP2", "MCP3", "MCP4", "MCP5", "PIP2")]
         anna: Special = {Field(site, "ERO", 1): GradeEntry(1) for site in sites}
         study = read_study(tmp_path, {"anna": anna, "bert": {}})
-        opened = Adjudication(study, found(study))
+        opened = Adjudication(study, queue_of(study))
         first = {site: opened.other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
         assert set(first.values()) == {GradeEntry(0), GradeEntry(1)}
         assert first == {site: opened.other_answers(study.cases()[0], site)[0][Field(site, "ERO", 1)] for site in sites}
 
     def test_the_list_of_disputes_names_nobody(self, tmp_path: Path) -> None:
-        record = found(read_study(tmp_path, {"anna": ANNA, "bert": BERT}))[0].to_record()
+        record = queue_of(read_study(tmp_path, {"anna": ANNA, "bert": BERT}))[0].to_record()
         assert "anna" not in str(record)
         assert "bert" not in str(record)
 
 
 class TestWhoMay:
-    def test_nobody_writes_a_rater_s_reading(self, tmp_path: Path) -> None:
+    def test_the_adjudicator_cannot_write_a_rater_s_reading(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
-        opened = Adjudication(study, found(study))
+        opened = Adjudication(study, queue_of(study))
         with (
             pytest.raises(StudyError, match="writes only the consensus"),
             opened.open_reading("anna", opened.cases()[0]),
@@ -202,14 +202,14 @@ class TestWhoMay:
 
     def test_only_the_cases_of_the_queue_are_shown(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=3)
-        opened = Adjudication(study, found(study)[:1])
+        opened = Adjudication(study, queue_of(study)[:1])
         assert len(opened.cases()) == len(opened.states(CONSENSUS)) == 1
 
     def test_not_while_a_rater_has_opened_the_case_again(self, tmp_path: Path) -> None:
         from ratui.reading import reopen
 
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
-        opened = Adjudication(study, found(study))
+        opened = Adjudication(study, queue_of(study))
         with study.open_reading("anna", study.cases()[0]) as session:
             session.save(reopen(session.reading, "a slip", timestamp=AT))
         with (
@@ -225,7 +225,7 @@ class TestWhoMay:
         from dataclasses import replace
 
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
-        queue = found(study)
+        queue = queue_of(study)
         study.config = replace(study.config, group="readers")
         os.chown(study.path / "readings" / "anna", 2000, 2000)
         monkeypatch.setattr(os, "geteuid", lambda: 2000)
@@ -236,4 +236,4 @@ class TestWhoMay:
 def test_a_case_is_settled_only_once_all_have_signed(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": ANNA, "bert": None})
     store_reading(study, study.cases()[0], BERT, rater="bert", signed=False)
-    assert found(study) == ()
+    assert queue_of(study) == ()

@@ -1,4 +1,4 @@
-"""Agreement of a study: what is compared, and that the figures are those of what was entered."""
+"""Agreement of a study: fields that are compared, and measures equal to those computed from the entries."""
 
 import io
 import xml.etree.ElementTree as ET
@@ -44,7 +44,7 @@ class TestWhatIsCompared:
         assert scores.values[0, 0, place].tolist() == [0, 4]
         assert scores.totals("JSN")[0].tolist() == [[0, 2 + 4], [0, 0]]
 
-    def test_what_one_could_not_assess_counts_for_neither_at_either_time_point(self, tmp_path: Path) -> None:
+    def test_a_joint_that_one_rater_could_not_assess_is_left_out(self, tmp_path: Path) -> None:
         study = read_study(
             tmp_path,
             {
@@ -57,7 +57,7 @@ class TestWhatIsCompared:
         assert scores.totals("ERO")[0].tolist() == [[0, 0], [1, 2]]
         assert found.compared == found.fields - 1
 
-    def test_a_case_that_not_all_have_signed_is_not_told(self, tmp_path: Path) -> None:
+    def test_a_case_that_not_all_have_signed_is_left_out(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=3)
         study.reading_path("bert", study.cases()[1]).unlink()
         (study.path / "readings" / "bert" / f"{study.cases()[1]}.json.bak").unlink()
@@ -75,7 +75,7 @@ class TestWhatIsCompared:
 
 
 class TestFigures:
-    def test_they_are_those_of_what_was_entered(self, tmp_path: Path) -> None:
+    def test_measures_equal_those_of_the_entries(self, tmp_path: Path) -> None:
         found, _ = compare(read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2))
         change = next(each for each in found.totals if (each.scale, each.quantity) == ("ERO", "change"))
         assert change.means == (2 + 5, 1)
@@ -106,7 +106,7 @@ class TestFigures:
         }
         assert len(found.kappas[0].pairs) == 3
 
-    def test_what_has_no_figure_is_null_in_json_and_a_dash_in_the_table(self, tmp_path: Path) -> None:
+    def test_an_undefined_measure_is_null_in_json_and_a_dash_in_tables(self, tmp_path: Path) -> None:
         found, _ = compare(read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2))
         assert found.to_document()["kappas"][0]["mean"]["value"] is None
         sheets = agreement_tables(found)
@@ -139,16 +139,16 @@ class TestPlots:
             expected = {"disagreement-hand": "MCP2", "cumulative-probability": "cleo"}.get(name, "bert − cleo")
             assert expected in words
 
-    def test_a_dot_lies_where_the_patient_does(self, tmp_path: Path) -> None:
+    def test_a_dot_is_at_the_values_of_its_patient(self, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'ratui[results]'")
         from ratui.results.plots import list_plots
 
         found, scores = compare(read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2))
         dots = list_plots(found, scores)["bland-altman-change"]().axes[0].collections[0].get_offsets()
-        # The changes are 7 + 6 and 1: ERO and JSN together.
+        # The changes are 7 + 6 and 1, the sums of ERO and JSN.
         assert dots.tolist() == [[7.0, 12.0], [7.0, 12.0]]
 
-    def test_few_patients_leave_dots_and_lines_to_be_told_apart(self, tmp_path: Path) -> None:
+    def test_dots_and_lines_of_few_patients_are_distinct(self, tmp_path: Path) -> None:
         pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install 'ratui[results]'")
         from ratui.results.plots import list_plots
 
@@ -170,7 +170,7 @@ class TestPlots:
         limits = next(each.limits for each in found.limits if each.quantity == "change")
         assert low < limits.lower.low < limits.upper.high < high
 
-    def test_the_joints_of_a_wrist_are_told_apart(self) -> None:
+    def test_the_joints_of_a_wrist_are_distinct(self) -> None:
         from ratui.results.plots import _push_apart
         from ratui.scheme import load_scheme
 

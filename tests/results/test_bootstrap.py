@@ -44,7 +44,7 @@ def test_a_mean_is_over_values_and_its_interval_over_patients():
     assert (found.low, found.high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])))
 
 
-def test_copies_of_a_patients_joints_do_not_narrow_the_interval():
+def test_copies_of_joints_do_not_narrow_the_interval():
     values, patients = np.random.default_rng(5).normal(0, 1, 12), np.arange(12)
     once = bootstrap_mean(values, patients, np.random.default_rng(6))
     many = bootstrap_mean(np.tile(values, 20), np.tile(patients, 20), np.random.default_rng(6))

@@ -1,4 +1,4 @@
-"""Exports: each is read again by somebody else's code, says what was entered, and names nobody."""
+"""Exports: each is read by an independent program, equals the entries, and names nobody."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def folder(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def entered(study: Study) -> dict[tuple[str, str, Field], Entry]:
-    """Everything that was entered, by case, rater and field."""
+    """Return every entry, by case, rater and field."""
     found = {}
     for case in study.cases():
         for reading in study.signed_readings(case):
@@ -53,7 +53,7 @@ def entered(study: Study) -> dict[tuple[str, str, Field], Entry]:
 
 
 def entry_of(row: Mapping[str, Any]) -> Entry:
-    """The entry that a row or a JSON record says."""
+    """Return the entry that a row or a JSON record describes."""
     if row.get("grade") not in (None, ""):
         return GradeEntry(int(row["grade"]))
     return FindingEntry(str(row["finding"])) if row.get("finding") else NotAssessableEntry(str(row["reason"]))
@@ -167,7 +167,7 @@ def test_a_region_that_nobody_has_confirmed_is_not_exported(tmp_path: Path) -> N
 
 
 class TestMK:
-    def test_what_has_no_score_is_not_done_with_the_reason(self, folder: Path) -> None:
+    def test_a_field_without_a_score_is_not_done_with_the_reason(self, folder: Path) -> None:
         table = rows(folder / "mk.csv")
         missing = [row for row in table if row["MKSTAT"]]
         assert {(row["MKREASND"], row["MKORRES"], row["MKSTRESN"]) for row in missing} == {("UNREADABLE", "", "")}
@@ -181,7 +181,7 @@ class TestMK:
         assert {row["MKEVALID"] for row in table} == {"READER 1", "READER 2"}
         assert all(len(row["MKTESTCD"]) <= 8 for row in table)
 
-    def test_a_finding_stands_as_it_was_given_with_the_score_beside_it(self, folder: Path) -> None:
+    def test_a_finding_is_exported_with_its_score(self, folder: Path) -> None:
         found = [row for row in rows(folder / "mk.csv") if row["MKORRES"] == "ANKYLOSIS"]
         assert {(row["MKTESTCD"], row["MKSTRESN"]) for row in found} == {("ERO", "5"), ("JSN", "4")}
 
@@ -211,7 +211,7 @@ class TestStructuredReports:
                         expected = (max(box[0], 0), max(box[1], 0), min(box[2], 200), min(box[3], 240))
                         assert (*low, *high) == pytest.approx(expected, abs=1e-3)
 
-    def test_findings_and_what_is_not_assessable_are_told(self, study: Study, folder: Path) -> None:
+    def test_findings_and_missing_reasons_are_reported(self, study: Study, folder: Path) -> None:
         report = highdicom.sr.srread(folder / "sr" / study.cases()[0] / "anna-1.dcm")
         groups = report.content.get_planar_roi_measurement_groups()
         said = {
@@ -298,7 +298,7 @@ class TestNobodyIsNamed:
         ):
             assert not any(words in data for data in told), words
 
-    def test_raters_may_stand_as_numbers(self, study: Study, tmp_path: Path) -> None:
+    def test_raters_can_be_written_as_numbers(self, study: Study, tmp_path: Path) -> None:
         formats = [name for name in FORMATS if name != "parquet"]
         export(study, released_readings(study), tmp_path / "out", formats, get_rule("carried"), numbered=True)
         files = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
@@ -325,7 +325,7 @@ class TestMistakes:
         assert "ratui[results]" in caught.value.remedy
         assert not (tmp_path / "out").exists()
 
-    def test_nothing_to_tell(self, tmp_path: Path) -> None:
+    def test_a_study_without_released_readings_is_an_error(self, tmp_path: Path) -> None:
         from tests.results.studies import read_study
 
         study = read_study(tmp_path, {"anna": {}, "bert": None})

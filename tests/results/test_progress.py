@@ -1,4 +1,4 @@
-"""How far a study is: stages, times, and what is missing in words."""
+"""The progress of a study: stages, times, and missing work in words."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.films import film_file, make_study
 from tests.tui.readings import store_reading
 
 
-def test_what_is_missing_is_said_for_each_rater_and_case(tmp_path: Path) -> None:
+def test_missing_work_is_listed_by_rater_and_case(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna", "bert", "cleo"))
     case = study.cases()[0]
     store_reading(study, case, rater="anna", signed=True, seconds=300)
@@ -46,7 +46,7 @@ def test_minutes_are_those_of_signed_cases(tmp_path: Path) -> None:
     assert rater.minutes == 8
 
 
-def test_a_case_without_its_films_is_told_with_the_reason_and_counts_nowhere(tmp_path: Path) -> None:
+def test_a_case_without_films_is_listed_with_the_reason_and_not_counted(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna",))
     from ratui.study import InProcessConverter, import_films
 
@@ -68,7 +68,7 @@ def test_the_page_holds_every_case_and_no_grade(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("title", ["<script>alert(1)</script>", 'a "b" & c'])
-def test_what_stands_in_a_page_is_text(title: str) -> None:
+def test_a_page_escapes_its_texts(title: str) -> None:
     from ratui.results.html import page, paragraph, table
 
     text = page(title, [paragraph(title), table([title], [[title]], caption=title)])

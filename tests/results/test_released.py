@@ -1,4 +1,4 @@
-"""Blinding: what of a study may be told, and to whom."""
+"""Blinding: the results of a study that are released, and to whom."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.results.studies import read_study
 from tests.tui.readings import store_reading
 
 
-def test_a_case_is_told_only_when_every_rater_has_signed(tmp_path: Path) -> None:
+def test_a_case_is_released_only_when_every_rater_has_signed(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna", "bert"), patients=3)
     both, one, open_ = study.cases()
     store_reading(study, both, rater="anna", signed=True)
@@ -36,12 +36,12 @@ def test_a_case_that_nobody_can_read_says_so_and_not_that_it_waits_for_signature
     assert released_readings(study, interim=True).kept_back[half] == "films of one time point only"
 
 
-def test_asking_for_some_raters_does_not_tell_of_cases_that_another_still_reads(tmp_path: Path) -> None:
+def test_a_selection_of_raters_releases_no_case_that_another_still_reads(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {}, "bert": {}, "cleo": None})
     assert released_readings(study, ["anna", "bert"]).readings == {}
 
 
-def test_the_manager_may_look_before_and_sees_signed_readings_alone(tmp_path: Path) -> None:
+def test_interim_results_contain_signed_readings_only(tmp_path: Path) -> None:
     study = make_study(tmp_path, raters=("anna", "bert"))
     case = study.cases()[0]
     store_reading(study, case, rater="anna", signed=True)
@@ -66,7 +66,7 @@ class TestWhoLooks:
         return study
 
     @pytest.mark.parametrize(("account", "may"), [(1000, True), (2000, False), (3000, True)])
-    def test_who_reads_and_does_not_own_the_study_must_wait(
+    def test_a_rater_who_does_not_own_the_study_must_wait(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: int, may: bool
     ) -> None:
         study = self.study(tmp_path)

@@ -1,4 +1,4 @@
-"""The report: one page that opens alone, true to what was entered, silent about what may not be told."""
+"""The report: one self-contained page that equals the entries and contains only released results."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CARRIED = get_rule("carried")
 
 
 class Page(HTMLParser):
-    """The words of a page by its headings, and what it would fetch."""
+    """The words of a page by its headings, and the addresses that it would load."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def test_a_study_without_order_says_so(tmp_path: Path) -> None:
     assert "hidden: the left time point was drawn" in page(study, plots=False)["Methods as run"]
 
 
-def test_what_is_not_signed_by_all_is_counted_and_not_told(tmp_path: Path) -> None:
+def test_unreleased_cases_are_counted_without_results(tmp_path: Path) -> None:
     study = read_study(tmp_path, {"anna": {Field("L.MCP2", "ERO", 1): GradeEntry(5)}, "bert": None}, patients=2)
     shown = page(study, plots=False)
     assert "Kept back because not every rater has signed: 2 cases" in shown["Methods as run"]
@@ -135,7 +135,7 @@ class TestModels:
     def test_each_error_stands_beside_no_change_and_the_raters(self, tmp_path: Path) -> None:
         study = self.study(tmp_path, 2.0)
         ero, jsn = evaluate_models(study, released_readings(study))
-        # Of 20 ERO joints one is read as 3 by anna and 0 by bert, and said to be 2.
+        # Anna reads one of 20 ERO joints as 3, bert as 0, and the model as 2.
         assert ero.change.value == pytest.approx((1 + 2) / 40)
         assert ero.no_change == pytest.approx(3 / 40)
         assert ero.raters == pytest.approx(3 / 20)
@@ -155,7 +155,7 @@ class TestModels:
         (study.path / "models" / "scorer" / "split.json").write_text(json.dumps(split))
         assert evaluate_models(study, released_readings(study)) == ()
 
-    def test_they_stand_in_the_report(self, tmp_path: Path) -> None:
+    def test_model_errors_are_in_the_report(self, tmp_path: Path) -> None:
         shown = page(self.study(tmp_path, 2.0), plots=False)["Models against the raters"]
         assert "scorer *" in shown
         assert "does not list its training cases" in shown
@@ -169,7 +169,7 @@ class TestModels:
             evaluation_table(tmp_path / "nowhere")
 
 
-def test_disputes_and_consensus_are_told_without_names(tmp_path: Path) -> None:
+def test_disputes_and_consensus_are_reported_without_names(tmp_path: Path) -> None:
     anna: Special = {Field(f"L.MCP{n}", "ERO", 1): GradeEntry(3) for n in (1, 2, 3)}
     study = read_study(tmp_path, {"anna": anna, "bert": {}}, patients=2)
     shown = page(study, plots=False)["Disputes"]

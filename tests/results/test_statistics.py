@@ -1,4 +1,4 @@
-"""The figures of agreement, held against published examples, other libraries, and what their definitions say."""
+"""The measures of agreement, compared with published examples, other libraries and their definitions."""
 
 import json
 import shutil
@@ -46,7 +46,7 @@ class TestIntraclassCorrelation:
         assert round(icc_agreement(SHROUT_FLEISS).value, 2) == 0.29
         assert round(icc_consistency(SHROUT_FLEISS).value, 2) == 0.71
 
-    def test_its_intervals_are_those_that_psych_prints_for_it(self) -> None:
+    def test_its_intervals_equal_those_of_psych(self) -> None:
         agreement, consistency = icc_agreement(SHROUT_FLEISS), icc_consistency(SHROUT_FLEISS)
         assert (round(agreement.low, 3), round(agreement.high, 2)) == (0.019, 0.76)
         assert (round(consistency.low, 2), round(consistency.high, 2)) == (0.34, 0.95)
@@ -58,7 +58,7 @@ class TestIntraclassCorrelation:
         assert icc_consistency(ratings).value > 0.98
         assert icc_agreement(ratings).value < 0.9
 
-    def test_the_interval_covers_the_truth_as_often_as_it_says(self) -> None:
+    def test_the_interval_has_its_nominal_coverage(self) -> None:
         rng = np.random.default_rng(2)
         truth, covered = 1 / (1 + 0.5), 0
         for _ in range(400):
@@ -68,7 +68,7 @@ class TestIntraclassCorrelation:
         assert 0.92 < covered / 400 < 0.98
 
     @pytest.mark.parametrize("figure", [icc_agreement, icc_consistency])
-    def test_where_nothing_varies_there_is_no_figure(self, figure: object) -> None:
+    def test_without_variance_there_is_no_value(self, figure: object) -> None:
         for ratings in (np.ones((5, 2)), np.zeros((1, 2)), np.zeros((4, 1))):
             assert np.isnan(figure(ratings).value)  # type: ignore[operator]
 
@@ -124,7 +124,7 @@ class TestWeightedKappa:
         assert np.isnan(quadratic_kappa(table_of(np.zeros(9), np.zeros(9), 5)))
 
     def test_the_interval_is_over_patients(self) -> None:
-        """Twenty joints of a patient that say the same are one witness, not twenty."""
+        """Check that twenty equal joints of a patient count as one observation."""
         rng = np.random.default_rng(5)
         first = rng.integers(0, 5, 30).astype(float)
         second = np.clip(first + rng.integers(-2, 3, 30), 0, 4)
@@ -155,7 +155,7 @@ class TestBlandAltman:
         assert found.bias.value + 2 * found.deviation == pytest.approx(75.5, abs=0.1)
         assert (round(found.bias.low, 1), round(found.bias.high, 1)) == (-22.0, 17.8)
 
-    def test_the_limits_intervals_cover_the_true_limits_as_often_as_they_say(self) -> None:
+    def test_the_intervals_of_the_limits_have_their_nominal_coverage(self) -> None:
         rng = np.random.default_rng(8)
         covered = 0
         for _ in range(500):
@@ -175,7 +175,7 @@ class TestBlandAltman:
 
 
 class TestSmallestDetectableChange:
-    def test_of_two_readers_it_is_the_formula(self) -> None:
+    def test_for_two_readers_it_equals_the_formula(self) -> None:
         rng = np.random.default_rng(10)
         changes = rng.normal(3, 4, (30, 1)) + rng.normal(0, 2, (30, 2))
         deviation = np.std(changes[:, 0] - changes[:, 1], ddof=1)
@@ -184,12 +184,12 @@ class TestSmallestDetectableChange:
         )
         assert smallest_detectable_change(changes, 1).value == pytest.approx(1.96 * deviation / np.sqrt(2), rel=1e-4)
 
-    def test_of_more_readers_it_is_of_their_error_alone(self) -> None:
+    def test_for_more_readers_it_uses_the_error_variance_only(self) -> None:
         rng = np.random.default_rng(11)
         changes = rng.normal(3, 9, (4000, 1)) + rng.normal(0, 2, (4000, 4)) + np.array([0.0, 1.0, 5.0, -3.0])
         assert smallest_detectable_change(changes, 4).value == pytest.approx(1.96 * 2 / np.sqrt(4), rel=0.02)
 
-    def test_its_interval_covers_the_truth_as_often_as_it_says(self) -> None:
+    def test_its_interval_has_its_nominal_coverage(self) -> None:
         rng = np.random.default_rng(12)
         covered = 0
         for _ in range(400):

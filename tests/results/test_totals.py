@@ -1,4 +1,4 @@
-"""Totals under each rule for what has no score."""
+"""Totals under each rule for missing scores."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ratui.results.released import released_readings
 from ratui.results.totals import RULES, choose_rule, compute_change, compute_total, get_rule
 from tests.results.studies import Special, read_study
 
-# Of 20 ERO fields with 100 points: 4 at the later time point in one, 2 at the earlier of another that has no later score.
+# Of 20 ERO fields, 4 points at the later time point in one, 2 at the earlier in another without a later score.
 ENTRIES: Special = {
     Field("L.MCP2", "ERO", 1): GradeEntry(4),
     Field("L.MCP3", "ERO", 0): GradeEntry(2),
