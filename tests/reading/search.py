@@ -32,7 +32,7 @@ class Found:
 
 
 def search(spec: Spec) -> Found:
-    """Search breadth first from the empty reading over every act. Raises AssertionError if an act breaks the specification."""
+    """Search breadth first from the empty reading over every act. Raises AssertionError if an act breaks the rules."""
     queue = deque([(spec.empty, ABSENT[0])])
     seen, acts = set(queue), 0
     while queue:
@@ -160,7 +160,7 @@ def _acts(spec: Spec, state: State, absent: Absent) -> Iterator[tuple[State, Abs
 def _act(
     spec: Spec, here: Reading, state: State, wanted: State | None, act: Callable[[Reading], Reading]
 ) -> Reading | None:
-    """Return the reading after `act`; check that it equals `wanted` and that undo restores it, also after the films changed."""
+    """Return the reading after `act`; check that it equals `wanted` and that undo restores it, also after other films."""
     try:
         after = act(here)
     except EntryError:

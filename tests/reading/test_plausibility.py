@@ -95,9 +95,7 @@ def test_normal_needs_a_confirmation_where_it_is_a_fall() -> None:
     assert found == UnlikelyEntry("fall", 2, at("ERO", 1))
     assert enter_normal(r, "L.MCP2", confirmed=True).log[-1].is_confirmed
     assert find_unlikely_normal(reading_with({}), "L.MCP2") is None
-    assert (
-        find_unlikely_normal(reading_with({at("ERO", 0): ANKYLOSIS}), "L.MCP2") is None
-    )  # an effect makes normal impossible
+    assert find_unlikely_normal(reading_with({at("ERO", 0): ANKYLOSIS}), "L.MCP2") is None  # it is impossible
 
 
 def test_the_log_records_confirmations_only() -> None:
