@@ -34,7 +34,7 @@ from ratui.reading.model import (
     Reading,
     Slot,
 )
-from ratui.reading.options import EntryOptions, find_next_open_field, find_refusal, list_options
+from ratui.reading.options import EntryOptions, find_next_open_field, find_refusal, find_resume_field, list_options
 from ratui.reading.plausibility import UnlikelyEntry, find_unlikely, find_unlikely_normal
 from ratui.reading.review import ReviewItem, ReviewKind, ReviewReason, review_items
 from ratui.reading.serialization import FORMAT_VERSION, reading_from_document, reading_from_log, reading_to_document
@@ -70,6 +70,7 @@ __all__ = [
     "find_next_open_field",
     "find_problems",
     "find_refusal",
+    "find_resume_field",
     "find_undoable",
     "find_unlikely",
     "find_unlikely_normal",

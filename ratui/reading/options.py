@@ -21,6 +21,7 @@ __all__ = [
     "find_next_open_field",
     "find_refusal",
     "find_reopened_fields",
+    "find_resume_field",
     "list_options",
 ]
 
@@ -145,6 +146,23 @@ def find_next_open_field(reading: Reading, after: Field | None = None) -> Field 
         behind = [field for field in open_fields if reading.field_index(field) > reading.field_index(after)]
         open_fields = (*here, *behind, *open_fields)
     return open_fields[0] if open_fields else None
+
+
+def find_resume_field(reading: Reading) -> Field:
+    """Return the field to continue with when a reading is opened again.
+
+    This is the first open field after the last entry of the log; the field itself if it was undone or cleared; the first
+    field if all are answered.
+    """
+    for entry in reversed(reading.log):
+        # Changed regions and adopted answers are not the rater's last position.
+        if not entry.changes or entry.kind in ("regions", "adopt"):
+            continue
+        field = entry.changes[0].field
+        if entry.kind in ("undo", "clear") and field not in reading.values:
+            return field
+        return find_next_open_field(reading, after=field) or field
+    return find_next_open_field(reading) or reading.fields[0]
 
 
 def can_be_normal(reading: Reading, site: str) -> bool:

@@ -5,13 +5,14 @@ from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.importing import InProcessConverter
 from ratui.study.importing.importer import ImportedFilm, ImportReport, RejectedFile, import_films
 from ratui.study.importing.pseudonyms import KeyFile
-from ratui.study.reading_session import DisplayUse, ReadingSession
+from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
 from ratui.study.store import HeldByOther, LockHolder
 from ratui.study.study import Study
 from ratui.study.worklist import CaseState, Stage
 
 __all__ = [
     "CONSENSUS",
+    "AutoSaver",
     "Case",
     "CaseState",
     "DisplayUse",

@@ -1,13 +1,17 @@
-"""A reading that is open for writing: when `save` returns, the reading is on the disk.
+"""A reading that is open for writing, saved after each change with the time spent and the displays used.
 
-From here a save goes to `store.tables`, which seals the records, and to `ratui.files`, which writes them.
+When `ReadingSession.save` returns, the reading is on the disk. A save goes from there to `store.tables`, which seals the
+records, and to `ratui.files`, which writes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -17,16 +21,22 @@ from ratui.scheme import Scheme
 from ratui.study.store import FileLock, StoredTables, write_tables
 
 __all__ = [
+    "MAX_PAUSE",
+    "AutoSaver",
     "DisplayUse",
     "FileSignature",
     "ReadingSession",
     "file_signature",
+    "now",
     "reading_to_tables",
     "stored_displays",
     "stored_meta",
     "stored_reading",
 ]
 
+_LOGGER = logging.getLogger("ratui")
+MAX_PAUSE = 60.0
+"""Seconds of a pause between two keys that count as time spent on the case. The rest of a longer pause does not count."""
 FileSignature: TypeAlias = tuple[int, int, int] | None
 """(inode, modification time in ns, size in bytes) of a file, or None if it does not exist. Every save changes it."""
 
@@ -72,6 +82,16 @@ class DisplayUse:
             return cls(str(record["protocol"]), int(record["entries"]), int(record["below"]), float(record["least"]))
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"not a display: {error}", where, "Restore the file from its backup copy") from error
+
+
+class _Resolution(Protocol):
+    """The part of `ratui.terminal.Resolution` that is stored."""
+
+    @property
+    def pixels_per_mm(self) -> float: ...
+
+    @property
+    def is_sufficient(self) -> bool: ...
 
 
 class _SharedLock(Protocol):
@@ -196,3 +216,70 @@ class ReadingSession:
             return file_signature(self._path)
         except StoreError:
             return "unknown"  # the save itself succeeded: do not report it as failed
+
+
+class AutoSaver:
+    """The present reading of a session, which is saved after each change.
+
+    If a save fails, the reading stays in memory, and `save_error` has the reason until a save succeeds.
+
+    Parameters
+    ----------
+    session
+        The reading on the disk, locked for this process.
+    clock
+        Function that returns a time in seconds.
+    """
+
+    def __init__(self, session: ReadingSession, clock: Callable[[], float] = time.monotonic) -> None:
+        self._session = session
+        self._clock = clock
+        self._last = clock()
+        self.reading: Reading = session.reading
+        self.seconds = session.seconds
+        """Time spent on the case, in seconds, without long pauses."""
+        self.displays = session.displays
+        """Displays on which the case was read, with the numbers of entries."""
+        self.current_display: tuple[str, _Resolution] | None = None
+        """Graphics protocol and best resolution of the present joint; None before a film is shown."""
+        self.save_error = ""
+        """Reason why the last save failed; empty if it succeeded."""
+        last = self.reading.log[-1].timestamp if self.reading.log else None
+        self.saved_at: datetime | None = last.astimezone() if last else None
+        """Local time of the last save; None if the reading was never saved."""
+
+    def count_time(self) -> None:
+        """Add the time since the last key to `seconds`."""
+        now = self._clock()
+        self.seconds += min(now - self._last, MAX_PAUSE)
+        self._last = now
+
+    def save(self, reading: Reading) -> bool:
+        """Make `reading` the present one and save it. Return True if it is on the disk."""
+        entry_count = len(reading.log) - len(self.reading.log)
+        if entry_count > 0 and self.current_display is not None:
+            self.displays = _add_entries(self.displays, *self.current_display, entry_count)
+        self.reading = reading
+        try:
+            self._session.save(reading, seconds=self.seconds, displays=self.displays)
+        except StoreError as error:
+            if not self.save_error:
+                _LOGGER.warning("a reading was not saved", exc_info=error)
+            self.save_error = error.problem
+            return False
+        self.save_error, self.saved_at = "", now().astimezone()
+        return True
+
+
+def _add_entries(
+    displays: tuple[DisplayUse, ...], protocol: str, resolution: _Resolution, entry_count: int
+) -> tuple[DisplayUse, ...]:
+    """Return `displays` with `entry_count` further entries, made at `resolution`."""
+    use = next((each for each in displays if each.protocol == protocol), DisplayUse(protocol, 0, 0, 0.0))
+    others = tuple(each for each in displays if each.protocol != protocol)
+    return (*others, use.with_entries(entry_count, resolution.pixels_per_mm, enough=resolution.is_sufficient))
+
+
+def now() -> datetime:
+    """Return the present time for the log of a reading, in UTC."""
+    return datetime.now(UTC)

@@ -210,7 +210,7 @@ async def test_returning_keeps_the_active_field_even_after_a_jump(tmp_path: Path
 async def test_the_time_of_a_case_grows_with_its_keys_and_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ratui.tui.entry import autosave as keeping
+    from ratui.study import reading_session as keeping
 
     study = make_study(tmp_path)
     now = 0.0

@@ -16,13 +16,14 @@ from ratui.reading import (
     clear,
     enter,
     enter_normal,
+    find_resume_field,
     start_reading,
     toggle_flag,
     undo,
 )
 from ratui.scheme import load_scheme
-from ratui.study import DisplayUse
-from ratui.tui.entry.autosave import MAX_PAUSE, AutoSaver, find_resume_field
+from ratui.study import AutoSaver, DisplayUse
+from ratui.study.reading_session import MAX_PAUSE
 from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog

@@ -21,7 +21,8 @@ from ratui.reading import (
     Reading,
     UnlikelyEntry,
 )
-from ratui.tui.entry.autosave import AutoSaver, find_resume_field, now
+from ratui.study import AutoSaver
+from ratui.study.reading_session import now
 from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_refusal, format_unknown_key, format_unlikely
@@ -71,7 +72,7 @@ class ScoringSession:
         self._hint = hint
         self._keymap = keymap
         self.t = t
-        self.field: Field = find_resume_field(auto_saver.reading)
+        self.field: Field = rd.find_resume_field(auto_saver.reading)
         self.mode: EntryMode = "entry"
         self._line_editor = LineEditor()
         self.is_paired = False

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from ratui import reading as rd
 from ratui.errors import EntryError
 from ratui.reading import Reading
-from ratui.study import Case, ReadingSession
-from ratui.tui.entry.autosave import AutoSaver, now
+from ratui.study import AutoSaver, Case, ReadingSession
+from ratui.study.reading_session import now
 from ratui.tui.entry.other_answers import format_other_answers
 from ratui.tui.entry.review_queue import ReviewQueue
 from ratui.tui.entry.scoring_session import ScoringSession

@@ -16,10 +16,9 @@ from textual.widgets import Static
 
 from ratui import reading as rd
 from ratui.reading import Field, LogEntry, Reading, ReviewItem
-from ratui.study import Study
+from ratui.study import AutoSaver, Study
 from ratui.study.predictions import Prediction
 from ratui.tui.entry import text as texts
-from ratui.tui.entry.autosave import AutoSaver
 from ratui.tui.entry.model_comparison import find_differences, format_model_scores
 from ratui.tui.entry.review_queue import ReviewQueue, find_field_to_change, format_review_reasons
 from ratui.tui.entry.scoring_session import ScoringSession
