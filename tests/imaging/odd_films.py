@@ -1,4 +1,4 @@
-"""DICOM films with the header elements that real ones have and ours don't: tables, several windows, signs, polarity."""
+"""DICOM films with header elements that some real films have: tables, several windows, signed values, both polarities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZE = (64, 80)
 
 
 def ramp(bits: int, *, signed: bool = False) -> np.ndarray[Any, Any]:
-    """Every part of the range of `bits`, with noise, shape SIZE."""
+    """Return a ramp over the whole range of `bits`, with noise, of shape SIZE."""
     count = SIZE[0] * SIZE[1]
     values = np.linspace(0, (1 << bits) - 1, count) + np.random.default_rng(bits).normal(0, 3, count)
     values = np.clip(np.rint(values), 0, (1 << bits) - 1)
@@ -27,7 +27,7 @@ def ramp(bits: int, *, signed: bool = False) -> np.ndarray[Any, Any]:
 
 
 def table(first: int, values: list[int], bits: int, *, signed: bool = False) -> Dataset:
-    """An item of a sequence of lookup tables."""
+    """Return an item of a sequence of lookup tables."""
     item = Dataset()
     item.add_new("LUTDescriptor", "SS" if signed else "US", [len(values), first, bits])
     item.add_new("LUTData", "US", values)
@@ -45,7 +45,7 @@ def film_with(
     grey_tables: tuple[Dataset, ...] = (),
     **elements: object,
 ) -> Path:
-    """A film of `pixels` as they are, with the given tables and `elements` by keyword."""
+    """Write a film of `pixels`, unchanged, with the given tables and `elements` by keyword."""
     blank = np.zeros(pixels.shape, np.uint8 if pixels.dtype.itemsize == 1 else np.uint16)
     path.write_bytes(encode_dicom(blank, bits=min(bits, 8) if blank.dtype.itemsize == 1 else bits, compress=False))
     dataset = pydicom.dcmread(path)

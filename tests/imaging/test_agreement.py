@@ -1,4 +1,4 @@
-"""Grey levels agree with dcmtk, an implementation that shares no code with ours, within one level."""
+"""Grey levels equal those of dcmtk, an independent implementation, within one level."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ CURVE = [round(4095 * (i / 4095) ** 0.5) for i in range(4096)]
 
 
 def by_dcmtk(path: Path, *options: str) -> np.ndarray:
-    """What dcmtk makes of the film: the tool that knows its way of storing, the first that does."""
+    """Return the grey levels of dcmtk, from the first of its tools that supports the transfer syntax."""
     why = ""
     for tool in ("dcm2pnm", "dcmj2pnm", "dcml2pnm"):
         out = path.parent / f"{path.stem}.pgm" if path.parent != FILES else Path(f"{path.stem}.pgm")
@@ -32,8 +32,8 @@ def by_dcmtk(path: Path, *options: str) -> np.ndarray:
     pytest.skip(f"dcmtk can't read it: {why[:80] or 'no decoder'}")
 
 
-def differ(path: Path) -> dict[str, int]:
-    """The largest difference for each of the film's own contrasts."""
+def differences(path: Path) -> dict[str, int]:
+    """Return the largest difference for each of the film's own contrasts."""
     film = read_film(path)
     found, counts = {}, {"+Wl": 0, "+Wi": 0}
     for contrast in film.contrasts:
@@ -64,7 +64,7 @@ def differ(path: Path) -> dict[str, int]:
 )
 def test_on_the_files_of_pydicom(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = differ(FILES / name)
+    found = differences(FILES / name)
     assert found
     assert max(found.values()) <= 1, found
 
@@ -116,6 +116,6 @@ CURVES: dict[str, Callable[[Path], Path]] = {
 
 @pytest.mark.parametrize("kind", CURVES)
 def test_on_films_with(kind: str, tmp_path: Path) -> None:
-    found = differ(CURVES[kind](tmp_path / "film.dcm"))
+    found = differences(CURVES[kind](tmp_path / "film.dcm"))
     assert len(found) >= 3
     assert max(found.values()) <= 1, found

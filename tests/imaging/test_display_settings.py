@@ -1,4 +1,4 @@
-"""What a rater's keys do to greys, what the file says of them, and that no crop shows a grey the film doesn't have."""
+"""Display settings: effects of the rater's keys, presets of the file, and no grey that is absent from the film."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class TestLooks:
         assert (np.subtract(*levels) <= 0).all()
         assert np.array_equal(adjust_contrast(curve, 0.0, 1.0).values, curve.values)  # type: ignore[union-attr]
 
-    def test_steps_end_somewhere(self) -> None:
+    def test_steps_have_limits(self) -> None:
         look = DEFAULT_DISPLAY
         for _ in range(200):
             look = look.change_brightness(-1).change_contrast(-1)
@@ -167,7 +167,7 @@ class TestDamage:
         assert self.notes(tmp_path, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE") == ()
 
     @pytest.mark.parametrize("width", [0, -5, "NaN"])
-    def test_a_window_that_can_t_be_is_left_out(self, tmp_path: Path, width: object) -> None:
+    def test_an_impossible_window_is_left_out(self, tmp_path: Path, width: object) -> None:
         (note,) = self.notes(tmp_path, WindowCenter=[100, 200], WindowWidth=[width, 300])
         assert "window 1 is damaged" in note
 
@@ -206,9 +206,7 @@ class TestDamage:
 @given(
     x=st.floats(-5, 50), y=st.floats(-5, 50), side=st.floats(3, 60), size=st.integers(5, 200), seed=st.integers(0, 9)
 )
-def test_no_crop_shows_a_grey_that_its_part_of_the_film_hasn_t(
-    x: float, y: float, side: float, size: int, seed: int
-) -> None:
+def test_a_crop_shows_only_greys_of_its_part_of_the_film(x: float, y: float, side: float, size: int, seed: int) -> None:
     values = film(noise(seed, (64, 64)) // 3 + 1000)
     window = Window(1600, 2400)
     part = film_to_grey(values, window)[max(int(y) - 1, 0) : int(y + side) + 2, max(int(x) - 1, 0) : int(x + side) + 2]

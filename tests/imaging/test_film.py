@@ -1,4 +1,4 @@
-"""Reading films: what is taken, and how each kind of bad file is refused."""
+"""Reading films: accepted files, and rejection of each kind of bad file."""
 
 from pathlib import Path
 

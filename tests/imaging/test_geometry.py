@@ -1,4 +1,4 @@
-"""Boxes and the fit of a similarity to pairs of points."""
+"""Boxes, and the least-squares similarity between pairs of points."""
 
 import json
 
@@ -37,7 +37,7 @@ class TestBox:
         assert box.intersection_area(Box(5.0, 5.0, 20.0, 7.0)) == 10.0
         assert box.intersection_over_union(Box(5.0, 0.0, 15.0, 10.0)) == pytest.approx(50 / 150)
         assert box.intersection_over_union(box) == 1.0
-        # Boxes that lie apart in both directions: the product of two negative lengths is no area.
+        # Boxes that are apart in both directions: the product of two negative lengths is no area.
         assert box.intersection_area(Box(20.0, 20.0, 30.0, 30.0)) == 0.0
         assert box.intersection_over_union(Box(20.0, 20.0, 30.0, 30.0)) == 0.0
         assert not box.overlaps(Box(10.0, 0.0, 20.0, 10.0))  # a common side is no overlap

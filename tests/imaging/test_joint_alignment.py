@@ -1,4 +1,4 @@
-"""One film as it lies on the other: turned, moved and larger films find their place, and what can't be aligned says so."""
+"""Alignment of one film with another: rotated, shifted and larger films are aligned, and a failure is reported."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ JOINT: Box = Box(110.0, 90.0, 190.0, 170.0)
 
 
 def bone(seed: int = 3, size: tuple[int, int] = (260, 300)) -> np.ndarray:
-    """Something with structure at every scale, as bone has."""
+    """Return a picture with structure at every scale, as bone has."""
     rng = np.random.default_rng(seed)
     rows, columns = np.indices(size)
     shapes = 900 * (np.hypot(rows - 130, (columns - 150) * 1.6) < 60) + 700 * (np.abs(columns - 150) < 22)
@@ -33,8 +33,8 @@ def film(values: np.ndarray, spacing: tuple[float, float] | None = None) -> Film
     return Film(np.clip(np.rint(values), 0, 4095).astype(np.uint16), 12, spacing=spacing)
 
 
-def moved(values: np.ndarray, degrees: float, shift: tuple[float, float], zoom: float = 1.0) -> np.ndarray:
-    """`values` turned about the middle of JOINT, made larger and shifted by (right, down)."""
+def transformed(values: np.ndarray, degrees: float, shift: tuple[float, float], zoom: float = 1.0) -> np.ndarray:
+    """Return `values` rotated about the middle of JOINT, enlarged and shifted by (right, down)."""
     angle = np.radians(degrees)
     back = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / zoom
     middle = np.array([130.0, 150.0])
@@ -43,10 +43,8 @@ def moved(values: np.ndarray, degrees: float, shift: tuple[float, float], zoom: 
 
 
 @pytest.mark.parametrize(("degrees", "shift", "zoom"), [(0, (0, 0), 1.0), (7, (6, -4), 1.0), (-10, (-9, 5), 1.08)])
-def test_a_film_that_lies_otherwise_is_laid_onto_the_first(
-    degrees: float, shift: tuple[float, float], zoom: float
-) -> None:
-    first, second = film(bone()), film(moved(bone(), degrees, shift, zoom) * 0.8 + 150)
+def test_a_transformed_film_is_aligned_with_the_first(degrees: float, shift: tuple[float, float], zoom: float) -> None:
+    first, second = film(bone()), film(transformed(bone(), degrees, shift, zoom) * 0.8 + 150)
     there = JOINT.shift(*shift)
     matrix = align_joints(first, JOINT, second, there)
     assert not isinstance(matrix, AlignmentFailure)
@@ -81,8 +79,8 @@ def test_what_cannot_be_aligned_says_so() -> None:
     assert flat.reason == "featureless"
 
 
-def test_no_grey_is_made_that_the_film_has_not() -> None:
-    second = film(moved(bone(), 8, (3, 2)))
+def test_alignment_adds_no_new_grey() -> None:
+    second = film(transformed(bone(), 8, (3, 2)))
     matrix = align_joints(film(bone()), JOINT, second, JOINT)
     assert not isinstance(matrix, AlignmentFailure)
     seen = np.asarray(warp_onto(second, matrix, Box(120, 100, 180, 160), (300, 300), DisplaySettings("film")))
@@ -101,7 +99,7 @@ class TestDifference:
         seen = np.asarray(compute_difference(*self.pictures()), int)
         assert np.abs(seen - 128).max() <= 4
 
-    def test_a_bite_shows_dark_where_it_is_and_nowhere_else(self) -> None:
+    def test_a_loss_of_bone_is_dark_at_its_place_only(self) -> None:
         first, second = self.pictures()
         bitten = np.asarray(second).copy()
         bitten[40:52, 30:44] = 20
@@ -111,7 +109,7 @@ class TestDifference:
         rest[38:54, 28:46] = 0
         assert rest.max() <= 8
 
-    def test_the_other_way_round_it_is_the_opposite(self) -> None:
+    def test_exchanged_films_give_the_opposite_difference(self) -> None:
         first, _ = self.pictures()
         changed = np.asarray(first).copy()
         changed[40:52, 30:44] = 20
@@ -119,7 +117,7 @@ class TestDifference:
         other = np.asarray(compute_difference(Image.fromarray(changed), first), int) - 128
         assert np.abs(one + other).max() <= 2
 
-    def test_places_that_one_film_does_not_reach_show_none(self) -> None:
+    def test_places_outside_one_film_show_no_difference(self) -> None:
         first, second = self.pictures()
         cut = np.asarray(second).copy()
         cut[:, :20] = 0

@@ -1,4 +1,4 @@
-"""What ratui relies on in pydicom beyond its documentation."""
+"""Undocumented behaviour of pydicom that ratui relies on."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Registration of two pictures of one joint: what is found, how exactly, and what is refused."""
+"""Registration of two pictures of one joint: accuracy and rejection."""
 
 import subprocess
 import sys
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.slow
 
 @cache
 def films(patient: int, side: str = "L") -> tuple[PhantomFilm, PhantomFilm]:
-    """Both time points of one hand."""
+    """Return the films of one hand at both time points."""
     rng = np.random.default_rng([31, patient])
     who = simulate_patient(rng, load_scheme("mtss-hands"), severity=0.4)
     return render(who, side, 0, rng, size=(1000, 820)), render(who, side, 1, rng, size=(1000, 820))  # type: ignore[arg-type]
 
 
 def cut(film: PhantomFilm, box: Box, share: float = 2.0) -> tuple[npt.NDArray[np.uint16], tuple[int, int]]:
-    """The square around `box` and where it begins on the film."""
+    """Return the square around `box`, and its corner on the film."""
     x, y, half = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, share * (box[2] - box[0]) / 2
     left, top = max(round(x - half), 0), max(round(y - half), 0)
     return film.pixels[top : round(y + half), left : round(x + half)], (left, top)
@@ -35,12 +35,12 @@ def centre(box: Box) -> npt.NDArray[np.float64]:
     return np.array([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2])
 
 
-def moved(
+def transformed(
     film: PhantomFilm, box: Box, share: float, turn: float, size: float, dx: float, dy: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """The square around `box` seen again: turned and sized about its middle and shifted, with what is around it coming in.
+    """Return the square around `box` after a rotation, scaling and shift, filled from its surroundings, and the matrix.
 
-    Beside it the matrix from the square of `cut` to this one, from corners to corners.
+    The matrix leads from the square of `cut` to this one, with coordinates from corner to corner.
     """
     picture, (left, top) = cut(film, box, share)
     rows, columns = picture.shape
@@ -59,7 +59,7 @@ def moved(
 def test_a_known_movement_is_found_to_a_fraction_of_a_pixel(turn: float, size: float, dx: float, dy: float) -> None:
     film = films(1)[0]
     picture, _ = cut(film, film.boxes["L.PIP3"], 2.6)
-    there, truth = moved(film, film.boxes["L.PIP3"], 2.6, turn, size, dx, dy)
+    there, truth = transformed(film, film.boxes["L.PIP3"], 2.6, turn, size, dx, dy)
     exposed = 4095 * (there / 4095) ** 0.7 + np.random.default_rng(0).normal(0, 15, there.shape)
     found = register_images(picture, exposed)
     assert isinstance(found, Alignment)
@@ -82,14 +82,14 @@ def test_pictures_of_two_sizes_are_aligned_in_their_own_pixels() -> None:
     assert found.scale == pytest.approx(0.5, abs=0.01)
 
 
-def test_one_joint_at_two_visits_is_aligned_where_it_truly_is() -> None:
+def test_one_joint_at_two_visits_is_aligned() -> None:
     errors, agreed = [], 0
     sites = ("L.PIP2", "L.PIP3", "L.PIP4", "L.IP1", "L.MCP2", "L.MCP3", "L.RAD", "L.ULN")
     for patient in (1, 2, 3):
         before, after = films(patient)
         for site in sites:
             first, origin = cut(before, before.boxes[site])
-            # The second crop is off by a tenth of the box, as boxes set by hand are.
+            # The second crop is shifted by a tenth of the box, as boxes placed by hand are.
             x0, y0, x1, y1 = after.boxes[site]
             off = 0.1 * (x1 - x0)
             second, other = cut(after, Box(x0 + off, y0 - off, x1 + off, y1 - off))
@@ -126,18 +126,18 @@ class TestRefused:
             assert isinstance(found, AlignmentFailure)
             assert found.reason == "featureless"
 
-    def test_the_same_joint_seen_in_a_mirror_agrees_less_than_seen_plainly(self) -> None:
+    def test_a_mirrored_joint_agrees_less(self) -> None:
         before, after = films(2)
         for site in ("L.ULN", "L.NAV", "L.MCP2"):
             first, second = cut(before, before.boxes[site], 2.6)[0], cut(after, after.boxes[site], 2.6)[0]
             assert register_images(first, second).agreement > register_images(first, second[:, ::-1]).agreement
 
 
-def test_a_warped_picture_lies_on_the_fixed_one() -> None:
+def test_a_warped_picture_matches_the_fixed_one() -> None:
     film = films(1)[0]
     raw, _ = cut(film, film.boxes["L.MCP2"], 2.6)
     picture = np.clip(raw / 16, 0, 255).astype(np.uint8)
-    there = np.clip(moved(film, film.boxes["L.MCP2"], 2.6, 11, 1.0, 6, -4)[0] / 16, 0, 255)
+    there = np.clip(transformed(film, film.boxes["L.MCP2"], 2.6, 11, 1.0, 6, -4)[0] / 16, 0, 255)
     found = register_images(picture, there)
     assert isinstance(found, Alignment)
     rows, columns = picture.shape

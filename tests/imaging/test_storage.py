@@ -1,4 +1,4 @@
-"""Films come back exactly, whatever lossless way they were stored in, and what can't be decoded says why."""
+"""Lossless storage: films are restored exactly, and a film that cannot be decoded gives the reason."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from ratui.errors import FilmError
 from ratui.imaging import read_film
 from tests.imaging.odd_films import film_with, ramp
 
-# dcmtk's encoders, and what they write.
+# dcmtk's encoders and their transfer syntaxes.
 WAYS = {
     "RLE": ["dcmcrle"],
     "JPEG Lossless, first-order": ["dcmcjpeg", "+e1"],

@@ -1,4 +1,4 @@
-"""What the tests of the simulator share: patients with chosen damage, and hands laid out and drawn without a film around."""
+"""Helpers for tests of the simulator: patients with chosen damage, and hands laid out and drawn without a film."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def healthy(seed: int = 1, scheme: str = "mtss-hands") -> PhantomPatient:
     return patient(seed, severity=0.0, scheme=scheme, age=40.0)
 
 
-def hurt(who: PhantomPatient, grades: Mapping[tuple[str, str, int], int], **findings: str) -> PhantomPatient:
-    """`who` with those grades at their time points; `findings` at the first, by site with ``_`` for the dot."""
+def with_damage(who: PhantomPatient, grades: Mapping[tuple[str, str, int], int], **findings: str) -> PhantomPatient:
+    """Return `who` with grades by site, scale and time, and `findings` at the first time by site, ``_`` for the dot."""
     found = {(site.replace("_", ".", 1), 0): finding for site, finding in findings.items()}
     return replace(who, grades={**who.grades, **grades}, findings=found)
 
 
-def laid(who: PhantomPatient, time: int = 0, side: Literal["L", "R"] = "L") -> Layout:
-    """The hand of `side` laid flat."""
+def flat_layout(who: PhantomPatient, time: int = 0, side: Literal["L", "R"] = "L") -> Layout:
+    """Return the layout of the flat hand of `side`."""
     return build_layout(Hand(who, side, time, draw_body(who, side), FLAT))
 
 
 def mineral(layout: Layout, site: str) -> npt.NDArray[np.floating[Any]]:
-    """The bones of `layout` drawn in the box of `site`, in mm of mineral."""
+    """Return the bones of `layout` drawn in the box of `site`, in mm of mineral."""
     centre, width = layout.centres[site]
     count = round(width / MM)
     canvas = Canvas(count, count, MM, centre - width / 2)

@@ -1,4 +1,4 @@
-"""Damage on simulated bones: a grade looks as it should, varies within itself, grows where it was, and findings show."""
+"""Damage on simulated bones: its shape by grade, its variation, its growth in place, and findings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ratui.phantom.anatomy import WIDTHS
 from ratui.phantom.lesions import draw_erosions, draw_joint_space, split_grade
 from ratui.phantom.parts import Layout, LongBone
-from tests.phantom.hands import healthy, hurt, laid, mineral
+from tests.phantom.hands import flat_layout, healthy, mineral, with_damage
 
 pytestmark = pytest.mark.slow
 
@@ -36,20 +36,22 @@ def test_the_more_erosion_the_less_mineral(site: str) -> None:
     lost = []
     for seed in SEEDS:
         who = healthy(seed)
-        whole = mineral(laid(who), site).sum()
-        lost.append([1 - mineral(laid(hurt(who, {(site, "ERO", 0): g})), site).sum() / whole for g in range(6)])
+        whole = mineral(flat_layout(who), site).sum()
+        lost.append(
+            [1 - mineral(flat_layout(with_damage(who, {(site, "ERO", 0): g})), site).sum() / whole for g in range(6)]
+        )
     mean = np.mean(lost, axis=0)
     assert (np.diff(mean) > 0).all()
-    assert mean[1] > 0.0014  # of a box that may show much besides
+    assert mean[1] > 0.0014  # of a box that contains other bones too
     assert mean[5] > (0.04 if site != "L.RAD" else 0.008)
 
 
 def test_grade_2_stops_before_the_midline_and_grade_3_is_past_it() -> None:
-    """Where a joint has one erosion only; higher grades add a second."""
+    """Use only joints with one erosion; higher grades add a second."""
     reach: dict[int, list[float]] = {1: [], 2: [], 3: []}
     for seed in range(40):
         for grade in reach:
-            who = hurt(healthy(seed), {("L.MCP3", "ERO", 0): grade})
+            who = with_damage(healthy(seed), {("L.MCP3", "ERO", 0): grade})
             lesions = draw_erosions(who, who.scheme.site("L.MCP3"), 0)
             if len(lesions) == 1:
                 reach[grade].append(lesions[0].reach)
@@ -57,33 +59,33 @@ def test_grade_2_stops_before_the_midline_and_grade_3_is_past_it() -> None:
     assert max(reach[2]) < 1 < min(reach[3])
 
 
-def test_two_patients_of_a_grade_have_it_elsewhere_otherwise_and_more_or_less_plainly() -> None:
+def test_two_patients_of_a_grade_differ_in_place_form_and_contrast() -> None:
     lesions = []
     for seed in range(60):
-        who = hurt(healthy(seed), {("L.PIP2", "ERO", 0): 2})
+        who = with_damage(healthy(seed), {("L.PIP2", "ERO", 0): 2})
         lesions.append(draw_erosions(who, who.scheme.site("L.PIP2"), 0)[0])
     assert {(each.outer, each.sign) for each in lesions} == {(a, b) for a in (True, False) for b in (1, -1)}
     assert np.std([each.depth for each in lesions]) > 0.1
     assert np.std([each.along for each in lesions]) > 0.1
     assert np.std([each.length for each in lesions]) > 0.04
-    assert 0.02 < np.mean([each.inside > 0 for each in lesions]) < 0.35  # cysts that spare the margin
+    assert 0.02 < np.mean([each.inside > 0 for each in lesions]) < 0.35  # cysts that leave the margin intact
 
 
 def test_an_erosion_grows_where_it_was_and_repair_leaves_a_dense_edge() -> None:
     for seed in range(20):
         who = healthy(seed)
         site = who.scheme.site("L.MCP2")
-        worse = hurt(who, {("L.MCP2", "ERO", 0): 2, ("L.MCP2", "ERO", 1): 3})
+        worse = with_damage(who, {("L.MCP2", "ERO", 0): 2, ("L.MCP2", "ERO", 1): 3})
         before, after = draw_erosions(worse, site, 0)[0], draw_erosions(worse, site, 1)[0]
         assert (before.outer, before.sign, before.along) == (after.outer, after.sign, after.along)
-        better = hurt(who, {("L.MCP2", "ERO", 0): 3, ("L.MCP2", "ERO", 1): 2})
+        better = with_damage(who, {("L.MCP2", "ERO", 0): 3, ("L.MCP2", "ERO", 1): 2})
         assert draw_erosions(better, site, 1)[0].rim > before.rim + 0.3
         assert draw_erosions(better, site, 1)[0].depth < before.depth
 
 
 def test_nothing_else_of_a_hand_changes_between_the_time_points() -> None:
-    who = hurt(healthy(3), {("L.MCP2", "ERO", 1): 4})
-    before, after = laid(who, 0), laid(who, 1)
+    who = with_damage(healthy(3), {("L.MCP2", "ERO", 1): 4})
+    before, after = flat_layout(who, 0), flat_layout(who, 1)
     changed = []
     for old, new in zip(before.long_bones, after.long_bones, strict=True):
         assert np.array_equal(old.start, new.start)
@@ -98,7 +100,7 @@ def test_nothing_else_of_a_hand_changes_between_the_time_points() -> None:
 @pytest.mark.parametrize("joint", ["PIP3", "MCP2"])
 def test_the_space_of_a_finger_joint_narrows_with_its_grade(joint: str) -> None:
     for seed in SEEDS:
-        gaps = [gap(laid(hurt(healthy(seed), {(f"L.{joint}", "JSN", 0): g})), joint) for g in range(5)]
+        gaps = [gap(flat_layout(with_damage(healthy(seed), {(f"L.{joint}", "JSN", 0): g})), joint) for g in range(5)]
         assert (np.diff(gaps) < 0).all()
         assert gaps[2] > 0.5 * gaps[0] > gaps[3]
         assert gaps[4] < 0.15 * gaps[0]
@@ -108,7 +110,7 @@ def test_grade_1_of_jsn_is_focal_and_grade_2_general() -> None:
     spaces = {grade: [] for grade in (1, 2)}  # type: dict[int, list[tuple[float, float]]]
     for seed in range(30):
         for grade, seen in spaces.items():
-            who = hurt(healthy(seed), {("L.PIP4", "JSN", 0): grade})
+            who = with_damage(healthy(seed), {("L.PIP4", "JSN", 0): grade})
             space = draw_joint_space(who, who.scheme.site("L.PIP4"), 0)
             seen.append((space.remaining, space.focal_loss))
     (left1, focal1), (left2, focal2) = (np.mean(spaces[grade], axis=0) for grade in (1, 2))
@@ -124,7 +126,7 @@ def test_the_spaces_of_the_wrist_narrow_with_their_grade(site: str, first: str, 
     spaces = []
     for seed in SEEDS:
         who = healthy(seed)
-        spaces.append([apart(laid(hurt(who, {(site, "JSN", 0): g})), first, second) for g in range(5)])
+        spaces.append([distance(flat_layout(with_damage(who, {(site, "JSN", 0): g})), first, second) for g in range(5)])
     mean = np.mean(spaces, axis=0)
     assert (np.diff(mean) < 0).all()
     assert mean[0] > 0.9
@@ -132,12 +134,12 @@ def test_the_spaces_of_the_wrist_narrow_with_their_grade(site: str, first: str, 
 
 
 @pytest.mark.parametrize(("site", "finger"), [("L.CMC3", 3), ("L.CMC4", 4), ("L.CMC5", 5)])
-def test_so_do_those_at_the_bases_of_the_metacarpals(site: str, finger: int) -> None:
+def test_the_spaces_at_the_metacarpal_bases_narrow_with_their_grade(site: str, finger: int) -> None:
     lowest = []
     for grade in (0, 2, 4):
         dark = []
         for seed in SEEDS:
-            layout = laid(hurt(healthy(seed), {(site, "JSN", 0): grade}))
+            layout = flat_layout(with_damage(healthy(seed), {(site, "JSN", 0): grade}))
             base = layout.metacarpals[finger - 1]
             axis = (base.end - base.start) / np.hypot(*(base.end - base.start))
             bone = layout.short_bones[name_index("capitate" if finger == 3 else "hamate")]
@@ -147,12 +149,12 @@ def test_so_do_those_at_the_bases_of_the_metacarpals(site: str, finger: int) -> 
     assert lowest[0] > lowest[1] > lowest[2]
 
 
-def test_a_joint_out_of_place_is_beside_its_head_and_a_luxated_one_wholly() -> None:
+def test_a_subluxated_joint_is_partly_and_a_luxated_one_wholly_displaced() -> None:
     for seed in SEEDS:
         who = healthy(seed)
         aside = {}
         for finding in ("subluxation", "luxation"):
-            layout = laid(hurt(who, {("L.MCP2", "JSN", 0): 3}, L_MCP2=finding))
+            layout = flat_layout(with_damage(who, {("L.MCP2", "JSN", 0): 3}, L_MCP2=finding))
             head, base = bones_of(layout, "MCP2")
             axis = (base.end - base.start) / np.hypot(*(base.end - base.start))
             away = base.start - head.end
@@ -164,8 +166,8 @@ def test_a_fused_joint_has_bone_across_its_space_and_a_normal_one_has_not() -> N
     for seed in SEEDS:
         who = healthy(seed)
         middle = {}
-        for name, changed in (("normal", who), ("fused", hurt(who, {}, L_PIP3="ankylosis"))):
-            picture = mineral(laid(changed), "L.PIP3")
+        for name, changed in (("normal", who), ("fused", with_damage(who, {}, L_PIP3="ankylosis"))):
+            picture = mineral(flat_layout(changed), "L.PIP3")
             half = picture.shape[0] // 2
             along = picture[:, half - 5 : half + 6].mean(axis=1)
             middle[name] = along[half - 12 : half + 13].min() / np.median(along)
@@ -177,8 +179,8 @@ def test_a_crushed_bone_of_the_wrist_is_flat() -> None:
     for seed in SEEDS:
         who = healthy(seed)
         tall = {}
-        for name, changed in (("normal", who), ("crushed", hurt(who, {}, L_LUN="collapse"))):
-            outline = laid(changed).short_bones[name_index("lunate")].outline
+        for name, changed in (("normal", who), ("crushed", with_damage(who, {}, L_LUN="collapse"))):
+            outline = flat_layout(changed).short_bones[name_index("lunate")].outline
             tall[name] = np.ptp(outline[:, 1])
         assert tall["crushed"] < 0.85 * tall["normal"]
 
@@ -186,14 +188,14 @@ def test_a_crushed_bone_of_the_wrist_is_flat() -> None:
 def test_children_have_growth_plates_and_adults_none() -> None:
     for seed in SEEDS:
         who = healthy(seed)
-        child = laid(replace(who, age=9.0))
-        assert all(bone.growth == 0 for bone in laid(who).long_bones)
+        child = flat_layout(replace(who, age=9.0))
+        assert all(bone.growth == 0 for bone in flat_layout(who).long_bones)
         assert all(bone.growth > 0 for bone in child.long_bones)
-        assert child.long_bones[0].scale < laid(who).long_bones[0].scale
+        assert child.long_bones[0].scale < flat_layout(who).long_bones[0].scale
 
 
 def bones_of(layout: Layout, joint: str) -> tuple[LongBone, LongBone]:
-    """The two bones that meet in a joint of a finger, from the second finger on."""
+    """Return the two bones that meet in a joint of a finger, from the second finger on."""
     finger, number = int(joint[-1]), 0 if joint.startswith("MCP") else 1
     first = 3 + 4 * (finger - 2) + number  # the thumb has three bones, the others four
     return layout.long_bones[first], layout.long_bones[first + 1]
@@ -219,11 +221,11 @@ ORDER = (
 
 
 def name_index(name: str) -> int:
-    """Where a bone of the wrist stands among the short bones: after the sesamoids, before the hook of the hamate."""
+    """Return the index of a wrist bone among the short bones: after the sesamoids, before the hook of the hamate."""
     return ORDER.index(name) - len(ORDER) - 1
 
 
-def apart(layout: Layout, first: str, second: str) -> float:
-    """How far in mm two bones of the wrist are from each other where they are nearest."""
+def distance(layout: Layout, first: str, second: str) -> float:
+    """Return the smallest distance of two wrist bones, in mm."""
     one, other = (layout.short_bones[name_index(name)].outline for name in (first, second))
     return float(np.hypot(*(one[:, None] - other[None]).T).min())

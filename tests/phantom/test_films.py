@@ -1,4 +1,4 @@
-"""Simulated films: boxes where the joints are, sides told truly, nothing laid over a joint, looks that differ."""
+"""Simulated films: boxes at the joints, correct sides, joints that nothing covers, and varied appearance."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_both_hands_on_one_film_each_have_their_half(left_first: bool) -> None:
         assert set(film.boxes) == {site.key for site in sick.scheme.sites}
         assert (film.areas["L"][0] < film.areas["R"][0]) is left_first
         assert all(lies_in(box, film.areas[site[0]]) for site, box in film.boxes.items())
-        for side, sign in (("L", 1), ("R", -1)):  # thumbs inwards where the left hand is at the left, else outwards
+        for side, sign in (("L", 1), ("R", -1)):  # thumbs inwards if the left hand is at the left, else outwards
             thumb, little = (film.boxes[f"{side}.MCP{finger}"][0] for finger in (1, 5))
             assert (thumb - little) * sign > 0
 
@@ -72,7 +72,7 @@ def test_a_bone_is_the_same_at_both_time_points_and_the_film_is_not() -> None:
     assert lengths[0] == pytest.approx(lengths[1], rel=0.05)
 
 
-def test_nothing_is_laid_over_the_box_of_a_joint() -> None:
+def test_nothing_covers_the_box_of_a_joint() -> None:
     marked = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -104,7 +104,7 @@ def test_more_mineral_is_never_darker_on_any_machine() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
         look = vary_machine(draw_machine(rng), rng)
-        # Of the film's answer alone: without noise and without what lightens or darkens by place.
+        # Test the film's response alone: without noise and without shading by place.
         plain = type(look)(**{**vars(look), "grain": (0.0, 0.0), "heel": (0.0, 0.0, 0.0), "local": 0.0, "edge": 0.0,
                               "lines": (0.0, 4.0, 0.0, False)})  # fmt: skip
         levels = expose(wedge, np.zeros((16, 16), np.float32), 0.3, plain, rng)[64].astype(int)

@@ -1,4 +1,4 @@
-"""Simulated patients could be real readings, their films show what is true of them, and raters err as their kind says."""
+"""Simulated patients have possible readings, their films show the true damage, and raters err as their kind describes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL = (420, 344)
 
 @pytest.mark.parametrize("kind", RATERS)
 @pytest.mark.parametrize("scheme", ["fingers", "mtss-hands"])
-def test_what_a_rater_gives_can_be_entered(kind: str, scheme: str) -> None:
+def test_the_answers_of_a_rater_can_be_entered(kind: str, scheme: str) -> None:
     rng = np.random.default_rng(5)
     for seed in range(8):
         sick = patient(seed, severity=2.5, scheme=scheme)
@@ -38,7 +38,7 @@ def test_what_a_rater_gives_can_be_entered(kind: str, scheme: str) -> None:
         assert {f.site for f in map(Field._make, given.grades)} <= {s.key for s in sick.scheme.sites}
 
 
-def test_the_disease_is_neither_everywhere_nor_nowhere() -> None:
+def test_the_share_of_damaged_joints_is_realistic() -> None:
     changes, found = [], []
     for seed in range(150):
         sick = patient(seed, severity=None)
@@ -77,7 +77,7 @@ def with_grade(sick: PhantomPatient, site: str, scale: str, grade: int) -> Phant
     return replace(sick, grades={**sick.grades, (site, scale, 0): grade}, findings={})
 
 
-def test_an_erosion_takes_mineral_from_its_joint_and_from_nothing_else() -> None:
+def test_an_erosion_removes_mineral_at_its_joint_only() -> None:
     healthy = patient(4, severity=0.0)
     films = [
         render(with_grade(healthy, "L.MCP3", "ERO", g), "L", 0, np.random.default_rng(9), size=(840, 688))
@@ -92,7 +92,7 @@ def test_an_erosion_takes_mineral_from_its_joint_and_from_nothing_else() -> None
 
 
 def test_a_joint_space_narrows_with_its_grade() -> None:
-    """The darkest level between the two bone ends rises as the space closes."""
+    """Measure the darkest level between the two bone ends, which rises as the space closes."""
     healthy = patient(4, severity=0.0)
     darkest = []
     for grade in (0, 2, 4):

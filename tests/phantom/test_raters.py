@@ -1,4 +1,4 @@
-"""Simulated raters err as their kind says: together or apart, by leaning, at borders, with the day, or by slips."""
+"""Simulated raters err as their kind describes: shared or independent errors, bias, thresholds, drift, or slips."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.phantom.hands import patient
 
 pytestmark = pytest.mark.slow
 
-MIDDLE = (1, 2, 3, 4)  # grades from which one can err both ways
+MIDDLE = (1, 2, 3, 4)  # grades that leave room for an error in both directions
 
 
 def errors(
     rater: Rater, *, patients: int = 30, day_fraction: float | None = None, truths: tuple[int, ...] = MIDDLE
 ) -> npt.NDArray[np.float64]:
-    """Errors of ERO at both time points, shape (joints, 2), where the truth is one of `truths` at both."""
+    """Return the errors of ERO at both time points, shape (joints, 2), where both true grades are in `truths`."""
     rng, seen = np.random.default_rng(2), []
     for seed in range(patients):
         sick = patient(seed, severity=2.0)
@@ -38,21 +38,21 @@ def test_raters_of_the_papers_kind_err_alike_at_both_time_points() -> None:
     assert abs(correlation(RATERS["independent"])) < 0.2
 
 
-def test_what_is_shared_cancels_in_the_difference_and_what_is_not_adds_up() -> None:
+def test_shared_errors_cancel_in_the_change_and_others_add_up() -> None:
     for kind, cancels in (("shared-shift", True), ("independent", False)):
         wrong = errors(RATERS[kind])
         status, change = wrong.std(), (wrong[:, 1] - wrong[:, 0]).std()
         assert bool(change < status) is cancels
 
 
-def test_a_rater_with_a_leaning_reads_all_damage_too_high_and_clean_joints_hardly() -> None:
+def test_a_biased_rater_reads_damage_too_high_but_rarely_clean_joints() -> None:
     assert errors(RATERS["threshold"]).mean() > 0.2
     assert errors(RATERS["threshold"], truths=(0,)).mean() < 0.1
     assert abs(errors(RATERS["independent"], truths=(2, 3)).mean()) < 0.08
 
 
-def test_a_rater_with_borders_of_their_own_errs_by_the_grade() -> None:
-    """Late with the first grade, early with the second: a 1 is read as 0 and as 2 where others read 1."""
+def test_a_rater_with_own_thresholds_errs_by_the_grade() -> None:
+    """Check a late threshold for the first grade and an early one for the second: a true 1 is read as 0 and as 2."""
     own = SimulatedRater(shift=0.0, noise=0.2, border_shifts=(0.4, -0.4, 0.4, -0.4, 0.4))
     plain = SimulatedRater(shift=0.0, noise=0.2)
 
@@ -60,11 +60,11 @@ def test_a_rater_with_borders_of_their_own_errs_by_the_grade() -> None:
         return float(np.mean(errors(rater, truths=(truth,)) != 0))
 
     assert wrong(own, 1) > 0.35 > 0.1 > wrong(plain, 1)
-    assert wrong(own, 2) < 0.02  # its borders have both moved away
+    assert wrong(own, 2) < 0.02  # both of its thresholds have moved away
     assert wrong(own, 3) > 0.35
 
 
-def test_borders_of_their_own_are_in_order_on_every_scale() -> None:
+def test_own_thresholds_are_in_order_on_every_scale() -> None:
     wild = SimulatedRater(shift=0.0, noise=0.0, border_shifts=(2.0, -2.0))
     sick = patient(1, severity=2.0, scheme="mtss")
     given = wild.read(sick, np.random.default_rng(0)).grades
@@ -80,7 +80,7 @@ def test_borders_of_their_own_are_in_order_on_every_scale() -> None:
         ) <= min(min(later) for (s, t), later in by_truth.items() if s == scale and t == truth + 1)
 
 
-def test_a_tiring_rater_leans_with_the_hour_and_both_time_points_share_it() -> None:
+def test_a_tiring_rater_drifts_equally_at_both_time_points() -> None:
     drifting = RATERS["drifting"]
     morning, evening = errors(drifting, day_fraction=0.0), errors(drifting, day_fraction=1.0)
     assert evening.mean() - morning.mean() > 0.6
@@ -106,7 +106,7 @@ def test_a_rater_who_slips_is_now_and_then_wrong_by_anything() -> None:
 
 def test_a_mixture_has_heavier_tails_than_any_one_kind() -> None:
     def large(kind: str) -> float:
-        """How many of the errors are of two grades or more."""
+        """Return the share of errors of two grades or more."""
         wrong = np.abs(errors(RATERS[kind], patients=60, truths=(2, 3)))
         return float(np.mean(wrong >= 2) / np.mean(wrong >= 1))
 
@@ -121,8 +121,8 @@ def test_a_reading_is_the_same_for_the_same_generator(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", RATERS)
-def test_every_kind_is_a_rater_worth_having(kind: str) -> None:
-    """Near the truth more often than not, and not always on it."""
+def test_every_kind_of_rater_is_useful(kind: str) -> None:
+    """Check that most answers are near the truth, and that some are not exact."""
     wrong = np.abs(errors(RATERS[kind]))
     assert 0.05 < np.mean(wrong != 0) < 0.7
     assert np.mean(wrong > 1) < 0.12

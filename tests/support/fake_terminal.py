@@ -1,6 +1,6 @@
-"""A terminal in software: a pty whose other end answers as Kitty, a Sixel terminal, a plain one or a mute one would.
+"""A terminal in software: a pty whose other end answers like Kitty, a Sixel terminal, a plain or a mute one.
 
-It draws nothing: it notes when each byte arrives, over a line of a given rate and delay, so that a program on it can be
+It draws nothing. It records the arrival time of each byte, over a line of a given rate and delay, so that a program can be
 measured and tested from outside.
 """
 
@@ -24,14 +24,13 @@ from pathlib import Path
 __all__ = ["GRAPHICS", "Burst", "FakeTerminal", "Question"]
 
 GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80|\x1b\[48;2;(?!0;0;0m)(\d+);\1;\1m")
-"""A Kitty image placed, a Sixel image, an upper half block, or a cell of some grey."""
+"""A placed Kitty image, a Sixel image, an upper half block, or a grey cell."""
 _ASKED = re.compile(rb"\x1b_Gi=(\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[(c|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)")
 
 
 @dataclass(frozen=True)
 class Burst:
-    """What arrived after a moment: `size` bytes, the first after `first` seconds and the last after `last`, with what
-    they were in `data`."""
+    """The output after some moment: `size` bytes of `data`, the first after `first` and the last after `last` seconds."""
 
     size: int
     first: float
@@ -41,7 +40,7 @@ class Burst:
 
 @dataclass
 class Question:
-    """A question of the program, and the answer of the terminal.
+    """A question of the program, and the terminal's answer.
 
     `asked` and `answered` are in seconds on the monotonic clock. `answer` is empty where a terminal of this kind sends
     none. `answered` is None until the answer is in the program's input.
@@ -54,9 +53,9 @@ class Question:
 
 
 class FakeTerminal:
-    """Runs `command` in a terminal of `kind` (``kitty``, ``sixel``, ``halfcell`` or ``mute``), until `close`.
+    """A terminal of `kind` (``kitty``, ``sixel``, ``halfcell`` or ``mute``) that runs `command` until `close`.
 
-    `rate` is what the line carries in bytes a second, `delay` how long it takes one way in seconds. `size` is columns and
+    `rate` is the capacity of the line in bytes per second, `delay` its one-way delay in seconds. `size` is columns and
     rows, `cell` the pixels of a character.
     """
 
@@ -77,7 +76,7 @@ class FakeTerminal:
         main, sub = pty.openpty()
         self._main = main
         self.resize(*size)
-        # What would call another terminal's tricks up is taken out of the environment.
+        # Variables that identify another terminal are removed from the environment.
         keep = {k: v for k, v in os.environ.items() if k not in ("TMUX", "STY", "TERM_PROGRAM", "KITTY_WINDOW_ID")}
         self.begun = time.monotonic()
         self.process = subprocess.Popen(
@@ -98,21 +97,21 @@ class FakeTerminal:
         self._questions: list[Question] = []
         self._closed = False
         self.takes_output = True
-        """False: the terminal reads nothing, as after Ctrl-S or on a line that hangs."""
+        """If false, the terminal reads nothing, as after Ctrl-S or on a hanging line."""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    # What a person does.
+    # Actions of a person.
 
     def press(self, keys: str | bytes) -> float:
-        """Sends `keys`; they reach the program after the delay. The time at which they were pressed."""
+        """Send `keys`, which reach the program after the delay; return the time at which they were pressed."""
         now = time.monotonic()
         with self._lock:
             self._due.append((now + self._delay, keys.encode() if isinstance(keys, str) else keys, None))
         return now
 
     def resize(self, columns: int, rows: int) -> None:
-        """Gives the terminal another size, and tells the program."""
+        """Change the terminal's size and notify the program."""
         pixels = (columns * self.cell[0], rows * self.cell[1])
         fcntl.ioctl(self._main, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, *pixels))
 
@@ -122,23 +121,23 @@ class FakeTerminal:
         self._thread.join(2)
         os.close(self._main)
 
-    # What can be seen.
+    # Observations.
 
     @property
     def is_cooked(self) -> bool:
-        """Whether keys are echoed, lines are edited and Ctrl-C interrupts, as a shell expects it."""
+        """Return whether keys are echoed, lines are edited and Ctrl-C interrupts, as a shell expects."""
         wanted = termios.ECHO | termios.ICANON | termios.ISIG
         return termios.tcgetattr(self._main)[3] & wanted == wanted
 
     @property
     def data(self) -> bytes:
-        """Everything that has arrived."""
+        """Return all output so far."""
         with self._lock:
             return b"".join(chunk for _, chunk in self._log)
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """The program's questions so far, in the order in which they arrived."""
+        """Return the program's questions so far, in the order of their arrival."""
         with self._lock:
             return tuple(replace(each) for each in self._questions)
 
@@ -157,7 +156,7 @@ class FakeTerminal:
         return "\n".join([*lines, f"The end of its output: {self.data[-300:]!r}"])
 
     def burst(self, since: float, *, quiet: float = 0.15, patience: float = 10.0, least: int = 1) -> Burst:
-        """What arrives after the time `since`, up to `quiet` seconds in which nothing does; `least` bytes are waited for."""
+        """Return the output after `since`, until nothing comes for `quiet` seconds and at least `least` bytes have come."""
         ends = time.monotonic() + patience
         while True:
             with self._lock:
@@ -171,7 +170,7 @@ class FakeTerminal:
             time.sleep(0.005)
 
     def wait_for(self, wanted: re.Pattern[bytes], since: float = 0.0, patience: float = 20.0) -> float | None:
-        """When the first match of `wanted` after `since` was complete; None where it doesn't come within `patience`."""
+        """Return the time at which the first match of `wanted` after `since` was complete; None after `patience` seconds."""
         ends = time.monotonic() + patience
         while time.monotonic() < ends:
             with self._lock:
@@ -189,12 +188,12 @@ class FakeTerminal:
         return None
 
     def cpu(self) -> float:
-        """Seconds of processor time that the program has taken."""
+        """Return the CPU time of the program in seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> int:
-        """Ends the program and everything it started; its exit code."""
+        """End the program and all its child processes; return its exit code."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
             try:
@@ -205,7 +204,7 @@ class FakeTerminal:
             self.hang_up()
         return self.process.wait()
 
-    # The other end.
+    # The other end of the pty.
 
     def _run(self) -> None:
         behind, ready_at = b"", time.monotonic()
@@ -225,7 +224,7 @@ class FakeTerminal:
                 return
             if self._rate:
                 ready_at = max(ready_at, now) + len(chunk) / self._rate
-            # Not `now`, which is from before the wait: what a key sets off must not seem to come before the key.
+            # Not `now`, which was read before the wait: output caused by a key must not seem to precede the key.
             arrives = (ready_at if self._rate else time.monotonic()) + self._delay
             with self._lock:
                 self._log.append((arrives, chunk))
@@ -233,7 +232,7 @@ class FakeTerminal:
 
     def _deliver(self, now: float) -> None:
         with self._lock:
-            # By the time alone: answers to questions that came together go back in the order of the questions.
+            # Use the time only: answers to questions that arrived together are sent in the order of the questions.
             due = sorted((each for each in self._due if each[0] <= now), key=lambda each: each[0])
             self._due = [each for each in self._due if each[0] > now]
         for _, keys, question in due:
@@ -243,7 +242,7 @@ class FakeTerminal:
                     question.answered = time.monotonic()
 
     def _answer(self, data: bytes, at: float) -> bytes:
-        """Answers every question in `data`; what of it may be the beginning of one is returned."""
+        """Answer every question in `data`; return a tail that may be the start of another question."""
         end = 0
         for found in _ASKED.finditer(data):
             end = found.end()

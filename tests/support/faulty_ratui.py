@@ -30,7 +30,7 @@ SECRET = "SECRET^NAME"
 
 
 class ShownFault(Exception):
-    """A fault that Textual would print as it says itself."""
+    """A fault that Textual would print as the exception describes itself."""
 
     def __rich__(self) -> Text:
         return Text(SECRET)

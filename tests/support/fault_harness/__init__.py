@@ -1,4 +1,4 @@
-"""Faults done to stores, for ratui's own and for TinyDB's stock storage alike: `benchmarks/faults.py` and the tests use it.
+"""Fault injection for ratui's store and TinyDB's own storage, for `benchmarks/faults.py` and the tests.
 
-Everything here uses real processes and real files; what is counted is what was acknowledged and what came back.
+It uses real processes and real files, and counts the acknowledged entries and those found afterwards.
 """

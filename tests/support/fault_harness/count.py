@@ -1,4 +1,4 @@
-"""What a row of the table counts."""
+"""The counts of one row of the table."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ __all__ = ["HEAD", "Count", "Unavailable"]
 
 
 class Unavailable(Exception):
-    """What this machine lacks for a fault."""
+    """Raised if this machine lacks what a fault needs."""
 
 
 @dataclass
 class Count:
-    """`trials` faults done; `saved` entries acknowledged; of those `lost`; `unnoticed` damages; `crashes` of any kind.
+    """Counts: `trials` faults, `saved` acknowledged entries, `lost` ones of them, `unnoticed` damages, and `crashes`.
 
-    `beyond` marks a fault after which no store could have all entries: its losses show what a fault does.
+    `beyond` marks a fault after which no store could keep all entries: its losses show that the fault works.
     """
 
     fault: str

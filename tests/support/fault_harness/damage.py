@@ -1,4 +1,4 @@
-"""Stored files damaged at rest: bits turned over, ends cut off, stretches of zeros, files in each other's place."""
+"""Damage to stored files: flipped bits, truncation, runs of zeros, exchanged files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ KINDS = ("bit", "bit", "bit", "bit", "cut", "zeros", "swap")
 def damages(
     store: Ours | Stock, folder: Path, trials: int, seed: int = 0, *, entries: int = 40, twice: bool = False
 ) -> Count:
-    """`trials` times one random stored file is damaged: is it noticed, and are all entries there once it is mended?
+    """Damage one random stored file `trials` times; count undetected damage and entries lost after the repair.
 
-    With `twice` its second copy is damaged too, in a way of its own. Then entries may be lost; unnoticed they must not be.
+    With `twice` its second copy is damaged too, in another way. Then entries may be lost, but not without detection.
     """
     rng = random.Random(seed)
     count = Count("both copies damaged at once" if twice else "bit flips, truncations, zeros", store.name, beyond=twice)
@@ -34,7 +34,7 @@ def damages(
     if isinstance(store, Ours):
         fill(place)
     home = place if place.is_dir() else place.parent
-    originals = {file: file.read_bytes() for file in sorted(home.rglob("*")) if _counts(file)}
+    originals = {file: file.read_bytes() for file in sorted(home.rglob("*")) if _is_target(file)}
     files = [file for file in originals if not twice or second_copy_path(file) in originals]
     for _ in range(trials):
         count.trials += 1
@@ -55,20 +55,20 @@ def damages(
 
 
 def _after(store: Ours | Stock, place: Path, saved: list[str], count: Count) -> set[str]:
-    """What is found of `saved` in the damaged store once it is mended; whether that was noticed goes into `count`."""
+    """Return the entries found after the repair of a damaged store; record in `count` whether the damage was detected."""
     try:
-        noticed = store.noticed(place)
-        if isinstance(store, Stock) and not noticed and set(store.entries(place)) == set(saved):
-            noticed = True  # harmless: white space, or what no entry says
-        count.unnoticed += not noticed
-        store.mend(place)
+        is_detected = store.is_damage_detected(place)
+        if isinstance(store, Stock) and not is_detected and set(store.entries(place)) == set(saved):
+            is_detected = True  # harmless: white space, or a field without an entry
+        count.unnoticed += not is_detected
+        store.repair(place)
         return set(store.entries(place))
     except Exception as error:
-        count.crashes += not store.told(error)
+        count.crashes += not store.is_expected(error)
         return set()
 
 
-def _counts(file: Path) -> bool:
+def _is_target(file: Path) -> bool:
     return file.is_file() and file.suffix not in (".lock", ".takeover") and file.name != ".worklist.json"
 
 
@@ -90,7 +90,7 @@ def _damaged(data: bytes, others: list[bytes], rng: random.Random) -> bytes:
 
 
 def fill(place: Path) -> None:
-    """Regions, and films whose bytes count: so that every kind of file is there to be damaged."""
+    """Add regions and films with checksums, so that every kind of file can be damaged."""
     study = Study.open(place)
     case = study.case(CASE)
     films: list[FilmRecord] = []

@@ -1,4 +1,4 @@
-"""Films that mean harm: pydicom's own test files, and what a fuzzer makes of them, in bytes and in what a header claims.
+"""Malicious films: pydicom's own test files, and mutations of their bytes and of the sizes that a header claims.
 
 The same seed makes the same files.
 """
@@ -34,13 +34,13 @@ _EXTREMES = (0, 1, 2, 7, 8, 15, 16, 32, 255, 4096, 65_535)
 
 
 def own_test_files() -> list[Path]:
-    """Every file that pydicom brings along for its own tests."""
+    """Return every file that pydicom includes for its own tests."""
     folder = Path(str(get_testdata_file("CT_small.dcm", download=False))).parent
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".py")
 
 
 def mutations(sources: Sequence[Path], count: int, seed: int) -> Iterator[tuple[Path, bytes]]:
-    """`count` mutations, each with the file it was made from: of every source in turn, in an order drawn by `seed`."""
+    """Yield `count` mutations, each with its source file: sources in turn, in an order drawn by `seed`."""
     rng = random.Random(seed)
     order = list(sources)
     rng.shuffle(order)
@@ -52,10 +52,10 @@ def mutations(sources: Sequence[Path], count: int, seed: int) -> Iterator[tuple[
 
 
 def mutated(data: bytes, rng: random.Random) -> bytes:
-    """`data` changed at random: bytes turned, lengths made huge, stretches dropped or doubled, the end cut off."""
+    """Return `data` with random changes: flipped bytes, huge lengths, deleted or repeated parts, a truncated end."""
     changed = bytearray(data)
     for _ in range(rng.randint(1, 12)):
-        # Half of the changes go where headers are; the preamble says nothing.
+        # Half of the changes affect the headers; the preamble has no content.
         end = rng.choice((2000, len(changed)))
         at = rng.randrange(min(132, len(changed)), max(min(end, len(changed)), 133))
         match rng.choice(_CHANGES):
@@ -73,7 +73,7 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 
 
 def _claimed(data: bytes, rng: random.Random) -> bytes | None:
-    """The same picture under a header that claims another size, depth or coding; None where there is no picture."""
+    """Return the same picture under a header that claims another size, depth or coding; None without a picture."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -88,6 +88,6 @@ def _claimed(data: bytes, rng: random.Random) -> bytes | None:
                 dataset["PixelData"]._value = dataset.PixelData[: rng.randrange(1 + len(dataset.PixelData))]
             made = io.BytesIO()
             dataset.save_as(made, enforce_file_format=False)
-        except Exception:  # not every file can be written again: then its bytes are mutated
+        except Exception:  # not every file can be written again; those are mutated as bytes
             return None
     return made.getvalue()

@@ -1,6 +1,6 @@
-"""Faults at the kernel's edge: the real system calls of a save, each made to fail or to kill, by ``strace``.
+"""Faults in the kernel: the real system calls of a save are made to fail, or to kill the process, by ``strace``.
 
-Nothing of Python is patched here. Where strace is missing or may not look, `Unavailable` says so.
+Python itself is not patched. `Unavailable` is raised if strace is missing or lacks the permission.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from tests.support.fault_harness.stores import Ours, Stock, lost_of, text_of
 __all__ = ["ERRORS", "failing_syscalls", "killed_in_each_call"]
 
 ERRORS = ("ENOSPC", "EIO", "EDQUOT", "ESTALE")
-"""What a call can fail with: a full disk, a broken one, a quota, a network file system whose server forgot the file."""
+"""Errors of system calls: a full disk, a broken one, a quota, a network file system that lost the file."""
 _MEMORY = {"brk", "mmap", "munmap", "mremap", "madvise", "mprotect", "futex", "restart_syscall", "rt_sigaction"}
-"""Calls that say nothing of the disk."""
+"""Calls without relation to the disk."""
 
 
 class _Writer:
-    """A process of `writer` on `place`, asked for one entry at a time."""
+    """A process of `writer` on `place` that saves one entry at a time."""
 
     def __init__(self, store: Ours | Stock, place: Path) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -48,7 +48,7 @@ class _Writer:
         return self.process.stdout.readline().decode().strip()
 
     def save(self, text: str) -> str:
-        """What became of `text`; empty where the process died over it."""
+        """Save `text` and return the outcome; empty if the process died."""
         assert self.process.stdin
         self.process.stdin.write(f"{text}\n".encode())
         return self.answer()
@@ -70,7 +70,7 @@ def _traced(writer: _Writer, log: Path, *inject: str) -> Iterator[None]:
         tracer.communicate()
         raise Unavailable(f"strace can't look at a process: {line.strip()}")
     until = time.monotonic() + 5
-    while not (log.exists() and "read(0," in log.read_text()):  # before that it doesn't look yet
+    while not (log.exists() and "read(0," in log.read_text()):  # before that, strace does not trace yet
         if time.monotonic() > until:
             raise AssertionError("strace doesn't see the writer wait")
         time.sleep(0.002)
@@ -83,7 +83,7 @@ def _traced(writer: _Writer, log: Path, *inject: str) -> Iterator[None]:
 
 
 def _calls(log: Path) -> list[tuple[str, int]]:
-    """The calls of one save, each with its number among those of its name: between the line in and the answer."""
+    """Return the calls of one save, each with its number among calls of its name: from the input line to the answer."""
     lines = log.read_text().splitlines()
     begin = next(place for place, line in enumerate(lines) if line.startswith("read(0,"))
     end = max(place for place, line in enumerate(lines) if line.startswith("write(1,"))
@@ -100,7 +100,7 @@ def _calls(log: Path) -> list[tuple[str, int]]:
 def _calls_of_a_save(store: Ours | Stock, place: Path, writer: _Writer, log: Path) -> list[tuple[str, int]]:
     if shutil.which("strace") is None:
         raise Unavailable("strace is not installed")
-    for number in range(3):  # what is loaded at the first save is no part of the others
+    for number in range(3):  # modules loaded at the first save are no part of later saves
         writer.save(text_of(9, number))
     with _traced(writer, log):
         writer.save(text_of(9, 3))
@@ -112,7 +112,7 @@ def _calls_of_a_save(store: Ours | Stock, place: Path, writer: _Writer, log: Pat
 
 
 def failing_syscalls(store: Ours | Stock, folder: Path, *, errors: tuple[str, ...] = ERRORS) -> Iterator[Count]:
-    """One count for each error: every system call of a save fails with it in turn, and then the disk works again."""
+    """Let every system call of a save fail in turn with each error, then let the disk work; yield a count per error."""
     log = folder / "calls"
     for error in errors:
         place = store.make(folder / error)
@@ -144,7 +144,7 @@ def failing_syscalls(store: Ours | Stock, folder: Path, *, errors: tuple[str, ..
 
 
 def killed_in_each_call(store: Ours | Stock, folder: Path) -> Count:
-    """The writer is killed in each system call of a save in turn; the next one goes on with what it finds."""
+    """Kill the writer in each system call of a save in turn; the next writer continues with the remaining files."""
     log = folder / "calls"
     place = store.make(folder / "place")
     writer = _Writer(store, place)

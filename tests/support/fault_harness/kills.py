@@ -18,13 +18,13 @@ from tests.support.fault_harness.stores import Ours, Stock, lost_of, text_of
 __all__ = ["acknowledged", "child", "kills", "many_writers"]
 
 _LONGEST = 0.06
-"""Seconds from a writer's first entry to its death, at most; a save takes a few thousandths."""
+"""Longest time in seconds from a writer's first entry to its end; a save takes a few milliseconds."""
 
 
 def child(work: Callable[[int], None], *, quiet: bool = False) -> tuple[int, int]:
-    """Forks a process that runs `work` with a pipe to write acknowledgements to; gives its id and the other end.
+    """Fork a process that runs `work` with a pipe for acknowledgements; return its id and the other end of the pipe.
 
-    A `quiet` one ends without a word where `work` fails.
+    A `quiet` process prints nothing if `work` fails.
     """
     reading, writing = os.pipe()
     pid = os.fork()
@@ -45,7 +45,7 @@ def child(work: Callable[[int], None], *, quiet: bool = False) -> tuple[int, int
 
 
 def acknowledged(pipe: int) -> list[tuple[int, int]]:
-    """What was written to the other end of `pipe`, (writer, number) each, once that is closed."""
+    """Return the acknowledgements in `pipe`, each (writer, number), after it is closed."""
     data = b""
     while part := os.read(pipe, 65_536):
         data += part
@@ -55,13 +55,13 @@ def acknowledged(pipe: int) -> list[tuple[int, int]]:
 
 
 def kills(store: Ours | Stock, folder: Path, trials: int, seed: int = 0) -> Count:
-    """`trials` writers, each killed at a random moment; the next one goes on with what it finds."""
+    """Kill `trials` writers at random moments; each next one continues with the files that it finds."""
     rng = random.Random(seed)
     count = Count("kill -9 at a random moment", store.name)
     place = store.make(folder)
     expected: set[str] = set()
     for trial in range(trials):
-        if trial % 40 == 0:  # a fresh file now and then: it grows, and so would the time of each save
+        if trial % 40 == 0:  # start a new file sometimes: it grows, and so does the time of each save
             shutil.rmtree(folder)
             place, expected = store.make(folder), set()
 
@@ -72,7 +72,7 @@ def kills(store: Ours | Stock, folder: Path, trials: int, seed: int = 0) -> Coun
                     os.write(pipe, struct.pack("II", writer, number))
 
         pid, pipe = child(work)
-        # Most die while they save, some before or during their first save.
+        # Most die during a save, some before or during their first one.
         first = os.read(pipe, 8) if rng.random() < 0.8 else b""
         time.sleep(rng.uniform(0.0, _LONGEST))
         os.kill(pid, signal.SIGKILL)
@@ -91,7 +91,7 @@ def kills(store: Ours | Stock, folder: Path, trials: int, seed: int = 0) -> Coun
 
 
 def many_writers(store: Ours | Stock, folder: Path, writers: int, each: int) -> Count:
-    """`writers` processes that want to save `each` entries to the same file at the same time."""
+    """Run `writers` processes that each save `each` entries to the same file at the same time."""
     count = Count(f"{writers} writers at once", store.name, trials=writers)
     place = store.make(folder)
     with store.session(place) as session:
@@ -108,7 +108,7 @@ def many_writers(store: Ours | Stock, folder: Path, writers: int, each: int) -> 
                         os.write(pipe, struct.pack("II", writer, done))
                         done += 1
             except Exception as error:
-                if not store.busy(error):
+                if not store.is_locked(error):
                     raise
             time.sleep(0.001 * (1 + writer % 3))
 

@@ -1,6 +1,6 @@
-"""A real file system of its own for each fault: its power is cut while entries are saved, or it is filled to the brim.
+"""Faults of a mounted file system: its power is cut while entries are saved, or it is full.
 
-It takes the right to mount one; where that is missing, `Unavailable` says so.
+`Unavailable` is raised without the permission to mount one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.support.fault_harness.stores import Ours, Stock, lost_of, text_of
 __all__ = ["full_disk", "real_power_cuts"]
 
 _SHUTDOWN = 0x8004587D
-"""FS_IOC_SHUTDOWN of Linux, with the flag 2: the file system stops at once, and what it holds in memory is gone."""
+"""FS_IOC_SHUTDOWN of Linux, with the flag 2: the file system stops at once and loses the data in memory."""
 
 
 @contextmanager
@@ -59,9 +59,9 @@ def _made(folder: Path, megabytes: int) -> Path:
 
 
 def real_power_cuts(store: Ours | Stock, folder: Path, trials: int, seed: int = 0, *, fsync: bool = True) -> Count:
-    """`trials` times the power of an ext4 file system is cut while a writer saves; then it is mounted again and read.
+    """Cut the power of an ext4 file system `trials` times while a writer saves, then mount it again and read.
 
-    With `fsync` false the store's fsync does nothing: then entries must be lost, or the cut would prove nothing.
+    If `fsync` is false, the store's fsync does nothing: then entries must be lost, which proves that the cut works.
     """
     rng = random.Random(seed)
     name = "power cut of an ext4 file system" + ("" if fsync else ", fsync left out")
@@ -119,7 +119,7 @@ def _until_the_cut(
 
 
 def full_disk(store: Ours | Stock, folder: Path, rounds: int) -> Count:
-    """`rounds` times a small file system is filled to the last block while entries are saved, and emptied again."""
+    """Fill a small file system to the last block `rounds` times while entries are saved, and empty it again."""
     count = Count("a disk that is really full", store.name)
     image, where = _made(folder, 8), folder / "mounted"
     with _mounted(image, where):
@@ -141,7 +141,7 @@ def full_disk(store: Ours | Stock, folder: Path, rounds: int) -> Count:
                         session.save(text_of(2, number))
                         saved.append(text_of(2, number))
                     except Exception as error:
-                        count.crashes += not store.told(error) or not full
+                        count.crashes += not store.is_expected(error) or not full
         count.saved = len(saved)
         count.lost = lost_of(store, place, saved)
     image.unlink()

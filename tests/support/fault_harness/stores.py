@@ -1,4 +1,4 @@
-"""The two stores under test behind one face: a reading that entries are saved to, and what is found of them afterwards."""
+"""The two stores under test with one interface: entries are saved to a reading and read again."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _FIELD = Field(SITE, "ERO", 0)
 
 
 def text_of(writer: int, number: int) -> str:
-    """The entry `number` of `writer`, of a length that changes from entry to entry and tells nothing by itself."""
+    """Return the text of entry `number` of `writer`; its length varies from entry to entry."""
     return f"{writer}:{number}:{'x' * ((number * 7919 + writer * 104729) % (MAX_NOTE_LENGTH - 20))}"
 
 
 class Session(Protocol):
-    """One writer's hold of the store."""
+    """An open store of one writer."""
 
     def save(self, text: str) -> None:
-        """Returns when `text` is stored, raises where it can't be."""
+        """Store `text`; raise if that fails."""
 
 
 class Subject(Protocol):
-    """A store: made, written to by sessions, looked at."""
+    """A store under test."""
 
     name: str
 
@@ -45,7 +45,7 @@ class Subject(Protocol):
 
 
 class Ours:
-    """A study with one case, read by one rater: each entry is a note in the log, and a grade that comes and goes."""
+    """A study with one case and one rater: each entry is a note in the log, and a grade, entered and cleared in turn."""
 
     name = "ratui"
 
@@ -76,15 +76,15 @@ class Ours:
         reading = Study.open(place).reading(RATER, CASE)
         return [] if reading is None else [entry.note for entry in reading.log if entry.kind == "note"]
 
-    def busy(self, error: Exception) -> bool:
+    def is_locked(self, error: Exception) -> bool:
         return isinstance(error, HeldByOther)
 
-    def told(self, error: Exception) -> bool:
-        """Whether `error` is one that a person is told, and not a fault of the program."""
+    def is_expected(self, error: Exception) -> bool:
+        """Return whether `error` is an expected one with a message for the user, and no fault of the program."""
         return isinstance(error, RatuiError)
 
-    def noticed(self, place: Path) -> bool:
-        """Whether using the study, or checking it, tells that something is wrong."""
+    def is_damage_detected(self, place: Path) -> bool:
+        """Return whether opening the study, or checking it, reports damage."""
         try:
             study = Study.open(place)
             study.case(CASE)
@@ -96,7 +96,7 @@ class Ours:
             return True
         return not check_study(place).is_intact
 
-    def mend(self, place: Path) -> None:
+    def repair(self, place: Path) -> None:
         check_study(place, repair=True)
 
 
@@ -127,29 +127,29 @@ class Stock:
         tables = json.loads(place.read_text())
         return [record["text"] for record in tables.get("log", {}).values()]
 
-    def busy(self, error: Exception) -> bool:
+    def is_locked(self, error: Exception) -> bool:
         return False
 
-    def told(self, error: Exception) -> bool:
-        """It has no errors of its own: whatever it raises is its word."""
+    def is_expected(self, error: Exception) -> bool:
+        """Return True, because TinyDB has no error classes of its own."""
         return True
 
-    def noticed(self, place: Path) -> bool:
+    def is_damage_detected(self, place: Path) -> bool:
         try:
             self.entries(place)
         except Exception:
             return True
         return False
 
-    def mend(self, place: Path) -> None:
-        """There is nothing to mend it from."""
+    def repair(self, place: Path) -> None:
+        """Do nothing, because there is no second copy."""
 
 
 STORES = {store.name: store for store in (Ours(), Stock())}
 
 
 def lost_of(store: Ours | Stock, place: Path, saved: Collection[str]) -> int:
-    """How many of the acknowledged entries `saved` are not found; all of them where the store can't be read."""
+    """Return how many of the acknowledged entries `saved` are missing; all if the store cannot be read."""
     try:
         found = set(store.entries(place))
     except Exception:

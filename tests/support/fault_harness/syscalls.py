@@ -1,6 +1,6 @@
-"""Each system call of a save made to fail in turn, and the power cut at each: by the `os` that the store calls.
+"""Failure of each system call of a save in turn, and a power cut after each, by a replacement of the store's `os`.
 
-The stock storage writes through a file handle; the same faults are put there.
+TinyDB's own storage writes through a file handle, which gets the same faults.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ KINDS = ("ENOSPC", "EIO", "short write", "death")
 
 
 class Died(BaseException):
-    """The process ends here: no handler runs that a killed process wouldn't run."""
+    """Raised in place of the end of the process: no handler runs that a killed process would not run."""
 
 
 class Faulty:
-    """Counts calls and does `kind` at call number `at`; `at` 0 does nothing."""
+    """A counter of calls that causes `kind` at call number `at`; 0 causes nothing."""
 
     def __init__(self, kind: str, at: int) -> None:
         self.kind, self.at = kind, at
@@ -46,7 +46,7 @@ class Faulty:
         if not self.armed:
             return real(*arguments)
         if self.done and self.kind == "death":
-            raise Died  # nothing happens any more, not even cleaning up
+            raise Died  # nothing happens after the end of the process, not even cleanup
         self.calls.append(name)
         if len(self.calls) != self.at or self.done:
             return real(*arguments)
@@ -62,13 +62,13 @@ class Faulty:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         code = errno.ENOSPC if self.kind == "ENOSPC" else errno.EIO
         if name == "close":
-            real(*arguments)  # a failing close has closed all the same
+            real(*arguments)  # a close that reports an error has closed the file
         raise OSError(code, os.strerror(code))
 
 
 @contextmanager
 def _faulty(store: Ours | Stock, fault: Faulty) -> Iterator[None]:
-    """`store` with `fault` put in the way of its calls."""
+    """Yield `store` with `fault` inserted into its calls."""
     names = [name for name in dir(os) if not name.startswith("__")]
     fake = types.SimpleNamespace(**{name: getattr(os, name) for name in names})
     for name in CALLS:
@@ -102,7 +102,7 @@ def _faulty(store: Ours | Stock, fault: Faulty) -> Iterator[None]:
 
 
 def failing_calls(store: Ours | Stock, folder: Path, before: int = 3) -> Iterator[Count]:
-    """One count for each kind of fault: at every call of a save in turn, with `before` entries saved before it."""
+    """Let every call of a save fail in turn with each kind of fault, after `before` entries; yield a count per kind."""
     for kind in KINDS:
         count = Count(f"{kind} at each call of a save", store.name)
         for at in range(1, 100):
@@ -116,7 +116,7 @@ def failing_calls(store: Ours | Stock, folder: Path, before: int = 3) -> Iterato
 
 
 def _one(store: Ours | Stock, place: Path, fault: Faulty, before: int, count: Count) -> bool | None:
-    """One save with `fault` in it; None where the save has fewer calls than that."""
+    """Save once with `fault`; return None if the save has fewer calls."""
     saved = [text_of(0, number) for number in range(before)]
     try:
         with _faulty(store, fault), store.session(place) as session:
@@ -135,7 +135,7 @@ def _one(store: Ours | Stock, place: Path, fault: Faulty, before: int, count: Co
             if not fault.done and len(fault.calls) < fault.at:
                 return None
             count.trials += 1
-            if fault.kind != "death":  # the disk works again: the next entry must go in
+            if fault.kind != "death":  # the disk works again: the next entry must be saved
                 after = text_of(0, before + 1)
                 session.save(after)
                 saved.append(after)
@@ -153,9 +153,9 @@ def _one(store: Ours | Stock, place: Path, fault: Faulty, before: int, count: Co
 
 
 def power_cuts(folder: Path, saves: int = 4) -> Count:
-    """The power fails after each call of some saves: every state that the calls up to there allow on the disk.
+    """Cut the power after each call of some saves, and check every state of the disk that these calls allow.
 
-    What no fsync has reached may be missing: the content of a file, wholly or by half, and any of the new names.
+    Data without an fsync may be missing: the content of a file, all or half of it, and any of the new names.
     """
     store = Ours()
     count = Count("power cut after each call, every outcome", store.name)
@@ -178,7 +178,7 @@ def power_cuts(folder: Path, saves: int = 4) -> Count:
 
 
 def _holds(cut: Path, place: Path, names: dict[str, bytes], expected: int) -> bool:
-    """Whether a study whose files of the reading are `names` still has the first `expected` entries."""
+    """Return whether a study whose reading has the files `names` still has the first `expected` entries."""
     if not cut.exists():
         shutil.copytree(place, cut)
     where = cut / "readings" / "anna"
@@ -194,7 +194,7 @@ def _holds(cut: Path, place: Path, names: dict[str, bytes], expected: int) -> bo
 
 
 class _Trace:
-    """What one save did to the disk: ("file", name, data, synced) and ("rename", old, new) and ("folder",) events."""
+    """The effects of one save on the disk: ("file", name, data, synced), ("rename", old, new) and ("folder",) events."""
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
@@ -229,10 +229,10 @@ class _Trace:
             yield
 
     def outcomes(self, durable: dict[str, bytes], cut: int) -> Iterator[dict[str, bytes]]:
-        """Every set of files that may be there when the power fails after `cut` events."""
+        """Yield every set of files that may exist after a power cut after `cut` events."""
         content: dict[str, bytes] = {}
         synced: set[str] = set()
-        pending: list[tuple[str, str]] = []  # (file that was written, name it gets)
+        pending: list[tuple[str, str]] = []  # (written file, its final name)
         base = dict(durable)
         for event in self.events[:cut]:
             match event:

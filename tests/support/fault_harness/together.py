@@ -1,6 +1,6 @@
-"""All that may happen to a study at once: raters read, others confirm regions, one checks and backs up, a trainer learns.
+"""Simultaneous work on a study: raters read, others confirm regions, one checks and backs up, a trainer learns.
 
-Nobody may lose an entry, meet a fault, or see anything wrong where nothing is.
+No entry may be lost, no program may fail, and no check may report damage.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _MANAGER = 100
 
 
 def all_at_once(folder: Path, seconds: float) -> Count:
-    """Two raters, two who confirm regions of a film each, a manager and a trainer go on for `seconds`, nobody pausing.
+    """Let two raters, two others who confirm regions, a manager and a trainer work for `seconds` without a pause.
 
-    `trials` counts the manager's and the trainer's rounds. A finding of the manager's checks counts as a crash.
+    `trials` counts the rounds of the manager and the trainer. Damage that a check reports counts as a crash.
     """
     count = Count("reading, confirming, checking, backing up, learning at once", Ours.name)
     place = Ours().make(folder / "place")
@@ -63,7 +63,7 @@ def all_at_once(folder: Path, seconds: float) -> Count:
     for who in (0, 1):
         last = max(number for by, number in said if by == 10 + who)
         now = [region.box for region in study.regions(CASE) if region.film == films[who]]
-        # What was saved, or what came after it and was not acknowledged any more.
+        # The entry that was saved, or a later one that was not acknowledged.
         count.lost += now not in ([_box(last)], [_box(last + 1)])
     return count
 
@@ -83,11 +83,11 @@ def _read(place: Path, rater: str, who: int, until: float, ack: _Ack) -> None:
         for number in _rounds(until):
             session.save(set_note(session.reading, SITE, text_of(who, number)))
             ack(number)
-            time.sleep(0.01)  # ten times as fast as anybody reads
+            time.sleep(0.01)  # ten times as fast as a real rater
 
 
 def _rounds(until: float) -> Iterator[int]:
-    """0, 1, 2 and so on; once at least, however slow the machine is."""
+    """Yield 0, 1, 2 and so on until the time is over, at least once."""
     for number in itertools.count():
         yield number
         if time.monotonic() > until:
@@ -106,7 +106,7 @@ def _confirm(place: Path, film: str, until: float, ack: _Ack) -> None:
 
 
 def _manage(place: Path, folder: Path, until: float, ack: _Ack) -> None:
-    """Acknowledges how many things were found wrong in each round."""
+    """Acknowledge the number of problems found in each round."""
     archive = folder / "backup.zip"
     for _ in _rounds(until):
         report = check_study(place, repair=True)

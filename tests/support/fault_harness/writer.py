@@ -1,7 +1,7 @@
-"""A process that saves what it is told to: ``python -m tests.support.fault_harness.writer STORE PLACE``.
+"""A process that saves entries from its input: ``python -m tests.support.fault_harness.writer STORE PLACE``.
 
-Its system calls can be watched and made to fail from outside. A line in is an entry's text, a line out what became of it:
-``saved``, ``refused`` (an error that a person is told), or ``fault`` and the name of an error that nobody meant.
+Its system calls can be traced and made to fail from outside. Each input line is the text of an entry. Each output line is
+the outcome: ``saved``, ``refused`` (an expected error with a message), or ``fault`` and the name of an unexpected error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Serves until its input ends."""
+    """Save entries until the input ends."""
     store = STORES[sys.argv[1]]
     with store.session(Path(sys.argv[2])) as session:
         os.write(1, b"ready\n")
@@ -33,11 +33,11 @@ def main() -> None:
 
 
 def _line() -> str:
-    """One line, by one call of the system, so that the calls of each round are the same."""
+    """Read one line with a single system call, so that each round makes the same calls."""
     while True:
         try:
             return os.read(0, 65_536).decode().removesuffix("\n")
-        except OSError:  # a fault that was meant for the save: it had fewer calls of this kind
+        except OSError:  # a fault intended for the save, which had fewer calls of this kind
             continue
 
 
