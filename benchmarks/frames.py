@@ -3,7 +3,7 @@
 Run ``python -m benchmarks.frames [local] [ssh] [slow] [case] [start]``; all parts by default.
 
 The parts measure ratui's widget and those of textual-image in one run, in a pty and over SSH on this machine; the whole app
-on a slow connection; a case at the pace of a fast reader; and the start. Times run from the key press to the last byte of
+on a slow connection; a case at the pace of a fast rater; and the start. Times run from the key press to the last byte of
 the frame, on the terminal's side.
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from ratui.demo.sample import READER
+from ratui.demo.sample import SAMPLE_RATER
 from ratui.demo.simulate import Simulation, simulate_study
 
 __all__ = ["main"]
@@ -25,12 +25,12 @@ __all__ = ["main"]
 def main(folder: Path, detector: Path | None, seed: int) -> None:
     """Generate a study of four simulated patients.
 
-    All raters have read two of them; the reader has yet to read one; no rater has read the last.
+    All raters have read two of them; the rater has yet to read one; no rater has read the last.
     """
-    raters = {READER: "shared-shift", "ada": "threshold", "ben": "mixed"}
+    raters = {SAMPLE_RATER: "shared-shift", "ada": "threshold", "ben": "mixed"}
     simulation = Simulation(4, raters, size=(800, 656), seed=seed, title="Sample: phantom hands")
     with tempfile.TemporaryDirectory() as keys:
-        unread = {READER: 2, "ada": 1, "ben": 1}
+        unread = {SAMPLE_RATER: 2, "ada": 1, "ben": 1}
         simulate_study(folder, simulation, key=Path(keys) / "key.json", progress=lambda *_: None, unread=unread)
     if detector is not None:
         subprocess.run(

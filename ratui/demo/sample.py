@@ -13,9 +13,9 @@ from ratui.files import second_copy_path
 from ratui.study import Study
 from ratui.study.check.access import close_to_others
 
-__all__ = ["READER", "TOUR_FILE", "copy_sample", "find_sample"]
+__all__ = ["SAMPLE_RATER", "TOUR_FILE", "copy_sample", "find_sample"]
 
-READER = "you"
+SAMPLE_RATER = "you"
 """ID of the rater who has cases left to read in the sample study."""
 
 TOUR_FILE = "tour.json"
@@ -52,7 +52,7 @@ def copy_sample(into: Path | None = None) -> tuple[Path, str, str | None]:
     Returns
     -------
     folder, rater, case
-        The study, its reader, and the next case to read; None if all cases are read.
+        The study, its rater, and the next case to read; None if all cases are read.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def copy_sample(into: Path | None = None) -> tuple[Path, str, str | None]:
             ) from error
     study = Study.open(folder)
     for case in study.cases():
-        state = study.state(READER, case)
+        state = study.state(SAMPLE_RATER, case)
         if state.stage in ("reading", "review"):
-            return folder, READER, case
-    return folder, READER, None
+            return folder, SAMPLE_RATER, case
+    return folder, SAMPLE_RATER, None

@@ -124,12 +124,12 @@ def simulate_study(
         progress("reading", place, len(order))
         rng = np.random.default_rng([simulation.seed, number])
         from_end = len(order) - place
-        readers = [rater for rater in simulation.raters if from_end > unread_counts.get(rater, 0)]
-        if readers:
-            _confirm_regions(study, study.case(case_id), written[number], readers[0], rng)
-        for reader in readers:
-            reading = RATERS[simulation.raters[reader]].read(patients[number], rng)
-            read_case(study, reader, case_id, reading, rng)
+        raters = [rater for rater in simulation.raters if from_end > unread_counts.get(rater, 0)]
+        if raters:
+            _confirm_regions(study, study.case(case_id), written[number], raters[0], rng)
+        for rater in raters:
+            reading = RATERS[simulation.raters[rater]].read(patients[number], rng)
+            read_case(study, rater, case_id, reading, rng)
     progress("reading", len(order), len(order))
     return study
 

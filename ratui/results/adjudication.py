@@ -23,7 +23,7 @@ __all__ = ["Adjudication", "build_queue"]
 
 
 class Adjudication(Study):
-    """A study restricted to the cases of a queue, for the reader CONSENSUS only.
+    """A study restricted to the cases of a queue, for the rater CONSENSUS only.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ class PairLimits:
 
 @dataclass(frozen=True)
 class DetectableChange:
-    """Smallest detectable change of a total in points, for one reader and for the mean of all readers."""
+    """Smallest detectable change of a total in points, for one rater and for the mean of all raters."""
 
     scale: str
     one: Estimate
@@ -267,9 +267,9 @@ def _pair_limits(scores: ReadingScores, scale: str | None, quantity: Quantity) -
 
 def _detectable_change(scores: ReadingScores, scale: str | None) -> DetectableChange:
     changes = select_quantity(scores.totals(scale), "change")
-    readers = len(scores.raters)
+    raters = len(scores.raters)
     return DetectableChange(
-        scale or TOTAL, smallest_detectable_change(changes, 1), smallest_detectable_change(changes, readers)
+        scale or TOTAL, smallest_detectable_change(changes, 1), smallest_detectable_change(changes, raters)
     )
 
 

@@ -82,11 +82,11 @@ def _limits_table(agreement: Agreement) -> TextTable:
 
 
 def _detectable_change_table(agreement: Agreement) -> TextTable:
-    readers = len(agreement.raters)
+    raters = len(agreement.raters)
     rows = [[each.scale, format_estimate(each.one, 1), format_estimate(each.mean, 1)] for each in agreement.detectable]
-    headers = ["scale", "one reader", f"mean of {readers} readers"]
+    headers = ["scale", "one rater", f"mean of {raters} raters"]
     note = (
-        "A patient's total must change by more points than this to exceed the readers' measurement error: "
+        "A patient's total must change by more points than this to exceed the raters' measurement error: "
         "1.96 · SD of difference / (√2 · √k)."
     )
     return TextTable("Smallest detectable change", headers, rows, note=note)

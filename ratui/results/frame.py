@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ratui.results.export.long_table import build_long_table
-from ratui.results.export.readers import ExportSource
+from ratui.results.export.signed_readings import ExportSource
 from ratui.results.optional_dependencies import require
 from ratui.results.released import released_readings
 from ratui.study import Study

@@ -19,7 +19,7 @@ from ratui.results.disputes import CaseDispute, DisputeLimits, find_disputes
 from ratui.results.html import definition_list, figure, page, paragraph, section, table
 from ratui.results.model_performance import evaluate_models, evaluation_table, model_table
 from ratui.results.progress import case_progress_html, measure_progress, rater_progress_html
-from ratui.results.reader_totals import reader_totals_table, summarize_readers
+from ratui.results.rater_totals import rater_totals_table, summarize_raters
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores
 from ratui.results.text_table import TextTable, format_count
@@ -121,7 +121,7 @@ def _methods(sources: _Sources) -> Iterator[str]:
         for case in cases
         if (earlier := _day(case.films, 0)) is not None and (later := _day(case.films, 1)) is not None
     )
-    order = "hidden: the left time point was drawn for each reader and case" if config.blinded else "known"
+    order = "hidden: the left time point was drawn for each rater and case" if config.blinded else "known"
     apart = f"{days[len(days) // 2]} days, from {days[0]} to {days[-1]}" if days else "not known"
     scales = ", ".join(f"{scale} 0 to {study.scheme.max_total(scale)}" for scale in study.scheme.scales)
     yield definition_list(
@@ -132,17 +132,17 @@ def _methods(sources: _Sources) -> Iterator[str]:
             ("cases", len(cases)),
             ("films", f"{len(films)}, of {', '.join(sorted({study.scheme.views[film.view].label for film in films}))}"),
             ("between the time points", f"median {apart}" if days else apart),
-            ("readers", ", ".join(config.raters)),
+            ("raters", ", ".join(config.raters)),
             ("order of the time points", order),
             ("shown on", _displays(sources)),
             ("software", _software()),
         ]
     )
     yield paragraph(
-        "Each reader read alone, joint by joint, with both time points of a joint side by side and one scale after the "
+        "Each rater read alone, joint by joint, with both time points of a joint side by side and one scale after the "
         "other. A finding sets the scores that the scheme defines for it; a joint that could not be judged has a reason "
         "instead of a score. Implausible entries had to be confirmed, marked joints were reviewed before signing, and a "
-        "reading could be signed only when every field was filled. No reader saw another reader's or a model's scores "
+        "reading could be signed only when every field was filled. No rater saw another rater's or a model's scores "
         "before signing."
     )
     released = sources.released
@@ -234,8 +234,8 @@ def _totals(sources: _Sources) -> Iterator[str]:
     if not sources.released.readings:
         yield paragraph("No case is released yet.")
         return
-    found = summarize_readers(sources.study, sources.released, sources.rule)
-    yield _table_html(reader_totals_table(found, sources.rule), title=False)
+    found = summarize_raters(sources.study, sources.released, sources.rule)
+    yield _table_html(rater_totals_table(found, sources.rule), title=False)
 
 
 def _models(sources: _Sources, evaluations: Sequence[Path], seed: int) -> Iterator[str]:

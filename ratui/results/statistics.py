@@ -250,10 +250,10 @@ def bland_altman(first: Floats, second: Floats) -> BlandAltman:
     )
 
 
-def smallest_detectable_change(changes: Floats, readers: int) -> Estimate:
-    """Return the smallest change that exceeds the measurement error of the mean of `readers` readers.
+def smallest_detectable_change(changes: Floats, raters: int) -> Estimate:
+    """Return the smallest change that exceeds the measurement error of the mean of `raters` raters.
 
-    It is 1.96 · SD / (√2 · √readers), where SD is the standard deviation of the difference of two readers' changes
+    It is 1.96 · SD / (√2 · √raters), where SD is the standard deviation of the difference of two raters' changes
     (Bruynesteyn and others 2005). With more than two raters, SD² is twice the residual mean square of patients ×
     raters. The interval is exact for normally distributed errors.
 
@@ -261,8 +261,8 @@ def smallest_detectable_change(changes: Floats, readers: int) -> Estimate:
     ----------
     changes
         Changes of each patient by each rater, shape (patients, raters), in points of the score.
-    readers
-        Number of readers whose mean is used.
+    raters
+        Number of raters whose mean is used.
     """
     squares = _mean_squares(changes)
     if squares is None:
@@ -270,7 +270,7 @@ def smallest_detectable_change(changes: Floats, readers: int) -> Estimate:
     stats = _distributions()
     degrees_of_freedom = (squares.n - 1) * (squares.k - 1)
     z, tail = float(stats.norm.ppf(1 - (1 - CONFIDENCE) / 2)), (1 - CONFIDENCE) / 2
-    value = z * math.sqrt(squares.residual / readers)
+    value = z * math.sqrt(squares.residual / raters)
     low, high = (
         math.sqrt(degrees_of_freedom / float(stats.chi2.ppf(p, degrees_of_freedom))) * value for p in (1 - tail, tail)
     )

@@ -153,20 +153,20 @@ def write_settings(folder: Path, config: StudyConfig) -> None:
         f"id = {_toml_string(config.id)}\n"
         f"title = {_toml_string(config.title)}\n"
         f"raters = [{', '.join(_toml_string(rater) for rater in config.raters)}]\n"
-        "# The Unix group that shares the study; empty where it is its owner's alone.\n"
+        "# The Unix group that shares the study; empty if only its owner uses it.\n"
         f"group = {_toml_string(config.group)}\n"
-        "# Readers of a blinded study don't learn which time point came first.\n"
+        "# true: raters do not know which time point is earlier.\n"
         f"blinded = {'true' if config.blinded else 'false'}\n"
-        "# Draws which time point stands left for whom. Change it and the order of unread cases changes.\n"
+        "# Determines the time point shown on the left, for each rater and case. Do not change it.\n"
         f"secret = {_toml_string(config.secret)}\n"
-        "# The SHA-256 of scheme.toml.\n"
+        "# SHA-256 of scheme.toml.\n"
         f"scheme = {_toml_string(config.scheme)}\n"
     )
     write_bytes(folder / "study.toml", _append_seal(text.encode()))
 
 
 def _append_seal(text: bytes) -> bytes:
-    text += b"# Of every line above. After a change by hand: ratui seal STUDY\n"
+    text += b"# SHA-256 of all lines above. After a change by hand, run: ratui seal STUDY\n"
     return text + b'seal = "' + hashlib.sha256(text).hexdigest().encode() + b'"\n'
 
 

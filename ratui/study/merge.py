@@ -148,7 +148,7 @@ def _regions(study: Study, other: Study, case: str, dry_run: bool) -> Iterator[M
 
 
 def _count_differing_boxes(here: Sequence[Region], there: Sequence[Region]) -> int:
-    """Return the number of sites at which two lists differ for a reader: in the box, or in whether it is confirmed.
+    """Return the number of sites at which two lists differ for a rater: in the box, or in whether it is confirmed.
 
     The rater who confirmed a box and the source of the box do not count: the raters of two copies each confirm the same box.
     """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.demo.sample import READER, copy_sample, find_sample
+from ratui.demo.sample import SAMPLE_RATER, copy_sample, find_sample
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.reading import find_problems
 from ratui.study import Study
@@ -22,7 +22,7 @@ class TestSample:
         folder = find_sample()
         assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 8_000_000
         study = Study.open(folder)
-        stages = {case: study.state(READER, case).stage for case in study.cases()}
+        stages = {case: study.state(SAMPLE_RATER, case).stage for case in study.cases()}
         assert sorted(stages.values()) == ["reading", "regions", "signed", "signed"]
         unseen = next(case for case, stage in stages.items() if stage == "regions")
         assert len(study.proposals(unseen)) >= 36

@@ -125,7 +125,7 @@ class TestTheConsensus:
 
     def test_a_consensus_is_exported_but_not_part_of_agreement(self, tmp_path: Path) -> None:
         from ratui.results.export.long_table import build_long_table
-        from ratui.results.export.readers import ExportSource
+        from ratui.results.export.signed_readings import ExportSource
 
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, patients=2)
         figures = measure_agreement(study, released_readings(study))[0].to_document()

@@ -14,7 +14,7 @@ import pytest
 from ratui.errors import StudyError
 from ratui.reading import Field, GradeEntry
 from ratui.results.model_performance import evaluate_models, evaluation_table
-from ratui.results.reader_totals import summarize_readers
+from ratui.results.rater_totals import summarize_raters
 from ratui.results.released import released_readings
 from ratui.results.report import render_report
 from ratui.results.totals import get_rule
@@ -101,7 +101,7 @@ ANNA: Special = {Field("L.MCP2", "ERO", 1): GradeEntry(5), Field("L.MCP3", "JSN"
 class TestTotals:
     def test_progression_is_by_the_year(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": {}}, patients=2)
-        anna, bert = summarize_readers(study, released_readings(study), CARRIED)
+        anna, bert = summarize_raters(study, released_readings(study), CARRIED)
         assert anna.changes == (7, 7)
         # 7 points in 428 days are 5.97 a year.
         assert (anna.dated, anna.progressed, anna.rapid) == (2, 2, 2)
@@ -109,7 +109,7 @@ class TestTotals:
 
     def test_patients_without_a_total_are_counted(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=2)
-        found = summarize_readers(study, released_readings(study), get_rule("complete"))
+        found = summarize_raters(study, released_readings(study), get_rule("complete"))
         assert [(each.patients, each.without_total) for each in found] == [(0, 2), (0, 2)]
 
 

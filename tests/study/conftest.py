@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ratui.cli.main import main
-from ratui.demo.sample import READER, copy_sample
+from ratui.demo.sample import SAMPLE_RATER, copy_sample
 from ratui.study import Study
 
 Say = Callable[..., bytes]
@@ -38,4 +38,4 @@ def study(tmp_path: Path) -> Study:
 
 def by_stage(study: Study, stage: str) -> str:
     """A case of `study`, such a copy, that the demo's reader has brought to `stage`."""
-    return next(case for case in study.cases() if study.state(READER, case).stage == stage)
+    return next(case for case in study.cases() if study.state(SAMPLE_RATER, case).stage == stage)

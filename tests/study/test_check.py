@@ -318,7 +318,7 @@ def test_a_newer_format_is_refused_and_left_as_it_is(study: Study, file: str, ne
                 del record["sum"]
         data = seal(tables, f"anna/{path.stem}")
     else:
-        data = _append_seal(text[: text.index("# Of every line")].encode())
+        data = _append_seal(text[: text.index("# SHA-256 of all lines")].encode())
     for each in both(path):
         each.write_bytes(data)
     with pytest.raises(StudyError, match="format"), Study.open(study.path).open_reading("anna", study.cases()[0]):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.demo.sample import READER
+from ratui.demo.sample import SAMPLE_RATER
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.study import Study
 from ratui.study.check import check_study
@@ -46,19 +46,19 @@ def file_of(study: Study, model: str = "scorer") -> Path:
 
 def test_it_comes_back_as_it_was_kept(study: Study) -> None:
     found = measured(study, by_stage(study, "signed"))
-    assert load_evaluation(study, READER, "scorer") == found
-    assert load_evaluation(study, READER, "other") is None
+    assert load_evaluation(study, SAMPLE_RATER, "scorer") == found
+    assert load_evaluation(study, SAMPLE_RATER, "other") is None
 
 
 def test_one_unsigned_case_withholds_all_of_it(study: Study) -> None:
     signed, begun = by_stage(study, "signed"), by_stage(study, "reading")
     measured(study, signed, begun)
-    assert load_evaluation(study, READER, "scorer") == WithheldEvaluation("scorer", (begun,))
+    assert load_evaluation(study, SAMPLE_RATER, "scorer") == WithheldEvaluation("scorer", (begun,))
 
 
 def test_a_case_that_has_left_the_study_withholds_nothing(study: Study) -> None:
     found = measured(study, by_stage(study, "signed"), "C-GONE22")
-    assert load_evaluation(study, READER, "scorer") == found
+    assert load_evaluation(study, SAMPLE_RATER, "scorer") == found
 
 
 def test_models_stand_the_newest_first_and_a_new_evaluation_replaces_the_old(study: Study) -> None:
@@ -68,7 +68,7 @@ def test_models_stand_the_newest_first_and_a_new_evaluation_replaces_the_old(stu
     assert list_evaluated_models(study) == ("new", "old")
     again = replace(measured(study, case, model="old"), blocks=(Heading("Again", 1),))
     save_evaluation(study, again)
-    assert load_evaluation(study, READER, "old") == again
+    assert load_evaluation(study, SAMPLE_RATER, "old") == again
     assert list_evaluated_models(study) == ("old", "new")
 
 
@@ -77,7 +77,7 @@ def test_a_damaged_one_is_told_not_shown(study: Study) -> None:
     for file in file_of(study).parent.glob(f"{EVALUATION}*"):
         file.write_bytes(file.read_bytes().replace(b"0.2", b"0.1"))
     with pytest.raises(DamagedError):
-        load_evaluation(study, READER, "scorer")
+        load_evaluation(study, SAMPLE_RATER, "scorer")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_no_evaluation_can_be_is_refused(study: Study, table: str, record: 
     tables[table][0].update(record)
     write_tables(file_of(study), tables)
     with pytest.raises(StoreError):
-        load_evaluation(study, READER, "scorer")
+        load_evaluation(study, SAMPLE_RATER, "scorer")
 
 
 def test_names_can_not_leave_the_study(study: Study) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ratui.demo.sample import READER
+from ratui.demo.sample import SAMPLE_RATER
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import Field
 from ratui.study import Study
@@ -49,8 +49,8 @@ class TestAnswers:
         signed, begun = by_stage(study, "signed"), by_stage(study, "reading")
         for case in (signed, begun):
             save_predictions(study, "scorer", case, [ANSWER])
-        assert load_unblinded_predictions(study, READER, signed) == (ANSWER,)
-        assert load_unblinded_predictions(study, READER, begun) == ()
+        assert load_unblinded_predictions(study, SAMPLE_RATER, signed) == (ANSWER,)
+        assert load_unblinded_predictions(study, SAMPLE_RATER, begun) == ()
 
     def test_a_damaged_file_is_told_not_shown(self, study: Study) -> None:
         case = study.cases()[0]

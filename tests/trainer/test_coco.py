@@ -12,7 +12,7 @@ from ratui.errors import TrainError
 from ratui.imaging import Box
 from ratui.phantom import PhantomFilm, render, simulate_patient
 from ratui.results.export.coco import build_coco
-from ratui.results.export.readers import ExportSource
+from ratui.results.export.signed_readings import ExportSource
 from ratui.results.released import ReleasedReadings
 from ratui.scheme import load_scheme
 from ratui.study import Study

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratui.results.export.readers import ExportSource
+from ratui.results.export.signed_readings import ExportSource
 
 __all__ = ["build_coco"]
 

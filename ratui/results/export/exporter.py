@@ -19,7 +19,7 @@ from ratui.results.export.json_document import SCHEMA, build_readings_document, 
 from ratui.results.export.long_table import build_long_table
 from ratui.results.export.mk_table import build_mk_table
 from ratui.results.export.presentation_state import build_presentation_states
-from ratui.results.export.readers import ExportSource
+from ratui.results.export.signed_readings import ExportSource
 from ratui.results.export.structured_report import build_structured_reports
 from ratui.results.export.tables import Table, data_dictionary, table_to_csv, table_to_parquet
 from ratui.results.export.wide_table import build_wide_table

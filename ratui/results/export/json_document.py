@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from ratui.reading import FindingEntry, GradeEntry, NotAssessableEntry, Reading
-from ratui.results.export.readers import ExportSource
+from ratui.results.export.signed_readings import ExportSource
 
 __all__ = ["SCHEMA", "build_readings_document", "read_schema"]
 
@@ -63,7 +63,7 @@ def build_readings_document(source: ExportSource, software: str) -> dict[str, An
                     if region.confirmed_by
                 ],
                 "readings": [
-                    {"reader": each.reader, "kind": each.kind, "entries": _entries(each.reading)} for each in readings
+                    {"reader": each.rater, "kind": each.kind, "entries": _entries(each.reading)} for each in readings
                 ],
             }
             for case, readings in source.by_case()

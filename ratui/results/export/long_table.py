@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ratui.reading import FindingEntry, GradeEntry, NotAssessableEntry
-from ratui.results.export.readers import ExportSource, SignedReading
+from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
 from ratui.scheme import Scheme
 
@@ -17,28 +17,37 @@ def build_long_table(source: ExportSource) -> Table:
     """Return a table of all fields of all released readings."""
     rows = [row for signed in source.readings() for row in _rows(signed)]
     return Table(
-        "scores", "one field: a scale of a site at a time point, of one reader", _columns(source.study.scheme), rows
+        "scores", "one field: a scale of a site at a time point, of one rater", _columns(source.study.scheme), rows
     )
 
 
 def _columns(scheme: Scheme) -> tuple[Column, ...]:
     return (
         Column("case", "text", "the patient's pseudonym"),
-        Column("reader", "text", "who read"),
+        Column("reader", "text", "ID of the rater, or CONSENSUS for the adjudicator"),
         Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
         Column("time", "integer", "the time point, 0 the earlier", "0, 1"),
-        Column("day", "integer", "days from the patient's first film to this one; empty where unknown"),
+        Column("day", "integer", "days from the patient's first film to this one; empty if unknown"),
         Column("film", "text", "the film's id in the study"),
         Column("site", "text", "joint with its side"),
         Column("side", "text", "the patient's side", "L, R"),
         Column("joint", "text", "the joint", ", ".join(joint.id for joint in scheme.joints)),
         Column("part", "text", "part of the body", ", ".join(part.id for part in scheme.parts)),
-        Column("scale", "text", "what is scored", ", ".join(scheme.scales)),
-        Column("entry", "text", "what the reader gave", "grade, finding, not assessable"),
-        Column("grade", "integer", "the grade, where a grade was given"),
-        Column("finding", "text", "the finding, where one was named", ", ".join(f.id for f in scheme.findings)),
-        Column("reason", "text", "why there is no score", ", ".join(reason.id for reason in scheme.reasons)),
-        Column("score", "integer", "the grade, or what the scheme gives for the finding; empty where not assessable"),
+        Column("scale", "text", "the scale", ", ".join(scheme.scales)),
+        Column("entry", "text", "kind of the entry", "grade, finding, not assessable"),
+        Column("grade", "integer", "the grade; empty for another kind of entry"),
+        Column(
+            "finding", "text", "the finding; empty for another kind of entry", ", ".join(f.id for f in scheme.findings)
+        ),
+        Column(
+            "reason",
+            "text",
+            "reason why there is no score; empty if there is one",
+            ", ".join(reason.id for reason in scheme.reasons),
+        ),
+        Column(
+            "score", "integer", "the grade, or the score that the scheme sets for the finding; empty if not assessable"
+        ),
         Column("maximum", "integer", "the highest grade of this scale at this joint"),
     )
 
@@ -59,7 +68,7 @@ def _rows(signed: SignedReading) -> Iterator[tuple[Any, ...]]:
                 kind, reason = "not assessable", id
         yield (
             reading.case,
-            signed.reader,
+            signed.rater,
             signed.kind,
             field.time,
             film.day if film else None,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ratui.reading import FindingEntry, GradeEntry, NotAssessableEntry
-from ratui.results.export.readers import ExportSource, SignedReading
+from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
 
 __all__ = ["build_mk_table"]
@@ -24,29 +24,29 @@ _COLUMNS = (
     Column("MKREFID", "text", "the film's id in the study"),
     Column("MKTESTCD", "text", "the scale"),
     Column("MKTEST", "text", "the scale in words"),
-    Column("MKORRES", "text", "what the reader gave: a grade, or a finding"),
+    Column("MKORRES", "text", "the entry: a grade or a finding"),
     Column("MKSTRESC", "text", "the score"),
     Column("MKSTRESN", "integer", "the score as a number"),
-    Column("MKSTAT", "text", "that there is no score", "NOT DONE"),
-    Column("MKREASND", "text", "why there is no score"),
-    Column("MKLOC", "text", "the joint, in the terminology's words where it has them"),
+    Column("MKSTAT", "text", "status; NOT DONE if there is no score", "NOT DONE"),
+    Column("MKREASND", "text", "reason why there is no score"),
+    Column("MKLOC", "text", "the joint, as a term of the terminology if there is one"),
     Column("MKLAT", "text", "the patient's side", "LEFT, RIGHT"),
-    Column("MKMETHOD", "text", "how it was seen", "X-RAY"),
-    Column("MKEVAL", "text", "who judged", "INDEPENDENT ASSESSOR, ADJUDICATOR"),
-    Column("MKEVALID", "text", "which of them", "READER 1, READER 2, …, ADJUDICATOR 1"),
+    Column("MKMETHOD", "text", "method of examination", "X-RAY"),
+    Column("MKEVAL", "text", "role of the evaluator", "INDEPENDENT ASSESSOR, ADJUDICATOR"),
+    Column("MKEVALID", "text", "ID of the evaluator", "READER 1, READER 2, …, ADJUDICATOR 1"),
     Column("VISITNUM", "integer", "the time point, counted from 1"),
-    Column("MKDY", "integer", "day of the film, the patient's first film being day 1; empty where unknown"),
+    Column("MKDY", "integer", "day of the film, the patient's first film being day 1; empty if unknown"),
 )
 _TESTS = {"ERO": "Erosion Score", "JSN": "Joint Space Narrowing Score"}
 
 
 def build_mk_table(source: ExportSource) -> Table:
-    """Return the MK rows of all released readings. Readers are numbered, as the terminology for MKEVALID requires."""
+    """Return the MK rows of all released readings. Raters are numbered, as the terminology for MKEVALID requires."""
     rows: list[tuple[Any, ...]] = []
     for _, readings in source.by_case():
         of_case = (row for signed in readings for row in _rows(source.study.config.id, signed))
         rows += ((*row[:3], number, *row[3:]) for number, row in enumerate(of_case, start=1))
-    return Table("mk", "one field, in the manner of SDTM's MK", _COLUMNS, rows)
+    return Table("mk", "one field of one reading, in the style of SDTM's MK domain", _COLUMNS, rows)
 
 
 def _rows(study: str, signed: SignedReading) -> Iterator[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from copy import deepcopy
 from typing import Any
 
 from ratui.reading import Field, FindingEntry, NotAssessableEntry, Reading
-from ratui.results.export.readers import ExportSource, SignedReading
+from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.structured_report import (
     box_polyline,
     code_meaning,
@@ -53,7 +53,7 @@ def _state(
     header = _with_one_contrast(header)
     layer = hd.pr.GraphicLayer("SCORES", 1, description="Regions of joints with their scores")
     boxes, texts = [], []
-    about = (study.config.id, signed.case.id, signed.reader, film.id)
+    about = (study.config.id, signed.case.id, signed.rater, film.id)
     for region in regions:
         site = signed.reading.site(region.site)
         line, id = box_polyline(region, film), make_uid(*about, region.site)
@@ -91,8 +91,8 @@ def _state(
             software_versions=software,
             device_serial_number=study.config.id,
             content_label="SCORES",
-            content_description=f"scores of {signed.reader}"[:64],
-            content_creator_name=person_name(signed.reader),
+            content_description=f"scores of {signed.rater}"[:64],
+            content_creator_name=person_name(signed.rater),
             graphic_layers=[layer],
             graphic_annotations=[hd.pr.GraphicAnnotation([header], layer, graphic_objects=boxes, text_objects=texts)],
         )

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ratui.reading import Field, NotAssessableEntry, Slot
-from ratui.results.export.readers import ExportSource, SignedReading
+from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.optional_dependencies import require
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Region, Study
@@ -66,9 +66,9 @@ def character_set(scheme: Scheme) -> str:
     return "ISO_IR 100" if all(code_meaning(word).isascii() for word in words) else "ISO_IR 192"
 
 
-def person_name(reader: str) -> str:
-    """Return a reader's ID as a DICOM person name, with a family name only."""
-    return reader.replace(" ", "-") + "^"
+def person_name(rater: str) -> str:
+    """Return a rater's ID as a DICOM person name, with a family name only."""
+    return rater.replace(" ", "-") + "^"
 
 
 @contextmanager
@@ -125,12 +125,12 @@ def _report(
     codes = require("pydicom.sr.codedict", "DICOM Structured Reports").codes
     sr, reading = hd.sr, signed.reading
     content = [[*field, str(reading.values.get(field))] for field in reading.fields if field.time == time]
-    about = (study.config.id, signed.case.id, signed.reader, time, content)
+    about = (study.config.id, signed.case.id, signed.rater, time, content)
     with ignore_name_warnings():
         observer = sr.ObservationContext(
             observer_person_context=sr.ObserverContext(
                 observer_type=codes.DCM.Person,
-                observer_identifying_attributes=sr.PersonObserverIdentifyingAttributes(name=person_name(signed.reader)),
+                observer_identifying_attributes=sr.PersonObserverIdentifyingAttributes(name=person_name(signed.rater)),
             )
         )
     groups = [

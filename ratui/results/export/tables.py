@@ -65,10 +65,10 @@ def data_dictionary(tables: Sequence[Table]) -> Table:
     """Return a table with the name, type and meaning of each column of `tables`."""
     columns = (
         Column("table", "text", "the table"),
-        Column("column", "text", "its column"),
-        Column("kind", "text", "what it holds", "text, integer, number"),
-        Column("meaning", "text", "what it means"),
-        Column("values", "text", "what it may hold, where that is a short list"),
+        Column("column", "text", "the column"),
+        Column("kind", "text", "type of its values", "text, integer, number"),
+        Column("meaning", "text", "meaning of the column"),
+        Column("values", "text", "possible values, if they are few"),
     )
     rows = [(table.name, c.name, c.kind, c.meaning, c.values) for table in tables for c in table.columns]
     return Table("dictionary", "one column of a table", columns, rows)

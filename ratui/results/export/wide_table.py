@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ratui.results.export.readers import ExportSource, SignedReading
+from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
 from ratui.results.totals import MissingRule, compute_change, compute_total
 from ratui.study import Study
@@ -18,14 +18,16 @@ def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
     names.append(("total", None))
     columns = [
         Column("case", "text", "the patient's pseudonym"),
-        Column("reader", "text", "who read"),
+        Column("reader", "text", "ID of the rater, or CONSENSUS for the adjudicator"),
         Column("kind", "text", "a rater's own reading, or the adjudicator's", "rater, consensus"),
-        Column("days", "integer", "days between the two time points; empty where unknown"),
-        Column("entries", "integer", "entries whose display is known"),
+        Column("days", "integer", "days between the two time points; empty if unknown"),
+        Column("entries", "integer", "number of entries for which the display was recorded"),
         Column(
-            "entries_coarse", "integer", "of these, entries made while films had fewer pixels than an erosion takes"
+            "entries_coarse",
+            "integer",
+            "number of these entries at a display with too few pixels to judge erosions",
         ),
-        Column("missing_rule", "text", f"what is done about fields without a score: {rule.meaning}", rule.name),
+        Column("missing_rule", "text", f"rule for fields without a score: {rule.meaning}", rule.name),
     ]
     for name, scale in names:
         most = source.study.scheme.max_total(scale)
@@ -33,19 +35,23 @@ def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
         for time in (0, 1):
             columns += [
                 Column(f"{name}_{time}", "number", f"total of {scope} at time point {time}, 0 to {most}"),
-                Column(f"{name}_{time}_assessed", "integer", f"how many fields of {scope} have a score there"),
-                Column(f"{name}_{time}_fields", "integer", f"how many fields of {scope} were to be read there"),
+                Column(
+                    f"{name}_{time}_assessed",
+                    "integer",
+                    f"number of scored fields of {scope} at time point {time}",
+                ),
+                Column(f"{name}_{time}_fields", "integer", f"number of fields of {scope} at time point {time}"),
             ]
         columns.append(Column(f"{name}_change", "number", f"change of the total of {scope} from time point 0 to 1"))
     rows = [_row(source.study, signed, rule, [scale for _, scale in names]) for signed in source.readings()]
-    return Table("totals", "one reader's totals of one patient", columns, rows)
+    return Table("totals", "one rater's totals of one patient", columns, rows)
 
 
 def _row(study: Study, signed: SignedReading, rule: MissingRule, scales: list[str | None]) -> list[Any]:
     displays = study.displays(signed.reading.rater, signed.reading.case)
     row: list[Any] = [
         signed.reading.case,
-        signed.reader,
+        signed.rater,
         signed.kind,
         signed.case.days_between,
         sum(use.entries for use in displays),

@@ -17,14 +17,23 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from ratui.errors import FilmError
 from ratui.terminal import Display, Frame, FrameCache, HalfCellFrame, encode, encode_coarse
 from ratui.tui.graphics.painter import Painter, Place
 from ratui.tui.textual_internals import NotifyingStrip
 
-__all__ = ["FilmView"]
+__all__ = ["FilmFailed", "FilmView"]
 
 _BLANK = Style(bgcolor=Color.from_rgb(0, 0, 0))
 _COARSE = "coarse"
+
+
+class FilmFailed(Message):
+    """A film cannot be shown because of `error`."""
+
+    def __init__(self, error: FilmError) -> None:
+        super().__init__()
+        self.error = error
 
 
 class FilmView(Widget):

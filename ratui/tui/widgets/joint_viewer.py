@@ -23,7 +23,7 @@ from ratui.imaging import AlignmentFailure, Box
 from ratui.terminal import Display, FrameCache, Resolution
 from ratui.tui.graphics.film_store import AlignedView, FilmStore, ViewRequest
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
-from ratui.tui.widgets.film_view import FilmView
+from ratui.tui.widgets.film_view import FilmFailed, FilmView
 from ratui.tui.workers import run_in_thread
 
 __all__ = ["JointViewer", "ViewMode"]
@@ -58,13 +58,6 @@ class JointViewer(Vertical):
     JointViewer FilmView { width: 1fr; height: 1fr; margin: 0 1; }
     JointViewer Static { height: 1; width: 1fr; margin: 0 1; }
     """
-
-    class Failed(Message):
-        """A film of the present joint cannot be shown because of `error`."""
-
-        def __init__(self, error: FilmError) -> None:
-            super().__init__()
-            self.error = error
 
     class NotAligned(Message):
         """The two films of `site` cannot be registered. `reason` is that of the `AlignmentFailure`."""
@@ -265,7 +258,7 @@ class JointViewer(Vertical):
                 aligned = isinstance(wanted, Viewport) or self._film_store.alignment(wanted)
             except FilmError as error:
                 if now and not worker.is_cancelled:
-                    self.post_message(self.Failed(error))
+                    self.post_message(FilmFailed(error))
                 continue
             if image is None:
                 self._without_picture.add(wanted)  # otherwise each refresh would compute it again

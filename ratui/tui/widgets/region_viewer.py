@@ -13,7 +13,6 @@ from PIL import Image
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Static
 from textual.worker import Worker, get_current_worker
 
@@ -25,6 +24,7 @@ from ratui.terminal import Display, FrameCache
 from ratui.tui.graphics.box_drawing import Outline, make_outlines
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest, make_joint_box, make_whole_film_box
 from ratui.tui.widgets.annotated_film import AnnotatedFilm
+from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.workers import run_in_thread
 
 __all__ = ["RegionViewer", "Scene"]
@@ -75,13 +75,6 @@ class RegionViewer(Horizontal):
     """
     MAX_PICTURES: ClassVar[int] = 6
     """Number of pictures without boxes to keep, so that a moved box needs no new picture."""
-
-    class Failed(Message):
-        """The film cannot be shown because of `error`."""
-
-        def __init__(self, error: FilmError) -> None:
-            super().__init__()
-            self.error = error
 
     def __init__(
         self, display: Display, frame_cache: FrameCache, film_store: FilmStore, *, id: str | None = None
@@ -181,7 +174,7 @@ class RegionViewer(Horizontal):
                 if picture is None:
                     picture = self._film_store.render(view)
             except FilmError as error:
-                self.post_message(self.Failed(error))
+                self.post_message(FilmFailed(error))
                 return
             widget.prepare_annotated(picture, view.key, boxes)
             if worker.is_cancelled:

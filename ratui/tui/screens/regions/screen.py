@@ -24,6 +24,7 @@ from ratui.study import Case, FilmRecord
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.regions import text as region_text
+from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.widgets.region_viewer import RegionViewer, Scene
 from ratui.tui.workers import run_in_thread
@@ -95,9 +96,9 @@ class RegionsScreen(KeyScreen[None]):
         """Fill the widgets in the app's present language."""
         self._draw()
 
-    def on_region_viewer_failed(self, message: RegionViewer.Failed) -> None:
+    def on_film_failed(self, event: FilmFailed) -> None:
         """Show why a film cannot be shown."""
-        self._message = format_error(self.t, message.error)
+        self._message = format_error(self.t, event.error)
         self._update_message()  # the films are not drawn again, because that would fail again
 
     # From film to film.

@@ -28,6 +28,7 @@ from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.text import format_field_line, format_head, format_review_keys, format_status
 from ratui.tui.theme import ALARM, BRIGHT, NOTE
+from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 
@@ -131,7 +132,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         """Fit the screen to its new size."""
         self.call_after_refresh(self.redraw)
 
-    def on_joint_viewer_failed(self, event: JointViewer.Failed) -> None:
+    def on_film_failed(self, event: FilmFailed) -> None:
         """Show why a film cannot be shown."""
         self.show_message(format_error(self.t, event.error, with_location=False))
 

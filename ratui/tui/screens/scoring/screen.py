@@ -25,6 +25,7 @@ from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.hand_map import draw_hand_map
 from ratui.tui.screens.scoring.text import format_field_line, format_head, format_scoring_keys, format_status
 from ratui.tui.theme import ALARM, NOTE, QUIET
+from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 
@@ -328,7 +329,7 @@ class ScoringScreen(FilmScreen[ScoringResult]):
         if static.content != text:
             static.update(text, layout=False)
 
-    def on_joint_viewer_failed(self, event: JointViewer.Failed) -> None:
+    def on_film_failed(self, event: FilmFailed) -> None:
         """Show why a film cannot be shown."""
         self.show_message(format_error(self.t, event.error, with_location=False))
 

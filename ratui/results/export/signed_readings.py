@@ -1,4 +1,4 @@
-"""The readings of an export, and the names of their readers."""
+"""The readings of an export, and the names of their raters."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["ExportSource", "SignedReading"]
 
 @dataclass(frozen=True)
 class SignedReading:
-    """A signed reading with its case and its reader's name. `number` counts raters from 1; it is 0 for the consensus."""
+    """A signed reading with its case and its rater's name. `number` counts raters from 1; it is 0 for the consensus."""
 
     case: Case
-    reader: str
+    rater: str
     number: int
     reading: Reading
 
@@ -28,7 +28,7 @@ class SignedReading:
 
     def file_name(self, content: object) -> str:
         """Return the name of a file about `content` of this reading, relative to the format's folder."""
-        return f"{self.case.id}/{self.reader.replace(' ', '-').lower()}-{content}.dcm"
+        return f"{self.case.id}/{self.rater.replace(' ', '-').lower()}-{content}.dcm"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Mean totals of each reader, and the number of patients with progression."""
+"""Mean totals of each rater, and the number of patients with progression."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ratui.results.text_table import TextTable, format_number
 from ratui.results.totals import MissingRule, compute_change, compute_total
 from ratui.study import CONSENSUS, Study
 
-__all__ = ["PROGRESSION", "RAPID", "ReaderTotals", "reader_totals_table", "summarize_readers"]
+__all__ = ["PROGRESSION", "RAPID", "RaterTotals", "rater_totals_table", "summarize_raters"]
 
 PROGRESSION = 0.5
 """Progression is a change of more than this many points per year."""
@@ -22,12 +22,12 @@ _YEAR = 365.25
 
 
 @dataclass(frozen=True)
-class ReaderTotals:
-    """Totals of one reader over all scales.
+class RaterTotals:
+    """Totals of one rater over all scales.
 
     Attributes
     ----------
-    reader
+    rater
         The rater's ID, or the name of the consensus.
     patients
         Number of patients with both totals and a change under the rule.
@@ -41,7 +41,7 @@ class ReaderTotals:
         Number of dated patients with progression, and with rapid progression.
     """
 
-    reader: str
+    rater: str
     patients: int
     without_total: int
     earlier: tuple[float, ...]
@@ -52,20 +52,20 @@ class ReaderTotals:
     rapid: int
 
 
-def summarize_readers(study: Study, released: ReleasedReadings, rule: MissingRule) -> tuple[ReaderTotals, ...]:
+def summarize_raters(study: Study, released: ReleasedReadings, rule: MissingRule) -> tuple[RaterTotals, ...]:
     """Return the totals of each rater under `rule`, followed by those of the consensus if there is one."""
     found = [
-        _summarize_reader(
+        _summarize_rater(
             study, rater, [readings[rater] for readings in released.readings.values() if rater in readings], rule
         )
         for rater in released.raters
     ]
     if released.consensus:
-        found.append(_summarize_reader(study, CONSENSUS, list(released.consensus.values()), rule))
+        found.append(_summarize_rater(study, CONSENSUS, list(released.consensus.values()), rule))
     return tuple(found)
 
 
-def _summarize_reader(study: Study, reader: str, readings: Sequence[Reading], rule: MissingRule) -> ReaderTotals:
+def _summarize_rater(study: Study, rater: str, readings: Sequence[Reading], rule: MissingRule) -> RaterTotals:
     earlier, later, changes, yearly = [], [], [], []
     for reading in readings:
         before, after = (compute_total(reading, time, None, rule).value for time in (0, 1))
@@ -78,8 +78,8 @@ def _summarize_reader(study: Study, reader: str, readings: Sequence[Reading], ru
         apart = study.case(reading.case).days_between
         if apart is not None and apart > 0:
             yearly.append(moved * _YEAR / apart)
-    return ReaderTotals(
-        reader,
+    return RaterTotals(
+        rater,
         len(changes),
         len(readings) - len(changes),
         tuple(earlier),
@@ -91,11 +91,11 @@ def _summarize_reader(study: Study, reader: str, readings: Sequence[Reading], ru
     )
 
 
-def reader_totals_table(found: Sequence[ReaderTotals], rule: MissingRule) -> TextTable:
-    """Return the totals as a table, one row per reader."""
+def rater_totals_table(found: Sequence[RaterTotals], rule: MissingRule) -> TextTable:
+    """Return the totals as a table, one row per rater."""
     rows = [
         [
-            each.reader,
+            each.rater,
             each.patients,
             each.without_total,
             *(_format_mean_sd(values) for values in (each.earlier, each.later, each.changes)),
@@ -105,7 +105,7 @@ def reader_totals_table(found: Sequence[ReaderTotals], rule: MissingRule) -> Tex
         ]
         for each in found
     ]
-    headers = ["reader", "patients", "no total", "earlier, mean (SD)", "later", "change", "median change"]
+    headers = ["rater", "patients", "no total", "earlier, mean (SD)", "later", "change", "median change"]
     headers += [f"over {PROGRESSION:g}/year", f"{RAPID:g}/year or more"]
     note = f"Total over all scales. Fields without a score: {rule.name}, {rule.meaning}. Progression counts dated patients."
     return TextTable("Totals", headers, rows, note=note)
