@@ -36,7 +36,7 @@ from ratui.reading.model import (
 )
 from ratui.reading.options import EntryOptions, find_next_open_field, find_refusal, find_resume_field, list_options
 from ratui.reading.plausibility import UnlikelyEntry, find_unlikely, find_unlikely_normal
-from ratui.reading.review import ReviewItem, ReviewKind, ReviewReason, review_items
+from ratui.reading.review import ReviewItem, ReviewKind, ReviewReason, find_field_to_change, joint_state, review_items
 from ratui.reading.serialization import FORMAT_VERSION, reading_from_document, reading_from_log, reading_to_document
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "copy_entry",
     "enter",
     "enter_normal",
+    "find_field_to_change",
     "find_log_problems",
     "find_next_open_field",
     "find_problems",
@@ -74,6 +75,7 @@ __all__ = [
     "find_undoable",
     "find_unlikely",
     "find_unlikely_normal",
+    "joint_state",
     "list_options",
     "reading_from_document",
     "reading_from_log",

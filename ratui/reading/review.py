@@ -6,7 +6,7 @@ a reason nor a position in the list depends on which time point is earlier.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -15,7 +15,15 @@ from ratui.reading.model import Field, FindingEntry, NotAssessableEntry, Reading
 from ratui.reading.plausibility import find_unlikely_change
 from ratui.scheme import Site
 
-__all__ = ["MIN_HIGH_GRADE", "ReviewItem", "ReviewKind", "ReviewReason", "review_items"]
+__all__ = [
+    "MIN_HIGH_GRADE",
+    "ReviewItem",
+    "ReviewKind",
+    "ReviewReason",
+    "find_field_to_change",
+    "joint_state",
+    "review_items",
+]
 
 # A choice of this project, not a rule of the score.
 MIN_HIGH_GRADE = 3
@@ -62,15 +70,51 @@ class ReviewItem:
     reasons: tuple[ReviewReason, ...]
 
 
-def review_items(reading: Reading) -> tuple[ReviewItem, ...]:
-    """Return the sites that deserve a second look, the most urgent first, equally urgent ones in reading order."""
+def review_items(reading: Reading, reviewed: Mapping[str, Hashable] | None = None) -> tuple[ReviewItem, ...]:
+    """Return the sites that deserve a second look, the most urgent first, equally urgent ones in reading order.
+
+    Parameters
+    ----------
+    reading
+        The reading.
+    reviewed
+        The sites that the rater has reviewed, with the `joint_state` of each at that time. They are left out unless they
+        were changed afterwards.
+    """
+    known = reviewed or {}
     confirmed = {field for field, entry in find_origins(reading).items() if entry.is_confirmed}
     items = []
     for site in reading.sites:
+        if site.key in known and known[site.key] == joint_state(reading, site.key):
+            continue
         reasons = sorted(_find_reasons(reading, site, confirmed), key=_sort_key)
         if reasons:
             items.append(ReviewItem(site.key, tuple(reasons)))
     return tuple(sorted(items, key=lambda item: _sort_key(item.reasons[0])))
+
+
+def joint_state(reading: Reading, site: str) -> Hashable:
+    """Return all of the rater's input at the joint `site`, for comparison with a later state."""
+    values = tuple(reading.values.get(field) for field in reading.joint_fields(site))
+    return values, site in reading.flags, reading.notes.get(site, "")
+
+
+def find_field_to_change(reading: Reading, item: ReviewItem) -> Field:
+    """Return the field that the rater most likely wants to change.
+
+    This is the first open field, otherwise the one that is not assessable, otherwise the one with the unusual score.
+    """
+    fields = reading.joint_fields(item.site)
+    opened = next((field for field in fields if field not in reading.values), None)
+    if opened:
+        return opened
+    scale = next((reason.scale for reason in item.reasons if reason.scale), "")
+    if item.reasons and item.reasons[0].kind == "one_sided":
+        return next(field for field in fields if isinstance(reading.values[field], NotAssessableEntry))
+    if item.reasons and item.reasons[0].kind == "high":
+        return max((f for f in fields if f.scale == scale), key=lambda field: reading.score(field) or 0)
+    # For an unusual change take the film on the right. Its time point is the later one only if the study is not blinded.
+    return [field for field in fields if scale in ("", field.scale)][len(reading.order) - 1]
 
 
 def _sort_key(reason: ReviewReason) -> tuple[int, int]:

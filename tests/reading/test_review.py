@@ -1,6 +1,9 @@
 """Joints to review before signing: selection, order and reasons."""
 
+import pytest
+
 from ratui.reading import (
+    Entry,
     Field,
     FindingEntry,
     GradeEntry,
@@ -9,6 +12,8 @@ from ratui.reading import (
     ReviewReason,
     enter,
     enter_normal,
+    find_field_to_change,
+    joint_state,
     review_items,
     set_note,
     start_reading,
@@ -16,6 +21,7 @@ from ratui.reading import (
     undo,
 )
 from ratui.scheme import load_scheme
+from tests.tui.readings import fill_reading
 
 SCHEME = load_scheme("fingers")
 
@@ -98,3 +104,42 @@ def test_a_blinded_reader_sees_no_fall_and_no_direction() -> None:
         )
     for grades in ((0, 4), (4, 0)):
         assert reasons(put(reading(blinded=True), "MCP2", "ERO", *grades), "MCP2")[0] == ReviewReason("jump", "ERO", 4)
+
+
+WORST_FIRST: dict[Field, Entry] = {
+    Field("L.PIP2", "ERO", 1): GradeEntry(1),  # a change
+    Field("R.MCP2", "ERO", 0): GradeEntry(2),  # a fall
+    Field("L.MCP4", "ERO", 1): GradeEntry(4),  # a jump
+}
+READING = fill_reading(reading(), WORST_FIRST)
+
+
+def test_a_kept_joint_returns_only_after_a_change() -> None:
+    reviewed = {"L.MCP4": joint_state(READING, "L.MCP4")}
+    assert [item.site for item in review_items(READING, reviewed)] == ["R.MCP2", "L.PIP2"]
+    changed = enter(READING, Field("L.MCP4", "JSN", 1), GradeEntry(3))
+    assert "L.MCP4" in [item.site for item in review_items(changed, reviewed)]
+
+
+@pytest.mark.parametrize(
+    ("special", "site", "field"),
+    [
+        ({Field("L.MCP4", "JSN", 1): GradeEntry(2)}, "L.MCP4", Field("L.MCP4", "JSN", 1)),
+        ({Field("L.MCP4", "ERO", 0): GradeEntry(3)}, "L.MCP4", Field("L.MCP4", "ERO", 1)),
+        (
+            {Field("L.MCP4", "JSN", time): GradeEntry(3) for time in (0, 1)},
+            "L.MCP4",
+            Field("L.MCP4", "JSN", 0),
+        ),
+        (
+            {Field("L.MCP4", "ERO", 0): NotAssessableEntry("unreadable")},
+            "L.MCP4",
+            Field("L.MCP4", "ERO", 0),
+        ),
+    ],
+)
+def test_the_cursor_starts_where_a_change_is_likely(special: dict[Field, Entry], site: str, field: Field) -> None:
+    r = fill_reading(reading(), special)
+    (item,) = review_items(r)
+    assert item.site == site
+    assert find_field_to_change(r, item) == field

@@ -8,11 +8,18 @@ from __future__ import annotations
 import unicodedata
 
 from ratui.errors import EntryError, RatuiError
-from ratui.reading import Refusal, ReviewReason, UnlikelyEntry
+from ratui.reading import Reading, Refusal, ReviewItem, ReviewReason, UnlikelyEntry
 from ratui.scheme import Scheme
 from ratui.tui.i18n.catalog import Catalog
 
-__all__ = ["format_error", "format_refusal", "format_review_reason", "format_unknown_key", "format_unlikely"]
+__all__ = [
+    "format_error",
+    "format_refusal",
+    "format_review_reason",
+    "format_review_reasons",
+    "format_unknown_key",
+    "format_unlikely",
+]
 
 
 def format_refusal(t: Catalog, refusal: Refusal) -> str:
@@ -49,6 +56,17 @@ def format_review_reason(t: Catalog, reason: ReviewReason, scheme: Scheme) -> st
     label = t.translate_scheme(scheme.finding(reason.finding_id).label) if reason.kind == "finding" else ""
     text = t(f"reading.review_reason.{reason.kind}", scale=reason.scale, size=reason.size, label=label)
     return t("reading.review_reason.confirmed", reason=text) if reason.is_confirmed else text
+
+
+def format_review_reasons(t: Catalog, reading: Reading, item: ReviewItem) -> str:
+    """Return the reasons to review a joint, the most important one first, with the text of the rater's note."""
+    texts = []
+    for reason in item.reasons:
+        text = format_review_reason(t, reason, reading.scheme)
+        if reason.kind == "note":
+            text = t("review.note_reason", note=text, text=reading.notes.get(item.site, ""))
+        texts.append(text)
+    return " · ".join(texts) or t("review.nothing_unusual")
 
 
 def format_unknown_key(t: Catalog, key: str, help: str) -> str:

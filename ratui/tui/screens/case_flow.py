@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import ExitStack
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from ratui.reading import Reading
 from ratui.study import AutoSaver, Case, ReadingSession
 from ratui.study.reading_session import now
 from ratui.tui.entry.other_answers import format_other_answers
-from ratui.tui.entry.review_queue import ReviewQueue
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.reading_phrases import format_error
@@ -69,7 +68,8 @@ class CaseFlow:
         self._site = site
         self._resources = resources
         self._notice = session.notice
-        self._review_queue = ReviewQueue()
+        self._reviewed: dict[str, Hashable] = {}
+        """States of the reviewed joints by site, see `ratui.reading.review_items`."""
         self.case = case
         self.auto_saver = AutoSaver(session)
         self.films: CaseFilms | None = None
@@ -147,7 +147,7 @@ class CaseFlow:
 
     def finish_scoring(self) -> None:
         """Open the review of the joints that need one, or else the overview. Call it when every field is filled."""
-        if not self._start_review(self._review_queue.pending(self.reading)):
+        if not self._start_review(rd.review_items(self.reading, self._reviewed)):
             self._open_overview_unasked()
 
     # Review.
@@ -159,9 +159,7 @@ class CaseFlow:
         if not items or self.films is None:
             return False
         self._drop_typed_ahead("review")
-        review = ReviewScreen(
-            self.films, self.reading, items, auto_saver=self.auto_saver, review_queue=self._review_queue
-        )
+        review = ReviewScreen(self.films, self.reading, items, auto_saver=self.auto_saver, reviewed=self._reviewed)
         self._screen.app.push_screen(review, self._review_closed)
         return True
 
@@ -181,7 +179,7 @@ class CaseFlow:
     def open_overview(self) -> None:
         """Open the overview, from which the reading is signed."""
         reading = self.reading
-        pending = len(self._review_queue.pending(reading)) if reading.is_complete else 0
+        pending = len(rd.review_items(reading, self._reviewed)) if reading.is_complete else 0
         site = self.scoring_session.site if self.scoring_session is not None else self._site
         overview = OverviewScreen(reading, site=site, writable=True, pending=pending)
         self._screen.app.push_screen(overview, self._overview_closed)
@@ -197,7 +195,7 @@ class CaseFlow:
                     self._screen.dismiss(ScoringResult.SIGNED)
                     return
             case OverviewCommand.REVIEW:
-                if self._start_review(self._review_queue.pending(self.reading) or rd.review_items(self.reading)):
+                if self._start_review(rd.review_items(self.reading, self._reviewed) or rd.review_items(self.reading)):
                     return
                 self.open_overview()
             case GoToSite(site):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -20,10 +20,9 @@ from ratui.study import AutoSaver, Study
 from ratui.study.predictions import Prediction
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import find_differences, format_model_scores
-from ratui.tui.entry.review_queue import ReviewQueue, find_field_to_change, format_review_reasons
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms, load_case_films
-from ratui.tui.i18n.reading_phrases import format_error
+from ratui.tui.i18n.reading_phrases import format_error, format_review_reasons
 from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.text import format_field_line, format_head, format_review_keys, format_status
@@ -57,8 +56,8 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         The films of the case, its reading, and the joints to review in this order.
     auto_saver
         Saves the changes. Without it the reading can only be looked at.
-    review_queue
-        Remembers the joints that the rater has kept or changed.
+    reviewed
+        States of the joints that the rater has kept or changed, by site; this screen adds to it.
     place
         Index in `items` of the joint shown first.
     predictions
@@ -78,7 +77,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         items: Sequence[ReviewItem],
         *,
         auto_saver: AutoSaver | None = None,
-        review_queue: ReviewQueue | None = None,
+        reviewed: dict[str, Hashable] | None = None,
         place: int = 0,
         predictions: Mapping[str, Sequence[Prediction]] | None = None,
     ) -> None:
@@ -88,7 +87,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         self._reading = reading
         self._items = tuple(items)
         self._auto_saver = auto_saver
-        self._review_queue = review_queue or ReviewQueue()
+        self._reviewed = {} if reviewed is None else reviewed
         self._initial_log_length = len(reading.log)
         self._place = place
         self._session: ScoringSession | None = None
@@ -119,7 +118,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         self.joint_viewer.view_settings = self.load_view_settings()
         if self._auto_saver is not None:
             self._session = ScoringSession(self._auto_saver, self.ratui.keymap, self.t)
-            self._session.field = find_field_to_change(self.reading, self.item)
+            self._session.field = rd.find_field_to_change(self.reading, self.item)
         self.redraw()
 
     def fill_widgets(self) -> None:
@@ -228,7 +227,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         if self._session is None:
             self.action_forward()
         elif not self._ask_for_open_field():
-            self._review_queue.mark_reviewed(self.reading, self.item.site)
+            self._mark_reviewed()
             self._go_to_next()
 
     def action_forward(self) -> None:
@@ -289,11 +288,15 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         if self._ask_for_open_field():
             return
         reading = self.reading
-        self._review_queue.mark_reviewed(reading, self.item.site)
+        self._mark_reviewed()
         change = texts.format_last_entry(self.t, reading, reading.log[-1])
         undo = self.ratui.keymap.key_label("review.undo")
         self._message = self.t("review.changed", change=change, key=undo)
         self._go_to_next()
+
+    def _mark_reviewed(self) -> None:
+        """Record that the rater has reviewed the joint in its present state."""
+        self._reviewed[self.item.site] = rd.joint_state(self.reading, self.item.site)
 
     def _ask_for_open_field(self) -> bool:
         """Make the first open field of the joint the active one; return False if there is none."""
@@ -305,7 +308,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
 
     def _go_to_next(self) -> None:
         """Go to the next joint that is still pending, from the first again after the last; finish if there is none."""
-        pending = {item.site for item in self._review_queue.pending(self.reading)}
+        pending = {item.site for item in rd.review_items(self.reading, self._reviewed)}
         places = range(len(self._items))
         rotated = (*places[self._place + 1 :], *places[: self._place])
         upcoming = next((place for place in rotated if self._items[place].site in pending), None)
@@ -320,7 +323,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
             if self.joint_viewer.mode == "difference":
                 self.joint_viewer.set_mode("pair")
             if self._session is not None:
-                self._session.field = find_field_to_change(self.reading, self.item)
+                self._session.field = rd.find_field_to_change(self.reading, self.item)
 
     # Drawing.
 
