@@ -1,16 +1,35 @@
-"""Viewports: the parts of films that show a joint, both time points at one scale. Nothing is decoded or drawn here."""
+"""Viewports: the parts of films that show a joint, both time points at one scale. Nothing is decoded or drawn here.
+
+The zoom and the contrast that each rater used last are saved in a small JSON file beside the user's settings. The file
+contains nothing of a film. An unreadable file counts as missing.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+from ratui.errors import SettingsError
+from ratui.files import atomic_write
 from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings
 from ratui.study import Case, FilmRecord, Study
 from ratui.terminal import Display, Resolution, measure_resolution
 from ratui.tui.graphics.film_store import AlignedView, ViewRequest, make_joint_box, make_whole_film_box
 
-__all__ = ["WHOLE_FILM", "ZOOMS", "CaseFilms", "ViewSettings", "Viewport", "load_case_films"]
+__all__ = [
+    "WHOLE_FILM",
+    "ZOOMS",
+    "CaseFilms",
+    "ViewSettings",
+    "Viewport",
+    "load_case_films",
+    "read_view_settings",
+    "save_view_settings",
+    "view_settings_file",
+]
 
 ZOOMS = (1.7, 1.2, 0.8, 3.0)
 """Size of the shown part of the film, in sides of the joint's box. The zoom key goes through them in this order."""
@@ -20,6 +39,8 @@ _PAN = 0.15
 """Step of the view or the lens."""
 _MAX_PAN = 1.5
 """Largest distance of the view from the joint."""
+_MAX_SETTINGS_BYTES = 1_000_000
+_EARLIER_SETTINGS_NAME = "sights.json"  # the file of the first versions, read until there is one with today's name
 
 
 @dataclass(frozen=True)
@@ -209,3 +230,68 @@ def load_case_films(study: Study, case: Case, order: tuple[int, ...]) -> CaseFil
 def _box_width_mm(record: FilmRecord, box: Box) -> float:
     """Return the width of `box` in mm; in pixels if the film has no pixel size."""
     return box.width * (record.spacing[1] if record.spacing else 1.0)
+
+
+def view_settings_file(settings: Path) -> Path:
+    """Return the path of the file beside the user's `settings` file."""
+    return settings.with_name("view_settings.json")
+
+
+def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
+    """Return the view settings that `rater` used last, or the defaults if they are missing or invalid.
+
+    This never raises an exception: invalid view settings are no reason to stop.
+    """
+    raw = _read_json(file).get(rater)
+    if not isinstance(raw, dict):
+        return ViewSettings()
+    try:
+        settings = DisplaySettings(
+            preset=str(raw["preset"]),
+            shift=float(raw["shift"]),
+            stretch=float(raw["stretch"]),
+            invert=bool(raw["invert"]),
+            local=bool(raw["local"]),
+        )
+        zoom = int(raw["zoom"])
+    except (KeyError, TypeError, ValueError):
+        return ViewSettings()
+    known = settings.preset in ("joint", "film") or (
+        settings.preset.startswith("file") and settings.preset[4:].isdecimal()
+    )
+    sane = known and -1.0 <= settings.shift <= 1.0 and 0.125 <= settings.stretch <= 8.0 and 0 <= zoom < len(ZOOMS)
+    return ViewSettings(zoom, settings) if sane else ViewSettings()
+
+
+def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> None:
+    """Save the contrast settings and the zoom of `rater` in `file`.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be written.
+    """
+    raw = _read_json(file)
+    # The overview of whole films (a negative zoom) is for one case only.
+    raw[rater] = {**asdict(view_settings.display_settings), "zoom": max(view_settings.zoom, 0)}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(file) as temporary:
+            temporary.write_text(json.dumps(raw, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(error.strerror or str(error), file, "Make room there") from error
+
+
+def _read_json(file: Path | None) -> dict[str, Any]:
+    """Return the content of `file`, of the earlier version's file if it is missing, or an empty dictionary if invalid."""
+    if file is None:
+        return {}
+    if not file.exists():
+        file = file.with_name(_EARLIER_SETTINGS_NAME)
+    try:
+        if file.stat().st_size > _MAX_SETTINGS_BYTES:
+            return {}
+        raw = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return raw if isinstance(raw, dict) else {}

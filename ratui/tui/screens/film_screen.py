@@ -14,8 +14,13 @@ from ratui.imaging import DisplaySettings
 from ratui.reading import Reading
 from ratui.terminal import Resolution
 from ratui.tui.entry.text import format_time_point
-from ratui.tui.graphics.view_preferences import read_view_settings, save_view_settings, view_settings_file
-from ratui.tui.graphics.viewport import CaseFilms, ViewSettings
+from ratui.tui.graphics.viewport import (
+    CaseFilms,
+    ViewSettings,
+    read_view_settings,
+    save_view_settings,
+    view_settings_file,
+)
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.widgets.joint_viewer import JointViewer
 
