@@ -14,7 +14,7 @@ from ratui.reading import (
 )
 from ratui.scheme import load_scheme
 from ratui.tui.i18n.catalog import Catalog
-from ratui.tui.screens.scoring.hand_map import count_done_by_side, draw_hand_map, place_joints
+from ratui.tui.screens.scoring.text import count_done_by_side, draw_hand_map, place_joints
 
 T = Catalog("en")
 

@@ -23,9 +23,9 @@ from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.contact_sheet.cell import ContactCell
 from ratui.tui.screens.contact_sheet.model import CaseCard, make_card, paste_side_by_side, select_cards
+from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.theme import PLAIN
 from ratui.tui.widgets.key_bar import KeyBar
-from ratui.tui.workers import run_in_thread
 
 __all__ = ["ContactSheetScreen", "count_cells"]
 

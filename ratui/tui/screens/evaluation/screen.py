@@ -17,10 +17,10 @@ from ratui.study.model_reports import Evaluation, WithheldEvaluation, load_evalu
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.evaluation.text import EvaluationPage, fit_picture, make_pages, render_blocks
+from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.theme import PLAIN
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.key_bar import KeyBar
-from ratui.tui.workers import run_in_thread
 
 __all__ = ["EvaluationScreen"]
 

@@ -24,10 +24,10 @@ from ratui.study import Case, FilmRecord
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.regions import text as region_text
+from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.widgets.region_viewer import RegionViewer, Scene
-from ratui.tui.workers import run_in_thread
 
 __all__ = ["RegionsScreen"]
 

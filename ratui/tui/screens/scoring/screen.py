@@ -22,8 +22,13 @@ from ratui.tui.graphics.viewport import CaseFilms
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.case_flow import CaseFlow, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
-from ratui.tui.screens.scoring.hand_map import draw_hand_map
-from ratui.tui.screens.scoring.text import format_field_line, format_head, format_scoring_keys, format_status
+from ratui.tui.screens.scoring.text import (
+    draw_hand_map,
+    format_field_line,
+    format_head,
+    format_scoring_keys,
+    format_status,
+)
 from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer

@@ -9,7 +9,7 @@ from textual.worker import get_current_worker
 
 from ratui.errors import RatuiError
 from ratui.study import CaseState, Study
-from ratui.tui.workers import run_in_thread
+from ratui.tui.textual_internals import run_in_thread
 
 __all__ = ["CaseStateLoader"]
 
