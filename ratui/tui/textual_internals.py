@@ -1,6 +1,7 @@
 """All uses of undocumented parts of Textual.
 
-These are its driver for Unix terminals, its parser, an app's driver, written strips, and the end of an app after a fault.
+These are its driver for Unix terminals, its parser, an app's driver, written strips, the app of a thread, and the end of an
+app after a fault.
 A new version of Textual may change any of them. ``tests/tui/test_textual_internals.py`` finds the one that broke.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -16,10 +18,11 @@ from rich.segment import Segment
 from textual._xterm_parser import _MAX_SEQUENCE_SEARCH_THRESHOLD as LONGEST_SEQUENCE
 from textual._xterm_parser import XTermParser
 from textual.app import App
+from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.strip import Strip
-from textual.worker import WorkerFailed
+from textual.worker import Worker, WorkerFailed, active_worker, get_current_worker
 
 from ratui.crash_report import EXIT_FAULT
 
@@ -32,6 +35,7 @@ __all__ = [
     "TerminalDriver",
     "XTermParser",
     "get_driver",
+    "run_in_thread",
 ]
 
 WRITTEN_FOR = "textual 8.2"
@@ -41,6 +45,42 @@ WRITTEN_FOR = "textual 8.2"
 def get_driver(app: App[Any]) -> Driver | None:
     """Return the driver through which `app` writes to its terminal, or None if the app is not running."""
     return app._driver
+
+
+def run_in_thread(node: DOMNode, work: Callable[[], None], *, group: str) -> Worker[None]:
+    """Run `work` for `node` in a thread of its own, and cancel the earlier work of `node` in `group`.
+
+    A thread cannot be stopped: `work` has to check ``get_current_worker().is_cancelled`` itself. An exception that `work`
+    raises ends the app.
+
+    Parameters
+    ----------
+    node
+        The screen or widget that the work is for.
+    work
+        A function without arguments.
+    group
+        The name of the kind of work. At most one work of a group counts for each node.
+
+    Returns
+    -------
+    Worker
+        Textual's worker.
+    """
+    # Textual's thread workers search for the app through the node's parents. A widget that was removed has no parents,
+    # and the failed search would end the app. The context of this call contains the app.
+    context = copy_context()
+
+    def run() -> None:
+        worker = get_current_worker()
+
+        def inside() -> None:
+            active_worker.set(worker)
+            work()
+
+        context.run(inside)
+
+    return node.run_worker(run, thread=True, exclusive=True, group=group)
 
 
 class GuardedApp(App[None]):

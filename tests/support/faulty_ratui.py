@@ -23,8 +23,8 @@ from ratui.errors import StudyError
 from ratui.tui.app import RatuiApp
 from ratui.tui.driver import ListeningDriver
 from ratui.tui.screens.scoring.screen import ScoringScreen
+from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_view import FilmView
-from ratui.tui.workers import run_in_thread
 
 SECRET = "SECRET^NAME"
 

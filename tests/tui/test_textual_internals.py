@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from rich.segment import Segment
@@ -31,6 +31,7 @@ from ratui.tui.textual_internals import (
     TerminalDriver,
     XTermParser,
     get_driver,
+    run_in_thread,
 )
 from tests.internals import relying_on
 
@@ -226,3 +227,26 @@ def test_parts_of_a_strip_notify_too() -> None:
         assert not count
         assert ["".join(segment.text for segment in part) for part in parts] == ["bc", "ab", "cdef"]
         assert len(count) == 3
+
+
+async def test_a_widget_that_is_gone_still_knows_its_app() -> None:
+    app: App[None] = App()
+    gone, done = Event(), Event()
+    seen: list[object] = []
+    async with app.run_test() as pilot:
+        static = Static()
+        await app.mount(static)
+
+        def work() -> None:
+            try:
+                gone.wait(5)
+                seen.append(static.app)
+            finally:
+                done.set()
+
+        run_in_thread(static, work, group="test")
+        await pilot.pause()
+        await static.remove()
+        gone.set()
+        await asyncio.to_thread(done.wait, 5)
+    assert seen == [app]

@@ -23,8 +23,8 @@ from ratui.imaging import AlignmentFailure, Box
 from ratui.terminal import Display, FrameCache, Resolution
 from ratui.tui.graphics.film_store import AlignedView, FilmStore, ViewRequest
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
+from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_view import FilmFailed, FilmView
-from ratui.tui.workers import run_in_thread
 
 __all__ = ["JointViewer", "ViewMode"]
 

@@ -23,9 +23,9 @@ from ratui.study import FilmRecord, Region
 from ratui.terminal import Display, FrameCache
 from ratui.tui.graphics.box_drawing import Outline, make_outlines
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest, make_joint_box, make_whole_film_box
+from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.annotated_film import AnnotatedFilm
 from ratui.tui.widgets.film_view import FilmFailed
-from ratui.tui.workers import run_in_thread
 
 __all__ = ["RegionViewer", "Scene"]
 
