@@ -9,6 +9,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ratui.terminal.queries import CURSOR_POSITION
+
 __all__ = [
     "FENCE",
     "MIN_PIXELS_PER_MM",
@@ -43,11 +45,13 @@ class Display:
     rate: float | None = None
     """Bytes per second of the connection; None if not measured, because the terminal answered at once or not at all."""
     multiplexer: str = ""
-    """``tmux`` or ``screen`` inside one of these, otherwise empty."""
+    """``tmux`` or ``screen`` inside one of these, otherwise empty. These answer fences instead of the terminal."""
     is_cell_measured: bool = True
     """False if `cell` is a guess."""
     max_sixel_size: tuple[int, int] = (1000, 1000)
     """Largest Sixel image that the terminal accepts, as (width, height) in pixels. xterm shows nothing of a larger one."""
+    terminal: str = ""
+    """Name and version that the terminal reported; empty if it reported none. Inside a multiplexer that of the latter."""
 
     @property
     def pixels_per_cell(self) -> tuple[int, int]:
@@ -128,7 +132,7 @@ def estimate_joint_resolution(display: Display, columns: int, rows: int) -> floa
     return min(width, height) / _JOINT_MM / max(display.pixel_aspect, 1.0)
 
 
-FENCE = "\x1b[6n"
+FENCE = CURSOR_POSITION.sequence
 """Question for the position of the cursor. Every terminal answers it after it has processed all data sent before."""
 
 _LOST = 10.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import shutil
-import subprocess
 import sys
 import termios
 import time
@@ -16,6 +15,7 @@ from contextlib import suppress
 from ratui.errors import clean_text
 from ratui.terminal.display import FENCE, MIN_PIXELS_PER_MM, Display, estimate_joint_resolution
 from ratui.terminal.frames import Frame, encode
+from ratui.terminal.multiplexer import TmuxState, read_tmux
 from ratui.terminal.test_card import draw_test_card
 
 __all__ = ["describe_terminal", "list_advice", "show_test_card"]
@@ -42,7 +42,8 @@ def describe_terminal(
     """
     across, down = display.cell
     guessed = "" if display.is_cell_measured else " (a guess: the terminal doesn't say)"
-    name = " ".join(filter(None, (environment.get("TERM_PROGRAM"), environment.get("TERM"), display.multiplexer)))
+    names = (environment.get("TERM_PROGRAM"), environment.get("TERM"), display.terminal or display.multiplexer)
+    name = " ".join(filter(None, names))
     line = f"answers in {1000 * display.round_trip:.1f} ms" if display.round_trip else "doesn't answer"
     if display.rate:
         line += f", carries {display.rate / 1000:,.0f} kB a second"
@@ -54,12 +55,22 @@ def describe_terminal(
     )
     return [
         ("terminal", clean_text(name or "unknown")),
+        *([("tmux", _describe_tmux(read_tmux(environment)))] if display.multiplexer == "tmux" else []),
         ("films as", f"{display.protocol}: {display.why}"),
         ("greys", str(display.levels)),
         ("size", f"{columns} × {rows} characters of {across} × {down} pixels{guessed}"),
         ("line", line),
         ("joints", f"about {resolution:.1f} pixels a millimetre side by side: {judged}"),
     ]
+
+
+def _describe_tmux(tmux: TmuxState | None) -> str:
+    """Return the facts about tmux and its clients on one line."""
+    if tmux is None:
+        return "doesn't tell what its clients support: it runs on another machine, or doesn't answer"
+    clients = [f"{client.title} ({clean_text(', '.join(sorted(client.features)), 200)})" for client in tmux.clients]
+    passthrough = "on" if tmux.allows_passthrough else "off"
+    return f"{clean_text(tmux.version)}, allow-passthrough {passthrough}, clients: {'; '.join(clients) or 'none'}"
 
 
 def list_advice(display: Display, columns: int, rows: int) -> list[str]:
@@ -98,15 +109,12 @@ def list_advice(display: Display, columns: int, rows: int) -> list[str]:
 
 
 def _tmux_advice() -> list[str]:
-    lines = ["inside tmux films are half-cells: for sharp ones run ratui outside it"]
-    tmux = shutil.which("tmux")
-    if tmux:
-        found = subprocess.run([tmux, "-V"], capture_output=True, text=True, timeout=5, check=False).stdout.strip()
-        lines.append(
-            f"this is {clean_text(found)}; a tmux from 3.4 on that was built with Sixel shows films in a Sixel terminal. "
-            "allow-passthrough doesn't help: tmux wouldn't know where the images are"
-        )
-    return lines
+    tmux = read_tmux(os.environ)
+    sixel = f" ({tmux.explain_missing_sixel()})" if tmux and tmux.explain_missing_sixel() else ""
+    return [
+        "inside tmux films are half-cells: for sharp ones run ratui outside it",
+        f"a tmux from 3.4 on that was built with Sixel shows films in a Sixel terminal{sixel}",
+    ]
 
 
 def show_test_card(display: Display, columns: int, rows: int) -> tuple[int, float | None]:

@@ -2,43 +2,63 @@
 
 The first question is one that practically every terminal answers. If an answer comes, the other questions follow, and the
 first one again as a fence: a feature without an answer before the fence does not exist. Thus no answer can come late
-and be taken for keys. The settings of the terminal are restored at the end.
+and be taken for keys. The questions that are strings are sent last, and not to a multiplexer, which would display them.
+The settings of the terminal are restored at the end.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import select
 import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fcntl import ioctl
 from struct import unpack
 
 from ratui.errors import DisplayError, clean_text
 from ratui.terminal.display import PROTOCOLS, Display
+from ratui.terminal.multiplexer import TmuxState, identify_multiplexer, read_tmux, suspect_multiplexer
+from ratui.terminal.queries import (
+    CELL_SIZE,
+    DEVICE_ATTRIBUTES,
+    KITTY_GRAPHICS,
+    LARGEST_SIXEL,
+    SECONDARY_ATTRIBUTES,
+    SIXEL_REGISTERS,
+    SIXEL_REGISTERS_SET,
+    TERMINAL_VERSION,
+)
 
-__all__ = ["FILLER", "HELLO", "LOCAL_ROUND_TRIP", "PLAIN_QUERY", "QUERY", "parse_answers", "probe", "read_cell_size"]
+__all__ = ["FILLER", "GRAPHICS_QUERY", "HELLO", "LOCAL_ROUND_TRIP", "QUERY", "parse_answers", "probe", "read_cell_size"]
 
-HELLO = b"\x1b[c"
+HELLO = DEVICE_ATTRIBUTES.data
 """Question for the device attributes (DA1), which serves as the fence."""
-PLAIN_QUERY = b"\x1b[16t\x1b[?1;3;64S\x1b[?1;1;0S\x1b[?2;1;0S" + HELLO
-"""Questions for the size of a cell, the Sixel colours (set 64, then read), the largest Sixel image, and the fence."""
-# The Kitty question asks about an image of one pixel. A multiplexer does not pass it on, and shows it as window title.
-QUERY = b"\x1b_Gi=4211,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\" + PLAIN_QUERY
+QUERY = (
+    b"".join(
+        query.data
+        for query in (
+            TERMINAL_VERSION,
+            SECONDARY_ATTRIBUTES,
+            CELL_SIZE,
+            SIXEL_REGISTERS_SET,
+            SIXEL_REGISTERS,
+            LARGEST_SIXEL,
+        )
+    )
+    + HELLO
+)
+"""Questions that are harmless everywhere, and the fence."""
+GRAPHICS_QUERY = KITTY_GRAPHICS.data + HELLO
+"""Question for Kitty's graphics, and the fence. Only for terminals that are not multiplexers."""
 FILLER = b"\x1b[m" * 8192 + HELLO
 """24 kB without a visible effect, and the fence. The time until the answer measures the bandwidth."""
 LOCAL_ROUND_TRIP = 0.008
 """Round trip in seconds below which a terminal counts as local, so that its bandwidth needs no measurement."""
-_FENCE = re.compile(rb"\x1b\[\?([0-9;]*)c")
-_KITTY = re.compile(rb"\x1b_Gi=4211;OK")
-_CELL = re.compile(rb"\x1b\[6;(\d+);(\d+)t")
-_REGISTERS = re.compile(rb"\x1b\[\?1;0;(\d+)S")
-_LARGEST = re.compile(rb"\x1b\[\?2;0;(\d+);(\d+)S")
+_FENCE = DEVICE_ATTRIBUTES.pattern
 
 
 def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
@@ -60,7 +80,8 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
     Raises
     ------
     DisplayError
-        If `override` is unknown, if there is no terminal, or if input or error output is not the terminal.
+        If `override` is unknown or cannot be displayed inside a multiplexer, if there is no terminal, or if input or
+        error output is not the terminal.
     """
     if override not in ("auto", *PROTOCOLS):
         raise DisplayError(
@@ -75,12 +96,15 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
         for stream, name in ((sys.__stdin__, "its input"), (sys.__stderr__, "its error output")):
             if stream is None or not stream.isatty():
                 raise DisplayError(f"{name} is not the terminal", "", "Run it without < and | and 2>")
-        multiplexer = _multiplexer(os.environ)
-        answer, seconds, rate = _ask(terminal, deadline, PLAIN_QUERY if multiplexer else QUERY)
+        suspected = suspect_multiplexer(os.environ)
+        answer, seconds, rate = _ask(terminal, deadline, suspected)
         cell = read_cell_size(terminal)
     finally:
         os.close(terminal)
-    return parse_answers(answer, seconds, override=override, cell=cell, rate=rate, multiplexer=multiplexer)
+    identified = identify_multiplexer(answer)
+    multiplexer = suspected if identified is None else identified
+    tmux = read_tmux(os.environ) if multiplexer == "tmux" else None
+    return parse_answers(answer, seconds, override=override, cell=cell, rate=rate, multiplexer=multiplexer, tmux=tmux)
 
 
 def parse_answers(
@@ -91,6 +115,7 @@ def parse_answers(
     cell: tuple[int, int] | None = None,
     rate: float | None = None,
     multiplexer: str = "",
+    tmux: TmuxState | None = None,
 ) -> Display:
     """Return the capabilities that the terminal's `answer` describes.
 
@@ -108,39 +133,89 @@ def parse_answers(
         Bytes per second; None if not measured.
     multiplexer
         ``tmux``, ``screen`` or empty.
+    tmux
+        Clients of tmux; None if it did not answer.
 
     Returns
     -------
     Display
         The capabilities.
+
+    Raises
+    ------
+    DisplayError
+        If the multiplexer cannot display the protocol `override`.
     """
     fence = _FENCE.search(answer)
-    found = _CELL.search(answer)
+    found = CELL_SIZE.pattern.search(answer)
     reported = (int(found[2]), int(found[1])) if found else None
     # Terminals are known to report nonsense, such as 0 × 0: take the first plausible size.
     size = next((each for each in (reported, cell) if each and 2 <= each[0] <= 200 and 2 <= each[1] <= 400), None)
-    registers = [int(count) for count in _REGISTERS.findall(answer)]
+    registers = [int(count) for state, count in SIXEL_REGISTERS.pattern.findall(answer) if state == b"0" and count]
     greys = min(64, registers[-1]) if registers and registers[-1] >= 2 else 64
 
-    room = _LARGEST.search(answer)
-    largest = (int(room[1]), int(room[2])) if room and int(room[1]) >= 100 and int(room[2]) >= 100 else (1000, 1000)
+    room = LARGEST_SIXEL.pattern.search(answer)
+    room_size = (int(room[2]), int(room[3])) if room and room[1] == b"0" and room[2] else (0, 0)
+    version = TERMINAL_VERSION.pattern.search(answer)
+    # Attribute 4 of DA1 means Sixel. The first number is the class of the terminal.
+    has_sixel = fence is not None and b"4" in fence[1].split(b";")[1:]
+    reply = KITTY_GRAPHICS.pattern.search(answer)
 
     def display(protocol: str, why: str) -> Display:
-        levels = greys if protocol == "sixel" else 256
-        return Display(protocol, size or (10, 20), levels, why, seconds, rate, multiplexer, size is not None, largest)  # type: ignore[arg-type]
+        return Display(
+            protocol,  # type: ignore[arg-type]
+            size or (10, 20),
+            levels=greys if protocol == "sixel" else 256,
+            why=why,
+            round_trip=seconds,
+            rate=rate,
+            multiplexer=multiplexer,
+            is_cell_measured=size is not None,
+            max_sixel_size=room_size if min(room_size) >= 100 else (1000, 1000),
+            terminal=clean_text(version[1].decode()) if version else "",
+        )
 
+    if multiplexer:
+        missing = _explain_missing(multiplexer, tmux, has_sixel=has_sixel)
+        if override != "auto":
+            _check_override(override, multiplexer, missing)
+            return display(override, "asked for")
+        if not missing["sixel"]:
+            return display("sixel", f"tmux and its clients speak Sixel, with {greys} greys")
+        return display("halfcell", f"{missing['sixel']}, so half-cells")
     if override != "auto":
         return display(override, "asked for")
-    if _KITTY.search(answer):
+    if reply and reply[1] == b"OK":
         return display("kitty", "the terminal speaks Kitty's graphics")
-    # Attribute 4 of DA1 means Sixel. The first number is the class of the terminal.
-    if fence and b"4" in fence[1].split(b";")[1:]:
+    if has_sixel:
         return display("sixel", f"the terminal speaks Sixel, with {greys} greys")
     if seconds is None:
         return display("halfcell", "the terminal answered no question, so half-cells are safe")
-    if multiplexer:
-        return display("halfcell", f"{multiplexer} passes no graphics on, so half-cells")
     return display("halfcell", "the terminal has no graphics, so half-cells")
+
+
+def _explain_missing(multiplexer: str, tmux: TmuxState | None, *, has_sixel: bool) -> dict[str, str]:
+    """Return the reason why each graphics protocol cannot be displayed inside a multiplexer; empty if it can."""
+    if multiplexer == "screen":
+        return dict.fromkeys(("kitty", "sixel"), "GNU screen passes no graphics on")
+    if not has_sixel:
+        sixel = "this tmux has no Sixel"
+    elif tmux is None:
+        sixel = "tmux does not tell here what its clients support"
+    else:
+        sixel = tmux.explain_missing_sixel()
+    return {"kitty": "tmux passes no Kitty graphics on", "sixel": sixel}
+
+
+def _check_override(override: str, multiplexer: str, missing: dict[str, str]) -> None:
+    """Raise DisplayError if the protocol `override` cannot be displayed inside `multiplexer`."""
+    reason = missing.get(override)
+    if reason:
+        raise DisplayError(
+            f"{override} images cannot be displayed inside {multiplexer}: {reason}",
+            "--graphics",
+            f"Run ratui outside {multiplexer}, or take --graphics auto",
+        )
 
 
 def read_cell_size(terminal: int) -> tuple[int, int] | None:
@@ -163,24 +238,28 @@ def read_cell_size(terminal: int) -> tuple[int, int] | None:
     return (width // columns, height // rows) if rows and columns and width and height else None
 
 
-def _multiplexer(environment: Mapping[str, str]) -> str:
-    if environment.get("TMUX"):
-        return "tmux"
-    return "screen" if environment.get("STY") else ""
+def _ask(terminal: int, deadline: float, suspected: str) -> tuple[bytes, float | None, float | None]:
+    """Return the answers to all questions, the round trip in seconds, and the bandwidth in bytes per second.
 
-
-def _ask(terminal: int, deadline: float, query: bytes) -> tuple[bytes, float | None, float | None]:
-    """Return the answer to `query`, the round trip in seconds, and the bandwidth in bytes per second."""
+    `suspected` is the multiplexer that the environment names. It counts if the terminal does not identify itself.
+    """
     try:
         with _raw(terminal):
             hello, first = _exchange(terminal, HELLO, deadline)
             if first is None:
                 return hello, None, None
             patience = max(deadline, 10 * first)
-            answer, second = _exchange(terminal, query, patience)
+            answer, second = _exchange(terminal, QUERY, patience)
             if second is None:
                 return hello, first, None
             round_trip = min(first, second)
+            identified = identify_multiplexer(answer)
+            if not (suspected if identified is None else identified):
+                graphics, third = _exchange(terminal, GRAPHICS_QUERY, patience)
+                if third is None:
+                    return answer, round_trip, None
+                answer += graphics
+                round_trip = min(round_trip, third)
             rate = None
             if round_trip > LOCAL_ROUND_TRIP:
                 _, took = _exchange(terminal, FILLER, patience + 5.0)

@@ -25,7 +25,7 @@ __all__ = ["GRAPHICS", "Burst", "FakeTerminal", "Question"]
 
 GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80|\x1b\[48;2;(?!0;0;0m)(\d+);\1;\1m")
 """A placed Kitty image, a Sixel image, an upper half block, or a grey cell."""
-_ASKED = re.compile(rb"\x1b_Gi=(\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[(c|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)")
+_ASKED = re.compile(rb"\x1b_Gi=(\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[(c|>c|>0?q|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class FakeTerminal:
     """A terminal of `kind` (``kitty``, ``sixel``, ``halfcell`` or ``mute``) that runs `command` until `close`.
 
     `rate` is the capacity of the line in bytes per second, `delay` its one-way delay in seconds. `size` is columns and
-    rows, `cell` the pixels of a character.
+    rows, `cell` the pixels of a character. `version` is the name and version that the terminal reports; empty for none.
     """
 
     def __init__(
@@ -70,8 +70,9 @@ class FakeTerminal:
         cell: tuple[int, int] = (10, 20),
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        version: str = "",
     ) -> None:
-        self.kind, self.cell, self.size = kind, cell, size
+        self.kind, self.cell, self.size, self.version = kind, cell, size, version
         self._rate, self._delay = rate, delay
         main, sub = pty.openpty()
         self._main = main
@@ -257,7 +258,10 @@ class FakeTerminal:
         if asked[1]:
             return b"\x1b_Gi=%s;OK\x1b\\" % asked[1] if self.kind == "kitty" else b""
         across, down = self.cell
+        if asked[2] in (b">q", b">0q"):
+            return b"\x1bP>|%s\x1b\\" % self.version.encode() if self.version else b""
         return {
+            b">c": b"\x1b[>1;4000;32c" if self.version else b"",
             b"c": b"\x1b[?62;4;22c" if self.kind == "sixel" else b"\x1b[?62;22c",
             b"16t": b"\x1b[6;%d;%dt" % (down, across),
             b"14t": b"\x1b[4;%d;%dt" % (down * self.size[1], across * self.size[0]),

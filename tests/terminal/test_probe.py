@@ -14,10 +14,12 @@ import pytest
 
 from ratui.errors import DisplayError
 from ratui.terminal import parse_answers, probe
+from ratui.terminal.multiplexer import TmuxClient, TmuxState
 
 pytestmark = pytest.mark.slow
 
 DA1_PLAIN, DA1_SIXEL = b"\x1b[?62;22c", b"\x1b[?63;1;2;4;6;9;15;22c"
+TMUX_NAME, SCREEN_NAME = b"\x1bP>|tmux 3.4\x1b\\\x1b[>84;0;0c", b"\x1b[>83;40900;0c"
 KITTY_OK = b"\x1b_Gi=4211;OK\x1b\\"
 CELL = b"\x1b[6;20;9t"
 
@@ -52,11 +54,42 @@ class TestParsing:
         display = parse_answers(DA1_PLAIN, 0.01, multiplexer="tmux")
         assert display.protocol == "halfcell"
         assert "tmux" in display.why
-        assert parse_answers(DA1_SIXEL, 0.01, multiplexer="tmux").protocol == "sixel", "where tmux paints Sixel itself"
+
+    def test_sixel_inside_tmux_only_if_all_its_clients_have_it(self) -> None:
+        def found(*clients: TmuxClient) -> Any:
+            return parse_answers(DA1_SIXEL, 0.01, multiplexer="tmux", tmux=TmuxState("3.4", False, clients))
+
+        assert found(client("foot(1.16.2)", "sixel")).protocol == "sixel"
+        display = found(client("foot(1.16.2)", "sixel"), client("XTerm(379)", "title"))
+        assert display.protocol == "halfcell"
+        assert "XTerm(379)" in display.why
+        assert found().protocol == "halfcell", "nobody sees it, and who attaches later may have no Sixel"
+
+    def test_sixel_inside_a_tmux_that_tells_nothing_is_not_believed(self) -> None:
+        # tmux answers with attribute 4 if it was built with Sixel, whatever the terminals of its clients can.
+        display = parse_answers(DA1_SIXEL, 0.01, multiplexer="tmux", tmux=None)
+        assert display.protocol == "halfcell"
+        assert "does not tell" in display.why
+
+    @pytest.mark.parametrize("protocol", ["kitty", "sixel"])
+    @pytest.mark.parametrize("multiplexer", ["tmux", "screen"])
+    def test_forced_graphics_that_a_multiplexer_does_not_pass_on_are_one_error(
+        self, protocol: str, multiplexer: str
+    ) -> None:
+        state = TmuxState("3.4", False, (client("XTerm(379)", "title"),))
+        with pytest.raises(DisplayError, match=f"inside {multiplexer}") as error:
+            parse_answers(DA1_PLAIN, 0.01, override=protocol, multiplexer=multiplexer, tmux=state)
+        assert "--graphics" in str(error.value)
+        display = parse_answers(DA1_PLAIN, 0.01, override="halfcell", multiplexer=multiplexer, tmux=state)
+        assert display.protocol == "halfcell"
 
     def test_an_unknown_name_is_refused(self) -> None:
         with pytest.raises(DisplayError, match="kitty, sixel, halfcell"):
             probe("hologram")
+
+
+def client(kind: str, *features: str) -> TmuxClient:
+    return TmuxClient("/dev/pts/9", 1, "xterm-256color", kind, frozenset(features), is_utf8=True, has_true_colour=True)
 
 
 Answer = Callable[[int], None]
@@ -120,17 +153,17 @@ def terminal(*answers: bytes, after: float = 0.0, pieces: bool = False, rate: fl
 
 
 def test_a_capable_terminal() -> None:
-    display, _ = in_terminal(terminal(DA1_PLAIN, KITTY_OK + CELL + DA1_PLAIN))
+    display, _ = in_terminal(terminal(DA1_PLAIN, CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN))
     assert (display["protocol"], display["cell"]) == ("kitty", [9, 20])
 
 
 def test_answers_in_pieces() -> None:
-    display, _ = in_terminal(terminal(DA1_SIXEL, CELL + DA1_SIXEL, pieces=True))
+    display, _ = in_terminal(terminal(DA1_SIXEL, CELL + DA1_SIXEL, DA1_SIXEL, pieces=True))
     assert (display["protocol"], display["cell"]) == ("sixel", [9, 20])
 
 
 def test_a_long_line_is_right_and_measured() -> None:
-    long = terminal(DA1_PLAIN, KITTY_OK + CELL + DA1_PLAIN, DA1_PLAIN, after=0.4, rate=100_000)
+    long = terminal(DA1_PLAIN, CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN, DA1_PLAIN, after=0.4, rate=100_000)
     display, _ = in_terminal(long, deadline=2.0)
     assert display["protocol"] == "kitty"
     assert 0.4 <= display["round_trip"] < 2.0
@@ -138,7 +171,7 @@ def test_a_long_line_is_right_and_measured() -> None:
 
 
 def test_a_near_terminal_is_not_measured() -> None:
-    display, _ = in_terminal(terminal(DA1_PLAIN, KITTY_OK + CELL + DA1_PLAIN))
+    display, _ = in_terminal(terminal(DA1_PLAIN, CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN))
     if display["round_trip"] < 0.008:
         assert display["rate"] is None
 
@@ -204,19 +237,48 @@ def test_no_terminal_at_all_is_one_clear_message() -> None:
     assert "there is no terminal to show films on" in child.stdout
 
 
-def test_a_multiplexer_is_not_asked_for_kitty_which_it_would_take_for_a_title(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")
+@pytest.mark.parametrize(
+    ("term", "name", "multiplexer"),
+    [
+        pytest.param("tmux-256color", TMUX_NAME, "tmux", id="tmux"),
+        pytest.param("xterm-256color", TMUX_NAME, "tmux", id="tmux under another name"),
+        pytest.param("xterm-256color", b"\x1b[>84;0;0c", "tmux", id="tmux before 3.2"),
+        pytest.param("screen", SCREEN_NAME, "screen", id="screen"),
+        pytest.param("xterm-256color", SCREEN_NAME, "screen", id="screen under another name"),
+        pytest.param("screen.xterm-256color", b"", "screen", id="a silent screen"),
+        pytest.param("tmux", b"", "tmux", id="a silent tmux"),
+    ],
+)
+def test_a_multiplexer_gets_no_string_which_it_would_show_as_title(
+    monkeypatch: pytest.MonkeyPatch, term: str, name: bytes, multiplexer: str
+) -> None:
+    # ssh forwards TERM alone: that the terminal is a multiplexer is seen by its answers.
+    for variable in ("TMUX", "STY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", term)
     seen: list[bytes] = []
 
-    def tmux(main: int) -> None:
-        for _ in range(2):
+    def answer(main: int) -> None:
+        for reply in (DA1_SIXEL, name + CELL + DA1_SIXEL):
             heard = b""
             while b"\x1b[c" not in heard:
                 heard += os.read(main, 1024)
             seen.append(heard)
-            os.write(main, DA1_SIXEL)
+            os.write(main, reply)
+        while True:
+            seen.append(os.read(main, 1024))
 
-    display, _ = in_terminal(tmux)
-    assert display["protocol"] == "sixel"
-    assert b"\x1b_" not in b"".join(seen)
-    assert b"\x1b[16t" in seen[1]
+    display, _ = in_terminal(answer)
+    assert (display["protocol"], display["multiplexer"]) == ("halfcell", multiplexer)
+    assert display["cell"] == [9, 20]
+    for string in (b"\x1b_", b"\x1bP", b"\x1b]", b"\x1bX", b"\x1b^"):
+        assert string not in b"".join(seen)
+
+
+def test_a_terminal_started_inside_tmux_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A terminal window that was opened by a command in tmux inherits its environment.
+    monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")
+    monkeypatch.setenv("TERM", "screen-256color")
+    name = b"\x1bP>|kitty(0.32.2)\x1b\\\x1b[>1;4000;32c"
+    display, _ = in_terminal(terminal(DA1_PLAIN, name + CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN))
+    assert (display["protocol"], display["multiplexer"], display["terminal"]) == ("kitty", "", "kitty(0.32.2)")
