@@ -1,8 +1,8 @@
 """Settings of the test run.
 
-A module that drives whole screens, runs programs or trains says so with ``pytestmark = pytest.mark.slow``;
-``-m 'not slow'`` leaves these out. Tests run in parallel unless a single file is given or ``-n0`` is set.
-A test marked ``alone`` measures time, so nothing runs beside it: it comes first and holds a lock that all tests share.
+A module that drives whole screens, runs programs or trains has ``pytestmark = pytest.mark.slow``;
+``-m 'not slow'`` leaves it out. Tests run in parallel unless a single file is given or ``-n0`` is set.
+A test marked ``alone`` measures time, so no other test may run beside it: it comes first and holds a lock.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Workers share the cores, so that each uses one thread. Set before numpy and torch are imported.
+# The workers share the cores, so each uses one thread. Set before numpy and torch are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings
 
-# How long an example takes is no finding: machines are busy. And what fails is to be the change, not the draw: the same
-# examples each time, other ones with --hypothesis-profile=search.
+# No deadline: a busy machine makes examples slow. Examples are derandomized, so that a failure comes from a change
+# and not from chance; --hypothesis-profile=search draws others.
 settings.register_profile("search", deadline=None)
 settings.register_profile("ratui", deadline=None, derandomize=True)
 settings.load_profile("ratui")
@@ -32,7 +32,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     paths = [Path(argument.partition("::")[0]) for argument in config.args]
     if len(paths) == 1 and (paths[0].is_file() or "::" in config.args[0]):
         return 0
-    # Many tests wait for a terminal or a process, so that one more worker than cores keeps the cores busy.
+    # Many tests wait for a terminal or a process, so one more worker than cores keeps the cores busy.
     return (os.cpu_count() or 1) + 1
 
 
@@ -55,7 +55,7 @@ def _turn(config: pytest.Config, *, exclusive: bool) -> Iterator[None]:
     Whoever takes the lock passes a gate first, so that a stream of shared holders cannot keep out an exclusive one.
     """
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    if run is None:  # one process: nothing runs beside anything
+    if run is None:  # with one process, tests never run at the same time
         yield
         return
     kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH

@@ -1,4 +1,4 @@
-"""Small films and studies that several tests share: quick to make, real DICOM, imported as any film is."""
+"""Small films and studies for tests: real DICOM files that are quick to create and imported by the usual way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE = (240, 200)
 
 
 def real_films() -> Path | None:
-    """The folder of real films that may lie beside the checkout, or None."""
+    """Return the folder of real films beside the checkout, or None."""
     folders = (parent / "shared" / "data" for parent in Path(__file__).resolve().parents)
     return next((folder for folder in folders if folder.is_dir()), None)
 
@@ -27,7 +27,7 @@ def real_films() -> Path | None:
 def film_file(
     path: Path, *, patient: str = "P1", day: str = "20200302", side: str = "L", seed: int = 0, **more: object
 ) -> Path:
-    """A DICOM film of noise and a bright bar."""
+    """Write a DICOM film of noise and a bright bar."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 900, SIZE).astype(np.uint16)
     pixels[60:180, 80:120] += 2500
@@ -38,7 +38,7 @@ def film_file(
 
 
 def hospital(folder: Path, patients: int = 1, sides: str = "LR") -> Path:
-    """A folder with films of both time points."""
+    """Create a folder with films of both time points."""
     for patient in range(patients):
         for time, day in enumerate(("20200302", "20210504")):
             for side in sides:
@@ -58,9 +58,9 @@ def make_study(
     sides: str = "LR",
     regions: bool = True,
 ) -> Study:
-    """A study with imported films and, if asked, confirmed regions from the template; its films and key lie beside it.
+    """Create a study with imported films and, by default, confirmed boxes of the template; films and key are beside it.
 
-    One of each kind is made and then copied, for an import is the dearest part of many a test.
+    One study of each kind is created and then copied, because an import takes most of the time of many tests.
     """
     shutil.copytree(_made_study(scheme, raters, blinded, patients, sides, regions), tmp_path, dirs_exist_ok=True)
     return Study.open(tmp_path / "study")
@@ -82,7 +82,7 @@ def _made_study(
 
 
 def confirm_template(study: Study, case_id: str, rater: str) -> None:
-    """Confirms the template's boxes on every film of a case."""
+    """Confirm the template's boxes on every film of a case."""
     case = study.case(case_id)
     found = []
     for film in case.films:

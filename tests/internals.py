@@ -1,4 +1,4 @@
-"""How a test says that a library changed something which it doesn't document and on which ratui relies."""
+"""A uniform failure message for undocumented behaviour of libraries that ratui relies on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["relying_on"]
 
 @contextmanager
 def relying_on(what: str, wrapper: ModuleType) -> Iterator[None]:
-    """Explain a failure of the block: the library that `wrapper` wraps doesn't do `what` any more."""
+    """Explain a failure of the block: the library that `wrapper` wraps no longer does `what`."""
     try:
         yield
     except Exception as error:

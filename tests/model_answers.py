@@ -1,4 +1,4 @@
-"""What a model could have said, for tests of what is made of it."""
+"""Possible answers of a model, for tests of their display and use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ratui.study.predictions import Prediction
 
 
 def answer(site: str, scale: str, earlier: float, later: float, top: int) -> Prediction:
-    """An answer that expects `earlier` and `later` on a scale up to `top`, between two grades where they aren't whole."""
+    """Return an answer that expects `earlier` and `later` on a scale up to `top`, between two grades if not whole."""
     chances = (_chances(earlier, top), _chances(later, top))
     grades = (round(earlier), round(later))
     return Prediction(site, scale, grades, chances, grades[1] - grades[0], 0.5)

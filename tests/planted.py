@@ -1,6 +1,6 @@
-"""A patient's identity planted in all that a film can say, and the search for what is left of it in any form.
+"""A patient's identity planted in every part of a film, and a search for remains of it in any form.
 
-Whatever writes or prints something of a study can be held against `traces`.
+`traces` can be applied to all output and all files of a study.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ DAYS = ("20200302", "20210504")
 TEXT = {"AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"}
 _SHORT = {"AE": 16, "AS": 4, "CS": 16, "SH": 16}
 _DATED = {"DA": BORN, "DT": f"{BORN}101112", "TM": "101112"}
-# What tells how the pixels are to be read; with it changed there would be no film to take.
+# Elements that describe the coding of the pixels: with a changed value the film could not be imported.
 _KEPT = {"PhotometricInterpretation", "Laterality", "ImageLaterality", "Modality", "ModalityLUTSequence"}
 
 
 def planted(folder: Path, day: str, number: int, *, patient: str = PATIENT, side: str = "L", bad: bool = False) -> Path:
-    """A film with the identity in every element of text or date, in every sequence, private group, overlay and preamble.
+    """Write a film with the identity in every element of text or date, sequence, private group, overlay and in the preamble.
 
-    A `bad` one says in its image header what can't be.
+    A `bad` film has an impossible value in its image header.
     """
     path = film_file(folder / f"{SECRET}_{number}.dcm", patient=patient, day=day, side=side, seed=number)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name is no code string, and pydicom says so
+        warnings.simplefilter("ignore")  # a name is no code string, and pydicom warns about it
         dataset = pydicom.dcmread(path)
         dataset.decompress()
         _plant_elements(dataset)
@@ -100,7 +100,7 @@ def _plant_the_rest(dataset: Dataset, patient: str, day: str, number: int) -> No
 
 
 def with_comment(path: Path, folder: Path) -> Path:
-    """The same film as JPEG 2000, the secret in a comment of the codestream."""
+    """Return the film as JPEG 2000 with the secret in a comment of the codestream."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(path)
@@ -117,7 +117,7 @@ def with_comment(path: Path, folder: Path) -> Path:
 
 
 def png(path: Path) -> Path:
-    """A film as PNG with the secret in every kind of text that PNG knows, in its EXIF data, and after its end."""
+    """Write a film as PNG with the secret in each kind of PNG text, in its EXIF data, and after its end."""
     info = PngImagePlugin.PngInfo()
     info.add_text("Author", SECRET)
     info.add_text("Comment", SECRET, zip=True)
@@ -135,7 +135,7 @@ def png(path: Path) -> Path:
 
 
 def traces(data: bytes) -> list[str]:
-    """What of the identity is in `data`: in the ways in which text is stored, and as a hash that anybody can compute."""
+    """Return the parts of the identity in `data`, in all encodings of text and as a hash that anyone can compute."""
     low = data.lower()
     return [name for name, form in _FORMS if form in low]
 
@@ -145,7 +145,7 @@ def _forms() -> Iterator[tuple[str, bytes]]:
         for coding in ("utf-8", "utf-16-le", "utf-16-be"):
             yield f"{secret} as {coding}", secret.encode(coding).lower()
         yield f"{secret} as hex", secret.encode().hex().encode()
-    for shift in range(3):  # wherever it stands in a text that is coded in base 64
+    for shift in range(3):  # at any position in a text coded in base 64
         coded = base64.b64encode(b"\0" * shift + SECRET.encode())
         yield f"{SECRET} in base 64, {shift}", coded[4 : 4 * (len(SECRET) // 3)].lower()
     for secret in (SECRET, PATIENT, f"{SECRET}-78", f"{SECRET}-88", *(f"{UID}.{number}" for number in range(9))):
@@ -160,7 +160,7 @@ _FORMS = tuple(_forms())
 
 
 def everything(folder: Path) -> bytes:
-    """Every byte below `folder`, names too, and what is packed or compressed in a file as it is inside."""
+    """Return every byte below `folder`, also file names, and the contents of packed or compressed files."""
     return b"\n".join(part for path in sorted(folder.rglob("*")) for part in _parts(folder, path))
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    """A scorer that has learned nothing, of the scheme of ten finger joints."""
+    """Return an untrained scorer for the scheme of ten finger joints."""
     about = {
         "grades": [6, 5],
         "group_names": ["PIP", "MCP"],

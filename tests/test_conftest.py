@@ -1,4 +1,4 @@
-"""The settings of the test run: a test marked ``alone`` runs first and with nothing beside it."""
+"""A test marked ``alone`` runs first and with no other test beside it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_alone(number):
 """
 
 
-def test_nothing_runs_beside_a_test_that_must_be_alone(tmp_path: Path) -> None:
+def test_no_test_runs_beside_one_marked_alone(tmp_path: Path) -> None:
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
     (tmp_path / "test_some.py").write_text(_TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    alone: nothing beside it\n")

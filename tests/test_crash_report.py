@@ -41,7 +41,7 @@ def wait(*arguments, **options):
 def run(
     code: str, folder: Path, *arguments: str, limit: Callable[[], None] | None = None, output: Any = subprocess.PIPE
 ) -> subprocess.CompletedProcess[str]:
-    """Run `code` in a process whose log lies in `folder`."""
+    """Run `code` in a process whose log is in `folder`."""
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         stdout=output,
@@ -120,7 +120,7 @@ def test_a_fault_of_a_command_prints_its_sentence_and_no_value(
 
 @SLOW
 @pytest.mark.parametrize("way", ["no folder", "full disk", "a link", "a pipe"])
-def test_where_no_log_can_be_written_the_sentence_says_so(tmp_path: Path, way: str) -> None:
+def test_the_message_says_if_no_log_can_be_written(tmp_path: Path, way: str) -> None:
     import resource
 
     log = log_of(tmp_path)
@@ -212,7 +212,7 @@ class TestTheReaderOfFilms:
         code = "import ratui.study.importing.reader_worker as worker\nworker.serve = fail\nworker.main()"
         done = run(FAULTY + code, tmp_path)
         assert done.returncode == 70
-        assert done.stderr == f"ratui import: {SENTENCE} no log could be written\n"  # it may write no file
+        assert done.stderr == f"ratui import: {SENTENCE} no log could be written\n"  # the process must not write files
 
     def test_a_fault_at_one_film_is_logged_by_its_place(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -304,7 +304,7 @@ class TestDescriptions:
             again()
         assert len(describe_fault(caught.value).splitlines()) < 100
 
-    def test_a_chain_that_bites_its_tail_ends(self) -> None:
+    def test_a_cyclic_chain_of_causes_ends(self) -> None:
         first, second = ValueError(), TypeError()
         first.__cause__, second.__cause__ = second, first
         assert describe_fault(first) == "ValueError\ncaused by TypeError"

@@ -1,4 +1,4 @@
-"""What may import what."""
+"""The import contracts and the lazy imports."""
 
 import ast
 import subprocess
@@ -31,7 +31,7 @@ def test_the_app_and_every_command_run_without_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_results_and_the_screens_load_none_of_what_only_some_exports_and_plots_need() -> None:
+def test_results_and_screens_do_not_load_packages_of_exports_and_plots() -> None:
     script = (
         "import sys, ratui.tui.screens.scoring.screen, ratui.results.adjudication\n"
         "import ratui.results.report, ratui.results.export, ratui.demo.simulate, ratui.phantom\n"
@@ -43,7 +43,7 @@ def test_results_and_the_screens_load_none_of_what_only_some_exports_and_plots_n
     assert done.returncode == 0, done.stderr
 
 
-def test_asking_for_the_version_imports_neither_app_nor_numbers() -> None:
+def test_printing_the_version_imports_neither_app_nor_numpy() -> None:
     script = (
         "import sys, ratui.cli\n"
         "wrong = sorted(name for name in sys.modules if name in ('textual', 'numpy', 'pydicom', 'scipy'))\n"
@@ -77,7 +77,7 @@ def _private_names_of_others(trees: dict[Path, ast.Module]) -> Iterator[tuple[st
                     yield from ((path.name, word) for word in words if _private(word) and word not in own)
 
 
-def test_private_names_of_other_libraries_are_used_in_their_wrappers_alone() -> None:
+def test_private_names_of_libraries_are_used_in_their_wrappers_only() -> None:
     root = Path(__file__).parents[1]
     files = [file for package in ("ratui", "trainer") for file in (root / package).rglob("*.py")]
     found = set(_private_names_of_others({file: ast.parse(file.read_text(encoding="utf-8")) for file in files}))

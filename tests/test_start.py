@@ -1,4 +1,4 @@
-"""What the app loads before its first screen: nothing that only some other command needs."""
+"""The modules that the app loads before its first screen: none that only other commands need."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 HEAVY = ("scipy", "skimage", "cv2", "torch", "ratui.phantom", "ratui.demo")
 
 
-def test_reading_starts_without_what_only_other_work_needs() -> None:
+def test_reading_starts_without_modules_of_other_commands() -> None:
     code = "import sys, ratui.tui, ratui.tui.screens.scoring.screen; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "textual.app" in loaded

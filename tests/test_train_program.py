@@ -1,4 +1,4 @@
-"""``ratui-train`` says so when another package has taken the import name of the trainer."""
+"""``ratui-train`` reports if another package has taken the import name of the trainer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: what works, and that every mistake is one message with an exit code that isn't 0."""
+"""The command line: results, and one message with a nonzero exit code for every mistake."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the commands do where none of the extras is installed."""
+"""The commands without any of the extras."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def light(tmp_path: Path) -> Run:
     return run
 
 
-def test_the_block_works(light: Run, tmp_path: Path) -> None:
+def test_the_extras_cannot_be_imported(light: Run, tmp_path: Path) -> None:
     study = noisy_study(tmp_path, patients=2)
     assert "highdicom is not installed" in light("export", study.path, tmp_path / "out", "--format", "sr").stderr
 
@@ -53,7 +53,7 @@ def test_a_study_is_made_filled_and_looked_at(light: Run, tmp_path: Path) -> Non
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
 
 
-def test_results_come_out(light: Run, tmp_path: Path) -> None:
+def test_results_are_exported(light: Run, tmp_path: Path) -> None:
     study = noisy_study(tmp_path, patients=2)
     formats = [word for name in ("csv", "json", "coco", "mk") for word in ("--format", name)]
     for words in (
@@ -65,7 +65,7 @@ def test_results_come_out(light: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("agreement",), ("report", "report.html", "--no-plots", "--missing", "observed")])
-def test_figures_of_agreement_are_refused_with_one_message(light: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_agreement_without_its_extra_is_one_message(light: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
     study = noisy_study(tmp_path, patients=3)
     command, *rest = words
     done = light(command, study.path, *(tmp_path / word if word.endswith("html") else word for word in rest))

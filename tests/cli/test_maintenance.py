@@ -1,4 +1,4 @@
-"""The commands that keep a study whole: what they say, and the codes they end with."""
+"""The maintenance commands: their messages and exit codes."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def reading(study: Study, grade: int = 1) -> Path:
     return study.reading_path("anna", case)
 
 
-def test_check_says_what_is_wrong_by_its_code(tmp_path: Path) -> None:
+def test_the_exit_code_of_check_shows_the_result(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     path = reading(study)
     done = ratui("check", study.path)
@@ -41,7 +41,7 @@ def test_check_says_what_is_wrong_by_its_code(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert "Restore it from a backup" in done.stdout
     assert ratui("check", study.path, "--repair").returncode == 4
-    assert ratui("check", study.path).returncode == 0  # it was set aside; the rest is well
+    assert ratui("check", study.path).returncode == 0  # it was set aside; everything else is intact
     assert "no study here" in fails("check", tmp_path)
 
 

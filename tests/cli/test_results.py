@@ -1,4 +1,4 @@
-"""Commands that say what comes out of a study."""
+"""Commands that print results of a study."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 class TestStatus:
-    def test_tells_stage_minutes_and_what_is_missing(self, tmp_path: Path) -> None:
+    def test_shows_stage_minutes_and_missing_work(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         store_reading(study, study.cases()[0], rater="anna", signed=True, seconds=240)
         done = ratui("status", study.path)
@@ -24,7 +24,7 @@ class TestStatus:
         assert "signed 76/76 4.0 min" in done.stdout
         assert "bert: 76 fields in 20 joints" in done.stdout
 
-    def test_cases_that_nobody_can_read_are_counted_once_and_hide_nobody_s_work(self, tmp_path: Path) -> None:
+    def test_unreadable_cases_are_counted_once_and_hide_no_other_case(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, patients=24)
         first, *others = study.cases()
         for case in others:
@@ -37,7 +37,7 @@ class TestStatus:
             f"  {first} bert: 76 fields in 20 joints",
         ]
 
-    def test_csv_and_json_say_the_same(self, tmp_path: Path) -> None:
+    def test_csv_and_json_are_equal(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         store_reading(study, study.cases()[0], rater="anna", signed=True, seconds=90)
         rows = list(csv.DictReader(io.StringIO(ratui("status", study.path, "--csv", "-").stdout)))
@@ -45,7 +45,7 @@ class TestStatus:
         assert [{k: str(v) for k, v in row.items()} for row in document["cases"]] == rows
         assert rows[0]["minutes"] == "1.5"
 
-    def test_html_opens_alone(self, tmp_path: Path) -> None:
+    def test_html_is_self_contained(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         done = ratui("status", study.path, "--html", tmp_path / "status.html")
         assert done.returncode == 0, done.stderr
@@ -72,7 +72,7 @@ class TestAgreement:
         assert document["raters"] == ["anna", "bert"]
         assert document["totals"][0]["icc2"]["value"] <= 1
 
-    def test_nothing_is_told_before_everybody_has_signed(self, tmp_path: Path) -> None:
+    def test_there_is_no_result_before_everybody_has_signed(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, patients=2)
         for case in study.cases():
             store_reading(study, case, rater="anna", signed=True)
@@ -104,7 +104,7 @@ def test_a_picture_keeps_its_shape_in_the_terminal() -> None:
 
 
 class TestExport:
-    def test_says_what_was_written_and_under_which_rule(self, tmp_path: Path) -> None:
+    def test_names_the_files_and_the_rule(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=1)
         assert "totals need a rule" in fails("export", study.path, tmp_path / "out")
         done = ratui(
@@ -131,7 +131,7 @@ class TestExport:
 
 
 class TestAdjudicate:
-    def test_lists_what_is_worth_a_look_and_names_nobody(self, tmp_path: Path) -> None:
+    def test_lists_disputes_and_names_nobody(self, tmp_path: Path) -> None:
         study = noisy_study(tmp_path, patients=3)
         done = ratui("adjudicate", study.path, "--list", "--threshold", "1")
         assert done.returncode == 0, done.stderr

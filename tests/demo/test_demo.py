@@ -1,4 +1,4 @@
-"""The sample study and the loop without a person."""
+"""The sample study, and the whole loop with simulated raters."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 class TestSample:
-    def test_it_is_small_whole_and_has_something_left_to_read(self) -> None:
+    def test_it_is_small_and_intact_and_has_unread_cases(self) -> None:
         folder = find_sample()
         assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 8_000_000
         study = Study.open(folder)
@@ -29,7 +29,7 @@ class TestSample:
         for case in study.cases():
             assert all(not find_problems(reading) for reading in study.signed_readings(case))
 
-    def test_a_copy_keeps_what_was_entered_and_the_sample_stays(self, tmp_path: Path) -> None:
+    def test_entries_are_stored_in_the_copy_not_in_the_sample(self, tmp_path: Path) -> None:
         folder, rater, case = copy_sample(tmp_path / "mine")
         assert case is not None
         with Study.open(folder).open_reading(rater, case) as session:
@@ -48,7 +48,7 @@ class TestSample:
             assert pilot.app.screen.field is not None
 
 
-def test_simulated_readings_went_through_the_rules(tmp_path: Path) -> None:
+def test_simulated_readings_were_entered_by_the_rules(tmp_path: Path) -> None:
     what = Simulation(2, {"ada": "mixed", "ben": "threshold"}, size=(300, 246), seed=5)
     key = tmp_path / "key.json"
     study = simulate_study(tmp_path / "s", what, key=key, progress=lambda *_: None, unread={"ben": 1})
@@ -63,7 +63,7 @@ def test_simulated_readings_went_through_the_rules(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_loop_without_a_person(tmp_path: Path) -> None:
+def test_the_whole_loop_with_simulated_raters(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ratui", "demo", "--headless", str(tmp_path / "loop")]
     done = subprocess.run([*command, "--patients", "8", "--minutes", "0.3"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Every command in README and docs is one that the programs understand, and what a manager types works on the sample."""
+"""Every command in README and docs is valid, and the commands of the managers' page work on the sample."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def commands(page: Path) -> list[list[str]]:
-    """The command lines of `page` that call ratui, as words; a line ended by a backslash goes on."""
+    """Return the command lines of `page` that call ratui, split into words; a backslash continues a line."""
     found = []
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
         for line in re.sub(r"\\\n", " ", block).splitlines():
@@ -37,8 +37,8 @@ def commands(page: Path) -> list[list[str]]:
 LINES = [(page.name, line) for page in PAGES for line in commands(page)]
 
 
-def understood(words: list[str]) -> None:
-    """Parses `words` as the program would, and calls nothing."""
+def parse(words: list[str]) -> None:
+    """Parse `words` as the program does, without running the command."""
     group = PROGRAMS[words[0]]
     if set(words[1:]) <= {"--version", "--help", "-h"}:
         return
@@ -49,17 +49,17 @@ def understood(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("page", "words"), LINES, ids=[f"{page}: {' '.join(words)}" for page, words in LINES])
-def test_it_is_understood(page: str, words: list[str]) -> None:
-    understood(words)
+def test_a_command_is_valid(page: str, words: list[str]) -> None:
+    parse(words)
 
 
-def test_a_wrong_one_would_be_noticed() -> None:
+def test_an_invalid_command_is_detected() -> None:
     with pytest.raises(click.UsageError):
-        understood(["ratui", "status", "wrists", "--no-such-option"])
+        parse(["ratui", "status", "wrists", "--no-such-option"])
     assert len(LINES) > 20
 
 
-def test_what_a_manager_types_works_on_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_managers_work_on_the_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy_sample(tmp_path / "wrists")
     monkeypatch.chdir(tmp_path)
     run = CliRunner()

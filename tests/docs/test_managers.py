@@ -1,4 +1,4 @@
-"""The commands of the managers' page: all of them, in order, as they stand there."""
+"""The commands of the managers' page run in order, exactly as printed."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _WRITES = {
     "dicom/gsps",
     "report.html",
 }
-"""What the page says will be there at its end."""
+"""Files that exist at the end, according to the page."""
 
 
 def blocks() -> list[list[str]]:
-    """The commands of each block, in order."""
+    """Return the commands of each block, in order."""
     found = re.findall(r"^```sh\n(.*?)^```", _PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     return [block.strip().splitlines() for block in found]
 
 
 def read_all(study: Study) -> None:
-    """What the raters do between import and agreement."""
+    """Do the work of the raters between import and agreement."""
     anna: Special = {
         Field("L.MCP2", "ERO", 1): GradeEntry(5),
         Field("R.PIP2", "JSN", 1): GradeEntry(4),
@@ -56,7 +56,7 @@ def read_all(study: Study) -> None:
         store_reading(study, case, rater="bert", signed=True)
 
 
-def test_they_all_work_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("highdicom", reason="pip install 'ratui[results]'")
     pytest.importorskip("pyarrow", reason="pip install 'ratui[results]'")
     hospital(tmp_path / "films", patients=2)
@@ -77,7 +77,7 @@ def test_they_all_work_in_their_order(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_every_command_of_the_page_exists_with_its_options() -> None:
-    """Also those that stand in a sentence, and can't be run without a terminal."""
+    """Check also the commands within a sentence, and those that need a terminal."""
     text = _PAGE.read_text(encoding="utf-8")
     for name in sorted(set(re.findall(r"ratui ([a-z]+) trial", text)) | {"restore", "merge", "keys"}):
         assert name in commands.commands, name
@@ -87,7 +87,7 @@ def test_every_command_of_the_page_exists_with_its_options() -> None:
     assert CliRunner().invoke(commands, ["adjudicate", "--help"]).exit_code == 0
 
 
-def test_the_rules_for_missing_scores_stand_there_word_for_word() -> None:
+def test_the_page_quotes_the_rules_for_missing_scores() -> None:
     from ratui.results.totals import RULES
 
     text = _PAGE.read_text(encoding="utf-8")

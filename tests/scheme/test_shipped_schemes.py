@@ -1,4 +1,4 @@
-"""The shipped schemes add up to what the literature says, site by site."""
+"""The shipped schemes have the totals of the literature, site by site."""
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_every_joint_has_a_place_in_the_template_of_its_part(name: str) -> None:
         assert set(whole.template) == {joint.id for joint in scheme.joints if joint.part == part.id}
 
 
-def test_mp_is_read_as_mcp() -> None:
+def test_mp_is_an_alias_of_mcp() -> None:
     assert [joint.id for joint in load_scheme("fingers").find_joints("mp3")] == ["MCP3"]
     assert [joint.id for joint in load_scheme("mtss").find_joints("pip")] == ["PIP2", "PIP3", "PIP4", "PIP5"]
 

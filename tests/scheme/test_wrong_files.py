@@ -1,4 +1,4 @@
-"""A wrong scheme file gets one error that names the line and the key."""
+"""A wrong scheme file gives one error that names the line and the key."""
 
 from pathlib import Path
 

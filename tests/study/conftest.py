@@ -1,4 +1,4 @@
-"""What tests of a study share: the command line, run here, with all that it prints; and a copy of the demo's study."""
+"""Fixtures for tests of studies: commands run in this process with captured output, and a copy of the demo's study."""
 
 import sys
 from collections.abc import Callable
@@ -10,19 +10,19 @@ from ratui.cli.main import main
 from ratui.demo.sample import SAMPLE_RATER, copy_sample
 from ratui.study import Study
 
-Say = Callable[..., bytes]
+RunRatui = Callable[..., bytes]
 
 
 @pytest.fixture
-def say(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Say:
-    """Runs a ``ratui`` command that ends with `code`, and gives all that it printed."""
+def run_ratui(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> RunRatui:
+    """Return a function that runs a ``ratui`` command, checks its exit code and returns all its output."""
 
     def run(*arguments: object, code: int | None = 0) -> bytes:
         monkeypatch.setattr(sys, "argv", ["ratui", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = capfdbinary.readouterr()
-        # None: whatever the command says by its code, as long as it is no fault of the program.
+        # None allows each exit code of a command, but no fault of the program.
         assert ended.value.code == code if code is not None else ended.value.code in (0, 1, 3), out + err
         return out + err
 
@@ -31,11 +31,11 @@ def say(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """A copy of the demo's study, with cases at every stage."""
+    """Return a copy of the demo's study, with cases at every stage."""
     folder, _, _ = copy_sample(tmp_path / "copy")
     return Study.open(folder)
 
 
 def by_stage(study: Study, stage: str) -> str:
-    """A case of `study`, such a copy, that the demo's reader has brought to `stage`."""
+    """Return a case of `study`, a copy of the demo's, that the demo's reader has brought to `stage`."""
     return next(case for case in study.cases() if study.state(SAMPLE_RATER, case).stage == stage)

@@ -1,4 +1,4 @@
-"""Who may open a study: its owner and its group, whatever the umask; a rater's readings are that rater's to write."""
+"""Access to a study: its owner and its group only, whatever the umask; only a rater writes the rater's readings."""
 
 import grp
 import os
@@ -24,7 +24,7 @@ ROOT = os.geteuid() == 0
 
 
 def a_group() -> str:
-    """A group that this account may give a folder to, not its own first one where there is another."""
+    """Return a group to which this account may give a folder, if possible not its primary one."""
     known = {group.gr_gid: group.gr_name for group in grp.getgrall()}
     choices = [1, 2, 3, 100] if ROOT else [*os.getgroups(), os.getgid()]
     return next(known[gid] for gid in choices if gid in known)
@@ -46,7 +46,7 @@ def fill(tmp_path: Path, group: str) -> Study:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_without_a_group_it_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+def test_without_a_group_only_the_owner_has_access(tmp_path: Path, umask: int) -> None:
     old = os.umask(umask)
     try:
         study = fill(tmp_path, "")
@@ -58,7 +58,7 @@ def test_without_a_group_it_is_its_owners_alone(tmp_path: Path, umask: int) -> N
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_with_a_group_each_folder_lets_it_do_what_it_may(tmp_path: Path, umask: int) -> None:
+def test_with_a_group_each_folder_has_its_permissions(tmp_path: Path, umask: int) -> None:
     group = a_group()
     old = os.umask(umask)
     try:
@@ -97,12 +97,12 @@ def test_an_unknown_group_is_refused_before_anything_is_made(tmp_path: Path) -> 
 
 @pytest.mark.skipif(not ROOT, reason="needs root, to act as other accounts")
 class TestOtherAccounts:
-    """Two accounts of the study's group, and one of no group, act on a shared study."""
+    """Let two accounts of the study's group, and one outside it, act on a shared study."""
 
     def act(self, uid: int, gid: int, study: Study, *codes: str) -> list[str]:
-        """What becomes of each of `codes` when that account runs it: an empty text, or the error."""
+        """Run each of `codes` as the given account; return for each an empty text or the error."""
         script = (
-            # Everything is imported first: the interpreter itself may lie where other accounts can't read.
+            # Import everything first: other accounts may not be able to read the interpreter's files.
             "import os, sys\nfrom pathlib import Path\nfrom ratui.study import Region, RegionSource, Study\n"
             "from ratui.reading import Field, GradeEntry, enter\n"
             f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid})\n"
@@ -136,7 +136,7 @@ class TestOtherAccounts:
         "    s.save(enter(s.reading, Field('L.IP1', 'ERO', 0), GradeEntry(1)))\n"
     )
 
-    def test_each_writes_their_own_and_nobody_the_others(self, shared: Study) -> None:
+    def test_raters_write_only_their_own_readings(self, shared: Study) -> None:
         gid = grp.getgrnam("daemon").gr_gid
         assert self.act(20_001, gid, shared, self.SAVE.format(rater="anna")) == [""]
         forbidden = (
@@ -151,7 +151,7 @@ class TestOtherAccounts:
             20_002, gid, shared, self.SAVE.format(rater="bert"), self.SAVE.format(rater="anna"), backup, *forbidden
         )
         assert saved == ""
-        # Bert can't read as Anna, nor pack her readings, nor write where she writes, nor take her folder's place.
+        # Bert cannot read as Anna, pack her readings, write where she writes, or replace her folder.
         assert "reads from another account" in as_anna
         assert "only the study's owner" in packed
         for code, outcome in zip(forbidden, refused, strict=True):
@@ -160,7 +160,7 @@ class TestOtherAccounts:
         assert shared.reading("anna", case) is not None
         assert check_study(shared.path).is_intact
 
-    def test_regions_are_everybodys(self, shared: Study) -> None:
+    def test_every_rater_can_write_regions(self, shared: Study) -> None:
         gid = grp.getgrnam("daemon").gr_gid
         code = (
             "film = study.case(case).films[{film}].id\n"
@@ -170,12 +170,12 @@ class TestOtherAccounts:
             assert self.act(uid, gid, shared, code.format(film=film)) == [""]
         assert len(shared.regions(shared.cases()[0])) == 2
 
-    def test_the_rest_of_the_world_sees_nothing(self, shared: Study) -> None:
+    def test_accounts_outside_the_group_see_nothing(self, shared: Study) -> None:
         (outcome,) = self.act(20_003, 20_003, shared, "pass")
         assert "ermission" in outcome
 
 
-def test_what_a_library_writes_is_open_to_whom_its_folder_is(tmp_path: Path) -> None:
+def test_files_of_libraries_get_the_access_of_their_folder(tmp_path: Path) -> None:
     shared, private = tmp_path / "shared", tmp_path / "private"
     for folder, mode in ((shared, 0o2770), (private, 0o755)):
         folder.mkdir()

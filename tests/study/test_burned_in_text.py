@@ -1,4 +1,4 @@
-"""The pieces of a mask in which letters are looked for, held against scipy's."""
+"""Connected components in the search for burned-in text, compared with scipy's."""
 
 import numpy as np
 import numpy.typing as npt
@@ -36,11 +36,11 @@ def test_pieces_and_their_boxes_are_those_of_scipy(seed: int, monkeypatch: pytes
     assert found == _has_row(mask)
 
 
-def test_the_masks_hold_rows_and_lack_them() -> None:
+def test_some_masks_contain_rows_of_text_and_some_do_not() -> None:
     assert {_has_row(random_mask(seed)) for seed in range(60)} == {True, False}
 
 
-def test_pixels_that_touch_at_a_corner_are_one_piece() -> None:
+def test_pixels_that_touch_at_a_corner_are_connected() -> None:
     assert _boxes(np.eye(3, dtype=bool)).tolist() == [[0, 0, 3, 3]]
 
 

@@ -1,4 +1,4 @@
-"""`check`: what is wrong is said, what can be proven is mended, the rest is set aside so that everything else opens."""
+"""`check`: faults are reported, provable ones repaired, and other damaged files set aside so that the rest opens."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ def both(path: Path) -> tuple[Path, Path]:
     return path, disk.second_copy_path(path)
 
 
-def test_a_study_that_is_well(study: Study) -> None:
+def test_an_intact_study(study: Study) -> None:
     read_some(study)
     report = check_study(study.path)
     assert report.is_intact, report.findings
@@ -57,7 +57,7 @@ def test_one_damaged_copy_is_mended_from_the_other(study: Study) -> None:
         assert check_study(study.path).is_intact
 
 
-def test_looking_changes_nothing(study: Study) -> None:
+def test_a_check_without_repair_changes_nothing(study: Study) -> None:
     path = read_some(study)
     path.write_bytes(b"{")
     check_study(study.path)
@@ -77,7 +77,7 @@ def test_fields_are_rebuilt_from_the_log_where_both_copies_lost_them(study: Stud
 
 
 def test_fields_that_contradict_the_log_are_rebuilt_from_it(study: Study) -> None:
-    """Somebody changed a grade and sealed the file anew: the log still says what was entered."""
+    """Change a grade and seal the file again: the log still contains the original entry."""
     path = read_some(study)
     sealed = open_seal(path.read_bytes())
     sealed.tables["fields"]["1"]["grade"] = 3
@@ -91,7 +91,7 @@ def test_fields_that_contradict_the_log_are_rebuilt_from_it(study: Study) -> Non
     assert reading.score(FIELD) == 0
 
 
-def test_a_flag_and_a_signature_that_the_log_knows_nothing_of_go(study: Study) -> None:
+def test_a_flag_and_a_signature_without_a_log_entry_are_removed(study: Study) -> None:
     path = read_some(study)
     before = study.reading("anna", path.stem)
     sealed = open_seal(path.read_bytes())
@@ -116,7 +116,7 @@ def test_a_log_that_contradicts_itself_proves_nothing(study: Study) -> None:
     assert path.read_bytes() == seal(sealed.tables, sealed.sealed_as)
 
 
-def test_what_nothing_proves_is_set_aside_and_the_rest_opens(study: Study) -> None:
+def test_unprovable_files_are_set_aside_and_the_rest_opens(study: Study) -> None:
     path = read_some(study)
     read_some(study, "bert", 2)
     for each in both(path):
@@ -140,7 +140,7 @@ def test_a_reading_that_is_open_is_not_touched(study: Study) -> None:
     assert check_study(study.path, repair=True).unrepaired == ()
 
 
-def test_a_session_mends_what_it_opens_and_says_so(study: Study) -> None:
+def test_a_session_repairs_what_it_opens_and_reports_it(study: Study) -> None:
     path = read_some(study)
     path.write_bytes(b"\0" * 500)
     with study.open_reading("anna", path.stem) as session:
@@ -149,7 +149,7 @@ def test_a_session_mends_what_it_opens_and_says_so(study: Study) -> None:
     assert check_study(study.path).is_intact
 
 
-def test_a_damaged_film_is_told_and_not_shown(study: Study) -> None:
+def test_a_damaged_film_is_reported_and_not_shown(study: Study) -> None:
     (case,) = study.cases()
     film = study.case(case).films[0]
     path = study.film_path(case, film.id)
@@ -175,7 +175,7 @@ def test_a_film_of_an_interrupted_import_is_set_aside(study: Study) -> None:
     assert check_study(study.path).is_intact
 
 
-def test_files_in_each_others_place_are_told(study: Study) -> None:
+def test_exchanged_files_are_reported(study: Study) -> None:
     one, two = read_some(study), read_some(study, "bert", 3)
     for each, other in zip(both(one), both(two), strict=True):
         other.write_bytes(each.read_bytes())
@@ -220,7 +220,7 @@ def test_settings_with_another_scheme_are_not_sealed(tmp_path: Path) -> None:
     assert file.read_bytes() == settings, "nothing is written"
 
 
-def test_open_doors_are_closed(study: Study) -> None:
+def test_permissions_that_are_too_wide_are_corrected(study: Study) -> None:
     path = read_some(study)
     path.chmod(0o644)
     (study.path / "films").chmod(0o755)
@@ -231,12 +231,12 @@ def test_open_doors_are_closed(study: Study) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_link_is_told(study: Study, tmp_path: Path) -> None:
+def test_a_link_is_reported(study: Study, tmp_path: Path) -> None:
     (study.path / "films" / "C-LINK").symlink_to(tmp_path)
     assert any("link" in finding.problem for finding in check_study(study.path).findings)
 
 
-def test_readings_of_nobody_are_told(study: Study) -> None:
+def test_readings_of_an_unknown_rater_are_reported(study: Study) -> None:
     path = read_some(study)
     shutil.copytree(path.parent, study.path / "readings" / "zoe")
     assert any("no rater of that name" in finding.problem for finding in check_study(study.path).findings)
@@ -257,14 +257,14 @@ def test_a_wrong_index_is_removed(study: Study) -> None:
 
 
 class TestFormat1:
-    """A study of simulated hands, as the first version wrote it: without seals, since there were none."""
+    """A study of simulated hands in the first format, which had no seals."""
 
     @pytest.fixture
     def old(self, tmp_path: Path) -> Path:
         shutil.copytree(Path(__file__).parent / "format1", tmp_path / "old")
         return tmp_path / "old"
 
-    def test_it_opens_reads_and_can_be_gone_on_with(self, old: Path) -> None:
+    def test_it_opens_and_can_be_continued(self, old: Path) -> None:
         study = Study.open(old)
         assert study.config.stored_format == 1
         case = next(state.case for state in study.states("you") if state.stage == "reading")
@@ -275,7 +275,7 @@ class TestFormat1:
         assert open_seal(study.reading_path("you", case).read_bytes()).sealed_as == f"you/{case}"
         assert Study.open(old).state("you", case).done == 1
 
-    def test_it_is_brought_up(self, old: Path) -> None:
+    def test_it_is_migrated(self, old: Path) -> None:
         before = {
             (rater, case): Study.open(old).reading(rater, case)
             for rater in ("ada", "ben", "you")
@@ -290,7 +290,7 @@ class TestFormat1:
         assert {key: study.reading(*key) for key in before} == before
         assert all(film.file for case in study.cases() for film in study.case(case).films)
 
-    def test_damage_keeps_it_from_being_brought_up_unseen(self, old: Path) -> None:
+    def test_damage_prevents_a_silent_migration(self, old: Path) -> None:
         file = next((old / "readings" / "ada").glob("*.json"))
         file.write_text(file.read_text()[:-20])
         report = check_study(old, repair=True)

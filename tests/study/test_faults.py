@@ -1,4 +1,4 @@
-"""The harness of `benchmarks/faults`, in small: nothing acknowledged is lost, no damage stays unnoticed."""
+"""A small run of the fault harness of `benchmarks/faults`: no acknowledged entry is lost, and all damage is detected."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path) -> None:
     count = kills(Ours(), tmp_path / "k", 15)
     assert count.trials == 15
-    assert count.saved >= 8  # most of them wait for a first entry to be there
+    assert count.saved >= 8  # most of them wait for a first entry
     assert (count.lost, count.crashes) == (0, 0)
 
 
@@ -26,7 +26,7 @@ def test_every_call_of_a_save_fails_in_turn(tmp_path: Path) -> None:
     counts = list(failing_calls(Ours(), tmp_path / "c"))
     assert [count.fault.split(" at ")[0] for count in counts] == list(KINDS)
     for count in counts:
-        assert count.trials >= 12  # two files written, synced and renamed, and the folder synced
+        assert count.trials >= 12  # two files are written, synced and renamed, and the folder is synced
         assert (count.lost, count.crashes) == (0, 0), count
 
 
@@ -44,7 +44,7 @@ def test_damage_at_rest(tmp_path: Path) -> None:
 
 
 def test_real_system_calls_that_fail(tmp_path: Path) -> None:
-    """The kernel itself refuses each call of a save in turn, those of the locks too: nobody crashes over it."""
+    """Let the kernel refuse each call of a save in turn, including those of the locks: no process may crash."""
     try:
         (count,) = failing_syscalls(Ours(), tmp_path, errors=("EIO",))
     except Unavailable as error:
@@ -67,11 +67,11 @@ def test_everybody_at_once(tmp_path: Path) -> None:
     assert (count.lost, count.crashes) == (0, 0), count
 
 
-class TestTheHarnessBites:
-    """The same faults done to TinyDB's own storage find what it loses."""
+class TestTheHarnessDetectsLosses:
+    """The same faults in TinyDB's own storage, which loses entries: the harness detects the losses."""
 
     def test_kills(self, tmp_path: Path) -> None:
-        # Which moment is hit is chance: a few rounds, of which one is mostly enough.
+        # The interrupted moment is random, so several rounds run; one is usually enough.
         assert any(kills(Stock(), tmp_path / f"k{number}", 15, seed=number).lost for number in range(10))
 
     def test_failing_calls(self, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ class TestTheHarnessBites:
     def test_a_store_that_acknowledges_too_early_is_caught(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Without fsync a power cut loses entries, and the model of it says so."""
+        """Disable fsync: a power cut then loses entries, and the simulation must report them."""
         from tests.support.fault_harness import syscalls
 
         whole = syscalls._Trace.outcomes

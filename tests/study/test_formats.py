@@ -1,4 +1,4 @@
-"""Studies on the disk open in every later version, and looking at them changes no file."""
+"""Studies of every older format open, and reading them changes no file."""
 
 import shutil
 from pathlib import Path
@@ -45,8 +45,8 @@ def test_opening_reading_and_status_change_no_file(source: Path, tmp_path: Path)
     assert {Path(name).name for name in after.keys() - before.keys()} <= MAY_APPEAR
 
 
-def test_a_study_of_format_2_means_what_it_meant(tmp_path: Path) -> None:
-    """The values that the version of 2026 read from these files."""
+def test_a_study_of_format_2_has_its_original_values(tmp_path: Path) -> None:
+    """Compare with the values that the version of 2026 read from these files."""
     shutil.copytree(HERE / "format2", tmp_path / "study")
     study = Study.open(tmp_path / "study")
     assert study.config.id == "06f08c12ea53f0aa"

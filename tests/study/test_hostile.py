@@ -1,4 +1,4 @@
-"""Films that mean harm, or were made by a machine in pain: each is listed with its outcome, and nothing else happens."""
+"""Malicious or corrupt films: each is listed with its outcome, and nothing else happens."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ from ratui.study.importing import FilmRequest, ReaderProcess
 from ratui.study.importing.manifest import read_manifest
 from ratui.study.importing.reader_worker import LARGEST_MEMORY
 from tests.films import film_file
-from tests.study.conftest import Say
+from tests.study.conftest import RunRatui
 from tests.support.fault_harness.fuzz import mutations, own_test_files
 
 pytestmark = pytest.mark.slow
@@ -36,8 +36,8 @@ pytestmark = pytest.mark.slow
 WISH = FilmRequest("C-X", "L", "00")
 
 
-def through(paths: list[Path], timeout: float = 20.0) -> dict[str, list[str]]:
-    """The outcome of each file, by kind; each must end in time."""
+def read_outcomes(paths: list[Path], timeout: float = 20.0) -> dict[str, list[str]]:
+    """Return the outcome of each file, by kind; each file must be finished within the time limit."""
     outcomes: dict[str, list[str]] = {}
     with ReaderProcess(timeout) as converter:
         for path in paths:
@@ -56,7 +56,7 @@ def through(paths: list[Path], timeout: float = 20.0) -> dict[str, list[str]]:
 def test_all_of_pydicoms_own_test_files_have_an_outcome() -> None:
     files = own_test_files()
     assert len(files) > 80
-    outcomes = through(files)
+    outcomes = read_outcomes(files)
     assert sum(map(len, outcomes.values())) == len(files)
     assert any(outcome.startswith("taken") for outcome in outcomes)
     assert "it made the decoder crash; it is damaged or malicious" not in outcomes
@@ -64,7 +64,7 @@ def test_all_of_pydicoms_own_test_files_have_an_outcome() -> None:
 
 
 def mutants(folder: Path, count: int, seed: int) -> list[Path]:
-    """`count` files that a fuzzer made of pydicom's own and of a film of ours."""
+    """Write `count` mutations of pydicom's own files and of a film of ours."""
     sources = [*own_test_files(), film_file(folder.with_suffix(".own") / "film.dcm")]
     made = []
     for number, (_, data) in enumerate(mutations(sources, count, seed)):
@@ -74,7 +74,7 @@ def mutants(folder: Path, count: int, seed: int) -> list[Path]:
 
 
 def test_a_hundred_mutations_have_an_outcome(tmp_path: Path) -> None:
-    outcomes = through(mutants(tmp_path, 100, seed=20))
+    outcomes = read_outcomes(mutants(tmp_path, 100, seed=20))
     assert sum(map(len, outcomes.values())) == 100
     assert len(outcomes) > 3
 
@@ -94,11 +94,11 @@ def test_an_import_lists_each_file_once_and_goes_on(tmp_path: Path) -> None:
     assert "good.dcm" in {item.path.name for item in report.imported}
 
 
-class TestTheProcessApart:
-    """A decoder that crashes, hangs or eats memory costs its file alone."""
+class TestTheReaderProcess:
+    """A decoder that crashes, hangs or uses too much memory affects its file only."""
 
     def begin(self, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-        """The worker, with `code` run before it looks at a file called bad.dcm."""
+        """Start the worker, with `code` run before it reads a file called bad.dcm."""
         from ratui.study.importing import reader_process as isolated
 
         text = (
@@ -121,15 +121,13 @@ class TestTheProcessApart:
         ],
         ids=["crash", "exit", "hang", "memory", "fault", "chatter"],
     )
-    def test_it_costs_that_file_alone(
+    def test_only_that_file_is_lost(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, says: str
     ) -> None:
         self.begin(monkeypatch, code)
         good, bad = film_file(tmp_path / "good.dcm"), film_file(tmp_path / "bad.dcm")
         with ReaderProcess() as converter:
-            assert (
-                converter.read_header(good).side == "L"
-            )  # the process is there now, so a hang can be told in a moment
+            assert converter.read_header(good).side == "L"  # the process has started, so a hang is detected at once
             converter._timeout = 0.5 if says == "too long" else 20.0
             if says:
                 with pytest.raises(FilmError, match=says) as caught:
@@ -150,13 +148,13 @@ class TestTheProcessApart:
         assert not target.exists() or target.stat().st_size == 0
         assert list(tmp_path.glob("core*")) == []
 
-    def test_it_gives_what_the_same_process_gives(self, tmp_path: Path) -> None:
+    def test_it_gives_the_same_film_as_reading_in_this_process(self, tmp_path: Path) -> None:
         path = film_file(tmp_path / "a.dcm")
         with ReaderProcess() as converter:
             assert converter.read_header(path) == InProcessConverter().read_header(path)
             one, two = converter.convert(path, WISH), InProcessConverter().convert(path, WISH)
         assert (one.rows, one.columns, one.spacing, one.digest) == (two.rows, two.columns, two.spacing, two.digest)
-        assert resource.getrlimit(resource.RLIMIT_AS)[0] != LARGEST_MEMORY  # the limit is the worker's alone
+        assert resource.getrlimit(resource.RLIMIT_AS)[0] != LARGEST_MEMORY  # only the worker has the limit
 
     def test_a_machine_of_many_cores_leaves_enough_memory_to_look_for_text(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -250,7 +248,7 @@ class TestBombs:
             read_film(path)
 
     @pytest.mark.parametrize("lie", [b"\0\0\0\0", b"\xff\xff\0\0"])
-    def test_a_lie_about_where_the_deflated_part_begins(
+    def test_a_wrong_start_of_the_deflated_part(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: bytes
     ) -> None:
         monkeypatch.setattr(dicom_reader, "MAX_FILE_BYTES", 50_000_000)
@@ -281,12 +279,12 @@ class TestBombs:
         with pytest.raises(FilmError, match="larger than any film"):
             read_film(tmp_path / "a.dcm")
 
-    def test_what_is_no_plain_file_is_not_waited_for(self, tmp_path: Path) -> None:
+    def test_a_special_file_is_rejected_without_waiting(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.dcm")
         with pytest.raises(FilmError, match="no plain file"):
             read_film(tmp_path / "pipe.dcm")
 
-    def test_a_sequence_without_a_bottom(self, tmp_path: Path) -> None:
+    def test_an_endlessly_nested_sequence(self, tmp_path: Path) -> None:
         head = film_file(tmp_path / "a.dcm").read_bytes()[:132]
         meta = pydicom.dcmread(tmp_path / "a.dcm").file_meta
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -322,12 +320,12 @@ class TestText:
             assert all(row.path.is_relative_to(folder) for row in rows)
 
     @pytest.mark.parametrize("text", ["a = " + "[" * 100_000, "x" * 300_000, "a = 1\n" * 200_000])
-    def test_settings_that_are_a_burden_are_refused(self, tmp_path: Path, text: str) -> None:
+    def test_oversized_settings_are_rejected(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "study.toml").write_text(text)
         with pytest.raises(StudyError):
             Study.open(tmp_path)
 
-    def test_a_scheme_without_a_bottom_is_refused(self, tmp_path: Path) -> None:
+    def test_an_endlessly_nested_scheme_is_rejected(self, tmp_path: Path) -> None:
         (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000)
         with pytest.raises(SchemeError, match="not valid TOML"):
             Study.create(tmp_path / "study", str(tmp_path / "deep.toml"), ["anna"])
@@ -340,8 +338,8 @@ class TestText:
             study.regions("C-1")
 
 
-def test_no_film_is_changed_by_what_its_pixels_are(tmp_path: Path) -> None:
-    """Signed, odd-sided, of few bits, of any level: what is stored is what was there."""
+def test_pixels_of_any_kind_are_unchanged(tmp_path: Path) -> None:
+    """Check signed pixels, odd sizes, few bits and any level: the stored film equals the source."""
     for number, (dtype, bits, shape) in enumerate(
         [("uint8", 8, (17, 31)), ("uint16", 10, (33, 17)), ("uint16", 16, (20, 20)), ("int16", 12, (21, 19))]
     ):
@@ -362,8 +360,8 @@ def test_no_film_is_changed_by_what_its_pixels_are(tmp_path: Path) -> None:
         assert np.array_equal(read_film(tmp_path / "c.dcm").pixels, pixels)
 
 
-def test_nothing_that_moves_a_terminal_is_ever_printed(tmp_path: Path, say: Say) -> None:
-    """Escape sequences in headers, file names, a manifest and the title of a study."""
+def test_escape_sequences_are_never_printed(tmp_path: Path, run_ratui: RunRatui) -> None:
+    """Put escape sequences into headers, file names, a manifest and the title of a study."""
     evil = "\x1b]0;x\x07\x1b[2J\x9b31m\r\u202e"
     hospital = tmp_path / f"h{evil}"
     names = ("PatientID", "PatientName", "StudyDescription", "SeriesDescription", "InstitutionName")
@@ -375,19 +373,19 @@ def test_nothing_that_moves_a_terminal_is_ever_printed(tmp_path: Path, say: Say)
     (hospital / "films.csv").write_text(f"file,patient,time,side\n{evil},{evil},{evil},{evil}\n")
     study = tmp_path / f"study{evil}"
     printed = [
-        say("new", study, "--rater", "anna", "--scheme", "fingers", "--title", f"T{evil}"),
-        say("import", study, hospital, "--key", tmp_path / "k" / f"key{evil}"),
-        say("import", study, "--manifest", hospital / "films.csv", "--key", tmp_path / "k", code=1),
-        say("import", study, hospital / f"none{evil}", code=1),
-        say("new", study, "--rater", evil, code=1),
-        say("new", tmp_path / "s", "--rater", "a", "--scheme", f"{evil}.toml", code=1),
-        say("status", study),
-        say("read", study, "--rater", evil, code=1),
-        say("read", study, "--rater", "anna", "--case", evil, code=1),
-        say("check", study),
-        say("backup", study, tmp_path / f"b{evil}.zip"),
-        say("restore", tmp_path / f"b{evil}.zip", tmp_path / f"r{evil}"),
-        say("merge", study, tmp_path / f"r{evil}"),
+        run_ratui("new", study, "--rater", "anna", "--scheme", "fingers", "--title", f"T{evil}"),
+        run_ratui("import", study, hospital, "--key", tmp_path / "k" / f"key{evil}"),
+        run_ratui("import", study, "--manifest", hospital / "films.csv", "--key", tmp_path / "k", code=1),
+        run_ratui("import", study, hospital / f"none{evil}", code=1),
+        run_ratui("new", study, "--rater", evil, code=1),
+        run_ratui("new", tmp_path / "s", "--rater", "a", "--scheme", f"{evil}.toml", code=1),
+        run_ratui("status", study),
+        run_ratui("read", study, "--rater", evil, code=1),
+        run_ratui("read", study, "--rater", "anna", "--case", evil, code=1),
+        run_ratui("check", study),
+        run_ratui("backup", study, tmp_path / f"b{evil}.zip"),
+        run_ratui("restore", tmp_path / f"b{evil}.zip", tmp_path / f"r{evil}"),
+        run_ratui("merge", study, tmp_path / f"r{evil}"),
     ]
     assert b"2 films of 1 case imported" in printed[1]
     for text in printed:

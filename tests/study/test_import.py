@@ -1,4 +1,4 @@
-"""Import: what is taken, what is refused and why, and that nothing of the patient gets in."""
+"""Import: accepted and rejected files, reasons, and no patient data in the study."""
 
 import csv
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def study(tmp_path: Path) -> Study:
 
 @pytest.fixture(scope="module")
 def converter() -> Iterator[ReaderProcess]:
-    """One process apart for all of these imports: to begin one takes longer than they do."""
+    """Return one reader process for all imports of this module, because its start takes longer than they do."""
     with ReaderProcess() as isolated:
         yield isolated
 
@@ -42,7 +42,7 @@ def test_two_dates_become_two_time_points(study: Study, tmp_path: Path, converte
         assert {film.day for film in case.films} == {0, 428}
 
 
-def test_pixels_are_untouched_and_names_gone(study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
+def test_pixels_are_unchanged_and_names_removed(study: Study, tmp_path: Path, converter: ReaderProcess) -> None:
     source = film_file(tmp_path / "h" / "a.dcm", patient="SECRET-77", InstitutionName="St. Elsewhere")
     import_films(study, [tmp_path / "h"], key=tmp_path / "key.json", converter=converter)
     (copy,) = study.path.rglob("*.dcm")
@@ -88,7 +88,7 @@ def test_a_film_that_comes_again_later_is_refused(study: Study, tmp_path: Path, 
 
 
 class DyingConverter:
-    """A converter whose process is ended after some films, as by kill -9."""
+    """A converter whose process is killed after some films, as by kill -9."""
 
     def __init__(self, converter: ReaderProcess, films: int) -> None:
         self._converter, self._left = converter, films

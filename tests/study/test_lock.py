@@ -1,4 +1,4 @@
-"""One writer for each reading: the second is told who and where, and may take over from a holder who is gone."""
+"""One writer for each reading: a second one learns who holds the lock and where, and may take over from a dead holder."""
 
 import json
 import os
@@ -25,7 +25,7 @@ _HOLD = (
 
 
 def hold(path: Path) -> subprocess.Popen[bytes]:
-    """A process that holds the lock until it is killed."""
+    """Start a process that holds the lock until it is killed."""
     child = subprocess.Popen([sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout
     assert child.stdout.readline() == b"held\n"
@@ -33,12 +33,12 @@ def hold(path: Path) -> subprocess.Popen[bytes]:
 
 
 def pretend(path: Path, **changes: object) -> None:
-    """Changes what the lock file says of its holder."""
+    """Change the holder's description in the lock file."""
     raw = json.loads(path.read_bytes())
     path.write_text(json.dumps({**raw, **changes}))
 
 
-def test_the_second_is_told_who_where_and_since_when(tmp_path: Path) -> None:
+def test_the_second_learns_who_where_and_since_when(tmp_path: Path) -> None:
     child = hold(tmp_path / "a.lock")
     with pytest.raises(HeldByOther) as caught, FileLock(tmp_path / "a.lock"):
         pass
@@ -53,7 +53,7 @@ def test_the_second_is_told_who_where_and_since_when(tmp_path: Path) -> None:
     assert caught.value.holder.process == child.pid
 
 
-def test_it_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     child = hold(tmp_path / "a.lock")
     child.kill()
     child.communicate()
@@ -61,7 +61,7 @@ def test_it_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
         pass
 
 
-def test_a_living_holder_keeps_it(tmp_path: Path) -> None:
+def test_a_living_holder_keeps_the_lock(tmp_path: Path) -> None:
     child = hold(tmp_path / "a.lock")
     with pytest.raises(HeldByOther), FileLock(tmp_path / "a.lock", take_over=True):
         pass
@@ -70,8 +70,8 @@ def test_a_living_holder_keeps_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gone", [{"process": 2**22 - 1}, {"host": "elsewhere"}, {"started": "1"}])
-def test_a_holder_who_is_gone_or_elsewhere_can_be_relieved(tmp_path: Path, gone: dict[str, object]) -> None:
-    """The lock outlives its holder on a network file system; here another open file holds it in its stead."""
+def test_a_dead_or_remote_holder_can_be_replaced(tmp_path: Path, gone: dict[str, object]) -> None:
+    """Let another open file hold the lock for a dead process, as can happen on a network file system."""
     path = tmp_path / "a.lock"
     with FileLock(path) as first:
         pretend(path, **gone)
@@ -83,7 +83,7 @@ def test_a_holder_who_is_gone_or_elsewhere_can_be_relieved(tmp_path: Path, gone:
                 first.check()
 
 
-def test_what_a_lock_says_can_not_harm_the_terminal(tmp_path: Path) -> None:
+def test_the_description_of_a_holder_is_printed_safely(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     with FileLock(path):
         pretend(path, user="\x1b[31manna", process="7", more="x")
@@ -126,7 +126,7 @@ class TestReadings:
             with pytest.raises(StoreError, match="changed meanwhile"):
                 session.save(enter(session.reading, FIELD, GradeEntry(0)))
 
-    def test_everyone_may_look_meanwhile(self, tmp_path: Path) -> None:
+    def test_everyone_can_read_meanwhile(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         (case,) = study.cases()
         with study.open_reading("anna", case) as session:
@@ -150,8 +150,8 @@ class TestReadings:
         assert {r.film for r in after} == {r.film for r in before}
 
 
-def test_a_stream_of_saves_does_not_keep_out_who_wants_them_to_stop(tmp_path: Path) -> None:
-    """And who saves twice in one change doesn't wait for itself."""
+def test_a_stream_of_saves_does_not_block_an_exclusive_lock(tmp_path: Path) -> None:
+    """Check also that two saves within one change do not wait for each other."""
     from ratui.study.store import StudyLock
 
     stop, failed = threading.Event(), []

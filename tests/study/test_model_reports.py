@@ -1,4 +1,4 @@
-"""What a model is worth: kept whole, and withheld from a rater while a case that it tells of is unsigned."""
+"""Evaluations of models: stored unchanged, and withheld from a rater while an evaluated case is unsigned."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ def file_of(study: Study, model: str = "scorer") -> Path:
     return study.path / "models" / model / EVALUATION
 
 
-def test_it_comes_back_as_it_was_kept(study: Study) -> None:
+def test_an_evaluation_is_stored_unchanged(study: Study) -> None:
     found = measured(study, by_stage(study, "signed"))
     assert load_evaluation(study, SAMPLE_RATER, "scorer") == found
     assert load_evaluation(study, SAMPLE_RATER, "other") is None
@@ -61,7 +61,7 @@ def test_a_case_that_has_left_the_study_withholds_nothing(study: Study) -> None:
     assert load_evaluation(study, SAMPLE_RATER, "scorer") == found
 
 
-def test_models_stand_the_newest_first_and_a_new_evaluation_replaces_the_old(study: Study) -> None:
+def test_models_are_listed_newest_first_and_a_new_evaluation_replaces_the_old(study: Study) -> None:
     case = by_stage(study, "signed")
     measured(study, case, model="old")
     measured(study, case, model="new")
@@ -72,7 +72,7 @@ def test_models_stand_the_newest_first_and_a_new_evaluation_replaces_the_old(stu
     assert list_evaluated_models(study) == ("old", "new")
 
 
-def test_a_damaged_one_is_told_not_shown(study: Study) -> None:
+def test_a_damaged_evaluation_is_reported_and_not_shown(study: Study) -> None:
     measured(study, by_stage(study, "signed"))
     for file in file_of(study).parent.glob(f"{EVALUATION}*"):
         file.write_bytes(file.read_bytes().replace(b"0.2", b"0.1"))
@@ -92,7 +92,7 @@ def test_a_damaged_one_is_told_not_shown(study: Study) -> None:
         ("blocks", {"kind": "picture", "file": "p.png", "png": "not base64!", "words": ""}),
     ],
 )
-def test_what_no_evaluation_can_be_is_refused(study: Study, table: str, record: dict[str, object]) -> None:
+def test_an_impossible_evaluation_is_rejected(study: Study, table: str, record: dict[str, object]) -> None:
     measured(study, by_stage(study, "signed"))
     stored = read_intact(file_of(study), unsealed=False)
     assert stored is not None

@@ -1,4 +1,4 @@
-"""Studies that move: joined from several sites, packed into one archive, looked at as they were at one moment."""
+"""Merge of studies from several sites, backup in an archive, and consistent snapshots."""
 
 import os
 import shutil
@@ -45,7 +45,7 @@ def outcomes(done: list[MergeResult]) -> list[tuple[str, str]]:
 
 
 class TestMerge:
-    def test_what_each_site_read_comes_together(self, study: Study, tmp_path: Path) -> None:
+    def test_readings_of_all_sites_are_merged(self, study: Study, tmp_path: Path) -> None:
         one, two = elsewhere(study, tmp_path, "one"), elsewhere(study, tmp_path, "two")
         read_on(one, "anna")
         read_on(two, "bert", 5)
@@ -65,13 +65,13 @@ class TestMerge:
         case = study.cases()[0]
         assert study.reading("anna", case) == site.reading("anna", case)
 
-    def test_one_that_went_on_here_stays(self, study: Study, tmp_path: Path) -> None:
+    def test_a_reading_that_continued_here_stays(self, study: Study, tmp_path: Path) -> None:
         read_on(study, "anna")
         site = elsewhere(study, tmp_path)
         read_on(study, "anna", 2)
         assert merge(study, site) == []
 
-    def test_one_that_went_on_in_both_places_is_a_conflict_and_stays(self, study: Study, tmp_path: Path) -> None:
+    def test_a_reading_that_continued_in_both_places_is_a_conflict(self, study: Study, tmp_path: Path) -> None:
         read_on(study, "anna", 3)
         site = elsewhere(study, tmp_path)
         read_on(study, "anna", 1, grade=1)
@@ -129,13 +129,13 @@ class TestMerge:
         assert item.reason == "2 boxes differ; those here stay"
         assert first in study.regions(case)
 
-    def test_pretending_writes_nothing(self, study: Study, tmp_path: Path) -> None:
+    def test_a_dry_run_writes_nothing(self, study: Study, tmp_path: Path) -> None:
         site = elsewhere(study, tmp_path)
         read_on(site, "anna")
         assert outcomes(merge(study, site, dry_run=True)) == [("added", "reading")]
         assert study.reading("anna", study.cases()[0]) is None
 
-    def test_damage_there_is_a_conflict_here(self, study: Study, tmp_path: Path) -> None:
+    def test_damage_in_the_other_study_is_a_conflict(self, study: Study, tmp_path: Path) -> None:
         site = elsewhere(study, tmp_path)
         read_on(site, "anna")
         read_on(site, "bert")
@@ -151,7 +151,7 @@ class TestMerge:
 
 
 class TestBackup:
-    def test_what_is_packed_comes_back(self, study: Study, tmp_path: Path) -> None:
+    def test_a_backup_restores_the_study(self, study: Study, tmp_path: Path) -> None:
         read_on(study, "anna")
         archive = back_up(study, tmp_path / "b" / "one.zip")
         assert archive.path.stat().st_mode & 0o077 == 0
@@ -176,7 +176,7 @@ class TestBackup:
         with pytest.raises(StudyError, match="something already"):
             restore(tmp_path / "b.zip", study.path)
 
-    def test_every_flipped_byte_is_told_before_anything_is_made(self, study: Study, tmp_path: Path) -> None:
+    def test_every_flipped_byte_is_reported_before_anything_is_restored(self, study: Study, tmp_path: Path) -> None:
         data = back_up(study, tmp_path / "b.zip").path.read_bytes()
         step = max(len(data) // 150, 1)
         harmless = 0
@@ -186,7 +186,7 @@ class TestBackup:
                 archive = open_archive(tmp_path / "c.zip")
             except (DamagedError, StoreError):
                 continue
-            # What a ZIP reader doesn't look at may change; no byte of a file of the study does.
+            # Bytes that a ZIP reader ignores may change, but no byte of a file of the study.
             assert archive.checksums == open_archive(tmp_path / "b.zip").checksums
             harmless += 1
         assert harmless < 15
@@ -207,13 +207,13 @@ class TestBackup:
             restore(tmp_path / "c.zip", tmp_path / "deep" / "back")
         assert not (tmp_path / "deep").exists()
 
-    def test_a_log_that_was_changed_in_hindsight_is_told(self, study: Study, tmp_path: Path) -> None:
+    def test_a_log_changed_afterwards_is_reported(self, study: Study, tmp_path: Path) -> None:
         read_on(study, "anna", 4)
         read_on(study, "bert", 2)
         archive = back_up(study, tmp_path / "b.zip").path
         read_on(study, "anna", 1)
         assert find_rewritten_readings(study, archive) == []
-        # Anna makes her first entry another one and seals everything anew, without a trace in the study itself.
+        # Anna changes her first entry and seals everything again, without a trace in the study itself.
         case = study.cases()[0]
         for each in (study.reading_path("anna", case), disk.second_copy_path(study.reading_path("anna", case))):
             each.unlink()
@@ -235,8 +235,8 @@ class TestSnapshot:
         assert not still.path.exists()
         assert not list(study.path.glob(f"{SNAPSHOT_PREFIX}*"))
 
-    def test_all_of_it_stems_from_one_moment(self, study: Study) -> None:
-        """Two raters whose entries always match while nobody looks: no snapshot may show one ahead of the other."""
+    def test_a_snapshot_shows_a_single_moment(self, study: Study) -> None:
+        """Let two raters' entries always match outside a change: no snapshot may show one ahead of the other."""
         case = study.cases()[0]
         stop = threading.Event()
 
@@ -246,7 +246,7 @@ class TestSnapshot:
                 number = 0
                 while not stop.is_set():
                     number += 1
-                    # Both in one change: as nobody may look between them, both or neither are seen.
+                    # Both in one change: since a snapshot waits, it contains both or neither.
                     with writer._study_lock.shared():
                         for session in (anna, bert):
                             session.save(set_note(session.reading, "L.MCP2", f"note {number % 50}"))
@@ -266,7 +266,7 @@ class TestSnapshot:
         finally:
             stop.set()
             thread.join()
-        assert len(seen) > 2  # the writer never rests, and the looks had their turn all the same
+        assert len(seen) > 2  # the writer never pauses, and the snapshots were still made
 
     def test_a_file_system_without_links_gets_copies(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: object) -> None:
@@ -278,8 +278,8 @@ class TestSnapshot:
             assert still.reading("anna", study.cases()[0]) == study.reading("anna", study.cases()[0])
 
 
-def test_what_is_wrong_in_a_snapshot_is_told_of_the_study_itself(study: Study) -> None:
-    """Its folder is gone when the message is read."""
+def test_faults_in_a_snapshot_are_reported_for_the_study(study: Study) -> None:
+    """Check that the message names the study, because the snapshot's folder is removed before it is read."""
     with pytest.raises(StudyError) as caught, study.snapshot() as still:
         still.case("C-NOBODY")
     assert caught.value.location == str(study.path)

@@ -1,4 +1,4 @@
-"""What a model said of a case: kept whole, shown to a rater only after signing; and the order it would have cases read."""
+"""Model answers: stored unchanged, shown to a rater only after signing; and the reading order that a model proposes."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ ANSWER = Prediction("L.MCP2", "ERO", (1, 2), (EARLIER, LATER), 1, 0.3)
 
 
 class TestAnswers:
-    def test_they_come_back_as_they_were_kept(self, study: Study) -> None:
+    def test_answers_are_stored_unchanged(self, study: Study) -> None:
         case = study.cases()[0]
         jsn = replace(ANSWER, scale="JSN", grades=(0, 0), probabilities=(EARLIER[:5], LATER[:5]), change=0)
         save_predictions(study, "scorer", case, [ANSWER, jsn])
@@ -52,7 +52,7 @@ class TestAnswers:
         assert load_unblinded_predictions(study, SAMPLE_RATER, signed) == (ANSWER,)
         assert load_unblinded_predictions(study, SAMPLE_RATER, begun) == ()
 
-    def test_a_damaged_file_is_told_not_shown(self, study: Study) -> None:
+    def test_a_damaged_file_is_reported_and_not_shown(self, study: Study) -> None:
         case = study.cases()[0]
         save_predictions(study, "scorer", case, [ANSWER])
         for file in (study.path / "models" / "scorer" / "answers").glob(f"{case}.json*"):
@@ -70,7 +70,7 @@ class TestAnswers:
             {"change": "much"},
         ],
     )
-    def test_what_no_model_can_mean_is_refused(self, wrong: dict[str, object]) -> None:
+    def test_impossible_answers_are_rejected(self, wrong: dict[str, object]) -> None:
         with pytest.raises(StoreError):
             Prediction.from_record({**ANSWER.to_record(), **wrong})
 
@@ -85,7 +85,7 @@ class TestAnswers:
             ("answers", {"chances": [EARLIER[:3], LATER[:3]]}),
         ],
     )
-    def test_what_can_not_be_of_this_study_is_refused(
+    def test_answers_of_another_study_are_rejected(
         self, study: Study, table: str, record: dict[str, object]
     ) -> None:  # fmt: skip
         case = study.cases()[0]
@@ -99,7 +99,7 @@ class TestAnswers:
         with pytest.raises(StoreError):
             load_predictions(study, case)
 
-    def test_what_it_expects_comes_by_field(self, study: Study) -> None:
+    def test_expected_scores_are_given_by_field(self, study: Study) -> None:
         case = study.cases()[0]
         save_predictions(study, "scorer", case, [ANSWER])
         found = load_expected_grades(study, "scorer", case)
@@ -121,17 +121,17 @@ class TestAnswers:
 
 
 class TestOrder:
-    def test_without_one_cases_stand_by_name(self, study: Study) -> None:
+    def test_without_an_order_cases_are_sorted_by_name(self, study: Study) -> None:
         assert load_reading_order(study) == study.cases()
 
-    def test_a_kept_order_comes_first_and_the_unknown_after_it(self, study: Study) -> None:
+    def test_a_stored_order_comes_first_and_unknown_cases_after_it(self, study: Study) -> None:
         a, b, *rest = study.cases()
         save_reading_order(study, [rest[-1], a, "C-GONE"], "scorer")
         assert load_reading_order(study)[:2] == (rest[-1], a)
         assert sorted(load_reading_order(study)) == sorted(study.cases())
         assert load_reading_order(study)[2] == b
 
-    def test_a_damaged_order_keeps_nobody_from_work(self, study: Study) -> None:
+    def test_a_damaged_order_is_ignored(self, study: Study) -> None:
         save_reading_order(study, list(reversed(study.cases())), "scorer")
         for file in (study.path / "models").glob("order.json*"):
             file.write_bytes(b"rubbish")

@@ -1,4 +1,4 @@
-"""An identity planted in everything that a film can say leaves no trace anywhere but in the key."""
+"""An identity planted in every part of a film leaves no trace except in the key."""
 
 import os
 import subprocess
@@ -30,12 +30,12 @@ from ratui.study import InProcessConverter, KeyFile, Study, import_films
 from ratui.study.importing.deidentification import new_uid, seems_to_contain_text
 from tests.films import confirm_template, film_file, make_study
 from tests.planted import BORN, DAYS, PATIENT, SECRET, TEXT, UID, everything, planted, png, traces, with_comment
-from tests.study.conftest import Say
+from tests.study.conftest import RunRatui
 
 pytestmark = pytest.mark.slow
 
-# Every command that prints or writes something of a study, run over a study that was imported from planted films.
-# {out} is a folder whose every byte is searched afterwards, as what is printed is.
+# Every command that prints or writes data of a study, run on a study that was imported from planted films.
+# {out} is a folder; the test searches every byte of it, and of the printed output.
 OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("status", "{study}"),
     ("status", "{study}", "--html", "{out}/status.html", "--csv", "{out}/status.csv"),
@@ -55,16 +55,16 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("restore", "{out}/backup.zip", "{out}/restored"),
     ("merge", "{study}", "{out}/restored"),
 )
-# Those that don't, and those that the tests below run by themselves.
+# Commands without such output, and those that other tests below run.
 NOT_OVER_A_STUDY = {"new", "import", "read", "demo", "doctor", "keys"}
 
 
-def test_every_command_is_held_against_it() -> None:
-    """Who adds a command adds it to one of the two lists above."""
+def test_every_command_is_in_a_list() -> None:
+    """Ensure that each new command is added to one of the two lists above."""
     assert set(commands.commands) == {*(command for command, *_ in OVER_A_STUDY), *NOT_OVER_A_STUDY}
 
 
-def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
+def test_the_search_finds_the_planted_identity(tmp_path: Path) -> None:
     planted(tmp_path / "h", DAYS[0], 1)
     png(tmp_path / "h" / "a.png")
     found = traces(everything(tmp_path / "h"))
@@ -82,7 +82,7 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
 
 
 def read_and_sign(study: Study) -> int:
-    """Whatever a rater's work puts into a study, and so into what is made of it; says how many cases were read."""
+    """Read and sign cases, so that readings occur in the study and all results; return the number of cases."""
     cases = [case for case in study.cases() if not study.case(case).unreadable_reason(study.scheme)]
     for case in cases:
         confirm_template(study, case, "anna")
@@ -97,13 +97,13 @@ def read_and_sign(study: Study) -> int:
 
 @pytest.fixture
 def extras() -> None:
-    """What some exports need; without it no export could be searched."""
+    """Skip the test if packages for some exports are missing, because their output could not be searched."""
     for name in ("highdicom", "pyarrow", "matplotlib"):
         pytest.importorskip(name, reason="pip install 'ratui[results]'")
 
 
 @pytest.mark.usefixtures("extras")
-def test_no_trace_in_study_exports_or_terminal(tmp_path: Path, say: Say) -> None:
+def test_no_trace_in_study_exports_or_terminal(tmp_path: Path, run_ratui: RunRatui) -> None:
     hospital = tmp_path / "hospital"
     for number, (patient, day) in enumerate((p, d) for p in (PATIENT, f"{SECRET}-78") for d in DAYS):
         planted(hospital, day, number, patient=patient)
@@ -114,29 +114,29 @@ def test_no_trace_in_study_exports_or_terminal(tmp_path: Path, say: Say) -> None
     manifest = tmp_path / "hospital" / "films.csv"
     manifest.write_text(f"file,patient,time,side\n{SECRET}.png,{SECRET}-88,0,L\n")
     study, key, out = tmp_path / "study", tmp_path / "keys" / "key.json", tmp_path / "out"
-    printed = say("new", study, "--rater", "anna", "--rater", "bert", "--scheme", "fingers")
-    first = say("import", study, hospital, "--key", key)
-    second = say("import", study, "--manifest", manifest, "--key", key)
+    printed = run_ratui("new", study, "--rater", "anna", "--rater", "bert", "--scheme", "fingers")
+    first = run_ratui("import", study, hospital, "--key", key)
+    second = run_ratui("import", study, "--manifest", manifest, "--key", key)
     assert b"5 films of 2 cases imported, 4 files refused" in first
     assert b"1 film of 1 case imported" in second  # the PNG file
     assert read_and_sign(Study.open(study)) == 2
     out.mkdir()
     for command in OVER_A_STUDY:
-        printed += say(*(each.format(study=study, out=out) for each in command))
+        printed += run_ratui(*(each.format(study=study, out=out) for each in command))
     printed += first + second
     assert traces(printed.replace(str(tmp_path).encode(), b"")) == []
     for folder in (study, out):
         assert list(folder.rglob("*"))
         assert traces(everything(folder)) == []
-    assert SECRET in key.read_text()  # or the search would prove nothing
+    assert SECRET in key.read_text()  # otherwise the search would prove nothing
     lists = list(key.parent.glob("*.csv"))
     assert any(SECRET in each.read_text() for each in lists)
     assert all(path.stat().st_mode & 0o077 == 0 for path in (key, *lists))
 
 
 @pytest.mark.usefixtures("extras")
-def test_no_command_tells_what_an_unsigned_reading_says(tmp_path: Path, say: Say) -> None:
-    """Managers and other raters run these commands while Anna reads: how far she is they may learn, no more."""
+def test_no_command_reveals_an_unsigned_reading(tmp_path: Path, run_ratui: RunRatui) -> None:
+    """Run the commands of managers and other raters while Anna reads: only her progress may be visible."""
     study = make_study(tmp_path)
     case, out = study.cases()[0], tmp_path / "out"
     with study.open_reading("anna", case) as session:
@@ -144,16 +144,16 @@ def test_no_command_tells_what_an_unsigned_reading_says(tmp_path: Path, say: Say
         reading = enter(reading, Field("R.PIP3", "ERO", 1), NotAssessableEntry("replaced"))
         session.save(set_note(toggle_flag(reading, "L.MCP4"), "L.MCP2", "a doubtful margin"))
     out.mkdir()
-    told = b""
+    output = b""
     for command in OVER_A_STUDY:
-        told += say(*(each.format(study=study.path, out=out) for each in command), code=None)
+        output += run_ratui(*(each.format(study=study.path, out=out) for each in command), code=None)
         if command[0] == "backup":
-            (out / "backup.zip").rename(tmp_path / "backup.zip")  # holds all, and is its owner's alone
+            (out / "backup.zip").rename(tmp_path / "backup.zip")  # contains everything; only its owner can read it
             break
-    told += everything(out)
-    assert b"anna" in told  # who reads is no secret
+    output += everything(out)
+    assert b"anna" in output  # the names of raters are no secret
     for secret in (b"doubtful", b"L.MCP2", b"R.PIP3", b"L.MCP4", b"replaced"):
-        assert secret not in told, secret
+        assert secret not in output, secret
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def _process(*arguments: object, **environment: str) -> "subprocess.CompletedPro
 
 
 def test_a_fault_of_the_program_names_nobody(tmp_path: Path) -> None:
-    """An error whose text is the patient's name, raised in the midst of an import."""
+    """Raise an error whose text is the patient's name during an import."""
     planted(tmp_path / "h", DAYS[0], 1)
     Study.create(tmp_path / "study", "fingers", ["anna"])
     (tmp_path / "site").mkdir()
@@ -231,7 +231,7 @@ class TestWhatStays:
         assert window == Window(1800, 3000)
         assert after.spacing == before.spacing
 
-    def test_only_elements_that_are_meant_to(self, tmp_path: Path) -> None:
+    def test_only_allowed_elements(self, tmp_path: Path) -> None:
         new = self.take(tmp_path, planted(tmp_path / "h", DAYS[0], 1))
         assert not any(element.tag.is_private for element in new.iterall())
         assert not any(element.tag.group in (0x6000, 0x0029) for element in new)
@@ -261,7 +261,7 @@ class TestWhatStays:
         study = Study.create(tmp_path / "study", "fingers", ["anna"])
         import_films(study, [folder], key=tmp_path / "key.json", converter=InProcessConverter())
         one, two = (pydicom.dcmread(path) for path in sorted(study.path.rglob("*.dcm")))
-        assert one.StudyInstanceUID == two.StudyInstanceUID  # both films said the same
+        assert one.StudyInstanceUID == two.StudyInstanceUID  # both films had the same UID
         assert one.SOPInstanceUID != two.SOPInstanceUID
         key = KeyFile.open(study, tmp_path / "key.json").uid_key
         assert one.StudyInstanceUID == new_uid(key, f"{UID}.0")
@@ -277,7 +277,7 @@ class TestPseudonyms:
             ids.add(KeyFile.open(study, tmp_path / f"k{number}").assign_case("P1"))
         assert len(ids) == 3
 
-    def test_a_changed_letter_in_the_key_is_told_and_mended_from_its_copy(self, tmp_path: Path) -> None:
+    def test_a_changed_letter_in_the_key_is_reported_and_repaired(self, tmp_path: Path) -> None:
         study = Study.create(tmp_path / "s", "fingers", ["anna"])
         keys = KeyFile.open(study, tmp_path / "k" / "key.json")
         case = keys.assign_case("P1")
@@ -312,13 +312,13 @@ class TestBurnedIn:
         pixels[np.asarray(mask) > 128] = level
 
     @pytest.mark.parametrize("level", [4095, 0])
-    def test_a_name_is_seen(self, level: int) -> None:
+    def test_a_burned_in_name_is_detected(self, level: int) -> None:
         pixels = self.film() + np.uint16(50)
         self.write(pixels, "MUSTERFRAU ERIKA", level)
         assert seems_to_contain_text(pixels)
 
     @pytest.mark.parametrize("text", ["", "L", "R 12"])
-    def test_a_film_or_a_marker_is_not(self, text: str) -> None:
+    def test_a_film_or_a_marker_is_no_name(self, text: str) -> None:
         pixels = self.film()
         self.write(pixels, text, 4095)
         assert not seems_to_contain_text(pixels)

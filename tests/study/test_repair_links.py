@@ -52,7 +52,7 @@ def study(tmp_path: Path) -> Study:
 
 @pytest.fixture
 def shared(study: Study) -> Study:
-    """A study of a group, as it is after `fill`."""
+    """Return a study of a group, prepared by `fill`."""
     group = a_group()
     settings = study.path / "study.toml"
     settings.write_text(settings.read_text().replace('group = ""', f'group = "{group}"'))
@@ -65,7 +65,7 @@ def shared(study: Study) -> Study:
 
 @pytest.fixture
 def home(tmp_path: Path, study: Study) -> Path:
-    """A private folder outside of the study, whose files have names that a check of a study acts on."""
+    """Return a private folder outside the study whose files have names on which a check acts."""
     (case,) = study.cases()
     home = tmp_path / "home"
     (home / "answers").mkdir(parents=True)
@@ -84,7 +84,7 @@ def state(folder: Path, *, read: bool = True) -> State:
     found: State = {}
     for path in (folder, *sorted(folder.rglob("*"))):
         about = path.lstat()
-        atime = about.st_atime_ns if read and not path.is_dir() else 0  # our own listing reads a folder
+        atime = about.st_atime_ns if read and not path.is_dir() else 0  # this function reads the folder itself
         content = path.read_bytes() if path.is_file() else ""
         found[str(path.relative_to(folder))] = (stat.S_IMODE(about.st_mode), about.st_gid, atime, content)
         if path.is_file():
@@ -131,7 +131,7 @@ FILE_LINKS = (
 
 
 def put_link(study: Study, name: str, target: Path) -> str:
-    """Put a link to `target` in the place of `name`; what was there is kept beside the study."""
+    """Put a link to `target` in the place of `name`; the original is moved beside the study."""
     (case,) = study.cases()
     name = name.format(case=case)
     path = study.path / name
@@ -145,7 +145,7 @@ def put_link(study: Study, name: str, target: Path) -> str:
 def test_a_link_to_a_folder_is_reported_and_nothing_behind_it_changes(study: Study, home: Path, name: str) -> None:
     before = state(home)
     name = put_link(study, name, home)
-    os.utime(study.path / name, (0, 0), follow_symlinks=False)  # as old as what a killed backup left
+    os.utime(study.path / name, (0, 0), follow_symlinks=False)  # as old as leftovers of a killed backup
     for repair in (False, True, True):
         report = check_study(study.path, repair=repair)
         assert any("symbolic link" in what for what in findings_of(report, name))
@@ -229,7 +229,7 @@ def current_umask() -> int:
     return mask
 
 
-def test_a_file_that_is_none_is_not_read(tmp_path: Path) -> None:
+def test_a_special_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "folder").mkdir()
     for name in ("fifo", "folder"):
@@ -237,7 +237,7 @@ def test_a_file_that_is_none_is_not_read(tmp_path: Path) -> None:
             read_file(tmp_path / name)
 
 
-def test_a_nest_of_folders_ends_the_walk_not_the_check(study: Study) -> None:
+def test_deeply_nested_folders_end_the_walk_only(study: Study) -> None:
     folder = study.path / "readings" / "anna"
     folder.joinpath(*["d"] * (DEEPEST + 5)).mkdir(parents=True)
     report = check_study(study.path, repair=True)
@@ -251,7 +251,7 @@ def test_another_device_is_not_entered(tmp_path: Path) -> None:
         pass
 
 
-class TestWhatARepairMayOpen:
+class TestPermissionsThatARepairSets:
     def test_a_restored_study_is_shared_again_at_once(self, shared: Study) -> None:
         for path in (shared.path, *shared.path.rglob("*")):
             path.chmod(0o700 if path.is_dir() else 0o600)
@@ -271,7 +271,7 @@ class TestWhatARepairMayOpen:
             assert not report.is_repairable
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
-    def test_an_open_file_is_closed_there_all_the_same(self, shared: Study) -> None:
+    def test_a_file_with_too_wide_permissions_is_still_corrected(self, shared: Study) -> None:
         file = shared.path / "regions" / "key"
         file.write_text("")
         os.chown(file, -1, grp.getgrnam(shared.config.group).gr_gid)
@@ -292,7 +292,7 @@ class TestWhatARepairMayOpen:
     @pytest.mark.skipif(not ROOT, reason="needs root, to act as another account")
     def test_what_belongs_to_another_account_is_not_changed(self, tmp_path: Path) -> None:
         nobody = pwd.getpwnam("nobody")
-        # The folder of pytest is closed to other accounts.
+        # Other accounts cannot enter pytest's folder.
         with tempfile.TemporaryDirectory() as open_folder:
             folder = Path(open_folder)
             study = make_study(folder)
@@ -305,7 +305,7 @@ class TestWhatARepairMayOpen:
             for path in (own, other):
                 path.chmod(0o644)
             script = (
-                # Everything is imported first: the interpreter itself may lie where other accounts can't read.
+                # Import everything first: other accounts may not be able to read the interpreter's files.
                 "import os, sys\nfrom pathlib import Path\nfrom ratui.study.check import check_study\n"
                 f"os.setgroups([]); os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid})\n"
                 "for finding in check_study(Path(sys.argv[1]), repair=True).findings:\n"

@@ -1,4 +1,4 @@
-"""Folders that are replaced by links while the check runs: it acts on the objects that it inspected."""
+"""Folders that are replaced by links while the check runs: the check acts on the objects that it inspected."""
 
 # ruff: noqa: F811
 
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.slow
 
 
 def swap(path: Path, home: Path) -> None:
-    """Put a link to `home` in the place of the folder `path`, as whoever may rename it can at any moment."""
+    """Replace the folder `path` by a link to `home`, as anyone who may rename it can do at any moment."""
     if not path.is_symlink():
         path.rename(path.with_name(f"{path.name}-before"))
         path.symlink_to(home)
 
 
 class TestSwappedFolder:
-    """A folder becomes a link between the look and the act."""
+    """A folder becomes a link between the inspection and the action."""
 
     @pytest.mark.parametrize("place", ["readings/anna", "regions", "films/{case}", "models/run"])
     def test_after_the_scan_of_the_access(
@@ -50,11 +50,11 @@ class TestSwappedFolder:
         before = state(home, read=False)
         set_access = access._set_access
 
-        def swapped(*arguments: object) -> None:
+        def swap_first(*arguments: object) -> None:
             swap(folder, home)
             set_access(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(access, "_set_access", swapped)
+        monkeypatch.setattr(access, "_set_access", swap_first)
         check_study(shared.path, repair=True)
         assert folder.is_symlink(), "swapped"
         assert state(home, read=False) == before
@@ -67,11 +67,11 @@ class TestSwappedFolder:
         path.chmod(0o666)
         set_access = access._set_access
 
-        def swapped(*arguments: object) -> None:
+        def swap_first(*arguments: object) -> None:
             (home / ".bashrc").replace(path)
             set_access(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(access, "_set_access", swapped)
+        monkeypatch.setattr(access, "_set_access", swap_first)
         mode = (home / ".bashrc").stat().st_mode
         (finding,) = access.check_access(shared.path, shared.config.group, repair=True)
         assert not finding.repaired
@@ -80,7 +80,7 @@ class TestSwappedFolder:
     @pytest.mark.parametrize("damage", ["one", "both"])
     @pytest.mark.parametrize("moment", ["listed", "opened", "locked"])
     @pytest.mark.parametrize("place", ["readings/anna", "regions", "proposals/m", "models/run", "models/run/answers"])
-    def test_while_a_file_is_mended(
+    def test_while_a_file_is_repaired(
         self, study: Study, home: Path, monkeypatch: pytest.MonkeyPatch, place: str, moment: str, damage: str
     ) -> None:
         (case,) = study.cases()
@@ -94,12 +94,12 @@ class TestSwappedFolder:
         def first(owner: object, name: str) -> None:
             real: Callable[..., object] = getattr(owner, name)
 
-            def swapped(*arguments: object, **named: object) -> object:
+            def swap_first(*arguments: object, **named: object) -> object:
                 if file in arguments or file.with_suffix(".lock") in arguments:
                     swap(folder, home)
                 return real(*arguments, **named)
 
-            monkeypatch.setattr(owner, name, swapped)
+            monkeypatch.setattr(owner, name, swap_first)
 
         if moment == "listed":
             first(checker._StudyChecker, "_check_file")
@@ -111,7 +111,7 @@ class TestSwappedFolder:
         assert folder.is_symlink(), "swapped"
         assert state(home, read=False) == before
 
-    def test_before_a_reading_is_made_anew(self, study: Study, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_before_a_reading_is_rebuilt(self, study: Study, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (case,) = study.cases()
         file = study.reading_path("anna", case)
         whole_reading = study.reading("anna", case)
@@ -120,11 +120,11 @@ class TestSwappedFolder:
         before = state(home, read=False)
         rewrite = checker.replace_damaged
 
-        def swapped(path: Path, data: bytes, folder: int) -> None:
+        def swap_first(path: Path, data: bytes, folder: int) -> None:
             swap(file.parent, home)
             rewrite(path, data, folder)
 
-        monkeypatch.setattr(checker, "replace_damaged", swapped)
+        monkeypatch.setattr(checker, "replace_damaged", swap_first)
         check_study(study.path, repair=True)
         assert state(home, read=False) == before
         file.parent.unlink()
@@ -136,11 +136,11 @@ class TestSwappedFolder:
         before = state(home, read=False)
         remove = checker.remove_leftovers
 
-        def swapped(at: int) -> int:
+        def swap_first(at: int) -> int:
             swap(folder, home)
             return remove(at)
 
-        monkeypatch.setattr(checker, "remove_leftovers", swapped)
+        monkeypatch.setattr(checker, "remove_leftovers", swap_first)
         check_study(study.path, repair=True)
         assert folder.is_symlink(), "swapped"
         assert state(home, read=False) == before

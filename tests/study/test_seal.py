@@ -1,4 +1,4 @@
-"""The sealed form: what is written comes back, what was changed is told, what is left of it is found."""
+"""The sealed form: contents are restored, changes detected, and intact parts of a damaged file recovered."""
 
 import json
 
@@ -29,12 +29,12 @@ TABLES = {
 
 @given(_tables)
 @settings(max_examples=60)
-def test_what_is_sealed_is_opened(tables: dict[str, dict[str, dict[str, object]]]) -> None:
+def test_sealed_contents_are_restored(tables: dict[str, dict[str, dict[str, object]]]) -> None:
     opened = open_seal(seal(tables, "anna/C-1"), "anna/C-1")
     assert opened.tables == tables
 
 
-def test_it_is_json_that_others_can_read() -> None:
+def test_it_is_valid_json() -> None:
     raw = json.loads(seal(TABLES, "anna/C-1"))
     assert raw["meta"]["1"]["rater"] == "anna"
     assert set(raw) == {"meta", "fields", "log", "seal"}
@@ -50,12 +50,12 @@ def test_every_single_bit_counts() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1, 30, 400])
-def test_a_cut_off_file_is_told(length: int) -> None:
+def test_a_truncated_file_is_detected(length: int) -> None:
     with pytest.raises(BrokenSealError):
         open_seal(seal(TABLES, "a/b")[:length])
 
 
-def test_white_space_counts_too() -> None:
+def test_changed_white_space_is_detected() -> None:
     with pytest.raises(BrokenSealError):
         open_seal(seal(TABLES, "a/b") + b"\n")
     pretty = json.dumps(json.loads(seal(TABLES, "a/b")), indent=1).encode()
@@ -63,7 +63,7 @@ def test_white_space_counts_too() -> None:
         open_seal(pretty)
 
 
-def test_a_file_in_anothers_place_is_told() -> None:
+def test_an_exchanged_file_is_detected() -> None:
     with pytest.raises(BrokenSealError, match="file of bert/C-1"):
         open_seal(seal(TABLES, "bert/C-1"), "anna/C-1")
 
@@ -74,7 +74,7 @@ def test_a_file_without_checksums_is_of_format_1() -> None:
     assert caught.value.args[0] == TABLES
 
 
-def test_a_newer_format_is_told_from_damage() -> None:
+def test_a_newer_format_is_distinguished_from_damage() -> None:
     import hashlib
 
     text = seal(TABLES, "a/b").replace(b'"format":2', b'"format":3')
@@ -85,17 +85,17 @@ def test_a_newer_format_is_told_from_damage() -> None:
 
 
 @pytest.mark.parametrize("tables", [{"seal": {}}, {"a": {"1": {"sum": 1}}}, {"a": {"1": {"x": float("nan")}}}])
-def test_what_can_not_be_sealed_is_refused(tables: dict[str, dict[str, dict[str, object]]]) -> None:
+def test_contents_that_cannot_be_sealed_are_rejected(tables: dict[str, dict[str, dict[str, object]]]) -> None:
     with pytest.raises(ValueError, match=r"seal|sum|JSON"):
         seal(tables, "a/b")
 
 
 class TestChain:
-    def test_a_log_that_went_on_begins_with_the_same_chain(self) -> None:
+    def test_a_continued_log_begins_with_the_same_chain(self) -> None:
         longer = {**TABLES, "log": {**TABLES["log"], "9": {"number": 9}}}
         assert read_log_chain(seal(longer, "a/b"))[:8] == read_log_chain(seal(TABLES, "a/b"))
 
-    def test_a_change_in_hindsight_changes_all_that_follows(self) -> None:
+    def test_a_later_change_of_the_log_changes_the_chain_after_it(self) -> None:
         log = {**TABLES["log"], "3": {"number": 3, "note": "other"}}
         before, after = read_log_chain(seal(TABLES, "a/b")), read_log_chain(seal({**TABLES, "log": log}, "a/b"))
         assert before[:2] == after[:2]
@@ -103,14 +103,14 @@ class TestChain:
 
 
 class TestSalvage:
-    def test_a_broken_field_costs_that_field_alone(self) -> None:
+    def test_a_broken_field_loses_only_that_field(self) -> None:
         data = seal(TABLES, "a/b").replace(b'"grade":3', b'"grade":4')
         found = salvage([data])
         assert found.missing == ("fields",)
         assert set(found.tables["fields"]) == {"1", "2", "4", "5"}
         assert found.tables["log"] == TABLES["log"]
 
-    def test_broken_brackets_cost_nothing(self) -> None:
+    def test_broken_brackets_lose_nothing(self) -> None:
         data = seal(TABLES, "a/b").replace(b'},"log":{', b'};"log":(')
         found = salvage([data])
         assert found.is_complete

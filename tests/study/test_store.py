@@ -1,4 +1,4 @@
-"""Files that are whole or untouched, in two copies, whatever fails while they are written."""
+"""Atomic files in two copies, whatever fails while they are written."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ from ratui.study.migrations import Migrations
 from ratui.study.store import SealedStorage, read_intact, read_tables, restore_from_copy, write_tables
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_data_are_read_again(tmp_path: Path) -> None:
     tables = {"meta": [{"a": 1}], "fields": [{"x": "ü"}, {"x": None}], "log": []}
     write_tables(tmp_path / "deep" / "a.json", tables)
     assert read_tables(tmp_path / "deep" / "a.json") == tables
@@ -30,7 +30,7 @@ def test_tinydb_itself_works_on_it(tmp_path: Path) -> None:
         assert [record["n"] for record in database.table("log")] == [1, 2]
 
 
-def test_what_json_can_not_hold_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:
+def test_data_that_json_cannot_contain_are_rejected_and_the_old_file_stays(tmp_path: Path) -> None:
     write_tables(tmp_path / "a.json", {"t": [{"a": 1}]})
     with pytest.raises(StoreError, match="not saved"):
         write_tables(tmp_path / "a.json", {"t": [{"a": float("nan")}]})
@@ -78,7 +78,7 @@ class TestDamage:
         [b"", b"{", b"[1]", b"\xff\xfe", b'{"t": 3}', b"[" * 100_000, b'{"t":{"1":{"a":2}}}'],
         ids=["empty", "cut", "list", "bytes", "no table", "deep", "no seal"],
     )
-    def test_a_damaged_file_is_told_and_its_second_copy_read(self, tmp_path: Path, damage: bytes) -> None:
+    def test_a_damaged_file_is_reported_and_its_second_copy_read(self, tmp_path: Path, damage: bytes) -> None:
         path = tmp_path / "a.json"
         write_tables(path, {"t": [{"a": 2}]})
         path.write_bytes(damage)
@@ -142,7 +142,7 @@ class TestFailingDisk:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.json.bak"]
 
     def test_a_disk_that_is_really_full(self, tmp_path: Path) -> None:
-        """The kernel's own limit on a file's length stands in for a full disk."""
+        """Use the kernel's limit on the length of a file in place of a full disk."""
         import resource
         import signal
 
@@ -158,7 +158,7 @@ class TestFailingDisk:
             signal.signal(signal.SIGXFSZ, old)
         assert read_tables(tmp_path / "a.json") == {"t": [{"a": 1}]}
 
-    def test_a_folder_that_can_not_be_made_is_said(self, tmp_path: Path) -> None:
+    def test_a_folder_that_cannot_be_created_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(StoreError):
             make_folder(tmp_path / "file" / "folder")
@@ -179,7 +179,7 @@ def test_only_old_leftovers_are_removed(tmp_path: Path) -> None:
 class TestFormats:
     formats = Migrations("thing", 3, {1: lambda old: {**old, "b": 1}, 2: lambda old: {**old, "c": old["b"] + 1}})
 
-    def test_an_older_one_is_brought_up_step_by_step(self) -> None:
+    def test_an_older_format_is_migrated_step_by_step(self) -> None:
         old = {"format": 1, "a": 0}
         assert self.formats.migrate(old) == {"format": 3, "a": 0, "b": 1, "c": 2}
         assert old == {"format": 1, "a": 0}
@@ -200,7 +200,7 @@ class TestFormats:
 
 
 class TestAtomicWriteByOthers:
-    """Files that another library writes get their name only when they are complete."""
+    """Files that another library writes get their name only after they are complete."""
 
     def test_the_file_appears_with_its_content_at_the_end(self, tmp_path: Path) -> None:
         target = tmp_path / "a.txt"

@@ -1,4 +1,4 @@
-"""A study folder: made, opened, refused; readings that survive; an order that tells nothing."""
+"""A study folder: creation, opening and rejection; readings that are stored; and an order that is not revealed."""
 
 from pathlib import Path
 
@@ -31,12 +31,12 @@ class TestCreating:
             Study.create(tmp_path, "fingers", ["anna"])
 
     @pytest.mark.parametrize("text", ["", "format = 9", "format = 1", "\x00"])
-    def test_a_strange_folder_is_refused(self, tmp_path: Path, text: str) -> None:
+    def test_another_folder_is_rejected(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "study.toml").write_text(text)
         with pytest.raises(StudyError):
             Study.open(tmp_path)
 
-    def test_unknown_rater_is_told_the_known_ones(self, tmp_path: Path) -> None:
+    def test_an_unknown_rater_gets_the_list_of_raters(self, tmp_path: Path) -> None:
         study = Study.create(tmp_path / "s", "fingers", ["anna", "bert"])
         with pytest.raises(StudyError, match="anna, bert"):
             study.check_rater("zoe")
@@ -56,7 +56,7 @@ class TestReadings:
         assert study.state("anna", case).seconds == 4.2
         assert study.reading("bert", case) is None
 
-    def test_a_second_session_may_look_not_write(self, tmp_path: Path) -> None:
+    def test_a_second_session_can_read_but_not_write(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         (case,) = study.cases()
         with (
@@ -86,7 +86,7 @@ class TestReadings:
 
 
 class TestRegions:
-    def test_not_on_the_film_is_what_the_reading_takes_as_absent(self, tmp_path: Path) -> None:
+    def test_joints_absent_on_a_film_are_absent_in_the_reading(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         (case_id,) = study.cases()
         case = study.case(case_id)

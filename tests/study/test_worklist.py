@@ -1,4 +1,4 @@
-"""The index of the worklist: always the same as looking at every case, and never worth more than the files."""
+"""The index of the worklist: always equal to the state of every case, and never trusted more than the files."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def read_one(study: Study, case: str) -> None:
         session.save(enter(session.reading, field, GradeEntry(0)))
 
 
-def test_it_says_what_each_case_says(study: Study) -> None:
+def test_the_index_equals_the_state_of_each_case(study: Study) -> None:
     first, second, _ = study.cases()
     assert list(study.states("anna")) == slow(study, "anna")
     confirm_template(study, first, "anna")
@@ -36,7 +36,7 @@ def test_it_says_what_each_case_says(study: Study) -> None:
     assert [state.stage for state in Study.open(study.path).states("anna")] == ["reading", "reading", "regions"]
 
 
-def test_only_what_changed_is_looked_at_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_changed_cases_are_read_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     first, *_ = study.cases()
     confirm_template(study, first, "anna")
     read_one(study, first)
@@ -53,7 +53,7 @@ def test_only_what_changed_is_looked_at_again(study: Study, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"\0" * 4000])
-def test_a_damaged_index_is_made_again(study: Study, damage: bytes) -> None:
+def test_a_damaged_index_is_rebuilt(study: Study, damage: bytes) -> None:
     first, *_ = study.cases()
     confirm_template(study, first, "anna")
     read_one(study, first)
@@ -62,7 +62,7 @@ def test_a_damaged_index_is_made_again(study: Study, damage: bytes) -> None:
     assert list(Study.open(study.path).states("anna")) == slow(study, "anna")
 
 
-def test_an_index_of_another_rater_is_not_believed(study: Study) -> None:
+def test_an_index_of_another_rater_is_ignored(study: Study) -> None:
     first, *_ = study.cases()
     confirm_template(study, first, "anna")
     read_one(study, first)
@@ -93,17 +93,17 @@ def test_a_save_does_not_touch_it(study: Study) -> None:
     assert index.stat().st_mtime_ns == before
 
 
-def test_a_long_way_to_an_index_is_told(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_while_the_index_is_built(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worklist, "_PROGRESS_STEP", 1)
-    told: list[tuple[int, int]] = []
-    study.all_states(progress=lambda done, of: told.append((done, of)))
-    assert told[0] == (1, 6)
-    assert (6, 6) in told
-    assert told == sorted(told)
-    told.clear()
+    reports: list[tuple[int, int]] = []
+    study.all_states(progress=lambda done, of: reports.append((done, of)))
+    assert reports[0] == (1, 6)
+    assert (6, 6) in reports
+    assert reports == sorted(reports)
+    reports.clear()
     for case in study.cases():
         confirm_template(study, case, "anna")
         read_one(study, case)
     study.all_states()
-    Study.open(study.path).states("anna", progress=lambda done, of: told.append((done, of)))
-    assert told == []  # the index knows them all
+    Study.open(study.path).states("anna", progress=lambda done, of: reports.append((done, of)))
+    assert reports == []  # the index contains all of them

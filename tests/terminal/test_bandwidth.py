@@ -1,4 +1,4 @@
-"""The line is measured by what comes back, and a line that nothing is known of counts as fast."""
+"""The bandwidth is measured from answers, and an unmeasured line counts as fast."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def measured(link: Bandwidth, rate: float, times: int = 1) -> Bandwidth:
     return link
 
 
-def test_large_answers_tell_the_rate() -> None:
+def test_large_answers_give_the_rate() -> None:
     link = Bandwidth(round_trip=0.06)
     assert link.record_sent(50_000, 10.0) == FENCE
     assert link.is_busy(10.1)
@@ -29,7 +29,7 @@ def test_large_answers_tell_the_rate() -> None:
     assert link.bytes_within(0.1) == pytest.approx(25_000, abs=1)
 
 
-def test_a_small_answer_tells_the_round_trip_only() -> None:
+def test_a_small_answer_gives_the_round_trip_only() -> None:
     link = Bandwidth(round_trip=0.06, rate=1e6)
     link.record_sent(100, 1.0)
     link.record_answer(1.04)
@@ -37,18 +37,18 @@ def test_a_small_answer_tells_the_round_trip_only() -> None:
     assert link.rate == 1e6
 
 
-def test_one_hiccup_makes_no_slow_line_but_two_do() -> None:
+def test_one_slow_answer_makes_no_slow_line_but_two_do() -> None:
     link = measured(Bandwidth(round_trip=0.0), 100_000)
     assert link.rate > 1e7
     assert measured(link, 100_000).rate == pytest.approx(100_000)
     assert measured(link, 5_000_000, times=2).rate == pytest.approx(5_000_000)
 
 
-def test_what_the_probe_measured_counts_from_the_start() -> None:
+def test_the_measurement_of_the_probe_is_used_from_the_start() -> None:
     assert Bandwidth(0.06, 250_000.0).rate == 250_000.0
 
 
-def test_answers_that_overlap_tell_nothing_of_the_rate() -> None:
+def test_overlapping_answers_are_not_used_for_the_rate() -> None:
     link = Bandwidth(round_trip=0.0, rate=1e6)
     for begun in (0.0, 0.01, 0.02):
         link.record_sent(50_000, begun)
@@ -58,9 +58,9 @@ def test_answers_that_overlap_tell_nothing_of_the_rate() -> None:
     assert link.is_busy(2.0)
 
 
-def test_an_answer_that_never_comes_is_not_waited_for_for_ever() -> None:
+def test_waiting_for_an_answer_has_a_limit() -> None:
     link = Bandwidth()
     link.record_sent(50_000, 0.0)
     assert link.is_busy(5.0)
     assert not link.is_busy(60.0)
-    link.record_answer(61.0)  # and a stray one is no error
+    link.record_answer(61.0)  # and an unexpected one is no error

@@ -1,4 +1,4 @@
-"""What the doctor says of a terminal, and a card on which a wrong terminal shows."""
+"""The report of the doctor about a terminal, and its test card."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ from ratui.terminal import (
 from tests.support.fake_terminal import FakeTerminal
 
 
-def said(display: Display, columns: int = 120, rows: int = 40) -> str:
+def report_of(display: Display, columns: int = 120, rows: int = 40) -> str:
     return "\n".join(
         f"{name} {text}" for name, text in describe_terminal(display, columns, rows, {"TERM": "xterm-256color"})
     )
@@ -29,26 +29,26 @@ def said(display: Display, columns: int = 120, rows: int = 40) -> str:
 
 class TestReport:
     def test_it_names_protocol_reason_cell_and_line(self) -> None:
-        text = said(Display("kitty", (9, 18), why="it said so", round_trip=0.0612, rate=250_000.0))
+        text = report_of(Display("kitty", (9, 18), why="it said so", round_trip=0.0612, rate=250_000.0))
         for part in ("kitty: it said so", "9 × 18", "61.2 ms", "250 kB a second", "xterm-256color"):
             assert part in text
 
     def test_a_guessed_cell_is_called_a_guess(self) -> None:
-        assert "a guess" in said(Display("halfcell", is_cell_measured=False))
-        assert "a guess" not in said(Display("kitty"))
+        assert "a guess" in report_of(Display("halfcell", is_cell_measured=False))
+        assert "a guess" not in report_of(Display("kitty"))
 
-    def test_a_mute_terminal_is_called_one(self) -> None:
+    def test_a_mute_terminal_is_called_mute(self) -> None:
         display = Display("halfcell", round_trip=None)
-        assert "doesn't answer" in said(display)
+        assert "doesn't answer" in report_of(display)
         assert any("--graphics" in line for line in list_advice(display, 120, 40))
 
-    def test_too_few_pixels_are_said_and_what_helps(self) -> None:
+    def test_too_few_pixels_are_reported_with_a_remedy(self) -> None:
         small = Display("halfcell", round_trip=0.001)
-        assert "too few" in said(small, 80, 24)
+        assert "too few" in report_of(small, 80, 24)
         assert any("smaller font" in line for line in list_advice(small, 80, 24))
         assert list_advice(Display("kitty", round_trip=0.001), 120, 40) == []
 
-    def test_inside_tmux_it_says_what_to_do(self) -> None:
+    def test_inside_tmux_it_gives_a_remedy(self) -> None:
         display = Display("halfcell", round_trip=0.001, multiplexer="tmux")
         assert "outside" in list_advice(display, 200, 60)[0]
 
@@ -65,7 +65,7 @@ class TestFit:
             "the worse direction"
         )
 
-    def test_all_that_a_coarse_film_has_is_enough(self) -> None:
+    def test_the_full_resolution_of_a_coarse_film_is_enough(self) -> None:
         assert measure_resolution((200, 200), (0, 0, 200, 200), (0.4, 0.4)).is_sufficient
         assert not measure_resolution((150, 200), (0, 0, 200, 200), (0.4, 0.4)).is_sufficient
 

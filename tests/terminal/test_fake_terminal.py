@@ -1,4 +1,4 @@
-"""Tests of the terminal in software, on programs that ask it questions."""
+"""Tests of the software terminal, on programs that ask it questions."""
 
 import re
 import sys
@@ -33,7 +33,7 @@ Start = Callable[..., FakeTerminal]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start a program in a terminal of a kind; the end of the test closes it."""
+    """Return a function that starts a program in a terminal of a kind; the end of the test closes it."""
     with ExitStack() as stack:
 
         def begin(command: list[str], kind: str) -> FakeTerminal:
@@ -89,7 +89,7 @@ def test_a_mute_terminal_hears_the_question_and_does_not_answer(start: Start) ->
 
 @pytest.mark.parametrize("protocol", ["kitty", "sixel", "halfcell"])
 def test_textual_image_asks_before_textual_reads_the_input(start: Start, protocol: str) -> None:
-    """Two readers of one input take each other's answers: the comparison app then waits for ever."""
+    """Show that two readers of one input take each other's answers: the comparison app would wait for ever."""
     terminal = start(["-m", "benchmarks.frames_app", "stock", protocol], protocol)
     assert terminal.wait_for(re.compile(rb"\x1b\[\?1049h"), patience=60), terminal.describe()
     assert b"\x1b[c" in terminal.data.split(b"\x1b[?1049h")[0], terminal.describe()

@@ -1,4 +1,4 @@
-"""What is kept of frames stays within its limit, here and in the terminal, and never what is on the screen goes."""
+"""The frame cache stays within its limit, here and in the terminal, and never removes a frame on the screen."""
 
 import numpy as np
 from PIL import Image
@@ -21,7 +21,7 @@ def cache_for(made: list[KittyFrame], count: int) -> FrameCache:
     return FrameCache(limit=int(sum(frame.memory_bytes for frame in made[:count]) * 1.05))
 
 
-def test_what_was_used_last_stays_and_the_rest_is_freed() -> None:
+def test_the_least_recently_used_frames_are_freed() -> None:
     made = frames(4)
     cache = cache_for(made, 3)
     for number, frame in enumerate(made[:3]):

@@ -1,4 +1,4 @@
-"""Frames show the grey levels they were given: decoded again, by us and by others, and compared with the source."""
+"""Frames show the given grey levels: decoded by ratui and by other programs, and compared with the source."""
 
 import base64
 import io
@@ -49,7 +49,7 @@ def tiles(frame: Frame) -> tuple[tuple[int, int, str], ...]:
 
 
 def assembled(frame: Frame, display: Display, size: tuple[int, int] = (61, 47)) -> np.ndarray:
-    """What all tiles paint together."""
+    """Return the picture that all tiles paint together."""
     seen = np.full((size[1] + 20, size[0] + 20), 77, np.uint8)
     for left, top, data in tiles(frame):
         piece = decode_sixel(data)
@@ -66,7 +66,7 @@ def kitty_image(frame: Frame) -> np.ndarray:
 
 
 def cells_image(lines: tuple[str, ...], columns: int) -> np.ndarray:
-    """What a terminal makes of half-cells: colours stay until they are changed."""
+    """Return the picture that a terminal shows for half-cells: a colour is active until it is changed."""
     rows = []
     for line in lines:
         upper, lower, ink, paper = [], [], 0, 0
@@ -88,7 +88,7 @@ class TestSixel:
     def test_every_pixel_is_painted_within_half_a_step(self, greys: int) -> None:
         painted = decode_sixel(sixel_of(picture(), greys)).astype(int)
         assert painted.shape == (47, 61)
-        # Half a step of the palette, and what a percent of Sixel's colours can be off.
+        # Half a step of the palette, and the rounding error of Sixel's colours in percent.
         assert np.abs(painted - np.asarray(picture())).max() <= 255 / (greys - 1) / 2 + 2
 
     @pytest.mark.skipif(shutil.which("sixel2png") is None, reason="libsixel's decoder is not installed here")
@@ -117,8 +117,8 @@ class TestSixel:
         assert first_band
         assert ";2;" not in data[first_band.start() :]
 
-    def test_an_encoder_that_relies_on_definitions_to_select_makes_specks(self) -> None:
-        # textual-image's: exact for libsixel, and wrong where a colour first appears for a terminal such as xterm.
+    def test_an_encoder_that_selects_colours_by_definition_makes_specks(self) -> None:
+        # textual-image's is exact for libsixel, but wrong in a terminal such as xterm where a colour first appears.
         coarse = picture(size=(120, 90)).point([value // 32 * 32 for value in range(256)])
         wrong = np.abs(decode_sixel(image_to_sixels(coarse)).astype(int) - np.asarray(coarse))
         assert wrong.max() > 30
@@ -170,7 +170,7 @@ class TestHalfCells:
         assert isinstance(frame, HalfCellFrame)
         assert np.array_equal(cells_image(frame.lines, columns), levels)
 
-    def test_parts_stand_where_they_belong_and_leave_no_colour_behind(self) -> None:
+    def test_parts_are_placed_correctly_and_reset_the_colour(self) -> None:
         frame = encode(Display("halfcell"), picture(size=(10, 12)))
         data = "".join(frame.parts(3, 4, 10, 6, 1))
         assert re.findall(r"\x1b\[(\d+);4H", data) == ["5", "6", "7", "8", "9", "10"]
@@ -179,7 +179,7 @@ class TestHalfCells:
 
 class TestCoarse:
     @pytest.mark.parametrize("protocol", ["kitty", "sixel", "halfcell"])
-    def test_a_coarse_frame_keeps_to_its_budget_and_shows_the_same_picture(self, protocol: str) -> None:
+    def test_a_coarse_frame_fits_its_budget_and_shows_the_same_picture(self, protocol: str) -> None:
         display = Display(protocol, levels=64)  # type: ignore[arg-type]
         size = (60, 40) if protocol == "halfcell" else (400, 300)
         image = picture(size=size)
@@ -194,7 +194,7 @@ class TestCoarse:
         assert seen.shape == (size[1], size[0])
         assert np.corrcoef(seen.ravel(), np.asarray(image).ravel())[0, 1] > 0.9
 
-    def test_what_fits_anyway_is_not_made_smaller(self) -> None:
+    def test_a_frame_within_the_budget_is_not_reduced(self) -> None:
         assert kitty_image(encode_coarse(Display("kitty"), picture(), 100_000)).shape == (47, 61)
 
 

@@ -1,4 +1,4 @@
-"""What terminals answer, and what is made of it: on real pseudo-terminals, capable, plain, slow, mute and mad."""
+"""The probe of terminals on real pseudo-terminals: capable, plain, slow, mute and faulty ones."""
 
 import json
 import os
@@ -42,12 +42,12 @@ class TestParsing:
         assert parse_answers(b"\x1b[?4c", 0.01).protocol == "halfcell"
 
     @pytest.mark.parametrize("answer", [b"", b"garbage", b"\x1b[6;0;0t", b"\x1b[6;99999;1t"])
-    def test_nonsense_means_half_cells_of_a_usual_size(self, answer: bytes) -> None:
+    def test_an_invalid_answer_means_half_cells_of_the_usual_size(self, answer: bytes) -> None:
         display = parse_answers(answer, None)
         assert (display.protocol, display.cell, display.is_cell_measured) == ("halfcell", (10, 20), False)
         assert display.why
 
-    def test_a_cell_that_cannot_be_is_taken_from_the_operating_system(self) -> None:
+    def test_an_impossible_cell_size_is_replaced_by_that_of_the_system(self) -> None:
         assert parse_answers(b"\x1b[6;0;0t" + DA1_PLAIN, 0.01, cell=(8, 17)).cell == (8, 17)
 
     def test_inside_tmux_it_says_why_there_are_only_half_cells(self) -> None:
@@ -106,7 +106,7 @@ except DisplayError as error:
 
 
 def in_terminal(answer: Answer, deadline: float = 5.0, **streams: Any) -> tuple[dict[str, Any], float]:
-    """What `probe` finds in a pseudo-terminal whose other end runs `answer`, and how long it took."""
+    """Return the result of `probe` in a pseudo-terminal whose other end runs `answer`, and its duration."""
     main, sub = pty.openpty()
     child = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(deadline)],
@@ -123,7 +123,7 @@ def in_terminal(answer: Answer, deadline: float = 5.0, **streams: Any) -> tuple[
             while os.read(main, 4096):
                 pass
         except OSError:
-            pass  # the child has left
+            pass  # the child process has ended
 
     threading.Thread(target=run, daemon=True).start()
     out, _ = child.communicate(timeout=30)
@@ -133,7 +133,7 @@ def in_terminal(answer: Answer, deadline: float = 5.0, **streams: Any) -> tuple[
 
 
 def terminal(*answers: bytes, after: float = 0.0, pieces: bool = False, rate: float | None = None) -> Answer:
-    """A terminal that answers the fences one after the other, `after` so many seconds and taking `rate` bytes a second."""
+    """Return a terminal that answers fences in turn, after `after` seconds each, taking `rate` bytes per second."""
 
     def answer(main: int) -> None:
         seen = b""
@@ -162,7 +162,7 @@ def test_answers_in_pieces() -> None:
     assert (display["protocol"], display["cell"]) == ("sixel", [9, 20])
 
 
-def test_a_long_line_is_right_and_measured() -> None:
+def test_a_slow_line_is_probed_correctly_and_measured() -> None:
     long = terminal(DA1_PLAIN, CELL + DA1_PLAIN, KITTY_OK + DA1_PLAIN, DA1_PLAIN, after=0.4, rate=100_000)
     display, _ = in_terminal(long, deadline=2.0)
     assert display["protocol"] == "kitty"
@@ -176,7 +176,7 @@ def test_a_near_terminal_is_not_measured() -> None:
         assert display["rate"] is None
 
 
-def test_a_mute_terminal_is_given_up_in_time_and_asked_one_thing_only() -> None:
+def test_a_mute_terminal_is_asked_one_question_and_given_up_in_time() -> None:
     seen: list[bytes] = []
 
     def mute(main: int) -> None:
@@ -195,17 +195,17 @@ def test_a_terminal_that_answers_the_first_question_only() -> None:
     assert seconds < 20
 
 
-def test_one_that_talks_nonsense_without_end() -> None:
-    def mad(main: int) -> None:
+def test_a_terminal_that_sends_invalid_data_without_end() -> None:
+    def faulty(main: int) -> None:
         while True:
             os.write(main, b"\x1b[?1;;;\x00\xffnonsense\x1b]" * 50)
 
-    display, seconds = in_terminal(mad, 0.5)
+    display, seconds = in_terminal(faulty, 0.5)
     assert display["protocol"] == "halfcell"
     assert seconds < 20
 
 
-def test_one_that_echoes_what_it_is_asked() -> None:
+def test_a_terminal_that_echoes_questions() -> None:
     def echo(main: int) -> None:
         while True:
             os.write(main, os.read(main, 4096))
@@ -213,8 +213,8 @@ def test_one_that_echoes_what_it_is_asked() -> None:
     assert in_terminal(echo, 0.5)[0]["protocol"] == "halfcell"
 
 
-def test_one_that_takes_nothing() -> None:
-    # Its buffer fills up with the question and nobody reads: the deadline still holds.
+def test_a_terminal_that_accepts_no_input() -> None:
+    # The question fills its buffer, which nobody reads: the deadline still holds.
     display, seconds = in_terminal(lambda main: time.sleep(2), 0.5)
     assert display["protocol"] == "halfcell"
     assert seconds < 20

@@ -1,4 +1,4 @@
-"""A small phantom study, read by simulated raters, shared by the trainer's tests."""
+"""A small phantom study with readings of simulated raters, shared by the trainer's tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ratui.study import Study
 
 @pytest.fixture(scope="session")
 def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """Six patients, read by two raters."""
+    """Return a study of six patients, read by two raters."""
     folder = tmp_path_factory.mktemp("phantoms")
     what = Simulation(6, {"ada": "shared-shift", "ben": "mixed"}, size=(500, 410), seed=3)
     return simulate_study(folder / "study", what, key=folder / "key.json", progress=lambda *_: None)
@@ -22,7 +22,7 @@ def phantom_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Two cores and many tests: one thread each is faster, and the same every time."""
+    """Use one thread: with two cores and many tests this is faster, and the results are reproducible."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""The command's own refusals: one line that says what to do, and an exit code that isn't 0."""
+"""Errors of the training commands: one line with a remedy, and a nonzero exit code."""
 
 import os
 from pathlib import Path
@@ -9,8 +9,8 @@ from ratui.study import Study
 from trainer.cli import main
 
 
-def said(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the command says on its way out with an error."""
+def error_of(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the error message of the command."""
     monkeypatch.setattr("sys.argv", ["ratui-train", *arguments])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -29,7 +29,7 @@ def said(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         (["scorer", "--out", "run", "--pairing", "best"], "single"),
     ],
 )
-def test_what_can_not_be_done_is_said_in_a_line(
+def test_an_impossible_request_gives_one_line(
     phantom_study: Study,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -39,7 +39,7 @@ def test_what_can_not_be_done_is_said_in_a_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     command, *rest = arguments
-    assert message in said([command, str(phantom_study.path), *rest], monkeypatch, capsys)
+    assert message in error_of([command, str(phantom_study.path), *rest], monkeypatch, capsys)
     assert not (tmp_path / "run").exists()
 
 
@@ -52,7 +52,7 @@ def test_the_refiner_alone_needs_weights_under_either_name_of_the_option(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = ["detector", str(phantom_study.path), "--out", str(tmp_path / "run"), option]
-    assert "the refiner needs a trained SSD" in said(arguments, monkeypatch, capsys)
+    assert "the refiner needs a trained SSD" in error_of(arguments, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_refiner_alone_needs_weights_under_either_name_of_the_option(
         (["--decision", "guess"], "expectation, median"),
     ],
 )
-def test_a_comparison_of_nothing_known_is_refused_before_it_draws(
+def test_an_unknown_comparison_is_rejected_before_drawing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -72,11 +72,11 @@ def test_a_comparison_of_nothing_known_is_refused_before_it_draws(
     message: str,
 ) -> None:
     out = tmp_path / "comparison"
-    assert message in said(["compare", "--out", str(out), *arguments], monkeypatch, capsys)
+    assert message in error_of(["compare", "--out", str(out), *arguments], monkeypatch, capsys)
     assert not out.exists()
 
 
-def test_runs_and_reports_are_their_owners_alone_whatever_the_umask(
+def test_only_the_owner_can_read_runs_and_reports(
     phantom_study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, report = tmp_path / "run", tmp_path / "report"

@@ -1,4 +1,4 @@
-"""Joint boxes that others have drawn, in COCO files: by joint or by kind, of either hand, or of none."""
+"""COCO files of joint boxes from other programs: named by joint or by kind, with either hand or without a side."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def film(side: Any = "L", columns: int = 330) -> PhantomFilm:
 
 
 def dataset(folder: Path, shown: PhantomFilm, call: Any, **changes: Any) -> Path:
-    """A COCO file of one picture; ``call(site)`` gives the category of a site, None for none."""
+    """Return a COCO file of one picture; ``call(site)`` returns the category of a site, or None."""
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray((shown.pixels >> 4).astype(np.uint8)).save(folder / "a.png")
     names = sorted({call(site) for site in shown.boxes if call(site)})
@@ -87,7 +87,7 @@ def test_both_hands_on_one_picture(tmp_path: Path) -> None:
         boxes_are(samples, row, shown, side)
 
 
-def test_a_box_that_is_no_square_becomes_one_about_its_middle(tmp_path: Path) -> None:
+def test_a_box_becomes_a_square_with_the_same_centre(tmp_path: Path) -> None:
     shown = film()
     path = dataset(tmp_path, shown, lambda site: site[2:] if site[2:] in FINGERS else None)
     raw = json.loads(path.read_text())
@@ -122,7 +122,7 @@ def test_a_box_that_is_no_square_becomes_one_about_its_middle(tmp_path: Path) ->
         ("", None),
     ],
 )
-def test_what_a_category_is_called(name: str, joint: str | None) -> None:
+def test_names_of_categories(name: str, joint: str | None) -> None:
     assert parse_joint_name(name, SCHEME) == joint
 
 
@@ -138,13 +138,13 @@ def test_what_a_category_is_called(name: str, joint: str | None) -> None:
         ({"images": [{"id": 7, "file_name": "/etc/passwd"}]}, "outside of the file's folder"),
     ],
 )
-def test_a_file_that_is_none_says_why(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+def test_an_invalid_file_gives_the_reason(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
     path = dataset(tmp_path, film(), lambda site: site[2:] if site[2:] in FINGERS else None, **changes)
     with pytest.raises(TrainError, match=says):
         read(path)
 
 
-def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
+def test_an_invalid_picture_is_named(tmp_path: Path) -> None:
     path = dataset(tmp_path, film(), lambda site: site[2:] if site[2:] in FINGERS else None)
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(TrainError, match="can't be read"):
@@ -155,7 +155,7 @@ def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 def test_regions_that_ratui_exported_come_back(phantom_study: Study, tmp_path: Path) -> None:
-    """What one study exports, another installation's detector can learn from: the same boxes of the same hands."""
+    """Train another installation's detector from an exported study: the boxes and hands must be equal."""
     readings: dict[str, Any] = {case: {} for case in phantom_study.cases()}
     source = ExportSource(phantom_study, ReleasedReadings((), readings, {}, {}))
     (tmp_path / "films").symlink_to(phantom_study.path / "films")

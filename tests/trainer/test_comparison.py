@@ -1,4 +1,4 @@
-"""The comparison: cells that any process can fill, labels as raters would have given them, ratios patient by patient."""
+"""The comparison: cells that any process can compute, labels that could be entered, and ratios paired by patient."""
 
 import json
 from collections.abc import Iterator
@@ -90,7 +90,7 @@ class TestCells:
         assert "### 4 patients" in table
         assert "| coupled pair |" in table
 
-    def test_a_cell_is_the_same_whoever_fills_it(self, people: Cohort, folder: Path, tmp_path: Path) -> None:
+    def test_a_cell_is_the_same_in_any_process(self, people: Cohort, folder: Path, tmp_path: Path) -> None:
         what = Comparison(("coupled pair",), ("mixed",), (4,), 1, SMALL)
         for out in (folder, tmp_path):
             run_comparison(what, out, quiet)
@@ -106,7 +106,7 @@ class TestCells:
         (new,) = {file.name for file in (folder / "cells").iterdir()} - before
         assert json.loads((folder / "cells" / new).read_text())["measured"]["joints"]
 
-    def test_a_fixed_trunk_goes_on_where_the_clock_stopped_it(self, tmp_path: Path) -> None:
+    def test_a_trunk_with_a_time_limit_resumes(self, tmp_path: Path) -> None:
         what = Comparison((BASELINE, "coupled pair"), ("mixed",), (2,), 1, SMALL, trunk_steps=3, trunk_patients=2)
         assert "trunk is not finished" in run_comparison(replace(what, seconds=0.0), tmp_path, quiet)
         assert "2 of 2 cells" in run_comparison(what, tmp_path, quiet)
@@ -130,7 +130,7 @@ class TestCells:
             make_cells(list(ARMS), ["perfect"], [4], 1)
 
     @pytest.mark.parametrize("text", ["8/8", "-1/2", "1", "a/b", "0/0"])
-    def test_a_part_that_is_none(self, text: str) -> None:
+    def test_an_invalid_part(self, text: str) -> None:
         with pytest.raises(TrainError, match="no part"):
             parse_part(text)
 
@@ -142,7 +142,7 @@ class TestGrowth:
         table = run_growth(what, growth, tmp_path, quiet)
         assert [line.split("|")[1].strip() for line in table.splitlines()[4:]] == ["2", "4", "6"]
         first, *_, last = table.splitlines()[4:]
-        for line in (first, last):  # the same patients: the same error
+        for line in (first, last):  # the same patients give the same error
             assert line.split("|")[4].strip() == "1.00"
         assert run_growth(what, growth, tmp_path, quiet) == table
 
@@ -159,7 +159,7 @@ class TestRatios:
         errors = errors + noise * np.random.default_rng(int(100 * scale)).random((3, 50))
         return CellErrors(np.full((3, 50), 20.0), {"median difference": errors})
 
-    def test_half_the_error_everywhere_is_a_half_without_doubt(self) -> None:
+    def test_half_the_error_everywhere_is_a_ratio_of_one_half(self) -> None:
         found = error_ratio(self.measured(0.5), self.measured(1.0), "median difference", "median difference")
         assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
 
@@ -177,7 +177,7 @@ class TestRatios:
         assert f"- mixed: {scale:.2f}, no worse" in text
         assert f"| coupled pair | 2 | {scale:.3f} |" in text
 
-    def test_the_interval_holds_the_ratio_and_knows_doubt(self) -> None:
+    def test_the_interval_contains_the_ratio_and_reflects_uncertainty(self) -> None:
         found = error_ratio(self.measured(0.9, 1.0), self.measured(1.0, 1.0), "median difference", "median difference")
         assert found.low < found.value < found.high
         assert found.high - found.low > 0.01

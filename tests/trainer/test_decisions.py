@@ -1,4 +1,4 @@
-"""Decisions against what a person would work out by hand from the chances of each pair."""
+"""Decisions, compared with those computed by hand from the probabilities of each pair."""
 
 import itertools
 
@@ -26,7 +26,7 @@ def pairs(probabilities: dict[tuple[int, int], float], grades: int = 4) -> npt.N
 
 
 SHIFTED = pairs({(1, 2): 0.4, (2, 3): 0.4, (1, 1): 0.2})
-"""In doubt of the grades, but not much of the change."""
+"""Uncertain about the grades, but not much about the change."""
 
 
 def test_chances_of_grades_and_of_changes() -> None:
@@ -35,7 +35,7 @@ def test_chances_of_grades_and_of_changes() -> None:
     assert expected_grades(SHIFTED)[0].tolist() == pytest.approx([1.4, 2.2])
 
 
-def test_each_decision_says_what_its_name_says() -> None:
+def test_each_decision_equals_its_definition() -> None:
     said = {name: decide(name, SHIFTED) for name in DECISIONS}
     assert said["expectation"].grades.tolist() == [[1, 2]]
     assert said["expectation"].change.tolist() == [1]
@@ -70,7 +70,7 @@ def test_the_joint_decision_is_the_cheapest_pair() -> None:
         assert said.change[row] == best[1] - best[0]
 
 
-def test_doubt_is_the_error_to_be_expected() -> None:
+def test_uncertainty_is_the_expected_error() -> None:
     assert expected_change_error(SHIFTED, np.array([1])).tolist() == pytest.approx([0.2])
     assert expected_change_error(SHIFTED, np.array([0])).tolist() == pytest.approx([0.8])
 

@@ -1,4 +1,4 @@
-"""The detector: what it learns in half a minute, whose weights it takes, what is a hand to it, and what its threshold is."""
+"""The detector: learning within half a minute, initial weights, hands and threshold."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> HandSamples:
-    """Fifty hands of fifty patients, half of them very ill."""
+    """Return fifty hands of fifty patients, half of them severely ill."""
     return simulate_hands(50, tmp_path_factory.mktemp("drawn"), lambda *_: None, scheme=SCHEME, seed=11)
 
 
@@ -47,10 +47,10 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 
 class TestLearning:
     @pytest.mark.slow
-    def test_from_afar_it_soon_beats_a_box_where_joints_usually_lie(
+    def test_the_first_stage_soon_beats_average_boxes(
         self, drawn: HandSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Without the augmentation, which takes far longer to master: what is to be seen is that it learns."""
+        """Train without augmentation, which needs far longer; the test only shows that the detector learns."""
         monkeypatch.setattr(detector_run, "augment_hands", lambda images, boxes, generator: (images, boxes))
         learn, held = split_validation(drawn, 0.2)
         model = fit_detector(
@@ -67,8 +67,8 @@ class TestLearning:
         assert np.mean(ours) > np.mean(trivial) + 0.15, (np.mean(ours), np.mean(trivial))
 
     @pytest.mark.slow
-    def test_from_near_it_soon_takes_over_another_habit(self, drawn: HandSamples, tmp_path: Path) -> None:
-        """Raters whose boxes are a quarter larger than ratui's: the detector that comes with ratui learns to make such."""
+    def test_the_refiner_soon_adapts_to_another_size_of_boxes(self, drawn: HandSamples, tmp_path: Path) -> None:
+        """Adapt the detector that comes with ratui to raters whose boxes are a quarter larger."""
         middle = (drawn.boxes[..., :2] + drawn.boxes[..., 2:]) / 2
         half = (drawn.boxes[..., 2:] - drawn.boxes[..., :2]) / 2 * 1.25
         larger = replace(drawn, boxes=np.concatenate([middle - half, middle + half], axis=2))
@@ -91,7 +91,7 @@ class TestLearning:
         for name, weight in before.ssd.state_dict().items():
             assert torch.equal(after.ssd.state_dict()[name], weight), f"{name}: only the second look was to learn"
 
-    def test_the_second_look_alone_needs_a_first_one(self, drawn: HandSamples, tmp_path: Path) -> None:
+    def test_training_the_refiner_alone_needs_a_detector(self, drawn: HandSamples, tmp_path: Path) -> None:
         with pytest.raises(TrainError, match="shipped"):
             fit_detector([drawn], [], TrainingPlan(epochs=1), tmp_path, CPU, ProcessGroup(), batch=6, refiner_only=True)
 
@@ -105,7 +105,7 @@ def make_joint_crops(samples: HandSamples, rows: list[int], generator: torch.Gen
 def dots(
     boxes: np.ndarray, kinds: np.ndarray, shape: tuple[int, int] = (FINE_SIZE, FINE_SIZE), *, rings: bool = False
 ) -> np.ndarray:  # fmt: skip
-    """A picture with a disc at the middle of each box (pixels), as wide as a quarter of it; knuckles may be rings."""
+    """Draw a disc at the centre of each box (pixels), a quarter as wide; knuckles may be rings."""
     y, x = np.mgrid[: shape[0], : shape[1]] + 0.5
     picture = np.zeros(shape, np.float32)
     for box, kind in zip(boxes, kinds, strict=True):
@@ -117,7 +117,7 @@ def dots(
 
 
 class TestAugmentation:
-    def test_boxes_go_where_the_picture_goes(self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_boxes_move_with_the_picture(self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("trainer.data.augmentation._vary_exposure", lambda images, draw, generator: images)
         boxes = torch.from_numpy(drawn.boxes[:6])
         images = torch.from_numpy(np.stack([dots(box.numpy() * 3, drawn.kinds) for box in boxes]))[:, None]
@@ -130,9 +130,7 @@ class TestAugmentation:
                 seen += 1
         assert seen > 30
 
-    def test_a_crop_says_how_far_its_joint_is_from_its_middle(
-        self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_crop_gives_the_offset_of_its_joint(self, drawn: HandSamples, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("trainer.models.refiner._vary_exposure", lambda crops, generator: crops)
         boxes = torch.from_numpy(drawn.boxes[:4])
         images = torch.from_numpy(np.stack([dots(box.numpy() * 3, drawn.kinds) for box in boxes]))[:, None]
@@ -170,7 +168,7 @@ class TestAugmentation:
         assert float(loss.detach()) == 0.0
         assert all(p.grad is not None and not p.grad.any() for p in near.parameters())
 
-    def test_looking_again_sees_the_same_place(self) -> None:
+    def test_the_refiner_crops_the_same_place(self) -> None:
         image = torch.rand(1, 1, FINE_SIZE, FINE_SIZE)
         crop = crop_joints(image, torch.tensor([[[100.0, 120.0]]]), torch.tensor([[80 / 1.5 / 3]]))
         x, y = 100 * 3 - 40, 120 * 3 - 40
@@ -179,7 +177,7 @@ class TestAugmentation:
 
 class TestThreshold:
     @pytest.mark.parametrize("seed", range(5))
-    def test_it_leaves_those_without_a_finding_in_peace(self, seed: int) -> None:
+    def test_joints_without_a_finding_stay_below_it(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
         true = rng.random(2000) < 0.06
         said = np.clip(rng.normal(np.where(true, 0.7, 0.2), 0.15), 0, 1)
@@ -188,10 +186,10 @@ class TestThreshold:
         assert (said[true] >= threshold).mean() > 0.5
 
     @pytest.mark.parametrize("true", [[False] * 4, [True] * 4, []])
-    def test_where_nothing_can_be_learnt_of_it_it_is_one_half(self, true: list[bool]) -> None:
+    def test_without_findings_it_is_one_half(self, true: list[bool]) -> None:
         assert pick_threshold(np.linspace(0, 1, len(true)), np.array(true, bool)) == 0.5
 
-    def test_it_is_kept_with_the_weights_and_moves_where_the_model_changes_its_mind(self, tmp_path: Path) -> None:
+    def test_it_is_stored_with_the_weights_and_follows_the_model(self, tmp_path: Path) -> None:
         torch.manual_seed(1)
         model = JointDetector().eval()
         image = np.random.default_rng(0).integers(0, 255, (1, FINE_SIZE, FINE_SIZE)).astype(np.uint8)
@@ -215,20 +213,20 @@ class TestSizes:
             0.0,
         )
 
-    def test_boxes_are_made_as_even_as_those_that_were_learnt_from(self) -> None:
+    def test_boxes_are_as_uniform_as_those_of_the_training(self) -> None:
         model = JointDetector()
         model.habit.copy_(torch.tensor([float(np.log(1.25)), 0.0]))
         even = _even_out_sizes(model, self.hand([20.0, 21.0, 19.0, 25.0, 24.0, 27.0]))
         assert [round(d.candidate.size, 3) for d in even.joints.values()] == [20.0] * 3 + [25.0] * 3
 
-    def test_where_boxes_differ_from_joint_to_joint_each_keeps_its_own(self) -> None:
+    def test_boxes_that_differ_by_joint_keep_their_sizes(self) -> None:
         model = JointDetector()
         model.habit.copy_(torch.tensor([0.2, 5.0]))
         sizes = [20.0, 30.0, 15.0, 25.0, 24.0, 40.0]
         kept = _even_out_sizes(model, self.hand(sizes))
         assert [d.candidate.size for d in kept.joints.values()] == pytest.approx(sizes, rel=1e-3)
 
-    def test_the_habit_is_read_off_the_boxes(self, drawn: HandSamples) -> None:
+    def test_the_uniformity_is_estimated_from_the_boxes(self, drawn: HandSamples) -> None:
         larger, strays = measure_box_sizes([drawn])
         assert larger == pytest.approx(np.log(21 / 17), abs=1e-3)
         assert strays < 1e-3
@@ -241,7 +239,7 @@ class TestSizes:
 
 class TestBackbones:
     @pytest.mark.parametrize("name", ["small", "ssdlite", pytest.param("ssd300-vgg16", marks=pytest.mark.slow)])
-    def test_each_takes_a_step_and_finds_its_way_back_from_a_file(self, name: str, tmp_path: Path) -> None:
+    def test_each_takes_a_step_and_is_restored_from_a_file(self, name: str, tmp_path: Path) -> None:
         torch.manual_seed(0)
         model = JointDetector(name)
         boxes = torch.tensor([[100.0, 100, 120, 120], [200, 150, 224, 174]])
@@ -274,7 +272,7 @@ class TestBackbones:
             build_detector(tmp_path / "small.pth", "ssdlite")
 
     @pytest.mark.parametrize("content", [b"", b"no weights", [1, 2], {"a": 1}])
-    def test_what_are_no_weights_is_refused(self, tmp_path: Path, content: object) -> None:
+    def test_an_invalid_file_of_weights_is_rejected(self, tmp_path: Path, content: object) -> None:
         path = tmp_path / "w.pth"
         if isinstance(content, bytes):
             path.write_bytes(content)
@@ -291,7 +289,7 @@ class TestBackbones:
 
 
 def oracle(model: object, images: np.ndarray, *, threshold: float = 0.3, batch: int = 16) -> list[list[Detection]]:
-    """Finds the discs and rings of `dots`, however they lie: a detector that makes no mistakes."""
+    """A detector without errors: it finds the discs and rings of `dots` in any arrangement."""
     import cv2
 
     result = []
@@ -335,7 +333,7 @@ class TestFindingHands:
         self.right(hand, boxes)
 
     @pytest.mark.parametrize("left_first", [True, False])
-    def test_both_hands_whichever_lies_where(self, left_first: bool) -> None:
+    def test_both_hands_in_either_order(self, left_first: bool) -> None:
         levels, boxes = self.picture("B", left_first=left_first)
         hands = find_hands(self.model, levels, SCHEME, max_hands=2)
         assert sorted(hand.side for hand in hands) == ["L", "R"]

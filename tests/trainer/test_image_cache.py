@@ -1,4 +1,4 @@
-"""Images kept by what they were made from: found again, never half, never those of other films."""
+"""The image cache, keyed by source: images are found again, never incomplete, and never those of other films."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def fill(kept: ImageCache, value: int) -> None:
     kept.finish()
 
 
-def test_what_was_made_once_is_found_again(tmp_path: Path) -> None:
+def test_images_are_found_again(tmp_path: Path) -> None:
     fill(ImageCache(tmp_path, "pairs", SHAPE, ["film a"]), 7)
     again = ImageCache(tmp_path, "pairs", SHAPE, ["film a"])
     assert again.is_complete
@@ -34,13 +34,13 @@ def test_other_films_are_other_images_and_both_stay(tmp_path: Path) -> None:
     assert (np.asarray(ImageCache(tmp_path, "pairs", SHAPE, ["film a"]).images) == 7).all()
 
 
-def test_what_was_not_finished_is_not_there(tmp_path: Path) -> None:
+def test_an_unfinished_image_is_not_found(tmp_path: Path) -> None:
     begun = ImageCache(tmp_path, "pairs", SHAPE, ["film a"])
     begun.images[:2] = 7
     assert not ImageCache(tmp_path, "pairs", SHAPE, ["film a"]).is_complete
 
 
-def test_a_file_cut_short_is_told(tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported(tmp_path: Path) -> None:
     fill(ImageCache(tmp_path, "pairs", SHAPE, ["film a"]), 7)
     (file,) = tmp_path.glob("*.npy")
     file.write_bytes(file.read_bytes()[:-5])

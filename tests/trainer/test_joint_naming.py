@@ -1,4 +1,4 @@
-"""Which finger a box belongs to and which hand it is, whatever is missing, added, mirrored, turned or crooked."""
+"""The finger of each box and the side of the hand, with missing, false, mirrored, rotated or crooked joints."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ KINDS = kinds_by_joint(SCHEME)
 def hand(
     *, angle: float = 0.0, scale: float = 1.0, jitter: float = 0.0, seed: int = 0, side: str = "L", drift: float = 0.0
 ) -> dict[str, Candidate]:
-    """The template as boxes: turned by `angle`, mirrored for a right hand, its fingers bent by `drift` at the knuckles."""
+    """Return the template's boxes, rotated by `angle`, mirrored for a right hand, fingers bent by `drift`."""
     rng = np.random.default_rng(seed)
     cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
     found = {}
@@ -82,7 +82,7 @@ def test_too_few_boxes_get_no_names(number: int) -> None:
     assert named(list(hand().values())[:number]) == {}
 
 
-def test_a_box_of_the_other_kind_is_no_joint_however_well_it_lies() -> None:
+def test_a_box_of_the_other_kind_is_no_joint_at_any_place() -> None:
     truth = hand()
     wrong = [Candidate(c.x, c.y, c.size, "PIP" if j == "MCP3" else c.kind, c.score) for j, c in truth.items()]
     assert "MCP3" not in named(wrong)
@@ -97,7 +97,7 @@ def test_a_box_of_the_other_kind_is_no_joint_however_well_it_lies() -> None:
     gone=st.sets(st.sampled_from(sorted(TEMPLATE)), max_size=3),
 )
 @settings(max_examples=40)
-def test_either_hand_is_told_and_no_joint_gets_a_wrong_name(
+def test_the_side_is_recognized_and_no_joint_gets_a_wrong_name(
     side: str, angle: float, scale: float, seed: int, gone: set[str]
 ) -> None:
     whole = hand(side=side, angle=angle, scale=scale, jitter=0.1, seed=seed)
@@ -121,7 +121,7 @@ def test_doubtful_boxes_beside_a_whole_hand_change_nothing(seed: int, false: lis
     found = name_hand(boxes, TEMPLATE, KINDS)
     assert found is not None
     names = {joint: boxes[index] for joint, index in found.joints.items()}
-    # One that lies on a joint may stand for it; no true box ever goes by another's name.
+    # A doubtful box on a joint may take its name; no true box ever gets another name.
     assert all(box in doubtful or truth[joint] == box for joint, box in names.items())
     assert set(names) == set(truth)
     assert len(set(found.joints.values())) == len(names)
@@ -134,7 +134,7 @@ def test_the_order_of_the_boxes_changes_nothing(seed: int, angle: float) -> None
     assert named(shuffled(truth, seed)) == named(shuffled(truth, seed + 1))
 
 
-def test_two_hands_are_taken_apart() -> None:
+def test_two_hands_are_separated() -> None:
     left = {joint: Candidate(c.x * 0.5, c.y * 0.5, c.size * 0.5, c.kind, 0.9) for joint, c in hand().items()}
     right = {
         joint: Candidate(160 + c.x * 0.5, c.y * 0.5, c.size * 0.5, c.kind, 0.8) for joint, c in hand(side="R").items()

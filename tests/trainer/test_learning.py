@@ -1,4 +1,4 @@
-"""The scorer learns: trained small on films where joints go from nothing to ruin, it beats every trivial answer by far."""
+"""The scorer learns: after a short training on clearly damaged joints it beats every trivial answer by far."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +21,7 @@ BUDGET = Budget(steps=150, batch=32, pixels=40, width=8, rate=1e-2, raters=2)
 
 
 def ruined(seed: int, number: int, scheme: Scheme) -> PhantomPatient:
-    """A patient whose every other joint is, or comes to be, badly eroded: easy to see, so that little training is enough."""
+    """Return a patient with severe erosion at every second joint, at once or later, so that little training is enough."""
     rng = np.random.default_rng([seed, number])
     healthy = simulate_patient(rng, scheme, severity=0.0, age=50.0)
     grades = dict(healthy.grades)

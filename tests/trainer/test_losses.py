@@ -1,4 +1,4 @@
-"""The losses against slow references written from their formulas, and their gradients."""
+"""The losses compared with slow references written from their formulas, and their gradients."""
 
 import itertools
 import math
@@ -24,8 +24,8 @@ GRADES = 6
 Pair = list[list[float]]
 
 
-def slow(name: str, pair: Pair, t1: int, t2: int) -> float:
-    """One pair's loss, term by term, from the chance of each pair of grades."""
+def reference_loss(name: str, pair: Pair, t1: int, t2: int) -> float:
+    """Return the loss of one pair, term by term, from the probability of each pair of grades."""
     p1 = [sum(row) for row in pair]
     p2 = [sum(row[g] for row in pair) for g in range(GRADES)]
     both = ((p1, t1), (p2, t2))
@@ -84,7 +84,7 @@ def test_every_pair_of_labels_costs_what_the_formula_says(name: str) -> None:
     table = log_pair[0].exp().tolist()
     for t1, t2 in itertools.product(range(GRADES), repeat=2):
         got = pair_loss(name, log_pair, torch.tensor([[t1, t2]]), 0.0)
-        assert got.item() == pytest.approx(slow(name, table, t1, t2), rel=1e-9)
+        assert got.item() == pytest.approx(reference_loss(name, table, t1, t2), rel=1e-9)
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
@@ -118,7 +118,7 @@ def test_logits_of_any_size_stay_finite(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(LOSSES))
-def test_grades_that_the_joint_does_not_have_cost_nothing_and_get_nothing(name: str) -> None:
+def test_impossible_grades_have_no_loss_and_no_gradient(name: str) -> None:
     logits = drawn(0, 1, GRADES).float()
     logits[:, 5] = EXCLUDED_LOGIT
     logits.requires_grad_()
@@ -129,7 +129,7 @@ def test_grades_that_the_joint_does_not_have_cost_nothing_and_get_nothing(name: 
     assert abs(logits.grad[0, 5].item()) < 1e-6
 
 
-def test_only_marginal_forgives_a_shift_of_both_more_than_a_shift_of_one() -> None:
+def test_only_marginal_penalizes_a_shared_shift_less_than_a_single_one() -> None:
     sure = torch.full((1, GRADES), -6.0)
     at = lambda grade: sure.scatter(1, torch.tensor([[grade]]), 6.0)  # noqa: E731
     labels = torch.tensor([[2, 3]])

@@ -1,4 +1,4 @@
-"""What a run tells of itself: whole lines, none twice, and how long is left in words."""
+"""The metrics of a run: complete lines without repetition, and the remaining time in words."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_time_left_in_words(seconds: float, words: str) -> None:
     assert format_duration(seconds) == words
 
 
-def test_a_resumed_run_takes_back_what_comes_again_and_half_lines(tmp_path: Path) -> None:
+def test_a_resumed_run_removes_repeated_and_incomplete_lines(tmp_path: Path) -> None:
     first = MetricLog(tmp_path, "scorer")
     for epoch in (1, 2, 3):
         first.write_epoch(result(epoch, epoch / 7))
@@ -41,6 +41,6 @@ def test_a_new_run_begins_with_an_empty_file(tmp_path: Path) -> None:
     assert (tmp_path / "metrics.jsonl").read_text() == ""
 
 
-def test_a_line_of_progress_tells_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_of_progress_contains_the_remaining_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     MetricLog(tmp_path, "scorer").write_epoch(result(1, 1.5))
     assert capsys.readouterr().err == "scorer 25 %  epoch 1  loss 1.500  4 min left\n"

@@ -1,4 +1,4 @@
-"""Modelled raters against slow references: what each would have said, and what is learnt of them."""
+"""Rater models compared with slow references: probabilities of each rater's answers, and learned parameters."""
 
 import itertools
 
@@ -25,7 +25,7 @@ def rater_model(kind: str) -> RaterModel:
     return made
 
 
-def test_a_confusion_is_a_sum_over_what_each_grade_may_be_called() -> None:
+def test_a_confusion_is_a_sum_over_true_grades() -> None:
     pair, raters = some_pair(), rater_model("confusion")
     habits = torch.softmax(raters.start + raters.free, dim=-1).detach()
     said, truth = raters(pair).exp().detach(), pair.exp()
@@ -37,7 +37,7 @@ def test_a_confusion_is_a_sum_over_what_each_grade_may_be_called() -> None:
         assert said[0, r, t1, t2].item() == pytest.approx(float(wanted))
 
 
-def test_a_leaning_moves_both_time_points_alike_and_stays_on_the_scale() -> None:
+def test_a_bias_moves_both_time_points_equally_within_the_scale() -> None:
     pair, raters = some_pair(), rater_model("leaning")
     habits = torch.softmax(raters.start + raters.free, dim=-1).detach()
     said, truth = raters(pair).exp().detach(), pair.exp()
@@ -50,7 +50,7 @@ def test_a_leaning_moves_both_time_points_alike_and_stays_on_the_scale() -> None
 
 
 @pytest.mark.parametrize("kind", RATER_MODELS[1:])
-def test_chances_stay_chances_and_gradients_are_right(kind: str) -> None:
+def test_probabilities_sum_to_one_and_gradients_are_correct(kind: str) -> None:
     raters = rater_model(kind)
     assert torch.allclose(raters(some_pair(3)).exp().sum(dim=(2, 3)), torch.ones(3, 2).double())
     labels = torch.tensor([[0, 1], [2, 2], [3, 0]])
@@ -63,8 +63,8 @@ def test_chances_stay_chances_and_gradients_are_right(kind: str) -> None:
     assert torch.autograd.gradcheck(loss, (some_pair(3).requires_grad_(), free))
 
 
-def test_a_rater_who_calls_everything_one_higher_is_found_out() -> None:
-    """Two raters of the same joints: one says what is there, the other one more; which is which shows in the matrix."""
+def test_a_rater_who_reads_one_grade_higher_is_recognized() -> None:
+    """Train on two raters, one exact and one always one grade higher: the matrix must show which is which."""
     torch.manual_seed(0)
     truth = torch.randint(0, GRADES - 1, (400, 2))
     labels = torch.stack([truth, truth + 1], dim=1)

@@ -1,4 +1,4 @@
-"""What is measured of a scorer, by hand-made answers, and how the report tells it."""
+"""The metrics of a scorer on answers made by hand, and their presentation in the report."""
 
 import json
 import re
@@ -37,7 +37,7 @@ GRADES = 6
 
 
 def sure_of(grades: list[tuple[int, int]], chance: float = 1.0) -> npt.NDArray[np.float64]:
-    """Chances (N, G, G) of a model that is so sure of each pair, and no more of one other than of another."""
+    """Return probabilities (N, G, G) of a model with the given confidence in each pair, and uniform over all others."""
     table = np.full((len(grades), GRADES, GRADES), (1 - chance) / (GRADES**2 - 1))
     for row, pair in enumerate(grades):
         table[row][pair] = chance
@@ -45,7 +45,7 @@ def sure_of(grades: list[tuple[int, int]], chance: float = 1.0) -> npt.NDArray[n
 
 
 def samples_of(labels: list[list[tuple[int, int]]], cases: list[str]) -> PairSamples:
-    """Joints with one scale, `labels` by joint and rater."""
+    """Return samples of joints with one scale; `labels` by joint and rater."""
     n = len(labels)
     return PairSamples(
         np.zeros((n, 2, 8, 8), np.uint8),
@@ -66,7 +66,7 @@ def answered(labels: list[list[tuple[int, int]]], said: list[tuple[int, int]], c
 
 RNG = np.random.default_rng
 LABELS = [[(0, 1), (0, 2)], [(2, 2), (2, 2)], [(3, 2), (3, 3)]]
-"""Three joints by two raters; the last one got better, or stayed."""
+"""Three joints by two raters; the last one improved, or is unchanged."""
 
 
 class TestScoring:
@@ -76,7 +76,7 @@ class TestScoring:
 
     def test_every_raters_label_counts(self) -> None:
         found = self.figures([(0, 1), (2, 2), (3, 2)])
-        # Changes read 1, 2, 0, 0, −1, 0; said 1, 1, 0, 0, −1, −1.
+        # Changes read: 1, 2, 0, 0, −1, 0; predicted: 1, 1, 0, 0, −1, −1.
         assert found["mean error of the difference"] == pytest.approx(2 / 6)
         assert found["mean error of the difference where a change was read"] == pytest.approx(1 / 3)
         assert found["mean error of the difference where no change was read"] == pytest.approx(1 / 3)
@@ -88,7 +88,7 @@ class TestScoring:
         assert found["change predicted with the wrong sign"] == pytest.approx(3 / 6)
         assert found["worsening read by the rater and predicted"] == 0.0
 
-    def test_trivial_answers_and_raters_stand_beside(self) -> None:
+    def test_trivial_answers_and_raters_are_compared(self) -> None:
         headline, _ = evaluate_scale(answered(LABELS, [(0, 0)] * 3, ["A", "A", "B"]), RNG(0))
         assert headline[0].value == headline[0].baseline == pytest.approx(4 / 6)
         assert headline[0].raters == pytest.approx((1 + 0 + 1) / 3)
@@ -101,8 +101,8 @@ class TestScoring:
         assert len(counted.row) == 5
 
 
-class TestDoubt:
-    def test_who_is_as_sure_as_right_has_no_gap(self) -> None:
+class TestUncertainty:
+    def test_a_calibrated_model_has_no_gap(self) -> None:
         rng = RNG(1)
         pair = np.zeros((4000, GRADES, GRADES))
         pair[:, 1, 2], pair[:, 1, 1] = 0.75, 0.25
@@ -117,7 +117,7 @@ class TestDoubt:
         assert boastful.error.value == pytest.approx(0.99 - honest.accuracy[0], abs=0.01)
         assert boastful.error.low <= boastful.error.value <= boastful.error.high
 
-    def test_quarters_go_from_the_least_to_the_most_doubted(self) -> None:
+    def test_quarters_are_ordered_by_uncertainty(self) -> None:
         labels = [[(0, 0)]] * 4 + [[(0, 3)]] * 4
         probabilities = np.concatenate([sure_of([(0, 0)] * 4), sure_of([(0, 0)] * 4, 0.4)])
         found = evaluate_by_uncertainty(
@@ -134,7 +134,7 @@ class TestDoubt:
         assert found[0].rater_grades == ((0, 3),)
         assert (found[0].predicted_grades, found[0].change) == ((0, 0), 0)
 
-    def test_what_is_doubted_teaches_most(self) -> None:
+    def test_uncertain_joints_are_the_most_informative(self) -> None:
         pairs = samples_of([[(0, 0)]] * 3, ["sure", "unsure", "sure"])
         probabilities = np.concatenate([sure_of([(0, 0)]), sure_of([(0, 0)], 0.5), sure_of([(0, 0)])])
         worth = acquisition_scores(pairs, [probabilities])
@@ -164,7 +164,7 @@ class TestDocument:
         assert "| a\\|b | **1** |" in text
         assert "![Errors & more](p.png)" in text
 
-    def test_a_page_asks_for_nothing_and_runs_nothing(self) -> None:
+    def test_a_page_loads_nothing_and_runs_no_script(self) -> None:
         page = to_html(self.BLOCKS)
         assert "<script" not in page
         assert "<b>case" not in page
@@ -187,7 +187,7 @@ class TestDocument:
 
 
 class TestOfAStudy:
-    """A scorer trained for a moment, on its study: what it finds doesn't matter here, only that it is told."""
+    """A scorer trained for a moment: its quality does not matter, only that the report contains its results."""
 
     @pytest.fixture(scope="class")
     def run(self, phantom_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -222,7 +222,7 @@ class TestOfAStudy:
         assert set(kept.cases) == set(load_split(run).test)
         assert to_markdown(kept.blocks) == text
 
-    def test_answers_come_back_into_the_study_and_put_the_worklist_in_order(
+    def test_answers_are_stored_in_the_study_and_order_the_worklist(
         self, phantom_study: Study, run: Path, tmp_path: Path
     ) -> None:
         done = predict_study(phantom_study, run, "scorer", CPU, tmp_path, order=True)
@@ -237,7 +237,7 @@ class TestOfAStudy:
         )
         assert load_unblinded_predictions(phantom_study, "ada", case) == found
 
-    def test_open_cases_stand_in_the_order_of_their_doubt(
+    def test_open_cases_are_ordered_by_uncertainty(
         self, phantom_study: Study, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         signed = phantom_study.cases()[1]

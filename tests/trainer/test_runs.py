@@ -1,4 +1,4 @@
-"""Training runs: resumed as if never killed, many processes as one, hostile checkpoints refused, small studies refused."""
+"""Training runs: exact resumption, several processes, and rejection of malicious checkpoints and small studies."""
 
 import json
 import os
@@ -64,7 +64,7 @@ class TestSplit:
 
 
 class TestSamples:
-    def test_boxes_go_there_and_back(self, phantom_study: Study, tmp_path: Path) -> None:
+    def test_boxes_are_normalized_and_restored(self, phantom_study: Study, tmp_path: Path) -> None:
         samples = load_hand_samples(phantom_study, phantom_study.cases()[:1], tmp_path, lambda *_: None)
         regions = {(r.site, r.film): r.box for r in phantom_study.regions(samples.cases[0])}
         for row, frame in enumerate(samples.frames):
@@ -139,7 +139,7 @@ class TestResuming:
         assert done.returncode == (0 if ended == "SIGTERM" else -signal.SIGKILL)
         stopped = load_checkpoint(broken / "last.pt")
         assert 1 <= stopped["epoch"] < 7, "it was stopped on its way"
-        with (broken / "metrics.jsonl").open("a") as file:  # what was told after the checkpoint, half of it
+        with (broken / "metrics.jsonl").open("a") as file:  # half a line that was written after the checkpoint
             file.write('{"epoch": 7, "loss": 1.0}\n{"epo')
         train_scorer(phantom_study, broken, plan(7, resume=True), CPU, ALONE)
         assert same(weights(tmp_path / "whole"), weights(broken))
@@ -148,7 +148,7 @@ class TestResuming:
         whole = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
         assert [line["loss"] for line in lines] == [line["loss"] for line in whole]
 
-    def test_twice_the_same_is_the_same_twice(self, phantom_study: Study, tmp_path: Path) -> None:
+    def test_two_equal_runs_give_equal_results(self, phantom_study: Study, tmp_path: Path) -> None:
         fit = TrainingPlan(epochs=1, deterministic=True)
         for name in ("one", "two"):
             train_scorer(phantom_study, tmp_path / name, plan(1, training=fit, samples=tmp_path / "kept"), CPU, ALONE)
@@ -158,7 +158,7 @@ class TestResuming:
         assert not torch.are_deterministic_algorithms_enabled()
         assert len(list((tmp_path / "kept").iterdir())) == 1, "three runs share the crops"
 
-    def test_tensorboard_is_told_the_same_as_the_lines(self, phantom_study: Study, run_folder: Path) -> None:
+    def test_tensorboard_gets_the_same_values_as_the_lines(self, phantom_study: Study, run_folder: Path) -> None:
         accumulator = pytest.importorskip(
             "tensorboard.backend.event_processing.event_accumulator", reason="TensorBoard is not installed"
         )
@@ -166,15 +166,15 @@ class TestResuming:
         events = accumulator.EventAccumulator(str(run_folder / "tensorboard"))
         events.Reload()
         lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
-        told = [(event.step, pytest.approx(event.value, rel=1e-4)) for event in events.Scalars("loss")]
-        assert told == [(line["epoch"], line["loss"]) for line in lines]
+        logged = [(event.step, pytest.approx(event.value, rel=1e-4)) for event in events.Scalars("loss")]
+        assert logged == [(line["epoch"], line["loss"]) for line in lines]
 
     def test_a_run_is_not_overwritten(self, phantom_study: Study, run_folder: Path) -> None:
         train_scorer(phantom_study, run_folder, plan(1), CPU, ALONE)
         with pytest.raises(TrainError, match="a run in this folder already"):
             train_scorer(phantom_study, run_folder, plan(1), CPU, ALONE)
 
-    def test_a_run_folder_says_what_it_is(self, phantom_study: Study, run_folder: Path) -> None:
+    def test_a_run_folder_describes_itself(self, phantom_study: Study, run_folder: Path) -> None:
         train_scorer(phantom_study, run_folder, plan(1, loss="soft", difference=0.5), CPU, ALONE)
         config = json.loads((run_folder / "config.json").read_text())
         assert config["plan"]["loss"] == "soft"
@@ -188,10 +188,10 @@ class TestResuming:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(phantom_study: Study, tmp_path: Path) -> None:
-    """Without augmentation and dropout, which each process draws for itself, the gradients are those of the whole batch.
+def test_two_processes_give_the_result_of_one(phantom_study: Study, tmp_path: Path) -> None:
+    """Train without augmentation and dropout, which each process draws for itself, so that gradients are equal.
 
-    Plain gradient descent, since Adam makes whole steps of rounding errors.
+    Plain gradient descent is used, because Adam turns rounding errors into whole steps.
     """
     script = (
         "import sys\nfrom pathlib import Path\nimport torch\ntorch.set_num_threads(1)\n"
@@ -241,7 +241,7 @@ class TestCheckpoints:
         assert not (tmp_path / "exploded").exists()
 
     @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04" + b"\0" * 60])
-    def test_rubbish_is_refused(self, tmp_path: Path, content: bytes) -> None:
+    def test_an_invalid_file_is_rejected(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "model.pt").write_bytes(content)
         with pytest.raises(TrainError):
             load_checkpoint(tmp_path / "model.pt")

@@ -1,4 +1,4 @@
-"""The network's promises: swapping the films swaps the answer, a joint gets only its own grades, norms are everybody's."""
+"""Properties of the network: exchanged films exchange the answer, joints get only their own grades, norms are shared."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_a_joint_gets_its_own_grades_and_chances_add_up(pairing: Pairing) -> Non
             assert probabilities[row, :, top + 1 :].sum() < 1e-6
 
 
-def test_only_pairs_see_the_other_film() -> None:
+def test_only_paired_models_use_the_other_film() -> None:
     crops, groups, max_grades = some()
     other = crops.clone()
     other[:, 1] = 1 - other[:, 1]
@@ -64,7 +64,7 @@ def test_raters_are_modelled_while_it_learns_and_the_joint_is_asked_afterwards()
     assert float(model.penalty().detach()) == 0.0, "nothing is learnt of them yet"
 
 
-def test_augmentation_keeps_its_promises() -> None:
+def test_augmentation_has_its_documented_properties() -> None:
     crops, *_ = some()
     one = augment_pairs(crops, torch.Generator().manual_seed(3))
     assert torch.equal(one, augment_pairs(crops, torch.Generator().manual_seed(3)))
@@ -73,7 +73,7 @@ def test_augmentation_keeps_its_promises() -> None:
 
 
 class TestStarting:
-    def test_from_a_scorer_of_another_pairing_the_trunk_is_taken_and_the_rest_said(self, tmp_path: Path) -> None:
+    def test_a_scorer_of_another_pairing_gives_its_trunk_and_a_message(self, tmp_path: Path) -> None:
         other = scorer("single")
         save_checkpoint(tmp_path / "model.pt", {"model": other.state_dict()})
         torch.manual_seed(9)
@@ -81,13 +81,13 @@ class TestStarting:
         assert load_matching_weights(model, tmp_path / "model.pt") == ("compare", "changes")
         assert all(torch.equal(a, b) for a, b in zip(model.trunk.parameters(), other.trunk.parameters(), strict=True))
 
-    def test_from_its_own_kind_all_is_taken(self, tmp_path: Path) -> None:
+    def test_a_scorer_of_the_same_kind_gives_all_weights(self, tmp_path: Path) -> None:
         other = scorer("coupled", "confusion")
         save_checkpoint(tmp_path / "model.pt", {"model": other.state_dict()})
         assert load_matching_weights(scorer("coupled", "confusion"), tmp_path / "model.pt") == ()
 
     @pytest.mark.parametrize("state", [{}, {"a": torch.zeros(2)}, {"stem.0.weight": 3}, [1]])
-    def test_from_something_else_is_refused(self, tmp_path: Path, state: object) -> None:
+    def test_other_files_are_rejected(self, tmp_path: Path, state: object) -> None:
         save_checkpoint(tmp_path / "model.pt", {"model": state})
         with pytest.raises(TrainError, match="not of"):
             load_matching_weights(scorer("coupled"), tmp_path / "model.pt")

@@ -1,4 +1,4 @@
-"""The detector that comes with ratui: what it finds on hands that it has not seen, simulated and real."""
+"""The detector that comes with ratui, on unseen hands, simulated and real."""
 
 import json
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def model() -> JointDetector:
 
 @dataclass(frozen=True)
 class Result:
-    """How many joints were found within a quarter of their box, and how many boxes lie elsewhere."""
+    """The number of joints found within a quarter of their box, and of boxes elsewhere."""
 
     near: int
     elsewhere: int
@@ -46,7 +46,7 @@ def compared(hands: list[FoundHand], truth: dict[str, tuple[float, float, float,
     return Result(near, elsewhere)
 
 
-def test_it_is_small_and_says_that_it_knows_no_study() -> None:
+def test_it_is_small_and_declares_no_study() -> None:
     assert (SHIPPED_RUN / "model.pt").stat().st_size < 3_000_000
     assert load_split(SHIPPED) == Split((), ())
 
@@ -78,6 +78,6 @@ def test_it_finds_and_names_all_joints_of_a_real_hand_and_nothing_else(model: Jo
 
 
 @needs_real_films
-def test_it_takes_no_wrist_for_a_hand(model: JointDetector) -> None:
+def test_it_finds_no_hand_on_a_wrist(model: JointDetector) -> None:
     for file in sorted((REAL / "ra_wrists").glob("*.png"))[::4]:
         assert find_hands(model, normalize_intensity(np.asarray(Image.open(file).convert("L"))), SCHEME) == []

@@ -1,4 +1,4 @@
-"""What the trainer relies on in torchvision beyond its documentation."""
+"""Undocumented behaviour of torchvision that the trainer relies on."""
 
 from __future__ import annotations
 

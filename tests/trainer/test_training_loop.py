@@ -1,4 +1,4 @@
-"""The training loop gives the comparison's cells and trunk exactly what a plain loop over steps gives."""
+"""The training loop gives exactly the results of a plain loop over steps, for the comparison's cells and trunk."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def people() -> Cohort:
-    """Noise instead of two patients' joints: the loop does not care."""
+    """Return noise in place of two patients' joints, which makes no difference to the loop."""
     rng = np.random.default_rng(0)
     scheme = load_scheme("fingers")
     sites = len(scheme.sites)
@@ -87,7 +87,7 @@ def plain_training(
     difference: float,
     trunk_features: TrunkFeatures | None = None,
 ) -> PairScorer:
-    """The loop that the first stored cells were trained with."""
+    """Train with the loop that computed the first stored cells."""
     labels, max_grades, groups = (torch.from_numpy(a) for a in (samples.labels, samples.max_grades, samples.groups))
     optimiser = torch.optim.AdamW(model.parameters(), lr=budget.rate, weight_decay=1e-3)
     model.train()
@@ -162,7 +162,7 @@ def test_the_trunk_is_trained_as_by_the_plain_loop_bit_for_bit(
 def test_a_trunk_stops_within_an_epoch_and_goes_on_from_that_step(
     people: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readings: int
 ) -> None:
-    """The clock is read before each step and after each epoch of three steps."""
+    """Read the clock before each step and after each epoch of three steps."""
     path = tmp_path / "trunk.pt"
     clock = count()
     monkeypatch.setattr(shared_trunk, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
@@ -214,7 +214,7 @@ class TestEnds:
         with pytest.raises(TrainError, match="not one batch"):
             self.run(TrainingPlan(epochs=2), [0])
 
-    def test_a_loss_that_is_no_number_is_refused(self) -> None:
+    def test_a_loss_that_is_nan_is_rejected(self) -> None:
         training = Training(torch.nn.Linear(2, 1), TrainingPlan(epochs=2), CPU, name="here")
         with pytest.raises(TrainError, match="nan after epoch 1"):
             training.run(lambda epoch, _: [torch.full((3, 2), torch.nan)], lambda model, batch: model(batch).mean())
