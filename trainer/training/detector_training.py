@@ -24,7 +24,7 @@ from trainer.data.phantoms import simulate_hands
 from trainer.models.detector import JointDetector, build_detector, detect, make_targets
 from trainer.models.refiner import draw_joint_crops
 from trainer.training.loop import ProcessGroup, TrainingPlan, save_checkpoint
-from trainer.training.runs import RunPlan, run_in_turn, start_run, train_in_folder
+from trainer.training.runs import RunPlan, start_run, take_turns, train_in_folder
 
 __all__ = [
     "calibrate_detector",
@@ -53,9 +53,9 @@ def train_detector(
     if study is None and plan.coco is None and not plan.phantoms:
         raise TrainError("there is nothing to learn from", "STUDY", "Give a study, --coco FILE or --phantoms N")
     split = start_run("detector", study, out, plan, process_group)
-
-    def prepare() -> list[HandSamples]:
-        folder, ready = plan.samples or out / "samples", []
+    folder = plan.samples or out / "samples"
+    ready: list[HandSamples] = []
+    with take_turns(process_group):
         if study is not None:
             with study.snapshot() as frozen:  # raters may go on scoring in the meantime
                 ready.append(load_hand_samples(frozen, split.train, folder, ProgressBar()))
@@ -64,9 +64,7 @@ def train_detector(
             ready.append(load_coco_hands(plan.coco, scheme, folder, ProgressBar()))
         if plan.phantoms:
             ready.append(simulate_hands(plan.phantoms, folder, ProgressBar(), scheme=scheme, seed=plan.training.seed))
-        return ready
-
-    parts = [split_validation(each, _VALIDATION_SHARE) for each in run_in_turn(process_group, prepare)]
+    parts = [split_validation(each, _VALIDATION_SHARE) for each in ready]
     training = [train for train, _ in parts]
     fit_detector(
         training,

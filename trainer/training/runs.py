@@ -44,8 +44,8 @@ __all__ = [
     "RunPlan",
     "format_duration",
     "load_split",
-    "run_in_turn",
     "start_run",
+    "take_turns",
     "train_in_folder",
 ]
 
@@ -291,8 +291,11 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def run_in_turn(process_group: ProcessGroup, make: Callable[[], Any]) -> Any:
-    """Return the result of `make` in each process: the first process runs first, the others then find its cached images."""
-    made = make() if process_group.is_first else None
-    process_group.barrier()
-    return made if made is not None else make()
+@contextmanager
+def take_turns(process_group: ProcessGroup) -> Iterator[None]:
+    """Run the block in the first process, then in the others, which find the images that the first one has cached."""
+    if not process_group.is_first:
+        process_group.barrier()
+    yield
+    if process_group.is_first:
+        process_group.barrier()

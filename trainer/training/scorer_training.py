@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from ratui.errors import TrainError, clean_text
 from ratui.progress_bar import ProgressBar
 from ratui.study import Study
-from trainer.data.pairs import PairSamples, augment_pairs, load_pair_samples
+from trainer.data.pairs import augment_pairs, load_pair_samples
 from trainer.models.losses import LOSSES, count_labelled, scorer_loss
 from trainer.models.scorer import RATER_MODELS, PairScorer, build_scorer, load_matching_weights
 from trainer.training.loop import SINGLE_PROCESS, BatchLoss, ProcessGroup
-from trainer.training.runs import RunPlan, run_in_turn, start_run, train_in_folder
+from trainer.training.runs import RunPlan, start_run, take_turns, train_in_folder
 
 __all__ = ["ScorerBatch", "make_batch_loss", "train_scorer"]
 
@@ -63,12 +63,9 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, p
             f"there is no rater model {clean_text(plan.rater_model)}", "--rater-model", f"Take one of {known}"
         )
     split = start_run("scorer", study, out, plan, process_group)
-
-    def prepare() -> PairSamples:
-        with study.snapshot() as frozen:  # raters may go on scoring in the meantime
-            return load_pair_samples(frozen, split.train, plan.samples or out / "samples", ProgressBar())
-
-    samples: PairSamples = run_in_turn(process_group, prepare)
+    # Of a snapshot, because raters may go on scoring in the meantime.
+    with take_turns(process_group), study.snapshot() as frozen:
+        samples = load_pair_samples(frozen, split.train, plan.samples or out / "samples", ProgressBar())
     about = {
         "model": "scorer",
         "seed": plan.training.seed,
