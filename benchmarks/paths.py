@@ -1,13 +1,19 @@
 """Count the files of three paths through the code: ``python -m benchmarks.paths [--list]``.
 
-Each path is run once under Python's profiler, which notes in which files functions are called:
+Each path is run once under Python's profiler:
 
 1. from a key press to the disk: one digit on the scoring screen, until the entry is synced;
 2. from an import to the screen: films of a case are imported, the case is opened, both films are drawn;
-3. from a label to the loss: signed readings become samples, and one batch of them becomes a loss.
+3. from a label to the loss: signed readings become samples, and the batches of one epoch become losses.
 
-The first two count files of ``ratui``, the third files of ``trainer``. With ``--list`` the files are printed in the order
-of their first call.
+The first two count the files of ``ratui`` in which any function is called meanwhile, whatever it does. The import of a
+module is not a call.
+
+The third counts the files of ``trainer`` through which labels pass: a function there has an array of labels as an argument,
+a variable or a result, or in a tuple or record that is one of these. It does not count files that run beside the labels: the
+run folder, the cache of the crops, and the network, which gets the crops only. Their number is printed too.
+
+With ``--list`` the files are printed in the order of their first call.
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -55,10 +62,38 @@ class Tracer:
     def _profile(self, frame: FrameType, event: str, argument: Any) -> None:
         if not self._records:
             return
-        if event == "call" and frame.f_code.co_filename.startswith(self._prefix):
+        if frame.f_code.co_filename.startswith(self._prefix) and self._counts(frame, event, argument):
             self._calls[frame.f_code.co_filename.removeprefix(str(ROOT) + "/")] = None
         elif event == "c_call" and getattr(argument, "__name__", "") == "fsync":
             self.at_last_sync = self.files
+
+    def _counts(self, frame: FrameType, event: str, argument: Any) -> bool:
+        """Return True if the event is a call that puts its file on the path."""
+        return event == "call" and frame.f_code.co_name != "<module>"
+
+
+class LabelTracer(Tracer):
+    """The files through whose functions labels pass. `called` are all files whose functions are called."""
+
+    def __init__(self, package: str) -> None:
+        self.called: set[str] = set()
+        super().__init__(package)
+
+    def _counts(self, frame: FrameType, event: str, argument: Any) -> bool:
+        self.called.add(frame.f_code.co_filename)
+        return event == "return" and any(map(contains_labels, (*frame.f_locals.values(), argument)))
+
+
+def contains_labels(value: object) -> bool:
+    """Return True if `value` is an array of labels, (N, raters, scales, 2), or a tuple or record that has one.
+
+    No other array of the trainer has 64-bit integers and four axes.
+    """
+    if isinstance(value, tuple):
+        return any(map(contains_labels, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return any(contains_labels(getattr(value, field.name)) for field in fields(value))
+    return getattr(value, "ndim", 0) == 4 and str(getattr(value, "dtype", "")).endswith("int64")
 
 
 def copy_of_sample(folder: Path) -> Path:
@@ -116,10 +151,11 @@ def trace_loss(folder: Path) -> Tracer:
     from trainer.training.scorer_training import train_scorer
 
     study = Study.open(copy_of_sample(folder))
-    tracer = Tracer("trainer")
+    tracer = LabelTracer("trainer")
     device = torch.device("cpu")
     with tracer.record(), join_processes(device) as group:
         train_scorer(study, folder / "run", RunPlan(training=TrainingPlan(epochs=1), batch=32), device, group)
+    print(f"   {len(tracer.called)} files run while labels become losses")
     return tracer
 
 
