@@ -16,13 +16,14 @@ from ratui.scheme import load_scheme
 from ratui.tui.i18n.catalog import LANGUAGES
 
 LARGEST = 400
-"""Megabytes that ratui and all that it brings may take on the disk."""
+"""Maximum disk space in megabytes of ratui and all its dependencies."""
 INSTALLERS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "wheel")
-"""Packages of the virtual environment itself, which don't count."""
+"""Packages of the virtual environment itself, which are not counted."""
 programs = Path(sys.executable).parent
 
 
 def run(*words: str) -> str:
+    """Run a program and return its output; an exit code other than 0 raises CalledProcessError."""
     return subprocess.run([programs / words[0], *words[1:]], check=True, capture_output=True, text=True).stdout
 
 

@@ -47,6 +47,7 @@ class Tally:
         self.false: list[tuple[int, int]] = []
 
     def add(self, patient: int, truth: dict[str, _Box], ill: dict[str, bool], found: dict[str, Detection]) -> None:
+        """Add one film: true boxes, whether each joint is damaged, and the detected joints."""
         hits = 0
         for joint, box in truth.items():
             detection = found.get(joint)
@@ -62,6 +63,7 @@ class Tally:
         self.false.append((patient, len(found) - hits))
 
     def table(self) -> str:
+        """Return the table of all films, with intervals over patients."""
         patient, iou, near, ill, said = np.array(self.rows).T
         found = ~np.isnan(said)
         false = np.array(self.false, float)
@@ -126,6 +128,7 @@ def progress(*_: object) -> None:
 
 
 def main(arguments: Iterable[str] | None = None) -> None:
+    """Measure the detector of a run and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--hands", type=int, default=300)

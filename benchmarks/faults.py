@@ -91,6 +91,7 @@ def _parsed() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Run the chosen parts and print the counts."""
     options = _parsed()
     begun = time.monotonic()
     print(HEAD, flush=True)

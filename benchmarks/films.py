@@ -26,6 +26,7 @@ def milliseconds(work: Callable[[], object], repeat: int = 9) -> float:
 
 
 def main() -> None:
+    """Measure each film and print one row per film."""
     files = [Path(name) for name in sys.argv[1:]] or [sorted(find_sample().rglob("*.dcm"))[0]]
     print("| film | size | decode | crop, first look | crop, again | stored plain: decode |")
     print("|---|---|---|---|---|---|")

@@ -58,6 +58,7 @@ def swaps(kind: str, protocol: str, wrap: Wrap) -> dict[str, tuple[float, float,
 
 
 def compare(title: str, wrap: Wrap) -> None:
+    """Print the times of both widgets, through `wrap`, for each protocol."""
     print(f"\n### Two images of 40 × 20 characters, {title}\n")
     print("| | first show | bytes | of stock's time | swap of a shown pair | slowest | bytes | of stock's bytes |")
     print("|---|---|---|---|---|---|---|---|")
@@ -161,6 +162,7 @@ def frames_after(terminal: FakeTerminal, since: float, until: float) -> list[flo
 
 
 def slow() -> None:
+    """Print the times of the whole app on a slow connection."""
     print("\n### The app on a line of 60 ms and 2 Mbit/s, in milliseconds from the key (n: the next joint)\n")
     print("| | text | both coarse frames | worst | both fine frames | bytes |\n|---|---|---|---|---|---|")
     for protocol in PROTOCOLS:
@@ -189,10 +191,11 @@ def slow() -> None:
 
 
 _ROUNDS, _JOINTS = 3, 18
-"""How often the case is read, and how far: of the 20 joints of the sample: the last two would end the case."""
+"""Number of times the case is read, and joints read of the 20 of the sample: the last two would end the case."""
 
 
 def case() -> None:
+    """Print the times of a case at the pace of a fast reader."""
     print("\n### A whole case at three keys a second: from the key to both final frames of the next joint\n")
     print("| | joints | median | 95 % within | within 50 ms |\n|---|---|---|---|---|")
     for protocol in PROTOCOLS:
@@ -223,6 +226,7 @@ def cpu_of(code: str) -> float:
 
 
 def start() -> None:
+    """Print the CPU time and the duration of the start."""
     print("\n### From the command to the first joint of the sample\n")
     print("| | processor time | on the clock |\n|---|---|---|")
     for protocol in PROTOCOLS:
@@ -252,6 +256,7 @@ def start() -> None:
 
 
 def main() -> None:
+    """Run the chosen parts."""
     parts = sys.argv[1:] or ["local", "ssh", "slow", "case", "start"]
     if "local" in parts:
         compare("in a pty", list)

@@ -36,6 +36,8 @@ def pictures(halves: bool) -> list[Image.Image]:
 
 
 class Pairs(App[None]):
+    """An app that shows two images side by side; subclasses choose the widget."""
+
     CSS = f"Horizontal > * {{ width: {CELLS[0]}; height: {CELLS[1]}; margin: 0 1; }}"
 
     def __init__(self, protocol: str) -> None:
@@ -45,20 +47,25 @@ class Pairs(App[None]):
         self.fresh, self.swaps = 4, 0
 
     def compose(self) -> ComposeResult:
+        """Place both widgets in a row."""
         with Horizontal():
             yield from self.widgets()
 
     def widgets(self) -> tuple[Widget, Widget]:
+        """Return the two widgets."""
         raise NotImplementedError
 
     def put(self, place: int, number: int) -> None:
+        """Show image `number` in the widget at `place`."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
+        """Show the first pair."""
         for place in (0, 1):
             self.put(place, place)
 
     def on_key(self, event: Key) -> None:
+        """Swap the pairs, show a new pair, or exit."""
         if event.key == "q":
             self.exit()
         elif event.key in ("b", "f"):
@@ -70,12 +77,16 @@ class Pairs(App[None]):
 
 
 class Ours(Pairs):
+    """The app with ratui's widget."""
+
     def get_driver_class(self) -> Any:
+        """Return ratui's driver."""
         from ratui.tui.driver import ListeningDriver
 
         return ListeningDriver
 
     def widgets(self) -> tuple[Widget, Widget]:
+        """Return two film views with a common cache."""
         from ratui.terminal import Bandwidth, Display, FrameCache
         from ratui.tui.graphics.painter import Painter
         from ratui.tui.widgets.film_view import FilmView
@@ -88,13 +99,17 @@ class Ours(Pairs):
         return self.views
 
     def put(self, place: int, number: int) -> None:
+        """Show image `number` in the view at `place`."""
         self.views[place].show(number, self.images[number])
 
     def on_mount(self) -> None:
+        """Show the first pair after the layout is known."""
         self.call_after_refresh(super().on_mount)
 
 
 class Stock(Pairs):
+    """The app with textual-image's widget."""
+
     def __init__(self, protocol: str) -> None:
         super().__init__(protocol)
         # textual-image asks the terminal while it is imported. Once Textual runs, its input thread may take the answer
@@ -104,10 +119,12 @@ class Stock(Pairs):
         self.widget_class = {"kitty": TGPImage, "sixel": SixelImage, "halfcell": HalfcellImage}[protocol]
 
     def widgets(self) -> tuple[Widget, Widget]:
+        """Return two widgets of the protocol."""
         self.shown = (self.widget_class(), self.widget_class())
         return self.shown
 
     def put(self, place: int, number: int) -> None:
+        """Show image `number` in the widget at `place`."""
         self.shown[place].image = self.images[number]
 
 

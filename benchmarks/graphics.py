@@ -24,6 +24,7 @@ def measure(work: Callable[[], str]) -> tuple[float, int]:
 
 
 def main() -> None:
+    """Compare both encoders and print a table."""
     film = read_film(sorted(find_sample().rglob("*.dcm"))[0])
     x, y = film.columns / 2, film.rows / 2
     image = crop(film, Box(x - 60, y - 60, x + 60, y + 60), (400, 400))

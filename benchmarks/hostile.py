@@ -76,6 +76,7 @@ def kind(outcome: str) -> str:
 
 
 def main() -> None:
+    """Import all files and print the outcomes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mutations", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)

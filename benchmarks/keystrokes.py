@@ -35,14 +35,15 @@ from ratui.tui.theme import KEY
 
 KINDS = {"ada": "shared-shift", "ben": "threshold", "cho": "mixed", "dan": "independent"}
 SIZE = (500, 410)
-"""Rows and columns of a film: small, since nobody looks at it here."""
+"""Rows and columns of a film: small, because nobody looks at it here."""
 SCREEN = (80, 12)
-"""Columns and rows of the terminal: all that is pressed stands on it, and the films cost little."""
+"""Columns and rows of the terminal: every key that is pressed is visible, and drawing films is cheap."""
 POPULATIONS = {"trial": 0.3, "ill": None}
-"""How ill the patients are. ``trial`` has 13 points in the hands and gains 7, more than a trial's patients do in a year;
-``ill`` is what models learn from, with 18 points more after a year: every fifth joint changes."""
+"""Severity of the patients. ``trial`` has 13 points in the hands and gains 7, more than patients of a trial in a year.
+``ill`` is the population from which models learn, with 18 points more after a year: every fifth joint changes.
+"""
 _MOST = 2000
-"""Keys a case may take before something must be wrong."""
+"""Number of keys per case above which the player gives up."""
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Counted:
 
     @property
     def scoring(self) -> int:
+        """Return the number of keys for scoring alone."""
         return sum(self.keys[kind] for kind in ("grade", "finding", "reason", "n", "=", "again"))
 
 
@@ -244,6 +246,7 @@ def play(scheme: str, population: str, cases: int) -> None:
 
 
 def main() -> None:
+    """Print the tables of all schemes and populations."""
     cases = int(sys.argv[1]) if len(sys.argv) > 1 else 16
     begun = time.monotonic()
     print(HEAD)

@@ -52,6 +52,7 @@ def row(film: Film, box: Box) -> tuple[float, ...]:
 
 
 def main() -> None:
+    """Compare both implementations on each film and print a table."""
     files = [Path(name) for name in sys.argv[1:]]
     films = [Film(np.asarray(Image.open(f).convert("L")), 8) if f.suffix == ".png" else read_film(f) for f in files]
     print("| 400 × 400 | films | ours | scikit-image | mean difference | correlation | detail, ours | scikit-image |")

@@ -90,6 +90,7 @@ def stages(films: int) -> list[tuple[str, float]]:
 
 
 def main() -> None:
+    """Print the CPU time per film, of the present simulator or of two revisions."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--against", help="a git revision to time beside this tree")
     parser.add_argument("--films", type=int, default=16)

@@ -146,6 +146,7 @@ def redrawn(levels: _Levels, truth: _Boxes, number: int) -> tuple[_Levels, _Boxe
 
 
 def main() -> None:
+    """Measure the detector on the given films and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("film", type=Path, nargs="?")

@@ -33,24 +33,27 @@ Pair = tuple[PhantomFilm, PhantomFilm]
 
 
 def film(phantom: PhantomFilm, mirror: bool = False) -> Film:
+    """Return the film of a phantom, mirrored if asked."""
     pixels = np.ascontiguousarray(phantom.pixels[:, ::-1]) if mirror else phantom.pixels
     return Film(pixels, 12, spacing=phantom.spacing)
 
 
-def off(box: Box, truth: Box) -> float:
+def distance(box: Box, truth: Box) -> float:
     """Return the distance of the centres of two boxes, in widths of the true box."""
     dx, dy = ((box[i] + box[i + 2] - truth[i] - truth[i + 2]) / 2 for i in (0, 1))
     return float(np.hypot(dx, dy)) / (truth[2] - truth[0])
 
 
-def shared(a: Box, b: Box) -> float:
+def overlap(a: Box, b: Box) -> float:
+    """Return the intersection over union of two boxes."""
     across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     both = max(across, 0.0) * max(down, 0.0)
     return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
 
 
 def line(name: str, boxes: list[tuple[Box, Box]], more: str = "") -> None:
-    errors, ious = np.array([off(*pair) for pair in boxes]), np.array([shared(*pair) for pair in boxes])
+    """Print one row of the table of boxes."""
+    errors, ious = np.array([distance(*pair) for pair in boxes]), np.array([overlap(*pair) for pair in boxes])
     median, ninety, worst = np.percentile(errors, [50, 90, 100])
     print(
         f"| {name} | {len(boxes)} | {median:.3f} | {ninety:.3f} | {worst:.2f} | {ious.mean():.3f} | "
@@ -58,7 +61,8 @@ def line(name: str, boxes: list[tuple[Box, Box]], more: str = "") -> None:
     )
 
 
-def following(pairs: list[Pair], hands: list[Pair]) -> None:
+def propagation(pairs: list[Pair], hands: list[Pair]) -> None:
+    """Print the accuracy of propagation to the other time point and to the other hand."""
     print("| boxes at the second film | boxes | off, median | 90 % | worst | IoU | IoU > 0.5 | found; CPU a film |")
     print("|---|---|---|---|---|---|---|---|")
     line("as on the other film", [(a.boxes[k], b.boxes[k]) for a, b in pairs for k in a.boxes])
@@ -73,7 +77,7 @@ def following(pairs: list[Pair], hands: list[Pair]) -> None:
                 boxes.append((each.box, b.boxes[there]))
                 found.append(each.is_found)
         spent = (time.process_time() - begun) / len(given)
-        wrong = sum(sure and off(*pair) > 0.35 for sure, pair in zip(found, boxes, strict=True))
+        wrong = sum(sure and distance(*pair) > 0.35 for sure, pair in zip(found, boxes, strict=True))
         line(name, boxes, f"{100 * np.mean(found):.1f} %, {wrong} of them wrongly; {1000 * spent:.0f} ms")
     print()
     none = sum(not propagate_boxes(film(a), film(b, mirror=True), a.boxes) for a, b in pairs)
@@ -182,6 +186,7 @@ def moving(phantom: PhantomFilm) -> None:
 
 
 def real_wrists(folder: Path) -> None:
+    """Print the agreement of boxes propagated forth and back on real wrists."""
     studies: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.glob("*.png")):
         patient, _, side = path.stem.split("_")
@@ -197,7 +202,7 @@ def real_wrists(folder: Path) -> None:
         there = propagate_boxes(films[0], films[1], boxes)
         back = propagate_boxes(films[1], films[0], {key: each.box for key, each in there.items()})
         found = sum(each.is_found for each in there.values())
-        errors = [off(back[key].box, boxes[key]) for key in back]
+        errors = [distance(back[key].box, boxes[key]) for key in back]
         agreement = np.median([each.agreement for each in there.values()]) if there else 0.0
         print(
             f"Real wrist {name}: {found} of {len(boxes)} found, agreement {agreement:.2f}; there and back "
@@ -206,6 +211,7 @@ def real_wrists(folder: Path) -> None:
 
 
 def main() -> None:
+    """Print all tables."""
     arguments = sys.argv[1:]
     folder = Path(arguments[arguments.index("--wrists") + 1]) if "--wrists" in arguments else None
     count = int(arguments[0]) if arguments and arguments[0].isdigit() else 24
@@ -217,7 +223,7 @@ def main() -> None:
         first, second = (render(who, side, when, rng) for when in (0, 1))  # type: ignore[arg-type]
         pairs.append((first, second))
         hands.append((first, render(who, "RL"[number % 2], 0, rng)))  # type: ignore[arg-type]
-    following(pairs, hands)
+    propagation(pairs, hands)
     crops(pairs[:12], np.random.default_rng(606))
     false_refusals(20 * count)
     moving(pairs[0][0])

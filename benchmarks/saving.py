@@ -16,6 +16,7 @@ from ratui.study.store import write_tables
 
 
 def main() -> None:
+    """Measure the saves and print the times."""
     where = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     print("| scheme | fields | save, median | slowest of all |\n|---|---|---|---|")
     for name in ("fingers", "mtss-hands", "mtss"):

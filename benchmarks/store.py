@@ -113,6 +113,7 @@ def worklists(study: Study) -> tuple[float, float, float]:
 
 
 def main() -> None:
+    """Create the studies, measure them and print a table."""
     where = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     with tempfile.TemporaryDirectory(dir=where) as folder:
         studies = [lay_out(Path(folder) / str(size), size) for size in SIZES]

@@ -33,7 +33,7 @@ Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class FilmsEachTime(Dataset[Batch]):
-    """Joints as a simple loader would read them: both films opened, stretched, cropped and rotated for every joint."""
+    """The joints as a simple loader reads them: for every joint both films are opened, stretched, cropped and rotated."""
 
     def __init__(self, study: Study, samples: PairSamples) -> None:
         self.study, self.samples = study, samples
@@ -116,12 +116,14 @@ def rate(
     return seen / (time.perf_counter() - begun)
 
 
-def again(loader: DataLoader[Batch]) -> Iterator[Batch]:
+def repeat(loader: DataLoader[Batch]) -> Iterator[Batch]:
+    """Yield the batches of `loader` without end."""
     while True:
         yield from loader
 
 
 def on_cpu(study: Study, samples: PairSamples) -> None:
+    """Compare ratui's loader with the plain one and print a table."""
     cpu = torch.device("cpu")
     threads = torch.get_num_threads()
     workers = max(threads - 1, 0)
@@ -131,12 +133,13 @@ def on_cpu(study: Study, samples: PairSamples) -> None:
     print(f"{threads} threads, {workers} workers for the plain loader, {len(samples.crops)} joints\n")
     print("| joints a second | plain DataLoader | ours | ratio |\n|---|---|---|---|")
     for learn, name in ((False, "batches alone"), (True, "with a step of the scorer")):
-        slow = rate(again(plain), samples, cpu, 10.0, learn=learn)
+        slow = rate(repeat(plain), samples, cpu, 10.0, learn=learn)
         fast = rate(ours(samples, cpu), samples, cpu, 10.0, learn=learn)
         print(f"| {name} | {slow:.1f} | {fast:.1f} | {fast / slow:.0f} × |", flush=True)
 
 
 def on_gpu(samples: PairSamples) -> None:
+    """Print the speed and utilisation of a GPU, with and without mixed precision and compilation."""
     if not torch.cuda.is_available():
         print("\nGPU: skipped, there is none here (torch.cuda.is_available() is false).")
         return
@@ -167,6 +170,7 @@ def _watch(busy: list[int], done: threading.Event) -> None:
 
 
 def main() -> None:
+    """Create a study of phantom patients and measure both loaders."""
     patients = int(sys.argv[1]) if len(sys.argv) > 1 else 6
     quiet = lambda *_: None  # noqa: E731
     with tempfile.TemporaryDirectory() as name:

@@ -29,10 +29,11 @@ from trainer.experiments.shared_trunk import extract_trunk_features, load_trunk
 ARMS = (BASELINE, "ce λ1", "coupled pair", "coupled pair λ1")
 KINDS = ("shared-shift", "mixture")
 OTHERS = 99
-"""The seed of the raters who are asked: other readings than those learnt from."""
+"""The seed of the raters for the comparison: other readings than those of the training."""
 
 
 def main() -> None:
+    """Train and compare each recipe, and print the tables."""
     folder, budget, quiet = Path(sys.argv[1]), Budget(), lambda *_: None
     torch.set_num_threads(1)
     train, test = (load_cohort(n, number, folder / "cohorts", quiet) for n, number in ((104, TRAIN), (100, TEST)))

@@ -87,6 +87,7 @@ async def opened(study: Study) -> tuple[float, float, float, float]:
 
 
 def main() -> None:
+    """Measure worklists of each size and print a table."""
     print("| cases | index | first lines | all known | a key of the filter | of it work |\n|---|---|---|---|---|---|")
     for count in [int(each) for each in sys.argv[1:]] or [500, 3000]:
         with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The language of docstrings: imperative sentences, none of the forbidden first words. Ruff checks the rest (`D`)."""
+"""The language of docstrings: imperative sentences without forbidden first words. Ruff checks the rest (`D`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted(file for package in ("ratui", "trainer") for file in (ROOT / package).rglob("*.py"))
+FILES = sorted(file for folder in ("ratui", "trainer", "benchmarks") for file in (ROOT / folder).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 QUESTIONS = {"What", "How", "Whether", "Which", "Where", "When", "Who"}
 NOT_IMPERATIVE = {
     "The",
@@ -53,12 +54,15 @@ def is_property(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return bool(names & {"property", "cached_property"})
 
 
-def faults(source: str) -> list[str]:
-    """Return the faults of all docstrings in `source`, one line each."""
+def faults(source: str, *, imperative: bool = True) -> list[str]:
+    """Return the faults of all docstrings in `source`, one line each.
+
+    If `imperative` is false, a docstring of a function may also be a noun phrase, but no question.
+    """
     found = []
     for line, text, is_function in docstrings(ast.parse(source)):
         first = (text.split() or [""])[0].strip("`:.,;")
-        if first in QUESTIONS or (is_function and first in NOT_IMPERATIVE):
+        if first in QUESTIONS or (imperative and is_function and first in NOT_IMPERATIVE):
             found.append(f"line {line}: {text.splitlines()[0]}")
     return found
 
@@ -68,14 +72,21 @@ def test_docstrings_are_imperative_sentences(file: Path) -> None:
     assert faults(file.read_text(encoding="utf-8")) == []
 
 
+@pytest.mark.parametrize("file", TESTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_docstrings_of_tests_are_no_questions(file: Path) -> None:
+    assert faults(file.read_text(encoding="utf-8"), imperative=False) == []
+
+
 def test_a_question_is_found() -> None:
+    assert faults('def f():\n    """How it is."""\n', imperative=False) == ["line 1: How it is."]
+    assert faults('def f():\n    """The number of films."""\n', imperative=False) == []
     assert faults('def f():\n    """Whether it is so."""\n') == ["line 1: Whether it is so."]
     assert faults('def f():\n    """The number of films."""\n') == ["line 1: The number of films."]
     assert faults('x = 1\n"""How many there are."""\n') == ["line 2: How many there are."]
     assert faults('class C:\n    """A film."""\n\n    @property\n    def p(self):\n        """The side."""\n') == []
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+@pytest.mark.parametrize("file", FILES + TESTS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_no_file_is_too_long_to_read(file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
 
