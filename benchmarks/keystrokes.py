@@ -140,7 +140,7 @@ async def play_rater(study: Study, rater: str, wanted_of: Callable[[str], Readin
     """Read all cases of `study` as `rater`; `wanted_of` returns the answers for a case."""
     app = RatuiApp(study, rater, Display("halfcell"))
     app.animation_level = "none"
-    app.key_queue.reaction_seconds = 0.0  # whoever signs has looked before; a player needs no time for that
+    app.key_queue.reaction_seconds = 0.0  # a player reads no screen, so it needs no time to react
     counted = []
     async with app.run_test(size=SCREEN) as pilot:
         await _shown(pilot)

@@ -29,11 +29,31 @@ MODULES = [
 """Modules whose docstrings hold examples. A test below finds a module that is missing here."""
 
 
+@pytest.fixture(scope="session")
+def scorer_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a scorer for one epoch on the signed readings of the sample study; its quality does not matter here."""
+    torch = pytest.importorskip("torch")
+    from ratui.study import Study
+    from trainer.training.loop import TrainingPlan, join_processes
+    from trainer.training.runs import RunPlan
+    from trainer.training.scorer_training import train_scorer
+
+    folder = tmp_path_factory.mktemp("scorer")
+    shutil.copytree(ROOT / "sample_data" / "study", folder / "study")
+    device = torch.device("cpu")
+    with join_processes(device) as group:
+        plan = RunPlan(training=TrainingPlan(epochs=1), batch=32)
+        train_scorer(Study.open(folder / "study"), folder / "run", plan, device, group)
+    return folder / "run"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_examples_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None:
+def test_the_examples_of_a_page_run_in_order(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     program = "\n".join(BLOCK.findall(page.read_text(encoding="utf-8")))
     # Pages name the sample study by its place in the repository; what an example writes goes elsewhere.
     shutil.copytree(ROOT / "sample_data", tmp_path / "sample_data")
+    if "runs/scorer" in program:
+        shutil.copytree(request.getfixturevalue("scorer_run"), tmp_path / "runs" / "scorer")
     environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
