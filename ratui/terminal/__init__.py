@@ -11,7 +11,8 @@ from ratui.terminal.display import (
     measure_resolution,
 )
 from ratui.terminal.doctor import describe_terminal, list_advice, show_test_card
-from ratui.terminal.frames import Frame, FrameCache, HalfCellFrame, KittyFrame, SixelFrame, encode, encode_coarse
+from ratui.terminal.frames import Frame, FrameCache, HalfCellFrame, SixelFrame, encode, encode_coarse
+from ratui.terminal.kitty import KittyFrame, KittyPlaceholderFrame
 from ratui.terminal.probe import LOCAL_ROUND_TRIP, parse_answers, probe, read_cell_size
 from ratui.terminal.restore import SavedTerminal
 from ratui.terminal.sixel import decode_sixel, encode_sixel
@@ -29,6 +30,7 @@ __all__ = [
     "FrameCache",
     "HalfCellFrame",
     "KittyFrame",
+    "KittyPlaceholderFrame",
     "Resolution",
     "SavedTerminal",
     "SixelFrame",

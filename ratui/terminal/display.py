@@ -50,6 +50,8 @@ class Display:
     """False if `cell` is a guess."""
     max_sixel_size: tuple[int, int] = (1000, 1000)
     """Largest Sixel image that the terminal accepts, as (width, height) in pixels. xterm shows nothing of a larger one."""
+    uses_placeholders: bool = False
+    """True if Kitty images are placed by characters, through tmux."""
     terminal: str = ""
     """Name and version that the terminal reported; empty if it reported none. Inside a multiplexer that of the latter."""
 

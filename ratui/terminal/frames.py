@@ -6,12 +6,9 @@ a speck could be taken for a finding. Only `encode_coarse` reduces the number of
 
 from __future__ import annotations
 
-import base64
-import io
-import secrets
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 from typing import TypeAlias
@@ -22,83 +19,10 @@ from PIL import Image
 
 from ratui.errors import DisplayError
 from ratui.terminal.display import Display
+from ratui.terminal.kitty import KittyFrame, encode_kitty
 from ratui.terminal.sixel import encode_sixel
 
 __all__ = ["Frame", "FrameCache", "HalfCellFrame", "KittyFrame", "SixelFrame", "encode", "encode_coarse"]
-
-_CHUNK = 4096  # Kitty's limit for the payload of one sequence
-
-
-@dataclass(frozen=True)
-class KittyFrame:
-    """An image for Kitty's graphics protocol, which is sent once and can then be placed any number of times."""
-
-    id: int
-    """Number of the image in the terminal."""
-    upload: tuple[str, ...] = field(repr=False)
-    """Sequences that send the image, in their order."""
-    pixels: int
-    """Number of pixels."""
-    _sent: list[bool] = field(default_factory=list, repr=False, compare=False)
-
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes that the frame takes here and in the terminal, which keeps four bytes per pixel."""
-        return sum(map(len, self.upload)) + 4 * self.pixels
-
-    @property
-    def byte_count(self) -> int:
-        """Bytes that have to be sent to show the image now."""
-        return 60 if self._sent else sum(map(len, self.upload)) + 60
-
-    def parts(self, column: int, row: int, columns: int, rows: int, placement: int) -> list[str]:
-        """Return the sequences that show the image, in the order in which they have to be sent.
-
-        Parameters
-        ----------
-        column, row
-            Cell at the top left, counted from 0.
-        columns, rows
-            Size of the image in cells.
-        placement
-            Number of the place, so that Kitty can remove the image from there.
-
-        Returns
-        -------
-        list of str
-            Control sequences. Other text must not come between them.
-        """
-        show = f"\x1b[{row + 1};{column + 1}H\x1b_Ga=p,i={self.id},p={placement},c={columns},r={rows},C=1,q=2\x1b\\"
-        return [show] if self._sent else [*self.upload, show]
-
-    def mark_shown(self) -> None:
-        """Record that all parts have been written."""
-        self._sent[:] = [True]
-
-    def mark_lost(self) -> None:
-        """Record that the terminal may have lost the image, because another program used it."""
-        self._sent.clear()
-
-    @property
-    def sent(self) -> bool:
-        """True if the terminal has the image."""
-        return bool(self._sent)
-
-    def abandon(self) -> str:
-        """Return the sequence that ends an upload of which only some parts were written."""
-        return "\x1b_Gm=0,q=2;\x1b\\" + self._free
-
-    def remove(self, placement: int) -> str:
-        """Return the sequence that removes the image from a place, and keeps it in the terminal's memory."""
-        return f"\x1b_Ga=d,d=i,i={self.id},p={placement},q=2\x1b\\"
-
-    def forget(self) -> str:
-        """Return the sequence that frees the terminal's memory of the image; empty if the image was not sent."""
-        return self._free if self._sent else ""
-
-    @property
-    def _free(self) -> str:
-        return f"\x1b_Ga=d,d=I,i={self.id},q=2\x1b\\"
 
 
 @dataclass(frozen=True)
@@ -189,7 +113,7 @@ def encode(display: Display, image: Image.Image, *, slices: bool = False) -> Fra
     if image.mode != "L":
         raise DisplayError(f"films are grey, this image is {image.mode}")
     if display.protocol == "kitty":
-        return _kitty(image, effort=6 if slices else 1)
+        return encode_kitty(image, effort=6 if slices else 1, placeholders=display.uses_placeholders)
     if display.protocol == "sixel":
         return _sixel(np.asarray(image), display, 6 if slices else 1)
     return _half_cells(np.asarray(image))
@@ -223,7 +147,8 @@ def encode_coarse(display: Display, image: Image.Image, budget: int) -> Frame:
     for shrink in (1, 2, 3, 4, 6, 8, 12):
         small = image.reduce(shrink) if shrink > 1 else image
         if display.protocol == "kitty":
-            frame = _kitty(small.point(_coarse(64)), effort=9)  # the terminal stretches it over the same cells
+            # The terminal stretches the smaller image over the same cells.
+            frame = encode_kitty(small.point(_coarse(64)), effort=9, placeholders=display.uses_placeholders)
         else:
             levels = np.asarray(small if display.protocol == "sixel" else small.point(_coarse(max(8, 48 // shrink))))
             levels = levels.repeat(shrink, axis=0).repeat(shrink, axis=1)[: image.height, : image.width]
@@ -239,20 +164,6 @@ def _coarse(greys: int) -> tuple[int, ...]:
     """Return the table that reduces 256 grey levels to `greys`."""
     step = 255 / (greys - 1)
     return tuple(round(round(level / step) * step) for level in range(256))
-
-
-def _kitty(image: Image.Image, *, effort: int) -> KittyFrame:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=effort)
-    payload = base64.b64encode(buffer.getvalue()).decode()
-    id = secrets.randbelow(2**31 - 1) + 1
-    pieces = [payload[start : start + _CHUNK] for start in range(0, len(payload), _CHUNK)]
-    parts = []
-    for number, piece in enumerate(pieces):
-        more = int(number < len(pieces) - 1)
-        head = f"a=t,f=100,t=d,i={id},q=2,m={more}" if number == 0 else f"m={more},q=2"
-        parts.append(f"\x1b_G{head};{piece}\x1b\\")
-    return KittyFrame(id, tuple(parts), image.width * image.height)
 
 
 def _sixel(levels: npt.NDArray[np.uint8], display: Display, strips: int, greys: int | None = None) -> SixelFrame:

@@ -172,6 +172,7 @@ def parse_answers(
             multiplexer=multiplexer,
             is_cell_measured=size is not None,
             max_sixel_size=room_size if min(room_size) >= 100 else (1000, 1000),
+            uses_placeholders=protocol == "kitty" and multiplexer == "tmux",
             terminal=clean_text(version[1].decode()) if version else "",
         )
 
@@ -180,6 +181,8 @@ def parse_answers(
         if override != "auto":
             _check_override(override, multiplexer, missing)
             return display(override, "asked for")
+        if not missing["kitty"]:
+            return display("kitty", "tmux passes Kitty's graphics on to its clients, which place them by characters")
         if not missing["sixel"]:
             return display("sixel", f"tmux and its clients speak Sixel, with {greys} greys")
         return display("halfcell", f"{missing['sixel']}, so half-cells")
@@ -198,24 +201,26 @@ def _explain_missing(multiplexer: str, tmux: TmuxState | None, *, has_sixel: boo
     """Return the reason why each graphics protocol cannot be displayed inside a multiplexer; empty if it can."""
     if multiplexer == "screen":
         return dict.fromkeys(("kitty", "sixel"), "GNU screen passes no graphics on")
-    if not has_sixel:
-        sixel = "this tmux has no Sixel"
-    elif tmux is None:
-        sixel = "tmux does not tell here what its clients support"
-    else:
-        sixel = tmux.explain_missing_sixel()
-    return {"kitty": "tmux passes no Kitty graphics on", "sixel": sixel}
+    if tmux is None:
+        unknown = "tmux does not tell here what its clients support"
+        return {"kitty": unknown, "sixel": unknown if has_sixel else "this tmux has no Sixel"}
+    return {
+        "kitty": tmux.explain_missing_kitty(),
+        "sixel": tmux.explain_missing_sixel() if has_sixel else "this tmux has no Sixel",
+    }
 
 
 def _check_override(override: str, multiplexer: str, missing: dict[str, str]) -> None:
     """Raise DisplayError if the protocol `override` cannot be displayed inside `multiplexer`."""
     reason = missing.get(override)
-    if reason:
-        raise DisplayError(
-            f"{override} images cannot be displayed inside {multiplexer}: {reason}",
-            "--graphics",
-            f"Run ratui outside {multiplexer}, or take --graphics auto",
-        )
+    if not reason:
+        return
+    remedy = f"Run ratui outside {multiplexer}, or take --graphics auto"
+    if "allow-passthrough" in reason:
+        remedy = "Run: tmux set -g allow-passthrough on"
+    elif "true colour" in reason:
+        remedy = "Run: tmux set -as terminal-features ',*:RGB' and attach again"
+    raise DisplayError(f"{override} images cannot be displayed inside {multiplexer}: {reason}", "--graphics", remedy)
 
 
 def read_cell_size(terminal: int) -> tuple[int, int] | None:

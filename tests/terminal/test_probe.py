@@ -71,6 +71,21 @@ class TestParsing:
         assert display.protocol == "halfcell"
         assert "does not tell" in display.why
 
+    def test_kitty_inside_tmux_by_placeholders_if_all_conditions_hold(self) -> None:
+        kitty = client("kitty(0.32.2)")
+
+        def found(tmux: TmuxState, override: str = "auto") -> Any:
+            return parse_answers(DA1_PLAIN, 0.01, override=override, multiplexer="tmux", tmux=tmux)
+
+        for override in ("auto", "kitty"):
+            display = found(TmuxState("3.3a", True, (kitty,)), override)
+            assert (display.protocol, display.uses_placeholders) == ("kitty", True)
+        assert found(TmuxState("3.3a", False, (kitty,))).protocol == "halfcell"
+        assert found(TmuxState("3.3a", True, (kitty, client("XTerm(379)")))).protocol == "halfcell"
+        assert not parse_answers(KITTY_OK + DA1_PLAIN, 0.01).uses_placeholders
+        with pytest.raises(DisplayError, match="tmux set -g allow-passthrough on"):
+            found(TmuxState("3.3a", False, (kitty,)), "kitty")
+
     @pytest.mark.parametrize("protocol", ["kitty", "sixel"])
     @pytest.mark.parametrize("multiplexer", ["tmux", "screen"])
     def test_forced_graphics_that_a_multiplexer_does_not_pass_on_are_one_error(

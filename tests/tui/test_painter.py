@@ -128,3 +128,16 @@ async def test_fine_frames_wait_while_keys_are_typed(monkeypatch: pytest.MonkeyP
     assert line.placed() == [(id_of(coarse), 1)]
     await line.until_quiet()
     assert line.placed()[-1] == (id_of(fine), 1)
+
+
+async def test_on_a_slow_line_placeholders_of_the_old_picture_are_erased_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = Line(monkeypatch, Bandwidth(0.05, 50_000))
+    display = Display("kitty", multiplexer="tmux", uses_placeholders=True)
+    old = encode(display, Image.new("L", (300, 300)))
+    place = line.places[0]
+    place.shown = old
+    line.painter.paint(place, frames(0)[0])
+    assert line.writes[0].count(" " * 30) == 15, "they are characters: to remove the image would do nothing"
+    await line.until_quiet()

@@ -208,7 +208,7 @@ class Painter:
     def _erase_text(self, place: Place, where: tuple[int, int, int, int]) -> str:
         """Return the text that removes the present frame from `place`."""
         before, place.shown = place.shown, None
-        if isinstance(before, KittyFrame):
+        if isinstance(before, KittyFrame) and not before.IN_CELLS:
             return before.remove(place.number)
         column, row, columns, rows = where
         lines = (f"\x1b[{row + y + 1};{column + 1}H{' ' * columns}" for y in range(rows))

@@ -1,0 +1,204 @@
+"""Images for Kitty's graphics protocol, placed at the cursor or, through tmux, by characters (Unicode placeholders).
+
+tmux does not know about images. It passes an upload on to its clients if the sequence is wrapped (its option
+``allow-passthrough``), but it would neither move nor remove an image that was placed at the cursor. A placeholder is a
+character: its colour is the number of the image, and its combining marks are its row and column in the image. tmux moves,
+hides and redraws it as any other text, and the terminal shows the part of the image in its place.
+https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import secrets
+from dataclasses import dataclass, field
+from functools import cache
+from typing import ClassVar
+
+from PIL import Image
+
+__all__ = ["PLACEHOLDER", "KittyFrame", "KittyPlaceholderFrame", "encode_kitty", "list_marks", "pass_through"]
+
+_CHUNK = 4096  # Kitty's limit for the payload of one sequence
+PLACEHOLDER = "\U0010eeee"
+"""Character that the terminal replaces by a part of an image."""
+# The combining marks that mean 0, 1, 2, ... as a row, a column, or the highest byte of an image's number. They are the marks
+# above a letter (combining class 230) of Unicode 6.0 that do not change in normalization.
+_MARKS = (
+    "305 30D-30E 310 312 33D-33F 346 34A-34C 350-352 357 35B 363-36F 483-487 592-595 597-599 59C-5A1 5A8-5A9 "
+    "5AB-5AC 5AF 5C4 610-617 657-65B 65D-65E 6D6-6DC 6DF-6E2 6E4 6E7-6E8 6EB-6EC 730 732-733 735-736 73A 73D "
+    "73F-741 743 745 747 749-74A 7EB-7F1 7F3 816-819 81B-823 825-827 829-82D 951 953-954 F82-F83 F86-F87 135D-135F "
+    "17DD 193A 1A17 1A75-1A7C 1B6B 1B6D-1B73 1CD0-1CD2 1CDA-1CDB 1CE0 1DC0-1DC1 1DC3-1DC9 1DCB-1DCC 1DD1-1DE6 1DFE "
+    "20D0-20D1 20D4-20D7 20DB-20DC 20E1 20E7 20E9 20F0 2CEF-2CF1 2DE0-2DFF A66F A67C-A67D A6F0-A6F1 A8E0-A8F1 AAB0 "
+    "AAB2-AAB3 AAB7-AAB8 AABE-AABF AAC1 FE20-FE26 10A0F 10A38 1D185-1D189 1D1AA-1D1AD 1D242-1D244"
+)
+
+
+@cache
+def list_marks() -> tuple[str, ...]:
+    """Return the combining marks by the number that they mean."""
+    ranges = (part.split("-") for part in _MARKS.split())
+    return tuple(chr(code) for ends in ranges for code in range(int(ends[0], 16), int(ends[-1], 16) + 1))
+
+
+def pass_through(sequence: str) -> str:
+    """Return `sequence` wrapped so that tmux passes it on to the terminals of its clients."""
+    doubled = sequence.replace("\x1b", "\x1b\x1b")
+    return f"\x1bPtmux;{doubled}\x1b\\"
+
+
+@dataclass(frozen=True)
+class KittyFrame:
+    """An image for Kitty's graphics protocol, which is sent once and can then be placed any number of times."""
+
+    id: int
+    """Number of the image in the terminal."""
+    upload: tuple[str, ...] = field(repr=False)
+    """Sequences that send the image, in their order."""
+    pixels: int
+    """Number of pixels."""
+    IN_CELLS: ClassVar[bool] = False
+    """True if the image consists of characters, which disappear when other text is written over them."""
+    _sent: list[bool] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that the frame takes here and in the terminal, which keeps four bytes per pixel."""
+        return sum(map(len, self.upload)) + 4 * self.pixels
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes that have to be sent to show the image now."""
+        return 60 if self._sent else sum(map(len, self.upload)) + 60
+
+    def parts(self, column: int, row: int, columns: int, rows: int, placement: int) -> list[str]:
+        """Return the sequences that show the image, in the order in which they have to be sent.
+
+        Parameters
+        ----------
+        column, row
+            Cell at the top left, counted from 0.
+        columns, rows
+            Size of the image in cells.
+        placement
+            Number of the place, so that Kitty can remove the image from there.
+
+        Returns
+        -------
+        list of str
+            Control sequences. Other text must not come between them.
+        """
+        show = f"\x1b[{row + 1};{column + 1}H\x1b_Ga=p,i={self.id},p={placement},c={columns},r={rows},C=1,q=2\x1b\\"
+        return [show] if self._sent else [*self.upload, show]
+
+    def mark_shown(self) -> None:
+        """Record that all parts have been written."""
+        self._sent[:] = [True]
+
+    def mark_lost(self) -> None:
+        """Record that the terminal may have lost the image, because another program used it."""
+        self._sent.clear()
+
+    @property
+    def sent(self) -> bool:
+        """True if the terminal has the image."""
+        return bool(self._sent)
+
+    def abandon(self) -> str:
+        """Return the sequence that ends an upload of which only some parts were written."""
+        return "\x1b_Gm=0,q=2;\x1b\\" + self._free
+
+    def remove(self, placement: int) -> str:
+        """Return the sequence that removes the image from a place, and keeps it in the terminal's memory."""
+        return f"\x1b_Ga=d,d=i,i={self.id},p={placement},q=2\x1b\\"
+
+    def forget(self) -> str:
+        """Return the sequence that frees the terminal's memory of the image; empty if the image was not sent."""
+        return self._free if self._sent else ""
+
+    @property
+    def _free(self) -> str:
+        return f"\x1b_Ga=d,d=I,i={self.id},q=2\x1b\\"
+
+
+@dataclass(frozen=True)
+class KittyPlaceholderFrame(KittyFrame):
+    """A Kitty image whose place is marked by characters, for a terminal behind tmux."""
+
+    IN_CELLS: ClassVar[bool] = True
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes that have to be sent to show the image, without the characters in its cells."""
+        return 0 if self._sent else sum(map(len, self.upload))
+
+    def parts(self, column: int, row: int, columns: int, rows: int, placement: int) -> list[str]:
+        """Return the sequences that show the image, as `KittyFrame.parts` does. `placement` is not used.
+
+        The last part is the virtual placement, which gives the image its size in cells, with the placeholders.
+        """
+        # One virtual placement serves all places: its number is always 1, so that a repetition replaces it.
+        virtual = pass_through(f"\x1b_Ga=p,U=1,i={self.id},p=1,c={columns},r={rows},q=2\x1b\\")
+        show = virtual + "".join(
+            f"\x1b[{row + y + 1};{column + 1}H{line}" for y, line in enumerate(self._lines(columns, rows))
+        )
+        return [show] if self._sent else [*map(pass_through, self.upload), show]
+
+    def _lines(self, columns: int, rows: int) -> list[str]:
+        """Return the placeholders of each row, with the number of the image as their colour."""
+        marks = list_marks()
+        red, green, blue = self.id >> 16 & 255, self.id >> 8 & 255, self.id & 255
+        high = marks[self.id >> 24]
+        colour = f"\x1b[0;38;2;{red};{green};{blue}m"
+        return [
+            # Every cell names its row and column, because something may cover the cells before it. A placeholder without
+            # marks, beyond the last column that has a mark, continues the one to its left.
+            colour
+            + "".join(f"{PLACEHOLDER}{marks[y]}{marks[x]}{high}" for x in range(min(columns, len(marks))))
+            + PLACEHOLDER * (columns - len(marks))
+            + "\x1b[m"
+            for y in range(min(rows, len(marks)))
+        ]
+
+    def abandon(self) -> str:
+        """Return the sequences that end an upload of which only some parts were written."""
+        return pass_through("\x1b_Gm=0,q=2;\x1b\\") + self._free
+
+    def remove(self, placement: int) -> str:
+        """Return no sequence: the image disappears with its characters."""
+        return ""
+
+    @property
+    def _free(self) -> str:
+        return pass_through(super()._free)
+
+
+def encode_kitty(image: Image.Image, *, effort: int, placeholders: bool = False) -> KittyFrame:
+    """Return an image as a frame for Kitty's graphics protocol, without loss.
+
+    Parameters
+    ----------
+    image
+        A grey image of mode ``L``.
+    effort
+        Effort of the compression, from 1 (fast) to 9 (small).
+    placeholders
+        True to place the image by characters, through tmux.
+
+    Returns
+    -------
+    KittyFrame
+        The frame, with a random number that no other image in the terminal has.
+    """
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=effort)
+    payload = base64.b64encode(buffer.getvalue()).decode()
+    id = secrets.randbelow(2**31 - 1) + 1
+    pieces = [payload[start : start + _CHUNK] for start in range(0, len(payload), _CHUNK)]
+    parts = []
+    for number, piece in enumerate(pieces):
+        more = int(number < len(pieces) - 1)
+        head = f"a=t,f=100,t=d,i={id},q=2,m={more}" if number == 0 else f"m={more},q=2"
+        parts.append(f"\x1b_G{head};{piece}\x1b\\")
+    return (KittyPlaceholderFrame if placeholders else KittyFrame)(id, tuple(parts), image.width * image.height)
