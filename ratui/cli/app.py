@@ -47,17 +47,20 @@ def run_app(
         study.case(case)
     from ratui.tui import RatuiApp
     from ratui.tui.app_runner import run_in_terminal
-    from ratui.tui.theme import supports_colours
     from ratui.tui.tour.tour import Tour
     from ratui.tui.user_settings import read_user_settings
 
     settings = read_user_settings()
     if language:
         settings = replace(settings, language=language)
-    if not supports_colours():
+    display = probe(graphics)
+    if display.colours == "none":
         os.environ["NO_COLOR"] = "1"  # Textual and the style sheets then use reverse and bold instead of colours
     guide = Tour(tour) if tour else None
-    app = RatuiApp(study, rater, probe(graphics), case=case, settings=settings, tour=guide)
+    app = RatuiApp(study, rater, display, case=case, settings=settings, tour=guide)
     run_in_terminal(app)
     print_notices(study)
-    click.echo(f"films were displayed with {app.graphics.protocol}: {app.graphics.why}")
+    if display.can_show_films:
+        click.echo(f"films were displayed with {display.protocol}, {display.levels} greys: {display.why}")
+    else:
+        click.echo("no case could be scored here; ratui doctor shows why")

@@ -9,10 +9,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ratui.errors import DisplayError
+from ratui.terminal.colours import Colours
 from ratui.terminal.queries import CURSOR_POSITION
 
 __all__ = [
     "FENCE",
+    "MIN_GREYS",
     "MIN_PIXELS_PER_MM",
     "PROTOCOLS",
     "Bandwidth",
@@ -26,6 +29,8 @@ __all__ = [
 Protocol: TypeAlias = Literal["kitty", "sixel", "halfcell"]
 PROTOCOLS: tuple[Protocol, ...] = ("kitty", "sixel", "halfcell")
 """Ways to draw images: Kitty's graphics protocol, Sixel, and characters with two grey values each."""
+MIN_GREYS = 16
+"""Number of greys below which films cannot be scored: with fewer, the edge of a bone disappears in flat areas."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,33 @@ class Display:
     """True if Kitty images are placed by characters, through tmux."""
     terminal: str = ""
     """Name and version that the terminal reported; empty if it reported none. Inside a multiplexer that of the latter."""
+    colours: Colours = "truecolor"
+    """Colours of characters."""
+    colours_why: str = ""
+    """Source of `colours`, such as ``TERM=xterm-256color``."""
+
+    @property
+    def can_show_films(self) -> bool:
+        """True if films have enough greys to be scored."""
+        return self.levels >= MIN_GREYS
+
+    def require_films(self) -> None:
+        """Raise `DisplayError` with the reason and a remedy if films have too few greys to be scored."""
+        if self.can_show_films:
+            return
+        if self.protocol == "sixel":
+            remedy = "Give it more colour registers, such as xterm -xrm 'XTerm*numColorRegisters: 256'"
+        elif self.multiplexer == "tmux":
+            remedy = "Attach from a terminal with 256 colours, or set TERM before tmux attach"
+        elif self.multiplexer == "screen":
+            remedy = "In a terminal with 256 colours, start it as screen -T screen-256color"
+        else:
+            remedy = "If it has 256 colours: export TERM=xterm-256color"
+        raise DisplayError(
+            f"no case can be scored here: films need {MIN_GREYS} grey levels, this terminal has {self.levels}",
+            self.colours_why if self.protocol == "halfcell" else "",
+            remedy,
+        )
 
     @property
     def pixels_per_cell(self) -> tuple[int, int]:

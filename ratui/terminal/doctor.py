@@ -12,11 +12,14 @@ import tty
 from collections.abc import Mapping
 from contextlib import suppress
 
-from ratui.errors import clean_text
+from ratui.errors import DisplayError, clean_text
+from ratui.terminal.colours import Colours
 from ratui.terminal.display import FENCE, MIN_PIXELS_PER_MM, Display, estimate_joint_resolution
 from ratui.terminal.frames import Frame, encode
 from ratui.terminal.multiplexer import TmuxState, read_tmux
 from ratui.terminal.test_card import draw_test_card
+
+_COLOURS: Mapping[Colours, str] = {"truecolor": "true colour", "256": "256", "16": "8 or 16", "none": "none"}
 
 __all__ = ["describe_terminal", "list_advice", "show_test_card"]
 
@@ -57,7 +60,8 @@ def describe_terminal(
         ("terminal", clean_text(name or "unknown")),
         *([("tmux", _describe_tmux(read_tmux(environment)))] if display.multiplexer == "tmux" else []),
         ("films as", f"{display.protocol}: {display.why}"),
-        ("greys", str(display.levels)),
+        ("colours", f"{_COLOURS[display.colours]}: {display.colours_why or 'assumed'}"),
+        ("greys", str(display.levels) if display.can_show_films else f"{display.levels}, too few to score films"),
         ("size", f"{columns} × {rows} characters of {across} × {down} pixels{guessed}"),
         ("line", line),
         ("joints", f"about {resolution:.1f} pixels a millimetre side by side: {judged}"),
@@ -89,6 +93,10 @@ def list_advice(display: Display, columns: int, rows: int) -> list[str]:
         Sentences for the user.
     """
     lines = []
+    try:
+        display.require_films()
+    except DisplayError as error:
+        lines.append(str(error))
     if display.multiplexer == "tmux" and display.protocol == "halfcell":
         lines += _tmux_advice()
     elif display.multiplexer == "screen" and display.protocol == "halfcell":

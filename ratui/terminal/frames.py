@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ratui.errors import DisplayError
+from ratui.terminal.colours import Colours, make_grey_palette
 from ratui.terminal.display import Display
 from ratui.terminal.kitty import KittyFrame, encode_kitty
 from ratui.terminal.sixel import encode_sixel
@@ -58,7 +59,9 @@ class HalfCellFrame:
     """An image as half-cells: characters whose upper and lower halves have different greys."""
 
     levels: npt.NDArray[np.uint8]
-    """Grey levels, shape (2 × rows, columns). Each character shows two rows."""
+    """Grey levels on the screen, shape (2 × rows, columns). Each character shows two rows."""
+    colours: Colours
+    """Colours of the terminal."""
     lines: tuple[str, ...]
     """Lines of characters with the sequences for their colours."""
 
@@ -116,7 +119,7 @@ def encode(display: Display, image: Image.Image, *, slices: bool = False) -> Fra
         return encode_kitty(image, effort=6 if slices else 1, placeholders=display.uses_placeholders)
     if display.protocol == "sixel":
         return _sixel(np.asarray(image), display, 6 if slices else 1)
-    return _half_cells(np.asarray(image))
+    return _half_cells(np.asarray(image), display.colours)
 
 
 def encode_coarse(display: Display, image: Image.Image, budget: int) -> Frame:
@@ -152,8 +155,10 @@ def encode_coarse(display: Display, image: Image.Image, budget: int) -> Frame:
         else:
             levels = np.asarray(small if display.protocol == "sixel" else small.point(_coarse(max(8, 48 // shrink))))
             levels = levels.repeat(shrink, axis=0).repeat(shrink, axis=1)[: image.height, : image.width]
-            sixels = display.protocol == "sixel"
-            frame = _sixel(levels, display, 1, greys=min(display.levels, 24)) if sixels else _half_cells(levels)
+            if display.protocol == "sixel":
+                frame = _sixel(levels, display, 1, greys=min(display.levels, 24))
+            else:
+                frame = _half_cells(levels, display.colours)
         if frame.byte_count <= budget:
             break
     return frame
@@ -188,34 +193,26 @@ def _sixel(levels: npt.NDArray[np.uint8], display: Display, strips: int, greys: 
     )
 
 
-def _half_cells(levels: npt.NDArray[np.uint8]) -> HalfCellFrame:
+def _half_cells(levels: npt.NDArray[np.uint8], colours: Colours) -> HalfCellFrame:
     """Encode `levels` as characters, with sequences for the colours only where these change."""
-    levels = np.array(levels[: levels.shape[0] // 2 * 2])
-    fore, back = _colours()
+    palette = make_grey_palette(colours)
+    levels = palette.nearest[levels[: levels.shape[0] // 2 * 2]]
     lines = []
     for upper, lower in zip(levels[::2].tolist(), levels[1::2].tolist(), strict=True):
         line, ink, paper = [], -1, -1
         for top, bottom in zip(upper, lower, strict=True):
             if bottom != paper:
-                line.append(back[bottom])
+                line.append(palette.background[bottom])
                 paper = bottom
             if top == bottom:
                 line.append(" ")
                 continue
             if top != ink:
-                line.append(fore[top])
+                line.append(palette.foreground[top])
                 ink = top
             line.append("▀")
         lines.append("".join(line))
-    return HalfCellFrame(levels, tuple(lines))
-
-
-@lru_cache(maxsize=1)
-def _colours() -> tuple[list[str], list[str]]:
-    return (
-        [f"\x1b[38;2;{level};{level};{level}m" for level in range(256)],
-        [f"\x1b[48;2;{level};{level};{level}m" for level in range(256)],
-    )
+    return HalfCellFrame(levels, colours, tuple(lines))
 
 
 class FrameCache:

@@ -28,6 +28,9 @@ _MIN_TMUX = (3, 3)
 _TRUE_COLOUR = re.compile(
     r"^Terminal \d+: \S+ for (\S+), [^\n]*\n(?: +\d+: [^\n]*\n)*? +\d+: setrgbf: \(string\)", re.MULTILINE
 )
+_COLOURS = re.compile(
+    r"^Terminal \d+: \S+ for (\S+), [^\n]*\n(?: +\d+: [^\n]*\n)*? +\d+: colors: \(number\) (\d+)$", re.MULTILINE
+)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
@@ -49,6 +52,8 @@ class TmuxClient:
     """True if tmux sends UTF-8 to the terminal."""
     has_true_colour: bool
     """True if tmux sends colours of 24 bits to the terminal, and not the nearest one of a palette."""
+    palette_size: int = 256
+    """Number of colours in the palette that tmux uses on the terminal."""
 
     @property
     def title(self) -> str:
@@ -154,6 +159,7 @@ def _parse_state(answer: str) -> TmuxState | None:
     rows = [line.split(_SEPARATOR, 7) for line in lines[1:]]
     sessions = {row[1] for row in rows if row[0] == "window" and row[2:] == [window]}
     true_colour = set(_TRUE_COLOUR.findall(answer))
+    palettes = {tty: int(count) for tty, count in _COLOURS.findall(answer)}
     clients = tuple(
         TmuxClient(
             tty=tty,
@@ -163,6 +169,7 @@ def _parse_state(answer: str) -> TmuxState | None:
             features=frozenset(features.split(",")),
             is_utf8=utf8 == "1",
             has_true_colour="RGB" in features.split(",") or tty in true_colour,
+            palette_size=256 if "256" in features.split(",") else palettes.get(tty, 256 if "256color" in name else 8),
         )
         for row in rows
         if row[0] == "client" and len(row) == 8 and row[1] in sessions

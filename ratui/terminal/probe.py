@@ -8,22 +8,25 @@ The settings of the terminal are restored at the end.
 
 from __future__ import annotations
 
+import codecs
 import os
 import select
 import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from fcntl import ioctl
 from struct import unpack
 
 from ratui.errors import DisplayError, clean_text
+from ratui.terminal.colours import COLOUR_QUERY, Colours, detect_colours, make_grey_palette, parse_true_colour
 from ratui.terminal.display import PROTOCOLS, Display
-from ratui.terminal.multiplexer import TmuxState, identify_multiplexer, read_tmux, suspect_multiplexer
+from ratui.terminal.multiplexer import TmuxClient, TmuxState, identify_multiplexer, read_tmux, suspect_multiplexer
 from ratui.terminal.queries import (
     CELL_SIZE,
+    CURSOR_POSITION,
     DEVICE_ATTRIBUTES,
     KITTY_GRAPHICS,
     LARGEST_SIXEL,
@@ -33,12 +36,30 @@ from ratui.terminal.queries import (
     TERMINAL_VERSION,
 )
 
-__all__ = ["FILLER", "GRAPHICS_QUERY", "HELLO", "LOCAL_ROUND_TRIP", "QUERY", "parse_answers", "probe", "read_cell_size"]
+__all__ = [
+    "FILLER",
+    "GRAPHICS_QUERY",
+    "HELLO",
+    "LOCAL_ROUND_TRIP",
+    "QUERY",
+    "UTF8_QUERY",
+    "parse_answers",
+    "probe",
+    "read_cell_size",
+    "require_utf8_locale",
+    "require_utf8_terminal",
+]
 
 HELLO = DEVICE_ATTRIBUTES.data
 """Question for the device attributes (DA1), which serves as the fence."""
+UTF8_QUERY = b"\r\xc3\xb1" + CURSOR_POSITION.data + b"\r\x1b[K"
+"""A letter of two bytes in UTF-8, the question for the position of the cursor, and the removal of the letter.
+
+Each of the bytes is a printable character of its own in Latin-1. The letter has one column in every terminal with UTF-8.
+"""
 QUERY = (
-    b"".join(
+    UTF8_QUERY
+    + b"".join(
         query.data
         for query in (
             TERMINAL_VERSION,
@@ -52,8 +73,8 @@ QUERY = (
     + HELLO
 )
 """Questions that are harmless everywhere, and the fence."""
-GRAPHICS_QUERY = KITTY_GRAPHICS.data + HELLO
-"""Question for Kitty's graphics, and the fence. Only for terminals that are not multiplexers."""
+GRAPHICS_QUERY = KITTY_GRAPHICS.data + COLOUR_QUERY + HELLO
+"""Questions for Kitty's graphics and for true colour, and the fence. Only for terminals that are not multiplexers."""
 FILLER = b"\x1b[m" * 8192 + HELLO
 """24 kB without a visible effect, and the fence. The time until the answer measures the bandwidth."""
 LOCAL_ROUND_TRIP = 0.008
@@ -80,8 +101,8 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
     Raises
     ------
     DisplayError
-        If `override` is unknown or cannot be displayed inside a multiplexer, if there is no terminal, or if input or
-        error output is not the terminal.
+        If `override` is unknown or cannot be displayed inside a multiplexer, if there is no terminal, if input or error
+        output is not the terminal, or if the locale or the terminal has no UTF-8.
     """
     if override not in ("auto", *PROTOCOLS):
         raise DisplayError(
@@ -96,6 +117,7 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
         for stream, name in ((sys.__stdin__, "its input"), (sys.__stderr__, "its error output")):
             if stream is None or not stream.isatty():
                 raise DisplayError(f"{name} is not the terminal", "", "Run it without < and | and 2>")
+        require_utf8_locale(os.environ)
         suspected = suspect_multiplexer(os.environ)
         answer, seconds, rate = _ask(terminal, deadline, suspected)
         cell = read_cell_size(terminal)
@@ -104,7 +126,23 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
     identified = identify_multiplexer(answer)
     multiplexer = suspected if identified is None else identified
     tmux = read_tmux(os.environ) if multiplexer == "tmux" else None
-    return parse_answers(answer, seconds, override=override, cell=cell, rate=rate, multiplexer=multiplexer, tmux=tmux)
+    clients = tmux.clients if tmux is not None else ()
+    require_utf8_terminal(answer, clients)
+    return parse_answers(
+        answer,
+        seconds,
+        override=override,
+        cell=cell,
+        rate=rate,
+        multiplexer=multiplexer,
+        tmux=tmux,
+        colours=detect_colours(
+            os.environ,
+            in_multiplexer=bool(multiplexer),
+            tmux_clients=clients,
+            true_colour=parse_true_colour(answer),
+        ),
+    )
 
 
 def parse_answers(
@@ -116,6 +154,7 @@ def parse_answers(
     rate: float | None = None,
     multiplexer: str = "",
     tmux: TmuxState | None = None,
+    colours: tuple[Colours, str] = ("truecolor", ""),
 ) -> Display:
     """Return the capabilities that the terminal's `answer` describes.
 
@@ -135,6 +174,8 @@ def parse_answers(
         ``tmux``, ``screen`` or empty.
     tmux
         Clients of tmux; None if it did not answer.
+    colours
+        The colours of characters and the reason, from `detect_colours`.
 
     Returns
     -------
@@ -165,7 +206,7 @@ def parse_answers(
         return Display(
             protocol,  # type: ignore[arg-type]
             size or (10, 20),
-            levels=greys if protocol == "sixel" else 256,
+            levels={"sixel": greys, "halfcell": make_grey_palette(colours[0]).greys}.get(protocol, 256),
             why=why,
             round_trip=seconds,
             rate=rate,
@@ -174,6 +215,8 @@ def parse_answers(
             max_sixel_size=room_size if min(room_size) >= 100 else (1000, 1000),
             uses_placeholders=protocol == "kitty" and multiplexer == "tmux",
             terminal=clean_text(version[1].decode()) if version else "",
+            colours=colours[0],
+            colours_why=colours[1],
         )
 
     if multiplexer:
@@ -241,6 +284,35 @@ def read_cell_size(terminal: int) -> tuple[int, int] | None:
     except OSError:
         return None
     return (width // columns, height // rows) if rows and columns and width and height else None
+
+
+def require_utf8_locale(environment: Mapping[str, str]) -> None:
+    """Raise `DisplayError` if this process cannot write the characters of the screens, because its locale has no UTF-8."""
+    for stream in (sys.__stderr__, sys.__stdout__):
+        encoding = codecs.lookup(stream.encoding if stream is not None else "utf-8").name.upper()
+        if encoding != "UTF-8":
+            names = ("PYTHONIOENCODING", "LC_ALL", "LC_CTYPE", "LANG")
+            name = next((each for each in names if environment.get(each)), "")
+            raise DisplayError(
+                f"the locale has the encoding {encoding}, and ratui needs UTF-8",
+                f"{name}={environment[name]}" if name else "",
+                "Set another locale: export LC_ALL=C.UTF-8",
+            )
+
+
+def require_utf8_terminal(answer: bytes, tmux_clients: Sequence[TmuxClient] = ()) -> None:
+    """Raise `DisplayError` if the terminal's `answer` to `UTF8_QUERY`, or tmux, shows that it does not decode UTF-8."""
+    position = CURSOR_POSITION.pattern.search(answer)
+    if position and int(position[2]) == 3:  # each byte of the letter was displayed as a character
+        raise DisplayError(
+            "the terminal does not decode UTF-8",
+            "",
+            "Start it in a locale with UTF-8, such as LC_ALL=C.UTF-8 xterm, or screen -U",
+        )
+    if not all(client.is_utf8 for client in tmux_clients):
+        raise DisplayError(
+            "tmux sends no UTF-8 to the terminal", "", "Attach with tmux -u, or set LC_ALL=C.UTF-8 before tmux attach"
+        )
 
 
 def _ask(terminal: int, deadline: float, suspected: str) -> tuple[bytes, float | None, float | None]:

@@ -21,6 +21,7 @@ __all__ = [
     "SECONDARY_ATTRIBUTES",
     "SIXEL_REGISTERS",
     "SIXEL_REGISTERS_SET",
+    "STYLE",
     "TERMINAL_VERSION",
     "Query",
     "Sender",
@@ -171,6 +172,21 @@ CURSOR_POSITION = Query(
 )
 """Query that serves as the fence after a frame. Every terminal answers it after it has processed all data sent before."""
 
+# GNU screen passes the body of a DCS string on as text: never send this one to it.
+STYLE = Query(
+    "present style of characters (DECRQSS)",
+    "probe",
+    "\x1bP$qm\x1b\\",
+    r"\x1bP[01]\$r([0-9:;]{0,80})m?\x1b\\",
+    (
+        "\x1bP1$r0;48:2::1:2:3m\x1b\\",  # xterm
+        "\x1bP1$r0;48:5:16m\x1b\\",  # xterm without true colour
+        "\x1bP1$r0;48:2:1:2:3m\x1b\\",  # kitty, VTE
+        "\x1bP1$r0;48;2;1;2;3m\x1b\\",
+        "\x1bP1$r0m\x1b\\",
+        "\x1bP0$r\x1b\\",
+    ),
+)
 
 _MODES = r"\x1b\[\?({mode});([0-4])\$y"
 _RGB = "rgba?:[0-9a-f]{2,4}/[0-9a-f]{2,4}/[0-9a-f]{2,4}(?:/[0-9a-f]{2,4})?"
@@ -186,6 +202,7 @@ QUERIES: tuple[Query, ...] = (
     LARGEST_SIXEL,
     KITTY_GRAPHICS,
     ITERM2_CELL_SIZE,
+    STYLE,
     CURSOR_POSITION,
     Query(
         "mode of synchronized updates",

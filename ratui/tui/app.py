@@ -27,7 +27,7 @@ from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, list_entry_keys
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import is_reply_tail
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.textual_internals import GuardedApp, LinuxDriver, get_driver
+from ratui.tui.textual_internals import GuardedApp, LinuxDriver, get_driver, set_text_colours
 from ratui.tui.theme import THEME
 from ratui.tui.tour.tour import Tour
 from ratui.tui.user_settings import UserSettings, save_language
@@ -93,6 +93,9 @@ class RatuiApp(GuardedApp):
         self.study = study
         self.rater = rater
         self.graphics = display
+        set_text_colours(self, display.colours)
+        self.has_reported_greys = False
+        """True once a screen has stated how few greys the films have."""
         self.film_store = FilmStore(study)
         self.frame_cache = FrameCache()
         self.tour = tour

@@ -13,6 +13,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
+from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.segment import Segment
 from textual._xterm_parser import _MAX_SEQUENCE_SEARCH_THRESHOLD as LONGEST_SEQUENCE
@@ -36,9 +37,11 @@ __all__ = [
     "XTermParser",
     "get_driver",
     "run_in_thread",
+    "set_text_colours",
 ]
 
 WRITTEN_FOR = "textual 8.2"
+_COLOUR_SYSTEMS = {"truecolor": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT}
 # LONGEST_SEQUENCE is in characters. Textual reports a longer control sequence as keys, one for each character.
 
 
@@ -81,6 +84,14 @@ def run_in_thread(node: DOMNode, work: Callable[[], None], *, group: str) -> Wor
         context.run(inside)
 
     return node.run_worker(run, thread=True, exclusive=True, group=group)
+
+
+def set_text_colours(app: App[Any], colours: str) -> None:
+    """Make `app` write its texts with ``truecolor``, ``256`` or ``16`` colours; ``none`` counts as 16.
+
+    Textual guesses from the environment alone. Call it before the app runs.
+    """
+    app.console._color_system = _COLOUR_SYSTEMS.get(colours, ColorSystem.STANDARD)
 
 
 class GuardedApp(App[None]):

@@ -6,8 +6,6 @@ differ for people with any colour vision deficiency; red and green never appear 
 
 from __future__ import annotations
 
-import sys
-
 from textual.theme import Theme
 
 __all__ = [
@@ -22,7 +20,6 @@ __all__ = [
     "SELECTED",
     "THEME",
     "WAITING",
-    "supports_colours",
 ]
 
 _ACCENT, _WAITING, _QUIET, _PLAIN, _ALARM = "#8fb8d8", "#e0b050", "#8a8a8a", "#c8c8c8", "#ffffff"
@@ -64,16 +61,3 @@ THEME = Theme(
     dark=True,
     variables={"waiting": _WAITING, "quiet": _QUIET, "plain": _PLAIN, "alarm": _ALARM, "cursor": "#24506e"},
 )
-
-
-def supports_colours() -> bool:
-    """Return False if the terminfo entry of the terminal has no colours, and True if it has, or if there is no entry."""
-    try:
-        import curses
-
-        curses.setupterm(fd=sys.__stdout__.fileno() if sys.__stdout__ else 1)
-        return curses.tigetnum("colors") != -1
-    except (ImportError, OSError, ValueError):
-        return True
-    except curses.error:
-        return True

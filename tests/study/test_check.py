@@ -45,7 +45,7 @@ def test_an_intact_study(study: Study) -> None:
     assert report.files > 7
 
 
-def test_one_damaged_copy_is_repaired_from_the_other(study: Study) -> None:
+def test_one_damaged_copy_is_mended_from_the_other(study: Study) -> None:
     path = read_some(study)
     for each in both(path):
         whole = each.read_bytes()
@@ -184,7 +184,7 @@ def test_exchanged_files_are_reported(study: Study) -> None:
 
 
 @pytest.mark.parametrize("name", ["study.toml", "scheme.toml"])
-def test_settings_and_scheme_are_repaired_from_their_copies(study: Study, name: str) -> None:
+def test_settings_and_scheme_are_mended_from_their_copies(study: Study, name: str) -> None:
     path = study.path / name
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b"title", b"titel", 1))

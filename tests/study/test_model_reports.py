@@ -108,7 +108,7 @@ def test_names_can_not_leave_the_study(study: Study) -> None:
         measured(study, by_stage(study, "signed"), model="../../away")
 
 
-def test_damage_to_it_and_to_the_reading_order_is_found_and_repaired(study: Study) -> None:
+def test_damage_to_it_and_to_the_order_of_reading_is_found_and_mended(study: Study) -> None:
     measured(study, by_stage(study, "signed"))
     save_reading_order(study, study.cases(), "scorer")
     order = study.path / "models" / "order.json"

@@ -25,7 +25,10 @@ __all__ = ["GRAPHICS", "Burst", "FakeTerminal", "Question"]
 
 GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80|\x1b\[48;2;(?!0;0;0m)(\d+);\1;\1m")
 """A placed Kitty image, a Sixel image, an upper half block, or a grey cell."""
-_ASKED = re.compile(rb"\x1b_Gi=(\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[(c|>c|>0?q|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)")
+_ASKED = re.compile(
+    rb"\x1b_Gi=(\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[(c|>c|>0?q|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)"
+    rb"|\x1bP\$(qm)\x1b\\|(\xc3\xb1\x1b\[6n)"
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class FakeTerminal:
 
     `rate` is the capacity of the line in bytes per second, `delay` its one-way delay in seconds. `size` is columns and
     rows, `cell` the pixels of a character. `version` is the name and version that the terminal reports; empty for none.
+    `style` is the reply to the query for the style (DECRQSS). If `is_utf8` is false, each byte is a character.
     """
 
     def __init__(
@@ -71,8 +75,11 @@ class FakeTerminal:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         version: str = "",
+        style: bytes = b"",
+        is_utf8: bool = True,
     ) -> None:
         self.kind, self.cell, self.size, self.version = kind, cell, size, version
+        self._style, self._is_utf8 = style, is_utf8
         self._rate, self._delay = rate, delay
         main, sub = pty.openpty()
         self._main = main
@@ -257,6 +264,10 @@ class FakeTerminal:
     def _to(self, asked: re.Match[bytes]) -> bytes:
         if asked[1]:
             return b"\x1b_Gi=%s;OK\x1b\\" % asked[1] if self.kind == "kitty" else b""
+        if asked[3]:
+            return self._style
+        if asked[4]:
+            return b"\x1b[1;2R" if self._is_utf8 else b"\x1b[1;3R"
         across, down = self.cell
         if asked[2] in (b">q", b">0q"):
             return b"\x1bP>|%s\x1b\\" % self.version.encode() if self.version else b""

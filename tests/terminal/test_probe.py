@@ -65,7 +65,7 @@ class TestParsing:
         assert "XTerm(379)" in display.why
         assert found().protocol == "halfcell", "nobody sees it, and who attaches later may have no Sixel"
 
-    def test_sixel_inside_a_tmux_without_answers_is_not_used(self) -> None:
+    def test_sixel_inside_a_tmux_that_tells_nothing_is_not_believed(self) -> None:
         # tmux answers with attribute 4 if it was built with Sixel, whatever the terminals of its clients can.
         display = parse_answers(DA1_SIXEL, 0.01, multiplexer="tmux", tmux=None)
         assert display.protocol == "halfcell"

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from textual.app import App
 
-from ratui.terminal import LOCAL_ROUND_TRIP, Bandwidth, Frame, KittyFrame
+from ratui.terminal import LOCAL_ROUND_TRIP, Bandwidth, Display, Frame, KittyFrame, make_grey_palette
 from ratui.tui.textual_internals import get_driver
 
 __all__ = ["Painter", "Place"]
@@ -212,7 +212,9 @@ class Painter:
             return before.remove(place.number)
         column, row, columns, rows = where
         lines = (f"\x1b[{row + y + 1};{column + 1}H{' ' * columns}" for y in range(rows))
-        return "\x1b[?2026h\x1b7\x1b[0;48;2;0;0;0m" + "".join(lines) + "\x1b[m\x1b8\x1b[?2026l"
+        graphics = getattr(self._app, "graphics", None)
+        black = make_grey_palette(graphics.colours if isinstance(graphics, Display) else "truecolor").background[0]
+        return f"\x1b[?2026h\x1b7\x1b[m{black}" + "".join(lines) + "\x1b[m\x1b8\x1b[?2026l"
 
     def _later(self, seconds: float) -> None:
         """Call `pump` after `seconds`, instead of at the time that was planned before."""

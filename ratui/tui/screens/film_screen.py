@@ -27,6 +27,10 @@ from ratui.tui.widgets.joint_viewer import JointViewer
 __all__ = ["FilmScreen"]
 
 
+_FEW_GREYS = 64
+"""Number of greys below which the screen states the number. Sixel images have 64 where the terminal allows it."""
+
+
 class FilmScreen(KeyScreen[ScreenResultType]):
     """A screen with a `JointViewer` of the id ``joint``, and the actions that change how its films are shown."""
 
@@ -183,6 +187,7 @@ class FilmScreen(KeyScreen[ScreenResultType]):
 
     def check_coarse(self) -> bool:
         """Return whether the films are too coarse to judge erosions; the first time, show which keys help."""
+        self._report_few_greys()
         resolution = self.joint_viewer.resolution
         if resolution is None or resolution.is_sufficient or self.joint_viewer.shows_whole_film:
             return False
@@ -196,6 +201,13 @@ class FilmScreen(KeyScreen[ScreenResultType]):
                 blink=keys.key_label(f"{self.NAME}.blink"),
             )
         return True
+
+    def _report_few_greys(self) -> None:
+        """Show the number of greys once in a session, if it is low."""
+        graphics = self.ratui.graphics
+        if graphics.levels < _FEW_GREYS and not self._message and not self.ratui.has_reported_greys:
+            self.ratui.has_reported_greys = True
+            self._message = self.t("scoring.few_greys", greys=graphics.levels, why=graphics.colours_why)
 
     def format_time_point_title(
         self, reading: Reading, films: CaseFilms, site: str, place: int, is_coarse: bool
@@ -226,6 +238,8 @@ class FilmScreen(KeyScreen[ScreenResultType]):
             parts.append(t("scoring.not_aligned" if self._unaligned_site == site else "scoring.aligned"))
         if is_coarse and films.mode != "difference" and not behind:
             parts.append(t("scoring.coarse"))
+        if self.ratui.graphics.levels < _FEW_GREYS and not behind:
+            parts.append(t("scoring.greys", greys=self.ratui.graphics.levels))
         return " · ".join(parts)
 
     # Settings that are stored for each rater.

@@ -18,7 +18,16 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ratui.errors import FilmError
-from ratui.terminal import Display, Frame, FrameCache, HalfCellFrame, encode, encode_coarse
+from ratui.terminal import (
+    Colours,
+    Display,
+    Frame,
+    FrameCache,
+    HalfCellFrame,
+    encode,
+    encode_coarse,
+    make_grey_palette,
+)
 from ratui.tui.graphics.painter import Painter, Place
 from ratui.tui.textual_internals import NotifyingStrip
 
@@ -158,9 +167,9 @@ class FilmView(Widget):
         return [self.render_line(y).crop(crop.x, crop.right) for y in range(crop.y, crop.bottom)]
 
     def render_line(self, y: int) -> Strip:
-        """Return line `y`: half-cells of the image, or black cells that notify when they are written."""
+        """Return line `y`: black cells that notify when they are written, or half-cells under an overlay."""
         width = self.size.width
-        if isinstance(self._frame, HalfCellFrame):
+        if self.HAS_OVERLAY and isinstance(self._frame, HalfCellFrame):
             if not self._strips:
                 self._strips = [_half_cells(self._frame, row, width) for row in range(self.size.height)]
             if y < len(self._strips):
@@ -220,17 +229,26 @@ class FilmView(Widget):
 
 
 def _half_cells(frame: HalfCellFrame, y: int, width: int) -> Strip:
-    """Return line `y` of `frame` as cells of Textual."""
+    """Return line `y` of `frame` as cells of Textual, with the colours that the frame itself has."""
     levels = frame.levels
     if 2 * y + 1 >= len(levels):
         return Strip([Segment(" " * width, _BLANK)], width)
     upper, lower = levels[2 * y].tolist(), levels[2 * y + 1].tolist()
-    segments = [Segment("▀", _style(a, b)) for a, b in zip(upper[:width], lower[:width], strict=True)]
+    segments = [
+        Segment(" " if a == b else "▀", _style(a, b, frame.colours))
+        for a, b in zip(upper[:width], lower[:width], strict=True)
+    ]
     if len(segments) < width:
         segments.append(Segment(" " * (width - len(segments)), _BLANK))
     return Strip(segments, width)
 
 
 @lru_cache(maxsize=65_536)
-def _style(upper: int, lower: int) -> Style:
-    return Style(color=Color.from_rgb(upper, upper, upper), bgcolor=Color.from_rgb(lower, lower, lower))
+def _style(upper: int, lower: int, colours: Colours) -> Style:
+    numbers = make_grey_palette(colours).numbers
+    if colours == "none":
+        return Style()
+    if numbers is None:
+        return Style(color=Color.from_rgb(upper, upper, upper), bgcolor=Color.from_rgb(lower, lower, lower))
+    # Textual writes a number of the palette as it is. It would convert a colour with 24 bits to another grey.
+    return Style(color=Color.from_ansi(numbers[upper]), bgcolor=Color.from_ansi(numbers[lower]))

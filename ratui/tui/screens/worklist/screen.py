@@ -296,7 +296,8 @@ class WorklistScreen(KeyScreen[None]):
             self.show_message(format_error(self.t, error))
 
     def _open_for_scoring(self, case: str, site: str = "", *, take_over: bool = False) -> None:
-        """Open `case` for entries, or to look at if it is open elsewhere. Raise RatuiError if it cannot be opened."""
+        """Open `case` for entries, or to look at if it is open elsewhere. Raise RatuiError if that is impossible."""
+        self.ratui.graphics.require_films()
         from ratui.tui.screens.scoring.screen import ScoringScreen
 
         study, resources = self.ratui.study, ExitStack()
@@ -333,6 +334,7 @@ class WorklistScreen(KeyScreen[None]):
 
     def _reopen(self, case: str, reason: str) -> None:
         """Reopen a signed reading, with the `reason` in its log, and continue it. Raise RatuiError if that fails."""
+        self.ratui.graphics.require_films()
         with self.ratui.study.open_reading(self.ratui.rater, case) as session:
             session.save(rd.reopen(session.reading, reason, timestamp=datetime.now(UTC)))
         self._refresh_case(case)

@@ -1,0 +1,153 @@
+"""The films on terminals of few colours and in locales without UTF-8: right greys, or one clear message and no entry."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ratui.study import Study
+from tests.films import make_study
+from tests.support.cell_screen import CellScreen
+from tests.support.fake_terminal import FakeTerminal
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.alone,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux"),
+]
+SIZE = (100, 30)
+RAMP = {0, 95, 135, 175, 215, 255} | {8 + 10 * step for step in range(24)}
+
+
+def start(study: Study, environment: Mapping[str, str], *, style: bytes = b"", is_utf8: bool = True) -> FakeTerminal:
+    """Start a reading of the study's case in a terminal without images."""
+    (case,) = study.cases()
+    command = [sys.executable, "-m", "ratui", "read", str(study.path), "--rater", "anna", "--case", case]
+    size = {"COLUMNS": str(SIZE[0]), "LINES": str(SIZE[1])}  # which pytest's workers set to other values
+    home = {"XDG_CONFIG_HOME": str(study.path.parent), "LC_ALL": "C.UTF-8", **size}
+    return FakeTerminal(
+        command, "halfcell", size=SIZE, environment={**home, **environment}, style=style, is_utf8=is_utf8
+    )
+
+
+def wait(terminal: FakeTerminal, text: str) -> None:
+    assert terminal.wait_for(re.compile(re.escape(text.encode())), patience=60), terminal.describe()
+
+
+def film_columns(screen: CellScreen) -> tuple[slice, slice]:
+    """Return the columns of the two films: those between the edges, in which a row has half-cells."""
+    used = [any(row[x] == "▀" for row in screen.text[2:20]) for x in range(SIZE[0])]
+    gap = next(x for x in range(SIZE[0] // 2 - 3, SIZE[0] // 2 + 3) if not used[x])
+    left, right = [x for x in range(gap) if used[x]], [x for x in range(gap, SIZE[0]) if used[x]]
+    return slice(left[0], left[-1] + 1), slice(right[0], right[-1] + 1)
+
+
+@pytest.mark.parametrize(
+    ("environment", "style", "has_true_colour"),
+    [
+        pytest.param({"COLORTERM": "truecolor"}, b"", True, id="COLORTERM"),
+        pytest.param({"COLORTERM": ""}, b"\x1bP1$r0;48:2::1:2:3m\x1b\\", True, id="the terminal's answer"),
+        pytest.param({"COLORTERM": ""}, b"", False, id="plain ssh"),
+        pytest.param({"COLORTERM": "truecolor"}, b"\x1bP1$r0;48:5:16m\x1b\\", False, id="the terminal denies it"),
+        pytest.param({"TERM": "screen-256color", "STY": "1.a.b"}, b"", False, id="GNU screen"),
+    ],
+)
+def test_both_films_have_the_greys_of_the_terminal(
+    tmp_path: Path, environment: dict[str, str], style: bytes, has_true_colour: bool
+) -> None:
+    terminal = start(make_study(tmp_path, sides="L"), environment, style=style)
+    try:
+        wait(terminal, "▀")
+        terminal.burst(terminal.begun, quiet=1.5)
+        data = terminal.data
+    finally:
+        terminal.close()
+    screen = CellScreen(data[data.index(b"\x1b[?1049h") :], SIZE, has_true_colour=has_true_colour)
+    films = [screen.greys(columns, slice(4, 18)) for columns in film_columns(screen)]
+    counts = [len(np.unique(film)) for film in films]
+    if has_true_colour:
+        assert min(counts) > 60
+    else:
+        assert screen.true_colours == 0, "also in the texts"
+        assert all(set(np.unique(film).tolist()) <= RAMP for film in films)
+        assert min(counts) > 15
+        assert "30 greys" in "".join(screen.text[1])
+
+
+@pytest.mark.parametrize(
+    ("term", "reason"),
+    [("vt220", "TERM=vt220"), ("linux", "TERM=linux"), ("xterm", "TERM=xterm"), ("no-such-terminal", "TERM=no-such")],
+)
+def test_with_too_few_greys_no_grade_can_be_entered(tmp_path: Path, term: str, reason: str) -> None:
+    study = make_study(tmp_path, sides="L")
+    terminal = start(study, {"TERM": term, "COLORTERM": ""})
+    try:
+        wait(terminal, reason)
+        terminal.burst(terminal.begun, quiet=1.0)
+        for key in ("\r", "0", "n", "\r", "0", "1"):
+            terminal.press(key)
+            time.sleep(0.2)
+        time.sleep(1.0)
+        screen = CellScreen(terminal.data[terminal.data.index(b"\x1b[?1049h") :], SIZE)
+        text = "\n".join("".join(row) for row in screen.text)
+        terminal.press("\x11")
+        assert terminal.process.wait(20) == 0
+    finally:
+        terminal.close()
+    assert "▀" not in text
+    kept = study.reading("anna", study.cases()[0])
+    assert kept is None or not kept.values
+
+
+def test_a_locale_without_utf8_is_one_message_in_ascii(tmp_path: Path) -> None:
+    # The encoding that Python takes from a locale such as en_US.ISO-8859-1, which may not be installed here.
+    terminal = start(make_study(tmp_path, sides="L"), {"PYTHONIOENCODING": "iso-8859-1"})
+    try:
+        assert terminal.process.wait(30) == 1
+        data = terminal.data
+    finally:
+        terminal.close()
+    assert data.decode("ascii").strip() == (
+        "ratui: PYTHONIOENCODING=iso-8859-1: the locale has the encoding ISO8859-1, and ratui needs UTF-8. "
+        "Set another locale: export LC_ALL=C.UTF-8"
+    )
+
+
+@pytest.mark.skipif(
+    b"en_US.iso88591" not in subprocess.run(["locale", "-a"], capture_output=True, check=False).stdout
+    if shutil.which("locale")
+    else True,
+    reason="the locale en_US.ISO-8859-1 is not installed here",
+)
+def test_a_latin1_locale_is_one_message_in_ascii(tmp_path: Path) -> None:
+    terminal = start(make_study(tmp_path, sides="L"), {"LC_ALL": "en_US.ISO-8859-1"})
+    try:
+        assert terminal.process.wait(30) == 1
+        data = terminal.data.decode("ascii")
+    finally:
+        terminal.close()
+    assert "LC_ALL=en_US.ISO-8859-1" in data
+    assert "export LC_ALL=C.UTF-8" in data
+    assert "\\u" not in data
+
+
+@pytest.mark.parametrize("is_utf8", [True, False])
+def test_in_the_c_locale_the_terminal_itself_decides(tmp_path: Path, is_utf8: bool) -> None:
+    terminal = start(make_study(tmp_path, sides="L"), {"LC_ALL": "C"}, is_utf8=is_utf8)
+    try:
+        if is_utf8:
+            wait(terminal, "▀")
+        else:
+            assert terminal.process.wait(30) == 1
+            assert b"the terminal does not decode UTF-8" in terminal.data
+            assert "▀".encode() not in terminal.data
+    finally:
+        terminal.close()
