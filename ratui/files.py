@@ -114,7 +114,9 @@ def write_bytes(
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
         raise StoreError(
-            f"not saved: {error.strerror or error}", path, "What was saved before is intact; mend this and try again"
+            f"not saved: {error.strerror or error}",
+            path,
+            "What was saved before is intact. Remove the cause and try again",
         ) from error
 
 
@@ -233,7 +235,7 @@ def make_folder(path: Path, *, group: int | None = None, sticky: bool = False) -
         path.chmod(0o700 | bits | (stat.S_ISGID if bits else 0) | (STICKY if sticky and bits else 0))
         sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(f"the folder can't be made: {error.strerror or error}", path, "Check the path") from error
+        raise StoreError(f"the folder can't be created: {error.strerror or error}", path, "Check the path") from error
 
 
 def share_folder(path: Path, gid: int | None, bits: int, *, sticky: bool = False) -> None:

@@ -107,7 +107,7 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
         raise FilmError(problem, path, remedy)
 
     if "Rows" not in dataset or "Columns" not in dataset or "BitsAllocated" not in dataset:
-        refuse("it holds no image", "Export the film itself, not a report or a directory")
+        refuse("it contains no image", "Export the film itself, not a report or a directory")
     try:
         rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel", 1))
         frames = int(parse_number(dataset.get("NumberOfFrames"), 1) or 1)
@@ -118,7 +118,7 @@ def check_header(dataset: pydicom.Dataset, path: Path) -> None:
     if samples != 1 or dataset.get("PhotometricInterpretation") not in ("MONOCHROME1", "MONOCHROME2"):
         refuse("it is a colour image, not a grey film", "Export the original radiograph")
     if frames != 1:
-        refuse(f"it holds {frames} frames", "Export one film per file")
+        refuse(f"it contains {frames} frames", "Export one film per file")
     if not (16 <= rows <= MAX_SIDE and 16 <= columns <= MAX_SIDE):
         refuse(f"its size {columns} × {rows} is not that of a radiograph", f"Sides go from 16 to {MAX_SIDE}")
     if rows * columns > MAX_PIXELS:
@@ -156,14 +156,14 @@ def _explain_decoding_failure(dataset: pydicom.Dataset) -> tuple[str, str]:
     if syntax == JPEGExtended12Bit and dataset.BitsStored > 8 and find_spec("libjpeg") is None:
         return (
             "it is lossy JPEG of 12 bits, which needs one more decoder",
-            "Install pylibjpeg-libjpeg (GPL), or ask for the film uncompressed",
+            "Install pylibjpeg-libjpeg (GPL), or get an uncompressed copy of the film",
         )
     try:
         missing = not get_decoder(syntax).is_available
     except NotImplementedError:
         missing = True
     if missing:
-        return f"nothing here decodes {clean_text(syntax.name)}", "Ask for the film uncompressed"
+        return f"no installed decoder reads {clean_text(syntax.name)}", "Get an uncompressed copy of the film"
     return (
         f"its pixels can't be decoded as {clean_text(syntax.name)}; they may be damaged",
         "Export it again, uncompressed",
@@ -214,7 +214,7 @@ def _read_dataset(path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
         raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
     # File Meta Information (PS3.10 section 7.1).
     if "TransferSyntaxUID" not in getattr(dataset, "file_meta", {}):
-        raise FilmError("it doesn't say how its pixels are stored", path, "Export it as a DICOM file (Part 10)")
+        raise FilmError("its header does not state the pixel format", path, "Export it as a DICOM file (Part 10)")
     return dataset
 
 
@@ -233,9 +233,9 @@ def check_file(path: Path) -> None:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise FilmError("it is no plain file", path, "Give DICOM files")
+            raise FilmError("it is not a regular file", path, "Give DICOM files")
         if found.st_size > MAX_FILE_BYTES:
-            raise FilmError("it is larger than any film", path, "Give the film itself")
+            raise FilmError("the file is too large to be a film", path, "Give the film itself")
     except FileNotFoundError as error:
         raise FilmError("there is no such file", path, "Check the path") from error
     except OSError as error:
@@ -246,7 +246,7 @@ def check_file(path: Path) -> None:
         return
     # A UID that pydicom knows has a name other than its digits.
     if syntax and UID(syntax).name == syntax:
-        raise FilmError("it stores its pixels in a way that isn't known", path, "Ask for it uncompressed")
+        raise FilmError("its pixel format is unknown", path, "Get an uncompressed copy")
     if syntax == _DEFLATED:
         _check_inflated_size(path)
 
@@ -262,10 +262,12 @@ def _check_inflated_size(path: Path) -> None:
             while data and not inflate.eof:
                 total += len(inflate.decompress(data, _CHUNK_BYTES))
                 if total > MAX_FILE_BYTES:
-                    raise FilmError("it inflates to more than any film holds", path, "Ask for it uncompressed")
+                    raise FilmError(
+                        "its decompressed content is larger than any film", path, "Get an uncompressed copy"
+                    )
                 data = inflate.unconsumed_tail or file.read(_CHUNK_BYTES)
     except (OSError, zlib.error) as error:
-        raise FilmError("its deflated part is damaged", path, "Ask for it uncompressed") from error
+        raise FilmError("its compressed data are damaged", path, "Get an uncompressed copy") from error
 
 
 def _check_codestream(dataset: pydicom.Dataset, path: Path) -> None:
@@ -279,13 +281,13 @@ def _check_codestream(dataset: pydicom.Dataset, path: Path) -> None:
     try:
         frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
     except Exception as error:  # pydicom raises many types for damaged frames
-        raise FilmError("its compressed pixels are damaged", path, "Ask for it uncompressed") from error
+        raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
     try:
         size = _read_codestream_size(frame)
     except (struct.error, IndexError, ValueError) as error:
-        raise FilmError("its compressed pixels are damaged", path, "Ask for it uncompressed") from error
+        raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
     if size is not None and size != (dataset.Rows, dataset.Columns):
-        raise FilmError("its compressed picture has another size than its header says", path, "Ask for it uncompressed")
+        raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
 
 
 def _read_codestream_size(frame: bytes) -> tuple[int, int] | None:

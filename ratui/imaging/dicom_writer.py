@@ -55,7 +55,7 @@ def encode_dicom(
         If `pixels` has another number of dimensions, or values that do not fit in `bits`.
     """
     if pixels.ndim != 2 or int(pixels.min()) < 0 or int(pixels.max()) >= 1 << bits:
-        raise FilmError(f"these pixels are no grey image of {bits} bits")
+        raise FilmError(f"these pixels are not a grey image of {bits} bits")
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
     # UIDs from UUIDs (PS3.5 B.2), because a registered prefix would name the organisation that wrote the file.

@@ -67,7 +67,7 @@ def find_log_problems(reading: Reading) -> tuple[str, ...]:
         "notes": (replayed.notes, dict(reading.notes)),
         "signature": (replayed.signed_at, reading.signed_at),
     }
-    return tuple(f"the log does not lead to its {name}" for name, (one, other) in pairs.items() if one != other)
+    return tuple(f"the log does not reproduce its {name}" for name, (one, other) in pairs.items() if one != other)
 
 
 def _find_slot_problems(reading: Reading, slot: Slot) -> Iterable[str]:
@@ -109,4 +109,4 @@ def _find_order_problems(reading: Reading, site: str) -> Iterable[str]:
                 for field in reading.slot_fields(Slot(site, late)):
                     value = reading.values.get(field)
                     if value is not None and not is_irreversible(value) and not isinstance(value, NotAssessableEntry):
-                        yield f"{site} {field.scale} at {late} follows a finding that does not heal"
+                        yield f"{site} {field.scale} at {late} follows an irreversible finding"

@@ -45,7 +45,7 @@ class Adjudication(Study):
         if CONSENSUS in study.config.raters:
             raise StudyError(f"a rater is called {CONSENSUS}", study.path, "The adjudicator needs that name")
         if self.config.group and (rater := self.account_rater()):
-            raise StudyError(f"this account reads as {rater}", self.path, "Let somebody else adjudicate")
+            raise StudyError(f"this account belongs to the rater {rater}", self.path, "Another person must adjudicate")
         self.queue = {each.case: each for each in queue}
         self._model = model
 
@@ -56,7 +56,9 @@ class Adjudication(Study):
     def check_rater(self, rater: str) -> str:
         """Return `rater` if it is CONSENSUS and this account may write its readings; raise StudyError otherwise."""
         if rater != CONSENSUS:
-            raise StudyError("an adjudication writes only the consensus", self.path, "To read as a rater: ratui read")
+            raise StudyError(
+                "an adjudication can only change the consensus", self.path, "To read as a rater: ratui read"
+            )
         self._check_account(CONSENSUS, "the adjudicator")
         return rater
 

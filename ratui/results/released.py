@@ -62,7 +62,9 @@ def check_interim(study: Study) -> None:
         return
     if rater := study.account_rater():
         raise StudyError(
-            f"this account reads as {rater}, and not everybody has signed", study.path, "Ask the study's owner"
+            f"this account belongs to the rater {rater}, and not every rater has signed",
+            study.path,
+            "Ask the study's owner",
         )
 
 

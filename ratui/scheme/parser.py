@@ -177,16 +177,18 @@ class _Parser:
                 for scale in joint.scales_fixed_by(finding):
                     score = joint.finding_score(finding, scale)
                     if score not in {grade.value for grade in joint.grades[scale]}:
-                        self._fail(f"sets {scale} {score}, a grade that {joint.id} lacks", "findings", index, "sets")
+                        self._fail(
+                            f"it sets {scale} {score}, but {joint.id} has no such grade", "findings", index, "sets"
+                        )
 
     def _parse_grades(self, name: str, table: object) -> tuple[Grade, ...]:
         header = f"grades.{name}"
         if not isinstance(table, Mapping) or not table:
-            self._fail('grades are lines such as 0 = "none"', header, 0, "")
+            self._fail('grades must be lines such as 0 = "none"', header, 0, "")
         grades = []
         for number, key in enumerate(table):
             if key != str(number):
-                self._fail(f"grade {clean_text(key)} stands where {number} should", header, 0, key)
+                self._fail(f"found grade {clean_text(key)} instead of {number}", header, 0, key)
             grades.append(Grade(number, self._read_string(table, key, header, 0)))
         if len(grades) < 2:
             self._fail("a scale needs at least two grades", header, 0, "")
@@ -242,7 +244,7 @@ class _Parser:
             else:
                 self._fail(f'{clean_text(score)} is neither a grade nor "max"', "findings", index, "sets")
         if not sets:
-            self._fail("a finding sets at least one scale", "findings", index, "sets")
+            self._fail("a finding must set at least one scale", "findings", index, "sets")
         return Finding(
             id=self._read_id(raw, "findings", index),
             key=self._read_key(raw, "findings", index),
@@ -263,7 +265,7 @@ class _Parser:
     def _parse_view(self, id: str, raw: object, joints: tuple[Joint, ...]) -> View:
         header = f"views.{id}"
         if not isinstance(raw, Mapping):
-            self._fail("a view is a table", header, 0, "")
+            self._fail("a view must be a table", header, 0, "")
         self._check_keys(raw, {"part", "label", "template"}, header)
         part = self._read_string(raw, "part", header, 0)
         of_part = {joint.id for joint in joints if joint.part == part}
@@ -275,7 +277,7 @@ class _Parser:
                 )
             numbers = isinstance(place, list) and len(place) == 3 and all(isinstance(v, int | float) for v in place)
             if not numbers or not all(0 < v < 1 for v in place):
-                self._fail("a place is [x, y, size], each between 0 and 1", f"{header}.template", 0, joint)
+                self._fail("a place must be [x, y, size], each between 0 and 1", f"{header}.template", 0, joint)
             template[joint] = (float(place[0]), float(place[1]), float(place[2]))
         return View(id, self._read_string(raw, "label", header, 0), part, template)
 
@@ -286,7 +288,7 @@ class _Parser:
     ) -> list[tuple[int, Mapping[str, Any]]]:
         rows = document.get(name, [])
         if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
-            self._fail(f"{name} is written as [[{name}]] tables", name, 0, "")
+            self._fail(f"{name} must be written as [[{name}]] tables", name, 0, "")
         if not rows and not empty:
             self._fail(f"there is no [[{name}]]", "", 0, "")
         for index, row in enumerate(rows):
@@ -305,7 +307,7 @@ class _Parser:
         if not isinstance(value, str) or (not value and default is None):
             self._fail(f"{key} must be a text" if key in table else f"{key} is missing", header, index, key)
         if clean_text(value, 200) != value:
-            self._fail(f"{key} is longer than 200 characters or holds a control character", header, index, key)
+            self._fail(f"{key} is longer than 200 characters or contains a control character", header, index, key)
         return value
 
     def _read_strings(
@@ -331,13 +333,13 @@ class _Parser:
     def _read_id(self, table: Mapping[str, Any], header: str, index: int) -> str:
         value = self._read_string(table, "id", header, index)
         if not _ID_PATTERN.fullmatch(value):
-            self._fail(f"id {clean_text(value)!r} is not letters, digits, - and _", header, index, "id")
+            self._fail(f"id {clean_text(value)!r} must consist of letters, digits, - and _", header, index, "id")
         return value
 
     def _read_key(self, table: Mapping[str, Any], header: str, index: int) -> str:
         value = self._read_string(table, "key", header, index)
         if not _KEY_PATTERN.fullmatch(value):
-            self._fail(f"key {clean_text(value)!r} is not one small letter", header, index, "key")
+            self._fail(f"key {clean_text(value)!r} must be one lower-case letter", header, index, "key")
         return value
 
     def _check_unique(self, values: list[str], header: str, key: str) -> None:

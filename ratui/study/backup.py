@@ -100,7 +100,9 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
         os.link(temporary, target)  # unlike a rename, it fails if the file exists
         sync_folder(target.parent)
     except OSError as error:
-        raise StoreError(f"the backup can't be made: {error.strerror or error}", target, "Make room there") from error
+        raise StoreError(
+            f"the backup can't be made: {error.strerror or error}", target, "Free some disk space there"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
     return Archive(target, archive.study, archive.created, archive.checksums)
@@ -153,7 +155,7 @@ def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     except FileNotFoundError as error:
         raise StoreError("there is no such archive", path, "Check the path") from error
     except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise DamagedError("the archive is damaged", path, "Take another backup") from error
+        raise DamagedError("the archive is damaged", path, "Use another backup") from error
 
 
 def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
@@ -161,16 +163,16 @@ def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
     try:
         head = json.loads(_read_limited(packed, _LIST, _LARGEST_LIST))
         if head["format"] > _FORMAT:
-            raise StoreError("a newer ratui made it", path, "Update ratui")
+            raise StoreError("it was written by a newer version of ratui", path, "Update ratui")
         checksums = {str(name): str(total) for name, total in head["sums"].items()}
         study, made = str(head["study"]), str(head["made"])
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise DamagedError("it is no backup of a study, or is damaged", path, "Take another") from error
+        raise DamagedError("it is not a backup of a study, or it is damaged", path, "Use another backup") from error
     if sorted([*checksums, _LIST]) != sorted(packed.namelist()):
-        raise DamagedError("the archive does not contain what it lists", path, "Take another backup")
+        raise DamagedError("the archive does not contain what it lists", path, "Use another backup")
     for name in checksums:
         if not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
-            raise DamagedError("the archive names a file outside of the study", path, "Take another backup")
+            raise DamagedError("the archive names a file outside of the study", path, "Use another backup")
     return Archive(path, study, made, checksums)
 
 
@@ -178,7 +180,7 @@ def _read_verified(packed: zipfile.ZipFile, archive: Archive, name: str) -> byte
     data = _read_limited(packed, name, _LARGEST_FILE)
     if hashlib.sha256(data).hexdigest() != archive.checksums[name]:
         raise DamagedError(
-            f"{name} in the archive is not the file that was backed up", archive.path, "Take another backup"
+            f"{name} in the archive is not the file that was backed up", archive.path, "Use another backup"
         )
     return data
 
@@ -188,7 +190,7 @@ def _read_limited(packed: zipfile.ZipFile, name: str, most: int) -> bytes:
         data = file.read(most + 1)
     if len(data) > most:
         raise DamagedError(
-            "the archive contains a file larger than any of a study", packed.filename, "Take another backup"
+            "the archive contains a file larger than any of a study", packed.filename, "Use another backup"
         )
     return data
 
@@ -215,7 +217,7 @@ def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> St
     folder = Path(folder)
     archive = open_archive(path)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StudyError("there is something already", folder, "Choose a new folder")
+        raise StudyError("a file or folder of this name exists already", folder, "Choose a new folder")
     make_study_folder(folder, "")
     with _open_zip(path) as packed:
         # The settings are written last: an interrupted restore leaves no study that can be opened.

@@ -99,9 +99,9 @@ def create_study(
     if CONSENSUS in names:
         raise StudyError(f"{CONSENSUS} is the adjudicator's name", path, "Give that rater another ID")
     if len(set(names)) < len(names):
-        raise StudyError("a rater is named twice", path, "Give each rater an ID of its own")
+        raise StudyError("a rater is named twice", path, "Give each rater a different ID")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise StudyError("there is something already", path, "Choose a new folder")
+        raise StudyError("a file or folder of this name exists already", path, "Choose a new folder")
     source = chosen.toml_text.encode()
     config = StudyConfig(
         id=secrets.token_hex(8),
@@ -133,7 +133,7 @@ def load_study(path: Path) -> tuple[StudyConfig, Scheme, dict[Path, str]]:
 
     def check(data: bytes) -> None:
         if config.scheme and hashlib.sha256(data).hexdigest() != config.scheme:
-            raise DamagedError("it is not the scheme that the study was made with", file, "See: ratui check STUDY")
+            raise DamagedError("the scheme has changed since the study was created", file, "See: ratui check STUDY")
 
     stored = read_intact_bytes(file, check, largest=_LARGEST_SCHEME)
     if stored is None:
@@ -183,7 +183,7 @@ def read_settings(folder: Path) -> tuple[StudyConfig, str]:
         raise StudyError("this is a file, not a study folder", folder, "Give the study's folder")
     stored = read_intact_bytes(file, lambda data: check_settings_seal(data, file), largest=_LARGEST_SETTINGS)
     if stored is None:
-        raise StudyError("there is no study here", folder, "Make one with: ratui new FOLDER --rater ID")
+        raise StudyError("there is no study here", folder, "Create one with: ratui new FOLDER --rater ID")
     data, notice = stored
     if notice:
         notice += ". If you changed it by hand: ratui seal STUDY"
@@ -195,7 +195,9 @@ def check_settings_seal(data: bytes, file: Path) -> None:
     found = _SEAL.search(data)
     if found:
         if hashlib.sha256(data[: found.start()]).hexdigest().encode() != found[1]:
-            raise DamagedError("it is not as it was sealed", file, "If you changed it by hand: ratui seal STUDY")
+            raise DamagedError(
+                "its content does not match its seal", file, "If you changed it by hand: ratui seal STUDY"
+            )
         return
     raw = _parse(data, file)
     if raw.get("format") == FORMAT or "seal" in raw or "scheme" in raw:
@@ -255,19 +257,19 @@ def reseal_settings(folder: Path) -> StudyConfig:
     try:
         data = read_file(file, _LARGEST_SETTINGS)
     except FileNotFoundError as error:
-        raise StudyError("there is no study here", folder, "Make one with: ratui new FOLDER --rater ID") from error
+        raise StudyError("there is no study here", folder, "Create one with: ratui new FOLDER --rater ID") from error
     config = _to_config(_parse(data, file), file)
     if not config.raters or len(set(config.raters)) < len(config.raters):
-        raise StudyError("the raters must be named, each once", file, "Correct that line")
+        raise StudyError("each rater must be named exactly once", file, "Correct that line")
     if config.stored_format < FORMAT:
-        raise StudyError("the study has an older format", folder, "Bring it up with: ratui check STUDY --repair")
+        raise StudyError("the study has an older format", folder, "Convert it with: ratui check STUDY --repair")
     scheme = folder / "scheme.toml"
     try:
         digest = hashlib.sha256(read_file(scheme, _LARGEST_SCHEME)).hexdigest()
     except FileNotFoundError as error:
         raise StudyError("scheme.toml is missing", folder, "Restore it from a backup") from error
     if config.scheme != digest:
-        raise StudyError("the digest of the scheme is not that of scheme.toml", file, "Restore both from a backup")
+        raise StudyError("the checksum of the scheme does not match scheme.toml", file, "Restore both from a backup")
     write_settings(folder, config)
     return config
 

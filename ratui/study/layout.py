@@ -38,7 +38,7 @@ def group_id(name: str) -> int | None:
         return grp.getgrnam(name).gr_gid
     except (KeyError, ValueError) as error:
         raise StudyError(
-            f"there is no Unix group {clean_text(name)}", "", "Ask for it to be made, or leave it out"
+            f"there is no Unix group {clean_text(name)}", "", "Ask an administrator to create it, or omit the group"
         ) from error
 
 
@@ -73,4 +73,4 @@ def make_study_folder(path: Path, group: str) -> None:
         StudyLock(path).create_files()
     except OSError as error:
         remedy = "Check the path" if gid is None else f"Whoever makes the study must be a member of {group}"
-        raise StudyError(f"the folder can't be made: {error.strerror}", path, remedy) from error
+        raise StudyError(f"the folder can't be created: {error.strerror}", path, remedy) from error

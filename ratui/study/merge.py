@@ -67,17 +67,15 @@ def merge(study: Study, other: Study, *, dry_run: bool = False) -> list[MergeRes
         If `other` is another study, has another scheme, format or order, or is damaged.
     """
     if other.config.id != study.config.id:
-        raise StudyError("it is another study", other.path, "Only copies of one study can be joined")
+        raise StudyError("it is another study", other.path, "Only copies of one study can be merged")
     if other.config.scheme != study.config.scheme or other.config.stored_format != study.config.stored_format:
-        raise StudyError(
-            "it has another scheme or format", other.path, "Bring both up with: ratui check STUDY --repair"
-        )
+        raise StudyError("it has another scheme or format", other.path, "Convert both with: ratui check STUDY --repair")
     if other.config.blinded != study.config.blinded or other.config.secret != study.config.secret:
         raise StudyError(
-            "it shows the time points in another order", other.path, "Only copies of one study can be joined"
+            "it shows the time points in another order", other.path, "Only copies of one study can be merged"
         )
     if study.config.stored_format < 2:
-        raise StudyError("it has no checksums yet", study.path, "Bring both up with: ratui check STUDY --repair")
+        raise StudyError("it has no checksums yet", study.path, "Convert both with: ratui check STUDY --repair")
     done = list(_raters(study, other, dry_run))
     for case in other.cases():
         done += _films(study, other, case, dry_run)

@@ -203,7 +203,9 @@ class ReadingSession:
             self._lock.check()
             now = file_signature(self._path)
             if self._last_signature not in ("unknown", now):
-                raise StoreError("its file was changed meanwhile", self._path, "Open it again to see what it holds now")
+                raise StoreError(
+                    "its file has changed since it was opened", self._path, "Open it again to see its present content"
+                )
             try:
                 write_tables(self._path, reading_to_tables(reading, spent, used))
             finally:

@@ -60,7 +60,9 @@ def snapshot(study: Study) -> Iterator[Study]:
             copy.update()
         yield Study(folder, study.config, study.scheme)
     except OSError as error:
-        raise StoreError(f"no snapshot of the study can be made: {error.strerror}", study.path, "Make room") from error
+        raise StoreError(
+            f"no snapshot of the study can be made: {error.strerror}", study.path, "Free some disk space"
+        ) from error
     except RatuiError as error:
         # The snapshot is gone when the message is read: name the study's own file instead.
         error.location = error.location.replace(str(folder), str(study.path))

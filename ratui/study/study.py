@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Study"]
 
-_COPY_READ = "damaged; its second copy is whole and was read"
+_COPY_READ = "damaged; its second copy is intact and was read"
 
 
 class Study:
@@ -294,7 +294,7 @@ class Study:
         folder = self.path / "readings" / rater
         if folder.exists() and os.geteuid() not in (0, folder.stat().st_uid):
             owner = account_name(folder.stat().st_uid)
-            raise StudyError(f"{called} reads from another account, {owner}", self.path, f"Log in as {owner}")
+            raise StudyError(f"{called} uses another account, {owner}", self.path, f"Log in as {owner}")
 
     def account_rater(self) -> str:
         """Return the rater whose readings belong to this account, or an empty text."""

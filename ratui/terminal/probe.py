@@ -106,17 +106,21 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
     """
     if override not in ("auto", *PROTOCOLS):
         raise DisplayError(
-            f"there are no graphics called {clean_text(override)}", "--graphics", f"Take auto, {', '.join(PROTOCOLS)}"
+            f"there is no graphics protocol named {clean_text(override)}",
+            "--graphics",
+            f"Choose auto, {', '.join(PROTOCOLS)}",
         )
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError as error:
-        raise DisplayError("there is no terminal to show films on", "", "Run this in a terminal") from error
+        raise DisplayError("films can only be shown in a terminal", "", "Run this in a terminal") from error
     try:
         # Textual reads keys from stdin and writes the screen to stderr.
         for stream, name in ((sys.__stdin__, "its input"), (sys.__stderr__, "its error output")):
             if stream is None or not stream.isatty():
-                raise DisplayError(f"{name} is not the terminal", "", "Run it without < and | and 2>")
+                raise DisplayError(
+                    f"{name} is not connected to the terminal", "", "Run it without redirection (<, |, 2>)"
+                )
         require_utf8_locale(os.environ)
         suspected = suspect_multiplexer(os.environ)
         answer, seconds, rate = _ask(terminal, deadline, suspected)
@@ -258,7 +262,7 @@ def _check_override(override: str, multiplexer: str, missing: dict[str, str]) ->
     reason = missing.get(override)
     if not reason:
         return
-    remedy = f"Run ratui outside {multiplexer}, or take --graphics auto"
+    remedy = f"Run ratui outside {multiplexer}, or use --graphics auto"
     if "allow-passthrough" in reason:
         remedy = "Run: tmux set -g allow-passthrough on"
     elif "true colour" in reason:

@@ -205,7 +205,7 @@ def decode_sixel(data: str) -> npt.NDArray[np.uint8]:
     """
     raster = _RASTER.search(data)
     if raster is None:
-        raise DisplayError("this is no Sixel image with a size")
+        raise DisplayError("this is not a Sixel image with a size")
     columns, rows = int(raster[1]), int(raster[2])
     levels = np.zeros((rows + 6, columns), np.uint8)
     registers: dict[int, int] = {}

@@ -70,17 +70,17 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
     path = path or settings_file()
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise SettingsError("the file is too large to be settings", path, "Write it anew")
+            raise SettingsError("the settings file is too large", path, "Write a new one")
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return UserSettings(source=path)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SettingsError(
-            f"the settings can't be read: {error}", path, "Correct the file, or take it away"
-        ) from error
+        raise SettingsError(f"the settings can't be read: {error}", path, "Correct the file, or remove it") from error
     unknown = sorted(set(raw) - {"language", "keys"})
     if unknown:
-        raise SettingsError(f"unknown setting {clean_text(unknown[0])}", path, "Known are language and [keys]")
+        raise SettingsError(
+            f"unknown setting {clean_text(unknown[0])}", path, "The known settings are language and [keys]"
+        )
     language, keys = raw.get("language", ""), raw.get("keys", {})
     if not isinstance(language, str):
         raise SettingsError("language must be a text", path, 'Write language = "en" or "ja"')
@@ -131,9 +131,11 @@ def save_language(language: str, path: Path) -> None:
         new = "\n".join(lines) + "\n"
         # The text was changed without a TOML writer, which would lose comments: check that nothing else changed.
         if tomllib.loads(new) != wanted:
-            raise SettingsError("the language can't be written without changing more", path, f"Write {line} yourself")
+            raise SettingsError(
+                "the language can't be written without changing other settings", path, f"Write {line} yourself"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
             temporary.write_text(new, encoding="utf-8")
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"the language can't be kept: {error}", path, f"Write {line} there yourself") from error
+        raise SettingsError(f"the language can't be saved: {error}", path, f"Write {line} there yourself") from error

@@ -99,7 +99,7 @@ class TestMistakes:
 
     def test_no_terminal(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
-        assert "no terminal" in fails("read", study.path, "--rater", "anna")
+        assert "only be shown in a terminal" in fails("read", study.path, "--rater", "anna")
 
     def test_unknown_graphics(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)

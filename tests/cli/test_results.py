@@ -149,7 +149,7 @@ class TestAdjudicate:
         study = noisy_study(tmp_path, patients=1)
         done = ratui("adjudicate", study.path, "--threshold", "0")
         assert done.returncode == 1
-        assert "no terminal" in done.stderr
+        assert "only be shown in a terminal" in done.stderr
         assert not (study.path / "readings" / "consensus").exists()
 
 

@@ -195,7 +195,7 @@ class TestWhoMay:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
         opened = Adjudication(study, queue_of(study))
         with (
-            pytest.raises(StudyError, match="writes only the consensus"),
+            pytest.raises(StudyError, match="can only change the consensus"),
             opened.open_reading("anna", opened.cases()[0]),
         ):
             pass
@@ -229,7 +229,7 @@ class TestWhoMay:
         study.config = replace(study.config, group="readers")
         os.chown(study.path / "readings" / "anna", 2000, 2000)
         monkeypatch.setattr(os, "geteuid", lambda: 2000)
-        with pytest.raises(StudyError, match="reads as anna"):
+        with pytest.raises(StudyError, match="belongs to the rater anna"):
             Adjudication(study, queue)
 
 

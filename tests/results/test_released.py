@@ -74,7 +74,7 @@ class TestWhoLooks:
         if may:
             check_interim(study)
         else:
-            with pytest.raises(StudyError, match="reads as bert"):
+            with pytest.raises(StudyError, match="belongs to the rater bert"):
                 check_interim(study)
 
 

@@ -16,12 +16,12 @@ def line_of(text: str) -> int:
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [
-        ('2 = "all"', '3 = "all"', '2 = "all"', "grade 3 stands where 2 should"),
-        ("sets = { JSN = 2 }", "sets = { JSN = 7 }", "sets = { JSN = 2 }", "sets JSN 7, a grade that MCP1 lacks"),
+        ('2 = "all"', '3 = "all"', '2 = "all"', "found grade 3 instead of 2"),
+        ("sets = { JSN = 2 }", "sets = { JSN = 7 }", "sets = { JSN = 2 }", "it sets JSN 7, but MCP1 has no such grade"),
         ("sets = { JSN = 2 }", "sets = { XYZ = 2 }", "sets = { JSN = 2 }", "scale XYZ is not one of ERO, JSN"),
         ('key = "l"', 'key = "a"', 'key = "l"', "key a is used twice"),
-        ('key = "l"', 'key = "LL"', 'key = "l"', "not one small letter"),
-        ('id = "MCP1"', 'id = "../x"', 'id = "MCP1"', "is not letters, digits"),
+        ('key = "l"', 'key = "LL"', 'key = "l"', "must be one lower-case letter"),
+        ('id = "MCP1"', 'id = "../x"', 'id = "MCP1"', "must consist of letters, digits"),
         ('grades = { ERO = "two" }', 'grades = { ERO = "six" }', 'grades = { ERO = "two" }', "no [grades.six]"),
         ("heals = true", 'heals = "yes"', "heals = true", "heals must be true or false"),
         ('label = "luxation"', 'labell = "luxation"', 'label = "luxation"', "unknown key labell"),

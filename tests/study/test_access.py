@@ -152,7 +152,7 @@ class TestOtherAccounts:
         )
         assert saved == ""
         # Bert cannot read as Anna, pack her readings, write where she writes, or replace her folder.
-        assert "reads from another account" in as_anna
+        assert "uses another account" in as_anna
         assert "only the study's owner" in packed
         for code, outcome in zip(forbidden, refused, strict=True):
             assert "PermissionError" in outcome, code

@@ -211,11 +211,11 @@ def test_settings_with_another_scheme_are_not_sealed(tmp_path: Path) -> None:
     digest = study.config.scheme.encode()
     for other in (digest[::-1], b""):
         file.write_bytes(settings.replace(digest, other))
-        with pytest.raises(StudyError, match="digest of the scheme"):
+        with pytest.raises(StudyError, match="checksum of the scheme does not match"):
             reseal_settings(study.path)
     file.write_bytes(settings)
     scheme.write_bytes(scheme.read_bytes() + b"# changed")
-    with pytest.raises(StudyError, match="digest of the scheme"):
+    with pytest.raises(StudyError, match="checksum of the scheme does not match"):
         reseal_settings(study.path)
     assert file.read_bytes() == settings, "nothing is written"
 

@@ -59,8 +59,8 @@ def test_all_of_pydicoms_own_test_files_have_an_outcome() -> None:
     outcomes = read_outcomes(files)
     assert sum(map(len, outcomes.values())) == len(files)
     assert any(outcome.startswith("taken") for outcome in outcomes)
-    assert "it made the decoder crash; it is damaged or malicious" not in outcomes
-    assert "it took too long to read" not in outcomes
+    assert "the decoder crashed on it; it is damaged or malicious" not in outcomes
+    assert "reading it took too long" not in outcomes
 
 
 def mutants(folder: Path, count: int, seed: int) -> list[Path]:
@@ -244,7 +244,7 @@ class TestBombs:
         monkeypatch.setattr(dicom_reader, "MAX_FILE_BYTES", 50_000_000)
         path = self.deflated(tmp_path / "a.dcm", 64 << 20)
         assert path.stat().st_size < 1_000_000
-        with pytest.raises(FilmError, match="inflates to more"):
+        with pytest.raises(FilmError, match="decompressed content is larger"):
             read_film(path)
 
     @pytest.mark.parametrize("lie", [b"\0\0\0\0", b"\xff\xff\0\0"])
@@ -255,11 +255,11 @@ class TestBombs:
         path = self.deflated(tmp_path / "a.dcm", 64 << 20)
         data = path.read_bytes()
         path.write_bytes(data[:140] + lie + data[144:])
-        with pytest.raises(FilmError, match="inflates to more"):
+        with pytest.raises(FilmError, match="decompressed content is larger"):
             read_film(path)
 
     def test_a_deflated_file_of_a_sane_size_is_read_on(self, tmp_path: Path) -> None:
-        with pytest.raises(FilmError, match="holds no image"):
+        with pytest.raises(FilmError, match="contains no image"):
             read_film(self.deflated(tmp_path / "a.dcm", 1 << 20))
 
     def test_a_png_file_that_claims_too_much(self, tmp_path: Path) -> None:
@@ -276,12 +276,12 @@ class TestBombs:
     def test_a_file_larger_than_any_film(self, tmp_path: Path) -> None:
         with (tmp_path / "a.dcm").open("wb") as file:
             file.truncate(dicom_reader.MAX_FILE_BYTES + 1)
-        with pytest.raises(FilmError, match="larger than any film"):
+        with pytest.raises(FilmError, match="too large to be a film"):
             read_film(tmp_path / "a.dcm")
 
     def test_a_special_file_is_rejected_without_waiting(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.dcm")
-        with pytest.raises(FilmError, match="no plain file"):
+        with pytest.raises(FilmError, match="not a regular file"):
             read_film(tmp_path / "pipe.dcm")
 
     def test_an_endlessly_nested_sequence(self, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_dead_or_remote_holder_can_be_replaced(tmp_path: Path, gone: dict[str,
     path = tmp_path / "a.lock"
     with FileLock(path) as first:
         pretend(path, **gone)
-        with pytest.raises(HeldByOther, match="gone"), FileLock(path):
+        with pytest.raises(HeldByOther, match="ended"), FileLock(path):
             pass
         with FileLock(path, take_over=True) as second:
             second.check()
@@ -123,7 +123,7 @@ class TestReadings:
             session.save(enter(session.reading, FIELD, GradeEntry(2)))
             path.unlink()
             path.write_bytes(old)
-            with pytest.raises(StoreError, match="changed meanwhile"):
+            with pytest.raises(StoreError, match="has changed since it was opened"):
                 session.save(enter(session.reading, FIELD, GradeEntry(0)))
 
     def test_everyone_can_read_meanwhile(self, tmp_path: Path) -> None:

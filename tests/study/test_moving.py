@@ -173,7 +173,7 @@ class TestBackup:
             back_up(study, tmp_path / "b.zip")
         with pytest.raises(StoreError, match="can't be inside the study"):
             back_up(study, study.path / "b.zip")
-        with pytest.raises(StudyError, match="something already"):
+        with pytest.raises(StudyError, match="exists already"):
             restore(tmp_path / "b.zip", study.path)
 
     def test_every_flipped_byte_is_reported_before_anything_is_restored(self, study: Study, tmp_path: Path) -> None:

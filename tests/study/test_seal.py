@@ -64,7 +64,7 @@ def test_changed_white_space_is_detected() -> None:
 
 
 def test_an_exchanged_file_is_detected() -> None:
-    with pytest.raises(BrokenSealError, match="file of bert/C-1"):
+    with pytest.raises(BrokenSealError, match="belongs to the file bert/C-1"):
         open_seal(seal(TABLES, "bert/C-1"), "anna/C-1")
 
 

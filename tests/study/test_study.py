@@ -27,7 +27,7 @@ class TestCreating:
 
     def test_nothing_is_overwritten(self, tmp_path: Path) -> None:
         (tmp_path / "thesis.txt").write_text("years")
-        with pytest.raises(StudyError, match="something already"):
+        with pytest.raises(StudyError, match="exists already"):
             Study.create(tmp_path, "fingers", ["anna"])
 
     @pytest.mark.parametrize("text", ["", "format = 9", "format = 1", "\x00"])

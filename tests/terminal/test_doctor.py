@@ -127,4 +127,4 @@ def test_without_a_terminal_there_is_one_message(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 1
-    assert done.stderr == "ratui: there is no terminal to show films on. Run this in a terminal\n"
+    assert done.stderr == "ratui: films can only be shown in a terminal. Run this in a terminal\n"

@@ -238,7 +238,7 @@ def test_a_terminal_that_accepts_no_input() -> None:
 @pytest.mark.parametrize("stream", ["stdin", "stderr"])
 def test_a_stream_that_is_not_the_terminal_is_one_clear_message(stream: str) -> None:
     found, _ = in_terminal(terminal(DA1_PLAIN), **{stream: subprocess.DEVNULL})
-    assert "is not the terminal. Run it without <" in found["error"]
+    assert "is not connected to the terminal. Run it without redirection" in found["error"]
 
 
 def test_no_terminal_at_all_is_one_clear_message() -> None:
@@ -249,7 +249,7 @@ def test_no_terminal_at_all_is_one_clear_message() -> None:
         start_new_session=True,
         text=True,
     )
-    assert "there is no terminal to show films on" in child.stdout
+    assert "films can only be shown in a terminal" in child.stdout
 
 
 @pytest.mark.parametrize(

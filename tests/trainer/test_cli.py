@@ -58,7 +58,7 @@ def test_the_refiner_alone_needs_weights_under_either_name_of_the_option(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--part", "3/2"], "no part"),
+        (["--part", "3/2"], "not a part"),
         (["--arm", "best"], "single ce"),
         (["--rater", "perfect"], "shared-shift"),
         (["--decision", "guess"], "expectation, median"),

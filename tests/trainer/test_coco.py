@@ -131,8 +131,8 @@ def test_names_of_categories(name: str, joint: str | None) -> None:
     [
         ({"categories": [{"id": 1, "name": "cat"}], "annotations": []}, "no category is a finger joint: cat"),
         ({"annotations": []}, "no image shows the joints of a hand"),
-        ({"annotations": [{"image_id": 7}]}, "no COCO file"),
-        ({"annotations": [{"image_id": 7, "category_id": 1, "bbox": ["x", 1, 2, 3]}]}, "no COCO file"),
+        ({"annotations": [{"image_id": 7}]}, "not a COCO file"),
+        ({"annotations": [{"image_id": 7, "category_id": 1, "bbox": ["x", 1, 2, 3]}]}, "not a COCO file"),
         ({"images": [{"id": 7, "file_name": "b.png"}]}, "b.png is missing"),
         ({"images": [{"id": 7, "file_name": "../../etc/passwd"}]}, "outside of the file's folder"),
         ({"images": [{"id": 7, "file_name": "/etc/passwd"}]}, "outside of the file's folder"),
@@ -150,7 +150,7 @@ def test_an_invalid_picture_is_named(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="can't be read"):
         read(path)
     (tmp_path / "boxes.json").write_text("[")
-    with pytest.raises(TrainError, match="no JSON"):
+    with pytest.raises(TrainError, match="not JSON"):
         read(path)
 
 

@@ -131,7 +131,7 @@ class TestCells:
 
     @pytest.mark.parametrize("text", ["8/8", "-1/2", "1", "a/b", "0/0"])
     def test_an_invalid_part(self, text: str) -> None:
-        with pytest.raises(TrainError, match="no part"):
+        with pytest.raises(TrainError, match="not a part"):
             parse_part(text)
 
 

@@ -44,7 +44,7 @@ def test_a_truncated_file_is_reported(tmp_path: Path) -> None:
     fill(ImageCache(tmp_path, "pairs", SHAPE, ["film a"]), 7)
     (file,) = tmp_path.glob("*.npy")
     file.write_bytes(file.read_bytes()[:-5])
-    with pytest.raises(TrainError, match="can't be kept"):
+    with pytest.raises(TrainError, match="can't be saved"):
         ImageCache(tmp_path, "pairs", SHAPE, ["film a"])
 
 

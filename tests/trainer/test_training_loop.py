@@ -211,7 +211,7 @@ class TestEnds:
         assert results[-1].is_last
 
     def test_an_epoch_without_a_batch_is_refused(self) -> None:
-        with pytest.raises(TrainError, match="not one batch"):
+        with pytest.raises(TrainError, match="do not fill one batch"):
             self.run(TrainingPlan(epochs=2), [0])
 
     def test_a_loss_that_is_nan_is_rejected(self) -> None:

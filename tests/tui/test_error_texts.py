@@ -162,7 +162,7 @@ def another_session(study: Study, case: str) -> Iterator[None]:
 
 # English words that are no commands, names or paths.
 _ENGLISH = re.compile(
-    r"\b(it is|open already|[Cc]lose|end that|look at|since|on the|process|terminal|nothing|another)\b"
+    r"\b(it is|open already|[Cc]lose|end that|read-only|since|on the|process|terminal|nothing|another)\b"
 )
 
 

@@ -61,7 +61,7 @@ class TestTheKeymap:
     @pytest.mark.parametrize(
         ("changes", "why"),
         [
-            ({"scoring.undo": "n"}, r"'n' of scoring\.undo is that of scoring\.normal too"),
+            ({"scoring.undo": "n"}, r"'n' of scoring\.undo is also the key of scoring\.normal"),
             ({"scoring.undo": "3"}, "grade"),
             ({"scoring.undo": "３"}, "grade"),
             ({"scoring.undo": "a"}, "finding ankylosis"),
@@ -69,10 +69,10 @@ class TestTheKeymap:
             ({"scoring.undo": "ctrl+p"}, "list of commands"),
             ({"scoring.undo": "ctrl+q"}, "leaves ratui"),
             ({"scoring.undo": "ctrl+i"}, "as Tab"),
-            ({"scoring.undo": "crtl+u"}, "no key"),
+            ({"scoring.undo": "crtl+u"}, "not a key"),
             ({"scoring.undo": "question_mark"}, "one character"),
             ({"worklist.help": "h"}, "filter"),
-            ({"scoring.undo": "Z", "scoring.zoom": "Z"}, "too"),
+            ({"scoring.undo": "Z", "scoring.zoom": "Z"}, "also the key of"),
         ],
     )
     def test_a_conflict_is_rejected_with_the_name_of_the_file(self, changes: dict[str, str], why: str) -> None:

@@ -116,7 +116,7 @@ def _read_annotations(path: Path, scheme: Scheme) -> list[_CocoHand]:
                 by_image.setdefault(item["image_id"], []).append((joint, box))
     except (KeyError, TypeError, ValueError) as error:
         raise TrainError(
-            f"this is no COCO file of boxes: {clean_text(error)}", path, "Give its annotations' JSON"
+            f"this is not a COCO file of boxes: {clean_text(error)}", path, "Give its annotations' JSON"
         ) from error
     if not any(called.values()):
         listed = ", ".join(clean_text(name) for name in list(names.values())[:8])
@@ -135,7 +135,7 @@ def _load_json(path: Path) -> Any:
     except OSError as error:
         raise TrainError(f"the COCO file can't be read: {error.strerror}", path, "Check the path") from error
     except ValueError as error:
-        raise TrainError("this is no JSON", path, "Give the annotations' JSON") from error
+        raise TrainError("this is not JSON", path, "Give the annotations' JSON") from error
 
 
 def _find_image(path: Path, name: str) -> Path:
@@ -145,7 +145,7 @@ def _find_image(path: Path, name: str) -> Path:
     """
     inside = Path(name)
     if inside.is_absolute() or ".." in inside.parts:
-        raise TrainError("an image lies outside of the file's folder", path, "Keep the images beside the file")
+        raise TrainError("an image is outside of the file's folder", path, "Keep the images beside the file")
     near, above = path.parent, path.parent.parent
     for root in (near, *(at / name for at in (near, above) for name in ("images", "films", path.stem)), above):
         if (root / inside).is_file():

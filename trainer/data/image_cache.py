@@ -58,7 +58,9 @@ class ImageCache:
         except (OSError, ValueError) as error:
             with contextlib.suppress(OSError):
                 self._partial.unlink(missing_ok=True)
-            raise TrainError(f"the samples can't be kept: {error}", self.path, "Delete it, or make room") from error
+            raise TrainError(
+                f"the samples can't be saved: {error}", self.path, "Delete it, or free some disk space"
+            ) from error
 
     def finish(self) -> None:
         """Complete the filled file by renaming it. Raises TrainError."""
@@ -69,5 +71,7 @@ class ImageCache:
                 self.images.flush()
             move_into_place(self._partial, self.path)
         except OSError as error:
-            raise TrainError(f"the samples can't be kept: {error.strerror}", self.path, "Make room there") from error
+            raise TrainError(
+                f"the samples can't be saved: {error.strerror}", self.path, "Free some disk space there"
+            ) from error
         self.is_complete = True

@@ -226,4 +226,4 @@ def save_cell(path: Path, result: dict[str, Any]) -> None:
         with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(result), encoding="utf-8")
     except OSError as error:
-        raise TrainError(f"the cell can't be written: {error.strerror}", path, "Make room on the disk") from error
+        raise TrainError(f"the cell can't be written: {error.strerror}", path, "Free some disk space") from error

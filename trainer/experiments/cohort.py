@@ -195,4 +195,4 @@ def _save_crops(path: Path, drawn: npt.NDArray[np.uint8]) -> None:
         with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.save(file, drawn)
     except OSError as error:
-        raise TrainError(f"the crops can't be written: {error.strerror}", path, "Make room on the disk") from error
+        raise TrainError(f"the crops can't be written: {error.strerror}", path, "Free some disk space") from error

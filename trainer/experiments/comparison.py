@@ -204,5 +204,5 @@ def parse_part(text: str) -> tuple[int, int]:
     except ValueError:
         part = (-1, 0)
     if not 0 <= part[0] < part[1]:
-        raise TrainError(f"{text} is no part", "--part", "Give which of how many, from 0: 0/8 to 7/8")
+        raise TrainError(f"{text} is not a part", "--part", "Give I/N, counted from 0: 0/8 to 7/8")
     return part

@@ -57,7 +57,7 @@ def collect_errors(folder: Path, wanted: Sequence[Cell], names: Sequence[str]) -
         try:
             raw[cell.arm, cell.kind, cell.size].append(json.loads(path.read_text(encoding="utf-8"))["measured"])
         except (OSError, ValueError, KeyError) as error:
-            raise TrainError("this is no cell of a comparison", path, "Delete it and run again") from error
+            raise TrainError("this is not a cell of a comparison", path, "Delete it and run again") from error
     return {key: _combine_seeds(seeds) for key, seeds in raw.items()}
 
 

@@ -89,7 +89,7 @@ def grow_study(
     pool = len(train.patients)
     if growth.first + growth.rounds * growth.step > pool:
         raise TrainError(
-            f"{pool} patients are too few for these rounds", "curve", "Grow by fewer, or draw more patients"
+            f"{pool} patients are too few for these rounds", "curve", "Use a smaller step, or simulate more patients"
         )
     rng = np.random.default_rng([seed, 7])
     shuffled = rng.permutation(pool)

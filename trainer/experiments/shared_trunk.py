@@ -98,7 +98,7 @@ def load_trunk(path: Path, budget: Budget) -> PairScorer:
         model.load_state_dict(state["model"])
     except (KeyError, RuntimeError, TypeError, AttributeError) as error:
         raise TrainError(
-            "this is no trunk of such a network", path, "Delete it and run the comparison again"
+            "this is not a trunk of such a network", path, "Delete it and run the comparison again"
         ) from error
     return model.eval()
 

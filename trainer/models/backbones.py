@@ -116,11 +116,9 @@ def load_torchvision_weights(ssd: SSD, path: Path) -> int:
     except FileNotFoundError as error:
         raise TrainError("there is no such file of weights", path, "Check the path") from error
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise TrainError(
-            "these are no weights that can be trusted or read", path, "Give a state_dict that torch.save wrote"
-        ) from error
+        raise TrainError("the weights can't be read safely", path, "Give a state_dict that torch.save wrote") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise TrainError("the file holds no table of weights", path, "Give a state_dict that torch.save wrote")
+        raise TrainError("the file contains no table of weights", path, "Give a state_dict that torch.save wrote")
     own = ssd.state_dict()
     fitting: OrderedDict[str, Tensor] = OrderedDict()
     for key, value in own.items():

@@ -51,7 +51,7 @@ def train_detector(
     The folder `out` receives the run. A tenth of the training cases is kept for calibration. Raises TrainError.
     """
     if study is None and plan.coco is None and not plan.phantoms:
-        raise TrainError("there is nothing to learn from", "STUDY", "Give a study, --coco FILE or --phantoms N")
+        raise TrainError("there are no training data", "STUDY", "Give a study, --coco FILE or --phantoms N")
     split = start_run("detector", study, out, plan, process_group)
     folder = plan.samples or out / "samples"
     ready: list[HandSamples] = []

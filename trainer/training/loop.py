@@ -173,7 +173,7 @@ def pick_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise TrainError("no GPU was found", "--device cuda", "Give --device cpu, or auto")
     if name not in ("cpu", "cuda"):
-        raise TrainError(f"there is no device {clean_text(name)}", "--device", "Take auto, cpu or cuda")
+        raise TrainError(f"there is no device {clean_text(name)}", "--device", "Choose auto, cpu or cuda")
     if name == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
@@ -310,7 +310,7 @@ class Training:
                 if should_stop():
                     break
                 raise TrainError(
-                    "there is not one batch to learn from", self.name, "Give more cases, or fewer processes"
+                    "the training data do not fill one batch", self.name, "Give more cases, or fewer processes"
                 )
             mean = float(total / count)
             if not math.isfinite(mean):
@@ -368,7 +368,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             torch.save(state, temporary)
     except (OSError, RuntimeError) as error:
         raise TrainError(
-            f"the checkpoint can't be written: {clean_text(error)}", path, "Make room on the disk"
+            f"the checkpoint can't be written: {clean_text(error)}", path, "Free some disk space"
         ) from error
 
 
@@ -379,9 +379,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise TrainError("there is no such checkpoint", path, "Train the model first, or check the path") from error
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise TrainError(
-            "this is no checkpoint that can be trusted or read", path, "Give one that ratui wrote"
-        ) from error
+        raise TrainError("the checkpoint can't be read safely", path, "Give one that ratui wrote") from error
     if not isinstance(state, dict) or "model" not in state:
-        raise TrainError("the file holds no model", path, "Give a model.pt that ratui-train wrote")
+        raise TrainError("the file contains no model", path, "Give a model.pt that ratui-train wrote")
     return state

@@ -106,7 +106,7 @@ def start_run(model: str, study: Study | None, out: Path, plan: RunPlan, process
     A resumed run keeps its split. Raises TrainError if `out` holds a run that is not to be resumed.
     """
     if (out / "last.pt").exists() and not plan.resume:
-        raise TrainError("there is a run in this folder already", out, "Go on with --resume, or give another --out")
+        raise TrainError("there is a run in this folder already", out, "Continue with --resume, or give another --out")
     if plan.resume and (out / "split.json").exists():
         split = load_split(out)
     elif study is None:

@@ -144,7 +144,7 @@ class _StudyChecker:
 
         def digest(data: bytes) -> None:
             if hashlib.sha256(data).hexdigest() != config.scheme:
-                raise DamagedError("it is not the scheme that the study was made with", scheme)
+                raise DamagedError("the scheme has changed since the study was created", scheme)
 
         for path, check in ((file, sealed), (scheme, digest)):
             self._files += 1

@@ -58,7 +58,7 @@ def check_tables(path: Path, *, unsealed: bool) -> Callable[[bytes], None]:
             if not unsealed:
                 raise DamagedError("it has no seal", path) from error
         except NewerFormatError as error:
-            raise StoreError(f"a newer ratui wrote it: {error}", path, "Update ratui") from error
+            raise StoreError(f"it was written by a newer version of ratui: {error}", path, "Update ratui") from error
         except BrokenSealError as error:
             raise DamagedError(str(error), path) from error
 

@@ -212,7 +212,7 @@ def _read_candidate(file: Path, row: ManifestRow | None, study: Study, converter
     if row is not None:
         return _ImportCandidate(file, row.patient, row.side, row.view, row.time, None, row.day, row.spacing)
     if file.suffix.lower() == ".png":
-        raise FilmError("a PNG file doesn't say whose it is", file, "Name it in a manifest")
+        raise FilmError("a PNG file does not name its patient", file, "Name it in a manifest")
     header = converter.read_header(file)
     if not header.patient:
         raise FilmError("it names no patient", file, "Name it in a manifest")

@@ -86,11 +86,11 @@ class ReaderProcess:
         except TimeoutError as error:
             self.close()
             _LOGGER.warning("the import ended a film's reader that took longer than %g s", self._timeout)
-            raise FilmError("it took too long to read", path, "Ask for it uncompressed") from error
+            raise FilmError("reading it took too long", path, "Get an uncompressed copy") from error
         except (OSError, EOFError, ValueError, KeyError) as error:
             _LOGGER.warning("a film's reader gave no answer: %s, exit code %s", type(error).__name__, process.poll())
             self.close()
-            raise FilmError("it made the decoder crash; it is damaged or malicious", path, "Export it again") from error
+            raise FilmError("the decoder crashed on it; it is damaged or malicious", path, "Export it again") from error
         if "error" in head:
             problem, remedy = head["error"]
             if head.get("frames"):

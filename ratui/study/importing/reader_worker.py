@@ -62,7 +62,7 @@ def _handle(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     except FilmError as error:
         return {"error": [error.problem, error.remedy]}, b""
     except MemoryError:
-        return {"error": ["it needs more memory than any film", "Ask for it uncompressed"]}, b""
+        return {"error": ["it needs more memory than any film", "Get an uncompressed copy"]}, b""
     except Exception as error:  # the error is reported by type and place only: its text may name a person
         text = [f"it could not be read ({type(error).__name__})", "Export it again"]
         return {

@@ -60,7 +60,7 @@ def open_inside(top: Path, inside: PurePath) -> Iterator[int]:
     try:
         descriptor = _descend(top, inside)
     except OSError as error:
-        remedy = "Look where it leads; a study contains no links"
+        remedy = "Check its target; a study must not contain links"
         raise StoreError(f"its folder can't be opened: {error.strerror}", top / inside, remedy) from error
     try:
         yield descriptor
@@ -126,7 +126,7 @@ class Entry:
     descriptor
         Descriptor of a folder itself; None for other objects and for a folder that was not entered.
     foreign
-        Reason why a folder was not entered that is no part of the study, else empty.
+        Reason why a folder was not entered that is not a part of the study, else empty.
     """
 
     inside: PurePath

@@ -90,11 +90,11 @@ class HeldByOther(StoreError):
             problem, remedy = "it is open already, in another session", "Close it there; nothing was changed"
         elif holder.is_dead is False:
             problem = f"it is open already: {holder}"
-            remedy = f"Close it there, or end that process (kill {holder.process}); you can look at it meanwhile"
+            remedy = f"Close it there, or end that process (kill {holder.process}); you can open it read-only meanwhile"
         else:
-            gone = "is gone" if holder.is_dead else "may be gone"
-            problem = f"it is open already: {holder}, who {gone}"
-            remedy = "You can look at it, or take it over"
+            state = "has ended" if holder.is_dead else "may have ended"
+            problem = f"it is open already: {holder}, a process that {state}"
+            remedy = "You can open it read-only, or take it over"
         super().__init__(problem, where, remedy)
 
 
@@ -166,7 +166,9 @@ class FileLock:
             raise StoreError(f"its lock can't be checked: {error.strerror}", self._path, remedy) from error
         if not ours:
             by = read_holder(self._path)
-            raise StoreError(f"it was taken over{f' by {by}' if by else ''}", self._path.stem, "Open it again to go on")
+            raise StoreError(
+                f"it was taken over{f' by {by}' if by else ''}", self._path.stem, "Open it again to continue"
+            )
 
     def _try(self) -> None:
         """Take the lock if it is free; take nothing if the file was replaced between opening and locking."""

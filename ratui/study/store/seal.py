@@ -142,13 +142,13 @@ def open_seal(data: bytes, of: str | None = None) -> SealedTables:
     if end is None:
         return _without_seal(data)
     if hashlib.sha256(data[: end.start()]).hexdigest().encode() != end[1]:
-        raise BrokenSealError("its bytes are not those that were written")
+        raise BrokenSealError("its bytes have changed since it was written")
     try:
         tables = json.loads(data)
         last = tables.pop("seal")["1"]
         number, written_as, head = last["format"], str(last["of"]), str(last["head"])
         if not isinstance(number, int) or number < FORMAT:
-            raise BrokenSealError("its seal has an impossible format")
+            raise BrokenSealError("its seal has an invalid format")
         if number > FORMAT:
             raise NewerFormatError(f"it has format {number}, this version reads up to {FORMAT}")
         for records in tables.values():
@@ -157,9 +157,9 @@ def open_seal(data: bytes, of: str | None = None) -> SealedTables:
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, BrokenSealError | NewerFormatError):
             raise
-        raise BrokenSealError("its seal is whole, its tables are not") from error
+        raise BrokenSealError("its seal is intact, but its tables are damaged") from error
     if of is not None and written_as != of:
-        raise BrokenSealError(f"it is the file of {written_as}")
+        raise BrokenSealError(f"its content belongs to the file {written_as}")
     return SealedTables(tables, written_as, head)
 
 
@@ -173,7 +173,7 @@ def _without_seal(data: bytes) -> SealedTables:
         isinstance(records, dict) and all(isinstance(record, dict) for record in records.values())
         for records in tables.values()
     ):
-        raise BrokenSealError("it holds no tables")
+        raise BrokenSealError("it contains no tables")
     if any("sum" in record for records in tables.values() for record in records.values()):
         raise BrokenSealError("its seal is missing")
     raise UnsealedError(tables)

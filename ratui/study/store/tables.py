@@ -76,7 +76,7 @@ def read_file(path: Path, largest: int = LARGEST_FILE, *, folder: int | None = N
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             os.close(descriptor)
-            raise StoreError("it is no regular file", path, "Look at it with: ls -l; remove it")
+            raise StoreError("it is not a regular file", path, "Inspect it with ls -l, then remove it")
         with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
             if found.st_size > largest:
                 raise StoreError("the file is larger than any that ratui writes", path, "Restore it from a backup")
@@ -85,7 +85,9 @@ def read_file(path: Path, largest: int = LARGEST_FILE, *, folder: int | None = N
         raise
     except OSError as error:
         if error.errno == errno.ELOOP:  # what O_NOFOLLOW reports for a link
-            raise StoreError("it is a symbolic link; not followed", path, "Look where it leads; remove it") from error
+            raise StoreError(
+                "it is a symbolic link, which ratui does not follow", path, "Check its target, then remove it"
+            ) from error
         raise StoreError(f"can't be read: {error.strerror}", path, "Check its permissions") from error
 
 
@@ -99,7 +101,9 @@ def _unpack(path: Path, data: bytes, of: str, unsealed: bool) -> dict[str, dict[
             return tables
         raise DamagedError("the file is damaged: it has no seal", path, "See: ratui check STUDY") from error
     except NewerFormatError as error:
-        raise StoreError(f"a newer ratui wrote it: {error}", path, "Update ratui; nothing was changed") from error
+        raise StoreError(
+            f"it was written by a newer version of ratui: {error}", path, "Update ratui; nothing was changed"
+        ) from error
     except BrokenSealError as error:
         raise DamagedError(f"the file is damaged: {error}", path, "See: ratui check STUDY") from error
 
@@ -215,13 +219,13 @@ def read_intact_bytes(
     except FileNotFoundError:
         if not second_copy_path(path).exists():
             return None
-        wrong = DamagedError("the file is missing, its second copy is there", path, "See: ratui check STUDY")
+        wrong = DamagedError("the file is missing, but its second copy exists", path, "See: ratui check STUDY")
     try:
         data = read_file(second_copy_path(path), largest)
         check(data)
     except (FileNotFoundError, DamagedError):
         raise wrong from None
-    return data, f"{wrong.problem}; its second copy is whole and was read"
+    return data, f"{wrong.problem}; its second copy is intact and was read"
 
 
 def read_intact(path: Path, *, unsealed: bool = False) -> StoredTables | None:
@@ -238,14 +242,14 @@ def read_intact(path: Path, *, unsealed: bool = False) -> StoredTables | None:
             return StoredTables(tables)
         if not second_copy_path(path).exists():
             return None
-        damaged = DamagedError("the file is missing, its second copy is there", path, "See: ratui check STUDY")
+        damaged = DamagedError("the file is missing, but its second copy exists", path, "See: ratui check STUDY")
     except DamagedError as error:
         damaged = error
     try:
         copy = _unpack(second_copy_path(path), read_file(second_copy_path(path), follow=False), of, unsealed=False)
     except (FileNotFoundError, DamagedError):
         raise damaged from None
-    return StoredTables(_records(copy), f"{damaged.problem}; its second copy is whole and was read")
+    return StoredTables(_records(copy), f"{damaged.problem}; its second copy is intact and was read")
 
 
 def write_tables(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

@@ -279,7 +279,7 @@ def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> N
         with atomic_write(file) as temporary:
             temporary.write_text(json.dumps(raw, indent=1), encoding="utf-8")
     except OSError as error:
-        raise SettingsError(error.strerror or str(error), file, "Make room there") from error
+        raise SettingsError(error.strerror or str(error), file, "Free some disk space there") from error
 
 
 def _read_json(file: Path | None) -> dict[str, Any]:

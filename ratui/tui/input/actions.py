@@ -258,7 +258,7 @@ class Keymap:
         known = {action.id for action in ACTIONS}
         for id in changes:
             if id not in known:
-                raise SettingsError(f"there is no action {clean_text(id)!r}", source, "ratui keys lists them all")
+                raise SettingsError(f"there is no action {clean_text(id)!r}", source, "ratui keys lists all actions")
         self.actions = tuple(replace(action, key=changes.get(action.id, action.key)) for action in ACTIONS)
         self._by_id = {action.id: action for action in self.actions}
         self._by_key: dict[tuple[str, str], Action] = {}
@@ -267,12 +267,12 @@ class Keymap:
                 self._check(action)
             other = self._by_key.setdefault((action.screen, action.key), action)
             if other is not action:
-                raise self._key_error(action, f"is that of {other.id} too")
+                raise self._key_error(action, f"is also the key of {other.id}")
         for finding in scheme.findings if scheme else ():
             for screen in ENTRY_SCREENS:
                 taken = self.find(screen, finding.key)
                 if taken and taken.id in changes:
-                    raise self._key_error(taken, f"is that of the finding {clean_text(finding.label)}")
+                    raise self._key_error(taken, f"is the key of the finding {clean_text(finding.label)}")
                 if taken or _is_grade_key(finding.key, _highest_grade(scheme)):
                     use = taken.id if taken else "a grade"
                     raise SchemeError(
@@ -283,19 +283,21 @@ class Keymap:
         """Raise SettingsError if `action` cannot have its key."""
         key = action.key
         if key in _TERMINAL_ALIASES:
-            raise self._key_error(action, f"reaches ratui as {_TERMINAL_ALIASES[key]}")
+            raise self._key_error(action, f"is sent by terminals as {_TERMINAL_ALIASES[key]}")
         if len(key) != 1 and key not in _KEY_NAMES:
-            raise self._key_error(action, 'is no key: write one character, or a name such as "f5", "ctrl+u", "pageup"')
+            raise self._key_error(
+                action, 'is not a key: write one character, or a name such as "f5", "ctrl+u", "pageup"'
+            )
         if key in RESERVED_KEYS and key != next(a.key for a in ACTIONS if a.id == action.id):
             raise self._key_error(action, RESERVED_KEYS[key])
         if action.screen in ENTRY_SCREENS and _is_grade_key(key):
-            raise self._key_error(action, "is a grade's")
+            raise self._key_error(action, "enters a grade")
         if action.screen in TEXT_INPUT_SCREENS and len(key) == 1 and (key.isalnum() or key == " "):
-            raise self._key_error(action, "is typed into the filter there")
+            raise self._key_error(action, "is typed into the filter on this screen")
 
     def _key_error(self, action: Action, why: str) -> SettingsError:
         problem = f"the key {clean_text(action.key)!r} of {action.id} {why}"
-        return SettingsError(problem, self._source, "Choose another; ratui keys shows what is taken")
+        return SettingsError(problem, self._source, "Choose another key; ratui keys lists the keys in use")
 
     def find(self, screen: str, key: str) -> Action | None:
         """Return the action of `key` on `screen`, or None if there is none."""
