@@ -36,7 +36,7 @@ _WARNING_SHARE = 0.2
 @click.option(
     "--model-over", default=1.5, show_default=True, help="Minimum difference of the model from every rater, in grades."
 )
-@click.option("--graphics", default="auto", show_default=True, help="Display of films: auto, kitty, sixel or halfcell.")
+@click.option("--graphics", default="auto", show_default=True, help="Films: auto, kitty, iterm2, sixel or halfcell.")
 @click.option("--lang", "language", help="Language: en or ja. Overrides the settings and the environment.")
 @click.option("--json", "json_", is_flag=True, help="Print the list as JSON.")
 def adjudicate(

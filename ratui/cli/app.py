@@ -29,7 +29,7 @@ def run_app(
     case
         ID of a case to open at once; None for the worklist.
     graphics
-        Display protocol: ``auto``, ``kitty``, ``sixel`` or ``halfcell``.
+        Display protocol: ``auto``, ``kitty``, ``iterm2``, ``sixel`` or ``halfcell``.
     language
         ``en`` or ``ja``; None for the user's setting.
     tour

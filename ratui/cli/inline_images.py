@@ -25,7 +25,7 @@ def show_images(pictures: list[tuple[str, bytes]], graphics: str) -> None:
     pictures
         Name and bytes of a PNG file, for each picture.
     graphics
-        Display protocol: ``auto``, ``kitty``, ``sixel`` or ``halfcell``.
+        Display protocol: ``auto``, ``kitty``, ``iterm2``, ``sixel`` or ``halfcell``.
 
     Raises
     ------

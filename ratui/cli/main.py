@@ -21,7 +21,7 @@ __all__ = ["main"]
 
 _FOLDER = click.Path(path_type=Path)
 _GRAPHICS = click.option(
-    "--graphics", default="auto", show_default=True, help="Display of films: auto, kitty, sixel or halfcell."
+    "--graphics", default="auto", show_default=True, help="Display of films: auto, kitty, iterm2, sixel or halfcell."
 )
 _LANGUAGE = click.option("--lang", "language", help="Language: en or ja. Overrides the settings and the environment.")
 

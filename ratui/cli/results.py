@@ -120,7 +120,7 @@ def _cell(row: ProgressRow) -> str:
 @click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
 @click.option("--plots", type=_FILE, metavar="FOLDER", help="Save the plots as PNG and SVG in this folder.")
 @click.option("--show", "shown", is_flag=True, help="Show the plots in this terminal.")
-@click.option("--graphics", default="auto", show_default=True, help="Display of plots: auto, kitty, sixel or halfcell.")
+@click.option("--graphics", default="auto", show_default=True, help="Plots: auto, kitty, iterm2, sixel or halfcell.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 def agreement(

@@ -1,5 +1,6 @@
 """Graphics in the terminal: capabilities, encoding of images, measurement of the connection. Independent of films."""
 
+from ratui.terminal.answers import adapt_to_clients, parse_answers
 from ratui.terminal.colours import Colours, GreyPalette, detect_colours, make_grey_palette, parse_true_colour
 from ratui.terminal.display import (
     FENCE,
@@ -14,8 +15,10 @@ from ratui.terminal.display import (
 )
 from ratui.terminal.doctor import describe_terminal, list_advice, show_test_card
 from ratui.terminal.frames import Frame, FrameCache, HalfCellFrame, SixelFrame, encode, encode_coarse
+from ratui.terminal.iterm2 import ITerm2Frame
 from ratui.terminal.kitty import KittyFrame, KittyPlaceholderFrame
-from ratui.terminal.probe import LOCAL_ROUND_TRIP, parse_answers, probe, read_cell_size
+from ratui.terminal.multiplexer import TmuxState, read_tmux
+from ratui.terminal.probe import LOCAL_ROUND_TRIP, probe, read_cell_size
 from ratui.terminal.restore import SavedTerminal
 from ratui.terminal.sixel import decode_sixel, encode_sixel
 from ratui.terminal.test_card import TEST_CARD_CHECKS, draw_test_card
@@ -34,11 +37,14 @@ __all__ = [
     "FrameCache",
     "GreyPalette",
     "HalfCellFrame",
+    "ITerm2Frame",
     "KittyFrame",
     "KittyPlaceholderFrame",
     "Resolution",
     "SavedTerminal",
     "SixelFrame",
+    "TmuxState",
+    "adapt_to_clients",
     "decode_sixel",
     "describe_terminal",
     "detect_colours",
@@ -54,5 +60,6 @@ __all__ = [
     "parse_true_colour",
     "probe",
     "read_cell_size",
+    "read_tmux",
     "show_test_card",
 ]

@@ -26,9 +26,9 @@ __all__ = [
     "measure_resolution",
 ]
 
-Protocol: TypeAlias = Literal["kitty", "sixel", "halfcell"]
-PROTOCOLS: tuple[Protocol, ...] = ("kitty", "sixel", "halfcell")
-"""Ways to draw images: Kitty's graphics protocol, Sixel, and characters with two grey values each."""
+Protocol: TypeAlias = Literal["kitty", "iterm2", "sixel", "halfcell"]
+PROTOCOLS: tuple[Protocol, ...] = ("kitty", "iterm2", "sixel", "halfcell")
+"""Ways to draw images: Kitty's protocol, inline images of iTerm2, Sixel, and characters with two grey values each."""
 MIN_GREYS = 16
 """Number of greys below which films cannot be scored: with fewer, the edge of a bone disappears in flat areas."""
 

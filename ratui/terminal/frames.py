@@ -20,6 +20,7 @@ from PIL import Image
 from ratui.errors import DisplayError
 from ratui.terminal.colours import Colours, make_grey_palette
 from ratui.terminal.display import Display
+from ratui.terminal.iterm2 import ITerm2Frame, encode_iterm2
 from ratui.terminal.kitty import KittyFrame, encode_kitty
 from ratui.terminal.sixel import encode_sixel
 
@@ -88,7 +89,7 @@ class HalfCellFrame:
         """Do nothing: the terminal keeps no image."""
 
 
-Frame: TypeAlias = KittyFrame | SixelFrame | HalfCellFrame
+Frame: TypeAlias = KittyFrame | ITerm2Frame | SixelFrame | HalfCellFrame
 
 
 def encode(display: Display, image: Image.Image, *, slices: bool = False) -> Frame:
@@ -117,6 +118,8 @@ def encode(display: Display, image: Image.Image, *, slices: bool = False) -> Fra
         raise DisplayError(f"films are grey, this image is {image.mode}")
     if display.protocol == "kitty":
         return encode_kitty(image, effort=6 if slices else 1, placeholders=display.uses_placeholders)
+    if display.protocol == "iterm2":
+        return encode_iterm2(image, _count_cells(display, image), effort=6 if slices else 1, strips=6 if slices else 1)
     if display.protocol == "sixel":
         return _sixel(np.asarray(image), display, 6 if slices else 1)
     return _half_cells(np.asarray(image), display.colours)
@@ -152,6 +155,8 @@ def encode_coarse(display: Display, image: Image.Image, budget: int) -> Frame:
         if display.protocol == "kitty":
             # The terminal stretches the smaller image over the same cells.
             frame = encode_kitty(small.point(_coarse(64)), effort=9, placeholders=display.uses_placeholders)
+        elif display.protocol == "iterm2":
+            frame = encode_iterm2(small.point(_coarse(64)), _count_cells(display, image), effort=9)
         else:
             levels = np.asarray(small if display.protocol == "sixel" else small.point(_coarse(max(8, 48 // shrink))))
             levels = levels.repeat(shrink, axis=0).repeat(shrink, axis=1)[: image.height, : image.width]
@@ -162,6 +167,12 @@ def encode_coarse(display: Display, image: Image.Image, budget: int) -> Frame:
         if frame.byte_count <= budget:
             break
     return frame
+
+
+def _count_cells(display: Display, image: Image.Image) -> tuple[int, int]:
+    """Return the columns and rows that `image` covers."""
+    across, down = display.cell
+    return -(-image.width // across), -(-image.height // down)
 
 
 @lru_cache(maxsize=16)
@@ -291,6 +302,13 @@ class FrameCache:
             for frame in self._frames.values():
                 if isinstance(frame, KittyFrame):
                     frame.mark_lost()
+
+    def clear(self) -> None:
+        """Drop all frames, because the terminal's capabilities have changed. `take_dropped` frees their images."""
+        with self._lock:
+            self._dropped += [frame.forget() for frame in self._frames.values() if isinstance(frame, KittyFrame)]
+            self._frames.clear()
+            self._memory_bytes = 0
 
     def release(self) -> str:
         """Keep all frames, and return the sequences that free their images in the terminal."""

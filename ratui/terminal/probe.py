@@ -21,13 +21,16 @@ from fcntl import ioctl
 from struct import unpack
 
 from ratui.errors import DisplayError, clean_text
-from ratui.terminal.colours import COLOUR_QUERY, Colours, detect_colours, make_grey_palette, parse_true_colour
+from ratui.terminal.answers import parse_answers
+from ratui.terminal.colours import COLOUR_QUERY, detect_colours, parse_true_colour
 from ratui.terminal.display import PROTOCOLS, Display
-from ratui.terminal.multiplexer import TmuxClient, TmuxState, identify_multiplexer, read_tmux, suspect_multiplexer
+from ratui.terminal.iterm2 import may_be_iterm2
+from ratui.terminal.multiplexer import TmuxClient, identify_multiplexer, read_tmux, suspect_multiplexer
 from ratui.terminal.queries import (
     CELL_SIZE,
     CURSOR_POSITION,
     DEVICE_ATTRIBUTES,
+    ITERM2_CELL_SIZE,
     KITTY_GRAPHICS,
     LARGEST_SIXEL,
     SECONDARY_ATTRIBUTES,
@@ -43,7 +46,6 @@ __all__ = [
     "LOCAL_ROUND_TRIP",
     "QUERY",
     "UTF8_QUERY",
-    "parse_answers",
     "probe",
     "read_cell_size",
     "require_utf8_locale",
@@ -149,127 +151,6 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
     )
 
 
-def parse_answers(
-    answer: bytes,
-    seconds: float | None,
-    *,
-    override: str = "auto",
-    cell: tuple[int, int] | None = None,
-    rate: float | None = None,
-    multiplexer: str = "",
-    tmux: TmuxState | None = None,
-    colours: tuple[Colours, str] = ("truecolor", ""),
-) -> Display:
-    """Return the capabilities that the terminal's `answer` describes.
-
-    Parameters
-    ----------
-    answer
-        All bytes that the terminal answered.
-    seconds
-        Round trip; None if the fence was not answered.
-    override
-        ``auto``, or the protocol to use.
-    cell
-        Size of a cell according to the operating system, as (width, height) in pixels. Used if the terminal gives none.
-    rate
-        Bytes per second; None if not measured.
-    multiplexer
-        ``tmux``, ``screen`` or empty.
-    tmux
-        Clients of tmux; None if it did not answer.
-    colours
-        The colours of characters and the reason, from `detect_colours`.
-
-    Returns
-    -------
-    Display
-        The capabilities.
-
-    Raises
-    ------
-    DisplayError
-        If the multiplexer cannot display the protocol `override`.
-    """
-    fence = _FENCE.search(answer)
-    found = CELL_SIZE.pattern.search(answer)
-    reported = (int(found[2]), int(found[1])) if found else None
-    # Terminals are known to report nonsense, such as 0 × 0: take the first plausible size.
-    size = next((each for each in (reported, cell) if each and 2 <= each[0] <= 200 and 2 <= each[1] <= 400), None)
-    registers = [int(count) for state, count in SIXEL_REGISTERS.pattern.findall(answer) if state == b"0" and count]
-    greys = min(64, registers[-1]) if registers and registers[-1] >= 2 else 64
-
-    room = LARGEST_SIXEL.pattern.search(answer)
-    room_size = (int(room[2]), int(room[3])) if room and room[1] == b"0" and room[2] else (0, 0)
-    version = TERMINAL_VERSION.pattern.search(answer)
-    # Attribute 4 of DA1 means Sixel. The first number is the class of the terminal.
-    has_sixel = fence is not None and b"4" in fence[1].split(b";")[1:]
-    reply = KITTY_GRAPHICS.pattern.search(answer)
-
-    def display(protocol: str, why: str) -> Display:
-        return Display(
-            protocol,  # type: ignore[arg-type]
-            size or (10, 20),
-            levels={"sixel": greys, "halfcell": make_grey_palette(colours[0]).greys}.get(protocol, 256),
-            why=why,
-            round_trip=seconds,
-            rate=rate,
-            multiplexer=multiplexer,
-            is_cell_measured=size is not None,
-            max_sixel_size=room_size if min(room_size) >= 100 else (1000, 1000),
-            uses_placeholders=protocol == "kitty" and multiplexer == "tmux",
-            terminal=clean_text(version[1].decode()) if version else "",
-            colours=colours[0],
-            colours_why=colours[1],
-        )
-
-    if multiplexer:
-        missing = _explain_missing(multiplexer, tmux, has_sixel=has_sixel)
-        if override != "auto":
-            _check_override(override, multiplexer, missing)
-            return display(override, "asked for")
-        if not missing["kitty"]:
-            return display("kitty", "tmux passes Kitty's graphics on to its clients, which place them by characters")
-        if not missing["sixel"]:
-            return display("sixel", f"tmux and its clients speak Sixel, with {greys} greys")
-        return display("halfcell", f"{missing['sixel']}, so half-cells")
-    if override != "auto":
-        return display(override, "asked for")
-    if reply and reply[1] == b"OK":
-        return display("kitty", "the terminal speaks Kitty's graphics")
-    if has_sixel:
-        return display("sixel", f"the terminal speaks Sixel, with {greys} greys")
-    if seconds is None:
-        return display("halfcell", "the terminal answered no question, so half-cells are safe")
-    return display("halfcell", "the terminal has no graphics, so half-cells")
-
-
-def _explain_missing(multiplexer: str, tmux: TmuxState | None, *, has_sixel: bool) -> dict[str, str]:
-    """Return the reason why each graphics protocol cannot be displayed inside a multiplexer; empty if it can."""
-    if multiplexer == "screen":
-        return dict.fromkeys(("kitty", "sixel"), "GNU screen passes no graphics on")
-    if tmux is None:
-        unknown = "tmux does not tell here what its clients support"
-        return {"kitty": unknown, "sixel": unknown if has_sixel else "this tmux has no Sixel"}
-    return {
-        "kitty": tmux.explain_missing_kitty(),
-        "sixel": tmux.explain_missing_sixel() if has_sixel else "this tmux has no Sixel",
-    }
-
-
-def _check_override(override: str, multiplexer: str, missing: dict[str, str]) -> None:
-    """Raise DisplayError if the protocol `override` cannot be displayed inside `multiplexer`."""
-    reason = missing.get(override)
-    if not reason:
-        return
-    remedy = f"Run ratui outside {multiplexer}, or use --graphics auto"
-    if "allow-passthrough" in reason:
-        remedy = "Run: tmux set -g allow-passthrough on"
-    elif "true colour" in reason:
-        remedy = "Run: tmux set -as terminal-features ',*:RGB' and attach again"
-    raise DisplayError(f"{override} images cannot be displayed inside {multiplexer}: {reason}", "--graphics", remedy)
-
-
 def read_cell_size(terminal: int) -> tuple[int, int] | None:
     """Return the size of a cell according to the operating system.
 
@@ -336,7 +217,8 @@ def _ask(terminal: int, deadline: float, suspected: str) -> tuple[bytes, float |
             round_trip = min(first, second)
             identified = identify_multiplexer(answer)
             if not (suspected if identified is None else identified):
-                graphics, third = _exchange(terminal, GRAPHICS_QUERY, patience)
+                query = ITERM2_CELL_SIZE.data if may_be_iterm2(answer, os.environ) else b""
+                graphics, third = _exchange(terminal, query + GRAPHICS_QUERY, patience)
                 if third is None:
                     return answer, round_trip, None
                 answer += graphics

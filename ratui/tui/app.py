@@ -127,8 +127,12 @@ class RatuiApp(GuardedApp):
         else:
             cell = read_cell_size(sys.__stdin__.fileno())
         before, self._cell_size = self._cell_size, cell
-        if cell is not None and before is not None and cell != before and min(cell) > 1:
-            self.graphics = replace(self.graphics, cell=cell)
+        if cell is not None and before is not None and cell != before and min(*cell, *before) > 1:
+            # The terminal's own answer may be in finer pixels than the system's, as on Retina displays.
+            across, down = self.graphics.cell
+            self.graphics = replace(
+                self.graphics, cell=(round(across * cell[0] / before[0]), round(down * cell[1] / before[1]))
+            )
             for screen in self.screen_stack:
                 for view in screen.query(FilmView):
                     view.on_resize()

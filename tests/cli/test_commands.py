@@ -103,7 +103,7 @@ class TestMistakes:
 
     def test_unknown_graphics(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
-        assert "kitty, sixel, halfcell" in fails("read", study.path, "--rater", "anna", "--graphics", "x")
+        assert "kitty, iterm2, sixel, halfcell" in fails("read", study.path, "--rater", "anna", "--graphics", "x")
 
     def test_only_refused_files_is_a_failure(self, tmp_path: Path) -> None:
         Study.create(tmp_path / "s", "fingers", ["anna"])

@@ -27,7 +27,7 @@ GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80|\x1b\[48;2;(?!0;0;
 """A placed Kitty image, a Sixel image, an upper half block, or a grey cell."""
 _ASKED = re.compile(
     rb"\x1b_Gi=(\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[(c|>c|>0?q|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)"
-    rb"|\x1bP\$(qm)\x1b\\|(\xc3\xb1\x1b\[6n)"
+    rb"|\x1bP\$(qm)\x1b\\|(\xc3\xb1\x1b\[6n)|\x1b\]1337;(ReportCellSize)(?:\x1b\\|\x07)"
 )
 
 
@@ -56,7 +56,7 @@ class Question:
 
 
 class FakeTerminal:
-    """A terminal of `kind` (``kitty``, ``sixel``, ``halfcell`` or ``mute``) that runs `command` until `close`.
+    """A terminal of `kind` (``kitty``, ``iterm2``, ``sixel``, ``halfcell`` or ``mute``) that runs `command` until `close`.
 
     `rate` is the capacity of the line in bytes per second, `delay` its one-way delay in seconds. `size` is columns and
     rows, `cell` the pixels of a character. `version` is the name and version that the terminal reports; empty for none.
@@ -269,6 +269,8 @@ class FakeTerminal:
         if asked[4]:
             return b"\x1b[1;2R" if self._is_utf8 else b"\x1b[1;3R"
         across, down = self.cell
+        if asked[5]:
+            return b"\x1b]1337;ReportCellSize=%d.0;%d.0;1.0\x1b\\" % (down, across) if self.kind == "iterm2" else b""
         if asked[2] in (b">q", b">0q"):
             return b"\x1bP>|%s\x1b\\" % self.version.encode() if self.version else b""
         return {

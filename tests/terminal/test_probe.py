@@ -86,7 +86,7 @@ class TestParsing:
         with pytest.raises(DisplayError, match="tmux set -g allow-passthrough on"):
             found(TmuxState("3.3a", False, (kitty,)), "kitty")
 
-    @pytest.mark.parametrize("protocol", ["kitty", "sixel"])
+    @pytest.mark.parametrize("protocol", ["kitty", "iterm2", "sixel"])
     @pytest.mark.parametrize("multiplexer", ["tmux", "screen"])
     def test_forced_graphics_that_a_multiplexer_does_not_pass_on_are_one_error(
         self, protocol: str, multiplexer: str
@@ -99,7 +99,7 @@ class TestParsing:
         assert display.protocol == "halfcell"
 
     def test_an_unknown_name_is_refused(self) -> None:
-        with pytest.raises(DisplayError, match="kitty, sixel, halfcell"):
+        with pytest.raises(DisplayError, match="kitty, iterm2, sixel, halfcell"):
             probe("hologram")
 
 
