@@ -1,7 +1,7 @@
 """Graphics in the terminal: capabilities, encoding of images, measurement of the connection. Independent of films."""
 
 from ratui.terminal.answers import adapt_to_clients, parse_answers
-from ratui.terminal.colours import Colours, GreyPalette, detect_colours, make_grey_palette, parse_true_colour
+from ratui.terminal.colours import Colours, GreyPalette, detect_colours, make_grey_palette, parse_colours
 from ratui.terminal.display import (
     FENCE,
     MIN_GREYS,
@@ -57,7 +57,7 @@ __all__ = [
     "make_grey_palette",
     "measure_resolution",
     "parse_answers",
-    "parse_true_colour",
+    "parse_colours",
     "probe",
     "read_cell_size",
     "read_tmux",

@@ -26,18 +26,21 @@ __all__ = [
     "GreyPalette",
     "detect_colours",
     "make_grey_palette",
-    "parse_true_colour",
+    "parse_colours",
     "read_colour_count",
 ]
 
 Colours: TypeAlias = Literal["truecolor", "256", "16", "none"]
 """Colours of characters: 24 bits, the palette of xterm with 256, the 16 (or 8) ANSI colours, or no colours."""
 
-COLOUR_QUERY = b"\x1b[48;2;1;2;3m" + STYLE.data + b"\x1b[m"
-"""Set a background with 24 bits, ask for the present style (DECRQSS), and reset it."""
-_TRUE_COLOUR = re.compile(rb"48[:;]2[:;][0-9:;]*1[:;]2[:;]3$")
-_OTHER_BACKGROUND = re.compile(rb"(^|[;:])(48[:;]|4[0-7]($|[;:])|10[0-7]($|[;:]))")
+COLOUR_QUERY = b"\x1b[48;2;134;96;174m" + STYLE.data + b"\x1b[m"
+"""Set a background with 24 bits, ask for the present style (DECRQSS), and reset it.
 
+A terminal without true colour reports the nearest colour that it has. Of 256 colours that is number 97, a violet.
+"""
+_TRUE_COLOUR = re.compile(rb"48[:;]2[:;][0-9:;]*134[:;]96[:;]174$")
+_PALETTE_COLOUR = re.compile(rb"48[:;]5[:;](\d+)")
+_ANSI_BACKGROUND = re.compile(rb"(?:^|;)(?:4|10)[0-7](?:;|$)")
 _TRUE_COLOURS = 1 << 24
 
 # The palette of xterm: six greys on the diagonal of the colour cube, and the ramp 232 to 255.
@@ -94,17 +97,17 @@ def make_grey_palette(colours: Colours) -> GreyPalette:
     return GreyPalette(nearest, foreground, background, numbers)
 
 
-def parse_true_colour(answer: bytes) -> bool | None:
-    """Return whether the terminal's `answer` to `COLOUR_QUERY` shows true colour; None if it does not tell.
-
-    A terminal without true colour reports the nearest colour of its palette.
-    """
+def parse_colours(answer: bytes) -> Colours | None:
+    """Return the colours that the terminal's `answer` to `COLOUR_QUERY` shows; None if it does not tell."""
     found = STYLE.pattern.search(answer)
     if found is None:
         return None
     if _TRUE_COLOUR.search(found[1]):
-        return True
-    return False if _OTHER_BACKGROUND.search(found[1]) else None
+        return "truecolor"
+    palette = _PALETTE_COLOUR.search(found[1])
+    if palette:
+        return "256" if int(palette[1]) >= 16 else "16"
+    return "16" if _ANSI_BACKGROUND.search(found[1]) else None
 
 
 def detect_colours(
@@ -112,7 +115,7 @@ def detect_colours(
     *,
     in_multiplexer: bool = False,
     tmux_clients: Sequence[TmuxClient] = (),
-    true_colour: bool | None = None,
+    reported: Colours | None = None,
 ) -> tuple[Colours, str]:
     """Return the colours of the terminal, and the reason in a few words.
 
@@ -125,8 +128,8 @@ def detect_colours(
         true colours on.
     tmux_clients
         The terminals that tmux draws on, from `read_tmux`. The one with the fewest colours counts.
-    true_colour
-        The terminal's answer, from `parse_true_colour`; None if it gave none.
+    reported
+        The terminal's answer, from `parse_colours`; None if it gave none.
 
     Returns
     -------
@@ -144,11 +147,11 @@ def detect_colours(
         count, client = min(((_count_colours(each), each) for each in tmux_clients), key=lambda pair: pair[0])
         return _by_count(count), f"tmux's client {client.title}"
     if not in_multiplexer:
-        if true_colour:
-            return "truecolor", "the terminal answered with a true colour"
-        if true_colour is None and color_term in ("truecolor", "24bit"):
+        if reported is not None:
+            return reported, "reported by the terminal"
+        if color_term in ("truecolor", "24bit"):
             return "truecolor", f"COLORTERM={color_term}"
-        if true_colour is None and count is not None and count >= _TRUE_COLOURS:
+        if count is not None and count >= _TRUE_COLOURS:
             return "truecolor", by_term
     return _by_count(min(count or 8, 256)), by_term
 

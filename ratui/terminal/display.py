@@ -78,7 +78,7 @@ class Display:
         elif self.multiplexer == "tmux":
             remedy = "Attach from a terminal with 256 colours, or set TERM before tmux attach"
         elif self.multiplexer == "screen":
-            remedy = "In a terminal with 256 colours, start it as screen -T screen-256color"
+            remedy = "Start it in a terminal of 256 colours: TERM=xterm-256color screen -T screen-256color"
         else:
             remedy = "If it has 256 colours: export TERM=xterm-256color"
         raise DisplayError(

@@ -22,7 +22,7 @@ from struct import unpack
 
 from ratui.errors import DisplayError, clean_text
 from ratui.terminal.answers import parse_answers
-from ratui.terminal.colours import COLOUR_QUERY, detect_colours, parse_true_colour
+from ratui.terminal.colours import COLOUR_QUERY, detect_colours, parse_colours
 from ratui.terminal.display import PROTOCOLS, Display
 from ratui.terminal.iterm2 import may_be_iterm2
 from ratui.terminal.multiplexer import TmuxClient, identify_multiplexer, read_tmux, suspect_multiplexer
@@ -146,7 +146,7 @@ def probe(override: str = "auto", *, deadline: float = 2.0) -> Display:
             os.environ,
             in_multiplexer=bool(multiplexer),
             tmux_clients=clients,
-            true_colour=parse_true_colour(answer),
+            reported=parse_colours(answer),
         ),
     )
 

@@ -179,10 +179,10 @@ STYLE = Query(
     "\x1bP$qm\x1b\\",
     r"\x1bP[01]\$r([0-9:;]{0,80})m?\x1b\\",
     (
-        "\x1bP1$r0;48:2::1:2:3m\x1b\\",  # xterm
-        "\x1bP1$r0;48:5:16m\x1b\\",  # xterm without true colour
-        "\x1bP1$r0;48:2:1:2:3m\x1b\\",  # kitty, VTE
-        "\x1bP1$r0;48;2;1;2;3m\x1b\\",
+        "\x1bP1$r0;48:2::134:96:174m\x1b\\",  # xterm
+        "\x1bP1$r0;48:5:97m\x1b\\",  # xterm without true colour
+        "\x1bP1$r0;48:2:134:96:174m\x1b\\",  # kitty, VTE
+        "\x1bP1$r0;48;2;134;96;174m\x1b\\",
         "\x1bP1$r0m\x1b\\",
         "\x1bP0$r\x1b\\",
     ),

@@ -13,6 +13,7 @@ Rgb = tuple[int, int, int]
 _TOKEN = re.compile(
     r"\x1b\[([<=>?]?)([0-9:;]*)([ -/]*)([@-~])"  # a control sequence
     r"|\x1b[P\]_^X].*?(?:\x07|\x1b\\)"  # a string
+    r"|\x1b[ -/]+."  # such as the selection of a character set
     r"|\x1b([^\[P\]_^X])"
     r"|([\x00-\x1f])"
     r"|([^\x1b])",
@@ -38,7 +39,7 @@ def palette_colour(number: int) -> Rgb:
 
 
 class CellScreen:
-    """The cells of a terminal after `output`, without scrolling.
+    """The cells of a terminal after `output`, without scrolling regions.
 
     Parameters
     ----------
@@ -62,9 +63,14 @@ class CellScreen:
         self._has_true_colour = has_true_colour
         self._x = self._y = 0
         self._saved = (0, 0)
+        self._last = " "
         self._reset()
         for token in _TOKEN.finditer(output.decode(errors="replace")):
             self._take(token)
+
+    def lines(self) -> str:
+        """Return the text of all rows."""
+        return "\n".join("".join(row) for row in self.text)
 
     def greys(self, columns: slice, rows: slice) -> npt.NDArray[np.uint8]:
         """Return the grey levels of an area of cells, shape (2 × rows, columns). Raise AssertionError if it has colours."""
@@ -84,7 +90,9 @@ class CellScreen:
             if control == "\r":
                 self._x = 0
             elif control == "\n":
-                self._y += 1
+                self._y = min(self._y + 1, len(self.text) - 1)
+            elif control == "\b":
+                self._x = max(self._x - 1, 0)
         elif escape in ("7", "8"):
             if escape == "7":
                 self._saved = (self._x, self._y)
@@ -95,8 +103,39 @@ class CellScreen:
         elif final == "H":
             row, column = ([int(each or 1) for each in numbers.split(";")] + [1, 1])[:2]
             self._x, self._y = column - 1, row - 1
+        elif final and not private and ";" not in numbers:
+            self._edit(final, int(numbers or 0))
+
+    def _edit(self, final: str, number: int) -> None:
+        """Move the cursor or erase cells."""
+        count, columns = max(number, 1), len(self.text[0])
+        if final in "CD":
+            self._x += count if final == "C" else -count
+        elif final in "AB":
+            self._y += count if final == "B" else -count
+        elif final in "Gd":
+            self._x, self._y = (count - 1, self._y) if final == "G" else (self._x, count - 1)
+        elif final == "X":
+            self._erase(self._y, self._x, self._x + count)
+        elif final == "K":
+            self._erase(self._y, 0 if number else self._x, self._x + 1 if number == 1 else columns)
+        elif final == "J":
+            for row in range(0 if number else self._y, self._y + 1 if number == 1 else len(self.text)):
+                self._erase(row, self._x if row == self._y and number == 0 else 0, columns)
+        elif final == "b":
+            for _ in range(count):
+                self._put(self._last)
+
+    def _erase(self, row: int, start: int, end: int) -> None:
+        if row < len(self.text):
+            end = min(end, len(self.text[row]))
+            self.text[row][start:end] = " " * (end - start)
+            self.upper[row, start:end] = self.lower[row, start:end] = self._paper
 
     def _put(self, character: str) -> None:
+        self._last = character
+        if self._x == len(self.text[0]):  # the line is wrapped
+            self._x, self._y = 0, self._y + 1
         if self._y < len(self.text) and self._x < len(self.text[0]):
             ink, paper = (self._paper, self._ink) if self._is_reverse else (self._ink, self._paper)
             self.text[self._y][self._x] = character

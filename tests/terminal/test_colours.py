@@ -22,7 +22,7 @@ from ratui.terminal import (
     encode,
     make_grey_palette,
     parse_answers,
-    parse_true_colour,
+    parse_colours,
 )
 from ratui.terminal.multiplexer import TmuxClient
 from ratui.terminal.probe import require_utf8_terminal
@@ -70,39 +70,43 @@ class TestDetection:
     @pytest.mark.parametrize(
         ("style", "expected"),
         [
-            (b"0;48:2::1:2:3", True),
-            (b"48:2:1:2:3", True),
-            (b"0;48;2;1;2;3", True),
-            (b"0;48:5:16", False),
-            (b"0;48;5;16", False),
-            (b"0;40", False),
-            (b"100", False),
+            (b"0;48:2::134:96:174", "truecolor"),
+            (b"48:2:134:96:174", "truecolor"),
+            (b"0;48;2;134;96;174", "truecolor"),
+            (b"0;48:5:97", "256"),
+            (b"0;48;5;97", "256"),
+            (b"0;48:5:5", "16"),
+            (b"0;45", "16"),
+            (b"105", "16"),
             (b"0", None),
+            (b"0;2;134;96;174", None),
             (b"", None),
         ],
     )
-    def test_the_answer_about_true_colour(self, style: bytes, expected: bool | None) -> None:
+    def test_the_answer_about_the_style(self, style: bytes, expected: str | None) -> None:
         answer = b"\x1b[1;2R\x1bP1$r" + style + b"m\x1b\\\x1b[?62;22c"
-        assert parse_true_colour(answer) is expected
+        assert parse_colours(answer) == expected
 
-    def test_no_answer_about_true_colour(self) -> None:
-        assert parse_true_colour(b"\x1b[?62;22c") is None
-        assert parse_true_colour(b"\x1bP0$r\x1b\\\x1b[?62;22c") is None
+    def test_no_answer_about_the_style(self) -> None:
+        assert parse_colours(b"\x1b[?62;22c") is None
+        assert parse_colours(b"\x1bP0$r\x1b\\\x1b[?62;22c") is None
 
     @pytest.mark.parametrize(
-        ("environment", "true_colour", "in_multiplexer", "expected"),
+        ("environment", "reported", "in_multiplexer", "expected"),
         [
             ({"TERM": "xterm-256color"}, None, False, "256"),
-            ({"TERM": "xterm-256color"}, True, False, "truecolor"),
+            ({"TERM": "xterm-256color"}, "truecolor", False, "truecolor"),
             ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, None, False, "truecolor"),
-            ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, False, False, "256"),
+            ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, "256", False, "256"),
             ({"TERM": "screen-256color", "COLORTERM": "truecolor"}, None, True, "256"),
             ({"TERM": "screen", "COLORTERM": "truecolor"}, None, True, "16"),
             ({"TERM": "xterm"}, None, False, "16"),
-            ({"TERM": "xterm"}, True, False, "truecolor"),
+            ({"TERM": "xterm"}, "truecolor", False, "truecolor"),
+            ({"TERM": "xterm"}, "256", False, "256"),
+            ({"TERM": "xterm-256color"}, "16", False, "16"),
             ({"TERM": "linux", "COLORTERM": ""}, None, False, "16"),
             ({"TERM": "vt220"}, None, False, "none"),
-            ({"TERM": "vt220", "COLORTERM": "truecolor"}, True, False, "none"),
+            ({"TERM": "vt220", "COLORTERM": "truecolor"}, "truecolor", False, "none"),
             ({"TERM": "dumb"}, None, False, "none"),
             ({"TERM": "no-such-terminal"}, None, False, "16"),
             ({"TERM": "no-such-terminal-256color"}, None, False, "256"),
@@ -110,10 +114,10 @@ class TestDetection:
         ],
     )
     def test_sources(
-        self, environment: dict[str, str], true_colour: bool | None, in_multiplexer: bool, expected: str
+        self, environment: dict[str, str], reported: str | None, in_multiplexer: bool, expected: str
     ) -> None:
         # In a process of its own, because a process reads one terminfo entry only.
-        call = f"detect_colours({environment}, true_colour={true_colour}, in_multiplexer={in_multiplexer})[0]"
+        call = f"detect_colours({environment}, reported={reported!r}, in_multiplexer={in_multiplexer})[0]"
         done = subprocess.run(
             [sys.executable, "-c", f"from ratui.terminal import detect_colours; print({call})"],
             capture_output=True,

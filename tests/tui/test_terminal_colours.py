@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -27,15 +27,36 @@ SIZE = (100, 30)
 RAMP = {0, 95, 135, 175, 215, 255} | {8 + 10 * step for step in range(24)}
 
 
-def start(study: Study, environment: Mapping[str, str], *, style: bytes = b"", is_utf8: bool = True) -> FakeTerminal:
-    """Start a reading of the study's case in a terminal without images."""
+def start(
+    study: Study,
+    environment: Mapping[str, str],
+    *,
+    style: bytes = b"",
+    is_utf8: bool = True,
+    inside: Sequence[str] = (),
+) -> FakeTerminal:
+    """Start a reading of the study's case in a terminal without images, `inside` a program such as tmux."""
     (case,) = study.cases()
     command = [sys.executable, "-m", "ratui", "read", str(study.path), "--rater", "anna", "--case", case]
     size = {"COLUMNS": str(SIZE[0]), "LINES": str(SIZE[1])}  # which pytest's workers set to other values
     home = {"XDG_CONFIG_HOME": str(study.path.parent), "LC_ALL": "C.UTF-8", **size}
     return FakeTerminal(
-        command, "halfcell", size=SIZE, environment={**home, **environment}, style=style, is_utf8=is_utf8
+        [*inside, *command], "halfcell", size=SIZE, environment={**home, **environment}, style=style, is_utf8=is_utf8
     )
+
+
+def screen_after(terminal: FakeTerminal, *, has_true_colour: bool = True) -> CellScreen:
+    """Return the present screen of the app."""
+    data = terminal.data
+    return CellScreen(data[data.index(b"\x1b[?1049h") :], SIZE, has_true_colour=has_true_colour)
+
+
+def check_films(screen: CellScreen, greys: Set[int], fewest: int) -> None:
+    """Check that each film has at least `fewest` different greys, all of them from `greys`."""
+    for columns in film_columns(screen):
+        found = set(np.unique(screen.greys(columns, slice(4, 18))).tolist())
+        assert found <= greys
+        assert len(found) >= fewest
 
 
 def wait(terminal: FakeTerminal, text: str) -> None:
@@ -54,9 +75,9 @@ def film_columns(screen: CellScreen) -> tuple[slice, slice]:
     ("environment", "style", "has_true_colour"),
     [
         pytest.param({"COLORTERM": "truecolor"}, b"", True, id="COLORTERM"),
-        pytest.param({"COLORTERM": ""}, b"\x1bP1$r0;48:2::1:2:3m\x1b\\", True, id="the terminal's answer"),
+        pytest.param({"COLORTERM": ""}, b"\x1bP1$r0;48:2::134:96:174m\x1b\\", True, id="the terminal's answer"),
         pytest.param({"COLORTERM": ""}, b"", False, id="plain ssh"),
-        pytest.param({"COLORTERM": "truecolor"}, b"\x1bP1$r0;48:5:16m\x1b\\", False, id="the terminal denies it"),
+        pytest.param({"COLORTERM": "truecolor"}, b"\x1bP1$r0;48:5:97m\x1b\\", False, id="the terminal denies it"),
         pytest.param({"TERM": "screen-256color", "STY": "1.a.b"}, b"", False, id="GNU screen"),
     ],
 )
@@ -67,19 +88,44 @@ def test_both_films_have_the_greys_of_the_terminal(
     try:
         wait(terminal, "▀")
         terminal.burst(terminal.begun, quiet=1.5)
-        data = terminal.data
+        screen = screen_after(terminal, has_true_colour=has_true_colour)
     finally:
         terminal.close()
-    screen = CellScreen(data[data.index(b"\x1b[?1049h") :], SIZE, has_true_colour=has_true_colour)
-    films = [screen.greys(columns, slice(4, 18)) for columns in film_columns(screen)]
-    counts = [len(np.unique(film)) for film in films]
     if has_true_colour:
-        assert min(counts) > 60
+        check_films(screen, set(range(256)), 60)
     else:
+        check_films(screen, RAMP, 15)
         assert screen.true_colours == 0, "also in the texts"
-        assert all(set(np.unique(film).tolist()) <= RAMP for film in films)
-        assert min(counts) > 15
-        assert "30 greys" in "".join(screen.text[1])
+        assert "30 of 256 grey levels" in screen.lines()
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "xterm"])
+@pytest.mark.parametrize("program", ["screen", "tmux"])
+def test_in_a_multiplexer_the_terminal_around_it_counts(tmp_path: Path, program: str, term: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed here")
+    inside = {
+        "screen": ["screen", "-c", "/dev/null", "-U"],
+        "tmux": ["tmux", "-S", str(tmp_path / "socket"), "-f", "/dev/null", "new-session"],
+    }
+    (tmp_path / "sockets").mkdir(mode=0o700)
+    # A multiplexer passes COLORTERM of the terminal around it on, whatever it supports itself.
+    environment = {"TERM": term, "COLORTERM": "truecolor", "SCREENDIR": str(tmp_path / "sockets")}
+    study = make_study(tmp_path, sides="L")
+    terminal = start(study, environment, inside=inside[program])
+    try:
+        wait(terminal, "IP1" if term == "xterm-256color" else "grey levels")
+        terminal.burst(terminal.begun, quiet=2.0)
+        screen = screen_after(terminal, has_true_colour=False)
+    finally:
+        terminal.close()
+        subprocess.run(["tmux", "-S", str(tmp_path / "socket"), "kill-server"], capture_output=True, check=False)
+    if term == "xterm":
+        assert "no case can be scored here" in screen.lines()
+        assert "▀" not in screen.lines()
+    else:
+        assert "30 of 256 grey levels" in screen.lines()
+        check_films(screen, RAMP, 15)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +142,7 @@ def test_with_too_few_greys_no_grade_can_be_entered(tmp_path: Path, term: str, r
             terminal.press(key)
             time.sleep(0.2)
         time.sleep(1.0)
-        screen = CellScreen(terminal.data[terminal.data.index(b"\x1b[?1049h") :], SIZE)
-        text = "\n".join("".join(row) for row in screen.text)
+        text = screen_after(terminal).lines()
         terminal.press("\x11")
         assert terminal.process.wait(20) == 0
     finally:
@@ -121,14 +166,16 @@ def test_a_locale_without_utf8_is_one_message_in_ascii(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.skipif(shutil.which("localedef") is None, reason="localedef is not installed here")
 @pytest.mark.skipif(
-    b"en_US.iso88591" not in subprocess.run(["locale", "-a"], capture_output=True, check=False).stdout
-    if shutil.which("locale")
-    else True,
-    reason="the locale en_US.ISO-8859-1 is not installed here",
+    not Path("/usr/share/i18n/locales/en_US").exists(), reason="the sources of locales are not installed"
 )
 def test_a_latin1_locale_is_one_message_in_ascii(tmp_path: Path) -> None:
-    terminal = start(make_study(tmp_path, sides="L"), {"LC_ALL": "en_US.ISO-8859-1"})
+    folder = tmp_path / "locales"
+    folder.mkdir()
+    name = "en_US.ISO-8859-1"
+    subprocess.run(["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(folder / name)], check=True)
+    terminal = start(make_study(tmp_path, sides="L"), {"LC_ALL": name, "LOCPATH": str(folder)})
     try:
         assert terminal.process.wait(30) == 1
         data = terminal.data.decode("ascii")

@@ -238,8 +238,6 @@ class FilmScreen(KeyScreen[ScreenResultType]):
             parts.append(t("scoring.not_aligned" if self._unaligned_site == site else "scoring.aligned"))
         if is_coarse and films.mode != "difference" and not behind:
             parts.append(t("scoring.coarse"))
-        if self.ratui.graphics.levels < _FEW_GREYS and not behind:
-            parts.append(t("scoring.greys", greys=self.ratui.graphics.levels))
         return " · ".join(parts)
 
     # Settings that are stored for each rater.
