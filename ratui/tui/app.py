@@ -14,11 +14,12 @@ from textual.driver import Driver
 from textual.events import Event, Key, Resize
 from textual.widgets import Input
 
-from ratui.errors import SettingsError
+from ratui.errors import DisplayError, SettingsError
 from ratui.study import Study
 from ratui.terminal import Bandwidth, Display, FrameCache, read_cell_size
 from ratui.tui.command_palette import CommandProvider
 from ratui.tui.driver import ListeningDriver
+from ratui.tui.graphics.client_watch import ClientWatch
 from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.i18n.catalog import Catalog, choose_language
@@ -108,6 +109,7 @@ class RatuiApp(GuardedApp):
         self.painter = Painter(self, Bandwidth(display.round_trip, display.rate))
         self._initial_case = case
         self._cell_size: tuple[int, int] | None = None
+        self.client_watch = ClientWatch(self, display, self._change_display)
 
     def get_driver_class(self) -> type[Driver]:
         """Return the driver that separates terminal replies from keys, or Textual's own if this is no Unix terminal."""
@@ -119,6 +121,7 @@ class RatuiApp(GuardedApp):
 
         A change of the font may leave the number of rows and columns as it is. Textual's widgets are then not resized.
         """
+        self.client_watch.check()
         if self.is_headless or not sys.__stdin__:
             return
         pixels, cells = event.pixel_size, event.size
@@ -133,12 +136,50 @@ class RatuiApp(GuardedApp):
             self.graphics = replace(
                 self.graphics, cell=(round(across * cell[0] / before[0]), round(down * cell[1] / before[1]))
             )
-            for screen in self.screen_stack:
-                for view in screen.query(FilmView):
-                    view.on_resize()
+            for view in self._list_film_views():
+                view.on_resize()
+
+    def on_app_focus(self) -> None:
+        """Check which terminals are attached: the focus also comes when tmux is attached again."""
+        self.client_watch.check()
+
+    def _list_film_views(self) -> list[FilmView]:
+        return [view for screen in self.screen_stack for view in screen.query(FilmView)]
+
+    def _change_display(self, display: Display, is_attached: bool) -> None:
+        """Draw the films for the terminals that are attached to tmux now, and tell the rater what has changed."""
+        before = self.graphics
+        self.graphics = replace(display, cell=before.cell)
+        if self.graphics == before:
+            if is_attached:  # the new terminal has none of the images
+                self.frame_cache.mark_lost()
+                for view in self._list_film_views():
+                    view.redraw()
+            return
+        views = self._list_film_views()
+        for view in views:
+            view.on_resize()
+            view.refresh()
+        self.frame_cache.clear()
+        if before.can_show_films and not self.graphics.can_show_films:
+            self.run_worker(self._leave_case(), exit_on_error=True)
+        elif isinstance(self.screen, KeyScreen):
+            id = "text.films_in_half_cells" if self.graphics.protocol == "halfcell" else "text.films_as_before"
+            self.screen.show_message(self.t(id, why=self.graphics.why, protocol=self.graphics.protocol))
+
+    async def _leave_case(self) -> None:
+        """Leave the open case, because films cannot be displayed any more, and show the reason in the worklist."""
+        if not await self._leave_screens():
+            return
+        try:
+            self.graphics.require_films()
+        except DisplayError as error:
+            if isinstance(self.screen, KeyScreen):
+                self.screen.show_message(format_error(self.t, error))
 
     def on_mount(self) -> None:
         """Open the worklist, and the case that was asked for."""
+        self.client_watch.start()
         # Only ListeningDriver passes the answers to fences on to the painter.
         self.painter.uses_fences = (
             isinstance(get_driver(self), ListeningDriver) and self.graphics.round_trip is not None
@@ -216,17 +257,22 @@ class RatuiApp(GuardedApp):
 
     async def switch_to_case(self, case: str) -> None:
         """Leave the open screens as Esc does, and open `case`. Stop at a screen that refuses to be left."""
+        if await self._leave_screens():
+            cast("WorklistScreen", self.screen).open_case(case)
+
+    async def _leave_screens(self) -> bool:
+        """Leave all screens above the worklist as Esc does. Return False if one of them refuses to be left."""
         # The first screen of the stack is Textual's default screen.
         worklist = self.screen_stack[1]
         while (screen := self.screen) is not worklist:
             if not isinstance(screen, KeyScreen):
-                return
+                return False
             screen.perform("leave")
             if self.screen is screen:
-                return
+                return False
             while screen.is_running:  # a closing screen keeps the lock of its reading until it has ended
                 await asyncio.sleep(0.01)
-        cast("WorklistScreen", worklist).open_case(case)
+        return True
 
     def restart_tour(self) -> None:
         """Start the tour from its first step."""

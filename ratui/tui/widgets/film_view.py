@@ -200,6 +200,10 @@ class FilmView(Widget):
     def _app_resumed(self, app: App[object]) -> None:
         """Draw everything again, because another program may have removed images from the terminal."""
         self._frame_cache.mark_lost()
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Send the image again, because the terminal shows it no more."""
         self._place.shown = None
         self.refresh()
 

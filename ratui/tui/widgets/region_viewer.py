@@ -80,7 +80,6 @@ class RegionViewer(Horizontal):
         self, display: Display, frame_cache: FrameCache, film_store: FilmStore, *, id: str | None = None
     ) -> None:
         super().__init__(id=id)
-        self._graphics = display
         self._film_store = film_store
         self.whole_film = AnnotatedFilm(display, frame_cache, id="whole")
         self.enlarged = AnnotatedFilm(display, frame_cache, id="near")
@@ -126,7 +125,7 @@ class RegionViewer(Horizontal):
             jobs.append((self.enlarged, *self._with_outlines(self._enlarged_view(scene, box), scene)))
         else:
             self.enlarged.blank()
-        area = make_whole_film_box(scene.film, self.whole_film.pixel_size, self._graphics)
+        area = make_whole_film_box(scene.film, self.whole_film.pixel_size, self.whole_film.graphics)
         view = ViewRequest(scene.case, scene.film.id, area, self.whole_film.pixel_size, DisplaySettings("film"))
         jobs.append((self.whole_film, *self._with_outlines(view, scene)))
         if all(widget.draws_in_cells and view in self._pictures for widget, view, _ in jobs):
@@ -157,7 +156,7 @@ class RegionViewer(Horizontal):
             same = film == scene.film.id and site == scene.current
             if same and 0.7 < box.width / around.width < 1.4 and _within(box, area):
                 return ViewRequest(scene.case, scene.film.id, area, size)
-        area = make_joint_box(box, _ROOM * box.width, size, self._graphics, scene.film.aspect)
+        area = make_joint_box(box, _ROOM * box.width, size, self.whole_film.graphics, scene.film.aspect)
         self._enlarged = (scene.film.id, scene.current, box, area)
         return ViewRequest(scene.case, scene.film.id, area, size)
 
