@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from ratui.errors import StudyError
 from ratui.reading import Entry, Field, GradeEntry, adopt, apply_regions
 from ratui.results.disputes import CaseDispute, agreed_entries
-from ratui.study import CONSENSUS, CaseState, ReadingSession, Study
+from ratui.study import CONSENSUS, CaseState, LockHolder, ReadingSession, Study
 from ratui.study.predictions import load_expected_grades
 from ratui.study.worklist import Progress
 
@@ -67,7 +67,7 @@ class Adjudication(Study):
         return tuple(state for state in super().states(rater, progress=progress) if state.case in self.queue)
 
     @contextmanager
-    def open_reading(self, rater: str, case: str, *, take_over: bool = False) -> Iterator[ReadingSession]:
+    def open_reading(self, rater: str, case: str, *, take_over: LockHolder | None = None) -> Iterator[ReadingSession]:
         """Open a reading as `Study.open_reading` does; fill a new consensus with the raters' common answers.
 
         Raises StudyError if a rater has reopened the case in the meantime.

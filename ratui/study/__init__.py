@@ -6,7 +6,7 @@ from ratui.study.importing import InProcessConverter
 from ratui.study.importing.importer import ImportedFilm, ImportReport, RejectedFile, import_films
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
-from ratui.study.store import HeldByOther, LockHolder
+from ratui.study.store import HeldByOther, LockHolder, TakenOver
 from ratui.study.study import Study
 from ratui.study.worklist import CaseState, Stage
 
@@ -30,5 +30,6 @@ __all__ = [
     "Stage",
     "Study",
     "StudyConfig",
+    "TakenOver",
     "import_films",
 ]

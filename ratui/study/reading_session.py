@@ -199,8 +199,7 @@ class ReadingSession:
         """
         spent = self.seconds if seconds is None else seconds
         used = self.displays if displays is None else displays
-        with self._shared_lock():
-            self._lock.check()
+        with self._shared_lock(), self._lock.writing():
             now = file_signature(self._path)
             if self._last_signature not in ("unknown", now):
                 raise StoreError(
@@ -212,6 +211,14 @@ class ReadingSession:
                 # After a failure too: the file may have been replaced before the step that failed.
                 self._last_signature = self._signature_after_save()
         self.reading, self.seconds, self.displays = reading, spent, used
+
+    def check_lock(self) -> None:
+        """Raise TakenOver if another process has taken the reading over, and StoreError if that can't be checked."""
+        self._lock.check()
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Exclude a take-over while something else of the case is saved. Raises TakenOver or StoreError on entry."""
+        return self._lock.writing()
 
     def _signature_after_save(self) -> FileSignature | Literal["unknown"]:
         try:

@@ -30,7 +30,8 @@ from ratui.study.reading_session import (
     stored_meta,
     stored_reading,
 )
-from ratui.study.store import FileLock, StoredTables, StudyLock, read_intact, restore_from_copy, write_tables
+from ratui.study.store import FileLock, LockHolder, StoredTables, StudyLock
+from ratui.study.store.tables import read_intact, restore_from_copy, write_tables
 from ratui.study.worklist import CaseState, Progress, StudyFiles, WorklistIndex, summarize_reading
 
 if TYPE_CHECKING:
@@ -315,11 +316,12 @@ class Study:
         return stored_displays(self._read(path), path)
 
     @contextmanager
-    def open_reading(self, rater: str, case: str, *, take_over: bool = False) -> Iterator[ReadingSession]:
+    def open_reading(self, rater: str, case: str, *, take_over: LockHolder | None = None) -> Iterator[ReadingSession]:
         """Open the reading of `case` by `rater` for writing, and begin it if there is none.
 
-        With `take_over` it is taken from a process that is dead or on another machine, never from a running one on this
-        machine. A damaged file whose second copy is intact is set aside and restored; the session's `notice` says so.
+        With `take_over` it is taken from this holder: a process of the same account, or one that is not known to run; that
+        process can save nothing more. A damaged file whose second copy is intact is set aside and restored; the session's
+        `notice` says so.
 
         Raises
         ------

@@ -1,19 +1,23 @@
 """One writer for each reading: a second one learns who holds the lock and where, and may take over from a dead holder."""
 
+import errno
 import json
 import os
+import pwd
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from ratui.errors import StoreError
 from ratui.reading import Field, GradeEntry, enter
-from ratui.study import HeldByOther, Study
+from ratui.study import HeldByOther, LockHolder, Study, TakenOver
 from ratui.study.store import FileLock
+from ratui.study.store.locking import read_holder
 from tests.films import make_study
 
 FIELD = Field("L.IP1", "ERO", 0)
@@ -61,12 +65,119 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
         pass
 
 
-def test_a_living_holder_keeps_the_lock(tmp_path: Path) -> None:
+def test_a_living_holder_of_another_account_keeps_the_lock(tmp_path: Path) -> None:
     child = hold(tmp_path / "a.lock")
-    with pytest.raises(HeldByOther), FileLock(tmp_path / "a.lock", take_over=True):
+    pretend(tmp_path / "a.lock", user="somebody else")
+    holder = read_holder(tmp_path / "a.lock")
+    with pytest.raises(HeldByOther), FileLock(tmp_path / "a.lock", take_over=holder):
         pass
     child.kill()
     child.communicate()
+
+
+def test_a_living_holder_of_this_account_can_be_replaced(tmp_path: Path) -> None:
+    child = hold(tmp_path / "a.lock")
+    holder = read_holder(tmp_path / "a.lock")
+    assert holder
+    assert holder.is_dead is False
+    with FileLock(tmp_path / "a.lock", take_over=holder) as lock:
+        lock.check()
+        with pytest.raises(HeldByOther) as caught, FileLock(tmp_path / "a.lock"):
+            pass
+    assert caught.value.holder
+    assert caught.value.holder.process == os.getpid()
+    child.kill()
+    child.communicate()
+
+
+def test_a_name_in_the_environment_is_not_the_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody else")
+    assert LockHolder.current().user == pwd.getpwuid(os.geteuid()).pw_name
+
+
+def test_only_the_holder_that_was_shown_is_replaced(tmp_path: Path) -> None:
+    """Let two sessions decide to replace the same holder: the second finds the first."""
+    path = tmp_path / "a.lock"
+    with FileLock(path) as old:
+        holder = read_holder(path)
+        with FileLock(path, take_over=holder) as first:
+            with pytest.raises(HeldByOther) as caught, FileLock(path, take_over=holder):
+                pass
+            first.check()
+            assert caught.value.holder == read_holder(path)
+            with pytest.raises(TakenOver) as lost:
+                old.check()
+            assert lost.value.by == caught.value.holder
+
+
+def test_a_take_over_waits_for_the_end_of_a_save(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with FileLock(path) as first:
+        holder = read_holder(path)
+        with first.writing(), pytest.raises(StoreError, match="middle of a save"), FileLock(path, take_over=holder):
+            pass
+        with first.writing():
+            pass  # the failed take-over has changed nothing
+        begun, saved = threading.Event(), threading.Event()
+
+        def save() -> None:
+            with first.writing():
+                begun.set()
+                time.sleep(0.3)
+                saved.set()
+
+        saving = threading.Thread(target=save)
+        saving.start()
+        assert begun.wait(5)
+        with FileLock(path, take_over=holder):
+            assert saved.is_set()
+            with pytest.raises(TakenOver), first.writing():
+                pass
+        saving.join()
+
+
+@pytest.mark.parametrize("call", ["pwrite", "truncate"])
+def test_a_full_disk_leaves_the_lock_to_its_holder(tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.lock"
+    with FileLock(path) as first:
+        holder, before = read_holder(path), descriptors()
+
+        def fail(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, fail)
+            with pytest.raises(StoreError, match=r"No space left on device\. Free some disk space"):
+                FileLock(path, take_over=holder).__enter__()
+            with pytest.raises(StoreError, match="No space left on device"):
+                FileLock(tmp_path / "b.lock").__enter__()
+        first.check()
+        assert descriptors() == before
+        assert not list(tmp_path.glob(".*"))
+    with FileLock(path), FileLock(tmp_path / "b.lock"):
+        pass
+
+
+def test_a_record_that_is_written_in_part_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, offset: write(file, data[:10], offset))
+    with pytest.raises(StoreError, match="No space left on device"):
+        FileLock(tmp_path / "a.lock").__enter__()
+
+
+def test_a_lock_that_a_server_gave_to_another_client_is_lost(tmp_path: Path) -> None:
+    """Let another process write its record into the same lock file, as it can after the lease of a client has expired."""
+    path = tmp_path / "a.lock"
+    with FileLock(path) as first:
+        pretend(path, token="another", host="elsewhere")
+        with pytest.raises(TakenOver, match="elsewhere"):
+            first.check()
+
+
+def descriptors() -> list[Path]:
+    """Return the open descriptors of this process."""
+    return sorted(Path("/proc/self/fd").iterdir())
 
 
 @pytest.mark.parametrize("gone", [{"process": 2**22 - 1}, {"host": "elsewhere"}, {"started": "1"}])
@@ -74,10 +185,10 @@ def test_a_dead_or_remote_holder_can_be_replaced(tmp_path: Path, gone: dict[str,
     """Let another open file hold the lock for a dead process, as can happen on a network file system."""
     path = tmp_path / "a.lock"
     with FileLock(path) as first:
-        pretend(path, **gone)
+        pretend(path, user="somebody else", **gone)
         with pytest.raises(HeldByOther, match="ended"), FileLock(path):
             pass
-        with FileLock(path, take_over=True) as second:
+        with FileLock(path, take_over=read_holder(path)) as second:
             second.check()
             with pytest.raises(StoreError, match=f"taken over by .*process {os.getpid()}"):
                 first.check()
@@ -103,8 +214,8 @@ class TestReadings:
         (case,) = study.cases()
         with study.open_reading("anna", case) as first:
             first.save(enter(first.reading, FIELD, GradeEntry(1)))
-            pretend(study.reading_path("anna", case).with_suffix(".lock"), host="elsewhere")
-            with study.open_reading("anna", case, take_over=True) as second:
+            holder = read_holder(study.reading_path("anna", case).with_suffix(".lock"))
+            with study.open_reading("anna", case, take_over=holder) as second:
                 assert second.reading.score(FIELD) == 1
                 second.save(enter(second.reading, FIELD, GradeEntry(2)))
                 with pytest.raises(StoreError, match="taken over"):

@@ -95,8 +95,8 @@ class _Module:
         name, errors = self._name(call), _error_names()
         if name in ("OSError", "StoredTables") and len(call.args) > 1:
             yield from self._trace(call.args[1])
-        # A HeldByOther is made of a holder, its texts are in its class.
-        if name in errors - {"HeldByOther"} or self._is_super_of(call, errors):
+        # These two are made of a holder, their texts are in their classes.
+        if name in errors - {"HeldByOther", "TakenOver"} or self._is_super_of(call, errors):
             assert not call.keywords, ast.unparse(call)
             problem, place, remedy = (*call.args, None, None)[:3]
             yield from self._trace(problem) if problem else ()

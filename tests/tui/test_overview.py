@@ -78,22 +78,26 @@ async def test_the_joint_under_the_cursor_is_described_in_words(tmp_path: Path) 
             assert word in text
 
 
-async def test_only_a_dead_session_can_be_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_a_session_of_this_account_or_one_that_may_be_dead_can_be_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study = make_study(tmp_path)
     (case,) = study.cases()
     store_reading(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(1)}, joints=8)
     real = study.open_reading
     holder: list[LockHolder] = []
 
-    def opened(rater: str, case: str, *, take_over: bool = False) -> object:
+    def opened(rater: str, case: str, *, take_over: LockHolder | None = None) -> object:
         if take_over:
+            assert take_over is holder[0]
             return real(rater, case)
         raise HeldByOther(holder[0], case)
 
     monkeypatch.setattr(study, "open_reading", opened)
-    living = LockHolder.current()
+    own = LockHolder.current()
+    living = replace(own, user="another account")
     gone = replace(living, host="another machine")  # whether that process still runs cannot be known
-    for each in (living, gone):
+    for each in (own, living, gone):
         holder[:] = [each]
         async with reading_as(study, "anna", size=(120, 40)) as pilot:
             await settle(pilot)
@@ -103,7 +107,7 @@ async def test_only_a_dead_session_can_be_taken_over(tmp_path: Path, monkeypatch
             assert "it is open already" in label_text(pilot)
             await pilot.press("T")
             await settle(pilot)
-            assert isinstance(pilot.app.screen, ScoringScreen) is (each is gone)
+            assert isinstance(pilot.app.screen, ScoringScreen) is (each is not living)
             if each is living:
                 await pilot.press("escape")
                 await settle(pilot)

@@ -15,7 +15,7 @@ from pathlib import Path
 from ratui.study.check.report import CheckFinding
 from ratui.study.layout import FOLDERS, SNAPSHOT_PREFIX, folder_mode, group_id
 from ratui.study.store.descriptors import NO_LINK, Entry, walk_no_links
-from ratui.study.store.locking import LOCK_FILES
+from ratui.study.store.study_lock import LOCK_FILES
 
 __all__ = ["check_access", "close_to_others"]
 

@@ -1,8 +1,9 @@
 """Sealed table files in two copies, read and written as a whole, and the locks that give each file one writer."""
 
 from ratui.errors import DamagedError
-from ratui.study.store.locking import FileLock, HeldByOther, LockHolder, StudyLock
+from ratui.study.store.locking import FileLock, HeldByOther, LockHolder, TakenOver
 from ratui.study.store.seal import FORMAT, BrokenSealError, open_seal, seal
+from ratui.study.store.study_lock import StudyLock
 from ratui.study.store.tables import (
     SealedStorage,
     StoredTables,
@@ -27,6 +28,7 @@ __all__ = [
     "StoredTables",
     "StudyLock",
     "Tables",
+    "TakenOver",
     "open_seal",
     "read_file",
     "read_intact",

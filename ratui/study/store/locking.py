@@ -1,6 +1,6 @@
-"""Locks of a study's files: `FileLock` gives a file one writer, `StudyLock` lets a snapshot exclude every save.
+"""A lock of a study's file, which gives the file one writer.
 
-Both are locks of the kernel (``flock``) and end with their process, however it ends.
+It is a lock of the kernel (``flock``) and ends with its process, however the process ends.
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import getpass
 import json
 import os
+import pwd
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +24,11 @@ from types import TracebackType
 from ratui.errors import StoreError, clean_text
 from ratui.files import file_mode, make_folder
 
-__all__ = ["LOCK_FILES", "FileLock", "HeldByOther", "LockHolder", "StudyLock", "read_holder"]
-
-LOCK_FILES = ("study.lock", "gate.lock")
-"""Files in a study's folder that `StudyLock` locks; every member of the group may lock them."""
+__all__ = ["FileLock", "HeldByOther", "LockHolder", "TakenOver", "read_holder", "wait_for_lock"]
 
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
-_STUDY_TIMEOUT = 10.0  # seconds that a save or a snapshot waits for the study
+_GUARD_TIMEOUT = 2.0  # seconds that a save waits for a take-over, or a take-over for a save
+_TIME_FORMAT = "%Y-%m-%d %H:%M UTC"
 _LARGEST_HOLDER = 2000  # bytes of a lock file that are read
 
 
@@ -58,7 +55,7 @@ class LockHolder:
         with contextlib.suppress(OSError):
             terminal = os.ttyname(0).removeprefix("/dev/")
         pid = os.getpid()
-        since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        since = datetime.now(UTC).strftime(_TIME_FORMAT)
         return cls(
             _user_name(), socket.gethostname(), pid, terminal, since, secrets.token_hex(8), _process_start_time(pid)
         )
@@ -75,6 +72,19 @@ class LockHolder:
         except (OSError, OverflowError):
             return False  # it exists and belongs to another account
         return bool(self.started) and _process_start_time(self.process) != self.started
+
+    @property
+    def can_be_replaced(self) -> bool:
+        """True if this account may take the lock over: from its own process, and from one that is not known to run."""
+        return self.user == _user_name() or self.is_dead is not False
+
+    @property
+    def since_time(self) -> datetime | None:
+        """Time at which the lock was taken, in UTC, to the minute; None if the record has no valid time."""
+        try:
+            return datetime.strptime(self.since, _TIME_FORMAT).replace(tzinfo=UTC)
+        except ValueError:
+            return None
 
     def __str__(self) -> str:
         terminal = f", terminal {self.terminal}" if self.terminal else ""
@@ -98,18 +108,27 @@ class HeldByOther(StoreError):
         super().__init__(problem, where, remedy)
 
 
+class TakenOver(StoreError):
+    """Another process has taken the lock over. `by` is its record, or None if the lock file contains none."""
+
+    def __init__(self, by: LockHolder | None, where: object) -> None:
+        self.by = by
+        super().__init__(f"it was taken over{f' by {by}' if by else ''}", where, "Open it again to continue")
+
+
 class FileLock:
     """A lock that gives one file one writer, as a context manager.
 
-    A lock can outlive its holder on a network file system that has not noticed the death yet. Such a lock can be taken
-    over: the lock file is replaced, and the first holder's next `check` fails, so that it writes nothing more.
+    A lock can be taken over: from a process of the same account, such as one behind a dead connection, and from a process
+    that is dead or on another machine, because a lock can outlive its holder on a network file system. The lock file is
+    replaced, and each `writing` of the first holder fails from then on, so that it writes nothing more.
 
     Parameters
     ----------
     path
         The lock file; it contains the record of its holder.
     take_over
-        Take the lock from a holder that is dead or on another machine.
+        The holder from which to take the lock. Another holder keeps it, also one that has just taken it over.
     wait
         Seconds to retry, for locks that are held for moments only.
     folder
@@ -121,16 +140,20 @@ class FileLock:
     HeldByOther
         On entry, while another process has the lock.
     StoreError
-        On entry, if the file can't be locked.
+        On entry, if the file can't be locked, or a save of the holder does not end.
     """
 
-    def __init__(self, path: Path, *, take_over: bool = False, wait: float = 0.0, folder: int | None = None) -> None:
-        assert folder is None or not take_over
+    def __init__(
+        self, path: Path, *, take_over: LockHolder | None = None, wait: float = 0.0, folder: int | None = None
+    ) -> None:
+        assert folder is None or take_over is None
         self._path = path
         self._folder = folder
         self._take_over = take_over
         self._wait = wait
         self._descriptor = -1
+        self._token = ""
+        """Token of this lock's own record."""
 
     def __enter__(self) -> FileLock:
         if self._folder is None:
@@ -145,7 +168,8 @@ class FileLock:
                         raise
                     time.sleep(0.01)
         except OSError as error:
-            remedy = "Check its owner, and that the file system supports locks"
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "Free some disk space" if is_full else "Check its owner, and that the file system supports locks"
             raise StoreError(f"can't be locked: {error.strerror}", self._path, remedy) from error
         return self
 
@@ -153,58 +177,92 @@ class FileLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._descriptor >= 0:
-            with contextlib.suppress(OSError):  # close() releases the lock even if it reports an error
-                os.close(self._descriptor)
+            _close(self._descriptor)
             self._descriptor = -1
 
-    def check(self) -> None:
-        """Raise StoreError if the lock was taken over, so that nothing more may be written."""
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Exclude a take-over while the file is written.
+
+        Raises TakenOver if the lock was taken over, and StoreError if that can't be checked; nothing may be written then.
+        """
         try:
-            ours = self._descriptor >= 0 and self._is_current(self._descriptor)
+            guard = self._open_guard("a take-over of it does not end")
+        except OSError as error:
+            raise StoreError(
+                f"can't be locked: {error.strerror}", self._path, "Check the disk, and try again"
+            ) from error
+        try:
+            self.check()
+            yield
+        finally:
+            _close(guard)
+
+    def check(self) -> None:
+        """Raise TakenOver if the lock was taken over, and StoreError if that can't be checked."""
+        try:
+            is_ours = self._descriptor >= 0 and self._is_current(self._descriptor)
+            # A network file system may have given the lock of a lost client to another: then the record is the other's.
+            record = _parse_holder(os.pread(self._descriptor, _LARGEST_HOLDER, 0)) if is_ours else None
         except OSError as error:
             remedy = "Check the disk, and try again"
             raise StoreError(f"its lock can't be checked: {error.strerror}", self._path, remedy) from error
-        if not ours:
-            by = read_holder(self._path)
-            raise StoreError(
-                f"it was taken over{f' by {by}' if by else ''}", self._path.stem, "Open it again to continue"
-            )
+        if record is None or record.token != self._token:
+            raise TakenOver(read_holder(self._path), self._path.stem)
 
     def _try(self) -> None:
         """Take the lock if it is free; take nothing if the file was replaced between opening and locking."""
         descriptor = _open_lock_file(self._path, self._folder)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            if _lock_now(descriptor):
+                if self._is_current(descriptor):
+                    self._token = _write_holder(descriptor)
+                    self._descriptor = descriptor
+                return
             holder = _holder_at(descriptor)
-            os.close(descriptor)
-            if error.errno not in _BUSY:
-                raise
-            if not self._take_over or holder is None or holder.is_dead is False:
-                raise HeldByOther(holder, self._path.stem) from error
-            self._replace(holder)
-            return
-        if self._is_current(descriptor):
-            _write_holder(descriptor)
-            self._descriptor = descriptor
-        else:
-            os.close(descriptor)
+        finally:
+            if self._descriptor != descriptor:
+                _close(descriptor)
+        if holder is None or holder != self._take_over or not holder.can_be_replaced:
+            raise HeldByOther(holder, self._path.stem)
+        self._replace(holder)
 
     def _replace(self, holder: LockHolder) -> None:
-        """Replace the lock file of `holder` by one of this process."""
-        guard = _open_lock_file(self._path.with_suffix(".takeover"))
+        """Replace the lock file of `holder` by one of this process, unless another process has it meanwhile."""
+        guard = self._open_guard("the other session is in the middle of a save", f"kill -9 {holder.process}")
         try:
-            fcntl.flock(guard, fcntl.LOCK_EX)  # one process at a time takes over
             if read_holder(self._path) != holder:
                 return  # another process took it over, or it was released
             fresh = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}.tmp")
             descriptor = _open_lock_file(fresh)
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before the rename: nobody sees it unlocked
-            _write_holder(descriptor)
-            fresh.replace(self._path)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before the rename: nobody sees it unlocked
+                self._token = _write_holder(descriptor)
+                fresh.replace(self._path)
+            except OSError:
+                _close(descriptor)
+                fresh.unlink(missing_ok=True)
+                raise
             self._descriptor = descriptor
         finally:
-            os.close(guard)
+            _close(guard)
+
+    def _open_guard(self, problem: str, command: str = "") -> int:
+        """Return the locked descriptor of the file that lets saves and take-overs take turns.
+
+        Raises StoreError with `problem` after two seconds. A stopped process that keeps it must not go on to save later, so
+        that only `command` can help then.
+        """
+        guard = _open_lock_file(self._path.with_suffix(".takeover"))
+        try:
+            if wait_for_lock(guard, fcntl.LOCK_EX, _GUARD_TIMEOUT):
+                return guard
+        except OSError:
+            _close(guard)
+            raise
+        _close(guard)
+        remedy = f"Try again; if it is stopped, end that process ({command})" if command else "Try again in a moment"
+        raise StoreError(problem, self._path.stem, remedy)
 
     def _is_current(self, descriptor: int) -> bool:
         """Return whether the lock's path still names the open file."""
@@ -253,16 +311,73 @@ def _open_lock_file(path: Path, folder: int | None = None) -> int:
     return descriptor
 
 
-def _write_holder(descriptor: int) -> None:
+def _write_holder(descriptor: int) -> str:
+    """Write the record of this process into a lock file, and return its token. Raises OSError."""
+    holder = LockHolder.current()
+    data = json.dumps(asdict(holder)).encode()
     os.truncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(asdict(LockHolder.current())).encode(), 0)
+    if os.pwrite(descriptor, data, 0) != len(data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return holder.token
+
+
+def _lock_now(descriptor: int) -> bool:
+    """Lock an open file exclusively; return False if another process has it locked. Raises OSError."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _BUSY:
+            raise
+        return False
+    return True
+
+
+def wait_for_lock(descriptor: int, kind: int, timeout: float) -> bool:
+    """Lock an open file for this process.
+
+    Parameters
+    ----------
+    descriptor
+        Descriptor of the file.
+    kind
+        ``fcntl.LOCK_SH`` or ``fcntl.LOCK_EX``.
+    timeout
+        Longest time to wait for other processes, in seconds.
+
+    Returns
+    -------
+    bool
+        False if other processes had the file locked for all this time.
+
+    Raises
+    ------
+    OSError
+        If the file system supports no locks.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return True
+        except OSError as error:
+            if error.errno not in _BUSY:
+                raise
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.002)
+
+
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # close() releases the lock even if it reports an error
+        os.close(descriptor)
 
 
 def _user_name() -> str:
+    """Return the name of this account. Environment variables do not count, because they can name another."""
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"user {os.getuid()}"
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"user {os.geteuid()}"
 
 
 def _process_start_time(process: int) -> str:
@@ -272,91 +387,3 @@ def _process_start_time(process: int) -> str:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
-
-
-class StudyLock:
-    """A readers–writer lock on a study: `shared` for a save, `exclusive` for a consistent snapshot.
-
-    Any number of processes may have `shared` at once; a process that has `exclusive` is alone. Hold it for a moment, never
-    while a person thinks. Every `shared` passes a gate that a waiting `exclusive` closes, so that a stream of saves can't
-    delay a snapshot for long.
-    """
-
-    def __init__(self, study: Path) -> None:
-        self._path, self._gate = (study / name for name in LOCK_FILES)
-        self._thread = threading.local()
-
-    def create_files(self) -> None:
-        """Create the lock files, so that every member of the group can lock them later. Raises OSError."""
-        for path in (self._path, self._gate):
-            mode = file_mode(path.parent)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            try:
-                # The study's folder gives its group no write access; locking a file needs it.
-                os.fchmod(descriptor, mode | (0o060 if mode & 0o040 else 0))
-            finally:
-                os.close(descriptor)
-
-    @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Lock for one save, or for saves that belong together; a nested call does nothing.
-
-        Raises StoreError if the study stays locked exclusively for 10 seconds.
-        """
-        if getattr(self._thread, "is_shared", False):
-            yield
-            return
-        with self._lock(self._gate, fcntl.LOCK_SH):
-            passed = ExitStack()
-            passed.enter_context(self._lock(self._path, fcntl.LOCK_SH))
-        with passed:  # the gate is open again, the lock is held
-            self._thread.is_shared = True
-            try:
-                yield
-            finally:
-                self._thread.is_shared = False
-
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Lock for a look at all files while nothing is saved. Raises StoreError if saves do not end in 10 seconds."""
-        with self._lock(self._gate, fcntl.LOCK_EX), self._lock(self._path, fcntl.LOCK_EX):
-            yield
-
-    @contextmanager
-    def _lock(self, path: Path, kind: int) -> Iterator[None]:
-        try:
-            descriptor = self._open(path)
-        except OSError as error:
-            raise StoreError(f"can't be locked: {error.strerror}", path, "Check its permissions") from error
-        try:
-            _wait_for_lock(descriptor, kind, path)
-            yield
-        finally:
-            with contextlib.suppress(OSError):  # close() releases the lock even if it reports an error
-                os.close(descriptor)
-
-    def _open(self, path: Path) -> int:
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            return os.open(path, flags)
-        except FileNotFoundError:
-            self.create_files()  # a study of format 1 has none
-            return os.open(path, flags)
-
-
-def _wait_for_lock(descriptor: int, kind: int, path: Path) -> None:
-    deadline = time.monotonic() + _STUDY_TIMEOUT
-    while True:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            return
-        except OSError as error:
-            if error.errno not in _BUSY:
-                remedy = "Use a file system that supports locks"
-                raise StoreError(f"can't be locked: {error.strerror}", path, remedy) from error
-            if time.monotonic() >= deadline:
-                problem = "the study is locked, perhaps for a backup"
-                if kind == fcntl.LOCK_EX:
-                    problem = "the study is locked by another process, or a save in it does not end"
-                raise StoreError(problem, path.parent, "Try again in a moment") from error
-            time.sleep(0.002)

@@ -143,9 +143,8 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             case "reopen":
                 return self._reading.signed_at is not None
             case "take_over":
-                # A session that is known to run keeps the reading. For one on another computer that is unknown.
                 holder = self._held_by.holder if self._held_by is not None else None
-                return holder is not None and holder.is_dead is not False
+                return holder is not None and holder.can_be_replaced
         return True
 
     def log_entries(self) -> tuple[LogEntry, ...]:

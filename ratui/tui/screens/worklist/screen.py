@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from ratui import reading as rd
 from ratui.errors import RatuiError
-from ratui.study import CaseState, HeldByOther
+from ratui.study import CaseState, HeldByOther, LockHolder
 from ratui.study.model_reports import list_evaluated_models
 from ratui.study.predictions import load_reading_order
 from ratui.tui.i18n.reading_phrases import format_error
@@ -295,7 +295,7 @@ class WorklistScreen(KeyScreen[None]):
         except RatuiError as error:
             self.show_message(format_error(self.t, error))
 
-    def _open_for_scoring(self, case: str, site: str = "", *, take_over: bool = False) -> None:
+    def _open_for_scoring(self, case: str, site: str = "", *, take_over: LockHolder | None = None) -> None:
         """Open `case` for entries, or to look at if it is open elsewhere. Raise RatuiError if that is impossible."""
         self.ratui.graphics.require_films()
         from ratui.tui.screens.scoring.screen import ScoringScreen
@@ -320,15 +320,17 @@ class WorklistScreen(KeyScreen[None]):
         if site in reading.site_keys:
             self.app.push_screen(ReviewScreen.read_only(self.ratui.study, reading, site))
         else:
-            self.app.push_screen(OverviewScreen(reading, held_by=held_by), partial(self._overview_closed, case))
+            self.app.push_screen(
+                OverviewScreen(reading, held_by=held_by), partial(self._overview_closed, case, held_by)
+            )
 
-    def _overview_closed(self, case: str, result: OverviewResult | None) -> None:
+    def _overview_closed(self, case: str, held_by: HeldByOther | None, result: OverviewResult | None) -> None:
         try:
             if isinstance(result, Reopen):
                 self._reopen(case, result.reason)
-            elif result is OverviewCommand.TAKE_OVER:
+            elif result is OverviewCommand.TAKE_OVER and held_by is not None:
                 self._opened_case = case
-                self._open_for_scoring(case, take_over=True)
+                self._open_for_scoring(case, take_over=held_by.holder)
         except RatuiError as error:
             self.show_message(format_error(self.t, error))
 
