@@ -4,6 +4,7 @@ from ratui.terminal.answers import adapt_to_clients, parse_answers
 from ratui.terminal.colours import Colours, GreyPalette, detect_colours, make_grey_palette, parse_colours
 from ratui.terminal.display import (
     FENCE,
+    FENCE_ROW,
     MIN_GREYS,
     MIN_PIXELS_PER_MM,
     PROTOCOLS,
@@ -25,6 +26,7 @@ from ratui.terminal.test_card import TEST_CARD_CHECKS, draw_test_card
 
 __all__ = [
     "FENCE",
+    "FENCE_ROW",
     "LOCAL_ROUND_TRIP",
     "MIN_GREYS",
     "MIN_PIXELS_PER_MM",

@@ -15,6 +15,7 @@ from ratui.terminal.queries import CURSOR_POSITION
 
 __all__ = [
     "FENCE",
+    "FENCE_ROW",
     "MIN_GREYS",
     "MIN_PIXELS_PER_MM",
     "PROTOCOLS",
@@ -168,6 +169,10 @@ def estimate_joint_resolution(display: Display, columns: int, rows: int) -> floa
 
 FENCE = CURSOR_POSITION.sequence
 """Question for the position of the cursor. Every terminal answers it after it has processed all data sent before."""
+FENCE_ROW = 2
+"""Row, counted from 1, in which the cursor stands when a numbered fence asks. In row 1 some answers look like keys."""
+_FENCE_NUMBERS = 40
+"""Count of numbers for fences. A number is a column, and every terminal in which films can be read has as many."""
 
 _LOST = 10.0
 """Seconds after which an answer is not expected any more."""
@@ -177,11 +182,23 @@ _MIN_MEASURED_BYTES = 6_000
 """Number of bytes below which the answer time measures the round trip instead of the rate."""
 
 
+@dataclass(frozen=True)
+class _Fence:
+    """A fence whose answer is expected."""
+
+    number: int
+    sent_at: float
+    size: int
+
+
 class Bandwidth:
     """The connection to the terminal. Times are in seconds of a monotonic clock.
 
     A connection counts as fast until it is measured. The rate is a median, so that one delay on a busy machine does not
     make it slow.
+
+    Each fence moves the cursor to a column of its own before it asks, so that the answer tells which fence it belongs to.
+    A lost answer thus does not make later ones count for the wrong data.
 
     Parameters
     ----------
@@ -194,12 +211,18 @@ class Bandwidth:
     def __init__(self, round_trip: float | None = None, rate: float | None = None) -> None:
         self.round_trip = round_trip
         self._rates: deque[float] = deque([rate or _FAST] * 2, maxlen=3)
-        self._waiting: deque[tuple[float, int]] = deque()
+        self._waiting: deque[_Fence] = deque()
+        self._number = 0
 
     @property
     def rate(self) -> float:
         """Bytes per second: the median of the last three measurements."""
         return sorted(self._rates)[len(self._rates) // 2]
+
+    @property
+    def last_number(self) -> int:
+        """Number of the fence that was sent last; 0 before the first one."""
+        return self._number
 
     def transfer_seconds(self, size: int) -> float:
         """Return the seconds that `size` bytes take, without the round trip."""
@@ -211,22 +234,36 @@ class Bandwidth:
 
     def record_sent(self, size: int, now: float) -> str:
         """Record that `size` bytes are sent at the time `now`, and return the fence to send after them."""
-        self._waiting.append((now, size))
-        return FENCE
+        self._number = self._number % _FENCE_NUMBERS + 1
+        self._waiting.append(_Fence(self._number, now, size))
+        return f"\x1b7\x1b[{FENCE_ROW};{self._number}H{FENCE}\x1b8"
 
     def is_busy(self, now: float) -> bool:
         """Return True if the answer to a fence is still expected at the time `now`."""
-        while self._waiting and now - self._waiting[0][0] > _LOST:
+        while self._waiting and now - self._waiting[0].sent_at > _LOST:
             self._waiting.popleft()
         return bool(self._waiting)
 
-    def record_answer(self, now: float) -> None:
-        """Record the answer to the oldest fence, which came at the time `now`."""
-        if not self._waiting:
-            return
-        begun, size = self._waiting.popleft()
-        took = max(now - begun, 1e-4)
-        if size < _MIN_MEASURED_BYTES:
+    def record_answer(self, number: int, now: float) -> tuple[int, ...]:
+        """Record the answer to the fence `number`, which came at the time `now`.
+
+        Returns
+        -------
+        tuple of int
+            Numbers of the fences that it answers, the oldest first: `number`, and those sent before it whose answers were
+            lost. Empty if no such fence waits for an answer.
+        """
+        if all(fence.number != number for fence in self._waiting):
+            return ()
+        answered = []
+        while True:
+            fence = self._waiting.popleft()
+            answered.append(fence.number)
+            if fence.number == number:
+                break
+        took = max(now - fence.sent_at, 1e-4)
+        if fence.size < _MIN_MEASURED_BYTES:
             self.round_trip = took if self.round_trip is None else min(self.round_trip, took)
         elif not self._waiting:  # otherwise data sent later shares the measured time
-            self._rates.append(min(size / max(took - (self.round_trip or 0.0), took / 20), _FAST))
+            self._rates.append(min(fence.size / max(took - (self.round_trip or 0.0), took / 20), _FAST))
+        return tuple(answered)

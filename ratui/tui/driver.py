@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from textual import events
 from textual.message import Message
 
+from ratui.terminal import FENCE_ROW
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.input.terminal_input import Burst, InputSplitter, Kind
@@ -121,7 +122,9 @@ class ListeningDriver(TerminalDriver):
     def process_message(self, message: Message) -> None:
         """Pass `message` on to the app. Textual calls this in the thread that reads the terminal."""
         if isinstance(message, events.CursorPosition):
-            self.call_in_app(Painter.for_app(self.owner).record_answer, time.monotonic())
+            # Coordinates count from 0 here, and from 1 in the fence.
+            if message.y == FENCE_ROW - 1:
+                self.call_in_app(Painter.for_app(self.owner).record_answer, message.x + 1, time.monotonic())
             return
         super().process_message(message)
 

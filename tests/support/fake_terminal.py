@@ -26,8 +26,10 @@ __all__ = ["GRAPHICS", "Burst", "FakeTerminal", "Question"]
 GRAPHICS = re.compile(rb"\x1b_Ga=p|\x1bP[0-9;]*q|\xe2\x96\x80|\x1b\[48;2;(?!0;0;0m)(\d+);\1;\1m")
 """A placed Kitty image, a Sixel image, an upper half block, or a grey cell."""
 _ASKED = re.compile(
-    rb"\x1b_Gi=(\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|\x1b\[(c|>c|>0?q|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)"
-    rb"|\x1bP\$(qm)\x1b\\|(\xc3\xb1\x1b\[6n)|\x1b\]1337;(ReportCellSize)(?:\x1b\\|\x07)"
+    rb"\x1b_Gi=(?P<kitty>\d+)[^\x1b]*a=q[^\x1b]*\x1b\\|(?:\x1b\[(?P<at>\d+;\d+)H)?"
+    rb"\x1b\[(?P<asked>c|>c|>0?q|16t|6n|\?2026\$p|\?1;1;0S|14t|18t)"
+    rb"|\x1bP\$(?P<style>qm)\x1b\\|(?P<letter>\xc3\xb1\x1b\[6n)"
+    rb"|\x1b\]1337;(?P<size>ReportCellSize)(?:\x1b\\|\x07)"
 )
 
 
@@ -179,7 +181,7 @@ class FakeTerminal:
 
     def wait_for(self, wanted: re.Pattern[bytes], since: float = 0.0, patience: float = 20.0) -> float | None:
         """Return the time at which the first match of `wanted` after `since` was complete; None after `patience` seconds."""
-        ends = time.monotonic() + patience
+        ends, ended = time.monotonic() + patience, False
         while time.monotonic() < ends:
             with self._lock:
                 seen = [(when, chunk) for when, chunk in self._log if when >= since]
@@ -190,9 +192,11 @@ class FakeTerminal:
                     left -= len(chunk)
                     if left <= 0:
                         return when
-            if self.process.poll() is not None and not found:
+            if ended:
                 return None
-            time.sleep(0.005)
+            # The program may have written its last output just before it ended: look once more after a moment.
+            ended = self.process.poll() is not None
+            time.sleep(0.2 if ended else 0.005)
         return None
 
     def cpu(self) -> float:
@@ -262,16 +266,16 @@ class FakeTerminal:
         return data[max(end, len(data) - 200) :]
 
     def _to(self, asked: re.Match[bytes]) -> bytes:
-        if asked[1]:
-            return b"\x1b_Gi=%s;OK\x1b\\" % asked[1] if self.kind == "kitty" else b""
-        if asked[3]:
+        if asked["kitty"]:
+            return b"\x1b_Gi=%s;OK\x1b\\" % asked["kitty"] if self.kind == "kitty" else b""
+        if asked["style"]:
             return self._style
-        if asked[4]:
+        if asked["letter"]:
             return b"\x1b[1;2R" if self._is_utf8 else b"\x1b[1;3R"
         across, down = self.cell
-        if asked[5]:
+        if asked["size"]:
             return b"\x1b]1337;ReportCellSize=%d.0;%d.0;1.0\x1b\\" % (down, across) if self.kind == "iterm2" else b""
-        if asked[2] in (b">q", b">0q"):
+        if asked["asked"] in (b">q", b">0q"):
             return b"\x1bP>|%s\x1b\\" % self.version.encode() if self.version else b""
         return {
             b">c": b"\x1b[>1;4000;32c" if self.version else b"",
@@ -279,7 +283,7 @@ class FakeTerminal:
             b"16t": b"\x1b[6;%d;%dt" % (down, across),
             b"14t": b"\x1b[4;%d;%dt" % (down * self.size[1], across * self.size[0]),
             b"18t": b"\x1b[8;%d;%dt" % (self.size[1], self.size[0]),
-            b"6n": b"\x1b[1;1R",
+            b"6n": b"\x1b[%sR" % (asked["at"] or b"1;1"),
             b"?2026$p": b"\x1b[?2026;2$y",
             b"?1;1;0S": b"\x1b[?1;0;256S" if self.kind == "sixel" else b"",
-        }[asked[2]]
+        }[asked["asked"]]

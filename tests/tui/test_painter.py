@@ -32,10 +32,19 @@ class Line:
         self.painter = Painter(App(), bandwidth)
         self.painter.uses_fences = True
         # Keeps the rate constant, however soon the test answers.
-        monkeypatch.setattr(bandwidth, "record_answer", lambda now: bandwidth._waiting and bandwidth._waiting.popleft())
+        monkeypatch.setattr(bandwidth, "record_answer", self._take_answer)
         self.writes: list[str] = []
         self.places = [Place(number, lambda: (1, 2, 30, 15)) for number in (1, 2)]
         monkeypatch.setattr(self.painter, "_write", lambda data: self.writes.append(data) if data else None)
+
+    def _take_answer(self, number: int, now: float) -> tuple[int, ...]:
+        waiting = self.painter.bandwidth._waiting
+        return (waiting.popleft().number,) if waiting else ()
+
+    def answer(self) -> None:
+        """Answer the oldest fence."""
+        waiting = self.painter.bandwidth._waiting
+        self.painter.record_answer(waiting[0].number if waiting else 0, time.monotonic())
 
     def placed(self) -> list[tuple[int, int]]:
         """Return the (image, place) pairs that were displayed, in order."""
@@ -50,7 +59,7 @@ class Line:
             asked = sum(data.count(FENCE) for data in self.writes)
             if answered < asked:
                 answered += 1
-                self.painter.record_answer(time.monotonic())
+                self.answer()
             elif not self.painter._slow:
                 return
         raise AssertionError("it never ends")
@@ -108,7 +117,7 @@ async def test_an_overtaken_frame_is_never_shown(monkeypatch: pytest.MonkeyPatch
     while not any("a=t" in data and str(id_of(old)) in data for data in line.writes):
         await asyncio.sleep(0.005)  # the upload has started
         if line.painter.bandwidth.is_busy(time.monotonic()):
-            line.painter.record_answer(time.monotonic())
+            line.answer()
     line.painter.paint(line.places[0], new, coarse)
     assert any("\x1b_Gm=0" in data for data in line.writes), "the upload is ended, so that another may begin"
     await line.until_quiet()
@@ -123,7 +132,7 @@ async def test_fine_frames_wait_while_keys_are_typed(monkeypatch: pytest.MonkeyP
     line.painter.paint(line.places[0], fine, coarse)
     for _ in range(15):
         line.painter.note_key(time.monotonic())
-        line.painter.record_answer(time.monotonic())
+        line.answer()
         await asyncio.sleep(0.01)
     assert line.placed() == [(id_of(coarse), 1)]
     await line.until_quiet()

@@ -1,15 +1,16 @@
 """The painter, which sends frames to the terminal: at once over a fast connection, coarse before fine over a slow one.
 
-A frame that is replaced before it is complete is dropped, with its parts that were not sent yet.
+A frame that is replaced before it is complete is dropped, with its parts that were not sent yet. A fence follows each frame.
+Its answer shows that the terminal has processed the frame, and the painter then reports the frame as painted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 from weakref import WeakKeyDictionary
 
 from textual.app import App
@@ -30,9 +31,11 @@ _SLICE = 0.1
 _REST = 0.3
 """Seconds without a key after which fine frames are sent."""
 _MIN_MEASURED_BYTES = 6_000
+_ASK_AGAIN = 1.0
+"""Seconds without an answer after which the painter asks again whether the terminal has processed the frames."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Place:
     """A place on the screen that shows one frame at a time."""
 
@@ -41,10 +44,18 @@ class Place:
     region: Callable[[], tuple[int, int, int, int] | None]
     """Function that returns (column, row, columns, rows) in cells, or None if the place is not on the screen."""
     shown: Frame | None = None
-    """Frame that is shown now."""
+    """Frame that was sent completely, and is shown as soon as the terminal has processed it."""
+    on_painted: Callable[[Frame, float], None] = lambda frame, now: None
+    """Function to call when the terminal has processed the frame in `shown`, with that frame and the time."""
+    _sent_count: int = 0
+    """Number of frames sent so far. It distinguishes two times that the same frame was sent."""
     _coarse: Frame | None = None
     _fine: Frame | None = None
     _left: list[str] = field(default_factory=list)
+
+
+_Sent: TypeAlias = tuple[Place, Frame, int]
+"""A place, the frame that was sent to it, and the number of frames sent to it until then."""
 
 
 class Painter:
@@ -64,10 +75,13 @@ class Painter:
         self._app = app
         self.bandwidth = bandwidth or Bandwidth()
         self.uses_fences = False
-        """True if the driver reports answers to fences. Otherwise nothing is measured."""
+        """True if the driver reports answers to fences. Otherwise a frame counts as painted when it is written."""
         self._slow: list[Place] = []
         self._last_key = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._sent: dict[int, list[_Sent]] = {}
+        """By fence: the places and frames sent before it, with the number of frames that the place had been sent."""
+        self._ask_timer: asyncio.TimerHandle | None = None
         Painter._all[app] = self
 
     @classmethod
@@ -138,10 +152,34 @@ class Painter:
         """Record a key at the time `now`, after which fine frames have to wait."""
         self._last_key = now
 
-    def record_answer(self, now: float) -> None:
-        """Record the answer to a fence at the time `now`, and send the next data."""
-        self.bandwidth.record_answer(now)
+    def record_answer(self, number: int, now: float) -> None:
+        """Record the answer to the fence `number` at the time `now`, report the painted frames, and send the next data."""
+        for answered in self.bandwidth.record_answer(number, now):
+            self._report_painted(self._sent.pop(answered, []), now)
+        if not any(self._sent.values()) and self._ask_timer is not None:
+            self._ask_timer.cancel()
+            self._ask_timer = None
         self.pump()
+
+    def _report_painted(self, sent: list[_Sent], now: float) -> None:
+        """Report the frames in `sent` that were not replaced or removed since."""
+        for place, frame, count in sent:
+            if place.shown is frame and place._sent_count == count:
+                place.on_painted(frame, now)
+
+    def _ask_again(self) -> None:
+        """Send another fence, because an answer may have been lost. Its answer counts for all frames before it."""
+        self._ask_timer = None
+        # By identity, because frames compare all their pixels.
+        unanswered = {(id(each[0]), each[2]): each for sent in self._sent.values() for each in sent}
+        if unanswered and self._app.is_running:
+            self._write(self.bandwidth.record_sent(0, time.monotonic()))
+            self._sent[self.bandwidth.last_number] = list(unanswered.values())
+            self._ask_later()
+
+    def _ask_later(self) -> None:
+        if self._ask_timer is None:
+            self._ask_timer = asyncio.get_running_loop().call_later(_ASK_AGAIN, self._ask_again)
 
     def pump(self) -> None:
         """Send the data that are due now: first all coarse frames, then slices of the fine ones."""
@@ -182,21 +220,25 @@ class Painter:
             parts.append(place._left.pop(0))
             size += len(parts[-1])
         data = "".join(parts)
+        complete = []
         if not place._left:
             data += self._mark_shown(place, fine)
             self._slow.remove(place)
             place._fine = None
-        self._send(data)
+            complete = [(place, fine)]
+        self._send(data, complete)
         self._later(0.02)
 
     def _whole(self, place: Place, frame: Frame, where: tuple[int, int, int, int], freed: str) -> None:
         """Send all parts of `frame` in one write."""
-        self._send("".join(frame.parts(*where, place.number)) + self._mark_shown(place, frame) + freed)
+        data = "".join(frame.parts(*where, place.number)) + self._mark_shown(place, frame) + freed
+        self._send(data, [(place, frame)])
 
     def _mark_shown(self, place: Place, frame: Frame) -> str:
         """Record that `place` shows `frame` now, and return the sequence that removes the frame before it."""
         frame.mark_shown()
         before, place.shown = place.shown, frame
+        place._sent_count += 1
         if isinstance(before, KittyFrame) and before is not frame:
             return before.remove(place.number)
         return ""
@@ -223,12 +265,21 @@ class Painter:
         # A timer of Textual would skip a call whose time has passed before it gets to run.
         self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.0), self.pump)
 
-    def _send(self, data: str) -> None:
-        """Write `data` at once, as a synchronized update (mode 2026) so that the terminal shows no incomplete image."""
+    def _send(self, data: str, complete: Sequence[tuple[Place, Frame]] = ()) -> None:
+        """Write `data` at once, as a synchronized update (mode 2026) so that the terminal shows no incomplete image.
+
+        `complete` names the frames of which `data` contains the last part.
+        """
+        sent = [(place, frame, place._sent_count) for place, frame in complete]
+        now = time.monotonic()
         fence = ""
-        if self.uses_fences and (self._slow or len(data) > _MIN_MEASURED_BYTES):
-            fence = self.bandwidth.record_sent(len(data), time.monotonic())
+        if self.uses_fences and (sent or self._slow or len(data) > _MIN_MEASURED_BYTES):
+            fence = self.bandwidth.record_sent(len(data), now)
+            self._sent[self.bandwidth.last_number] = sent
+            self._ask_later()
         self._write(f"\x1b[?2026h\x1b7{data}\x1b8\x1b[?2026l{fence}")
+        if not self.uses_fences:
+            self._report_painted(sent, now)
 
     def _write(self, data: str) -> None:
         driver = get_driver(self._app)

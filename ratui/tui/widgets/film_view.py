@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import ClassVar
 
@@ -78,7 +78,13 @@ class FilmView(Widget):
         self._display_given = display
         self._frame_cache = frame_cache
         self._frame: Frame | None = None
-        self._place = Place(next(FilmView._numbers), self._find_region)
+        self._place = Place(next(FilmView._numbers), self._find_region, on_painted=self._record_painted)
+        self.painted_at: float | None = None
+        """Time at which the terminal had processed the present image, on a monotonic clock; None before that."""
+        self.is_painted_fine = False
+        """True if the image was painted with all its pixels, False if only its coarse version was."""
+        self.on_painted: Callable[[FilmView], None] = lambda view: None
+        """Function to call when the present image was painted."""
         self._waiting = False
         self._strips: list[Strip] = []
         self.key: Hashable = None
@@ -157,8 +163,18 @@ class FilmView(Widget):
             self.hide_image()
             self.refresh()
 
+    def _record_painted(self, frame: Frame, now: float) -> None:
+        """Record that `frame` was painted at the time `now`."""
+        if self._frame is None:
+            return
+        self.is_painted_fine = frame is self._frame
+        if self.painted_at is None:
+            self.painted_at = now
+        self.on_painted(self)
+
     def hide_image(self) -> None:
         """Remove the image from the screen, while another screen is shown there."""
+        self._forget_painted()
         if self.is_attached:
             Painter.for_app(self.app).clear(self._place)
 
@@ -215,6 +231,11 @@ class FilmView(Widget):
             self._frame_cache.pin(frame)
         self._frame = frame
         self._strips = []
+        self._forget_painted()
+
+    def _forget_painted(self) -> None:
+        self.painted_at = None
+        self.is_painted_fine = False
 
     def _draw(self) -> None:
         """Have the painter send the present frame, if the view is on the screen."""
