@@ -150,3 +150,76 @@ async def test_on_a_slow_line_placeholders_of_the_old_picture_are_erased_at_once
     line.painter.paint(place, frames(0)[0])
     assert line.writes[0].count(" " * 30) == 15, "they are characters: to remove the image would do nothing"
     await line.until_quiet()
+class TestPainted:
+    """The painter reports a frame as painted only after the terminal has processed it."""
+
+    def record(self, line: Line) -> list[tuple[int, int]]:
+        """Return a list that grows by (place, image) with each report."""
+        reports: list[tuple[int, int]] = []
+        for place in line.places:
+            place.on_painted = lambda frame, now, place=place: reports.append((place.number, id_of(frame)))  # type: ignore[misc]
+        return reports
+
+    async def test_a_frame_is_painted_when_the_terminal_answers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        line = Line(monkeypatch, Bandwidth())
+        reports = self.record(line)
+        frame, _ = frames(0)
+        line.painter.paint(line.places[0], frame)
+        assert not reports
+        line.answer()
+        assert reports == [(1, id_of(frame))]
+
+    async def test_a_frame_that_was_replaced_is_not_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        line = Line(monkeypatch, Bandwidth())
+        reports = self.record(line)
+        (first, _), (second, _) = frames(0), frames(1)
+        line.painter.paint(line.places[0], first)
+        line.painter.paint(line.places[0], second)
+        line.answer()
+        assert not reports
+        line.answer()
+        assert reports == [(1, id_of(second))]
+
+    async def test_the_answer_to_an_earlier_painting_of_the_same_frame_does_not_count(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        line = Line(monkeypatch, Bandwidth())
+        reports = self.record(line)
+        (first, _), (second, _) = frames(0), frames(1)
+        for frame in (first, second, first):
+            line.painter.paint(line.places[0], frame)
+        line.answer()
+        line.answer()
+        assert not reports
+        line.answer()
+        assert reports == [(1, id_of(first))]
+
+    async def test_a_removed_frame_is_not_reported(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        line = Line(monkeypatch, Bandwidth())
+        reports = self.record(line)
+        frame, _ = frames(0)
+        line.painter.paint(line.places[0], frame)
+        line.painter.clear(line.places[0])
+        line.answer()
+        assert not reports
+
+    async def test_a_lost_answer_is_asked_for_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "_ASK_AGAIN", 0.02)
+        line = Line(monkeypatch, Bandwidth())
+        monkeypatch.setattr(line.painter._app.__class__, "is_running", True)
+        reports = self.record(line)
+        frame, _ = frames(0)
+        line.painter.paint(line.places[0], frame)
+        line.painter.bandwidth._waiting.clear()  # the answer never comes
+        await asyncio.sleep(0.1)
+        assert not reports
+        line.answer()
+        assert reports[:1] == [(1, id_of(frame))]
+
+    async def test_without_fences_a_frame_is_painted_when_it_is_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        line = Line(monkeypatch, Bandwidth())
+        line.painter.uses_fences = False
+        reports = self.record(line)
+        frame, _ = frames(0)
+        line.painter.paint(line.places[0], frame)
+        assert reports == [(1, id_of(frame))]
