@@ -67,6 +67,19 @@ class DisplaySettings:
         """
         return replace(self, stretch=round(min(max(self.stretch * _CONTRAST_FACTOR**steps, 0.125), 8.0), 4))
 
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """Changes to the grey levels of the film, by name and step; empty if they are shown as acquired.
+
+        The choice of a window is none: the automatic one and those of the file all show the film's own grey levels.
+        """
+        return (
+            *(["invert"] if self.invert else []),
+            *(["local"] if self.local else []),
+            *([f"contrast×{1 / self.stretch:.2f}"] if self.stretch != 1.0 else []),
+            *([f"brightness{-self.shift:+.2f}"] if self.shift else []),
+        )
+
     def with_preset(self, preset: str) -> DisplaySettings:
         """Return settings with `preset`, without earlier adjustments of brightness and contrast."""
         return DisplaySettings(preset, invert=self.invert, local=self.local)

@@ -23,6 +23,7 @@ from ratui.reading.invariants import find_log_problems, find_problems
 from ratui.reading.log import ReplayResult, replay
 from ratui.reading.model import (
     MAX_NOTE_LENGTH,
+    DisplayRecord,
     Entry,
     Field,
     FieldChange,
@@ -42,6 +43,7 @@ from ratui.reading.serialization import FORMAT_VERSION, reading_from_document, r
 __all__ = [
     "FORMAT_VERSION",
     "MAX_NOTE_LENGTH",
+    "DisplayRecord",
     "Entry",
     "EntryOptions",
     "Field",

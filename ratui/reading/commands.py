@@ -12,6 +12,7 @@ from datetime import datetime
 from ratui.errors import EntryError, Refusal, clean_text
 from ratui.reading.model import (
     MAX_NOTE_LENGTH,
+    DisplayRecord,
     Entry,
     Field,
     FieldChange,
@@ -87,6 +88,7 @@ def enter(
     timestamp: datetime | None = None,
     key: str = "",
     confirmed: bool = False,
+    display: DisplayRecord | None = None,
 ) -> Reading:
     """Return `reading` with `entry` at `field` and with all effects of that entry (see `find_effects`).
 
@@ -103,7 +105,9 @@ def enter(
     key
         The key that the rater pressed, for the log.
     confirmed
-        True if the rater entered an unlikely value a second time. The log keeps it only if the entry is unlikely.
+        True if the rater confirmed an unlikely value. The log keeps it only if the entry is unlikely.
+    display
+        The display of the films, for the log.
 
     Raises
     ------
@@ -115,35 +119,50 @@ def enter(
     if refusal:
         raise EntryError(refusal, f"{field.site} {field.scale}")
     is_unlikely = confirmed and find_unlikely(reading, field, entry) is not None
-    return _record_changes(reading, "enter", find_effects(reading, field, entry), timestamp, key, confirmed=is_unlikely)
+    new = find_effects(reading, field, entry)
+    return _record_changes(reading, "enter", new, timestamp, key, confirmed=is_unlikely, display=display)
 
 
 def enter_normal(
-    reading: Reading, site: str, *, timestamp: datetime | None = None, key: str = "", confirmed: bool = False
+    reading: Reading,
+    site: str,
+    *,
+    timestamp: datetime | None = None,
+    key: str = "",
+    confirmed: bool = False,
+    display: DisplayRecord | None = None,
 ) -> Reading:
     """Return `reading` with grade 0 in every open field of `site`, as one log entry.
 
-    `timestamp`, `key` and `confirmed` are those of `enter`. Raises EntryError if one of the open fields does not accept 0,
-    or if no field is open.
+    `timestamp`, `key`, `confirmed` and `display` are those of `enter`. Raises EntryError if one of the open fields does not
+    accept 0, or if no field is open.
     """
     if not can_be_normal(reading, site):
         raise EntryError(Refusal("signed" if reading.signed_at else "not_normal"), site)
     new = {field: GradeEntry(0) for field in reading.joint_fields(site) if field not in reading.values}
     is_unlikely = confirmed and find_unlikely_normal(reading, site) is not None
-    return _record_changes(reading, "normal", new, timestamp, key, confirmed=is_unlikely)
+    return _record_changes(reading, "normal", new, timestamp, key, confirmed=is_unlikely, display=display)
 
 
-def copy_entry(reading: Reading, field: Field, *, timestamp: datetime | None = None, key: str = "") -> Reading:
+def copy_entry(
+    reading: Reading,
+    field: Field,
+    *,
+    timestamp: datetime | None = None,
+    key: str = "",
+    display: DisplayRecord | None = None,
+) -> Reading:
     """Return `reading` with the entry of the other time point copied to `field`.
 
-    Raises EntryError if there is no such entry, if `field` does not accept it, and in a blinded study.
+    `timestamp`, `key` and `display` are those of `enter`. Raises EntryError if there is no such entry, if `field` does not
+    accept it, and in a blinded study.
     """
     reading.field_index(field)
     entry = find_copyable_entry(reading, field)
     if entry is None:
         refusal = Refusal("signed" if reading.signed_at else "nothing_to_take_over")
         raise EntryError(refusal, f"{field.site} {field.scale}")
-    return _record_changes(reading, "same", find_effects(reading, field, entry), timestamp, key)
+    return _record_changes(reading, "same", find_effects(reading, field, entry), timestamp, key, display=display)
 
 
 def clear(reading: Reading, field: Field, *, timestamp: datetime | None = None, key: str = "") -> Reading:
@@ -170,11 +189,12 @@ def find_undoable(reading: Reading) -> LogEntry | None:
     return None
 
 
-def undo(reading: Reading, *, timestamp: datetime | None = None, key: str = "") -> Reading:
+def undo(reading: Reading, *, timestamp: datetime | None = None, key: str = "", note: str = "") -> Reading:
     """Return `reading` without the last entry that was not undone before. The undo is a log entry of its own.
 
-    Flags and notes stay. Slots that the regions have placed outside their film since then stay not assessable. Raises
-    EntryError if there is nothing to undo or if the reading is signed.
+    `note` says in the log why the program itself undoes an entry. Flags and notes stay. Slots that the regions have placed
+    outside their film since then stay not assessable. Raises EntryError if there is nothing to undo or if the reading is
+    signed.
     """
     last = find_undoable(reading)
     if last is None:
@@ -184,7 +204,7 @@ def undo(reading: Reading, *, timestamp: datetime | None = None, key: str = "") 
         for change in last.changes
         if Slot(change.field.site, change.field.time) not in reading.absent
     }
-    return _record_changes(reading, "undo", old, timestamp, key, undone_number=last.number)
+    return _record_changes(reading, "undo", old, timestamp, key, undone_number=last.number, note=note)
 
 
 def toggle_flag(reading: Reading, site: str, *, timestamp: datetime | None = None, key: str = "") -> Reading:
@@ -302,6 +322,7 @@ def _record_changes(
     note: str = "",
     site: str = "",
     confirmed: bool = False,
+    display: DisplayRecord | None = None,
 ) -> Reading:
     """Return `reading` with the values of `new` (None opens a field) and with one more log entry."""
     values = dict(reading.values)
@@ -315,7 +336,7 @@ def _record_changes(
         else:
             values[field] = value
     number = len(reading.log) + 1
-    entry = LogEntry(number, timestamp, kind, key, tuple(changes), undone_number, note, site, confirmed)
+    entry = LogEntry(number, timestamp, kind, key, tuple(changes), undone_number, note, site, confirmed, display)
     return replace(reading, values=values, log=(*reading.log, entry))
 
 

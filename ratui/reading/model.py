@@ -16,6 +16,7 @@ from ratui.scheme import Finding, Scheme, Site
 
 __all__ = [
     "MAX_NOTE_LENGTH",
+    "DisplayRecord",
     "Entry",
     "Field",
     "FieldChange",
@@ -91,6 +92,39 @@ class FieldChange(NamedTuple):
 
 
 @dataclass(frozen=True)
+class DisplayRecord:
+    """The display of the films at the time of an entry.
+
+    Attributes
+    ----------
+    films
+        Opaque names of the films on the screen. They are the same throughout a reading, and different in any other one, so
+        that they reveal neither the order of the time points nor that a case is shown again.
+    protocol
+        Way in which the terminal drew the films, such as ``sixel``.
+    pixels_per_mm
+        Pixels of the screen per millimetre of bone on the coarser film.
+    is_sufficient
+        True if erosions can be judged at this resolution.
+    greys
+        Changes of the grey levels, such as ``invert`` and ``contrast+2``. Empty for the film as acquired.
+    seconds
+        Seconds between the display of the films and the key.
+    acknowledged_by
+        What has confirmed that the films were painted: the ``terminal``, a ``multiplexer`` such as tmux, which answers
+        before its terminal has painted, or ``nothing``.
+    """
+
+    films: tuple[str, ...]
+    protocol: str
+    pixels_per_mm: float
+    is_sufficient: bool
+    greys: tuple[str, ...]
+    seconds: float
+    acknowledged_by: Literal["terminal", "multiplexer", "nothing"]
+
+
+@dataclass(frozen=True)
 class LogEntry:
     """One command in the log of a reading.
 
@@ -113,7 +147,9 @@ class LogEntry:
     site
         Key of the site that was flagged or got a note.
     is_confirmed
-        True if the entry was unlikely and the rater entered it a second time.
+        True if the entry was unlikely and the rater confirmed it.
+    display
+        The display of the films when an answer was entered. None for other commands, and for readings of earlier versions.
     """
 
     number: int
@@ -125,6 +161,7 @@ class LogEntry:
     note: str = ""
     site: str = ""
     is_confirmed: bool = False
+    display: DisplayRecord | None = None
 
 
 @dataclass(frozen=True, repr=False)

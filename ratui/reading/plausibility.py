@@ -19,6 +19,8 @@ __all__ = ["MIN_JUMP", "UnlikelyEntry", "find_unlikely", "find_unlikely_change",
 # large one.
 MIN_JUMP = 3
 """Smallest change between two time points, in grades, that the rater must confirm."""
+MIN_CONFIRMED_FALL = 2
+"""Smallest fall, in grades, that the rater must confirm. A smaller one does not interrupt; the second look shows it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class UnlikelyEntry:
 
 
 def find_unlikely(reading: Reading, field: Field, entry: Entry) -> UnlikelyEntry | None:
-    """Return the largest unlikely change that `entry` at `field` would make, or None.
+    """Return the largest unlikely change that `entry` at `field` would make and the rater must confirm, or None.
 
     The result does not depend on which time point is entered last. It is None if the entry is refused or changes nothing.
 
@@ -79,7 +81,7 @@ def find_unlikely_change(reading: Reading, field: Field) -> UnlikelyEntry | None
 
 
 def _find_largest(reading: Reading, new: Mapping[Field, Entry | None]) -> UnlikelyEntry | None:
-    """Return the largest unlikely change after the values of `new` are set."""
+    """Return the largest change to confirm after the values of `new` are set."""
     values = dict(reading.values)
     changed = [field for field in sorted(new, key=reading.field_index) if new[field] != values.get(field)]
     for field in changed:
@@ -89,5 +91,9 @@ def _find_largest(reading: Reading, new: Mapping[Field, Entry | None]) -> Unlike
         else:
             values[field] = value
     after = replace(reading, values=values)
-    changes = [change for field in changed if (change := find_unlikely_change(after, field)) is not None]
+    changes = [
+        change
+        for field in changed
+        if (change := find_unlikely_change(after, field)) is not None and change.size >= MIN_CONFIRMED_FALL
+    ]
     return max(changes, key=lambda change: change.size, default=None)

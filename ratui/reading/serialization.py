@@ -6,8 +6,8 @@ could enter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ from ratui.errors import EntryError, SchemeError, StoreError, clean_text
 from ratui.reading.invariants import find_log_problems, find_problems
 from ratui.reading.log import replay
 from ratui.reading.model import (
+    DisplayRecord,
     Entry,
     Field,
     FieldChange,
@@ -30,8 +31,11 @@ from ratui.scheme import Scheme
 
 __all__ = ["FORMAT_VERSION", "reading_from_document", "reading_from_log", "reading_to_document"]
 
-FORMAT_VERSION = 2
-"""Format that this version writes. Format 1 had no flags, no notes and no mark on confirmed entries."""
+FORMAT_VERSION = 3
+"""Format that this version writes.
+
+Format 1 had no flags, no notes and no mark on confirmed entries. Format 2 did not record the display of the films.
+"""
 
 
 def reading_to_document(reading: Reading) -> dict[str, Any]:
@@ -68,6 +72,7 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
                 "note": entry.note,
                 "site": entry.site,
                 "confirmed": entry.is_confirmed,
+                "display": _display_to_dict(entry.display),
                 "changes": [
                     {
                         **_field_to_dict(change.field),
@@ -157,16 +162,20 @@ def _migrate(document: Mapping[str, Any], where: object) -> Mapping[str, Any]:
     found = meta["format"]
     if found == FORMAT_VERSION:
         return document
-    if found != 1:
+    if found not in (1, 2):
         raise StoreError(
             f"the reading has format {clean_text(found)}, this version reads up to {FORMAT_VERSION}",
             where,
             "Update ratui",
         )
+    log: Iterable[Mapping[str, Any]] = document["log"]
+    if found == 1:
+        meta = {**meta, "flags": [], "notes": {}}
+        log = [{**entry, "site": "", "confirmed": False} for entry in log]
     return {
         **document,
-        "meta": {**meta, "format": FORMAT_VERSION, "flags": [], "notes": {}},
-        "log": [{**entry, "site": "", "confirmed": False} for entry in document["log"]],
+        "meta": {**meta, "format": FORMAT_VERSION},
+        "log": [{**entry, "display": None} for entry in log],
     }
 
 
@@ -198,6 +207,26 @@ def _entry_from_dict(raw: Mapping[str, Any]) -> Entry:
     return NotAssessableEntry(str(raw["reason"]))
 
 
+def _display_to_dict(display: DisplayRecord | None) -> dict[str, Any] | None:
+    if display is None:
+        return None
+    return {**asdict(display), "films": list(display.films), "greys": list(display.greys)}
+
+
+def _display_from_dict(raw: Mapping[str, Any] | None) -> DisplayRecord | None:
+    if raw is None:
+        return None
+    return DisplayRecord(
+        films=tuple(str(film) for film in raw["films"]),
+        protocol=str(raw["protocol"]),
+        pixels_per_mm=float(raw["pixels_per_mm"]),
+        is_sufficient=raw["is_sufficient"] is True,
+        greys=tuple(str(change) for change in raw["greys"]),
+        seconds=float(raw["seconds"]),
+        acknowledged_by=raw["acknowledged_by"],
+    )
+
+
 def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
     if raw["kind"] not in get_args(LogKind):
         raise ValueError(f"unknown log entry {clean_text(raw['kind'])}")
@@ -218,6 +247,7 @@ def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
         note=str(raw["note"]),
         site=str(raw["site"]),
         is_confirmed=raw["confirmed"] is True,
+        display=_display_from_dict(raw["display"]),
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from ratui.errors import StoreError
-from ratui.reading import Reading, reading_from_document, reading_to_document
+from ratui.reading import DisplayRecord, Reading, reading_from_document, reading_to_document
 from ratui.scheme import Scheme
 from ratui.study.store import FileLock, StoredTables, write_tables
 
@@ -82,16 +82,6 @@ class DisplayUse:
             return cls(str(record["protocol"]), int(record["entries"]), int(record["below"]), float(record["least"]))
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"not a display: {error}", where, "Restore the file from its backup copy") from error
-
-
-class _Resolution(Protocol):
-    """The part of `ratui.terminal.Resolution` that is stored."""
-
-    @property
-    def pixels_per_mm(self) -> float: ...
-
-    @property
-    def is_sufficient(self) -> bool: ...
 
 
 class _SharedLock(Protocol):
@@ -249,8 +239,6 @@ class AutoSaver:
         """Time spent on the case, in seconds, without long pauses."""
         self.displays = session.displays
         """Displays on which the case was read, with the numbers of entries."""
-        self.current_display: tuple[str, _Resolution] | None = None
-        """Graphics protocol and best resolution of the present joint; None before a film is shown."""
         self.save_error = ""
         """Reason why the last save failed; empty if it succeeded."""
         last = self.reading.log[-1].timestamp if self.reading.log else None
@@ -265,9 +253,9 @@ class AutoSaver:
 
     def save(self, reading: Reading) -> bool:
         """Make `reading` the present one and save it. Return True if it is on the disk."""
-        entry_count = len(reading.log) - len(self.reading.log)
-        if entry_count > 0 and self.current_display is not None:
-            self.displays = _add_entries(self.displays, *self.current_display, entry_count)
+        for entry in reading.log[len(self.reading.log) :]:
+            if entry.display is not None:
+                self.displays = _add_entry(self.displays, entry.display)
         self.reading = reading
         try:
             self._session.save(reading, seconds=self.seconds, displays=self.displays)
@@ -280,13 +268,12 @@ class AutoSaver:
         return True
 
 
-def _add_entries(
-    displays: tuple[DisplayUse, ...], protocol: str, resolution: _Resolution, entry_count: int
-) -> tuple[DisplayUse, ...]:
-    """Return `displays` with `entry_count` further entries, made at `resolution`."""
+def _add_entry(displays: tuple[DisplayUse, ...], display: DisplayRecord) -> tuple[DisplayUse, ...]:
+    """Return `displays` with one more entry, made at `display`."""
+    protocol = display.protocol
     use = next((each for each in displays if each.protocol == protocol), DisplayUse(protocol, 0, 0, 0.0))
     others = tuple(each for each in displays if each.protocol != protocol)
-    return (*others, use.with_entries(entry_count, resolution.pixels_per_mm, enough=resolution.is_sufficient))
+    return (*others, use.with_entries(1, display.pixels_per_mm, enough=display.is_sufficient))
 
 
 def now() -> datetime:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
 from typing import TypeAlias
@@ -33,6 +33,8 @@ class SixelFrame:
 
     tiles: tuple[tuple[int, int, str], ...]
     """Tiles that cover the image: column and row of the first cell, counted from 0 in the image, and Sixel sequence."""
+    shrink: int = 1
+    """The same as for a `KittyFrame`."""
 
     def __repr__(self) -> str:
         return f"SixelFrame({len(self.tiles)} tiles, {self.byte_count} bytes)"
@@ -65,6 +67,8 @@ class HalfCellFrame:
     """Colours of the terminal."""
     lines: tuple[str, ...]
     """Lines of characters with the sequences for their colours."""
+    shrink: int = 1
+    """The same as for a `KittyFrame`."""
 
     def __repr__(self) -> str:
         rows, columns = self.levels.shape
@@ -166,7 +170,7 @@ def encode_coarse(display: Display, image: Image.Image, budget: int) -> Frame:
                 frame = _half_cells(levels, display.colours)
         if frame.byte_count <= budget:
             break
-    return frame
+    return replace(frame, shrink=shrink)
 
 
 def _count_cells(display: Display, image: Image.Image) -> tuple[int, int]:

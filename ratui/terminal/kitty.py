@@ -58,6 +58,8 @@ class KittyFrame:
     """Sequences that send the image, in their order."""
     pixels: int
     """Number of pixels."""
+    shrink: int = 1
+    """Factor by which the image has fewer pixels in each direction than it fills on the screen."""
     IN_CELLS: ClassVar[bool] = False
     """True if the image consists of characters, which disappear when other text is written over them."""
     _sent: list[bool] = field(default_factory=list, repr=False, compare=False)

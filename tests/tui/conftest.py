@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -18,6 +20,7 @@ from ratui.tui import RatuiApp
 from ratui.tui.driver import classify_sequence, tokens_to_keys
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.input.terminal_input import InputSplitter
+from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.textual_internals import XTermParser
 from ratui.tui.theme import KEY
 from ratui.tui.tour.tour import Tour
@@ -37,20 +40,46 @@ async def reading_as(
     settings: UserSettings | None = None,
     tour: Tour | None = None,
 ) -> AsyncIterator[Pilot[None]]:
-    """Run the app without a terminal in `language`; `settings` replaces the default settings."""
+    """Run the app without a terminal in `language`; `settings` replaces the default settings.
+
+    The keys arrive one second apart, and a frame counts as painted when it is written.
+    """
     settings = settings or UserSettings(language)
     app = RatuiApp(study, rater, Display(protocol), case=case, settings=settings, tour=tour)  # type: ignore[arg-type]
     app.key_queue.reaction_seconds = 0.0
+    app.key_queue.time_of = CalmTypist()
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         pilot.press = partial(_pressed, app, pilot.press)  # type: ignore[method-assign]
         yield pilot
 
 
+class CalmTypist:
+    """A clock that gives each key a time one second after the key before it, and after anything that was painted."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def __call__(self, key: Key) -> float:
+        """Return the time of `key`."""
+        self._last = max(self._last, time.monotonic()) + 1.0
+        return self._last
+
+
 async def _pressed(app: RatuiApp, press: Callable[..., Awaitable[None]], *keys: str) -> None:
-    """Press `keys` and wait until the app has handled them."""
-    await press(*keys)
-    await app.key_queue.wait_until_idle()
+    """Press `keys` one after the other. Wait after each key until the app has handled it and has painted the films."""
+    for key in keys:
+        await press(key)
+        await app.key_queue.wait_until_idle()
+        await wait_for_films(app)
+
+
+async def wait_for_films(app: RatuiApp) -> None:
+    """Wait until the films of the present joint are painted, or cannot be."""
+    while isinstance(app.screen, FilmScreen) and app.screen.is_running and app.workers:
+        if app.screen.joint_viewer.find_display_problem() != "not_painted":
+            return
+        await asyncio.sleep(0.002)
 
 
 async def type_ahead(pilot: Pilot[None], *keys: str) -> None:

@@ -5,15 +5,14 @@ The rules for entries are in `ratui.reading`. This module depends on no widget a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Literal
 
 from ratui import reading as rd
 from ratui.errors import EntryError, Refusal
 from ratui.reading import (
     Entry,
-    EntryOptions,
     Field,
     FindingEntry,
     GradeEntry,
@@ -23,6 +22,8 @@ from ratui.reading import (
 )
 from ratui.study import AutoSaver
 from ratui.study.reading_session import now
+from ratui.tui.entry.answer_gate import AnswerGate
+from ratui.tui.entry.field_cursor import FieldCursor
 from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_refusal, format_unknown_key, format_unlikely
@@ -31,13 +32,16 @@ from ratui.tui.input.line_editor import LineEditor
 
 __all__ = ["EntryMode", "PendingEntry", "ScoringSession"]
 
+CONFIRM_KEY = "enter"
+"""Key that confirms an unlikely entry. It makes no entry itself, so that an entry for the next field confirms nothing."""
+
 EntryMode = Literal["entry", "reasons", "go_to", "note"]
 """Meaning of the keys: answers, a choice of reasons, the name of a joint, the text of a note."""
 
 
 @dataclass(frozen=True)
 class PendingEntry:
-    """An unlikely entry, which needs the same key again as a confirmation."""
+    """An unlikely entry, which `CONFIRM_KEY` confirms. Any other key discards it."""
 
     key: str
     field: Field
@@ -47,7 +51,7 @@ class PendingEntry:
     """The reason why the entry is unlikely."""
 
 
-class ScoringSession:
+class ScoringSession(FieldCursor):
     """The entry of scores, field after field.
 
     A screen passes each key to `process_key`, and handles the keys that are not taken there.
@@ -60,82 +64,37 @@ class ScoringSession:
         The keys of the actions.
     t
         The texts.
+    gate
+        Decides whether a key can be an answer to the films on the screen.
     hint
         Function that returns a message about a joint, called with the reading and the site key when all fields of the
         joint are answered, and when the rater returns to it. It returns an empty text for no message.
     """
 
     def __init__(
-        self, auto_saver: AutoSaver, keymap: Keymap, t: Catalog, *, hint: Callable[[Reading, str], str] | None = None
+        self,
+        auto_saver: AutoSaver,
+        keymap: Keymap,
+        t: Catalog,
+        gate: AnswerGate,
+        *,
+        hint: Callable[[Reading, str], str] | None = None,
     ) -> None:
-        self._auto_saver = auto_saver
+        super().__init__(auto_saver)
+        self._gate = gate
         self._hint = hint
         self._keymap = keymap
         self.t = t
-        self.field: Field = rd.find_resume_field(auto_saver.reading)
         self.mode: EntryMode = "entry"
         self._line_editor = LineEditor()
-        self.is_paired = False
-        """True if each answer fills both time points, until the end of this joint."""
         self.pending: PendingEntry | None = None
         """Entry that the next key may confirm."""
-        self._unconfirmed: PendingEntry | None = None  # the entry that the present key may confirm
         self.field_hint = ""
         """A few words to show beside the active field, about the last key."""
         self.message = ""
         """Sentence to the rater about the last key."""
         self.is_finished = False
         """True if the last key has filled the last open field."""
-        self._cached_options: tuple[tuple[Reading, Field, bool], EntryOptions] | None = None
-
-    @property
-    def reading(self) -> Reading:
-        """Present state of the reading."""
-        return self._auto_saver.reading
-
-    @property
-    def site(self) -> str:
-        """Key of the site of the active field."""
-        return self.field.site
-
-    @property
-    def waiting_fields(self) -> tuple[Field, ...]:
-        """Fields that the next answer fills: the active one, and if paired the one of the other time point."""
-        return (self.field, *self.reading.counterparts(self.field)) if self.is_paired else (self.field,)
-
-    @property
-    def options(self) -> EntryOptions:
-        """Entries that are possible now."""
-        asked = (self.reading, self.field, self.is_paired)
-        if self._cached_options is None or not _is_same_question(self._cached_options[0], asked):
-            self._cached_options = (asked, self._compute_options())
-        return self._cached_options[1]
-
-    def _compute_options(self) -> EntryOptions:
-        here = rd.list_options(self.reading, self.field)
-        for counterpart in self.waiting_fields[1:]:
-            there = rd.list_options(self.reading, counterpart)
-            here = replace(
-                here,
-                grades=tuple(grade for grade in here.grades if grade in there.grades),
-                findings=tuple(finding for finding in here.findings if finding in there.findings),
-                reasons=tuple(reason for reason in here.reasons if reason in there.reasons),
-            )
-        return here
-
-    @property
-    def can_pair(self) -> bool:
-        """True if answers may fill both time points.
-
-        The study must not be blinded to order, and at least two scales of the joint must be open at both time points:
-        otherwise pairing would save no key.
-        """
-        reading = self.reading
-        if reading.is_blinded or reading.signed_at or len(reading.order) != 2:
-            return False
-        opened = {field for field in reading.joint_fields(self.site) if field not in reading.values}
-        pairs = [field for field in opened if reading.counterparts(field)[0] in opened]
-        return self.field in pairs and len(pairs) > 2
 
     def is_possible(self, action: str) -> bool:
         """Return True if the scoring screen's `action` has an effect now."""
@@ -156,7 +115,7 @@ class ScoringSession:
     def process_key(self, name: str) -> bool:
         """Process the key `name`. Return False if it is neither an answer nor text, so that the screen can handle it."""
         self.field_hint, self.message, self.is_finished = "", "", False
-        self._unconfirmed, self.pending = self.pending, None
+        pending, self.pending = self.pending, None
         # After a failed save, each key tries again. The action that leaves the screen has its own attempt and warning.
         if self._auto_saver.save_error and name != self._keymap.key("scoring.leave"):
             self._auto_saver.save(self.reading)
@@ -165,6 +124,9 @@ class ScoringSession:
             return True
         if self.mode == "reasons":
             self._choose_reason(name)
+            return True
+        if pending is not None and name == CONFIRM_KEY:
+            self._confirm(pending)
             return True
         entry = map_keys_to_entries(self.reading.scheme, self.options).get(name)
         if entry is None:
@@ -196,33 +158,49 @@ class ScoringSession:
         self.field_hint = self.t(hint_id, **values) if hint_id in self.t else why
         self.message = self.t("scoring.refused", key=format_key(key), why=why)
 
-    def enter(self, entry: Entry, key: str) -> None:
-        """Enter `entry` in the active field. An unlikely entry needs the same `key` again."""
+    def enter(self, entry: Entry, key: str, *, confirmed: bool = False) -> None:
+        """Enter `entry`, which `key` stands for, in the active field. An unlikely entry must be `confirmed`."""
+        if self.refuses_key(self.waiting_fields):
+            return
         unlikely = None if self.is_paired else rd.find_unlikely(self.reading, self.field, entry)
-        if unlikely is not None and not self._is_confirmed(key):
+        if unlikely is not None and not confirmed:
             self._ask_confirmation(PendingEntry(key, self.field, entry, unlikely))
             return
+        display = self._gate.record_display(self.reading, self.waiting_fields)
         try:
             reading = rd.enter(
-                self.reading, self.field, entry, timestamp=now(), key=key, confirmed=unlikely is not None
+                self.reading,
+                self.field,
+                entry,
+                timestamp=now(),
+                key=key,
+                confirmed=unlikely is not None,
+                display=display,
             )
             for counterpart in self.waiting_fields[1:]:
-                reading = rd.copy_entry(reading, counterpart, timestamp=now(), key=self._keymap.key("scoring.same"))
+                same = self._keymap.key("scoring.same")
+                reading = rd.copy_entry(reading, counterpart, timestamp=now(), key=same, display=display)
         except EntryError as error:
             self._show_refusal(error.refusal, key)
             return
         self._advance(reading)
 
-    def enter_normal(self) -> None:
-        """Enter grade 0 in all open fields of the joint. An unlikely one needs the same key again."""
+    def enter_normal(self, *, confirmed: bool = False) -> None:
+        """Enter grade 0 in all open fields of the joint. An unlikely entry must be `confirmed`."""
         key = self._keymap.key("scoring.normal")
+        fields = [field for field in self.reading.joint_fields(self.site) if field not in self.reading.values]
+        if self.refuses_key(fields):
+            return
         unlikely = rd.find_unlikely_normal(self.reading, self.site)
-        if unlikely is not None and not self._is_confirmed(key):
+        if unlikely is not None and not confirmed:
             self._ask_confirmation(PendingEntry(key, self.field, None, unlikely))
             return
+        display = self._gate.record_display(self.reading, fields)
         self._apply(
             key,
-            lambda: rd.enter_normal(self.reading, self.site, timestamp=now(), key=key, confirmed=unlikely is not None),
+            lambda: rd.enter_normal(
+                self.reading, self.site, timestamp=now(), key=key, confirmed=unlikely is not None, display=display
+            ),
         )
 
     def enter_same(self) -> None:
@@ -232,7 +210,33 @@ class ScoringSession:
             self.is_paired = not self.is_paired
             self.message = self.t("scoring.both_on" if self.is_paired else "scoring.both_off", key=format_key(key))
             return
-        self._apply(key, lambda: rd.copy_entry(self.reading, self.field, timestamp=now(), key=key))
+        fields = (self.field, *self.reading.counterparts(self.field))
+        if self.refuses_key(fields):
+            return
+        display = self._gate.record_display(self.reading, fields)
+        self._apply(key, lambda: rd.copy_entry(self.reading, self.field, timestamp=now(), key=key, display=display))
+
+    def refuses_key(self, fields: Collection[Field]) -> bool:
+        """Return True, with a message, if the present key cannot be an answer to the films of `fields`."""
+        refusal = self._gate.find_refusal(self.reading, fields)
+        if refusal is not None:
+            self.field_hint = self.t("scoring.field_hint.ignored")
+            self.message = self.t(f"scoring.ignored_{refusal}", leave=self._keymap.key_label("scoring.leave"))
+        return refusal is not None
+
+    def withdraw(self, count: int) -> None:
+        """Take back the last `count` answers, which came from a key that was held down. The log says so."""
+        reading = self.reading
+        field = self.field
+        for _ in range(count):
+            last = rd.find_undoable(reading)
+            if last is None:
+                break
+            field = last.changes[0].field
+            reading = rd.undo(reading, timestamp=now(), note="the key was held down")
+        self._auto_saver.save(reading)
+        self.field, self.is_paired, self.is_finished, self.pending = field, False, False, None
+        self.message = self.t("scoring.withdrawn")
 
     def undo(self) -> None:
         """Undo the last entry, and make its field the active one."""
@@ -285,6 +289,8 @@ class ScoringSession:
 
     def _advance(self, reading: Reading) -> None:
         """Save `reading`, and make the next open field the active one."""
+        for entry in reading.log[len(self.reading.log) :]:
+            self._gate.note_answer(entry.number)
         self._auto_saver.save(reading)
         self._show_hint()
         upcoming = rd.find_next_open_field(reading, after=self.field)
@@ -300,34 +306,22 @@ class ScoringSession:
         if self._hint is not None and answered and (hint := self._hint(self.reading, self.site)):
             self.message = hint
 
-    def _is_confirmed(self, key: str) -> bool:
-        return self._unconfirmed is not None and (self._unconfirmed.key, self._unconfirmed.field) == (key, self.field)
+    def _confirm(self, pending: PendingEntry) -> None:
+        if pending.entry is None:
+            self.enter_normal(confirmed=True)
+        else:
+            self.enter(pending.entry, pending.key, confirmed=True)
 
     def _ask_confirmation(self, pending: PendingEntry) -> None:
         self.pending = pending
-        shown = format_key(pending.key)
-        self.field_hint = self.t("scoring.field_hint.again", key=shown)
+        shown = format_key(CONFIRM_KEY)
+        self.field_hint = self.t("scoring.field_hint.confirm", key=shown)
         self.message = format_unlikely(self.t, pending.unlikely, shown)
 
     def go_to_site(self, site: str) -> None:
         """Make the first open field of `site` the active one; the first field if none is open."""
-        fields = self.reading.joint_fields(site)
-        self.is_paired = False
-        self.field = next((field for field in fields if field not in self.reading.values), fields[0])
+        super().go_to_site(site)
         self._show_hint()
-
-    def move_by(self, by: int) -> None:
-        """Go to the joint `by` places further, or backwards if negative. Stay at the ends."""
-        keys = [site.key for site in self.reading.sites]
-        place = keys.index(self.site) + by
-        if 0 <= place < len(keys):
-            self.go_to_site(keys[place])
-
-    def next_field(self) -> None:
-        """Go to the next field of the joint; from the last field to the first."""
-        fields = self.reading.joint_fields(self.site)
-        self.is_paired = False
-        self.field = fields[(fields.index(self.field) + 1) % len(fields)]
 
     @property
     def typed_text(self) -> str:
@@ -382,8 +376,3 @@ class ScoringSession:
                 self.enter(NotAssessableEntry(reason.id), name)
                 return
         self.message = self.t("scoring.which_reason", key=format_key(name))
-
-
-def _is_same_question(before: tuple[Reading, Field, bool], asked: tuple[Reading, Field, bool]) -> bool:
-    # Readings are immutable, and a comparison of their values would be slow.
-    return before[0] is asked[0] and before[1:] == asked[1:]

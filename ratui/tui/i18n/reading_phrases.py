@@ -44,11 +44,8 @@ def format_error(t: Catalog, error: RatuiError, *, with_location: bool = True) -
 
 
 def format_unlikely(t: Catalog, entry: UnlikelyEntry, key: str) -> str:
-    """Return the reason why an entry is unlikely, and the hint to press `key` again to confirm it."""
-    id = f"reading.unlikely.{entry.kind}"
-    if entry.size == 1 and f"{id}_one" in t:
-        id = f"{id}_one"
-    return t(id, scale=entry.field.scale, size=entry.size, key=key)
+    """Return the reason why an entry is unlikely, and the hint that `key` confirms it."""
+    return t(f"reading.unlikely.{entry.kind}", scale=entry.field.scale, size=entry.size, key=key)
 
 
 def format_review_reason(t: Catalog, reason: ReviewReason, scheme: Scheme) -> str:

@@ -18,6 +18,7 @@ from textual.dom import DOMNode
 from textual.events import Event, Key
 
 from ratui.tui.input.actions import normalize_key
+from ratui.tui.input.key_repeat import KeyRepeats
 from ratui.tui.input.terminal_input import Burst, continues_tail
 
 __all__ = ["KeyBurst", "KeyQueue"]
@@ -93,6 +94,14 @@ class KeyQueue:
         """Function to call when input was dropped."""
         self.before_key: Callable[[], None] | None = None
         """Function to call before each key, for example to count the time."""
+        self.repeats = KeyRepeats()
+        """The keys that are held down, and the answers of their repeats."""
+        self.time_of: Callable[[Key], float] = lambda key: key.time
+        """Function that returns the time at which a key arrived, in seconds of a monotonic clock."""
+        self.key_time = 0.0
+        """Time at which the present key arrived, in seconds of a monotonic clock."""
+        self.on_withdrawn: Callable[[int], None] | None = None
+        """Function to call with the number of last answers that came from a key which turned out to be held down."""
         self.reaction_seconds = 0.25
         """Seconds that a person needs to notice a new screen."""
 
@@ -146,8 +155,11 @@ class KeyQueue:
                     else:
                         # The message comes after the keys, because a key clears the message before it.
                         notice = (KeyBurst((), began=key.began, ended=key.ended, ignored=True),) if key.ignored else ()
+                        for each in key.keys:
+                            each.time = key.began
                         self._waiting.extendleft(reversed((*key.keys, *notice)))
                     continue
+                self._note(key)
                 if self._is_too_early(key):
                     continue
                 if self.before_key is not None:
@@ -160,6 +172,14 @@ class KeyQueue:
                     self._guard.until = time.monotonic() + self.reaction_seconds
         finally:
             self._due = self._dispatch_task = None
+
+    def _note(self, key: Key) -> None:
+        """Record the time of `key`, and have answers withdrawn if it shows that the keys before it were repeats."""
+        self.key_time = self.time_of(key)
+        self.repeats.note_key(normalize_key(key.character, key.key), self.key_time)
+        withdrawn = self.repeats.take_withdrawn()
+        if withdrawn and self.on_withdrawn is not None:
+            self.on_withdrawn(withdrawn)
 
     def _is_dropped(self, burst: KeyBurst) -> bool:
         """Return True if `burst` is the rest of a terminal's reply, and record the consequences for the next burst."""

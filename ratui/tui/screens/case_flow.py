@@ -85,14 +85,25 @@ class CaseFlow:
     def open(self) -> None:
         """Begin to count the time, and open the first step that is not done."""
         self._screen.ratui.key_queue.before_key = self.auto_saver.count_time
+        self._screen.ratui.key_queue.on_withdrawn = self._withdraw
         self._start_scoring()
 
     def close(self) -> None:
         """Release the lock of the reading."""
         key_queue = self._screen.ratui.key_queue
         if key_queue.before_key == self.auto_saver.count_time:  # the next case may have been opened already
-            key_queue.before_key = None
+            key_queue.before_key = key_queue.on_withdrawn = None
         self._resources.close()
+
+    def _withdraw(self, count: int) -> None:
+        """Withdraw the last `count` answers, whose key turned out to be held down, and show the joint of the first one."""
+        if self.scoring_session is None:
+            return
+        app = self._screen.app
+        while app.screen is not self._screen and self._screen in app.screen_stack:
+            app.pop_screen()
+        self.scoring_session.withdraw(count)
+        self._screen.redraw()
 
     # Regions and scoring.
 
@@ -107,7 +118,7 @@ class CaseFlow:
         if self.scoring_session is None:
             message = message or screen.t.translate_error(self._notice)
             self.scoring_session = ScoringSession(
-                self.auto_saver, screen.ratui.keymap, screen.t, hint=self._format_hint
+                self.auto_saver, screen.ratui.keymap, screen.t, screen.make_gate(), hint=self._format_hint
             )
             if self._site in self.reading.site_keys:
                 self.scoring_session.go_to_site(self._site)

@@ -12,7 +12,7 @@ from textual.screen import ScreenResultType
 from ratui.errors import SettingsError
 from ratui.imaging import DisplaySettings
 from ratui.reading import Reading
-from ratui.terminal import Resolution
+from ratui.tui.entry.answer_gate import AnswerGate
 from ratui.tui.entry.text import format_time_point
 from ratui.tui.graphics.viewport import (
     CaseFilms,
@@ -41,13 +41,16 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         self._unaligned_site = ""
         """The key of the last site whose films could not be aligned."""
         self._has_warned_coarse = False
-        self._best_resolution: tuple[str, Resolution | None] = ("", None)
-        """The key of the site on the screen, and the best resolution at which it has been shown."""
 
     @property
     def joint_viewer(self) -> JointViewer:
         """The viewer of the joint's films."""
         return self.query_one("#joint", JointViewer)
+
+    def make_gate(self) -> AnswerGate:
+        """Return the gate that decides which keys can be answers to the films on this screen."""
+        keys = self.ratui.key_queue
+        return AnswerGate(self.joint_viewer, keys.repeats, lambda: keys.key_time, lambda: self.ratui.graphics)
 
     # Contrast and brightness.
 
@@ -173,17 +176,6 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         """Draw everything that depends on how the films are shown."""
 
     # Resolution.
-
-    def best_resolution(self, site: str) -> tuple[str, Resolution] | None:
-        """Return the graphics protocol and the best resolution at which `site` has been shown; None before it is shown."""
-        found = self.joint_viewer.resolution
-        before = self._best_resolution[1] if self._best_resolution[0] == site else None
-        known = [resolution for resolution in (found, before) if resolution is not None]
-        if not known:
-            return None
-        best = max(known, key=lambda resolution: (resolution.is_sufficient, resolution.pixels_per_mm))
-        self._best_resolution = (site, best)
-        return self.ratui.graphics.protocol, best
 
     def check_coarse(self) -> bool:
         """Return whether the films are too coarse to judge erosions; the first time, show which keys help."""

@@ -81,8 +81,8 @@ class FilmView(Widget):
         self._place = Place(next(FilmView._numbers), self._find_region, on_painted=self._record_painted)
         self.painted_at: float | None = None
         """Time at which the terminal had processed the present image, on a monotonic clock; None before that."""
-        self.is_painted_fine = False
-        """True if the image was painted with all its pixels, False if only its coarse version was."""
+        self.painted_shrink = 1
+        """Factor by which the painted image has fewer pixels in each direction than `pixel_size`; 1 for all pixels."""
         self.on_painted: Callable[[FilmView], None] = lambda view: None
         """Function to call when the present image was painted."""
         self._waiting = False
@@ -167,7 +167,7 @@ class FilmView(Widget):
         """Record that `frame` was painted at the time `now`."""
         if self._frame is None:
             return
-        self.is_painted_fine = frame is self._frame
+        self.painted_shrink = frame.shrink
         if self.painted_at is None:
             self.painted_at = now
         self.on_painted(self)
@@ -235,7 +235,6 @@ class FilmView(Widget):
 
     def _forget_painted(self) -> None:
         self.painted_at = None
-        self.is_painted_fine = False
 
     def _draw(self) -> None:
         """Have the painter send the present frame, if the view is on the screen."""

@@ -6,7 +6,7 @@ under the name of this one. Nothing here depends on which film is the earlier on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
@@ -21,6 +21,7 @@ from textual.worker import get_current_worker
 from ratui.errors import FilmError
 from ratui.imaging import AlignmentFailure, Box
 from ratui.terminal import Display, FrameCache, Resolution
+from ratui.tui.entry.answer_gate import DisplayProblem
 from ratui.tui.graphics.film_store import AlignedView, FilmStore, ViewRequest
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.textual_internals import run_in_thread
@@ -95,6 +96,12 @@ class JointViewer(Vertical):
         self._ahead: tuple[str, ...] = ()
         self._without_picture: set[_Picture] = set()
         """Requests that gave no picture: differences of films that cannot be registered."""
+        self._displayed: dict[int, float] = {}
+        """By place, the time since which its film was displayed during this visit of the joint."""
+        self._best: dict[int, Resolution] = {}
+        """By place, the best resolution at which its film was displayed during this visit."""
+        for view in self.views:
+            view.on_painted = self._note_painted
 
     def compose(self) -> ComposeResult:
         """Lay out titles, views and lines."""
@@ -119,12 +126,16 @@ class JointViewer(Vertical):
         """
         if site != self._site:
             self.view_settings = self.view_settings.reset_position()
+            self._displayed.clear()
+            self._best.clear()
         self._films, self._site, self._ahead = films, site, tuple(ahead)
         self._refresh()
 
     def blank(self) -> None:
         """Show no joint."""
         self._films, self._site, self._ahead = None, "", ()
+        self._displayed.clear()
+        self._best.clear()
         for view in self.views:
             view.blank()
 
@@ -135,6 +146,63 @@ class JointViewer(Vertical):
     def set_line(self, place: int, text: str | Text) -> None:
         """Write `text` below the film at `place` (0 left, 1 right)."""
         self._lines[place].update(text, layout=False)
+
+    # The films that were displayed.
+
+    def _note_painted(self, view: FilmView) -> None:
+        """Record since when the film in `view` is displayed, if the view shows the film that it has to show."""
+        if self.mode == "difference" or view.painted_at is None:
+            return
+        for index, (each, wanted) in enumerate(self._wanted_pictures()):
+            if each is view and wanted is not None and view.key == wanted.key:
+                place = self.place if self.mode == "alone" else index
+                self._displayed.setdefault(place, view.painted_at)
+                self._note_resolution(place, view.painted_shrink)
+
+    def _note_resolution(self, place: int, shrink: int) -> None:
+        """Record the resolution at which the film at `place` is displayed now, if it is the best one so far."""
+        viewport = self._viewports(self._site)[place]
+        alone = [viewport if each == place else None for each in (0, 1)]
+        found = self._films.find_lowest_resolution(self._site, alone) if self._films and viewport else None
+        if found is None:
+            return
+        if shrink > 1:
+            found = Resolution(found.pixels_per_mm / shrink, is_sufficient=False)
+        known = [each for each in (self._best.get(place), found) if each is not None]
+        self._best[place] = max(known, key=lambda each: (each.is_sufficient, each.pixels_per_mm))
+
+    def displayed_resolution(self, places: Collection[int]) -> Resolution | None:
+        """Return the best resolution during this visit of the joint on the coarser of the films at `places`, or None."""
+        known = [self._best[place] for place in places if place in self._best]
+        return min(known, key=lambda each: (each.is_sufficient, each.pixels_per_mm), default=None)
+
+    def displayed_films(self, places: Collection[int]) -> tuple[str, ...]:
+        """Return the ids of the films at `places` that show the joint, the left one first."""
+        records = [self._films.record(self._site, place) for place in sorted(places)] if self._films else []
+        return tuple(record.id for record in records if record is not None)
+
+    @property
+    def grey_changes(self) -> tuple[str, ...]:
+        """Changes to the grey levels of the films; empty if they are shown as acquired."""
+        return self.view_settings.display_settings.changes
+
+    def find_display_problem(self) -> DisplayProblem | None:
+        """Return why the views do not show films of the joint now; None if they do."""
+        if self.mode == "difference":
+            return "difference"
+        for view, wanted in self._wanted_pictures():
+            if wanted is not None and (view.painted_at is None or view.key != wanted.key):
+                return "not_painted"
+        return None
+
+    def displayed_since(self, places: Collection[int]) -> float | None:
+        """Return the time since which all films at `places` have been displayed, as `FilmWatch` describes it."""
+        if self._films is None:
+            return None
+        needed = [place for place in places if self._films.has(self._site, place)]
+        if any(place not in self._displayed for place in needed):
+            return None
+        return max((self._displayed[place] for place in needed), default=float("-inf"))
 
     @property
     def resolution(self) -> Resolution | None:

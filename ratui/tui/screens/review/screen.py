@@ -117,7 +117,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         """Show the first joint."""
         self.joint_viewer.view_settings = self.load_view_settings()
         if self._auto_saver is not None:
-            self._session = ScoringSession(self._auto_saver, self.ratui.keymap, self.t)
+            self._session = ScoringSession(self._auto_saver, self.ratui.keymap, self.t, self.make_gate())
             self._session.field = rd.find_field_to_change(self.reading, self.item)
         self.redraw()
 
@@ -226,7 +226,9 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         """Keep the joint as it is and go to the next; first ask for a field that is open."""
         if self._session is None:
             self.action_forward()
-        elif not self._ask_for_open_field():
+            return
+        is_refused = self._session.refuses_key(self.reading.joint_fields(self.item.site))
+        if not is_refused and not self._ask_for_open_field():
             self._mark_reviewed()
             self._go_to_next()
 
@@ -339,9 +341,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         reading, site = self.reading, self.reading.site(self.item.site)
         upcoming = [item.site for item in self._items[self._place + 1 : self._place + 1 + _PREPARED_JOINTS]]
         self.joint_viewer.show(self._films, site.key, upcoming)
-        is_coarse, resolution = self.check_coarse(), self.best_resolution(site.key)
-        if self._auto_saver is not None:
-            self._auto_saver.current_display = resolution
+        is_coarse = self.check_coarse()
         which = "review.place" if self._auto_saver else "review.read_only_place"
         progress = self.t(which, number=self._place + 1, total=len(self._items))
         head = format_head(self.t, reading, site.key, progress, self.app.size.width)

@@ -284,7 +284,6 @@ class ScoringScreen(FilmScreen[ScoringResult]):
         start = keys.index(session.site) + 1
         self.joint_viewer.show(films, session.site, keys[start : start + _PREPARED_JOINTS])
         is_coarse = self.check_coarse()
-        self._flow.auto_saver.current_display = self.best_resolution(session.site)
         width = self.app.size.width
         progress = texts.format_progress(self.t, reading, 16 if width >= 100 else 8)
         head = format_head(self.t, reading, session.site, progress, width, scale=session.field.scale)

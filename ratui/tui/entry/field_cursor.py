@@ -1,0 +1,102 @@
+"""The active field of a reading, and the movement from field to field. It depends on no widget and enters nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ratui import reading as rd
+from ratui.reading import EntryOptions, Field, Reading
+from ratui.study import AutoSaver
+
+__all__ = ["FieldCursor"]
+
+
+class FieldCursor:
+    """The active field of a reading, and what can be entered there.
+
+    Parameters
+    ----------
+    auto_saver
+        The reading, with its storage on the disk.
+    """
+
+    def __init__(self, auto_saver: AutoSaver) -> None:
+        self._auto_saver = auto_saver
+        self.field: Field = rd.find_resume_field(auto_saver.reading)
+        """The active field."""
+        self.is_paired = False
+        """True if each answer fills both time points, until the end of this joint."""
+        self._cached_options: tuple[tuple[Reading, Field, bool], EntryOptions] | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """Present state of the reading."""
+        return self._auto_saver.reading
+
+    @property
+    def site(self) -> str:
+        """Key of the site of the active field."""
+        return self.field.site
+
+    @property
+    def waiting_fields(self) -> tuple[Field, ...]:
+        """Fields that the next answer fills: the active one, and if paired the one of the other time point."""
+        return (self.field, *self.reading.counterparts(self.field)) if self.is_paired else (self.field,)
+
+    @property
+    def options(self) -> EntryOptions:
+        """Entries that are possible now."""
+        asked = (self.reading, self.field, self.is_paired)
+        if self._cached_options is None or not _is_same_question(self._cached_options[0], asked):
+            self._cached_options = (asked, self._compute_options())
+        return self._cached_options[1]
+
+    def _compute_options(self) -> EntryOptions:
+        here = rd.list_options(self.reading, self.field)
+        for counterpart in self.waiting_fields[1:]:
+            there = rd.list_options(self.reading, counterpart)
+            here = replace(
+                here,
+                grades=tuple(grade for grade in here.grades if grade in there.grades),
+                findings=tuple(finding for finding in here.findings if finding in there.findings),
+                reasons=tuple(reason for reason in here.reasons if reason in there.reasons),
+            )
+        return here
+
+    @property
+    def can_pair(self) -> bool:
+        """True if answers may fill both time points.
+
+        The study must not be blinded to order, and at least two scales of the joint must be open at both time points:
+        otherwise pairing would save no key.
+        """
+        reading = self.reading
+        if reading.is_blinded or reading.signed_at or len(reading.order) != 2:
+            return False
+        opened = {field for field in reading.joint_fields(self.site) if field not in reading.values}
+        pairs = [field for field in opened if reading.counterparts(field)[0] in opened]
+        return self.field in pairs and len(pairs) > 2
+
+    def go_to_site(self, site: str) -> None:
+        """Make the first open field of `site` the active one; the first field if none is open."""
+        fields = self.reading.joint_fields(site)
+        self.is_paired = False
+        self.field = next((field for field in fields if field not in self.reading.values), fields[0])
+
+    def move_by(self, by: int) -> None:
+        """Go to the joint `by` places further, or backwards if negative. Stay at the ends."""
+        keys = [site.key for site in self.reading.sites]
+        place = keys.index(self.site) + by
+        if 0 <= place < len(keys):
+            self.go_to_site(keys[place])
+
+    def next_field(self) -> None:
+        """Go to the next field of the joint; from the last field to the first."""
+        fields = self.reading.joint_fields(self.site)
+        self.is_paired = False
+        self.field = fields[(fields.index(self.field) + 1) % len(fields)]
+
+
+def _is_same_question(before: tuple[Reading, Field, bool], asked: tuple[Reading, Field, bool]) -> bool:
+    # Readings are immutable, and a comparison of their values would be slow.
+    return before[0] is asked[0] and before[1:] == asked[1:]

@@ -1,0 +1,87 @@
+"""Recognition of keys that are held down.
+
+A keyboard repeats a key that is held down: the second character follows the first after 0.25 to 0.66 s, like a second press,
+and the others in a fast run. Most terminals do not report repeats, so they are recognised by their times.
+Times are in seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+__all__ = ["KeyRepeats"]
+
+_RUN_GAP = 0.12
+"""Seconds between two equal keys below which they belong to one run. A person needs more to press a key twice."""
+_SLOW_RUN_GAP = 0.21
+"""The same for keys that a slow connection delivers in groups, if together they come faster than `_HELD_RATE`."""
+_HELD_COUNT = 6
+"""Number of equal keys in a run from which the key counts as held down. A joint has at most four fields."""
+_HELD_SECONDS = 0.13
+"""Shortest duration of such a run in seconds. Keys that arrive all at once may have been typed while the line paused."""
+_HELD_RATE = 15.0
+"""Keys per second that no person reaches with one key."""
+_RELEASED = 0.35
+"""Seconds without a repeat after which a key that was held down counts as released."""
+_REMEMBERED = 64
+
+
+class KeyRepeats:
+    """Recognises keys that are held down, and the answers that their repeats have made.
+
+    Call `note_key` with each key, and `note_answer` after each answer. A run is recognised only from its sixth key on.
+    `take_withdrawn` then returns how many answers the run has made, so that they can be withdrawn.
+    """
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._last = float("-inf")
+        self._times: deque[float] = deque(maxlen=_REMEMBERED)
+        """Times of the equal keys, up to the present one, that may belong to one run."""
+        self._answers: list[int] = []
+        """Log numbers of the answers that the keys in `_times` have made."""
+        self._withdrawn = 0
+        self.is_held = False
+        """True if the present key is held down."""
+        self.run_began = float("-inf")
+        """Time of the first key in the run of the present key; the time of the present key if there is no run."""
+
+    def note_key(self, name: str, now: float, *, is_repeat: bool = False) -> None:
+        """Record that the key `name` arrived at the time `now`. `is_repeat` is true if the terminal reports a repeat."""
+        gap = now - self._last
+        is_same = name == self._name
+        self._name, self._last = name, now
+        if is_same and self.is_held and gap < _RELEASED:
+            return
+        self.is_held = is_repeat
+        if not is_same or gap > _SLOW_RUN_GAP:
+            self._times.clear()
+            self._answers.clear()
+        if not is_same or gap > _RUN_GAP:
+            self.run_began = now
+        self._times.append(now)
+        if self._is_run_of_repeats():
+            self.is_held = True
+            self._withdrawn += len(self._answers)
+            self._answers.clear()
+
+    def _is_run_of_repeats(self) -> bool:
+        """Return True if the last keys came so fast, and are so many, that only a keyboard can have repeated them."""
+        times = list(self._times)
+        for start in range(len(times) - _HELD_COUNT, -1, -1):
+            seconds = times[-1] - times[start]
+            if seconds < _HELD_SECONDS:
+                continue
+            gaps = [after - before for before, after in zip(times[start:], times[start + 1 :], strict=False)]
+            if max(gaps) < _RUN_GAP or len(gaps) / seconds >= _HELD_RATE:
+                return True
+        return False
+
+    def note_answer(self, number: int) -> None:
+        """Record that the present key has made the answer with the number `number` in the log."""
+        self._answers.append(number)
+
+    def take_withdrawn(self) -> int:
+        """Return how many of the last answers came from a key that turned out to be held down, and forget them."""
+        count, self._withdrawn = self._withdrawn, 0
+        return count
