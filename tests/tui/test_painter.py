@@ -150,6 +150,8 @@ async def test_on_a_slow_line_placeholders_of_the_old_picture_are_erased_at_once
     line.painter.paint(place, frames(0)[0])
     assert line.writes[0].count(" " * 30) == 15, "they are characters: to remove the image would do nothing"
     await line.until_quiet()
+
+
 class TestPainted:
     """The painter reports a frame as painted only after the terminal has processed it."""
 
