@@ -178,8 +178,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "undo forgets its place after one step",
         "commands.py",
-        '"undo", old, timestamp, key, undone_number=last.number)',
-        '"undo", old, timestamp, key, undone_number=len(reading.log))',
+        '"undo", old, timestamp, key, undone_number=last.number, note=note)',
+        '"undo", old, timestamp, key, undone_number=len(reading.log), note=note)',
         WALK,
     ),
     Mutation(
@@ -228,6 +228,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("an unsigned reading can be reopened", "commands.py", "if not reading.signed_at:", "if False:"),
     # Unlikely entries.
     Mutation("a change of three grades needs no confirmation", "plausibility.py", "MIN_JUMP = 3", "MIN_JUMP = 4"),
+    Mutation("a fall of two grades needs no confirmation", "plausibility.py", "_FALL = 2", "_FALL = 3"),
+    Mutation("a fall of one grade needs a confirmation", "plausibility.py", "_FALL = 2", "_FALL = 1"),
     Mutation("a fall needs no confirmation", "plausibility.py", "if rise < 0 and not reading.is_blinded:", "if False:"),
     Mutation(
         "only entries at the later film are checked for plausibility",
@@ -238,8 +240,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a finding is checked for plausibility on one scale only",
         "plausibility.py",
-        "for field in changed if",
-        "for field in changed[:1] if",
+        "for field in changed\n        if",
+        "for field in changed[:1]\n        if",
     ),
     Mutation(
         "every entry is logged as confirmed",

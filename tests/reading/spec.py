@@ -101,7 +101,7 @@ class Spec:
             size = abs(here - there)
             fell = (here < there) if field.time > self.fields[twin].time else (here > there)
             kind = "fall" if fell and not self.blinded else "jump"
-            if size >= (1 if kind == "fall" else 3) and (worst is None or size > worst[1]):
+            if size >= (2 if kind == "fall" else 3) and (worst is None or size > worst[1]):
                 worst = (kind, size, place)
         return worst
 

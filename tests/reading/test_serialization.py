@@ -7,6 +7,7 @@ import pytest
 
 from ratui.errors import StoreError
 from ratui.reading import (
+    DisplayRecord,
     Field,
     FindingEntry,
     GradeEntry,
@@ -114,7 +115,7 @@ def of_format_1() -> dict[str, Any]:
     # The first version could undo an entry without effect, which undo skips today.
     old["log"].append({**old["log"][1], "number": 3, "kind": "undo", "key": "u", "undoes": 2})
     for entry in old["log"]:
-        del entry["site"], entry["confirmed"]
+        del entry["site"], entry["confirmed"], entry["display"]
     return json.loads(json.dumps(old))  # type: ignore[no-any-return]
 
 
@@ -125,14 +126,33 @@ def test_a_document_of_format_1_is_read_and_written_as_the_newest() -> None:
     assert (reading.flags, reading.notes) == (frozenset(), {})
     assert reading.score(Field("L.MCP2", "ERO", 0)) == 1
     assert undo(reading).values == {}
-    assert reading_to_document(reading)["meta"]["format"] == 2
+    assert reading_to_document(reading)["meta"]["format"] == 3
     assert reading_from_document(SCHEME, reading_to_document(reading)) == reading
+
+
+def test_a_document_of_format_2_is_read_and_written_as_the_newest() -> None:
+    old = document()
+    old["meta"]["format"] = 2
+    for entry in old["log"]:
+        del entry["display"]
+    reading = reading_from_document(SCHEME, old)
+    assert all(entry.display is None for entry in reading.log)
+    assert reading_from_document(SCHEME, reading_to_document(reading)) == reading
+
+
+def test_the_display_of_an_entry_is_stored() -> None:
+    display = DisplayRecord(("ab12", "cd34"), "sixel", 6.25, True, ("invert",), 0.731, "terminal")
+    reading = start_reading(SCHEME, "C-1", "anna", SCHEME.sites)
+    reading = enter(reading, Field("L.MCP2", "ERO", 0), GradeEntry(1), display=display)
+    read = reading_from_document(SCHEME, json.loads(json.dumps(reading_to_document(reading))))
+    assert read == reading
+    assert read.log[-1].display == display
 
 
 def test_a_newer_document_is_refused_with_what_to_do() -> None:
     newer = document()
-    newer["meta"]["format"] = 3
-    with pytest.raises(StoreError, match=r"has format 3, this version reads up to 2\. Update ratui"):
+    newer["meta"]["format"] = 4
+    with pytest.raises(StoreError, match=r"has format 4, this version reads up to 3\. Update ratui"):
         reading_from_document(SCHEME, newer, "anna/C-1.json")
 
 

@@ -28,6 +28,7 @@ from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap
+from tests.support.displays import make_gate
 
 FINGERS = load_scheme("fingers")
 
@@ -52,7 +53,7 @@ class Disk:
 def session_of(reading: Reading | None = None, *, blinded: bool = False) -> tuple[ScoringSession, Disk]:
     disk = Disk(reading or start_reading(FINGERS, "C", "anna", FINGERS.sites, blinded=blinded))
     keymap = Keymap(scheme=FINGERS)
-    return ScoringSession(AutoSaver(disk), keymap, Catalog("en")), disk  # type: ignore[arg-type]
+    return ScoringSession(AutoSaver(disk), keymap, Catalog("en"), make_gate()), disk  # type: ignore[arg-type]
 
 
 def send_keys(session: ScoringSession, keys: str) -> None:
@@ -211,31 +212,41 @@ class TestHardToGetWrong:
         send_keys(session, "60")
         assert (session.field_hint, session.message) == ("", "")
 
-    @pytest.mark.parametrize("keys", ["03", "30", "10"])
-    def test_a_jump_or_a_fall_asks_for_the_same_key_once_more(self, keys: str) -> None:
+    @pytest.mark.parametrize("keys", ["03", "30", "20"])
+    def test_enter_confirms_a_jump_or_a_fall(self, keys: str) -> None:
         session, disk = session_of()
         send_keys(session, keys)
         assert session.field == Field("L.IP1", "ERO", 1)
-        assert session.field_hint == f"{keys[1]} once more?"
+        assert session.field_hint == "Enter confirms"
         assert len(session.reading.log) == 1
-        send_keys(session, keys[1])
+        send_keys(session, "\n")
         assert scores(session, "L.IP1") == [int(keys[0]), int(keys[1])]
         assert disk.reading.log[-1].is_confirmed
         assert not disk.reading.log[0].is_confirmed
 
-    def test_another_key_cancels_the_confirmation_and_counts_itself(self) -> None:
+    def test_a_grade_confirms_nothing(self) -> None:
         session, _ = session_of()
-        send_keys(session, "032")
+        send_keys(session, "0333")
+        assert scores(session, "L.IP1") == [0, None]
+        send_keys(session, "2")
         assert scores(session, "L.IP1") == [0, 2]
         assert not session.reading.log[-1].is_confirmed
 
-    def test_the_key_once_more_does_not_count_for_another_field(self) -> None:
+    def test_four_grades_typed_quickly_and_the_next_joint_stay_apart(self) -> None:
+        session, _ = session_of()
+        send_keys(session, "n1000")
+        assert scores(session, "L.PIP2") == [1, 0, 0, 0]
+        send_keys(session, "2")
+        assert scores(session, "L.PIP2") == [1, 0, 0, 0]
+        assert scores(session, "L.PIP3")[0] == 2
+
+    def test_a_confirmation_counts_for_its_own_field_only(self) -> None:
         session, _ = session_of()
         send_keys(session, "03")
         session.process_key("\t")
         session.next_field()
         session.next_field()
-        send_keys(session, "3")
+        session.process_key("enter")
         assert scores(session, "L.IP1") == [0, None]
 
     def test_normal_asks_too_where_it_would_be_a_fall(self) -> None:
@@ -243,6 +254,8 @@ class TestHardToGetWrong:
         send_keys(session, "3n")
         assert scores(session, "L.IP1") == [3, None]
         send_keys(session, "n")
+        assert scores(session, "L.IP1") == [3, None], "the same key confirms nothing"
+        send_keys(session, "\n")
         assert scores(session, "L.IP1") == [3, 0]
         assert session.reading.log[-1].is_confirmed
 

@@ -43,8 +43,8 @@ class KeyRepeats:
         self._withdrawn = 0
         self.is_held = False
         """True if the present key is held down."""
-        self.run_began = float("-inf")
-        """Time of the first key in the run of the present key; the time of the present key if there is no run."""
+        self.run_began = float("inf")
+        """Time of the first key in the run of the present key, which is the present key itself if there is no run."""
 
     def note_key(self, name: str, now: float, *, is_repeat: bool = False) -> None:
         """Record that the key `name` arrived at the time `now`. `is_repeat` is true if the terminal reports a repeat."""
