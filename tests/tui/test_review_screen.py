@@ -165,12 +165,12 @@ class TestAChange:
         assert stored(study).values == before.values
         assert [entry.kind for entry in stored(study).log[-2:]] == ["enter", "undo"]
 
-    async def test_an_unlikely_one_asks_for_the_same_key_once_more(self, tmp_path: Path) -> None:
+    async def test_enter_confirms_an_unlikely_one(self, tmp_path: Path) -> None:
         study, _ = one_case(tmp_path, {Field("L.MCP4", "ERO", 1): GradeEntry(1)})
         async with reading_as(study, "anna") as pilot:
             screen = await opened(pilot)
             await pilot.press("5")
-            assert "press 5 again" in label_text(pilot)
+            assert "press Enter to confirm" in label_text(pilot)
             assert screen.reading.score(screen.field) == 1
             await pilot.press("2")
             await settle(pilot)
@@ -178,10 +178,10 @@ class TestAChange:
         assert stored(study).score(Field("L.MCP4", "ERO", 1)) == 2
         async with reading_as(study, "anna") as pilot:
             await opened(pilot)
-            await pilot.press("4", "4")
+            await pilot.press("5", "enter")
             await settle(pilot)
         assert stored(study).log[-1].is_confirmed is True
-        assert stored(study).score(Field("L.MCP4", "ERO", 1)) == 4
+        assert stored(study).score(Field("L.MCP4", "ERO", 1)) == 5
 
     async def test_fields_opened_by_a_change_must_be_answered_first(self, tmp_path: Path) -> None:
         special: dict[Field, Entry] = {Field("L.MCP4", "ERO", time): FindingEntry("collapse") for time in (0, 1)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from threading import Event
 
@@ -13,8 +14,8 @@ from textual.pilot import Pilot
 from ratui.reading import Field, GradeEntry
 from ratui.study import Study
 from ratui.tui import RatuiApp
+from ratui.tui.entry.answer_gate import REACTION_SECONDS
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest
-from ratui.tui.graphics.viewport import ViewSettings, load_case_films
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
@@ -41,37 +42,70 @@ def values(study: Study, case: str) -> set[object]:
     return set() if reading is None else set(reading.values.values())
 
 
-async def test_two_whole_cases_each_typed_at_once(tmp_path: Path) -> None:
+async def open_case(pilot: Pilot[None]) -> ScoringScreen:
+    """Open the first case, wait until its films are painted, and give keys their real times from then on."""
+    app = pilot.app
+    assert isinstance(app, RatuiApp)
+    await pilot.press("enter")
+    app.key_queue.time_of = lambda key: key.time
+    await pilot.pause(REACTION_SECONDS + 0.05)
+    assert isinstance(app.screen, ScoringScreen)
+    return app.screen
+
+
+async def test_four_keys_at_once_fill_the_four_fields_of_the_displayed_joint(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter", "n")
+        assert isinstance(pilot.app, RatuiApp)
+        pilot.app.key_queue.time_of = lambda key: key.time
+        await pilot.pause(REACTION_SECONDS + 0.05)
+        await burst(pilot, "1", "2", "0", "0")
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert [screen.reading.score(field) for field in screen.reading.joint_fields("L.PIP2")] == [1, 2, 0, 0]
+        assert screen.field == Field("L.PIP3", "ERO", 0)
+
+
+@pytest.mark.parametrize("key", ["n", "0"])
+async def test_two_hundred_keys_at_once_answer_the_displayed_joint_only(tmp_path: Path, key: str) -> None:
+    study = make_study(tmp_path, sides="L")
+    async with reading_as(study, "anna") as pilot:
+        screen = await open_case(pilot)
+        await burst(pilot, *key * 200)
+        assert {field.site for field in screen.reading.values} == {"L.IP1"}
+        assert "before the films were on the screen" in label_text(pilot)
+
+
+async def test_keys_typed_with_the_opening_of_a_case_answer_nothing(tmp_path: Path) -> None:
     study = make_study(tmp_path, patients=2, sides="L")
     async with reading_as(study, "anna") as pilot:
-        await burst(pilot, "enter", *"n" * 10)
-        await burst(pilot, "S", "enter", *"n" * 9, "1", "1", "n")
-        await burst(pilot, "S")
-        assert isinstance(pilot.app.screen, WorklistScreen)
+        assert isinstance(pilot.app, RatuiApp)
+        pilot.app.key_queue.time_of = lambda key: key.time
+        await burst(pilot, "enter", *"n" * 10, "S")
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        assert not screen.reading.values
     for case in study.cases():
-        reading = study.reading("anna", case)
-        assert reading is not None
-        assert reading.signed_at
-    first, second = study.cases()
-    assert values(study, first) == {GradeEntry(0)}
-    assert values(study, second) == {GradeEntry(0), GradeEntry(1)}
+        assert not values(study, case)
 
 
 async def test_from_the_worklist_through_the_regions_into_the_first_field(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L", regions=False)
     async with reading_as(study, "anna") as pilot:
         await burst(pilot, "enter", "A")
-        await burst(pilot, "A", "1", "2", "3")  # only displayed boxes can be accepted
+        await burst(pilot, "A")  # the boxes of the second film had to be displayed first
+        await burst(pilot, "1", "2")
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         assert [screen.reading.score(Field("L.IP1", "ERO", time)) for time in (0, 1)] == [1, 2]
-        assert screen.reading.score(Field("L.PIP2", "ERO", 0)) == 3
 
 
 async def test_a_name_typed_after_the_slash_is_a_name_even_at_once(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     async with reading_as(study, "anna") as pilot:
-        await burst(pilot, "enter", "/", *"rmcp3", "enter", "1", "2")
+        await burst(pilot, "enter", "/", *"rmcp3", "enter")
+        await burst(pilot, "1", "2")
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         assert dict(screen.reading.values) == {
@@ -83,7 +117,10 @@ async def test_a_name_typed_after_the_slash_is_a_name_even_at_once(tmp_path: Pat
 async def test_help_takes_one_key_and_the_next_is_an_answer(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     async with reading_as(study, "anna") as pilot:
-        await burst(pilot, "enter", "?", "q", "1")
+        await burst(pilot, "enter")
+        await burst(pilot, "?", "q")
+        await settle(pilot)
+        await burst(pilot, "1")
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): GradeEntry(1)}
@@ -93,7 +130,8 @@ class TestPastTheLastField:
     async def test_a_surplus_answer_reaches_no_field_and_no_other_case(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, patients=2, sides="L")
         async with reading_as(study, "anna") as pilot:
-            await burst(pilot, "enter", *"n" * 10, "3")
+            await pilot.press("enter", *"n" * 9)
+            await burst(pilot, "n", "3")
             assert isinstance(pilot.app.screen, OverviewScreen)
             assert "ignored, typed before this screen was shown: 3" in label_text(pilot)
             await burst(pilot, "S", "enter")
@@ -103,27 +141,65 @@ class TestPastTheLastField:
         first, _ = study.cases()
         assert values(study, first) == {GradeEntry(0)}
 
-    async def test_keys_typed_ahead_do_not_sign(self, tmp_path: Path) -> None:
+    async def test_nobody_signs_an_overview_that_was_not_displayed(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna") as pilot:
-            await burst(pilot, "enter", *"n" * 10, "S")
+            await pilot.press("enter", *"n" * 9)
+            await burst(pilot, "n", "S")
             assert isinstance(pilot.app.screen, OverviewScreen)
             assert "ignored, typed before this screen was shown: S" in label_text(pilot)
             await burst(pilot, "S")
             assert isinstance(pilot.app.screen, WorklistScreen)
 
-    async def test_a_harmless_key_typed_ahead_is_handled(self, tmp_path: Path) -> None:
+    async def test_a_key_that_can_do_no_harm_gets_through(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna") as pilot:
-            await burst(pilot, "enter", *"n" * 11, "?")
+            await pilot.press("enter", *"n" * 9)
+            await burst(pilot, "n", "n", "?")
             assert isinstance(pilot.app.screen, HelpScreen)
 
     async def test_a_key_pressed_after_the_reaction_time_signs(self, tmp_path: Path) -> None:
         study = make_study(tmp_path, sides="L")
         async with reading_as(study, "anna") as pilot:
-            await burst(pilot, "enter", *"n" * 10)
+            await pilot.press("enter", *"n" * 10)
             await pilot.press("3")
             assert "ignored, typed" not in label_text(pilot)
+
+
+class TestHeldDown:
+    """A key that is held down answers once."""
+
+    async def hold(self, pilot: Pilot[None], key: str, seconds: float = 2.0, delay: float = 0.4) -> None:
+        """Send `key` as a keyboard repeats it: after `delay` seconds, then 30 times a second. The times are simulated."""
+        app = pilot.app
+        assert isinstance(app, RatuiApp)
+        begun = time.monotonic() + 5.0
+        for at in (0.0, *(delay + number / 30 for number in range(round((seconds - delay) * 30)))):
+            app.key_queue.time_of = lambda _, at=at: begun + at  # type: ignore[misc]
+            await pilot.press(key)
+
+    @pytest.mark.parametrize("key", ["n", "0"])
+    @pytest.mark.parametrize("delay", [0.25, 0.66])
+    async def test_at_most_one_joint_is_answered(self, tmp_path: Path, key: str, delay: float) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna") as pilot:
+            screen = await open_case(pilot)
+            await self.hold(pilot, key, delay=delay)
+            assert len(screen.reading.values) == (2 if key == "n" else 1)
+            assert {field.site for field in screen.reading.values} == {"L.IP1"}
+            log = screen.reading.log
+            assert any(entry.kind == "undo" and entry.note == "the key was held down" for entry in log)
+            assert "held down" in label_text(pilot)
+
+    async def test_the_answer_to_the_last_joint_is_withdrawn_from_the_screen_after_it(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, sides="L")
+        async with reading_as(study, "anna") as pilot:
+            await pilot.press("enter", *"n" * 8)
+            await self.hold(pilot, "n")
+            screen = pilot.app.screen
+            assert isinstance(screen, ScoringScreen), "the overview had opened after the last joint"
+            assert len(screen.reading.open_fields) == len(screen.reading.joint_fields("L.MCP5"))
+            assert screen.field == Field("L.MCP5", "ERO", 0)
 
 
 class SlowLibrary(FilmStore):
@@ -138,7 +214,7 @@ class SlowLibrary(FilmStore):
         return super().render(view)
 
 
-async def test_answers_go_to_their_fields_while_the_films_are_still_loading(tmp_path: Path) -> None:
+async def test_nothing_is_answered_while_the_films_are_still_loading(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")
     async with reading_as(study, "anna") as pilot:
         assert isinstance(pilot.app, RatuiApp)
@@ -149,22 +225,22 @@ async def test_answers_go_to_their_fields_while_the_films_are_still_loading(tmp_
         await pilot.app.key_queue.wait_until_idle()
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
-        assert screen.field == Field("L.PIP3", "ERO", 0)
         films = screen.query_one(JointViewer)
         assert [view.key for view in films.views] == [None, None]
+        assert not screen.reading.values
+        assert "not on the screen yet" in label_text(pilot)
         slow.gate.set()
         await settle(pilot)
-        case = load_case_films(study, study.case(study.cases()[0]), (0, 1))
-        wanted = case.make_viewports(
-            "L.PIP3", [view.pixel_size for view in films.views], pilot.app.graphics, ViewSettings()
-        )
-        assert [view.key for view in films.views] == [viewport and viewport.key for viewport in wanted]
+        assert films.find_display_problem() is None
+        await pilot.press("1")
+        assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): GradeEntry(1)}
 
 
 async def test_keys_for_the_regions_do_not_answer_and_answers_do_not_move_boxes(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")
     async with reading_as(study, "anna") as pilot:
-        await burst(pilot, "enter", "1", "r", "s", "escape")
+        await pilot.press("enter")
+        await burst(pilot, "1", "r", "s", "escape")
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
         assert not isinstance(screen, RegionsScreen)

@@ -180,6 +180,6 @@ class KeyScreen(Screen[ScreenResultType]):
     def on_screen_resume(self) -> None:
         """Show the films again, and the tour if it is due."""
         for view in self.query(FilmView):
-            view.refresh()
+            view.show_again()
         if not self.query(TourPanel):
             self.show_tour_panel()

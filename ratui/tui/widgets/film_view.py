@@ -178,6 +178,12 @@ class FilmView(Widget):
         if self.is_attached:
             Painter.for_app(self.app).clear(self._place)
 
+    def show_again(self) -> None:
+        """Draw the image again after another screen was shown in its place."""
+        self.refresh()  # the cells notify when Textual writes them, and the image follows
+        if self.app.is_headless:  # Textual then writes no cells
+            self.call_after_refresh(self._draw)
+
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the cells under the image. They bypass Textual's cache, so that each write of a cell is noticed."""
         return [self.render_line(y).crop(crop.x, crop.right) for y in range(crop.y, crop.bottom)]
