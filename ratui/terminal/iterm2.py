@@ -23,6 +23,8 @@ class ITerm2Frame:
 
     tiles: tuple[tuple[int, int, str], ...]
     """Strips of the image from top to bottom: columns and rows in cells, and the PNG file in base64."""
+    shrink: int = 1
+    """The same as for a `KittyFrame`."""
 
     def __repr__(self) -> str:
         return f"ITerm2Frame({len(self.tiles)} tiles, {self.byte_count} bytes)"

@@ -44,7 +44,15 @@ def unlikely(
 
 @pytest.mark.parametrize(
     ("earlier", "later", "expected"),
-    [(0, 2, None), (0, 3, ("jump", 3)), (1, 5, ("jump", 4)), (2, 2, None), (2, 1, None), (2, 0, ("fall", 2)), (5, 0, ("fall", 5))],
+    [
+        (0, 2, None),
+        (0, 3, ("jump", 3)),
+        (1, 5, ("jump", 4)),
+        (2, 2, None),
+        (2, 1, None),
+        (2, 0, ("fall", 2)),
+        (5, 0, ("fall", 5)),
+    ],
 )
 def test_a_jump_or_a_fall_needs_a_confirmation_in_either_order_of_entry(
     earlier: int, later: int, expected: tuple[str, int] | None

@@ -18,7 +18,9 @@ EARLIER, LATER = Field("L.MCP2", "ERO", 0), Field("L.MCP2", "ERO", 1)
 class Desk:
     """A gate whose keys arrive at given times."""
 
-    def __init__(self, films: ScriptedFilms, *, order: tuple[int, int] = (0, 1), display: Display | None = None) -> None:
+    def __init__(
+        self, films: ScriptedFilms, *, order: tuple[int, int] = (0, 1), display: Display | None = None
+    ) -> None:
         self.repeats = KeyRepeats()
         self.reading: Reading = start_reading(FINGERS, "C-1", "anna", FINGERS.sites, order=order)
         self._now = 0.0
