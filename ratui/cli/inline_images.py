@@ -40,6 +40,12 @@ def show_images(pictures: list[tuple[str, bytes]], graphics: str) -> None:
     if not sys.stdout.isatty():
         raise DisplayError("plots can only be shown in a terminal", "", "To save them as files: --plots FOLDER")
     display = probe(graphics)
+    if not display.can_show_films:
+        raise DisplayError(
+            f"this terminal shows {display.levels} grey levels, too few for plots",
+            "",
+            "To save them as files: --plots FOLDER",
+        )
     for number, (name, data) in enumerate(pictures):
         size = shutil.get_terminal_size()
         image = Image.open(io.BytesIO(data)).convert("L")

@@ -12,8 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from textual.app import App
 
 from ratui.study import Study
+from ratui.terminal import Colours, Display, HalfCellFrame, encode
+from ratui.tui.textual_internals import set_text_colours
+from ratui.tui.widgets.film_view import make_cells
 from tests.films import make_study
 from tests.support.cell_screen import CellScreen
 from tests.support.fake_terminal import FakeTerminal
@@ -97,6 +102,19 @@ def test_both_films_have_the_greys_of_the_terminal(
         check_films(screen, RAMP, 15)
         assert screen.true_colours == 0, "also in the texts"
         assert "30 of 256 grey levels" in screen.lines()
+
+
+@pytest.mark.parametrize("colours", ["truecolor", "256", "16"])
+def test_cells_under_boxes_have_the_greys_of_the_painter(colours: Colours) -> None:
+    """Compare the cells that Textual writes, where boxes replace some of them, with the frame of the painter."""
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    frame = encode(Display("halfcell", colours=colours), Image.fromarray(levels))
+    assert isinstance(frame, HalfCellFrame)
+    app = App[None]()
+    set_text_colours(app, colours)
+    lines = [make_cells(frame, row, 16).render(app.console) for row in range(8)]
+    screen = CellScreen("\r\n".join(lines).encode(), (16, 8), has_true_colour=colours == "truecolor")
+    assert np.array_equal(screen.greys(slice(0, 16), slice(0, 8)), frame.levels)
 
 
 @pytest.mark.parametrize("term", ["xterm-256color", "xterm"])

@@ -31,7 +31,7 @@ from ratui.terminal import (
 from ratui.tui.graphics.painter import Painter, Place
 from ratui.tui.textual_internals import NotifyingStrip
 
-__all__ = ["FilmFailed", "FilmView"]
+__all__ = ["FilmFailed", "FilmView", "make_cells"]
 
 _BLANK = Style(bgcolor=Color.from_rgb(0, 0, 0))
 _COARSE = "coarse"
@@ -193,7 +193,7 @@ class FilmView(Widget):
         width = self.size.width
         if self.HAS_OVERLAY and isinstance(self._frame, HalfCellFrame):
             if not self._strips:
-                self._strips = [_half_cells(self._frame, row, width) for row in range(self.size.height)]
+                self._strips = [make_cells(self._frame, row, width) for row in range(self.size.height)]
             if y < len(self._strips):
                 return self._strips[y]
         return NotifyingStrip([Segment(" " * width, _BLANK)], width, self._cells_written)
@@ -258,7 +258,7 @@ class FilmView(Widget):
         return (region.x, region.y, region.width, region.height)
 
 
-def _half_cells(frame: HalfCellFrame, y: int, width: int) -> Strip:
+def make_cells(frame: HalfCellFrame, y: int, width: int) -> Strip:
     """Return line `y` of `frame` as cells of Textual, with the colours that the frame itself has."""
     levels = frame.levels
     if 2 * y + 1 >= len(levels):
