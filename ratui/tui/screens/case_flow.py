@@ -115,6 +115,7 @@ class CaseFlow:
             return
         self.films = load_case_films(study, self.case, self.reading.order)
         message = self._apply_regions()
+        is_first_time = self.scoring_session is None
         if self.scoring_session is None:
             message = message or screen.t.translate_error(self._notice)
             self.scoring_session = ScoringSession(
@@ -125,7 +126,8 @@ class CaseFlow:
         if message:
             screen.show_message(message)
         screen.redraw()
-        if not self.reading.open_fields and not self._site:
+        # After a correction of the regions, the rater returns to the joint, even if every field is filled.
+        if is_first_time and not self.reading.open_fields and not self._site:
             self.finish_scoring()
 
     def _apply_regions(self) -> str:
@@ -145,10 +147,21 @@ class CaseFlow:
         return format_other_answers(self._screen.t, reading, others, site)
 
     def open_regions(self) -> None:
-        """Open the regions of the films; continue the scoring when they are complete."""
+        """Open the regions: at the joint that is scored, or else at the first that is missing.
+
+        The scoring continues at the same joint when they are closed.
+        """
         from ratui.tui.screens.regions.screen import RegionsScreen
 
-        self._screen.app.push_screen(RegionsScreen(self.case, self.reading.order), self._regions_closed)
+        film, site = "", ""
+        if self.scoring_session is not None:
+            site = self.scoring_session.site
+            asked = self.reading.site(site)
+            time, scheme = self.scoring_session.field.time, self._screen.ratui.study.scheme
+            record = self.case.film(time, asked.side, asked.part, scheme)
+            film = record.id if record else ""
+        screen = RegionsScreen(self.case, self.reading.order, film=film, site=site)
+        self._screen.app.push_screen(screen, self._regions_closed)
 
     def _regions_closed(self, result: None) -> None:
         if self._screen.ratui.study.are_regions_complete(self.case):

@@ -22,6 +22,7 @@ from ratui.regions.propagation import BoxPropagation, ConfirmedRegions, Propagat
 from ratui.scheme import Site
 from ratui.study import Case, FilmRecord
 from ratui.tui.i18n.reading_phrases import format_error
+from ratui.tui.input.actions import Action
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.regions import text as region_text
 from ratui.tui.textual_internals import run_in_thread
@@ -356,6 +357,11 @@ class RegionsScreen(KeyScreen[None]):
             return region_text.format_box_state(self.t, editor)
         keys = {name: self.ratui.keymap.key_label(f"regions.{name}") for name in ("swap", "absent")}
         return region_text.format_fault(self.t, editor, self._faults[0], keys)
+
+    def label_of(self, action: Action) -> str:
+        """Return the label of `action`; from a joint that is scored, the screen leads back to it."""
+        returns_to_joint = action.name == "leave" and self._initial[1]
+        return self.t("regions.back_to_joint") if returns_to_joint else super().label_of(action)
 
     def format_keys(self) -> Text:
         """Return the keys in three rows, with the arrows as one key."""
