@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from textual.binding import Binding
-from textual.command import CommandPalette
 from textual.driver import Driver
 from textual.events import Event, Key, Resize
 from textual.widgets import Input
@@ -17,14 +16,14 @@ from textual.widgets import Input
 from ratui.errors import DisplayError, SettingsError
 from ratui.study import Study
 from ratui.terminal import Bandwidth, Display, FrameCache, read_cell_size
-from ratui.tui.command_palette import CommandProvider
+from ratui.tui.command_palette import CommandProvider, Palette
 from ratui.tui.driver import ListeningDriver
 from ratui.tui.graphics.client_watch import ClientWatch
 from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.i18n.catalog import Catalog, choose_language
 from ratui.tui.i18n.reading_phrases import format_error
-from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, list_entry_keys
+from ratui.tui.input.actions import ENTRY_SCREENS, Keymap, format_key, list_entry_keys
 from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import is_reply_tail
 from ratui.tui.screens.base import KeyScreen
@@ -68,6 +67,8 @@ class RatuiApp(GuardedApp):
 
     CSS_PATH = "app.tcss"
     COMMANDS = {CommandProvider}  # noqa: RUF012 - Textual declares it without ClassVar
+    # A drag with the mouse selects text only where text is typed. With Shift the terminal itself selects, everywhere.
+    ALLOW_SELECT = False
     BINDINGS = [  # noqa: RUF012
         Binding("ctrl+q", "quit", "quit", show=False, priority=True),
         Binding("ctrl+z", "suspend_process", "suspend", show=False, priority=True),
@@ -224,10 +225,23 @@ class RatuiApp(GuardedApp):
 
     def _show_ignored_message(self) -> None:
         """Tell the rater that input was dropped."""
-        if isinstance(self.screen, KeyScreen):
-            self.screen.show_message(self.t("text.input_ignored"))
+        self.show_message(self.t("text.input_ignored"))
+
+    def show_message(self, text: str) -> None:
+        """Show `text` in the message line of the uppermost screen that has one; Textual's toasts would cover the films."""
+        screens = [screen for screen in self.screen_stack if isinstance(screen, KeyScreen)]
+        if screens:
+            screens[-1].show_message(text)
+
+    def action_help_quit(self) -> None:
+        """Show how to leave, for users who press Ctrl-C. Textual would show an English toast over the films."""
+        screen = self.screen
+        back = f"{screen.NAME}.leave" if isinstance(screen, KeyScreen) else ""
+        keys = {"ctrl_c": format_key("ctrl+c"), "quit": format_key("ctrl+q")}
+        if any(action.id == back for action in self.keymap.actions):
+            self.show_message(self.t("text.how_to_leave_screen", leave=self.keymap.key_label(back), **keys))
         else:
-            self.notify(self.t("text.input_ignored"), markup=False)
+            self.show_message(self.t("text.how_to_leave", **keys))
 
     def on_unmount(self) -> None:
         """Stop handing on keys."""
@@ -240,7 +254,7 @@ class RatuiApp(GuardedApp):
     def action_command_palette(self) -> None:
         """Open the command palette if the screen has commands."""
         if isinstance(self.screen, KeyScreen):
-            self.push_screen(CommandPalette(placeholder=self.t("commands.search"), id="--command-palette"))
+            self.push_screen(Palette(placeholder=self.t("commands.search"), id="--command-palette"))
 
     async def change_language(self, language: str) -> None:
         """Show all texts in `language`, and save it in the settings file if there is one."""

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 from textual.command import CommandPalette
+from textual.fuzzy import Matcher
 from textual.pilot import Pilot
 
 from ratui.reading import Field
 from ratui.study import Study
 from ratui.tui.app import RatuiApp
-from ratui.tui.command_palette import list_commands
+from ratui.tui.command_palette import Command, list_commands, rate_match
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
+from ratui.tui.input.actions import format_key
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.help.screen import HelpScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
@@ -23,12 +25,22 @@ from tests.tui.conftest import cells, reading_as, settle
 pytestmark = pytest.mark.slow
 
 
-def palette_commands(pilot: Pilot[None]) -> dict[str, str]:
-    """Return the commands of the present screen with their keys."""
+def present_commands(pilot: Pilot[None]) -> list[Command]:
+    """Return the commands of the present screen."""
     app, screen = pilot.app, pilot.app.screen
     assert isinstance(app, RatuiApp)
     assert isinstance(screen, KeyScreen)
-    return {command.text: command.key for command in list_commands(app, screen)}
+    return list(list_commands(app, screen))
+
+
+def palette_commands(pilot: Pilot[None]) -> dict[str, str]:
+    """Return the commands of the present screen with their keys."""
+    return {command.text: command.key for command in present_commands(pilot)}
+
+
+def best_match(commands: list[Command], typed: str) -> Command:
+    """Return the command that the palette shows first for `typed`."""
+    return max(commands, key=lambda command: rate_match(command, typed, Matcher(typed).match(command.line)))
 
 
 async def choose_command(pilot: Pilot[None], typed: str) -> None:
@@ -58,6 +70,61 @@ async def test_it_lists_the_possible_commands_with_their_keys(tmp_path: Path, la
         assert palette_commands(pilot)[undo] == "u"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_label_of_the_key_bar_finds_its_command_first(tmp_path: Path, language: str) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna", language=language, size=(200, 50)) as pilot:
+        keys = pilot.app.keymap  # type: ignore[attr-defined]
+        for opening in ("", "enter", "2", "o", "escape", "r"):
+            await pilot.press(*opening.split())
+            await settle(pilot)
+            screen, commands = pilot.app.screen, present_commands(pilot)
+            assert isinstance(screen, KeyScreen)
+            possible = [action for action in keys.list_actions(screen.NAME) if screen.check_action(action.name)]
+            assert {command.key for command in commands} >= {format_key(action.key) for action in possible}
+            assert len({command.line for command in commands}) == len(commands)
+            labelled = [action for action in possible if screen.label_of(action)]
+            assert labelled
+            for action in labelled:
+                assert best_match(commands, screen.label_of(action)).key == format_key(action.key)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_common_words_find_the_command_in_both_languages(tmp_path: Path, language: str) -> None:
+    words = {
+        "z": ("zoom", "magnify", "拡大"),
+        "b": ("blink", "alternate", "交互"),
+        "i": ("invert", "negative", "反転"),
+        "o": ("overview", "summary", "全体図"),
+        "Ctrl-Q": ("quit", "exit", "終了"),
+        "": ("language", "ｌａｎｇｕａｇｅ", "言語"),
+        "/": ("jump", "search", "検索"),
+        "m": ("comment", "コメント"),
+    }
+    async with reading_as(make_study(tmp_path), "anna", language=language) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        commands = present_commands(pilot)
+    found = {typed: best_match(commands, typed) for each in words.values() for typed in each}
+    assert {typed: command.key for typed, command in found.items()} == {
+        typed: key for key, each in words.items() for typed in each
+    }
+    assert all(rate_match(command, typed) > 0 for typed, command in found.items())
+
+
+async def test_quit_is_found_while_scoring_and_ends_the_app(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("2")
+        await choose_command(pilot, "quit")
+        assert not pilot.app.is_running
+    reading = study.reading("anna", study.cases()[0])
+    assert reading is not None
+    assert len(reading.values) == 1
+
+
 async def test_a_command_does_what_its_key_does(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     async with reading_as(study, "anna") as pilot:
@@ -70,7 +137,7 @@ async def test_a_command_does_what_its_key_does(tmp_path: Path) -> None:
         assert pilot.app.screen is screen
         assert not screen.reading.values
         assert [entry.kind for entry in screen.reading.log] == ["enter", "undo"]
-        await choose_command(pilot, "all joints of")
+        await choose_command(pilot, "overview")
         assert isinstance(pilot.app.screen, OverviewScreen)
 
 
