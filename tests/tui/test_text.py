@@ -68,7 +68,18 @@ def test_a_finding_stands_beside_its_score() -> None:
     field = Field("L.MCP2", "ERO", 0)
     reading = enter(reading, field, FindingEntry("ankylosis"))
     assert text.format_field(T, reading, field) == "5 ankylosis"
-    assert "MCP2 ERO · → ankylosis and 1 more" in text.format_last_entry(T, reading, reading.log[-1])
+    last = text.format_last_entry(T, reading, reading.log[-1])
+    assert last == "LEFT MCP2 ERO earlier: · → ankylosis and 1 more"
+
+
+def test_the_last_entry_names_its_film_but_not_the_order_in_a_blinded_study() -> None:
+    field = Field("L.MCP2", "ERO", 1)
+    plain = enter(start_reading(SCHEME, "C", "anna", SCHEME.sites), field, GradeEntry(2))
+    assert text.format_last_entry(T, plain, plain.log[-1]) == "LEFT MCP2 ERO later: · → 2"
+    for order, film in (((0, 1), "right film"), ((1, 0), "left film")):
+        start = start_reading(SCHEME, "C", "anna", SCHEME.sites, blinded=True, order=order)
+        blinded = enter(start, field, GradeEntry(2))
+        assert text.format_last_entry(T, blinded, blinded.log[-1]) == f"LEFT MCP2 ERO {film}: · → 2"
 
 
 def test_blinded_titles_are_arrows() -> None:

@@ -242,17 +242,25 @@ def format_progress(t: Catalog, reading: Reading, width: int = 16) -> str:
 
 
 def format_last_entry(t: Catalog, reading: Reading, entry: LogEntry | None) -> str:
-    """Return the first change of a log entry: ``MCP2 ERO · → 1``. Return an empty text if no key made the change."""
+    """Return the first change of a log entry: ``LEFT MCP2 ERO earlier: · → 1``; empty if no key made the change."""
     if entry is None or not entry.changes or entry.kind == "adopt":
         return ""
     change = entry.changes[0]
     site = reading.site(change.field.site)
     name = f"{t(f'text.side_{site.side}')} {t.translate_scheme(site.joint.label)}"
     values = " → ".join(format_entry(t, reading.scheme, entry) for entry in (change.old, change.new))
-    last = t("text.last_entry", site=name, scale=change.field.scale, values=values)
+    time = _name_film(t, reading, change.field.time)
+    last = t("text.last_entry", site=name, scale=change.field.scale, time=time, values=values)
     if len(entry.changes) > 1:
         last = t("text.last_more", last=last, count=len(entry.changes) - 1)
     return t("text.last_undo", last=last) if entry.kind == "undo" else last
+
+
+def _name_film(t: Catalog, reading: Reading, time: int) -> str:
+    """Return the words for the film of the time point `time`: ``earlier``, or ``left film`` if the order is blinded."""
+    if reading.is_blinded:
+        return t("text.film_left" if reading.order.index(time) == 0 else "text.film_right")
+    return t("text.earlier" if time == 0 else "text.later")
 
 
 def format_joint_scores(reading: Reading, site: str) -> str:
