@@ -55,10 +55,12 @@ class TestGreys:
         (case,) = study.cases()
         async with reading_as(study, "anna", case=case, settings=settings) as pilot:
             await opened(pilot, study)
-            await pilot.press("i", "z")
+            await pilot.press(">", ".", "z")
+            changed = screen_of(pilot).joint_viewer.view_settings
         async with reading_as(study, "anna", case=case, settings=settings) as pilot:
             screen = await opened(pilot, study)
-            assert screen.joint_viewer.view_settings.display_settings.invert
+            assert changed.display_settings.is_adjusted
+            assert screen.joint_viewer.view_settings == changed
             assert screen.joint_viewer.view_settings.zoom == 1
         async with reading_as(study, "bert", case=case, settings=settings) as pilot:
             screen = await opened(pilot, study)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -240,19 +240,15 @@ def view_settings_file(settings: Path) -> Path:
 def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
     """Return the view settings that `rater` used last, or the defaults if they are missing or invalid.
 
+    Inversion and local contrast are never restored, also from the files of earlier versions.
+
     This never raises an exception: invalid view settings are no reason to stop.
     """
     raw = _read_json(file).get(rater)
     if not isinstance(raw, dict):
         return ViewSettings()
     try:
-        settings = DisplaySettings(
-            preset=str(raw["preset"]),
-            shift=float(raw["shift"]),
-            stretch=float(raw["stretch"]),
-            invert=bool(raw["invert"]),
-            local=bool(raw["local"]),
-        )
+        settings = DisplaySettings(preset=str(raw["preset"]), shift=float(raw["shift"]), stretch=float(raw["stretch"]))
         zoom = int(raw["zoom"])
     except (KeyError, TypeError, ValueError):
         return ViewSettings()
@@ -264,7 +260,9 @@ def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
 
 
 def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> None:
-    """Save the contrast settings and the zoom of `rater` in `file`.
+    """Save the window, brightness, contrast and zoom of `rater` in `file`.
+
+    Inversion and local contrast are for one case only, and so is the overview of whole films.
 
     Raises
     ------
@@ -272,8 +270,13 @@ def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> N
         If the file cannot be written.
     """
     raw = _read_json(file)
-    # The overview of whole films (a negative zoom) is for one case only.
-    raw[rater] = {**asdict(view_settings.display_settings), "zoom": max(view_settings.zoom, 0)}
+    greys = view_settings.display_settings
+    raw[rater] = {
+        "preset": greys.preset,
+        "shift": greys.shift,
+        "stretch": greys.stretch,
+        "zoom": max(view_settings.zoom, 0),  # negative for whole films
+    }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(file) as temporary:

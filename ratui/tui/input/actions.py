@@ -118,6 +118,7 @@ _FILM_ACTIONS = (
     ("<", "less_contrast"),
     ("i", "invert"),
     ("e", "local"),
+    ("W", "reset_greys"),
     ("g", "lens"),
     ("H", "pan_left"),
     ("L", "pan_right"),

@@ -22,6 +22,7 @@ from ratui.tui.graphics.viewport import (
     view_settings_file,
 )
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.scoring.head import format_grey_changes
 from ratui.tui.widgets.joint_viewer import JointViewer
 
 __all__ = ["FilmScreen"]
@@ -87,6 +88,17 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         settings = self.joint_viewer.view_settings.display_settings
         self._set_display_settings(replace(settings, local=not settings.local))
         self._message = self.t("scoring.local" if not settings.local else "scoring.local_off")
+
+    def action_reset_greys(self) -> None:
+        """Show the grey levels as acquired: end inversion, local contrast, and changes of brightness and contrast."""
+        settings = self.joint_viewer.view_settings.display_settings
+        self._set_display_settings(DisplaySettings(settings.preset))
+        self._message = self.t("scoring.greys_reset")
+
+    def format_greys(self) -> tuple[str, ...]:
+        """Return notes on changed grey levels, the longest first; empty if the films are shown as acquired."""
+        changes = self.joint_viewer.view_settings.display_settings.changes
+        return format_grey_changes(self.t, changes, self.ratui.keymap.key_label(f"{self.NAME}.reset_greys"))
 
     def _set_display_settings(self, settings: DisplaySettings) -> None:
         self.joint_viewer.set_view_settings(replace(self.joint_viewer.view_settings, display_settings=settings))

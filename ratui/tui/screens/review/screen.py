@@ -25,7 +25,8 @@ from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.reading_phrases import format_error, format_review_reasons
 from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
-from ratui.tui.screens.scoring.text import format_field_line, format_head, format_review_keys, format_status
+from ratui.tui.screens.scoring.head import format_head
+from ratui.tui.screens.scoring.text import format_field_line, format_review_keys, format_status
 from ratui.tui.theme import ALARM, BRIGHT, NOTE
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
@@ -344,7 +345,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         is_coarse = self.check_coarse()
         which = "review.place" if self._auto_saver else "review.read_only_place"
         progress = self.t(which, number=self._place + 1, total=len(self._items))
-        head = format_head(self.t, reading, site.key, progress, self.app.size.width)
+        head = format_head(self.t, reading, site.key, [progress], self.app.size.width, greys=self.format_greys())
         self.query_one("#head", Static).update(head)
         self.query_one("#why", Static).update(self._format_reasons())
         for side in ("L", "R"):

@@ -22,13 +22,8 @@ from ratui.tui.graphics.viewport import CaseFilms
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.case_flow import CaseFlow, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
-from ratui.tui.screens.scoring.text import (
-    draw_hand_map,
-    format_field_line,
-    format_head,
-    format_scoring_keys,
-    format_status,
-)
+from ratui.tui.screens.scoring.head import format_head
+from ratui.tui.screens.scoring.text import draw_hand_map, format_field_line, format_scoring_keys, format_status
 from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
@@ -285,8 +280,9 @@ class ScoringScreen(FilmScreen[ScoringResult]):
         self.joint_viewer.show(films, session.site, keys[start : start + _PREPARED_JOINTS])
         is_coarse = self.check_coarse()
         width = self.app.size.width
-        progress = texts.format_progress(self.t, reading, 16 if width >= 100 else 8)
-        head = format_head(self.t, reading, session.site, progress, width, scale=session.field.scale)
+        progress = [texts.format_progress(self.t, reading, bar) for bar in (16, 8, 0)]
+        scale, greys = session.field.scale, self.format_greys()
+        head = format_head(self.t, reading, session.site, progress, width, scale=scale, greys=greys)
         self._update("head", head)
         for side in ("L", "R"):
             self._update(f"edge{side}", texts.format_edge(side, site.side, self.app.size.height))

@@ -24,7 +24,6 @@ __all__ = [
     "count_done_by_side",
     "draw_hand_map",
     "format_field_line",
-    "format_head",
     "format_review_keys",
     "format_scoring_keys",
     "format_status",
@@ -41,6 +40,7 @@ _SCORING_COMMANDS = (
     "zoom",
     "window",
     "difference",
+    "reset_greys",
     "overview",
     "regions",
     "leave",
@@ -51,27 +51,6 @@ _REVIEW_COMMANDS = ("keep", "undo", "back", "forward", "next_field", "flag", "no
 """Actions that come first in the last row of keys of the review. The others follow, with the help at the end."""
 _CELL = 3
 """Width of a joint on the map in cells: a sign, a mark and a gap."""
-
-
-def format_head(t: Catalog, reading: Reading, site: str, progress: str, width: int, *, scale: str = "") -> Text:
-    """Return the top line: the joint, and `progress` at the other end.
-
-    The joint is on the side of the screen that its hand is on: left for a left hand. While fields are scored, `scale` is
-    that of the active field: the joint's name is reversed then, and its scales follow.
-    """
-    asked = reading.site(site)
-    name = Text.assemble(
-        (f" {asked.side} ", f"{BRIGHT} reverse"),
-        (f" {texts.format_site_title(t, reading.scheme, asked)} ", f"{BRIGHT} reverse" if scale else BRIGHT),
-    )
-    scales = Text()
-    for each in asked.joint.scales if scale else ():
-        scales.append(" ▸ " if len(scales) else " ", QUIET)
-        scales.append(each, BRIGHT if each == scale else QUIET)
-    far = Text(f" {reading.case} · {progress} ", ACCENT)
-    if asked.side == "L":
-        return texts.join_ends(Text.assemble(name, scales), far, width)
-    return texts.join_ends(far, Text.assemble(scales, "  ", name) if scale else name, width)
 
 
 def format_field_line(t: Catalog, session: ScoringSession, time: int) -> Text:
