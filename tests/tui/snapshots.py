@@ -17,6 +17,8 @@ import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
+from ratui.tui.widgets.film_view import FilmView
+
 __all__ = ["check", "picture"]
 
 FOLDER = Path(__file__).parent / "snapshots"
@@ -39,10 +41,20 @@ def picture(pilot: Pilot[None]) -> str:
                 reversed_.setdefault(f"column {column}: {_masked(segment.text)}".rstrip(), []).append(row)
             text += segment.text
             column += cell_len(segment.text)
+        for left, width in _films(pilot, row - 1):  # no character with two cells precedes a film
+            text = f"{text[:left]}{'▀' * width}{text[left + width :]}"
         lines.append(_masked(_FILM.sub(lambda run: "▒" * len(run.group()), text)).rstrip())
     folded = [line for same in _runs(lines) for line in _folded(*same)]
     told = [f"{_rows(rows)}, {what}" for what, rows in reversed_.items()]
     return "\n".join([*folded, *(["", "Reversed", *told] if told else [])]) + "\n"
+
+
+def _films(pilot: Pilot[None], row: int) -> list[tuple[int, int]]:
+    """Return the first column and the width of each film in screen row `row`. The painter writes films."""
+    regions = [
+        view.region for view in pilot.app.screen.query(FilmView) if view.key is not None and not view.HAS_OVERLAY
+    ]
+    return [(region.x, region.width) for region in regions if region.y <= row < region.bottom]
 
 
 def _runs(lines: list[str]) -> list[tuple[str, int]]:
