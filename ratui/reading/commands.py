@@ -6,7 +6,6 @@ Every command adds one entry to the log. The module knows neither screens nor fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from ratui.errors import EntryError, Refusal, clean_text
@@ -213,7 +212,7 @@ def toggle_flag(reading: Reading, site: str, *, timestamp: datetime | None = Non
     Raises EntryError if the reading is signed or has no such site.
     """
     _check_site(reading, site)
-    return replace(_record_changes(reading, "flag", {}, timestamp, key, site=site), flags=reading.flags ^ {site})
+    return _record_changes(reading, "flag", {}, timestamp, key, site=site)._with_state(flags=reading.flags ^ {site})
 
 
 def set_note(reading: Reading, site: str, text: str, *, timestamp: datetime | None = None, key: str = "") -> Reading:
@@ -229,7 +228,7 @@ def set_note(reading: Reading, site: str, text: str, *, timestamp: datetime | No
     notes = {other: note for other, note in reading.notes.items() if other != site}
     if line:
         notes[site] = line
-    return replace(_record_changes(reading, "note", {}, timestamp, key, site=site, note=line), notes=notes)
+    return _record_changes(reading, "note", {}, timestamp, key, site=site, note=line)._with_state(notes=notes)
 
 
 def apply_regions(reading: Reading, absent: Iterable[Slot], *, timestamp: datetime | None = None) -> Reading:
@@ -264,7 +263,7 @@ def apply_regions(reading: Reading, absent: Iterable[Slot], *, timestamp: dateti
         new.update(dict.fromkeys(reading.slot_fields(slot)))
     for slot in sorted(now - reading.absent):
         new.update(dict.fromkeys(reading.slot_fields(slot), off_film))
-    return replace(_record_changes(reading, "regions", new, timestamp, ""), absent=now)
+    return _record_changes(reading, "regions", new, timestamp, "")._with_state(absent=now)
 
 
 def adopt(reading: Reading, entries: Mapping[Field, Entry], *, timestamp: datetime | None = None) -> Reading:
@@ -295,7 +294,7 @@ def sign(reading: Reading, *, timestamp: datetime) -> Reading:
         raise EntryError(Refusal("signed"), reading.case)
     if not reading.is_complete:
         raise EntryError(Refusal("still_open", {"count": len(reading.open_fields)}), reading.case)
-    return replace(_record_changes(reading, "sign", {}, timestamp, ""), signed_at=timestamp)
+    return _record_changes(reading, "sign", {}, timestamp, "")._with_state(signed_at=timestamp)
 
 
 def reopen(reading: Reading, reason: str, *, timestamp: datetime | None = None) -> Reading:
@@ -308,7 +307,7 @@ def reopen(reading: Reading, reason: str, *, timestamp: datetime | None = None) 
     line = _clean_note(reason)
     if not line:
         raise EntryError(Refusal("needs_reason"), reading.case)
-    return replace(_record_changes(reading, "reopen", {}, timestamp, "", note=line), signed_at=None)
+    return _record_changes(reading, "reopen", {}, timestamp, "", note=line)._with_state(signed_at=None)
 
 
 def _record_changes(
@@ -337,7 +336,7 @@ def _record_changes(
             values[field] = value
     number = len(reading.log) + 1
     entry = LogEntry(number, timestamp, kind, key, tuple(changes), undone_number, note, site, confirmed, display)
-    return replace(reading, values=values, log=(*reading.log, entry))
+    return reading._with_state(values=values, log=(*reading.log, entry))
 
 
 def _clean_note(text: str) -> str:

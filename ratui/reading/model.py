@@ -32,6 +32,9 @@ __all__ = [
 MAX_NOTE_LENGTH = 200
 """Maximum length of a note, in characters."""
 
+_STATE = frozenset({"values", "log", "absent", "signed_at", "flags", "notes"})
+"""Attributes of a `Reading` that its commands change."""
+
 
 class Field(NamedTuple):
     """One scale of one site at one time point: the smallest unit that is scored.
@@ -229,10 +232,31 @@ class Reading:
     def _field_indices(self) -> dict[Field, int]:
         return {field: index for index, field in enumerate(self.fields)}
 
-    @property
+    @cached_property
+    def _slots(self) -> dict[Slot, tuple[Field, ...]]:
+        return {
+            Slot(site.key, time): tuple(Field(site.key, scale, time) for scale in site.joint.scales)
+            for site in self.sites
+            for time in self.order
+        }
+
+    @cached_property
     def site_keys(self) -> frozenset[str]:
         """Keys of the scored sites."""
         return frozenset(self._sites)
+
+    def _with_state(self, **changes: object) -> Reading:
+        """Return a copy with other values, log, absent slots, signature, flags or notes.
+
+        The copy shares the cached properties, which depend only on the sites and their order. `dataclasses.replace`
+        would lose them, and they would be computed again after every command.
+        """
+        unknown = changes.keys() - _STATE
+        if unknown:
+            raise TypeError(f"not part of the state of a reading: {', '.join(sorted(unknown))}")
+        copy = object.__new__(Reading)
+        copy.__dict__.update(self.__dict__, **changes)
+        return copy
 
     def site(self, key: str) -> Site:
         """Return the site named `key` (``L.MCP2``). Raises EntryError if the reading has no such site."""
@@ -251,6 +275,9 @@ class Reading:
 
     def slot_fields(self, slot: Slot) -> tuple[Field, ...]:
         """Return the fields of one site at one time point. Raises EntryError for an unknown site."""
+        known = self._slots.get(slot)
+        if known is not None:
+            return known
         return tuple(Field(slot.site, scale, slot.time) for scale in self.site(slot.site).joint.scales)
 
     def joint_fields(self, site: str) -> tuple[Field, ...]:

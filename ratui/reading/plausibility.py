@@ -7,7 +7,7 @@ the same in both directions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from ratui.reading.model import Entry, Field, GradeEntry, Reading
@@ -90,7 +90,7 @@ def _find_largest(reading: Reading, new: Mapping[Field, Entry | None]) -> Unlike
             values.pop(field, None)
         else:
             values[field] = value
-    after = replace(reading, values=values)
+    after = reading._with_state(values=values)
     changes = [
         change
         for field in changed

@@ -361,8 +361,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a note is not recorded in the log",
         "commands.py",
-        "key, site=site, note=line), notes=notes)",
-        "key, site=site), notes=notes)",
+        "key, site=site, note=line)._with_state(notes=notes)",
+        "key, site=site)._with_state(notes=notes)",
         WALK,
     ),
 )

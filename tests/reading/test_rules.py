@@ -1,5 +1,6 @@
 """Possible entries and their effects."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -331,3 +332,13 @@ class TestBlinding:
     def test_a_finding_on_one_film_rules_nothing_out_on_the_other(self) -> None:
         r = enter(reading(blinded=True), at("ERO", 0), ANKYLOSIS)
         assert len(list_options(r, at("ERO", 1)).grades) == 6
+
+
+def test_a_changed_reading_shares_the_tables_of_its_sites_and_no_values() -> None:
+    here = reading()
+    after = enter(here, here.fields[0], GradeEntry(1))
+    assert after.fields is here.fields
+    assert not here.values
+    assert after == replace(here, values=after.values, log=after.log)
+    with pytest.raises(TypeError, match="order"):
+        here._with_state(order=(1, 0))
