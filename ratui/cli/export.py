@@ -29,6 +29,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--rater", "raters", multiple=True, help="Include only this rater; may be repeated.")
 @click.option("--number-raters", "numbered", is_flag=True, help="Name raters READER 1, READER 2 and so on.")
 @click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
+@click.option("--exclude-coarse", is_flag=True, help="Leave out entries made on films displayed too coarsely.")
 @click.option("--json", "json_", is_flag=True, help="Print the list of files as JSON.")
 def export(
     study: Path,
@@ -38,6 +39,7 @@ def export(
     raters: tuple[str, ...],
     numbered: bool,
     interim: bool,
+    exclude_coarse: bool,
     json_: bool,
 ) -> None:
     """Write the signed readings of STUDY into FOLDER, without patient identities, notes or dates.
@@ -64,7 +66,7 @@ def export(
     from ratui.study import Study
 
     opened = Study.open(study)
-    released = released_readings(opened, raters, interim=interim)
+    released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     wanted = formats or ("csv",)
     rule = choose_rule(released, missing, is_required=bool({"csv", "parquet"} & set(wanted)))
     result = write(opened, released, folder, wanted, rule, numbered=numbered, progress=ProgressBar())
@@ -76,6 +78,7 @@ def export(
             "readings": result.readings,
             "kept_back": released.kept_back,
             "missing_rule": rule.name,
+            "excluded_entries": released.excluded,
         }
         click.echo(to_json(document), nl=False)
         return
@@ -85,6 +88,8 @@ def export(
     counts = f"{format_count(result.readings, 'reading')} of {format_count(result.cases, 'case')}"
     click.echo(f"{counts}, into {clean_text(folder, 200)}: {', '.join(shown)}")
     click.echo(f"fields without a score: {rule.name}, {rule.meaning}")
+    if released.excluded is not None:
+        click.echo(f"left out, because the films were displayed too coarsely: {released.excluded} entries")
     for case, why in released.kept_back.items():
         click.echo(f"  kept back: {case}, {clean_text(why, 100)}")
 

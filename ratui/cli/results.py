@@ -118,6 +118,7 @@ def _cell(row: ProgressRow) -> str:
 @click.argument("study", type=_FILE)
 @click.option("--rater", "raters", multiple=True, help="Compare only this rater; may be repeated.  [default: all]")
 @click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
+@click.option("--exclude-coarse", is_flag=True, help="Leave out entries made on films displayed too coarsely.")
 @click.option("--plots", type=_FILE, metavar="FOLDER", help="Save the plots as PNG and SVG in this folder.")
 @click.option("--show", "shown", is_flag=True, help="Show the plots in this terminal.")
 @click.option("--graphics", default="auto", show_default=True, help="Plots: auto, kitty, iterm2, sixel or halfcell.")
@@ -127,6 +128,7 @@ def agreement(
     study: Path,
     raters: tuple[str, ...],
     interim: bool,
+    exclude_coarse: bool,
     plots: Path | None,
     shown: bool,
     graphics: str,
@@ -143,7 +145,8 @@ def agreement(
     from ratui.study import Study
 
     opened = Study.open(study)
-    found, scores = measure_agreement(opened, released_readings(opened, raters, interim=interim), seed=seed)
+    released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
+    found, scores = measure_agreement(opened, released, seed=seed)
     if json_:
         click.echo(to_json(found.to_document()), nl=False)
     else:
@@ -153,6 +156,8 @@ def agreement(
             for line in format_columns(text_table.headers, text_table.rows, text_columns=text_table.text_columns):
                 click.echo(f"  {line}")
             click.echo(f"  {text_table.note}")
+        if released.excluded is not None:
+            click.echo(f"\nleft out, because the films were displayed too coarsely: {released.excluded} entries")
     if not (plots or shown):
         return
     from ratui.results.plots import encode_figure, list_plots
@@ -177,6 +182,7 @@ def agreement(
 )
 @click.option("--evaluation", "evaluations", type=_FILE, multiple=True, help="Folder written by ratui-train evaluate.")
 @click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
+@click.option("--exclude-coarse", is_flag=True, help="Leave out entries made on films displayed too coarsely.")
 @click.option("--no-plots", "plots", flag_value=False, default=True, help="Omit plots, which need matplotlib.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the bootstrap.")
 def report(
@@ -186,6 +192,7 @@ def report(
     threshold: float,
     evaluations: tuple[Path, ...],
     interim: bool,
+    exclude_coarse: bool,
     plots: bool,
     seed: int,
 ) -> None:
@@ -199,7 +206,7 @@ def report(
     from ratui.study import Study
 
     opened = Study.open(study)
-    released = released_readings(opened, interim=interim)
+    released = released_readings(opened, interim=interim, exclude_coarse=exclude_coarse)
     rule = choose_rule(released, missing)
     today = datetime.now(UTC).astimezone().date()
     limits = DisputeLimits(case=threshold)

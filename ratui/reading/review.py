@@ -6,17 +6,18 @@ a reason nor a position in the list depends on which time point is earlier.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from ratui.reading.log import find_origins
-from ratui.reading.model import Field, FindingEntry, NotAssessableEntry, Reading, Slot
+from ratui.reading.model import Field, FindingEntry, LogEntry, NotAssessableEntry, Reading, Slot
 from ratui.reading.plausibility import find_unlikely_change
 from ratui.scheme import Site
 
 __all__ = [
     "MIN_HIGH_GRADE",
+    "MIN_SECONDS",
     "ReviewItem",
     "ReviewKind",
     "ReviewReason",
@@ -28,11 +29,17 @@ __all__ = [
 # A choice of this project, not a rule of the score.
 MIN_HIGH_GRADE = 3
 """Smallest grade that deserves a second look by itself."""
+MIN_SECONDS = 0.4
+"""Seconds of display before an answer, below which the joint deserves a second look. Nobody judges a joint in less."""
 
-ReviewKind: TypeAlias = Literal["flag", "fall", "jump", "one_sided", "note", "change", "finding", "high"]
+ReviewKind: TypeAlias = Literal[
+    "flag", "fall", "jump", "one_sided", "brief", "greys", "note", "change", "finding", "high"
+]
 """Kind of a reason for a second look, the most urgent first.
 
-``one_sided``: one time point is scored, the other is not assessable. ``high``: a grade of at least `MIN_HIGH_GRADE`.
+``one_sided``: one time point is scored, the other is not assessable. ``brief``: the films were displayed for less than
+`MIN_SECONDS` before an answer. ``greys``: an answer was entered while the grey levels were changed, for example inverted.
+``high``: a grade of at least `MIN_HIGH_GRADE`.
 """
 _RANK = {kind: rank for rank, kind in enumerate(get_args(ReviewKind))}
 
@@ -82,12 +89,12 @@ def review_items(reading: Reading, reviewed: Mapping[str, Hashable] | None = Non
         were changed afterwards.
     """
     known = reviewed or {}
-    confirmed = {field for field, entry in find_origins(reading).items() if entry.is_confirmed}
+    origins = find_origins(reading)
     items = []
     for site in reading.sites:
         if site.key in known and known[site.key] == joint_state(reading, site.key):
             continue
-        reasons = sorted(_find_reasons(reading, site, confirmed), key=_sort_key)
+        reasons = sorted(_find_reasons(reading, site, origins), key=_sort_key)
         if reasons:
             items.append(ReviewItem(site.key, tuple(reasons)))
     return tuple(sorted(items, key=lambda item: _sort_key(item.reasons[0])))
@@ -122,8 +129,14 @@ def _sort_key(reason: ReviewReason) -> tuple[int, int]:
     return _RANK[reason.kind], -reason.size
 
 
-def _find_reasons(reading: Reading, site: Site, confirmed: Collection[Field]) -> Iterable[ReviewReason]:
-    """Yield the reasons for a second look at `site`. `confirmed` are the fields whose unlikely value was confirmed."""
+def _find_reasons(reading: Reading, site: Site, origins: Mapping[Field, LogEntry]) -> Iterable[ReviewReason]:
+    """Yield the reasons for a second look at `site`. `origins` are the log entries that the values come from."""
+    own = [origins[field] for field in reading.joint_fields(site.key) if field in origins]
+    displays = [entry.display for entry in own if entry.display is not None]
+    if any(display.seconds < MIN_SECONDS for display in displays):
+        yield ReviewReason("brief")
+    if any(display.greys for display in displays):
+        yield ReviewReason("greys")
     if site.key in reading.flags:
         yield ReviewReason("flag")
     if site.key in reading.notes:
@@ -143,7 +156,12 @@ def _find_reasons(reading: Reading, site: Site, confirmed: Collection[Field]) ->
         unlikely = [change for field in fields if (change := find_unlikely_change(reading, field)) is not None]
         if unlikely:
             largest = max(unlikely, key=lambda change: change.size)
-            yield ReviewReason(largest.kind, scale, largest.size, any(field in confirmed for field in fields))
+            yield ReviewReason(
+                largest.kind,
+                scale,
+                largest.size,
+                any(origins[field].is_confirmed for field in fields if field in origins),
+            )
         elif len(set(scores)) > 1:
             yield ReviewReason("change", scale, max(scores) - min(scores))
         # A score that a finding sets is not a reason of its own: the finding is.

@@ -20,7 +20,9 @@ _PANDAS_TYPES = {"text": "string", "integer": "Int64", "number": "Float64"}
 """Nullable types: a missing score stays missing and does not turn integers into floats."""
 
 
-def build_frame(study: Study, raters: Sequence[str] = (), *, interim: bool = False) -> pandas.DataFrame:
+def build_frame(
+    study: Study, raters: Sequence[str] = (), *, interim: bool = False, exclude_coarse: bool = False
+) -> pandas.DataFrame:
     """Return the released readings of `study`, one row per field.
 
     Parameters
@@ -31,12 +33,14 @@ def build_frame(study: Study, raters: Sequence[str] = (), *, interim: bool = Fal
         IDs of the raters to include; all raters if empty.
     interim
         Include every signed reading, also of cases that some rater has not signed. Only for the study's owner.
+    exclude_coarse
+        Leave out the entries that were made while the films were displayed too coarsely to judge erosions.
 
     Returns
     -------
     pandas.DataFrame
         Columns as in the export ``scores.csv``: case, reader, kind, time, day, film, site, side, joint, part, scale,
-        entry, grade, finding, reason, score, maximum.
+        entry, grade, finding, reason, score, maximum, protocol, pixels_per_mm, coarse, greys, seconds, acknowledged.
 
     Raises
     ------
@@ -44,6 +48,7 @@ def build_frame(study: Study, raters: Sequence[str] = (), *, interim: bool = Fal
         If a rater is unknown, if `interim` is not allowed, or if pandas is not installed.
     """
     pandas = require("pandas", "Study.to_frame")
-    table = build_long_table(ExportSource(study, released_readings(study, raters, interim=interim)))
+    released = released_readings(study, raters, interim=interim, exclude_coarse=exclude_coarse)
+    table = build_long_table(ExportSource(study, released))
     frame = pandas.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
     return frame.astype({column.name: _PANDAS_TYPES[column.kind] for column in table.columns})

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ratui.errors import StudyError
 from ratui.reading import Reading
+from ratui.reading.log import find_origins
 from ratui.study import CONSENSUS, Study
 
-__all__ = ["ReleasedReadings", "check_interim", "released_readings"]
+__all__ = ["ReleasedReadings", "check_interim", "leave_out_coarse", "released_readings"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class ReleasedReadings:
         True if `readings` include cases that some rater has not signed.
     unreadable
         Cases of `kept_back` whose films no rater can read side by side.
+    excluded
+        Number of entries that were left out because the films were displayed too coarsely; None if they are included.
     """
 
     raters: tuple[str, ...]
@@ -43,6 +46,7 @@ class ReleasedReadings:
     consensus: Mapping[str, Reading]
     interim: bool = False
     unreadable: frozenset[str] = frozenset()
+    excluded: int | None = None
 
     def complete_cases(self) -> dict[str, tuple[Reading, ...]]:
         """Return the readings of all raters, by case, for the cases that every rater has signed."""
@@ -68,7 +72,23 @@ def check_interim(study: Study) -> None:
         )
 
 
-def released_readings(study: Study, raters: Sequence[str] = (), *, interim: bool = False) -> ReleasedReadings:
+def leave_out_coarse(reading: Reading) -> Reading:
+    """Return `reading` without the values that were entered while the films were displayed too coarsely.
+
+    These fields then have no value and no score. A value whose display was not recorded stays.
+    """
+    origins = find_origins(reading)
+    values = {
+        field: value
+        for field, value in reading.values.items()
+        if (display := origins[field].display) is None or display.is_sufficient
+    }
+    return replace(reading, values=values)
+
+
+def released_readings(
+    study: Study, raters: Sequence[str] = (), *, interim: bool = False, exclude_coarse: bool = False
+) -> ReleasedReadings:
     """Return the readings of `study` that may be shown.
 
     A case is released once every rater of the study has signed it. All readings come from one snapshot of the study.
@@ -81,6 +101,8 @@ def released_readings(study: Study, raters: Sequence[str] = (), *, interim: bool
         IDs of the raters to include; all raters if empty.
     interim
         Include every signed reading, also of cases that some rater has not signed. Only for the study's owner.
+    exclude_coarse
+        Leave out the entries that were made while the films were displayed too coarsely to judge erosions.
 
     Raises
     ------
@@ -119,4 +141,13 @@ def released_readings(study: Study, raters: Sequence[str] = (), *, interim: bool
             consensus_reading = snapshot.reading(CONSENSUS, case)
             if consensus_reading is not None and consensus_reading.signed_at:
                 consensus[case] = consensus_reading
-    return ReleasedReadings(chosen, readings, kept_back, consensus, interim, frozenset(unreadable))
+    excluded = None
+    if exclude_coarse:
+        included = {case: {r: leave_out_coarse(each) for r, each in found.items()} for case, found in readings.items()}
+        excluded = sum(
+            len(each.values) - len(included[case][rater].values)
+            for case, found in readings.items()
+            for rater, each in found.items()
+        )
+        readings = included
+    return ReleasedReadings(chosen, readings, kept_back, consensus, interim, frozenset(unreadable), excluded)

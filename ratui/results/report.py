@@ -174,7 +174,9 @@ def _displays(sources: _Sources) -> str:
         return "not recorded"
     every = sum(entries.values())
     shown = ", ".join(f"{protocol} ({100 * count / every:.0f} %)" for protocol, count in entries.most_common())
-    return f"{shown}; {below} of {every} entries with fewer pixels than an erosion takes"
+    excluded = sources.released.excluded
+    coarse = f"{below} of {every} entries with fewer pixels than an erosion takes"
+    return f"{shown}; {coarse}" + (f"; {excluded} entries left out for this reason" if excluded is not None else "")
 
 
 def _software() -> str:

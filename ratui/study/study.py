@@ -108,16 +108,17 @@ class Study:
             self._notices[f"{file.relative_to(self.path)}: {notice}"] = None
 
     def __repr__(self) -> str:
-        count = len(self.cases())
-        noun = "case" if count == 1 else "cases"
+        noun = "case" if (count := len(self.cases())) == 1 else "cases"
         return f"Study({str(self.path)!r}, {count} {noun}, raters: {', '.join(self.config.raters)})"
 
-    def to_frame(self, raters: Sequence[str] = (), *, interim: bool = False) -> pandas.DataFrame:
+    def to_frame(
+        self, raters: Sequence[str] = (), *, interim: bool = False, exclude_coarse: bool = False
+    ) -> pandas.DataFrame:
         """Return the released readings as a pandas data frame, one row per field.
 
-        `raters` limits the rows to these raters. With `interim`, which is for the study's owner, every signed reading
-        is included, not only those of cases that all raters have signed. Columns are those of the export
-        ``scores.csv``. Raises StudyError for an unknown rater, and if pandas is not installed (``ratui[results]``).
+        `raters` limits the rows. `interim`, for the study's owner, includes cases that not all raters have signed.
+        `exclude_coarse` leaves out entries made on films displayed too coarsely. Columns are those of ``scores.csv``.
+        Raises StudyError for an unknown rater or without pandas.
 
         Examples
         --------
@@ -129,7 +130,7 @@ class Study:
         # The one import upwards: results depend on studies, and analysts look for the data frame here.
         from ratui.results.frame import build_frame
 
-        return build_frame(self, raters, interim=interim)
+        return build_frame(self, raters, interim=interim, exclude_coarse=exclude_coarse)
 
     @property
     def notices(self) -> tuple[str, ...]:

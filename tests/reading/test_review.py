@@ -3,6 +3,7 @@
 import pytest
 
 from ratui.reading import (
+    DisplayRecord,
     Entry,
     Field,
     FindingEntry,
@@ -58,6 +59,23 @@ def test_jumps_and_falls_say_whether_they_were_confirmed() -> None:
     r = put(put(reading(), "MCP2", "ERO", 0, 4, confirmed=True), "MCP3", "ERO", 2, 1)
     assert reasons(r, "MCP2")[0] == ReviewReason("jump", "ERO", 4, is_confirmed=True)
     assert reasons(r, "MCP3") == (ReviewReason("fall", "ERO", 1),)
+
+
+def displayed(seconds: float = 2.0, *greys: str) -> DisplayRecord:
+    return DisplayRecord(("a", "b"), "sixel", 6.0, True, greys, seconds, "terminal")
+
+
+def test_an_answer_after_a_brief_display_is_reviewed() -> None:
+    brief = enter_normal(reading(), "L.MCP2", display=displayed(0.39))
+    assert reasons(brief, "MCP2") == (ReviewReason("brief"),)
+    assert reasons(enter_normal(reading(), "L.MCP2", display=displayed(0.41)), "MCP2") == ()
+    again = enter_normal(undo(brief), "L.MCP2", display=displayed(3.0))
+    assert reasons(again, "MCP2") == (), "the answer that counts was given after a long display"
+
+
+def test_an_answer_with_changed_grey_levels_is_reviewed() -> None:
+    r = enter_normal(reading(), "L.MCP2", display=displayed(2.0, "invert"))
+    assert reasons(r, "MCP2") == (ReviewReason("greys"),)
 
 
 def test_undo_restores_the_confirmation_of_an_entry() -> None:

@@ -1,11 +1,15 @@
 """Blinding: the results of a study that are released, and to whom."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ratui.errors import StudyError
+from ratui.reading import DisplayRecord, Field, GradeEntry, enter, sign
+from ratui.results.export.long_table import build_long_table
+from ratui.results.export.signed_readings import ExportSource
 from ratui.results.released import check_interim, released_readings
 from ratui.study import Study
 from tests.films import make_study
@@ -49,6 +53,49 @@ def test_interim_results_contain_signed_readings_only(tmp_path: Path) -> None:
     found = released_readings(study, interim=True)
     assert list(found.readings[case]) == ["anna"]
     assert found.complete_cases() == {}
+
+
+class TestCoarseDisplay:
+    """Entries on films that were displayed too coarsely can be left out of all results."""
+
+    COARSE, FINE = Field("L.PIP2", "ERO", 0), Field("L.PIP2", "ERO", 1)
+
+    @pytest.fixture
+    def study(self, tmp_path: Path) -> Study:
+        study = read_study(tmp_path, {"anna": {}}, signed=False)
+        with study.open_reading("anna", study.cases()[0]) as session:
+            reading = session.reading
+            for field, enough in ((self.COARSE, False), (self.FINE, True)):
+                display = DisplayRecord(("a",), "halfcell", 6.0 if enough else 1.0, enough, (), 2.0, "terminal")
+                reading = enter(reading, field, GradeEntry(2), display=display)
+            session.save(sign(reading, timestamp=datetime(2026, 1, 1, tzinfo=UTC)))
+        return study
+
+    def test_they_are_included_by_default(self, study: Study) -> None:
+        found = released_readings(study)
+        reading = found.readings[study.cases()[0]]["anna"]
+        assert [reading.score(field) for field in (self.COARSE, self.FINE)] == [2, 2]
+        assert found.excluded is None
+
+    def test_they_are_left_out_on_request(self, study: Study) -> None:
+        found = released_readings(study, exclude_coarse=True)
+        reading = found.readings[study.cases()[0]]["anna"]
+        assert [reading.score(field) for field in (self.COARSE, self.FINE)] == [None, 2]
+        assert found.excluded == 1
+        assert len(reading.open_fields) == 1, "an entry without a recorded display stays"
+
+    def test_the_long_table_says_how_each_field_was_displayed(self, study: Study) -> None:
+        table = build_long_table(ExportSource(study, released_readings(study)))
+        names = [column.name for column in table.columns]
+        rows = {
+            Field(row["site"], row["scale"], row["time"]): row
+            for row in (dict(zip(names, row, strict=True)) for row in table.rows)
+        }
+        coarse = rows[self.COARSE]
+        assert (coarse["protocol"], coarse["pixels_per_mm"], coarse["coarse"]) == ("halfcell", 1.0, 1)
+        assert (coarse["greys"], coarse["seconds"], coarse["acknowledged"]) == ("none", 2.0, "terminal")
+        assert rows[self.FINE]["coarse"] == 0
+        assert rows[Field("L.PIP3", "ERO", 0)]["coarse"] is None
 
 
 def test_an_unknown_rater_is_an_error(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ratui.reading import FindingEntry, GradeEntry, NotAssessableEntry
+from ratui.reading import DisplayRecord, FindingEntry, GradeEntry, NotAssessableEntry
+from ratui.reading.log import find_origins
 from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
 from ratui.scheme import Scheme
@@ -34,7 +35,7 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
         Column("joint", "text", "the joint", ", ".join(joint.id for joint in scheme.joints)),
         Column("part", "text", "part of the body", ", ".join(part.id for part in scheme.parts)),
         Column("scale", "text", "the scale", ", ".join(scheme.scales)),
-        Column("entry", "text", "kind of the entry", "grade, finding, not assessable"),
+        Column("entry", "text", "kind of the entry; empty if it was excluded", "grade, finding, not assessable"),
         Column("grade", "integer", "the grade; empty for another kind of entry"),
         Column(
             "finding", "text", "the finding; empty for another kind of entry", ", ".join(f.id for f in scheme.findings)
@@ -49,11 +50,27 @@ def _columns(scheme: Scheme) -> tuple[Column, ...]:
             "score", "integer", "the grade, or the score that the scheme sets for the finding; empty if not assessable"
         ),
         Column("maximum", "integer", "the highest grade of this scale at this joint"),
+        Column(
+            "protocol",
+            "text",
+            "how the terminal drew the films at the entry; empty if not recorded, as the next columns",
+        ),
+        Column("pixels_per_mm", "number", "pixels of the screen per millimetre of bone, on the coarser film"),
+        Column("coarse", "integer", "1 if the films were displayed too coarsely to judge erosions", "0, 1"),
+        Column("greys", "text", "changes to the grey levels, such as invert; none if as acquired"),
+        Column("seconds", "number", "seconds between the display of the films and the key"),
+        Column(
+            "acknowledged",
+            "text",
+            "what has confirmed that the films were painted; a multiplexer answers before its terminal has painted",
+            "terminal, multiplexer, nothing",
+        ),
     )
 
 
 def _rows(signed: SignedReading) -> Iterator[tuple[Any, ...]]:
     reading, scheme = signed.reading, signed.reading.scheme
+    origins = find_origins(reading)
     for field in sorted(reading.fields, key=lambda field: (field.time, reading.field_index(field))):
         site = reading.site(field.site)
         film = signed.case.film(field.time, site.side, site.part, scheme)
@@ -84,4 +101,20 @@ def _rows(signed: SignedReading) -> Iterator[tuple[Any, ...]]:
             reason,
             reading.score(field),
             site.joint.max_grade(field.scale),
+            *_display_cells(origins[field].display if field in reading.values else None),
         )
+
+
+def _display_cells(display: DisplayRecord | None) -> tuple[Any, ...]:
+    """Return the cells of the columns about the display."""
+    if display is None:
+        return (None,) * 6
+    greys = ", ".join(display.greys) or "none"
+    return (
+        display.protocol,
+        display.pixels_per_mm,
+        int(not display.is_sufficient),
+        greys,
+        display.seconds,
+        display.acknowledged_by,
+    )
