@@ -118,10 +118,12 @@ def list_advice(display: Display, columns: int, rows: int) -> list[str]:
 
 def _tmux_advice() -> list[str]:
     tmux = read_tmux(os.environ)
-    sixel = f" ({tmux.explain_missing_sixel()})" if tmux and tmux.explain_missing_sixel() else ""
+    kitty = f": now {tmux.explain_missing_kitty()}" if tmux and tmux.explain_missing_kitty() else ""
+    sixel = f": now {tmux.explain_missing_sixel()}" if tmux and tmux.explain_missing_sixel() else ""
     return [
         "inside tmux films are half-cells: for sharp ones run ratui outside it",
-        f"a tmux from 3.4 on that was built with Sixel shows films in a Sixel terminal{sixel}",
+        f"or in kitty (from 0.28 on) or Ghostty after: tmux set -g allow-passthrough on, from tmux 3.3 on{kitty}",
+        f"or in a Sixel terminal, with a tmux from 3.4 on that was built with Sixel{sixel}",
     ]
 
 
