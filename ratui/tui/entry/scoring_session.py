@@ -323,6 +323,13 @@ class ScoringSession(FieldCursor):
         super().go_to_site(site)
         self._show_hint()
 
+    def select_field(self, field: Field) -> None:
+        """Make `field` the active one, which may be of another joint. Discard a pending entry."""
+        self.field_hint, self.message, self.pending = "", "", None
+        self.is_paired = False
+        self.field = field
+        self._show_hint()
+
     @property
     def typed_text(self) -> str:
         """Text of the name or the note so far."""

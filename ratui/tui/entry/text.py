@@ -25,6 +25,7 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import key_for_entry
 from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
+from ratui.tui.widgets.click_targets import field_target
 from ratui.tui.widgets.key_bar import KeyItem, drop_to_fit, format_key_rows, shorten_to_fit
 
 __all__ = [
@@ -167,12 +168,12 @@ def format_fields(
         shown = format_field(t, reading, field)
         if field == waiting or (is_paired and waiting is not None and (field.site, field.scale) == waiting[:2]):
             shown = f"{unconfirmed}?" if unconfirmed else "▁" if shown == "·" else shown
-            text.append(f"[{field.scale} {shown}]", WAITING)
+            text.append(f"[{field.scale} {shown}]", field_target(WAITING, field))
             if hint and field == waiting:
                 text.append(f" {hint}", NOTE)
         else:
-            text.append(f" {field.scale} ", QUIET)
-            text.append(f"{shown} ", QUIET if shown == "·" else BRIGHT)
+            text.append(f" {field.scale} ", field_target(QUIET, field))
+            text.append(f"{shown} ", field_target(QUIET if shown == "·" else BRIGHT, field))
         text.append("  ")
     return text
 

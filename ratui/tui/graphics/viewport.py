@@ -28,6 +28,7 @@ __all__ = [
     "load_case_films",
     "read_view_settings",
     "save_view_settings",
+    "step_zoom",
     "view_settings_file",
 ]
 
@@ -41,6 +42,17 @@ _MAX_PAN = 1.5
 """Largest distance of the view from the joint."""
 _MAX_SETTINGS_BYTES = 1_000_000
 _EARLIER_SETTINGS_NAME = "sights.json"  # the file of the first versions, read until there is one with today's name
+
+
+def step_zoom(zoom: int, *, is_closer: bool) -> int:
+    """Return the next index in `ZOOMS` that shows a smaller part of the film, or a larger one; `zoom` itself at the end.
+
+    The whole film, `WHOLE_FILM`, is larger than all.
+    """
+    from_wide_to_close = sorted(range(len(ZOOMS)), key=lambda index: -ZOOMS[index])
+    place = from_wide_to_close.index(zoom) if zoom != WHOLE_FILM else -1
+    target = place + (1 if is_closer else -1)
+    return from_wide_to_close[target] if 0 <= target < len(ZOOMS) else zoom
 
 
 @dataclass(frozen=True)

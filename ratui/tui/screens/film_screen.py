@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from textual.events import Click, MouseEvent, MouseScrollDown, MouseScrollUp
 from textual.screen import ScreenResultType
 
 from ratui.errors import SettingsError
 from ratui.imaging import DisplaySettings
-from ratui.reading import Reading
+from ratui.reading import Field, Reading
 from ratui.tui.entry.answer_gate import AnswerGate
 from ratui.tui.entry.text import format_time_point
 from ratui.tui.graphics.viewport import (
@@ -19,10 +20,12 @@ from ratui.tui.graphics.viewport import (
     ViewSettings,
     read_view_settings,
     save_view_settings,
+    step_zoom,
     view_settings_file,
 )
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.scoring.head import format_grey_changes
+from ratui.tui.widgets.click_targets import clicked_field, clicked_site
 from ratui.tui.widgets.joint_viewer import JointViewer
 
 __all__ = ["FilmScreen"]
@@ -30,6 +33,9 @@ __all__ = ["FilmScreen"]
 
 _FEW_GREYS = 64
 """Number of greys below which the screen states the number. Sixel images have 64 where the terminal allows it."""
+
+_WHEEL_PAUSE = 0.15
+"""Shortest time in seconds between two steps of the zoom by the mouse wheel."""
 
 
 class FilmScreen(KeyScreen[ScreenResultType]):
@@ -42,6 +48,8 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         self._unaligned_site = ""
         """The key of the last site whose films could not be aligned."""
         self._has_warned_coarse = False
+        self._last_wheel_zoom = 0.0
+        """Time of the last event of the mouse wheel that changed the zoom."""
 
     @property
     def joint_viewer(self) -> JointViewer:
@@ -138,6 +146,44 @@ class FilmScreen(KeyScreen[ScreenResultType]):
 
     def _move(self, right: int, down: int) -> None:
         self.joint_viewer.set_view_settings(self.joint_viewer.view_settings.moved(right, down))
+
+    # The mouse. A click selects what is scored next and enters nothing.
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Show a smaller part of the films, larger, if the mouse is over one of them."""
+        self._zoom_by_wheel(event, is_closer=True)
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Show a larger part of the films, smaller, if the mouse is over one of them."""
+        self._zoom_by_wheel(event, is_closer=False)
+
+    def _zoom_by_wheel(self, event: MouseEvent, *, is_closer: bool) -> None:
+        viewer = self.joint_viewer
+        is_on_film = any(view.display and view.region.contains(*event.screen_offset) for view in viewer.views)
+        # One notch of a wheel may send several events.
+        if not is_on_film or event.time - self._last_wheel_zoom < _WHEEL_PAUSE:
+            return
+        self._last_wheel_zoom = event.time
+        zoom = step_zoom(viewer.view_settings.zoom, is_closer=is_closer)
+        viewer.set_view_settings(replace(viewer.view_settings, zoom=zoom))
+        self._save_view_settings()
+        self.redraw()
+
+    def on_click(self, event: Click) -> None:
+        """Make the field or the joint under the mouse the active one; elsewhere, show what can be clicked."""
+        if self.is_asking:
+            return
+        field, site = clicked_field(event), clicked_site(event)
+        if not ((field is not None and self.select_field(field)) or (site is not None and self.select_site(site))):
+            self.show_message(self.t("scoring.click_ignored"))
+
+    def select_field(self, field: Field) -> bool:
+        """Make `field` the active one; return False if that is impossible."""
+        return False
+
+    def select_site(self, site: str) -> bool:
+        """Go to the joint `site`; return False if that is impossible."""
+        return False
 
     # Alternation and difference.
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
+from rich.style import Style
 from rich.text import Text
 
 from ratui.reading import Field, FindingEntry, Reading
@@ -17,6 +18,7 @@ from ratui.scheme import Joint, Scheme, Side
 from ratui.tui.entry import text as texts
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, HEADING, PLAIN, QUIET, WAITING
+from ratui.tui.widgets.click_targets import site_target
 
 __all__ = ["CaseMap", "MapRow", "format_missing", "format_totals_table", "make_map_rows"]
 
@@ -176,7 +178,7 @@ class CaseMap:
         return _place_pieces(pieces)
 
     def _format_names(self, row: MapRow, width: int, selected: str) -> Text:
-        pieces = []
+        pieces: list[tuple[int, str, str | Style]] = []
         cell = self._joint_width(row, width)
         for x, key, joint in self._columns(row, width):
             marks = ("⚑" if key in self._reading.flags else "") + ("✎" if key in self._reading.notes else "")
@@ -184,17 +186,16 @@ class CaseMap:
             style = _SELECTED if key == selected else HEADING if key in self._open_sites else QUIET
             if key == selected:
                 pieces.append((x, "▸", "bold"))
-            pieces.append(
-                (x + 1, _abbreviate(self._t.translate_scheme(joint.id), cell - 1 - len(marks)) + marks, style)
-            )
+            name = _abbreviate(self._t.translate_scheme(joint.id), cell - 1 - len(marks)) + marks
+            pieces.append((x + 1, name, site_target(style, key)))
         return _place_pieces(pieces)
 
     def _format_values(self, row: MapRow, scale: str, width: int) -> Text:
-        pieces = [(1, scale, QUIET)]
+        pieces: list[tuple[int, str, str | Style]] = [(1, scale, QUIET)]
         for x, key, joint in self._columns(row, width):
             if scale in joint.scales:
                 text, style = self._format_value(key, scale, self._joint_width(row, width) - 1)
-                pieces.append((x + 1, text, style))
+                pieces.append((x + 1, text, site_target(style, key)))
         return _place_pieces(pieces)
 
     def _format_value(self, site: str, scale: str, width: int) -> tuple[str, str]:
@@ -279,7 +280,7 @@ def _format_totals_line(name: str, cells: Sequence[str], style: str) -> Text:
     return text
 
 
-def _place_pieces(pieces: Sequence[tuple[int, str, str]]) -> Text:
+def _place_pieces(pieces: Sequence[tuple[int, str, str | Style]]) -> Text:
     """Return a line with `pieces` of (column, text, style), which are in order from left to right."""
     text = Text(no_wrap=True)
     for x, piece, style in pieces:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.events import Click
 from textual.widgets import Static
 
 from ratui.reading import LogEntry, Reading, Slot
@@ -24,6 +25,7 @@ from ratui.tui.input.line_editor import LineEditor
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.case_map import CaseMap, format_missing, format_totals_table
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET
+from ratui.tui.widgets.click_targets import clicked_site
 from ratui.tui.widgets.key_bar import KeyBar
 
 __all__ = ["GoToSite", "OverviewCommand", "OverviewResult", "OverviewScreen", "Reopen"]
@@ -232,6 +234,17 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
     def action_leave(self) -> None:
         """Leave the overview."""
         self.dismiss()
+
+    def on_click(self, event: Click) -> None:
+        """Select the joint under the mouse; go to it if it was selected before."""
+        site = clicked_site(event)
+        if site is None or self.is_asking:
+            return
+        if site == self._site:
+            self.action_go()
+        else:
+            self._site = site
+            self._draw()
 
     def _step(self, across: int, down: int) -> None:
         self._site = self._map.find_neighbour(self._site, across, down)

@@ -246,6 +246,15 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         if self._session is not None:
             self._session.next_field()
 
+    def select_field(self, field: Field) -> bool:
+        """Make `field`, one of the joint on the screen, the active one; return False if nothing can be changed."""
+        if self._session is None:
+            return False
+        self._message = ""
+        self._session.select_field(field)
+        self.redraw()
+        return True
+
     def action_reasons(self) -> None:
         """Ask for the reason why the field is not assessable."""
         if self._session is not None:

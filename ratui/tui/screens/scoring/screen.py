@@ -240,6 +240,25 @@ class ScoringScreen(FilmScreen[ScoringResult]):
         """Go to the next field of the joint."""
         self.scoring_session.next_field()
 
+    # The mouse.
+
+    def select_field(self, field: Field) -> bool:
+        """Make `field` the active one; return False while there is no session."""
+        if self._session is None:
+            return False
+        self._message = ""
+        site = self._session.site
+        self._session.select_field(field)
+        self._after_key(site)
+        return True
+
+    def select_site(self, site: str) -> bool:
+        """Go to the joint `site`, to its first open field; return False while there is no session."""
+        if self._session is None:
+            return False
+        fields = self.reading.joint_fields(site)
+        return self.select_field(next((field for field in fields if field not in self.reading.values), fields[0]))
+
     # Other screens.
 
     def action_regions(self) -> None:

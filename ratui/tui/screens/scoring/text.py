@@ -18,6 +18,7 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap, key_for_entry
 from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
+from ratui.tui.widgets.click_targets import site_target
 from ratui.tui.widgets.key_bar import KeyItem
 
 __all__ = [
@@ -183,7 +184,7 @@ def draw_hand_map(t: Catalog, reading: Reading, current: str, width: int, height
         for column, site in sorted((column, site) for (column, y), site in cells.items() if y == row):
             text.append(" " * (column - at))
             shown, style = _format_cell(reading, site, current, site in open_sites)
-            text.append(shown, style)
+            text.append(shown, site_target(style, site))
             at = column + cell_len(shown)
         text.append("\n")
     text.append("\n")
