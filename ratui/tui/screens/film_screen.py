@@ -23,9 +23,11 @@ from ratui.tui.graphics.viewport import (
     step_zoom,
     view_settings_file,
 )
+from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.scoring.head import format_grey_changes
 from ratui.tui.widgets.click_targets import clicked_field, clicked_site
+from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
 
 __all__ = ["FilmScreen"]
@@ -60,6 +62,10 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         """Return the gate that decides which keys can be answers to the films on this screen."""
         keys = self.ratui.key_queue
         return AnswerGate(self.joint_viewer, keys.repeats, lambda: keys.key_time, lambda: self.ratui.graphics)
+
+    def on_film_failed(self, event: FilmFailed) -> None:
+        """Show why a film cannot be shown."""
+        self.show_message(format_error(self.t, event.error, with_location=False))
 
     # Contrast and brightness.
 

@@ -30,7 +30,7 @@ def format_rater_card(scheme: Scheme, keymap: Keymap, t: Catalog) -> str:
     everywhere = Section(t("card.everywhere"), (("Ctrl-P", t("card.commands")), ("Ctrl-Q", t("card.quit"))))
     screens = dict.fromkeys(action.screen for action in keymap.actions)
     order = sorted(screens, key=lambda screen: screen != "scoring")  # raters use the scoring screen most
-    head = f"# {t('card.title')}\n\n{t.translate_scheme(scheme.title)}\n\n{t('card.full_width')}\n"
+    head = f"# {t('card.title')}\n\n{t.translate_scheme(scheme.title)}\n\n{t('card.full_width')}\n\n{t('card.mouse')}\n"
     sections = [
         key_section(order[0], keymap, t),
         *scheme_sections(scheme, keymap, t),

@@ -22,13 +22,12 @@ from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import find_differences, format_model_scores
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms, load_case_films
-from ratui.tui.i18n.reading_phrases import format_error, format_review_reasons
+from ratui.tui.i18n.reading_phrases import format_review_reasons
 from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.head import format_head
 from ratui.tui.screens.scoring.text import format_field_line, format_review_keys, format_status
 from ratui.tui.theme import ALARM, BRIGHT, NOTE
-from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 
@@ -131,10 +130,6 @@ class ReviewScreen(FilmScreen[ReviewResult]):
     def on_resize(self, event: Resize) -> None:
         """Fit the screen to its new size."""
         self.call_after_refresh(self.redraw)
-
-    def on_film_failed(self, event: FilmFailed) -> None:
-        """Show why a film cannot be shown."""
-        self.show_message(format_error(self.t, event.error, with_location=False))
 
     # The reading.
 

@@ -19,13 +19,11 @@ from ratui.study import Case, ReadingSession
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms
-from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.case_flow import CaseFlow, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.head import format_head
 from ratui.tui.screens.scoring.text import draw_hand_map, format_field_line, format_scoring_keys, format_status
 from ratui.tui.theme import ALARM, NOTE, QUIET
-from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
 
@@ -347,10 +345,6 @@ class ScoringScreen(FilmScreen[ScoringResult]):
         static = self.query_one(f"#{id}", Static)
         if static.content != text:
             static.update(text, layout=False)
-
-    def on_film_failed(self, event: FilmFailed) -> None:
-        """Show why a film cannot be shown."""
-        self.show_message(format_error(self.t, event.error, with_location=False))
 
     def show_message(self, text: str) -> None:
         """Show `text` until the next key."""
