@@ -13,6 +13,8 @@ from textual.pilot import Pilot
 from ratui.reading import Field, GradeEntry
 from ratui.study import CaseState, FilmRecord, Study
 from ratui.study.predictions import save_reading_order
+from ratui.terminal import Display
+from ratui.tui import RatuiApp
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
@@ -288,6 +290,23 @@ class TestASignedCase:
             await pilot.press("R", *"no", "escape")
             assert isinstance(pilot.app.screen, OverviewScreen)
             assert "Why" not in label_text(pilot)
+        assert study.reading("anna", case) == before
+
+    async def test_is_not_opened_again_where_films_have_too_few_greys(self, tmp_path: Path) -> None:
+        study = study_of(tmp_path, 1)
+        (case,) = study.cases()
+        before = store_reading(study, case, signed=True)
+        async with reading_as(study, "anna") as pilot:
+            assert isinstance(pilot.app, RatuiApp)
+            pilot.app.graphics = Display("halfcell", levels=4, colours="16", colours_why="TERM=linux")
+            await settle(pilot)
+            await pilot.press("enter")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, OverviewScreen), "to look at"
+            await pilot.press("R", *"wrong", "enter")
+            await settle(pilot)
+            assert isinstance(pilot.app.screen, WorklistScreen)
+            assert "TERM=linux: no case can be scored here" in label_text(pilot)
         assert study.reading("anna", case) == before
 
 
