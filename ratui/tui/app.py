@@ -165,8 +165,15 @@ class RatuiApp(GuardedApp):
         if before.can_show_films and not self.graphics.can_show_films:
             self.run_worker(self._leave_case(), exit_on_error=True)
         elif isinstance(self.screen, KeyScreen):
-            id = "text.films_in_half_cells" if self.graphics.protocol == "halfcell" else "text.films_as_before"
-            self.screen.show_message(self.t(id, why=self.graphics.why, protocol=self.graphics.protocol))
+            self.screen.show_message(self._describe_change(before))
+
+    def _describe_change(self, before: Display) -> str:
+        """Return what is different about the films since the capabilities were `before`."""
+        display = self.graphics
+        if display.protocol == before.protocol:
+            return self.t("scoring.few_greys", greys=display.levels, why=display.colours_why)
+        id = "text.films_in_half_cells" if display.protocol == "halfcell" else "text.films_as_before"
+        return self.t(id, why=display.why, protocol=display.protocol)
 
     async def _leave_case(self) -> None:
         """Leave the open case, because films cannot be displayed any more, and show the reason in the worklist."""

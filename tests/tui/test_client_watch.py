@@ -77,6 +77,18 @@ class TestRealTmux:
         assert len(terminal.images) == 2
         assert terminal.ids() == set(terminal.images)
 
+    def test_fewer_greys_in_half_cells_are_stated(self, tmux: Tmux) -> None:
+        def screen() -> str:
+            return tmux.run("capture-pane", "-e", "-p", "-t", tmux.pane)
+
+        tmux.run("set-option", "-sa", "terminal-features", ",xterm-256color:RGB")
+        tmux.attach("first", "xterm-256color", "XTerm(379)")
+        wait_until(lambda: "Films are now coarse" in screen())
+        wait_until(lambda: "48;2;" in screen())
+        tmux.attach("first", "screen-256color")
+        wait_until(lambda: "films have 30 of 256 grey levels" in screen())
+        wait_until(lambda: "48;5;235" in screen())
+
     def test_a_terminal_that_cannot_show_films_ends_the_case(self, tmux: Tmux, tmp_path: Path) -> None:
         tmux.attach("first", "vt220")
         wait_until(lambda: "no case can be scored here" in tmux.run("capture-pane", "-p", "-t", tmux.pane))
