@@ -14,6 +14,7 @@ from ratui.errors import SettingsError
 from ratui.imaging import DisplaySettings
 from ratui.reading import Field, Reading
 from ratui.tui.entry.answer_gate import AnswerGate
+from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.text import format_time_point
 from ratui.tui.graphics.viewport import (
     CaseFilms,
@@ -194,10 +195,10 @@ class FilmScreen(KeyScreen[ScreenResultType]):
     # Alternation and difference.
 
     def action_blink(self) -> None:
-        """Show the two films in turn in the same place, aligned with each other."""
+        """Show the two films in turn in the same place, aligned with each other. The active field follows the shown film."""
         films = self.joint_viewer
         if films.mode == "alone":
-            films.show_film(1 - films.place)
+            self._show_other_film()
             return
         films.show_film(self.asked_place)
         films.set_mode("alone")
@@ -205,6 +206,14 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         self._message = self.t(
             "scoring.one_film", blink=keys.key_label(f"{self.NAME}.blink"), leave=keys.key_label(f"{self.NAME}.leave")
         )
+
+    def _show_other_film(self) -> None:
+        """Show the other film alone, and make the same scale on that film the active field."""
+        place, session = 1 - self.joint_viewer.place, self.active_session
+        if session is not None:
+            time = self.reading.order[place]
+            session.field = next(each for each in self.reading.counterparts(session.field) if each.time == time)
+        self.joint_viewer.show_film(place)
 
     def action_difference(self) -> None:
         """Show the difference of the two films, or the pair again."""
@@ -221,10 +230,34 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         self._message = self.t("scoring.side_by_side")
         return True
 
+    # The film of the active field.
+
+    @property
+    def reading(self) -> Reading:
+        """The reading as it stands."""
+        raise NotImplementedError
+
+    @property
+    def active_session(self) -> ScoringSession | None:
+        """The session that asks for fields; None if nothing can be entered now."""
+        return None
+
+    @property
+    def field(self) -> Field | None:
+        """The active field; None if nothing can be entered now."""
+        return self.active_session.field if self.active_session else None
+
     @property
     def asked_place(self) -> int:
-        """Place of the film that the active field belongs to: 0 for left, 1 for right."""
-        return 0
+        """Place of the film that the active field belongs to, 0 left or 1 right; that of the shown film without a field."""
+        return self.reading.order.index(self.field.time) if self.field else self.joint_viewer.place
+
+    def is_active_film(self, place: int) -> bool:
+        """Return True if the next answer is for the film at `place` and this film is on the screen."""
+        films, session = self.joint_viewer, self.active_session
+        if session is None or films.mode == "difference" or (films.mode == "alone" and place != films.place):
+            return False
+        return any(field.time == self.reading.order[place] for field in session.waiting_fields)
 
     def on_joint_viewer_not_aligned(self, event: JointViewer.NotAligned) -> None:
         """Show why the films could not be aligned."""

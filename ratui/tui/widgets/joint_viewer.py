@@ -112,7 +112,7 @@ class JointViewer(Vertical):
         with Horizontal(classes="lines"):
             yield from self._lines
 
-    def show(self, films: CaseFilms, site: str, ahead: Sequence[str] = ()) -> None:
+    def show(self, films: CaseFilms, site: str, ahead: Sequence[str] = (), place: int | None = None) -> None:
         """Show a joint, at once if its pictures are ready, otherwise as soon as they are.
 
         Parameters
@@ -123,12 +123,15 @@ class JointViewer(Vertical):
             Key of the site to show.
         ahead
             Keys of the sites that are likely to follow. Their pictures are prepared.
+        place
+            The film to show if only one is shown at a time: 0 the left, 1 the right, None the same as before.
         """
         if site != self._site:
             self.view_settings = self.view_settings.reset_position()
             self._displayed.clear()
             self._best.clear()
         self._films, self._site, self._ahead = films, site, tuple(ahead)
+        self.place = self.place if place is None else place
         self._refresh()
 
     def blank(self) -> None:

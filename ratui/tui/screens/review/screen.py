@@ -15,7 +15,7 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from ratui import reading as rd
-from ratui.reading import Field, LogEntry, Reading, ReviewItem
+from ratui.reading import LogEntry, Reading, ReviewItem
 from ratui.study import AutoSaver, Study
 from ratui.study.predictions import Prediction
 from ratui.tui.entry import text as texts
@@ -144,14 +144,9 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         return self._auto_saver.reading if self._auto_saver else self._reading
 
     @property
-    def field(self) -> Field | None:
-        """The active field, which a grade changes; None if the reading can only be looked at."""
-        return self._session.field if self._session else None
-
-    @property
-    def asked_place(self) -> int:
-        """Place of the film that the active field belongs to: 0 for left, 1 for right."""
-        return self.reading.order.index(self._session.field.time) if self._session else 0
+    def active_session(self) -> ScoringSession | None:
+        """The session with the active field, which a grade changes; None if the reading can only be looked at."""
+        return self._session
 
     def log_entries(self) -> tuple[LogEntry, ...]:
         """Return the log of the reading."""
@@ -345,7 +340,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
             return
         reading, site = self.reading, self.reading.site(self.item.site)
         upcoming = [item.site for item in self._items[self._place + 1 : self._place + 1 + _PREPARED_JOINTS]]
-        self.joint_viewer.show(self._films, site.key, upcoming)
+        self.joint_viewer.show(self._films, site.key, upcoming, self.asked_place)
         is_coarse = self.check_coarse()
         which = "review.place" if self._auto_saver else "review.read_only_place"
         progress = self.t(which, number=self._place + 1, total=len(self._items))
@@ -363,8 +358,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         """Draw the title above the film at `place`, and the fields below it."""
         reading, session, site, time = self.reading, self._session, self.item.site, self.reading.order[place]
         title = self.format_time_point_title(reading, self._films, site, place, is_coarse)
-        is_active = session is not None and session.field.time == time
-        self.joint_viewer.set_title(place, texts.format_title(title, is_active))
+        self.joint_viewer.set_title(place, texts.format_title(title, self.is_active_film(place)))
         if session is not None:
             line = format_field_line(self.t, session, time)
         else:

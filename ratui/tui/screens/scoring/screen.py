@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from textual.events import Resize
 from textual.widgets import Static
 
-from ratui.reading import Field, LogEntry, Reading
+from ratui.reading import LogEntry, Reading
 from ratui.study import Case, ReadingSession
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
@@ -59,8 +59,6 @@ class ScoringScreen(FilmScreen[ScoringResult]):
     def __init__(self, case: Case, session: ReadingSession, resources: ExitStack, *, site: str = "") -> None:
         super().__init__()
         self._flow = CaseFlow(self, case, session, resources, site=site)
-        self._shown_place = 0
-        """Place of the film shown where only one is shown. It follows the active field."""
         self._warned_unsaved = False
 
     def compose(self) -> ComposeResult:
@@ -108,14 +106,9 @@ class ScoringScreen(FilmScreen[ScoringResult]):
         return self._flow.reading
 
     @property
-    def field(self) -> Field | None:
-        """The active field; None while regions are missing."""
-        return self._session.field if self._session else None
-
-    @property
-    def asked_place(self) -> int:
-        """Place of the film that the active field belongs to: 0 for left, 1 for right."""
-        return self.reading.order.index(self.field.time) if self.field else 0
+    def active_session(self) -> ScoringSession | None:
+        """The session that asks for fields; None while regions are missing."""
+        return self._session
 
     @property
     def scoring_session(self) -> ScoringSession:
@@ -289,12 +282,9 @@ class ScoringScreen(FilmScreen[ScoringResult]):
             return
         session, reading = self._session, self.reading
         site = reading.site(session.site)
-        if self.asked_place != self._shown_place:
-            self._shown_place = self.asked_place
-            self.joint_viewer.show_film(self._shown_place)
         keys = [each.key for each in reading.sites]
         start = keys.index(session.site) + 1
-        self.joint_viewer.show(films, session.site, keys[start : start + _PREPARED_JOINTS])
+        self.joint_viewer.show(films, session.site, keys[start : start + _PREPARED_JOINTS], self.asked_place)
         is_coarse = self.check_coarse()
         width = self.app.size.width
         progress = [texts.format_progress(self.t, reading, bar) for bar in (16, 8, 0)]
@@ -315,8 +305,7 @@ class ScoringScreen(FilmScreen[ScoringResult]):
         """Draw the title above the film at `place`, and the fields below it."""
         session, time = self.scoring_session, self.reading.order[place]
         title = self.format_time_point_title(self.reading, films, session.site, place, is_coarse)
-        is_active = any(field.time == time for field in session.waiting_fields)
-        self.joint_viewer.set_title(place, texts.format_title(title, is_active))
+        self.joint_viewer.set_title(place, texts.format_title(title, self.is_active_film(place)))
         self.joint_viewer.set_line(place, format_field_line(self.t, session, time))
 
     def format_keys(self) -> Text:
