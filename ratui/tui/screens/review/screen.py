@@ -15,7 +15,7 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from ratui import reading as rd
-from ratui.reading import LogEntry, Reading, ReviewItem
+from ratui.reading import Field, LogEntry, Reading, ReviewItem
 from ratui.study import AutoSaver, Study
 from ratui.study.predictions import Prediction
 from ratui.tui.entry import text as texts

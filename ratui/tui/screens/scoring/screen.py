@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from textual.events import Resize
 from textual.widgets import Static
 
-from ratui.reading import LogEntry, Reading
+from ratui.reading import Field, LogEntry, Reading
 from ratui.study import Case, ReadingSession
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
