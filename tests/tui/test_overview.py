@@ -104,7 +104,7 @@ async def test_only_a_session_of_this_account_or_one_that_may_be_dead_can_be_tak
             await pilot.press("enter")
             await settle(pilot)
             assert isinstance(pilot.app.screen, OverviewScreen)
-            assert "it is open already" in label_text(pilot)
+            assert "Open in " in label_text(pilot)
             await pilot.press("T")
             await settle(pilot)
             assert isinstance(pilot.app.screen, ScoringScreen) is (each is not living)

@@ -27,6 +27,8 @@ _HANDLING_TIMEOUT = 5.0
 """Seconds that one widget may take to handle a key. After that the next key is sent although it has not finished."""
 _STABLE_ROUNDS = 2
 """Number of rounds without a change after which a key counts as complete. Two, because a screen opens in two steps."""
+_SURPRISE = 4.0
+"""Factor of the reaction time for a screen that no key of the user has caused."""
 _TAIL = 0.05
 """Longest time in seconds between the parts of a reply's tail that arrives slowly."""
 
@@ -92,8 +94,8 @@ class KeyQueue:
         """Function that returns True if a single key may be the beginning of such a rest."""
         self.on_ignored: Callable[[], None] = lambda: None
         """Function to call when input was dropped."""
-        self.before_key: Callable[[], None] | None = None
-        """Function to call before each key, for example to count the time."""
+        self.before_key: Callable[[], bool] | None = None
+        """Function to call before each key, for example to count the time. If it returns False, the key is dropped."""
         self.repeats = KeyRepeats()
         """The keys that are held down, and the answers of their repeats."""
         self.time_of: Callable[[Key], float] = lambda key: key.time
@@ -134,6 +136,12 @@ class KeyQueue:
         """
         self._guard = _TypeAheadFilter(is_unwanted, on_dropped)
 
+    def discard(self) -> None:
+        """Drop the waiting keys, and those that come before the user can have seen an unexpected new screen."""
+        self._waiting.clear()
+        self._guard = _TypeAheadFilter(lambda name: True, lambda name: None)
+        self._guard.until = time.monotonic() + _SURPRISE * self.reaction_seconds
+
     async def wait_until_idle(self) -> None:
         """Wait until the effects of all keys are complete."""
         while self._dispatch_task is not None:
@@ -162,8 +170,8 @@ class KeyQueue:
                 self._note(key)
                 if self._is_too_early(key):
                     continue
-                if self.before_key is not None:
-                    self.before_key()
+                if self.before_key is not None and not self.before_key():
+                    continue
                 self._due = key
                 self._app.post_message(key)
                 await self._wait_until_done()

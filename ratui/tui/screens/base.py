@@ -11,7 +11,9 @@ from textual.widgets import Static
 
 from ratui.errors import RatuiError
 from ratui.reading import LogEntry
+from ratui.study import HeldByOther
 from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.i18n.lock_phrases import format_busy
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import ENTRY_SCREENS, Action, normalize_key
 from ratui.tui.tour.panel import TourPanel
@@ -72,6 +74,8 @@ class KeyScreen(Screen[ScreenResultType]):
         """Perform the action `name`; show a RatuiError as a message."""
         try:
             getattr(self, f"action_{_METHODS.get(name, name)}")()
+        except HeldByOther as error:
+            self.show_message(format_busy(self.t, error, self.app.size.width - 2))
         except RatuiError as error:
             self.show_message(format_error(self.t, error))
 
@@ -131,7 +135,7 @@ class KeyScreen(Screen[ScreenResultType]):
 
     def show_message(self, text: str) -> None:
         """Show `text` in the message line; clear the line if it is empty."""
-        self.query_one("#message", Static).update(f" {text}" if text else "")
+        self.query_one("#message", Static).update("\n".join(f" {line}" for line in text.split("\n") if line))
 
     # The tour.
 

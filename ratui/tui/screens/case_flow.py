@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ratui import reading as rd
-from ratui.errors import EntryError
-from ratui.reading import Reading
-from ratui.study import AutoSaver, Case, ReadingSession
+from ratui.errors import EntryError, StoreError
+from ratui.reading import LogEntry, Reading
+from ratui.study import AutoSaver, Case, ReadingSession, TakenOver
 from ratui.study.reading_session import now
 from ratui.tui.entry.other_answers import format_other_answers
 from ratui.tui.entry.scoring_session import ScoringSession
+from ratui.tui.entry.text import format_last_entry
 from ratui.tui.graphics.viewport import CaseFilms, load_case_films
+from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import format_key
 from ratui.tui.screens.base import KeyScreen
@@ -27,7 +30,10 @@ from ratui.tui.screens.overview.screen import GoToSite, OverviewCommand, Overvie
 if TYPE_CHECKING:
     from ratui.tui.screens.review.screen import ReviewResult
 
-__all__ = ["CaseFlow", "ScoringResult"]
+__all__ = ["CaseFlow", "CaseResult", "CaseTakenOver", "ScoringResult"]
+
+_CHECK_SECONDS = 0.5
+"""Seconds between two checks that no other session has taken the reading over."""
 
 
 class ScoringResult(Enum):
@@ -36,6 +42,28 @@ class ScoringResult(Enum):
     SIGNED = "signed"
     LEFT = "left"
     """The reading is not signed; it can be continued later."""
+
+
+@dataclass(frozen=True)
+class CaseTakenOver:
+    """The end of a case whose reading was taken over by another session.
+
+    `reading` is the reading as it was here, `unsaved` has the entries at the end of its log that are not on the disk, and
+    `site` is the key of the site that was shown.
+    """
+
+    error: TakenOver
+    reading: Reading
+    unsaved: tuple[LogEntry, ...]
+    site: str
+
+    def unsaved_texts(self, t: Catalog) -> list[str]:
+        """Return the texts of the entries that were not saved; a note or a flag has none."""
+        return [text for entry in self.unsaved if (text := format_last_entry(t, self.reading, entry))]
+
+
+CaseResult: TypeAlias = ScoringResult | CaseTakenOver
+"""The result of the scoring screen."""
 
 
 class CaseFlow:
@@ -57,7 +85,7 @@ class CaseFlow:
 
     def __init__(
         self,
-        screen: FilmScreen[ScoringResult],
+        screen: FilmScreen[CaseResult],
         case: Case,
         session: ReadingSession,
         resources: ExitStack,
@@ -67,9 +95,12 @@ class CaseFlow:
         self._screen = screen
         self._site = site
         self._resources = resources
+        self._session = session
         self._notice = session.notice
         self._reviewed: dict[str, Hashable] = {}
         """States of the reviewed joints by site, see `ratui.reading.review_items`."""
+        self._is_closed = False
+        """True once the case has been closed because another session took it over."""
         self.case = case
         self.auto_saver = AutoSaver(session)
         self.films: CaseFilms | None = None
@@ -83,15 +114,16 @@ class CaseFlow:
         return self.auto_saver.reading
 
     def open(self) -> None:
-        """Begin to count the time, and open the first step that is not done."""
-        self._screen.ratui.key_queue.before_key = self.auto_saver.count_time
+        """Begin to count the time and to watch the lock, and open the first step that is not done."""
+        self._screen.ratui.key_queue.before_key = self._before_key
         self._screen.ratui.key_queue.on_withdrawn = self._withdraw
+        self._lock_timer = self._screen.set_interval(_CHECK_SECONDS, self._check_lock)
         self._start_scoring()
 
     def close(self) -> None:
         """Release the lock of the reading."""
         key_queue = self._screen.ratui.key_queue
-        if key_queue.before_key == self.auto_saver.count_time:  # the next case may have been opened already
+        if key_queue.before_key == self._before_key:  # the next case may have been opened already
             key_queue.before_key = key_queue.on_withdrawn = None
         self._resources.close()
 
@@ -104,6 +136,39 @@ class CaseFlow:
             app.pop_screen()
         self.scoring_session.withdraw(count)
         self._screen.redraw()
+
+    # The lock of the reading.
+
+    def _before_key(self) -> bool:
+        """Count the time; return False if the key must have no effect, because another session has the reading now."""
+        self.auto_saver.count_time()
+        return self._check_lock()
+
+    def _check_lock(self) -> bool:
+        """Close the case if another session has taken its reading over, and return False then."""
+        try:
+            self._session.check_lock()
+        except TakenOver as error:
+            self._close_taken_over(error)
+            return False
+        except StoreError:
+            return True  # the disk does not answer now; each save checks the lock again
+        return True
+
+    def _close_taken_over(self, error: TakenOver) -> None:
+        """Leave all screens of the case, and report the entries that were not saved."""
+        self._lock_timer.stop()
+        screen, reading = self._screen, self.reading
+        app, stack = screen.app, screen.app.screen_stack
+        if screen not in stack or self._is_closed:
+            return
+        self._is_closed = True
+        screen.ratui.key_queue.discard()
+        while app.screen is not screen:
+            app.pop_screen()
+        site = self.scoring_session.site if self.scoring_session is not None else self._site
+        unsaved = reading.log[len(self._session.reading.log) :]
+        screen.dismiss(CaseTakenOver(error, reading, unsaved, site))
 
     # Regions and scoring.
 
@@ -160,7 +225,7 @@ class CaseFlow:
             time, scheme = self.scoring_session.field.time, self._screen.ratui.study.scheme
             record = self.case.film(time, asked.side, asked.part, scheme)
             film = record.id if record else ""
-        screen = RegionsScreen(self.case, self.reading.order, film=film, site=site)
+        screen = RegionsScreen(self.case, self.reading.order, film=film, site=site, writing=self._session.writing)
         self._screen.app.push_screen(screen, self._regions_closed)
 
     def _regions_closed(self, result: None) -> None:

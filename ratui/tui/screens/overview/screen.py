@@ -5,6 +5,7 @@ It changes no reading. Its result tells the screen below what the rater has deci
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -16,10 +17,9 @@ from textual.events import Click
 from textual.widgets import Static
 
 from ratui.reading import LogEntry, Reading, Slot
-from ratui.study import HeldByOther
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import find_differences, format_model_scores
-from ratui.tui.i18n.reading_phrases import format_error
+from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Action
 from ratui.tui.input.line_editor import LineEditor
 from ratui.tui.screens.base import KeyScreen
@@ -76,8 +76,11 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         Whether the reading can be scored and signed from here.
     pending
         Number of joints that still need a review. The reading is signed without one only if it is 0.
-    held_by
-        Who has the reading open in another session; None if nobody has.
+    notice
+        Function that returns a message about the whole reading, called with the texts and the width in cells; for example
+        who has the reading open in another session. None for no message.
+    can_take_over
+        Whether the reading can be taken over from another session.
     """
 
     NAME = "overview"
@@ -94,11 +97,13 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         site: str = "",
         writable: bool = False,
         pending: int = 0,
-        held_by: HeldByOther | None = None,
+        notice: Callable[[Catalog, int], str] | None = None,
+        can_take_over: bool = False,
     ) -> None:
         super().__init__()
         self._reading = reading
-        self._held_by = held_by
+        self._notice = notice
+        self._can_take_over = can_take_over
         self._pending = pending
         self._writable = writable and reading.signed_at is None
         open_sites = [field.site for field in reading.open_fields]
@@ -145,8 +150,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             case "reopen":
                 return self._reading.signed_at is not None
             case "take_over":
-                holder = self._held_by.holder if self._held_by is not None else None
-                return holder is not None and holder.can_be_replaced
+                return self._can_take_over
         return True
 
     def log_entries(self) -> tuple[LogEntry, ...]:
@@ -201,7 +205,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
             self._show_prompt(self._reason)
 
     def action_take_over(self) -> None:
-        """Continue here a reading whose other session has ended, or may have."""
+        """Continue here a reading that is open in another session, which becomes read-only."""
         if self.check_action("take_over"):
             self.dismiss(OverviewCommand.TAKE_OVER)
 
@@ -334,8 +338,8 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
     def _format_missing(self, width: int) -> str:
         """Return the open fields, or what has to be done before the signature."""
         reading = self._reading
-        if self._held_by is not None:
-            return format_error(self.t, self._held_by)
+        if self._notice is not None:
+            return self._notice(self.t, width - 2)
         if not reading.is_complete:
             return format_missing(self.t, reading, width - 2)
         missing = len(reading.fields) - sum(reading.total(time)[1] for time in reading.order)

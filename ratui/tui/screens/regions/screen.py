@@ -6,7 +6,8 @@ Accepted boxes are saved at once. Boxes that cannot be right are refused. Nothin
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -51,6 +52,8 @@ class RegionsScreen(KeyScreen[None]):
         The time points as they stand on the screen, left first.
     film, site
         The film and the site to begin at. If they are empty, it is the first film that lacks regions.
+    writing
+        Function that returns the context of each save. On entry it raises StoreError if nothing may be saved any more.
     """
 
     NAME = "regions"
@@ -58,11 +61,20 @@ class RegionsScreen(KeyScreen[None]):
     RegionsScreen #keys { height: 3; }
     """
 
-    def __init__(self, case: Case, order: tuple[int, ...], *, film: str = "", site: str = "") -> None:
+    def __init__(
+        self,
+        case: Case,
+        order: tuple[int, ...],
+        *,
+        film: str = "",
+        site: str = "",
+        writing: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         super().__init__()
         self._case = case
         self._order = order
         self._initial = (film, site)
+        self._writing = writing
         self._film_index = 0
         self._editor: RegionEditor | None = None
         """The boxes of the film; None while they are placed."""
@@ -195,7 +207,8 @@ class RegionsScreen(KeyScreen[None]):
             self._set_editor(self._current_editor.select_site(faults[0].site))
             return False
         accepted = self._current_editor.accept(sites, self.ratui.rater)
-        self._case_regions.save(accepted)
+        with self._writing():
+            self._case_regions.save(accepted)
         self._editor = accepted
         return True
 

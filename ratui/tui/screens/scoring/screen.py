@@ -19,7 +19,7 @@ from ratui.study import Case, ReadingSession
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms
-from ratui.tui.screens.case_flow import CaseFlow, ScoringResult
+from ratui.tui.screens.case_flow import CaseFlow, CaseResult, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.head import format_head
 from ratui.tui.screens.scoring.text import draw_hand_map, format_field_line, format_scoring_keys, format_status
@@ -35,7 +35,7 @@ _MAP_FROM, _MAP_WIDTH = 104, 30
 """The map is shown on screens of at least so many columns, and takes so many."""
 
 
-class ScoringScreen(FilmScreen[ScoringResult]):
+class ScoringScreen(FilmScreen[CaseResult]):
     """The screen that scores one case.
 
     Parameters

@@ -6,32 +6,21 @@ stored. Neither the order nor a state tells which time point is the earlier.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING
-
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from ratui import reading as rd
-from ratui.errors import RatuiError
-from ratui.study import CaseState, HeldByOther, LockHolder
+from ratui.study import CaseState
 from ratui.study.model_reports import list_evaluated_models
 from ratui.study.predictions import load_reading_order
-from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.overview.screen import OverviewCommand, OverviewResult, OverviewScreen, Reopen
 from ratui.tui.screens.worklist import model as worklist_model
 from ratui.tui.screens.worklist.loader import CaseStateLoader
+from ratui.tui.screens.worklist.opening import CaseOpener
 from ratui.tui.screens.worklist.text import format_case, format_columns, format_study_progress, measure_name_width
 from ratui.tui.theme import BRIGHT, PLAIN, QUIET, SELECTED
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, drop_to_fit, format_key_rows
 from ratui.tui.widgets.virtual_list import VirtualList
-
-if TYPE_CHECKING:
-    from ratui.tui.screens.case_flow import ScoringResult
 
 __all__ = ["WorklistScreen"]
 
@@ -67,6 +56,7 @@ class WorklistScreen(KeyScreen[None]):
         self._name_width = 6
         self._contact_sheet_site = ""
         self._evaluated_models: tuple[str, ...] = ()
+        self._opener = CaseOpener(self, on_opening=self._note_opened_case, on_changed=self._refresh_case)
 
     def compose(self) -> ComposeResult:
         """Make the widgets: title, column heads, cases, message, progress and keys."""
@@ -276,78 +266,12 @@ class WorklistScreen(KeyScreen[None]):
             self._selected = self._visible[rows.cursor]
         self.show_message("")
 
-    # Opening a case.
-
     def open_case(self, case: str, site: str = "") -> None:
         """Open `case` at `site`, or where the rater stopped; a signed case opens as its overview."""
+        self._opener.open(case, site)
+
+    def _note_opened_case(self, case: str) -> None:
         self._opened_case = case
-        self.show_message("")
-        study, rater = self.ratui.study, self.ratui.rater
-        try:
-            state = study.state(rater, case)
-            if state.stage == "unreadable":
-                self.show_message(self.t("worklist.unreadable", case=case, why=self.t.translate_error(state.note)))
-                return
-            if state.stage == "signed":
-                self._open_read_only(case, site)
-                return
-            self._open_for_scoring(case, site)
-        except RatuiError as error:
-            self.show_message(format_error(self.t, error))
-
-    def _open_for_scoring(self, case: str, site: str = "", *, take_over: LockHolder | None = None) -> None:
-        """Open `case` for entries, or to look at if it is open elsewhere. Raise RatuiError if that is impossible."""
-        self.ratui.graphics.require_films()
-        from ratui.tui.screens.scoring.screen import ScoringScreen
-
-        study, resources = self.ratui.study, ExitStack()
-        try:
-            session = resources.enter_context(study.open_reading(self.ratui.rater, case, take_over=take_over))
-        except HeldByOther as error:
-            self.show_message(format_error(self.t, error))
-            self._open_read_only(case, site, error)
-            return
-        screen = ScoringScreen(study.case(case), session, resources, site=site)
-        self.app.push_screen(screen, partial(self._scoring_closed, case))
-
-    def _open_read_only(self, case: str, site: str = "", held_by: HeldByOther | None = None) -> None:
-        """Show the reading of `case` to look at: its review at `site`, or else its overview."""
-        from ratui.tui.screens.review.screen import ReviewScreen
-
-        reading = self.ratui.study.reading(self.ratui.rater, case)
-        if reading is None:
-            return
-        if site in reading.site_keys:
-            self.app.push_screen(ReviewScreen.read_only(self.ratui.study, reading, site))
-        else:
-            self.app.push_screen(
-                OverviewScreen(reading, held_by=held_by), partial(self._overview_closed, case, held_by)
-            )
-
-    def _overview_closed(self, case: str, held_by: HeldByOther | None, result: OverviewResult | None) -> None:
-        try:
-            if isinstance(result, Reopen):
-                self._reopen(case, result.reason)
-            elif result is OverviewCommand.TAKE_OVER and held_by is not None:
-                self._opened_case = case
-                self._open_for_scoring(case, take_over=held_by.holder)
-        except RatuiError as error:
-            self.show_message(format_error(self.t, error))
-
-    def _reopen(self, case: str, reason: str) -> None:
-        """Reopen a signed reading, with the `reason` in its log, and continue it. Raise RatuiError if that fails."""
-        self.ratui.graphics.require_films()
-        with self.ratui.study.open_reading(self.ratui.rater, case) as session:
-            session.save(rd.reopen(session.reading, reason, timestamp=datetime.now(UTC)))
-        self._refresh_case(case)
-        self._opened_case = case
-        self._open_for_scoring(case)
-
-    def _scoring_closed(self, case: str, result: ScoringResult | None) -> None:
-        from ratui.tui.screens.case_flow import ScoringResult
-
-        if result is ScoringResult.SIGNED:
-            self.show_message(self.t("scoring.signed", case=case))
 
     # Drawing.
 

@@ -1,0 +1,157 @@
+"""The opening of a case from the worklist: to score it, to look at it, or to take it over from another session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ratui import reading as rd
+from ratui.errors import RatuiError
+from ratui.reading import Reading
+from ratui.study import HeldByOther, LockHolder
+from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.i18n.lock_phrases import format_closed_case, format_held, format_taken_over
+from ratui.tui.i18n.reading_phrases import format_error
+from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.overview.screen import OverviewCommand, OverviewResult, OverviewScreen, Reopen
+
+if TYPE_CHECKING:
+    from ratui.tui.screens.case_flow import CaseResult
+
+__all__ = ["CaseOpener"]
+
+
+class CaseOpener:
+    """Opens cases above the worklist, and shows there why a case does not open.
+
+    Parameters
+    ----------
+    worklist
+        The screen of the worklist.
+    on_opening
+        Called with the ID of each case that is opened.
+    on_changed
+        Called with the ID of a case whose reading has been reopened.
+    """
+
+    def __init__(
+        self, worklist: KeyScreen[None], *, on_opening: Callable[[str], None], on_changed: Callable[[str], None]
+    ) -> None:
+        self._worklist = worklist
+        self._on_opening = on_opening
+        self._on_changed = on_changed
+
+    def open(self, case: str, site: str = "") -> None:
+        """Open `case` at `site`, or where the rater stopped; a signed case opens as its overview."""
+        worklist = self._worklist
+        self._on_opening(case)
+        worklist.show_message("")
+        try:
+            state = worklist.ratui.study.state(worklist.ratui.rater, case)
+            if state.stage == "unreadable":
+                why = worklist.t.translate_error(state.note)
+                worklist.show_message(worklist.t("worklist.unreadable", case=case, why=why))
+            elif state.stage == "signed":
+                self._open_signed(case, site)
+            else:
+                self._open_for_scoring(case, site)
+        except RatuiError as error:
+            self._show_error(error)
+
+    def _open_for_scoring(self, case: str, site: str = "", *, take_over: LockHolder | None = None) -> None:
+        """Open `case` for entries, or to look at if it is open elsewhere. Raise RatuiError if that is impossible."""
+        app = self._worklist.ratui
+        app.graphics.require_films()
+        from ratui.tui.screens.scoring.screen import ScoringScreen
+
+        study, resources = app.study, ExitStack()
+        try:
+            session = resources.enter_context(study.open_reading(app.rater, case, take_over=take_over))
+        except HeldByOther as error:
+            self._show_error(error)
+            self._open_held(case, site, error)
+            return
+        app.push_screen(ScoringScreen(study.case(case), session, resources, site=site), partial(self._closed, case))
+
+    def _open_signed(self, case: str, site: str) -> None:
+        """Show a signed reading: its review at `site`, or else its overview."""
+        from ratui.tui.screens.review.screen import ReviewScreen
+
+        app = self._worklist.ratui
+        reading = app.study.reading(app.rater, case)
+        if reading is None:
+            return
+        if site in reading.site_keys:
+            app.push_screen(ReviewScreen.read_only(app.study, reading, site))
+        else:
+            app.push_screen(OverviewScreen(reading), partial(self._overview_closed, case, "", None))
+
+    def _open_held(self, case: str, site: str, held: HeldByOther) -> None:
+        """Show the overview of a reading that is open in another session, with the key that takes it over."""
+        key = self._worklist.ratui.keymap.key_label("overview.take_over")
+        overview = OverviewScreen(
+            self._read(case),
+            site=site,
+            notice=lambda t, width: format_held(t, held, width, key),
+            can_take_over=held.holder is not None and held.holder.can_be_replaced,
+        )
+        self._worklist.app.push_screen(overview, partial(self._overview_closed, case, site, held.holder))
+
+    def _read(self, case: str) -> Reading:
+        """Return the reading as last saved, or a new one without entries. Raise RatuiError if it is damaged."""
+        study, rater = self._worklist.ratui.study, self._worklist.ratui.rater
+        stored = study.reading(rater, case)
+        if stored is not None:
+            return stored
+        sites = study.case(case).sites(study.scheme)
+        return rd.start_reading(
+            study.scheme, case, rater, sites, order=study.order(rater, case), blinded=study.config.blinded
+        )
+
+    def _overview_closed(self, case: str, site: str, holder: LockHolder | None, result: OverviewResult | None) -> None:
+        try:
+            if isinstance(result, Reopen):
+                self._reopen(case, result.reason)
+            elif result is OverviewCommand.TAKE_OVER:
+                self._on_opening(case)
+                self._worklist.show_message("")
+                self._open_for_scoring(case, site, take_over=holder)
+        except RatuiError as error:
+            self._show_error(error)
+
+    def _reopen(self, case: str, reason: str) -> None:
+        """Reopen a signed reading, with the `reason` in its log, and continue it. Raise RatuiError if that fails."""
+        app = self._worklist.ratui
+        app.graphics.require_films()
+        with app.study.open_reading(app.rater, case) as session:
+            session.save(rd.reopen(session.reading, reason, timestamp=datetime.now(UTC)))
+        self._on_changed(case)
+        self._on_opening(case)
+        self._open_for_scoring(case)
+
+    def _closed(self, case: str, result: CaseResult | None) -> None:
+        """Show the outcome of a case; if another session took it over, show the reading as it is here, to look at."""
+        from ratui.tui.screens.case_flow import CaseTakenOver, ScoringResult
+
+        worklist = self._worklist
+        if result is ScoringResult.SIGNED:
+            worklist.show_message(worklist.t("scoring.signed", case=case))
+        elif isinstance(result, CaseTakenOver):
+
+            def notice(t: Catalog, width: int) -> str:
+                return format_taken_over(t, result.error, len(result.unsaved), result.unsaved_texts(t), width)
+
+            worklist.show_message(notice(worklist.t, worklist.app.size.width - 2))
+            worklist.app.push_screen(OverviewScreen(result.reading, site=result.site, notice=notice))
+
+    def _show_error(self, error: RatuiError) -> None:
+        worklist = self._worklist
+        if isinstance(error, HeldByOther):
+            keymap, width = worklist.ratui.keymap, worklist.app.size.width - 2
+            keys = (keymap.key_label("worklist.open"), keymap.key_label("overview.take_over"))
+            worklist.show_message(format_closed_case(worklist.t, error, width, *keys))
+        else:
+            worklist.show_message(format_error(worklist.t, error))
