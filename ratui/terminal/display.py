@@ -5,6 +5,7 @@ Nothing here writes to the terminal. The caller sends data and fences, and repor
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -18,6 +19,7 @@ __all__ = [
     "FENCE_ROW",
     "MIN_GREYS",
     "MIN_PIXELS_PER_MM",
+    "NUMBERED_FENCE",
     "PROTOCOLS",
     "Bandwidth",
     "Display",
@@ -171,6 +173,8 @@ FENCE = CURSOR_POSITION.sequence
 """Question for the position of the cursor. Every terminal answers it after it has processed all data sent before."""
 FENCE_ROW = 2
 """Row, counted from 1, in which the cursor stands when a numbered fence asks. In row 1 some answers look like keys."""
+NUMBERED_FENCE = re.compile(rf"\x1b7\x1b\[{FENCE_ROW};\d+H\x1b\[6n\x1b8")
+"""A fence as `Bandwidth.record_sent` returns it."""
 _FENCE_NUMBERS = 40
 """Count of numbers for fences. A number is a column, and every terminal in which films can be read has as many."""
 

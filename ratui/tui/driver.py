@@ -8,17 +8,17 @@ import selectors
 import signal
 import time
 from codecs import getincrementaldecoder
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 from textual import events
 from textual.message import Message
 
-from ratui.terminal import FENCE_ROW
+from ratui.terminal import FENCE_ROW, NUMBERED_FENCE
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.input.key_queue import KeyBurst
 from ratui.tui.input.terminal_input import Burst, InputSplitter, Kind
-from ratui.tui.textual_internals import LONGEST_SEQUENCE, TerminalDriver, XTermParser
+from ratui.tui.textual_internals import LONGEST_SEQUENCE, SYNC_END, SYNC_START, TerminalDriver, XTermParser
 
 __all__ = ["ListeningDriver", "classify_sequence", "tokens_to_keys"]
 
@@ -55,6 +55,13 @@ def tokens_to_keys(tokens: Iterable[str], parser: XTermParser) -> tuple[list[eve
     return keys, others
 
 
+def join_updates(data: str) -> str:
+    """Return the synchronized updates and other text in `data` as one synchronized update, with the fences after its end."""
+    fences = "".join(NUMBERED_FENCE.findall(data))
+    inner = NUMBERED_FENCE.sub("", data).replace(SYNC_START, "").replace(SYNC_END, "")
+    return f"{SYNC_START}{inner}{SYNC_END}{fences}"
+
+
 @runtime_checkable
 class ShowsImages(Protocol):
     """An app that keeps images in the terminal."""
@@ -69,8 +76,43 @@ class ListeningDriver(TerminalDriver):
     It passes answers to fences on to the app's painter, which measures the connection with them.
     """
 
+    _held: list[str] | None = None
+    """What is written while the output is held; None while it is not."""
+    _on_text: Callable[[], None] | None = None
+
+    def write(self, data: str) -> None:
+        """Write `data` to the terminal, or keep it while the output is held."""
+        if self._held is not None:
+            self._held.append(data)
+        else:
+            super().write(data)
+
+    def flush(self) -> None:
+        """Flush the output. While it is held, this is the end of an update of Textual's, with which it can be released."""
+        if self._held is None:
+            super().flush()
+        elif self._on_text is not None:
+            on_text, self._on_text = self._on_text, None
+            on_text()
+
+    def hold_output(self, on_text: Callable[[], None]) -> None:
+        """Keep what is written from now on, until `release_output` writes it as one synchronized update.
+
+        `on_text` is called when Textual has written its next update.
+        """
+        if self._held is None:
+            self._held, self._on_text = [], on_text
+
+    def release_output(self) -> None:
+        """Write what was kept since `hold_output`, as one synchronized update."""
+        held, self._held, self._on_text = self._held, None, None
+        if held:
+            self.write(join_updates("".join(held)))
+            self.flush()
+
     def stop_application_mode(self) -> None:
         """Free the app's images, which its screen holds, and restore the terminal."""
+        self.release_output()
         if isinstance(self.owner, ShowsImages):
             self.write(self.owner.free_images())
         super().stop_application_mode()

@@ -16,6 +16,7 @@ from typing import Any
 from rich.color import ColorSystem
 from rich.console import Console, RenderableType
 from rich.segment import Segment
+from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._xterm_parser import _MAX_SEQUENCE_SEARCH_THRESHOLD as LONGEST_SEQUENCE
 from textual._xterm_parser import XTermParser
 from textual.app import App
@@ -29,6 +30,8 @@ from ratui.crash_report import EXIT_FAULT
 
 __all__ = [
     "LONGEST_SEQUENCE",
+    "SYNC_END",
+    "SYNC_START",
     "WRITTEN_FOR",
     "GuardedApp",
     "LinuxDriver",

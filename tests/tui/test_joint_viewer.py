@@ -15,6 +15,7 @@ from ratui.study import Study
 from ratui.terminal import Display, FrameCache
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, ViewSettings, load_case_films
+from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer, draw_outline
 from tests.films import make_study
 from tests.tui.conftest import settle
@@ -90,7 +91,7 @@ class Alone(App[None]):
     def compose(self) -> ComposeResult:
         yield self.joint
 
-    def on_joint_viewer_failed(self, event: JointViewer.Failed) -> None:
+    def on_film_failed(self, event: FilmFailed) -> None:
         self.failures.append(event.error)
 
 

@@ -180,9 +180,10 @@ def test_the_end_of_an_answer_enters_nothing_and_grades_still_do(tmp_path: Path,
         if parts[0][:1] != b"\x1b":
             wait(terminal, "Input ignored", since)
         time.sleep(0.3)
-        since = terminal.press("0112")
-        wait(terminal, "saved", since)
-        time.sleep(0.5)
+        for keys in ("01", "12"):  # two joints: an answer counts only after its films were painted
+            since = terminal.press(keys)
+            wait(terminal, "saved", since)
+            terminal.burst(since, quiet=0.5)
         terminal.press("\x11")
         terminal.process.wait(20)
     kept = study.reading("anna", study.cases()[0])
@@ -207,3 +208,19 @@ def test_on_a_slow_line_a_coarse_film_comes_first_and_keys_are_taken(tmp_path: P
     kept = study.reading("anna", study.cases()[0])
     assert kept is not None
     assert len(kept.values) >= 6
+
+
+@pytest.mark.parametrize("kind", ["kitty", "sixel", "halfcell"])
+def test_films_name_and_fields_of_a_joint_change_in_one_update(tmp_path: Path, kind: str) -> None:
+    with reading(make_study(tmp_path, sides="L"), kind) as terminal:
+        wait(terminal, GRAPHICS)
+        terminal.burst(terminal.begun, quiet=1.0)
+        burst = terminal.burst(terminal.press("\x1b[C"), quiet=1.0)
+        updates = re.findall(rb"\x1b\[\?2026h.*?\x1b\[\?2026l", burst.data, re.DOTALL)
+        named = [update for update in updates if b"PIP2" in update]
+        assert len(named) == 1
+        drawn = [update for update in updates if GRAPHICS.search(update)]
+        assert drawn == named, "no film of one joint under the name of another"
+        if kind == "kitty":
+            assert {place for _, place in PLACED.findall(named[0])} == {b"1", b"2"}
+        assert b"\x1b[6n" not in named[0], "the question comes after the update, when the films are on the screen"

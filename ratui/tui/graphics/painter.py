@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from textual.app import App
@@ -31,8 +32,21 @@ _SLICE = 0.1
 _REST = 0.3
 """Seconds without a key after which fine frames are sent."""
 _MIN_MEASURED_BYTES = 6_000
+LONGEST_HOLD = 0.06
+"""Seconds for which output is held back at most, so that films and texts of a joint change together."""
 _ASK_AGAIN = 1.0
 """Seconds without an answer after which the painter asks again whether the terminal has processed the frames."""
+
+
+@runtime_checkable
+class HoldsOutput(Protocol):
+    """A driver that can hold back its output."""
+
+    def hold_output(self, on_text: Callable[[], None]) -> None:
+        """Keep what is written from now on, and call `on_text` when Textual has written its next update."""
+
+    def release_output(self) -> None:
+        """Write what was kept as one synchronized update."""
 
 
 @dataclass(eq=False)
@@ -82,6 +96,7 @@ class Painter:
         self._sent: dict[int, list[_Sent]] = {}
         """By fence: the places and frames sent before it, with the number of frames that the place had been sent."""
         self._ask_timer: asyncio.TimerHandle | None = None
+        self._hold_timer: asyncio.TimerHandle | None = None
         Painter._all[app] = self
 
     @classmethod
@@ -125,6 +140,35 @@ class Painter:
         place._coarse, place._fine = coarse, frame
         self._slow.append(place)
         self._later(0.02)  # let Textual send the text first: it is short, and names the joint
+
+    # One synchronized update for films and texts.
+
+    def hold(self) -> None:
+        """Hold back all output until Textual has updated the texts, or for at most `LONGEST_HOLD` seconds."""
+        driver = get_driver(self._app)
+        if isinstance(driver, HoldsOutput) and self._hold_timer is None:
+            driver.hold_output(self.release)
+            self._hold_timer = asyncio.get_running_loop().call_later(LONGEST_HOLD, self.release)
+
+    def release(self) -> None:
+        """Write the output that was held back as one synchronized update."""
+        if self._hold_timer is not None:
+            self._hold_timer.cancel()
+            self._hold_timer = None
+        driver = get_driver(self._app)
+        if isinstance(driver, HoldsOutput):
+            driver.release_output()
+
+    @contextmanager
+    def one_update(self) -> Iterator[None]:
+        """Write all output of the block as one synchronized update, or as a part of the one that is held back now."""
+        is_outermost = self._hold_timer is None
+        self.hold()
+        try:
+            yield
+        finally:
+            if is_outermost:
+                self.release()
 
     def clear(self, place: Place) -> None:
         """Remove the frame that is shown at `place`."""
@@ -190,14 +234,18 @@ class Painter:
             self._later(0.5)  # in case the answer is lost: usually `record_answer` calls `pump` earlier
             return
         waiting = [place for place in self._slow if place._coarse is not None]
-        for place in waiting:
+        if waiting:
             for other in self._slow:
                 self._abort_upload(other)
-            coarse, place._coarse = place._coarse, None
-            where = place.region()
-            if coarse is not None and where is not None:
-                self._whole(place, coarse, where, "")
-        if waiting:
+            data, painted = "", []
+            for place in waiting:
+                coarse, place._coarse = place._coarse, None
+                where = place.region()
+                if coarse is not None and where is not None:
+                    data += "".join(coarse.parts(*where, place.number)) + self._mark_shown(place, coarse)
+                    painted.append((place, coarse))
+            if painted:
+                self._send(data, painted)
             self._later(0.02)
             return
         rest = self._last_key + _REST - now
@@ -285,7 +333,8 @@ class Painter:
         driver = get_driver(self._app)
         if driver is not None and data and self._app.is_running:
             driver.write(data)
-            driver.flush()
+            if self._hold_timer is None:
+                driver.flush()
 
 
 def _end_upload(place: Place) -> str:

@@ -23,6 +23,7 @@ from ratui.imaging import AlignmentFailure, Box
 from ratui.terminal import Display, FrameCache, Resolution
 from ratui.tui.entry.answer_gate import DisplayProblem
 from ratui.tui.graphics.film_store import AlignedView, FilmStore, ViewRequest
+from ratui.tui.graphics.painter import Painter
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.textual_internals import run_in_thread
 from ratui.tui.widgets.film_view import FilmFailed, FilmView
@@ -72,12 +73,7 @@ class JointViewer(Vertical):
         """The views have changed their size, and thus the pixels per millimetre of bone."""
 
     class Ready(Message):
-        """A picture is encoded. The worker sends this to the widget, which shows the picture if it still wants it."""
-
-        def __init__(self, view: FilmView, wanted: _Picture) -> None:
-            super().__init__()
-            self.view = view
-            self.wanted = wanted
+        """All pictures for the screen are encoded. The widget shows those that it still wants."""
 
     def __init__(
         self, display: Display, frame_cache: FrameCache, film_store: FilmStore, *, id: str | None = None
@@ -127,6 +123,8 @@ class JointViewer(Vertical):
             The film to show if only one is shown at a time: 0 the left, 1 the right, None the same as before.
         """
         if site != self._site:
+            # Films, name and field change together: another joint must not appear under this name for a moment.
+            Painter.for_app(self.app).hold()
             self.view_settings = self.view_settings.reset_position()
             self._displayed.clear()
             self._best.clear()
@@ -321,7 +319,10 @@ class JointViewer(Vertical):
     def _prepare(self, jobs: list[_Job]) -> None:
         """Make and encode pictures. Runs in a thread."""
         worker = get_current_worker()
-        for view, wanted, now in jobs:
+        urgent = sum(now for _, _, now in jobs)  # these come first
+        for place, (view, wanted, now) in enumerate(jobs):
+            if place == urgent and urgent:
+                self.post_message(self.Ready())
             if worker.is_cancelled:
                 return
             try:
@@ -335,10 +336,10 @@ class JointViewer(Vertical):
                 self._without_picture.add(wanted)  # otherwise each refresh would compute it again
             else:
                 view.prepare(image, wanted.key)
-                if now and not worker.is_cancelled:
-                    self.post_message(self.Ready(view, wanted))
             if now and isinstance(aligned, AlignmentFailure) and not worker.is_cancelled:
                 self.post_message(self.NotAligned(self._site, aligned.reason))
+        if urgent == len(jobs):
+            self.post_message(self.Ready())
 
     def _make_picture(self, wanted: _Picture) -> Image.Image | None:
         """Return the picture for a request, or None for a difference of films that cannot be registered."""
@@ -348,10 +349,12 @@ class JointViewer(Vertical):
         return image if wanted.outlined_box is None else draw_outline(image, wanted.view, wanted.outlined_box)
 
     def on_joint_viewer_ready(self, event: Ready) -> None:
-        """Show an encoded picture if the view still has to show it."""
+        """Show the encoded pictures that the views still have to show."""
         event.stop()
-        if (event.view, event.wanted) in self._wanted_pictures():
-            event.view.show(event.wanted.key)
+        with Painter.for_app(self.app).one_update():
+            for view, wanted in self._wanted_pictures():
+                if wanted is not None:
+                    view.show(wanted.key)
 
 
 def draw_outline(image: Image.Image, view: ViewRequest, box: Box) -> Image.Image:
