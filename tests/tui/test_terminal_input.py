@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -51,17 +52,18 @@ def reading_of(pilot: Pilot[None]) -> Reading:
 @pytest.mark.slow
 class TestOnTheScoringScreen:
     @pytest.mark.parametrize("gap", [0.0, 0.005], ids=["in one burst", "5 ms apart"])
-    @pytest.mark.parametrize("tail", TAILS)
-    async def test_a_tail_enters_nothing_and_is_reported(self, tmp_path: Path, tail: str, gap: float) -> None:
+    async def test_a_tail_enters_nothing_and_is_reported(self, tmp_path: Path, gap: float) -> None:
         study = make_study(tmp_path)
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             await settle(pilot)
             line = TerminalLine(pilot)
-            await line.send(tail, gap)
-            assert not reading_of(pilot).log
-            assert IGNORED in label_text(pilot)
-            await line.send("1")
-            assert [entry.key for entry in reading_of(pilot).log] == ["1"], "the next key counts"
+            for count, tail in enumerate(TAILS):
+                await line.send(tail, gap)
+                assert len(reading_of(pilot).log) == count, tail
+                assert IGNORED in label_text(pilot), tail
+                await line.send("1")
+                assert [entry.key for entry in reading_of(pilot).log] == ["1"] * (count + 1), f"the key after {tail!r}"
+                assert IGNORED not in label_text(pilot), f"the message about {tail!r} stays"
 
     @pytest.mark.parametrize("gap", [0.03, 0.045])
     async def test_a_tail_with_a_semicolon_may_come_slowly(self, tmp_path: Path, gap: float) -> None:
@@ -72,38 +74,40 @@ class TestOnTheScoringScreen:
             assert not reading_of(pilot).log
             assert IGNORED in label_text(pilot)
 
-    @pytest.mark.parametrize("parts", [(";4", "c"), (";", "4c"), ("rgb:1e1e", "/1e1e", "/1", "e", "\a")])
-    async def test_a_tail_may_come_in_parts(self, tmp_path: Path, parts: tuple[str, ...]) -> None:
+    async def test_a_tail_may_come_in_parts(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             await settle(pilot)
             line = TerminalLine(pilot)
-            for part in parts[:-1]:
-                await line.send(part, rest=0.03)
-            await line.send(parts[-1])
-            assert not reading_of(pilot).log
-            assert IGNORED in label_text(pilot)
+            for count, parts in enumerate([(";4", "c"), (";", "4c"), ("rgb:1e1e", "/1e1e", "/1", "e", "\a")]):
+                for part in parts[:-1]:
+                    await line.send(part, rest=0.03)
+                await line.send(parts[-1])
+                assert len(reading_of(pilot).log) == count, parts
+                assert IGNORED in label_text(pilot), parts
+                await line.send("1")
+                assert IGNORED not in label_text(pilot), f"the message about {parts} stays"
 
     @pytest.mark.parametrize(
-        ("reply", "cut"),
-        [(reply, cut) for reply in ("\x1b[?62;4c", "\x1b[6;20;10t", "\x1b[12;40R") for cut in range(2, len(reply))]
-        + [
-            (reply, cut)
-            for reply in ("\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\", "\x1bP>|xterm(390)\x1b\\")
-            for cut in (2, 3, 5, 9)
-        ]
-        + [("\x1b_Gi=4211;OK\x1b\\", cut) for cut in (2, 3, 5, 9, 12)],
+        ("reply", "cuts"),
+        [
+            *((reply, range(2, len(reply))) for reply in ("\x1b[?62;4c", "\x1b[6;20;10t", "\x1b[12;40R")),
+            ("\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\", (2, 3, 5, 9)),
+            ("\x1bP>|xterm(390)\x1b\\", (2, 3, 5, 9)),
+            ("\x1b_Gi=4211;OK\x1b\\", (2, 3, 5, 9, 12)),
+        ],
     )
-    async def test_a_reply_in_two_parts_enters_nothing(self, tmp_path: Path, reply: str, cut: int) -> None:
+    async def test_a_reply_in_two_parts_enters_nothing(self, tmp_path: Path, reply: str, cuts: Sequence[int]) -> None:
         study = make_study(tmp_path)
         async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
             await settle(pilot)
             line = TerminalLine(pilot)
-            await line.send(reply[:cut])  # and nothing for a second
-            await line.send(reply[cut:])
-            assert not reading_of(pilot).log
-            await line.send("2")
-            assert [entry.key for entry in reading_of(pilot).log] == ["2"]
+            for count, cut in enumerate(cuts):
+                await line.send(reply[:cut])  # and nothing for a second
+                await line.send(reply[cut:])
+                assert len(reading_of(pilot).log) == count, cut
+                await line.send("2")
+                assert [entry.key for entry in reading_of(pilot).log] == ["2"] * (count + 1), cut
 
     async def test_an_end_that_never_comes_does_not_lock_the_keyboard(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)
