@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 from textual.binding import Binding
 from textual.driver import Driver
-from textual.events import Event, Key, Resize
+from textual.events import AppFocus, Event, Key, Resize
+from textual.geometry import Size
 from textual.widgets import Input
 
 from ratui.errors import DisplayError, SettingsError
@@ -103,13 +104,15 @@ class RatuiApp(GuardedApp):
         self.tour = tour
         self.settings = settings
         self.key_queue = KeyQueue(self)
-        self.key_queue.is_tail = self._is_reply_tail
+        self.key_queue.reply_watch.is_tail = self._is_reply_tail
         # The rest of a terminal's reply that lost its start begins with a separator of numbers. No action has this key.
-        self.key_queue.begins_tail = lambda name: name == ";" and not self._types_text
-        self.key_queue.on_ignored = self._show_ignored_message
+        self.key_queue.reply_watch.begins_tail = lambda name: name == ";" and not self._types_text
+        self.key_queue.on_ignored = lambda: self.show_message(self.t("text.input_ignored"))
+        self.key_queue.on_paused = lambda: self.show_message(self.t("text.input_paused"))
         self.painter = Painter(self, Bandwidth(display.round_trip, display.rate))
         self._initial_case = case
         self._cell_size: tuple[int, int] | None = None
+        self._window_size: Size | None = None
         self.client_watch = ClientWatch(self, display, self._change_display)
 
     def get_driver_class(self) -> type[Driver]:
@@ -122,6 +125,9 @@ class RatuiApp(GuardedApp):
 
         A change of the font may leave the number of rows and columns as it is. Textual's widgets are then not resized.
         """
+        before_resize, self._window_size = self._window_size, event.size
+        if before_resize not in (None, event.size):  # the first size is no change
+            self.key_queue.reply_watch.pause(event.time)
         self.client_watch.check()
         if self.is_headless or not sys.__stdin__:
             return
@@ -140,8 +146,9 @@ class RatuiApp(GuardedApp):
             for view in self._list_film_views():
                 view.on_resize()
 
-    def on_app_focus(self) -> None:
+    def on_app_focus(self, event: AppFocus) -> None:
         """Check which terminals are attached: the focus also comes when tmux is attached again."""
+        self.key_queue.reply_watch.pause(event.time)
         self.client_watch.check()
 
     def _list_film_views(self) -> list[FilmView]:
@@ -229,10 +236,6 @@ class RatuiApp(GuardedApp):
             opens_help={action.key for action in keymap.actions if action.name == "help"},
             opens_text={keymap.key(id) for id in ("scoring.go_to", "scoring.note", "review.note")},
         )
-
-    def _show_ignored_message(self) -> None:
-        """Tell the rater that input was dropped."""
-        self.show_message(self.t("text.input_ignored"))
 
     def show_message(self, text: str) -> None:
         """Show `text` in the message line of the uppermost screen that has one; Textual's toasts would cover the films."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import selectors
 import signal
 import time
@@ -14,13 +15,18 @@ from typing import Protocol, runtime_checkable
 from textual import events
 from textual.message import Message
 
-from ratui.terminal import FENCE_ROW, NUMBERED_FENCE
+from ratui.terminal import FENCE, FENCE_ROW, NUMBERED_FENCE
 from ratui.tui.graphics.painter import Painter
-from ratui.tui.input.key_queue import KeyBurst
+from ratui.tui.input.key_queue import KeyBurst, KeyQueue
 from ratui.tui.input.terminal_input import Burst, InputSplitter, Kind
 from ratui.tui.textual_internals import LONGEST_SEQUENCE, SYNC_END, SYNC_START, TerminalDriver, XTermParser
 
 __all__ = ["ListeningDriver", "classify_sequence", "tokens_to_keys"]
+
+_FENCE_AT_END = re.compile(rf";(\d+)H{re.escape(FENCE)}\x1b8\Z")
+_LONGEST_FENCE = 32
+_REPLY_SECONDS = 1.2
+"""Seconds after a fence in which the head of its answer may arrive. A lone escape character waits for the rest."""
 
 
 def classify_sequence(sequence: str) -> Kind:
@@ -70,6 +76,13 @@ class ShowsImages(Protocol):
         """Return the sequences that free all images."""
 
 
+@runtime_checkable
+class HasKeyQueue(Protocol):
+    """An app that hands out keys through a queue."""
+
+    key_queue: KeyQueue
+
+
 class ListeningDriver(TerminalDriver):
     """A driver that reads the terminal in bursts and drops replies that no widget waits for.
 
@@ -79,13 +92,18 @@ class ListeningDriver(TerminalDriver):
     _held: list[str] | None = None
     """What is written while the output is held; None while it is not."""
     _on_text: Callable[[], None] | None = None
+    _asked_at = float("-inf")
+    _asked_number = ""
+    """Time and number of the last fence, see `ratui.terminal.Bandwidth`. No number if it was answered."""
 
     def write(self, data: str) -> None:
         """Write `data` to the terminal, or keep it while the output is held."""
         if self._held is not None:
             self._held.append(data)
-        else:
-            super().write(data)
+            return
+        if fence := _FENCE_AT_END.search(data, max(len(data) - _LONGEST_FENCE, 0)):
+            self._asked_at, self._asked_number = time.monotonic(), fence[1]
+        super().write(data)
 
     def flush(self) -> None:
         """Flush the output. While it is held, this is the end of an update of Textual's, with which it can be released."""
@@ -110,6 +128,14 @@ class ListeningDriver(TerminalDriver):
             self.write(join_updates("".join(held)))
             self.flush()
 
+    def note_continued(self) -> None:
+        """Ignore keys for a moment, because other programs have used the terminal."""
+        if isinstance(self.owner, HasKeyQueue):
+            self.owner.key_queue.reply_watch.pause(time.monotonic())
+
+    def _awaits_reply(self) -> bool:
+        return bool(self._asked_number) and time.monotonic() - self._asked_at < _REPLY_SECONDS
+
     def stop_application_mode(self) -> None:
         """Free the app's images, which its screen holds, and restore the terminal."""
         self.release_output()
@@ -122,7 +148,7 @@ class ListeningDriver(TerminalDriver):
 
         This replaces Textual's loop, which does not report which keys arrived together.
         """
-        splitter = InputSplitter(classify_sequence)
+        splitter = InputSplitter(classify_sequence, self._awaits_reply)
         parser = self.make_parser()
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
@@ -155,7 +181,7 @@ class ListeningDriver(TerminalDriver):
 
     def _press(self, burst: KeyBurst) -> None:
         self.call_in_app(Painter.for_app(self.owner).note_key, burst.ended)
-        if hasattr(self.owner, "key_queue"):
+        if isinstance(self.owner, HasKeyQueue):
             self.process_message(burst)
         else:  # an app without a key queue, such as the one of a benchmark
             for key in burst.keys:
@@ -166,6 +192,8 @@ class ListeningDriver(TerminalDriver):
         if isinstance(message, events.CursorPosition):
             # Coordinates count from 0 here, and from 1 in the fence.
             if message.y == FENCE_ROW - 1:
+                if str(message.x + 1) == self._asked_number:
+                    self._asked_number = ""
                 self.call_in_app(Painter.for_app(self.owner).record_answer, message.x + 1, time.monotonic())
             return
         super().process_message(message)

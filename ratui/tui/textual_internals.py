@@ -186,6 +186,13 @@ class TerminalDriver(LinuxDriver):
         super().stop_application_mode()
         self.holds_terminal = False
 
+    def note_continued(self) -> None:
+        """Do what is needed when the program continues after a stop (SIGCONT). By default nothing."""
+
+    def _sigcont_application(self, *_: object) -> None:
+        self.note_continued()
+        super()._sigcont_application(*_)
+
     @property
     def owner(self) -> App[Any]:
         """The app of the driver."""

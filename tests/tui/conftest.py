@@ -42,7 +42,7 @@ async def reading_as(
 ) -> AsyncIterator[Pilot[None]]:
     """Run the app without a terminal in `language`; `settings` replaces the default settings.
 
-    The keys arrive one second apart, and a frame counts as painted when it is written.
+    The keys arrive two seconds apart, and a frame counts as painted when it is written.
     """
     settings = settings or UserSettings(language)
     app = RatuiApp(study, rater, Display(protocol), case=case, settings=settings, tour=tour)  # type: ignore[arg-type]
@@ -55,14 +55,14 @@ async def reading_as(
 
 
 class CalmTypist:
-    """A clock that gives each key a time one second after the key before it, and after anything that was painted."""
+    """A clock that gives each key a time two seconds after the key before it, and after anything that was painted."""
 
     def __init__(self) -> None:
         self._last = 0.0
 
     def __call__(self, key: Key) -> float:
         """Return the time of `key`."""
-        self._last = max(self._last, time.monotonic()) + 1.0
+        self._last = max(self._last, time.monotonic()) + 2.0
         return self._last
 
 

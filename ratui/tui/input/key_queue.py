@@ -19,7 +19,8 @@ from textual.events import Event, Key
 
 from ratui.tui.input.actions import normalize_key
 from ratui.tui.input.key_repeat import KeyRepeats
-from ratui.tui.input.terminal_input import Burst, continues_tail
+from ratui.tui.input.reply_watch import ReplyWatch
+from ratui.tui.input.terminal_input import Burst
 
 __all__ = ["KeyBurst", "KeyQueue"]
 
@@ -29,8 +30,6 @@ _STABLE_ROUNDS = 2
 """Number of rounds without a change after which a key counts as complete. Two, because a screen opens in two steps."""
 _SURPRISE = 4.0
 """Factor of the reaction time for a screen that no key of the user has caused."""
-_TAIL = 0.05
-"""Longest time in seconds between the parts of a reply's tail that arrives slowly."""
 
 
 class KeyBurst(Event, bubble=False):
@@ -84,16 +83,12 @@ class KeyQueue:
         self._due: Key | None = None
         self._dispatch_task: asyncio.Task[None] | None = None
         self._guard: _TypeAheadFilter | None = None
-        self._tail_until = 0.0
-        """Time until which a burst may continue the tail before it, which was dropped or began with a semicolon."""
-        self._after_drop = False
-        self._dropping = False
-        self.is_tail: Callable[[Sequence[str]], bool] = lambda names: False
-        """Function that returns True if keys that arrived together are the rest of a terminal's reply."""
-        self.begins_tail: Callable[[str], bool] = lambda name: False
-        """Function that returns True if a single key may be the beginning of such a rest."""
+        self.reply_watch = ReplyWatch()
+        """The watch for keys that no person pressed."""
         self.on_ignored: Callable[[], None] = lambda: None
         """Function to call when input was dropped."""
+        self.on_paused: Callable[[], None] = lambda: None
+        """Function to call when a key was ignored because the terminal was changed a moment before."""
         self.before_key: Callable[[], bool] | None = None
         """Function to call before each key, for example to count the time. If it returns False, the key is dropped."""
         self.repeats = KeyRepeats()
@@ -168,6 +163,9 @@ class KeyQueue:
                         self._waiting.extendleft(reversed((*key.keys, *notice)))
                     continue
                 self._note(key)
+                if self.reply_watch.is_paused(normalize_key(key.character, key.key), self.key_time):
+                    self.on_paused()
+                    continue
                 if self._is_too_early(key):
                     continue
                 if self.before_key is not None and not self.before_key():
@@ -194,15 +192,7 @@ class KeyQueue:
         names = burst.names
         if not names:
             return burst.ignored
-        soon = burst.began < self._tail_until
-        in_tail = soon and (self._after_drop or continues_tail(names))
-        dropped = self._dropping or in_tail or self.is_tail(names)
-        self._dropping = dropped and burst.unfinished
-        # A single letter ends a tail. So a key that is held down counts again after its first character.
-        self._after_drop = dropped and not (len(names) == 1 and names[0].isalpha())
-        begins = len(names) == 1 and self.begins_tail(names[0])
-        self._tail_until = burst.ended + _TAIL if self._after_drop or begins else 0.0
-        return dropped
+        return self.reply_watch.drops(names, began=burst.began, ended=burst.ended, is_unfinished=burst.unfinished)
 
     def _is_too_early(self, key: Key) -> bool:
         """Return True if `key` is unwanted and was typed before the user can have seen the new screen."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Burst", "InputSplitter", "Kind", "continues_tail", "is_reply_tail"]
+__all__ = ["Burst", "InputSplitter", "Kind", "continues_tail", "ends_reply", "is_reply_tail"]
 
 Kind = Literal["key", "event", "reply"]
 """Kinds of control sequences: a key, another input such as the mouse, or a reply of the terminal."""
@@ -24,6 +24,8 @@ _LONGEST = 0.25
 """Seconds after which a burst ends even if more characters follow."""
 _ESCAPE = 0.1
 """Seconds after which a lone escape character is the Esc key, as in Textual."""
+_ESCAPE_OF_REPLY = 1.0
+"""The same while a reply is expected, which may begin with this character."""
 _TYPING = 0.06
 """Seconds between characters from which they look typed, while the end of a reply is expected."""
 _GIVE_UP = 3
@@ -50,8 +52,12 @@ _HEAD = re.compile(r"\x1b(?:\[(?:[0-?]*[ -/]*|M[^\x1b]{0,2}|\[)|[\]P_][^\x00-\x1
 # Tail of a control sequence with a separator; tail of one without; any part of a tail that arrives slowly.
 _CSI_TAIL = re.compile(r"[0-9:;<=>?$]*[;$][0-9:;<=>?$]*[@-~]")
 _PLAIN_CSI_TAIL = re.compile(r"\??[0-9]+[@-~]")
+# The same, with the final characters of the replies to `ratui.terminal.queries`: all that remains may be known keys.
+_PLAIN_REPLY_TAIL = re.compile(r"[0-9]+[cRtSuyMm]|[03]n")
+_CSI_END = re.compile(r"[0-9:;<=>?$]*[@-~]")
 _SLOW_TAIL = re.compile(r"[0-9;:?$]*[@-~]?")
 _COLOUR = re.compile(r"[0-9a-fA-F]{4}/[0-9a-fA-F]{4}")
+_STRING_ENDS = frozenset({"ctrl+g", "alt+backslash"})
 _EDITING = frozenset({"ctrl+u", "ctrl+q", "ctrl+p", "ctrl+c", "ctrl+z"})
 """Keys of the text lines and of the app itself, which are not in the keymap."""
 _IN_TEXT = re.compile(r"[\w .,'+-]", re.ASCII)
@@ -83,6 +89,8 @@ class InputSplitter:
 
     kind_of: Callable[[str], Kind]
     """Function that returns the kind of a control sequence. Unknown sequences are replies."""
+    awaits_reply: Callable[[], bool] = lambda: False
+    """Function that returns True while the terminal has not replied to the last query."""
     _rest: str = ""
     _tokens: list[str] = field(default_factory=list)
     _events: list[str] = field(default_factory=list)
@@ -91,6 +99,8 @@ class InputSplitter:
     _typed: int = 0
     _ignored: bool = False
     _pasting: bool = False
+    _ends_string: bool = False
+    """True if the escape character at the end of `_rest` came with a string, whose terminator it begins."""
 
     @property
     def deadline(self) -> float | None:
@@ -100,7 +110,8 @@ class InputSplitter:
             held = any(len(token) == 1 and token.isprintable() for token in self._tokens)
             times.append(min(self._last + _TOGETHER, self._began + _LONGEST) if held else self._last)
         if not self._pasting and (self._rest.endswith("\x1b") or self._rest == "\x1bO"):
-            times.append(self._last + _ESCAPE)
+            may_be_reply = self._rest == "\x1b" and self.awaits_reply()
+            times.append(self._last + (_ESCAPE_OF_REPLY if may_be_reply else _ESCAPE))
         return min(times, default=None)
 
     def feed(self, text: str, now: float) -> list[str]:
@@ -111,6 +122,10 @@ class InputSplitter:
         if _HEAD.fullmatch(self._rest) and len(text) == 1 and now - self._last >= _TYPING:
             self._typed += 1
             self._ignored = True
+        if self._rest == "\x1b" and now - self._last >= _ESCAPE and text[:1] not in "[]P_":
+            self._tokens.append(self._rest)  # no reply begins like this, so it was the Esc key
+            self._rest = ""
+        self._ends_string = len(self._rest + text) > 2 and (len(text) > 1 or now - self._last < _TYPING)
         self._last = now
         self._rest += text
         self._split()
@@ -139,6 +154,8 @@ class InputSplitter:
         """Make a lone escape character the Esc key."""
         if self._rest == "\x1bO":
             self._tokens = [self._rest]
+        elif self._rest != "\x1b" and self._ends_string:
+            self._ignored = True  # its backslash has no effect
         else:
             self._ignored = self._rest != "\x1b"
             self._tokens = ["\x1b"]
@@ -206,14 +223,20 @@ def is_reply_tail(
 
     Notes
     -----
-    A single key is never a tail. A tail of known keys only (``4c``) cannot be distinguished from typing.
+    A single key is never a tail, and neither are digits alone: four of them may be the answers to the four fields of a
+    joint. A tail of known keys only (``4c``, ``0n``) is dropped although a slow connection may deliver two typed keys
+    together. In a line of text, where ``4c`` may be part of a word, it is not dropped.
     """
     if len(names) < 2:
         return False
     joined = "".join(name if len(name) == 1 else " " if name == "space" else "\0" for name in names)
     if _CSI_TAIL.fullmatch(joined) or _COLOUR.search(joined):
         return True
-    if not in_text and _PLAIN_CSI_TAIL.fullmatch(joined) and ("?" in joined or names[-1] not in here):
+    if (
+        not in_text
+        and _PLAIN_CSI_TAIL.fullmatch(joined)
+        and ("?" in joined or names[-1] not in here or _PLAIN_REPLY_TAIL.fullmatch(joined))
+    ):
         return True
     # Text that began before this burst (`free`) may contain any character. Text that begins within the burst may be part
     # of a reply: only letters, digits and a few signs are accepted there.
@@ -235,5 +258,14 @@ def is_reply_tail(
 
 
 def continues_tail(names: Sequence[str]) -> bool:
-    """Return True if keys can continue a tail that began with ``;`` within the last 0.05 s."""
-    return bool(_SLOW_TAIL.fullmatch("".join(name if len(name) == 1 else "\0" for name in names)))
+    """Return True if keys can continue the tail of a control sequence."""
+    return bool(_SLOW_TAIL.fullmatch(_join(names)))
+
+
+def ends_reply(names: Sequence[str]) -> bool:
+    """Return True if the last of `names` ends a reply of the terminal."""
+    return names[-1] in _STRING_ENDS or bool(_CSI_END.fullmatch(_join(names)))
+
+
+def _join(names: Sequence[str]) -> str:
+    return "".join(name if len(name) == 1 else "\0" for name in names)
