@@ -10,7 +10,7 @@ import signal
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from textual import events
 from textual.message import Message
@@ -29,6 +29,14 @@ _REPLY_SECONDS = 1.2
 """Seconds after a fence in which the head of its answer may arrive. A lone escape character waits for the rest."""
 
 
+KeyEvent: TypeAlias = Literal["press", "repeat", "release"]
+_KEY_EVENTS: dict[str, KeyEvent] = {"1": "press", "2": "repeat", "3": "release"}
+_KEY_EVENT = re.compile(r"(\x1b\[[0-9]*(?::[0-9]*)*;[0-9]*):([123])((?:;[0-9:]*)?[u~A-HPQRS])")
+"""A key with the kind of its event, in Kitty's keyboard protocol."""
+_REPORT_KEY_EVENTS = "\x1b[=2;2u"
+"""Request for kinds of events, in addition to what Textual requests. Textual withdraws all requests at the end."""
+
+
 def classify_sequence(sequence: str) -> Kind:
     """Return the kind of input that the complete control `sequence` is for Textual's parser.
 
@@ -36,10 +44,22 @@ def classify_sequence(sequence: str) -> Kind:
     """
     if len(sequence) > LONGEST_SEQUENCE:
         return "reply"
+    sequence, event = split_key_event(sequence)
+    if event == "release":
+        return "reply"
     messages = list(XTermParser().feed(sequence))
     if not messages:
         return "reply"
     return "key" if any(isinstance(message, events.Key) for message in messages) else "event"
+
+
+def split_key_event(sequence: str) -> tuple[str, KeyEvent]:
+    """Return a key's `sequence` without its kind of event, as terminals without Kitty's protocol send it, and the kind."""
+    found = _KEY_EVENT.fullmatch(sequence)
+    if found is None:
+        return sequence, "press"
+    before, kind, after = found.groups()
+    return before + after, _KEY_EVENTS[kind]
 
 
 def tokens_to_keys(tokens: Iterable[str], parser: XTermParser) -> tuple[list[events.Key], list[Message]]:
@@ -53,8 +73,10 @@ def tokens_to_keys(tokens: Iterable[str], parser: XTermParser) -> tuple[list[eve
             # The string terminator, which ends a reply. Textual's parser would hold it back for 0.1 s.
             keys.append(events.Key("alt+backslash", None))
         else:
+            token, event = split_key_event(token)
             for message in parser.feed(token):
                 if isinstance(message, events.Key):
+                    message.is_repeat = event == "repeat"  # type: ignore[attr-defined]
                     keys.append(message)
                 else:
                     others.append(message)
@@ -135,6 +157,12 @@ class ListeningDriver(TerminalDriver):
 
     def _awaits_reply(self) -> bool:
         return bool(self._asked_number) and time.monotonic() - self._asked_at < _REPLY_SECONDS
+
+    def start_application_mode(self) -> None:
+        """Put the terminal into the mode of the app, and ask it to report keys that are held down."""
+        super().start_application_mode()
+        self.write(_REPORT_KEY_EVENTS)
+        self.flush()
 
     def stop_application_mode(self) -> None:
         """Free the app's images, which its screen holds, and restore the terminal."""

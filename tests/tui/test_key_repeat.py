@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from ratui.tui.driver import classify_sequence, split_key_event, tokens_to_keys
 from ratui.tui.input.key_repeat import KeyRepeats
+from ratui.tui.textual_internals import XTermParser
 
 
 def held_key(delay: float, rate: float, seconds: float, *, group: float = 0.0) -> list[float]:
@@ -85,8 +87,36 @@ def test_a_person_who_types_four_keys_a_second_holds_none_down(group: float) -> 
         assert not any(note_all(KeyRepeats(), times))
 
 
-def test_a_repeat_that_the_terminal_reports_is_one() -> None:
-    repeats = KeyRepeats()
-    repeats.note_key("n", 0.0)
-    repeats.note_key("n", 0.5, is_repeat=True)
-    assert repeats.is_held
+class TestReportedRepeats:
+    """Kitty's keyboard protocol reports repeats."""
+
+    def test_a_reported_repeat_is_held_and_a_press_after_it_is_not(self) -> None:
+        repeats = KeyRepeats()
+        repeats.note_key("n", 0.0)
+        repeats.note_key("n", 0.5, is_repeat=True)
+        assert repeats.is_held
+        repeats.note_key("n", 0.53)
+        assert not repeats.is_held
+        assert repeats.run_began == 0.53
+
+    @pytest.mark.parametrize(
+        ("sequence", "plain", "event"),
+        [
+            ("\x1b[110;1:2;110u", "\x1b[110;1;110u", "repeat"),
+            ("\x1b[110;1:3u", "\x1b[110;1u", "release"),
+            ("\x1b[110;1:1u", "\x1b[110;1u", "press"),
+            ("\x1b[1;1:2C", "\x1b[1;1C", "repeat"),
+            ("\x1b[5;5:2~", "\x1b[5;5~", "repeat"),
+            ("\x1b[110u", "\x1b[110u", "press"),
+            ("\x1b[2;17R", "\x1b[2;17R", "press"),
+        ],
+    )
+    def test_the_kind_of_the_event_is_taken_out_of_the_sequence(self, sequence: str, plain: str, event: str) -> None:
+        assert split_key_event(sequence) == (plain, event)
+
+    def test_a_release_is_no_key_and_a_repeat_is_marked(self) -> None:
+        assert classify_sequence("\x1b[110;1:3u") == "reply"
+        assert classify_sequence("\x1b[110;1:2;110u") == "key"
+        keys, others = tokens_to_keys(["\x1b[110;1;110u", "\x1b[110;1:2;110u", "\x1b[1;1:2C"], XTermParser())
+        assert [(key.key, key.is_repeat) for key in keys] == [("n", False), ("n", True), ("right", True)]  # type: ignore[attr-defined]
+        assert not others

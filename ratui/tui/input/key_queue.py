@@ -182,7 +182,9 @@ class KeyQueue:
     def _note(self, key: Key) -> None:
         """Record the time of `key`, and have answers withdrawn if it shows that the keys before it were repeats."""
         self.key_time = self.time_of(key)
-        self.repeats.note_key(normalize_key(key.character, key.key), self.key_time)
+        # The driver marks the repeats that the terminal reports.
+        is_repeat = getattr(key, "is_repeat", False)
+        self.repeats.note_key(normalize_key(key.character, key.key), self.key_time, is_repeat=is_repeat)
         withdrawn = self.repeats.take_withdrawn()
         if withdrawn and self.on_withdrawn is not None:
             self.on_withdrawn(withdrawn)

@@ -41,6 +41,8 @@ class KeyRepeats:
         self._answers: list[int] = []
         """Log numbers of the answers that the keys in `_times` have made."""
         self._withdrawn = 0
+        self._is_reported = False
+        """True if the terminal has reported a repeat, so that all other keys are presses."""
         self.is_held = False
         """True if the present key is held down."""
         self.run_began = float("inf")
@@ -51,9 +53,15 @@ class KeyRepeats:
         gap = now - self._last
         is_same = name == self._name
         self._name, self._last = name, now
+        if is_repeat or self._is_reported:
+            # The terminal knows better than the times.
+            self._is_reported = True
+            self.is_held = is_repeat
+            self.run_began = self.run_began if is_repeat else now
+            return
         if is_same and self.is_held and gap < _RELEASED:
             return
-        self.is_held = is_repeat
+        self.is_held = False
         if not is_same or gap > _SLOW_RUN_GAP:
             self._times.clear()
             self._answers.clear()
