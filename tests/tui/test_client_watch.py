@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ratui.tui.input.reply_watch import PAUSE_SECONDS
 from tests.films import make_study
 from tests.support.fake_terminal import FakeTerminal
 from tests.support.placeholder_terminal import PlaceholderTerminal
@@ -135,6 +136,9 @@ def test_sixel_through_tmux_until_a_terminal_without_it_is_attached(tmp_path: Pa
         burst = terminal.burst(since, quiet=1.0)
         assert "▀".encode() in burst.data
         assert b"\x1bP" not in burst.data
+        refused = terminal.burst(terminal.press("n"), quiet=0.2)
+        assert b"Key ignored: the window has just changed" in refused.data
+        time.sleep(PAUSE_SECONDS)
         burst = terminal.burst(terminal.press("n"), quiet=1.0)
         assert "▀".encode() in burst.data
         assert b"\x1bP" not in burst.data
