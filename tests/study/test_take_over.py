@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from ratui.errors import StoreError
 from ratui.reading import set_note
 from ratui.study import HeldByOther, Study, TakenOver
+from ratui.study.store import FileLock
 from tests.films import make_study
 from tests.support.fault_harness.kills import acknowledged, child
 
@@ -78,6 +80,7 @@ _SESSION = """
 import sys
 from pathlib import Path
 from ratui.errors import StoreError
+from ratui.errors import StoreError
 from ratui.reading import set_note
 from ratui.study import Study
 with Study.open(Path(sys.argv[1])).open_reading("anna", sys.argv[2]) as session:
@@ -116,3 +119,33 @@ def test_a_stopped_process_that_goes_on_saves_nothing(tmp_path: Path) -> None:
                 other.send_signal(signal.SIGCONT)
             other.stdin.close()
     assert read_notes(study, case) == ["before", "after"]
+
+
+_STOP_IN_SAVE = """
+import os, signal, sys
+from pathlib import Path
+from ratui.study.store import FileLock
+with FileLock(Path(sys.argv[1])) as lock, lock.writing():
+    print("saving", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_process_that_is_stopped_in_the_middle_of_a_save_is_not_replaced(tmp_path: Path) -> None:
+    """It would complete the save when it goes on. It can be killed."""
+    path = tmp_path / "a.lock"
+    command = [sys.executable, "-c", _STOP_IN_SAVE, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "saving\n"
+        os.waitpid(other.pid, os.WUNTRACED)
+        try:
+            with pytest.raises(HeldByOther) as held, FileLock(path):
+                pass
+            with pytest.raises(StoreError, match=rf"middle of a save.*kill -9 {other.pid}"):
+                FileLock(path, take_over=held.value.holder).__enter__()
+        finally:
+            other.kill()
+        other.wait()
+        with FileLock(path) as lock:
+            lock.check()
