@@ -14,9 +14,10 @@ from ratui.errors import FilmError
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest
+from ratui.tui.graphics.joint_marks import draw_outline
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, ViewSettings, load_case_films
 from ratui.tui.widgets.film_view import FilmFailed
-from ratui.tui.widgets.joint_viewer import JointViewer, draw_outline
+from ratui.tui.widgets.joint_viewer import JointViewer
 from tests.films import make_study
 from tests.tui.conftest import settle
 
@@ -62,7 +63,9 @@ class TestShots:
         assert y0 <= 0
         assert x1 >= record.columns
         assert y1 >= record.rows
-        picture = np.asarray(draw_outline(Image.new("L", viewport.view.size), viewport.view, box))
+        picture = np.asarray(
+            draw_outline(Image.new("L", viewport.view.size), box.to_image(viewport.view.box, SIZES[0]))
+        )
         rows, columns = np.nonzero(picture)
         across = (viewport.view.box[2] - x0) / viewport.view.size[0]
         down = (viewport.view.box[3] - y0) / viewport.view.size[1]

@@ -28,6 +28,7 @@ from ratui.imaging import (
 )
 from ratui.study import FilmRecord, Study
 from ratui.terminal import Display
+from ratui.tui.graphics.joint_marks import draw_corner_marks
 
 __all__ = ["LENS_MAGNIFICATION", "AlignedView", "FilmStore", "ViewRequest", "make_joint_box", "make_whole_film_box"]
 
@@ -54,6 +55,8 @@ class ViewRequest:
     """Box from whose greys the preset ``joint`` takes the contrast; None for `box`."""
     lens: tuple[float, float] | None = None
     """Centre of a magnifying lens, as fractions of the picture's width and height; None for no lens."""
+    is_marked: bool = False
+    """True to mark the corners of `joint`."""
 
     @property
     def key(self) -> Hashable:
@@ -117,6 +120,11 @@ class FilmStore:
                     self._films.popitem(last=False)
             return film
 
+    def has_decoded(self, case: str, id: str) -> bool:
+        """Return True if the film `id` of `case` is in memory, so that `film` returns it at once."""
+        with self._lock:
+            return (case, id) in self._films
+
     def presets(self, case: str, *films: str) -> tuple[str, ...]:
         """Return the names of the contrast presets for `films`. Films that are not decoded yet are ignored."""
         with self._lock:
@@ -126,7 +134,7 @@ class FilmStore:
     def render(self, view: ViewRequest) -> Image.Image:
         """Return the picture of `view`, an image of mode ``L``. Raise FilmError if the film cannot be read."""
         film = self.film(view.case, view.film)
-        image = render(film, view.box, view.size, view.display_settings, joint=view.joint)
+        image = _mark_joint(render(film, view.box, view.size, view.display_settings, joint=view.joint), view)
         return image if view.lens is None else self._draw_lens(image, film, view)
 
     def alignment(self, aligned: AlignedView) -> Matrix | AlignmentFailure:
@@ -157,7 +165,9 @@ class FilmStore:
                 return None
             matrix = align_centres(first, view.joint or view.box, second, aligned.joint)
         if not aligned.is_difference:
-            return warp_onto(second, matrix, view.box, view.size, view.display_settings, joint=aligned.joint)
+            image = warp_onto(second, matrix, view.box, view.size, view.display_settings, joint=aligned.joint)
+            # The joint is where it is on the first film, and marks in the same place do not distract from a change.
+            return _mark_joint(image, view)
         # The user's brightness and inversion must not change the size of differences.
         settings = DisplaySettings(view.display_settings.preset)
         here = render(first, view.box, view.size, settings, joint=view.joint)
@@ -179,6 +189,13 @@ class FilmStore:
         image.paste(near, (left, top))
         ImageDraw.Draw(image).rectangle((left - 1, top - 1, left + inner[0], top + inner[1]), outline=255)
         return image
+
+
+def _mark_joint(image: Image.Image, view: ViewRequest) -> Image.Image:
+    """Return `image`, a picture of `view`, with corner marks around the joint if `view` has them."""
+    if not view.is_marked or view.joint is None:
+        return image
+    return draw_corner_marks(image, view.joint.to_image(view.box, view.size))
 
 
 def make_whole_film_box(record: FilmRecord, size: tuple[int, int], display: Display) -> Box:

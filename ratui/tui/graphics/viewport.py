@@ -67,6 +67,8 @@ class ViewSettings:
     """Distance of the view's centre from the joint to the right and down, as fractions of the view's shorter side."""
     lens: tuple[float, float] | None = None
     """Centre of the magnifying lens, as fractions of the view's width and height; None for no lens."""
+    has_marks: bool = True
+    """True for marks at the corners of the joint's box."""
 
     def moved(self, right: int, down: int) -> ViewSettings:
         """Return settings with the lens, or without a lens the view, moved by steps to the right and down."""
@@ -166,9 +168,8 @@ class CaseFilms:
         side *= ZOOMS[view_settings.zoom]
         right, down = view_settings.pan[0] * side, view_settings.pan[1] * side / record.aspect
         area = make_joint_box(box.shift(right, down), side, size, display, record.aspect)
-        return Viewport(
-            ViewRequest(self.case.id, record.id, area, size, view_settings.display_settings, box, view_settings.lens)
-        )
+        greys, lens, marks = view_settings.display_settings, view_settings.lens, view_settings.has_marks
+        return Viewport(ViewRequest(self.case.id, record.id, area, size, greys, box, lens, marks))
 
     def make_aligned_view(
         self, viewport: Viewport, site: str, place: int, *, is_difference: bool = False
@@ -194,7 +195,8 @@ class CaseFilms:
         there = self.boxes.get((site, self.order[place]))
         if there is None or viewport.view.joint is None:
             return None
-        return AlignedView(replace(viewport.view, lens=None), there[0].id, there[1], is_difference)
+        view = replace(viewport.view, lens=None, is_marked=viewport.view.is_marked and not is_difference)
+        return AlignedView(view, there[0].id, there[1], is_difference)
 
     def find_lowest_resolution(self, site: str, viewports: Sequence[Viewport | None]) -> Resolution | None:
         """Return the resolution of the least sharp of `viewports`, which show `site`; None if all of them are None."""
@@ -268,11 +270,11 @@ def read_view_settings(rater: str, file: Path | None) -> ViewSettings:
         settings.preset.startswith("file") and settings.preset[4:].isdecimal()
     )
     sane = known and -1.0 <= settings.shift <= 1.0 and 0.125 <= settings.stretch <= 8.0 and 0 <= zoom < len(ZOOMS)
-    return ViewSettings(zoom, settings) if sane else ViewSettings()
+    return ViewSettings(zoom, settings, has_marks=raw.get("marks") is not False) if sane else ViewSettings()
 
 
 def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> None:
-    """Save the window, brightness, contrast and zoom of `rater` in `file`.
+    """Save the window, brightness, contrast, zoom and the choice of marks of `rater` in `file`.
 
     Inversion and local contrast are for one case only, and so is the overview of whole films.
 
@@ -288,6 +290,7 @@ def save_view_settings(rater: str, view_settings: ViewSettings, file: Path) -> N
         "shift": greys.shift,
         "stretch": greys.stretch,
         "zoom": max(view_settings.zoom, 0),  # negative for whole films
+        "marks": view_settings.has_marks,
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

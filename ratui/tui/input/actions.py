@@ -120,6 +120,7 @@ _FILM_ACTIONS = (
     ("e", "local"),
     ("W", "reset_greys"),
     ("g", "lens"),
+    ("M", "marks"),
     ("H", "pan_left"),
     ("L", "pan_right"),
     ("K", "pan_up"),

@@ -15,7 +15,7 @@ from ratui.imaging import DisplaySettings
 from ratui.reading import Field, Reading
 from ratui.tui.entry.answer_gate import AnswerGate
 from ratui.tui.entry.scoring_session import ScoringSession
-from ratui.tui.entry.text import format_time_point
+from ratui.tui.entry.text import format_time_point, format_title
 from ratui.tui.graphics.viewport import (
     CaseFilms,
     ViewSettings,
@@ -50,7 +50,8 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         """The message about the last key. It takes precedence over what the scoring session says."""
         self._unaligned_site = ""
         """The key of the last site whose films could not be aligned."""
-        self._has_warned_coarse = False
+        self._coarse_warning = ""
+        """The message about films that are too coarse; empty before it was shown. It is shown once."""
         self._last_wheel_zoom = 0.0
         """Time of the last event of the mouse wheel that changed the zoom."""
 
@@ -134,6 +135,13 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         """Show the lens in the middle of the films, or hide it."""
         view_settings = self.joint_viewer.view_settings
         self.joint_viewer.set_view_settings(replace(view_settings, lens=None if view_settings.lens else (0.5, 0.5)))
+
+    def action_marks(self) -> None:
+        """Show the marks around the joint, or hide them."""
+        view_settings = self.joint_viewer.view_settings
+        self.joint_viewer.set_view_settings(replace(view_settings, has_marks=not view_settings.has_marks))
+        self._message = self.t("scoring.marks_off" if view_settings.has_marks else "scoring.marks_on")
+        self._save_view_settings()
 
     def action_pan_left(self) -> None:
         """Move the view to the left, or the lens if it is shown."""
@@ -278,12 +286,14 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         """Return whether the films are too coarse to judge erosions; the first time, show which keys help."""
         self._report_few_greys()
         resolution = self.joint_viewer.resolution
+        # After a resize the message about the resolution is still on the screen: write it again, or remove it.
+        is_warning = bool(self._message) and self._message == self._coarse_warning
         if resolution is None or resolution.is_sufficient or self.joint_viewer.shows_whole_film:
+            self._message = "" if is_warning else self._message
             return False
-        if not self._has_warned_coarse and not self._message:
-            self._has_warned_coarse = True
+        if is_warning or (not self._coarse_warning and not self._message):
             keys = self.ratui.keymap
-            self._message = self.t(
+            self._message = self._coarse_warning = self.t(
                 "scoring.coarse_help",
                 pixels=f"{resolution.pixels_per_mm:.1f}",
                 zoom=keys.key_label(f"{self.NAME}.zoom"),
@@ -308,6 +318,12 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         if record is None:
             return f"{title} · {self.t('text.not_on_film')}"
         return self._format_film_title(place, title, site, is_coarse)
+
+    def show_title(self, place: int, title: str) -> None:
+        """Show `title` above the film at `place`, or that the film is being loaded."""
+        is_active = self.is_active_film(place)
+        loading = format_title(self.t("scoring.loading_film"), is_active)
+        self.joint_viewer.set_title(place, format_title(title, is_active), loading)
 
     def _format_film_title(self, place: int, title: str, site: str, is_coarse: bool) -> str:
         """Return `title` of the film at `place`, with a note if it is shown whole, alone, as a difference or coarsely."""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from PIL import Image, ImageDraw
+from PIL import Image
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -19,10 +19,11 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from ratui.errors import FilmError
-from ratui.imaging import AlignmentFailure, Box
+from ratui.imaging import AlignmentFailure
 from ratui.terminal import Display, FrameCache, Resolution
 from ratui.tui.entry.answer_gate import DisplayProblem
-from ratui.tui.graphics.film_store import AlignedView, FilmStore, ViewRequest
+from ratui.tui.graphics.film_store import AlignedView, FilmStore
+from ratui.tui.graphics.joint_marks import draw_outline
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.textual_internals import run_in_thread
@@ -69,6 +70,9 @@ class JointViewer(Vertical):
             self.site = site
             self.reason = reason
 
+    class FilmLoaded(Message):
+        """A film that had to be decoded is on the screen, or cannot be shown."""
+
     class ResolutionChanged(Message):
         """The views have changed their size, and thus the pixels per millimetre of bone."""
 
@@ -86,12 +90,16 @@ class JointViewer(Vertical):
         """The film to show if there is only one view: 0 the left, 1 the right."""
         self.views = tuple(FilmView(display, frame_cache, id=f"film{place}") for place in (0, 1))
         self._titles = tuple(Static(id=f"title{place}", markup=False) for place in (0, 1))
+        self._texts: list[str | Text] = ["", ""]
+        """The titles of the films, shown as soon as the films are loaded."""
         self._lines = tuple(Static(id=f"fields{place}", markup=False) for place in (0, 1))
         self._films: CaseFilms | None = None
         self._site = ""
         self._ahead: tuple[str, ...] = ()
         self._without_picture: set[_Picture] = set()
         """Requests that gave no picture: differences of films that cannot be registered."""
+        self._loading: set[FilmView] = set()
+        """Views whose film had to be decoded and is not on the screen yet."""
         self._displayed: dict[int, float] = {}
         """By place, the time since which its film was displayed during this visit of the joint."""
         self._best: dict[int, Resolution] = {}
@@ -140,9 +148,10 @@ class JointViewer(Vertical):
         for view in self.views:
             view.blank()
 
-    def set_title(self, place: int, text: str | Text) -> None:
-        """Write `text` above the film at `place` (0 left, 1 right)."""
-        self._titles[place].update(text, layout=False)
+    def set_title(self, place: int, text: str | Text, while_loading: str | Text = "") -> None:
+        """Write `text` above the film at `place` (0 left, 1 right); `while_loading` instead while the film is decoded."""
+        self._texts[place] = text
+        self._titles[place].update(while_loading if while_loading and self._is_loading(place) else text, layout=False)
 
     def set_line(self, place: int, text: str | Text) -> None:
         """Write `text` below the film at `place` (0 left, 1 right)."""
@@ -152,6 +161,7 @@ class JointViewer(Vertical):
 
     def _note_painted(self, view: FilmView) -> None:
         """Record since when the film in `view` is displayed, if the view shows the film that it has to show."""
+        self._end_loading(view)
         if self.mode == "difference" or view.painted_at is None:
             return
         for index, (each, wanted) in enumerate(self._wanted_pictures()):
@@ -171,6 +181,23 @@ class JointViewer(Vertical):
             found = Resolution(found.pixels_per_mm / shrink, is_sufficient=False)
         known = [each for each in (self._best.get(place), found) if each is not None]
         self._best[place] = max(known, key=lambda each: (each.is_sufficient, each.pixels_per_mm))
+
+    def _is_loading(self, place: int) -> bool:
+        """Return True while the film at `place` is not on the screen because it has to be decoded."""
+        view = self.views[place if self.mode == "pair" else 0]
+        return view in self._loading and (self.mode != "alone" or place == self.place)
+
+    def on_joint_viewer_film_loaded(self, event: FilmLoaded) -> None:
+        """Show the titles of films that are no longer being loaded."""
+        event.stop()
+        for place, title in enumerate(self._titles):
+            if not self._is_loading(place):
+                title.update(self._texts[place], layout=False)
+
+    def _end_loading(self, view: FilmView) -> None:
+        if view in self._loading:
+            self._loading.discard(view)
+            self.post_message(self.FilmLoaded())
 
     def displayed_resolution(self, places: Collection[int]) -> Resolution | None:
         """Return the best resolution during this visit of the joint on the coarser of the films at `places`, or None."""
@@ -272,9 +299,12 @@ class JointViewer(Vertical):
         for view, wanted in self._wanted_pictures():
             if wanted is None or wanted in self._without_picture:
                 view.blank()
+                self._loading.discard(view)
             elif not view.show(wanted.key):
                 view.blank()
                 jobs.append((view, wanted, True))
+                if not self._is_decoded(wanted):
+                    self._loading.add(view)
         for view, wanted in self._likely_next():
             if not view.has_frame(wanted.key):
                 jobs.append((view, wanted, False))
@@ -331,6 +361,7 @@ class JointViewer(Vertical):
             except FilmError as error:
                 if now and not worker.is_cancelled:
                     self.post_message(FilmFailed(error))
+                    self._end_loading(view)
                 continue
             if image is None:
                 self._without_picture.add(wanted)  # otherwise each refresh would compute it again
@@ -341,12 +372,18 @@ class JointViewer(Vertical):
         if urgent == len(jobs):
             self.post_message(self.Ready())
 
+    def _is_decoded(self, wanted: _Picture) -> bool:
+        """Return True if all films for the picture `wanted` are in memory."""
+        view, other = wanted.view, [wanted.film] if isinstance(wanted, AlignedView) else []
+        return all(self._film_store.has_decoded(view.case, film) for film in (view.film, *other))
+
     def _make_picture(self, wanted: _Picture) -> Image.Image | None:
         """Return the picture for a request, or None for a difference of films that cannot be registered."""
         if isinstance(wanted, AlignedView):
             return self._film_store.render_aligned(wanted)
         image = self._film_store.render(wanted.view)
-        return image if wanted.outlined_box is None else draw_outline(image, wanted.view, wanted.outlined_box)
+        box = wanted.outlined_box
+        return image if box is None else draw_outline(image, box.to_image(wanted.view.box, wanted.view.size))
 
     def on_joint_viewer_ready(self, event: Ready) -> None:
         """Show the encoded pictures that the views still have to show."""
@@ -355,18 +392,3 @@ class JointViewer(Vertical):
             for view, wanted in self._wanted_pictures():
                 if wanted is not None:
                     view.show(wanted.key)
-
-
-def draw_outline(image: Image.Image, view: ViewRequest, box: Box) -> Image.Image:
-    """Return a copy of `image`, a picture of `view`, with a frame around `box`, given in pixels of the film.
-
-    The frame is white with a black border, so that it is visible on bone and on soft tissue.
-    """
-    x0, y0, x1, y1 = (round(value) for value in box.to_image(view.box, view.size))
-    picture = image.copy()
-    draw = ImageDraw.Draw(picture)
-    if min(view.size) > 150:
-        draw.rectangle((x0 - 2, y0 - 2, x1 + 2, y1 + 2), outline=0)
-        draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=255)
-    draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=255)
-    return picture

@@ -358,7 +358,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         """Draw the title above the film at `place`, and the fields below it."""
         reading, session, site, time = self.reading, self._session, self.item.site, self.reading.order[place]
         title = self.format_time_point_title(reading, self._films, site, place, is_coarse)
-        self.joint_viewer.set_title(place, texts.format_title(title, self.is_active_film(place)))
+        self.show_title(place, title)
         if session is not None:
             line = format_field_line(self.t, session, time)
         else:

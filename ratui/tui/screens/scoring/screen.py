@@ -305,7 +305,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
         """Draw the title above the film at `place`, and the fields below it."""
         session, time = self.scoring_session, self.reading.order[place]
         title = self.format_time_point_title(self.reading, films, session.site, place, is_coarse)
-        self.joint_viewer.set_title(place, texts.format_title(title, self.is_active_film(place)))
+        self.show_title(place, title)
         self.joint_viewer.set_line(place, format_field_line(self.t, session, time))
 
     def format_keys(self) -> Text:

@@ -42,6 +42,7 @@ _SCORING_COMMANDS = (
     "window",
     "difference",
     "reset_greys",
+    "marks",
     "overview",
     "regions",
     "leave",

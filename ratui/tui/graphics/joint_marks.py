@@ -1,0 +1,73 @@
+"""Marks for one joint on a picture of a film: a frame on the whole film, and corner marks in a view of the joint.
+
+Both are white with a black border, so that they are visible on bone and on soft tissue. Pictures of less than 150 pixels,
+as in half-cells, have no room for the border.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor
+
+from PIL import Image, ImageDraw
+
+__all__ = ["draw_corner_marks", "draw_outline"]
+
+_MIN_PIXELS_FOR_BORDER = 150
+_ARM = 0.12
+"""Length of an arm of a corner mark, in sides of the joint's box."""
+_MIN_ARM_PIXELS = 3
+
+
+def draw_outline(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+    """Return a copy of `image` with a frame around `box`, given in pixels of the image."""
+    x0, y0, x1, y1 = (round(value) for value in box)
+    picture = image.copy()
+    draw = ImageDraw.Draw(picture)
+    if _has_room_for_border(image):
+        draw.rectangle((x0 - 2, y0 - 2, x1 + 2, y1 + 2), outline=0)
+        draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=255)
+    draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=255)
+    return picture
+
+
+def draw_corner_marks(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+    """Return a copy of `image` with marks at the four corners of a joint's box.
+
+    The marks are outside the box, so that they cover no bone of the joint.
+
+    Parameters
+    ----------
+    image
+        A grey image of mode ``L``.
+    box
+        The joint's box as (x0, y0, x1, y1), in pixels of the image. It may extend beyond the image.
+
+    Returns
+    -------
+    PIL.Image.Image
+        The image with the marks.
+    """
+    x0, y0, x1, y1 = box
+    border = 1 if _has_room_for_border(image) else 0
+    thick, gap = 1 + border, border
+    arms = tuple(max(round(_ARM * side), _MIN_ARM_PIXELS) for side in (x1 - x0, y1 - y0))
+    left, top = floor(x0) - gap - thick, floor(y0) - gap - thick
+    right, bottom = ceil(x1) + gap + thick - 1, ceil(y1) + gap + thick - 1  # the last column and row of the marks
+    bars = [
+        (x, y, x + arms[0] - 1, y + thick - 1) for x in (left, right - arms[0] + 1) for y in (top, bottom - thick + 1)
+    ]
+    bars += [
+        (x, y, x + thick - 1, y + arms[1] - 1) for x in (left, right - thick + 1) for y in (top, bottom - arms[1] + 1)
+    ]
+    picture = image.copy()
+    draw = ImageDraw.Draw(picture)
+    if border:
+        for a, b, c, d in bars:
+            draw.rectangle((a - 1, b - 1, c + 1, d + 1), fill=0)
+    for bar in bars:
+        draw.rectangle(bar, fill=255)
+    return picture
+
+
+def _has_room_for_border(image: Image.Image) -> bool:
+    return min(image.size) > _MIN_PIXELS_FOR_BORDER
