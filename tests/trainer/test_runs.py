@@ -122,30 +122,37 @@ def stop():
     time.sleep(0.2)
     os.kill(os.getpid(), number)
 threading.Thread(target=stop, daemon=True).start()
-plan = RunPlan(TrainingPlan(epochs=7), batch=32)
+plan = RunPlan(TrainingPlan(epochs=4), batch=32)
 train_scorer(Study.open(Path(sys.argv[1])), out, plan, torch.device("cpu"), ProcessGroup())
 """
+
+
+@pytest.fixture(scope="module")
+def unbroken(phantom_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run of four epochs that nothing stopped."""
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    train_scorer(phantom_study, folder, plan(4), CPU, ALONE)
+    return folder
 
 
 class TestResuming:
     @pytest.mark.parametrize("ended", ["SIGTERM", "SIGKILL"])
     def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
-        self, phantom_study: Study, tmp_path: Path, ended: str
+        self, phantom_study: Study, unbroken: Path, tmp_path: Path, ended: str
     ) -> None:
-        train_scorer(phantom_study, tmp_path / "whole", plan(7), CPU, ALONE)
         broken = tmp_path / "broken"
         command = [sys.executable, "-c", SCRIPT, str(phantom_study.path), str(broken), ended]
         done = subprocess.run(command, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
         assert done.returncode == (0 if ended == "SIGTERM" else -signal.SIGKILL)
         stopped = load_checkpoint(broken / "last.pt")
-        assert 1 <= stopped["epoch"] < 7, "it was stopped on its way"
+        assert 1 <= stopped["epoch"] < 4, "it was stopped on its way"
         with (broken / "metrics.jsonl").open("a") as file:  # half a line that was written after the checkpoint
-            file.write('{"epoch": 7, "loss": 1.0}\n{"epo')
-        train_scorer(phantom_study, broken, plan(7, resume=True), CPU, ALONE)
-        assert same(weights(tmp_path / "whole"), weights(broken))
+            file.write('{"epoch": 4, "loss": 1.0}\n{"epo')
+        train_scorer(phantom_study, broken, plan(4, resume=True), CPU, ALONE)
+        assert same(weights(unbroken), weights(broken))
         lines = [json.loads(line) for line in (broken / "metrics.jsonl").read_text().splitlines()]
-        assert [line["epoch"] for line in lines] == list(range(1, 8))
-        whole = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
+        assert [line["epoch"] for line in lines] == list(range(1, 5))
+        whole = [json.loads(line) for line in (unbroken / "metrics.jsonl").read_text().splitlines()]
         assert [line["loss"] for line in lines] == [line["loss"] for line in whole]
 
     def test_two_equal_runs_give_equal_results(self, phantom_study: Study, tmp_path: Path) -> None:
