@@ -10,7 +10,9 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import resources
+from types import MappingProxyType
 from typing import Any
 
 from ratui.errors import SettingsError, clean_text
@@ -65,18 +67,7 @@ class Catalog:
 
     def __init__(self, language: str = "en") -> None:
         self.language = language
-        self._texts: dict[str, str] = {}
-        self._scheme: Mapping[str, str] = {}
-        self._errors = ErrorTexts({})
-        for file in sorted(resources.files("ratui.tui.i18n").joinpath(language).iterdir(), key=lambda file: file.name):
-            if file.name.endswith(".toml"):
-                name, tables = file.name.removesuffix(".toml"), tomllib.loads(file.read_text(encoding="utf-8"))
-                if name == "scheme":
-                    self._scheme = tables
-                elif name == "errors":
-                    self._errors = ErrorTexts(tables)
-                else:
-                    self._texts.update(_flat(name, tables))
+        self._texts, self._scheme, self._errors = _read_texts(language)
 
     def __call__(self, id: str, /, **values: object) -> str:
         """Return a text.
@@ -121,6 +112,24 @@ class Catalog:
     def translate_error(self, text: str) -> str:
         """Return the part `text` of an error message, or a notice, in this language; an unknown text stays English."""
         return self._errors.translate(text)
+
+
+@cache
+def _read_texts(language: str) -> tuple[Mapping[str, str], Mapping[str, str], ErrorTexts]:
+    """Return the texts of the screens by id, those of the schemes, and the error messages; read once per process."""
+    texts: dict[str, str] = {}
+    scheme: Mapping[str, str] = {}
+    errors = ErrorTexts({})
+    for file in sorted(resources.files("ratui.tui.i18n").joinpath(language).iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".toml"):
+            name, tables = file.name.removesuffix(".toml"), tomllib.loads(file.read_text(encoding="utf-8"))
+            if name == "scheme":
+                scheme = tables
+            elif name == "errors":
+                errors = ErrorTexts(tables)
+            else:
+                texts.update(_flat(name, tables))
+    return MappingProxyType(texts), MappingProxyType(scheme), errors
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> dict[str, str]:
