@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.binding import Binding
 from textual.driver import Driver
-from textual.events import AppFocus, Event, Key, Resize
+from textual.events import AppFocus, Event, Key, MouseDown, MouseUp, Paste, Resize
 from textual.geometry import Size
 from textual.widgets import Input
 
@@ -207,10 +207,14 @@ class RatuiApp(GuardedApp):
             self.call_after_refresh(worklist.open_case, self._initial_case)
 
     async def on_event(self, event: Event) -> None:
-        """Put keys into the queue, which returns each one as an event when it is due. Let Textual handle other events."""
+        """Put keys, pasted text and mouse buttons into the queue, which returns each one as an event when it is due."""
         if isinstance(event, KeyBurst):
             self.key_queue.put_burst(event)
-        elif isinstance(event, Key) and not event.is_forwarded and not self.key_queue.is_due(event):
+        elif (
+            isinstance(event, Key | Paste | MouseDown | MouseUp)
+            and not event.is_forwarded
+            and not self.key_queue.is_due(event)
+        ):
             self.key_queue.put(event)
         else:
             await super().on_event(event)
@@ -262,8 +266,8 @@ class RatuiApp(GuardedApp):
         return self.painter.abandon_uploads() + self.frame_cache.release()
 
     def action_command_palette(self) -> None:
-        """Open the command palette if the screen has commands."""
-        if isinstance(self.screen, KeyScreen):
+        """Open the command palette if the screen has commands and no text is being typed."""
+        if isinstance(self.screen, KeyScreen) and not isinstance(self.focused, Input):
             self.push_screen(Palette(placeholder=self.t("commands.search"), id="--command-palette"))
 
     async def change_language(self, language: str) -> None:

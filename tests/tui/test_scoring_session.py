@@ -75,7 +75,10 @@ def send_keys(session: ScoringSession, keys: str) -> None:
     names = {"\n": "enter", "\x1b": "escape", "\b": "backspace", " ": "space"}
     for character in keys:
         name = names.get(character, character)
-        if not session.process_key(name):
+        if session.mode in ("go_to", "note") and name not in ("enter", "escape"):
+            # The widget of the line edits the text.
+            session.typed_text = session.typed_text[:-1] if name == "backspace" else session.typed_text + character
+        elif not session.process_key(name):
             if character in actions:
                 actions[character]()
             else:

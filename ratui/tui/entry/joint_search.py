@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from ratui.reading import Reading
 from ratui.scheme import Side
 
@@ -30,7 +32,8 @@ def find_site_by_name(reading: Reading, side: Side, text: str) -> str | None:
     str or None
         The site key; None if no site has this name.
     """
-    typed = text.strip()
+    # NFKC turns the full-width letters of a Japanese input method into plain ones.
+    typed = unicodedata.normalize("NFKC", text).strip()
     if not typed:
         return None
     found = _find_on_side(reading, side, typed)

@@ -28,7 +28,6 @@ from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_refusal, format_unknown_key, format_unlikely
 from ratui.tui.input.actions import Keymap, format_key, key_for_entry, map_keys_to_entries
-from ratui.tui.input.line_editor import LineEditor
 
 __all__ = ["EntryMode", "PendingEntry", "ScoringSession"]
 
@@ -86,7 +85,8 @@ class ScoringSession(FieldCursor):
         self._keymap = keymap
         self.t = t
         self.mode: EntryMode = "entry"
-        self._line_editor = LineEditor()
+        self.typed_text = ""
+        """Text of the name or the note so far."""
         self.pending: PendingEntry | None = None
         """Entry that the next key may confirm."""
         self.field_hint = ""
@@ -120,7 +120,7 @@ class ScoringSession(FieldCursor):
         if self._auto_saver.save_error and name != self._keymap.key("scoring.leave"):
             self._auto_saver.save(self.reading)
         if self.mode in ("go_to", "note"):
-            self._edit_line(name)
+            self._end_line(name)
             return True
         if self.mode == "reasons":
             self._choose_reason(name)
@@ -330,30 +330,25 @@ class ScoringSession(FieldCursor):
         self.field = field
         self._show_hint()
 
-    @property
-    def typed_text(self) -> str:
-        """Text of the name or the note so far."""
-        return self._line_editor.text
-
     def ask_joint(self) -> None:
-        """Ask for the name of a joint to go to."""
-        self.mode, self._line_editor = "go_to", LineEditor(limit=rd.MAX_NOTE_LENGTH)
+        """Ask for the name of a joint to go to. Set `typed_text`; Enter ends it."""
+        self.mode, self.typed_text = "go_to", ""
 
     def ask_note(self) -> None:
-        """Ask for the note on this joint."""
-        self.mode, self._line_editor = "note", LineEditor(self.reading.notes.get(self.site, ""), rd.MAX_NOTE_LENGTH)
+        """Ask for the note on this joint. Set `typed_text`; Enter ends it."""
+        self.mode, self.typed_text = "note", self.reading.notes.get(self.site, "")
 
     @property
     def matched_site(self) -> str | None:
         """Key of the site that the typed text names, or None."""
         return find_site_by_name(self.reading, self.reading.site(self.site).side, self.typed_text)
 
-    def _edit_line(self, name: str) -> None:
-        done = self._line_editor.process_key(name)
-        if done == "typing":
+    def _end_line(self, name: str) -> None:
+        """Use the typed text if the key `name` is Enter, discard it if it is Esc. Any other key is part of the text."""
+        if name not in ("enter", "escape"):
             return
         mode, self.mode = self.mode, "entry"
-        if done == "accepted":
+        if name == "enter":
             if mode == "note":
                 self._save_note()
             else:

@@ -11,11 +11,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 from textual.app import App
 from textual.dom import DOMNode
-from textual.events import Event, Key
+from textual.errors import NoWidget
+from textual.events import Event, Key, MouseDown, MouseEvent, MouseUp, Paste
 
 from ratui.tui.input.actions import normalize_key
 from ratui.tui.input.key_repeat import KeyRepeats
@@ -30,6 +31,10 @@ _STABLE_ROUNDS = 2
 """Number of rounds without a change after which a key counts as complete. Two, because a screen opens in two steps."""
 _SURPRISE = 4.0
 """Factor of the reaction time for a screen that no key of the user has caused."""
+
+
+QueuedEvent: TypeAlias = Key | Paste | MouseDown | MouseUp
+"""Input of the user. Pasted text and mouse buttons wait for the keys before them, too."""
 
 
 class KeyBurst(Event, bubble=False):
@@ -79,8 +84,8 @@ class KeyQueue:
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
-        self._waiting: deque[Key | KeyBurst] = deque()
-        self._due: Key | None = None
+        self._waiting: deque[QueuedEvent | KeyBurst] = deque()
+        self._due: QueuedEvent | None = None
         self._dispatch_task: asyncio.Task[None] | None = None
         self._guard: _TypeAheadFilter | None = None
         self.reply_watch = ReplyWatch()
@@ -102,20 +107,20 @@ class KeyQueue:
         self.reaction_seconds = 0.25
         """Seconds that a person needs to notice a new screen."""
 
-    def is_due(self, key: Key) -> bool:
-        """Return True if the queue has posted `key` itself, so that the app has to handle it now."""
-        return key is self._due
+    def is_due(self, event: Event) -> bool:
+        """Return True if the queue has posted `event` itself, so that the app has to handle it now."""
+        return event is self._due
 
-    def put(self, key: Key) -> None:
-        """Add `key` to the queue."""
-        self._queue(key)
+    def put(self, event: QueuedEvent) -> None:
+        """Add a key, pasted text or a mouse button to the queue."""
+        self._queue(event)
 
     def put_burst(self, burst: KeyBurst) -> None:
         """Add a burst to the queue. Its keys are sent one by one, or all dropped if they are the rest of a reply."""
         self._queue(burst)
 
-    def _queue(self, key: Key | KeyBurst) -> None:
-        self._waiting.append(key)
+    def _queue(self, event: QueuedEvent | KeyBurst) -> None:
+        self._waiting.append(event)
         if self._dispatch_task is None:
             self._dispatch_task = asyncio.create_task(self._dispatch_keys())
 
@@ -162,17 +167,19 @@ class KeyQueue:
                             each.time = key.began
                         self._waiting.extendleft(reversed((*key.keys, *notice)))
                     continue
-                self._note(key)
-                if self.reply_watch.is_paused(normalize_key(key.character, key.key), self.key_time):
-                    self.on_paused()
-                    continue
-                if self._is_too_early(key):
-                    continue
+                if isinstance(key, Key):
+                    self._note(key)
+                    if self.reply_watch.is_paused(normalize_key(key.character, key.key), self.key_time):
+                        self.on_paused()
+                        continue
+                    if self._is_too_early(key):
+                        continue
                 if self.before_key is not None and not self.before_key():
                     continue
                 self._due = key
+                target = self._find_widget(key)
                 self._app.post_message(key)
-                await self._wait_until_done()
+                await self._wait_until_done(target)
                 self._due = None
                 if self._guard is not None and self._guard.until is None:
                     self._guard.until = time.monotonic() + self.reaction_seconds
@@ -207,13 +214,23 @@ class KeyQueue:
         self._guard = None
         return False
 
-    async def _wait_until_done(self) -> None:
-        """Wait until the effects of the key are complete, with the screens that it opened or closed."""
+    def _find_widget(self, event: QueuedEvent) -> DOMNode | None:
+        """Return the widget under the mouse if `event` is one of the mouse."""
+        if isinstance(event, MouseEvent):
+            with suppress(NoWidget):
+                return self._app.screen.get_widget_at(event.x, event.y)[0]
+        return None
+
+    async def _wait_until_done(self, target: DOMNode | None = None) -> None:
+        """Wait until the effects of the event are complete, with the screens that it opened or closed.
+
+        `target` is the widget that the event is for, if it is not the focused one.
+        """
         before: tuple[object, ...] = ()
         calm = 0
         while calm < _STABLE_ROUNDS:
             focused = self._app.focused
-            nodes: list[DOMNode] = [] if focused is None else list(focused.ancestors_with_self)
+            nodes = [node for first in (target, focused) if first is not None for node in first.ancestors_with_self]
             for node in (*nodes, self._app.screen, self._app):
                 await _wait_until_handled(node, self._app)
             now = (*self._app.screen_stack, self._app.focused)

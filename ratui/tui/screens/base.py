@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.screen import Screen, ScreenResultType
 from textual.widgets import Static
 
@@ -19,6 +19,7 @@ from ratui.tui.input.actions import ENTRY_SCREENS, Action, normalize_key
 from ratui.tui.tour.panel import TourPanel
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.key_bar import KeyBar, KeyItem, format_key_rows, shorten_to_fit
+from ratui.tui.widgets.text_line import TextLine, join_lines
 
 if TYPE_CHECKING:
     from ratui.tui.app import RatuiApp
@@ -36,6 +37,7 @@ class KeyScreen(Screen[ScreenResultType]):
     the id ``message``.
     """
 
+    AUTO_FOCUS: ClassVar[str | None] = ""  # the screen handles the keys, except while text is typed
     NAME: ClassVar[str] = ""
     """The name of the screen in the keymap."""
     HAS_TOUR: ClassVar[bool] = False
@@ -56,11 +58,40 @@ class KeyScreen(Screen[ScreenResultType]):
     def on_key(self, event: Key) -> None:
         """Do what the pressed key stands for; leave other keys to Textual."""
         name = normalize_key(event.character, event.key)
+        if self._type_text(event):
+            return
         if self._close_tour(name) or self.process_key(name):
             event.stop()
             event.prevent_default()
         for panel in self.query(TourPanel):
             panel.note_key(name, self.t)
+
+    def _type_text(self, event: Key) -> bool:
+        """Leave `event` to the open line of text, if there is one and the key does not close it."""
+        line = next((line for line in self.query(TextLine) if line.is_open), None)
+        if line is None or event.key == "escape":
+            return False
+        if self.focused is not line.input:
+            # The line has lost the focus. The key must not do anything else.
+            self.set_focus(line.input, scroll_visible=False)
+            if event.is_printable:
+                line.input.insert_text_at_cursor(event.character or "")
+            event.stop()
+        return True
+
+    def on_text_line_accepted(self) -> None:
+        """Process Enter, which has ended the line of text."""
+        self.process_key("enter")
+
+    def on_paste(self, event: Paste) -> None:
+        """Take the pasted text, or tell the rater that it was ignored. Text must never become commands or scores."""
+        event.stop()
+        if not self.accept_paste(join_lines(event.text)):
+            self.show_message(self.t("text.paste_ignored"))
+
+    def accept_paste(self, text: str) -> bool:
+        """Use the pasted line `text`; return False if the screen has no use for it now."""
+        return False
 
     def process_key(self, name: str) -> bool:
         """Do what the key `name` stands for; return False if it stands for nothing here."""

@@ -12,7 +12,7 @@ from textual.screen import ScreenResultType
 
 from ratui.errors import SettingsError
 from ratui.imaging import DisplaySettings
-from ratui.reading import Field, Reading
+from ratui.reading import MAX_NOTE_LENGTH, Field, Reading
 from ratui.tui.entry.answer_gate import AnswerGate
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.text import format_time_point, format_title
@@ -27,9 +27,11 @@ from ratui.tui.graphics.viewport import (
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.scoring.head import format_grey_changes
+from ratui.tui.screens.scoring.text import format_typing_hint
 from ratui.tui.widgets.click_targets import clicked_field, clicked_site
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
+from ratui.tui.widgets.text_line import TextLine
 
 __all__ = ["FilmScreen"]
 
@@ -68,6 +70,25 @@ class FilmScreen(KeyScreen[ScreenResultType]):
     def on_film_failed(self, event: FilmFailed) -> None:
         """Show why a film cannot be shown."""
         self.show_message(format_error(self.t, event.error, with_location=False))
+
+    def draw_text_line(self, session: ScoringSession | None) -> None:
+        """Show the line of text in the place of the message while `session` asks for text, and hide it otherwise."""
+        line = self.query_one(TextLine)
+        is_typing = session is not None and session.mode in ("go_to", "note")
+        self.query_one("#message").display = not is_typing
+        if session is None or not is_typing:
+            if line.is_open:
+                line.close()
+            return
+        if not line.is_open:
+            prompt = self.t("scoring.go_to" if session.mode == "go_to" else "scoring.write_note")
+
+            def change(text: str) -> None:
+                session.typed_text = text
+                line.show_hint(format_typing_hint(self.t, session))
+
+            line.open(prompt, session.typed_text, MAX_NOTE_LENGTH, change)
+        line.show_hint(format_typing_hint(self.t, session))
 
     # Contrast and brightness.
 

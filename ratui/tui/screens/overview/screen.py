@@ -21,12 +21,12 @@ from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import find_differences, format_model_scores
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Action
-from ratui.tui.input.line_editor import LineEditor
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.case_map import CaseMap, format_missing, format_totals_table
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET
 from ratui.tui.widgets.click_targets import clicked_site
 from ratui.tui.widgets.key_bar import KeyBar
+from ratui.tui.widgets.text_line import TextLine
 
 __all__ = ["GoToSite", "OverviewCommand", "OverviewResult", "OverviewScreen", "Reopen"]
 
@@ -110,8 +110,8 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         self._site = site if site in reading.site_keys else open_sites[0] if open_sites else reading.sites[0].key
         if self._writable and open_sites and self._site not in open_sites:
             self._site = open_sites[0]
-        self._reason: LineEditor | None = None
-        """The reason to reopen the reading while it is typed."""
+        self._reason: str | None = None
+        """The reason to reopen the reading so far; None while it is not asked for."""
 
     def compose(self) -> ComposeResult:
         """Make the widgets: head, map, totals, selected joint, open fields, message and keys."""
@@ -122,6 +122,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         yield Static(id="missing", markup=False)
         with Vertical(id="bottom"):
             yield Static(id="message", classes="message", markup=False)
+            yield TextLine()
             yield KeyBar()
 
     def on_mount(self) -> None:
@@ -168,9 +169,9 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         return self._reason is not None
 
     def process_key(self, name: str) -> bool:
-        """Add the key `name` to the reason if one is typed, or else do what it stands for."""
+        """Do what the key `name` stands for; while a reason is typed, Enter ends it and Esc discards it."""
         if self._reason is not None:
-            self._edit_reason(self._reason, name)
+            self._end_reason(self._reason, name)
             return True
         self.show_message("")
         return super().process_key(name)
@@ -201,8 +202,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
         if self._reading.signed_at is None:
             self.show_message(self.t("overview.only_signed"))
         else:
-            self._reason = LineEditor(limit=_MAX_REASON_LENGTH)
-            self._show_prompt(self._reason)
+            self._ask_reason()
 
     def action_take_over(self) -> None:
         """Continue here a reading that is open in another session, which becomes read-only."""
@@ -261,22 +261,27 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
 
     # The reason to reopen the reading.
 
-    def _edit_reason(self, line: LineEditor, name: str) -> None:
-        match line.process_key(name):
-            case "cancelled":
-                self._reason = None
-                self.show_message("")
-            case "accepted":
-                reason = " ".join(line.text.split())
-                if reason:
-                    self.dismiss(Reopen(reason))
-                else:
-                    self.show_message(self.t("overview.needs_reason"))
-            case "typing":
-                self._show_prompt(line)
+    def _ask_reason(self) -> None:
+        self._reason = ""
+        line = self.query_one(TextLine)
+        self.query_one("#message").display = False
+        line.open(self.t("overview.why_reopen"), "", _MAX_REASON_LENGTH, self._set_reason)
+        line.show_hint(self.t("overview.reopen_keys", enter="Enter", escape="Esc"))
 
-    def _show_prompt(self, line: LineEditor) -> None:
-        self.show_message(self.t("overview.why_reopen", typed=line.text, enter="Enter", escape="Esc"))
+    def _set_reason(self, text: str) -> None:
+        self._reason = text
+
+    def _end_reason(self, typed: str, name: str) -> None:
+        reason = " ".join(typed.split())
+        if name == "enter" and reason:
+            self.dismiss(Reopen(reason))
+        elif name == "enter":
+            self.query_one(TextLine).show_hint(self.t("overview.needs_reason"))
+        elif name == "escape":
+            self._reason = None
+            self.query_one(TextLine).close()
+            self.query_one("#message").display = True
+            self.show_message("")
 
     # Drawing.
 

@@ -26,10 +26,11 @@ from ratui.tui.i18n.reading_phrases import format_review_reasons
 from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.scoring.head import format_head
-from ratui.tui.screens.scoring.text import format_field_line, format_review_keys, format_status
+from ratui.tui.screens.scoring.text import format_field_line, format_review_keys
 from ratui.tui.theme import ALARM, BRIGHT, NOTE
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
+from ratui.tui.widgets.text_line import TextLine
 
 __all__ = ["ReviewResult", "ReviewScreen"]
 
@@ -111,6 +112,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
             yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, id="joint")
             yield Static(id="edgeR", classes="edge", markup=False)
         yield Static(id="message", classes="message", markup=False)
+        yield TextLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -289,9 +291,8 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         """Go to the next joint, unless the change has opened other fields of this one."""
         if self._ask_for_open_field():
             return
-        reading = self.reading
         self._mark_reviewed()
-        change = texts.format_last_entry(self.t, reading, reading.log[-1])
+        change = texts.format_last_entry(self.t, self.reading, self.reading.log[-1])
         undo = self.ratui.keymap.key_label("review.undo")
         self._message = self.t("review.changed", change=change, key=undo)
         self._go_to_next()
@@ -382,12 +383,12 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         return format_review_keys(self.t, self.reading, self._session, keymap, self.check_action, width)
 
     def _draw_message(self) -> None:
+        self.draw_text_line(self._session)
         save_error = self._auto_saver.save_error if self._auto_saver else ""
         if save_error:
             text = Text(f" {self.t('scoring.not_saved', why=self.t.translate_error(save_error))}", ALARM)
         elif self._session is not None and not self._message:
-            is_typing = self._session.mode == "note"
-            text = format_status(self.t, self._session) if is_typing else Text(f" {self._session.message}", NOTE)
+            text = Text(f" {self._session.message}", NOTE)
         else:
             text = Text(f" {self._message}", NOTE)
         self.query_one("#message", Static).update(text)

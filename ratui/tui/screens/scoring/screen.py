@@ -26,6 +26,7 @@ from ratui.tui.screens.scoring.text import draw_hand_map, format_field_line, for
 from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
+from ratui.tui.widgets.text_line import TextLine
 
 __all__ = ["ScoringScreen"]
 
@@ -71,6 +72,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
             yield Static(id="edgeR", classes="edge", markup=False)
             yield Static(id="map")
         yield Static(id="message", classes="message", markup=False)
+        yield TextLine()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -315,6 +317,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
 
     def _draw_message(self) -> None:
         """Draw the message on the left and the time of the last save on the right; a refused save takes the whole line."""
+        self.draw_text_line(self._session)
         t, auto_saver = self.t, self._flow.auto_saver
         if auto_saver.save_error and not self._message:
             why = t.translate_error(auto_saver.save_error)

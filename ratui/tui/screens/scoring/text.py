@@ -28,6 +28,7 @@ __all__ = [
     "format_review_keys",
     "format_scoring_keys",
     "format_status",
+    "format_typing_hint",
     "place_joints",
 ]
 
@@ -74,14 +75,8 @@ def format_field_line(t: Catalog, session: ScoringSession, time: int) -> Text:
 
 
 def format_status(t: Catalog, session: ScoringSession) -> Text:
-    """Return the line below the films while there is no message: typed text, flag and note, or the last entry."""
+    """Return the line below the films while there is no message: flag and note, or the last entry."""
     reading = session.reading
-    if session.mode == "go_to":
-        site = session.matched_site
-        match = texts.format_site_title(t, reading.scheme, reading.site(site)) if site else t("scoring.go_to_unknown")
-        return Text(f" {t('scoring.go_to', typed=session.typed_text, meant=match)}", NOTE)
-    if session.mode == "note":
-        return Text(f" {t('scoring.write_note', typed=session.typed_text)}", NOTE)
     parts = []
     if session.site in reading.flags:
         parts.append(t("scoring.flag"))
@@ -91,6 +86,16 @@ def format_status(t: Catalog, session: ScoringSession) -> Text:
         return Text(f" {' · '.join(parts)}", NOTE)
     last = texts.format_last_entry(t, reading, reading.log[-1] if reading.log else None)
     return Text(f" {t('scoring.last', last=last)}" if last else "", QUIET)
+
+
+def format_typing_hint(t: Catalog, session: ScoringSession) -> str:
+    """Return the words behind the text being typed: the joint that it names, or that the note is full."""
+    reading = session.reading
+    if session.mode == "go_to":
+        site = session.matched_site
+        return texts.format_site_title(t, reading.scheme, reading.site(site)) if site else t("scoring.go_to_unknown")
+    is_full = len(session.typed_text) >= rd.MAX_NOTE_LENGTH
+    return t("scoring.note_full", count=rd.MAX_NOTE_LENGTH) if is_full else ""
 
 
 def format_scoring_keys(

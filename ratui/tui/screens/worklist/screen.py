@@ -35,15 +35,12 @@ class WorklistScreen(KeyScreen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._typed = ""
-        """The text of the filter."""
+        self._typed = ""  # the text of the filter
         self._states: list[CaseState] = []
         self._search_texts: list[str] = []
         """The text that the filter searches, for each of the states."""
-        self._visible: list[int] = []
-        """Indices of the states that match the filter."""
-        self._selected: int | None = None
-        """Index of the selected state."""
+        self._visible: list[int] = []  # indices of the states that match the filter
+        self._selected: int | None = None  # index of the selected state
         self._total = 0
         self._read_count = 0
         """Number of cases examined so far while the study's index is rebuilt."""
@@ -169,6 +166,11 @@ class WorklistScreen(KeyScreen[None]):
             self._filter(self._typed + (" " if name == "space" else name))
             return True
         return False
+
+    def accept_paste(self, text: str) -> bool:
+        """Add the pasted `text` to the filter."""
+        self._filter(self._typed + text)
+        return True
 
     def _filter(self, typed: str) -> None:
         self.show_message("")
