@@ -67,7 +67,8 @@ class Catalog:
 
     def __init__(self, language: str = "en") -> None:
         self.language = language
-        self._texts, self._scheme, self._errors = _read_texts(language)
+        texts, self._scheme, self._errors = _read_texts(language)
+        self._texts = dict(texts)
 
     def __call__(self, id: str, /, **values: object) -> str:
         """Return a text.
