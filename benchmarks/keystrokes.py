@@ -1,9 +1,13 @@
 """Count the keys per case: read whole phantom studies through the real app.
 
-Run ``python benchmarks/keystrokes.py [CASES]``.
+Run ``python -m benchmarks.keystrokes [CASES]``.
 
 Simulated raters decide on their answers. A player presses their keys, using only keys that the screen shows, from the
 worklist to the signature. Afterwards the readings on the disk must contain exactly these answers.
+
+Keys and the terminal's answers have the times of a simulated clock: a player looks at each joint for `LOOK` seconds after
+its films are painted, and then types a key every `PACE` seconds. The app applies its rules to these times. A key that it
+refuses is counted, and pressed again.
 """
 
 from __future__ import annotations
@@ -18,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.text import Text
-from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -28,10 +31,13 @@ from ratui.reading import Entry, Field, GradeEntry, NotAssessableEntry, Reading
 from ratui.study import Study
 from ratui.terminal import Display
 from ratui.tui import RatuiApp
+from ratui.tui.entry.scoring_session import CONFIRM_KEY
 from ratui.tui.input.actions import key_for_entry
 from ratui.tui.screens.base import KeyScreen
+from ratui.tui.screens.review.screen import ReviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.theme import KEY
+from tests.support.simulated_terminal import SimulatedTerminal
 
 KINDS = {"ada": "shared-shift", "ben": "threshold", "cho": "mixed", "dan": "independent"}
 SIZE = (500, 410)
@@ -42,6 +48,8 @@ POPULATIONS = {"trial": 0.3, "ill": None}
 """Severity of the patients. ``trial`` has 13 points in the hands and gains 7, more than patients of a trial in a year.
 ``ill`` is the population from which models learn, with 18 points more after a year: every fifth joint changes.
 """
+LOOK, PACE = 1.0, 0.25
+"""Seconds that a player looks at a joint before the first key, and seconds between two keys for one joint."""
 _MOST = 2000
 """Number of keys per case above which the player gives up."""
 
@@ -53,18 +61,23 @@ class Counted:
     fields: int
     joints: int
     keys: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+    """Number of the keys above that the app refused as answers."""
 
     @property
     def scoring(self) -> int:
         """Return the number of keys for scoring alone."""
-        return sum(self.keys[kind] for kind in ("grade", "finding", "reason", "n", "=", "again"))
+        return sum(self.keys[kind] for kind in ("grade", "finding", "reason", "n", "=", "confirm"))
 
 
 class Player:
     """A player that presses the keys of a rater until the reading of a case equals `wanted`."""
 
-    def __init__(self, app: RatuiApp, wanted: Reading) -> None:
+    def __init__(self, app: RatuiApp, terminal: SimulatedTerminal, wanted: Reading) -> None:
         self._app = app
+        self._terminal = terminal
+        self._site = ""
+        """Key of the joint at which the player looked for the last key."""
         self._wanted = wanted.values
         self.counted = Counted(len(wanted.fields), len(wanted.sites))
 
@@ -76,9 +89,11 @@ class Player:
             screen = self._app.screen
             assert isinstance(screen, KeyScreen)
             if isinstance(screen, ScoringScreen):
+                await self._look(screen.scoring_session.site)
                 await self._answer(screen)
-            elif screen.NAME == "review":
-                await self._press("enter", "review")
+            elif isinstance(screen, ReviewScreen):
+                await self._look(f"review of {screen.item.site}")
+                await self._keep(screen)
             elif screen.NAME == "overview":
                 await self._press("S", "sign")
             elif screen.NAME == "worklist":
@@ -87,18 +102,35 @@ class Player:
                 raise AssertionError(f"nobody asked for {screen.NAME}")
         raise AssertionError("the case does not end")
 
+    async def _look(self, site: str) -> None:
+        """Wait until the films are painted; look at them if they show another joint than the last key was for."""
+        await self._terminal.wait_for_films()
+        if site != self._site:
+            self._site = site
+            self._terminal.wait(LOOK - PACE)
+
+    async def _keep(self, screen: ReviewScreen) -> None:
+        """Keep the joint that the review shows."""
+        item = screen.item
+        await self._press("enter", "review")
+        if self._app.screen is screen and screen.item is item:
+            self.counted.refused += 1
+
     async def _answer(self, screen: ScoringScreen) -> None:
         """Answer the active field."""
         asked, reading, offered = screen.scoring_session.field, screen.reading, offered_keys(screen)
         rest = [each for each in reading.joint_fields(asked.site) if each not in reading.values]
         key, kind = self._key(asked, rest, reading, screen, offered)
         assert key in offered, f"{key} is not on the screen: {offered}"
+        length = len(reading.log)
         await self._press(key, kind)
         if kind == "reason":
             wanted = self._wanted[asked]
             await self._press(key_for_entry(reading.scheme, wanted), "reason")
         elif screen.scoring_session.pending is not None:
-            await self._press(key, "again")
+            await self._press(CONFIRM_KEY, "confirm")
+        if kind != "=" and len(screen.reading.log) == length:
+            self.counted.refused += 1
 
     def _key(
         self, asked: Field, rest: list[Field], reading: Reading, screen: ScoringScreen, offered: set[str]
@@ -125,8 +157,8 @@ class Player:
 
     async def _press(self, key: str, kind: str) -> None:
         self.counted.keys[kind] += 1
-        self._app.key_queue.put(Key(key, key if len(key) == 1 else None))
-        await self._app.key_queue.wait_until_idle()
+        self._terminal.wait(PACE)
+        await self._terminal.press(key)
 
 
 def offered_keys(screen: ScoringScreen) -> set[str]:
@@ -138,16 +170,17 @@ def offered_keys(screen: ScoringScreen) -> set[str]:
 
 async def play_rater(study: Study, rater: str, wanted_of: Callable[[str], Reading]) -> list[Counted]:
     """Read all cases of `study` as `rater`; `wanted_of` returns the answers for a case."""
-    app = RatuiApp(study, rater, Display("halfcell"))
+    app = RatuiApp(study, rater, Display("halfcell", round_trip=0.005))
     app.animation_level = "none"
     app.key_queue.reaction_seconds = 0.0  # a player reads no screen, so it needs no time to react
     counted = []
     async with app.run_test(size=SCREEN) as pilot:
         await _shown(pilot)
+        terminal = SimulatedTerminal(app)
         for _ in study.cases():
             case = next_case(study, rater)
             wanted = wanted_of(case)
-            player = Player(app, wanted)
+            player = Player(app, terminal, wanted)
             await player.play()
             done = study.reading(rater, case)
             assert done is not None
@@ -201,7 +234,7 @@ def row(name: str, counted: list[Counted]) -> str:
     looked = [(count.scoring + count.keys["review"]) / count.fields for count in counted]
     kinds = [
         f"{_mean([count.keys[kind] for count in counted]):.1f}"
-        for kind in ("n", "grade", "finding", "=", "again", "review", "sign", "open")
+        for kind in ("n", "grade", "finding", "=", "confirm", "review", "sign", "open")
     ]
     cells = [
         name,
@@ -212,15 +245,16 @@ def row(name: str, counted: list[Counted]) -> str:
         f"{_mean(looked):.3f}",
         f"{max(looked):.2f}",
         f"{_mean(total):.3f}",
+        str(sum(count.refused for count in counted)),
     ]
     return f"| {' | '.join(cells)} |"
 
 
 HEAD = (
-    "| scheme, rater | cases | n | grade | finding | = | again | review | sign | open "
-    "| keys a joint | keys a field, scoring | **keys a field** | worst case | with opening and sign-off |\n|"
+    "| scheme, rater | cases | n | grade | finding | = | confirm | review | sign | open "
+    "| keys a joint | keys a field, scoring | **keys a field** | worst case | with opening and sign-off | refused |\n|"
     + "---|"
-    * 15
+    * 16
 )
 
 

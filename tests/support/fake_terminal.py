@@ -17,7 +17,7 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,6 +63,7 @@ class FakeTerminal:
     `rate` is the capacity of the line in bytes per second, `delay` its one-way delay in seconds. `size` is columns and
     rows, `cell` the pixels of a character. `version` is the name and version that the terminal reports; empty for none.
     `style` is the reply to the query for the style (DECRQSS). If `is_utf8` is false, each byte is a character.
+    The line collects keys for `packet_seconds` and delivers them together.
     """
 
     def __init__(
@@ -79,10 +80,11 @@ class FakeTerminal:
         version: str = "",
         style: bytes = b"",
         is_utf8: bool = True,
+        packet_seconds: float = 0.0,
     ) -> None:
         self.kind, self.cell, self.size, self.version = kind, cell, size, version
         self._style, self._is_utf8 = style, is_utf8
-        self._rate, self._delay = rate, delay
+        self._rate, self._delay, self._packet_seconds = rate, delay, packet_seconds
         main, sub = pty.openpty()
         self._main = main
         self.resize(*size)
@@ -108,6 +110,8 @@ class FakeTerminal:
         self._closed = False
         self.takes_output = True
         """If false, the terminal reads nothing, as after Ctrl-S or on a hanging line."""
+        self.answer_delay: Callable[[Question], float | None] = lambda question: 0.0
+        """Function that returns by how many seconds the answer to a question is late; None if the answer is lost."""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -115,9 +119,11 @@ class FakeTerminal:
 
     def press(self, keys: str | bytes) -> float:
         """Send `keys`, which reach the program after the delay; return the time at which they were pressed."""
-        now = time.monotonic()
+        now = due = time.monotonic()
+        if self._packet_seconds:
+            due = (now // self._packet_seconds + 1) * self._packet_seconds
         with self._lock:
-            self._due.append((now + self._delay, keys.encode() if isinstance(keys, str) else keys, None))
+            self._due.append((due + self._delay, keys.encode() if isinstance(keys, str) else keys, None))
         return now
 
     def resize(self, columns: int, rows: int) -> None:
@@ -247,8 +253,9 @@ class FakeTerminal:
             # Use the time only: answers to questions that arrived together are sent in the order of the questions.
             due = sorted((each for each in self._due if each[0] <= now), key=lambda each: each[0])
             self._due = [each for each in self._due if each[0] > now]
-        for _, keys, question in due:
-            os.write(self._main, keys)
+        if due:
+            os.write(self._main, b"".join(keys for _, keys, _ in due))
+        for _, _, question in due:
             if question:
                 with self._lock:
                     question.answered = time.monotonic()
@@ -261,8 +268,9 @@ class FakeTerminal:
             question = Question(found[0], at, b"" if self.kind == "mute" else self._to(found))
             with self._lock:
                 self._questions.append(question)
-                if question.answer:
-                    self._due.append((at + self._delay, question.answer, question))
+                late = self.answer_delay(question)
+                if question.answer and late is not None:
+                    self._due.append((at + late + self._delay, question.answer, question))
         return data[max(end, len(data) - 200) :]
 
     def _to(self, asked: re.Match[bytes]) -> bytes:

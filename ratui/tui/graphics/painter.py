@@ -88,6 +88,8 @@ class Painter:
     def __init__(self, app: App[Any], bandwidth: Bandwidth | None = None) -> None:
         self._app = app
         self.bandwidth = bandwidth or Bandwidth()
+        self.clock: Callable[[], float] = time.monotonic
+        """Function that returns the time in seconds, of the same clock as the times of the keys."""
         self.uses_fences = False
         """True if the driver reports answers to fences. Otherwise a frame counts as painted when it is written."""
         self._slow: list[Place] = []
@@ -217,7 +219,7 @@ class Painter:
         # By identity, because frames compare all their pixels.
         unanswered = {(id(each[0]), each[2]): each for sent in self._sent.values() for each in sent}
         if unanswered and self._app.is_running:
-            self._write(self.bandwidth.record_sent(0, time.monotonic()))
+            self._write(self.bandwidth.record_sent(0, self.clock()))
             self._sent[self.bandwidth.last_number] = list(unanswered.values())
             self._ask_later()
 
@@ -227,7 +229,7 @@ class Painter:
 
     def pump(self) -> None:
         """Send the data that are due now: first all coarse frames, then slices of the fine ones."""
-        now = time.monotonic()
+        now = self.clock()
         if not self._slow:
             return
         if self.uses_fences and self.bandwidth.is_busy(now):
@@ -319,7 +321,7 @@ class Painter:
         `complete` names the frames of which `data` contains the last part.
         """
         sent = [(place, frame, place._sent_count) for place, frame in complete]
-        now = time.monotonic()
+        now = self.clock()
         fence = ""
         if self.uses_fences and (sent or self._slow or len(data) > _MIN_MEASURED_BYTES):
             fence = self.bandwidth.record_sent(len(data), now)

@@ -1,0 +1,285 @@
+"""Answers of the whole app in real pseudo-terminals: only films that the terminal has painted can be answered."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ratui.reading import Reading, start_reading
+from ratui.study import Study
+from ratui.terminal import FENCE_ROW
+from ratui.tui.entry.answer_gate import REACTION_SECONDS
+from tests.films import make_study
+from tests.support.fake_terminal import GRAPHICS, FakeTerminal, Question
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.alone,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux"),
+]
+KINDS = ("halfcell", "sixel", "kitty")
+FENCE = re.compile(rb"\x1b\[%d;\d+H\x1b\[6n" % FENCE_ROW)
+RIGHT, TAB, ESCAPE = "\x1b[C", "\t", "\x1b"
+QUIT = "\x11"
+MARGIN = 0.03
+"""Seconds by which a simulated rater is slower than necessary, because a busy machine notes times too late."""
+
+
+@dataclass
+class Desk:
+    """A terminal with the app, in front of the first joint of a case."""
+
+    study: Study
+    terminal: FakeTerminal
+
+    def read(self) -> Reading:
+        """Return the stored reading; one without answers if there is none yet."""
+        (case,) = self.study.cases()
+        new = start_reading(self.study.scheme, case, "anna", self.study.case(case).sites(self.study.scheme))
+        return self.study.reading("anna", case) or new
+
+    def answered(self) -> list[str]:
+        """Return the keys of the joints that have an answer, in the order of the answers."""
+        return list(dict.fromkeys(field.site for field in self.read().values))
+
+    def painted(self, since: float) -> list[float]:
+        """Return the times at which the terminal has painted a frame since `since`."""
+        return [each.asked for each in self.terminal.questions if each.asked >= since and FENCE.fullmatch(each.sequence)]
+
+    def wait_until_painted(self, since: float, frames: int = 2) -> float:
+        """Wait until the terminal has painted `frames` frames since `since`; return the time of the last of them."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if len(found := self.painted(since)) >= frames:
+                return found[frames - 1]
+            time.sleep(0.002)
+        raise AssertionError(f"{len(self.painted(since))} of {frames} frames.\n{self.terminal.describe()}")
+
+    def look(self, since: float, frames: int = 2, seconds: float = 0.5) -> None:
+        """Wait until the terminal has painted `frames` frames since `since`, and look at them for `seconds`."""
+        painted = self.wait_until_painted(since, frames)
+        time.sleep(max(painted + seconds - time.monotonic(), 0.0))
+
+    def wait_for_text(self, text: str, since: float = 0.0) -> None:
+        found = self.terminal.wait_for(re.compile(re.escape(text.encode())), since, patience=20)
+        assert found is not None, f"no {text!r}.\n{self.terminal.describe()}"
+
+    def answers(self, key: str = "n") -> bool:
+        """Press `key`, and return True if that makes an answer."""
+        before = len(self.read().log)
+        self.terminal.press(key)
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            if len(self.read().log) > before:
+                return True
+            time.sleep(0.02)
+        return False
+
+
+@contextmanager
+def open_case(folder: Path, kind: str, *, study: Study | None = None, **more: object) -> Iterator[Desk]:
+    """Run the app on a terminal of `kind` with the only case of `study`, and wait until its first joint is painted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    study = study or make_study(folder, sides="L")
+    (case,) = study.cases()
+    command = [sys.executable, "-m", "ratui", "read", str(study.path), "--rater", "anna", "--case", case]
+    environment = {"XDG_CONFIG_HOME": str(folder), "LANG": "C.UTF-8"}
+    terminal = FakeTerminal(command, kind, environment=environment, **more)  # type: ignore[arg-type]
+    try:
+        desk = Desk(study, terminal)
+        desk.look(terminal.begun)
+        yield desk
+    finally:
+        terminal.close()
+
+
+def in_parallel(tasks: Sequence[Callable[[], object]]) -> None:
+    """Run `tasks` in threads at the same time; raise the first error."""
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        for future in [pool.submit(task) for task in tasks]:
+            future.result()
+
+
+def hold(terminal: FakeTerminal, key: str, delay: float, seconds: float = 3.0, rate: float = 30.0) -> None:
+    """Hold `key` down for `seconds`: the first repeat comes after `delay` seconds, then `rate` repeats a second."""
+    begun = terminal.press(key)
+    for number in range(round((seconds - delay) * rate)):
+        time.sleep(max(begun + delay + number / rate - time.monotonic(), 0.0))
+        terminal.press(key)
+
+
+def test_a_key_that_is_held_down_answers_at_most_one_joint(tmp_path: Path) -> None:
+    def hold_twice(kind: str, key: str) -> None:
+        with open_case(tmp_path / kind / key, kind) as desk:
+            for number, delay in enumerate((0.25, 0.66), start=1):
+                since = time.monotonic()
+                hold(desk.terminal, key, delay)
+                desk.terminal.burst(time.monotonic() - 0.01, quiet=0.5)
+                desk.wait_for_text("held down", since)
+                assert len(desk.answered()) <= number, f"{kind}: {key} after {delay} s"
+                if key == "n":
+                    assert len(desk.answered()) == number, "the press itself is an answer"
+            assert all(entry.note == "the key was held down" for entry in desk.read().log if entry.kind == "undo")
+
+    in_parallel([lambda kind=kind, key=key: hold_twice(kind, key) for kind in KINDS for key in "n0"])
+
+
+def test_two_hundred_keys_at_once_fill_no_joint_that_was_not_painted(tmp_path: Path) -> None:
+    inputs = ("n" * 200, "0" * 200, "0123" * 50, f"n0{RIGHT}0{RIGHT}n" * 25, "1=n" * 66, f"0{TAB}" * 100)
+
+    def type_at_once(number: int, keys: str) -> None:
+        with open_case(tmp_path / str(number), KINDS[number % len(KINDS)]) as desk:
+            desk.terminal.press(keys)
+            desk.terminal.burst(time.monotonic() - 0.01, quiet=1.0)
+            assert desk.answered() == [desk.read().sites[0].key], keys[:20]
+
+    in_parallel([lambda number=number, keys=keys: type_at_once(number, keys) for number, keys in enumerate(inputs)])
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line to a terminal: its one-way delay, and the seconds for which it collects keys before it delivers them."""
+
+    delay: float = 0.0
+    packet_seconds: float = 0.0
+
+
+LINES = (Line(), Line(0.04), Line(0.1), Line(0.0, 0.1), Line(0.04, 0.2), Line(0.1, 0.3))
+
+
+def test_no_key_of_a_fast_rater_is_refused(tmp_path: Path) -> None:
+    """Type at 4 keys a second with jitter, but never earlier than 150 ms after the joint was painted at the terminal."""
+
+    def read(number: int, line: Line) -> None:
+        draw = random.Random(number)
+        study = make_study(tmp_path / str(number), sides="L")
+        kind = KINDS[number % len(KINDS)]
+        lags = []
+        with open_case(
+            study.path.parent, kind, study=study, delay=line.delay, packet_seconds=line.packet_seconds
+        ) as desk:
+            pressed, expected = time.monotonic(), 0
+            for joint in range(8):
+                keys = "n" if joint % 2 else draw.choice(("0000", "1100", "2211"))
+                for key in keys:
+                    pressed += 0.25 * draw.uniform(0.6, 1.4)
+                    time.sleep(max(pressed - time.monotonic(), 0.0))
+                    pressed = desk.terminal.press(key)
+                expected += len(keys)
+                painted = desk.wait_until_painted(pressed)
+                lags.append(painted - pressed)
+                pressed = max(pressed, painted + REACTION_SECONDS + MARGIN - 0.15)
+            desk.terminal.burst(time.monotonic() - 0.01, quiet=0.6)
+            made = len(desk.read().log)
+            assert made == expected, f"{kind}, {line}: {made} of {expected} keys were answers"
+            assert b"not on the screen" not in desk.terminal.data
+
+    in_parallel([lambda number=number, line=line: read(number, line) for number, line in enumerate(LINES)])
+
+
+def test_keys_typed_too_early_are_refused_and_the_next_ones_count(tmp_path: Path) -> None:
+    with open_case(tmp_path, "sixel", delay=0.1) as desk:
+        since = desk.terminal.press("n")
+        desk.terminal.press("n")  # 0.2 s before anybody can have seen the next joint
+        desk.wait_for_text("before", since)
+        desk.look(since)
+        assert len(desk.answered()) == 1
+        assert desk.answers("n")
+        assert len(desk.answered()) == 2
+
+
+def fail_to_answer(question: Question) -> float | None:
+    """Return None for a fence, whose answer is then lost, and no delay for other questions."""
+    return None if FENCE.fullmatch(question.sequence) else 0.0
+
+
+class TestAnswersToFences:
+    def test_without_them_nothing_is_answered_and_the_screen_says_so(self, tmp_path: Path) -> None:
+        with open_case(tmp_path, "kitty") as desk:
+            desk.terminal.answer_delay = fail_to_answer
+            since = desk.terminal.press("n")
+            desk.look(since, seconds=1.5)
+            since = time.monotonic()
+            assert not desk.answers("n")
+            desk.wait_for_text("not on the screen yet", since)
+            assert not desk.answers("0")
+            assert len(desk.answered()) == 1
+            desk.terminal.answer_delay = lambda question: 0.0
+            time.sleep(1.4)  # the app asks again once a second
+            assert desk.answers("n")
+
+    def test_while_the_output_is_stopped_nothing_is_answered(self, tmp_path: Path) -> None:
+        with open_case(tmp_path, "sixel") as desk:
+            desk.terminal.takes_output = False
+            since = desk.terminal.press("n")
+            time.sleep(0.7)
+            for key in ("n", "0", "1"):
+                desk.terminal.press(key)
+                time.sleep(0.5)
+            assert len(desk.answered()) == 1
+            desk.terminal.takes_output = True
+            desk.look(since)
+            desk.wait_for_text("not on the screen yet", since)
+            assert len(desk.answered()) == 1
+            assert desk.answers("n")
+
+    def test_late_ones_count_when_they_come(self, tmp_path: Path) -> None:
+        with open_case(tmp_path, "halfcell") as desk:
+            desk.terminal.answer_delay = lambda question: 0.8
+            since = desk.terminal.press("n")
+            painted = desk.wait_until_painted(since)
+            time.sleep(max(painted + 0.4 - time.monotonic(), 0.0))
+            desk.terminal.press("n")
+            time.sleep(0.8)
+            assert len(desk.answered()) == 1
+            assert desk.answers("n")
+
+    @pytest.mark.parametrize("lost", [1, 2])
+    def test_a_lost_one_delays_the_next_answer_by_little_more_than_a_second(self, tmp_path: Path, lost: int) -> None:
+        with open_case(tmp_path, "sixel") as desk:
+            numbers = iter(range(lost))
+            desk.terminal.answer_delay = lambda question: (
+                None if FENCE.fullmatch(question.sequence) and next(numbers, None) is not None else 0.0
+            )
+            painted = desk.wait_until_painted(desk.terminal.press("n"))
+            time.sleep(max(painted + 1.2 + REACTION_SECONDS - time.monotonic(), 0.0))
+            assert desk.answers("n")
+
+
+class TestAfterSomethingElseWasShown:
+    """The films are painted again, and can be answered."""
+
+    def press(self, desk: Desk, keys: str, frames: int) -> None:
+        """Press `keys`, and wait until `frames` frames are painted."""
+        since = desk.terminal.press(keys)
+        if frames:
+            desk.look(since, frames)
+        else:
+            desk.terminal.burst(since, quiet=0.5)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_other_screens_and_modes(self, tmp_path: Path, kind: str) -> None:
+        with open_case(tmp_path, kind) as desk:
+            since = time.monotonic()
+            self.press(desk, "?", 0)
+            assert not self.is_answered(desk, "x"), "closes the help"
+            desk.look(since)
+            assert desk.answers("n"), "after the help"
+            desk.look(since, 4)
+            self.press(desk, "o", 0)
+            self.press(desk, ESCAPE, 2)
+            assert desk.answers("n"), "after the overview"
+
+    def is_answered(self, desk: Desk, key: str) -> bool:
+        return desk.answers(key)
