@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Command", "CommandProvider", "Palette", "list_commands", "rate_match"]
 
+_ANSWERS = ("normal", "same", "keep")
+"""Actions that make an entry or keep one. They need the films on the screen, which the palette covers."""
 _RANK = 1000.0
 """Difference in score between kinds of matches. It is larger than any score of Textual's fuzzy search."""
 
@@ -81,10 +83,14 @@ def _make_command(t: Catalog, screen: KeyScreen[Any], action: Action) -> Command
     title_id = f"commands.title.{action.id}"
     text = t(title_id) if title_id in t else action.help(t)
     labels = tuple(action.label(_catalog(language)) for language in LANGUAGES)
+    key = format_key(action.key)
+    run: Callable[[], object] = partial(screen.perform, action.name)
+    if action.name in _ANSWERS:
+        run = partial(screen.show_message, t("commands.answer_by_key", key=key))
     return Command(
         text,
-        format_key(action.key),
-        partial(screen.perform, action.name),
+        key,
+        run,
         label=screen.label_of(action),
         keywords=(*labels, *_keywords(action.name)),
     )

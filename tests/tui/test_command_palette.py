@@ -125,6 +125,21 @@ async def test_quit_is_found_while_scoring_and_ends_the_app(tmp_path: Path) -> N
     assert len(reading.values) == 1
 
 
+async def test_answers_are_found_but_made_only_by_their_keys_while_the_films_are_shown(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        await choose_command(pilot, "all normal")
+        assert screen.reading.log == ()
+        assert Catalog()("commands.answer_by_key", key="n") in cells(pilot)
+        await pilot.press("n")
+        await settle(pilot)
+        assert screen.reading.log[-1].kind == "normal"
+
+
 async def test_a_command_does_what_its_key_does(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     async with reading_as(study, "anna") as pilot:

@@ -118,7 +118,9 @@ class TextLine(Horizontal):
 
     def show_hint(self, text: str) -> None:
         """Show `text` behind the typed text."""
-        self._hint.update(f"  {text} " if text else "")
+        hint = f"  {text} " if text else ""
+        if self._hint.content != hint:  # each update lays out the screen, which takes longer than a character
+            self._hint.update(hint)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Report the text."""
