@@ -26,6 +26,7 @@ from ratui.tui.theme import KEY
 from ratui.tui.tour.tour import Tour
 from ratui.tui.user_settings import UserSettings
 from ratui.tui.widgets.virtual_list import VirtualList
+from tests.tui.snapshots import list_films
 
 
 @asynccontextmanager
@@ -150,9 +151,12 @@ def offered_keys(pilot: Pilot[None]) -> set[str]:
 
 def cells(pilot: Pilot[None]) -> str:
     """Return the text of the screen line by line; films appear as ``▀``."""
-    return "\n".join(
-        "".join(segment.text for segment in strip).rstrip() for strip in pilot.app.screen._compositor.render_strips()
-    )
+    lines = ["".join(segment.text for segment in strip) for strip in pilot.app.screen._compositor.render_strips()]
+    for row, line in enumerate(lines):
+        for left, width in list_films(pilot, row):
+            line = f"{line[:left]}{'▀' * width}{line[left + width :]}"
+        lines[row] = line.rstrip()
+    return "\n".join(lines)
 
 
 def rows(pilot: Pilot[None]) -> list[str]:

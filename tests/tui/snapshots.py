@@ -19,7 +19,7 @@ from textual.pilot import Pilot
 
 from ratui.tui.widgets.film_view import FilmView
 
-__all__ = ["check", "picture"]
+__all__ = ["check", "list_films", "picture"]
 
 FOLDER = Path(__file__).parent / "snapshots"
 _FILM = re.compile("▀{4,}")
@@ -41,7 +41,7 @@ def picture(pilot: Pilot[None]) -> str:
                 reversed_.setdefault(f"column {column}: {_masked(segment.text)}".rstrip(), []).append(row)
             text += segment.text
             column += cell_len(segment.text)
-        for left, width in _films(pilot, row - 1):  # no character with two cells precedes a film
+        for left, width in list_films(pilot, row - 1):  # no character with two cells precedes a film
             text = f"{text[:left]}{'▀' * width}{text[left + width :]}"
         lines.append(_masked(_FILM.sub(lambda run: "▒" * len(run.group()), text)).rstrip())
     folded = [line for same in _runs(lines) for line in _folded(*same)]
@@ -49,7 +49,7 @@ def picture(pilot: Pilot[None]) -> str:
     return "\n".join([*folded, *(["", "Reversed", *told] if told else [])]) + "\n"
 
 
-def _films(pilot: Pilot[None], row: int) -> list[tuple[int, int]]:
+def list_films(pilot: Pilot[None], row: int) -> list[tuple[int, int]]:
     """Return the first column and the width of each film in screen row `row`. The painter writes films."""
     regions = [
         view.region for view in pilot.app.screen.query(FilmView) if view.key is not None and not view.HAS_OVERLAY
