@@ -285,7 +285,11 @@ def join_ends(left: Text, right: Text, width: int) -> Text:
 
 def format_title(title: str, asked: bool) -> Text:
     """Return the title above a film, bright and with an arrow if `asked`, that is if the active field is on this film."""
-    return Text(f"▼ {title}", BRIGHT, no_wrap=True) if asked else Text(f"  {title}", QUIET, no_wrap=True)
+    return (
+        Text(f"▼ {title}", BRIGHT, no_wrap=True, overflow="ellipsis")
+        if asked
+        else Text(f"  {title}", QUIET, no_wrap=True, overflow="ellipsis")
+    )
 
 
 def format_edge(edge: str, side: str, height: int) -> Text:

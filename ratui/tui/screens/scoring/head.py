@@ -80,6 +80,7 @@ def format_grey_changes(t: Catalog, changes: Sequence[str], key: str) -> tuple[s
     return (
         t("text.greys_changed", changes=named, key=key),
         t("text.greys_short", changes=named, key=key),
+        t("text.greys_bare", changes=named, key=key),
         t("text.greys_unnamed", key=key),
         t("text.greys_minimal"),
     )
