@@ -156,12 +156,13 @@ class KeyScreen(Screen[ScreenResultType]):
     def action_help(self) -> None:
         """Show all keys that are possible now and, where scores are entered, the meaning of the grades."""
         from ratui.tui.screens.help.screen import HelpScreen
-        from ratui.tui.screens.help.text import key_section, scheme_sections
+        from ratui.tui.screens.help.text import key_section, mouse_section, scheme_sections
 
         keymap = self.ratui.keymap
         keys = key_section(self.NAME, keymap, self.t, self.check_action)
         enters_scores = self.NAME in ENTRY_SCREENS
-        meanings = scheme_sections(self.ratui.study.scheme, keymap, self.t) if enters_scores else ()
+        scheme = self.ratui.study.scheme
+        meanings = (*scheme_sections(scheme, keymap, self.t), mouse_section(self.t)) if enters_scores else ()
         self.app.push_screen(HelpScreen(keys, meanings, self.t("help.footer")))
 
     def show_message(self, text: str) -> None:

@@ -13,7 +13,7 @@ from ratui.scheme import Grade, Scheme
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Keymap, format_key, key_for_entry
 
-__all__ = ["Section", "key_section", "scheme_sections"]
+__all__ = ["Section", "key_section", "mouse_section", "scheme_sections"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,13 @@ def key_section(
 def scheme_sections(scheme: Scheme, keymap: Keymap, t: Catalog) -> tuple[Section, ...]:
     """Return the grades of each scale, the findings and the reasons of `scheme`, with their keys."""
     return (*_grade_sections(scheme, t), _finding_section(scheme, t), _reason_section(scheme, keymap, t))
+
+
+def mouse_section(t: Catalog) -> Section:
+    """Return what the mouse does where scores are entered."""
+    return Section(
+        t("help.mouse"), tuple((t(f"help.{name}"), t(f"help.{name}_meaning")) for name in ("click", "wheel"))
+    )
 
 
 def _grade_sections(scheme: Scheme, t: Catalog) -> list[Section]:
