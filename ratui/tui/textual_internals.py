@@ -191,6 +191,11 @@ class TerminalDriver(LinuxDriver):
 
     def _sigcont_application(self, *_: object) -> None:
         self.note_continued()
+        if self.holds_terminal:
+            # The program was stopped without Ctrl-Z, so that the shell may have changed the terminal. Textual would start a
+            # second thread that reads the input.
+            self.suspend_application_mode()
+            self._must_signal_resume = True
         super()._sigcont_application(*_)
 
     @property

@@ -16,6 +16,7 @@ from ratui.reading import (
     Field,
     FindingEntry,
     GradeEntry,
+    LogEntry,
     NotAssessableEntry,
     Reading,
     UnlikelyEntry,
@@ -226,17 +227,24 @@ class ScoringSession(FieldCursor):
 
     def withdraw(self, count: int) -> None:
         """Take back the last `count` answers, which came from a key that was held down. The log says so."""
+        self._withdraw_while(lambda taken, _: taken < count, "the key was held down")
+        self.message = self.t("scoring.withdrawn")
+
+    def withdraw_entries(self, numbers: Collection[int]) -> None:
+        """Take back the last answers, as long as `numbers` contains their log numbers: the terminal sent their keys."""
+        self._withdraw_while(lambda _, entry: entry.number in numbers, "the terminal sent the key")
+        self.message = self.t("scoring.withdrawn_reply")
+
+    def _withdraw_while(self, is_wrong: Callable[[int, LogEntry], bool], note: str) -> None:
         reading = self.reading
         field = self.field
-        for _ in range(count):
-            last = rd.find_undoable(reading)
-            if last is None:
-                break
+        count = 0
+        while (last := rd.find_undoable(reading)) is not None and is_wrong(count, last):
             field = last.changes[0].field
-            reading = rd.undo(reading, timestamp=now(), note="the key was held down")
+            reading = rd.undo(reading, timestamp=now(), note=note)
+            count += 1
         self._auto_saver.save(reading)
         self.field, self.is_paired, self.is_finished, self.pending = field, False, False, None
-        self.message = self.t("scoring.withdrawn")
 
     def undo(self) -> None:
         """Undo the last entry, and make its field the active one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -20,7 +20,7 @@ from textual.events import Event, Key, MouseDown, MouseEvent, MouseUp, Paste
 
 from ratui.tui.input.actions import normalize_key
 from ratui.tui.input.key_repeat import KeyRepeats
-from ratui.tui.input.reply_watch import ReplyWatch
+from ratui.tui.input.reply_watch import WITHDRAWN_SECONDS, ReplyWatch
 from ratui.tui.input.terminal_input import Burst
 
 __all__ = ["KeyBurst", "KeyQueue"]
@@ -104,6 +104,8 @@ class KeyQueue:
         """Time at which the present key arrived, in seconds of a monotonic clock."""
         self.on_withdrawn: Callable[[int], None] | None = None
         """Function to call with the number of last answers that came from a key which turned out to be held down."""
+        self.on_reply: Callable[[Collection[int]], None] | None = None
+        """Function to call with the log numbers of answers that may come from the first part of a reply."""
         self.reaction_seconds = 0.25
         """Seconds that a person needs to notice a new screen."""
 
@@ -160,6 +162,7 @@ class KeyQueue:
                 if isinstance(key, KeyBurst):
                     if self._is_dropped(key):
                         self.on_ignored()
+                        self._withdraw_first_part(key)
                     else:
                         # The message comes after the keys, because a key clears the message before it.
                         notice = (KeyBurst((), began=key.began, ended=key.ended, ignored=True),) if key.ignored else ()
@@ -202,6 +205,15 @@ class KeyQueue:
         if not names:
             return burst.ignored
         return self.reply_watch.drops(names, began=burst.began, ended=burst.ended, is_unfinished=burst.unfinished)
+
+    def _withdraw_first_part(self, burst: KeyBurst) -> None:
+        """Have answers withdrawn that were made shortly before `burst`, the rest of a terminal's reply."""
+        if burst.keys and self.on_reply is not None:
+            first = burst.keys[0]
+            first.time = burst.began
+            numbers = self.repeats.answers_since(self.time_of(first) - WITHDRAWN_SECONDS)
+            if numbers:
+                self.on_reply(numbers)
 
     def _is_too_early(self, key: Key) -> bool:
         """Return True if `key` is unwanted and was typed before the user can have seen the new screen."""

@@ -40,6 +40,8 @@ class KeyRepeats:
         """Times of the equal keys, up to the present one, that may belong to one run."""
         self._answers: list[int] = []
         """Log numbers of the answers that the keys in `_times` have made."""
+        self._recent: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
+        """Times of the keys that made the last answers, with the log numbers of the answers."""
         self._withdrawn = 0
         self._is_reported = False
         """True if the terminal has reported a repeat, so that all other keys are presses."""
@@ -88,6 +90,11 @@ class KeyRepeats:
     def note_answer(self, number: int) -> None:
         """Record that the present key has made the answer with the number `number` in the log."""
         self._answers.append(number)
+        self._recent.append((self._last, number))
+
+    def answers_since(self, time: float) -> frozenset[int]:
+        """Return the log numbers of the answers that keys have made from `time` on."""
+        return frozenset(number for then, number in self._recent if then >= time)
 
     def take_withdrawn(self) -> int:
         """Return how many of the last answers came from a key that turned out to be held down, and forget them."""

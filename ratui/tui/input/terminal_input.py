@@ -50,10 +50,11 @@ _HEAD = re.compile(r"\x1b(?:\[(?:[0-?]*[ -/]*|M[^\x1b]{0,2}|\[)|[\]P_][^\x00-\x1
 """The beginning of a control sequence or string whose end has not come yet."""
 
 # Tail of a control sequence with a separator; tail of one without; any part of a tail that arrives slowly.
-_CSI_TAIL = re.compile(r"[0-9:;<=>?$]*[;$][0-9:;<=>?$]*[@-~]")
-_PLAIN_CSI_TAIL = re.compile(r"\??[0-9]+[@-~]")
+_CSI_TAIL = re.compile(r"\[?[0-9:;<=>?$]*[;$][0-9:;<=>?$]*[@-~]")
+_PLAIN_CSI_TAIL = re.compile(r"[0-9]+[@-~]")
 # The same, with the final characters of the replies to `ratui.terminal.queries`: all that remains may be known keys.
 _PLAIN_REPLY_TAIL = re.compile(r"[0-9]+[cRtSuyMm]|[03]n")
+_MARKED_TAIL = re.compile(r"(?:\[\??|\?)[0-9]+[A-Za-z]|\[[IO]")
 _CSI_END = re.compile(r"[0-9:;<=>?$]*[@-~]")
 _SLOW_TAIL = re.compile(r"[0-9;:?$]*[@-~]?")
 _COLOUR = re.compile(r"[0-9a-fA-F]{4}/[0-9a-fA-F]{4}")
@@ -232,10 +233,12 @@ def is_reply_tail(
     joined = "".join(name if len(name) == 1 else " " if name == "space" else "\0" for name in names)
     if _CSI_TAIL.fullmatch(joined) or _COLOUR.search(joined):
         return True
+    if _MARKED_TAIL.fullmatch(joined):
+        return True
     if (
         not in_text
         and _PLAIN_CSI_TAIL.fullmatch(joined)
-        and ("?" in joined or names[-1] not in here or _PLAIN_REPLY_TAIL.fullmatch(joined))
+        and (names[-1] not in here or _PLAIN_REPLY_TAIL.fullmatch(joined))
     ):
         return True
     # Text that began before this burst (`free`) may contain any character. Text that begins within the burst may be part

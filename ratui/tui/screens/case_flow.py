@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
@@ -117,6 +117,7 @@ class CaseFlow:
         """Begin to count the time and to watch the lock, and open the first step that is not done."""
         self._screen.ratui.key_queue.before_key = self._before_key
         self._screen.ratui.key_queue.on_withdrawn = self._withdraw
+        self._screen.ratui.key_queue.on_reply = self._withdraw_entries
         self._lock_timer = self._screen.set_interval(_CHECK_SECONDS, self._check_lock)
         self._start_scoring()
 
@@ -124,18 +125,31 @@ class CaseFlow:
         """Release the lock of the reading."""
         key_queue = self._screen.ratui.key_queue
         if key_queue.before_key == self._before_key:  # the next case may have been opened already
-            key_queue.before_key = key_queue.on_withdrawn = None
+            key_queue.before_key = key_queue.on_withdrawn = key_queue.on_reply = None
         self._resources.close()
 
     def _withdraw(self, count: int) -> None:
         """Withdraw the last `count` answers, whose key turned out to be held down, and show the joint of the first one."""
         if self.scoring_session is None:
             return
+        self._close_screens_above()
+        self.scoring_session.withdraw(count)
+        self._screen.redraw()
+
+    def _withdraw_entries(self, numbers: Collection[int]) -> None:
+        """Withdraw the last answers if `numbers` contains their log numbers, because the terminal sent their keys."""
+        last = rd.find_undoable(self.reading)
+        if self.scoring_session is None or last is None or last.number not in numbers:
+            return
+        self._close_screens_above()
+        self.scoring_session.withdraw_entries(numbers)
+        self._screen.redraw()
+        self._screen.show_message(self.scoring_session.message)  # in place of the message that input was ignored
+
+    def _close_screens_above(self) -> None:
         app = self._screen.app
         while app.screen is not self._screen and self._screen in app.screen_stack:
             app.pop_screen()
-        self.scoring_session.withdraw(count)
-        self._screen.redraw()
 
     # The lock of the reading.
 
