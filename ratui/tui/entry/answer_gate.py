@@ -26,7 +26,7 @@ GateRefusal: TypeAlias = DisplayProblem | Literal["too_early", "held"]
 
 
 class FilmWatch(Protocol):
-    """The films on the screen, as `ratui.tui.widgets.joint_viewer.JointViewer` shows them."""
+    """The films on the screen, as `ratui.tui.widgets.display_watch.DisplayWatch` records them."""
 
     def find_display_problem(self) -> DisplayProblem | None:
         """Return why the views do not show films of the joint now; None if they do."""

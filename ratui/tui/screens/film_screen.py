@@ -65,7 +65,9 @@ class FilmScreen(KeyScreen[ScreenResultType]):
     def make_gate(self) -> AnswerGate:
         """Return the gate that decides which keys can be answers to the films on this screen."""
         keys = self.ratui.key_queue
-        return AnswerGate(self.joint_viewer, keys.repeats, lambda: keys.key_time, lambda: self.ratui.graphics)
+        return AnswerGate(
+            self.joint_viewer.display_watch, keys.repeats, lambda: keys.key_time, lambda: self.ratui.graphics
+        )
 
     def on_film_failed(self, event: FilmFailed) -> None:
         """Show why a film cannot be shown."""

@@ -6,7 +6,7 @@ under the name of this one. Nothing here depends on which film is the earlier on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
@@ -21,12 +21,12 @@ from textual.worker import get_current_worker
 from ratui.errors import FilmError
 from ratui.imaging import AlignmentFailure
 from ratui.terminal import Display, FrameCache, Resolution
-from ratui.tui.entry.answer_gate import DisplayProblem
 from ratui.tui.graphics.film_store import AlignedView, FilmStore
 from ratui.tui.graphics.joint_marks import draw_outline
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.textual_internals import run_in_thread
+from ratui.tui.widgets.display_watch import DisplayWatch, ExpectedFilm
 from ratui.tui.widgets.film_view import FilmFailed, FilmView
 
 __all__ = ["JointViewer", "ViewMode"]
@@ -100,10 +100,8 @@ class JointViewer(Vertical):
         """Requests that gave no picture: differences of films that cannot be registered."""
         self._loading: set[FilmView] = set()
         """Views whose film had to be decoded and is not on the screen yet."""
-        self._displayed: dict[int, float] = {}
-        """By place, the time since which its film was displayed during this visit of the joint."""
-        self._best: dict[int, Resolution] = {}
-        """By place, the best resolution at which its film was displayed during this visit."""
+        self.display_watch = DisplayWatch()
+        """Which films were displayed, since when, and how."""
         for view in self.views:
             view.on_painted = self._note_painted
 
@@ -134,8 +132,6 @@ class JointViewer(Vertical):
             # Films, name and field change together: another joint must not appear under this name for a moment.
             Painter.for_app(self.app).hold()
             self.view_settings = self.view_settings.reset_position()
-            self._displayed.clear()
-            self._best.clear()
         self._films, self._site, self._ahead = films, site, tuple(ahead)
         self.place = self.place if place is None else place
         self._refresh()
@@ -143,8 +139,7 @@ class JointViewer(Vertical):
     def blank(self) -> None:
         """Show no joint."""
         self._films, self._site, self._ahead = None, "", ()
-        self._displayed.clear()
-        self._best.clear()
+        self.display_watch.expect("", (), {})
         for view in self.views:
             view.blank()
 
@@ -162,25 +157,26 @@ class JointViewer(Vertical):
     def _note_painted(self, view: FilmView) -> None:
         """Record since when the film in `view` is displayed, if the view shows the film that it has to show."""
         self._end_loading(view)
-        if self.mode == "difference" or view.painted_at is None:
-            return
-        for index, (each, wanted) in enumerate(self._wanted_pictures()):
-            if each is view and wanted is not None and view.key == wanted.key:
-                place = self.place if self.mode == "alone" else index
-                self._displayed.setdefault(place, view.painted_at)
-                self._note_resolution(place, view.painted_shrink)
+        self.display_watch.note_painted(view)
 
-    def _note_resolution(self, place: int, shrink: int) -> None:
-        """Record the resolution at which the film at `place` is displayed now, if it is the best one so far."""
-        viewport = self._viewports(self._site)[place]
-        alone = [viewport if each == place else None for each in (0, 1)]
-        found = self._films.find_lowest_resolution(self._site, alone) if self._films and viewport else None
-        if found is None:
+    def _expect_pictures(self, pictures: Sequence[tuple[FilmView, _Picture | None]]) -> None:
+        """Have the watch record when `pictures` are displayed."""
+        films = self._films
+        if films is None:
             return
-        if shrink > 1:
-            found = Resolution(found.pixels_per_mm / shrink, is_sufficient=False)
-        known = [each for each in (self._best.get(place), found) if each is not None]
-        self._best[place] = max(known, key=lambda each: (each.is_sufficient, each.pixels_per_mm))
+        expected = []
+        viewports = self._viewports(self._site)
+        for index, (view, wanted) in enumerate(pictures):
+            place = index if self.mode == "pair" else self.place
+            # Without the other viewport: the resolution of this film alone.
+            alone = [viewport if each == place else None for each, viewport in enumerate(viewports)]
+            if wanted is not None:
+                resolution = films.find_lowest_resolution(self._site, alone)
+                expected.append(ExpectedFilm(view, place, wanted.key, resolution))
+        records = {place: films.record(self._site, place) for place in (0, 1)}
+        ids = {place: record.id for place, record in records.items() if record is not None}
+        changes = self.view_settings.display_settings.changes
+        self.display_watch.expect(self._site, expected, ids, changes, is_difference=self.mode == "difference")
 
     def _is_loading(self, place: int) -> bool:
         """Return True while the film at `place` is not on the screen because it has to be decoded."""
@@ -198,39 +194,6 @@ class JointViewer(Vertical):
         if view in self._loading:
             self._loading.discard(view)
             self.post_message(self.FilmLoaded())
-
-    def displayed_resolution(self, places: Collection[int]) -> Resolution | None:
-        """Return the best resolution during this visit of the joint on the coarser of the films at `places`, or None."""
-        known = [self._best[place] for place in places if place in self._best]
-        return min(known, key=lambda each: (each.is_sufficient, each.pixels_per_mm), default=None)
-
-    def displayed_films(self, places: Collection[int]) -> tuple[str, ...]:
-        """Return the ids of the films at `places` that show the joint, the left one first."""
-        records = [self._films.record(self._site, place) for place in sorted(places)] if self._films else []
-        return tuple(record.id for record in records if record is not None)
-
-    @property
-    def grey_changes(self) -> tuple[str, ...]:
-        """Changes to the grey levels of the films; empty if they are shown as acquired."""
-        return self.view_settings.display_settings.changes
-
-    def find_display_problem(self) -> DisplayProblem | None:
-        """Return why the views do not show films of the joint now; None if they do."""
-        if self.mode == "difference":
-            return "difference"
-        for view, wanted in self._wanted_pictures():
-            if wanted is not None and (view.painted_at is None or view.key != wanted.key):
-                return "not_painted"
-        return None
-
-    def displayed_since(self, places: Collection[int]) -> float | None:
-        """Return the time since which all films at `places` have been displayed, as `FilmWatch` describes it."""
-        if self._films is None:
-            return None
-        needed = [place for place in places if self._films.has(self._site, place)]
-        if any(place not in self._displayed for place in needed):
-            return None
-        return max((self._displayed[place] for place in needed), default=float("-inf"))
 
     @property
     def resolution(self) -> Resolution | None:
@@ -296,7 +259,9 @@ class JointViewer(Vertical):
     def _refresh(self) -> None:
         """Show the pictures that are ready, and start a worker for the others. A later call cancels an earlier worker."""
         jobs: list[_Job] = []
-        for view, wanted in self._wanted_pictures():
+        pictures = self._wanted_pictures()
+        self._expect_pictures(pictures)
+        for view, wanted in pictures:
             if wanted is None or wanted in self._without_picture:
                 view.blank()
                 self._loading.discard(view)
