@@ -112,7 +112,7 @@ class ListeningDriver(TerminalDriver):
     """
 
     _held: list[str] | None = None
-    """What is written while the output is held; None while it is not."""
+    """Output that is held back; None while none is."""
     _on_text: Callable[[], None] | None = None
     _asked_at = float("-inf")
     _asked_number = ""

@@ -1,4 +1,4 @@
-"""Which films of a joint count as displayed."""
+"""Films of a joint that count as displayed."""
 
 from __future__ import annotations
 

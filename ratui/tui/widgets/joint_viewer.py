@@ -101,7 +101,7 @@ class JointViewer(Vertical):
         self._loading: set[FilmView] = set()
         """Views whose film had to be decoded and is not on the screen yet."""
         self.display_watch = DisplayWatch()
-        """Which films were displayed, since when, and how."""
+        """The record of the films that were displayed."""
         for view in self.views:
             view.on_painted = self._note_painted
 
