@@ -30,7 +30,7 @@ def picture(columns: int = 20, rows: int = 8) -> Image.Image:
 
 
 def unwrap(data: str) -> str:
-    """What tmux sends on: the wrapped sequences, and the text beside them."""
+    """Return the data that tmux sends on: the wrapped sequences, and the text beside them."""
     return _WRAPPED.sub(lambda found: found[1].replace("\x1b\x1b", "\x1b"), data)
 
 
