@@ -395,3 +395,14 @@ async def test_a_screen_handles_its_return_once(tmp_path: Path, monkeypatch: pyt
             await settle(pilot)
         assert isinstance(pilot.app.screen, WorklistScreen)
     assert resumed == {"worklist": 2, "contact": 2, "scoring": 1}
+
+
+async def test_states_that_arrive_while_the_app_ends_are_dropped(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    async with reading_as(study, "anna") as pilot:
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, WorklistScreen)
+        await screen.remove_children()  # Textual removes the widgets before it ends the workers
+        screen._receive_states(study.states("anna"), True)
+        screen._show_count(1)
