@@ -101,6 +101,11 @@ class KeyScreen(Screen[ScreenResultType]):
         self.perform(action.name)
         return True
 
+    @property
+    def has_widgets(self) -> bool:
+        """False before the widgets are made, and while the app ends: Textual removes widgets before it ends callbacks."""
+        return self.is_mounted and bool(self.children)
+
     def perform(self, name: str) -> None:
         """Perform the action `name`; show a RatuiError as a message."""
         try:

@@ -142,7 +142,7 @@ class ContactSheetScreen(KeyScreen[str]):
         self.app.call_from_thread(self._receive_cards, batch, failed, True)
 
     def _receive_cards(self, cards: list[CaseCard], failed: dict[str, RatuiError], is_last: bool) -> None:
-        if not self.is_mounted:
+        if not self.has_widgets:
             return
         self._cards.update({card.case: card for card in cards})
         self._is_loading = not is_last
@@ -248,7 +248,7 @@ class ContactSheetScreen(KeyScreen[str]):
 
     def _draw(self) -> None:
         """Draw the page that contains the selected case."""
-        if not self.is_mounted or not self._cells:
+        if not self.has_widgets or not self._cells:
             return
         self._visible = select_cards(self._cards.values(), self._site, by_score=self._by_score)
         self._selected_case = self._visible[self._selected_index].case if self._visible else ""
@@ -347,7 +347,7 @@ class ContactSheetScreen(KeyScreen[str]):
             cell.view.show(key)
 
     def _report_failure(self, case: str, error: RatuiError) -> None:
-        if self.is_mounted and str(self._failed.get(case)) != str(error):
+        if self.has_widgets and str(self._failed.get(case)) != str(error):
             self._failed[case] = error
             self._draw()
 

@@ -182,6 +182,8 @@ class EvaluationScreen(KeyScreen[None]):
 
     def _show_picture(self) -> None:
         """Show the page's picture if it is ready; otherwise make it in a thread."""
+        if not self.has_widgets:
+            return
         view, page = self.query_one("#picture", FilmView), self._page
         if page is None or not self._can_draw(page) or not view.pixel_size[0] or not view.pixel_size[1]:
             view.blank()

@@ -286,6 +286,8 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
     # Drawing.
 
     def _draw(self) -> None:
+        if not self.has_widgets:
+            return
         reading, width = self._reading, self.app.size.width
         title = self.t("overview.title", case=reading.case)
         self.query_one("#head", Static).update(f" {title}{self._format_state()}")

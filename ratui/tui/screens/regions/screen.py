@@ -342,7 +342,7 @@ class RegionsScreen(KeyScreen[None]):
 
     def _draw(self, *, is_moving: bool = False) -> None:
         """Draw the film, its boxes and the texts; while a box `is_moving`, draw the whole film only when the keys pause."""
-        if not self.is_mounted:
+        if not self.has_widgets:
             return
         (film, sites), study, t = self._case_regions.films[self._film_index], self.ratui.study, self.t
         editor = self._editor

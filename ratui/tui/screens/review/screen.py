@@ -337,7 +337,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
 
     def redraw(self) -> None:
         """Draw the films and all texts."""
-        if not self.is_mounted:
+        if not self.has_widgets:
             return
         reading, site = self.reading, self.reading.site(self.item.site)
         upcoming = [item.site for item in self._items[self._place + 1 : self._place + 1 + _PREPARED_JOINTS]]

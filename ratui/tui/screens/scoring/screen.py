@@ -280,7 +280,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
     def redraw(self) -> None:
         """Draw the films and all texts."""
         films = self._flow.films
-        if self._session is None or films is None or not self.is_attached:
+        if self._session is None or films is None or not self.is_attached or not self.has_widgets:
             return
         session, reading = self._session, self.reading
         site = reading.site(session.site)

@@ -95,19 +95,14 @@ class WorklistScreen(KeyScreen[None]):
 
     # The states of the cases.
 
-    @property
-    def _has_widgets(self) -> bool:
-        """False before the widgets are made, and while the app ends, when the states may still arrive."""
-        return self.is_mounted and bool(self.children)
-
     def _show_count(self, count: int) -> None:
         self._read_count = count
-        if self._has_widgets:
+        if self.has_widgets:
             self._update_lines()
 
     def _receive_states(self, states: list[CaseState], is_complete: bool) -> None:
         """Show `states`, which are those of all cases if `is_complete`."""
-        if not self._has_widgets:
+        if not self.has_widgets:
             return
         # Before all cases are known, a case that the rater has not chosen may turn out not to be the next one.
         is_chosen = self._has_moved or self._is_loaded
