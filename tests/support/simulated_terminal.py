@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import re
 import time
+from collections import deque
 from collections.abc import Callable
 
 from textual.app import App
@@ -47,8 +46,8 @@ class SimulatedTerminal:
         """Function to call with each piece of output."""
         self.on_answer: Callable[[int], None] = lambda number: None
         """Function to call with the number of each fence, just before its answer is sent."""
-        self._answers: list[tuple[float, int, int]] = []
-        self._count = itertools.count()
+        self._answers: deque[tuple[float, int]] = deque()
+        self._last_due = self.now
         app.painter.clock = lambda: self.now
         app.painter.uses_fences = True
         app.key_queue.time_of = lambda key: self.now
@@ -59,14 +58,20 @@ class SimulatedTerminal:
     def _take_output(self, data: str) -> None:
         self.on_output(data)
         for found in _FENCE.finditer(data):
-            due = self.now + self._answer_seconds()
-            heapq.heappush(self._answers, (due, next(self._count), int(found[1])))
+            # The terminal answers in the order of the fences.
+            self._last_due = max(self._last_due, self.now + self._answer_seconds())
+            self._answers.append((self._last_due, int(found[1])))
+
+    def find_fence(self, data: str) -> int | None:
+        """Return the number of the last fence in `data`, or None."""
+        numbers = [int(found[1]) for found in _FENCE.finditer(data)]
+        return numbers[-1] if numbers else None
 
     def wait(self, seconds: float) -> None:
         """Let `seconds` pass on the simulated clock. Send the answers that are due meanwhile."""
         end = self.now + seconds
         while self._answers and self._answers[0][0] <= end:
-            self.now, _, number = heapq.heappop(self._answers)
+            self.now, number = self._answers.popleft()
             self.on_answer(number)
             self._app.painter.record_answer(number, self.now)
         self.now = end
