@@ -37,7 +37,7 @@ FRAME = {
     "sixel": re.compile(rb"\x1b\[(\d+;\d+)H\x1bP[^\x1b]*\x1b\\"),
     "halfcell": re.compile(rb"\x1b\[(\d+;\d+)H(?:\x1b\[[\d;]*m| )*\xe2\x96\x80"),
 }
-"""By kind of terminal: the end of an image, or a line of half-cells. The group tells its place."""
+"""By kind of terminal: the end of an image, or a line of half-cells. The group is its place."""
 LEFT, RIGHT, TAB, ESCAPE = "\x1b[D", "\x1b[C", "\t", "\x1b"
 CONTROL = re.compile(rb"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|[78]|[P_][^\x1b]*\x1b\\)|\xe2\x96\x80")
 REFUSED = re.compile(rb"key was ignored|was typed before|held down")
@@ -136,10 +136,17 @@ def open_case(folder: Path, kind: str, *, study: Study | None = None, **more: ob
     try:
         desk = Desk(study, terminal)
         desk.look(terminal.begun, seconds=0.7)
-        desk.places = frozenset(place for place, _ in desk.find_places(terminal.begun))
+        places = [place for place, _ in desk.find_places(terminal.begun)]
+        if kind == "sixel":  # over a line that was slow for a moment, an image comes in strips
+            places = [place for place in places if _row(place) == min(map(_row, places))]
+        desk.places = frozenset(places)
         yield desk
     finally:
         terminal.close()
+
+
+def _row(place: bytes) -> int:
+    return int(place.split(b";")[0])
 
 
 def in_parallel(tasks: Sequence[Callable[[], object]], at_once: int = 6) -> None:
