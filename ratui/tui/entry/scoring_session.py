@@ -338,6 +338,11 @@ class ScoringSession(FieldCursor):
         self.field = field
         self._show_hint()
 
+    def discard_pending(self) -> None:
+        """Discard the entry that waits for confirmation, with its message."""
+        if self.pending is not None:
+            self.field_hint, self.message, self.pending = "", "", None
+
     def ask_joint(self) -> None:
         """Ask for the name of a joint to go to. Set `typed_text`; Enter ends it."""
         self.mode, self.typed_text = "go_to", ""
