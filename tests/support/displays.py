@@ -49,4 +49,5 @@ class _Times:
 def make_gate(films: ScriptedFilms | None = None) -> AnswerGate:
     """Return a gate for keys that arrive one second apart, by default in front of films that are displayed."""
     repeats = KeyRepeats()
-    return AnswerGate(films or ScriptedFilms(), repeats, _Times(), lambda: Display("sixel", round_trip=0.01))
+    watch = films or ScriptedFilms()
+    return AnswerGate(lambda: watch, repeats, _Times(), lambda: Display("sixel", round_trip=0.01))

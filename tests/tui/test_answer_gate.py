@@ -25,7 +25,7 @@ class Desk:
         self.reading: Reading = start_reading(FINGERS, "C-1", "anna", FINGERS.sites, order=order)
         self._now = 0.0
         shown = display or Display("sixel", round_trip=0.02)
-        self.gate = AnswerGate(films, self.repeats, lambda: self._now, lambda: shown)
+        self.gate = AnswerGate(lambda: films, self.repeats, lambda: self._now, lambda: shown)
 
     def press(self, at: float, *fields: Field, key: str = "n") -> str | None:
         """Press a key at the time `at`, and return why it is no answer for `fields`."""

@@ -178,6 +178,24 @@ async def test_typed_letters_do_not_reach_the_films_below(tmp_path: Path) -> Non
         assert not screen.reading.values
 
 
+@pytest.mark.parametrize("command", ["next joint", "blink", "next field"])
+async def test_a_command_discards_an_entry_that_waits_for_confirmation(tmp_path: Path, command: str) -> None:
+    async with reading_as(make_study(tmp_path), "anna") as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        await pilot.press("2", "0")  # a fall by two grades is unlikely
+        await settle(pilot)
+        assert screen.scoring_session.pending is not None
+        await choose_command(pilot, command)
+        await settle(pilot)
+        assert "press Enter to confirm" not in cells(pilot)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert len(screen.reading.values) == 1  # the command may have changed the active field
+
+
 async def test_a_search_without_matches_says_so(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     async with reading_as(study, "anna") as pilot:
@@ -245,6 +263,26 @@ class TestAnotherCase:
 
 
 class TestTheLanguage:
+    async def test_its_change_keeps_the_zoom_and_answers_still_count(self, tmp_path: Path) -> None:
+        async with reading_as(make_study(tmp_path), "anna") as pilot:
+            await pilot.press("enter")
+            await settle(pilot)
+            screen = pilot.app.screen
+            assert isinstance(screen, ScoringScreen)
+            await pilot.press("z", "i")
+            await settle(pilot)
+            shown = screen.joint_viewer.view_settings
+            assert shown.display_settings.invert
+            await choose_command(pilot, "日本語")
+            await settle(pilot)
+            assert screen.joint_viewer.view_settings == shown
+            await pilot.press("2")
+            await settle(pilot)
+            assert len(screen.reading.values) == 1
+            display = screen.reading.log[-1].display
+            assert display is not None
+            assert display.greys
+
     async def test_it_changes_every_screen_and_is_kept(self, tmp_path: Path) -> None:
         study: Study = make_study(tmp_path)
         file = tmp_path / "settings.toml"

@@ -55,7 +55,7 @@ class AnswerGate:
     Parameters
     ----------
     watch
-        The films on the screen.
+        Function that returns the films on the screen. A change of the language makes other widgets with another watch.
     repeats
         The keys that are held down. It has noted the present key.
     key_time
@@ -66,7 +66,7 @@ class AnswerGate:
 
     def __init__(
         self,
-        watch: FilmWatch,
+        watch: Callable[[], FilmWatch],
         repeats: KeyRepeats,
         key_time: Callable[[], float],
         display: Callable[[], Display],
@@ -80,10 +80,10 @@ class AnswerGate:
         """Return why the present key cannot fill `fields`, which belong to the joint on the screen; None if it can."""
         if self._repeats.is_held:
             return "held"
-        problem = self._watch.find_display_problem()
+        problem = self._watch().find_display_problem()
         if problem is not None:
             return problem
-        since = self._watch.displayed_since(_places(reading, fields))
+        since = self._watch().displayed_since(_places(reading, fields))
         if since is None:
             return "not_painted"
         if self._key_time() < since + REACTION_SECONDS:
@@ -94,16 +94,16 @@ class AnswerGate:
     def record_display(self, reading: Reading, fields: Collection[Field]) -> DisplayRecord | None:
         """Return the record for the log of an answer that fills `fields`; None if no film shows the joint."""
         places = _places(reading, fields)
-        since, resolution = self._watch.displayed_since(places), self._watch.displayed_resolution(places)
+        since, resolution = self._watch().displayed_since(places), self._watch().displayed_resolution(places)
         if since is None or resolution is None:
             return None
         display = self._display()
         return DisplayRecord(
-            films=tuple(name_film(reading.rater, reading.case, film) for film in self._watch.displayed_films(places)),
+            films=tuple(name_film(reading.rater, reading.case, film) for film in self._watch().displayed_films(places)),
             protocol=display.protocol,
             pixels_per_mm=round(resolution.pixels_per_mm, 2),
             is_sufficient=resolution.is_sufficient,
-            greys=self._watch.grey_changes,
+            greys=self._watch().grey_changes,
             seconds=round(self._key_time() - since, 3),
             acknowledged_by=(
                 "nothing" if display.round_trip is None else "multiplexer" if display.multiplexer else "terminal"

@@ -66,8 +66,21 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         """Return the gate that decides which keys can be answers to the films on this screen."""
         keys = self.ratui.key_queue
         return AnswerGate(
-            self.joint_viewer.display_watch, keys.repeats, lambda: keys.key_time, lambda: self.ratui.graphics
+            lambda: self.joint_viewer.display_watch, keys.repeats, lambda: keys.key_time, lambda: self.ratui.graphics
         )
+
+    async def retranslate(self) -> None:
+        """Make the widgets again in the app's present language, and show the films as before."""
+        shown = self.joint_viewer.view_settings
+        await super().retranslate()
+        self.joint_viewer.set_view_settings(shown)
+        self.redraw()
+
+    def perform(self, name: str) -> None:
+        """Perform the action `name`. Discard an entry that waits for confirmation: the command palette leaves it waiting."""
+        if self.active_session is not None:
+            self.active_session.discard_pending()
+        super().perform(name)
 
     def on_film_failed(self, event: FilmFailed) -> None:
         """Show why a film cannot be shown."""
