@@ -6,6 +6,7 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
+from rich.cells import cell_len
 
 import ratui.tui
 from ratui.errors import SettingsError
@@ -27,6 +28,15 @@ def test_every_language_has_every_text_with_the_same_blanks(language: str) -> No
     for id in english.ids:
         blanks = placeholders(other._texts[id])
         assert blanks == placeholders(english._texts[id]) or id.endswith("_one"), id
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_messages_fit_into_80_columns(language: str) -> None:
+    t = Catalog(language)
+    messages = [id for id in t.ids if id.startswith(("scoring.", "text."))]
+    assert len(messages) > 50
+    widths = {id: cell_len(re.sub(r"{[^}]*}", "Esc", t._texts[id])) for id in messages}
+    assert {id: width for id, width in widths.items() if width > 79} == {}  # the first column stays empty
 
 
 def test_every_text_that_the_code_asks_for_is_there() -> None:

@@ -14,11 +14,12 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from ratui.reading import Field, GradeEntry
-from ratui.tui.i18n.catalog import Catalog
+from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.theme import WAITING
+from ratui.tui.user_settings import UserSettings
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.joint_viewer import JointViewer
 from tests.films import make_study
@@ -192,6 +193,21 @@ async def test_the_time_of_the_last_save_is_always_shown(tmp_path: Path, monkeyp
             assert "saved 1" not in text_of(pilot, "message")
         await pilot.press("0")
         assert "NOT SAVED" not in label_text(pilot)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_message_takes_the_place_of_the_last_save(tmp_path: Path, language: str) -> None:
+    async with reading_as(make_study(tmp_path), "anna", settings=UserSettings(language), size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("2")
+        await settle(pilot)
+        assert "✓" in label_text(pilot)
+        screen = pilot.app.screen
+        assert isinstance(screen, ScoringScreen)
+        for id in ("text.input_paused", "text.paste_ignored", "scoring.not_aligned_unlike", "scoring.withdrawn_reply"):
+            screen.show_message(screen.t(id))
+            assert screen.t(id) in label_text(pilot)
 
 
 async def test_the_signature_key_is_labelled_where_it_signs(tmp_path: Path) -> None:
