@@ -54,6 +54,25 @@ def test_the_answers_of_the_repeats_are_withdrawn_but_not_that_of_the_press() ->
     assert withdrawn == 1
 
 
+@pytest.mark.parametrize("delay", [0.25, 0.5, 0.66])
+@pytest.mark.parametrize("rate", [20.0, 30.0, 50.0])
+def test_a_key_that_is_released_after_its_third_repeat_answers_once(delay: float, rate: float) -> None:
+    repeats = KeyRepeats()
+    withdrawn = 0
+    for number, now in enumerate([0.0, delay, delay + 1 / rate, delay + 2 / rate]):
+        repeats.note_key("0", now)
+        withdrawn += repeats.take_withdrawn()
+        if not repeats.is_held:
+            repeats.note_answer(number)
+    assert withdrawn == 2
+    assert repeats.is_held
+
+
+def test_keys_that_a_slow_line_delivers_together_after_a_pause_are_no_repeats() -> None:
+    for gap in (0.0, 0.005, 0.07):
+        assert not any(note_all(KeyRepeats(), [0.0, *(0.4 + number * gap for number in range(4))])), gap
+
+
 def test_a_released_key_counts_again() -> None:
     repeats = KeyRepeats()
     note_all(repeats, held_key(0.4, 30.0, 2.0))

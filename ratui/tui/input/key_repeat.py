@@ -21,6 +21,11 @@ _HELD_SECONDS = 0.13
 """Shortest duration of such a run in seconds. Keys that arrive all at once may have been typed while the line paused."""
 _HELD_RATE = 15.0
 """Keys per second that no person reaches with one key."""
+_FIRST_DELAY = 0.75
+"""Longest time in seconds from the press of a key to its first repeat."""
+_REPEAT_GAPS = (0.018, 0.06)
+"""Shortest and longest time in seconds between repeats that reveal a key after its third repeat. Keys that arrive together
+may have been typed while the line paused, and a person needs more for one key."""
 _RELEASED = 0.35
 """Seconds without a repeat after which a key that was held down counts as released."""
 _REMEMBERED = 64
@@ -29,7 +34,8 @@ _REMEMBERED = 64
 class KeyRepeats:
     """Recognises keys that are held down, and the answers that their repeats have made.
 
-    Call `note_key` with each key, and `note_answer` after each answer. A run is recognised only from its sixth key on.
+    Call `note_key` with each key, and `note_answer` after each answer. A run is recognised from its sixth key on,
+    or from the third repeat on if these come as regularly as a keyboard sends them.
     `take_withdrawn` then returns how many answers the run has made, so that they can be withdrawn.
     """
 
@@ -38,6 +44,8 @@ class KeyRepeats:
         self._last = float("-inf")
         self._times: deque[float] = deque(maxlen=_REMEMBERED)
         """Times of the equal keys, up to the present one, that may belong to one run."""
+        self._lead = float("inf")
+        """Seconds from an equal key to the first of `_times`; infinite if another key was pressed before."""
         self._answers: list[int] = []
         """Log numbers of the answers that the keys in `_times` have made."""
         self._recent: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
@@ -65,6 +73,7 @@ class KeyRepeats:
             return
         self.is_held = False
         if not is_same or gap > _SLOW_RUN_GAP:
+            self._lead = gap if is_same else float("inf")
             self._times.clear()
             self._answers.clear()
         if not is_same or gap > _RUN_GAP:
@@ -78,6 +87,10 @@ class KeyRepeats:
     def _is_run_of_repeats(self) -> bool:
         """Return True if the last keys came so fast, and are so many, that only a keyboard can have repeated them."""
         times = list(self._times)
+        last_gaps = [after - before for before, after in zip(times[-3:], times[-2:], strict=False)]
+        shortest, longest = _REPEAT_GAPS
+        if self._lead <= _FIRST_DELAY and len(last_gaps) == 2 and all(shortest <= gap <= longest for gap in last_gaps):
+            return True
         for start in range(len(times) - _HELD_COUNT, -1, -1):
             seconds = times[-1] - times[start]
             if seconds < _HELD_SECONDS:
