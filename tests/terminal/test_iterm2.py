@@ -99,7 +99,7 @@ class TestRecognition:
         assert (display.cell, display.levels, display.is_cell_measured) == ((16, 35), 256, True)
 
 
-@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux")
 @pytest.mark.parametrize(
     ("version", "environment"),

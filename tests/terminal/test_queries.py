@@ -50,7 +50,7 @@ def test_names_and_sequences_are_distinct() -> None:
     assert len({query.name for query in QUERIES}) == len({query.sequence for query in QUERIES}) == len(QUERIES)
 
 
-@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux")
 @pytest.mark.parametrize("kind", ["kitty", "sixel", "halfcell"])
 def test_the_app_sends_no_query_that_is_not_in_the_list(tmp_path: Path, kind: str) -> None:

@@ -16,7 +16,7 @@ from tests.films import make_study
 from tests.support.fake_terminal import FakeTerminal
 from tests.terminal.test_multiplexer import Tmux, needs_tmux, wait_until
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.slow
 needs_screen = pytest.mark.skipif(shutil.which("screen") is None, reason="GNU screen is not installed")
 
 # Only TERM is forwarded by ssh. Some users set TERM to the name of the terminal outside.

@@ -18,7 +18,7 @@ from tests.support.placeholder_terminal import PlaceholderTerminal
 from tests.terminal.test_multiplexer import Tmux, needs_tmux, wait_until
 
 pytestmark = [
-    pytest.mark.alone,
+    pytest.mark.slow,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux"),
 ]
 PLACED = re.compile(rb"a=p,U=1,i=(\d+)")

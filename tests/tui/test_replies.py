@@ -314,7 +314,7 @@ def _copy_of(watch: ReplyWatch) -> ReplyWatch:
     return fresh
 
 
-@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux")
 def test_all_queries_are_listed_and_keys_are_ignored_after_the_program_was_continued(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")

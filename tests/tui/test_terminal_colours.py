@@ -25,7 +25,6 @@ from tests.support.fake_terminal import FakeTerminal
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.alone,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux"),
 ]
 SIZE = (100, 30)
