@@ -29,8 +29,11 @@ __all__ = [
 # A choice of this project, not a rule of the score.
 MIN_HIGH_GRADE = 3
 """Smallest grade that deserves a second look by itself."""
-MIN_SECONDS = 0.4
-"""Seconds of display before an answer, below which the joint deserves a second look. Nobody judges a joint in less."""
+MIN_SECONDS = 0.7
+"""Seconds of display before an answer, below which the joint deserves a second look.
+
+Nobody judges two films in less, and the first repeat of a key that is held down follows after 0.66 s at most.
+"""
 
 ReviewKind: TypeAlias = Literal[
     "flag", "fall", "jump", "one_sided", "brief", "greys", "note", "change", "finding", "high"

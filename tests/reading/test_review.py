@@ -66,9 +66,9 @@ def displayed(seconds: float = 2.0, *greys: str) -> DisplayRecord:
 
 
 def test_an_answer_after_a_brief_display_is_reviewed() -> None:
-    brief = enter_normal(reading(), "L.MCP2", display=displayed(0.39))
+    brief = enter_normal(reading(), "L.MCP2", display=displayed(0.69))
     assert reasons(brief, "MCP2") == (ReviewReason("brief"),)
-    assert reasons(enter_normal(reading(), "L.MCP2", display=displayed(0.41)), "MCP2") == ()
+    assert reasons(enter_normal(reading(), "L.MCP2", display=displayed(0.71)), "MCP2") == ()
     again = enter_normal(undo(brief), "L.MCP2", display=displayed(3.0))
     assert reasons(again, "MCP2") == (), "the answer that counts was given after a long display"
 
