@@ -301,7 +301,7 @@ class TestFormat1:
     ("file", "newer"),
     [
         ("study.toml", lambda text: text.replace("format = 2", "format = 3")),
-        ("readings", lambda text: text.replace('"meta":{"1":{"format":2', '"meta":{"1":{"format":99')),
+        ("readings", lambda text: text.replace('"meta":{"1":{"format":3', '"meta":{"1":{"format":99')),
     ],
 )
 def test_a_newer_format_is_refused_and_left_as_it_is(study: Study, file: str, newer: object) -> None:

@@ -46,6 +46,7 @@ def faulty(study: Study, kind: str, terminal_kind: str = "kitty", **environment:
         assert terminal.wait_for(GRAPHICS, patience=60), terminal.data[-600:]
         assert terminal.wait_for(re.compile(b"LEFT"), patience=60), terminal.data[-600:]
         assert not terminal.is_cooked
+        terminal.burst(terminal.begun, quiet=0.5)  # an answer counts only after its films were painted
         since = terminal.press("0")
         assert terminal.wait_for(re.compile(b"saved"), since, patience=60), terminal.data[-600:]
         yield terminal
