@@ -196,7 +196,7 @@ class FileLock:
             self.check()
             yield
         finally:
-            _close(guard)
+            _release(guard)
 
     def check(self) -> None:
         """Raise TakenOver if the lock was taken over, and StoreError if that can't be checked."""
@@ -245,7 +245,7 @@ class FileLock:
                 raise
             self._descriptor = descriptor
         finally:
-            _close(guard)
+            _release(guard)
 
     def _open_guard(self, problem: str, command: str = "") -> int:
         """Return the locked descriptor of the file that lets saves and take-overs take turns.
@@ -365,6 +365,13 @@ def wait_for_lock(descriptor: int, kind: int, timeout: float) -> bool:
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.002)
+
+
+def _release(descriptor: int) -> None:
+    """Unlock and close a file. A close that fails may keep the file open, and would keep a lock that was not released."""
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    _close(descriptor)
 
 
 def _close(descriptor: int) -> None:
