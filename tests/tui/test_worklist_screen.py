@@ -395,32 +395,3 @@ async def test_a_screen_handles_its_return_once(tmp_path: Path, monkeypatch: pyt
             await settle(pilot)
         assert isinstance(pilot.app.screen, WorklistScreen)
     assert resumed == {"worklist": 2, "contact": 2, "scoring": 1}
-
-
-async def test_states_that_arrive_while_the_app_ends_are_dropped(tmp_path: Path) -> None:
-    study = make_study(tmp_path)
-    async with reading_as(study, "anna") as pilot:
-        await settle(pilot)
-        screen = pilot.app.screen
-        assert isinstance(screen, WorklistScreen)
-        await screen.remove_children()  # Textual removes the widgets before it ends the workers
-        screen._receive_states(study.states("anna"), True)
-        screen._show_count(1)
-
-
-@pytest.mark.parametrize(("keys", "draw"), [(["enter"], "redraw"), (["enter", "o"], "_draw"), (["tab"], "_draw")])
-async def test_a_screen_that_is_drawn_while_the_app_ends_needs_no_widgets(
-    tmp_path: Path, keys: list[str], draw: str
-) -> None:
-    study = make_study(tmp_path, patients=2)
-    first, _ = study.cases()
-    store_reading(study, first, signed=True)
-    async with reading_as(study, "anna") as pilot:
-        await settle(pilot)
-        await pilot.press(*keys)
-        await settle(pilot)
-        screen = pilot.app.screen
-        assert isinstance(screen, KeyScreen)
-        assert not isinstance(screen, WorklistScreen)
-        await screen.remove_children()
-        getattr(screen, draw)()
