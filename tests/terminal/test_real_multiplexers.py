@@ -80,8 +80,9 @@ def test_forced_kitty_in_a_tmux_behind_ssh_is_one_error(tmux: Tmux, tmp_path: Pa
 
 
 def in_screen(folder: Path, command: str) -> FakeTerminal:
-    sockets = folder / "sockets"
+    sockets, settings = folder / "sockets", folder / "screenrc"
     sockets.mkdir(mode=0o700)
+    settings.write_text("autodetach off\n")  # the session ends with its terminal
     environment = {
         "SCREENDIR": str(sockets),
         "LANG": "C.UTF-8",
@@ -89,7 +90,7 @@ def in_screen(folder: Path, command: str) -> FakeTerminal:
         "XDG_CONFIG_HOME": str(folder),
     }
     return FakeTerminal(
-        ["screen", "-c", "/dev/null", "-U", "-T", "screen-256color", "sh", "-c", command],
+        ["screen", "-c", str(settings), "-U", "-T", "screen-256color", "sh", "-c", command],
         "halfcell",
         environment=environment,
         version="XTerm(379)",

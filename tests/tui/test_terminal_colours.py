@@ -121,8 +121,10 @@ def test_cells_under_boxes_have_the_greys_of_the_painter(colours: Colours) -> No
 def test_in_a_multiplexer_the_terminal_around_it_counts(tmp_path: Path, program: str, term: str) -> None:
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed here")
+    settings = tmp_path / "screenrc"
+    settings.write_text("autodetach off\n")  # the session ends with its terminal
     inside = {
-        "screen": ["screen", "-c", "/dev/null", "-U"],
+        "screen": ["screen", "-c", str(settings), "-U"],
         "tmux": ["tmux", "-S", str(tmp_path / "socket"), "-f", "/dev/null", "new-session"],
     }
     (tmp_path / "sockets").mkdir(mode=0o700)
@@ -136,7 +138,8 @@ def test_in_a_multiplexer_the_terminal_around_it_counts(tmp_path: Path, program:
         screen = screen_after(terminal, has_true_colour=False)
     finally:
         terminal.close()
-        subprocess.run(["tmux", "-S", str(tmp_path / "socket"), "kill-server"], capture_output=True, check=False)
+        if program == "tmux":
+            subprocess.run(["tmux", "-S", str(tmp_path / "socket"), "kill-server"], capture_output=True, check=False)
     if term == "xterm":
         assert "no case can be scored here" in screen.lines()
         assert "▀" not in screen.lines()
