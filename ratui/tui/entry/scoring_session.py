@@ -16,7 +16,6 @@ from ratui.reading import (
     Field,
     FindingEntry,
     GradeEntry,
-    LogEntry,
     NotAssessableEntry,
     Reading,
     UnlikelyEntry,
@@ -29,6 +28,7 @@ from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_refusal, format_unknown_key, format_unlikely
 from ratui.tui.input.actions import Keymap, format_key, key_for_entry, map_keys_to_entries
+from ratui.tui.input.key_repeat import WithdrawalReason
 
 __all__ = ["EntryMode", "PendingEntry", "ScoringSession"]
 
@@ -37,6 +37,12 @@ CONFIRM_KEY = "enter"
 
 EntryMode = Literal["entry", "reasons", "go_to", "note"]
 """Meaning of the keys: answers, a choice of reasons, the name of a joint, the text of a note."""
+
+_WITHDRAWALS: dict[WithdrawalReason, tuple[str, str]] = {
+    "held": ("the key was held down", "scoring.withdrawn"),
+    "reply": ("the terminal sent the key", "scoring.withdrawn_reply"),
+}
+"""By reason for a withdrawal: the note in the log, and the id of the message."""
 
 
 @dataclass(frozen=True)
@@ -225,25 +231,16 @@ class ScoringSession(FieldCursor):
             self.message = self.t(f"scoring.ignored_{refusal}", leave=self._keymap.key_label("scoring.leave"))
         return refusal is not None
 
-    def withdraw(self, count: int) -> None:
-        """Take back the last `count` answers, which came from a key that was held down. The log says so."""
-        self._withdraw_while(lambda taken, _: taken < count, "the key was held down")
-        self.message = self.t("scoring.withdrawn")
-
-    def withdraw_entries(self, numbers: Collection[int]) -> None:
-        """Take back the last answers, as long as `numbers` contains their log numbers: the terminal sent their keys."""
-        self._withdraw_while(lambda _, entry: entry.number in numbers, "the terminal sent the key")
-        self.message = self.t("scoring.withdrawn_reply")
-
-    def _withdraw_while(self, is_wrong: Callable[[int, LogEntry], bool], note: str) -> None:
+    def withdraw(self, numbers: Collection[int], reason: WithdrawalReason) -> None:
+        """Take back the last answers, as long as `numbers` contains their log numbers. The log states the reason."""
         reading = self.reading
         field = self.field
-        count = 0
-        while (last := rd.find_undoable(reading)) is not None and is_wrong(count, last):
+        note, message = _WITHDRAWALS[reason]
+        while (last := rd.find_undoable(reading)) is not None and last.number in numbers:
             field = last.changes[0].field
             reading = rd.undo(reading, timestamp=now(), note=note)
-            count += 1
         self._auto_saver.save(reading)
+        self.message = self.t(message)
         self.field, self.is_paired, self.is_finished, self.pending = field, False, False, None
 
     def undo(self) -> None:

@@ -19,7 +19,7 @@ from textual.errors import NoWidget
 from textual.events import Event, Key, MouseDown, MouseEvent, MouseUp, Paste
 
 from ratui.tui.input.actions import normalize_key
-from ratui.tui.input.key_repeat import KeyRepeats
+from ratui.tui.input.key_repeat import KeyRepeats, WithdrawalReason
 from ratui.tui.input.reply_watch import WITHDRAWN_SECONDS, ReplyWatch
 from ratui.tui.input.terminal_input import Burst
 
@@ -102,10 +102,8 @@ class KeyQueue:
         """Function that returns the time at which a key arrived, in seconds of a monotonic clock."""
         self.key_time = 0.0
         """Time at which the present key arrived, in seconds of a monotonic clock."""
-        self.on_withdrawn: Callable[[int], None] | None = None
-        """Function to call with the number of last answers that came from a key which turned out to be held down."""
-        self.on_reply: Callable[[Collection[int]], None] | None = None
-        """Function to call with the log numbers of answers that may come from the first part of a reply."""
+        self.on_withdrawn: Callable[[Collection[int], WithdrawalReason], None] | None = None
+        """Function to call with the log numbers of answers that no person may have given, and the reason."""
         self.reaction_seconds = 0.25
         """Seconds that a person needs to notice a new screen."""
 
@@ -195,9 +193,7 @@ class KeyQueue:
         # The driver marks the repeats that the terminal reports.
         is_repeat = getattr(key, "is_repeat", False)
         self.repeats.note_key(normalize_key(key.character, key.key), self.key_time, is_repeat=is_repeat)
-        withdrawn = self.repeats.take_withdrawn()
-        if withdrawn and self.on_withdrawn is not None:
-            self.on_withdrawn(withdrawn)
+        self._withdraw(self.repeats.take_withdrawn(), "held")
 
     def _is_dropped(self, burst: KeyBurst) -> bool:
         """Return True if `burst` is the rest of a terminal's reply, and record the consequences for the next burst."""
@@ -208,12 +204,14 @@ class KeyQueue:
 
     def _withdraw_first_part(self, burst: KeyBurst) -> None:
         """Have answers withdrawn that were made shortly before `burst`, the rest of a terminal's reply."""
-        if burst.keys and self.on_reply is not None:
+        if burst.keys:
             first = burst.keys[0]
             first.time = burst.began
-            numbers = self.repeats.answers_since(self.time_of(first) - WITHDRAWN_SECONDS)
-            if numbers:
-                self.on_reply(numbers)
+            self._withdraw(self.repeats.answers_since(self.time_of(first) - WITHDRAWN_SECONDS), "reply")
+
+    def _withdraw(self, numbers: Collection[int], reason: WithdrawalReason) -> None:
+        if numbers and self.on_withdrawn is not None:
+            self.on_withdrawn(numbers, reason)
 
     def _is_too_early(self, key: Key) -> bool:
         """Return True if `key` is unwanted and was typed before the user can have seen the new screen."""

@@ -8,8 +8,12 @@ Times are in seconds of a monotonic clock.
 from __future__ import annotations
 
 from collections import deque
+from typing import Literal, TypeAlias
 
-__all__ = ["KeyRepeats"]
+__all__ = ["KeyRepeats", "WithdrawalReason"]
+
+WithdrawalReason: TypeAlias = Literal["held", "reply"]
+"""Reason why no person may have given an answer: its key was held down, or it came from a reply of the terminal."""
 
 _RUN_GAP = 0.12
 """Seconds between two equal keys below which they belong to one run. A person needs more to press a key twice."""
@@ -36,7 +40,7 @@ class KeyRepeats:
 
     Call `note_key` with each key, and `note_answer` after each answer. A run is recognised from its sixth key on,
     or from the third repeat on if these come as regularly as a keyboard sends them.
-    `take_withdrawn` then returns how many answers the run has made, so that they can be withdrawn.
+    `take_withdrawn` then returns the answers that the run has made, so that they can be withdrawn.
     """
 
     def __init__(self) -> None:
@@ -46,11 +50,11 @@ class KeyRepeats:
         """Times of the equal keys, up to the present one, that may belong to one run."""
         self._lead = float("inf")
         """Seconds from an equal key to the first of `_times`; infinite if another key was pressed before."""
-        self._answers: list[int] = []
-        """Log numbers of the answers that the keys in `_times` have made."""
+        self._began = float("-inf")
+        """Time of the first equal key that may belong to one run with the present key."""
         self._recent: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
         """Times of the keys that made the last answers, with the log numbers of the answers."""
-        self._withdrawn = 0
+        self._withdrawn: frozenset[int] = frozenset()
         self._is_reported = False
         """True if the terminal has reported a repeat, so that all other keys are presses."""
         self.is_held = False
@@ -75,14 +79,13 @@ class KeyRepeats:
         if not is_same or gap > _SLOW_RUN_GAP:
             self._lead = gap if is_same else float("inf")
             self._times.clear()
-            self._answers.clear()
+            self._began = now
         if not is_same or gap > _RUN_GAP:
             self.run_began = now
         self._times.append(now)
         if self._is_run_of_repeats():
             self.is_held = True
-            self._withdrawn += len(self._answers)
-            self._answers.clear()
+            self._withdrawn = self.answers_since(self._began)
 
     def _is_run_of_repeats(self) -> bool:
         """Return True if the last keys came so fast, and are so many, that only a keyboard can have repeated them."""
@@ -102,14 +105,13 @@ class KeyRepeats:
 
     def note_answer(self, number: int) -> None:
         """Record that the present key has made the answer with the number `number` in the log."""
-        self._answers.append(number)
         self._recent.append((self._last, number))
 
     def answers_since(self, time: float) -> frozenset[int]:
         """Return the log numbers of the answers that keys have made from `time` on."""
         return frozenset(number for then, number in self._recent if then >= time)
 
-    def take_withdrawn(self) -> int:
-        """Return how many of the last answers came from a key that turned out to be held down, and forget them."""
-        count, self._withdrawn = self._withdrawn, 0
-        return count
+    def take_withdrawn(self) -> frozenset[int]:
+        """Return the log numbers of answers that came from a key which turned out to be held down, and forget them."""
+        numbers, self._withdrawn = self._withdrawn, frozenset()
+        return numbers

@@ -23,6 +23,7 @@ from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import format_key
+from ratui.tui.input.key_repeat import WithdrawalReason
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.overview.screen import GoToSite, OverviewCommand, OverviewResult, OverviewScreen
@@ -117,7 +118,6 @@ class CaseFlow:
         """Begin to count the time and to watch the lock, and open the first step that is not done."""
         self._screen.ratui.key_queue.before_key = self._before_key
         self._screen.ratui.key_queue.on_withdrawn = self._withdraw
-        self._screen.ratui.key_queue.on_reply = self._withdraw_entries
         self._lock_timer = self._screen.set_interval(_CHECK_SECONDS, self._check_lock)
         self._start_scoring()
 
@@ -125,24 +125,16 @@ class CaseFlow:
         """Release the lock of the reading."""
         key_queue = self._screen.ratui.key_queue
         if key_queue.before_key == self._before_key:  # the next case may have been opened already
-            key_queue.before_key = key_queue.on_withdrawn = key_queue.on_reply = None
+            key_queue.before_key = key_queue.on_withdrawn = None
         self._resources.close()
 
-    def _withdraw(self, count: int) -> None:
-        """Withdraw the last `count` answers, whose key turned out to be held down, and show the joint of the first one."""
-        if self.scoring_session is None:
-            return
-        self._close_screens_above()
-        self.scoring_session.withdraw(count)
-        self._screen.redraw()
-
-    def _withdraw_entries(self, numbers: Collection[int]) -> None:
-        """Withdraw the last answers if `numbers` contains their log numbers, because the terminal sent their keys."""
+    def _withdraw(self, numbers: Collection[int], reason: WithdrawalReason) -> None:
+        """Withdraw the last answers if `numbers` contains their log numbers, and show the joint of the first one."""
         last = rd.find_undoable(self.reading)
         if self.scoring_session is None or last is None or last.number not in numbers:
             return
         self._close_screens_above()
-        self.scoring_session.withdraw_entries(numbers)
+        self.scoring_session.withdraw(numbers, reason)
         self._screen.redraw()
         self._screen.show_message(self.scoring_session.message)  # in place of the message that input was ignored
 
