@@ -159,13 +159,14 @@ class JointViewer(Vertical):
         self._end_loading(view)
         self.display_watch.note_painted(view)
 
-    def _expect_pictures(self, pictures: Sequence[tuple[FilmView, _Picture | None]]) -> None:
+    def _expect_pictures(
+        self, pictures: Sequence[tuple[FilmView, _Picture | None]], viewports: Sequence[Viewport | None]
+    ) -> None:
         """Have the watch record when `pictures` are displayed."""
         films = self._films
         if films is None:
             return
         expected = []
-        viewports = self._viewports(self._site)
         for index, (view, wanted) in enumerate(pictures):
             place = index if self.mode == "pair" else self.place
             # Without the other viewport: the resolution of this film alone.
@@ -259,8 +260,9 @@ class JointViewer(Vertical):
     def _refresh(self) -> None:
         """Show the pictures that are ready, and start a worker for the others. A later call cancels an earlier worker."""
         jobs: list[_Job] = []
-        pictures = self._wanted_pictures()
-        self._expect_pictures(pictures)
+        viewports = self._viewports(self._site)
+        pictures = self._wanted_pictures(viewports)
+        self._expect_pictures(pictures, viewports)
         for view, wanted in pictures:
             if wanted is None or wanted in self._without_picture:
                 view.blank()
@@ -276,9 +278,8 @@ class JointViewer(Vertical):
         if jobs:
             run_in_thread(self, lambda: self._prepare(jobs), group="films")
 
-    def _wanted_pictures(self) -> list[tuple[FilmView, _Picture | None]]:
-        """Return the picture that each visible view has to show."""
-        viewports = self._viewports(self._site)
+    def _wanted_pictures(self, viewports: Sequence[Viewport | None]) -> list[tuple[FilmView, _Picture | None]]:
+        """Return the picture that each visible view has to show, given the viewports of both films."""
         if self.mode == "pair":
             return list(zip(self.views, viewports, strict=True))
         return [(self.views[0], self._single_picture(self._site, self.place))]
@@ -354,6 +355,6 @@ class JointViewer(Vertical):
         """Show the encoded pictures that the views still have to show."""
         event.stop()
         with Painter.for_app(self.app).one_update():
-            for view, wanted in self._wanted_pictures():
+            for view, wanted in self._wanted_pictures(self._viewports(self._site)):
                 if wanted is not None:
                     view.show(wanted.key)
