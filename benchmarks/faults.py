@@ -1,10 +1,11 @@
-"""Count the entries that a store loses under injected faults.
+"""Count the entries that a store loses under injected faults, and the effects of attacks on a study.
 
 Run ``python -m benchmarks.faults [PART…] [FOLDER]``. FOLDER should be on the disk that is used for studies.
 
-Parts are kills, calls, kernel, power, damages and writers; all by default. ``--store`` selects one store, and ``--seed``
-other random moments, so that a long run can be divided. The last lines state the losses of ratui's store and of TinyDB's
-own storage.
+Parts are kills, calls, kernel, power, damages, writers and attacks; all by default. ``--store`` selects one store, and
+``--seed`` other random moments, so that a long run can be divided. The last lines state the losses of ratui's store and of
+TinyDB's own storage. ``attacks`` prints a table of its own: what is attacked, by whom, what was noticed and what was lost.
+Its rows are in `tests/support/attacks`; some need root, to act as other accounts. ``--topic`` selects one of its modules.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.support.attacks import load_attacks
+from tests.support.attacks import table as attack_table
 from tests.support.fault_harness.count import HEAD, Count, Unavailable
 from tests.support.fault_harness.damage import damages
 from tests.support.fault_harness.kernel import failing_syscalls, killed_in_each_call
@@ -70,6 +73,7 @@ PARTS: dict[str, Part] = {
     "damages": _damages,
     "writers": _writers,
 }
+ATTACKS = "attacks"
 
 
 def _parsed() -> argparse.Namespace:
@@ -81,11 +85,13 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--cuts", type=int, default=200, help="of a real file system's power, and fillings of a disk")
     parser.add_argument("--seconds", type=float, default=60.0, help="of everything going on at once")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--topic", help="of the attacks, by default all")
     options = parser.parse_args()
-    options.parts = [word for word in options.words if word in PARTS] or list(PARTS)
-    folders = [Path(word) for word in options.words if word not in PARTS]
+    known = (*PARTS, ATTACKS)
+    options.parts = [word for word in options.words if word in known] or list(known)
+    folders = [Path(word) for word in options.words if word not in known]
     if len(folders) > 1 or not all(folder.is_dir() for folder in folders):
-        parser.error(f"parts are {', '.join(PARTS)}; the folder must be there")
+        parser.error(f"parts are {', '.join(known)}; the folder must be there")
     options.folder = folders[0] if folders else None
     return options
 
@@ -94,11 +100,21 @@ def main() -> None:
     """Run the chosen parts and print the counts."""
     options = _parsed()
     begun = time.monotonic()
+    missing = _run_parts(options, [part for part in options.parts if part != ATTACKS])
+    if ATTACKS in options.parts:
+        missing += _run_attacks(options)
+    print("\n".join([*missing, f"{time.monotonic() - begun:.0f} s"]))
+
+
+def _run_parts(options: argparse.Namespace, parts: list[str]) -> list[str]:
+    """Run the parts that count entries, print their table, and return what could not be done."""
+    if not parts:
+        return []
     print(HEAD, flush=True)
     total: dict[str, list[Count]] = {}
     missing: list[str] = []
     for name in options.store or STORES:
-        for part in options.parts:
+        for part in parts:
             with tempfile.TemporaryDirectory(dir=options.folder) as folder:
                 try:
                     for count in PARTS[part](STORES[name], Path(folder), options):
@@ -113,7 +129,32 @@ def main() -> None:
         print(f"{name}: acknowledged entries lost: {lost:,}; damage unnoticed: {unnoticed:,}")
     if any(count.beyond for counts in total.values() for count in counts):
         print("(rows marked * don't count: no store could keep the entries, or fsync was left out to see the loss)")
-    print("\n".join([*missing, f"{time.monotonic() - begun:.0f} s"]))
+    return missing
+
+
+def _run_attacks(options: argparse.Namespace) -> list[str]:
+    """Run the attacks, print their table, and return what could not be done."""
+    print(f"\n{attack_table.HEAD}", flush=True)
+    missing: list[str] = []
+    outcomes: list[attack_table.Outcome] = []
+    for row in load_attacks():
+        if options.topic not in (None, row.topic):
+            continue
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            try:
+                outcome = row.run(Path(folder))
+            except Unavailable as error:
+                missing.append(f"{row.what} was not done: {error}")
+                continue
+        outcomes.append(outcome)
+        print(attack_table.format_row(row, outcome), flush=True)
+    lost, unnoticed, outside = (
+        sum(getattr(each, name) for each in outcomes) for name in ("lost", "unnoticed", "outside")
+    )
+    print(
+        f"\nattacks: {len(outcomes)}; entries lost: {lost:,}; unnoticed: {unnoticed:,}; files outside touched: {outside:,}"
+    )
+    return missing
 
 
 if __name__ == "__main__":

@@ -1,0 +1,25 @@
+"""Every attack of the table in `benchmarks/faults`: nothing lost, nothing unnoticed, nothing outside the study touched."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.attacks import Attack, Outcome, load_attacks
+from tests.support.fault_harness.count import Unavailable
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("row", load_attacks(), ids=lambda row: f"{row.topic}:{row.run.__name__}")
+def test_an_attack_is_refused_or_noticed_and_loses_nothing(row: Attack, tmp_path: Path) -> None:
+    try:
+        outcome = row.run(tmp_path)
+    except Unavailable as error:
+        pytest.skip(str(error))
+    assert outcome.trials > 0
+    assert outcome.refused + outcome.noticed <= outcome.trials
+    assert (outcome.unnoticed, outcome.lost, outcome.outside) == (0, 0, 0), outcome
+
+
+def test_trials_that_are_neither_refused_nor_noticed_are_unnoticed() -> None:
+    assert Outcome(5, refused=1, noticed=2).unnoticed == 2
