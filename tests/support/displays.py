@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ratui.terminal import Display, Resolution
-from ratui.tui.entry.answer_gate import AnswerGate, DisplayProblem
+from ratui.tui.entry.answer_gate import AnswerGate, DisplayProblem, DisplayWatch
 from ratui.tui.input.key_repeat import KeyRepeats
 
 __all__ = ["ScriptedFilms", "make_gate"]
 
 
-class ScriptedFilms:
+class ScriptedFilms(DisplayWatch):
     """Films that were displayed since the times in `since`, by place (0 left, 1 right)."""
 
     def __init__(self, since: dict[int, float] | None = None) -> None:
+        super().__init__()
+        self.display = Display("sixel", round_trip=0.01)
         self.since = {0: 0.0, 1: 0.0} if since is None else since
         self.problem: DisplayProblem | None = None
         self.resolution = Resolution(6.0, is_sufficient=True)
-        self.grey_changes: tuple[str, ...] = ()
 
     def find_display_problem(self) -> DisplayProblem | None:
         return self.problem
@@ -35,19 +36,8 @@ class ScriptedFilms:
         return tuple(f"film-{place}" for place in sorted(places))
 
 
-class _Times:
-    """A clock that goes on by one second each time it is read."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        self.now += 1.0
-        return self.now
-
-
 def make_gate(films: ScriptedFilms | None = None) -> AnswerGate:
-    """Return a gate for keys that arrive one second apart, by default in front of films that are displayed."""
+    """Return a gate for a key that was pressed alone, by default in front of films that are displayed."""
     repeats = KeyRepeats()
-    watch = films or ScriptedFilms()
-    return AnswerGate(lambda: watch, repeats, _Times(), lambda: Display("sixel", round_trip=0.01))
+    repeats.note_key("", 100.0)
+    return AnswerGate(films or ScriptedFilms(), repeats)

@@ -81,7 +81,7 @@ class SimulatedTerminal:
         app: App[None] = self._app
         idle_rounds = 0
         while idle_rounds < _IDLE_ROUNDS and isinstance(app.screen, FilmScreen) and app.screen.is_running:
-            if app.screen.joint_viewer.display_watch.find_display_problem() != "not_painted":
+            if app.screen.display_watch.find_display_problem() != "not_painted":
                 return
             if self._answers:
                 self.wait(self._answers[0][0] - self.now)

@@ -78,7 +78,7 @@ async def _pressed(app: RatuiApp, press: Callable[..., Awaitable[None]], *keys: 
 async def wait_for_films(app: RatuiApp) -> None:
     """Wait until the films of the present joint are painted, or cannot be."""
     while isinstance(app.screen, FilmScreen) and app.screen.is_running and app.workers:
-        if app.screen.joint_viewer.display_watch.find_display_problem() != "not_painted":
+        if app.screen.display_watch.find_display_problem() != "not_painted":
             return
         await asyncio.sleep(0.002)
 

@@ -23,13 +23,11 @@ class Desk:
     ) -> None:
         self.repeats = KeyRepeats()
         self.reading: Reading = start_reading(FINGERS, "C-1", "anna", FINGERS.sites, order=order)
-        self._now = 0.0
-        shown = display or Display("sixel", round_trip=0.02)
-        self.gate = AnswerGate(lambda: films, self.repeats, lambda: self._now, lambda: shown)
+        films.display = display or Display("sixel", round_trip=0.02)
+        self.gate = AnswerGate(films, self.repeats)
 
     def press(self, at: float, *fields: Field, key: str = "n") -> str | None:
         """Press a key at the time `at`, and return why it is no answer for `fields`."""
-        self._now = at
         self.repeats.note_key(key, at)
         return self.gate.find_refusal(self.reading, fields)
 

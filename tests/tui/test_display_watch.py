@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ratui.terminal import Resolution
-from ratui.tui.widgets.display_watch import DisplayWatch, ExpectedFilm
+from ratui.tui.entry.answer_gate import DisplayWatch, ExpectedFilm
 
 BOTH = {0: "a", 1: "b"}
 

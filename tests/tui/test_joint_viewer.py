@@ -13,6 +13,7 @@ from textual.app import App, ComposeResult
 from ratui.errors import FilmError
 from ratui.study import Study
 from ratui.terminal import Display, FrameCache
+from ratui.tui.entry.answer_gate import DisplayWatch
 from ratui.tui.graphics.film_store import FilmStore, ViewRequest
 from ratui.tui.graphics.joint_marks import draw_outline
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, ViewSettings, load_case_films
@@ -88,7 +89,7 @@ class SlowLibrary(FilmStore):
 class Alone(App[None]):
     def __init__(self, film_store: FilmStore) -> None:
         super().__init__()
-        self.joint = JointViewer(DISPLAY, FrameCache(), film_store)
+        self.joint = JointViewer(DISPLAY, FrameCache(), film_store, DisplayWatch())
         self.failures: list[FilmError] = []
 
     def compose(self) -> ComposeResult:

@@ -231,7 +231,7 @@ async def test_nothing_is_answered_while_the_films_are_still_loading(tmp_path: P
         assert "not on the screen yet" in label_text(pilot)
         slow.gate.set()
         await settle(pilot)
-        assert films.display_watch.find_display_problem() is None
+        assert screen.display_watch.find_display_problem() is None
         await pilot.press("1")
         assert dict(screen.reading.values) == {Field("L.IP1", "ERO", 0): GradeEntry(1)}
 

@@ -100,8 +100,6 @@ class KeyQueue:
         """The keys that are held down, and the answers of their repeats."""
         self.time_of: Callable[[Key], float] = lambda key: key.time
         """Function that returns the time at which a key arrived, in seconds of a monotonic clock."""
-        self.key_time = 0.0
-        """Time at which the present key arrived, in seconds of a monotonic clock."""
         self.on_withdrawn: Callable[[Collection[int], WithdrawalReason], None] | None = None
         """Function to call with the log numbers of answers that no person may have given, and the reason."""
         self.reaction_seconds = 0.25
@@ -170,7 +168,7 @@ class KeyQueue:
                     continue
                 if isinstance(key, Key):
                     self._note(key)
-                    if self.reply_watch.is_paused(normalize_key(key.character, key.key), self.key_time):
+                    if self.reply_watch.is_paused(normalize_key(key.character, key.key), self.repeats.key_time):
                         self.on_paused()
                         continue
                     if self._is_too_early(key):
@@ -189,10 +187,9 @@ class KeyQueue:
 
     def _note(self, key: Key) -> None:
         """Record the time of `key`, and have answers withdrawn if it shows that the keys before it were repeats."""
-        self.key_time = self.time_of(key)
         # The driver marks the repeats that the terminal reports.
         is_repeat = getattr(key, "is_repeat", False)
-        self.repeats.note_key(normalize_key(key.character, key.key), self.key_time, is_repeat=is_repeat)
+        self.repeats.note_key(normalize_key(key.character, key.key), self.time_of(key), is_repeat=is_repeat)
         self._withdraw(self.repeats.take_withdrawn(), "held")
 
     def _is_dropped(self, burst: KeyBurst) -> bool:

@@ -45,7 +45,8 @@ class KeyRepeats:
 
     def __init__(self) -> None:
         self._name = ""
-        self._last = float("-inf")
+        self.key_time = float("-inf")
+        """Time at which the present key arrived."""
         self._times: deque[float] = deque(maxlen=_REMEMBERED)
         """Times of the equal keys, up to the present one, that may belong to one run."""
         self._lead = float("inf")
@@ -64,9 +65,9 @@ class KeyRepeats:
 
     def note_key(self, name: str, now: float, *, is_repeat: bool = False) -> None:
         """Record that the key `name` arrived at the time `now`. `is_repeat` is true if the terminal reports a repeat."""
-        gap = now - self._last
+        gap = now - self.key_time
         is_same = name == self._name
-        self._name, self._last = name, now
+        self._name, self.key_time = name, now
         if is_repeat or self._is_reported:
             # The terminal knows better than the times.
             self._is_reported = True
@@ -105,7 +106,7 @@ class KeyRepeats:
 
     def note_answer(self, number: int) -> None:
         """Record that the present key has made the answer with the number `number` in the log."""
-        self._recent.append((self._last, number))
+        self._recent.append((self.key_time, number))
 
     def answers_since(self, time: float) -> frozenset[int]:
         """Return the log numbers of the answers that keys have made from `time` on."""

@@ -13,7 +13,7 @@ from textual.screen import ScreenResultType
 from ratui.errors import SettingsError
 from ratui.imaging import DisplaySettings
 from ratui.reading import MAX_NOTE_LENGTH, Field, Reading
-from ratui.tui.entry.answer_gate import AnswerGate
+from ratui.tui.entry.answer_gate import AnswerGate, DisplayWatch
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.entry.text import format_time_point, format_title
 from ratui.tui.graphics.viewport import (
@@ -54,6 +54,8 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         """The key of the last site whose films could not be aligned."""
         self._coarse_warning = ""
         """The message about films that are too coarse; empty before it was shown. It is shown once."""
+        self.display_watch = DisplayWatch()
+        """The record of the films that were displayed. It stays when a change of the language makes another viewer."""
         self._last_wheel_zoom = 0.0
         """Time of the last event of the mouse wheel that changed the zoom."""
 
@@ -64,10 +66,7 @@ class FilmScreen(KeyScreen[ScreenResultType]):
 
     def make_gate(self) -> AnswerGate:
         """Return the gate that decides which keys can be answers to the films on this screen."""
-        keys = self.ratui.key_queue
-        return AnswerGate(
-            lambda: self.joint_viewer.display_watch, keys.repeats, lambda: keys.key_time, lambda: self.ratui.graphics
-        )
+        return AnswerGate(self.display_watch, self.ratui.key_queue.repeats)
 
     async def retranslate(self) -> None:
         """Make the widgets again in the app's present language, and show the films as before."""

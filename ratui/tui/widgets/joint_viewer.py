@@ -21,12 +21,12 @@ from textual.worker import get_current_worker
 from ratui.errors import FilmError
 from ratui.imaging import AlignmentFailure
 from ratui.terminal import Display, FrameCache, Resolution
+from ratui.tui.entry.answer_gate import DisplayWatch, ExpectedFilm
 from ratui.tui.graphics.film_store import AlignedView, FilmStore
 from ratui.tui.graphics.joint_marks import draw_outline
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.textual_internals import run_in_thread
-from ratui.tui.widgets.display_watch import DisplayWatch, ExpectedFilm
 from ratui.tui.widgets.film_view import FilmFailed, FilmView
 
 __all__ = ["JointViewer", "ViewMode"]
@@ -51,6 +51,8 @@ class JointViewer(Vertical):
         The cache for encoded images.
     film_store
         The decoded films of the study.
+    display_watch
+        The record of the films that were displayed.
     id
         Textual's ID of the widget.
     """
@@ -80,7 +82,13 @@ class JointViewer(Vertical):
         """All pictures for the screen are encoded. The widget shows those that it still wants."""
 
     def __init__(
-        self, display: Display, frame_cache: FrameCache, film_store: FilmStore, *, id: str | None = None
+        self,
+        display: Display,
+        frame_cache: FrameCache,
+        film_store: FilmStore,
+        display_watch: DisplayWatch,
+        *,
+        id: str | None = None,
     ) -> None:
         super().__init__(id=id)
         self._film_store = film_store
@@ -100,8 +108,7 @@ class JointViewer(Vertical):
         """Requests that gave no picture: differences of films that cannot be registered."""
         self._loading: set[FilmView] = set()
         """Views whose film had to be decoded and is not on the screen yet."""
-        self.display_watch = DisplayWatch()
-        """The record of the films that were displayed."""
+        self._display_watch = display_watch
         for view in self.views:
             view.on_painted = self._note_painted
 
@@ -139,7 +146,7 @@ class JointViewer(Vertical):
     def blank(self) -> None:
         """Show no joint."""
         self._films, self._site, self._ahead = None, "", ()
-        self.display_watch.expect("", (), {})
+        self._display_watch.expect("", (), {})
         for view in self.views:
             view.blank()
 
@@ -157,7 +164,7 @@ class JointViewer(Vertical):
     def _note_painted(self, view: FilmView) -> None:
         """Record since when the film in `view` is displayed, if the view shows the film that it has to show."""
         self._end_loading(view)
-        self.display_watch.note_painted(view)
+        self._display_watch.note_painted(view)
 
     def _expect_pictures(
         self, pictures: Sequence[tuple[FilmView, _Picture | None]], viewports: Sequence[Viewport | None]
@@ -177,7 +184,14 @@ class JointViewer(Vertical):
         records = {place: films.record(self._site, place) for place in (0, 1)}
         ids = {place: record.id for place, record in records.items() if record is not None}
         changes = self.view_settings.display_settings.changes
-        self.display_watch.expect(self._site, expected, ids, changes, is_difference=self.mode == "difference")
+        self._display_watch.expect(
+            self._site,
+            expected,
+            ids,
+            changes,
+            display=self.views[0].graphics,
+            is_difference=self.mode == "difference",
+        )
 
     def _is_loading(self, place: int) -> bool:
         """Return True while the film at `place` is not on the screen because it has to be decoded."""

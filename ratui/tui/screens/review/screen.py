@@ -109,7 +109,7 @@ class ReviewScreen(FilmScreen[ReviewResult]):
         yield Static(id="why", classes="line", markup=False)
         with Horizontal(classes="films"):
             yield Static(id="edgeL", classes="edge", markup=False)
-            yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, id="joint")
+            yield JointViewer(ratui.graphics, ratui.frame_cache, ratui.film_store, self.display_watch, id="joint")
             yield Static(id="edgeR", classes="edge", markup=False)
         yield Static(id="message", classes="message", markup=False)
         yield TextLine()
