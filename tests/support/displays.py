@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from ratui.terminal import Display, Resolution
 from ratui.tui.entry.answer_gate import AnswerGate, DisplayProblem, DisplayWatch
-from ratui.tui.input.key_repeat import KeyRepeats
+from ratui.tui.input.unpressed_keys import KeyRepeats
 
 __all__ = ["ScriptedFilms", "make_gate"]
 

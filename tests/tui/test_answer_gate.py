@@ -8,7 +8,7 @@ from ratui.reading import DisplayRecord, Field, Reading, start_reading
 from ratui.scheme import load_scheme
 from ratui.terminal import Display, Resolution
 from ratui.tui.entry.answer_gate import AnswerGate, name_film
-from ratui.tui.input.key_repeat import KeyRepeats
+from ratui.tui.input.unpressed_keys import KeyRepeats
 from tests.support.displays import ScriptedFilms
 
 FINGERS = load_scheme("fingers")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from ratui.tui.driver import classify_sequence, split_key_event, tokens_to_keys
-from ratui.tui.input.key_repeat import KeyRepeats
+from ratui.tui.input.unpressed_keys import KeyRepeats
 from ratui.tui.textual_internals import XTermParser
 
 

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from ratui.reading import DisplayRecord, Field, Reading
 from ratui.terminal import Display, Resolution
-from ratui.tui.input.key_repeat import KeyRepeats
+from ratui.tui.input.unpressed_keys import KeyRepeats
 
 __all__ = [
     "REACTION_SECONDS",

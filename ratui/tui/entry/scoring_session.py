@@ -28,7 +28,7 @@ from ratui.tui.entry.joint_search import find_site_by_name
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_refusal, format_unknown_key, format_unlikely
 from ratui.tui.input.actions import Keymap, format_key, key_for_entry, map_keys_to_entries
-from ratui.tui.input.key_repeat import WithdrawalReason
+from ratui.tui.input.unpressed_keys import WithdrawalReason
 
 __all__ = ["EntryMode", "PendingEntry", "ScoringSession"]
 

@@ -19,9 +19,9 @@ from textual.errors import NoWidget
 from textual.events import Event, Key, MouseDown, MouseEvent, MouseUp, Paste
 
 from ratui.tui.input.actions import normalize_key
-from ratui.tui.input.key_repeat import KeyRepeats, WithdrawalReason
 from ratui.tui.input.reply_watch import WITHDRAWN_SECONDS, ReplyWatch
 from ratui.tui.input.terminal_input import Burst
+from ratui.tui.input.unpressed_keys import KeyRepeats, WithdrawalReason
 
 __all__ = ["KeyBurst", "KeyQueue"]
 

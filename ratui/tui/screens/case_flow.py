@@ -23,7 +23,7 @@ from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import format_key
-from ratui.tui.input.key_repeat import WithdrawalReason
+from ratui.tui.input.unpressed_keys import WithdrawalReason
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.overview.screen import GoToSite, OverviewCommand, OverviewResult, OverviewScreen
