@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ratui.tui.input.reply_watch import PAUSE_SECONDS
+from ratui.tui.input.unpressed_keys import PAUSE_SECONDS
 from tests.films import make_study
 from tests.support.fake_terminal import FakeTerminal
 from tests.support.placeholder_terminal import PlaceholderTerminal

@@ -26,8 +26,8 @@ from ratui.terminal.queries import QUERIES
 from ratui.tui import RatuiApp
 from ratui.tui.driver import classify_sequence, tokens_to_keys
 from ratui.tui.input.actions import ACTIONS, normalize_key
-from ratui.tui.input.reply_watch import PAUSE_SECONDS, ReplyWatch
 from ratui.tui.input.terminal_input import Burst, InputSplitter
+from ratui.tui.input.unpressed_keys import PAUSE_SECONDS, ReplyWatch
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.textual_internals import XTermParser
 from tests.films import make_study

@@ -19,9 +19,8 @@ from textual.errors import NoWidget
 from textual.events import Event, Key, MouseDown, MouseEvent, MouseUp, Paste
 
 from ratui.tui.input.actions import normalize_key
-from ratui.tui.input.reply_watch import WITHDRAWN_SECONDS, ReplyWatch
 from ratui.tui.input.terminal_input import Burst
-from ratui.tui.input.unpressed_keys import KeyRepeats, WithdrawalReason
+from ratui.tui.input.unpressed_keys import WITHDRAWN_SECONDS, KeyRepeats, ReplyWatch, WithdrawalReason
 
 __all__ = ["KeyBurst", "KeyQueue"]
 
@@ -89,7 +88,7 @@ class KeyQueue:
         self._dispatch_task: asyncio.Task[None] | None = None
         self._guard: _TypeAheadFilter | None = None
         self.reply_watch = ReplyWatch()
-        """The watch for keys that no person pressed."""
+        """The recognition of replies of the terminal."""
         self.on_ignored: Callable[[], None] = lambda: None
         """Function to call when input was dropped."""
         self.on_paused: Callable[[], None] = lambda: None

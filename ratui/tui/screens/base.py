@@ -68,7 +68,8 @@ class KeyScreen(Screen[ScreenResultType]):
 
     def _type_text(self, event: Key) -> bool:
         """Leave `event` to the open line of text, if there is one and the key does not close it."""
-        line = next((line for line in self.query(TextLine) if line.is_open), None)
+        lines = self.query(TextLine) if self.types_text else ()
+        line = next((line for line in lines if line.is_open), None)
         if line is None or event.key == "escape":
             return False
         if self.focused is not line.input:
