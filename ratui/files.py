@@ -27,6 +27,7 @@ __all__ = [
     "STICKY",
     "atomic_write",
     "check_name",
+    "create_folder",
     "file_digest",
     "file_mode",
     "make_folder",
@@ -236,6 +237,29 @@ def make_folder(path: Path, *, group: int | None = None, sticky: bool = False) -
         sync_folder(path.parent)
     except OSError as error:
         raise StoreError(f"the folder can't be created: {error.strerror or error}", path, "Check the path") from error
+
+
+def create_folder(parent: int, name: str, *, group: int | None = None, sticky: bool = False) -> None:
+    """Create the folder `name` in the open folder `parent`, with its access, and fsync the name.
+
+    `group` and `sticky` are those of `make_folder`. A folder that another process has just created is left unchanged.
+    Raises OSError, also if `name` is a link or no folder.
+    """
+    bits = _group_bits(parent)
+    if bits and group is not None:
+        bits = group
+    is_new = True
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+    except FileExistsError:
+        is_new = False
+    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        if is_new:
+            os.fchmod(descriptor, 0o700 | bits | (stat.S_ISGID if bits else 0) | (STICKY if sticky and bits else 0))
+    finally:
+        os.close(descriptor)
+    os.fsync(parent)
 
 
 def share_folder(path: Path, gid: int | None, bits: int, *, sticky: bool = False) -> None:

@@ -1,6 +1,7 @@
 """Sealed table files in two copies, read and written as a whole, and the locks that give each file one writer."""
 
 from ratui.errors import DamagedError
+from ratui.study.store.folder import LARGEST_FILE, StudyFile, StudyFolder
 from ratui.study.store.locking import FileLock, HeldByOther, LockHolder, TakenOver
 from ratui.study.store.seal import FORMAT, BrokenSealError, open_seal, seal
 from ratui.study.store.study_lock import StudyLock
@@ -19,6 +20,7 @@ from ratui.study.store.tables import (
 
 __all__ = [
     "FORMAT",
+    "LARGEST_FILE",
     "BrokenSealError",
     "DamagedError",
     "FileLock",
@@ -26,6 +28,8 @@ __all__ = [
     "LockHolder",
     "SealedStorage",
     "StoredTables",
+    "StudyFile",
+    "StudyFolder",
     "StudyLock",
     "Tables",
     "TakenOver",
