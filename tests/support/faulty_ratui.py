@@ -73,7 +73,7 @@ def hang_after_a_fault(screen: ScoringScreen) -> None:
 
 
 def fail_at_the_next_key(screen: ScoringScreen) -> None:
-    screen.ratui.key_queue.before_key = fail
+    screen.ratui.key_queue.time_of = lambda key: fail()  # type: ignore[assignment]
     screen.ratui.key_queue.put(Key("0", "0"))
 
 

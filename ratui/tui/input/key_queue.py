@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from textual.app import App
@@ -18,11 +19,13 @@ from textual.dom import DOMNode
 from textual.errors import NoWidget
 from textual.events import Event, Key, MouseDown, MouseEvent, MouseUp, Paste
 
+from ratui.errors import StoreError
+from ratui.study import AutoSaver, ReadingSession, TakenOver
 from ratui.tui.input.actions import normalize_key
 from ratui.tui.input.terminal_input import Burst
 from ratui.tui.input.unpressed_keys import WITHDRAWN_SECONDS, KeyRepeats, ReplyWatch, WithdrawalReason
 
-__all__ = ["KeyBurst", "KeyQueue"]
+__all__ = ["KeyBurst", "KeyQueue", "OpenReading"]
 
 _HANDLING_TIMEOUT = 5.0
 """Seconds that one widget may take to handle a key. After that the next key is sent although it has not finished."""
@@ -70,6 +73,31 @@ class KeyBurst(Event, bubble=False):
         return [normalize_key(key.character, key.key) for key in self.keys]
 
 
+@dataclass(frozen=True)
+class OpenReading:
+    """The reading that keys change now."""
+
+    session: ReadingSession
+    """The reading on the disk, locked for this process."""
+    auto_saver: AutoSaver
+    """The reading in memory, which counts the time."""
+    on_taken_over: Callable[[TakenOver], None]
+    """Function to call when another session has taken the reading over."""
+    on_withdrawn: Callable[[Collection[int], WithdrawalReason], None]
+    """Function to call with the log numbers of answers that no person may have given, and the reason."""
+
+    def check_lock(self) -> bool:
+        """Return False, after a call of `on_taken_over`, if another session has taken the reading over."""
+        try:
+            self.session.check_lock()
+        except TakenOver as error:
+            self.on_taken_over(error)
+            return False
+        except StoreError:
+            return True  # the disk does not answer now; each save checks the lock again
+        return True
+
+
 class KeyQueue:
     """The queue of one app.
 
@@ -93,14 +121,12 @@ class KeyQueue:
         """Function to call when input was dropped."""
         self.on_paused: Callable[[], None] = lambda: None
         """Function to call when a key was ignored because the terminal was changed a moment before."""
-        self.before_key: Callable[[], bool] | None = None
-        """Function to call before each key, for example to count the time. If it returns False, the key is dropped."""
+        self.open_reading: OpenReading | None = None
+        """The reading that keys change. Its time is counted. No key goes on after another session has taken it over."""
         self.repeats = KeyRepeats()
         """The keys that are held down, and the answers of their repeats."""
         self.time_of: Callable[[Key], float] = lambda key: key.time
         """Function that returns the time at which a key arrived, in seconds of a monotonic clock."""
-        self.on_withdrawn: Callable[[Collection[int], WithdrawalReason], None] | None = None
-        """Function to call with the log numbers of answers that no person may have given, and the reason."""
         self.reaction_seconds = 0.25
         """Seconds that a person needs to notice a new screen."""
 
@@ -172,8 +198,10 @@ class KeyQueue:
                         continue
                     if self._is_too_early(key):
                         continue
-                if self.before_key is not None and not self.before_key():
-                    continue
+                if self.open_reading is not None:
+                    self.open_reading.auto_saver.count_time()
+                    if not self.open_reading.check_lock():
+                        continue
                 self._due = key
                 target = self._find_widget(key)
                 self._app.post_message(key)
@@ -206,8 +234,8 @@ class KeyQueue:
             self._withdraw(self.repeats.answers_since(self.time_of(first) - WITHDRAWN_SECONDS), "reply")
 
     def _withdraw(self, numbers: Collection[int], reason: WithdrawalReason) -> None:
-        if numbers and self.on_withdrawn is not None:
-            self.on_withdrawn(numbers, reason)
+        if numbers and self.open_reading is not None:
+            self.open_reading.on_withdrawn(numbers, reason)
 
     def _is_too_early(self, key: Key) -> bool:
         """Return True if `key` is unwanted and was typed before the user can have seen the new screen."""

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from ratui import reading as rd
-from ratui.errors import EntryError, StoreError
+from ratui.errors import EntryError
 from ratui.reading import LogEntry, Reading
 from ratui.study import AutoSaver, Case, ReadingSession, TakenOver
 from ratui.study.reading_session import now
@@ -23,6 +23,7 @@ from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.input.actions import format_key
+from ratui.tui.input.key_queue import OpenReading
 from ratui.tui.input.unpressed_keys import WithdrawalReason
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.film_screen import FilmScreen
@@ -104,6 +105,7 @@ class CaseFlow:
         """True once the case has been closed because another session took it over."""
         self.case = case
         self.auto_saver = AutoSaver(session)
+        self._open_reading = OpenReading(session, self.auto_saver, self._close_taken_over, self._withdraw)
         self.films: CaseFilms | None = None
         """The films with their regions; None while regions are missing."""
         self.scoring_session: ScoringSession | None = None
@@ -116,16 +118,15 @@ class CaseFlow:
 
     def open(self) -> None:
         """Begin to count the time and to watch the lock, and open the first step that is not done."""
-        self._screen.ratui.key_queue.before_key = self._before_key
-        self._screen.ratui.key_queue.on_withdrawn = self._withdraw
-        self._lock_timer = self._screen.set_interval(_CHECK_SECONDS, self._check_lock)
+        self._screen.ratui.key_queue.open_reading = self._open_reading
+        self._lock_timer = self._screen.set_interval(_CHECK_SECONDS, self._open_reading.check_lock)
         self._start_scoring()
 
     def close(self) -> None:
         """Release the lock of the reading."""
         key_queue = self._screen.ratui.key_queue
-        if key_queue.before_key == self._before_key:  # the next case may have been opened already
-            key_queue.before_key = key_queue.on_withdrawn = None
+        if key_queue.open_reading is self._open_reading:  # the next case may have been opened already
+            key_queue.open_reading = None
         self._resources.close()
 
     def _withdraw(self, numbers: Collection[int], reason: WithdrawalReason) -> None:
@@ -142,24 +143,6 @@ class CaseFlow:
         app = self._screen.app
         while app.screen is not self._screen and self._screen in app.screen_stack:
             app.pop_screen()
-
-    # The lock of the reading.
-
-    def _before_key(self) -> bool:
-        """Count the time; return False if the key must have no effect, because another session has the reading now."""
-        self.auto_saver.count_time()
-        return self._check_lock()
-
-    def _check_lock(self) -> bool:
-        """Close the case if another session has taken its reading over, and return False then."""
-        try:
-            self._session.check_lock()
-        except TakenOver as error:
-            self._close_taken_over(error)
-            return False
-        except StoreError:
-            return True  # the disk does not answer now; each save checks the lock again
-        return True
 
     def _close_taken_over(self, error: TakenOver) -> None:
         """Leave all screens of the case, and report the entries that were not saved."""
