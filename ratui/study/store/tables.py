@@ -20,6 +20,7 @@ from tinydb.storages import Storage
 from ratui.errors import DamagedError, StoreError
 from ratui.files import make_folder, second_copy_path, write_bytes
 from ratui.study.store.descriptors import NO_LINK, is_missing
+from ratui.study.store.folder import LARGEST_FILE, StudyFile, as_file
 from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
 
 __all__ = [
@@ -40,12 +41,11 @@ __all__ = [
 
 Tables: TypeAlias = dict[str, list[dict[str, Any]]]
 """Records by the name of their table."""
-LARGEST_FILE = 64_000_000
-"""Limit of a file's size in bytes; files written here stay far below."""
 
 
-def sealed_name(path: Path) -> str:
-    """Return the name in the seal of the file at `path`, ``<folder>/<stem>``: it reveals a file in a wrong place."""
+def sealed_name(file: StudyFile | Path) -> str:
+    """Return the name in the seal of `file`, ``<folder>/<stem>``: it reveals a file in a wrong place."""
+    path = file.path if isinstance(file, StudyFile) else file
     return f"{path.parent.name}/{path.stem}"
 
 
@@ -113,31 +113,31 @@ class SealedStorage(Storage):
 
     Parameters
     ----------
-    path
-        The file.
+    file
+        The file. The folder of a path counts as the top folder, see `StudyFolder`.
     unsealed
         Also read files of format 1, which have no checksums.
     """
 
-    def __init__(self, path: Path, *, unsealed: bool = False) -> None:
-        self._path = Path(path)
+    def __init__(self, file: StudyFile | Path, *, unsealed: bool = False) -> None:
+        self._file = as_file(file)
         self._unsealed = unsealed
 
     def read(self) -> dict[str, dict[str, Any]] | None:
         """Return the tables, or None without a file. Raises DamagedError, or StoreError for a newer format."""
         try:
-            data = read_file(self._path, follow=False)
+            data = self._file.folder.read(self._file.inside)
         except FileNotFoundError:
             return None
-        return _unpack(self._path, data, sealed_name(self._path), self._unsealed)
+        return _unpack(self._file.path, data, sealed_name(self._file), self._unsealed)
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the tables. Raises StoreError if the disk refuses or JSON can't represent a value."""
         try:
-            sealed = seal(data, sealed_name(self._path))
+            sealed = seal(data, sealed_name(self._file))
         except (ValueError, TypeError, RecursionError) as error:
-            raise StoreError(f"not saved: {error}", self._path, "What was saved before is intact") from error
-        write_bytes(self._path, sealed)
+            raise StoreError(f"not saved: {error}", self._file.path, "What was saved before is intact") from error
+        self._file.folder.write(self._file.inside, sealed)
 
 
 class _MemoryStorage(Storage):
@@ -157,8 +157,8 @@ def _records(tables: Mapping[str, Mapping[str, Any]]) -> Tables:
     return {name: list(records.values()) for name, records in tables.items()}
 
 
-def read_tables(path: Path, *, unsealed: bool = False) -> Tables | None:
-    """Return the records of the table file at `path`, or None without a file; the second copy is not read.
+def read_tables(file: StudyFile | Path, *, unsealed: bool = False) -> Tables | None:
+    """Return the records of the table file `file`, or None without a file; the second copy is not read.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def read_tables(path: Path, *, unsealed: bool = False) -> Tables | None:
     StoreError
         If it has a newer format or can't be read.
     """
-    tables = SealedStorage(path, unsealed=unsealed).read()
+    tables = SealedStorage(file, unsealed=unsealed).read()
     return None if tables is None else _records(tables)
 
 
@@ -180,113 +180,83 @@ class StoredTables:
 
 
 def read_intact_bytes(
-    path: Path, check: Callable[[bytes], object], *, largest: int = LARGEST_FILE
+    file: StudyFile | Path, check: Callable[[bytes], object], *, largest: int = LARGEST_FILE
 ) -> tuple[bytes, str] | None:
-    """Read the file at `path`, or its second copy if the file is missing or damaged.
+    """Read `file`, or its second copy if the file is missing or damaged; see `StudyFolder.read_intact`.
 
     This is for files with a format of their own, such as ``study.toml``. `read_intact` reads table files.
-
-    Parameters
-    ----------
-    path
-        The file. Its second copy is at `second_copy_path(path)`.
-    check
-        Function that takes the bytes and raises DamagedError if they are damaged.
-    largest
-        Largest permitted size of either copy in bytes.
-
-    Returns
-    -------
-    tuple of bytes and str, or None
-        The bytes, and a notice in English if they are from the second copy, otherwise ``""``. None if neither copy
-        exists.
-
-    Raises
-    ------
-    DamagedError
-        If no intact copy is left: each is missing or damaged, and at least one exists.
-    StoreError
-        If a copy is too large or cannot be read; no other copy is tried then.
     """
-    try:
-        data = read_file(path, largest)
-        try:
-            check(data)
-        except DamagedError as error:
-            wrong = error
-        else:
-            return data, ""
-    except FileNotFoundError:
-        if not second_copy_path(path).exists():
-            return None
-        wrong = DamagedError("the file is missing, but its second copy exists", path, "See: ratui check STUDY")
-    try:
-        data = read_file(second_copy_path(path), largest)
-        check(data)
-    except (FileNotFoundError, DamagedError):
-        raise wrong from None
-    return data, f"{wrong.problem}; its second copy is intact and was read"
+    file = as_file(file)
+    return file.folder.read_intact(file.inside, check, largest=largest)
 
 
-def read_intact(path: Path, *, unsealed: bool = False) -> StoredTables | None:
-    """Return the records of the first intact copy of the table file at `path`, or None if neither copy exists.
+def read_intact(file: StudyFile | Path, *, unsealed: bool = False) -> StoredTables | None:
+    """Return the records of the first intact copy of the table file `file`, or None if neither copy exists.
 
     A copy of format 1 has no checksum, so it is not accepted in place of a damaged file. Raises DamagedError if neither
     copy is intact.
     """
-    of = sealed_name(path)
+    file = as_file(file)
     damaged: DamagedError
     try:
-        tables = read_tables(path, unsealed=unsealed)
+        tables = read_tables(file, unsealed=unsealed)
         if tables is not None:
             return StoredTables(tables)
-        if not second_copy_path(path).exists():
+        if not file.folder.exists(file.second_copy.inside):
             return None
-        damaged = DamagedError("the file is missing, but its second copy exists", path, "See: ratui check STUDY")
+        damaged = DamagedError("the file is missing, but its second copy exists", file.path, "See: ratui check STUDY")
     except DamagedError as error:
         damaged = error
+    copy = file.second_copy
     try:
-        copy = _unpack(second_copy_path(path), read_file(second_copy_path(path), follow=False), of, unsealed=False)
+        found = _unpack(copy.path, file.folder.read(copy.inside), sealed_name(file), unsealed=False)
     except (FileNotFoundError, DamagedError):
         raise damaged from None
-    return StoredTables(_records(copy), f"{damaged.problem}; its second copy is intact and was read")
+    return StoredTables(_records(found), f"{damaged.problem}; its second copy is intact and was read")
 
 
-def write_tables(path: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Replace the table file at `path` by `tables` in one atomic write of two copies. Raises StoreError."""
+def write_tables(file: StudyFile | Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Replace the table file `file` by `tables` in one atomic write of two copies. Raises StoreError."""
     with TinyDB(storage=_MemoryStorage) as database:  # TinyDB writes at every insert: collect the inserts in memory
         for name, records in tables.items():
             database.table(name).insert_multiple(records)
         batch = database.storage
         assert isinstance(batch, _MemoryStorage)
-        make_folder(path.parent)
-        SealedStorage(path).write({name: (batch.tables or {}).get(name, {}) for name in tables})
+        if isinstance(file, Path):
+            make_folder(file.parent)
+        file = as_file(file)
+        file.folder.make_folder(file.parent)
+        SealedStorage(file).write({name: (batch.tables or {}).get(name, {}) for name in tables})
 
 
-def set_aside(path: Path, *, folder: int | None = None) -> Path:
+def set_aside(path: Path, *, folder: int) -> Path:
     """Rename a damaged file to ``<name>.damaged-<time>`` and return the new path.
 
-    `folder` is an open descriptor of its folder, whose path is then not resolved again. Raises StoreError.
+    `folder` is an open descriptor of its folder, whose path is not resolved again. Raises StoreError.
     """
     aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
-    old, new = (path, aside) if folder is None else (Path(path.name), Path(aside.name))
     try:
-        os.replace(old, new, src_dir_fd=folder, dst_dir_fd=folder)
+        os.replace(path.name, aside.name, src_dir_fd=folder, dst_dir_fd=folder)
     except OSError as error:
         raise StoreError(f"can't be set aside: {error.strerror}", path, "Check the folder's permissions") from error
     return aside
 
 
-def restore_from_copy(path: Path, *, folder: int | None = None) -> None:
-    """Set the damaged file at `path` aside and write its intact second copy in its place. Raises StoreError.
+def restore_from_copy(file: StudyFile | Path, *, folder: int | None = None) -> None:
+    """Set the damaged `file` aside and write its intact second copy in its place. Raises StoreError.
 
     Only the holder of the file's lock may call this. Nothing is lost: an intact copy is never older than the last save
-    that succeeded. `folder` is an open descriptor of its folder, whose path is then not resolved again.
+    that succeeded. `folder` is an open descriptor of the folder of a path, which is then not resolved again.
     """
-    data = read_file(second_copy_path(path), folder=folder, follow=False)
     if folder is not None:
-        if not is_missing(path.name, folder):
-            set_aside(path, folder=folder)
-    elif path.exists():
-        set_aside(path)
-    write_bytes(path, data, folder=folder)
+        assert isinstance(file, Path)
+        data = read_file(second_copy_path(file), folder=folder)
+        if not is_missing(file.name, folder):
+            set_aside(file, folder=folder)
+        write_bytes(file, data, folder=folder)
+        return
+    file = as_file(file)
+    data = file.folder.read(file.second_copy.inside)
+    if file.folder.exists(file.inside):
+        file.folder.set_aside(file.inside)
+    file.folder.write(file.inside, data)
