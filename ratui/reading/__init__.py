@@ -37,8 +37,15 @@ from ratui.reading.model import (
 )
 from ratui.reading.options import EntryOptions, find_next_open_field, find_refusal, find_resume_field, list_options
 from ratui.reading.plausibility import UnlikelyEntry, find_unlikely, find_unlikely_normal
+from ratui.reading.positions import to_positions, to_times
 from ratui.reading.review import ReviewItem, ReviewKind, ReviewReason, find_field_to_change, joint_state, review_items
-from ratui.reading.serialization import FORMAT_VERSION, reading_from_document, reading_from_log, reading_to_document
+from ratui.reading.serialization import (
+    FORMAT_VERSION,
+    migrate_document,
+    reading_from_document,
+    reading_from_log,
+    reading_to_document,
+)
 
 __all__ = [
     "FORMAT_VERSION",
@@ -79,6 +86,7 @@ __all__ = [
     "find_unlikely_normal",
     "joint_state",
     "list_options",
+    "migrate_document",
     "reading_from_document",
     "reading_from_log",
     "reading_to_document",
@@ -88,6 +96,8 @@ __all__ = [
     "set_note",
     "sign",
     "start_reading",
+    "to_positions",
+    "to_times",
     "toggle_flag",
     "undo",
 ]

@@ -60,6 +60,7 @@ def start_reading(
     *,
     order: tuple[int, ...] = (0, 1),
     blinded: bool = False,
+    positions: tuple[tuple[str, ...], ...] = (),
 ) -> Reading:
     """Return an empty reading.
 
@@ -75,8 +76,10 @@ def start_reading(
         Time points (0 earlier, 1 later) in the order of display, left first.
     blinded
         True if the rater must not know which time point is earlier.
+    positions
+        IDs of the films at each position, left first.
     """
-    return Reading(scheme, case, rater, tuple(sites), order, blinded)
+    return Reading(scheme, case, rater, tuple(sites), order, blinded, positions=positions)
 
 
 def enter(

@@ -182,7 +182,8 @@ class Reading:
     sites
         The scored sites, in reading order.
     order
-        Time points in the order of display, left first. In a blinded study it does not show which one is earlier.
+        Time points in the order of display, left first. In a rater's view of a blinded study, the time points are unknown:
+        there `time` is the position of the film, and the order is ``(0, 1)``.
     is_blinded
         True if the rater must not know which time point is earlier.
     values
@@ -197,6 +198,8 @@ class Reading:
         Keys of the sites that the rater marked for a second look.
     notes
         One line of text by site key.
+    positions
+        IDs of the films at each position, left first. Empty if they are unknown, as in a file of an earlier version.
     """
 
     scheme: Scheme
@@ -211,6 +214,7 @@ class Reading:
     signed_at: datetime | None = None
     flags: frozenset[str] = frozenset()
     notes: Mapping[str, str] = field(default_factory=dict)
+    positions: tuple[tuple[str, ...], ...] = ()
 
     def __repr__(self) -> str:
         state = "signed" if self.signed_at else "not signed"

@@ -6,7 +6,7 @@ could enter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, get_args
@@ -27,22 +27,27 @@ from ratui.reading.model import (
     Reading,
     Slot,
 )
+from ratui.reading.positions import replace_times_in_document, to_positions, to_times
 from ratui.scheme import Scheme
 
-__all__ = ["FORMAT_VERSION", "reading_from_document", "reading_from_log", "reading_to_document"]
+__all__ = ["FORMAT_VERSION", "migrate_document", "reading_from_document", "reading_from_log", "reading_to_document"]
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Format that this version writes.
 
-Format 1 had no flags, no notes and no mark on confirmed entries. Format 2 did not record the display of the films.
+Format 1 had no flags, no notes and no mark on confirmed entries. Format 2 did not record the display of the films. Up to
+format 3 a document contained time points and their order of display. From format 4 on it contains positions instead, so
+that it does not reveal which film is the earlier one.
 """
 
 
 def reading_to_document(reading: Reading) -> dict[str, Any]:
     """Return `reading` as ``{"meta": {...}, "fields": [...], "log": [...]}`` of plain values.
 
-    ``fields`` contains the filled fields only. Times are ISO 8601 texts with milliseconds.
+    ``fields`` contains the filled fields only. Every ``time`` in it is a position, 0 for the left film. Dates are ISO 8601
+    texts with milliseconds.
     """
+    reading = to_positions(reading)
     return {
         "meta": {
             "format": FORMAT_VERSION,
@@ -50,7 +55,7 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
             "case": reading.case,
             "rater": reading.rater,
             "sites": [site.key for site in reading.sites],
-            "order": list(reading.order),
+            "positions": [list(films) for films in reading.positions or [()] * len(reading.order)],
             "blinded": reading.is_blinded,
             "absent": [list(slot) for slot in sorted(reading.absent)],
             "signed": _format_time(reading.signed_at),
@@ -87,7 +92,9 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
     }
 
 
-def reading_from_document(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
+def reading_from_document(
+    scheme: Scheme, document: Mapping[str, Any], where: object = "", order: Sequence[int] | None = None
+) -> Reading:
     """Return the reading in `document`, which may have this format or an older one.
 
     Parameters
@@ -98,16 +105,21 @@ def reading_from_document(scheme: Scheme, document: Mapping[str, Any], where: ob
         Result of `reading_to_document`, for example from a JSON file.
     where
         Place of the document, for error messages.
+    order
+        Time point shown at each position, left first. A document up to format 3 states its own order, which is used
+        instead. Without `order` the result contains positions in place of time points.
 
     Raises
     ------
     StoreError
         If the format is newer than this version, or if the document is not a valid reading of `scheme`.
     """
-    return _build_reading(scheme, document, where, lambda reading: reading)
+    return _build_reading(scheme, document, where, lambda reading: reading, order)
 
 
-def reading_from_log(scheme: Scheme, document: Mapping[str, Any], where: object = "") -> Reading:
+def reading_from_log(
+    scheme: Scheme, document: Mapping[str, Any], where: object = "", order: Sequence[int] | None = None
+) -> Reading:
     """Return the reading that the log in `document` leads to.
 
     Fields, flags, notes and signature of the document are ignored. Use it to repair a document whose tables contradict
@@ -120,23 +132,29 @@ def reading_from_log(scheme: Scheme, document: Mapping[str, Any], where: object 
             reading, values=replayed.values, flags=replayed.flags, notes=replayed.notes, signed_at=replayed.signed_at
         )
 
-    return _build_reading(scheme, {**document, "fields": []}, where, restore_from_log)
+    return _build_reading(scheme, {**document, "fields": []}, where, restore_from_log, order)
 
 
 def _build_reading(
-    scheme: Scheme, document: Mapping[str, Any], where: object, finish: Callable[[Reading], Reading]
+    scheme: Scheme,
+    document: Mapping[str, Any],
+    where: object,
+    finish: Callable[[Reading], Reading],
+    order: Sequence[int] | None,
 ) -> Reading:
     """Return the reading in `document` after `finish`. Raises StoreError if the result is not valid."""
     try:
-        document = _migrate(document, where)
+        own_order = document["meta"]["order"] if document["meta"]["format"] in (1, 2, 3) else None
+        document = migrate_document(document, where)
         meta = document["meta"]
+        positions = tuple(tuple(str(film) for film in films) for films in meta["positions"])
         reading = finish(
             Reading(
                 scheme=scheme,
                 case=str(meta["case"]),
                 rater=str(meta["rater"]),
                 sites=tuple(scheme.site(key) for key in meta["sites"]),
-                order=tuple(int(time) for time in meta["order"]),
+                order=tuple(range(len(positions))),
                 is_blinded=bool(meta["blinded"]),
                 values={_field_from_dict(raw): _entry_from_dict(raw) for raw in document["fields"]},
                 log=tuple(_log_entry_from_dict(raw) for raw in document["log"]),
@@ -144,8 +162,12 @@ def _build_reading(
                 signed_at=_parse_time(meta["signed"]),
                 flags=frozenset(str(site) for site in meta["flags"]),
                 notes={str(site): str(text) for site, text in meta["notes"].items()},
+                positions=positions if any(positions) else (),
             )
         )
+        if order is not None:
+            shown = to_times(reading, order)  # also compares the number of time points
+            reading = shown if own_order is None else to_times(reading, [int(time) for time in own_order])
         wrong = find_problems(reading) or find_log_problems(reading)
     except (KeyError, TypeError, ValueError, AttributeError, EntryError, SchemeError) as error:
         raise StoreError(
@@ -156,13 +178,21 @@ def _build_reading(
     return reading
 
 
-def _migrate(document: Mapping[str, Any], where: object) -> Mapping[str, Any]:
-    """Return `document` in this version's format, without changing the argument. Raises StoreError for a newer one."""
+def migrate_document(document: Mapping[str, Any], where: object = "") -> Mapping[str, Any]:
+    """Return `document` in this version's format, without changing the argument.
+
+    Raises
+    ------
+    StoreError
+        If the format is newer or unknown.
+    KeyError, TypeError, ValueError
+        If the document has another form.
+    """
     meta = document["meta"]
     found = meta["format"]
     if found == FORMAT_VERSION:
         return document
-    if found not in (1, 2):
+    if found not in (1, 2, 3):
         raise StoreError(
             f"the reading has format {clean_text(found)}, this version reads up to {FORMAT_VERSION}",
             where,
@@ -172,11 +202,9 @@ def _migrate(document: Mapping[str, Any], where: object) -> Mapping[str, Any]:
     if found == 1:
         meta = {**meta, "flags": [], "notes": {}}
         log = [{**entry, "site": "", "confirmed": False} for entry in log]
-    return {
-        **document,
-        "meta": {**meta, "format": FORMAT_VERSION},
-        "log": [{**entry, "display": None} for entry in log],
-    }
+    if found <= 2:
+        log = [{**entry, "display": None} for entry in log]
+    return replace_times_in_document({**document, "meta": meta, "log": log})
 
 
 def _field_to_dict(field: Field) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ratui.errors import StudyError
 from ratui.reading import Entry, Field, GradeEntry, adopt, apply_regions
 from ratui.results.disputes import CaseDispute, agreed_entries
 from ratui.study import CONSENSUS, CaseState, LockHolder, ReadingSession, Study
+from ratui.study.accounts import check_account
 from ratui.study.predictions import load_expected_grades
 from ratui.study.worklist import Progress
 
@@ -59,7 +60,7 @@ class Adjudication(Study):
             raise StudyError(
                 "an adjudication can only change the consensus", self.path, "To read as a rater: ratui read"
             )
-        self._check_account(CONSENSUS, "the adjudicator")
+        check_account(self.path, CONSENSUS, "the adjudicator")
         return rater
 
     def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -190,6 +190,24 @@ class Case:
         """Days from the earlier to the later time point, or None if a day is unknown."""
         days = {film.time: film.day for film in self.films if film.day is not None}
         return days[1] - days[0] if {0, 1} <= set(days) else None
+
+    def films_at(self, order: Iterable[int]) -> tuple[tuple[str, ...], ...]:
+        """Return the IDs of the films of each time point in `order`, sorted."""
+        return tuple(tuple(sorted(film.id for film in self.films if film.time == time)) for time in order)
+
+    def order_of(self, positions: Sequence[Sequence[str]]) -> tuple[int, ...]:
+        """Return the time point of the films at each position, given by their IDs.
+
+        Raises StoreError if the films are not those of different time points of this case.
+        """
+        times = {film.id: film.time for film in self.films}
+        order = [{times.get(film) for film in films} for films in positions]
+        known = tuple(time for found in order for time in found if time is not None)
+        if any(len(found) != 1 for found in order) or sorted(known) != list(self.times):
+            raise StoreError(
+                "its films are not those of the case, each with one time point", self.id, "See: ratui check STUDY"
+            )
+        return known
 
     def film(self, time: int, side: str, part: str, scheme: Scheme) -> FilmRecord | None:
         """Return the film that shows the body part `part` of `side` at the time point `time`, or None."""

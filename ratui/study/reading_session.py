@@ -31,6 +31,7 @@ __all__ = [
     "reading_to_tables",
     "stored_displays",
     "stored_meta",
+    "stored_positions",
     "stored_reading",
 ]
 
@@ -120,18 +121,33 @@ def stored_meta(stored: StoredTables | None) -> Mapping[str, Any]:
     return records[0] if records else {}
 
 
+def stored_positions(stored: StoredTables | None) -> tuple[tuple[str, ...], ...]:
+    """Return the IDs of the films at each position in a reading's file; empty if the file does not state them."""
+    positions = stored_meta(stored).get("positions", ())
+    if not isinstance(positions, list) or not all(isinstance(films, list) for films in positions):
+        return ()
+    found = tuple(tuple(str(film) for film in films) for films in positions)
+    return found if any(found) else ()
+
+
 def stored_reading(
-    stored: StoredTables | None, scheme: Scheme, where: object, rater: str, case: str
+    stored: StoredTables | None,
+    scheme: Scheme,
+    where: object,
+    rater: str,
+    case: str,
+    order: Sequence[int] | None = None,
 ) -> tuple[Reading | None, float]:
     """Return the reading in the tables of `reading_to_tables` and the seconds spent on it; (None, 0) without a file.
 
-    Raises StoreError, naming the file `where`, if the tables are not the reading of `case` by `rater` in `scheme`.
+    `order` is the time point at each position, as in `reading_from_document`. Raises StoreError, naming the file `where`,
+    if the tables are not the reading of `case` by `rater` in `scheme`.
     """
     if stored is None:
         return None, 0.0
     meta, tables = stored_meta(stored), stored.tables
     document = {"meta": meta, "fields": tables.get("fields", []), "log": tables.get("log", [])}
-    reading = reading_from_document(scheme, document, where)
+    reading = reading_from_document(scheme, document, where, order)
     if (reading.rater, reading.case) != (rater, case):
         raise StoreError("it is the reading of another rater or case", where, "See: ratui check STUDY")
     return reading, float(meta.get("seconds", 0.0))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,9 @@ from ratui.files import check_name, file_digest, make_folder
 from ratui.imaging import Film, read_film
 from ratui.reading import Entry, Field, Reading, Slot, start_reading
 from ratui.scheme import Scheme
+from ratui.study.accounts import check_account, find_account_rater
 from ratui.study.case import Case, FilmRecord, Region
 from ratui.study.config import StudyConfig, create_study, load_study
-from ratui.study.layout import account_name
 from ratui.study.reading_session import (
     DisplayUse,
     FileSignature,
@@ -28,6 +28,7 @@ from ratui.study.reading_session import (
     file_signature,
     stored_displays,
     stored_meta,
+    stored_positions,
     stored_reading,
 )
 from ratui.study.store import FileLock, LockHolder, StoredTables, StudyLock
@@ -288,28 +289,24 @@ class Study:
         if rater not in self.config.raters:
             known = ", ".join(self.config.raters)
             raise StudyError(f"{clean_text(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
-        self._check_account(rater, rater)
+        check_account(self.path, rater)
         return rater
-
-    def _check_account(self, rater: str, called: str) -> None:
-        """Raise StudyError if the readings of `rater`, described as `called`, belong to another account."""
-        folder = self.path / "readings" / rater
-        if folder.exists() and os.geteuid() not in (0, folder.stat().st_uid):
-            owner = account_name(folder.stat().st_uid)
-            raise StudyError(f"{called} uses another account, {owner}", self.path, f"Log in as {owner}")
 
     def account_rater(self) -> str:
         """Return the rater whose readings belong to this account, or an empty text."""
-        for rater in self.config.raters:
-            folder = self.path / "readings" / rater
-            if folder.exists() and folder.stat().st_uid == os.geteuid():
-                return rater
-        return ""
+        return find_account_rater(self.path, self.config.raters)
 
     def reading(self, rater: str, case: str) -> Reading | None:
         """Return the reading of `case` by `rater` as last saved, or None. Raises StoreError if its file is damaged."""
         path = self.reading_path(rater, case)
-        return stored_reading(self._read(path), self.scheme, path, rater, case)[0]
+        stored = self._read(path)
+        order = self._order(stored, rater, case) if stored else ()
+        return stored_reading(stored, self.scheme, path, rater, case, order)[0]
+
+    def _order(self, stored: StoredTables | None, rater: str, case: str) -> tuple[int, ...]:
+        """Return the time point at each position of a stored reading, or of one that is not begun."""
+        positions = stored_positions(stored)
+        return self.case(case).order_of(positions) if positions else self.order(rater, case)
 
     def displays(self, rater: str, case: str) -> tuple[DisplayUse, ...]:
         """Return the displays on which `rater` has read `case`. Raises StoreError if the file is damaged."""
@@ -340,14 +337,17 @@ class Study:
         make_folder(path.parent, group=0o050)  # in a shared study, only this rater may write here
         with FileLock(path.with_suffix(".lock"), take_over=take_over) as lock:
             stored = self._read(path)
-            reading, seconds = stored_reading(stored, self.scheme, path, rater, case)
+            order = self._order(stored, rater, case)
+            reading, seconds = stored_reading(stored, self.scheme, path, rater, case, order)
             notice = stored.notice if stored else ""
             if notice:
                 restore_from_copy(path)
                 notice = "its file was damaged; it was set aside and restored from the second copy, nothing is lost"
             if reading is None:
-                sites, order = film_case.sites(self.scheme), self.order(rater, case)
+                sites = film_case.sites(self.scheme)
                 reading = start_reading(self.scheme, case, rater, sites, order=order, blinded=self.config.blinded)
+            if not reading.positions:
+                reading = replace(reading, positions=film_case.films_at(reading.order))
             displays = stored_displays(stored, path)
             yield ReadingSession(path, lock, self._study_lock.shared, reading, seconds, notice, displays)
 

@@ -105,11 +105,18 @@ def test_the_grade_is_stored_not_the_score() -> None:
     assert GradeEntry(5) not in reading_from_document(SCHEME, document()).values.values()
 
 
+def as_format_3(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document of a reading with the order (0, 1) as format 3 had it: its times were equal to the positions."""
+    del document["meta"]["positions"]
+    document["meta"].update(format=3, order=[0, 1])
+    return document
+
+
 def of_format_1() -> dict[str, Any]:
     """Return a document of the first version: without flags, notes and confirmations."""
     r = enter(start_reading(SCHEME, "C-1", "anna", SCHEME.sites), Field("L.MCP2", "ERO", 0), GradeEntry(1), key="1")
     r = enter(r, Field("L.MCP2", "ERO", 0), GradeEntry(1), key="1")
-    old = reading_to_document(r)
+    old = as_format_3(reading_to_document(r))
     old["meta"]["format"] = 1
     del old["meta"]["flags"], old["meta"]["notes"]
     # The first version could undo an entry without effect, which undo skips today.
@@ -126,12 +133,12 @@ def test_a_document_of_format_1_is_read_and_written_as_the_newest() -> None:
     assert (reading.flags, reading.notes) == (frozenset(), {})
     assert reading.score(Field("L.MCP2", "ERO", 0)) == 1
     assert undo(reading).values == {}
-    assert reading_to_document(reading)["meta"]["format"] == 3
+    assert reading_to_document(reading)["meta"]["format"] == 4
     assert reading_from_document(SCHEME, reading_to_document(reading)) == reading
 
 
 def test_a_document_of_format_2_is_read_and_written_as_the_newest() -> None:
-    old = document()
+    old = as_format_3(document())
     old["meta"]["format"] = 2
     for entry in old["log"]:
         del entry["display"]
@@ -151,8 +158,8 @@ def test_the_display_of_an_entry_is_stored() -> None:
 
 def test_a_newer_document_is_refused_with_what_to_do() -> None:
     newer = document()
-    newer["meta"]["format"] = 4
-    with pytest.raises(StoreError, match=r"has format 4, this version reads up to 3\. Update ratui"):
+    newer["meta"]["format"] = 5
+    with pytest.raises(StoreError, match=r"has format 5, this version reads up to 4\. Update ratui"):
         reading_from_document(SCHEME, newer, "anna/C-1.json")
 
 

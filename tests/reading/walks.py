@@ -323,7 +323,10 @@ class Walk(RuleBasedStateMachine):
             self.survives_the_disk()
 
     def survives_the_disk(self) -> None:
-        assert rd.reading_from_document(SCHEME, rd.reading_to_document(self.reading)) == self.reading
+        document, order = rd.reading_to_document(self.reading), self.reading.order
+        assert rd.reading_from_document(SCHEME, document, order=order) == self.reading
+        if self.blinded:
+            assert rd.to_times(rd.reading_from_document(SCHEME, document), order) == self.reading
 
 
 class BlindedWalk(Walk):

@@ -5,12 +5,13 @@ The log is the record of what happened and is protected by its chain of checksum
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ratui.errors import RatuiError
 from ratui.files import second_copy_path
-from ratui.reading import reading_from_log, reading_to_document
+from ratui.reading import migrate_document, reading_from_log, reading_to_document
 from ratui.scheme import Scheme
 from ratui.study.store.seal import Records, open_seal, salvage, seal
 from ratui.study.store.tables import read_file, sealed_name
@@ -51,11 +52,17 @@ def rebuild_fields(path: Path, data: bytes, scheme: Scheme) -> bytes | None:
 
 def _rebuild_from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme) -> bytes | None:
     try:
-        meta = next(iter(tables["meta"].values()))
-        reading = reading_from_log(scheme, {"meta": meta, "log": list(tables["log"].values())}, path)
-    except (RatuiError, KeyError, StopIteration):
+        stored = {"meta": next(iter(tables["meta"].values())), "fields": [], "log": list(tables["log"].values())}
+        document = migrate_document(stored, path)
+        made = reading_to_document(reading_from_log(scheme, document, path))
+    except (RatuiError, KeyError, TypeError, ValueError, AttributeError, StopIteration):
         return None
-    made = reading_to_document(reading)
-    records = {str(number): record for number, record in enumerate(made["fields"], start=1)}
     # Values that do not follow from the log, such as the time spent, are kept.
-    return seal({**tables, "meta": {"1": {**meta, **made["meta"]}}, "fields": records}, sealed_name(path))
+    meta = {"1": {**document["meta"], **made["meta"]}}
+    return seal(
+        {**tables, "meta": meta, "fields": _number(made["fields"]), "log": _number(document["log"])}, sealed_name(path)
+    )
+
+
+def _number(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {str(number): dict(record) for number, record in enumerate(records, start=1)}
