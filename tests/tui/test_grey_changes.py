@@ -18,7 +18,7 @@ from ratui.tui.graphics.viewport import ViewSettings, read_view_settings, save_v
 from ratui.tui.i18n.catalog import LANGUAGES, Catalog
 from ratui.tui.screens.film_screen import FilmScreen
 from ratui.tui.screens.review.screen import ReviewScreen
-from ratui.tui.screens.scoring.head import format_grey_changes, format_head
+from ratui.tui.screens.scoring.text import format_grey_changes, format_head
 from ratui.tui.user_settings import UserSettings
 from tests.films import make_study
 from tests.tui.conftest import reading_as, settle

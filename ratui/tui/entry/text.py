@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rich.style import Style
 from rich.text import Text
 
 from ratui.reading import (
@@ -25,10 +26,12 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import key_for_entry
 from ratui.tui.theme import ACCENT, BRIGHT, NOTE, QUIET, WAITING
-from ratui.tui.widgets.click_targets import field_target
 from ratui.tui.widgets.key_bar import KeyItem, drop_to_fit, format_key_rows, shorten_to_fit
 
 __all__ = [
+    "clicked_field",
+    "clicked_site",
+    "field_target",
     "format_edge",
     "format_entry",
     "format_entry_keys",
@@ -45,6 +48,7 @@ __all__ = [
     "format_title",
     "join_ends",
     "join_time_points",
+    "site_target",
 ]
 
 
@@ -298,3 +302,27 @@ def format_edge(edge: str, side: str, height: int) -> Text:
     The letter keeps the side in view, so that left and right are not confused.
     """
     return Text("\n".join(side for _ in range(height)), f"{ACCENT} reverse") if edge == side else Text("")
+
+
+# Parts of a text that stand for a field or a site, which a click selects.
+
+
+def field_target(style: str, field: Field) -> Style:
+    """Return `style` for a text that stands for `field`."""
+    return Style.parse(style) + Style(meta={"field": tuple(field)})
+
+
+def site_target(style: str, site: str) -> Style:
+    """Return `style` for a text that stands for the site with the key `site`."""
+    return Style.parse(style) + Style(meta={"site": site})
+
+
+def clicked_field(style: Style) -> Field | None:
+    """Return the field that a text of this `style` stands for, or None."""
+    found = style.meta.get("field")
+    return Field(*found) if found else None
+
+
+def clicked_site(style: Style) -> str | None:
+    """Return the key of the site that a text of this `style` stands for, or None."""
+    return style.meta.get("site")

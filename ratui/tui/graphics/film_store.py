@@ -1,6 +1,10 @@
-"""Decoded films in memory, and pictures of parts of them. All functions may be called from any thread.
+"""Decoded films in memory, pictures of parts of them, and the marks on these pictures.
 
-The screens decide which film may be shown in a blinded study.
+All functions may be called from any thread. The screens decide which film may be shown in a blinded study.
+
+A joint is marked by a frame on the whole film, and by corner marks in a view of the joint. Both are white with a black
+border, so that they are visible on bone and on soft tissue. Pictures of less than 150 pixels, as in half-cells, have no room
+for the border.
 """
 
 from __future__ import annotations
@@ -8,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
+from math import ceil, floor
 from threading import Lock
 
 from PIL import Image, ImageDraw
@@ -28,13 +33,25 @@ from ratui.imaging import (
 )
 from ratui.study import FilmRecord, Study
 from ratui.terminal import Display
-from ratui.tui.graphics.joint_marks import draw_corner_marks
 
-__all__ = ["LENS_MAGNIFICATION", "AlignedView", "FilmStore", "ViewRequest", "make_joint_box", "make_whole_film_box"]
+__all__ = [
+    "LENS_MAGNIFICATION",
+    "AlignedView",
+    "FilmStore",
+    "ViewRequest",
+    "draw_corner_marks",
+    "draw_outline",
+    "make_joint_box",
+    "make_whole_film_box",
+]
 
 LENS_MAGNIFICATION = 3.0
 """Magnification of the lens, relative to the picture around it."""
 _LENS_SIDE = 0.45  # of the image's shorter side
+_MIN_PIXELS_FOR_BORDER = 150
+_ARM = 0.12
+"""Length of an arm of a corner mark, in sides of the joint's box."""
+_MIN_ARM_PIXELS = 3
 
 
 @dataclass(frozen=True)
@@ -196,6 +213,61 @@ def _mark_joint(image: Image.Image, view: ViewRequest) -> Image.Image:
     if not view.is_marked or view.joint is None:
         return image
     return draw_corner_marks(image, view.joint.to_image(view.box, view.size))
+
+
+def draw_outline(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+    """Return a copy of `image` with a frame around `box`, given in pixels of the image."""
+    x0, y0, x1, y1 = (round(value) for value in box)
+    picture = image.copy()
+    draw = ImageDraw.Draw(picture)
+    if _has_room_for_border(image):
+        draw.rectangle((x0 - 2, y0 - 2, x1 + 2, y1 + 2), outline=0)
+        draw.rectangle((x0 + 1, y0 + 1, x1 - 1, y1 - 1), outline=255)
+    draw.rectangle((x0 - 1, y0 - 1, x1 + 1, y1 + 1), outline=255)
+    return picture
+
+
+def draw_corner_marks(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+    """Return a copy of `image` with marks at the four corners of a joint's box.
+
+    The marks are outside the box, so that they cover no bone of the joint.
+
+    Parameters
+    ----------
+    image
+        A grey image of mode ``L``.
+    box
+        The joint's box as (x0, y0, x1, y1), in pixels of the image. It may extend beyond the image.
+
+    Returns
+    -------
+    PIL.Image.Image
+        The image with the marks.
+    """
+    x0, y0, x1, y1 = box
+    border = 1 if _has_room_for_border(image) else 0
+    thick, gap = 1 + border, border
+    arms = tuple(max(round(_ARM * side), _MIN_ARM_PIXELS) for side in (x1 - x0, y1 - y0))
+    left, top = floor(x0) - gap - thick, floor(y0) - gap - thick
+    right, bottom = ceil(x1) + gap + thick - 1, ceil(y1) + gap + thick - 1  # the last column and row of the marks
+    bars = [
+        (x, y, x + arms[0] - 1, y + thick - 1) for x in (left, right - arms[0] + 1) for y in (top, bottom - thick + 1)
+    ]
+    bars += [
+        (x, y, x + thick - 1, y + arms[1] - 1) for x in (left, right - thick + 1) for y in (top, bottom - arms[1] + 1)
+    ]
+    picture = image.copy()
+    draw = ImageDraw.Draw(picture)
+    if border:
+        for a, b, c, d in bars:
+            draw.rectangle((a - 1, b - 1, c + 1, d + 1), fill=0)
+    for bar in bars:
+        draw.rectangle(bar, fill=255)
+    return picture
+
+
+def _has_room_for_border(image: Image.Image) -> bool:
+    return min(image.size) > _MIN_PIXELS_FOR_BORDER
 
 
 def make_whole_film_box(record: FilmRecord, size: tuple[int, int], display: Display) -> Box:

@@ -15,7 +15,7 @@ from ratui.imaging import DisplaySettings
 from ratui.reading import MAX_NOTE_LENGTH, Field, Reading
 from ratui.tui.entry.answer_gate import AnswerGate, DisplayWatch
 from ratui.tui.entry.scoring_session import ScoringSession
-from ratui.tui.entry.text import format_time_point, format_title
+from ratui.tui.entry.text import clicked_field, clicked_site, format_time_point, format_title
 from ratui.tui.graphics.viewport import (
     CaseFilms,
     ViewSettings,
@@ -26,9 +26,7 @@ from ratui.tui.graphics.viewport import (
 )
 from ratui.tui.i18n.reading_phrases import format_error
 from ratui.tui.screens.base import KeyScreen
-from ratui.tui.screens.scoring.head import format_grey_changes
-from ratui.tui.screens.scoring.text import format_typing_hint
-from ratui.tui.widgets.click_targets import clicked_field, clicked_site
+from ratui.tui.screens.scoring.text import format_grey_changes, format_typing_hint
 from ratui.tui.widgets.film_view import FilmFailed
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.text_line import TextLine
@@ -223,7 +221,7 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         """Make the field or the joint under the mouse the active one; elsewhere, show what can be clicked."""
         if self.is_asking:
             return
-        field, site = clicked_field(event), clicked_site(event)
+        field, site = clicked_field(event.style), clicked_site(event.style)
         if not ((field is not None and self.select_field(field)) or (site is not None and self.select_site(site))):
             self.show_message(self.t("scoring.click_ignored"))
 

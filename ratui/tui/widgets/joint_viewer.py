@@ -22,8 +22,7 @@ from ratui.errors import FilmError
 from ratui.imaging import AlignmentFailure
 from ratui.terminal import Display, FrameCache, Resolution
 from ratui.tui.entry.answer_gate import DisplayWatch, ExpectedFilm
-from ratui.tui.graphics.film_store import AlignedView, FilmStore
-from ratui.tui.graphics.joint_marks import draw_outline
+from ratui.tui.graphics.film_store import AlignedView, FilmStore, draw_outline
 from ratui.tui.graphics.painter import Painter
 from ratui.tui.graphics.viewport import WHOLE_FILM, ZOOMS, CaseFilms, Viewport, ViewSettings
 from ratui.tui.textual_internals import run_in_thread

@@ -16,9 +16,9 @@ from rich.text import Text
 from ratui.reading import Field, FindingEntry, Reading
 from ratui.scheme import Joint, Scheme, Side
 from ratui.tui.entry import text as texts
+from ratui.tui.entry.text import site_target
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.theme import BRIGHT, HEADING, PLAIN, QUIET, WAITING
-from ratui.tui.widgets.click_targets import site_target
 
 __all__ = ["CaseMap", "MapRow", "format_missing", "format_totals_table", "make_map_rows"]
 

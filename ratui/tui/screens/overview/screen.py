@@ -19,12 +19,12 @@ from textual.widgets import Static
 from ratui.reading import LogEntry, Reading, Slot
 from ratui.tui.entry import text as texts
 from ratui.tui.entry.model_comparison import find_differences, format_model_scores
+from ratui.tui.entry.text import clicked_site
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import Action
 from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.case_map import CaseMap, format_missing, format_totals_table
 from ratui.tui.theme import BRIGHT, NOTE, PLAIN, QUIET
-from ratui.tui.widgets.click_targets import clicked_site
 from ratui.tui.widgets.key_bar import KeyBar
 from ratui.tui.widgets.text_line import TextLine
 
@@ -241,7 +241,7 @@ class OverviewScreen(KeyScreen[OverviewResult | None]):
 
     def on_click(self, event: Click) -> None:
         """Select the joint under the mouse; go to it if it was selected before."""
-        site = clicked_site(event)
+        site = clicked_site(event.style)
         if site is None or self.is_asking:
             return
         if site == self._site:

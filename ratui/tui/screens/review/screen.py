@@ -25,8 +25,7 @@ from ratui.tui.graphics.viewport import CaseFilms, load_case_films
 from ratui.tui.i18n.reading_phrases import format_review_reasons
 from ratui.tui.input.actions import map_keys_to_entries
 from ratui.tui.screens.film_screen import FilmScreen
-from ratui.tui.screens.scoring.head import format_head
-from ratui.tui.screens.scoring.text import format_field_line, format_review_keys
+from ratui.tui.screens.scoring.text import format_field_line, format_head, format_review_keys
 from ratui.tui.theme import ALARM, BRIGHT, NOTE
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar

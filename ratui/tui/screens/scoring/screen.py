@@ -21,8 +21,13 @@ from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.graphics.viewport import CaseFilms
 from ratui.tui.screens.case_flow import CaseFlow, CaseResult, ScoringResult
 from ratui.tui.screens.film_screen import FilmScreen
-from ratui.tui.screens.scoring.head import format_head
-from ratui.tui.screens.scoring.text import draw_hand_map, format_field_line, format_scoring_keys, format_status
+from ratui.tui.screens.scoring.text import (
+    draw_hand_map,
+    format_field_line,
+    format_head,
+    format_scoring_keys,
+    format_status,
+)
 from ratui.tui.theme import ALARM, NOTE, QUIET
 from ratui.tui.widgets.joint_viewer import JointViewer
 from ratui.tui.widgets.key_bar import KeyBar
