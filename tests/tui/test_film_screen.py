@@ -224,3 +224,16 @@ class TestSharpness:
             use = use.with_entries(count, pixels, enough=enough)
         assert use == DisplayUse("kitty", 4, 1, 3.0)
         assert DisplayUse.from_record(use.to_record()) == use
+
+
+async def test_answers_count_again_when_the_films_are_painted_after_a_change_of_the_language(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    async with reading_as(study, "anna", case=study.cases()[0]) as pilot:
+        screen = await opened(pilot, study)
+        assert screen.display_watch.find_display_problem() is None
+        await screen.ratui.change_language("ja")
+        assert screen.display_watch.find_display_problem() == "not_painted", "the language makes new views"
+        await settle(pilot)
+        assert screen.display_watch.find_display_problem() is None
+        await pilot.press("1")
+        assert [entry.display is not None for entry in screen.reading.log] == [True]
