@@ -1,13 +1,17 @@
 """The sealed form: contents are restored, changes detected, and intact parts of a damaged file recovered."""
 
 import json
+import re
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratui.study.store import BrokenSealError, open_seal, seal
-from ratui.study.store.seal import NewerFormatError, UnsealedError, read_log_chain, salvage
+from ratui.study.store.salvage import salvage
+from ratui.study.store.seal import NewerFormatError, UnsealedError, read_log_chain, record_checksum
+from ratui.study.store.tables import LARGEST_FILE
 
 _values = (
     st.none()
@@ -102,7 +106,49 @@ class TestChain:
         assert not set(before[2:]) & set(after[2:])
 
 
+def fill_up(unit: bytes, length: int) -> bytes:
+    return (unit * (length // len(unit) + 1))[:length]
+
+
+WORST = {
+    "openings": (b'"1":{', b""),
+    "openings of nested records": (b'"1":{"a":', b""),
+    "open texts": (b'"1":{"', b""),
+    "nested lists": (b"[", b""),
+    "wrong checksums": (b'"1":{"a":1,"sum":"' + b"a" * 32 + b'"}', b""),
+    "wrong checksums, with an intact seal": (b'"1":{"1":{"a":1,"sum":"' + b"a" * 32 + b'"}', seal(TABLES, "a/b")),
+    "one record of all bytes": (b'"1":{"2":{"3":{"4":{' + b"x" * 30_000_000, seal(TABLES, "a/b")),
+}
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_salvage_takes_seconds_for_the_largest_file(name: str) -> None:
+    """The limit is wide, because tests run beside one another; time that grows with the square needs hours."""
+    unit, end = WORST[name]
+    begun = time.process_time()
+    salvage([fill_up(unit, LARGEST_FILE) + end])
+    assert time.process_time() - begun < 15
+
+
+def test_records_with_right_checksums_that_ratui_never_writes_are_not_salvaged() -> None:
+    for body in (b'{"a":NaN}', b'{"a":"\\ud800"}', b'{"a":1,"a":2}', b'{"a": 1}', b"{" + b'"a":[' * 5000):
+        total = record_checksum("meta", "1", "", body).encode()
+        forged = b'"1":' + body[:-1] + b',"sum":"' + total + b'"}'
+        found = salvage([forged + seal({"meta": {"1": {"a": 1}}}, "a/b").replace(b'"a":1', b'"a":2')])
+        assert found.counts == {"meta": 1}
+        assert found.tables == {"meta": {}}
+
+
 class TestSalvage:
+    def test_records_after_ones_with_broken_checksums_are_found(self) -> None:
+        data = seal(TABLES, "a/b")
+        sums = [match.start() for match in re.finditer(rb'"sum":', data)]
+        for place in sums[1:4]:  # fields 1 to 3
+            data = data[:place] + b'"sun":' + data[place + 6 :]
+        found = salvage([data])
+        assert set(found.tables["fields"]) == {"4", "5"}
+        assert found.tables["log"] == TABLES["log"]
+
     def test_a_broken_field_loses_only_that_field(self) -> None:
         data = seal(TABLES, "a/b").replace(b'"grade":3', b'"grade":4')
         found = salvage([data])

@@ -13,7 +13,8 @@ from ratui.errors import RatuiError
 from ratui.files import second_copy_path
 from ratui.reading import migrate_document, reading_from_log, reading_to_document
 from ratui.scheme import Scheme
-from ratui.study.store.seal import Records, open_seal, salvage, seal
+from ratui.study.store.salvage import salvage
+from ratui.study.store.seal import Records, open_seal, seal
 from ratui.study.store.tables import read_file, sealed_name
 
 __all__ = ["rebuild_fields", "salvage_tables"]

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -28,12 +28,12 @@ __all__ = [
     "FORMAT",
     "BrokenSealError",
     "NewerFormatError",
-    "SalvagedTables",
     "SealedTables",
     "UnsealedError",
+    "dump",
     "open_seal",
     "read_log_chain",
-    "salvage",
+    "record_checksum",
     "seal",
 ]
 
@@ -104,15 +104,15 @@ def seal(tables: Mapping[str, Mapping[str, Mapping[str, Any]]], of: str) -> byte
         for id, record in records.items():
             if "sum" in record:
                 raise ValueError("no record can have a value called sum")
-            body = _dump(record)
+            body = dump(record)
             total = _checksum(name, str(id), before if name == CHAINED else "", body)
             texts.append(f'"{id}":{body[:-1]}{"," if record else ""}"sum":"{total}"}}')
             before = total
         if name == CHAINED:
             head = before
         counts[name] = len(texts)
-        parts.append(f"{_dump(name)}:{{{','.join(texts)}}}")
-    last = _dump({"format": FORMAT, "of": of, "counts": counts, "head": head})
+        parts.append(f"{dump(name)}:{{{','.join(texts)}}}")
+    last = dump({"format": FORMAT, "of": of, "counts": counts, "head": head})
     check = _checksum("seal", "1", "", last)
     parts.append(f'"seal":{{"1":{last[:-1]},"check":"{check}",')
     text = ("{" + ",".join(parts)).encode()
@@ -204,111 +204,24 @@ def read_log_chain(data: bytes) -> tuple[str, ...]:
     """
     sums, before = [], ""
     for id, record in json.loads(data).get(CHAINED, {}).items():
-        before = _checksum(CHAINED, id, before, _dump({key: value for key, value in record.items() if key != "sum"}))
+        before = _checksum(CHAINED, id, before, dump({key: value for key, value in record.items() if key != "sum"}))
         sums.append(before)
     return tuple(sums)
-
-
-@dataclass(frozen=True)
-class SalvagedTables:
-    """The records of broken files whose checksums are still right.
-
-    Attributes
-    ----------
-    tables
-        Intact records by table and ID. The log ends before the first record that is lost.
-    counts
-        Number of records by table when the file was sealed; None if the seal's own record is lost.
-    head
-        Checksum of the last record of the log when the file was sealed.
-    """
-
-    tables: dict[str, Records]
-    counts: dict[str, int] | None
-    head: str
-
-    @property
-    def is_complete(self) -> bool:
-        """True if every record that was sealed has been found."""
-        return self.counts is not None and self.missing == ()
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Names of the tables that lack records."""
-        counts = self.counts or {}
-        return tuple(name for name, count in counts.items() if len(self.tables.get(name, {})) != count)
-
-
-def salvage(files: Sequence[bytes]) -> SalvagedTables:
-    """Collect the records of broken copies of one file that are provably as they were written.
-
-    The structure of the file around the records is not needed: a checksum also covers the record's table and ID. If both
-    copies have an intact record, the first one's counts.
-    """
-    loose: dict[str, list[dict[str, Any]]] = {}
-    seals = []
-    for data in files:
-        for id, raw in _loose_records(data):
-            if "check" in raw:
-                seals.append(raw)
-            else:
-                loose.setdefault(id, []).append(raw)
-    counts, head = _longest_log(seals)
-    found: dict[str, Records] = {}
-    for name in counts or ():
-        before = ""
-        ids = map(str, range(1, len(loose) + 1)) if name == CHAINED else loose
-        found[name] = {}
-        for id in ids:
-            record = next((r for r in loose.get(id, ()) if _has_valid_checksum(name, id, before, r)), None)
-            if record is None and name == CHAINED:
-                break
-            if record is not None:
-                before = str(record["sum"]) if name == CHAINED else ""
-                found[name][id] = {key: value for key, value in record.items() if key != "sum"}
-        if name == CHAINED and before != head:
-            found[name] = {}  # the chain does not end as the seal says: nothing of it is proven
-    return SalvagedTables(found, counts, head)
-
-
-def _has_valid_checksum(table: str, id: str, before: str, record: Mapping[str, Any]) -> bool:
-    body = _dump({key: value for key, value in record.items() if key != "sum"})
-    return record.get("sum") == _checksum(table, id, before, body)
-
-
-def _longest_log(seals: list[dict[str, Any]]) -> tuple[dict[str, int] | None, str]:
-    """Return counts and head from the intact seal record with the longest log."""
-    best: tuple[dict[str, int] | None, str] = (None, "")
-    for raw in seals:
-        body = _dump({key: value for key, value in raw.items() if key not in ("check", "sum")})
-        if raw["check"] == _checksum("seal", "1", "", body):
-            counts = {str(name): int(count) for name, count in raw["counts"].items()}
-            if best[0] is None or counts.get(CHAINED, 0) > best[0].get(CHAINED, 0):
-                best = counts, str(raw["head"])
-    return best
-
-
-def _loose_records(data: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every part of `data` that looks like a record ``"7":{…}``, whatever stands around it."""
-    text = data.decode("utf-8", "replace")
-    decoder = json.JSONDecoder()
-    for match in re.finditer(r'"(\d{1,9})":(?=\{)', text):
-        try:
-            value, _ = decoder.raw_decode(text, match.end())
-            _dump(value)  # raises an error for NaN and lone surrogates, which `seal` never writes
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            yield match[1], value
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _dump(value: object) -> str:
+def dump(value: object) -> str:
+    """Return `value` as the one JSON text that a sealed file contains for it. Raises ValueError for NaN."""
     return _ENCODER.encode(value)
 
 
-def _checksum(table: str, id: str, before: str, body: str) -> str:
-    text = f"{table}\n{id}\n{before}\n{body}".encode()
+def record_checksum(table: str, id: str, before: str, body: bytes) -> str:
+    """Return the checksum of the record `id` of `table` with the JSON text `body`; in the log `before` is the last one."""
+    text = f"{table}\n{id}\n{before}\n".encode() + body
     return hashlib.blake2b(text, digest_size=_SUM // 2).hexdigest()
+
+
+def _checksum(table: str, id: str, before: str, body: str) -> str:
+    return record_checksum(table, id, before, body.encode())
