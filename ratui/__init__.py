@@ -54,6 +54,9 @@ def open_study(path: str | Path) -> Study:
 def read_film(path: str | Path) -> Film:
     """Read a radiograph from a DICOM file.
 
+    Another process decodes the file, because a damaged film can end the process that decodes it. It is started at the first
+    film and kept for the next ones.
+
     Parameters
     ----------
     path
@@ -76,6 +79,6 @@ def read_film(path: str | Path) -> Film:
     >>> film
     Film(800 × 656 pixels, 12 bits, 0.333 mm/pixel)
     """
-    from ratui.imaging import read_film as read_dicom_film
+    from ratui.study.importing import read_foreign_film
 
-    return read_dicom_film(Path(path))
+    return read_foreign_film(Path(path))

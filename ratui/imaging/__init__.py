@@ -11,6 +11,7 @@ from ratui.imaging.dicom_reader import (
     film_from_dataset,
     read_film,
     read_header,
+    read_stored_film,
 )
 from ratui.imaging.dicom_writer import encode_dicom, write_film
 from ratui.imaging.display_settings import DEFAULT_DISPLAY, DisplaySettings, choose_contrast, list_presets, render
@@ -26,6 +27,7 @@ from ratui.imaging.film import (
     film_to_grey,
     normalize_intensity,
 )
+from ratui.imaging.film_transfer import pack_film, unpack_film
 from ratui.imaging.geometry import Box, Matrix, fit_similarity
 from ratui.imaging.joint_alignment import align_centres, align_joints, compute_difference, warp_onto
 from ratui.imaging.registration import (
@@ -66,11 +68,14 @@ __all__ = [
     "fit_similarity",
     "list_presets",
     "normalize_intensity",
+    "pack_film",
     "propagate_boxes",
     "read_film",
     "read_header",
+    "read_stored_film",
     "register_images",
     "render",
+    "unpack_film",
     "warp_onto",
     "warp_to_fixed",
     "write_film",

@@ -6,6 +6,7 @@ These checks read a few bytes or inflate without keeping the result. No error re
 
 from __future__ import annotations
 
+import io
 import logging
 import stat
 import struct
@@ -13,7 +14,7 @@ import warnings
 import zlib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
@@ -21,7 +22,7 @@ from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, JPEGExtended12Bit, JPEGLSLossless, JPEGLSNearLossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGExtended12Bit, JPEGLSLossless, JPEGLSNearLossless
 
 from ratui.errors import FilmError, clean_text
 from ratui.imaging.dicom_header import GreyTransform, parse_number, read_geometry, read_grey_transform
@@ -36,6 +37,8 @@ __all__ = [
     "film_from_dataset",
     "read_film",
     "read_header",
+    "read_stored_dataset",
+    "read_stored_film",
 ]
 
 MAX_FILE_BYTES = 600_000_000
@@ -45,6 +48,7 @@ MAX_PIXELS = 80_000_000
 _MAX_TILES = 16_384  # of a JPEG 2000 image; a decoder allocates memory for each
 _DEFLATED = "1.2.840.10008.1.2.1.99"  # Deflated Explicit VR Little Endian (PS3.5 A.5)
 _CHUNK_BYTES = 1 << 20
+_STORED_SYNTAXES = (JPEGLSLossless, ExplicitVRLittleEndian)  # in which `encode_dicom` and the import write
 
 # pydicom logs every deviation from the standard. Those that matter here become a FilmError or a note.
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
@@ -59,7 +63,10 @@ def read_header(path: Path) -> pydicom.Dataset:
 
 
 def read_film(path: Path) -> Film:
-    """Return the film in the DICOM file at `path`.
+    """Return the film in the DICOM file at `path`, decoded in this process.
+
+    A foreign file can make a decoder end its process. Only a process that exists to read such files calls this; others
+    call `ratui.read_film`, or `read_stored_film` for the films of a study.
 
     Raises
     ------
@@ -67,6 +74,37 @@ def read_film(path: Path) -> Film:
         If the file is not a readable, single grey image of a plausible size. The error states problem and remedy.
     """
     return film_from_dataset(_read_dataset(path, stop_before_pixels=False), path)
+
+
+def read_stored_film(data: bytes, path: Path) -> Film:
+    """Return the film in `data`, the content of a file that ratui wrote.
+
+    Parameters
+    ----------
+    data
+        A DICOM file in one of the two forms that ratui writes: JPEG-LS Lossless or uncompressed. Content in another form is
+        refused before a decoder reads it.
+    path
+        The file, for error messages.
+
+    Raises
+    ------
+    FilmError
+        If it has another form, or for the reasons of `read_film`.
+    """
+    return film_from_dataset(read_stored_dataset(data, path), path)
+
+
+def read_stored_dataset(data: bytes, path: Path) -> pydicom.Dataset:
+    """Return the complete dataset in `data`; parameters and errors are those of `read_stored_film`."""
+    try:
+        syntax = read_meta_information(io.BytesIO(data)).get("TransferSyntaxUID", "")
+    except Exception as error:  # pydicom raises many types for damaged headers
+        raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Restore it from a backup") from error
+    # Before the rest is parsed: a deflated file would be inflated there.
+    if syntax not in _STORED_SYNTAXES:
+        raise FilmError("its pixels have a form that ratui does not write", path, "Restore it from a backup")
+    return _parse_dataset(io.BytesIO(data), path, stop_before_pixels=False)
 
 
 def film_from_dataset(dataset: pydicom.Dataset, path: Path) -> Film:
@@ -196,10 +234,14 @@ def _mask_stored_bits(dataset: pydicom.Dataset, pixels: Pixels) -> Pixels:
 def _read_dataset(path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
     """Return the dataset in the file at `path`. Raises FilmError if it is not a readable DICOM file."""
     check_file(path)
+    return _parse_dataset(path, path, stop_before_pixels=stop_before_pixels)
+
+
+def _parse_dataset(source: Path | BinaryIO, path: Path, *, stop_before_pixels: bool) -> pydicom.Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
+            dataset = pydicom.dcmread(source, stop_before_pixels=stop_before_pixels)
             # pydicom parses elements when they are read. Reading them here finds damage early.
             for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "PhotometricInterpretation"):
                 dataset.get(keyword)

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+import ratui
 from ratui.errors import FilmError, TrainError, clean_text
-from ratui.imaging import Box, Film, read_film
+from ratui.imaging import Box, Film
 from ratui.scheme import Scheme
 from trainer.data.hands import (
     FINE_SIZE,
@@ -197,7 +198,7 @@ def _load_image(file: Path) -> Film:
     """Return the image in `file` as a film with bone bright: DICOM, or an image of grey levels."""
     if file.suffix.lower() in (".dcm", ".dicom"):
         try:
-            return read_film(file)
+            return ratui.read_film(file)
         except FilmError as error:
             raise TrainError(clean_text(error), file, "Leave this image out") from error
     try:

@@ -5,9 +5,8 @@ are taken from closed lists, and UIDs are hashed with a secret. Text, private el
 in compressed data therefore can't remain. This implements the Basic Application Level Confidentiality Profile of DICOM
 PS3.15 Annex E, and removes more than it requires.
 
-The pixels are kept, and text may be burned into them. `seems_to_contain_text` finds text, to warn a person who then decides.
-Devices write letters into the pixels in one flat extreme grey, small, of one height, in a row. A lead marker has one or two
-letters; a patient's name has more. An image without a finding may still contain text.
+The pixels are kept, and text may be burned into them; see `burned_in_text`. The tables of the film must come from
+`rewrite_tables`.
 """
 
 from __future__ import annotations
@@ -17,17 +16,22 @@ import hmac
 import io
 import warnings
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import UID, ComputedRadiographyImageStorage, ExplicitVRLittleEndian, JPEGLSLossless, generate_uid
+from pydicom.uid import (
+    PYDICOM_IMPLEMENTATION_UID,
+    UID,
+    ComputedRadiographyImageStorage,
+    ExplicitVRLittleEndian,
+    JPEGLSLossless,
+    generate_uid,
+)
 from pydicom.valuerep import DSfloat
 
-from ratui.imaging import Film, LookupTable, Pixels, Window
+from ratui.imaging import Film, LookupTable, Window
 
-__all__ = ["RetainedAttributes", "deidentify", "extract_retained_attributes", "new_uid", "seems_to_contain_text"]
+__all__ = ["RetainedAttributes", "deidentify", "encode_film", "extract_retained_attributes", "new_uid"]
 
 _UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 # Words that are kept, by the element that may contain them.
@@ -42,9 +46,7 @@ _WORDS = {
 # Names of windows and tables that are kept.
 _NAMES = ("NORMAL", "HARDER", "SOFTER", "HARD", "SOFT", "STANDARD", "BONE", "WINDOW1", "WINDOW2", "WINDOW3", "DEFAULT")
 _MODALITY_TYPES = ("OD", "HU", "US", "P")
-_MIN_LETTERS = 6  # shapes in a row that count as text
-_LETTER_HEIGHTS = (6, 80)  # smallest and largest height of a letter, in pixels
-_MOST_PIECES = 20_000  # an image with more connected shapes is grainy
+_VERSION = "RATUI"  # without a number: films of two versions can be compared byte by byte
 
 
 @dataclass(frozen=True)
@@ -112,20 +114,33 @@ def deidentify(film: Film, attributes: RetainedAttributes, *, case: str, side: s
     key
         Secret for the hashed UIDs.
     """
-    uids = {keyword: new_uid(key, attributes.uids.get(keyword, "")) for keyword in _UIDS}
+    kept = [keyword for keyword in _UIDS if keyword != "FrameOfReferenceUID" or keyword in attributes.uids]
+    uids = {keyword: new_uid(key, attributes.uids.get(keyword, "")) for keyword in kept}
+    return encode_film(film, RetainedAttributes(attributes.words, uids), case=case, side=side)
+
+
+def encode_film(film: Film, attributes: RetainedAttributes, *, case: str, side: str, version: str = _VERSION) -> bytes:
+    """Return the bytes of a DICOM file with the image of `film` and the UIDs in `attributes`, which are written as they are.
+
+    The same arguments always give the same bytes. `version` is the implementation version name (PS3.10 section 7.1).
+    The other parameters are those of `deidentify`.
+    """
+    uids = attributes.uids
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = ComputedRadiographyImageStorage
     meta.MediaStorageSOPInstanceUID = UID(uids["SOPInstanceUID"])
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    meta.ImplementationVersionName = version
     new = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     new.SOPClassUID = meta.MediaStorageSOPClassUID
-    for keyword, replacement in uids.items():
-        if keyword != "FrameOfReferenceUID" or keyword in attributes.uids:
-            setattr(new, keyword, replacement)
+    for keyword, uid in uids.items():
+        setattr(new, keyword, uid)
     new.PatientName = new.PatientID = case
     new.PatientBirthDate = new.PatientSex = new.StudyDate = new.StudyTime = ""
     new.AccessionNumber = new.ReferringPhysicianName = new.StudyID = new.SeriesNumber = new.InstanceNumber = ""
-    _add_deidentification_method(new)
+    # Text in the pixels may name the patient; then the identity is not proven to be removed (PS3.3 C.7.1.1).
+    _add_deidentification_method(new, is_removed=attributes.words.get("BurnedInAnnotation") != "YES")
     new.Modality = "CR"
     new.Laterality = side
     for keyword, word in attributes.words.items():
@@ -137,8 +152,8 @@ def deidentify(film: Film, attributes: RetainedAttributes, *, case: str, side: s
     return buffer.getvalue()
 
 
-def _add_deidentification_method(new: Dataset) -> None:
-    new.PatientIdentityRemoved = "YES"
+def _add_deidentification_method(new: Dataset, *, is_removed: bool) -> None:
+    new.PatientIdentityRemoved = "YES" if is_removed else "NO"
     new.DeidentificationMethod = "ratui: written anew from pixels and numbers"
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator = "113100", "DCM"
@@ -212,62 +227,3 @@ def _add_pixels(new: Dataset, film: Film) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             new.compress(JPEGLSLossless, encoding_plugin="pyjpegls", generate_instance_uid=False)
-
-
-class _Piece(NamedTuple):
-    top: int
-    left: int
-    height: int
-    width: int
-
-
-def seems_to_contain_text(pixels: Pixels) -> bool:
-    """Return whether the image contains a row of small shapes in its lightest or darkest grey.
-
-    Parameters
-    ----------
-    pixels
-        Stored values, shape (rows, columns).
-    """
-    values = pixels.astype(np.int64)
-    for extreme in (int(values.max()), int(values.min())):
-        mask = values == extreme
-        # An extreme grey that fills much of the image is its background; letters would have the other extreme.
-        if 0 < mask.mean() < 0.05 and _has_row(mask):
-            return True
-    return False
-
-
-def _has_row(mask: npt.NDArray[np.bool_]) -> bool:
-    boxes = _boxes(mask)
-    if len(boxes) > _MOST_PIECES:  # grain, not letters
-        return False
-    pieces = [_Piece(*box) for box in boxes.tolist()]
-    letters = [p for p in pieces if _LETTER_HEIGHTS[0] <= p.height <= _LETTER_HEIGHTS[1] and p.width <= 2 * p.height]
-    letters.sort(key=lambda piece: (piece.left, piece.top))
-    return any(_row_from(letters, number) >= _MIN_LETTERS for number in range(len(letters)))
-
-
-def _boxes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-    """Return top, left, height and width of each connected piece of `mask`, shape (pieces, 4).
-
-    Pixels that touch at a corner are connected.
-    """
-    import cv2  # takes a moment to import: only an import of films needs it
-
-    _, _, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    columns = [cv2.CC_STAT_TOP, cv2.CC_STAT_LEFT, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_WIDTH]
-    return np.asarray(found[1:, columns], dtype=np.int32)  # the first is the background
-
-
-def _row_from(pieces: list[_Piece], first: int) -> int:
-    """Return the number of pieces that follow `first` to the right as letters of one row, itself included."""
-    last, length = pieces[first], 1
-    for piece in pieces[first + 1 :]:
-        if piece.left > last.left + last.width + 3 * last.height:
-            break
-        alike = 0.6 <= piece.height / last.height <= 1.7
-        level = abs((piece.top + piece.height) - (last.top + last.height)) <= 0.4 * last.height
-        if alike and level and piece.left >= last.left + last.width - 1:
-            last, length = piece, length + 1
-    return length

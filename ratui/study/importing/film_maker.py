@@ -5,23 +5,25 @@ No error message repeats text of the file, because it may name a person. Nothing
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import hmac
 import io
+import os
 import re
+import stat
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pydicom
-from PIL import Image
 
 from ratui.errors import FilmError
 from ratui.imaging import (
-    MAX_PIXELS,
-    MAX_SIDE,
+    MAX_FILE_BYTES,
     Film,
     LookupTable,
     Pixels,
@@ -30,15 +32,32 @@ from ratui.imaging import (
     read_film,
     read_header,
 )
-from ratui.imaging.dicom_reader import check_file
+from ratui.imaging.dicom_reader import read_stored_dataset
+from ratui.study.importing.burned_in_text import seems_to_contain_text
 from ratui.study.importing.deidentification import (
     RetainedAttributes,
     deidentify,
+    encode_film,
     extract_retained_attributes,
-    seems_to_contain_text,
 )
+from ratui.study.importing.lookup_tables import rewrite_tables
+from ratui.study.importing.png_reader import read_png
 
-__all__ = ["ConvertedFilm", "FilmConverter", "FilmHeader", "FilmRequest", "InProcessConverter"]
+__all__ = [
+    "ConvertedFilm",
+    "FilmConverter",
+    "FilmHeader",
+    "FilmRequest",
+    "FilmSize",
+    "InProcessConverter",
+    "convert_film",
+    "pixel_digest",
+    "read_film_header",
+    "verify_stored_film",
+]
+
+_IMPORT_INSTEAD = "Import the film from its source instead"
+_OWN_UID = re.compile(r"2\.25\.(0|[1-9]\d{0,38})")  # from `new_uid`, or random
 
 
 @dataclass(frozen=True)
@@ -98,7 +117,7 @@ class ConvertedFilm:
     spacing
         Size of a pixel in millimetres, (between rows, between columns), or None.
     digest
-        SHA-256 of the pixels.
+        Keyed digest of the pixels, see `pixel_digest`.
     aspect
         Height of a pixel divided by its width.
     note
@@ -112,6 +131,16 @@ class ConvertedFilm:
     digest: str
     aspect: float = 1.0
     note: str = ""
+
+
+@dataclass(frozen=True)
+class FilmSize:
+    """The size of a stored film; the attributes are those of `ConvertedFilm`."""
+
+    rows: int
+    columns: int
+    spacing: tuple[float, float] | None
+    aspect: float
 
 
 class FilmConverter(Protocol):
@@ -182,24 +211,83 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
     The new file is decoded again and compared with the source: the pixels bit by bit, and every value of the grey transform.
     """
     if path.suffix.lower() == ".png":
-        pixels = _png(path)
-        film, attributes = (
-            Film(pixels, bits_stored=8 * pixels.dtype.itemsize, spacing=request.spacing),
-            RetainedAttributes(),
-        )
+        pixels = read_png(path)
+        film = Film(pixels, bits_stored=8 * pixels.dtype.itemsize, spacing=request.spacing)
+        attributes = RetainedAttributes()
     else:
-        film, attributes = read_film(path), extract_retained_attributes(read_header(path))
-    data = deidentify(film, attributes, case=request.case, side=request.side, key=bytes.fromhex(request.key))
-    _compare(film, data, path)
+        film = rewrite_tables(read_film(path))
+        attributes = extract_retained_attributes(read_header(path))
     note = ""
     if attributes.words.get("BurnedInAnnotation") == "YES":
         note = "its header says that text is burned into the picture: look whether it names the patient"
     elif seems_to_contain_text(film.pixels):
         note = "text seems to be burned into the picture: look whether it names the patient"
+        attributes = replace(attributes, words={**attributes.words, "BurnedInAnnotation": "YES"})
+    key = bytes.fromhex(request.key)
+    data = deidentify(film, attributes, case=request.case, side=request.side, key=key)
+    _compare(film, data, path)
     rows, columns = film.pixels.shape
-    digest = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()
     aspect = request.spacing[0] / request.spacing[1] if request.spacing else film.aspect
-    return ConvertedFilm(data, int(rows), int(columns), request.spacing or film.spacing, digest, aspect, note)
+    spacing = request.spacing or film.spacing
+    return ConvertedFilm(data, int(rows), int(columns), spacing, pixel_digest(film.pixels, key), aspect, note)
+
+
+def pixel_digest(pixels: Pixels, key: bytes) -> str:
+    """Return the digest by which a film is recognised in one study, an HMAC-SHA-256 with a key derived from `key`.
+
+    Nobody without the key can compute it from a film, or compare the films of two studies.
+    """
+    pixel_key = hmac.digest(key, b"pixels", "sha256")
+    return hmac.new(pixel_key, np.ascontiguousarray(pixels).tobytes(), hashlib.sha256).hexdigest()
+
+
+def verify_stored_film(path: Path, case: str, side: str) -> FilmSize:
+    """Return the size of the film at `path` after a proof that the file is exactly what an import writes.
+
+    The film is decoded and encoded again with the same UIDs. Both files must be equal byte by byte. So the file contains
+    nothing but an image, its grey transform, words from closed lists, and UIDs without a meaning.
+
+    Parameters
+    ----------
+    path
+        The file. Links and special files are refused without waiting.
+    case, side
+        Pseudonym and side that the file must name.
+
+    Raises
+    ------
+    FilmError
+        If it is another kind of file, too large, or not exactly what this version of ratui writes.
+    """
+    data = _read_regular_file(path)
+    dataset = read_stored_dataset(data, path)
+    film = film_from_dataset(dataset, path)
+    attributes = extract_retained_attributes(dataset)
+    version = str(dataset.file_meta.get("ImplementationVersionName", ""))
+    is_known = re.fullmatch(r"RATUI|PYDICOM \d{1,2}\.\d{1,2}\.\d{1,2}", version)
+    if not is_known or not all(_OWN_UID.fullmatch(uid) for uid in attributes.uids.values()):
+        raise FilmError("it is not a film that ratui wrote", path, _IMPORT_INSTEAD)
+    if "SOPInstanceUID" not in attributes.uids:
+        raise FilmError("it is not a film that ratui wrote", path, _IMPORT_INSTEAD)
+    again = encode_film(rewrite_tables(film), attributes, case=case, side=side, version=version)
+    if again != data:
+        raise FilmError("it contains more or other than a film of an import", path, _IMPORT_INSTEAD)
+    return FilmSize(film.rows, film.columns, film.spacing, film.aspect)
+
+
+def _read_regular_file(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise FilmError("it is not a regular file", path, "Remove it")
+            if found.st_size > MAX_FILE_BYTES:
+                raise FilmError("the file is too large to be a film", path, "Remove it")
+            return file.read(MAX_FILE_BYTES)
+    except OSError as error:
+        problem = "it is a symbolic link" if error.errno == errno.ELOOP else f"it can't be read: {error.strerror}"
+        raise FilmError(problem, path, "Check it") from error
 
 
 def _compare(film: Film, data: bytes, path: Path) -> None:
@@ -233,32 +321,3 @@ def _same_table(one: LookupTable | None, other: LookupTable | None) -> bool:
     if one is None or other is None:
         return one is other
     return (one.first, one.bits) == (other.first, other.bits) and np.array_equal(one.values, other.values)
-
-
-def _png(path: Path) -> Pixels:
-    """Return the grey levels of a PNG file with 8 or 16 bits. Raises FilmError for anything but one grey image."""
-    check_file(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=["PNG"]) as image:
-                width, height = image.size
-                if max(width, height) > MAX_SIDE or min(width, height) < 16 or width * height > MAX_PIXELS:
-                    remedy = "Give the film itself"
-                    raise FilmError(f"its size {width} × {height} is not that of a radiograph", path, remedy)
-                image.load()
-                mode = image.mode
-                values = np.asarray(image)
-    except FileNotFoundError as error:
-        raise FilmError("there is no such file", path, "Check the manifest") from error
-    except Image.DecompressionBombError as error:
-        raise FilmError("its size is not that of a radiograph", path, "Give the film itself") from error
-    except (OSError, ValueError, SyntaxError) as error:
-        raise FilmError("it is not a readable PNG file", path, "Export it again") from error
-    if values.ndim == 3 and mode == "RGB" and (values == values[..., :1]).all():
-        values = values[..., 0]  # a grey film that was saved in colour
-    if values.ndim != 2 or mode == "P":
-        raise FilmError("it is a colour image, not a grey film", path, "Export the original radiograph")
-    if values.dtype == np.bool_:
-        raise FilmError("it has two levels only", path, "Export the original radiograph")
-    return values if values.dtype == np.uint8 else values.astype(np.uint16)

@@ -13,18 +13,23 @@ import select
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 import ratui
 from ratui.errors import FilmError, clean_text
-from ratui.study.importing.film_maker import ConvertedFilm, FilmHeader, FilmRequest
+from ratui.imaging import MAX_FILE_BYTES, MAX_SIDE, Film, unpack_film
+from ratui.study.importing.film_maker import ConvertedFilm, FilmHeader, FilmRequest, FilmSize
 
 __all__ = ["ReaderProcess"]
 
 _LOGGER = logging.getLogger("ratui")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_LONGEST_TEXT = 10_000
 _FRAME = re.compile(r"[\w./<>-]+, line \d+, [\w.<>]+")
 _WORKER_CODE = "from ratui.study.importing.reader_worker import main; main()"
 
@@ -62,27 +67,51 @@ class ReaderProcess:
 
     def read_header(self, path: Path) -> FilmHeader:
         """Return what the header of `path` says about the film. Raises FilmError."""
-        head, _ = self._request({"path": str(path)}, path)
-        return FilmHeader(**head["header"])
+        head, _ = self._request({"do": "header"}, path)
+        with _checked_answer(path):
+            raw = head["header"]
+            return FilmHeader(**{each.name: str(raw[each.name])[:_LONGEST_TEXT] for each in fields(FilmHeader)})
 
     def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
         """Return the film in `path`, de-identified. Raises FilmError."""
-        head, data = self._request({"path": str(path), "request": asdict(request)}, path)
-        converted = head["film"]
-        spacing = (float(converted["spacing"][0]), float(converted["spacing"][1])) if converted["spacing"] else None
-        return ConvertedFilm(data=data, **{**converted, "spacing": spacing})
+        head, data = self._request({"do": "convert", "request": asdict(request)}, path)
+        with _checked_answer(path):
+            raw = head["film"]
+            size = _film_size(raw)
+            if not _DIGEST.fullmatch(raw["digest"]):
+                raise ValueError("not a digest")
+            note = clean_text(raw["note"], _LONGEST_TEXT)
+            return ConvertedFilm(data, size.rows, size.columns, size.spacing, raw["digest"], size.aspect, note)
+
+    def read(self, path: Path) -> Film:
+        """Return the film in the DICOM file at `path`, decoded. Raises FilmError."""
+        head, data = self._request({"do": "read"}, path)
+        with _checked_answer(path):
+            return unpack_film(head["film"], data)
+
+    def verify(self, path: Path, case: str, side: str) -> FilmSize:
+        """Return the size of the stored film at `path` if it is exactly what an import writes; see `verify_stored_film`.
+
+        Raises FilmError otherwise.
+        """
+        head, _ = self._request({"do": "verify", "case": case, "side": side}, path)
+        with _checked_answer(path):
+            return _film_size(head["size"])
 
     def _request(self, request: dict[str, Any], path: Path) -> tuple[dict[str, Any], bytes]:
         process = self._process or self._start()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.write(json.dumps({**request, "path": str(path.absolute())}).encode() + b"\n")
             process.stdin.flush()
             deadline = time.monotonic() + self._timeout
             line = _read_line(process.stdout, deadline)
             head = json.loads(line)
-            data = _read_exactly(process.stdout, int(head["bytes"]), deadline)
+            length = int(head["bytes"])
+            if not 0 <= length <= MAX_FILE_BYTES:
+                raise ValueError("not the length of a film")
+            data = _read_exactly(process.stdout, length, deadline)
         except TimeoutError as error:
             self.close()
             _LOGGER.warning("the import ended a film's reader that took longer than %g s", self._timeout)
@@ -119,6 +148,25 @@ class ReaderProcess:
             env=environment,
         )
         return self._process
+
+
+@contextmanager
+def _checked_answer(path: Path) -> Iterator[None]:
+    """Turn errors in the values of an answer into a FilmError: a file may control the process that sent them."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        raise FilmError("the decoder answered wrongly; it is damaged or malicious", path, "Export it again") from error
+
+
+def _film_size(raw: dict[str, Any]) -> FilmSize:
+    rows, columns, aspect = int(raw["rows"]), int(raw["columns"]), float(raw["aspect"])
+    spacing = (float(raw["spacing"][0]), float(raw["spacing"][1])) if raw["spacing"] else None
+    if not all(16 <= side <= MAX_SIDE for side in (rows, columns)):
+        raise ValueError("not the size of a film")
+    if not all(0.001 < value < 1000 for value in (aspect, *(spacing or ()))):
+        raise ValueError("not a spacing")
+    return FilmSize(rows, columns, spacing, aspect)
 
 
 def _read_some(pipe: IO[bytes], most: int, deadline: float) -> bytes:

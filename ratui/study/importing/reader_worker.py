@@ -15,8 +15,14 @@ from typing import IO, Any, NoReturn
 
 from ratui.crash_report import fault_frames
 from ratui.errors import FilmError
+from ratui.imaging import pack_film, read_film
 from ratui.program import run_program
-from ratui.study.importing.film_maker import FilmRequest, convert_film, read_film_header
+from ratui.study.importing.film_maker import (
+    FilmRequest,
+    convert_film,
+    read_film_header,
+    verify_stored_film,
+)
 
 __all__ = ["LARGEST_MEMORY", "main", "serve"]
 
@@ -49,16 +55,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 def _handle(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     path = Path(request["path"])
     try:
-        if "request" not in request:
-            return {"header": asdict(read_film_header(path))}, b""
-        film_request = request["request"]
-        spacing = (
-            (float(film_request["spacing"][0]), float(film_request["spacing"][1])) if film_request["spacing"] else None
-        )
-        converted = convert_film(
-            path, FilmRequest(film_request["case"], film_request["side"], film_request["key"], spacing)
-        )
-        return {"film": {key: value for key, value in asdict(converted).items() if key != "data"}}, converted.data
+        return _ANSWERS[request["do"]](path, request)
     except FilmError as error:
         return {"error": [error.problem, error.remedy]}, b""
     except MemoryError:
@@ -69,3 +66,26 @@ def _handle(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
             "error": text,
             "frames": fault_frames(error),
         }, b""  # for the importer's log: this process writes no file
+
+
+def _answer_header(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    return {"header": asdict(read_film_header(path))}, b""
+
+
+def _answer_convert(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    raw = request["request"]
+    spacing = (float(raw["spacing"][0]), float(raw["spacing"][1])) if raw["spacing"] else None
+    converted = convert_film(path, FilmRequest(raw["case"], raw["side"], raw["key"], spacing))
+    return {"film": {key: value for key, value in asdict(converted).items() if key != "data"}}, converted.data
+
+
+def _answer_read(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    head, data = pack_film(read_film(path))
+    return {"film": head}, data
+
+
+def _answer_verify(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    return {"size": asdict(verify_stored_film(path, request["case"], request["side"]))}, b""
+
+
+_ANSWERS = {"header": _answer_header, "convert": _answer_convert, "read": _answer_read, "verify": _answer_verify}
