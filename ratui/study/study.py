@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ratui.errors import FilmError, StoreError, StudyError, clean_text
-from ratui.files import check_name, file_digest, make_folder
-from ratui.imaging import Film, read_film
+from ratui.files import check_name, make_folder
+from ratui.imaging import MAX_FILE_BYTES, Film, read_stored_film
 from ratui.reading import Entry, Field, Reading, Slot, start_reading
 from ratui.scheme import Scheme
 from ratui.study.accounts import check_account, find_account_rater
@@ -31,7 +31,7 @@ from ratui.study.reading_session import (
     stored_positions,
     stored_reading,
 )
-from ratui.study.store import FileLock, LockHolder, StoredTables, StudyLock
+from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFolder, StudyLock
 from ratui.study.store.tables import read_intact, restore_from_copy, write_tables
 from ratui.study.worklist import CaseState, Progress, StudyFiles, WorklistIndex, summarize_reading
 
@@ -201,12 +201,14 @@ class Study:
         path = self.film_path(case, film)
         record = next((record for record in self.case(case).films if record.id == film), None)
         try:
-            damaged = bool(record and record.file and path.exists() and file_digest(path) != record.file)
-        except OSError as error:
-            raise FilmError(f"its file can't be read: {error.strerror}", path, "Restore it from a backup") from error
-        if damaged:
+            data = StudyFolder(self.path).read(f"films/{case}/{film}.dcm", MAX_FILE_BYTES)
+        except FileNotFoundError as error:
+            raise FilmError("there is no such file", path, "Restore it from a backup") from error
+        except StoreError as error:
+            raise FilmError(error.problem, path, "Restore it from a backup") from error
+        if record and record.file and hashlib.sha256(data).hexdigest() != record.file:
             raise FilmError("its file was damaged after its import", path, "Restore it from a backup")
-        return read_film(path)
+        return read_stored_film(data, path)
 
     # Regions and proposals.
 

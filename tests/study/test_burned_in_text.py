@@ -5,8 +5,8 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from ratui.study.importing import deidentification
-from ratui.study.importing.deidentification import _boxes, _has_row
+from ratui.study.importing import burned_in_text
+from ratui.study.importing.burned_in_text import _boxes, _has_row
 
 
 def boxes_of_scipy(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
@@ -32,7 +32,7 @@ def test_pieces_and_their_boxes_are_those_of_scipy(seed: int, monkeypatch: pytes
     ours, theirs = _boxes(mask), boxes_of_scipy(mask)
     assert sorted(map(tuple, ours.tolist())) == sorted(map(tuple, theirs.tolist()))
     found = _has_row(mask)
-    monkeypatch.setattr(deidentification, "_boxes", boxes_of_scipy)
+    monkeypatch.setattr(burned_in_text, "_boxes", boxes_of_scipy)
     assert found == _has_row(mask)
 
 

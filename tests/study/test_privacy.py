@@ -27,7 +27,8 @@ from ratui.reading import (
     toggle_flag,
 )
 from ratui.study import InProcessConverter, KeyFile, Study, import_films
-from ratui.study.importing.deidentification import new_uid, seems_to_contain_text
+from ratui.study.importing.burned_in_text import seems_to_contain_text
+from ratui.study.importing.deidentification import new_uid
 from tests.films import confirm_template, film_file, make_study
 from tests.planted import BORN, DAYS, PATIENT, SECRET, TEXT, UID, everything, planted, png, traces, with_comment
 from tests.study.conftest import RunRatui

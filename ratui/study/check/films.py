@@ -14,7 +14,7 @@ import numpy as np
 
 from ratui.errors import RatuiError
 from ratui.files import file_digest
-from ratui.imaging import read_film
+from ratui.imaging import read_stored_film
 from ratui.study.case import Case, FilmRecord
 from ratui.study.study import Study
 
@@ -42,7 +42,10 @@ def find_film_fault(study: Study, case: Case, film: FilmRecord) -> FilmFault | N
 def _check_unsealed_film(study: Study, case: Case, film: FilmRecord, path: Path) -> FilmFault:
     """Check a film that was imported in format 1, which recorded a digest of its pixels but none of its file."""
     try:
-        pixels = np.ascontiguousarray(read_film(path).pixels)
+        data = path.read_bytes()
+        pixels = np.ascontiguousarray(read_stored_film(data, path).pixels)
+    except OSError as error:
+        return f"it can't be read: {error.strerror}", "", None, _ADVICE
     except RatuiError as error:
         return error.problem, "", None, _ADVICE
     if hashlib.sha256(pixels.tobytes()).hexdigest() != film.digest:

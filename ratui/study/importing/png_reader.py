@@ -61,6 +61,10 @@ def _select_picture(data: bytes, path: Path) -> bytes:
     """
     if not data.startswith(_SIGNATURE):
         raise ValueError("no signature")
+    # Length and type of the first chunk precede its values.
+    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, len(_SIGNATURE) + 8)
+    if max(width, height) > MAX_SIDE or min(width, height) < 16 or width * height > MAX_PIXELS:
+        raise FilmError(f"its size {width} × {height} is not that of a radiograph", path, "Give the film itself")
     parts, compressed = [_SIGNATURE], []
     offset, kind = len(_SIGNATURE), b""
     while kind != b"IEND" and offset < len(data):
@@ -79,9 +83,6 @@ def _select_picture(data: bytes, path: Path) -> bytes:
         offset = end
     if kind != b"IEND":
         raise FilmError("it is cut off", path, "Copy it again")
-    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", parts[1], 8)
-    if max(width, height) > MAX_SIDE or min(width, height) < 16 or width * height > MAX_PIXELS:
-        raise FilmError(f"its size {width} × {height} is not that of a radiograph", path, "Give the film itself")
     expected = _count_bytes(width, height, depth * _CHANNELS.get(colour, 0), bool(interlaced))
     if not _inflates_to(compressed, expected):
         raise FilmError("rows of it are missing, or it has too many", path, "Copy it again, or export it again")
