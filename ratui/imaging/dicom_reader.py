@@ -369,6 +369,9 @@ def _read_jpeg_2000_size(frame: bytes, offset: int) -> tuple[int, int]:
     columns, rows = right - left, down - top
     if columns <= 0 or rows <= 0 or not tile_across or not tile_down or components != 1:
         raise ValueError("an impossible size")
+    # The first bit is the sign. One decoder throws a C++ exception, which ends the process, for some depths above 16.
+    if frame[offset + 38] & 0x7F >= 16:
+        raise ValueError("too many bits a pixel")
     # Numbers of tiles, rounded up.
     if -(-columns // tile_across) * -(-rows // tile_down) > _MAX_TILES:
         raise ValueError("too many tiles")
