@@ -107,10 +107,10 @@ class TestForeignFilms:
         found = set()
         for file in (*(root / "ratui").rglob("*.py"), *(root / "trainer").rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ratui.imaging"):
-                    if {"read_film", "film_from_dataset"} & {name.name for name in node.names}:
-                        found.add(file.relative_to(root).as_posix())
-                if isinstance(node, ast.Attribute) and node.attr == "pixel_array":
+                names = {name.name for name in node.names} if isinstance(node, ast.ImportFrom) else set()
+                from_imaging = isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ratui.imaging")
+                decodes = isinstance(node, ast.Attribute) and node.attr == "pixel_array"
+                if decodes or (from_imaging and {"read_film", "film_from_dataset"} & names):
                     found.add(file.relative_to(root).as_posix())
         importing = "ratui/study/importing"
         assert found == {
