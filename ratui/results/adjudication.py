@@ -60,7 +60,7 @@ class Adjudication(Study):
             raise StudyError(
                 "an adjudication can only change the consensus", self.path, "To read as a rater: ratui read"
             )
-        check_account(self.path, CONSENSUS, "the adjudicator")
+        check_account(self.folder, CONSENSUS, "the adjudicator")
         return rater
 
     def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from ratui.errors import StudyError
 from ratui.study.layout import account_name
+from ratui.study.store import StudyFolder
 
 __all__ = ["check_account", "find_account_rater"]
 
 
-def check_account(study: Path, rater: str, description: str = "") -> None:
+def check_account(study: StudyFolder, rater: str, description: str = "") -> None:
     """Raise StudyError if the readings of `rater` in the folder `study` belong to another account.
 
     The error calls the rater by `description` if that is given.
     """
-    folder = study / "readings" / rater
-    if folder.exists() and os.geteuid() not in (0, folder.stat().st_uid):
-        owner = account_name(folder.stat().st_uid)
-        raise StudyError(f"{description or rater} uses another account, {owner}", study, f"Log in as {owner}")
+    folder = study.find(f"readings/{rater}")
+    if folder is not None and os.geteuid() not in (0, folder.st_uid):
+        owner = account_name(folder.st_uid)
+        raise StudyError(f"{description or rater} uses another account, {owner}", study.path, f"Log in as {owner}")
 
 
-def find_account_rater(study: Path, raters: Iterable[str]) -> str:
+def find_account_rater(study: StudyFolder, raters: Iterable[str]) -> str:
     """Return the rater whose readings in the folder `study` belong to this account, or an empty text."""
     for rater in raters:
-        folder = study / "readings" / rater
-        if folder.exists() and folder.stat().st_uid == os.geteuid():
+        folder = study.find(f"readings/{rater}")
+        if folder is not None and folder.st_uid == os.geteuid():
             return rater
     return ""

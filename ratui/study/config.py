@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ratui.errors import DamagedError, SchemeError, StoreError, StudyError, clean_text
-from ratui.files import check_name, write_bytes
+from ratui.files import check_name
 from ratui.scheme import Scheme, load_scheme, parse_scheme
 from ratui.study.layout import make_study_folder
 from ratui.study.migrations import Migrations
-from ratui.study.store import read_file, read_intact_bytes
+from ratui.study.store.folder import StudyFolder, as_folder
 
 __all__ = [
     "CONSENSUS",
@@ -113,13 +113,14 @@ def create_study(
         scheme=hashlib.sha256(source).hexdigest(),
     )
     make_study_folder(path, group)
-    write_bytes(path / "scheme.toml", source)
-    write_settings(path, config)  # last: an interrupted creation leaves no study that can be opened
+    folder = StudyFolder(path)
+    folder.write("scheme.toml", source)
+    write_settings(folder, config)  # last: an interrupted creation leaves no study that can be opened
     return config, chosen
 
 
-def load_study(path: Path) -> tuple[StudyConfig, Scheme, dict[Path, str]]:
-    """Return the settings and the scheme of the study at `path`, and a notice by file, empty for an intact file.
+def load_study(folder: StudyFolder | Path) -> tuple[StudyConfig, Scheme, dict[Path, str]]:
+    """Return the settings and the scheme of the study in `folder`, and a notice by file, empty for an intact file.
 
     A notice says that the file is damaged and that its second copy was read.
 
@@ -128,14 +129,15 @@ def load_study(path: Path) -> tuple[StudyConfig, Scheme, dict[Path, str]]:
     StudyError
         If there is no study, or none that this version can open.
     """
-    config, notice = read_settings(path)
-    file = path / "scheme.toml"
+    folder = as_folder(folder)
+    config, notice = read_settings(folder)
+    path, file = folder.path, folder.path / "scheme.toml"
 
     def check(data: bytes) -> None:
         if config.scheme and hashlib.sha256(data).hexdigest() != config.scheme:
             raise DamagedError("the scheme has changed since the study was created", file, "See: ratui check STUDY")
 
-    stored = read_intact_bytes(file, check, largest=_LARGEST_SCHEME)
+    stored = folder.read_intact("scheme.toml", check, largest=_LARGEST_SCHEME)
     if stored is None:
         raise SchemeError("scheme.toml is missing", path, "Restore it from a backup")
     try:
@@ -145,7 +147,7 @@ def load_study(path: Path) -> tuple[StudyConfig, Scheme, dict[Path, str]]:
     return config, scheme, {path / "study.toml": notice, file: stored[1]}
 
 
-def write_settings(folder: Path, config: StudyConfig) -> None:
+def write_settings(folder: StudyFolder | Path, config: StudyConfig) -> None:
     """Write ``study.toml`` with its seal in `folder`. Raises StoreError."""
     text = (
         "# A ratui study. The films, regions and readings beside this file belong to it.\n"
@@ -162,7 +164,7 @@ def write_settings(folder: Path, config: StudyConfig) -> None:
         "# SHA-256 of scheme.toml.\n"
         f"scheme = {_toml_string(config.scheme)}\n"
     )
-    write_bytes(folder / "study.toml", _append_seal(text.encode()))
+    as_folder(folder).write("study.toml", _append_seal(text.encode()))
 
 
 def _append_seal(text: bytes) -> bytes:
@@ -170,7 +172,7 @@ def _append_seal(text: bytes) -> bytes:
     return text + b'seal = "' + hashlib.sha256(text).hexdigest().encode() + b'"\n'
 
 
-def read_settings(folder: Path) -> tuple[StudyConfig, str]:
+def read_settings(folder: StudyFolder | Path) -> tuple[StudyConfig, str]:
     """Return the settings in `folder`, and a notice if ``study.toml`` is damaged and its second copy was read.
 
     Raises
@@ -178,12 +180,11 @@ def read_settings(folder: Path) -> tuple[StudyConfig, str]:
     StudyError
         If there is no study, or none that this version can open.
     """
-    file = folder / "study.toml"
-    if folder.exists() and not folder.is_dir():
-        raise StudyError("this is a file, not a study folder", folder, "Give the study's folder")
-    stored = read_intact_bytes(file, lambda data: check_settings_seal(data, file), largest=_LARGEST_SETTINGS)
+    folder = as_folder(folder)
+    file = folder.path / "study.toml"
+    stored = folder.read_intact(file.name, lambda data: check_settings_seal(data, file), largest=_LARGEST_SETTINGS)
     if stored is None:
-        raise StudyError("there is no study here", folder, "Create one with: ratui new FOLDER --rater ID")
+        raise StudyError("there is no study here", folder.path, "Create one with: ratui new FOLDER --rater ID")
     data, notice = stored
     if notice:
         notice += ". If you changed it by hand: ratui seal STUDY"
@@ -232,7 +233,7 @@ def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
         raise StoreError(f"it lacks {clean_text(error)}", file, "Restore it from a backup") from error
 
 
-def reseal_settings(folder: Path) -> StudyConfig:
+def reseal_settings(folder: StudyFolder | Path) -> StudyConfig:
     """Seal ``study.toml`` with the content that it has, and return the settings.
 
     Use it after a change by hand. The scheme of a study cannot be changed in this way.
@@ -253,21 +254,23 @@ def reseal_settings(folder: Path) -> StudyConfig:
         If there is no study, the raters are invalid, the format is an older one, or the digest of the scheme is not
         that of ``scheme.toml``. Nothing is written then.
     """
-    file = folder / "study.toml"
+    folder = as_folder(folder)
+    file = folder.path / "study.toml"
     try:
-        data = read_file(file, _LARGEST_SETTINGS)
+        data = folder.read(file.name, _LARGEST_SETTINGS)
     except FileNotFoundError as error:
-        raise StudyError("there is no study here", folder, "Create one with: ratui new FOLDER --rater ID") from error
+        raise StudyError(
+            "there is no study here", folder.path, "Create one with: ratui new FOLDER --rater ID"
+        ) from error
     config = _to_config(_parse(data, file), file)
     if not config.raters or len(set(config.raters)) < len(config.raters):
         raise StudyError("each rater must be named exactly once", file, "Correct that line")
     if config.stored_format < FORMAT:
-        raise StudyError("the study has an older format", folder, "Convert it with: ratui check STUDY --repair")
-    scheme = folder / "scheme.toml"
+        raise StudyError("the study has an older format", folder.path, "Convert it with: ratui check STUDY --repair")
     try:
-        digest = hashlib.sha256(read_file(scheme, _LARGEST_SCHEME)).hexdigest()
+        digest = folder.digest("scheme.toml", _LARGEST_SCHEME)
     except FileNotFoundError as error:
-        raise StudyError("scheme.toml is missing", folder, "Restore it from a backup") from error
+        raise StudyError("scheme.toml is missing", folder.path, "Restore it from a backup") from error
     if config.scheme != digest:
         raise StudyError("the checksum of the scheme does not match scheme.toml", file, "Restore both from a backup")
     write_settings(folder, config)

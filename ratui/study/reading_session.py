@@ -12,21 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol
 
 from ratui.errors import StoreError
 from ratui.reading import DisplayRecord, Reading, reading_from_document, reading_to_document
 from ratui.scheme import Scheme
-from ratui.study.store import FileLock, StoredTables, write_tables
+from ratui.study.store import FileLock, StoredTables, StudyFile, write_tables
+from ratui.study.store.open_folder import FileSignature
 
 __all__ = [
     "MAX_PAUSE",
     "AutoSaver",
     "DisplayUse",
-    "FileSignature",
     "ReadingSession",
-    "file_signature",
     "now",
     "reading_to_tables",
     "stored_displays",
@@ -38,8 +36,6 @@ __all__ = [
 _LOGGER = logging.getLogger("ratui")
 MAX_PAUSE = 60.0
 """Seconds of a pause between two keys that count as time spent on the case. The rest of a longer pause does not count."""
-FileSignature: TypeAlias = tuple[int, int, int] | None
-"""(inode, modification time in ns, size in bytes) of a file, or None if it does not exist. Every save changes it."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +83,6 @@ class DisplayUse:
 
 class _SharedLock(Protocol):
     def __call__(self) -> AbstractContextManager[None]: ...
-
-
-def file_signature(path: Path) -> FileSignature:
-    """Return values that change with every save of the file at `path`. Raises StoreError if the disk refuses."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"can't be examined: {error.strerror}", path, "Check the disk, and try again") from error
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def reading_to_tables(
@@ -175,7 +160,7 @@ class ReadingSession:
 
     def __init__(
         self,
-        path: Path,
+        file: StudyFile,
         lock: FileLock,
         shared_lock: _SharedLock,
         reading: Reading,
@@ -183,10 +168,10 @@ class ReadingSession:
         notice: str = "",
         displays: tuple[DisplayUse, ...] = (),
     ) -> None:
-        self._path = path
+        self._file = file
         self._lock = lock
         self._shared_lock = shared_lock
-        self._last_signature: FileSignature | Literal["unknown"] = file_signature(path)
+        self._last_signature: FileSignature | Literal["unknown"] = self._signature()
         self.reading = reading
         self.seconds = seconds
         self.notice = notice
@@ -206,13 +191,15 @@ class ReadingSession:
         spent = self.seconds if seconds is None else seconds
         used = self.displays if displays is None else displays
         with self._shared_lock(), self._lock.writing():
-            now = file_signature(self._path)
+            now = self._signature()
             if self._last_signature not in ("unknown", now):
                 raise StoreError(
-                    "its file has changed since it was opened", self._path, "Open it again to see its present content"
+                    "its file has changed since it was opened",
+                    self._file.path,
+                    "Open it again to see its present content",
                 )
             try:
-                write_tables(self._path, reading_to_tables(reading, spent, used))
+                write_tables(self._file, reading_to_tables(reading, spent, used))
             finally:
                 # After a failure too: the file may have been replaced before the step that failed.
                 self._last_signature = self._signature_after_save()
@@ -226,9 +213,12 @@ class ReadingSession:
         """Exclude a take-over while something else of the case is saved. Raises TakenOver or StoreError on entry."""
         return self._lock.writing()
 
+    def _signature(self) -> FileSignature:
+        return self._file.folder.signature(self._file.inside)
+
     def _signature_after_save(self) -> FileSignature | Literal["unknown"]:
         try:
-            return file_signature(self._path)
+            return self._signature()
         except StoreError:
             return "unknown"  # the save itself succeeded: do not report it as failed
 

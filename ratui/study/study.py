@@ -13,25 +13,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ratui.errors import FilmError, StoreError, StudyError, clean_text
-from ratui.files import check_name, make_folder
-from ratui.imaging import MAX_FILE_BYTES, Film, read_stored_film
+from ratui.errors import StoreError, StudyError, clean_text
+from ratui.files import check_name
+from ratui.imaging import Film
 from ratui.reading import Entry, Field, Reading, Slot, start_reading
 from ratui.scheme import Scheme
 from ratui.study.accounts import check_account, find_account_rater
 from ratui.study.case import Case, FilmRecord, Region
 from ratui.study.config import StudyConfig, create_study, load_study
+from ratui.study.film_files import load_film
 from ratui.study.reading_session import (
     DisplayUse,
-    FileSignature,
     ReadingSession,
-    file_signature,
     stored_displays,
     stored_meta,
     stored_positions,
     stored_reading,
 )
-from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFolder, StudyLock
+from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder, StudyLock
+from ratui.study.store.open_folder import FileSignature
 from ratui.study.store.tables import read_intact, restore_from_copy, write_tables
 from ratui.study.worklist import CaseState, Progress, StudyFiles, WorklistIndex, summarize_reading
 
@@ -48,10 +48,12 @@ class Study:
 
     def __init__(self, path: Path, config: StudyConfig, scheme: Scheme) -> None:
         self.path = path
+        self.folder = StudyFolder(path)
+        """The folder, through which every file inside it is opened."""
         self.config = config
         self.scheme = scheme
-        self._study_lock = StudyLock(path)
-        self._worklists = WorklistIndex(path, config.scheme)
+        self._study_lock = StudyLock(self.folder)
+        self._worklists = WorklistIndex(self.folder, config.scheme)
         self._notices: dict[str, None] = {}
         # Caches; an entry counts while the signature of its file is unchanged.
         self._cases: dict[str, tuple[FileSignature, Case]] = {}
@@ -151,26 +153,26 @@ class Study:
 
         return snapshot(self)
 
-    def _read(self, file: Path) -> StoredTables | None:
+    def _read(self, file: StudyFile) -> StoredTables | None:
         """Return the records of a table file and note damage that the second copy made good. Raises StoreError."""
         stored = read_intact(file, unsealed=self.config.stored_format < 2)
         if stored is not None:
-            self.add_notice(file, stored.notice)
+            self.add_notice(file.path, stored.notice)
         return stored
 
     # Cases and films.
 
     def cases(self) -> tuple[str, ...]:
         """Return the names of all cases, sorted."""
-        return StudyFiles(self.path).cases
+        return StudyFiles(self.folder).cases
 
-    def _films_file(self, case: str) -> Path:
-        return self.path / "films" / case / "films.json"
+    def _films_file(self, case: str) -> StudyFile:
+        return self.folder.file(f"films/{check_name(case, 'case')}/films.json")
 
     def case(self, id: str) -> Case:
         """Return the case named `id`. Raises StudyError if there is none."""
-        file = self._films_file(check_name(id, "case"))
-        now = file_signature(file)
+        file = self._films_file(id)
+        now = self.folder.signature(file.inside)
         last = self._cases.get(id)
         if last is not None and last[0] == now is not None:
             return last[1]
@@ -180,14 +182,14 @@ class Study:
         try:
             films = [FilmRecord.from_record(record) for record in stored.tables["films"]]
         except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"not a list of films: {error}", file, "See: ratui check STUDY") from error
+            raise StoreError(f"not a list of films: {error}", file.path, "See: ratui check STUDY") from error
         case = Case(id, tuple(sorted(films, key=lambda f: (f.time, f.side, f.view))))
         self._cases[id] = now, case
         return case
 
     def save_case(self, case: Case) -> None:
         """Store the list of films of `case`. Raises StoreError."""
-        file = self._films_file(check_name(case.id, "case"))
+        file = self._films_file(case.id)
         self._read(file)  # raises an error for a file of a newer format, which must not be replaced
         with self._study_lock.shared():
             write_tables(file, {"films": [film.to_record() for film in case.films]})
@@ -198,17 +200,7 @@ class Study:
 
     def film(self, case: str, film: str) -> Film:
         """Return one film, decoded. Raises FilmError if it can't be read or is not the file that was imported."""
-        path = self.film_path(case, film)
-        record = next((record for record in self.case(case).films if record.id == film), None)
-        try:
-            data = StudyFolder(self.path).read(f"films/{case}/{film}.dcm", MAX_FILE_BYTES)
-        except FileNotFoundError as error:
-            raise FilmError("there is no such file", path, "Restore it from a backup") from error
-        except StoreError as error:
-            raise FilmError(error.problem, path, "Restore it from a backup") from error
-        if record and record.file and hashlib.sha256(data).hexdigest() != record.file:
-            raise FilmError("its file was damaged after its import", path, "Restore it from a backup")
-        return read_stored_film(data, path)
+        return load_film(self.folder, self.case(case), check_name(film, "film"))
 
     # Regions and proposals.
 
@@ -216,13 +208,13 @@ class Study:
         """Return the regions that raters have set or confirmed; empty before the first. Raises StoreError."""
         return self._read_regions(self._regions_file(case))
 
-    def _regions_file(self, case: str) -> Path:
-        return self.path / "regions" / f"{check_name(case, 'case')}.json"
+    def _regions_file(self, case: str) -> StudyFile:
+        return self.folder.file(f"regions/{check_name(case, 'case')}.json")
 
-    def _read_regions(self, file: Path) -> tuple[Region, ...]:
+    def _read_regions(self, file: StudyFile) -> tuple[Region, ...]:
         stored = self._read(file)
         records = stored.tables.get("regions", []) if stored else []
-        return tuple(Region.from_record(record, file) for record in records)
+        return tuple(Region.from_record(record, file.path) for record in records)
 
     def save_regions(self, case: str, regions: Iterable[Region], *, films: Collection[str] | None = None) -> None:
         """Replace the regions of `case`, or only those on `films` if given. Raises StoreError.
@@ -239,23 +231,19 @@ class Study:
 
     def proposal_models(self) -> tuple[str, ...]:
         """Return the names of the models that have proposed regions, the newest last."""
-        folder = self.path / "proposals"
-        if not folder.is_dir():
-            return ()
-        models = [entry for entry in folder.iterdir() if entry.is_dir()]
-        return tuple(entry.name for entry in sorted(models, key=lambda entry: (entry.stat().st_mtime_ns, entry.name)))
+        return tuple(self.folder.folders("proposals", by_time=True))
 
     def proposals(self, case: str) -> tuple[Region, ...]:
         """Return the regions proposed for `case` by the newest model that has any for it; empty if none has."""
         for model in reversed(self.proposal_models()):
-            file = self.path / "proposals" / model / f"{check_name(case, 'case')}.json"
-            if file.exists():
+            file = self.folder.file(f"proposals/{model}/{check_name(case, 'case')}.json")
+            if self.folder.exists(file.inside):
                 return self._read_regions(file)
         return ()
 
     def save_proposals(self, model: str, case: str, regions: Iterable[Region]) -> None:
         """Replace the regions that `model` proposes for `case`. Raises StoreError."""
-        file = self.path / "proposals" / check_name(model, "model") / f"{check_name(case, 'case')}.json"
+        file = self.folder.file(f"proposals/{check_name(model, 'model')}/{check_name(case, 'case')}.json")
         self._read_regions(file)  # raises an error for a file of a newer format
         with self._study_lock.shared():
             write_tables(file, {"regions": [region.to_record() for region in regions]})
@@ -266,7 +254,7 @@ class Study:
 
     def are_regions_complete(self, case: Case) -> bool:
         """Return whether every site of `case` is confirmed on each of its films, as present or as absent."""
-        now = file_signature(self._regions_file(case.id))
+        now = self.folder.signature(self._regions_file(case.id).inside)
         last = self._complete.get(case.id)
         if last is not None and last[:2] == (now, case):
             return last[2]
@@ -291,19 +279,19 @@ class Study:
         if rater not in self.config.raters:
             known = ", ".join(self.config.raters)
             raise StudyError(f"{clean_text(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
-        check_account(self.path, rater)
+        check_account(self.folder, rater)
         return rater
 
     def account_rater(self) -> str:
         """Return the rater whose readings belong to this account, or an empty text."""
-        return find_account_rater(self.path, self.config.raters)
+        return find_account_rater(self.folder, self.config.raters)
 
     def reading(self, rater: str, case: str) -> Reading | None:
         """Return the reading of `case` by `rater` as last saved, or None. Raises StoreError if its file is damaged."""
-        path = self.reading_path(rater, case)
-        stored = self._read(path)
+        file = self._reading_file(rater, case)
+        stored = self._read(file)
         order = self._order(stored, rater, case) if stored else ()
-        return stored_reading(stored, self.scheme, path, rater, case, order)[0]
+        return stored_reading(stored, self.scheme, file.path, rater, case, order)[0]
 
     def _order(self, stored: StoredTables | None, rater: str, case: str) -> tuple[int, ...]:
         """Return the time point at each position of a stored reading, or of one that is not begun."""
@@ -312,8 +300,8 @@ class Study:
 
     def displays(self, rater: str, case: str) -> tuple[DisplayUse, ...]:
         """Return the displays on which `rater` has read `case`. Raises StoreError if the file is damaged."""
-        path = self.reading_path(rater, case)
-        return stored_displays(self._read(path), path)
+        file = self._reading_file(rater, case)
+        return stored_displays(self._read(file), file.path)
 
     @contextmanager
     def open_reading(self, rater: str, case: str, *, take_over: LockHolder | None = None) -> Iterator[ReadingSession]:
@@ -335,23 +323,23 @@ class Study:
         why = film_case.unreadable_reason(self.scheme)
         if why:
             raise StudyError(f"it can't be read: {why}", case, "Import its other films")
-        path = self.reading_path(rater, case)
-        make_folder(path.parent, group=0o050)  # in a shared study, only this rater may write here
-        with FileLock(path.with_suffix(".lock"), take_over=take_over) as lock:
-            stored = self._read(path)
+        file = self._reading_file(rater, case)
+        self.folder.make_folder(file.parent, group=0o050)  # in a shared study, only this rater may write here
+        with FileLock(file.with_suffix(".lock"), take_over=take_over) as lock:
+            stored = self._read(file)
             order = self._order(stored, rater, case)
-            reading, seconds = stored_reading(stored, self.scheme, path, rater, case, order)
+            reading, seconds = stored_reading(stored, self.scheme, file.path, rater, case, order)
             notice = stored.notice if stored else ""
             if notice:
-                restore_from_copy(path)
+                restore_from_copy(file)
                 notice = "its file was damaged; it was set aside and restored from the second copy, nothing is lost"
             if reading is None:
                 sites = film_case.sites(self.scheme)
                 reading = start_reading(self.scheme, case, rater, sites, order=order, blinded=self.config.blinded)
             if not reading.positions:
                 reading = replace(reading, positions=film_case.films_at(reading.order))
-            displays = stored_displays(stored, path)
-            yield ReadingSession(path, lock, self._study_lock.shared, reading, seconds, notice, displays)
+            displays = stored_displays(stored, file.path)
+            yield ReadingSession(file, lock, self._study_lock.shared, reading, seconds, notice, displays)
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
         """Return the signed readings of `case`, in the order of the study's raters.
@@ -371,7 +359,7 @@ class Study:
         why = film_case.unreadable_reason(self.scheme)
         if why:
             return CaseState(case, "unreadable", 0, 0, 0.0, why)
-        stored = self._read(self.reading_path(rater, case))
+        stored = self._read(self._reading_file(rater, case))
         note = _COPY_READ if stored and stored.notice else ""
         fields, meta = stored.tables.get("fields", ()) if stored else (), stored_meta(stored)
         complete = bool(meta.get("signed")) or self.are_regions_complete(film_case)
@@ -390,13 +378,16 @@ class Study:
         return self._states(self.config.raters, progress)
 
     def _states(self, raters: Sequence[str], progress: Progress | None) -> dict[str, tuple[CaseState, ...]]:
-        found = self._worklists.states(raters, StudyFiles(self.path), self.state, progress)
+        found = self._worklists.states(raters, StudyFiles(self.folder), self.state, progress)
         for rater, states in found.items():
             for state in states:
                 if state.note == _COPY_READ:  # from the index: the file itself was not read just now
                     self.add_notice(self.reading_path(rater, state.case), state.note)
         return found
 
+    def _reading_file(self, rater: str, case: str) -> StudyFile:
+        return self.folder.file(f"readings/{check_name(rater, 'rater')}/{check_name(case, 'case')}.json")
+
     def reading_path(self, rater: str, case: str) -> Path:
         """Return the path of the file of one reading."""
-        return self.path / "readings" / check_name(rater, "rater") / f"{check_name(case, 'case')}.json"
+        return self._reading_file(rater, case).path

@@ -9,19 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from ratui.errors import RatuiError, StoreError, StudyError
-from ratui.files import write_bytes
+from ratui.errors import RatuiError, StoreError
 from ratui.scheme import Scheme
 from ratui.study.case import Case
-from ratui.study.store.descriptors import open_directory
-from ratui.study.store.tables import read_file
+from ratui.study.store import StudyFolder
+from ratui.study.store.open_folder import FileSignature
 
 __all__ = [
     "INDEX",
@@ -131,17 +129,11 @@ def summarize_reading(
 class StudyFiles:
     """The signatures of all files of films and regions at one moment. `cases` is sorted. Raises StudyError."""
 
-    def __init__(self, study: Path) -> None:
-        root = str(study / "films")
-        try:
-            with os.scandir(root) as entries:
-                folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        except OSError as error:
-            raise StudyError(f"its films can't be listed: {error.strerror}", root, "Check permissions") from error
-        found = {name: _file_signature(f"{root}/{name}/films.json") for name in folders}
+    def __init__(self, study: StudyFolder) -> None:
+        found = study.signatures_below("films", "films.json")
         self.cases = tuple(sorted(case for case, films in found.items() if films is not None))
-        self._films = found
-        self._regions = _file_signatures(study / "regions")
+        self._films = {case: _to_list(signature) for case, signature in found.items()}
+        self._regions = _file_signatures(study, "regions")
 
     def signatures(self, case: str, readings: Mapping[str, _FileSignature]) -> list[_FileSignature]:
         """Return the signatures of the files that the state of `case` depends on: films, regions, reading.
@@ -157,7 +149,7 @@ class RaterWorklist:
 
     Parameters
     ----------
-    path
+    study
         Folder of the study.
     rater
         Name of the rater.
@@ -165,8 +157,10 @@ class RaterWorklist:
         Digest of the scheme: an index of another scheme does not count.
     """
 
-    def __init__(self, path: Path, rater: str, scheme_digest: str) -> None:
-        self._readings = path / "readings" / rater
+    def __init__(self, study: StudyFolder, rater: str, scheme_digest: str) -> None:
+        self._study = study
+        self._rater = rater
+        self._readings = f"readings/{rater}"
         self._about = f"{_FORMAT} {rater} {scheme_digest}"
         self._rows: dict[str, _Row] | None = None
 
@@ -185,7 +179,7 @@ class RaterWorklist:
             Called now and then if many states must be computed, as without an index.
         """
         known = self._load() if self._rows is None else self._rows
-        readings = _file_signatures(self._readings)
+        readings = _file_signatures(self._study, self._readings)
         rows: dict[str, _Row] = {}
         computed = 0
         for number, case in enumerate(files.cases):
@@ -206,14 +200,14 @@ class RaterWorklist:
 
     def _compute_state(self, state: Callable[[str, str], CaseState], case: str) -> CaseState:
         try:
-            return state(self._readings.name, case)
+            return state(self._rater, case)
         except RatuiError as error:
             return CaseState(case, "unreadable", 0, 0, 0.0, error.problem)
 
     def _load(self) -> Mapping[str, _Row]:
         """Return the saved index; empty if there is none or its checksum is wrong."""
         try:
-            total, _, body = read_file(self._readings / INDEX, _LARGEST, follow=False).partition(b"\n")
+            total, _, body = self._study.read(f"{self._readings}/{INDEX}", _LARGEST).partition(b"\n")
             if total != self._checksum(body):
                 return {}
             return {row[1][0]: (list(row[0]), _state(row[1])) for row in json.loads(body)}
@@ -224,13 +218,8 @@ class RaterWorklist:
         body = json.dumps([[found, astuple(state)] for found, state in rows.values()], separators=(",", ":")).encode()
         # Errors are ignored: a manager may not write here, a new rater has no folder, the disk may be full. The index is
         # then computed again next time. The rater owns the folder and could replace it by a link: it is not followed.
-        with contextlib.suppress(OSError, StoreError):
-            folder = open_directory(self._readings)
-            try:
-                data = self._checksum(body) + b"\n" + body
-                write_bytes(Path(INDEX), data, copy=False, folder=folder)
-            finally:
-                os.close(folder)
+        with contextlib.suppress(StoreError):
+            self._study.write(f"{self._readings}/{INDEX}", self._checksum(body) + b"\n" + body, copy=False)
 
     def _checksum(self, body: bytes) -> bytes:
         return hashlib.sha256(self._about.encode() + b"\n" + body).hexdigest().encode()
@@ -241,14 +230,14 @@ class WorklistIndex:
 
     Parameters
     ----------
-    path
+    study
         Folder of the study.
     scheme_digest
         Digest of the scheme.
     """
 
-    def __init__(self, path: Path, scheme_digest: str) -> None:
-        self._path, self._scheme_digest = path, scheme_digest
+    def __init__(self, study: StudyFolder, scheme_digest: str) -> None:
+        self._study, self._scheme_digest = study, scheme_digest
         self._by_rater: dict[str, RaterWorklist] = {}
 
     def states(
@@ -269,33 +258,28 @@ class WorklistIndex:
                 progress(len(result) * of + done, len(raters) * of)
 
         for rater in raters:
-            worklist = self._by_rater.setdefault(rater, RaterWorklist(self._path, rater, self._scheme_digest))
+            worklist = self._by_rater.setdefault(rater, RaterWorklist(self._study, rater, self._scheme_digest))
             result[rater] = worklist.states(files, state, report)
         if was_reported:
             report(0, len(files.cases))
         return result
 
 
-def _file_signature(path: str) -> _FileSignature:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - building ten thousand Path objects costs noticeable time
-    except OSError:
-        return None
-    return [found.st_ino, found.st_mtime_ns, found.st_size]
+def _to_list(signature: FileSignature) -> _FileSignature:
+    return None if signature is None else list(signature)
 
 
-def _file_signatures(folder: Path) -> dict[str, _FileSignature]:
-    """Return the signatures of the JSON files in `folder` by name; empty if the folder can't be read."""
-    result: dict[str, _FileSignature] = {}
+def _file_signatures(study: StudyFolder, inside: str) -> dict[str, _FileSignature]:
+    """Return the signatures of the JSON files in a folder by name; empty if the folder can't be read."""
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".json"):
-                    found = entry.stat()
-                    result[entry.name] = [found.st_ino, found.st_mtime_ns, found.st_size]
-    except OSError:
-        return result
-    return result
+        found = study.scan(inside)
+    except StoreError:
+        return {}
+    return {
+        name: [entry.st_ino, entry.st_mtime_ns, entry.st_size]
+        for name, entry in found.items()
+        if name.endswith(".json") and stat.S_ISREG(entry.st_mode)
+    }
 
 
 def _state(raw: list[Any]) -> CaseState:

@@ -95,7 +95,10 @@ class TestSwappedFolder:
             real: Callable[..., object] = getattr(owner, name)
 
             def swap_first(*arguments: object, **named: object) -> object:
-                if file in arguments or file.with_suffix(".lock") in arguments:
+                paths = {
+                    getattr(argument, "path", argument) for argument in arguments if not isinstance(argument, Study)
+                }
+                if paths & {file, file.with_suffix(".lock")}:
                     swap(folder, home)
                 return real(*arguments, **named)
 

@@ -36,7 +36,7 @@ from ratui.study.config import CONSENSUS, FORMAT, check_settings_seal, read_sett
 from ratui.study.layout import SNAPSHOT_PREFIX
 from ratui.study.model_reports import EVALUATION
 from ratui.study.predictions import ORDER
-from ratui.study.store import FileLock, HeldByOther, set_aside
+from ratui.study.store import FileLock, HeldByOther, StudyFile, set_aside
 from ratui.study.store.descriptors import is_folder, is_missing, is_regular, open_inside, walk_no_links
 from ratui.study.store.seal import UnsealedError, open_seal, seal
 from ratui.study.store.tables import read_file, sealed_name
@@ -229,7 +229,7 @@ class _StudyChecker:
                     self._check_sealed_file(study, file, reading, folder)
                 self._repair = repair
                 if repair and len(self._findings) > before:
-                    with FileLock(file.with_suffix(".lock"), folder=folder):
+                    with FileLock(_lock_file(study, file)):
                         del self._findings[before:]
                         self._check_sealed_file(study, file, reading, folder)
         except HeldByOther as error:
@@ -375,6 +375,10 @@ def _matches_files(study: Study, rater: str, shown: CaseState) -> bool:
 def _subfolders(path: Path) -> list[Path]:
     """Return the folders in `path`, none of them a link."""
     return sorted(entry for entry in path.iterdir() if is_folder(entry)) if is_folder(path) else []
+
+
+def _lock_file(study: Study, file: Path) -> StudyFile:
+    return study.folder.file(file.relative_to(study.path).with_suffix(".lock").as_posix())
 
 
 def _is_link_or_special(file: Path, folder: int) -> bool:

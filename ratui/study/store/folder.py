@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from ratui.errors import DamagedError, StoreError
 from ratui.files import file_mode, write_bytes
@@ -277,24 +277,39 @@ class StudyFolder(OpenFolder):
             raise StoreError(problem, self.path / inside, "Check the folder's permissions") from error
         return aside
 
-    def open_lock(self, inside: str, *, mode: int | None = None) -> int:
-        """Open the lock file `inside` for reading and writing, create it if missing, and return its descriptor.
+    def open_lock(
+        self, inside: str, *, access: Literal["create", "write", "read"] = "create", mode: int | None = None
+    ) -> int:
+        """Open the lock file `inside` and return its descriptor.
 
-        A new file, and one of this account, gets `mode`, or the mode of a new file in the folder. Raises OSError; it is
-        raised also for an object that is no regular file.
+        Parameters
+        ----------
+        inside
+            Path of the file.
+        access
+            ``create``: create the file if it is missing, and open it for reading and writing. ``write`` and ``read``: open
+            an existing file for reading and writing, or for reading only.
+        mode
+            With ``create``, the mode of a new file and of one of this account; None for that of a new file in the folder.
+
+        Raises
+        ------
+        OSError
+            The file can't be opened, or is not a regular file.
         """
         above, name = split_name(inside)
+        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_RDONLY if access == "read" else os.O_RDWR)
         with self.opened(above) as folder:
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+            descriptor = os.open(name, flags | (os.O_CREAT if access == "create" else 0), 0o600, dir_fd=folder)
             try:
                 found = os.fstat(descriptor).st_mode
                 if not stat.S_ISREG(found):
                     raise OSError(errno.EINVAL, "it is not a regular file")
-                wanted = file_mode(folder) if mode is None else mode
-                with contextlib.suppress(PermissionError):  # another account's file: that account has set its mode
-                    if found & 0o777 != wanted:
-                        os.fchmod(descriptor, wanted)
+                if access == "create":
+                    wanted = file_mode(folder) if mode is None else mode
+                    with contextlib.suppress(PermissionError):  # another account's file: that account has set its mode
+                        if found & 0o777 != wanted:
+                            os.fchmod(descriptor, wanted)
             except BaseException:
                 os.close(descriptor)
                 raise

@@ -22,7 +22,8 @@ from pathlib import Path
 from types import TracebackType
 
 from ratui.errors import StoreError, clean_text
-from ratui.files import file_mode, make_folder
+from ratui.files import make_folder
+from ratui.study.store.folder import StudyFile, as_file
 
 __all__ = ["FileLock", "HeldByOther", "LockHolder", "TakenOver", "read_holder", "wait_for_lock"]
 
@@ -125,15 +126,12 @@ class FileLock:
 
     Parameters
     ----------
-    path
-        The lock file; it contains the record of its holder.
+    file
+        The lock file; it contains the record of its holder. The folder of a path is created if necessary.
     take_over
         The holder from which to take the lock. Another holder keeps it, also one that has just taken it over.
     wait
         Seconds to retry, for locks that are held for moments only.
-    folder
-        Open descriptor of the lock's folder; the folders of `path` are then not resolved again. Such a lock can't be
-        taken over.
 
     Raises
     ------
@@ -143,12 +141,10 @@ class FileLock:
         On entry, if the file can't be locked, or a save of the holder does not end.
     """
 
-    def __init__(
-        self, path: Path, *, take_over: LockHolder | None = None, wait: float = 0.0, folder: int | None = None
-    ) -> None:
-        assert folder is None or take_over is None
-        self._path = path
-        self._folder = folder
+    def __init__(self, file: StudyFile | Path, *, take_over: LockHolder | None = None, wait: float = 0.0) -> None:
+        self._file = as_file(file)
+        self._path = self._file.path
+        self._is_inside = isinstance(file, StudyFile)
         self._take_over = take_over
         self._wait = wait
         self._descriptor = -1
@@ -156,7 +152,9 @@ class FileLock:
         """Token of this lock's own record."""
 
     def __enter__(self) -> FileLock:
-        if self._folder is None:
+        if self._is_inside:
+            self._file.folder.make_folder(self._file.parent)
+        else:
             make_folder(self._path.parent)
         deadline = time.monotonic() + self._wait
         try:
@@ -208,11 +206,11 @@ class FileLock:
             remedy = "Check the disk, and try again"
             raise StoreError(f"its lock can't be checked: {error.strerror}", self._path, remedy) from error
         if record is None or record.token != self._token:
-            raise TakenOver(read_holder(self._path), self._path.stem)
+            raise TakenOver(read_holder(self._file), self._path.stem)
 
     def _try(self) -> None:
         """Take the lock if it is free; take nothing if the file was replaced between opening and locking."""
-        descriptor = _open_lock_file(self._path, self._folder)
+        descriptor = self._file.folder.open_lock(self._file.inside)
         try:
             if _lock_now(descriptor):
                 if self._is_current(descriptor):
@@ -231,17 +229,19 @@ class FileLock:
         """Replace the lock file of `holder` by one of this process, unless another process has it meanwhile."""
         guard = self._open_guard("the other session is in the middle of a save", f"kill -9 {holder.process}")
         try:
-            if read_holder(self._path) != holder:
+            if read_holder(self._file) != holder:
                 return  # another process took it over, or it was released
-            fresh = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}.tmp")
-            descriptor = _open_lock_file(fresh)
+            folder, name = self._file.folder, self._file.name
+            fresh = f"{self._file.parent}/.{name}.{secrets.token_hex(6)}.tmp".lstrip("/")
+            descriptor = folder.open_lock(fresh)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before the rename: nobody sees it unlocked
                 self._token = _write_holder(descriptor)
-                fresh.replace(self._path)
+                folder.rename(fresh, name)
             except OSError:
                 _close(descriptor)
-                fresh.unlink(missing_ok=True)
+                with contextlib.suppress(StoreError):
+                    folder.remove(fresh)
                 raise
             self._descriptor = descriptor
         finally:
@@ -253,7 +253,7 @@ class FileLock:
         Raises StoreError with `problem` after two seconds. A stopped process that keeps it must not go on to save later, so
         that only `command` can help then.
         """
-        guard = _open_lock_file(self._path.with_suffix(".takeover"))
+        guard = self._file.folder.open_lock(self._file.with_suffix(".takeover").inside)
         try:
             if wait_for_lock(guard, fcntl.LOCK_EX, _GUARD_TIMEOUT):
                 return guard
@@ -266,21 +266,16 @@ class FileLock:
 
     def _is_current(self, descriptor: int) -> bool:
         """Return whether the lock's path still names the open file."""
-        try:
-            name = self._path if self._folder is None else self._path.name
-            there = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
-            here = os.fstat(descriptor)
-        except FileNotFoundError:
-            return False
-        return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+        there, here = self._file.folder.find(self._file.inside), os.fstat(descriptor)
+        return there is not None and (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
 
 
-def read_holder(path: Path) -> LockHolder | None:
-    """Return the last holder of the lock at `path`, who may have released it; None if the file contains no record."""
+def read_holder(file: StudyFile | Path) -> LockHolder | None:
+    """Return the last holder of the lock `file`, who may have released it; None if the file contains no record."""
+    file = as_file(file)
     try:
-        with path.open("rb") as file:
-            return _parse_holder(file.read(_LARGEST_HOLDER))
-    except OSError:
+        return _parse_holder(file.folder.read(file.inside, _LARGEST_HOLDER))
+    except (FileNotFoundError, StoreError):
         return None
 
 
@@ -298,17 +293,6 @@ def _parse_holder(data: bytes) -> LockHolder | None:
         return LockHolder(process=int(process), **{str(key): str(value) for key, value in raw.items()})
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return None
-
-
-def _open_lock_file(path: Path, folder: int | None = None) -> int:
-    # Without O_NONBLOCK, opening a FIFO at this name would wait for a writer.
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path if folder is None else path.name, flags, 0o600, dir_fd=folder)
-    mode = file_mode(path.parent if folder is None else folder)
-    with contextlib.suppress(PermissionError):  # another account's file: that account has set its mode
-        if os.fstat(descriptor).st_mode & 0o777 != mode:
-            os.fchmod(descriptor, mode)
-    return descriptor
 
 
 def _write_holder(descriptor: int) -> str:

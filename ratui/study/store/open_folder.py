@@ -46,11 +46,15 @@ class OpenFolder:
         return f"{type(self).__name__}({str(self.path)!r})"
 
     def _open_top(self) -> int:
-        """Return the descriptor of the top folder. Raises OSError."""
+        """Return the descriptor of the top folder. Raises OSError, or StoreError if it is no folder."""
         if self._top < 0:
             with self._opening:
                 if self._top < 0:
-                    top = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                    try:
+                        top = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                    except NotADirectoryError as error:
+                        problem = "this is a file, not a study folder"
+                        raise StoreError(problem, self.path, "Give the study's folder") from error
                     self._device = os.fstat(top).st_dev
                     weakref.finalize(self, _close, top).atexit = False
                     self._top = top
@@ -132,9 +136,13 @@ class OpenFolder:
         found = self.scan(inside).items()
         return sorted(name for name, entry in found if name.endswith(suffix) and stat.S_ISREG(entry.st_mode))
 
-    def folders(self, inside: str = "") -> list[str]:
-        """Return the names of the folders in the folder `inside`, sorted, without links; see `scan`."""
-        return sorted(name for name, entry in self.scan(inside).items() if stat.S_ISDIR(entry.st_mode))
+    def folders(self, inside: str = "", *, by_time: bool = False) -> list[str]:
+        """Return the names of the folders in the folder `inside`, without links; see `scan`.
+
+        They are sorted by name, or, with `by_time`, by the time of their last change.
+        """
+        found = {name: entry for name, entry in self.scan(inside).items() if stat.S_ISDIR(entry.st_mode)}
+        return sorted(found, key=lambda name: (found[name].st_mtime_ns if by_time else 0, name))
 
     def signatures_below(self, inside: str, name: str) -> dict[str, FileSignature]:
         """Return the signature of the file `name` in each folder inside the folder `inside`, by the folder's name.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ratui.errors import StoreError
 from ratui.files import file_mode
+from ratui.study.store.folder import StudyFolder, as_folder
 from ratui.study.store.locking import wait_for_lock
 
 __all__ = ["LOCK_FILES", "StudyLock"]
@@ -29,20 +30,18 @@ class StudyLock:
     delay a snapshot for long.
     """
 
-    def __init__(self, study: Path) -> None:
-        self._path, self._gate = (study / name for name in LOCK_FILES)
+    def __init__(self, study: StudyFolder | Path) -> None:
+        self._folder = as_folder(study)
+        self._main, self._gate = LOCK_FILES
         self._thread = threading.local()
 
     def create_files(self) -> None:
         """Create the lock files, so that every member of the group can lock them later. Raises OSError."""
-        for path in (self._path, self._gate):
-            mode = file_mode(path.parent)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            try:
-                # The study's folder gives its group no write access; locking a file needs it.
-                os.fchmod(descriptor, mode | (0o060 if mode & 0o040 else 0))
-            finally:
-                os.close(descriptor)
+        with self._folder.opened() as top:
+            mode = file_mode(top)
+        for name in LOCK_FILES:
+            # The study's folder gives its group no write access; locking a file needs it.
+            os.close(self._folder.open_lock(name, mode=mode | (0o060 if mode & 0o040 else 0)))
 
     @contextmanager
     def shared(self) -> Iterator[None]:
@@ -55,7 +54,7 @@ class StudyLock:
             return
         with self._lock(self._gate, fcntl.LOCK_SH):
             passed = ExitStack()
-            passed.enter_context(self._lock(self._path, fcntl.LOCK_SH))
+            passed.enter_context(self._lock(self._main, fcntl.LOCK_SH))
         with passed:  # the gate is open again, the lock is held
             self._thread.is_shared = True
             try:
@@ -66,13 +65,14 @@ class StudyLock:
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Lock for a look at all files while nothing is saved. Raises StoreError if saves do not end in 10 seconds."""
-        with self._lock(self._gate, fcntl.LOCK_EX), self._lock(self._path, fcntl.LOCK_EX):
+        with self._lock(self._gate, fcntl.LOCK_EX), self._lock(self._main, fcntl.LOCK_EX):
             yield
 
     @contextmanager
-    def _lock(self, path: Path, kind: int) -> Iterator[None]:
+    def _lock(self, name: str, kind: int) -> Iterator[None]:
+        path = self._folder.path / name
         try:
-            descriptor = self._open(path)
+            descriptor = self._open(name)
         except OSError as error:
             raise StoreError(f"can't be locked: {error.strerror}", path, "Check its permissions") from error
         try:
@@ -82,13 +82,12 @@ class StudyLock:
             with contextlib.suppress(OSError):  # close() releases the lock even if it reports an error
                 os.close(descriptor)
 
-    def _open(self, path: Path) -> int:
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    def _open(self, name: str) -> int:
         try:
-            return os.open(path, flags)
+            return self._folder.open_lock(name, access="write")
         except FileNotFoundError:
             self.create_files()  # a study of format 1 has none
-            return os.open(path, flags)
+            return self._folder.open_lock(name, access="write")
 
 
 def _wait(descriptor: int, kind: int, path: Path) -> None:

@@ -1,0 +1,35 @@
+"""The files of films in a study. A film has one copy, which never changes after its import."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ratui.errors import FilmError, StoreError
+from ratui.imaging import MAX_FILE_BYTES, Film, read_stored_film
+from ratui.study.case import Case
+from ratui.study.store import StudyFolder
+
+__all__ = ["load_film", "read_film_data"]
+
+_DEADLINE = 600.0  # seconds for reading one film, which may be large and on a slow disk
+
+
+def load_film(folder: StudyFolder, case: Case, film: str) -> Film:
+    """Return one film of `case`, decoded. Raises FilmError if it can't be read or is not the file that was imported."""
+    path = folder.path / f"films/{case.id}/{film}.dcm"
+    data = read_film_data(folder, case.id, film)
+    record = next((record for record in case.films if record.id == film), None)
+    if record and record.file and hashlib.sha256(data).hexdigest() != record.file:
+        raise FilmError("its file was damaged after its import", path, "Restore it from a backup")
+    return read_stored_film(data, path)
+
+
+def read_film_data(folder: StudyFolder, case: str, film: str) -> bytes:
+    """Return the bytes of the file of a film, unchecked. Raises FilmError if it can't be read."""
+    inside = f"films/{case}/{film}.dcm"
+    try:
+        return folder.read(inside, MAX_FILE_BYTES, deadline=_DEADLINE)
+    except FileNotFoundError as error:
+        raise FilmError("there is no such file", folder.path / inside, "Restore it from a backup") from error
+    except StoreError as error:
+        raise FilmError(error.problem, folder.path / inside, "Restore it from a backup") from error
