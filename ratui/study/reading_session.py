@@ -15,15 +15,16 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from ratui.errors import StoreError
-from ratui.reading import DisplayRecord, Reading, reading_from_document, reading_to_document
+from ratui.reading import DisplayRecord, LogEntry, Reading, reading_from_document, reading_to_document
 from ratui.scheme import Scheme
-from ratui.study.store import FileLock, StoredTables, StudyFile, write_tables
+from ratui.study.store import FileLock, StoredTables, StudyFile, TakenOver, write_tables
 from ratui.study.store.open_folder import FileSignature
 
 __all__ = [
     "MAX_PAUSE",
     "AutoSaver",
     "DisplayUse",
+    "FileChanged",
     "ReadingSession",
     "now",
     "reading_to_tables",
@@ -79,6 +80,10 @@ class DisplayUse:
             return cls(str(record["protocol"]), int(record["entries"]), int(record["below"]), float(record["least"]))
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"not a display: {error}", where, "Restore the file from its backup copy") from error
+
+
+class FileChanged(StoreError):
+    """Another program has changed the file of an open reading: this session can save nothing more in it."""
 
 
 class _SharedLock(Protocol):
@@ -193,7 +198,7 @@ class ReadingSession:
         with self._shared_lock(), self._lock.writing():
             now = self._signature()
             if self._last_signature not in ("unknown", now):
-                raise StoreError(
+                raise FileChanged(
                     "its file has changed since it was opened",
                     self._file.path,
                     "Open it again to see its present content",
@@ -247,6 +252,8 @@ class AutoSaver:
         """Displays on which the case was read, with the numbers of entries."""
         self.save_error = ""
         """Reason why the last save failed; empty if it succeeded."""
+        self.can_retry = True
+        """False after an error that no later save of this session can overcome."""
         last = self.reading.log[-1].timestamp if self.reading.log else None
         self.saved_at: datetime | None = last.astimezone() if last else None
         """Local time of the last save; None if the reading was never saved."""
@@ -256,6 +263,17 @@ class AutoSaver:
         now = self._clock()
         self.seconds += min(now - self._last, MAX_PAUSE)
         self._last = now
+
+    @property
+    def unsaved(self) -> tuple[LogEntry, ...]:
+        """Entries at the end of the log that are in memory only."""
+        return self.reading.log[len(self._session.reading.log) :]
+
+    def retry(self) -> bool:
+        """Save again if the last save failed and another attempt can succeed. Return True if all entries are on the disk."""
+        if self.save_error and self.can_retry:
+            self.save(self.reading)
+        return not self.unsaved
 
     def save(self, reading: Reading) -> bool:
         """Make `reading` the present one and save it. Return True if it is on the disk."""
@@ -268,9 +286,10 @@ class AutoSaver:
         except StoreError as error:
             if not self.save_error:
                 _LOGGER.warning("a reading was not saved", exc_info=error)
-            self.save_error = error.problem
+            self.save_error = error.problem.removeprefix("not saved: ")
+            self.can_retry = not isinstance(error, FileChanged | TakenOver)
             return False
-        self.save_error, self.saved_at = "", now().astimezone()
+        self.save_error, self.can_retry, self.saved_at = "", True, now().astimezone()
         return True
 
 

@@ -15,7 +15,7 @@ from textual.geometry import Size
 from textual.widgets import Input
 
 from ratui.errors import DisplayError, SettingsError
-from ratui.study import Study
+from ratui.study import AutoSaver, Study
 from ratui.terminal import Bandwidth, Display, FrameCache, read_cell_size
 from ratui.tui.command_palette import CommandProvider, Palette
 from ratui.tui.driver import ListeningDriver
@@ -103,6 +103,10 @@ class RatuiApp(GuardedApp):
         self.frame_cache = FrameCache()
         self.tour = tour
         self.settings = settings
+        self.unsaved_readings: list[str] = []
+        """Reports of cases that were closed with entries that could not be saved; a person can read them."""
+        self._warned_of = 0
+        """Number of unsaved entries of which the last press of Ctrl-Q has warned."""
         self.key_queue = KeyQueue(self)
         self.key_queue.reply_watch.is_tail = self._is_reply_tail
         # The rest of a terminal's reply that lost its start begins with a separator of numbers. No action has this key.
@@ -246,6 +250,32 @@ class RatuiApp(GuardedApp):
         screens = [screen for screen in self.screen_stack if isinstance(screen, KeyScreen)]
         if screens:
             screens[-1].show_message(text)
+
+    async def action_quit(self) -> None:
+        """Save and leave. Warn once if entries of the open case cannot be saved, and say how many."""
+        saver = self.key_queue.open_reading.auto_saver if self.key_queue.open_reading else None
+        if saver is not None and not saver.retry() and len(saver.unsaved) != self._warned_of:
+            self._warned_of = len(saver.unsaved)
+            why = self.t.translate_error(saver.save_error)
+            self.show_message(self.t("text.quitting_unsaved", count=self._warned_of, why=why, key=format_key("ctrl+q")))
+            return
+        if saver is not None and saver.reading.log:
+            saver.save(saver.reading)  # with the time spent since the last entry
+        self.exit()
+
+    def report_unsaved(self, saver: AutoSaver) -> None:
+        """Note the entries of a closed case that are lost, and show it on the screen below."""
+        count, case = len(saver.unsaved), saver.reading.case
+        entries = "1 entry was" if count == 1 else f"{count} entries were"
+        self.unsaved_readings.append(f"{case}: {entries} not saved: {saver.save_error}")
+        why = self.t.translate_error(saver.save_error)
+        message = self.t("text.left_unsaved", count=count, case=case, why=why)
+
+        def show() -> None:
+            if isinstance(self.screen, KeyScreen) and self.screen.has_widgets:  # not while the app ends
+                self.screen.show_message(message)
+
+        self.call_later(show)
 
     def action_help_quit(self) -> None:
         """Show how to leave, for users who press Ctrl-C. Textual would show an English toast over the films."""

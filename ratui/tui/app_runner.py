@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,8 @@ def run_in_terminal(app: RatuiApp) -> None:
     ------
     EndedBySignal
         If SIGINT, SIGTERM or SIGHUP ended the app, or its terminal is gone.
+    SystemExit
+        With code 1, after a line for each case, if entries could not be saved.
     RatuiError
         If a screen met an error that it does not handle.
     Exception
@@ -41,12 +44,17 @@ def run_in_terminal(app: RatuiApp) -> None:
             driver = get_driver(app)
             if isinstance(driver, TerminalDriver) and driver.holds_terminal:
                 terminal.restore(app.free_images())
+    for report in app.unsaved_readings:
+        with suppress(OSError, ValueError):  # the terminal may be gone
+            print(f"ratui: {report}", file=sys.stderr, flush=True)
     if isinstance(app.fault, RatuiError):
         record_fault(app.fault)  # its message is printed, but not where it came from
     if app.fault is not None:
         raise app.fault
     if app.return_code and app.return_code > 128:
         raise EndedBySignal(app.return_code - 128)
+    if app.unsaved_readings:
+        raise SystemExit(1)
 
 
 @contextmanager

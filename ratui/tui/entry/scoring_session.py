@@ -124,8 +124,8 @@ class ScoringSession(FieldCursor):
         self.field_hint, self.message, self.is_finished = "", "", False
         pending, self.pending = self.pending, None
         # After a failed save, each key tries again. The action that leaves the screen has its own attempt and warning.
-        if self._auto_saver.save_error and name != self._keymap.key("scoring.leave"):
-            self._auto_saver.save(self.reading)
+        if name != self._keymap.key("scoring.leave"):
+            self._auto_saver.retry()
         if self.mode in ("go_to", "note"):
             self._end_line(name)
             return True

@@ -22,6 +22,7 @@ from ratui.reading import (
     Slot,
 )
 from ratui.scheme import Scheme, Site
+from ratui.study import AutoSaver
 from ratui.tui.entry.scoring_session import ScoringSession
 from ratui.tui.i18n.catalog import Catalog
 from ratui.tui.input.actions import key_for_entry
@@ -42,6 +43,7 @@ __all__ = [
     "format_last_entry",
     "format_option_keys",
     "format_progress",
+    "format_save_error",
     "format_score",
     "format_site_title",
     "format_time_point",
@@ -326,3 +328,13 @@ def clicked_field(style: Style) -> Field | None:
 def clicked_site(style: Style) -> str | None:
     """Return the key of the site that a text of this `style` stands for, or None."""
     return style.meta.get("site")
+
+
+def format_save_error(t: Catalog, saver: AutoSaver, leave_key: str) -> str:
+    """Return why the last save failed, what is in memory only, and whether the next key tries again."""
+    why, count = t.translate_error(saver.save_error), len(saver.unsaved)
+    if not saver.can_retry:
+        return t("scoring.cannot_save", count=count, why=why, leave=leave_key)
+    if not count:
+        return t("scoring.saves_refused", why=why)
+    return t("scoring.not_saved", count=count, why=why)

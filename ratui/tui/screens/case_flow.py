@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import Enum
@@ -123,7 +123,9 @@ class CaseFlow:
         self._start_scoring()
 
     def close(self) -> None:
-        """Release the lock of the reading."""
+        """Release the lock of the reading, after a last attempt to save what is not on the disk."""
+        if not self.auto_saver.retry():
+            self._screen.ratui.report_unsaved(self.auto_saver)
         key_queue = self._screen.ratui.key_queue
         if key_queue.open_reading is self._open_reading:  # the next case may have been opened already
             key_queue.open_reading = None
@@ -156,8 +158,7 @@ class CaseFlow:
         while app.screen is not screen:
             app.pop_screen()
         site = self.scoring_session.site if self.scoring_session is not None else self._site
-        unsaved = reading.log[len(self._session.reading.log) :]
-        screen.dismiss(CaseTakenOver(error, reading, unsaved, site))
+        screen.dismiss(CaseTakenOver(error, reading, self.auto_saver.unsaved, site))
 
     # Regions and scoring.
 
@@ -254,12 +255,12 @@ class CaseFlow:
 
     # Overview and signature.
 
-    def open_overview(self) -> None:
-        """Open the overview, from which the reading is signed."""
+    def open_overview(self, notice: Callable[[Catalog, int], str] | None = None) -> None:
+        """Open the overview, from which the reading is signed. `notice` returns a message to show there."""
         reading = self.reading
         pending = len(rd.review_items(reading, self._reviewed)) if reading.is_complete else 0
         site = self.scoring_session.site if self.scoring_session is not None else self._site
-        overview = OverviewScreen(reading, site=site, writable=True, pending=pending)
+        overview = OverviewScreen(reading, site=site, writable=True, pending=pending, notice=notice)
         self._screen.app.push_screen(overview, self._overview_closed)
 
     def _open_overview_unasked(self) -> None:
@@ -269,9 +270,8 @@ class CaseFlow:
     def _overview_closed(self, result: OverviewResult | None) -> None:
         match result:
             case OverviewCommand.SIGN:
-                if self._sign():
-                    self._screen.dismiss(ScoringResult.SIGNED)
-                    return
+                self._sign()
+                return
             case OverviewCommand.REVIEW:
                 if self._start_review(rd.review_items(self.reading, self._reviewed) or rd.review_items(self.reading)):
                     return
@@ -280,13 +280,21 @@ class CaseFlow:
                 self._go_to_site(site)
         self._screen.redraw()
 
-    def _sign(self) -> bool:
-        """Sign the reading; return False, with the reading unsigned, if the disk refuses it."""
+    def _sign(self) -> None:
+        """Sign the reading and close the case; if the disk refuses, open the overview again with the reason."""
         before = self.reading
         if self.auto_saver.save(rd.sign(before, timestamp=now())):
-            return True
-        self.auto_saver.reading = before
-        return False
+            self._screen.dismiss(ScoringResult.SIGNED)
+            return
+        why = self.auto_saver.save_error
+        self.auto_saver.save(before)  # the step that failed may have come after the signature had reached the disk
+        key = self._screen.ratui.keymap.key_label("overview.sign")
+
+        def notice(t: Catalog, width: int) -> str:
+            state = t("overview.entries_saved") if not self.auto_saver.unsaved else ""
+            return f"{t('overview.not_signed', why=t.translate_error(why), key=key)}\n{state}".rstrip()
+
+        self.open_overview(notice)
 
     # Keys that were typed before a screen appeared which the rater did not ask for. Such keys must not sign or keep
     # anything there, and an entry meant for the last joint must not become an entry at another.

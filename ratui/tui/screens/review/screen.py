@@ -183,6 +183,8 @@ class ReviewScreen(FilmScreen[ReviewResult]):
     def process_key(self, name: str) -> bool:
         """Give the key `name` to the session, then to the keymap; explain a character that neither takes."""
         self._message = ""
+        if self._auto_saver is not None:
+            self._auto_saver.retry()
         is_done = self._dispatch(name)
         if self.is_current:
             self.redraw()
@@ -383,9 +385,10 @@ class ReviewScreen(FilmScreen[ReviewResult]):
 
     def _draw_message(self) -> None:
         self.draw_text_line(self._session)
-        save_error = self._auto_saver.save_error if self._auto_saver else ""
-        if save_error:
-            text = Text(f" {self.t('scoring.not_saved', why=self.t.translate_error(save_error))}", ALARM)
+        saver = self._auto_saver
+        if saver is not None and saver.save_error:
+            leave = self.ratui.keymap.key_label("review.leave")
+            text = Text(f" {texts.format_save_error(self.t, saver, leave)}", ALARM)
         elif self._session is not None and not self._message:
             text = Text(f" {self._session.message}", NOTE)
         else:

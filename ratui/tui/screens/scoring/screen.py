@@ -272,9 +272,10 @@ class ScoringScreen(FilmScreen[CaseResult]):
         if self.return_to_pair():
             return
         auto_saver = self._flow.auto_saver
-        if auto_saver.save_error and not auto_saver.save(self.reading) and not self._warned_unsaved:
+        if not auto_saver.retry() and not self._warned_unsaved:
             self._warned_unsaved = True
-            self._message = self.t("scoring.leaving_unsaved", key=self.ratui.keymap.key_label("scoring.leave"))
+            why, key = self.t.translate_error(auto_saver.save_error), self.ratui.keymap.key_label("scoring.leave")
+            self._message = self.t("scoring.leaving_unsaved", count=len(auto_saver.unsaved), why=why, key=key)
             return
         if not auto_saver.save_error and self.reading.log:
             auto_saver.save(self.reading)  # with the time spent since the last entry
@@ -324,11 +325,13 @@ class ScoringScreen(FilmScreen[CaseResult]):
         """Draw the message on the left and the time of the last save on the right; a refused save takes the whole line."""
         self.draw_text_line(self._session)
         t, auto_saver = self.t, self._flow.auto_saver
-        if auto_saver.save_error and not self._message:
-            why = t.translate_error(auto_saver.save_error)
-            text = Text(f" {t('scoring.not_saved', why=why)}", ALARM)
+        if auto_saver.save_error:
+            message = texts.format_save_error(t, auto_saver, self.ratui.keymap.key_label("scoring.leave"))
+            if self._message:
+                message = self._message if self._warned_unsaved else f"{t('scoring.unsaved_mark')} · {self._message}"
+            text = Text(f" {message}", ALARM)
         else:
-            self._warned_unsaved = self._warned_unsaved and bool(auto_saver.save_error)
+            self._warned_unsaved = False
             message = self._message or self.scoring_session.message
             left = Text(f" {message}", NOTE) if message else format_status(t, self.scoring_session)
             saved = (
