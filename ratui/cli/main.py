@@ -78,7 +78,8 @@ def new(study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title:
     "--manifest", type=_FOLDER, help="CSV file with columns file, patient, time, side [, view, day, spacing]."
 )
 @click.option("--key", type=_FOLDER, help="File with the key to the pseudonyms, outside the study.")
-def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Path | None) -> None:
+@click.option("--second-key", is_flag=True, help="Accept a key that knows no case of the study; see the manual.")
+def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Path | None, second_key: bool) -> None:
     """Import DICOM files or folders, or the PNG files listed in a manifest, into STUDY, de-identified.
 
     At the end it lists the imported and the refused files with the reasons. The exit code is 1 if nothing was imported.
@@ -88,7 +89,14 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
 
     opened = Study.open(study)
     bar = ProgressBar()
-    report = import_films(opened, files, manifest=manifest, key=key, progress=lambda i, n: bar("importing", i, n))
+    report = import_films(
+        opened,
+        files,
+        manifest=manifest,
+        key=key,
+        second_key=second_key,
+        progress=lambda i, n: bar("importing", i, n),
+    )
     # Files are listed by number because a file name may contain a patient's name, and terminal output may be recorded.
     for number, imported in enumerate(report.imported, start=1):
         note = f" · {imported.note}" if imported.note else ""

@@ -1,7 +1,9 @@
 """Import: accepted and rejected files, reasons, and no patient data in the study."""
 
 import csv
+import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image
 
 from ratui.errors import StudyError
 from ratui.imaging import read_film
-from ratui.study import Study, import_films
+from ratui.study import Case, InProcessConverter, KeyFile, Study, import_films
 from ratui.study.check import check_study
 from ratui.study.importing import ConvertedFilm, FilmHeader, FilmRequest, ReaderProcess
 from tests.films import film_file, hospital
@@ -200,3 +202,85 @@ class TestManifest:
         manifest = self.write(tmp_path / "m", [{"file": "a.png", "patient": "X", "time": 0}])
         with pytest.raises(StudyError, match="lacks the columns side"):
             import_films(study, [], manifest=manifest, key=tmp_path / "key.json", converter=converter)
+
+
+class TestSecondKey:
+    """A second key would list each patient twice, and link two studies of a patient to nobody."""
+
+    def test_an_import_without_the_key_of_the_first_is_refused(self, tmp_path: Path) -> None:
+        study = Study.create(tmp_path / "study", "fingers", ["anna"])
+        films = hospital(tmp_path / "h")
+        import_films(study, [films], key=tmp_path / "key.json", converter=InProcessConverter())
+        before = sorted(path for path in study.path.rglob("*.dcm"))
+        for key in (None, tmp_path / "other.json"):
+            with pytest.raises(StudyError, match="no key file here") as caught:
+                import_films(study, [films], key=key, converter=InProcessConverter())
+            assert "--key" in caught.value.remedy
+        (tmp_path / "key.json").unlink()
+        (tmp_path / "key.json.bak").unlink()
+        with pytest.raises(StudyError, match="no key file here"):
+            import_films(study, [films], key=tmp_path / "key.json", converter=InProcessConverter())
+        assert sorted(path for path in study.path.rglob("*.dcm")) == before
+        assert not (tmp_path / "other.json").exists()
+
+    def test_a_key_that_knows_other_patients_only_is_refused(self, tmp_path: Path) -> None:
+        study = Study.create(tmp_path / "study", "fingers", ["anna"])
+        other = KeyFile.open(study, tmp_path / "other.json")
+        other.assign_case("P9")
+        other.save(study)
+        import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", converter=InProcessConverter())
+        with pytest.raises(StudyError, match="knows none of"):
+            import_films(study, [tmp_path / "h"], key=tmp_path / "other.json", converter=InProcessConverter())
+
+    def test_a_second_key_can_be_accepted_for_new_patients(self, tmp_path: Path) -> None:
+        study = Study.create(tmp_path / "study", "fingers", ["anna"])
+        import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", converter=InProcessConverter())
+        film_file(tmp_path / "new" / "a.dcm", patient="P7", seed=77)
+        new = [tmp_path / "new"]
+        report = import_films(study, new, key=tmp_path / "other.json", second_key=True, converter=InProcessConverter())
+        assert len(report.imported) == 1
+        assert KeyFile.open(study, tmp_path / "other.json").find_case("P7")
+
+
+class TestPixelDigests:
+    def test_the_same_film_of_another_patient_is_refused(self, tmp_path: Path) -> None:
+        study = Study.create(tmp_path / "study", "fingers", ["anna"])
+        film_file(tmp_path / "h" / "a.dcm", patient="P1", seed=3)
+        key = tmp_path / "key.json"
+        import_films(study, [tmp_path / "h"], key=key, converter=InProcessConverter())
+        (case,) = study.cases()
+        film_file(tmp_path / "other" / "b.dcm", patient="P2", side="R", seed=3)
+        report = import_films(study, [tmp_path / "other"], key=key, converter=InProcessConverter())
+        assert report.imported == ()
+        assert report.rejected[0].reason.startswith(
+            f"the same film is in the study already, as one of another patient, case {case}"
+        )
+
+    def test_two_files_of_one_import_are_compared(self, tmp_path: Path) -> None:
+        study = Study.create(tmp_path / "study", "fingers", ["anna"])
+        for number, patient in enumerate(("P1", "P2")):
+            film_file(tmp_path / "h" / f"{number}.dcm", patient=patient, seed=3)
+        report = import_films(study, [tmp_path / "h"], key=tmp_path / "key.json", converter=InProcessConverter())
+        assert (len(report.imported), len(report.rejected)) == (1, 1)
+
+    def test_a_film_of_an_earlier_version_is_recognised(self, tmp_path: Path) -> None:
+        study = Study.create(tmp_path / "study", "fingers", ["anna"])
+        path = film_file(tmp_path / "h" / "a.dcm", patient="P1", seed=3)
+        import_films(study, [path], key=tmp_path / "key.json", converter=InProcessConverter())
+        case = study.case(study.cases()[0])
+        plain = hashlib.sha256(read_film(path).pixels.tobytes()).hexdigest()
+        study.save_case(Case(case.id, (replace(case.films[0], digest=plain),)))
+        film_file(tmp_path / "other" / "b.dcm", patient="P2", side="R", seed=3)
+        report = import_films(study, [tmp_path / "other"], key=tmp_path / "key.json", converter=InProcessConverter())
+        assert "another patient" in report.rejected[0].reason
+
+    def test_two_studies_of_a_patient_have_no_digest_in_common(self, tmp_path: Path) -> None:
+        path = film_file(tmp_path / "h" / "a.dcm", patient="P1", seed=3)
+        digests = set()
+        for number in range(2):
+            study = Study.create(tmp_path / f"s{number}", "fingers", ["anna"])
+            import_films(study, [path], key=tmp_path / f"k{number}.json", converter=InProcessConverter())
+            digests |= {film.digest for case in study.cases() for film in study.case(case).films}
+            plain = hashlib.sha256(read_film(path).pixels.tobytes()).hexdigest().encode()
+            assert not [file for file in study.path.rglob("*") if file.is_file() and plain in file.read_bytes()]
+        assert len(digests) == 2

@@ -13,7 +13,7 @@ import os
 import re
 import stat
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
@@ -118,6 +118,8 @@ class ConvertedFilm:
         Size of a pixel in millimetres, (between rows, between columns), or None.
     digest
         Keyed digest of the pixels, see `pixel_digest`.
+    plain_digest
+        SHA-256 of the pixels, as films of earlier versions have it. Do not store it.
     aspect
         Height of a pixel divided by its width.
     note
@@ -131,6 +133,7 @@ class ConvertedFilm:
     digest: str
     aspect: float = 1.0
     note: str = ""
+    plain_digest: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -229,7 +232,8 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
     rows, columns = film.pixels.shape
     aspect = request.spacing[0] / request.spacing[1] if request.spacing else film.aspect
     spacing = request.spacing or film.spacing
-    return ConvertedFilm(data, int(rows), int(columns), spacing, pixel_digest(film.pixels, key), aspect, note)
+    plain = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()
+    return ConvertedFilm(data, int(rows), int(columns), spacing, pixel_digest(film.pixels, key), aspect, note, plain)
 
 
 def pixel_digest(pixels: Pixels, key: bytes) -> str:

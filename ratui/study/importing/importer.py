@@ -5,12 +5,13 @@ A bad file never stops an import. Of a patient, only the pseudonym, the time poi
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -110,6 +111,7 @@ def import_films(
     *,
     manifest: Path | None = None,
     key: Path | None = None,
+    second_key: bool = False,
     progress: Progress | None = None,
     converter: FilmConverter | None = None,
 ) -> ImportReport:
@@ -125,6 +127,8 @@ def import_films(
         CSV file that describes films, see `read_manifest`. PNG files need it.
     key
         File that links patients to cases; the default is in the user's data folder, named after the study.
+    second_key
+        Accept a `key` that knows none of the study's cases, see `KeyFile.open`.
     progress
         Called with (films done, films in all).
     converter
@@ -138,7 +142,8 @@ def import_films(
     Raises
     ------
     StudyError
-        If nothing can be imported: a path does not exist, the manifest is wrong, there is no file, or another import runs.
+        If nothing can be imported: a path does not exist, the manifest is wrong, there is no file, another import runs, or
+        the key is not that of the first import.
     """
     rows = {row.path: row for row in read_manifest(manifest, study.scheme)} if manifest else {}
     files = list(dict.fromkeys([*rows, *(file.resolve() for path in paths for file in _list_files(path))]))
@@ -148,7 +153,7 @@ def import_films(
             "there is no file to import", ", ".join(map(str, paths)), "Give DICOM files or a folder of them"
         )
     with FileLock(study.path / "import.lock"):
-        keys = KeyFile.open(study, key)
+        keys = KeyFile.open(study, key, second=second_key)
         if converter is not None:
             return _import(study, files, rows, keys, converter, progress)
         with ReaderProcess() as reader:
@@ -177,24 +182,35 @@ def _import(
         keys.save(study)  # before the first film: no film may be in the study whose patient is not in the key
     imported: list[ImportedFilm] = []
     known = set(study.cases())
+    stored_pixels = _find_pixel_digests(study, known)
     for number, candidate in enumerate(candidates):
         if progress:
             progress(number, len(candidates))
         case_id = keys.assign_case(candidate.patient)
         try:
             case = study.case(case_id) if case_id in known else Case(case_id, ())
-            case, note = _import_film(study, case, candidate, converter, keys)
+            case, note = _import_film(study, case, candidate, converter, keys, stored_pixels)
         except RatuiError as error:
             rejected[candidate.path] = _rejection_reason(error)
             continue
         study.save_case(case)
         known.add(case_id)
+        stored_pixels.setdefault(case.films[-1].digest, case_id)
         assert candidate.time is not None
         imported.append(ImportedFilm(candidate.path, case_id, candidate.time, candidate.side, note))
     if progress:
         progress(len(candidates), len(candidates))
     left = tuple(RejectedFile(file, rejected[file]) for file in files if file in rejected)
     return ImportReport(tuple(imported), left, keys.path)
+
+
+def _find_pixel_digests(study: Study, cases: Iterable[str]) -> dict[str, str]:
+    """Return the case of each digest of pixels in the study; those of damaged film lists are left out."""
+    found: dict[str, str] = {}
+    for case in sorted(cases):
+        with contextlib.suppress(RatuiError):  # a film of a damaged case is refused when it is saved
+            found.update({film.digest: case for film in study.case(case).films if film.digest})
+    return found
 
 
 def _list_files(path: Path) -> list[Path]:
@@ -258,17 +274,31 @@ def _assign_time_points(
 
 
 def _import_film(
-    study: Study, case: Case, candidate: _ImportCandidate, converter: FilmConverter, keys: KeyFile
+    study: Study,
+    case: Case,
+    candidate: _ImportCandidate,
+    converter: FilmConverter,
+    keys: KeyFile,
+    stored_pixels: Mapping[str, str],
 ) -> tuple[Case, str]:
-    """Convert and store one film; return `case` with it, and a note. Raises RatuiError."""
+    """Convert and store one film; return `case` with it, the new film last, and a note. Raises RatuiError.
+
+    `stored_pixels` are the cases of the study's films by digest.
+    """
     assert candidate.time is not None
     part = study.scheme.views[candidate.view].part
     converted = converter.convert(
         candidate.path, FilmRequest(case.id, candidate.side, keys.uid_key.hex(), candidate.spacing)
     )
-    for other in case.films:
-        if other.digest == converted.digest:
-            raise FilmError("the same film is in the study already", candidate.path, "Nothing to do")
+    there = stored_pixels.get(converted.digest) or stored_pixels.get(converted.plain_digest)
+    if there == case.id:
+        raise FilmError("the same film is in the study already", candidate.path, "Nothing to do")
+    if there:
+        raise FilmError(
+            f"the same film is in the study already, as one of another patient, case {there}",
+            candidate.path,
+            "Check the patient ID of both files",
+        )
     sides = ("L", "R") if candidate.side == "B" else (candidate.side,)
     if any(case.film(candidate.time, side, part, study.scheme) for side in sides):
         raise FilmError(

@@ -50,22 +50,45 @@ class KeyFile:
         self._used_ids = set(cases.values())
 
     @classmethod
-    def open(cls, study: Study, path: Path | None = None) -> KeyFile:
-        """Open the key file of `study`, or begin one if there is none.
+    def open(cls, study: Study, path: Path | None = None, *, second: bool = False) -> KeyFile:
+        """Open the key file of `study`, or begin one if the study has no case yet.
 
-        The default `path` is in the user's data folder. Raises StudyError if the file is inside the study, damaged, or of
-        another study.
+        Parameters
+        ----------
+        study
+            The study.
+        path
+            The key file; by default it is in the user's data folder.
+        second
+            Accept a key that knows none of the study's cases. Its patients then get new cases, also those who have a case
+            already, and films that another key imported are not recognised.
+
+        Raises
+        ------
+        StudyError
+            If the file is inside the study, damaged, of another study, or not the key with which films were imported.
         """
         path = (path or user_data_path("ratui") / "keys" / f"{study.config.id}.json").absolute()
         if path.resolve().is_relative_to(study.path.resolve()):
             raise StudyError("the key of the pseudonyms can't be inside the study", path, "Choose another folder")
         stored = read_intact_bytes(path, lambda data: _parse_key_file(data, path), largest=_LARGEST)
         if stored is None:
-            return cls(path, secrets.token_hex(32), {}, {})
-        raw = _parse_key_file(stored[0], path)
-        if raw["study"] != study.config.id:
-            raise StudyError("this key file belongs to another study", path, "Give this study's own with --key")
-        return cls(path, raw["salt"], raw["cases"], raw["days"], stored[1])
+            keys = cls(path, secrets.token_hex(32), {}, {})
+        else:
+            raw = _parse_key_file(stored[0], path)
+            if raw["study"] != study.config.id:
+                raise StudyError("this key file belongs to another study", path, "Give this study's own with --key")
+            keys = cls(path, raw["salt"], raw["cases"], raw["days"], stored[1])
+        cases = study.cases()
+        if cases and not second and keys._used_ids.isdisjoint(cases):
+            found = "this key file knows none of" if stored else "there is no key file here for"
+            raise StudyError(
+                f"{found} the {len(cases)} cases of the study; with another key, patients would appear twice",
+                path,
+                "Give the key of the first import with --key. If it is lost, restore it from a backup. "
+                "--second-key imports patients who are certainly new",
+            )
+        return keys
 
     @property
     def uid_key(self) -> bytes:

@@ -78,10 +78,11 @@ class ReaderProcess:
         with _checked_answer(path):
             raw = head["film"]
             size = _film_size(raw)
-            if not _DIGEST.fullmatch(raw["digest"]):
+            digest, plain = raw["digest"], raw["plain_digest"]
+            if not (_DIGEST.fullmatch(digest) and _DIGEST.fullmatch(plain)):
                 raise ValueError("not a digest")
             note = clean_text(raw["note"], _LONGEST_TEXT)
-            return ConvertedFilm(data, size.rows, size.columns, size.spacing, raw["digest"], size.aspect, note)
+            return ConvertedFilm(data, size.rows, size.columns, size.spacing, digest, size.aspect, note, plain)
 
     def read(self, path: Path) -> Film:
         """Return the film in the DICOM file at `path`, decoded. Raises FilmError."""
