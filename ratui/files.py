@@ -262,13 +262,13 @@ def create_folder(parent: int, name: str, *, group: int | None = None, sticky: b
     os.fsync(parent)
 
 
-def share_folder(path: Path, gid: int | None, bits: int, *, sticky: bool = False) -> None:
+def share_folder(folder: Path | int, gid: int | None, bits: int, *, sticky: bool = False) -> None:
     """Share an existing folder with a Unix group, or restrict it to its owner.
 
     Parameters
     ----------
-    path
-        The folder.
+    folder
+        The folder's path or descriptor.
     gid
         Number of the group; None restricts the folder to its owner.
     bits
@@ -282,10 +282,10 @@ def share_folder(path: Path, gid: int | None, bits: int, *, sticky: bool = False
         If this account may not change the folder or is not in the group.
     """
     if gid is None:
-        path.chmod(0o700)
+        os.chmod(folder, 0o700)  # noqa: PTH101 - of a descriptor, too
         return
-    os.chown(path, -1, gid)
-    path.chmod(0o700 | bits | stat.S_ISGID | (STICKY if sticky else 0))
+    os.chown(folder, -1, gid)
+    os.chmod(folder, 0o700 | bits | stat.S_ISGID | (STICKY if sticky else 0))  # noqa: PTH101
 
 
 @contextmanager

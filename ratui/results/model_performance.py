@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ratui.errors import StudyError, clean_text
+from ratui.errors import StoreError, StudyError, clean_text
 from ratui.results.bootstrap import Estimate, bootstrap_mean
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores, collect_scores
@@ -71,7 +71,7 @@ def evaluate_models(study: Study, released: ReleasedReadings, *, seed: int = 0) 
     """
     found: list[ModelPerformance] = []
     for model in list_prediction_models(study):
-        training_cases = _training_cases(study.path / "models" / model / "split.json")
+        training_cases = _training_cases(study, model)
         readings = {
             case: readings
             for case, readings in released.complete_cases().items()
@@ -97,11 +97,11 @@ def evaluate_models(study: Study, released: ReleasedReadings, *, seed: int = 0) 
     return tuple(found)
 
 
-def _training_cases(file: Path) -> frozenset[str] | None:
+def _training_cases(study: Study, model: str) -> frozenset[str] | None:
     """Return the cases a run was trained on; None if it does not list them."""
     try:
-        return frozenset(str(case) for case in json.loads(file.read_text(encoding="utf-8"))["train"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset(str(case) for case in json.loads(study.folder.read(f"models/{model}/split.json"))["train"])
+    except (OSError, StoreError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -179,7 +179,7 @@ def _describe_missing_regions(study: Study, case: str) -> str:
 
 def _count_signed_consensus(study: Study) -> int:
     """Return the number of cases with a signed consensus."""
-    if not (study.path / "readings" / CONSENSUS).is_dir():
+    if not study.folder.is_folder(f"readings/{CONSENSUS}"):
         return 0
     return sum(1 for state in study.states(CONSENSUS) if state.stage == "signed")
 

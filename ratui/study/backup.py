@@ -20,11 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ratui.errors import DamagedError, StoreError, StudyError
-from ratui.files import make_folder, sync_folder, write_bytes
+from ratui.files import make_folder, sync_folder
 from ratui.study.layout import account_name, make_study_folder
 from ratui.study.snapshot import list_study_files, snapshot
+from ratui.study.store.folder import StudyFolder
 from ratui.study.store.seal import read_log_chain
-from ratui.study.store.tables import read_file
 from ratui.study.study import Study
 
 __all__ = ["Archive", "back_up", "find_rewritten_readings", "open_archive", "restore"]
@@ -83,7 +83,7 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
         If the archive can't be created; no file of that name exists then.
     """
     target = Path(target)
-    owner = study.path.stat().st_uid
+    owner = study.folder.owner
     if os.geteuid() not in (0, owner):
         problem = "a backup contains every rater's readings: only the study's owner can make one"
         raise StoreError(problem, study.path, f"Ask {account_name(owner)}")
@@ -116,7 +116,7 @@ def _pack(frozen: Study, id: str, file: Path, progress: Progress) -> None:
         with zipfile.ZipFile(raw, "w", allowZip64=True) as packed:
             for number, name in enumerate(names):
                 progress(number, len(names))
-                data = (frozen.path / name).read_bytes()
+                data = frozen.folder.read(name.as_posix(), _LARGEST_FILE)
                 checksums[name.as_posix()] = hashlib.sha256(data).hexdigest()
                 kind = zipfile.ZIP_DEFLATED if name.suffix in (".json", ".toml") else zipfile.ZIP_STORED
                 packed.writestr(_entry(name.as_posix(), kind), data)
@@ -219,15 +219,15 @@ def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> St
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError("a file or folder of this name exists already", folder, "Choose a new folder")
     make_study_folder(folder, "")
+    inside = StudyFolder(folder)
     with _open_zip(path) as packed:
         # The settings are written last: an interrupted restore leaves no study that can be opened.
         names = sorted(archive.checksums, key=lambda name: (name == "study.toml", name))
         for number, name in enumerate(names):
             if progress:
                 progress(number, len(names))
-            target = folder / name
-            make_folder(target.parent)
-            write_bytes(target, _read_verified(packed, archive, name), copy=target.suffix in (".json", ".toml"))
+            inside.make_folder(name.rpartition("/")[0])
+            inside.write(name, _read_verified(packed, archive, name), copy=name.endswith((".json", ".toml")))
         if progress:
             progress(len(names), len(names))
     return Study.open(folder)
@@ -264,10 +264,11 @@ def find_rewritten_readings(study: Study, path: Path) -> list[str]:
     with _open_zip(path) as packed:
         for name in archive.checksums:
             if name.startswith("readings/") and name.endswith(".json"):
-                file = study.path / name
                 before = read_log_chain(_read_verified(packed, archive, name))
                 try:
-                    now = read_log_chain(read_file(file)) if file.exists() else ()
+                    now = read_log_chain(study.folder.read(name))
+                except FileNotFoundError:
+                    now = ()
                 except (ValueError, AttributeError, RecursionError):
                     continue  # damaged: `ratui check` reports that
                 if now[: len(before)] != before:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ratui.errors import StudyError, clean_text
 from ratui.files import STICKY, make_folder, share_folder
-from ratui.study.store import StudyLock
+from ratui.study.store import StudyFolder, StudyLock
 
 __all__ = [
     "FOLDERS",
@@ -65,12 +65,12 @@ def make_study_folder(path: Path, group: str) -> None:
     gid = group_id(group)
     try:
         make_folder(path)
-        share_folder(path, gid, FOLDERS[""])
+        folder = StudyFolder(path)
         for name, bits in FOLDERS.items():
-            if name:
-                make_folder(path / name)
-                share_folder(path / name, gid, bits, sticky=name in _STICKY)
-        StudyLock(path).create_files()
+            folder.make_folder(name)
+            with folder.opened(name) as descriptor:
+                share_folder(descriptor, gid, bits, sticky=name in _STICKY)
+        StudyLock(folder).create_files()
     except OSError as error:
         remedy = "Check the path" if gid is None else f"Whoever makes the study must be a member of {group}"
         raise StudyError(f"the folder can't be created: {error.strerror}", path, remedy) from error

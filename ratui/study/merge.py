@@ -6,17 +6,17 @@ reading then begins with the complete log of the old one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, TypeAlias
 
-from ratui.errors import DamagedError, StoreError, StudyError
-from ratui.files import file_digest, make_folder, write_bytes
+from ratui.errors import DamagedError, FilmError, StoreError, StudyError
 from ratui.study.case import Case, FilmRecord, Region
 from ratui.study.check.copies import check_tables
 from ratui.study.config import CONSENSUS, write_settings
-from ratui.study.store import FileLock, read_intact_bytes
+from ratui.study.film_files import read_film_data
+from ratui.study.store import FileLock, StudyFile
 from ratui.study.store.seal import read_log_chain
 from ratui.study.study import Study
 
@@ -91,7 +91,7 @@ def _raters(study: Study, other: Study, dry_run: bool) -> Iterator[MergeResult]:
     new = [rater for rater in other.config.raters if rater not in study.config.raters]
     if new and not dry_run:
         study.config = replace(study.config, raters=(*study.config.raters, *new))
-        write_settings(study.path, study.config)
+        write_settings(study.folder, study.config)
     for rater in new:
         yield MergeResult("added", f"rater {rater}")
 
@@ -110,14 +110,16 @@ def _films(study: Study, other: Study, case: str, dry_run: bool) -> Iterator[Mer
         if any(_is_same_view(study, film, each) for each in films):
             yield MergeResult("conflict", item, f"time point {film.time} has another film of that side here")
             continue
-        source = other.film_path(case, film.id)
-        if not source.exists() or file_digest(source) != film.file:
+        try:
+            data = read_film_data(other.folder, case, film.id)
+        except FilmError:
+            data = b""
+        if hashlib.sha256(data).hexdigest() != film.file:
             yield MergeResult("conflict", item, "its file there is damaged or missing")
             continue
         if not dry_run:
-            target = study.film_path(case, film.id)
-            make_folder(target.parent)
-            write_bytes(target, source.read_bytes(), copy=False)
+            study.folder.make_folder(f"films/{case}")
+            study.folder.write(f"films/{case}/{film.id}.dcm", data, copy=False)
         films.append(film)
         yield MergeResult("added", item)
     if len(films) > len(ours.films) and not dry_run:
@@ -155,13 +157,14 @@ def _count_differing_boxes(here: Sequence[Region], there: Sequence[Region]) -> i
 
 
 def _reading(study: Study, other: Study, rater: str, case: str, dry_run: bool) -> Iterator[MergeResult]:
-    source, target = other.reading_path(rater, case), study.reading_path(rater, case)
+    inside = f"readings/{rater}/{case}.json"
+    source, target = other.folder.file(inside), study.folder.file(inside)
     item = f"reading of {case} by {rater}"
     try:
         if other.reading(rater, case) is None:
             return
         theirs = _read_intact(source)
-        make_folder(target.parent, group=0o050)
+        study.folder.make_folder(target.parent, group=0o050)
         with FileLock(target.with_suffix(".lock")):
             ours = None if study.reading(rater, case) is None else _read_intact(target)
             yield from _merge_reading(item, target, ours, theirs, dry_run)
@@ -169,10 +172,12 @@ def _reading(study: Study, other: Study, rater: str, case: str, dry_run: bool) -
         yield MergeResult("conflict", item, f"{error.problem}; nothing was changed")
 
 
-def _merge_reading(item: str, target: Path, ours: bytes | None, theirs: bytes, dry_run: bool) -> Iterator[MergeResult]:
+def _merge_reading(
+    item: str, target: StudyFile, ours: bytes | None, theirs: bytes, dry_run: bool
+) -> Iterator[MergeResult]:
     if ours is None:
         if not dry_run:
-            write_bytes(target, theirs)
+            target.folder.write(target.inside, theirs)
         yield MergeResult("added", item)
         return
     here, there = read_log_chain(ours), read_log_chain(theirs)
@@ -183,29 +188,29 @@ def _merge_reading(item: str, target: Path, ours: bytes | None, theirs: bytes, d
         yield MergeResult("conflict", item, f"both went on after entry {same}; the one here stays")
     elif len(there) > len(here):
         if not dry_run:
-            write_bytes(target, theirs)
+            target.folder.write(target.inside, theirs)
         yield MergeResult("continued", item, f"{len(there) - same} entries more")
 
 
-def _read_intact(path: Path) -> bytes:
+def _read_intact(file: StudyFile) -> bytes:
     """Return the bytes of a table file, or of its second copy. Raises DamagedError."""
-    stored = read_intact_bytes(path, check_tables(path, unsealed=False))
+    stored = file.folder.read_intact(file.inside, check_tables(file.path, unsealed=False))
     if stored is None:
-        raise DamagedError("it is missing", path)
+        raise DamagedError("it is missing", file.path)
     return stored[0]
 
 
 def _proposals(study: Study, other: Study, dry_run: bool) -> Iterator[MergeResult]:
     for model in other.proposal_models():
-        for source in sorted((other.path / "proposals" / model).glob("*.json")):
-            target = study.path / "proposals" / model / source.name
+        for name in other.folder.files(f"proposals/{model}", ".json"):
+            source, target = (each.folder.file(f"proposals/{model}/{name}") for each in (other, study))
             item = f"proposals of {model} for {source.stem}"
             try:
                 data = _read_intact(source)
-                if not target.exists():
+                if not study.folder.exists(target.inside):
                     if not dry_run:
-                        make_folder(target.parent)
-                        write_bytes(target, data)
+                        study.folder.make_folder(target.parent)
+                        study.folder.write(target.inside, data)
                     yield MergeResult("added", item)
                 elif _read_intact(target) != data:
                     yield MergeResult("conflict", item, "they differ; those here stay")

@@ -14,12 +14,11 @@ import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from ratui.errors import StoreError, clean_text
 from ratui.files import check_name
-from ratui.study.store import StudyLock, read_intact, write_tables
+from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
 __all__ = [
@@ -125,7 +124,7 @@ def save_evaluation(study: Study, evaluation: Evaluation) -> None:
         "made": evaluation.created.isoformat(),
     }
     cases = [{"case": check_name(case, "case")} for case in evaluation.cases]
-    with StudyLock(study.path).shared():
+    with StudyLock(study.folder).shared():
         write_tables(
             file, {"meta": [meta], "cases": cases, "blocks": [_to_record(block) for block in evaluation.blocks]}
         )
@@ -133,9 +132,9 @@ def save_evaluation(study: Study, evaluation: Evaluation) -> None:
 
 def list_evaluated_models(study: Study) -> tuple[str, ...]:
     """Return the names of the scorers that have an evaluation in the study, the newest first."""
-    files = (study.path / "models").glob(f"*/{EVALUATION}")
-    ranked = sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.parent.name), reverse=True)
-    return tuple(file.parent.name for file in ranked)
+    found = study.folder.signatures_below("models", EVALUATION)
+    ranked = sorted(((file[1], run) for run, file in found.items() if file), reverse=True)
+    return tuple(run for _, run in ranked)
 
 
 def load_evaluation(study: Study, rater: str, model: str) -> Evaluation | WithheldEvaluation | None:
@@ -147,15 +146,15 @@ def load_evaluation(study: Study, rater: str, model: str) -> Evaluation | Withhe
     stored = read_intact(file, unsealed=False)
     if stored is None:
         return None
-    evaluation = _from_tables(stored.tables, study, model, file)
+    evaluation = _from_tables(stored.tables, study, model, file.path)
     known = set(study.cases())
     # A case that is no longer in the study does not count: nobody can be influenced in reading it.
     unsigned = tuple(case for case in evaluation.cases if case in known and not _has_signed(study, rater, case))
     return WithheldEvaluation(model, unsigned) if unsigned else evaluation
 
 
-def _file(study: Study, model: str) -> Path:
-    return study.path / "models" / check_name(model, "model") / EVALUATION
+def _file(study: Study, model: str) -> StudyFile:
+    return study.folder.file(f"models/{check_name(model, 'model')}/{EVALUATION}")
 
 
 def _has_signed(study: Study, rater: str, case: str) -> bool:
@@ -171,7 +170,9 @@ def _to_record(block: Block) -> dict[str, Any]:
     return {"kind": kind, **record}
 
 
-def _from_tables(tables: Mapping[str, Sequence[Mapping[str, Any]]], study: Study, model: str, file: Path) -> Evaluation:
+def _from_tables(
+    tables: Mapping[str, Sequence[Mapping[str, Any]]], study: Study, model: str, file: object
+) -> Evaluation:
     meta = tables.get("meta", [])
     about = meta[0] if len(meta) == 1 else {}
     if about.get("format") != _FORMAT:

@@ -10,15 +10,15 @@ and ``scheme`` (digest of the study's scheme). Table ``answers`` has one record 
 from __future__ import annotations
 
 import math
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ratui.errors import SchemeError, StoreError, clean_text
 from ratui.files import check_name
 from ratui.reading import Field
-from ratui.study.store import StudyLock, read_intact, write_tables
+from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
 __all__ = [
@@ -107,15 +107,17 @@ def save_predictions(study: Study, run: str, case: str, found: Iterable[Predicti
     file = _file(study, run, case)
     read_intact(file)  # raises an error for a file of a newer format, which must not be replaced
     meta = {"format": _FORMAT, "model": run, "scheme": study.config.scheme}
-    with StudyLock(study.path).shared():
+    with StudyLock(study.folder).shared():
         write_tables(file, {"meta": [meta], "answers": [prediction.to_record() for prediction in found]})
 
 
 def list_prediction_models(study: Study) -> tuple[str, ...]:
     """Return the names of the scorers that have predictions in the study, the newest last."""
-    folders = [folder for folder in (study.path / "models").glob("*/answers") if folder.is_dir()]
-    ranked = sorted(folders, key=lambda folder: (folder.stat().st_mtime_ns, folder.parent.name))
-    return tuple(folder.parent.name for folder in ranked)
+    found = {run: study.folder.find(f"models/{run}/answers") for run in study.folder.folders("models")}
+    ranked = sorted(
+        (answers.st_mtime_ns, run) for run, answers in found.items() if answers and stat.S_ISDIR(answers.st_mode)
+    )
+    return tuple(run for _, run in ranked)
 
 
 def load_predictions(study: Study, case: str, *, run: str | None = None) -> tuple[Prediction, ...]:
@@ -128,9 +130,9 @@ def load_predictions(study: Study, case: str, *, run: str | None = None) -> tupl
         file = _file(study, model, case)
         stored = read_intact(file, unsealed=False)
         if stored is not None:
-            _check_meta(stored.tables.get("meta", []), study, model, file)
-            found = tuple(Prediction.from_record(record, file) for record in stored.tables.get("answers", []))
-            _check_joints(found, study, file)
+            _check_meta(stored.tables.get("meta", []), study, model, file.path)
+            found = tuple(Prediction.from_record(record, file.path) for record in stored.tables.get("answers", []))
+            _check_joints(found, study, file.path)
             return found
     return ()
 
@@ -152,9 +154,9 @@ def load_unblinded_predictions(study: Study, rater: str, case: str) -> tuple[Pre
 
 def save_reading_order(study: Study, cases: Sequence[str], model: str) -> None:
     """Store the order in which `model` suggests to read the cases, the most informative first. Raises StoreError."""
-    file = study.path / "models" / ORDER
+    file = study.folder.file(f"models/{ORDER}")
     read_intact(file)
-    with StudyLock(study.path).shared():
+    with StudyLock(study.folder).shared():
         write_tables(file, {"order": [{"case": check_name(case, "case"), "model": model} for case in cases]})
 
 
@@ -164,23 +166,23 @@ def load_reading_order(study: Study) -> tuple[str, ...]:
     An order that can't be read is ignored with a notice of the study: it is a convenience and must not stop anybody.
     """
     cases = study.cases()
-    file = study.path / "models" / ORDER
+    file = study.folder.file(f"models/{ORDER}")
     try:
         stored = read_intact(file)
         wanted = [str(record["case"]) for record in stored.tables.get("order", [])] if stored else []
     except (StoreError, KeyError, TypeError) as error:
-        study.add_notice(file, f"the order of reading can't be used: {clean_text(error)}")
+        study.add_notice(file.path, f"the order of reading can't be used: {clean_text(error)}")
         wanted = []
     known = set(cases)
     first = list(dict.fromkeys(case for case in wanted if case in known))
     return (*first, *(case for case in cases if case not in set(first)))
 
 
-def _file(study: Study, run: str, case: str) -> Path:
-    return study.path / "models" / check_name(run, "model") / "answers" / f"{check_name(case, 'case')}.json"
+def _file(study: Study, run: str, case: str) -> StudyFile:
+    return study.folder.file(f"models/{check_name(run, 'model')}/answers/{check_name(case, 'case')}.json")
 
 
-def _check_meta(meta: Sequence[Mapping[str, Any]], study: Study, run: str, file: Path) -> None:
+def _check_meta(meta: Sequence[Mapping[str, Any]], study: Study, run: str, file: object) -> None:
     """Raise StoreError unless the file is of this format, of this model and of this study's scheme."""
     about = meta[0] if len(meta) == 1 else {}
     if about.get("format") != _FORMAT:
@@ -189,7 +191,7 @@ def _check_meta(meta: Sequence[Mapping[str, Any]], study: Study, run: str, file:
         raise StoreError("they are of another model or scheme", file, "Run ratui-train propose again")
 
 
-def _check_joints(found: Sequence[Prediction], study: Study, file: Path) -> None:
+def _check_joints(found: Sequence[Prediction], study: Study, file: object) -> None:
     """Raise StoreError unless each prediction has a scale of its site and a probability for each of its grades."""
     for prediction in found:
         try:

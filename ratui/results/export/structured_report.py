@@ -19,6 +19,7 @@ from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.optional_dependencies import require
 from ratui.scheme import Scheme, Site
 from ratui.study import Case, FilmRecord, Region, Study
+from ratui.study.film_files import read_film_data
 
 __all__ = [
     "DESIGNATOR",
@@ -82,7 +83,8 @@ def ignore_name_warnings() -> Iterator[None]:
 def film_headers(study: Study, case: Case) -> Mapping[str, Any]:
     """Return the DICOM headers of the films of `case`, by film ID, without pixel data."""
     pydicom = require("pydicom", "DICOM")
-    return {film.id: pydicom.dcmread(study.film_path(case.id, film.id), stop_before_pixels=True) for film in case.films}
+    files = {film.id: io.BytesIO(read_film_data(study.folder, case.id, film.id)) for film in case.films}
+    return {film: pydicom.dcmread(file, stop_before_pixels=True) for film, file in files.items()}
 
 
 def file_bytes(dataset: Any, scheme: Scheme) -> bytes:

@@ -152,7 +152,7 @@ def import_films(
         raise StudyError(
             "there is no file to import", ", ".join(map(str, paths)), "Give DICOM files or a folder of them"
         )
-    with FileLock(study.path / "import.lock"):
+    with FileLock(study.folder.file("import.lock")):
         keys = KeyFile.open(study, key, second=second_key)
         if converter is not None:
             return _import(study, files, rows, keys, converter, progress)
@@ -320,9 +320,8 @@ def _import_film(
         note=converted.note,
         aspect=converted.aspect,
     )
-    path = study.film_path(case.id, record.id)
-    make_folder(path.parent)
-    write_bytes(path, converted.data, copy=False)
+    study.folder.make_folder(f"films/{case.id}")
+    study.folder.write(f"films/{case.id}/{record.id}.dcm", converted.data, copy=False)
     return Case(case.id, (*case.films, record)), converted.note
 
 

@@ -60,6 +60,11 @@ class OpenFolder:
                     self._top = top
         return self._top
 
+    @property
+    def owner(self) -> int:
+        """Number of the account that owns the folder. Raises OSError."""
+        return os.fstat(self._open_top()).st_uid
+
     @contextmanager
     def opened(self, inside: str = "") -> Iterator[int]:
         """Open the folder `inside` for the duration of the block and yield its descriptor.
