@@ -10,13 +10,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from ratui.errors import StoreError
-from ratui.reading import DisplayRecord, LogEntry, Reading, reading_from_document, reading_to_document
+from ratui.reading import LogEntry, Reading, reading_from_document, reading_to_document
 from ratui.scheme import Scheme
+from ratui.study.display_use import DisplayUse, add_entry
+from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.store import FileLock, StoredTables, StudyFile, TakenOver, write_tables
 from ratui.study.store.open_folder import FileSignature
 
@@ -39,49 +40,6 @@ MAX_PAUSE = 60.0
 """Seconds of a pause between two keys that count as time spent on the case. The rest of a longer pause does not count."""
 
 
-@dataclass(frozen=True)
-class DisplayUse:
-    """The image protocol and the resolution with which entries of a reading were made.
-
-    Attributes
-    ----------
-    protocol
-        How the terminal showed the films, such as ``kitty`` or ``sixel``.
-    entries
-        Number of entries made with it.
-    below
-        Number of these entries made with fewer pixels per millimetre than an erosion needs to be visible.
-    least
-        Smallest resolution of an entry, in pixels per millimetre.
-    """
-
-    protocol: str
-    entries: int
-    below: int
-    least: float
-
-    def with_entries(self, count: int, pixels: float, *, enough: bool) -> DisplayUse:
-        """Return the numbers after `count` more entries at `pixels` per millimetre, which were `enough` or not."""
-        return DisplayUse(
-            self.protocol,
-            self.entries + count,
-            self.below + (0 if enough else count),
-            round(min(self.least, pixels) if self.entries else pixels, 2),
-        )
-
-    def to_record(self) -> dict[str, Any]:
-        """Return the values as stored in a file."""
-        return asdict(self)
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any], where: object = "") -> DisplayUse:
-        """Return the values in a stored record. Raises StoreError, naming the file `where`, for anything else."""
-        try:
-            return cls(str(record["protocol"]), int(record["entries"]), int(record["below"]), float(record["least"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"not a display: {error}", where, "Restore the file from its backup copy") from error
-
-
 class FileChanged(StoreError):
     """Another program has changed the file of an open reading: this session can save nothing more in it."""
 
@@ -91,18 +49,20 @@ class _SharedLock(Protocol):
 
 
 def reading_to_tables(
-    reading: Reading, seconds: float, displays: Sequence[DisplayUse] = ()
+    reading: Reading, seconds: float, displays: Sequence[DisplayUse], evidence: ReadingEvidence
 ) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-    """Return the tables of a reading's file: ``meta`` with one record, ``fields`` and ``log``.
+    """Return the tables of a reading's file: ``meta`` with one record, ``fields``, ``seen``, ``log`` and ``times``.
 
-    `seconds` is the time spent on the reading, and `displays` tells how its films were displayed.
+    `seconds` is the time spent on the reading, `displays` tells how its films were displayed, and `evidence` has the
+    content of ``seen`` and ``times``.
     """
     document = reading_to_document(reading)
-    return {
+    tables = {
         "meta": [{**document["meta"], "seconds": round(seconds, 1), "displays": [use.to_record() for use in displays]}],
         "fields": document["fields"],
         "log": document["log"],
     }
+    return evidence.add_to(tables)
 
 
 def stored_meta(stored: StoredTables | None) -> Mapping[str, Any]:
@@ -172,6 +132,7 @@ class ReadingSession:
         seconds: float,
         notice: str = "",
         displays: tuple[DisplayUse, ...] = (),
+        evidence: ReadingEvidence | None = None,
     ) -> None:
         self._file = file
         self._lock = lock
@@ -181,6 +142,7 @@ class ReadingSession:
         self.seconds = seconds
         self.notice = notice
         self.displays = displays
+        self._evidence = evidence or ReadingEvidence()
 
     def save(
         self, reading: Reading, *, seconds: float | None = None, displays: tuple[DisplayUse, ...] | None = None
@@ -195,6 +157,7 @@ class ReadingSession:
         """
         spent = self.seconds if seconds is None else seconds
         used = self.displays if displays is None else displays
+        evidence = self._evidence.after_save(len(reading.log), spent, self.seconds)
         with self._shared_lock(), self._lock.writing():
             now = self._signature()
             if self._last_signature not in ("unknown", now):
@@ -204,11 +167,12 @@ class ReadingSession:
                     "Open it again to see its present content",
                 )
             try:
-                write_tables(self._file, reading_to_tables(reading, spent, used))
+                write_tables(self._file, reading_to_tables(reading, spent, used, evidence))
             finally:
                 # After a failure too: the file may have been replaced before the step that failed.
                 self._last_signature = self._signature_after_save()
         self.reading, self.seconds, self.displays = reading, spent, used
+        self._evidence = evidence
 
     def check_lock(self) -> None:
         """Raise TakenOver if another process has taken the reading over, and StoreError if that can't be checked."""
@@ -279,7 +243,10 @@ class AutoSaver:
         """Make `reading` the present one and save it. Return True if it is on the disk."""
         for entry in reading.log[len(self.reading.log) :]:
             if entry.display is not None:
-                self.displays = _add_entry(self.displays, entry.display)
+                shown = entry.display
+                self.displays = add_entry(
+                    self.displays, shown.protocol, shown.pixels_per_mm, enough=shown.is_sufficient
+                )
         self.reading = reading
         try:
             self._session.save(reading, seconds=self.seconds, displays=self.displays)
@@ -291,14 +258,6 @@ class AutoSaver:
             return False
         self.save_error, self.can_retry, self.saved_at = "", True, now().astimezone()
         return True
-
-
-def _add_entry(displays: tuple[DisplayUse, ...], display: DisplayRecord) -> tuple[DisplayUse, ...]:
-    """Return `displays` with one more entry, made at `display`."""
-    protocol = display.protocol
-    use = next((each for each in displays if each.protocol == protocol), DisplayUse(protocol, 0, 0, 0.0))
-    others = tuple(each for each in displays if each.protocol != protocol)
-    return (*others, use.with_entries(1, display.pixels_per_mm, enough=display.is_sufficient))
 
 
 def now() -> datetime:

@@ -22,6 +22,7 @@ from ratui.study.accounts import check_account, find_account_rater
 from ratui.study.case import Case, FilmRecord, Region
 from ratui.study.config import StudyConfig, create_study, load_study
 from ratui.study.film_files import load_film
+from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.reading_session import (
     DisplayUse,
     ReadingSession,
@@ -339,7 +340,8 @@ class Study:
             if not reading.positions:
                 reading = replace(reading, positions=film_case.films_at(reading.order))
             displays = stored_displays(stored, file.path)
-            yield ReadingSession(file, lock, self._study_lock.shared, reading, seconds, notice, displays)
+            evidence = ReadingEvidence.from_tables(stored, reading.positions, film_case, self.config.id)
+            yield ReadingSession(file, lock, self._study_lock.shared, reading, seconds, notice, displays, evidence)
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
         """Return the signed readings of `case`, in the order of the study's raters.

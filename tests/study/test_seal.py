@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratui.study.store import BrokenSealError, open_seal, seal
-from ratui.study.store.salvage import salvage
-from ratui.study.store.seal import NewerFormatError, UnsealedError, read_log_chain, record_checksum
+from ratui.study.store.salvage import find_contradiction, salvage
+from ratui.study.store.seal import NewerFormatError, UnsealedError, read_chains, read_log_chain, record_checksum
 from ratui.study.store.tables import LARGEST_FILE
 
 _values = (
@@ -182,3 +182,111 @@ class TestSalvage:
         data = seal({"meta": {"1": {"a": 1}}, "fields": {}}, "a/b")
         moved = data.replace(b'"meta"', b'"fields"', 1)
         assert salvage([moved]).tables.get("fields", {}) == {}
+
+
+READING = {
+    "meta": {"1": {"rater": "anna", "seconds": 60.5}},
+    "fields": {str(n): {"site": f"L.MCP{n}", "grade": n} for n in range(1, 6)},
+    "seen": {"1": {"position": 0, "film": "aa", "content": "11"}, "2": {"position": 1, "film": "bb", "content": "22"}},
+    "log": {str(n): {"number": n, "note": "ü" * n, "seconds": 7.5 * n} for n in range(1, 9)},
+    "times": {"1": {"entries": 8, "seconds": 60.5}},
+}
+Tables = dict[str, dict[str, dict[str, object]]]
+
+
+def changed(table: str, id: str, **values: object) -> Tables:
+    """Return `READING` with other values in one record."""
+    return {**READING, table: {**READING[table], id: {**READING[table][id], **values}}}
+
+
+def continued(count: int = 1) -> Tables:
+    """Return `READING` with `count` more entries."""
+    more = {str(n): {"number": n} for n in range(9, 9 + count)}
+    return {**READING, "log": {**READING["log"], **more}, "meta": {"1": {"rater": "anna", "seconds": 99}}}
+
+
+class TestFilmsAndTimes:
+    """The chain of a reading begins with its films, and the times have a chain of their own."""
+
+    def test_a_changed_film_changes_the_whole_log(self) -> None:
+        before = read_chains(seal(READING, "a/b"))
+        after = read_chains(seal(changed("seen", "2", content="33"), "a/b"))
+        assert before.films[0] == after.films[0]
+        assert not set(before.log) & set(after.log)
+        assert not after.continues(before)
+
+    def test_a_log_without_films_keeps_its_chain(self) -> None:
+        """Checksums of files of older versions stay valid."""
+        without = {name: records for name, records in READING.items() if name not in ("seen", "times")}
+        assert json.loads(seal(TABLES, "a/b"))["log"]["8"]["sum"] == read_log_chain(seal(TABLES, "a/b"))[7]
+        assert read_chains(seal(without, "a/b")).films == ()
+        assert json.loads(seal({"log": TABLES["log"]}, "a/b"))["log"]["1"]["sum"] == "d7545e03d4f35790e6e48a85cc2b0eb7"
+
+    def test_a_table_called_films_is_not_chained(self) -> None:
+        """The lists of films of a case have a table of that name since format 1."""
+        one, two = ({"films": {"1": {"a": first}, "2": {"b": 2}}} for first in (1, 9))
+        assert json.loads(seal(one, "a/b"))["films"]["2"] == json.loads(seal(two, "a/b"))["films"]["2"]
+
+    def test_a_rewritten_time_changes_the_chain(self) -> None:
+        before = read_chains(seal(READING, "a/b"))
+        assert read_chains(seal(continued(), "a/b")).continues(before)
+        assert not read_chains(seal(changed("times", "1", seconds=5.0), "a/b")).continues(before)
+        assert not read_chains(seal(changed("log", "8", seconds=5.0), "a/b")).continues(before)
+
+    def test_the_films_must_come_before_the_log(self) -> None:
+        with pytest.raises(ValueError, match="before the films"):
+            seal({"log": {}, "seen": {}}, "a/b")
+
+    def test_damaged_copies_are_salvaged(self) -> None:
+        data = seal(READING, "a/b")
+        one, two = data.replace(b'"grade":2', b'"grade":7'), data.replace(b'"number":5', b'"number":9')
+        assert salvage([one, two]).tables == READING
+        assert salvage([data.replace(b'"content":"11"', b'"content":"12"')]).tables["log"] == {}
+
+
+class TestSecondCopy:
+    """A second copy counts only if it is of the same save as the damaged file, or of the next one."""
+
+    def flips(self, data: bytes) -> list[bytes]:
+        """Return `data` with one flipped bit, in each of many places."""
+        return [data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :] for at in range(0, len(data), 5)]
+
+    @pytest.mark.parametrize("copy", [READING, continued(), continued(3)], ids=["same", "next", "later"])
+    def test_the_true_copy_counts_wherever_the_file_is_damaged(self, copy: Tables) -> None:
+        for damaged in self.flips(seal(READING, "a/b")):
+            assert find_contradiction(damaged, seal(copy, "a/b")) == ""
+
+    @pytest.mark.parametrize(
+        "copy",
+        [
+            changed("log", "1", note="other"),
+            changed("log", "8", note="other"),
+            changed("log", "4", seconds=1.0),
+            changed("seen", "1", content="33"),
+            changed("times", "1", seconds=1.0),
+            changed("fields", "3", grade=0),
+            changed("meta", "1", seconds=1.0),
+            {**READING, "log": {str(n): READING["log"][str(n)] for n in range(1, 7)}},
+            {**READING, "log": {}},
+            {**READING, "seen": {}},
+            {**READING, "times": {}},
+        ],
+        ids=["first", "last", "time", "film", "times", "field", "meta", "shorter", "no log", "no films", "no times"],
+    )
+    def test_a_tampered_copy_is_refused_wherever_the_file_is_damaged(self, copy: Tables) -> None:
+        data, copied = seal(READING, "a/b"), seal(copy, "a/b")
+        missed = [damaged for damaged in self.flips(data) if not find_contradiction(damaged, copied)]
+        # The bit may be in the very record that was tampered with: then nothing of it is left to compare.
+        assert len(missed) <= 30, len(missed)
+        assert find_contradiction(data[:-20] + b"#" + data[-19:], copied)
+
+    def test_a_copy_without_a_log_is_not_compared(self) -> None:
+        data = seal({"films": {"1": {"a": 1}}}, "a/b")
+        assert find_contradiction(data.replace(b'"a":1', b'"a":2'), seal({"films": {"1": {"a": 5}}}, "a/b")) == ""
+
+    @pytest.mark.parametrize("name", WORST)
+    def test_the_comparison_takes_seconds_for_the_largest_file(self, name: str) -> None:
+        unit, end = WORST[name]
+        begun = time.process_time()
+        find_contradiction(fill_up(unit, LARGEST_FILE) + end, seal(READING, "a/b"))
+        assert time.process_time() - begun < 15

@@ -29,6 +29,7 @@ from ratui.study.check.copies import (
     restore_copies,
     set_both_aside,
 )
+from ratui.study.check.evidence import check_evidence
 from ratui.study.check.films import find_film_fault
 from ratui.study.check.readings import rebuild_fields, salvage_tables
 from ratui.study.check.report import CheckFinding, CheckReport
@@ -285,6 +286,7 @@ class _StudyChecker:
         try:
             if reading:
                 study.reading(file.parent.name, file.stem)
+                self._check_evidence(study, file, data, folder)
             elif file.parent.name == "regions" and not (self._path / "films" / file.stem).is_symlink():
                 known = {film.id for film in study.case(file.stem).films}
                 strange = {region.film for region in study.regions(file.stem)} - known
@@ -298,6 +300,16 @@ class _StudyChecker:
             self._add_finding(
                 file, error.problem, remedy, lambda: replace_damaged(file, fields or b"", folder), error.remedy
             )
+
+    def _check_evidence(self, study: Study, file: Path, data: bytes, folder: int) -> None:
+        if self._is_unsealed_format:
+            return
+        found = check_evidence(study, file, data)
+        advice = "Compare with a backup: ratui check STUDY --against BACKUP"
+        for problem, is_proven in found.faults:
+            remedy = "rebuilt from the log" if is_proven else ""
+            self._add_finding(file, problem, remedy, lambda: write_bytes(file, found.rebuilt, folder=folder), advice)
+        self._notes += [f"{file.relative_to(self._path)}: {remark}" for remark in found.remarks]
 
     # The rest.
 

@@ -14,6 +14,7 @@ from ratui.errors import DamagedError, StoreError
 from ratui.files import second_copy_path, write_bytes
 from ratui.study.store import restore_from_copy
 from ratui.study.store.descriptors import is_missing
+from ratui.study.store.salvage import find_contradiction
 from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
 from ratui.study.store.tables import read_file, sealed_name, set_aside
 
@@ -90,13 +91,24 @@ def compare_copies(path: Path, check: Callable[[bytes], None], folder: int, *, t
     second, other = _read_checked(second_copy_path(path), check, folder)
     if first is None and second is None:
         return FileCopies(path, None, wrong)
-    if first is None:
+    if first is None and second is not None:
+        why = _contradiction(path, second, folder)
+        if why:
+            return FileCopies(path, None, f"{wrong}; its second copy has another history: {why}")
         return FileCopies(path, second, wrong, "restored from its second copy")
     if second is None:
         return FileCopies(path, first, f"its second copy: {other}", "second copy written anew")
     if first != second:
         return FileCopies(path, first, "its second copy is of another save", "second copy written anew")
     return FileCopies(path, first)
+
+
+def _contradiction(path: Path, copy: bytes, folder: int) -> str:
+    """Return why `copy` can't be the second copy of the damaged file at `path`, or an empty text."""
+    try:
+        return find_contradiction(read_file(path, folder=folder), copy)
+    except FileNotFoundError:
+        return ""
 
 
 def _read_checked(path: Path, check: Callable[[bytes], None], folder: int) -> tuple[bytes | None, str]:

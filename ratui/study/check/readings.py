@@ -13,7 +13,8 @@ from ratui.errors import RatuiError
 from ratui.files import second_copy_path
 from ratui.reading import migrate_document, reading_from_log, reading_to_document
 from ratui.scheme import Scheme
-from ratui.study.store.salvage import salvage
+from ratui.study.reading_evidence import rebuild_use
+from ratui.study.store.salvage import find_contradiction, salvage
 from ratui.study.store.seal import Records, open_seal, seal
 from ratui.study.store.tables import read_file, sealed_name
 
@@ -32,6 +33,8 @@ def salvage_tables(path: Path, scheme: Scheme, folder: int) -> bytes | None:
             copies.append(read_file(each, folder=folder))
         except (FileNotFoundError, RatuiError):
             continue
+    if len(copies) > 1 and _is_intact(copies[1], path) and find_contradiction(*copies):
+        copies = copies[:1]  # the second copy was made by other means: only the damaged file itself counts
     # Copies of different saves must not be mixed, unless a log determines the other records.
     for files in ([each] for each in copies):
         found = salvage(files)
@@ -41,6 +44,14 @@ def salvage_tables(path: Path, scheme: Scheme, folder: int) -> bytes | None:
     if found.counts is None or "log" not in found.counts or set(found.missing) - {"fields"}:
         return None
     return _rebuild_from_log(path, found.tables, scheme)
+
+
+def _is_intact(data: bytes, path: Path) -> bool:
+    try:
+        open_seal(data, sealed_name(path))
+    except ValueError:
+        return False
+    return True
 
 
 def rebuild_fields(path: Path, data: bytes, scheme: Scheme) -> bytes | None:
@@ -56,10 +67,11 @@ def _rebuild_from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme)
         stored = {"meta": next(iter(tables["meta"].values())), "fields": [], "log": list(tables["log"].values())}
         document = migrate_document(stored, path)
         made = reading_to_document(reading_from_log(scheme, document, path))
+        use = rebuild_use({name: list(records.values()) for name, records in tables.items()})
     except (RatuiError, KeyError, TypeError, ValueError, AttributeError, StopIteration):
         return None
-    # Values that do not follow from the log, such as the time spent, are kept.
-    meta = {"1": {**document["meta"], **made["meta"]}}
+    # Values that do not follow from the log are kept.
+    meta = {"1": {**document["meta"], **made["meta"], **use}}
     return seal(
         {**tables, "meta": meta, "fields": _number(made["fields"]), "log": _number(document["log"])}, sealed_name(path)
     )

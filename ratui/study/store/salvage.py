@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ratui.study.store.seal import CHAINED, Records, dump, record_checksum
+from ratui.study.store.seal import BEGIN, CHAINED, CHAINS, Records, dump, record_checksum
 
-__all__ = ["SalvagedTables", "salvage"]
+__all__ = ["SalvagedTables", "find_contradiction", "salvage"]
 
 _MARK = re.compile(rb'"([0-9]{1,9})":\{|"sum":"([0-9a-f]{32})"')
 _SEAL = re.compile(rb'"check":"([0-9a-f]{32})"')
@@ -45,7 +45,7 @@ class SalvagedTables:
     Attributes
     ----------
     tables
-        Intact records by table and ID. The log is complete, or empty if a part of it is lost.
+        Intact records by table and ID. A chained table is complete, or empty if a part of it is lost.
     counts
         Number of records by table when the file was sealed; None if the seal's own record is lost.
     head
@@ -105,7 +105,8 @@ def salvage(files: Sequence[bytes]) -> SalvagedTables:
     if counts is None:
         return SalvagedTables({}, None, "")
     found: dict[str, Records] = {name: {} for name in counts}
-    single = [name for name in counts if name != CHAINED]
+    single = [name for name in counts if name not in CHAINS]
+    chains = [name for name in CHAINS if name in counts]
     chained: dict[str, list[_Part]] = {}
     left = _MOST_WORK
     for part in _parts(files):
@@ -114,35 +115,40 @@ def salvage(files: Sequence[bytes]) -> SalvagedTables:
             break
         table = next((name for name in single if part.has_checksum(name)), None)
         if table is None:
-            if CHAINED in counts:
+            if chains:
                 chained.setdefault(part.id, []).append(part)
         elif part.id not in found[table]:
             left -= _PARSE_WORK * len(part.body)
             if left >= 0 and (record := part.parse()) is not None:
                 found[table][part.id] = record
-    if CHAINED in counts:
-        found[CHAINED] = _follow_chain(chained, head, left)
+    end = ""
+    for name in chains:
+        found[name], end, left = _follow_chain(name, chained, end if name == CHAINED else "", left)
+        if len(found[name]) != counts[name] or (name == CHAINED and end != head):
+            found[name] = {}  # if the chain does not end as the seal says, nothing of it is proven
     return SalvagedTables(found, counts, head)
 
 
-def _follow_chain(parts: Mapping[str, Sequence[_Part]], head: str, left: int) -> Records:
-    """Return the records of the log, or none if the chain of their checksums does not lead to `head` with `left` work."""
-    log: Records = {}
-    before = ""
-    while True:
-        id = str(len(log) + 1)
+def _follow_chain(name: str, parts: Mapping[str, Sequence[_Part]], before: str, left: int) -> tuple[Records, str, int]:
+    """Return the records of a chained table after the checksum `before`, and their last checksum.
+
+    The records end before the first one that is lost. The third value is what is `left` of the work.
+    """
+    records: Records = {}
+    while left >= 0:
+        id = str(len(records) + 1)
         for part in parts.get(id, ()):
             left -= part.work
-            if left < 0 or part.has_checksum(CHAINED, before):
+            if left < 0 or part.has_checksum(name, before):
                 break
         else:
-            # If the chain does not end as the seal says, nothing of it is proven.
-            return log if before == head else {}
+            return records, before, left
         left -= _PARSE_WORK * len(part.body)
         record = part.parse() if left >= 0 else None
         if record is None:
-            return {}
-        log[id], before = record, part.total
+            break
+        records[id], before = record, part.total
+    return {}, "", left
 
 
 def _longest_log(files: Sequence[bytes]) -> tuple[dict[str, int] | None, str]:
@@ -186,3 +192,73 @@ def _part(data: bytes, id: bytes, start: int, end: int, total: bytes) -> _Part:
     # A comma stands before the checksum unless the record is empty.
     end -= data[end - 1 : end] == b"," and end - start > 1
     return _Part(id.decode(), memoryview(data)[start:end], total.decode())
+
+
+def find_contradiction(damaged: bytes, copy: bytes) -> str:
+    """Return why an intact `copy` can't be the second copy of a `damaged` file with a log, or an empty text.
+
+    A second copy is of the same save as the file, or of the next one. So each intact record of the damaged log must be in
+    the log of the copy; if both are of the same save, this holds for all other tables, too.
+
+    Parameters
+    ----------
+    damaged
+        Bytes of the damaged file.
+    copy
+        Bytes of an intact file. One without tables, such as ``study.toml``, is not compared.
+    """
+    if not copy.startswith(b"{"):
+        return ""
+    tables: Mapping[str, Records] = json.loads(copy)
+    if CHAINED not in tables:
+        return ""
+    sums = {(name, id): record["sum"] for name, records in tables.items() for id, record in records.items()}
+    parts = []
+    left = _MOST_WORK
+    for part in _parts([damaged]):
+        left -= part.work * (len(CHAINS) * _MOST_OPENINGS + _MOST_TABLES)
+        if left < 0:
+            return "it has more parts than any file of ratui"
+        parts.append(part)
+    counts, head = _longest_log([damaged])
+    lengths, why = _compare_chains(parts, sums, len(tables.get(BEGIN, {})))
+    if counts is not None:
+        lengths = {name: counts.get(name, 0) for name in CHAINS}
+        length = lengths[CHAINED]
+        if length and sums.get((CHAINED, str(length))) != head:
+            why = why or "its log does not contain the log of the damaged file"
+    if why or any(length != len(tables.get(name, {})) for name, length in lengths.items()):
+        return why
+    for part in parts:
+        for name in tables.keys() - {*CHAINS, "seal"}:
+            if part.has_checksum(name) and sums.get((name, part.id)) != part.total:
+                return f"record {part.id} of its {name} differs"
+    return ""
+
+
+def _compare_chains(
+    parts: Sequence[_Part], sums: Mapping[tuple[str, str], object], films: int
+) -> tuple[dict[str, int], str]:
+    """Compare the intact records of chained tables with the checksums of a copy, which has a number of `films`.
+
+    Return the number of the last intact record by table, and a difference or an empty text.
+    """
+    stated: dict[str, list[str]] = {"0": [""]}
+    for part in parts:
+        known = stated.setdefault(part.id, [])
+        if part.total not in known and len(known) < _MOST_OPENINGS:
+            known.append(part.total)
+    films_end = str(sums.get((BEGIN, str(films)), ""))
+    lengths = dict.fromkeys(CHAINS, 0)
+    for part in parts:
+        for name in CHAINS:
+            is_first = (name, part.id) == (CHAINED, "1")
+            # The record before may be damaged: then its checksum, as stated in the file, still proves this one.
+            if any(
+                part.has_checksum(name, before)
+                for before in ([films_end] if is_first else stated.get(str(int(part.id) - 1), []))
+            ):
+                if sums.get((name, part.id)) != part.total:
+                    return lengths, f"record {part.id} of its {name} differs"
+                lengths[name] = max(lengths[name], int(part.id))
+    return lengths, ""

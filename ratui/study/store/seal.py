@@ -6,7 +6,8 @@ intact can be identified.
 ::
 
     {"meta": {"1": {…, "sum": "…"}},
-     "log":  {"1": {…, "sum": "…"}, "2": {…, "sum": "… depends on the sum before it"}},
+     "seen": {"1": {…, "sum": "…"}, "2": {…, "sum": "… depends on the sum before it"}},
+     "log":  {"1": {…, "sum": "… depends on the last sum of seen"}, …},
      "seal": {"1": {"format": 2, "of": "anna/C-1", "counts": {…}, "head": "… last sum of the log", …}}}
 
 The result is still a TinyDB file: other programs see the tables, one more table ``seal``, and a value ``sum`` in each
@@ -25,13 +26,18 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 __all__ = [
+    "BEGIN",
+    "CHAINED",
+    "CHAINS",
     "FORMAT",
     "BrokenSealError",
+    "Chains",
     "NewerFormatError",
     "SealedTables",
     "UnsealedError",
     "dump",
     "open_seal",
+    "read_chains",
     "read_log_chain",
     "record_checksum",
     "seal",
@@ -42,6 +48,12 @@ FORMAT = 2
 
 CHAINED = "log"
 """Name of the table that only grows; the checksum of each of its records covers all records before it."""
+
+BEGIN = "seen"
+"""Name of the table with the films of a reading. The chain of the log begins with it; files of older versions have none."""
+
+CHAINS = (BEGIN, CHAINED, "times")
+"""Tables whose records are chained; ``times`` has a chain of its own."""
 
 Records: TypeAlias = dict[str, dict[str, Any]]
 
@@ -96,23 +108,26 @@ def seal(tables: Mapping[str, Mapping[str, Mapping[str, Any]]], of: str) -> byte
     ValueError
         If a value can't be represented in JSON, a table is called ``seal``, or a record has a value ``sum``.
     """
-    parts, counts, head = [], {}, ""
+    parts: list[str] = []
+    counts: dict[str, int] = {}
+    heads: dict[str, str] = {}
     for name, records in tables.items():
         if name == "seal":
             raise ValueError("no table can be called seal")
-        texts, before = [], ""
+        if name == BEGIN and CHAINED in heads:
+            raise ValueError("the log can't come before the films that its chain begins with")
+        texts, before = [], heads.get(BEGIN, "") if name == CHAINED else ""
         for id, record in records.items():
             if "sum" in record:
                 raise ValueError("no record can have a value called sum")
             body = dump(record)
-            total = _checksum(name, str(id), before if name == CHAINED else "", body)
+            total = _checksum(name, str(id), before if name in CHAINS else "", body)
             texts.append(f'"{id}":{body[:-1]}{"," if record else ""}"sum":"{total}"}}')
             before = total
-        if name == CHAINED:
-            head = before
+        heads[name] = before
         counts[name] = len(texts)
         parts.append(f"{dump(name)}:{{{','.join(texts)}}}")
-    last = dump({"format": FORMAT, "of": of, "counts": counts, "head": head})
+    last = dump({"format": FORMAT, "of": of, "counts": counts, "head": heads.get(CHAINED, "")})
     check = _checksum("seal", "1", "", last)
     parts.append(f'"seal":{{"1":{last[:-1]},"check":"{check}",')
     text = ("{" + ",".join(parts)).encode()
@@ -202,11 +217,38 @@ def read_log_chain(data: bytes) -> tuple[str, ...]:
     AttributeError
         If `data` is JSON, but not an object of tables.
     """
-    sums, before = [], ""
-    for id, record in json.loads(data).get(CHAINED, {}).items():
-        before = _checksum(CHAINED, id, before, dump({key: value for key, value in record.items() if key != "sum"}))
+    return _chain(json.loads(data), CHAINED)
+
+
+def _chain(tables: Mapping[str, Records], name: str) -> tuple[str, ...]:
+    """Return the checksums of a chained table, computed from its records and those before it."""
+    before = (_chain(tables, BEGIN) or ("",))[-1] if name == CHAINED else ""
+    sums = []
+    for id, record in tables.get(name, {}).items():
+        before = _checksum(name, id, before, dump({key: value for key, value in record.items() if key != "sum"}))
         sums.append(before)
     return tuple(sums)
+
+
+@dataclass(frozen=True)
+class Chains:
+    """The chained tables of a file: the checksums of the records of ``seen``, ``log`` and ``times``, in order."""
+
+    films: tuple[str, ...]
+    log: tuple[str, ...]
+    times: tuple[str, ...]
+
+    def continues(self, earlier: Chains) -> bool:
+        """Return whether these chains begin with those of an `earlier` state of the file."""
+        return self.films == earlier.films and all(
+            now[: len(before)] == before for now, before in ((self.log, earlier.log), (self.times, earlier.times))
+        )
+
+
+def read_chains(data: bytes) -> Chains:
+    """Return the checksums of the chained tables in a sealed file; errors as in `read_log_chain`."""
+    tables = json.loads(data)
+    return Chains(*(_chain(tables, name) for name in CHAINS))
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -21,6 +21,7 @@ from ratui.errors import DamagedError, StoreError
 from ratui.files import make_folder, second_copy_path, write_bytes
 from ratui.study.store.descriptors import NO_LINK, is_missing
 from ratui.study.store.folder import LARGEST_FILE, StudyFile, as_file
+from ratui.study.store.salvage import find_contradiction
 from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "SealedStorage",
     "StoredTables",
     "Tables",
+    "check_second_copy",
     "read_file",
     "read_intact",
     "read_intact_bytes",
@@ -209,10 +211,24 @@ def read_intact(file: StudyFile | Path, *, unsealed: bool = False) -> StoredTabl
         damaged = error
     copy = file.second_copy
     try:
-        found = _unpack(copy.path, file.folder.read(copy.inside), sealed_name(file), unsealed=False)
+        data = file.folder.read(copy.inside)
+        found = _unpack(copy.path, data, sealed_name(file), unsealed=False)
     except (FileNotFoundError, DamagedError):
         raise damaged from None
+    check_second_copy(file, data, damaged)
     return StoredTables(_records(found), f"{damaged.problem}; its second copy is intact and was read")
+
+
+def check_second_copy(file: StudyFile | Path, copy: bytes, damaged: DamagedError) -> None:
+    """Raise DamagedError if the bytes of an intact second `copy` contradict the intact records of the `damaged` file."""
+    file = as_file(file)
+    try:
+        why = find_contradiction(file.folder.read(file.inside), copy)
+    except FileNotFoundError:
+        return
+    if why:
+        problem = f"{damaged.problem}; its second copy has another history: {why}"
+        raise DamagedError(problem, file.path, "Restore it from a backup") from damaged
 
 
 def write_tables(file: StudyFile | Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
