@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ratui.errors import TrainError
+from ratui.errors import TrainError, clean_text
 from ratui.files import umask_for
 from ratui.program import run_commands, run_program
 from ratui.progress_bar import ProgressBar
@@ -148,6 +148,7 @@ def evaluate(
     with umask_for(out):
         results = evaluate_models(opened, detector, scorer, out, pick_device(device), seed=seed, decision=decision)
         click.echo(write_report(results, out, study=opened if to_study else None, model=scorer.resolve().name))
+    _print_notices(opened)
 
 
 @commands.command()
@@ -187,6 +188,7 @@ def propose(
         click.echo(f"{predicted.cases} cases scored by {label}; raters see the scores after signing")
         if order:
             click.echo(f"{len(predicted.order)} open cases sorted, the most useful for training first")
+    _print_notices(opened)
 
 
 @commands.command()
@@ -283,7 +285,16 @@ def _train(train: Any, study: Path | None, out: Path, batch: int, options: dict[
     common = {name: options[name] for name in ("held_out", "samples", "weights", "resume")}
     plan = RunPlan(training, batch, **common, **more)
     with umask_for(out), join_processes(device) as process_group:
-        train(Study.open(study) if study else None, out, plan, device, process_group)
+        opened = Study.open(study) if study else None
+        train(opened, out, plan, device, process_group)
+        if opened is not None:
+            _print_notices(opened)
+
+
+def _print_notices(study: Study) -> None:
+    """Print the damaged files that were left out or read from a second copy, on standard error."""
+    for notice in study.notices:
+        click.echo(f"note: {clean_text(notice, 300)}. See: ratui check {clean_text(study.path)}", err=True)
 
 
 def main() -> NoReturn:

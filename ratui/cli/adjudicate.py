@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ratui.cli.app import run_app
-from ratui.cli.output import format_columns, to_json
+from ratui.cli.output import format_columns, print_notices, to_json
 from ratui.errors import StudyError, clean_text
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def adjudicate(
         raise StudyError(f"the run {clean_text(model)} has not scored this study", study, f"Runs that have: {known}")
     found = find_disputes(opened, released_readings(opened), DisputeLimits(threshold, model_over), model=model)
     queue = build_queue(found)
+    print_notices(opened)
     if listed or json_:
         if json_:
             document = {"threshold": threshold, "model": model or None, "cases": [each.to_record() for each in found]}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ratui.cli.output import to_json
+from ratui.cli.output import print_notices, to_json
 from ratui.errors import clean_text
 from ratui.progress_bar import ProgressBar
 
@@ -70,6 +70,7 @@ def export(
     wanted = formats or ("csv",)
     rule = choose_rule(released, missing, is_required=bool({"csv", "parquet"} & set(wanted)))
     result = write(opened, released, folder, wanted, rule, numbered=numbered, progress=ProgressBar())
+    print_notices(opened)
     if json_:
         document = {
             "folder": str(result.folder),

@@ -146,6 +146,7 @@ def agreement(
 
     opened = Study.open(study)
     released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
+    print_notices(opened)
     found, scores = measure_agreement(opened, released, seed=seed)
     if json_:
         click.echo(to_json(found.to_document()), nl=False)
@@ -216,6 +217,7 @@ def report(
         ),
         file,
     )
+    print_notices(opened)
 
 
 COMMANDS = (status, agreement, report)

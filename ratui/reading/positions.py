@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ratui.reading.model import Reading, Slot
+from ratui.stored_values import as_integer, as_list, as_text
 
 __all__ = ["replace_times_in_document", "to_positions", "to_times"]
 
@@ -72,16 +73,16 @@ def replace_times_in_document(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document of format 3 in format 4: positions replace time points and the order.
 
     The argument is not changed. The films at each position are unknown: ``positions`` has an empty list for each.
-    Raises KeyError, TypeError or ValueError if the document has another form.
+    Raises an error of `ODD_VALUE_ERRORS` if the document has another form.
     """
     meta = dict(document["meta"])
-    order = [int(time) for time in meta.pop("order")]
+    order = [as_integer(time, 0, 1) for time in as_list(meta.pop("order"))]
     if sorted(order) != list(range(len(order))):
         raise ValueError(f"{order} is not an order of time points")
     position = {time: place for place, time in enumerate(order)}
 
     def convert(record: Mapping[str, Any]) -> dict[str, Any]:
-        return {**record, "time": position[int(record["time"])]}
+        return {**record, "time": position[record["time"]]}
 
     return {
         **document,
@@ -89,7 +90,7 @@ def replace_times_in_document(document: Mapping[str, Any]) -> dict[str, Any]:
             **meta,
             "format": 4,
             "positions": [[] for _ in order],
-            "absent": sorted([site, position[int(time)]] for site, time in meta["absent"]),
+            "absent": sorted([as_text(site), position[time]] for site, time in as_list(meta["absent"])),
         },
         "fields": [convert(record) for record in document["fields"]],
         "log": [{**entry, "changes": [convert(change) for change in entry["changes"]]} for entry in document["log"]],

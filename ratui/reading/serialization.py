@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from ratui.errors import EntryError, SchemeError, StoreError, clean_text
 from ratui.reading.invariants import find_log_problems, find_problems
@@ -29,6 +29,7 @@ from ratui.reading.model import (
 )
 from ratui.reading.positions import replace_times_in_document, to_positions, to_times
 from ratui.scheme import Scheme
+from ratui.stored_values import ODD_VALUE_ERRORS, as_flag, as_integer, as_list, as_number, as_text, as_time
 
 __all__ = ["FORMAT_VERSION", "migrate_document", "reading_from_document", "reading_from_log", "reading_to_document"]
 
@@ -39,6 +40,10 @@ Format 1 had no flags, no notes and no mark on confirmed entries. Format 2 did n
 format 3 a document contained time points and their order of display. From format 4 on it contains positions instead, so
 that it does not reveal which film is the earlier one.
 """
+_MOST_POSITIONS = 8
+_MOST_ENTRIES = 1_000_000
+_ACKNOWLEDGED_BY: tuple[Literal["terminal", "multiplexer", "nothing"], ...] = ("terminal", "multiplexer", "nothing")
+_Word = TypeVar("_Word", bound=str)
 
 
 def reading_to_document(reading: Reading) -> dict[str, Any]:
@@ -147,31 +152,33 @@ def _build_reading(
         own_order = document["meta"]["order"] if document["meta"]["format"] in (1, 2, 3) else None
         document = migrate_document(document, where)
         meta = document["meta"]
-        positions = tuple(tuple(str(film) for film in films) for films in meta["positions"])
+        positions = tuple(tuple(map(as_text, as_list(films))) for films in _bounded(meta["positions"], _MOST_POSITIONS))
         reading = finish(
             Reading(
                 scheme=scheme,
-                case=str(meta["case"]),
-                rater=str(meta["rater"]),
-                sites=tuple(scheme.site(key) for key in meta["sites"]),
+                case=as_text(meta["case"]),
+                rater=as_text(meta["rater"]),
+                sites=tuple(scheme.site(as_text(key)) for key in _distinct(meta["sites"])),
                 order=tuple(range(len(positions))),
-                is_blinded=bool(meta["blinded"]),
+                is_blinded=as_flag(meta["blinded"]),
                 values={_field_from_dict(raw): _entry_from_dict(raw) for raw in document["fields"]},
                 log=tuple(_log_entry_from_dict(raw) for raw in document["log"]),
-                absent=frozenset(Slot(str(site), int(time)) for site, time in meta["absent"]),
+                absent=frozenset(Slot(as_text(site), _as_position(time)) for site, time in as_list(meta["absent"])),
                 signed_at=_parse_time(meta["signed"]),
-                flags=frozenset(str(site) for site in meta["flags"]),
-                notes={str(site): str(text) for site, text in meta["notes"].items()},
+                flags=frozenset(map(as_text, as_list(meta["flags"]))),
+                notes={as_text(site): as_text(text) for site, text in meta["notes"].items()},
                 positions=positions if any(positions) else (),
             )
         )
         if order is not None:
             shown = to_times(reading, order)  # also compares the number of time points
-            reading = shown if own_order is None else to_times(reading, [int(time) for time in own_order])
+            reading = shown if own_order is None else to_times(reading, list(map(_as_position, as_list(own_order))))
         wrong = find_problems(reading) or find_log_problems(reading)
-    except (KeyError, TypeError, ValueError, AttributeError, EntryError, SchemeError) as error:
+    except (*ODD_VALUE_ERRORS, EntryError, SchemeError) as error:
         raise StoreError(
-            f"this is not a reading: {type(error).__name__} {error}", where, "Restore it from its backup copy"
+            f"this is not a reading: {type(error).__name__} {clean_text(error)}",
+            where,
+            "Restore it from its backup copy",
         ) from error
     if wrong:
         raise StoreError(f"the reading contradicts itself: {wrong[0]}", where, "Restore it from its backup copy")
@@ -185,7 +192,7 @@ def migrate_document(document: Mapping[str, Any], where: object = "") -> Mapping
     ------
     StoreError
         If the format is newer or unknown.
-    KeyError, TypeError, ValueError
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError
         If the document has another form.
     """
     meta = document["meta"]
@@ -212,7 +219,7 @@ def _field_to_dict(field: Field) -> dict[str, Any]:
 
 
 def _field_from_dict(raw: Mapping[str, Any]) -> Field:
-    return Field(str(raw["site"]), str(raw["scale"]), int(raw["time"]))
+    return Field(as_text(raw["site"]), as_text(raw["scale"]), _as_position(raw["time"]))
 
 
 def _entry_to_dict(entry: Entry | None) -> dict[str, Any] | None:
@@ -229,10 +236,10 @@ def _entry_to_dict(entry: Entry | None) -> dict[str, Any] | None:
 
 def _entry_from_dict(raw: Mapping[str, Any]) -> Entry:
     if "grade" in raw:
-        return GradeEntry(int(raw["grade"]))
+        return GradeEntry(as_integer(raw["grade"], 0, 1000))
     if "finding" in raw:
-        return FindingEntry(str(raw["finding"]))
-    return NotAssessableEntry(str(raw["reason"]))
+        return FindingEntry(as_text(raw["finding"]))
+    return NotAssessableEntry(as_text(raw["reason"]))
 
 
 def _display_to_dict(display: DisplayRecord | None) -> dict[str, Any] | None:
@@ -245,36 +252,34 @@ def _display_from_dict(raw: Mapping[str, Any] | None) -> DisplayRecord | None:
     if raw is None:
         return None
     return DisplayRecord(
-        films=tuple(str(film) for film in raw["films"]),
-        protocol=str(raw["protocol"]),
-        pixels_per_mm=float(raw["pixels_per_mm"]),
-        is_sufficient=raw["is_sufficient"] is True,
-        greys=tuple(str(change) for change in raw["greys"]),
-        seconds=float(raw["seconds"]),
-        acknowledged_by=raw["acknowledged_by"],
+        films=tuple(map(as_text, as_list(raw["films"]))),
+        protocol=as_text(raw["protocol"]),
+        pixels_per_mm=as_number(raw["pixels_per_mm"]),
+        is_sufficient=as_flag(raw["is_sufficient"]),
+        greys=tuple(map(as_text, as_list(raw["greys"]))),
+        seconds=as_number(raw["seconds"]),
+        acknowledged_by=_as_word(raw["acknowledged_by"], _ACKNOWLEDGED_BY),
     )
 
 
 def _log_entry_from_dict(raw: Mapping[str, Any]) -> LogEntry:
-    if raw["kind"] not in get_args(LogKind):
-        raise ValueError(f"unknown log entry {clean_text(raw['kind'])}")
     return LogEntry(
-        number=int(raw["number"]),
+        number=as_integer(raw["number"], 1, _MOST_ENTRIES),
         timestamp=_parse_time(raw["at"]),
-        kind=raw["kind"],
-        key=str(raw["key"]),
+        kind=_as_word(raw["kind"], get_args(LogKind)),
+        key=as_text(raw["key"]),
         changes=tuple(
             FieldChange(
                 _field_from_dict(change),
-                _entry_from_dict(change["old"]) if change["old"] else None,
-                _entry_from_dict(change["new"]) if change["new"] else None,
+                _entry_from_dict(change["old"]) if change["old"] is not None else None,
+                _entry_from_dict(change["new"]) if change["new"] is not None else None,
             )
-            for change in raw["changes"]
+            for change in as_list(raw["changes"])
         ),
-        undone_number=raw["undoes"],
-        note=str(raw["note"]),
-        site=str(raw["site"]),
-        is_confirmed=raw["confirmed"] is True,
+        undone_number=None if raw["undoes"] is None else as_integer(raw["undoes"], 1, _MOST_ENTRIES),
+        note=as_text(raw["note"]),
+        site=as_text(raw["site"]),
+        is_confirmed=as_flag(raw["confirmed"]),
         display=_display_from_dict(raw["display"]),
     )
 
@@ -283,5 +288,33 @@ def _format_time(at: datetime | None) -> str | None:
     return at.isoformat(timespec="milliseconds") if at else None
 
 
-def _parse_time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def _parse_time(text: object) -> datetime | None:
+    return None if text is None else as_time(text)
+
+
+def _as_position(value: object) -> int:
+    return as_integer(value, 0, _MOST_POSITIONS - 1)
+
+
+def _as_word(value: object, words: tuple[_Word, ...]) -> _Word:
+    """Return the one of `words` that `value` is. Raises ValueError."""
+    for word in words:
+        if value == word:
+            return word
+    raise ValueError(f"an unknown word, {clean_text(value, 20)}")
+
+
+def _bounded(value: object, most: int) -> list[Any]:
+    """Return the list `value` if it has at most `most` items. Raises ValueError."""
+    items = as_list(value)
+    if len(items) > most:
+        raise ValueError(f"a list of {len(items)} items")
+    return items
+
+
+def _distinct(value: object) -> list[Any]:
+    """Return the list `value` if no item occurs twice. Raises ValueError, or TypeError for items of a wrong kind."""
+    items = as_list(value)
+    if len(set(items)) < len(items):
+        raise ValueError("an item that occurs twice")
+    return items

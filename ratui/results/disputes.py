@@ -16,7 +16,8 @@ from ratui.reading import Entry, Field, Reading
 from ratui.results.released import ReleasedReadings
 from ratui.results.scores import collect_scores
 from ratui.study import CONSENSUS, Study
-from ratui.study.predictions import load_expected_grades
+from ratui.study.intact import intact_reading
+from ratui.study.predictions import intact_expected_grades
 
 __all__ = ["CaseDispute", "DisputeLimits", "JointDispute", "agreed_entries", "find_disputes"]
 
@@ -131,13 +132,13 @@ def find_disputes(
 def _compare_case(
     study: Study, case: str, readings: Sequence[Reading], spread: float, limits: DisputeLimits, model: str
 ) -> CaseDispute:
-    predictions = load_expected_grades(study, model, case) if model else {}
+    predictions = intact_expected_grades(study, model, case) if model else {}
     joints = [
         dispute
         for site in readings[0].sites
         if (dispute := _compare_joint(readings, site.key, predictions, limits)) is not None
     ]
-    consensus = study.reading(CONSENSUS, case)
+    consensus = intact_reading(study, CONSENSUS, case)
     consensus_stage = "" if consensus is None else "signed" if consensus.signed_at else "begun"
     ordered = tuple(sorted(joints, key=lambda joint: joint.severity, reverse=True))
     return CaseDispute(case, spread, ordered, spread >= limits.case, consensus_stage)

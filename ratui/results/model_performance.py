@@ -22,7 +22,7 @@ from ratui.results.released import ReleasedReadings
 from ratui.results.scores import ReadingScores, collect_scores
 from ratui.results.text_table import TextTable, format_estimate, format_number
 from ratui.study import Study
-from ratui.study.predictions import list_prediction_models, load_expected_grades
+from ratui.study.predictions import intact_expected_grades, list_prediction_models
 
 __all__ = ["ModelPerformance", "evaluate_models", "evaluation_table", "model_table"]
 
@@ -67,7 +67,7 @@ class ModelPerformance:
 def evaluate_models(study: Study, released: ReleasedReadings, *, seed: int = 0) -> tuple[ModelPerformance, ...]:
     """Return the performance of every scoring model of `study` on the readings of `released`.
 
-    `seed` initialises the bootstrap. Raises StoreError if predictions cannot be read.
+    `seed` initialises the bootstrap. Predictions that cannot be read only add a notice of the study.
     """
     found: list[ModelPerformance] = []
     for model in list_prediction_models(study):
@@ -77,7 +77,7 @@ def evaluate_models(study: Study, released: ReleasedReadings, *, seed: int = 0) 
             for case, readings in released.complete_cases().items()
             if case not in (training_cases or frozenset())
         }
-        predictions = {case: load_expected_grades(study, model, case) for case in readings}
+        predictions = {case: intact_expected_grades(study, model, case) for case in readings}
         scored = {case: readings[case] for case in readings if predictions[case]}
         if not scored:
             continue

@@ -11,6 +11,7 @@ from ratui.results.released import ReleasedReadings
 from ratui.results.text_table import TextTable, format_number
 from ratui.results.totals import MissingRule, compute_change, compute_total
 from ratui.study import CONSENSUS, Study
+from ratui.study.intact import intact_case
 
 __all__ = ["PROGRESSION", "RAPID", "RaterTotals", "rater_totals_table", "summarize_raters"]
 
@@ -75,7 +76,8 @@ def _summarize_rater(study: Study, rater: str, readings: Sequence[Reading], rule
         earlier.append(before)
         later.append(after)
         changes.append(moved)
-        apart = study.case(reading.case).days_between
+        case = intact_case(study, reading.case)
+        apart = None if case is None else case.days_between
         if apart is not None and apart > 0:
             yearly.append(moved * _YEAR / apart)
     return RaterTotals(

@@ -10,10 +10,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ratui.errors import StudyError
+from ratui.errors import RatuiError, StudyError
 from ratui.reading import Reading
 from ratui.reading.log import find_origins
 from ratui.study import CONSENSUS, Study
+from ratui.study.intact import intact_case, intact_reading
 
 __all__ = ["ReleasedReadings", "check_interim", "leave_out_coarse", "released_readings"]
 
@@ -86,6 +87,22 @@ def leave_out_coarse(reading: Reading) -> Reading:
     return replace(reading, values=values)
 
 
+def _signed_readings(study: Study, case: str) -> tuple[dict[str, Reading], list[str]]:
+    """Return the signed readings of `case` by rater, and the raters whose reading is damaged."""
+    signed: dict[str, Reading] = {}
+    damaged: list[str] = []
+    for rater in study.config.raters:
+        try:
+            reading = study.reading(rater, case)
+        except RatuiError as error:
+            study.add_notice(study.reading_path(rater, case), f"{error.problem}; it is left out")
+            damaged.append(rater)
+        else:
+            if reading is not None and reading.signed_at:
+                signed[rater] = reading
+    return signed, damaged
+
+
 def released_readings(
     study: Study, raters: Sequence[str] = (), *, interim: bool = False, exclude_coarse: bool = False
 ) -> ReleasedReadings:
@@ -122,23 +139,29 @@ def released_readings(
     unreadable: set[str] = set()
     with study.snapshot() as snapshot:
         for case in snapshot.cases():
-            signed = {reading.rater: reading for reading in snapshot.signed_readings(case)}
+            films = intact_case(snapshot, case)
+            if films is None:
+                kept_back[case] = f"its list of films is damaged: films/{case}/films.json"
+                unreadable.add(case)
+                continue
+            signed, damaged = _signed_readings(snapshot, case)
             waiting = [rater for rater in study.config.raters if rater not in signed]
-            if len(waiting) == len(study.config.raters) and (
-                why := snapshot.case(case).unreadable_reason(snapshot.scheme)
-            ):
+            if len(waiting) == len(study.config.raters) and (why := films.unreadable_reason(snapshot.scheme)):
                 kept_back[case] = why
                 unreadable.add(case)
                 continue
             if waiting and not interim:
-                kept_back[case] = f"not signed by {', '.join(waiting)}"
+                unsigned = [rater for rater in waiting if rater not in damaged]
+                reasons = [f"not signed by {', '.join(unsigned)}"] if unsigned else []
+                reasons += [f"damaged: readings/{rater}/{case}.json" for rater in damaged]
+                kept_back[case] = "; ".join(reasons)
                 continue
             found = {rater: signed[rater] for rater in chosen if rater in signed}
             if not found:
                 kept_back[case] = "not signed by anybody asked for"
                 continue
             readings[case] = found
-            consensus_reading = snapshot.reading(CONSENSUS, case)
+            consensus_reading = intact_reading(snapshot, CONSENSUS, case)
             if consensus_reading is not None and consensus_reading.signed_at:
                 consensus[case] = consensus_reading
     excluded = None

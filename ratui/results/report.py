@@ -25,6 +25,7 @@ from ratui.results.scores import ReadingScores
 from ratui.results.text_table import TextTable, format_count
 from ratui.results.totals import MissingRule
 from ratui.study import Study
+from ratui.study.intact import intact_case, intact_displays
 
 __all__ = ["render_report"]
 
@@ -114,7 +115,7 @@ def _table_html(text_table: TextTable, *, title: bool = True) -> str:
 
 def _methods(sources: _Sources) -> Iterator[str]:
     study, config = sources.study, sources.study.config
-    cases = [study.case(case) for case in study.cases()]
+    cases = [case for id in study.cases() if (case := intact_case(study, id)) is not None]
     films = [film for case in cases for film in case.films]
     days = sorted(
         later - earlier
@@ -167,7 +168,7 @@ def _displays(sources: _Sources) -> str:
     below = 0
     for case, readings in sources.released.readings.items():
         for rater in readings:
-            for use in sources.study.displays(rater, case):
+            for use in intact_displays(sources.study, rater, case):
                 entries[use.protocol] += use.entries
                 below += use.below
     if not entries:

@@ -7,12 +7,19 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from ratui.errors import StoreError
+from ratui.errors import StoreError, StudyError, clean_text
+from ratui.files import check_name
 from ratui.imaging import Box
 from ratui.reading import Slot
 from ratui.scheme import Scheme, Site
+from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number, as_text
 
-__all__ = ["Case", "FilmRecord", "Region", "RegionSource"]
+__all__ = ["MOST_VISITS", "Case", "FilmRecord", "Region", "RegionSource", "regions_from_records"]
+
+MOST_VISITS = 8
+"""Limit of the examinations of a patient."""
+_MOST_PIXELS = 1_000_000  # along one side of a film
+_MOST_DAYS = 100_000
 
 
 @dataclass(frozen=True)
@@ -79,9 +86,27 @@ class FilmRecord:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> FilmRecord:
-        """Return the film in a stored record. Raises KeyError, TypeError or ValueError for anything else."""
+        """Return the film in a stored record. Raises an error of `ODD_VALUE_ERRORS` for anything else."""
         spacing = record["spacing"]
-        return cls(**{**record, "spacing": (float(spacing[0]), float(spacing[1])) if spacing else None})
+        down, across = as_list(spacing) if spacing is not None else (None, None)
+        film = cls(
+            **{
+                **record,
+                "spacing": None if down is None else (as_number(down, 1e-6, 1e6), as_number(across, 1e-6, 1e6)),
+            }
+        )
+        check_name(film.id, "film")
+        as_integer(film.time, 0, MOST_VISITS - 1)
+        if film.side not in ("L", "R", "B"):
+            raise ValueError("a side that is not L, R or B")
+        for text in (film.view, film.digest, film.file, film.note):
+            as_text(text)
+        as_integer(film.rows, 1, _MOST_PIXELS)
+        as_integer(film.columns, 1, _MOST_PIXELS)
+        if film.day is not None:
+            as_integer(film.day, -_MOST_DAYS, _MOST_DAYS)
+        as_number(film.aspect, 1e-6, 1e6)
+        return film
 
 
 class RegionSource(StrEnum):
@@ -154,23 +179,37 @@ class Region:
         try:
             box = record["box"]
             if box is not None:
-                x0, y0, x1, y1 = (float(v) for v in box)
+                x0, y0, x1, y1 = map(as_number, as_list(box))
                 if not (x0 < x1 and y0 < y1):
                     raise ValueError("an empty box")
                 box = Box(x0, y0, x1, y1)
-            stored = str(record["source"])
+            stored = as_text(record["source"])
+            confidence = record.get("confidence")
             source = RegionSource(stored) if stored in _STORED_SOURCES else RegionSource.MODEL
             return cls(
-                str(record["site"]),
-                str(record["film"]),
+                as_text(record["site"]),
+                as_text(record["film"]),
                 box,
                 source,
-                str(record.get("by", "")),
-                record.get("confidence"),
+                as_text(record.get("by", "")),
+                None if confidence is None else as_number(confidence),
                 stored if source is RegionSource.MODEL else None,
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"not a region: {error}", where, "Restore the file from its backup copy") from error
+        except ODD_VALUE_ERRORS as error:
+            raise StoreError(
+                f"not a region: {clean_text(error)}", where, "Restore the file from its backup copy"
+            ) from error
+
+
+def regions_from_records(
+    records: Iterable[Mapping[str, Any]], scheme: Scheme, where: object = ""
+) -> tuple[Region, ...]:
+    """Return the regions in stored records. Raises StoreError, naming the file `where`, for anything else."""
+    regions = tuple(Region.from_record(record, where) for record in records)
+    known = {site.key for site in scheme.sites}
+    if any(region.site not in known for region in regions):
+        raise StoreError("it has a region of a site that the scheme lacks", where, "See: ratui check STUDY")
+    return regions
 
 
 @dataclass(frozen=True)
@@ -179,6 +218,19 @@ class Case:
 
     id: str
     films: tuple[FilmRecord, ...]
+
+    @classmethod
+    def from_records(cls, id: str, records: object, scheme: Scheme, where: object = "") -> Case:
+        """Return the case in the stored list `records`. Raises StoreError, naming the file `where`, for anything else."""
+        try:
+            films = [FilmRecord.from_record(record) for record in as_list(records)]
+            if any(film.view not in scheme.views for film in films):
+                raise ValueError("a view that the scheme does not have")
+            if len({film.id for film in films}) < len(films):
+                raise ValueError("a film that occurs twice")
+        except (*ODD_VALUE_ERRORS, StudyError) as error:
+            raise StoreError(f"not a list of films: {clean_text(error)}", where, "See: ratui check STUDY") from error
+        return cls(id, tuple(sorted(films, key=lambda film: (film.time, film.side, film.view))))
 
     @property
     def times(self) -> tuple[int, ...]:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ratui.errors import StoreError
+from ratui.errors import StoreError, clean_text
+from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text
 
 __all__ = ["DisplayUse", "add_entry"]
+
+_MOST_ENTRIES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,15 @@ class DisplayUse:
     def from_record(cls, record: Mapping[str, Any], where: object = "") -> DisplayUse:
         """Return the values in a stored record. Raises StoreError, naming the file `where`, for anything else."""
         try:
-            return cls(str(record["protocol"]), int(record["entries"]), int(record["below"]), float(record["least"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"not a display: {error}", where, "Restore the file from its backup copy") from error
+            return cls(
+                as_text(record["protocol"]),
+                as_integer(record["entries"], 0, _MOST_ENTRIES),
+                as_integer(record["below"], 0, _MOST_ENTRIES),
+                as_number(record["least"]),
+            )
+        except ODD_VALUE_ERRORS as error:
+            problem = f"not a display: {clean_text(error)}"
+            raise StoreError(problem, where, "Restore the file from its backup copy") from error
 
 
 class FileChanged(StoreError):

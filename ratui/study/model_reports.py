@@ -10,7 +10,6 @@ and ``made``. Table ``cases`` has one record for each evaluated case. Table ``bl
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from typing import Any, TypeAlias
 
 from ratui.errors import StoreError, clean_text
 from ratui.files import check_name
+from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_text, as_time
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
@@ -38,6 +38,7 @@ __all__ = [
 EVALUATION = "evaluation.json"
 """Name of the file in a run's folder."""
 _FORMAT = 1
+_LONGEST_TEXT = 1_000_000
 _REMEDY = "Make it again with: ratui-train evaluate … --to-study"
 
 
@@ -182,27 +183,32 @@ def _from_tables(
     try:
         return Evaluation(
             model,
-            datetime.fromisoformat(about["made"]),
-            tuple(str(record["case"]) for record in tables["cases"]),
+            as_time(about["made"]),
+            tuple(as_text(record["case"]) for record in tables["cases"]),
             tuple(_from_record(record) for record in tables["blocks"]),
         )
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+    except ODD_VALUE_ERRORS as error:
         raise StoreError(f"not an evaluation: {clean_text(error)}", file, _REMEDY) from error
 
 
 def _from_record(record: Mapping[str, Any]) -> Block:
     match record["kind"]:
         case "heading":
-            return Heading(str(record["text"]), int(record["level"]))
+            return Heading(_as_block_text(record["text"]), as_integer(record["level"], 1, 6))
         case "text":
-            return Paragraph(str(record["text"]))
+            return Paragraph(_as_block_text(record["text"]))
         case "table":
-            columns = tuple(map(str, record["columns"]))
-            rows = tuple(tuple(map(str, row)) for row in record["rows"])
+            columns = tuple(map(_as_block_text, as_list(record["columns"])))
+            rows = tuple(tuple(map(_as_block_text, as_list(row))) for row in as_list(record["rows"]))
             if any(len(row) != len(columns) for row in rows):
                 raise ValueError("a table with rows of different lengths")
             strong = record["strong"]
-            return ReportTable(columns, rows, None if strong is None else int(strong))
+            return ReportTable(columns, rows, None if strong is None else as_integer(strong, 0, len(columns) - 1))
         case "picture":
-            return Picture(str(record["file"]), base64.b64decode(record["png"], validate=True), str(record["words"]))
+            png = base64.b64decode(record["png"], validate=True)  # binascii.Error is a ValueError
+            return Picture(_as_block_text(record["file"]), png, _as_block_text(record["words"]))
     raise ValueError(f"a block of the kind {clean_text(record['kind'])}")
+
+
+def _as_block_text(value: object) -> str:
+    return as_text(value, _LONGEST_TEXT)

@@ -18,12 +18,15 @@ from typing import Any
 from ratui.errors import SchemeError, StoreError, clean_text
 from ratui.files import check_name
 from ratui.reading import Field
+from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number, as_text
+from ratui.study.intact import read_or_note
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
 __all__ = [
     "ORDER",
     "Prediction",
+    "intact_expected_grades",
     "list_prediction_models",
     "load_expected_grades",
     "load_predictions",
@@ -82,18 +85,23 @@ class Prediction:
     def from_record(cls, record: Mapping[str, Any], where: object = "") -> Prediction:
         """Return the prediction in a stored record. Raises StoreError, naming the file `where`."""
         try:
-            earlier, later = (tuple(float(value) for value in time) for time in record["chances"])
-            first, second = (int(grade) for grade in record["grades"])
+            earlier, later = (
+                tuple(as_number(value, 0.0, 1.0 + 1e-6) for value in as_list(time))
+                for time in as_list(record["chances"])
+            )
+            first, second = (as_integer(grade, 0, 1000) for grade in as_list(record["grades"]))
             prediction = cls(
-                str(record["site"]),
-                str(record["scale"]),
+                as_text(record["site"]),
+                as_text(record["scale"]),
                 (first, second),
                 (earlier, later),
-                int(record["change"]),
-                float(record["doubt"]),
+                as_integer(record["change"], -1000, 1000),
+                as_number(record["doubt"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"not a prediction of a model: {error}", where, "Run ratui-train propose again") from error
+        except ODD_VALUE_ERRORS as error:
+            raise StoreError(
+                f"not a prediction of a model: {clean_text(error)}", where, "Run ratui-train propose again"
+            ) from error
         for grade, values in zip(prediction.grades, prediction.probabilities, strict=True):
             if not (0 <= grade < len(values) and abs(math.fsum(values) - 1) < 1e-3):
                 raise StoreError(
@@ -146,6 +154,12 @@ def load_expected_grades(study: Study, run: str, case: str) -> Mapping[Field, fl
     }
 
 
+def intact_expected_grades(study: Study, run: str, case: str) -> Mapping[Field, float]:
+    """Return `load_expected_grades`; without any, and with a notice of the study, if the file can't be read."""
+    file = _file(study, run, case)
+    return read_or_note(study, file.path, lambda: load_expected_grades(study, run, case), {})
+
+
 def load_unblinded_predictions(study: Study, rater: str, case: str) -> tuple[Prediction, ...]:
     """Return the predictions for a rater who has signed `case`, and none before that. Raises StoreError."""
     reading = study.reading(rater, case)
@@ -169,8 +183,8 @@ def load_reading_order(study: Study) -> tuple[str, ...]:
     file = study.folder.file(f"models/{ORDER}")
     try:
         stored = read_intact(file)
-        wanted = [str(record["case"]) for record in stored.tables.get("order", [])] if stored else []
-    except (StoreError, KeyError, TypeError) as error:
+        wanted = [as_text(record["case"]) for record in stored.tables.get("order", [])] if stored else []
+    except (StoreError, *ODD_VALUE_ERRORS) as error:
         study.add_notice(file.path, f"the order of reading can't be used: {clean_text(error)}")
         wanted = []
     known = set(cases)

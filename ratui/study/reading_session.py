@@ -13,9 +13,10 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from ratui.errors import StoreError
+from ratui.errors import StoreError, clean_text
 from ratui.reading import LogEntry, Reading, reading_from_document, reading_to_document
 from ratui.scheme import Scheme
+from ratui.stored_values import as_list, as_number
 from ratui.study.display_use import DisplayUse, add_entry
 from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.store import FileLock, StoredTables, StudyFile, TakenOver, write_tables
@@ -33,8 +34,10 @@ __all__ = [
     "stored_meta",
     "stored_positions",
     "stored_reading",
+    "stored_seconds",
 ]
 
+_MOST_SECONDS = 1e9
 _LOGGER = logging.getLogger("ratui")
 MAX_PAUSE = 60.0
 """Seconds of a pause between two keys that count as time spent on the case. The rest of a longer pause does not count."""
@@ -100,12 +103,28 @@ def stored_reading(
     reading = reading_from_document(scheme, document, where, order)
     if (reading.rater, reading.case) != (rater, case):
         raise StoreError("it is the reading of another rater or case", where, "See: ratui check STUDY")
-    return reading, float(meta.get("seconds", 0.0))
+    return reading, stored_seconds(stored, where)
 
 
 def stored_displays(stored: StoredTables | None, where: object) -> tuple[DisplayUse, ...]:
     """Return how the films of a stored reading were displayed. Raises StoreError, naming the file `where`."""
-    return tuple(DisplayUse.from_record(record, where) for record in stored_meta(stored).get("displays", []))
+    try:
+        records = as_list(stored_meta(stored).get("displays", []))
+    except ValueError as error:
+        raise StoreError(
+            f"not its displays: {clean_text(error)}", where, "Restore the file from its backup copy"
+        ) from error
+    return tuple(DisplayUse.from_record(record, where) for record in records)
+
+
+def stored_seconds(stored: StoredTables | None, where: object) -> float:
+    """Return the time spent on a stored reading, in seconds. Raises StoreError, naming the file `where`."""
+    try:
+        return as_number(stored_meta(stored).get("seconds", 0.0), 0.0, _MOST_SECONDS)
+    except ValueError as error:
+        raise StoreError(
+            f"not its time: {clean_text(error)}", where, "Restore the file from its backup copy"
+        ) from error
 
 
 class ReadingSession:

@@ -13,15 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ratui.errors import StoreError, StudyError, clean_text
+from ratui.errors import StudyError, clean_text
 from ratui.files import check_name
 from ratui.imaging import Film
 from ratui.reading import Entry, Field, Reading, Slot, start_reading
 from ratui.scheme import Scheme
 from ratui.study.accounts import check_account, find_account_rater
-from ratui.study.case import Case, FilmRecord, Region
+from ratui.study.case import Case, Region, regions_from_records
 from ratui.study.config import StudyConfig, create_study, load_study
 from ratui.study.film_files import load_film
+from ratui.study.intact import intact_reading
 from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.reading_session import (
     DisplayUse,
@@ -145,14 +146,19 @@ class Study:
         """Prevent every save in the study for the duration of the block, at most a moment. Raises StoreError."""
         return self._study_lock.exclusive()
 
-    def snapshot(self) -> AbstractContextManager[Study]:
-        """Return a context manager that yields an unchanging copy of the study while others go on saving.
+    @contextmanager
+    def snapshot(self) -> Iterator[Study]:
+        """Yield an unchanging copy of the study while others go on saving; its notices become those of this study.
 
         The copy is removed when the block ends. Raises StoreError if none can be made.
         """
         from ratui.study.snapshot import snapshot
 
-        return snapshot(self)
+        with snapshot(self) as copy:
+            try:
+                yield copy
+            finally:
+                self._notices.update(copy._notices)
 
     def _read(self, file: StudyFile) -> StoredTables | None:
         """Return the records of a table file and note damage that the second copy made good. Raises StoreError."""
@@ -180,11 +186,7 @@ class Study:
         stored = self._read(file)
         if stored is None:
             raise StudyError(f"there is no case {clean_text(id)}", self.path, "See: ratui status STUDY")
-        try:
-            films = [FilmRecord.from_record(record) for record in stored.tables["films"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"not a list of films: {error}", file.path, "See: ratui check STUDY") from error
-        case = Case(id, tuple(sorted(films, key=lambda f: (f.time, f.side, f.view))))
+        case = Case.from_records(id, stored.tables.get("films"), self.scheme, file.path)
         self._cases[id] = now, case
         return case
 
@@ -215,7 +217,7 @@ class Study:
     def _read_regions(self, file: StudyFile) -> tuple[Region, ...]:
         stored = self._read(file)
         records = stored.tables.get("regions", []) if stored else []
-        return tuple(Region.from_record(record, file.path) for record in records)
+        return regions_from_records(records, self.scheme, file.path)
 
     def save_regions(self, case: str, regions: Iterable[Region], *, films: Collection[str] | None = None) -> None:
         """Replace the regions of `case`, or only those on `films` if given. Raises StoreError.
@@ -245,7 +247,7 @@ class Study:
     def save_proposals(self, model: str, case: str, regions: Iterable[Region]) -> None:
         """Replace the regions that `model` proposes for `case`. Raises StoreError."""
         file = self.folder.file(f"proposals/{check_name(model, 'model')}/{check_name(case, 'case')}.json")
-        self._read_regions(file)  # raises an error for a file of a newer format
+        self._read(file)  # raises an error for a file of a newer format
         with self._study_lock.shared():
             write_tables(file, {"regions": [region.to_record() for region in regions]})
 
@@ -344,11 +346,11 @@ class Study:
             yield ReadingSession(file, lock, self._study_lock.shared, reading, seconds, notice, displays, evidence)
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
-        """Return the signed readings of `case`, in the order of the study's raters.
+        """Return the signed readings of `case`, in the order of the study's raters; damaged ones only add a notice.
 
         For managers and the trainer: a rater must not see them before their own reading is signed.
         """
-        readings = (self.reading(rater, case) for rater in self.config.raters)
+        readings = (intact_reading(self, rater, case) for rater in self.config.raters)
         return tuple(reading for reading in readings if reading is not None and reading.signed_at)
 
     def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
@@ -361,11 +363,12 @@ class Study:
         why = film_case.unreadable_reason(self.scheme)
         if why:
             return CaseState(case, "unreadable", 0, 0, 0.0, why)
-        stored = self._read(self._reading_file(rater, case))
+        file = self._reading_file(rater, case)
+        stored = self._read(file)
         note = _COPY_READ if stored and stored.notice else ""
         fields, meta = stored.tables.get("fields", ()) if stored else (), stored_meta(stored)
         complete = bool(meta.get("signed")) or self.are_regions_complete(film_case)
-        return summarize_reading(film_case, self.scheme, fields, meta, complete, note)
+        return summarize_reading(film_case, self.scheme, fields, meta, complete, note, file.path)
 
     def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:
         """Return the progress of `rater` in each case, in the order of `cases`, from an index that is updated first.

@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from ratui.errors import RatuiError, StoreError
+from ratui.errors import RatuiError, StoreError, clean_text
 from ratui.scheme import Scheme
+from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_number, as_text, as_time
 from ratui.study.case import Case
 from ratui.study.store import StudyFolder
 from ratui.study.store.open_folder import FileSignature
@@ -91,6 +92,7 @@ def summarize_reading(
     meta: Mapping[str, Any],
     are_regions_complete: bool,
     note: str = "",
+    where: object = "",
 ) -> CaseState:
     """Return the progress of a reading of `case` from its stored records, without building the reading.
 
@@ -104,12 +106,25 @@ def summarize_reading(
         Every site has a confirmed region on each film.
     note
         Text for `CaseState.note`.
+    where
+        The reading's file, for errors.
+
+    Raises
+    ------
+    StoreError
+        If the records contain values that a reading cannot have.
     """
+    try:
+        filled = Counter(as_text(record["site"]) for record in fields)
+        seconds = as_number(meta.get("seconds", 0.0), 0.0)
+        flags = len(as_list(meta.get("flags", [])))
+        is_signed = meta.get("signed") is not None and bool(as_time(meta["signed"]))
+    except ODD_VALUE_ERRORS as error:
+        raise StoreError(f"this is not a reading: {clean_text(error)}", where, "See: ratui check STUDY") from error
     sites = case.sites(scheme)
-    filled = Counter(str(record["site"]) for record in fields)
     total = 2 * sum(len(site.joint.scales) for site in sites)
     stage: Stage = "review" if len(fields) == total else "reading"
-    if meta.get("signed"):
+    if is_signed:
         stage = "signed"
     elif not are_regions_complete:
         stage = "regions"
@@ -118,11 +133,11 @@ def summarize_reading(
         stage,
         len(fields),
         total,
-        float(meta.get("seconds", 0.0)),
+        seconds,
         note,
         joints=sum(filled[site.key] == 2 * len(site.joint.scales) for site in sites),
         joints_total=len(sites),
-        flags=len(meta.get("flags", ())),
+        flags=flags,
     )
 
 

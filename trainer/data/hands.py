@@ -18,6 +18,7 @@ from ratui.imaging import Box, Film, normalize_intensity
 from ratui.reading import Slot
 from ratui.scheme import Joint, Scheme
 from ratui.study import Case, FilmRecord, Region, Study
+from ratui.study.intact import intact_case, intact_regions
 from trainer.data.image_cache import ImageCache
 
 __all__ = [
@@ -179,8 +180,10 @@ def load_hand_samples(study: Study, cases: Sequence[str], folder: Path, progress
     joints = finger_joints(scheme)
     entries = []
     for id in cases:
-        case = study.case(id)
-        regions = _group_by_film(study.regions(id))
+        case = intact_case(study, id)
+        if case is None:
+            continue
+        regions = _group_by_film(intact_regions(study, id))
         entries += [
             (case, film, side, _hand_frame(regions[film.id], film, side), regions[film.id])
             for film, side, _ in iterate_hands(case, scheme)

@@ -22,6 +22,7 @@ from ratui.errors import TrainError
 from ratui.imaging import Box, normalize_intensity
 from ratui.reading import Field, Slot
 from ratui.study import Case, FilmRecord, Study
+from ratui.study.intact import intact_case, intact_proposals, intact_regions
 from trainer.data.image_cache import ImageCache
 
 __all__ = [
@@ -188,8 +189,10 @@ def load_pair_samples(
     names = tuple(dict.fromkeys(joint.group for joint in scheme.joints))
     entries: list[tuple[Case, str, tuple[tuple[FilmRecord, Box], ...]]] = []
     for id in cases:
-        case = study.case(id)
-        known = (*(study.proposals(id) if proposed else ()), *study.regions(id))
+        case = intact_case(study, id)
+        if case is None:
+            continue
+        known = (*(intact_proposals(study, id) if proposed else ()), *intact_regions(study, id))
         regions = {(region.site, region.film): region.box for region in known}
         for site in case.sites(scheme):
             films = [case.film(time, site.side, site.part, scheme) for time in (0, 1)]

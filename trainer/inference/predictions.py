@@ -15,6 +15,7 @@ import torch
 
 from ratui.progress_bar import ProgressBar
 from ratui.study import Study
+from ratui.study.intact import intact_case
 from ratui.study.predictions import Prediction, save_predictions, save_reading_order
 from trainer.data.pairs import PairSamples, load_pair_samples
 from trainer.evaluation.metrics import Floats
@@ -67,13 +68,17 @@ def predict_study(
         If the run cannot be read or does not fit the study's scheme, or if no case has regions.
     """
     model, about = load_scorer_network(run, device)
-    cases = [case for case in study.cases() if not study.case(case).unreadable_reason(study.scheme)]
+    cases = [
+        id
+        for id in study.cases()
+        if (case := intact_case(study, id)) is not None and not case.unreadable_reason(study.scheme)
+    ]
     with study.snapshot() as snapshot:
         pairs = load_pair_samples(snapshot, cases, folder, ProgressBar(), proposed=True)
     check_scheme(about, pairs.scales, pairs.group_names, run)
     probabilities = predict(model, pairs.crops, pairs.groups, pairs.max_grades)
-    for case, predictions in make_predictions(pairs, probabilities, decision).items():
-        save_predictions(study, name, case, predictions)
+    for id, predictions in make_predictions(pairs, probabilities, decision).items():
+        save_predictions(study, name, id, predictions)
     ranked: tuple[str, ...] = ()
     if order:
         signed = {case for case in cases if len(study.signed_readings(case)) == len(study.config.raters)}

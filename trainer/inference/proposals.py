@@ -13,6 +13,7 @@ import torch
 from ratui.errors import FilmError, TrainError
 from ratui.progress_bar import ProgressBar
 from ratui.study import FilmRecord, Region, RegionSource, Study
+from ratui.study.intact import intact_case, intact_regions
 from trainer.data.hands import iterate_hands, normalise_levels
 from trainer.inference.hand_finder import FoundHand, find_hands
 from trainer.models.detector import load_detector
@@ -59,14 +60,15 @@ def propose_regions(
         If the run cannot be read, the scheme has no finger joints, or no case can be read.
     """
     model = load_detector(run, device)
-    cases = [case for case in map(study.case, study.cases()) if not case.unreadable_reason(study.scheme)]
+    found_cases = (intact_case(study, id) for id in study.cases())
+    cases = [case for case in found_cases if case is not None and not case.unreadable_reason(study.scheme)]
     case_count = hand_count = joint_count = 0
     skipped: list[str] = []
     side_warnings: list[str] = []
     bar = ProgressBar()
     for number, case in enumerate(cases):
         bar("proposing regions", number, len(cases))
-        confirmed = {region.film for region in study.regions(case.id) if region.confirmed_by}
+        confirmed = {region.film for region in intact_regions(study, case.id) if region.confirmed_by}
         films = {film.id: film for film, _, _ in iterate_hands(case, study.scheme)}
         regions: list[Region] = []
         for record in films.values():

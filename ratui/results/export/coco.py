@@ -37,7 +37,7 @@ def build_coco(source: ExportSource) -> dict[str, Any]:
                     "view": film.view,
                 }
             )
-        for region in study.regions(case.id):
+        for region in source.regions(case):
             if region.box is None or not region.confirmed_by or region.film not in numbers:
                 continue
             site = study.scheme.site(region.site)

@@ -59,7 +59,7 @@ def build_readings_document(source: ExportSource, software: str) -> dict[str, An
                 ],
                 "regions": [
                     {"site": region.site, "film": region.film, "box": list(region.box) if region.box else None}
-                    for region in study.regions(case.id)
+                    for region in source.regions(case)
                     if region.confirmed_by
                 ],
                 "readings": [

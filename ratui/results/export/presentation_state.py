@@ -35,7 +35,7 @@ def build_presentation_states(source: ExportSource, software: str) -> Iterator[t
     """
     require("highdicom", "DICOM presentation states")
     for case, readings in source.by_case():
-        regions = [region for region in source.study.regions(case.id) if region.confirmed_by and region.box]
+        regions = [region for region in source.regions(case) if region.confirmed_by and region.box]
         headers = film_headers(source.study, case)
         for signed in readings:
             known = signed.reading.site_keys

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ratui.reading import Reading
 from ratui.results.released import ReleasedReadings
-from ratui.study import CONSENSUS, Case, Study
+from ratui.study import CONSENSUS, Case, Region, Study
+from ratui.study.intact import intact_case, intact_regions
 
 __all__ = ["ExportSource", "SignedReading"]
 
@@ -52,13 +53,20 @@ class ExportSource:
     def by_case(self) -> Iterator[tuple[Case, tuple[SignedReading, ...]]]:
         """Yield each case with its readings: raters in their order, the consensus last."""
         for case, readings in self.released.readings.items():
-            found = self.study.case(case)
+            found = intact_case(self.study, case)
+            if found is None:  # damaged since the readings were collected
+                continue
             signed = [
                 SignedReading(found, self.name(rater), self.number(rater), each) for rater, each in readings.items()
             ]
             if case in self.released.consensus:
                 signed.append(SignedReading(found, CONSENSUS, 0, self.released.consensus[case]))
             yield found, tuple(signed)
+
+    def regions(self, case: Case) -> tuple[Region, ...]:
+        """Return the regions on the films of `case`; none, with a notice of the study, if they can't be read."""
+        films = {film.id for film in case.films}
+        return tuple(region for region in intact_regions(self.study, case.id) if region.film in films)
 
     def readings(self) -> Iterator[SignedReading]:
         """Yield all readings, case by case."""

@@ -102,9 +102,7 @@ def build_structured_reports(source: ExportSource, software: str) -> Iterator[tu
     """
     require("highdicom", "DICOM Structured Reports")
     for case, readings in source.by_case():
-        regions = {
-            (region.site, region.film): region for region in source.study.regions(case.id) if region.confirmed_by
-        }
+        regions = {(region.site, region.film): region for region in source.regions(case) if region.confirmed_by}
         headers = film_headers(source.study, case)
         for signed in readings:
             for time in (0, 1):

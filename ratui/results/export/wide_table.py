@@ -8,6 +8,7 @@ from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.tables import Column, Table
 from ratui.results.totals import MissingRule, compute_change, compute_total
 from ratui.study import Study
+from ratui.study.intact import intact_displays
 
 __all__ = ["build_wide_table"]
 
@@ -48,7 +49,7 @@ def build_wide_table(source: ExportSource, rule: MissingRule) -> Table:
 
 
 def _row(study: Study, signed: SignedReading, rule: MissingRule, scales: list[str | None]) -> list[Any]:
-    displays = study.displays(signed.reading.rater, signed.reading.case)
+    displays = intact_displays(study, signed.reading.rater, signed.reading.case)
     row: list[Any] = [
         signed.reading.case,
         signed.rater,

@@ -53,7 +53,11 @@ def check_tables(path: Path, *, unsealed: bool) -> Callable[[bytes], None]:
     def check(data: bytes) -> None:
         try:
             sealed = open_seal(data, sealed_name(path))
-            if seal(sealed.tables, sealed.sealed_as) != data:
+            try:
+                again = seal(sealed.tables, sealed.sealed_as)
+            except (ValueError, RecursionError):  # a record with a value of a name that the seal itself uses
+                again = b""
+            if again != data:
                 raise DamagedError("its checksums do not fit its records", path)
         except UnsealedError as error:
             if not unsealed:

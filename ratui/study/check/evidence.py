@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratui.errors import RatuiError
+from ratui.stored_values import ODD_VALUE_ERRORS
 from ratui.study.case import Case
 from ratui.study.check.readings import rebuild_fields
 from ratui.study.reading_evidence import find_clock_steps, find_evidence_faults
@@ -53,5 +54,5 @@ def _find_faults(data: bytes, case: Case, study: Study) -> tuple[list[str], list
     try:
         tables = {name: list(records.values()) for name, records in open_seal(data).tables.items()}
         return find_evidence_faults(tables, case, study.config.id), find_clock_steps(tables["log"])
-    except (RatuiError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (RatuiError, *ODD_VALUE_ERRORS) as error:
         return [f"it has a value that ratui does not write ({type(error).__name__})"], []

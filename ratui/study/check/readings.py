@@ -13,6 +13,7 @@ from ratui.errors import RatuiError
 from ratui.files import second_copy_path
 from ratui.reading import migrate_document, reading_from_log, reading_to_document
 from ratui.scheme import Scheme
+from ratui.stored_values import ODD_VALUE_ERRORS
 from ratui.study.reading_evidence import rebuild_use
 from ratui.study.store.salvage import find_contradiction, salvage
 from ratui.study.store.seal import Records, open_seal, seal
@@ -68,13 +69,14 @@ def _rebuild_from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme)
         document = migrate_document(stored, path)
         made = reading_to_document(reading_from_log(scheme, document, path))
         use = rebuild_use({name: list(records.values()) for name, records in tables.items()})
-    except (RatuiError, KeyError, TypeError, ValueError, AttributeError, StopIteration):
+        # Values that do not follow from the log are kept.
+        meta = {"1": {**document["meta"], **made["meta"], **use}}
+        return seal(
+            {**tables, "meta": meta, "fields": _number(made["fields"]), "log": _number(document["log"])},
+            sealed_name(path),
+        )
+    except (RatuiError, *ODD_VALUE_ERRORS, StopIteration):
         return None
-    # Values that do not follow from the log are kept.
-    meta = {"1": {**document["meta"], **made["meta"], **use}}
-    return seal(
-        {**tables, "meta": meta, "fields": _number(made["fields"]), "log": _number(document["log"])}, sealed_name(path)
-    )
 
 
 def _number(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -89,8 +89,8 @@ class _Part:
         body = bytes(self.body) + b"}"
         try:
             record = json.loads(body.decode())
-            # False for NaN, lone surrogates, and a name that occurs twice.
-            return record if dump(record).encode() == body else None
+            # Not equal for NaN, lone surrogates, and a name that occurs twice.
+            return record if dump(record).encode() == body and "sum" not in record else None
         except (ValueError, RecursionError):
             return None
 

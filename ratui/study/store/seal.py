@@ -59,6 +59,8 @@ Records: TypeAlias = dict[str, dict[str, Any]]
 
 _SUM = 32  # hexadecimal digits of a record's checksum
 _END = re.compile(rb'"sum":"([0-9a-f]{64})"\}\}\}')
+_ODD_VALUE = re.compile(rb"\\u[dD][89a-fA-F]|NaN|Infinity|[eE]\+?[0-9]{3}")
+"""Marks of values that may not be plain: half a surrogate pair, no number, a number without end (``1e999``)."""
 _END_LENGTH = len('"sum":""}}}') + 64
 
 
@@ -159,7 +161,7 @@ def open_seal(data: bytes, of: str | None = None) -> SealedTables:
     if hashlib.sha256(data[: end.start()]).hexdigest().encode() != end[1]:
         raise BrokenSealError("its bytes have changed since it was written")
     try:
-        tables = json.loads(data)
+        tables = _parse(data)
         last = tables.pop("seal")["1"]
         number, written_as, head = last["format"], str(last["of"]), str(last["head"])
         if not isinstance(number, int) or number < FORMAT:
@@ -178,10 +180,21 @@ def open_seal(data: bytes, of: str | None = None) -> SealedTables:
     return SealedTables(tables, written_as, head)
 
 
+def _parse(data: bytes) -> Any:
+    """Return the JSON value in `data`. Raises ValueError for values that `seal` never writes: NaN, lone surrogates.
+
+    Raises RecursionError for deeply nested lists.
+    """
+    value = json.loads(data.decode())
+    if _ODD_VALUE.search(data):
+        dump(value).encode()  # an escaped backslash before the text ``ud800`` is fine
+    return value
+
+
 def _without_seal(data: bytes) -> SealedTables:
     """Raise UnsealedError with the tables of format 1, or BrokenSealError for a file that has lost its seal."""
     try:
-        tables = json.loads(data)
+        tables = _parse(data)
     except (ValueError, RecursionError) as error:
         raise BrokenSealError("it is not a JSON file") from error
     if not isinstance(tables, dict) or not all(
