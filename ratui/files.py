@@ -30,6 +30,7 @@ __all__ = [
     "create_folder",
     "file_digest",
     "file_mode",
+    "lock_mode",
     "make_folder",
     "move_into_place",
     "remove_leftovers",
@@ -201,6 +202,11 @@ def _group_bits(folder: Path | int) -> int:
 def file_mode(folder: Path | int) -> int:
     """Return the mode of a new file in `folder`, given as a path or as a descriptor. Raises OSError."""
     return 0o600 | (_group_bits(folder) & 0o060)
+
+
+def lock_mode(folder: Path | int) -> int:
+    """Return the mode of a new lock file in `folder`: only those who may write in the folder can open it. Raises OSError."""
+    return 0o660 if _group_bits(folder) & 0o020 else 0o600
 
 
 def make_folder(path: Path, *, group: int | None = None, sticky: bool = False) -> None:

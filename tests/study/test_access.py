@@ -70,8 +70,8 @@ def test_with_a_group_each_folder_has_its_permissions(tmp_path: Path, umask: int
     expected = {
         ".": 0o2750,
         "study.toml": 0o640,
-        "study.lock": 0o660,
-        "gate.lock": 0o660,
+        "study.lock": 0o640,
+        "gate.lock": 0o640,
         "films": 0o2750,
         f"films/{case}": 0o2750,
         f"films/{case}/films.json": 0o640,

@@ -28,8 +28,8 @@ FUNCTIONS = {
     ),
     "shutil": words("copy copy2 copyfile copymode copystat copytree move rmtree"),
     "ratui.files": words(
-        "atomic_write create_folder file_digest make_folder move_into_place remove_leftovers share_folder sync_folder "
-        "umask_for write_bytes"
+        "atomic_write create_folder file_digest lock_mode make_folder move_into_place remove_leftovers share_folder "
+        "sync_folder umask_for write_bytes"
     ),
 }
 """Functions that take a path, by the module that has them."""
@@ -46,6 +46,7 @@ OPENS_STUDY_FILES = {
     "ratui/study/store/folder.py": "it is the module that opens files inside a study",
     "ratui/study/store/open_folder.py": "it opens the folders inside a study, for `folder`",
     "ratui/study/store/descriptors.py": "it walks through a study by descriptor, for repairs",
+    "ratui/study/store/kernel_locks.py": "it looks in /proc which processes have a lock file open",
     "ratui/study/store/locking.py": "it acts on the descriptors of lock files, which `folder` has opened",
 }
 OUTSIDE = {

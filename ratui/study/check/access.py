@@ -67,11 +67,24 @@ def _wrong_access(entry: Entry, mode: int, owner_group: int, group: str, gid: in
     wanted = _expected_mode(entry, gid)
     if mode & ~wanted & 0o007:
         return "everybody on this machine could open it"
+    if mode & ~wanted & 0o020 and _is_lock_of_study(entry):
+        return "a member of the group could block all saves with it"
     if mode & ~wanted & 0o070:
         return "a group could open it that the study is not shared with"
     if gid is not None and owner_group != gid:
         return f"it does not belong to the group {group}"
-    return f"the group {group} can't open it" if gid is not None and wanted & ~mode & 0o050 else ""
+    if gid is None or (_is_lock(entry) and not _is_lock_of_study(entry)):
+        return ""
+    return f"the group {group} can't open it" if wanted & ~mode & 0o050 else ""
+
+
+def _is_lock_of_study(entry: Entry) -> bool:
+    return len(entry.inside.parts) == 1 and entry.inside.name in LOCK_FILES
+
+
+def _is_lock(entry: Entry) -> bool:
+    """Return whether `entry` is a lock file, which needs no group access."""
+    return entry.inside.suffix in (".lock", ".takeover")
 
 
 def _expected_mode(entry: Entry, gid: int | None) -> int:
@@ -79,8 +92,6 @@ def _expected_mode(entry: Entry, gid: int | None) -> int:
     parts = entry.inside.parts
     if stat.S_ISDIR(entry.found.st_mode):
         return _wanted_folder(parts, gid)
-    if gid is not None and len(parts) == 1 and parts[0] in LOCK_FILES:
-        return 0o660
     return 0o600 | (_wanted_folder(parts[:-1], gid) & 0o060)
 
 

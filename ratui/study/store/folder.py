@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ratui.errors import DamagedError, StoreError
-from ratui.files import file_mode, write_bytes
+from ratui.files import lock_mode, write_bytes
 from ratui.study.store.descriptors import NO_LINK
 from ratui.study.store.open_folder import OpenFolder, split_name, split_path
 
@@ -290,7 +290,8 @@ class StudyFolder(OpenFolder):
             ``create``: create the file if it is missing, and open it for reading and writing. ``write`` and ``read``: open
             an existing file for reading and writing, or for reading only.
         mode
-            With ``create``, the mode of a new file and of one of this account; None for that of a new file in the folder.
+            With ``create``, the mode of a new file and of one of this account. None for a file that only accounts can open
+            that may write in the folder: whoever can open a lock file can keep others from locking it.
 
         Raises
         ------
@@ -306,7 +307,7 @@ class StudyFolder(OpenFolder):
                 if not stat.S_ISREG(found):
                     raise OSError(errno.EINVAL, "it is not a regular file")
                 if access == "create":
-                    wanted = file_mode(folder) if mode is None else mode
+                    wanted = lock_mode(folder) if mode is None else mode
                     with contextlib.suppress(PermissionError):  # another account's file: that account has set its mode
                         if found & 0o777 != wanted:
                             os.fchmod(descriptor, wanted)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import pwd
 import re
@@ -20,7 +19,7 @@ from typing import TypeAlias
 from ratui.errors import StoreError
 from ratui.files import file_mode
 from ratui.study.store.journal import JOURNAL_SUFFIX, JournalRecord
-from ratui.study.store.locking import wait_for_lock
+from ratui.study.store.kernel_locks import wait_for_lock
 
 __all__ = ["JournalWriter", "StateOf"]
 
@@ -123,7 +122,7 @@ class JournalWriter:
             return None
         descriptor = None
         try:
-            if not wait_for_lock(lock, fcntl.LOCK_EX, _TIMEOUT):
+            if not wait_for_lock(lock, "exclusive", _TIMEOUT):
                 problem = "not saved: another save by this account does not end"
                 raise StoreError(
                     problem, f"journal/{name}{JOURNAL_SUFFIX}", "End the process that hangs, and try again"

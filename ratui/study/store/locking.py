@@ -25,7 +25,7 @@ from ratui.errors import StoreError, clean_text
 from ratui.files import make_folder
 from ratui.study.store.folder import StudyFile, as_file
 
-__all__ = ["FileLock", "HeldByOther", "LockHolder", "TakenOver", "read_holder", "wait_for_lock"]
+__all__ = ["FileLock", "HeldByOther", "LockHolder", "TakenOver", "read_holder"]
 
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
 _GUARD_TIMEOUT = 2.0  # seconds that a save waits for a take-over, or a take-over for a save
@@ -255,7 +255,7 @@ class FileLock:
         """
         guard = self._file.folder.open_lock(self._file.with_suffix(".takeover").inside)
         try:
-            if wait_for_lock(guard, fcntl.LOCK_EX, _GUARD_TIMEOUT):
+            if _wait_for_guard(guard):
                 return guard
         except OSError:
             _close(guard)
@@ -316,39 +316,14 @@ def _lock_now(descriptor: int) -> bool:
     return True
 
 
-def wait_for_lock(descriptor: int, kind: int, timeout: float) -> bool:
-    """Lock an open file for this process.
-
-    Parameters
-    ----------
-    descriptor
-        Descriptor of the file.
-    kind
-        ``fcntl.LOCK_SH`` or ``fcntl.LOCK_EX``.
-    timeout
-        Longest time to wait for other processes, in seconds.
-
-    Returns
-    -------
-    bool
-        False if other processes had the file locked for all this time.
-
-    Raises
-    ------
-    OSError
-        If the file system supports no locks.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            return True
-        except OSError as error:
-            if error.errno not in _BUSY:
-                raise
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.002)
+def _wait_for_guard(descriptor: int) -> bool:
+    """Lock an open file for this process; return False if others have it for `_GUARD_TIMEOUT`. Raises OSError."""
+    deadline = time.monotonic() + _GUARD_TIMEOUT
+    while not _lock_now(descriptor):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 def _release(descriptor: int) -> None:

@@ -65,6 +65,14 @@ class OpenFolder:
         """Number of the account that owns the folder. Raises OSError."""
         return os.fstat(self._open_top()).st_uid
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the file system is mounted read-only, so that nobody on this machine can change the folder."""
+        try:
+            return bool(os.fstatvfs(self._open_top()).f_flag & os.ST_RDONLY)
+        except OSError:
+            return False
+
     @contextmanager
     def opened(self, inside: str = "") -> Iterator[int]:
         """Open the folder `inside` for the duration of the block and yield its descriptor.

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 from ratui.errors import StoreError
 from ratui.files import file_mode
 from ratui.study.store.folder import StudyFolder, as_folder
-from ratui.study.store.locking import wait_for_lock
+from ratui.study.store.kernel_locks import LockKind, find_holders, wait_for_lock
 
 __all__ = ["LOCK_FILES", "StudyLock"]
 
 LOCK_FILES = ("study.lock", "gate.lock")
-"""Files in a study's folder that `StudyLock` locks; every member of the group may lock them."""
+"""Files in a study's folder that `StudyLock` locks. Members of the group may only read them: a shared lock needs no more."""
 _TIMEOUT = 10.0  # seconds that a save or a snapshot waits for the study
+_NO_ACCESS = (errno.EACCES, errno.EPERM)
 
 
 class StudyLock:
@@ -28,6 +30,10 @@ class StudyLock:
     Any number of processes may have `shared` at once; a process that has `exclusive` is alone. Hold it for a moment, never
     while a person thinks. Every `shared` passes a gate that a waiting `exclusive` closes, so that a stream of saves can't
     delay a snapshot for long.
+
+    Only accounts that may write the lock files, which are the study's owner and root, can have `exclusive`: no other member
+    of the group can block saves. On a file system that is mounted read-only nothing can be saved, so `exclusive` locks
+    nothing there.
     """
 
     def __init__(self, study: StudyFolder | Path) -> None:
@@ -36,12 +42,11 @@ class StudyLock:
         self._thread = threading.local()
 
     def create_files(self) -> None:
-        """Create the lock files, so that every member of the group can lock them later. Raises OSError."""
+        """Create the lock files, so that every member of the group can open them for reading. Raises OSError."""
         with self._folder.opened() as top:
             mode = file_mode(top)
         for name in LOCK_FILES:
-            # The study's folder gives its group no write access; locking a file needs it.
-            os.close(self._folder.open_lock(name, mode=mode | (0o060 if mode & 0o040 else 0)))
+            os.close(self._folder.open_lock(name, mode=mode))
 
     @contextmanager
     def shared(self) -> Iterator[None]:
@@ -52,9 +57,9 @@ class StudyLock:
         if getattr(self._thread, "is_shared", False):
             yield
             return
-        with self._lock(self._gate, fcntl.LOCK_SH):
+        with self._lock(self._gate, "shared"):
             passed = ExitStack()
-            passed.enter_context(self._lock(self._main, fcntl.LOCK_SH))
+            passed.enter_context(self._lock(self._main, "shared"))
         with passed:  # the gate is open again, the lock is held
             self._thread.is_shared = True
             try:
@@ -64,39 +69,51 @@ class StudyLock:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Lock for a look at all files while nothing is saved. Raises StoreError if saves do not end in 10 seconds."""
-        with self._lock(self._gate, fcntl.LOCK_EX), self._lock(self._main, fcntl.LOCK_EX):
+        """Lock for a look at all files while nothing is saved.
+
+        Raises StoreError if saves do not end in 10 seconds, or if this account may not lock the study.
+        """
+        if self._folder.is_read_only:
+            yield
+            return
+        with self._lock(self._gate, "exclusive"), self._lock(self._main, "exclusive"):
             yield
 
     @contextmanager
-    def _lock(self, name: str, kind: int) -> Iterator[None]:
+    def _lock(self, name: str, kind: LockKind) -> Iterator[None]:
         path = self._folder.path / name
         try:
-            descriptor = self._open(name)
+            descriptor = self._open(name, kind)
         except OSError as error:
+            if kind == "exclusive" and error.errno in _NO_ACCESS:
+                raise StoreError("only the study's owner can lock it", path, "Ask the owner") from error
             raise StoreError(f"can't be locked: {error.strerror}", path, "Check its permissions") from error
         try:
-            _wait(descriptor, kind, path)
+            self._wait(descriptor, kind, path)
             yield
         finally:
             with contextlib.suppress(OSError):  # close() releases the lock even if it reports an error
                 os.close(descriptor)
 
-    def _open(self, name: str) -> int:
+    def _open(self, name: str, kind: LockKind) -> int:
+        access: Literal["read", "write"] = "read" if kind == "shared" else "write"
         try:
-            return self._folder.open_lock(name, access="write")
+            return self._folder.open_lock(name, access=access)
         except FileNotFoundError:
             self.create_files()  # a study of format 1 has none
-            return self._folder.open_lock(name, access="write")
+            return self._folder.open_lock(name, access=access)
 
-
-def _wait(descriptor: int, kind: int, path: Path) -> None:
-    try:
-        is_locked = wait_for_lock(descriptor, kind, _TIMEOUT)
-    except OSError as error:
-        raise StoreError(f"can't be locked: {error.strerror}", path, "Use a file system that supports locks") from error
-    if not is_locked:
+    def _wait(self, descriptor: int, kind: LockKind, path: Path) -> None:
+        try:
+            is_locked = wait_for_lock(descriptor, kind, _TIMEOUT)
+        except OSError as error:
+            remedy = "Use a file system that supports locks"
+            raise StoreError(f"can't be locked: {error.strerror}", path, remedy) from error
+        if is_locked:
+            return
         problem = "the study is locked, perhaps for a backup"
-        if kind == fcntl.LOCK_EX:
+        if kind == "exclusive":
             problem = "the study is locked by another process, or a save in it does not end"
-        raise StoreError(problem, path.parent, "Try again in a moment")
+        processes = ", ".join(map(str, find_holders(descriptor)))
+        remedy = f"Try again in a moment. It is open in process {processes}" if processes else "Try again in a moment"
+        raise StoreError(problem, self._folder.path, remedy)
