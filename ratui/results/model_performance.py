@@ -6,7 +6,6 @@ not see these results.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.errors import StoreError, StudyError, clean_text
 from ratui.results.bootstrap import Estimate, bootstrap_mean
 from ratui.results.released import ReleasedReadings
@@ -26,6 +26,7 @@ from ratui.study.predictions import intact_expected_grades, list_prediction_mode
 
 __all__ = ["ModelPerformance", "evaluate_models", "evaluation_table", "model_table"]
 
+_LARGEST_REPORT = 16_000_000  # bytes
 _Floats = npt.NDArray[np.float64]
 
 
@@ -100,7 +101,7 @@ def evaluate_models(study: Study, released: ReleasedReadings, *, seed: int = 0) 
 def _training_cases(study: Study, model: str) -> frozenset[str] | None:
     """Return the cases a run was trained on; None if it does not list them."""
     try:
-        return frozenset(str(case) for case in json.loads(study.folder.read(f"models/{model}/split.json"))["train"])
+        return frozenset(str(case) for case in parse_json(study.folder.read(f"models/{model}/split.json"))["train"])
     except (OSError, StoreError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -181,7 +182,7 @@ def evaluation_table(folder: Path) -> TextTable:
     """Return the results that ``ratui-train evaluate`` wrote into `folder`; raise StudyError if there are none."""
     file = folder / "report.json"
     try:
-        document: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        document: Mapping[str, Any] = parse_json(read_bounded(file, _LARGEST_REPORT))
         rows = [_row(figure) for figure in (*document["headline"], *document["more"])]
         cases = int(document["cases"])
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -6,19 +6,19 @@ The parser checks everything that other modules rely on. It has no defaults for 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from ratui.bounded_parsing import parse_toml, read_bounded
 from ratui.errors import SchemeError, clean_text
 from ratui.scheme.model import MAX_GRADES, Finding, Grade, Joint, Part, Reason, Scheme, View
 
 __all__ = ["list_shipped_schemes", "load_scheme", "parse_scheme"]
 
 _FORMAT = 1
-_MAX_FILE_BYTES = 1_000_000
+_MAX_FILE_BYTES = 256_000
 _ID_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _KEY_PATTERN = re.compile(r"[a-z]")
 
@@ -64,11 +64,13 @@ def load_scheme(name: str | Path) -> Scheme:
             f"there is no scheme named {clean_text(name)}", "", f"Take one of {known}, or the path of a .toml file"
         )
     try:
-        if path.stat().st_size > _MAX_FILE_BYTES:
-            raise SchemeError("the file is too large to be a scheme", path)
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SchemeError(f"the scheme can't be read: {error}", path, "Check the path and its permissions") from error
+        text = read_bounded(path, _MAX_FILE_BYTES).decode()
+    except OSError as error:
+        problem = f"the scheme can't be read: {error.strerror}"
+        raise SchemeError(problem, path, "Check the path and its permissions") from error
+    except ValueError as error:
+        problem = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise SchemeError(f"the scheme can't be read: {problem}", path, "Give a scheme file") from error
     return parse_scheme(text, str(path))
 
 
@@ -88,9 +90,9 @@ def parse_scheme(text: str, file_name: str) -> Scheme:
         If the text is not TOML or not a valid scheme.
     """
     try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SchemeError(f"not valid TOML: {error}", file_name, "Correct that line") from error
+        document = parse_toml(text)
+    except ValueError as error:
+        raise SchemeError(f"not valid TOML: {clean_text(error, 200)}", file_name, "Correct that line") from error
     return _Parser(text, file_name).parse(document)
 
 

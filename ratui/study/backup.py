@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ratui.bounded_parsing import parse_json
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.files import make_folder, sync_folder
 from ratui.study.layout import account_name, make_study_folder
@@ -161,7 +162,7 @@ def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
     """Return the list in the archive. Raises DamagedError if the archive contains anything else."""
     try:
-        head = json.loads(_read_limited(packed, _LIST, _LARGEST_LIST))
+        head = parse_json(_read_limited(packed, _LIST, _LARGEST_LIST))
         if head["format"] > _FORMAT:
             raise StoreError("it was written by a newer version of ratui", path, "Update ratui")
         checksums = {str(name): str(total) for name, total in head["sums"].items()}

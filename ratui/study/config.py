@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ratui.bounded_parsing import parse_toml
 from ratui.errors import DamagedError, SchemeError, StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.scheme import Scheme, load_scheme, parse_scheme
@@ -39,7 +39,7 @@ FORMAT = 2
 CONSENSUS = "consensus"
 """Name under which the adjudicator's readings are stored; no rater can have it."""
 _LARGEST_SETTINGS = 256_000  # bytes
-_LARGEST_SCHEME = 1_000_000  # bytes
+_LARGEST_SCHEME = 256_000  # bytes
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
 
 # Format 1 had no seal, named no group and did not contain the digest of the scheme.
@@ -211,9 +211,9 @@ def check_settings_seal(data: bytes, file: Path) -> None:
 
 def _parse(data: bytes, file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise DamagedError(f"it can't be read: {error}", file, "Restore it from a backup") from error
+        return parse_toml(data.decode())
+    except ValueError as error:
+        raise DamagedError(f"it can't be read: {clean_text(error, 200)}", file, "Restore it from a backup") from error
 
 
 def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from ratui.bounded_parsing import parse_json
 from ratui.errors import RatuiError, StoreError, clean_text
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_number, as_text, as_time
@@ -225,7 +226,7 @@ class RaterWorklist:
             total, _, body = self._study.read(f"{self._readings}/{INDEX}", _LARGEST).partition(b"\n")
             if total != self._checksum(body):
                 return {}
-            return {row[1][0]: (list(row[0]), _state(row[1])) for row in json.loads(body)}
+            return {row[1][0]: (list(row[0]), _state(row[1])) for row in parse_json(body)}
         except (OSError, ValueError, TypeError, IndexError, StoreError):
             return {}
 

@@ -6,13 +6,13 @@ Invalid settings are rejected at start-up. Settings never change the possible an
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from platformdirs import user_config_path
 
+from ratui.bounded_parsing import parse_toml, read_bounded
 from ratui.errors import SettingsError, clean_text
 from ratui.files import atomic_write
 from ratui.tui.i18n.catalog import choose_language
@@ -69,12 +69,10 @@ def read_user_settings(path: Path | None = None) -> UserSettings:
     """
     path = path or settings_file()
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise SettingsError("the settings file is too large", path, "Write a new one")
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = parse_toml(read_bounded(path, _MAX_BYTES).decode())
     except FileNotFoundError:
         return UserSettings(source=path)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"the settings can't be read: {error}", path, "Correct the file, or remove it") from error
     unknown = sorted(set(raw) - {"language", "keys"})
     if unknown:
@@ -118,7 +116,7 @@ def save_language(language: str, path: Path) -> None:
     """
     line = f'language = "{choose_language(wanted=language)}"'
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = read_bounded(path, _MAX_BYTES).decode() if path.exists() else ""
         lines = text.splitlines()
         # Only lines before the first table header are at the top level, where `language` belongs.
         top = next((i for i, each in enumerate(lines) if each.lstrip().startswith("[")), len(lines))
@@ -127,15 +125,15 @@ def save_language(language: str, path: Path) -> None:
             lines[found[0]] = line
         else:
             lines.insert(0, line)
-        wanted = {**tomllib.loads(text), "language": language}
+        wanted = {**parse_toml(text), "language": language}
         new = "\n".join(lines) + "\n"
         # The text was changed without a TOML writer, which would lose comments: check that nothing else changed.
-        if tomllib.loads(new) != wanted:
+        if parse_toml(new) != wanted:
             raise SettingsError(
                 "the language can't be written without changing other settings", path, f"Write {line} yourself"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
             temporary.write_text(new, encoding="utf-8")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"the language can't be saved: {error}", path, f"Write {line} there yourself") from error

@@ -7,7 +7,6 @@ have no meaning.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 import ratui
+from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.errors import FilmError, TrainError, clean_text
 from ratui.imaging import Box, Film
 from ratui.scheme import Scheme
@@ -39,6 +39,8 @@ from trainer.inference.joint_naming import Candidate, NamedHand, name_hand
 __all__ = ["load_coco_hands", "parse_joint_name"]
 
 _ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
+_LARGEST_FILE = 500_000_000  # bytes
+_MAX_ITEMS = 20_000_000
 _HAND_MARGIN = 1.5
 """Margin around the joints' boxes of one hand on an image of both, in box widths."""
 
@@ -132,7 +134,7 @@ def _read_annotations(path: Path, scheme: Scheme) -> list[_CocoHand]:
 
 def _load_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(read_bounded(path, _LARGEST_FILE), max_items=_MAX_ITEMS)
     except OSError as error:
         raise TrainError(f"the COCO file can't be read: {error.strerror}", path, "Check the path") from error
     except ValueError as error:

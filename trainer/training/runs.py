@@ -21,6 +21,7 @@ import torchvision
 from torch import nn
 
 import ratui
+from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.errors import TrainError
 from ratui.files import atomic_write
 from ratui.progress_bar import ProgressBar
@@ -52,6 +53,7 @@ __all__ = [
 _CHECKPOINT_SECONDS = 20.0
 _CHECKPOINT_EPOCHS = 5
 _METRICS = "metrics.jsonl"
+_LARGEST_SPLIT = 16_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def load_split(folder: Path) -> Split:
     """Return the split that the run in `folder` was trained with. The shipped run's is empty. Raises TrainError."""
     folder = resolve_run_folder(folder)
     try:
-        raw = json.loads((folder / "split.json").read_text(encoding="utf-8"))
+        raw = parse_json(read_bounded(folder / "split.json", _LARGEST_SPLIT))
         return Split(tuple(map(str, raw["train"])), tuple(map(str, raw["test"])))
     except FileNotFoundError as error:
         raise TrainError("there is no run here", folder, "Give the folder that a training wrote") from error
@@ -266,7 +268,7 @@ def _read_lines(file: Path, epoch: int) -> list[str]:
     kept = []
     for line in file.read_text(encoding="utf-8").splitlines():
         try:
-            if int(json.loads(line)["epoch"]) <= epoch:
+            if int(parse_json(line)["epoch"]) <= epoch:
                 kept.append(f"{line}\n")
         except (ValueError, KeyError, TypeError):
             continue

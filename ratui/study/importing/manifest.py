@@ -7,11 +7,13 @@ never repeat its content, which may name a patient.
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ratui.bounded_parsing import read_bounded
 from ratui.errors import StudyError
 from ratui.scheme import Scheme
 
@@ -20,7 +22,9 @@ __all__ = ["ManifestRow", "read_manifest"]
 _COLUMNS = {"file", "patient", "time", "side"}
 _OPTIONAL = {"view", "day", "spacing"}
 _SIDES = {"l": "L", "left": "L", "r": "R", "right": "R", "b": "B", "both": "B"}
-_LARGEST = 20_000_000
+_LARGEST = 20_000_000  # bytes
+_MAX_ROWS = 100_000
+_MAX_COMMAS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -65,26 +69,31 @@ def read_manifest(path: Path, scheme: Scheme) -> list[ManifestRow]:
         If the file can't be read, or a value is not valid; the error names the line.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise StudyError("the manifest is too large", path, "Split it")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = {(name or "").strip().lower() for name in reader.fieldnames or ()}
-            if not columns >= _COLUMNS:
-                missing = ", ".join(sorted(_COLUMNS - columns))
-                raise StudyError(
-                    f"the manifest lacks the columns {missing}",
-                    path,
-                    "Its first line names the columns, with commas between",
-                )
-            rows = [_parse_row(path, reader.line_num, raw, scheme) for raw in reader]
+        text = read_bounded(path, _LARGEST).decode("utf-8-sig")
+        _check_complexity(text, path)
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = {(name or "").strip().lower() for name in reader.fieldnames or ()}
+        if not columns >= _COLUMNS:
+            missing = ", ".join(sorted(_COLUMNS - columns))
+            raise StudyError(
+                f"the manifest lacks the columns {missing}",
+                path,
+                "Its first line names the columns, with commas between",
+            )
+        rows = [_parse_row(path, reader.line_num, raw, scheme) for raw in reader]
     except OSError as error:
         raise StudyError(f"the manifest can't be read: {error.strerror}", path, "Check the path") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise StudyError("the manifest can't be read", path, "Save it as CSV in UTF-8") from error
     if len({row.path for row in rows}) < len(rows):
         raise StudyError("the manifest names a file twice", path, "Name each film once")
     return rows
+
+
+def _check_complexity(text: str, path: Path) -> None:
+    """Raise StudyError if the table needs much more memory than its text: it has very many rows or columns."""
+    if text.count("\n") + text.count("\r") > _MAX_ROWS or text.count(",") > _MAX_COMMAS:
+        raise StudyError("the manifest has too many rows or columns", path, "Split it")
 
 
 def _parse_row(

@@ -17,6 +17,7 @@ from typing import Any
 
 from platformdirs import user_data_path
 
+from ratui.bounded_parsing import parse_json
 from ratui.errors import DamagedError, StudyError
 from ratui.files import make_folder, write_bytes
 from ratui.study.store import read_intact_bytes
@@ -131,7 +132,7 @@ class KeyFile:
 def _parse_key_file(data: bytes, path: Path) -> dict[str, Any]:
     """Return the values of a key file. Raises DamagedError. Format 1 had no checksum; older files had no days."""
     try:
-        raw = json.loads(data)
+        raw = parse_json(data)
         total = raw.pop("sum", None)
         if total is not None and total != _checksum(raw):
             raise ValueError("not as it was written")

@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ratui.bounded_parsing import parse_json
 from ratui.study.store.descriptors import NO_LINK
 
 __all__ = ["JOURNAL_SUFFIX", "JournalFile", "JournalRecord", "parse_journal", "read_journal", "read_journals"]
@@ -84,7 +85,7 @@ class JournalRecord:
     def from_line(cls, line: bytes) -> JournalRecord:
         """Return the record in a line. Raises ValueError for anything else; the chain is not checked."""
         try:
-            raw = json.loads(line)
+            raw = parse_json(line, max_items=1000)
             if not isinstance(raw, dict) or raw.get("do") not in (*_KINDS, *_OUTCOMES):
                 raise ValueError("not a record")
             texts = {name: raw.get(name, "") for name in ("at", "path", "before", "after", "chain")}

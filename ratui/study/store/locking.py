@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from ratui.bounded_parsing import parse_json
 from ratui.errors import StoreError, clean_text
 from ratui.files import make_folder
 from ratui.study.store.folder import StudyFile, as_file
@@ -288,7 +289,7 @@ def _holder_at(descriptor: int) -> LockHolder | None:
 
 def _parse_holder(data: bytes) -> LockHolder | None:
     try:
-        raw = json.loads(data)
+        raw = parse_json(data)
         process = raw.pop("process")
         return LockHolder(process=int(process), **{str(key): str(value) for key, value in raw.items()})
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):

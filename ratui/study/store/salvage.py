@@ -7,7 +7,6 @@ parsed. A file that someone made on purpose costs no more time than a damaged on
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ratui.bounded_parsing import parse_json
 from ratui.study.store.seal import BEGIN, CHAINED, CHAINS, Records, dump, record_checksum
 
 __all__ = ["SalvagedTables", "find_contradiction", "salvage"]
@@ -88,7 +88,7 @@ class _Part:
         """Return the record, or None if no version of ratui can have written these bytes."""
         body = bytes(self.body) + b"}"
         try:
-            record = json.loads(body.decode())
+            record = parse_json(body.decode())
             # Not equal for NaN, lone surrogates, and a name that occurs twice.
             return record if dump(record).encode() == body and "sum" not in record else None
         except (ValueError, RecursionError):
@@ -209,7 +209,7 @@ def find_contradiction(damaged: bytes, copy: bytes) -> str:
     """
     if not copy.startswith(b"{"):
         return ""
-    tables: Mapping[str, Records] = json.loads(copy)
+    tables: Mapping[str, Records] = parse_json(copy)
     if CHAINED not in tables:
         return ""
     sums = {(name, id): record["sum"] for name, records in tables.items() for id, record in records.items()}

@@ -25,6 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ratui.bounded_parsing import parse_json
+
 __all__ = [
     "BEGIN",
     "CHAINED",
@@ -181,11 +183,8 @@ def open_seal(data: bytes, of: str | None = None) -> SealedTables:
 
 
 def _parse(data: bytes) -> Any:
-    """Return the JSON value in `data`. Raises ValueError for values that `seal` never writes: NaN, lone surrogates.
-
-    Raises RecursionError for deeply nested lists.
-    """
-    value = json.loads(data.decode())
+    """Return the JSON value in `data`. Raises ValueError for values that `seal` never writes: NaN, lone surrogates."""
+    value = parse_json(data.decode())
     if _ODD_VALUE.search(data):
         dump(value).encode()  # an escaped backslash before the text ``ud800`` is fine
     return value
@@ -230,7 +229,7 @@ def read_log_chain(data: bytes) -> tuple[str, ...]:
     AttributeError
         If `data` is JSON, but not an object of tables.
     """
-    return _chain(json.loads(data), CHAINED)
+    return _chain(parse_json(data), CHAINED)
 
 
 def _chain(tables: Mapping[str, Records], name: str) -> tuple[str, ...]:
@@ -260,7 +259,7 @@ class Chains:
 
 def read_chains(data: bytes) -> Chains:
     """Return the checksums of the chained tables in a sealed file; errors as in `read_log_chain`."""
-    tables = json.loads(data)
+    tables = parse_json(data)
     return Chains(*(_chain(tables, name) for name in CHAINS))
 
 
