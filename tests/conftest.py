@@ -2,23 +2,27 @@
 
 A module that drives whole screens, runs programs or trains has ``pytestmark = pytest.mark.slow``;
 ``-m 'not slow'`` leaves it out. Tests run in parallel unless a single file is given or ``-n0`` is set.
-A test marked ``alone`` measures time, so no other test may run beside it: it comes first and holds a lock.
+Tests in a folder ``real_time`` measure time: one worker runs them one after the other, with priority over the others.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # The workers share the cores, so each uses one thread. Set before numpy and torch are imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Workers and many tests start Python: let them keep compiled modules, even where the environment forbids it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
 
 # No deadline: a busy machine makes examples slow. Examples are derandomized, so that a failure comes from a change
 # and not from chance; --hypothesis-profile=search draws others.
@@ -36,40 +40,49 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (os.cpu_count() or 1) + 1
 
 
+_REAL_TIME = "real_time"
+_LONG = ("trainer/test_detector.py",)
+"""Modules that take longest. They start first, so that none of them is left for one worker at the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests marked ``alone`` first."""
-    items.sort(key=lambda item: item.get_closest_marker("alone") is None)
+    """Put the tests in real time first, and then the long modules."""
+    items.sort(key=lambda item: _rank(item.path))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Run `item` beside others, or while no other test runs if it is marked ``alone``."""
-    with _turn(item.config, exclusive=item.get_closest_marker("alone") is not None):
-        return (yield)
+def _rank(path: Path) -> int:
+    if path.parent.name == _REAL_TIME:
+        return -1
+    name = f"{path.parent.name}/{path.name}"
+    return _LONG.index(name) if name in _LONG else len(_LONG)
 
 
-@contextmanager
-def _turn(config: pytest.Config, *, exclusive: bool) -> Iterator[None]:
-    """Hold the lock of this test run, shared or exclusive.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Return a scheduler that gives whole modules to workers, in the order of the collection.
 
-    Whoever takes the lock passes a gate first, so that a stream of shared holders cannot keep out an exclusive one.
+    The tests of a module share its fixtures, so that one worker makes them. All tests in real time go to one worker.
     """
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    if run is None:  # with one process, tests never run at the same time
-        yield
-        return
-    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-    folder = Path(tempfile.gettempdir())
-    with (folder / f"ratui-tests-{run}.lock").open("w") as lock:
-        with (folder / f"ratui-tests-{run}.gate").open("w") as gate:
-            fcntl.flock(gate, kind)
-            fcntl.flock(lock, kind)
-        yield
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ModuleScheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = Path(nodeid.partition("::")[0])
+            return str(path.parent if path.parent.name == _REAL_TIME else path)
+
+    config.option.loadscopereorder = False
+    return ModuleScheduling(config, log)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Remove the locks of this test run."""
-    run = getattr(session.config, "workerinput", {}).get("testrunuid") or os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    if run is not None:
-        for kind in ("lock", "gate"):
-            (Path(tempfile.gettempdir()) / f"ratui-tests-{run}.{kind}").unlink(missing_ok=True)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Lower the priority of this worker once it runs tests that are not in real time."""
+    if "PYTEST_XDIST_WORKER" in os.environ and item.path.parent.name != _REAL_TIME:
+        _lower_priority()
+
+
+@cache
+def _lower_priority() -> None:
+    os.nice(10)

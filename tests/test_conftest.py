@@ -1,7 +1,8 @@
-"""A test marked ``alone`` runs first and with no other test beside it."""
+"""Tests in a folder ``real_time`` run one after the other in one worker, with priority over the tests beside them."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -14,40 +15,44 @@ import pytest
 pytestmark = pytest.mark.slow
 
 _TESTS = """
-import json, time
+import json, os, time
 from pathlib import Path
 import pytest
 
-def note(name):
+@pytest.mark.parametrize("number", range(4))
+def test_some(number):
     began = time.monotonic()
-    time.sleep(0.2)
-    Path(__file__).with_name(f"{name}.json").write_text(json.dumps([began, time.monotonic()]))
-
-@pytest.mark.parametrize("number", range(8))
-def test_beside_others(number):
-    note(f"shared{number}")
-
-@pytest.mark.alone
-@pytest.mark.parametrize("number", range(2))
-def test_alone(number):
-    note(f"alone{number}")
+    time.sleep(0.5)
+    note = began, time.monotonic(), os.nice(0), os.environ["PYTEST_XDIST_WORKER"]
+    Path(__file__).with_suffix(f".{number}").write_text(json.dumps(note))
 """
 
 
-def test_no_test_runs_beside_one_marked_alone(tmp_path: Path) -> None:
+def test_tests_in_real_time_have_a_worker_of_their_own_with_priority(tmp_path: Path) -> None:
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
-    (tmp_path / "test_some.py").write_text(_TESTS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    alone: nothing beside it\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "real_time").mkdir()
+    modules = ("test_a", "test_b", "real_time/test_c", "real_time/test_d")
+    for module in modules:
+        (tmp_path / f"{module}.py").write_text(_TESTS)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "3", "-p", "no:cacheprovider", str(tmp_path)]
+    options = ["-q", "-n", "3", "--dist", "loadfile", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    times = {file.stem: json.loads(file.read_text()) for file in tmp_path.glob("*.json")}
-    assert len(times) == 10
-    for name in ("alone0", "alone1"):
-        began, ended = times[name]
-        assert all(other == name or end <= began or start >= ended for other, (start, end) in times.items())
-    shared = [span for name, span in times.items() if name.startswith("shared")]
-    assert any(a is not b and a[0] < b[1] and b[0] < a[1] for a in shared for b in shared), (
-        "the others do run in parallel"
+
+    def read_notes(module: str) -> list[tuple[float, float, int, str]]:
+        return [json.loads((tmp_path / f"{module}.{number}").read_text()) for number in range(4)]
+
+    a, b, c, d = (read_notes(module) for module in modules)
+    others, real_time = a + b, c + d
+    assert len({worker for *_, worker in real_time}) == 1
+    assert {worker for *_, worker in real_time}.isdisjoint(worker for *_, worker in others)
+    in_order = sorted(real_time)
+    assert all(end <= begin for (_, end, *_), (begin, *_) in itertools.pairwise(in_order))
+    assert max(niceness for *_, niceness, _ in real_time) < min(niceness for *_, niceness, _ in others)
+    assert any(one[0] < other[1] and other[0] < one[1] for one in real_time for other in others), (
+        "the others run at the same time"
     )
+    for notes in (a, b):
+        assert len({worker for *_, worker in notes}) == 1, "the tests of a module share its fixtures"

@@ -27,7 +27,6 @@ from tests.support.fake_terminal import FakeTerminal, Question
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.alone,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux"),
 ]
 KINDS = ("halfcell", "sixel", "kitty")

@@ -18,7 +18,6 @@ from tests.films import make_study
 from tests.support.fake_terminal import GRAPHICS, FakeTerminal
 
 pytestmark = [
-    pytest.mark.alone,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs pseudo-terminals of Linux"),
 ]
 PLACED = re.compile(rb"\x1b_Ga=p,i=(\d+),p=(\d+)")
