@@ -7,6 +7,7 @@ Tests in a folder ``real_time`` measure time: one worker runs them one after the
 
 from __future__ import annotations
 
+import gc
 import os
 from functools import cache
 from pathlib import Path
@@ -32,16 +33,37 @@ settings.load_profile("ratui")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return the number of workers for ``-n auto``: none for a single file, otherwise one more than there are cores."""
+    """Return the number of workers for ``-n auto``: none for a single file, otherwise two more than there are cores."""
     paths = [Path(argument.partition("::")[0]) for argument in config.args]
     if len(paths) == 1 and (paths[0].is_file() or "::" in config.args[0]):
         return 0
-    # Many tests wait for a terminal or a process, so one more worker than cores keeps the cores busy.
-    return (os.cpu_count() or 1) + 1
+    # Many tests wait for a terminal or a process. One of the workers runs the tests in real time, which mostly wait.
+    return (os.cpu_count() or 1) + 2
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage rarely: the modules in memory are so many objects that each collection would take long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 _REAL_TIME = "real_time"
-_LONG = ("trainer/test_detector.py",)
+_LONG = (
+    "trainer/test_detector.py",
+    "demo/test_demo.py",
+    "reading/test_walk.py",
+    "trainer/test_runs.py",
+    "tui/test_snapshots.py",
+    "trainer/test_learning.py",
+    "tui/test_crash.py",
+    "tui/test_regions_screen.py",
+    "tui/test_review_screen.py",
+    "reading/test_mutations.py",
+    "trainer/test_shipped.py",
+    "tui/test_scoring_machine.py",
+    "results/test_exports.py",
+)
 """Modules that take longest. They start first, so that none of them is left for one worker at the end."""
 
 

@@ -65,7 +65,7 @@ def test_simulated_readings_were_entered_by_the_rules(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_whole_loop_with_simulated_raters(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ratui", "demo", "--headless", str(tmp_path / "loop")]
-    done = subprocess.run([*command, "--patients", "8", "--minutes", "0.3"], capture_output=True, text=True)
+    done = subprocess.run([*command, "--patients", "8", "--minutes", "0.1"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "loop" / "report" / "report.json").read_text())
     names = [figure["name"] for figure in report["headline"]]
