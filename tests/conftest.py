@@ -49,7 +49,7 @@ def pytest_collection_finish() -> None:
 
 
 _REAL_TIME = "real_time"
-_LONG = (
+LONG_MODULES = (
     "trainer/test_detector.py",
     "demo/test_demo.py",
     "reading/test_walk.py",
@@ -76,7 +76,7 @@ def _rank(path: Path) -> int:
     if path.parent.name == _REAL_TIME:
         return -1
     name = f"{path.parent.name}/{path.name}"
-    return _LONG.index(name) if name in _LONG else len(_LONG)
+    return LONG_MODULES.index(name) if name in LONG_MODULES else len(LONG_MODULES)
 
 
 @pytest.hookimpl(optionalhook=True)

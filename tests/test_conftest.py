@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG_MODULES
+
 pytestmark = pytest.mark.slow
 
 _TESTS = """
@@ -56,3 +58,8 @@ def test_tests_in_real_time_have_a_worker_of_their_own_with_priority(tmp_path: P
     )
     for notes in (a, b):
         assert len({worker for *_, worker in notes}) == 1, "the tests of a module share its fixtures"
+
+
+@pytest.mark.parametrize("module", LONG_MODULES)
+def test_long_modules_exist(module: str) -> None:
+    assert (Path(__file__).parent / module).is_file()
