@@ -25,6 +25,7 @@ from ratui.files import make_folder, sync_folder
 from ratui.study.layout import account_name, make_study_folder
 from ratui.study.snapshot import list_study_files, snapshot
 from ratui.study.store.folder import StudyFolder
+from ratui.study.store.journaling import JOURNAL
 from ratui.study.store.seal import read_log_chain
 from ratui.study.study import Study
 
@@ -220,6 +221,8 @@ def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> St
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError("a file or folder of this name exists already", folder, "Choose a new folder")
     make_study_folder(folder, "")
+    if not any(name.startswith(f"{JOURNAL}/") for name in archive.checksums):
+        (folder / JOURNAL).rmdir()  # the study has none yet: they begin when its format is converted
     inside = StudyFolder(folder)
     with _open_zip(path) as packed:
         # The settings are written last: an interrupted restore leaves no study that can be opened.
@@ -228,7 +231,9 @@ def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> St
             if progress:
                 progress(number, len(names))
             inside.make_folder(name.rpartition("/")[0])
-            inside.write(name, _read_verified(packed, archive, name), copy=name.endswith((".json", ".toml")))
+            inside.write(
+                name, _read_verified(packed, archive, name), copy=name.endswith((".json", ".toml")), recorded=False
+            )
         if progress:
             progress(len(names), len(names))
     return Study.open(folder)

@@ -20,14 +20,23 @@ __all__ = [
     "account_name",
     "folder_mode",
     "group_id",
+    "make_journal_folders",
     "make_study_folder",
 ]
 
-FOLDERS = {"": 0o050, "films": 0o050, "regions": 0o070, "readings": 0o070, "proposals": 0o070, "models": 0o070}
+FOLDERS = {
+    "": 0o050,
+    "films": 0o050,
+    "regions": 0o070,
+    "readings": 0o070,
+    "proposals": 0o070,
+    "models": 0o070,
+    "journal": 0o070,
+}
 """Group permission bits of each folder of a shared study; the empty name is the study's own folder."""
 SNAPSHOT_PREFIX = ".snapshot-"
 """Prefix of the name of a snapshot's folder, which exists while the snapshot is read."""
-_STICKY = {"readings", "proposals", "models"}
+_STICKY = {"readings", "proposals", "models", "journal"}
 
 
 def group_id(name: str) -> int | None:
@@ -55,6 +64,20 @@ def folder_mode(name: str, shared: bool) -> int:
     if not shared:
         return 0o700
     return 0o2700 | FOLDERS[name] | (STICKY if name in _STICKY else 0)
+
+
+def make_journal_folders(folder: StudyFolder, group: str) -> None:
+    """Create the folder of the journals in a study shared with `group`, if that is not empty.
+
+    Raises StudyError if it can't be created.
+    """
+    try:
+        folder.make_folder("journal")
+        with folder.opened("journal") as descriptor:
+            share_folder(descriptor, group_id(group), FOLDERS["journal"], sticky=True)
+    except OSError as error:
+        problem = f"the folder can't be created: {error.strerror}"
+        raise StudyError(problem, folder.path / "journal", "Only the study's owner can begin journals") from error
 
 
 def make_study_folder(path: Path, group: str) -> None:

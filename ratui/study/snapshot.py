@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ratui.errors import RatuiError, StoreError
 from ratui.study.layout import SNAPSHOT_PREFIX
+from ratui.study.store.journal import JOURNAL_SUFFIX
 from ratui.study.study import Study
 
 __all__ = ["LinkedCopy", "list_study_files", "snapshot"]
@@ -115,6 +116,8 @@ class LinkedCopy:
         if name in self._linked:
             Path(target).unlink(missing_ok=True)
         try:
+            if name.endswith(JOURNAL_SUFFIX):
+                raise OSError("a journal is continued in place")
             os.link(source, target)
         except FileNotFoundError:
             raise

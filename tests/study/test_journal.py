@@ -82,7 +82,7 @@ class TestRecords:
         folder.write("one")
         folder.write("two")
         (journal,) = folder.journals()
-        assert (journal.name, journal.owner, journal.problem) == ("anna", os.geteuid(), "")
+        assert (journal.name, journal.uid, journal.problem) == ("anna", os.geteuid(), "")
         assert [(record.number, record.kind) for record in journal.records] == [
             (1, "write"),
             (2, "done"),

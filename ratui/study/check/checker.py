@@ -1,7 +1,6 @@
-"""Check every file of a study: settings, films, regions, proposals, readings, access and leftovers.
+"""Check every file of a study: settings, films, regions, proposals, readings, access, leftovers and journals.
 
-With repair, faults with a proven repair are repaired; a damaged file without one is set aside, so that the rest of the
-study opens. A reading that is open in another process is not changed.
+A repair needs proof; a damaged file without one is set aside. A reading open in another process is not changed.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from ratui.study.check.copies import (
 )
 from ratui.study.check.evidence import check_evidence
 from ratui.study.check.films import find_film_fault
+from ratui.study.check.journals import add_journal_findings
 from ratui.study.check.readings import rebuild_fields, salvage_tables
 from ratui.study.check.report import CheckFinding, CheckReport
 from ratui.study.config import CONSENSUS, FORMAT, check_settings_seal, read_settings, write_settings
@@ -68,7 +68,10 @@ def check_study(path: Path, *, repair: bool = False, progress: Progress | None =
     StudyError
         If there is no study that this version can open.
     """
-    return _StudyChecker(Path(path), repair, progress or (lambda done, of: None)).run()
+    path = Path(path)
+    before = read_settings(path)[0].stored_format
+    report = _StudyChecker(path, repair, progress or (lambda done, of: None)).run()
+    return add_journal_findings(report, Study.open(path), format_before=before, repair=repair)
 
 
 class _StudyChecker:
@@ -153,9 +156,8 @@ class _StudyChecker:
             try:
                 with self._open_folder(path) as folder:
                     if not _is_link_or_special(path, folder):
-                        self._repair_copies(
-                            compare_copies(path, check, folder), advice or "Restore it from a backup", folder
-                        )
+                        copies = compare_copies(path, check, folder, self._path)
+                        self._repair_copies(copies, advice or "Restore it from a backup", folder)
             except StoreError as error:
                 self._add_finding(path, error.problem, advice=error.remedy)
 
@@ -165,9 +167,8 @@ class _StudyChecker:
 
     def _repair_copies(self, copies: FileCopies, advice: str, folder: int) -> bytes | None:
         if copies.problem:
-            self._add_finding(
-                copies.path, copies.problem, copies.remedy, lambda: restore_copies(copies, folder), advice
-            )
+            act = partial(restore_copies, copies, folder)
+            self._add_finding(copies.path, copies.problem, copies.remedy, act, advice)
         return copies.data
 
     # Films.
@@ -241,9 +242,9 @@ class _StudyChecker:
             self._repair = repair
 
     def _check_sealed_file(self, study: Study, file: Path, reading: bool, folder: int) -> None:
-        copies = compare_copies(
-            file, check_tables(file, unsealed=self._is_unsealed_format), folder, twins=not self._is_unsealed_format
-        )
+        unsealed = self._is_unsealed_format
+        check = check_tables(file, unsealed=unsealed)
+        copies = compare_copies(file, check, folder, self._path, twins=not unsealed)
         advice = "Restore it from a backup" if not reading else "Restore it from a backup, or have the case read again"
         if copies.data is None:
             whole = salvage_tables(file, study.scheme, folder)

@@ -14,6 +14,8 @@ from ratui.errors import DamagedError, StoreError
 from ratui.files import second_copy_path, write_bytes
 from ratui.study.store import restore_from_copy
 from ratui.study.store.descriptors import is_missing
+from ratui.study.store.folder import StudyFolder
+from ratui.study.store.journaling import find_other_content
 from ratui.study.store.salvage import find_contradiction
 from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
 from ratui.study.store.tables import read_file, sealed_name, set_aside
@@ -70,7 +72,14 @@ def check_tables(path: Path, *, unsealed: bool) -> Callable[[bytes], None]:
     return check
 
 
-def compare_copies(path: Path, check: Callable[[bytes], None], folder: int, *, twins: bool = True) -> FileCopies:
+def compare_copies(
+    path: Path,
+    check: Callable[[bytes], None],
+    folder: int,
+    study: Path,
+    *,
+    twins: bool = True,
+) -> FileCopies:
     """Read and compare both copies of `path`.
 
     Parameters
@@ -81,6 +90,8 @@ def compare_copies(path: Path, check: Callable[[bytes], None], folder: int, *, t
         Raises DamagedError for bytes that are not intact.
     folder
         Open descriptor of the file's folder.
+    study
+        The study's folder. Its journals show whether an intact second copy is what was saved.
     twins
         False if a second copy is not required, as for a file of format 1.
 
@@ -96,7 +107,7 @@ def compare_copies(path: Path, check: Callable[[bytes], None], folder: int, *, t
     if first is None and second is None:
         return FileCopies(path, None, wrong)
     if first is None and second is not None:
-        why = _contradiction(path, second, folder)
+        why = _contradiction(path, second, folder, study)
         if why:
             return FileCopies(path, None, f"{wrong}; its second copy has another history: {why}")
         return FileCopies(path, second, wrong, "restored from its second copy")
@@ -107,12 +118,13 @@ def compare_copies(path: Path, check: Callable[[bytes], None], folder: int, *, t
     return FileCopies(path, first)
 
 
-def _contradiction(path: Path, copy: bytes, folder: int) -> str:
+def _contradiction(path: Path, copy: bytes, folder: int, study: Path) -> str:
     """Return why `copy` can't be the second copy of the damaged file at `path`, or an empty text."""
     try:
-        return find_contradiction(read_file(path, folder=folder), copy)
+        why = find_contradiction(read_file(path, folder=folder), copy)
     except FileNotFoundError:
-        return ""
+        why = ""
+    return why or find_other_content(StudyFolder(study), path.relative_to(study).as_posix(), copy)
 
 
 def _read_checked(path: Path, check: Callable[[bytes], None], folder: int) -> tuple[bytes | None, str]:

@@ -19,27 +19,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from ratui.errors import DamagedError, StoreError
 from ratui.files import lock_mode, write_bytes
 from ratui.study.store.descriptors import NO_LINK
+from ratui.study.store.journaling import find_other_content, recording
 from ratui.study.store.open_folder import OpenFolder, split_name, split_path
 
-__all__ = ["LARGEST_FILE", "Journal", "StudyFile", "StudyFolder", "as_file", "as_folder"]
+__all__ = ["LARGEST_FILE", "StudyFile", "StudyFolder", "as_file", "as_folder"]
 
 LARGEST_FILE = 64_000_000
 """Limit of a table file's size in bytes; files written by ratui stay far below."""
 _CHUNK_BYTES = 1 << 20
 _DEADLINE = 60.0  # seconds for reading one file
-
-
-class Journal(Protocol):
-    """An object that records every write before the file is replaced."""
-
-    def record(self, folder: StudyFolder, inside: str, data: bytes) -> None:
-        """Record that `data` will be the content of the file `inside`. Raises StoreError; nothing is written then."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +75,8 @@ class StudyFile:
 class StudyFolder(OpenFolder):
     """A study's folder, in which files are opened by paths relative to it, such as ``readings/anna/C-1.json``.
 
-    Attributes
-    ----------
-    journal
-        If not None, its `Journal.record` is called by `write` before a file is replaced.
+    Each write of a file that is not a reading is recorded in a journal, see `journaling`.
     """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.journal: Journal | None = None
 
     def file(self, inside: str) -> StudyFile:
         """Return the file at the path `inside`, which need not exist."""
@@ -201,7 +187,8 @@ class StudyFolder(OpenFolder):
         Raises
         ------
         DamagedError
-            If no intact copy is left: each is missing or damaged, and at least one exists.
+            If no intact copy is left: each is missing or damaged, and at least one exists. A second copy that the journal
+            does not record is not used.
         StoreError
             If a copy is too large or cannot be read; no other copy is tried then.
         """
@@ -223,13 +210,19 @@ class StudyFolder(OpenFolder):
             check(data)
         except (FileNotFoundError, DamagedError):
             raise wrong from None
+        why = find_other_content(self, inside, data)
+        if why:
+            problem = f"{wrong.problem}; its second copy has another history: {why}"
+            raise DamagedError(problem, self.path / inside, "Restore it from a backup")
         return data, f"{wrong.problem}; its second copy is intact and was read"
 
-    def write(self, inside: str, data: bytes, *, copy: bool = True, private: bool = False) -> None:
+    def write(
+        self, inside: str, data: bytes, *, copy: bool = True, private: bool = False, recorded: bool = True
+    ) -> None:
         """Write `data` to the file `inside` atomically and durably; the parameters are those of `files.write_bytes`.
 
-        All writes of a study come here. If `journal` is not None, ``journal.record(self, inside, data)`` is called before
-        any file is created or replaced, and its error ends the write.
+        All writes of a study come here. The change is recorded in this account's journal before any file is created or
+        replaced. `recorded` is False only to restore a study together with its journals.
 
         Raises
         ------
@@ -238,9 +231,10 @@ class StudyFolder(OpenFolder):
         """
         path = self.path / inside
         try:
-            with self.opened(split_name(inside)[0]) as folder:
-                if self.journal is not None:
-                    self.journal.record(self, inside, data)
+            with (
+                self.opened(split_name(inside)[0]) as folder,
+                recording(self, inside, data) if recorded else contextlib.nullcontext(),
+            ):
                 write_bytes(path, data, copy=copy, private=private, folder=folder)
         except OSError as error:
             problem = f"not saved: {error.strerror or error}"
@@ -252,7 +246,7 @@ class StudyFolder(OpenFolder):
         """Remove the file `inside`, a link as such; nothing happens without one. Raises StoreError."""
         above, name = split_name(inside)
         try:
-            with self.opened(above) as folder:
+            with self.opened(above) as folder, recording(self, inside, None):
                 os.unlink(name, dir_fd=folder)
         except FileNotFoundError:
             return

@@ -13,7 +13,7 @@ from itertools import combinations
 
 from ratui.study.store.journal import JournalFile, JournalRecord
 
-__all__ = ["FileChange", "changes_by_path", "expected_contents", "explain_content"]
+__all__ = ["FileChange", "changes_by_path", "expected_contents", "explain_content", "first_content"]
 
 _MOST_UNCERTAIN = 10
 """Interrupted writes of one file that are tried in all combinations: 1024 of them."""
@@ -84,6 +84,13 @@ def expected_contents(changes: Sequence[FileChange]) -> frozenset[str]:
         degrees = _degrees(edges)
         ends |= {content for content, degree in degrees.items() if degree < 0} or {""}
     return frozenset(ends)
+
+
+def first_content(changes: Sequence[FileChange]) -> str:
+    """Return the content with which the recorded changes of a file begin, if it is not "no file" and is certain."""
+    degrees = _degrees([change.record for change in changes if change.is_certain])
+    starts = [content for content, degree in degrees.items() if degree > 0]
+    return starts[0] if len(starts) == 1 else ""
 
 
 def _possible(changes: Sequence[FileChange]) -> Iterable[list[JournalRecord]]:

@@ -118,7 +118,7 @@ class JournalFile:
     ----------
     name
         Its file name without the suffix: the account's name, with a number after a point if it is not the first.
-    owner
+    uid
         Number of the account that owns the file.
     records
         Its records, in order. Records after a damaged line are included if they continue the chain that the line before
@@ -128,7 +128,7 @@ class JournalFile:
     """
 
     name: str
-    owner: int
+    uid: int
     records: tuple[JournalRecord, ...]
     problem: str = ""
 

@@ -38,6 +38,7 @@ __all__ = [
     "SealedTables",
     "UnsealedError",
     "dump",
+    "has_intact_seal",
     "open_seal",
     "read_chains",
     "read_log_chain",
@@ -180,6 +181,12 @@ def open_seal(data: bytes, of: str | None = None) -> SealedTables:
     if of is not None and written_as != of:
         raise BrokenSealError(f"its content belongs to the file {written_as}")
     return SealedTables(tables, written_as, head)
+
+
+def has_intact_seal(data: bytes) -> bool:
+    """Return whether `data` ends with a seal of all bytes before it, whatever the tables contain."""
+    end = _END.fullmatch(data, max(len(data) - _END_LENGTH, 0))
+    return end is not None and hashlib.sha256(data[: end.start()]).hexdigest().encode() == end[1]
 
 
 def _parse(data: bytes) -> Any:

@@ -21,6 +21,7 @@ from ratui.errors import DamagedError, StoreError
 from ratui.files import make_folder, second_copy_path, write_bytes
 from ratui.study.store.descriptors import NO_LINK, is_missing
 from ratui.study.store.folder import LARGEST_FILE, StudyFile, as_file
+from ratui.study.store.journaling import find_other_content
 from ratui.study.store.salvage import find_contradiction
 from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
 
@@ -225,7 +226,8 @@ def check_second_copy(file: StudyFile | Path, copy: bytes, damaged: DamagedError
     try:
         why = find_contradiction(file.folder.read(file.inside), copy)
     except FileNotFoundError:
-        return
+        why = ""
+    why = why or find_other_content(file.folder, file.inside, copy)
     if why:
         problem = f"{damaged.problem}; its second copy has another history: {why}"
         raise DamagedError(problem, file.path, "Restore it from a backup") from damaged

@@ -1,0 +1,198 @@
+"""Check that the journals of a study explain the present content of every recorded file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ratui.errors import StoreError, clean_text
+from ratui.study.check.report import CheckFinding, CheckReport
+from ratui.study.layout import account_name, make_journal_folders
+from ratui.study.store.folder import StudyFolder
+from ratui.study.store.history import FileChange, changes_by_path, explain_content
+from ratui.study.store.journal import JournalFile
+from ratui.study.store.journaling import (
+    JOURNAL,
+    PRIVATE_JOURNAL,
+    begin_journals,
+    content_digest,
+    is_recorded,
+    journal_of,
+    list_recorded_files,
+    load_journals,
+)
+from ratui.study.study import Study
+
+__all__ = ["JOURNALS_SINCE", "JournalFault", "add_journal_findings", "check_journals", "find_unrecorded_files"]
+
+JOURNALS_SINCE = 3
+"""Format of a study from which on it must have journals."""
+NO_JOURNAL = "it is missing: changes of films, regions and settings can't be noticed"
+_LARGEST_STEP = timedelta(seconds=2)
+_ADVICE = "Compare it with a backup. If the change is right: ratui seal STUDY --accept "
+
+
+@dataclass(frozen=True)
+class JournalFault:
+    """A file whose content no journal explains, or a damaged journal: its path inside, the problem, and advice."""
+
+    file: str
+    problem: str
+    advice: str = ""
+
+
+def check_journals(
+    folder: StudyFolder, exclusive: AbstractContextManager[None], *, required: bool
+) -> tuple[list[JournalFault], list[str]]:
+    """Compare the journals of a study with its files.
+
+    Parameters
+    ----------
+    folder
+        The study's folder.
+    exclusive
+        Lock that prevents saves, see `Study.exclusive`. It is taken only if a fault is found, to look again.
+    required
+        True if the study must have journals: it has format 3 or a newer one.
+
+    Returns
+    -------
+    tuple of list and list
+        The faults, and remarks that are no faults.
+
+    Raises
+    ------
+    StoreError
+        The study can't be locked or listed.
+    """
+    journals = _load(folder)
+    if not journals.get(JOURNAL):
+        if not required:
+            return [], []
+        return [
+            JournalFault(JOURNAL, NO_JOURNAL, "Restore it from a backup. To begin it anew: ratui check --repair")
+        ], []
+    faults = find_unrecorded_files(folder, journals)
+    if faults:
+        with exclusive:  # a save may have come between the look at a journal and at its file
+            journals = _load(folder)
+            faults = find_unrecorded_files(folder, journals)
+    found = [
+        JournalFault(f"{above}/{journal.name}.jsonl", clean_text(problem, 200), "Compare it with a backup")
+        for above, each in journals.items()
+        for journal in each
+        for problem in _find_faults(journal, above, folder)
+    ]
+    notes = [
+        f"{above}/{journal.name}.jsonl: {remark}"
+        for above, each in journals.items()
+        for journal in each
+        for remark in _find_remarks(journal)
+    ]
+    if PRIVATE_JOURNAL not in journals and folder.find("private") is not None:
+        notes.append("private: not compared with its journal, because this account can't open it")
+    return [*found, *faults], notes
+
+
+def add_journal_findings(report: CheckReport, study: Study, *, format_before: int, repair: bool) -> CheckReport:
+    """Return `report` with the findings of `check_journals`.
+
+    With `repair`, journals are begun in a study that has none, or that had another format before the repair: the present
+    content of each file is recorded as its first. Nothing is known of changes before that. Errors as in `check_journals`.
+    """
+    required = study.config.stored_format >= JOURNALS_SINCE
+    repaired = False
+    if repair and required and (format_before < JOURNALS_SINCE or not load_journals(study.folder, JOURNAL)):
+        make_journal_folders(study.folder, study.config.group)
+        begin_journals(study.folder)
+        repaired = True
+    faults, notes = check_journals(study.folder, study.exclusive(), required=required)
+    findings = [CheckFinding(fault.file, fault.problem, advice=fault.advice) for fault in faults]
+    if repaired:
+        remedy = "begun: the present content of all files was recorded as the first one"
+        findings.insert(0, CheckFinding(JOURNAL, NO_JOURNAL, remedy, repaired=True))
+    return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+
+
+def _load(folder: StudyFolder) -> dict[str, tuple[JournalFile, ...]]:
+    loaded = {above: load_journals(folder, above) for above in (JOURNAL, PRIVATE_JOURNAL)}
+    return {above: journals for above, journals in loaded.items() if journals is not None}
+
+
+def find_unrecorded_files(folder: StudyFolder, journals: Mapping[str, Iterable[JournalFile]]) -> list[JournalFault]:
+    """Return a fault for each recorded file whose content does not follow from `journals`, by the folder of each.
+
+    Raises StoreError if the study can't be listed.
+    """
+    changes = {above: changes_by_path(each) for above, each in journals.items()}
+    recorded = {path for above, each in changes.items() for path in each if _belongs(path, above)}
+    found = []
+    for path in sorted(recorded | set(list_recorded_files(folder))):
+        if journal_of(path) not in journals:
+            continue  # this account can't open that journal
+        known = changes[journal_of(path)].get(path, ())
+        try:
+            problem = _explain(folder, path, known)
+        except StoreError as error:
+            problem = error.problem
+        if problem:
+            found.append(JournalFault(path, clean_text(problem, 200), f"{_ADVICE}{path}"))
+    return found
+
+
+def _explain(folder: StudyFolder, path: str, changes: Sequence[FileChange]) -> str:
+    problem = explain_content(changes, content_digest(folder, path))
+    if problem and path == "scheme.toml":
+        # It has no seal of its own: if it is damaged, the second copy counts.
+        try:
+            return explain_content(changes, folder.digest(f"{path}.bak")) and problem
+        except FileNotFoundError:
+            return problem
+    return problem
+
+
+def _belongs(path: str, above: str) -> bool:
+    return is_recorded(path) and journal_of(path) == above
+
+
+def _find_faults(journal: JournalFile, above: str, folder: StudyFolder) -> list[str]:
+    found = [journal.problem] if journal.problem else []
+    strange = sum(bool(record.path) and not _belongs(record.path, above) for record in journal.records)
+    if strange:
+        found.append(f"it has {strange} records of files that ratui does not record")
+    account = journal.name.partition(".")[0]
+    # In a restored study, all journals belong to the account that restored it. Root may write anywhere.
+    if journal.uid >= 0 and journal.uid not in (_owner(folder), 0, os.geteuid()) and journal.records:
+        owner = account_name(journal.uid)
+        if account not in (owner, f"uid-{journal.uid}"):
+            found.append(f"it is named after the account {account} and belongs to the account {owner}")
+    return found
+
+
+def _owner(folder: StudyFolder) -> int:
+    found = folder.find("")
+    return -1 if found is None else found.st_uid
+
+
+def _find_remarks(journal: JournalFile) -> list[str]:
+    """Return a remark for each record whose time is before that of the record before it: the clock was set back."""
+    found = []
+    last: datetime | None = None
+    for record in journal.records:
+        try:
+            at = datetime.fromisoformat(record.at)
+            if last is not None and last - at > _LARGEST_STEP:
+                found.append(f"the clock was set back by {last - at} before record {record.number}")
+        except (ValueError, TypeError):  # no time, or one without a time zone
+            found.append(f"record {record.number} has no valid time")
+            continue
+        last = at
+    accepted = [record.path for record in journal.records if record.kind == "accept"]
+    found += [f"an unrecorded change of {clean_text(path, 200)} was accepted by hand" for path in accepted]
+    first = sum(record.kind == "first" for record in journal.records)
+    if first:
+        found.append(f"{first} files were first recorded when the study was upgraded; their changes before are unknown")
+    return found

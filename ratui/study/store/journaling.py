@@ -1,0 +1,237 @@
+"""Which files of a study are recorded in journals, and the records of their changes, for `StudyFolder` and the check.
+
+Readings are not recorded: the log in each reading is a chain of its own. Films are not recorded one by one, because the list
+of a case's films contains their digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ratui.errors import StoreError
+from ratui.study.store.history import changes_by_path, expected_contents, first_content
+from ratui.study.store.journal import JournalFile, read_journals
+from ratui.study.store.journal_writer import JournalWriter
+from ratui.study.store.seal import has_intact_seal
+
+if TYPE_CHECKING:
+    from ratui.study.store.folder import StudyFolder
+
+__all__ = [
+    "JOURNAL",
+    "PRIVATE_JOURNAL",
+    "accept_content",
+    "begin_journals",
+    "content_digest",
+    "expected_digests",
+    "find_other_content",
+    "is_recorded",
+    "journal_of",
+    "list_recorded_files",
+    "load_journals",
+    "recording",
+]
+
+JOURNAL = "journal"
+"""Folder with the journals of the files that all members of the group can read."""
+PRIVATE_JOURNAL = "private/journal"
+"""Folder with the journals of the files in ``private``."""
+_LARGEST = 64_000_000
+_SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
+_RECORDED = re.compile(
+    rf"study\.toml|scheme\.toml|films/{_NAME}/films\.json|regions/{_NAME}\.json|proposals/{_NAME}/{_NAME}\.json"
+    rf"|models/order\.json|models/{_NAME}/evaluation\.json|models/{_NAME}/answers/{_NAME}\.json"
+    rf"|private/{_NAME}\.(?:json|toml)|private/(?!journal/|seals/){_NAME}/{_NAME}\.json"
+)
+"""Paths of recorded files. A model can't be called ``order.json``: this would be the path of its folder."""
+
+
+def is_recorded(inside: str) -> bool:
+    """Return whether changes of the file at the path `inside` a study are recorded."""
+    return _RECORDED.fullmatch(inside) is not None and ".damaged-" not in inside
+
+
+def journal_of(inside: str) -> str:
+    """Return the folder of the journals that record the file `inside`."""
+    return PRIVATE_JOURNAL if inside.startswith("private/") else JOURNAL
+
+
+def content_digest(folder: StudyFolder, inside: str) -> str:
+    """Return the SHA-256 of the content of the file `inside`, empty for no file.
+
+    The content is that of the first intact copy, which is the one that is read. If neither copy is intact, it is that of the
+    first one that can be read. Errors of the disk are raised as StoreError.
+    """
+    digests = []
+    for copy in (inside, f"{inside}.bak"):
+        try:
+            data = folder.read(copy, _LARGEST)
+        except FileNotFoundError:
+            continue
+        digests.append(_digest(data))
+        if _is_intact(inside, data):
+            return digests[-1]
+    return digests[0] if digests else ""
+
+
+def _is_intact(inside: str, data: bytes) -> bool:
+    """Return whether `data` has the seal that a file of this name has; any content of ``scheme.toml`` counts."""
+    if inside.endswith(".json"):
+        return has_intact_seal(data)
+    found = _SEAL.search(data)
+    if found:
+        return hashlib.sha256(data[: found.start()]).hexdigest().encode() == found[1]
+    return inside != "study.toml"
+
+
+@contextmanager
+def recording(folder: StudyFolder, inside: str, data: bytes | None) -> Iterator[None]:
+    """Record that the block replaces the content of the file `inside` by `data`, or removes it if that is None.
+
+    The record is on the disk when the block begins. Nothing is recorded for a reading, and in a study without journals,
+    which is one of format 2 or older.
+
+    Raises
+    ------
+    StoreError
+        The record can't be stored; the block does not run then.
+    """
+    if not is_recorded(inside):
+        yield
+        return
+    try:
+        above = folder.opened(journal_of(inside))
+        descriptor = above.__enter__()
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        problem = f"not saved: the folder of the journals can't be opened: {error.strerror}"
+        raise StoreError(problem, folder.path / journal_of(inside), "Check its permissions") from error
+    try:
+        writer = JournalWriter(descriptor, lambda path: content_digest(folder, path))
+        with writer.recording(inside, "" if data is None else _digest(data)):
+            yield
+    finally:
+        above.__exit__(None, None, None)
+
+
+def list_recorded_files(folder: StudyFolder) -> list[str]:
+    """Return the paths of all recorded files that exist in a study, sorted. Raises StoreError.
+
+    Files in ``private`` are left out if this account can't open it.
+    """
+    found = [name for name in ("study.toml", "scheme.toml") if folder.find(name) is not None]
+    found += _files_in(folder, "regions")
+    for case in folder.folders("films"):
+        found += _files_in(folder, f"films/{case}")
+    for model in folder.folders("proposals"):
+        found += _files_in(folder, f"proposals/{model}")
+    found += _files_in(folder, "models")
+    for run in folder.folders("models"):
+        found += _files_in(folder, f"models/{run}")
+        found += _files_in(folder, f"models/{run}/answers")
+    if _can_open(folder, "private"):
+        found += _files_in(folder, "private")
+        for name in folder.folders("private"):
+            found += _files_in(folder, f"private/{name}")
+    return sorted(set(found))
+
+
+def _files_in(folder: StudyFolder, inside: str) -> list[str]:
+    """Return the recorded files in one folder; one of which only the second copy is left counts."""
+    names = (f"{inside}/{name.removesuffix('.bak')}" for name in folder.files(inside))
+    return [name for name in names if is_recorded(name)]
+
+
+def _can_open(folder: StudyFolder, inside: str) -> bool:
+    try:
+        with folder.opened(inside):
+            return True
+    except OSError:
+        return False
+
+
+def load_journals(folder: StudyFolder, inside: str) -> tuple[JournalFile, ...] | None:
+    """Return the journals in the folder `inside`, or None without such a folder or the right to open it."""
+    try:
+        with folder.opened(inside) as descriptor:
+            return read_journals(descriptor)
+    except OSError:
+        return None
+
+
+def expected_digests(folder: StudyFolder, inside: str) -> frozenset[str]:
+    """Return the digests that the content of the file `inside` can have according to the journals; empty if unknown."""
+    journals = load_journals(folder, journal_of(inside)) if is_recorded(inside) else None
+    changes = changes_by_path(journals or ()).get(inside, ())
+    return expected_contents(changes) if changes else frozenset()
+
+
+def find_other_content(folder: StudyFolder, inside: str, copy: bytes) -> str:
+    """Return why the bytes of an intact second `copy` are not what was saved as the file `inside`, or an empty text."""
+    expected = expected_digests(folder, inside)
+    return "the journal records another content" if expected and _digest(copy) not in expected else ""
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def begin_journals(folder: StudyFolder) -> None:
+    """Record the first known content of each file as "first": nothing is known of it before.
+
+    This is for a study that had no journals. A file that was saved since then has the content before its first record. The
+    folders of the journals must exist. Raises StoreError.
+    """
+    for journal in (JOURNAL, PRIVATE_JOURNAL):
+        known = changes_by_path(load_journals(folder, journal) or ())
+        states = {
+            path: first_content(known[path]) if path in known else content_digest(folder, path)
+            for path in list_recorded_files(folder)
+            if journal_of(path) == journal
+        }
+        states = {path: content for path, content in states.items() if content}
+        if states:
+            with _writer(folder, journal) as writer:
+                writer.begin(states)
+
+
+def accept_content(folder: StudyFolder, inside: str) -> bool:
+    """Record that the present content of the file `inside` is accepted although a change of it was not recorded.
+
+    Returns
+    -------
+    bool
+        False if its changes are recorded: there is nothing to accept.
+
+    Raises
+    ------
+    StoreError
+        There is no journal, or none that this account can write.
+    ValueError
+        `inside` is no recorded file.
+    """
+    if not is_recorded(inside):
+        raise ValueError(f"changes of {inside} are not recorded")
+    present, expected = content_digest(folder, inside), expected_digests(folder, inside)
+    if present in expected:
+        return False
+    with _writer(folder, journal_of(inside)) as writer:
+        writer.accept(inside, min(expected, default=""))
+    return True
+
+
+@contextmanager
+def _writer(folder: StudyFolder, journal: str) -> Iterator[JournalWriter]:
+    try:
+        with folder.opened(journal) as descriptor:
+            yield JournalWriter(descriptor, lambda path: content_digest(folder, path))
+    except OSError as error:
+        problem = f"the folder of the journals can't be opened: {error.strerror}"
+        raise StoreError(problem, folder.path / journal, "See: ratui check STUDY") from error

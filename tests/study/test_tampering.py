@@ -1,0 +1,332 @@
+"""Tampering with a study by somebody who knows its format and seals each file again: ``ratui check`` reports it."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ratui.errors import StoreError
+from ratui.files import second_copy_path
+from ratui.study import InProcessConverter, Study, import_films
+from ratui.study.backup import back_up, restore
+from ratui.study.check import check_study
+from ratui.study.config import reseal_settings
+from ratui.study.predictions import save_reading_order
+from ratui.study.store import open_seal, seal
+from ratui.study.store.journaling import begin_journals, content_digest, is_recorded, list_recorded_files
+from tests.films import confirm_template, hospital
+from tests.study.test_reading_evidence import read
+
+Tables = dict[str, dict[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Return a study with films, regions, proposals, an order of reading and a reading."""
+    study = Study.create(tmp_path / "study", "fingers", ["anna", "bert"])
+    import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", converter=InProcessConverter())
+    (case,) = study.cases()
+    confirm_template(study, case, "anna")
+    study.save_proposals("detector", case, study.regions(case))
+    save_reading_order(study, [case], "scorer")
+    read(study)
+    assert check_study(study.path).is_intact
+    return study
+
+
+def write_both(file: Path, data: bytes) -> None:
+    for each in (file, second_copy_path(file)):
+        each.write_bytes(data)
+
+
+def tamper(file: Path, change: Callable[[Tables], object]) -> None:
+    """Change a table file and seal both copies again."""
+    sealed = open_seal(file.read_bytes())
+    change(sealed.tables)
+    write_both(file, seal(sealed.tables, sealed.sealed_as))
+
+
+def remove(file: Path) -> None:
+    for each in (file, second_copy_path(file)):
+        each.unlink()
+
+
+def set_values(table: str, **values: object) -> Callable[[Tables], None]:
+    """Return a change that sets values in each record of `table`."""
+
+    def change(tables: Tables) -> None:
+        for record in tables[table].values():
+            record.update(values)
+
+    return change
+
+
+def swap_times(tables: Tables) -> None:
+    for record in tables["films"].values():
+        record["time"] = 1 - record["time"]
+
+
+def move_boxes(tables: Tables) -> None:
+    for record in tables["regions"].values():
+        record["box"] = [value + 9 for value in record["box"]]
+
+
+def settings(study: Study, old: str, new: str) -> None:
+    """Change a line of ``study.toml`` and seal it, without ratui."""
+    file = study.path / "study.toml"
+    text = file.read_text()
+    assert old in text
+    body = text.replace(old, new).rpartition("seal = ")[0].encode()
+    write_both(file, body + b'seal = "' + hashlib.sha256(body).hexdigest().encode() + b'"\n')
+
+
+def scheme(study: Study) -> None:
+    """Change the scheme together with its digest in the settings."""
+    file = study.path / "scheme.toml"
+    before = file.read_bytes()
+    write_both(file, before + b"# one more line\n")
+    digests = [hashlib.sha256(data).hexdigest() for data in (before, file.read_bytes())]
+    settings(study, *digests)
+
+
+def film_with_digest(study: Study) -> None:
+    """Replace a film by another one, together with its digests."""
+    (case,) = study.cases()
+    one, two = study.case(case).films[:2]
+    shutil.copyfile(study.film_path(case, two.id), study.film_path(case, one.id))
+
+    def change(tables: Tables) -> None:
+        for record in tables["films"].values():
+            if record["id"] == one.id:
+                record.update(file=two.file, digest=two.digest)
+
+    tamper(films(study), change)
+
+
+def films(study: Study) -> Path:
+    return study.path / "films" / study.cases()[0] / "films.json"
+
+
+def regions(study: Study) -> Path:
+    return study.path / "regions" / f"{study.cases()[0]}.json"
+
+
+def proposals(study: Study) -> Path:
+    return study.path / "proposals" / "detector" / f"{study.cases()[0]}.json"
+
+
+ATTACKS: dict[str, Callable[[Study], object]] = {
+    "swapped time points": lambda study: tamper(films(study), swap_times),
+    "changed days": lambda study: tamper(films(study), set_values("films", day=999)),
+    "changed spacing": lambda study: tamper(films(study), set_values("films", spacing=[0.5, 0.5])),
+    "moved boxes": lambda study: tamper(regions(study), move_boxes),
+    "another rater confirmed": lambda study: tamper(regions(study), set_values("regions", by="bert")),
+    "changed proposals": lambda study: tamper(proposals(study), move_boxes),
+    "changed order of reading": lambda study: tamper(
+        study.path / "models" / "order.json", set_values("order", model="other")
+    ),
+    "blinding switched on": lambda study: settings(study, "blinded = false", "blinded = true"),
+    "a rater added": lambda study: settings(study, '"bert"]', '"bert", "cleo"]'),
+    "another scheme": scheme,
+    "a film replaced with its digest": film_with_digest,
+    "regions removed": lambda study: remove(regions(study)),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_tampering_is_reported_without_a_backup(study: Study, attack: str) -> None:
+    ATTACKS[attack](study)
+    found = check_study(study.path)
+    problems = [finding for finding in found.findings if "without a record" in finding.problem]
+    assert problems, found.findings
+    assert not found.is_repairable
+    check_study(study.path, repair=True)
+    assert any("without a record" in finding.problem for finding in check_study(study.path).findings), "stays reported"
+
+
+@pytest.mark.parametrize("attack", ["moved boxes", "changed days"])
+def test_an_earlier_version_is_reported(study: Study, attack: str) -> None:
+    """Replay a file that ratui itself has written before."""
+    (case,) = study.cases()
+    file = {"moved boxes": regions, "changed days": films}[attack](study)
+    earlier = file.read_bytes()
+    study.save_regions(case, study.regions(case)[:3])
+    study.save_case(replace(study.case(case), films=tuple(replace(f, note="x") for f in study.case(case).films)))
+    assert check_study(study.path).is_intact
+    write_both(file, earlier)
+    assert "earlier version" in check_study(study.path).findings[-1].problem
+
+
+@pytest.mark.parametrize("name", ["films", "regions", "proposals", "settings"])
+def test_a_tampered_second_copy_is_not_used(study: Study, name: str) -> None:
+    """One bit of the file flips, and its second copy is a forgery with a right seal."""
+    if name == "settings":
+        file = study.path / "study.toml"
+        whole = file.read_bytes()
+        settings(study, "blinded = false", "blinded = true ")
+    else:
+        file = {"films": films, "regions": regions, "proposals": proposals}[name](study)
+        whole = file.read_bytes()
+        tamper(file, swap_times if name == "films" else move_boxes)
+    file.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+    if name != "settings":
+        (case,) = study.cases()
+        look = {"films": Study.case, "regions": Study.regions, "proposals": Study.proposals}[name]
+        with pytest.raises(StoreError, match="the journal records another content"):
+            look(Study.open(study.path), case)
+    else:
+        with pytest.raises(StoreError, match="the journal records another content"):
+            Study.open(study.path)
+        return
+    problems = [finding.problem for finding in check_study(study.path, repair=True).findings]
+    assert any("another history" in problem for problem in problems), problems
+
+
+def test_damage_that_the_second_copy_makes_good_is_no_tampering(study: Study) -> None:
+    for file in (films(study), regions(study), study.path / "study.toml", study.path / "scheme.toml"):
+        data = file.read_bytes()
+        file.write_bytes(data[:30] + bytes([data[30] ^ 1]) + data[31:])
+        found = check_study(study.path).findings
+        assert [finding.remedy for finding in found] == ["restored from its second copy"], found
+        check_study(study.path, repair=True)
+        assert check_study(study.path).is_intact, file
+        assert file.read_bytes() == data
+
+
+def test_a_save_after_damage_is_no_tampering(study: Study) -> None:
+    (case,) = study.cases()
+    for damage in (regions(study), second_copy_path(regions(study))):
+        data = damage.read_bytes()
+        damage.write_bytes(data[:30] + bytes([data[30] ^ 1]) + data[31:])
+        study.save_regions(case, study.regions(case)[: -1 if damage.suffix == ".bak" else None])
+        check_study(study.path, repair=True)
+        assert check_study(study.path).is_intact
+
+
+def test_settings_edited_by_hand_are_accepted_by_sealing_them(study: Study) -> None:
+    file = study.path / "study.toml"
+    file.write_text(file.read_text().replace('title = "study"', 'title = "Another title"'))
+    assert not check_study(study.path).is_intact
+    reseal_settings(study.path)
+    assert check_study(study.path).is_intact
+    assert Study.open(study.path).config.title == "Another title"
+
+
+def test_a_journal_without_a_record_of_a_file_is_no_explanation(study: Study) -> None:
+    for journal in (study.path / "journal").glob("*.jsonl"):
+        journal.write_bytes(b"")
+    problems = {finding.problem for finding in check_study(study.path).findings}
+    assert problems == {"no journal records its content"}
+
+
+def test_a_deleted_journal_folder_is_reported_and_can_be_begun_anew(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratui.study.check.journals.JOURNALS_SINCE", study.config.stored_format)
+    shutil.rmtree(study.path / "journal")
+    report = check_study(study.path)
+    assert [(finding.file, finding.problem[:13]) for finding in report.findings] == [("journal", "it is missing")]
+    tamper(regions(study), move_boxes)
+    begun = check_study(study.path, repair=True)
+    assert begun.findings[0].remedy.startswith("begun")
+    after = check_study(study.path)
+    assert after.is_intact
+    assert any("first recorded" in note and "unknown" in note for note in after.notes), "stated plainly"
+    tamper(regions(study), move_boxes)
+    assert not check_study(study.path).is_intact
+
+
+def test_forged_journals_stop_no_check(study: Study) -> None:
+    folder = study.path / "journal"
+    (folder / "a.jsonl").write_bytes(b'{"n":1,"at":"x","do":"write","path":"../../etc/passwd"}\n')
+    os.mkfifo(folder / "b.jsonl")
+    (folder / "c.jsonl").symlink_to("/etc/passwd")
+    problems = {finding.file: finding.problem for finding in check_study(study.path).findings}
+    assert {"journal/a.jsonl", "journal/b.jsonl", "journal/c.jsonl"} <= problems.keys()
+    assert not any(name.startswith(("films", "regions", "study")) for name in problems)
+
+
+def test_every_stored_file_that_is_no_reading_is_recorded(study: Study) -> None:
+    """A file that a later version stores must be recorded, or be in this list of exceptions."""
+    exceptions = ("readings/", "journal/", "private/journal/", "study.lock", "gate.lock")
+    for path in study.path.rglob("*"):
+        name = path.relative_to(study.path).as_posix()
+        if path.is_dir() or name.startswith(exceptions) or name.endswith((".lock", ".takeover", ".dcm")):
+            continue
+        name = name.removesuffix(".bak")
+        assert is_recorded(name), name
+        assert name in list_recorded_files(study.folder)
+        assert content_digest(study.folder, name)
+
+
+@pytest.mark.parametrize(
+    "name", ["readings/anna/C-1.json", "films/C-1/0a.dcm", "journal/anna.jsonl", "regions/../x.json", "/study.toml"]
+)
+def test_other_paths_are_not_recorded(name: str) -> None:
+    assert not is_recorded(name)
+
+
+def test_a_restored_study_keeps_its_journals(study: Study, tmp_path: Path) -> None:
+    back_up(study, tmp_path / "backup.zip")
+    restored = restore(tmp_path / "backup.zip", tmp_path / "restored")
+    assert check_study(restored.path).is_intact
+    for journal in (study.path / "journal").glob("*.jsonl"):
+        assert (restored.path / "journal" / journal.name).read_bytes() == journal.read_bytes()
+    confirm_template(restored, restored.cases()[0], "bert")
+    assert check_study(restored.path).is_intact
+    tamper(regions(restored), move_boxes)
+    assert not check_study(restored.path).is_intact
+
+
+def test_a_snapshot_has_the_journals_of_its_moment(study: Study) -> None:
+    (case,) = study.cases()
+    with study.snapshot() as frozen:
+        study.save_regions(case, study.regions(case)[:3])
+        found = [finding.file for finding in check_study(frozen.path).findings if "record" in finding.problem]
+        assert found == [], "a journal is appended to in place, so it must be copied"
+
+
+def test_an_unrecorded_save_is_refused(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    (case,) = study.cases()
+    before = regions(study).read_bytes()
+
+    def fail(*arguments: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", fail)
+        with pytest.raises(StoreError, match="No space left"):
+            study.save_regions(case, study.regions(case)[:3])
+    assert regions(study).read_bytes() == before
+    assert check_study(study.path).is_intact
+
+
+def test_a_study_without_journals_can_begin_them(study: Study) -> None:
+    shutil.rmtree(study.path / "journal")
+    (study.path / "journal").mkdir(mode=0o700)
+    (case,) = study.cases()
+    study.save_regions(case, study.regions(case)[:3])
+    begin_journals(study.folder)
+    (journal,) = (study.path / "journal").glob("*.jsonl")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert [line["do"] for line in lines[:2]] == ["write", "done"]
+    assert {line["do"] for line in lines[2:]} == {"first"}
+    assert {line["path"] for line in lines[2:]} == set(list_recorded_files(study.folder))
+    begin_journals(study.folder)
+    assert len(journal.read_text().splitlines()) == len(lines)
+    assert check_study(study.path).is_intact
+
+
+def test_a_restored_study_without_journals_begins_them_later(study: Study, tmp_path: Path) -> None:
+    """A backup of an older version has none: its files must not count as changed without a record."""
+    shutil.rmtree(study.path / "journal")
+    back_up(study, tmp_path / "backup.zip")
+    restored = restore(tmp_path / "backup.zip", tmp_path / "restored")
+    confirm_template(restored, restored.cases()[0], "bert")
+    assert not (restored.path / "journal").exists()
