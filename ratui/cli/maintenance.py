@@ -132,6 +132,8 @@ def backup(study: Path, archive: Path) -> None:
 
     made = back_up(Study.open(study), archive, progress=_show_progress("packing"))
     click.echo(f"{len(made.checksums)} files written and verified: {clean_text(archive, 200)}")
+    for name, reason in made.left_out.items():
+        click.echo(f"left out {clean_text(name, 200)}: {reason}")
     report = check_study(study)
     if not report.is_intact:
         click.echo(

@@ -11,17 +11,25 @@ import json
 import os
 import re
 import secrets
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ratui.bounded_parsing import parse_json
 from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.files import make_folder, sync_folder
+from ratui.study.archive_limits import (
+    check_directory,
+    check_entries,
+    check_free_space,
+    find_unexpected,
+    largest_size,
+)
 from ratui.study.layout import account_name, make_study_folder
 from ratui.study.snapshot import list_study_files, snapshot
 from ratui.study.store.folder import StudyFolder
@@ -33,8 +41,7 @@ __all__ = ["Archive", "back_up", "find_rewritten_readings", "open_archive", "res
 
 _LIST = "CONTENTS.json"
 _FORMAT = 1
-_LARGEST_LIST = 200_000_000
-_LARGEST_FILE = 4_000_000_000
+_CHUNK_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
 Progress = Callable[[int, int], None]
@@ -54,12 +61,15 @@ class Archive:
         Time of the backup, ISO 8601 in UTC.
     checksums
         SHA-256 of each file by its path inside the study.
+    left_out
+        Reason by path of each file in the study's folder that ratui did not write, and that was not packed.
     """
 
     path: Path
     study: str
     created: str
     checksums: dict[str, str]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> Archive:
@@ -97,7 +107,7 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         with snapshot(study) as frozen:
-            _pack(frozen, study.config.id, temporary, progress or (lambda done, of: None))
+            left_out = _pack(frozen, study.config.id, temporary, progress or (lambda done, of: None))
         archive = open_archive(temporary)
         os.link(temporary, target)  # unlike a rename, it fails if the file exists
         sync_folder(target.parent)
@@ -107,27 +117,59 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return Archive(target, archive.study, archive.created, archive.checksums)
+    return Archive(target, archive.study, archive.created, archive.checksums, left_out)
 
 
-def _pack(frozen: Study, id: str, file: Path, progress: Progress) -> None:
-    names = list(list_study_files(frozen.path))
+def _pack(frozen: Study, id: str, file: Path, progress: Progress) -> dict[str, str]:
+    """Write the archive and return the reason by name of each file that was left out. Raises OSError, StoreError."""
+    names, left_out, needed = [], {}, 0
+    for name in list_study_files(frozen.path):
+        # A rater can put any file into the own folder. It must neither fill the disk nor prevent backups.
+        try:
+            with frozen.folder.opened_file(name.as_posix(), sys.maxsize) as (descriptor, size):
+                reason = find_unexpected(name.as_posix(), os.fstat(descriptor))
+        except StoreError as error:
+            if error.__cause__ is not None:  # the disk or the access, not the kind of the file
+                raise
+            reason, size = error.problem, 0
+        if reason:
+            left_out[name.as_posix()] = reason
+        else:
+            names.append(name)
+            needed += size
+    check_free_space(file.parent, needed)
     checksums: dict[str, str] = {}
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w+b") as raw:
         with zipfile.ZipFile(raw, "w", allowZip64=True) as packed:
             for number, name in enumerate(names):
                 progress(number, len(names))
-                data = frozen.folder.read(name.as_posix(), _LARGEST_FILE)
-                checksums[name.as_posix()] = hashlib.sha256(data).hexdigest()
-                kind = zipfile.ZIP_DEFLATED if name.suffix in (".json", ".toml") else zipfile.ZIP_STORED
-                packed.writestr(_entry(name.as_posix(), kind), data)
+                checksums[name.as_posix()] = _pack_file(packed, frozen.folder, name)
             made = datetime.now(UTC).isoformat(timespec="seconds")
             head = {"format": _FORMAT, "study": id, "made": made, "sums": checksums}
             packed.writestr(_entry(_LIST, zipfile.ZIP_DEFLATED), json.dumps(head))
         progress(len(names), len(names))
         raw.flush()
         os.fsync(raw.fileno())
+    return left_out
+
+
+def _pack_file(packed: zipfile.ZipFile, folder: StudyFolder, name: Path) -> str:
+    """Add the file `name` of `folder` to an archive and return its SHA-256. Raises StoreError if it grows meanwhile."""
+    largest = largest_size(name.as_posix())
+    kind = zipfile.ZIP_DEFLATED if name.suffix in (".json", ".jsonl", ".toml") else zipfile.ZIP_STORED
+    entry, total = _entry(name.as_posix(), kind), hashlib.sha256()
+    with folder.opened_file(name.as_posix(), largest) as (descriptor, size):
+        entry.file_size = size  # zipfile decides by it whether the entry needs 64-bit sizes
+        with packed.open(entry, "w") as target:
+            left = size
+            while chunk := os.read(descriptor, min(_CHUNK_BYTES, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    raise StoreError("the file grows while it is packed", folder.path / name, "Try again")
+                total.update(chunk)
+                target.write(chunk)
+    return total.hexdigest()
 
 
 def _entry(name: str, kind: int) -> zipfile.ZipInfo:
@@ -143,15 +185,17 @@ def open_archive(path: Path) -> Archive:
     Raises DamagedError if one differs, and StoreError if there is no archive or a newer version made it.
     """
     with _open_zip(path) as packed:
+        check_entries(packed.infolist(), path)
         archive = _read_contents(packed, path)
         for name in archive.checksums:
-            _read_verified(packed, archive, name)
+            _verify(packed, archive, name)
     return archive
 
 
 @contextmanager
 def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
+        check_directory(path)
         with zipfile.ZipFile(path) as packed:
             yield packed
     except FileNotFoundError as error:
@@ -163,7 +207,7 @@ def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
     """Return the list in the archive. Raises DamagedError if the archive contains anything else."""
     try:
-        head = parse_json(_read_limited(packed, _LIST, _LARGEST_LIST))
+        head = parse_json(_read_limited(packed, _LIST, largest_size(_LIST)))
         if head["format"] > _FORMAT:
             raise StoreError("it was written by a newer version of ratui", path, "Update ratui")
         checksums = {str(name): str(total) for name, total in head["sums"].items()}
@@ -178,13 +222,26 @@ def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
     return Archive(path, study, made, checksums)
 
 
+def _verify(packed: zipfile.ZipFile, archive: Archive, name: str) -> None:
+    """Raise DamagedError if the file `name` in an archive has another digest; keep only a part of it in memory."""
+    with packed.open(name) as file:
+        total = hashlib.sha256()
+        while chunk := file.read(_CHUNK_BYTES):
+            total.update(chunk)
+    _compare_digest(archive, name, total.hexdigest())
+
+
 def _read_verified(packed: zipfile.ZipFile, archive: Archive, name: str) -> bytes:
-    data = _read_limited(packed, name, _LARGEST_FILE)
-    if hashlib.sha256(data).hexdigest() != archive.checksums[name]:
+    data = _read_limited(packed, name, largest_size(name))
+    _compare_digest(archive, name, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def _compare_digest(archive: Archive, name: str, digest: str) -> None:
+    if digest != archive.checksums[name]:
         raise DamagedError(
             f"{name} in the archive is not the file that was backed up", archive.path, "Use another backup"
         )
-    return data
 
 
 def _read_limited(packed: zipfile.ZipFile, name: str, most: int) -> bytes:
@@ -214,12 +271,17 @@ def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> St
     StudyError
         If the folder is not empty.
     DamagedError
-        If the archive is damaged; nothing is created then.
+        If the archive is damaged, or is larger than an archive of a study; nothing is created then.
+    StoreError
+        If the disk has too little free space.
     """
     folder = Path(folder)
     archive = open_archive(path)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError("a file or folder of this name exists already", folder, "Choose a new folder")
+    with _open_zip(path) as packed:
+        needed = check_entries(packed.infolist(), path)
+    check_free_space(next(each for each in folder.absolute().parents if each.is_dir()), needed)
     make_study_folder(folder, "")
     if not any(name.startswith(f"{JOURNAL}/") for name in archive.checksums):
         (folder / JOURNAL).rmdir()  # the study has none yet: they begin when its format is converted
