@@ -92,28 +92,28 @@ def seal(study: Path) -> None:
 
 @click.command()
 @click.argument("study", type=_FOLDER)
-@click.argument("others", nargs=-1, required=True, type=_FOLDER)
+@click.argument("other", type=_FOLDER)
+@click.option(
+    "--rater", "raters", metavar="ID", multiple=True, required=True, help="Rater who read in OTHER; once for each."
+)
 @click.option("--dry-run", is_flag=True, help="List the changes without writing them.")
-def merge(study: Path, others: tuple[Path, ...], dry_run: bool) -> None:
-    """Merge the readings of OTHERS, copies of STUDY that were used elsewhere, into STUDY.
+def merge(study: Path, other: Path, raters: tuple[str, ...], dry_run: bool) -> None:
+    """Merge the readings of the named raters from OTHER, a copy of STUDY that was used elsewhere, into STUDY.
 
-    Nothing in STUDY is overwritten: conflicts are listed and left as they are, and the exit code is then 3.
+    Nothing of any other rater is taken over, and no setting. A reading that is signed in STUDY is never changed. Conflicts
+    are listed and left as they are, and the exit code is then 3.
     """
     from ratui.study import Study
     from ratui.study.merge import merge as join
 
-    conflicts = 0
-    for other in others:
-        opened = Study.open(study)
-        counts = {"added": 0, "continued": 0, "conflict": 0}
-        for result in join(opened, Study.open(other), dry_run=dry_run):
-            counts[result.outcome] += 1
-            why = f": {result.reason}" if result.reason else ""
-            click.echo(f"  {result.outcome:<10}{clean_text(result.item + why, 200)}")
-        conflicts += counts["conflict"]
-        summary = f"{counts['added']} added, {counts['continued']} continued, {counts['conflict']} conflicts"
-        click.echo(f"{clean_text(other)}: {summary}" + (" (nothing was written)" if dry_run else ""))
-    if conflicts:
+    counts = {"added": 0, "continued": 0, "conflict": 0, "skipped": 0}
+    for result in join(Study.open(study), other, raters, dry_run=dry_run):
+        counts[result.outcome] += 1
+        why = f": {result.reason}" if result.reason else ""
+        click.echo(f"  {result.outcome:<10}{clean_text(result.item + why, 300)}")
+    summary = f"{counts['added']} added, {counts['continued']} continued, {counts['conflict']} conflicts"
+    click.echo(f"{clean_text(other)}: {summary}" + (" (nothing was written)" if dry_run else ""))
+    if counts["conflict"]:
         sys.exit(3)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from ratui.errors import StudyError
 from ratui.study.layout import account_name
 from ratui.study.store import StudyFolder
 
-__all__ = ["check_account", "find_account_rater"]
+__all__ = ["act_as_owner", "check_account", "find_account_rater"]
 
 
 def check_account(study: StudyFolder, rater: str, description: str = "") -> None:
@@ -30,3 +31,26 @@ def find_account_rater(study: StudyFolder, raters: Iterable[str]) -> str:
         if folder is not None and folder.st_uid == os.geteuid():
             return rater
     return ""
+
+
+@contextmanager
+def act_as_owner(study: StudyFolder, inside: str) -> Iterator[None]:
+    """As root, act as the account that owns the folder `inside`, or else the study, for the duration of the block.
+
+    New files then belong to that account, and the kernel allows only what that account may do. Another account than root
+    goes on as itself. The change concerns the whole process, all threads included. Raises StoreError.
+    """
+    owner = (study.find(inside) or study.find("")) if os.geteuid() == 0 else None
+    if owner is None or owner.st_uid == 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([owner.st_gid])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)

@@ -1,28 +1,33 @@
-"""Merge a copy of a study that was read at another site: take over what is missing here and report what differs.
+"""Merge a copy of a study that was used at another site: take over readings of named raters, and report what differs.
 
-Existing files are never replaced, with one exception: a reading is replaced by one that continues it. The log of the new
-reading then begins with the complete log of the old one.
+The other copy is foreign data, and a site speaks only for the raters it is named for. Their readings are taken over, and the
+boxes that they confirmed where none is confirmed here. A reading is replaced only by one that continues it, and never after
+it was signed here. Settings, raters, consensus, proposals, predictions and journals of the other copy are not taken over.
 """
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
-from ratui.errors import DamagedError, FilmError, StoreError, StudyError
-from ratui.study.case import Case, FilmRecord, Region
-from ratui.study.check.copies import check_tables
-from ratui.study.config import CONSENSUS, write_settings
-from ratui.study.film_files import read_film_data
-from ratui.study.store import FileLock, StudyFile
-from ratui.study.store.seal import read_log_chain
+from ratui.errors import RatuiError, StudyError, clean_text
+from ratui.reading import Reading
+from ratui.study.accounts import act_as_owner
+from ratui.study.case import Case, Region
+from ratui.study.config import CONSENSUS
+from ratui.study.foreign_copy import ForeignCopy, ForeignReading
+from ratui.study.layout import account_name
+from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.study import Study
 
 __all__ = ["MergeResult", "merge"]
 
-MergeOutcome: TypeAlias = Literal["added", "continued", "conflict"]
+MergeOutcome: TypeAlias = Literal["added", "continued", "conflict", "skipped"]
+_MOST_NAMES = 5
+"""Number of unknown names in a message; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class MergeResult:
     Attributes
     ----------
     outcome
-        ``added``, ``continued`` (a reading with more entries) or ``conflict`` (nothing was changed).
+        ``added``, ``continued`` (a reading with more entries), ``conflict`` (nothing was changed) or ``skipped`` (of raters
+        who are not named).
     item
         Description of the thing, such as ``reading of C-1 by anna``.
     reason
@@ -44,15 +50,17 @@ class MergeResult:
     reason: str = ""
 
 
-def merge(study: Study, other: Study, *, dry_run: bool = False) -> list[MergeResult]:
-    """Add to `study` what `other` contains and `study` lacks.
+def merge(study: Study, other: Path, raters: Sequence[str], *, dry_run: bool = False) -> list[MergeResult]:
+    """Take over from the copy in the folder `other` what `raters` have read there.
 
     Parameters
     ----------
     study
         The study to extend.
     other
-        A copy of the same study in which raters went on elsewhere.
+        A copy of the same study in which raters went on elsewhere. It is read only, and nothing in it is trusted.
+    raters
+        Names of the raters for whom the other site speaks.
     dry_run
         Write nothing; only return what would be done.
 
@@ -64,155 +72,170 @@ def merge(study: Study, other: Study, *, dry_run: bool = False) -> list[MergeRes
     Raises
     ------
     StudyError
-        If `other` is another study, has another scheme, format or order, or is damaged.
+        If `other` is no copy of the study, a rater is unknown, or this account may not write a rater's readings.
     """
-    if other.config.id != study.config.id:
-        raise StudyError("it is another study", other.path, "Only copies of one study can be merged")
-    if other.config.scheme != study.config.scheme or other.config.stored_format != study.config.stored_format:
-        raise StudyError("it has another scheme or format", other.path, "Convert both with: ratui check STUDY --repair")
-    if other.config.blinded != study.config.blinded or other.config.secret != study.config.secret:
-        raise StudyError(
-            "it shows the time points in another order", other.path, "Only copies of one study can be merged"
-        )
-    if study.config.stored_format < 2:
-        raise StudyError("it has no checksums yet", study.path, "Convert both with: ratui check STUDY --repair")
-    done = list(_raters(study, other, dry_run))
-    for case in other.cases():
-        done += _films(study, other, case, dry_run)
-    for case in other.cases():
-        done += _regions(study, other, case, dry_run)
-        for rater in (*other.config.raters, CONSENSUS):
-            done += _reading(study, other, rater, case, dry_run)
-    done += _proposals(study, other, dry_run)
+    for rater in raters:
+        _check_rater(study, rater)
+    copy = ForeignCopy(study, other)
+    done: list[MergeResult] = []
+    for case in study.cases():
+        done += _regions(study, copy, case, raters, dry_run)
+    for rater in dict.fromkeys(raters):
+        done += _readings(study, copy, rater, dry_run)
+    done += _skipped(copy, raters)
     return done
 
 
-def _raters(study: Study, other: Study, dry_run: bool) -> Iterator[MergeResult]:
-    new = [rater for rater in other.config.raters if rater not in study.config.raters]
-    if new and not dry_run:
-        study.config = replace(study.config, raters=(*study.config.raters, *new))
-        write_settings(study.folder, study.config)
-    for rater in new:
-        yield MergeResult("added", f"rater {rater}")
+def _check_rater(study: Study, rater: str) -> None:
+    """Raise StudyError unless `rater` is one of the study, whose readings this account may write."""
+    if rater == CONSENSUS:
+        problem = "the consensus is never merged"
+        raise StudyError(problem, study.path, "Adjudicate in this study, after all raters have signed")
+    if rater not in study.config.raters:
+        known = ", ".join(study.config.raters)
+        raise StudyError(f"{clean_text(rater)} is not a rater of this study", study.path, f"Its raters are: {known}")
+    folder = study.folder.find(f"readings/{rater}")
+    if folder is not None and os.geteuid() not in (0, folder.st_uid):
+        owner = account_name(folder.st_uid)
+        raise StudyError(f"the readings of {rater} here belong to the account {owner}", study.path, "Merge as root")
 
 
-def _films(study: Study, other: Study, case: str, dry_run: bool) -> Iterator[MergeResult]:
-    theirs = other.case(case)
-    ours = study.case(case) if case in study.cases() else Case(case, ())
-    known = {film.id: film for film in ours.films}
-    films = list(ours.films)
-    for film in theirs.films:
-        item = f"film {film.id} of {case}"
-        if film.id in known:
-            if known[film.id] != film:
-                yield MergeResult("conflict", item, "its record differs")
-            continue
-        if any(_is_same_view(study, film, each) for each in films):
-            yield MergeResult("conflict", item, f"time point {film.time} has another film of that side here")
-            continue
-        try:
-            data = read_film_data(other.folder, case, film.id)
-        except FilmError:
-            data = b""
-        if hashlib.sha256(data).hexdigest() != film.file:
-            yield MergeResult("conflict", item, "its file there is damaged or missing")
-            continue
-        if not dry_run:
-            study.folder.make_folder(f"films/{case}")
-            study.folder.write(f"films/{case}/{film.id}.dcm", data, copy=False)
-        films.append(film)
-        yield MergeResult("added", item)
-    if len(films) > len(ours.films) and not dry_run:
-        study.save_case(Case(case, tuple(films)))
+# Readings.
 
 
-def _is_same_view(study: Study, one: FilmRecord, other: FilmRecord) -> bool:
-    views = study.scheme.views
-    here = one.time == other.time and views[one.view].part == views[other.view].part
-    return here and bool(set(one.sides) & set(other.sides))
+def _readings(study: Study, copy: ForeignCopy, rater: str, dry_run: bool) -> Iterator[MergeResult]:
+    known, unknown = set(study.cases()), []
+    try:
+        names = copy.cases_of(rater)
+    except RatuiError as error:
+        yield MergeResult("conflict", f"readings by {rater}", f"{error.problem}; nothing was changed")
+        return
+    for name in names:
+        if name in known:
+            yield from _reading(study, copy, rater, name, dry_run)
+        else:
+            unknown.append(name)
+    if unknown:
+        yield MergeResult("conflict", f"readings by {rater}", f"this study has no case {_list_names(unknown)}")
 
 
-def _regions(study: Study, other: Study, case: str, dry_run: bool) -> Iterator[MergeResult]:
-    ours, theirs = study.regions(case), other.regions(case)
-    for film in sorted({region.film for region in theirs}):
-        here = sorted((r for r in ours if r.film == film), key=lambda r: r.site)
-        there = sorted((r for r in theirs if r.film == film), key=lambda r: r.site)
-        item = f"regions on film {film} of {case}"
-        if not here:
-            if not dry_run:
-                study.save_regions(case, there, films={film})
+def _reading(study: Study, copy: ForeignCopy, rater: str, id: str, dry_run: bool) -> Iterator[MergeResult]:
+    item = f"reading of {id} by {rater}"
+    try:
+        case = study.case(id)
+        why = case.unreadable_reason(study.scheme)
+        if why:
+            raise StudyError(f"it can't be read: {why}", id, "Import its other films")
+        theirs = copy.reading(rater, case)
+        if theirs is None:
+            return
+        outcome, reason = _compare(study.reading(rater, id), theirs.reading)
+        if outcome in ("added", "continued") and not dry_run:
+            outcome, reason = _store(study, rater, id, theirs)
+        if outcome is not None:
+            yield MergeResult(outcome, item, reason)
+    except RatuiError as error:  # a file is damaged or not what it should be, or the reading is open
+        yield MergeResult("conflict", item, f"{error.problem}; nothing was changed")
+
+
+def _compare(ours: Reading | None, theirs: Reading) -> tuple[MergeOutcome | None, str]:
+    """Return what a merge of `theirs` into `ours` does, and the details; None for nothing."""
+    if ours is None:
+        return "added", ""
+    here, there = ours.log, theirs.log
+    same = next((n for n, (one, other) in enumerate(zip(here, there, strict=False)) if one != other), None)
+    if same is not None:
+        return "conflict", f"both went on after entry {same}; the one here stays"
+    if len(there) <= len(here):
+        return None, ""
+    if ours.signed_at:
+        return "conflict", "it is signed here, and went on there; the one here stays"
+    more = len(there) - len(here)
+    return "continued", "1 entry more" if more == 1 else f"{more} entries more"
+
+
+def _store(study: Study, rater: str, case: str, theirs: ForeignReading) -> tuple[MergeOutcome | None, str]:
+    """Write the reading `theirs`, if that is still right when nobody else can write it. Raises RatuiError."""
+    folder = f"readings/{rater}"
+    target = study.folder.file(f"{folder}/{case}.json")
+    with act_as_owner(study.folder, folder):
+        study.folder.make_folder(folder, group=0o050)
+        with FileLock(target.with_suffix(".lock")):
+            outcome, reason = _compare(study.reading(rater, case), theirs.reading)
+            if outcome in ("added", "continued"):
+                with StudyLock(study.folder).shared():
+                    study.folder.write(target.inside, theirs.data)
+    return outcome, reason
+
+
+# Regions.
+
+
+def _regions(study: Study, copy: ForeignCopy, id: str, raters: Sequence[str], dry_run: bool) -> Iterator[MergeResult]:
+    """Add the regions that `raters` confirmed there to those of the case `id`; those confirmed here stay."""
+    try:
+        case = study.case(id)
+        theirs = copy.confirmed_regions(case, raters)
+        if not theirs:
+            return
+        file = study.folder.file(f"regions/{id}.json")
+        new, differing = _divide(study.regions(id), theirs)
+        if new and not dry_run:
+            with act_as_owner(study.folder, "regions"), FileLock(file.with_suffix(".lock"), wait=5.0):
+                stored = study.regions(id)
+                new, differing = _divide(stored, theirs)
+                added = {(region.site, region.film) for region in new}
+                kept = [region for region in stored if (region.site, region.film) not in added]
+                with StudyLock(study.folder).shared():
+                    write_tables(file, {"regions": [region.to_record() for region in (*kept, *new)]})
+        yield from _region_results(case, new, differing)
+    except RatuiError as error:
+        yield MergeResult("conflict", f"regions of {id}", f"{error.problem}; nothing was changed")
+
+
+def _divide(ours: Sequence[Region], theirs: Sequence[Region]) -> tuple[list[Region], list[Region]]:
+    """Return the regions of `theirs` that are new here, and those that differ from ours.
+
+    The rater who confirmed a box and the source of the box do not count: the raters of two copies each confirm the same box.
+    A box that is here and not confirmed can only be confirmed by the other copy, not moved.
+    """
+    here = {(region.site, region.film): region for region in ours}
+    new, differing = [], []
+    for region in theirs:
+        known = here.get((region.site, region.film))
+        if known is None or (known.box == region.box and not known.confirmed_by):
+            new.append(region)
+        elif known.box != region.box:
+            differing.append(region)
+    return new, differing
+
+
+def _region_results(case: Case, new: Sequence[Region], differing: Sequence[Region]) -> Iterator[MergeResult]:
+    for film in sorted(film.id for film in case.films):
+        item = f"regions on film {film} of {case.id}"
+        if any(region.film == film for region in new):
             yield MergeResult("added", item)
-        elif count := _count_differing_boxes(here, there):
+        count = sum(region.film == film for region in differing)
+        if count:
             boxes = "1 box differs" if count == 1 else f"{count} boxes differ"
             yield MergeResult("conflict", item, f"{boxes}; those here stay")
 
 
-def _count_differing_boxes(here: Sequence[Region], there: Sequence[Region]) -> int:
-    """Return the number of sites at which two lists differ for a rater: in the box, or in whether it is confirmed.
-
-    The rater who confirmed a box and the source of the box do not count: the raters of two copies each confirm the same box.
-    """
-    ours, theirs = ({region.site: (region.box, bool(region.confirmed_by)) for region in each} for each in (here, there))
-    return sum(ours.get(site) != theirs.get(site) for site in ours.keys() | theirs.keys())
+# The rest.
 
 
-def _reading(study: Study, other: Study, rater: str, case: str, dry_run: bool) -> Iterator[MergeResult]:
-    inside = f"readings/{rater}/{case}.json"
-    source, target = other.folder.file(inside), study.folder.file(inside)
-    item = f"reading of {case} by {rater}"
+def _skipped(copy: ForeignCopy, raters: Sequence[str]) -> Iterator[MergeResult]:
     try:
-        if other.reading(rater, case) is None:
-            return
-        theirs = _read_intact(source)
-        study.folder.make_folder(target.parent, group=0o050)
-        with FileLock(target.with_suffix(".lock")):
-            ours = None if study.reading(rater, case) is None else _read_intact(target)
-            yield from _merge_reading(item, target, ours, theirs, dry_run)
-    except StoreError as error:  # a file is damaged, or the reading is open
-        yield MergeResult("conflict", item, f"{error.problem}; nothing was changed")
-
-
-def _merge_reading(
-    item: str, target: StudyFile, ours: bytes | None, theirs: bytes, dry_run: bool
-) -> Iterator[MergeResult]:
-    if ours is None:
-        if not dry_run:
-            target.folder.write(target.inside, theirs)
-        yield MergeResult("added", item)
+        others = [name for name in copy.raters() if name not in raters]
+    except RatuiError as error:
+        yield MergeResult("conflict", "readings", f"{error.problem}; nothing was changed")
         return
-    here, there = read_log_chain(ours), read_log_chain(theirs)
-    same = sum(
-        one == other for one, other in zip(here, there, strict=False)
-    )  # chains that differ once differ from there on
-    if same < min(len(here), len(there)):
-        yield MergeResult("conflict", item, f"both went on after entry {same}; the one here stays")
-    elif len(there) > len(here):
-        if not dry_run:
-            target.folder.write(target.inside, theirs)
-        yield MergeResult("continued", item, f"{len(there) - same} entries more")
+    if others:
+        yield MergeResult("skipped", f"readings by {_list_names(others)}", "not named, so nothing was taken over")
 
 
-def _read_intact(file: StudyFile) -> bytes:
-    """Return the bytes of a table file, or of its second copy. Raises DamagedError."""
-    stored = file.folder.read_intact(file.inside, check_tables(file.path, unsealed=False))
-    if stored is None:
-        raise DamagedError("it is missing", file.path)
-    return stored[0]
-
-
-def _proposals(study: Study, other: Study, dry_run: bool) -> Iterator[MergeResult]:
-    for model in other.proposal_models():
-        for name in other.folder.files(f"proposals/{model}", ".json"):
-            source, target = (each.folder.file(f"proposals/{model}/{name}") for each in (other, study))
-            item = f"proposals of {model} for {source.stem}"
-            try:
-                data = _read_intact(source)
-                if not study.folder.exists(target.inside):
-                    if not dry_run:
-                        study.folder.make_folder(target.parent)
-                        study.folder.write(target.inside, data)
-                    yield MergeResult("added", item)
-                elif _read_intact(target) != data:
-                    yield MergeResult("conflict", item, "they differ; those here stay")
-            except StoreError as error:
-                yield MergeResult("conflict", item, f"{error.problem}; nothing was changed")
+def _list_names(names: Sequence[str]) -> str:
+    """Return some names of the other copy, which may be anything, as a short printable text."""
+    shown = ", ".join(clean_text(name, 40) for name in names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown

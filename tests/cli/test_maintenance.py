@@ -51,9 +51,9 @@ def test_backup_restore_merge_and_check_against(tmp_path: Path) -> None:
     restored = ratui("restore", tmp_path / "b.zip", tmp_path / "site")
     assert "1 case," in restored.stdout
     reading(Study.open(tmp_path / "site"))
-    done = ratui("merge", study.path, tmp_path / "site", "--dry-run")
+    done = ratui("merge", study.path, tmp_path / "site", "--rater", "anna", "--dry-run")
     assert "nothing was written" in done.stdout
-    done = ratui("merge", study.path, tmp_path / "site")
+    done = ratui("merge", study.path, tmp_path / "site", "--rater", "anna")
     assert (done.returncode, "1 added, 0 continued, 0 conflicts" in done.stdout) == (0, True)
     assert ratui("check", study.path, "--against", tmp_path / "b.zip").returncode == 0
     assert "already" in fails("backup", study.path, tmp_path / "b.zip")
@@ -65,7 +65,7 @@ def test_merge_conflicts_have_a_code_of_their_own(tmp_path: Path) -> None:
     ratui("restore", tmp_path / "b.zip", tmp_path / "site")
     reading(study, 1)
     reading(Study.open(tmp_path / "site"), 2)
-    done = ratui("merge", study.path, tmp_path / "site")
+    done = ratui("merge", study.path, tmp_path / "site", "--rater", "anna")
     assert done.returncode == 3
     assert "conflict" in done.stdout
 

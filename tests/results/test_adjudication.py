@@ -155,7 +155,7 @@ class TestTheConsensus:
             assert session.reading.score(MCP2[0]) == 1
             assert [entry.kind for entry in session.reading.log] == ["adopt", "enter"]
 
-    def test_the_study_is_sound_with_it_and_a_merge_brings_it_along(self, tmp_path: Path) -> None:
+    def test_the_study_is_sound_with_it_and_a_merge_leaves_it(self, tmp_path: Path) -> None:
         import shutil
 
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT})
@@ -163,8 +163,10 @@ class TestTheConsensus:
         settle(Adjudication(study, build_queue(queue_of(study))), study.cases()[0])
         assert check_study(study.path).is_intact
         copy = Study.open(tmp_path / "copy")
-        assert any(f"by {CONSENSUS}" in item.item for item in merge(copy, study))
-        assert copy.reading(CONSENSUS, study.cases()[0]) is not None
+        assert [item.outcome for item in merge(copy, study.path, ["anna", "bert"])] == ["skipped"]
+        with pytest.raises(StudyError, match="never merged"):
+            merge(copy, study.path, [CONSENSUS])
+        assert copy.reading(CONSENSUS, study.cases()[0]) is None
 
     def test_readers_without_order_get_a_consensus_without_order(self, tmp_path: Path) -> None:
         study = read_study(tmp_path, {"anna": ANNA, "bert": BERT}, blinded=True)

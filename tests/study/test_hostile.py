@@ -385,7 +385,7 @@ def test_escape_sequences_are_never_printed(tmp_path: Path, run_ratui: RunRatui)
         run_ratui("check", study),
         run_ratui("backup", study, tmp_path / f"b{evil}.zip"),
         run_ratui("restore", tmp_path / f"b{evil}.zip", tmp_path / f"r{evil}"),
-        run_ratui("merge", study, tmp_path / f"r{evil}"),
+        run_ratui("merge", study, tmp_path / f"r{evil}", "--rater", "anna"),
     ]
     assert b"2 films of 1 case imported" in printed[1]
     for text in printed:

@@ -1,24 +1,20 @@
-"""Merge of studies from several sites, backup in an archive, and consistent snapshots."""
+"""Backup in an archive, and consistent snapshots."""
 
 import os
-import shutil
 import threading
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ratui import files as disk
 from ratui.errors import DamagedError, StoreError, StudyError
-from ratui.imaging import Box
 from ratui.reading import GradeEntry, enter, find_next_open_field, set_note
 from ratui.scheme import load_scheme
-from ratui.study import Region, RegionSource, Study
+from ratui.study import Study
 from ratui.study.backup import back_up, find_rewritten_readings, open_archive, restore
 from ratui.study.check import check_study
 from ratui.study.layout import SNAPSHOT_PREFIX
-from ratui.study.merge import MergeResult, merge
 from tests.films import make_study
 
 
@@ -33,121 +29,6 @@ def read_on(study: Study, rater: str, count: int = 3, grade: int = 0) -> None:
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     return make_study(tmp_path, patients=2)
-
-
-def elsewhere(study: Study, tmp_path: Path, name: str = "site") -> Study:
-    shutil.copytree(study.path, tmp_path / name)
-    return Study.open(tmp_path / name)
-
-
-def outcomes(done: list[MergeResult]) -> list[tuple[str, str]]:
-    return [(item.outcome, item.item.split()[0]) for item in done]
-
-
-class TestMerge:
-    def test_readings_of_all_sites_are_merged(self, study: Study, tmp_path: Path) -> None:
-        one, two = elsewhere(study, tmp_path, "one"), elsewhere(study, tmp_path, "two")
-        read_on(one, "anna")
-        read_on(two, "bert", 5)
-        assert outcomes(merge(study, one)) == [("added", "reading")]
-        assert outcomes(merge(study, two)) == [("added", "reading")]
-        case = study.cases()[0]
-        assert study.reading("anna", case) == one.reading("anna", case)
-        assert study.reading("bert", case) == two.reading("bert", case)
-        assert check_study(study.path).is_intact
-        assert merge(study, one) == []
-
-    def test_a_reading_that_went_on_elsewhere_is_continued(self, study: Study, tmp_path: Path) -> None:
-        read_on(study, "anna")
-        site = elsewhere(study, tmp_path)
-        read_on(site, "anna", 2)
-        assert outcomes(merge(study, site)) == [("continued", "reading")]
-        case = study.cases()[0]
-        assert study.reading("anna", case) == site.reading("anna", case)
-
-    def test_a_reading_that_continued_here_stays(self, study: Study, tmp_path: Path) -> None:
-        read_on(study, "anna")
-        site = elsewhere(study, tmp_path)
-        read_on(study, "anna", 2)
-        assert merge(study, site) == []
-
-    def test_a_reading_that_continued_in_both_places_is_a_conflict(self, study: Study, tmp_path: Path) -> None:
-        read_on(study, "anna", 3)
-        site = elsewhere(study, tmp_path)
-        read_on(study, "anna", 1, grade=1)
-        read_on(site, "anna", 4, grade=2)
-        path = study.reading_path("anna", study.cases()[0])
-        before = path.read_bytes()
-        (item,) = merge(study, site)
-        assert item.outcome == "conflict"
-        assert "after entry 3" in item.reason
-        assert path.read_bytes() == before
-
-    def test_films_regions_and_raters(self, study: Study, tmp_path: Path) -> None:
-        site = elsewhere(study, tmp_path)
-        first, second = study.cases()
-        shutil.rmtree(study.path / "films" / second)
-        for file in (study.path / "regions").glob(f"{second}*"):
-            file.unlink()
-        text = (site.path / "study.toml").read_text().replace('["anna", "bert"]', '["anna", "bert", "cleo"]')
-        (site.path / "study.toml").write_text(text)
-        from ratui.study.config import reseal_settings
-
-        reseal_settings(site.path)
-        site = Study.open(site.path)
-        read_on(site, "cleo")
-        changed = [*site.regions(first)]
-        changed[0] = Region(changed[0].site, changed[0].film, Box(1.0, 1.0, 5.0, 5.0), RegionSource.RATER, "anna")
-        site.save_regions(first, changed)
-        done = merge(study, site)
-        assert ("added", "rater") in outcomes(done)
-        assert outcomes(done).count(("added", "film")) == 4
-        assert outcomes(done).count(("added", "regions")) == 4
-        assert outcomes(done).count(("conflict", "regions")) == 1
-        assert ("added", "reading") in outcomes(done)
-        again = Study.open(study.path)
-        assert again.config.raters == ("anna", "bert", "cleo")
-        assert again.case(second) == site.case(second)
-        assert check_study(again.path).is_intact
-
-    def test_boxes_that_two_raters_confirmed_alike_are_no_conflict(self, study: Study, tmp_path: Path) -> None:
-        site = elsewhere(study, tmp_path)
-        case = study.cases()[0]
-        site.save_regions(
-            case,
-            [replace(region, confirmed_by="bert", source=RegionSource.REGISTERED) for region in site.regions(case)],
-        )
-        assert merge(study, site) == []
-
-    def test_a_conflict_counts_each_box_once(self, study: Study, tmp_path: Path) -> None:
-        site = elsewhere(study, tmp_path)
-        case = study.cases()[0]
-        first, second, *rest = site.regions(case)
-        assert first.film == second.film
-        site.save_regions(case, [replace(first, box=Box(1.0, 1.0, 5.0, 5.0)), replace(second, box=None), *rest])
-        (item,) = merge(study, site)
-        assert item.reason == "2 boxes differ; those here stay"
-        assert first in study.regions(case)
-
-    def test_a_dry_run_writes_nothing(self, study: Study, tmp_path: Path) -> None:
-        site = elsewhere(study, tmp_path)
-        read_on(site, "anna")
-        assert outcomes(merge(study, site, dry_run=True)) == [("added", "reading")]
-        assert study.reading("anna", study.cases()[0]) is None
-
-    def test_damage_in_the_other_study_is_a_conflict(self, study: Study, tmp_path: Path) -> None:
-        site = elsewhere(study, tmp_path)
-        read_on(site, "anna")
-        read_on(site, "bert")
-        path = site.reading_path("anna", site.cases()[0])
-        for each in (path, disk.second_copy_path(path)):
-            each.write_bytes(each.read_bytes()[:-5])
-        assert outcomes(merge(study, site)) == [("conflict", "reading"), ("added", "reading")]
-
-    def test_another_study_is_refused(self, study: Study, tmp_path: Path) -> None:
-        other = Study.create(tmp_path / "other", "fingers", ["anna"])
-        with pytest.raises(StudyError, match="another study"):
-            merge(study, other)
 
 
 class TestBackup:

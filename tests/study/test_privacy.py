@@ -54,7 +54,7 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("check", "{study}"),
     ("backup", "{study}", "{out}/backup.zip"),
     ("restore", "{out}/backup.zip", "{out}/restored"),
-    ("merge", "{study}", "{out}/restored"),
+    ("merge", "{study}", "{out}/restored", "--rater", "anna"),
 )
 # Commands without such output, and those that other tests below run.
 NOT_OVER_A_STUDY = {"new", "import", "read", "demo", "doctor", "keys"}

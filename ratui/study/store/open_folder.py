@@ -127,15 +127,17 @@ class OpenFolder:
             problem = f"the folder can't be created: {error.strerror or error}"
             raise StoreError(problem, self.path / inside, "Check its parts; a study must not contain links") from error
 
-    def scan(self, inside: str = "") -> Mapping[str, os.stat_result]:
+    def scan(self, inside: str = "", *, most: int | None = None) -> Mapping[str, os.stat_result]:
         """Return the entries of the folder `inside` by name, links as such; empty if there is no such folder.
 
-        Raises StoreError if the folder can't be listed.
+        Raises StoreError if the folder can't be listed, or if it has more than `most` entries.
         """
         result: dict[str, os.stat_result] = {}
         try:
             with self.opened(inside) as folder, os.scandir(folder) as entries:
-                for entry in entries:
+                for number, entry in enumerate(entries):
+                    if number == most:
+                        raise StoreError("the folder contains too many files", self.path / inside, "Inspect it with ls")
                     with contextlib.suppress(FileNotFoundError):  # removed since the listing
                         result[entry.name] = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
@@ -144,17 +146,17 @@ class OpenFolder:
             raise self._listing_error(inside, error) from error
         return result
 
-    def files(self, inside: str = "", suffix: str = "") -> list[str]:
+    def files(self, inside: str = "", suffix: str = "", *, most: int | None = None) -> list[str]:
         """Return the names of the regular files in the folder `inside` that end with `suffix`, sorted; see `scan`."""
-        found = self.scan(inside).items()
+        found = self.scan(inside, most=most).items()
         return sorted(name for name, entry in found if name.endswith(suffix) and stat.S_ISREG(entry.st_mode))
 
-    def folders(self, inside: str = "", *, by_time: bool = False) -> list[str]:
+    def folders(self, inside: str = "", *, by_time: bool = False, most: int | None = None) -> list[str]:
         """Return the names of the folders in the folder `inside`, without links; see `scan`.
 
         They are sorted by name, or, with `by_time`, by the time of their last change.
         """
-        found = {name: entry for name, entry in self.scan(inside).items() if stat.S_ISDIR(entry.st_mode)}
+        found = {name: entry for name, entry in self.scan(inside, most=most).items() if stat.S_ISDIR(entry.st_mode)}
         return sorted(found, key=lambda name: (found[name].st_mtime_ns if by_time else 0, name))
 
     def signatures_below(self, inside: str, name: str) -> dict[str, FileSignature]:
