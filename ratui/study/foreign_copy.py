@@ -20,8 +20,9 @@ from ratui.reading import FORMAT_VERSION, Reading
 from ratui.study.case import Case, Region
 from ratui.study.check.copies import check_tables
 from ratui.study.config import read_settings
+from ratui.study.display_use import DisplayUse
+from ratui.study.reading_evidence import ReadingEvidence, find_evidence_faults
 from ratui.study.reading_session import (
-    DisplayUse,
     reading_to_tables,
     stored_displays,
     stored_meta,
@@ -44,10 +45,11 @@ _NO_READING = "it is not a reading of this study"
 
 @dataclass(frozen=True)
 class ForeignReading:
-    """A reading from another copy, which is valid in this study, and the bytes of its file."""
+    """A reading from another copy, which is valid in this study, the bytes of its file, and the evidence in it."""
 
     reading: Reading
     data: bytes
+    evidence: ReadingEvidence
 
 
 class ForeignCopy:
@@ -129,9 +131,16 @@ class ForeignCopy:
             if reading.sites != _part_of_case(case, reading.positions).sites(self.study.scheme):
                 raise StoreError("its joints are not those of its films", where, "Read the case here")
             _check_plausible(reading, seconds, displays)
+            evidence = ReadingEvidence.from_tables(stored, reading.positions, case, self.study.config.id)
+            tables = reading_to_tables(reading, seconds, displays, evidence)
             if stored_meta(stored)["format"] == FORMAT_VERSION:
-                _check_canonical(stored, reading_to_tables(reading, seconds, displays))
-            return ForeignReading(reading, data)
+                faults = find_evidence_faults(stored.tables, case, self.study.config.id)
+                if faults:
+                    raise StoreError(faults[0], where, "Read the case here")
+                _check_canonical(stored, tables)
+            elif not stored.tables.keys() <= {"meta", "fields", "log"}:  # earlier formats had no other table
+                raise ValueError("tables that ratui does not write")
+            return ForeignReading(reading, data, evidence)
 
     def confirmed_regions(self, case: Case, raters: Collection[str]) -> tuple[Region, ...]:
         """Return the regions of `case` that one of `raters` has confirmed, one for each site and film of the case here.

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ratui.errors import RatuiError, StudyError, clean_text
-from ratui.reading import Reading
 from ratui.study.accounts import act_as_owner
 from ratui.study.case import Case, Region
 from ratui.study.config import CONSENSUS
 from ratui.study.foreign_copy import ForeignCopy, ForeignReading
 from ratui.study.layout import account_name
-from ratui.study.store import FileLock, StudyLock, write_tables
+from ratui.study.reading_evidence import ReadingEvidence
+from ratui.study.store import FileLock, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
 __all__ = ["MergeResult", "merge"]
@@ -129,20 +129,21 @@ def _reading(study: Study, copy: ForeignCopy, rater: str, id: str, dry_run: bool
         theirs = copy.reading(rater, case)
         if theirs is None:
             return
-        outcome, reason = _compare(study.reading(rater, id), theirs.reading)
+        outcome, reason = _compare(study, rater, case, theirs)
         if outcome in ("added", "continued") and not dry_run:
-            outcome, reason = _store(study, rater, id, theirs)
+            outcome, reason = _store(study, rater, case, theirs)
         if outcome is not None:
             yield MergeResult(outcome, item, reason)
     except RatuiError as error:  # a file is damaged or not what it should be, or the reading is open
         yield MergeResult("conflict", item, f"{error.problem}; nothing was changed")
 
 
-def _compare(ours: Reading | None, theirs: Reading) -> tuple[MergeOutcome | None, str]:
-    """Return what a merge of `theirs` into `ours` does, and the details; None for nothing."""
+def _compare(study: Study, rater: str, case: Case, theirs: ForeignReading) -> tuple[MergeOutcome | None, str]:
+    """Return what a merge of `theirs` into the reading here does, and the details; None for nothing. Raises RatuiError."""
+    ours = study.reading(rater, case.id)
     if ours is None:
         return "added", ""
-    here, there = ours.log, theirs.log
+    here, there = ours.log, theirs.reading.log
     same = next((n for n, (one, other) in enumerate(zip(here, there, strict=False)) if one != other), None)
     if same is not None:
         return "conflict", f"both went on after entry {same}; the one here stays"
@@ -150,18 +151,31 @@ def _compare(ours: Reading | None, theirs: Reading) -> tuple[MergeOutcome | None
         return None, ""
     if ours.signed_at:
         return "conflict", "it is signed here, and went on there; the one here stays"
+    if not _continues(study, rater, case, theirs.evidence):
+        return "conflict", "its films or the time of its entries are others than here; the one here stays"
     more = len(there) - len(here)
     return "continued", "1 entry more" if more == 1 else f"{more} entries more"
 
 
-def _store(study: Study, rater: str, case: str, theirs: ForeignReading) -> tuple[MergeOutcome | None, str]:
+def _continues(study: Study, rater: str, case: Case, there: ReadingEvidence) -> bool:
+    """Return whether the evidence of a reading that goes on begins with that of the reading here."""
+    stored = read_intact(study.folder.file(f"readings/{rater}/{case.id}.json"))
+    here = ReadingEvidence.from_tables(stored, (), case, study.config.id)
+    return (
+        list(here.films) in ([], list(there.films))
+        and here.seconds == there.seconds[: len(here.seconds)]
+        and list(here.times) == list(there.times[: len(here.times)])
+    )
+
+
+def _store(study: Study, rater: str, case: Case, theirs: ForeignReading) -> tuple[MergeOutcome | None, str]:
     """Write the reading `theirs`, if that is still right when nobody else can write it. Raises RatuiError."""
     folder = f"readings/{rater}"
-    target = study.folder.file(f"{folder}/{case}.json")
+    target = study.folder.file(f"{folder}/{case.id}.json")
     with act_as_owner(study.folder, folder):
         study.folder.make_folder(folder, group=0o050)
         with FileLock(target.with_suffix(".lock")):
-            outcome, reason = _compare(study.reading(rater, case), theirs.reading)
+            outcome, reason = _compare(study, rater, case, theirs)
             if outcome in ("added", "continued"):
                 with StudyLock(study.folder).shared():
                     study.folder.write(target.inside, theirs.data)
