@@ -24,6 +24,7 @@ from pathlib import Path
 from ratui.errors import StoreError, StudyError, clean_text
 
 __all__ = [
+    "LEFTOVER_AGE",
     "STICKY",
     "atomic_write",
     "check_name",
@@ -44,7 +45,8 @@ __all__ = [
 STICKY = stat.S_ISVTX
 """Mode bit of a shared folder: only the owner of an entry may rename or remove it."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
-_LEFTOVER_AGE = 3600.0  # seconds; the writer of an older temporary file was killed
+LEFTOVER_AGE = 3600.0
+"""Age in seconds of a temporary file whose writer was killed."""
 
 
 def check_name(name: object, kind: str) -> str:
@@ -188,7 +190,7 @@ def remove_leftovers(folder: int) -> int:
     for name in os.listdir(folder):
         if name.startswith(".") and name.endswith(".tmp"):
             with contextlib.suppress(OSError):
-                if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > _LEFTOVER_AGE:
+                if time.time() - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > LEFTOVER_AGE:
                     os.unlink(name, dir_fd=folder)
                     removed += 1
     return removed

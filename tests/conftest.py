@@ -7,8 +7,11 @@ Tests in a folder ``real_time`` measure time: one worker runs them one after the
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
+import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +27,10 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadFileScheduling
+
+# No test reads or changes the user's own indices of worklists.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="ratui-tests-cache-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 # No deadline: a busy machine makes examples slow. Examples are derandomized, so that a failure comes from a change
 # and not from chance; --hypothesis-profile=search draws others.

@@ -13,6 +13,7 @@ from pathlib import Path
 from ratui.errors import StudyError, clean_text
 from ratui.files import STICKY, make_folder, share_folder
 from ratui.study.store import StudyFolder, StudyLock
+from ratui.study.store.access_lists import remove_access_lists
 
 __all__ = [
     "FOLDERS",
@@ -93,6 +94,7 @@ def make_study_folder(path: Path, group: str) -> None:
             folder.make_folder(name)
             with folder.opened(name) as descriptor:
                 share_folder(descriptor, gid, bits, sticky=name in _STICKY)
+                remove_access_lists(descriptor)  # inherited from the folder around the study
         StudyLock(folder).create_files()
     except OSError as error:
         remedy = "Check the path" if gid is None else f"Whoever makes the study must be a member of {group}"

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from ratui.errors import StoreError, clean_text
 from ratui.files import check_name
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_text, as_time
+from ratui.study.intact import intact_reading
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
@@ -32,6 +33,7 @@ __all__ = [
     "WithheldEvaluation",
     "list_evaluated_models",
     "load_evaluation",
+    "read_evaluation",
     "save_evaluation",
 ]
 
@@ -138,16 +140,21 @@ def list_evaluated_models(study: Study) -> tuple[str, ...]:
     return tuple(run for _, run in ranked)
 
 
+def read_evaluation(study: Study, model: str) -> Evaluation | None:
+    """Return the evaluation of `model`, whoever asks, or None. Raises StoreError."""
+    file = _file(study, model)
+    stored = read_intact(file, unsealed=False)
+    return None if stored is None else _from_tables(stored.tables, study, model, file.path)
+
+
 def load_evaluation(study: Study, rater: str, model: str) -> Evaluation | WithheldEvaluation | None:
     """Return the evaluation of `model` for `rater`, withheld if they have not signed all its cases; None if there is none.
 
     Raises StoreError for a damaged file.
     """
-    file = _file(study, model)
-    stored = read_intact(file, unsealed=False)
-    if stored is None:
+    evaluation = read_evaluation(study, model)
+    if evaluation is None:
         return None
-    evaluation = _from_tables(stored.tables, study, model, file.path)
     known = set(study.cases())
     # A case that is no longer in the study does not count: nobody can be influenced in reading it.
     unsigned = tuple(case for case in evaluation.cases if case in known and not _has_signed(study, rater, case))
@@ -159,7 +166,7 @@ def _file(study: Study, model: str) -> StudyFile:
 
 
 def _has_signed(study: Study, rater: str, case: str) -> bool:
-    reading = study.reading(rater, case)
+    reading = intact_reading(study, rater, case)
     return reading is not None and reading.signed_at is not None
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "load_predictions",
     "load_reading_order",
     "load_unblinded_predictions",
+    "read_stored_order",
     "save_predictions",
     "save_reading_order",
 ]
@@ -174,18 +175,28 @@ def save_reading_order(study: Study, cases: Sequence[str], model: str) -> None:
         write_tables(file, {"order": [{"case": check_name(case, "case"), "model": model} for case in cases]})
 
 
+def read_stored_order(study: Study) -> list[str]:
+    """Return the names of the cases in the stored order; empty without one. Raises StoreError."""
+    file = study.folder.file(f"models/{ORDER}")
+    stored = read_intact(file)
+    try:
+        return [as_text(record["case"]) for record in stored.tables.get("order", [])] if stored else []
+    except ODD_VALUE_ERRORS as error:
+        raise StoreError(
+            f"not an order of cases: {clean_text(error)}", file.path, "Run ratui-train propose again"
+        ) from error
+
+
 def load_reading_order(study: Study) -> tuple[str, ...]:
     """Return the study's cases in the stored order, then all others by name.
 
     An order that can't be read is ignored with a notice of the study: it is a convenience and must not stop anybody.
     """
     cases = study.cases()
-    file = study.folder.file(f"models/{ORDER}")
     try:
-        stored = read_intact(file)
-        wanted = [as_text(record["case"]) for record in stored.tables.get("order", [])] if stored else []
-    except (StoreError, *ODD_VALUE_ERRORS) as error:
-        study.add_notice(file.path, f"the order of reading can't be used: {clean_text(error)}")
+        wanted = read_stored_order(study)
+    except StoreError as error:
+        study.add_notice(study.path / "models" / ORDER, f"the order of reading can't be used: {error.problem}")
         wanted = []
     known = set(cases)
     first = list(dict.fromkeys(case for case in wanted if case in known))

@@ -55,7 +55,7 @@ class Study:
         self.config = config
         self.scheme = scheme
         self._study_lock = StudyLock(self.folder)
-        self._worklists = WorklistIndex(self.folder, config.scheme)
+        self._worklists = WorklistIndex(self.folder, config.id, config.scheme)
         self._notices: dict[str, None] = {}
         # Caches; an entry counts while the signature of its file is unchanged.
         self._cases: dict[str, tuple[FileSignature, Case]] = {}

@@ -1,12 +1,12 @@
 """Worklists: the progress of each rater in each case, and an index of it, so that a large worklist opens at once.
 
-The index is a cache: its entry for a case counts only while the case's files have the signatures that the entry records.
-It can be deleted at any time. A save does not touch it, so that saving costs the same in a study of any size.
+The index is a cache of this account, outside the study: see `ratui.study.worklist_cache`. Its entry for a case counts only
+while the case's files have the signatures that the entry records. It can be deleted at any time. A save does not touch it,
+so that saving costs the same in a study of any size.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import stat
@@ -22,9 +22,9 @@ from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_number, as_text, a
 from ratui.study.case import Case
 from ratui.study.store import StudyFolder
 from ratui.study.store.open_folder import FileSignature
+from ratui.study.worklist_cache import WorklistCache
 
 __all__ = [
-    "INDEX",
     "CaseState",
     "Progress",
     "RaterWorklist",
@@ -34,11 +34,8 @@ __all__ = [
     "summarize_reading",
 ]
 
-INDEX = ".worklist.json"
-"""Name of the index file in a rater's folder."""
-_FORMAT = 3
-_LARGEST = 200_000_000  # bytes
-
+_FORMAT = 4
+_MOST_ITEMS = 50_000_000  # of the index; about thirty a case
 _PROGRESS_STEP = 100  # cases between two calls of `progress`
 
 Stage: TypeAlias = Literal["unreadable", "regions", "reading", "review", "signed"]
@@ -169,15 +166,18 @@ class RaterWorklist:
         Folder of the study.
     rater
         Name of the rater.
+    study_id
+        ID of the study.
     scheme_digest
         Digest of the scheme: an index of another scheme does not count.
     """
 
-    def __init__(self, study: StudyFolder, rater: str, scheme_digest: str) -> None:
+    def __init__(self, study: StudyFolder, rater: str, study_id: str, scheme_digest: str) -> None:
         self._study = study
+        self._cache = WorklistCache(study_id, study.path)
         self._rater = rater
         self._readings = f"readings/{rater}"
-        self._about = f"{_FORMAT} {rater} {scheme_digest}"
+        self._about = f"{_FORMAT} {self._cache.name} {rater} {scheme_digest}"
         self._rows: dict[str, _Row] | None = None
 
     def states(
@@ -223,19 +223,16 @@ class RaterWorklist:
     def _load(self) -> Mapping[str, _Row]:
         """Return the saved index; empty if there is none or its checksum is wrong."""
         try:
-            total, _, body = self._study.read(f"{self._readings}/{INDEX}", _LARGEST).partition(b"\n")
+            total, _, body = (self._cache.read(self._rater) or b"").partition(b"\n")
             if total != self._checksum(body):
                 return {}
-            return {row[1][0]: (list(row[0]), _state(row[1])) for row in parse_json(body)}
-        except (OSError, ValueError, TypeError, IndexError, StoreError):
+            return {row[1][0]: (list(row[0]), _state(row[1])) for row in parse_json(body, max_items=_MOST_ITEMS)}
+        except ODD_VALUE_ERRORS:
             return {}
 
     def _save(self, rows: Mapping[str, _Row]) -> None:
         body = json.dumps([[found, astuple(state)] for found, state in rows.values()], separators=(",", ":")).encode()
-        # Errors are ignored: a manager may not write here, a new rater has no folder, the disk may be full. The index is
-        # then computed again next time. The rater owns the folder and could replace it by a link: it is not followed.
-        with contextlib.suppress(StoreError):
-            self._study.write(f"{self._readings}/{INDEX}", self._checksum(body) + b"\n" + body, copy=False)
+        self._cache.write(self._rater, self._checksum(body) + b"\n" + body)
 
     def _checksum(self, body: bytes) -> bytes:
         return hashlib.sha256(self._about.encode() + b"\n" + body).hexdigest().encode()
@@ -248,12 +245,14 @@ class WorklistIndex:
     ----------
     study
         Folder of the study.
+    study_id
+        ID of the study.
     scheme_digest
         Digest of the scheme.
     """
 
-    def __init__(self, study: StudyFolder, scheme_digest: str) -> None:
-        self._study, self._scheme_digest = study, scheme_digest
+    def __init__(self, study: StudyFolder, study_id: str, scheme_digest: str) -> None:
+        self._study, self._study_id, self._scheme_digest = study, study_id, scheme_digest
         self._by_rater: dict[str, RaterWorklist] = {}
 
     def states(
@@ -274,7 +273,10 @@ class WorklistIndex:
                 progress(len(result) * of + done, len(raters) * of)
 
         for rater in raters:
-            worklist = self._by_rater.setdefault(rater, RaterWorklist(self._study, rater, self._scheme_digest))
+            worklist = self._by_rater.get(rater)
+            if worklist is None:
+                worklist = RaterWorklist(self._study, rater, self._study_id, self._scheme_digest)
+                self._by_rater[rater] = worklist
             result[rater] = worklist.states(files, state, report)
         if was_reported:
             report(0, len(files.cases))

@@ -10,7 +10,7 @@ import pytest
 from ratui import files as disk
 from ratui.errors import StudyError
 from ratui.reading import Field, GradeEntry, enter, find_next_open_field
-from ratui.study import Study, worklist
+from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.config import reseal_settings
 from ratui.study.store import open_seal, seal
@@ -241,20 +241,6 @@ def test_readings_of_an_unknown_rater_are_reported(study: Study) -> None:
     path = read_some(study)
     shutil.copytree(path.parent, study.path / "readings" / "zoe")
     assert any("no rater of that name" in finding.problem for finding in check_study(study.path).findings)
-
-
-def test_a_wrong_index_is_removed(study: Study) -> None:
-    import hashlib
-
-    path = read_some(study)
-    study.states("anna")
-    index = path.parent / ".worklist.json"
-    body = index.read_bytes().partition(b"\n")[2].replace(b'"reading",6', b'"reading",7')
-    about = f"{worklist._FORMAT} anna {study.config.scheme}".encode()
-    index.write_bytes(hashlib.sha256(about + b"\n" + body).hexdigest().encode() + b"\n" + body)
-    report = check_study(study.path, repair=True)
-    assert [finding.problem for finding in report.findings] == ["the worklist's index is wrong"]
-    assert check_study(study.path).is_intact
 
 
 class TestFormat1:

@@ -74,12 +74,7 @@ OUTSIDE = {
 }
 OUTSIDE_PACKAGES = {"trainer/experiments": "experiments are in folders that the user names"}
 NOT_YET = {
-    "ratui/study/check/access.py",
-    "ratui/study/check/checker.py",
-    "ratui/study/check/films.py",
-    "ratui/study/check/copies.py",
     "ratui/study/snapshot.py",
-    "ratui/study/store/tables.py",
 }
 """Modules that are still to be converted. This list may only shrink."""
 

@@ -11,7 +11,7 @@ from ratui.study import RegionSource, Study
 
 HERE = Path(__file__).parent
 SAMPLE = HERE.parents[1] / "sample_data" / "study"
-MAY_APPEAR = {"study.lock", "gate.lock", ".worklist.json"}
+MAY_APPEAR = {"study.lock", "gate.lock"}
 
 
 def contents(folder: Path) -> dict[str, bytes]:

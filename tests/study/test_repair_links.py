@@ -21,8 +21,8 @@ from ratui.study.check import CheckReport, check_study
 from ratui.study.check.access import close_to_others
 from ratui.study.config import reseal_settings
 from ratui.study.predictions import save_predictions
-from ratui.study.store.descriptors import DEEPEST, open_inside
-from ratui.study.store.tables import read_file
+from ratui.study.store import StudyFolder
+from ratui.study.store.descriptors import DEEPEST
 from tests.films import make_study
 from tests.study.test_access import ROOT, a_group
 
@@ -234,7 +234,7 @@ def test_a_special_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for name in ("fifo", "folder"):
         with pytest.raises(StoreError, match="not a regular file"):
-            read_file(tmp_path / name)
+            StudyFolder(tmp_path).read(name)
 
 
 def test_deeply_nested_folders_end_the_walk_only(study: Study) -> None:
@@ -247,7 +247,7 @@ def test_deeply_nested_folders_end_the_walk_only(study: Study) -> None:
 def test_another_device_is_not_entered(tmp_path: Path) -> None:
     if not Path("/proc/self").exists() or Path("/proc").stat().st_dev == Path("/").stat().st_dev:
         pytest.skip("no second file system is mounted at a known place")
-    with pytest.raises(StoreError, match="another file system"), open_inside(Path("/"), Path("proc")):
+    with pytest.raises(OSError, match="another file system"), StudyFolder(Path("/")).opened("proc"):
         pass
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from ratui import files
 from ratui.study import Study
-from ratui.study.check import access, check_study, checker
+from ratui.study.check import access, check_study, leftovers, table_files
+from ratui.study.store import StudyFile
 from tests.study.test_repair_links import State, fill, findings_of, home, put_link, shared, state, study  # noqa: F401
 
 pytestmark = pytest.mark.slow
@@ -105,11 +106,11 @@ class TestSwappedFolder:
             monkeypatch.setattr(owner, name, swap_first)
 
         if moment == "listed":
-            first(checker._StudyChecker, "_check_file")
+            first(table_files.TableFileChecker, "check")
         elif moment == "opened":
-            first(checker, "compare_copies")
+            first(table_files, "read_copies")
         else:
-            first(checker, "FileLock")
+            first(table_files, "FileLock")
         check_study(study.path, repair=True)
         assert folder.is_symlink(), "swapped"
         assert state(home, read=False) == before
@@ -121,29 +122,32 @@ class TestSwappedFolder:
         for each in (file, files.second_copy_path(file)):
             each.write_bytes(each.read_bytes().replace(b'"grade":1', b'"grade":2', 1))
         before = state(home, read=False)
-        rewrite = checker.replace_damaged
+        rewrite = table_files.replace_damaged
 
-        def swap_first(path: Path, data: bytes, folder: int) -> None:
+        def swap_first(stored: StudyFile, data: bytes) -> None:
             swap(file.parent, home)
-            rewrite(path, data, folder)
+            rewrite(stored, data)
 
-        monkeypatch.setattr(checker, "replace_damaged", swap_first)
+        monkeypatch.setattr(table_files, "replace_damaged", swap_first)
         check_study(study.path, repair=True)
         assert state(home, read=False) == before
         file.parent.unlink()
         (file.parent.parent / "anna-before").rename(file.parent)
-        assert study.reading("anna", case) == whole_reading, "written where it was read"
+        monkeypatch.undo()
+        assert not check_study(study.path, repair=True).unrepaired
+        assert study.reading("anna", case) == whole_reading
 
     def test_while_leftovers_are_removed(self, study: Study, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         folder = study.path / "readings" / "anna"
         before = state(home, read=False)
-        remove = checker.remove_leftovers
+        (folder / ".x.tmp").write_bytes(b"")
+        remove = leftovers.remove_leftovers
 
         def swap_first(at: int) -> int:
             swap(folder, home)
             return remove(at)
 
-        monkeypatch.setattr(checker, "remove_leftovers", swap_first)
+        monkeypatch.setattr(leftovers, "remove_leftovers", swap_first)
         check_study(study.path, repair=True)
         assert folder.is_symlink(), "swapped"
         assert state(home, read=False) == before

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ratui.study.check.report import CheckFinding
 from ratui.study.layout import FOLDERS, SNAPSHOT_PREFIX, folder_mode, group_id
-from ratui.study.store.descriptors import NO_LINK, Entry, walk_no_links
+from ratui.study.store.access_lists import AccessList, read_access_list, remove_access_lists
+from ratui.study.store.descriptors import Entry, open_entry, walk_no_links
 from ratui.study.store.study_lock import LOCK_FILES
 
 __all__ = ["check_access", "close_to_others"]
@@ -60,7 +61,20 @@ def _find_fault(entry: Entry, group: str, gid: int | None) -> str:
         return "it is neither a file nor a folder; not opened"
     if entry.foreign:
         return f"{entry.foreign}; not looked at"
+    granted = _access_list(entry)
+    if granted is not None and granted.grants:
+        return "an access list (ACL) opens it, or what is made in it, to other accounts"
     return _wrong_access(entry, entry.found.st_mode, entry.found.st_gid, group, gid)
+
+
+def _access_list(entry: Entry) -> AccessList | None:
+    """Return the access list of `entry`; None without one, and for an object that has just been removed."""
+    try:
+        if entry.descriptor is not None:
+            return read_access_list(entry.descriptor, "")
+        return None if entry.folder is None else read_access_list(entry.folder, entry.inside.name)
+    except OSError:
+        return None
 
 
 def _wrong_access(entry: Entry, mode: int, owner_group: int, group: str, gid: int | None) -> str:
@@ -73,7 +87,7 @@ def _wrong_access(entry: Entry, mode: int, owner_group: int, group: str, gid: in
         return "a group could open it that the study is not shared with"
     if gid is not None and owner_group != gid:
         return f"it does not belong to the group {group}"
-    if gid is None or (_is_lock(entry) and not _is_lock_of_study(entry)):
+    if gid is None or (_needs_no_group(entry) and not _is_lock_of_study(entry)):
         return ""
     return f"the group {group} can't open it" if wanted & ~mode & 0o050 else ""
 
@@ -82,9 +96,9 @@ def _is_lock_of_study(entry: Entry) -> bool:
     return len(entry.inside.parts) == 1 and entry.inside.name in LOCK_FILES
 
 
-def _is_lock(entry: Entry) -> bool:
-    """Return whether `entry` is a lock file, which needs no group access."""
-    return entry.inside.suffix in (".lock", ".takeover")
+def _needs_no_group(entry: Entry) -> bool:
+    """Return whether `entry` is a lock file, or a file that a killed writer has left before it set the mode."""
+    return entry.inside.suffix in (".lock", ".takeover", ".tmp")
 
 
 def _expected_mode(entry: Entry, gid: int | None) -> int:
@@ -117,13 +131,13 @@ def _is_owners_alone(entry: Entry) -> bool:
     )
 
 
-def _target(entry: Entry, found: os.stat_result, gid: int | None) -> tuple[int, int]:
-    """Return the mode and the group that a repair gives to `entry`."""
+def _target(entry: Entry, mode: int, owner_group: int, gid: int | None) -> tuple[int, int]:
+    """Return the mode and the group that a repair gives to `entry`, which has `mode` and `owner_group`."""
     wanted = _expected_mode(entry, gid)
     if _is_owners_alone(entry):
-        return wanted, found.st_gid if gid is None else gid
-    kept = found.st_mode & 0o070 if gid in (None, found.st_gid) else 0
-    return wanted & (0o7700 | kept), found.st_gid
+        return wanted, owner_group if gid is None else gid
+    kept = mode & 0o070 if gid in (None, owner_group) else 0
+    return wanted & (0o7700 | kept), owner_group
 
 
 def _finding(entry: Entry, group: str, gid: int | None, repair: bool) -> CheckFinding | None:
@@ -135,7 +149,8 @@ def _finding(entry: Entry, group: str, gid: int | None, repair: bool) -> CheckFi
         return CheckFinding(name, wrong, advice="Look where it leads and who made it; remove it")
     if regular and entry.found.st_nlink > 1:
         return CheckFinding(name, wrong, advice=_SEVERAL_NAMES)
-    left = _wrong_access(entry, *_target(entry, entry.found, gid), group, gid)
+    mode = _mode_without_list(entry.found.st_mode, _access_list(entry))
+    left = _wrong_access(entry, *_target(entry, mode, entry.found.st_gid, gid), group, gid)
     advice = "If it belongs to the study, its owner can open it to the group: chgrp, chmod" if left else ""
     repaired = False
     if repair:
@@ -149,24 +164,22 @@ def _finding(entry: Entry, group: str, gid: int | None, repair: bool) -> CheckFi
 
 def _set_access(entry: Entry, gid: int | None) -> None:
     """Change the very object that was inspected. Raises OSError, also where another has taken its name."""
-    if entry.descriptor is not None:
-        _set_descriptor(entry, entry.descriptor, gid)
-        return
-    descriptor = os.open(entry.inside.name, NO_LINK, dir_fd=entry.folder)
-    try:
-        _set_descriptor(entry, descriptor, gid)
-    finally:
-        os.close(descriptor)
+    with open_entry(entry) as descriptor:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+            raise OSError(errno.ESTALE, "it has got another name just now")
+        granted = read_access_list(descriptor, "")
+        if granted is not None:
+            remove_access_lists(descriptor)
+        mode, group = _target(entry, _mode_without_list(found.st_mode, granted), found.st_gid, gid)
+        if group != found.st_gid:
+            os.fchown(descriptor, -1, group)
+        os.fchmod(descriptor, mode)
 
 
-def _set_descriptor(entry: Entry, descriptor: int, gid: int | None) -> None:
-    found = os.fstat(descriptor)
-    if _key(found) != _key(entry.found) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1):
-        raise OSError(errno.ESTALE, "it was replaced just now")
-    mode, group = _target(entry, found, gid)
-    if group != found.st_gid:
-        os.fchown(descriptor, -1, group)
-    os.fchmod(descriptor, mode)
+def _mode_without_list(mode: int, granted: AccessList | None) -> int:
+    """Return `mode` with the bits of the owning group, in place of the list's mask that the kernel shows there."""
+    return mode if granted is None else (mode & ~0o070) | (mode & granted.group << 3)
 
 
 def close_to_others(study: Path, group: str = "") -> None:

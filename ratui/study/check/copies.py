@@ -1,26 +1,48 @@
-"""Compare the two copies of a stored file and restore a damaged one from the other.
+"""Read and compare the two copies of a stored file, and restore a damaged one from the other.
 
-This module knows bytes only; `checker` decides what an intact file may contain. Nothing is deleted: damaged files are set
-aside. Files are read and written relative to an open folder, so that no link is followed.
+This module knows bytes only; `table_files` decides what an intact file may contain. Nothing is deleted: damaged files are
+set aside. Reading takes a moment, and comparing, which may take seconds for a file that was made on purpose, needs no lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ratui.errors import DamagedError, StoreError
-from ratui.files import second_copy_path, write_bytes
-from ratui.study.store import restore_from_copy
-from ratui.study.store.descriptors import is_missing
-from ratui.study.store.folder import StudyFolder
+from ratui.study.store import StudyFile, restore_from_copy
 from ratui.study.store.journaling import find_other_content
 from ratui.study.store.salvage import find_contradiction
 from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedError, open_seal, seal
-from ratui.study.store.tables import read_file, sealed_name, set_aside
+from ratui.study.store.tables import sealed_name
 
-__all__ = ["FileCopies", "check_tables", "compare_copies", "replace_damaged", "restore_copies", "set_both_aside"]
+__all__ = [
+    "CopyBytes",
+    "FileCopies",
+    "check_tables",
+    "compare_copies",
+    "is_interrupted_save",
+    "read_copies",
+    "replace_damaged",
+    "restore_copies",
+    "set_both_aside",
+]
+
+
+@dataclass(frozen=True)
+class CopyBytes:
+    """The bytes of both copies of a file at one moment; None for a missing copy."""
+
+    file: StudyFile
+    first: bytes | None
+    second: bytes | None
+
+    @property
+    def present(self) -> tuple[bytes, ...]:
+        """The bytes of the copies that exist."""
+        return tuple(data for data in (self.first, self.second) if data is not None)
 
 
 @dataclass(frozen=True)
@@ -29,7 +51,7 @@ class FileCopies:
 
     Attributes
     ----------
-    path
+    file
         The file.
     data
         Intact bytes; None if both copies are damaged.
@@ -37,24 +59,28 @@ class FileCopies:
         Description of the fault; empty if both copies are intact and equal.
     remedy
         Repair from the intact copy; empty if there is none.
+    has_only_intact
+        No copy is damaged; one is missing, or they are of different saves.
     """
 
-    path: Path
+    file: StudyFile
     data: bytes | None
     problem: str = ""
     remedy: str = ""
+    has_only_intact: bool = False
 
 
-def check_tables(path: Path, *, unsealed: bool) -> Callable[[bytes], None]:
-    """Return a check that raises DamagedError for bytes that are not an intact table file for `path`.
+def check_tables(file: StudyFile | Path, *, unsealed: bool) -> Callable[[bytes], None]:
+    """Return a check that raises DamagedError for bytes that are not an intact table file for `file`.
 
     Stricter than reading: the checksums of the records and the chain of the log are computed again. With `unsealed`, tables
     of format 1 are accepted.
     """
+    path = file.path if isinstance(file, StudyFile) else file
 
     def check(data: bytes) -> None:
         try:
-            sealed = open_seal(data, sealed_name(path))
+            sealed = open_seal(data, sealed_name(file))
             try:
                 again = seal(sealed.tables, sealed.sealed_as)
             except (ValueError, RecursionError):  # a record with a value of a name that the seal itself uses
@@ -72,93 +98,101 @@ def check_tables(path: Path, *, unsealed: bool) -> Callable[[bytes], None]:
     return check
 
 
-def compare_copies(
-    path: Path,
-    check: Callable[[bytes], None],
-    folder: int,
-    study: Path,
-    *,
-    twins: bool = True,
-) -> FileCopies:
-    """Read and compare both copies of `path`.
+def read_copies(file: StudyFile) -> CopyBytes:
+    """Return the bytes of both copies of `file`. Raises StoreError if a copy can't be read or is no regular file."""
+    return CopyBytes(file, _read(file), _read(file.second_copy))
+
+
+def _read(file: StudyFile) -> bytes | None:
+    try:
+        return file.folder.read(file.inside)
+    except FileNotFoundError:
+        return None
+
+
+def compare_copies(copies: CopyBytes, check: Callable[[bytes], None], *, twins: bool = True) -> FileCopies:
+    """Compare both copies of a file. The journals show whether an intact second copy is what was saved.
 
     Parameters
     ----------
-    path
-        The file.
+    copies
+        The bytes of both copies.
     check
         Raises DamagedError for bytes that are not intact.
-    folder
-        Open descriptor of the file's folder.
-    study
-        The study's folder. Its journals show whether an intact second copy is what was saved.
     twins
         False if a second copy is not required, as for a file of format 1.
 
     Raises
     ------
     StoreError
-        If a copy can't be read.
+        If a copy has a newer format.
     """
-    first, wrong = _read_checked(path, check, folder)
-    if first is not None and not twins:
-        return FileCopies(path, first)
-    second, other = _read_checked(second_copy_path(path), check, folder)
-    if first is None and second is None:
-        return FileCopies(path, None, wrong)
-    if first is None and second is not None:
-        why = _contradiction(path, second, folder, study)
+    file = copies.file
+    wrong = _find_damage(copies.first, check)
+    if not wrong and not twins:
+        return FileCopies(file, copies.first)
+    if not wrong and copies.first == copies.second:
+        return FileCopies(file, copies.first)
+    other = _find_damage(copies.second, check)
+    if wrong and other:
+        return FileCopies(file, None, wrong)
+    if wrong:
+        assert copies.second is not None
+        why = find_contradiction(copies.first, copies.second) if copies.first is not None else ""
+        why = why or find_other_content(file.folder, file.inside, copies.second)
         if why:
-            return FileCopies(path, None, f"{wrong}; its second copy has another history: {why}")
-        return FileCopies(path, second, wrong, "restored from its second copy")
-    if second is None:
-        return FileCopies(path, first, f"its second copy: {other}", "second copy written anew")
-    if first != second:
-        return FileCopies(path, first, "its second copy is of another save", "second copy written anew")
-    return FileCopies(path, first)
+            return FileCopies(file, None, f"{wrong}; its second copy has another history: {why}")
+        return FileCopies(file, copies.second, wrong, "restored from its second copy", copies.first is None)
+    if other:
+        return FileCopies(file, copies.first, f"its second copy: {other}", "second copy written anew")
+    return FileCopies(file, copies.first, "its second copy is of another save", "second copy written anew", True)
 
 
-def _contradiction(path: Path, copy: bytes, folder: int, study: Path) -> str:
-    """Return why `copy` can't be the second copy of the damaged file at `path`, or an empty text."""
+def _find_damage(data: bytes | None, check: Callable[[bytes], None]) -> str:
+    """Return why `data` is not intact, or an empty text."""
+    if data is None:
+        return "it is missing"
     try:
-        why = find_contradiction(read_file(path, folder=folder), copy)
-    except FileNotFoundError:
-        why = ""
-    return why or find_other_content(StudyFolder(study), path.relative_to(study).as_posix(), copy)
-
-
-def _read_checked(path: Path, check: Callable[[bytes], None], folder: int) -> tuple[bytes | None, str]:
-    try:
-        data = read_file(path, folder=folder)
         check(data)
-    except FileNotFoundError:
-        return None, "it is missing"
     except DamagedError as error:
-        return None, error.problem
-    return data, ""
+        return error.problem
+    return ""
 
 
-def restore_copies(copies: FileCopies, folder: int) -> None:
+def is_interrupted_save(copies: CopyBytes) -> bool:
+    """Return whether the copies differ only because a save was killed between the renames of the two.
+
+    The second copy is renamed first. Until the file itself is renamed, its new bytes are in a temporary file beside it.
+    """
+    file = copies.file
+    if copies.second is None or copies.first == copies.second:
+        return False
+    for name in file.folder.files(file.parent, ".tmp"):
+        if name.startswith(f".{file.name}."):
+            with contextlib.suppress(OSError, StoreError):
+                if file.folder.read(f"{file.parent}/{name}".lstrip("/")) == copies.second:
+                    return True
+    return False
+
+
+def restore_copies(copies: FileCopies) -> None:
     """Do the repair `copies.remedy`. Only the holder of the file's lock may call this. Raises StoreError."""
     assert copies.data is not None
-    try:
-        first = read_file(copies.path, folder=folder)
-    except FileNotFoundError:
-        first = b""
-    if first == copies.data:
-        write_bytes(copies.path, copies.data, folder=folder)
+    file = copies.file
+    if _read(file) == copies.data:
+        file.folder.write(file.inside, copies.data)
     else:
-        restore_from_copy(copies.path, folder=folder)
+        restore_from_copy(file)
 
 
-def replace_damaged(path: Path, data: bytes, folder: int) -> None:
+def replace_damaged(file: StudyFile, data: bytes) -> None:
     """Write `data` in place of two damaged copies, which are set aside. Raises StoreError."""
-    set_both_aside(path, folder)
-    write_bytes(path, data, folder=folder)
+    set_both_aside(file)
+    file.folder.write(file.inside, data)
 
 
-def set_both_aside(path: Path, folder: int) -> None:
-    """Set aside the existing copies of `path`. Raises StoreError."""
-    for each in (path, second_copy_path(path)):
-        if not is_missing(each.name, folder):
-            set_aside(each, folder=folder)
+def set_both_aside(file: StudyFile) -> None:
+    """Set aside the existing copies of `file`. Raises StoreError."""
+    for each in (file, file.second_copy):
+        if each.folder.exists(each.inside):
+            each.folder.set_aside(each.inside)

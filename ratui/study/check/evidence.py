@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ratui.errors import RatuiError
 from ratui.stored_values import ODD_VALUE_ERRORS
 from ratui.study.case import Case
 from ratui.study.check.readings import rebuild_fields
 from ratui.study.reading_evidence import find_clock_steps, find_evidence_faults
+from ratui.study.store import StudyFile
 from ratui.study.store.seal import open_seal
 from ratui.study.study import Study
 
@@ -35,7 +35,7 @@ class EvidenceCheck:
     remarks: tuple[str, ...] = ()
 
 
-def check_evidence(study: Study, file: Path, data: bytes) -> EvidenceCheck:
+def check_evidence(study: Study, file: StudyFile, data: bytes) -> EvidenceCheck:
     """Check the evidence in the bytes `data` of the intact reading `file`.
 
     Nothing is checked if the case can't be read, because `check_study` reports the case.

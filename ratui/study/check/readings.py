@@ -10,30 +10,35 @@ from pathlib import Path
 from typing import Any
 
 from ratui.errors import RatuiError
-from ratui.files import second_copy_path
 from ratui.reading import migrate_document, reading_from_log, reading_to_document
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS
+from ratui.study.check.copies import CopyBytes
 from ratui.study.reading_evidence import rebuild_use
+from ratui.study.store import StudyFile
 from ratui.study.store.salvage import find_contradiction, salvage
 from ratui.study.store.seal import Records, open_seal, seal
-from ratui.study.store.tables import read_file, sealed_name
+from ratui.study.store.tables import sealed_name
 
 __all__ = ["rebuild_fields", "salvage_tables"]
 
 
-def salvage_tables(path: Path, scheme: Scheme, folder: int) -> bytes | None:
+def salvage_tables(file: StudyFile, read: CopyBytes, scheme: Scheme) -> bytes | None:
     """Return an intact file made from the intact records of two damaged copies, or None if that can't be proven.
 
-    For any table file; missing fields of a reading are rebuilt from its log. `folder` is an open descriptor of the file's
-    folder.
+    For any table file; missing fields of a reading are rebuilt from its log.
+
+    Parameters
+    ----------
+    file
+        The file.
+    read
+        The bytes of both copies.
+    scheme
+        The scheme of the study.
     """
-    copies = []
-    for each in (path, second_copy_path(path)):
-        try:
-            copies.append(read_file(each, folder=folder))
-        except (FileNotFoundError, RatuiError):
-            continue
+    path = file.path
+    copies = read.present
     if len(copies) > 1 and _is_intact(copies[1], path) and find_contradiction(*copies):
         copies = copies[:1]  # the second copy was made by other means: only the damaged file itself counts
     # Copies of different saves must not be mixed, unless a log determines the other records.
@@ -55,12 +60,12 @@ def _is_intact(data: bytes, path: Path) -> bool:
     return True
 
 
-def rebuild_fields(path: Path, data: bytes, scheme: Scheme) -> bytes | None:
+def rebuild_fields(file: StudyFile, data: bytes, scheme: Scheme) -> bytes | None:
     """Return `data`, an intact file whose fields contradict its log, with fields, flags and notes rebuilt from the log.
 
     Returns None if the log describes no valid reading.
     """
-    return _rebuild_from_log(path, open_seal(data).tables, scheme)
+    return _rebuild_from_log(file.path, open_seal(data).tables, scheme)
 
 
 def _rebuild_from_log(path: Path, tables: Mapping[str, Records], scheme: Scheme) -> bytes | None:

@@ -9,12 +9,10 @@ from ratui.study.store.tables import (
     SealedStorage,
     StoredTables,
     Tables,
-    read_file,
     read_intact,
     read_intact_bytes,
     read_tables,
     restore_from_copy,
-    set_aside,
     write_tables,
 )
 
@@ -34,12 +32,10 @@ __all__ = [
     "Tables",
     "TakenOver",
     "open_seal",
-    "read_file",
     "read_intact",
     "read_intact_bytes",
     "read_tables",
     "restore_from_copy",
     "seal",
-    "set_aside",
     "write_tables",
 ]

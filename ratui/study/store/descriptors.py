@@ -5,7 +5,9 @@ A name can be replaced by a link between a look and an action on it. A descripto
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +19,9 @@ from ratui.errors import StoreError
 __all__ = [
     "DEEPEST",
     "Entry",
-    "is_folder",
-    "is_missing",
-    "is_regular",
     "open_directory",
-    "open_inside",
+    "open_entry",
+    "remove_tree",
     "walk_no_links",
 ]
 
@@ -37,76 +37,43 @@ def open_directory(path: str | Path, *, folder: int | None = None) -> int:
 
 
 @contextmanager
-def open_inside(top: Path, inside: PurePath) -> Iterator[int]:
-    """Open the folder at the relative path `inside` of the folder `top`; follow no link and enter no other device.
+def open_entry(entry: Entry) -> Iterator[int]:
+    """Yield a descriptor of the very object that a walk has found.
 
-    Parameters
-    ----------
-    top
-        A folder that the user named. It may be reached through links.
-    inside
-        A path without ``..``.
-
-    Yields
-    ------
-    int
-        The folder's descriptor, open until the block ends.
-
-    Raises
-    ------
-    StoreError
-        A part of the path is a link, no folder, or on another device.
+    Raises OSError, also if another object has taken its name, or if something is mounted over it.
     """
+    if entry.descriptor is not None:
+        yield entry.descriptor
+        return
+    descriptor = os.open(entry.inside.name, NO_LINK, dir_fd=entry.folder)
     try:
-        descriptor = _descend(top, inside)
-    except OSError as error:
-        remedy = "Check its target; a study must not contain links"
-        raise StoreError(f"its folder can't be opened: {error.strerror}", top / inside, remedy) from error
-    try:
+        found = os.fstat(descriptor)
+        assert entry.folder is not None
+        if (found.st_dev, found.st_ino) != (entry.found.st_dev, entry.found.st_ino):
+            raise OSError(errno.ESTALE, "it was replaced just now")
+        if _mount(descriptor) != _mount(entry.folder):
+            raise OSError(errno.EXDEV, "another file is mounted over it")
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _descend(top: Path, inside: PurePath) -> int:
-    descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _mount(descriptor: int) -> bytes:
+    """Return the number of the mount that an open object is on; empty where the system does not tell."""
     try:
-        device = os.fstat(descriptor).st_dev
-        for part in inside.parts:
-            below = open_directory(part, folder=descriptor)
-            os.close(descriptor)
-            descriptor = below
-            if os.fstat(descriptor).st_dev != device:
-                raise OSError(0, "it is on another file system")
+        about = os.open(f"/proc/self/fdinfo/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def is_folder(path: Path) -> bool:
-    """Return whether `path` is a folder, not a link to one."""
+        return b""
     try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False
+        lines = os.read(about, 4096).splitlines()
+    finally:
+        os.close(about)
+    return next((line for line in lines if line.startswith(b"mnt_id:")), b"")
 
 
-def is_regular(name: str, folder: int) -> bool:
-    """Return whether `name` in `folder` is a regular file, not a link to one. Raises OSError."""
-    try:
-        return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def is_missing(name: str, folder: int) -> bool:
-    """Return whether `folder` has no entry `name`; a link without a target is an entry. Raises OSError."""
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return True
-    return False
+def remove_tree(name: str, *, folder: int) -> None:
+    """Remove the folder `name` in the open folder `folder` with all its contents; follow no link. Raises OSError."""
+    shutil.rmtree(name, dir_fd=folder)
 
 
 @dataclass(frozen=True)
@@ -144,7 +111,7 @@ def walk_no_links(top: Path, *, skip: str = "") -> Iterator[Entry]:
     StoreError if `top` can't be opened.
     """
     try:
-        descriptor = _descend(top, PurePath())
+        descriptor = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise StoreError(f"the folder can't be opened: {error.strerror}", top, "Check its permissions") from error
     try:
@@ -180,6 +147,9 @@ def _folder(inside: PurePath, folder: int, seen: os.stat_result, above: tuple[os
         found = os.fstat(descriptor)
         if found.st_dev != above[0].st_dev:
             yield Entry(inside, found, above, folder, foreign="it is on another file system")
+            return
+        if _mount(descriptor) != _mount(folder):
+            yield Entry(inside, found, above, folder, foreign="another folder is mounted here")
             return
         yield from _contents(inside, descriptor, (*above, found), "")
         yield Entry(inside, found, above, folder, descriptor)

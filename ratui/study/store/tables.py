@@ -5,12 +5,8 @@ This module does not know what the tables mean. A file is read completely or ref
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,8 +14,7 @@ from tinydb import TinyDB
 from tinydb.storages import Storage
 
 from ratui.errors import DamagedError, StoreError
-from ratui.files import make_folder, second_copy_path, write_bytes
-from ratui.study.store.descriptors import NO_LINK, is_missing
+from ratui.files import make_folder
 from ratui.study.store.folder import LARGEST_FILE, StudyFile, as_file
 from ratui.study.store.journaling import find_other_content
 from ratui.study.store.salvage import find_contradiction
@@ -32,13 +27,11 @@ __all__ = [
     "StoredTables",
     "Tables",
     "check_second_copy",
-    "read_file",
     "read_intact",
     "read_intact_bytes",
     "read_tables",
     "restore_from_copy",
     "sealed_name",
-    "set_aside",
     "write_tables",
 ]
 
@@ -50,48 +43,6 @@ def sealed_name(file: StudyFile | Path) -> str:
     """Return the name in the seal of `file`, ``<folder>/<stem>``: it reveals a file in a wrong place."""
     path = file.path if isinstance(file, StudyFile) else file
     return f"{path.parent.name}/{path.stem}"
-
-
-def read_file(path: Path, largest: int = LARGEST_FILE, *, folder: int | None = None, follow: bool = True) -> bytes:
-    """Return the bytes of a stored file.
-
-    Parameters
-    ----------
-    path
-        The file.
-    largest
-        Limit of its size in bytes.
-    folder
-        Open descriptor of its folder. If given, the folders of `path` are not resolved again and no link is followed.
-    follow
-        False to refuse a file that is a symbolic link.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    StoreError
-        It can't be read, is too large, or is no regular file.
-    """
-    flags = NO_LINK if folder is not None or not follow else NO_LINK & ~os.O_NOFOLLOW
-    try:
-        descriptor = os.open(path if folder is None else path.name, flags, dir_fd=folder)
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            os.close(descriptor)
-            raise StoreError("it is not a regular file", path, "Inspect it with ls -l, then remove it")
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - of a descriptor
-            if found.st_size > largest:
-                raise StoreError("the file is larger than any that ratui writes", path, "Restore it from a backup")
-            return file.read(largest + 1)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno == errno.ELOOP:  # what O_NOFOLLOW reports for a link
-            raise StoreError(
-                "it is a symbolic link, which ratui does not follow", path, "Check its target, then remove it"
-            ) from error
-        raise StoreError(f"can't be read: {error.strerror}", path, "Check its permissions") from error
 
 
 def _unpack(path: Path, data: bytes, of: str, unsealed: bool) -> dict[str, dict[str, Any]]:
@@ -247,32 +198,12 @@ def write_tables(file: StudyFile | Path, tables: Mapping[str, Sequence[Mapping[s
         SealedStorage(file).write({name: (batch.tables or {}).get(name, {}) for name in tables})
 
 
-def set_aside(path: Path, *, folder: int) -> Path:
-    """Rename a damaged file to ``<name>.damaged-<time>`` and return the new path.
-
-    `folder` is an open descriptor of its folder, whose path is not resolved again. Raises StoreError.
-    """
-    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
-    try:
-        os.replace(path.name, aside.name, src_dir_fd=folder, dst_dir_fd=folder)
-    except OSError as error:
-        raise StoreError(f"can't be set aside: {error.strerror}", path, "Check the folder's permissions") from error
-    return aside
-
-
-def restore_from_copy(file: StudyFile | Path, *, folder: int | None = None) -> None:
+def restore_from_copy(file: StudyFile | Path) -> None:
     """Set the damaged `file` aside and write its intact second copy in its place. Raises StoreError.
 
     Only the holder of the file's lock may call this. Nothing is lost: an intact copy is never older than the last save
-    that succeeded. `folder` is an open descriptor of the folder of a path, which is then not resolved again.
+    that succeeded.
     """
-    if folder is not None:
-        assert isinstance(file, Path)
-        data = read_file(second_copy_path(file), folder=folder)
-        if not is_missing(file.name, folder):
-            set_aside(file, folder=folder)
-        write_bytes(file, data, folder=folder)
-        return
     file = as_file(file)
     data = file.folder.read(file.second_copy.inside)
     if file.folder.exists(file.inside):

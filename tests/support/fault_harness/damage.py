@@ -69,7 +69,7 @@ def _after(store: Ours | Stock, place: Path, saved: list[str], count: Count) -> 
 
 
 def _is_target(file: Path) -> bool:
-    return file.is_file() and file.suffix not in (".lock", ".takeover") and file.name != ".worklist.json"
+    return file.is_file() and file.suffix not in (".lock", ".takeover")
 
 
 def _damaged(data: bytes, others: list[bytes], rng: random.Random) -> bytes:

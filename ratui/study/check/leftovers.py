@@ -1,0 +1,74 @@
+"""Find what killed processes have left in a study. Nothing of it is a fault: no saved entry depends on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from ratui.errors import StoreError, clean_text
+from ratui.files import LEFTOVER_AGE, remove_leftovers
+from ratui.study.check.findings import FindingList
+from ratui.study.layout import SNAPSHOT_PREFIX
+from ratui.study.store.descriptors import Entry, remove_tree, walk_no_links
+from ratui.study.study import Study
+
+__all__ = ["OLD_INDEX", "check_leftovers"]
+
+OLD_INDEX = ".worklist.json"
+"""Name of the index of a worklist, which earlier versions kept in each rater's folder."""
+_ABANDONED = 86_400.0
+"""Seconds after which an existing snapshot was left behind by a process that was killed."""
+
+
+def check_leftovers(study: Study, findings: FindingList) -> None:
+    """Add a note for each kind of leftover in each folder, and remove leftovers that are old enough if repair is on."""
+    for entry in walk_no_links(study.path, skip=SNAPSHOT_PREFIX):
+        if entry.descriptor is not None:
+            _check_folder(entry, entry.descriptor, findings)
+    for name in study.folder.folders():
+        if name.startswith(SNAPSHOT_PREFIX):
+            _check_snapshot(study, name, findings)
+
+
+def _check_folder(entry: Entry, descriptor: int, findings: FindingList) -> None:
+    folder = clean_text(entry.inside)
+    names = os.listdir(descriptor)
+    old = sum(".damaged-" in name for name in names)
+    if old:
+        findings.notes.append(
+            f"{folder}: files set aside as damaged: {old}; remove them when they are not needed any more"
+        )
+    unfinished = sum(name.startswith(".") and name.endswith(".tmp") for name in names)
+    removed = remove_leftovers(descriptor) if unfinished and findings.repair else 0
+    if removed:
+        findings.notes.append(f"{folder}: {removed} unfinished files removed")
+    if unfinished > removed:
+        hours = f"{LEFTOVER_AGE / 3600:g} h"
+        findings.notes.append(
+            f"{folder}: {unfinished - removed} unfinished files, of saves that run or were interrupted; "
+            f"--repair removes those older than {hours}"
+        )
+    if OLD_INDEX in names and entry.inside.parts[:1] == ("readings",):
+        text = f"{folder}: an index of an earlier version, which is not read any more"
+        if findings.repair:
+            with contextlib.suppress(OSError):  # another account's folder
+                os.unlink(OLD_INDEX, dir_fd=descriptor)
+                text += "; removed"
+        findings.notes.append(text)
+
+
+def _check_snapshot(study: Study, name: str, findings: FindingList) -> None:
+    try:
+        with study.folder.opened(name) as folder:
+            age = time.time() - os.fstat(folder).st_mtime
+        if age <= _ABANDONED:
+            return  # it may be in use
+        if not findings.repair:
+            findings.notes.append(f"{name}: left by a backup that was killed; --repair removes it")
+            return
+        with study.folder.opened() as top:
+            remove_tree(name, folder=top)
+        findings.notes.append(f"{name}: left by a backup that was killed; removed")
+    except (OSError, StoreError):
+        return

@@ -1,0 +1,206 @@
+"""Check a table file: its two copies, its seal, and whether its content is possible.
+
+A file is read without a lock first. Only if its copies differ, both are read again while nothing is saved. Everything is
+computed outside the lock, because a file that was made on purpose may take seconds.
+"""
+
+from __future__ import annotations
+
+import stat
+
+from ratui.errors import DamagedError, RatuiError, StoreError
+from ratui.study.case import regions_from_records
+from ratui.study.check.copies import (
+    CopyBytes,
+    FileCopies,
+    check_tables,
+    compare_copies,
+    is_interrupted_save,
+    read_copies,
+    replace_damaged,
+    restore_copies,
+    set_both_aside,
+)
+from ratui.study.check.evidence import check_evidence
+from ratui.study.check.findings import FindingList
+from ratui.study.check.readings import rebuild_fields, salvage_tables
+from ratui.study.model_reports import read_evaluation
+from ratui.study.predictions import load_predictions, read_stored_order
+from ratui.study.store import FileLock, HeldByOther, StudyFile
+from ratui.study.store.seal import UnsealedError, open_seal, seal
+from ratui.study.store.tables import sealed_name
+from ratui.study.study import Study
+
+__all__ = ["TableFileChecker", "is_plain", "report_copies"]
+
+
+class TableFileChecker:
+    """Checks the table files of one study.
+
+    Parameters
+    ----------
+    study
+        The study.
+    findings
+        Faults are added to this list.
+    is_unsealed
+        The study has format 1, whose files have no checksums.
+    """
+
+    def __init__(self, study: Study, findings: FindingList, *, is_unsealed: bool) -> None:
+        self._study = study
+        self._findings = findings
+        self._is_unsealed = is_unsealed
+
+    def check_folder(self, inside: str) -> None:
+        """Check the table files in the folder `inside`, and second copies whose file is missing."""
+        folder = self._study.folder
+        try:
+            names = folder.files(inside)
+        except StoreError:
+            return  # a link or no folder, reported by `check_access`
+        found = {name for name in names if name.endswith(".json") and not name.startswith(".")}
+        found |= {name.removesuffix(".bak") for name in names if name.endswith(".json.bak")}
+        for name in sorted(found):
+            self.check(folder.file(f"{inside}/{name}"))
+
+    def check(self, file: StudyFile) -> None:
+        """Check `file`; to repair it, check it again as its only writer, because a save may have changed it meanwhile."""
+        self._findings.files += 1
+        findings, before = self._findings, len(self._findings)
+        repair = findings.repair
+        try:
+            if not (is_plain(file) and is_plain(file.second_copy)):
+                return  # reported by `check_access`
+            findings.repair = False
+            self._check_copies(file, self._read(file))
+            findings.repair = repair
+            if repair and len(findings) > before:
+                with FileLock(file.with_suffix(".lock")):
+                    findings.remove_after(before)
+                    self._check_copies(file, read_copies(file))
+        except HeldByOther as error:
+            findings.advise_after(before, error.problem)
+        except StoreError as error:
+            findings.add(file.inside, error.problem, advice=error.remedy)
+        finally:
+            findings.repair = repair
+
+    def _read(self, file: StudyFile) -> CopyBytes:
+        """Return both copies; if they differ, as they are while nothing is saved."""
+        copies = read_copies(file)
+        if copies.first == copies.second:
+            return copies
+        with self._study.exclusive():
+            return read_copies(file)
+
+    def _check_copies(self, file: StudyFile, read: CopyBytes) -> None:
+        copies = compare_copies(read, check_tables(file, unsealed=self._is_unsealed), twins=not self._is_unsealed)
+        advice = "Restore it from a backup"
+        if is_reading(file):
+            advice += ", or have the case read again"
+        if copies.data is None:
+            whole = salvage_tables(file, read, self._study.scheme)
+            if whole is not None:
+                remedy = "rebuilt from its records, whose checksums are right"
+                problem = f"both copies are damaged: {copies.problem}"
+                self._findings.add(file.inside, problem, remedy, lambda: replace_damaged(file, whole))
+            else:
+                self._report_unrepairable(file, copies.problem, advice)
+            return
+        report_copies(self._findings, read, copies, advice)
+        if self._is_unsealed:
+            self._add_seal(file, copies.data)
+        self._check_content(file, copies.data)
+
+    def _report_unrepairable(self, file: StudyFile, problem: str, advice: str) -> None:
+        if self._findings.repair:
+            set_both_aside(file)
+            problem += "; both copies were set aside, so that the rest of the study opens"
+        else:
+            problem = f"both copies are damaged: {problem}"
+        self._findings.add(file.inside, problem, advice=advice)
+
+    def _add_seal(self, file: StudyFile, data: bytes) -> None:
+        """Seal a file of format 1."""
+        try:
+            open_seal(data)
+        except UnsealedError as error:
+            tables = error.args[0]
+            try:
+                sealed = seal(tables, sealed_name(file))
+            except (ValueError, RecursionError):
+                self._findings.add(
+                    file.inside, "it has values that a sealed file can't have", advice="Inspect the file"
+                )
+                return
+            problem = "it has no checksums (format 1)"
+            self._findings.add(file.inside, problem, "sealed", lambda: file.folder.write(file.inside, sealed))
+
+    def _check_content(self, file: StudyFile, data: bytes) -> None:
+        """Check what checksums can't show: whether the content is possible."""
+        study = self._study
+        folders = file.parent.split("/")
+        try:
+            match folders:
+                case ["readings", rater]:
+                    study.reading(rater, file.stem)
+                    study.displays(rater, file.stem)
+                    self._check_evidence(file, data)
+                case ["regions"] if study.folder.is_folder(f"films/{file.stem}"):
+                    known = {film.id for film in study.case(file.stem).films}
+                    strange = {region.film for region in study.regions(file.stem)} - known
+                    if strange:
+                        self._findings.add(file.inside, f"it names {len(strange)} films that the case does not have")
+                case ["films", case]:
+                    study.case(case)
+                case ["proposals", _]:
+                    regions_from_records(open_seal(data).tables.get("regions", {}).values(), study.scheme, file.path)
+                case ["models", run, "answers"]:
+                    load_predictions(study, file.stem, run=run)
+                case ["models", run]:
+                    read_evaluation(study, run)
+                case ["models"]:
+                    read_stored_order(study)
+        except (DamagedError, UnsealedError):
+            pass  # reported above, and not repaired
+        except RatuiError as error:
+            can_rebuild = is_reading(file) and not self._is_unsealed
+            fields = rebuild_fields(file, data, study.scheme) if can_rebuild else None
+            remedy = "fields rebuilt from the log" if fields else ""
+            self._findings.add(
+                file.inside, error.problem, remedy, lambda: replace_damaged(file, fields or b""), error.remedy
+            )
+
+    def _check_evidence(self, file: StudyFile, data: bytes) -> None:
+        if self._is_unsealed:
+            return
+        found = check_evidence(self._study, file, data)
+        advice = "Compare with a backup: ratui check STUDY --against BACKUP"
+        for problem, is_proven in found.faults:
+            remedy = "rebuilt from the log" if is_proven else ""
+            self._findings.add(
+                file.inside, problem, remedy, lambda: file.folder.write(file.inside, found.rebuilt), advice
+            )
+        self._findings.notes += [f"{file.inside}: {remark}" for remark in found.remarks]
+
+
+def report_copies(findings: FindingList, read: CopyBytes, copies: FileCopies, advice: str) -> None:
+    """Add what is wrong with the copies of a file: a fault, or a note if only a save was interrupted."""
+    file = copies.file
+    if copies.has_only_intact and is_interrupted_save(read):
+        note = f"{file.inside}: a save was interrupted; what was acknowledged before it is intact"
+        findings.add_note(note, copies.remedy, lambda: restore_copies(copies))
+    elif copies.problem:
+        findings.add(file.inside, copies.problem, copies.remedy, lambda: restore_copies(copies), advice)
+
+
+def is_reading(file: StudyFile) -> bool:
+    """Return whether `file` is in the place of a reading."""
+    return file.inside.startswith("readings/")
+
+
+def is_plain(file: StudyFile) -> bool:
+    """Return whether `file` is a regular file or missing, and no link or special file. Raises StoreError."""
+    found = file.folder.find(file.inside)
+    return found is None or stat.S_ISREG(found.st_mode)
