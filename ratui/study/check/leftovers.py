@@ -7,10 +7,10 @@ import os
 import time
 
 from ratui.errors import StoreError, clean_text
-from ratui.files import LEFTOVER_AGE, remove_leftovers
+from ratui.files import LEFTOVER_AGE
 from ratui.study.check.findings import FindingList
 from ratui.study.layout import SNAPSHOT_PREFIX
-from ratui.study.store.descriptors import Entry, remove_tree, walk_no_links
+from ratui.study.store.descriptors import Entry, list_names, remove_leftovers, remove_tree, walk_no_links
 from ratui.study.study import Study
 
 __all__ = ["OLD_INDEX", "check_leftovers"]
@@ -25,15 +25,15 @@ def check_leftovers(study: Study, findings: FindingList) -> None:
     """Add a note for each kind of leftover in each folder, and remove leftovers that are old enough if repair is on."""
     for entry in walk_no_links(study.path, skip=SNAPSHOT_PREFIX):
         if entry.descriptor is not None:
-            _check_folder(entry, entry.descriptor, findings)
+            _check_folder(study, entry, entry.descriptor, findings)
     for name in study.folder.folders():
         if name.startswith(SNAPSHOT_PREFIX):
             _check_snapshot(study, name, findings)
 
 
-def _check_folder(entry: Entry, descriptor: int, findings: FindingList) -> None:
+def _check_folder(study: Study, entry: Entry, descriptor: int, findings: FindingList) -> None:
     folder = clean_text(entry.inside)
-    names = os.listdir(descriptor)
+    names = list_names(descriptor)
     old = sum(".damaged-" in name for name in names)
     if old:
         findings.notes.append(
@@ -52,8 +52,8 @@ def _check_folder(entry: Entry, descriptor: int, findings: FindingList) -> None:
     if OLD_INDEX in names and entry.inside.parts[:1] == ("readings",):
         text = f"{folder}: an index of an earlier version, which is not read any more"
         if findings.repair:
-            with contextlib.suppress(OSError):  # another account's folder
-                os.unlink(OLD_INDEX, dir_fd=descriptor)
+            with contextlib.suppress(StoreError):  # another account's folder
+                study.folder.remove(f"{entry.inside}/{OLD_INDEX}")
                 text += "; removed"
         findings.notes.append(text)
 

@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from ratui.errors import StoreError
+from ratui.files import remove_leftovers
 
 __all__ = [
     "DEEPEST",
     "Entry",
+    "list_names",
     "open_directory",
     "open_entry",
+    "remove_leftovers",
     "remove_tree",
     "walk_no_links",
 ]
@@ -69,6 +72,11 @@ def _mount(descriptor: int) -> bytes:
     finally:
         os.close(about)
     return next((line for line in lines if line.startswith(b"mnt_id:")), b"")
+
+
+def list_names(folder: int) -> list[str]:
+    """Return the names of everything in the open folder `folder`. Raises OSError."""
+    return os.listdir(folder)
 
 
 def remove_tree(name: str, *, folder: int) -> None:

@@ -124,29 +124,40 @@ def recording(folder: StudyFolder, inside: str, data: bytes | None) -> Iterator[
 def list_recorded_files(folder: StudyFolder) -> list[str]:
     """Return the paths of all recorded files that exist in a study, sorted. Raises StoreError.
 
-    Files in ``private`` are left out if this account can't open it.
+    Files in ``private`` are left out if this account can't open it, and those in folders that are links: the check of the
+    access reports links.
     """
     found = [name for name in ("study.toml", "scheme.toml") if folder.find(name) is not None]
     found += _files_in(folder, "regions")
-    for case in folder.folders("films"):
+    for case in _folders_in(folder, "films"):
         found += _files_in(folder, f"films/{case}")
-    for model in folder.folders("proposals"):
+    for model in _folders_in(folder, "proposals"):
         found += _files_in(folder, f"proposals/{model}")
     found += _files_in(folder, "models")
-    for run in folder.folders("models"):
+    for run in _folders_in(folder, "models"):
         found += _files_in(folder, f"models/{run}")
         found += _files_in(folder, f"models/{run}/answers")
     if _can_open(folder, "private"):
         found += _files_in(folder, "private")
-        for name in folder.folders("private"):
+        for name in _folders_in(folder, "private"):
             found += _files_in(folder, f"private/{name}")
     return sorted(set(found))
 
 
 def _files_in(folder: StudyFolder, inside: str) -> list[str]:
     """Return the recorded files in one folder; one of which only the second copy is left counts."""
-    names = (f"{inside}/{name.removesuffix('.bak')}" for name in folder.files(inside))
+    try:
+        names = [f"{inside}/{name.removesuffix('.bak')}" for name in folder.files(inside)]
+    except StoreError:
+        return []
     return [name for name in names if is_recorded(name)]
+
+
+def _folders_in(folder: StudyFolder, inside: str) -> list[str]:
+    try:
+        return folder.folders(inside)
+    except StoreError:
+        return []
 
 
 def _can_open(folder: StudyFolder, inside: str) -> bool:
