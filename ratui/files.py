@@ -17,7 +17,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +40,7 @@ __all__ = [
     "sync_folder",
     "umask_for",
     "write_bytes",
+    "write_together",
 ]
 
 STICKY = stat.S_ISVTX
@@ -124,6 +125,44 @@ def write_bytes(
         ) from error
 
 
+def write_together(files: Mapping[str, bytes], folder: int, *, modified: int) -> None:
+    """Write files into an open folder so that nothing reveals which of them were there before.
+
+    All are written under temporary names in random order, before any is renamed: the numbers of the old files on the disk
+    are free for none of them. Then they are renamed in another random order. One copy of each is written.
+
+    Parameters
+    ----------
+    files
+        New content by name.
+    folder
+        Descriptor of the folder.
+    modified
+        Time of access and modification that all files get, in seconds since 1970.
+
+    Raises
+    ------
+    OSError
+        If a step fails. Each file then has its old content or its new one.
+    """
+    names, draw = list(files), secrets.SystemRandom()
+    draw.shuffle(names)
+    temporaries = {name: _temporary_path(Path(name)) for name in names}
+    try:
+        mode = file_mode(folder)
+        for name in names:
+            _write_new(temporaries[name], files[name], mode, folder, modified)
+        draw.shuffle(names)
+        for name in names:
+            os.replace(temporaries[name], name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    except OSError:
+        for temporary in temporaries.values():
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+        raise
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` when the block ends without an error.
@@ -156,7 +195,7 @@ def _temporary_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
 
 
-def _write_new(path: Path, data: bytes, mode: int, folder: int | None) -> None:
+def _write_new(path: Path, data: bytes, mode: int, folder: int | None, modified: int | None = None) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600, dir_fd=folder)
     try:
@@ -167,6 +206,8 @@ def _write_new(path: Path, data: bytes, mode: int, folder: int | None) -> None:
             if count == 0:
                 raise OSError(errno.EIO, "nothing was written")
             view = view[count:]
+        if modified is not None:
+            os.utime(descriptor, (modified, modified))
         os.fsync(descriptor)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -81,6 +81,14 @@ def _made_study(
     return folder
 
 
+def exchange_positions(study: Study, case: str, rater: str, order: tuple[int, int]) -> None:
+    """Show the time points of `case` to `rater` in the given order, instead of the order that was drawn."""
+    positions = dict(study.positions(case))
+    if study.order(rater, case) != order:
+        positions[rater] = positions[rater][::-1]
+        study.save_case(study.case(case), positions=positions)
+
+
 def confirm_template(study: Study, case_id: str, rater: str) -> None:
     """Confirm the template's boxes on every film of a case."""
     case = study.case(case_id)

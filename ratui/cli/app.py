@@ -43,6 +43,7 @@ def run_app(
     from ratui.terminal import probe
 
     study.check_rater(rater)
+    study = study.as_rater(rater)
     if case is not None:
         study.case(case)
     from ratui.tui import RatuiApp

@@ -58,14 +58,17 @@ for _command in (*results.COMMANDS, *export.COMMANDS, *adjudicate.COMMANDS, *mai
 @click.option("--blinded", is_flag=True, help="Hide the order of the time points from the raters.")
 @click.option("--title", default="", help="Title of the study, shown on the worklist.")
 @click.option("--group", default="", help="Unix group that shares the study; without it only you have access.")
-def new(study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title: str, group: str) -> None:
+@click.option("--managers", default="", help="Unix group whose members manage the study, beside you.")
+def new(
+    study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title: str, group: str, managers: str
+) -> None:
     """Create a new study in the folder STUDY."""
     from ratui.scheme import load_scheme
     from ratui.study import Study
     from ratui.tui.input.actions import Keymap
 
     Keymap(scheme=load_scheme(scheme))  # reject a finding's key that a screen needs now, not at the first reading
-    made = Study.create(study, scheme, raters, blinded=blinded, title=title, group=group)
+    made = Study.create(study, scheme, raters, blinded=blinded, title=title, group=group, managers=managers)
     order = "blinded to the order" if blinded else "order shown"
     click.echo(f"created {clean_text(study)}: {made.scheme.title}; raters {', '.join(raters)}; {order}")
     click.echo(f"next: ratui import {clean_text(study)} FOLDER")

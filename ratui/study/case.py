@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from ratui.errors import StoreError, StudyError, clean_text
+from ratui.errors import StoreError, clean_text
 from ratui.files import check_name
 from ratui.imaging import Box
 from ratui.reading import Slot
 from ratui.scheme import Scheme, Site
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number, as_text
 
-__all__ = ["MOST_VISITS", "Case", "FilmRecord", "Region", "RegionSource", "regions_from_records"]
+__all__ = ["MOST_VISITS", "Case", "FilmRecord", "Region", "RegionSource", "regions_from_records", "regions_to_records"]
 
 MOST_VISITS = 8
 """Limit of the examinations of a patient."""
@@ -31,7 +31,8 @@ class FilmRecord:
     id
         Random name of the film in its case.
     time
-        Time point: 0 for the earlier examination, 1 for the later one.
+        Time point: 0 for the earliest examination, 1 for the next one. In a rater's view of a blinded study, the time points
+        are unknown, and `time` is the position at which the film is shown, 0 for the left one.
     side
         ``L``, ``R``, or ``B`` for a film of both hands or feet.
     view
@@ -39,17 +40,20 @@ class FilmRecord:
     rows, columns
         Size of the image in pixels.
     day
-        Days since the first film of the case, or None if unknown.
+        Days since the first film of the case, or None if unknown, as in a rater's view of a blinded study.
     spacing
         Size of a pixel in millimetres, (between rows, between columns), or None if unknown.
     digest
-        SHA-256 of the pixels.
+        Digest of the pixels, by which the import recognizes a film; empty where only managers may read it.
     file
         SHA-256 of the film's file; empty for a film that was imported in format 1.
     note
         Warning of the import, such as text burned into the image, or empty.
     aspect
         Height of a pixel divided by its width.
+    visit
+        Number of the examination in the study, from 0 to 7. It differs from `time` if the case lacks an earlier visit; None
+        for `time`.
     """
 
     id: str
@@ -64,6 +68,7 @@ class FilmRecord:
     file: str = ""
     note: str = ""
     aspect: float = 1.0
+    visit: int | None = None
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -81,8 +86,8 @@ class FilmRecord:
         return Box(0.0, 0.0, half, rows) if side == "L" else Box(half, 0.0, float(self.columns), rows)
 
     def to_record(self) -> dict[str, Any]:
-        """Return the film as stored in a file."""
-        return asdict(self)
+        """Return the film with all values, as stored in a file up to format 2."""
+        return {name: value for name, value in asdict(self).items() if name != "visit"}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> FilmRecord:
@@ -212,25 +217,17 @@ def regions_from_records(
     return regions
 
 
+def regions_to_records(regions: Iterable[Region]) -> list[dict[str, Any]]:
+    """Return regions as stored, sorted, so that their order reveals no order of the films."""
+    return [region.to_record() for region in sorted(regions, key=lambda region: (region.film, region.site))]
+
+
 @dataclass(frozen=True)
 class Case:
     """One patient of the study, under the pseudonym `id`."""
 
     id: str
     films: tuple[FilmRecord, ...]
-
-    @classmethod
-    def from_records(cls, id: str, records: object, scheme: Scheme, where: object = "") -> Case:
-        """Return the case in the stored list `records`. Raises StoreError, naming the file `where`, for anything else."""
-        try:
-            films = [FilmRecord.from_record(record) for record in as_list(records)]
-            if any(film.view not in scheme.views for film in films):
-                raise ValueError("a view that the scheme does not have")
-            if len({film.id for film in films}) < len(films):
-                raise ValueError("a film that occurs twice")
-        except (*ODD_VALUE_ERRORS, StudyError) as error:
-            raise StoreError(f"not a list of films: {clean_text(error)}", where, "See: ratui check STUDY") from error
-        return cls(id, tuple(sorted(films, key=lambda film: (film.time, film.side, film.view))))
 
     @property
     def times(self) -> tuple[int, ...]:
@@ -300,4 +297,6 @@ class Case:
         """Return why the case can't be read, in a few words, or an empty text if it can."""
         if len(self.times) < 2:
             return "films of one time point only"
+        if len(self.times) > 2:
+            return f"it has {len(self.times)} time points; this version reads two"
         return "" if self.sites(scheme) else "no side with films at both time points"

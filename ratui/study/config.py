@@ -25,6 +25,8 @@ from ratui.study.store.folder import StudyFolder, as_folder
 __all__ = [
     "CONSENSUS",
     "FORMAT",
+    "SEALED_FORMAT",
+    "SPLIT_FORMAT",
     "StudyConfig",
     "check_settings_seal",
     "create_study",
@@ -34,16 +36,26 @@ __all__ = [
     "write_settings",
 ]
 
-FORMAT = 2
+FORMAT = 3
 """Format of a study's folder that this version writes."""
+SEALED_FORMAT = 2
+"""First format with seals. Format 1 named no group and did not contain the digest of the scheme."""
+SPLIT_FORMAT = 3
+"""First format with the visits of films in a private folder. Format 2 had them in the film lists, and a secret instead."""
 CONSENSUS = "consensus"
 """Name under which the adjudicator's readings are stored; no rater can have it."""
 _LARGEST_SETTINGS = 256_000  # bytes
 _LARGEST_SCHEME = 256_000  # bytes
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
 
-# Format 1 had no seal, named no group and did not contain the digest of the scheme.
-_MIGRATIONS = Migrations("study", FORMAT, {1: lambda settings: {"group": "", "scheme": "", **settings}})
+_MIGRATIONS = Migrations(
+    "study",
+    FORMAT,
+    {
+        1: lambda settings: {"group": "", "scheme": "", **settings},
+        2: lambda settings: {"managers": "", "raters_per_case": 0, **settings},
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -60,12 +72,16 @@ class StudyConfig:
         Names of the raters.
     blinded
         Raters do not know which time point is earlier.
-    secret
-        Random text that determines, in a blinded study, the order of the time points for each rater and case.
     group
         Name of the Unix group that shares the study, or empty.
+    managers
+        Name of the Unix group whose members may read the private folder, or empty for the owner alone.
+    raters_per_case
+        Number of raters who read each case; 0 for all of them.
     scheme
         SHA-256 of ``scheme.toml``, or empty in a study of format 1.
+    secret
+        Up to format 2, random text from which the order of the time points was drawn for each rater and case; else empty.
     stored_format
         Format of the files on the disk.
     """
@@ -74,14 +90,24 @@ class StudyConfig:
     title: str
     raters: tuple[str, ...]
     blinded: bool
-    secret: str = field(repr=False)
     group: str = ""
+    managers: str = ""
+    raters_per_case: int = 0
     scheme: str = ""
+    secret: str = field(default="", repr=False)
     stored_format: int = FORMAT
 
 
 def create_study(
-    path: Path, scheme: Scheme | str, raters: Sequence[str], *, blinded: bool, title: str, group: str
+    path: Path,
+    scheme: Scheme | str,
+    raters: Sequence[str],
+    *,
+    blinded: bool,
+    title: str,
+    group: str,
+    managers: str = "",
+    raters_per_case: int = 0,
 ) -> tuple[StudyConfig, Scheme]:
     """Create the folder of a new study; its arguments are those of `Study.create`.
 
@@ -100,6 +126,10 @@ def create_study(
         raise StudyError(f"{CONSENSUS} is the adjudicator's name", path, "Give that rater another ID")
     if len(set(names)) < len(names):
         raise StudyError("a rater is named twice", path, "Give each rater a different ID")
+    if not 0 <= raters_per_case <= len(names):
+        raise StudyError(f"{raters_per_case} raters can't read each case", path, f"Give a number up to {len(names)}")
+    if managers and not group:
+        raise StudyError("only a shared study has a group of managers", path, "Give --group NAME as well")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StudyError("a file or folder of this name exists already", path, "Choose a new folder")
     source = chosen.toml_text.encode()
@@ -108,11 +138,12 @@ def create_study(
         title=clean_text(title or path.name),
         raters=tuple(names),
         blinded=blinded,
-        secret=secrets.token_hex(16),
         group=group,
+        managers=managers,
+        raters_per_case=raters_per_case,
         scheme=hashlib.sha256(source).hexdigest(),
     )
-    make_study_folder(path, group)
+    make_study_folder(path, group, managers)
     folder = StudyFolder(path)
     folder.write("scheme.toml", source)
     write_settings(folder, config)  # last: an interrupted creation leaves no study that can be opened
@@ -148,10 +179,20 @@ def load_study(folder: StudyFolder | Path) -> tuple[StudyConfig, Scheme, dict[Pa
 
 
 def write_settings(folder: StudyFolder | Path, config: StudyConfig) -> None:
-    """Write ``study.toml`` with its seal in `folder`. Raises StoreError."""
+    """Write ``study.toml`` with its seal in `folder`, in the format that the study has. Raises StoreError."""
+    secret = (
+        "# Determines the time point shown on the left, for each rater and case. Do not change it.\n"
+        f"secret = {_toml_string(config.secret)}\n"
+    )
+    additions = (
+        "# The Unix group whose members manage the study, beside its owner; empty for the owner alone.\n"
+        f"managers = {_toml_string(config.managers)}\n"
+        "# Number of raters who read each case; 0: all of them.\n"
+        f"raters_per_case = {config.raters_per_case}\n"
+    )
     text = (
         "# A ratui study. The films, regions and readings beside this file belong to it.\n"
-        f"format = {FORMAT}\n"
+        f"format = {config.stored_format}\n"
         f"id = {_toml_string(config.id)}\n"
         f"title = {_toml_string(config.title)}\n"
         f"raters = [{', '.join(_toml_string(rater) for rater in config.raters)}]\n"
@@ -159,8 +200,7 @@ def write_settings(folder: StudyFolder | Path, config: StudyConfig) -> None:
         f"group = {_toml_string(config.group)}\n"
         "# true: raters do not know which time point is earlier.\n"
         f"blinded = {'true' if config.blinded else 'false'}\n"
-        "# Determines the time point shown on the left, for each rater and case. Do not change it.\n"
-        f"secret = {_toml_string(config.secret)}\n"
+        f"{additions if config.stored_format >= SPLIT_FORMAT else secret}"
         "# SHA-256 of scheme.toml.\n"
         f"scheme = {_toml_string(config.scheme)}\n"
     )
@@ -201,7 +241,7 @@ def check_settings_seal(data: bytes, file: Path) -> None:
             )
         return
     raw = _parse(data, file)
-    if raw.get("format") == FORMAT or "seal" in raw or "scheme" in raw:
+    if raw.get("format") in range(SEALED_FORMAT, FORMAT + 1) or "seal" in raw or "scheme" in raw:
         raise DamagedError("its seal is missing", file, "If you changed it by hand: ratui seal STUDY")
     try:
         _to_config(raw, file)
@@ -218,19 +258,29 @@ def _parse(data: bytes, file: Path) -> dict[str, Any]:
 
 def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
     settings = _MIGRATIONS.migrate(raw, file)
+    kinds = {"blinded": bool, "raters": list, "raters_per_case": int, "group": str, "managers": str}
+    names = {bool: "true or false", list: "a list", int: "a whole number", str: "a text"}
+    for name, kind in kinds.items():
+        if name in settings and type(settings[name]) is not kind:
+            raise StoreError(f"{name} is not {names[kind]}", file, "Correct that line, then: ratui seal STUDY")
     try:
-        return StudyConfig(
+        config = StudyConfig(
             id=check_name(settings["id"], "study"),
             title=clean_text(settings["title"]),
             raters=tuple(check_name(rater, "rater") for rater in settings["raters"]),
-            blinded=settings["blinded"] is True,
-            secret=str(settings["secret"]),
-            group=str(settings["group"]),
+            blinded=settings["blinded"],
+            group=settings["group"],
+            managers=settings["managers"],
+            raters_per_case=settings["raters_per_case"],
             scheme=str(settings["scheme"]),
+            secret=str(settings["secret"]) if raw["format"] < SPLIT_FORMAT else "",
             stored_format=int(raw["format"]),
         )
     except (KeyError, TypeError) as error:
         raise StoreError(f"it lacks {clean_text(error)}", file, "Restore it from a backup") from error
+    if not 0 <= config.raters_per_case <= len(config.raters):
+        raise StoreError("raters_per_case is larger than the number of raters", file, "Correct that line")
+    return config
 
 
 def reseal_settings(folder: StudyFolder | Path) -> StudyConfig:
@@ -265,7 +315,7 @@ def reseal_settings(folder: StudyFolder | Path) -> StudyConfig:
     config = _to_config(_parse(data, file), file)
     if not config.raters or len(set(config.raters)) < len(config.raters):
         raise StudyError("each rater must be named exactly once", file, "Correct that line")
-    if config.stored_format < FORMAT:
+    if config.stored_format < SEALED_FORMAT:
         raise StudyError("the study has an older format", folder.path, "Convert it with: ratui check STUDY --repair")
     try:
         digest = folder.digest("scheme.toml", _LARGEST_SCHEME)

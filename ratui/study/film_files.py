@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from ratui.errors import FilmError, StoreError
 from ratui.imaging import MAX_FILE_BYTES, Film, read_stored_film
 from ratui.study.case import Case
 from ratui.study.store import StudyFolder
 
-__all__ = ["load_film", "read_film_data"]
+__all__ = ["load_film", "read_film_data", "write_films"]
 
+_FILE_TIME = 946_684_800  # 2000-01-01: the times of all files of films are equal and reveal no order
 _DEADLINE = 600.0  # seconds for reading one film, which may be large and on a slow disk
 
 
@@ -33,3 +35,31 @@ def read_film_data(folder: StudyFolder, case: str, film: str) -> bytes:
         raise FilmError("there is no such file", folder.path / inside, "Restore it from a backup") from error
     except StoreError as error:
         raise FilmError(error.problem, folder.path / inside, "Restore it from a backup") from error
+
+
+def write_films(folder: StudyFolder, case: Case, new: Mapping[str, bytes], *, rewrite: bool = False) -> None:
+    """Store new films of `case`, so that the files do not reveal the order in which they came.
+
+    Parameters
+    ----------
+    folder
+        The study's folder.
+    case
+        The case with all its films.
+    new
+        Bytes of the new films, by film.
+    rewrite
+        Write the other films of the case again, too. Otherwise the times of their last change and their numbers on the disk
+        could reveal that they are the earlier ones.
+
+    Raises
+    ------
+    FilmError, StoreError
+        If a film can't be read or written.
+    """
+    others = [film.id for film in case.films if film.id not in new] if rewrite else []
+    files = dict(new) | {film: read_film_data(folder, case.id, film) for film in others}
+    folder.make_folder(f"films/{case.id}")
+    folder.write_together(
+        f"films/{case.id}", {f"{film}.dcm": data for film, data in files.items()}, modified=_FILE_TIME
+    )

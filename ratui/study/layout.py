@@ -17,11 +17,13 @@ from ratui.study.store.access_lists import remove_access_lists
 
 __all__ = [
     "FOLDERS",
+    "PRIVATE",
     "SNAPSHOT_PREFIX",
     "account_name",
     "folder_mode",
     "group_id",
     "make_journal_folders",
+    "make_private_folder",
     "make_study_folder",
 ]
 
@@ -35,6 +37,8 @@ FOLDERS = {
     "journal": 0o070,
 }
 """Group permission bits of each folder of a shared study; the empty name is the study's own folder."""
+PRIVATE = "private"
+"""Folder for the owner and the managers, which raters cannot open: the visits of the films."""
 SNAPSHOT_PREFIX = ".snapshot-"
 """Prefix of the name of a snapshot's folder, which exists while the snapshot is read."""
 _STICKY = {"readings", "proposals", "models", "journal"}
@@ -81,10 +85,23 @@ def make_journal_folders(folder: StudyFolder, group: str) -> None:
         raise StudyError(problem, folder.path / "journal", "Only the study's owner can begin journals") from error
 
 
-def make_study_folder(path: Path, group: str) -> None:
+def make_private_folder(folder: StudyFolder, managers: str) -> None:
+    """Create the private folder of a study for its owner, and for the group `managers` if that is not empty.
+
+    Raises StudyError for an unknown group, StoreError or OSError if it can't be created.
+    """
+    gid = group_id(managers)
+    folder.make_folder(PRIVATE)
+    with folder.opened(PRIVATE) as descriptor:
+        share_folder(descriptor, gid, 0o050)
+        remove_access_lists(descriptor)
+
+
+def make_study_folder(path: Path, group: str, managers: str = "") -> None:
     """Create the empty folders and lock files of a study at `path`, shared with `group` unless that is empty.
 
-    Raises StudyError if they can't be created or this account is not a member of `group`.
+    Members of the Unix group `managers` may read the private folder; if it is empty, only the owner may. Raises StudyError
+    if the folders can't be created or this account is not a member of the groups.
     """
     gid = group_id(group)
     try:
@@ -95,7 +112,9 @@ def make_study_folder(path: Path, group: str) -> None:
             with folder.opened(name) as descriptor:
                 share_folder(descriptor, gid, bits, sticky=name in _STICKY)
                 remove_access_lists(descriptor)  # inherited from the folder around the study
+        make_private_folder(folder, managers)
         StudyLock(folder).create_files()
     except OSError as error:
-        remedy = "Check the path" if gid is None else f"Whoever makes the study must be a member of {group}"
+        groups = " and ".join(name for name in (group, managers) if name)
+        remedy = f"Whoever makes the study must be a member of {groups}" if groups else "Check the path"
         raise StudyError(f"the folder can't be created: {error.strerror}", path, remedy) from error

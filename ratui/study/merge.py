@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.study.accounts import act_as_owner
-from ratui.study.case import Case, Region
+from ratui.study.case import Case, Region, regions_to_records
 from ratui.study.config import CONSENSUS
 from ratui.study.foreign_copy import ForeignCopy, ForeignReading
 from ratui.study.layout import account_name
@@ -201,7 +201,7 @@ def _regions(study: Study, copy: ForeignCopy, id: str, raters: Sequence[str], dr
                 added = {(region.site, region.film) for region in new}
                 kept = [region for region in stored if (region.site, region.film) not in added]
                 with StudyLock(study.folder).shared():
-                    write_tables(file, {"regions": [region.to_record() for region in (*kept, *new)]})
+                    write_tables(file, {"regions": regions_to_records((*kept, *new))})
         yield from _region_results(case, new, differing)
     except RatuiError as error:
         yield MergeResult("conflict", f"regions of {id}", f"{error.problem}; nothing was changed")

@@ -3,8 +3,10 @@
 A rater sees the predictions for a case only after signing their own reading of it: screens call
 `load_unblinded_predictions`. Predictions are never readings, and no total of a rater includes them.
 
-Predictions are in a sealed table file per case. Table ``meta`` has one record: ``format`` (1), ``model`` (name of the run)
-and ``scheme`` (digest of the study's scheme). Table ``answers`` has one record for each scale of each site.
+Predictions are in a sealed table file per case. Table ``meta`` has one record: ``format`` (2), ``model`` (name of the run)
+and ``scheme`` (digest of the study's scheme). Table ``answers`` has one record for each scale of each site. Its ``films``
+are the IDs of the site's two films, sorted, and the other values are in the order of these films. So the file, which raters
+can read, does not reveal which film is the earlier one. In format 1 the values were in the order of the time points.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ from __future__ import annotations
 import math
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ratui.errors import SchemeError, StoreError, clean_text
 from ratui.files import check_name
 from ratui.reading import Field
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number, as_text
+from ratui.study.case import Case
 from ratui.study.intact import read_or_note
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
@@ -39,7 +42,7 @@ __all__ = [
 
 ORDER = "order.json"
 """Name of the file in ``models`` with the reading order."""
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Prediction:
     site, scale
         Key of the site and name of the scale.
     grades
-        Predicted grades at both time points, the earlier first.
+        Predicted grades at both time points, the earlier first. In a rater's view of a blinded study: at both positions.
     probabilities
         For each time point the probability of each grade from 0 on; they add up to 1.
     change
@@ -70,6 +73,10 @@ class Prediction:
     def expected(self, time: int) -> float:
         """Return the mean grade at `time` (0 or 1) under the predicted probabilities."""
         return math.fsum(grade * probability for grade, probability in enumerate(self.probabilities[time]))
+
+    def exchanged(self) -> Prediction:
+        """Return the prediction with the two time points exchanged."""
+        return replace(self, grades=self.grades[::-1], probabilities=self.probabilities[::-1], change=-self.change)
 
     def to_record(self) -> dict[str, Any]:
         """Return the prediction as it is stored, under the keys of the file format."""
@@ -116,8 +123,10 @@ def save_predictions(study: Study, run: str, case: str, found: Iterable[Predicti
     file = _file(study, run, case)
     read_intact(file)  # raises an error for a file of a newer format, which must not be replaced
     meta = {"format": _FORMAT, "model": run, "scheme": study.config.scheme}
+    films = study.case(case)
+    answers = [_to_stored(prediction, films, study, file.path) for prediction in found]
     with StudyLock(study.folder).shared():
-        write_tables(file, {"meta": [meta], "answers": [prediction.to_record() for prediction in found]})
+        write_tables(file, {"meta": [meta], "answers": answers})
 
 
 def list_prediction_models(study: Study) -> tuple[str, ...]:
@@ -139,11 +148,46 @@ def load_predictions(study: Study, case: str, *, run: str | None = None) -> tupl
         file = _file(study, model, case)
         stored = read_intact(file, unsealed=False)
         if stored is not None:
-            _check_meta(stored.tables.get("meta", []), study, model, file.path)
-            found = tuple(Prediction.from_record(record, file.path) for record in stored.tables.get("answers", []))
+            number = _check_meta(stored.tables.get("meta", []), study, model, file.path)
+            answers = stored.tables.get("answers", [])
+            if number == 1:
+                found = tuple(Prediction.from_record(record, file.path) for record in answers)
+                _check_joints(found, study, file.path)
+                # Until format 2 of a study, the film list itself contains the time points.
+                earlier = study.film_list(case).to_case()
+                answers = [_to_stored(prediction, earlier, study, file.path) for prediction in found]
+            films = study.case(case)
+            found = tuple(_from_stored(record, films, file.path) for record in answers)
             _check_joints(found, study, file.path)
             return found
     return ()
+
+
+def _to_stored(prediction: Prediction, case: Case, study: Study, file: object) -> dict[str, Any]:
+    """Return `prediction` as stored, with the films of its site in `case` instead of time points. Raises StoreError."""
+    try:
+        site = study.scheme.site(prediction.site)
+    except SchemeError as error:
+        raise StoreError(error.problem, file, error.remedy) from error
+    films = [film.id for time in (0, 1) if (film := case.film(time, site.side, site.part, study.scheme))]
+    if len(films) != 2:
+        raise StoreError(f"{clean_text(prediction.site)} has no two films", file, "Run ratui-train propose again")
+    return {**(prediction if films == sorted(films) else prediction.exchanged()).to_record(), "films": sorted(films)}
+
+
+def _from_stored(record: Mapping[str, Any], case: Case, file: object) -> Prediction:
+    """Return the prediction in a stored record, in the order of the time points of `case`. Raises StoreError."""
+    prediction = Prediction.from_record(record, file)
+    times = {film.id: film.time for film in case.films}
+    try:
+        films = [times.get(as_text(film)) for film in as_list(record["films"])]
+    except ODD_VALUE_ERRORS as error:
+        raise StoreError(
+            f"not a prediction of a model: {clean_text(error)}", file, "Run ratui-train propose again"
+        ) from error
+    if sorted(films, key=str) != [0, 1]:
+        raise StoreError("the films of a prediction are not those of the case", file, "Run ratui-train propose again")
+    return prediction if films == [0, 1] else prediction.exchanged()
 
 
 def load_expected_grades(study: Study, run: str, case: str) -> Mapping[Field, float]:
@@ -207,13 +251,14 @@ def _file(study: Study, run: str, case: str) -> StudyFile:
     return study.folder.file(f"models/{check_name(run, 'model')}/answers/{check_name(case, 'case')}.json")
 
 
-def _check_meta(meta: Sequence[Mapping[str, Any]], study: Study, run: str, file: object) -> None:
-    """Raise StoreError unless the file is of this format, of this model and of this study's scheme."""
+def _check_meta(meta: Sequence[Mapping[str, Any]], study: Study, run: str, file: object) -> int:
+    """Return the file's format. Raises StoreError unless the file is of this model and of this study's scheme."""
     about = meta[0] if len(meta) == 1 else {}
-    if about.get("format") != _FORMAT:
+    if about.get("format") not in (1, _FORMAT):
         raise StoreError(f"the predictions have format {clean_text(about.get('format'))}", file, "Update ratui")
     if about.get("model") != run or about.get("scheme") != study.config.scheme:
         raise StoreError("they are of another model or scheme", file, "Run ratui-train propose again")
+    return int(about["format"])
 
 
 def _check_joints(found: Sequence[Prediction], study: Study, file: object) -> None:

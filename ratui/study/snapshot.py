@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ratui.errors import RatuiError, StoreError
-from ratui.study.layout import SNAPSHOT_PREFIX
+from ratui.study.layout import PRIVATE, SNAPSHOT_PREFIX
 from ratui.study.store.journal import JOURNAL_SUFFIX
 from ratui.study.study import Study
 
@@ -26,7 +26,8 @@ _TRANSIENT = (".lock", ".takeover", ".tmp", ".bak")
 def list_study_files(study: Path) -> Iterator[Path]:
     """Yield every file that belongs to the study in the folder `study`, as a relative path, sorted.
 
-    Left out are locks, caches, unfinished and damaged files, and second copies, which are created again where needed.
+    Left out are locks, caches, unfinished and damaged files, and second copies, which are created again where needed. So
+    are the private files if this account must not read them.
     """
     for name, _ in sorted(_entries(str(study), "")):
         yield Path(name)
@@ -40,6 +41,8 @@ def _entries(folder: str, within: str) -> Iterator[tuple[str, int]]:
             if name.startswith(".") or name.endswith(_TRANSIENT) or ".damaged-" in name or entry.is_symlink():
                 continue
             if entry.is_dir():
+                if not within and name == PRIVATE and not os.access(entry.path, os.R_OK | os.X_OK):
+                    continue
                 yield from _entries(entry.path, f"{within}{name}/")
             else:
                 yield f"{within}{name}", entry.inode()

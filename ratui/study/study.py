@@ -5,22 +5,21 @@ All code above this layer reads and writes a study through this class. It contai
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ratui.errors import StudyError, clean_text
+from ratui.errors import StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.imaging import Film
-from ratui.reading import Entry, Field, Reading, Slot, start_reading
+from ratui.reading import Entry, Field, Reading, start_reading
 from ratui.scheme import Scheme
 from ratui.study.accounts import check_account, find_account_rater
-from ratui.study.case import Case, Region, regions_from_records
-from ratui.study.config import StudyConfig, create_study, load_study
+from ratui.study.case import Case
+from ratui.study.case_store import CaseStore
+from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
 from ratui.study.film_files import load_film
 from ratui.study.intact import intact_reading
 from ratui.study.reading_evidence import ReadingEvidence
@@ -32,9 +31,10 @@ from ratui.study.reading_session import (
     stored_positions,
     stored_reading,
 )
-from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder, StudyLock
-from ratui.study.store.open_folder import FileSignature
-from ratui.study.store.tables import read_intact, restore_from_copy, write_tables
+from ratui.study.region_store import RegionStore
+from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
+from ratui.study.store.tables import restore_from_copy
+from ratui.study.visits import FilmList, Positions, Visit
 from ratui.study.worklist import CaseState, Progress, StudyFiles, WorklistIndex, summarize_reading
 
 if TYPE_CHECKING:
@@ -45,21 +45,20 @@ __all__ = ["Study"]
 _COPY_READ = "damaged; its second copy is intact and was read"
 
 
-class Study:
-    """An open study folder, with its settings `config` and its scheme. Make one with `create` or `open`."""
+class Study(RegionStore):
+    """An open study folder, with its settings `config` and its scheme. Make one with `create` or `open`.
 
-    def __init__(self, path: Path, config: StudyConfig, scheme: Scheme) -> None:
+    Films and readings have time points, which in a blinded study only managers may know. `as_rater` returns the study as
+    one rater sees it, with positions on the screen in place of time points.
+    """
+
+    def __init__(self, path: Path, config: StudyConfig, scheme: Scheme, *, view: str = "") -> None:
+        super().__init__(StudyFolder(path), config, scheme)
         self.path = path
-        self.folder = StudyFolder(path)
-        """The folder, through which every file inside it is opened."""
-        self.config = config
-        self.scheme = scheme
-        self._study_lock = StudyLock(self.folder)
+        self.view = view
+        """Rater whose view of the study this is; empty for the view with time points."""
         self._worklists = WorklistIndex(self.folder, config.id, config.scheme)
-        self._notices: dict[str, None] = {}
-        # Caches; an entry counts while the signature of its file is unchanged.
-        self._cases: dict[str, tuple[FileSignature, Case]] = {}
-        self._complete: dict[str, tuple[FileSignature, Case, bool]] = {}
+        self._case_store = CaseStore(self.folder, self._read, self._study_lock, scheme)
 
     @classmethod
     def create(
@@ -71,6 +70,8 @@ class Study:
         blinded: bool = False,
         title: str = "",
         group: str = "",
+        managers: str = "",
+        raters_per_case: int = 0,
     ) -> Study:
         """Create a study in the folder `path` and return it.
 
@@ -88,13 +89,26 @@ class Study:
             Title for people; the folder's name if empty.
         group
             Name of a Unix group that shares the study; empty for a study of its owner alone.
+        managers
+            Name of a Unix group whose members manage the study, beside its owner; empty for none.
+        raters_per_case
+            Number of raters who read each case; 0 for all of them.
 
         Raises
         ------
         StudyError, SchemeError
             If the folder is not empty, or a name, the group or the scheme is not valid.
         """
-        config, chosen = create_study(Path(path), scheme, raters, blinded=blinded, title=title, group=group)
+        config, chosen = create_study(
+            Path(path),
+            scheme,
+            raters,
+            blinded=blinded,
+            title=title,
+            group=group,
+            managers=managers,
+            raters_per_case=raters_per_case,
+        )
         return cls(Path(path), config, chosen)
 
     @classmethod
@@ -107,10 +121,18 @@ class Study:
             study.add_notice(file, notice)
         return study
 
-    def add_notice(self, file: Path, notice: str) -> None:
-        """Add a message about `file` to `notices`; an empty `notice` adds nothing."""
-        if notice:
-            self._notices[f"{file.relative_to(self.path)}: {notice}"] = None
+    def as_rater(self, rater: str) -> Study:
+        """Return the study as `rater` sees it. It shows positions in place of time points, and opens no private file.
+
+        It contains the readings of this rater only. Raises StudyError for an unknown rater.
+        """
+        if self.view == rater:
+            return self
+        if rater != CONSENSUS:
+            self._check_name(rater)
+        seen = Study(self.path, self.config, self.scheme, view=rater)
+        seen._notices = self._notices
+        return seen
 
     def __repr__(self) -> str:
         noun = "case" if (count := len(self.cases())) == 1 else "cases"
@@ -137,11 +159,6 @@ class Study:
 
         return build_frame(self, raters, interim=interim, exclude_coarse=exclude_coarse)
 
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """Messages about damaged files whose second copy was read; ``ratui check --repair`` repairs them."""
-        return tuple(self._notices)
-
     def exclusive(self) -> AbstractContextManager[None]:
         """Prevent every save in the study for the duration of the block, at most a moment. Raises StoreError."""
         return self._study_lock.exclusive()
@@ -160,42 +177,49 @@ class Study:
             finally:
                 self._notices.update(copy._notices)
 
-    def _read(self, file: StudyFile) -> StoredTables | None:
-        """Return the records of a table file and note damage that the second copy made good. Raises StoreError."""
-        stored = read_intact(file, unsealed=self.config.stored_format < 2)
-        if stored is not None:
-            self.add_notice(file.path, stored.notice)
-        return stored
-
     # Cases and films.
 
     def cases(self) -> tuple[str, ...]:
         """Return the names of all cases, sorted."""
         return StudyFiles(self.folder).cases
 
-    def _films_file(self, case: str) -> StudyFile:
-        return self.folder.file(f"films/{check_name(case, 'case')}/films.json")
-
     def case(self, id: str) -> Case:
-        """Return the case named `id`. Raises StudyError if there is none."""
-        file = self._films_file(id)
-        now = self.folder.signature(file.inside)
-        last = self._cases.get(id)
-        if last is not None and last[0] == now is not None:
-            return last[1]
-        stored = self._read(file)
-        if stored is None:
-            raise StudyError(f"there is no case {clean_text(id)}", self.path, "See: ratui status STUDY")
-        case = Case.from_records(id, stored.tables.get("films"), self.scheme, file.path)
-        self._cases[id] = now, case
-        return case
+        """Return the case named `id`.
 
-    def save_case(self, case: Case) -> None:
-        """Store the list of films of `case`. Raises StoreError."""
-        file = self._films_file(case.id)
-        self._read(file)  # raises an error for a file of a newer format, which must not be replaced
-        with self._study_lock.shared():
-            write_tables(file, {"films": [film.to_record() for film in case.films]})
+        Raises StudyError if there is none, if it is not assigned to the rater of this view, or if only managers may know
+        its time points.
+        """
+        return self.shown_case(self.view, id) if self.view else self._case_store.case(id, self.config)
+
+    def shown_case(self, rater: str, id: str) -> Case:
+        """Return a case as `rater` sees it, with positions in place of time points. Raises StudyError as `case` does."""
+        return self._case_store.shown_case(rater, id, self.config)
+
+    def film_list(self, case: str) -> FilmList:
+        """Return the part of `case` that every member of the study may read. Raises StudyError if there is none."""
+        return self._case_store.film_list(case, self.config)
+
+    def positions(self, case: str) -> Mapping[str, Positions]:
+        """Return the films at each position on the screen, by rater, for the raters who read `case`."""
+        return self.film_list(case).positions
+
+    def raters_of(self, case: str) -> tuple[str, ...]:
+        """Return the raters who read `case`, in the order of the study's raters."""
+        positions = self.positions(case)
+        return tuple(rater for rater in self.config.raters if rater in positions)
+
+    def visits(self, case: str) -> Mapping[str, Visit]:
+        """Return the visits of the films of `case`, by film, for managers; empty up to format 2. Raises StudyError."""
+        return self._case_store.visits(case)
+
+    def save_case(self, case: Case, *, positions: Mapping[str, Positions] | None = None) -> None:
+        """Store the list of films of `case`. Raises StoreError.
+
+        Raters keep the order in which they see the time points, or that of `positions` if given. In a blinded study the
+        order of a new case is drawn at random.
+        """
+        assert not self.view, "a rater's view does not know the time points"
+        self._case_store.save(case, self.config, positions)
 
     def film_path(self, case: str, film: str) -> Path:
         """Return the path of the file of one film."""
@@ -205,101 +229,61 @@ class Study:
         """Return one film, decoded. Raises FilmError if it can't be read or is not the file that was imported."""
         return load_film(self.folder, self.case(case), check_name(film, "film"))
 
-    # Regions and proposals.
-
-    def regions(self, case: str) -> tuple[Region, ...]:
-        """Return the regions that raters have set or confirmed; empty before the first. Raises StoreError."""
-        return self._read_regions(self._regions_file(case))
-
-    def _regions_file(self, case: str) -> StudyFile:
-        return self.folder.file(f"regions/{check_name(case, 'case')}.json")
-
-    def _read_regions(self, file: StudyFile) -> tuple[Region, ...]:
-        stored = self._read(file)
-        records = stored.tables.get("regions", []) if stored else []
-        return regions_from_records(records, self.scheme, file.path)
-
-    def save_regions(self, case: str, regions: Iterable[Region], *, films: Collection[str] | None = None) -> None:
-        """Replace the regions of `case`, or only those on `films` if given. Raises StoreError.
-
-        With `films`, regions that another rater saves on other films of the case at the same time are kept.
-        """
-        file = self._regions_file(case)
-        with FileLock(file.with_suffix(".lock"), wait=5.0):
-            stored = self._read_regions(file)
-            kept = [] if films is None else [region for region in stored if region.film not in films]
-            records = [region.to_record() for region in (*kept, *regions)]
-            with self._study_lock.shared():
-                write_tables(file, {"regions": records})
-
-    def proposal_models(self) -> tuple[str, ...]:
-        """Return the names of the models that have proposed regions, the newest last."""
-        return tuple(self.folder.folders("proposals", by_time=True))
-
-    def proposals(self, case: str) -> tuple[Region, ...]:
-        """Return the regions proposed for `case` by the newest model that has any for it; empty if none has."""
-        for model in reversed(self.proposal_models()):
-            file = self.folder.file(f"proposals/{model}/{check_name(case, 'case')}.json")
-            if self.folder.exists(file.inside):
-                return self._read_regions(file)
-        return ()
-
-    def save_proposals(self, model: str, case: str, regions: Iterable[Region]) -> None:
-        """Replace the regions that `model` proposes for `case`. Raises StoreError."""
-        file = self.folder.file(f"proposals/{check_name(model, 'model')}/{check_name(case, 'case')}.json")
-        self._read(file)  # raises an error for a file of a newer format
-        with self._study_lock.shared():
-            write_tables(file, {"regions": [region.to_record() for region in regions]})
-
-    def absent_slots(self, case: Case) -> frozenset[Slot]:
-        """Return the slots of `case` whose site is not on its film according to the saved regions."""
-        return case.absent_slots(self.scheme, self.regions(case.id))
-
-    def are_regions_complete(self, case: Case) -> bool:
-        """Return whether every site of `case` is confirmed on each of its films, as present or as absent."""
-        now = self.folder.signature(self._regions_file(case.id).inside)
-        last = self._complete.get(case.id)
-        if last is not None and last[:2] == (now, case):
-            return last[2]
-        complete = case.is_confirmed(self.scheme, self.regions(case.id))
-        self._complete[case.id] = now, case, complete
-        return complete
-
     # Readings.
 
-    def order(self, rater: str, case: str) -> tuple[int, int]:
+    def order(self, rater: str, case: str) -> tuple[int, ...]:
         """Return the time points in the order in which `rater` sees them, left first.
 
-        In a blinded study the order depends on the rater, the case and the study's secret; otherwise it is (0, 1).
+        In a rater's view these are the positions themselves. Raises StudyError as `case` does, and if the case is not
+        assigned to the rater.
         """
-        if not self.config.blinded:
-            return (0, 1)
-        drawn = hmac.new(self.config.secret.encode(), f"{rater}\0{case}".encode(), hashlib.sha256).digest()
-        return (1, 0) if drawn[0] & 1 else (0, 1)
+        return self.case(case).order_of(self._positions_of(rater, case))
+
+    def _positions_of(self, rater: str, case: str) -> Positions:
+        positions = self.positions(case).get(rater)
+        if positions is None:
+            raise StudyError(f"it is not assigned to {clean_text(rater)}", case, "Ask a manager of the study")
+        return positions
 
     def check_rater(self, rater: str) -> str:
         """Return `rater` if the study has them and this account may enter their readings. Raises StudyError otherwise."""
+        self._check_name(rater)
+        check_account(self.folder, rater)
+        return rater
+
+    def _check_name(self, rater: str) -> None:
         if rater not in self.config.raters:
             known = ", ".join(self.config.raters)
             raise StudyError(f"{clean_text(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
-        check_account(self.folder, rater)
-        return rater
 
     def account_rater(self) -> str:
         """Return the rater whose readings belong to this account, or an empty text."""
         return find_account_rater(self.folder, self.config.raters)
 
     def reading(self, rater: str, case: str) -> Reading | None:
-        """Return the reading of `case` by `rater` as last saved, or None. Raises StoreError if its file is damaged."""
+        """Return the reading of `case` by `rater` as last saved, or None. Raises StoreError if its file is damaged.
+
+        Raises StudyError in the view of another rater, and if only managers may know the time points.
+        """
+        if self.view not in ("", rater):
+            raise StudyError(f"this is the view of {self.view}, without other readings", self.path)
         file = self._reading_file(rater, case)
         stored = self._read(file)
-        order = self._order(stored, rater, case) if stored else ()
+        order = self._stored_order(stored, rater, case) if stored else None
         return stored_reading(stored, self.scheme, file.path, rater, case, order)[0]
 
-    def _order(self, stored: StoredTables | None, rater: str, case: str) -> tuple[int, ...]:
-        """Return the time point at each position of a stored reading, or of one that is not begun."""
-        positions = stored_positions(stored)
-        return self.case(case).order_of(positions) if positions else self.order(rater, case)
+    def _stored_order(self, stored: StoredTables | None, rater: str, case: str) -> tuple[int, ...] | None:
+        """Return the time point at each position of a stored reading, or of one that is not begun.
+
+        None in a rater's view, where readings contain positions. Raises StoreError if the reading was made on other films
+        than those at the rater's positions.
+        """
+        order = self.case(case).order_of(stored_positions(stored) or self._positions_of(rater, case))
+        if not self.view:
+            return order
+        if order != tuple(range(len(order))):
+            raise StoreError("the reading was made with the films in other places", case, "See: ratui check STUDY")
+        return None
 
     def displays(self, rater: str, case: str) -> tuple[DisplayUse, ...]:
         """Return the displays on which `rater` has read `case`. Raises StoreError if the file is damaged."""
@@ -330,15 +314,21 @@ class Study:
         self.folder.make_folder(file.parent, group=0o050)  # in a shared study, only this rater may write here
         with FileLock(file.with_suffix(".lock"), take_over=take_over) as lock:
             stored = self._read(file)
-            order = self._order(stored, rater, case)
+            order = self._stored_order(stored, rater, case)
             reading, seconds = stored_reading(stored, self.scheme, file.path, rater, case, order)
             notice = stored.notice if stored else ""
             if notice:
                 restore_from_copy(file)
                 notice = "its file was damaged; it was set aside and restored from the second copy, nothing is lost"
             if reading is None:
-                sites = film_case.sites(self.scheme)
-                reading = start_reading(self.scheme, case, rater, sites, order=order, blinded=self.config.blinded)
+                reading = start_reading(
+                    self.scheme,
+                    case,
+                    rater,
+                    film_case.sites(self.scheme),
+                    order=order or film_case.times,
+                    blinded=self.config.blinded,
+                )
             if not reading.positions:
                 reading = replace(reading, positions=film_case.films_at(reading.order))
             displays = stored_displays(stored, file.path)
@@ -350,6 +340,8 @@ class Study:
 
         For managers and the trainer: a rater must not see them before their own reading is signed.
         """
+        if self.view:
+            raise StudyError(f"this is the view of {self.view}, without other readings", self.path)
         readings = (intact_reading(self, rater, case) for rater in self.config.raters)
         return tuple(reading for reading in readings if reading is not None and reading.signed_at)
 
@@ -359,7 +351,7 @@ class Study:
 
     def state(self, rater: str, case: str) -> CaseState:
         """Return the progress of `rater` in `case`. Raises StoreError if its file is damaged."""
-        film_case = self.case(case)
+        film_case = self.shown_case(rater, case)
         why = film_case.unreadable_reason(self.scheme)
         if why:
             return CaseState(case, "unreadable", 0, 0, 0.0, why)

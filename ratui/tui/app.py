@@ -93,13 +93,13 @@ class RatuiApp(GuardedApp):
         settings = settings or UserSettings(language="en")
         self.keymap = Keymap(settings.keys, study.scheme, source=str(settings.source or "[keys]"))
         self.t = Catalog(choose_language(wanted=settings.language))
-        self.study = study
+        self.study = study.as_rater(rater)  # no screen gets to know a time point that the rater must not know
         self.rater = rater
         self.graphics = display
         set_text_colours(self, display.colours)
         self.has_reported_greys = False
         """True once a screen has stated how few greys the films have."""
-        self.film_store = FilmStore(study)
+        self.film_store = FilmStore(self.study)
         self.frame_cache = FrameCache()
         self.tour = tour
         self.settings = settings

@@ -80,11 +80,15 @@ def test_with_a_group_each_folder_has_its_permissions(tmp_path: Path, umask: int
         "readings": 0o3770,
         "readings/anna": 0o2750,
         f"readings/anna/{case}.json": 0o640,
+        "private": 0o700,
+        "private/visits": 0o700,
+        f"private/visits/{case}.json": 0o600,
     }
     assert {name: found[name] for name in expected} == expected
     assert all(mode & 0o007 == 0 for mode in found.values())
     gid = grp.getgrnam(group).gr_gid
-    assert all(path.stat().st_gid == gid for path in [study.path, *study.path.rglob("*")])
+    shared = [path for path in study.path.rglob("*") if "private" not in path.parts]
+    assert all(path.stat().st_gid == gid for path in [study.path, *shared])
     assert check_study(study.path).is_intact
     assert (tmp_path / "key.json").stat().st_mode & 0o077 == 0
 

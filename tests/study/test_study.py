@@ -8,7 +8,7 @@ from ratui.errors import StoreError, StudyError
 from ratui.imaging import Box
 from ratui.reading import Field, GradeEntry, enter, find_next_open_field
 from ratui.scheme import load_scheme
-from ratui.study import Region, RegionSource, Study
+from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from tests.films import confirm_template, make_study
 
 
@@ -119,6 +119,10 @@ class TestRegions:
 class TestBlinded:
     def test_the_order_is_drawn_for_each_rater_and_case_and_stays(self, tmp_path: Path) -> None:
         study = Study.create(tmp_path / "s", "fingers", ["anna", "bert"], blinded=True)
+        for n in range(200):
+            study.save_case(
+                Case(f"C-{n}", (FilmRecord("a", 0, "L", "hand", 9, 9), FilmRecord("b", 1, "L", "hand", 9, 9)))
+            )
         orders = {(rater, n): study.order(rater, f"C-{n}") for rater in ("anna", "bert") for n in range(200)}
         turned = sum(order == (1, 0) for order in orders.values())
         assert 140 < turned < 260

@@ -11,7 +11,7 @@ from ratui.reading import Entry, Field, GradeEntry
 from ratui.study import Study
 from ratui.study.predictions import save_predictions
 from ratui.tui.entry.model_comparison import find_differences
-from tests.films import make_study
+from tests.films import exchange_positions, make_study
 from tests.model_answers import answer
 from tests.tui.conftest import label_text, reading_as, settle
 from tests.tui.readings import store_reading
@@ -22,9 +22,18 @@ MCP2 = [Field("L.MCP2", "ERO", time) for time in (0, 1)]
 READ: Mapping[Field, Entry] = {MCP2[0]: GradeEntry(1), MCP2[1]: GradeEntry(2)}
 
 
-def read(tmp_path: Path, *, signed: bool, earlier: float = 1, later: float = 4, blinded: bool = False) -> Study:
+def read(
+    tmp_path: Path,
+    *,
+    signed: bool,
+    earlier: float = 1,
+    later: float = 4,
+    blinded: bool = False,
+    order: tuple[int, int] = (0, 1),
+) -> Study:
     study = make_study(tmp_path, sides="L", blinded=blinded)
     (case,) = study.cases()
+    exchange_positions(study, case, "anna", order)
     store_reading(study, case, READ, signed=signed)
     save_predictions(study, "scorer", case, [answer("L.MCP2", "ERO", earlier, later, 5)])
     return study
@@ -67,9 +76,8 @@ async def test_before_the_signature_nothing_shows_differences(tmp_path: Path) ->
             assert "≠" not in label_text(pilot)
 
 
-async def test_blinded_answers_are_in_the_order_of_the_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Study, "order", lambda self, rater, case: (1, 0))
-    study = read(tmp_path, signed=True, blinded=True)
+async def test_blinded_answers_are_in_the_order_of_the_films(tmp_path: Path) -> None:
+    study = read(tmp_path, signed=True, blinded=True, order=(1, 0))
     async with reading_as(study, "anna", size=(120, 40)) as pilot:
         await settle(pilot)
         await pilot.press("enter")

@@ -84,6 +84,7 @@ async def test_only_a_session_of_this_account_or_one_that_may_be_dead_can_be_tak
     study = make_study(tmp_path)
     (case,) = study.cases()
     store_reading(study, case, {Field("L.MCP2", "ERO", 1): GradeEntry(1)}, joints=8)
+    study = study.as_rater("anna")
     real = study.open_reading
     holder: list[LockHolder] = []
 

@@ -19,7 +19,7 @@ from ratui.tui.screens.base import KeyScreen
 from ratui.tui.screens.overview.screen import OverviewScreen
 from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
-from tests.films import confirm_template, make_study
+from tests.films import confirm_template, exchange_positions, make_study
 from tests.tui.conftest import label_text, reading_as, rows, settle
 from tests.tui.readings import store_reading
 
@@ -169,6 +169,7 @@ async def test_enter_typed_before_the_cases_are_known_opens_the_right_one(
     study = study_of(tmp_path, 3)
     begun = study.cases()[2]
     store_reading(study, begun, joints=1)
+    study = study.as_rater("anna")
     known, states = Event(), study.states
     monkeypatch.setattr("ratui.tui.screens.worklist.screen._FIRST", 1)
 
@@ -311,13 +312,13 @@ class TestASignedCase:
 
 
 class TestBlinded:
-    async def test_no_line_and_no_place_in_the_list_depends_on_the_order(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_no_line_and_no_place_in_the_list_depends_on_the_order(self, tmp_path: Path) -> None:
         """Compare two raters with opposite orders who entered the same answers left and right: their lists must be equal."""
         orders = {"anna": (0, 1), "bert": (1, 0)}
-        monkeypatch.setattr(Study, "order", lambda self, rater, case: orders[rater])
         study = study_of(tmp_path, 6, blinded=True)
+        for rater, order in orders.items():
+            for case in study.cases():
+                exchange_positions(study, case, rater, order)
         seen = []
         for rater, (left, right) in orders.items():
             for case in study.cases():

@@ -195,7 +195,7 @@ def load_hand_samples(study: Study, cases: Sequence[str], folder: Path, progress
             study.path,
             "Confirm the regions of some hands first",
         )
-    content = [(FINE_SIZE, film.digest or film.id, frame) for _, film, _, frame, _ in entries]
+    content = [(FINE_SIZE, film.file or film.id, frame) for _, film, _, frame, _ in entries]
     cache = ImageCache(folder, "hands", (len(entries), FINE_SIZE, FINE_SIZE), content)
     boxes = np.full((len(entries), len(joints), 4), np.nan, np.float32)
     findings = np.full((len(entries), len(joints)), np.nan, np.float32)

@@ -204,7 +204,7 @@ def load_pair_samples(
     raters, scales = study.config.raters, scheme.scales
     content = [
         MARGIN,
-        [(key, [(film.digest or film.id, tuple(box)) for film, box in pair]) for _, key, pair in entries],
+        [(key, [(film.file or film.id, tuple(box)) for film, box in pair]) for _, key, pair in entries],
     ]
     cache = ImageCache(folder, "pairs", (len(entries), 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), content)
     labels = np.full((len(entries), len(raters), len(scales), 2), -1, np.int64)

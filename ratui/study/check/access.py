@@ -10,10 +10,11 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ratui.study.check.report import CheckFinding
-from ratui.study.layout import FOLDERS, SNAPSHOT_PREFIX, folder_mode, group_id
+from ratui.study.layout import FOLDERS, PRIVATE, SNAPSHOT_PREFIX, folder_mode, group_id
 from ratui.study.store.access_lists import AccessList, read_access_list, remove_access_lists
 from ratui.study.store.descriptors import Entry, open_entry, walk_no_links
 from ratui.study.store.study_lock import LOCK_FILES
@@ -26,16 +27,32 @@ _MOMENT = 0.05
 """Seconds after which a file that was being created at the first look has its final mode."""
 
 
-def check_access(study: Path, group: str, repair: bool) -> Iterator[CheckFinding]:
+@dataclass(frozen=True)
+class _Groups:
+    """The Unix groups of a study: name and number of the raters' and of the managers' group."""
+
+    study: tuple[str, int | None]
+    managers: tuple[str, int | None]
+
+    def of(self, entry: Entry) -> tuple[str, int | None]:
+        """Return the group that shares `entry`; its number is None if only the owner has access."""
+        return self.managers if entry.inside.parts[:1] == (PRIVATE,) else self.study
+
+
+def check_access(study: Path, group: str, repair: bool, managers: str = "") -> Iterator[CheckFinding]:
     """Find what in the folder `study` is no file or folder, is too open, or belongs to another group than `group`.
+
+    The private folder must belong to the group `managers`, or to the owner alone if that is empty.
 
     With `repair` access is taken away from each object that this account may change: the kernel lets an account change
     its own only, root any. Access is given only where nobody but the study's owner could have put the object there. A
     file with several names is left as it is: another name of it may lie outside the study. Raises StudyError.
     """
-    gid = group_id(group)
+    groups = _Groups((group, group_id(group)), (managers, group_id(managers)))
     suspects = {
-        _key(entry.found) for entry in walk_no_links(study, skip=SNAPSHOT_PREFIX) if _find_fault(entry, group, gid)
+        _key(entry.found)
+        for entry in walk_no_links(study, skip=SNAPSHOT_PREFIX)
+        if _find_fault(entry, *groups.of(entry))
     }
     if not suspects:
         return
@@ -43,7 +60,7 @@ def check_access(study: Path, group: str, repair: bool) -> Iterator[CheckFinding
     found = [
         finding
         for entry in walk_no_links(study, skip=SNAPSHOT_PREFIX)
-        if _key(entry.found) in suspects and (finding := _finding(entry, group, gid, repair))
+        if _key(entry.found) in suspects and (finding := _finding(entry, *groups.of(entry), repair))
     ]
     yield from sorted(found, key=lambda finding: finding.file)
 
@@ -113,6 +130,8 @@ def _expected_mode(entry: Entry, gid: int | None) -> int:
 
 def _wanted_folder(parts: tuple[str, ...], gid: int | None) -> int:
     name = parts[0] if parts else ""
+    if name == PRIVATE:
+        return 0o700 if gid is None else 0o2750
     if len(parts) <= 1 and name in FOLDERS:
         return folder_mode(name, gid is not None)
     if gid is None:
@@ -182,10 +201,10 @@ def _mode_without_list(mode: int, granted: AccessList | None) -> int:
     return mode if granted is None else (mode & ~0o070) | (mode & granted.group << 3)
 
 
-def close_to_others(study: Path, group: str = "") -> None:
+def close_to_others(study: Path, group: str = "", managers: str = "") -> None:
     """Give every file and folder of `study` the access it should have, as far as this account may.
 
     Raises StudyError for an unknown group and where the folder can't be opened.
     """
-    for _ in check_access(study, group, repair=True):
+    for _ in check_access(study, group, repair=True, managers=managers):
         pass

@@ -22,7 +22,7 @@ from ratui.study.check.journals import add_journal_findings
 from ratui.study.check.leftovers import check_leftovers
 from ratui.study.check.report import CheckReport
 from ratui.study.check.table_files import TableFileChecker, is_plain, report_copies
-from ratui.study.config import CONSENSUS, FORMAT, check_settings_seal, read_settings, write_settings
+from ratui.study.config import CONSENSUS, SEALED_FORMAT, check_settings_seal, read_settings, write_settings
 from ratui.study.model_reports import EVALUATION
 from ratui.study.predictions import ORDER
 from ratui.study.store import StudyFolder
@@ -67,11 +67,12 @@ class _StudyChecker:
         self._check_settings()
         study = Study.open(self._path)
         self._folder = study.folder
-        is_unsealed = study.config.stored_format < FORMAT
-        self._findings.extend(list(check_access(self._path, study.config.group, self._findings.repair)))
+        is_unsealed = study.config.stored_format < SEALED_FORMAT
+        group, managers = study.config.group, study.config.managers
+        self._findings.extend(list(check_access(self._path, group, self._findings.repair, managers)))
         tables = TableFileChecker(study, self._findings, is_unsealed=is_unsealed)
         cases = study.cases()
-        folders = ["regions"]
+        folders = ["private/visits", "regions"]
         folders += [f"{name}/{each}" for name in ("proposals", "readings") for each in self._subfolders(name)]
         runs = [f"models/{run}" for run in self._subfolders("models")]
         folders += [f"{run}/answers" for run in runs]
@@ -112,7 +113,7 @@ class _StudyChecker:
     def _check_settings(self) -> None:
         config, notice = read_settings(self._path)
         path, scheme = self._path / "study.toml", self._path / "scheme.toml"
-        if config.stored_format < FORMAT:
+        if config.stored_format < SEALED_FORMAT:
             return
 
         def sealed(data: bytes) -> None:
@@ -139,7 +140,7 @@ class _StudyChecker:
 
     def _check_films(self, study: Study, case: str) -> None:
         try:
-            known = study.case(case)
+            known = study.shown_case(CONSENSUS, case)
         except RatuiError:
             return  # reported by `TableFileChecker`
         for film in known.films:
@@ -169,7 +170,7 @@ class _StudyChecker:
 
     def _migrate(self, study: Study) -> None:
         scheme = self._folder.read("scheme.toml")
-        config = replace(study.config, scheme=hashlib.sha256(scheme).hexdigest(), stored_format=FORMAT)
+        config = replace(study.config, scheme=hashlib.sha256(scheme).hexdigest(), stored_format=SEALED_FORMAT)
 
         def migrate() -> None:
             if not self._findings.can_be_converted:

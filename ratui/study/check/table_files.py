@@ -24,6 +24,7 @@ from ratui.study.check.copies import (
 from ratui.study.check.evidence import check_evidence
 from ratui.study.check.findings import FindingList
 from ratui.study.check.readings import rebuild_fields, salvage_tables
+from ratui.study.config import CONSENSUS
 from ratui.study.model_reports import read_evaluation
 from ratui.study.predictions import load_predictions, read_stored_order
 from ratui.study.store import FileLock, HeldByOther, StudyFile
@@ -144,16 +145,21 @@ class TableFileChecker:
         try:
             match folders:
                 case ["readings", rater]:
-                    study.reading(rater, file.stem)
+                    if rater not in (*study.config.raters, CONSENSUS):
+                        return  # reported as readings of an unknown rater
+                    # The rater's view: an account that is no manager can check it, too.
+                    study.as_rater(rater).reading(rater, file.stem)
                     study.displays(rater, file.stem)
                     self._check_evidence(file, data)
                 case ["regions"] if study.folder.is_folder(f"films/{file.stem}"):
-                    known = {film.id for film in study.case(file.stem).films}
+                    known = {film.id for film in study.shown_case(CONSENSUS, file.stem).films}
                     strange = {region.film for region in study.regions(file.stem)} - known
                     if strange:
                         self._findings.add(file.inside, f"it names {len(strange)} films that the case does not have")
                 case ["films", case]:
-                    study.case(case)
+                    study.film_list(case)
+                case ["private", "visits"]:
+                    study.case(file.stem)
                 case ["proposals", _]:
                     regions_from_records(open_seal(data).tables.get("regions", {}).values(), study.scheme, file.path)
                 case ["models", run, "answers"]:

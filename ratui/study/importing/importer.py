@@ -10,7 +10,7 @@ import csv
 import hashlib
 import io
 import secrets
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -19,6 +19,7 @@ from pathlib import Path
 from ratui.errors import FilmError, RatuiError, StudyError, clean_text
 from ratui.files import make_folder, write_bytes
 from ratui.study.case import Case, FilmRecord
+from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
 from ratui.study.importing.manifest import ManifestRow, read_manifest
 from ratui.study.importing.pseudonyms import KeyFile
@@ -180,26 +181,29 @@ def _import(
         keys.assign_case(candidate.patient)
     if candidates:
         keys.save(study)  # before the first film: no film may be in the study whose patient is not in the key
+    by_case: dict[str, list[_ImportCandidate]] = defaultdict(list)
+    for candidate in candidates:
+        by_case[keys.assign_case(candidate.patient)].append(candidate)
     imported: list[ImportedFilm] = []
-    known = set(study.cases())
+    known, done = set(study.cases()), 0
     stored_pixels = _find_pixel_digests(study, known)
-    for number, candidate in enumerate(candidates):
+
+    def report_progress() -> None:
+        nonlocal done
         if progress:
-            progress(number, len(candidates))
-        case_id = keys.assign_case(candidate.patient)
+            progress(done, len(candidates))
+        done += 1
+
+    for case_id, group in by_case.items():
         try:
             case = study.case(case_id) if case_id in known else Case(case_id, ())
-            case, note = _import_film(study, case, candidate, converter, keys, stored_pixels)
+            imported += _import_case(study, case, group, converter, keys, stored_pixels, rejected, report_progress)
         except RatuiError as error:
-            rejected[candidate.path] = _rejection_reason(error)
-            continue
-        study.save_case(case)
-        known.add(case_id)
-        stored_pixels.setdefault(case.films[-1].digest, case_id)
-        assert candidate.time is not None
-        imported.append(ImportedFilm(candidate.path, case_id, candidate.time, candidate.side, note))
+            rejected.update((candidate.path, _rejection_reason(error)) for candidate in group)
     if progress:
         progress(len(candidates), len(candidates))
+    place = {file: number for number, file in enumerate(files)}
+    imported.sort(key=lambda film: place[film.path])
     left = tuple(RejectedFile(file, rejected[file]) for file in files if file in rejected)
     return ImportReport(tuple(imported), left, keys.path)
 
@@ -209,7 +213,9 @@ def _find_pixel_digests(study: Study, cases: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for case in sorted(cases):
         with contextlib.suppress(RatuiError):  # a film of a damaged case is refused when it is saved
+            # Up to format 2 of a study, the film list itself contains the digests.
             found.update({film.digest: case for film in study.case(case).films if film.digest})
+            found.update({visit.pixels: case for visit in study.visits(case).values() if visit.pixels})
     return found
 
 
@@ -273,18 +279,54 @@ def _assign_time_points(
     return result
 
 
-def _import_film(
+def _import_case(
     study: Study,
     case: Case,
+    candidates: list[_ImportCandidate],
+    converter: FilmConverter,
+    keys: KeyFile,
+    stored_pixels: dict[str, str],
+    rejected: dict[Path, str],
+    on_film: Callable[[], None],
+) -> list[ImportedFilm]:
+    """Convert the films of one case, store them together, and return them; add what is not imported to `rejected`.
+
+    `stored_pixels` are the cases of the study's films by digest; those of the new films are added.
+
+    Raises RatuiError if they can't be stored. They are stored at once, so that neither their names, their times nor their
+    places on the disk reveal which film was read first.
+    """
+    imported: list[ImportedFilm] = []
+    files: dict[str, bytes] = {}
+    new_pixels: dict[str, str] = {}
+    for candidate in candidates:
+        on_film()
+        try:
+            known_pixels = ChainMap(new_pixels, stored_pixels)
+            record, data = _convert_film(study, case, known_pixels, candidate, converter, keys)
+        except RatuiError as error:
+            rejected[candidate.path] = _rejection_reason(error)
+            continue
+        case = Case(case.id, (*case.films, record))
+        new_pixels[record.digest] = case.id
+        files[record.id] = data
+        imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, record.note))
+    if files:
+        write_films(study.folder, case, files, rewrite=study.config.blinded)
+        study.save_case(case)
+        stored_pixels.update(new_pixels)
+    return imported
+
+
+def _convert_film(
+    study: Study,
+    case: Case,
+    stored_pixels: Mapping[str, str],
     candidate: _ImportCandidate,
     converter: FilmConverter,
     keys: KeyFile,
-    stored_pixels: Mapping[str, str],
-) -> tuple[Case, str]:
-    """Convert and store one film; return `case` with it, the new film last, and a note. Raises RatuiError.
-
-    `stored_pixels` are the cases of the study's films by digest.
-    """
+) -> tuple[FilmRecord, bytes]:
+    """Convert one film; return its record and the bytes of its file. Raises RatuiError."""
     assert candidate.time is not None
     part = study.scheme.views[candidate.view].part
     converted = converter.convert(
@@ -320,9 +362,7 @@ def _import_film(
         note=converted.note,
         aspect=converted.aspect,
     )
-    study.folder.make_folder(f"films/{case.id}")
-    study.folder.write(f"films/{case.id}/{record.id}.dcm", converted.data, copy=False)
-    return Case(case.id, (*case.films, record)), converted.note
+    return record, converted.data
 
 
 def _rejection_reason(error: RatuiError) -> str:

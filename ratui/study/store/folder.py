@@ -14,7 +14,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from ratui.errors import DamagedError, StoreError
-from ratui.files import lock_mode, write_bytes
+from ratui.files import lock_mode, write_bytes, write_together
 from ratui.study.store.descriptors import NO_LINK
 from ratui.study.store.journaling import find_other_content, recording
 from ratui.study.store.open_folder import OpenFolder, split_name, split_path
@@ -241,6 +241,18 @@ class StudyFolder(OpenFolder):
             raise StoreError(
                 problem, path, "What was saved before is intact. Remove the cause and try again"
             ) from error
+
+    def write_together(self, inside: str, files: Mapping[str, bytes], *, modified: int) -> None:
+        """Write files into the folder `inside` so that nothing reveals which were there before; see `files.write_together`.
+
+        Raises StoreError if a step fails; each file then has its old content or its new one.
+        """
+        try:
+            with self.opened(inside) as folder:
+                write_together(files, folder, modified=modified)
+        except OSError as error:
+            problem = f"not saved: {error.strerror or error}"
+            raise StoreError(problem, self.path / inside, "Remove the cause and try again") from error
 
     def remove(self, inside: str) -> None:
         """Remove the file `inside`, a link as such; nothing happens without one. Raises StoreError."""

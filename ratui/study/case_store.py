@@ -1,0 +1,167 @@
+"""The cases of a study on the disk: the film lists that every member reads, and the visits that only managers read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ratui.errors import StoreError, StudyError, clean_text
+from ratui.files import check_name
+from ratui.scheme import Scheme
+from ratui.stored_values import ODD_VALUE_ERRORS
+from ratui.study.case import Case
+from ratui.study.config import CONSENSUS, SPLIT_FORMAT, StudyConfig
+from ratui.study.store import StoredTables, StudyFile, StudyFolder, StudyLock, write_tables
+from ratui.study.store.open_folder import FileSignature
+from ratui.study.visits import (
+    FilmList,
+    Positions,
+    Visit,
+    continue_positions,
+    film_to_public_record,
+    to_visits,
+)
+
+__all__ = ["CaseStore"]
+
+
+class CaseStore:
+    """The film lists and visits in a study's folder. An entry in memory counts while its file is unchanged.
+
+    Parameters
+    ----------
+    folder
+        The study's folder.
+    read
+        Function that returns the tables of a file, or None without one.
+    lock
+        The study's lock.
+    scheme
+        The study's scheme.
+    """
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        read: Callable[[StudyFile], StoredTables | None],
+        lock: StudyLock,
+        scheme: Scheme,
+    ) -> None:
+        self._folder = folder
+        self._scheme = scheme
+        self._read = read
+        self._lock = lock
+        self._lists: dict[str, tuple[FileSignature, FilmList]] = {}
+        self._cases: dict[str, tuple[FileSignature, FilmList, Case]] = {}
+        self._shown: dict[tuple[str, str], tuple[FilmList, Case]] = {}
+
+    def films_file(self, case: str) -> StudyFile:
+        """Return the file with the film list of `case`."""
+        return self._folder.file(f"films/{check_name(case, 'case')}/films.json")
+
+    def visits_file(self, case: str) -> StudyFile:
+        """Return the file with the visits of `case`."""
+        return self._folder.file(f"private/visits/{check_name(case, 'case')}.json")
+
+    def film_list(self, case: str, config: StudyConfig) -> FilmList:
+        """Return the film list of `case`. Raises StudyError if there is no such case, StoreError if it is damaged."""
+        file = self.films_file(case)
+        now = self._folder.signature(file.inside)
+        last = self._lists.get(case)
+        if last is not None and last[0] == now is not None:
+            return last[1]
+        stored = self._read(file)
+        if stored is None:
+            raise StudyError(f"there is no case {clean_text(case)}", self._folder.path, "See: ratui status STUDY")
+        try:
+            found = FilmList.from_tables(case, stored.tables, config, self._scheme)
+        except (*ODD_VALUE_ERRORS, StudyError) as error:
+            raise StoreError(
+                f"not a list of films: {clean_text(error)}", file.path, "See: ratui check STUDY"
+            ) from error
+        self._lists[case] = now, found
+        return found
+
+    def visits(self, case: str) -> Mapping[str, Visit]:
+        """Return the visits of `case` by film; empty without a file.
+
+        Raises StudyError if this account may not read them, StoreError if the file is damaged.
+        """
+        file = self.visits_file(case)
+        try:
+            stored = self._read(file)
+            records: Sequence[Mapping[str, object]] = stored.tables["visits"] if stored else ()
+            found = [Visit.from_record(record) for record in records]
+        except StoreError as error:
+            if isinstance(error.__cause__, PermissionError):
+                raise self._not_permitted(case) from error
+            raise
+        except ODD_VALUE_ERRORS as error:
+            raise StoreError(
+                f"not a list of visits: {clean_text(error)}", file.path, "See: ratui check STUDY"
+            ) from error
+        return {visit.film: visit for visit in found}
+
+    def _not_permitted(self, case: str) -> StudyError:
+        return StudyError(
+            "only managers of the study may know the time points of its films", case, "Ask a manager of the study"
+        )
+
+    def case(self, case: str, config: StudyConfig) -> Case:
+        """Return `case` with its time points. Raises StudyError if this account may not know them, StoreError."""
+        listed = self.film_list(case, config)
+        now = None
+        if not listed.has_times:
+            try:
+                now = self._folder.signature(self.visits_file(case).inside)
+            except StoreError as error:
+                if isinstance(error.__cause__, PermissionError):
+                    raise self._not_permitted(case) from error
+                raise
+        last = self._cases.get(case)
+        if last is not None and last[0] == now and last[1] is listed:
+            return last[2]
+        found = listed.to_case(() if listed.has_times else self.visits(case).values())
+        self._cases[case] = now, listed, found
+        return found
+
+    def shown_case(self, rater: str, case: str, config: StudyConfig) -> Case:
+        """Return `case` as `rater` sees it, with positions in place of time points. Opens no private file.
+
+        Raises StudyError if the case is not assigned to the rater, StoreError.
+        """
+        listed = self.film_list(case, config)
+        last = self._shown.get((rater, case))
+        if last is not None and last[0] is listed:
+            return last[1]
+        found = listed.to_shown_case(rater)
+        self._shown[rater, case] = listed, found
+        return found
+
+    def save(self, case: Case, config: StudyConfig, positions: Mapping[str, Positions] | None = None) -> None:
+        """Store the films and visits of `case`, and the positions of its raters. Raises StoreError.
+
+        Raters keep their positions, see `continue_positions`; `positions` replaces those of before.
+        """
+        file = self.films_file(case.id)
+        # Reading raises an error for a file of a newer format, which must not be replaced.
+        before = self.film_list(case.id, config) if self._read(file) is not None else None
+        if not self.is_split(case.id, config):
+            with self._lock.shared():
+                write_tables(file, {"films": [film.to_record() for film in case.films]})
+            return
+        visits = to_visits(case, self.visits(case.id))
+        known = before.positions if before is not None and positions is None else positions or {}
+        raters = (*config.raters, CONSENSUS)
+        continued = continue_positions(
+            known, {visit.film: visit.visit for visit in visits}, raters, blinded=config.blinded
+        )
+        records = tuple(film_to_public_record(film, with_times=not config.blinded) for film in case.films)
+        listed = FilmList(case.id, records, continued)
+        with self._lock.shared():
+            # First: a listed film without a visit could not be shown to managers.
+            write_tables(self.visits_file(case.id), {"visits": [visit.to_record() for visit in visits]})
+            write_tables(file, listed.to_tables())
+
+    def is_split(self, case: str, config: StudyConfig) -> bool:
+        """Return whether the visits of `case` are in a file of their own, as from format 3 on."""
+        return config.stored_format >= SPLIT_FORMAT or self._folder.exists(self.visits_file(case).inside)
