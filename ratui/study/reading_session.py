@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from ratui.errors import StoreError, clean_text
 from ratui.reading import LogEntry, Reading, reading_from_document, reading_to_document
@@ -20,7 +20,7 @@ from ratui.stored_values import as_list, as_number
 from ratui.study.display_use import DisplayUse, add_entry
 from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.store import FileLock, StoredTables, StudyFile, TakenOver, write_tables
-from ratui.study.store.open_folder import FileSignature
+from ratui.study.store.tables import read_tail
 
 __all__ = [
     "MAX_PAUSE",
@@ -152,11 +152,13 @@ class ReadingSession:
         notice: str = "",
         displays: tuple[DisplayUse, ...] = (),
         evidence: ReadingEvidence | None = None,
+        tail: bytes = b"",
     ) -> None:
         self._file = file
         self._lock = lock
         self._shared_lock = shared_lock
-        self._last_signature: FileSignature | Literal["unknown"] = self._signature()
+        self._tail: bytes | None = tail
+        """Last bytes of the file as this session read or wrote it last; None if that is unknown."""
         self.reading = reading
         self.seconds = seconds
         self.notice = notice
@@ -178,18 +180,23 @@ class ReadingSession:
         used = self.displays if displays is None else displays
         evidence = self._evidence.after_save(len(reading.log), spent, self.seconds)
         with self._shared_lock(), self._lock.writing():
-            now = self._signature()
-            if self._last_signature not in ("unknown", now):
+            if self._tail not in (None, read_tail(self._file)):
                 raise FileChanged(
                     "its file has changed since it was opened",
                     self._file.path,
                     "Open it again to see its present content",
                 )
             try:
-                write_tables(self._file, reading_to_tables(reading, spent, used, evidence))
-            finally:
-                # After a failure too: the file may have been replaced before the step that failed.
-                self._last_signature = self._signature_after_save()
+                self._tail = write_tables(self._file, reading_to_tables(reading, spent, used, evidence))
+            except StoreError:
+                self._tail = self._tail_after_failure()
+                raise
+            if self._lock.is_on_network and read_tail(self._file) != self._tail:
+                raise FileChanged(
+                    "another session has replaced its file just now",
+                    self._file.path,
+                    "Open it again to see its present content",
+                )
         self.reading, self.seconds, self.displays = reading, spent, used
         self._evidence = evidence
 
@@ -201,14 +208,12 @@ class ReadingSession:
         """Exclude a take-over while something else of the case is saved. Raises TakenOver or StoreError on entry."""
         return self._lock.writing()
 
-    def _signature(self) -> FileSignature:
-        return self._file.folder.signature(self._file.inside)
-
-    def _signature_after_save(self) -> FileSignature | Literal["unknown"]:
+    def _tail_after_failure(self) -> bytes | None:
+        """Return the last bytes of the file, which may have been replaced before the step that failed."""
         try:
-            return self._signature()
+            return read_tail(self._file)
         except StoreError:
-            return "unknown"  # the save itself succeeded: do not report it as failed
+            return None
 
 
 class AutoSaver:

@@ -333,7 +333,8 @@ class Study(RegionStore):
                 reading = replace(reading, positions=film_case.films_at(reading.order))
             displays = stored_displays(stored, file.path)
             evidence = ReadingEvidence.from_tables(stored, reading.positions, film_case, self.config.id)
-            yield ReadingSession(file, lock, self._study_lock.shared, reading, seconds, notice, displays, evidence)
+            shared, tail = self._study_lock.shared, stored.tail if stored else b""
+            yield ReadingSession(file, lock, shared, reading, seconds, notice, displays, evidence, tail)
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
         """Return the signed readings of `case`, in the order of the study's raters; damaged ones only add a notice.

@@ -50,6 +50,8 @@ OPENS_STUDY_FILES = {
     "ratui/study/store/journal.py": "it reads the journals in a folder that `folder` has opened",
     "ratui/study/store/journal_writer.py": "it appends to a journal in a folder that `folder` has opened",
     "ratui/study/store/access_lists.py": "it acts on descriptors that a walk has opened",
+    "ratui/study/store/file_systems.py": "it reads the list of mounted file systems in /proc",
+    "ratui/study/store/lock_holder.py": "it acts on the descriptors of lock files, and looks in /proc for a start time",
     "ratui/study/store/locking.py": "it acts on the descriptors of lock files, which `folder` has opened",
 }
 OUTSIDE = {

@@ -283,6 +283,21 @@ class StudyFolder(OpenFolder):
             raise StoreError(problem, self.path / inside, "Check the folder's permissions") from error
         return aside
 
+    def create(self, inside: str, data: bytes) -> bool:
+        """Create the small file `inside` for this account alone; return False if there is one. Raises OSError."""
+        above, name = split_name(inside)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with self.opened(above) as folder:
+            try:
+                descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+            except FileExistsError:
+                return False
+            try:
+                os.write(descriptor, data)
+            finally:
+                os.close(descriptor)
+        return True
+
     def open_lock(
         self, inside: str, *, access: Literal["create", "write", "read"] = "create", mode: int | None = None
     ) -> int:

@@ -10,12 +10,14 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
 from ratui.errors import StoreError
 from ratui.files import create_folder
 from ratui.study.store.descriptors import open_directory
+from ratui.study.store.file_systems import file_system_type, is_network_type
 
 __all__ = ["FileSignature", "OpenFolder", "split_name", "split_path"]
 
@@ -64,6 +66,15 @@ class OpenFolder:
     def owner(self) -> int:
         """Number of the account that owns the folder. Raises OSError."""
         return os.fstat(self._open_top()).st_uid
+
+    @cached_property
+    def is_on_network(self) -> bool:
+        """Whether the folder is on a network file system, where locks may bind one machine only."""
+        try:
+            self._open_top()
+        except OSError:
+            return False
+        return is_network_type(file_system_type(self._device))
 
     @property
     def is_read_only(self) -> bool:

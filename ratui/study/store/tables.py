@@ -22,6 +22,7 @@ from ratui.study.store.seal import BrokenSealError, NewerFormatError, UnsealedEr
 
 __all__ = [
     "LARGEST_FILE",
+    "TAIL_BYTES",
     "DamagedError",
     "SealedStorage",
     "StoredTables",
@@ -30,6 +31,7 @@ __all__ = [
     "read_intact",
     "read_intact_bytes",
     "read_tables",
+    "read_tail",
     "restore_from_copy",
     "sealed_name",
     "write_tables",
@@ -37,6 +39,10 @@ __all__ = [
 
 Tables: TypeAlias = dict[str, list[dict[str, Any]]]
 """Records by the name of their table."""
+
+
+TAIL_BYTES = 80
+"""Number of bytes at the end of a sealed file that contain its digest."""
 
 
 def sealed_name(file: StudyFile | Path) -> str:
@@ -76,6 +82,8 @@ class SealedStorage(Storage):
     def __init__(self, file: StudyFile | Path, *, unsealed: bool = False) -> None:
         self._file = as_file(file)
         self._unsealed = unsealed
+        self.tail = b""
+        """Last bytes of the file as last read or written by this object."""
 
     def read(self) -> dict[str, dict[str, Any]] | None:
         """Return the tables, or None without a file. Raises DamagedError, or StoreError for a newer format."""
@@ -83,6 +91,7 @@ class SealedStorage(Storage):
             data = self._file.folder.read(self._file.inside)
         except FileNotFoundError:
             return None
+        self.tail = data[-TAIL_BYTES:]
         return _unpack(self._file.path, data, sealed_name(self._file), self._unsealed)
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
@@ -92,6 +101,7 @@ class SealedStorage(Storage):
         except (ValueError, TypeError, RecursionError) as error:
             raise StoreError(f"not saved: {error}", self._file.path, "What was saved before is intact") from error
         self._file.folder.write(self._file.inside, sealed)
+        self.tail = sealed[-TAIL_BYTES:]
 
 
 class _MemoryStorage(Storage):
@@ -127,10 +137,21 @@ def read_tables(file: StudyFile | Path, *, unsealed: bool = False) -> Tables | N
 
 @dataclass(frozen=True)
 class StoredTables:
-    """The records of a file. `notice` is empty, or says that the file is damaged and its second copy was read."""
+    """The records of a file.
+
+    Attributes
+    ----------
+    tables
+        The records.
+    notice
+        Empty, or the statement that the file is damaged and its second copy was read.
+    tail
+        Last bytes of the copy that was read. They contain the digest of its seal, so they differ between two saves.
+    """
 
     tables: Tables
     notice: str = ""
+    tail: bytes = b""
 
 
 def read_intact_bytes(
@@ -153,9 +174,10 @@ def read_intact(file: StudyFile | Path, *, unsealed: bool = False) -> StoredTabl
     file = as_file(file)
     damaged: DamagedError
     try:
-        tables = read_tables(file, unsealed=unsealed)
+        storage = SealedStorage(file, unsealed=unsealed)
+        tables = storage.read()
         if tables is not None:
-            return StoredTables(tables)
+            return StoredTables(_records(tables), tail=storage.tail)
         if not file.folder.exists(file.second_copy.inside):
             return None
         damaged = DamagedError("the file is missing, but its second copy exists", file.path, "See: ratui check STUDY")
@@ -168,7 +190,9 @@ def read_intact(file: StudyFile | Path, *, unsealed: bool = False) -> StoredTabl
     except (FileNotFoundError, DamagedError):
         raise damaged from None
     check_second_copy(file, data, damaged)
-    return StoredTables(_records(found), f"{damaged.problem}; its second copy is intact and was read")
+    return StoredTables(
+        _records(found), f"{damaged.problem}; its second copy is intact and was read", data[-TAIL_BYTES:]
+    )
 
 
 def check_second_copy(file: StudyFile | Path, copy: bytes, damaged: DamagedError) -> None:
@@ -184,8 +208,11 @@ def check_second_copy(file: StudyFile | Path, copy: bytes, damaged: DamagedError
         raise DamagedError(problem, file.path, "Restore it from a backup") from damaged
 
 
-def write_tables(file: StudyFile | Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Replace the table file `file` by `tables` in one atomic write of two copies. Raises StoreError."""
+def write_tables(file: StudyFile | Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
+    """Replace the table file `file` by `tables` in one atomic write of two copies.
+
+    Return the last bytes of the new file, see `StoredTables`. Raises StoreError.
+    """
     with TinyDB(storage=_MemoryStorage) as database:  # TinyDB writes at every insert: collect the inserts in memory
         for name, records in tables.items():
             database.table(name).insert_multiple(records)
@@ -195,7 +222,17 @@ def write_tables(file: StudyFile | Path, tables: Mapping[str, Sequence[Mapping[s
             make_folder(file.parent)
         file = as_file(file)
         file.folder.make_folder(file.parent)
-        SealedStorage(file).write({name: (batch.tables or {}).get(name, {}) for name in tables})
+        storage = SealedStorage(file)
+        storage.write({name: (batch.tables or {}).get(name, {}) for name in tables})
+    return storage.tail
+
+
+def read_tail(file: StudyFile) -> bytes:
+    """Return the last bytes of `file`, opened anew, or nothing without a file; see `StoredTables`. Raises StoreError."""
+    try:
+        return file.folder.tail(file.inside, TAIL_BYTES)
+    except FileNotFoundError:
+        return b""
 
 
 def restore_from_copy(file: StudyFile | Path) -> None:
