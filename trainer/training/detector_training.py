@@ -23,12 +23,14 @@ from trainer.data.hands import JOINT_KINDS, HandSamples, load_hand_samples
 from trainer.data.phantoms import simulate_hands
 from trainer.models.detector import JointDetector, build_detector, detect, make_targets
 from trainer.models.refiner import draw_joint_crops
-from trainer.training.loop import ProcessGroup, TrainingPlan, save_checkpoint
+from trainer.training.loop import Batches, ProcessGroup, TrainingPlan, save_checkpoint
 from trainer.training.runs import RunPlan, start_run, take_turns, train_in_folder
 
 __all__ = [
     "calibrate_detector",
+    "detector_batch_loss",
     "fit_detector",
+    "make_detector_batches",
     "measure_box_sizes",
     "pick_threshold",
     "split_validation",
@@ -127,12 +129,44 @@ def fit_detector(
     torch.manual_seed(plan.seed)
     model = build_detector(weights, backbone)
     model.ssd.requires_grad_(not refiner_only)
+    facts = {
+        **(about or {}),
+        "model": "detector",
+        "seed": plan.seed,
+        "backbone": model.backbone_name,
+        "near": refiner_only,
+    }
+    train_in_folder(
+        model,
+        make_detector_batches(samples, batch, plan.seed, device, refiner_only=refiner_only),
+        detector_batch_loss,
+        plan,
+        out,
+        device,
+        process_group,
+        resume=resume,
+        about=facts,
+        label="detector",
+    )
+    if process_group.is_first:
+        calibrate_detector(model, samples, validation)
+        save_checkpoint(out / "model.pt", {"model": model.state_dict(), "about": facts})
+    process_group.barrier()
+    return model
+
+
+def make_detector_batches(
+    samples: Sequence[HandSamples], batch: int, seed: int, device: torch.device, *, refiner_only: bool = False
+) -> Batches:
+    """Return the function that yields an epoch's batches of all `samples`, augmented, on `device`.
+
+    `batch` is the number of hands in a batch, over all processes. With `refiner_only` the batches have no images for the
+    SSD.
+    """
     pool = _CombinedSamples(samples)
 
     def batches(epoch: int, process_group: ProcessGroup) -> Iterable[Any]:
-        for rows, generator in process_group.local_batches(
-            _epoch_rows(len(pool), plan.seed, epoch), batch, plan.seed, epoch
-        ):
+        for rows, generator in process_group.local_batches(_epoch_rows(len(pool), seed, epoch), batch, seed, epoch):
             images, boxes, findings, kinds = (part.to(device) for part in pool.take(rows))
             images = images[:, None].float() / 255
             joint_crops = draw_joint_crops(images, boxes, findings, kinds, generator)
@@ -142,25 +176,13 @@ def fit_detector(
             moved, placed = augment_hands(downsample(images), boxes, generator)
             yield moved, make_targets(placed, kinds), joint_crops
 
-    def batch_loss(wrapped: nn.Module, batch: Any) -> Tensor:
-        loss: Tensor = wrapped(*batch)
-        return loss
+    return batches
 
-    facts = {
-        **(about or {}),
-        "model": "detector",
-        "seed": plan.seed,
-        "backbone": model.backbone_name,
-        "near": refiner_only,
-    }
-    train_in_folder(
-        model, batches, batch_loss, plan, out, device, process_group, resume=resume, about=facts, label="detector"
-    )
-    if process_group.is_first:
-        calibrate_detector(model, samples, validation)
-        save_checkpoint(out / "model.pt", {"model": model.state_dict(), "about": facts})
-    process_group.barrier()
-    return model
+
+def detector_batch_loss(model: nn.Module, batch: Any) -> Tensor:
+    """Return the loss of the detector `model` on a batch that `make_detector_batches` made."""
+    loss: Tensor = model(*batch)
+    return loss
 
 
 class _CombinedSamples:

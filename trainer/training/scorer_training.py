@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from ratui.errors import TrainError, clean_text
 from ratui.progress_bar import ProgressBar
 from ratui.study import Study
-from trainer.data.pairs import augment_pairs, load_pair_samples
+from trainer.data.pairs import PairSamples, augment_pairs, load_pair_samples
 from trainer.models.losses import LOSSES, count_labelled, scorer_loss
 from trainer.models.scorer import RATER_MODELS, PairScorer, build_scorer, load_matching_weights
-from trainer.training.loop import SINGLE_PROCESS, BatchLoss, ProcessGroup
+from trainer.training.loop import SINGLE_PROCESS, Batches, BatchLoss, ProcessGroup
 from trainer.training.runs import RunPlan, start_run, take_turns, train_in_folder
 
-__all__ = ["ScorerBatch", "make_batch_loss", "train_scorer"]
+__all__ = ["ScorerBatch", "make_batch_loss", "make_scorer_batches", "train_scorer"]
 
 
 class ScorerBatch(NamedTuple):
@@ -79,26 +79,16 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, p
         "difference": plan.difference,
         "width": plan.width,
     }
-    labels, max_grades = torch.from_numpy(samples.labels), torch.from_numpy(samples.max_grades)
-    groups = torch.from_numpy(samples.groups)
     torch.manual_seed(plan.training.seed)
     model = build_scorer(about)
     if plan.weights is not None:
         new = load_matching_weights(model, plan.weights)
         if process_group.is_first and new:
             print(f"taken over from {plan.weights.name}; new: {', '.join(new)}", file=sys.stderr, flush=True)
-    load_rows = _make_row_loader(samples.crops, device)
-
-    def batches(epoch: int, process_group: ProcessGroup) -> Iterable[ScorerBatch]:
-        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(plan.training.seed * 7_919 + epoch))
-        for rows, generator in process_group.local_batches(order, plan.batch, plan.training.seed, epoch):
-            crops = augment_pairs(load_rows(rows).float() / 255, generator)
-            yield ScorerBatch(crops, groups[rows].to(device), labels[rows].to(device), max_grades[rows].to(device))
-
     batch_loss = make_batch_loss(model, plan.loss, plan.difference, process_group)
     train_in_folder(
         model,
-        batches,
+        make_scorer_batches(samples, plan.batch, plan.training.seed, device),
         batch_loss,
         plan.training,
         out,
@@ -108,6 +98,24 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, p
         about=about,
         label="scorer",
     )
+
+
+def make_scorer_batches(samples: PairSamples, batch: int, seed: int, device: torch.device) -> Batches:
+    """Return the function that yields an epoch's batches of `samples`, augmented, on `device`.
+
+    `batch` is the number of joints in a batch, over all processes.
+    """
+    labels, max_grades = torch.from_numpy(samples.labels), torch.from_numpy(samples.max_grades)
+    groups = torch.from_numpy(samples.groups)
+    load_rows = _make_row_loader(samples.crops, device)
+
+    def batches(epoch: int, process_group: ProcessGroup) -> Iterable[ScorerBatch]:
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
+        for rows, generator in process_group.local_batches(order, batch, seed, epoch):
+            crops = augment_pairs(load_rows(rows).float() / 255, generator)
+            yield ScorerBatch(crops, groups[rows].to(device), labels[rows].to(device), max_grades[rows].to(device))
+
+    return batches
 
 
 def _make_row_loader(crops: npt.NDArray[np.uint8], device: torch.device) -> Callable[[Tensor], Tensor]:
