@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from trainer.data.device import copy_to_device
 from trainer.data.hands import COARSE_SIZE, FINE_SIZE
 
 __all__ = ["augment_hands", "downsample", "draw_noise"]
@@ -56,7 +57,7 @@ def augment_hands(images: Tensor, boxes: Tensor, generator: torch.Generator) -> 
     n, device = len(images), images.device
 
     def draw(low: float, high: float, *shape: int) -> Tensor:
-        return (torch.rand(n, *shape, generator=generator) * (high - low) + low).to(device)
+        return copy_to_device(torch.rand(n, *shape, generator=generator) * (high - low) + low, device)
 
     far = draw(0, 1) < _EXTREME_SHARE
     angle = torch.where(far, draw(-0.8, 0.8), draw(-0.25, 0.25))

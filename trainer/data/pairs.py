@@ -23,6 +23,7 @@ from ratui.imaging import Box, normalize_intensity
 from ratui.reading import Field, Slot
 from ratui.study import Case, FilmRecord, Study
 from ratui.study.intact import intact_case, intact_proposals, intact_regions
+from trainer.data.device import copy_to_device
 from trainer.data.image_cache import ImageCache
 
 __all__ = [
@@ -142,7 +143,7 @@ def augment_pairs(crops: Tensor, generator: torch.Generator, *, side: int | None
     side = side or whole
 
     def draw(low: float, high: float, *shape: int) -> Tensor:
-        return (torch.rand(*shape, generator=generator) * (high - low) + low).to(device)
+        return copy_to_device(torch.rand(*shape, generator=generator) * (high - low) + low, device)
 
     angle = draw(-0.25, 0.25, n, 1) + draw(-0.06, 0.06, n, 2)
     scale = torch.exp(draw(-0.12, 0.12, n, 1) + draw(-0.04, 0.04, n, 2))

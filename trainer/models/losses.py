@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ratui.errors import TrainError, clean_text
+from trainer.data.device import copy_to_device
 
 __all__ = [
     "EXCLUDED_LOGIT",
@@ -189,7 +190,7 @@ def scorer_loss(outputs: Sequence[Tensor], labels: Tensor, *, name: str, differe
     """Return the sum of `pair_loss` over all labelled pairs of all raters and scales, divided by `count`.
 
     `outputs` holds log P (N, views, G, G) for each scale, as `PairScorer` returns it, `labels` is (N, raters, scales, 2)
-    with −1 for a missing score.
+    with −1 for a missing score. `labels` should be in CPU memory: on a GPU the search for missing scores waits for it.
     """
     # A zero that depends on every output: DistributedDataParallel waits for all gradients, also without a label.
     total: Tensor = sum((pair[..., 0, 0].sum() * 0.0 for pair in outputs), start=outputs[0].new_zeros(()))
@@ -198,7 +199,8 @@ def scorer_loss(outputs: Sequence[Tensor], labels: Tensor, *, name: str, differe
         rows, raters = torch.nonzero((wanted >= 0).all(dim=2), as_tuple=True)
         if len(rows):
             views = raters if pair.shape[1] > 1 else torch.zeros_like(raters)
-            losses = pair_loss(name, pair[rows, views], wanted[rows, raters], difference)
+            where = copy_to_device(rows, pair.device), copy_to_device(views, pair.device)
+            losses = pair_loss(name, pair[where], copy_to_device(wanted[rows, raters], pair.device), difference)
             total = total + losses.sum()
     return total / max(count, 1.0)
 

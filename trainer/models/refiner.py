@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from trainer.data.augmentation import draw_noise
+from trainer.data.device import copy_to_device
 from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
 from trainer.models.layers import ResidualBlock, make_group_norm
 
@@ -129,7 +130,7 @@ def draw_joint_crops(
     n, device = len(images), images.device
 
     def draw(low: float, high: float, *shape: int) -> Tensor:
-        return (torch.rand(n, *shape, generator=generator) * (high - low) + low).to(device)
+        return copy_to_device(torch.rand(n, *shape, generator=generator) * (high - low) + low, device)
 
     known = torch.isfinite(boxes).all(dim=2)
     ill = torch.nan_to_num(findings, 0.0) >= 0.5
@@ -141,7 +142,7 @@ def draw_joint_crops(
     there = known.gather(1, picked)
     truth = torch.where(there, findings.gather(1, picked), torch.nan)
     centre, size = (box[..., :2] + box[..., 2:]) / 2, (box[..., 2:] - box[..., :2]).mean(dim=2)
-    usual = size.nanmedian(dim=1, keepdim=True).values.nan_to_num(20.0)
+    usual = _median_of_known(size).nan_to_num(20.0)
     centre, size = centre.nan_to_num(COARSE_SIZE / 2), torch.where(there, size, usual)
     k = size.shape[1]
     near = draw(0, 1, k) < 0.7
@@ -176,6 +177,15 @@ def draw_joint_crops(
     )
 
 
+def _median_of_known(sizes: Tensor) -> Tensor:
+    """Return the median of each row of `sizes` (N, J), as (N, 1): the lower one of two, NaN if all values are NaN.
+
+    `Tensor.nanmedian` gives the same, but refuses to work on a GPU with deterministic algorithms.
+    """
+    known = torch.isfinite(sizes).sum(dim=1, keepdim=True)
+    return sizes.sort(dim=1).values.gather(1, (known - 1).clamp_min(0) // 2)  # NaN comes last
+
+
 def _make_rotations(angle: Tensor, mirrored: Tensor) -> Tensor:
     c, s, flip = torch.cos(angle), torch.sin(angle), torch.where(mirrored, -1.0, 1.0)
     return torch.stack([torch.stack([c * flip, -s], -1), torch.stack([s * flip, c], -1)], -2)
@@ -202,7 +212,7 @@ def _vary_exposure(crops: Tensor, generator: torch.Generator) -> Tensor:
     m, side = len(crops), crops.shape[-1]
 
     def draw(low: float, high: float) -> Tensor:
-        return (torch.rand(m, 1, 1, 1, generator=generator) * (high - low) + low).to(crops.device)
+        return copy_to_device(torch.rand(m, 1, 1, 1, generator=generator) * (high - low) + low, crops.device)
 
     crops = crops.clamp(1e-4, 1) ** torch.exp(draw(-0.7, 0.7))
     ramp = torch.linspace(-1, 1, side, device=crops.device)

@@ -19,6 +19,7 @@ from ratui.scheme import load_scheme
 from ratui.study import Study
 from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.coco import load_coco_hands
+from trainer.data.device import copy_to_device
 from trainer.data.hands import JOINT_KINDS, HandSamples, load_hand_samples
 from trainer.data.phantoms import simulate_hands
 from trainer.models.detector import JointDetector, build_detector, detect, make_targets
@@ -167,7 +168,7 @@ def make_detector_batches(
 
     def batches(epoch: int, process_group: ProcessGroup) -> Iterable[Any]:
         for rows, generator in process_group.local_batches(_epoch_rows(len(pool), seed, epoch), batch, seed, epoch):
-            images, boxes, findings, kinds = (part.to(device) for part in pool.take(rows))
+            images, boxes, findings, kinds = (copy_to_device(part, device) for part in pool.take(rows))
             images = images[:, None].float() / 255
             joint_crops = draw_joint_crops(images, boxes, findings, kinds, generator)
             if refiner_only:

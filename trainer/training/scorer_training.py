@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ratui.errors import TrainError, clean_text
 from ratui.progress_bar import ProgressBar
 from ratui.study import Study
+from trainer.data.device import copy_to_device
 from trainer.data.pairs import PairSamples, augment_pairs, load_pair_samples
 from trainer.models.losses import LOSSES, count_labelled, scorer_loss
 from trainer.models.scorer import RATER_MODELS, PairScorer, build_scorer, load_matching_weights
@@ -28,7 +29,7 @@ class ScorerBatch(NamedTuple):
     """A batch of N joints.
 
     `inputs` are crops (N, 2, S, S) from 0 to 1, or the features (N, 2, F) that a fixed trunk extracted. `groups` (N,),
-    `labels` (N, raters, scales, 2) and `max_grades` (N, scales) are rows of `PairSamples`.
+    `labels` (N, raters, scales, 2) and `max_grades` (N, scales) are rows of `PairSamples`. `labels` are in CPU memory.
     """
 
     inputs: Tensor
@@ -113,7 +114,8 @@ def make_scorer_batches(samples: PairSamples, batch: int, seed: int, device: tor
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed * 7_919 + epoch))
         for rows, generator in process_group.local_batches(order, batch, seed, epoch):
             crops = augment_pairs(load_rows(rows).float() / 255, generator)
-            yield ScorerBatch(crops, groups[rows].to(device), labels[rows].to(device), max_grades[rows].to(device))
+            largest = copy_to_device(max_grades[rows], device)
+            yield ScorerBatch(crops, copy_to_device(groups[rows], device), labels[rows], largest)
 
     return batches
 
@@ -122,5 +124,5 @@ def _make_row_loader(crops: npt.NDArray[np.uint8], device: torch.device) -> Call
     """Return a function that puts rows of `crops` on `device`: from GPU memory if all fit there, else from the file."""
     if device.type == "cuda" and crops.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
         on_device = torch.from_numpy(np.array(crops)).to(device)
-        return lambda rows: on_device[rows.to(device)]
-    return lambda rows: torch.from_numpy(crops[rows.numpy()]).to(device)
+        return lambda rows: on_device[copy_to_device(rows, device)]
+    return lambda rows: copy_to_device(torch.from_numpy(crops[rows.numpy()]), device)
