@@ -39,7 +39,8 @@ __all__ = [
     "resolve_run_folder",
 ]
 
-Targets: TypeAlias = list[dict[str, Tensor]]
+Targets: TypeAlias = tuple[Tensor, Tensor]
+"""Boxes and classes of joints: see `make_targets`."""
 SHIPPED = Path("shipped")
 """Stands for the run that comes with ratui: a small detector that was trained on simulated hands only."""
 SHIPPED_RUN = Path(__file__).parents[1] / "shipped"
@@ -73,9 +74,9 @@ class JointDetector(nn.Module):
     def forward(self, images: Tensor | None, targets: Targets | None, joint_crops: JointCrops) -> Tensor:
         """Return the loss on `joint_crops`, plus that on `images` (N, 1, COARSE_SIZE, COARSE_SIZE) if given."""
         near = refiner_loss(self.detail(joint_crops.crops), joint_crops)
-        if images is None:
+        if images is None or targets is None:
             return near
-        return sum_losses(self.ssd, self._ssd_input(images), targets) + near
+        return sum_losses(self.ssd, images.expand(-1, count_channels(self.ssd), -1, -1), *targets) + near
 
     def propose_boxes(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return the decoded default boxes (A, 4) and class probabilities (A, classes) of each image.
@@ -84,11 +85,8 @@ class JointDetector(nn.Module):
         """
         return [
             (boxes.clamp(0, COARSE_SIZE), logits.softmax(dim=-1))
-            for boxes, logits in predict_boxes(self.ssd, self._ssd_input(images))
+            for boxes, logits in predict_boxes(self.ssd, list(images.expand(-1, count_channels(self.ssd), -1, -1)))
         ]
-
-    def _ssd_input(self, images: Tensor) -> list[Tensor]:
-        return list(images.expand(-1, count_channels(self.ssd), -1, -1))
 
 
 def resolve_run_folder(run: Path) -> Path:
@@ -142,12 +140,12 @@ def load_detector(folder: Path, device: torch.device) -> JointDetector:
 
 
 def make_targets(boxes: Tensor, kinds: Tensor) -> Targets:
-    """Return the targets of an SSD for each hand: boxes (J, 4) and their classes. NaN boxes are left out."""
-    targets = []
-    for box in boxes:
-        known = torch.isfinite(box).all(dim=1) & ((box[:, 2:] - box[:, :2]) > 1).all(dim=1)
-        targets.append({"boxes": box[known], "labels": 1 + kinds[known]})
-    return targets
+    """Return the targets of an SSD for N hands: boxes (N, J, 4) and their classes (N, J).
+
+    `boxes` are (N, J, 4), `kinds` (J,). The result is NaN for a box that is unknown or less than a unit wide.
+    """
+    is_known = torch.isfinite(boxes).all(dim=2) & ((boxes[..., 2:] - boxes[..., :2]) > 1).all(dim=2)
+    return torch.where(is_known[..., None], boxes, torch.nan), (1 + kinds).expand(len(boxes), -1)
 
 
 @dataclass(frozen=True)

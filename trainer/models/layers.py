@@ -10,12 +10,19 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["ResidualBlock", "SynchronisedBatchNorm", "make_group_norm"]
+__all__ = ["ResidualBlock", "SynchronisedBatchNorm", "make_group_norm", "take_maximum"]
 
 
 def make_group_norm(width: int) -> nn.Module:
     """Return a group norm. It does not depend on the batch, so batch size and number of processes do not matter."""
     return nn.GroupNorm(8, width)
+
+
+def take_maximum(maps: Tensor) -> Tensor:
+    """Return the maximum of each map, (N, channels), of `maps` (N, channels, rows, columns)."""
+    # Not `amax`: its gradient looks for the values that equal the maximum. Compiled code in bfloat16 computes the values
+    # again without rounding them, finds none, and divides by their number.
+    return maps.flatten(2).max(dim=2).values
 
 
 class _SumOverProcesses(torch.autograd.Function):

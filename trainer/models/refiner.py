@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from trainer.data.augmentation import draw_noise
 from trainer.data.device import copy_to_device
 from trainer.data.hands import COARSE_SIZE, JOINT_KINDS
-from trainer.models.layers import ResidualBlock, make_group_norm
+from trainer.models.layers import ResidualBlock, make_group_norm, take_maximum
 
 __all__ = [
     "REFINER_CROP_SIZE",
@@ -82,7 +82,7 @@ class Refiner(nn.Module):
         mean, spread = crops.mean(dim=(2, 3), keepdim=True), crops.std(dim=(2, 3), keepdim=True)
         maps = self.trunk(self.stem((crops - mean) / (spread + 0.03)))
         place = self.place(maps)
-        judged = self.judge(torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3)), place], dim=1))
+        judged = self.judge(torch.cat([maps.mean(dim=(2, 3)), take_maximum(maps), place], dim=1))
         return RefinerOutput(self.box(place), self.finding(judged)[:, 0], self.kind(judged))
 
 
@@ -227,15 +227,15 @@ def _vary_exposure(crops: Tensor, generator: torch.Generator) -> Tensor:
 
 def refiner_loss(seen: RefinerOutput, joint_crops: JointCrops) -> Tensor:
     """Return the sum of the losses of box, finding and kind, each a mean over the crops whose target is known."""
-    # A zero that depends on every output: DistributedDataParallel waits for all gradients.
-    total = (seen.moves.sum() + seen.finding.sum() + seen.kind.sum()) * 0.0
-    placed = torch.isfinite(joint_crops.moves).all(dim=1)
-    if placed.any():
-        total = total + 8.0 * F.smooth_l1_loss(seen.moves[placed], joint_crops.moves[placed], beta=0.05)
+    # Sums over all crops, with zeros where the target is unknown: a choice of crops would wait for a GPU.
+    placed = torch.isfinite(joint_crops.moves).all(dim=1, keepdim=True)
+    moves = torch.where(placed, joint_crops.moves, seen.moves.detach().float())
+    off = F.smooth_l1_loss(seen.moves.float(), moves, beta=0.05, reduction="sum") / (3 * placed.sum()).clamp_min(1)
     judged = torch.isfinite(joint_crops.findings)
-    if judged.any():
-        total = total + F.binary_cross_entropy_with_logits(seen.finding[judged], joint_crops.findings[judged])
-    named = joint_crops.kinds >= 0
-    if named.any():
-        total = total + 0.5 * F.cross_entropy(seen.kind[named], joint_crops.kinds[named])
-    return total
+    wrong = F.binary_cross_entropy_with_logits(
+        seen.finding.float(), joint_crops.findings.nan_to_num(0.0), reduction="none"
+    )
+    named = F.cross_entropy(seen.kind.float(), joint_crops.kinds, ignore_index=-1, reduction="sum")
+    total: Tensor = 8.0 * off
+    total = total + torch.where(judged, wrong, 0.0).sum() / judged.sum().clamp_min(1)
+    return total + 0.5 * named / (joint_crops.kinds >= 0).sum().clamp_min(1)

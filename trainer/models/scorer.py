@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ratui.errors import TrainError, clean_text
-from trainer.models.layers import ResidualBlock, SynchronisedBatchNorm
+from trainer.models.layers import ResidualBlock, SynchronisedBatchNorm, take_maximum
 from trainer.models.losses import EXCLUDED_LOGIT, coupled_log_pair, independent_log_pair
 from trainer.training.loop import load_checkpoint
 
@@ -173,7 +173,7 @@ class PairScorer(nn.Module):
         n, _, side, _ = crops.shape
         maps = self.trunk(self.stem(_normalise_exposure(crops).reshape(2 * n, 1, side, side)))
         # The maximum is there because an erosion is small: the mean over the joint hardly shows it.
-        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1).reshape(n, 2, -1)
+        return torch.cat([maps.mean(dim=(2, 3)), take_maximum(maps)], dim=1).reshape(n, 2, -1)
 
     def predict_pairs(self, features: Tensor, groups: Tensor, max_grades: Tensor) -> list[Tensor]:
         """Return log P for each scale from `features` (N, 2, features).

@@ -19,7 +19,7 @@ from ratui.scheme import load_scheme
 from ratui.study import Study
 from trainer.data.augmentation import augment_hands, downsample
 from trainer.data.coco import load_coco_hands
-from trainer.data.device import copy_to_device
+from trainer.data.device import copy_to_device, fits_on_gpu
 from trainer.data.hands import JOINT_KINDS, HandSamples, load_hand_samples
 from trainer.data.phantoms import simulate_hands
 from trainer.models.detector import JointDetector, build_detector, detect, make_targets
@@ -164,11 +164,12 @@ def make_detector_batches(
     `batch` is the number of hands in a batch, over all processes. With `refiner_only` the batches have no images for the
     SSD.
     """
-    pool = _CombinedSamples(samples)
+    pool = _CombinedSamples(samples, device)
+    kinds = torch.from_numpy(samples[0].kinds).to(device)
 
     def batches(epoch: int, process_group: ProcessGroup) -> Iterable[Any]:
         for rows, generator in process_group.local_batches(_epoch_rows(len(pool), seed, epoch), batch, seed, epoch):
-            images, boxes, findings, kinds = (copy_to_device(part, device) for part in pool.take(rows))
+            images, boxes, findings = pool.take(rows)
             images = images[:, None].float() / 255
             joint_crops = draw_joint_crops(images, boxes, findings, kinds, generator)
             if refiner_only:
@@ -187,27 +188,33 @@ def detector_batch_loss(model: nn.Module, batch: Any) -> Tensor:
 
 
 class _CombinedSamples:
-    """Hands of several sources under one row index."""
+    """Hands of several sources under one row index, taken to `device`."""
 
-    def __init__(self, samples: Sequence[HandSamples]) -> None:
+    def __init__(self, samples: Sequence[HandSamples], device: torch.device) -> None:
         if len({each.joints for each in samples}) != 1:
             raise TrainError("the sources of hands have different joints", "", "Use one scheme for all")
         self._samples = samples
+        self._device = device
         self._starts = np.cumsum([0, *(len(each.images) for each in samples)])
         self._boxes = torch.from_numpy(np.concatenate([each.boxes for each in samples]))
         self._findings = torch.from_numpy(np.concatenate([each.findings for each in samples]))
-        self._kinds = torch.from_numpy(samples[0].kinds)
+        self._on_gpu: Tensor | None = None
+        if fits_on_gpu(sum(each.images.nbytes for each in samples), device):
+            self._on_gpu = torch.cat([torch.from_numpy(np.array(each.images)).to(device) for each in samples])
 
     def __len__(self) -> int:
         return len(self._boxes)
 
-    def take(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return images (N, FINE_SIZE, FINE_SIZE) uint8, boxes, findings and kinds of `rows`."""
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return images (N, FINE_SIZE, FINE_SIZE) uint8, boxes and findings of `rows`."""
+        boxes, findings = (copy_to_device(values[rows], self._device) for values in (self._boxes, self._findings))
+        if self._on_gpu is not None:
+            return self._on_gpu[copy_to_device(rows, self._device)], boxes, findings
         which = np.searchsorted(self._starts, rows.numpy(), side="right") - 1
         images = np.stack(
             [self._samples[w].images[int(row) - self._starts[w]] for w, row in zip(which, rows, strict=True)]
         )
-        return torch.from_numpy(images), self._boxes[rows], self._findings[rows], self._kinds
+        return copy_to_device(torch.from_numpy(images), self._device), boxes, findings
 
 
 def _epoch_rows(count: int, seed: int, epoch: int) -> Tensor:

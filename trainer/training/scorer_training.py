@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ratui.errors import TrainError, clean_text
 from ratui.progress_bar import ProgressBar
 from ratui.study import Study
-from trainer.data.device import copy_to_device
+from trainer.data.device import copy_to_device, fits_on_gpu
 from trainer.data.pairs import PairSamples, augment_pairs, load_pair_samples
 from trainer.models.losses import LOSSES, count_labelled, scorer_loss
 from trainer.models.scorer import RATER_MODELS, PairScorer, build_scorer, load_matching_weights
@@ -122,7 +122,7 @@ def make_scorer_batches(samples: PairSamples, batch: int, seed: int, device: tor
 
 def _make_row_loader(crops: npt.NDArray[np.uint8], device: torch.device) -> Callable[[Tensor], Tensor]:
     """Return a function that puts rows of `crops` on `device`: from GPU memory if all fit there, else from the file."""
-    if device.type == "cuda" and crops.nbytes < torch.cuda.mem_get_info(device)[0] // 4:
+    if fits_on_gpu(crops.nbytes, device):
         on_device = torch.from_numpy(np.array(crops)).to(device)
         return lambda rows: on_device[copy_to_device(rows, device)]
     return lambda rows: copy_to_device(torch.from_numpy(crops[rows.numpy()]), device)
