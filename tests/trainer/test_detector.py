@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, smooth_l1_loss
 
 from ratui.demo.simulate import Simulation, simulate_study
 from ratui.errors import TrainError
@@ -22,7 +23,7 @@ from trainer.inference.joint_naming import Candidate
 from trainer.inference.proposals import _by_side
 from trainer.models.backbones import build_ssd
 from trainer.models.detector import SHIPPED, Detection, JointDetector, build_detector, detect, load_detector
-from trainer.models.refiner import JointCrops, Refiner, crop_joints, draw_joint_crops, refiner_loss
+from trainer.models.refiner import JointCrops, Refiner, RefinerOutput, crop_joints, draw_joint_crops, refiner_loss
 from trainer.training import detector_training as detector_run
 from trainer.training.detector_training import fit_detector, measure_box_sizes, pick_threshold, split_validation
 from trainer.training.loop import ProcessGroup, TrainingPlan, save_checkpoint
@@ -168,6 +169,18 @@ class TestAugmentation:
         assert float(loss.detach()) == 0.0
         assert all(p.grad is not None and not p.grad.any() for p in near.parameters())
 
+    def test_the_loss_is_a_mean_over_the_crops_with_a_known_target(self) -> None:
+        draw = torch.Generator().manual_seed(0)
+        seen = RefinerOutput(*(torch.randn(6, *shape, generator=draw) for shape in ((3,), (), (3,))))
+        moves, findings = torch.randn(6, 3, generator=draw) * 0.1, torch.tensor([1.0, 0, torch.nan, 1, torch.nan, 0])
+        moves[1] = torch.nan
+        kinds = torch.tensor([0, 1, 2, -1, 2, -1])
+        placed, judged, named = (torch.tensor(rows) for rows in ([0, 2, 3, 4, 5], [0, 1, 3, 5], [0, 1, 2, 4]))
+        wanted = 8 * smooth_l1_loss(seen.moves[placed], moves[placed], beta=0.05)
+        wanted += binary_cross_entropy_with_logits(seen.finding[judged], findings[judged])
+        wanted += 0.5 * cross_entropy(seen.kind[named], kinds[named])
+        torch.testing.assert_close(refiner_loss(seen, JointCrops(torch.empty(6, 1), moves, findings, kinds)), wanted)
+
     def test_the_refiner_crops_the_same_place(self) -> None:
         image = torch.rand(1, 1, FINE_SIZE, FINE_SIZE)
         crop = crop_joints(image, torch.tensor([[[100.0, 120.0]]]), torch.tensor([[80 / 1.5 / 3]]))
@@ -243,7 +256,7 @@ class TestBackbones:
         torch.manual_seed(0)
         model = JointDetector(name)
         boxes = torch.tensor([[100.0, 100, 120, 120], [200, 150, 224, 174]])
-        targets = [{"boxes": boxes, "labels": torch.tensor([1, 2])}] * 2
+        targets = boxes.expand(2, -1, -1), torch.tensor([1, 2]).expand(2, -1)
         nothing = torch.full((2,), torch.nan)
         joint_crops = JointCrops(
             torch.rand(2, 1, 80, 80), nothing[:, None].expand(-1, 3), nothing, torch.tensor([1, 2])

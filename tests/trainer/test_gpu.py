@@ -181,7 +181,7 @@ class TestRepeatable:
 def train_without_waits(
     model: nn.Module, batches: Batches, batch_loss: BatchLoss, *, amp: bool, mode: str = "error"
 ) -> None:
-    """Train six steps. From the third on an operation that waits for the GPU raises RuntimeError, or warns in mode ``warn``."""
+    """Train six steps. From the third on, an operation that waits for the GPU raises RuntimeError, or warns."""
     steps = 0
 
     def watched(epoch: int, group: ProcessGroup) -> Iterator[Any]:
@@ -230,7 +230,7 @@ class TestSpeed:
             batches = make_detector_batches([hands], 1, 0, GPU, refiner_only=refiner_only)
             train_without_waits(model, batches, detector_batch_loss, amp=True, mode="warn")
         # torchvision builds its default boxes from lists of numbers.
-        assert waits / 4 <= (0 if refiner_only else 20)
+        assert waits / 4 <= (0 if refiner_only else 50)
 
     def test_the_watch_for_waits_detects_one(self, pairs: PairSamples) -> None:
         model = PairScorer(pairs.grades, len(pairs.group_names), raters=2, width=4)

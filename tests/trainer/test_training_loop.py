@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from trainer.experiments.cohort import Cohort
 from trainer.experiments.shared_trunk import train_trunk
 from trainer.models.losses import count_labelled, scorer_loss
 from trainer.models.scorer import PairScorer
-from trainer.training.loop import EpochResult, Training, TrainingPlan, load_checkpoint
+from trainer.training.loop import EpochResult, Training, TrainingPlan, join_processes, load_checkpoint
 
 # 40 joints in batches of 13: the last batch of an epoch holds one joint and is left out.
 BUDGET = Budget(steps=8, batch=13, pixels=24, width=4, raters=2, rate=3e-3)
@@ -222,3 +223,14 @@ class TestEnds:
     def test_a_finished_training_does_nothing_more(self) -> None:
         training, _ = self.run(TrainingPlan(epochs=2), [1])
         training.run(lambda *_: pytest.fail("no epoch is left"), lambda *_: pytest.fail("no batch is left"))
+
+
+def test_processes_wait_for_one_that_prepares_samples_for_hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    joined: list[dict[str, object]] = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda backend, **given: joined.append(given))
+    for name, value in (("get_rank", 1), ("get_world_size", 2), ("destroy_process_group", None)):
+        monkeypatch.setattr(f"torch.distributed.{name}", lambda value=value: value)
+    with join_processes(CPU) as group:
+        assert (group.rank, group.count) == (1, 2)
+    assert joined == [{"timeout": timedelta(hours=12)}]

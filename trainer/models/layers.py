@@ -20,8 +20,8 @@ def make_group_norm(width: int) -> nn.Module:
 
 def take_maximum(maps: Tensor) -> Tensor:
     """Return the maximum of each map, (N, channels), of `maps` (N, channels, rows, columns)."""
-    # Not `amax`: its gradient looks for the values that equal the maximum. Compiled code in bfloat16 computes the values
-    # again without rounding them, finds none, and divides by their number.
+    # Not `amax`: its gradient looks for the values that equal the maximum. Compiled code may compute the values again in
+    # another precision, find none, and divide by zero (pytorch/pytorch issue 186799).
     return maps.flatten(2).max(dim=2).values
 
 

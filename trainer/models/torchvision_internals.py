@@ -113,10 +113,9 @@ def _match_boxes(truth: Tensor, known: Tensor, anchors: Tensor, threshold: float
     iou = box_iou(truth.flatten(0, 1), anchors).reshape(n, joints, -1)
     value, match = torch.where(known[..., None], iou, -1.0).max(dim=1)
     match = torch.where(value >= threshold, match, -1)
-    # Unknown boxes write to one more column, which is then left out.
-    best = torch.where(known, iou.argmax(dim=2), len(anchors))
-    number = torch.arange(joints, device=truth.device).expand(n, joints)
-    forced = match.new_full((n, len(anchors) + 1), -1).scatter_reduce(1, best, number, "amax")[:, :-1]
+    place, number = (torch.arange(count, device=truth.device) for count in (len(anchors), joints))
+    is_best = known[..., None] & (iou.argmax(dim=2, keepdim=True) == place)
+    forced = torch.where(is_best, number[:, None], -1).amax(dim=1)
     return torch.where(forced >= 0, forced, match)
 
 
