@@ -28,8 +28,11 @@ EXIT_REPAIRABLE, EXIT_UNREPAIRABLE = 3, 4
 @click.command()
 @click.argument("study", type=_FOLDER)
 @click.option("--repair", is_flag=True, help="Repair files whose correct content is certain; nothing is deleted.")
-@click.option("--against", type=_FOLDER, help="Backup to compare with: report logs rewritten since it was made.")
-def check(study: Path, repair: bool, against: Path | None) -> None:
+@click.option("--against", type=_FOLDER, help="Backup to compare with: report everything that contradicts it.")
+@click.option(
+    "--signers", type=_FOLDER, help="Allowed signers (see ssh-keygen): the newest root must be signed by one."
+)
+def check(study: Path, repair: bool, against: Path | None, signers: Path | None) -> None:
     """Check every file of STUDY for damage, changes and open permissions.
 
     \b
@@ -40,16 +43,15 @@ def check(study: Path, repair: bool, against: Path | None) -> None:
       4  problems that cannot be repaired with certainty
     """
     from ratui.study import Study
-    from ratui.study.backup import find_rewritten_readings
     from ratui.study.check import check_study
+    from ratui.study.check.roots import check_backup
 
-    report = check_study(study, repair=repair, progress=_show_progress("checking"))
+    report = check_study(study, repair=repair, progress=_show_progress("checking"), signers=signers)
+    if against:
+        report = check_backup(report, Study.open(study), against)
     print_report(report)
-    changed = find_rewritten_readings(Study.open(study), against) if against else []
-    for name in changed:
-        click.echo(f"  {clean_text(name, 120)}: its log does not continue the log in the backup")
-    if report.unrepaired or changed:
-        sys.exit(EXIT_REPAIRABLE if report.is_repairable and not changed else EXIT_UNREPAIRABLE)
+    if report.unrepaired:
+        sys.exit(EXIT_REPAIRABLE if report.is_repairable else EXIT_UNREPAIRABLE)
 
 
 def print_report(report: CheckReport) -> None:
@@ -79,15 +81,28 @@ def print_report(report: CheckReport) -> None:
 
 @click.command()
 @click.argument("study", type=_FOLDER)
-def seal(study: Path) -> None:
-    """Accept the present study.toml of STUDY after you have edited it."""
+@click.option("--sign", type=_FOLDER, metavar="KEY", help="SSH key with which to sign the sealed state.")
+@click.option("--accept", multiple=True, metavar="FILE", help="Accept a change of this file that no journal records.")
+def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
+    """Seal the present state of STUDY, and accept its study.toml after you have edited it.
+
+    From then on `ratui check` reports whatever contradicts the sealed state. Write the number down that is printed, or
+    sign the state, so that nobody can replace it by another one.
+    """
     from ratui.study import Study
     from ratui.study.config import reseal_settings
+    from ratui.study.evidence import write_root
+    from ratui.study.store.journaling import accept_content
 
     config = reseal_settings(study)
-    Study.open(study)
+    opened = Study.open(study)
+    for file in accept:
+        accepted = accept_content(opened.folder, file)
+        click.echo(f"{clean_text(file, 120)}: {'accepted' if accepted else 'its changes are recorded already'}")
+    root = write_root(opened, sign)
     order = "blinded to the order" if config.blinded else "order shown"
     click.echo(f"sealed: {clean_text(config.title)}; raters {', '.join(config.raters)}; {order}")
+    click.echo(f"root {root.number}{', signed' if root.signature else ''}: {root.digest}")
 
 
 @click.command()

@@ -30,14 +30,14 @@ from ratui.study.archive_limits import (
     find_unexpected,
     largest_size,
 )
+from ratui.study.evidence.state import ArchiveSource
 from ratui.study.layout import account_name, make_study_folder
 from ratui.study.snapshot import list_study_files, snapshot
 from ratui.study.store.folder import StudyFolder
 from ratui.study.store.journaling import JOURNAL
-from ratui.study.store.seal import read_log_chain
 from ratui.study.study import Study
 
-__all__ = ["Archive", "back_up", "find_rewritten_readings", "open_archive", "restore"]
+__all__ = ["Archive", "back_up", "open_archive", "open_source", "restore"]
 
 _LIST = "CONTENTS.json"
 _FORMAT = 1
@@ -301,44 +301,17 @@ def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> St
     return Study.open(folder)
 
 
-def find_rewritten_readings(study: Study, path: Path) -> list[str]:
-    """Find the readings that lost or changed log entries since a backup was made.
-
-    Entries are only added to a log, never changed. So an intact log begins with the log in the backup; any other was
-    changed, even if its seal is valid. A file too damaged to read is skipped, because ``ratui check`` reports it.
-
-    Parameters
-    ----------
-    study
-        The study as it is now.
-    path
-        The backup, a ZIP archive that `back_up` made.
-
-    Returns
-    -------
-    list of str
-        Files relative to the study's folder, such as ``readings/anna/C-1.json``. A file with log entries that was
-        deleted is included.
+@contextmanager
+def open_source(path: Path) -> Iterator[tuple[Archive, ArchiveSource]]:
+    """Open the archive at `path` to read the state of the study in it. Each file that is read is compared with its digest.
 
     Raises
     ------
-    StudyError
-        If the archive is missing, damaged, of a newer version, or of another study.
+    StoreError
+        There is no such archive, or a newer version made it.
+    DamagedError
+        It is damaged.
     """
-    archive = open_archive(path)
-    if archive.study != study.config.id:
-        raise StudyError("it is the backup of another study", path, "Give one of this study")
-    changed = []
     with _open_zip(path) as packed:
-        for name in archive.checksums:
-            if name.startswith("readings/") and name.endswith(".json"):
-                before = read_log_chain(_read_verified(packed, archive, name))
-                try:
-                    now = read_log_chain(study.folder.read(name))
-                except FileNotFoundError:
-                    now = ()
-                except (ValueError, AttributeError, RecursionError):
-                    continue  # damaged: `ratui check` reports that
-                if now[: len(before)] != before:
-                    changed.append(name)
-    return changed
+        archive = _read_contents(packed, path)
+        yield archive, ArchiveSource(archive.checksums, lambda name: _read_verified(packed, archive, name))

@@ -95,6 +95,7 @@ def make_private_folder(folder: StudyFolder, managers: str) -> None:
     with folder.opened(PRIVATE) as descriptor:
         share_folder(descriptor, gid, 0o050)
         remove_access_lists(descriptor)
+    folder.make_folder(f"{PRIVATE}/journal")
 
 
 def make_study_folder(path: Path, group: str, managers: str = "") -> None:

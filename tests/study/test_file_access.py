@@ -59,6 +59,7 @@ OUTSIDE = {
     "ratui/study/config.py": "it looks whether the folder of a new study is empty, before there is a study",
     "ratui/study/layout.py": "it makes the folder of a new study",
     "ratui/study/worklist_cache.py": "the cache of the account is outside the study",
+    "ratui/study/evidence/signatures.py": "the list of signers is outside the study",
     "ratui/study/importing/film_maker.py": "it reads foreign files",
     "ratui/study/importing/importer.py": "it lists foreign files and writes a list beside the key",
     "ratui/study/importing/manifest.py": "a manifest is outside the study",

@@ -72,6 +72,16 @@ def swap_times(tables: Tables) -> None:
         record["time"] = 1 - record["time"]
 
 
+def swap_visits(tables: Tables) -> None:
+    for record in tables["visits"].values():
+        record["visit"] = 1 - record["visit"]
+
+
+def swap_positions(tables: Tables) -> None:
+    for record in tables["positions"].values():
+        record["positions"].reverse()
+
+
 def move_boxes(tables: Tables) -> None:
     for record in tables["regions"].values():
         record["box"] = [value + 9 for value in record["box"]]
@@ -113,6 +123,10 @@ def films(study: Study) -> Path:
     return study.path / "films" / study.cases()[0] / "films.json"
 
 
+def visits(study: Study) -> Path:
+    return study.path / "private" / "visits" / f"{study.cases()[0]}.json"
+
+
 def regions(study: Study) -> Path:
     return study.path / "regions" / f"{study.cases()[0]}.json"
 
@@ -123,6 +137,9 @@ def proposals(study: Study) -> Path:
 
 ATTACKS: dict[str, Callable[[Study], object]] = {
     "swapped time points": lambda study: tamper(films(study), swap_times),
+    "swapped private visits": lambda study: tamper(visits(study), swap_visits),
+    "changed private days": lambda study: tamper(visits(study), set_values("visits", day=999)),
+    "swapped positions": lambda study: tamper(films(study), swap_positions),
     "changed days": lambda study: tamper(films(study), set_values("films", day=999)),
     "changed spacing": lambda study: tamper(films(study), set_values("films", spacing=[0.5, 0.5])),
     "moved boxes": lambda study: tamper(regions(study), move_boxes),
@@ -308,18 +325,20 @@ def test_an_unrecorded_save_is_refused(study: Study, monkeypatch: pytest.MonkeyP
 
 
 def test_a_study_without_journals_can_begin_them(study: Study) -> None:
-    shutil.rmtree(study.path / "journal")
-    (study.path / "journal").mkdir(mode=0o700)
+    folders = [study.path / "journal", study.path / "private" / "journal"]
+    for folder in folders:
+        shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)
     (case,) = study.cases()
     study.save_regions(case, study.regions(case)[:3])
     begin_journals(study.folder)
-    (journal,) = (study.path / "journal").glob("*.jsonl")
-    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    journals = [journal for folder in folders for journal in folder.glob("*.jsonl")]
+    lines = [json.loads(line) for journal in journals for line in journal.read_text().splitlines()]
     assert [line["do"] for line in lines[:2]] == ["write", "done"]
     assert {line["do"] for line in lines[2:]} == {"first"}
     assert {line["path"] for line in lines[2:]} == set(list_recorded_files(study.folder))
     begin_journals(study.folder)
-    assert len(journal.read_text().splitlines()) == len(lines)
+    assert sum(len(journal.read_text().splitlines()) for journal in journals) == len(lines)
     assert check_study(study.path).is_intact
 
 

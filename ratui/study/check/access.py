@@ -123,7 +123,7 @@ def _expected_mode(entry: Entry, gid: int | None) -> int:
     parts = entry.inside.parts
     if stat.S_ISDIR(entry.found.st_mode):
         return _wanted_folder(parts, gid)
-    if parts[-2:-1] == ("journal",):  # only its account may write a journal, or open its lock
+    if parts[:-1] == ("journal",):  # only its account may write a journal, or open its lock
         return 0o600 if parts[-1].endswith(".lock") or gid is None else 0o640
     return 0o600 | (_wanted_folder(parts[:-1], gid) & 0o060)
 

@@ -18,7 +18,6 @@ from ratui.study.check.access import check_access
 from ratui.study.check.copies import compare_copies, read_copies
 from ratui.study.check.films import find_film_fault
 from ratui.study.check.findings import FindingList
-from ratui.study.check.journals import add_journal_findings
 from ratui.study.check.leftovers import check_leftovers
 from ratui.study.check.report import CheckReport
 from ratui.study.check.table_files import TableFileChecker, is_plain, report_copies
@@ -28,35 +27,14 @@ from ratui.study.predictions import ORDER
 from ratui.study.store import StudyFolder
 from ratui.study.study import Study
 
-__all__ = ["check_study"]
+__all__ = ["StudyChecker"]
 
 Progress = Callable[[int, int], None]
 
 
-def check_study(path: Path, *, repair: bool = False, progress: Progress | None = None) -> CheckReport:
-    """Return everything that is wrong in the study at `path`.
+class StudyChecker:
+    """The check of all files of a study. Make one for each check and call `run`; see `check_study` for the parameters."""
 
-    Parameters
-    ----------
-    path
-        Folder of the study.
-    repair
-        Repair what can be proven.
-    progress
-        Called with (steps done, steps in all).
-
-    Raises
-    ------
-    StudyError
-        If there is no study that this version can open.
-    """
-    path = Path(path)
-    before = read_settings(path)[0].stored_format
-    report = _StudyChecker(path, repair, progress or (lambda done, of: None)).run()
-    return add_journal_findings(report, Study.open(path), format_before=before, repair=repair)
-
-
-class _StudyChecker:
     def __init__(self, path: Path, repair: bool, progress: Progress) -> None:
         self._path = path
         self._folder = StudyFolder(path)
@@ -64,6 +42,7 @@ class _StudyChecker:
         self._findings = FindingList(repair)
 
     def run(self) -> CheckReport:
+        """Check each file, and repair what can be proven. Raises StudyError if there is no study that can be opened."""
         self._check_settings()
         study = Study.open(self._path)
         self._folder = study.folder

@@ -92,7 +92,7 @@ def check_journals(
         for journal in each
         for remark in _find_remarks(journal)
     ]
-    if PRIVATE_JOURNAL not in journals and folder.find("private") is not None:
+    if PRIVATE_JOURNAL not in journals and _is_closed(folder, "private"):
         notes.append("private: not compared with its journal, because this account can't open it")
     return [*found, *faults], notes
 
@@ -115,6 +115,17 @@ def add_journal_findings(report: CheckReport, study: Study, *, format_before: in
         remedy = "begun: the present content of all files was recorded as the first one"
         findings.insert(0, CheckFinding(JOURNAL, NO_JOURNAL, remedy, repaired=True))
     return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+
+
+def _is_closed(folder: StudyFolder, inside: str) -> bool:
+    """Return whether there is a folder `inside` that this account can't open."""
+    try:
+        with folder.opened(inside):
+            return False
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _load(folder: StudyFolder) -> dict[str, tuple[JournalFile, ...]]:

@@ -224,12 +224,11 @@ def accept_content(folder: StudyFolder, inside: str) -> bool:
     Raises
     ------
     StoreError
-        There is no journal, or none that this account can write.
-    ValueError
-        `inside` is no recorded file.
+        `inside` is no recorded file, or there is no journal that this account can write.
     """
     if not is_recorded(inside):
-        raise ValueError(f"changes of {inside} are not recorded")
+        problem = "changes of this file are not recorded"
+        raise StoreError(problem, inside, "Give a path inside the study, such as regions/C-1.json")
     present, expected = content_digest(folder, inside), expected_digests(folder, inside)
     if present in expected:
         return False

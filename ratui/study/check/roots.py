@@ -1,0 +1,114 @@
+"""Check a study against its newest root, or against a backup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ratui.errors import RatuiError, StoreError, StudyError, clean_text
+from ratui.imaging import MAX_FILE_BYTES
+from ratui.study.backup import open_source
+from ratui.study.check.report import CheckFinding, CheckReport
+from ratui.study.evidence.comparison import Difference, compare_states
+from ratui.study.evidence.roots import SEALS, Root, read_root, root_numbers
+from ratui.study.evidence.signatures import verify_signature
+from ratui.study.evidence.state import FolderSource, read_state
+from ratui.study.study import Study
+
+__all__ = ["check_backup", "check_roots"]
+
+
+def check_roots(report: CheckReport, study: Study, signers: Path | None = None) -> CheckReport:
+    """Return `report` with the differences of the study to its newest root.
+
+    Parameters
+    ----------
+    report
+        The report so far.
+    study
+        The study.
+    signers
+        File of allowed signers. If given, the newest root must have a signature by one of them.
+
+    Raises
+    ------
+    StoreError
+        The study or the file can't be read, or ``ssh-keygen`` is missing.
+    """
+    numbers = root_numbers(study.folder)
+    if not numbers:
+        if signers is None:
+            return report
+        advice = "Seal it: ratui seal STUDY --sign KEY"
+        finding = CheckFinding(SEALS, "the study has no root, so no signature", advice=advice)
+        return replace(report, findings=(*report.findings, finding))
+    findings: list[CheckFinding] = []
+    newest: Root | None = None
+    before = ""
+    for expected, number in enumerate(numbers, start=1):
+        file = f"{SEALS}/{number:06d}.json"
+        try:
+            newest = read_root(study.folder, number, study.config.id)
+        except StoreError as error:
+            findings.append(CheckFinding(file, error.problem, advice=error.remedy))
+            newest, before = None, ""
+            continue
+        if number != expected or (before and newest.previous != before):
+            findings.append(
+                CheckFinding(file, "it does not continue the root before it", advice="Compare with a backup")
+            )
+        before = newest.digest
+    notes: list[str] = []
+    if newest is not None:
+        name = f"{SEALS}/{newest.number:06d}.json"
+        since = f"root {newest.number} of {newest.at[:16].replace('T', ' ')} UTC"
+        found = compare_states(newest.state, FolderSource(study.folder), since)
+        findings += [_finding(difference) for difference in found if difference.is_fault]
+        notes += _notes([difference for difference in found if not difference.is_fault])
+        if signers is None:
+            notes.append(f"{name}: {'its signature was not verified' if newest.signature else 'not signed'}")
+        elif signer := verify_signature(newest.data, newest.signature, signers) if newest.signature else "":
+            notes.append(f"{name}: signed by {signer}")
+        else:
+            problem = "its signature is not by an allowed signer" if newest.signature else "it is not signed"
+            findings.append(CheckFinding(name, problem, advice="Do not trust it"))
+    return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+
+
+def check_backup(report: CheckReport, study: Study, archive: Path) -> CheckReport:
+    """Return `report` with the differences of the study to the backup at `archive`.
+
+    Raises StudyError if the archive is missing, damaged, of a newer version, or of another study.
+    """
+    with open_source(archive) as (opened, source):
+        before = read_state(source)
+    if opened.study != study.config.id:
+        raise StudyError("it is the backup of another study", archive, "Give one of this study")
+    found = compare_states(before, FolderSource(study.folder), "the backup")
+    found += _compare_films_without_digest(study, opened.checksums)
+    findings = tuple(_finding(difference) for difference in found if difference.is_fault)
+    notes = _notes([difference for difference in found if not difference.is_fault])
+    return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+
+
+def _finding(difference: Difference) -> CheckFinding:
+    return CheckFinding(clean_text(difference.item, 200), difference.problem, advice="Find out who changed it, and why")
+
+
+def _notes(differences: list[Difference]) -> list[str]:
+    return [f"{clean_text(each.item, 200)}: {each.problem}" for each in differences]
+
+
+def _compare_films_without_digest(study: Study, sums: Mapping[str, str]) -> Iterator[Difference]:
+    """Compare the files of films that were imported by the first version, whose lists have no digests."""
+    for name, digest in sums.items():
+        parts = name.split("/")
+        if parts[0] != "films" or not name.endswith(".dcm"):
+            continue
+        try:
+            films = {f"{film.id}.dcm": film.file for film in study.case(parts[1]).films}
+            if films.get(parts[2]) == "" and study.folder.digest(name, MAX_FILE_BYTES) != digest:
+                yield Difference(name, "it differs from the backup")
+        except (RatuiError, FileNotFoundError):
+            continue  # ``ratui check`` reports that

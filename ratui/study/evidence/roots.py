@@ -1,0 +1,169 @@
+"""Roots: sealed states of a study, which a manager makes and may sign.
+
+A root is the file ``seals/<number>.json`` with the state that every member of the study may know, the digest of the root
+before it, and the digest of ``private/seals/<number>.json``, which has the rest. A random value in the private part keeps
+others from guessing its content by its digest. The signature is ``seals/<number>.json.sig``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ratui.bounded_parsing import parse_json
+from ratui.errors import DamagedError, StoreError, clean_text
+from ratui.study.evidence.signatures import sign_data
+from ratui.study.evidence.state import FolderSource, StudyState, read_state
+from ratui.study.store.folder import StudyFolder
+from ratui.study.study import Study
+
+__all__ = ["SEALS", "Root", "read_root", "root_numbers", "write_root"]
+
+SEALS, PRIVATE_SEALS = "seals", "private/seals"
+_FORMAT = 1
+_NAME = re.compile(r"([0-9]{6})\.json")
+_LARGEST = 500_000_000
+_MOST_VALUES = 50_000_000
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root.
+
+    Attributes
+    ----------
+    number
+        Its number, from 1.
+    data
+        Bytes of its file.
+    at
+        Time, ISO 8601 in UTC.
+    previous
+        SHA-256 of the root before it, or empty for the first.
+    state
+        The sealed state; without the private part if this account can't open that.
+    signature
+        Its signature, or empty.
+    """
+
+    number: int
+    data: bytes
+    at: str
+    previous: str
+    state: StudyState
+    signature: bytes = b""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the root, which can be written down to recognize it."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def root_numbers(folder: StudyFolder) -> list[int]:
+    """Return the numbers of all roots of a study, sorted. Raises StoreError."""
+    return sorted(int(found[1]) for name in folder.files(SEALS) if (found := _NAME.fullmatch(name)))
+
+
+def write_root(study: Study, key: Path | None = None) -> Root:
+    """Seal the present state of a study in a new root, and sign it with the SSH key at `key` if one is given.
+
+    Raises
+    ------
+    StoreError
+        The state can't be read, signed or stored.
+    """
+    folder = study.folder
+    numbers = root_numbers(folder)
+    number = (numbers[-1] if numbers else 0) + 1
+    previous = hashlib.sha256(folder.read(_path(numbers[-1]), _LARGEST)).hexdigest() if numbers else ""
+    with study.snapshot() as frozen:
+        state = read_state(FolderSource(frozen.folder))
+    public, private = state.split_private()
+    hidden = b""
+    if private != StudyState():
+        hidden = _dump({"format": _FORMAT, "number": number, "nonce": secrets.token_hex(32), **private.to_record()})
+        folder.make_folder(PRIVATE_SEALS)
+        folder.write(_path(number, PRIVATE_SEALS), hidden)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    head = {"format": _FORMAT, "number": number, "study": study.config.id, "at": at, "previous": previous}
+    data = _dump({**head, "private": hashlib.sha256(hidden).hexdigest() if hidden else "", **public.to_record()})
+    signature = sign_data(data, key) if key is not None else b""
+    folder.make_folder(SEALS)
+    if signature:
+        folder.write(f"{_path(number)}.sig", signature)
+    folder.write(_path(number), data)
+    return Root(number, data, at, previous, state, signature)
+
+
+def read_root(folder: StudyFolder, number: int, study: str) -> Root:
+    """Return the root `number` of the study with the ID `study`, verified against its private part.
+
+    Raises
+    ------
+    DamagedError
+        It is damaged, or is not a root of this study.
+    StoreError
+        It can't be read.
+    """
+    path = folder.path / _path(number)
+    data = _read(folder, _path(number)) or _read(folder, f"{_path(number)}.bak")
+    if data is None:
+        raise DamagedError("the root is missing", path, "Restore it from a backup")
+    try:
+        record = _parse(data, number)
+        if record["study"] != study:
+            raise ValueError("it is of another study")
+        state = StudyState.from_record(record)
+        hidden = _read_private(folder, number) if record["private"] else None
+        if hidden is not None:
+            if hashlib.sha256(hidden).hexdigest() != record["private"]:
+                raise ValueError("its private part is another one")
+            state = state.merge(StudyState.from_record(_parse(hidden, number)))
+        signature = _read(folder, f"{_path(number)}.sig") or b""
+        return Root(number, data, str(record["at"]), str(record["previous"]), state, signature)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DamagedError(
+            f"the root is damaged: {clean_text(error, 100)}", path, "Restore it from a backup"
+        ) from error
+
+
+def _path(number: int, above: str = SEALS) -> str:
+    return f"{above}/{number:06d}.json"
+
+
+def _read(folder: StudyFolder, inside: str) -> bytes | None:
+    """Return the bytes of a file, or None without it. Raises StoreError."""
+    try:
+        return folder.read(inside, _LARGEST)
+    except FileNotFoundError:
+        return None
+
+
+def _read_private(folder: StudyFolder, number: int) -> bytes | None:
+    """Return the private part of a root, or None if this account can't open it. Raises ValueError if it is missing."""
+    inside = _path(number, PRIVATE_SEALS)
+    try:
+        data = _read(folder, inside) or _read(folder, f"{inside}.bak")
+    except StoreError:
+        return None
+    if data is None:
+        raise ValueError("its private part is missing")
+    return data
+
+
+def _dump(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+
+
+def _parse(data: bytes, number: int) -> Any:
+    record = parse_json(data, max_items=_MOST_VALUES)
+    if record["format"] != _FORMAT or record["number"] != number:
+        raise ValueError("another format or number")
+    return record

@@ -1,0 +1,344 @@
+"""Sealed roots and backups: tampering is reported although the attacker rewrites the journals, too."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ratui.errors import StoreError, StudyError
+from ratui.files import second_copy_path
+from ratui.reading import Field
+from ratui.study import Study
+from ratui.study.backup import back_up
+from ratui.study.check import CheckReport, check_study
+from ratui.study.check.roots import check_backup
+from ratui.study.evidence import write_root
+from ratui.study.store import open_seal
+from ratui.study.store.journal import JournalRecord, parse_journal
+from ratui.study.store.journaling import begin_journals
+from tests.films import confirm_template
+from tests.study.conftest import RunRatui
+from tests.study.test_reading_evidence import read
+from tests.study.test_reading_evidence import tamper as tamper_reading
+from tests.study.test_tampering import ATTACKS, Tables, move_boxes, regions, study, tamper
+
+__all__ = ["study"]
+
+needs_ssh_keygen = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen of OpenSSH")
+
+
+def rewrite_journals(study: Study) -> None:
+    """Write a journal anew that explains the present content of all files, as if ratui had saved each once."""
+    for above in ("journal", "private/journal"):
+        for journal in (study.path / above).glob("*.jsonl"):
+            journal.unlink()
+    begin_journals(study.folder)
+    for above in ("journal", "private/journal"):
+        for journal in (study.path / above).glob("*.jsonl"):
+            lines, chain = [], ""
+            for record in parse_journal(journal.read_bytes())[0]:
+                number = 2 * record.number - 1
+                for each in (
+                    replace(record, number=number, kind="write"),
+                    JournalRecord(number + 1, record.at, "done", of=number),
+                ):
+                    chain, line = each.to_line(chain)
+                    lines.append(line)
+            journal.write_bytes(b"".join(lines))
+
+
+Compare = Callable[[Study], CheckReport]
+
+
+@pytest.fixture(params=["root", "backup"])
+def compare(request: pytest.FixtureRequest, study: Study, tmp_path: Path) -> Compare:
+    """Seal the study, or make a backup of it, and return a function that compares the study with that."""
+    if request.param == "root":
+        write_root(study)
+        return lambda study: check_study(study.path)
+    back_up(study, tmp_path / "backup.zip")
+    return lambda study: check_backup(check_study(study.path), study, tmp_path / "backup.zip")
+
+
+def faults(report: CheckReport) -> dict[str, str]:
+    return {finding.file: finding.problem for finding in report.findings}
+
+
+def test_an_unchanged_study_agrees(study: Study, compare: Compare) -> None:
+    report = compare(study)
+    assert report.is_intact, report.findings
+
+
+def test_a_study_that_goes_on_agrees(study: Study, compare: Compare) -> None:
+    (case,) = study.cases()
+    read(study, fields=[Field("L.MCP2", "ERO", time) for time in (0, 1)])
+    confirm_template(study, case, "bert")
+    study.save_proposals("another", case, study.regions(case))
+    report = compare(study)
+    assert report.is_intact, report.findings
+    assert any(f"regions/{case}.json: changed since" in note for note in report.notes), report.notes
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_tampering_is_reported_although_the_journals_are_rewritten(study: Study, compare: Compare, attack: str) -> None:
+    ATTACKS[attack](study)
+    rewrite_journals(study)
+    found = compare(Study.open(study.path))
+    assert any("not continue the journal" in problem for problem in faults(found).values())
+    named = {
+        "swapped time points": "visit of film",
+        "swapped private visits": "visit of film",
+        "changed private days": ": day",
+        "swapped positions": "order of 2 visits",
+        "changed days": ": day, in the list",
+        "changed spacing": ": spacing",
+        "blinding switched on": "setting blinded",
+        "another scheme": "setting scheme",
+        "a film replaced with its digest": ": content",
+        "moved boxes": "regions/",
+        "another rater confirmed": "regions/",
+        "regions removed": "regions/",
+        "changed proposals": "proposals/",
+        "changed order of reading": "models/order.json",
+        "a rater added": "study.toml",
+    }
+    assert any(named[attack] in item for item in faults(found)), faults(found)
+
+
+def test_recorded_changes_of_films_are_reported(study: Study, compare: Compare) -> None:
+    """The journals are right, but a film can't change."""
+    (case,) = study.cases()
+    known = study.case(case)
+    study.save_case(replace(known, films=tuple(replace(film, spacing=(0.5, 0.5)) for film in known.films)))
+    found = faults(compare(study))
+    assert {item.rpartition(": ")[2] for item in found if item.startswith("film")} == {"spacing"}
+
+
+def other_grade(tables: Tables) -> None:
+    """Enter another grade in the log, in the fields that follow from it, and all later entries."""
+    change = tables["log"]["2"]["changes"][0]
+    change["new"] = {"grade": 2}
+    for record in tables["fields"].values():
+        if all(record[key] == change[key] for key in ("site", "scale", "time")):
+            record["grade"] = 2
+
+
+def other_times(tables: Tables) -> None:
+    """Halve all times, in the log and in the summary."""
+    for record in [*tables["log"].values(), *tables["times"].values(), *tables["meta"].values()]:
+        record["seconds"] = record["seconds"] / 2
+
+
+def other_displays(tables: Tables) -> None:
+    """Replace the coarse display by a good one, in the log and in the summary."""
+    for entry in tables["log"].values():
+        entry["display"].update(protocol="kitty", pixels_per_mm=4.2, is_sufficient=True)
+    tables["meta"]["1"]["displays"] = [{"protocol": "kitty", "entries": 6, "below": 0, "least": 4.2}]
+
+
+def other_films(tables: Tables) -> None:
+    for record in tables["seen"].values():
+        record["content"] = ""
+
+
+def shorter(tables: Tables) -> None:
+    tables["fields"].popitem()
+    tables["log"].popitem()
+    tables["times"].clear()
+    tables["meta"]["1"].update(seconds=37.5, displays=[])
+    tables["meta"]["1"]["displays"] = [
+        {"protocol": "sixel", "entries": 1, "below": 1, "least": 1.5},
+        {"protocol": "kitty", "entries": 4, "below": 0, "least": 4.2},
+    ]
+
+
+@pytest.mark.parametrize("change", [other_grade, other_times, other_displays, other_films, shorter])
+def test_a_rewritten_and_sealed_reading_is_reported(
+    study: Study, compare: Compare, change: Callable[[Tables], object]
+) -> None:
+    (case,) = study.cases()
+    name = f"readings/anna/{case}.json"
+    tamper_reading(study.path / name, change)
+    found = faults(compare(study))
+    assert name in found
+    assert found.keys() == {name}, found
+
+
+def test_a_removed_reading_is_reported(study: Study, compare: Compare) -> None:
+    (case,) = study.cases()
+    for each in (study.reading_path("anna", case), second_copy_path(study.reading_path("anna", case))):
+        each.unlink()
+    assert "missing" in faults(compare(study))[f"readings/anna/{case}.json"]
+
+
+def test_a_reading_of_an_older_format_that_is_converted_agrees(study: Study, compare: Compare, tmp_path: Path) -> None:
+    """The log of a converted reading continues the one in the root, although every checksum of its file is another one."""
+    (case,) = study.cases()
+
+    def as_before(tables: Tables) -> None:
+        del tables["seen"], tables["times"]
+        for entry in tables["log"].values():
+            del entry["seconds"]
+
+    tamper_reading(study.reading_path("anna", case), as_before)
+    write_root(study)
+    (tmp_path / "backup.zip").unlink(missing_ok=True)
+    back_up(study, tmp_path / "backup.zip")
+    read(study, fields=[Field("L.MCP2", "ERO", 0)])
+    assert check_study(study.path).is_intact
+    assert check_backup(check_study(study.path), study, tmp_path / "backup.zip").is_intact
+
+
+class TestRoots:
+    def test_each_root_states_the_one_before(self, study: Study) -> None:
+        roots = [write_root(study) for _ in range(3)]
+        assert [root.number for root in roots] == [1, 2, 3]
+        assert [root.previous for root in roots] == ["", roots[0].digest, roots[1].digest]
+        assert check_study(study.path).is_intact
+
+    def test_it_can_be_read_by_the_group_and_contains_no_name_or_date(self, study: Study) -> None:
+        root = write_root(study)
+        record = json.loads(root.data)
+        assert not {"visit", "day"} & {fact.split()[0] for fact in record["facts"] if study.config.blinded}
+
+    @pytest.mark.parametrize("change", ["removed", "damaged", "another study", "out of order"])
+    def test_a_tampered_root_is_reported(self, study: Study, change: str) -> None:
+        for _ in range(3):
+            write_root(study)
+        file = study.path / "seals" / "000002.json"
+        record: dict[str, Any] = json.loads(file.read_bytes())
+        match change:
+            case "removed":
+                file.unlink()
+            case "damaged":
+                file.write_bytes(file.read_bytes()[:-20])
+            case "another study":
+                file.write_text(json.dumps({**record, "study": "other"}))
+            case "out of order":
+                file.write_text(json.dumps({**record, "at": "2020-01-01T00:00:00+00:00"}))
+        second_copy_path(file).unlink()
+        assert [name for name in faults(check_study(study.path)) if name.startswith("seals")]
+
+    @pytest.mark.parametrize("value", [None, [], "x", -1, [[1, 2, 3]], {"a": 1}, {"a": [1]}, {"a": None}])
+    @pytest.mark.parametrize("key", ["facts", "journals", "readings", "files", "number", "format", "study"])
+    def test_odd_values_are_reported(self, study: Study, key: str, value: Any) -> None:
+        write_root(study)
+        file = study.path / "seals" / "000001.json"
+        record = json.loads(file.read_bytes())
+        for each in (file, second_copy_path(file)):
+            each.write_text(json.dumps({**record, key: value}))
+        assert not check_study(study.path).is_intact
+
+    def test_a_missing_private_part_is_reported(self, study: Study) -> None:
+        write_root(study)
+        assert (study.path / "private" / "seals" / "000001.json").exists()
+        for name in ("000001.json", "000001.json.bak"):
+            (study.path / "private" / "seals" / name).unlink()
+        assert "damaged" in faults(check_study(study.path))["seals/000001.json"]
+
+
+@needs_ssh_keygen
+class TestSignatures:
+    @pytest.fixture
+    def key(self, tmp_path: Path) -> Path:
+        path = tmp_path / "id"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
+        return path
+
+    def signers(self, key: Path, name: str = "manager@example.org") -> Path:
+        file = key.with_name(f"signers-{key.name}")
+        file.write_text(f"{name} {key.with_suffix('.pub').read_text()}")
+        return file
+
+    def test_a_signature_is_verified(self, study: Study, key: Path) -> None:
+        write_root(study, key)
+        report = check_study(study.path, signers=self.signers(key))
+        assert report.is_intact, report.findings
+        assert "seals/000001.json: signed by manager@example.org" in report.notes
+        assert "seals/000001.json: its signature was not verified" in check_study(study.path).notes
+
+    def test_a_root_that_another_key_signed_is_reported(self, study: Study, key: Path, tmp_path: Path) -> None:
+        other = tmp_path / "other"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
+        write_root(study, other)
+        found = faults(check_study(study.path, signers=self.signers(key)))
+        assert found == {"seals/000001.json": "its signature is not by an allowed signer"}
+
+    def test_a_root_that_was_replaced_is_reported(self, study: Study, key: Path) -> None:
+        """Tamper with the study, rewrite its journals, and seal it anew: only the key is missing."""
+        write_root(study, key)
+        tamper(regions(study), move_boxes)
+        rewrite_journals(study)
+        signature = (study.path / "seals" / "000001.json.sig").read_bytes()
+        shutil.rmtree(study.path / "seals")
+        shutil.rmtree(study.path / "private" / "seals", ignore_errors=True)
+        write_root(study)
+        study.folder.write("seals/000001.json.sig", signature)
+        assert check_study(study.path).is_intact, "without the signers nothing shows it"
+        found = faults(check_study(study.path, signers=self.signers(key)))
+        assert found == {"seals/000001.json": "its signature is not by an allowed signer"}
+
+    def test_an_unsigned_root_and_a_missing_one_are_reported(self, study: Study, key: Path) -> None:
+        signers = self.signers(key)
+        assert "no root" in faults(check_study(study.path, signers=signers))["seals"]
+        write_root(study)
+        assert faults(check_study(study.path, signers=signers)) == {"seals/000001.json": "it is not signed"}
+
+    def test_a_signature_for_another_purpose_is_not_accepted(self, study: Study, key: Path) -> None:
+        root = write_root(study, key)
+        command = ["ssh-keygen", "-Y", "sign", "-q", "-n", "file", "-f", str(key)]
+        made = subprocess.run(command, input=root.data, capture_output=True, check=True).stdout
+        for name in ("000001.json.sig", "000001.json.sig.bak"):
+            (study.path / "seals" / name).write_bytes(made)
+        assert not check_study(study.path, signers=self.signers(key)).is_intact
+
+    def test_errors_are_plain(self, study: Study, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(StoreError, match="ssh-keygen can't sign"):
+            write_root(study, tmp_path / "missing")
+        assert not (study.path / "seals").exists(), "no root is made that could not be signed"
+        write_root(study, key)
+        with pytest.raises(StoreError, match="no such file of signers"):
+            check_study(study.path, signers=tmp_path / "missing")
+        signers = self.signers(key)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(StoreError, match="the program ssh-keygen is missing"):
+            write_root(study, key)
+        with pytest.raises(StoreError, match="the program ssh-keygen is missing"):
+            check_study(study.path, signers=signers)
+
+    def test_the_commands(self, study: Study, key: Path, run_ratui: RunRatui) -> None:
+        sealed = run_ratui("seal", study.path, "--sign", key).decode()
+        digest = hashlib.sha256((study.path / "seals" / "000001.json").read_bytes()).hexdigest()
+        assert f"root 1, signed: {digest}" in sealed
+        assert (
+            "signed by manager@example.org" in run_ratui("check", study.path, "--signers", self.signers(key)).decode()
+        )
+        tamper(regions(study), move_boxes)
+        name = f"regions/{study.cases()[0]}.json"
+        assert f"{name}: it was changed without a record" in run_ratui("check", study.path, code=4).decode()
+        assert f"{name}: accepted" in run_ratui("seal", study.path, "--accept", name).decode()
+        assert f"an unrecorded change of {name} was accepted by hand" in run_ratui("check", study.path).decode()
+        assert "not recorded" in run_ratui("seal", study.path, "--accept", "../x", code=1).decode()
+
+
+def test_the_backup_of_another_study_is_refused(study: Study, tmp_path: Path) -> None:
+    other = Study.create(tmp_path / "other", "fingers", ["anna"])
+    back_up(other, tmp_path / "other.zip")
+    with pytest.raises(StudyError, match="another study"):
+        check_backup(check_study(study.path), study, tmp_path / "other.zip")
+
+
+def test_sealing_shows_one_moment_while_raters_go_on(study: Study) -> None:
+    """A root is made from a snapshot."""
+    root = write_root(study)
+    read(study, fields=[Field("L.MCP2", "ERO", 0)])
+    (case,) = study.cases()
+    assert root.state.readings[f"readings/anna/{case}.json"].entries[0] == 6
+    assert len(open_seal(study.reading_path("anna", case).read_bytes()).tables["log"]) == 7
+    assert check_study(study.path).is_intact
