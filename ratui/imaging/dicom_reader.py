@@ -25,6 +25,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGExtended12Bit, JPEGLSLossless, JPEGLSNearLossless
 
 from ratui.errors import FilmError, clean_text
+from ratui.imaging.codestream import is_codestream_complete, read_codestream_size
 from ratui.imaging.dicom_header import GreyTransform, parse_number, read_geometry, read_grey_transform
 from ratui.imaging.film import MAX_SIDE, Film, Pixels
 from ratui.imaging.pydicom_internals import read_meta_information
@@ -45,7 +46,6 @@ MAX_FILE_BYTES = 600_000_000
 """Maximum size of a film's file in bytes, also after inflating."""
 MAX_PIXELS = 80_000_000
 """Maximum of rows times columns. A film of 43 cm × 43 cm at 50 µm has 74 million pixels."""
-_MAX_TILES = 16_384  # of a JPEG 2000 image; a decoder allocates memory for each
 _DEFLATED = "1.2.840.10008.1.2.1.99"  # Deflated Explicit VR Little Endian (PS3.5 A.5)
 _CHUNK_BYTES = 1 << 20
 _STORED_SYNTAXES = (JPEGLSLossless, ExplicitVRLittleEndian)  # in which `encode_dicom` and the import write
@@ -325,54 +325,11 @@ def _check_codestream(dataset: pydicom.Dataset, path: Path) -> None:
     except Exception as error:  # pydicom raises many types for damaged frames
         raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
     try:
-        size = _read_codestream_size(frame)
+        size = read_codestream_size(frame)
+        is_complete = is_codestream_complete(frame)
     except (struct.error, IndexError, ValueError) as error:
         raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
+    if not is_complete:
+        raise FilmError("its compressed pixels are cut off", path, "Copy it again, or get an uncompressed copy")
     if size is not None and size != (dataset.Rows, dataset.Columns):
         raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
-
-
-def _read_codestream_size(frame: bytes) -> tuple[int, int] | None:
-    """Return (rows, columns) of a JPEG, JPEG-LS or JPEG 2000 image, or None for other kinds, such as RLE."""
-    # SOI marker, common to JPEG (ITU-T T.81) and JPEG-LS (T.87).
-    if frame[:2] == b"\xff\xd8":
-        return _read_jpeg_size(frame)
-    # SOC and SIZ markers of JPEG 2000 (ITU-T T.800), at the start or after the boxes of a JP2 file.
-    offset = 0 if frame[:4] == b"\xff\x4f\xff\x51" else frame.find(b"\xff\x4f\xff\x51", 0, 65_536)
-    return _read_jpeg_2000_size(frame, offset + 4) if offset >= 0 else None
-
-
-def _read_jpeg_size(frame: bytes) -> tuple[int, int]:
-    """Return (rows, columns) of the frame header (ITU-T T.81 B.2.2). Raises ValueError if there is none."""
-    offset = 2
-    while offset < len(frame):
-        if frame[offset] != 0xFF:
-            raise ValueError("no marker found")
-        marker = frame[offset + 1]
-        if marker == 0xFF:  # a fill byte
-            offset += 1
-            continue
-        (length,) = struct.unpack_from(">H", frame, offset + 2)
-        # SOF55 of JPEG-LS, or SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC).
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns, components = struct.unpack_from(">HHB", frame, offset + 5)
-            if components != 1:
-                raise ValueError("not one component")
-            return rows, columns
-        offset += 2 + length
-    raise ValueError("no frame header found")
-
-
-def _read_jpeg_2000_size(frame: bytes, offset: int) -> tuple[int, int]:
-    """Return (rows, columns) of the SIZ segment at `offset` (ITU-T T.800 A.5.1). Raises ValueError if it is invalid."""
-    right, down, left, top, tile_across, tile_down, _, _, components = struct.unpack_from(">8IH", frame, offset + 4)
-    columns, rows = right - left, down - top
-    if columns <= 0 or rows <= 0 or not tile_across or not tile_down or components != 1:
-        raise ValueError("an impossible size")
-    # The first bit is the sign. One decoder throws a C++ exception, which ends the process, for some depths above 16.
-    if frame[offset + 38] & 0x7F >= 16:
-        raise ValueError("too many bits a pixel")
-    # Numbers of tiles, rounded up.
-    if -(-columns // tile_across) * -(-rows // tile_down) > _MAX_TILES:
-        raise ValueError("too many tiles")
-    return rows, columns

@@ -14,6 +14,7 @@ import pydicom
 import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from ratui.errors import FilmError
 from ratui.imaging import Film, LookupTable, Window, film_to_grey, read_stored_film
@@ -208,3 +209,49 @@ class TestIncompletePng:
         data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", bomb) + chunk(b"IEND", b"")
         with pytest.raises(FilmError, match="too many"):
             self.read(tmp_path, data)
+
+
+class TestIncompleteDicom:
+    """Decoders fill what is missing with one grey; a film without its lower half must not look complete."""
+
+    def cut(self, tmp_path: Path, syntax: str, part: float, end: bytes = b"") -> Path:
+        """Write a film of which only a part of the compressed pixels exists, followed by `end`."""
+        dataset = pydicom.dcmread(film_file(tmp_path / "a.dcm"))
+        dataset.decompress()
+        dataset.compress(syntax, generate_instance_uid=False)
+        frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
+        frame = frame[: int(part * len(frame))] + end
+        dataset.PixelData = pydicom.encaps.encapsulate([frame + b"\0" * (len(frame) % 2)])
+        dataset["PixelData"].is_undefined_length = True
+        dataset.save_as(tmp_path / "a.dcm")
+        return tmp_path / "a.dcm"
+
+    @pytest.mark.parametrize("end", [b"", b"\xff\xd9"], ids=["cut", "end written again"])
+    @pytest.mark.parametrize("part", [0.1, 0.5, 0.95])
+    @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless, RLELossless])
+    def test_missing_rows_are_refused(self, tmp_path: Path, syntax: str, part: float, end: bytes) -> None:
+        with pytest.raises(FilmError, match=r"cut off|damaged|decoded"):
+            convert(self.cut(tmp_path, syntax, part, end))
+
+    @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless, RLELossless])
+    def test_complete_films_are_read(self, tmp_path: Path, syntax: str) -> None:
+        assert convert(self.cut(tmp_path, syntax, 1.0, b"\0" * 20)).rows == 240
+
+    @pytest.mark.parametrize("part", [0.3, 0.9])
+    def test_a_cut_baseline_jpeg_is_refused(self, tmp_path: Path, part: float) -> None:
+        file = io.BytesIO()
+        Image.fromarray((bone(240, 200) >> 4).astype(np.uint8)).save(file, "JPEG")
+        frame = file.getvalue()
+        dataset = pydicom.dcmread(film_file(tmp_path / "a.dcm"))
+        dataset.decompress()
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+        dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+        for data in (frame, frame[: int(part * len(frame))]):
+            dataset.PixelData = pydicom.encaps.encapsulate([data + b"\0" * (len(data) % 2)])
+            dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+            dataset.save_as(tmp_path / "a.dcm")
+            if data == frame:
+                assert convert(tmp_path / "a.dcm").rows == 240
+            else:
+                with pytest.raises(FilmError, match="cut off"):
+                    convert(tmp_path / "a.dcm")
