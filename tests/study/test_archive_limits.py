@@ -18,7 +18,7 @@ from ratui.study.archive_limits import check_directory, find_unexpected
 from ratui.study.backup import back_up, open_archive, restore
 from ratui.study.check import check_study
 from tests.films import make_study
-from tests.study.test_memory import run_limited
+from tests.support.limited_process import run_limited
 
 _HEAD = {"format": 1, "study": "x", "made": "now"}
 

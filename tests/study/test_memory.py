@@ -5,71 +5,20 @@ from __future__ import annotations
 import json
 import os
 import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import ratui
 from ratui.bounded_parsing import parse_json, parse_toml, read_bounded
-
-_MOST_MEGABYTES = 400
-# Address space that imports of numpy and its libraries reserve comes on top.
-_ADDRESS_SPACE = 3 << 30
-
-
-def run_limited(code: str, most: int = _MOST_MEGABYTES) -> str:
-    """Return the output of `code` in a process of limited memory; its peak of resident memory is checked."""
-    program = (
-        "import resource\n"
-        f"resource.setrlimit(resource.RLIMIT_AS, ({_ADDRESS_SPACE}, {_ADDRESS_SPACE}))\n"
-        f"{code}\n"
-        # Unlike ru_maxrss, this does not count the memory of the process that started this one.
-        "line = next(line for line in open('/proc/self/status') if line.startswith('VmHWM'))\n"
-        "print('peak', int(line.split()[1]) // 1024)\n"
-    )
-    root = str(Path(ratui.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environment, timeout=120)
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    output, _, peak = done.stdout.decode().rpartition("peak ")
-    assert int(peak) < most, f"{peak} MB"
-    return output
-
-
-DOTTED = "a" + ".a" * 15_000
-BOMBS = {
-    "dotted key of 60 kB": f"{DOTTED}.{DOTTED} = 1",
-    "dotted key": f"{DOTTED} = 1",
-    "dotted header": f"[{DOTTED}]",
-    "spaces": "a" + " . a" * 15_000 + " = 1",
-    "quoted parts": '""' + '.""' * 20_000 + " = 1",
-    "literal parts": "''" + ".''" * 20_000 + " = 1",
-    "in an inline table": f"x = {{ {DOTTED} = 1 }}",
-    "after a string with quotes at its end": f'b = """x""""\n{DOTTED} = 1 # "',
-    "after a literal with quotes at its end": f"b = '''x''''\n{DOTTED} = 1 # '",
-    "after an escaped quote": f'b = "\\""\n{DOTTED} = 1 # "',
-    "after a quote in a comment": f'# "\n{DOTTED} = 1 # "',
-    "arrays": "a = [" + "[]," * 70_000 + "]",
-    "tables in an array": "a = [" + "{}," * 70_000 + "]",
-    "nested arrays": "a = " + "[" * 120_000,
-    "nested tables": "a = " + "{a=" * 60_000,
-    "headers": "".join(f"[a{number}]\n" for number in range(25_000)),
-    "headers of 15 parts": "".join(
-        "[" + ".".join(f"{number}x{part}" for part in range(15)) + "]\n" for number in range(2000)
-    ),
-    "digits": "a = " + "9" * 200_000,
-    "text": "a" * 240_000,
-    "open string": 'a = """' + '\\"""' * 50_000,
-}
+from tests.support.limited_process import ADDRESS_SPACE, TOML_BOMBS, run_limited
 
 
 class TestToml:
-    @pytest.mark.parametrize("bomb", BOMBS)
+    @pytest.mark.parametrize("bomb", TOML_BOMBS)
     def test_a_scheme_that_needs_much_memory_is_refused(self, tmp_path: Path, bomb: str) -> None:
         path = tmp_path / "scheme.toml"
-        path.write_text(BOMBS[bomb])
+        path.write_text(TOML_BOMBS[bomb])
         assert path.stat().st_size < 250_000
         output = run_limited(
             "from ratui.errors import SchemeError\nfrom ratui.scheme import load_scheme\n"
@@ -80,7 +29,7 @@ class TestToml:
 
     @pytest.mark.parametrize("bomb", ["dotted key", "tables in an array"])
     def test_settings_that_need_much_memory_are_refused(self, tmp_path: Path, bomb: str) -> None:
-        (tmp_path / "study.toml").write_text(BOMBS[bomb])
+        (tmp_path / "study.toml").write_text(TOML_BOMBS[bomb])
         output = run_limited(
             "from ratui.errors import StudyError\nfrom ratui.study import Study\nfrom pathlib import Path\n"
             f"try:\n    Study.open(Path({str(tmp_path)!r}))\nexcept StudyError as error:\n    print(error.problem)\n"
@@ -157,5 +106,5 @@ def test_the_limit_of_the_child_processes_counts() -> None:
     with pytest.raises(AssertionError):
         run_limited("x = bytearray(b'x') * (500 << 20)")
     with pytest.raises(AssertionError, match="MemoryError"):
-        run_limited(f"x = bytearray({_ADDRESS_SPACE})")
-    assert resource.getrlimit(resource.RLIMIT_AS)[0] != _ADDRESS_SPACE
+        run_limited(f"x = bytearray({ADDRESS_SPACE})")
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] != ADDRESS_SPACE

@@ -21,7 +21,7 @@ from ratui.imaging import Film, LookupTable, Window, film_to_grey, read_stored_f
 from ratui.study.importing import ConvertedFilm, FilmRequest, InProcessConverter
 from ratui.study.importing.lookup_tables import rewrite_tables
 from tests.films import film_file
-from tests.study.test_burned_in_text import bone, write
+from tests.support.planted_text import bone, write
 
 REQUEST = FilmRequest("C-X", "L", "00")
 
