@@ -21,10 +21,10 @@ from ratui.imaging import Box
 from ratui.reading import GradeEntry, Reading, enter, find_next_open_field, set_note, sign, start_reading
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
-from ratui.study.layout import SNAPSHOT_PREFIX
+from ratui.study.layout import PRIVATE
 from ratui.study.reading_session import reading_to_tables
-from ratui.study.snapshot import LinkedCopy
 from ratui.study.store import seal
+from ratui.study.store.frozen_folder import FrozenFolder
 from ratui.study.store.tables import sealed_name
 
 SIZES = (10, 1_000, 10_000)
@@ -131,12 +131,12 @@ def main() -> None:
             begun = time.perf_counter()
             with study.snapshot():
                 picture = time.perf_counter() - begun
-            with tempfile.TemporaryDirectory(dir=study.path, prefix=SNAPSHOT_PREFIX) as target:
-                taking = LinkedCopy(study.path, Path(target))
-                taking.update()
-                begun = time.perf_counter()
-                taking.update()
-                waiting = time.perf_counter() - begun
+            frozen = FrozenFolder(study.folder, PRIVATE)
+            frozen.update()
+            begun = time.perf_counter()
+            frozen.update()
+            waiting = time.perf_counter() - begun
+            frozen.close()
             print(
                 f"| {size:,} | {cost:.1f} ms | {cost / costs[0]:.2f} | {first:.2f} s | {second:.2f} s | {third:.2f} s "
                 f"| {one:.2f} s ({used:.2f} s) | {picture:.2f} s ({waiting:.2f} s) |",

@@ -123,7 +123,7 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
 def _pack(frozen: Study, id: str, file: Path, progress: Progress) -> dict[str, str]:
     """Write the archive and return the reason by name of each file that was left out. Raises OSError, StoreError."""
     names, left_out, needed = [], {}, 0
-    for name in list_study_files(frozen.path):
+    for name in map(Path, list_study_files(frozen)):
         # A rater can put any file into the own folder. It must neither fill the disk nor prevent backups.
         try:
             with frozen.folder.opened_file(name.as_posix(), sys.maxsize) as (descriptor, size):

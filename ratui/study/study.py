@@ -5,6 +5,7 @@ All code above this layer reads and writes a study through this class. It contai
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -52,13 +53,16 @@ class Study(RegionStore):
     one rater sees it, with positions on the screen in place of time points.
     """
 
-    def __init__(self, path: Path, config: StudyConfig, scheme: Scheme, *, view: str = "") -> None:
-        super().__init__(StudyFolder(path), config, scheme)
+    def __init__(
+        self, path: Path, config: StudyConfig, scheme: Scheme, *, view: str = "", folder: StudyFolder | None = None
+    ) -> None:
+        super().__init__(folder or StudyFolder(path), config, scheme)
         self.path = path
         self.view = view
         """Rater whose view of the study this is; empty for the view with time points."""
         self._worklists = WorklistIndex(self.folder, config.id, config.scheme)
-        self._case_store = CaseStore(self.folder, self._read, self._study_lock, scheme)
+        read = weakref.WeakMethod(self._read)  # a cycle would keep the folder open after the last use of the study
+        self._case_store = CaseStore(self.folder, lambda file: read()(file), self._study_lock, scheme)  # type: ignore[misc]
 
     @classmethod
     def create(
@@ -130,7 +134,7 @@ class Study(RegionStore):
             return self
         if rater != CONSENSUS:
             self._check_name(rater)
-        seen = Study(self.path, self.config, self.scheme, view=rater)
+        seen = Study(self.path, self.config, self.scheme, view=rater, folder=self.folder)
         seen._notices = self._notices
         return seen
 

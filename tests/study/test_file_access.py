@@ -31,6 +31,7 @@ FUNCTIONS = {
         "atomic_write create_folder file_digest lock_mode make_folder move_into_place remove_leftovers share_folder "
         "sync_folder umask_for write_bytes"
     ),
+    "ratui.bounded_parsing": words("read_bounded"),
 }
 """Functions that take a path, by the module that has them."""
 METHODS = words(
@@ -50,11 +51,13 @@ OPENS_STUDY_FILES = {
     "ratui/study/store/journal.py": "it reads the journals in a folder that `folder` has opened",
     "ratui/study/store/journal_writer.py": "it appends to a journal in a folder that `folder` has opened",
     "ratui/study/store/access_lists.py": "it acts on descriptors that a walk has opened",
+    "ratui/study/store/frozen_folder.py": "it holds files open that it has opened by descriptor",
     "ratui/study/store/file_systems.py": "it reads the list of mounted file systems in /proc",
     "ratui/study/store/lock_holder.py": "it acts on the descriptors of lock files, and looks in /proc for a start time",
     "ratui/study/store/locking.py": "it acts on the descriptors of lock files, which `folder` has opened",
 }
 OUTSIDE = {
+    "ratui/study/archive_limits.py": "an archive is outside the study",
     "ratui/study/backup.py": "an archive is outside the study",
     "ratui/study/config.py": "it looks whether the folder of a new study is empty, before there is a study",
     "ratui/study/layout.py": "it makes the folder of a new study",
@@ -79,7 +82,6 @@ OUTSIDE = {
 }
 OUTSIDE_PACKAGES = {"trainer/experiments": "experiments are in folders that the user names"}
 NOT_YET = {
-    "ratui/study/snapshot.py",
     "ratui/study/store/tables.py",
 }
 """Modules that are still to be converted. This list may only shrink."""

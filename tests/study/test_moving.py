@@ -1,6 +1,5 @@
 """Backup in an archive, and consistent snapshots."""
 
-import os
 import threading
 import zipfile
 from pathlib import Path
@@ -119,7 +118,6 @@ class TestSnapshot:
             assert still.reading("anna", case) == before
             assert len(still.cases()) == 2
             assert still.film(case, still.case(case).films[0].id).rows == 240
-        assert not still.path.exists()
         assert not list(study.path.glob(f"{SNAPSHOT_PREFIX}*"))
 
     def test_a_snapshot_shows_a_single_moment(self, study: Study) -> None:
@@ -155,18 +153,8 @@ class TestSnapshot:
             thread.join()
         assert len(seen) > 2  # the writer never pauses, and the snapshots were still made
 
-    def test_a_file_system_without_links_gets_copies(self, study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(*_: object) -> None:
-            raise OSError(1, "Operation not permitted")
-
-        read_on(study, "anna")
-        monkeypatch.setattr(os, "link", refuse)
-        with study.snapshot() as still:
-            assert still.reading("anna", study.cases()[0]) == study.reading("anna", study.cases()[0])
-
 
 def test_faults_in_a_snapshot_are_reported_for_the_study(study: Study) -> None:
-    """Check that the message names the study, because the snapshot's folder is removed before it is read."""
     with pytest.raises(StudyError) as caught, study.snapshot() as still:
         still.case("C-NOBODY")
     assert caught.value.location == str(study.path)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ratui.errors import DamagedError, StoreError
 from ratui.files import share_folder
 from ratui.study.store import StudyFolder
 from ratui.study.store import folder as folder_module
+from tests.films import make_study
 
 Put = Callable[[Path], object]
 
@@ -230,23 +232,6 @@ def test_the_second_copy_is_read_if_the_first_is_damaged(folder: StudyFolder) ->
         folder.read_intact("readings/anna/C-1.json", check)
 
 
-def test_the_journal_comes_before_the_write(folder: StudyFolder) -> None:
-    seen: list[tuple[str, bytes, bytes]] = []
-
-    class Journal:
-        def record(self, folder: StudyFolder, inside: str, data: bytes) -> None:
-            if data == b"refused":
-                raise StoreError("the journal is full")
-            seen.append((inside, data, folder.read(inside)))
-
-    folder.journal = Journal()
-    folder.write("readings/anna/C-1.json", b"new")
-    with pytest.raises(StoreError, match="journal is full"):
-        folder.write("readings/anna/C-1.json", b"refused")
-    assert seen == [("readings/anna/C-1.json", b"new", b"entries")]
-    assert folder.read("readings/anna/C-1.json") == b"new"
-
-
 def test_the_folder_is_closed_with_its_object(tmp_path: Path) -> None:
     def is_open() -> bool:
         with os.scandir("/proc/self/fd") as entries:
@@ -267,3 +252,11 @@ def test_the_folder_may_be_reached_through_a_link_and_be_moved(folder: StudyFold
     link.unlink()
     link.symlink_to(outside(folder))
     assert study.read("readings/anna/C-1.json") == b"entries"
+
+
+def test_the_folder_of_a_study_is_closed_after_the_last_use(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    study.case(study.cases()[0])
+    folder = weakref.ref(study.folder)
+    del study
+    assert folder() is None, "a cycle of references keeps it open"

@@ -1,0 +1,312 @@
+"""The class `FrozenFolder`: the files of a study as they were at one moment, while others go on saving.
+
+A save replaces a file and never changes it in place. So a file that is held open keeps its content, without a copy. Nothing
+has a name, so nothing is left behind when the process is killed. A file is copied, into an unnamed temporary file, only on a
+network file system, where an open file may lose its content, and beyond the number of files that a process may open.
+Journals are copied because they are continued in place. Films and weights of models never change and are read in the study.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, NoReturn
+
+from ratui.errors import StoreError
+from ratui.study.store.descriptors import NO_LINK, open_directory
+from ratui.study.store.folder import LARGEST_FILE, StudyFolder
+from ratui.study.store.journal import JOURNAL_SUFFIX
+from ratui.study.store.open_folder import FileSignature, split_name
+
+__all__ = ["FrozenFolder"]
+
+_KEPT = (".json", ".toml", JOURNAL_SUFFIX)
+_TRANSIENT = (".lock", ".takeover", ".saving", ".tmp")
+_DEEPEST = 6  # folders inside each other; studies have four
+_RESERVE = 256  # open files that are left to the rest of the program
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class _KeptFile:
+    """A file of the snapshot.
+
+    Attributes
+    ----------
+    found
+        Its status when it was opened.
+    descriptor
+        Descriptor that holds its content, or -1.
+    offset
+        Place of its content in the file of copies, or -1. Without either the file is read in the study.
+    """
+
+    found: os.stat_result
+    descriptor: int = -1
+    offset: int = -1
+
+
+class FrozenFolder(StudyFolder):
+    """The files of a study at one moment. Call `update` until it changes nothing, and `close` at the end.
+
+    Parameters
+    ----------
+    folder
+        The study.
+    private
+        Name of the folder that is left out if this account can't open it.
+    """
+
+    def __init__(self, folder: StudyFolder, private: str) -> None:
+        super().__init__(folder.path)
+        self._study = folder
+        self._private = private
+        self._kept: dict[str, _KeptFile] = {}
+        self._children: dict[str, list[str]] = {}
+        self._copies: BinaryIO | None = None
+        self._limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_open = 0 if folder.is_on_network else max(0, self._limit[1] - 2 * _RESERVE)
+        self._open = 0
+
+    def _open_top(self) -> int:
+        top = self._study._open_top()
+        self._device = self._study._device
+        return top
+
+    def update(self) -> bool:
+        """Keep what is new or changed since the last call, and drop what is gone; return whether there was any.
+
+        If a call returns False, the files are those at the moment when it began. Raises OSError, or StoreError.
+        """
+        self._children = {}
+        found = dict(self._entries("", self._open_top(), 0))
+        changed = 0
+        for inside, entry in found.items():
+            before = self._kept.get(inside)
+            if before is None or not self._is_same(inside, before, entry):
+                changed += 1
+                with contextlib.suppress(FileNotFoundError):  # replaced just now: the next call finds the new one
+                    after = self._keep(inside)
+                    self._drop(inside)
+                    self._kept[inside] = after
+        for inside in self._kept.keys() - found.keys():
+            changed += 1
+            self._drop(inside)
+        return changed > 0
+
+    def close(self) -> None:
+        """Close all files and restore the limit of open files."""
+        for inside in list(self._kept):
+            self._drop(inside)
+        if self._copies is not None:
+            self._copies.close()
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._limit)
+
+    def study_files(self) -> list[str]:
+        """Return the paths of all files, sorted, without second copies, which are created again where needed."""
+        return sorted(inside for inside in self._kept if not inside.endswith(".bak"))
+
+    # Making the snapshot.
+
+    def _entries(self, inside: str, folder: int, depth: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Yield the path and the entry of each file of the study, and fill `_children`."""
+        names = self._children.setdefault(inside, [])
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith(".") or name.endswith(_TRANSIENT) or ".damaged-" in name or entry.is_symlink():
+                    continue
+                path = f"{inside}/{name}" if inside else name
+                if not entry.is_dir(follow_symlinks=False):
+                    names.append(name)
+                    yield path, entry
+                elif depth < _DEEPEST and (below := self._open_below(name, folder, path)) >= 0:
+                    names.append(name)
+                    try:
+                        yield from self._entries(path, below, depth + 1)
+                    finally:
+                        os.close(below)
+
+    def _open_below(self, name: str, folder: int, inside: str) -> int:
+        """Return the descriptor of a folder; -1 for a private one, one just removed, and one on another device."""
+        try:
+            descriptor = open_directory(name, folder=folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return -1
+        except PermissionError:
+            if inside != self._private:
+                raise
+            return -1
+        if os.fstat(descriptor).st_dev == self._device:
+            return descriptor
+        os.close(descriptor)
+        return -1
+
+    def _is_same(self, inside: str, kept: _KeptFile, entry: os.DirEntry[str]) -> bool:
+        """Return whether an entry of the study is the file that was kept."""
+        if kept.descriptor >= 0 and not inside.endswith(JOURNAL_SUFFIX):
+            return entry.inode() == kept.found.st_ino  # the number of an open file can't be given to another
+        try:
+            found = self._status(inside)
+        except FileNotFoundError:
+            return False
+        return _signature(found) == _signature(kept.found)
+
+    def _status(self, inside: str) -> os.stat_result:
+        above, name = split_name(inside)
+        with self.opened(above) as folder:
+            return os.stat(name, dir_fd=folder, follow_symlinks=False)
+
+    def _keep(self, inside: str) -> _KeptFile:
+        """Open or copy a file of the study. Raises FileNotFoundError if there is none any more, and OSError."""
+        if not inside.removesuffix(".bak").endswith(_KEPT):
+            return _KeptFile(self._status(inside))
+        above, name = split_name(inside)
+        with self.opened(above) as folder:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISREG(found.st_mode):
+                return _KeptFile(found)  # reading it will report what it is
+            descriptor = os.open(name, NO_LINK, dir_fd=folder)
+        try:
+            found = os.fstat(descriptor)
+            is_small = stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_FILE
+            if is_small and inside.endswith(JOURNAL_SUFFIX):
+                return _KeptFile(found, offset=self._copy(descriptor, found.st_size))
+            if self._open < self._most_open:
+                self._open += 1
+                self._raise_limit()
+                kept, descriptor = _KeptFile(found, descriptor), -1
+                return kept
+            return _KeptFile(found, offset=self._copy(descriptor, found.st_size) if is_small else -1)
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _raise_limit(self) -> None:
+        """Raise the number of files that this process may open, within what the system permits."""
+        wanted, (now, most) = self._open + _RESERVE, resource.getrlimit(resource.RLIMIT_NOFILE)
+        if now != resource.RLIM_INFINITY and wanted > now:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(2 * wanted, most), most))
+
+    def _copy(self, descriptor: int, size: int) -> int:
+        """Append the first `size` bytes of an open file to the file of copies and return their offset."""
+        if self._copies is None:
+            self._copies = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`; it has no name
+        offset = self._copies.seek(0, os.SEEK_END)
+        at = 0
+        while at < size and (chunk := os.pread(descriptor, min(_CHUNK_BYTES, size - at), at)):
+            self._copies.write(chunk)
+            at += len(chunk)
+        self._copies.write(bytes(size - at))
+        self._copies.flush()
+        return offset
+
+    def _drop(self, inside: str) -> None:
+        kept = self._kept.pop(inside, None)
+        if kept is not None and kept.descriptor >= 0:
+            self._open -= 1
+            os.close(kept.descriptor)
+
+    # Reading the snapshot.
+
+    @contextmanager
+    def opened_file(self, inside: str, largest: int = LARGEST_FILE) -> Iterator[tuple[int, int]]:
+        """Open the file `inside` as it was at the moment of the snapshot; parameters and errors are those of the base."""
+        split_name(inside)
+        kept = self._kept.get(inside)
+        if kept is None:
+            raise FileNotFoundError(inside)
+        size = kept.found.st_size
+        if kept.descriptor < 0 and kept.offset < 0:
+            with super().opened_file(inside, largest) as found:
+                yield found
+        elif size > largest:
+            problem = "the file is larger than any that ratui writes"
+            raise StoreError(problem, self.path / inside, "Restore it from a backup")
+        elif kept.offset >= 0:
+            with tempfile.TemporaryFile() as copy:
+                assert self._copies is not None
+                self._copies.seek(kept.offset)
+                copy.write(self._copies.read(size))
+                copy.flush()
+                copy.seek(0)
+                yield copy.fileno(), size
+        else:
+            descriptor = _reopen(kept.descriptor)
+            try:
+                yield descriptor, size
+            except OSError as error:
+                problem = f"can't be read: {error.strerror}"
+                raise StoreError(problem, self.path / inside, "Check its permissions") from error
+            finally:
+                os.close(descriptor)
+
+    def find(self, inside: str) -> os.stat_result | None:
+        """Return the status of the object at `inside`, at the moment of the snapshot if it is a file; None without one."""
+        kept = self._kept.get(inside)
+        if kept is not None:
+            return kept.found
+        found = super().find(inside)
+        return found if found is not None and stat.S_ISDIR(found.st_mode) else None
+
+    def scan(self, inside: str = "", *, most: int | None = None) -> Mapping[str, os.stat_result]:
+        """Return the entries of the folder `inside` by name; parameters and errors are those of the base."""
+        names = self._children.get(inside, [])
+        if most is not None and len(names) > most:
+            raise StoreError("the folder contains too many files", self.path / inside, "Inspect it with ls")
+        found = {name: self.find(f"{inside}/{name}".lstrip("/")) for name in names}
+        return {name: entry for name, entry in found.items() if entry is not None}
+
+    def signatures_below(self, inside: str, name: str) -> dict[str, FileSignature]:
+        """Return the signature of the file `name` in each folder inside the folder `inside`, by the folder's name."""
+        folders = (each for each in self._children.get(inside, []) if f"{inside}/{each}" in self._children)
+        return {each: self.signature(f"{inside}/{each}/{name}") for each in folders}
+
+    # A snapshot is never changed.
+
+    def _refuse(self) -> NoReturn:
+        raise StoreError("a snapshot of a study can't be changed", self.path, "Report this to the authors of ratui")
+
+    def write(self, *_: object, **__: object) -> NoReturn:
+        """Refuse to write. Raises StoreError."""
+        self._refuse()
+
+    def make_folder(self, *_: object, **__: object) -> NoReturn:
+        """Refuse to create a folder. Raises StoreError."""
+        self._refuse()
+
+    def remove(self, *_: object, **__: object) -> NoReturn:
+        """Refuse to remove a file. Raises StoreError."""
+        self._refuse()
+
+    def rename(self, *_: object, **__: object) -> NoReturn:
+        """Refuse to rename a file. Raises StoreError."""
+        self._refuse()
+
+    def create(self, *_: object, **__: object) -> NoReturn:
+        """Refuse to create a file. Raises StoreError."""
+        self._refuse()
+
+    def open_lock(self, *_: object, **__: object) -> NoReturn:
+        """Refuse to open a lock. Raises StoreError."""
+        self._refuse()
+
+
+def _signature(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _reopen(descriptor: int) -> int:
+    """Return a new descriptor at the start of an open file, which does not share the place with the first, if possible."""
+    with contextlib.suppress(OSError):
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    other = os.dup(descriptor)
+    os.lseek(other, 0, os.SEEK_SET)
+    return other
