@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +12,14 @@ import pytest
 
 from ratui.errors import StoreError
 from ratui.files import second_copy_path
-from ratui.reading import DisplayRecord, Field, GradeEntry, enter
+from ratui.reading import Field, GradeEntry, enter
 from ratui.study import AutoSaver, DisplayUse, InProcessConverter, Study, import_films
 from ratui.study.check import check_study
 from ratui.study.reading_evidence import hash_film
 from ratui.study.store import open_seal, seal
 from ratui.study.store.seal import read_chains
 from tests.films import confirm_template, hospital
-
-AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
-SHOWN = DisplayRecord(("x", "y"), "kitty", 4.2, True, (), 3.0, "terminal")
-COARSE = replace(SHOWN, protocol="sixel", pixels_per_mm=1.5, is_sufficient=False)
-FIELDS = [Field(f"L.PIP{joint}", "ERO", time) for joint in (2, 3, 4) for time in (0, 1)]
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.tampering import AT, FIELDS, SHOWN, Clock, Tables, read_case, tamper
 
 
 @pytest.fixture
@@ -44,38 +30,8 @@ def study(tmp_path: Path) -> Study:
     return study
 
 
-def read(study: Study, *, fields: list[Field] = FIELDS, step: timedelta = timedelta(seconds=7)) -> Path:
-    """Enter grades on two displays, then leave the case after some more seconds; return the reading's file."""
-    (case,) = study.cases()
-    clock = Clock()
-    with study.open_reading("anna", case) as session:
-        saver = AutoSaver(session, clock)
-        for number, field in enumerate(fields):
-            clock.now += 7.5
-            saver.count_time()
-            display = COARSE if number % 3 == 2 else SHOWN
-            at = AT + number * step
-            assert saver.save(enter(saver.reading, field, GradeEntry(1), timestamp=at, key="1", display=display))
-        clock.now += 10
-        saver.count_time()
-        assert saver.save(saver.reading)
-    return study.reading_path("anna", case)
-
-
-Tables = dict[str, dict[str, dict[str, Any]]]
-
-
-def tamper(file: Path, change: Callable[[Tables], object]) -> None:
-    """Change both copies of a reading and seal them again, as a person with knowledge can."""
-    sealed = open_seal(file.read_bytes())
-    change(sealed.tables)
-    data = seal(sealed.tables, sealed.sealed_as)
-    for each in (file, second_copy_path(file)):
-        each.write_bytes(data)
-
-
 def test_a_reading_states_its_films_and_times(study: Study) -> None:
-    file = read(study)
+    file = read_case(study)
     (case,) = study.cases()
     tables = open_seal(file.read_bytes()).tables
     films = {film.id: film for film in study.case(case).films}
@@ -90,9 +46,9 @@ def test_a_reading_states_its_films_and_times(study: Study) -> None:
 
 
 def test_the_evidence_stays_when_the_reading_is_continued(study: Study) -> None:
-    file = read(study)
+    file = read_case(study)
     before = read_chains(file.read_bytes())
-    read(study, fields=[Field("L.MCP2", "ERO", time) for time in (0, 1)])
+    read_case(study, fields=[Field("L.MCP2", "ERO", time) for time in (0, 1)])
     after = read_chains(file.read_bytes())
     assert after.continues(before)
     assert (len(after.log), len(after.times)) == (8, 2)
@@ -164,7 +120,7 @@ def decreasing(tables: Tables) -> None:
 def test_changed_reading_times_and_displays_are_noticed(
     study: Study, change: Callable[[Tables], object], problem: str
 ) -> None:
-    file = read(study)
+    file = read_case(study)
     before = file.read_bytes()
     tamper(file, change)
     (finding,) = check_study(study.path).findings
@@ -175,7 +131,7 @@ def test_changed_reading_times_and_displays_are_noticed(
 
 def test_other_films_than_those_of_the_case_are_noticed(study: Study) -> None:
     """Replace a film together with its digest in the list of films."""
-    file = read(study)
+    file = read_case(study)
     (case,) = study.cases()
     known = study.case(case)
     film = known.films[0]
@@ -193,7 +149,7 @@ def test_other_films_than_those_of_the_case_are_noticed(study: Study) -> None:
 @pytest.mark.parametrize("value", ["x", None, [], {}, -1e999])
 @pytest.mark.parametrize("place", ["seconds", "times", "content", "display"])
 def test_odd_values_are_reported(study: Study, place: str, value: Any) -> None:
-    file = read(study)
+    file = read_case(study)
 
     def change(tables: Tables) -> None:
         match place:
@@ -213,7 +169,7 @@ def test_odd_values_are_reported(study: Study, place: str, value: Any) -> None:
 
 
 def test_a_clock_that_was_set_back_is_noted(study: Study) -> None:
-    read(study, step=timedelta(hours=-1))
+    read_case(study, step=timedelta(hours=-1))
     report = check_study(study.path)
     assert report.is_intact
     (case,) = study.cases()
@@ -229,7 +185,7 @@ class TestSecondCopies:
         file.write_bytes(data)
 
     def test_the_true_copy_is_read(self, study: Study) -> None:
-        file = read(study)
+        file = read_case(study)
         before = study.reading("anna", file.stem)
         self.flip(file)
         assert Study.open(study.path).reading("anna", file.stem) == before
@@ -237,7 +193,7 @@ class TestSecondCopies:
     @pytest.mark.parametrize("table", ["meta", "fields", "seen", "log", "times", "seal"])
     def test_a_tampered_copy_is_never_read_or_restored(self, study: Study, table: str) -> None:
         """One bit of the file flips, and somebody has written another history into the second copy."""
-        file = read(study)
+        file = read_case(study)
         (case,) = study.cases()
         copy = second_copy_path(file)
         sealed = open_seal(copy.read_bytes())
@@ -262,7 +218,7 @@ class TestSecondCopies:
         assert any(b'"grade":5' in path.read_bytes() for path in file.parent.iterdir()), "set aside, not deleted"
 
     def test_tampering_with_the_copy_alone_is_noticed(self, study: Study) -> None:
-        file = read(study)
+        file = read_case(study)
         sealed = open_seal(file.read_bytes())
         sealed.tables["meta"]["1"]["seconds"] = 5.0
         second_copy_path(file).write_bytes(seal(sealed.tables, sealed.sealed_as))
@@ -273,7 +229,7 @@ class TestSecondCopies:
 
 def test_readings_of_older_versions_stay_valid(study: Study) -> None:
     """A reading without films and times has no faults, and gets them when it is next saved."""
-    file = read(study)
+    file = read_case(study)
 
     def as_before(tables: Tables) -> None:
         del tables["seen"], tables["times"]
@@ -282,7 +238,7 @@ def test_readings_of_older_versions_stay_valid(study: Study) -> None:
 
     tamper(file, as_before)
     assert check_study(study.path).is_intact
-    read(study, fields=[Field("L.MCP2", "ERO", 0)])
+    read_case(study, fields=[Field("L.MCP2", "ERO", 0)])
     assert check_study(study.path).is_intact
     tables = json.loads(file.read_bytes())
     assert "seen" in tables

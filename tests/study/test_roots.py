@@ -20,37 +20,15 @@ from ratui.study.check import CheckReport, check_study
 from ratui.study.check.roots import check_backup
 from ratui.study.evidence import write_root
 from ratui.study.store import open_seal
-from ratui.study.store.journal import JournalRecord, parse_journal
-from ratui.study.store.journaling import begin_journals
 from tests.films import confirm_template
 from tests.study.conftest import RunRatui
-from tests.study.test_reading_evidence import read
-from tests.study.test_reading_evidence import tamper as tamper_reading
-from tests.study.test_tampering import ATTACKS, Tables, move_boxes, regions, study, tamper
+from tests.study.test_tampering import study
+from tests.support.attacks.tampering import READING_CHANGES
+from tests.support.tampering import CHANGES, Tables, move_boxes, read_case, regions, rewrite_journals, tamper
 
 __all__ = ["study"]
 
 needs_ssh_keygen = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen of OpenSSH")
-
-
-def rewrite_journals(study: Study) -> None:
-    """Write a journal anew that explains the present content of all files, as if ratui had saved each once."""
-    for above in ("journal", "private/journal"):
-        for journal in (study.path / above).glob("*.jsonl"):
-            journal.unlink()
-    begin_journals(study.folder)
-    for above in ("journal", "private/journal"):
-        for journal in (study.path / above).glob("*.jsonl"):
-            lines, chain = [], ""
-            for record in parse_journal(journal.read_bytes())[0]:
-                number = 2 * record.number - 1
-                for each in (
-                    replace(record, number=number, kind="write"),
-                    JournalRecord(number + 1, record.at, "done", of=number),
-                ):
-                    chain, line = each.to_line(chain)
-                    lines.append(line)
-            journal.write_bytes(b"".join(lines))
 
 
 Compare = Callable[[Study], CheckReport]
@@ -77,7 +55,7 @@ def test_an_unchanged_study_agrees(study: Study, compare: Compare) -> None:
 
 def test_a_study_that_goes_on_agrees(study: Study, compare: Compare) -> None:
     (case,) = study.cases()
-    read(study, fields=[Field("L.MCP2", "ERO", time) for time in (0, 1)])
+    read_case(study, fields=[Field("L.MCP2", "ERO", time) for time in (0, 1)])
     confirm_template(study, case, "bert")
     study.save_proposals("another", case, study.regions(case))
     report = compare(study)
@@ -85,9 +63,9 @@ def test_a_study_that_goes_on_agrees(study: Study, compare: Compare) -> None:
     assert any(f"regions/{case}.json: changed since" in note for note in report.notes), report.notes
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", CHANGES)
 def test_tampering_is_reported_although_the_journals_are_rewritten(study: Study, compare: Compare, attack: str) -> None:
-    ATTACKS[attack](study)
+    CHANGES[attack](study)
     rewrite_journals(study)
     found = compare(Study.open(study.path))
     assert any("not continue the journal" in problem for problem in faults(found).values())
@@ -120,51 +98,13 @@ def test_recorded_changes_of_films_are_reported(study: Study, compare: Compare) 
     assert {item.rpartition(": ")[2] for item in found if item.startswith("film")} == {"spacing"}
 
 
-def other_grade(tables: Tables) -> None:
-    """Enter another grade in the log, in the fields that follow from it, and all later entries."""
-    change = tables["log"]["2"]["changes"][0]
-    change["new"] = {"grade": 2}
-    for record in tables["fields"].values():
-        if all(record[key] == change[key] for key in ("site", "scale", "time")):
-            record["grade"] = 2
-
-
-def other_times(tables: Tables) -> None:
-    """Halve all times, in the log and in the summary."""
-    for record in [*tables["log"].values(), *tables["times"].values(), *tables["meta"].values()]:
-        record["seconds"] = record["seconds"] / 2
-
-
-def other_displays(tables: Tables) -> None:
-    """Replace the coarse display by a good one, in the log and in the summary."""
-    for entry in tables["log"].values():
-        entry["display"].update(protocol="kitty", pixels_per_mm=4.2, is_sufficient=True)
-    tables["meta"]["1"]["displays"] = [{"protocol": "kitty", "entries": 6, "below": 0, "least": 4.2}]
-
-
-def other_films(tables: Tables) -> None:
-    for record in tables["seen"].values():
-        record["content"] = ""
-
-
-def shorter(tables: Tables) -> None:
-    tables["fields"].popitem()
-    tables["log"].popitem()
-    tables["times"].clear()
-    tables["meta"]["1"].update(seconds=37.5, displays=[])
-    tables["meta"]["1"]["displays"] = [
-        {"protocol": "sixel", "entries": 1, "below": 1, "least": 1.5},
-        {"protocol": "kitty", "entries": 4, "below": 0, "least": 4.2},
-    ]
-
-
-@pytest.mark.parametrize("change", [other_grade, other_times, other_displays, other_films, shorter])
+@pytest.mark.parametrize("change", READING_CHANGES)
 def test_a_rewritten_and_sealed_reading_is_reported(
     study: Study, compare: Compare, change: Callable[[Tables], object]
 ) -> None:
     (case,) = study.cases()
     name = f"readings/anna/{case}.json"
-    tamper_reading(study.path / name, change)
+    tamper(study.path / name, change)
     found = faults(compare(study))
     assert name in found
     assert found.keys() == {name}, found
@@ -186,11 +126,11 @@ def test_a_reading_of_an_older_format_that_is_converted_agrees(study: Study, com
         for entry in tables["log"].values():
             del entry["seconds"]
 
-    tamper_reading(study.reading_path("anna", case), as_before)
+    tamper(study.reading_path("anna", case), as_before)
     write_root(study)
     (tmp_path / "backup.zip").unlink(missing_ok=True)
     back_up(study, tmp_path / "backup.zip")
-    read(study, fields=[Field("L.MCP2", "ERO", 0)])
+    read_case(study, fields=[Field("L.MCP2", "ERO", 0)])
     assert check_study(study.path).is_intact
     assert check_backup(check_study(study.path), study, tmp_path / "backup.zip").is_intact
 
@@ -337,7 +277,7 @@ def test_the_backup_of_another_study_is_refused(study: Study, tmp_path: Path) ->
 def test_sealing_shows_one_moment_while_raters_go_on(study: Study) -> None:
     """A root is made from a snapshot."""
     root = write_root(study)
-    read(study, fields=[Field("L.MCP2", "ERO", 0)])
+    read_case(study, fields=[Field("L.MCP2", "ERO", 0)])
     (case,) = study.cases()
     assert root.state.readings[f"readings/anna/{case}.json"].entries[0] == 6
     assert len(open_seal(study.reading_path("anna", case).read_bytes()).tables["log"]) == 7

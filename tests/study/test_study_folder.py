@@ -232,6 +232,26 @@ def test_the_second_copy_is_read_if_the_first_is_damaged(folder: StudyFolder) ->
         folder.read_intact("readings/anna/C-1.json", check)
 
 
+def test_a_record_in_the_journal_comes_before_the_write(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that are no readings are recorded; a write without a record does not happen."""
+    (folder.path / "journal").mkdir()
+    (folder.path / "regions").mkdir()
+    folder.write("readings/anna/C-1.json", b"new")
+    assert list((folder.path / "journal").iterdir()) == []
+    folder.write("regions/C-1.json", b"one")
+    (journal,) = (folder.path / "journal").glob("*.jsonl")
+    assert b'"path":"regions/C-1.json"' in journal.read_bytes()
+
+    def refuse(*arguments: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with pytest.raises(StoreError, match="the journal can't be written"):
+        folder.write("regions/C-1.json", b"two")
+    assert folder.read("regions/C-1.json") == b"one"
+    folder.write("readings/anna/C-1.json", b"newer")
+
+
 def test_the_folder_is_closed_with_its_object(tmp_path: Path) -> None:
     def is_open() -> bool:
         with os.scandir("/proc/self/fd") as entries:

@@ -1,164 +1,46 @@
 """Tampering with a study by somebody who knows its format and seals each file again: ``ratui check`` reports it."""
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ratui.errors import StoreError
 from ratui.files import second_copy_path
-from ratui.study import InProcessConverter, Study, import_films
+from ratui.study import Study
 from ratui.study.backup import back_up, restore
 from ratui.study.check import check_study
 from ratui.study.config import reseal_settings
-from ratui.study.predictions import save_reading_order
-from ratui.study.store import open_seal, seal
 from ratui.study.store.journaling import begin_journals, content_digest, is_recorded, list_recorded_files
-from tests.films import confirm_template, hospital
-from tests.study.test_reading_evidence import read
-
-Tables = dict[str, dict[str, dict[str, Any]]]
+from tests.films import confirm_template
+from tests.support.tampering import (
+    CHANGES,
+    films,
+    make_study_to_tamper_with,
+    move_boxes,
+    proposals,
+    regions,
+    settings,
+    swap_times,
+    tamper,
+    write_both,
+)
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     """Return a study with films, regions, proposals, an order of reading and a reading."""
-    study = Study.create(tmp_path / "study", "fingers", ["anna", "bert"])
-    import_films(study, [hospital(tmp_path / "h")], key=tmp_path / "key.json", converter=InProcessConverter())
-    (case,) = study.cases()
-    confirm_template(study, case, "anna")
-    study.save_proposals("detector", case, study.regions(case))
-    save_reading_order(study, [case], "scorer")
-    read(study)
+    study = make_study_to_tamper_with(tmp_path)
     assert check_study(study.path).is_intact
     return study
 
 
-def write_both(file: Path, data: bytes) -> None:
-    for each in (file, second_copy_path(file)):
-        each.write_bytes(data)
-
-
-def tamper(file: Path, change: Callable[[Tables], object]) -> None:
-    """Change a table file and seal both copies again."""
-    sealed = open_seal(file.read_bytes())
-    change(sealed.tables)
-    write_both(file, seal(sealed.tables, sealed.sealed_as))
-
-
-def remove(file: Path) -> None:
-    for each in (file, second_copy_path(file)):
-        each.unlink()
-
-
-def set_values(table: str, **values: object) -> Callable[[Tables], None]:
-    """Return a change that sets values in each record of `table`."""
-
-    def change(tables: Tables) -> None:
-        for record in tables[table].values():
-            record.update(values)
-
-    return change
-
-
-def swap_times(tables: Tables) -> None:
-    for record in tables["films"].values():
-        record["time"] = 1 - record["time"]
-
-
-def swap_visits(tables: Tables) -> None:
-    for record in tables["visits"].values():
-        record["visit"] = 1 - record["visit"]
-
-
-def swap_positions(tables: Tables) -> None:
-    for record in tables["positions"].values():
-        record["positions"].reverse()
-
-
-def move_boxes(tables: Tables) -> None:
-    for record in tables["regions"].values():
-        record["box"] = [value + 9 for value in record["box"]]
-
-
-def settings(study: Study, old: str, new: str) -> None:
-    """Change a line of ``study.toml`` and seal it, without ratui."""
-    file = study.path / "study.toml"
-    text = file.read_text()
-    assert old in text
-    body = text.replace(old, new).rpartition("seal = ")[0].encode()
-    write_both(file, body + b'seal = "' + hashlib.sha256(body).hexdigest().encode() + b'"\n')
-
-
-def scheme(study: Study) -> None:
-    """Change the scheme together with its digest in the settings."""
-    file = study.path / "scheme.toml"
-    before = file.read_bytes()
-    write_both(file, before + b"# one more line\n")
-    digests = [hashlib.sha256(data).hexdigest() for data in (before, file.read_bytes())]
-    settings(study, *digests)
-
-
-def film_with_digest(study: Study) -> None:
-    """Replace a film by another one, together with its digests."""
-    (case,) = study.cases()
-    one, two = study.case(case).films[:2]
-    shutil.copyfile(study.film_path(case, two.id), study.film_path(case, one.id))
-
-    def change(tables: Tables) -> None:
-        for record in tables["films"].values():
-            if record["id"] == one.id:
-                record.update(file=two.file, digest=two.digest)
-
-    tamper(films(study), change)
-
-
-def films(study: Study) -> Path:
-    return study.path / "films" / study.cases()[0] / "films.json"
-
-
-def visits(study: Study) -> Path:
-    return study.path / "private" / "visits" / f"{study.cases()[0]}.json"
-
-
-def regions(study: Study) -> Path:
-    return study.path / "regions" / f"{study.cases()[0]}.json"
-
-
-def proposals(study: Study) -> Path:
-    return study.path / "proposals" / "detector" / f"{study.cases()[0]}.json"
-
-
-ATTACKS: dict[str, Callable[[Study], object]] = {
-    "swapped time points": lambda study: tamper(films(study), swap_times),
-    "swapped private visits": lambda study: tamper(visits(study), swap_visits),
-    "changed private days": lambda study: tamper(visits(study), set_values("visits", day=999)),
-    "swapped positions": lambda study: tamper(films(study), swap_positions),
-    "changed days": lambda study: tamper(films(study), set_values("films", day=999)),
-    "changed spacing": lambda study: tamper(films(study), set_values("films", spacing=[0.5, 0.5])),
-    "moved boxes": lambda study: tamper(regions(study), move_boxes),
-    "another rater confirmed": lambda study: tamper(regions(study), set_values("regions", by="bert")),
-    "changed proposals": lambda study: tamper(proposals(study), move_boxes),
-    "changed order of reading": lambda study: tamper(
-        study.path / "models" / "order.json", set_values("order", model="other")
-    ),
-    "blinding switched on": lambda study: settings(study, "blinded = false", "blinded = true"),
-    "a rater added": lambda study: settings(study, '"bert"]', '"bert", "cleo"]'),
-    "another scheme": scheme,
-    "a film replaced with its digest": film_with_digest,
-    "regions removed": lambda study: remove(regions(study)),
-}
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", CHANGES)
 def test_tampering_is_reported_without_a_backup(study: Study, attack: str) -> None:
-    ATTACKS[attack](study)
+    CHANGES[attack](study)
     found = check_study(study.path)
     problems = [finding for finding in found.findings if "without a record" in finding.problem]
     assert problems, found.findings

@@ -1,0 +1,129 @@
+"""Journals of a study that several accounts share: each account writes its own, and nobody can stop the others."""
+
+import grp
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ratui.study import Study
+from ratui.study.check import check_study
+from tests.support.tampering import make_study_to_tamper_with
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as other accounts"),
+]
+ANNA, BERT = 20_001, 20_002
+MOVE = (
+    "regions = study.regions(case)\n"
+    "study.save_regions(case, [replace(region, box=region.box and Box(*(v + {by} for v in region.box))) "
+    "for region in regions])"
+)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == 0 and folder != Path(folder.root):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    return make_study_to_tamper_with(tmp_path, group="daemon")
+
+
+def act(uid: int, study: Study, *codes: str) -> list[str]:
+    """Run each of `codes` as the given account, a member of the study's group; return the error of each, or nothing."""
+    gid = grp.getgrnam("daemon").gr_gid
+    script = (
+        "import os, sys\nfrom dataclasses import replace\nfrom pathlib import Path\n"
+        "from ratui.imaging import Box\nfrom ratui.study import Study\nfrom ratui.study.store import open_seal, seal\n"
+        f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid}); os.umask(0o007)\n"
+        "path = Path(sys.argv[1])\n"
+        "for code in sys.argv[2:]:\n"
+        "    try:\n        study = Study.open(path).as_rater('anna')\n        case = study.cases()[0]\n        exec(code)\n"
+        "        print()\n"
+        "    except Exception as error:\n        print(type(error).__name__, str(error).replace(chr(10), ' '))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(study.path), *codes],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_each_account_writes_its_own_journal(study: Study) -> None:
+    assert act(ANNA, study, MOVE.format(by=1)) == [""]
+    assert act(BERT, study, MOVE.format(by=2)) == [""]
+    assert act(ANNA, study, MOVE.format(by=3)) == [""]
+    report = check_study(study.path)
+    assert report.is_intact, report.findings
+    owners = {journal.name: journal.stat().st_uid for journal in (study.path / "journal").glob("*.jsonl")}
+    assert owners == {"root.jsonl": 0, f"uid-{ANNA}.jsonl": ANNA, f"uid-{BERT}.jsonl": BERT}
+    modes = {journal.stat().st_mode & 0o777 for journal in (study.path / "journal").glob("*.jsonl")}
+    assert modes == {0o640}
+
+
+def test_no_account_can_change_the_journal_of_another(study: Study) -> None:
+    assert act(ANNA, study, MOVE.format(by=1)) == [""]
+    journals = [f"study.path / 'journal' / '{name}.jsonl'" for name in ("root", f"uid-{ANNA}")]
+    codes = [
+        code.format(journal)
+        for journal in journals
+        for code in (
+            "({}).unlink()",
+            "({}).rename(study.path / 'journal' / 'x')",
+            "({}).open('ab')",
+            "({}).chmod(0o666)",
+        )
+    ]
+    outcomes = act(BERT, study, *codes)
+    assert len(outcomes) == len(codes)
+    assert all(outcome.startswith("PermissionError") for outcome in outcomes), outcomes
+
+
+def test_boxes_moved_by_other_programs_are_reported_with_the_last_recorded_change(study: Study) -> None:
+    """Regions can be written by every member of the group, so only the journal shows a change by another program."""
+    assert act(ANNA, study, MOVE.format(by=1)) == [""]
+    code = (
+        "for file in [path / f'regions/{case}.json', path / f'regions/{case}.json.bak']:\n"
+        "    sealed = open_seal(file.read_bytes())\n"
+        "    for region in sealed.tables['regions'].values():\n"
+        "        region['box'] = region['box'] and [v + 5 for v in region['box']]\n"
+        "    data = seal(sealed.tables, sealed.sealed_as)\n"
+        "    file.unlink(); file.write_bytes(data)"
+    )
+    assert act(BERT, study, code) == [""]
+    problems = [finding.problem for finding in check_study(study.path).findings]
+    assert any(f"without a record; the last recorded change: uid-{ANNA}" in problem for problem in problems), problems
+
+
+def test_names_of_journals_taken_by_another_account_stop_nobody(study: Study) -> None:
+    taken = (
+        f"for name in ['.uid-{ANNA}.lock', 'uid-{ANNA}.jsonl', 'uid-{ANNA}.2.jsonl']:\n"
+        "    (path / 'journal' / name).write_text('x')\n"
+        f"os.mkfifo(path / 'journal' / '.uid-{ANNA}.3.lock')"
+    )
+    assert act(BERT, study, taken) == [""]
+    assert act(ANNA, study, MOVE.format(by=1)) == [""]
+    found = {finding.file: finding.problem for finding in check_study(study.path).findings}
+    assert not any(name.startswith("regions") for name in found), found
+
+
+def test_a_journal_under_the_name_of_another_account_is_reported(study: Study) -> None:
+    """Bert writes a journal that looks like one of the manager."""
+    code = (
+        "from ratui.study.store.journal import JournalRecord\n"
+        "record = JournalRecord(1, '2026-01-01T00:00:00+00:00', 'first', 'regions/C-9.json', '', 'a' * 64)\n"
+        "line = record.to_line('')[1]\n"
+        "(path / 'journal' / 'daemon.jsonl').write_bytes(line)"
+    )
+    assert act(BERT, study, code) == [""]
+    found = {finding.file: finding.problem for finding in check_study(study.path).findings}
+    assert (
+        found["journal/daemon.jsonl"]
+        == f"it is named after the account daemon and belongs to the account number {BERT}"
+    )
