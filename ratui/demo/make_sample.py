@@ -37,7 +37,7 @@ def main(folder: Path, detector: Path | None, seed: int) -> None:
             [sys.executable, "-m", "trainer", "propose", folder, "--detector", detector, "--name", "phantom-ssd"],
             check=True,
         )
-    for leftover in (*folder.rglob("*.lock"), *folder.rglob("*.bak")):
+    for leftover in (each for kind in ("lock", "bak", "takeover") for each in folder.rglob(f"*.{kind}")):
         leftover.unlink()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 from ratui.errors import StoreError, StudyError, clean_text
@@ -137,7 +138,14 @@ class CaseStore:
         self._shown[rater, case] = listed, found
         return found
 
-    def save(self, case: Case, config: StudyConfig, positions: Mapping[str, Positions] | None = None) -> None:
+    def save(
+        self,
+        case: Case,
+        config: StudyConfig,
+        positions: Mapping[str, Positions] | None = None,
+        *,
+        split: bool = False,
+    ) -> None:
         """Store the films and visits of `case`, and the positions of its raters. Raises StoreError.
 
         Raters keep their positions, see `continue_positions`; `positions` replaces those of before.
@@ -145,7 +153,7 @@ class CaseStore:
         file = self.films_file(case.id)
         # Reading raises an error for a file of a newer format, which must not be replaced.
         before = self.film_list(case.id, config) if self._read(file) is not None else None
-        if not self.is_split(case.id, config):
+        if not split and not self.is_split(case.id, config):
             with self._lock.shared():
                 write_tables(file, {"films": [film.to_record() for film in case.films]})
             return
@@ -159,7 +167,9 @@ class CaseStore:
         listed = FilmList(case.id, records, continued)
         with self._lock.shared():
             # First: a listed film without a visit could not be shown to managers.
-            write_tables(self.visits_file(case.id), {"visits": [visit.to_record() for visit in visits]})
+            # The salt is random: a checksum of this file, even a public one, does not allow to try out its content.
+            salt = [{"salt": secrets.token_hex(16)}]
+            write_tables(self.visits_file(case.id), {"salt": salt, "visits": [each.to_record() for each in visits]})
             write_tables(file, listed.to_tables())
 
     def is_split(self, case: str, config: StudyConfig) -> bool:

@@ -135,7 +135,8 @@ def save_evaluation(study: Study, evaluation: Evaluation) -> None:
 
 def list_evaluated_models(study: Study) -> tuple[str, ...]:
     """Return the names of the scorers that have an evaluation in the study, the newest first."""
-    found = study.folder.signatures_below("models", EVALUATION)
+    has_models = study.folder.exists("models")  # an archive or a repository may leave out empty folders
+    found = study.folder.signatures_below("models", EVALUATION) if has_models else {}
     ranked = sorted(((file[1], run) for run, file in found.items() if file), reverse=True)
     return tuple(run for _, run in ranked)
 

@@ -86,14 +86,20 @@ class RegionStore:
     def proposals(self, case: str) -> tuple[Region, ...]:
         """Return the regions proposed for `case` by the newest model that has any for it; empty if none has."""
         for model in reversed(self.proposal_models()):
-            file = self.folder.file(f"proposals/{model}/{check_name(case, 'case')}.json")
-            if self.folder.exists(file.inside):
-                return self._read_regions(file)
+            if self.folder.exists(self._proposals_file(model, case).inside):
+                return self.proposals_of(model, case)
         return ()
+
+    def _proposals_file(self, model: str, case: str) -> StudyFile:
+        return self.folder.file(f"proposals/{check_name(model, 'model')}/{check_name(case, 'case')}.json")
+
+    def proposals_of(self, model: str, case: str) -> tuple[Region, ...]:
+        """Return the regions that `model` has proposed for `case`; empty if there are none. Raises StoreError."""
+        return self._read_regions(self._proposals_file(model, case))
 
     def save_proposals(self, model: str, case: str, regions: Iterable[Region]) -> None:
         """Replace the regions that `model` proposes for `case`. Raises StoreError."""
-        file = self.folder.file(f"proposals/{check_name(model, 'model')}/{check_name(case, 'case')}.json")
+        file = self._proposals_file(model, case)
         self._read(file)  # raises an error for a file of a newer format
         with self._study_lock.shared():
             write_tables(file, {"regions": regions_to_records(regions)})

@@ -216,14 +216,15 @@ class Study(RegionStore):
         """Return the visits of the films of `case`, by film, for managers; empty up to format 2. Raises StudyError."""
         return self._case_store.visits(case)
 
-    def save_case(self, case: Case, *, positions: Mapping[str, Positions] | None = None) -> None:
+    def save_case(self, case: Case, *, positions: Mapping[str, Positions] | None = None, split: bool = False) -> None:
         """Store the list of films of `case`. Raises StoreError.
 
         Raters keep the order in which they see the time points, or that of `positions` if given. In a blinded study the
-        order of a new case is drawn at random.
+        order of a new case is drawn at random. `split` stores the visits in the private folder, as format 3 does, even if
+        the study has an earlier format.
         """
         assert not self.view, "a rater's view does not know the time points"
-        self._case_store.save(case, self.config, positions)
+        self._case_store.save(case, self.config, positions, split=split)
 
     def film_path(self, case: str, film: str) -> Path:
         """Return the path of the file of one film."""

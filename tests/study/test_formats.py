@@ -30,13 +30,15 @@ def read_everything(study: Study) -> None:
     assert not study.notices
 
 
-@pytest.mark.parametrize("source", [HERE / "format2", SAMPLE], ids=["kept from the first release", "sample of today"])
-def test_opening_reading_and_status_change_no_file(source: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "number"), [(HERE / "format2", 2), (SAMPLE, 3)], ids=["kept from the first release", "sample of today"]
+)
+def test_opening_reading_and_status_change_no_file(source: Path, number: int, tmp_path: Path) -> None:
     folder = tmp_path / "study"
     shutil.copytree(source, folder)
     before = contents(folder)
     study = Study.open(folder)
-    assert study.config.stored_format == 2
+    assert study.config.stored_format == number
     read_everything(study)
     result = CliRunner().invoke(commands, ["status", str(folder)])
     assert result.exit_code == 0, result.output

@@ -26,6 +26,7 @@ from ratui.study.model_reports import EVALUATION
 from ratui.study.predictions import ORDER
 from ratui.study.store import StudyFolder
 from ratui.study.study import Study
+from ratui.study.upgrade import UpgradeResult, convert_readings, find_earlier_readings, upgrade_study
 
 __all__ = ["StudyChecker"]
 
@@ -71,6 +72,7 @@ class StudyChecker:
         check_leftovers(study, self._findings)
         if is_unsealed:
             self._migrate(study)
+        self._upgrade()
         self._progress(of, of)
         return self._findings.report()
 
@@ -146,6 +148,27 @@ class StudyChecker:
                 problem = "the study has no rater of that name, so these readings count nowhere"
                 advice = "Name the rater in study.toml, then: ratui seal STUDY"
                 self._findings.add(f"readings/{name}", problem, advice=advice)
+
+    def _upgrade(self) -> None:
+        """Convert a study of format 2, or note that its raters can read what they need not know."""
+        study = Study.open(self._path)
+        if study.config.stored_format > SEALED_FORMAT and study.config.blinded:
+            left = convert_readings(study) if self._findings.repair else len(find_earlier_readings(study))
+            if remark := UpgradeResult(left).remark:
+                self._findings.notes.append(remark)
+        if study.config.stored_format != SEALED_FORMAT:
+            return
+
+        def upgrade() -> None:
+            if remark := upgrade_study(study).remark:
+                self._findings.notes.append(remark)
+
+        remedy = "converted to format 3"
+        if study.config.blinded:
+            problem = "raters can read the order of the time points (format 2)"
+            self._findings.add("study.toml", problem, remedy, upgrade)
+        else:
+            self._findings.add_note("study.toml: the study has format 2", remedy, upgrade)
 
     def _migrate(self, study: Study) -> None:
         scheme = self._folder.read("scheme.toml")
