@@ -284,3 +284,31 @@ class TestPixelDigests:
             plain = hashlib.sha256(read_film(path).pixels.tobytes()).hexdigest().encode()
             assert not [file for file in study.path.rglob("*") if file.is_file() and plain in file.read_bytes()]
         assert len(digests) == 2
+
+
+def test_days_of_a_manifest_are_counted_from_the_first_film(study: Study, tmp_path: Path) -> None:
+    """Count from 1900, as spreadsheets do, and add a film in a second import: the study contains no date."""
+    for number in range(3):
+        film_file(tmp_path / "h" / f"{number}.dcm", patient="X", seed=number)
+    head = "file,patient,time,side,day\n"
+    (tmp_path / "h" / "one.csv").write_text(f"{head}1.dcm,P1,1,L,44320\n0.dcm,P1,0,L,43892\n")
+    (tmp_path / "h" / "two.csv").write_text(f"{head}2.dcm,P1,1,R,44320\n")
+    for name in ("one", "two"):
+        manifest = tmp_path / "h" / f"{name}.csv"
+        import_films(study, [], manifest=manifest, key=tmp_path / "key.json", converter=InProcessConverter())
+    (case,) = study.cases()
+    assert sorted((film.time, film.side, film.day) for film in study.case(case).films) == [
+        (0, "L", 0),
+        (1, "L", 428),
+        (1, "R", 428),
+    ]
+    stored = [file.read_bytes() for file in study.path.rglob("*.json*") if file.is_file()]
+    assert not [data for data in stored if b":43892" in data or b":44320" in data]
+
+
+def test_a_key_file_can_not_bring_a_name_into_the_study(study: Study, tmp_path: Path) -> None:
+    keys = KeyFile.open(study, tmp_path / "key.json")
+    keys._cases["P1"] = "C-Doe John"
+    keys.save(study)
+    with pytest.raises(StudyError, match="the key file is damaged"):
+        KeyFile.open(study, tmp_path / "key.json")

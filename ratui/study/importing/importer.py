@@ -177,6 +177,7 @@ def _import(
         except RatuiError as error:
             rejected[file] = _rejection_reason(error)
     candidates = _assign_time_points(study, keys, candidates, rejected)
+    candidates = _count_manifest_days(keys, candidates, rows)
     for candidate in candidates:
         keys.assign_case(candidate.patient)
     if candidates:
@@ -206,6 +207,18 @@ def _import(
     imported.sort(key=lambda film: place[film.path])
     left = tuple(RejectedFile(file, rejected[file]) for file in files if file in rejected)
     return ImportReport(tuple(imported), left, keys.path)
+
+
+def _count_manifest_days(
+    keys: KeyFile, candidates: list[_ImportCandidate], rows: Mapping[Path, ManifestRow]
+) -> list[_ImportCandidate]:
+    """Return the candidates with the days of a manifest counted from the patient's first examination."""
+    result = {
+        candidate.path: replace(candidate, day=keys.count_days(candidate.patient, candidate.day))
+        for candidate in sorted(candidates, key=lambda each: each.day or 0)
+        if candidate.path in rows and candidate.day is not None
+    }
+    return [result.get(candidate.path, candidate) for candidate in candidates]
 
 
 def _find_pixel_digests(study: Study, cases: Iterable[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Iterable
 from datetime import date
@@ -26,7 +27,8 @@ from ratui.study.study import Study
 __all__ = ["KeyFile"]
 
 _LARGEST = 100_000_000
-_VALUES = {"study", "salt", "cases", "days"}
+_VALUES = {"study", "salt", "cases", "days", "first_days"}
+_CASE = re.compile(r"C-[A-Z0-9]{3,52}")
 
 
 class KeyFile:
@@ -41,13 +43,20 @@ class KeyFile:
     """
 
     def __init__(
-        self, path: Path, salt: str, cases: dict[str, str], days: dict[str, list[str]], notice: str = ""
+        self,
+        path: Path,
+        salt: str,
+        cases: dict[str, str],
+        days: dict[str, list[str]],
+        notice: str = "",
+        first_days: dict[str, int] | None = None,
     ) -> None:
         self.path = path
         self.notice = notice
         self._salt = salt
         self._cases = cases  # patient → case
         self._days = days  # patient → ISO dates of both time points
+        self._first_days = first_days or {}  # patient → first day in the counting of manifests
         self._used_ids = set(cases.values())
 
     @classmethod
@@ -79,7 +88,7 @@ class KeyFile:
             raw = _parse_key_file(stored[0], path)
             if raw["study"] != study.config.id:
                 raise StudyError("this key file belongs to another study", path, "Give this study's own with --key")
-            keys = cls(path, raw["salt"], raw["cases"], raw["days"], stored[1])
+            keys = cls(path, raw["salt"], raw["cases"], raw["days"], stored[1], raw["first_days"])
         cases = study.cases()
         if cases and not second and keys._used_ids.isdisjoint(cases):
             found = "this key file knows none of" if stored else "there is no key file here for"
@@ -108,6 +117,14 @@ class KeyFile:
         """Record the dates of both time points, so that an interrupted import can be run again with the same result."""
         self._days[patient] = [day.isoformat() for day in days]
 
+    def count_days(self, patient: str, day: int) -> int:
+        """Return the days from the first examination of `patient` to `day`, in the counting of the manifests.
+
+        A manifest may count from any day. The first call for a patient determines the examination that gets day 0, so that
+        the study does not contain a date in whatever form.
+        """
+        return day - self._first_days.setdefault(patient, day)
+
     def assign_case(self, patient: str) -> str:
         """Return the case of `patient`, a new one if they have none."""
         if patient not in self._cases:
@@ -126,6 +143,8 @@ class KeyFile:
         """Write the key file, readable by its owner alone. Raises StoreError."""
         make_folder(self.path.parent)
         values = {"study": study.config.id, "salt": self._salt, "cases": self._cases, "days": self._days}
+        if self._first_days:  # earlier versions don't know it
+            values["first_days"] = self._first_days
         write_bytes(self.path, json.dumps({**values, "sum": _checksum(values)}, indent=1).encode(), private=True)
 
 
@@ -143,10 +162,17 @@ def _parse_key_file(data: bytes, path: Path) -> dict[str, Any]:
             "days": {patient: [str(day) for day in days] for patient, days in raw.get("days", {}).items()},
         }
         bytes.fromhex(values["salt"])
-        if set(raw) | {"days"} != _VALUES or any(days != sorted(days) for days in values["days"].values()):
+        values["first_days"] = dict(raw.get("first_days", {}))
+        if any(type(day) is not int for day in values["first_days"].values()):
+            raise ValueError("no number of days")
+        if set(raw) | {"days", "first_days"} != _VALUES or any(
+            days != sorted(days) for days in values["days"].values()
+        ):
             raise ValueError("not as it was written")
         if not all(isinstance(name, str) for pair in values["cases"].items() for name in pair):
             raise ValueError("no pairs of names")
+        if not all(_CASE.fullmatch(case) for case in values["cases"].values()):
+            raise ValueError("no name of a case")  # a name of a patient would get into the study
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedError("the key file is damaged", path, "Restore it from a backup") from error
     return values
