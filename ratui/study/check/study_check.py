@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ratui.study.check.checker import StudyChecker
 from ratui.study.check.journals import add_journal_findings
-from ratui.study.check.report import CheckReport
+from ratui.study.check.report import CheckFinding, CheckReport
 from ratui.study.check.roots import check_roots
 from ratui.study.config import read_settings
+from ratui.study.store.descriptors import mounts_below
 from ratui.study.study import Study
 
 __all__ = ["check_study"]
@@ -41,8 +43,17 @@ def check_study(
         If there is no study that this version can open, or signatures can't be verified.
     """
     path = Path(path)
+    # A folder that is mounted from the same disk looks like a part of the study. A repair must not act on it.
+    mounts = tuple(_mount_finding(str(place)) for place in mounts_below(path))
+    repair = repair and not mounts
     before = read_settings(path)[0].stored_format
     report = StudyChecker(path, repair, progress or (lambda done, of: None)).run()
     study = Study.open(path)
     report = add_journal_findings(report, study, format_before=before, repair=repair)
-    return check_roots(report, study, signers)
+    report = check_roots(report, study, signers)
+    return replace(report, findings=(*mounts, *report.findings))
+
+
+def _mount_finding(place: str) -> CheckFinding:
+    advice = "Unmount it. Nothing is repaired before that"
+    return CheckFinding(place, "something is mounted here; a study contains no mounts", advice=advice)
