@@ -40,7 +40,7 @@ from ratui.study.model_reports import (
     save_evaluation,
 )
 from ratui.study.predictions import load_predictions, load_reading_order, save_predictions, save_reading_order
-from ratui.study.store.seal import CHAINED, record_checksum
+from ratui.study.store.seal import BEGIN, CHAINED, CHAINS, record_checksum
 from tests.model_answers import answer
 from tests.results.studies import noisy_study
 from tests.support.attacks.table import Outcome, attack
@@ -48,7 +48,7 @@ from tests.support.attacks.table import Outcome, attack
 __all__ = ["SEED", "TRIALS", "Trial", "forge", "make_full_study", "try_values"]
 
 SEED = 20_261_128
-TRIALS = 250
+TRIALS = 60
 """Files with odd values in one run."""
 MODEL = "run"
 DEEP: Any = []
@@ -87,20 +87,21 @@ def forge(tables: Any, of: str) -> bytes:
     """Return a file with a valid seal over any JSON value; each record that is one gets its checksum."""
     parts: list[str] = []
     counts: dict[str, int] = {}
-    head = ""
+    head = begin = ""
     for name, records in tables.items() if isinstance(tables, dict) else [("odd", tables)]:
         if not isinstance(records, dict):
             parts.append(f"{json.dumps(name)}:{json.dumps(records)}")
             continue
         texts: list[str] = []
-        before = ""
+        before = begin if name == CHAINED else ""
         for id, record in records.items():
             body = _dump(record)
             if isinstance(record, dict):
-                before = record_checksum(name, id, before if name == CHAINED else "", body.encode())
+                before = record_checksum(name, id, before if name in CHAINS else "", body.encode())
                 body = f'{body[:-1]}{"," if record else ""}"sum":"{before}"}}'
             texts.append(f"{json.dumps(id)}:{body}")
         head = before if name == CHAINED else head
+        begin = before if name == BEGIN else begin
         counts[name] = len(records)
         parts.append(f"{json.dumps(name)}:{{{','.join(texts)}}}")
     last = _dump({"format": 2, "of": of, "counts": counts, "head": head})
