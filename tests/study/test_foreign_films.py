@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 import ratui
 from ratui.errors import FilmError
 from ratui.imaging import Film, LookupTable, Window, pack_film, read_film, read_stored_film, unpack_film
 from ratui.study import Case
-from ratui.study.importing import FilmRequest, InProcessConverter, ReaderProcess
+from ratui.study.importing import FilmRequest, InProcessConverter, ReaderProcess, read_foreign_image
 from ratui.study.importing.film_maker import verify_stored_film
 from tests.films import film_file, make_study
 
@@ -83,6 +84,20 @@ class TestForeignFilms:
         assert np.array_equal(ours.pixels, theirs.pixels)
         assert ours.pixels.dtype == theirs.pixels.dtype
         assert replace(ours, pixels=theirs.pixels) == theirs
+
+    def test_pictures_of_data_sets_are_read_in_the_same_process(self, tmp_path: Path) -> None:
+        grey = np.arange(400, dtype=np.uint8).reshape(20, 20)
+        for name, picture in (("a.png", grey), ("a.tif", grey.astype(np.uint16) * 200), ("b.png", grey)):
+            Image.fromarray(picture).convert("RGB" if name == "b.png" else None).save(tmp_path / name)
+            assert np.array_equal(read_foreign_image(tmp_path / name).pixels, picture)
+        Image.fromarray(grey).save(tmp_path / "a.jpg")
+        assert read_foreign_image(tmp_path / "a.jpg").pixels.shape == (20, 20)
+        (tmp_path / "cut.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:200])
+        Image.fromarray(grey).save(tmp_path / "a.gif")
+        os.mkfifo(tmp_path / "pipe.png")
+        for name in ("cut.jpg", "a.gif", "pipe.png", "none.png"):
+            with pytest.raises(FilmError):
+                read_foreign_image(tmp_path / name)
 
     def test_a_stored_film_of_another_form_is_refused_before_it_is_decoded(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)

@@ -21,6 +21,7 @@ from ratui.bounded_parsing import parse_json, read_bounded
 from ratui.errors import FilmError, TrainError, clean_text
 from ratui.imaging import Box, Film
 from ratui.scheme import Scheme
+from ratui.study.importing import read_foreign_image
 from trainer.data.hands import (
     FINE_SIZE,
     JOINT_KINDS,
@@ -190,7 +191,7 @@ def _image_size(file: Path) -> tuple[int, int]:
         film = _load_image(file)
         return film.columns, film.rows
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=["PNG", "JPEG", "TIFF"]) as image:  # reads the header only
             return image.size
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise TrainError("an image can't be read", file, "Give PNG, JPEG, TIFF or DICOM") from error
@@ -198,15 +199,7 @@ def _image_size(file: Path) -> tuple[int, int]:
 
 def _load_image(file: Path) -> Film:
     """Return the image in `file` as a film with bone bright: DICOM, or an image of grey levels."""
-    if file.suffix.lower() in (".dcm", ".dicom"):
-        try:
-            return ratui.read_film(file)
-        except FilmError as error:
-            raise TrainError(clean_text(error), file, "Leave this image out") from error
     try:
-        with Image.open(file) as image:
-            deep = image.mode in ("I", "I;16", "I;16B", "F")
-            pixels = np.asarray(image if deep else image.convert("L"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise TrainError("an image can't be read", file, "Give PNG, JPEG, TIFF or DICOM") from error
-    return Film(np.clip(pixels, 0, 65_535).astype(np.uint16), 16)
+        return ratui.read_film(file) if file.suffix.lower() in (".dcm", ".dicom") else read_foreign_image(file)
+    except FilmError as error:
+        raise TrainError(clean_text(error), file, "Leave this image out") from error

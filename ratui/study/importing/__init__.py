@@ -8,7 +8,7 @@ from ratui.study.importing.film_maker import (
     FilmSize,
     InProcessConverter,
 )
-from ratui.study.importing.foreign_film import read_foreign_film
+from ratui.study.importing.foreign_film import read_foreign_film, read_foreign_image
 from ratui.study.importing.reader_process import ReaderProcess
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "InProcessConverter",
     "ReaderProcess",
     "read_foreign_film",
+    "read_foreign_image",
 ]

@@ -90,6 +90,12 @@ class ReaderProcess:
         with _checked_answer(path):
             return unpack_film(head["film"], data)
 
+    def read_image(self, path: Path) -> Film:
+        """Return the PNG, JPEG or TIFF picture at `path` as a film. Raises FilmError."""
+        head, data = self._request({"do": "image"}, path)
+        with _checked_answer(path):
+            return unpack_film(head["film"], data)
+
     def verify(self, path: Path, case: str, side: str) -> FilmSize:
         """Return the size of the stored film at `path` if it is exactly what an import writes; see `verify_stored_film`.
 

@@ -23,6 +23,7 @@ from ratui.study.importing.film_maker import (
     read_film_header,
     verify_stored_film,
 )
+from ratui.study.importing.image_reader import read_image
 
 __all__ = ["LARGEST_MEMORY", "main", "serve"]
 
@@ -84,8 +85,19 @@ def _answer_read(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], b
     return {"film": head}, data
 
 
+def _answer_image(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    head, data = pack_film(read_image(path))
+    return {"film": head}, data
+
+
 def _answer_verify(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     return {"size": asdict(verify_stored_film(path, request["case"], request["side"]))}, b""
 
 
-_ANSWERS = {"header": _answer_header, "convert": _answer_convert, "read": _answer_read, "verify": _answer_verify}
+_ANSWERS = {
+    "header": _answer_header,
+    "convert": _answer_convert,
+    "read": _answer_read,
+    "image": _answer_image,
+    "verify": _answer_verify,
+}
