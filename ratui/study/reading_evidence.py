@@ -117,12 +117,12 @@ class ReadingEvidence:
             return self
         return replace(self, times=(*self.times, {"entries": entries, "seconds": spent}))
 
-    def add_to(self, tables: Mapping[str, Records]) -> dict[str, Records]:
-        """Return the tables of a reading with this evidence."""
-        log = [
-            entry if seconds is None else {**entry, "seconds": seconds}
-            for entry, seconds in zip(tables["log"], self.seconds, strict=True)
-        ]
+    def add_to(self, tables: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, Records]:
+        """Return the tables of a reading with this evidence; the records of the log are changed in place."""
+        log = tables["log"]
+        for entry, seconds in zip(log, self.seconds, strict=True):
+            if seconds is not None:
+                entry["seconds"] = seconds
         others = {name: records for name, records in tables.items() if name != "log"}
         return {**others, "seen": self.films, "log": log, "times": self.times}
 

@@ -47,9 +47,9 @@ def test_a_reading_states_its_films_and_times(study: Study) -> None:
 
 def test_the_evidence_stays_when_the_reading_is_continued(study: Study) -> None:
     file = read_case(study)
-    before = read_chains(file.read_bytes())
+    before = read_chains(open_seal(file.read_bytes()).tables)
     read_case(study, fields=[Field("L.MCP2", "ERO", time) for time in (0, 1)])
-    after = read_chains(file.read_bytes())
+    after = read_chains(open_seal(file.read_bytes()).tables)
     assert after.continues(before)
     assert (len(after.log), len(after.times)) == (8, 2)
     assert check_study(study.path).is_intact

@@ -28,6 +28,7 @@ from tests.support.tampering import CHANGES, Tables, move_boxes, read_case, regi
 
 __all__ = ["study"]
 
+pytestmark = pytest.mark.slow
 needs_ssh_keygen = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen of OpenSSH")
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -205,12 +206,17 @@ def continued(count: int = 1) -> Tables:
     return {**READING, "log": {**READING["log"], **more}, "meta": {"1": {"rater": "anna", "seconds": 99}}}
 
 
+def parsed(tables: Any, of: str) -> Any:
+    """Return the tables of a sealed file with the checksums in their records."""
+    return json.loads(seal(tables, of))
+
+
 class TestFilmsAndTimes:
     """The chain of a reading begins with its films, and the times have a chain of their own."""
 
     def test_a_changed_film_changes_the_whole_log(self) -> None:
-        before = read_chains(seal(READING, "a/b"))
-        after = read_chains(seal(changed("seen", "2", content="33"), "a/b"))
+        before = read_chains(parsed(READING, "a/b"))
+        after = read_chains(parsed(changed("seen", "2", content="33"), "a/b"))
         assert before.films[0] == after.films[0]
         assert not set(before.log) & set(after.log)
         assert not after.continues(before)
@@ -219,7 +225,7 @@ class TestFilmsAndTimes:
         """Checksums of files of older versions stay valid."""
         without = {name: records for name, records in READING.items() if name not in ("seen", "times")}
         assert json.loads(seal(TABLES, "a/b"))["log"]["8"]["sum"] == read_log_chain(seal(TABLES, "a/b"))[7]
-        assert read_chains(seal(without, "a/b")).films == ()
+        assert read_chains(parsed(without, "a/b")).films == ()
         assert json.loads(seal({"log": TABLES["log"]}, "a/b"))["log"]["1"]["sum"] == "d7545e03d4f35790e6e48a85cc2b0eb7"
 
     def test_a_table_called_films_is_not_chained(self) -> None:
@@ -228,10 +234,10 @@ class TestFilmsAndTimes:
         assert json.loads(seal(one, "a/b"))["films"]["2"] == json.loads(seal(two, "a/b"))["films"]["2"]
 
     def test_a_rewritten_time_changes_the_chain(self) -> None:
-        before = read_chains(seal(READING, "a/b"))
-        assert read_chains(seal(continued(), "a/b")).continues(before)
-        assert not read_chains(seal(changed("times", "1", seconds=5.0), "a/b")).continues(before)
-        assert not read_chains(seal(changed("log", "8", seconds=5.0), "a/b")).continues(before)
+        before = read_chains(parsed(READING, "a/b"))
+        assert read_chains(parsed(continued(), "a/b")).continues(before)
+        assert not read_chains(parsed(changed("times", "1", seconds=5.0), "a/b")).continues(before)
+        assert not read_chains(parsed(changed("log", "8", seconds=5.0), "a/b")).continues(before)
 
     def test_the_films_must_come_before_the_log(self) -> None:
         with pytest.raises(ValueError, match="before the films"):

@@ -29,6 +29,8 @@ from tests.support.tampering import (
     write_both,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
@@ -233,3 +235,17 @@ def test_a_restored_study_without_journals_begins_them_later(study: Study, tmp_p
     restored = restore(tmp_path / "backup.zip", tmp_path / "restored")
     confirm_template(restored, restored.cases()[0], "bert")
     assert not (restored.path / "journal").exists()
+
+
+@pytest.mark.parametrize("name", ["format1", "format2"])
+def test_a_converted_study_begins_its_journals(name: str, tmp_path: Path) -> None:
+    """The content at the conversion is recorded as the first one, and the check says so."""
+    path = tmp_path / "study"
+    shutil.copytree(Path(__file__).parent / name, path)
+    assert any(finding.remedy.startswith("begun") for finding in check_study(path, repair=True).findings)
+    report = check_study(path)
+    assert {finding.problem for finding in report.findings} <= {"it is missing"}, "the films are not kept for tests"
+    assert Study.open(path).config.stored_format >= 3
+    assert any("their changes before are unknown" in note for note in report.notes), report.notes
+    tamper(next((path / "regions").glob("*.json")), move_boxes)
+    assert any("without a record" in finding.problem for finding in check_study(path).findings)

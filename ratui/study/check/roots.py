@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ratui.imaging import MAX_FILE_BYTES
 from ratui.study.backup import open_source
 from ratui.study.check.report import CheckFinding, CheckReport
 from ratui.study.evidence.comparison import Difference, compare_states
-from ratui.study.evidence.roots import SEALS, Root, read_root, root_numbers
+from ratui.study.evidence.roots import SEALS, Root, read_link, read_root, root_numbers
 from ratui.study.evidence.signatures import verify_signature
 from ratui.study.evidence.state import FolderSource, read_state
 from ratui.study.study import Study
@@ -43,25 +43,15 @@ def check_roots(report: CheckReport, study: Study, signers: Path | None = None) 
         advice = "Seal it: ratui seal STUDY --sign KEY"
         finding = CheckFinding(SEALS, "the study has no root, so no signature", advice=advice)
         return replace(report, findings=(*report.findings, finding))
-    findings: list[CheckFinding] = []
+    findings = _check_links(study, numbers)
     newest: Root | None = None
-    before = ""
-    for expected, number in enumerate(numbers, start=1):
-        file = f"{SEALS}/{number:06d}.json"
-        try:
-            newest = read_root(study.folder, number, study.config.id)
-        except StoreError as error:
-            findings.append(CheckFinding(file, error.problem, advice=error.remedy))
-            newest, before = None, ""
-            continue
-        if number != expected or (before and newest.previous != before):
-            findings.append(
-                CheckFinding(file, "it does not continue the root before it", advice="Compare with a backup")
-            )
-        before = newest.digest
+    try:
+        newest = read_root(study.folder, numbers[-1], study.config.id)
+    except StoreError as error:
+        findings.append(CheckFinding(_file(numbers[-1]), error.problem, advice=error.remedy))
     notes: list[str] = []
     if newest is not None:
-        name = f"{SEALS}/{newest.number:06d}.json"
+        name = _file(newest.number)
         since = f"root {newest.number} of {newest.at[:16].replace('T', ' ')} UTC"
         found = compare_states(newest.state, FolderSource(study.folder), since)
         findings += [_finding(difference) for difference in found if difference.is_fault]
@@ -74,6 +64,23 @@ def check_roots(report: CheckReport, study: Study, signers: Path | None = None) 
             problem = "its signature is not by an allowed signer" if newest.signature else "it is not signed"
             findings.append(CheckFinding(name, problem, advice="Do not trust it"))
     return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+
+
+def _check_links(study: Study, numbers: Sequence[int]) -> list[CheckFinding]:
+    """Return a finding for each root that does not state the digest of the root before it."""
+    found = []
+    before = ""
+    for expected, number in enumerate(numbers, start=1):
+        digest, previous = read_link(study.folder, number)
+        if number != expected or previous != before:
+            problem = "it does not continue the root before it"
+            found.append(CheckFinding(_file(number), problem, advice="Compare with a backup"))
+        before = digest
+    return found
+
+
+def _file(number: int) -> str:
+    return f"{SEALS}/{number:06d}.json"
 
 
 def check_backup(report: CheckReport, study: Study, archive: Path) -> CheckReport:

@@ -6,6 +6,7 @@ record of it since then.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from ratui.errors import StoreError
 from ratui.study.evidence.state import LISTED, ReadingState, StateSource, StudyState, read_log, read_state
 from ratui.study.store.journal import JournalRecord, parse_journal
 from ratui.study.store.journaling import journal_of
-from ratui.study.store.seal import open_seal, read_chains
+from ratui.study.store.seal import Records, open_seal, read_chains
 
 __all__ = ["Difference", "compare_states"]
 
@@ -57,7 +58,7 @@ def compare_states(before: StudyState, source: StateSource, since: str) -> list[
     StoreError
         The study can't be listed.
     """
-    now = read_state(source)
+    now = read_state(source, readings=False)
     found = list(_compare_facts(before.facts, now.facts, since))
     changes: dict[str, JournalRecord] = {}
     broken: set[str] = set()
@@ -126,29 +127,33 @@ def _compare_reading(source: StateSource, name: str, before: ReadingState, since
         return error.problem
     if data is None:
         return f"it is missing, but was there in {since}" if before.entries[0] else ""
+    if hashlib.sha256(data).hexdigest() == before.digest:
+        return ""
     try:
         tables = open_seal(data).tables
     except ValueError:
         return ""  # damaged: ``ratui check`` reports that
     try:
-        problem = _compare_chains(data, before, since)
+        problem = _compare_chains(tables, before, since)
         return problem or _compare_use(next(iter(tables["meta"].values())), before, since)
     except (StoreError, *_ODD):
         return "it has values that ratui does not write"
 
 
-def _compare_chains(data: bytes, before: ReadingState, since: str) -> str:
+def _compare_chains(tables: Mapping[str, Records], before: ReadingState, since: str) -> str:
     films, log, times = before.chains
-    chains = read_chains(data)
-    if not _begins_with(read_log(data), before.entries):
-        return f"its log does not continue the log in {since}"
-    if not films[0]:  # of an older version: it has got its films since then, with which the chain of its log begins
-        return ""
+    if not films[
+        0
+    ]:  # of an older version: it may have got its films since then, with which the chain of its log begins
+        return "" if _begins_with(read_log(tables), before.entries) else f"its log does not continue the log in {since}"
+    chains = read_chains(tables)
     if len(chains.films) != films[0] or not _begins_with(chains.films, films):
         return f"its films are not those in {since}"
-    if not (_begins_with(chains.log, log) and _begins_with(chains.times, times)):
-        return f"the times of its entries differ from {since}"
-    return ""
+    if not _begins_with(chains.log, log):
+        has_entries = _begins_with(read_log(tables), before.entries)
+        problem = "the times of its entries differ from" if has_entries else "its log does not continue the log in"
+        return f"{problem} {since}"
+    return "" if _begins_with(chains.times, times) else f"the times of its saves differ from {since}"
 
 
 def _begins_with(chain: Sequence[str], head: Sequence[Any]) -> bool:

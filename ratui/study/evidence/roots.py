@@ -24,11 +24,12 @@ from ratui.study.evidence.state import FolderSource, StudyState, read_state
 from ratui.study.store.folder import StudyFolder
 from ratui.study.study import Study
 
-__all__ = ["SEALS", "Root", "read_root", "root_numbers", "write_root"]
+__all__ = ["SEALS", "Root", "read_link", "read_root", "root_numbers", "write_root"]
 
 SEALS, PRIVATE_SEALS = "seals", "private/seals"
 _FORMAT = 1
 _NAME = re.compile(r"([0-9]{6})\.json")
+_PREVIOUS = re.compile(rb'"previous":"([0-9a-f]{64})"')
 _LARGEST = 500_000_000
 _MOST_VALUES = 50_000_000
 
@@ -132,6 +133,16 @@ def read_root(folder: StudyFolder, number: int, study: str) -> Root:
         raise DamagedError(
             f"the root is damaged: {clean_text(error, 100)}", path, "Restore it from a backup"
         ) from error
+
+
+def read_link(folder: StudyFolder, number: int) -> tuple[str, str]:
+    """Return the digest of the root `number`, and the digest of the root before it that it states; empty if unknown.
+
+    This is faster than `read_root`. Raises StoreError if the root can't be read.
+    """
+    data = _read(folder, _path(number)) or _read(folder, f"{_path(number)}.bak") or b""
+    found = _PREVIOUS.search(data)
+    return hashlib.sha256(data).hexdigest(), found[1].decode() if found else ""
 
 
 def _path(number: int, above: str = SEALS) -> str:

@@ -21,7 +21,7 @@ from ratui.reading import migrate_document
 from ratui.study.store.folder import StudyFolder
 from ratui.study.store.journal import JOURNAL_SUFFIX, parse_journal
 from ratui.study.store.journaling import JOURNAL, PRIVATE_JOURNAL, is_recorded, list_recorded_files
-from ratui.study.store.seal import has_intact_seal, open_seal, read_chains, record_checksum
+from ratui.study.store.seal import Records, dump, has_intact_seal, open_seal, read_chains, record_checksum
 
 __all__ = [
     "LISTED",
@@ -128,12 +128,15 @@ class ReadingState:
         Time spent on the reading.
     displays
         By protocol: entries, those made too coarsely, and the smallest resolution.
+    digest
+        SHA-256 of the file: if it is the same, all other values are.
     """
 
     chains: Sequence[Sequence[Any]]
     entries: Sequence[Any]
     seconds: float = 0.0
     displays: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    digest: str = ""
 
 
 @dataclass
@@ -175,6 +178,7 @@ class StudyState:
                 "entries": list(state.entries),
                 "seconds": state.seconds,
                 "displays": {protocol: list(use) for protocol, use in state.displays.items()},
+                "digest": state.digest,
             }
             for name, state in self.readings.items()
         }
@@ -199,13 +203,15 @@ class StudyState:
         )
 
 
-def read_state(source: StateSource) -> StudyState:
-    """Return the state of a study. Files that are damaged are left out: ``ratui check`` reports them.
+def read_state(source: StateSource, *, readings: bool = True) -> StudyState:
+    """Return the state of a study, without its readings if `readings` is False.
 
-    Raises StoreError if the study can't be listed.
+    Files that are damaged are left out: ``ratui check`` reports them. Raises StoreError if the study can't be listed.
     """
     state = StudyState()
     for name in source.names():
+        if name.startswith("readings/") and not readings:
+            continue
         try:
             data = source.read(name)
             if data is None:
@@ -271,18 +277,18 @@ def _visit_facts(case: str, film: str, visit: int, day: int | None, where: str =
 
 
 def _read_reading(data: bytes) -> ReadingState:
-    sealed = open_seal(data)
-    meta = next(iter(sealed.tables["meta"].values()))
-    chains = read_chains(data)
-    entries = read_log(data)
+    tables = open_seal(data).tables
+    meta = next(iter(tables["meta"].values()))
+    chains = read_chains(tables)
     return ReadingState(
         [_head(chain) for chain in (chains.films, chains.log, chains.times)],
-        _head(entries),
+        _head(read_log(tables)),
         float(meta.get("seconds", 0.0)),
         {
             str(use["protocol"]): [int(use["entries"]), int(use["below"]), float(use["least"])]
             for use in meta.get("displays", [])
         },
+        hashlib.sha256(data).hexdigest(),
     )
 
 
@@ -290,16 +296,15 @@ def _head(chain: Sequence[str]) -> tuple[int, str]:
     return len(chain), chain[-1] if chain else ""
 
 
-def read_log(data: bytes) -> tuple[str, ...]:
+def read_log(tables: Mapping[str, Records]) -> tuple[str, ...]:
     """Return the checksums of a reading's log in today's format, without times, whatever the format of its file is.
 
-    Raises an error of one of several kinds if `data` is not a reading.
+    Raises an error of one of several kinds if `tables` are not those of a reading.
     """
-    tables = open_seal(data).tables
     stored = {name: list(tables.get(name, {}).values()) for name in ("fields", "log")}
     document = migrate_document({"meta": next(iter(tables["meta"].values())), **stored})
     found: list[str] = []
     for number, entry in enumerate(document["log"], start=1):
-        body = json.dumps({key: value for key, value in entry.items() if key != "seconds"}, sort_keys=True)
+        body = dump({key: value for key, value in entry.items() if key != "seconds"})
         found.append(record_checksum("log", str(number), found[-1] if found else "", body.encode()))
     return tuple(found)
