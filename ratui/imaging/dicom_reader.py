@@ -324,6 +324,9 @@ def _check_codestream(dataset: pydicom.Dataset, path: Path) -> None:
         frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
     except Exception as error:  # pydicom raises many types for damaged frames
         raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
+    # RLE can repeat each byte 64 times, whatever the size in the header; an encoder never makes a picture twice as large.
+    if len(frame) > 2 * dataset.Rows * dataset.Columns * dataset.BitsAllocated // 8 + _CHUNK_BYTES:
+        raise FilmError("its compressed pixels are larger than the picture", path, "Get an uncompressed copy")
     try:
         size = read_codestream_size(frame)
         is_complete = is_codestream_complete(frame)

@@ -237,6 +237,13 @@ class TestIncompleteDicom:
     def test_complete_films_are_read(self, tmp_path: Path, syntax: str) -> None:
         assert convert(self.cut(tmp_path, syntax, 1.0, b"\0" * 20)).rows == 240
 
+    def test_runs_that_are_longer_than_the_picture_are_refused(self, tmp_path: Path) -> None:
+        """Write 4 MB of run-length codes (PS3.5 Annex G) that decode to 256 MB for a picture of 96 kB."""
+        run = b"\x81\x00" * 1_000_000
+        path = self.cut(tmp_path, RLELossless, 0.0, struct.pack("<16L", 2, 64, 64 + len(run), *[0] * 13) + run + run)
+        with pytest.raises(FilmError, match="larger than the picture"):
+            convert(path)
+
     @pytest.mark.parametrize("part", [0.3, 0.9])
     def test_a_cut_baseline_jpeg_is_refused(self, tmp_path: Path, part: float) -> None:
         file = io.BytesIO()
