@@ -2,15 +2,19 @@
 
 import grp
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ratui.study import Study
 from ratui.study.check import check_study
-from tests.support.tampering import make_study_to_tamper_with
+from ratui.study.evidence import write_root
+from tests.support.tampering import make_study_to_tamper_with, move_boxes, regions, tamper
 
 pytestmark = [
     pytest.mark.slow,
@@ -25,11 +29,11 @@ MOVE = (
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == 0 and folder != Path(folder.root):
-            folder.chmod(folder.stat().st_mode | 0o011)
-    return make_study_to_tamper_with(tmp_path, group="daemon")
+def study() -> Iterator[Study]:
+    """Yield a shared study in a folder that other accounts can reach, unlike the folders of pytest."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield make_study_to_tamper_with(Path(folder), group="daemon")
 
 
 def act(uid: int, study: Study, *codes: str) -> list[str]:
@@ -37,7 +41,9 @@ def act(uid: int, study: Study, *codes: str) -> list[str]:
     gid = grp.getgrnam("daemon").gr_gid
     script = (
         "import os, sys\nfrom dataclasses import replace\nfrom pathlib import Path\n"
-        "from ratui.imaging import Box\nfrom ratui.study import Study\nfrom ratui.study.store import open_seal, seal\n"
+        # Import everything first: other accounts may not be able to read the interpreter's files.
+        "import ratui.study.check\nfrom ratui.imaging import Box\nfrom ratui.study import Study\n"
+        "from ratui.study.store import open_seal, seal\n"
         f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid}); os.umask(0o007)\n"
         "path = Path(sys.argv[1])\n"
         "for code in sys.argv[2:]:\n"
@@ -127,3 +133,42 @@ def test_a_journal_under_the_name_of_another_account_is_reported(study: Study) -
         found["journal/daemon.jsonl"]
         == f"it is named after the account daemon and belongs to the account number {BERT}"
     )
+
+
+def test_a_rater_can_check_all_that_raters_can_read(study: Study) -> None:
+    """The journals are compared, also after a change without a record; a note says that the private folder is not."""
+    code = (
+        "from ratui.study.check import check_study\n"
+        "report = check_study(path)\n"
+        "raise RuntimeError(sorted({(each.file, each.problem[:29]) for each in report.findings}), report.notes)"
+    )
+    write_root(study)
+    (before,) = act(ANNA, study, code)
+    assert before.startswith("RuntimeError ([], "), before
+    assert "private: not compared with its journal, because this account can't open it" in before
+    tamper(regions(study), move_boxes)
+    (after,) = act(ANNA, study, code)
+    assert f"('regions/{study.cases()[0]}.json', 'it was changed without a reco" in after
+
+
+def test_a_conversion_as_root_begins_journals_that_belong_to_the_owner(study: Study) -> None:
+    for path in (study.path, *study.path.rglob("*")):
+        os.chown(path, BERT, -1)
+    shutil.rmtree(study.path / "journal")
+    check_study(study.path, repair=True)
+    assert (study.path / "journal").stat().st_uid == BERT
+    assert {path.stat().st_uid for path in (study.path / "journal").glob("*.jsonl")} == {BERT}
+    assert act(ANNA, study, MOVE.format(by=1)) == [""]
+    report = check_study(study.path)
+    assert report.is_intact, report.findings
+
+
+def test_a_check_by_a_rater_begins_no_journals(study: Study) -> None:
+    shutil.rmtree(study.path / "journal")
+    code = (
+        "from ratui.study.check import check_study\n"
+        "raise RuntimeError([each.file for each in check_study(path, repair=True).unrepaired])"
+    )
+    (outcome,) = act(ANNA, study, code)
+    assert "'journal'" in outcome
+    assert not (study.path / "journal").exists()

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ratui.errors import StoreError, clean_text
+from ratui.errors import RatuiError, StoreError, clean_text
+from ratui.study.accounts import act_as_owner
 from ratui.study.check.report import CheckFinding, CheckReport
 from ratui.study.layout import account_name, make_journal_folders
 from ratui.study.store.folder import StudyFolder
@@ -104,16 +105,18 @@ def add_journal_findings(report: CheckReport, study: Study, *, format_before: in
     content of each file is recorded as its first. Nothing is known of changes before that. Errors as in `check_journals`.
     """
     required = study.config.stored_format >= JOURNALS_SINCE
-    repaired = False
+    begun: list[CheckFinding] = []
     if repair and required and (format_before < JOURNALS_SINCE or not load_journals(study.folder, JOURNAL)):
-        make_journal_folders(study.folder, study.config.group)
-        begin_journals(study.folder)
-        repaired = True
-    faults, notes = check_journals(study.folder, study.exclusive(), required=required)
-    findings = [CheckFinding(fault.file, fault.problem, advice=fault.advice) for fault in faults]
-    if repaired:
         remedy = "begun: the present content of all files was recorded as the first one"
-        findings.insert(0, CheckFinding(JOURNAL, NO_JOURNAL, remedy, repaired=True))
+        try:
+            with act_as_owner(study.folder, ""):
+                make_journal_folders(study.folder, study.config.group)
+                begin_journals(study.folder)
+            begun = [CheckFinding(JOURNAL, NO_JOURNAL, remedy, repaired=True)]
+        except RatuiError as error:
+            begun = [CheckFinding(JOURNAL, error.problem, advice=error.remedy)]
+    faults, notes = check_journals(study.folder, study.exclusive(), required=required)
+    findings = [*begun, *(CheckFinding(fault.file, fault.problem, advice=fault.advice) for fault in faults)]
     return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
 
 
