@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ratui.errors import StudyError
+from ratui.files import second_copy_path
 from ratui.reading import DisplayRecord, Field, GradeEntry, enter, sign
 from ratui.results.export.long_table import build_long_table
 from ratui.results.export.signed_readings import ExportSource
@@ -128,3 +129,36 @@ class TestWhoLooks:
 def test_consensus_is_no_rater_s_name(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="adjudicator"):
         Study.create(tmp_path / "s", "fingers", ["anna", "consensus"])
+
+
+class TestOneDamagedFile:
+    """A damaged file, or one with odd values, keeps its own case back and no other."""
+
+    def damage(self, study: Study, rater: str, case: str, *, both: bool) -> None:
+        path = study.reading_path(rater, case)
+        for each in (path, second_copy_path(path))[: 2 if both else 1]:
+            data = each.read_bytes()
+            each.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+
+    def test_one_flipped_bit_beside_an_intact_copy_keeps_nothing_back(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=2)
+        before = released_readings(study)
+        for case in study.cases():
+            self.damage(study, "anna", case, both=False)
+        after = released_readings(study)
+        assert after.readings == before.readings
+        assert len(after.readings) == 2
+        assert all("second copy is intact" in notice for notice in study.notices)
+        assert len(study.notices) == 2
+
+    def test_a_reading_without_an_intact_copy_is_named_and_the_others_count(self, tmp_path: Path) -> None:
+        study = read_study(tmp_path, {"anna": {}, "bert": {}}, patients=3)
+        damaged, *others = study.cases()
+        self.damage(study, "bert", damaged, both=True)
+        released = released_readings(study)
+        assert set(released.readings) == set(others)
+        assert released.kept_back[damaged] == f"damaged: readings/bert/{damaged}.json"
+        assert any(f"readings/bert/{damaged}.json" in notice for notice in study.notices)
+        interim = released_readings(study, interim=True)
+        assert set(interim.readings[damaged]) == {"anna"}
+        assert study.signed_readings(damaged) == (interim.readings[damaged]["anna"],)

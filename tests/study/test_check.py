@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from ratui import files as disk
 from ratui.errors import StudyError
-from ratui.reading import Field, GradeEntry, enter, find_next_open_field
+from ratui.reading import Field, GradeEntry, enter, find_next_open_field, toggle_flag
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.config import reseal_settings
@@ -326,3 +328,59 @@ def test_what_a_killed_backup_left_is_removed_after_a_day(study: Study) -> None:
     check_study(study.path, repair=True)
     assert not (study.path / ".snapshot-old").exists()
     assert (study.path / ".snapshot-new").exists()
+
+
+def interrupt(path: Path, *, first: bool) -> None:
+    """Put the files in the state that a save leaves if it is killed between the two renames; `first` without a file."""
+    text = path.read_bytes()
+    temporary = path.with_name(f".{path.name}.0123456789ab.tmp")
+    temporary.write_bytes(text)
+    temporary.chmod(0o600)
+    path.unlink()
+    if not first:
+        path.write_bytes(path.with_name("before").read_bytes())
+        path.chmod(0o600)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_interrupted_save_is_a_note_and_no_fault(study: Study, first: bool) -> None:
+    path = read_some(study)
+    path.with_name("before").write_bytes(path.read_bytes())
+    path.with_name("before").chmod(0o600)
+    with study.open_reading("anna", path.stem) as session:
+        session.save(toggle_flag(session.reading, "L.MCP2"))
+    interrupt(path, first=first)
+    report = check_study(study.path)
+    assert report.is_intact
+    assert any("a save was interrupted" in note for note in report.notes)
+    assert any("unfinished" in note for note in report.notes)
+    report = check_study(study.path, repair=True)
+    assert report.is_intact
+    assert path.read_bytes() == disk.second_copy_path(path).read_bytes()
+
+
+def test_without_the_trace_of_a_save_a_missing_file_is_a_fault(study: Study) -> None:
+    path = read_some(study)
+    path.unlink()
+    assert [finding.problem for finding in check_study(study.path).findings] == ["it is missing"]
+
+
+def test_a_damaged_file_beside_an_interrupted_save_is_a_fault(study: Study) -> None:
+    path = read_some(study)
+    interrupt(path, first=True)
+    path.write_bytes(b"damaged")
+    path.chmod(0o600)
+    report = check_study(study.path)
+    assert [finding.file for finding in report.findings] == [f"readings/anna/{path.name}"]
+
+
+def test_a_check_of_an_intact_study_takes_no_lock(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_some(study)
+
+    @contextmanager
+    def refuse(self: Study) -> Iterator[None]:
+        raise AssertionError("it holds up saves")
+        yield
+
+    monkeypatch.setattr(Study, "exclusive", refuse)
+    assert check_study(study.path).is_intact

@@ -27,12 +27,15 @@ class FindingList:
         Number of files that were checked.
     notes
         Remarks that are no fault.
+    tidy_up
+        Number of remarks about something that a repair would tidy up.
     """
 
     def __init__(self, repair: bool) -> None:
         self.repair = repair
         self.files = 0
         self.notes: list[str] = []
+        self.tidy_up = 0
         self._findings: list[CheckFinding] = []
 
     def __len__(self) -> int:
@@ -73,7 +76,9 @@ class FindingList:
 
     def add_note(self, text: str, remedy: str = "", act: Callable[[], object] | None = None) -> None:
         """Add a remark that is no fault; if repair is on, tidy up by `act` and say so by `remedy`."""
-        if act is not None and self.repair:
+        if act is not None and not self.repair:
+            self.tidy_up += 1
+        elif act is not None:
             try:
                 act()
                 text = f"{text}; {remedy}"

@@ -69,6 +69,7 @@ class TableFileChecker:
         """Check `file`; to repair it, check it again as its only writer, because a save may have changed it meanwhile."""
         self._findings.files += 1
         findings, before = self._findings, len(self._findings)
+        notes, tidy_up = len(findings.notes), findings.tidy_up
         repair = findings.repair
         try:
             if not (is_plain(file) and is_plain(file.second_copy)):
@@ -76,9 +77,10 @@ class TableFileChecker:
             findings.repair = False
             self._check_copies(file, self._read(file))
             findings.repair = repair
-            if repair and len(findings) > before:
+            if repair and (len(findings) > before or findings.tidy_up > tidy_up):
                 with FileLock(file.with_suffix(".lock")):
                     findings.remove_after(before)
+                    del findings.notes[notes:]
                     self._check_copies(file, read_copies(file))
         except HeldByOther as error:
             findings.advise_after(before, error.problem)

@@ -5,6 +5,7 @@ Whoever may write a file of a study can seal anything. One such file must not ke
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import random
@@ -16,7 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from ratui.errors import RatuiError
+from ratui.errors import RatuiError, TrainError
 from ratui.files import second_copy_path
 from ratui.imaging import Box
 from ratui.reading import Reading
@@ -44,6 +45,7 @@ from ratui.study.store.seal import BEGIN, CHAINED, CHAINS, record_checksum
 from tests.model_answers import answer
 from tests.results.studies import noisy_study
 from tests.support.attacks.table import Outcome, attack
+from trainer.data.pairs import list_signed_cases, load_pair_samples
 
 __all__ = ["SEED", "TRIALS", "Trial", "forge", "make_full_study", "try_values"]
 
@@ -211,7 +213,7 @@ def try_values(study: Study, pattern: str, trials: int, rng: random.Random) -> I
         yield trial
 
 
-_MAY_END = ("read_damaged_case", "load_damaged_predictions", "load_damaged_evaluation", "propose_again")
+_MAY_END = ("read_damaged_case", "read_as_rater", "load_damaged_predictions", "load_damaged_evaluation")
 """Uses of the damaged file itself, which a clear message may end."""
 
 
@@ -264,6 +266,23 @@ def _uses(path: Path, name: str, before: Mapping[str, Mapping[str, Reading]]) ->
         "\n".join(study.notices).encode()
         return ""
 
+    def status_as_rater() -> str:
+        view = Study.open(path).as_rater("anna")
+        return "" if len(view.states("anna")) == len(whole) else "the rater's worklist lacks cases"
+
+    def train() -> str:
+        trained = list_signed_cases(study)
+        with contextlib.suppress(TrainError):  # no region is left
+            load_pair_samples(study, trained, path.parent / "crops", lambda *_: None, proposed=True)
+        return "" if len(set(trained) - {damaged}) == len(whole - {damaged}) else "the trainer lacks cases"
+
+    def read_as_rater() -> str:
+        view = Study.open(path).as_rater("anna")
+        for case in sorted(whole):
+            with view.open_reading("anna", case) as session:
+                assert session.reading.case == case
+        return ""
+
     def read_damaged_case() -> str:
         for case in sorted(whole):
             study.state("anna", case)
@@ -288,6 +307,7 @@ def _uses(path: Path, name: str, before: Mapping[str, Mapping[str, Reading]]) ->
         yield from (disputes, write_tables)
         if any(before[case] != readings for case, readings in found[0].readings.items()):
             yield from (agreement, report)  # slow, and the same as before for the same readings
+    yield from (status_as_rater, train, read_as_rater)
     yield from (order, read_damaged_case, load_damaged_predictions, load_damaged_evaluation, print_notices)
 
 
@@ -300,6 +320,7 @@ PATTERNS = {
     "evaluations": f"models/{MODEL}/evaluation.json",
     "order": "models/order.json",
     "locks": "readings/anna/*.lock",
+    "visits": "private/visits/*.json",
 }
 
 
@@ -330,7 +351,7 @@ def odd_files_of_models(folder: Path) -> Outcome:
     return _attack(folder, ("proposals", "predictions", "evaluations", "order"), TRIALS // 2)
 
 
-@attack("a valid seal over odd values in a list of films", by="owner")
+@attack("a valid seal over odd values in a list of films or of visits", by="owner")
 def odd_films(folder: Path) -> Outcome:
     """Give lists of films odd values."""
-    return _attack(folder, ("lists of films",), TRIALS)
+    return _attack(folder, ("lists of films", "visits"), TRIALS)
