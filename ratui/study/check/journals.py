@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -32,6 +33,7 @@ __all__ = ["JOURNALS_SINCE", "JournalFault", "add_journal_findings", "check_jour
 JOURNALS_SINCE = 3
 """Format of a study from which on it must have journals."""
 NO_JOURNAL = "it is missing: changes of films, regions and settings can't be noticed"
+_MOMENT = 0.05  # seconds that a save takes between its record and its file
 _LARGEST_STEP = timedelta(seconds=2)
 _ADVICE = "Compare it with a backup. If the change is right: ratui seal STUDY --accept "
 
@@ -55,7 +57,8 @@ def check_journals(
     folder
         The study's folder.
     exclusive
-        Lock that prevents saves, see `Study.exclusive`. It is taken only if a fault is found, to look again.
+        Lock that prevents saves, see `Study.exclusive`. It is taken only if a fault is found, to look again; a fault counts
+        if it is found both times.
     required
         True if the study must have journals: it has format 3 or a newer one.
 
@@ -77,10 +80,12 @@ def check_journals(
             JournalFault(JOURNAL, NO_JOURNAL, "Restore it from a backup. To begin it anew: ratui check --repair")
         ], []
     faults = find_unrecorded_files(folder, journals)
-    if faults:
-        with exclusive:  # a save may have come between the look at a journal and at its file
+    if faults:  # a save may have come between the look at a journal and at its file
+        with _locked_if_possible(exclusive):
+            time.sleep(_MOMENT)
             journals = _load(folder)
-            faults = find_unrecorded_files(folder, journals)
+            again = find_unrecorded_files(folder, journals)
+        faults = [fault for fault in again if fault in faults]
     found = [
         JournalFault(f"{above}/{journal.name}.jsonl", clean_text(problem, 200), "Compare it with a backup")
         for above, each in journals.items()
@@ -118,6 +123,15 @@ def add_journal_findings(report: CheckReport, study: Study, *, format_before: in
     faults, notes = check_journals(study.folder, study.exclusive(), required=required)
     findings = [*begun, *(CheckFinding(fault.file, fault.problem, advice=fault.advice) for fault in faults)]
     return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+
+
+@contextmanager
+def _locked_if_possible(exclusive: AbstractContextManager[None]) -> Iterator[None]:
+    """Enter `exclusive`; an account that may not lock the study, such as a rater's, goes on without the lock."""
+    with ExitStack() as entered:
+        with suppress(StoreError):
+            entered.enter_context(exclusive)
+        yield
 
 
 def _is_closed(folder: StudyFolder, inside: str) -> bool:
