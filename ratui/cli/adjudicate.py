@@ -63,6 +63,7 @@ def adjudicate(
     from ratui.study.predictions import list_prediction_models
 
     opened = Study.open(study)
+    opened.check_manager("adjudicate it")
     if model and model not in list_prediction_models(opened):
         known = ", ".join(list_prediction_models(opened)) or "none"
         raise StudyError(f"the run {clean_text(model)} has not scored this study", study, f"Runs that have: {known}")

@@ -15,7 +15,7 @@ from ratui.errors import StudyError
 from ratui.reading import Entry, Field, GradeEntry, adopt, apply_regions
 from ratui.results.disputes import CaseDispute, agreed_entries
 from ratui.study import CONSENSUS, CaseState, LockHolder, ReadingSession, Study
-from ratui.study.accounts import check_account
+from ratui.study.accounts import check_account, find_account_rater
 from ratui.study.predictions import load_expected_grades
 from ratui.study.worklist import Progress
 
@@ -37,14 +37,16 @@ class Adjudication(Study):
     Raises
     ------
     StudyError
-        If this account is a rater of a shared study, or if a rater has the name of the consensus.
+        If this account does not manage the study or is a rater of a shared study, or if a rater has the name of the
+        consensus.
     """
 
     def __init__(self, study: Study, queue: Sequence[CaseDispute], *, model: str = "") -> None:
         super().__init__(study.path, study.config, study.scheme)
+        study.check_manager("adjudicate it")
         if CONSENSUS in study.config.raters:
             raise StudyError(f"a rater is called {CONSENSUS}", study.path, "The adjudicator needs that name")
-        if self.config.group and (rater := self.account_rater()):
+        if self.config.group and (rater := find_account_rater(self.folder, self.config.raters)):
             raise StudyError(f"this account belongs to the rater {rater}", self.path, "Another person must adjudicate")
         self.queue = {each.case: each for each in queue}
         self._model = model

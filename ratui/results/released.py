@@ -6,7 +6,6 @@ modules of this package take their readings from here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -59,18 +58,11 @@ class ReleasedReadings:
 
 
 def check_interim(study: Study) -> None:
-    """Raise StudyError if this account is a rater of `study` and does not own it.
+    """Raise StudyError unless this account manages `study`: others must not see readings that are not released.
 
-    Such an account must not see other raters' readings before every rater has signed.
+    It does not matter whether the account belongs to a rater, or has begun to read: it may do so later.
     """
-    if os.geteuid() in (0, study.folder.owner):
-        return
-    if rater := study.account_rater():
-        raise StudyError(
-            f"this account belongs to the rater {rater}, and not every rater has signed",
-            study.path,
-            "Ask the study's owner",
-        )
+    study.check_manager("see readings before every rater has signed")
 
 
 def leave_out_coarse(reading: Reading) -> Reading:
@@ -117,14 +109,14 @@ def released_readings(
     raters
         IDs of the raters to include; all raters if empty.
     interim
-        Include every signed reading, also of cases that some rater has not signed. Only for the study's owner.
+        Include every signed reading, also of cases that some rater has not signed. Only for managers.
     exclude_coarse
         Leave out the entries that were made while the films were displayed too coarsely to judge erosions.
 
     Raises
     ------
     StudyError
-        If a rater is unknown, or if `interim` is set and `check_interim` refuses it.
+        If a rater is unknown, or if the account does not manage the study and `interim` is set or the study is blinded.
     """
     for rater in raters:
         if rater not in study.config.raters:
@@ -132,6 +124,8 @@ def released_readings(
             raise StudyError(f"{rater} is not a rater of this study", study.path, f"Its raters are: {known}")
     if interim:
         check_interim(study)
+    elif study.config.blinded:
+        study.check_manager("see results of a blinded study, which contain the order of the time points")
     chosen = tuple(rater for rater in study.config.raters if not raters or rater in raters)
     readings: dict[str, dict[str, Reading]] = {}
     kept_back: dict[str, str] = {}

@@ -1,7 +1,8 @@
-"""Accounts of the operating system: which of them may enter the readings of a rater."""
+"""Accounts of the operating system: which of them manage a study, and which may enter the readings of a rater."""
 
 from __future__ import annotations
 
+import grp
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,18 @@ from ratui.errors import StudyError
 from ratui.study.layout import account_name
 from ratui.study.store import StudyFolder
 
-__all__ = ["act_as_owner", "check_account", "find_account_rater"]
+__all__ = ["act_as_owner", "check_account", "find_account_rater", "is_manager"]
+
+
+def is_manager(study: StudyFolder, managers: str) -> bool:
+    """Return whether this account manages the study: it is root, owns the folder, or is in the group `managers`."""
+    found = study.find("")
+    if os.geteuid() == 0 or (found is not None and os.geteuid() == found.st_uid):
+        return True
+    try:
+        return bool(managers) and grp.getgrnam(managers).gr_gid in (os.getegid(), *os.getgroups())
+    except KeyError:
+        return False  # the group does not exist on this machine
 
 
 def check_account(study: StudyFolder, rater: str, description: str = "") -> None:

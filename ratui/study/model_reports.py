@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from ratui.errors import StoreError, clean_text
+from ratui.errors import StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_text, as_time
 from ratui.study.intact import intact_reading
@@ -117,7 +117,18 @@ class WithheldEvaluation:
 
 
 def save_evaluation(study: Study, evaluation: Evaluation) -> None:
-    """Store `evaluation` in ``models/<model>/evaluation.json`` and replace an earlier one. Raises StoreError."""
+    """Store `evaluation` in ``models/<model>/evaluation.json`` and replace an earlier one.
+
+    Raises StoreError, and StudyError if in a shared study a rater has not signed one of its cases: every member of the
+    group can read the file itself.
+    """
+    waiting = _find_waiting_raters(study, evaluation.cases) if study.config.group else []
+    if waiting:
+        raise StudyError(
+            f"raters who have not signed all its cases could read the evaluation: {', '.join(waiting)}",
+            study.path,
+            "Store it when they have signed",
+        )
     file = _file(study, evaluation.model)
     read_intact(file)  # raises an error for a file of a newer format, which must not be replaced
     meta = {
@@ -131,6 +142,12 @@ def save_evaluation(study: Study, evaluation: Evaluation) -> None:
         write_tables(
             file, {"meta": [meta], "cases": cases, "blocks": [_to_record(block) for block in evaluation.blocks]}
         )
+
+
+def _find_waiting_raters(study: Study, cases: Sequence[str]) -> list[str]:
+    """Return the raters who have not signed all of `cases` that they read."""
+    waiting = {rater for case in cases for rater in study.raters_of(case) if study.state(rater, case).stage != "signed"}
+    return [rater for rater in study.config.raters if rater in waiting]
 
 
 def list_evaluated_models(study: Study) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ All code above this layer reads and writes a study through this class. It contai
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -14,14 +13,10 @@ from typing import TYPE_CHECKING
 
 from ratui.errors import StoreError, StudyError, clean_text
 from ratui.files import check_name
-from ratui.imaging import Film
 from ratui.reading import Entry, Field, Reading, start_reading
 from ratui.scheme import Scheme
-from ratui.study.accounts import check_account, find_account_rater
-from ratui.study.case import Case
-from ratui.study.case_store import CaseStore
+from ratui.study.accounts import check_account
 from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
-from ratui.study.film_files import load_film
 from ratui.study.intact import intact_reading
 from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.reading_session import (
@@ -32,10 +27,9 @@ from ratui.study.reading_session import (
     stored_positions,
     stored_reading,
 )
-from ratui.study.region_store import RegionStore
 from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
 from ratui.study.store.tables import restore_from_copy
-from ratui.study.visits import FilmList, Positions, Visit
+from ratui.study.study_cases import StudyCases
 from ratui.study.worklist import CaseState, Progress, StudyFiles, WorklistIndex, summarize_reading
 
 if TYPE_CHECKING:
@@ -46,7 +40,7 @@ __all__ = ["Study"]
 _COPY_READ = "damaged; its second copy is intact and was read"
 
 
-class Study(RegionStore):
+class Study(StudyCases):
     """An open study folder, with its settings `config` and its scheme. Make one with `create` or `open`.
 
     Films and readings have time points, which in a blinded study only managers may know. `as_rater` returns the study as
@@ -56,13 +50,8 @@ class Study(RegionStore):
     def __init__(
         self, path: Path, config: StudyConfig, scheme: Scheme, *, view: str = "", folder: StudyFolder | None = None
     ) -> None:
-        super().__init__(folder or StudyFolder(path), config, scheme)
-        self.path = path
-        self.view = view
-        """Rater whose view of the study this is; empty for the view with time points."""
+        super().__init__(path, config, scheme, view, folder or StudyFolder(path))
         self._worklists = WorklistIndex(self.folder, config.id, config.scheme)
-        read = weakref.WeakMethod(self._read)  # a cycle would keep the folder open after the last use of the study
-        self._case_store = CaseStore(self.folder, lambda file: read()(file), self._study_lock, scheme)  # type: ignore[misc]
 
     @classmethod
     def create(
@@ -176,79 +165,13 @@ class Study(RegionStore):
         from ratui.study.snapshot import snapshot
 
         with snapshot(self) as copy:
+            copy._is_manager = self.is_manager  # whoever makes a snapshot owns its folder
             try:
                 yield copy
             finally:
                 self._notices.update(copy._notices)
 
-    # Cases and films.
-
-    def cases(self) -> tuple[str, ...]:
-        """Return the names of all cases, sorted."""
-        return StudyFiles(self.folder).cases
-
-    def case(self, id: str) -> Case:
-        """Return the case named `id`.
-
-        Raises StudyError if there is none, if it is not assigned to the rater of this view, or if only managers may know
-        its time points.
-        """
-        return self.shown_case(self.view, id) if self.view else self._case_store.case(id, self.config)
-
-    def shown_case(self, rater: str, id: str) -> Case:
-        """Return a case as `rater` sees it, with positions in place of time points. Raises StudyError as `case` does."""
-        return self._case_store.shown_case(rater, id, self.config)
-
-    def film_list(self, case: str) -> FilmList:
-        """Return the part of `case` that every member of the study may read. Raises StudyError if there is none."""
-        return self._case_store.film_list(case, self.config)
-
-    def positions(self, case: str) -> Mapping[str, Positions]:
-        """Return the films at each position on the screen, by rater, for the raters who read `case`."""
-        return self.film_list(case).positions
-
-    def raters_of(self, case: str) -> tuple[str, ...]:
-        """Return the raters who read `case`, in the order of the study's raters."""
-        positions = self.positions(case)
-        return tuple(rater for rater in self.config.raters if rater in positions)
-
-    def visits(self, case: str) -> Mapping[str, Visit]:
-        """Return the visits of the films of `case`, by film, for managers; empty up to format 2. Raises StudyError."""
-        return self._case_store.visits(case)
-
-    def save_case(self, case: Case, *, positions: Mapping[str, Positions] | None = None, split: bool = False) -> None:
-        """Store the list of films of `case`. Raises StoreError.
-
-        Raters keep the order in which they see the time points, or that of `positions` if given. In a blinded study the
-        order of a new case is drawn at random. `split` stores the visits in the private folder, as format 3 does, even if
-        the study has an earlier format.
-        """
-        assert not self.view, "a rater's view does not know the time points"
-        self._case_store.save(case, self.config, positions, split=split)
-
-    def film_path(self, case: str, film: str) -> Path:
-        """Return the path of the file of one film."""
-        return self.path / "films" / check_name(case, "case") / f"{check_name(film, 'film')}.dcm"
-
-    def film(self, case: str, film: str) -> Film:
-        """Return one film, decoded. Raises FilmError if it can't be read or is not the file that was imported."""
-        return load_film(self.folder, self.case(case), check_name(film, "film"))
-
     # Readings.
-
-    def order(self, rater: str, case: str) -> tuple[int, ...]:
-        """Return the time points in the order in which `rater` sees them, left first.
-
-        In a rater's view these are the positions themselves. Raises StudyError as `case` does, and if the case is not
-        assigned to the rater.
-        """
-        return self.case(case).order_of(self._positions_of(rater, case))
-
-    def _positions_of(self, rater: str, case: str) -> Positions:
-        positions = self.positions(case).get(rater)
-        if positions is None:
-            raise StudyError(f"it is not assigned to {clean_text(rater)}", case, "Ask a manager of the study")
-        return positions
 
     def check_rater(self, rater: str) -> str:
         """Return `rater` if the study has them and this account may enter their readings. Raises StudyError otherwise."""
@@ -260,10 +183,6 @@ class Study(RegionStore):
         if rater not in self.config.raters:
             known = ", ".join(self.config.raters)
             raise StudyError(f"{clean_text(rater)} is not a rater of this study", self.path, f"Its raters are: {known}")
-
-    def account_rater(self) -> str:
-        """Return the rater whose readings belong to this account, or an empty text."""
-        return find_account_rater(self.folder, self.config.raters)
 
     def reading(self, rater: str, case: str) -> Reading | None:
         """Return the reading of `case` by `rater` as last saved, or None. Raises StoreError if its file is damaged.
@@ -344,10 +263,9 @@ class Study(RegionStore):
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
         """Return the signed readings of `case`, in the order of the study's raters; damaged ones only add a notice.
 
-        For managers and the trainer: a rater must not see them before their own reading is signed.
+        For managers: a rater must not see them before their own reading is signed. Raises StudyError for other accounts.
         """
-        if self.view:
-            raise StudyError(f"this is the view of {self.view}, without other readings", self.path)
+        self.check_manager("see readings before every rater has signed")
         readings = (intact_reading(self, rater, case) for rater in self.config.raters)
         return tuple(reading for reading in readings if reading is not None and reading.signed_at)
 

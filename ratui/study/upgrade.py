@@ -36,7 +36,7 @@ __all__ = ["UpgradeResult", "convert_readings", "find_earlier_readings", "upgrad
 
 @dataclass(frozen=True)
 class UpgradeResult:
-    """What a conversion left in its earlier format, because it belongs to other accounts.
+    """The files that a conversion left in their earlier format, because they belong to other accounts.
 
     Attributes
     ----------

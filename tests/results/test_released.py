@@ -113,8 +113,8 @@ class TestWhoLooks:
         os.chown(study.path / "readings" / "bert", 2000, 2000)
         return study
 
-    @pytest.mark.parametrize(("account", "may"), [(1000, True), (2000, False), (3000, True)])
-    def test_a_rater_who_does_not_own_the_study_must_wait(
+    @pytest.mark.parametrize(("account", "may"), [(1000, True), (2000, False), (3000, False)])
+    def test_only_managers_see_what_is_not_released(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account: int, may: bool
     ) -> None:
         study = self.study(tmp_path)
@@ -122,7 +122,7 @@ class TestWhoLooks:
         if may:
             check_interim(study)
         else:
-            with pytest.raises(StudyError, match="belongs to the rater bert"):
+            with pytest.raises(StudyError, match="only managers of the study may see readings before"):
                 check_interim(study)
 
 

@@ -107,7 +107,8 @@ class TestOtherAccounts:
         """Run each of `codes` as the given account; return for each an empty text or the error."""
         script = (
             # Import everything first: other accounts may not be able to read the interpreter's files.
-            "import os, sys\nfrom pathlib import Path\nfrom ratui.study import Region, RegionSource, Study\n"
+            "import os, sys\nfrom pathlib import Path\nimport ratui.study.backup\n"
+            "from ratui.study import Region, RegionSource, Study\n"
             "from ratui.reading import Field, GradeEntry, enter\n"
             f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid})\n"
             "for code in sys.argv[2:]:\n"

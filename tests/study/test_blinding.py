@@ -182,7 +182,7 @@ class TestRatersView:
         store_reading(study, case, rater="bert", signed=True)
         with pytest.raises(StudyError, match="view of anna"):
             study.as_rater("anna").reading("bert", case)
-        with pytest.raises(StudyError, match="view of anna"):
+        with pytest.raises(StudyError, match="only managers"):
             study.as_rater("anna").signed_readings(case)
         with pytest.raises(StudyError, match="not a rater"):
             study.as_rater("eve")

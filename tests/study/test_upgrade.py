@@ -25,7 +25,7 @@ from ratui.study.store import StudyFolder, read_intact
 HERE = Path(__file__).parent
 KEPT = HERE / "format2_blinded"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((KEPT / "expected.json").read_text())
-"""What the version that wrote the study read from it."""
+"""Values that the version that wrote the study read from it."""
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class ImageCache:
         self.path = folder / f"{name}-{digest}.npy"
         self._partial = self.path.with_suffix(f".partial-{os.getpid()}")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the order of the crops is that of the time points
             self.is_complete = self.path.exists()
             mode: Literal["r", "w+"] = "r" if self.is_complete else "w+"
             path = self.path if self.is_complete else self._partial

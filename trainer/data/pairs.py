@@ -186,6 +186,7 @@ def load_pair_samples(
     TrainError
         If no joint has regions on both films.
     """
+    study.check_manager("train models on it")
     scheme = study.scheme
     names = tuple(dict.fromkeys(joint.group for joint in scheme.joints))
     entries: list[tuple[Case, str, tuple[tuple[FilmRecord, Box], ...]]] = []

@@ -118,6 +118,11 @@ def evaluate_models(
     TrainError
         If the models were trained on every signed case, or a run cannot be read or does not fit the study's scheme.
     """
+    study.check_manager("evaluate models on it")
+    if out.resolve().is_relative_to(study.path.resolve()):
+        raise TrainError(
+            "the report shows answers of raters; it can't be inside the study", out, "Choose another folder"
+        )
     runs = [run for run in (detector, scorer) if run is not None]
     trained_on = {case for run in runs for case in load_split(run).train}
     cases = tuple(case for case in list_signed_cases(study) if case not in trained_on)

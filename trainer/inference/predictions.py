@@ -67,6 +67,7 @@ def predict_study(
     TrainError
         If the run cannot be read or does not fit the study's scheme, or if no case has regions.
     """
+    study.check_manager("score it by a model")
     model, about = load_scorer_network(run, device)
     cases = [
         id

@@ -59,6 +59,7 @@ def propose_regions(
     TrainError
         If the run cannot be read, the scheme has no finger joints, or no case can be read.
     """
+    study.check_manager("propose regions")
     model = load_detector(run, device)
     found_cases = (intact_case(study, id) for id in study.cases())
     cases = [case for case in found_cases if case is not None and not case.unreadable_reason(study.scheme)]

@@ -55,6 +55,8 @@ def train_detector(
     """
     if study is None and plan.coco is None and not plan.phantoms:
         raise TrainError("there are no training data", "STUDY", "Give a study, --coco FILE or --phantoms N")
+    if study is not None:
+        study.check_manager("train models on it")
     split = start_run("detector", study, out, plan, process_group)
     folder = plan.samples or out / "samples"
     ready: list[HandSamples] = []

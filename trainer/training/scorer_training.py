@@ -63,6 +63,7 @@ def train_scorer(study: Study, out: Path, plan: RunPlan, device: torch.device, p
         raise TrainError(
             f"there is no rater model {clean_text(plan.rater_model)}", "--rater-model", f"Take one of {known}"
         )
+    study.check_manager("train models on it")
     split = start_run("scorer", study, out, plan, process_group)
     # Of a snapshot, because raters may go on scoring in the meantime.
     with take_turns(process_group), study.snapshot() as frozen:

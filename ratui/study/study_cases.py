@@ -1,0 +1,126 @@
+"""The cases of a study with their films: with time points for managers, or with positions as one rater sees them."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+
+from ratui.errors import StudyError, clean_text
+from ratui.files import check_name
+from ratui.imaging import Film
+from ratui.scheme import Scheme
+from ratui.study.accounts import is_manager
+from ratui.study.case import Case
+from ratui.study.case_store import CaseStore
+from ratui.study.config import StudyConfig
+from ratui.study.film_files import load_film
+from ratui.study.region_store import RegionStore
+from ratui.study.store import StudyFolder
+from ratui.study.visits import FilmList, Positions, Visit
+from ratui.study.worklist import StudyFiles
+
+__all__ = ["StudyCases"]
+
+
+class StudyCases(RegionStore):
+    """The cases of a study; the base class of `Study`.
+
+    Parameters
+    ----------
+    path
+        The study's folder.
+    config, scheme
+        Settings and scheme of the study.
+    view
+        Rater whose view of the study this is; empty for the view with time points.
+    folder
+        The study's folder, through which its files are opened.
+    """
+
+    def __init__(self, path: Path, config: StudyConfig, scheme: Scheme, view: str, folder: StudyFolder) -> None:
+        super().__init__(folder, config, scheme)
+        self.path = path
+        self.view = view
+        """Rater whose view of the study this is; empty for the view with time points."""
+        self._is_manager: bool | None = None
+        read = weakref.WeakMethod(self._read)  # a cycle would keep the folder open after the last use of the study
+        self._case_store = CaseStore(self.folder, lambda file: read()(file), self._study_lock, scheme)  # type: ignore[misc]
+
+    @property
+    def is_manager(self) -> bool:
+        """True if this account manages the study: its owner, root, and members of its group of managers."""
+        if self._is_manager is None:
+            self._is_manager = is_manager(self.folder, self.config.managers)
+        return self._is_manager and not self.view
+
+    def check_manager(self, action: str) -> None:
+        """Raise StudyError unless this account manages the study; `action`, such as "train on it", is for its text."""
+        if not self.is_manager:
+            group = f" or a member of the group {self.config.managers}" if self.config.managers else ""
+            raise StudyError(f"only managers of the study may {action}", self.path, f"Ask the study's owner{group}")
+
+    def cases(self) -> tuple[str, ...]:
+        """Return the names of all cases, sorted."""
+        return StudyFiles(self.folder).cases
+
+    def case(self, id: str) -> Case:
+        """Return the case named `id`.
+
+        Raises StudyError if there is none, if it is not assigned to the rater of this view, or if only managers may know
+        its time points.
+        """
+        return self.shown_case(self.view, id) if self.view else self._case_store.case(id, self.config)
+
+    def shown_case(self, rater: str, id: str) -> Case:
+        """Return a case as `rater` sees it, with positions in place of time points. Raises StudyError as `case` does."""
+        return self._case_store.shown_case(rater, id, self.config)
+
+    def film_list(self, case: str) -> FilmList:
+        """Return the part of `case` that every member of the study may read. Raises StudyError if there is none."""
+        return self._case_store.film_list(case, self.config)
+
+    def positions(self, case: str) -> Mapping[str, Positions]:
+        """Return the films at each position on the screen, by rater, for the raters who read `case`."""
+        return self.film_list(case).positions
+
+    def raters_of(self, case: str) -> tuple[str, ...]:
+        """Return the raters who read `case`, in the order of the study's raters."""
+        positions = self.positions(case)
+        return tuple(rater for rater in self.config.raters if rater in positions)
+
+    def visits(self, case: str) -> Mapping[str, Visit]:
+        """Return the visits of the films of `case`, by film, for managers; empty up to format 2. Raises StudyError."""
+        return self._case_store.visits(case)
+
+    def save_case(self, case: Case, *, positions: Mapping[str, Positions] | None = None, split: bool = False) -> None:
+        """Store the list of films of `case`. Raises StoreError.
+
+        Raters keep the order in which they see the time points, or that of `positions` if given. In a blinded study the
+        order of a new case is drawn at random. `split` stores the visits in the private folder, as format 3 does, even if
+        the study has an earlier format.
+        """
+        assert not self.view, "a rater's view does not know the time points"
+        self._case_store.save(case, self.config, positions, split=split)
+
+    def film_path(self, case: str, film: str) -> Path:
+        """Return the path of the file of one film."""
+        return self.path / "films" / check_name(case, "case") / f"{check_name(film, 'film')}.dcm"
+
+    def film(self, case: str, film: str) -> Film:
+        """Return one film, decoded. Raises FilmError if it can't be read or is not the file that was imported."""
+        return load_film(self.folder, self.case(case), check_name(film, "film"))
+
+    def order(self, rater: str, case: str) -> tuple[int, ...]:
+        """Return the time points in the order in which `rater` sees them, left first.
+
+        In a rater's view these are the positions themselves. Raises StudyError as `case` does, and if the case is not
+        assigned to the rater.
+        """
+        return self.case(case).order_of(self._positions_of(rater, case))
+
+    def _positions_of(self, rater: str, case: str) -> Positions:
+        positions = self.positions(case).get(rater)
+        if positions is None:
+            raise StudyError(f"it is not assigned to {clean_text(rater)}", case, "Ask a manager of the study")
+        return positions
