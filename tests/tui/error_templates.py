@@ -24,7 +24,14 @@ _FOLDERS = (
     "reading",
     "results/adjudication.py",
 )
-_COMMAND_LINE_ONLY = ("study/importing/", "study/backup.py", "study/merge", "study/foreign_copy.py", "study/check/")
+_COMMAND_LINE_ONLY = (
+    "study/importing/",
+    "study/backup.py",
+    "study/archive_limits.py",
+    "study/merge",
+    "study/foreign_copy.py",
+    "study/check/",
+)
 _MESSAGES = {
     "unreadable_reason",
     "find_problems",
