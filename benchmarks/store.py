@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -22,10 +23,11 @@ from ratui.reading import GradeEntry, Reading, enter, find_next_open_field, set_
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.layout import PRIVATE
+from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.reading_session import reading_to_tables
 from ratui.study.store import seal
 from ratui.study.store.frozen_folder import FrozenFolder
-from ratui.study.store.tables import sealed_name
+from ratui.study.store.tables import read_tables, sealed_name
 
 SIZES = (10, 1_000, 10_000)
 RATERS = ("anna", "bert", "cleo")
@@ -36,31 +38,37 @@ def lay_out(folder: Path, cases: int) -> Study:
     """Create a study with a third of the readings signed, begun and not begun; without fsync, which is not measured here."""
     study = Study.create(folder, "mtss-hands", RATERS)
     films = tuple(FilmRecord(f"{t}{s}", t, s, "hand", 2500, 2048) for t in (0, 1) for s in "LR")
-    example = Case("C", films)
-    sites = example.sites(study.scheme)
+    example = Case("C-000000", films)
+    study.save_case(example)
+    listed = [
+        read_tables(study.folder.file(name)) for name in ("films/C-000000/films.json", "private/visits/C-000000.json")
+    ]
     regions = [
         Region(site.key, film.id, Box(1.0, 2.0, 30.0, 40.0), RegionSource.RATER, "anna").to_record()
         for film in films
-        for site in sites
+        for site in example.sites(study.scheme)
         if site.side in film.sides
     ]
-    stages = _stages(study, sites)
+    stages = _stages(study, example)
     for number in range(cases):
         case = f"C-{number:06d}"
-        _put(study.path / "films" / case / "films.json", {"films": [film.to_record() for film in films]})
+        _put(study.path / "films" / case / "films.json", listed[0])
+        _put(study.path / "private" / "visits" / f"{case}.json", listed[1])
         _put(study.path / "regions" / f"{case}.json", {"regions": regions})
         for place, rater in enumerate(RATERS):
             reading = stages[(number + place) % 3]
             if reading is not None:
-                tables = reading_to_tables(reading, 300.0)
+                evidence = ReadingEvidence().after_save(len(reading.log), 300.0, 0.0)
+                tables = reading_to_tables(reading, 300.0, (), evidence)
                 meta = {**tables["meta"][0], "case": case, "rater": rater}
                 _put(study.reading_path(rater, case), {**tables, "meta": [meta]})
     return study
 
 
-def _stages(study: Study, sites: object) -> tuple[Reading | None, ...]:
+def _stages(study: Study, example: Case) -> tuple[Reading | None, ...]:
     scheme = load_scheme("mtss-hands")
-    begun = reading = start_reading(scheme, "C", "anna", sites)  # type: ignore[arg-type]
+    begun = reading = start_reading(scheme, example.id, "anna", example.sites(scheme))
+    begun = reading = replace(reading, positions=example.films_at(reading.order))
     field = find_next_open_field(reading)
     while field is not None:
         reading = enter(reading, field, GradeEntry(0), key="0")

@@ -81,10 +81,6 @@ OUTSIDE = {
     "trainer/training/runs.py": "runs are in a folder that the user names",
 }
 OUTSIDE_PACKAGES = {"trainer/experiments": "experiments are in folders that the user names"}
-NOT_YET = {
-    "ratui/study/store/tables.py",
-}
-"""Modules that are still to be converted. This list may only shrink."""
 
 
 def file_accesses(source: str) -> Iterator[tuple[int, str]]:
@@ -137,9 +133,6 @@ def has_exception(module: str) -> bool:
 @pytest.mark.parametrize("module", [module for module in modules() if not has_exception(module)])
 def test_no_file_is_opened_by_its_path(module: str) -> None:
     found = list(file_accesses((ROOT / module).read_text(encoding="utf-8")))
-    if module in NOT_YET:
-        assert found, f"{module} is converted: take it off the list"
-        return
     assert not found, f"{module} must use StudyFolder instead"
 
 

@@ -1,6 +1,7 @@
 """Backup in an archive, and consistent snapshots."""
 
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -140,7 +141,8 @@ class TestSnapshot:
         thread.start()
         seen = set()
         try:
-            for _ in range(12):
+            until = time.monotonic() + 30
+            while len(seen) < 5 and time.monotonic() < until:
                 with study.snapshot() as still:
                     notes = [
                         reading.notes.get("L.MCP2", "") if reading else ""

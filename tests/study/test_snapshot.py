@@ -6,6 +6,7 @@ import contextlib
 import grp
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,14 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from ratui.errors import StoreError
+from ratui.errors import DamagedError, StoreError
 from ratui.reading import set_note
 from ratui.results.released import released_readings
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study import snapshot as snapshot_module
 from ratui.study.layout import PRIVATE
 from ratui.study.snapshot import list_study_files
-from ratui.study.store import StudyLock, open_folder, study_lock
+from ratui.study.store import StudyLock, frozen_folder, open_folder, study_lock
 from ratui.study.store.frozen_folder import FrozenFolder
 from tests.films import confirm_template, hospital, make_study
 
@@ -94,6 +95,18 @@ def test_it_has_second_copies(study: Study) -> None:
     assert released_readings(Study.open(study.path), interim=True)
 
 
+def test_a_second_copy_of_a_later_save_is_not_used(study: Study) -> None:
+    enter_note(study, "before")
+    path = study.reading_path("anna", study.cases()[0])
+    damaged = bytes(len(path.read_bytes()))
+    path.write_bytes(damaged)
+    with study.snapshot() as frozen:
+        enter_note(study, "after")
+        with pytest.raises(DamagedError):
+            note(frozen)
+    assert note(study) == "after"
+
+
 def test_it_cannot_be_changed(study: Study) -> None:
     (case,) = study.cases()
     before = sorted(study.path.rglob("*"))
@@ -153,6 +166,8 @@ def test_an_update_without_changes_says_so(study: Study) -> None:
     enter_note(study, "two")
     assert frozen.update()
     assert not frozen.update()
+    for folder in study.path.rglob("*"):
+        os.utime(folder, (0, 0))  # anybody may set this time of an own folder
     study.reading_path("anna", study.cases()[0]).unlink()
     assert frozen.update()
     assert not frozen.exists(f"readings/anna/{study.cases()[0]}.json")
@@ -222,3 +237,25 @@ def test_another_account_makes_one_without_copies_of_films(tmp_path: Path) -> No
         )
         films = len(list(study.path.rglob("*.dcm")))
         assert done.stdout.strip() == f"{films} True []", done.stderr
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_folders_without_changes_are_not_listed_again(study: Study, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Check that the short look finds a change in a folder that was settled before."""
+    monkeypatch.setattr(frozen_folder, "_TIMESTAMP_STEP", -(10**12))
+    frozen = FrozenFolder(study.folder, PRIVATE)
+    frozen.update()
+    listed = []
+    list_folder = frozen_folder._list_folder
+    monkeypatch.setattr(frozen_folder, "_list_folder", lambda folder: listed.append(folder) or list_folder(folder))
+    assert not frozen.update()
+    assert len(listed) <= 2, "only the folders of the journals"
+    (case,) = study.cases()
+    if what == "file":
+        study.save_regions(case, ())
+    else:
+        shutil.rmtree(study.path / "films" / case)
+    assert frozen.update()
+    assert not frozen.update()
+    assert frozen.exists(f"films/{case}/films.json") is (what == "file")
+    frozen.close()

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from ratui import files
 from ratui.errors import DamagedError, StoreError
 from ratui.files import lock_mode, write_bytes, write_together
 from ratui.study.store.descriptors import NO_LINK
@@ -343,6 +344,15 @@ def as_folder(folder: StudyFolder | Path) -> StudyFolder:
     return folder if isinstance(folder, StudyFolder) else StudyFolder(folder)
 
 
-def as_file(file: StudyFile | Path) -> StudyFile:
-    """Return `file` itself, or the file at a path, whose folder then counts as the top folder."""
-    return file if isinstance(file, StudyFile) else StudyFolder(file.parent).file(file.name)
+def as_file(file: StudyFile | Path, *, make_folder: bool = False) -> StudyFile:
+    """Return `file` itself, or the file at a path, whose folder then counts as the top folder.
+
+    With `make_folder` its folder is created if necessary. Raises StoreError if that fails.
+    """
+    if isinstance(file, StudyFile):
+        if make_folder:
+            file.folder.make_folder(file.parent)
+        return file
+    if make_folder:
+        files.make_folder(file.parent)
+    return StudyFolder(file.parent).file(file.name)

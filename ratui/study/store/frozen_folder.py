@@ -4,6 +4,7 @@ A save replaces a file and never changes it in place. So a file that is held ope
 has a name, so nothing is left behind when the process is killed. A file is copied, into an unnamed temporary file, only on a
 network file system, where an open file may lose its content, and beyond the number of files that a process may open.
 Journals are copied because they are continued in place. Films and weights of models never change and are read in the study.
+Second copies, which are read only if the file itself is damaged, are read in the study too, unless they have changed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import resource
 import stat
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from ratui.errors import StoreError
 from ratui.study.store.descriptors import NO_LINK, open_directory
 from ratui.study.store.folder import LARGEST_FILE, StudyFolder
 from ratui.study.store.journal import JOURNAL_SUFFIX
+from ratui.study.store.journaling import JOURNAL
 from ratui.study.store.open_folder import FileSignature, split_name
 
 __all__ = ["FrozenFolder"]
@@ -31,6 +34,7 @@ _TRANSIENT = (".lock", ".takeover", ".saving", ".tmp")
 _DEEPEST = 6  # folders inside each other; studies have four
 _RESERVE = 256  # open files that are left to the rest of the program
 _CHUNK_BYTES = 1 << 20
+_TIMESTAMP_STEP = 3_000_000_000  # ns; file systems store times in steps of up to 2 s
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,28 @@ class _KeptFile:
     offset: int = -1
 
 
+@dataclass(frozen=True)
+class _Listing:
+    """The entries of a folder.
+
+    Attributes
+    ----------
+    stamp
+        Inode and time of the last change of the folder in ns. Each new, renamed or removed entry changes the time.
+    is_settled
+        The last change is so long ago that the next one must have another time.
+    files
+        Inodes of the files by name.
+    folders
+        Names of the folders.
+    """
+
+    stamp: tuple[int, int]
+    is_settled: bool
+    files: Mapping[str, int]
+    folders: tuple[str, ...]
+
+
 class FrozenFolder(StudyFolder):
     """The files of a study at one moment. Call `update` until it changes nothing, and `close` at the end.
 
@@ -68,7 +94,7 @@ class FrozenFolder(StudyFolder):
         self._study = folder
         self._private = private
         self._kept: dict[str, _KeptFile] = {}
-        self._children: dict[str, list[str]] = {}
+        self._listings: dict[str, _Listing] = {}
         self._copies: BinaryIO | None = None
         self._limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_open = 0 if folder.is_on_network else max(0, self._limit[1] - 2 * _RESERVE)
@@ -84,21 +110,15 @@ class FrozenFolder(StudyFolder):
 
         If a call returns False, the files are those at the moment when it began. Raises OSError, or StoreError.
         """
-        self._children = {}
-        found = dict(self._entries("", self._open_top(), 0))
-        changed = 0
-        for inside, entry in found.items():
-            before = self._kept.get(inside)
-            if before is None or not self._is_same(inside, before, entry):
-                changed += 1
-                with contextlib.suppress(FileNotFoundError):  # replaced just now: the next call finds the new one
-                    after = self._keep(inside)
-                    self._drop(inside)
-                    self._kept[inside] = after
-        for inside in self._kept.keys() - found.keys():
-            changed += 1
-            self._drop(inside)
-        return changed > 0
+        self._settled_before = time.time_ns() - _TIMESTAMP_STEP
+        self._seen: set[str] = set()
+        self._changes = 0
+        self._visit("", self._open_top(), 0)
+        for inside in self._listings.keys() - self._seen:
+            self._compare(inside, -1, {})
+            del self._listings[inside]
+            self._changes += 1
+        return self._changes > 0
 
     def close(self) -> None:
         """Close all files and restore the limit of open files."""
@@ -115,24 +135,51 @@ class FrozenFolder(StudyFolder):
 
     # Making the snapshot.
 
-    def _entries(self, inside: str, folder: int, depth: int) -> Iterator[tuple[str, os.DirEntry[str]]]:
-        """Yield the path and the entry of each file of the study, and fill `_children`."""
-        names = self._children.setdefault(inside, [])
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.startswith(".") or name.endswith(_TRANSIENT) or ".damaged-" in name or entry.is_symlink():
-                    continue
-                path = f"{inside}/{name}" if inside else name
-                if not entry.is_dir(follow_symlinks=False):
-                    names.append(name)
-                    yield path, entry
-                elif depth < _DEEPEST and (below := self._open_below(name, folder, path)) >= 0:
-                    names.append(name)
-                    try:
-                        yield from self._entries(path, below, depth + 1)
-                    finally:
-                        os.close(below)
+    def _visit(self, inside: str, folder: int, depth: int) -> None:
+        """Compare the open folder `inside`, and all folders in it, with what was kept."""
+        self._seen.add(inside)
+        stamp = _stamp(os.fstat(folder))
+        listing = self._listings.get(inside)
+        if listing is None or not listing.is_settled or listing.stamp != stamp:
+            files, folders = _list_folder(folder)
+            self._compare(inside, folder, files)
+            is_settled = stamp[1] < self._settled_before and not inside.endswith(JOURNAL) and not self.is_on_network
+            listing = self._listings[inside] = _Listing(stamp, is_settled, files, folders)
+        for name in listing.folders:
+            below = f"{inside}/{name}" if inside else name
+            if self._is_unchanged(below, name, folder):
+                self._seen.add(below)
+            elif depth < _DEEPEST and (descriptor := self._open_below(name, folder, below)) >= 0:
+                try:
+                    self._visit(below, descriptor, depth + 1)
+                finally:
+                    os.close(descriptor)
+
+    def _is_unchanged(self, inside: str, name: str, above: int) -> bool:
+        """Return whether a folder without folders has still the entries that were kept; it is not opened for that."""
+        listing = self._listings.get(inside)
+        if listing is None or not listing.is_settled or listing.folders:
+            return False
+        try:
+            return _stamp(os.stat(name, dir_fd=above, follow_symlinks=False)) == listing.stamp
+        except FileNotFoundError:
+            return False
+
+    def _compare(self, inside: str, folder: int, files: Mapping[str, int]) -> None:
+        """Keep the new and changed files of one folder, and drop those that are gone; `files` has their inodes."""
+        before = self._listings.get(inside)
+        for name, inode in files.items():
+            path = f"{inside}/{name}" if inside else name
+            kept = self._kept.get(path)
+            if kept is None or not self._is_same(path, kept, inode, folder):
+                self._changes += 1
+                with contextlib.suppress(FileNotFoundError):  # replaced just now: the next call finds the new one
+                    after = self._keep(path, folder)
+                    self._drop(path)
+                    self._kept[path] = after
+        for name in before.files.keys() - files.keys() if before else ():
+            self._changes += 1
+            self._drop(f"{inside}/{name}" if inside else name)
 
     def _open_below(self, name: str, folder: int, inside: str) -> int:
         """Return the descriptor of a folder; -1 for a private one, one just removed, and one on another device."""
@@ -149,31 +196,24 @@ class FrozenFolder(StudyFolder):
         os.close(descriptor)
         return -1
 
-    def _is_same(self, inside: str, kept: _KeptFile, entry: os.DirEntry[str]) -> bool:
-        """Return whether an entry of the study is the file that was kept."""
-        if kept.descriptor >= 0 and not inside.endswith(JOURNAL_SUFFIX):
-            return entry.inode() == kept.found.st_ino  # the number of an open file can't be given to another
+    def _is_same(self, inside: str, kept: _KeptFile, inode: int, folder: int) -> bool:
+        """Return whether the file with this inode in the study is the one that was kept."""
+        if kept.descriptor >= 0 or inside.endswith(".bak"):
+            # The number of an open file can't be given to another. A second copy is compared again when it is read.
+            return inode == kept.found.st_ino
         try:
-            found = self._status(inside)
+            found = os.stat(split_name(inside)[1], dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return _signature(found) == _signature(kept.found)
 
-    def _status(self, inside: str) -> os.stat_result:
-        above, name = split_name(inside)
-        with self.opened(above) as folder:
-            return os.stat(name, dir_fd=folder, follow_symlinks=False)
-
-    def _keep(self, inside: str) -> _KeptFile:
-        """Open or copy a file of the study. Raises FileNotFoundError if there is none any more, and OSError."""
-        if not inside.removesuffix(".bak").endswith(_KEPT):
-            return _KeptFile(self._status(inside))
-        above, name = split_name(inside)
-        with self.opened(above) as folder:
-            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            if not stat.S_ISREG(found.st_mode):
-                return _KeptFile(found)  # reading it will report what it is
-            descriptor = os.open(name, NO_LINK, dir_fd=folder)
+    def _keep(self, inside: str, folder: int) -> _KeptFile:
+        """Open or copy a file in the open folder. Raises FileNotFoundError if there is none any more, and OSError."""
+        name = split_name(inside)[1]
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not (inside.endswith(_KEPT) and stat.S_ISREG(found.st_mode)):
+            return _KeptFile(found)
+        descriptor = os.open(name, NO_LINK, dir_fd=folder)
         try:
             found = os.fstat(descriptor)
             is_small = stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_FILE
@@ -226,6 +266,8 @@ class FrozenFolder(StudyFolder):
         size = kept.found.st_size
         if kept.descriptor < 0 and kept.offset < 0:
             with super().opened_file(inside, largest) as found:
+                if inside.endswith(".bak") and _signature(os.fstat(found[0])) != _signature(kept.found):
+                    raise FileNotFoundError(inside)
                 yield found
         elif size > largest:
             problem = "the file is larger than any that ratui writes"
@@ -258,7 +300,8 @@ class FrozenFolder(StudyFolder):
 
     def scan(self, inside: str = "", *, most: int | None = None) -> Mapping[str, os.stat_result]:
         """Return the entries of the folder `inside` by name; parameters and errors are those of the base."""
-        names = self._children.get(inside, [])
+        listing = self._listings.get(inside)
+        names = [*listing.files, *listing.folders] if listing else []
         if most is not None and len(names) > most:
             raise StoreError("the folder contains too many files", self.path / inside, "Inspect it with ls")
         found = {name: self.find(f"{inside}/{name}".lstrip("/")) for name in names}
@@ -266,8 +309,8 @@ class FrozenFolder(StudyFolder):
 
     def signatures_below(self, inside: str, name: str) -> dict[str, FileSignature]:
         """Return the signature of the file `name` in each folder inside the folder `inside`, by the folder's name."""
-        folders = (each for each in self._children.get(inside, []) if f"{inside}/{each}" in self._children)
-        return {each: self.signature(f"{inside}/{each}/{name}") for each in folders}
+        listing = self._listings.get(inside)
+        return {each: self.signature(f"{inside}/{each}/{name}") for each in (listing.folders if listing else ())}
 
     # A snapshot is never changed.
 
@@ -297,6 +340,26 @@ class FrozenFolder(StudyFolder):
     def open_lock(self, *_: object, **__: object) -> NoReturn:
         """Refuse to open a lock. Raises StoreError."""
         self._refuse()
+
+
+def _list_folder(folder: int) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the inodes of the files of an open folder by name, and the names of its folders; links are left out."""
+    files: dict[str, int] = {}
+    folders = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.startswith(".") or name.endswith(_TRANSIENT) or ".damaged-" in name or entry.is_symlink():
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(name)
+            else:
+                files[name] = entry.inode()
+    return files, tuple(folders)
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int]:
+    return found.st_ino, found.st_ctime_ns
 
 
 def _signature(found: os.stat_result) -> tuple[int, int, int]:

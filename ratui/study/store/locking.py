@@ -20,7 +20,6 @@ from pathlib import Path
 from types import TracebackType
 
 from ratui.errors import StoreError
-from ratui.files import make_folder
 from ratui.study.store.exclusive_file import exclusive_file
 from ratui.study.store.folder import StudyFile, as_file
 from ratui.study.store.lock_holder import (
@@ -67,7 +66,7 @@ class FileLock:
     def __init__(self, file: StudyFile | Path, *, take_over: LockHolder | None = None, wait: float = 0.0) -> None:
         self._file = as_file(file)
         self._path = self._file.path
-        self._is_inside = isinstance(file, StudyFile)
+        self._given = file
         self._take_over = take_over
         self._wait = wait
         self._descriptor = -1
@@ -75,10 +74,7 @@ class FileLock:
         """Token of this lock's own record."""
 
     def __enter__(self) -> FileLock:
-        if self._is_inside:
-            self._file.folder.make_folder(self._file.parent)
-        else:
-            make_folder(self._path.parent)
+        as_file(self._given, make_folder=True)
         deadline, first = time.monotonic() + self._wait, read_holder(self._file) if self._wait else None
         try:
             while self._descriptor < 0:

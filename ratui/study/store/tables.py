@@ -14,7 +14,6 @@ from tinydb import TinyDB
 from tinydb.storages import Storage
 
 from ratui.errors import DamagedError, StoreError
-from ratui.files import make_folder
 from ratui.study.store.folder import LARGEST_FILE, StudyFile, as_file
 from ratui.study.store.journaling import find_other_content
 from ratui.study.store.salvage import find_contradiction
@@ -218,10 +217,7 @@ def write_tables(file: StudyFile | Path, tables: Mapping[str, Sequence[Mapping[s
             database.table(name).insert_multiple(records)
         batch = database.storage
         assert isinstance(batch, _MemoryStorage)
-        if isinstance(file, Path):
-            make_folder(file.parent)
-        file = as_file(file)
-        file.folder.make_folder(file.parent)
+        file = as_file(file, make_folder=True)
         storage = SealedStorage(file)
         storage.write({name: (batch.tables or {}).get(name, {}) for name in tables})
     return storage.tail
