@@ -59,8 +59,18 @@ for _command in (*results.COMMANDS, *export.COMMANDS, *adjudicate.COMMANDS, *mai
 @click.option("--title", default="", help="Title of the study, shown on the worklist.")
 @click.option("--group", default="", help="Unix group that shares the study; without it only you have access.")
 @click.option("--managers", default="", help="Unix group whose members manage the study, beside you.")
+@click.option(
+    "--raters-per-case", "count", default=0, help="Raters who read each case, drawn at random.  [default: all]"
+)
 def new(
-    study: Path, raters: tuple[str, ...], scheme: str, blinded: bool, title: str, group: str, managers: str
+    study: Path,
+    raters: tuple[str, ...],
+    scheme: str,
+    blinded: bool,
+    title: str,
+    group: str,
+    managers: str,
+    count: int,
 ) -> None:
     """Create a new study in the folder STUDY."""
     from ratui.scheme import load_scheme
@@ -68,7 +78,16 @@ def new(
     from ratui.tui.input.actions import Keymap
 
     Keymap(scheme=load_scheme(scheme))  # reject a finding's key that a screen needs now, not at the first reading
-    made = Study.create(study, scheme, raters, blinded=blinded, title=title, group=group, managers=managers)
+    made = Study.create(
+        study,
+        scheme,
+        raters,
+        blinded=blinded,
+        title=title,
+        group=group,
+        managers=managers,
+        raters_per_case=count,
+    )
     order = "blinded to the order" if blinded else "order shown"
     click.echo(f"created {clean_text(study)}: {made.scheme.title}; raters {', '.join(raters)}; {order}")
     click.echo(f"next: ratui import {clean_text(study)} FOLDER")

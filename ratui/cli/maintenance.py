@@ -89,6 +89,7 @@ def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
     From then on `ratui check` reports whatever contradicts the sealed state. Write the number down that is printed, or
     sign the state, so that nobody can replace it by another one.
     """
+    from ratui.results.text_table import format_count
     from ratui.study import Study
     from ratui.study.config import reseal_settings
     from ratui.study.evidence import write_root
@@ -96,6 +97,9 @@ def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
 
     config = reseal_settings(study)
     opened = Study.open(study)
+    drawn = opened.draw_missing_positions()
+    if drawn:
+        click.echo(f"order of the films drawn for new raters in {format_count(drawn, 'case')}")
     for file in accept:
         accepted = accept_content(opened.folder, file)
         click.echo(f"{clean_text(file, 120)}: {'accepted' if accepted else 'its changes are recorded already'}")

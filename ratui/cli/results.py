@@ -63,7 +63,10 @@ def _status_lines(found: StudyProgress) -> list[str]:
 
     raters = [each.rater for each in found.raters]
     lines = [f"{clean_text(found.title)}: {found.scheme}, {format_count(len(found.cases), 'case')}"]
-    cells = [[rows[0].state.case, *map(_cell, rows)] for rows in found.by_case()]
+    cells = []
+    for rows in found.by_case():
+        by_rater = {row.rater: _cell(row) for row in rows}
+        cells.append([rows[0].state.case, *(by_rater.get(rater, "not assigned") for rater in raters)])
     lines += format_columns(["case", *raters], cells, text_columns=1 + len(raters))
     done = [
         [

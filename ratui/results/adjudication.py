@@ -81,7 +81,7 @@ class Adjudication(Study):
         with super().open_reading(rater, case, take_over=take_over) as session:
             if not session.reading.log and case in self.queue:
                 readings = self.signed_readings(case)
-                if len(readings) < len(self.config.raters):
+                if len(readings) < len(self.raters_of(case)):
                     raise StudyError("a rater has reopened this case", case, "Wait until every rater has signed it")
                 at = datetime.now(UTC)
                 begun = apply_regions(session.reading, self.absent_slots(self.case(case)), timestamp=at)

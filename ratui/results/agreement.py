@@ -193,6 +193,8 @@ def measure_agreement(study: Study, released: ReleasedReadings, *, seed: int = 0
             if released.interim
             else "Wait until every rater has signed two cases; the study's owner may use --interim"
         )
+        if study.config.raters_per_case:
+            remedy = f"Each case is read by {study.config.raters_per_case} raters: name some of them with --rater"
         raise StudyError(why, study.path, remedy)
     scores = collect_scores(study.scheme, complete, released.raters)
     scored = len(study.cases()) - len(complete)

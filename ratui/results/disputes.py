@@ -109,23 +109,23 @@ class CaseDispute:
 def find_disputes(
     study: Study, released: ReleasedReadings, limits: DisputeLimits, *, model: str = ""
 ) -> tuple[CaseDispute, ...]:
-    """Return all cases that every rater of `released` has read, sorted by decreasing spread.
+    """Return all cases that each of their raters has read, of the raters of `released`, sorted by decreasing spread.
 
     With `model`, the name of a run that has scored the study, joints at which it differs from all raters are included.
     Raises StudyError for fewer than two raters.
     """
     if len(released.raters) < 2:
         raise StudyError("a dispute needs two raters", study.path, "Have a second rater read")
-    complete = released.complete_cases()
-    if not complete:
-        return ()
-    scores = collect_scores(study.scheme, complete, released.raters)
-    totals = scores.totals()
-    spreads = np.ptp(totals[..., 1] - totals[..., 0], axis=1)
-    found = [
-        _compare_case(study, case, readings, float(spread), limits, model)
-        for (case, readings), spread in zip(complete.items(), spreads, strict=True)
-    ]
+    found = []
+    for raters, complete in released.complete_groups().items():
+        if len(raters) < 2:
+            continue
+        totals = collect_scores(study.scheme, complete, raters).totals()
+        spreads = np.ptp(totals[..., 1] - totals[..., 0], axis=1)
+        found += [
+            _compare_case(study, case, readings, float(spread), limits, model)
+            for (case, readings), spread in zip(complete.items(), spreads, strict=True)
+        ]
     return tuple(sorted(found, key=lambda each: (-each.spread, each.case)))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import groupby
 from statistics import median
 from typing import Any
 
@@ -92,8 +93,8 @@ class StudyProgress:
     consensus_signed: int = 0
 
     def by_case(self) -> Iterator[tuple[ProgressRow, ...]]:
-        """Yield the rows of each case, in the order of the raters."""
-        return zip(*[iter(self.rows)] * len(self.raters), strict=True)
+        """Yield the rows of each case, in the order of the raters who read it."""
+        return (tuple(rows) for _, rows in groupby(self.rows, key=lambda row: row.state.case))
 
     def to_document(self) -> dict[str, Any]:
         """Return the progress as plain values for JSON."""
@@ -124,11 +125,13 @@ def measure_progress(study: Study, *, on_progress: Callable[[int, int], None] | 
     """
     states = study.all_states(progress=on_progress)
     cases = study.cases()
+    by_rater = {rater: {state.case: state for state in found} for rater, found in states.items()}
     describe_regions = cache(partial(_describe_missing_regions, study))  # the same for every rater of a case
     rows = [
         ProgressRow(rater, state, _describe_missing(state, describe_regions))
-        for of_case in zip(*states.values(), strict=True)
-        for rater, state in zip(states, of_case, strict=True)
+        for case in cases
+        for rater, by_case in by_rater.items()
+        if (state := by_case.get(case)) is not None
     ]
     raters = tuple(_rater_progress(rater, [row.state for row in rows if row.rater == rater]) for rater in states)
     return StudyProgress(
@@ -156,7 +159,7 @@ def _describe_missing(state: CaseState, describe_regions: Callable[[str], str]) 
     match state.stage:
         case "unreadable":
             return state.note
-        case "signed":
+        case "signed" | "unassigned":
             return ""
         case "regions":
             return describe_regions(state.case)

@@ -7,7 +7,7 @@ modules of this package take their readings from here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ratui.errors import RatuiError, StudyError
 from ratui.reading import Reading
@@ -38,6 +38,8 @@ class ReleasedReadings:
         Cases of `kept_back` whose films no rater can read side by side.
     excluded
         Number of entries that were left out because the films were displayed too coarsely; None if they are included.
+    assigned
+        Raters who read each case of `readings`, if these are not all raters of the study.
     """
 
     raters: tuple[str, ...]
@@ -47,6 +49,7 @@ class ReleasedReadings:
     interim: bool = False
     unreadable: frozenset[str] = frozenset()
     excluded: int | None = None
+    assigned: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def complete_cases(self) -> dict[str, tuple[Reading, ...]]:
         """Return the readings of all raters, by case, for the cases that every rater has signed."""
@@ -55,6 +58,18 @@ class ReleasedReadings:
             for case, found in self.readings.items()
             if all(rater in found for rater in self.raters)
         }
+
+    def complete_groups(self) -> dict[tuple[str, ...], dict[str, tuple[Reading, ...]]]:
+        """Return the cases that all of their raters have signed, by these raters, with a reading of each of them.
+
+        If all raters read all cases, there is one group with the cases of `complete_cases`.
+        """
+        groups: dict[tuple[str, ...], dict[str, tuple[Reading, ...]]] = {}
+        for case, found in self.readings.items():
+            raters = tuple(rater for rater in self.raters if rater in self.assigned.get(case, self.raters))
+            if all(rater in found for rater in raters):
+                groups.setdefault(raters, {})[case] = tuple(found[rater] for rater in raters)
+        return groups
 
 
 def check_interim(study: Study) -> None:
@@ -83,7 +98,7 @@ def _signed_readings(study: Study, case: str) -> tuple[dict[str, Reading], list[
     """Return the signed readings of `case` by rater, and the raters whose reading is damaged."""
     signed: dict[str, Reading] = {}
     damaged: list[str] = []
-    for rater in study.config.raters:
+    for rater in study.raters_of(case):
         try:
             reading = study.reading(rater, case)
         except RatuiError as error:
@@ -100,7 +115,7 @@ def released_readings(
 ) -> ReleasedReadings:
     """Return the readings of `study` that may be shown.
 
-    A case is released once every rater of the study has signed it. All readings come from one snapshot of the study.
+    A case is released once every rater who reads it has signed it. All readings come from one snapshot of the study.
 
     Parameters
     ----------
@@ -131,6 +146,7 @@ def released_readings(
     kept_back: dict[str, str] = {}
     consensus: dict[str, Reading] = {}
     unreadable: set[str] = set()
+    assigned: dict[str, tuple[str, ...]] = {}
     with study.snapshot() as snapshot:
         for case in snapshot.cases():
             films = intact_case(snapshot, case)
@@ -139,8 +155,9 @@ def released_readings(
                 unreadable.add(case)
                 continue
             signed, damaged = _signed_readings(snapshot, case)
-            waiting = [rater for rater in study.config.raters if rater not in signed]
-            if len(waiting) == len(study.config.raters) and (why := films.unreadable_reason(snapshot.scheme)):
+            assigned[case] = snapshot.raters_of(case)
+            waiting = [rater for rater in assigned[case] if rater not in signed]
+            if len(waiting) == len(assigned[case]) and (why := films.unreadable_reason(snapshot.scheme)):
                 kept_back[case] = why
                 unreadable.add(case)
                 continue
@@ -167,4 +184,4 @@ def released_readings(
             for rater, each in found.items()
         )
         readings = included
-    return ReleasedReadings(chosen, readings, kept_back, consensus, interim, frozenset(unreadable), excluded)
+    return ReleasedReadings(chosen, readings, kept_back, consensus, interim, frozenset(unreadable), excluded, assigned)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from ratui.errors import StoreError, StudyError, clean_text
+from ratui.errors import RatuiError, StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS
@@ -17,6 +19,7 @@ from ratui.study.visits import (
     FilmList,
     Positions,
     Visit,
+    choose_raters,
     continue_positions,
     film_to_public_record,
     to_visits,
@@ -53,6 +56,8 @@ class CaseStore:
         self._lock = lock
         self._lists: dict[str, tuple[FileSignature, FilmList]] = {}
         self._cases: dict[str, tuple[FileSignature, FilmList, Case]] = {}
+        self._loads: Counter[str] | None = None
+        """Number of cases of each rater; None before it is needed."""
         self._shown: dict[tuple[str, str], tuple[FilmList, Case]] = {}
 
     def films_file(self, case: str) -> StudyFile:
@@ -159,7 +164,7 @@ class CaseStore:
             return
         visits = to_visits(case, self.visits(case.id))
         known = before.positions if before is not None and positions is None else positions or {}
-        raters = (*config.raters, CONSENSUS)
+        raters = (*self._choose_raters(known, config), CONSENSUS)
         continued = continue_positions(
             known, {visit.film: visit.visit for visit in visits}, raters, blinded=config.blinded
         )
@@ -171,6 +176,21 @@ class CaseStore:
             salt = [{"salt": secrets.token_hex(16)}]
             write_tables(self.visits_file(case.id), {"salt": salt, "visits": [each.to_record() for each in visits]})
             write_tables(file, listed.to_tables())
+        if self._loads is not None:
+            self._loads.update(set(raters) - known.keys())
+
+    def _choose_raters(self, known: Mapping[str, Positions], config: StudyConfig) -> tuple[str, ...]:
+        """Return the raters of a case: those who read it already, or as many as read each new case."""
+        if not config.raters_per_case:
+            return config.raters
+        if known:
+            return tuple(rater for rater in config.raters if rater in known)
+        if self._loads is None:
+            self._loads = Counter()
+            for case in self._folder.folders("films"):
+                with contextlib.suppress(RatuiError):  # a damaged list, which the check reports
+                    self._loads.update(self.film_list(case, config).positions.keys())
+        return choose_raters(config.raters, config.raters_per_case, self._loads)
 
     def is_split(self, case: str, config: StudyConfig) -> bool:
         """Return whether the visits of `case` are in a file of their own, as from format 3 on."""

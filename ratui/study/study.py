@@ -275,6 +275,11 @@ class Study(StudyCases):
 
     def state(self, rater: str, case: str) -> CaseState:
         """Return the progress of `rater` in `case`. Raises StoreError if its file is damaged."""
+        if rater not in self.positions(case):
+            if self.config.raters_per_case:
+                return CaseState(case, "unassigned", 0, 0, 0.0)
+            why = f"its films have no order for {rater} yet; a manager runs: ratui seal STUDY"
+            return CaseState(case, "unreadable", 0, 0, 0.0, why)
         film_case = self.shown_case(rater, case)
         why = film_case.unreadable_reason(self.scheme)
         if why:
@@ -287,7 +292,7 @@ class Study(StudyCases):
         return summarize_reading(film_case, self.scheme, fields, meta, complete, note, file.path)
 
     def states(self, rater: str, *, progress: Progress | None = None) -> tuple[CaseState, ...]:
-        """Return the progress of `rater` in each case, in the order of `cases`, from an index that is updated first.
+        """Return the progress of `rater` in each case that they read, by name, from an index that is updated first.
 
         A case with damaged files is returned as unreadable, with the reason. `progress` is called with (done, total) if many
         states must be computed.
@@ -301,7 +306,8 @@ class Study(StudyCases):
     def _states(self, raters: Sequence[str], progress: Progress | None) -> dict[str, tuple[CaseState, ...]]:
         found = self._worklists.states(raters, StudyFiles(self.folder), self.state, progress)
         for rater, states in found.items():
-            for state in states:
+            found[rater] = tuple(state for state in states if state.stage != "unassigned")
+            for state in found[rater]:
                 if state.note == _COPY_READ:  # from the index: the file itself was not read just now
                     self.add_notice(self.reading_path(rater, state.case), state.note)
         return found

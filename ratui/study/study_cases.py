@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
-from ratui.errors import StudyError, clean_text
+from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.imaging import Film
 from ratui.scheme import Scheme
@@ -61,8 +61,18 @@ class StudyCases(RegionStore):
             raise StudyError(f"only managers of the study may {action}", self.path, f"Ask the study's owner{group}")
 
     def cases(self) -> tuple[str, ...]:
-        """Return the names of all cases, sorted."""
-        return StudyFiles(self.folder).cases
+        """Return the names of all cases, sorted; in a rater's view of those that the rater reads."""
+        found = StudyFiles(self.folder).cases
+        return (
+            tuple(case for case in found if self._is_read(case)) if self.view and self.config.raters_per_case else found
+        )
+
+    def _is_read(self, case: str) -> bool:
+        """Return whether the rater of this view reads `case`. A case that can't be read counts: its screen says why."""
+        try:
+            return self.view in self.positions(case)
+        except RatuiError:
+            return True
 
     def case(self, id: str) -> Case:
         """Return the case named `id`.
@@ -102,6 +112,18 @@ class StudyCases(RegionStore):
         """
         assert not self.view, "a rater's view does not know the time points"
         self._case_store.save(case, self.config, positions, split=split)
+
+    def draw_missing_positions(self) -> int:
+        """Draw the order of the films for raters who were added to a study; return the number of changed cases.
+
+        If only some raters read each case, nothing changes: new raters read new cases. Raises StoreError, StudyError.
+        """
+        if self.config.raters_per_case:
+            return 0
+        missing = [case for case in self.cases() if not self.positions(case).keys() >= {*self.config.raters}]
+        for case in missing:
+            self.save_case(self.case(case))
+        return len(missing)
 
     def film_path(self, case: str, film: str) -> Path:
         """Return the path of the file of one film."""

@@ -19,7 +19,7 @@ from ratui.stored_values import as_integer, as_list, as_text
 from ratui.study.case import MOST_VISITS, Case, FilmRecord
 from ratui.study.config import CONSENSUS, StudyConfig
 
-__all__ = ["FilmList", "Positions", "Visit", "continue_positions"]
+__all__ = ["FilmList", "Positions", "Visit", "choose_raters", "continue_positions"]
 
 Positions: TypeAlias = tuple[tuple[str, ...], ...]
 """IDs of the films at each position on the screen, left first, sorted within a position."""
@@ -213,6 +213,30 @@ def continue_positions(
                 secrets.SystemRandom().shuffle(order)
         result[rater] = _group(visits, order)
     return result
+
+
+def choose_raters(raters: Sequence[str], count: int, loads: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the raters who read a new case: those with the fewest cases, at random among equals.
+
+    Parameters
+    ----------
+    raters
+        All raters.
+    count
+        Number of raters to choose; 0 for all.
+    loads
+        Number of cases of each rater so far; a rater without an entry has none.
+
+    Returns
+    -------
+    tuple of str
+        Names of the chosen raters, in the order of `raters`.
+    """
+    if not count:
+        return tuple(raters)
+    draw = secrets.SystemRandom()
+    chosen = sorted(raters, key=lambda rater: (loads.get(rater, 0), draw.random()))[:count]
+    return tuple(rater for rater in raters if rater in chosen)
 
 
 def _group(visits: Mapping[str, int], order: Iterable[int]) -> Positions:

@@ -34,12 +34,15 @@ __all__ = [
     "summarize_reading",
 ]
 
-_FORMAT = 4
+_FORMAT = 5
 _MOST_ITEMS = 50_000_000  # of the index; about thirty a case
 _PROGRESS_STEP = 100  # cases between two calls of `progress`
 
-Stage: TypeAlias = Literal["unreadable", "regions", "reading", "review", "signed"]
-"""Next step of a rater in a case: ``regions`` to confirm, ``reading`` to complete, ``review`` to do and sign."""
+Stage: TypeAlias = Literal["unassigned", "unreadable", "regions", "reading", "review", "signed"]
+"""Next step of a rater in a case: ``regions`` to confirm, ``reading`` to complete, ``review`` to do and sign.
+
+A rater does not read an ``unassigned`` case: worklists leave it out.
+"""
 _STAGES = frozenset(get_args(Stage))
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the number of cases done and the number of all cases."""

@@ -82,7 +82,7 @@ def predict_study(
         save_predictions(study, name, id, predictions)
     ranked: tuple[str, ...] = ()
     if order:
-        signed = {case for case in cases if len(study.signed_readings(case)) == len(study.config.raters)}
+        signed = {case for case in cases if len(study.signed_readings(case)) == len(study.raters_of(case))}
         scores = acquisition_scores(pairs, probabilities)
         ranked = tuple(sorted((case for case in scores if case not in signed), key=lambda case: (-scores[case], case)))
         save_reading_order(study, ranked, name)
