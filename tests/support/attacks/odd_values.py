@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from ratui.errors import RatuiError, TrainError
+from ratui.errors import FilmError, RatuiError, TrainError
 from ratui.files import second_copy_path
 from ratui.imaging import Box
 from ratui.reading import Reading
@@ -272,7 +272,8 @@ def _uses(path: Path, name: str, before: Mapping[str, Mapping[str, Reading]]) ->
 
     def train() -> str:
         trained = list_signed_cases(study)
-        with contextlib.suppress(TrainError):  # no region is left
+        # No region is left, or a film is not the imported one: a training then ends with the film's name.
+        with contextlib.suppress(TrainError, FilmError):
             load_pair_samples(study, trained, path.parent / "crops", lambda *_: None, proposed=True)
         return "" if len(set(trained) - {damaged}) == len(whole - {damaged}) else "the trainer lacks cases"
 
