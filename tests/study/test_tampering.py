@@ -1,10 +1,15 @@
 """Tampering with a study by somebody who knows its format and seals each file again: ``ratui check`` reports it."""
 
+import contextlib
+import itertools
 import json
 import os
 import shutil
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +18,9 @@ from ratui.files import second_copy_path
 from ratui.study import Study
 from ratui.study.backup import back_up, restore
 from ratui.study.check import check_study
+from ratui.study.check.journals import check_journals
 from ratui.study.config import reseal_settings
+from ratui.study.store.journal import JournalRecord
 from ratui.study.store.journaling import begin_journals, content_digest, is_recorded, list_recorded_files
 from tests.films import confirm_template
 from tests.support.tampering import (
@@ -148,8 +155,13 @@ def test_forged_journals_stop_no_check(study: Study) -> None:
     (folder / "a.jsonl").write_bytes(b'{"n":1,"at":"x","do":"write","path":"../../etc/passwd"}\n')
     os.mkfifo(folder / "b.jsonl")
     (folder / "c.jsonl").symlink_to("/etc/passwd")
+    outside = [
+        JournalRecord(1, "x", "first", path, "", "a" * 64) for path in ("../../etc/passwd", "readings/anna/C-1.json")
+    ]
+    for name, record in zip("de", outside, strict=True):
+        (folder / f"{name}.jsonl").write_bytes(record.to_line("")[1])
     problems = {finding.file: finding.problem for finding in check_study(study.path).findings}
-    assert {"journal/a.jsonl", "journal/b.jsonl", "journal/c.jsonl"} <= problems.keys()
+    assert {f"journal/{name}.jsonl" for name in "abcde"} <= problems.keys()
     assert not any(name.startswith(("films", "regions", "study")) for name in problems)
 
 
@@ -249,3 +261,76 @@ def test_a_converted_study_begins_its_journals(name: str, tmp_path: Path) -> Non
     assert any("their changes before are unknown" in note for note in report.notes), report.notes
     tamper(next((path / "regions").glob("*.json")), move_boxes)
     assert any("without a record" in finding.problem for finding in check_study(path).findings)
+
+
+class Killed(BaseException):
+    """A process that ends in the middle of a save."""
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), Killed()], ids=["EIO", "killed"])
+def test_a_save_that_fails_at_any_system_call_is_no_tampering(
+    study: Study, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """Let each call of a save of boxes fail in turn: the file is as before or as saved, and the journals explain it."""
+    (case,) = study.cases()
+    boxes = study.regions(case)
+    calls = ("open", "write", "pwrite", "fsync", "replace", "fchmod", "ftruncate", "unlink")
+    outcomes = set()
+    for failing in range(1, 200):
+        before = study.regions(case)
+        after = boxes[: 1 + failing % 5]
+        with monkeypatch.context() as patched:
+            count = 0
+
+            def counted(call: Callable[..., Any], failing: int = failing) -> Callable[..., Any]:
+                def run(*arguments: Any, **options: Any) -> Any:
+                    nonlocal count
+                    count += 1
+                    if count == failing:
+                        raise error
+                    return call(*arguments, **options)
+
+                return run
+
+            for name in calls:
+                patched.setattr(os, name, counted(getattr(os, name)))
+            saved = False
+            with contextlib.suppress(StoreError, OSError, Killed):
+                study.save_regions(case, after)
+                saved = True
+            total = count
+        stored = Study.open(study.path).regions(case)
+        outcomes.add((saved, stored == after))
+        assert stored == after or (not saved and stored == before)
+        faults, _ = check_journals(study.folder, contextlib.nullcontext(), required=True)
+        assert faults == [], (failing, faults)
+        if total < failing:
+            break
+    assert failing > 20
+    assert {(True, True), (False, False)} <= outcomes
+    assert check_study(study.path, repair=True) is not None
+    assert check_study(study.path).is_intact
+
+
+def test_saves_during_a_check_are_no_tampering(study: Study) -> None:
+    (case,) = study.cases()
+    boxes = study.regions(case)
+    stop = threading.Event()
+
+    def go_on() -> None:
+        other = Study.open(study.path)
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            other.save_regions(case, boxes[: 1 + number % 7])
+
+    saving = threading.Thread(target=go_on)
+    saving.start()
+    try:
+        for _ in range(5):
+            found = [finding for finding in check_study(study.path).findings if "record" in finding.problem]
+            assert found == []
+    finally:
+        stop.set()
+        saving.join()
+    assert check_study(study.path).is_intact
