@@ -111,6 +111,27 @@ def test_a_rewritten_and_sealed_reading_is_reported(
     assert found.keys() == {name}, found
 
 
+def test_a_restored_reading_that_waits_for_its_rater_agrees(study: Study, compare: Compare) -> None:
+    (study.path / "restored").mkdir(mode=0o700)
+    (study.path / "readings" / "anna").rename(study.path / "restored" / "anna")
+    assert not any(item.startswith("readings") for item in faults(compare(study)))
+    (case,) = study.cases()
+    tamper(study.path / "restored" / "anna" / f"{case}.json", READING_CHANGES[0])
+    assert f"readings/anna/{case}.json" in faults(compare(study))
+
+
+def test_a_backup_of_a_restored_study_agrees(study: Study, tmp_path: Path) -> None:
+    (study.path / "restored").mkdir(mode=0o700)
+    (study.path / "readings" / "anna").rename(study.path / "restored" / "anna")
+    back_up(study, tmp_path / "backup.zip")
+    (study.path / "restored" / "anna").rename(study.path / "readings" / "anna")
+    empty = CheckReport((), (), 0)
+    assert check_backup(empty, study, tmp_path / "backup.zip").is_intact
+    (case,) = study.cases()
+    tamper(study.reading_path("anna", case), READING_CHANGES[0])
+    assert not check_backup(empty, study, tmp_path / "backup.zip").is_intact
+
+
 def test_a_removed_reading_is_reported(study: Study, compare: Compare) -> None:
     (case,) = study.cases()
     for each in (study.reading_path("anna", case), second_copy_path(study.reading_path("anna", case))):

@@ -36,6 +36,8 @@ __all__ = [
 
 LISTED = ", in the list of films"
 """End of the name of a visit in the list that all may read. A blinded study of format 3 has visits in ``private`` only."""
+RESTORED = "restored"
+"""Folder with restored readings that wait for the accounts of their raters."""
 _LARGEST_JOURNAL = 2_000_000_000
 _LARGEST_FILE = 64_000_000
 _DIGEST_BYTES = 16
@@ -64,22 +66,28 @@ class FolderSource:
         """Return the paths of all recorded files, readings and journals that this account can list."""
         folder = self._folder
         found = list_recorded_files(folder)
-        for rater in folder.folders("readings"):
-            found += [
-                f"readings/{rater}/{name}" for name in folder.files(f"readings/{rater}", ".json") if name[0] != "."
-            ]
+        for above in ("readings", RESTORED):
+            for rater in folder.folders(above):
+                names = folder.files(f"{above}/{rater}", ".json")
+                found += [f"readings/{rater}/{name}" for name in names if name[0] != "."]
         for above in (JOURNAL, PRIVATE_JOURNAL):
             try:
                 found += [f"{above}/{name}" for name in folder.files(above, JOURNAL_SUFFIX)]
             except StoreError:
                 continue  # this account can't open ``private``
-        return sorted(found)
+        return sorted(set(found))
 
     def read(self, name: str) -> bytes | None:
-        """Return the bytes of the first intact copy of a file, or of a damaged one; None without the file."""
+        """Return the bytes of the first intact copy of a file, or of a damaged one; None without the file.
+
+        A reading may wait in the folder of restored readings until its rater goes on.
+        """
         largest = _LARGEST_JOURNAL if name.endswith(JOURNAL_SUFFIX) else _LARGEST_FILE
         first: bytes | None = None
-        for copy in (name, f"{name}.bak"):
+        copies = [name, f"{name}.bak"]
+        if name.startswith("readings/"):
+            copies += [f"{RESTORED}/{copy.partition('/')[2]}" for copy in copies]
+        for copy in copies:
             try:
                 data = self._folder.read(copy, largest)
             except FileNotFoundError:
@@ -99,10 +107,14 @@ class ArchiveSource:
 
     def names(self) -> Iterable[str]:
         """Return the paths of all recorded files, readings and journals in the backup."""
-        return sorted(name for name in self._sums if is_recorded(name) or _is_chain(name))
+        found = {name for name in self._sums if is_recorded(name) or _is_chain(name)}
+        waiting = {name for name in self._sums if name.startswith(f"{RESTORED}/") and name.count("/") == 2}
+        return sorted(found | {f"readings/{name.partition('/')[2]}" for name in waiting if name.endswith(".json")})
 
     def read(self, name: str) -> bytes | None:
         """Return the bytes of a file; None without it."""
+        if name.startswith("readings/") and name not in self._sums:
+            name = f"{RESTORED}/{name.partition('/')[2]}"
         return self._read(name) if name in self._sums else None
 
 
