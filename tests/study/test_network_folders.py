@@ -1,13 +1,11 @@
-"""Two machines that share a study on a network file system whose locks bind one machine only, as with two sshfs mounts.
+"""Two machines that save the same reading on a network file system; see `tests.support.two_machines`.
 
-Locks are replaced by functions that do nothing. An entry is acknowledged when `ReadingSession.save` returns.
+An entry is acknowledged when `ReadingSession.save` returns.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import itertools
 import os
 import random
 import threading
@@ -17,79 +15,20 @@ from pathlib import Path
 
 import pytest
 
-from ratui import files
 from ratui.errors import StoreError
 from ratui.reading import set_note
-from ratui.study import HeldByOther, ReadingSession, Study, TakenOver
+from ratui.study import HeldByOther, TakenOver
 from ratui.study.reading_session import FileChanged
-from ratui.study.store import FileLock, StudyFolder, exclusive_file, file_systems, kernel_locks, locking, open_folder
+from ratui.study.store import FileLock, StudyFolder, exclusive_file, file_systems, locking
 from ratui.study.store.lock_holder import read_holder
 from tests.films import make_study
-
-SITE = "L.MCP2"
+from tests.support.two_machines import SITE, Mount, network_without_locks, orders, stored
 
 
 @pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Treat all file systems as network file systems, and let locks do nothing."""
-    monkeypatch.setattr(fcntl, "flock", lambda descriptor, kind: None)
-    monkeypatch.setattr(kernel_locks, "lock_file", lambda descriptor, kind: None)
-    monkeypatch.setattr(open_folder, "is_network_type", lambda type: True)
-    monkeypatch.setattr(files.os, "fsync", lambda descriptor: None)  # only to be faster
-
-
-class Mount:
-    """A machine on which anna reads; each has its own view of the study.
-
-    Attributes
-    ----------
-    acknowledged
-        Entries that were saved according to `ReadingSession.save`.
-    refused
-        Number of entries that were not saved, of which a person is told.
-    """
-
-    def __init__(self, path: Path, name: str) -> None:
-        self._study = Study.open(path)
-        (self._case,) = self._study.cases()
-        self._name = name
-        self._numbers = itertools.count()
-        self._open = contextlib.ExitStack()
-        self.session: ReadingSession | None = None
-        self.acknowledged: list[str] = []
-        self.refused = 0
-
-    def open(self) -> ReadingSession:
-        """Open the reading, and take it over from whoever has it."""
-        holder = None
-        for _ in range(20):
-            try:
-                return self._open.enter_context(self._study.open_reading("anna", self._case, take_over=holder))
-            except HeldByOther as error:
-                holder = error.holder
-        raise AssertionError("the reading can't be opened")
-
-    def save(self) -> None:
-        """Save one more entry, in a new session if there is none."""
-        self.session = self.session or self.open()
-        text = f"{self._name}{next(self._numbers)}"
-        try:
-            self.session.save(set_note(self.session.reading, SITE, text))
-            self.acknowledged.append(text)
-        except (TakenOver, FileChanged):
-            self.refused += 1
-            self.close()
-
-    def close(self) -> None:
-        self._open.close()
-        self.session = None
-
-
-def stored(path: Path) -> list[str]:
-    """Return all entries in the stored reading, in order."""
-    study = Study.open(path)
-    reading = study.reading("anna", study.cases()[0])
-    return [entry.note for entry in reading.log if entry.kind == "note"] if reading else []
+def network() -> Iterator[None]:
+    with network_without_locks():
+        yield
 
 
 def interleave(path: Path, turns: str) -> None:
@@ -104,12 +43,6 @@ def interleave(path: Path, turns: str) -> None:
     found = stored(path)[before:]
     assert sorted(acknowledged) == sorted(found), turns
     assert len(acknowledged) + sum(mount.refused for mount in mounts.values()) == len(turns)
-
-
-def orders(each: int) -> Iterator[str]:
-    """Yield every order of `each` saves of machine a and as many of machine b."""
-    for places in itertools.combinations(range(2 * each), each):
-        yield "".join("a" if place in places else "b" for place in range(2 * each))
 
 
 @pytest.mark.usefixtures("network")
