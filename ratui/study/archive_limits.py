@@ -100,7 +100,9 @@ def check_entries(entries: Collection[zipfile.ZipInfo], path: Path) -> int:
         is_text = entry.filename.endswith(_TEXT)
         methods = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) if is_text else (zipfile.ZIP_STORED,)
         if entry.compress_type not in methods or entry.flag_bits & 0x1:
-            raise DamagedError("a file in the archive is stored in another way", path, "Use another backup")
+            raise DamagedError(
+                "a file in the archive is compressed by another method, or encrypted", path, "Use another backup"
+            )
         if entry.file_size > max(largest_size(entry.filename), 1):
             raise DamagedError("the archive contains a file larger than any of a study", path, "Use another backup")
         if entry.file_size > _MAX_RATIO * entry.compress_size + _SLACK:

@@ -48,6 +48,12 @@ _LARGEST_SETTINGS = 256_000  # bytes
 _LARGEST_SCHEME = 256_000  # bytes
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
 
+_MUST_BE = {
+    bool: "must be true or false",
+    list: "must be a list",
+    int: "must be a whole number",
+    str: "must be a text",
+}
 _MIGRATIONS = Migrations(
     "study",
     FORMAT,
@@ -259,10 +265,9 @@ def _parse(data: bytes, file: Path) -> dict[str, Any]:
 def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
     settings = _MIGRATIONS.migrate(raw, file)
     kinds = {"blinded": bool, "raters": list, "raters_per_case": int, "group": str, "managers": str}
-    names = {bool: "true or false", list: "a list", int: "a whole number", str: "a text"}
     for name, kind in kinds.items():
         if name in settings and type(settings[name]) is not kind:
-            raise StoreError(f"{name} is not {names[kind]}", file, "Correct that line, then: ratui seal STUDY")
+            raise StoreError(f"{name} " + _MUST_BE[kind], file, "Correct that line, then: ratui seal STUDY")
     try:
         config = StudyConfig(
             id=check_name(settings["id"], "study"),
@@ -279,7 +284,8 @@ def _to_config(raw: dict[str, Any], file: Path) -> StudyConfig:
     except (KeyError, TypeError) as error:
         raise StoreError(f"it lacks {clean_text(error)}", file, "Restore it from a backup") from error
     if not 0 <= config.raters_per_case <= len(config.raters):
-        raise StoreError("raters_per_case is larger than the number of raters", file, "Correct that line")
+        problem = "raters_per_case must be from 0 to the number of raters"
+        raise StoreError(problem, file, "Correct that line, then: ratui seal STUDY")
     return config
 
 

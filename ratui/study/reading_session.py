@@ -112,7 +112,7 @@ def stored_displays(stored: StoredTables | None, where: object) -> tuple[Display
         records = as_list(stored_meta(stored).get("displays", []))
     except ValueError as error:
         raise StoreError(
-            f"not its displays: {clean_text(error)}", where, "Restore the file from its backup copy"
+            f"its displays are invalid: {clean_text(error)}", where, "Restore the file from its backup copy"
         ) from error
     return tuple(DisplayUse.from_record(record, where) for record in records)
 
@@ -123,7 +123,7 @@ def stored_seconds(stored: StoredTables | None, where: object) -> float:
         return as_number(stored_meta(stored).get("seconds", 0.0), 0.0, _MOST_SECONDS)
     except ValueError as error:
         raise StoreError(
-            f"not its time: {clean_text(error)}", where, "Restore the file from its backup copy"
+            f"its time is invalid: {clean_text(error)}", where, "Restore the file from its backup copy"
         ) from error
 
 

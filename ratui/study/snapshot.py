@@ -65,4 +65,4 @@ def _fill(study: Study, frozen: FrozenFolder) -> None:
     until = time.monotonic() + _TIMEOUT
     while frozen.update():
         if time.monotonic() > until:
-            raise StoreError("no snapshot can be made while saves do not pause", study.path, "Try again in a moment")
+            raise StoreError("no snapshot can be made, because saves do not pause", study.path, "Try again in a moment")

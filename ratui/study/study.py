@@ -190,7 +190,7 @@ class Study(StudyCases):
         Raises StudyError in the view of another rater, and if only managers may know the time points.
         """
         if self.view not in ("", rater):
-            raise StudyError(f"this is the view of {self.view}, without other readings", self.path)
+            raise StudyError(f"the view of {self.view} contains no other readings", self.path)
         file = self._reading_file(rater, case)
         stored = self._read(file)
         order = self._stored_order(stored, rater, case) if stored else None
@@ -206,7 +206,7 @@ class Study(StudyCases):
         if not self.view:
             return order
         if order != tuple(range(len(order))):
-            raise StoreError("the reading was made with the films in other places", case, "See: ratui check STUDY")
+            raise StoreError("the reading was made with the films at other positions", case, "See: ratui check STUDY")
         return None
 
     def displays(self, rater: str, case: str) -> tuple[DisplayUse, ...]:

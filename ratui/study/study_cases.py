@@ -57,8 +57,10 @@ class StudyCases(RegionStore):
     def check_manager(self, action: str) -> None:
         """Raise StudyError unless this account manages the study; `action`, such as "train on it", is for its text."""
         if not self.is_manager:
-            group = f" or a member of the group {self.config.managers}" if self.config.managers else ""
-            raise StudyError(f"only managers of the study may {action}", self.path, f"Ask the study's owner{group}")
+            group, remedy = self.config.managers, "Ask the study's owner"
+            if group:
+                remedy = f"Ask the study's owner or a member of the group {group}"
+            raise StudyError(f"only managers of the study may {action}", self.path, remedy)
 
     def cases(self) -> tuple[str, ...]:
         """Return the names of all cases, sorted; in a rater's view of those that the rater reads."""

@@ -180,7 +180,7 @@ class TestRatersView:
         study = make_study(tmp_path, blinded=True)
         (case,) = study.cases()
         store_reading(study, case, rater="bert", signed=True)
-        with pytest.raises(StudyError, match="view of anna"):
+        with pytest.raises(StudyError, match="view of anna contains no other"):
             study.as_rater("anna").reading("bert", case)
         with pytest.raises(StudyError, match="only managers"):
             study.as_rater("anna").signed_readings(case)
@@ -198,7 +198,7 @@ class TestRatersView:
         assert stored is not None
         (meta,) = stored.tables["meta"]
         write_tables(file, {**stored.tables, "meta": [{**meta, "positions": meta["positions"][::-1]}]})
-        with pytest.raises(StoreError, match="films in other places"):
+        with pytest.raises(StoreError, match="films at other positions"):
             seen.reading("anna", case)
 
     def test_a_whole_session_opens_no_private_file(self, tmp_path: Path) -> None:
@@ -353,5 +353,5 @@ def test_blinded_is_true_or_false_and_nothing_else(tmp_path: Path, value: str) -
     text = file.read_text().replace("blinded = true", f"blinded = {value}")
     assert text != file.read_text()
     file.write_bytes(_append_seal(text[: text.index("# SHA-256 of all lines")].encode()))
-    with pytest.raises(StudyError, match="blinded is not true or false"):
+    with pytest.raises(StudyError, match="blinded must be true or false"):
         Study.open(study.path)

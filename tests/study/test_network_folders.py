@@ -158,7 +158,7 @@ class TestRecord:
         (tmp_path / "a.saving").write_bytes(b"killed")
         with pytest.raises(StoreError, match="in the middle of a save"), FileLock(tmp_path / "a.lock"):
             pass
-        monkeypatch.setattr(exclusive_file, "_STALE", -10.0)
+        monkeypatch.setattr(exclusive_file, "STALE_SECONDS", -10.0)
         with FileLock(tmp_path / "a.lock") as lock, lock.writing():
             assert (tmp_path / "a.saving").read_bytes() != b"killed"
         assert not [path for path in tmp_path.iterdir() if path.name not in ("a.lock",)]

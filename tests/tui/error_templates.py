@@ -17,6 +17,7 @@ _FOLDERS = (
     "study",
     "imaging",
     "files.py",
+    "bounded_parsing.py",
     "tui",
     "scheme",
     "terminal",
@@ -25,12 +26,14 @@ _FOLDERS = (
     "results/adjudication.py",
 )
 _COMMAND_LINE_ONLY = (
-    "study/importing/",
-    "study/backup.py",
     "study/archive_limits.py",
-    "study/merge",
-    "study/foreign_copy.py",
+    "study/backup.py",
     "study/check/",
+    "study/evidence/",
+    "study/foreign_copy.py",
+    "study/importing/",
+    "study/merge",
+    "study/upgrade.py",
 )
 _MESSAGES = {
     "unreadable_reason",
@@ -41,7 +44,9 @@ _MESSAGES = {
     "_find_contradiction",
     "_find_undo_contradiction",
 }
-"""Functions that return texts which error messages contain."""
+"""Functions that return texts, or lists of texts, which error messages contain."""
+_REASONS = {"find_contradiction", "find_other_content"}
+"""Functions that return one text which error messages contain."""
 _BLANK = "\0"
 
 
@@ -96,12 +101,19 @@ class _Module:
                 yield from (prefix + text for text in self._literals(node.value) if text)
         for name in _MESSAGES & set(self._functions):
             yield from self._messages(self._functions[name])
+        for name in _REASONS & set(self._functions):
+            for node in ast.walk(self._functions[name]):
+                if isinstance(node, ast.Return) and node.value is not None:
+                    yield from self._trace(node.value)
 
     def _call_templates(self, call: ast.Call) -> Iterator[str]:
         """Yield the templates of an error, of the notice of a file, or of an OSError that ratui raises itself."""
         name, errors = self._name(call), _error_names()
         if name in ("OSError", "StoredTables") and len(call.args) > 1:
             yield from self._trace(call.args[1])
+        # The errors of their callers contain these texts.
+        if name == "check_manager" or (name == "ValueError" and self._file.name == "bounded_parsing.py"):
+            yield from self._trace(call.args[0])
         # These two are made of a holder, their texts are in their classes.
         if name in errors - {"HeldByOther", "TakenOver"} or self._is_super_of(call, errors):
             assert not call.keywords, ast.unparse(call)
@@ -184,6 +196,8 @@ class _Module:
                 continue
             values = list(self._assigned(name, scope))
             if values:
+                if any(isinstance(n, ast.Name) and n.id == name for value in values for n in ast.walk(value)):
+                    raise _Untraceable(f"{self._file}: {name} is made of its former value")
                 return [text for value in values for text in self._trace(value)]
             if isinstance(scope, ast.FunctionDef):
                 arguments = [argument.arg for argument in scope.args.args]

@@ -65,6 +65,16 @@ class _Reader:
 
     def check(self, count):
         self._fail("too many films " f"({count})")
+        self.study.check_manager("count films")
+        why = "" if count else "no films"
+        why = why or find_other_content(count)
+        raise DamagedError(f"it is damaged: {why}")
+
+
+def find_other_content(count):
+    if count > 1:
+        return "the journal has other films"
+    return f"there are {count} films"
 """
     )
     assert find_templates(file) == {
@@ -78,6 +88,10 @@ class _Reader:
         "film {0}",
         "too many films ({0})",
         "Correct it",
+        "count films",
+        "it is damaged: {0}",
+        "the journal has other films",
+        "there are {0} films",
     }
 
 
@@ -85,6 +99,15 @@ def test_the_search_for_templates_refuses_a_text_that_it_cannot_trace(tmp_path: 
     file = tmp_path / "module.py"
     file.write_text("def check(path):\n    raise StoreError(describe(path), path)\n")
     with pytest.raises(AssertionError, match="not a literal text"):
+        find_templates(file)
+
+
+def test_the_search_for_templates_refuses_a_text_made_of_its_former_value(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(
+        "def check():\n    problem = ''\n    problem = problem or 'no films'\n    raise StoreError(problem)\n"
+    )
+    with pytest.raises(AssertionError, match="problem is made of its former value"):
         find_templates(file)
 
 

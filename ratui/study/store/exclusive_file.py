@@ -14,15 +14,15 @@ from contextlib import contextmanager
 from ratui.errors import StoreError
 from ratui.study.store.folder import StudyFile
 
-__all__ = ["exclusive_file"]
+__all__ = ["STALE_SECONDS", "exclusive_file"]
 
-_STALE = 30.0
-"""Seconds after which the process that created the file is believed to have ended: a save takes far less."""
+STALE_SECONDS = 30.0
+"""Time after which the process that created the file is believed to have ended: a save takes far less."""
 _LARGEST = 100  # bytes
 
 
 @contextmanager
-def exclusive_file(file: StudyFile, timeout: float, problem: str) -> Iterator[None]:
+def exclusive_file(file: StudyFile, timeout: float, error: StoreError) -> Iterator[None]:
     """Create `file` for the duration of the block, alone of all processes.
 
     Parameters
@@ -31,8 +31,8 @@ def exclusive_file(file: StudyFile, timeout: float, problem: str) -> Iterator[No
         The file; its folder exists.
     timeout
         Seconds to wait for another process that has created it. A file that is older than 30 seconds is removed then.
-    problem
-        Text of the error if the other process keeps it.
+    error
+        Error to raise if the other process keeps it.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def exclusive_file(file: StudyFile, timeout: float, problem: str) -> Iterator[No
     while not _create(file, token, is_last=time.monotonic() >= deadline):
         if time.monotonic() >= deadline:
             if not _remove_stale(file):
-                raise StoreError(problem, file.stem, f"Try again in {_STALE:.0f} seconds")
+                raise error
             deadline = time.monotonic() + timeout
         time.sleep(0.01)
     try:
@@ -80,7 +80,7 @@ def _remove_stale(file: StudyFile) -> bool:
     before, age = _content(file), _age(file)
     if age is None:
         return True
-    if age < _STALE:
+    if age < STALE_SECONDS:
         return False
     aside = f".{file.name}.{secrets.token_hex(6)}.tmp"
     with contextlib.suppress(OSError):

@@ -124,9 +124,8 @@ class JournalWriter:
         try:
             if not wait_for_lock(lock, "exclusive", _TIMEOUT):
                 problem = "not saved: another save by this account does not end"
-                raise StoreError(
-                    problem, f"journal/{name}{JOURNAL_SUFFIX}", "End the process that hangs, and try again"
-                )
+                where = f"journal/{name}{JOURNAL_SUFFIX}"
+                raise StoreError(problem, where, "End the process that hangs, and try again")
             mode = file_mode(self._folder) & 0o640
             descriptor = _open_own(f"{name}{JOURNAL_SUFFIX}", self._folder, mode)
             journal = None if descriptor is None else _OpenJournal.at_end(descriptor, lock, self._folder)

@@ -1,4 +1,4 @@
-"""Which files of a study are recorded in journals, and the records of their changes, for `StudyFolder` and the check.
+"""Records of the changes of a study's files in its journals, for `StudyFolder` and the check; `is_recorded` names the files.
 
 Readings are not recorded: the log in each reading is a chain of its own. Films are not recorded one by one, because the list
 of a case's films contains their digests.

@@ -22,7 +22,7 @@ LockKind: TypeAlias = Literal["shared", "exclusive"]
 BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
 """Errors that say that another open file has the lock."""
 HAS_FILE_LOCKS = hasattr(fcntl, "F_OFD_SETLK")
-"""Whether this system has locks of open file descriptions."""
+"""True if this system has locks of open file descriptions."""
 _FLOCK = {"shared": fcntl.LOCK_SH, "exclusive": fcntl.LOCK_EX}
 _RANGE = {"shared": fcntl.F_RDLCK, "exclusive": fcntl.F_WRLCK}
 _LAYOUT = "hhqqi0q"  # struct flock of fcntl(2): l_type, l_whence, l_start, l_len, l_pid; all of the file is 0, 0

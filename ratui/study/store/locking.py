@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ratui.errors import StoreError
-from ratui.study.store.exclusive_file import exclusive_file
+from ratui.study.store.exclusive_file import STALE_SECONDS, exclusive_file
 from ratui.study.store.folder import StudyFile, as_file
 from ratui.study.store.lock_holder import (
     LARGEST_HOLDER,
@@ -109,7 +109,7 @@ class FileLock:
 
     @property
     def is_on_network(self) -> bool:
-        """Whether the lock is on a network file system."""
+        """True if the lock is on a network file system."""
         return self._file.folder.is_on_network
 
     @contextmanager
@@ -204,7 +204,8 @@ class FileLock:
     def _guard(self, problem: str, command: str = "") -> Iterator[None]:
         """Let saves and take-overs take turns. Raises StoreError with `problem` after two seconds, and OSError."""
         if self.is_on_network:
-            with exclusive_file(self._file.with_suffix(".saving"), _GUARD_TIMEOUT, problem):
+            error = StoreError(problem, self._path.stem, f"Try again in {STALE_SECONDS:.0f} seconds")
+            with exclusive_file(self._file.with_suffix(".saving"), _GUARD_TIMEOUT, error):
                 yield
             return
         guard = self._open_guard(problem, command)

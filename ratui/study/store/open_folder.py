@@ -69,7 +69,7 @@ class OpenFolder:
 
     @cached_property
     def is_on_network(self) -> bool:
-        """Whether the folder is on a network file system, where locks may bind one machine only."""
+        """True if the folder is on a network file system, where locks may bind one machine only."""
         try:
             self._open_top()
         except OSError:
@@ -78,7 +78,7 @@ class OpenFolder:
 
     @property
     def is_read_only(self) -> bool:
-        """Whether the file system is mounted read-only, so that nobody on this machine can change the folder."""
+        """True if the file system is mounted read-only, so that nobody on this machine can change the folder."""
         try:
             return bool(os.fstatvfs(self._open_top()).f_flag & os.ST_RDONLY)
         except OSError:

@@ -225,8 +225,8 @@ def find_contradiction(damaged: bytes, copy: bytes) -> str:
     if counts is not None:
         lengths = {name: counts.get(name, 0) for name in CHAINS}
         length = lengths[CHAINED]
-        if length and sums.get((CHAINED, str(length))) != head:
-            why = why or "its log does not contain the log of the damaged file"
+        if not why and length and sums.get((CHAINED, str(length))) != head:
+            why = "its log does not contain the log of the damaged file"
     if why or any(length != len(tables.get(name, {})) for name, length in lengths.items()):
         return why
     for part in parts:

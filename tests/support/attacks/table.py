@@ -12,7 +12,7 @@ __all__ = ["ATTACKS", "HEAD", "Attack", "Attacker", "Outcome", "attack", "format
 Attacker: TypeAlias = Literal[
     "accident", "rater", "trainer", "owner", "group member", "another site", "another account"
 ]
-"""Who makes an attack. An accident is a damaged disk, a killed process or a wrong command."""
+"""The person or program that makes an attack. An accident is a damaged disk, a killed process or a wrong command."""
 
 
 @dataclass(frozen=True)
