@@ -164,19 +164,55 @@ def backup(study: Path, archive: Path) -> None:
 @click.command()
 @click.argument("archive", type=_FOLDER)
 @click.argument("study", type=_FOLDER)
-def restore(archive: Path, study: Path) -> None:
-    """Restore a verified ARCHIVE into the new folder STUDY."""
-    from ratui.results.text_table import format_count
-    from ratui.study.backup import restore as unpack
+@click.option("--group", default="", metavar="NAME", help="Unix group that shares the study.")
+@click.option("--managers", default="", metavar="NAME", help="Unix group of those who manage the study, beside you.")
+@click.option("--owners", is_flag=True, help="As root: give all files to the accounts that owned them.")
+@click.option(
+    "--account", "accounts", metavar="RATER=NAME", multiple=True, help="Account of a rater, if it has changed."
+)
+def restore(archive: Path, study: Path, group: str, managers: str, owners: bool, accounts: tuple[str, ...]) -> None:
+    """Restore a verified ARCHIVE into the new folder STUDY.
 
-    made = unpack(archive, study, progress=_show_progress("restoring"))
-    click.echo(
-        f"restored {clean_text(made.config.title)}: {format_count(len(made.cases()), 'case')}, into {clean_text(study, 200)}"
+    Without --group, the study and all readings belong to you alone. With it, each rater's account takes the rater's readings
+    over when it first opens a case; the output lists what each rater has to do.
+    """
+    from ratui.results.text_table import format_count
+    from ratui.study import CONSENSUS
+    from ratui.study.restore import restore as unpack
+
+    done = unpack(
+        archive,
+        study,
+        group=group,
+        managers=managers,
+        owners=owners,
+        accounts=_split_accounts(accounts),
+        progress=_show_progress("restoring"),
     )
-    if made.config.group:
-        click.echo(
-            f"only you have access; to share it with {clean_text(made.config.group)} again: ratui check STUDY --repair"
-        )
+    made, where = done.study, clean_text(study, 200)
+    click.echo(f"restored {clean_text(made.config.title)}: {format_count(len(made.cases()), 'case')}, into {where}")
+    if not group:
+        click.echo("only you have access, and all readings belong to you")
+        if done.group:
+            click.echo(f"to share it again: ratui restore ARCHIVE STUDY --group {clean_text(done.group)}")
+        return
+    click.echo(f"shared with the group {clean_text(group)}")
+    for rater, account in done.owned.items():
+        click.echo(f"  {rater}: the readings belong to the account {clean_text(account)}")
+    for rater, account in done.waiting.items():
+        who = f"the account {clean_text(account)}" if account else "the account of this rater, before any other one,"
+        command = "adjudicate STUDY" if rater == CONSENSUS else f"read STUDY --rater {rater}"
+        click.echo(f"  {rater}: {who} opens a case with: ratui {command}")
+    if done.waiting:
+        click.echo("The readings of these raters count as before. When a case is opened, they move to that account.")
+
+
+def _split_accounts(texts: tuple[str, ...]) -> dict[str, str]:
+    """Return the account by rater of texts such as ``anna=anna2``. Raises UsageError."""
+    pairs = [text.partition("=") for text in texts]
+    if not all(rater and separator and account for rater, separator, account in pairs):
+        raise click.UsageError("--account needs RATER=NAME")
+    return {rater: account for rater, _, account in pairs}
 
 
 def _show_progress(stage: str) -> Callable[[int, int], None]:

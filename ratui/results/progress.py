@@ -15,6 +15,7 @@ from typing import Any
 from ratui.results.html import paragraph, section, table
 from ratui.results.text_table import format_count
 from ratui.study import CONSENSUS, CaseState, Study
+from ratui.study.restored import has_readings
 
 __all__ = [
     "ProgressRow",
@@ -182,7 +183,7 @@ def _describe_missing_regions(study: Study, case: str) -> str:
 
 def _count_signed_consensus(study: Study) -> int:
     """Return the number of cases with a signed consensus."""
-    if not study.folder.is_folder(f"readings/{CONSENSUS}"):
+    if not has_readings(study.folder, CONSENSUS):
         return 0
     return sum(1 for state in study.states(CONSENSUS) if state.stage == "signed")
 

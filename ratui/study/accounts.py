@@ -1,17 +1,27 @@
-"""Accounts of the operating system: which of them manage a study, and which may enter the readings of a rater."""
+"""Accounts of the operating system: which of them manage a study or read in it, and how root acts as another one."""
 
 from __future__ import annotations
 
 import grp
 import os
-from collections.abc import Iterable, Iterator
+import pwd
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ratui.errors import StudyError
 from ratui.study.layout import account_name
+from ratui.study.restored import expected_account
 from ratui.study.store import StudyFolder
 
-__all__ = ["act_as_owner", "check_account", "find_account_rater", "is_manager"]
+__all__ = [
+    "act_as",
+    "act_as_owner",
+    "check_account",
+    "find_account_rater",
+    "find_owner_account",
+    "find_rater_account",
+    "is_manager",
+]
 
 
 def is_manager(study: StudyFolder, managers: str) -> bool:
@@ -26,43 +36,82 @@ def is_manager(study: StudyFolder, managers: str) -> bool:
 
 
 def check_account(study: StudyFolder, rater: str, description: str = "") -> None:
-    """Raise StudyError if the readings of `rater` in the folder `study` belong to another account.
+    """Raise StudyError if the readings of `rater` in the folder `study` belong to another account, or wait for it.
 
     The error calls the rater by `description` if that is given.
     """
     folder = study.find(f"readings/{rater}")
-    if folder is not None and os.geteuid() not in (0, folder.st_uid):
+    own = account_name(os.geteuid())
+    owner = expected_account(study, rater)
+    if folder is not None and os.geteuid() == 0:
+        owner = ""
+    elif folder is not None and owner in ("", own):
         owner = account_name(folder.st_uid)
+    if owner and owner != own:
         raise StudyError(f"{description or rater} uses another account, {owner}", study.path, f"Log in as {owner}")
 
 
 def find_account_rater(study: StudyFolder, raters: Iterable[str]) -> str:
-    """Return the rater whose readings in the folder `study` belong to this account, or an empty text."""
+    """Return the rater whose readings in the folder `study` belong to this account or wait for it, or an empty text."""
     for rater in raters:
         folder = study.find(f"readings/{rater}")
         if folder is not None and folder.st_uid == os.geteuid():
+            return rater
+        if folder is None and expected_account(study, rater) == account_name(os.geteuid()):
             return rater
     return ""
 
 
 @contextmanager
-def act_as_owner(study: StudyFolder, inside: str) -> Iterator[None]:
-    """As root, act as the account that owns the folder `inside`, or else the study, for the duration of the block.
+def act_as(uid: int, groups: Sequence[int]) -> Iterator[None]:
+    """As root, act as the account `uid` with `groups`, the first of them as its own, for the duration of the block.
 
-    New files then belong to that account, and the kernel allows only what that account may do. Another account than root
-    goes on as itself. The change concerns the whole process, all threads included. Raises StoreError.
+    New files then belong to that account, and the kernel allows only what that account may do. The change concerns the whole
+    process, all threads included.
     """
-    owner = (study.find(inside) or study.find("")) if os.geteuid() == 0 else None
-    if owner is None or owner.st_uid == 0:
-        yield
-        return
-    groups, group = os.getgroups(), os.getegid()
-    os.setgroups([owner.st_gid])
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
+    before, group = os.getgroups(), os.getegid()
+    os.setgroups(groups)
+    os.setegid(groups[0])
+    os.seteuid(uid)
     try:
         yield
     finally:
         os.seteuid(0)
         os.setegid(group)
-        os.setgroups(groups)
+        os.setgroups(before)
+
+
+@contextmanager
+def act_as_owner(study: StudyFolder, inside: str) -> Iterator[None]:
+    """As root, `act_as` the account that owns the folder `inside`, or else the study. Raises StoreError.
+
+    Another account than root goes on as itself.
+    """
+    owner = (study.find(inside) or study.find("")) if os.geteuid() == 0 else None
+    if owner is None or owner.st_uid == 0:
+        yield
+        return
+    with act_as(owner.st_uid, [owner.st_gid]):
+        yield
+
+
+def find_rater_account(study: StudyFolder, rater: str) -> str:
+    """Return the name of the account that owns the readings of `rater`, or for which they wait.
+
+    Empty if there are none, if any account may take them over, or if the account has no name. Raises StoreError.
+    """
+    folder = study.find(f"readings/{rater}")
+    return expected_account(study, rater) if folder is None else _find_name(folder.st_uid)
+
+
+def find_owner_account(study: StudyFolder) -> str:
+    """Return the name of the account that owns the study, or an empty text if the account has no name. Raises StoreError."""
+    found = study.find("")
+    return "" if found is None else _find_name(found.st_uid)
+
+
+def _find_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""

@@ -1,4 +1,4 @@
-"""Back up a study into one verified archive, and restore a study from an archive.
+"""Back up a study into one verified archive.
 
 The archive is a ZIP file with a list of SHA-256 digests. It does not contain the key of the pseudonyms. No existing file
 is ever overwritten.
@@ -14,15 +14,16 @@ import secrets
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ratui.bounded_parsing import parse_json
-from ratui.errors import DamagedError, StoreError, StudyError
+from ratui.errors import DamagedError, StoreError
 from ratui.files import make_folder, sync_folder
+from ratui.study.accounts import find_owner_account, find_rater_account
 from ratui.study.archive_limits import (
     check_directory,
     check_entries,
@@ -30,18 +31,19 @@ from ratui.study.archive_limits import (
     find_unexpected,
     largest_size,
 )
+from ratui.study.config import CONSENSUS
 from ratui.study.evidence.state import ArchiveSource
-from ratui.study.layout import account_name, make_study_folder
+from ratui.study.layout import account_name
 from ratui.study.snapshot import list_study_files, snapshot
 from ratui.study.store.folder import StudyFolder
-from ratui.study.store.journaling import JOURNAL
 from ratui.study.study import Study
 
-__all__ = ["Archive", "back_up", "open_archive", "open_source", "restore"]
+__all__ = ["Archive", "back_up", "open_archive", "open_source", "open_zip", "read_verified"]
 
 _LIST = "CONTENTS.json"
 _FORMAT = 1
 _CHUNK_BYTES = 1 << 20
+_ACCOUNT = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
 Progress = Callable[[int, int], None]
@@ -61,6 +63,10 @@ class Archive:
         Time of the backup, ISO 8601 in UTC.
     checksums
         SHA-256 of each file by its path inside the study.
+    accounts
+        Name of the account that owned the readings of each rater; in a study that was not shared, empty.
+    owner
+        Name of the account that owned the study; empty if it was not shared.
     left_out
         Reason by path of each file in the study's folder that ratui did not write, and that was not packed.
     """
@@ -69,6 +75,8 @@ class Archive:
     study: str
     created: str
     checksums: dict[str, str]
+    accounts: dict[str, str] = field(default_factory=dict)
+    owner: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -107,7 +115,7 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
         with snapshot(study) as frozen:
-            left_out = _pack(frozen, study.config.id, temporary, progress or (lambda done, of: None))
+            left_out = _pack(frozen, _head(study), temporary, progress or (lambda done, of: None))
         archive = open_archive(temporary)
         os.link(temporary, target)  # unlike a rename, it fails if the file exists
         sync_folder(target.parent)
@@ -117,10 +125,20 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return Archive(target, archive.study, archive.created, archive.checksums, left_out)
+    return replace(archive, path=target, left_out=left_out)
 
 
-def _pack(frozen: Study, id: str, file: Path, progress: Progress) -> dict[str, str]:
+def _head(study: Study) -> dict[str, object]:
+    """Return what the list in an archive says beside the files: the study, and the accounts of a shared one."""
+    head: dict[str, object] = {"format": _FORMAT, "study": study.config.id}
+    if study.config.group:
+        accounts = {rater: find_rater_account(study.folder, rater) for rater in (*study.config.raters, CONSENSUS)}
+        head["accounts"] = {rater: account for rater, account in accounts.items() if account}
+        head["owner"] = find_owner_account(study.folder)
+    return head
+
+
+def _pack(frozen: Study, head: Mapping[str, object], file: Path, progress: Progress) -> dict[str, str]:
     """Write the archive and return the reason by name of each file that was left out. Raises OSError, StoreError."""
     names, left_out, needed = [], {}, 0
     for name in map(Path, list_study_files(frozen)):
@@ -146,8 +164,8 @@ def _pack(frozen: Study, id: str, file: Path, progress: Progress) -> dict[str, s
                 progress(number, len(names))
                 checksums[name.as_posix()] = _pack_file(packed, frozen.folder, name)
             made = datetime.now(UTC).isoformat(timespec="seconds")
-            head = {"format": _FORMAT, "study": id, "made": made, "sums": checksums}
-            packed.writestr(_entry(_LIST, zipfile.ZIP_DEFLATED), json.dumps(head))
+            listed = {**head, "made": made, "sums": checksums}
+            packed.writestr(_entry(_LIST, zipfile.ZIP_DEFLATED), json.dumps(listed))
         progress(len(names), len(names))
         raw.flush()
         os.fsync(raw.fileno())
@@ -184,7 +202,7 @@ def open_archive(path: Path) -> Archive:
 
     Raises DamagedError if one differs, and StoreError if there is no archive or a newer version made it.
     """
-    with _open_zip(path) as packed:
+    with open_zip(path) as packed:
         check_entries(packed.infolist(), path)
         archive = _read_contents(packed, path)
         for name in archive.checksums:
@@ -193,7 +211,8 @@ def open_archive(path: Path) -> Archive:
 
 
 @contextmanager
-def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive for the duration of the block. Raises DamagedError, also for errors of the block, and StoreError."""
     try:
         check_directory(path)
         with zipfile.ZipFile(path) as packed:
@@ -211,7 +230,8 @@ def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
         if head["format"] > _FORMAT:
             raise StoreError("it was written by a newer version of ratui", path, "Update ratui")
         checksums = {str(name): str(total) for name, total in head["sums"].items()}
-        study, made = str(head["study"]), str(head["made"])
+        study, made, owner = str(head["study"]), str(head["made"]), str(head.get("owner", ""))
+        accounts = {str(rater): str(account) for rater, account in head.get("accounts", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DamagedError("it is not a backup of a study, or it is damaged", path, "Use another backup") from error
     if sorted([*checksums, _LIST]) != sorted(packed.namelist()):
@@ -219,7 +239,9 @@ def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
     for name in checksums:
         if not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
             raise DamagedError("the archive names a file outside of the study", path, "Use another backup")
-    return Archive(path, study, made, checksums)
+    if not all(_ACCOUNT.fullmatch(name) for name in (owner, *accounts.values(), *accounts)):
+        raise DamagedError("the archive names an impossible account", path, "Use another backup")
+    return Archive(path, study, made, checksums, accounts, owner)
 
 
 def _verify(packed: zipfile.ZipFile, archive: Archive, name: str) -> None:
@@ -231,7 +253,8 @@ def _verify(packed: zipfile.ZipFile, archive: Archive, name: str) -> None:
     _compare_digest(archive, name, total.hexdigest())
 
 
-def _read_verified(packed: zipfile.ZipFile, archive: Archive, name: str) -> bytes:
+def read_verified(packed: zipfile.ZipFile, archive: Archive, name: str) -> bytes:
+    """Return the file `name` of an open archive. Raises DamagedError if it is not the file that was backed up."""
     data = _read_limited(packed, name, largest_size(name))
     _compare_digest(archive, name, hashlib.sha256(data).hexdigest())
     return data
@@ -254,53 +277,6 @@ def _read_limited(packed: zipfile.ZipFile, name: str, most: int) -> bytes:
     return data
 
 
-def restore(path: Path, folder: Path, *, progress: Progress | None = None) -> Study:
-    """Create a study from the archive at `path` in the new folder `folder`, for its owner alone.
-
-    Parameters
-    ----------
-    path
-        The archive.
-    folder
-        A folder that does not exist or is empty.
-    progress
-        Called with (files done, files in all).
-
-    Raises
-    ------
-    StudyError
-        If the folder is not empty.
-    DamagedError
-        If the archive is damaged, or is larger than an archive of a study; nothing is created then.
-    StoreError
-        If the disk has too little free space.
-    """
-    folder = Path(folder)
-    archive = open_archive(path)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StudyError("a file or folder of this name exists already", folder, "Choose a new folder")
-    with _open_zip(path) as packed:
-        needed = check_entries(packed.infolist(), path)
-    check_free_space(next(each for each in folder.absolute().parents if each.is_dir()), needed)
-    make_study_folder(folder, "")
-    if not any(name.startswith(f"{JOURNAL}/") for name in archive.checksums):
-        (folder / JOURNAL).rmdir()  # the study has none yet: they begin when its format is converted
-    inside = StudyFolder(folder)
-    with _open_zip(path) as packed:
-        # The settings are written last: an interrupted restore leaves no study that can be opened.
-        names = sorted(archive.checksums, key=lambda name: (name == "study.toml", name))
-        for number, name in enumerate(names):
-            if progress:
-                progress(number, len(names))
-            inside.make_folder(name.rpartition("/")[0])
-            inside.write(
-                name, _read_verified(packed, archive, name), copy=name.endswith((".json", ".toml")), recorded=False
-            )
-        if progress:
-            progress(len(names), len(names))
-    return Study.open(folder)
-
-
 @contextmanager
 def open_source(path: Path) -> Iterator[tuple[Archive, ArchiveSource]]:
     """Open the archive at `path` to read the state of the study in it. Each file that is read is compared with its digest.
@@ -312,6 +288,6 @@ def open_source(path: Path) -> Iterator[tuple[Archive, ArchiveSource]]:
     DamagedError
         It is damaged.
     """
-    with _open_zip(path) as packed:
+    with open_zip(path) as packed:
         archive = _read_contents(packed, path)
-        yield archive, ArchiveSource(archive.checksums, lambda name: _read_verified(packed, archive, name))
+        yield archive, ArchiveSource(archive.checksums, lambda name: read_verified(packed, archive, name))

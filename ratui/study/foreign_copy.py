@@ -26,7 +26,6 @@ from ratui.study.reading_session import (
     reading_to_tables,
     stored_displays,
     stored_meta,
-    stored_positions,
     stored_reading,
 )
 from ratui.study.store import StoredTables, StudyFolder, open_seal
@@ -104,7 +103,7 @@ class ForeignCopy:
         return sorted(name for name in found if not name.startswith("."))
 
     def reading(self, rater: str, case: Case) -> ForeignReading | None:
-        """Return the reading of `case`, a case of the study here, by `rater`; None if there is none.
+        """Return the reading of `case`, as `rater` sees it in the study here, with positions; None if there is none.
 
         Raises
         ------
@@ -118,14 +117,11 @@ class ForeignCopy:
             if found is None:
                 return None
             data, stored = found
-            positions = stored_positions(stored)
-            wanted = self.study.order(rater, case.id)
-            order = case.order_of(positions) if positions else wanted
-            reading, seconds = stored_reading(stored, self.study.scheme, where, rater, case.id, order)
+            reading, seconds = stored_reading(stored, self.study.scheme, where, rater, case.id)
             assert reading is not None
             displays = stored_displays(stored, where)
-            if reading.order != wanted:
-                raise StoreError("it shows the time points in another order than here", where, "Read the case here")
+            if not self._has_same_places(reading, case, stored_meta(stored)):
+                raise StoreError("it shows the films in other places than here", where, "Read the case here")
             if reading.is_blinded != self.study.config.blinded:
                 raise StoreError("it was made with another blinding than here", where, "Read the case here")
             if reading.sites != _part_of_case(case, reading.positions).sites(self.study.scheme):
@@ -141,6 +137,13 @@ class ForeignCopy:
             elif not stored.tables.keys() <= {"meta", "fields", "log"}:  # earlier formats had no other table
                 raise ValueError("tables that ratui does not write")
             return ForeignReading(reading, data, evidence)
+
+    def _has_same_places(self, reading: Reading, case: Case, meta: Mapping[str, Any]) -> bool:
+        """Return whether a reading was made with the films at the positions at which the rater sees them here."""
+        if reading.positions:
+            return case.order_of(reading.positions) == case.times
+        # Up to format 3 a reading contains the order of the time points, which only managers may compare.
+        return tuple(meta["order"]) == self.study.order(reading.rater, case.id)
 
     def confirmed_regions(self, case: Case, raters: Collection[str]) -> tuple[Region, ...]:
         """Return the regions of `case` that one of `raters` has confirmed, one for each site and film of the case here.

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ratui.errors import RatuiError, StudyError, clean_text
-from ratui.study.accounts import act_as_owner
+from ratui.study.accounts import act_as_owner, check_account
 from ratui.study.case import Case, Region, regions_to_records
 from ratui.study.config import CONSENSUS
 from ratui.study.foreign_copy import ForeignCopy, ForeignReading
 from ratui.study.layout import account_name
 from ratui.study.reading_evidence import ReadingEvidence
+from ratui.study.restored import RESTORED, find_reading, take_over_restored
 from ratui.study.store import FileLock, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
@@ -79,9 +80,9 @@ def merge(study: Study, other: Path, raters: Sequence[str], *, dry_run: bool = F
     copy = ForeignCopy(study, other)
     done: list[MergeResult] = []
     for case in study.cases():
-        done += _regions(study, copy, case, raters, dry_run)
+        done += _regions(copy, case, raters, dry_run)
     for rater in dict.fromkeys(raters):
-        done += _readings(study, copy, rater, dry_run)
+        done += _readings(copy, study.as_rater(rater), dry_run)
     done += _skipped(copy, raters)
     return done
 
@@ -98,13 +99,16 @@ def _check_rater(study: Study, rater: str) -> None:
     if folder is not None and os.geteuid() not in (0, folder.st_uid):
         owner = account_name(folder.st_uid)
         raise StudyError(f"the readings of {rater} here belong to the account {owner}", study.path, "Merge as root")
+    if folder is None and os.geteuid() not in (0, study.folder.owner):
+        check_account(study.folder, rater)
 
 
 # Readings.
 
 
-def _readings(study: Study, copy: ForeignCopy, rater: str, dry_run: bool) -> Iterator[MergeResult]:
-    known, unknown = set(study.cases()), []
+def _readings(copy: ForeignCopy, study: Study, dry_run: bool) -> Iterator[MergeResult]:
+    """Merge the readings of the rater whose view `study` is. A view needs no private file."""
+    rater, known, unknown = study.view, set(study.cases()), []
     try:
         names = copy.cases_of(rater)
     except RatuiError as error:
@@ -112,35 +116,35 @@ def _readings(study: Study, copy: ForeignCopy, rater: str, dry_run: bool) -> Ite
         return
     for name in names:
         if name in known:
-            yield from _reading(study, copy, rater, name, dry_run)
+            yield from _reading(copy, study, name, dry_run)
         else:
             unknown.append(name)
     if unknown:
         yield MergeResult("conflict", f"readings by {rater}", f"this study has no case {_list_names(unknown)}")
 
 
-def _reading(study: Study, copy: ForeignCopy, rater: str, id: str, dry_run: bool) -> Iterator[MergeResult]:
-    item = f"reading of {id} by {rater}"
+def _reading(copy: ForeignCopy, study: Study, id: str, dry_run: bool) -> Iterator[MergeResult]:
+    item = f"reading of {id} by {study.view}"
     try:
         case = study.case(id)
         why = case.unreadable_reason(study.scheme)
         if why:
             raise StudyError(f"it can't be read: {why}", id, "Import its other films")
-        theirs = copy.reading(rater, case)
+        theirs = copy.reading(study.view, case)
         if theirs is None:
             return
-        outcome, reason = _compare(study, rater, case, theirs)
+        outcome, reason = _compare(study, case, theirs)
         if outcome in ("added", "continued") and not dry_run:
-            outcome, reason = _store(study, rater, case, theirs)
+            outcome, reason = _store(study, case, theirs)
         if outcome is not None:
             yield MergeResult(outcome, item, reason)
     except RatuiError as error:  # a file is damaged or not what it should be, or the reading is open
         yield MergeResult("conflict", item, f"{error.problem}; nothing was changed")
 
 
-def _compare(study: Study, rater: str, case: Case, theirs: ForeignReading) -> tuple[MergeOutcome | None, str]:
+def _compare(study: Study, case: Case, theirs: ForeignReading) -> tuple[MergeOutcome | None, str]:
     """Return what a merge of `theirs` into the reading here does, and the details; None for nothing. Raises RatuiError."""
-    ours = study.reading(rater, case.id)
+    ours = study.reading(study.view, case.id)
     if ours is None:
         return "added", ""
     here, there = ours.log, theirs.reading.log
@@ -151,15 +155,15 @@ def _compare(study: Study, rater: str, case: Case, theirs: ForeignReading) -> tu
         return None, ""
     if ours.signed_at:
         return "conflict", "it is signed here, and went on there; the one here stays"
-    if not _continues(study, rater, case, theirs.evidence):
+    if not _continues(study, case, theirs.evidence):
         return "conflict", "its films or the time of its entries are others than here; the one here stays"
     more = len(there) - len(here)
     return "continued", "1 entry more" if more == 1 else f"{more} entries more"
 
 
-def _continues(study: Study, rater: str, case: Case, there: ReadingEvidence) -> bool:
+def _continues(study: Study, case: Case, there: ReadingEvidence) -> bool:
     """Return whether the evidence of a reading that goes on begins with that of the reading here."""
-    stored = read_intact(study.folder.file(f"readings/{rater}/{case.id}.json"))
+    stored = read_intact(find_reading(study.folder, study.view, case.id))
     here = ReadingEvidence.from_tables(stored, (), case, study.config.id)
     return (
         list(here.films) in ([], list(there.films))
@@ -168,28 +172,48 @@ def _continues(study: Study, rater: str, case: Case, there: ReadingEvidence) -> 
     )
 
 
-def _store(study: Study, rater: str, case: Case, theirs: ForeignReading) -> tuple[MergeOutcome | None, str]:
+def _store(study: Study, case: Case, theirs: ForeignReading) -> tuple[MergeOutcome | None, str]:
     """Write the reading `theirs`, if that is still right when nobody else can write it. Raises RatuiError."""
-    folder = f"readings/{rater}"
+    folder = _target_folder(study)
     target = study.folder.file(f"{folder}/{case.id}.json")
     with act_as_owner(study.folder, folder):
+        study.folder.make_folder(folder.partition("/")[0], group=0o050)
         study.folder.make_folder(folder, group=0o050)
         with FileLock(target.with_suffix(".lock")):
-            outcome, reason = _compare(study, rater, case, theirs)
+            outcome, reason = _compare(study, case, theirs)
             if outcome in ("added", "continued"):
                 with StudyLock(study.folder).shared():
                     study.folder.write(target.inside, theirs.data)
     return outcome, reason
 
 
+def _target_folder(study: Study) -> str:
+    """Return the folder for the readings of the rater whose view `study` is. Raises StoreError.
+
+    In a shared study the owner must not create a rater's folder, because it belongs to the rater's account. Until that
+    account opens a reading, its readings wait as those of a restored study do.
+    """
+    own = f"readings/{study.view}"
+    if study.folder.exists(own):
+        return own
+    if study.config.group and os.geteuid() in (0, study.folder.owner):
+        return f"{RESTORED}/{study.view}"
+    take_over_restored(study.folder, study.view)
+    return own
+
+
 # Regions.
 
 
-def _regions(study: Study, copy: ForeignCopy, id: str, raters: Sequence[str], dry_run: bool) -> Iterator[MergeResult]:
+def _regions(copy: ForeignCopy, id: str, raters: Sequence[str], dry_run: bool) -> Iterator[MergeResult]:
     """Add the regions that `raters` confirmed there to those of the case `id`; those confirmed here stay."""
+    study = copy.study
     try:
-        case = study.case(id)
-        theirs = copy.confirmed_regions(case, raters)
+        readers = [rater for rater in study.raters_of(id) if rater in raters]
+        if not readers:
+            return
+        case = study.shown_case(readers[0], id)
+        theirs = copy.confirmed_regions(case, readers)
         if not theirs:
             return
         file = study.folder.file(f"regions/{id}.json")

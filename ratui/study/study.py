@@ -27,6 +27,7 @@ from ratui.study.reading_session import (
     stored_positions,
     stored_reading,
 )
+from ratui.study.restored import find_reading, take_over_restored
 from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
 from ratui.study.store.tables import restore_from_copy
 from ratui.study.study_cases import StudyCases
@@ -234,14 +235,16 @@ class Study(StudyCases):
         why = film_case.unreadable_reason(self.scheme)
         if why:
             raise StudyError(f"it can't be read: {why}", case, "Import its other films")
-        file = self._reading_file(rater, case)
+        take_over_restored(self.folder, rater)
+        file = self.folder.file(f"readings/{rater}/{film_case.id}.json")
         self.folder.make_folder(file.parent, group=0o050)  # in a shared study, only this rater may write here
         with FileLock(file.with_suffix(".lock"), take_over=take_over) as lock:
-            stored = self._read(file)
+            source = self._reading_file(rater, case)
+            stored = self._read(source)
             order = self._stored_order(stored, rater, case)
             reading, seconds = stored_reading(stored, self.scheme, file.path, rater, case, order)
             notice = stored.notice if stored else ""
-            if notice:
+            if notice and source == file:
                 restore_from_copy(file)
                 notice = "its file was damaged; it was set aside and restored from the second copy, nothing is lost"
             if reading is None:
@@ -313,8 +316,8 @@ class Study(StudyCases):
         return found
 
     def _reading_file(self, rater: str, case: str) -> StudyFile:
-        return self.folder.file(f"readings/{check_name(rater, 'rater')}/{check_name(case, 'case')}.json")
+        return find_reading(self.folder, rater, case)
 
     def reading_path(self, rater: str, case: str) -> Path:
-        """Return the path of the file of one reading."""
+        """Return the path of the file of one reading, in ``restored`` if it exists only there."""
         return self._reading_file(rater, case).path

@@ -20,6 +20,7 @@ from ratui.errors import RatuiError, StoreError, clean_text
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_number, as_text, as_time
 from ratui.study.case import Case
+from ratui.study.restored import RESTORED
 from ratui.study.store import StudyFolder
 from ratui.study.store.open_folder import FileSignature
 from ratui.study.worklist_cache import WorklistCache
@@ -179,7 +180,8 @@ class RaterWorklist:
         self._study = study
         self._cache = WorklistCache(study_id, study.path)
         self._rater = rater
-        self._readings = f"readings/{rater}"
+        # Readings of a restored study may wait in the first folder; those in the second one count before them.
+        self._folders = (f"{RESTORED}/{rater}", f"readings/{rater}")
         self._about = f"{_FORMAT} {self._cache.name} {rater} {scheme_digest}"
         self._rows: dict[str, _Row] | None = None
 
@@ -198,7 +200,9 @@ class RaterWorklist:
             Called now and then if many states must be computed, as without an index.
         """
         known = self._load() if self._rows is None else self._rows
-        readings = _file_signatures(self._study, self._readings)
+        readings = {
+            name: found for each in self._folders for name, found in _file_signatures(self._study, each).items()
+        }
         rows: dict[str, _Row] = {}
         computed = 0
         for number, case in enumerate(files.cases):

@@ -15,8 +15,9 @@ import pytest
 from ratui.errors import DamagedError, StoreError
 from ratui.study import Study
 from ratui.study.archive_limits import check_directory, find_unexpected
-from ratui.study.backup import back_up, open_archive, restore
+from ratui.study.backup import back_up, open_archive
 from ratui.study.check import check_study
+from ratui.study.restore import restore
 from tests.films import make_study
 from tests.support.limited_process import run_limited
 
@@ -39,7 +40,7 @@ def write_archive(path: Path, files: dict[str, bytes], kind: int = zipfile.ZIP_D
 def refused(path: Path) -> str:
     """Return the reason for which `restore` refuses an archive, in a process of limited memory."""
     return run_limited(
-        "from pathlib import Path\nfrom ratui.errors import StudyError\nfrom ratui.study.backup import restore\n"
+        "from pathlib import Path\nfrom ratui.errors import StudyError\nfrom ratui.study.restore import restore\n"
         f"try:\n    restore(Path({str(path)!r}), Path({str(path.with_suffix('.new'))!r}))\n"
         "except StudyError as error:\n    print(type(error).__name__, error.problem)\n"
     )
@@ -150,7 +151,7 @@ class TestBackup:
         assert sorted(archive.left_out) == sorted([*planted, "models/run/small.pt"])
         assert "sparse" in archive.left_out["models/run/small.pt"]
         assert archive.path.stat().st_size < 5_000_000
-        back = restore(archive.path, tmp_path / "back")
+        back = restore(archive.path, tmp_path / "back").study
         assert check_study(back.path).is_intact
 
     def test_a_pipe_does_not_stop_a_backup(self, study: Study, tmp_path: Path) -> None:
@@ -167,7 +168,7 @@ class TestBackup:
         archive = back_up(study, tmp_path / "b.zip")
         assert not archive.left_out
         assert open_archive(archive.path).checksums == archive.checksums
-        back = restore(archive.path, tmp_path / "back")
+        back = restore(archive.path, tmp_path / "back").study
         for name in ("model.pt", "metrics.jsonl"):
             assert (back.path / "models/run" / name).read_bytes() == (folder / name).read_bytes()
 

@@ -61,6 +61,7 @@ OUTSIDE = {
     "ratui/study/backup.py": "an archive is outside the study",
     "ratui/study/config.py": "it looks whether the folder of a new study is empty, before there is a study",
     "ratui/study/layout.py": "it makes the folder of a new study",
+    "ratui/study/restore.py": "it makes the folder of a new study, and gives it to its owner",
     "ratui/study/worklist_cache.py": "the cache of the account is outside the study",
     "ratui/study/evidence/signatures.py": "the list of signers is outside the study",
     "ratui/study/importing/film_maker.py": "it reads foreign files",

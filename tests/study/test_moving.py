@@ -12,10 +12,11 @@ from ratui.errors import DamagedError, StoreError, StudyError
 from ratui.reading import GradeEntry, enter, find_next_open_field, set_note
 from ratui.scheme import load_scheme
 from ratui.study import Study
-from ratui.study.backup import back_up, open_archive, restore
+from ratui.study.backup import back_up, open_archive
 from ratui.study.check import CheckReport, check_study
 from ratui.study.check.roots import check_backup
 from ratui.study.layout import SNAPSHOT_PREFIX
+from ratui.study.restore import restore
 from tests.films import make_study
 
 
@@ -42,7 +43,7 @@ class TestBackup:
         read_on(study, "anna")
         archive = back_up(study, tmp_path / "b" / "one.zip")
         assert archive.path.stat().st_mode & 0o077 == 0
-        back = restore(archive.path, tmp_path / "back")
+        back = restore(archive.path, tmp_path / "back").study
         case = study.cases()[0]
         assert back.reading("anna", case) == study.reading("anna", case)
         assert [back.case(c) for c in back.cases()] == [study.case(c) for c in study.cases()]

@@ -16,10 +16,11 @@ import pytest
 from ratui.errors import StoreError
 from ratui.files import second_copy_path
 from ratui.study import Study
-from ratui.study.backup import back_up, restore
+from ratui.study.backup import back_up
 from ratui.study.check import check_study
 from ratui.study.check.journals import check_journals
 from ratui.study.config import reseal_settings
+from ratui.study.restore import restore
 from ratui.study.store.journal import JournalRecord
 from ratui.study.store.journaling import begin_journals, content_digest, is_recorded, list_recorded_files
 from tests.films import confirm_template
@@ -187,7 +188,7 @@ def test_other_paths_are_not_recorded(name: str) -> None:
 
 def test_a_restored_study_keeps_its_journals(study: Study, tmp_path: Path) -> None:
     back_up(study, tmp_path / "backup.zip")
-    restored = restore(tmp_path / "backup.zip", tmp_path / "restored")
+    restored = restore(tmp_path / "backup.zip", tmp_path / "restored").study
     assert check_study(restored.path).is_intact
     for journal in (study.path / "journal").glob("*.jsonl"):
         assert (restored.path / "journal" / journal.name).read_bytes() == journal.read_bytes()
@@ -244,7 +245,7 @@ def test_a_restored_study_without_journals_begins_them_later(study: Study, tmp_p
     """A backup of an older version has none: its files must not count as changed without a record."""
     shutil.rmtree(study.path / "journal")
     back_up(study, tmp_path / "backup.zip")
-    restored = restore(tmp_path / "backup.zip", tmp_path / "restored")
+    restored = restore(tmp_path / "backup.zip", tmp_path / "restored").study
     confirm_template(restored, restored.cases()[0], "bert")
     assert not (restored.path / "journal").exists()
 

@@ -20,10 +20,12 @@ from ratui.study.check.films import find_film_fault
 from ratui.study.check.findings import FindingList
 from ratui.study.check.leftovers import check_leftovers
 from ratui.study.check.report import CheckReport
+from ratui.study.check.restored import check_restored
 from ratui.study.check.table_files import TableFileChecker, is_plain, report_copies
 from ratui.study.config import CONSENSUS, SEALED_FORMAT, check_settings_seal, read_settings, write_settings
 from ratui.study.model_reports import EVALUATION
 from ratui.study.predictions import ORDER
+from ratui.study.restored import RESTORED
 from ratui.study.store import StudyFolder
 from ratui.study.study import Study
 from ratui.study.upgrade import UpgradeResult, convert_readings, find_earlier_readings, upgrade_study
@@ -53,7 +55,7 @@ class StudyChecker:
         tables = TableFileChecker(study, self._findings, is_unsealed=is_unsealed)
         cases = study.cases()
         folders = ["private/visits", "regions"]
-        folders += [f"{name}/{each}" for name in ("proposals", "readings") for each in self._subfolders(name)]
+        folders += [f"{name}/{each}" for name in ("proposals", "readings", RESTORED) for each in self._subfolders(name)]
         runs = [f"models/{run}" for run in self._subfolders("models")]
         folders += [f"{run}/answers" for run in runs]
         of = len(cases) + len(folders)
@@ -69,6 +71,7 @@ class StudyChecker:
             if any(self._exists(each.inside) for each in (file, file.second_copy)):
                 tables.check(file)
         self._check_raters(study)
+        check_restored(study, self._findings)
         check_leftovers(study, self._findings)
         if is_unsealed:
             self._migrate(study)
@@ -144,6 +147,8 @@ class StudyChecker:
 
     def _check_raters(self, study: Study) -> None:
         for name in self._subfolders("readings"):
+            if name.startswith("."):
+                continue  # restored readings are being taken over
             if name not in (*study.config.raters, CONSENSUS):
                 problem = "the study has no rater of that name, so these readings count nowhere"
                 advice = "Name the rater in study.toml, then: ratui seal STUDY"

@@ -146,7 +146,7 @@ class TableFileChecker:
         folders = file.parent.split("/")
         try:
             match folders:
-                case ["readings", rater]:
+                case ["readings" | "restored", rater]:
                     if rater not in (*study.config.raters, CONSENSUS):
                         return  # reported as readings of an unknown rater
                     # The rater's view: an account that is no manager can check it, too.
@@ -205,7 +205,7 @@ def report_copies(findings: FindingList, read: CopyBytes, copies: FileCopies, ad
 
 def is_reading(file: StudyFile) -> bool:
     """Return whether `file` is in the place of a reading."""
-    return file.inside.startswith("readings/")
+    return file.inside.count("/") == 2 and file.inside.startswith(("readings/", "restored/"))
 
 
 def is_plain(file: StudyFile) -> bool:

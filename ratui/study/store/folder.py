@@ -267,6 +267,23 @@ class StudyFolder(OpenFolder):
             problem = f"can't be removed: {error.strerror}"
             raise StoreError(problem, self.path / inside, "Check the folder's permissions") from error
 
+    def remove_folder(self, inside: str) -> None:
+        """Remove the folder `inside` with the files in it; nothing happens without one.
+
+        Raises StoreError, also if it contains a folder.
+        """
+        for name in self.scan(inside):
+            self.remove(f"{inside}/{name}")
+        above, name = split_name(inside)
+        try:
+            with self.opened(above) as folder:
+                os.rmdir(name, dir_fd=folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            problem = f"can't be removed: {error.strerror}"
+            raise StoreError(problem, self.path / inside, "Check the folder's permissions") from error
+
     def rename(self, inside: str, name: str) -> None:
         """Rename the object `inside` to `name` in the same folder, in place of a file of that name. Raises OSError."""
         above, old = split_name(inside)
