@@ -204,7 +204,7 @@ def restore(archive: Path, study: Path, group: str, managers: str, owners: bool,
         command = "adjudicate STUDY" if rater == CONSENSUS else f"read STUDY --rater {rater}"
         click.echo(f"  {rater}: {who} opens a case with: ratui {command}")
     if done.waiting:
-        click.echo("The readings of these raters count as before. When a case is opened, they move to that account.")
+        click.echo("Meanwhile these readings count as before. They move to the account when it opens a case.")
 
 
 def _split_accounts(texts: tuple[str, ...]) -> dict[str, str]:
