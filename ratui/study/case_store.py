@@ -172,10 +172,11 @@ class CaseStore:
         listed = FilmList(case.id, records, continued)
         with self._lock.shared():
             # First: a listed film without a visit could not be shown to managers.
-            # The salt is random: a checksum of this file, even a public one, does not allow to try out its content.
-            salt = [{"salt": secrets.token_hex(16)}]
-            write_tables(self.visits_file(case.id), {"salt": salt, "visits": [each.to_record() for each in visits]})
-            write_tables(file, listed.to_tables())
+            # The salts are random: a checksum of a file, even a public one, does not allow to try out its content. The
+            # journal keeps the checksum of each earlier list, which could be that of the films of the first visit.
+            private, public = ([{"salt": secrets.token_hex(16)}] for _ in range(2))
+            write_tables(self.visits_file(case.id), {"salt": private, "visits": [each.to_record() for each in visits]})
+            write_tables(file, {"salt": public, **listed.to_tables()})
         if self._loads is not None:
             self._loads.update(set(raters) - known.keys())
 

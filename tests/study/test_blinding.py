@@ -1,5 +1,6 @@
 """In a blinded study, nothing that a rater can read reveals which film is the earlier one."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from ratui.reading import Field, GradeEntry, enter
 from ratui.scheme import load_scheme
 from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.config import CONSENSUS
+from ratui.study.evidence import write_root
 from ratui.study.film_files import write_films
 from ratui.study.predictions import load_predictions, load_unblinded_predictions, save_predictions
 from ratui.study.store import read_intact, write_tables
@@ -92,6 +94,28 @@ class TestFilesForRaters:
         assert reading is not None
         (shown,) = load_unblinded_predictions(study.as_rater("anna"), "anna", case)
         assert shown == (given if reading.order == (1, 0) else given.exchanged())
+
+    def test_neither_journals_nor_roots_reveal_the_films_of_an_earlier_import(self, tmp_path: Path) -> None:
+        """Try out each part of a film list against all checksums of earlier lists."""
+        study = Study.create(tmp_path / "s", "fingers", ["anna"], blinded=True)
+        films = record("early", 0), record("late", 1)
+        study.save_case(Case("C-1", films[:1]))
+        write_root(study)
+        study.save_case(Case("C-1", films))
+        public = b"".join(file.read_bytes() for name in ("journal", "seals") for file in (study.path / name).iterdir())
+        assert b"films/C-1/films.json" in public
+        assert not any(film.id.encode() in public for film in films)
+        file = study.path / "films" / "C-1" / "films.json"
+        assert hashlib.sha256(file.read_bytes()).hexdigest().encode() in public, "the journal contains digests of lists"
+        stored = read_intact(file)
+        assert stored is not None
+        listed = study.film_list("C-1")
+        for row in listed.records:
+            positions = dict.fromkeys(listed.positions, ((str(row["id"]),),))
+            tables = FilmList("C-1", (row,), positions).to_tables()
+            for tried in (tables, {"salt": stored.tables["salt"], **tables}):
+                write_tables(file, tried)
+                assert hashlib.sha256(file.read_bytes()).hexdigest().encode() not in public
 
     @pytest.mark.parametrize("rewrite", [False, True], ids=["imported together", "one film added later"])
     def test_file_times_numbers_and_places_are_at_chance(self, tmp_path: Path, rewrite: bool) -> None:

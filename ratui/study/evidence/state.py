@@ -41,6 +41,8 @@ RESTORED = "restored"
 _LARGEST_JOURNAL = 2_000_000_000
 _LARGEST_FILE = 64_000_000
 _DIGEST_BYTES = 16
+_PRIVATE = ("private/", "visit ", "film ", "order ", "films/")
+"""Beginnings of the names of facts and files that only managers may know."""
 _ODD = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, StoreError)
 
 
@@ -198,11 +200,14 @@ class StudyState:
         return {"facts": self.facts, "journals": journals, "readings": readings, "files": self.files}
 
     def split_private(self) -> tuple[StudyState, StudyState]:
-        """Return the part that each member of the study may know, and the part that only managers may know."""
+        """Return the part that each member of the study may know, and the part that only managers may know.
+
+        The films that a case has at this moment are private: they are often those of the first visit only.
+        """
         parts = (StudyState(readings=self.readings), StudyState())
         for name in ("facts", "journals", "files"):
             for key, value in getattr(self, name).items():
-                getattr(parts[key.startswith(("private/", "visit "))], name)[key] = value
+                getattr(parts[key.startswith(_PRIVATE)], name)[key] = value
         return parts
 
     def merge(self, other: StudyState) -> StudyState:
