@@ -17,7 +17,8 @@ import pytest
 
 from ratui.errors import StoreError
 from ratui.reading import set_note
-from ratui.study import HeldByOther, TakenOver
+from ratui.study import HeldByOther, Study, TakenOver
+from ratui.study.check import check_study
 from ratui.study.reading_session import FileChanged
 from ratui.study.store import FileLock, StudyFolder, exclusive_file, file_systems, locking
 from ratui.study.store.lock_holder import read_holder
@@ -108,6 +109,25 @@ def test_two_sessions_that_both_believe_to_have_the_lock(tmp_path: Path) -> None
     with pytest.raises(FileChanged):
         one.session.save(set_note(one.session.reading, SITE, "lost?"))
     assert stored(path) == ["a0", "b0"]
+
+
+@pytest.mark.usefixtures("network")
+def test_two_machines_of_one_account_continue_its_journal_in_turn(tmp_path: Path) -> None:
+    path = make_study(tmp_path).path
+    (case,) = Study.open(path).cases()
+    regions = Study.open(path).regions(case)
+
+    def save(model: str) -> None:
+        study = Study.open(path)
+        for number in range(25):
+            study.save_proposals(model, case, regions[: number + 1])
+
+    threads = [threading.Thread(target=save, args=(model,)) for model in ("a", "b")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not check_study(path).findings
 
 
 @pytest.mark.usefixtures("network")

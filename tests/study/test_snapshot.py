@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ import pytest
 from ratui.errors import DamagedError, StoreError
 from ratui.reading import set_note
 from ratui.results.released import released_readings
-from ratui.study import InProcessConverter, Study, import_films
+from ratui.study import InProcessConverter, Region, Study, import_films
 from ratui.study import snapshot as snapshot_module
 from ratui.study.layout import PRIVATE
 from ratui.study.snapshot import list_study_files
@@ -258,4 +259,28 @@ def test_folders_without_changes_are_not_listed_again(study: Study, monkeypatch:
     assert frozen.update()
     assert not frozen.update()
     assert frozen.exists(f"films/{case}/films.json") is (what == "file")
+    frozen.close()
+
+
+def test_two_saves_within_a_second_are_told_apart_on_a_network(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that a change is found although neither time nor size differs, nor inode numbers count, as with sshfs."""
+    monkeypatch.setattr(open_folder, "is_network_type", lambda type: True)
+    study = Study.open(study.path)
+    (case,) = study.cases()
+    file, regions = study.path / "regions" / f"{case}.json", study.regions(case)
+    now = time.time_ns()
+    first, second = ([replace(each, confirmed_by=rater) for each in regions] for rater in ("anna", "bert"))
+
+    def save(boxes: list[Region]) -> int:
+        study.save_regions(case, boxes)
+        os.utime(file, ns=(now, now))
+        return file.stat().st_size
+
+    size = save(first)
+    frozen = FrozenFolder(study.folder, PRIVATE)
+    frozen.update()
+    assert not frozen.update()
+    assert save(second) == size
+    assert frozen.update()
+    assert not frozen.update()
     frozen.close()

@@ -115,7 +115,7 @@ def _is_lock_of_study(entry: Entry) -> bool:
 
 def _needs_no_group(entry: Entry) -> bool:
     """Return whether `entry` is a lock file, or a file that a killed writer has left before it set the mode."""
-    return entry.inside.suffix in (".lock", ".takeover", ".tmp")
+    return entry.inside.suffix in (".lock", ".takeover", ".saving", ".tmp")
 
 
 def _expected_mode(entry: Entry, gid: int | None) -> int:

@@ -10,9 +10,12 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from ratui.errors import StoreError
-from ratui.study.store.folder import StudyFile
+
+if TYPE_CHECKING:
+    from ratui.study.store.folder import StudyFile
 
 __all__ = ["STALE_SECONDS", "exclusive_file"]
 

@@ -26,6 +26,7 @@ from ratui.study.store.folder import LARGEST_FILE, StudyFolder
 from ratui.study.store.journal import JOURNAL_SUFFIX
 from ratui.study.store.journaling import JOURNAL
 from ratui.study.store.open_folder import FileSignature, split_name
+from ratui.study.store.tables import TAIL_BYTES
 
 __all__ = ["FrozenFolder"]
 
@@ -34,6 +35,7 @@ _TRANSIENT = (".lock", ".takeover", ".saving", ".tmp")
 _DEEPEST = 6  # folders inside each other; studies have four
 _RESERVE = 256  # open files that are left to the rest of the program
 _CHUNK_BYTES = 1 << 20
+_OLD = 600_000_000_000  # ns; clocks of machines with a shared folder differ less
 _TIMESTAMP_STEP = 3_000_000_000  # ns; file systems store times in steps of up to 2 s
 
 
@@ -198,14 +200,38 @@ class FrozenFolder(StudyFolder):
 
     def _is_same(self, inside: str, kept: _KeptFile, inode: int, folder: int) -> bool:
         """Return whether the file with this inode in the study is the one that was kept."""
-        if kept.descriptor >= 0 or inside.endswith(".bak"):
+        if not self.is_on_network and (kept.descriptor >= 0 or inside.endswith(".bak")):
             # The number of an open file can't be given to another. A second copy is compared again when it is read.
             return inode == kept.found.st_ino
         try:
             found = os.stat(split_name(inside)[1], dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        return _signature(found) == _signature(kept.found)
+        if self._signature(found) != self._signature(kept.found):
+            return False
+        # Servers of SFTP state times in seconds. Their clock may differ from this one.
+        is_old = found.st_mtime_ns < time.time_ns() - _OLD
+        return not self.is_on_network or kept.offset < 0 or is_old or self._has_same_tail(inside, kept, folder)
+
+    def _has_same_tail(self, inside: str, kept: _KeptFile, folder: int) -> bool:
+        """Return whether a file of the study ends as its copy does; the end of a sealed file contains its digest."""
+        size, count = kept.found.st_size, min(TAIL_BYTES, kept.found.st_size)
+        try:
+            descriptor = os.open(split_name(inside)[1], NO_LINK, dir_fd=folder)
+        except OSError:
+            return False
+        try:
+            end = os.pread(descriptor, count, size - count)
+        finally:
+            os.close(descriptor)
+        assert self._copies is not None
+        self._copies.seek(kept.offset + size - count)
+        return end == self._copies.read(count)
+
+    def _signature(self, found: os.stat_result) -> tuple[int, int, int]:
+        """Return values that change with every save of a file."""
+        # The inode numbers of sshfs change while a file is the same.
+        return 0 if self.is_on_network else found.st_ino, found.st_mtime_ns, found.st_size
 
     def _keep(self, inside: str, folder: int) -> _KeptFile:
         """Open or copy a file in the open folder. Raises FileNotFoundError if there is none any more, and OSError."""
@@ -266,7 +292,7 @@ class FrozenFolder(StudyFolder):
         size = kept.found.st_size
         if kept.descriptor < 0 and kept.offset < 0:
             with super().opened_file(inside, largest) as found:
-                if inside.endswith(".bak") and _signature(os.fstat(found[0])) != _signature(kept.found):
+                if inside.endswith(".bak") and self._signature(os.fstat(found[0])) != self._signature(kept.found):
                     raise FileNotFoundError(inside)
                 yield found
         elif size > largest:
@@ -360,10 +386,6 @@ def _list_folder(folder: int) -> tuple[dict[str, int], tuple[str, ...]]:
 
 def _stamp(found: os.stat_result) -> tuple[int, int]:
     return found.st_ino, found.st_ctime_ns
-
-
-def _signature(found: os.stat_result) -> tuple[int, int, int]:
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _reopen(descriptor: int) -> int:

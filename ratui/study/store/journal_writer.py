@@ -48,7 +48,8 @@ class JournalWriter:
     def __init__(self, folder: int, state_of: StateOf, account: str | None = None) -> None:
         self._folder = folder
         self._state_of = state_of
-        self._account = account or _account_file_name()
+        self.account = account or _account_file_name()
+        """Name of the account, which is that of its journal."""
 
     @contextmanager
     def recording(self, path: str, after: str) -> Iterator[None]:
@@ -91,13 +92,13 @@ class JournalWriter:
     @contextmanager
     def _open(self) -> Iterator[_OpenJournal]:
         """Open and lock the first journal that is this account's and whose end is intact. Raises StoreError."""
-        where = f"journal/{self._account}{JOURNAL_SUFFIX}"
+        where = f"journal/{self.account}{JOURNAL_SUFFIX}"
         try:
             journal = next(
                 (
                     found
                     for number in range(1, _MOST_FILES)
-                    if (found := self._try(f"{self._account}.{number}" if number > 1 else self._account)) is not None
+                    if (found := self._try(f"{self.account}.{number}" if number > 1 else self.account)) is not None
                 ),
                 None,
             )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from ratui.errors import StoreError
+from ratui.study.store.exclusive_file import exclusive_file
 from ratui.study.store.history import changes_by_path, expected_contents, first_content
 from ratui.study.store.journal import JournalFile, read_journals
 from ratui.study.store.journal_writer import JournalWriter
@@ -40,6 +41,7 @@ JOURNAL = "journal"
 """Folder with the journals of the files that all members of the group can read."""
 PRIVATE_JOURNAL = "private/journal"
 """Folder with the journals of the files in ``private``."""
+_TIMEOUT = 10.0  # seconds that a save waits for another save by the same account on another machine
 _LARGEST = 64_000_000
 _SEAL = re.compile(rb'^seal = "([0-9a-f]{64})"\n\Z', re.MULTILINE)
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
@@ -115,10 +117,20 @@ def recording(folder: StudyFolder, inside: str, data: bytes | None) -> Iterator[
         raise StoreError(problem, folder.path / journal_of(inside), "Check its permissions") from error
     try:
         writer = JournalWriter(descriptor, lambda path: content_digest(folder, path))
-        with writer.recording(inside, "" if data is None else _digest(data)):
+        alone = _alone(folder, f"{journal_of(inside)}/.{writer.account}.saving")
+        with alone, writer.recording(inside, "" if data is None else _digest(data)):
             yield
     finally:
         above.__exit__(None, None, None)
+
+
+def _alone(folder: StudyFolder, inside: str) -> AbstractContextManager[None]:
+    """Exclude the same account on other machines from its journal, on a network file system, where locks may not."""
+    if not folder.is_on_network:
+        return nullcontext()
+    problem = "not saved: another save by this account does not end"
+    error = StoreError(problem, folder.path / inside, "Close ratui on the other machine, and try again in 30 seconds")
+    return exclusive_file(folder.file(inside), _TIMEOUT, error)
 
 
 def list_recorded_files(folder: StudyFolder) -> list[str]:

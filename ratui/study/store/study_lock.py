@@ -21,6 +21,7 @@ __all__ = ["LOCK_FILES", "StudyLock"]
 LOCK_FILES = ("study.lock", "gate.lock")
 """Files in a study's folder that `StudyLock` locks. Members of the group may only read them: a shared lock needs no more."""
 _TIMEOUT = 10.0  # seconds that a save or a snapshot waits for the study
+_PATIENCE = 3.0  # seconds that a snapshot waits for saves which have begun, while no other can begin
 _NO_ACCESS = (errno.EACCES, errno.EPERM)
 
 
@@ -71,16 +72,16 @@ class StudyLock:
     def exclusive(self) -> Iterator[None]:
         """Lock for a look at all files while nothing is saved.
 
-        Raises StoreError if saves do not end in 10 seconds, or if this account may not lock the study.
+        Raises StoreError if saves do not end in 3 seconds, or if this account may not lock the study.
         """
         if self._folder.is_read_only:
             yield
             return
-        with self._lock(self._gate, "exclusive"), self._lock(self._main, "exclusive"):
+        with self._lock(self._gate, "exclusive"), self._lock(self._main, "exclusive", min(_PATIENCE, _TIMEOUT)):
             yield
 
     @contextmanager
-    def _lock(self, name: str, kind: LockKind) -> Iterator[None]:
+    def _lock(self, name: str, kind: LockKind, timeout: float | None = None) -> Iterator[None]:
         path = self._folder.path / name
         try:
             descriptor = self._open(name, kind)
@@ -89,7 +90,7 @@ class StudyLock:
                 raise StoreError("only the study's owner can lock it", path, "Ask the owner") from error
             raise StoreError(f"can't be locked: {error.strerror}", path, "Check its permissions") from error
         try:
-            self._wait(descriptor, kind, path)
+            self._wait(descriptor, kind, path, _TIMEOUT if timeout is None else timeout)
             yield
         finally:
             with contextlib.suppress(OSError):  # close() releases the lock even if it reports an error
@@ -103,9 +104,9 @@ class StudyLock:
             self.create_files()  # a study of format 1 has none
             return self._folder.open_lock(name, access=access)
 
-    def _wait(self, descriptor: int, kind: LockKind, path: Path) -> None:
+    def _wait(self, descriptor: int, kind: LockKind, path: Path, timeout: float) -> None:
         try:
-            is_locked = wait_for_lock(descriptor, kind, _TIMEOUT)
+            is_locked = wait_for_lock(descriptor, kind, timeout)
         except OSError as error:
             remedy = "Use a file system that supports locks"
             raise StoreError(f"can't be locked: {error.strerror}", path, remedy) from error
