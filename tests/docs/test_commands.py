@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -72,3 +73,18 @@ def test_the_commands_of_managers_work_on_the_sample(tmp_path: Path, monkeypatch
     ):
         done = run.invoke(ratui.cli.main.commands, words)
         assert done.exit_code == 0, f"{words}: {done.output} {done.exception}"
+
+
+def test_the_page_of_commands_lists_every_command_and_option() -> None:
+    maker = runpy.run_path(str(ROOT / "docs" / "make_command_tables.py"))
+    _, begin, tables = maker["PAGE"].read_text(encoding="utf-8").partition(maker["BEGIN"])
+    assert begin + tables == maker["command_tables"](), "run: python docs/make_command_tables.py"
+    assert "| `--second-key` |" in tables
+    assert "### `ratui-train propose STUDY`" in tables
+
+
+def test_the_table_of_extras_contains_every_command() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    table = page.partition("## Extras")[2].partition("\n## ")[0]
+    named = {word for quoted in re.findall(r"`([^`]+)`", table) for word in quoted.split()}
+    assert set(PROGRAMS["ratui"].list_commands(click.Context(PROGRAMS["ratui"]))) <= named
