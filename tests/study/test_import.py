@@ -1,7 +1,9 @@
 """Import: accepted and rejected files, reasons, and no patient data in the study."""
 
 import csv
+import grp
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,8 @@ from ratui.study import Case, InProcessConverter, KeyFile, Study, import_films
 from ratui.study.check import check_study
 from ratui.study.importing import ConvertedFilm, FilmHeader, FilmRequest, ReaderProcess
 from tests.films import film_file, hospital
+
+DAYS = "20200302", "20210504"
 
 
 @pytest.fixture
@@ -131,6 +135,25 @@ def test_a_film_of_another_day_needs_a_manifest(study: Study, tmp_path: Path, co
     later = film_file(tmp_path / "later" / "x.dcm", patient="P0", day="20220101", seed=99)
     report = import_films(study, [later], key=tmp_path / "key.json", converter=converter)
     assert "in the study already" in report.rejected[0].reason
+
+
+def test_one_time_point_alone_is_refused_where_raters_would_see_which_films_came_first(
+    tmp_path: Path, converter: ReaderProcess
+) -> None:
+    group = grp.getgrgid(os.getgid()).gr_name
+    study = Study.create(tmp_path / "study", "fingers", ["anna"], blinded=True, group=group)
+    first, second = (film_file(tmp_path / f"{day}.dcm", day=day, seed=number) for number, day in enumerate(DAYS))
+    report = import_films(study, [first], key=tmp_path / "key.json", converter=converter)
+    assert {name: reason.partition(".")[0] for name, reason in names(report.rejected).items()} == {
+        first.name: "this study is blinded and shared: raters would see which films came first"
+    }
+    assert not report.imported
+    assert not study.cases()
+    assert not list(study.path.rglob("*.dcm"))
+    report = import_films(study, [first, second], key=tmp_path / "key.json", converter=converter)
+    assert not report.rejected
+    (case,) = map(study.case, study.cases())
+    assert {film.time: film.day for film in case.films} == {0: 0, 1: 428}
 
 
 @pytest.mark.parametrize("what", ["missing", "empty"])

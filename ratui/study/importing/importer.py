@@ -29,6 +29,10 @@ from ratui.study.study import Study
 __all__ = ["ImportReport", "ImportedFilm", "RejectedFile", "import_films"]
 
 Progress = Callable[[int, int], None]
+_ONE_VISIT = (
+    "this study is blinded and shared: raters would see which films came first. "
+    "Import the films of both time points together"
+)
 
 
 @dataclass(frozen=True)
@@ -324,6 +328,9 @@ def _import_case(
         new_pixels[record.digest] = case.id
         files[record.id] = data
         imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, record.note))
+    if files and len(case.times) < 2 and study.config.blinded and study.config.group:
+        rejected.update((candidate.path, _ONE_VISIT) for candidate in candidates if candidate.path not in rejected)
+        return []
     if files:
         write_films(study.folder, case, files, rewrite=study.config.blinded)
         study.save_case(case)
