@@ -132,6 +132,27 @@ def test_a_backup_of_a_restored_study_agrees(study: Study, tmp_path: Path) -> No
     assert not check_backup(empty, study, tmp_path / "backup.zip").is_intact
 
 
+@pytest.mark.parametrize("kept", [0, 1], ids=["all", "the last one"])
+def test_roots_removed_since_a_backup_are_reported(study: Study, tmp_path: Path, kept: int) -> None:
+    for _ in range(2):
+        write_root(study)
+    back_up(study, tmp_path / "backup.zip")
+    assert check_backup(check_study(study.path), study, tmp_path / "backup.zip").is_intact
+    removed = [
+        file
+        for above in ("seals", "private/seals")
+        for file in (study.path / above).glob("0*")
+        if int(file.name[:6]) > kept
+    ]
+    assert removed
+    for file in removed:
+        file.unlink()
+    assert check_study(study.path).is_intact, "the study itself does not show it"
+    found = faults(check_backup(check_study(study.path), study, tmp_path / "backup.zip"))
+    names = {str(file.relative_to(study.path)) for file in removed if file.suffix == ".json"}
+    assert found == dict.fromkeys(names, "it is missing, but was there in the backup")
+
+
 def test_a_removed_reading_is_reported(study: Study, compare: Compare) -> None:
     (case,) = study.cases()
     for each in (study.reading_path("anna", case), second_copy_path(study.reading_path("anna", case))):

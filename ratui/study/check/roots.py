@@ -11,7 +11,7 @@ from ratui.imaging import MAX_FILE_BYTES
 from ratui.study.backup import open_source
 from ratui.study.check.report import CheckFinding, CheckReport
 from ratui.study.evidence.comparison import Difference, compare_states
-from ratui.study.evidence.roots import SEALS, Root, read_link, read_root, root_numbers
+from ratui.study.evidence.roots import PRIVATE_SEALS, SEALS, Root, read_link, read_root, root_numbers
 from ratui.study.evidence.signatures import verify_signature
 from ratui.study.evidence.state import FolderSource, read_state
 from ratui.study.study import Study
@@ -94,9 +94,25 @@ def check_backup(report: CheckReport, study: Study, archive: Path) -> CheckRepor
         raise StudyError("it is the backup of another study", archive, "Give one of this study")
     found = compare_states(before, FolderSource(study.folder), "the backup")
     found += _compare_films_without_digest(study, opened.checksums)
+    found += _compare_roots(study, opened.checksums)
     findings = tuple(_finding(difference) for difference in found if difference.is_fault)
     notes = _notes([difference for difference in found if not difference.is_fault])
     return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+
+
+def _compare_roots(study: Study, sums: Mapping[str, str]) -> Iterator[Difference]:
+    """Find roots and signatures of the backup that were removed or changed since then: they never change."""
+    for name, digest in sums.items():
+        if not name.startswith((f"{SEALS}/", f"{PRIVATE_SEALS}/")) or name.endswith(".bak"):
+            continue
+        try:
+            if study.folder.digest(name, MAX_FILE_BYTES) != digest:
+                yield Difference(name, "it differs from the backup")
+        except FileNotFoundError:
+            yield Difference(name, "it is missing, but was there in the backup")
+        except StoreError as error:
+            if not isinstance(error.__cause__, PermissionError):
+                yield Difference(name, error.problem)
 
 
 def _finding(difference: Difference) -> CheckFinding:

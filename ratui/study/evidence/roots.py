@@ -24,7 +24,7 @@ from ratui.study.evidence.state import FolderSource, StudyState, read_state
 from ratui.study.store.folder import StudyFolder
 from ratui.study.study import Study
 
-__all__ = ["SEALS", "Root", "read_link", "read_root", "root_numbers", "write_root"]
+__all__ = ["PRIVATE_SEALS", "SEALS", "Root", "read_link", "read_root", "root_numbers", "write_root"]
 
 SEALS, PRIVATE_SEALS = "seals", "private/seals"
 _FORMAT = 1
