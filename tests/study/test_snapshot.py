@@ -24,6 +24,7 @@ from ratui.reading import set_note
 from ratui.results.released import released_readings
 from ratui.study import InProcessConverter, Region, Study, import_films
 from ratui.study import snapshot as snapshot_module
+from ratui.study.check import check_study
 from ratui.study.layout import PRIVATE
 from ratui.study.snapshot import list_study_files
 from ratui.study.store import StudyLock, frozen_folder, open_folder, study_lock
@@ -147,6 +148,16 @@ def test_a_rater_who_keeps_the_lock_does_not_prevent_it(study: Study, monkeypatc
     enter_note(study, "kept")
     with StudyLock(study.path).shared(), study.snapshot() as frozen:
         assert note(frozen) == "kept"
+
+
+def test_a_rater_who_keeps_the_lock_does_not_prevent_a_check(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_lock, "_TIMEOUT", 0.05)
+    enter_note(study, "kept")
+    path = study.reading_path("anna", study.cases()[0])
+    path.with_name(f"{path.name}.bak").write_bytes(b"broken")
+    with StudyLock(study.path).shared():
+        (finding,) = check_study(study.path).findings
+    assert "second copy" in finding.problem
 
 
 def test_saves_that_never_pause_end_it_if_they_cannot_be_prevented(

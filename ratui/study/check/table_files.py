@@ -7,6 +7,7 @@ computed outside the lock, because a file that was made on purpose may take seco
 from __future__ import annotations
 
 import stat
+import time
 
 from ratui.errors import DamagedError, RatuiError, StoreError
 from ratui.study.case import regions_from_records
@@ -34,6 +35,8 @@ from ratui.study.study import Study
 
 __all__ = ["TableFileChecker", "is_plain", "report_copies"]
 
+_MOMENT = 0.5  # seconds after which a save that was between its two renames has ended
+
 
 class TableFileChecker:
     """Checks the table files of one study.
@@ -50,6 +53,7 @@ class TableFileChecker:
 
     def __init__(self, study: Study, findings: FindingList, *, is_unsealed: bool) -> None:
         self._study = study
+        self._can_lock = True
         self._findings = findings
         self._is_unsealed = is_unsealed
 
@@ -94,8 +98,14 @@ class TableFileChecker:
         copies = read_copies(file)
         if copies.first == copies.second:
             return copies
-        with self._study.exclusive():
-            return read_copies(file)
+        if self._can_lock:
+            try:
+                with self._study.exclusive():
+                    return read_copies(file)
+            except StoreError:  # this account may not lock the study, or another account keeps the lock
+                self._can_lock = False
+        time.sleep(_MOMENT)
+        return read_copies(file)
 
     def _check_copies(self, file: StudyFile, read: CopyBytes) -> None:
         copies = compare_copies(read, check_tables(file, unsealed=self._is_unsealed), twins=not self._is_unsealed)
