@@ -9,19 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ratui.study import InProcessConverter, Study, import_films
-from ratui.study.check.access import close_to_others
-from ratui.study.layout import PRIVATE
-from tests.films import confirm_template, hospital
-from tests.tui.readings import store_reading
+from tests.support.shared_study import ANNA, BERT, MANAGERS_GROUP, OWNER, RATERS_GROUP, make_shared
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as other accounts"),
 ]
 
-OWNER, ANNA, BERT, MANAGER, ANALYST = 20_000, 20_001, 20_002, 20_003, 20_004
-RATERS_GROUP, MANAGERS_GROUP = 1, 2  # daemon and bin, which every Unix has
+MANAGER, ANALYST = 20_003, 20_004
 GROUPS = {MANAGER: [RATERS_GROUP, MANAGERS_GROUP]}
 
 IMPORTS = (
@@ -55,24 +50,6 @@ def act(uid: int, path: Path, *codes: str, imports: str = "") -> list[str]:
     outcomes = done.stdout.splitlines()
     assert len(outcomes) == len(codes), done.stderr
     return outcomes
-
-
-def make_shared(folder: Path, films: Path, *, blinded: bool, managers: str = "bin") -> Study:
-    """Create a study of several accounts: bert has signed the case, anna has not begun it."""
-    study = Study.create(folder, "fingers", ["anna", "bert"], blinded=blinded, group="daemon", managers=managers)
-    import_films(study, [hospital(films, sides="L")], key=films / "key.json", converter=InProcessConverter())
-    (case,) = study.cases()
-    confirm_template(study, case, "bert")
-    store_reading(study, case, rater="bert", signed=True)
-    for each in (folder, *folder.rglob("*")):
-        is_private = PRIVATE in each.relative_to(folder).parts
-        os.chown(
-            each,
-            BERT if "bert" in each.relative_to(folder).parts else OWNER,
-            MANAGERS_GROUP if is_private and managers else RATERS_GROUP,
-        )
-    close_to_others(folder, "daemon", managers)
-    return study
 
 
 @pytest.fixture
