@@ -32,7 +32,8 @@ EXIT_REPAIRABLE, EXIT_UNREPAIRABLE = 3, 4
 @click.option(
     "--signers", type=_FOLDER, help="Allowed signers (see ssh-keygen): the newest root must be signed by one."
 )
-def check(study: Path, repair: bool, against: Path | None, signers: Path | None) -> None:
+@click.option("--root", default="", metavar="DIGEST", help="Digest that `ratui seal` printed: this root must exist.")
+def check(study: Path, repair: bool, against: Path | None, signers: Path | None, root: str) -> None:
     """Check every file of STUDY for damage, changes and open permissions.
 
     \b
@@ -46,7 +47,7 @@ def check(study: Path, repair: bool, against: Path | None, signers: Path | None)
     from ratui.study.check import check_study
     from ratui.study.check.roots import check_backup
 
-    report = check_study(study, repair=repair, progress=_show_progress("checking"), signers=signers)
+    report = check_study(study, repair=repair, progress=_show_progress("checking"), signers=signers, root=root)
     if against:
         report = check_backup(report, Study.open(study), against)
     print_report(report)
@@ -87,10 +88,12 @@ def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
     """Seal the present state of STUDY, and accept its study.toml after you have edited it.
 
     From then on `ratui check` reports whatever contradicts the sealed state. Write the number down that is printed, or
-    sign the state, so that nobody can replace it by another one.
+    sign the state, so that nobody can replace it by another one. The exit code is 3 if a file has changed without a record
+    in a journal.
     """
     from ratui.results.text_table import format_count
     from ratui.study import Study
+    from ratui.study.check.journals import check_journals
     from ratui.study.config import reseal_settings
     from ratui.study.evidence import write_root
     from ratui.study.store.journaling import accept_content
@@ -107,6 +110,11 @@ def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
     order = "blinded to the order" if config.blinded else "order shown"
     click.echo(f"sealed: {clean_text(config.title)}; raters {', '.join(config.raters)}; {order}")
     click.echo(f"root {root.number}{', signed' if root.signature else ''}: {root.digest}")
+    faults, _ = check_journals(opened.folder, opened.exclusive(), required=True)
+    if faults:
+        count = format_count(len(faults), "file")
+        click.echo(f"{count} changed without a record, or with a damaged journal: ratui check {clean_text(study)}")
+        sys.exit(3)
 
 
 @click.command()

@@ -111,6 +111,22 @@ def test_a_rewritten_and_sealed_reading_is_reported(
     assert found.keys() == {name}, found
 
 
+@pytest.mark.parametrize("name", ["format2", "format2_blinded"])
+def test_a_study_that_was_converted_after_a_backup_agrees(name: str, tmp_path: Path) -> None:
+    """The conversion moves visits and replaces time points in readings; it changes no fact and no log."""
+    path = tmp_path / "study"
+    shutil.copytree(Path(__file__).parent / name, path)
+    back_up(Study.open(path), tmp_path / "backup.zip")
+    check_study(path, repair=True)
+    study = Study.open(path)
+    assert study.config.stored_format >= 3
+    report = check_backup(CheckReport((), (), 0), study, tmp_path / "backup.zip")
+    assert report.is_intact, report.findings
+    file = next(file for file in (path / "readings").rglob("*.json") if "log" in open_seal(file.read_bytes()).tables)
+    tamper(file, lambda tables: tables["log"].popitem())
+    assert not check_backup(CheckReport((), (), 0), study, tmp_path / "backup.zip").is_intact
+
+
 def test_a_restored_reading_that_waits_for_its_rater_agrees(study: Study, compare: Compare) -> None:
     (study.path / "restored").mkdir(mode=0o700)
     (study.path / "readings" / "anna").rename(study.path / "restored" / "anna")
@@ -190,6 +206,19 @@ class TestRoots:
         record = json.loads(root.data)
         assert not {"visit", "day"} & {fact.split()[0] for fact in record["facts"] if study.config.blinded}
 
+    def test_a_digest_that_was_written_down_shows_removed_and_replaced_roots(self, study: Study) -> None:
+        digests = [write_root(study).digest for _ in range(2)]
+        for digest in digests:
+            assert check_study(study.path, root=digest.upper()).is_intact
+        for name in ("000002.json", "000002.json.bak"):
+            (study.path / "seals" / name).unlink()
+        assert check_study(study.path).is_intact, "the root before it is intact"
+        assert faults(check_study(study.path, root=digests[1])) == {
+            "seals": "there is no root with the digest that was given"
+        }
+        shutil.rmtree(study.path / "seals")
+        assert faults(check_study(study.path, root=digests[0])) == {"seals": "the study has no root"}
+
     @pytest.mark.parametrize("change", ["removed", "damaged", "another study", "out of order"])
     def test_a_tampered_root_is_reported(self, study: Study, change: str) -> None:
         for _ in range(3):
@@ -243,8 +272,9 @@ class TestSignatures:
         write_root(study, key)
         report = check_study(study.path, signers=self.signers(key))
         assert report.is_intact, report.findings
-        assert "seals/000001.json: signed by manager@example.org" in report.notes
-        assert "seals/000001.json: its signature was not verified" in check_study(study.path).notes
+        assert report.notes[-1].startswith("seals/000001.json of 20")
+        assert report.notes[-1].endswith(": signed by manager@example.org")
+        assert check_study(study.path).notes[-1].endswith(": its signature was not verified")
 
     def test_a_root_that_another_key_signed_is_reported(self, study: Study, key: Path, tmp_path: Path) -> None:
         other = tmp_path / "other"
@@ -299,12 +329,13 @@ class TestSignatures:
         sealed = run_ratui("seal", study.path, "--sign", key).decode()
         digest = hashlib.sha256((study.path / "seals" / "000001.json").read_bytes()).hexdigest()
         assert f"root 1, signed: {digest}" in sealed
-        assert (
-            "signed by manager@example.org" in run_ratui("check", study.path, "--signers", self.signers(key)).decode()
-        )
+        checked = run_ratui("check", study.path, "--signers", self.signers(key), "--root", digest)
+        assert "signed by manager@example.org" in checked.decode()
+        assert "no root with the digest" in run_ratui("check", study.path, "--root", "0" * 64, code=4).decode()
         tamper(regions(study), move_boxes)
         name = f"regions/{study.cases()[0]}.json"
         assert f"{name}: it was changed without a record" in run_ratui("check", study.path, code=4).decode()
+        assert "1 file changed without a record" in run_ratui("seal", study.path, code=3).decode()
         assert f"{name}: accepted" in run_ratui("seal", study.path, "--accept", name).decode()
         assert f"an unrecorded change of {name} was accepted by hand" in run_ratui("check", study.path).decode()
         assert "not recorded" in run_ratui("seal", study.path, "--accept", "../x", code=1).decode()

@@ -19,7 +19,7 @@ from ratui.study.study import Study
 __all__ = ["check_backup", "check_roots"]
 
 
-def check_roots(report: CheckReport, study: Study, signers: Path | None = None) -> CheckReport:
+def check_roots(report: CheckReport, study: Study, signers: Path | None = None, digest: str = "") -> CheckReport:
     """Return `report` with the differences of the study to its newest root.
 
     Parameters
@@ -30,6 +30,8 @@ def check_roots(report: CheckReport, study: Study, signers: Path | None = None) 
         The study.
     signers
         File of allowed signers. If given, the newest root must have a signature by one of them.
+    digest
+        Digest of a root that was written down. If given, there must be such a root, which all later ones continue.
 
     Raises
     ------
@@ -38,12 +40,12 @@ def check_roots(report: CheckReport, study: Study, signers: Path | None = None) 
     """
     numbers = root_numbers(study.folder)
     if not numbers:
-        if signers is None:
+        if signers is None and not digest:
             return report
         advice = "Seal it: ratui seal STUDY --sign KEY"
-        finding = CheckFinding(SEALS, "the study has no root, so no signature", advice=advice)
+        finding = CheckFinding(SEALS, "the study has no root", advice=advice)
         return replace(report, findings=(*report.findings, finding))
-    findings = _check_links(study, numbers)
+    findings = _check_links(study, numbers, digest)
     newest: Root | None = None
     try:
         newest = read_root(study.folder, numbers[-1], study.config.id)
@@ -56,19 +58,21 @@ def check_roots(report: CheckReport, study: Study, signers: Path | None = None) 
         found = compare_states(newest.state, FolderSource(study.folder), since)
         findings += [_finding(difference) for difference in found if difference.is_fault]
         notes += _notes([difference for difference in found if not difference.is_fault])
+        about = f"{name} of {newest.at[:16].replace('T', ' ')} UTC, {newest.digest}"
         if signers is None:
-            notes.append(f"{name}: {'its signature was not verified' if newest.signature else 'not signed'}")
+            notes.append(f"{about}: {'its signature was not verified' if newest.signature else 'not signed'}")
         elif signer := verify_signature(newest.data, newest.signature, signers) if newest.signature else "":
-            notes.append(f"{name}: signed by {signer}")
+            notes.append(f"{about}: signed by {signer}")
         else:
             problem = "its signature is not by an allowed signer" if newest.signature else "it is not signed"
             findings.append(CheckFinding(name, problem, advice="Do not trust it"))
     return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
 
 
-def _check_links(study: Study, numbers: Sequence[int]) -> list[CheckFinding]:
-    """Return a finding for each root that does not state the digest of the root before it."""
+def _check_links(study: Study, numbers: Sequence[int], expected_digest: str) -> list[CheckFinding]:
+    """Return a finding for each root that does not state the digest of the root before it, and for a missing root."""
     found = []
+    digests = set()
     before = ""
     for expected, number in enumerate(numbers, start=1):
         digest, previous = read_link(study.folder, number)
@@ -76,6 +80,10 @@ def _check_links(study: Study, numbers: Sequence[int]) -> list[CheckFinding]:
             problem = "it does not continue the root before it"
             found.append(CheckFinding(_file(number), problem, advice="Compare with a backup"))
         before = digest
+        digests.add(digest)
+    if expected_digest and expected_digest.lower() not in digests:
+        problem = "there is no root with the digest that was given"
+        found.append(CheckFinding(SEALS, problem, advice="Check the digest. Roots may have been removed or replaced"))
     return found
 
 

@@ -23,6 +23,7 @@ def check_study(
     repair: bool = False,
     progress: Callable[[int, int], None] | None = None,
     signers: Path | None = None,
+    root: str = "",
 ) -> CheckReport:
     """Return everything that is wrong in the study at `path`.
 
@@ -36,6 +37,8 @@ def check_study(
         Called with (steps done, steps in all).
     signers
         File of allowed signers; if given, the newest root must have a signature by one of them.
+    root
+        Digest of a root that was written down; if given, there must be such a root.
 
     Raises
     ------
@@ -50,7 +53,7 @@ def check_study(
     report = StudyChecker(path, repair, progress or (lambda done, of: None)).run()
     study = Study.open(path)
     report = add_journal_findings(report, study, format_before=before, repair=repair)
-    report = check_roots(report, study, signers)
+    report = check_roots(report, study, signers, root)
     return replace(report, findings=(*mounts, *report.findings))
 
 

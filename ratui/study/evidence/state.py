@@ -19,9 +19,9 @@ from typing import Any, Protocol
 from ratui.errors import StoreError
 from ratui.reading import migrate_document
 from ratui.study.store.folder import StudyFolder
-from ratui.study.store.journal import JOURNAL_SUFFIX, parse_journal
+from ratui.study.store.journal import JOURNAL_SUFFIX, LARGEST_JOURNAL, parse_journal
 from ratui.study.store.journaling import JOURNAL, PRIVATE_JOURNAL, is_recorded, list_recorded_files
-from ratui.study.store.seal import Records, dump, has_intact_seal, open_seal, read_chains, record_checksum
+from ratui.study.store.seal import Records, has_intact_seal, open_seal, read_chains, record_checksum
 
 __all__ = [
     "LISTED",
@@ -38,7 +38,6 @@ LISTED = ", in the list of films"
 """End of the name of a visit in the list that all may read. A blinded study of format 3 has visits in ``private`` only."""
 RESTORED = "restored"
 """Folder with restored readings that wait for the accounts of their raters."""
-_LARGEST_JOURNAL = 2_000_000_000
 _LARGEST_FILE = 64_000_000
 _DIGEST_BYTES = 16
 _PRIVATE = ("private/", "visit ", "film ", "order ", "films/")
@@ -84,7 +83,7 @@ class FolderSource:
 
         A reading may wait in the folder of restored readings until its rater goes on.
         """
-        largest = _LARGEST_JOURNAL if name.endswith(JOURNAL_SUFFIX) else _LARGEST_FILE
+        largest = LARGEST_JOURNAL if name.endswith(JOURNAL_SUFFIX) else _LARGEST_FILE
         first: bytes | None = None
         copies = [name, f"{name}.bak"]
         if name.startswith("readings/"):
@@ -322,6 +321,7 @@ def read_log(tables: Mapping[str, Records]) -> tuple[str, ...]:
     document = migrate_document({"meta": next(iter(tables["meta"].values())), **stored})
     found: list[str] = []
     for number, entry in enumerate(document["log"], start=1):
-        body = dump({key: value for key, value in entry.items() if key != "seconds"})
+        # The order of the values in a file depends on its format.
+        body = json.dumps({key: value for key, value in entry.items() if key != "seconds"}, sort_keys=True)
         found.append(record_checksum("log", str(number), found[-1] if found else "", body.encode()))
     return tuple(found)

@@ -23,6 +23,7 @@ import json
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,13 +31,23 @@ from typing import Any
 from ratui.bounded_parsing import parse_json
 from ratui.study.store.descriptors import NO_LINK
 
-__all__ = ["JOURNAL_SUFFIX", "JournalFile", "JournalRecord", "parse_journal", "read_journal", "read_journals"]
+__all__ = [
+    "JOURNAL_SUFFIX",
+    "LARGEST_JOURNAL",
+    "JournalFile",
+    "JournalRecord",
+    "parse_journal",
+    "read_journal",
+    "read_journals",
+]
 
 JOURNAL_SUFFIX = ".jsonl"
 _KINDS = ("write", "first", "accept")
 _OUTCOMES = ("done", "undone")
 _DIGEST = re.compile(r"(?:[0-9a-f]{64})?")
-_LARGEST = 2_000_000_000  # bytes of a journal that are read
+LARGEST_JOURNAL = 64_000_000
+"""Limit of a journal's size in bytes: 150,000 changes. An account begins another one when half of it is reached."""
+_MOST_OF_ACCOUNT = 256_000_000  # bytes of all journals of one account that are read
 
 
 @dataclass(frozen=True)
@@ -143,9 +154,23 @@ class JournalFile:
 
 
 def read_journals(folder: int) -> tuple[JournalFile, ...]:
-    """Return all journals in the folder with the open descriptor `folder`, by name. Raises OSError."""
-    names = sorted(name for name in os.listdir(folder) if name.endswith(JOURNAL_SUFFIX))
-    return tuple(read_journal(folder, name.removesuffix(JOURNAL_SUFFIX)) for name in names)
+    """Return all journals in the folder with the open descriptor `folder`, by name. Raises OSError.
+
+    If one account has more journals than ratui writes, the rest of them is not read and has a `problem`.
+    """
+    found = []
+    left: Counter[int] = Counter()
+    for entry in sorted(name for name in os.listdir(folder) if name.endswith(JOURNAL_SUFFIX)):
+        name = entry.removesuffix(JOURNAL_SUFFIX)
+        seen = os.stat(entry, dir_fd=folder, follow_symlinks=False)
+        left[seen.st_uid] += seen.st_size
+        if left[seen.st_uid] > _MOST_OF_ACCOUNT:
+            found.append(
+                JournalFile(name, seen.st_uid, (), "not read: its account has more journals than ratui writes")
+            )
+        else:
+            found.append(read_journal(folder, name))
+    return tuple(found)
 
 
 def read_journal(folder: int, name: str) -> JournalFile:
@@ -161,10 +186,10 @@ def read_journal(folder: int, name: str) -> JournalFile:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             return JournalFile(name, found.st_uid, (), "it is not a regular file")
-        if found.st_size > _LARGEST:
+        if found.st_size > LARGEST_JOURNAL:
             return JournalFile(name, found.st_uid, (), "it is larger than any that ratui writes")
         with open(descriptor, "rb", closefd=False) as file:
-            data = file.read(_LARGEST)
+            data = file.read(LARGEST_JOURNAL)
     except OSError as error:
         return JournalFile(name, -1, (), f"it can't be read: {error.strerror}")
     finally:

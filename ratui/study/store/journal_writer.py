@@ -10,6 +10,7 @@ import errno
 import os
 import pwd
 import re
+import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,14 +19,14 @@ from typing import TypeAlias
 
 from ratui.errors import StoreError
 from ratui.files import file_mode
-from ratui.study.store.journal import JOURNAL_SUFFIX, JournalRecord
+from ratui.study.store.journal import JOURNAL_SUFFIX, LARGEST_JOURNAL, JournalRecord
 from ratui.study.store.kernel_locks import wait_for_lock
 
 __all__ = ["JournalWriter", "StateOf"]
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _LONGEST_LINE = 4000  # bytes; paths inside a study are far shorter
-_MOST_FILES = 1000  # journals of one account: another account may have taken the first names
+_FULL = LARGEST_JOURNAL // 2  # bytes after which a new journal is begun
 _TIMEOUT = 10.0  # seconds that a save waits for another save by the same account
 
 StateOf: TypeAlias = Callable[[str], str]
@@ -92,28 +93,28 @@ class JournalWriter:
     @contextmanager
     def _open(self) -> Iterator[_OpenJournal]:
         """Open and lock the first journal that is this account's and whose end is intact. Raises StoreError."""
-        where = f"journal/{self.account}{JOURNAL_SUFFIX}"
         try:
-            journal = next(
-                (
-                    found
-                    for number in range(1, _MOST_FILES)
-                    if (found := self._try(f"{self.account}.{number}" if number > 1 else self.account)) is not None
-                ),
-                None,
-            )
+            journal = next((found for name in self._names() if (found := self._try(name)) is not None), None)
         except OSError as error:
+            where = f"journal/{self.account}{JOURNAL_SUFFIX}"
             remedy = "Free some disk space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check its folder"
             raise StoreError(f"not saved: the journal can't be written: {error.strerror}", where, remedy) from error
-        if journal is None:
-            raise StoreError(
-                "not saved: other accounts' files have the names of this account's journal",
-                where,
-                "See: ls -l STUDY/journal",
-            )
+        assert journal is not None, "a random name was taken"
         with journal:
             journal.settle(self._state_of)
             yield journal
+
+    def _names(self) -> Iterator[str]:
+        """Yield names of journals, one of which this account can continue: the last one is new and random.
+
+        Other accounts may have taken any name that they could guess.
+        """
+        yield self.account
+        own = re.compile(rf"{re.escape(self.account)}\.[0-9a-f]{{16}}")
+        with os.scandir(self._folder) as entries:
+            names = [entry.name.removesuffix(JOURNAL_SUFFIX) for entry in entries]
+        yield from sorted(name for name in names if own.fullmatch(name))
+        yield f"{self.account}.{secrets.token_hex(8)}"
 
     def _try(self, name: str) -> _OpenJournal | None:
         """Return the journal `name`, locked, or None if this account can't continue it. Raises OSError or StoreError."""
@@ -150,8 +151,10 @@ class _OpenJournal:
 
     @classmethod
     def at_end(cls, descriptor: int, lock: int, folder: int) -> _OpenJournal | None:
-        """Return the journal after its last complete record, or None if that record is damaged. Raises OSError."""
+        """Return the journal after its last complete record, or None if that is damaged or it is full. Raises OSError."""
         size = os.fstat(descriptor).st_size
+        if size > _FULL:
+            return None
         begin = max(0, size - 3 * _LONGEST_LINE)
         tail = os.pread(descriptor, size - begin, begin)
         whole = tail.rfind(b"\n") + 1  # what follows was never acknowledged: its writer was interrupted
