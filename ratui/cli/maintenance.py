@@ -170,6 +170,26 @@ def backup(study: Path, archive: Path) -> None:
 
 
 @click.command()
+@click.argument("study", type=_FOLDER)
+@click.argument("archive", type=_FOLDER)
+@click.option("--for", "rater", metavar="ID", required=True, help="Rater who reads on another machine.")
+def package(study: Path, archive: Path, rater: str) -> None:
+    """Write into ARCHIVE what one rater needs to read STUDY on another machine.
+
+    It contains neither time points, in a blinded study, nor anything of the other raters. Unpack it there with: ratui
+    restore. Bring the readings back with: ratui merge STUDY OTHER --rater ID
+    """
+    from ratui.results.text_table import format_count
+    from ratui.study import Study
+    from ratui.study.package import package as pack
+
+    made = pack(Study.open(study), rater, archive, progress=_show_progress("packing"))
+    cases = sum(name.endswith("/films.json") for name in made.checksums)
+    click.echo(f"{format_count(cases, 'case')} for {rater} written and verified: {clean_text(archive, 200)}")
+    click.echo("It contains the films: hand it only to this rater.")
+
+
+@click.command()
 @click.argument("archive", type=_FOLDER)
 @click.argument("study", type=_FOLDER)
 @click.option("--group", default="", metavar="NAME", help="Unix group that shares the study.")
@@ -199,6 +219,9 @@ def restore(archive: Path, study: Path, group: str, managers: str, owners: bool,
     )
     made, where = done.study, clean_text(study, 200)
     click.echo(f"restored {clean_text(made.config.title)}: {format_count(len(made.cases()), 'case')}, into {where}")
+    if done.rater:
+        click.echo(f"it is for {done.rater}: ratui read {where} --rater {done.rater}")
+        return
     if not group:
         click.echo("only you have access, and all readings belong to you")
         if done.group:
@@ -229,4 +252,4 @@ def _show_progress(stage: str) -> Callable[[int, int], None]:
     return lambda done, total: bar(stage, done, total)
 
 
-COMMANDS = (check, seal, merge, backup, restore)
+COMMANDS = (check, seal, merge, backup, restore, package)

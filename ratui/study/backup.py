@@ -38,7 +38,17 @@ from ratui.study.snapshot import list_study_files, snapshot
 from ratui.study.store.folder import StudyFolder
 from ratui.study.study import Study
 
-__all__ = ["Archive", "back_up", "open_archive", "open_source", "open_zip", "read_verified"]
+__all__ = [
+    "Archive",
+    "ArchiveWriter",
+    "back_up",
+    "new_archive",
+    "open_archive",
+    "open_source",
+    "open_zip",
+    "read_verified",
+    "write_archive",
+]
 
 _LIST = "CONTENTS.json"
 _FORMAT = 1
@@ -67,6 +77,8 @@ class Archive:
         Name of the account that owned the readings of each rater; in a study that was not shared, empty.
     owner
         Name of the account that owned the study; empty if it was not shared.
+    rater
+        Rater for whom it was packaged; empty for a backup.
     left_out
         Reason by path of each file in the study's folder that ratui did not write, and that was not packed.
     """
@@ -77,6 +89,7 @@ class Archive:
     checksums: dict[str, str]
     accounts: dict[str, str] = field(default_factory=dict)
     owner: str = ""
+    rater: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -102,11 +115,24 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
     StoreError
         If the archive can't be created; no file of that name exists then.
     """
-    target = Path(target)
     owner = study.folder.owner
     if os.geteuid() not in (0, owner):
         problem = "a backup contains every rater's readings: only the study's owner can make one"
         raise StoreError(problem, study.path, f"Ask {account_name(owner)}")
+    left_out: dict[str, str] = {}
+
+    def pack(file: Path) -> None:
+        with snapshot(study) as frozen:
+            left_out.update(_pack(frozen, _head(study), file, progress or (lambda done, of: None)))
+
+    return replace(write_archive(study, Path(target), pack), left_out=left_out)
+
+
+def write_archive(study: Study, target: Path, pack: Callable[[Path], None]) -> Archive:
+    """Create the archive `target` under a temporary name by a call of `pack`, verify it, and rename it.
+
+    Raises StoreError if it can't be created; no file of that name exists then.
+    """
     if target.exists():
         raise StoreError("there is a file of that name already", target, "Choose another")
     if target.resolve().is_relative_to(study.path.resolve()):
@@ -114,8 +140,7 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
     make_folder(target.parent)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with snapshot(study) as frozen:
-            left_out = _pack(frozen, _head(study), temporary, progress or (lambda done, of: None))
+        pack(temporary)
         archive = open_archive(temporary)
         os.link(temporary, target)  # unlike a rename, it fails if the file exists
         sync_folder(target.parent)
@@ -125,12 +150,12 @@ def back_up(study: Study, target: Path, *, progress: Progress | None = None) -> 
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return replace(archive, path=target, left_out=left_out)
+    return replace(archive, path=target)
 
 
 def _head(study: Study) -> dict[str, object]:
     """Return what the list in an archive says beside the files: the study, and the accounts of a shared one."""
-    head: dict[str, object] = {"format": _FORMAT, "study": study.config.id}
+    head: dict[str, object] = {"study": study.config.id}
     if study.config.group:
         accounts = {rater: find_rater_account(study.folder, rater) for rater in (*study.config.raters, CONSENSUS)}
         head["accounts"] = {rater: account for rater, account in accounts.items() if account}
@@ -156,43 +181,60 @@ def _pack(frozen: Study, head: Mapping[str, object], file: Path, progress: Progr
             names.append(name)
             needed += size
     check_free_space(file.parent, needed)
-    checksums: dict[str, str] = {}
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w+b") as raw:
-        with zipfile.ZipFile(raw, "w", allowZip64=True) as packed:
-            for number, name in enumerate(names):
-                progress(number, len(names))
-                checksums[name.as_posix()] = _pack_file(packed, frozen.folder, name)
-            made = datetime.now(UTC).isoformat(timespec="seconds")
-            listed = {**head, "made": made, "sums": checksums}
-            packed.writestr(_entry(_LIST, zipfile.ZIP_DEFLATED), json.dumps(listed))
-        progress(len(names), len(names))
-        raw.flush()
-        os.fsync(raw.fileno())
+    with new_archive(file, head) as archive:
+        for number, name in enumerate(names):
+            progress(number, len(names))
+            archive.add_file(frozen.folder, name.as_posix())
+    progress(len(names), len(names))
     return left_out
 
 
-def _pack_file(packed: zipfile.ZipFile, folder: StudyFolder, name: Path) -> str:
-    """Add the file `name` of `folder` to an archive and return its SHA-256. Raises StoreError if it grows meanwhile."""
-    largest = largest_size(name.as_posix())
-    kind = zipfile.ZIP_DEFLATED if name.suffix in (".json", ".jsonl", ".toml") else zipfile.ZIP_STORED
-    entry, total = _entry(name.as_posix(), kind), hashlib.sha256()
-    with folder.opened_file(name.as_posix(), largest) as (descriptor, size):
-        entry.file_size = size  # zipfile decides by it whether the entry needs 64-bit sizes
-        with packed.open(entry, "w") as target:
-            left = size
-            while chunk := os.read(descriptor, min(_CHUNK_BYTES, left + 1)):
-                left -= len(chunk)
-                if left < 0:
-                    raise StoreError("the file grows while it is packed", folder.path / name, "Try again")
-                total.update(chunk)
-                target.write(chunk)
-    return total.hexdigest()
+@contextmanager
+def new_archive(file: Path, head: Mapping[str, object]) -> Iterator[ArchiveWriter]:
+    """Create the archive `file`, to which the block adds files; write the list of them at the end. Raises OSError."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w+b") as raw:
+        with zipfile.ZipFile(raw, "w", allowZip64=True) as packed:
+            writer = ArchiveWriter(packed)
+            yield writer
+            made = datetime.now(UTC).isoformat(timespec="seconds")
+            listed = {"format": _FORMAT, **head, "made": made, "sums": writer.checksums}
+            packed.writestr(_entry(_LIST), json.dumps(listed))
+        raw.flush()
+        os.fsync(raw.fileno())
 
 
-def _entry(name: str, kind: int) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name)
-    entry.compress_type = kind
+class ArchiveWriter:
+    """An archive that is being written. `checksums` are the SHA-256 of its files by their path in the study."""
+
+    def __init__(self, packed: zipfile.ZipFile) -> None:
+        self._packed = packed
+        self.checksums: dict[str, str] = {}
+
+    def add(self, name: str, data: bytes) -> None:
+        """Add a file with the content `data`."""
+        self._packed.writestr(_entry(name), data)
+        self.checksums[name] = hashlib.sha256(data).hexdigest()
+
+    def add_file(self, folder: StudyFolder, name: str) -> None:
+        """Add the file `name` of `folder`. Raises StoreError if it can't be read, or grows meanwhile."""
+        entry, total = _entry(name), hashlib.sha256()
+        with folder.opened_file(name, largest_size(name)) as (descriptor, size):
+            entry.file_size = size  # zipfile decides by it whether the entry needs 64-bit sizes
+            with self._packed.open(entry, "w") as target:
+                left = size
+                while chunk := os.read(descriptor, min(_CHUNK_BYTES, left + 1)):
+                    left -= len(chunk)
+                    if left < 0:
+                        raise StoreError("the file grows while it is packed", folder.path / name, "Try again")
+                    total.update(chunk)
+                    target.write(chunk)
+        self.checksums[name] = total.hexdigest()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name)  # its time is 1980: the times of the files may reveal the order of the films
+    entry.compress_type = zipfile.ZIP_DEFLATED if name.endswith((".json", ".jsonl", ".toml")) else zipfile.ZIP_STORED
     entry.external_attr = 0o600 << 16
     return entry
 
@@ -230,7 +272,8 @@ def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
         if head["format"] > _FORMAT:
             raise StoreError("it was written by a newer version of ratui", path, "Update ratui")
         checksums = {str(name): str(total) for name, total in head["sums"].items()}
-        study, made, owner = str(head["study"]), str(head["made"]), str(head.get("owner", ""))
+        study, made = str(head["study"]), str(head["made"])
+        owner, rater = str(head.get("owner", "")), str(head.get("rater", ""))
         accounts = {str(rater): str(account) for rater, account in head.get("accounts", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise DamagedError("it is not a backup of a study, or it is damaged", path, "Use another backup") from error
@@ -239,9 +282,9 @@ def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
     for name in checksums:
         if not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
             raise DamagedError("the archive names a file outside of the study", path, "Use another backup")
-    if not all(_ACCOUNT.fullmatch(name) for name in (owner, *accounts.values(), *accounts)):
+    if not all(_ACCOUNT.fullmatch(name) for name in (owner, rater, *accounts.values(), *accounts)):
         raise DamagedError("the archive names an impossible account", path, "Use another backup")
-    return Archive(path, study, made, checksums, accounts, owner)
+    return Archive(path, study, made, checksums, accounts, owner, rater)
 
 
 def _verify(packed: zipfile.ZipFile, archive: Archive, name: str) -> None:

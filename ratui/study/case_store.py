@@ -126,6 +126,9 @@ class CaseStore:
         last = self._cases.get(case)
         if last is not None and last[0] == now and last[1] is listed:
             return last[2]
+        if now is None and not listed.has_times and not self._folder.exists("private/visits"):
+            problem = "the time points of its films are not in this copy of the study"
+            raise StudyError(problem, case, "Ask a manager of the study")
         found = listed.to_case(() if listed.has_times else self.visits(case).values())
         self._cases[case] = now, listed, found
         return found

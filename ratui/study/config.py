@@ -33,6 +33,7 @@ __all__ = [
     "load_study",
     "read_settings",
     "reseal_settings",
+    "settings_bytes",
     "write_settings",
 ]
 
@@ -186,6 +187,11 @@ def load_study(folder: StudyFolder | Path) -> tuple[StudyConfig, Scheme, dict[Pa
 
 def write_settings(folder: StudyFolder | Path, config: StudyConfig) -> None:
     """Write ``study.toml`` with its seal in `folder`, in the format that the study has. Raises StoreError."""
+    as_folder(folder).write("study.toml", settings_bytes(config))
+
+
+def settings_bytes(config: StudyConfig) -> bytes:
+    """Return the content of ``study.toml`` with its seal, in the format that the study has."""
     secret = (
         "# Determines the time point shown on the left, for each rater and case. Do not change it.\n"
         f"secret = {_toml_string(config.secret)}\n"
@@ -210,7 +216,7 @@ def write_settings(folder: StudyFolder | Path, config: StudyConfig) -> None:
         "# SHA-256 of scheme.toml.\n"
         f"scheme = {_toml_string(config.scheme)}\n"
     )
-    as_folder(folder).write("study.toml", _append_seal(text.encode()))
+    return _append_seal(text.encode())
 
 
 def _append_seal(text: bytes) -> bytes:

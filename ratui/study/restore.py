@@ -21,7 +21,7 @@ from ratui.study.config import write_settings
 from ratui.study.layout import group_id, make_study_folder
 from ratui.study.restored import RESTORED, save_accounts
 from ratui.study.store import StudyFolder
-from ratui.study.store.journaling import JOURNAL
+from ratui.study.store.journaling import JOURNAL, PRIVATE_JOURNAL, begin_journals
 from ratui.study.study import Study
 
 __all__ = ["Restored", "restore"]
@@ -45,12 +45,15 @@ class Restored:
         opens a reading as this rater.
     owned
         For each rater whose readings were given to an account: the name of that account.
+    rater
+        Rater for whom the archive was packaged; empty for a backup.
     """
 
     study: Study
     group: str
     waiting: Mapping[str, str]
     owned: Mapping[str, str]
+    rater: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,9 @@ def restore(
     if owners and os.geteuid() != 0:
         raise StudyError("only root can give files to other accounts", folder, "Log in as root, or omit --owners")
     archive = open_archive(path)
+    if archive.rater and gid is not None:
+        problem = f"it is the package for {archive.rater}, who reads alone"
+        raise StudyError(problem, path, "Omit --group, or restore a backup")
     plan = _plan(archive, gid, owners, accounts or {})
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError("a file or folder of this name exists already", folder, "Choose a new folder")
@@ -133,7 +139,7 @@ def restore(
         os.chown(folder, plan.owner.pw_uid, plan.owner.pw_gid)
     with plan.acting():
         make_study_folder(folder, group, managers)
-        if not any(name.startswith(f"{JOURNAL}/") for name in archive.checksums):
+        if not archive.rater and not any(name.startswith(f"{JOURNAL}/") for name in archive.checksums):
             (folder / JOURNAL).rmdir()  # the study has none yet: they begin when its format is converted
     _write_files(StudyFolder(folder), archive, plan, progress)
     with plan.acting():
@@ -145,7 +151,11 @@ def restore(
         if (before.group, before.managers) != (group, managers):
             study.config = replace(before, group=group, managers=managers)
             write_settings(study.folder, study.config)
-    return Restored(study, before.group, plan.waiting, {rater: each.pw_name for rater, each in plan.owned.items()})
+        if archive.rater:
+            study.folder.make_folder(PRIVATE_JOURNAL)
+            begin_journals(study.folder)
+    owned = {rater: account.pw_name for rater, account in plan.owned.items()}
+    return Restored(study, before.group, plan.waiting, owned, archive.rater)
 
 
 def _plan(archive: Archive, gid: int | None, owners: bool, accounts: Mapping[str, str]) -> _Plan:

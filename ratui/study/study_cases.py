@@ -13,7 +13,7 @@ from ratui.scheme import Scheme
 from ratui.study.accounts import is_manager
 from ratui.study.case import Case
 from ratui.study.case_store import CaseStore
-from ratui.study.config import StudyConfig
+from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.film_files import load_film
 from ratui.study.region_store import RegionStore
 from ratui.study.store import StudyFolder
@@ -87,6 +87,14 @@ class StudyCases(RegionStore):
     def shown_case(self, rater: str, id: str) -> Case:
         """Return a case as `rater` sees it, with positions in place of time points. Raises StudyError as `case` does."""
         return self._case_store.shown_case(rater, id, self.config)
+
+    def unordered_case(self, id: str) -> Case:
+        """Return a case with its films at the positions of one rater, for uses that don't depend on their order.
+
+        These are the positions of the consensus, or in a package those of the rater. Raises StudyError as `case` does.
+        """
+        known = self.positions(id)
+        return self.shown_case(CONSENSUS if CONSENSUS in known else next(iter(known), CONSENSUS), id)
 
     def film_list(self, case: str) -> FilmList:
         """Return the part of `case` that every member of the study may read. Raises StudyError if there is none."""

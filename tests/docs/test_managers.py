@@ -24,6 +24,7 @@ _WRITES = {
     "progress.html",
     "progress.csv",
     "trial.backup",
+    "anna.package",
     "plots/bland-altman-change.svg",
     "out/scores.csv",
     "out/totals.parquet",

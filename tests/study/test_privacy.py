@@ -53,6 +53,7 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("seal", "{study}"),
     ("check", "{study}"),
     ("backup", "{study}", "{out}/backup.zip"),
+    ("package", "{study}", "{out}/package.zip", "--for", "anna"),
     ("restore", "{out}/backup.zip", "{out}/restored"),
     ("merge", "{study}", "{out}/restored", "--rater", "anna"),
 )

@@ -124,7 +124,7 @@ class StudyChecker:
 
     def _check_films(self, study: Study, case: str) -> None:
         try:
-            known = study.shown_case(CONSENSUS, case)
+            known = study.unordered_case(case)
         except RatuiError:
             return  # reported by `TableFileChecker`
         for film in known.films:

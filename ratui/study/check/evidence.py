@@ -8,7 +8,6 @@ from ratui.errors import RatuiError
 from ratui.stored_values import ODD_VALUE_ERRORS
 from ratui.study.case import Case
 from ratui.study.check.readings import rebuild_fields
-from ratui.study.config import CONSENSUS
 from ratui.study.reading_evidence import find_clock_steps, find_evidence_faults
 from ratui.study.store import StudyFile
 from ratui.study.store.seal import open_seal
@@ -42,7 +41,7 @@ def check_evidence(study: Study, file: StudyFile, data: bytes) -> EvidenceCheck:
     Nothing is checked if the case can't be read, because `check_study` reports the case.
     """
     try:
-        case = study.shown_case(CONSENSUS, file.stem)
+        case = study.unordered_case(file.stem)
     except RatuiError:
         return EvidenceCheck()
     faults, remarks = _find_faults(data, case, study)

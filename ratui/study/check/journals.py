@@ -222,5 +222,7 @@ def _find_remarks(journal: JournalFile) -> list[str]:
     found += [f"an unrecorded change of {clean_text(path, 200)} was accepted by hand" for path in accepted]
     first = sum(record.kind == "first" for record in journal.records)
     if first:
-        found.append(f"{first} files were first recorded when the study was upgraded; their changes before are unknown")
+        found.append(
+            f"{first} files were first recorded when the journals were begun; their changes before are unknown"
+        )
     return found

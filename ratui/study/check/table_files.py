@@ -164,7 +164,7 @@ class TableFileChecker:
                     study.displays(rater, file.stem)
                     self._check_evidence(file, data)
                 case ["regions"] if study.folder.is_folder(f"films/{file.stem}"):
-                    known = {film.id for film in study.shown_case(CONSENSUS, file.stem).films}
+                    known = {film.id for film in study.unordered_case(file.stem).films}
                     strange = {region.film for region in study.regions(file.stem)} - known
                     if strange:
                         self._findings.add(file.inside, f"it names {len(strange)} films that the case does not have")
