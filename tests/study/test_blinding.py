@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from ratui.errors import StoreError, StudyError
@@ -45,6 +46,22 @@ class TestFilesForRaters:
         assert [film["id"] for film in films] == sorted(film["id"] for film in films)
         assert "secret" not in (study.path / "study.toml").read_text()
         assert study.config.secret == ""
+
+    def test_headers_of_films_contain_no_date_and_differ_in_hashed_uids_only(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path, blinded=True)
+        (case,) = study.cases()
+        headers = []
+        for film in sorted(study.case(case).films, key=lambda film: film.time):
+            dataset = pydicom.dcmread(study.film_path(case, film.id))
+            elements = [element for element in dataset.iterall() if element.value not in (None, "")]
+            assert not [element for element in elements if element.VR in ("DA", "TM", "DT", "AS")]
+            headers.append(
+                {str(each.tag): str(each.value) for each in elements if each.VR != "UI" and each.keyword != "PixelData"}
+            )
+            uids = [str(each.value) for each in elements if each.VR == "UI" and "Class" not in each.keyword]
+            assert all(uid.startswith("2.25.") for uid in uids), uids
+        for early, late in zip(headers[:2], headers[2:], strict=True):
+            assert early == late
 
     def test_they_do_not_change_if_the_visits_are_exchanged(self, tmp_path: Path) -> None:
         """Exchange the visits behind the back of all files of raters: no byte of them depends on it."""
