@@ -1,6 +1,6 @@
 """The use of what pydicom keeps private: its reader of an open file's meta information.
 
-A new version of pydicom may change it. ``tests/imaging/test_pydicom_internals.py`` tells what broke.
+A new version of pydicom may change it. ``tests/imaging/test_pydicom_internals.py`` shows which part has changed.
 """
 
 from __future__ import annotations

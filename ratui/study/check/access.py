@@ -80,7 +80,7 @@ def _find_fault(entry: Entry, group: str, gid: int | None) -> str:
         return f"{entry.foreign}; not looked at"
     granted = _access_list(entry)
     if granted is not None and granted.grants:
-        return "an access list (ACL) opens it, or what is made in it, to other accounts"
+        return "an access list (ACL) opens it, or files created in it, to other accounts"
     return _wrong_access(entry, entry.found.st_mode, entry.found.st_gid, group, gid)
 
 
@@ -186,7 +186,7 @@ def _set_access(entry: Entry, gid: int | None) -> None:
     with open_entry(entry) as descriptor:
         found = os.fstat(descriptor)
         if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
-            raise OSError(errno.ESTALE, "it has got another name just now")
+            raise OSError(errno.ESTALE, "it was renamed just now")
         granted = read_access_list(descriptor, "")
         if granted is not None:
             remove_access_lists(descriptor)

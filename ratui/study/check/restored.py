@@ -32,7 +32,7 @@ def check_restored(study: Study, findings: FindingList) -> None:
         for name in names:
             inside = f"readings/{rater}/{name}"
             if not _continues(study, f"{RESTORED}/{rater}/{name}", inside):
-                advice = f"Compare it with {RESTORED}/{rater}/{name}, and look whose account owns readings/{rater}"
+                advice = f"Compare it with {RESTORED}/{rater}/{name}, and check which account owns readings/{rater}"
                 findings.add(inside, "it does not continue the reading that was restored", advice=advice)
 
 

@@ -275,7 +275,7 @@ def verify_stored_film(path: Path, case: str, side: str) -> FilmSize:
         raise FilmError("it is not a film that ratui wrote", path, _IMPORT_INSTEAD)
     again = encode_film(rewrite_tables(film), attributes, case=case, side=side, version=version)
     if again != data:
-        raise FilmError("it contains more or other than a film of an import", path, _IMPORT_INSTEAD)
+        raise FilmError("it contains data that an import does not write", path, _IMPORT_INSTEAD)
     return FilmSize(film.rows, film.columns, film.spacing, film.aspect)
 
 
