@@ -1,7 +1,7 @@
 """Folders and files that are written completely or not at all, open to their owner and to the folder's group only.
 
 Every atomic write of the project goes through this module. It imports only `ratui.errors`, so that every layer can use it.
-Every system call of a save is made through this module's `os`, so that tests can make each call fail.
+Every call of a save that changes the disk is made through this module's `os`, so that tests can make each call fail.
 
 A folder whose set-group-ID bit is set is shared: files inside it get the folder's group permissions. Every other folder
 belongs to its owner alone. No function here gives a permission to other users.

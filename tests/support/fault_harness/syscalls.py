@@ -11,7 +11,7 @@ import os
 import shutil
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,6 +20,8 @@ from tinydb import storages
 
 from ratui import files as disk
 from ratui.errors import StoreError
+from ratui.study.store import descriptors, open_folder
+from ratui.study.store import folder as study_folder
 from tests.support.fault_harness.count import Count
 from tests.support.fault_harness.stores import Ours, Stock, text_of
 
@@ -76,7 +78,9 @@ def _faulty(store: Ours | Stock, fault: Faulty) -> Iterator[None]:
             setattr(fake, name, lambda *a, name=name, **k: fault.call(name, lambda *b: getattr(os, name)(*b, **k), *a))
     if isinstance(store, Ours):
         fake.unlink = lambda *a, **k: fault.call("unlink", lambda *b: os.unlink(*b, **k), *a)
-        with mock.patch.object(disk, "os", fake):
+        with ExitStack() as patched:
+            for module in (disk, study_folder, open_folder, descriptors):
+                patched.enter_context(mock.patch.object(module, "os", fake))
             yield
         return
 
@@ -217,7 +221,8 @@ class _Trace:
 
         def fsync(descriptor: int) -> None:
             os.fsync(descriptor)
-            name = self._names[descriptor]
+            # The folder was opened by another module.
+            name = self._names.get(descriptor) or Path(f"/proc/self/fd/{descriptor}").readlink().name
             self.events.append(("folder",) if name == "anna" else ("sync", name))
 
         def replace(old: Any, new: Any, **folders: int | None) -> None:
