@@ -218,8 +218,10 @@ def _find_remarks(journal: JournalFile) -> list[str]:
             found.append(f"record {record.number} has no valid time")
             continue
         last = at
-    accepted = [record.path for record in journal.records if record.kind == "accept"]
-    found += [f"an unrecorded change of {clean_text(path, 200)} was accepted by hand" for path in accepted]
+    for record in journal.records:
+        if record.kind == "accept":
+            when = clean_text(record.at[:16].replace("T", " "), 40)
+            found.append(f"an unrecorded change of {clean_text(record.path, 200)} was accepted by hand at {when} UTC")
     first = sum(record.kind == "first" for record in journal.records)
     if first:
         found.append(
