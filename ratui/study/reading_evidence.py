@@ -26,6 +26,7 @@ __all__ = ["ReadingEvidence", "find_clock_steps", "find_evidence_faults", "hash_
 Records: TypeAlias = Sequence[Mapping[str, Any]]
 _LARGEST_STEP = timedelta(seconds=2)
 """Backward step of a clock that is not reported: network time moves clocks by less."""
+_MOST_STEPS = 10  # reported for one reading
 _HASH_BYTES = 16
 
 
@@ -231,4 +232,4 @@ def find_clock_steps(log: Records) -> list[str]:
         if last is not None and last - at > _LARGEST_STEP:
             found.append(f"the clock was set back by {last - at} before entry {number}")
         last = at
-    return found
+    return found[:_MOST_STEPS]

@@ -34,6 +34,7 @@ JOURNALS_SINCE = 3
 """Format of a study from which on it must have journals."""
 NO_JOURNAL = "it is missing: changes of films, regions and settings can't be noticed"
 _MOMENT = 0.05  # seconds that a save takes between its record and its file
+_MOST_REMARKS = 10  # of one journal, which its account may fill with anything
 _LARGEST_STEP = timedelta(seconds=2)
 _ADVICE = "Compare it with a backup. If the change is right: ratui seal STUDY --accept "
 
@@ -222,6 +223,8 @@ def _find_remarks(journal: JournalFile) -> list[str]:
         if record.kind == "accept":
             when = clean_text(record.at[:16].replace("T", " "), 40)
             found.append(f"an unrecorded change of {clean_text(record.path, 200)} was accepted by hand at {when} UTC")
+    if len(found) > _MOST_REMARKS:
+        found[_MOST_REMARKS:] = [f"{len(found) - _MOST_REMARKS} more remarks"]
     first = sum(record.kind == "first" for record in journal.records)
     if first:
         found.append(
