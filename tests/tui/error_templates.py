@@ -33,6 +33,7 @@ _COMMAND_LINE_ONLY = (
     "study/foreign_copy.py",
     "study/importing/",
     "study/merge",
+    "study/package.py",
     "study/restore.py",
     "study/upgrade.py",
 )
