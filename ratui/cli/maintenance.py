@@ -123,8 +123,9 @@ def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
 @click.option(
     "--rater", "raters", metavar="ID", multiple=True, required=True, help="Rater who read in OTHER; once for each."
 )
+@click.option("--films", is_flag=True, help="Also take over films that STUDY lacks, from a full copy.")
 @click.option("--dry-run", is_flag=True, help="List the changes without writing them.")
-def merge(study: Path, other: Path, raters: tuple[str, ...], dry_run: bool) -> None:
+def merge(study: Path, other: Path, raters: tuple[str, ...], films: bool, dry_run: bool) -> None:
     """Merge the readings of the named raters from OTHER, a copy of STUDY that was used elsewhere, into STUDY.
 
     Nothing of any other rater is taken over, and no setting. A reading that is signed in STUDY is never changed. Conflicts
@@ -134,7 +135,7 @@ def merge(study: Path, other: Path, raters: tuple[str, ...], dry_run: bool) -> N
     from ratui.study.merge import merge as join
 
     counts = {"added": 0, "continued": 0, "conflict": 0, "skipped": 0}
-    for result in join(Study.open(study), other, raters, dry_run=dry_run):
+    for result in join(Study.open(study), other, raters, films=films, dry_run=dry_run):
         counts[result.outcome] += 1
         why = f": {result.reason}" if result.reason else ""
         click.echo(f"  {result.outcome:<10}{clean_text(result.item + why, 300)}")

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.study.accounts import act_as_owner, check_account
@@ -19,6 +17,8 @@ from ratui.study.case import Case, Region, regions_to_records
 from ratui.study.config import CONSENSUS
 from ratui.study.foreign_copy import ForeignCopy, ForeignReading
 from ratui.study.layout import account_name
+from ratui.study.merge_films import merge_films
+from ratui.study.merge_result import MergeOutcome, MergeResult
 from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.restored import RESTORED, find_reading, take_over_restored
 from ratui.study.store import FileLock, StudyLock, read_intact, write_tables
@@ -26,32 +26,13 @@ from ratui.study.study import Study
 
 __all__ = ["MergeResult", "merge"]
 
-MergeOutcome: TypeAlias = Literal["added", "continued", "conflict", "skipped"]
 _MOST_NAMES = 5
 """Number of unknown names in a message; the others are counted."""
 
 
-@dataclass(frozen=True)
-class MergeResult:
-    """The outcome for one thing of the other study.
-
-    Attributes
-    ----------
-    outcome
-        ``added``, ``continued`` (a reading with more entries), ``conflict`` (nothing was changed) or ``skipped`` (of raters
-        who are not named).
-    item
-        Description of the thing, such as ``reading of C-1 by anna``.
-    reason
-        What differs, in a conflict.
-    """
-
-    outcome: MergeOutcome
-    item: str
-    reason: str = ""
-
-
-def merge(study: Study, other: Path, raters: Sequence[str], *, dry_run: bool = False) -> list[MergeResult]:
+def merge(
+    study: Study, other: Path, raters: Sequence[str], *, films: bool = False, dry_run: bool = False
+) -> list[MergeResult]:
     """Take over from the copy in the folder `other` what `raters` have read there.
 
     Parameters
@@ -62,6 +43,8 @@ def merge(study: Study, other: Path, raters: Sequence[str], *, dry_run: bool = F
         A copy of the same study in which raters went on elsewhere. It is read only, and nothing in it is trusted.
     raters
         Names of the raters for whom the other site speaks.
+    films
+        Also take over films that this study lacks, from a copy that contains their time points. Only managers can do this.
     dry_run
         Write nothing; only return what would be done.
 
@@ -79,6 +62,8 @@ def merge(study: Study, other: Path, raters: Sequence[str], *, dry_run: bool = F
         _check_rater(study, rater)
     copy = ForeignCopy(study, other)
     done: list[MergeResult] = []
+    if films:
+        done += merge_films(copy, raters, dry_run=dry_run)
     for case in study.cases():
         done += _regions(copy, case, raters, dry_run)
     for rater in dict.fromkeys(raters):

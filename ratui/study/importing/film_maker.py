@@ -44,6 +44,7 @@ from ratui.study.importing.lookup_tables import rewrite_tables
 from ratui.study.importing.png_reader import read_png
 
 __all__ = [
+    "TEXT_NOTE",
     "ConvertedFilm",
     "FilmConverter",
     "FilmHeader",
@@ -56,6 +57,8 @@ __all__ = [
     "verify_stored_film",
 ]
 
+TEXT_NOTE = "its header says that text is burned into the picture: look whether it names the patient"
+"""Note of a film whose header says so."""
 _IMPORT_INSTEAD = "Import the film from its source instead"
 _OWN_UID = re.compile(r"2\.25\.(0|[1-9]\d{0,38})")  # from `new_uid`, or random
 
@@ -138,12 +141,14 @@ class ConvertedFilm:
 
 @dataclass(frozen=True)
 class FilmSize:
-    """The size of a stored film; the attributes are those of `ConvertedFilm`."""
+    """The size of a stored film; most attributes are those of `ConvertedFilm`. `file` is the SHA-256 of its file."""
 
     rows: int
     columns: int
     spacing: tuple[float, float] | None
     aspect: float
+    file: str = field(default="", compare=False)
+    note: str = field(default="", compare=False)
 
 
 class FilmConverter(Protocol):
@@ -222,7 +227,7 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
         attributes = extract_retained_attributes(read_header(path))
     note = ""
     if attributes.words.get("BurnedInAnnotation") == "YES":
-        note = "its header says that text is burned into the picture: look whether it names the patient"
+        note = TEXT_NOTE
     elif seems_to_contain_text(film.pixels):
         note = "text seems to be burned into the picture: look whether it names the patient"
         attributes = replace(attributes, words={**attributes.words, "BurnedInAnnotation": "YES"})
@@ -276,7 +281,9 @@ def verify_stored_film(path: Path, case: str, side: str) -> FilmSize:
     again = encode_film(rewrite_tables(film), attributes, case=case, side=side, version=version)
     if again != data:
         raise FilmError("it contains data that an import does not write", path, _IMPORT_INSTEAD)
-    return FilmSize(film.rows, film.columns, film.spacing, film.aspect)
+    note = TEXT_NOTE if attributes.words.get("BurnedInAnnotation") == "YES" else ""
+    file = hashlib.sha256(data).hexdigest()
+    return FilmSize(film.rows, film.columns, film.spacing, film.aspect, file, note)
 
 
 def _read_regular_file(path: Path) -> bytes:

@@ -191,7 +191,7 @@ def _import(
         by_case[keys.assign_case(candidate.patient)].append(candidate)
     imported: list[ImportedFilm] = []
     known, done = set(study.cases()), 0
-    stored_pixels = _find_pixel_digests(study, known)
+    stored_pixels = find_pixel_digests(study, known)
 
     def report_progress() -> None:
         nonlocal done
@@ -225,7 +225,7 @@ def _count_manifest_days(
     return [result.get(candidate.path, candidate) for candidate in candidates]
 
 
-def _find_pixel_digests(study: Study, cases: Iterable[str]) -> dict[str, str]:
+def find_pixel_digests(study: Study, cases: Iterable[str]) -> dict[str, str]:
     """Return the case of each digest of pixels in the study; those of damaged film lists are left out."""
     found: dict[str, str] = {}
     for case in sorted(cases):

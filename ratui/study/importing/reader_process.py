@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -23,7 +23,7 @@ from typing import IO, Any
 import ratui
 from ratui.errors import FilmError, clean_text
 from ratui.imaging import MAX_FILE_BYTES, MAX_SIDE, Film, unpack_film
-from ratui.study.importing.film_maker import ConvertedFilm, FilmHeader, FilmRequest, FilmSize
+from ratui.study.importing.film_maker import TEXT_NOTE, ConvertedFilm, FilmHeader, FilmRequest, FilmSize
 
 __all__ = ["ReaderProcess"]
 
@@ -103,7 +103,10 @@ class ReaderProcess:
         """
         head, _ = self._request({"do": "verify", "case": case, "side": side}, path)
         with _checked_answer(path):
-            return _film_size(head["size"])
+            size, file, note = _film_size(head["size"]), str(head["size"]["file"]), head["size"]["note"]
+            if not _DIGEST.fullmatch(file) or note not in ("", TEXT_NOTE):
+                raise ValueError("not a film")
+            return replace(size, file=file, note=note)
 
     def _request(self, request: dict[str, Any], path: Path) -> tuple[dict[str, Any], bytes]:
         process = self._process or self._start()
