@@ -45,7 +45,7 @@ def largest_size(name: str) -> int:
 def find_unexpected(name: str, found: os.stat_result) -> str:
     """Return the reason why the file `name` is none that ratui wrote, or an empty text; `found` is its status."""
     largest = largest_size(name)
-    if not largest:
+    if not largest or not name.isascii():
         return "it is of no kind that a study contains"
     if found.st_size > largest:
         return "it is larger than any file of its kind"

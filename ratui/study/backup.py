@@ -34,7 +34,7 @@ from ratui.study.archive_limits import (
 from ratui.study.config import CONSENSUS
 from ratui.study.evidence.state import ArchiveSource
 from ratui.study.layout import account_name
-from ratui.study.snapshot import list_study_files, snapshot
+from ratui.study.snapshot import list_closed_folders, list_study_files, snapshot
 from ratui.study.store.folder import StudyFolder
 from ratui.study.study import Study
 
@@ -165,14 +165,15 @@ def _head(study: Study) -> dict[str, object]:
 
 def _pack(frozen: Study, head: Mapping[str, object], file: Path, progress: Progress) -> dict[str, str]:
     """Write the archive and return the reason by name of each file that was left out. Raises OSError, StoreError."""
-    names, left_out, needed = [], {}, 0
+    names, needed = [], 0
+    left_out = dict.fromkeys(list_closed_folders(frozen), "the folder can't be opened: Permission denied")
     for name in map(Path, list_study_files(frozen)):
         # A rater can put any file into the own folder. It must neither fill the disk nor prevent backups.
         try:
             with frozen.folder.opened_file(name.as_posix(), sys.maxsize) as (descriptor, size):
                 reason = find_unexpected(name.as_posix(), os.fstat(descriptor))
         except StoreError as error:
-            if error.__cause__ is not None:  # the disk or the access, not the kind of the file
+            if not isinstance(error.__cause__, PermissionError | None):  # the disk, not the file
                 raise
             reason, size = error.problem, 0
         if reason:

@@ -34,12 +34,13 @@ _ACCOUNTS = f"{RESTORED}/accounts.json"
 
 
 def find_reading(folder: StudyFolder, rater: str, case: str) -> StudyFile:
-    """Return the file of a reading: in ``readings``, or in ``restored`` if it exists only there. Raises StoreError."""
+    """Return the file of a reading: in ``readings``, or in ``restored`` if it exists only there."""
     name = f"{check_name(rater, 'rater')}/{check_name(case, 'case')}.json"
     file, waiting = folder.file(f"readings/{name}"), folder.file(f"{RESTORED}/{name}")
-    if _exists(file) or not _exists(waiting):
+    try:
+        return waiting if not _exists(file) and _exists(waiting) else file
+    except StoreError:  # its account has closed the folder: whoever reads the file gets that error
         return file
-    return waiting
 
 
 def _exists(file: StudyFile) -> bool:

@@ -11,7 +11,7 @@ from ratui.study.layout import PRIVATE
 from ratui.study.store.frozen_folder import FrozenFolder
 from ratui.study.study import Study
 
-__all__ = ["list_study_files", "snapshot"]
+__all__ = ["list_closed_folders", "list_study_files", "snapshot"]
 
 _TIMEOUT = 30.0  # seconds for a pause between saves, if they can't be prevented
 
@@ -50,6 +50,12 @@ def list_study_files(frozen: Study) -> list[str]:
     """
     assert isinstance(frozen.folder, FrozenFolder), "not a snapshot"
     return frozen.folder.study_files()
+
+
+def list_closed_folders(frozen: Study) -> list[str]:
+    """Return the paths of the folders in a snapshot that this account can't open, sorted, without the private one."""
+    assert isinstance(frozen.folder, FrozenFolder), "not a snapshot"
+    return sorted(frozen.folder.closed)
 
 
 def _fill(study: Study, frozen: FrozenFolder) -> None:

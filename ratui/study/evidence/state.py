@@ -69,7 +69,10 @@ class FolderSource:
         found = list_recorded_files(folder)
         for above in ("readings", RESTORED):
             for rater in folder.folders(above):
-                names = folder.files(f"{above}/{rater}", ".json")
+                try:
+                    names = folder.files(f"{above}/{rater}", ".json")
+                except StoreError:
+                    continue  # its account has closed it; the check of the access reports that
                 found += [f"readings/{rater}/{name}" for name in names if name[0] != "."]
         for above in (JOURNAL, PRIVATE_JOURNAL):
             try:

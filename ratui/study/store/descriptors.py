@@ -5,6 +5,7 @@ A name can be replaced by a link between a look and an action on it. A descripto
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -27,6 +28,7 @@ __all__ = [
     "open_entry",
     "remove_leftovers",
     "remove_tree",
+    "reopen",
     "walk_no_links",
 ]
 
@@ -178,3 +180,12 @@ def _folder(inside: PurePath, folder: int, seen: os.stat_result, above: tuple[os
         yield Entry(inside, found, above, folder, descriptor)
     finally:
         os.close(descriptor)
+
+
+def reopen(descriptor: int) -> int:
+    """Return a new descriptor at the start of an open file, which does not share the place with the first, if possible."""
+    with contextlib.suppress(OSError):
+        return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    other = os.dup(descriptor)
+    os.lseek(other, 0, os.SEEK_SET)
+    return other

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
 from ratui.errors import StoreError
-from ratui.study.store.descriptors import NO_LINK, open_directory
+from ratui.study.store.descriptors import NO_LINK, open_directory, reopen
 from ratui.study.store.folder import LARGEST_FILE, StudyFolder
 from ratui.study.store.journal import JOURNAL_SUFFIX
 from ratui.study.store.journaling import JOURNAL
@@ -97,6 +97,8 @@ class FrozenFolder(StudyFolder):
         self._private = private
         self._kept: dict[str, _KeptFile] = {}
         self._listings: dict[str, _Listing] = {}
+        self.closed: set[str] = set()
+        """Folders, without the private one, that this account can't open. Reading a file in them raises StoreError."""
         self._copies: BinaryIO | None = None
         self._limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_open = 0 if folder.is_on_network else max(0, self._limit[1] - 2 * _RESERVE)
@@ -175,8 +177,14 @@ class FrozenFolder(StudyFolder):
             kept = self._kept.get(path)
             if kept is None or not self._is_same(path, kept, inode, folder):
                 self._changes += 1
-                with contextlib.suppress(FileNotFoundError):  # replaced just now: the next call finds the new one
+                try:
                     after = self._keep(path, folder)
+                except FileNotFoundError:
+                    continue  # replaced just now: the next call finds the new one
+                except PermissionError:
+                    self.closed.add(inside)
+                    self._changes -= 1
+                else:
                     self._drop(path)
                     self._kept[path] = after
         for name in before.files.keys() - files.keys() if before else ():
@@ -190,7 +198,9 @@ class FrozenFolder(StudyFolder):
         except (FileNotFoundError, NotADirectoryError):
             return -1
         except PermissionError:
-            if inside != self._private:
+            if "/" in inside:  # a rater or a trainer may close a folder of their own
+                self.closed.add(inside)
+            elif inside != self._private:
                 raise
             return -1
         if os.fstat(descriptor).st_dev == self._device:
@@ -239,16 +249,18 @@ class FrozenFolder(StudyFolder):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not (inside.endswith(_KEPT) and stat.S_ISREG(found.st_mode)):
             return _KeptFile(found)
-        descriptor = os.open(name, NO_LINK, dir_fd=folder)
+        try:
+            descriptor = os.open(name, NO_LINK, dir_fd=folder)
+        except PermissionError:
+            return _KeptFile(found)  # reading it raises StoreError
         try:
             found = os.fstat(descriptor)
             is_small = stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_FILE
             if is_small and inside.endswith(JOURNAL_SUFFIX):
                 return _KeptFile(found, offset=self._copy(descriptor, found.st_size))
             if self._open < self._most_open:
-                self._open += 1
+                self._open, kept, descriptor = self._open + 1, _KeptFile(found, descriptor), -1
                 self._raise_limit()
-                kept, descriptor = _KeptFile(found, descriptor), -1
                 return kept
             return _KeptFile(found, offset=self._copy(descriptor, found.st_size) if is_small else -1)
         finally:
@@ -285,8 +297,9 @@ class FrozenFolder(StudyFolder):
     @contextmanager
     def opened_file(self, inside: str, largest: int = LARGEST_FILE) -> Iterator[tuple[int, int]]:
         """Open the file `inside` as it was at the moment of the snapshot; parameters and errors are those of the base."""
-        split_name(inside)
         kept = self._kept.get(inside)
+        if kept is None and split_name(inside)[0] in self.closed:
+            raise StoreError("can't be read: Permission denied", self.path / inside, "Ask the account that owns it")
         if kept is None:
             raise FileNotFoundError(inside)
         size = kept.found.st_size
@@ -307,7 +320,7 @@ class FrozenFolder(StudyFolder):
                 copy.seek(0)
                 yield copy.fileno(), size
         else:
-            descriptor = _reopen(kept.descriptor)
+            descriptor = reopen(kept.descriptor)
             try:
                 yield descriptor, size
             except OSError as error:
@@ -318,8 +331,7 @@ class FrozenFolder(StudyFolder):
 
     def find(self, inside: str) -> os.stat_result | None:
         """Return the status of the object at `inside`, at the moment of the snapshot if it is a file; None without one."""
-        kept = self._kept.get(inside)
-        if kept is not None:
+        if (kept := self._kept.get(inside)) is not None:
             return kept.found
         found = super().find(inside)
         return found if found is not None and stat.S_ISDIR(found.st_mode) else None
@@ -386,12 +398,3 @@ def _list_folder(folder: int) -> tuple[dict[str, int], tuple[str, ...]]:
 
 def _stamp(found: os.stat_result) -> tuple[int, int]:
     return found.st_ino, found.st_ctime_ns
-
-
-def _reopen(descriptor: int) -> int:
-    """Return a new descriptor at the start of an open file, which does not share the place with the first, if possible."""
-    with contextlib.suppress(OSError):
-        return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
-    other = os.dup(descriptor)
-    os.lseek(other, 0, os.SEEK_SET)
-    return other
