@@ -31,6 +31,7 @@ from tests.model_answers import answer
 from tests.study.test_merge import outcomes, sign_all
 from tests.study.test_moving import read_on
 from tests.support.accounts import GROUP, OTHER, as_account, open_folder
+from tests.support.attacks.merging import rewrite
 from tests.support.fault_harness.count import Unavailable
 
 NOTE = "what only bert has written"
@@ -103,12 +104,21 @@ def exchange_visits(study: Study) -> None:
         study.save_case(Case(id, tuple(films)))
 
 
+def reverse_regions(tables: dict[str, Any]) -> None:
+    records = [record for _, record in sorted(tables["regions"].items(), key=lambda each: -int(each[0]))]
+    tables["regions"] = {str(number): record for number, record in enumerate(records, 1)}
+
+
 def test_no_byte_depends_on_the_time_points(study: Study, tmp_path: Path) -> None:
     """Exchange the time points and pack again: the archives are equal, apart from the time when they were made."""
     case = study.cases()[0]
     package(study, "anna", tmp_path / "one")
     positions, order = study.positions(case)["anna"], study.order("anna", case)
-    study.save_regions(case, sorted(study.regions(case), key=str, reverse=True))
+    for path in (
+        study.path / "regions" / f"{case}.json",
+        study.path / "proposals" / "boxes" / f"{study.cases()[1]}.json",
+    ):
+        rewrite(path, reverse_regions)
     exchange_visits(study)
     assert study.positions(case)["anna"] == positions
     assert study.order("anna", case) == order[::-1]
