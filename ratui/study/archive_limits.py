@@ -7,6 +7,7 @@ of a study can be sparse: it has a huge size but takes no space.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import zipfile
@@ -17,8 +18,9 @@ from ratui.errors import DamagedError, StoreError
 from ratui.imaging import MAX_FILE_BYTES
 from ratui.study.store.folder import LARGEST_FILE
 
-__all__ = ["check_directory", "check_entries", "check_free_space", "find_unexpected", "largest_size"]
+__all__ = ["check_directory", "check_entries", "check_free_space", "find_unexpected", "is_file_name", "largest_size"]
 
+_NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _TEXT = (".json", ".jsonl", ".toml")
 _LARGEST_MODEL = 4_000_000_000
 _MAX_ENTRIES = 300_000  # a study of 10,000 cases has 100,000 files
@@ -42,10 +44,15 @@ def largest_size(name: str) -> int:
     return _LARGEST_MODEL if name.startswith("models/") else 0
 
 
+def is_file_name(name: str) -> bool:
+    """Return whether `name` can be the relative path of a file in a study."""
+    return _NAME.fullmatch(name) is not None and not {".", ".."} & set(name.split("/"))
+
+
 def find_unexpected(name: str, found: os.stat_result) -> str:
     """Return the reason why the file `name` is none that ratui wrote, or an empty text; `found` is its status."""
     largest = largest_size(name)
-    if not largest or not name.isascii():
+    if not largest or not is_file_name(name):
         return "it is of no kind that a study contains"
     if found.st_size > largest:
         return "it is larger than any file of its kind"

@@ -29,6 +29,7 @@ from ratui.study.archive_limits import (
     check_entries,
     check_free_space,
     find_unexpected,
+    is_file_name,
     largest_size,
 )
 from ratui.study.config import CONSENSUS
@@ -54,7 +55,6 @@ _LIST = "CONTENTS.json"
 _FORMAT = 1
 _CHUNK_BYTES = 1 << 20
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]{0,64}")
-_NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
 Progress = Callable[[int, int], None]
 
@@ -281,7 +281,7 @@ def _read_contents(packed: zipfile.ZipFile, path: Path) -> Archive:
     if sorted([*checksums, _LIST]) != sorted(packed.namelist()):
         raise DamagedError("the archive does not contain what it lists", path, "Use another backup")
     for name in checksums:
-        if not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
+        if not is_file_name(name):
             raise DamagedError("the archive names a file outside of the study", path, "Use another backup")
     if not all(_ACCOUNT.fullmatch(name) for name in (owner, rater, *accounts.values(), *accounts)):
         raise DamagedError("the archive names an impossible account", path, "Use another backup")

@@ -7,11 +7,12 @@ readings; every member may change regions and proposals.
 from __future__ import annotations
 
 import grp
+import os
 import pwd
 from pathlib import Path
 
 from ratui.errors import StudyError, clean_text
-from ratui.files import STICKY, make_folder, share_folder
+from ratui.files import STICKY, check_name, make_folder, share_folder
 from ratui.study.store import StudyFolder, StudyLock
 from ratui.study.store.access_lists import remove_access_lists
 
@@ -22,6 +23,7 @@ __all__ = [
     "account_name",
     "folder_mode",
     "group_id",
+    "list_models",
     "make_journal_folders",
     "make_private_folder",
     "make_study_folder",
@@ -69,6 +71,24 @@ def folder_mode(name: str, shared: bool) -> int:
     if not shared:
         return 0o700
     return 0o2700 | FOLDERS[name] | (STICKY if name in _STICKY else 0)
+
+
+def list_models(folder: StudyFolder, inside: str, *, by_time: bool = False) -> list[str]:
+    """Return the names of the models with a folder in ``proposals`` or ``models``; see `StudyFolder.folders`.
+
+    Any member of the group can make a folder there. Folders that are closed to this account, or whose name is none of a
+    model, are left out: the check of the access reports them.
+    """
+    return [name for name in folder.folders(inside, by_time=by_time) if _is_model(folder, inside, name)]
+
+
+def _is_model(folder: StudyFolder, inside: str, name: str) -> bool:
+    try:
+        with folder.opened(f"{inside}/{check_name(name, 'model')}") as descriptor:
+            os.stat(".", dir_fd=descriptor)  # a folder that can be listed only does not permit this
+            return True
+    except (OSError, StudyError):
+        return False
 
 
 def make_journal_folders(folder: StudyFolder, group: str) -> None:

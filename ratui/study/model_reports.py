@@ -19,6 +19,7 @@ from ratui.errors import StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_text, as_time
 from ratui.study.intact import intact_reading
+from ratui.study.layout import list_models
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
@@ -154,7 +155,8 @@ def list_evaluated_models(study: Study) -> tuple[str, ...]:
     """Return the names of the scorers that have an evaluation in the study, the newest first."""
     has_models = study.folder.exists("models")  # an archive or a repository may leave out empty folders
     found = study.folder.signatures_below("models", EVALUATION) if has_models else {}
-    ranked = sorted(((file[1], run) for run, file in found.items() if file), reverse=True)
+    usable = set(list_models(study.folder, "models")) if found else set()
+    ranked = sorted(((file[1], run) for run, file in found.items() if file and run in usable), reverse=True)
     return tuple(run for _, run in ranked)
 
 

@@ -23,6 +23,7 @@ from ratui.reading import Field
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number, as_text
 from ratui.study.case import Case
 from ratui.study.intact import read_or_note
+from ratui.study.layout import list_models
 from ratui.study.store import StudyFile, StudyLock, read_intact, write_tables
 from ratui.study.study import Study
 
@@ -131,7 +132,7 @@ def save_predictions(study: Study, run: str, case: str, found: Iterable[Predicti
 
 def list_prediction_models(study: Study) -> tuple[str, ...]:
     """Return the names of the scorers that have predictions in the study, the newest last."""
-    found = {run: study.folder.find(f"models/{run}/answers") for run in study.folder.folders("models")}
+    found = {run: study.folder.find(f"models/{run}/answers") for run in list_models(study.folder, "models")}
     ranked = sorted(
         (answers.st_mtime_ns, run) for run, answers in found.items() if answers and stat.S_ISDIR(answers.st_mode)
     )

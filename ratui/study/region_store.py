@@ -10,6 +10,7 @@ from ratui.reading import Slot
 from ratui.scheme import Scheme
 from ratui.study.case import Case, Region, regions_from_records, regions_to_records
 from ratui.study.config import SEALED_FORMAT, StudyConfig
+from ratui.study.layout import list_models
 from ratui.study.store import FileLock, StoredTables, StudyFile, StudyFolder, StudyLock, write_tables
 from ratui.study.store.open_folder import FileSignature
 from ratui.study.store.tables import read_intact
@@ -81,7 +82,7 @@ class RegionStore:
 
     def proposal_models(self) -> tuple[str, ...]:
         """Return the names of the models that have proposed regions, the newest last."""
-        return tuple(self.folder.folders("proposals", by_time=True))
+        return tuple(list_models(self.folder, "proposals", by_time=True))
 
     def proposals(self, case: str) -> tuple[Region, ...]:
         """Return the regions proposed for `case` by the newest model that has any for it; empty if none has."""
