@@ -10,6 +10,7 @@ Second copies, which are read only if the file itself is damaged, are read in th
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import stat
@@ -299,7 +300,8 @@ class FrozenFolder(StudyFolder):
         """Open the file `inside` as it was at the moment of the snapshot; parameters and errors are those of the base."""
         kept = self._kept.get(inside)
         if kept is None and split_name(inside)[0] in self.closed:
-            raise StoreError("can't be read: Permission denied", self.path / inside, "Ask the account that owns it")
+            problem = f"can't be read: {os.strerror(errno.EACCES)}"
+            raise StoreError(problem, self.path / inside, "Ask the account that owns it")
         if kept is None:
             raise FileNotFoundError(inside)
         size = kept.found.st_size
