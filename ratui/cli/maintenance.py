@@ -177,8 +177,8 @@ def backup(study: Path, archive: Path) -> None:
 def package(study: Path, archive: Path, rater: str) -> None:
     """Write into ARCHIVE what one rater needs to read STUDY on another machine.
 
-    It contains neither time points, in a blinded study, nor anything of the other raters. Unpack it there with: ratui
-    restore. Bring the readings back with: ratui merge STUDY OTHER --rater ID
+    It contains nothing of the other raters and, in a blinded study, no time points. Unpack it there with: ratui restore
+    ARCHIVE STUDY. Bring the readings back with: ratui merge STUDY OTHER --rater ID
     """
     from ratui.results.text_table import format_count
     from ratui.study import Study

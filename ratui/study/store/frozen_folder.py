@@ -300,8 +300,7 @@ class FrozenFolder(StudyFolder):
         """Open the file `inside` as it was at the moment of the snapshot; parameters and errors are those of the base."""
         kept = self._kept.get(inside)
         if kept is None and split_name(inside)[0] in self.closed:
-            problem = f"can't be read: {os.strerror(errno.EACCES)}"
-            raise StoreError(problem, self.path / inside, "Ask the account that owns it")
+            raise StoreError(f"can't be read: {os.strerror(errno.EACCES)}", self.path / inside, "Ask its owner")
         if kept is None:
             raise FileNotFoundError(inside)
         size = kept.found.st_size
@@ -384,8 +383,7 @@ class FrozenFolder(StudyFolder):
 
 def _list_folder(folder: int) -> tuple[dict[str, int], tuple[str, ...]]:
     """Return the inodes of the files of an open folder by name, and the names of its folders; links are left out."""
-    files: dict[str, int] = {}
-    folders = []
+    files, folders = dict[str, int](), list[str]()
     with os.scandir(folder) as entries:
         for entry in entries:
             name = entry.name
