@@ -93,6 +93,19 @@ def test_with_a_group_each_folder_has_its_permissions(tmp_path: Path, umask: int
     assert (tmp_path / "key.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize("name", ["study.lock", "gate.lock"])
+def test_a_missing_lock_file_of_a_shared_study_is_reported_and_made(tmp_path: Path, name: str) -> None:
+    study = fill(tmp_path, a_group())
+    before = modes(study.path)
+    (study.path / name).unlink()
+    (finding,) = check_study(study.path).findings
+    assert (finding.file, finding.problem) == (name, "it is missing: no rater can save")
+    (finding,) = check_study(study.path, repair=True).findings
+    assert finding.repaired
+    assert modes(study.path)[name] == before[name]
+    assert check_study(study.path).is_intact
+
+
 def test_an_unknown_group_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="no Unix group"):
         Study.create(tmp_path / "s", "fingers", ["anna"], group="no-such-group")

@@ -26,7 +26,8 @@ from ratui.study.config import CONSENSUS, SEALED_FORMAT, check_settings_seal, re
 from ratui.study.model_reports import EVALUATION
 from ratui.study.predictions import ORDER
 from ratui.study.restored import RESTORED
-from ratui.study.store import StudyFolder
+from ratui.study.store import StudyFolder, StudyLock
+from ratui.study.store.study_lock import LOCK_FILES
 from ratui.study.study import Study
 from ratui.study.upgrade import UpgradeResult, convert_readings, find_earlier_readings, upgrade_study
 
@@ -51,6 +52,8 @@ class StudyChecker:
         self._folder = study.folder
         is_unsealed = study.config.stored_format < SEALED_FORMAT
         group, managers = study.config.group, study.config.managers
+        if group:
+            self._check_lock_files()
         self._findings.extend(list(check_access(self._path, group, self._findings.repair, managers)))
         tables = TableFileChecker(study, self._findings, is_unsealed=is_unsealed)
         cases = study.cases()
@@ -119,6 +122,19 @@ class StudyChecker:
                 report_copies(self._findings, read, compare_copies(read, check), advice)
             except StoreError as error:
                 self._findings.add(name, error.problem, advice=error.remedy)
+
+    def _check_lock_files(self) -> None:
+        """Report missing lock files of a shared study, which its raters can't create."""
+
+        def create() -> None:
+            try:
+                StudyLock(self._folder).create_files()
+            except OSError as error:
+                raise StoreError(f"can't be created: {error.strerror}", self._path, "Check its owner") from error
+
+        for name in LOCK_FILES:
+            if not self._exists(name):
+                self._findings.add(name, "it is missing: no rater can save", "created", create)
 
     # Films.
 
