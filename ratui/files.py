@@ -129,7 +129,8 @@ def write_together(files: Mapping[str, bytes], folder: int, *, modified: int) ->
     """Write files into an open folder so that nothing reveals which of them were there before.
 
     All are written under temporary names in random order, before any is renamed: the numbers of the old files on the disk
-    are free for none of them. Then they are renamed in another random order. One copy of each is written.
+    are free for none of them. Then they are renamed in another random order, and
+    get their times of change in a third one. One copy of each is written.
 
     Parameters
     ----------
@@ -155,6 +156,10 @@ def write_together(files: Mapping[str, bytes], folder: int, *, modified: int) ->
         draw.shuffle(names)
         for name in names:
             os.replace(temporaries[name], name, src_dir_fd=folder, dst_dir_fd=folder)
+        # A rename that replaces a file takes longer than others, so that times of change would show which did.
+        draw.shuffle(names)
+        for name in names:
+            os.utime(name, (modified, modified), dir_fd=folder, follow_symlinks=False)
         os.fsync(folder)
     except OSError:
         for temporary in temporaries.values():
