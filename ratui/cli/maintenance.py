@@ -17,6 +17,7 @@ from ratui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from ratui.study.check import CheckReport
+    from ratui.study.restore import Restored
 
 __all__ = ["COMMANDS"]
 
@@ -199,14 +200,21 @@ def package(study: Path, archive: Path, rater: str) -> None:
 @click.option(
     "--account", "accounts", metavar="RATER=NAME", multiple=True, help="Account of a rater, if it has changed."
 )
-def restore(archive: Path, study: Path, group: str, managers: str, owners: bool, accounts: tuple[str, ...]) -> None:
+@click.option("--check-films", is_flag=True, help="Check every film as an import does: for an archive from elsewhere.")
+def restore(
+    archive: Path,
+    study: Path,
+    group: str,
+    managers: str,
+    owners: bool,
+    accounts: tuple[str, ...],
+    check_films: bool,
+) -> None:
     """Restore a verified ARCHIVE into the new folder STUDY.
 
     Without --group, the study and all readings belong to you alone. With it, each rater's account takes the rater's readings
-    over when it first opens a case; the output lists what each rater has to do.
+    over when it first opens a case; the output lists what each rater has to do. The exit code is 3 if films were left out.
     """
-    from ratui.results.text_table import format_count
-    from ratui.study import CONSENSUS
     from ratui.study.restore import restore as unpack
 
     done = unpack(
@@ -216,10 +224,22 @@ def restore(archive: Path, study: Path, group: str, managers: str, owners: bool,
         managers=managers,
         owners=owners,
         accounts=_split_accounts(accounts),
+        check_films=check_films,
         progress=_show_progress("restoring"),
     )
+    _report_restored(done, study, group)
+    if done.rejected:
+        sys.exit(3)
+
+
+def _report_restored(done: Restored, study: Path, group: str) -> None:
+    from ratui.results.text_table import format_count
+    from ratui.study import CONSENSUS
+
     made, where = done.study, clean_text(study, 200)
     click.echo(f"restored {clean_text(made.config.title)}: {format_count(len(made.cases()), 'case')}, into {where}")
+    for inside, reason in done.rejected.items():
+        click.echo(f"  left out: {inside}: {clean_text(reason, 200)}")
     if done.rater:
         click.echo(f"it is for {done.rater}: ratui read {where} --rater {done.rater}")
         return

@@ -10,14 +10,15 @@ import os
 import pwd
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ratui.errors import StudyError, clean_text
+from ratui.errors import FilmError, StudyError, clean_text
 from ratui.study.accounts import act_as
 from ratui.study.archive_limits import check_entries, check_free_space
 from ratui.study.backup import Archive, open_archive, open_zip, read_verified
 from ratui.study.config import write_settings
+from ratui.study.importing import ReaderProcess
 from ratui.study.layout import group_id, make_study_folder
 from ratui.study.restored import RESTORED, save_accounts
 from ratui.study.store import StudyFolder
@@ -47,6 +48,9 @@ class Restored:
         For each rater whose readings were given to an account: the name of that account.
     rater
         Rater for whom the archive was packaged; empty for a backup.
+    rejected
+        Reason for each film, by its path inside the study, that was left out because no import of this version writes such a
+        file; only if the films were checked.
     """
 
     study: Study
@@ -54,6 +58,7 @@ class Restored:
     waiting: Mapping[str, str]
     owned: Mapping[str, str]
     rater: str = ""
+    rejected: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ def restore(
     managers: str = "",
     owners: bool = False,
     accounts: Mapping[str, str] | None = None,
+    check_films: bool = False,
     progress: Progress | None = None,
 ) -> Restored:
     """Create a study from the archive at `path` in the new folder `folder`.
@@ -104,6 +110,9 @@ def restore(
         Give the study and the readings to the accounts that owned them. Only root can do this, and only with a group.
     accounts
         Names of the accounts of raters who use others than those in the archive, by rater.
+    check_films
+        Check in a separate process that each film is exactly what an import writes, and leave others out. For an archive
+        from elsewhere: its films may contain names, or harm a decoder. Films that older versions imported may differ.
     progress
         Called with (files done, files in all).
 
@@ -154,8 +163,28 @@ def restore(
         if archive.rater:
             study.folder.make_folder(PRIVATE_JOURNAL)
             begin_journals(study.folder)
+        rejected = _remove_foreign_films(study, progress) if check_films else {}
     owned = {rater: account.pw_name for rater, account in plan.owned.items()}
-    return Restored(study, before.group, plan.waiting, owned, archive.rater)
+    return Restored(study, before.group, plan.waiting, owned, archive.rater, rejected)
+
+
+def _remove_foreign_films(study: Study, progress: Progress | None) -> dict[str, str]:
+    """Remove the films that no import writes, and return the reason for each by its path inside the study."""
+    films = [(case, film) for case in study.cases() for film in study.unordered_case(case).films]
+    rejected = {}
+    with ReaderProcess() as reader:
+        for number, (case, film) in enumerate(films):
+            if progress:
+                progress(number, len(films))
+            inside = f"films/{case}/{film.id}.dcm"
+            try:
+                found = reader.verify(study.path / inside, case, film.side)
+                if found.file != film.file:
+                    raise FilmError("it is not the file that was imported", inside)
+            except FilmError as error:
+                rejected[inside] = error.problem
+                study.folder.remove(inside)  # not set aside: it may contain a name; the archive still has it
+    return rejected
 
 
 def _plan(archive: Archive, gid: int | None, owners: bool, accounts: Mapping[str, str]) -> _Plan:
