@@ -209,9 +209,16 @@ class Region:
 def regions_from_records(
     records: Iterable[Mapping[str, Any]], scheme: Scheme, where: object = ""
 ) -> tuple[Region, ...]:
-    """Return the regions in stored records. Raises StoreError, naming the file `where`, for anything else."""
-    regions = tuple(Region.from_record(record, where) for record in records)
+    """Return the regions in stored records. Raises StoreError, naming the file `where`, for anything else.
+
+    Proposals for sites that the scheme lacks are left out: a model may know more joints.
+    """
     known = {site.key for site in scheme.sites}
+    regions = tuple(
+        region
+        for record in records
+        if (region := Region.from_record(record, where)).site in known or region.model is None or region.confirmed_by
+    )
     if any(region.site not in known for region in regions):
         raise StoreError("it has a region of a site that the scheme lacks", where, "See: ratui check STUDY")
     return regions

@@ -1,10 +1,14 @@
 """The stored form of a region: the source of a box, and the name of the model that proposed it."""
 
+from pathlib import Path
+
 import pytest
 
 from ratui.errors import StoreError
 from ratui.imaging import Box
 from ratui.study import Region, RegionSource
+from ratui.study.check import check_study
+from tests.films import make_study
 
 BOX = Box(1.0, 2.0, 30.0, 40.0)
 
@@ -48,3 +52,17 @@ def test_a_record_without_a_source_is_no_region() -> None:
     record = Region("L.MCP2", "f", BOX, RegionSource.RATER).to_record()
     with pytest.raises(StoreError, match="not a region"):
         Region.from_record({**record, "source": ""})
+
+
+def test_proposals_for_joints_that_the_scheme_lacks_are_left_out(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    (case,) = study.cases()
+    film = study.case(case).films[0].id
+    box = Box(1.0, 1.0, 9.0, 9.0)
+    proposed = [Region(site, film, box, RegionSource.MODEL, model="m") for site in ("L.MCP2", "L.RADCARP")]
+    study.save_proposals("m", case, proposed)
+    assert [region.site for region in study.proposals(case)] == ["L.MCP2"]
+    assert check_study(study.path).is_intact
+    study.save_regions(case, [Region("L.RADCARP", film, box, RegionSource.RATER, "anna")])
+    with pytest.raises(StoreError, match="a site that the scheme lacks"):
+        study.regions(case)
