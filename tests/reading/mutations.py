@@ -57,7 +57,8 @@ def broken(mutation: Mutation | None) -> Iterator[Path]:
         bytecode = shutil.ignore_patterns("__pycache__")
         for part in ("ratui/reading", "ratui/scheme", "tests/reading"):
             shutil.copytree(ROOT / part, copy / part, ignore=bytecode)
-        for file in ("ratui/__init__.py", "ratui/errors.py", "tests/__init__.py", "tests/strategies.py"):
+        modules = ("__init__", "bounded_parsing", "errors", "stored_values")
+        for file in (*(f"ratui/{name}.py" for name in modules), "tests/__init__.py", "tests/strategies.py"):
             shutil.copy(ROOT / file, copy / file)
         if mutation is not None:
             file_path = copy / "ratui" / "reading" / mutation.file

@@ -4,10 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.attacks import Attack, Outcome, load_attacks
+from tests.support.attacks import Attack, Outcome, load_attacks, odd_values
 from tests.support.fault_harness.count import Unavailable
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try fewer odd values than the benchmark, which takes minutes for each row."""
+    monkeypatch.setattr(odd_values, "TRIALS", 8)
 
 
 @pytest.mark.parametrize("row", load_attacks(), ids=lambda row: f"{row.topic}:{row.run.__name__}")

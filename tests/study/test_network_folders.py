@@ -47,7 +47,7 @@ def interleave(path: Path, turns: str) -> None:
 
 
 @pytest.mark.usefixtures("network")
-@pytest.mark.parametrize("each", [2, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("each", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_no_entry_is_lost_in_any_order_of_saves(tmp_path: Path, each: int) -> None:
     study = make_study(tmp_path)
     file = study.reading_path("anna", study.cases()[0])

@@ -169,6 +169,6 @@ def back_up_sparse_files(folder: Path) -> Outcome:
     os.mkfifo(study.path / "readings/anna/C-8.json")
     made = back_up(study, folder / "backup.zip")
     assert made.path.stat().st_size < 5_000_000
-    back = restore(made.path, folder / "back")
+    back = restore(made.path, folder / "back").study
     lost = sum(case not in back.cases() for case in study.cases())
     return Outcome(len(planted) + 1, noticed=len(made.left_out), lost=lost)

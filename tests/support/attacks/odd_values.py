@@ -99,7 +99,8 @@ def forge(tables: Any, of: str) -> bytes:
         for id, record in records.items():
             body = _dump(record)
             if isinstance(record, dict):
-                before = record_checksum(name, id, before if name in CHAINS else "", body.encode())
+                name_of_record = id.encode(errors="replace").decode()  # no checksum fits a lone surrogate
+                before = record_checksum(name, name_of_record, before if name in CHAINS else "", body.encode())
                 body = f'{body[:-1]}{"," if record else ""}"sum":"{before}"}}'
             texts.append(f"{json.dumps(id)}:{body}")
         head = before if name == CHAINED else head
