@@ -155,12 +155,11 @@ class TestFilesForRaters:
             found = {name: (folder / f"{name}.dcm").stat() for name in names}
             assert len({(each.st_mtime_ns, each.st_mode, each.st_uid) for each in found.values()}) == 1
             entries = [name.removesuffix(".dcm") for name in os.listdir(folder) if name.endswith(".dcm")]  # noqa: PTH208
-            listed = [str(each["id"]) for each in study.film_list(case.id).records]
             first: dict[str, str] = {
                 "name": min(names),
                 "inode": min(names, key=lambda name: found[name].st_ino),
                 "place": entries[0],
-                "list": listed[0],
+                "list": str(study.film_list(case.id).records[0]["id"]),
                 "anna": study.positions(case.id)["anna"][0][0],
                 "bert": study.positions(case.id)["bert"][0][0],
             }
@@ -168,9 +167,8 @@ class TestFilesForRaters:
                 firsts[clue] += name == names[0]
             changes.append(found[names[0]].st_ctime_ns - found[names[1]].st_ctime_ns)
         assert {clue: count for clue, count in firsts.items() if count not in AT_CHANCE} == {}
-        # Most times of change are equal; the others must be in either order equally often (five standard deviations).
         unequal = [change > 0 for change in changes if change]
-        assert abs(2 * sum(unequal) - len(unequal)) <= 5 * len(unequal) ** 0.5
+        assert abs(2 * sum(unequal) - len(unequal)) <= 5 * len(unequal) ** 0.5  # five standard deviations
 
     def test_a_later_visit_gets_a_new_order_and_another_film_of_a_visit_does_not(self) -> None:
         visits = {"a": 0, "b": 1, "c": 2}
