@@ -40,12 +40,12 @@ settings.load_profile("ratui")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return the number of workers for ``-n auto``: none for a single file, otherwise two more than there are cores."""
+    """Return the number of workers for ``-n auto``: none for a single file, otherwise one more than there are cores."""
     paths = [Path(argument.partition("::")[0]) for argument in config.args]
     if len(paths) == 1 and (paths[0].is_file() or "::" in config.args[0]):
         return 0
     # Many tests wait for a terminal or a process. One of the workers runs the tests in real time, which mostly wait.
-    return (os.cpu_count() or 1) + 2
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_finish() -> None:
