@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 
+import pytest
 from rich.text import Text
 from textual.events import Key
 from textual.pilot import Pilot
@@ -164,3 +166,15 @@ def rows(pilot: Pilot[None]) -> list[str]:
     seen = pilot.app.screen.query_one(VirtualList)
     lines = ["".join(segment.text for segment in seen.render_line(y)).rstrip() for y in range(seen.size.height)]
     return [line for line in lines if line]
+
+
+@contextmanager
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let every save fail."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        yield

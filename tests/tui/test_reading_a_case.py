@@ -17,7 +17,7 @@ from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
 from tests.films import make_study
-from tests.tui.conftest import label_text, reading_as, rows, settle
+from tests.tui.conftest import full_disk, label_text, reading_as, rows, settle
 
 pytestmark = pytest.mark.slow
 
@@ -216,19 +216,13 @@ class TestTrouble:
     async def test_a_full_disk_is_reported_and_no_entry_is_lost(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        import os
 
         study = make_study(tmp_path)
         (case,) = study.cases()
         async with reading_as(study, "anna") as pilot:
             await pilot.press("enter")
             await settle(pilot)
-
-            def full(*_: object) -> None:
-                raise OSError(28, "No space left on device")
-
-            with monkeypatch.context() as patched:
-                patched.setattr(os, "fsync", full)
+            with full_disk(monkeypatch):
                 await pilot.press("2")
                 assert "NOT SAVED" in label_text(pilot)
                 await pilot.press("escape")

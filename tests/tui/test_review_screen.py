@@ -15,7 +15,7 @@ from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from ratui.tui.widgets.film_view import FilmView
 from tests.films import exchange_positions, make_study
-from tests.tui.conftest import label_text, reading_as, settle, type_ahead
+from tests.tui.conftest import full_disk, label_text, reading_as, settle, type_ahead
 from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow
@@ -225,17 +225,11 @@ class TestAChange:
     async def test_a_full_disk_is_reported_and_the_change_is_kept(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        import os
 
         study, _ = one_case(tmp_path, WORST_FIRST)
         async with reading_as(study, "anna") as pilot:
             await opened(pilot)
-
-            def full(*_: object) -> None:
-                raise OSError(28, "No space left on device")
-
-            with monkeypatch.context() as patched:
-                patched.setattr(os, "fsync", full)
+            with full_disk(monkeypatch):
                 await pilot.press("enter", "1")
                 assert "NOT SAVED" in label_text(pilot)
             await pilot.press("enter")

@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -19,21 +19,9 @@ from ratui.tui.screens.scoring.screen import ScoringScreen
 from ratui.tui.screens.worklist.screen import WorklistScreen
 from tests.films import make_study
 from tests.support.fake_terminal import GRAPHICS, FakeTerminal
-from tests.tui.conftest import label_text, reading_as, settle
+from tests.tui.conftest import full_disk, label_text, reading_as, settle
 from tests.tui.readings import store_reading
 from tests.tui.test_scoring import text_of
-
-
-@contextmanager
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let every save fail."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", refuse)
-        yield
 
 
 def complete_study(folder: Path) -> tuple[Study, str]:
@@ -153,14 +141,10 @@ class TestQuitting:
     ) -> None:
         study = make_study(tmp_path)
         (case,) = study.cases()
-        with monkeypatch.context() as patched:
+        with ExitStack() as disk:
             async with reading_as(study, "anna", size=(120, 30)) as pilot:
                 await pilot.press("enter")
-
-                def refuse(*_: object) -> None:
-                    raise OSError(28, "No space left on device")
-
-                patched.setattr(os, "fsync", refuse)
+                disk.enter_context(full_disk(monkeypatch))  # to the end: the last attempt comes when the app closes
                 await pilot.press("2", "ctrl+q")
                 assert pilot.app.is_running
                 assert isinstance(pilot.app.screen, ScoringScreen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from ratui.tui.user_settings import UserSettings
 from ratui.tui.widgets.film_view import FilmView
 from ratui.tui.widgets.joint_viewer import JointViewer
 from tests.films import make_study
-from tests.tui.conftest import cells, label_text, offered_keys, reading_as, settle
+from tests.tui.conftest import cells, full_disk, label_text, offered_keys, reading_as, settle
 
 pytestmark = pytest.mark.slow
 
@@ -182,12 +181,7 @@ async def test_the_time_of_the_last_save_is_always_shown(tmp_path: Path, monkeyp
         assert re.search(r"saved \d\d:\d\d:\d\d ✓", text_of(pilot, "message"))
         await pilot.press("9")
         assert re.search(r"ranges from 0 to 5 here +saved \d\d:\d\d:\d\d ✓", text_of(pilot, "message"))
-
-        def full(*_: object) -> None:
-            raise OSError(28, "No space left on device")
-
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "fsync", full)
+        with full_disk(monkeypatch):
             await pilot.press("1")
             assert "NOT SAVED" in text_of(pilot, "message")
             assert "saved 1" not in text_of(pilot, "message")
