@@ -50,7 +50,7 @@ def film_of(pilot: Pilot[None], study: Study, field: Field) -> str:
     """Return the id of the film that shows the joint of `field` at its time point."""
     reading = film_screen(pilot).reading
     site = reading.site(field.site)
-    film = study.case(reading.case).film(field.time, site.side, site.part, study.scheme)
+    film = study.as_rater(reading.rater).case(reading.case).film(field.time, site.side, site.part, study.scheme)
     assert film is not None
     return film.id
 
