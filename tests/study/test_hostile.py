@@ -127,16 +127,18 @@ class TestTheReaderProcess:
         self.begin(monkeypatch, code)
         good, bad = film_file(tmp_path / "good.dcm"), film_file(tmp_path / "bad.dcm")
         with ReaderProcess() as converter:
-            assert converter.read_header(good).side == "L"  # the process has started, so a hang is detected at once
+            assert (
+                converter.read_header(good).elements["Laterality"] == "L"
+            )  # the process has started, so a hang is detected at once
             converter._timeout = 0.5 if says == "too long" else 20.0
             if says:
                 with pytest.raises(FilmError, match=says) as caught:
                     converter.read_header(bad)
                 assert "Doe" not in str(caught.value)
             else:
-                assert converter.read_header(bad).side == "L"
+                assert converter.read_header(bad).elements["Laterality"] == "L"
             converter._timeout = 20.0
-            assert converter.read_header(good).side == "L"
+            assert converter.read_header(good).elements["Laterality"] == "L"
 
     def test_it_can_write_no_file_and_leaves_no_memory_image(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

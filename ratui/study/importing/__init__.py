@@ -1,9 +1,9 @@
 """Conversion of one foreign file into a de-identified film, in a separate process if required."""
 
+from ratui.study.importing.film_header import CodedTerm, FilmHeader
 from ratui.study.importing.film_maker import (
     ConvertedFilm,
     FilmConverter,
-    FilmHeader,
     FilmRequest,
     FilmSize,
     InProcessConverter,
@@ -12,6 +12,7 @@ from ratui.study.importing.foreign_film import read_foreign_film, read_foreign_i
 from ratui.study.importing.reader_process import ReaderProcess
 
 __all__ = [
+    "CodedTerm",
     "ConvertedFilm",
     "FilmConverter",
     "FilmHeader",

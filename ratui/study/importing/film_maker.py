@@ -12,9 +12,7 @@ import io
 import os
 import re
 import stat
-import warnings
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -40,6 +38,7 @@ from ratui.study.importing.deidentification import (
     encode_film,
     extract_retained_attributes,
 )
+from ratui.study.importing.film_header import FilmHeader, read_film_header
 from ratui.study.importing.lookup_tables import rewrite_tables
 from ratui.study.importing.png_reader import read_png
 
@@ -47,13 +46,11 @@ __all__ = [
     "TEXT_NOTE",
     "ConvertedFilm",
     "FilmConverter",
-    "FilmHeader",
     "FilmRequest",
     "FilmSize",
     "InProcessConverter",
     "convert_film",
     "pixel_digest",
-    "read_film_header",
     "verify_stored_film",
 ]
 
@@ -61,28 +58,6 @@ TEXT_NOTE = "its header says that text is burned into the picture: look whether 
 """Note of a film whose header says so."""
 _IMPORT_INSTEAD = "Import the film from its source instead"
 _OWN_UID = re.compile(r"2\.25\.(0|[1-9]\d{0,38})")  # from `new_uid`, or random
-
-
-@dataclass(frozen=True)
-class FilmHeader:
-    """The identification in a header.
-
-    Attributes
-    ----------
-    patient
-        Patient ID, or the name if there is no ID; may be empty.
-    side
-        ``L``, ``R``, ``B`` or empty.
-    words
-        Body part and study description in lower case, from which the view is recognized.
-    exam_date
-        ISO date, or empty.
-    """
-
-    patient: str
-    side: str
-    words: str
-    exam_date: str  # ISO date, or empty
 
 
 @dataclass(frozen=True)
@@ -173,44 +148,6 @@ class InProcessConverter:
     def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
         """Return the film in `path`, de-identified. Raises FilmError."""
         return convert_film(path, request)
-
-
-def read_film_header(path: Path) -> FilmHeader:
-    """Return what the header of the DICOM file at `path` says about the film. Raises FilmError."""
-    header = read_header(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            patient = str(header.get("PatientID", "") or header.get("PatientName", "")).strip()
-            words = f"{header.get('BodyPartExamined', '')} {header.get('StudyDescription', '')}".lower()
-            exam_date = _date(header)
-            return FilmHeader(patient, _side(header), words, exam_date.isoformat() if exam_date else "")
-        except Exception as error:  # a damaged element makes its parser raise almost anything
-            raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
-
-
-def _side(header: pydicom.Dataset) -> str:
-    for keyword in ("ImageLaterality", "Laterality"):
-        value = str(header.get(keyword, "")).strip().upper()
-        if value in ("L", "R", "B"):
-            return value
-    text = " ".join(str(header.get(k, "")) for k in ("SeriesDescription", "ProtocolName", "StudyDescription")).upper()
-    words = set(re.findall(r"[A-Z]+", text))
-    if words & {"BOTH", "BILATERAL", "BIL"} or {"LEFT", "RIGHT"} <= words:
-        return "B"
-    if words & {"LEFT", "LT"}:
-        return "L"
-    return "R" if words & {"RIGHT", "RT"} else ""
-
-
-def _date(header: pydicom.Dataset) -> date | None:
-    for keyword in ("AcquisitionDate", "StudyDate", "ContentDate"):
-        text = str(header.get(keyword, ""))[:8]
-        try:
-            return datetime.strptime(text, "%Y%m%d").date()
-        except ValueError:
-            continue
-    return None
 
 
 def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:

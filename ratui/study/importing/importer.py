@@ -21,6 +21,7 @@ from ratui.files import make_folder, write_bytes
 from ratui.study.case import Case, FilmRecord
 from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
+from ratui.study.importing.identification import find_side, find_view
 from ratui.study.importing.manifest import ManifestRow, read_manifest
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.store import FileLock
@@ -253,14 +254,13 @@ def _read_candidate(file: Path, row: ManifestRow | None, study: Study, converter
     if file.suffix.lower() == ".png":
         raise FilmError("a PNG file does not name its patient", file, "Name it in a manifest")
     header = converter.read_header(file)
-    if not header.patient:
+    patient = header.patient_id or header.name
+    if not patient:
         raise FilmError("it names no patient", file, "Name it in a manifest")
-    if not header.side:
+    side = find_side(header)
+    if not side:
         raise FilmError("it doesn't say which side it shows", file, "Name it in a manifest")
-    exam_date = date.fromisoformat(header.exam_date) if header.exam_date else None
-    views = study.scheme.views
-    view = next((view for view in views if view in header.words), next(iter(views)))
-    return _ImportCandidate(file, header.patient, header.side, view, None, exam_date)
+    return _ImportCandidate(file, patient, side, find_view(header, study.scheme.views), None, header.exam_date())
 
 
 def _assign_time_points(

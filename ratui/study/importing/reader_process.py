@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -23,7 +23,8 @@ from typing import IO, Any
 import ratui
 from ratui.errors import FilmError, clean_text
 from ratui.imaging import MAX_FILE_BYTES, MAX_SIDE, Film, unpack_film
-from ratui.study.importing.film_maker import TEXT_NOTE, ConvertedFilm, FilmHeader, FilmRequest, FilmSize
+from ratui.study.importing.film_header import FilmHeader, decode_header
+from ratui.study.importing.film_maker import TEXT_NOTE, ConvertedFilm, FilmRequest, FilmSize
 
 __all__ = ["ReaderProcess"]
 
@@ -67,10 +68,9 @@ class ReaderProcess:
 
     def read_header(self, path: Path) -> FilmHeader:
         """Return what the header of `path` says about the film. Raises FilmError."""
-        head, _ = self._request({"do": "header"}, path)
+        _, data = self._request({"do": "header"}, path)
         with _checked_answer(path):
-            raw = head["header"]
-            return FilmHeader(**{each.name: str(raw[each.name])[:_LONGEST_TEXT] for each in fields(FilmHeader)})
+            return decode_header(data)
 
     def convert(self, path: Path, request: FilmRequest) -> ConvertedFilm:
         """Return the film in `path`, de-identified. Raises FilmError."""

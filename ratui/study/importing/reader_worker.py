@@ -1,7 +1,7 @@
 """The process that reads foreign files: its memory is limited, and it can write no file.
 
-A request is one line of JSON on standard input. The answer is one line of JSON on standard output and, for a film, the
-bytes of its file.
+A request is one line of JSON on standard input. The answer is one line of JSON on standard output and, for a film or a
+header, its bytes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,8 @@ from ratui.crash_report import fault_frames
 from ratui.errors import FilmError
 from ratui.imaging import pack_film, read_film
 from ratui.program import run_program
-from ratui.study.importing.film_maker import (
-    FilmRequest,
-    convert_film,
-    read_film_header,
-    verify_stored_film,
-)
+from ratui.study.importing.film_header import encode_header, read_film_header
+from ratui.study.importing.film_maker import FilmRequest, convert_film, verify_stored_film
 from ratui.study.importing.image_reader import read_image
 
 __all__ = ["LARGEST_MEMORY", "main", "serve"]
@@ -70,7 +66,7 @@ def _handle(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
 
 
 def _answer_header(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    return {"header": asdict(read_film_header(path))}, b""
+    return {}, encode_header(read_film_header(path))
 
 
 def _answer_convert(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
