@@ -63,6 +63,7 @@ def _writers(store: Ours | Stock, folder: Path, options: argparse.Namespace) -> 
         yield many_writers(store, folder / str(writers), writers, 24)
     if isinstance(store, Ours):
         yield all_at_once(folder / "all", options.seconds)
+        yield all_at_once(folder / "slow", options.seconds, sync_delay=0.05)
 
 
 PARTS: dict[str, Part] = {

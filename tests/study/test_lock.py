@@ -208,6 +208,54 @@ def test_a_lock_waits_if_asked(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_is_not_kept_from_a_waiting_process_by_one_that_takes_it_again_at_once(tmp_path: Path) -> None:
+    path, stop, failed = tmp_path / "a.lock", threading.Event(), []
+
+    def save_without_a_pause() -> None:
+        try:
+            while not stop.is_set():
+                with FileLock(path, wait=5.0):
+                    time.sleep(0.1)  # on a slow disk
+        except StoreError as error:
+            failed.append(error)
+
+    with FileLock(path):
+        pass
+    other = threading.Thread(target=save_without_a_pause)
+    other.start()
+    try:
+        for _ in range(5):
+            time.sleep(0.02)
+            with FileLock(path, wait=0.5):
+                pass
+    finally:
+        stop.set()
+        other.join()
+    assert not failed
+
+
+def test_a_process_that_holds_its_lock_for_long_does_not_let_others_wait_longer(tmp_path: Path) -> None:
+    path, refused = tmp_path / "a.lock", []
+
+    def wait() -> None:
+        try:
+            with FileLock(path, wait=0.2):
+                pass
+        except HeldByOther as error:
+            refused.append(error.holder)
+
+    with FileLock(path):
+        holder = read_holder(path)
+        others = [threading.Thread(target=wait) for _ in range(3)]
+        begun = time.monotonic()
+        for other in others:
+            other.start()
+        for other in others:
+            other.join()
+        assert time.monotonic() - begun < 1.0
+    assert refused == [holder] * 3
+
+
 class TestReadings:
     def test_a_session_that_was_taken_over_can_not_save_any_more(self, tmp_path: Path) -> None:
         study = make_study(tmp_path)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,6 +147,33 @@ def test_threads_of_one_process_exclude_each_other(tmp_path: Path, monkeypatch: 
         thread.join()
     save()
     assert problems == ["the study is locked, perhaps for a backup", ""]
+
+
+def test_the_next_process_gets_the_lock_before_the_one_that_had_it(tmp_path: Path) -> None:
+    turns = list[str]()
+    stop = threading.Event()
+
+    def save_without_a_pause() -> None:
+        while not stop.is_set():
+            with (tmp_path / "a.lock").open("r+b") as file:
+                assert kernel_locks.wait_for_lock(file.fileno(), "exclusive", 5.0)
+                turns.append("other")
+                time.sleep(0.1)  # on a slow disk
+
+    (tmp_path / "a.lock").touch()
+    other = threading.Thread(target=save_without_a_pause)
+    other.start()
+    try:
+        for _ in range(5):
+            time.sleep(0.02)
+            with (tmp_path / "a.lock").open("r+b") as file:
+                assert kernel_locks.wait_for_lock(file.fileno(), "exclusive", 5.0)
+                turns.append("this")
+    finally:
+        stop.set()
+        other.join()
+    between = "".join(turn[0] for turn in turns).strip("o").split("t")
+    assert max(map(len, between)) <= 2, turns
 
 
 def test_systems_without_these_locks_use_flock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from types import TracebackType
 from ratui.errors import StoreError
 from ratui.study.store.exclusive_file import STALE_SECONDS, exclusive_file
 from ratui.study.store.folder import StudyFile, as_file
+from ratui.study.store.kernel_locks import next_turn
 from ratui.study.store.lock_holder import (
     LARGEST_HOLDER,
     HeldByOther,
@@ -75,8 +76,21 @@ class FileLock:
 
     def __enter__(self) -> FileLock:
         as_file(self._given, make_folder=True)
-        deadline, first = time.monotonic() + self._wait, read_holder(self._file) if self._wait else None
         try:
+            if self._wait:
+                self._enter_in_turn(time.monotonic() + self._wait)
+            while self._descriptor < 0:
+                self._try()
+        except OSError as error:
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "Free some disk space" if is_full else "Check its owner, and that the file system supports locks"
+            raise StoreError(f"can't be locked: {error.strerror}", self._path, remedy) from error
+        return self
+
+    def _enter_in_turn(self, deadline: float) -> None:
+        """Take the lock after those who have waited longer. Raises HeldByOther after `deadline`, StoreError, OSError."""
+        first = read_holder(self._file)
+        with self._next_turn(deadline):
             while self._descriptor < 0:
                 try:
                     self._try()
@@ -87,11 +101,19 @@ class FileLock:
                             raise
                         self._take_over = first
                     time.sleep(0.01)
-        except OSError as error:
-            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = "Free some disk space" if is_full else "Check its owner, and that the file system supports locks"
-            raise StoreError(f"can't be locked: {error.strerror}", self._path, remedy) from error
-        return self
+
+    @contextmanager
+    def _next_turn(self, deadline: float) -> Iterator[None]:
+        """See `next_turn`. On a network file system, where it could exclude the lock itself, there are no turns."""
+        if self.is_on_network:
+            yield
+            return
+        descriptor = self._file.folder.open_lock(self._file.inside)
+        try:
+            with next_turn(descriptor, deadline):
+                yield
+        finally:
+            _close(descriptor)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

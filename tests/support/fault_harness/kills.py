@@ -8,7 +8,9 @@ import random
 import shutil
 import signal
 import struct
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +42,9 @@ def child(work: Callable[[int], None], *, quiet: bool = False) -> tuple[int, int
         else:
             work(writing)
         code = 0
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(code)
 

@@ -10,7 +10,9 @@ import os
 import struct
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 from ratui.reading import set_note
 from ratui.study import Region, RegionSource, Study
@@ -27,12 +29,14 @@ _Ack = Callable[[int], None]
 _MANAGER = 100
 
 
-def all_at_once(folder: Path, seconds: float) -> Count:
+def all_at_once(folder: Path, seconds: float, sync_delay: float = 0.0) -> Count:
     """Let two raters, two others who confirm regions, a manager and a trainer work for `seconds` without a pause.
 
-    `trials` counts the rounds of the manager and the trainer. Damage that a check reports counts as a crash.
+    `trials` counts the rounds of the manager and the trainer. Damage that a check reports counts as a crash. Each fsync
+    takes `sync_delay` seconds longer, as on a slow disk: locks are then free for a small part of the time.
     """
-    count = Count("reading, confirming, checking, backing up, learning at once", Ours.name)
+    where = ", on a slow disk" if sync_delay else ""
+    count = Count(f"reading, confirming, checking, backing up, learning at once{where}", Ours.name)
     place = Ours().make(folder / "place")
     fill(place)
     study = Study.open(place)
@@ -48,7 +52,8 @@ def all_at_once(folder: Path, seconds: float) -> Count:
     for who, work in works:
 
         def serve(pipe: int, who: int = who, work: Callable[[_Ack], None] = work) -> None:
-            work(lambda number: _tell(pipe, who, number))
+            with mock.patch.object(os, "fsync", partial(_sync_late, os.fsync, sync_delay)):
+                work(lambda number: _tell(pipe, who, number))
 
         children.append(child(serve))
     said = [item for _, pipe in children for item in acknowledged(pipe)]
@@ -61,11 +66,16 @@ def all_at_once(folder: Path, seconds: float) -> Count:
         count.crashes += number if who == _MANAGER else 0
     count.lost = sum(_lost(study, raters[who], who, said) for who in (0, 1))
     for who in (0, 1):
-        last = max(number for by, number in said if by == 10 + who)
+        last = max((number for by, number in said if by == 10 + who), default=-1)
         now = [region.box for region in study.regions(CASE) if region.film == films[who]]
         # The entry that was saved, or a later one that was not acknowledged.
-        count.lost += now not in ([_box(last)], [_box(last + 1)])
+        count.lost += last >= 0 and now not in ([_box(last)], [_box(last + 1)])
     return count
+
+
+def _sync_late(sync: Callable[[int], None], delay: float, descriptor: int) -> None:
+    time.sleep(delay)
+    sync(descriptor)
 
 
 def _tell(pipe: int, who: int, number: int) -> None:
