@@ -132,6 +132,9 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
         why = opened.case(case).unreadable_reason(opened.scheme)
         if why:
             click.echo(f"  {case} can't be read yet: {why}")
+        late = [rater for rater in opened.raters_of(case) if opened.state(rater, case).stage == "changed"]
+        if late:
+            click.echo(f"  {case}: films came after {', '.join(late)} signed it; they have to reopen it")
     click.echo(f"list of the files by number: {clean_text(report.save_list(), 200)}")
     if report.imported:
         click.echo(f"key to the pseudonyms: {clean_text(report.key, 200)}")

@@ -173,6 +173,43 @@ def backup(study: Path, archive: Path) -> None:
 
 @click.command()
 @click.argument("study", type=_FOLDER)
+@click.argument("case", required=False)
+@click.argument("films", nargs=-1)
+@click.option("--reason", default="", help="Reason, which is recorded; needed to withdraw.")
+@click.option(
+    "--confirm", default="", metavar="CASE", help="Name the case again if signed readings depend on its films."
+)
+@click.option("--erase", is_flag=True, help="Erase the files instead of moving them to the private folder.")
+def withdraw(study: Path, case: str | None, films: tuple[str, ...], reason: str, confirm: str, erase: bool) -> None:
+    """Withdraw FILMS, or all films, of CASE from STUDY; without CASE, list all withdrawals.
+
+    The record names the account, the time and the reason. A signed reading that was made on a withdrawn film no longer
+    counts until its rater reopens it. Backups are not changed.
+    """
+    from ratui.study import Study
+    from ratui.study.withdrawal import Withdrawal, list_withdrawals, withdraw_films
+
+    def describe(each: Withdrawal) -> str:
+        done = "erased" if each.erased else "withdrawn"
+        readings = f"; readings: {', '.join(each.readings)}" if each.readings else ""
+        return clean_text(
+            f"  {each.at[:16]} {each.case} film {each.film} {done} by {each.by}: {each.reason}{readings}", 500
+        )
+
+    opened = Study.open(study)
+    if case is None:
+        for each in list_withdrawals(opened):
+            click.echo(describe(each))
+        return
+    done = withdraw_films(opened, case, films, reason=reason, confirmed=confirm == case, erase=erase)
+    for each in done:
+        click.echo(describe(each))
+    if done[0].signed:
+        click.echo(f"these signed readings no longer count until their raters reopen them: {', '.join(done[0].signed)}")
+
+
+@click.command()
+@click.argument("study", type=_FOLDER)
 @click.argument("archive", type=_FOLDER)
 @click.option("--for", "rater", metavar="ID", required=True, help="Rater who reads on another machine.")
 def package(study: Path, archive: Path, rater: str) -> None:
@@ -273,4 +310,4 @@ def _show_progress(stage: str) -> Callable[[int, int], None]:
     return lambda done, total: bar(stage, done, total)
 
 
-COMMANDS = (check, seal, merge, backup, restore, package)
+COMMANDS = (check, seal, merge, backup, restore, package, withdraw)

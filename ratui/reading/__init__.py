@@ -4,9 +4,9 @@ The rules follow the modified total Sharp score (van der Heijde); sites, grades 
 """
 
 from ratui.errors import Refusal, RefusalKind
+from ratui.reading.case_changes import apply_films, apply_regions
 from ratui.reading.commands import (
     adopt,
-    apply_regions,
     clear,
     copy_entry,
     enter,
@@ -70,6 +70,7 @@ __all__ = [
     "Slot",
     "UnlikelyEntry",
     "adopt",
+    "apply_films",
     "apply_regions",
     "clear",
     "copy_entry",

@@ -18,7 +18,6 @@ from ratui.reading.model import (
     GradeEntry,
     LogEntry,
     LogKind,
-    NotAssessableEntry,
     Reading,
     Slot,
 )
@@ -35,12 +34,12 @@ from ratui.scheme import Scheme, Site
 
 __all__ = [
     "adopt",
-    "apply_regions",
     "clear",
     "copy_entry",
     "enter",
     "enter_normal",
     "find_undoable",
+    "record_changes",
     "reopen",
     "set_note",
     "sign",
@@ -122,7 +121,7 @@ def enter(
         raise EntryError(refusal, f"{field.site} {field.scale}")
     is_unlikely = confirmed and find_unlikely(reading, field, entry) is not None
     new = find_effects(reading, field, entry)
-    return _record_changes(reading, "enter", new, timestamp, key, confirmed=is_unlikely, display=display)
+    return record_changes(reading, "enter", new, timestamp, key, confirmed=is_unlikely, display=display)
 
 
 def enter_normal(
@@ -143,7 +142,7 @@ def enter_normal(
         raise EntryError(Refusal("signed" if reading.signed_at else "not_normal"), site)
     new = {field: GradeEntry(0) for field in reading.joint_fields(site) if field not in reading.values}
     is_unlikely = confirmed and find_unlikely_normal(reading, site) is not None
-    return _record_changes(reading, "normal", new, timestamp, key, confirmed=is_unlikely, display=display)
+    return record_changes(reading, "normal", new, timestamp, key, confirmed=is_unlikely, display=display)
 
 
 def copy_entry(
@@ -164,7 +163,7 @@ def copy_entry(
     if entry is None:
         refusal = Refusal("signed" if reading.signed_at else "nothing_to_take_over")
         raise EntryError(refusal, f"{field.site} {field.scale}")
-    return _record_changes(reading, "same", find_effects(reading, field, entry), timestamp, key, display=display)
+    return record_changes(reading, "same", find_effects(reading, field, entry), timestamp, key, display=display)
 
 
 def clear(reading: Reading, field: Field, *, timestamp: datetime | None = None, key: str = "") -> Reading:
@@ -174,7 +173,7 @@ def clear(reading: Reading, field: Field, *, timestamp: datetime | None = None, 
     """
     if not list_options(reading, field).can_clear:
         raise EntryError(Refusal("signed" if reading.signed_at else "nothing_to_clear"), f"{field.site} {field.scale}")
-    return _record_changes(reading, "clear", {field: None, **find_reopened_fields(reading, field)}, timestamp, key)
+    return record_changes(reading, "clear", {field: None, **find_reopened_fields(reading, field)}, timestamp, key)
 
 
 def find_undoable(reading: Reading) -> LogEntry | None:
@@ -186,6 +185,8 @@ def find_undoable(reading: Reading) -> LogEntry | None:
         return None
     undone = {entry.undone_number for entry in reading.log}
     for entry in reversed(reading.log):
+        if entry.kind == "films":
+            return None  # the fields of earlier entries may be gone
         if entry.kind in _UNDOABLE_KINDS and entry.changes and entry.number not in undone:
             return entry
     return None
@@ -206,7 +207,7 @@ def undo(reading: Reading, *, timestamp: datetime | None = None, key: str = "", 
         for change in last.changes
         if Slot(change.field.site, change.field.time) not in reading.absent
     }
-    return _record_changes(reading, "undo", old, timestamp, key, undone_number=last.number, note=note)
+    return record_changes(reading, "undo", old, timestamp, key, undone_number=last.number, note=note)
 
 
 def toggle_flag(reading: Reading, site: str, *, timestamp: datetime | None = None, key: str = "") -> Reading:
@@ -215,7 +216,7 @@ def toggle_flag(reading: Reading, site: str, *, timestamp: datetime | None = Non
     Raises EntryError if the reading is signed or has no such site.
     """
     _check_site(reading, site)
-    return _record_changes(reading, "flag", {}, timestamp, key, site=site)._with_state(flags=reading.flags ^ {site})
+    return record_changes(reading, "flag", {}, timestamp, key, site=site)._with_state(flags=reading.flags ^ {site})
 
 
 def set_note(reading: Reading, site: str, text: str, *, timestamp: datetime | None = None, key: str = "") -> Reading:
@@ -231,42 +232,7 @@ def set_note(reading: Reading, site: str, text: str, *, timestamp: datetime | No
     notes = {other: note for other, note in reading.notes.items() if other != site}
     if line:
         notes[site] = line
-    return _record_changes(reading, "note", {}, timestamp, key, site=site, note=line)._with_state(notes=notes)
-
-
-def apply_regions(reading: Reading, absent: Iterable[Slot], *, timestamp: datetime | None = None) -> Reading:
-    """Return `reading` after the regions were edited.
-
-    Slots in `absent` become not assessable, with the scheme's reason for joints outside the image. Slots that are no
-    longer in `absent` become open. Slots of other sites or time points are ignored.
-
-    Parameters
-    ----------
-    reading
-        The reading to start from.
-    absent
-        The slots that lie outside their film, all of them.
-    timestamp
-        Time of the change, for the log.
-
-    Raises
-    ------
-    EntryError
-        If the reading is signed and `absent` differs from before.
-    """
-    now = frozenset(Slot(*slot) for slot in absent)
-    now = frozenset(slot for slot in now if slot.site in reading.site_keys and slot.time in reading.order)
-    if now == reading.absent:
-        return reading
-    if reading.signed_at:
-        raise EntryError(Refusal("signed"), reading.case, "Reopen the reading first")
-    off_film = NotAssessableEntry(reading.scheme.off_film_reason.id)
-    new: dict[Field, Entry | None] = {}
-    for slot in sorted(reading.absent - now):
-        new.update(dict.fromkeys(reading.slot_fields(slot)))
-    for slot in sorted(now - reading.absent):
-        new.update(dict.fromkeys(reading.slot_fields(slot), off_film))
-    return _record_changes(reading, "regions", new, timestamp, "")._with_state(absent=now)
+    return record_changes(reading, "note", {}, timestamp, key, site=site, note=line)._with_state(notes=notes)
 
 
 def adopt(reading: Reading, entries: Mapping[Field, Entry], *, timestamp: datetime | None = None) -> Reading:
@@ -283,9 +249,9 @@ def adopt(reading: Reading, entries: Mapping[Field, Entry], *, timestamp: dateti
         refusal = find_refusal(result, field, entries[field])
         if refusal:
             raise EntryError(refusal, f"{field.site} {field.scale}")
-        result = _record_changes(result, "adopt", find_effects(result, field, entries[field]), timestamp, "")
+        result = record_changes(result, "adopt", find_effects(result, field, entries[field]), timestamp, "")
     new = {field: value for field, value in result.values.items() if reading.values.get(field) != value}
-    return _record_changes(reading, "adopt", new, timestamp, "") if new else reading
+    return record_changes(reading, "adopt", new, timestamp, "") if new else reading
 
 
 def sign(reading: Reading, *, timestamp: datetime) -> Reading:
@@ -297,7 +263,7 @@ def sign(reading: Reading, *, timestamp: datetime) -> Reading:
         raise EntryError(Refusal("signed"), reading.case)
     if not reading.is_complete:
         raise EntryError(Refusal("still_open", {"count": len(reading.open_fields)}), reading.case)
-    return _record_changes(reading, "sign", {}, timestamp, "")._with_state(signed_at=timestamp)
+    return record_changes(reading, "sign", {}, timestamp, "")._with_state(signed_at=timestamp)
 
 
 def reopen(reading: Reading, reason: str, *, timestamp: datetime | None = None) -> Reading:
@@ -310,10 +276,10 @@ def reopen(reading: Reading, reason: str, *, timestamp: datetime | None = None) 
     line = _clean_note(reason)
     if not line:
         raise EntryError(Refusal("needs_reason"), reading.case)
-    return _record_changes(reading, "reopen", {}, timestamp, "", note=line)._with_state(signed_at=None)
+    return record_changes(reading, "reopen", {}, timestamp, "", note=line)._with_state(signed_at=None)
 
 
-def _record_changes(
+def record_changes(
     reading: Reading,
     kind: LogKind,
     new: Mapping[Field, Entry | None],

@@ -66,6 +66,8 @@ def replay(log: Iterable[LogEntry]) -> ReplayResult:
                     undo_stack.append(number)
                 else:
                     ineffective.add(number)
+            case "films":
+                undo_stack.clear()  # the fields of earlier entries may be gone
             case "regions" | "adopt":
                 pass
     return ReplayResult(values, frozenset(flags), notes, signed_at, contradiction)

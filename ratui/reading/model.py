@@ -81,7 +81,7 @@ class NotAssessableEntry:
 Entry: TypeAlias = GradeEntry | FindingEntry | NotAssessableEntry
 """An answer to one field."""
 LogKind: TypeAlias = Literal[
-    "enter", "normal", "same", "clear", "undo", "flag", "note", "regions", "adopt", "sign", "reopen"
+    "enter", "normal", "same", "clear", "undo", "flag", "note", "regions", "films", "adopt", "sign", "reopen"
 ]
 """Kind of a log entry: the command in `ratui.reading.commands` that wrote it (``same`` is `copy_entry`)."""
 
@@ -146,7 +146,7 @@ class LogEntry:
     undone_number
         For an undo, the number of the entry that it takes back.
     note
-        Text of a note, or the reason to reopen the reading.
+        Text of a note, the reason to reopen the reading, or the films that were added or withdrawn.
     site
         Key of the site that was flagged or got a note.
     is_confirmed

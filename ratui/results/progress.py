@@ -162,6 +162,8 @@ def _describe_missing(state: CaseState, describe_regions: Callable[[str], str]) 
             return state.note
         case "signed" | "unassigned":
             return ""
+        case "changed":
+            return "films changed after the signature: reopen"
         case "regions":
             return describe_regions(state.case)
         case "review":

@@ -13,6 +13,8 @@ from ratui.errors import RatuiError, StudyError
 from ratui.reading import Reading
 from ratui.reading.log import find_origins
 from ratui.study import CONSENSUS, Study
+from ratui.study.case import Case, FilmsWithdrawn
+from ratui.study.film_changes import is_current
 from ratui.study.intact import intact_case, intact_reading
 
 __all__ = ["ReleasedReadings", "check_interim", "leave_out_coarse", "released_readings"]
@@ -94,20 +96,44 @@ def leave_out_coarse(reading: Reading) -> Reading:
     return replace(reading, values=values)
 
 
-def _signed_readings(study: Study, case: str) -> tuple[dict[str, Reading], list[str]]:
-    """Return the signed readings of `case` by rater, and the raters whose reading is damaged."""
+@dataclass(frozen=True)
+class _SignedReadings:
+    """The signed readings of one case by rater, and the raters whose reading does not count."""
+
+    signed: Mapping[str, Reading]
+    damaged: Sequence[str]
+    outdated: Sequence[str]
+    """Raters who signed before films were added or withdrawn."""
+
+    def describe_waiting(self, case: str, waiting: Sequence[str]) -> str:
+        """Return why the case is kept back while `waiting` have no signed reading that counts."""
+        unsigned = [rater for rater in waiting if rater not in (*self.damaged, *self.outdated)]
+        reasons = [f"not signed by {', '.join(unsigned)}"] if unsigned else []
+        if self.outdated:
+            reasons.append(f"films changed after the signature of {', '.join(self.outdated)}")
+        return "; ".join(reasons + [f"damaged: readings/{rater}/{case}.json" for rater in self.damaged])
+
+
+def _signed_readings(study: Study, films: Case) -> _SignedReadings:
+    case = films.id
     signed: dict[str, Reading] = {}
     damaged: list[str] = []
+    outdated: list[str] = []
     for rater in study.raters_of(case):
         try:
             reading = study.reading(rater, case)
+        except FilmsWithdrawn:
+            outdated.append(rater)
         except RatuiError as error:
             study.add_notice(study.reading_path(rater, case), f"{error.problem}; it is left out")
             damaged.append(rater)
         else:
             if reading is not None and reading.signed_at:
-                signed[rater] = reading
-    return signed, damaged
+                if is_current(reading, films):
+                    signed[rater] = reading
+                else:
+                    outdated.append(rater)
+    return _SignedReadings(signed, damaged, outdated)
 
 
 def released_readings(
@@ -154,7 +180,8 @@ def released_readings(
                 kept_back[case] = f"its list of films is damaged: films/{case}/films.json"
                 unreadable.add(case)
                 continue
-            signed, damaged = _signed_readings(snapshot, case)
+            found_readings = _signed_readings(snapshot, films)
+            signed = found_readings.signed
             assigned[case] = snapshot.raters_of(case)
             waiting = [rater for rater in assigned[case] if rater not in signed]
             if len(waiting) == len(assigned[case]) and (why := films.unreadable_reason(snapshot.scheme)):
@@ -162,10 +189,7 @@ def released_readings(
                 unreadable.add(case)
                 continue
             if waiting and not interim:
-                unsigned = [rater for rater in waiting if rater not in damaged]
-                reasons = [f"not signed by {', '.join(unsigned)}"] if unsigned else []
-                reasons += [f"damaged: readings/{rater}/{case}.json" for rater in damaged]
-                kept_back[case] = "; ".join(reasons)
+                kept_back[case] = found_readings.describe_waiting(case, waiting)
                 continue
             found = {rater: signed[rater] for rater in chosen if rater in signed}
             if not found:
@@ -173,7 +197,7 @@ def released_readings(
                 continue
             readings[case] = found
             consensus_reading = intact_reading(snapshot, CONSENSUS, case)
-            if consensus_reading is not None and consensus_reading.signed_at:
+            if consensus_reading is not None and consensus_reading.signed_at and is_current(consensus_reading, films):
                 consensus[case] = consensus_reading
     excluded = None
     if exclude_coarse:

@@ -14,7 +14,16 @@ from ratui.reading import Slot
 from ratui.scheme import Scheme, Site
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number, as_text
 
-__all__ = ["MOST_VISITS", "Case", "FilmRecord", "Region", "RegionSource", "regions_from_records", "regions_to_records"]
+__all__ = [
+    "MOST_VISITS",
+    "Case",
+    "FilmRecord",
+    "FilmsWithdrawn",
+    "Region",
+    "RegionSource",
+    "regions_from_records",
+    "regions_to_records",
+]
 
 MOST_VISITS = 8
 """Limit of the examinations of a patient."""
@@ -69,6 +78,11 @@ class FilmRecord:
     note: str = ""
     aspect: float = 1.0
     visit: int | None = None
+
+    @property
+    def number(self) -> int:
+        """Number of the examination in the study: `visit`, or `time` if that is None."""
+        return self.time if self.visit is None else self.visit
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -229,12 +243,27 @@ def regions_to_records(regions: Iterable[Region]) -> list[dict[str, Any]]:
     return [region.to_record() for region in sorted(regions, key=lambda region: (region.film, region.site))]
 
 
+class FilmsWithdrawn(StoreError):
+    """A reading can't be shown, because all films of one of its visits were withdrawn and no others have come."""
+
+
 @dataclass(frozen=True)
 class Case:
-    """One patient of the study, under the pseudonym `id`."""
+    """One patient of the study, under the pseudonym `id`.
+
+    Attributes
+    ----------
+    id
+        The pseudonym.
+    films
+        The films of all time points.
+    withdrawn
+        ID and time point of each film that was withdrawn from the study; the time point is None if no film of it is left.
+    """
 
     id: str
     films: tuple[FilmRecord, ...]
+    withdrawn: tuple[tuple[str, int | None], ...] = ()
 
     @property
     def times(self) -> tuple[int, ...]:
@@ -256,7 +285,13 @@ class Case:
 
         Raises StoreError if the films are not those of different time points of this case.
         """
-        times = {film.id: film.time for film in self.films}
+        withdrawn = dict(self.withdrawn)
+        gone = {film for film, time in withdrawn.items() if time is None}
+        if any(films and gone.issuperset(films) for films in positions):
+            raise FilmsWithdrawn(
+                "all its films of one visit were withdrawn", self.id, "Import the right films of that visit"
+            )
+        times = {film.id: film.time for film in self.films} | withdrawn
         order = [{times.get(film) for film in films} for films in positions]
         known = tuple(time for found in order for time in found if time is not None)
         if any(len(found) != 1 for found in order) or sorted(known) != list(self.times):
@@ -271,6 +306,14 @@ class Case:
             if film.time == time and side in film.sides and scheme.views[film.view].part == part:
                 return film
         return None
+
+    def has_film(self, number: int, side: str, part: str, scheme: Scheme) -> bool:
+        """Return whether a film shows the body part `part` of `side`, or of both, at the examination `number`."""
+        sides = ("L", "R") if side == "B" else (side,)
+        return any(
+            film.number == number and scheme.views[film.view].part == part and not {*sides}.isdisjoint(film.sides)
+            for film in self.films
+        )
 
     def sites(self, scheme: Scheme) -> tuple[Site, ...]:
         """Return the sites that can be read, in reading order: both time points have a film of their part and side."""
@@ -302,6 +345,8 @@ class Case:
 
     def unreadable_reason(self, scheme: Scheme) -> str:
         """Return why the case can't be read, in a few words, or an empty text if it can."""
+        if self.withdrawn and not self.films:
+            return "its films were withdrawn"
         if len(self.times) < 2:
             return "films of one time point only"
         if len(self.times) > 2:

@@ -162,6 +162,8 @@ class CaseStore:
         # Reading raises an error for a file of a newer format, which must not be replaced.
         before = self.film_list(case.id, config) if self._read(file) is not None else None
         if not split and not self.is_split(case.id, config):
+            if case.withdrawn:
+                raise StoreError("its study has an earlier format", file.path, "Run: ratui check STUDY --repair")
             with self._lock.shared():
                 write_tables(file, {"films": [film.to_record() for film in case.films]})
             return
@@ -172,7 +174,11 @@ class CaseStore:
             known, {visit.film: visit.visit for visit in visits}, raters, blinded=config.blinded
         )
         records = tuple(film_to_public_record(film, with_times=not config.blinded) for film in case.films)
-        listed = FilmList(case.id, records, continued)
+        at = {visit.film: visit for visit in visits}
+        withdrawn = tuple(
+            {"id": film} | ({} if config.blinded else {"time": at[film].visit}) for film, _ in case.withdrawn
+        )
+        listed = FilmList(case.id, records, continued, withdrawn)
         with self._lock.shared():
             # First: a listed film without a visit could not be shown to managers.
             # The salts are random: a checksum of a file, even a public one, does not allow to try out its content. The

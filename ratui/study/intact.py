@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ratui.errors import RatuiError
+from ratui.study.case import FilmsWithdrawn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,9 +51,14 @@ def intact_proposals(study: Study, case: str) -> tuple[Region, ...]:
 
 
 def read_or_note(study: Study, file: Path, read: Callable[[], _Value], otherwise: _Value) -> _Value:
-    """Return the result of `read`; where it raises a RatuiError, add a notice about `file` and return `otherwise`."""
+    """Return the result of `read`; where it raises a RatuiError, add a notice about `file` and return `otherwise`.
+
+    A reading whose films were withdrawn is not damaged and gets no notice.
+    """
     try:
         return read()
+    except FilmsWithdrawn:
+        return otherwise
     except RatuiError as error:
         study.add_notice(file, f"{error.problem}; it is left out")
         return otherwise

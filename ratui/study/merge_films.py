@@ -71,7 +71,7 @@ def _merge_case(
         item = f"film {clean_text(film.id, 40)} of {name}"
         known = next((each for each in ours.films if each.id == film.id), None)
         if known is not None:
-            if (known.file, known.side, known.view, _visit(known)) != (film.file, film.side, film.view, _visit(film)):
+            if (known.file, known.side, known.view, known.number) != (film.file, film.side, film.view, film.number):
                 yield MergeResult("conflict", item, "its record differs")
             continue
         try:
@@ -85,7 +85,7 @@ def _merge_case(
         yield MergeResult("added", item)
     if files and not dry_run:
         positions = _positions(study, other, ours, raters)
-        case = Case(name, tuple(films))
+        case = replace(ours, films=tuple(films))
         write_films(study.folder, case, files, rewrite=study.config.blinded)
         study.save_case(case, positions=positions)
         pixels.update({film.digest: name for film in films if film.digest})
@@ -103,7 +103,7 @@ def _take_film(
     """Return a new record of a film of the other copy, and the bytes of its file. Raises RatuiError."""
     path = copy.folder.path / "films" / case / f"{check_name(film.id, 'film')}.dcm"
     with checked_values("its record is not that of a film", path):
-        visit = _visit(film)
+        visit = film.number
         if film.view not in study.scheme.views or film.side not in ("L", "R", "B") or not 0 <= visit < MOST_VISITS:
             raise ValueError("a record of another study")
         if film.day is not None and not 0 <= film.day <= _LONGEST:
@@ -139,10 +139,6 @@ def _take_film(
     return record, data
 
 
-def _visit(film: FilmRecord) -> int:
-    return film.time if film.visit is None else film.visit
-
-
 def _is_plausible(film: FilmRecord) -> bool:
     """Return whether the size of a pixel, which a manifest may have given instead of the file, is possible."""
     return all(0.001 < value < 1000 for value in (film.aspect, *(film.spacing or ())))
@@ -150,7 +146,7 @@ def _is_plausible(film: FilmRecord) -> bool:
 
 def _is_same_view(study: Study, one: FilmRecord, other: FilmRecord) -> bool:
     views = study.scheme.views
-    here = _visit(one) == _visit(other) and views[one.view].part == views[other.view].part
+    here = one.number == other.number and views[one.view].part == views[other.view].part
     return here and bool(set(one.sides) & set(other.sides))
 
 

@@ -1,7 +1,8 @@
 """Evidence in a reading's file of how the reading was made: its films, and the time spent at each entry.
 
-Table ``seen`` has one record for each film: ``position`` on the screen, ``film`` (its ID) and ``content``, a keyed hash of
-the film's file. The chain of the log begins with it. Each record of the log has ``seconds``, the time spent on the reading
+Table ``seen`` has one record for each film that the case had when the reading was first saved: ``position`` on the screen,
+``film`` (its ID) and ``content``, a keyed hash of the film's file. The chain of the log begins with it; films that came
+later are named in the log. Each record of the log has ``seconds``, the time spent on the reading
 at that entry. Table ``times`` has a record for each save without an entry, such as at the end of a session. Both tables are
 chained, so that neither can be changed later without a change of every checksum after it.
 
@@ -147,17 +148,27 @@ def find_evidence_faults(tables: Mapping[str, Records], case: Case, study: str) 
     """
     if "seen" not in tables:
         return []
-    return [*_find_other_films(tables["seen"], case, study), *_find_time_faults(tables), *_find_display_faults(tables)]
+    others = _find_other_films(tables["seen"], tables["log"], case, study)
+    return [*others, *_find_time_faults(tables), *_find_display_faults(tables)]
 
 
-def _find_other_films(seen: Records, case: Case, study: str) -> list[str]:
+def _later_films(log: Records) -> list[tuple[str, str]]:
+    """Return the ID and the keyed hash of each film that was added after the first save, as the log names them."""
+    notes = [str(entry["note"]).split() for entry in log if entry["kind"] == "films"]
+    added = [word[1:].partition(":") for words in notes for word in words if word.startswith("+")]
+    return [(film, content) for film, _, content in added]
+
+
+def _find_other_films(seen: Records, log: Records, case: Case, study: str) -> list[str]:
     present = {film.id: hash_film(study, film.file) for film in case.films}
+    withdrawn = dict(case.withdrawn)
     found = []
-    for record in seen:
-        film = str(record["film"])
+    for film, content in [*((str(record["film"]), record["content"]) for record in seen), *_later_films(log)]:
+        if film in withdrawn:
+            continue
         if film not in present:
             found.append(f"it was made on the film {film}, which the case does not have")
-        elif record["content"] and record["content"] != present[film]:
+        elif content and content != present[film]:
             found.append(f"it was made on another version of the film {film}")
     return found
 

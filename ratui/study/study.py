@@ -17,11 +17,13 @@ from ratui.reading import Entry, Field, Reading, start_reading
 from ratui.scheme import Scheme
 from ratui.study.accounts import check_account
 from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
-from ratui.study.intact import intact_reading
+from ratui.study.film_changes import adapt_reading, is_current
+from ratui.study.intact import intact_case, intact_reading
 from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.reading_session import (
     DisplayUse,
     ReadingSession,
+    now,
     stored_displays,
     stored_meta,
     stored_positions,
@@ -261,16 +263,29 @@ class Study(StudyCases):
             displays = stored_displays(stored, file.path)
             evidence = ReadingEvidence.from_tables(stored, reading.positions, film_case, self.config.id)
             shared, tail = self._study_lock.shared, stored.tail if stored else b""
-            yield ReadingSession(file, lock, shared, reading, seconds, notice, displays, evidence, tail)
+            session = ReadingSession(file, lock, shared, reading, seconds, notice, displays, evidence, tail)
+            adapted = adapt_reading(reading, film_case, self.config.id, timestamp=now())
+            if adapted is not reading:
+                session.save(adapted)
+                if not notice:
+                    notice = "films were added to this case or withdrawn from it: read what is open, then sign"
+                session.notice = notice
+            yield session
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
         """Return the signed readings of `case`, in the order of the study's raters; damaged ones only add a notice.
 
+        Readings of other films than the case has now are left out, see `film_changes`.
+
         For managers: a rater must not see them before their own reading is signed. Raises StudyError for other accounts.
         """
         self.check_manager("see readings before every rater has signed")
+        films = intact_case(self, case)
+        if films is None:
+            return ()
         readings = (intact_reading(self, rater, case) for rater in self.config.raters)
-        return tuple(reading for reading in readings if reading is not None and reading.signed_at)
+        signed = (reading for reading in readings if reading is not None and reading.signed_at)
+        return tuple(reading for reading in signed if is_current(reading, films))
 
     def other_answers(self, case: str, site: str) -> tuple[Mapping[Field, Entry], ...]:
         """Return what others answered at `site`; empty in a plain study, see `results.adjudication`."""

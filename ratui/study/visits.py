@@ -24,7 +24,6 @@ __all__ = ["FilmList", "Positions", "Visit", "choose_raters", "continue_position
 Positions: TypeAlias = tuple[tuple[str, ...], ...]
 """IDs of the films at each position on the screen, left first, sorted within a position."""
 _PUBLIC = ("id", "side", "view", "rows", "columns", "spacing", "file", "note", "aspect")
-_TIMES = ("time", "day")
 _MOST_DAYS = 100_000
 
 
@@ -77,11 +76,15 @@ class FilmList:
         Stored values of each film. They contain ``time`` and ``day`` only if every member may know them.
     positions
         Films at each position by rater. A rater without positions does not read the case.
+    withdrawn
+        ``id`` of each film that was withdrawn, with ``time`` if every member may know it. These films keep their places in
+        `positions`, so that another film of the same visit comes to the same place.
     """
 
     case: str
     records: tuple[Mapping[str, Any], ...]
     positions: Mapping[str, Positions]
+    withdrawn: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def from_tables(
@@ -97,19 +100,24 @@ class FilmList:
             if FilmRecord.from_record({"time": 0, **record}).view not in scheme.views:
                 raise ValueError("a view that the scheme does not have")
         films = {str(record["id"]): record for record in records}
-        if len(films) < len(records):
+        withdrawn = tuple({**record, "id": as_text(record["id"])} for record in as_list(tables.get("withdrawn", [])))
+        known = [*films, *(record["id"] for record in withdrawn)]
+        if len({*known}) < len(records) + len(withdrawn):
             raise ValueError("a film that occurs twice")
         if "positions" in tables:
-            found = {as_text(each["rater"]): _to_positions(each["positions"], films) for each in tables["positions"]}
+            found = {as_text(each["rater"]): _to_positions(each["positions"], known) for each in tables["positions"]}
             if config.raters_per_case or config.blinded:
-                return cls(case, records, found)
+                return cls(case, records, found, withdrawn)
         else:
             found = {}
         for rater in (*config.raters, CONSENSUS):
             if rater not in found:
-                times = {film: int(record["time"]) for film, record in films.items()}
+                times = {
+                    str(record["id"]): as_integer(record["time"], 0, MOST_VISITS - 1)
+                    for record in (*records, *withdrawn)
+                }
                 found[rater] = _group(times, _earlier_order(config, rater, case, set(times.values())))
-        return cls(case, records, found)
+        return cls(case, records, found, withdrawn)
 
     @property
     def has_times(self) -> bool:
@@ -123,10 +131,14 @@ class FilmList:
         """
         if self.has_times:
             return self._with_times(
-                {str(record["id"]): (int(record["time"]), record.get("day")) for record in self.records}
+                {
+                    str(record["id"]): (as_integer(record["time"], 0, MOST_VISITS - 1), record.get("day"))
+                    for record in (*self.records, *self.withdrawn)
+                    if "time" in record
+                }
             )
         known = {visit.film: visit for visit in visits}
-        if known.keys() != {str(record["id"]) for record in self.records}:
+        if known.keys() != {str(record["id"]) for record in (*self.records, *self.withdrawn)}:
             raise StoreError("its visits are not those of its films", self.case, "See: ratui check STUDY")
         return self._with_times({film: (visit.visit, visit.day) for film, visit in known.items()})
 
@@ -140,23 +152,30 @@ class FilmList:
             raise StudyError(f"it is not assigned to {rater}", self.case, "Ask a manager of the study")
         days = {str(record["id"]): record.get("day") for record in self.records}
         return self._with_times(
-            {film: (position, days[film]) for position, films in enumerate(positions) for film in films}
+            {film: (position, days.get(film)) for position, films in enumerate(positions) for film in films}
         )
 
     def _with_times(self, times: Mapping[str, tuple[int, int | None]]) -> Case:
-        rank = {visit: time for time, visit in enumerate(sorted({visit for visit, _ in times.values()}))}
+        ids = [str(record["id"]) for record in self.records]
+        rank = {visit: time for time, visit in enumerate(sorted({times[film][0] for film in ids if film in times}))}
         films = []
         for record in self.records:
             if (known := times.get(str(record["id"]))) is not None:
                 visit, day = known
                 film = FilmRecord.from_record({**record, "time": rank[visit], "day": day})
                 films.append(film if rank[visit] == visit else FilmRecord(**{**asdict(film), "visit": visit}))
-        return Case(self.case, tuple(sorted(films, key=lambda film: (film.time, film.side, film.view, film.id))))
+        gone = [record["id"] for record in self.withdrawn]
+        withdrawn = tuple((film, rank.get(times[film][0]) if film in times else None) for film in gone)
+        return Case(
+            self.case, tuple(sorted(films, key=lambda film: (film.time, film.side, film.view, film.id))), withdrawn
+        )
 
     def to_tables(self) -> dict[str, list[dict[str, Any]]]:
         """Return the tables of the file, in an order that does not depend on the time points."""
+        withdrawn = sorted((dict(record) for record in self.withdrawn), key=lambda record: str(record["id"]))
         return {
             "films": sorted((dict(record) for record in self.records), key=lambda record: str(record["id"])),
+            **({"withdrawn": withdrawn} if withdrawn else {}),
             "positions": [
                 {"rater": rater, "positions": [sorted(films) for films in positions]}
                 for rater, positions in self.positions.items()
@@ -167,20 +186,26 @@ class FilmList:
 def film_to_public_record(film: FilmRecord, *, with_times: bool) -> dict[str, Any]:
     """Return the values of a film that every member of the study may read."""
     record = {name: getattr(film, name) for name in _PUBLIC}
-    return {**record, **{name: getattr(film, name) for name in _TIMES}} if with_times else record
+    # The number of the visit: times are counted anew if all films of an earlier visit are withdrawn.
+    return {**record, "time": film.number, "day": film.day} if with_times else record
 
 
 def to_visits(case: Case, known: Mapping[str, Visit]) -> tuple[Visit, ...]:
-    """Return the visits of the films of `case`, sorted by film; `known` has the digests of films without one."""
-    return tuple(
+    """Return the visits of the films of `case`, sorted by film.
+
+    `known` has the digests of films without one, and the visits of films that were withdrawn.
+    """
+    withdrawn = [known[film] for film, _ in case.withdrawn if film in known]
+    present = (
         Visit(
             film.id,
-            film.time if film.visit is None else film.visit,
+            film.number,
             film.day,
             film.digest or (known[film.id].pixels if film.id in known else ""),
         )
-        for film in sorted(case.films, key=lambda film: film.id)
+        for film in case.films
     )
+    return tuple(sorted((*present, *withdrawn), key=lambda visit: visit.film))
 
 
 def continue_positions(

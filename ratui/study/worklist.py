@@ -20,6 +20,7 @@ from ratui.errors import RatuiError, StoreError, clean_text
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_number, as_text, as_time
 from ratui.study.case import Case
+from ratui.study.film_changes import stored_film_changes
 from ratui.study.restored import RESTORED
 from ratui.study.store import StudyFolder
 from ratui.study.store.open_folder import FileSignature
@@ -35,13 +36,14 @@ __all__ = [
     "summarize_reading",
 ]
 
-_FORMAT = 5
+_FORMAT = 6
 _MOST_ITEMS = 50_000_000  # of the index; about thirty a case
 _PROGRESS_STEP = 100  # cases between two calls of `progress`
 
-Stage: TypeAlias = Literal["unassigned", "unreadable", "regions", "reading", "review", "signed"]
+Stage: TypeAlias = Literal["unassigned", "unreadable", "regions", "reading", "review", "signed", "changed"]
 """Next step of a rater in a case: ``regions`` to confirm, ``reading`` to complete, ``review`` to do and sign.
 
+A ``changed`` case is signed, but its films have changed since; its rater has to reopen it.
 A rater does not read an ``unassigned`` case: worklists leave it out.
 """
 _STAGES = frozenset(get_args(Stage))
@@ -117,6 +119,13 @@ def summarize_reading(
         If the records contain values that a reading cannot have.
     """
     try:
+        changes = stored_film_changes(case, scheme, meta)
+        fields = [
+            record
+            for record in fields
+            if as_text(record["site"]) not in changes.removed
+            and (record["site"], record["time"]) not in changes.replaced
+        ]
         filled = Counter(as_text(record["site"]) for record in fields)
         seconds = as_number(meta.get("seconds", 0.0), 0.0)
         flags = len(as_list(meta.get("flags", [])))
@@ -127,7 +136,7 @@ def summarize_reading(
     total = 2 * sum(len(site.joint.scales) for site in sites)
     stage: Stage = "review" if len(fields) == total else "reading"
     if is_signed:
-        stage = "signed"
+        stage = "changed" if changes else "signed"
     elif not are_regions_complete:
         stage = "regions"
     return CaseState(

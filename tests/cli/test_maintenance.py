@@ -8,7 +8,8 @@ from ratui import files as disk
 from ratui.reading import GradeEntry, enter, find_next_open_field
 from ratui.study import Study
 from tests.cli.test_commands import fails, ratui
-from tests.films import make_study
+from tests.films import hospital, make_study
+from tests.tui.readings import store_reading
 
 pytestmark = pytest.mark.slow
 
@@ -79,3 +80,39 @@ def test_seal_accepts_a_change_by_hand(tmp_path: Path) -> None:
     assert "anna, bert, cleo" in done.stdout
     file.write_text(file.read_text().replace("raters", "ratters"))
     assert "raters" in fails("seal", study.path)
+
+
+class TestWithdraw:
+    def test_a_film_is_withdrawn_and_listed(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        (case,) = study.cases()
+        film = study.case(case).films[0].id
+        assert "a withdrawal needs a reason" in fails("withdraw", study.path, case, film)
+        assert f"it has no film {film}x" in fails("withdraw", study.path, case, f"{film}x", "--reason", "x")
+        done = ratui("withdraw", study.path, case, film, "--reason", "another patient")
+        assert (done.returncode, f"{case} film {film} withdrawn by" in done.stdout) == (0, True), done.stderr
+        listed = ratui("withdraw", study.path)
+        assert listed.stdout.splitlines() == done.stdout.splitlines()
+        assert "another patient" in listed.stdout
+        assert ratui("check", study.path).returncode == 0
+
+    def test_signed_readings_need_the_case_once_more(self, tmp_path: Path) -> None:
+        study = make_study(tmp_path)
+        (case,) = study.cases()
+        store_reading(study, case, signed=True)
+        problem = fails("withdraw", study.path, case, "--reason", "consent")
+        assert "the signed readings of anna depend on it" in problem
+        assert f"--confirm {case}" in problem
+        assert "the signed readings" in fails("withdraw", study.path, case, "--reason", "consent", "--confirm", "C-X")
+        done = ratui("withdraw", study.path, case, "--reason", "consent", "--confirm", case, "--erase")
+        assert (done.returncode, "until their raters reopen them: anna" in done.stdout) == (0, True), done.stderr
+        assert "its films were withdrawn" in ratui("status", study.path).stdout
+
+
+def test_the_import_names_those_who_have_signed_without_the_new_films(tmp_path: Path) -> None:
+    study = make_study(tmp_path, sides="L")
+    (case,) = study.cases()
+    store_reading(study, case, signed=True)
+    done = ratui("import", study.path, hospital(tmp_path / "more", sides="LR"), "--key", tmp_path / "key.json")
+    assert f"{case}: films came after anna signed it; they have to reopen it" in done.stdout, done.stderr
+    assert "films changed after the signature: reopen" in ratui("status", study.path).stdout

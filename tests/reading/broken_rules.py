@@ -196,13 +196,13 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation(
         "a slot back on its film stays not assessable",
-        "commands.py",
+        "case_changes.py",
         "for slot in sorted(reading.absent - now):",
         "for slot in ():",
     ),
     Mutation(
         "a slot outside the film stays open",
-        "commands.py",
+        "case_changes.py",
         "for slot in sorted(now - reading.absent):",
         "for slot in ():",
     ),

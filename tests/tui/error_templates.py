@@ -36,6 +36,7 @@ _COMMAND_LINE_ONLY = (
     "study/package.py",
     "study/restore.py",
     "study/upgrade.py",
+    "study/withdrawal.py",
 )
 _MESSAGES = {
     "unreadable_reason",

@@ -53,6 +53,6 @@ def _check_unsealed_film(study: Study, case: Case, film: FilmRecord, inside: str
         films = tuple(
             replace(each, file=hashlib.sha256(data).hexdigest()) if each.id == film.id else each for each in now.films
         )
-        study.save_case(Case(case.id, films))
+        study.save_case(replace(now, films=films))
 
     return "its file has no checksum (format 1)", "its checksum noted", note_digest, ""

@@ -10,7 +10,7 @@ import stat
 import time
 
 from ratui.errors import DamagedError, RatuiError, StoreError
-from ratui.study.case import regions_from_records
+from ratui.study.case import FilmsWithdrawn, regions_from_records
 from ratui.study.check.copies import (
     CopyBytes,
     FileCopies,
@@ -164,7 +164,8 @@ class TableFileChecker:
                     study.displays(rater, file.stem)
                     self._check_evidence(file, data)
                 case ["regions"] if study.folder.is_folder(f"films/{file.stem}"):
-                    known = {film.id for film in study.unordered_case(file.stem).films}
+                    case_there = study.unordered_case(file.stem)
+                    known = {film.id for film in case_there.films} | dict(case_there.withdrawn).keys()
                     strange = {region.film for region in study.regions(file.stem)} - known
                     if strange:
                         self._findings.add(file.inside, f"it names {len(strange)} films that the case does not have")
@@ -182,6 +183,8 @@ class TableFileChecker:
                     read_stored_order(study)
         except (DamagedError, UnsealedError):
             pass  # reported above, and not repaired
+        except FilmsWithdrawn as error:
+            self._findings.notes.append(f"{file.inside}: {error.problem}; it counts when others are imported and read")
         except RatuiError as error:
             can_rebuild = is_reading(file) and not self._is_unsealed
             fields = rebuild_fields(file, data, study.scheme) if can_rebuild else None

@@ -324,11 +324,11 @@ def _import_case(
         except RatuiError as error:
             rejected[candidate.path] = _rejection_reason(error)
             continue
-        case = Case(case.id, (*case.films, record))
+        case = replace(case, films=(*case.films, record))
         new_pixels[record.digest] = case.id
         files[record.id] = data
         imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, record.note))
-    if files and len(case.times) < 2 and study.config.blinded and study.config.group:
+    if files and len({film.number for film in case.films}) < 2 and study.config.blinded and study.config.group:
         rejected.update((candidate.path, _ONE_VISIT) for candidate in candidates if candidate.path not in rejected)
         return []
     if files:
@@ -361,8 +361,7 @@ def _convert_film(
             candidate.path,
             "Check the patient ID of both files",
         )
-    sides = ("L", "R") if candidate.side == "B" else (candidate.side,)
-    if any(case.film(candidate.time, side, part, study.scheme) for side in sides):
+    if case.has_film(candidate.time, candidate.side, part, study.scheme):
         raise FilmError(
             f"time point {candidate.time} of this case has a film of that side already",
             candidate.path,

@@ -56,6 +56,8 @@ class CaseOpener:
                 worklist.show_message(worklist.t("worklist.unreadable", case=case, why=why))
             elif state.stage == "signed":
                 self._open_signed(case, site)
+            elif state.stage == "changed":
+                self._open_changed(case)
             else:
                 self._open_for_scoring(case, site)
         except RatuiError as error:
@@ -88,6 +90,16 @@ class CaseOpener:
             app.push_screen(ReviewScreen.read_only(app.study, reading, site))
         else:
             app.push_screen(OverviewScreen(reading), partial(self._overview_closed, case, "", None))
+
+    def _open_changed(self, case: str) -> None:
+        """Show the overview of a signed reading whose films have changed, with the key that reopens it."""
+        app = self._worklist.ratui
+        reading = app.study.reading(app.rater, case)
+        if reading is None:
+            return
+        key = app.keymap.key_label("overview.reopen")
+        overview = OverviewScreen(reading, notice=lambda t, width: t("overview.films_changed", key=key))
+        app.push_screen(overview, partial(self._overview_closed, case, "", None))
 
     def _open_held(self, case: str, site: str, held: HeldByOther) -> None:
         """Show the overview of a reading that is open in another session, with the key that takes it over."""
