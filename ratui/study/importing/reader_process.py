@@ -21,8 +21,10 @@ from types import TracebackType
 from typing import IO, Any
 
 import ratui
+from ratui.bounded_parsing import parse_json
 from ratui.errors import FilmError, clean_text
 from ratui.imaging import MAX_FILE_BYTES, MAX_SIDE, Film, unpack_film
+from ratui.study.importing.file_set import FileId, is_file_id
 from ratui.study.importing.film_header import FilmHeader, decode_header
 from ratui.study.importing.film_maker import TEXT_NOTE, ConvertedFilm, FilmRequest, FilmSize
 
@@ -95,6 +97,15 @@ class ReaderProcess:
         head, data = self._request({"do": "image"}, path)
         with _checked_answer(path):
             return unpack_film(head["film"], data)
+
+    def read_file_set(self, path: Path) -> tuple[FileId, ...]:
+        """Return the IDs of the files that the DICOMDIR at `path` lists. Raises FilmError."""
+        _, data = self._request({"do": "file set"}, path)
+        with _checked_answer(path):
+            ids = tuple(tuple(str(name) for name in names) for names in parse_json(data))
+            if not all(map(is_file_id, ids)):
+                raise ValueError("not a file ID")
+            return ids
 
     def verify(self, path: Path, case: str, side: str) -> FilmSize:
         """Return the size of the stored film at `path` if it is exactly what an import writes; see `verify_stored_film`.

@@ -17,6 +17,7 @@ from ratui.crash_report import fault_frames
 from ratui.errors import FilmError
 from ratui.imaging import pack_film, read_film
 from ratui.program import run_program
+from ratui.study.importing.file_set import read_file_set
 from ratui.study.importing.film_header import encode_header, read_film_header
 from ratui.study.importing.film_maker import FilmRequest, convert_film, verify_stored_film
 from ratui.study.importing.image_reader import read_image
@@ -86,6 +87,10 @@ def _answer_image(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], 
     return {"film": head}, data
 
 
+def _answer_file_set(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    return {}, json.dumps(read_file_set(path)).encode()
+
+
 def _answer_verify(path: Path, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     return {"size": asdict(verify_stored_film(path, request["case"], request["side"]))}, b""
 
@@ -95,5 +100,6 @@ _ANSWERS = {
     "convert": _answer_convert,
     "read": _answer_read,
     "image": _answer_image,
+    "file set": _answer_file_set,
     "verify": _answer_verify,
 }
