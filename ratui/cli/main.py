@@ -102,9 +102,10 @@ def new(
 @click.option("--key", type=_FOLDER, help="File with the key to the pseudonyms, outside the study.")
 @click.option("--second-key", is_flag=True, help="Accept a key that knows no case of the study; see the manual.")
 def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Path | None, second_key: bool) -> None:
-    """Import DICOM files or folders, or the PNG files listed in a manifest, into STUDY, de-identified.
+    """Import DICOM files, folders, ZIP or tar archives, a DICOMDIR, or the files of a manifest into STUDY, de-identified.
 
-    At the end it lists the imported and the refused files with the reasons. The exit code is 1 if nothing was imported.
+    At the end it lists the imported and the refused files with the reasons. The exit code is 1 if nothing was imported,
+    and 3 if a place that may contain films could not be read.
     """
     from ratui.results.text_table import format_count
     from ratui.study import Study, import_films
@@ -120,14 +121,12 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
         progress=lambda i, n: bar("importing", i, n),
     )
     # Files are listed by number because a file name may contain a patient's name, and terminal output may be recorded.
-    for number, imported in enumerate(report.imported, start=1):
-        note = f" · {imported.note}" if imported.note else ""
-        click.echo(f"  imported no. {number}: case {imported.case}, time point {imported.time}, {imported.side}{note}")
-    for number, rejected in enumerate(report.rejected, start=len(report.imported) + 1):
-        click.echo(f"  refused  no. {number}: {clean_text(rejected.reason, 300)}")
+    for line in report.format_lines():
+        click.echo(line)
     cases = {imported.case for imported in report.imported}
+    skipped = f", {len(report.skipped)} not read" if report.skipped else ""
     counts = f"{format_count(len(report.imported), 'film')} of {format_count(len(cases), 'case')} imported"
-    click.echo(f"{counts}, {format_count(len(report.rejected), 'file')} refused")
+    click.echo(f"{counts}, {format_count(len(report.rejected), 'file')} refused{skipped}")
     for case in sorted(cases):
         why = opened.case(case).unreadable_reason(opened.scheme)
         if why:
@@ -139,8 +138,8 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
     if report.imported:
         click.echo(f"key to the pseudonyms: {clean_text(report.key, 200)}")
         click.echo("both files identify patients: do not store them with the study")
-    else:
-        sys.exit(1)
+    if report.exit_code:
+        sys.exit(report.exit_code)
 
 
 @commands.command()

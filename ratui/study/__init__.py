@@ -3,7 +3,8 @@
 from ratui.study.case import Case, FilmRecord, Region, RegionSource
 from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.importing import InProcessConverter
-from ratui.study.importing.importer import ImportedFilm, ImportReport, RejectedFile, import_films
+from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
+from ratui.study.importing.importer import import_films
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.reading_session import AutoSaver, DisplayUse, ReadingSession
 from ratui.study.store import HeldByOther, LockHolder, TakenOver

@@ -17,13 +17,12 @@ import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal, Protocol, TypeAlias
+from typing import IO, Literal, Protocol, TypeAlias, cast
 
-from ratui.errors import RatuiError
 from ratui.imaging import MAX_FILE_BYTES
 from ratui.study.importing.scratch_folder import ScratchFolder
 
-__all__ = ["ArchiveKind", "SkippedItem", "SourceFile", "find_archive_kind", "is_hidden", "unpack_archive"]
+__all__ = ["HIDDEN", "ArchiveKind", "SkippedItem", "SourceFile", "find_archive_kind", "is_hidden", "unpack_archive"]
 
 ArchiveKind: TypeAlias = Literal["zip", "tar", "tar.gz", "tar.bz2", "unsupported", "document", ""]
 
@@ -39,6 +38,8 @@ _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # LZMA may ask for gigabytes of memory
 _SUFFIX = re.compile(r"\.(dcm|dicom|png|jpe?g|tiff?|bmp)")
 _DAMAGED_ENTRY = "it is damaged in the archive. Get the archive again"
+HIDDEN = "a hidden file or folder"
+"""Reason of files and folders that are hidden."""
 _NESTED = "an archive inside an archive. Unpack the outer one"
 _OFFICE_ENTRIES = {"[Content_Types].xml", "mimetype", "META-INF/MANIFEST.MF"}
 
@@ -61,19 +62,32 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class SkippedItem:
-    """A file, folder, link or entry of an archive that is not read as a film, with the reason."""
+    """A file, folder, link or entry of an archive that is not read as a film, with the reason.
+
+    Attributes
+    ----------
+    origin
+        Where it was found, see `SourceFile`.
+    reason
+        The reason. It repeats no text of a film.
+    is_harmless
+        No film is missed: it is a hidden file, an empty folder, or it is read in another place.
+    """
 
     origin: Path
     reason: str
+    is_harmless: bool = False
 
 
 class _Entry(Protocol):
-    """An entry of an archive."""
+    """An entry of an archive. `problem` is the reason why it is not unpacked, or empty."""
 
-    name: str
-    size: int
-    problem: str
-
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def problem(self) -> str: ...
     def copy_to(self, target: IO[bytes]) -> None: ...
 
 
@@ -151,7 +165,7 @@ def unpack_archive(
                 if not problem:
                     files.append(SourceFile(origin, target))
             if problem:
-                skipped.append(SkippedItem(origin, problem))
+                skipped.append(SkippedItem(origin, problem, problem == HIDDEN))
     except _UnreadableError as error:
         skipped.append(SkippedItem(path, str(error)))
     if not files and not skipped:
@@ -176,7 +190,7 @@ def _find_problem(entry: _Entry) -> str:
     if name.is_absolute() or ".." in name.parts:
         return "its name leads out of the archive. Unpack the archive and check it"
     if is_hidden(name):
-        return "a hidden file"
+        return HIDDEN
     return "the file is too large to be a film" if entry.size > MAX_FILE_BYTES else ""
 
 
@@ -190,7 +204,7 @@ def _unpack(entry: _Entry, target: Path) -> str:
     try:
         with target.open("xb") as file:
             entry.copy_to(file)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         target.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno:
             raise _UnreadableError(f"it can't be unpacked: {os.strerror(error.errno)}") from error
@@ -351,6 +365,8 @@ def _read_tar(path: Path, kind: ArchiveKind) -> Iterator[_TarEntry]:
                 # At the end is a block of zeros; without it the archive was cut off between two entries.
                 if len(bounded.last) < 512 or bounded.last.strip(b"\0"):
                     raise EOFError
+                while kind != "tar" and bounded.read(_CHUNK):
+                    pass  # to the end, where the checksum is
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, OverflowError, RecursionError) as error:
         if count == 0 and kind != "tar":
             raise _UnreadableError("a compressed file that is no tar archive, or damaged. Unpack it") from error
@@ -359,8 +375,8 @@ def _read_tar(path: Path, kind: ArchiveKind) -> Iterator[_TarEntry]:
 
 def _open_stream(path: Path, kind: ArchiveKind) -> IO[bytes]:
     if kind == "tar.gz":
-        return gzip.open(path, "rb")
-    return bz2.open(path, "rb") if kind == "tar.bz2" else path.open("rb")
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    return cast("IO[bytes]", bz2.open(path, "rb")) if kind == "tar.bz2" else path.open("rb")
 
 
 def _find_tar_problem(member: tarfile.TarInfo) -> str:

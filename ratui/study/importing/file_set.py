@@ -16,6 +16,12 @@ FileId = tuple[str, ...]
 """Names of folders and of a file, from the folder of the DICOMDIR on."""
 
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"  # Media Storage Directory Storage
+_OFFSETS = (
+    "OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity",
+    "OffsetOfTheLastDirectoryRecordOfTheRootDirectoryEntity",
+    "OffsetOfTheNextDirectoryRecord",
+    "OffsetOfReferencedLowerLevelDirectoryEntity",
+)
 _MAX_BYTES = 100_000_000
 _MAX_FILES = 300_000
 _MAX_DEPTH = 8  # components of a File ID (PS3.10 8.2)
@@ -29,19 +35,26 @@ def read_file_set(path: Path) -> tuple[FileId, ...]:
     """
     remedy = "Give the folder without it"
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
             raise FilmError("the DICOMDIR is too large", path, remedy)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             directory = pydicom.dcmread(path)
             if directory.file_meta.get("MediaStorageSOPClassUID") != _DIRECTORY_CLASS:
                 raise FilmError("it is not a DICOMDIR", path, remedy)
-            found = [_read_id(record) for record in directory.get("DirectoryRecordSequence") or ()]
+            records = directory.get("DirectoryRecordSequence") or ()
+            offsets = [int(each.get(keyword) or 0) for each in (directory, *records) for keyword in _OFFSETS]
+            if max(offsets) > size:  # the parser ends a sequence where the file ends
+                raise FilmError("the DICOMDIR is incomplete", path, remedy)
+            found = [_read_id(record) for record in records]
     except FilmError:
         raise
     except Exception as error:  # a damaged element makes its parser raise almost anything
         raise FilmError(f"the DICOMDIR is damaged ({type(error).__name__})", path, remedy) from error
     ids = tuple(dict.fromkeys(file_id for file_id in found if file_id))
+    if not ids:
+        raise FilmError("the DICOMDIR lists no file", path, remedy)
     if len(ids) > _MAX_FILES or not all(map(is_file_id, ids)):
         raise FilmError("the DICOMDIR is damaged: it contains an impossible file name", path, remedy)
     return ids

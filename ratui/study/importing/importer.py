@@ -6,24 +6,23 @@ A bad file never stops an import. Of a patient, only the pseudonym, the time poi
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
 import secrets
 from collections import ChainMap, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
-from ratui.errors import FilmError, RatuiError, StudyError, clean_text
-from ratui.files import make_folder, write_bytes
+from ratui.errors import FilmError, RatuiError
 from ratui.study.case import Case, FilmRecord
 from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
 from ratui.study.importing.identification import find_side, find_view
+from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
 from ratui.study.importing.manifest import ManifestRow, read_manifest
 from ratui.study.importing.pseudonyms import KeyFile
+from ratui.study.importing.sources import LocatedConverter, Sources, open_sources
 from ratui.study.store import FileLock
 from ratui.study.study import Study
 
@@ -34,69 +33,6 @@ _ONE_VISIT = (
     "this study is blinded and shared: raters would see which films came first. "
     "Import the films of both time points together"
 )
-
-
-@dataclass(frozen=True)
-class ImportedFilm:
-    """A film that was imported.
-
-    Attributes
-    ----------
-    path
-        The source file.
-    case, time, side
-        The film's case, its time point (0 or 1), and ``L``, ``R`` or ``B``.
-    note
-        Warning for a person, such as text burned into the image, or empty.
-    """
-
-    path: Path
-    case: str
-    time: int
-    side: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class RejectedFile:
-    """A file that was not imported, with the reason; the reason repeats no text of the file."""
-
-    path: Path
-    reason: str
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """The imported and the rejected files, each in the order of the input. Paths may contain names of patients.
-
-    Attributes
-    ----------
-    imported, rejected
-        The files.
-    key
-        Path of the file that links patients to cases.
-    """
-
-    imported: tuple[ImportedFilm, ...]
-    rejected: tuple[RejectedFile, ...]
-    key: Path
-
-    def save_list(self) -> Path:
-        """Write a CSV table of all source files and outcomes beside the key, for its owner alone, and return its path.
-
-        Rows have the same numbers as the lines of the command-line output, which names no file. Raises StoreError.
-        """
-        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        path = self.key.with_name(f"{self.key.stem}-import-{now}-{secrets.token_hex(2)}.csv")
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["number", "file", "outcome"])
-        imported = [(item.path, f"case {item.case}, time point {item.time}, {item.side}") for item in self.imported]
-        for number, (file, outcome) in enumerate([*imported, *((r.path, r.reason) for r in self.rejected)], start=1):
-            rows.writerow([number, clean_text(file, 4000), outcome])
-        make_folder(path.parent)
-        write_bytes(path, text.getvalue().encode(), copy=False, private=True)
-        return path
 
 
 @dataclass(frozen=True)
@@ -128,7 +64,7 @@ def import_films(
     study
         The study.
     paths
-        DICOM files, and folders that are searched for them.
+        DICOM files, folders that are searched for them, ZIP and tar archives, and DICOMDIR files.
     manifest
         CSV file that describes films, see `read_manifest`. PNG files need it.
     key
@@ -152,28 +88,25 @@ def import_films(
         the key is not that of the first import.
     """
     rows = {row.path: row for row in read_manifest(manifest, study.scheme)} if manifest else {}
-    files = list(dict.fromkeys([*rows, *(file.resolve() for path in paths for file in _list_files(path))]))
-    files = [file for file in files if manifest is None or file != manifest.resolve()]
-    if not files:
-        raise StudyError(
-            "there is no file to import", ", ".join(map(str, paths)), "Give DICOM files or a folder of them"
-        )
-    with FileLock(study.folder.file("import.lock")):
+    with FileLock(study.folder.file("import.lock")), open_sources(paths, rows) as sources:
         keys = KeyFile.open(study, key, second=second_key)
         if converter is not None:
-            return _import(study, files, rows, keys, converter, progress)
+            return _import(study, sources, manifest, rows, keys, converter, progress)
         with ReaderProcess() as reader:
-            return _import(study, files, rows, keys, reader, progress)
+            return _import(study, sources, manifest, rows, keys, reader, progress)
 
 
 def _import(
     study: Study,
-    files: list[Path],
+    sources: Sources,
+    manifest: Path | None,
     rows: dict[Path, ManifestRow],
     keys: KeyFile,
     converter: FilmConverter,
     progress: Progress | None,
 ) -> ImportReport:
+    converter = LocatedConverter(converter, sources.files)
+    files = [file for file in sources.files if manifest is None or file != manifest.resolve()]
     rejected: dict[Path, str] = {}
     candidates: list[_ImportCandidate] = []
     for file in files:
@@ -211,7 +144,7 @@ def _import(
     place = {file: number for number, file in enumerate(files)}
     imported.sort(key=lambda film: place[film.path])
     left = tuple(RejectedFile(file, rejected[file]) for file in files if file in rejected)
-    return ImportReport(tuple(imported), left, keys.path)
+    return ImportReport(tuple(imported), left, keys.path, sources.skipped)
 
 
 def _count_manifest_days(
@@ -235,17 +168,6 @@ def find_pixel_digests(study: Study, cases: Iterable[str]) -> dict[str, str]:
             found.update({film.digest: case for film in study.case(case).films if film.digest})
             found.update({visit.pixels: case for visit in study.visits(case).values() if visit.pixels})
     return found
-
-
-def _list_files(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-        if not found:
-            raise StudyError("the folder contains no file", path, "Give DICOM files or a folder of them")
-        return found
-    if not path.exists():
-        raise StudyError("there is no such file or folder", path, "Check the path")
-    return [path]
 
 
 def _read_candidate(file: Path, row: ManifestRow | None, study: Study, converter: FilmConverter) -> _ImportCandidate:

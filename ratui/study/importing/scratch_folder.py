@@ -26,7 +26,7 @@ class ScratchFolder:
     """
 
     def __init__(self) -> None:
-        self._path: Path | None = None
+        self._path: Path | None = None  # real path
         self._lock = -1
         self._count = 0
 
@@ -36,11 +36,15 @@ class ScratchFolder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def is_at(self, path: Path) -> bool:
+        """Return whether `path`, a real path, is this folder."""
+        return path == self._path
+
     def new_path(self, suffix: str, size: int) -> Path:
         """Return the path of a new file with this suffix for `size` bytes. Raises StoreError if the disk is too full."""
         if self._path is None:
             _remove_abandoned()
-            self._path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            self._path = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
             self._lock = os.open(self._path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         check_free_space(self._path, size + _RESERVE)

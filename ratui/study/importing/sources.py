@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ratui.errors import FilmError, StudyError
 from ratui.study.importing.archives import (
+    HIDDEN,
     ArchiveKind,
     SkippedItem,
     SourceFile,
@@ -32,9 +33,13 @@ __all__ = ["LocatedConverter", "SkippedItem", "SourceFile", "Sources", "open_sou
 _MAX_FILES = 1_000_000
 _FOLDER_REMEDY = "Give DICOM files or a folder of them"
 _EMPTY = "an empty folder"
+_READ_ANYWAY = "a link to a file or folder that is read anyway"
+_LEADS_BACK = "a link that leads back to a folder above it"
+_FILE_SET = "a DICOMDIR, the list of the files beside it"
 _NOT_LISTED = "the DICOMDIR does not list it. Give the folder to import it too"
 _MISSING = "the DICOMDIR lists this file, but it is missing. Get it, or the whole disc again"
 _UNSUPPORTED = "an archive of a kind that can't be read. Unpack it"
+_HARMLESS = {_EMPTY, _READ_ANYWAY, _LEADS_BACK, _FILE_SET, _NOT_LISTED, HIDDEN}
 
 
 @dataclass(frozen=True)
@@ -162,11 +167,11 @@ class _Search:
                 self._skip(link, reason)
                 continue
             if target in self._folders or target in self.files:
-                self._skip(link, "a link to a file or folder that is read anyway")
+                self._skip(link, _READ_ANYWAY)
             elif not stat.S_ISDIR(mode):
                 self._add_file(target, mode)
             elif link.parent.resolve().is_relative_to(target):
-                self._skip(link, "a link that leads back to a folder above it")
+                self._skip(link, _LEADS_BACK)
             else:
                 self._add_folder(target)
 
@@ -178,7 +183,7 @@ class _Search:
             except FilmError as error:
                 self._skip(origin, f"{error.problem}. Files that are missing can't be noticed")
                 continue
-            self._skip(origin, "a DICOMDIR, the list of the files beside it")
+            self._skip(origin, _FILE_SET)
             known = _index_names(origin.parent, [*self.files, *(item.origin for item in self.skipped)])
             for file_id in ids:
                 if _normalize(file_id) not in known:
@@ -186,14 +191,14 @@ class _Search:
         self._file_sets = []
 
     def _skip(self, origin: Path, reason: str) -> None:
-        self.skipped.append(SkippedItem(origin, reason))
+        self.skipped.append(SkippedItem(origin, reason, reason in _HARMLESS))
 
     def _add_folder(self, folder: Path) -> None:
         """Search `folder`, a real path, and all folders below it."""
         waiting = [folder]
         while waiting:
             current = waiting.pop()
-            if current in self._folders:
+            if current in self._folders or self._scratch.is_at(current):
                 continue
             self._folders.add(current)
             try:
@@ -210,7 +215,7 @@ class _Search:
         """Add the file `entry`, and return its path if it is a folder to search."""
         path = folder / entry.name
         if entry.name.startswith(".") or entry.name == "__MACOSX":
-            self._skip(path, "a hidden file or folder")
+            self._skip(path, HIDDEN)
             return None
         try:
             if entry.is_symlink():
@@ -285,9 +290,7 @@ def _normalize(names: Iterable[str]) -> FileId:
 
 
 def _index_names(folder: Path, origins: Iterable[Path]) -> dict[FileId, Path]:
-    return {
-        _normalize(origin.relative_to(folder).parts): origin for origin in origins if origin.is_relative_to(folder)
-    }
+    return {_normalize(origin.relative_to(folder).parts): origin for origin in origins if origin.is_relative_to(folder)}
 
 
 def _find_archive_above(path: Path) -> Path | None:
