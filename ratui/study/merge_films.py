@@ -13,12 +13,14 @@ from dataclasses import replace
 
 from ratui.errors import FilmError, RatuiError, StoreError, StudyError, clean_text
 from ratui.files import check_name
+from ratui.study.accounts import act_as_owner
 from ratui.study.case import MOST_VISITS, Case, FilmRecord
 from ratui.study.film_files import read_film_data, write_films
 from ratui.study.foreign_copy import ForeignCopy, checked_values
 from ratui.study.importing.importer import find_pixel_digests
 from ratui.study.importing.reader_process import ReaderProcess
 from ratui.study.merge_result import MergeResult
+from ratui.study.store import FileLock
 from ratui.study.study import Study
 
 __all__ = ["merge_films"]
@@ -65,8 +67,9 @@ def _merge_case(
         theirs, visits = other.case(check_name(name, "case")), other.visits(name)
     if len(theirs.films) > _MOST_FILMS:
         raise StoreError("it has too many films", name, "Ask the other site")
-    ours = study.case(name) if name in study.cases() else Case(name, ())
+    ours = _films_here(study, name)
     films, files = list(ours.films), dict[str, bytes]()
+    added: list[MergeResult] = []
     for film in theirs.films:
         item = f"film {clean_text(film.id, 40)} of {name}"
         known = next((each for each in ours.films if each.id == film.id), None)
@@ -82,13 +85,21 @@ def _merge_case(
             continue
         films.append(record)
         files[record.id] = data
-        yield MergeResult("added", item)
+        added.append(MergeResult("added", item))
     if files and not dry_run:
         positions = _positions(study, other, ours, raters)
         case = replace(ours, films=tuple(films))
-        write_films(study.folder, case, files, rewrite=study.config.blinded)
-        study.save_case(case, positions=positions)
+        with act_as_owner(study.folder, "films"), FileLock(study.folder.file("import.lock")):
+            if _films_here(study, name) != ours:
+                raise StoreError("an import has changed it meanwhile", name, "Merge again")
+            write_films(study.folder, case, files, rewrite=study.config.blinded)
+            study.save_case(case, positions=positions)
         pixels.update({film.digest: name for film in films if film.digest})
+    yield from added  # after the write, which may fail
+
+
+def _films_here(study: Study, case: str) -> Case:
+    return study.case(case) if case in study.cases() else Case(case, ())
 
 
 def _take_film(

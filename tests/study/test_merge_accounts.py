@@ -14,9 +14,10 @@ import pytest
 
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.merge import merge
-from tests.films import confirm_template, hospital
+from tests.films import confirm_template, hospital, make_study
 from tests.study.test_merge import elsewhere, outcomes
 from tests.study.test_moving import read_on
+from tests.support.accounts import open_folder
 
 pytestmark = [
     pytest.mark.slow,
@@ -92,3 +93,17 @@ def test_a_rater_who_replaces_the_folder_by_a_link_gains_nothing(shared: Study, 
         ("conflict", "reading"),
     ]
     assert list(mine.iterdir()) == []
+
+
+def test_films_that_root_merges_belong_to_the_owner(tmp_path: Path) -> None:
+    site = make_study(tmp_path / "there", patients=2)
+    with open_folder() as folder:
+        shutil.copytree(site.path, folder / "study")
+        study = Study.open(folder / "study")
+        second = site.cases()[1]
+        shutil.rmtree(study.path / "films" / second)
+        (study.path / "private" / "visits" / f"{second}.json").unlink(missing_ok=True)
+        for path in (study.path, *study.path.rglob("*")):
+            os.chown(path, 20_000, 1)
+        assert ("added", "film") in outcomes(merge(Study.open(study.path), site.path, ["anna"], films=True))
+        assert {path.stat().st_uid for path in study.path.rglob("*")} == {20_000}

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from ratui.errors import StudyError
+from ratui.errors import StoreError, StudyError
 from ratui.files import second_copy_path
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.merge import merge
 from ratui.study.package import package
 from ratui.study.restore import restore
+from ratui.study.store import FileLock
 from tests.films import make_study
 from tests.study.test_merge import outcomes
 from tests.study.test_moving import read_on
@@ -197,3 +198,26 @@ def test_only_managers_take_films_and_only_from_full_copies(tmp_path: Path) -> N
     with pytest.raises(StudyError, match="only managers"):
         list(merge(view, site.path, ["anna"], films=True))
     assert second_copy_path(study.path / "study.toml").exists()
+
+
+def test_films_that_cannot_be_stored_are_not_reported_as_added(
+    pair: tuple[Study, Study], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, site = pair
+
+    def fail(*_: object, **__: object) -> None:
+        raise StoreError("not saved: No space left on device", study.path, "Free some disk space")
+
+    monkeypatch.setattr("ratui.study.merge_films.write_films", fail)
+    done = [item for item in merge(study, site.path, ["anna"], films=True) if "film" in item.item]
+    assert [item.outcome for item in done] == ["conflict"]
+    assert "No space left" in done[0].reason
+
+
+def test_films_wait_for_an_import(pair: tuple[Study, Study]) -> None:
+    study, site = pair
+    before = stored_files(study)
+    with FileLock(study.folder.file("import.lock")):
+        done = [item for item in merge(study, site.path, ["anna"], films=True) if "film" in item.item]
+    assert [item.outcome for item in done] == ["conflict"]
+    assert stored_files(study) == before
