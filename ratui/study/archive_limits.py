@@ -23,6 +23,8 @@ __all__ = ["check_directory", "check_entries", "check_free_space", "find_unexpec
 _NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _TEXT = (".json", ".jsonl", ".toml")
 _LARGEST_MODEL = 4_000_000_000
+_SIGNATURE = ".json.sig"
+_LARGEST_SIGNATURE = 100_000  # bytes; those of RSA keys with 16384 bits have 6,000
 _MAX_ENTRIES = 300_000  # a study of 10,000 cases has 100,000 files
 _MAX_DIRECTORY_BYTES = 100_000_000
 _MAX_RATIO = 100  # of the sizes before and after compression; stored tables reach 10
@@ -41,6 +43,8 @@ def largest_size(name: str) -> int:
         return LARGEST_FILE
     if name.startswith("films/"):
         return MAX_FILE_BYTES if name.endswith(".dcm") else 0
+    if name.startswith("seals/"):
+        return _LARGEST_SIGNATURE if name.endswith(_SIGNATURE) else 0
     return _LARGEST_MODEL if name.startswith("models/") else 0
 
 
@@ -110,7 +114,11 @@ def check_entries(entries: Collection[zipfile.ZipInfo], path: Path) -> int:
             raise DamagedError(
                 "a file in the archive is compressed by another method, or encrypted", path, "Use another backup"
             )
-        if entry.file_size > max(largest_size(entry.filename), 1):
+        largest = largest_size(entry.filename)
+        if entry.file_size and not largest:
+            problem = "the archive contains a file of no kind that a study contains"
+            raise DamagedError(problem, path, "Use another backup")
+        if entry.file_size > largest:
             raise DamagedError("the archive contains a file larger than any of a study", path, "Use another backup")
         if entry.file_size > _MAX_RATIO * entry.compress_size + _SLACK:
             raise DamagedError("a file in the archive is compressed too much", path, "Use another backup")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ratui.errors import FilmError, StudyError, clean_text
+from ratui.errors import FilmError, RatuiError, StudyError, clean_text
 from ratui.study.accounts import act_as
 from ratui.study.archive_limits import check_entries, check_free_space
 from ratui.study.backup import Archive, open_archive, open_zip, read_verified
@@ -29,6 +29,8 @@ __all__ = ["Restored", "restore"]
 
 Progress = Callable[[int, int], None]
 _READINGS = "readings"
+_WITH_COPY = (".json", ".toml", ".json.sig")
+"""Ends of the names of files that have a second copy, which an archive does not contain."""
 
 
 @dataclass(frozen=True)
@@ -163,28 +165,37 @@ def restore(
         if archive.rater:
             study.folder.make_folder(PRIVATE_JOURNAL)
             begin_journals(study.folder)
-        rejected = _remove_foreign_films(study, progress) if check_films else {}
+        rejected = _remove_foreign_films(study, plan.sources, progress) if check_films else {}
     owned = {rater: account.pw_name for rater, account in plan.owned.items()}
     return Restored(study, before.group, plan.waiting, owned, archive.rater, rejected)
 
 
-def _remove_foreign_films(study: Study, progress: Progress | None) -> dict[str, str]:
-    """Remove the films that no import writes, and return the reason for each by its path inside the study."""
-    films = [(case, film) for case in study.cases() for film in study.unordered_case(case).films]
+def _remove_foreign_films(study: Study, paths: Iterable[str], progress: Progress | None) -> dict[str, str]:
+    """Remove the films at `paths` that no import writes, and return the reason for each by its path inside the study."""
+    films = sorted(inside for inside in paths if inside.startswith("films/") and inside.endswith(".dcm"))
     rejected = {}
     with ReaderProcess() as reader:
-        for number, (case, film) in enumerate(films):
+        for number, inside in enumerate(films):
             if progress:
                 progress(number, len(films))
-            inside = f"films/{case}/{film.id}.dcm"
             try:
-                found = reader.verify(study.path / inside, case, film.side)
-                if found.file != film.file:
-                    raise FilmError("it is not the file that was imported", inside)
-            except FilmError as error:
+                _check_film(study, inside, reader)
+            except RatuiError as error:
                 rejected[inside] = error.problem
                 study.folder.remove(inside)  # not set aside: it may contain a name; the archive still has it
     return rejected
+
+
+def _check_film(study: Study, inside: str, reader: ReaderProcess) -> None:
+    """Raise RatuiError unless the file `inside` is a film of a case, and exactly what an import writes."""
+    case = inside.split("/")[1]
+    if case not in study.cases():
+        raise FilmError("it belongs to no case", inside)
+    films = {f"films/{case}/{film.id}.dcm": film for film in study.unordered_case(case).films}
+    if inside not in films:
+        raise FilmError("its case does not list it", inside)
+    if reader.verify(study.path / inside, case, films[inside].side).file != films[inside].file:
+        raise FilmError("it is not the file that was imported", inside)
 
 
 def _plan(archive: Archive, gid: int | None, owners: bool, accounts: Mapping[str, str]) -> _Plan:
@@ -235,7 +246,7 @@ def _write_files(folder: StudyFolder, archive: Archive, plan: _Plan, progress: P
                     folder.make_folder(above.partition("/")[0], group=0o050)
                     folder.make_folder(above, group=0o050)  # no other member of the group may write there
                 folder.make_folder(above)
-                folder.write(inside, data, copy=inside.endswith((".json", ".toml")), recorded=False)
+                folder.write(inside, data, copy=inside.endswith(_WITH_COPY), recorded=False)
                 if above == JOURNAL and plan.gid is not None:  # the group must not write into the owner's journals
                     with folder.opened(above) as descriptor:
                         os.chmod(inside.rpartition("/")[2], 0o640, dir_fd=descriptor)

@@ -64,6 +64,12 @@ class TestRestore:
             assert (tmp_path / "b.zip").stat().st_size < 10_000_000
             assert "compressed by another method" in refused(tmp_path / "b.zip")
 
+    @pytest.mark.parametrize("name", ["study.lock", "films/C-1/0a.txt", "seals/key.pem", "study.toml.bak"])
+    def test_files_of_another_kind(self, tmp_path: Path, name: str) -> None:
+        write_archive(tmp_path / "b.zip", {name: b"x"}, zipfile.ZIP_STORED)
+        assert "a file of no kind that a study contains" in refused(tmp_path / "b.zip")
+        assert not (tmp_path / "b.new").exists()
+
     def test_other_methods_of_compression(self, tmp_path: Path) -> None:
         for kind in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):
             write_archive(tmp_path / "b.zip", {"study.toml": b" " * 1000}, kind)

@@ -11,7 +11,7 @@ import pytest
 from ratui.study import Study
 from ratui.study.backup import back_up
 from ratui.study.restore import restore
-from tests.films import make_study
+from tests.films import film_file, make_study
 from tests.support.attacks.merging import rewrite
 from tests.support.attacks.merging_films import FILMS
 
@@ -54,3 +54,26 @@ def test_films_of_an_import_are_kept(tmp_path: Path) -> None:
     assert restore(archive, tmp_path / "here", check_films=True).rejected == {}
     before = {file.name: file.read_bytes() for file in study.path.rglob("*.dcm")}
     assert {file.name: file.read_bytes() for file in (tmp_path / "here").rglob("*.dcm")} == before
+
+
+@pytest.mark.parametrize("inside", ["films/{case}/ffff.dcm", "films/C-9/ffff.dcm", "films/ffff.dcm"])
+def test_a_film_that_no_list_names_is_left_out(tmp_path: Path, inside: str) -> None:
+    study = make_study(tmp_path / "there", sides="L")
+    (case,) = study.cases()
+    inside = inside.format(case=case)
+    (study.path / inside).parent.mkdir(exist_ok=True)
+    (study.path / inside).write_bytes(film_file(tmp_path / "original.dcm").read_bytes())
+    archive = back_up(study, tmp_path / "study.zip").path
+    assert list(restore(archive, tmp_path / "here", check_films=True).rejected) == [inside]
+    assert not (tmp_path / "here" / inside).exists()
+
+
+def test_films_with_a_damaged_list_are_left_out(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "there", sides="L")
+    (case,) = study.cases()
+    films = sorted(path.relative_to(study.path).as_posix() for path in study.path.rglob("*.dcm"))
+    for name in ("films.json", "films.json.bak"):
+        (study.path / "films" / case / name).write_bytes(b"{}")
+    archive = back_up(study, tmp_path / "study.zip").path
+    assert sorted(restore(archive, tmp_path / "here", check_films=True).rejected) == films
+    assert not list((tmp_path / "here").rglob("*.dcm"))

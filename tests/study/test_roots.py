@@ -19,6 +19,7 @@ from ratui.study.backup import back_up
 from ratui.study.check import CheckReport, check_study
 from ratui.study.check.roots import check_backup
 from ratui.study.evidence import write_root
+from ratui.study.restore import restore
 from ratui.study.store import open_seal
 from tests.films import confirm_template
 from tests.study.conftest import RunRatui
@@ -275,6 +276,18 @@ class TestSignatures:
         assert report.notes[-1].startswith("seals/000001.json of 20")
         assert report.notes[-1].endswith(": signed by manager@example.org")
         assert check_study(study.path).notes[-1].endswith(": its signature was not verified")
+
+    def test_a_backup_contains_the_signature(self, study: Study, key: Path, tmp_path: Path) -> None:
+        write_root(study, key)
+        archive = back_up(study, tmp_path / "backup.zip")
+        assert not archive.left_out
+        restored = restore(archive.path, tmp_path / "restored").study
+        report = check_study(restored.path, signers=self.signers(key))
+        assert report.is_intact, report.findings
+        for name in ("seals/000001.json.sig", "seals/000001.json.sig.bak"):
+            (study.path / name).unlink()
+        found = faults(check_backup(check_study(study.path), study, archive.path))
+        assert found == {"seals/000001.json.sig": "it is missing, but was there in the backup"}
 
     def test_a_root_that_another_key_signed_is_reported(self, study: Study, key: Path, tmp_path: Path) -> None:
         other = tmp_path / "other"
