@@ -1,24 +1,104 @@
-"""Sizes and ends of compressed images: JPEG, JPEG-LS and JPEG 2000. Pure functions, which decode nothing."""
+"""Parameters and ends of compressed images: JPEG, JPEG-LS, JPEG 2000 and RLE. Pure functions, which decode nothing."""
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-__all__ = ["is_codestream_complete", "read_codestream_size"]
+__all__ = [
+    "Codestream",
+    "Coding",
+    "count_pictures",
+    "count_rle_bytes",
+    "is_codestream_complete",
+    "read_codestream",
+]
+
+Coding: TypeAlias = Literal["JPEG", "JPEG of 12 bits", "JPEG Lossless", "JPEG-LS", "JPEG 2000", "HTJ2K"]
 
 _MAX_TILES = 16_384  # of a JPEG 2000 image; a decoder allocates memory for each
 _MAX_PADDING = 64  # bytes after the end of an image
 _START = b"\xff\x4f\xff\x51"  # SOC and SIZ
 _TILE_PART = b"\xff\x90"  # SOT
+_CAPABILITIES = b"\xff\x50"  # CAP, which an image of HTJ2K has (ITU-T T.814)
+_RLE_HEADER = 64  # bytes
 
 
-def read_codestream_size(frame: bytes) -> tuple[int, int] | None:
-    """Return (rows, columns) of a JPEG, JPEG-LS or JPEG 2000 image, or None for other kinds, such as RLE."""
+@dataclass(frozen=True)
+class Codestream:
+    """The parameters that a compressed image states itself.
+
+    Attributes
+    ----------
+    coding
+        Kind of compression.
+    rows, columns
+        Size in pixels.
+    components
+        Values of a pixel: 1 for grey, 3 for colour.
+    precision
+        Bits of a value.
+    is_signed
+        Whether values are signed. Only JPEG 2000 states it; False for other kinds.
+    """
+
+    coding: Coding
+    rows: int
+    columns: int
+    components: int
+    precision: int
+    is_signed: bool = False
+
+
+def read_codestream(frame: bytes) -> Codestream | None:
+    """Return the parameters of a JPEG, JPEG-LS or JPEG 2000 image, or None for other kinds, such as RLE.
+
+    Raises
+    ------
+    struct.error, IndexError, ValueError
+        If it is damaged, or of a kind that no decoder reads.
+    """
     # SOI marker, common to JPEG (ITU-T T.81) and JPEG-LS (T.87).
     if frame[:2] == b"\xff\xd8":
-        return _read_jpeg_size(frame)
+        return _read_jpeg(frame)
     offset = _find_jpeg_2000(frame)
-    return _read_jpeg_2000_size(frame, offset + 4) if offset >= 0 else None
+    return _read_jpeg_2000(frame, offset + 4) if offset >= 0 else None
+
+
+def count_pictures(fragments: list[bytes]) -> int:
+    """Return the number of fragments of encapsulated pixels that begin an image, at least 1 (PS3.5 A.4)."""
+    return max(1, sum(fragment[:3] == b"\xff\xd8\xff" or fragment[:4] == _START for fragment in fragments))
+
+
+def count_rle_bytes(frame: bytes) -> list[int]:
+    """Return the number of bytes to which each segment of an RLE image decodes (PS3.5 G.5).
+
+    Raises
+    ------
+    struct.error, ValueError
+        If it is damaged.
+    """
+    count, *offsets = struct.unpack_from("<16I", frame)
+    if not 1 <= count <= 15:
+        raise ValueError("an impossible number of segments")
+    ends = [*offsets[1:count], len(frame)]
+    lengths = []
+    for start, end in zip(offsets[:count], ends, strict=True):
+        if not _RLE_HEADER <= start <= end <= len(frame):
+            raise ValueError("segments outside of the image")
+        total, at = 0, start
+        while at < end:
+            head = frame[at]
+            if head < 128:  # a run of different bytes
+                run = min(head + 1, end - at - 1)
+                total, at = total + run, at + 1 + run
+            elif head > 128:  # one byte, repeated
+                total, at = total + (257 - head if at + 1 < end else 0), at + 2
+            else:
+                at += 1
+        lengths.append(total)
+    return lengths
 
 
 def is_codestream_complete(frame: bytes) -> bool:
@@ -71,8 +151,8 @@ def _has_all_tiles(frame: bytes, start: int) -> bool:
     return found >= set(range(tiles))
 
 
-def _read_jpeg_size(frame: bytes) -> tuple[int, int]:
-    """Return (rows, columns) of the frame header (ITU-T T.81 B.2.2). Raises ValueError if there is none."""
+def _read_jpeg(frame: bytes) -> Codestream:
+    """Return the parameters in the frame header (ITU-T T.81 B.2.2). Raises ValueError if there is none."""
     offset = 2
     while offset < len(frame):
         if frame[offset] != 0xFF:
@@ -84,24 +164,42 @@ def _read_jpeg_size(frame: bytes) -> tuple[int, int]:
         (length,) = struct.unpack_from(">H", frame, offset + 2)
         # SOF55 of JPEG-LS, or SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC).
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns, components = struct.unpack_from(">HHB", frame, offset + 5)
-            if components != 1:
-                raise ValueError("not one component")
-            return rows, columns
+            precision, rows, columns, components = struct.unpack_from(">BHHB", frame, offset + 4)
+            if not (2 <= precision <= 16 and 1 <= components <= 4):
+                raise ValueError("impossible values")
+            return Codestream(_jpeg_coding(marker, precision), rows, columns, components, precision)
         offset += 2 + length
     raise ValueError("no frame header found")
 
 
-def _read_jpeg_2000_size(frame: bytes, offset: int) -> tuple[int, int]:
-    """Return (rows, columns) of the SIZ segment at `offset` (ITU-T T.800 A.5.1). Raises ValueError if it is invalid."""
+def _jpeg_coding(marker: int, precision: int) -> Coding:
+    """Return the kind of a JPEG image by its frame marker (ITU-T T.81 table B.1)."""
+    if marker == 0xF7:
+        return "JPEG-LS"
+    if marker == 0xC3:
+        return "JPEG Lossless"
+    if marker not in (0xC0, 0xC1, 0xC2):
+        raise ValueError("hierarchical or arithmetic coding")
+    return "JPEG" if precision == 8 else "JPEG of 12 bits"
+
+
+def _read_jpeg_2000(frame: bytes, offset: int) -> Codestream:
+    """Return the parameters of the SIZ segment at `offset` (ITU-T T.800 A.5.1). Raises ValueError if it is invalid."""
     right, down, left, top, tile_across, tile_down, _, _, components = struct.unpack_from(">8IH", frame, offset + 4)
     columns, rows = right - left, down - top
-    if columns <= 0 or rows <= 0 or not tile_across or not tile_down or components != 1:
+    if columns <= 0 or rows <= 0 or not tile_across or not tile_down or not 1 <= components <= 4:
         raise ValueError("an impossible size")
+    # Depth and subsampling of each component.
+    described = {frame[offset + 38 + 3 * number : offset + 41 + 3 * number] for number in range(components)}
+    depth = frame[offset + 38]
+    if described != {bytes((depth, 1, 1))}:
+        raise ValueError("components of different depth or size")
     # The first bit is the sign. One decoder throws a C++ exception, which ends the process, for some depths above 16.
-    if frame[offset + 38] & 0x7F >= 16:
+    if depth & 0x7F >= 16:
         raise ValueError("too many bits a pixel")
     # Numbers of tiles, rounded up.
     if -(-columns // tile_across) * -(-rows // tile_down) > _MAX_TILES:
         raise ValueError("too many tiles")
-    return rows, columns
+    (length,) = struct.unpack_from(">H", frame, offset)
+    coding: Coding = "HTJ2K" if frame[offset + length : offset + length + 2] == _CAPABILITIES else "JPEG 2000"
+    return Codestream(coding, rows, columns, components, (depth & 0x7F) + 1, bool(depth & 0x80))

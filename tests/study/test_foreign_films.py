@@ -130,7 +130,7 @@ class TestForeignFilms:
         importing = "ratui/study/importing"
         assert found == {
             "ratui/imaging/__init__.py",
-            "ratui/imaging/dicom_reader.py",
+            "ratui/imaging/pixel_decoder.py",
             f"{importing}/film_maker.py",
             f"{importing}/reader_worker.py",
         }

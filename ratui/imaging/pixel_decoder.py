@@ -1,0 +1,312 @@
+"""Decoder of the pixels in a DICOM dataset. It compares the pixels with the header before and after decoding.
+
+The kind of compression, the depth and the sign are taken from the compressed image itself. If the header contradicts them,
+the film gets a note or is refused with the true cause.
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_fragments, generate_frames
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLSNearLossless,
+    JPEGLSTransferSyntaxes,
+    RLELossless,
+)
+
+from ratui.errors import FilmError, clean_text
+from ratui.imaging.codestream import (
+    Codestream,
+    Coding,
+    count_pictures,
+    count_rle_bytes,
+    is_codestream_complete,
+    read_codestream,
+)
+from ratui.imaging.dicom_header import parse_number
+from ratui.imaging.jpeg_damage import is_jpeg_damaged
+from ratui.imaging.pixel_values import (
+    AmbiguousPixelsError,
+    HeaderDepth,
+    StoredValues,
+    interpret_decoded,
+    interpret_native,
+)
+
+__all__ = ["COLOURS", "decode_pixels"]
+
+COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420")
+"""Photometric interpretations of three values a pixel (PS3.3 C.7.6.3.1.2). A grey film may be stored in them."""
+_CHUNK_BYTES = 1 << 20
+_PADDING = 16  # bytes; the smallest side of a film, so a wrong number of rows or columns differs by more
+_COLOUR_TOLERANCE = 3  # between the channels of a grey film that was compressed with loss
+_ITEM = b"\xfe\xff\x00\xe0"  # begins encapsulated pixels (PS3.5 A.4)
+# One decoder for each kind of compression.
+_SYNTAXES: dict[Coding, UID] = {
+    "JPEG": JPEGBaseline8Bit,
+    "JPEG of 12 bits": JPEGExtended12Bit,
+    "JPEG Lossless": JPEGLossless,
+    "JPEG-LS": JPEGLSNearLossless,
+    "JPEG 2000": JPEG2000,
+    "HTJ2K": HTJ2K,
+}
+_Array = npt.NDArray[Any]
+
+
+def decode_pixels(dataset: Dataset, path: Path) -> tuple[StoredValues, tuple[str, ...]]:
+    """Return the grey values of a complete `dataset` whose header was checked, and notes on contradictions.
+
+    `path` is for error messages.
+
+    Raises
+    ------
+    FilmError
+        If there are fewer or more pixels than the header states, they can't be decoded, they have colours, or their
+        contradiction to the header can't be resolved.
+    """
+    if "PixelData" not in dataset:
+        raise FilmError("it has no pixels; the file may be cut off", path, "Copy it again")
+    notes: list[str] = []
+    data = bytes(dataset.PixelData)
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    is_encapsulated = bool(dataset["PixelData"].is_undefined_length) or data[:4] == _ITEM
+    if syntax.is_encapsulated and not is_encapsulated and len(data) == _native_length(dataset):
+        # Compressed pixels have no such length: each of their items has a header.
+        notes.append("its header names a compression, but its pixels are uncompressed; they were used as they are")
+        syntax = ExplicitVRLittleEndian
+    if not (syntax.is_encapsulated or is_encapsulated):
+        _check_length(dataset, data, path)
+        values = _decode(dataset, syntax, None, path)
+        return _interpret(dataset, values, None, path), tuple(notes)
+    stream = _check_codestream(dataset, data, path)
+    if stream is not None and not _is_coding_of(syntax, stream):
+        notes.append("its header names another compression than its pixels have; that of the pixels was used")
+        syntax = _SYNTAXES[stream.coding]
+    elif not syntax.is_encapsulated:
+        raise FilmError("its pixels are compressed, but its header says that they are not", path, "Export it again")
+    return _interpret(dataset, _decode(dataset, syntax, stream, path), stream, path), tuple(notes)
+
+
+def _is_coding_of(syntax: UID, stream: Codestream) -> bool:
+    """Return whether the decoders of `syntax` read images of the coding of `stream`."""
+    names = {
+        "JPEG": ("JPEGBaseline8Bit", "JPEGExtended12Bit"),
+        "JPEG of 12 bits": ("JPEGExtended12Bit",),
+        "JPEG Lossless": ("JPEGLossless", "JPEGLosslessSV1"),
+        "JPEG-LS": ("JPEGLSLossless", "JPEGLSNearLossless"),
+        "JPEG 2000": ("JPEG2000Lossless", "JPEG2000"),
+        "HTJ2K": ("HTJ2KLossless", "HTJ2KLosslessRPCL", "HTJ2K"),
+    }[stream.coding]
+    return syntax.keyword in names
+
+
+def _native_length(dataset: Dataset) -> int:
+    """Return the number of bytes of uncompressed pixels, with the padding to an even number (PS3.5 section 8.1)."""
+    # YBR_FULL_422 stores two colour values for two pixels (PS3.3 C.7.6.3.1.2).
+    halved = dataset.PhotometricInterpretation in ("YBR_FULL_422", "YBR_PARTIAL_422")
+    samples = 2 if halved else int(dataset.get("SamplesPerPixel", 1))
+    length = int(dataset.Rows) * int(dataset.Columns) * samples * int(dataset.BitsAllocated) // 8
+    return length + length % 2
+
+
+def _check_length(dataset: Dataset, data: bytes, path: Path) -> None:
+    """Raise FilmError if uncompressed pixels have another number of bytes than the header states."""
+    expected = _native_length(dataset)
+    if len(data) < expected - 1:
+        raise FilmError(f"it is cut off: {len(data)} of {expected} bytes", path, "Copy it again")
+    # Some devices fill the element with zeros. Pixels before them show that the picture ends there.
+    filled = not any(data[expected:]) and any(data[expected - _PADDING : expected])
+    if len(data) >= expected + _PADDING and not filled:
+        raise FilmError(
+            f"it has {len(data)} bytes of pixels, but its header states {expected}", path, "Export it again"
+        )
+
+
+def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> Codestream | None:
+    """Return the parameters of a compressed image. Raises FilmError if its size differs from the header, or it is damaged.
+
+    A decoder allocates memory for the size in the compressed data, not for the size in the header.
+    """
+    try:
+        frame = next(generate_frames(data, number_of_frames=1))
+        pictures = count_pictures(list(generate_fragments(data)))
+    except Exception as error:  # pydicom raises many types for damaged frames
+        raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
+    samples = int(dataset.get("SamplesPerPixel", 1))
+    # RLE can repeat each byte 64 times, whatever the size in the header; an encoder never makes a picture twice as large.
+    if len(frame) > 2 * dataset.Rows * dataset.Columns * samples * dataset.BitsAllocated // 8 + _CHUNK_BYTES:
+        raise FilmError("its compressed pixels are larger than the picture", path, "Get an uncompressed copy")
+    try:
+        stream = read_codestream(frame)
+        is_complete = is_codestream_complete(frame)
+        lengths = count_rle_bytes(frame) if dataset.file_meta.TransferSyntaxUID == RLELossless and not stream else []
+    except (struct.error, IndexError, ValueError) as error:
+        raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
+    if not is_complete:
+        raise FilmError("its compressed pixels are cut off", path, "Copy it again, or get an uncompressed copy")
+    if pictures > 1:
+        raise FilmError(f"it contains {pictures} pictures", path, "Export one film per file")
+    size = int(dataset.Rows) * int(dataset.Columns)
+    # A segment is as long as the picture, and a byte of padding may follow (PS3.5 G.3.1).
+    if any(not size <= length < size + _PADDING for length in lengths):
+        raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
+    if stream is None:
+        return None
+    if (stream.rows, stream.columns) != (dataset.Rows, dataset.Columns):
+        raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
+    if stream.components != samples:
+        stated = "a colour image" if samples > 1 else "a grey film"
+        problem = (
+            f"its header states {stated}, but each of its pixels has another number of values: {stream.components}"
+        )
+        raise FilmError(problem, path, "Get an uncompressed copy")
+    if stream.coding == "JPEG" and is_jpeg_damaged(frame):
+        raise FilmError("its compressed pixels are damaged", path, "Copy it again, or get an uncompressed copy")
+    return stream
+
+
+def _decode(dataset: Dataset, syntax: UID, stream: Codestream | None, path: Path) -> _Array:
+    """Return the decoded values, shape (rows, columns) or (rows, columns, 3), unsigned unless `stream` is signed."""
+    view = _decoding_view(dataset, syntax, stream)
+    # `pixel_values` clears unused bits instead, because it also handles unusual high bits.
+    options: dict[str, Any] = {"correct_unused_bits": False}
+    if syntax in JPEGLSTransferSyntaxes:
+        # Two decoders may be installed. The films of a study are written with this one.
+        options["decoding_plugin"] = "pyjpegls"
+    try:
+        view.pixel_array_options(**options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            values = np.asarray(view.pixel_array)
+    except MemoryError as error:
+        raise FilmError("there is not enough memory to decode it", path, "Close other programs") from error
+    except Exception as error:  # each decoder has its own exceptions
+        problem, remedy = _explain_decoding_failure(syntax, stream)
+        raise FilmError(problem, path, remedy) from error
+    channels = (int(dataset.SamplesPerPixel),) if int(dataset.get("SamplesPerPixel", 1)) > 1 else ()
+    if values.shape != (dataset.Rows, dataset.Columns, *channels):
+        raise FilmError(f"its pixels have shape {values.shape}, not one grey image", path, "Export it again")
+    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+
+
+def _decoding_view(dataset: Dataset, syntax: UID, stream: Codestream | None) -> pydicom.Dataset:
+    """Return what a decoder needs of `dataset`, with the depth and the sign of the compressed image."""
+    view = pydicom.Dataset()
+    view.file_meta = pydicom.dataset.FileMetaDataset()
+    view.file_meta.TransferSyntaxUID = syntax
+    for keyword in ("Rows", "Columns", "PhotometricInterpretation", "BitsAllocated", "PlanarConfiguration"):
+        if keyword in dataset:
+            setattr(view, keyword, dataset[keyword].value)
+    view.SamplesPerPixel = int(dataset.get("SamplesPerPixel", 1))
+    view.BitsStored = int(dataset.BitsAllocated) if stream is None else stream.precision
+    if stream is not None:
+        view.BitsAllocated = 8 if stream.precision <= 8 else 16
+    view.HighBit = view.BitsStored - 1
+    view.PixelRepresentation = int(stream is not None and stream.is_signed)
+    # Some writers give encapsulated pixels a length, which pydicom does not accept.
+    view["PixelData"] = DataElement("PixelData", "OB" if syntax.is_encapsulated else "OW", dataset.PixelData)
+    view["PixelData"].is_undefined_length = syntax.is_encapsulated
+    view.set_original_encoding(*dataset.original_encoding)
+    return view
+
+
+def _explain_decoding_failure(syntax: UID, stream: Codestream | None) -> tuple[str, str]:
+    """Return the problem and the remedy of a failed decoding: a decoder is missing, or the data are damaged."""
+    if stream is not None and stream.coding == "JPEG of 12 bits" and find_spec("libjpeg") is None:
+        return (
+            "it is lossy JPEG of 12 bits, which needs one more decoder",
+            "Install pylibjpeg-libjpeg (GPL), or get an uncompressed copy of the film",
+        )
+    try:
+        missing = not get_decoder(syntax).is_available
+    except NotImplementedError:
+        missing = True
+    if missing:
+        return f"no installed decoder reads {clean_text(syntax.name)}", "Get an uncompressed copy of the film"
+    return (
+        f"its pixels can't be decoded as {clean_text(syntax.name)}; they may be damaged",
+        "Export it again, uncompressed",
+    )
+
+
+def _interpret(dataset: Dataset, values: _Array, stream: Codestream | None, path: Path) -> StoredValues:
+    """Return decoded `values` as grey values, with the depth and the sign that they have."""
+    if values.ndim == 3:
+        values = _grey_of_colours(values, _is_lossy(dataset, stream), path)
+    allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    header = HeaderDepth(
+        allocated,
+        stored,
+        int(parse_number(dataset.get("HighBit"), stored - 1) or 0),
+        parse_number(dataset.get("PixelRepresentation")) == 1,
+        _overlay_bits(dataset),
+    )
+    try:
+        if stream is None:
+            found = interpret_native(values, header)
+        else:
+            sign = stream.is_signed if stream.coding in ("JPEG 2000", "HTJ2K") else None
+            found = interpret_decoded(values, stream.precision, sign, header)
+    except AmbiguousPixelsError as error:
+        raise FilmError(str(error), path, "Ask the sender to correct the header") from error
+    if dataset.PhotometricInterpretation != "PALETTE COLOR":
+        return found
+    return _apply_palette(dataset, found.pixels, path)
+
+
+def _is_lossy(dataset: Dataset, stream: Codestream | None) -> bool:
+    return stream is not None or str(dataset.PhotometricInterpretation) != "RGB"
+
+
+def _grey_of_colours(values: _Array, is_lossy: bool, path: Path) -> _Array:
+    """Return the grey of an image whose three channels are equal, shape (rows, columns). Raises FilmError for colours."""
+    red, green, blue = (values[..., channel] for channel in range(3))
+    if np.array_equal(red, green) and np.array_equal(green, blue):
+        return np.ascontiguousarray(green)
+    wide = values.astype(np.int32)
+    if not is_lossy or int((wide.max(axis=2) - wide.min(axis=2)).max()) > _COLOUR_TOLERANCE:
+        raise FilmError("it is a colour image, not a grey film", path, "Export the original radiograph")
+    # The luminance of ITU-R BT.601, from which the encoder made the colours.
+    luminance = wide @ np.array([0.299, 0.587, 0.114])
+    return np.asarray(np.rint(luminance), dtype=values.dtype)
+
+
+def _apply_palette(dataset: Dataset, indices: _Array, path: Path) -> StoredValues:
+    """Return the greys of palette `indices` (PS3.3 C.7.6.3.1.5). Raises FilmError for colours or a damaged palette."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            colours = apply_color_lut(indices, dataset)
+    except Exception as error:  # pydicom raises many types for damaged tables
+        raise FilmError("its palette is damaged", path, "Export the original radiograph") from error
+    grey = _grey_of_colours(colours, False, path)
+    return StoredValues(grey, 8 * grey.dtype.itemsize)
+
+
+def _overlay_bits(dataset: Dataset) -> int:
+    """Return a mask of the bits of the pixels in which the header says that overlays are stored (PS3.5 section 8.1.2)."""
+    mask = 0
+    for group in range(0x6000, 0x6020, 2):
+        position = dataset.get((group, 0x0102))
+        if position is not None and (group, 0x3000) not in dataset and isinstance(position.value, int):
+            mask |= 1 << position.value if 0 < position.value < 16 else 0
+    return mask
