@@ -57,7 +57,7 @@ def read_grey_transform(dataset: pydicom.Dataset, pixels: Pixels) -> GreyTransfo
     if shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != inverted:
         # Real films contain a wrong shape, copied from another film. The photometric interpretation is always present.
         notes.append(
-            f"it has both {clean_text(dataset.PhotometricInterpretation)} and {shape}, which contradict each other; "
+            f"it has both {'MONOCHROME1' if inverted else 'MONOCHROME2'} and {shape}, which contradict each other; "
             "the first was used. Invert the film if bone is dark"
         )
     return GreyTransform(
@@ -112,7 +112,7 @@ def _read_windows(dataset: pydicom.Dataset, notes: list[str]) -> list[Window]:
     called = str(dataset.get("VOILUTFunction") or "LINEAR").strip()
     function = _FUNCTIONS.get(called)
     if function is None:
-        notes.append(f"its window function {clean_text(called, 30)!r} is unknown; LINEAR was used")
+        notes.append("its window function is unknown; LINEAR was used")
         function = "LINEAR"
     if len(centres) != len(widths):
         notes.append(f"it gives {len(centres)} window centres and {len(widths)} widths; only pairs were used")

@@ -58,7 +58,7 @@ class StoredValues:
     Attributes
     ----------
     pixels
-        Values, shape (rows, columns), of the smallest type of 8 or 16 bits for `bits`.
+        Values, shape (rows, columns), of 8 or 16 bits; unsigned ones of the smallest type for `bits`.
     bits
         Depth of a value.
     note
@@ -94,8 +94,8 @@ def interpret_native(words: npt.NDArray[Any], header: HeaderDepth) -> StoredValu
         return _use_all_bits(wide, stated, header)
     # Bits without information, overlays (PS3.5 section 8.1.2), or the sign of the value once more.
     if header.is_signed and int(stated.min()) < 0 and _choose([stated, plain]) == 1:
-        return StoredValues(_narrow(plain, allocated, False), stored, _sign_note(signed=False))
-    return StoredValues(_narrow(stated, allocated, header.is_signed), stored, note)
+        return StoredValues(_narrow(plain, stored, False), stored, _sign_note(signed=False))
+    return StoredValues(_narrow(stated, allocated if header.is_signed else stored, header.is_signed), stored, note)
 
 
 def _use_all_bits(wide: _Values, stated: _Values, header: HeaderDepth) -> StoredValues:
@@ -104,7 +104,7 @@ def _use_all_bits(wide: _Values, stated: _Values, header: HeaderDepth) -> Stored
     signed = _to_signed(wide, header.allocated, True)
     chosen = _choose([wide, signed, stated])
     if chosen == 0:
-        return StoredValues(_narrow(wide, header.allocated, False), bits, _depth_note(header.stored, bits))
+        return StoredValues(_narrow(wide, bits, False), bits, _depth_note(header.stored, bits))
     if chosen == 1:
         return StoredValues(_narrow(signed, header.allocated, True), header.allocated, _sign_note(signed=True))
     # The stated bits may be right and an overlay be in the bits above, but a bright marker looks the same.

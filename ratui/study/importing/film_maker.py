@@ -162,11 +162,11 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
     else:
         film = rewrite_tables(read_film(path))
         attributes = extract_retained_attributes(read_header(path))
-    note = ""
+    notes = list(film.notes)
     if attributes.words.get("BurnedInAnnotation") == "YES":
-        note = TEXT_NOTE
+        notes.insert(0, TEXT_NOTE)
     elif seems_to_contain_text(film.pixels):
-        note = "text seems to be burned into the picture: look whether it names the patient"
+        notes.insert(0, "text seems to be burned into the picture: look whether it names the patient")
         attributes = replace(attributes, words={**attributes.words, "BurnedInAnnotation": "YES"})
     key = bytes.fromhex(request.key)
     data = deidentify(film, attributes, case=request.case, side=request.side, key=key)
@@ -175,7 +175,9 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
     aspect = request.spacing[0] / request.spacing[1] if request.spacing else film.aspect
     spacing = request.spacing or film.spacing
     plain = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()
-    return ConvertedFilm(data, int(rows), int(columns), spacing, pixel_digest(film.pixels, key), aspect, note, plain)
+    return ConvertedFilm(
+        data, int(rows), int(columns), spacing, pixel_digest(film.pixels, key), aspect, "; ".join(notes), plain
+    )
 
 
 def pixel_digest(pixels: Pixels, key: bytes) -> str:
