@@ -161,13 +161,13 @@ def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> Codestream |
         lengths = count_rle_bytes(frame) if dataset.file_meta.TransferSyntaxUID == RLELossless and not stream else []
     except (struct.error, IndexError, ValueError) as error:
         raise FilmError("its compressed pixels are damaged", path, "Get an uncompressed copy") from error
-    if not is_complete:
+    size = int(dataset.Rows) * int(dataset.Columns)
+    if not is_complete or any(length < size for length in lengths):
         raise FilmError("its compressed pixels are cut off", path, "Copy it again, or get an uncompressed copy")
     if pictures > 1:
         raise FilmError(f"it contains {pictures} pictures", path, "Export one film per file")
-    size = int(dataset.Rows) * int(dataset.Columns)
     # A segment is as long as the picture, and a byte of padding may follow (PS3.5 G.3.1).
-    if any(not size <= length < size + _PADDING for length in lengths):
+    if any(length >= size + _PADDING for length in lengths):
         raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
     if stream is None:
         return None
