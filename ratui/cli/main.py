@@ -101,7 +101,17 @@ def new(
 )
 @click.option("--key", type=_FOLDER, help="File with the key to the pseudonyms, outside the study.")
 @click.option("--second-key", is_flag=True, help="Accept a key that knows no case of the study; see the manual.")
-def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Path | None, second_key: bool) -> None:
+@click.option("--watch", "watched", type=_FOLDER, metavar="FOLDER", help="Import films as they arrive in this folder.")
+@click.option("--settle", default=30.0, show_default=True, help="Watch: seconds without a change that end a transfer.")
+def import_(
+    study: Path,
+    files: tuple[Path, ...],
+    manifest: Path | None,
+    key: Path | None,
+    second_key: bool,
+    watched: Path | None,
+    settle: float,
+) -> None:
     """Import DICOM files, folders, ZIP or tar archives, a DICOMDIR, or the files of a manifest into STUDY, de-identified.
 
     At the end it lists the imported and the refused files with the reasons. The exit code is 1 if nothing was imported,
@@ -111,6 +121,13 @@ def import_(study: Path, files: tuple[Path, ...], manifest: Path | None, key: Pa
     from ratui.study import Study, import_films
 
     opened = Study.open(study)
+    if watched is not None:
+        from ratui.cli.watch import watch_folder
+
+        if files or manifest is not None:
+            raise click.UsageError("--watch takes no other files and no manifest")
+        watch_folder(opened, watched, key=key, second_key=second_key, settle=max(settle, 0.0))
+        return
     bar = ProgressBar()
     report = import_films(
         opened,

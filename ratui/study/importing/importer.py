@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import secrets
 from collections import ChainMap, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -56,6 +56,7 @@ def import_films(
     second_key: bool = False,
     progress: Progress | None = None,
     converter: FilmConverter | None = None,
+    excluded: Collection[Path] = (),
 ) -> ImportReport:
     """Import radiographs into a study.
 
@@ -75,6 +76,8 @@ def import_films(
         Called with (films done, films in all).
     converter
         Converter of files; the default reads each file in a separate process.
+    excluded
+        Files in `paths` to leave out without a message.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def import_films(
         the key is not that of the first import.
     """
     rows = {row.path: row for row in read_manifest(manifest, study.scheme)} if manifest else {}
-    with FileLock(study.folder.file("import.lock")), open_sources(paths, rows) as sources:
+    with FileLock(study.folder.file("import.lock")), open_sources(paths, rows, excluded=excluded) as sources:
         keys = KeyFile.open(study, key, second=second_key)
         if converter is not None:
             return _import(study, sources, manifest, rows, keys, converter, progress)

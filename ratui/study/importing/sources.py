@@ -5,6 +5,7 @@ The files of archives are unpacked into a private temporary folder, which exists
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -28,7 +29,7 @@ from ratui.study.importing.film_maker import ConvertedFilm, FilmConverter, FilmR
 from ratui.study.importing.reader_process import ReaderProcess
 from ratui.study.importing.scratch_folder import ScratchFolder
 
-__all__ = ["LocatedConverter", "SkippedItem", "SourceFile", "Sources", "open_sources"]
+__all__ = ["LocatedConverter", "SkippedItem", "SourceFile", "Sources", "list_source_files", "open_sources"]
 
 _MAX_FILES = 1_000_000
 _FOLDER_REMEDY = "Give DICOM files or a folder of them"
@@ -74,7 +75,9 @@ class LocatedConverter:
 
 
 @contextmanager
-def open_sources(paths: Iterable[Path], named: Collection[Path] = ()) -> Iterator[Sources]:
+def open_sources(
+    paths: Iterable[Path], named: Collection[Path] = (), *, excluded: Collection[Path] = ()
+) -> Iterator[Sources]:
     """Find the files to import; unpacked files are removed at the end of the block.
 
     Parameters
@@ -83,6 +86,8 @@ def open_sources(paths: Iterable[Path], named: Collection[Path] = ()) -> Iterato
         DICOM files, folders, ZIP and tar archives, and DICOMDIR files. A DICOMDIR stands for the files that it lists.
     named
         Absolute paths of the files of a manifest. One of them may lead into an archive: ``films.zip/series/film.dcm``.
+    excluded
+        Absolute paths of files that are neither read nor listed.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def open_sources(paths: Iterable[Path], named: Collection[Path] = ()) -> Iterato
         If a path does not exist, a DICOMDIR in `paths` is damaged, there are more than a million files, or nothing is found.
     """
     with ScratchFolder() as scratch, ReaderProcess() as reader:
-        search = _Search(scratch, reader)
+        search = _Search(scratch, reader, excluded)
         for path in paths:
             search.add(path)
         search.add_named(named)
@@ -104,13 +109,38 @@ def open_sources(paths: Iterable[Path], named: Collection[Path] = ()) -> Iterato
         yield Sources({origin: search.files[origin] for origin in dict.fromkeys(order)}, tuple(search.skipped))
 
 
-class _Search:
-    """A search for files. `files` and `skipped` are its results."""
+def list_source_files(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return size in bytes and time of modification in nanoseconds of each file in `folder`; archives are not unpacked.
 
-    def __init__(self, scratch: ScratchFolder, reader: ReaderProcess) -> None:
+    Raises StudyError if the folder does not exist, or contains more than a million files.
+    """
+    with ScratchFolder() as scratch, ReaderProcess() as reader:
+        search = _Search(scratch, reader, are_opened=False)
+        search.add(folder)
+        search.follow_links()
+    result = {}
+    for path in search.files:
+        with contextlib.suppress(OSError):  # removed meanwhile
+            found = path.stat()
+            result[path] = (found.st_size, found.st_mtime_ns)
+    return result
+
+
+class _Search:
+    """A search for files. `files` and `skipped` are its results. `are_opened` is whether files are opened for their kind."""
+
+    def __init__(
+        self,
+        scratch: ScratchFolder,
+        reader: ReaderProcess,
+        excluded: Collection[Path] = (),
+        *,
+        are_opened: bool = True,
+    ) -> None:
         self.files: dict[Path, Path] = {}
         self.skipped: list[SkippedItem] = []
         self._scratch, self._reader = scratch, reader
+        self._excluded, self._are_opened = set(excluded), are_opened
         self._folders: set[Path] = set()  # real paths
         self._unpacked: set[Path] = set()
         self._links: list[Path] = []
@@ -184,7 +214,8 @@ class _Search:
                 self._skip(origin, f"{error.problem}. Files that are missing can't be noticed")
                 continue
             self._skip(origin, _FILE_SET)
-            known = _index_names(origin.parent, [*self.files, *(item.origin for item in self.skipped)])
+            others = [*self._excluded, *(item.origin for item in self.skipped)]
+            known = _index_names(origin.parent, [*self.files, *others])
             for file_id in ids:
                 if _normalize(file_id) not in known:
                     self._skip(origin.parent.joinpath(*file_id), _MISSING)
@@ -232,14 +263,14 @@ class _Search:
 
     def _add_file(self, path: Path, mode: int) -> None:
         """Add the file at `path`, a real path, or the files in it."""
-        if path in self.files or path in self._unpacked:
+        if path in self.files or path in self._unpacked or path in self._excluded:
             return
         if not stat.S_ISREG(mode):
             self._skip(path, "not a regular file")
             return
         if len(self.files) + len(self.skipped) >= _MAX_FILES:
             raise StudyError("there are more than a million files", path, "Import one part after the other")
-        kind = find_archive_kind(path)
+        kind = find_archive_kind(path) if self._are_opened else ""
         if kind == "unsupported":
             self._skip(path, _UNSUPPORTED)
         elif kind:
