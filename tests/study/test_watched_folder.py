@@ -70,7 +70,7 @@ def test_a_file_does_not_wait_for_ever_for_one_that_grows(folder: Folder) -> Non
     for now in range(0, 120, 5):
         folder.files[B] = (now, 0)
         batches.append((now, folder.watched.find_batch(now)))
-    assert [now for now, batch in batches if batch][0] == 100
+    assert next(now for now, batch in batches if batch) == 100
     assert dict(batches)[100] == {A}
     assert folder.watched.find_others({A}) == {B}
 
