@@ -41,7 +41,9 @@ def planted(folder: Path, day: str, number: int, *, patient: str = PATIENT, side
 
     A `bad` film has an impossible value in its image header.
     """
-    path = film_file(folder / f"{SECRET}_{number}.dcm", patient=patient, day=day, side=side, seed=number)
+    # Without these codes nothing would say which part the film shows, because all words are replaced.
+    codes = {"AnatomicRegionSequence": [_code("T-D8700")], "ViewCodeSequence": [_code("R-10206")]}
+    path = film_file(folder / f"{SECRET}_{number}.dcm", patient=patient, day=day, side=side, seed=number, **codes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name is no code string, and pydicom warns about it
         dataset = pydicom.dcmread(path)
@@ -53,6 +55,12 @@ def planted(folder: Path, day: str, number: int, *, patient: str = PATIENT, side
             dataset.Rows = 7
         dataset.save_as(path)
     return path
+
+
+def _code(value: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SRT", SECRET
+    return item
 
 
 def _plant_elements(dataset: Dataset) -> None:

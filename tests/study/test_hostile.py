@@ -367,10 +367,11 @@ def test_escape_sequences_are_never_printed(tmp_path: Path, run_ratui: RunRatui)
     evil = "\x1b]0;x\x07\x1b[2J\x9b31m\r\u202e"
     hospital = tmp_path / f"h{evil}"
     names = ("PatientID", "PatientName", "StudyDescription", "SeriesDescription", "InstitutionName")
-    more = {**dict.fromkeys(names, f"X{evil}"), "ViewPosition": "\x1b[2J", "SpecificCharacterSet": "ISO_IR 192"}
+    more = {**dict.fromkeys(names, f"X{evil}"), "SpecificCharacterSet": "ISO_IR 192"}
     for number, day in enumerate(("20200302", "20210504")):
         film_file(hospital / f"{number}{evil}.dcm", day=day, seed=number, **more)
     film_file(hospital / f"side{evil}.dcm", side="", **{**more, "SeriesDescription": evil})
+    film_file(hospital / f"view{evil}.dcm", **{**more, "ViewPosition": "\x1b[2J"})
     (hospital / f"letter{evil}").write_text(evil)
     (hospital / "films.csv").write_text(f"file,patient,time,side\n{evil},{evil},{evil},{evil}\n")
     study = tmp_path / f"study{evil}"

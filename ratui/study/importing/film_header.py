@@ -145,6 +145,7 @@ def read_film_header(path: Path) -> FilmHeader:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reader = _ElementReader(path, repairs=not _charset(dataset))
+        meta = getattr(dataset, "file_meta", pydicom.Dataset())
         codes, elements = reader.codes(dataset, _CODES), reader.texts(dataset, _ELEMENTS)
         for anatomy in _frame_anatomy(reader, dataset):
             elements |= reader.texts(anatomy, ("FrameLaterality",))
@@ -167,7 +168,7 @@ def read_film_header(path: Path) -> FilmHeader:
             study_uid=reader.text(dataset, "StudyInstanceUID"),
             series_uid=reader.text(dataset, "SeriesInstanceUID"),
             instance_uid=reader.text(dataset, "SOPInstanceUID"),
-            sop_class=reader.text(dataset, "SOPClassUID"),
+            sop_class=reader.text(dataset, "SOPClassUID") or reader.text(meta, "MediaStorageSOPClassUID"),
             source_uids=tuple(
                 filter(
                     None,

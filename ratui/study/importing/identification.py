@@ -1,32 +1,190 @@
-"""Find the side and the view of a film from its header."""
+"""Identify the part of the body, the side and the projection of a film from all elements of its header.
+
+The rules are those of docs/intake.md, "What a film shows". A specific element decides before a general one. Nothing is
+guessed: where elements of equal weight contradict each other, a person must decide.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ratui.study.importing.film_header import FilmHeader
+from ratui.study.importing.film_statements import FRONTAL, Both, Rank, Statement, read_statements
+from ratui.study.importing.radiograph_check import find_object_kind
 
-__all__ = ["find_side", "find_view"]
+__all__ = ["FilmIdentity", "identify"]
 
-
-def find_side(header: FilmHeader) -> str:
-    """Return ``L``, ``R``, ``B``, or an empty text if the header does not state the side."""
-    for keyword in ("ImageLaterality", "Laterality"):
-        value = header.elements.get(keyword, "").upper()
-        if value in ("L", "R", "B"):
-            return value
-    keywords = ("SeriesDescription", "ProtocolName", "StudyDescription")
-    words = set(re.findall(r"[A-Z]+", " ".join(header.elements.get(keyword, "") for keyword in keywords).upper()))
-    if words & {"BOTH", "BILATERAL", "BIL"} or {"LEFT", "RIGHT"} <= words:
-        return "B"
-    if words & {"LEFT", "LT"}:
-        return "L"
-    return "R" if words & {"RIGHT", "RT"} else ""
+_SIDES = {"L": "left", "R": "right", "B": "both sides"}
 
 
-def find_view(header: FilmHeader, views: Iterable[str]) -> str:
-    """Return the first of `views` that the body part or the study description names, else the first of all."""
-    views = tuple(views)
-    words = f"{header.elements.get('BodyPartExamined', '')} {header.elements.get('StudyDescription', '')}".lower()
-    return next((view for view in views if view in words), views[0])
+@dataclass(frozen=True)
+class FilmIdentity:
+    """The part, side and projection of a film, and the elements that state them.
+
+    The texts name elements and values of closed lists only, so that they can be shown and stored.
+
+    Attributes
+    ----------
+    part
+        Part of the body, such as ``hand`` or ``knee``; a view of the scheme has the same name. Empty if unknown.
+    side
+        ``L``, ``R``, ``B`` or empty.
+    projection
+        ``PA``, ``AP``, ``frontal``, ``lateral``, ``oblique``, ``Norgaard``, ``Brewerton``, ``scaphoid``, ``tangential``, or
+        empty if no element states it.
+    decided_by
+        Element that decided each of ``part``, ``side`` and ``projection``.
+    contradictions
+        Statements of other elements that differ and did not decide, and other remarks for a person.
+    doubts
+        Reasons why a person must decide. A film with a doubt is not imported without a manifest.
+    rejection
+        Reason why the file is no film of the scheme, or empty.
+    """
+
+    part: str = ""
+    side: str = ""
+    projection: str = ""
+    decided_by: Mapping[str, str] = field(default_factory=dict, hash=False)
+    contradictions: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    rejection: str = ""
+
+    @property
+    def is_certain(self) -> bool:
+        """True if the film can be imported as the part and the side of this identity without a person."""
+        return not self.rejection and not self.doubts
+
+
+@dataclass(frozen=True)
+class _Decision:
+    value: str = ""
+    element: str = ""
+    contradictions: tuple[str, ...] = ()
+    doubt: str = ""
+
+
+def identify(header: FilmHeader, views: Collection[str]) -> FilmIdentity:
+    """Return what the film with this `header` shows.
+
+    Parameters
+    ----------
+    header
+        Header of the film.
+    views
+        Names of the views of the scheme, such as ``hand`` and ``foot``.
+    """
+    kind = find_object_kind(header)
+    if kind:
+        return FilmIdentity(rejection=f"it is {kind}, not a radiograph")
+    if not header.rows or not header.columns:
+        return FilmIdentity(rejection="it contains no image")
+    statements = read_statements(header)
+    part, side, projection = (
+        _decide_part(statements),
+        _decide_side(statements, is_wide=header.columns > header.rows),
+        _decide_projection(statements),
+    )
+    decisions = {"part": part, "side": side, "projection": projection}
+    rejection = ""
+    if part.value and not part.doubt and part.value not in views:
+        rejection = f"it shows the {part.value}, and the scheme has no view of it"
+    elif projection.value and not projection.doubt and projection.value not in FRONTAL:
+        rejection = f"its projection is {projection.value}; only frontal films are scored"
+    return FilmIdentity(
+        part.value,
+        side.value,
+        projection.value,
+        {name: decision.element for name, decision in decisions.items() if decision.element},
+        tuple(text for decision in decisions.values() for text in decision.contradictions),
+        tuple(decision.doubt for decision in decisions.values() if decision.doubt),
+        rejection,
+    )
+
+
+def _decide_part(statements: list[Statement]) -> _Decision:
+    named = [(each, each.parts) for each in statements if each.parts]
+    if not named:
+        return _Decision(doubt="its header doesn't say which part of the body it shows")
+    decision = _decide(named)
+    if not decision.value and not decision.doubt:
+        return _Decision(doubt=f"its elements name several parts: {_quote(*named[0])}")
+    return decision
+
+
+def _decide_projection(statements: list[Statement]) -> _Decision:
+    named = [
+        (each, frozenset("frontal" if value in FRONTAL else value for value in each.projections))
+        for each in statements
+        if each.projections
+    ]
+    is_unknown = any(each.is_unknown for each in statements)
+    if not named and is_unknown:
+        return _Decision(doubt="its View Position has a value that ratui does not know")
+    if not named:
+        return _Decision(contradictions=("its header doesn't state the projection",))
+    decision = _decide(named)
+    if decision.doubt:
+        return decision
+    if not decision.value:
+        return _Decision(doubt=f"its elements name several projections: {_quote(*named[0])}")
+    if decision.value == "frontal":
+        # The default of many devices is PA, so that no other element may name another projection of the same film.
+        others = [pair for pair in named if pair[0].rank < Rank.STUDY and "frontal" not in pair[1]]
+        if others:
+            deciding = next(pair for pair in named if pair[0].element == decision.element)
+            return _Decision(doubt=f"{_quote(*deciding)}, {_quote(*others[0])}")
+        values = next(each.projections for each in statements if each.element == decision.element)
+        value = next((each for each in ("PA", "AP") if values == {each}), "frontal")
+        return _Decision(value, decision.element, decision.contradictions)
+    return decision
+
+
+def _decide_side(statements: list[Statement], *, is_wide: bool) -> _Decision:
+    named = [(each, each.sides) for each in statements if each.sides]
+    if not named:
+        return _Decision(doubt="it doesn't say which side it shows")
+    both = [each for each in statements if each.both]
+    decision = _decide([(each, each.sides | {"B"} if each.both else each.sides) for each, _ in named])
+    if decision.doubt:
+        return decision
+    if decision.value:
+        rank = next(each.rank for each in statements if each.element == decision.element)
+        for each in both:
+            # Words for both sides describe one film only where they belong to it: in the image or its series.
+            if each.rank < rank and each.rank <= Rank.SERIES and (each.both is Both.EXPRESS or is_wide):
+                deciding = next(pair for pair in named if pair[0].element == decision.element)
+                return _Decision(doubt=f"{_quote(each, frozenset('B'))}, {_quote(*deciding)}")
+        return decision
+    first = both[0]
+    if is_wide or (first.both is Both.EXPRESS and first.rank <= Rank.SERIES):
+        return _Decision("B", first.element)
+    return _Decision(doubt=f"{first.element} names both sides, and the image is not wider than high: it may show one")
+
+
+def _decide(named: list[tuple[Statement, frozenset[str]]]) -> _Decision:
+    """Return the decision between statements in the order of their rank: the first with a single value decides.
+
+    The decision is empty if each statement has several values.
+    """
+    single = [pair for pair in named if len(pair[1]) == 1]
+    if not single:
+        return _Decision()
+    first = min(single, key=lambda pair: pair[0].rank)
+    (value,) = first[1]
+    contradictions = []
+    for other, values in named:
+        if value in values:
+            continue
+        text = f"{_quote(*first)}, {_quote(other, values)}"
+        # Two codes that describe the same film are of equal weight, whatever their ranks.
+        both_codes = first[0].is_code and other.is_code and other.rank <= Rank.SERIES
+        if other.rank <= first[0].rank or both_codes:
+            return _Decision(doubt=text)
+        contradictions.append(text)
+    return _Decision(value, first[0].element, tuple(contradictions))
+
+
+def _quote(statement: Statement, values: Iterable[str]) -> str:
+    return f"{statement.element} says {' or '.join(sorted(_SIDES.get(value, value) for value in values))}"

@@ -18,7 +18,7 @@ from ratui.errors import FilmError, RatuiError
 from ratui.study.case import Case, FilmRecord
 from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
-from ratui.study.importing.identification import find_side, find_view
+from ratui.study.importing.identification import identify
 from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
 from ratui.study.importing.manifest import ManifestRow, read_manifest
 from ratui.study.importing.pseudonyms import KeyFile
@@ -45,6 +45,7 @@ class _ImportCandidate:
     exam_date: date | None
     day: int | None = None
     spacing: tuple[float, float] | None = None
+    note: str = ""
 
 
 def import_films(
@@ -179,13 +180,16 @@ def _read_candidate(file: Path, row: ManifestRow | None, study: Study, converter
     if file.suffix.lower() == ".png":
         raise FilmError("a PNG file does not name its patient", file, "Name it in a manifest")
     header = converter.read_header(file)
+    identity = identify(header, study.scheme.views)
+    if identity.rejection:
+        raise FilmError(identity.rejection, file)
     patient = header.patient_id or header.name
     if not patient:
         raise FilmError("it names no patient", file, "Name it in a manifest")
-    side = find_side(header)
-    if not side:
-        raise FilmError("it doesn't say which side it shows", file, "Name it in a manifest")
-    return _ImportCandidate(file, patient, side, find_view(header, study.scheme.views), None, header.exam_date())
+    if identity.doubts:
+        raise FilmError("; ".join(identity.doubts), file, "Name it in a manifest")
+    note = "; ".join(identity.contradictions)
+    return _ImportCandidate(file, patient, identity.side, identity.part, None, header.exam_date(), note=note)
 
 
 def _assign_time_points(
@@ -252,7 +256,8 @@ def _import_case(
         case = replace(case, films=(*case.films, record))
         new_pixels[record.digest] = case.id
         files[record.id] = data
-        imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, record.note))
+        note = "; ".join(filter(None, [record.note, candidate.note]))
+        imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, note))
     if files and len({film.number for film in case.films}) < 2 and study.config.blinded and study.config.group:
         rejected.update((candidate.path, _ONE_VISIT) for candidate in candidates if candidate.path not in rejected)
         return []

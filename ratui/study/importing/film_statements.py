@@ -1,0 +1,361 @@
+"""Statements of single elements of a header: the parts, sides and projections that each element names.
+
+Every element is evaluated on its own. The rules between the elements are in `identification`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from itertools import pairwise
+
+from ratui.study.importing.film_codes import CODES, LATERALITIES, SCHEMES, VIEW_POSITIONS
+from ratui.study.importing.film_header import CodedTerm, FilmHeader
+from ratui.study.importing.film_words import CJK_WORDS, LANGUAGES, NEUTRAL_WORDS, PARTS, PROJECTIONS, WEAK_WORDS
+
+__all__ = ["FRONTAL", "Both", "Rank", "Statement", "parse_words", "read_statements"]
+
+FRONTAL = frozenset(("PA", "AP", "frontal"))
+"""Frontal projections."""
+_PLURALS = {"hands": "hand", "wrists": "wrist", "feet": "foot"}
+_SPECIAL = frozenset(("Norgaard", "Brewerton", "scaphoid", "tangential"))
+_SEPARATORS = re.compile(r"[,;/+&|\\・、]")
+_JOINING_GAP = re.compile(r"[ _\-‐–]*")
+_CJK = r"[\u3041-\u30fa\u30fc-\u30ff\u3400-\u9fff\u3005]"
+_TOKEN = re.compile(rf"[a-z]+|\d+|{_CJK}+")
+_LETTERS = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l"})
+
+
+class Rank(IntEnum):
+    """Ranks of elements; the smallest number is the most specific."""
+
+    IMAGE = 1
+    SERIES = 2
+    PROTOCOL = 3
+    STUDY = 4
+
+
+class Both(IntEnum):
+    """Strength with which words name both sides: not at all, by a plural or a list of parts, or expressly."""
+
+    NO = 0
+    PLURAL = 1
+    EXPRESS = 2
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The values that one element names.
+
+    Attributes
+    ----------
+    element
+        Keyword of the element; the meaning of a code has ``(meaning)`` after it.
+    rank, is_code
+        Rank of the element, and whether it contains a code or a defined term.
+    parts, sides, projections
+        Values that it names; several mean that it does not describe one film. `sides` has ``L``, ``R`` and ``B``.
+    both
+        Strength with which words name both sides; `sides` is then ``L`` and ``R``.
+    is_unknown
+        The element has a value of View Position that is in no table.
+    """
+
+    element: str
+    rank: Rank
+    is_code: bool = False
+    parts: frozenset[str] = frozenset()
+    sides: frozenset[str] = frozenset()
+    projections: frozenset[str] = frozenset()
+    both: Both = Both.NO
+    is_unknown: bool = False
+
+
+def _split(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",")]
+
+
+def _index_words(languages: Mapping[str, Mapping[str, str]]) -> dict[str, set[tuple[str, str]]]:
+    """Return pairs of language and meaning by word; words of several parts have one space between them."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for language, meanings in languages.items():
+        for meaning, words in meanings.items():
+            for word in _split(words):
+                for form in {word, word.replace(" ", "")}:
+                    found.setdefault(form, set()).add((language, meaning))
+    return found
+
+
+_WORDS = _index_words(LANGUAGES)
+_WEAK = _index_words(WEAK_WORDS)
+_CJK_INDEX = _index_words({"Japanese": CJK_WORDS})
+_NEUTRAL = frozenset(_split(NEUTRAL_WORDS))
+_CODE_INDEX = {value: meaning.split() for meaning, values in CODES.items() for value in _split(values)}
+_CODE_INDEX |= {value: [meaning] for meaning, values in CODES.items() if meaning in PARTS for value in _split(values)}
+_POSITIONS = {value: meaning for meaning, values in VIEW_POSITIONS.items() for value in _split(values)}
+
+
+@dataclass
+class _Word:
+    """A word of an element: its meanings with their languages, its text, and whether a separator is before it."""
+
+    text: str
+    meanings: set[tuple[str, str]]
+    begins_phrase: bool = False
+
+
+def parse_words(text: str) -> Statement:
+    """Return the values that the words of `text` name, as a statement without an element."""
+    words = _read_words(_normalize(text))
+    languages = {language for word in words for language, meaning in word.meanings if _is_part_or_side(meaning)}
+    for number, word in enumerate(words):
+        if not word.meanings and not (number == 0 and word.text == "dx"):  # DX is also the name of the modality
+            word.meanings = {pair for pair in _WEAK.get(word.text, ()) if pair[0] in languages}
+    parts: set[str] = set()
+    sides: set[str] = set()
+    projections: set[str] = set()
+    plural = express = False
+    for phrase in _phrases(words):
+        meanings = [{meaning for _, meaning in word.meanings} for word in phrase]
+        named = _named_parts(meanings)
+        parts |= {_PLURALS.get(meaning, meaning) for meaning in named}
+        plural = plural or any(meaning in _PLURALS for meaning in named)
+        every = set().union(*meanings) if meanings else set()
+        express = express or "both" in every
+        sides |= every & {"L", "R"}
+        projections |= _combine_projections(every & set(PROJECTIONS))
+    if _names_several_views(words):
+        projections |= {"frontal", "lateral", "oblique"}
+    both = Both.NO
+    if express or len(sides) == 2:
+        both = Both.EXPRESS if express or len(parts) < 2 else Both.PLURAL
+    elif plural and not sides:
+        both = Both.PLURAL
+    return Statement(
+        "",
+        Rank.STUDY,
+        parts=frozenset(parts),
+        sides=frozenset("LR") if both else frozenset(sides),
+        projections=frozenset(projections),
+        both=both,
+    )
+
+
+def _normalize(text: str) -> str:
+    """Return `text` in small letters without accents, with a space at changes from small to capital letters."""
+    text = unicodedata.normalize("NFKC", text)
+    text = re.sub(r"(?<=[a-zß-ÿ])(?=[A-Z])", " ", text).casefold().translate(_LETTERS)
+    text = re.sub(r"[\u0300-\u036f]", "", unicodedata.normalize("NFKD", text))
+    text = unicodedata.normalize("NFC", text)
+    text = re.sub(r"\br/o\b", " ", text)  # rule out
+    text = re.sub(r"\bw/", " with ", text)
+    text = re.sub(r"\b[ld]['’](?=[a-z])", " ", text)  # the French article before a vowel
+    return re.sub(r"\b([adp])\. ?([apv])\.", r"\1\2 ", text)  # a.p., p.a., d.p. and d.v.
+
+
+def _read_words(text: str) -> list[_Word]:
+    """Return the words of `text` in order; words of several parts are one word."""
+    tokens = list(_TOKEN.finditer(text))
+    words: list[_Word] = []
+    begins, place = False, 0
+    while place < len(tokens):
+        token = tokens[place]
+        gap = text[tokens[place - 1].end() if place else 0 : token.start()]
+        begins = begins or bool(_SEPARATORS.search(gap))
+        count = 1
+        if "a" <= token[0][0] <= "z":
+            count, found = _longest_word(text, tokens, place)
+            if _is_beside_digit(text, token):
+                found = _Word(token[0], {("English", "views")} if token[0] == "v" else set())
+            added = [found]
+        elif token[0].isascii():
+            added = [_Word(token[0], set())]
+        else:
+            added = list(_read_cjk(token[0]))
+        for word in added:
+            word.begins_phrase, begins = begins, False
+            words.append(word)
+        place += count
+    return words
+
+
+def _longest_word(text: str, tokens: list[re.Match[str]], place: int) -> tuple[int, _Word]:
+    """Return the number of tokens of the longest known word at `place`, and the word."""
+    for count in (3, 2, 1):
+        group = tokens[place : place + count]
+        gaps = [text[one.end() : other.start()] for one, other in pairwise(group)]
+        if len(group) < count or not all(map(_JOINING_GAP.fullmatch, gaps)):
+            continue
+        word = " ".join(token[0] for token in group)
+        if word in _NEUTRAL:
+            return count, _Word(word, set())
+        if word in _WORDS:
+            return count, _Word(word, set(_WORDS[word]))
+    return 1, _Word(tokens[place][0], set())
+
+
+def _is_beside_digit(text: str, token: re.Match[str]) -> bool:
+    """Return True for a single letter directly beside a digit, such as a number of a finger or of a vertebra."""
+    around = text[max(token.start() - 1, 0) : token.start()] + text[token.end() : token.end() + 1]
+    return len(token[0]) == 1 and any(character.isdigit() for character in around)
+
+
+def _read_cjk(text: str) -> Iterator[_Word]:
+    place = 0
+    while place < len(text):
+        length = next((n for n in range(5, 0, -1) if text[place : place + n] in _CJK_INDEX), 0)
+        if length:
+            word = text[place : place + length]
+            yield _Word(word, set(_CJK_INDEX[word]))
+        place += max(length, 1)
+
+
+def _is_part_or_side(meaning: str) -> bool:
+    return meaning in PARTS or meaning in _PLURALS or meaning in ("L", "R", "both")
+
+
+def _phrases(words: Iterable[_Word]) -> Iterator[list[_Word]]:
+    """Yield the words between separators; a word for "and" is a separator."""
+    phrase: list[_Word] = []
+    for word in words:
+        is_and = any(meaning == "and" for _, meaning in word.meanings)
+        if word.begins_phrase or is_and:
+            yield phrase
+            phrase = []
+        if not is_and:
+            phrase.append(word)
+    yield phrase
+
+
+def _named_parts(meanings: list[set[str]]) -> set[str]:
+    """Return the parts of a phrase, without a part that it adds by "with"."""
+    named: set[str] = set()
+    for each in meanings:
+        if "with" in each and named:
+            break
+        named |= {meaning for meaning in each if meaning in PARTS or meaning in _PLURALS}
+    return named
+
+
+def _combine_projections(named: set[str]) -> set[str]:
+    """Return the projections of one phrase: "PA oblique" is an oblique projection."""
+    if named & _SPECIAL:
+        return named & _SPECIAL
+    if "oblique" in named and not (named & FRONTAL and "lateral" in named):
+        return {"oblique"}
+    return named
+
+
+def _names_several_views(words: list[_Word]) -> bool:
+    """Return True if a number of views above one is named."""
+    for one, other in pairwise(words):
+        many = (one.text.isdigit() and 2 <= int(one.text[:4]) <= 9) or any(m == "two" for _, m in one.meanings)
+        if many and any(meaning == "views" for _, meaning in other.meanings):
+            return True
+    return False
+
+
+def read_statements(header: FilmHeader) -> list[Statement]:
+    """Return the statements of all elements of `header` that name something, the most specific first."""
+    found = []
+    for keyword, rank, read in _ELEMENTS:
+        for statement in read(header, keyword):
+            named = replace(statement, element=statement.element or keyword, rank=rank)
+            if named.parts or named.sides or named.projections or named.is_unknown:
+                found.append(named)
+    return found
+
+
+def _read_description(header: FilmHeader, keyword: str) -> Iterator[Statement]:
+    yield parse_words(header.elements.get(keyword, ""))
+
+
+def _read_laterality(header: FilmHeader, keyword: str) -> Iterator[Statement]:
+    text = header.elements.get(keyword, "").upper()
+    words = parse_words(text)
+    sides = frozenset(LATERALITIES[text]) if text in LATERALITIES else words.sides
+    both = Both.NO if text in LATERALITIES else words.both
+    yield Statement("", Rank.IMAGE, is_code=True, sides=sides, both=both)
+
+
+def _read_body_part(header: FilmHeader, keyword: str) -> Iterator[Statement]:
+    words = parse_words(header.elements.get(keyword, ""))
+    yield Statement("", Rank.IMAGE, is_code=True, parts=words.parts, sides=words.sides, both=words.both)
+
+
+def _read_view_position(header: FilmHeader, keyword: str) -> Iterator[Statement]:
+    text = header.elements.get(keyword, "").upper()
+    meaning = _POSITIONS.get(text, "")
+    projections = frozenset((meaning,)) if meaning in PROJECTIONS else parse_words(text).projections
+    is_unknown = bool(text) and not meaning and not projections
+    yield Statement("", Rank.IMAGE, is_code=True, projections=projections, is_unknown=is_unknown)
+
+
+def _read_view_codes(header: FilmHeader, keyword: str) -> Iterator[Statement]:
+    terms = _terms(header, keyword)
+    projections = _combine_projections(set().union(*map(_code_meanings, terms)) & set(PROJECTIONS))
+    yield Statement("", Rank.IMAGE, is_code=True, projections=frozenset(projections))
+    meaning = parse_words(" ".join(term.meaning for term in terms))
+    yield Statement(f"{keyword} (meaning)", Rank.IMAGE, projections=meaning.projections)
+
+
+def _read_codes(header: FilmHeader, keyword: str) -> Iterator[Statement]:
+    terms = _terms(header, keyword)
+    meanings = set().union(*map(_code_meanings, terms))
+    yield Statement(
+        "",
+        Rank.IMAGE,
+        is_code=True,
+        parts=frozenset(meanings & set(PARTS)),
+        sides=frozenset("B") if meanings >= {"L", "R"} else frozenset(meanings & {"L", "R", "B"}),
+        projections=frozenset(_combine_projections(meanings & set(PROJECTIONS))),
+    )
+    words = parse_words(", ".join(term.meaning for term in terms))
+    yield Statement(
+        f"{keyword} (meaning)",
+        Rank.IMAGE,
+        parts=words.parts,
+        sides=words.sides,
+        projections=words.projections,
+        both=words.both,
+    )
+
+
+def _terms(header: FilmHeader, keyword: str) -> list[CodedTerm]:
+    """Return the terms of a sequence and of its modifiers."""
+    return [
+        term for key, terms in header.codes.items() if key == keyword or key.startswith(f"{keyword}.") for term in terms
+    ]
+
+
+def _code_meanings(term: CodedTerm) -> set[str]:
+    return set(_CODE_INDEX.get(term.value, ())) if term.scheme.upper() in SCHEMES else set()
+
+
+_ELEMENTS: tuple[tuple[str, Rank, Callable[[FilmHeader, str], Iterator[Statement]]], ...] = (
+    ("ImageLaterality", Rank.IMAGE, _read_laterality),
+    ("FrameLaterality", Rank.IMAGE, _read_laterality),
+    ("ViewPosition", Rank.IMAGE, _read_view_position),
+    ("ViewCodeSequence", Rank.IMAGE, _read_view_codes),
+    ("AnatomicRegionSequence", Rank.IMAGE, _read_codes),
+    ("PrimaryAnatomicStructureSequence", Rank.IMAGE, _read_codes),
+    ("AcquisitionDeviceProcessingDescription", Rank.SERIES, _read_description),
+    ("Laterality", Rank.SERIES, _read_laterality),
+    ("BodyPartExamined", Rank.SERIES, _read_body_part),
+    ("SeriesDescription", Rank.SERIES, _read_description),
+    ("ProtocolName", Rank.PROTOCOL, _read_description),
+    ("AcquisitionProtocolName", Rank.PROTOCOL, _read_description),
+    ("PerformedProcedureStepDescription", Rank.PROTOCOL, _read_description),
+    ("RequestAttributesSequence.ScheduledProcedureStepDescription", Rank.PROTOCOL, _read_description),
+    ("PerformedProtocolCodeSequence", Rank.PROTOCOL, _read_codes),
+    ("RequestAttributesSequence.ScheduledProtocolCodeSequence", Rank.PROTOCOL, _read_codes),
+    ("RequestedProcedureDescription", Rank.STUDY, _read_description),
+    ("RequestAttributesSequence.RequestedProcedureDescription", Rank.STUDY, _read_description),
+    ("StudyDescription", Rank.STUDY, _read_description),
+    ("RequestedProcedureCodeSequence", Rank.STUDY, _read_codes),
+    ("RequestAttributesSequence.RequestedProcedureCodeSequence", Rank.STUDY, _read_codes),
+    ("ProcedureCodeSequence", Rank.STUDY, _read_codes),
+)
