@@ -19,6 +19,7 @@ from ratui.study.backup import back_up
 from ratui.study.check import CheckReport, check_study
 from ratui.study.check.roots import check_backup
 from ratui.study.evidence import write_root
+from ratui.study.evidence.roots import _dump
 from ratui.study.restore import restore
 from ratui.study.store import open_seal
 from tests.films import confirm_template
@@ -226,17 +227,56 @@ class TestRoots:
             write_root(study)
         file = study.path / "seals" / "000002.json"
         record: dict[str, Any] = json.loads(file.read_bytes())
+        del record["sum"]
         match change:
             case "removed":
                 file.unlink()
             case "damaged":
                 file.write_bytes(file.read_bytes()[:-20])
             case "another study":
-                file.write_text(json.dumps({**record, "study": "other"}))
+                file.write_bytes(_dump({**record, "study": "other"}))
             case "out of order":
-                file.write_text(json.dumps({**record, "at": "2020-01-01T00:00:00+00:00"}))
+                file.write_bytes(_dump({**record, "at": "2020-01-01T00:00:00+00:00"}))
         second_copy_path(file).unlink()
         assert [name for name in faults(check_study(study.path)) if name.startswith("seals")]
+
+    @pytest.mark.parametrize("name", ["seals/000001.json", "private/seals/000001.json"])
+    @pytest.mark.parametrize("end", ["", ".bak"])
+    @pytest.mark.parametrize("damage", ["flipped", "cut", "missing"])
+    def test_one_damaged_copy_is_reported_and_repaired(self, study: Study, name: str, end: str, damage: str) -> None:
+        digest = write_root(study).digest
+        file = study.path / f"{name}{end}"
+        before = file.read_bytes()
+        for place in (30, 31, 200, len(before) // 2, -2, -40, -70) if damage == "flipped" else (-20,):
+            changed = bytearray(before)
+            changed[place] ^= 1
+            if damage == "missing":
+                file.unlink()
+            else:
+                file.write_bytes(changed if damage == "flipped" else before[:place])
+            found = check_study(study.path, root=digest)
+            which, state = "its second copy" if end else "the file", "missing" if damage == "missing" else "damaged"
+            assert faults(found) == {name: f"{which} is {state}"}, place
+            assert found.is_repairable
+            assert not check_study(study.path, repair=True).unrepaired
+            assert file.read_bytes() == before
+            assert check_study(study.path, root=digest).is_intact
+
+    def test_a_root_after_one_with_a_damaged_copy_continues_the_intact_one(self, study: Study) -> None:
+        first = write_root(study)
+        file = study.path / "seals" / "000001.json"
+        file.write_bytes(first.data[:-20])
+        assert write_root(study).previous == first.digest
+
+    def test_a_root_without_a_checksum_is_read(self, study: Study) -> None:
+        """The first version wrote such roots."""
+        record = json.loads(write_root(study).data)
+        del record["sum"]
+        shutil.rmtree(study.path / "private" / "seals")
+        record = {**record, "format": 1, "private": ""}
+        for name in ("000001.json", "000001.json.bak"):
+            (study.path / "seals" / name).write_text(json.dumps(record))
+        assert check_study(study.path).is_intact
 
     @pytest.mark.parametrize("value", [None, [], "x", -1, [[1, 2, 3]], {"a": 1}, {"a": [1]}, {"a": None}])
     @pytest.mark.parametrize("key", ["facts", "journals", "readings", "files", "number", "format", "study"])
@@ -244,8 +284,9 @@ class TestRoots:
         write_root(study)
         file = study.path / "seals" / "000001.json"
         record = json.loads(file.read_bytes())
+        del record["sum"]
         for each in (file, second_copy_path(file)):
-            each.write_text(json.dumps({**record, key: value}))
+            each.write_bytes(_dump({**record, key: value}))
         assert not check_study(study.path).is_intact
 
     def test_a_missing_private_part_is_reported(self, study: Study) -> None:
@@ -288,6 +329,20 @@ class TestSignatures:
             (study.path / name).unlink()
         found = faults(check_backup(check_study(study.path), study, archive.path))
         assert found == {"seals/000001.json.sig": "it is missing, but was there in the backup"}
+
+    @pytest.mark.parametrize("end", ["", ".bak"])
+    def test_one_damaged_copy_of_a_signature_is_repaired(self, study: Study, key: Path, end: str) -> None:
+        write_root(study, key)
+        file = study.path / f"seals/000001.json.sig{end}"
+        before = file.read_bytes()
+        changed = bytearray(before)
+        changed[150] ^= 1
+        file.write_bytes(changed)
+        found = check_study(study.path, signers=self.signers(key))
+        assert faults(found) == {"seals/000001.json.sig": f"{'its second copy' if end else 'the file'} is damaged"}
+        assert any(note.endswith("signed by manager@example.org") for note in found.notes)
+        assert not check_study(study.path, repair=True).unrepaired
+        assert file.read_bytes() == before
 
     def test_a_root_that_another_key_signed_is_reported(self, study: Study, key: Path, tmp_path: Path) -> None:
         other = tmp_path / "other"

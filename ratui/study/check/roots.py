@@ -11,7 +11,17 @@ from ratui.imaging import MAX_FILE_BYTES
 from ratui.study.backup import open_source
 from ratui.study.check.report import CheckFinding, CheckReport
 from ratui.study.evidence.comparison import Difference, compare_states
-from ratui.study.evidence.roots import PRIVATE_SEALS, SEALS, Root, read_link, read_root, root_numbers
+from ratui.study.evidence.roots import (
+    PRIVATE_SEALS,
+    SEALS,
+    Root,
+    read_copies,
+    read_link,
+    read_root,
+    root_files,
+    root_numbers,
+    signature_path,
+)
 from ratui.study.evidence.signatures import verify_signature
 from ratui.study.evidence.state import FolderSource, read_state
 from ratui.study.study import Study
@@ -19,7 +29,9 @@ from ratui.study.study import Study
 __all__ = ["check_backup", "check_roots"]
 
 
-def check_roots(report: CheckReport, study: Study, signers: Path | None = None, digest: str = "") -> CheckReport:
+def check_roots(
+    report: CheckReport, study: Study, signers: Path | None = None, digest: str = "", *, repair: bool = False
+) -> CheckReport:
     """Return `report` with the differences of the study to its newest root.
 
     Parameters
@@ -32,6 +44,8 @@ def check_roots(report: CheckReport, study: Study, signers: Path | None = None, 
         File of allowed signers. If given, the newest root must have a signature by one of them.
     digest
         Digest of a root that was written down. If given, there must be such a root, which all later ones continue.
+    repair
+        Write a damaged or missing copy of a root anew from the intact one.
 
     Raises
     ------
@@ -45,7 +59,8 @@ def check_roots(report: CheckReport, study: Study, signers: Path | None = None, 
         advice = "Seal it: ratui seal STUDY --sign KEY"
         finding = CheckFinding(SEALS, "the study has no root", advice=advice)
         return replace(report, findings=(*report.findings, finding))
-    findings = _check_links(study, numbers, digest)
+    findings = [found for number in numbers for found in _check_copies(study, number, repair)]
+    findings += _check_links(study, numbers, digest)
     newest: Root | None = None
     try:
         newest = read_root(study.folder, numbers[-1], study.config.id)
@@ -67,6 +82,33 @@ def check_roots(report: CheckReport, study: Study, signers: Path | None = None, 
             problem = "its signature is not by an allowed signer" if newest.signature else "it is not signed"
             findings.append(CheckFinding(name, problem, advice="Do not trust it"))
     return replace(report, findings=(*report.findings, *findings), notes=(*report.notes, *notes))
+
+
+def _check_copies(study: Study, number: int, repair: bool) -> Iterator[CheckFinding]:
+    """Yield a finding for each file of a root of which one copy is damaged or missing; repair what is proven."""
+    signed: bytes | None = None
+    for inside in root_files(number):
+        is_signature = inside == signature_path(number)
+        try:
+            copies = read_copies(study.folder, inside, signed if is_signature else None)
+        except StoreError:
+            continue  # another account's, or reported elsewhere
+        signed = copies.best if signed is None else signed
+        if copies.data[0] == copies.data[1]:
+            continue
+        if copies.intact[0] == copies.intact[1]:
+            yield CheckFinding(inside, "its two copies differ", advice="Compare it with a backup")
+            continue
+        which = "its second copy" if copies.intact[0] else "the file"
+        state = "is missing" if copies.data[copies.intact.index(False)] is None else "is damaged"
+        advice, repaired = "", False
+        if repair:
+            try:
+                study.folder.write(inside, copies.best or b"")
+                repaired = True
+            except StoreError as error:
+                advice = f"{error.problem}. {error.remedy}"
+        yield CheckFinding(inside, f"{which} {state}", "written anew from the intact copy", repaired, advice)
 
 
 def _check_links(study: Study, numbers: Sequence[int], expected_digest: str) -> list[CheckFinding]:

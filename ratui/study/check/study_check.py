@@ -53,7 +53,7 @@ def check_study(
     report = StudyChecker(path, repair, progress or (lambda done, of: None)).run()
     study = Study.open(path)
     report = add_journal_findings(report, study, format_before=before, repair=repair)
-    report = check_roots(report, study, signers, root)
+    report = check_roots(report, study, signers, root, repair=repair)
     return replace(report, findings=(*mounts, *report.findings))
 
 

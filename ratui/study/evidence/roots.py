@@ -2,7 +2,8 @@
 
 A root is the file ``seals/<number>.json`` with the state that every member of the study may know, the digest of the root
 before it, and the digest of ``private/seals/<number>.json``, which has the rest. A random value in the private part keeps
-others from guessing its content by its digest. The signature is ``seals/<number>.json.sig``.
+others from guessing its content by its digest. The signature is ``seals/<number>.json.sig``. Each file has a second copy,
+and the checksum at the end of a root shows which copy is damaged.
 """
 
 from __future__ import annotations
@@ -19,16 +20,32 @@ from typing import Any
 
 from ratui.bounded_parsing import parse_json
 from ratui.errors import DamagedError, StoreError, clean_text
-from ratui.study.evidence.signatures import sign_data
+from ratui.study.evidence.signatures import has_signed, sign_data
 from ratui.study.evidence.state import FolderSource, StudyState, read_state
 from ratui.study.store.folder import StudyFolder
 from ratui.study.study import Study
 
-__all__ = ["PRIVATE_SEALS", "SEALS", "Root", "read_link", "read_root", "root_numbers", "write_root"]
+__all__ = [
+    "PRIVATE_SEALS",
+    "SEALS",
+    "Root",
+    "RootCopies",
+    "read_copies",
+    "read_link",
+    "read_root",
+    "root_files",
+    "root_numbers",
+    "signature_path",
+    "write_root",
+]
 
 SEALS, PRIVATE_SEALS = "seals", "private/seals"
-_FORMAT = 1
-_NAME = re.compile(r"([0-9]{6})\.json")
+_FORMAT = 2
+_UNSEALED_FORMAT = 1
+"""Format of the first roots, which have no checksum."""
+_END = re.compile(rb',"sum":"([0-9a-f]{64})"\}\n')
+_END_LENGTH = len(',"sum":""}\n') + 64
+_NAME = re.compile(r"([0-9]{6})\.json(\.bak)?")
 _PREVIOUS = re.compile(rb'"previous":"([0-9a-f]{64})"')
 _LARGEST = 500_000_000
 _MOST_VALUES = 50_000_000
@@ -69,7 +86,7 @@ class Root:
 
 def root_numbers(folder: StudyFolder) -> list[int]:
     """Return the numbers of all roots of a study, sorted. Raises StoreError."""
-    return sorted(int(found[1]) for name in folder.files(SEALS) if (found := _NAME.fullmatch(name)))
+    return sorted({int(found[1]) for name in folder.files(SEALS) if (found := _NAME.fullmatch(name))})
 
 
 def write_root(study: Study, key: Path | None = None) -> Root:
@@ -83,7 +100,7 @@ def write_root(study: Study, key: Path | None = None) -> Root:
     folder = study.folder
     numbers = root_numbers(folder)
     number = (numbers[-1] if numbers else 0) + 1
-    previous = hashlib.sha256(folder.read(_path(numbers[-1]), _LARGEST)).hexdigest() if numbers else ""
+    previous = read_link(folder, numbers[-1])[0] if numbers else ""
     with study.snapshot() as frozen:
         state = read_state(FolderSource(frozen.folder))
     public, private = state.split_private()
@@ -114,7 +131,7 @@ def read_root(folder: StudyFolder, number: int, study: str) -> Root:
         It can't be read.
     """
     path = folder.path / _path(number)
-    data = _read(folder, _path(number)) or _read(folder, f"{_path(number)}.bak")
+    data = read_copies(folder, _path(number)).best
     if data is None:
         raise DamagedError("the root is missing", path, "Restore it from a backup")
     try:
@@ -127,7 +144,7 @@ def read_root(folder: StudyFolder, number: int, study: str) -> Root:
             if hashlib.sha256(hidden).hexdigest() != record["private"]:
                 raise ValueError("its private part is another one")
             state = state.merge(StudyState.from_record(_parse(hidden, number)))
-        signature = _read(folder, f"{_path(number)}.sig") or b""
+        signature = read_copies(folder, signature_path(number), data).best or b""
         return Root(number, data, str(record["at"]), str(record["previous"]), state, signature)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DamagedError(
@@ -140,9 +157,61 @@ def read_link(folder: StudyFolder, number: int) -> tuple[str, str]:
 
     This is faster than `read_root`. Raises StoreError if the root can't be read.
     """
-    data = _read(folder, _path(number)) or _read(folder, f"{_path(number)}.bak") or b""
+    data = read_copies(folder, _path(number)).best or b""
     found = _PREVIOUS.search(data)
     return hashlib.sha256(data).hexdigest(), found[1].decode() if found else ""
+
+
+@dataclass(frozen=True)
+class RootCopies:
+    """The two copies of a file of a root: bytes, or None if there is none, and whether each is intact."""
+
+    data: tuple[bytes | None, bytes | None]
+    intact: tuple[bool, bool]
+
+    @property
+    def best(self) -> bytes | None:
+        """The first intact copy, or else the first one; None without the file."""
+        chosen = next((each for each, is_intact in zip(self.data, self.intact, strict=True) if is_intact), None)
+        return chosen or self.data[0] or self.data[1]
+
+
+def read_copies(folder: StudyFolder, inside: str, signed: bytes | None = None) -> RootCopies:
+    """Return the two copies of the file `inside` of a root; of a signature if `signed`, the signed bytes, are given.
+
+    Raises StoreError if one can't be read.
+    """
+    found = _read(folder, inside), _read(folder, f"{inside}.bak")
+
+    def is_intact(data: bytes | None) -> bool:
+        if data is None:
+            return False
+        if signed is None:
+            return _is_intact(data)
+        return found[0] == found[1] or has_signed(signed, data)  # nothing proves more of two equal ones
+
+    return RootCopies(found, (is_intact(found[0]), is_intact(found[1])))
+
+
+def _is_intact(data: bytes) -> bool:
+    """Return whether the checksum of a root is right; for one of the first format, whether it can be read."""
+    found = _END.fullmatch(data, max(0, len(data) - _END_LENGTH))
+    if found is not None:
+        return hashlib.sha256(data[: found.start()] + b"}\n").hexdigest().encode() == found[1]
+    try:
+        return bool(parse_json(data, max_items=_MOST_VALUES)["format"] == _UNSEALED_FORMAT)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def root_files(number: int) -> tuple[str, str, str]:
+    """Return the paths of the files of a root: itself, its private part, and its signature."""
+    return _path(number), _path(number, PRIVATE_SEALS), signature_path(number)
+
+
+def signature_path(number: int) -> str:
+    """Return the path of the signature of a root."""
+    return f"{_path(number)}.sig"
 
 
 def _path(number: int, above: str = SEALS) -> str:
@@ -161,7 +230,7 @@ def _read_private(folder: StudyFolder, number: int) -> bytes | None:
     """Return the private part of a root, or None if this account can't open it. Raises ValueError if it is missing."""
     inside = _path(number, PRIVATE_SEALS)
     try:
-        data = _read(folder, inside) or _read(folder, f"{inside}.bak")
+        data = read_copies(folder, inside).best
     except StoreError:
         return None
     if data is None:
@@ -170,11 +239,14 @@ def _read_private(folder: StudyFolder, number: int) -> bytes | None:
 
 
 def _dump(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+    data = json.dumps(record, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+    return data[:-2] + f',"sum":"{hashlib.sha256(data).hexdigest()}"}}\n'.encode()
 
 
 def _parse(data: bytes, number: int) -> Any:
     record = parse_json(data, max_items=_MOST_VALUES)
-    if record["format"] != _FORMAT or record["number"] != number:
+    if not _is_intact(data):
+        raise ValueError("its checksum is wrong")
+    if record["format"] not in (_UNSEALED_FORMAT, _FORMAT) or record["number"] != number:
         raise ValueError("another format or number")
     return record

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ratui.errors import StoreError, clean_text
 
-__all__ = ["NAMESPACE", "sign_data", "verify_signature"]
+__all__ = ["NAMESPACE", "has_signed", "sign_data", "verify_signature"]
 
 NAMESPACE = "ratui"
 """Namespace of the signatures: a signature made for another purpose is not accepted."""
@@ -28,6 +28,14 @@ def sign_data(data: bytes, key: Path) -> bytes:
         problem = f"ssh-keygen can't sign with it: {_message(done)}"
         raise StoreError(problem, key, "Give the path of an SSH key, such as ~/.ssh/id_ed25519")
     return done.stdout
+
+
+def has_signed(data: bytes, signature: bytes) -> bool:
+    """Return whether `signature` is one of `data` by any key. Raises StoreError if ``ssh-keygen`` is missing."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(signature)
+        file.flush()
+        return _run(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", file.name], data).returncode == 0
 
 
 def verify_signature(data: bytes, signature: bytes, signers: Path) -> str:
