@@ -180,7 +180,7 @@ def _parse_dataset(source: Path | BinaryIO, path: Path, *, stop_before_pixels: b
     except FileNotFoundError as error:
         raise FilmError("there is no such file", path, "Check the path") from error
     except InvalidDicomError as error:
-        raise FilmError("it is not a DICOM file", path, "Give DICOM files, or PNG files with a manifest") from error
+        raise FilmError("it is not a DICOM file", path, "Give DICOM files, or pictures with a manifest") from error
     except OSError as error:
         cause = error.strerror or "its end is missing"  # pydicom's own message could repeat text of the file
         raise FilmError(f"it can't be read: {cause}", path, "Check its permissions, or copy it again") from error

@@ -1,4 +1,4 @@
-"""Writer of DICOM films, for the phantom and for the import of PNG files.
+"""Writer of DICOM films, for the phantom and for tests.
 
 Files are Computed Radiography images (PS3.3 A.2), lossless (JPEG-LS). They contain no information about a person or a
 place unless it is passed in.

@@ -57,7 +57,7 @@ __all__ = ["COLOURS", "decode_pixels"]
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420")
 """Photometric interpretations of three values a pixel (PS3.3 C.7.6.3.1.2). A grey film may be stored in them."""
 _CHUNK_BYTES = 1 << 20
-_PADDING = 16  # bytes; the smallest side of a film, so a wrong number of rows or columns differs by more
+_PADDING = 16  # bytes before the end of the picture that are not all zero if zeros after it are padding
 _COLOUR_TOLERANCE = 3  # between the channels of a grey film that was compressed with loss
 _ITEM = b"\xfe\xff\x00\xe0"  # begins encapsulated pixels (PS3.5 A.4)
 # One decoder for each kind of compression.
@@ -135,7 +135,9 @@ def _check_length(dataset: Dataset, data: bytes, path: Path) -> None:
         raise FilmError(f"it is cut off: {len(data)} of {expected} bytes", path, "Copy it again")
     # Some devices fill the element with zeros. Pixels before them show that the picture ends there.
     filled = not any(data[expected:]) and any(data[expected - _PADDING : expected])
-    if len(data) >= expected + _PADDING and not filled:
+    # A wrong number of rows or columns makes a difference of a whole column or row.
+    least = min(int(dataset.Rows), int(dataset.Columns)) * int(dataset.BitsAllocated) // 8
+    if len(data) >= expected + least and not filled:
         raise FilmError(
             f"it has {len(data)} bytes of pixels, but its header states {expected}", path, "Export it again"
         )
@@ -166,8 +168,8 @@ def _check_codestream(dataset: Dataset, data: bytes, path: Path) -> Codestream |
         raise FilmError("its compressed pixels are cut off", path, "Copy it again, or get an uncompressed copy")
     if pictures > 1:
         raise FilmError(f"it contains {pictures} pictures", path, "Export one film per file")
-    # A segment is as long as the picture, and a byte of padding may follow (PS3.5 G.3.1).
-    if any(length >= size + _PADDING for length in lengths):
+    # A segment is as long as the picture, and padding may follow (PS3.5 G.3.1), but not a whole column or row.
+    if any(length >= size + min(int(dataset.Rows), int(dataset.Columns)) for length in lengths):
         raise FilmError("its image size differs from the size in its header", path, "Get an uncompressed copy")
     if stream is None:
         return None

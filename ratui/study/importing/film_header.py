@@ -21,6 +21,7 @@ from pydicom.multival import MultiValue
 from ratui.bounded_parsing import parse_json
 from ratui.errors import FilmError
 from ratui.imaging import read_header
+from ratui.study.importing.picture_reader import check_no_picture
 
 __all__ = ["MAX_HEADER_BYTES", "CodedTerm", "FilmHeader", "decode_header", "encode_header", "read_film_header"]
 
@@ -141,6 +142,7 @@ def read_film_header(path: Path) -> FilmHeader:
         If the file is not a readable DICOM file, or an element that identifies a film is damaged. The error names the
         element and repeats no text of the file.
     """
+    check_no_picture(path)
     dataset = read_header(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -40,7 +40,7 @@ from ratui.study.importing.deidentification import (
 )
 from ratui.study.importing.film_header import FilmHeader, read_film_header
 from ratui.study.importing.lookup_tables import rewrite_tables
-from ratui.study.importing.png_reader import read_png
+from ratui.study.importing.picture_reader import find_picture_kind, read_picture
 
 __all__ = [
     "TEXT_NOTE",
@@ -151,14 +151,16 @@ class InProcessConverter:
 
 
 def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
-    """Return the film in the DICOM or PNG file at `path`, de-identified. Raises FilmError.
+    """Return the film in the DICOM or picture file at `path`, de-identified. Raises FilmError.
 
     The new file is decoded again and compared with the source: the pixels bit by bit, and every value of the grey transform.
     """
-    if path.suffix.lower() == ".png":
-        pixels = read_png(path)
-        film = Film(pixels, bits_stored=8 * pixels.dtype.itemsize, spacing=request.spacing)
-        attributes = RetainedAttributes()
+    kind = find_picture_kind(path)
+    if kind:
+        picture = read_picture(path, kind)
+        bits = 8 * picture.pixels.dtype.itemsize
+        film = Film(picture.pixels, bits, picture.is_inverted, spacing=request.spacing, notes=picture.notes)
+        attributes = RetainedAttributes({"LossyImageCompression": "01"} if picture.ratio else {})
     else:
         film = rewrite_tables(read_film(path))
         attributes = extract_retained_attributes(read_header(path))

@@ -1,4 +1,4 @@
-"""Read the grey levels of a PNG file that is complete.
+"""Select the picture of a PNG file, and check that it is complete.
 
 Decoders fill what is missing of a picture with one grey. So the chunks and the length of the compressed data are checked
 first (PNG specification, third edition, sections 5 and 7). Only the chunks of the picture itself reach the decoder.
@@ -6,20 +6,15 @@ first (PNG specification, third edition, sections 5 and 7). Only the chunks of t
 
 from __future__ import annotations
 
-import io
 import struct
-import warnings
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from ratui.errors import FilmError
-from ratui.imaging import MAX_PIXELS, MAX_SIDE, Pixels
-from ratui.imaging.dicom_reader import check_file
+from ratui.imaging import MAX_PIXELS, MAX_SIDE
 
-__all__ = ["read_png"]
+__all__ = ["SelectedPicture", "select_picture"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
@@ -27,35 +22,34 @@ _PICTURE_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 # Start and step of each pass of an interlaced picture: column, row, columns, rows.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _CHUNK_BYTES = 1 << 20
+_ORIENTATION = 274  # tag of EXIF
 
 
-def read_png(path: Path) -> Pixels:
-    """Return the grey levels of a PNG file with 8 or 16 bits, shape (rows, columns).
+@dataclass(frozen=True)
+class SelectedPicture:
+    """The picture of a PNG file, without its texts.
 
-    Raises FilmError for anything but one complete grey image.
+    Attributes
+    ----------
+    data
+        A PNG file of the chunks of the picture.
+    depth, channels
+        Bits of a value, and values of a pixel; a palette has one.
+    transparency
+        Content of the tRNS chunk, which declares values or entries of the palette transparent, or None.
+    orientation
+        EXIF orientation, 1 to 8.
     """
-    check_file(path)
-    try:
-        data = _select_picture(path.read_bytes(), path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-                image.load()
-                mode = image.mode
-                values = np.asarray(image)
-    except (OSError, ValueError, SyntaxError, struct.error, zlib.error, Image.DecompressionBombError) as error:
-        raise FilmError("it is not a readable PNG file", path, "Export it again") from error
-    if values.ndim == 3 and mode == "RGB" and (values == values[..., :1]).all():
-        values = values[..., 0]  # a grey film that was saved in colour
-    if values.ndim != 2 or mode == "P":
-        raise FilmError("it is a colour image, not a grey film", path, "Export the original radiograph")
-    if values.dtype == np.bool_:
-        raise FilmError("it has two levels only", path, "Export the original radiograph")
-    return values if values.dtype == np.uint8 else values.astype(np.uint16)
+
+    data: bytes
+    depth: int
+    channels: int
+    transparency: bytes | None
+    orientation: int
 
 
-def _select_picture(data: bytes, path: Path) -> bytes:
-    """Return the signature and the chunks of the picture in `data`.
+def select_picture(data: bytes, path: Path) -> SelectedPicture:
+    """Return the picture in `data`, a PNG file, after a check that it is complete.
 
     Raises FilmError if the picture is incomplete or has another size than a film, and ValueError if this is no PNG file.
     """
@@ -65,7 +59,7 @@ def _select_picture(data: bytes, path: Path) -> bytes:
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, len(_SIGNATURE) + 8)
     if max(width, height) > MAX_SIDE or min(width, height) < 16 or width * height > MAX_PIXELS:
         raise FilmError(f"its size {width} × {height} is not that of a radiograph", path, "Give the film itself")
-    parts, compressed = [_SIGNATURE], []
+    parts, compressed, others = [_SIGNATURE], [], {}
     offset, kind = len(_SIGNATURE), b""
     while kind != b"IEND" and offset < len(data):
         length, kind = struct.unpack_from(">I4s", data, offset)
@@ -80,13 +74,36 @@ def _select_picture(data: bytes, path: Path) -> bytes:
             parts.append(data[offset:end])
         if kind == b"IDAT":
             compressed.append(data[offset + 8 : end - 4])
+        if kind in (b"tRNS", b"eXIf", b"acTL"):
+            others[kind] = data[offset + 8 : end - 4]
         offset = end
     if kind != b"IEND":
         raise FilmError("it is cut off", path, "Copy it again")
-    expected = _count_bytes(width, height, depth * _CHANNELS.get(colour, 0), bool(interlaced))
+    if b"acTL" in others:
+        raise FilmError("it contains several pictures", path, "Export one film per file")
+    channels = _CHANNELS.get(colour, 0)
+    expected = _count_bytes(width, height, depth * channels, bool(interlaced))
     if not _inflates_to(compressed, expected):
         raise FilmError("rows of it are missing, or it has too many", path, "Copy it again, or export it again")
-    return b"".join(parts)
+    orientation = _read_orientation(others.get(b"eXIf", b""))
+    return SelectedPicture(b"".join(parts), depth, channels, others.get(b"tRNS"), orientation)
+
+
+def _read_orientation(exif: bytes) -> int:
+    """Return the orientation in the first directory of EXIF data (TIFF 6.0), or 1 if there is none or it is damaged."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, start)
+        for number in range(count):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", exif, start + 2 + 12 * number)
+            if tag == _ORIENTATION:
+                return int(value) if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
 
 
 def _count_bytes(width: int, height: int, bits: int, interlaced: bool) -> int:
