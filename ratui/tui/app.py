@@ -105,6 +105,8 @@ class RatuiApp(GuardedApp):
         self.settings = settings
         self.unsaved_readings: list[str] = []
         """Reports of cases that were closed with entries that could not be saved; a person can read them."""
+        self.unsaved_warning = ""
+        """The last message that says how many entries are not saved."""
         self._warned_of = 0
         """Number of unsaved entries of which the last press of Ctrl-Q has warned."""
         self.key_queue = KeyQueue(self)
@@ -257,7 +259,9 @@ class RatuiApp(GuardedApp):
         if saver is not None and not saver.retry() and len(saver.unsaved) != self._warned_of:
             self._warned_of = len(saver.unsaved)
             why = self.t.translate_error(saver.save_error)
-            self.show_message(self.t("text.quitting_unsaved", count=self._warned_of, why=why, key=format_key("ctrl+q")))
+            key = format_key("ctrl+q")
+            self.unsaved_warning = self.t("text.quitting_unsaved", count=self._warned_of, why=why, key=key)
+            self.show_message(self.unsaved_warning)
             return
         if saver is not None and saver.reading.log:
             saver.save(saver.reading)  # with the time spent since the last entry

@@ -106,6 +106,9 @@ async def test_saved_is_never_shown_beside_entries_that_are_not(
             await pilot.press("escape")
             assert "2 entries are not saved: No space left on device. Press Esc again" in text_of(pilot, "message")
             assert "✓" not in text_of(pilot, "message")
+            assert "NOT SAVED" not in text_of(pilot, "message"), "the message says it already"
+            pilot.app.screen.show_message("another message")  # type: ignore[attr-defined]
+            assert text_of(pilot, "message").strip() == "NOT SAVED · another message"
 
 
 async def test_saves_that_fail_without_a_new_entry_say_that_the_entries_are_saved(
@@ -148,7 +151,8 @@ class TestQuitting:
                 await pilot.press("2", "ctrl+q")
                 assert pilot.app.is_running
                 assert isinstance(pilot.app.screen, ScoringScreen)
-                assert "The last entry is not saved: No space left on device. Press Ctrl-Q again" in label_text(pilot)
+                warning = text_of(pilot, "message").strip()
+                assert warning.startswith("The last entry is not saved: No space left on device. Press Ctrl-Q again")
                 await pilot.press("3", "ctrl+q")
                 assert "2 entries are not saved" in label_text(pilot), "a new entry needs a new warning"
                 await pilot.press("ctrl+q")

@@ -276,6 +276,7 @@ class ScoringScreen(FilmScreen[CaseResult]):
             self._warned_unsaved = True
             why, key = self.t.translate_error(auto_saver.save_error), self.ratui.keymap.key_label("scoring.leave")
             self._message = self.t("scoring.leaving_unsaved", count=len(auto_saver.unsaved), why=why, key=key)
+            self.ratui.unsaved_warning = self._message
             return
         if not auto_saver.save_error and self.reading.log:
             auto_saver.save(self.reading)  # with the time spent since the last entry
@@ -328,7 +329,8 @@ class ScoringScreen(FilmScreen[CaseResult]):
         if auto_saver.save_error:
             message = texts.format_save_error(t, auto_saver, self.ratui.keymap.key_label("scoring.leave"))
             if self._message:
-                message = self._message if self._warned_unsaved else f"{t('scoring.unsaved_mark')} · {self._message}"
+                mark = "" if self._message == self.ratui.unsaved_warning else f"{t('scoring.unsaved_mark')} · "
+                message = f"{mark}{self._message}"
             text = Text(f" {message}", ALARM)
         else:
             self._warned_unsaved = False
