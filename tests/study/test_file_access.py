@@ -67,6 +67,7 @@ OUTSIDE = {
     "ratui/study/importing/film_maker.py": "it reads foreign files",
     "ratui/study/importing/importer.py": "it lists foreign files and writes a list beside the key",
     "ratui/study/importing/manifest.py": "a manifest is outside the study",
+    "ratui/study/importing/picture_digest.py": "it reads foreign files",
     "ratui/study/importing/picture_reader.py": "it reads foreign files",
     "ratui/study/importing/pseudonyms.py": "the key is outside the study",
     "ratui/results/export/exporter.py": "exports are outside the study",

@@ -108,7 +108,7 @@ class TestImport:
     @pytest.mark.parametrize("view", ["PA", "AP", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "OBL", ""])
     def test_the_copy_has_the_view_position_of_the_source(self, tmp_path: Path, view: str) -> None:
         film_file(tmp_path / "h" / "a.dcm", ViewPosition=view)
-        (tmp_path / "h" / "films.csv").write_text("file,patient,time,side\na.dcm,P1,0,L\n")
+        (tmp_path / "h" / "films.csv").write_text("file,patient,time,side,override\na.dcm,P1,0,L,yes\n")
         study = Study.create(tmp_path / "study", "fingers", ["anna"])
         manifest = tmp_path / "h" / "films.csv"
         import_films(study, [], manifest=manifest, key=tmp_path / "key.json", converter=InProcessConverter())

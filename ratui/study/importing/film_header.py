@@ -11,7 +11,6 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from pydicom.multival import MultiValue
 from ratui.bounded_parsing import parse_json
 from ratui.errors import FilmError
 from ratui.imaging import read_header
+from ratui.study.importing.picture_digest import picture_digest
 from ratui.study.importing.picture_reader import check_no_picture
 
 __all__ = ["MAX_HEADER_BYTES", "CodedTerm", "FilmHeader", "decode_header", "encode_header", "read_film_header"]
@@ -101,6 +101,8 @@ class FilmHeader:
         ``ViewCodeSequence.ViewModifierCodeSequence``.
     rows, columns
         Size of the image, 0 if the header states none.
+    content
+        Digest of the stored picture, see `picture_digest`, or empty.
     """
 
     patient_id: str = ""
@@ -122,15 +124,7 @@ class FilmHeader:
     codes: Mapping[str, tuple[CodedTerm, ...]] = field(default_factory=dict, hash=False)
     rows: int = 0
     columns: int = 0
-
-    def exam_date(self) -> date | None:
-        """Return the date of the acquisition, else of the study, else of the content; None if there is no valid one."""
-        for keyword in ("AcquisitionDate", "StudyDate", "ContentDate"):
-            try:
-                return datetime.strptime(self.dates.get(keyword, "")[:8], "%Y%m%d").date()
-            except ValueError:
-                continue
-        return None
+    content: str = ""
 
 
 def read_film_header(path: Path) -> FilmHeader:
@@ -187,7 +181,18 @@ def read_film_header(path: Path) -> FilmHeader:
             codes=codes,
             rows=_size(reader.text(dataset, "Rows")),
             columns=_size(reader.text(dataset, "Columns")),
+            content=_content(path),
         )
+
+
+def _content(path: Path) -> str:
+    try:
+        return picture_digest(path)
+    except OSError as error:
+        cause = error.strerror or "its end is missing"
+        raise FilmError(f"it can't be read: {cause}", path, "Check its permissions, or copy it again") from error
+    except Exception as error:  # pydicom raises many types for damaged files
+        raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
 
 
 def encode_header(header: FilmHeader) -> bytes:
@@ -218,6 +223,7 @@ def decode_header(data: bytes) -> FilmHeader:
         },
         rows=_size(str(raw["rows"])),
         columns=_size(str(raw["columns"])),
+        content=_checked(raw["content"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Import radiographs of a hospital into a study: identify, de-identify and list them, and report files that are rejected.
+"""Import radiographs of a hospital into a study: plan, de-identify and list them, and report files that are rejected.
 
 A bad file never stops an import. Of a patient, only the pseudonym, the time point and the side are stored in the study.
 """
@@ -9,24 +9,28 @@ import contextlib
 import hashlib
 import secrets
 from collections import ChainMap, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ratui.errors import FilmError, RatuiError
 from ratui.study.case import Case, FilmRecord
 from ratui.study.film_files import write_films
 from ratui.study.importing import FilmConverter, FilmRequest, ReaderProcess
-from ratui.study.importing.identification import identify
+from ratui.study.importing.film_days import count_days
+from ratui.study.importing.import_plan import Decision, ImportPlan
 from ratui.study.importing.import_report import ImportedFilm, ImportReport, RejectedFile
 from ratui.study.importing.manifest import ManifestRow, read_manifest
+from ratui.study.importing.picture_reader import find_picture_kind
+from ratui.study.importing.planner import FilmSource, KnownStudy, plan_films
 from ratui.study.importing.pseudonyms import KeyFile
 from ratui.study.importing.sources import LocatedConverter, Sources, open_sources
 from ratui.study.store import FileLock
 from ratui.study.study import Study
 
-__all__ = ["ImportReport", "ImportedFilm", "RejectedFile", "import_films"]
+__all__ = ["ImportReport", "ImportedFilm", "OpenImport", "RejectedFile", "import_films", "open_import"]
 
 Progress = Callable[[int, int], None]
 _ONE_VISIT = (
@@ -41,11 +45,120 @@ class _ImportCandidate:
     patient: str
     side: str
     view: str
-    time: int | None
-    exam_date: date | None
-    day: int | None = None
-    spacing: tuple[float, float] | None = None
+    time: int
+    day: int | None
+    spacing: tuple[float, float] | None
     note: str = ""
+    is_override: bool = False
+
+
+class OpenImport:
+    """An import whose files, key and converter are open; see `open_import`.
+
+    Attributes
+    ----------
+    study
+        The study.
+    files
+        The files to import by their origin: a film in an archive is in a temporary folder.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        keys: KeyFile,
+        sources: Sources,
+        manifest: Path | None,
+        rows: Mapping[Path, ManifestRow],
+        converter: FilmConverter,
+    ) -> None:
+        self.study = study
+        self.files = {
+            path: file for path, file in sources.files.items() if manifest is None or path != manifest.resolve()
+        }
+        self._keys, self._rows, self._skipped = keys, rows, sources.skipped
+        self._converter = LocatedConverter(converter, sources.files)
+
+    def plan(self, progress: Progress | None = None) -> ImportPlan:
+        """Read the headers of all files and return the plan. `progress` is called with (files read, files in all)."""
+        found = []
+        for number, file in enumerate(self.files):
+            if progress:
+                progress(number, len(self.files))
+            found.append(self._read(file, self._rows.get(file)))
+        in_study, persons = set(self.study.cases()), self._keys.persons
+        known = KnownStudy(
+            persons,
+            self._keys.digest,
+            self._keys.dates,
+            frozenset(person.key for person in persons if self._keys.find_case(person.key) in in_study),
+        )
+        plan = plan_films(found, self.study.scheme, known, today=datetime.now(UTC).date(), verify=self._digest_pixels)
+        if progress:
+            progress(len(self.files), len(self.files))
+        return plan
+
+    def execute(self, plan: ImportPlan, progress: Progress | None = None) -> ImportReport:
+        """Import the films that `plan` takes, and return a report on all files.
+
+        `progress` is called with (films done, films in all). Raises StoreError if the key can't be written.
+        """
+        rejected = {row.path: row.reason for row in plan.rows if row.decision is not Decision.TAKE}
+        candidates = _list_candidates(plan, self._keys)
+        for candidate in candidates:
+            self._keys.assign_case(candidate.patient)
+            if candidate.patient in plan.records:
+                self._keys.record_person(candidate.patient, plan.records[candidate.patient])
+        if candidates:
+            self._keys.save(
+                self.study
+            )  # before the first film: no film may be in the study whose patient is not in the key
+        imported = _import_candidates(self.study, candidates, self._converter, self._keys, rejected, progress)
+        place = {row.path: number for number, row in enumerate(plan.rows)}
+        imported.sort(key=lambda film: place[film.path])
+        left = tuple(RejectedFile(row.path, rejected[row.path]) for row in plan.rows if row.path in rejected)
+        return ImportReport(tuple(imported), left, self._keys.path, self._skipped)
+
+    def _read(self, file: Path, row: ManifestRow | None) -> FilmSource:
+        try:
+            if row is not None and find_picture_kind(self.files[file]):
+                return FilmSource(file, row=row, content=_digest_file(self.files[file]))
+            header = self._converter.read_header(file)
+            return FilmSource(file, header, row, content=header.content)
+        except RatuiError as error:
+            if row is not None and row.is_override:
+                return FilmSource(file, row=row)  # the conversion will tell whether the picture can be read
+            return FilmSource(file, row=row, problem=_rejection_reason(error))
+
+    def _digest_pixels(self, path: Path, side: str) -> str:
+        """Return the digest of the decoded picture. Raises FilmError if it can't be converted."""
+        return self._converter.convert(path, FilmRequest("C-PLAN", side, self._keys.uid_key.hex())).digest
+
+
+@contextmanager
+def open_import(
+    study: Study,
+    paths: Iterable[Path],
+    *,
+    manifest: Path | None = None,
+    key: Path | None = None,
+    second_key: bool = False,
+    converter: FilmConverter | None = None,
+    excluded: Collection[Path] = (),
+) -> Iterator[OpenImport]:
+    """Open an import, to plan it and to execute the plan; no other import can run meanwhile.
+
+    The parameters and errors are those of `import_films`.
+    """
+    rows = {row.path: row for row in read_manifest(manifest, study.scheme)} if manifest else {}
+    with (
+        FileLock(study.folder.file("import.lock")),
+        open_sources(paths, rows, excluded=excluded) as sources,
+        ExitStack() as stack,
+    ):
+        keys = KeyFile.open(study, key, second=second_key)
+        reader = converter or stack.enter_context(ReaderProcess())
+        yield OpenImport(study, keys, sources, manifest, rows, reader)
 
 
 def import_films(
@@ -68,7 +181,7 @@ def import_films(
     paths
         DICOM files, folders that are searched for them, ZIP and tar archives, and DICOMDIR files.
     manifest
-        CSV file that describes films, see `read_manifest`. PNG files need it.
+        CSV file that describes films, see `read_manifest`. Pictures such as PNG files need it.
     key
         File that links patients to cases; the default is in the user's data folder, named after the study.
     second_key
@@ -91,39 +204,41 @@ def import_films(
         If nothing can be imported: a path does not exist, the manifest is wrong, there is no file, another import runs, or
         the key is not that of the first import.
     """
-    rows = {row.path: row for row in read_manifest(manifest, study.scheme)} if manifest else {}
-    with FileLock(study.folder.file("import.lock")), open_sources(paths, rows, excluded=excluded) as sources:
-        keys = KeyFile.open(study, key, second=second_key)
-        if converter is not None:
-            return _import(study, sources, manifest, rows, keys, converter, progress)
-        with ReaderProcess() as reader:
-            return _import(study, sources, manifest, rows, keys, reader, progress)
+    opened = open_import(
+        study, paths, manifest=manifest, key=key, second_key=second_key, converter=converter, excluded=excluded
+    )
+    with opened as current:
+        return current.execute(current.plan(), progress)
 
 
-def _import(
+def _list_candidates(plan: ImportPlan, keys: KeyFile) -> list[_ImportCandidate]:
+    """Return the films to import, in an order that does not depend on that of the files."""
+    days = count_days(plan, keys)
+    return [
+        _ImportCandidate(
+            row.path,
+            row.patient,
+            row.side,
+            row.view,
+            row.time or 0,
+            days[row.path],
+            row.spacing,
+            row.note,
+            row.is_override,
+        )
+        for row in sorted(plan.taken, key=lambda row: (row.patient, row.time or 0, row.view, row.side, row.path))
+    ]
+
+
+def _import_candidates(
     study: Study,
-    sources: Sources,
-    manifest: Path | None,
-    rows: dict[Path, ManifestRow],
-    keys: KeyFile,
+    candidates: list[_ImportCandidate],
     converter: FilmConverter,
+    keys: KeyFile,
+    rejected: dict[Path, str],
     progress: Progress | None,
-) -> ImportReport:
-    converter = LocatedConverter(converter, sources.files)
-    files = [file for file in sources.files if manifest is None or file != manifest.resolve()]
-    rejected: dict[Path, str] = {}
-    candidates: list[_ImportCandidate] = []
-    for file in files:
-        try:
-            candidates.append(_read_candidate(file, rows.get(file), study, converter))
-        except RatuiError as error:
-            rejected[file] = _rejection_reason(error)
-    candidates = _assign_time_points(study, keys, candidates, rejected)
-    candidates = _count_manifest_days(keys, candidates, rows)
-    for candidate in candidates:
-        keys.assign_case(candidate.patient)
-    if candidates:
-        keys.save(study)  # before the first film: no film may be in the study whose patient is not in the key
+) -> list[ImportedFilm]:
+    """Import the films case by case and return them; add what is not imported to `rejected`."""
     by_case: dict[str, list[_ImportCandidate]] = defaultdict(list)
     for candidate in candidates:
         by_case[keys.assign_case(candidate.patient)].append(candidate)
@@ -145,22 +260,7 @@ def _import(
             rejected.update((candidate.path, _rejection_reason(error)) for candidate in group)
     if progress:
         progress(len(candidates), len(candidates))
-    place = {file: number for number, file in enumerate(files)}
-    imported.sort(key=lambda film: place[film.path])
-    left = tuple(RejectedFile(file, rejected[file]) for file in files if file in rejected)
-    return ImportReport(tuple(imported), left, keys.path, sources.skipped)
-
-
-def _count_manifest_days(
-    keys: KeyFile, candidates: list[_ImportCandidate], rows: Mapping[Path, ManifestRow]
-) -> list[_ImportCandidate]:
-    """Return the candidates with the days of a manifest counted from the patient's first examination."""
-    result = {
-        candidate.path: replace(candidate, day=keys.count_days(candidate.patient, candidate.day))
-        for candidate in sorted(candidates, key=lambda each: each.day or 0)
-        if candidate.path in rows and candidate.day is not None
-    }
-    return [result.get(candidate.path, candidate) for candidate in candidates]
+    return imported
 
 
 def find_pixel_digests(study: Study, cases: Iterable[str]) -> dict[str, str]:
@@ -172,57 +272,6 @@ def find_pixel_digests(study: Study, cases: Iterable[str]) -> dict[str, str]:
             found.update({film.digest: case for film in study.case(case).films if film.digest})
             found.update({visit.pixels: case for visit in study.visits(case).values() if visit.pixels})
     return found
-
-
-def _read_candidate(file: Path, row: ManifestRow | None, study: Study, converter: FilmConverter) -> _ImportCandidate:
-    if row is not None:
-        return _ImportCandidate(file, row.patient, row.side, row.view, row.time, None, row.day, row.spacing)
-    if file.suffix.lower() == ".png":
-        raise FilmError("a PNG file does not name its patient", file, "Name it in a manifest")
-    header = converter.read_header(file)
-    identity = identify(header, study.scheme.views)
-    if identity.rejection:
-        raise FilmError(identity.rejection, file)
-    patient = header.patient_id or header.name
-    if not patient:
-        raise FilmError("it names no patient", file, "Name it in a manifest")
-    if identity.doubts:
-        raise FilmError("; ".join(identity.doubts), file, "Name it in a manifest")
-    note = "; ".join(identity.contradictions)
-    return _ImportCandidate(file, patient, identity.side, identity.part, None, header.exam_date(), note=note)
-
-
-def _assign_time_points(
-    study: Study, keys: KeyFile, candidates: list[_ImportCandidate], rejected: dict[Path, str]
-) -> list[_ImportCandidate]:
-    """Return the candidates with time points: those of the manifest, or the order of the patient's two dates.
-
-    Dates of an earlier import are used if there was one, so that a second run accepts what the first could not. Candidates
-    without a time point are added to `rejected`.
-    """
-    dates: dict[str, set[date]] = defaultdict(set)
-    for candidate in candidates:
-        if candidate.time is None and candidate.exam_date:
-            dates[candidate.patient].add(candidate.exam_date)
-    known = set(study.cases())
-    result = []
-    for candidate in candidates:
-        if candidate.time is not None:
-            result.append(candidate)
-            continue
-        there, before = keys.find_case(candidate.patient) in known, keys.days(candidate.patient)
-        days = before if there or dates[candidate.patient] <= set(before) else sorted(dates[candidate.patient])
-        if candidate.exam_date is None:
-            rejected[candidate.path] = "it has no date to tell its time point. Name it in a manifest"
-        elif there and candidate.exam_date not in days:
-            rejected[candidate.path] = "its case is in the study already. Name it in a manifest to add it"
-        elif len(days) > 2:
-            rejected[candidate.path] = f"its patient has {len(days)} dates. Name the two to compare in a manifest"
-        else:
-            keys.record_days(candidate.patient, days)
-            time = days.index(candidate.exam_date)
-            result.append(replace(candidate, time=time, day=(candidate.exam_date - days[0]).days))
-    return result
 
 
 def _import_case(
@@ -248,7 +297,10 @@ def _import_case(
     for candidate in candidates:
         on_film()
         try:
-            known_pixels = ChainMap(new_pixels, stored_pixels)
+            _check_day(case, candidate)
+            known_pixels: Mapping[str, str] = ChainMap(new_pixels, stored_pixels)
+            if candidate.is_override:  # a person stated that an equal picture of another patient is right
+                known_pixels = {digest: there for digest, there in known_pixels.items() if there == case.id}
             record, data = _convert_film(study, case, known_pixels, candidate, converter, keys)
         except RatuiError as error:
             rejected[candidate.path] = _rejection_reason(error)
@@ -256,8 +308,9 @@ def _import_case(
         case = replace(case, films=(*case.films, record))
         new_pixels[record.digest] = case.id
         files[record.id] = data
-        note = "; ".join(filter(None, [record.note, candidate.note]))
-        imported.append(ImportedFilm(candidate.path, case.id, record.time, candidate.side, note))
+        imported.append(
+            ImportedFilm(candidate.path, case.id, record.time, candidate.side, _join(record.note, candidate.note))
+        )
     if files and len({film.number for film in case.films}) < 2 and study.config.blinded and study.config.group:
         rejected.update((candidate.path, _ONE_VISIT) for candidate in candidates if candidate.path not in rejected)
         return []
@@ -277,7 +330,6 @@ def _convert_film(
     keys: KeyFile,
 ) -> tuple[FilmRecord, bytes]:
     """Convert one film; return its record and the bytes of its file. Raises RatuiError."""
-    assert candidate.time is not None
     part = study.scheme.views[candidate.view].part
     converted = converter.convert(
         candidate.path, FilmRequest(case.id, candidate.side, keys.uid_key.hex(), candidate.spacing)
@@ -312,6 +364,30 @@ def _convert_film(
         aspect=converted.aspect,
     )
     return record, converted.data
+
+
+def _check_day(case: Case, candidate: _ImportCandidate) -> None:
+    """Raise FilmError if the day of a film contradicts the order of the time points of its case."""
+    days = [(film.time, film.day) for film in case.films if film.day is not None]
+    if candidate.day is None or candidate.is_override:
+        return
+    if any((time < candidate.time) != (day < candidate.day) and time != candidate.time for time, day in days):
+        raise FilmError(
+            "its day contradicts the time points of its case", candidate.path, "Correct its row in the manifest"
+        )
+
+
+def _digest_file(file: Path) -> str:
+    """Return the SHA-256 of a file. Raises FilmError if it can't be read."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise FilmError(f"it can't be read: {error.strerror}", file, "Check the path") from error
+
+
+def _join(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
 
 
 def _rejection_reason(error: RatuiError) -> str:

@@ -21,13 +21,14 @@ from platformdirs import user_data_path
 from ratui.bounded_parsing import parse_json
 from ratui.errors import DamagedError, StudyError
 from ratui.files import make_folder, write_bytes
+from ratui.study.importing.persons import KnownPerson, PatientRecord, digest_record
 from ratui.study.store import read_intact_bytes
 from ratui.study.study import Study
 
 __all__ = ["KeyFile"]
 
 _LARGEST = 100_000_000
-_VALUES = {"study", "salt", "cases", "days", "first_days"}
+_VALUES = {"study", "salt", "cases", "days", "first_days", "first_dates", "persons"}
 _CASE = re.compile(r"C-[A-Z0-9]{3,52}")
 
 
@@ -50,6 +51,8 @@ class KeyFile:
         days: dict[str, list[str]],
         notice: str = "",
         first_days: dict[str, int] | None = None,
+        first_dates: dict[str, str] | None = None,
+        persons: dict[str, PatientRecord] | None = None,
     ) -> None:
         self.path = path
         self.notice = notice
@@ -57,6 +60,8 @@ class KeyFile:
         self._cases = cases  # patient → case
         self._days = days  # patient → ISO dates of both time points
         self._first_days = first_days or {}  # patient → first day in the counting of manifests
+        self._first_dates = first_dates or {}  # patient → ISO date from which the days of films are counted
+        self._persons = persons or {}  # patient → digests of what the films state
         self._used_ids = set(cases.values())
 
     @classmethod
@@ -88,7 +93,16 @@ class KeyFile:
             raw = _parse_key_file(stored[0], path)
             if raw["study"] != study.config.id:
                 raise StudyError("this key file belongs to another study", path, "Give this study's own with --key")
-            keys = cls(path, raw["salt"], raw["cases"], raw["days"], stored[1], raw["first_days"])
+            keys = cls(
+                path,
+                raw["salt"],
+                raw["cases"],
+                raw["days"],
+                stored[1],
+                raw["first_days"],
+                raw["first_dates"],
+                raw["persons"],
+            )
         cases = study.cases()
         if cases and not second and keys._used_ids.isdisjoint(cases):
             found = "this key file knows none of" if stored else "there is no key file here for"
@@ -104,6 +118,35 @@ class KeyFile:
     def uid_key(self) -> bytes:
         """Secret for hashing UIDs: an old UID gets the same new one everywhere in this study, and another elsewhere."""
         return hmac.new(bytes.fromhex(self._salt), b"UIDs", hashlib.sha256).digest()
+
+    def digest(self, text: str) -> str:
+        """Return the keyed digest of a statement about a patient, with which a later import compares its films."""
+        key = hmac.digest(bytes.fromhex(self._salt), b"persons", "sha256")
+        return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
+
+    @property
+    def persons(self) -> tuple[KnownPerson, ...]:
+        """Every person in the file, with digests of what the films state; those of earlier versions state nothing."""
+        return tuple(
+            KnownPerson(patient, self._persons.get(patient) or PatientRecord(patient)) for patient in self._cases
+        )
+
+    def record_person(self, patient: str, record: PatientRecord) -> None:
+        """Add what films state about `patient`. Statements of earlier imports remain."""
+        new, old = digest_record(record, self.digest), self._persons.get(patient, PatientRecord(record.id))
+        self._persons[patient] = PatientRecord(
+            old.id,
+            old.issuer or new.issuer,
+            old.universal or new.universal,
+            old.name if old.name.scripts else new.name,
+            old.birth_date or new.birth_date,
+            old.sex or new.sex,
+        )
+
+    @property
+    def dates(self) -> dict[str, tuple[date, ...]]:
+        """Dates of the time points of each patient of whom they are known, the earliest first."""
+        return {patient: self.days(patient) for patient in self._days}
 
     def find_case(self, patient: str) -> str:
         """Return the case of `patient`, or an empty text if they have none."""
@@ -125,6 +168,19 @@ class KeyFile:
         """
         return day - self._first_days.setdefault(patient, day)
 
+    def has_day_count(self, patient: str) -> bool:
+        """Return whether days of `patient` were counted by a manifest, which may count from any day."""
+        return patient in self._first_days
+
+    def first_date(self, patient: str) -> date | None:
+        """Return the date from which the days of `patient` are counted, or None if none is known."""
+        dates = [*self._days.get(patient, ())[:1], *filter(None, [self._first_dates.get(patient)])]
+        return date.fromisoformat(dates[0]) if dates else None
+
+    def record_first_date(self, patient: str, day: date) -> None:
+        """Record the date from which the days of `patient` are counted."""
+        self._first_dates.setdefault(patient, day.isoformat())
+
     def assign_case(self, patient: str) -> str:
         """Return the case of `patient`, a new one if they have none."""
         if patient not in self._cases:
@@ -142,9 +198,19 @@ class KeyFile:
     def save(self, study: Study) -> None:
         """Write the key file, readable by its owner alone. Raises StoreError."""
         make_folder(self.path.parent)
-        values = {"study": study.config.id, "salt": self._salt, "cases": self._cases, "days": self._days}
-        if self._first_days:  # earlier versions don't know it
-            values["first_days"] = self._first_days
+        values: dict[str, Any] = {
+            "study": study.config.id,
+            "salt": self._salt,
+            "cases": self._cases,
+            "days": self._days,
+        }
+        persons = {patient: record.to_digests() for patient, record in self._persons.items()}
+        more: dict[str, dict[str, Any]] = {
+            "first_days": dict(self._first_days),
+            "first_dates": dict(self._first_dates),
+            "persons": persons,
+        }
+        values |= {name: value for name, value in more.items() if value}  # earlier versions don't know them
         write_bytes(self.path, json.dumps({**values, "sum": _checksum(values)}, indent=1).encode(), private=True)
 
 
@@ -165,9 +231,14 @@ def _parse_key_file(data: bytes, path: Path) -> dict[str, Any]:
         values["first_days"] = dict(raw.get("first_days", {}))
         if any(type(day) is not int for day in values["first_days"].values()):
             raise ValueError("no number of days")
-        if set(raw) | {"days", "first_days"} != _VALUES or any(
-            days != sorted(days) for days in values["days"].values()
-        ):
+        values["first_dates"] = {
+            patient: date.fromisoformat(day).isoformat() for patient, day in raw.get("first_dates", {}).items()
+        }
+        values["persons"] = {
+            patient: PatientRecord.from_digests(record) for patient, record in raw.get("persons", {}).items()
+        }
+        is_odd = set(raw) | {"days", "first_days", "first_dates", "persons"} != _VALUES
+        if is_odd or any(days != sorted(days) for days in values["days"].values()):
             raise ValueError("not as it was written")
         if not all(isinstance(name, str) for pair in values["cases"].items() for name in pair):
             raise ValueError("no pairs of names")

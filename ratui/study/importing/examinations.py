@@ -1,0 +1,169 @@
+"""Decide which films of a person belong to one examination. Values only; the rules are in ``docs/intake.md``.
+
+A date is not taken at face value: a film whose dates are implausible, or differ from each other, is doubtful.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from typing import TypeVar
+
+from ratui.study.importing.film_header import FilmHeader
+
+__all__ = ["DatedFilm", "Examination", "date_film", "group_examinations", "parse_date"]
+
+Film = TypeVar("Film", bound=Hashable)
+# The first of these that states a valid date decides. The later ones must agree with it.
+_ORDER = (
+    "AcquisitionDateTime",
+    "AcquisitionDate",
+    "StudyDate",
+    "ContentDate",
+    "SeriesDate",
+    "PerformedProcedureStepStartDate",
+    "DateOfSecondaryCapture",
+)
+_TIMES = {"AcquisitionDate": "AcquisitionTime", "ContentDate": "ContentTime"}  # of an exposure, not of a study's begin
+_FIRST_YEAR = 1950
+_CLOCK_STARTS = frozenset({date(1970, 1, 1), date(1980, 1, 1), date(2000, 1, 1)})
+"""Dates that a clock without power shows."""
+_MOST_DAYS_APART = 2
+_ONE_VISIT = timedelta(hours=6)
+_DIGITISED = ("DF", "SD")  # conversion types: digitised film, scanned document
+# The time of day is present in type DT only. Old files have points between the numbers, foreign programs hyphens.
+_DATE = re.compile(
+    r"(?P<year>[0-9]{4})([.\-/]?)(?P<month>[0-9]{2})\2(?P<day>[0-9]{2})"
+    r"([0-9]{2}){0,3}(\.[0-9]{1,6})?([+-][0-9]{4})?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True)
+class DatedFilm:
+    """The date of one film.
+
+    Attributes
+    ----------
+    study_uid
+        Study Instance UID.
+    day
+        Date of the examination according to the first valid element, or None.
+    moment
+        Date and time of the exposure, or None if a value is missing.
+    doubt
+        Reason why a person must decide the time point, or empty.
+    """
+
+    study_uid: str = ""
+    day: date | None = None
+    moment: datetime | None = None
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The days on which the films of one visit were made, in order, and a reason why the visit is doubtful, or empty."""
+
+    days: tuple[date, ...]
+    doubt: str = ""
+
+
+def date_film(header: FilmHeader, today: date) -> DatedFilm:
+    """Return the date of a film. A film with a doubt has the day that its header states first, if there is one."""
+    dates = {keyword: day for keyword in _ORDER if (day := parse_date(header.dates.get(keyword, "")))}
+    if not dates:
+        return DatedFilm(header.study_uid, None, None, "it has no date to tell its time point")
+    keyword, day = next(iter(dates.items()))
+    doubt = _find_doubt(dates, header, today)
+    moment = _moment(keyword, day, header)
+    return DatedFilm(header.study_uid, day, moment, doubt)
+
+
+def parse_date(text: str) -> date | None:
+    """Return the date in a DICOM value of type DA or DT, or None if there is no valid one."""
+    parts = _DATE.fullmatch(text.strip())
+    try:
+        return date(int(parts["year"]), int(parts["month"]), int(parts["day"])) if parts else None
+    except ValueError:
+        return None
+
+
+def group_examinations(films: Mapping[Film, DatedFilm]) -> dict[Film, Examination]:
+    """Return the examination of each film of one person. Films with a doubt, or without a day, are left out.
+
+    Films belong to one examination if they have the same day; if they have the same Study Instance UID and successive days;
+    or if they were exposed on successive days within six hours. The result does not depend on the order of the films.
+    """
+    by_day: dict[date, list[DatedFilm]] = defaultdict(list)
+    for film in films.values():
+        if film.day and not film.doubt:
+            by_day[film.day].append(film)
+    runs: list[list[date]] = []
+    for day in sorted(by_day):
+        if runs and _are_one_visit(by_day[runs[-1][-1]], by_day[day]):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    doubts = [_SPAN if len(run) > 2 else "" for run in runs]
+    for place, (run, after) in enumerate(pairwise(runs)):
+        if after[0] - run[-1] == timedelta(days=1):
+            doubts[place] = doubts[place] or _NEXT_DAY
+            doubts[place + 1] = _NEXT_DAY
+    found = {day: Examination(tuple(run), doubt) for run, doubt in zip(runs, doubts, strict=True) for day in run}
+    return {key: found[film.day] for key, film in films.items() if film.day and not film.doubt}
+
+
+_SPAN = "films with its study UID are from more than two days in a row"
+_NEXT_DAY = "its patient has films of two days in a row, which may be one visit"
+
+
+def _find_doubt(dates: Mapping[str, date], header: FilmHeader, today: date) -> str:
+    """Return a reason why the dates of a film can't be trusted, or an empty text."""
+    birth = parse_date(header.birth_date)
+    for keyword, day in dates.items():
+        if day > today + timedelta(days=1):  # a time zone can be a day ahead
+            return f"its {keyword} is in the future"
+        if day.year < _FIRST_YEAR:
+            return f"its {keyword} is before {_FIRST_YEAR}"
+        if day in _CLOCK_STARTS:
+            return f"its {keyword} is the day on which a clock without power starts"
+        if birth and day <= birth:
+            return f"its {keyword} is not after the birth of the patient"
+    if max(dates.values()) - min(dates.values()) > timedelta(days=_MOST_DAYS_APART):
+        early, late = min(dates, key=dates.__getitem__), max(dates, key=dates.__getitem__)
+        return f"its {early} and {late} are more than {_MOST_DAYS_APART} days apart"
+    if header.elements.get("ConversionType", "").upper() in _DIGITISED:
+        return "it was digitised, so its date may be that of the digitisation"
+    return ""
+
+
+def _moment(keyword: str, day: date, header: FilmHeader) -> datetime | None:
+    if keyword == "AcquisitionDateTime":
+        text = header.dates[keyword].strip()[8:14]
+    else:
+        text = header.dates.get(_TIMES.get(keyword, ""), "").replace(":", "")[:6]
+    if not re.match(r"[0-9]{4}", text):
+        return None
+    try:
+        return datetime(day.year, day.month, day.day, int(text[:2]), int(text[2:4]))
+    except ValueError:
+        return None
+
+
+def _are_one_visit(before: list[DatedFilm], after: list[DatedFilm]) -> bool:
+    """Return whether films of two days belong to one examination."""
+    one, other = before[0].day, after[0].day
+    assert one is not None
+    assert other is not None
+    if other - one != timedelta(days=1):
+        return False
+    if {film.study_uid for film in before if film.study_uid} & {film.study_uid for film in after}:
+        return True
+    ends = [film.moment for film in before if film.moment]
+    starts = [film.moment for film in after if film.moment]
+    return bool(ends and starts) and min(starts) - max(ends) <= _ONE_VISIT

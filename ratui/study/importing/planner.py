@@ -1,0 +1,319 @@
+"""Make the plan of an import from headers and a manifest. The rules are in ``docs/intake.md``.
+
+No file is opened here. The plan does not depend on the order of the files.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+from ratui.errors import RatuiError
+from ratui.scheme import Scheme
+from ratui.study.importing.examinations import DatedFilm, date_film
+from ratui.study.importing.film_header import FilmHeader
+from ratui.study.importing.identification import identify
+from ratui.study.importing.import_plan import Decision, ImportPlan, PlanRow, number_persons
+from ratui.study.importing.manifest import ManifestRow
+from ratui.study.importing.manifest_checks import ListedFilm, find_contradictions
+from ratui.study.importing.persons import (
+    KnownPerson,
+    PatientRecord,
+    PersonFound,
+    group_persons,
+    normalize_issuer,
+    patient_record,
+)
+from ratui.study.importing.selection import Candidate, choose_films, find_contested, intent_rank
+from ratui.study.importing.time_points import TimePoint, assign_time_points
+
+__all__ = ["FilmSource", "KnownStudy", "plan_films"]
+
+_CORRECT = "Correct its row, or write yes in its column override"
+
+
+@dataclass(frozen=True)
+class FilmSource:
+    """A file to import.
+
+    Attributes
+    ----------
+    path
+        The file.
+    header
+        Its header, or None if it has none (a picture) or can't be read.
+    row
+        Its row in a manifest, or None.
+    problem
+        Reason why it can't be read, or empty.
+    content
+        Digest of the stored picture, or empty.
+    """
+
+    path: Path
+    header: FilmHeader | None = None
+    row: ManifestRow | None = None
+    problem: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class KnownStudy:
+    """What the key file and the study know from earlier imports.
+
+    Attributes
+    ----------
+    persons
+        The persons, with digests of what their films state.
+    digest
+        Keyed digest of a text.
+    dates
+        Dates of the time points, by name in the key file.
+    in_study
+        Names in the key file of the persons whose cases are in the study.
+    """
+
+    persons: tuple[KnownPerson, ...] = ()
+    digest: Callable[[str], str] = str
+    dates: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
+    in_study: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """The statements of a header about the film. Empty values are not stated, or not certain."""
+
+    side: str = ""
+    view: str = ""
+    refusal: str = ""
+    doubt: str = ""
+    note: str = ""
+
+
+def plan_films(
+    files: Sequence[FilmSource],
+    scheme: Scheme,
+    known: KnownStudy,
+    *,
+    today: date,
+    verify: Callable[[Path, str], str],
+) -> ImportPlan:
+    """Return the plan for `files`.
+
+    Parameters
+    ----------
+    files
+        The files, with their headers.
+    scheme
+        Scheme of the study.
+    known
+        Persons and dates of earlier imports.
+    today
+        The present day: dates after it are implausible.
+    verify
+        Function of a file and its side that returns the digest of the decoded picture, or raises RatuiError if the picture
+        can't be read. It is called for films that compete with another one.
+    """
+    return _Planner(files, scheme, known, today).plan(verify)
+
+
+class _Planner:
+    def __init__(self, files: Sequence[FilmSource], scheme: Scheme, known: KnownStudy, today: date) -> None:
+        self._scheme, self._known = scheme, known
+        self._files = {file.path: file for file in files}
+        self._reasons: dict[Path, tuple[Decision, str]] = {}
+        self._facts: dict[Path, _Facts] = {}
+        self._dated: dict[Path, DatedFilm] = {}
+        for path, file in self._files.items():
+            if file.problem:
+                self._reasons[path] = Decision.LEAVE_OUT, file.problem
+            self._facts[path] = _read_facts(file.header, scheme) if file.header else _Facts()
+            self._dated[path] = date_film(file.header, today) if file.header else DatedFilm()
+        listed = {path for path, file in self._files.items() if file.row is not None}
+        self._persons = group_persons(self._records(), known.persons, known.digest, listed=listed)
+
+    def plan(self, verify: Callable[[Path, str], str]) -> ImportPlan:
+        self._check_rows()
+        self._check_films()
+        times, dates = self._time_points()
+        candidates = self._candidates(times)
+        for path in sorted(find_contested(candidates)):
+            try:
+                content = verify(path, candidates[path].side)
+                candidates[path] = replace(candidates[path], content=content)
+            except RatuiError as error:
+                self._reasons[path] = Decision.LEAVE_OUT, error.problem
+                del candidates[path]
+        for path, choice in choose_films(candidates).items():
+            if choice.decision is not Decision.TAKE:
+                self._reasons[path] = choice.decision, choice.reason
+        numbers = number_persons(person.key for person in self._persons.values())
+        rows = tuple(self._row(path, times.get(path, TimePoint()), numbers) for path in self._files)
+        return ImportPlan(self._scheme, rows, dates, self._merged_records(rows))
+
+    def _records(self) -> dict[Path, PatientRecord]:
+        """Return what each film states about its patient; a row of a manifest replaces the patient ID."""
+        records: dict[Path, PatientRecord] = {}
+        for path, file in self._files.items():
+            row, stated = file.row, patient_record(file.header) if file.header else PatientRecord("")
+            if row is None:
+                if file.header:
+                    records[path] = stated
+                continue
+            record = PatientRecord(row.patient) if row.is_override else replace(stated, id=row.patient)
+            if row.issuer or stated.id != row.patient:
+                record = replace(record, issuer=normalize_issuer(row.issuer), universal="")
+            if row.patient:
+                records[path] = record
+        return records
+
+    def _check_rows(self) -> None:
+        """Decide on rows of the manifest that are not to be taken, or contradict something."""
+        listed: dict[Path, ListedFilm] = {}
+        for path, file in self._files.items():
+            if file.row is None or path in self._reasons:
+                continue
+            if not file.row.is_taken:
+                self._reasons[path] = Decision.LEAVE_OUT, "the manifest leaves it out"
+                continue
+            facts = self._facts[path]
+            record = patient_record(file.header) if file.header else PatientRecord("")
+            listed[path] = ListedFilm(file.row, facts.refusal, facts.side, facts.view, record, self._dated[path])
+            if self._persons[path].doubt:
+                self._reasons[path] = Decision.DOUBTFUL, f"{self._persons[path].doubt}. {_CORRECT}"
+        for path, reason in find_contradictions(listed).items():
+            self._reasons[path] = Decision.DOUBTFUL, f"{reason}. {_CORRECT}"
+
+    def _check_films(self) -> None:
+        """Decide on films without a row that are no films to read, or of which person, side or view is not certain."""
+        for path, file in self._files.items():
+            if file.row is not None or path in self._reasons:
+                continue
+            facts, person = self._facts[path], self._persons[path]
+            if facts.refusal:
+                self._reasons[path] = Decision.LEAVE_OUT, facts.refusal
+            elif person.doubt:
+                self._reasons[path] = Decision.DOUBTFUL, f"{person.doubt}. Name its patient in a manifest"
+            elif facts.doubt:
+                self._reasons[path] = Decision.DOUBTFUL, f"{facts.doubt}. Name it in a manifest"
+
+    def _time_points(self) -> tuple[dict[Path, TimePoint], dict[str, tuple[date, ...]]]:
+        """Return the time point of each film of a certain person, and the dates of the time points of each person."""
+        groups: dict[str, list[Path]] = defaultdict(list)
+        for path, file in self._files.items():
+            is_left_out = path in self._reasons and self._reasons[path][0] is Decision.LEAVE_OUT
+            person = self._persons.get(path, PersonFound("", "unknown"))
+            has_time = file.row is not None and file.row.time is not None
+            if not person.doubt and (has_time or (file.row is None and not is_left_out)):
+                groups[person.key].append(path)
+        times: dict[Path, TimePoint] = {}
+        dates: dict[str, tuple[date, ...]] = {}
+        for person_key, paths in groups.items():
+            found = assign_time_points(
+                {path: self._dated[path] for path in paths},
+                {
+                    path: row.time
+                    for path in paths
+                    if (row := self._files[path].row) is not None and row.time is not None
+                },
+                known=self._known.dates.get(person_key, ()),
+                is_in_study=person_key in self._known.in_study,
+            )
+            times |= found.films
+            dates[person_key] = found.dates
+        for path, point in times.items():
+            if point.doubt:
+                self._reasons.setdefault(path, (Decision.DOUBTFUL, point.doubt))
+        return times, dates
+
+    def _candidates(self, times: Mapping[Path, TimePoint]) -> dict[Path, Candidate]:
+        """Return the films that may be taken, and those that only wait for a choice of two dates."""
+        candidates = {}
+        for path, file in self._files.items():
+            point = times.get(path, TimePoint())
+            if path in self._reasons and not point.awaits_dates:
+                continue
+            row, view = file.row, self._view(path)
+            exam = (self._persons[path].key, point.exam_date if point.awaits_dates else point.time)
+            header = file.header or FilmHeader()
+            rank = (
+                1,
+                list(self._scheme.views).index(view),
+                intent_rank(header.elements.get("PresentationIntentType", "")),
+                int(header.image_type.upper().startswith("DERIVED")),
+            )
+            candidates[path] = Candidate(
+                exam,
+                self._scheme.views[view].part,
+                row.side if row else self._facts[path].side,
+                view,
+                rank if row is None else (0, 0, 0, 0),
+                "" if row and row.is_override else file.content,
+            )
+        return candidates
+
+    def _view(self, path: Path) -> str:
+        row = self._files[path].row
+        if row is None:
+            return self._facts[path].view
+        return row.view or (self._facts[path].view if not row.is_override else "") or next(iter(self._scheme.views))
+
+    def _row(self, path: Path, point: TimePoint, numbers: Mapping[str, int]) -> PlanRow:
+        file, row = self._files[path], self._files[path].row
+        decision, reason = self._reasons.get(path, (Decision.TAKE, ""))
+        patient = self._persons.get(path, PersonFound("")).key
+        dated = self._dated[path]
+        return PlanRow(
+            path=path,
+            decision=decision,
+            reason=reason,
+            patient=patient,
+            person=numbers.get(patient),
+            time=row.time if row else point.time,
+            side=row.side if row else self._facts[path].side,
+            view=self._view(path) if row is None or row.is_taken else row.view,
+            exam_date=point.exam_date or (None if dated.doubt else dated.day),
+            day=row.day if row else None,
+            spacing=row.spacing if row else None,
+            is_override=bool(row and row.is_override),
+            is_listed=row is not None,
+            awaits_dates=point.awaits_dates and decision is Decision.DOUBTFUL and reason == point.doubt,
+            content=file.content,
+            note="" if row else self._facts[path].note,
+        )
+
+    def _merged_records(self, rows: Iterable[PlanRow]) -> dict[str, PatientRecord]:
+        """Return the statements of the films of each person together."""
+        groups: dict[str, list[PatientRecord]] = defaultdict(list)
+        records = self._records()
+        for row in rows:
+            if row.patient and not self._persons[row.path].doubt:
+                groups[row.patient].append(records[row.path])
+        return {patient: _merge(group) for patient, group in groups.items()}
+
+
+def _merge(records: Iterable[PatientRecord]) -> PatientRecord:
+    """Return one record with the fullest statements of `records`, which do not contradict each other."""
+    records = sorted(records, key=lambda record: (str(record.name), record.issuer, record.universal))
+    return PatientRecord(
+        records[0].id,
+        max(record.issuer for record in records),
+        max(record.universal for record in records),
+        max((record.name for record in records), key=lambda name: sum(len(p.words) for p in name.scripts.values())),
+        max((record.birth_date for record in records), key=len),
+        max(record.sex for record in records),
+    )
+
+
+def _read_facts(header: FilmHeader, scheme: Scheme) -> _Facts:
+    identity = identify(header, scheme.views)
+    return _Facts(
+        identity.side,
+        identity.part if identity.part in scheme.views else "",
+        identity.rejection,
+        "; ".join(identity.doubts),
+        "; ".join(identity.contradictions),
+    )

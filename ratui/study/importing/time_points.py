@@ -1,0 +1,133 @@
+"""Assign the films of one person to time points. Values only; the rules are in ``docs/intake.md``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from ratui.study.importing.examinations import DatedFilm, Examination, group_examinations
+
+__all__ = ["PersonTimes", "TimePoint", "assign_time_points"]
+
+_MOST = 2  # time points of a case
+_UNCERTAIN = "another film of its patient has an uncertain date, so that the order of the days is uncertain"
+_NAME_TIME = "Name its time point in a manifest"
+_LIST_IT = "the manifest names time points of its patient, but not that of its day. Name it in the manifest, too"
+_IN_STUDY = "its case is in the study already. Name it in a manifest to add it"
+
+
+@dataclass(frozen=True)
+class TimePoint:
+    """The time point of one film.
+
+    Attributes
+    ----------
+    time
+        0 or 1, or None if it is not decided.
+    exam_date
+        First day of the examination, or None if it is not certain.
+    doubt
+        Reason why a person must decide, with a remedy, or empty.
+    awaits_dates
+        True if the person has more than two examinations, and two must be chosen.
+    """
+
+    time: int | None = None
+    exam_date: date | None = None
+    doubt: str = ""
+    awaits_dates: bool = False
+
+
+@dataclass(frozen=True)
+class PersonTimes:
+    """The time points of the films of one person, and the dates of the person's time points in order."""
+
+    films: dict[Path, TimePoint]
+    dates: tuple[date, ...]
+
+
+def assign_time_points(
+    films: Mapping[Path, DatedFilm],
+    listed: Mapping[Path, int],
+    *,
+    known: tuple[date, ...] = (),
+    is_in_study: bool = False,
+) -> PersonTimes:
+    """Return the time points of the films of one person.
+
+    Parameters
+    ----------
+    films
+        Date of each film.
+    listed
+        Time points that a manifest states.
+    known
+        Dates of the time points of an earlier import.
+    is_in_study
+        True if the person's case is in the study. Then no other date is accepted without a manifest.
+    """
+    exams = group_examinations(films)
+    order = sorted(set(exams.values()), key=lambda exam: exam.days)
+    usual, dates = _count_times(order, known, is_in_study=is_in_study)
+    stated: dict[Examination, set[int]] = defaultdict(set)
+    for path, number in listed.items():
+        if path in exams:
+            stated[exams[path]].add(number)
+    agree = all(path in exams for path in listed) and all(times == {usual[exam]} for exam, times in stated.items())
+    is_uncertain = not is_in_study and not listed and _is_uncertain(films, exams, order)
+    found: dict[Path, TimePoint] = {}
+    for path, film in films.items():
+        exam = exams.get(path)
+        if path in listed:
+            found[path] = TimePoint(listed[path], exam.days[0] if exam else None)
+        elif exam is None:
+            same = {
+                usual[exams[other]] for other in exams if film.study_uid and films[other].study_uid == film.study_uid
+            }
+            time = next(iter(same)) if len(same) == 1 and not is_uncertain else None
+            found[path] = TimePoint(time, None, f"{film.doubt}. {_NAME_TIME}")
+        elif is_in_study and usual[exam] is not None:
+            found[path] = TimePoint(usual[exam], exam.days[0])
+        elif len(stated[exam]) == 1:
+            found[path] = TimePoint(next(iter(stated[exam])), exam.days[0])
+        elif listed and not agree:
+            found[path] = TimePoint(None, exam.days[0], _LIST_IT)
+        elif exam.doubt or is_uncertain:
+            found[path] = TimePoint(None, exam.days[0], f"{exam.doubt or _UNCERTAIN}. {_NAME_TIME}")
+        elif usual[exam] is not None:
+            found[path] = TimePoint(usual[exam], exam.days[0])
+        elif is_in_study:
+            found[path] = TimePoint(None, exam.days[0], _IN_STUDY)
+        else:
+            reason = f"its patient has {len(order)} dates. Name the two to compare in a manifest"
+            found[path] = TimePoint(None, exam.days[0], reason, awaits_dates=not listed)
+    return PersonTimes(found, () if is_uncertain or (listed and not agree) else dates)
+
+
+def _count_times(
+    order: list[Examination], known: tuple[date, ...], *, is_in_study: bool
+) -> tuple[dict[Examination, int | None], tuple[date, ...]]:
+    """Return the usual time point of each examination, and the dates of the time points.
+
+    Dates of an earlier import are used if there was one, so that a second run accepts what the first could not.
+    """
+    times = {exam: next((time for time, day in enumerate(known) if day in exam.days), None) for exam in order}
+    if is_in_study or None not in times.values():
+        return times, known
+    if len(order) > _MOST:
+        return dict.fromkeys(order), ()
+    return {exam: time for time, exam in enumerate(order)}, tuple(exam.days[0] for exam in order)
+
+
+def _is_uncertain(films: Mapping[Path, DatedFilm], exams: Mapping[Path, Examination], order: list[Examination]) -> bool:
+    """Return whether the order of the examinations may be another one.
+
+    That is the case if films of one visit may be counted as two, or if a film without a certain date may be of a visit that
+    is not among them while there are fewer than two.
+    """
+    certain = {film.study_uid for path, film in films.items() if path in exams and film.study_uid}
+    is_lost = any(path not in exams and film.study_uid not in certain for path, film in films.items())
+    return any(exam.doubt for exam in order) or (is_lost and len(order) < _MOST)

@@ -1,0 +1,225 @@
+"""Manifests: what spreadsheets and file systems make of them, and rows that contradict their films."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from ratui.errors import StudyError
+from ratui.scheme import load_scheme
+from ratui.study import ImportReport, InProcessConverter, Study, import_films
+from ratui.study.importing.manifest import ManifestRow, read_manifest, write_manifest
+from tests.films import film_file
+
+HEAD = "file,patient,time,side"
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return Study.create(tmp_path / "study", "mtss", ["anna"])
+
+
+class TestForms:
+    def read(self, tmp_path: Path, data: str | bytes, *names: str) -> list[ManifestRow]:
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        path = tmp_path / "films.csv"
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        return read_manifest(path, load_scheme("mtss"))
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n\n", "\n,,,\n", "\n , , ,\n\n"])
+    def test_empty_rows_are_skipped(self, tmp_path: Path, end: str) -> None:
+        rows = self.read(tmp_path, f"{HEAD}{end}a.dcm,P1,0,L{end}b.dcm,P1,1,L{end}")
+        assert [row.path.name for row in rows] == ["a.dcm", "b.dcm"]
+
+    def test_an_error_names_the_line_also_after_empty_rows(self, tmp_path: Path) -> None:
+        with pytest.raises(StudyError, match="the side must be") as caught:
+            self.read(tmp_path, f"{HEAD}\n\n,,,\na.dcm,P1,0,up\n")
+        assert "line 4" in str(caught.value)
+
+    @pytest.mark.parametrize("delimiter", [";", "\t", ","])
+    @pytest.mark.parametrize("stated", [False, True])
+    def test_other_delimiters(self, tmp_path: Path, delimiter: str, stated: bool) -> None:
+        text = f"{HEAD},spacing\na.dcm,P1,0,L,0.2\n".replace(",", delimiter)
+        first = f"sep={delimiter}\n" if stated else ""
+        (row,) = self.read(tmp_path, first + text)
+        assert (row.patient, row.spacing) == ("P1", (0.2, 0.2))
+
+    def test_a_decimal_comma(self, tmp_path: Path) -> None:
+        (row,) = self.read(tmp_path, "file;patient;time;side;spacing\na.dcm;P1;0;L;0,15\n")
+        assert row.spacing == (0.15, 0.15)
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_encodings_of_spreadsheets(self, tmp_path: Path, encoding: str) -> None:
+        (row,) = self.read(tmp_path, f"{HEAD}\na.dcm,Ä1,0,L\n".encode(encoding))
+        assert row.patient == "Ä1"
+
+    @pytest.mark.parametrize("written", ["NFC", "NFD"])
+    @pytest.mark.parametrize("stored", ["NFC", "NFD"])
+    def test_accents_in_either_form(self, tmp_path: Path, written: str, stored: str) -> None:
+        name = "Müller/Hände.dcm"
+        text = f"{HEAD}\n{unicodedata.normalize(written, name)},P1,0,L\n"
+        (row,) = self.read(tmp_path, text, unicodedata.normalize(stored, name))
+        assert row.path.exists()
+
+    def test_backslashes(self, tmp_path: Path) -> None:
+        (row,) = self.read(tmp_path, f"{HEAD}\nP1\\2020\\a.dcm,P1,0,L\n", "P1/2020/a.dcm")
+        assert row.path == tmp_path / "P1/2020/a.dcm"
+
+    def test_a_backslash_that_is_part_of_a_name(self, tmp_path: Path) -> None:
+        (row,) = self.read(tmp_path, f"{HEAD}\na\\b.dcm,P1,0,L\n", "a\\b.dcm")
+        assert row.path.exists()
+
+    @pytest.mark.parametrize(
+        "name", ["..\\x.dcm", "C:\\x.dcm", "\\\\server\\x.dcm", "sub\\..\\..\\x.dcm", "a" * 300 + "/../.."]
+    )
+    def test_no_spelling_leads_out_of_the_folder(self, tmp_path: Path, name: str) -> None:
+        folder = tmp_path / "in"
+        folder.mkdir()
+        (tmp_path / "x.dcm").touch()
+        with pytest.raises(StudyError, match="must be in the manifest's folder"):
+            self.read(folder, f"{HEAD}\n{name},P1,0,L\n")
+
+    def test_one_file_in_two_spellings_is_named_twice(self, tmp_path: Path) -> None:
+        with pytest.raises(StudyError, match="names a file twice"):
+            self.read(tmp_path, f"{HEAD}\nb\\a.dcm,P1,0,L\nb/a.dcm,P1,1,L\n", "b/a.dcm")
+
+    @pytest.mark.parametrize("column", ["take", "override"])
+    def test_an_unclear_answer_is_an_error(self, tmp_path: Path, column: str) -> None:
+        with pytest.raises(StudyError, match=f"the column {column} must be yes, no or empty"):
+            self.read(tmp_path, f"{HEAD},{column}\na.dcm,P1,0,L,perhaps\n")
+
+    def test_a_row_that_is_not_taken_needs_the_file_only(self, tmp_path: Path) -> None:
+        (row,) = self.read(tmp_path, f"{HEAD},take\na.dcm,,,,no\n")
+        assert (row.is_taken, row.time, row.side) == (False, None, "")
+
+    def test_written_rows_are_read_again(self, tmp_path: Path) -> None:
+        rows = [
+            ManifestRow(tmp_path / "a.dcm", "P1", 0, "L", "hand", 12, (0.1, 0.1), "north"),
+            ManifestRow(tmp_path / "sub" / "ü;,\n.dcm", "P1", 1, "B", "foot", None, None, "", True, True),
+            ManifestRow(tmp_path / "c.dcm", "", None, "", "", None, None, "", False),
+        ]
+        write_manifest(tmp_path / "films.csv", [(row, "a reason") for row in rows])
+        assert read_manifest(tmp_path / "films.csv", load_scheme("mtss")) == rows
+
+
+class TestContradictions:
+    """Each contradiction is refused, unless the row says `override`."""
+
+    def run(self, study: Study, tmp_path: Path, rows: list[str], *, override: bool) -> ImportReport:
+        lines = [f"{HEAD},view,day,override", *(f"{row},{'yes' if override else ''}" for row in rows)]
+        (tmp_path / "h" / "films.csv").write_text("\n".join(lines))
+        file = tmp_path / "h" / "films.csv"
+        return import_films(study, [], manifest=file, key=tmp_path / "key.json", converter=InProcessConverter())
+
+    def check(self, study: Study, tmp_path: Path, rows: list[str], reason: str) -> None:
+        refused = self.run(study, tmp_path, rows, override=False)
+        assert [reason in item.reason for item in refused.rejected] == [True] * len(rows), refused.rejected
+        assert "column override" in refused.rejected[0].reason
+        assert not refused.imported
+        assert not study.cases()
+        assert len(self.run(study, tmp_path, rows, override=True).imported) == len(rows)
+
+    def test_side(self, study: Study, tmp_path: Path) -> None:
+        film_file(tmp_path / "h" / "a.dcm", side="R")
+        self.check(study, tmp_path, ["a.dcm,P1,0,L,,"], "its header states the side R, its row L")
+
+    def test_view(self, study: Study, tmp_path: Path) -> None:
+        film_file(tmp_path / "h" / "a.dcm", BodyPartExamined="FOOT")
+        self.check(study, tmp_path, ["a.dcm,P1,0,L,hand,"], "its header states the view foot, its row hand")
+
+    def test_reversed_dates(self, study: Study, tmp_path: Path) -> None:
+        for time, day in enumerate(("20210302", "20200302")):
+            film_file(tmp_path / "h" / f"{time}.dcm", day=day, seed=time)
+        rows = [f"{time}.dcm,P1,{time},L,," for time in (0, 1)]
+        self.check(study, tmp_path, rows, "the dates of its patient's films are not in the order")
+
+    def test_reversed_days(self, study: Study, tmp_path: Path) -> None:
+        for time in (0, 1):
+            film_file(tmp_path / "h" / f"{time}.dcm", day="", seed=time)
+        rows = [f"{time}.dcm,P1,{time},L,,{400 - 400 * time}" for time in (0, 1)]
+        self.check(study, tmp_path, rows, "the days of its patient's rows are not in the order")
+
+    def test_days_against_the_dates(self, study: Study, tmp_path: Path) -> None:
+        for time, day in enumerate(("20200302", "20210302")):
+            film_file(tmp_path / "h" / f"{time}.dcm", day=day, seed=time)
+        rows = [f"{time}.dcm,P1,{time},L,,{30 * time}" for time in (0, 1)]
+        self.check(study, tmp_path, rows, "do not agree with the dates of the films")
+
+    def test_two_patient_ids_for_one_patient(self, study: Study, tmp_path: Path) -> None:
+        for time, patient in enumerate(("A1", "A2")):
+            film_file(tmp_path / "h" / f"{time}.dcm", patient=patient, day=f"202{time}0302", seed=time, PatientName="")
+        rows = [f"{time}.dcm,P1,{time},L,," for time in (0, 1)]
+        self.check(study, tmp_path, rows, "the headers of its patient's films have different patient IDs")
+
+    def test_two_patients_for_one_patient_id(self, study: Study, tmp_path: Path) -> None:
+        for number in (0, 1):
+            film_file(tmp_path / "h" / f"{number}.dcm", patient="A1", seed=number)
+        rows = [f"{number}.dcm,P{number},0,L,," for number in (0, 1)]
+        self.check(study, tmp_path, rows, "its patient ID belongs to films of two patients")
+
+    def test_two_names_for_one_patient(self, study: Study, tmp_path: Path) -> None:
+        for time, name in enumerate(("Doe^Jane", "Smith^John")):
+            film_file(tmp_path / "h" / f"{time}.dcm", day=f"202{time}0302", PatientName=name, seed=time)
+        rows = [f"{time}.dcm,P1,{time},L,," for time in (0, 1)]
+        self.check(study, tmp_path, rows, "films with its patient ID differ in the name")
+
+    def test_one_picture_under_two_patients(self, study: Study, tmp_path: Path) -> None:
+        for number in (0, 1):
+            film_file(tmp_path / "h" / f"{number}.dcm", patient=f"A{number}", seed=5)
+        rows = [f"{number}.dcm,P{number},0,L,," for number in (0, 1)]
+        refused = self.run(study, tmp_path, rows, override=False)
+        assert all("the same picture, but another patient" in item.reason for item in refused.rejected)
+        assert len(refused.rejected) == 2
+        assert len(self.run(study, tmp_path, rows, override=True).imported) == 2
+
+    def test_two_films_of_one_side(self, study: Study, tmp_path: Path) -> None:
+        for number in (0, 1):
+            film_file(tmp_path / "h" / f"{number}.dcm", seed=number)
+        refused = self.run(study, tmp_path, [f"{number}.dcm,P1,0,L,," for number in (0, 1)], override=False)
+        assert ["equally suitable" in item.reason for item in refused.rejected] == [True, True]
+
+    def test_a_stand_in_date_contradicts_nothing(self, study: Study, tmp_path: Path) -> None:
+        for time in (0, 1):
+            film_file(tmp_path / "h" / f"{time}.dcm", day="20200302", seed=time)
+        report = self.run(study, tmp_path, [f"{time}.dcm,P1,{time},L,,{365 * time}" for time in (0, 1)], override=False)
+        assert len(report.imported) == 2
+        assert {film.day for film in study.case(study.cases()[0]).films} == {0, 365}
+
+
+class TestValuesOfTheFilm:
+    def test_days_and_views_are_those_of_the_film(self, study: Study, tmp_path: Path) -> None:
+        film_file(tmp_path / "h" / "a.dcm", day="20200302", seed=1, BodyPartExamined="FOOT")
+        film_file(tmp_path / "h" / "b.dcm", day="20210302", seed=2, BodyPartExamined="FOOT")
+        (tmp_path / "h" / "films.csv").write_text(f"{HEAD}\na.dcm,P1,0,L\nb.dcm,P1,1,L\n")
+        file = tmp_path / "h" / "films.csv"
+        import_films(study, [], manifest=file, key=tmp_path / "key.json", converter=InProcessConverter())
+        films = study.case(study.cases()[0]).films
+        assert sorted((film.time, film.view, film.day) for film in films) == [(0, "foot", 0), (1, "foot", 365)]
+
+    def test_a_film_in_the_manifest_replaces_one_of_the_folder(self, study: Study, tmp_path: Path) -> None:
+        for number in (0, 1):
+            film_file(tmp_path / "h" / f"{number}.dcm", seed=number)
+        (tmp_path / "h" / "films.csv").write_text(f"{HEAD}\n1.dcm,P1,0,L\n")
+        file = tmp_path / "h" / "films.csv"
+        report = import_films(
+            study, [tmp_path / "h"], manifest=file, key=tmp_path / "key.json", converter=InProcessConverter()
+        )
+        assert [item.path.name for item in report.imported] == ["1.dcm"]
+        assert [item.reason for item in report.rejected] == ["the manifest names another film of that side and day"]
+
+    def test_a_patient_of_two_issuers_needs_the_issuer(self, study: Study, tmp_path: Path) -> None:
+        key = tmp_path / "key.json"
+        for number, issuer in enumerate(("North", "South")):
+            film_file(tmp_path / "h" / f"{number}.dcm", seed=number, IssuerOfPatientID=issuer, PatientName="")
+        import_films(study, [tmp_path / "h"], key=key, converter=InProcessConverter())
+        film_file(tmp_path / "h" / "new.dcm", seed=7, side="R", PatientName="")
+        file = tmp_path / "h" / "films.csv"
+        file.write_text(f"{HEAD}\nnew.dcm,P1,0,R\n")
+        report = import_films(study, [], manifest=file, key=key, converter=InProcessConverter())
+        assert "several persons have its patient ID" in report.rejected[0].reason
+        file.write_text(f"{HEAD},issuer\nnew.dcm,P1,0,R,South\n")
+        report = import_films(study, [], manifest=file, key=key, converter=InProcessConverter())
+        assert len(report.imported) == 1
+        assert len(study.cases()) == 2
