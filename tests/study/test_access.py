@@ -3,8 +3,6 @@
 import grp
 import os
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,7 @@ from ratui.reading import Field, GradeEntry, enter
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
 from tests.films import confirm_template, hospital
+from tests.support.accounts import run_as
 
 pytestmark = pytest.mark.slow
 
@@ -118,27 +117,8 @@ class TestOtherAccounts:
 
     def act(self, uid: int, gid: int, study: Study, *codes: str) -> list[str]:
         """Run each of `codes` as the given account; return for each an empty text or the error."""
-        script = (
-            # Import everything first: other accounts may not be able to read the interpreter's files.
-            "import os, sys\nfrom pathlib import Path\nimport ratui.study.backup\n"
-            "from ratui.study import Region, RegionSource, Study\n"
-            "from ratui.reading import Field, GradeEntry, enter\n"
-            f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid})\n"
-            "for code in sys.argv[2:]:\n"
-            "    try:\n"
-            "        study = Study.open(Path(sys.argv[1]))\n        case = study.cases()[0]\n        exec(code)\n"
-            "        print()\n"
-            "    except Exception as error:\n        print(repr(error), error)\n"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", script, str(study.path), *codes],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        )
-        outcomes = done.stdout.splitlines()
-        assert len(outcomes) == len(codes), done.stderr
-        return outcomes
+        imports = "from ratui.study import Region, RegionSource\nfrom ratui.reading import Field, GradeEntry, enter"
+        return run_as(uid, study.path, *codes, imports=imports, gid=gid)
 
     @pytest.fixture
     def shared(self, tmp_path: Path) -> Iterator[Study]:

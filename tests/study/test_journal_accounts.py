@@ -1,10 +1,7 @@
 """Journals of a study that several accounts share: each account writes its own, and nobody can stop the others."""
 
-import grp
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +11,7 @@ import pytest
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.evidence import write_root
+from tests.support.accounts import run_as
 from tests.support.tampering import make_study_to_tamper_with, move_boxes, regions, tamper
 
 pytestmark = [
@@ -38,27 +36,10 @@ def study() -> Iterator[Study]:
 
 def act(uid: int, study: Study, *codes: str) -> list[str]:
     """Run each of `codes` as the given account, a member of the study's group; return the error of each, or nothing."""
-    gid = grp.getgrnam("daemon").gr_gid
-    script = (
-        "import os, sys\nfrom dataclasses import replace\nfrom pathlib import Path\n"
-        # Import everything first: other accounts may not be able to read the interpreter's files.
-        "import ratui.study.check\nfrom ratui.imaging import Box\nfrom ratui.study import Study\n"
-        "from ratui.study.store import open_seal, seal\n"
-        f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid}); os.umask(0o007)\n"
-        "path = Path(sys.argv[1])\n"
-        "for code in sys.argv[2:]:\n"
-        "    try:\n        study = Study.open(path).as_rater('anna')\n        case = study.cases()[0]\n        exec(code)\n"
-        "        print()\n"
-        "    except Exception as error:\n        print(type(error).__name__, str(error).replace(chr(10), ' '))\n"
+    imports = (
+        "from dataclasses import replace\nfrom ratui.imaging import Box\nfrom ratui.study.store import open_seal, seal"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(study.path), *codes],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return run_as(uid, study.path, *codes, imports=imports, view="anna")
 
 
 def test_each_account_writes_its_own_journal(study: Study) -> None:
@@ -144,7 +125,7 @@ def test_a_rater_can_check_all_that_raters_can_read(study: Study) -> None:
     )
     write_root(study)
     (before,) = act(ANNA, study, code)
-    assert before.startswith("RuntimeError ([], "), before
+    assert before.startswith("RuntimeError: ([], "), before
     assert "private: not compared with its journal, because this account can't open it" in before
     tamper(regions(study), move_boxes)
     (after,) = act(ANNA, study, code)

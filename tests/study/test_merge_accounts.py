@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +15,7 @@ from ratui.study.merge import merge
 from tests.films import confirm_template, hospital, make_study
 from tests.study.test_merge import elsewhere, outcomes
 from tests.study.test_moving import read_on
-from tests.support.accounts import open_folder
+from tests.support.accounts import open_folder, run_as
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,22 +34,9 @@ def shared(tmp_path: Path) -> Iterator[Study]:
 
 
 def act(uid: int, study: Study, code: str) -> str:
-    """Run `code` as an account of the group, and return its error or an empty text."""
-    script = (
-        "import os, sys\nfrom pathlib import Path\nfrom ratui.study import Study\nfrom ratui.study.merge import merge\n"
-        "from tests.study.test_moving import read_on\n"
-        f"os.setgroups([1]); os.setgid(1); os.setuid({uid})\n"
-        "study = Study.open(Path(sys.argv[1]))\n"
-        "try:\n    exec(sys.argv[2])\nexcept Exception as error:\n    print(error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(study.path), code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    """Run `code` as an account of the group, and return what it prints, or its error."""
+    imports = "from ratui.study.merge import merge\nfrom tests.study.test_moving import read_on"
+    return run_as(uid, study.path, code, imports=imports)[0]
 
 
 def test_what_root_merges_belongs_to_the_rater_who_continues(shared: Study, tmp_path: Path) -> None:

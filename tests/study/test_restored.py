@@ -6,8 +6,6 @@ import grp
 import os
 import pwd
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +24,7 @@ from ratui.study.store import StudyFolder
 from tests.cli.test_commands import ratui
 from tests.films import confirm_template, hospital
 from tests.study.test_moving import read_on
+from tests.support.accounts import run_as
 
 GROUP = "daemon"
 ANNA, BERT, MANAGER = "games", "news", "backup"
@@ -53,27 +52,13 @@ def uid(name: str) -> int:
 
 def act(account: str, study: Path, code: str) -> str:
     """Run `code` as an account of the group, and return what it prints, or the error."""
-    gid = grp.getgrnam(GROUP).gr_gid
-    script = (
-        "import encodings.cp437, os, sys\nfrom pathlib import Path\nfrom ratui.study import Study\n"
+    imports = (
         "from ratui.study.accounts import find_account_rater\n"
         "from ratui.study.backup import back_up\nfrom ratui.study.check import check_study\n"
         "from ratui.study.restore import restore\nfrom ratui.results.released import released_readings\n"
-        "from tests.study.test_merge import sign_all\nfrom tests.study.test_moving import read_on\n"
-        f"os.setgroups([{gid}]); os.setgid({gid}); os.setuid({uid(account)})\n"
-        "path = Path(sys.argv[1])\n"
-        "try:\n    study = Study.open(path) if path.exists() else None\n    exec(sys.argv[2])\n"
-        "except Exception as error:\n    print(error)\n"
+        "from tests.study.test_merge import sign_all\nfrom tests.study.test_moving import read_on"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(study), code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": "/nonexistent"},
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return run_as(uid(account), study, code, imports=imports, gid=grp.getgrnam(GROUP).gr_gid)[0]
 
 
 @pytest.fixture
@@ -183,7 +168,9 @@ def test_an_account_that_takes_the_folder_first_is_noticed_and_hides_nothing(res
         "module.find_reading = lambda folder, rater, case: folder.file(f'readings/{rater}/{case}.json')\n"
         "read_on(study.as_rater('bert'), 'bert', 5, 1)"
     )
-    assert act(ANNA, restored, "read_on(study.as_rater('bert'), 'bert')").startswith(f"{restored}: bert uses another")
+    assert act(ANNA, restored, "read_on(study.as_rater('bert'), 'bert')").startswith(
+        f"StudyError: {restored}: bert uses another"
+    )
     assert act(ANNA, restored, code) == ""
     found = {finding.file: finding.problem for finding in check_study(restored).findings}
     assert found["readings/bert"] == f"it belongs to the account {ANNA}, but {BERT} reads as bert"
