@@ -94,14 +94,19 @@ def seal(study: Path, sign: Path | None, accept: tuple[str, ...]) -> None:
     """
     from ratui.results.text_table import format_count
     from ratui.study import Study
+    from ratui.study.accounts import act_as_owner
     from ratui.study.check.journals import check_journals
     from ratui.study.config import reseal_settings
     from ratui.study.evidence import write_root
+    from ratui.study.store import StudyFolder
     from ratui.study.store.journaling import accept_content
 
-    config = reseal_settings(study)
+    folder = StudyFolder(study)
+    with act_as_owner(folder, ""):
+        config = reseal_settings(study)
     opened = Study.open(study)
-    drawn = opened.draw_missing_positions()
+    with act_as_owner(folder, "films"):
+        drawn = opened.draw_missing_positions()
     if drawn:
         click.echo(f"order of the films drawn for new raters in {format_count(drawn, 'case')}")
     for file in accept:

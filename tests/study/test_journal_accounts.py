@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ratui.cli.main import commands
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.evidence import write_root
@@ -153,3 +155,16 @@ def test_a_check_by_a_rater_begins_no_journals(study: Study) -> None:
     (outcome,) = act(ANNA, study, code)
     assert "'journal'" in outcome
     assert not (study.path / "journal").exists()
+
+
+def test_a_root_that_root_makes_belongs_to_the_owner(study: Study) -> None:
+    os.chown(study.path, 20_000, -1)
+    for path in study.path.rglob("*"):
+        os.chown(path, 20_000, -1)
+    done = CliRunner().invoke(commands, ["seal", str(study.path)])
+    assert done.exit_code == 0, done.output
+    for inside in ("seals", "private/seals"):
+        folder = study.path / inside
+        assert {path.stat().st_uid for path in (folder, *folder.iterdir())} == {20_000}
+    assert (study.path / "study.toml").stat().st_uid == 20_000
+    assert act(20_000, study, "from ratui.study.evidence import write_root\nwrite_root(Study.open(path))") == [""]

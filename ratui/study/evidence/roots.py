@@ -20,6 +20,7 @@ from typing import Any
 
 from ratui.bounded_parsing import parse_json
 from ratui.errors import DamagedError, StoreError, clean_text
+from ratui.study.accounts import act_as_owner
 from ratui.study.evidence.signatures import has_signed, sign_data
 from ratui.study.evidence.state import FolderSource, StudyState, read_state
 from ratui.study.store.folder import StudyFolder
@@ -92,6 +93,8 @@ def root_numbers(folder: StudyFolder) -> list[int]:
 def write_root(study: Study, key: Path | None = None) -> Root:
     """Seal the present state of a study in a new root, and sign it with the SSH key at `key` if one is given.
 
+    A root that the system's root makes belongs to the study's owner, who can then make the next one.
+
     Raises
     ------
     StoreError
@@ -107,16 +110,18 @@ def write_root(study: Study, key: Path | None = None) -> Root:
     hidden = b""
     if private != StudyState():
         hidden = _dump({"format": _FORMAT, "number": number, "nonce": secrets.token_hex(32), **private.to_record()})
-        folder.make_folder(PRIVATE_SEALS)
-        folder.write(_path(number, PRIVATE_SEALS), hidden)
+        with act_as_owner(folder, "private"):
+            folder.make_folder(PRIVATE_SEALS)
+            folder.write(_path(number, PRIVATE_SEALS), hidden)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     head = {"format": _FORMAT, "number": number, "study": study.config.id, "at": at, "previous": previous}
     data = _dump({**head, "private": hashlib.sha256(hidden).hexdigest() if hidden else "", **public.to_record()})
     signature = sign_data(data, key) if key is not None else b""
-    folder.make_folder(SEALS)
-    if signature:
-        folder.write(f"{_path(number)}.sig", signature)
-    folder.write(_path(number), data)
+    with act_as_owner(folder, ""):
+        folder.make_folder(SEALS)
+        if signature:
+            folder.write(f"{_path(number)}.sig", signature)
+        folder.write(_path(number), data)
     return Root(number, data, at, previous, state, signature)
 
 
