@@ -178,7 +178,9 @@ def propose(
         click.echo(f"{proposed.joints} joints proposed on {proposed.hands} hands of {proposed.cases} cases")
         for skipped in proposed.skipped:
             click.echo(f"  no proposal: {skipped}", err=True)
-        for warning in proposed.side_warnings:
+        for turned in proposed.turned:
+            click.echo(f"  turned: {turned}", err=True)
+        for warning in (*proposed.not_turned, *proposed.side_warnings):
             click.echo(f"  to check: {warning}", err=True)
     if scorer is not None:
         # If both models are given, --name is the name of the detector.

@@ -30,6 +30,7 @@ from ratui.imaging.film import (
 from ratui.imaging.film_transfer import pack_film, unpack_film
 from ratui.imaging.geometry import Box, Matrix, fit_similarity
 from ratui.imaging.joint_alignment import align_centres, align_joints, compute_difference, warp_onto
+from ratui.imaging.orientation import Orientation, turn_film
 from ratui.imaging.registration import (
     MIN_AGREEMENT,
     Alignment,
@@ -52,6 +53,7 @@ __all__ = [
     "Film",
     "LookupTable",
     "Matrix",
+    "Orientation",
     "Pixels",
     "PropagatedBox",
     "Window",
@@ -75,6 +77,7 @@ __all__ = [
     "read_stored_film",
     "register_images",
     "render",
+    "turn_film",
     "unpack_film",
     "warp_onto",
     "warp_to_fixed",

@@ -48,7 +48,7 @@ class CaseRegions:
     def confirmed(self) -> dict[str, dict[str, Region]]:
         """Return the confirmed regions by film ID and site key."""
         by_film: dict[str, dict[str, Region]] = {}
-        for region in self._study.regions(self._case.id):
+        for region in self._study.regions(self._case):
             if region.confirmed_by:
                 by_film.setdefault(region.film, {})[region.site] = region
         return by_film
@@ -94,7 +94,7 @@ class CaseRegions:
             film,
             sites,
             confirmed=confirmed.get(film.id, {}),
-            proposed={r.site: r for r in self._study.proposals(self._case.id) if r.film == film.id},
+            proposed={r.site: r for r in self._study.proposals(self._case) if r.film == film.id},
             other=others,
             propagated=propagated.regions,
         )
@@ -110,4 +110,4 @@ class CaseRegions:
     def save(self, editor: RegionEditor) -> None:
         """Save the confirmed regions of the editor's film; those of other films stay as they are. Raises StoreError."""
         confirmed = [region for region in editor.regions.values() if region.confirmed_by]
-        self._study.save_regions(self._case.id, confirmed, films={editor.film.id})
+        self._study.save_regions(self._case, confirmed, films={editor.film.id})

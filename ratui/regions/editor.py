@@ -109,6 +109,22 @@ class RegionEditor:
         """True if every region is confirmed."""
         return self.accepted_count == len(self.sites)
 
+    @property
+    def other_hand_is_next(self) -> bool:
+        """True if the film shows two hands, of which one is accepted and the boxes of the other are uncertain.
+
+        The boxes of the other hand can then be placed again from those of the accepted one.
+        """
+        waiting = [index for index, site in enumerate(self.sites) if site.key in self.unaccepted]
+        sides = {self.sites[index].side for index in waiting}
+        return self.film.side == "B" and len(sides) == 1 and set(waiting) <= set(self.uncertain_indices)
+
+    @property
+    def looks_mirrored(self) -> bool:
+        """True if the boxes that a model proposes lie mirrored: a mirrored film, or a hand of the other side."""
+        proposed = {key: region.box for key, region in self.regions.items() if region.source is RegionSource.MODEL}
+        return any(is_mirrored(self.scheme, self.film, proposed, side) for side in self.film.sides)
+
     def step(self, by: int) -> RegionEditor:
         """Move `by` sites forwards, or backwards if negative."""
         return replace(self, index=(self.index + by) % len(self.sites))

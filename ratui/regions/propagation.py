@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from ratui.imaging import Box, Film, PropagatedBox, propagate_boxes
+from ratui.imaging import Box, Film, Orientation, PropagatedBox, propagate_boxes
 from ratui.scheme import Scheme, Site
 from ratui.study import FilmRecord, Region, RegionSource
 
@@ -24,8 +24,8 @@ ConfirmedRegions = Mapping[str, tuple[FilmRecord, Mapping[str, Region]]]
 class FilmSource(Protocol):
     """A store of decoded films."""
 
-    def film(self, case: str, id: str) -> Film:
-        """Return the decoded film `id` of `case`. Raises FilmError."""
+    def film(self, case: str, id: str, orientation: Orientation) -> Film:
+        """Return the view of the film `id` of `case` in `orientation`, decoded. Raises FilmError."""
         ...
 
 
@@ -124,11 +124,11 @@ class BoxPropagation:
     def _propagate(
         self, source: FilmRecord, film: FilmRecord, boxes: dict[str, Box], mirror: bool
     ) -> dict[str, PropagatedBox]:
-        key = (source.id, film.id, mirror, tuple(sorted(boxes.items())))
+        key = (source.id, source.orientation, film.id, film.orientation, mirror, tuple(sorted(boxes.items())))
         with self._lock:
             if key in self._known:
                 return self._known[key]
-        before, after = (self._films.film(self._case, each.id) for each in (source, film))
+        before, after = (self._films.film(self._case, each.id, each.orientation) for each in (source, film))
         propagated = propagate_boxes(before, after, boxes, mirrored=mirror)
         with self._lock:
             self._known[key] = propagated

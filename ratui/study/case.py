@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from ratui.errors import StoreError, clean_text
 from ratui.files import check_name
-from ratui.imaging import Box
+from ratui.imaging import Box, Orientation
 from ratui.reading import Slot
 from ratui.scheme import Scheme, Site
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number, as_text
@@ -63,6 +63,8 @@ class FilmRecord:
     visit
         Number of the examination in the study, from 0 to 7. It differs from `time` if the case lacks an earlier visit; None
         for `time`.
+    orientation
+        The change from the stored picture to the view. `rows`, `columns`, `spacing` and `aspect` are those of the view.
     """
 
     id: str
@@ -78,6 +80,7 @@ class FilmRecord:
     note: str = ""
     aspect: float = 1.0
     visit: int | None = None
+    orientation: Orientation = Orientation.UPRIGHT
 
     @property
     def number(self) -> int:
@@ -99,13 +102,41 @@ class FilmRecord:
         half, rows = self.columns / 2, float(self.rows)
         return Box(0.0, 0.0, half, rows) if side == "L" else Box(half, 0.0, float(self.columns), rows)
 
+    def with_orientation(self, orientation: Orientation) -> FilmRecord:
+        """Return the film with its view in `orientation`, whatever its view is now."""
+        turn = self.orientation.inverse.then(orientation)
+        if not turn.swaps_sides:
+            return replace(self, orientation=orientation)
+        return replace(
+            self,
+            orientation=orientation,
+            rows=self.columns,
+            columns=self.rows,
+            spacing=None if self.spacing is None else (self.spacing[1], self.spacing[0]),
+            aspect=1 / self.aspect,
+        )
+
+    def as_stored(self) -> FilmRecord:
+        """Return the film with the size and spacing of its stored picture."""
+        return self.with_orientation(Orientation.UPRIGHT)
+
+    def to_view(self, box: Box) -> Box:
+        """Return a box of the stored picture in pixels of the view."""
+        stored = self.as_stored()
+        return self.orientation.turn_box(box, stored.columns, stored.rows)
+
+    def to_stored(self, box: Box) -> Box:
+        """Return a box of the view in pixels of the stored picture."""
+        return self.orientation.inverse.turn_box(box, self.columns, self.rows)
+
     def to_record(self) -> dict[str, Any]:
         """Return the film with all values, as stored in a file up to format 2."""
-        return {name: value for name, value in asdict(self).items() if name != "visit"}
+        left_out = ("visit", "orientation")
+        return {name: value for name, value in asdict(self.as_stored()).items() if name not in left_out}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> FilmRecord:
-        """Return the film in a stored record. Raises an error of `ODD_VALUE_ERRORS` for anything else."""
+        """Return the film in a stored record, upright. Raises an error of `ODD_VALUE_ERRORS` for anything else."""
         spacing = record["spacing"]
         down, across = as_list(spacing) if spacing is not None else (None, None)
         film = cls(
@@ -153,7 +184,8 @@ class Region:
     film
         ID of the film.
     box
-        ``(x0, y0, x1, y1)`` in pixels of the film, or None if the site is not on the film.
+        ``(x0, y0, x1, y1)`` in pixels of the film, or None if the site is not on the film. They are those of the view; in
+        files and exports, those of the stored picture.
     source
         Origin of the box.
     confirmed_by
@@ -275,6 +307,10 @@ class Case:
         """Days from the earlier to the later time point, or None if a day is unknown."""
         days = {film.time: film.day for film in self.films if film.day is not None}
         return days[1] - days[0] if {0, 1} <= set(days) else None
+
+    def as_stored(self) -> Case:
+        """Return the case with the sizes and spacings of the stored pictures of its films."""
+        return Case(self.id, tuple(film.as_stored() for film in self.films))
 
     def films_at(self, order: Iterable[int]) -> tuple[tuple[str, ...], ...]:
         """Return the IDs of the films of each time point in `order`, sorted."""

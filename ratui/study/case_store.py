@@ -6,13 +6,15 @@ import contextlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ratui.errors import RatuiError, StoreError, StudyError, clean_text
 from ratui.files import check_name
 from ratui.scheme import Scheme
 from ratui.stored_values import ODD_VALUE_ERRORS
-from ratui.study.case import Case
+from ratui.study.case import Case, FilmRecord
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT, StudyConfig
+from ratui.study.orientations import FilmOrientation, orient_case
 from ratui.study.store import StoredTables, StudyFile, StudyFolder, StudyLock, write_tables
 from ratui.study.store.open_folder import FileSignature
 from ratui.study.visits import (
@@ -37,6 +39,8 @@ class CaseStore:
         The study's folder.
     read
         Function that returns the tables of a file, or None without one.
+    orientations
+        Function that returns the recorded orientations of the films of a case, by film.
     lock
         The study's lock.
     scheme
@@ -47,15 +51,18 @@ class CaseStore:
         self,
         folder: StudyFolder,
         read: Callable[[StudyFile], StoredTables | None],
+        orientations: Callable[[str], Mapping[str, FilmOrientation]],
         lock: StudyLock,
         scheme: Scheme,
     ) -> None:
         self._folder = folder
         self._scheme = scheme
         self._read = read
+        self._read_orientations = orientations
         self._lock = lock
         self._lists: dict[str, tuple[FileSignature, FilmList]] = {}
         self._cases: dict[str, tuple[FileSignature, FilmList, Case]] = {}
+        self._oriented: dict[tuple[str, str], tuple[Case, Mapping[str, FilmOrientation], Case]] = {}
         self._loads: Counter[str] | None = None
         """Number of cases of each rater; None before it is needed."""
         self._shown: dict[tuple[str, str], tuple[FilmList, Case]] = {}
@@ -114,6 +121,9 @@ class CaseStore:
 
     def case(self, case: str, config: StudyConfig) -> Case:
         """Return `case` with its time points. Raises StudyError if this account may not know them, StoreError."""
+        return self._orient(self._upright_case(case, config), "")
+
+    def _upright_case(self, case: str, config: StudyConfig) -> Case:
         listed = self.film_list(case, config)
         now = None
         if not listed.has_times:
@@ -138,6 +148,9 @@ class CaseStore:
 
         Raises StudyError if the case is not assigned to the rater, StoreError.
         """
+        return self._orient(self._upright_shown_case(rater, case, config), rater)
+
+    def _upright_shown_case(self, rater: str, case: str, config: StudyConfig) -> Case:
         listed = self.film_list(case, config)
         last = self._shown.get((rater, case))
         if last is not None and last[0] is listed:
@@ -145,6 +158,28 @@ class CaseStore:
         found = listed.to_shown_case(rater)
         self._shown[rater, case] = listed, found
         return found
+
+    def _orient(self, case: Case, view: str) -> Case:
+        """Return `case` with its films in their orientations. `view` is the rater who sees it, empty for none."""
+        try:
+            orientations = self._read_orientations(case.id)
+        except StoreError:
+            # Without the file there are no boxes either, and whoever reads them gets this error.
+            return case
+        if not orientations:
+            return case
+        last = self._oriented.get((case.id, view))
+        if last is not None and last[0] is case and last[1] is orientations:
+            return last[2]
+        found = orient_case(case, orientations)
+        self._oriented[case.id, view] = case, orientations, found
+        return found
+
+    def view_films(self, case: str, config: StudyConfig) -> tuple[FilmRecord, ...]:
+        """Return the films of `case` in their orientations; all have the time point 0. Raises StudyError, StoreError."""
+        records = self.film_list(case, config).records
+        films = tuple(FilmRecord.from_record({**record, "time": 0, "day": None}) for record in records)
+        return orient_case(Case(case, films), self._read_orientations(case)).films
 
     def save(
         self,
@@ -161,6 +196,7 @@ class CaseStore:
         file = self.films_file(case.id)
         # Reading raises an error for a file of a newer format, which must not be replaced.
         before = self.film_list(case.id, config) if self._read(file) is not None else None
+        case = _with_known_aspects(case, before)
         if not split and not self.is_split(case.id, config):
             if case.withdrawn:
                 raise StoreError("its study has an earlier format", file.path, "Run: ratui check STUDY --repair")
@@ -205,3 +241,18 @@ class CaseStore:
     def is_split(self, case: str, config: StudyConfig) -> bool:
         """Return whether the visits of `case` are in a file of their own, as from format 3 on."""
         return config.stored_format >= SPLIT_FORMAT or self._folder.exists(self.visits_file(case).inside)
+
+
+def _with_known_aspects(case: Case, before: FilmList | None) -> Case:
+    """Return `case` as stored, where a film in the list `before` has exactly the shape of its pixels there.
+
+    The shape in a turned view is a reciprocal, which cannot always be inverted to the last digit.
+    """
+    known = {str(record["id"]): float(record.get("aspect", 1.0)) for record in (before.records if before else ())}
+    films = (
+        replace(film.as_stored(), aspect=known[film.id])
+        if film.orientation.swaps_sides and film.id in known
+        else film.as_stored()
+        for film in case.films
+    )
+    return Case(case.id, tuple(films))

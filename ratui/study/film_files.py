@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 from ratui.errors import FilmError, StoreError
-from ratui.imaging import MAX_FILE_BYTES, Film, read_stored_film
+from ratui.imaging import MAX_FILE_BYTES, Film, Orientation, read_stored_film, turn_film
 from ratui.study.case import Case
 from ratui.study.store import StudyFolder
 
@@ -16,14 +16,21 @@ _FILE_TIME = 946_684_800  # 2000-01-01: the times of all files of films are equa
 _DEADLINE = 600.0  # seconds for reading one film, which may be large and on a slow disk
 
 
-def load_film(folder: StudyFolder, case: Case, film: str) -> Film:
-    """Return one film of `case`, decoded. Raises FilmError if it can't be read or is not the file that was imported."""
+def load_film(folder: StudyFolder, case: Case, film: str, orientation: Orientation | None = None) -> Film:
+    """Return the view of one film of `case`, decoded and turned.
+
+    The view is the recorded one, or that in `orientation`. Every use of a film's pixels beyond its stored form takes them
+    from here: display, registration, training and proposals. Raises FilmError if the film can't be read or is not the file
+    that was imported.
+    """
     path = folder.path / f"films/{case.id}/{film}.dcm"
     data = read_film_data(folder, case.id, film)
     record = next((record for record in case.films if record.id == film), None)
     if record and record.file and hashlib.sha256(data).hexdigest() != record.file:
         raise FilmError("its file was damaged after its import", path, "Restore it from a backup")
-    return read_stored_film(data, path)
+    if orientation is None:
+        orientation = record.orientation if record else Orientation.UPRIGHT
+    return turn_film(read_stored_film(data, path), orientation)
 
 
 def read_film_data(folder: StudyFolder, case: str, film: str) -> bytes:

@@ -21,6 +21,7 @@ from ratui.study.case import Case, Region
 from ratui.study.check.copies import check_tables
 from ratui.study.config import read_settings
 from ratui.study.display_use import DisplayUse
+from ratui.study.orientations import FilmOrientation, read_orientations
 from ratui.study.reading_evidence import ReadingEvidence, find_evidence_faults
 from ratui.study.reading_session import (
     reading_to_tables,
@@ -168,6 +169,18 @@ class ForeignCopy:
                     raise ValueError("two regions of one joint")
                 result[key] = region
             return tuple(result.values())
+
+    def orientations(self, case: Case, raters: Collection[str]) -> tuple[FilmOrientation, ...]:
+        """Return the orientations of films of the case here that one of `raters` has set; errors as for regions."""
+        inside = f"regions/{case.id}.json"
+        where = self.folder.path / inside
+        with checked_values("it contains no regions", where):
+            found = self._read(inside, _LARGEST_REGIONS)
+            known = read_orientations(found[1].tables, where) if found else {}
+            films = {film.id for film in case.films}
+            return tuple(
+                each for each in known.values() if each.film in films and each.by in raters and not each.is_model
+            )
 
     def _read(self, inside: str, largest: int) -> tuple[bytes, StoredTables] | None:
         """Return the bytes of a table file or of its second copy, and its records. Raises as `checked_values` expects."""

@@ -40,13 +40,14 @@ def intact_displays(study: Study, rater: str, case: str) -> tuple[DisplayUse, ..
     return read_or_note(study, study.reading_path(rater, case), lambda: study.displays(rater, case), ())
 
 
-def intact_regions(study: Study, case: str) -> tuple[Region, ...]:
-    """Return the regions of `case`, none if they can't be read."""
-    return read_or_note(study, study.path / "regions" / f"{case}.json", lambda: study.regions(case), ())
+def intact_regions(study: Study, case: str | Case) -> tuple[Region, ...]:
+    """Return the regions of `case`, none if they can't be read; boxes are those of the views, see `Study.regions`."""
+    name = case if isinstance(case, str) else case.id
+    return read_or_note(study, study.path / "regions" / f"{name}.json", lambda: study.regions(case), ())
 
 
-def intact_proposals(study: Study, case: str) -> tuple[Region, ...]:
-    """Return the proposed regions of `case`, none if they can't be read."""
+def intact_proposals(study: Study, case: str | Case) -> tuple[Region, ...]:
+    """Return the proposed regions of `case`, none if they can't be read; boxes as in `intact_regions`."""
     return read_or_note(study, study.path / "proposals", lambda: study.proposals(case), ())
 
 

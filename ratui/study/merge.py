@@ -8,20 +8,21 @@ it was signed here. Settings, raters, consensus, proposals, predictions and jour
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.study.accounts import act_as_owner, check_account
-from ratui.study.case import Case, Region, regions_to_records
+from ratui.study.case import Case, Region
 from ratui.study.config import CONSENSUS
 from ratui.study.foreign_copy import ForeignCopy, ForeignReading
 from ratui.study.layout import account_name
 from ratui.study.merge_films import merge_films
 from ratui.study.merge_result import MergeOutcome, MergeResult
+from ratui.study.orientations import FilmOrientation
 from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.restored import RESTORED, find_reading, take_over_restored
-from ratui.study.store import FileLock, StudyLock, read_intact, write_tables
+from ratui.study.store import FileLock, StudyLock, read_intact
 from ratui.study.study import Study
 
 __all__ = ["MergeResult", "merge"]
@@ -197,21 +198,20 @@ def _regions(copy: ForeignCopy, id: str, raters: Sequence[str], dry_run: bool) -
         readers = [rater for rater in study.raters_of(id) if rater in raters]
         if not readers:
             return
-        case = study.shown_case(readers[0], id)
-        theirs = copy.confirmed_regions(case, readers)
-        if not theirs:
-            return
-        file = study.folder.file(f"regions/{id}.json")
-        new, differing = _divide(study.regions(id), theirs)
-        if new and not dry_run:
-            with act_as_owner(study.folder, "regions"), FileLock(file.with_suffix(".lock"), wait=5.0):
-                stored = study.regions(id)
+        case = study.shown_case(readers[0], id).as_stored()
+        theirs, turned = copy.confirmed_regions(case, readers), copy.orientations(case, readers)
+        new, differing = _divide(study.stored_regions(id), theirs)
+        turns = _new_orientations(study.orientations(id), turned)
+        if (new or turns) and not dry_run:
+            with act_as_owner(study.folder, "regions"), study.regions_lock(id):
+                stored, here = study.stored_regions(id), study.orientations(id)
                 new, differing = _divide(stored, theirs)
+                turns = _new_orientations(here, turned)
                 added = {(region.site, region.film) for region in new}
                 kept = [region for region in stored if (region.site, region.film) not in added]
-                with StudyLock(study.folder).shared():
-                    write_tables(file, {"regions": regions_to_records((*kept, *new))})
+                study.write_regions(id, (*kept, *new), (*here.values(), *turns))
         yield from _region_results(case, new, differing)
+        yield from _orientation_results(case, turns, study.orientations(id), turned)
     except RatuiError as error:
         yield MergeResult("conflict", f"regions of {id}", f"{error.problem}; nothing was changed")
 
@@ -231,6 +231,24 @@ def _divide(ours: Sequence[Region], theirs: Sequence[Region]) -> tuple[list[Regi
         elif known.box != region.box:
             differing.append(region)
     return new, differing
+
+
+def _new_orientations(
+    here: Mapping[str, FilmOrientation], there: Sequence[FilmOrientation]
+) -> list[FilmOrientation]:  # fmt: skip
+    """Return the orientations that raters set there for films whose orientation was never set here."""
+    return [each for each in there if each.film not in here]
+
+
+def _orientation_results(
+    case: Case, new: Sequence[FilmOrientation], here: Mapping[str, FilmOrientation], there: Sequence[FilmOrientation]
+) -> Iterator[MergeResult]:
+    for each in sorted(there, key=lambda each: each.film):
+        item = f"orientation of film {each.film} of {case.id}"
+        if each in new:
+            yield MergeResult("added", item)
+        elif here[each.film].orientation is not each.orientation:
+            yield MergeResult("conflict", item, "its view is turned in another way; the one here stays")
 
 
 def _region_results(case: Case, new: Sequence[Region], differing: Sequence[Region]) -> Iterator[MergeResult]:

@@ -16,6 +16,7 @@ from ratui.errors import StudyError
 from ratui.reading import FORMAT_VERSION
 from ratui.study.backup import Archive, ArchiveWriter, new_archive, write_archive
 from ratui.study.config import SPLIT_FORMAT, settings_bytes
+from ratui.study.orientations import read_orientations
 from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.reading_session import reading_to_tables, stored_displays, stored_meta
 from ratui.study.restored import find_reading
@@ -109,14 +110,20 @@ def _tables(study: Study, case: str) -> Iterator[tuple[StudyFile, Tables]]:
         if stored is not None:
             # Their order in the file may follow the time points.
             regions = sorted(stored.tables["regions"], key=lambda each: (str(each["film"]), str(each["site"])))
-            yield file, {"regions": [_without_names(each, rater) for each in regions]}
+            packed: dict[str, Sequence[Mapping[str, Any]]] = {
+                "regions": [_without_names(each, rater) for each in regions]
+            }
+            if turned := read_orientations(stored.tables, file.path):
+                records = [turned[film].to_record() for film in sorted(turned)]
+                packed["orientations"] = [_without_names(each, rater) for each in records]
+            yield file, packed
     tables = _reading(study, case)
     if tables is not None:
         yield folder.file(f"readings/{rater}/{case}.json"), tables
 
 
 def _without_names(region: Mapping[str, Any], rater: str) -> Mapping[str, Any]:
-    """Return a stored region that does not name another rater who confirmed it."""
+    """Return a stored region or orientation that does not name another rater who confirmed or set it."""
     return region if region["by"] in ("", rater) else {**region, "by": _OTHER_RATER}
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ratui.files import check_name
+from ratui.imaging import Orientation
 from ratui.reading import Slot
 from ratui.scheme import Scheme
-from ratui.study.case import Case, Region, regions_from_records, regions_to_records
+from ratui.study.case import Case, FilmRecord, Region, regions_from_records, regions_to_records
 from ratui.study.config import SEALED_FORMAT, StudyConfig
 from ratui.study.layout import list_models
+from ratui.study.orientations import FilmOrientation, read_orientations, to_stored_regions, to_view_regions
 from ratui.study.store import FileLock, StoredTables, StudyFile, StudyFolder, StudyLock, write_tables
 from ratui.study.store.open_folder import FileSignature
 from ratui.study.store.tables import read_intact
@@ -38,6 +40,9 @@ class RegionStore:
         self._notices: dict[str, None] = {}
         # A cache; an entry counts while the signature of its file is unchanged.
         self._complete: dict[str, tuple[FileSignature, Case, bool]] = {}
+        self._orientations: dict[str, tuple[FileSignature, Mapping[str, FilmOrientation]]] = {}
+        self._last_regions: tuple[str, FileSignature, StoredTables | None] | None = None
+        """Content of the regions file that was read last: a case and its regions are often read one after the other."""
 
     def add_notice(self, file: Path, notice: str) -> None:
         """Add a message about `file` to `notices`; an empty `notice` adds nothing."""
@@ -56,58 +61,125 @@ class RegionStore:
             self.add_notice(file.path, stored.notice)
         return stored
 
-    def regions(self, case: str) -> tuple[Region, ...]:
-        """Return the regions that raters have set or confirmed; empty before the first. Raises StoreError."""
-        return self._read_regions(self._regions_file(case))
+    def regions(self, case: str | Case) -> tuple[Region, ...]:
+        """Return the regions that raters have set or confirmed; empty before the first. Raises StoreError.
+
+        Boxes are those of the films' views: as they are now, or those of `case` if it is given as a `Case`.
+        """
+        file = self._regions_file(_name(case))
+        return to_view_regions(self._to_regions(self._read_regions_file(file), file), self._turned_films(case))
+
+    def stored_regions(self, case: str) -> tuple[Region, ...]:
+        """Return the regions as `regions` does, with the boxes of the stored pictures, for exports and merges."""
+        file = self._regions_file(case)
+        return self._to_regions(self._read_regions_file(file), file)
+
+    def orientations(self, case: str) -> Mapping[str, FilmOrientation]:
+        """Return the orientations of the films of `case` that were set, by film. Raises StoreError."""
+        file = self._regions_file(case)
+        now = self.folder.signature(file.inside)
+        last = self._orientations.get(case)
+        if last is not None and last[0] == now:
+            return last[1]
+        stored = self._read_regions_file(file)
+        found: Mapping[str, FilmOrientation] = read_orientations(stored.tables, file.path) if stored else {}
+        if last is not None and last[1] == found:
+            found = last[1]  # the same object, so that what was derived from it is not computed again
+        self._orientations[case] = now, found
+        return found
+
+    def view_films(self, case: str) -> Mapping[str, FilmRecord]:
+        """Return the films of `case` by ID, in their orientations, with the time point 0. Raises StudyError."""
+        raise NotImplementedError
+
+    def _turned_films(self, case: str | Case) -> Mapping[str, FilmRecord]:
+        """Return the films of `case` whose view is not the stored picture, by ID."""
+        if isinstance(case, Case):
+            films: Iterable[FilmRecord] = case.films
+        elif any(each.orientation is not Orientation.UPRIGHT for each in self.orientations(case).values()):
+            films = self.view_films(case).values()
+        else:
+            films = ()
+        return {film.id: film for film in films if film.orientation is not Orientation.UPRIGHT}
 
     def _regions_file(self, case: str) -> StudyFile:
         return self.folder.file(f"regions/{check_name(case, 'case')}.json")
 
-    def _read_regions(self, file: StudyFile) -> tuple[Region, ...]:
+    def _read_regions_file(self, file: StudyFile) -> StoredTables | None:
+        now = self.folder.signature(file.inside)
+        last = self._last_regions
+        if last is not None and last[:2] == (file.inside, now):
+            return last[2]
         stored = self._read(file)
+        self._last_regions = (file.inside, now, stored)
+        return stored
+
+    def _to_regions(self, stored: StoredTables | None, file: StudyFile) -> tuple[Region, ...]:
         records = stored.tables.get("regions", []) if stored else []
         return regions_from_records(records, self.scheme, file.path)
 
-    def save_regions(self, case: str, regions: Iterable[Region], *, films: Collection[str] | None = None) -> None:
+    def save_regions(
+        self, case: str | Case, regions: Iterable[Region], *, films: Collection[str] | None = None
+    ) -> None:
         """Replace the regions of `case`, or only those on `films` if given. Raises StoreError.
 
-        With `films`, regions that another rater saves on other films of the case at the same time are kept.
+        Boxes are those of the films' views, see `regions`. With `films`, regions that another rater saves on other films of
+        the case at the same time are kept.
         """
-        file = self._regions_file(case)
-        with FileLock(file.with_suffix(".lock"), wait=5.0):
-            stored = self._read_regions(file)
-            kept = [] if films is None else [region for region in stored if region.film not in films]
-            with self._study_lock.shared():
-                write_tables(file, {"regions": regions_to_records((*kept, *regions))})
+        id = _name(case)
+        with self.regions_lock(id):
+            known = self.stored_regions(id)
+            kept = [] if films is None else [region for region in known if region.film not in films]
+            new = to_stored_regions(regions, self._turned_films(case), known)
+            self.write_regions(id, (*kept, *new), self.orientations(id).values())
+
+    def write_regions(
+        self, case: str, regions: Iterable[Region], orientations: Iterable[FilmOrientation]
+    ) -> None:  # fmt: skip
+        """Replace the file of the regions of `case`; the caller holds its lock. Boxes are those of the stored pictures."""
+        tables = {"regions": regions_to_records(regions)}
+        if turned := sorted(orientations, key=lambda each: each.film):
+            tables["orientations"] = [each.to_record() for each in turned]
+        with self._study_lock.shared():
+            write_tables(self._regions_file(case), tables)
+
+    def regions_lock(self, case: str) -> FileLock:
+        """Return the lock of the file of the regions of `case`, which waits for 5 seconds."""
+        return FileLock(self._regions_file(case).with_suffix(".lock"), wait=5.0)
 
     def proposal_models(self) -> tuple[str, ...]:
         """Return the names of the models that have proposed regions, the newest last."""
         return tuple(list_models(self.folder, "proposals", by_time=True))
 
-    def proposals(self, case: str) -> tuple[Region, ...]:
-        """Return the regions proposed for `case` by the newest model that has any for it; empty if none has."""
+    def proposals(self, case: str | Case) -> tuple[Region, ...]:
+        """Return the regions proposed for `case` by the newest model that has any for it; empty if none has.
+
+        Boxes are those of the films' views, see `regions`.
+        """
         for model in reversed(self.proposal_models()):
-            if self.folder.exists(self._proposals_file(model, case).inside):
+            if self.folder.exists(self._proposals_file(model, _name(case)).inside):
                 return self.proposals_of(model, case)
         return ()
 
     def _proposals_file(self, model: str, case: str) -> StudyFile:
         return self.folder.file(f"proposals/{check_name(model, 'model')}/{check_name(case, 'case')}.json")
 
-    def proposals_of(self, model: str, case: str) -> tuple[Region, ...]:
+    def proposals_of(self, model: str, case: str | Case) -> tuple[Region, ...]:
         """Return the regions that `model` has proposed for `case`; empty if there are none. Raises StoreError."""
-        return self._read_regions(self._proposals_file(model, case))
+        file = self._proposals_file(model, _name(case))
+        return to_view_regions(self._to_regions(self._read(file), file), self._turned_films(case))
 
-    def save_proposals(self, model: str, case: str, regions: Iterable[Region]) -> None:
+    def save_proposals(self, model: str, case: str | Case, regions: Iterable[Region]) -> None:
         """Replace the regions that `model` proposes for `case`. Raises StoreError."""
-        file = self._proposals_file(model, case)
-        self._read(file)  # raises an error for a file of a newer format
+        file = self._proposals_file(model, _name(case))
+        known = self._to_regions(self._read(file), file)  # raises an error for a file of a newer format
+        stored = to_stored_regions(regions, self._turned_films(case), known)
         with self._study_lock.shared():
-            write_tables(file, {"regions": regions_to_records(regions)})
+            write_tables(file, {"regions": regions_to_records(stored)})
 
     def absent_slots(self, case: Case) -> frozenset[Slot]:
         """Return the slots of `case` whose site is not on its film according to the saved regions."""
-        return case.absent_slots(self.scheme, self.regions(case.id))
+        return case.absent_slots(self.scheme, self.stored_regions(case.id))
 
     def are_regions_complete(self, case: Case) -> bool:
         """Return whether every site of `case` is confirmed on each of its films, as present or as absent."""
@@ -115,6 +187,10 @@ class RegionStore:
         last = self._complete.get(case.id)
         if last is not None and last[:2] == (now, case):
             return last[2]
-        complete = case.is_confirmed(self.scheme, self.regions(case.id))
+        complete = case.is_confirmed(self.scheme, self.stored_regions(case.id))
         self._complete[case.id] = now, case, complete
         return complete
+
+
+def _name(case: str | Case) -> str:
+    return case.id if isinstance(case, Case) else case

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from ratui.errors import StoreError, StudyError, clean_text
 from ratui.files import check_name
+from ratui.imaging import Orientation
 from ratui.reading import Entry, Field, Reading, start_reading
 from ratui.scheme import Scheme
 from ratui.study.accounts import check_account
 from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
 from ratui.study.film_changes import adapt_reading, is_current
 from ratui.study.intact import intact_case, intact_reading
+from ratui.study.orientations import FilmOrientation
 from ratui.study.reading_evidence import ReadingEvidence
 from ratui.study.reading_session import (
     DisplayUse,
@@ -271,6 +273,62 @@ class Study(StudyCases):
                     notice = "films were added to this case or withdrawn from it: read what is open, then sign"
                 session.notice = notice
             yield session
+
+    def is_signed(self, case: str, film: str) -> bool:
+        """Return whether a signed reading was made on a film, as far as this account may know. Raises StoreError."""
+        for rater in (*self.config.raters, CONSENSUS):
+            try:
+                stored = self._read(self._reading_file(rater, case))
+            except StoreError as error:
+                if isinstance(error.__cause__, PermissionError):  # of another rater, in a shared study
+                    continue
+                raise
+            positions = stored_positions(stored)
+            if stored_meta(stored).get("signed") and (not positions or any(film in films for films in positions)):
+                return True
+        return False
+
+    def set_orientation(
+        self,
+        case: str,
+        film: str,
+        orientation: Orientation,
+        *,
+        by: str = "",
+        is_model: bool = False,
+        even_if_signed: bool = False,
+    ) -> None:
+        """Record the orientation of a film's view. No box changes its place on the film, and no stored pixel changes.
+
+        Parameters
+        ----------
+        case, film
+            The film.
+        orientation
+            The change from the stored picture to the view.
+        by
+            Name of the rater who turned the film, or of the model.
+        is_model
+            True if a model did.
+        even_if_signed
+            Also turn a film on which a signed reading was made.
+
+        Raises
+        ------
+        StudyError
+            If there is no such film, or a signed reading was made on it.
+        StoreError
+            If the file can't be read or written.
+        """
+        if film not in self.view_films(case):
+            raise StudyError(f"there is no film {clean_text(film)}", case, "See: ratui status STUDY")
+        if not even_if_signed and self.is_signed(case, film):
+            problem = "a signed reading was made on this film as it is shown now"
+            raise StudyError(problem, case, "Turn it only if its view is wrong, and confirm that")
+        with self.regions_lock(case):
+            known = dict(self.orientations(case))
+            known[film] = FilmOrientation(film, orientation, by, is_model)
+            self.write_regions(case, self.stored_regions(case), known.values())
 
     def signed_readings(self, case: str) -> tuple[Reading, ...]:
         """Return the signed readings of `case`, in the order of the study's raters; damaged ones only add a notice.

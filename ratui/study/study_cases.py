@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ratui.errors import RatuiError, StudyError, clean_text
 from ratui.files import check_name
-from ratui.imaging import Film
+from ratui.imaging import Film, Orientation
 from ratui.scheme import Scheme
 from ratui.study.accounts import is_manager
-from ratui.study.case import Case
+from ratui.study.case import Case, FilmRecord
 from ratui.study.case_store import CaseStore
 from ratui.study.config import CONSENSUS, StudyConfig
 from ratui.study.film_files import load_film
@@ -45,7 +45,14 @@ class StudyCases(RegionStore):
         """Rater whose view of the study this is; empty for the view with time points."""
         self._is_manager: bool | None = None
         read = weakref.WeakMethod(self._read)  # a cycle would keep the folder open after the last use of the study
-        self._case_store = CaseStore(self.folder, lambda file: read()(file), self._study_lock, scheme)  # type: ignore[misc]
+        orientations = weakref.WeakMethod(self.orientations)
+        self._case_store = CaseStore(
+            self.folder,
+            lambda file: read()(file),  # type: ignore[misc]
+            lambda case: orientations()(case),  # type: ignore[misc]
+            self._study_lock,
+            scheme,
+        )
 
     @property
     def is_manager(self) -> bool:
@@ -109,6 +116,11 @@ class StudyCases(RegionStore):
         positions = self.positions(case)
         return tuple(rater for rater in self.config.raters if rater in positions)
 
+    def view_films(self, case: str) -> Mapping[str, FilmRecord]:
+        """Return the films of `case` by ID, in their orientations, with the time point 0. Raises StudyError."""
+        found = self._case_store.view_films(case, self.config)
+        return {film.id: film for film in found}
+
     def visits(self, case: str) -> Mapping[str, Visit]:
         """Return the visits of the films of `case`, by film, for managers; empty up to format 2. Raises StudyError."""
         return self._case_store.visits(case)
@@ -139,9 +151,12 @@ class StudyCases(RegionStore):
         """Return the path of the file of one film."""
         return self.path / "films" / check_name(case, "case") / f"{check_name(film, 'film')}.dcm"
 
-    def film(self, case: str, film: str) -> Film:
-        """Return one film, decoded. Raises FilmError if it can't be read or is not the file that was imported."""
-        return load_film(self.folder, self.case(case), check_name(film, "film"))
+    def film(self, case: str, film: str, orientation: Orientation | None = None) -> Film:
+        """Return one film, decoded, in the recorded orientation of its view or in `orientation`.
+
+        Raises FilmError if it can't be read or is not the file that was imported.
+        """
+        return load_film(self.folder, self.case(case), check_name(film, "film"), orientation)
 
     def order(self, rater: str, case: str) -> tuple[int, ...]:
         """Return the time points in the order in which `rater` sees them, left first.

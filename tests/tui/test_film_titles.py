@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from ratui.imaging import Film
+from ratui.imaging import Film, Orientation
 from ratui.tui.graphics.film_store import FilmStore
 from ratui.tui.screens.film_screen import FilmScreen
 from tests.films import make_study
@@ -32,9 +32,9 @@ class TestLoading:
     ) -> None:
         gate, decode = Event(), FilmStore.film
 
-        def wait_and_decode(store: FilmStore, case: str, id: str) -> Film:
+        def wait_and_decode(store: FilmStore, case: str, id: str, orientation: Orientation) -> Film:
             gate.wait(20)
-            return decode(store, case, id)
+            return decode(store, case, id, orientation)
 
         monkeypatch.setattr(FilmStore, "film", wait_and_decode)
         study = make_study(tmp_path, sides="L")

@@ -183,7 +183,7 @@ def load_hand_samples(study: Study, cases: Sequence[str], folder: Path, progress
         case = intact_case(study, id)
         if case is None:
             continue
-        regions = _group_by_film(intact_regions(study, id))
+        regions = _group_by_film(intact_regions(study, case))
         entries += [
             (case, film, side, _hand_frame(regions[film.id], film, side), regions[film.id])
             for film, side, _ in iterate_hands(case, scheme)
@@ -195,7 +195,7 @@ def load_hand_samples(study: Study, cases: Sequence[str], folder: Path, progress
             study.path,
             "Confirm the regions of some hands first",
         )
-    content = [(FINE_SIZE, film.file or film.id, frame) for _, film, _, frame, _ in entries]
+    content = [(FINE_SIZE, film.file or film.id, film.orientation, frame) for _, film, _, frame, _ in entries]
     cache = ImageCache(folder, "hands", (len(entries), FINE_SIZE, FINE_SIZE), content)
     boxes = np.full((len(entries), len(joints), 4), np.nan, np.float32)
     findings = np.full((len(entries), len(joints)), np.nan, np.float32)
@@ -203,7 +203,7 @@ def load_hand_samples(study: Study, cases: Sequence[str], folder: Path, progress
     for row, (case, film, side, frame, regions_here) in enumerate(entries):
         if not cache.is_complete:
             progress("preparing hands", row, len(entries))
-            cache.images[row] = crop_hand(study.film(case.id, film.id), frame)
+            cache.images[row] = crop_hand(study.film(case.id, film.id, film.orientation), frame)
         for column, joint in enumerate(joints):
             site = f"{side}.{joint.id}"
             region = regions_here.get(site)

@@ -194,7 +194,7 @@ def load_pair_samples(
         case = intact_case(study, id)
         if case is None:
             continue
-        known = (*(intact_proposals(study, id) if proposed else ()), *intact_regions(study, id))
+        known = (*(intact_proposals(study, case) if proposed else ()), *intact_regions(study, case))
         regions = {(region.site, region.film): region.box for region in known}
         for site in case.sites(scheme):
             films = [case.film(time, site.side, site.part, scheme) for time in (0, 1)]
@@ -206,7 +206,10 @@ def load_pair_samples(
     raters, scales = study.config.raters, scheme.scales
     content = [
         MARGIN,
-        [(key, [(film.file or film.id, tuple(box)) for film, box in pair]) for _, key, pair in entries],
+        [
+            (key, [(film.file or film.id, film.orientation, tuple(box)) for film, box in pair])
+            for _, key, pair in entries
+        ],
     ]
     cache = ImageCache(folder, "pairs", (len(entries), 2, PAIR_CROP_SIZE, PAIR_CROP_SIZE), content)
     labels = np.full((len(entries), len(raters), len(scales), 2), -1, np.int64)
@@ -252,6 +255,6 @@ def list_signed_cases(study: Study) -> tuple[str, ...]:
 
 def _load_levels(study: Study, case: str, record: FilmRecord) -> npt.NDArray[np.float32]:
     """Return the film's grey levels from 0 to 1, bone bright."""
-    film = study.film(case, record.id)
+    film = study.film(case, record.id, record.orientation)
     levels = normalize_intensity(film.pixels)
     return np.float32(1.0) - levels if film.is_inverted else levels

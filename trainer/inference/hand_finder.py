@@ -1,6 +1,7 @@
 """Search for hands on a film: detect joints on the whole film, name them, then detect again on the upright hand.
 
-Joints are returned in pixels of the given image; boxes that do not fit a hand are dropped.
+The film may lie in any of four rotations, and a hand may be mirrored: both sides are tried in each rotation. Joints are
+returned in pixels of the given image; boxes that do not fit a hand are dropped.
 """
 
 from __future__ import annotations
@@ -28,6 +29,15 @@ It is low because the second detection sees joints better, and because all joint
 _MIN_HAND_SCORE = 0.6
 """Minimum mean score of a hand's joints; a false hand seen on a wrist alone reaches 0.5."""
 
+_ROTATIONS = (0, 90, 180, 270)
+_CLEAR_COST = -30.0
+"""Maximum cost of a hand in the first detection that needs no other rotation of the film.
+
+A whole hand costs -33 or less in the right rotation. In a wrong one it may look like a hand of the other side, with a cost
+of -27 and an angle of 40 degrees, so that the other rotations must be tried."""
+_CLEAR_ANGLE = 30.0
+"""Maximum angle of such a hand to the upright position, in degrees."""
+
 _SIZE_ERROR = 0.04
 """Standard error of the size of one refined box, as a natural logarithm."""
 
@@ -37,12 +47,14 @@ class FoundHand:
     """A hand on an image.
 
     `side` is the side that the hand looks like, ``L`` or ``R``. `joints` holds the detections by joint, in pixels of the
-    image. `cost` is the cost of the assignment of names, as in `NamedHand`.
+    image. `cost` is the cost of the assignment of names, as in `NamedHand`. `rotation` is the clockwise turn of the image
+    in degrees, 0 to 270, after which the hand is nearest to the upright position.
     """
 
     side: str
     joints: Mapping[str, Detection]
     cost: float
+    rotation: int = 0
 
     @property
     def mean_score(self) -> float:
@@ -51,11 +63,19 @@ class FoundHand:
 
 
 def find_hands(
-    model: JointDetector, levels: _Floats, scheme: Scheme, *, sides: Sequence[str] = ("L", "R"), max_hands: int = 1
+    model: JointDetector,
+    levels: _Floats,
+    scheme: Scheme,
+    *,
+    sides: Sequence[str] = ("L", "R"),
+    max_hands: int = 1,
+    rotations: Sequence[int] = _ROTATIONS,
 ) -> list[FoundHand]:
     """Find hands on an image, the best first.
 
-    If no hand is found, the negative of the image is tried, because headers of films may state the wrong polarity.
+    The image is searched as it is, and in other rotations unless a hand is clear at once. All hands of an image have the
+    same rotation. If no hand is found, the negative of the image is tried, because headers of films may state the wrong
+    polarity.
 
     Parameters
     ----------
@@ -66,36 +86,110 @@ def find_hands(
     scheme
         Scheme with a template of the finger joints.
     sides
-        Sides to look for.
+        Sides to look for. A mirrored hand looks like the other side.
     max_hands
         Maximum number of hands. Each side is returned once at most.
+    rotations
+        Clockwise rotations to try, in degrees: multiples of 90, the most probable one first.
 
     Raises
     ------
     TrainError
         If the scheme has no finger joints or no template of them.
     """
-    found = _find_hands_in(model, levels, scheme, sides, max_hands)
-    return found or _find_hands_in(model, np.float32(1.0) - levels, scheme, sides, max_hands)
+    return _find_in_rotations(model, levels, scheme, sides, max_hands, rotations) or _find_in_rotations(
+        model, np.float32(1.0) - levels, scheme, sides, max_hands, rotations
+    )
+
+
+@dataclass(frozen=True)
+class _Rotation:
+    """One rotation of an image, with the joints detected in it, and its best hand, both in pixels of the turned image."""
+
+    degrees: int
+    levels: _Floats
+    detections: tuple[Detection, ...]
+    hand: NamedHand | None
+
+    @property
+    def is_clear(self) -> bool:
+        """True if the best hand is so probable, and so upright, that no other rotation can be better."""
+        if self.hand is None or self.hand.cost > _CLEAR_COST:
+            return False
+        angle = np.degrees(np.arctan2(self.hand.transform[1, 0], self.hand.transform[0, 0]))
+        return bool(abs(angle) <= _CLEAR_ANGLE)
+
+
+def _find_in_rotations(
+    model: JointDetector,
+    levels: _Floats,
+    scheme: Scheme,
+    sides: Sequence[str],
+    max_hands: int,
+    rotations: Sequence[int],
+) -> list[FoundHand]:
+    """Find hands as `find_hands` does, without trying the negative: in the rotation whose best hand costs least."""
+    tried: list[_Rotation] = []
+    for degrees in rotations:
+        tried.append(_detect_whole(model, levels, scheme, sides, degrees))
+        if tried[-1].is_clear:
+            break
+    tried.sort(key=lambda each: each.hand.cost if each.hand else np.inf)
+    rows, columns = levels.shape
+    for rotation in tried:
+        if rotation.hand is None:
+            break
+        found = _find_hands_in(model, rotation, scheme, sides, max_hands)
+        if found:
+            back = _rotation_matrix(
+                -rotation.degrees, *((columns, rows) if rotation.degrees % 180 else (rows, columns))
+            )
+            return [
+                replace(
+                    hand,
+                    joints={joint: _map_detection(d, back) for joint, d in hand.joints.items()},
+                    rotation=rotation.degrees,
+                )
+                for hand in found
+            ]
+    return []
+
+
+def _detect_whole(
+    model: JointDetector, levels: _Floats, scheme: Scheme, sides: Sequence[str], degrees: int
+) -> _Rotation:
+    """Detect joints on the whole image, turned clockwise by `degrees`, and name those of the best hand."""
+    turned = np.ascontiguousarray(np.rot90(levels, -(degrees // 90)))
+    scale = COARSE_SIZE / max(turned.shape)
+    whole = np.array([[1 / scale, 0.0, 0.0], [0.0, 1 / scale, 0.0]])
+    square = _warp_to_square(turned, whole)
+    detections = tuple(_map_detection(d, whole) for d in detect(model, square[None], threshold=_CANDIDATE_THRESHOLD)[0])
+    hand = name_hand(
+        [d.candidate for d in detections], joint_template(scheme), kinds_by_joint(scheme), sides=tuple(sides)
+    )
+    return _Rotation(degrees, turned, detections, hand)
+
+
+def _rotation_matrix(degrees: int, rows: int, columns: int) -> npt.NDArray[np.float64]:
+    """Return the transform (2, 3) of points of an image of this size, which is turned clockwise by `degrees`."""
+    match degrees % 360:
+        case 90:
+            return np.array([[0.0, -1.0, rows], [1.0, 0.0, 0.0]])
+        case 180:
+            return np.array([[-1.0, 0.0, columns], [0.0, -1.0, rows]])
+        case 270:
+            return np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, columns]])
+    return np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
 def _find_hands_in(
-    model: JointDetector, levels: _Floats, scheme: Scheme, sides: Sequence[str], max_hands: int
+    model: JointDetector, rotation: _Rotation, scheme: Scheme, sides: Sequence[str], max_hands: int
 ) -> list[FoundHand]:  # fmt: skip
-    """Find hands as `find_hands` does, without trying the negative."""
-    template, kinds = joint_template(scheme), kinds_by_joint(scheme)
-    rows, columns = levels.shape
-    scale = COARSE_SIZE / max(rows, columns)
-    whole = np.array([[1 / scale, 0.0, 0.0], [0.0, 1 / scale, 0.0]])
-    remaining = [
-        _map_detection(d, whole)
-        for d in detect(model, _warp_to_square(levels, whole)[None], threshold=_CANDIDATE_THRESHOLD)[0]
-    ]
-    remaining_sides, found = list(sides), list[FoundHand]()
-    while remaining and remaining_sides and len(found) < max_hands:
-        hand = name_hand([d.candidate for d in remaining], template, kinds, sides=remaining_sides)
-        if hand is None:
-            break
+    """Return the hands in one rotation of an image, in pixels of the turned image."""
+    template, kinds, levels = joint_template(scheme), kinds_by_joint(scheme), rotation.levels
+    remaining, remaining_sides, found = list(rotation.detections), list(sides), list[FoundHand]()
+    hand = rotation.hand
+    while hand is not None:
         first = FoundHand(hand.side, {joint: remaining[index] for joint, index in hand.joints.items()}, hand.cost)
         second = _detect_upright(model, levels, hand, template, kinds)
         best = _even_out_sizes(model, first if second is None or first.cost < second.cost else second)
@@ -106,6 +200,9 @@ def _find_hands_in(
         # Both detections of the hand are removed: their boxes may differ, and the next hand must not reuse either.
         used = (*first.joints.values(), *best.joints.values())
         remaining = [d for d in remaining if not any(_overlap(d, joint) for joint in used)]
+        if not remaining or not remaining_sides or len(found) == max_hands:
+            break
+        hand = name_hand([d.candidate for d in remaining], template, kinds, sides=remaining_sides)
     return found
 
 
@@ -134,7 +231,7 @@ def find_joints(model: JointDetector, images: npt.NDArray[np.uint8], scheme: Sch
     unit = np.array([[COARSE_SIZE / FINE_SIZE, 0.0, 0.0], [0.0, COARSE_SIZE / FINE_SIZE, 0.0]])
     result = []
     for image in images:
-        found = find_hands(model, np.asarray(image, np.float32) / np.float32(255), scheme, sides=("L",))
+        found = find_hands(model, np.asarray(image, np.float32) / np.float32(255), scheme, sides=("L",), rotations=(0,))
         result.append({joint: _map_detection(d, unit) for joint, d in found[0].joints.items()} if found else {})
     return result
 

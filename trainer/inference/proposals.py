@@ -1,6 +1,8 @@
-"""Proposals of regions by the detector for the films of a study.
+"""Proposals of regions and orientations by the detector for the films of a study.
 
-Only proposals are written, in pixels of their films. Regions that a rater has confirmed are never changed.
+Regions that a rater has confirmed are never changed. The view of a film is turned if its hands lie in another rotation.
+It is never mirrored: a hand that looks like one of the other side may be a mirrored film or a wrong side, and only a person
+who reads the marker on the film can tell. Such films are reported.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from pathlib import Path
 
 import torch
 
-from ratui.errors import FilmError, TrainError
+from ratui.errors import FilmError, StudyError, TrainError
+from ratui.imaging import Orientation
 from ratui.progress_bar import ProgressBar
-from ratui.study import FilmRecord, Region, RegionSource, Study
+from ratui.study import Case, FilmRecord, Region, RegionSource, Study
 from ratui.study.intact import intact_case, intact_regions
 from trainer.data.hands import iterate_hands, normalise_levels
 from trainer.inference.hand_finder import FoundHand, find_hands
@@ -26,7 +29,8 @@ class ProposalSummary:
     """Counts and messages of a run of `propose_regions`.
 
     `cases`, `hands` and `joints` are the numbers with proposals. `skipped` names each film or side without a proposal, and
-    the reason. `side_warnings` names each hand that looks like a hand of the other side.
+    the reason. `side_warnings` names each hand that looks like a hand of the other side. `turned` names each film whose view
+    was turned, and `not_turned` each one that lies in another rotation and stays as it is, with the reason.
     """
 
     cases: int
@@ -34,12 +38,17 @@ class ProposalSummary:
     joints: int
     skipped: tuple[str, ...]
     side_warnings: tuple[str, ...] = ()
+    turned: tuple[str, ...] = ()
+    not_turned: tuple[str, ...] = ()
 
 
 def propose_regions(
     study: Study, run: Path, name: str, device: torch.device, *, include_confirmed: bool = False
 ) -> ProposalSummary:
     """Propose regions for each film without confirmed regions, and save them in the study.
+
+    Cases of one time point get proposals, too. The view of a film in another rotation is turned, unless a person has set
+    its orientation, a rater has confirmed regions on it, or a signed reading was made on it.
 
     Parameters
     ----------
@@ -57,38 +66,49 @@ def propose_regions(
     Raises
     ------
     TrainError
-        If the run cannot be read, the scheme has no finger joints, or no case can be read.
+        If the run cannot be read, the scheme has no finger joints, or the study has no film of hands.
     """
     study.check_manager("propose regions")
     model = load_detector(run, device)
-    found_cases = (intact_case(study, id) for id in study.cases())
-    cases = [case for case in found_cases if case is not None and not case.unreadable_reason(study.scheme)]
-    case_count = hand_count = joint_count = 0
+    cases = [case for id in study.cases() if (case := intact_case(study, id)) is not None]
+    case_count = hand_count = joint_count = film_count = 0
     skipped: list[str] = []
     side_warnings: list[str] = []
+    turned: list[str] = []
+    not_turned: list[str] = []
     bar = ProgressBar()
     for number, case in enumerate(cases):
         bar("proposing regions", number, len(cases))
-        confirmed = {region.film for region in intact_regions(study, case.id) if region.confirmed_by}
+        confirmed = {region.film for region in intact_regions(study, case) if region.confirmed_by}
         films = {film.id: film for film, _, _ in iterate_hands(case, study.scheme)}
+        film_count += len(films)
         regions: list[Region] = []
         for record in films.values():
             if not include_confirmed and record.id in confirmed:
                 continue
             try:
-                film = study.film(case.id, record.id)
+                film = study.film(case.id, record.id, record.orientation)
             except FilmError as error:
                 skipped.append(str(error))
                 continue
-            levels = normalise_levels(film)
-            found = find_hands(model, levels, study.scheme, max_hands=len(record.sides))
+            found = find_hands(model, normalise_levels(film), study.scheme, max_hands=len(record.sides))
             place = f"{case.id}, time point {record.time}"
+            if found and found[0].rotation:
+                change = f"{place}, side {record.side}: the hand is turned by {360 - found[0].rotation}°"
+                reason = _turn(study, case, record, found[0].rotation, name, record.id in confirmed)
+                if reason:
+                    not_turned.append(f"{change}; its view was not turned, because {reason}")
+                else:
+                    turned.append(f"{change}; its view was turned upright")
             for side, hand in _by_side(record, found).items():
                 if hand is None:
                     skipped.append(f"{place}, side {side}: no hand was found")
                     continue
                 if hand.side != side:
-                    side_warnings.append(f"{place}: recorded as side {side}, but it looks like the other hand")
+                    side_warnings.append(
+                        f"{place}: recorded as side {side}, but it looks like the other hand. "
+                        "The film is mirrored, or its side is wrong; its view was not mirrored"
+                    )
                 hand_count += 1
                 for joint, detection in hand.joints.items():
                     score = round(detection.candidate.score, 3)
@@ -96,11 +116,28 @@ def propose_regions(
                     regions.append(region)
         if regions:
             case_count, joint_count = case_count + 1, joint_count + len(regions)
-            study.save_proposals(name, case.id, regions)
+            study.save_proposals(name, case, regions)  # boxes are those of the views before they were turned
     bar("proposing regions", len(cases), len(cases))
-    if not cases:
-        raise TrainError("the study has no case that can be read", study.path, "Import films of two time points")
-    return ProposalSummary(case_count, hand_count, joint_count, tuple(skipped), tuple(side_warnings))
+    if not film_count:
+        raise TrainError("the study has no film of hands", study.path, "Import films of hands")
+    return ProposalSummary(
+        case_count, hand_count, joint_count, tuple(skipped), tuple(side_warnings), tuple(turned), tuple(not_turned)
+    )
+
+
+def _turn(study: Study, case: Case, record: FilmRecord, rotation: int, model: str, is_confirmed: bool) -> str:
+    """Turn the view of a film further by `rotation` degrees; return why it was not turned, or an empty text."""
+    known = study.orientations(case.id).get(record.id)
+    if known is not None and not known.is_model:
+        return "a person has set its orientation"
+    if is_confirmed:
+        return "a rater has confirmed regions on it"
+    orientation = record.orientation.then(Orientation.of(rotation))
+    try:
+        study.set_orientation(case.id, record.id, orientation, by=model, is_model=True)
+    except StudyError:
+        return "a signed reading was made on it"
+    return ""
 
 
 def _by_side(record: FilmRecord, found: list[FoundHand]) -> dict[str, FoundHand | None]:

@@ -1,6 +1,7 @@
 """The exported cases as one JSON document with films, regions and readings; a JSON Schema is exported with it.
 
-With the document and the scheme, each reading can be reconstructed entry by entry. Dates, notes and logs are left out.
+With the document and the scheme, each reading can be reconstructed entry by entry. Boxes and sizes are those of the films
+as stored. Dates, notes and logs are left out.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Any
 
+from ratui.imaging import Orientation
 from ratui.reading import FindingEntry, GradeEntry, NotAssessableEntry, Reading
 from ratui.results.export.signed_readings import ExportSource
 
@@ -54,6 +56,7 @@ def build_readings_document(source: ExportSource, software: str) -> dict[str, An
                         "rows": film.rows,
                         "columns": film.columns,
                         "spacing": list(film.spacing) if film.spacing else None,
+                        **_orientation(turned.get(film.id)),
                     }
                     for film in case.films
                 ],
@@ -67,8 +70,13 @@ def build_readings_document(source: ExportSource, software: str) -> dict[str, An
                 ],
             }
             for case, readings in source.by_case()
+            for turned in [source.orientations(case)]
         ],
     }
+
+
+def _orientation(orientation: Orientation | None) -> dict[str, str]:
+    return {} if orientation is None else {"orientation": orientation.value}
 
 
 def _entries(reading: Reading) -> list[dict[str, Any]]:

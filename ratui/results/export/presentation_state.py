@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
+from ratui.imaging import Box, Orientation
 from ratui.reading import Field, FindingEntry, NotAssessableEntry, Reading
 from ratui.results.export.signed_readings import ExportSource, SignedReading
 from ratui.results.export.structured_report import (
@@ -36,19 +37,28 @@ def build_presentation_states(source: ExportSource, software: str) -> Iterator[t
     require("highdicom", "DICOM presentation states")
     for case, readings in source.by_case():
         regions = [region for region in source.regions(case) if region.confirmed_by and region.box]
-        headers = film_headers(source.study, case)
+        headers, turned = film_headers(source.study, case), source.orientations(case)
         for signed in readings:
             known = signed.reading.site_keys
             for film in case.films:
                 film_regions = [region for region in regions if region.film == film.id and region.site in known]
                 if film_regions:
-                    state = _state(source.study, signed, film, film_regions, headers[film.id], software)
-                    yield signed.file_name(film.id), state
+                    orientation = turned.get(film.id, Orientation.UPRIGHT)
+                    yield (
+                        signed.file_name(film.id),
+                        _state(source.study, signed, film, orientation, film_regions, headers[film.id], software),
+                    )
 
 
 def _state(
-    study: Study, signed: SignedReading, film: FilmRecord, regions: list[Region], header: Any, software: str
-) -> bytes:  # fmt: skip
+    study: Study,
+    signed: SignedReading,
+    film: FilmRecord,
+    orientation: Orientation,
+    regions: list[Region],
+    header: Any,
+    software: str,
+) -> bytes:
     hd = require("highdicom", "DICOM presentation states")
     header = _with_one_contrast(header)
     layer = hd.pr.GraphicLayer("SCORES", 1, description="Regions of joints with their scores")
@@ -78,7 +88,9 @@ def _state(
             )
         )
     places = [(region.site, tuple(region.box)) for region in regions if region.box]
-    drawn = (*about, places, [t.UnformattedTextValue for t in texts])
+    drawn: tuple[object, ...] = (*about, places, [t.UnformattedTextValue for t in texts])
+    if orientation is not Orientation.UPRIGHT:
+        drawn = (*drawn, orientation.value)
     with ignore_name_warnings():
         dataset = hd.pr.GrayscaleSoftcopyPresentationState(
             referenced_images=[header],
@@ -96,7 +108,25 @@ def _state(
             graphic_layers=[layer],
             graphic_annotations=[hd.pr.GraphicAnnotation([header], layer, graphic_objects=boxes, text_objects=texts)],
         )
+    _add_spatial_transformation(dataset, film, orientation)
     return file_bytes(dataset, signed.reading.scheme)
+
+
+def _add_spatial_transformation(dataset: Any, film: FilmRecord, orientation: Orientation) -> None:
+    """Turn the displayed image as the raters saw it (PS3.3 C.10.6); graphics stay in pixels of the stored image."""
+    if orientation is Orientation.UPRIGHT:
+        return
+    dataset.ImageRotation = orientation.degrees
+    dataset.ImageHorizontalFlip = "Y" if orientation.is_mirrored else "N"
+    # PS3.3 C.10.4: the corners are the pixels that are top left and bottom right after the transformation.
+    view = film.with_orientation(orientation)
+    for area in dataset.DisplayedAreaSelectionSequence:
+        for keyword, corner in (
+            ("DisplayedAreaTopLeftHandCorner", Box(0.0, 0.0, 1.0, 1.0)),
+            ("DisplayedAreaBottomRightHandCorner", Box(view.columns - 1.0, view.rows - 1.0, view.columns, view.rows)),
+        ):
+            pixel = view.to_stored(corner)
+            setattr(area, keyword, [int(pixel.x1), int(pixel.y1)])
 
 
 def _with_one_contrast(header: Any) -> Any:

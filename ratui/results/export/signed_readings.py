@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ratui.imaging import Orientation
 from ratui.reading import Reading
 from ratui.results.released import ReleasedReadings
 from ratui.study import CONSENSUS, Case, Region, Study
@@ -51,11 +52,15 @@ class ExportSource:
         return self.study.config.raters.index(rater) + 1
 
     def by_case(self) -> Iterator[tuple[Case, tuple[SignedReading, ...]]]:
-        """Yield each case with its readings: raters in their order, the consensus last."""
+        """Yield each case with its readings: raters in their order, the consensus last.
+
+        Films and boxes are those of the stored pictures, because other programs read the films as they are stored.
+        """
         for case, readings in self.released.readings.items():
             found = intact_case(self.study, case)
             if found is None:  # damaged since the readings were collected
                 continue
+            found = found.as_stored()
             signed = [
                 SignedReading(found, self.name(rater), self.number(rater), each) for rater, each in readings.items()
             ]
@@ -66,7 +71,12 @@ class ExportSource:
     def regions(self, case: Case) -> tuple[Region, ...]:
         """Return the regions on the films of `case`; none, with a notice of the study, if they can't be read."""
         films = {film.id for film in case.films}
-        return tuple(region for region in intact_regions(self.study, case.id) if region.film in films)
+        return tuple(region for region in intact_regions(self.study, case) if region.film in films)
+
+    def orientations(self, case: Case) -> Mapping[str, Orientation]:
+        """Return the orientation of the view of each film that raters saw turned, by film ID."""
+        films = (intact_case(self.study, case.id) or case).films
+        return {film.id: film.orientation for film in films if film.orientation is not Orientation.UPRIGHT}
 
     def readings(self) -> Iterator[SignedReading]:
         """Yield all readings, case by case."""

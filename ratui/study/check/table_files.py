@@ -167,6 +167,7 @@ class TableFileChecker:
                     case_there = study.unordered_case(file.stem)
                     known = {film.id for film in case_there.films} | dict(case_there.withdrawn).keys()
                     strange = {region.film for region in study.regions(file.stem)} - known
+                    strange |= study.orientations(file.stem).keys() - known
                     if strange:
                         self._findings.add(file.inside, f"it names {len(strange)} films that the case does not have")
                 case ["films", case]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from rich.style import Style
 from rich.text import Text
 
+from ratui.imaging import Orientation
 from ratui.reading import (
     Entry,
     EntryOptions,
@@ -42,6 +43,7 @@ __all__ = [
     "format_joint_scores",
     "format_last_entry",
     "format_option_keys",
+    "format_orientation",
     "format_progress",
     "format_save_error",
     "format_score",
@@ -287,6 +289,14 @@ def join_ends(left: Text, right: Text, width: int) -> Text:
     line.append_text(right)
     line.no_wrap = True
     return line
+
+
+def format_orientation(t: Catalog, orientation: Orientation) -> str:
+    """Return how the view of a film is turned and that it is mirrored; empty for the stored picture."""
+    parts = [t("text.view_turned", degrees=orientation.degrees)] if orientation.degrees else []
+    if orientation.is_mirrored:
+        parts.append(t("text.view_mirrored"))
+    return " · ".join(parts)
 
 
 def format_title(title: str, asked: bool) -> Text:

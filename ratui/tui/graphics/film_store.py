@@ -14,6 +14,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from math import ceil, floor
 from threading import Lock
+from typing import TypeAlias
 
 from PIL import Image, ImageDraw
 
@@ -24,6 +25,7 @@ from ratui.imaging import (
     DisplaySettings,
     Film,
     Matrix,
+    Orientation,
     align_centres,
     align_joints,
     compute_difference,
@@ -74,6 +76,8 @@ class ViewRequest:
     """Centre of a magnifying lens, as fractions of the picture's width and height; None for no lens."""
     is_marked: bool = False
     """True to mark the corners of `joint`."""
+    orientation: Orientation = Orientation.UPRIGHT
+    """Orientation of the view, in whose pixels the boxes are."""
 
     @property
     def key(self) -> Hashable:
@@ -93,11 +97,16 @@ class AlignedView:
     """The joint's box on the other film."""
     is_difference: bool = False
     """True for a picture of the difference between the films instead of the other film."""
+    orientation: Orientation = Orientation.UPRIGHT
+    """Orientation of the other film's view, in whose pixels `joint` is."""
 
     @property
     def key(self) -> Hashable:
         """Key of the picture in a cache of frames."""
         return self
+
+
+_FilmKey: TypeAlias = tuple[str, str, Orientation]
 
 
 class FilmStore:
@@ -114,14 +123,18 @@ class FilmStore:
     def __init__(self, study: Study, capacity: int = 8) -> None:
         self._study = study
         self._capacity = capacity
-        self._films: OrderedDict[tuple[str, str], Film] = OrderedDict()
+        self._films: OrderedDict[_FilmKey, Film] = OrderedDict()
         self._lock = Lock()
-        self._locks: dict[tuple[str, str], Lock] = {}
+        self._locks: dict[_FilmKey, Lock] = {}
         self._aligned: dict[Hashable, Matrix | AlignmentFailure] = {}
 
-    def film(self, case: str, id: str) -> Film:
-        """Return the decoded film `id` of `case`. The first call takes up to a few seconds. Raise FilmError if it fails."""
-        key = (case, id)
+    def film(self, case: str, id: str, orientation: Orientation = Orientation.UPRIGHT) -> Film:
+        """Return the view of the film `id` of `case` in `orientation`, decoded; the first call takes up to a few seconds.
+
+        The orientation is that of the caller's record of the film, and not the present one of the study: another session may
+        have turned the film, and the boxes of this one are those of its own view. Raise FilmError if it fails.
+        """
+        key = (case, id, orientation)
         # A lock per film: two threads never decode the same film, but may decode different ones at the same time.
         with self._lock:
             own = self._locks.setdefault(key, Lock())
@@ -130,27 +143,30 @@ class FilmStore:
                 if key in self._films:
                     self._films.move_to_end(key)
                     return self._films[key]
-            film = self._study.film(case, id)
+            film = self._study.film(case, id, orientation)
             with self._lock:
                 self._films[key] = film
                 while len(self._films) > self._capacity:
                     self._films.popitem(last=False)
             return film
 
-    def has_decoded(self, case: str, id: str) -> bool:
-        """Return True if the film `id` of `case` is in memory, so that `film` returns it at once."""
+    def has_decoded(self, case: str, id: str, orientation: Orientation = Orientation.UPRIGHT) -> bool:
+        """Return True if this view of the film `id` of `case` is in memory, so that `film` returns it at once."""
         with self._lock:
-            return (case, id) in self._films
+            return (case, id, orientation) in self._films
 
     def presets(self, case: str, *films: str) -> tuple[str, ...]:
         """Return the names of the contrast presets for `films`. Films that are not decoded yet are ignored."""
         with self._lock:
-            found = [film for id in films if (film := self._films.get((case, id)))]
+            found = [film for id in films if (film := self._find_any_view(case, id))]
         return list_presets(*found)
+
+    def _find_any_view(self, case: str, id: str) -> Film | None:
+        return next((film for key, film in self._films.items() if key[:2] == (case, id)), None)
 
     def render(self, view: ViewRequest) -> Image.Image:
         """Return the picture of `view`, an image of mode ``L``. Raise FilmError if the film cannot be read."""
-        film = self.film(view.case, view.film)
+        film = self.film(view.case, view.film, view.orientation)
         image = _mark_joint(render(film, view.box, view.size, view.display_settings, joint=view.joint), view)
         return image if view.lens is None else self._draw_lens(image, film, view)
 
@@ -161,10 +177,10 @@ class FilmStore:
         """
         view = aligned.view
         here = view.joint or view.box
-        key = (view.case, view.film, here, aligned.film, aligned.joint)
+        key = (view.case, view.film, view.orientation, here, aligned.film, aligned.orientation, aligned.joint)
         found = self._aligned.get(key)
         if found is None:
-            first, second = self.film(view.case, view.film), self.film(view.case, aligned.film)
+            first, second = self._both_films(aligned)
             found = self._aligned[key] = align_joints(first, here, second, aligned.joint)
         return found
 
@@ -175,7 +191,7 @@ class FilmStore:
         show no change but the failed alignment: return None for it.
         """
         view = aligned.view
-        first, second = self.film(view.case, view.film), self.film(view.case, aligned.film)
+        first, second = self._both_films(aligned)
         matrix = self.alignment(aligned)
         if isinstance(matrix, AlignmentFailure):
             if aligned.is_difference:
@@ -189,6 +205,13 @@ class FilmStore:
         settings = DisplaySettings(view.display_settings.preset)
         here = render(first, view.box, view.size, settings, joint=view.joint)
         return compute_difference(here, warp_onto(second, matrix, view.box, view.size, settings, joint=aligned.joint))
+
+    def _both_films(self, aligned: AlignedView) -> tuple[Film, Film]:
+        view = aligned.view
+        return (
+            self.film(view.case, view.film, view.orientation),
+            self.film(view.case, aligned.film, aligned.orientation),
+        )
 
     def _draw_lens(self, image: Image.Image, film: Film, view: ViewRequest) -> Image.Image:
         """Draw the magnifying lens onto `image`."""

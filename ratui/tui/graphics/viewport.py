@@ -158,7 +158,15 @@ class CaseFilms:
         if view_settings.zoom == WHOLE_FILM:
             settings = view_settings.display_settings.with_preset("film")
             return Viewport(
-                ViewRequest(self.case.id, record.id, make_whole_film_box(record, size, display), size, settings), box
+                ViewRequest(
+                    self.case.id,
+                    record.id,
+                    make_whole_film_box(record, size, display),
+                    size,
+                    settings,
+                    orientation=record.orientation,
+                ),
+                box,
             )
         side = box.width
         # One scale for both films: the wider of the two boxes, in mm.
@@ -169,7 +177,7 @@ class CaseFilms:
         right, down = view_settings.pan[0] * side, view_settings.pan[1] * side / record.aspect
         area = make_joint_box(box.shift(right, down), side, size, display, record.aspect)
         greys, lens, marks = view_settings.display_settings, view_settings.lens, view_settings.has_marks
-        return Viewport(ViewRequest(self.case.id, record.id, area, size, greys, box, lens, marks))
+        return Viewport(ViewRequest(self.case.id, record.id, area, size, greys, box, lens, marks, record.orientation))
 
     def make_aligned_view(
         self, viewport: Viewport, site: str, place: int, *, is_difference: bool = False
@@ -196,7 +204,7 @@ class CaseFilms:
         if there is None or viewport.view.joint is None:
             return None
         view = replace(viewport.view, lens=None, is_marked=viewport.view.is_marked and not is_difference)
-        return AlignedView(view, there[0].id, there[1], is_difference)
+        return AlignedView(view, there[0].id, there[1], is_difference, there[0].orientation)
 
     def find_lowest_resolution(self, site: str, viewports: Sequence[Viewport | None]) -> Resolution | None:
         """Return the resolution of the least sharp of `viewports`, which show `site`; None if all of them are None."""
@@ -230,7 +238,7 @@ def load_case_films(study: Study, case: Case, order: tuple[int, ...]) -> CaseFil
     StoreError
         If the file of the regions is damaged.
     """
-    regions = {(region.site, region.film): region.box for region in study.regions(case.id)}
+    regions = {(region.site, region.film): region.box for region in study.regions(case)}
     boxes = {}
     for site in case.sites(study.scheme):
         for point in order:

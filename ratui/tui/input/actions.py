@@ -158,6 +158,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("regions", "tab", "next"),
     Action("regions", "shift+tab", "previous"),
     Action("regions", "s", "swap"),
+    Action("regions", "t", "turn"),
+    Action("regions", "m", "mirror"),
     Action("regions", "x", "absent"),
     Action("regions", "u", "undo"),
     Action("regions", "pageup", "previous_film"),

@@ -219,6 +219,7 @@ class CaseFlow:
         self._screen.app.push_screen(screen, self._regions_closed)
 
     def _regions_closed(self, result: None) -> None:
+        self.case = self._screen.ratui.study.case(self.case.id)  # a film may have been turned
         if self._screen.ratui.study.are_regions_complete(self.case):
             self._start_scoring()
         else:

@@ -353,8 +353,11 @@ class JointViewer(Vertical):
 
     def _is_decoded(self, wanted: _Picture) -> bool:
         """Return True if all films for the picture `wanted` are in memory."""
-        view, other = wanted.view, [wanted.film] if isinstance(wanted, AlignedView) else []
-        return all(self._film_store.has_decoded(view.case, film) for film in (view.film, *other))
+        view = wanted.view
+        films = [(view.film, view.orientation)]
+        if isinstance(wanted, AlignedView):
+            films.append((wanted.film, wanted.orientation))
+        return all(self._film_store.has_decoded(view.case, *film) for film in films)
 
     def _make_picture(self, wanted: _Picture) -> Image.Image | None:
         """Return the picture for a request, or None for a difference of films that cannot be registered."""

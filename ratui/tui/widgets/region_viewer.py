@@ -17,7 +17,7 @@ from textual.widgets import Static
 from textual.worker import Worker, get_current_worker
 
 from ratui.errors import FilmError
-from ratui.imaging import Box, DisplaySettings
+from ratui.imaging import DEFAULT_DISPLAY, Box, DisplaySettings, Orientation
 from ratui.scheme import Site
 from ratui.study import FilmRecord, Region
 from ratui.terminal import Display, FrameCache
@@ -85,7 +85,7 @@ class RegionViewer(Horizontal):
         self.enlarged = AnnotatedFilm(display, frame_cache, id="near")
         self._lines = (Static(id="count", markup=False), Static(id="state", markup=False))
         self._scene: Scene | None = None
-        self._enlarged: tuple[str, str, Box, Box] | None = None
+        self._enlarged: tuple[tuple[str, Orientation], str, Box, Box] | None = None
         self._pictures: dict[ViewRequest, Image.Image] = {}
         self._worker: Worker[None] | None = None
 
@@ -111,7 +111,7 @@ class RegionViewer(Horizontal):
         moving
             True if the rater is moving a box. The whole film is then drawn only after a pause of the keys.
         """
-        if self._scene is not None and self._scene.film.id != scene.film.id:
+        if self._scene is not None and _film_key(self._scene) != _film_key(scene):
             self._pictures.clear()
             self.whole_film.blank()
             self.enlarged.blank()
@@ -126,7 +126,8 @@ class RegionViewer(Horizontal):
         else:
             self.enlarged.blank()
         area = make_whole_film_box(scene.film, self.whole_film.pixel_size, self.whole_film.graphics)
-        view = ViewRequest(scene.case, scene.film.id, area, self.whole_film.pixel_size, DisplaySettings("film"))
+        size = self.whole_film.pixel_size
+        view = _view(scene, area, size, DisplaySettings("film"))
         jobs.append((self.whole_film, *self._with_outlines(view, scene)))
         if all(widget.draws_in_cells and view in self._pictures for widget, view, _ in jobs):
             for widget, view, boxes in jobs:  # boxes in cells need no new picture, and so no worker
@@ -153,12 +154,12 @@ class RegionViewer(Horizontal):
         size = self.enlarged.pixel_size
         if self._enlarged is not None:
             film, site, around, area = self._enlarged
-            same = film == scene.film.id and site == scene.current
+            same = film == _film_key(scene) and site == scene.current
             if same and 0.7 < box.width / around.width < 1.4 and _within(box, area):
-                return ViewRequest(scene.case, scene.film.id, area, size)
+                return _view(scene, area, size)
         area = make_joint_box(box, _ROOM * box.width, size, self.whole_film.graphics, scene.film.aspect)
-        self._enlarged = (scene.film.id, scene.current, box, area)
-        return ViewRequest(scene.case, scene.film.id, area, size)
+        self._enlarged = (_film_key(scene), scene.current, box, area)
+        return _view(scene, area, size)
 
     def _paint(self, jobs: list[tuple[AnnotatedFilm, ViewRequest, tuple[Outline, ...]]], pause: float) -> None:
         """Make and encode pictures, the whole film after a `pause` in seconds. Runs in a thread."""
@@ -186,12 +187,21 @@ class RegionViewer(Horizontal):
         """Show a picture that was made in a thread, unless the film or the size has changed meanwhile."""
         if not self.is_mounted or view.size != widget.pixel_size or self._scene is None:
             return
-        if view.film != self._scene.film.id:
+        if (view.film, view.orientation) != _film_key(self._scene):
             return
         while len(self._pictures) >= self.MAX_PICTURES:
             self._pictures.pop(next(iter(self._pictures)))
         self._pictures[view] = picture
         widget.show_annotated(picture, view.key, boxes)
+
+
+def _film_key(scene: Scene) -> tuple[str, Orientation]:
+    return scene.film.id, scene.film.orientation
+
+
+def _view(scene: Scene, area: Box, size: tuple[int, int], settings: DisplaySettings = DEFAULT_DISPLAY) -> ViewRequest:
+    film = scene.film
+    return ViewRequest(scene.case, film.id, area, size, settings, orientation=film.orientation)
 
 
 def _within(box: Box, area: Box) -> bool:

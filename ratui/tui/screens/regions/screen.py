@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -15,6 +15,7 @@ from textual.events import Resize
 from textual.widgets import Static
 
 from ratui.errors import FilmError
+from ratui.imaging import Orientation
 from ratui.regions import RegionFault
 from ratui.regions.case_regions import CaseRegions
 from ratui.regions.editor import RegionEditor
@@ -33,10 +34,8 @@ from ratui.tui.widgets.region_viewer import RegionViewer, Scene
 
 __all__ = ["RegionsScreen"]
 
-_FAR = 0.5
-"""Length of a far move, in widths of the box."""
-_GROW = 1.08
-"""Factor by which a box grows at one key press."""
+_FAR = 0.5  # length of a far move, in widths of the box
+_GROW = 1.08  # factor by which a box grows at one key press
 _ANYTIME = {"help", "leave", "next_film", "previous_film"}
 """Actions that are possible before the boxes are placed."""
 
@@ -81,6 +80,8 @@ class RegionsScreen(KeyScreen[None]):
         self._faults: tuple[RegionFault, ...] = ()
         self._step_size = StepSize()
         self._message = ""
+        self._confirming = ""
+        """Action that turns a film with a signed reading when its key is pressed again; empty for none."""
         self._has_tried_other_hand = False
         """True once the second hand of this film has been placed again, after the first was accepted."""
 
@@ -141,7 +142,9 @@ class RegionsScreen(KeyScreen[None]):
             return
         editor = self._case_regions.open_editor(index, propagated)
         self._editor = editor.select_site(site) if site in editor.regions else editor
-        self._message = region_text.format_opening_note(self.t, self._editor, propagated.failed)
+        self._message = region_text.format_opening_note(
+            self.t, self._editor, propagated.failed, self.ratui.keymap.key_label("regions.mirror")
+        )
         self._draw()
         self._prepare_next_film()
 
@@ -154,10 +157,8 @@ class RegionsScreen(KeyScreen[None]):
             run_in_thread(self, lambda: self._propagate_ahead(film, sites, confirmed), group="ahead")
 
     def _propagate_ahead(self, film: FilmRecord, sites: Sequence[Site], confirmed: ConfirmedRegions) -> None:
-        try:
+        with suppress(FilmError):  # it is reported when the film is opened
             self._propagation.propagate(film, sites, confirmed)
-        except FilmError:
-            return  # the error is reported when the film is opened
 
     # Keys.
 
@@ -170,6 +171,8 @@ class RegionsScreen(KeyScreen[None]):
         if self._editor is None and name not in _ANYTIME:
             return
         self._message, self._faults = "", ()
+        if name != self._confirming:
+            self._confirming = ""
         super().perform(name)
 
     def action_accept(self) -> None:
@@ -185,7 +188,7 @@ class RegionsScreen(KeyScreen[None]):
     def _advance(self) -> None:
         """Go to the next box that is not accepted, on this film or on another; leave the screen if there is none."""
         incomplete = None if self._current_editor.unaccepted else self._case_regions.first_incomplete_film()
-        if self._other_hand_is_next() and not self._has_tried_other_hand:
+        if self._current_editor.other_hand_is_next and not self._has_tried_other_hand:
             self._has_tried_other_hand = True
             self._open_film(self._film_index)
         elif self._current_editor.unaccepted:
@@ -211,16 +214,6 @@ class RegionsScreen(KeyScreen[None]):
             self._case_regions.save(accepted)
         self._editor = accepted
         return True
-
-    def _other_hand_is_next(self) -> bool:
-        """Return whether this film shows two hands, of which one is accepted and the boxes of the other are uncertain.
-
-        The boxes of the other hand can be placed again from those of the accepted one.
-        """
-        editor = self._current_editor
-        waiting = [index for index, site in enumerate(editor.sites) if site.key in editor.unaccepted]
-        sides = {editor.sites[index].side for index in waiting}
-        return editor.film.side == "B" and len(sides) == 1 and set(waiting) <= set(editor.uncertain_indices)
 
     def _move(self, dx: int, dy: int, step: float | None = None) -> None:
         """Move the active box by `step` of its width and height; without `step`, by a step that adapts to the keys."""
@@ -290,11 +283,30 @@ class RegionsScreen(KeyScreen[None]):
     def action_swap(self) -> None:
         """Arrange the boxes for the next way in which the hands may lie on the film."""
         swapped = self._current_editor.next_arrangement()
-        is_same = swapped is self._current_editor
-        self._message = (
-            self.t("regions.nothing_to_swap") if is_same else region_text.format_arrangement(self.t, swapped)
-        )
+        self._message = region_text.format_arrangement(self.t, swapped, is_new=swapped is not self._current_editor)
         self._set_editor(swapped)
+
+    def action_turn(self) -> None:
+        """Turn the view of the film clockwise by a quarter."""
+        self._turn_view("turn", Orientation.TURNED_90)
+
+    def action_mirror(self) -> None:
+        """Exchange left and right in the view of the film."""
+        self._turn_view("mirror", Orientation.MIRRORED)
+
+    def _turn_view(self, action: str, change: Orientation) -> None:
+        """Record the view of the film with `change`; boxes that are not accepted are placed again."""
+        (film, _), study = self._case_regions.films[self._film_index], self.ratui.study
+        if self._confirming != action and study.is_signed(self._case.id, film.id):
+            self._confirming = action
+            self.show_message(self.t("regions.turn_signed", key=self.ratui.keymap.key_label(f"regions.{action}")))
+            return
+        turned = film.orientation.then(change)
+        with self._writing():
+            study.set_orientation(self._case.id, film.id, turned, by=self.ratui.rater, even_if_signed=True)
+        self._case = study.case(self._case.id)
+        self._case_regions = CaseRegions(study, self._case, self._order)
+        self._open_film(self._film_index)
 
     def action_absent(self) -> None:
         """Mark the joint as not on the film, or remove the mark."""
@@ -368,7 +380,7 @@ class RegionsScreen(KeyScreen[None]):
         """Return why the active box is refused, or else its state."""
         if not self._faults:
             return region_text.format_box_state(self.t, editor)
-        keys = {name: self.ratui.keymap.key_label(f"regions.{name}") for name in ("swap", "absent")}
+        keys = {name: self.ratui.keymap.key_label(f"regions.{name}") for name in ("swap", "mirror", "absent")}
         return region_text.format_fault(self.t, editor, self._faults[0], keys)
 
     def label_of(self, action: Action) -> str:

@@ -34,11 +34,13 @@ _LONGEST_LABEL = 14
 def format_head(
     t: Catalog, case: str, study: Study, film: FilmRecord, site: Site, order: Sequence[int], number: int, total: int
 ) -> str:
-    """Return the top line: case, hand, time point and the `number` of the film out of `total`."""
+    """Return the top line: case, hand, time point, the `number` of the film out of `total`, and how its view is turned."""
     place = list(order).index(film.time)
     when = texts.format_time_point(t, order, place, study.config.blinded, film.day)
     hand = texts.format_hand_title(t, study.scheme, site)
-    return t("regions.head", case=case, hand=hand, when=when, number=number, total=total)
+    head = t("regions.head", case=case, hand=hand, when=when, number=number, total=total)
+    view = texts.format_orientation(t, film.orientation)
+    return f"{head} · {view}" if view else head
 
 
 def format_count(t: Catalog, editor: RegionEditor) -> Text:
@@ -69,13 +71,20 @@ def format_fault(t: Catalog, editor: RegionEditor, fault: RegionFault, keys: Map
     return text
 
 
-def format_arrangement(t: Catalog, editor: RegionEditor) -> str:
-    """Return how the hands are assumed to lie on the film."""
+def format_arrangement(t: Catalog, editor: RegionEditor, *, is_new: bool) -> str:
+    """Return how the hands are assumed to lie on the film, or that no box could follow, unless it `is_new`."""
+    if not is_new:
+        return t("regions.nothing_to_swap")
     return t(f"regions.orientation_{editor.arrangement}")
 
 
-def format_opening_note(t: Catalog, editor: RegionEditor, failed: bool) -> str:
-    """Return the message when a film is opened: which boxes are uncertain, and why; `failed` if placing them failed."""
+def format_opening_note(t: Catalog, editor: RegionEditor, failed: bool, mirror_key: str) -> str:
+    """Return the message when a film is opened: that it looks mirrored, or which boxes are uncertain, and why.
+
+    `failed` says that placing the boxes failed, and `mirror_key` is the printed key that mirrors the view.
+    """
+    if editor.looks_mirrored:
+        return t("regions.looks_mirrored", mirror=mirror_key)
     names = [_name(t, editor, editor.sites[index]) for index in editor.uncertain_indices]
     sources = {editor.regions[editor.sites[index].key].source for index in editor.uncertain_indices}
     if failed:

@@ -1,0 +1,145 @@
+"""Films in any of four rotations: all joints are found, the view is turned, and mirrored films are only reported."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ratui.errors import TrainError
+from ratui.imaging import Box, Film, Orientation, turn_film, write_film
+from ratui.phantom import PhantomFilm, render, simulate_patient
+from ratui.scheme import load_scheme
+from ratui.study import Case, FilmRecord, Region, RegionSource, Study
+from trainer.data.hands import normalise_levels
+from trainer.inference.hand_finder import FoundHand, find_hands
+from trainer.inference.proposals import ProposalSummary, propose_regions
+from trainer.models.detector import load_detector
+
+pytestmark = pytest.mark.slow
+SCHEME = load_scheme("fingers")
+JOINTS = {joint.id for joint in SCHEME.joints}
+SHIPPED = Path("shipped")
+
+
+@cache
+def drawn(side: str) -> PhantomFilm:
+    patient = simulate_patient(np.random.default_rng([77, 1]), load_scheme("mtss-hands"))
+    return render(patient, side, 0, np.random.default_rng([77, 2]), size=(640, 525) if side != "B" else (640, 1050))  # type: ignore[arg-type]
+
+
+def off(found: dict[str, Box], truth: dict[str, Box]) -> float:
+    """Return the largest distance of the found boxes from the true ones, in box widths."""
+    assert found.keys() == truth.keys()
+    distances = [
+        np.hypot(*(np.array(found[key].centre) - np.array(Box(*truth[key]).centre))) / Box(*truth[key]).width
+        for key in truth
+    ]
+    return float(max(distances))
+
+
+def joints_of(hand: FoundHand) -> dict[str, Box]:
+    return {joint: found.box for joint, found in hand.joints.items()}
+
+
+@pytest.mark.parametrize("stored", list(Orientation))
+def test_every_joint_is_found_in_every_orientation(stored: Orientation) -> None:
+    film = drawn("L")
+    shown = turn_film(Film(film.pixels, 12), stored)
+    (hand,) = find_hands(load_detector(SHIPPED, torch.device("cpu")), normalise_levels(shown), SCHEME)
+    assert hand.side == ("R" if stored.is_mirrored else "L")
+    rows, columns = film.pixels.shape
+    truth = {key[2:]: stored.turn_box(Box(*box), columns, rows) for key, box in film.boxes.items() if key[2:] in JOINTS}
+    assert off(joints_of(hand), truth) < 0.25
+    # After the turn the fingers point up, whether or not the film is mirrored.
+    upright = stored.then(Orientation.of(hand.rotation))
+    assert upright in (Orientation.UPRIGHT, Orientation.MIRRORED)
+
+
+def one_visit(folder: Path, *films: tuple[str, Orientation]) -> tuple[Study, list[FilmRecord]]:
+    """Return a study with one case of one visit: films of phantom hands, each stored in an orientation."""
+    study = Study.create(folder / "study", "fingers", ["anna", "bert"])
+    records = []
+    for number, (side, stored) in enumerate(films):
+        pixels = turn_film(Film(drawn(side).pixels, 12), stored).pixels
+        path = study.film_path("C-1", f"film{number}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_film(path, pixels, spacing=(0.3, 0.3))
+        records.append(FilmRecord(f"film{number}", 0, side, "hand", *pixels.shape, 0, (0.3, 0.3)))
+    study.save_case(Case("C-1", tuple(records)))
+    return study, records
+
+
+def propose(study: Study, *, every: bool = False) -> ProposalSummary:
+    return propose_regions(study, SHIPPED, "shipped", torch.device("cpu"), include_confirmed=every)
+
+
+def proposed(study: Study, record: FilmRecord) -> dict[str, Box]:
+    return {region.site: region.box for region in study.proposals("C-1") if region.film == record.id and region.box}
+
+
+def truth_of(side: str) -> dict[str, Box]:
+    return {key: Box(*box) for key, box in drawn(side).boxes.items() if key[2:] in JOINTS}
+
+
+def test_a_case_of_one_visit_gets_proposals_and_upright_views(tmp_path: Path) -> None:
+    study, (left, right) = one_visit(tmp_path, ("L", Orientation.TURNED_180), ("R", Orientation.UPRIGHT))
+    summary = propose(study)
+    assert (summary.cases, summary.hands, summary.joints) == (1, 2, 20)
+    assert not summary.skipped + summary.side_warnings + summary.not_turned
+    assert ["turned by 180°" in line for line in summary.turned] == [True]
+    films = {film.id: film for film in study.case("C-1").films}
+    assert films[left.id].orientation is Orientation.TURNED_180
+    assert films[right.id].orientation is Orientation.UPRIGHT
+    assert off(proposed(study, left), truth_of("L")) < 0.25, "boxes are those of the upright view"
+    assert off(proposed(study, right), truth_of("R")) < 0.25
+    assert not propose(study).turned, "an upright view is not turned again"
+
+
+def test_a_film_of_both_hands_is_turned_as_a_whole(tmp_path: Path) -> None:
+    study, (both,) = one_visit(tmp_path, ("B", Orientation.TURNED_270))
+    summary = propose(study)
+    assert (summary.hands, len(summary.turned)) == (2, 1)
+    assert study.case("C-1").films[0].orientation is Orientation.TURNED_90
+    assert off(proposed(study, both), truth_of("B")) < 0.25
+
+
+def test_a_mirrored_film_is_reported_and_not_mirrored(tmp_path: Path) -> None:
+    study, (film,) = one_visit(tmp_path, ("L", Orientation.MIRRORED_180))
+    summary = propose(study)
+    (warning,) = summary.side_warnings
+    assert "recorded as side L" in warning
+    assert "not mirrored" in warning
+    shown = study.case("C-1").films[0]
+    assert not shown.orientation.is_mirrored
+    mirrored = {key: box.mirror(Box.from_size(shown.columns, shown.rows)) for key, box in proposed(study, film).items()}
+    assert off(mirrored, truth_of("L")) < 0.25
+
+
+def test_the_decision_of_a_person_and_confirmed_boxes_are_kept(tmp_path: Path) -> None:
+    study, (film, other) = one_visit(tmp_path, ("L", Orientation.TURNED_180), ("R", Orientation.TURNED_180))
+    study.set_orientation("C-1", film.id, Orientation.UPRIGHT, by="anna")
+    box = Region("R.MCP2", other.id, Box(10.0, 10.0, 60.0, 60.0), RegionSource.RATER, "anna")
+    study.save_regions("C-1", [box])
+    summary = propose(study, every=True)
+    assert not summary.turned
+    assert [line.rpartition("because ")[2] for line in summary.not_turned] == [
+        "a person has set its orientation",
+        "a rater has confirmed regions on it",
+    ]
+    assert {each.orientation for each in study.case("C-1").films} == {Orientation.UPRIGHT}
+    assert study.regions("C-1") == (box,)
+    turned = {
+        key: Orientation.TURNED_180.turn_box(each, film.columns, film.rows)
+        for key, each in proposed(study, film).items()
+    }
+    assert off(turned, truth_of("L")) < 0.25
+
+
+def test_a_study_without_hands_is_an_error_that_says_so(tmp_path: Path) -> None:
+    study, _ = one_visit(tmp_path)
+    with pytest.raises(TrainError, match="no film of hands"):
+        propose(study)
