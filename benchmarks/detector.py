@@ -1,6 +1,7 @@
 """Measure a detector on held-out phantoms.
 
-Run ``python benchmarks/detector.py RUN [--hands N] [--together N] [--cache FOLDER]``.
+Run ``python benchmarks/detector.py RUN [--hands N] [--together N] [--cache FOLDER]``. With ``--rotated N``, measure N hands
+in eight orientations instead, and with ``--film FILM.dcm BOXES.json`` a real film (see ``benchmarks/real_hand.py``).
 
 Every hand belongs to another patient with the usual amount of damage, and no training draws these hands. Intervals are
 bootstrapped over patients. Boxes are the true ones, not a rater's; a joint counts only under its correct name.
@@ -9,21 +10,24 @@ bootstrapped over patients. Boxes are the true ones, not a rater's; a joint coun
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 
-from ratui.imaging import Box, Film
+from ratui.imaging import Box, Film, Orientation, read_film, turn_film
 from ratui.phantom import render, simulate_patient
 from ratui.results.bootstrap import bootstrap_mean
 from ratui.scheme import load_scheme
 from trainer.data.hands import COARSE_SIZE, FINE_SIZE, normalise_levels
 from trainer.data.phantoms import simulate_hands
 from trainer.evaluation.metrics import RESAMPLES
-from trainer.inference.hand_finder import find_hands
+from trainer.inference.hand_finder import FoundHand, find_hands
 from trainer.models.detector import Detection, load_detector
 
 SEED = 900_001  # far from any training's
@@ -120,6 +124,69 @@ def both(run: Path, count: int) -> str:
     return f"{tally.table()} Hands found under their side: {sides} of {2 * count}."
 
 
+def in_orientations(run: Path, images: Iterable[tuple[Film, dict[str, Box], str]]) -> str:
+    """Return the table of films in each of eight orientations, searched in one rotation and in all four.
+
+    `images` are upright films, with their true boxes by joint and their sides.
+    """
+    model, rows = load_detector(run, torch.device("cpu")), list(images)
+    lines = [
+        "| stored | one rotation: joints | side | s per film | four rotations: joints | side | view upright | s per film |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    count = sum(len(truth) for _, truth, _ in rows)
+    for stored in Orientation:
+        cells = []
+        for rotations in ((0,), (0, 90, 180, 270)):
+            near = sides = upright = 0
+            seconds = 0.0
+            for film, truth, side in rows:
+                levels = normalise_levels(turn_film(film, stored))
+                began = time.perf_counter()
+                found = find_hands(model, levels, SCHEME, rotations=rotations)
+                seconds += time.perf_counter() - began
+                if not found:
+                    continue
+                near += _count_near(found[0], truth, stored, film)
+                sides += found[0].side == (side if not stored.is_mirrored else "LR"["RL".index(side)])
+                view = stored.then(Orientation.of(found[0].rotation))
+                upright += view in (Orientation.UPRIGHT, Orientation.MIRRORED)
+            cells += [f"{near} of {count}", f"{sides} of {len(rows)}"]
+            cells += [f"{upright} of {len(rows)}"] if len(rotations) > 1 else []
+            cells.append(f"{seconds / len(rows):.2f}")
+        lines.append(f"| {stored.value} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _count_near(hand: FoundHand, truth: dict[str, Box], stored: Orientation, film: Film) -> int:
+    """Return the number of joints found under their name within a quarter of their box."""
+    near = 0
+    for joint, box in truth.items():
+        detection = hand.joints.get(joint)
+        if detection is not None:
+            (x, y), width = stored.turn_box(box, film.columns, film.rows).centre, box.width
+            off = max(abs(detection.candidate.x - x), abs(detection.candidate.y - y))
+            near += off <= 0.25 * width
+    return near
+
+
+def draw_hands(count: int) -> Iterator[tuple[Film, dict[str, Box], str]]:
+    """Yield films of one hand each, of other patients than those of the other tables, left and right in turn."""
+    for number in range(count):
+        rng = np.random.default_rng([SEED, 7, number])
+        side: Literal["L", "R"] = "R" if number % 2 else "L"
+        film = render(simulate_patient(rng, SCHEME), side, 0, rng, size=(1500, 1230))
+        boxes = {key[2:]: Box(*box) for key, box in film.boxes.items() if key[2:] in JOINTS}
+        yield Film(film.pixels, 12), boxes, side
+
+
+def read_real_hand(film: Path, boxes: Path) -> tuple[Film, dict[str, Box], str]:
+    """Return a real film with its boxes by joint and its side. The file of boxes states the side in its film's name."""
+    stated = json.loads(boxes.read_text(encoding="utf-8"))
+    side = "R" if "right" in stated["file"] else "L"
+    return read_film(film), {each["joint"]: Box(*each["box"]) for each in stated["joints"]}, side
+
+
 JOINTS = {joint.id for joint in SCHEME.joints if joint.group in ("PIP", "MCP")}
 
 
@@ -136,8 +203,18 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--ill", type=float, default=0.0, help="the share of very ill patients")
     parser.add_argument("--seed", type=int, default=SEED, help="of the hands of the first table")
     parser.add_argument("--cache", type=Path, help="where the drawn hands are kept")
+    parser.add_argument("--rotated", type=int, default=0, help="the number of hands to measure in eight orientations")
+    parser.add_argument(
+        "--film", type=Path, nargs=2, help="a real film and its boxes, to measure in eight orientations"
+    )
     options = parser.parse_args(list(arguments) if arguments is not None else None)
     torch.set_num_threads(1)
+    if options.rotated or options.film:
+        if options.rotated:
+            print(in_orientations(options.run, draw_hands(options.rotated)), flush=True)
+        if options.film:
+            print("\nThe real film:\n\n" + in_orientations(options.run, [read_real_hand(*options.film)]))
+        return
     with tempfile.TemporaryDirectory() as folder:
         if options.hands:
             print(
