@@ -131,7 +131,7 @@ def in_orientations(run: Path, images: Iterable[tuple[Film, dict[str, Box], str]
     """
     model, rows = load_detector(run, torch.device("cpu")), list(images)
     lines = [
-        "| stored | one rotation: joints | side | s per film | four rotations: joints | side | view upright | s per film |",
+        "| stored | one rotation: joints | side | s per film | four rotations: joints | side | upright | s per film |",
         "|---|---|---|---|---|---|---|---|",
     ]
     count = sum(len(truth) for _, truth, _ in rows)

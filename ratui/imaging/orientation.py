@@ -1,6 +1,6 @@
-"""Orientations of a film: four turns and their mirror images. The view of a film is turned; its stored pixels never are.
+"""Orientations of a film: four turns and their mirror images. A displayed film is turned; its stored pixels never are.
 
-An orientation is the change from the stored picture to the view: first a clockwise rotation, then, if it is mirrored, an
+An orientation is the change from the stored to the displayed film: first a clockwise rotation, then, if it is mirrored, an
 exchange of left and right. This is the order of DICOM's Spatial Transformation Module (PS3.3 C.10.6).
 """
 
@@ -53,12 +53,12 @@ class Orientation(StrEnum):
 
     @property
     def swaps_sides(self) -> bool:
-        """True if the rows of the stored picture are the columns of the view."""
+        """True if the rows of the stored picture are the columns of the displayed one."""
         return self.degrees in (90, 270)
 
     @property
     def inverse(self) -> Orientation:
-        """The orientation that leads from the view back to the stored picture."""
+        """The orientation that leads from the displayed film back to the stored one."""
         return self if self.is_mirrored else Orientation.of(-self.degrees)
 
     def then(self, other: Orientation) -> Orientation:
@@ -68,7 +68,7 @@ class Orientation(StrEnum):
         return Orientation.of(turned, mirrored=self.is_mirrored != other.is_mirrored)
 
     def turn_box(self, box: Box, columns: int, rows: int) -> Box:
-        """Return `box` in the view, for a box in the picture before the change.
+        """Return `box` after the change, for a box in the picture before it.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class Orientation(StrEnum):
 
 
 def turn_film(film: Film, orientation: Orientation) -> Film:
-    """Return the view of `film` in `orientation`, with its spacing and the shape of its pixels; `film` stays as it is."""
+    """Return `film` in `orientation`, with its spacing and the shape of its pixels; `film` itself stays as it is."""
     if orientation is Orientation.UPRIGHT:
         return film
     pixels = np.rot90(film.pixels, -(orientation.degrees // 90))

@@ -25,7 +25,7 @@ class FilmSource(Protocol):
     """A store of decoded films."""
 
     def film(self, case: str, id: str, orientation: Orientation) -> Film:
-        """Return the view of the film `id` of `case` in `orientation`, decoded. Raises FilmError."""
+        """Return the film `id` of `case` in `orientation`, decoded. Raises FilmError."""
         ...
 
 

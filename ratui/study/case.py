@@ -64,7 +64,7 @@ class FilmRecord:
         Number of the examination in the study, from 0 to 7. It differs from `time` if the case lacks an earlier visit; None
         for `time`.
     orientation
-        The change from the stored picture to the view. `rows`, `columns`, `spacing` and `aspect` are those of the view.
+        The change from the stored to the displayed film. `rows`, `columns`, `spacing` and `aspect` are those of the latter.
     """
 
     id: str
@@ -103,7 +103,7 @@ class FilmRecord:
         return Box(0.0, 0.0, half, rows) if side == "L" else Box(half, 0.0, float(self.columns), rows)
 
     def with_orientation(self, orientation: Orientation) -> FilmRecord:
-        """Return the film with its view in `orientation`, whatever its view is now."""
+        """Return the film displayed in `orientation`, whatever its orientation is now."""
         turn = self.orientation.inverse.then(orientation)
         if not turn.swaps_sides:
             return replace(self, orientation=orientation)
@@ -120,13 +120,13 @@ class FilmRecord:
         """Return the film with the size and spacing of its stored picture."""
         return self.with_orientation(Orientation.UPRIGHT)
 
-    def to_view(self, box: Box) -> Box:
-        """Return a box of the stored picture in pixels of the view."""
+    def to_displayed(self, box: Box) -> Box:
+        """Return a box of the stored film in pixels of the displayed one."""
         stored = self.as_stored()
         return self.orientation.turn_box(box, stored.columns, stored.rows)
 
     def to_stored(self, box: Box) -> Box:
-        """Return a box of the view in pixels of the stored picture."""
+        """Return a box of the displayed film in pixels of the stored one."""
         return self.orientation.inverse.turn_box(box, self.columns, self.rows)
 
     def to_record(self) -> dict[str, Any]:
@@ -184,8 +184,8 @@ class Region:
     film
         ID of the film.
     box
-        ``(x0, y0, x1, y1)`` in pixels of the film, or None if the site is not on the film. They are those of the view; in
-        files and exports, those of the stored picture.
+        ``(x0, y0, x1, y1)`` in pixels of the film, or None if the site is not on the film. They are those of the
+        displayed film; in files and exports, those of the stored one.
     source
         Origin of the box.
     confirmed_by
@@ -310,7 +310,7 @@ class Case:
 
     def as_stored(self) -> Case:
         """Return the case with the sizes and spacings of the stored pictures of its films."""
-        return Case(self.id, tuple(film.as_stored() for film in self.films))
+        return replace(self, films=tuple(film.as_stored() for film in self.films))
 
     def films_at(self, order: Iterable[int]) -> tuple[tuple[str, ...], ...]:
         """Return the IDs of the films of each time point in `order`, sorted."""

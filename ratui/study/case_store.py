@@ -175,7 +175,7 @@ class CaseStore:
         self._oriented[case.id, view] = case, orientations, found
         return found
 
-    def view_films(self, case: str, config: StudyConfig) -> tuple[FilmRecord, ...]:
+    def displayed_films(self, case: str, config: StudyConfig) -> tuple[FilmRecord, ...]:
         """Return the films of `case` in their orientations; all have the time point 0. Raises StudyError, StoreError."""
         records = self.film_list(case, config).records
         films = tuple(FilmRecord.from_record({**record, "time": 0, "day": None}) for record in records)
@@ -246,7 +246,7 @@ class CaseStore:
 def _with_known_aspects(case: Case, before: FilmList | None) -> Case:
     """Return `case` as stored, where a film in the list `before` has exactly the shape of its pixels there.
 
-    The shape in a turned view is a reciprocal, which cannot always be inverted to the last digit.
+    The shape in a turned film is a reciprocal, which cannot always be inverted to the last digit.
     """
     known = {str(record["id"]): float(record.get("aspect", 1.0)) for record in (before.records if before else ())}
     films = (
@@ -255,4 +255,4 @@ def _with_known_aspects(case: Case, before: FilmList | None) -> Case:
         else film.as_stored()
         for film in case.films
     )
-    return Case(case.id, tuple(films))
+    return replace(case, films=tuple(films))

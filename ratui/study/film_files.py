@@ -17,9 +17,9 @@ _DEADLINE = 600.0  # seconds for reading one film, which may be large and on a s
 
 
 def load_film(folder: StudyFolder, case: Case, film: str, orientation: Orientation | None = None) -> Film:
-    """Return the view of one film of `case`, decoded and turned.
+    """Return one film of `case` as it is displayed, decoded and turned.
 
-    The view is the recorded one, or that in `orientation`. Every use of a film's pixels beyond its stored form takes them
+    Its orientation is the recorded one, or `orientation`. Every use of a film's pixels beyond its stored form takes them
     from here: display, registration, training and proposals. Raises FilmError if the film can't be read or is not the file
     that was imported.
     """

@@ -41,7 +41,7 @@ def intact_displays(study: Study, rater: str, case: str) -> tuple[DisplayUse, ..
 
 
 def intact_regions(study: Study, case: str | Case) -> tuple[Region, ...]:
-    """Return the regions of `case`, none if they can't be read; boxes are those of the views, see `Study.regions`."""
+    """Return the regions of `case`, none if they can't be read, with the boxes of the displayed films, see `Study`."""
     name = case if isinstance(case, str) else case.id
     return read_or_note(study, study.path / "regions" / f"{name}.json", lambda: study.regions(case), ())
 

@@ -248,7 +248,7 @@ def _orientation_results(
         if each in new:
             yield MergeResult("added", item)
         elif here[each.film].orientation is not each.orientation:
-            yield MergeResult("conflict", item, "its view is turned in another way; the one here stays")
+            yield MergeResult("conflict", item, "it is turned in another way there; the orientation here stays")
 
 
 def _region_results(case: Case, new: Sequence[Region], differing: Sequence[Region]) -> Iterator[MergeResult]:

@@ -1,8 +1,8 @@
-"""The orientations of films in the file of a case's regions, and the conversion of boxes between view and stored picture.
+"""The orientations of films in the file of a case's regions, and the conversion of boxes between stored and displayed films.
 
-The table ``orientations`` has a record for each film whose view a person or a model has set. Every member of a study may
-write it, because a rater who confirms boxes may turn the film. Boxes in files are those of the stored picture, so that
-no box changes when a view is turned.
+The table ``orientations`` has a record for each film whose orientation a person or a model has set. Every member of a study
+may write it, because a rater who confirms boxes may turn the film. Boxes in files are those of the stored film, so that no
+box changes when a film is turned.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from ratui.imaging import Orientation
 from ratui.stored_values import ODD_VALUE_ERRORS, as_list, as_text
 from ratui.study.case import Case, FilmRecord, Region
 
-__all__ = ["FilmOrientation", "orient_case", "read_orientations", "to_stored_regions", "to_view_regions"]
+__all__ = ["FilmOrientation", "orient_case", "read_orientations", "to_displayed_regions", "to_stored_regions"]
 
 
 @dataclass(frozen=True)
 class FilmOrientation:
-    """The orientation of one film's view.
+    """The orientation of one film.
 
     Attributes
     ----------
     film
         ID of the film.
     orientation
-        The change from the stored picture to the view.
+        The change from the stored to the displayed film.
     by
         Name of the rater who set it, or of the model; empty for a manager.
     is_model
@@ -71,20 +71,20 @@ def read_orientations(tables: Mapping[str, Sequence[Mapping[str, Any]]], where: 
 
 
 def orient_case(case: Case, orientations: Mapping[str, FilmOrientation]) -> Case:
-    """Return `case` with the view of each film in its orientation; films without one are upright."""
+    """Return `case` with each film in its orientation; films without one are upright."""
     if not any(film.id in orientations for film in case.films):
         return case
     films = tuple(
         film.with_orientation(orientations[film.id].orientation) if film.id in orientations else film
         for film in case.films
     )
-    return Case(case.id, films)
+    return replace(case, films=films)
 
 
-def to_view_regions(regions: Iterable[Region], films: Mapping[str, FilmRecord]) -> tuple[Region, ...]:
-    """Return regions of stored pictures with their boxes in the views of `films`; those of other films stay."""
+def to_displayed_regions(regions: Iterable[Region], films: Mapping[str, FilmRecord]) -> tuple[Region, ...]:
+    """Return regions of stored films with their boxes in the displayed `films`; those of other films stay."""
     return tuple(
-        replace(region, box=film.to_view(region.box))
+        replace(region, box=film.to_displayed(region.box))
         if region.box is not None and (film := films.get(region.film)) is not None
         else region
         for region in regions
@@ -94,7 +94,7 @@ def to_view_regions(regions: Iterable[Region], films: Mapping[str, FilmRecord]) 
 def to_stored_regions(
     regions: Iterable[Region], films: Mapping[str, FilmRecord], known: Iterable[Region] = ()
 ) -> tuple[Region, ...]:
-    """Return regions of the views of `films` with their boxes in the stored pictures; those of other films stay.
+    """Return regions of the displayed `films` with their boxes in the stored ones; those of other films stay.
 
     `known` are the regions in the file. The box of a region that did not change is returned exactly as it is there:
     arithmetic with floating point numbers would change its last digit.
@@ -105,7 +105,7 @@ def to_stored_regions(
         film = films.get(region.film)
         if region.box is not None and film is not None:
             before = stored.get((region.site, region.film))
-            unchanged = before is not None and film.to_view(before) == region.box
+            unchanged = before is not None and film.to_displayed(before) == region.box
             region = replace(region, box=before if unchanged else film.to_stored(region.box))
         result.append(region)
     return tuple(result)

@@ -12,7 +12,7 @@ from ratui.scheme import Scheme
 from ratui.study.case import Case, FilmRecord, Region, regions_from_records, regions_to_records
 from ratui.study.config import SEALED_FORMAT, StudyConfig
 from ratui.study.layout import list_models
-from ratui.study.orientations import FilmOrientation, read_orientations, to_stored_regions, to_view_regions
+from ratui.study.orientations import FilmOrientation, read_orientations, to_displayed_regions, to_stored_regions
 from ratui.study.store import FileLock, StoredTables, StudyFile, StudyFolder, StudyLock, write_tables
 from ratui.study.store.open_folder import FileSignature
 from ratui.study.store.tables import read_intact
@@ -64,13 +64,13 @@ class RegionStore:
     def regions(self, case: str | Case) -> tuple[Region, ...]:
         """Return the regions that raters have set or confirmed; empty before the first. Raises StoreError.
 
-        Boxes are those of the films' views: as they are now, or those of `case` if it is given as a `Case`.
+        Boxes are those of the displayed films: as they are now, or those of `case` if it is given as a `Case`.
         """
         file = self._regions_file(_name(case))
-        return to_view_regions(self._to_regions(self._read_regions_file(file), file), self._turned_films(case))
+        return to_displayed_regions(self._to_regions(self._read_regions_file(file), file), self._turned_films(case))
 
     def stored_regions(self, case: str) -> tuple[Region, ...]:
-        """Return the regions as `regions` does, with the boxes of the stored pictures, for exports and merges."""
+        """Return the regions as `regions` does, with the boxes of the stored films, for exports and merges."""
         file = self._regions_file(case)
         return self._to_regions(self._read_regions_file(file), file)
 
@@ -88,16 +88,16 @@ class RegionStore:
         self._orientations[case] = now, found
         return found
 
-    def view_films(self, case: str) -> Mapping[str, FilmRecord]:
+    def displayed_films(self, case: str) -> Mapping[str, FilmRecord]:
         """Return the films of `case` by ID, in their orientations, with the time point 0. Raises StudyError."""
         raise NotImplementedError
 
     def _turned_films(self, case: str | Case) -> Mapping[str, FilmRecord]:
-        """Return the films of `case` whose view is not the stored picture, by ID."""
+        """Return the films of `case` that are displayed turned or mirrored, by ID."""
         if isinstance(case, Case):
             films: Iterable[FilmRecord] = case.films
         elif any(each.orientation is not Orientation.UPRIGHT for each in self.orientations(case).values()):
-            films = self.view_films(case).values()
+            films = self.displayed_films(case).values()
         else:
             films = ()
         return {film.id: film for film in films if film.orientation is not Orientation.UPRIGHT}
@@ -123,8 +123,8 @@ class RegionStore:
     ) -> None:
         """Replace the regions of `case`, or only those on `films` if given. Raises StoreError.
 
-        Boxes are those of the films' views, see `regions`. With `films`, regions that another rater saves on other films of
-        the case at the same time are kept.
+        Boxes are those of the displayed films, see `regions`. With `films`, regions that another rater saves on other
+        films of the case at the same time are kept.
         """
         id = _name(case)
         with self.regions_lock(id):
@@ -133,10 +133,19 @@ class RegionStore:
             new = to_stored_regions(regions, self._turned_films(case), known)
             self.write_regions(id, (*kept, *new), self.orientations(id).values())
 
+    def remove_film_regions(self, case: str, films: Collection[str]) -> None:
+        """Remove the regions and the orientations of `films`, which are no films of `case` any more. Raises StoreError."""
+        with self.regions_lock(case):
+            regions, orientations = self.stored_regions(case), self.orientations(case).values()
+            left = [region for region in regions if region.film not in films]
+            turned = [each for each in orientations if each.film not in films]
+            if len(left) < len(regions) or len(turned) < len(orientations):
+                self.write_regions(case, left, turned)
+
     def write_regions(
         self, case: str, regions: Iterable[Region], orientations: Iterable[FilmOrientation]
     ) -> None:  # fmt: skip
-        """Replace the file of the regions of `case`; the caller holds its lock. Boxes are those of the stored pictures."""
+        """Replace the file of the regions of `case`; the caller holds its lock. Boxes are those of the stored films."""
         tables = {"regions": regions_to_records(regions)}
         if turned := sorted(orientations, key=lambda each: each.film):
             tables["orientations"] = [each.to_record() for each in turned]
@@ -154,7 +163,7 @@ class RegionStore:
     def proposals(self, case: str | Case) -> tuple[Region, ...]:
         """Return the regions proposed for `case` by the newest model that has any for it; empty if none has.
 
-        Boxes are those of the films' views, see `regions`.
+        Boxes are those of the displayed films, see `regions`.
         """
         for model in reversed(self.proposal_models()):
             if self.folder.exists(self._proposals_file(model, _name(case)).inside):
@@ -167,7 +176,7 @@ class RegionStore:
     def proposals_of(self, model: str, case: str | Case) -> tuple[Region, ...]:
         """Return the regions that `model` has proposed for `case`; empty if there are none. Raises StoreError."""
         file = self._proposals_file(model, _name(case))
-        return to_view_regions(self._to_regions(self._read(file), file), self._turned_films(case))
+        return to_displayed_regions(self._to_regions(self._read(file), file), self._turned_films(case))
 
     def save_proposals(self, model: str, case: str | Case, regions: Iterable[Region]) -> None:
         """Replace the regions that `model` proposes for `case`. Raises StoreError."""

@@ -298,14 +298,14 @@ class Study(StudyCases):
         is_model: bool = False,
         even_if_signed: bool = False,
     ) -> None:
-        """Record the orientation of a film's view. No box changes its place on the film, and no stored pixel changes.
+        """Record the orientation of a film. No box changes its place on the film, and no stored pixel changes.
 
         Parameters
         ----------
         case, film
             The film.
         orientation
-            The change from the stored picture to the view.
+            The change from the stored to the displayed film.
         by
             Name of the rater who turned the film, or of the model.
         is_model
@@ -320,11 +320,11 @@ class Study(StudyCases):
         StoreError
             If the file can't be read or written.
         """
-        if film not in self.view_films(case):
+        if film not in self.displayed_films(case):
             raise StudyError(f"there is no film {clean_text(film)}", case, "See: ratui status STUDY")
         if not even_if_signed and self.is_signed(case, film):
             problem = "a signed reading was made on this film as it is shown now"
-            raise StudyError(problem, case, "Turn it only if its view is wrong, and confirm that")
+            raise StudyError(problem, case, "Turn it only if it is displayed wrongly, and confirm that")
         with self.regions_lock(case):
             known = dict(self.orientations(case))
             known[film] = FilmOrientation(film, orientation, by, is_model)

@@ -116,9 +116,9 @@ class StudyCases(RegionStore):
         positions = self.positions(case)
         return tuple(rater for rater in self.config.raters if rater in positions)
 
-    def view_films(self, case: str) -> Mapping[str, FilmRecord]:
+    def displayed_films(self, case: str) -> Mapping[str, FilmRecord]:
         """Return the films of `case` by ID, in their orientations, with the time point 0. Raises StudyError."""
-        found = self._case_store.view_films(case, self.config)
+        found = self._case_store.displayed_films(case, self.config)
         return {film.id: film for film in found}
 
     def visits(self, case: str) -> Mapping[str, Visit]:
@@ -152,7 +152,7 @@ class StudyCases(RegionStore):
         return self.path / "films" / check_name(case, "case") / f"{check_name(film, 'film')}.dcm"
 
     def film(self, case: str, film: str, orientation: Orientation | None = None) -> Film:
-        """Return one film, decoded, in the recorded orientation of its view or in `orientation`.
+        """Return one film, decoded, in its recorded orientation or in `orientation`.
 
         Raises FilmError if it can't be read or is not the file that was imported.
         """

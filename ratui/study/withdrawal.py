@@ -178,7 +178,6 @@ def _withdraw(study: Study, case: Case, films: Sequence[str], new: Sequence[With
         write_tables(folder.file(_FILE), {"withdrawals": [each.to_record() for each in (*before, *new)]})
     left = tuple(film for film in case.films if film.id not in films)
     study.save_case(replace(case, films=left, withdrawn=(*case.withdrawn, *((film, None) for film in films))))
-    if any(region.film in films for region in study.regions(case.id)):
-        study.save_regions(case.id, (), films=films)
+    study.remove_film_regions(case.id, films)
     for film in films:
         folder.remove(f"films/{case.id}/{film}.dcm")

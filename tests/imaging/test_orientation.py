@@ -1,4 +1,4 @@
-"""Orientations: the view's pixels, boxes, spacing and the order of two changes agree, in DICOM's order of operations."""
+"""Orientations: pixels, boxes, spacing and the order of two changes agree, in DICOM's order of operations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_stored_film_stays_as_it_is() -> None:
 
 
 @given(st.sampled_from(ORIENTATIONS), st.integers(1, 7), st.integers(1, 7), st.data())
-def test_a_box_contains_the_same_pixels_in_every_view(
+def test_a_box_contains_the_same_pixels_in_every_orientation(
     orientation: Orientation, rows: int, columns: int, data: st.DataObject
 ) -> None:
     stored = film(rows, columns)

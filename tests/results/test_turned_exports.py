@@ -1,4 +1,4 @@
-"""Exports of films whose view was turned: coordinates are those of the stored pixels, and viewers turn the image alike."""
+"""Exports of films that were turned: coordinates are those of the stored pixels, and viewers turn the image alike."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def polylines(file: Path) -> list[list[float]]:
         (Orientation.MIRRORED_90, 90, "Y", [1, 1], [200, 240]),
     ],
 )
-def test_boxes_are_in_stored_pixels_and_the_view_is_stated(
+def test_boxes_are_in_stored_pixels_and_the_orientation_is_stated(
     tmp_path: Path, orientation: Orientation, rotation: int, flip: str, first: list[int], last: list[int]
 ) -> None:
     study = noisy_study(tmp_path / "s", patients=1)

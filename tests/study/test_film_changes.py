@@ -235,7 +235,7 @@ class TestWithdrawal:
         def refuse(*_: object, **__: object) -> None:
             raise StoreError("not saved: No space left on device")
 
-        for step in ("save_case", "save_regions"):
+        for step in ("save_case", "remove_film_regions"):
             with monkeypatch.context() as patch:
                 patch.setattr(Study, step, refuse)
                 with pytest.raises(StoreError):

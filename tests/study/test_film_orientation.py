@@ -1,4 +1,4 @@
-"""A film's orientation: its view is turned, its stored pixels and boxes are not, and a person's decision is kept."""
+"""A film's orientation: the displayed film is turned, its stored pixels and boxes are not."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ratui.study import FilmRecord, Region, RegionSource, Study
 from ratui.study.check import check_study
 from ratui.study.merge import merge
 from ratui.study.orientations import read_orientations
+from ratui.study.withdrawal import withdraw_films
 from tests.films import make_study
 from tests.tui.readings import store_reading
 
@@ -38,7 +39,7 @@ def pixels_in(film: Film, box: Box) -> list[int]:
 
 
 @pytest.mark.parametrize("orientation", TURNED)
-def test_the_view_is_turned_and_nothing_stored_changes(tmp_path: Path, orientation: Orientation) -> None:
+def test_the_film_is_turned_and_nothing_stored_changes(tmp_path: Path, orientation: Orientation) -> None:
     study = make_study(tmp_path)
     case, film = first_film(study)
     whole = [replace(each, box=each.box and Box(*map(round, each.box))) for each in study.regions(case)]
@@ -74,7 +75,7 @@ def test_a_rater_in_a_blinded_study_sees_the_turned_film(tmp_path: Path) -> None
         assert each.film(case, film.id).pixels.shape == (film.columns, film.rows)
 
 
-def test_boxes_saved_in_a_turned_view_stay_exactly_where_they_are(tmp_path: Path) -> None:
+def test_boxes_saved_in_a_turned_film_stay_exactly_where_they_are(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     case, film = first_film(study)
     odd = Box(0.1, 0.3, 33.3, 47.7)
@@ -89,7 +90,7 @@ def test_boxes_saved_in_a_turned_view_stay_exactly_where_they_are(tmp_path: Path
     assert next(region.box for region in study.regions(case) if region.film == film.id) == odd
 
 
-def test_a_session_that_saw_the_earlier_view_saves_boxes_where_it_saw_them(tmp_path: Path) -> None:
+def test_a_session_that_saw_the_earlier_orientation_saves_boxes_where_it_saw_them(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     case, film = first_film(study)
     opened = study.case(case)
@@ -102,7 +103,7 @@ def test_a_session_that_saw_the_earlier_view_saves_boxes_where_it_saw_them(tmp_p
     assert next(region.box for region in study.regions(case) if region.film == film.id) == expected
 
 
-def test_proposals_follow_the_view(tmp_path: Path) -> None:
+def test_proposals_follow_the_film(tmp_path: Path) -> None:
     study = make_study(tmp_path)
     case, film = first_film(study)
     box = Box(10.0, 20.0, 40.0, 50.0)
@@ -126,6 +127,19 @@ def test_a_film_with_a_signed_reading_is_turned_only_if_that_is_confirmed(tmp_pa
     assert study.case(case).films[0].orientation is Orientation.UPRIGHT
     study.set_orientation(case, film.id, Orientation.TURNED_90, even_if_signed=True)
     assert study.case(case).films[0].orientation is Orientation.TURNED_90
+    assert check_study(study.path).is_intact
+
+
+def test_the_orientation_of_a_withdrawn_film_is_removed(tmp_path: Path) -> None:
+    study = make_study(tmp_path)
+    case, film = first_film(study)
+    study.set_orientation(case, film.id, Orientation.TURNED_90)
+    study.set_orientation(case, study.case(case).films[-1].id, Orientation.TURNED_270)
+    withdraw_films(study, case, [film.id], reason="wrong patient")
+    assert film.id not in study.orientations(case)
+    assert study.case(case).films[-1].orientation is Orientation.TURNED_270
+    assert not [each for each in study.regions(case) if each.film == film.id]
+    assert study.case(case).withdrawn
     assert check_study(study.path).is_intact
 
 

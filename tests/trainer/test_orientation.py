@@ -1,4 +1,4 @@
-"""Films in any of four rotations: all joints are found, the view is turned, and mirrored films are only reported."""
+"""Films in any of four rotations: all joints are found, the film is turned, and mirrored films are only reported."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def truth_of(side: str) -> dict[str, Box]:
     return {key: Box(*box) for key, box in drawn(side).boxes.items() if key[2:] in JOINTS}
 
 
-def test_a_case_of_one_visit_gets_proposals_and_upright_views(tmp_path: Path) -> None:
+def test_a_case_of_one_visit_gets_proposals_and_upright_films(tmp_path: Path) -> None:
     study, (left, right) = one_visit(tmp_path, ("L", Orientation.TURNED_180), ("R", Orientation.UPRIGHT))
     summary = propose(study)
     assert (summary.cases, summary.hands, summary.joints) == (1, 2, 20)
@@ -94,9 +94,9 @@ def test_a_case_of_one_visit_gets_proposals_and_upright_views(tmp_path: Path) ->
     films = {film.id: film for film in study.case("C-1").films}
     assert films[left.id].orientation is Orientation.TURNED_180
     assert films[right.id].orientation is Orientation.UPRIGHT
-    assert off(proposed(study, left), truth_of("L")) < 0.25, "boxes are those of the upright view"
+    assert off(proposed(study, left), truth_of("L")) < 0.25, "boxes are those of the upright film"
     assert off(proposed(study, right), truth_of("R")) < 0.25
-    assert not propose(study).turned, "an upright view is not turned again"
+    assert not propose(study).turned, "an upright film is not turned again"
 
 
 def test_a_film_of_both_hands_is_turned_as_a_whole(tmp_path: Path) -> None:

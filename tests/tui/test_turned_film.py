@@ -1,4 +1,4 @@
-"""Turning and mirroring the view of a film by keys in the regions screen."""
+"""Turning and mirroring a film by keys in the regions screen."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_a_film_upside_down_is_turned_and_its_boxes_are_found(tmp_path: Pa
     assert {region.source for region in found.values()} <= {RegionSource.REGISTERED, RegionSource.ESTIMATED}
 
 
-async def test_a_proposal_that_looks_mirrored_is_named_and_the_view_is_mirrored_by_a_key(tmp_path: Path) -> None:
+async def test_a_proposal_that_looks_mirrored_is_named_and_the_film_is_mirrored_by_a_key(tmp_path: Path) -> None:
     phantom, stored = with_stored(phantom_case(tmp_path), 0, Orientation.MIRRORED)
     study = phantom.study
     mirrored = [
@@ -92,7 +92,7 @@ async def test_a_proposal_that_looks_mirrored_is_named_and_the_view_is_mirrored_
         assert not study.regions("C-1"), "mirrored boxes are not accepted"
         await press(pilot, "m")
         assert "looks mirrored" not in text(pilot, "message")
-        assert "MIRRORED VIEW" in text(pilot, "head")
+        assert "SHOWN MIRRORED" in text(pilot, "head")
         await press(pilot, "A")
     shown = study.case("C-1").film(0, "L", "hand", study.scheme)
     assert shown is not None
@@ -101,7 +101,7 @@ async def test_a_proposal_that_looks_mirrored_is_named_and_the_view_is_mirrored_
     assert max(phantom.distances_from_truth(shown, found)) < 1e-6
 
 
-async def test_the_mirrored_view_is_named_while_joints_are_scored(tmp_path: Path) -> None:
+async def test_the_mirrored_film_is_named_while_joints_are_scored(tmp_path: Path) -> None:
     study = make_study(tmp_path, sides="L")
     (case,) = study.cases()
     film = study.case(case).film(1, "L", "hand", study.scheme)
@@ -110,8 +110,8 @@ async def test_the_mirrored_view_is_named_while_joints_are_scored(tmp_path: Path
     async with reading_as(study, "anna", case=case) as pilot:
         await settle(pilot)
         assert isinstance(pilot.app.screen, ScoringScreen)
-        assert "MIRRORED VIEW" not in text(pilot, "title0")
-        assert "MIRRORED VIEW" in text(pilot, "title1")
+        assert "SHOWN MIRRORED" not in text(pilot, "title0")
+        assert "SHOWN MIRRORED" in text(pilot, "title1")
 
 
 async def test_a_turn_during_the_scoring_is_shown_when_the_regions_are_closed(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ async def test_a_turn_during_the_scoring_is_shown_when_the_regions_are_closed(tm
         await press(pilot, "r", "m", "escape")
         screen = pilot.app.screen
         assert isinstance(screen, ScoringScreen)
-        assert "MIRRORED VIEW" in text(pilot, "title0") + text(pilot, "title1")
+        assert "SHOWN MIRRORED" in text(pilot, "title0") + text(pilot, "title1")
         films = screen.joint_viewer._films
         assert films is not None
         for record, box in films.boxes.values():

@@ -1,6 +1,6 @@
 """Proposals of regions and orientations by the detector for the films of a study.
 
-Regions that a rater has confirmed are never changed. The view of a film is turned if its hands lie in another rotation.
+Regions that a rater has confirmed are never changed. A film is turned if its hands lie in another rotation.
 It is never mirrored: a hand that looks like one of the other side may be a mirrored film or a wrong side, and only a person
 who reads the marker on the film can tell. Such films are reported.
 """
@@ -29,8 +29,8 @@ class ProposalSummary:
     """Counts and messages of a run of `propose_regions`.
 
     `cases`, `hands` and `joints` are the numbers with proposals. `skipped` names each film or side without a proposal, and
-    the reason. `side_warnings` names each hand that looks like a hand of the other side. `turned` names each film whose view
-    was turned, and `not_turned` each one that lies in another rotation and stays as it is, with the reason.
+    the reason. `side_warnings` names each hand that looks like a hand of the other side. `turned` names each film that was
+    turned, and `not_turned` each one that lies in another rotation and stays as it is, with the reason.
     """
 
     cases: int
@@ -47,7 +47,7 @@ def propose_regions(
 ) -> ProposalSummary:
     """Propose regions for each film without confirmed regions, and save them in the study.
 
-    Cases of one time point get proposals, too. The view of a film in another rotation is turned, unless a person has set
+    Cases of one time point get proposals, too. A film in another rotation is turned, unless a person has set
     its orientation, a rater has confirmed regions on it, or a signed reading was made on it.
 
     Parameters
@@ -97,9 +97,9 @@ def propose_regions(
                 change = f"{place}, side {record.side}: the hand is turned by {360 - found[0].rotation}°"
                 reason = _turn(study, case, record, found[0].rotation, name, record.id in confirmed)
                 if reason:
-                    not_turned.append(f"{change}; its view was not turned, because {reason}")
+                    not_turned.append(f"{change}; it was not turned, because {reason}")
                 else:
-                    turned.append(f"{change}; its view was turned upright")
+                    turned.append(f"{change}; it was turned upright")
             for side, hand in _by_side(record, found).items():
                 if hand is None:
                     skipped.append(f"{place}, side {side}: no hand was found")
@@ -107,7 +107,7 @@ def propose_regions(
                 if hand.side != side:
                     side_warnings.append(
                         f"{place}: recorded as side {side}, but it looks like the other hand. "
-                        "The film is mirrored, or its side is wrong; its view was not mirrored"
+                        "The film is mirrored, or its side is wrong; it was not mirrored"
                     )
                 hand_count += 1
                 for joint, detection in hand.joints.items():
@@ -116,7 +116,7 @@ def propose_regions(
                     regions.append(region)
         if regions:
             case_count, joint_count = case_count + 1, joint_count + len(regions)
-            study.save_proposals(name, case, regions)  # boxes are those of the views before they were turned
+            study.save_proposals(name, case, regions)  # boxes are those of the films before they were turned
     bar("proposing regions", len(cases), len(cases))
     if not film_count:
         raise TrainError("the study has no film of hands", study.path, "Import films of hands")
@@ -126,7 +126,7 @@ def propose_regions(
 
 
 def _turn(study: Study, case: Case, record: FilmRecord, rotation: int, model: str, is_confirmed: bool) -> str:
-    """Turn the view of a film further by `rotation` degrees; return why it was not turned, or an empty text."""
+    """Turn a film further by `rotation` degrees; return why it was not turned, or an empty text."""
     known = study.orientations(case.id).get(record.id)
     if known is not None and not known.is_model:
         return "a person has set its orientation"

@@ -74,7 +74,7 @@ class ExportSource:
         return tuple(region for region in intact_regions(self.study, case) if region.film in films)
 
     def orientations(self, case: Case) -> Mapping[str, Orientation]:
-        """Return the orientation of the view of each film that raters saw turned, by film ID."""
+        """Return the orientation of each film that raters saw turned, by film ID."""
         films = (intact_case(self.study, case.id) or case).films
         return {film.id: film.orientation for film in films if film.orientation is not Orientation.UPRIGHT}
 

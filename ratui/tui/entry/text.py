@@ -292,10 +292,10 @@ def join_ends(left: Text, right: Text, width: int) -> Text:
 
 
 def format_orientation(t: Catalog, orientation: Orientation) -> str:
-    """Return how the view of a film is turned and that it is mirrored; empty for the stored picture."""
-    parts = [t("text.view_turned", degrees=orientation.degrees)] if orientation.degrees else []
+    """Return how a film is displayed turned or mirrored; empty for a film as stored."""
+    parts = [t("text.shown_turned", degrees=orientation.degrees)] if orientation.degrees else []
     if orientation.is_mirrored:
-        parts.append(t("text.view_mirrored"))
+        parts.append(t("text.shown_mirrored"))
     return " · ".join(parts)
 
 

@@ -77,7 +77,7 @@ class ViewRequest:
     is_marked: bool = False
     """True to mark the corners of `joint`."""
     orientation: Orientation = Orientation.UPRIGHT
-    """Orientation of the view, in whose pixels the boxes are."""
+    """Orientation of the displayed film, in whose pixels the boxes are."""
 
     @property
     def key(self) -> Hashable:
@@ -98,7 +98,7 @@ class AlignedView:
     is_difference: bool = False
     """True for a picture of the difference between the films instead of the other film."""
     orientation: Orientation = Orientation.UPRIGHT
-    """Orientation of the other film's view, in whose pixels `joint` is."""
+    """Orientation of the other film, in whose pixels `joint` is."""
 
     @property
     def key(self) -> Hashable:
@@ -129,10 +129,10 @@ class FilmStore:
         self._aligned: dict[Hashable, Matrix | AlignmentFailure] = {}
 
     def film(self, case: str, id: str, orientation: Orientation = Orientation.UPRIGHT) -> Film:
-        """Return the view of the film `id` of `case` in `orientation`, decoded; the first call takes up to a few seconds.
+        """Return the film `id` of `case` in `orientation`, decoded; the first call takes up to a few seconds.
 
         The orientation is that of the caller's record of the film, and not the present one of the study: another session may
-        have turned the film, and the boxes of this one are those of its own view. Raise FilmError if it fails.
+        have turned the film, and the boxes of this one are those of its own orientation. Raise FilmError if it fails.
         """
         key = (case, id, orientation)
         # A lock per film: two threads never decode the same film, but may decode different ones at the same time.
@@ -151,17 +151,17 @@ class FilmStore:
             return film
 
     def has_decoded(self, case: str, id: str, orientation: Orientation = Orientation.UPRIGHT) -> bool:
-        """Return True if this view of the film `id` of `case` is in memory, so that `film` returns it at once."""
+        """Return True if the film `id` of `case` in `orientation` is in memory, so that `film` returns it at once."""
         with self._lock:
             return (case, id, orientation) in self._films
 
     def presets(self, case: str, *films: str) -> tuple[str, ...]:
         """Return the names of the contrast presets for `films`. Films that are not decoded yet are ignored."""
         with self._lock:
-            found = [film for id in films if (film := self._find_any_view(case, id))]
+            found = [film for id in films if (film := self._find_in_any_orientation(case, id))]
         return list_presets(*found)
 
-    def _find_any_view(self, case: str, id: str) -> Film | None:
+    def _find_in_any_orientation(self, case: str, id: str) -> Film | None:
         return next((film for key, film in self._films.items() if key[:2] == (case, id)), None)
 
     def render(self, view: ViewRequest) -> Image.Image:

@@ -351,7 +351,7 @@ class FilmScreen(KeyScreen[ScreenResultType]):
         if record is None:
             return f"{title} · {self.t('text.not_on_film')}"
         if record.orientation.is_mirrored:  # left and right differ from the stored film
-            title = f"{title} · {self.t('text.view_mirrored')}"
+            title = f"{title} · {self.t('text.shown_mirrored')}"
         return self._format_film_title(place, title, site, is_coarse)
 
     def show_title(self, place: int, title: str) -> None:

@@ -287,15 +287,15 @@ class RegionsScreen(KeyScreen[None]):
         self._set_editor(swapped)
 
     def action_turn(self) -> None:
-        """Turn the view of the film clockwise by a quarter."""
-        self._turn_view("turn", Orientation.TURNED_90)
+        """Turn the displayed film clockwise by a quarter."""
+        self._turn_film("turn", Orientation.TURNED_90)
 
     def action_mirror(self) -> None:
-        """Exchange left and right in the view of the film."""
-        self._turn_view("mirror", Orientation.MIRRORED)
+        """Exchange left and right in the displayed film."""
+        self._turn_film("mirror", Orientation.MIRRORED)
 
-    def _turn_view(self, action: str, change: Orientation) -> None:
-        """Record the view of the film with `change`; boxes that are not accepted are placed again."""
+    def _turn_film(self, action: str, change: Orientation) -> None:
+        """Display the film with `change`, and record that; boxes that are not accepted are placed again."""
         (film, _), study = self._case_regions.films[self._film_index], self.ratui.study
         if self._confirming != action and study.is_signed(self._case.id, film.id):
             self._confirming = action

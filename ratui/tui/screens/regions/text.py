@@ -34,13 +34,13 @@ _LONGEST_LABEL = 14
 def format_head(
     t: Catalog, case: str, study: Study, film: FilmRecord, site: Site, order: Sequence[int], number: int, total: int
 ) -> str:
-    """Return the top line: case, hand, time point, the `number` of the film out of `total`, and how its view is turned."""
+    """Return the top line: case, hand, time point, the `number` of the film out of `total`, and how it is turned."""
     place = list(order).index(film.time)
     when = texts.format_time_point(t, order, place, study.config.blinded, film.day)
     hand = texts.format_hand_title(t, study.scheme, site)
     head = t("regions.head", case=case, hand=hand, when=when, number=number, total=total)
-    view = texts.format_orientation(t, film.orientation)
-    return f"{head} · {view}" if view else head
+    turned = texts.format_orientation(t, film.orientation)
+    return f"{head} · {turned}" if turned else head
 
 
 def format_count(t: Catalog, editor: RegionEditor) -> Text:
@@ -81,7 +81,7 @@ def format_arrangement(t: Catalog, editor: RegionEditor, *, is_new: bool) -> str
 def format_opening_note(t: Catalog, editor: RegionEditor, failed: bool, mirror_key: str) -> str:
     """Return the message when a film is opened: that it looks mirrored, or which boxes are uncertain, and why.
 
-    `failed` says that placing the boxes failed, and `mirror_key` is the printed key that mirrors the view.
+    `failed` says that placing the boxes failed, and `mirror_key` is the printed key that mirrors the film.
     """
     if editor.looks_mirrored:
         return t("regions.looks_mirrored", mirror=mirror_key)
