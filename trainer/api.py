@@ -49,10 +49,15 @@ class DetectedJoint:
 
 @dataclass(frozen=True)
 class DetectedHand:
-    """A hand found on a film: its apparent side, ``"L"`` or ``"R"``, and its finger joints by name."""
+    """A hand found on a film: its apparent side, ``"L"`` or ``"R"``, and its finger joints by name.
+
+    A mirrored hand has the apparent side of the other hand. `rotation` is the clockwise turn of the film, in degrees (0, 90,
+    180 or 270), after which the hand is nearest to the upright position.
+    """
 
     side: str
     joints: Mapping[str, DetectedJoint]
+    rotation: int = 0
 
     def __repr__(self) -> str:
         return f"DetectedHand({self.side}: {', '.join(self.joints)})"
@@ -93,6 +98,7 @@ class Detector:
                     name: DetectedJoint(found.box, found.candidate.score, found.finding)
                     for name, found in hand.joints.items()
                 },
+                hand.rotation,
             )
             for hand in find_hands(self.network, levels, self._scheme, max_hands=max_hands)
         ]

@@ -64,7 +64,7 @@ def _merge_case(
 ) -> Iterator[MergeResult]:
     study = copy.study
     with checked_values("its films are not those of a study", name):
-        theirs, visits = other.case(check_name(name, "case")), other.visits(name)
+        theirs, visits = other.case(check_name(name, "case")).as_stored(), other.visits(name)
     if len(theirs.films) > _MOST_FILMS:
         raise StoreError("it has too many films", name, "Ask the other site")
     ours = _films_here(study, name)

@@ -15,6 +15,7 @@ import pytest
 
 from ratui.errors import StoreError, StudyError
 from ratui.files import second_copy_path
+from ratui.imaging import Orientation
 from ratui.study import Study
 from ratui.study.check import check_study
 from ratui.study.merge import merge
@@ -67,6 +68,19 @@ def test_films_come_with_their_time_points_and_readings(pair: tuple[Study, Study
     assert study.positions(second)["anna"] == site.positions(second)["anna"]
     assert study.reading("anna", second) == site.reading("anna", second)
     assert outcomes(merge(study, site.path, ["anna"], films=True)) == []
+
+
+def test_a_film_that_was_turned_elsewhere_comes_with_its_orientation(pair: tuple[Study, Study]) -> None:
+    study, site = pair
+    second = site.cases()[1]
+    film = site.case(second).films[0]
+    site.set_orientation(second, film.id, Orientation.TURNED_90, by="anna")
+    done = outcomes(merge(study, site.path, ["anna"], films=True))
+    assert done == [*[("added", "film")] * 4, *[("added", "regions")] * 4, ("added", "orientation")]
+    assert study.film_list(second).records == site.film_list(second).records
+    assert [each.orientation for each in study.case(second).films] == [Orientation.TURNED_90, *["0"] * 3]
+    assert set(study.regions(second)) == set(site.regions(second))
+    assert check_study(study.path).is_intact
 
 
 def test_a_film_is_added_to_a_case_that_others_read(tmp_path: Path) -> None:
