@@ -169,6 +169,27 @@ class TestTheReaderProcess:
         with ReaderProcess() as converter:
             assert converter.convert(tmp_path / "large.png", WISH).rows == 4000
 
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            "[" * 60_000,
+            "[]",
+            "7",
+            '{"bytes": null}',
+            '{"bytes": []}',
+            '{"bytes": 0, "error": 7}',
+            '{"bytes": 0, "error": ["a"]}',
+            '{"bytes": 0, "error": ["a", "b"], "frames": 7}',
+            '{"bytes": 0}',
+        ],
+    )
+    def test_an_odd_answer_is_a_rejected_film(self, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A film that controls the process can make it answer anything."""
+        code = f"import sys; sys.stdin.readline(); print({answer!r}, flush=True)"
+        monkeypatch.setattr("ratui.study.importing.reader_process._WORKER_CODE", code)
+        with ReaderProcess(20.0) as converter, pytest.raises(FilmError):
+            converter.verify(Path("film.dcm"), "C-1", "L")
+
 
 def encapsulated(path: Path, frame: bytes, rows: int, columns: int) -> Path:
     dataset = pydicom.dcmread(film_file(path))

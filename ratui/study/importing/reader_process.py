@@ -137,15 +137,16 @@ class ReaderProcess:
             self.close()
             _LOGGER.warning("the import ended a film's reader that took longer than %g s", self._timeout)
             raise FilmError("reading it took too long", path, "Get an uncompressed copy") from error
-        except (OSError, EOFError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, RecursionError) as error:
             _LOGGER.warning("a film's reader gave no answer: %s, exit code %s", type(error).__name__, process.poll())
             self.close()
             raise FilmError("the decoder crashed on it; it is damaged or malicious", path, "Export it again") from error
         if "error" in head:
-            problem, remedy = head["error"]
-            if head.get("frames"):
+            with _checked_answer(path):
+                problem, remedy = (clean_text(each, 300) for each in head["error"])
                 # Only what can be a line of code is logged: this process trusts the other one with nothing.
-                frames = [clean_text(each, 200) for each in head["frames"][:50] if _FRAME.fullmatch(str(each))]
+                frames = [clean_text(each, 200) for each in head.get("frames", [])[:50] if _FRAME.fullmatch(str(each))]
+            if frames:
                 _LOGGER.warning("a fault in a film's reader\n  %s", "\n  ".join(frames))
             raise FilmError(problem, path, remedy)
         return head, data
