@@ -252,7 +252,7 @@ def _combine_projections(named: set[str]) -> set[str]:
 def _names_several_views(words: list[_Word]) -> bool:
     """Return True if a number of views above one is named."""
     for one, other in pairwise(words):
-        many = (one.text.isdigit() and 2 <= int(one.text[:4]) <= 9) or any(m == "two" for _, m in one.meanings)
+        many = (one.text.isdigit() and 2 <= int(one.text) <= 9) or any(m == "two" for _, m in one.meanings)
         if many and any(meaning == "views" for _, meaning in other.meanings):
             return True
     return False
@@ -274,10 +274,10 @@ def _read_description(header: FilmHeader, keyword: str) -> Iterator[Statement]:
 
 
 def _read_laterality(header: FilmHeader, keyword: str) -> Iterator[Statement]:
-    text = header.elements.get(keyword, "").upper()
-    words = parse_words(text)
-    sides = frozenset(LATERALITIES[text]) if text in LATERALITIES else words.sides
-    both = Both.NO if text in LATERALITIES else words.both
+    text = header.elements.get(keyword, "")
+    words, side = parse_words(text), LATERALITIES.get(text.upper(), "")
+    sides = frozenset(side) if side else words.sides
+    both = Both.NO if side else words.both
     yield Statement("", Rank.IMAGE, is_code=True, sides=sides, both=both)
 
 
@@ -287,8 +287,8 @@ def _read_body_part(header: FilmHeader, keyword: str) -> Iterator[Statement]:
 
 
 def _read_view_position(header: FilmHeader, keyword: str) -> Iterator[Statement]:
-    text = header.elements.get(keyword, "").upper()
-    meaning = _POSITIONS.get(text, "")
+    text = header.elements.get(keyword, "")
+    meaning = _POSITIONS.get(text.upper(), "")
     projections = frozenset((meaning,)) if meaning in PROJECTIONS else parse_words(text).projections
     is_unknown = bool(text) and not meaning and not projections
     yield Statement("", Rank.IMAGE, is_code=True, projections=projections, is_unknown=is_unknown)

@@ -157,6 +157,8 @@ def _decide_side(statements: list[Statement], *, is_wide: bool) -> _Decision:
                 deciding = next(pair for pair in named if pair[0].element == decision.element)
                 return _Decision(doubt=f"{_quote(each, frozenset('B'))}, {_quote(*deciding)}")
         return decision
+    if not both:
+        return _Decision(doubt=f"its elements name several sides: {_quote(*named[0])}")
     first = both[0]
     if is_wide or (first.both is Both.EXPRESS and first.rank <= Rank.SERIES):
         return _Decision("B", first.element)
