@@ -165,6 +165,7 @@ class TestTheReaderProcess:
             monkeypatch.setenv(name, "64")
         pixels = np.full((4000, 5000), 100, np.uint8)
         pixels[::7, ::7] = 255
+        pixels[::11] = 180  # a picture of two levels is no film
         Image.fromarray(pixels).save(tmp_path / "large.png")
         with ReaderProcess() as converter:
             assert converter.convert(tmp_path / "large.png", WISH).rows == 4000
