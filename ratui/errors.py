@@ -12,6 +12,8 @@ The module imports nothing from the project, so that every layer can use it.
     │       └── DamagedError  a stored file was damaged after it was written
     ├── FilmError             a film cannot be read or displayed
     ├── DisplayError          the terminal cannot display what was requested
+    ├── PacsError             an archive of images (PACS) refuses, answers wrongly, or does not have a file
+    │   └── PacsLostError     the connection can't be made or was lost; the same request may succeed later
     ├── SettingsError         the user's settings: language or keys
     └── TrainError            a training run, its data or its checkpoint
 """
@@ -28,6 +30,8 @@ __all__ = [
     "DisplayError",
     "EntryError",
     "FilmError",
+    "PacsError",
+    "PacsLostError",
     "RatuiError",
     "Refusal",
     "RefusalKind",
@@ -176,6 +180,14 @@ class FilmError(RatuiError):
 
 class DisplayError(RatuiError):
     """A terminal that cannot display what was requested."""
+
+
+class PacsError(RatuiError):
+    """An archive of images (PACS) that refuses a request, answers wrongly, or does not have a file."""
+
+
+class PacsLostError(PacsError):
+    """A connection to a PACS that can't be made or was lost. The same request may succeed later."""
 
 
 class SettingsError(RatuiError):

@@ -30,6 +30,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--number-raters", "numbered", is_flag=True, help="Name raters READER 1, READER 2 and so on.")
 @click.option("--interim", is_flag=True, help="Include cases that some rater has not signed (study's owner only).")
 @click.option("--exclude-coarse", is_flag=True, help="Leave out entries made on films displayed too coarsely.")
+@click.option("--with-films", is_flag=True, help="Also write the films that reports and presentation states refer to.")
 @click.option("--json", "json_", is_flag=True, help="Print the list of files as JSON.")
 def export(
     study: Path,
@@ -40,6 +41,7 @@ def export(
     numbered: bool,
     interim: bool,
     exclude_coarse: bool,
+    with_films: bool,
     json_: bool,
 ) -> None:
     """Write the signed readings of STUDY into FOLDER, without patient identities, notes or dates.
@@ -69,7 +71,9 @@ def export(
     released = released_readings(opened, raters, interim=interim, exclude_coarse=exclude_coarse)
     wanted = formats or ("csv",)
     rule = choose_rule(released, missing, is_required=bool({"csv", "parquet"} & set(wanted)))
-    result = write(opened, released, folder, wanted, rule, numbered=numbered, progress=ProgressBar())
+    result = write(
+        opened, released, folder, wanted, rule, numbered=numbered, with_films=with_films, progress=ProgressBar()
+    )
     print_notices(opened)
     if json_:
         document = {

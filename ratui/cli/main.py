@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from ratui.cli import adjudicate, export, maintenance, results
+from ratui.cli import adjudicate, export, maintenance, pacs, results
 from ratui.cli.app import run_app
 from ratui.errors import clean_text
 from ratui.program import run_commands, run_program
@@ -35,6 +35,7 @@ def commands() -> None:
     ratui demo                          read a sample case
     ratui new STUDY --rater ID          create a study
     ratui import STUDY FILES…           add films to it
+    ratui fetch STUDY --from URL        add films of a PACS
     ratui read STUDY --rater ID         read its cases
     ratui status STUDY                  progress of each rater
     ratui agreement STUDY               agreement of the raters
@@ -47,7 +48,7 @@ def commands() -> None:
     """
 
 
-for _command in (*results.COMMANDS, *export.COMMANDS, *adjudicate.COMMANDS, *maintenance.COMMANDS):
+for _command in (*results.COMMANDS, *export.COMMANDS, *adjudicate.COMMANDS, *maintenance.COMMANDS, *pacs.COMMANDS):
     commands.add_command(_command)
 
 

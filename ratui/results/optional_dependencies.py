@@ -1,4 +1,4 @@
-"""Import of the libraries that only the extra ``ratui[results]`` installs."""
+"""Import of the libraries that only an extra installs, such as ``ratui[results]``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ratui.errors import StudyError
 __all__ = ["require"]
 
 
-def require(module: str, purpose: str) -> Any:
+def require(module: str, purpose: str, extra: str = "results") -> Any:
     """Import the module `module` and return it.
 
     Parameters
@@ -19,6 +19,8 @@ def require(module: str, purpose: str) -> Any:
         Dotted name, for example ``scipy.stats``.
     purpose
         The command or feature that needs it; the error message shows it.
+    extra
+        Name of the extra that installs it.
 
     Raises
     ------
@@ -32,4 +34,4 @@ def require(module: str, purpose: str) -> Any:
         # A missing dependency of the library itself is a broken installation: the original error says more.
         if (error.name or "").partition(".")[0] != name:
             raise
-        raise StudyError(f"{name} is not installed", purpose, "pip install 'ratui[results]'") from error
+        raise StudyError(f"{name} is not installed", purpose, f"pip install 'ratui[{extra}]'") from error

@@ -10,7 +10,7 @@ from ratui.imaging import MAX_FILE_BYTES, Film, Orientation, read_stored_film, t
 from ratui.study.case import Case
 from ratui.study.store import StudyFolder
 
-__all__ = ["load_film", "read_film_data", "write_films"]
+__all__ = ["load_film", "read_film_data", "read_intact_film_data", "write_films"]
 
 _FILE_TIME = 946_684_800  # 2000-01-01: the times of all files of films are equal and reveal no order
 _DEADLINE = 600.0  # seconds for reading one film, which may be large and on a slow disk
@@ -23,14 +23,21 @@ def load_film(folder: StudyFolder, case: Case, film: str, orientation: Orientati
     from here: display, registration, training and proposals. Raises FilmError if the film can't be read or is not the file
     that was imported.
     """
-    path = folder.path / f"films/{case.id}/{film}.dcm"
+    data = read_intact_film_data(folder, case, film)
+    if orientation is None:
+        record = next((record for record in case.films if record.id == film), None)
+        orientation = record.orientation if record else Orientation.UPRIGHT
+    return turn_film(read_stored_film(data, folder.path / f"films/{case.id}/{film}.dcm"), orientation)
+
+
+def read_intact_film_data(folder: StudyFolder, case: Case, film: str) -> bytes:
+    """Return the bytes of the file of a film. Raises FilmError if it can't be read or is not the file that was imported."""
     data = read_film_data(folder, case.id, film)
     record = next((record for record in case.films if record.id == film), None)
     if record and record.file and hashlib.sha256(data).hexdigest() != record.file:
+        path = folder.path / f"films/{case.id}/{film}.dcm"
         raise FilmError("its file was damaged after its import", path, "Restore it from a backup")
-    if orientation is None:
-        orientation = record.orientation if record else Orientation.UPRIGHT
-    return turn_film(read_stored_film(data, path), orientation)
+    return data
 
 
 def read_film_data(folder: StudyFolder, case: str, film: str) -> bytes:

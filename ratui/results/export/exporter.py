@@ -6,6 +6,7 @@ alone.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from ratui.results.optional_dependencies import require
 from ratui.results.released import ReleasedReadings
 from ratui.results.totals import MissingRule
 from ratui.study import Study
+from ratui.study.film_files import read_intact_film_data
 
 __all__ = ["FORMATS", "ExportResult", "export"]
 
@@ -70,6 +72,7 @@ def export(
     rule: MissingRule,
     *,
     numbered: bool = False,
+    with_films: bool = False,
     progress: ProgressCallback = lambda stage, done, of: None,
 ) -> ExportResult:
     """Write the released readings of a study into a folder.
@@ -86,6 +89,8 @@ def export(
         Rule for totals of fields without a score.
     numbered
         Name raters ``READER 1``, ``READER 2``, … instead of by their IDs.
+    with_films
+        Also write the films of the exported cases, to which reports and presentation states refer, into ``films/``.
     progress
         Called with (stage, done, total) during long stages.
 
@@ -94,6 +99,8 @@ def export(
     StudyError
         If no reading is released, a format is unknown, the folder is inside the study, a library is missing, or a file
         cannot be written.
+    FilmError
+        If a film of `with_films` can't be read or is damaged.
     """
     for name in formats:
         if name not in FORMATS:
@@ -107,7 +114,8 @@ def export(
     if not readings:
         raise StudyError("no reading is released yet", study.path, "See: ratui status STUDY")
     written = []
-    for name, data in _files(source, formats, rule, progress):
+    files = _files(source, formats, rule, progress)
+    for name, data in itertools.chain(files, _films(source, progress)) if with_films else files:
         _write_file(folder / name, data)
         written.append(name)
     return ExportResult(folder, tuple(written), len(released.readings), readings, len(released.kept_back))
@@ -143,6 +151,16 @@ def _files(source: ExportSource, formats: Sequence[str], rule: MissingRule, prog
         yield from _with_progress(
             "presentation states", "gsps", build_presentation_states(source, software), films, progress
         )
+
+
+def _films(source: ExportSource, progress: ProgressCallback) -> _Files:
+    """Yield the film files of the exported cases as they are in the study. Raises FilmError for a damaged one."""
+    cases = [case for case, _ in source.by_case()]
+    films = ((case, film) for case in cases for film in case.films)
+    files = (
+        (f"{case.id}/{film.id}.dcm", read_intact_film_data(source.study.folder, case, film.id)) for case, film in films
+    )
+    yield from _with_progress("films", "films", files, sum(len(case.films) for case in cases), progress)
 
 
 def _with_progress(stage: str, folder: str, files: _Files, of: int, progress: ProgressCallback) -> _Files:

@@ -1,0 +1,165 @@
+"""A PACS with DICOMweb: queries (QIDO-RS), retrieval (WADO-RS) and storage (STOW-RS), PS3.18."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from dicomweb_client import DICOMwebClient
+
+from ratui.errors import PacsError
+from ratui.pacs.address import Certificates, Credentials, PacsAddress
+from ratui.pacs.bounded_http import http_errors, make_session
+from ratui.pacs.patient_list import ListedPatient
+from ratui.pacs.source import FoundSeries, FoundStudy, bounded
+from ratui.pacs.spool import MAX_FILM_BYTES
+
+__all__ = ["DicomwebPacs", "split_single_part"]
+
+_MAX_QUERY_BYTES = 20_000_000
+_PAGE = 200
+_MAX_PAGES = 50
+_TIMEOUT = (20.0, 120.0)  # seconds to connect, and between two parts of an answer
+_ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+
+
+class DicomwebPacs:
+    """A PACS with DICOMweb. It is a `PacsSource` and a `PacsTarget`.
+
+    Raises PacsError if the address, the account or a certificate can't be used.
+    """
+
+    def __init__(
+        self, address: PacsAddress, credentials: Credentials | None = None, certificates: Certificates | None = None
+    ) -> None:
+        account, files = credentials or Credentials(), certificates or Certificates()
+        self._address = address
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        self._url = f"{address.scheme}://{host}:{address.port}{address.path}"
+        self._queries = make_session(address, account, files, limit=_MAX_QUERY_BYTES)
+        self._films = make_session(address, account, files, limit=MAX_FILM_BYTES + 1_000_000)
+        with http_errors(address):
+            self._client = DICOMwebClient(self._url, session=self._queries, timeout=_TIMEOUT)
+            self._client.set_http_retry_params(retry=False)  # `fetch` and `send` repeat requests themselves
+
+    def find_studies(self, patient: ListedPatient) -> list[FoundStudy]:
+        """Return the studies that the PACS names for `patient`, unchecked."""
+        filters = {"PatientID": patient.id}
+        if patient.issuer:
+            filters["IssuerOfPatientID"] = patient.issuer
+        fields = ["StudyInstanceUID", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"]
+        found = self._all_pages(self._client.search_for_studies, fields=fields, search_filters=filters)
+        return [
+            FoundStudy(
+                _value(each, "0020000D"),
+                _value(each, "00100020"),
+                _value(each, "00100021"),
+                _value(each, "00100030"),
+                _value(each, "00100040"),
+            )
+            for each in found
+        ]
+
+    def find_series(self, study: str) -> list[FoundSeries]:
+        """Return the series of the study with the UID `study`."""
+        fields = ["SeriesInstanceUID", "Modality"]
+        found = self._all_pages(self._client.search_for_series, study, fields=fields)
+        return [FoundSeries(_value(each, "0020000E"), _value(each, "00080060")) for each in found]
+
+    def find_instances(self, study: str, series: str) -> list[str]:
+        """Return the SOP Instance UIDs of a series."""
+        found = self._all_pages(self._client.search_for_instances, study, series, fields=["SOPInstanceUID"])
+        return [_value(each, "00080018") for each in found]
+
+    def retrieve(self, study: str, series: str, instance: str) -> bytes:
+        """Return the DICOM file with these UIDs, as the PACS stores it."""
+        url = f"{self._url}/studies/{study}/series/{series}/instances/{instance}"
+        with (
+            http_errors(self._address),
+            self._films.get(url, headers={"Accept": _ACCEPT}, stream=True, timeout=_TIMEOUT) as response,
+        ):
+            _check_status(response)
+            data = split_single_part(response.headers.get("Content-Type", ""), response.content)
+        if data[128:132] != b"DICM":
+            raise PacsError("its answer is not a DICOM file", str(self._address))
+        return data
+
+    def store(self, path: Path, study: str, instance: str) -> None:
+        """Store the DICOM file at `path`, with these UIDs. Raises PacsError if the PACS does not confirm it."""
+        with http_errors(self._address):
+            answer = self._client.store_instances([pydicom.dcmread(path)], study)
+            stored = {str(each.ReferencedSOPInstanceUID) for each in answer.get("ReferencedSOPSequence", [])}
+            refused = {str(each.ReferencedSOPInstanceUID) for each in answer.get("FailedSOPSequence", [])}
+        if instance in refused:
+            raise PacsError("the PACS did not store the file", str(self._address))
+        if instance not in stored:  # some servers answer without a list
+            with http_errors(self._address):
+                found = self._client.search_for_instances(study, search_filters={"SOPInstanceUID": instance})
+                stored = {_value(each, "00080018") for each in found}
+            if instance not in stored:
+                raise PacsError("the PACS does not confirm that it stored the file", str(self._address))
+
+    def close(self) -> None:
+        """End the connections."""
+        self._queries.close()
+        self._films.close()
+
+    def _all_pages(self, search: Callable[..., Any], *about: str, **options: Any) -> list[Mapping[str, Any]]:
+        """Return the answers of all pages, up to one without a new answer.
+
+        A short page may not be the last one, because servers limit the length of pages. A server that ignores the offset
+        sends the first page again.
+        """
+        found: dict[str, Mapping[str, Any]] = {}
+        offset = 0
+        for _ in range(_MAX_PAGES):
+            with http_errors(self._address):
+                answers = search(*about, limit=_PAGE, offset=offset, **options)
+                if not isinstance(answers, list) or not all(isinstance(each, dict) for each in answers):
+                    raise ValueError("not a list of data sets")
+                new = {repr(sorted(each.items())): each for each in answers}
+            if new.keys() <= found.keys():
+                return list(found.values())
+            found |= new
+            offset += len(answers)
+        raise PacsError(f"a query has more than {_PAGE * _MAX_PAGES} answers", str(self._address))
+
+
+def _check_status(response: Any) -> None:
+    response.raise_for_status()
+    if response.status_code != 200:  # a redirection, or an answer in parts
+        raise ValueError("not the file")
+
+
+def _value(answer: Mapping[str, Any], tag: str) -> str:
+    """Return the first value of an element in DICOM JSON (PS3.18 F.2) as a text, or an empty text."""
+    element = answer.get(tag)
+    values = element.get("Value") if isinstance(element, dict) else None
+    return bounded(values[0]) if isinstance(values, list) and values else ""
+
+
+def split_single_part(content_type: str, body: bytes) -> bytes:
+    """Return the only part of a ``multipart/related`` body (RFC 2387), or the body itself if it is a bare DICOM file.
+
+    Raises ValueError if the body has another form or several parts, and ConnectionError if it has no end.
+    """
+    if content_type.partition(";")[0].strip().lower() == "application/dicom":
+        return body
+    found = re.search(r'boundary="?([^";]{1,100})"?', content_type, re.IGNORECASE)
+    if not content_type.lower().startswith("multipart/related") or found is None:
+        raise ValueError("no multipart answer")
+    mark = b"--" + found[1].strip().encode("latin-1", "replace")
+    start = 0 if body.startswith(mark) else body.find(b"\r\n" + mark) + 2
+    end = body.rfind(b"\r\n" + mark + b"--")
+    header_end = body.find(b"\r\n\r\n", start)
+    if not body.startswith(mark, start) or header_end < 0:
+        raise ValueError("no multipart answer")
+    if end < header_end:
+        raise ConnectionError("the multipart answer has no end")
+    part = body[header_end + 4 : end]
+    if b"\r\n" + mark + b"\r\n" in part:
+        raise ValueError("the multipart answer has several parts")
+    return part

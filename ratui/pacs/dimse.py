@@ -1,0 +1,309 @@
+"""A PACS with the classic protocol: C-FIND, C-GET, C-MOVE and C-STORE (PS3.4 annexes B and C)."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.dataset import Dataset
+from pynetdicom import AE, build_context, build_role, evt
+
+from ratui.errors import PacsError, PacsLostError
+from ratui.pacs.address import Certificates, PacsAddress
+from ratui.pacs.patient_list import ListedPatient
+from ratui.pacs.pynetdicom_internals import limit_messages, message_ended
+from ratui.pacs.receiver import COMPRESSED_SYNTAXES, FILM_CLASSES, PLAIN_SYNTAXES, StorageReceiver
+from ratui.pacs.source import FoundSeries, FoundStudy, bounded
+
+__all__ = ["DimsePacs", "MoveDestination"]
+
+# Study Root Query/Retrieve Information Model (PS3.4 C.6.2)
+_FIND, _MOVE, _GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.2", "1.2.840.10008.5.1.4.1.2.2.3"
+_PENDING = (0xFF00, 0xFF01)
+_MAX_ANSWERS = 10_000
+_TIMEOUT = 60.0
+_MOVE_WAIT = 30.0  # seconds between the end of a C-MOVE and the arrival of its file on the other connection
+
+
+class MoveDestination:
+    """The place where this program receives what it asks for with C-MOVE: its own title is known to the PACS.
+
+    Parameters
+    ----------
+    host, port
+        Address to listen on.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+
+
+class DimsePacs:
+    """A PACS with the classic protocol. It is a `PacsSource` and a `PacsTarget`.
+
+    Parameters
+    ----------
+    address
+        The PACS.
+    own_title
+        Application entity title of this program.
+    certificates
+        Files for TLS, for an address ``dicoms://``.
+    move
+        Where to receive files of a C-MOVE; None for C-GET.
+
+    Raises
+    ------
+    PacsError
+        If a certificate can't be used, or the port of `move` is in use.
+    """
+
+    def __init__(
+        self,
+        address: PacsAddress,
+        own_title: str = "RATUI",
+        certificates: Certificates | None = None,
+        *,
+        move: MoveDestination | None = None,
+    ) -> None:
+        limit_messages()
+        self._address = address
+        self._title = own_title
+        self._tls = ((certificates or Certificates()).client_context(), address.host) if address.is_encrypted else None
+        self._association: Any = None
+        self._arrived: dict[str, bytes] = {}
+        self._wanted = ""
+        self._receiver: StorageReceiver | None = None
+        if move is not None:
+            tls = (certificates or Certificates()) if address.is_encrypted else None
+            self._receiver = StorageReceiver(
+                self._keep, own_title, [address.aet], host=move.host, port=move.port, certificates=tls
+            )
+            self._receiver.start()
+
+    def find_studies(self, patient: ListedPatient) -> list[FoundStudy]:
+        """Return the studies that the PACS names for `patient`, unchecked."""
+        query = Dataset()
+        query.SpecificCharacterSet = "ISO_IR 192"
+        query.QueryRetrieveLevel = "STUDY"
+        query.PatientID, query.IssuerOfPatientID = patient.id, patient.issuer
+        query.StudyInstanceUID = query.PatientBirthDate = query.PatientSex = ""
+        return [
+            FoundStudy(
+                _value(each, "StudyInstanceUID"),
+                _value(each, "PatientID"),
+                _value(each, "IssuerOfPatientID"),
+                _value(each, "PatientBirthDate"),
+                _value(each, "PatientSex"),
+            )
+            for each in self._find(query)
+        ]
+
+    def find_series(self, study: str) -> list[FoundSeries]:
+        """Return the series of the study with the UID `study`."""
+        query = Dataset()
+        query.QueryRetrieveLevel = "SERIES"
+        query.StudyInstanceUID = study
+        query.SeriesInstanceUID = query.Modality = ""
+        return [FoundSeries(_value(each, "SeriesInstanceUID"), _value(each, "Modality")) for each in self._find(query)]
+
+    def find_instances(self, study: str, series: str) -> list[str]:
+        """Return the SOP Instance UIDs of a series."""
+        query = Dataset()
+        query.QueryRetrieveLevel = "IMAGE"
+        query.StudyInstanceUID, query.SeriesInstanceUID = study, series
+        query.SOPInstanceUID = ""
+        return [_value(each, "SOPInstanceUID") for each in self._find(query)]
+
+    def retrieve(self, study: str, series: str, instance: str) -> bytes:
+        """Return the DICOM file with these UIDs, as the PACS sends it."""
+        query = Dataset()
+        query.QueryRetrieveLevel = "IMAGE"
+        query.StudyInstanceUID, query.SeriesInstanceUID, query.SOPInstanceUID = study, series, instance
+        self._arrived.clear()
+        self._wanted = instance
+        try:
+            with self._errors():
+                association = self._connect()
+                if self._receiver is None:
+                    self._check_model(_GET, "C-GET", "Give --move-port, if it knows this program for C-MOVE")
+                    answers = association.send_c_get(query, _GET)
+                else:
+                    self._check_model(_MOVE, "C-MOVE", "Leave out --move-port to use C-GET")
+                    answers = association.send_c_move(query, self._title, _MOVE)
+                status = self._read_status(answers)
+                if self._receiver is not None and status == 0:
+                    self._wait_for(instance)
+        finally:
+            self._wanted = ""
+        data = self._arrived.pop(instance, None)
+        if data is None:
+            raise PacsError(f"the PACS did not send the file (status {status:04X})", str(self._address))
+        return data
+
+    def store(self, path: Path, study: str, instance: str) -> None:
+        """Store the DICOM file at `path`, with these UIDs. Raises PacsError if the PACS does not confirm it."""
+        with self._errors():
+            dataset = pydicom.dcmread(path)
+            syntax, sop_class = str(dataset.file_meta.TransferSyntaxUID), str(dataset.SOPClassUID)
+            association = self._connect((sop_class, syntax))
+            status = association.send_c_store(dataset)
+            if "Status" not in status:
+                raise ConnectionError("the association ended")
+        if status.Status not in (0x0000, 0xB000, 0xB006, 0xB007):  # success, and success with warnings (PS3.4 B.2.3)
+            raise PacsError(f"the PACS did not store the file (status {status.Status:04X})", str(self._address))
+
+    def close(self) -> None:
+        """End the association and stop listening."""
+        if self._association is not None and self._association.is_established:
+            self._association.release()
+        self._association = None
+        if self._receiver is not None:
+            self._receiver.stop()
+
+    def _connect(self, storage: tuple[str, str] | None = None) -> Any:
+        """Return an established association: for queries and retrieval, or for the class and syntax in `storage`."""
+        held = self._association
+        if held is not None and held.is_established:
+            if storage is None or any(
+                (str(each.abstract_syntax), str(each.transfer_syntax[0])) == storage for each in held.accepted_contexts
+            ):
+                return held
+            held.release()
+        self._association = None
+        entity = AE(ae_title=self._title)
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = _TIMEOUT
+        if storage is None:
+            entity.add_requested_context(_FIND)
+            if self._receiver is None:
+                entity.add_requested_context(_GET)
+                entity.requested_contexts = [*entity.requested_contexts, *_film_contexts()]
+            else:
+                entity.add_requested_context(_MOVE)
+        else:
+            entity.add_requested_context(*storage)
+        roles: list[Any] = (
+            [] if storage or self._receiver else [build_role(each, scp_role=True) for each in FILM_CLASSES]
+        )
+        made = entity.associate(
+            self._address.host,
+            self._address.port,
+            ae_title=self._address.aet,
+            ext_neg=roles,
+            evt_handlers=[(evt.EVT_C_STORE, self._on_store), (evt.EVT_DIMSE_RECV, message_ended)],
+            tls_args=self._tls,
+        )
+        if not made.is_established:
+            if made.is_rejected:
+                raise PacsError(
+                    "the PACS rejects this program", str(self._address), f"Ask the PACS team to allow {self._title}"
+                )
+            # Also TLS ends so: the library tells no reason.
+            raise PacsLostError(
+                "there is no connection to the PACS", str(self._address), "Check address, network, and certificates"
+            )
+        if storage is not None and not made.accepted_contexts:
+            made.release()
+            raise PacsError("the PACS does not accept files of this kind", str(self._address))
+        self._association = made
+        return made
+
+    def _check_model(self, model: str, service: str, remedy: str) -> None:
+        if not any(each.abstract_syntax == model for each in self._association.accepted_contexts):
+            raise PacsError(f"the PACS does not offer {service}", str(self._address), remedy)
+
+    def _find(self, query: Dataset) -> list[Dataset]:
+        found: list[Dataset] = []
+        with self._errors():
+            association = self._connect()
+            self._check_model(_FIND, "C-FIND", "Ask the PACS team to allow queries")
+
+            def keep(identifier: Dataset | None) -> None:
+                if identifier is not None:
+                    found.append(identifier)
+                if len(found) > _MAX_ANSWERS:
+                    association.abort()
+                    raise PacsError(f"a query has more than {_MAX_ANSWERS} answers", str(self._address))
+
+            status = self._read_status(association.send_c_find(query, _FIND), keep)
+        if status != 0:
+            raise PacsError(f"the PACS refuses the query (status {status:04X})", str(self._address))
+        return found
+
+    def _read_status(
+        self, answers: Iterator[tuple[Any, Any]], keep: Callable[[Any], None] = lambda identifier: None
+    ) -> int:
+        """Return the last status of `answers`. Raises ConnectionError if the association ended before it."""
+        status = None
+        for answer, identifier in answers:
+            status = answer.get("Status")
+            if status is None:
+                break
+            if status in _PENDING:
+                keep(identifier)
+        if status is None:
+            raise ConnectionError("the association ended")
+        return int(status)
+
+    def _wait_for(self, instance: str) -> None:
+        until = time.monotonic() + _MOVE_WAIT
+        while instance not in self._arrived and time.monotonic() < until:
+            time.sleep(0.02)
+
+    def _on_store(self, event: Any) -> int:
+        """Answer a C-STORE on the association of a C-GET."""
+        try:
+            return self._keep(str(event.request.AffectedSOPInstanceUID), event.encoded_dataset())
+        except Exception:
+            return 0xC000
+
+    def _keep(self, instance: str, data: bytes) -> int:
+        """Keep the file that was asked for, and refuse every other one (data set does not match, PS3.4 B.2.3)."""
+        if instance != self._wanted:
+            return 0xA900
+        self._arrived[instance] = data
+        return 0x0000
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn errors of the library and of values into PacsError, without any text of them."""
+        where = str(self._address)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they repeat values of the answer
+                yield
+        except (OSError, RuntimeError) as error:  # RuntimeError: the library's word for a lost association
+            self._drop()
+            raise PacsLostError("the connection to the PACS was lost", where, "Run the command again") from error
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, NotImplementedError) as error:
+            self._drop()
+            raise PacsError("its answer is not DICOM", where) from error
+
+    def _drop(self) -> None:
+        held, self._association = self._association, None
+        if held is not None and held.is_established:
+            held.abort()
+
+
+def _film_contexts() -> list[Any]:
+    """Return one presentation context for each class and syntax, so that the PACS can send each file as it is stored."""
+    return [
+        build_context(sop_class, syntaxes)
+        for sop_class in FILM_CLASSES
+        for syntaxes in (PLAIN_SYNTAXES, *([each] for each in COMPRESSED_SYNTAXES))
+    ]
+
+
+def _value(answer: Dataset, keyword: str) -> str:
+    """Return an element as a text, or an empty text for one that is absent or can't be parsed."""
+    try:
+        value = answer.get(keyword)
+        return "" if value is None else bounded(value)
+    except Exception:  # a damaged element makes its parser raise almost anything
+        return ""

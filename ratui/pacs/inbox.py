@@ -1,0 +1,62 @@
+"""The inbox of a receiver: it stores what senders send, each content once, and counts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from threading import Lock
+
+from ratui.errors import PacsError
+from ratui.pacs.spool import Spool
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """Files that arrive in a spool. Methods may be called from several threads.
+
+    A file is named after its content, not after its UID: different films with one UID are all kept.
+
+    Attributes
+    ----------
+    has_news
+        True if files wait that `take_news` has not taken yet, also those of an earlier run.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._guard = Lock()
+        self._refused: dict[str, int] = {}
+        self._repeated = 0
+        self.has_news = bool(spool.files())
+
+    def store(self, instance: str, data: bytes) -> int:
+        """Store a received file and return the status for its sender; `instance` is not used."""
+        name = Spool.name("received", sha256(data).hexdigest())
+        if self._spool.is_finished(name):
+            with self._guard:
+                self._repeated += 1
+            return 0x0000
+        try:
+            self._spool.store(name, data)
+        except PacsError as error:
+            with self._guard:
+                self._refused[error.problem] = self._refused.get(error.problem, 0) + 1
+            raise
+        self.has_news = True
+        return 0x0000
+
+    def take_news(self) -> None:
+        """Begin to wait for further files."""
+        self.has_news = False
+
+    def describe(self, refused_kinds: int) -> Iterator[str]:
+        """Yield lines about what was not stored; `refused_kinds` counts offers of objects that are no radiographs."""
+        with self._guard:
+            refused, repeated = dict(self._refused), self._repeated
+        for reason, count in refused.items():
+            yield f"  not received: {count} × {reason}"
+        if repeated:
+            yield f"  received again, and imported earlier: {repeated}"
+        if refused_kinds:
+            yield f"  offered by senders and not accepted: {refused_kinds} × a kind of object that is no radiograph"

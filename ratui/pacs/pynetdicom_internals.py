@@ -1,0 +1,57 @@
+"""Limits for pynetdicom, which reads whatever length a peer announces, up to 4 GB for one PDU and more for a data set.
+
+It waits without end for the rest of a PDU, too. This module limits both, and silences the library's log, which repeats
+values of data sets.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from pynetdicom import _config
+from pynetdicom.transport import AssociationSocket
+
+from ratui.pacs.spool import MAX_FILM_BYTES
+
+__all__ = ["MAX_PDU_BYTES", "limit_messages", "message_ended"]
+
+MAX_PDU_BYTES = 16_000_000
+"""Maximum length of one protocol data unit. Common ones have 16 to 128 kB."""
+_MAX_MESSAGE_BYTES = MAX_FILM_BYTES + 2 * MAX_PDU_BYTES
+_MAX_SECONDS = 120.0  # for one PDU
+_PART = 65_536
+
+
+def limit_messages() -> None:
+    """Limit the length of PDUs and messages of every connection of this process, and silence the library's log."""
+    _config.LOG_HANDLER_LEVEL = "none"
+    _config.LOG_RESPONSE_IDENTIFIERS = _config.LOG_REQUEST_IDENTIFIERS = False
+    for name in ("pynetdicom", "pydicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    AssociationSocket.recv = _read_bounded  # type: ignore[method-assign]
+
+
+def _read_bounded(self: Any, nr_bytes: int) -> bytearray:
+    """Read `nr_bytes`, fewer at the end of the connection. Raises OSError, which ends it, if they are too many or late."""
+    received = getattr(self, "ratui_received", 0) + nr_bytes
+    if nr_bytes > MAX_PDU_BYTES or received > _MAX_MESSAGE_BYTES:
+        raise OSError("the peer sends too much")
+    self.ratui_received = received
+    deadline = time.monotonic() + _MAX_SECONDS
+    data = bytearray()
+    while len(data) < nr_bytes:
+        self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        part = self.socket.recv(min(_PART, nr_bytes - len(data)))
+        if not part:
+            break
+        data += part
+    return data
+
+
+def message_ended(event: Any) -> None:
+    """Begin to count the bytes of the next message. A handler for ``EVT_DIMSE_RECV``."""
+    socket: Any = event.assoc.dul.socket
+    if socket is not None:
+        socket.ratui_received = 0

@@ -1,0 +1,62 @@
+"""The interface of a PACS from which films are fetched, and the answers to queries. Values only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ratui.pacs.patient_list import ListedPatient
+
+__all__ = ["FoundSeries", "FoundStudy", "PacsSource", "bounded", "is_uid"]
+
+_MAX_TEXT = 256
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+
+
+def bounded(value: object) -> str:
+    """Return a value of a PACS as a text of limited length, without the spaces around it."""
+    return str(value)[:_MAX_TEXT].strip(" \0") if value is not None else ""
+
+
+def is_uid(text: str) -> bool:
+    """Return whether `text` is a UID (PS3.5 section 9), so that it can be part of a URL or a query."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class FoundStudy:
+    """A study in a PACS, with its patient. Texts come from the PACS, and `repr` shows none of them."""
+
+    uid: str = field(repr=False)
+    patient_id: str = field(default="", repr=False)
+    issuer: str = field(default="", repr=False)
+    birth_date: str = field(default="", repr=False)
+    sex: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class FoundSeries:
+    """A series in a PACS."""
+
+    uid: str = field(repr=False)
+    modality: str = field(default="", repr=False)
+
+
+class PacsSource(Protocol):
+    """A PACS that can be queried. Each method raises `PacsLostError` if the connection was lost, and else `PacsError`."""
+
+    def find_studies(self, patient: ListedPatient) -> list[FoundStudy]:
+        """Return the studies that the PACS names for `patient`, unchecked."""
+
+    def find_series(self, study: str) -> list[FoundSeries]:
+        """Return the series of the study with the UID `study`."""
+
+    def find_instances(self, study: str, series: str) -> list[str]:
+        """Return the SOP Instance UIDs of a series."""
+
+    def retrieve(self, study: str, series: str, instance: str) -> bytes:
+        """Return the DICOM file with these UIDs, as the PACS stores it."""
+
+    def close(self) -> None:
+        """End the connection."""
