@@ -299,16 +299,17 @@ def _import(opened: Study, spool: Spool, files: Sequence[Path], key: Path | None
     bar = ProgressBar()
     report = import_films(opened, files, key=key, second_key=second_key, progress=lambda i, n: bar("importing", i, n))
     spool.finish(film.path for film in report.imported)
-    reasons: dict[str, int] = defaultdict(int)
-    for rejected in report.rejected:
-        reasons[rejected.reason] += 1
+    for line in report.format_lines():
+        click.echo(line)
     cases = {film.case for film in report.imported}
     click.echo(
         f"{format_count(len(report.imported), 'film')} of {format_count(len(cases), 'case')} imported, "
         f"{format_count(len(report.rejected), 'file')} refused"
     )
-    for reason, count in reasons.items():
-        click.echo(f"  refused: {count} × {clean_text(reason, 300)}")
+    for case in sorted(cases):
+        late = [rater for rater in opened.raters_of(case) if opened.state(rater, case).stage == "changed"]
+        if late:
+            click.echo(f"  {case}: films came after {', '.join(late)} signed it; they have to reopen it")
     click.echo(f"list of the files by number: {clean_text(report.save_list(), 200)}")
     if report.rejected:
         click.echo(f"refused files wait in {clean_text(spool.folder, 200)}; this folder identifies patients")

@@ -218,7 +218,7 @@ class _PatientRun:
             self.result.missing[error.problem] += 1
             return
         try:
-            names_other = self.reader.read_header(path).patient not in ("", self.patient.id)
+            names_other = self.reader.read_header(path).patient_id not in ("", self.patient.id)
         except FilmError:
             names_other = False  # the import states why it can't read the file
         if names_other:
