@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import click
 
-from ratui.cli import adjudicate, export, maintenance, pacs, results
+from ratui.cli import adjudicate, export, maintenance, pacs, quality, results
 from ratui.cli.app import run_app
 from ratui.errors import clean_text
 from ratui.program import run_commands, run_program
@@ -37,6 +37,7 @@ def commands() -> None:
     ratui import STUDY FILES…           add films to it
     ratui fetch STUDY --from URL        add films of a PACS
     ratui read STUDY --rater ID         read its cases
+    ratui quality STUDY                 image quality of the films
     ratui status STUDY                  progress of each rater
     ratui agreement STUDY               agreement of the raters
     ratui adjudicate STUDY              settle disputes between raters
@@ -48,7 +49,9 @@ def commands() -> None:
     """
 
 
-for _command in (*results.COMMANDS, *export.COMMANDS, *adjudicate.COMMANDS, *maintenance.COMMANDS, *pacs.COMMANDS):
+for _command in (
+    *results.COMMANDS, *export.COMMANDS, *adjudicate.COMMANDS, *maintenance.COMMANDS, *pacs.COMMANDS, *quality.COMMANDS
+):
     commands.add_command(_command)
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from ratui.errors import FilmError, StoreError
 from ratui.imaging import MAX_FILE_BYTES, Film, Orientation, read_stored_film, turn_film
+from ratui.imaging.dicom_reader import read_stored_dataset
 from ratui.study.case import Case
 from ratui.study.store import StudyFolder
 
-__all__ = ["load_film", "read_film_data", "read_intact_film_data", "write_films"]
+__all__ = ["is_lossy_film", "load_film", "read_film_data", "read_intact_film_data", "write_films"]
 
 _FILE_TIME = 946_684_800  # 2000-01-01: the times of all files of films are equal and reveal no order
 _DEADLINE = 600.0  # seconds for reading one film, which may be large and on a slow disk
@@ -38,6 +39,13 @@ def read_intact_film_data(folder: StudyFolder, case: Case, film: str) -> bytes:
         path = folder.path / f"films/{case.id}/{film}.dcm"
         raise FilmError("its file was damaged after its import", path, "Restore it from a backup")
     return data
+
+
+def is_lossy_film(folder: StudyFolder, case: str, film: str) -> bool:
+    """Return whether the header of a film says that it was compressed with loss. Raises FilmError if it can't be read."""
+    path = folder.path / f"films/{case}/{film}.dcm"
+    dataset = read_stored_dataset(read_film_data(folder, case, film), path)
+    return str(dataset.get("LossyImageCompression", "")) == "01"
 
 
 def read_film_data(folder: StudyFolder, case: str, film: str) -> bytes:

@@ -41,6 +41,7 @@ OVER_A_STUDY: tuple[tuple[str, ...], ...] = (
     ("status", "{study}"),
     ("status", "{study}", "--html", "{out}/status.html", "--csv", "{out}/status.csv"),
     ("status", "{study}", "--json"),
+    ("quality", "{study}", "--queries", "{out}/queries.csv"),
     ("agreement", "{study}", "--plots", "{out}/plots"),
     ("agreement", "{study}", "--json"),
     ("adjudicate", "{study}", "--list"),
