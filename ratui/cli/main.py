@@ -50,7 +50,12 @@ def commands() -> None:
 
 
 for _command in (
-    *results.COMMANDS, *export.COMMANDS, *adjudicate.COMMANDS, *maintenance.COMMANDS, *pacs.COMMANDS, *quality.COMMANDS
+    *results.COMMANDS,
+    *export.COMMANDS,
+    *adjudicate.COMMANDS,
+    *maintenance.COMMANDS,
+    *pacs.COMMANDS,
+    *quality.COMMANDS,
 ):
     commands.add_command(_command)
 
