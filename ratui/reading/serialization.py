@@ -52,7 +52,8 @@ def reading_to_document(reading: Reading) -> dict[str, Any]:
     ``fields`` contains the filled fields only. Every ``time`` in it is a position, 0 for the left film. Dates are ISO 8601
     texts with milliseconds.
     """
-    reading = to_positions(reading)
+    if reading.order != tuple(range(len(reading.order))):  # a rater's own reading contains positions already
+        reading = to_positions(reading)
     return {
         "meta": {
             "format": FORMAT_VERSION,

@@ -47,7 +47,6 @@ OPENS_STUDY_FILES = {
     "ratui/study/store/folder.py": "it is the module that opens files inside a study",
     "ratui/study/store/open_folder.py": "it opens the folders inside a study, for `folder`",
     "ratui/study/store/descriptors.py": "it walks through a study by descriptor, for repairs",
-    "ratui/study/store/kernel_locks.py": "it looks in /proc which processes have a lock file open",
     "ratui/study/store/journal.py": "it reads the journals in a folder that `folder` has opened",
     "ratui/study/store/journal_writer.py": "it appends to a journal in a folder that `folder` has opened",
     "ratui/study/store/access_lists.py": "it acts on descriptors that a walk has opened",
@@ -55,6 +54,7 @@ OPENS_STUDY_FILES = {
     "ratui/study/store/file_systems.py": "it reads the list of mounted file systems in /proc",
     "ratui/study/store/lock_holder.py": "it acts on the descriptors of lock files, and looks in /proc for a start time",
     "ratui/study/store/locking.py": "it acts on the descriptors of lock files, which `folder` has opened",
+    "ratui/study/store/study_lock.py": "it looks in /proc which processes have a lock file open",
 }
 OUTSIDE = {
     "ratui/study/archive_limits.py": "an archive is outside the study",

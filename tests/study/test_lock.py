@@ -311,12 +311,12 @@ class TestReadings:
 
 def test_a_stream_of_saves_does_not_block_an_exclusive_lock(tmp_path: Path) -> None:
     """Check also that two saves within one change do not wait for each other."""
-    from ratui.study.store import StudyLock
+    from ratui.study.store import StudyFolder, StudyLock
 
     stop, failed = threading.Event(), []
 
     def save() -> None:
-        changes = StudyLock(tmp_path)
+        changes = StudyLock(StudyFolder(tmp_path))
         try:
             while not stop.is_set():
                 with changes.shared():
@@ -326,13 +326,13 @@ def test_a_stream_of_saves_does_not_block_an_exclusive_lock(tmp_path: Path) -> N
         except StoreError as error:
             failed.append(error)
 
-    StudyLock(tmp_path).create_files()
+    StudyLock(StudyFolder(tmp_path)).create_files()
     savers = [threading.Thread(target=save) for _ in range(4)]
     for saver in savers:
         saver.start()
     try:
         for _ in range(5):
-            with StudyLock(tmp_path).exclusive():
+            with StudyLock(StudyFolder(tmp_path)).exclusive():
                 pass
     finally:
         stop.set()

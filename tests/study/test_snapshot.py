@@ -146,7 +146,7 @@ def test_a_killed_snapshot_leaves_nothing(study: Study, tmp_path: Path) -> None:
 def test_a_rater_who_keeps_the_lock_does_not_prevent_it(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study_lock, "_TIMEOUT", 0.05)
     enter_note(study, "kept")
-    with StudyLock(study.path).shared(), study.snapshot() as frozen:
+    with StudyLock(study.folder).shared(), study.snapshot() as frozen:
         assert note(frozen) == "kept"
 
 
@@ -155,7 +155,7 @@ def test_a_rater_who_keeps_the_lock_does_not_prevent_a_check(study: Study, monke
     enter_note(study, "kept")
     path = study.reading_path("anna", study.cases()[0])
     path.with_name(f"{path.name}.bak").write_bytes(b"broken")
-    with StudyLock(study.path).shared():
+    with StudyLock(study.folder).shared():
         (finding,) = check_study(study.path).findings
     assert "second copy" in finding.problem
 
@@ -166,7 +166,7 @@ def test_saves_that_never_pause_end_it_if_they_cannot_be_prevented(
     monkeypatch.setattr(study_lock, "_TIMEOUT", 0.05)
     monkeypatch.setattr(snapshot_module, "_TIMEOUT", 0.2)
     monkeypatch.setattr(FrozenFolder, "update", lambda self: True)
-    with StudyLock(study.path).shared(), pytest.raises(StoreError, match="do not pause"), study.snapshot():
+    with StudyLock(study.folder).shared(), pytest.raises(StoreError, match="do not pause"), study.snapshot():
         pass
 
 

@@ -18,7 +18,7 @@ import pytest
 from ratui.errors import StoreError
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.check import check_study
-from ratui.study.store import StudyLock, kernel_locks, study_lock
+from ratui.study.store import StudyFolder, StudyLock, study_lock
 from tests.films import confirm_template, hospital
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to act as other accounts")
@@ -73,7 +73,7 @@ class TestOtherAccounts:
     def test_a_member_of_the_group_cannot_block_saves(self, shared: Study, name: str, kind: str) -> None:
         with held_by(RATER, kind, shared.path / name) as outcome:
             assert outcome == ("Permission denied" if kind == "exclusive" else "held")
-            with StudyLock(shared.path).shared():
+            with StudyLock(shared.folder).shared():
                 pass
 
     def test_a_lock_file_of_an_earlier_version_is_reported_and_restricted(self, shared: Study) -> None:
@@ -99,9 +99,9 @@ class TestOtherAccounts:
         monkeypatch.setattr(study_lock, "_TIMEOUT", 0.05)
         code = (
             "import os, sys\nfrom pathlib import Path\nfrom ratui.errors import StoreError\n"
-            "from ratui.study.store import StudyLock\n"
+            "from ratui.study.store import StudyFolder, StudyLock\n"
             f"gid = {grp.getgrnam(GROUP).gr_gid}\nos.setgroups([gid]); os.setgid(gid); os.setuid({RATER})\n"
-            "try:\n    with StudyLock(Path(sys.argv[1])).exclusive(): print('locked')\n"
+            "try:\n    with StudyLock(StudyFolder(Path(sys.argv[1]))).exclusive(): print('locked')\n"
             "except StoreError as error: print(error.problem)\n"
         )
         done = subprocess.run([sys.executable, "-c", code, str(shared.path)], capture_output=True, text=True)
@@ -110,28 +110,32 @@ class TestOtherAccounts:
 
 def test_the_process_that_holds_the_lock_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study_lock, "_TIMEOUT", 0.05)
-    StudyLock(tmp_path).create_files()
+    lock = StudyLock(StudyFolder(tmp_path))
+    lock.create_files()
     code = (
-        "import sys\nfrom pathlib import Path\nfrom ratui.study.store import StudyLock\n"
-        "with StudyLock(Path(sys.argv[1])).shared():\n    print('held', flush=True)\n    sys.stdin.read()\n"
+        "import sys\nfrom pathlib import Path\nfrom ratui.study.store import StudyFolder, StudyLock\n"
+        "with StudyLock(StudyFolder(Path(sys.argv[1]))).shared():\n    print('held', flush=True)\n    sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        with StudyLock(tmp_path).shared():
+        with StudyLock(StudyFolder(tmp_path)).shared():
             pass
-        with pytest.raises(StoreError, match="a save in it does not end") as caught, StudyLock(tmp_path).exclusive():
+        with (
+            pytest.raises(StoreError, match="a save in it does not end") as caught,
+            StudyLock(StudyFolder(tmp_path)).exclusive(),
+        ):
             pass
         assert f"process {process.pid}" in caught.value.remedy
         process.communicate("")
-    with StudyLock(tmp_path).exclusive(), pytest.raises(StoreError, match="perhaps for a backup"):
-        StudyLock(tmp_path).shared().__enter__()
+    with StudyLock(StudyFolder(tmp_path)).exclusive(), pytest.raises(StoreError, match="perhaps for a backup"):
+        StudyLock(StudyFolder(tmp_path)).shared().__enter__()
 
 
 def test_threads_of_one_process_exclude_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study_lock, "_TIMEOUT", 0.05)
-    lock, problems = StudyLock(tmp_path), []
+    lock, problems = StudyLock(StudyFolder(tmp_path)), []
     lock.create_files()
 
     def save() -> None:
@@ -156,7 +160,7 @@ def test_the_next_process_gets_the_lock_before_the_one_that_had_it(tmp_path: Pat
     def save_without_a_pause() -> None:
         while not stop.is_set():
             with (tmp_path / "a.lock").open("r+b") as file:
-                assert kernel_locks.wait_for_lock(file.fileno(), "exclusive", 5.0)
+                assert study_lock.wait_for_lock(file.fileno(), "exclusive", 5.0)
                 turns.append("other")
                 time.sleep(0.1)  # on a slow disk
 
@@ -167,7 +171,7 @@ def test_the_next_process_gets_the_lock_before_the_one_that_had_it(tmp_path: Pat
         for _ in range(5):
             time.sleep(0.02)
             with (tmp_path / "a.lock").open("r+b") as file:
-                assert kernel_locks.wait_for_lock(file.fileno(), "exclusive", 5.0)
+                assert study_lock.wait_for_lock(file.fileno(), "exclusive", 5.0)
                 turns.append("this")
     finally:
         stop.set()
@@ -177,13 +181,13 @@ def test_the_next_process_gets_the_lock_before_the_one_that_had_it(tmp_path: Pat
 
 
 def test_systems_without_these_locks_use_flock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_locks, "HAS_FILE_LOCKS", False)
+    monkeypatch.setattr(study_lock, "HAS_FILE_LOCKS", False)
     monkeypatch.setattr(study_lock, "_TIMEOUT", 0.05)
-    StudyLock(tmp_path).create_files()
-    with StudyLock(tmp_path).shared(), (tmp_path / "study.lock").open() as file:
+    StudyLock(StudyFolder(tmp_path)).create_files()
+    with StudyLock(StudyFolder(tmp_path)).shared(), (tmp_path / "study.lock").open() as file:
         with pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with pytest.raises(StoreError, match="does not end"), StudyLock(tmp_path).exclusive():
+        with pytest.raises(StoreError, match="does not end"), StudyLock(StudyFolder(tmp_path)).exclusive():
             pass
 
 

@@ -14,7 +14,7 @@ from ratui import files
 from ratui.reading import set_note
 from ratui.study import HeldByOther, ReadingSession, Study, TakenOver
 from ratui.study.reading_session import FileChanged
-from ratui.study.store import kernel_locks, open_folder
+from ratui.study.store import open_folder, study_lock
 
 __all__ = ["SITE", "Mount", "network_without_locks", "orders", "stored"]
 
@@ -26,7 +26,7 @@ def network_without_locks() -> Iterator[None]:
     """Treat all file systems as network file systems, and let locks do nothing, during the block."""
     with (
         mock.patch.object(fcntl, "flock", return_value=None),
-        mock.patch.object(kernel_locks, "lock_file", return_value=None),
+        mock.patch.object(study_lock, "lock_file", return_value=None),
         mock.patch.object(open_folder, "is_network_type", return_value=True),
         mock.patch.object(files.os, "fsync", return_value=None),  # only to be faster
     ):

@@ -11,7 +11,7 @@ from ratui.study.check.journals import add_journal_findings
 from ratui.study.check.report import CheckFinding, CheckReport
 from ratui.study.check.roots import check_roots
 from ratui.study.config import read_settings
-from ratui.study.store.descriptors import mounts_below
+from ratui.study.store.file_systems import mounts_below
 from ratui.study.study import Study
 
 __all__ = ["check_study"]

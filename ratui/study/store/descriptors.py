@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -23,7 +22,6 @@ __all__ = [
     "DEEPEST",
     "Entry",
     "list_names",
-    "mounts_below",
     "open_directory",
     "open_entry",
     "remove_leftovers",
@@ -76,19 +74,6 @@ def _mount(descriptor: int) -> bytes:
     finally:
         os.close(about)
     return next((line for line in lines if line.startswith(b"mnt_id:")), b"")
-
-
-def mounts_below(top: Path) -> list[PurePath]:
-    """Return the places inside the folder `top` at which something is mounted; none where the system does not tell."""
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
-            points = [line.split(" ")[4] for line in file]
-    except OSError:
-        return []
-    # Spaces and the like are written as octal numbers, see proc(5).
-    paths = [PurePath(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point)) for point in points]
-    real = top.resolve()
-    return sorted({path.relative_to(real) for path in paths if path != real and path.is_relative_to(real)})
 
 
 def list_names(folder: int) -> list[str]:

@@ -20,7 +20,7 @@ from typing import TypeAlias
 from ratui.errors import StoreError
 from ratui.files import file_mode
 from ratui.study.store.journal import JOURNAL_SUFFIX, LARGEST_JOURNAL, JournalRecord
-from ratui.study.store.kernel_locks import wait_for_lock
+from ratui.study.store.study_lock import wait_for_lock
 
 __all__ = ["JournalWriter", "StateOf"]
 

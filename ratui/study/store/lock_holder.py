@@ -25,6 +25,7 @@ __all__ = [
     "holder_at",
     "parse_holder",
     "read_holder",
+    "read_record",
     "write_holder",
 ]
 
@@ -119,11 +120,15 @@ class TakenOver(StoreError):
 
 def read_holder(file: StudyFile | Path) -> LockHolder | None:
     """Return the last holder of the lock `file`, who may have released it; None if the file contains no record."""
-    file = as_file(file)
+    return parse_holder(read_record(as_file(file)))
+
+
+def read_record(file: StudyFile) -> bytes:
+    """Return the bytes of the lock `file`, found by its path; empty if it can't be read."""
     try:
-        return parse_holder(file.folder.read(file.inside, LARGEST_HOLDER))
+        return file.folder.read(file.inside, LARGEST_HOLDER)
     except (FileNotFoundError, StoreError):
-        return None
+        return b""
 
 
 def holder_at(descriptor: int) -> LockHolder | None:
@@ -144,14 +149,13 @@ def parse_holder(data: bytes) -> LockHolder | None:
         return None
 
 
-def write_holder(descriptor: int) -> str:
-    """Write the record of this process into a lock file, and return its token. Raises OSError."""
-    holder = LockHolder.current()
-    data = json.dumps(asdict(holder)).encode()
+def write_holder(descriptor: int) -> bytes:
+    """Write a new record of this process into a lock file, and return its bytes. Raises OSError."""
+    data = json.dumps(asdict(LockHolder.current())).encode()
     os.truncate(descriptor, 0)
     if os.pwrite(descriptor, data, 0) != len(data):
         raise OSError(errno.ENOSPC, "No space left on device")
-    return holder.token
+    return data
 
 
 def _user_name() -> str:

@@ -22,7 +22,6 @@ from types import TracebackType
 from ratui.errors import StoreError
 from ratui.study.store.exclusive_file import STALE_SECONDS, exclusive_file
 from ratui.study.store.folder import StudyFile, as_file
-from ratui.study.store.kernel_locks import next_turn
 from ratui.study.store.lock_holder import (
     LARGEST_HOLDER,
     HeldByOther,
@@ -31,8 +30,10 @@ from ratui.study.store.lock_holder import (
     holder_at,
     parse_holder,
     read_holder,
+    read_record,
     write_holder,
 )
+from ratui.study.store.study_lock import next_turn
 
 __all__ = ["FileLock", "HeldByOther", "LockHolder", "TakenOver", "read_holder"]
 
@@ -71,8 +72,8 @@ class FileLock:
         self._take_over = take_over
         self._wait = wait
         self._descriptor = -1
-        self._token = ""
-        """Token of this lock's own record."""
+        self._record = b""
+        """Bytes of this lock's own record, which contain a random token."""
 
     def __enter__(self) -> FileLock:
         as_file(self._given, make_folder=True)
@@ -161,17 +162,17 @@ class FileLock:
         """Raise TakenOver if the lock was taken over, and StoreError if that can't be checked."""
         if self.is_on_network:
             # By its path, because the descriptor stays on a file that was replaced. Inode numbers may change here.
-            there = read_holder(self._file)
-            if self._descriptor < 0 or there is None or there.token != self._token:
-                raise TakenOver(there, self._path.stem)
+            there = read_record(self._file)
+            if self._descriptor < 0 or there != self._record:
+                raise TakenOver(parse_holder(there), self._path.stem)
             return
         try:
             is_ours = self._descriptor >= 0 and self._is_current(self._descriptor)
-            record = parse_holder(os.pread(self._descriptor, LARGEST_HOLDER, 0)) if is_ours else None
+            is_ours = is_ours and os.pread(self._descriptor, LARGEST_HOLDER, 0) == self._record
         except OSError as error:
             remedy = "Check the disk, and try again"
             raise StoreError(f"its lock can't be checked: {error.strerror}", self._path, remedy) from error
-        if record is None or record.token != self._token:
+        if not is_ours:
             raise TakenOver(read_holder(self._file), self._path.stem)
 
     def _try(self) -> None:
@@ -188,7 +189,7 @@ class FileLock:
                     return
             elif is_free:
                 if self._is_current(descriptor):
-                    self._token = write_holder(descriptor)
+                    self._record = write_holder(descriptor)
                     self._descriptor = descriptor
                 return
             else:
@@ -211,7 +212,7 @@ class FileLock:
             descriptor = folder.open_lock(fresh)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # before the rename: nobody sees it unlocked
-                self._token = write_holder(descriptor)
+                self._record = write_holder(descriptor)
                 if self.is_on_network:
                     os.fsync(descriptor)
                 folder.rename(fresh, name)
