@@ -15,7 +15,7 @@ from ratui.reading import Reading, Slot, apply_films
 from ratui.scheme import Scheme
 from ratui.stored_values import as_list, as_text
 from ratui.study.case import Case
-from ratui.study.reading_evidence import hash_film
+from ratui.study.stored_reading import hash_film
 
 __all__ = ["FilmChanges", "adapt_reading", "find_film_changes", "is_current", "stored_film_changes"]
 
@@ -80,7 +80,7 @@ def adapt_reading(reading: Reading, case: Case, study: str, *, timestamp: dateti
     """Return `reading` for the films that `case` has now; the same object if nothing has changed or if it is signed.
 
     Entries at sites and films that are gone are removed. The log names each added film with the keyed hash of its content,
-    as `ratui.study.reading_evidence` does for the first ones, and each withdrawn film.
+    as `ratui.study.stored_reading` does for the first ones, and each withdrawn film.
 
     Parameters
     ----------

@@ -20,16 +20,11 @@ from ratui.reading import FORMAT_VERSION, Reading
 from ratui.study.case import Case, Region
 from ratui.study.check.copies import check_tables
 from ratui.study.config import read_settings
-from ratui.study.display_use import DisplayUse
 from ratui.study.orientations import FilmOrientation, read_orientations
-from ratui.study.reading_evidence import ReadingEvidence, find_evidence_faults
-from ratui.study.reading_session import (
-    reading_to_tables,
-    stored_displays,
-    stored_meta,
-    stored_reading,
-)
+from ratui.study.reading_evidence import find_evidence_faults
+from ratui.study.reading_session import DisplayUse, ReadingEvidence, reading_to_tables
 from ratui.study.store import StoredTables, StudyFolder, open_seal
+from ratui.study.stored_reading import stored_displays, stored_evidence, stored_meta, stored_reading
 from ratui.study.study import Study
 
 __all__ = ["ForeignCopy", "ForeignReading", "checked_values"]
@@ -128,7 +123,7 @@ class ForeignCopy:
             if reading.sites != _part_of_case(case, reading.positions).sites(self.study.scheme):
                 raise StoreError("its joints are not those of its films", where, "Read the case here")
             _check_plausible(reading, seconds, displays)
-            evidence = ReadingEvidence.from_tables(stored, reading.positions, case, self.study.config.id)
+            evidence = stored_evidence(stored, reading.positions, case, self.study.config.id)
             tables = reading_to_tables(reading, seconds, displays, evidence)
             if stored_meta(stored)["format"] == FORMAT_VERSION:
                 faults = find_evidence_faults(stored.tables, case, self.study.config.id)

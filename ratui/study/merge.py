@@ -20,9 +20,10 @@ from ratui.study.layout import account_name
 from ratui.study.merge_films import merge_films
 from ratui.study.merge_result import MergeOutcome, MergeResult
 from ratui.study.orientations import FilmOrientation
-from ratui.study.reading_evidence import ReadingEvidence
+from ratui.study.reading_session import ReadingEvidence
 from ratui.study.restored import RESTORED, find_reading, take_over_restored
 from ratui.study.store import FileLock, StudyLock, read_intact
+from ratui.study.stored_reading import stored_evidence
 from ratui.study.study import Study
 
 __all__ = ["MergeResult", "merge"]
@@ -150,7 +151,7 @@ def _compare(study: Study, case: Case, theirs: ForeignReading) -> tuple[MergeOut
 def _continues(study: Study, case: Case, there: ReadingEvidence) -> bool:
     """Return whether the evidence of a reading that goes on begins with that of the reading here."""
     stored = read_intact(find_reading(study.folder, study.view, case.id))
-    here = ReadingEvidence.from_tables(stored, (), case, study.config.id)
+    here = stored_evidence(stored, (), case, study.config.id)
     return (
         list(here.films) in ([], list(there.films))
         and here.seconds == there.seconds[: len(here.seconds)]

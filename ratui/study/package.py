@@ -17,12 +17,12 @@ from ratui.reading import FORMAT_VERSION
 from ratui.study.backup import Archive, ArchiveWriter, new_archive, write_archive
 from ratui.study.config import SPLIT_FORMAT, settings_bytes
 from ratui.study.orientations import read_orientations
-from ratui.study.reading_evidence import ReadingEvidence
-from ratui.study.reading_session import reading_to_tables, stored_displays, stored_meta
+from ratui.study.reading_session import reading_to_tables
 from ratui.study.restored import find_reading
 from ratui.study.snapshot import snapshot
 from ratui.study.store import StudyFile, read_intact, seal
 from ratui.study.store.tables import sealed_name
+from ratui.study.stored_reading import stored_displays, stored_evidence, stored_meta
 from ratui.study.study import Study
 
 __all__ = ["package"]
@@ -136,6 +136,6 @@ def _reading(study: Study, case: str) -> Tables | None:
     reading, shown = study.reading(study.view, case), study.case(case)
     assert reading is not None
     reading = replace(reading, positions=shown.films_at(reading.order))
-    evidence = ReadingEvidence.from_tables(stored, reading.positions, shown, study.config.id)
+    evidence = stored_evidence(stored, reading.positions, shown, study.config.id)
     seconds = float(stored_meta(stored).get("seconds", 0.0))
     return reading_to_tables(reading, seconds, stored_displays(stored, file.path), evidence)

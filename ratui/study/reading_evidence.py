@@ -1,132 +1,24 @@
-"""Evidence in a reading's file of how the reading was made: its films, and the time spent at each entry.
+"""Check the evidence in a reading's file of how the reading was made: its films, and the time spent at each entry.
 
-Table ``seen`` has one record for each film that the case had when the reading was first saved: ``position`` on the screen,
-``film`` (its ID) and ``content``, a keyed hash of the film's file. The chain of the log begins with it; films that came
-later are named in the log. Each record of the log has ``seconds``, the time spent on the reading
-at that entry. Table ``times`` has a record for each save without an entry, such as at the end of a session. Both tables are
-chained, so that neither can be changed later without a change of every checksum after it.
-
-Readings of format 3 and older have neither; their entries stay without ``seconds``.
+`ratui.study.reading_session` describes its tables.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 from ratui.study.case import Case
-from ratui.study.display_use import DisplayUse, add_entry
-from ratui.study.store import StoredTables
+from ratui.study.reading_session import DisplayUse, Records, add_entry
+from ratui.study.stored_reading import hash_film
 
-__all__ = ["ReadingEvidence", "find_clock_steps", "find_evidence_faults", "hash_film", "rebuild_use"]
+__all__ = ["find_clock_steps", "find_evidence_faults", "rebuild_use"]
 
-Records: TypeAlias = Sequence[Mapping[str, Any]]
 _LARGEST_STEP = timedelta(seconds=2)
 """Backward step of a clock that is not reported: network time moves clocks by less."""
 _MOST_STEPS = 10  # reported for one reading
-_HASH_BYTES = 16
-
-
-def hash_film(study: str, digest: str) -> str:
-    """Return the keyed hash of a film's content.
-
-    Parameters
-    ----------
-    study
-        ID of the study, the key: the hash of one film differs between studies.
-    digest
-        SHA-256 of the film's file, or empty if it is unknown.
-
-    Returns
-    -------
-    str
-        Hexadecimal digits, or an empty text for an unknown digest.
-    """
-    if not digest:
-        return ""
-    return hashlib.blake2b(digest.encode(), key=study.encode(), digest_size=_HASH_BYTES).hexdigest()
-
-
-@dataclass(frozen=True)
-class ReadingEvidence:
-    """The evidence in one reading's file.
-
-    Attributes
-    ----------
-    films
-        Records of the table ``seen``.
-    seconds
-        Time spent at each entry of the log, in seconds; None for entries of older versions.
-    times
-        Records of the table ``times``.
-    """
-
-    films: Records = ()
-    seconds: tuple[float | None, ...] = ()
-    times: Records = ()
-
-    @classmethod
-    def from_tables(
-        cls, stored: StoredTables | None, positions: Sequence[Sequence[str]], case: Case, study: str
-    ) -> ReadingEvidence:
-        """Return the evidence in a stored reading, or of a new one.
-
-        The films are stated when the reading is first saved, and not changed later.
-
-        Parameters
-        ----------
-        stored
-            Tables of the reading, or None.
-        positions
-            IDs of the films at each position.
-        case
-            The case with its films.
-        study
-            ID of the study.
-        """
-        tables = stored.tables if stored else {}
-        films: Records = tables.get("seen", [])
-        if not films:
-            digests = {film.id: film.file for film in case.films}
-            films = [
-                {"position": position, "film": film, "content": hash_film(study, digests.get(film, ""))}
-                for position, at_position in enumerate(positions)
-                for film in at_position
-            ]
-        seconds = tuple(entry.get("seconds") for entry in tables.get("log", []))
-        return cls(films, seconds, tables.get("times", []))
-
-    def after_save(self, entries: int, spent: float, before: float) -> ReadingEvidence:
-        """Return the evidence after a save.
-
-        Parameters
-        ----------
-        entries
-            Number of log entries.
-        spent
-            Time spent on the reading, in seconds.
-        before
-            The same at the last save.
-        """
-        spent = round(spent, 1)
-        if entries > len(self.seconds):
-            return replace(self, seconds=(*self.seconds, *[spent] * (entries - len(self.seconds))))
-        if spent == round(before, 1):
-            return self
-        return replace(self, times=(*self.times, {"entries": entries, "seconds": spent}))
-
-    def add_to(self, tables: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, Records]:
-        """Return the tables of a reading with this evidence; the records of the log are changed in place."""
-        log = tables["log"]
-        for entry, seconds in zip(log, self.seconds, strict=True):
-            if seconds is not None:
-                entry["seconds"] = seconds
-        others = {name: records for name, records in tables.items() if name != "log"}
-        return {**others, "seen": self.films, "log": log, "times": self.times}
 
 
 def find_evidence_faults(tables: Mapping[str, Records], case: Case, study: str) -> list[str]:

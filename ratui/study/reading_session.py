@@ -1,7 +1,15 @@
 """A reading that is open for writing, saved after each change with the time spent and the displays used.
 
 When `ReadingSession.save` returns, the reading is on the disk. A save goes from there to `store.tables`, which seals the
-records, and to `ratui.files`, which writes them.
+records, and to `ratui.files`, which writes them. `stored_reading` reads the same tables.
+
+Table ``seen`` has one record for each film that the case had when the reading was first saved: ``position`` on the screen,
+``film`` (its ID) and ``content``, a keyed hash of the film's file. The chain of the log begins with it; films that came
+later are named in the log. Each record of the log has ``seconds``, the time spent on the reading at that entry. Table
+``times`` has a record for each save without an entry, such as at the end of a session. Both tables are chained, so that
+neither can be changed later without a change of every checksum after it.
+
+Readings of format 3 and older have neither; their entries stay without ``seconds``.
 """
 
 from __future__ import annotations
@@ -10,16 +18,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ratui.errors import StoreError, clean_text
-from ratui.reading import LogEntry, Reading, reading_from_document, reading_to_document
-from ratui.scheme import Scheme
-from ratui.stored_values import as_list, as_number
-from ratui.study.display_use import DisplayUse, add_entry
-from ratui.study.reading_evidence import ReadingEvidence
-from ratui.study.store import FileLock, StoredTables, StudyFile, TakenOver, write_tables
+from ratui.reading import LogEntry, Reading, reading_to_document
+from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text
+from ratui.study.store import FileLock, StudyFile, TakenOver, write_tables
 from ratui.study.store.tables import read_tail
 
 __all__ = [
@@ -27,20 +33,134 @@ __all__ = [
     "AutoSaver",
     "DisplayUse",
     "FileChanged",
+    "ReadingEvidence",
     "ReadingSession",
+    "Records",
+    "add_entry",
     "now",
     "reading_to_tables",
-    "stored_displays",
-    "stored_meta",
-    "stored_positions",
-    "stored_reading",
-    "stored_seconds",
 ]
 
-_MOST_SECONDS = 1e9
+Records: TypeAlias = Sequence[Mapping[str, Any]]
+_MOST_ENTRIES = 10_000_000
 _LOGGER = logging.getLogger("ratui")
 MAX_PAUSE = 60.0
 """Seconds of a pause between two keys that count as time spent on the case. The rest of a longer pause does not count."""
+
+
+@dataclass(frozen=True)
+class DisplayUse:
+    """The image protocol and the resolution with which entries of a reading were made.
+
+    Attributes
+    ----------
+    protocol
+        How the terminal showed the films, such as ``kitty`` or ``sixel``.
+    entries
+        Number of entries made with it.
+    below
+        Number of these entries made with fewer pixels per millimetre than an erosion needs to be visible.
+    least
+        Smallest resolution of an entry, in pixels per millimetre.
+    """
+
+    protocol: str
+    entries: int
+    below: int
+    least: float
+
+    def with_entries(self, count: int, pixels: float, *, enough: bool) -> DisplayUse:
+        """Return the numbers after `count` more entries at `pixels` per millimetre, which were `enough` or not."""
+        return DisplayUse(
+            self.protocol,
+            self.entries + count,
+            self.below + (0 if enough else count),
+            round(min(self.least, pixels) if self.entries else pixels, 2),
+        )
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the values as stored in a file."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], where: object = "") -> DisplayUse:
+        """Return the values in a stored record. Raises StoreError, naming the file `where`, for anything else."""
+        try:
+            return cls(
+                as_text(record["protocol"]),
+                as_integer(record["entries"], 0, _MOST_ENTRIES),
+                as_integer(record["below"], 0, _MOST_ENTRIES),
+                as_number(record["least"]),
+            )
+        except ODD_VALUE_ERRORS as error:
+            problem = f"not a display: {clean_text(error)}"
+            raise StoreError(problem, where, "Restore the file from its backup copy") from error
+
+
+def add_entry(
+    displays: tuple[DisplayUse, ...], protocol: str, pixels_per_mm: float, *, enough: bool
+) -> tuple[DisplayUse, ...]:
+    """Return `displays` with one more entry.
+
+    Parameters
+    ----------
+    displays
+        The displays so far, the last used one last.
+    protocol, pixels_per_mm
+        Image protocol and resolution of the entry.
+    enough
+        True if erosions can be judged at this resolution.
+    """
+    use = next((each for each in displays if each.protocol == protocol), DisplayUse(protocol, 0, 0, 0.0))
+    others = tuple(each for each in displays if each.protocol != protocol)
+    return (*others, use.with_entries(1, pixels_per_mm, enough=enough))
+
+
+@dataclass(frozen=True)
+class ReadingEvidence:
+    """The evidence in one reading's file.
+
+    Attributes
+    ----------
+    films
+        Records of the table ``seen``.
+    seconds
+        Time spent at each entry of the log, in seconds; None for entries of older versions.
+    times
+        Records of the table ``times``.
+    """
+
+    films: Records = ()
+    seconds: tuple[float | None, ...] = ()
+    times: Records = ()
+
+    def after_save(self, entries: int, spent: float, before: float) -> ReadingEvidence:
+        """Return the evidence after a save.
+
+        Parameters
+        ----------
+        entries
+            Number of log entries.
+        spent
+            Time spent on the reading, in seconds.
+        before
+            The same at the last save.
+        """
+        spent = round(spent, 1)
+        if entries > len(self.seconds):
+            return replace(self, seconds=(*self.seconds, *[spent] * (entries - len(self.seconds))))
+        if spent == round(before, 1):
+            return self
+        return replace(self, times=(*self.times, {"entries": entries, "seconds": spent}))
+
+    def add_to(self, tables: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, Records]:
+        """Return the tables of a reading with this evidence; the records of the log are changed in place."""
+        log = tables["log"]
+        for entry, seconds in zip(log, self.seconds, strict=True):
+            if seconds is not None:
+                entry["seconds"] = seconds
+        others = {name: records for name, records in tables.items() if name != "log"}
+        return {**others, "seen": self.films, "log": log, "times": self.times}
 
 
 class FileChanged(StoreError):
@@ -66,65 +186,6 @@ def reading_to_tables(
         "log": document["log"],
     }
     return evidence.add_to(tables)
-
-
-def stored_meta(stored: StoredTables | None) -> Mapping[str, Any]:
-    """Return the record ``meta`` of a reading's file; empty if there is no file."""
-    records = stored.tables.get("meta", []) if stored else []
-    return records[0] if records else {}
-
-
-def stored_positions(stored: StoredTables | None) -> tuple[tuple[str, ...], ...]:
-    """Return the IDs of the films at each position in a reading's file; empty if the file does not state them."""
-    positions = stored_meta(stored).get("positions", ())
-    if not isinstance(positions, list) or not all(isinstance(films, list) for films in positions):
-        return ()
-    found = tuple(tuple(str(film) for film in films) for films in positions)
-    return found if any(found) else ()
-
-
-def stored_reading(
-    stored: StoredTables | None,
-    scheme: Scheme,
-    where: object,
-    rater: str,
-    case: str,
-    order: Sequence[int] | None = None,
-) -> tuple[Reading | None, float]:
-    """Return the reading in the tables of `reading_to_tables` and the seconds spent on it; (None, 0) without a file.
-
-    `order` is the time point at each position, as in `reading_from_document`. Raises StoreError, naming the file `where`,
-    if the tables are not the reading of `case` by `rater` in `scheme`.
-    """
-    if stored is None:
-        return None, 0.0
-    meta, tables = stored_meta(stored), stored.tables
-    document = {"meta": meta, "fields": tables.get("fields", []), "log": tables.get("log", [])}
-    reading = reading_from_document(scheme, document, where, order)
-    if (reading.rater, reading.case) != (rater, case):
-        raise StoreError("it is the reading of another rater or case", where, "See: ratui check STUDY")
-    return reading, stored_seconds(stored, where)
-
-
-def stored_displays(stored: StoredTables | None, where: object) -> tuple[DisplayUse, ...]:
-    """Return how the films of a stored reading were displayed. Raises StoreError, naming the file `where`."""
-    try:
-        records = as_list(stored_meta(stored).get("displays", []))
-    except ValueError as error:
-        raise StoreError(
-            f"its displays are invalid: {clean_text(error)}", where, "Restore the file from its backup copy"
-        ) from error
-    return tuple(DisplayUse.from_record(record, where) for record in records)
-
-
-def stored_seconds(stored: StoredTables | None, where: object) -> float:
-    """Return the time spent on a stored reading, in seconds. Raises StoreError, naming the file `where`."""
-    try:
-        return as_number(stored_meta(stored).get("seconds", 0.0), 0.0, _MOST_SECONDS)
-    except ValueError as error:
-        raise StoreError(
-            f"its time is invalid: {clean_text(error)}", where, "Restore the file from its backup copy"
-        ) from error
 
 
 class ReadingSession:

@@ -21,19 +21,17 @@ from ratui.study.config import CONSENSUS, StudyConfig, create_study, load_study
 from ratui.study.film_changes import adapt_reading, is_current
 from ratui.study.intact import intact_case, intact_reading
 from ratui.study.orientations import FilmOrientation
-from ratui.study.reading_evidence import ReadingEvidence
-from ratui.study.reading_session import (
-    DisplayUse,
-    ReadingSession,
-    now,
+from ratui.study.reading_session import DisplayUse, ReadingSession, now
+from ratui.study.restored import find_reading, take_over_restored
+from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
+from ratui.study.store.tables import restore_from_copy
+from ratui.study.stored_reading import (
     stored_displays,
+    stored_evidence,
     stored_meta,
     stored_positions,
     stored_reading,
 )
-from ratui.study.restored import find_reading, take_over_restored
-from ratui.study.store import FileLock, LockHolder, StoredTables, StudyFile, StudyFolder
-from ratui.study.store.tables import restore_from_copy
 from ratui.study.study_cases import StudyCases
 from ratui.study.worklist import CaseState, Progress, StudyFiles, WorklistIndex, summarize_reading
 
@@ -263,7 +261,7 @@ class Study(StudyCases):
             if not reading.positions:
                 reading = replace(reading, positions=film_case.films_at(reading.order))
             displays = stored_displays(stored, file.path)
-            evidence = ReadingEvidence.from_tables(stored, reading.positions, film_case, self.config.id)
+            evidence = stored_evidence(stored, reading.positions, film_case, self.config.id)
             shared, tail = self._study_lock.shared, stored.tail if stored else b""
             session = ReadingSession(file, lock, shared, reading, seconds, notice, displays, evidence, tail)
             adapted = adapt_reading(reading, film_case, self.config.id, timestamp=now())

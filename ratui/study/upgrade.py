@@ -18,16 +18,16 @@ from ratui.study.config import CONSENSUS, SEALED_FORMAT, SPLIT_FORMAT, write_set
 from ratui.study.film_files import write_films
 from ratui.study.layout import account_name, make_private_folder
 from ratui.study.predictions import list_prediction_models, load_predictions, save_predictions
-from ratui.study.reading_evidence import ReadingEvidence
-from ratui.study.reading_session import (
-    ReadingSession,
+from ratui.study.reading_session import ReadingSession
+from ratui.study.store import FileLock, StoredTables, StudyLock
+from ratui.study.store.tables import read_intact, read_tail
+from ratui.study.stored_reading import (
     stored_displays,
+    stored_evidence,
     stored_meta,
     stored_positions,
     stored_seconds,
 )
-from ratui.study.store import FileLock, StoredTables, StudyLock
-from ratui.study.store.tables import read_intact, read_tail
 from ratui.study.study import Study
 from ratui.study.visits import Positions
 
@@ -189,7 +189,7 @@ def _convert_reading(study: Study, rater: str, id: str) -> None:
         if not reading.positions:
             reading = replace(reading, positions=case.films_at(reading.order))
         seconds, displays = stored_seconds(stored, file.path), stored_displays(stored, file.path)
-        evidence = ReadingEvidence.from_tables(stored, reading.positions, case, study.config.id)
+        evidence = stored_evidence(stored, reading.positions, case, study.config.id)
         shared = StudyLock(study.folder).shared
         session = ReadingSession(file, lock, shared, reading, seconds, displays=displays, evidence=evidence, tail=tail)
         session.save(reading)
