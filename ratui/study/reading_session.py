@@ -25,8 +25,8 @@ from typing import Any, Protocol, TypeAlias
 from ratui.errors import StoreError, clean_text
 from ratui.reading import LogEntry, Reading, reading_to_document
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_number, as_text
-from ratui.study.store import FileLock, StudyFile, TakenOver, write_tables
-from ratui.study.store.tables import read_tail
+from ratui.study.store import FileLock, StudyFile, TakenOver
+from ratui.study.store.tables import read_tail, replace_tables
 
 __all__ = [
     "MAX_PAUSE",
@@ -248,7 +248,7 @@ class ReadingSession:
                     "Open it again to see its present content",
                 )
             try:
-                self._tail = write_tables(self._file, reading_to_tables(reading, spent, used, evidence))
+                self._tail = replace_tables(self._file, reading_to_tables(reading, spent, used, evidence))
             except StoreError:
                 self._tail = self._tail_after_failure()
                 raise

@@ -14,7 +14,7 @@ from ratui.study.config import SEALED_FORMAT, StudyConfig
 from ratui.study.layout import list_models
 from ratui.study.orientations import FilmOrientation, read_orientations, to_displayed_regions, to_stored_regions
 from ratui.study.store import FileLock, StoredTables, StudyFile, StudyFolder, StudyLock, write_tables
-from ratui.study.store.open_folder import FileSignature
+from ratui.study.store.folder import FileSignature
 from ratui.study.store.tables import read_intact
 
 __all__ = ["RegionStore"]

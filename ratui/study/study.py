@@ -6,7 +6,7 @@ All code above this layer reads and writes a study through this class. It contai
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -238,15 +238,17 @@ class Study(StudyCases):
         if why:
             raise StudyError(f"it can't be read: {why}", case, "Import its other films")
         take_over_restored(self.folder, rater)
-        file = self.folder.file(f"readings/{rater}/{film_case.id}.json")
-        self.folder.make_folder(file.parent, group=0o050)  # in a shared study, only this rater may write here
-        with FileLock(file.with_suffix(".lock"), take_over=take_over) as lock:
+        folder = f"readings/{rater}"
+        self.folder.make_folder(folder, group=0o050)  # in a shared study, only this rater may write here
+        with ExitStack() as opened:
+            file = opened.enter_context(self.folder.holding(folder)).file(f"{folder}/{film_case.id}.json")
+            lock = opened.enter_context(FileLock(file.with_suffix(".lock"), take_over=take_over))
             source = self._reading_file(rater, case)
             stored = self._read(source)
             order = self._stored_order(stored, rater, case)
             reading, seconds = stored_reading(stored, self.scheme, file.path, rater, case, order)
             notice = stored.notice if stored else ""
-            if notice and source == file:
+            if notice and source.inside == file.inside:
                 restore_from_copy(file)
                 notice = "its file was damaged; it was set aside and restored from the second copy, nothing is lost"
             if reading is None:

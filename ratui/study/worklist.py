@@ -23,7 +23,7 @@ from ratui.study.case import Case
 from ratui.study.film_changes import stored_film_changes
 from ratui.study.restored import RESTORED
 from ratui.study.store import StudyFolder
-from ratui.study.store.open_folder import FileSignature
+from ratui.study.store.folder import FileSignature
 from ratui.study.worklist_cache import WorklistCache
 
 __all__ = [

@@ -12,8 +12,10 @@ import pytest
 
 from ratui.errors import DamagedError, StoreError
 from ratui.files import share_folder
-from ratui.study.store import StudyFolder
+from ratui.study.store import StudyFolder, open_folder
 from ratui.study.store import folder as folder_module
+from ratui.study.store.journaling import is_recorded
+from ratui.study.store.open_folder import open_directory
 from tests.films import make_study
 
 Put = Callable[[Path], object]
@@ -72,6 +74,63 @@ def test_a_folder_that_becomes_a_link_is_not_entered(folder: StudyFolder, action
     with pytest.raises((StoreError, OSError)):
         ACTIONS[action](folder)
     assert state(outside(folder)) == before
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_folder_that_is_kept_open_and_becomes_a_link_is_not_entered(folder: StudyFolder, action: str) -> None:
+    with folder.holding("readings/anna") as held:
+        held.read("readings/anna/C-1.json")
+        swap_for_link(folder)
+        before = state(folder.path.parent)
+        with pytest.raises((StoreError, OSError)):
+            ACTIONS[action](held)
+        assert state(folder.path.parent) == before
+
+
+def test_a_folder_that_took_the_place_of_one_that_is_kept_open_counts(folder: StudyFolder) -> None:
+    with folder.holding("readings/anna") as held:
+        (folder.path / "readings" / "anna").rename(folder.path / "readings" / "before")
+        with pytest.raises(StoreError):
+            held.write("readings/anna/C-1.json", b"new")
+        folder.make_folder("readings/anna")
+        assert not held.exists("readings/anna/C-1.json")
+        held.write("readings/anna/C-1.json", b"new")
+    assert folder.read("readings/anna/C-1.json") == b"new"
+    assert folder.read("readings/before/C-1.json") == b"entries"
+
+
+def test_a_folder_that_is_kept_open_is_opened_once(folder: StudyFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = list[str]()
+
+    def count(path: str, *, folder: int | None = None) -> int:
+        opened.append(path)
+        return open_directory(path, folder=folder)
+
+    monkeypatch.setattr(open_folder, "open_directory", count)
+    with folder.holding("readings/anna") as held:
+        for _ in range(3):
+            held.write("readings/anna/C-1.json", b"new")
+            assert held.read("readings/anna/C-1.json") == b"new"
+        assert held.exists("regions") is False
+        assert held.exists("readings/anna") is True
+    assert opened == ["readings", "anna", "readings"]
+    assert folder.read("readings/anna/C-1.json") == b"new"
+
+
+def test_a_copy_with_a_kept_folder_opens_it_again_after_the_block(folder: StudyFolder) -> None:
+    with folder.holding("readings/anna") as held:
+        pass
+    decoy = os.open(outside(folder), os.O_RDONLY)  # takes the number of the closed descriptor
+    try:
+        assert held.read("readings/anna/C-1.json") == b"entries"
+    finally:
+        os.close(decoy)
+
+
+def test_no_journal_records_a_reading(folder: StudyFolder) -> None:
+    """Check that `OpenFolder.write` leaves out only what is not recorded."""
+    assert not is_recorded(f"{open_folder.READINGS}anna/C-1.json")
+    assert not is_recorded(f"{open_folder.READINGS}films.json")
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../outside/C-1.json", "readings/../../outside", "a//b", ".", "a\0b"])

@@ -17,12 +17,12 @@ from pathlib import Path, PurePath
 
 from ratui.errors import StoreError
 from ratui.files import remove_leftovers
+from ratui.study.store.open_folder import NO_LINK, open_directory
 
 __all__ = [
     "DEEPEST",
     "Entry",
     "list_names",
-    "open_directory",
     "open_entry",
     "remove_leftovers",
     "remove_tree",
@@ -32,13 +32,6 @@ __all__ = [
 
 DEEPEST = 20
 """Limit of nested folders that a walk enters; studies have four. Each level needs an open descriptor."""
-# Without O_NONBLOCK, opening a FIFO waits for a writer.
-NO_LINK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-def open_directory(path: str | Path, *, folder: int | None = None) -> int:
-    """Open a directory that is not a link, relative to the descriptor `folder` if given. Raises OSError."""
-    return os.open(path, NO_LINK | os.O_DIRECTORY, dir_fd=folder)
 
 
 @contextmanager

@@ -9,68 +9,28 @@ limited size are read, and reading has a deadline.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TypeAlias
 
 from ratui import files
 from ratui.errors import DamagedError, StoreError
-from ratui.files import lock_mode, write_bytes, write_together
-from ratui.study.store.descriptors import NO_LINK
+from ratui.files import write_together
 from ratui.study.store.journaling import find_other_content, recording
-from ratui.study.store.open_folder import OpenFolder, split_name, split_path
+from ratui.study.store.open_folder import LARGEST_FILE, OpenFolder, StudyFile, split_name, split_path
 
-__all__ = ["LARGEST_FILE", "StudyFile", "StudyFolder", "as_file", "as_folder"]
+__all__ = ["LARGEST_FILE", "FileSignature", "StudyFile", "StudyFolder", "as_file", "as_folder"]
 
-LARGEST_FILE = 64_000_000
-"""Limit of a table file's size in bytes; files written by ratui stay far below."""
+FileSignature: TypeAlias = tuple[int, int, int] | None
+"""(inode, modification time in ns, size in bytes) of a file, or None if it does not exist. Every save changes it."""
 _CHUNK_BYTES = 1 << 20
 _DEADLINE = 60.0  # seconds for reading one file
-
-
-@dataclass(frozen=True, slots=True)
-class StudyFile:
-    """A path inside a study, for functions that read or write one file. Make one with `StudyFolder.file`."""
-
-    folder: StudyFolder
-    inside: str
-
-    @property
-    def path(self) -> Path:
-        """Path for messages and for other programs. Code of the project never opens it."""
-        return self.folder.path / self.inside
-
-    @property
-    def name(self) -> str:
-        """Last part of the path."""
-        return self.inside.rpartition("/")[2]
-
-    @property
-    def stem(self) -> str:
-        """Last part of the path without its extension."""
-        return self.name.rpartition(".")[0] or self.name
-
-    @property
-    def parent(self) -> str:
-        """Path of the file's folder inside the study; empty for the top."""
-        return self.inside.rpartition("/")[0]
-
-    @property
-    def second_copy(self) -> StudyFile:
-        """The second copy of the file."""
-        return StudyFile(self.folder, f"{self.inside}.bak")
-
-    def with_suffix(self, suffix: str) -> StudyFile:
-        """Return the file of the same stem and another extension, such as ``.lock``, in the same folder."""
-        return StudyFile(self.folder, f"{self.parent}/{self.stem}{suffix}".lstrip("/"))
 
 
 class StudyFolder(OpenFolder):
@@ -83,40 +43,6 @@ class StudyFolder(OpenFolder):
         """Return the file at the path `inside`, which need not exist."""
         split_path(inside)
         return StudyFile(self, inside)
-
-    @contextmanager
-    def opened_file(self, inside: str, largest: int = LARGEST_FILE) -> Iterator[tuple[int, int]]:
-        """Open the regular file `inside` for reading and yield its descriptor and its size in bytes.
-
-        Raises
-        ------
-        FileNotFoundError
-            There is no such file.
-        StoreError
-            It can't be read, is a link or no regular file, or is larger than `largest` bytes. An OSError of the block is
-            reported in the same way.
-        """
-        path = self.path / inside
-        above, name = split_name(inside)
-        try:
-            with self.opened(above) as folder:
-                descriptor = os.open(name, NO_LINK, dir_fd=folder)
-            try:
-                found = os.fstat(descriptor)
-                if not stat.S_ISREG(found.st_mode):
-                    raise StoreError("it is not a regular file", path, "Inspect it with ls -l, then remove it")
-                if found.st_size > largest:
-                    raise StoreError("the file is larger than any that ratui writes", path, "Restore it from a backup")
-                yield descriptor, found.st_size
-            finally:
-                os.close(descriptor)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            if error.errno == errno.ELOOP:  # what O_NOFOLLOW reports for a link
-                problem = "it is a symbolic link, which ratui does not follow"
-                raise StoreError(problem, path, "Check its target, then remove it") from error
-            raise StoreError(f"can't be read: {error.strerror}", path, "Check its permissions") from error
 
     def read(self, inside: str, largest: int = LARGEST_FILE, *, deadline: float = _DEADLINE) -> bytes:
         """Return the bytes of the regular file `inside`.
@@ -147,11 +73,6 @@ class StudyFolder(OpenFolder):
             for chunk in self._chunks(inside, descriptor, _CHUNK_BYTES, largest, deadline):
                 total.update(chunk)
         return total.hexdigest()
-
-    def tail(self, inside: str, count: int, largest: int = LARGEST_FILE) -> bytes:
-        """Return the last `count` bytes of the regular file `inside`, or all of a shorter file; errors as in `read`."""
-        with self.opened_file(inside, largest) as (descriptor, size):
-            return os.pread(descriptor, count, max(0, size - count))
 
     def _chunks(self, inside: str, descriptor: int, step: int, largest: int, deadline: float) -> Iterator[bytes]:
         until = time.monotonic() + deadline
@@ -216,32 +137,6 @@ class StudyFolder(OpenFolder):
             problem = f"{wrong.problem}; its second copy has another history: {why}"
             raise DamagedError(problem, self.path / inside, "Restore it from a backup")
         return data, f"{wrong.problem}; its second copy is intact and was read"
-
-    def write(
-        self, inside: str, data: bytes, *, copy: bool = True, private: bool = False, recorded: bool = True
-    ) -> None:
-        """Write `data` to the file `inside` atomically and durably; the parameters are those of `files.write_bytes`.
-
-        All writes of a study come here. The change is recorded in this account's journal before any file is created or
-        replaced. `recorded` is False only to restore a study together with its journals.
-
-        Raises
-        ------
-        StoreError
-            If a step fails. The content from before can then still be read.
-        """
-        path = self.path / inside
-        try:
-            with (
-                self.opened(split_name(inside)[0]) as folder,
-                recording(self, inside, data) if recorded else contextlib.nullcontext(),
-            ):
-                write_bytes(path, data, copy=copy, private=private, folder=folder)
-        except OSError as error:
-            problem = f"not saved: {error.strerror or error}"
-            raise StoreError(
-                problem, path, "What was saved before is intact. Remove the cause and try again"
-            ) from error
 
     def write_together(self, inside: str, files: Mapping[str, bytes], *, modified: int) -> None:
         """Write files into the folder `inside` so that nothing reveals which were there before; see `files.write_together`.
@@ -316,44 +211,73 @@ class StudyFolder(OpenFolder):
                 os.close(descriptor)
         return True
 
-    def open_lock(
-        self, inside: str, *, access: Literal["create", "write", "read"] = "create", mode: int | None = None
-    ) -> int:
-        """Open the lock file `inside` and return its descriptor.
+    def scan(self, inside: str = "", *, most: int | None = None) -> Mapping[str, os.stat_result]:
+        """Return the entries of the folder `inside` by name, links as such; empty if there is no such folder.
 
-        Parameters
-        ----------
-        inside
-            Path of the file.
-        access
-            ``create``: create the file if it is missing, and open it for reading and writing. ``write`` and ``read``: open
-            an existing file for reading and writing, or for reading only.
-        mode
-            With ``create``, the mode of a new file and of one of this account. None for a file that only accounts can open
-            that may write in the folder: whoever can open a lock file can keep others from locking it.
-
-        Raises
-        ------
-        OSError
-            The file can't be opened, or is not a regular file.
+        Raises StoreError if the folder can't be listed, or if it has more than `most` entries.
         """
-        above, name = split_name(inside)
-        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_RDONLY if access == "read" else os.O_RDWR)
-        with self.opened(above) as folder:
-            descriptor = os.open(name, flags | (os.O_CREAT if access == "create" else 0), 0o600, dir_fd=folder)
-            try:
-                found = os.fstat(descriptor).st_mode
-                if not stat.S_ISREG(found):
-                    raise OSError(errno.EINVAL, "it is not a regular file")
-                if access == "create":
-                    wanted = lock_mode(folder) if mode is None else mode
-                    with contextlib.suppress(PermissionError):  # another account's file: that account has set its mode
-                        if found & 0o777 != wanted:
-                            os.fchmod(descriptor, wanted)
-            except BaseException:
-                os.close(descriptor)
-                raise
-        return descriptor
+        result: dict[str, os.stat_result] = {}
+        try:
+            with self.opened(inside) as folder, os.scandir(folder) as entries:
+                for number, entry in enumerate(entries):
+                    if number == most:
+                        raise StoreError("the folder contains too many files", self.path / inside, "Inspect it with ls")
+                    with contextlib.suppress(FileNotFoundError):  # removed since the listing
+                        result[entry.name] = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise self._listing_error(inside, error) from error
+        return result
+
+    def files(self, inside: str = "", suffix: str = "", *, most: int | None = None) -> list[str]:
+        """Return the names of the regular files in the folder `inside` that end with `suffix`, sorted; see `scan`."""
+        found = self.scan(inside, most=most).items()
+        return sorted(name for name, entry in found if name.endswith(suffix) and stat.S_ISREG(entry.st_mode))
+
+    def folders(self, inside: str = "", *, by_time: bool = False, most: int | None = None) -> list[str]:
+        """Return the names of the folders in the folder `inside`, without links; see `scan`.
+
+        They are sorted by name, or, with `by_time`, by the time of their last change.
+        """
+        found = {name: entry for name, entry in self.scan(inside, most=most).items() if stat.S_ISDIR(entry.st_mode)}
+        return sorted(found, key=lambda name: (found[name].st_mtime_ns if by_time else 0, name))
+
+    def signatures_below(self, inside: str, name: str) -> dict[str, FileSignature]:
+        """Return the signature of the file `name` in each folder inside the folder `inside`, by the folder's name.
+
+        Raises StoreError if the folder can't be listed.
+        """
+        result: dict[str, FileSignature] = {}
+        try:
+            with self.opened(inside) as folder, os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        # Not opened, because that takes three times as long. A folder replaced by a link just now yields
+                        # a wrong signature; the file is then read again, by `read`, which refuses the link.
+                        result[entry.name] = _signature(f"{entry.name}/{name}", folder)
+        except OSError as error:
+            raise self._listing_error(inside, error) from error
+        return result
+
+    def _listing_error(self, inside: str, error: OSError) -> StoreError:
+        return StoreError(f"the folder can't be listed: {error.strerror}", self.path / inside, "Check its permissions")
+
+    def signature(self, inside: str) -> FileSignature:
+        """Return values that change with every save of the file `inside`. Raises StoreError if the disk refuses."""
+        found = self.find(inside)
+        return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_size)
+
+    def _recording(self, inside: str, data: bytes | None) -> AbstractContextManager[None]:
+        return recording(self, inside, data)
+
+
+def _signature(path: str, folder: int) -> FileSignature:
+    try:
+        found = os.stat(path, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def as_folder(folder: StudyFolder | Path) -> StudyFolder:

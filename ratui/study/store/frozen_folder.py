@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
 
 from ratui.errors import StoreError
-from ratui.study.store.descriptors import NO_LINK, open_directory, reopen
-from ratui.study.store.folder import LARGEST_FILE, StudyFolder
+from ratui.study.store.descriptors import reopen
+from ratui.study.store.folder import LARGEST_FILE, FileSignature, StudyFolder
 from ratui.study.store.journal import JOURNAL_SUFFIX
 from ratui.study.store.journaling import JOURNAL
-from ratui.study.store.open_folder import FileSignature, split_name
+from ratui.study.store.open_folder import NO_LINK, open_directory, split_name
 from ratui.study.store.tables import TAIL_BYTES
 
 __all__ = ["FrozenFolder"]

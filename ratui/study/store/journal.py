@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ratui.bounded_parsing import parse_json
-from ratui.study.store.descriptors import NO_LINK
+from ratui.study.store.open_folder import NO_LINK
 
 __all__ = [
     "JOURNAL_SUFFIX",

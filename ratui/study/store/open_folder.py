@@ -3,26 +3,94 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import os
 import stat
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Literal, Self
 
 from ratui.errors import StoreError
-from ratui.files import create_folder
-from ratui.study.store.descriptors import open_directory
+from ratui.files import create_folder, lock_mode, write_bytes
 from ratui.study.store.file_systems import file_system_type, is_network_type
 
-__all__ = ["FileSignature", "OpenFolder", "split_name", "split_path"]
+if TYPE_CHECKING:
+    from ratui.study.store.folder import StudyFolder
 
-FileSignature: TypeAlias = tuple[int, int, int] | None
-"""(inode, modification time in ns, size in bytes) of a file, or None if it does not exist. Every save changes it."""
+__all__ = ["LARGEST_FILE", "NO_LINK", "OpenFolder", "StudyFile", "open_directory", "split_name", "split_path"]
+
+LARGEST_FILE = 64_000_000
+"""Limit of a table file's size in bytes; files written by ratui stay far below."""
+READINGS = "readings/"
+"""Begin of the paths of readings."""
+
+# Without O_NONBLOCK, opening a FIFO waits for a writer.
+NO_LINK = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def open_directory(path: str | Path, *, folder: int | None = None) -> int:
+    """Open a directory that is not a link, relative to the descriptor `folder` if given. Raises OSError."""
+    return os.open(path, NO_LINK | os.O_DIRECTORY, dir_fd=folder)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFile:
+    """A path inside a study, for functions that read or write one file. Make one with `StudyFolder.file`."""
+
+    folder: StudyFolder
+    inside: str
+
+    @property
+    def path(self) -> Path:
+        """Path for messages and for other programs. Code of the project never opens it."""
+        return self.folder.path / self.inside
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+        return self.inside.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        """Last part of the path without its extension."""
+        return self.name.rpartition(".")[0] or self.name
+
+    @property
+    def parent(self) -> str:
+        """Path of the file's folder inside the study; empty for the top."""
+        return self.inside.rpartition("/")[0]
+
+    @property
+    def second_copy(self) -> StudyFile:
+        """The second copy of the file."""
+        return StudyFile(self.folder, f"{self.inside}.bak")
+
+    def with_suffix(self, suffix: str) -> StudyFile:
+        """Return the file of the same stem and another extension, such as ``.lock``, in the same folder."""
+        return StudyFile(self.folder, f"{self.parent}/{self.stem}{suffix}".lstrip("/"))
+
+
+@dataclass(frozen=True)
+class _HeldFolder:
+    """A folder that is kept open: its path inside, its descriptor, and its device and inode."""
+
+    inside: str
+    descriptor: int
+    identity: tuple[int, int]
+
+    def is_in_place(self, top: int) -> bool:
+        """Return whether the path still leads to this folder: others may have renamed or replaced it."""
+        try:
+            found = os.stat(self.inside, dir_fd=top, follow_symlinks=False)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self.identity
 
 
 class OpenFolder:
@@ -43,6 +111,8 @@ class OpenFolder:
         self._top = -1
         self._device = 0
         self._opening = threading.Lock()
+        self._held: _HeldFolder | None = None
+        self._original: OpenFolder | None = None  # of a copy: it closes the top folder when it is not used any more
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -94,6 +164,9 @@ class OpenFolder:
             A part of the path is missing, is a link or no folder, is on another device, or must not be opened.
         """
         top = self._open_top()
+        if self._held is not None and self._held.inside == inside and self._held.is_in_place(top):
+            yield self._held.descriptor
+            return
         descriptor = top
         try:
             for part in split_path(inside):
@@ -107,6 +180,28 @@ class OpenFolder:
         finally:
             if descriptor != top:
                 os.close(descriptor)
+
+    @contextmanager
+    def holding(self, inside: str) -> Iterator[Self]:
+        """Yield a copy of this object that keeps the folder `inside` open for the duration of the block.
+
+        A save then need not open each folder on the way again. Only one thread may use the copy. If another folder takes
+        the place of `inside`, the copy opens that one, as this object does. Raises StoreError if `inside` can't be opened.
+        """
+        with ExitStack() as stack:
+            try:
+                descriptor = stack.enter_context(self.opened(inside))
+                found = os.fstat(descriptor)
+            except OSError as error:
+                problem = f"the folder can't be opened: {error.strerror}"
+                raise StoreError(problem, self.path / inside, "Check its permissions") from error
+            held = copy.copy(self)
+            held._held = _HeldFolder(inside, descriptor, (found.st_dev, found.st_ino))
+            held._original = self
+            try:
+                yield held
+            finally:
+                held._held = None
 
     def make_folder(self, inside: str, *, group: int | None = None, sticky: bool = False) -> None:
         """Create the folder `inside` and its parents, each with the access of its parent; fsync every new name.
@@ -138,58 +233,6 @@ class OpenFolder:
             problem = f"the folder can't be created: {error.strerror or error}"
             raise StoreError(problem, self.path / inside, "Check its parts; a study must not contain links") from error
 
-    def scan(self, inside: str = "", *, most: int | None = None) -> Mapping[str, os.stat_result]:
-        """Return the entries of the folder `inside` by name, links as such; empty if there is no such folder.
-
-        Raises StoreError if the folder can't be listed, or if it has more than `most` entries.
-        """
-        result: dict[str, os.stat_result] = {}
-        try:
-            with self.opened(inside) as folder, os.scandir(folder) as entries:
-                for number, entry in enumerate(entries):
-                    if number == most:
-                        raise StoreError("the folder contains too many files", self.path / inside, "Inspect it with ls")
-                    with contextlib.suppress(FileNotFoundError):  # removed since the listing
-                        result[entry.name] = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise self._listing_error(inside, error) from error
-        return result
-
-    def files(self, inside: str = "", suffix: str = "", *, most: int | None = None) -> list[str]:
-        """Return the names of the regular files in the folder `inside` that end with `suffix`, sorted; see `scan`."""
-        found = self.scan(inside, most=most).items()
-        return sorted(name for name, entry in found if name.endswith(suffix) and stat.S_ISREG(entry.st_mode))
-
-    def folders(self, inside: str = "", *, by_time: bool = False, most: int | None = None) -> list[str]:
-        """Return the names of the folders in the folder `inside`, without links; see `scan`.
-
-        They are sorted by name, or, with `by_time`, by the time of their last change.
-        """
-        found = {name: entry for name, entry in self.scan(inside, most=most).items() if stat.S_ISDIR(entry.st_mode)}
-        return sorted(found, key=lambda name: (found[name].st_mtime_ns if by_time else 0, name))
-
-    def signatures_below(self, inside: str, name: str) -> dict[str, FileSignature]:
-        """Return the signature of the file `name` in each folder inside the folder `inside`, by the folder's name.
-
-        Raises StoreError if the folder can't be listed.
-        """
-        result: dict[str, FileSignature] = {}
-        try:
-            with self.opened(inside) as folder, os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        # Not opened, because that takes three times as long. A folder replaced by a link just now yields
-                        # a wrong signature; the file is then read again, by `read`, which refuses the link.
-                        result[entry.name] = _signature(f"{entry.name}/{name}", folder)
-        except OSError as error:
-            raise self._listing_error(inside, error) from error
-        return result
-
-    def _listing_error(self, inside: str, error: OSError) -> StoreError:
-        return StoreError(f"the folder can't be listed: {error.strerror}", self.path / inside, "Check its permissions")
-
     def find(self, inside: str) -> os.stat_result | None:
         """Return the result of ``stat`` for the object at `inside`, a link as such, or None. Raises StoreError."""
         try:
@@ -213,10 +256,114 @@ class OpenFolder:
         found = self.find(inside)
         return found is not None and stat.S_ISDIR(found.st_mode)
 
-    def signature(self, inside: str) -> FileSignature:
-        """Return values that change with every save of the file `inside`. Raises StoreError if the disk refuses."""
-        found = self.find(inside)
-        return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_size)
+    @contextmanager
+    def opened_file(self, inside: str, largest: int = LARGEST_FILE) -> Iterator[tuple[int, int]]:
+        """Open the regular file `inside` for reading and yield its descriptor and its size in bytes.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such file.
+        StoreError
+            It can't be read, is a link or no regular file, or is larger than `largest` bytes. An OSError of the block is
+            reported in the same way.
+        """
+        path = self.path / inside
+        above, name = split_name(inside)
+        try:
+            with self.opened(above) as folder:
+                descriptor = os.open(name, NO_LINK, dir_fd=folder)
+            try:
+                found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode):
+                    raise StoreError("it is not a regular file", path, "Inspect it with ls -l, then remove it")
+                if found.st_size > largest:
+                    raise StoreError("the file is larger than any that ratui writes", path, "Restore it from a backup")
+                yield descriptor, found.st_size
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if error.errno == errno.ELOOP:  # what O_NOFOLLOW reports for a link
+                problem = "it is a symbolic link, which ratui does not follow"
+                raise StoreError(problem, path, "Check its target, then remove it") from error
+            raise StoreError(f"can't be read: {error.strerror}", path, "Check its permissions") from error
+
+    def tail(self, inside: str, count: int, largest: int = LARGEST_FILE) -> bytes:
+        """Return the last `count` bytes of the regular file `inside`, or all of a shorter file; errors as in `read`."""
+        with self.opened_file(inside, largest) as (descriptor, size):
+            return os.pread(descriptor, count, max(0, size - count))
+
+    def write(
+        self, inside: str, data: bytes, *, copy: bool = True, private: bool = False, recorded: bool = True
+    ) -> None:
+        """Write `data` to the file `inside` atomically and durably; the parameters are those of `files.write_bytes`.
+
+        All writes of a study come here, except those of films. The change is recorded in this account's journal before any
+        file is created or replaced. `recorded` is False only to restore a study together with its journals. Readings are
+        not recorded: the log in each reading is a chain of its own.
+
+        Raises
+        ------
+        StoreError
+            If a step fails. The content from before can then still be read.
+        """
+        path = self.path / inside
+        try:
+            with (
+                self.opened(split_name(inside)[0]) as folder,
+                self._recording(inside, data) if recorded and not inside.startswith(READINGS) else nullcontext(),
+            ):
+                write_bytes(path, data, copy=copy, private=private, folder=folder)
+        except OSError as error:
+            problem = f"not saved: {error.strerror or error}"
+            raise StoreError(
+                problem, path, "What was saved before is intact. Remove the cause and try again"
+            ) from error
+
+    def _recording(self, inside: str, data: bytes | None) -> AbstractContextManager[None]:
+        """Record a change of the file `inside`; `StudyFolder` does it."""
+        return nullcontext()
+
+    def open_lock(
+        self, inside: str, *, access: Literal["create", "write", "read"] = "create", mode: int | None = None
+    ) -> int:
+        """Open the lock file `inside` and return its descriptor.
+
+        Parameters
+        ----------
+        inside
+            Path of the file.
+        access
+            ``create``: create the file if it is missing, and open it for reading and writing. ``write`` and ``read``: open
+            an existing file for reading and writing, or for reading only.
+        mode
+            With ``create``, the mode of a new file and of one of this account. None for a file that only accounts can open
+            that may write in the folder: whoever can open a lock file can keep others from locking it.
+
+        Raises
+        ------
+        OSError
+            The file can't be opened, or is not a regular file.
+        """
+        above, name = split_name(inside)
+        flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_RDONLY if access == "read" else os.O_RDWR)
+        with self.opened(above) as folder:
+            descriptor = os.open(name, flags | (os.O_CREAT if access == "create" else 0), 0o600, dir_fd=folder)
+            try:
+                found = os.fstat(descriptor).st_mode
+                if not stat.S_ISREG(found):
+                    raise OSError(errno.EINVAL, "it is not a regular file")
+                if access == "create":
+                    wanted = lock_mode(folder) if mode is None else mode
+                    with contextlib.suppress(PermissionError):  # another account's file: that account has set its mode
+                        if found & 0o777 != wanted:
+                            os.fchmod(descriptor, wanted)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        return descriptor
 
 
 def split_name(inside: str) -> tuple[str, str]:
@@ -235,14 +382,6 @@ def split_path(inside: str) -> list[str]:
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise ValueError(f"not a path inside a study: {inside!r}")
     return parts
-
-
-def _signature(path: str, folder: int) -> FileSignature:
-    try:
-        found = os.stat(path, dir_fd=folder, follow_symlinks=False)
-    except OSError:
-        return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _close(descriptor: int) -> None:

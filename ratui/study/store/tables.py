@@ -31,6 +31,7 @@ __all__ = [
     "read_intact_bytes",
     "read_tables",
     "read_tail",
+    "replace_tables",
     "restore_from_copy",
     "sealed_name",
     "write_tables",
@@ -79,7 +80,7 @@ class SealedStorage(Storage):
     """
 
     def __init__(self, file: StudyFile | Path, *, unsealed: bool = False) -> None:
-        self._file = as_file(file)
+        self._file = file if isinstance(file, StudyFile) else as_file(file)
         self._unsealed = unsealed
         self.tail = b""
         """Last bytes of the file as last read or written by this object."""
@@ -208,16 +209,20 @@ def check_second_copy(file: StudyFile | Path, copy: bytes, damaged: DamagedError
 
 
 def write_tables(file: StudyFile | Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
-    """Replace the table file `file` by `tables` in one atomic write of two copies.
+    """Replace the table file `file` by `tables` in one atomic write of two copies, and create its folder if necessary.
 
     Return the last bytes of the new file, see `StoredTables`. Raises StoreError.
     """
+    return replace_tables(as_file(file, make_folder=True), tables)
+
+
+def replace_tables(file: StudyFile, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
+    """Replace the table file `file`, whose folder exists, by `tables`; see `write_tables`."""
     with TinyDB(storage=_MemoryStorage) as database:  # TinyDB writes at every insert: collect the inserts in memory
         for name, records in tables.items():
             database.table(name).insert_multiple(records)
         batch = database.storage
         assert isinstance(batch, _MemoryStorage)
-        file = as_file(file, make_folder=True)
         storage = SealedStorage(file)
         storage.write({name: (batch.tables or {}).get(name, {}) for name in tables})
     return storage.tail
