@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ratui.errors import StudyError
-from ratui.study.layout import account_name
 from ratui.study.restored import expected_account
 from ratui.study.store import StudyFolder
 
 __all__ = [
+    "account_name",
     "act_as",
     "act_as_owner",
     "check_account",
@@ -22,6 +22,14 @@ __all__ = [
     "find_rater_account",
     "is_manager",
 ]
+
+
+def account_name(uid: int) -> str:
+    """Return the name of the account with the number `uid`, or ``number <uid>`` if it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"number {uid}"
 
 
 def is_manager(study: StudyFolder, managers: str) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 from ratui.bounded_parsing import parse_json
 from ratui.errors import DamagedError, StoreError
 from ratui.files import make_folder, sync_folder
-from ratui.study.accounts import find_owner_account, find_rater_account
+from ratui.study.accounts import account_name, find_owner_account, find_rater_account
 from ratui.study.archive_limits import (
     check_directory,
     check_entries,
@@ -34,7 +34,6 @@ from ratui.study.archive_limits import (
 )
 from ratui.study.config import CONSENSUS
 from ratui.study.evidence.state import ArchiveSource
-from ratui.study.layout import account_name
 from ratui.study.snapshot import list_closed_folders, list_study_files, snapshot
 from ratui.study.store.folder import StudyFolder
 from ratui.study.study import Study

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import grp
 import os
-import pwd
 from pathlib import Path
 
 from ratui.errors import StudyError, clean_text
@@ -20,7 +19,6 @@ __all__ = [
     "FOLDERS",
     "PRIVATE",
     "SNAPSHOT_PREFIX",
-    "account_name",
     "folder_mode",
     "group_id",
     "list_models",
@@ -56,14 +54,6 @@ def group_id(name: str) -> int | None:
         raise StudyError(
             f"there is no Unix group {clean_text(name)}", "", "Ask an administrator to create it, or omit the group"
         ) from error
-
-
-def account_name(uid: int) -> str:
-    """Return the name of the account with the number `uid`, or ``number <uid>`` if it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"number {uid}"
 
 
 def folder_mode(name: str, shared: bool) -> int:

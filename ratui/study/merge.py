@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ratui.errors import RatuiError, StudyError, clean_text
-from ratui.study.accounts import act_as_owner, check_account
+from ratui.study.accounts import account_name, act_as_owner, check_account
 from ratui.study.case import Case, Region
 from ratui.study.config import CONSENSUS
 from ratui.study.foreign_copy import ForeignCopy, ForeignReading
-from ratui.study.layout import account_name
 from ratui.study.merge_films import merge_films
 from ratui.study.merge_result import MergeOutcome, MergeResult
 from ratui.study.orientations import FilmOrientation

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from ratui.errors import RatuiError, StoreError
 from ratui.reading import FORMAT_VERSION
-from ratui.study.accounts import act_as_owner
+from ratui.study.accounts import account_name, act_as_owner
 from ratui.study.case import Case
 from ratui.study.config import CONSENSUS, SEALED_FORMAT, SPLIT_FORMAT, write_settings
 from ratui.study.film_files import write_films
-from ratui.study.layout import account_name, make_private_folder
+from ratui.study.layout import make_private_folder
 from ratui.study.predictions import list_prediction_models, load_predictions, save_predictions
 from ratui.study.reading_session import ReadingSession
 from ratui.study.store import FileLock, StoredTables, StudyLock

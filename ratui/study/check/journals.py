@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ratui.errors import RatuiError, StoreError, clean_text
-from ratui.study.accounts import act_as_owner
+from ratui.study.accounts import account_name, act_as_owner
 from ratui.study.check.report import CheckFinding, CheckReport
-from ratui.study.layout import account_name, make_journal_folders
+from ratui.study.layout import make_journal_folders
 from ratui.study.store.folder import StudyFolder
 from ratui.study.store.history import FileChange, changes_by_path, explain_content
 from ratui.study.store.journal import JournalFile
