@@ -1,4 +1,4 @@
-"""Code that handles a study opens no file by its path: `ratui.study.store.folder` is the only module that does.
+"""Code that handles a study opens no file by its path: only `StudyFolder` and its base class do, relative to the study.
 
 The test reads the syntax trees of the modules. A name that is not mentioned here can still open a file, so the list of
 forbidden names is long, and the exceptions are few and have a reason.
@@ -44,8 +44,8 @@ ALLOWED_RECEIVERS = {"self._folder", "self._study", "self.folder"}
 """Objects with a method of such a name that are a `StudyFolder` and not a path."""
 
 OPENS_STUDY_FILES = {
-    "ratui/study/store/folder.py": "it is the module that opens files inside a study",
-    "ratui/study/store/open_folder.py": "it opens the folders inside a study, for `folder`",
+    "ratui/study/store/folder.py": "it lists, renames and removes files in folders that `open_folder` has opened",
+    "ratui/study/store/open_folder.py": "it is the module that opens files and folders inside a study",
     "ratui/study/store/descriptors.py": "it walks through a study by descriptor, for repairs",
     "ratui/study/store/journal.py": "it reads the journals in a folder that `folder` has opened",
     "ratui/study/store/journal_writer.py": "it appends to a journal in a folder that `folder` has opened",

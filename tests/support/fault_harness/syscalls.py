@@ -20,8 +20,8 @@ from tinydb import storages
 
 from ratui import files as disk
 from ratui.errors import StoreError
-from ratui.study.store import descriptors, open_folder
 from ratui.study.store import folder as study_folder
+from ratui.study.store import open_folder
 from tests.support.fault_harness.count import Count
 from tests.support.fault_harness.stores import Ours, Stock, text_of
 
@@ -79,7 +79,7 @@ def _faulty(store: Ours | Stock, fault: Faulty) -> Iterator[None]:
     if isinstance(store, Ours):
         fake.unlink = lambda *a, **k: fault.call("unlink", lambda *b: os.unlink(*b, **k), *a)
         with ExitStack() as patched:
-            for module in (disk, study_folder, open_folder, descriptors):
+            for module in (disk, study_folder, open_folder):
                 patched.enter_context(mock.patch.object(module, "os", fake))
             yield
         return
