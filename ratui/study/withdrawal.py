@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ratui.errors import RatuiError, StudyError, clean_text
+from ratui.study.accounts import account_name
 from ratui.study.case import Case
 from ratui.study.config import CONSENSUS, SPLIT_FORMAT
 from ratui.study.film_files import read_film_data
-from ratui.study.layout import account_name
 from ratui.study.store import FileLock, StudyLock, write_tables
 from ratui.study.store.tables import read_tables
 from ratui.study.study import Study
