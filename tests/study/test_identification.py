@@ -8,6 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from ratui.errors import FilmError
+from ratui.scheme import View
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.importing import CodedTerm, FilmHeader, ReaderProcess
 from ratui.study.importing.film_statements import Both, parse_words
@@ -16,7 +17,9 @@ from tests.films import film_file
 from tests.support.fault_harness.fuzz import own_test_files
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
-HANDS_AND_FEET = ("hand", "wrist", "foot")
+CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+HANDS_AND_FEET = {name: View(name, name, name, {}) for name in ("hand", "wrist", "foot")}
+HANDS = {"hand": HANDS_AND_FEET["hand"]}
 
 
 def header(**elements: str) -> FilmHeader:
@@ -176,7 +179,7 @@ class TestCodes:
 
 @pytest.mark.parametrize("part", ["wrist", "finger", "toe", "ankle", "elbow", "knee"])
 def test_parts_without_a_view_are_rejected(part: str) -> None:
-    identity = identify(header(BodyPartExamined=part.upper(), Laterality="L", ViewPosition="PA"), ("hand",))
+    identity = identify(header(BodyPartExamined=part.upper(), Laterality="L", ViewPosition="PA"), HANDS)
     assert identity.rejection == f"it shows the {part}, and the scheme has no view of it"
 
 
@@ -225,7 +228,10 @@ def test_words_of_descriptions(text: str, parts: str, sides: str, projections: s
         ({"sop_class": "1.2.3"}, "an object of another kind"),
         ({"modality": "BMD"}, "a measurement of bone density"),
         ({"image_type": "ORIGINAL\\PRIMARY\\LOCALIZER"}, "a localizer"),
-        ({"sop_class": "1.2.840.10008.5.1.4.1.1.7", "elements": {"ConversionType": "WSD"}}, "a screen copy"),
+        ({"sop_class": CAPTURE, "elements": {"ConversionType": "SD"}}, "a document"),
+        ({"sop_class": CAPTURE, "elements": {"SeriesDescription": "Dose Report"}}, "a report or a key object note"),
+        ({"sop_class": CAPTURE, "elements": {"SeriesDescription": "Screen save"}}, "a screen copy"),
+        ({"elements": {"SeriesDescription": "SCOUT"}}, "a localizer"),
         ({"elements": {"QualityControlImage": "YES"}}, "a calibration image"),
     ],
 )
@@ -233,6 +239,31 @@ def test_other_objects_are_named(change: dict[str, object], kind: str) -> None:
     values = {"sop_class": CR, "modality": "CR", "rows": 400, "columns": 300, **change}
     identity = identify(FilmHeader(**values), HANDS_AND_FEET)  # type: ignore[arg-type]
     assert identity.rejection == f"it is {kind}, not a radiograph"
+
+
+@pytest.mark.parametrize(("conversion", "is_certain"), [("WSD", False), ("DF", True), ("SI", True), ("", True)])
+def test_a_possible_screen_copy_is_doubtful(conversion: str, is_certain: bool) -> None:
+    words = {"ConversionType": conversion, "SeriesDescription": "LEFT HAND PA"}
+    film = FilmHeader(sop_class=CAPTURE, modality="OT", elements=words, rows=400, columns=300)
+    identity = identify(film, HANDS)
+    assert (identity.is_certain, identity.rejection) == (is_certain, "")
+
+
+class TestViewsOfOtherNames:
+    """A scheme may give a view any name."""
+
+    def test_the_only_view_of_the_part_is_taken(self) -> None:
+        views = {"dorsal": View("dorsal", "hand", "hand", {}), "wrist": View("wrist", "wrist", "hand", {})}
+        film = header(BodyPartExamined="HAND", Laterality="L", ViewPosition="PA")
+        assert identify(film, views).view == "dorsal"
+        assert identify(header(BodyPartExamined="WRIST", Laterality="L"), views).view == "wrist"
+        assert identify(header(BodyPartExamined="FOOT", Laterality="L"), views).rejection
+        assert identify(film, {"wrist": views["wrist"]}).rejection
+
+    def test_several_views_of_the_part_are_doubtful(self) -> None:
+        views = {name: View(name, name, "hand", {}) for name in ("dorsal", "palmar")}
+        identity = identify(header(BodyPartExamined="HAND", Laterality="L", ViewPosition="PA"), views)
+        assert (identity.view, identity.doubts) == ("", ("the scheme has several views of the hand",))
 
 
 def test_an_object_without_an_image_is_named() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ratui.scheme import View
 from ratui.study.importing import CodedTerm, FilmHeader, film_codes, film_words
 from ratui.study.importing.film_statements import Both, parse_words
 from ratui.study.importing.identification import identify
@@ -84,7 +85,7 @@ def headers(draw: st.DrawFn) -> FilmHeader:
 
 
 def outcome(header: FilmHeader, views: tuple[str, ...]) -> tuple[str, str, str, bool, bool]:
-    found = identify(header, views)
+    found = identify(header, {name: View(name, name, name, {}) for name in views})
     return found.part, found.side, found.projection, bool(found.doubts), bool(found.rejection)
 
 
@@ -109,7 +110,7 @@ def test_words_are_read_as_the_rules_say(text: str) -> None:
 @given(headers())
 def test_messages_repeat_no_text_of_the_header(header: FilmHeader) -> None:
     """Texts of messages are built from names of elements and from closed lists alone."""
-    found = identify(header, ("hand", "foot"))
+    found = identify(header, {name: View(name, name, name, {}) for name in ("hand", "foot")})
     values = {*reference.PARTS, *reference.PROJECTIONS, "left", "right", "both sides"}
     keywords = [keyword for _, _, keywords in reference.ORDER for keyword in keywords]
     said = "|".join(map(re.escape, sorted(values, key=len, reverse=True)))

@@ -6,12 +6,14 @@ guessed: where elements of equal weight contradict each other, a person must dec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ratui.scheme import View
 from ratui.study.importing.film_header import FilmHeader
 from ratui.study.importing.film_statements import FRONTAL, Both, Rank, Statement, read_statements
-from ratui.study.importing.radiograph_check import find_object_kind
+from ratui.study.importing.film_words import PARTS
+from ratui.study.importing.radiograph_check import find_capture_doubt, find_object_kind
 
 __all__ = ["FilmIdentity", "identify"]
 
@@ -27,7 +29,9 @@ class FilmIdentity:
     Attributes
     ----------
     part
-        Part of the body, such as ``hand`` or ``knee``; a view of the scheme has the same name. Empty if unknown.
+        Part of the body, such as ``hand`` or ``knee``; empty if unknown.
+    view
+        Id of the scheme's view of that part, or empty.
     side
         ``L``, ``R``, ``B`` or empty.
     projection
@@ -44,6 +48,7 @@ class FilmIdentity:
     """
 
     part: str = ""
+    view: str = ""
     side: str = ""
     projection: str = ""
     decided_by: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -65,7 +70,7 @@ class _Decision:
     doubt: str = ""
 
 
-def identify(header: FilmHeader, views: Collection[str]) -> FilmIdentity:
+def identify(header: FilmHeader, views: Mapping[str, View]) -> FilmIdentity:
     """Return what the film with this `header` shows.
 
     Parameters
@@ -73,7 +78,7 @@ def identify(header: FilmHeader, views: Collection[str]) -> FilmIdentity:
     header
         Header of the film.
     views
-        Names of the views of the scheme, such as ``hand`` and ``foot``.
+        Views of the scheme by id.
     """
     kind = find_object_kind(header)
     if kind:
@@ -87,20 +92,32 @@ def identify(header: FilmHeader, views: Collection[str]) -> FilmIdentity:
         _decide_projection(statements),
     )
     decisions = {"part": part, "side": side, "projection": projection}
-    rejection = ""
-    if part.value and not part.doubt and part.value not in views:
+    matching = _find_views(part.value, views)
+    rejection, doubts = "", [decision.doubt for decision in decisions.values()]
+    if len(matching) > 1:
+        doubts.append(f"the scheme has several views of the {part.value}")
+    doubts.append(find_capture_doubt(header))
+    if part.value and not matching:
         rejection = f"it shows the {part.value}, and the scheme has no view of it"
-    elif projection.value and not projection.doubt and projection.value not in FRONTAL:
+    elif projection.value and projection.value not in FRONTAL:
         rejection = f"its projection is {projection.value}; only frontal films are scored"
     return FilmIdentity(
         part.value,
+        matching[0] if len(matching) == 1 else "",
         side.value,
         projection.value,
         {name: decision.element for name, decision in decisions.items() if decision.element},
         tuple(text for decision in decisions.values() for text in decision.contradictions),
-        tuple(decision.doubt for decision in decisions.values() if decision.doubt),
+        tuple(filter(None, doubts)),
         rejection,
     )
+
+
+def _find_views(part: str, views: Mapping[str, View]) -> list[str]:
+    """Return the view with the name of the part, else all views of the part."""
+    if part in views:
+        return [part]
+    return [id for id, view in views.items() if view.part == part and id not in PARTS]
 
 
 def _decide_part(statements: list[Statement]) -> _Decision:

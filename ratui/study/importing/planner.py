@@ -312,7 +312,7 @@ def _read_facts(header: FilmHeader, scheme: Scheme) -> _Facts:
     identity = identify(header, scheme.views)
     return _Facts(
         identity.side,
-        identity.part if identity.part in scheme.views else "",
+        identity.view,
         identity.rejection,
         "; ".join(identity.doubts),
         "; ".join(identity.contradictions),

@@ -5,11 +5,12 @@ The reasons repeat no text of the file. docs/intake.md lists the same classes, m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from ratui.study.importing.film_header import FilmHeader
 
-__all__ = ["find_object_kind"]
+__all__ = ["find_capture_doubt", "find_object_kind"]
 
 _CLASSES: Mapping[str, str] = {
     "1.2.840.10008.1.3.10": "a directory of files (DICOMDIR)",
@@ -100,12 +101,22 @@ _IMAGE_TYPES: Mapping[str, str] = {
     "QC": "a calibration image",
 }
 _CONVERSIONS: Mapping[str, str] = {
-    "WSD": "a screen copy",
     "SD": "a document",
     "DV": "a frame of a video",
     "DRW": "a drawing",
-    "SYN": "a drawing",
+    "SYN": "a computed image",
 }
+_SERIES_WORDS: Mapping[str, str] = {
+    "a localizer": "scout, localizer, topogram, scanogram, surview",
+}
+"""Words in the series description of any object, by its kind."""
+_CAPTURE_WORDS: Mapping[str, str] = {
+    "a report or a key object note": (
+        "report, dose, summary, bonexpert, befund, bericht, rapport, informe, referto, verslag, laudo"
+    ),
+    "a screen copy": "screenshot, screenshots, screensave, screen, snapshot",
+}
+"""Words in the series description of a Secondary Capture image, by its kind."""
 
 
 def find_object_kind(header: FilmHeader) -> str:
@@ -125,10 +136,30 @@ def find_object_kind(header: FilmHeader) -> str:
         if value in _IMAGE_TYPES:
             return _IMAGE_TYPES[value]
     conversion = header.elements.get("ConversionType", "").upper()
-    if conversion in _CONVERSIONS and header.sop_class.startswith(_RADIOGRAPHS[1]):
+    is_capture = _is_below(header.sop_class, _RADIOGRAPHS[1])
+    if conversion in _CONVERSIONS and is_capture:
         return _CONVERSIONS[conversion]
+    words = set(re.findall(r"[a-z]+", header.elements.get("SeriesDescription", "").casefold()))
+    for described, listed in {**_SERIES_WORDS, **(_CAPTURE_WORDS if is_capture else {})}.items():
+        if not words.isdisjoint(listed.split(", ")):
+            return described
     if header.elements.get("QualityControlImage", "").upper() == "YES":
         return "a calibration image"
-    if header.sop_class and not any(f"{header.sop_class}.".startswith(f"{each}.") for each in _RADIOGRAPHS):
+    if header.sop_class and not any(_is_below(header.sop_class, each) for each in _RADIOGRAPHS):
         return "an object of another kind"
     return ""
+
+
+def find_capture_doubt(header: FilmHeader) -> str:
+    """Return why a Secondary Capture image may be no radiograph, or an empty text.
+
+    Workstations write WSD (PS3.3 C.8.6.1) into screen copies, and so do programs that convert pictures of films.
+    """
+    is_capture = _is_below(header.sop_class, _RADIOGRAPHS[1])
+    if is_capture and header.elements.get("ConversionType", "").upper() == "WSD":
+        return "it may be a screen copy: ConversionType says WSD"
+    return ""
+
+
+def _is_below(uid: str, other: str) -> bool:
+    return f"{uid}.".startswith(f"{other}.")
