@@ -1,4 +1,4 @@
-"""Grey transformations and geometry in a DICOM header, and notes on its errors.
+"""Grey transformations and the aspect of pixels in a DICOM header, and notes on its errors.
 
 A damaged element is left out, with a note. No value is guessed.
 """
@@ -15,11 +15,9 @@ from pydicom.multival import MultiValue
 from ratui.errors import clean_text
 from ratui.imaging.film import Contrast, LookupTable, Pixels, Window, WindowFunction
 
-__all__ = ["GreyTransform", "parse_number", "read_geometry", "read_grey_transform"]
+__all__ = ["GreyTransform", "parse_number", "read_aspect", "read_grey_transform"]
 
 _FUNCTIONS: dict[str, WindowFunction] = {"LINEAR": "LINEAR", "LINEAR_EXACT": "LINEAR_EXACT", "SIGMOID": "SIGMOID"}
-# In this order: Pixel Spacing may be calibrated, the others are at the detector or in the scanned film (PS3.3 10.7.1).
-_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 
 
 @dataclass(frozen=True)
@@ -70,28 +68,14 @@ def read_grey_transform(dataset: pydicom.Dataset, pixels: Pixels) -> GreyTransfo
     )
 
 
-def read_geometry(dataset: pydicom.Dataset) -> tuple[tuple[float, float] | None, float]:
-    """Return the spacing and the aspect of the pixels.
-
-    Returns
-    -------
-    tuple
-        Distance between pixel centres in mm as (row, column) or None, in the value order of PS3.3 10.7.1.3; and the
-        height of a pixel divided by its width (Pixel Aspect Ratio, PS3.3 C.7.6.3.1.7).
-    """
-    for keyword in _SPACINGS:
-        value = dataset.get(keyword)
-        if isinstance(value, MultiValue) and len(value) == 2:
-            row, column = parse_number(value[0]), parse_number(value[1])
-            # Values outside this range are no detector's; a zero or a negative one is an error in the file.
-            if row and column and 0.01 <= row <= 2 and 0.01 <= column <= 2:
-                return (row, column), row / column
+def read_aspect(dataset: pydicom.Dataset) -> float:
+    """Return the height of a pixel divided by its width, for a film without spacing (PS3.3 C.7.6.3.1.7)."""
     value = dataset.get("PixelAspectRatio")
     if isinstance(value, MultiValue) and len(value) == 2:
         down, across = parse_number(value[0]), parse_number(value[1])
         if down and across and 0.2 <= down / across <= 5:
-            return None, down / across
-    return None, 1.0
+            return down / across
+    return 1.0
 
 
 def parse_number(value: object, default: float | None = None) -> float | None:

@@ -20,10 +20,11 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGLSLossless
 
 from ratui.errors import FilmError
-from ratui.imaging.dicom_header import GreyTransform, parse_number, read_geometry, read_grey_transform
+from ratui.imaging.dicom_header import GreyTransform, parse_number, read_aspect, read_grey_transform
 from ratui.imaging.film import MAX_SIDE, Film
 from ratui.imaging.pixel_decoder import COLOURS, decode_pixels
 from ratui.imaging.pydicom_internals import read_meta_information
+from ratui.imaging.spacing import read_spacing
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -113,7 +114,8 @@ def film_from_dataset(dataset: pydicom.Dataset, path: Path) -> Film:
             warnings.simplefilter("ignore")
             # Rescaling, windows and tables are defined for grey images only (PS3.3 C.11.1 and C.11.2).
             grey: GreyTransform = read_grey_transform(dataset if is_grey else pydicom.Dataset(), values.pixels)
-            spacing, aspect = read_geometry(dataset)
+            spacing = read_spacing(dataset)
+            aspect = spacing.value[0] / spacing.value[1] if spacing.value else read_aspect(dataset)
     except Exception as error:  # pydicom raises many types for damaged elements
         raise FilmError(f"its header is damaged ({type(error).__name__})", path, "Export it again") from error
     return Film(
@@ -124,10 +126,13 @@ def film_from_dataset(dataset: pydicom.Dataset, path: Path) -> Film:
         intercept=grey.intercept,
         modality_table=grey.modality_table,
         contrasts=grey.contrasts,
-        spacing=spacing,
+        spacing=spacing.value,
         aspect=aspect,
         padding=grey.padding,
-        notes=(*notes, *filter(None, [values.note]), *grey.notes),
+        notes=(*notes, *filter(None, [values.note, spacing.note]), *grey.notes),
+        spacing_source=spacing.source,
+        detector_spacing=spacing.detector,
+        magnification=spacing.magnification,
     )
 
 

@@ -8,6 +8,7 @@ lies outside those of the neighbouring pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = [
     "Film",
     "LookupTable",
     "Pixels",
+    "SpacingSource",
     "Window",
     "WindowFunction",
     "compute_automatic_window",
@@ -39,6 +41,18 @@ _SAMPLE_PIXELS = 65_536  # enough for percentiles
 
 WindowFunction: TypeAlias = Literal["LINEAR", "LINEAR_EXACT", "SIGMOID"]
 """VOI LUT Function (PS3.3 C.11.2.1.3)."""
+
+
+class SpacingSource(StrEnum):
+    """The origin of the size of a pixel."""
+
+    UNKNOWN = ""  # there is none, or the film was imported before the origin was recorded
+    CALIBRATED = "calibrated"  # in the plane of the bones, by a device or a person
+    MAGNIFICATION = "magnification"  # in the plane of the bones: at the detector, divided by the magnification factor
+    DETECTOR = "detector"  # at the detector
+    SCAN = "scan"  # in a film that was digitised
+    STATED = "stated"  # the header does not say where
+    MANIFEST = "manifest"  # from the manifest of an import
 
 
 @dataclass(frozen=True)
@@ -111,6 +125,12 @@ class Film:
         Range of stored values that mark areas without an image, as (lowest, highest), or None.
     notes
         Errors in the file, and the way in which each was resolved.
+    spacing_source
+        Origin of `spacing`.
+    detector_spacing
+        Spacing at the detector, if `spacing` is that in the plane of the bones and the header has both.
+    magnification
+        Factor by which `detector_spacing` was divided, or None.
     """
 
     pixels: Pixels
@@ -124,6 +144,9 @@ class Film:
     aspect: float = 1.0
     padding: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    spacing_source: SpacingSource = SpacingSource.UNKNOWN
+    detector_spacing: tuple[float, float] | None = None
+    magnification: float | None = None
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:

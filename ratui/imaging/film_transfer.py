@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ratui.errors import clean_text
-from ratui.imaging.film import MAX_SIDE, Contrast, Film, LookupTable, Window
+from ratui.imaging.film import MAX_SIDE, Contrast, Film, LookupTable, SpacingSource, Window
 
 __all__ = ["pack_film", "unpack_film"]
 
@@ -54,6 +54,9 @@ def pack_film(film: Film) -> tuple[dict[str, Any], bytes]:
         "aspect": film.aspect,
         "padding": film.padding,
         "notes": [clean_text(note, 200) for note in film.notes[:_MOST_NOTES]],
+        "spacing_source": film.spacing_source,
+        "detector_spacing": film.detector_spacing,
+        "magnification": film.magnification,
     }
     parts = [np.ascontiguousarray(film.pixels).tobytes(), *(table.values.astype("<u2").tobytes() for table in tables)]
     return head, b"".join(parts)
@@ -90,7 +93,7 @@ def unpack_film(head: Mapping[str, Any], data: bytes) -> Film:
     contrasts = tuple(window(raw) if "width" in raw else table(raw) for raw in head["contrasts"][:_MOST_CONTRASTS])
     if offset != len(data):
         raise ValueError("more bytes than the film has")
-    spacing, padding = head["spacing"], head["padding"]
+    padding = head["padding"]
     return Film(
         pixels=pixels,
         bits_stored=int(head["bits_stored"]),
@@ -99,11 +102,18 @@ def unpack_film(head: Mapping[str, Any], data: bytes) -> Film:
         intercept=_number(head["intercept"]),
         modality_table=modality,
         contrasts=contrasts,
-        spacing=(_number(spacing[0]), _number(spacing[1])) if spacing else None,
+        spacing=_pair(head["spacing"]),
         aspect=_number(head["aspect"]),
         padding=(int(padding[0]), int(padding[1])) if padding else None,
         notes=tuple(clean_text(note, 200) for note in head["notes"][:_MOST_NOTES]),
+        spacing_source=SpacingSource(head["spacing_source"]),
+        detector_spacing=_pair(head["detector_spacing"]),
+        magnification=None if head["magnification"] is None else _number(head["magnification"]),
     )
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    return (_number(value[0]), _number(value[1])) if value else None
 
 
 def _number(value: Any) -> float:

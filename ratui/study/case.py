@@ -9,7 +9,7 @@ from typing import Any
 
 from ratui.errors import StoreError, clean_text
 from ratui.files import check_name
-from ratui.imaging import Box, Orientation
+from ratui.imaging import Box, Orientation, SpacingSource
 from ratui.reading import Slot
 from ratui.scheme import Scheme, Site
 from ratui.stored_values import ODD_VALUE_ERRORS, as_integer, as_list, as_number, as_text
@@ -65,6 +65,8 @@ class FilmRecord:
         for `time`.
     orientation
         The change from the stored to the displayed film. `rows`, `columns`, `spacing` and `aspect` are those of the latter.
+    spacing_source
+        Origin of `spacing`; unknown for a film that was imported before it was recorded.
     """
 
     id: str
@@ -81,6 +83,7 @@ class FilmRecord:
     aspect: float = 1.0
     visit: int | None = None
     orientation: Orientation = Orientation.UPRIGHT
+    spacing_source: SpacingSource = SpacingSource.UNKNOWN
 
     @property
     def number(self) -> int:
@@ -131,7 +134,7 @@ class FilmRecord:
 
     def to_record(self) -> dict[str, Any]:
         """Return the film with all values, as stored in a file up to format 2."""
-        left_out = ("visit", "orientation")
+        left_out = ("visit", "orientation", "spacing_source")
         return {name: value for name, value in asdict(self.as_stored()).items() if name not in left_out}
 
     @classmethod
@@ -143,6 +146,7 @@ class FilmRecord:
             **{
                 **record,
                 "spacing": None if down is None else (as_number(down, 1e-6, 1e6), as_number(across, 1e-6, 1e6)),
+                "spacing_source": SpacingSource(as_text(record.get("spacing_source", ""))),
             }
         )
         check_name(film.id, "film")

@@ -132,7 +132,7 @@ def _take_film(
         raise FilmError("its file there is damaged, or changes", path)
     if (film.rows, film.columns) != (size.rows, size.columns):
         raise FilmError("its record states another size", path)
-    spacing, aspect = (film.spacing, film.aspect) if _is_plausible(film) else (size.spacing, size.aspect)
+    measured = film if _is_plausible(film) else size
     record = FilmRecord(
         id=film.id,
         time=visit,
@@ -141,11 +141,12 @@ def _take_film(
         rows=size.rows,
         columns=size.columns,
         day=film.day,
-        spacing=spacing,
+        spacing=measured.spacing,
+        spacing_source=measured.spacing_source,
         digest=film.digest,
         file=film.file,
         note=size.note,
-        aspect=aspect,
+        aspect=measured.aspect,
     )
     return record, data
 

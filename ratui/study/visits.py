@@ -187,6 +187,8 @@ def film_to_public_record(film: FilmRecord, *, with_times: bool) -> dict[str, An
     """Return the values of a film that every member of the study may read."""
     film = film.as_stored()
     record = {name: getattr(film, name) for name in _PUBLIC}
+    if film.spacing_source:  # earlier versions of ratui don't know it
+        record["spacing_source"] = film.spacing_source.value
     # The number of the visit: times are counted anew if all films of an earlier visit are withdrawn.
     return {**record, "time": film.number, "day": film.day} if with_times else record
 

@@ -279,6 +279,16 @@ class TestPresentationStates:
             assert "Test passed" in done.stdout + done.stderr, done.stdout + done.stderr
 
 
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy of dicom3tools is not installed here")
+@pytest.mark.parametrize("kind", ["sr", "gsps"])
+def test_an_independent_validator_finds_no_error(folder: Path, kind: str) -> None:
+    files = sorted((folder / kind).rglob("*.dcm"))
+    assert len(files) >= 8
+    for file in files:
+        done = subprocess.run(["dciodvfy", str(file)], capture_output=True, text=True)
+        assert not [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]
+
+
 class TestNobodyIsNamed:
     def test_no_export_holds_a_name_an_id_a_date_a_path_or_a_note(self, study: Study, folder: Path) -> None:
         import pandas

@@ -254,4 +254,4 @@ class TestStoredFilms:
         assert film.modality_table is not None
         assert len(film.contrasts) == 1
         verify_stored_film(tmp_path / "stored.dcm", "C-X", "L")
-        assert pydicom.dcmread(io.BytesIO(data)).file_meta.ImplementationVersionName == "RATUI"
+        assert pydicom.dcmread(io.BytesIO(data)).file_meta.ImplementationVersionName == "RATUI 2"

@@ -267,8 +267,8 @@ class TestWhatStays:
         assert one.StudyInstanceUID == two.StudyInstanceUID  # both films had the same UID
         assert one.SOPInstanceUID != two.SOPInstanceUID
         key = KeyFile.open(study, tmp_path / "key.json").uid_key
-        assert one.StudyInstanceUID == new_uid(key, f"{UID}.0")
-        assert new_uid(b"another key", f"{UID}.0") != one.StudyInstanceUID
+        assert one.StudyInstanceUID == new_uid(key, "StudyInstanceUID", study.cases()[0], f"{UID}.0")
+        assert new_uid(b"another key", "StudyInstanceUID", study.cases()[0], f"{UID}.0") != one.StudyInstanceUID
         assert len(one.StudyInstanceUID) <= 64
 
 

@@ -57,6 +57,7 @@ def build_readings_document(source: ExportSource, software: str) -> dict[str, An
                         "columns": film.columns,
                         "spacing": list(film.spacing) if film.spacing else None,
                         **_orientation(turned.get(film.id)),
+                        "spacing_source": film.spacing_source.value or None,
                     }
                     for film in case.films
                 ],

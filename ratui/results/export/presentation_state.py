@@ -109,6 +109,8 @@ def _state(
             graphic_annotations=[hd.pr.GraphicAnnotation([header], layer, graphic_objects=boxes, text_objects=texts)],
         )
     _add_spatial_transformation(dataset, film, orientation)
+    # Type 2C for a paired body part: L, R, or present and empty for a film of both sides (PS3.3 C.7.3.1).
+    dataset.Laterality = "" if film.side == "B" else film.side
     return file_bytes(dataset, signed.reading.scheme)
 
 

@@ -285,6 +285,8 @@ def _film_facts(case: str, film: Mapping[str, Any]) -> Iterator[tuple[str, Any]]
     yield f"{about}: view", [film[key] for key in ("side", "view", "rows", "columns")]
     yield f"{about}: aspect", film.get("aspect", 1.0)
     yield f"{about}: spacing", film["spacing"]
+    if film.get("spacing_source"):
+        yield f"{about}: origin of the spacing", film["spacing_source"]
     yield f"{about}: content", film["file"]
     if "time" in film:
         yield from _visit_facts(case, film["id"], film["time"], film.get("day"), LISTED)

@@ -14,8 +14,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
+import json
+import re
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
@@ -29,9 +31,18 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import DSfloat
 
-from ratui.imaging import Film, LookupTable, Window
+from ratui.imaging import Film, LookupTable, SpacingSource, Window
+from ratui.imaging.dicom_header import parse_number
 
-__all__ = ["RetainedAttributes", "deidentify", "encode_film", "extract_retained_attributes", "new_uid"]
+__all__ = [
+    "CURRENT_VERSION",
+    "KNOWN_VERSIONS",
+    "RetainedAttributes",
+    "deidentify",
+    "encode_film",
+    "extract_retained_attributes",
+    "new_uid",
+]
 
 _UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 # Words that are kept, by the element that may contain them.
@@ -42,11 +53,18 @@ _WORDS = {
     "LossyImageCompression": ("00", "01"),
     "BurnedInAnnotation": ("YES", "NO"),
     "PixelIntensityRelationship": ("LIN", "LOG"),
+    "PixelSpacingCalibrationType": ("GEOMETRY", "FIDUCIAL"),
+    "LossyImageCompressionMethod": ("ISO_10918_1", "ISO_14495_1", "ISO_15444_1", "ISO_15444_15"),
 }
+_AXES = ("AP", "RL", "HF")  # of Patient Orientation (PS3.3 C.7.6.1.1.1)
 # Names of windows and tables that are kept.
 _NAMES = ("NORMAL", "HARDER", "SOFTER", "HARD", "SOFT", "STANDARD", "BONE", "WINDOW1", "WINDOW2", "WINDOW3", "DEFAULT")
 _MODALITY_TYPES = ("OD", "HU", "US", "P")
-_VERSION = "RATUI"  # without a number: films of two versions can be compared byte by byte
+# The number changes only if other elements are written: films of two versions of ratui can be compared byte by byte.
+CURRENT_VERSION = "RATUI 2"
+"""Implementation version name of films that this version of ratui writes."""
+KNOWN_VERSIONS = re.compile(r"RATUI( 2)?|PYDICOM \d{1,2}\.\d{1,2}\.\d{1,2}")
+"""Implementation version names of films that ratui has written. Before ``RATUI 2``, fewer elements were written."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +77,16 @@ class RetainedAttributes:
         Words from closed lists, by DICOM keyword.
     uids
         Old UIDs by DICOM keyword; only their hashes are written.
+    orientation
+        Directions of the rows and of the columns in the patient (Patient Orientation), or empty.
+    ratio
+        Ratio of the compression with loss, or None.
     """
 
     words: dict[str, str] = field(default_factory=dict)
     uids: dict[str, str] = field(default_factory=dict)
+    orientation: tuple[str, ...] = ()
+    ratio: float | None = None
 
 
 def extract_retained_attributes(dataset: Dataset) -> RetainedAttributes:
@@ -76,7 +100,32 @@ def extract_retained_attributes(dataset: Dataset) -> RetainedAttributes:
                 words[keyword] = value
         for keyword in _UIDS:
             uids[keyword] = _text(dataset, keyword)
-    return RetainedAttributes(words, {keyword: uid for keyword, uid in uids.items() if uid})
+        directions, ratios = _values(dataset, "PatientOrientation"), _values(dataset, "LossyImageCompressionRatio")
+    if len(directions) != 2 or not all(map(_is_direction, directions)):
+        directions = ()
+    ratio = parse_number(ratios[-1]) if ratios else None
+    return RetainedAttributes(
+        words,
+        {keyword: uid for keyword, uid in uids.items() if uid},
+        directions,
+        # Two decimals: more digits could hold a text.
+        round(ratio, 2) if ratio is not None and 1.0 <= ratio <= 1000.0 else None,
+    )
+
+
+def _is_direction(text: str) -> bool:
+    """Return whether `text` is a direction of Patient Orientation: one letter of each axis at most."""
+    letters = [sum(letter in axis for letter in text) for axis in _AXES]
+    return bool(text) and sum(letters) == len(text) and max(letters) == 1
+
+
+def _values(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+    """Return the values of an element as texts; none if it is damaged."""
+    try:
+        value = dataset.get(keyword)
+        return () if value in (None, "") else tuple(map(str, [value] if isinstance(value, (str, float)) else value))
+    except Exception:  # a damaged element makes its parser raise almost anything
+        return ()
 
 
 def _text(dataset: Dataset, keyword: str) -> str:
@@ -86,20 +135,23 @@ def _text(dataset: Dataset, keyword: str) -> str:
         return ""
 
 
-def new_uid(key: bytes, old: str) -> str:
-    """Return the UID that replaces `old`; the same for every call with the same `key`, and not reversible without it.
+def new_uid(key: bytes, *old: str) -> str:
+    """Return the UID that replaces the UID `old`, made distinct by the other parts.
 
-    UIDs of the form ``2.25.<128-bit integer>`` need no registration (DICOM PS3.5 Annex B.2). An empty `old` gets a random
-    UID.
+    It is the same for every call with the same `key` and parts, and not reversible without the key. UIDs of the form
+    ``2.25.<128-bit integer>`` need no registration (DICOM PS3.5 Annex B.2). An empty last part gives a random UID.
     """
-    if not old:
+    if not old[-1]:
         return str(generate_uid(prefix=None))
-    digest = hmac.new(key, old.encode("utf-8", "replace"), hashlib.sha256).digest()
+    digest = hmac.new(key, json.dumps(old).encode("utf-8", "replace"), hashlib.sha256).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
 def deidentify(film: Film, attributes: RetainedAttributes, *, case: str, side: str, key: bytes) -> bytes:
     """Return the bytes of a new DICOM file with the image of `film`, stored without loss.
+
+    A source may repeat a UID: an archive gives one to several films, or one study to two patients. So the UID of the film
+    depends on its pixels, and those of its study and series on the case.
 
     Parameters
     ----------
@@ -115,14 +167,26 @@ def deidentify(film: Film, attributes: RetainedAttributes, *, case: str, side: s
         Secret for the hashed UIDs.
     """
     kept = [keyword for keyword in _UIDS if keyword != "FrameOfReferenceUID" or keyword in attributes.uids]
-    uids = {keyword: new_uid(key, attributes.uids.get(keyword, "")) for keyword in kept}
-    return encode_film(film, RetainedAttributes(attributes.words, uids), case=case, side=side)
+    pixels = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()
+    old = attributes.uids
+    study = old.get("StudyInstanceUID", "")
+    parts = {
+        "SOPInstanceUID": (old.get("SOPInstanceUID", ""), pixels),
+        "StudyInstanceUID": (case, study),
+        "SeriesInstanceUID": (case, study, old.get("SeriesInstanceUID", "")),
+        "FrameOfReferenceUID": (case, old.get("FrameOfReferenceUID", "")),
+    }
+    uids = {keyword: new_uid(key, keyword, *parts[keyword]) for keyword in kept}
+    return encode_film(film, replace(attributes, uids=uids), case=case, side=side)
 
 
-def encode_film(film: Film, attributes: RetainedAttributes, *, case: str, side: str, version: str = _VERSION) -> bytes:
+def encode_film(
+    film: Film, attributes: RetainedAttributes, *, case: str, side: str, version: str = CURRENT_VERSION
+) -> bytes:
     """Return the bytes of a DICOM file with the image of `film` and the UIDs in `attributes`, which are written as they are.
 
-    The same arguments always give the same bytes. `version` is the implementation version name (PS3.10 section 7.1).
+    The same arguments always give the same bytes. `version` is the implementation version name (PS3.10 section 7.1); with
+    that of an earlier version of ratui, the file is as that version wrote it.
     The other parameters are those of `deidentify`.
     """
     uids = attributes.uids
@@ -142,8 +206,15 @@ def encode_film(film: Film, attributes: RetainedAttributes, *, case: str, side: 
     # Text in the pixels may name the patient; then the identity is not proven to be removed (PS3.3 C.7.1.1).
     _add_deidentification_method(new, is_removed=attributes.words.get("BurnedInAnnotation") != "YES")
     new.Modality = "CR"
-    new.Laterality = side
-    for keyword, word in attributes.words.items():
+    words = dict(attributes.words)
+    if version == CURRENT_VERSION:
+        _add_standard_elements(new, film, attributes, side)
+        if film.spacing_source != SpacingSource.CALIBRATED:
+            words.pop("PixelSpacingCalibrationType", None)
+    else:
+        new.Laterality = side
+        _add_earlier_spacing(new, film)
+    for keyword, word in words.items():
         setattr(new, keyword, word)
     _add_grey_transform(new, film)
     _add_pixels(new, film)
@@ -162,8 +233,52 @@ def _add_deidentification_method(new: Dataset, *, is_removed: bool) -> None:
     new.LongitudinalTemporalInformationModified = "REMOVED"
 
 
+def _add_standard_elements(new: Dataset, film: Film, attributes: RetainedAttributes, side: str) -> None:
+    """Add the elements that films have since version 2: the side, the orientation, the spacing and the ratio of loss."""
+    new.Manufacturer = ""  # type 2: present, but it may be empty (PS3.3 C.7.5.1)
+    new.PatientOrientation = list(attributes.orientation) or ""
+    # Laterality of a series is L or R (PS3.3 C.7.3.1); only that of an image may be both.
+    setattr(new, "ImageLaterality" if side == "B" else "Laterality", side)
+    if attributes.ratio is not None and attributes.words.get("LossyImageCompression") == "01":
+        new.LossyImageCompressionRatio = _decimal_string(attributes.ratio)
+    if film.spacing is None:
+        _add_aspect(new, film)
+        return
+    spacing = [_decimal_string(value) for value in film.spacing]
+    detector = [_decimal_string(value) for value in film.detector_spacing or film.spacing]
+    match film.spacing_source:
+        case SpacingSource.CALIBRATED:
+            new.PixelSpacing = spacing
+            if film.detector_spacing:
+                new.ImagerPixelSpacing = detector
+            if "PixelSpacingCalibrationType" in attributes.words:
+                new.PixelSpacingCalibrationDescription = "as in the source"
+        case SpacingSource.MAGNIFICATION:
+            new.ImagerPixelSpacing = detector
+            new.EstimatedRadiographicMagnificationFactor = _decimal_string(film.magnification or 1.0)
+        case SpacingSource.SCAN:
+            new.NominalScannedPixelSpacing = spacing
+        case SpacingSource.STATED | SpacingSource.MANIFEST:
+            new.PixelSpacing = spacing
+        case _:
+            new.PixelSpacing = new.ImagerPixelSpacing = spacing
+
+
+def _add_earlier_spacing(new: Dataset, film: Film) -> None:
+    """Add the spacing as films of version 1 have it."""
+    if film.spacing is not None:
+        new.PixelSpacing = new.ImagerPixelSpacing = [_decimal_string(value) for value in film.spacing]
+    else:
+        _add_aspect(new, film)
+
+
+def _add_aspect(new: Dataset, film: Film) -> None:
+    if film.aspect != 1.0:
+        new.PixelAspectRatio = [round(10_000 * film.aspect), 10_000]
+
+
 def _add_grey_transform(new: Dataset, film: Film) -> None:
-    """Add rescaling, look-up tables, windows, padding and spacing, as numbers."""
+    """Add rescaling, look-up tables, windows and padding, as numbers."""
     if film.modality_table is not None:
         item = _lut_item(film.modality_table)
         item.ModalityLUTType = film.modality_table.name if film.modality_table.name in _MODALITY_TYPES else "US"
@@ -182,10 +297,6 @@ def _add_grey_transform(new: Dataset, film: Film) -> None:
         names = [_known_name(window.name) for window in windows]
         if any(names):
             new.WindowCenterWidthExplanation = names
-    if film.spacing is not None:
-        new.PixelSpacing = new.ImagerPixelSpacing = [_decimal_string(value) for value in film.spacing]
-    elif film.aspect != 1.0:
-        new.PixelAspectRatio = [round(10_000 * film.aspect), 10_000]
     if film.padding is not None:
         low, high = film.padding
         vr = "SS" if film.pixels.dtype.kind == "i" else "US"

@@ -25,6 +25,7 @@ from ratui.imaging import (
     Film,
     LookupTable,
     Pixels,
+    SpacingSource,
     Window,
     film_from_dataset,
     read_film,
@@ -33,6 +34,8 @@ from ratui.imaging import (
 from ratui.imaging.dicom_reader import read_stored_dataset
 from ratui.study.importing.burned_in_text import seems_to_contain_text
 from ratui.study.importing.deidentification import (
+    CURRENT_VERSION,
+    KNOWN_VERSIONS,
     RetainedAttributes,
     deidentify,
     encode_film,
@@ -56,7 +59,10 @@ __all__ = [
 
 TEXT_NOTE = "its header says that text is burned into the picture: look whether it names the patient"
 """Note of a film whose header says so."""
+_LOSSY = {"LossyImageCompression": "01", "LossyImageCompressionMethod": "ISO_10918_1"}  # a JPEG picture
 _IMPORT_INSTEAD = "Import the film from its source instead"
+# Origins of a spacing that a DICOM file can't state, and those that it states instead.
+_STORED_SOURCES = {SpacingSource.MANIFEST: SpacingSource.STATED}
 _OWN_UID = re.compile(r"2\.25\.(0|[1-9]\d{0,38})")  # from `new_uid`, or random
 
 
@@ -102,6 +108,8 @@ class ConvertedFilm:
         Height of a pixel divided by its width.
     note
         Warning for a person, or empty.
+    spacing_source
+        Origin of `spacing`.
     """
 
     data: bytes
@@ -112,6 +120,7 @@ class ConvertedFilm:
     aspect: float = 1.0
     note: str = ""
     plain_digest: str = field(default="", repr=False)
+    spacing_source: SpacingSource = SpacingSource.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,7 @@ class FilmSize:
     aspect: float
     file: str = field(default="", compare=False)
     note: str = field(default="", compare=False)
+    spacing_source: SpacingSource = SpacingSource.UNKNOWN
 
 
 class FilmConverter(Protocol):
@@ -160,7 +170,10 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
         picture = read_picture(path, kind)
         bits = 8 * picture.pixels.dtype.itemsize
         film = Film(picture.pixels, bits, picture.is_inverted, spacing=request.spacing, notes=picture.notes)
-        attributes = RetainedAttributes({"LossyImageCompression": "01"} if picture.ratio else {})
+        film = replace(film, spacing_source=SpacingSource.MANIFEST if request.spacing else SpacingSource.UNKNOWN)
+        attributes = (
+            RetainedAttributes(_LOSSY, ratio=round(picture.ratio, 2)) if picture.ratio else RetainedAttributes()
+        )
     else:
         film = rewrite_tables(read_film(path))
         attributes = extract_retained_attributes(read_header(path))
@@ -176,9 +189,10 @@ def convert_film(path: Path, request: FilmRequest) -> ConvertedFilm:
     rows, columns = film.pixels.shape
     aspect = request.spacing[0] / request.spacing[1] if request.spacing else film.aspect
     spacing = request.spacing or film.spacing
+    source = SpacingSource.MANIFEST if request.spacing else film.spacing_source
     plain = hashlib.sha256(np.ascontiguousarray(film.pixels).tobytes()).hexdigest()
     return ConvertedFilm(
-        data, int(rows), int(columns), spacing, pixel_digest(film.pixels, key), aspect, "; ".join(notes), plain
+        data, int(rows), int(columns), spacing, pixel_digest(film.pixels, key), aspect, "; ".join(notes), plain, source
     )
 
 
@@ -214,7 +228,7 @@ def verify_stored_film(path: Path, case: str, side: str) -> FilmSize:
     film = film_from_dataset(dataset, path)
     attributes = extract_retained_attributes(dataset)
     version = str(dataset.file_meta.get("ImplementationVersionName", ""))
-    is_known = re.fullmatch(r"RATUI|PYDICOM \d{1,2}\.\d{1,2}\.\d{1,2}", version)
+    is_known = KNOWN_VERSIONS.fullmatch(version)
     if not is_known or not all(_OWN_UID.fullmatch(uid) for uid in attributes.uids.values()):
         raise FilmError("it is not a film that ratui wrote", path, _IMPORT_INSTEAD)
     if "SOPInstanceUID" not in attributes.uids:
@@ -224,7 +238,9 @@ def verify_stored_film(path: Path, case: str, side: str) -> FilmSize:
         raise FilmError("it contains data that an import does not write", path, _IMPORT_INSTEAD)
     note = TEXT_NOTE if attributes.words.get("BurnedInAnnotation") == "YES" else ""
     file = hashlib.sha256(data).hexdigest()
-    return FilmSize(film.rows, film.columns, film.spacing, film.aspect, file, note)
+    # Version 1 wrote each spacing as if it were that of the detector.
+    source = film.spacing_source if version == CURRENT_VERSION else SpacingSource.UNKNOWN
+    return FilmSize(film.rows, film.columns, film.spacing, film.aspect, file, note, source)
 
 
 def _read_regular_file(path: Path) -> bytes:
@@ -251,6 +267,8 @@ def _compare(film: Film, data: bytes, path: Path) -> None:
         and (new.bits_stored, new.is_inverted, new.padding) == (film.bits_stored, film.is_inverted, film.padding)
         and np.allclose((new.slope, new.intercept), (film.slope, film.intercept), rtol=1e-9)
         and np.allclose(new.spacing or (0, 0), film.spacing or (0, 0), rtol=1e-9)
+        and np.allclose(new.detector_spacing or (0, 0), film.detector_spacing or (0, 0), rtol=1e-9)
+        and new.spacing_source == _STORED_SOURCES.get(film.spacing_source, film.spacing_source)
         and np.isclose(new.aspect, film.aspect, rtol=1e-3)
         and _same_table(new.modality_table, film.modality_table)
         and len(new.contrasts) == len(film.contrasts)

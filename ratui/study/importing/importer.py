@@ -358,6 +358,7 @@ def _convert_film(
         columns=converted.columns,
         day=candidate.day,
         spacing=converted.spacing,
+        spacing_source=converted.spacing_source,
         digest=converted.digest,
         file=hashlib.sha256(converted.data).hexdigest(),
         note=converted.note,

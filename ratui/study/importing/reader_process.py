@@ -23,7 +23,7 @@ from typing import IO, Any
 import ratui
 from ratui.bounded_parsing import parse_json
 from ratui.errors import FilmError, clean_text
-from ratui.imaging import MAX_FILE_BYTES, MAX_SIDE, Film, unpack_film
+from ratui.imaging import MAX_FILE_BYTES, MAX_SIDE, Film, SpacingSource, unpack_film
 from ratui.study.importing.file_set import FileId, is_file_id
 from ratui.study.importing.film_header import FilmHeader, decode_header
 from ratui.study.importing.film_maker import TEXT_NOTE, ConvertedFilm, FilmRequest, FilmSize
@@ -84,7 +84,9 @@ class ReaderProcess:
             if not (_DIGEST.fullmatch(digest) and _DIGEST.fullmatch(plain)):
                 raise ValueError("not a digest")
             note = clean_text(raw["note"], _LONGEST_TEXT)
-            return ConvertedFilm(data, size.rows, size.columns, size.spacing, digest, size.aspect, note, plain)
+            return ConvertedFilm(
+                data, size.rows, size.columns, size.spacing, digest, size.aspect, note, plain, size.spacing_source
+            )
 
     def read(self, path: Path) -> Film:
         """Return the film in the DICOM file at `path`, decoded. Raises FilmError."""
@@ -188,7 +190,7 @@ def _film_size(raw: dict[str, Any]) -> FilmSize:
         raise ValueError("not the size of a film")
     if not all(0.001 < value < 1000 for value in (aspect, *(spacing or ()))):
         raise ValueError("not a spacing")
-    return FilmSize(rows, columns, spacing, aspect)
+    return FilmSize(rows, columns, spacing, aspect, spacing_source=SpacingSource(raw["spacing_source"]))
 
 
 def _read_some(pipe: IO[bytes], most: int, deadline: float) -> bytes:

@@ -1,0 +1,90 @@
+"""The size of a pixel in millimetres, and the plane in which it was measured.
+
+A detector measures its own pixels. The hand is nearer to the tube, so that a pixel shows a smaller part of it: by 3 to 15 %.
+The kinds of spacing are those of PS3.3 section 10.7.1.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from ratui.imaging.dicom_header import parse_number
+from ratui.imaging.film import SpacingSource
+
+__all__ = ["PixelSpacing", "read_spacing"]
+
+_SAME = 0.001  # relative difference of spacings that differ by rounding only
+_MAX_MAGNIFICATION = 2.0
+
+
+@dataclass(frozen=True)
+class PixelSpacing:
+    """The size of a pixel.
+
+    Attributes
+    ----------
+    value
+        Distance between pixel centres in mm as (row, column), or None.
+    source
+        Origin of `value`.
+    detector
+        Spacing at the detector, if the header has it besides `value`.
+    magnification
+        Factor by which `detector` was divided, or None.
+    note
+        Contradiction that was resolved, or empty.
+    """
+
+    value: tuple[float, float] | None = None
+    source: SpacingSource = SpacingSource.UNKNOWN
+    detector: tuple[float, float] | None = None
+    magnification: float | None = None
+    note: str = ""
+
+
+def read_spacing(dataset: Dataset) -> PixelSpacing:
+    """Return the size of a pixel in `dataset`. Values that no detector has are left out.
+
+    - Pixel Spacing with a calibration type, or smaller than Imager Pixel Spacing, is calibrated.
+    - Imager Pixel Spacing is at the detector, also if Pixel Spacing repeats it. The magnification factor divides it.
+    - Nominal Scanned Pixel Spacing is that of a digitised film, also if Pixel Spacing repeats it.
+    - Pixel Spacing alone does not say where it was measured.
+    """
+    pixel, imager = _read_pair(dataset, "PixelSpacing"), _read_pair(dataset, "ImagerPixelSpacing")
+    scanned = _read_pair(dataset, "NominalScannedPixelSpacing")
+    is_typed = str(dataset.get("PixelSpacingCalibrationType") or "").strip() in ("GEOMETRY", "FIDUCIAL")
+    note = ""
+    if pixel and imager and not _is_same(pixel, imager):
+        ratios = imager[0] / pixel[0], imager[1] / pixel[1]
+        if all(1.0 <= ratio <= _MAX_MAGNIFICATION for ratio in ratios):
+            return PixelSpacing(pixel, SpacingSource.CALIBRATED, imager)
+        # No calibration makes a pixel larger than at the detector.
+        pixel, is_typed, note = None, False, "its spacings contradict each other; that at the detector was used"
+    if pixel and is_typed:
+        return PixelSpacing(pixel, SpacingSource.CALIBRATED, imager)
+    if imager:
+        factor = parse_number(dataset.get("EstimatedRadiographicMagnificationFactor")) or 1.0
+        if 1.0 < factor <= _MAX_MAGNIFICATION:
+            value = imager[0] / factor, imager[1] / factor
+            return PixelSpacing(value, SpacingSource.MAGNIFICATION, imager, factor, note)
+        return PixelSpacing(imager, SpacingSource.DETECTOR, note=note)
+    if scanned and (pixel is None or _is_same(pixel, scanned)):
+        return PixelSpacing(scanned, SpacingSource.SCAN)
+    return PixelSpacing(pixel, SpacingSource.STATED) if pixel else PixelSpacing()
+
+
+def _is_same(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(abs(a / b - 1.0) <= _SAME for a, b in zip(one, other, strict=True))
+
+
+def _read_pair(dataset: Dataset, keyword: str) -> tuple[float, float] | None:
+    """Return (row, column) in the value order of PS3.3 10.7.1.3, or None."""
+    value = dataset.get(keyword)
+    if not (isinstance(value, MultiValue) and len(value) == 2):
+        return None
+    row, column = parse_number(value[0]), parse_number(value[1])
+    # Values outside this range are no detector's; a zero or a negative one is an error in the file.
+    return (row, column) if row and column and 0.01 <= row <= 2 and 0.01 <= column <= 2 else None
