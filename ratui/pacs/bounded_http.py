@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import logging
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -111,13 +109,9 @@ def make_session(
 @contextmanager
 def http_errors(address: PacsAddress) -> Iterator[None]:
     """Turn errors of requests and of answers into PacsError, without any text of them: URLs contain patient IDs."""
-    for name in ("dicomweb_client.web", "retrying", "urllib3.connectionpool", "pydicom"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # their records repeat URLs and values
     where = str(address)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they repeat values of the answer
-            yield
+        yield
     except requests.exceptions.SSLError as error:
         raise PacsError("the certificate of the PACS is not trusted", where, "Give its authority with --ca") from error
     except requests.HTTPError as error:

@@ -14,6 +14,7 @@ from ratui.errors import PacsError
 from ratui.pacs.address import Certificates, Credentials, PacsAddress
 from ratui.pacs.bounded_http import http_errors, make_session
 from ratui.pacs.patient_list import ListedPatient
+from ratui.pacs.silence import silence_libraries
 from ratui.pacs.source import FoundSeries, FoundStudy, bounded
 from ratui.pacs.spool import MAX_FILM_BYTES
 
@@ -35,6 +36,7 @@ class DicomwebPacs:
     def __init__(
         self, address: PacsAddress, credentials: Credentials | None = None, certificates: Certificates | None = None
     ) -> None:
+        silence_libraries()
         account, files = credentials or Credentials(), certificates or Certificates()
         self._address = address
         host = f"[{address.host}]" if ":" in address.host else address.host

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -275,9 +274,7 @@ class DimsePacs:
         """Turn errors of the library and of values into PacsError, without any text of them."""
         where = str(self._address)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they repeat values of the answer
-                yield
+            yield
         except (OSError, RuntimeError) as error:  # RuntimeError: the library's word for a lost association
             self._drop()
             raise PacsLostError("the connection to the PACS was lost", where, "Run the command again") from error

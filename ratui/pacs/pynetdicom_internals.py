@@ -1,18 +1,17 @@
 """Limits for pynetdicom, which reads whatever length a peer announces, up to 4 GB for one PDU and more for a data set.
 
-It waits without end for the rest of a PDU, too. This module limits both, and silences the library's log, which repeats
-values of data sets.
+It waits without end for the rest of a PDU, too. This module limits both, and switches the library's log off.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
 from pynetdicom import _config
 from pynetdicom.transport import AssociationSocket
 
+from ratui.pacs.silence import silence_libraries
 from ratui.pacs.spool import MAX_FILM_BYTES
 
 __all__ = ["MAX_PDU_BYTES", "limit_messages", "message_ended"]
@@ -25,11 +24,10 @@ _PART = 65_536
 
 
 def limit_messages() -> None:
-    """Limit the length of PDUs and messages of every connection of this process, and silence the library's log."""
+    """Limit the length of PDUs and messages of every connection of this process, and switch the library's log off."""
+    silence_libraries()
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_RESPONSE_IDENTIFIERS = _config.LOG_REQUEST_IDENTIFIERS = False
-    for name in ("pynetdicom", "pydicom"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     AssociationSocket.recv = _read_bounded  # type: ignore[method-assign]
 
 

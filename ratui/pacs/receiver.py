@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
@@ -159,10 +158,7 @@ class StorageReceiver:
 
     def _on_store(self, event: Any) -> int:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                data = event.encoded_dataset()
-            status = self._store(str(event.request.AffectedSOPInstanceUID), data)
+            status = self._store(str(event.request.AffectedSOPInstanceUID), event.encoded_dataset())
         except PacsError:
             status = 0xA700  # out of resources
         except Exception:  # the library would log it with values of the data set

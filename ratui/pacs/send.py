@@ -17,6 +17,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from ratui.errors import FilmError, PacsError, PacsLostError
+from ratui.pacs.silence import silence_libraries
 from ratui.pacs.source import is_uid
 from ratui.study.importing import ReaderProcess
 
@@ -84,6 +85,7 @@ def read_outgoing(folder: Path) -> list[OutgoingFile]:
         )
     if len(paths) > _MAX_FILES:
         raise PacsError(f"there are more than {_MAX_FILES} files", folder)
+    silence_libraries()
     with ReaderProcess() as reader:
         files = [_read(path, reader) for path in paths]
     known = {file.instance for file in files}

@@ -13,7 +13,10 @@ from tests.results.studies import noisy_study
 
 pytestmark = pytest.mark.slow
 
-EXTRAS = ("scipy", "matplotlib", "pyarrow", "highdicom", "torch", "torchvision", "skimage")
+EXTRAS = (
+    *("scipy", "matplotlib", "pyarrow", "highdicom", "torch", "torchvision", "skimage"),
+    *("pynetdicom", "dicomweb_client", "requests"),
+)
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -75,3 +78,19 @@ def test_agreement_without_its_extra_is_one_message(light: Run, tmp_path: Path, 
         "ratui: agreement: scipy is not installed. pip install 'ratui[results]'"
     ]
     assert not list(tmp_path.glob("*.html"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fetch", "s", "--from", "https://pacs/", "--patients", "list"),
+        ("receive", "s", "--port", "0", "--allow", "PACS"),
+        ("send", "out", "--to", "https://pacs/"),
+    ],
+)
+def test_a_pacs_without_its_extra_is_one_message(light: Run, words: tuple[str, ...]) -> None:
+    done = light(*words)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        "ratui: exchange with a PACS: pynetdicom is not installed. pip install 'ratui[pacs]'"
+    ]

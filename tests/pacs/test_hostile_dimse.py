@@ -1,0 +1,223 @@
+"""A hostile or broken peer of the classic protocol: its answers are bounded, checked, and in no message."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import ComputedRadiographyImageStorage, JPEGLSLossless
+from pynetdicom import AE, evt
+
+from ratui.errors import PacsError, PacsLostError
+from ratui.pacs.address import parse_address
+from ratui.pacs.dimse import DimsePacs
+from ratui.pacs.fetch import fetch_films
+from ratui.pacs.patient_list import ListedPatient
+from ratui.pacs.spool import Spool
+from ratui.study import Study
+from tests.films import film_file
+
+pytestmark = pytest.mark.slow
+
+PATIENT = ListedPatient(1, "P1")
+FIND, GET = "1.2.840.10008.5.1.4.1.2.2.1", "1.2.840.10008.5.1.4.1.2.2.3"
+
+
+class FakeArchive:
+    """A PACS whose answers a test chooses.
+
+    Attributes
+    ----------
+    find
+        Function that yields the answers to a query, as pairs of status and identifier.
+    films
+        Files that a C-GET sends, whatever was asked for.
+    """
+
+    def __init__(self) -> None:
+        self.find: Callable[[Dataset], Iterator[Any]] = lambda query: iter([])
+        self.films: list[Path] = []
+        entity = AE(ae_title="ARCHIVE")
+        entity.add_supported_context(FIND)
+        entity.add_supported_context(GET)
+        entity.add_supported_context(ComputedRadiographyImageStorage, JPEGLSLossless, scu_role=True, scp_role=True)
+        handlers: list[Any] = [(evt.EVT_C_FIND, self._on_find), (evt.EVT_C_GET, self._on_get)]
+        self.server: Any = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+
+    def stop(self) -> None:
+        """End all connections and the server."""
+        if self.server is not None:
+            for association in self.server.active_associations:
+                association.abort()
+            self.server.shutdown()
+            self.server = None
+
+    def _on_find(self, event: Any) -> Iterator[Any]:
+        yield from self.find(event.identifier)
+
+    def _on_get(self, event: Any) -> Iterator[Any]:
+        yield len(self.films)
+        for film in self.films:
+            yield 0xFF00, pydicom.dcmread(film)
+
+
+@pytest.fixture
+def archive() -> Iterator[FakeArchive]:
+    made = FakeArchive()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def pacs(archive: FakeArchive) -> Iterator[DimsePacs]:
+    made = DimsePacs(parse_address(f"dicom://ARCHIVE@127.0.0.1:{archive.server.server_address[1]}"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return Study.create(tmp_path / "study", "fingers", ["anna"])
+
+
+def answer(**values: str) -> Dataset:
+    dataset = Dataset()
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def one_film(query: Dataset) -> Iterator[Any]:
+    """Answer each level of a query with one study, one series and one film."""
+    level = query.QueryRetrieveLevel
+    if level == "STUDY":
+        yield 0xFF00, answer(PatientID="P1", StudyInstanceUID="1.2")
+    elif level == "SERIES":
+        yield 0xFF00, answer(SeriesInstanceUID="1.2.3", Modality="CR")
+    else:
+        yield 0xFF00, answer(SOPInstanceUID="1.2.3.4")
+
+
+def film(path: Path, uid: str, **options: Any) -> Path:
+    file = film_file(path, SOPInstanceUID=uid, **options)
+    dataset = pydicom.dcmread(file)
+    dataset.file_meta.MediaStorageSOPInstanceUID = uid
+    dataset.save_as(file)
+    return file
+
+
+def test_only_the_film_that_was_asked_for_is_kept(
+    archive: FakeArchive, pacs: DimsePacs, study: Study, tmp_path: Path
+) -> None:
+    archive.find = one_film
+    archive.films = [film(tmp_path / "other.dcm", "9.9"), film(tmp_path / "right.dcm", "1.2.3.4", seed=1)]
+    with Spool(study, "fetch", tmp_path / "spool") as spool:
+        report = fetch_films(pacs, "here", [PATIENT], spool, delays=())
+        (file,) = spool.files()
+    assert report.files == [file]
+    assert pydicom.dcmread(file).SOPInstanceUID == "1.2.3.4"
+
+
+def test_another_film_only_is_a_missing_film(
+    archive: FakeArchive, pacs: DimsePacs, study: Study, tmp_path: Path
+) -> None:
+    archive.find = one_film
+    archive.films = [film(tmp_path / "other.dcm", "9.9")]
+    with Spool(study, "fetch", tmp_path / "spool") as spool:
+        report = fetch_films(pacs, "here", [PATIENT], spool, delays=())
+        assert spool.files() == []
+    assert not report.is_complete
+    assert sum(report.patients[0].missing.values()) == 1
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC001, 0xFE00])
+def test_a_refused_query_is_named_by_its_status_only(archive: FakeArchive, pacs: DimsePacs, status: int) -> None:
+    def refuse(query: Dataset) -> Iterator[Any]:
+        found = answer(ErrorComment="SECRET")
+        found.Status = status
+        yield found, None
+
+    archive.find = refuse
+    with pytest.raises(PacsError, match=f"status {status:04X}") as caught:
+        pacs.find_studies(PATIENT)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_answers_without_end_are_cut(archive: FakeArchive, pacs: DimsePacs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ratui.pacs.dimse._MAX_ANSWERS", 20)
+
+    def repeat(query: Dataset) -> Iterator[Any]:
+        for number in range(1000):
+            yield 0xFF00, answer(PatientID="P1", StudyInstanceUID=f"1.2.{number}")
+
+    archive.find = repeat
+    with pytest.raises(PacsError, match="more than 20 answers"):
+        pacs.find_studies(PATIENT)
+    archive.find = one_film
+    assert [each.uid for each in pacs.find_studies(PATIENT)] == ["1.2"]  # by a new association
+
+
+def odd_answers(query: Dataset) -> Iterator[Any]:
+    for uid in ("", "SECRET", "../../SECRET", "1" * 64 + ".1", "1.2\\1.3"):
+        found = answer(PatientID="P1")
+        found.add_new("StudyInstanceUID", "UI", uid)
+        yield 0xFF00, found
+    many = answer(StudyInstanceUID="1.2")
+    many.add_new("PatientID", "LO", "P1\\SECRET")
+    yield 0xFF00, many
+    yield 0xFF00, answer(StudyInstanceUID="1.2", PatientID="P1" + "SECRET" * 5000)
+
+
+def test_odd_values_are_left_out_and_bounded(
+    archive: FakeArchive, pacs: DimsePacs, study: Study, tmp_path: Path
+) -> None:
+    archive.find = odd_answers
+    with Spool(study, "fetch", tmp_path / "spool") as spool:
+        report = fetch_films(pacs, "here", [PATIENT], spool, delays=())
+    assert report.files == []
+    assert dict(report.patients[0].left_out) == {"study without a valid UID": 5, "study of another patient ID": 2}
+    found = pacs.find_studies(PATIENT)
+    assert max(len(each.patient_id) for each in found) <= 256
+    assert "SECRET" not in repr(report) + repr(found)
+
+
+def test_odd_values_are_in_no_output(archive: FakeArchive, study: Study, tmp_path: Path) -> None:
+    archive.find = odd_answers
+    (tmp_path / "list").write_text("P1\n")
+    address = f"dicom://ARCHIVE@127.0.0.1:{archive.server.server_address[1]}"
+    words = ["fetch", str(study.path), "--from", address, "--patients", str(tmp_path / "list")]
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "data")}
+    done = subprocess.run([sys.executable, "-m", "ratui", *words], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert "left out: 5 × study without a valid UID" in done.stdout
+    assert done.stderr == ""
+    assert "SECRET" not in done.stdout
+
+
+def test_an_archive_that_disappears_is_a_lost_connection(
+    archive: FakeArchive, pacs: DimsePacs, study: Study, tmp_path: Path
+) -> None:
+    archive.find = one_film
+    assert pacs.find_studies(PATIENT)
+    archive.stop()
+    with pytest.raises(PacsLostError):
+        pacs.find_studies(PATIENT)
+
+
+def test_an_archive_without_retrieval_is_named(study: Study) -> None:
+    entity = AE(ae_title="ARCHIVE")
+    entity.add_supported_context(FIND)
+    server: Any = entity.start_server(("127.0.0.1", 0), block=False)
+    pacs = DimsePacs(parse_address(f"dicom://ARCHIVE@127.0.0.1:{server.server_address[1]}"))
+    with pytest.raises(PacsError, match="does not offer C-GET") as caught:
+        pacs.retrieve("1.2", "1.2.3", "1.2.3.4")
+    assert "--move-port" in caught.value.remedy
+    pacs.close()
+    server.shutdown()
