@@ -56,6 +56,15 @@ class TestArchives:
         }
         assert not skipped
 
+    def test_a_tar_file_from_before_posix_is_read(self, tmp_path: Path) -> None:
+        info = tarfile.TarInfo("d/film")
+        info.size = 4
+        header = bytearray(info.tobuf(tarfile.USTAR_FORMAT)[:512])
+        header[257:265] = bytes(8)
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        assert find(write(tmp_path / "x", bytes(header) + b"film" + bytes(508 + 1024))) == ({"d/film": b"film"}, {})
+
     def test_films_in_an_archive_are_imported(self, tmp_path: Path) -> None:
         films = hospital(tmp_path / "h", patients=2)
         zip_of(tmp_path / "x.zip", {f"d/{film.name}": film.read_bytes() for film in films.iterdir()})

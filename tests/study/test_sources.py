@@ -11,6 +11,7 @@ from pydicom.fileset import FileSet
 
 from ratui.errors import StudyError
 from ratui.study import InProcessConverter, Study, import_films
+from ratui.study.backup import back_up
 from ratui.study.importing.import_report import ImportReport, fold_lines
 from tests.films import film_file, hospital
 from tests.support.sources import find, write, zip_of
@@ -102,6 +103,26 @@ class TestFolders:
         assert list(files) == ["h/film"]
         assert skipped.pop("h/P3") == "an empty folder"
         assert skipped == dict.fromkeys(("h/.hidden", "h/__MACOSX", "h/._film"), "a hidden file or folder")
+
+    def test_an_empty_file_may_be_a_lost_film(self, tmp_path: Path) -> None:
+        write(tmp_path / "h" / "film", b"")
+        film_file(tmp_path / "h" / "good.dcm")
+        study = Study.create(tmp_path / "study", "fingers", ["anna"])
+        report = import_films(study, [tmp_path / "h"], key=tmp_path / "key.json", converter=InProcessConverter())
+        assert [(item.origin.name, item.reason) for item in report.skipped] == [("film", "an empty file. Get it again")]
+        assert report.exit_code == 3
+
+    def test_a_study_beside_the_films_is_not_imported(self, tmp_path: Path) -> None:
+        film_file(tmp_path / "h" / "good.dcm")
+        study = Study.create(tmp_path / "h" / "study", "fingers", ["anna"])
+        report = import_films(study, [tmp_path / "h"], key=tmp_path / "key.json", converter=InProcessConverter())
+        assert [film.path.name for film in report.imported] == ["good.dcm"]
+        assert [item.origin for item in report.skipped] == [study.path]
+        assert report.exit_code == 0
+        back_up(study, tmp_path / "x.backup")
+        assert "a backup of one" in find(tmp_path / "x.backup")[1][f"{tmp_path.name}/x.backup"]
+        with pytest.raises(StudyError, match="is a study of ratui"):
+            find(study.path)
 
     def test_an_unreadable_folder_is_listed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write(tmp_path / "h" / "film")

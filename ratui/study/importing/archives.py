@@ -22,7 +22,16 @@ from typing import IO, Literal, Protocol, TypeAlias, cast
 from ratui.imaging import MAX_FILE_BYTES
 from ratui.study.importing.scratch_folder import ScratchFolder
 
-__all__ = ["HIDDEN", "ArchiveKind", "SkippedItem", "SourceFile", "find_archive_kind", "is_hidden", "unpack_archive"]
+__all__ = [
+    "HIDDEN",
+    "STUDY",
+    "ArchiveKind",
+    "SkippedItem",
+    "SourceFile",
+    "find_archive_kind",
+    "is_hidden",
+    "unpack_archive",
+]
 
 ArchiveKind: TypeAlias = Literal["zip", "tar", "tar.gz", "tar.bz2", "unsupported", "document", ""]
 
@@ -40,6 +49,8 @@ _SUFFIX = re.compile(r"\.(dcm|dicom|png|jpe?g|tiff?|bmp)")
 _DAMAGED_ENTRY = "it is damaged in the archive. Get the archive again"
 HIDDEN = "a hidden file or folder"
 """Reason of files and folders that are hidden."""
+STUDY = "a study of ratui or a backup of one, no films of a hospital. See: ratui restore, ratui merge"
+"""Reason of studies and their backups."""
 _NESTED = "an archive inside an archive. Unpack the outer one"
 _OFFICE_ENTRIES = {"[Content_Types].xml", "mimetype", "META-INF/MANIFEST.MF"}
 
@@ -110,7 +121,7 @@ def find_archive_kind(path: Path) -> ArchiveKind:
         return ""
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return "zip"
-    if head[257:262] == b"ustar":
+    if _is_tar_header(head):
         return "tar"
     if head.startswith(b"\x1f\x8b"):
         return "tar.gz"
@@ -119,6 +130,17 @@ def find_archive_kind(path: Path) -> ArchiveKind:
     if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\7\x08PK\3\4")):
         return "unsupported"
     return ""
+
+
+def _is_tar_header(head: bytes) -> bool:
+    """Return whether the checksum of a tar header is right; tar files from before POSIX have no other mark."""
+    if len(head) < 512 or not head[0]:
+        return False
+    try:
+        stated = int(head[148:156].strip(b" \0") or b"-1", 8)
+    except ValueError:
+        return False
+    return stated == sum(head[:148]) + 8 * ord(" ") + sum(head[156:])
 
 
 def is_hidden(name: PurePosixPath) -> bool:
@@ -254,6 +276,8 @@ def _read_zip(path: Path) -> Iterator[_ZipEntry]:
             if sum(info.file_size for info in entries) > _MAX_RATIO * size + _SLACK:
                 raise _UnreadableError("the archive is compressed more than films can be. Get another archive")
             names = {info.filename for info in entries}
+            if "study.toml" in names:
+                raise _UnreadableError(STUDY)
             if names & _OFFICE_ENTRIES:
                 raise _UnreadableError("a document or a program, no archive of films")
             for info in entries:

@@ -17,6 +17,7 @@ from pathlib import Path
 from ratui.errors import FilmError, StudyError
 from ratui.study.importing.archives import (
     HIDDEN,
+    STUDY,
     ArchiveKind,
     SkippedItem,
     SourceFile,
@@ -40,7 +41,7 @@ _FILE_SET = "a DICOMDIR, the list of the files beside it"
 _NOT_LISTED = "the DICOMDIR does not list it. Give the folder to import it too"
 _MISSING = "the DICOMDIR lists this file, but it is missing. Get it, or the whole disc again"
 _UNSUPPORTED = "an archive of a kind that can't be read. Unpack it"
-_HARMLESS = {_EMPTY, _READ_ANYWAY, _LEADS_BACK, _FILE_SET, _NOT_LISTED, HIDDEN}
+_HARMLESS = {STUDY, _EMPTY, _READ_ANYWAY, _LEADS_BACK, _FILE_SET, _NOT_LISTED, HIDDEN}
 
 
 @dataclass(frozen=True)
@@ -150,17 +151,19 @@ class _Search:
         """Add what the user gave. Raises StudyError if it does not exist."""
         try:
             real = path.resolve(strict=True)
-            mode = real.stat().st_mode
+            found = real.stat()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise StudyError("there is no such file or folder", path, "Check the path") from error
         except (OSError, RuntimeError) as error:
             raise StudyError(f"it can't be read: {_text(error)}", path, "Check the path") from error
-        if stat.S_ISDIR(mode):
+        if stat.S_ISDIR(found.st_mode):
+            if _is_study(real):
+                raise StudyError("it is a study of ratui, no films of a hospital", path, "See: ratui merge")
             self._add_folder(real)
         elif _is_file_set(real):
             self._add_file_set(real)
         else:
-            self._add_file(real, mode)
+            self._add_file(real, found)
 
     def add_named(self, named: Collection[Path]) -> None:
         """Add the files of a manifest; of an archive only those that it names."""
@@ -188,7 +191,7 @@ class _Search:
             link = self._links.pop(0)
             try:
                 target = link.resolve(strict=True)
-                mode = target.stat().st_mode
+                found = target.stat()
             except (OSError, RuntimeError) as error:
                 leads = "to itself" if getattr(error, "errno", errno.ELOOP) == errno.ELOOP else "to nothing"
                 reason = f"a link that can't be followed: {_text(error)}"
@@ -198,8 +201,8 @@ class _Search:
                 continue
             if target in self._folders or target in self.files:
                 self._skip(link, _READ_ANYWAY)
-            elif not stat.S_ISDIR(mode):
-                self._add_file(target, mode)
+            elif not stat.S_ISDIR(found.st_mode):
+                self._add_file(target, found)
             elif link.parent.resolve().is_relative_to(target):
                 self._skip(link, _LEADS_BACK)
             else:
@@ -232,6 +235,9 @@ class _Search:
             if current in self._folders or self._scratch.is_at(current):
                 continue
             self._folders.add(current)
+            if _is_study(current):
+                self._skip(current, STUDY)
+                continue
             try:
                 with os.scandir(current) as found:
                     entries = sorted(found, key=lambda entry: entry.name)
@@ -254,19 +260,22 @@ class _Search:
                 return None
             if entry.is_dir(follow_symlinks=False):
                 return path
-            mode = entry.stat(follow_symlinks=False).st_mode
+            found = entry.stat(follow_symlinks=False)
         except OSError as error:
             self._skip(path, f"it can't be read: {_text(error)}")
             return None
-        self._add_file(path, mode)
+        self._add_file(path, found)
         return None
 
-    def _add_file(self, path: Path, mode: int) -> None:
+    def _add_file(self, path: Path, found: os.stat_result) -> None:
         """Add the file at `path`, a real path, or the files in it."""
         if path in self.files or path in self._unpacked or path in self._excluded:
             return
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(found.st_mode):
             self._skip(path, "not a regular file")
+            return
+        if not found.st_size and self._are_opened:
+            self._skip(path, "an empty file. Get it again")
             return
         if len(self.files) + len(self.skipped) >= _MAX_FILES:
             raise StudyError("there are more than a million files", path, "Import one part after the other")
@@ -309,6 +318,10 @@ class _Search:
         self.skipped += [item for item in search.skipped if item.reason != _EMPTY]
         for origin in sorted(set(search.files) - listed):
             self._skip(origin, _NOT_LISTED)
+
+
+def _is_study(folder: Path) -> bool:
+    return (folder / "study.toml").is_file() and (folder / "films").is_dir()
 
 
 def _is_file_set(path: Path) -> bool:
