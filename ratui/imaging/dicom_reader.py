@@ -34,6 +34,7 @@ __all__ = [
     "film_from_dataset",
     "read_film",
     "read_header",
+    "read_instance_uid",
     "read_stored_dataset",
     "read_stored_film",
 ]
@@ -102,6 +103,14 @@ def read_stored_dataset(data: bytes, path: Path) -> pydicom.Dataset:
     if syntax not in _STORED_SYNTAXES:
         raise FilmError("its pixels have a form that ratui does not write", path, "Restore it from a backup")
     return _parse_dataset(io.BytesIO(data), path, stop_before_pixels=False)
+
+
+def read_instance_uid(head: bytes) -> str:
+    """Return the UID of the film in a DICOM file from its first bytes `head`, or an empty text if they don't contain it."""
+    try:
+        return str(read_meta_information(io.BytesIO(head)).get("MediaStorageSOPInstanceUID", ""))
+    except Exception:  # pydicom raises many types for damaged headers
+        return ""
 
 
 def film_from_dataset(dataset: pydicom.Dataset, path: Path) -> Film:

@@ -16,6 +16,7 @@ from ratui.errors import DamagedError, RatuiError, StoreError
 from ratui.study.case import Case, FilmRecord
 from ratui.study.check.access import check_access
 from ratui.study.check.copies import compare_copies, read_copies
+from ratui.study.check.film_uids import check_film_uids
 from ratui.study.check.films import find_film_fault
 from ratui.study.check.findings import FindingList
 from ratui.study.check.leftovers import check_leftovers
@@ -73,6 +74,7 @@ class StudyChecker:
             file = self._folder.file(inside)
             if any(self._exists(each.inside) for each in (file, file.second_copy)):
                 tables.check(file)
+        check_film_uids(study, self._findings)
         self._check_raters(study)
         check_restored(study, self._findings)
         check_leftovers(study, self._findings)

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 import pydicom
+from pydicom.uid import generate_uid
 
 from ratui.errors import FilmError
 from ratui.imaging import (
@@ -54,6 +55,7 @@ __all__ = [
     "InProcessConverter",
     "convert_film",
     "pixel_digest",
+    "replace_instance_uid",
     "verify_stored_film",
 ]
 
@@ -221,11 +223,31 @@ def verify_stored_film(path: Path, case: str, side: str) -> FilmSize:
     Raises
     ------
     FilmError
-        If it is another kind of file, too large, or not exactly what this version of ratui writes.
+        If it is another kind of file, too large, or not exactly what this or an earlier version of ratui writes.
     """
     data = _read_regular_file(path)
+    film, attributes, version = _read_own_film(data, path, case, side)
+    note = TEXT_NOTE if attributes.words.get("BurnedInAnnotation") == "YES" else ""
+    file = hashlib.sha256(data).hexdigest()
+    # Version 1 wrote each spacing as if it were that of the detector.
+    source = film.spacing_source if version == CURRENT_VERSION else SpacingSource.UNKNOWN
+    return FilmSize(film.rows, film.columns, film.spacing, film.aspect, file, note, source)
+
+
+def replace_instance_uid(data: bytes, path: Path, case: str, side: str) -> bytes:
+    """Return `data`, the content of a film that ratui wrote, with a random UID in place of its SOP Instance UID.
+
+    Nothing else changes. The parameters and errors are those of `verify_stored_film`.
+    """
+    film, attributes, version = _read_own_film(data, path, case, side)
+    uids = {**attributes.uids, "SOPInstanceUID": str(generate_uid(prefix=None))}
+    return encode_film(film, replace(attributes, uids=uids), case=case, side=side, version=version)
+
+
+def _read_own_film(data: bytes, path: Path, case: str, side: str) -> tuple[Film, RetainedAttributes, str]:
+    """Return film, attributes and version of a file that ratui wrote. Raises FilmError for any other file."""
     dataset = read_stored_dataset(data, path)
-    film = film_from_dataset(dataset, path)
+    film = rewrite_tables(film_from_dataset(dataset, path))
     attributes = extract_retained_attributes(dataset)
     version = str(dataset.file_meta.get("ImplementationVersionName", ""))
     is_known = KNOWN_VERSIONS.fullmatch(version)
@@ -233,14 +255,9 @@ def verify_stored_film(path: Path, case: str, side: str) -> FilmSize:
         raise FilmError("it is not a film that ratui wrote", path, _IMPORT_INSTEAD)
     if "SOPInstanceUID" not in attributes.uids:
         raise FilmError("it is not a film that ratui wrote", path, _IMPORT_INSTEAD)
-    again = encode_film(rewrite_tables(film), attributes, case=case, side=side, version=version)
-    if again != data:
+    if encode_film(film, attributes, case=case, side=side, version=version) != data:
         raise FilmError("it contains data that an import does not write", path, _IMPORT_INSTEAD)
-    note = TEXT_NOTE if attributes.words.get("BurnedInAnnotation") == "YES" else ""
-    file = hashlib.sha256(data).hexdigest()
-    # Version 1 wrote each spacing as if it were that of the detector.
-    source = film.spacing_source if version == CURRENT_VERSION else SpacingSource.UNKNOWN
-    return FilmSize(film.rows, film.columns, film.spacing, film.aspect, file, note, source)
+    return film, attributes, version
 
 
 def _read_regular_file(path: Path) -> bytes:
