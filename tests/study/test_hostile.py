@@ -25,6 +25,7 @@ from ratui.imaging import dicom_reader, read_film
 from ratui.scheme import load_scheme
 from ratui.study import InProcessConverter, Study, import_films
 from ratui.study.importing import FilmRequest, ReaderProcess
+from ratui.study.importing.identification import identify
 from ratui.study.importing.manifest import read_manifest
 from ratui.study.importing.reader_worker import LARGEST_MEMORY
 from tests.films import film_file
@@ -43,7 +44,7 @@ def read_outcomes(paths: list[Path], timeout: float = 20.0) -> dict[str, list[st
         for path in paths:
             begun = time.monotonic()
             try:
-                converter.read_header(path)
+                identify(converter.read_header(path), load_scheme("mtss").views)
                 made = converter.convert(path, WISH)
                 outcome = f"taken, {made.rows} × {made.columns}"
             except FilmError as error:

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import lru_cache
 from itertools import pairwise
 
 from ratui.study.importing.film_codes import CODES, LATERALITIES, SCHEMES, VIEW_POSITIONS
@@ -107,6 +108,7 @@ class _Word:
     begins_phrase: bool = False
 
 
+@lru_cache(maxsize=4096)  # the films of one study share most of their descriptions
 def parse_words(text: str) -> Statement:
     """Return the values that the words of `text` name, as a statement without an element."""
     words = _read_words(_normalize(text))
